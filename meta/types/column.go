@@ -1,0 +1,146 @@
+package types
+
+// Kind is the SQL type of a column or expression, without its parameters.
+type Kind uint8
+
+// Kinds. The numbers are stored in the catalog and in rowsets: append, never renumber.
+const (
+	KindNull Kind = iota // the type of a bare NULL
+	KindTinyInt
+	KindSmallInt
+	KindMediumInt
+	KindInt
+	KindBigInt
+	KindFloat
+	KindDouble
+	KindDecimal
+	KindChar
+	KindVarChar
+	KindText // TINYTEXT..LONGTEXT; Length tells which
+	KindBinary
+	KindVarBinary
+	KindBlob // TINYBLOB..LONGBLOB; Length tells which
+	KindDate
+	KindDateTime
+	KindTimestamp
+	KindTime
+	KindYear
+	KindJSON
+	KindBool // BOOLEAN, shown as tinyint(1); also the type of a predicate
+)
+
+// Phys says in which Go buffer a vector keeps the values of a column.
+type Phys uint8
+
+// Physical representations.
+const (
+	// PhysInt64: signed integers; unsigned ones as their bit pattern; bool 0/1; date as days since 1970-01-01;
+	// datetime and timestamp as microseconds since 1970-01-01 00:00:00 (timestamp in UTC, datetime as written);
+	// time as signed microseconds; year as the number; decimal of precision <= 18 as value * 10^scale.
+	PhysInt64 Phys = iota
+	// PhysFloat64: float and double.
+	PhysFloat64
+	// PhysDec128: decimal of precision 19..38 as a 128-bit integer, value * 10^scale.
+	PhysDec128
+	// PhysBytes: character, binary and JSON values.
+	PhysBytes
+)
+
+// MaxDecimalPrecision is the widest decimal that Stele keeps (two machine words).
+const MaxDecimalPrecision = 38
+
+// MaxDecimal64Precision is the widest decimal kept as one 64-bit integer.
+const MaxDecimal64Precision = 18
+
+// ColumnType is a SQL type with its parameters. It is a comparable value.
+type ColumnType struct {
+	Kind     Kind  `cbor:"1,keyasint"`
+	Unsigned bool  `cbor:"2,keyasint,omitempty"` // integers only
+	Length   int32 `cbor:"3,keyasint,omitempty"` // characters (bytes for binary kinds), or decimal precision; 0 = unspecified
+	Scale    int32 `cbor:"4,keyasint,omitempty"` // decimal digits after the point, or fractional seconds 0..6
+	NotNull  bool  `cbor:"5,keyasint,omitempty"` // a promise: no value is NULL
+}
+
+// Phys tells in which buffer values of the type live.
+func (t ColumnType) Phys() Phys {
+	switch t.Kind {
+	case KindFloat, KindDouble:
+		return PhysFloat64
+	case KindDecimal:
+		if t.Length > MaxDecimal64Precision {
+			return PhysDec128
+		}
+		return PhysInt64
+	case KindChar, KindVarChar, KindText, KindBinary, KindVarBinary, KindBlob, KindJSON:
+		return PhysBytes
+	default:
+		return PhysInt64
+	}
+}
+
+// IsInteger reports whether the type is an integer, YEAR or BOOL.
+func (t ColumnType) IsInteger() bool {
+	return t.Kind >= KindTinyInt && t.Kind <= KindBigInt || t.Kind == KindYear || t.Kind == KindBool
+}
+
+// IsString reports whether the type is a character, binary or JSON type.
+func (t ColumnType) IsString() bool { return t.Phys() == PhysBytes }
+
+// IsTemporal reports whether the type is a date or time (not YEAR).
+func (t ColumnType) IsTemporal() bool { return t.Kind >= KindDate && t.Kind <= KindTime }
+
+// IsNumeric reports whether the type is a number.
+func (t ColumnType) IsNumeric() bool {
+	return t.Kind >= KindTinyInt && t.Kind <= KindDecimal || t.Kind == KindYear || t.Kind == KindBool
+}
+
+// Column is one column of a table.
+type Column struct {
+	ID            ColumnID   `cbor:"1,keyasint"`
+	Name          string     `cbor:"2,keyasint"`
+	Type          ColumnType `cbor:"3,keyasint"`
+	Default       *string    `cbor:"4,keyasint,omitempty"` // literal text, already valid for Type; nil = no default (NULL if nullable)
+	DefaultNow    bool       `cbor:"5,keyasint,omitempty"` // DEFAULT CURRENT_TIMESTAMP
+	OnUpdateNow   bool       `cbor:"6,keyasint,omitempty"` // ON UPDATE CURRENT_TIMESTAMP
+	AutoIncrement bool       `cbor:"7,keyasint,omitempty"`
+	Hidden        bool       `cbor:"8,keyasint,omitempty"` // the row id of a table without a primary key
+	Comment       string     `cbor:"9,keyasint,omitempty"`
+	Shown         string     `cbor:"10,keyasint,omitempty"` // the type as the user wrote it, when it prints otherwise
+}
+
+// RowIDColumn is the name of the hidden key column of a table without a primary key.
+const RowIDColumn = "__stele_row_id"
+
+// Schema is what a BE needs to know of a table to store and scan its tablets. Every table has a key: a table
+// declared without one gets a hidden row id (Hidden column, unsigned BIGINT) that the FE fills, so that every
+// row can be named, deleted and compared across replicas in one way.
+type Schema struct {
+	TableID TableID    `cbor:"1,keyasint"`
+	Version uint32     `cbor:"2,keyasint"` // schema version, grows with each ALTER
+	Columns []Column   `cbor:"3,keyasint"`
+	Key     []ColumnID `cbor:"4,keyasint"` // the primary key, in key order; never empty
+}
+
+// ColumnIndex returns the position of column id, or -1.
+func (s *Schema) ColumnIndex(id ColumnID) int {
+	for i := range s.Columns {
+		if s.Columns[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// KeyIndexes returns the positions of the key columns in key order.
+func (s *Schema) KeyIndexes() []int {
+	out := make([]int, len(s.Key))
+	for i, id := range s.Key {
+		out[i] = s.ColumnIndex(id)
+	}
+	return out
+}
+
+// HasRowID reports whether the key is the hidden row id, so that inserts need no duplicate check.
+func (s *Schema) HasRowID() bool {
+	return len(s.Key) == 1 && s.Columns[s.ColumnIndex(s.Key[0])].Hidden
+}

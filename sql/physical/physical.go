@@ -1,0 +1,140 @@
+// Package physical holds the plan that the planner makes and the executor runs: plain data, no behaviour. It stands
+// apart from sql/plan so that a BE, which runs scan fragments, needs neither the parser nor the catalog.
+package physical
+
+import (
+	"stele/meta/types"
+	"stele/sql/expr"
+)
+
+// Node is one operator of the FE's plan. Exactly one of the payloads is set.
+type Node struct {
+	Schema   []OutColumn // what the operator yields
+	Children []*Node
+
+	Scan   *Scan
+	Values *Values
+	Filter *expr.Node
+	// Project yields one column an expression.
+	Project []*expr.Node
+	Agg     *Agg
+	Join    *Join
+	Sort    *Sort
+	Limit   *Limit
+	Union   bool // concatenates its children (UNION ALL)
+	SetOp   *SetOp
+	Window  *Window
+	// System reads a table that the FE makes up itself (information_schema, stele).
+	System *System
+}
+
+// OutColumn describes one result column.
+type OutColumn struct {
+	Name     string // as shown: alias or text
+	Table    string // alias of the table it comes from, or ""
+	Database string
+	Column   string // original column name, or ""
+	Type     types.ColumnType
+}
+
+// Scan reads a table through fragments on the BEs.
+type Scan struct {
+	TableID  types.TableID
+	Tablets  []types.TabletID // after partition and bucket pruning
+	Fragment Fragment
+}
+
+// Fragment is what a BE does with each tablet of a scan, in this order: read Columns, keep rows that pass Filter,
+// then either partially aggregate (Agg) or project (Project), then keep the first rows (TopN or Limit). Expressions
+// refer to the position in Columns; those of TopN to the output of Project.
+type Fragment struct {
+	Schema  types.Schema     `cbor:"1,keyasint"`
+	Columns []types.ColumnID `cbor:"2,keyasint"`
+	Filter  *expr.Node       `cbor:"3,keyasint,omitempty"`
+	// Keys are complete primary keys, memcomparable (tablet key encoding); when set only these rows are read.
+	Keys    [][]byte     `cbor:"4,keyasint,omitempty"`
+	Project []*expr.Node `cbor:"5,keyasint,omitempty"`
+	Agg     *Agg         `cbor:"6,keyasint,omitempty"`
+	TopN    *Sort        `cbor:"7,keyasint,omitempty"`
+	Limit   int64        `cbor:"8,keyasint,omitempty"` // 0 = none
+	// TabletColumn appends the tablet's id as a last column (unsigned BIGINT), for UPDATE and DELETE. It comes after Project.
+	TabletColumn bool `cbor:"9,keyasint,omitempty"`
+	// TimeZone is the session's, for conversions of TIMESTAMP ("" = UTC).
+	TimeZone string `cbor:"10,keyasint,omitempty"`
+}
+
+// Agg groups rows. A Partial one yields the group columns, then the state columns of each aggregate; a Merge one
+// takes that as input (its expressions are not evaluated again). With neither it does the whole work.
+type Agg struct {
+	Group   []*expr.Node   `cbor:"1,keyasint,omitempty"`
+	Aggs    []expr.AggFunc `cbor:"2,keyasint,omitempty"`
+	Partial bool           `cbor:"3,keyasint,omitempty"`
+	Merge   bool           `cbor:"4,keyasint,omitempty"`
+}
+
+// JoinKind is the kind of a join.
+type JoinKind uint8
+
+// Join kinds. The left child is the probe side of Semi, Anti and AntiNull; those yield only its columns.
+const (
+	JoinInner JoinKind = iota
+	JoinLeft
+	JoinSemi
+	JoinAnti     // NOT EXISTS
+	JoinAntiNull // NOT IN: a NULL on either side makes the answer unknown
+	JoinScalar   // left join that fails with 1242 when a left row finds more than one match
+)
+
+// Join joins Children[0] (left) and Children[1] (right, the build side). With no Left keys it is a nested loop.
+type Join struct {
+	Kind  JoinKind
+	Left  []*expr.Node // equal-join keys over the left child
+	Right []*expr.Node // over the right child, same types
+	On    *expr.Node   // what remains, over left columns followed by right columns
+}
+
+// Sort orders rows; with Limit > 0 it keeps only the first Offset+Limit of them and then skips Offset.
+type Sort struct {
+	Keys   []expr.SortKey `cbor:"1,keyasint"`
+	Limit  int64          `cbor:"2,keyasint,omitempty"`
+	Offset int64          `cbor:"3,keyasint,omitempty"`
+}
+
+// Limit skips Offset rows and passes Count.
+type Limit struct {
+	Offset, Count int64
+}
+
+// SetOp is UNION (distinct), INTERSECT or EXCEPT, with or without ALL (UNION ALL is Node.Union).
+type SetOp struct {
+	Name string // "intersect", "except"
+	All  bool
+}
+
+// Window computes window functions; it appends one column a function to its input.
+type Window struct {
+	Partition []*expr.Node
+	Order     []expr.SortKey
+	Funcs     []WindowFunc
+}
+
+// WindowFunc is one window function: row_number, rank, dense_rank, ntile, lag, lead, first_value, last_value, or an aggregate.
+type WindowFunc struct {
+	Name string
+	Args []*expr.Node
+	Type types.ColumnType
+	// Rows is true for a ROWS frame; the default frame is RANGE UNBOUNDED PRECEDING .. CURRENT ROW (whole partition without ORDER BY).
+	Rows                       bool
+	From, To                   int64 // offsets to the current row; FromUnbounded/ToUnbounded override
+	FromUnbounded, ToUnbounded bool
+}
+
+// Values yields constant rows.
+type Values struct {
+	Rows [][]*expr.Node
+}
+
+// System names a table that the FE makes up.
+type System struct {
+	Database, Table string
+}

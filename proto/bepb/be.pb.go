@@ -845,6 +845,7 @@ type WriteRequest struct {
 	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
 	Parts         []*WriteRequest_Part   `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
 	LockWaitMs    int64                  `protobuf:"varint,3,opt,name=lock_wait_ms,json=lockWaitMs,proto3" json:"lock_wait_ms,omitempty"`
+	ExplicitTxn   bool                   `protobuf:"varint,4,opt,name=explicit_txn,json=explicitTxn,proto3" json:"explicit_txn,omitempty"` // more statements may follow: remember the rows for the transaction's own reads
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -898,6 +899,13 @@ func (x *WriteRequest) GetLockWaitMs() int64 {
 		return x.LockWaitMs
 	}
 	return 0
+}
+
+func (x *WriteRequest) GetExplicitTxn() bool {
+	if x != nil {
+		return x.ExplicitTxn
+	}
+	return false
 }
 
 type WriteResponse struct {
@@ -2694,12 +2702,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xf7\x02\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x9a\x03\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
-	"lockWaitMs\x1a\x80\x02\n" +
+	"lockWaitMs\x12!\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\x80\x02\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +

@@ -1,0 +1,174 @@
+// Package be is a backend: it wires the packages that hold tablets, write, scan, clone and report, and runs them
+// until it is told to stop.
+package be
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"stele/be/clone"
+	"stele/be/host"
+	"stele/be/peer"
+	"stele/be/report"
+	"stele/be/scan"
+	"stele/be/server"
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/conf"
+	"stele/meta/logfile"
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// Run runs a backend with the configuration file until ctx ends, and returns when everything is closed.
+func Run(ctx context.Context, confPath, version string, stdout io.Writer) error {
+	v, err := conf.BE.Load(confPath)
+	if err != nil {
+		return err
+	}
+	log, _, logs, err := logfile.Open(conf.BELogDir.Get(v), "be.log", conf.BELogLevel.Get(v))
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	n := newNode(v, version, log)
+	if err := n.host.OpenKnown(); err != nil {
+		return errors.Join(err, n.close())
+	}
+	if err := n.serve(ctx, stdout); err != nil {
+		log.Error("serve", "err", err)
+		return errors.Join(err, n.close())
+	}
+	return n.close()
+}
+
+// node is one running backend.
+type node struct {
+	conf     *conf.Values
+	log      *slog.Logger
+	host     *host.Host
+	peers    *peer.Peers
+	writer   *write.Writer
+	scanner  *scan.Scanner
+	slots    *clone.Slots
+	clones   *clone.Manager
+	reporter *report.Reporter
+	service  *server.Server
+	stopping atomic.Bool
+}
+
+func newNode(v *conf.Values, version string, log *slog.Logger) *node {
+	n := &node{conf: v, log: log}
+	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options { return storeOptions(v, r, cluster, log) })
+	n.peers = peer.New(func() types.ClusterID { return n.host.Identity().Cluster })
+	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait}, log)
+	n.scanner = scan.New(n.host, n.writer)
+	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
+	started := time.Now()
+	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
+		Step: reportStep, Started: started, Log: log})
+	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots,
+		BytesPerSecond: int64(conf.CloneBandwidth.Get(v)) << 20, Log: log, Done: n.reporter.Changed})
+	n.service = server.New(server.Parts{Host: n.host, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
+		Joined: func(_ host.Identity, fes []string) { n.reporter.Addresses(fes) }, Stopping: n.stopping.Load,
+		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
+	return n
+}
+
+const (
+	// replicateTimeout is how long a leader waits for a follower; a hung one is dead by heartbeat before that.
+	replicateTimeout = 5 * time.Second
+	// reportStep is how soon the FE hears of a changed replica or a transaction without outcome.
+	reportStep = 250 * time.Millisecond
+	// stopGrace is how long a stop waits for calls under way.
+	stopGrace = 5 * time.Second
+)
+
+func roots(v *conf.Values) []host.Root {
+	var out []host.Root
+	for _, r := range conf.StorageRootPath.Get(v) {
+		medium := types.MediumHDD
+		if r.Medium == conf.SSD {
+			medium = types.MediumSSD
+		}
+		out = append(out, host.Root{Path: r.Path, Medium: medium})
+	}
+	return out
+}
+
+// serve answers calls and runs the loops until ctx ends, then lets calls under way finish.
+func (n *node) serve(ctx context.Context, stdout io.Writer) error {
+	address := net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BERPCPort.Get(n.conf)))
+	lis, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for rpc: %w", err)
+	}
+	grpcServer := rpc.NewServer(func() types.ClusterID { return n.host.Identity().Cluster }, n.log)
+	bepb.RegisterBackendServer(grpcServer, n.service)
+
+	loops, stopLoops := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stopLoops()
+	wg.Go(func() { n.afterOpen(loops) })
+	failed := make(chan error, 1)
+	wg.Go(func() { failed <- grpcServer.Serve(lis) })
+	n.log.Info("be serves", "address", address, "version", n.service.Version)
+	fmt.Fprintf(stdout, "be serves on %s\n", address)
+	select {
+	case <-ctx.Done():
+		n.stopping.Store(true)
+		stop(grpcServer)
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// stop lets calls under way finish, for a while.
+func stop(s *grpc.Server) {
+	done := make(chan struct{})
+	go func() { s.GracefulStop(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(stopGrace):
+		s.Stop()
+		<-done
+	}
+}
+
+// afterOpen waits until this BE belongs to a cluster, then notes what was pending on each tablet and reports.
+func (n *node) afterOpen(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-n.host.Ready():
+	}
+	for _, d := range n.host.Disks() {
+		if d.Store == nil {
+			continue
+		}
+		for _, t := range d.Store.Tablets() {
+			n.writer.Adopt(t)
+		}
+	}
+	n.reporter.Run(ctx)
+}
+
+// close ends what may still use the stores, then the stores.
+func (n *node) close() error {
+	n.clones.Close()
+	n.writer.Close()
+	return errors.Join(n.peers.Close(), n.host.Close())
+}

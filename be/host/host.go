@@ -1,0 +1,216 @@
+// Package host holds the disks of one BE: it opens a tablet store on each storage root path, finds the replica of a
+// tablet whichever disk it lies on, and picks the disk of a new one.
+//
+// It owns the identity of the BE (cluster id and BE id, kept on every disk) and refuses a disk of another cluster
+// without touching it. A disk that fails to open is reported OFFLINE; the others go on.
+package host
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+)
+
+// Root is one entry of storage_root_path.
+type Root struct {
+	Path     string
+	Medium   types.Medium
+	Capacity int64 // bytes; 0 = what the file system has
+}
+
+// Disk is a root with its open store; Store is nil when it could not be opened, and Err says why.
+type Disk struct {
+	Root  Root
+	Store *tablet.Store
+	Err   error
+}
+
+// Host is the set of disks of a BE. It is safe for concurrent use.
+type Host struct {
+	roots   []Root
+	options func(Root, types.ClusterID) tablet.Options
+	log     *slog.Logger
+
+	mu       sync.RWMutex
+	identity Identity
+	disks    []*Disk
+	opened   bool
+	ready    chan struct{} // closed when the disks are open
+}
+
+// New returns a host that has opened nothing yet. options gives the store options of a root.
+func New(roots []Root, log *slog.Logger, options func(Root, types.ClusterID) tablet.Options) *Host {
+	return &Host{roots: roots, options: options, log: log, ready: make(chan struct{})}
+}
+
+// Ready is closed once the disks are open.
+func (h *Host) Ready() <-chan struct{} { return h.ready }
+
+// OpenKnown opens the disks if any of them says which cluster this BE belongs to; a BE whose disks are all blank
+// stays closed until Join.
+func (h *Host) OpenKnown() error {
+	id, err := h.readIdentity()
+	if err != nil || id.Cluster == "" {
+		return err
+	}
+	return h.open(id)
+}
+
+// readIdentity reads the identity files of all roots, which must agree.
+func (h *Host) readIdentity() (Identity, error) {
+	var found Identity
+	for _, r := range h.roots {
+		id, err := readIdentity(r.Path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return found, err
+		}
+		if found.Cluster != "" && found != id {
+			return found, fmt.Errorf("storage root %s belongs to cluster %s as be %d, another root to cluster %s as be %d: "+
+				"take the foreign one out of storage_root_path", r.Path, id.Cluster, id.BE, found.Cluster, found.BE)
+		}
+		found = id
+	}
+	return found, nil
+}
+
+// Identity returns who this BE is; the zero value before it has joined.
+func (h *Host) Identity() Identity {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.identity
+}
+
+// Join makes this BE the member be of cluster: blank disks are stamped and opened. It is idempotent, and refuses
+// when the BE already belongs elsewhere.
+func (h *Host) Join(cluster types.ClusterID, be types.BEID) error {
+	want := Identity{Cluster: cluster, BE: be}
+	h.mu.RLock()
+	have, opened := h.identity, h.opened
+	h.mu.RUnlock()
+	if opened {
+		if have != want {
+			return fmt.Errorf("this be is be %d of cluster %s and cannot join cluster %s as be %d", have.BE, have.Cluster, cluster, be)
+		}
+		return nil
+	}
+	return h.open(want)
+}
+
+// open stamps and opens every root. One bad disk does not keep the others closed.
+func (h *Host) open(id Identity) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.opened {
+		return nil
+	}
+	h.identity = id
+	for _, r := range h.roots {
+		d := &Disk{Root: r}
+		d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
+		if d.Err != nil {
+			h.log.Error("open disk", "path", r.Path, "err", d.Err)
+		}
+		h.disks = append(h.disks, d)
+	}
+	h.opened = true
+	close(h.ready)
+	return nil
+}
+
+// openStore opens the store first and stamps the identity last: a crash between leaves a blank disk, not a BE
+// that believes in a store which is not there.
+func openStore(r Root, id Identity, opt tablet.Options) (*tablet.Store, error) {
+	if err := os.MkdirAll(r.Path, 0o755); err != nil {
+		return nil, err
+	}
+	s, err := tablet.Open(filepath.Join(r.Path, "store"), opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeIdentity(r.Path, id); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Disks returns the disks, open or not.
+func (h *Host) Disks() []*Disk {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.disks
+}
+
+// Tablet finds the replica of a tablet on this BE.
+func (h *Host) Tablet(id types.TabletID) (*tablet.Tablet, bool) {
+	for _, d := range h.Disks() {
+		if d.Store == nil {
+			continue
+		}
+		if t, ok := d.Store.Tablet(id); ok {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// Store finds the disk on which a tablet lies.
+func (h *Host) Store(id types.TabletID) (*tablet.Store, bool) {
+	for _, d := range h.Disks() {
+		if d.Store == nil {
+			continue
+		}
+		if _, ok := d.Store.Tablet(id); ok {
+			return d.Store, true
+		}
+	}
+	return nil, false
+}
+
+// Disk finds the store of a disk by its id.
+func (h *Host) Disk(id types.DiskID) (*tablet.Store, bool) {
+	for _, d := range h.Disks() {
+		if d.Store != nil && d.Store.ID() == id {
+			return d.Store, true
+		}
+	}
+	return nil, false
+}
+
+// Place picks the disk for a new replica: of the wanted medium if there is one, writable, with the fewest replicas.
+func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
+	var best *tablet.Store
+	bestMatch, bestCount := false, 0
+	for _, d := range h.Disks() {
+		if d.Store == nil || d.Store.Usage().ReadOnly {
+			continue
+		}
+		match, count := d.Root.Medium == medium, len(d.Store.Tablets())
+		if best == nil || match && !bestMatch || match == bestMatch && count < bestCount {
+			best, bestMatch, bestCount = d.Store, match, count
+		}
+	}
+	if best == nil {
+		return nil, errors.New("no writable disk on this be")
+	}
+	return best, nil
+}
+
+// Close closes every store.
+func (h *Host) Close() error {
+	var errs []error
+	for _, d := range h.Disks() {
+		if d.Store != nil {
+			errs = append(errs, d.Store.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,143 @@
+// Package peer is how a BE calls other BEs and the FEs: one connection an address, kept for reuse.
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"stele/be/clone"
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/proto/fepb"
+)
+
+// Peers holds the connections of a BE. It is safe for concurrent use.
+type Peers struct {
+	cluster func() types.ClusterID
+
+	mu    sync.Mutex
+	conns map[string]*grpc.ClientConn
+}
+
+// New returns peers that carry the id of the cluster with every call.
+func New(cluster func() types.ClusterID) *Peers {
+	return &Peers{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+}
+
+func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.conns[address]; c != nil {
+		return c, nil
+	}
+	c, err := rpc.Dial(address, p.cluster)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	p.conns[address] = c
+	return c, nil
+}
+
+// Close closes the connections.
+func (p *Peers) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, c := range p.conns {
+		errs = append(errs, c.Close())
+	}
+	p.conns = map[string]*grpc.ClientConn{}
+	return errors.Join(errs...)
+}
+
+// Replicate forwards resolved rows to another replica.
+func (p *Peers) Replicate(ctx context.Context, address string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+	c, err := p.conn(address)
+	if err != nil {
+		return nil, err
+	}
+	return bepb.NewBackendClient(c).Replicate(ctx, req)
+}
+
+// FetchChanges reads change sets from another BE.
+func (p *Peers) FetchChanges(ctx context.Context, address string, req *bepb.FetchChangesRequest, each func(*bepb.FetchChangesResponse) error) error {
+	c, err := p.conn(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := bepb.NewBackendClient(c).FetchChanges(ctx, req)
+	if err != nil {
+		return sourceError(err)
+	}
+	return drain(stream.Recv, each)
+}
+
+// FetchSnapshot reads a whole replica from another BE.
+func (p *Peers) FetchSnapshot(ctx context.Context, address string, req *bepb.FetchSnapshotRequest, each func(*bepb.FetchSnapshotResponse) error) error {
+	c, err := p.conn(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := bepb.NewBackendClient(c).FetchSnapshot(ctx, req)
+	if err != nil {
+		return sourceError(err)
+	}
+	return drain(stream.Recv, each)
+}
+
+// drain hands every message of a stream to each.
+func drain[T any](recv func() (T, error), each func(T) error) error {
+	for {
+		msg, err := recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return sourceError(err)
+		}
+		if err := each(msg); err != nil {
+			return err
+		}
+	}
+}
+
+// sourceError maps the statuses that a clone acts on.
+func sourceError(err error) error {
+	switch status.Code(err) {
+	case codes.OutOfRange:
+		return fmt.Errorf("%w: %s", clone.ErrGone, status.Convert(err).Message())
+	case codes.ResourceExhausted:
+		return fmt.Errorf("%w: %s", clone.ErrBusy, status.Convert(err).Message())
+	}
+	return err
+}
+
+// Report sends a report to an FE.
+func (p *Peers) Report(ctx context.Context, address string, req *fepb.ReportRequest) (*fepb.ReportResponse, error) {
+	c, err := p.conn(address)
+	if err != nil {
+		return nil, err
+	}
+	return fepb.NewFrontendClient(c).Report(ctx, req)
+}
+
+// Resolve asks an FE for the outcome of pending transactions.
+func (p *Peers) Resolve(ctx context.Context, address string, req *fepb.ResolveRequest) (*fepb.ResolveResponse, error) {
+	c, err := p.conn(address)
+	if err != nil {
+		return nil, err
+	}
+	return fepb.NewFrontendClient(c).Resolve(ctx, req)
+}

@@ -1,0 +1,59 @@
+package scan
+
+import (
+	"stele/be/tablet"
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// prune finds the parts of the fragment's filter that zone maps and bloom filters can use: comparisons of a column
+// with a constant that must all hold.
+func prune(f *physical.Fragment) []tablet.Predicate {
+	return conjuncts(f.Filter, f, nil)
+}
+
+func conjuncts(n *expr.Node, f *physical.Fragment, out []tablet.Predicate) []tablet.Predicate {
+	if n == nil || n.Kind != expr.NodeCall {
+		return out
+	}
+	if n.Func == "and" {
+		for _, a := range n.Args {
+			out = conjuncts(a, f, out)
+		}
+		return out
+	}
+	op, flipped, ok := comparison(n.Func)
+	if !ok || len(n.Args) != 2 {
+		return out
+	}
+	a, b := n.Args[0], n.Args[1]
+	if a.Kind == expr.NodeConst {
+		a, b, op = b, a, flipped
+	}
+	if a.Kind != expr.NodeColumn || b.Kind != expr.NodeConst || b.Value.Null {
+		return out
+	}
+	col := f.Schema.Columns[f.Schema.ColumnIndex(f.Columns[a.Col])]
+	// The constant must be in the physical form of the column: the planner has cast it, or the column (then a is a call).
+	if col.Type.Kind != b.Type.Kind || col.Type.Unsigned != b.Type.Unsigned || col.Type.Scale != b.Type.Scale || col.Type.Phys() != b.Type.Phys() {
+		return out
+	}
+	return append(out, tablet.Predicate{Column: col.ID, Op: op, Value: b.Value})
+}
+
+// comparison maps a function to the predicate, and to the one with its sides swapped.
+func comparison(name string) (op, flipped tablet.Op, ok bool) {
+	switch name {
+	case "=":
+		return tablet.OpEq, tablet.OpEq, true
+	case "<":
+		return tablet.OpLt, tablet.OpGt, true
+	case "<=":
+		return tablet.OpLe, tablet.OpGe, true
+	case ">":
+		return tablet.OpGt, tablet.OpLt, true
+	case ">=":
+		return tablet.OpGe, tablet.OpLe, true
+	}
+	return 0, 0, false
+}

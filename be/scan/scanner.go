@@ -1,0 +1,154 @@
+// Package scan runs plan fragments next to the rows: it pins one version of each tablet, streams its rows through the
+// fragment's operators and hands over encoded batches.
+//
+// It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
+// says so. It holds no state but a count of what runs.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/exec"
+	"stele/sql/expr"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// VersionWait is how long a tablet waits for a version that is committed but not published here yet: publishing
+// takes milliseconds, and another replica is a call away.
+const VersionWait = 500 * time.Millisecond
+
+// Scanner runs fragments. It is safe for concurrent use.
+type Scanner struct {
+	tablets write.Tablets
+	writer  *write.Writer
+	running atomic.Int64
+}
+
+// New returns a scanner over the tablets.
+func New(tablets write.Tablets, writer *write.Writer) *Scanner {
+	return &Scanner{tablets: tablets, writer: writer}
+}
+
+// Running returns how many scans are under way.
+func (s *Scanner) Running() int { return int(s.running.Load()) }
+
+// Scan runs the fragment over the tablets and calls send with each encoded batch.
+func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]byte) error) error {
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	var f physical.Fragment
+	if err := cbor.Unmarshal(req.Fragment, &f); err != nil {
+		return fmt.Errorf("decode fragment: %w", err)
+	}
+	ectx, err := exprContext(&f, req.NowUs)
+	if err != nil {
+		return err
+	}
+	mem := exec.NewMemory(req.MemLimitBytes)
+	sources, err := s.open(ctx, req, &f)
+	defer func() {
+		for _, src := range sources {
+			src.close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if f.TabletColumn {
+		for _, src := range sources {
+			if err := pump(ctx, &f, src, src.id, ectx, mem, send); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return pump(ctx, &f, &chain{sources: sources}, 0, ectx, mem, send)
+}
+
+func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {
+	loc := time.UTC
+	if f.TimeZone != "" {
+		var err error
+		if loc, err = vec.ParseZone(f.TimeZone); err != nil {
+			return expr.Context{}, err
+		}
+	}
+	return expr.Context{Loc: loc, NowMicros: nowMicros}, nil
+}
+
+// pump runs the fragment over one stream of rows.
+func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, id types.TabletID, ectx expr.Context, mem *exec.Memory, send func([]byte) error) error {
+	out, err := exec.RunFragment(f, in, id, ectx, mem)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	for {
+		b, err := out.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			return nil
+		}
+		if err := send(vec.Encode(nil, b)); err != nil {
+			return err
+		}
+	}
+}
+
+// open pins every tablet before the first row is read, so that one call sees one snapshot.
+func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment) ([]*source, error) {
+	var out []*source
+	for _, rt := range req.Tablets {
+		t, ok := s.tablets.Tablet(types.TabletID(rt.TabletId))
+		if !ok {
+			return out, &tablet.ErrBehind{Want: types.Version(rt.Version)}
+		}
+		v := types.Version(rt.Version)
+		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
+			return out, &tablet.ErrBehind{Have: t.Version(), Want: v}
+		}
+		snap, err := t.Snapshot(v)
+		if err != nil {
+			return out, fmt.Errorf("tablet %d: %w", t.ID(), err)
+		}
+		src := &source{id: t.ID(), snap: snap, f: f}
+		if req.TxnId != 0 {
+			src.overlay = s.writer.Overlay(types.TxnID(req.TxnId), t.ID())
+		}
+		out = append(out, src)
+	}
+	return out, nil
+}
+
+// chain is several streams, one after the other.
+type chain struct {
+	sources []*source
+	at      int
+}
+
+// Next returns the next batch of the first stream that has one.
+func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
+	for c.at < len(c.sources) {
+		b, err := c.sources[c.at].Next(ctx)
+		if b != nil || err != nil {
+			return b, err
+		}
+		c.at++
+	}
+	return nil, nil
+}
+
+// Close does nothing: the scan closes the sources.
+func (c *chain) Close() {}

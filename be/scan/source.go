@@ -1,0 +1,177 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/meta/types"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// source streams the wanted columns of one tablet at one version, with what the reading transaction itself has
+// written laid over.
+type source struct {
+	id      types.TabletID
+	snap    *tablet.Snapshot
+	f       *physical.Fragment
+	overlay *write.Overlay
+
+	iter    *tablet.Iter
+	started bool
+	mine    *vec.Batch // rows of the overlay still to yield
+	cols    []types.ColumnID
+}
+
+// Close does nothing: the scan closes its sources.
+func (s *source) Close() {}
+
+// close lets go of the snapshot.
+func (s *source) close() {
+	if s.iter != nil {
+		s.iter.Close()
+	}
+	s.snap.Release()
+}
+
+// Next returns the next batch of the fragment's columns.
+func (s *source) Next(ctx context.Context) (*vec.Batch, error) {
+	if !s.started {
+		if err := s.start(); err != nil {
+			return nil, err
+		}
+	}
+	for s.iter != nil {
+		b, err := s.iter.Next(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("tablet %d: %w", s.id, err)
+		}
+		if b == nil {
+			s.iter.Close()
+			s.iter = nil
+			break
+		}
+		if b = s.mask(b); b.Rows() > 0 {
+			return b, nil
+		}
+	}
+	b := s.mine
+	s.mine = nil
+	return b, nil
+}
+
+// start begins the scan or looks the keys up.
+func (s *source) start() error {
+	s.started = true
+	s.cols = s.f.Columns
+	if s.overlay != nil {
+		s.cols = withKey(s.f.Columns, s.f.Schema.Key)
+		s.mine = s.own()
+	}
+	if s.f.Keys == nil {
+		s.iter = s.snap.Scan(s.cols, tablet.ScanOptions{Prune: prune(s.f)})
+		return nil
+	}
+	b, found, err := s.snap.Get(s.f.Keys, s.cols)
+	if err != nil {
+		return fmt.Errorf("tablet %d: %w", s.id, err)
+	}
+	var sel []int32
+	for i, ok := range found {
+		if ok {
+			sel = append(sel, int32(i))
+		}
+	}
+	rows := s.mask(vec.Gather(b, sel))
+	if s.mine != nil {
+		rows = vec.Concat(rows, s.mine)
+	}
+	s.mine = rows
+	if rows.Rows() == 0 {
+		s.mine = nil
+	}
+	return nil
+}
+
+// withKey appends the key columns that are not among cols.
+func withKey(cols, key []types.ColumnID) []types.ColumnID {
+	out := append([]types.ColumnID(nil), cols...)
+	for _, k := range key {
+		if position(out, k) < 0 {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func position(cols []types.ColumnID, id types.ColumnID) int {
+	for i, c := range cols {
+		if c == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// mask drops the rows whose keys the transaction has written, and the columns that were only read for that.
+func (s *source) mask(b *vec.Batch) *vec.Batch {
+	if s.overlay == nil {
+		return b
+	}
+	at := make([]int, len(s.f.Schema.Key))
+	for i, k := range s.f.Schema.Key {
+		at[i] = position(s.cols, k)
+	}
+	keys := vec.EncodeKeys(b, at)
+	sel := make([]int32, 0, len(keys))
+	for i, k := range keys {
+		if _, written := s.overlay.Rows[string(k)]; !written {
+			row := int32(i)
+			if b.Sel != nil {
+				row = b.Sel[i]
+			}
+			sel = append(sel, row)
+		}
+	}
+	return &vec.Batch{Cols: b.Cols[:len(s.f.Columns)], N: b.N, Sel: sel}
+}
+
+// own gathers the rows that the transaction has put, in key order so that a statement sees them the same way twice.
+func (s *source) own() *vec.Batch {
+	keys := make([]string, 0, len(s.overlay.Rows))
+	for k, row := range s.overlay.Rows {
+		if row != nil && (s.f.Keys == nil || contains(s.f.Keys, k)) {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	sort.Strings(keys)
+	colTypes := make([]types.ColumnType, len(s.f.Columns))
+	from := make([]int, len(s.f.Columns))
+	for i, id := range s.f.Columns {
+		from[i] = s.f.Schema.ColumnIndex(id)
+		colTypes[i] = s.f.Schema.Columns[from[i]].Type
+	}
+	out := vec.NewBuilder(colTypes, len(keys))
+	for _, k := range keys {
+		row := s.overlay.Rows[k]
+		for i := range from {
+			out.AppendFrom(i, row.Batch.Cols[from[i]], row.Row)
+		}
+	}
+	return out.Finish()
+}
+
+func contains(keys [][]byte, k string) bool {
+	for _, x := range keys {
+		if string(x) == k {
+			return true
+		}
+	}
+	return false
+}

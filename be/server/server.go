@@ -1,0 +1,332 @@
+// Package server adapts the packages of a BE to the gRPC service that FEs and other BEs call. It holds no state of
+// its own and decides nothing: it converts messages, and maps errors to statuses.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"stele/be/clone"
+	"stele/be/host"
+	"stele/be/scan"
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// Parts are the packages that the service speaks for.
+type Parts struct {
+	Host    *host.Host
+	Writer  *write.Writer
+	Scanner *scan.Scanner
+	Clones  *clone.Manager
+	Slots   *clone.Slots
+	// Joined is told of each heartbeat: who this BE is and where the FEs are.
+	Joined   func(host.Identity, []string)
+	Stopping func() bool
+	Changed  func(types.TabletID)
+	Version  string
+	HTTPPort int
+	MemLimit int64
+	Started  time.Time
+	Log      *slog.Logger
+}
+
+// Server implements bepb.BackendServer.
+type Server struct {
+	bepb.UnimplementedBackendServer
+	Parts
+}
+
+// New returns a server over the parts.
+func New(p Parts) *Server { return &Server{Parts: p} }
+
+// Heartbeat answers the state of this BE; the first one of a blank BE makes it a member of the caller's cluster.
+func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
+	cluster := rpc.ClusterOf(ctx)
+	if cluster == "" {
+		return nil, status.Error(codes.InvalidArgument, "a heartbeat must carry a cluster id")
+	}
+	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
+		return nil, status.Error(codes.PermissionDenied, err.Error())
+	}
+	s.Joined(s.Host.Identity(), req.FeAddresses)
+	if req.CloneSlotsPerDisk > 0 {
+		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
+	}
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	resp := &bepb.HeartbeatResponse{BeId: req.BeId, StartTimeMs: s.Started.UnixMilli(), Version: s.Version,
+		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: int64(mem.HeapInuse),
+		Clones: s.Clones.Statuses(req.FinishedTasksSeen), HttpPort: uint32(s.HTTPPort), Stopping: s.Stopping(),
+		RunningScans: uint32(s.Scanner.Running())}
+	for _, d := range s.Host.Disks() {
+		pd := s.disk(d)
+		resp.Disks = append(resp.Disks, pd)
+		resp.Tablets += pd.Tablets
+	}
+	return resp, nil
+}
+
+func (s *Server) disk(d *host.Disk) *bepb.Disk {
+	out := &bepb.Disk{Path: d.Root.Path, Medium: uint32(d.Root.Medium)}
+	if d.Store == nil {
+		out.State, out.Error = uint32(types.DiskOffline), d.Err.Error()
+		return out
+	}
+	u := d.Store.Usage()
+	out.DiskId, out.TotalBytes, out.AvailableBytes, out.DataUsedBytes = uint64(d.Store.ID()), u.Total, u.Available, u.DataUsed
+	out.Error, out.Tablets = u.Err, uint64(len(d.Store.Tablets()))
+	out.CloneSlotsUsed = uint32(s.Slots.Used(d.Store.ID()))
+	return out
+}
+
+// CreateReplicas makes empty replicas; one that is there already is kept.
+func (s *Server) CreateReplicas(_ context.Context, req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
+	schema, err := decodeSchema(req.Schema)
+	if err != nil {
+		return nil, err
+	}
+	resp := &bepb.CreateReplicasResponse{}
+	for _, it := range req.Items {
+		m := tablet.Meta{Tablet: types.TabletID(it.TabletId), Table: types.TableID(it.TableId), Partition: types.PartitionID(it.PartitionId),
+			Replica: types.ReplicaID(it.ReplicaId), Schema: schema, Epoch: types.Epoch(it.Epoch)}
+		store, ok := s.Host.Store(m.Tablet)
+		if !ok {
+			if store, err = s.Host.Place(types.Medium(req.Medium)); err != nil {
+				return nil, toStatus(err)
+			}
+		}
+		t, err := store.Create(m)
+		if err != nil {
+			return nil, toStatus(err)
+		}
+		s.Writer.Adopt(t)
+		resp.DiskIds = append(resp.DiskIds, uint64(store.ID()))
+	}
+	return resp, nil
+}
+
+// DropReplicas drops replicas by tablet and replica id, so that a newer replica of the same tablet survives a late call.
+func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) (*bepb.DropReplicasResponse, error) {
+	for _, it := range req.Items {
+		id := types.TabletID(it.TabletId)
+		store, ok := s.Host.Store(id)
+		if !ok {
+			continue
+		}
+		t, ok := store.Tablet(id)
+		if !ok || uint64(t.Meta().Replica) != it.ReplicaId {
+			continue
+		}
+		if err := store.Drop(id, types.ReplicaID(it.ReplicaId)); err != nil {
+			return nil, toStatus(err)
+		}
+		s.Writer.Forget(t)
+	}
+	return &bepb.DropReplicasResponse{}, nil
+}
+
+// Write leads a write.
+func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+	return s.Writer.Write(ctx, req), nil
+}
+
+// Replicate follows a write.
+func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+	return s.Writer.Replicate(ctx, req), nil
+}
+
+// Publish makes committed versions visible.
+func (s *Server) Publish(_ context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
+	return &bepb.PublishResponse{Versions: s.Writer.Publish(req.Items)}, nil
+}
+
+// Abort drops a transaction.
+func (s *Server) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortResponse, error) {
+	ids := make([]types.TabletID, len(req.TabletIds))
+	for i, id := range req.TabletIds {
+		ids[i] = types.TabletID(id)
+	}
+	if err := s.Writer.Abort(types.TxnID(req.TxnId), ids); err != nil {
+		return nil, toStatus(err)
+	}
+	return &bepb.AbortResponse{}, nil
+}
+
+// Scan streams the result of a fragment.
+func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
+	err := s.Scanner.Scan(stream.Context(), req, func(batch []byte) error {
+		return stream.Send(&bepb.ScanResponse{Batch: batch})
+	})
+	return toStatus(err)
+}
+
+// Digest answers the content digest of a replica at a version.
+func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
+	t, ok := s.Host.Tablet(types.TabletID(req.TabletId))
+	if !ok {
+		return nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", req.TabletId)
+	}
+	v := types.Version(req.Version)
+	if v == 0 {
+		v = t.Version()
+	}
+	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
+		return nil, toStatus(&tablet.ErrBehind{Have: t.Version(), Want: v})
+	}
+	digest, rows, err := t.Digest(v)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v)}, nil
+}
+
+// SubmitClone starts a clone task.
+func (s *Server) SubmitClone(_ context.Context, req *bepb.SubmitCloneRequest) (*bepb.SubmitCloneResponse, error) {
+	schema, err := decodeSchema(req.Schema)
+	if err != nil {
+		return nil, err
+	}
+	s.Clones.Submit(clone.Task{ID: types.TaskID(req.TaskId), Tablet: types.TabletID(req.TabletId), Table: types.TableID(req.TableId),
+		Partition: types.PartitionID(req.PartitionId), Replica: types.ReplicaID(req.ReplicaId), Epoch: types.Epoch(req.Epoch), Schema: schema,
+		Source: req.Source, SourceBE: types.BEID(req.SourceBe), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
+		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond, Balance: req.Balance})
+	return &bepb.SubmitCloneResponse{}, nil
+}
+
+// CancelClone cancels a clone task.
+func (s *Server) CancelClone(_ context.Context, req *bepb.CancelCloneRequest) (*bepb.CancelCloneResponse, error) {
+	s.Clones.Cancel(types.TaskID(req.TaskId))
+	return &bepb.CancelCloneResponse{}, nil
+}
+
+// takeSlot takes a slot on the disk of a replica for as long as it is being read.
+func (s *Server) takeSlot(id types.TabletID, balance bool) (*tablet.Tablet, func(), error) {
+	store, ok := s.Host.Store(id)
+	if !ok {
+		return nil, nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", id)
+	}
+	t, ok := store.Tablet(id)
+	if !ok {
+		return nil, nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", id)
+	}
+	release, ok := s.Slots.Try(store.ID(), balance)
+	if !ok {
+		return nil, nil, status.Errorf(codes.ResourceExhausted, "no free slot on disk %d", store.ID())
+	}
+	return t, release, nil
+}
+
+// FetchChanges streams the change sets after a version.
+func (s *Server) FetchChanges(req *bepb.FetchChangesRequest, stream bepb.Backend_FetchChangesServer) error {
+	t, release, err := s.takeSlot(types.TabletID(req.TabletId), req.Balance)
+	if err != nil {
+		return err
+	}
+	defer release()
+	to := types.Version(req.To)
+	if to == 0 {
+		to = t.Version()
+	}
+	changes, err := t.Changes(types.Version(req.From), to)
+	if err != nil {
+		return toStatus(err)
+	}
+	defer changes.Close()
+	for {
+		c, err := changes.Next()
+		if err != nil {
+			return toStatus(err)
+		}
+		if c == nil {
+			return nil
+		}
+		if err := stream.Send(&bepb.FetchChangesResponse{Version: uint64(c.Version), Payload: c.Payload}); err != nil {
+			return err
+		}
+	}
+}
+
+// FetchSnapshot streams a whole replica at its newest version.
+func (s *Server) FetchSnapshot(req *bepb.FetchSnapshotRequest, stream bepb.Backend_FetchSnapshotServer) error {
+	t, release, err := s.takeSlot(types.TabletID(req.TabletId), req.Balance)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if !s.Writer.WaitVersion(stream.Context(), t, types.Version(req.MinVersion), scan.VersionWait) {
+		return toStatus(&tablet.ErrBehind{Have: t.Version(), Want: types.Version(req.MinVersion)})
+	}
+	snap, err := t.Snapshot(t.Version())
+	if err != nil {
+		return toStatus(err)
+	}
+	defer snap.Release()
+	ex, err := snap.Export()
+	if err != nil {
+		return toStatus(err)
+	}
+	defer ex.Close()
+	head := &bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), TotalBytes: ex.TotalBytes()}
+	if err := stream.Send(head); err != nil {
+		return err
+	}
+	for {
+		chunk, err := ex.Next()
+		if err != nil {
+			return toStatus(err)
+		}
+		if chunk == nil {
+			break
+		}
+		if err := stream.Send(&bepb.FetchSnapshotResponse{Chunk: chunk}); err != nil {
+			return err
+		}
+	}
+	digest, rows, err := snap.Digest()
+	if err != nil {
+		return toStatus(err)
+	}
+	return stream.Send(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), Last: true, Digest: digest, Rows: rows})
+}
+
+func decodeSchema(b []byte) (types.Schema, error) {
+	var schema types.Schema
+	if err := cbor.Unmarshal(b, &schema); err != nil {
+		return schema, status.Errorf(codes.InvalidArgument, "schema: %v", err)
+	}
+	return schema, nil
+}
+
+// toStatus maps the errors that callers act on; everything else is Internal.
+func toStatus(err error) error {
+	var behind *tablet.ErrBehind
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &behind):
+		return status.Error(codes.FailedPrecondition, err.Error())
+	case errors.Is(err, tablet.ErrGone):
+		return status.Error(codes.OutOfRange, err.Error())
+	case errors.Is(err, tablet.ErrDiskFull):
+		return status.Error(codes.ResourceExhausted, err.Error())
+	case errors.Is(err, tablet.ErrCorrupt):
+		return status.Error(codes.DataLoss, err.Error())
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return status.FromContextError(err).Err()
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return rpc.ToStatus(err)
+}

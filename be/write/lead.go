@@ -1,0 +1,290 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/vec"
+)
+
+// refusal is a write that the leader turns down as a whole.
+type refusal struct {
+	code   bepb.WriteResponse_Refusal
+	tablet types.TabletID
+	row    int
+	err    error
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func refuse(code bepb.WriteResponse_Refusal, id types.TabletID, format string, args ...any) *refusal {
+	return &refusal{code: code, tablet: id, err: fmt.Errorf(format, args...)}
+}
+
+// part is one tablet's share of a write while it is being led.
+type part struct {
+	req     *bepb.WriteRequest_Part
+	t       *tablet.Tablet
+	payload []byte
+	resp    *bepb.WriteResponse_Part
+}
+
+// Write leads the parts of a transaction: epoch, locks, key checks, then durable on this replica and the others at
+// the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears.
+func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteResponse {
+	txn := types.TxnID(req.TxnId)
+	parts := make([]*part, 0, len(req.Parts))
+	for _, p := range req.Parts {
+		led, err := w.lead(ctx, txn, p, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
+		if err != nil {
+			return refused(types.TabletID(p.TabletId), err)
+		}
+		parts = append(parts, led)
+	}
+	if err := w.replicate(ctx, txn, parts); err != nil {
+		return refused(0, err)
+	}
+	resp := &bepb.WriteResponse{}
+	for _, p := range parts {
+		resp.Parts = append(resp.Parts, p.resp)
+	}
+	return resp
+}
+
+func refused(id types.TabletID, err error) *bepb.WriteResponse {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{code: bepb.WriteResponse_FAILED, tablet: id, err: err}
+		switch {
+		case errors.Is(err, tablet.ErrDiskFull):
+			r.code = bepb.WriteResponse_DISK_FULL
+		case errors.Is(err, tablet.ErrCorrupt):
+			r.code = bepb.WriteResponse_BAD_REPLICA
+		}
+	}
+	return &bepb.WriteResponse{Refusal: r.code, Message: r.err.Error(), RefusedTablet: uint64(r.tablet), RefusedRow: uint32(r.row)}
+}
+
+// lead resolves one part: what is left of it afterwards is puts and deletes that hold on every replica.
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
+	id := types.TabletID(p.TabletId)
+	t, ok := w.tablets.Tablet(id)
+	if !ok || uint64(t.Meta().Replica) != p.ReplicaId {
+		return nil, refuse(bepb.WriteResponse_NO_TABLET, id, "no replica %d of tablet %d here", p.ReplicaId, id)
+	}
+	r := w.replica(t)
+	if err := r.fence(types.Epoch(p.Epoch)); err != nil {
+		return nil, refuse(bepb.WriteResponse_STALE_EPOCH, id, "tablet %d: %w", id, err)
+	}
+	if r.recovering() {
+		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
+	}
+	if !w.WaitVersion(ctx, t, types.Version(p.MinVersion), w.opt.VersionWait) {
+		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d has version %d, %d is committed", id, t.Version(), p.MinVersion)
+	}
+	rows, err := vec.Decode(p.Rows)
+	if err != nil {
+		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
+	}
+	ops, err := decodeOps(p.Ops, rows.Rows())
+	if err != nil {
+		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
+	}
+	led := &part{req: p, t: t, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
+	schema := &t.Meta().Schema
+	if freshRows(schema, ops) {
+		for i := range ops {
+			ops[i] = types.OpPut
+		}
+		led.resp.Inserted = int64(len(ops))
+		if explicit {
+			w.own.add(txn, id, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
+		}
+	} else {
+		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
+		if err := w.locks.acquire(ctx, txn, id, res.keys, lockWait); err != nil {
+			return nil, lockRefusal(id, err)
+		}
+		if err := res.resolve(types.Version(p.ReadVersion)); err != nil {
+			return nil, err
+		}
+		rows, ops = res.take(rows)
+		if explicit {
+			w.own.add(txn, id, res.keys, ops, rows)
+		}
+	}
+	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
+	if err != nil {
+		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
+	}
+	return led, nil
+}
+
+func lockRefusal(id types.TabletID, err error) error {
+	switch {
+	case errors.Is(err, ErrLockTimeout):
+		return refuse(bepb.WriteResponse_LOCK_TIMEOUT, id, "tablet %d: %w", id, err)
+	case errors.Is(err, ErrDeadlock):
+		return refuse(bepb.WriteResponse_DEADLOCK, id, "tablet %d: %w", id, err)
+	}
+	return err
+}
+
+// decodeOps expands the ops of a part; a single byte holds for all rows.
+func decodeOps(b []byte, rows int) ([]types.RowOp, error) {
+	if len(b) != rows && len(b) != 1 {
+		return nil, fmt.Errorf("%d ops for %d rows", len(b), rows)
+	}
+	ops := make([]types.RowOp, rows)
+	for i := range ops {
+		op := b[min(i, len(b)-1)]
+		if op > byte(types.OpInsertIgnore) {
+			return nil, fmt.Errorf("unknown row op %d", op)
+		}
+		ops[i] = types.RowOp(op)
+	}
+	return ops, nil
+}
+
+// freshRows reports whether no row can meet an existing key: inserts under hidden row ids, which are never drawn twice.
+func freshRows(s *types.Schema, ops []types.RowOp) bool {
+	if !s.HasRowID() {
+		return false
+	}
+	for _, op := range ops {
+		if op != types.OpInsert {
+			return false
+		}
+	}
+	return true
+}
+
+// replicate makes the parts durable here and forwards them, and notes for each part which replicas have it. It
+// answers when every replica has or has failed, or shortly after enough of them have: a straggler that stores the
+// rows later still gets the publish, and its report clears the mark.
+func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) error {
+	local := make(chan error, 1)
+	go func() { local <- w.prepareLocal(ctx, txn, parts) }()
+	requests := fanOut(txn, parts)
+	answers := make(chan peerAnswer, len(requests))
+	for address, req := range requests {
+		w.background.Go(func() {
+			// The write may be answered before a straggler: its replication goes on under its own deadline.
+			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opt.ReplicateTimeout)
+			defer cancel()
+			resp, err := w.peers.Replicate(rctx, address, req.req)
+			answers <- peerAnswer{address, resp, err}
+		})
+	}
+	if err := <-local; err != nil {
+		return err
+	}
+	for _, p := range parts {
+		p.resp.OkReplicas = append(p.resp.OkReplicas, p.req.ReplicaId)
+	}
+	w.collect(parts, requests, answers)
+	return nil
+}
+
+func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*part) error {
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		wg.Go(func() { errs[i] = p.t.Prepare(ctx, txn, uint32(p.req.Seq), p.payload) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// peerRequest is what goes to one other BE; index maps its parts to those of the write.
+type peerRequest struct {
+	req   *bepb.ReplicateRequest
+	index []int
+}
+
+type peerAnswer struct {
+	address string
+	resp    *bepb.ReplicateResponse
+	err     error
+}
+
+// fanOut makes one request a BE.
+func fanOut(txn types.TxnID, parts []*part) map[string]*peerRequest {
+	out := map[string]*peerRequest{}
+	for i, p := range parts {
+		for _, o := range p.req.Others {
+			r := out[o.Address]
+			if r == nil {
+				r = &peerRequest{req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
+				out[o.Address] = r
+			}
+			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
+				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload})
+			r.index = append(r.index, i)
+		}
+	}
+	return out
+}
+
+// stragglerGrace is how long a write that enough replicas have waits for the others: long against a healthy fsync,
+// short against a user's patience with a hung disk.
+const stragglerGrace = 300 * time.Millisecond
+
+func (w *Writer) collect(parts []*part, requests map[string]*peerRequest, answers <-chan peerAnswer) {
+	missing := len(requests)
+	var grace <-chan time.Time
+	for missing > 0 {
+		if grace == nil && majority(parts) {
+			timer := time.NewTimer(stragglerGrace)
+			defer timer.Stop()
+			grace = timer.C
+		}
+		select {
+		case a := <-answers:
+			missing--
+			note(parts, requests[a.address], a)
+			delete(requests, a.address)
+		case <-grace:
+			for address, r := range requests {
+				note(parts, r, peerAnswer{address: address, err: errors.New("no answer yet")})
+			}
+			return
+		}
+	}
+}
+
+// majority reports whether more than half of the replicas of every part have it.
+func majority(parts []*part) bool {
+	for _, p := range parts {
+		if len(p.resp.OkReplicas) < types.QuorumMajority.Need(len(p.req.Others)+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// note records the answer of one BE.
+func note(parts []*part, r *peerRequest, a peerAnswer) {
+	for i, rp := range r.req.Parts {
+		p, text := parts[r.index[i]], ""
+		switch {
+		case a.err != nil:
+			text = a.err.Error()
+		case i >= len(a.resp.Errors):
+			text = "short answer"
+		default:
+			text = a.resp.Errors[i]
+		}
+		if text == "" {
+			p.resp.OkReplicas = append(p.resp.OkReplicas, rp.ReplicaId)
+		} else {
+			p.resp.Failures = append(p.resp.Failures, &bepb.WriteResponse_Failure{ReplicaId: rp.ReplicaId, Error: text})
+		}
+	}
+}

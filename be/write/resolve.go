@@ -1,0 +1,131 @@
+package write
+
+import (
+	"stele/be/tablet"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/vec"
+)
+
+// resolver turns the ops of one part into puts and deletes, against the newest published rows, what the transaction
+// itself has written before, and the earlier rows of the part. The rows are locked, so the answer cannot change.
+type resolver struct {
+	w    *Writer
+	txn  types.TxnID
+	t    *tablet.Tablet
+	keys [][]byte
+	ops  []types.RowOp
+	resp *bepb.WriteResponse_Part
+
+	keep []int32 // rows that survive, ascending
+}
+
+// resolve decides every row. readVersion > 0 asks that no key has changed after it (write conflict, SI).
+func (r *resolver) resolve(readVersion types.Version) error {
+	if err := r.checkConflict(readVersion); err != nil {
+		return err
+	}
+	exists, err := r.t.Exists(r.keys)
+	if err != nil {
+		return err
+	}
+	if o := r.w.own.get(r.txn, r.t.ID()); o != nil {
+		for i, k := range r.keys {
+			if row, ok := o.Rows[string(k)]; ok {
+				exists[i] = row != nil
+			}
+		}
+	}
+	last := make(map[string]int, len(r.keys)) // key -> the row that decides it so far
+	dropped := make([]bool, len(r.keys))
+	for i, k := range r.keys {
+		alive := exists[i]
+		prev, again := last[string(k)]
+		if again {
+			alive = r.ops[prev] == types.OpPut
+		}
+		op := r.decide(i, alive)
+		if op == dropRow {
+			dropped[i] = true
+			continue
+		}
+		if op == duplicateRow {
+			return &refusal{code: bepb.WriteResponse_DUPLICATE_KEY, tablet: r.t.ID(), row: i, err: errDuplicate}
+		}
+		r.ops[i] = types.RowOp(op)
+		if again {
+			dropped[prev] = true
+		}
+		last[string(k)] = i
+	}
+	for i := range dropped {
+		if !dropped[i] {
+			r.keep = append(r.keep, int32(i))
+		}
+	}
+	return nil
+}
+
+// Verdicts of decide beside a row op.
+const (
+	dropRow      = -1
+	duplicateRow = -2
+)
+
+// decide says what becomes of row i, whose key exists or not, and counts it.
+func (r *resolver) decide(i int, alive bool) int {
+	switch r.ops[i] {
+	case types.OpInsert, types.OpInsertIgnore:
+		if alive {
+			if r.ops[i] == types.OpInsert {
+				return duplicateRow
+			}
+			r.resp.Ignored++
+			return dropRow
+		}
+		r.resp.Inserted++
+		return int(types.OpPut)
+	case types.OpDelete:
+		if !alive {
+			return dropRow
+		}
+		r.resp.Deleted++
+		return int(types.OpDelete)
+	default:
+		if alive {
+			r.resp.Replaced++
+		} else {
+			r.resp.Inserted++
+		}
+		return int(types.OpPut)
+	}
+}
+
+// checkConflict refuses a write whose rows were changed after the snapshot that it was computed from.
+func (r *resolver) checkConflict(readVersion types.Version) error {
+	if readVersion == 0 || readVersion >= r.t.Version() {
+		return nil
+	}
+	for _, k := range r.keys {
+		changed, known := r.t.LastChange(k)
+		if known && changed > readVersion || !known && r.t.ChangesKnownFrom() > readVersion {
+			return refuse(bepb.WriteResponse_CONFLICT, r.t.ID(), "tablet %d: a row changed at version %d, after the snapshot at %d",
+				r.t.ID(), changed, readVersion)
+		}
+	}
+	return nil
+}
+
+// take returns the surviving rows with their ops, and shortens the keys alike.
+func (r *resolver) take(rows *vec.Batch) (*vec.Batch, []types.RowOp) {
+	if len(r.keep) == len(r.keys) {
+		return rows, r.ops
+	}
+	ops := make([]types.RowOp, len(r.keep))
+	keys := make([][]byte, len(r.keep))
+	for i, at := range r.keep {
+		ops[i], keys[i] = r.ops[at], r.keys[at]
+	}
+	r.ops, r.keys = ops, keys
+	return vec.Gather(rows, r.keep), ops
+}

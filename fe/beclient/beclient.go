@@ -1,0 +1,128 @@
+// Package beclient is how an FE calls BEs: one connection a BE, kept for reuse, with the cluster id on every call and
+// a deadline on every call but streams, which end with their context.
+package beclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// Address joins a host and a port.
+func Address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// Clients holds the connections to BEs by address. It is safe for concurrent use.
+type Clients struct {
+	cluster func() types.ClusterID
+
+	mu    sync.Mutex
+	conns map[string]*grpc.ClientConn
+}
+
+// New returns clients that carry the id of the cluster with every call.
+func New(cluster func() types.ClusterID) *Clients {
+	return &Clients{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+}
+
+// BE returns the client of the BE at address; the connection is made when it is first used.
+func (c *Clients) BE(address string) (bepb.BackendClient, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	conn := c.conns[address]
+	if conn == nil {
+		var err error
+		if conn, err = rpc.Dial(address, c.cluster); err != nil {
+			return nil, fmt.Errorf("dial be %s: %w", address, err)
+		}
+		c.conns[address] = conn
+	}
+	return bepb.NewBackendClient(conn), nil
+}
+
+// Reset makes the next call to address connect at once instead of waiting out a back-off; it is called when the BE
+// is known to be back.
+func (c *Clients) Reset(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn := c.conns[address]; conn != nil {
+		conn.ResetConnectBackoff()
+	}
+}
+
+// Close closes the connections.
+func (c *Clients) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.Close())
+	}
+	c.conns = map[string]*grpc.ClientConn{}
+	return errors.Join(errs...)
+}
+
+// Unreachable reports whether an error says that the BE did not answer, as against answered no.
+func Unreachable(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return true
+	}
+	return false
+}
+
+// Behind reports whether a BE said that it does not have the version asked for, or no such replica, so that another
+// replica should be asked.
+func Behind(err error) bool {
+	switch status.Code(err) {
+	case codes.FailedPrecondition, codes.NotFound, codes.OutOfRange:
+		return true
+	}
+	return false
+}
+
+// Corrupt reports whether a BE said that its replica is damaged.
+func Corrupt(err error) bool { return status.Code(err) == codes.DataLoss }
+
+// Scan runs a fragment on a BE and hands every encoded batch to each.
+func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+	be, err := c.BE(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := be.Scan(ctx, req)
+	if err != nil {
+		return err
+	}
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(msg.Batch); err != nil {
+			return err
+		}
+	}
+}
+
+// Refused reports whether nobody listens at the address: the process is gone, not slow.
+func Refused(err error) bool {
+	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")
+}

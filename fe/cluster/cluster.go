@@ -1,0 +1,395 @@
+// Package cluster is what the leading FE knows of its BEs beyond the catalog: who is alive, their disks, the replicas
+// as reported, and clone progress. All of it is memory of the present: it is rebuilt from heartbeats and reports
+// within seconds, so losing it with a leader costs nothing.
+//
+// Liveness is decided here and only here: by heartbeats over gRPC. Gossip may ask for a heartbeat at once (Probe); it
+// never decides.
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/proto/fepb"
+)
+
+// Replica is a replica as its BE reported it last.
+type Replica struct {
+	Disk           types.DiskID
+	ID             types.ReplicaID
+	Version        types.Version
+	Rows           int64
+	Bytes          int64
+	VersionCount   int
+	Rowsets        int
+	OldestRetained types.Version
+	Bad            bool
+	Reason         string
+}
+
+// Disk is a disk as its BE reported it last.
+type Disk struct {
+	ID             types.DiskID
+	Path           string
+	Medium         types.Medium
+	State          types.DiskState
+	Total          int64
+	Available      int64
+	DataUsed       int64
+	Error          string
+	CloneSlotsUsed int
+	Tablets        int
+}
+
+// BE is the state of one BE.
+type BE struct {
+	ID            types.BEID
+	Address       string
+	Alive         bool
+	Seen          bool // it has answered at least once
+	Stopping      bool
+	LastHeartbeat time.Time // last good one
+	LastStart     time.Time
+	FirstMiss     time.Time // when it began to be dead
+	LastReport    time.Time // last full report
+	Err           string
+	Version       string
+	CPUCores      int
+	MemLimit      int64
+	MemUsed       int64
+	HTTPPort      int
+	RunningScans  int
+	Disks         []Disk
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+// Events.
+const (
+	BEUp EventKind = iota
+	BEDown
+	BERestarted
+	CloneEnded
+	ReplicaChanged
+)
+
+// Event is something that the control loop should look at before its next scan.
+type Event struct {
+	Kind   EventKind
+	BE     types.BEID
+	Tablet types.TabletID
+	Clone  *bepb.CloneStatus
+}
+
+// Settings are read at each use, so that ADMIN SET FRONTEND CONFIG takes effect.
+type Settings struct {
+	Interval     time.Duration
+	Timeout      time.Duration
+	Retries      int
+	CloneSlots   int
+	BalanceSlots int
+}
+
+// Cluster keeps the state of all BEs. It is safe for concurrent use.
+type Cluster struct {
+	clients     *beclient.Clients
+	current     func() *catalog.Catalog
+	settings    func() Settings
+	feAddresses func() []string
+	log         *slog.Logger
+	events      func(Event)
+
+	mu       sync.RWMutex
+	bes      map[types.BEID]*member
+	replicas map[types.BEID]map[types.TabletID]Replica
+	clones   map[types.TaskID]*bepb.CloneStatus
+}
+
+// member is a BE with its heartbeat loop.
+type member struct {
+	BE
+	misses int
+	seen   map[types.TaskID]bool   // clone outcomes passed on and not yet forgotten by the BE
+	lost   map[types.TabletID]bool // replicas that the BE has said twice it does not have
+	probe  chan struct{}
+	cancel context.CancelFunc
+}
+
+// Options are what a Cluster needs.
+type Options struct {
+	Clients     *beclient.Clients
+	Current     func() *catalog.Catalog
+	Settings    func() Settings
+	FEAddresses func() []string
+	Log         *slog.Logger
+	// Events is called for each event, from many goroutines; it must not block.
+	Events func(Event)
+}
+
+// New returns a cluster that knows nobody yet; Run starts the heartbeats.
+func New(o Options) *Cluster {
+	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
+		events: o.Events, bes: map[types.BEID]*member{}, replicas: map[types.BEID]map[types.TabletID]Replica{},
+		clones: map[types.TaskID]*bepb.CloneStatus{}}
+}
+
+// Run keeps one heartbeat loop for each BE of the catalog until ctx ends.
+func (c *Cluster) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c.follow(ctx, &loops)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// follow starts and stops loops so that they match the catalog.
+func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
+	want := map[types.BEID]string{}
+	for be := range c.current().BEs() {
+		want[be.ID] = beclient.Address(be.Host, be.Port)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range c.bes {
+		if want[id] != m.Address {
+			m.cancel()
+			delete(c.bes, id)
+			delete(c.replicas, id)
+		}
+	}
+	for id, address := range want {
+		if c.bes[id] != nil {
+			continue
+		}
+		bctx, cancel := context.WithCancel(ctx)
+		m := &member{BE: BE{ID: id, Address: address}, seen: map[types.TaskID]bool{}, lost: map[types.TabletID]bool{}, probe: make(chan struct{}, 1), cancel: cancel}
+		c.bes[id] = m
+		loops.Go(func() { c.beat(bctx, m) })
+	}
+}
+
+// beat sends heartbeats to one BE.
+func (c *Cluster) beat(ctx context.Context, m *member) {
+	for {
+		s := c.settings()
+		err := c.heartbeat(ctx, m, s)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.missed(m, err, s)
+		}
+		timer := time.NewTimer(s.Interval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-m.probe:
+			timer.Stop()
+		}
+	}
+}
+
+func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
+	be, err := c.clients.BE(m.Address)
+	if err != nil {
+		return err
+	}
+	req := &bepb.HeartbeatRequest{BeId: uint64(m.ID), FeAddresses: c.feAddresses(), CloneSlotsPerDisk: uint32(s.CloneSlots),
+		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
+	c.mu.RLock()
+	for id := range m.seen {
+		req.FinishedTasksSeen = append(req.FinishedTasksSeen, uint64(id))
+	}
+	c.mu.RUnlock()
+	hctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	resp, err := be.Heartbeat(hctx, req)
+	if err != nil {
+		return err
+	}
+	c.answered(m, req, resp)
+	return nil
+}
+
+// answered takes in a good heartbeat.
+func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) {
+	var events []Event
+	c.mu.Lock()
+	started := time.UnixMilli(resp.StartTimeMs)
+	switch {
+	case resp.Stopping:
+		if m.Alive {
+			events = append(events, Event{Kind: BEDown, BE: m.ID})
+		}
+	case !m.Alive:
+		events = append(events, Event{Kind: BEUp, BE: m.ID})
+	case !m.LastStart.Equal(started):
+		events = append(events, Event{Kind: BERestarted, BE: m.ID})
+	}
+	m.Alive, m.Seen, m.misses, m.Err = !resp.Stopping, true, 0, ""
+	m.Stopping, m.LastHeartbeat, m.LastStart, m.FirstMiss = resp.Stopping, time.Now(), started, time.Time{}
+	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
+	m.HTTPPort, m.RunningScans = int(resp.HttpPort), int(resp.RunningScans)
+	m.Disks = m.Disks[:0:0]
+	for _, d := range resp.Disks {
+		m.Disks = append(m.Disks, Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
+			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Error: d.Error,
+			CloneSlotsUsed: int(d.CloneSlotsUsed), Tablets: int(d.Tablets)})
+	}
+	events = append(events, c.clonesLocked(m, req, resp)...)
+	c.mu.Unlock()
+	for _, e := range events {
+		c.events(e)
+	}
+}
+
+// clonesLocked takes in clone progress; an outcome becomes an event once.
+func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) []Event {
+	for _, id := range req.FinishedTasksSeen {
+		delete(m.seen, types.TaskID(id))
+		delete(c.clones, types.TaskID(id))
+	}
+	var events []Event
+	for _, s := range resp.Clones {
+		id := types.TaskID(s.TaskId)
+		if m.seen[id] {
+			continue
+		}
+		c.clones[id] = s
+		if s.State != bepb.CloneStatus_WAITING && s.State != bepb.CloneStatus_RUNNING {
+			m.seen[id] = true
+			events = append(events, Event{Kind: CloneEnded, BE: m.ID, Tablet: types.TabletID(s.TabletId), Clone: s})
+		}
+	}
+	return events
+}
+
+// missed counts a failed heartbeat. A BE that is gone for certain (nobody listens there) is dead at once; one that
+// does not answer is dead after as many misses as configured.
+func (c *Cluster) missed(m *member, err error, s Settings) {
+	c.mu.Lock()
+	m.misses++
+	m.Err = err.Error()
+	if m.FirstMiss.IsZero() {
+		m.FirstMiss = time.Now()
+	}
+	died := m.Alive && (m.misses >= s.Retries || beclient.Refused(err))
+	if died {
+		m.Alive = false
+	}
+	c.mu.Unlock()
+	if died {
+		c.log.Warn("be is dead", "be_id", m.ID, "address", m.Address, "err", err)
+		c.events(Event{Kind: BEDown, BE: m.ID})
+	}
+}
+
+// Probe asks for a heartbeat to a BE at once.
+func (c *Cluster) Probe(id types.BEID) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if m := c.bes[id]; m != nil {
+		select {
+		case m.probe <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Get returns the state of a BE.
+func (c *Cluster) Get(id types.BEID) (BE, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if m := c.bes[id]; m != nil {
+		return m.BE, true
+	}
+	return BE{}, false
+}
+
+// Alive reports whether a BE answers heartbeats.
+func (c *Cluster) Alive(id types.BEID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.bes[id]
+	return m != nil && m.Alive
+}
+
+// Address returns where a BE is reached, "" for an unknown one.
+func (c *Cluster) Address(id types.BEID) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if m := c.bes[id]; m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+// Clone returns the progress of a clone task, nil when its BE has not reported any.
+func (c *Cluster) Clone(id types.TaskID) *bepb.CloneStatus {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.clones[id]
+}
+
+// Replica returns a replica as reported last.
+func (c *Cluster) Replica(be types.BEID, tablet types.TabletID) (Replica, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r, ok := c.replicas[be][tablet]
+	return r, ok
+}
+
+// Lost reports whether a BE has told twice that it does not have a replica which the catalog puts there.
+func (c *Cluster) Lost(be types.BEID, tablet types.TabletID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.bes[be]
+	return m != nil && m.lost[tablet]
+}
+
+func (c *Cluster) setLost(be types.BEID, tablet types.TabletID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.bes[be]; m != nil {
+		m.lost[tablet] = true
+	}
+}
+
+// store keeps the replicas of a report.
+func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.bes[be]
+	if m == nil {
+		return
+	}
+	all := c.replicas[be]
+	if req.Full || all == nil {
+		all = make(map[types.TabletID]Replica, len(req.Replicas))
+		c.replicas[be] = all
+		m.LastReport = now
+	}
+	for _, r := range req.Replicas {
+		id := types.TabletID(r.TabletId)
+		delete(m.lost, id)
+		all[id] = Replica{Disk: types.DiskID(r.DiskId), ID: types.ReplicaID(r.ReplicaId), Version: types.Version(r.Version), Rows: r.Rows,
+			Bytes: r.Bytes, VersionCount: int(r.VersionCount), Rowsets: int(r.Rowsets), OldestRetained: types.Version(r.OldestRetained),
+			Bad: r.Bad, Reason: r.Reason}
+	}
+}

@@ -1,0 +1,383 @@
+// Package dist runs scan fragments on the BEs that hold the tablets and brings the rows back.
+//
+// A query reads one snapshot: the committed version of every tablet in one catalog (I4). A replica that does not
+// have that version says so and another one is asked; rows of another version are never taken. The answer of one call
+// is taken whole or not at all: it is kept aside, in memory and beyond a bound in a file, until its BE has said that
+// it is complete. So the death of a BE in the middle of an answer costs a second call and never a row twice.
+package dist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/exec"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// Liveness tells which BEs answer, and takes hints that one may not.
+type Liveness interface {
+	Alive(types.BEID) bool
+	Address(types.BEID) string
+	Probe(types.BEID)
+}
+
+// Settings are read at each use.
+type Settings struct {
+	// Patience is how long a tablet without any replica that can serve the snapshot is tried again.
+	Patience time.Duration
+	MemLimit int64
+	SpillDir string
+}
+
+// Scanner runs fragments. It is safe for concurrent use.
+type Scanner struct {
+	clients  *beclient.Clients
+	live     Liveness
+	current  func() *catalog.Catalog
+	settings func() Settings
+	bad      func(types.TabletID, types.BEID, error) // told of a replica that turned out damaged
+	log      *slog.Logger
+}
+
+// New returns a scanner.
+func New(clients *beclient.Clients, live Liveness, current func() *catalog.Catalog, settings func() Settings,
+	bad func(types.TabletID, types.BEID, error), log *slog.Logger) *Scanner {
+	return &Scanner{clients: clients, live: live, current: current, settings: settings, bad: bad, log: log}
+}
+
+// Query is what all scans of one query share.
+type Query struct {
+	Snapshot  *catalog.Catalog
+	NowMicros int64
+	// Txn is the open transaction whose own rows the query sees, with the tablets it wrote; 0 = none.
+	Txn   types.TxnID
+	Wrote func(types.TabletID) bool
+}
+
+// callsAtOnce bounds the calls of one scan that are under way together.
+const callsAtOnce = 8
+
+// retryPause is the pause before a tablet that no replica could serve is tried again.
+const retryPause = 50 * time.Millisecond
+
+// Scan starts a scan; the stream ends it.
+func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
+	fragment, err := cbor.Marshal(&scan.Fragment)
+	if err != nil {
+		return nil, fmt.Errorf("encode fragment: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,
+		room: make(chan struct{}, callsAtOnce), tried: map[types.TabletID]map[types.BEID]error{}}
+	tablets := make([]target, 0, len(scan.Tablets))
+	for _, id := range scan.Tablets {
+		t, ok := q.Snapshot.Tablet(id)
+		if !ok {
+			cancel()
+			return nil, fmt.Errorf("tablet %d is not in the snapshot", id)
+		}
+		tablets = append(tablets, target{id: id, version: t.Version})
+	}
+	r.wg.Go(func() {
+		err := r.all(ctx, tablets)
+		r.finish(ctx, err)
+	})
+	return r, nil
+}
+
+// target is one tablet at the version of the snapshot.
+type target struct {
+	id      types.TabletID
+	version types.Version
+}
+
+// answer is the complete result of one call, or the error that ends the scan.
+type answer struct {
+	spool *spool
+	err   error
+}
+
+// run is one scan under way. It is the stream of its result.
+type run struct {
+	s        *Scanner
+	q        *Query
+	fragment []byte
+	cancel   context.CancelFunc
+	answers  chan answer
+	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
+	room     chan struct{} // bounds the calls
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	tried map[types.TabletID]map[types.BEID]error
+
+	now  *spool // being read by Next
+	done bool
+}
+
+// Next returns the next batch.
+func (r *run) Next(ctx context.Context) (*vec.Batch, error) {
+	for {
+		if r.now != nil {
+			b, err := r.now.next()
+			if b != nil || err != nil {
+				return b, err
+			}
+			r.now.close()
+			r.now = nil
+		}
+		if r.done {
+			return nil, nil
+		}
+		select {
+		case a, ok := <-r.answers:
+			if !ok {
+				r.done = true
+				continue
+			}
+			if a.err != nil {
+				r.done = true
+				return nil, a.err
+			}
+			r.now = a.spool
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Close ends the scan and waits for its calls.
+func (r *run) Close() {
+	r.cancel()
+	for a := range r.answers {
+		if a.spool != nil {
+			a.spool.close()
+		}
+	}
+	if r.now != nil {
+		r.now.close()
+		r.now = nil
+	}
+	r.wg.Wait()
+}
+
+// finish hands over the error, if any, and ends the stream.
+func (r *run) finish(ctx context.Context, err error) {
+	if err != nil {
+		select {
+		case r.answers <- answer{err: err}:
+		case <-ctx.Done():
+		}
+	}
+	close(r.answers)
+}
+
+// all serves every tablet, going back to those that failed with other replicas.
+func (r *run) all(ctx context.Context, tablets []target) error {
+	var stuckSince time.Time
+	for len(tablets) > 0 {
+		calls, stuck := r.assign(tablets)
+		switch {
+		case len(stuck) == 0:
+			stuckSince = time.Time{}
+		case stuckSince.IsZero():
+			stuckSince = time.Now()
+		case time.Since(stuckSince) > r.s.settings().Patience:
+			return r.unserved(stuck)
+		}
+		r.forget(stuck)
+		failed, err := r.round(ctx, calls)
+		if err != nil {
+			return err
+		}
+		tablets = append(failed, stuck...)
+		if len(calls) == 0 || len(failed) > 0 && len(stuck) > 0 {
+			select {
+			case <-time.After(retryPause):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// call is the tablets that one call asks of one BE.
+type call struct {
+	be      types.BEID
+	tablets []target
+}
+
+// assign picks a replica for every tablet, spreading over BEs; stuck are those that have none left to try.
+func (r *run) assign(tablets []target) (calls []call, stuck []target) {
+	cat := r.s.current()
+	byBE := map[types.BEID]int{}
+	load := map[types.BEID]int{}
+	for _, t := range tablets {
+		be, ok := r.choose(cat, t, load)
+		if !ok {
+			stuck = append(stuck, t)
+			continue
+		}
+		load[be]++
+		at, seen := byBE[be]
+		if !seen || !r.whole {
+			at = len(calls)
+			byBE[be] = at
+			calls = append(calls, call{be: be})
+		}
+		calls[at].tablets = append(calls[at].tablets, t)
+	}
+	return calls, stuck
+}
+
+// choose picks the BE for one tablet: among live ones whose replica is up to date the one with the fewest tablets of
+// this scan. A transaction reads what it wrote where it wrote it, at the leader.
+func (r *run) choose(cat *catalog.Catalog, t target, load map[types.BEID]int) (types.BEID, bool) {
+	tab, ok := cat.Tablet(t.id)
+	if !ok {
+		tab, ok = r.q.Snapshot.Tablet(t.id) // dropped since: the BEs may still have it
+	}
+	if !ok {
+		return 0, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	own := r.q.Txn != 0 && r.q.Wrote(t.id)
+	best, bestLoad := types.BEID(0), 0
+	for _, at := range rand.Perm(len(tab.Replicas)) {
+		rep := &tab.Replicas[at]
+		if rep.Role == types.RoleLearner || rep.Bad || !r.s.live.Alive(rep.BE) || r.tried[t.id][rep.BE] != nil {
+			continue
+		}
+		if rep.LastFailed != 0 && rep.Version < t.version || own && rep.BE != tab.Leader {
+			continue
+		}
+		if best == 0 || load[rep.BE] < bestLoad {
+			best, bestLoad = rep.BE, load[rep.BE]
+		}
+	}
+	return best, best != 0
+}
+
+// round runs calls at the same time and returns the tablets to try elsewhere.
+func (r *run) round(ctx context.Context, calls []call) ([]target, error) {
+	var (
+		mu     sync.Mutex
+		failed []target
+		fatal  error
+		wg     sync.WaitGroup
+	)
+	for _, c := range calls {
+		select {
+		case r.room <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return nil, context.Cause(ctx)
+		}
+		wg.Go(func() {
+			defer func() { <-r.room }()
+			again, err := r.one(ctx, c)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, again...)
+			if err != nil && fatal == nil {
+				fatal = err
+			}
+		})
+	}
+	wg.Wait()
+	return failed, fatal
+}
+
+// one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
+// query itself is at fault.
+func (r *run) one(ctx context.Context, c call) ([]target, error) {
+	set := r.s.settings()
+	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
+	for _, t := range c.tablets {
+		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
+		if r.q.Txn != 0 && r.q.Wrote(t.id) {
+			req.TxnId = uint64(r.q.Txn)
+		}
+	}
+	sp := newSpool(set.SpillDir)
+	err := r.s.clients.Scan(ctx, r.s.live.Address(c.be), req, sp.add)
+	if err == nil {
+		err = sp.rewind()
+	}
+	if err != nil {
+		sp.close()
+		return r.failed(ctx, c, err)
+	}
+	select {
+	case r.answers <- answer{spool: sp}:
+		return nil, nil
+	case <-ctx.Done():
+		sp.close()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// failed decides whether an error sends the tablets to other replicas or ends the query.
+func (r *run) failed(ctx context.Context, c call, err error) ([]target, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	switch {
+	case beclient.Unreachable(err):
+		r.s.live.Probe(c.be)
+	case beclient.Corrupt(err):
+		for _, t := range c.tablets {
+			r.s.bad(t.id, c.be, err)
+		}
+	case beclient.Behind(err):
+	default:
+		return nil, beclient.FromStatus(err)
+	}
+	r.s.log.Debug("scan goes to other replicas", "be_id", c.be, "tablets", len(c.tablets), "err", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range c.tablets {
+		if r.tried[t.id] == nil {
+			r.tried[t.id] = map[types.BEID]error{}
+		}
+		r.tried[t.id][c.be] = err
+	}
+	return c.tablets, nil
+}
+
+// forget lets every replica of the tablets be tried again.
+func (r *run) forget(tablets []target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range tablets {
+		delete(r.tried, t.id)
+	}
+}
+
+func (r *run) unserved(tablets []target) error {
+	if len(tablets) == 0 {
+		return errors.New("BUG: nothing left to serve")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := tablets[0]
+	msg := fmt.Errorf("no replica of tablet %d can serve version %d now; see ADMIN SHOW REPLICA STATUS and SHOW BACKENDS", t.id, t.version)
+	for be, err := range r.tried[t.id] {
+		msg = fmt.Errorf("%w (be %d: %v)", msg, be, err)
+	}
+	return msg
+}

@@ -1,0 +1,109 @@
+package dist
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"stele/sql/vec"
+)
+
+// spoolMemory is how much of an answer is kept in memory before the rest goes to a file.
+const spoolMemory = 32 << 20
+
+// spool keeps the encoded batches of one answer until it is complete. It is used by one goroutine at a time.
+type spool struct {
+	dir    string
+	memory [][]byte
+	bytes  int
+	file   *os.File
+	w      *bufio.Writer
+	r      *bufio.Reader
+	at     int
+}
+
+func newSpool(dir string) *spool { return &spool{dir: dir} }
+
+// add appends an encoded batch.
+func (s *spool) add(b []byte) error {
+	if s.file == nil && s.bytes+len(b) <= spoolMemory {
+		s.memory = append(s.memory, b)
+		s.bytes += len(b)
+		return nil
+	}
+	if s.file == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(len(b)))
+	if _, err := s.w.Write(n[:]); err != nil {
+		return fmt.Errorf("spool an answer: %w", err)
+	}
+	if _, err := s.w.Write(b); err != nil {
+		return fmt.Errorf("spool an answer: %w", err)
+	}
+	return nil
+}
+
+// open makes the file and unlinks it at once, so that no crash leaves it behind.
+func (s *spool) open() error {
+	f, err := os.CreateTemp(s.dir, "scan-*.spool")
+	if err != nil {
+		return fmt.Errorf("spool an answer: %w", err)
+	}
+	s.file, s.w = f, bufio.NewWriterSize(f, 1<<20)
+	return os.Remove(f.Name())
+}
+
+// rewind ends writing.
+func (s *spool) rewind() error {
+	if s.file == nil {
+		return nil
+	}
+	if err := s.w.Flush(); err != nil {
+		return fmt.Errorf("spool an answer: %w", err)
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("spool an answer: %w", err)
+	}
+	s.r = bufio.NewReaderSize(s.file, 1<<20)
+	return nil
+}
+
+// next returns the next batch, nil at the end.
+func (s *spool) next() (*vec.Batch, error) {
+	if s.at < len(s.memory) {
+		b := s.memory[s.at]
+		s.memory[s.at] = nil
+		s.at++
+		return vec.Decode(b)
+	}
+	if s.r == nil {
+		return nil, nil
+	}
+	var n [8]byte
+	if _, err := io.ReadFull(s.r, n[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read a spooled answer: %w", err)
+	}
+	b := make([]byte, binary.LittleEndian.Uint64(n[:]))
+	if _, err := io.ReadFull(s.r, b); err != nil {
+		return nil, fmt.Errorf("read a spooled answer: %w", err)
+	}
+	return vec.Decode(b)
+}
+
+func (s *spool) close() {
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+	s.memory = nil
+}

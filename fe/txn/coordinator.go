@@ -1,0 +1,96 @@
+// Package txn coordinates write transactions: it sends rows to tablet leaders, commits in one catalog command, and
+// publishes the committed versions.
+//
+// The Raft entry is the truth. Before it, everything is pending and Abort (or, should the FE die, the BEs' question
+// for the outcome) clears it; after it, the transaction is committed even if nobody hears of it at first: a BE that
+// missed the publish learns the outcome from its own question. The client hears OK when enough replicas of every
+// tablet can serve the new versions (I4).
+package txn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+// Log is the metadata log.
+type Log interface {
+	Current() *catalog.Catalog
+	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Outcome, error)
+}
+
+// Liveness tells which BEs answer, and takes hints that one may not.
+type Liveness interface {
+	Alive(types.BEID) bool
+	Address(types.BEID) string
+	Probe(types.BEID)
+}
+
+// Settings are read at each use.
+type Settings struct {
+	WriteTimeout time.Duration
+	PublishWait  time.Duration
+}
+
+// Coordinator runs the transactions of one FE. It is safe for concurrent use.
+type Coordinator struct {
+	log      Log
+	clients  *beclient.Clients
+	live     Liveness
+	settings func() Settings
+	logger   *slog.Logger
+	ids      *Sequence
+	pub      *publisher
+
+	mu     sync.Mutex
+	active map[types.TxnID]bool
+}
+
+// New returns a coordinator; Close ends its publishing.
+func New(log Log, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
+	return &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
+		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
+		active: map[types.TxnID]bool{}}
+}
+
+// Transaction ids are drawn in small ranges that go stale: an undecided transaction is expired by the age of its id.
+const (
+	txnRange    = 512
+	txnRangeAge = 10 * time.Second
+)
+
+// Close waits for publishes under way.
+func (c *Coordinator) Close() { c.pub.close() }
+
+// Active reports whether a transaction of this FE is still undecided here.
+func (c *Coordinator) Active(id types.TxnID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active[id]
+}
+
+// Begin starts a transaction. An explicit one may read its own writes.
+func (c *Coordinator) Begin(ctx context.Context, explicit bool) (*Txn, error) {
+	id, err := c.ids.Next(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("draw a transaction id: %w", err)
+	}
+	t := &Txn{c: c, id: types.TxnID(id), explicit: explicit, tablets: map[types.TabletID]*share{}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.active[t.id] = true
+	return t, nil
+}
+
+func (c *Coordinator) over(id types.TxnID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.active, id)
+}

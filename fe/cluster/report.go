@@ -26,7 +26,7 @@ type Ledger struct {
 // Log is the metadata log.
 type Log interface {
 	Current() *catalog.Catalog
-	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Outcome, error)
+	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
 }
 
 type replicaKey struct {

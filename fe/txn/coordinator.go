@@ -23,7 +23,7 @@ import (
 // Log is the metadata log.
 type Log interface {
 	Current() *catalog.Catalog
-	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Outcome, error)
+	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
 }
 
 // Liveness tells which BEs answer, and takes hints that one may not.

@@ -72,7 +72,7 @@ func (s *Sequence) drawLocked(ctx context.Context, n, atLeast uint64) error {
 	if err != nil {
 		return fmt.Errorf("draw numbers: %w", err)
 	}
-	r, ok := out[0].Value.(catalog.IDRange)
+	r, ok := out[0].Value.(catalog.AllocResult)
 	if !ok {
 		return fmt.Errorf("BUG: AllocIDs answered %T", out[0].Value)
 	}

@@ -1,0 +1,330 @@
+// Package session is a client's SQL session in an FE: it splits and parses what the client sends, plans it against one
+// catalog snapshot, runs it, and writes through transactions.
+//
+// A session owns its variables, its prepared statements and at most one open transaction. It is used by one goroutine
+// at a time, the one of its connection.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stele/fe/dist"
+	"stele/fe/server"
+	"stele/fe/stmt"
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/parse"
+	"stele/sql/plan"
+	"stele/sql/syntax"
+)
+
+// Log is the metadata log.
+type Log interface {
+	Current() *catalog.Catalog
+	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
+	// ReadIndex returns when Current holds everything that was committed before the call.
+	ReadIndex(ctx context.Context) error
+}
+
+// Tables creates and drops tables on the BEs.
+type Tables interface {
+	Create(ctx context.Context, db types.DatabaseID, spec *plan.TableSpec) error
+	Truncate(ctx context.Context, table *catalog.Table, partitions []types.PartitionID) error
+	AddPartitions(ctx context.Context, table *catalog.Table, parts []plan.PartitionSpec) error
+}
+
+// Settings are read at each use.
+type Settings struct {
+	QueryMem     int64
+	SpillDir     string
+	LockWait     time.Duration
+	WriteTimeout time.Duration
+	Defaults     plan.TableDefaults
+}
+
+// Shared is what all sessions of an FE share.
+type Shared struct {
+	Log      Log
+	Parser   *parse.Parser
+	Scanner  *dist.Scanner
+	Txns     *txn.Coordinator
+	Tables   Tables
+	Stmt     *stmt.Runner
+	Stats    plan.Stats
+	Settings func() Settings
+	Server   map[string]string // values of read-only variables: version, port, hostname
+	Kill     func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
+	Logger   *slog.Logger
+
+	sequences sequences
+	running   atomic.Int64
+	queries   atomic.Int64
+	started   time.Time
+	live      sync.Map // conn id -> *Session
+}
+
+// Session is one client's session. It implements server.Session.
+type Session struct {
+	sh   *Shared
+	info server.ConnInfo
+	db   string
+	vars *vars
+
+	tx           *txn.Txn
+	snapshot     *catalog.Catalog // of the open transaction
+	inTx         bool
+	lastInsertID uint64
+	foundRows    int64
+	warnings     []stmt.Warning
+	named        map[string]string // PREPARE name -> text
+	state        atomic.Pointer[stmt.Process]
+}
+
+// Open starts a session.
+func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
+	s := &Session{sh: sh, info: info, vars: newVars(sh.Server), named: map[string]string{}}
+	if info.DB != "" {
+		if err := s.UseDB(ctx, info.DB); err != nil {
+			return nil, err
+		}
+	}
+	s.note("Sleep", "")
+	sh.live.Store(info.ID, s)
+	return s, nil
+}
+
+// Processes lists the sessions of this FE.
+func (sh *Shared) Processes() []stmt.Process {
+	var out []stmt.Process
+	sh.live.Range(func(_, v any) bool {
+		out = append(out, *v.(*Session).state.Load())
+		return true
+	})
+	return out
+}
+
+// note records what the session is doing, for SHOW PROCESSLIST.
+func (s *Session) note(command, text string) {
+	s.state.Store(&stmt.Process{ID: s.info.ID, User: s.info.User, Host: s.info.Host, DB: s.db, Command: command, Since: time.Now(), Text: text})
+}
+
+// UseDB changes the default database.
+func (s *Session) UseDB(_ context.Context, db string) error {
+	if _, ok := s.sh.Log.Current().Database(db); !ok && !stmt.IsSystemDatabase(db) {
+		return sqlErr(1049, "42000", "Unknown database '%s'", db)
+	}
+	s.db = db
+	return nil
+}
+
+// Reset brings the session back to the state after the login.
+func (s *Session) Reset(ctx context.Context) error {
+	err := s.rollback(ctx)
+	s.vars = newVars(s.sh.Server)
+	s.named = map[string]string{}
+	s.lastInsertID, s.warnings = 0, nil
+	return err
+}
+
+// Status returns the status flags as of now.
+func (s *Session) Status() uint16 {
+	var f uint16
+	if s.vars.bool("autocommit") {
+		f |= server.StatusAutocommit
+	}
+	if s.inTx {
+		f |= server.StatusInTransaction
+	}
+	return f
+}
+
+// Statistics is the one-line answer to COM_STATISTICS.
+func (s *Session) Statistics() string {
+	return fmt.Sprintf("Uptime: %d  Threads: %d  Questions: %d  Slow queries: 0  Opens: 0  Open tables: 0  Queries per second avg: %.3f",
+		int(time.Since(s.sh.started).Seconds()), len(s.sh.Processes()), s.sh.queries.Load(),
+		float64(s.sh.queries.Load())/max(time.Since(s.sh.started).Seconds(), 1))
+}
+
+// Close rolls back what is open and frees the session.
+func (s *Session) Close() {
+	s.sh.live.Delete(s.info.ID)
+	if err := s.rollback(context.Background()); err != nil {
+		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
+	}
+}
+
+// mode is the session's sql_mode as the tokenizer needs it.
+func (s *Session) mode() syntax.Mode {
+	m, _, _ := s.vars.get("sql_mode")
+	return syntax.ParseMode(m)
+}
+
+// Query runs the statements of one text.
+func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
+	s.note("Query", sql)
+	defer s.note("Sleep", "")
+	pieces := syntax.Split(sql, s.mode())
+	if len(pieces) > 1 && !w.MultiStatements() {
+		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
+	}
+	if len(pieces) == 0 {
+		return sqlErr(1065, "42000", "Query was empty")
+	}
+	for i, p := range pieces {
+		out := &output{w: w, more: i < len(pieces)-1, zone: s.vars.zone}
+		if err := s.run(ctx, p.Text, nil, out); err != nil {
+			return s.translate(ctx, p.Text, err)
+		}
+	}
+	return nil
+}
+
+// run runs one statement.
+func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
+	s.sh.queries.Add(1)
+	s.sh.running.Add(1)
+	defer s.sh.running.Add(-1)
+	if ms := s.vars.int("max_execution_time"); ms > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
+			sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
+		defer cancel()
+	}
+	if len(params) == 0 {
+		if done, err := s.fastInsert(ctx, sql, out); done {
+			return err
+		}
+	}
+	st, err := s.sh.Parser.Parse(sql, s.mode())
+	if err != nil {
+		return err
+	}
+	if len(st.Params) != len(params) {
+		return sqlErr(1210, "HY000", "Incorrect arguments to EXECUTE: %d parameters, %d given", len(st.Params), len(params))
+	}
+	return s.dispatch(ctx, &st, params, out)
+}
+
+// dispatch runs a parsed statement.
+func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
+	if !isDiagnostic(st) {
+		s.warnings = nil
+	}
+	switch {
+	case st.Admin != nil:
+		return s.admin(ctx, st, out)
+	case st.Alter != nil:
+		return s.alterTable(ctx, st.Alter, out)
+	}
+	switch n := st.Node.(type) {
+	case *parse.SelectStmt, *parse.SetOprStmt:
+		return s.query(ctx, st.Node, params, out)
+	case *parse.InsertStmt:
+		return s.insert(ctx, n, params, out)
+	case *parse.UpdateStmt:
+		return s.update(ctx, n, params, out)
+	case *parse.DeleteStmt:
+		return s.delete(ctx, n, params, out)
+	case *parse.ShowStmt:
+		return s.show(ctx, n, out)
+	case *parse.ExplainStmt:
+		return s.explain(ctx, n, params, out)
+	case *parse.SetStmt:
+		return s.setVariables(ctx, n, params, out)
+	case *parse.UseStmt:
+		return s.use(ctx, n, out)
+	case *parse.BeginStmt, *parse.CommitStmt, *parse.RollbackStmt:
+		return s.transaction(ctx, st.Node, out)
+	case *parse.PrepareStmt, *parse.ExecuteStmt, *parse.DeallocateStmt:
+		return s.namedStatement(ctx, st.Node, out)
+	case *parse.KillStmt:
+		return s.kill(ctx, n, out)
+	case *parse.DoStmt:
+		return s.do(ctx, n, params, out)
+	}
+	return s.define(ctx, st, out)
+}
+
+// isDiagnostic reports whether a statement reads the warnings of the one before.
+func isDiagnostic(st *parse.Statement) bool {
+	n, ok := st.Node.(*parse.ShowStmt)
+	return ok && (n.Tp == parse.ShowWarnings || n.Tp == parse.ShowErrors)
+}
+
+func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error {
+	if err := s.UseDB(ctx, n.DBName); err != nil {
+		return err
+	}
+	return out.done(server.Result{Schema: n.DBName})
+}
+
+// planContext is what a plan of this session depends on.
+func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
+	mode, _, _ := s.vars.get("sql_mode")
+	version, _, _ := s.vars.get("version")
+	return &plan.Context{Catalog: snapshot{cat}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
+		SQLMode: mode, User: s.info.User + "@" + s.info.Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+		Params: params, Stats: s.sh.Stats, System: s.sh.Stmt.SystemTable}
+}
+
+// snapshot gives the planner the catalog by names.
+type snapshot struct{ *catalog.Catalog }
+
+// Table finds a table by database and name.
+func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
+	d, ok := c.Database(db)
+	if !ok {
+		return nil, false
+	}
+	return c.Catalog.Table(d.ID, name)
+}
+
+// read returns the catalog state that a statement reads: the transaction's, or the newest.
+func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
+	if s.inTx && s.snapshot != nil {
+		return s.snapshot, nil
+	}
+	if err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
+	cat := s.sh.Log.Current()
+	if s.inTx {
+		s.snapshot = cat
+	}
+	return cat, nil
+}
+
+// translate gives an error the form that the client sees.
+func (s *Session) translate(ctx context.Context, sql string, err error) error {
+	var known server.MySQLError
+	if errors.As(err, &known) {
+		return known
+	}
+	if ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		if errors.As(cause, &known) {
+			return known
+		}
+		return sqlErr(1317, "70100", "Query execution was interrupted")
+	}
+	s.sh.Logger.Warn("statement failed", "conn", s.info.ID, "sql", abbreviate(sql), "err", err)
+	return mysqlError(err)
+}
+
+// abbreviate cuts a statement for a log line.
+func abbreviate(sql string) string {
+	const limit = 200
+	if len(sql) > limit {
+		return strings.ToValidUTF8(sql[:limit], "") + "…"
+	}
+	return sql
+}

@@ -1,0 +1,343 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// varKind is how a system variable is read and checked.
+type varKind uint8
+
+const (
+	varString varKind = iota
+	varInt
+	varBool
+)
+
+// variable declares one system variable: SHOW VARIABLES, SELECT @@x and SET follow from it.
+type variable struct {
+	name     string
+	kind     varKind
+	def      string
+	readOnly bool
+	min, max int64                      // varInt
+	check    func(string) (string, error) // normalises or refuses a value
+}
+
+// Ranges of variables that clients set.
+const maxSeconds = 31536000
+
+// variables are all system variables, by name. What a variable of MySQL's promises and Stele does not do is read-only
+// at the value that says so, and setting it to anything else is refused.
+var variables = declareVariables([]variable{
+	{name: "auto_increment_increment", kind: varInt, def: "1", readOnly: true},
+	{name: "auto_increment_offset", kind: varInt, def: "1", readOnly: true},
+	{name: "autocommit", kind: varBool, def: "1"},
+	{name: "character_set_client", def: "utf8mb4", check: checkCharset},
+	{name: "character_set_connection", def: "utf8mb4", check: checkCharset},
+	{name: "character_set_database", def: "utf8mb4", check: checkCharset},
+	{name: "character_set_filesystem", def: "binary", readOnly: true},
+	{name: "character_set_results", def: "utf8mb4", check: checkCharset},
+	{name: "character_set_server", def: "utf8mb4", readOnly: true},
+	{name: "character_set_system", def: "utf8mb3", readOnly: true},
+	{name: "collation_connection", def: "utf8mb4_bin", check: checkCollation},
+	{name: "collation_database", def: "utf8mb4_bin", check: checkCollation},
+	{name: "collation_server", def: "utf8mb4_bin", readOnly: true},
+	{name: "default_storage_engine", def: "STELE", readOnly: true},
+	{name: "div_precision_increment", kind: varInt, def: "4", readOnly: true},
+	{name: "explicit_defaults_for_timestamp", kind: varBool, def: "1", readOnly: true},
+	{name: "foreign_key_checks", kind: varBool, def: "1"}, // there are no foreign keys to check
+	{name: "group_concat_max_len", kind: varInt, def: "1024", min: 4, max: 1 << 30},
+	{name: "have_openssl", def: "YES", readOnly: true},
+	{name: "have_ssl", def: "YES", readOnly: true},
+	{name: "hostname", def: "", readOnly: true},
+	{name: "init_connect", def: "", readOnly: true},
+	{name: "innodb_lock_wait_timeout", kind: varInt, def: "50", min: 1, max: 1073741824},
+	{name: "interactive_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
+	{name: "license", def: "Apache-2.0", readOnly: true},
+	{name: "lower_case_file_system", kind: varBool, def: "0", readOnly: true},
+	{name: "lower_case_table_names", kind: varInt, def: "0", readOnly: true},
+	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
+	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
+	{name: "net_buffer_length", kind: varInt, def: "16384", readOnly: true},
+	{name: "net_read_timeout", kind: varInt, def: "30", min: 1, max: maxSeconds},
+	{name: "net_write_timeout", kind: varInt, def: "60", min: 1, max: maxSeconds},
+	{name: "performance_schema", kind: varBool, def: "0", readOnly: true},
+	{name: "port", kind: varInt, def: "9030", readOnly: true},
+	{name: "protocol_version", kind: varInt, def: "10", readOnly: true},
+	{name: "query_cache_size", kind: varInt, def: "0", readOnly: true},
+	{name: "query_cache_type", def: "OFF", readOnly: true},
+	{name: "sql_auto_is_null", kind: varBool, def: "0", readOnly: true},
+	{name: "sql_mode", def: defaultSQLMode, check: checkSQLMode},
+	{name: "sql_notes", kind: varBool, def: "1"},
+	{name: "sql_quote_show_create", kind: varBool, def: "1"},
+	{name: "sql_safe_updates", kind: varBool, def: "0", readOnly: true},
+	{name: "sql_select_limit", kind: varInt, def: "18446744073709551615", readOnly: true},
+	{name: "sql_warnings", kind: varBool, def: "0"},
+	{name: "system_time_zone", def: "UTC", readOnly: true},
+	{name: "time_zone", def: "SYSTEM", check: checkTimeZone},
+	{name: "transaction_isolation", def: "REPEATABLE-READ", check: checkIsolation},
+	{name: "transaction_read_only", kind: varBool, def: "0", readOnly: true},
+	{name: "tx_isolation", def: "REPEATABLE-READ", check: checkIsolation},
+	{name: "tx_read_only", kind: varBool, def: "0", readOnly: true},
+	{name: "unique_checks", kind: varBool, def: "1"}, // primary keys are always checked
+	{name: "version", def: "", readOnly: true},
+	{name: "version_comment", def: "Stele", readOnly: true},
+	{name: "version_compile_machine", def: "x86_64", readOnly: true},
+	{name: "version_compile_os", def: "Linux", readOnly: true},
+	{name: "wait_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
+})
+
+const defaultSQLMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+func declareVariables(list []variable) map[string]*variable {
+	m := make(map[string]*variable, len(list))
+	for i := range list {
+		m[list[i].name] = &list[i]
+	}
+	return m
+}
+
+// twins are two names of one variable.
+var twins = map[string]string{"tx_isolation": "transaction_isolation", "tx_read_only": "transaction_read_only"}
+
+func canonical(name string) string {
+	if c, ok := twins[name]; ok {
+		return c
+	}
+	return name
+}
+
+// vars are the variables of one session: what it has set, over what the server says, over the declared defaults.
+type vars struct {
+	set    map[string]string
+	server map[string]string
+	user   map[string]userVar
+}
+
+// userVar is the value of an @variable.
+type userVar struct {
+	value expr.Value
+	typ   types.ColumnType
+}
+
+func newVars(server map[string]string) *vars {
+	return &vars{set: map[string]string{}, server: server, user: map[string]userVar{}}
+}
+
+// get returns the value of a system variable.
+func (v *vars) get(name string) (string, *variable, bool) {
+	d, ok := variables[name]
+	if !ok {
+		return "", nil, false
+	}
+	key := canonical(name)
+	if s, ok := v.set[key]; ok {
+		return s, d, true
+	}
+	if s, ok := v.server[key]; ok {
+		return s, d, true
+	}
+	return d.def, d, true
+}
+
+func (v *vars) bool(name string) bool { s, _, _ := v.get(name); return s == "1" }
+
+func (v *vars) int(name string) int64 {
+	s, _, _ := v.get(name)
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		panic("BUG: variable " + name + " is not an integer: " + s)
+	}
+	return n
+}
+
+// assign sets a system variable of the session.
+func (v *vars) assign(name, value string) error {
+	d, ok := variables[name]
+	if !ok {
+		return sqlErr(1193, "HY000", "Unknown system variable '%s'", name)
+	}
+	if strings.EqualFold(value, "DEFAULT") {
+		delete(v.set, canonical(name))
+		return nil
+	}
+	norm, err := d.normalise(value)
+	if err != nil {
+		return err
+	}
+	if d.readOnly {
+		if cur, _, _ := v.get(name); cur == norm {
+			return nil
+		}
+		return sqlErr(1238, "HY000", "Variable '%s' is a read only variable", name)
+	}
+	v.set[canonical(name)] = norm
+	return nil
+}
+
+// normalise brings a value into the stored form, or refuses it.
+func (d *variable) normalise(value string) (string, error) {
+	wrong := sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s'", d.name, value)
+	switch d.kind {
+	case varBool:
+		switch strings.ToUpper(value) {
+		case "1", "ON", "TRUE":
+			return "1", nil
+		case "0", "OFF", "FALSE":
+			return "0", nil
+		}
+		return "", wrong
+	case varInt:
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			if d.readOnly {
+				return value, nil
+			}
+			return "", sqlErr(1232, "42000", "Incorrect argument type to variable '%s'", d.name)
+		}
+		if d.max > 0 {
+			n = min(max(n, d.min), d.max) // as MySQL: truncated with a warning
+		}
+		return strconv.FormatInt(n, 10), nil
+	}
+	if d.check != nil {
+		s, err := d.check(value)
+		if err != nil {
+			return "", fmt.Errorf("%w", sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s': %v", d.name, value, err))
+		}
+		return s, nil
+	}
+	return value, nil
+}
+
+// read is how the planner reads variables: "@@name", "@@session.name", "@@global.name", "@name".
+func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
+	if !strings.HasPrefix(name, "@@") {
+		u, ok := v.user[strings.TrimPrefix(name, "@")]
+		if !ok {
+			return expr.Value{Null: true}, types.ColumnType{Kind: types.KindNull}, true
+		}
+		return u.value, u.typ, true
+	}
+	name = strings.TrimPrefix(name, "@@")
+	for _, scope := range []string{"session.", "global.", "local."} {
+		name = strings.TrimPrefix(name, scope)
+	}
+	s, d, ok := v.get(name)
+	if !ok {
+		return expr.Value{}, types.ColumnType{}, false
+	}
+	if d.kind == varString {
+		return expr.Value{B: []byte(s)}, types.ColumnType{Kind: types.KindVarChar, Length: int32(len(s))}, true
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return expr.Value{B: []byte(s)}, types.ColumnType{Kind: types.KindVarChar, Length: int32(len(s))}, true
+	}
+	return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: n > 1<<63-1}, true
+}
+
+// rows lists the variables as SHOW VARIABLES prints them.
+func (v *vars) rows() [][2]string {
+	names := make([]string, 0, len(variables))
+	for n := range variables {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	out := make([][2]string, len(names))
+	for i, n := range names {
+		s, d, _ := v.get(n)
+		if d.kind == varBool {
+			s = map[string]string{"1": "ON", "0": "OFF"}[s]
+		}
+		out[i] = [2]string{n, s}
+	}
+	return out
+}
+
+// zone returns the session's time zone.
+func (v *vars) zone() *time.Location {
+	s, _, _ := v.get("time_zone")
+	if s == "SYSTEM" {
+		return time.UTC
+	}
+	loc, err := vec.ParseZone(s)
+	if err != nil {
+		panic("BUG: time_zone was set to what is no zone: " + s)
+	}
+	return loc
+}
+
+func checkTimeZone(s string) (string, error) {
+	if strings.EqualFold(s, "SYSTEM") {
+		return "SYSTEM", nil
+	}
+	if _, err := vec.ParseZone(s); err != nil {
+		return "", err
+	}
+	return s, nil
+}
+
+func checkCharset(s string) (string, error) {
+	switch l := strings.ToLower(s); l {
+	case "utf8mb4", "utf8", "utf8mb3", "ascii", "binary", "latin1", "null", "":
+		// Every text is UTF-8; latin1 is accepted from old clients that send ASCII.
+		return l, nil
+	}
+	return "", fmt.Errorf("the only character set is utf8mb4")
+}
+
+func checkCollation(s string) (string, error) {
+	l := strings.ToLower(s)
+	if strings.HasPrefix(l, "utf8") || strings.HasPrefix(l, "latin1") || strings.HasPrefix(l, "ascii") || l == "binary" {
+		return l, nil
+	}
+	return "", fmt.Errorf("unknown collation")
+}
+
+func checkIsolation(s string) (string, error) {
+	switch u := strings.ToUpper(strings.ReplaceAll(s, " ", "-")); u {
+	case "REPEATABLE-READ", "READ-COMMITTED", "READ-UNCOMMITTED":
+		return u, nil // snapshot isolation gives at least what they promise
+	}
+	return "", fmt.Errorf("Stele gives snapshot isolation: REPEATABLE-READ at most")
+}
+
+// sqlModes are the modes that Stele knows.
+var sqlModes = []string{"ALLOW_INVALID_DATES", "ANSI_QUOTES", "ERROR_FOR_DIVISION_BY_ZERO", "HIGH_NOT_PRECEDENCE", "IGNORE_SPACE", "NO_AUTO_CREATE_USER",
+	"NO_AUTO_VALUE_ON_ZERO", "NO_BACKSLASH_ESCAPES", "NO_ENGINE_SUBSTITUTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ONLY_FULL_GROUP_BY",
+	"PIPES_AS_CONCAT", "STRICT_ALL_TABLES", "STRICT_TRANS_TABLES"}
+
+func checkSQLMode(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	var out []string
+	for _, m := range strings.Split(strings.ToUpper(s), ",") {
+		m = strings.TrimSpace(m)
+		switch {
+		case m == "":
+		case m == "TRADITIONAL":
+			out = append(out, strings.Split(defaultSQLMode, ",")...)
+		case slices.Contains(sqlModes, m):
+			out = append(out, m)
+		default:
+			return "", fmt.Errorf("unknown mode %s", m)
+		}
+	}
+	return strings.Join(out, ","), nil
+}
+
+// sqlErr makes an error with MySQL's number.
+func sqlErr(code uint16, state, format string, args ...any) *sqltypes.Error {
+	return &sqltypes.Error{Code: code, State: state, Msg: fmt.Sprintf(format, args...)}
+}

@@ -28,7 +28,7 @@ type variable struct {
 	kind     varKind
 	def      string
 	readOnly bool
-	min, max int64                      // varInt
+	min, max int64                        // varInt
 	check    func(string) (string, error) // normalises or refuses a value
 }
 

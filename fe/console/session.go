@@ -32,8 +32,8 @@ func connect(ctx context.Context, o Options) (*session, error) {
 	cfg.User, cfg.Passwd, cfg.DBName = o.User, o.Password, o.Database
 	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
 	cfg.Timeout = connectTimeout
-	cfg.TLSConfig = "preferred" // an FE makes itself a certificate that nobody signed
-	cfg.MaxAllowedPacket = 0    // ask the server
+	cfg.TLSConfig = "preferred"         // an FE makes itself a certificate that nobody signed
+	cfg.MaxAllowedPacket = maxStatement // the server has the word on what it takes
 	cfg.Logger = log.New(io.Discard, "", 0)
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

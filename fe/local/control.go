@@ -32,7 +32,7 @@ func Start(ctx context.Context, opts Options, name string) error {
 		fmt.Fprintf(opts.Stdout, "%s is already running, process %d\n", name, pid)
 		return nil
 	}
-	if err := busyPorts([]*node{n}); err != nil {
+	if err := awaitPorts(ctx, []*node{n}, opts.pollInterval); err != nil {
 		return err
 	}
 	cmd, err := n.spawn(opts.Command(n.kind, n.confPath()), detachedAttr(), (*exec.Cmd).Start)

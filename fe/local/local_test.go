@@ -204,7 +204,7 @@ func TestBackoffGrowsAndStarts(t *testing.T) {
 		if i == 7 {
 			c.started = time.Now().Add(-2 * steadyAfter)
 		}
-		s.buried(exit{child: c, err: os.ErrProcessDone})
+		s.bury(exit{child: c, err: os.ErrProcessDone})
 		waits = append(waits, time.Until(c.restart).Round(time.Second)/time.Second)
 	}
 	if want := []time.Duration{1, 2, 4, 8, 16, 30, 30, 1}; !slices.Equal(waits, want) {
@@ -264,10 +264,17 @@ func TestBusyPortIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	if _, err := completeLayout(r.opts.withDefaults()); err != nil {
+		t.Fatal(err)
+	}
+	r.act(t, Start, "be1")
 	r.start(t)
 	want := fmt.Sprintf("be2 rpc_port %d", r.opts.MySQLPort+401)
 	if err := <-r.done; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
+	}
+	if got := r.act(t, Kill, "be1"); got != "be1 killed" {
+		t.Errorf("a start that was refused stopped a running node: %s", got)
 	}
 }
 

@@ -146,6 +146,29 @@ func (n *node) openLog() (*os.File, error) {
 	return out, nil
 }
 
+// portGrace is how long ports may still be in use after their process gave up its lock: the kernel closes the files of
+// a dying process one after the other.
+const portGrace = 2 * time.Second
+
+// awaitPorts returns when all ports of the nodes are free, or names those that stay in use.
+func awaitPorts(ctx context.Context, nodes []*node, poll time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, portGrace)
+	defer cancel()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		err := busyPorts(nodes)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
 // busyPorts names the ports of the nodes that something else listens on.
 func busyPorts(nodes []*node) error {
 	var busy []string

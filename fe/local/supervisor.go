@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,21 +79,24 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	s.exits = make(chan exit, len(s.children))
 	defer s.spawner.close()
-	err = s.startAll()
-	if err == nil {
+	down, err := s.lookFirst(ctx)
+	if err != nil {
+		return err // nothing was touched, so nothing is stopped
+	}
+	if err = s.startAll(down); err == nil {
 		err = s.supervise(ctx)
 	}
 	return errors.Join(err, s.stopAll())
 }
 
-// startAll starts every node that does not run yet.
-func (s *supervisor) startAll() error {
+// lookFirst returns the nodes that do not run yet, or why they cannot be started.
+func (s *supervisor) lookFirst(ctx context.Context) ([]*child, error) {
 	var down []*child
 	var nodes []*node
 	for _, c := range s.children {
 		pid, err := running(c.pidPath())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if pid != 0 {
 			c.foreign = pid
@@ -102,9 +106,10 @@ func (s *supervisor) startAll() error {
 		clearPID(c.pidPath())
 		down, nodes = append(down, c), append(nodes, c.node)
 	}
-	if err := busyPorts(nodes); err != nil {
-		return err
-	}
+	return down, awaitPorts(ctx, nodes, s.opts.pollInterval)
+}
+
+func (s *supervisor) startAll(down []*child) error {
 	for _, c := range down {
 		if err := s.start(c); err != nil {
 			return err
@@ -133,23 +138,18 @@ func waitFor(c *child, cmd *exec.Cmd) exit {
 func (s *supervisor) supervise(ctx context.Context) error {
 	readyCtx, cancel := context.WithTimeout(ctx, s.opts.ReadyTimeout)
 	ready := make(chan error, 1)
-	go func() { ready <- bringUp(readyCtx, s.opts, s.layout) }()
+	var work sync.WaitGroup
+	work.Go(func() { ready <- bringUp(readyCtx, s.opts, s.layout) })
+	defer func() { cancel(); work.Wait() }()
 	up := false
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
-	defer func() {
-		cancel()
-		if !up {
-			<-ready
-		}
-	}()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-ready:
 			up = true
-			ready = nil
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -160,7 +160,8 @@ func (s *supervisor) supervise(ctx context.Context) error {
 			fmt.Fprintf(s.opts.Stdout, "ready: mysql -h %s -P %d -u root\n", fe1.host, fe1.port(conf.QueryPort.Key))
 		case e := <-s.exits:
 			s.waiting--
-			if down := s.buried(e); down && !up && !s.opts.Guard {
+			s.bury(e)
+			if !up && !s.opts.Guard {
 				return fmt.Errorf("%s died before the cluster was ready:\n%s", e.child.name(), tail(e.child.logPath()))
 			}
 		case <-s.nextRestart():
@@ -204,14 +205,14 @@ func (s *supervisor) lookAround(up bool) error {
 	return nil
 }
 
-// buried says how a node ended and plans its restart. It reports whether the node is down against the operator's will.
-func (s *supervisor) buried(e exit) bool {
+// bury says how a node ended and plans its restart.
+func (s *supervisor) bury(e exit) {
 	c := e.child
 	c.own = false
 	clearPID(c.pidPath())
 	if e.state != nil && e.state.Success() {
 		s.say("%s stopped", c.name())
-		return true
+		return
 	}
 	how := fmt.Sprint(e.err)
 	if e.state != nil {
@@ -220,7 +221,7 @@ func (s *supervisor) buried(e exit) bool {
 	if !s.opts.Guard {
 		s.say("%s died: %s (its output: %s); start it with `stele local start %s --dir %s`",
 			c.name(), how, c.logPath(), c.name(), s.layout.dir)
-		return true
+		return
 	}
 	if time.Since(c.started) > steadyAfter {
 		c.backoff = s.opts.firstBackoff
@@ -228,7 +229,6 @@ func (s *supervisor) buried(e exit) bool {
 	s.say("%s died: %s (its output: %s); starting it again in %v", c.name(), how, c.logPath(), c.backoff)
 	c.restart = time.Now().Add(c.backoff)
 	c.backoff = min(2*c.backoff, maxBackoff)
-	return true
 }
 
 // nextRestart fires when the next planned restart is due, never when none is planned.

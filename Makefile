@@ -1,0 +1,59 @@
+# The only entry point: `make help` lists what there is. Needs Go and nothing else.
+
+GOLANGCI_VERSION = v2.15.0
+GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS = -X main.version=$(VERSION)
+
+TEST_TIMEOUT = 15m
+DIR ?= data
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/stele
+	go build -ldflags '$(LDFLAGS)' -o bin/stele .
+
+run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C
+	bin/stele local --dir $(DIR)
+
+test: ## run all tests, end-to-end tests with real processes included
+	go test -timeout $(TEST_TIMEOUT) ./...
+
+race: ## run all tests with the race detector
+	go test -race -timeout 30m ./...
+
+check: build vet fmt-check arch gen-check test ## everything that has to be clean before a commit, but the slow linters
+
+lint: fmt-check vet ## gofmt, go vet and golangci-lint
+	$(GOLANGCI) run ./...
+
+vet:
+	go vet ./...
+
+fmt: ## format all Go code
+	gofmt -w $(GO_FOLDERS)
+
+# Without -l's exit code: gofmt succeeds although it lists files.
+fmt-check:
+	@unformatted=$$(gofmt -l $(GO_FOLDERS)) && test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+
+gen: ## rewrite the generated files and tighten the size ratchet
+	go test ./conf -run '^TestGenerated$$' -count=1 -update
+	go test ./tests/arch -run '^TestSizes$$' -count=1 -update
+
+gen-check:
+	go test ./conf -run '^TestGenerated$$' -count=1
+
+arch: ## prove the import directions, package docs, determinism and sizes
+	go test -count=1 ./tests/arch
+
+clean: ## remove what was built; a cluster's data stays
+	rm -rf bin
+	go clean -testcache
+
+GO_FOLDERS = $(wildcard *.go conf fe be sql meta proto tests)

@@ -1,0 +1,106 @@
+package conf
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Medium is the kind of storage under a disk.
+type Medium string
+
+// The media a disk can declare.
+const (
+	HDD Medium = "hdd"
+	SSD Medium = "ssd"
+)
+
+// StorageRoot is one disk of a BE as storage_root_path declares it.
+type StorageRoot struct {
+	Path   string
+	Medium Medium
+}
+
+// String returns the form that storage_root_path reads.
+func (s StorageRoot) String() string { return s.Path + ",medium:" + string(s.Medium) }
+
+// maxDisks bounds the disks of one BE: each costs two stores and their memory.
+const maxDisks = 64
+
+// storageRoots declares an item that lists disks as `path[,medium:ssd|hdd]` joined by semicolons.
+func (g *Group) storageRoots(key, def, doc string) *Item[[]StorageRoot] {
+	d := declare(key, String, doc, nil)
+	d.spec.Default = def
+	d.spec.Bounds = fmt.Sprintf("1 to %d disks", maxDisks)
+	d.spec.parse = func(text string) (any, error) { roots, err := parseStorageRoots(text); return roots, err }
+	d.spec.format = func(v any) string {
+		parts := []string{}
+		for _, root := range v.([]StorageRoot) {
+			parts = append(parts, root.String())
+		}
+		return strings.Join(parts, ";")
+	}
+	d.spec.rebase = func(v any, base string) any {
+		roots := []StorageRoot{}
+		for _, root := range v.([]StorageRoot) {
+			roots = append(roots, StorageRoot{rebasePath(root.Path, base), root.Medium})
+		}
+		return roots
+	}
+	g.add(d.spec)
+	return &Item[[]StorageRoot]{d.spec}
+}
+
+func parseStorageRoots(text string) ([]StorageRoot, error) {
+	roots := []StorageRoot{}
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(text, ";") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		root, err := parseStorageRoot(part)
+		if err != nil {
+			return nil, err
+		}
+		if seen[root.Path] {
+			return nil, fmt.Errorf("names the folder %s twice", root.Path)
+		}
+		seen[root.Path] = true
+		roots = append(roots, root)
+	}
+	if len(roots) == 0 || len(roots) > maxDisks {
+		return nil, fmt.Errorf("must name 1 to %d disks", maxDisks)
+	}
+	return roots, nil
+}
+
+// parseStorageRoot reads `path[,medium:ssd|hdd]`. A folder name that ends in .SSD or .HDD hints at the medium, an
+// explicit medium overrides the hint, and `capacity:` of older files is read and has no effect.
+func parseStorageRoot(text string) (StorageRoot, error) {
+	parts := strings.Split(text, ",")
+	path := strings.TrimSpace(parts[0])
+	if path == "" {
+		return StorageRoot{}, fmt.Errorf("has a disk without a folder in %q", text)
+	}
+	root := StorageRoot{Path: filepath.Clean(path), Medium: HDD}
+	switch strings.ToUpper(filepath.Ext(root.Path)) {
+	case ".SSD":
+		root.Medium = SSD
+	case ".HDD":
+		root.Medium = HDD
+	}
+	for _, property := range parts[1:] {
+		name, value, _ := strings.Cut(property, ":")
+		name, value = strings.ToLower(strings.TrimSpace(name)), strings.ToLower(strings.TrimSpace(value))
+		switch {
+		case name == "medium" && (Medium(value) == SSD || Medium(value) == HDD):
+			root.Medium = Medium(value)
+		case name == "medium":
+			return root, fmt.Errorf("has the unknown medium %q in %q: use ssd or hdd", value, text)
+		case name == "capacity":
+		default:
+			return root, fmt.Errorf("has the unknown property %q in %q: only medium:ssd and medium:hdd exist", name, text)
+		}
+	}
+	return root, nil
+}

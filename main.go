@@ -1,0 +1,137 @@
+// Command stele is every process of a Stele cluster and its tools: a frontend, a backend, a whole cluster on one
+// machine, and a SQL prompt. This file only chooses among them; each command owns its flags and its work.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"stele/fe/console"
+	"stele/fe/local"
+)
+
+// version is set by the linker (see Makefile); a plain `go build` shows the commit instead.
+var version string
+
+// env is what a command may use of the outer world.
+type env struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+}
+
+// command is one subcommand: it gets the arguments after its name and returns the exit code.
+type command struct {
+	about string
+	run   func(ctx context.Context, args []string, e env) int
+}
+
+// commands holds every subcommand; fe and be are {"run a frontend", node("fe", fe.Run)} and the like.
+var commands = map[string]command{
+	"local": {"run a whole cluster on this machine, or start, stop, kill one node of it", runLocal},
+	"sql":   {"run SQL against an endpoint", runSQL},
+	"version": {"print the version", func(_ context.Context, _ []string, e env) int {
+		fmt.Fprintln(e.stdout, versionText())
+		return 0
+	}},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The first signal asks for an orderly end; with the handler gone the second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+func run(ctx context.Context, args []string, e env) int {
+	if len(args) == 0 {
+		fmt.Fprint(e.stderr, help())
+		return 2
+	}
+	switch name := args[0]; name {
+	case "help", "-h", "--help":
+		fmt.Fprint(e.stdout, help())
+		return 0
+	case "-v", "--version":
+		return commands["version"].run(ctx, nil, e)
+	default:
+		c, ok := commands[name]
+		if !ok {
+			fmt.Fprintf(e.stderr, "stele: unknown command %q\n%s", name, help())
+			return 2
+		}
+		return c.run(ctx, args[1:], e)
+	}
+}
+
+func help() string {
+	names := make([]string, 0, len(commands))
+	for name := range commands {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString("usage: stele COMMAND [arguments]\n\n")
+	for _, name := range names {
+		fmt.Fprintf(&b, "  %-8s %s\n", name, commands[name].about)
+	}
+	b.WriteString("\nEach command explains itself with --help.\n")
+	return b.String()
+}
+
+// node makes the command that runs one node in the foreground until a signal asks it to end.
+func node(kind string, run func(ctx context.Context, confPath string, stdout io.Writer) error) func(context.Context, []string, env) int {
+	return func(ctx context.Context, args []string, e env) int {
+		flags := flag.NewFlagSet("stele "+kind, flag.ContinueOnError)
+		flags.SetOutput(e.stderr)
+		confPath := flags.String("conf", "conf/"+kind+".conf", "configuration file")
+		if err := flags.Parse(args); err != nil {
+			return exitCode(e, err)
+		}
+		if flags.NArg() > 0 {
+			fmt.Fprintf(e.stderr, "stele %s: unexpected argument %q\n", kind, flags.Arg(0))
+			return 2
+		}
+		return exitCode(e, run(ctx, *confPath, e.stdout))
+	}
+}
+
+func runLocal(ctx context.Context, args []string, e env) int {
+	return exitCode(e, local.Command(ctx, args, e.stdout, e.stderr))
+}
+
+func runSQL(ctx context.Context, args []string, e env) int {
+	return console.Command(ctx, args, e.stdin, e.stdout, e.stderr)
+}
+
+func exitCode(e env, err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	default:
+		fmt.Fprintf(e.stderr, "stele: %v\n", err)
+		return 1
+	}
+}
+
+func versionText() string {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = "development"
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v = s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return fmt.Sprintf("stele %s (%s %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		args      []string
+		code      int
+		out, errs string // parts
+	}{
+		{nil, 2, "", "usage: stele COMMAND"},
+		{[]string{"help"}, 0, "  sql      run SQL", ""},
+		{[]string{"version"}, 0, "stele ", ""},
+		{[]string{"--version"}, 0, "stele ", ""},
+		{[]string{"fry"}, 2, "", `unknown command "fry"`},
+		{[]string{"local", "--dir", t.TempDir(), "--backends", "1000"}, 1, "", "--backends 1000 must be"},
+		{[]string{"local", "--help"}, 0, "", "usage: stele local"},
+		{[]string{"sql", "-P", "1", "-e", "x"}, 1, "", "ERROR 2003"},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), c.args, env{os.Stdin, &out, &errs}); code != c.code {
+			t.Errorf("%v: code %d, want %d", c.args, code, c.code)
+		}
+		if !strings.Contains(out.String(), c.out) || !strings.Contains(errs.String(), c.errs) {
+			t.Errorf("%v: printed %q and %q", c.args, out.String(), errs.String())
+		}
+	}
+}
+
+func TestNodeCommand(t *testing.T) {
+	cmd := node("be", func(_ context.Context, confPath string, stdout io.Writer) error {
+		fmt.Fprintln(stdout, "conf", confPath)
+		if confPath == "bad" {
+			return errors.New("disk on fire")
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		args      []string
+		code      int
+		out, errs string
+	}{
+		{nil, 0, "conf conf/be.conf\n", ""},
+		{[]string{"--conf", "x"}, 0, "conf x\n", ""},
+		{[]string{"--conf", "bad"}, 1, "conf bad\n", "stele: disk on fire\n"},
+		{[]string{"extra"}, 2, "", "stele be: unexpected argument \"extra\"\n"},
+		{[]string{"--help"}, 0, "", "Usage of stele be"},
+	} {
+		var out, errs bytes.Buffer
+		if code := cmd(t.Context(), c.args, env{os.Stdin, &out, &errs}); code != c.code {
+			t.Errorf("%v: code %d, want %d", c.args, code, c.code)
+		}
+		if out.String() != c.out || !strings.HasPrefix(errs.String(), c.errs) {
+			t.Errorf("%v: printed %q and %q", c.args, out.String(), errs.String())
+		}
+	}
+}

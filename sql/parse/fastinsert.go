@@ -200,7 +200,7 @@ func (r *insertReader) name() (string, bool) {
 	case syntax.Word:
 		text := t.Text(r.sql)
 		// _utf8 is a charset introducer; a function name before a parenthesis is a call.
-		if text[0] == '_' || len(text) <= reservedBytesMax && reservedWords[strings.ToUpper(text)] {
+		if text[0] == '_' || isReserved(text) {
 			return "", false
 		}
 	default:
@@ -208,6 +208,11 @@ func (r *insertReader) name() (string, bool) {
 	}
 	r.next()
 	return t.Value(r.sql, r.mode), true
+}
+
+// isReserved reports whether an unquoted word may be something else than an identifier.
+func isReserved(word string) bool {
+	return len(word) <= reservedBytesMax && reservedWords[strings.ToUpper(word)]
 }
 
 // reservedBytesMax is the length of the longest reserved word.

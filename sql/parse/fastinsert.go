@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/parser"
 
@@ -206,8 +207,9 @@ func (r *insertReader) name() (string, bool) {
 	default:
 		return "", false
 	}
+	name := t.Value(r.sql, r.mode)
 	r.next()
-	return t.Value(r.sql, r.mode), true
+	return name, utf8.ValidString(name)
 }
 
 // isReserved reports whether an unquoted word may be something else than an identifier.

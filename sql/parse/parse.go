@@ -171,7 +171,11 @@ func closeDialect(text string, mode syntax.Mode) string {
 	lx := syntax.NewLexer(text, mode)
 	for pos := 0; ; {
 		t := lx.Next()
-		for gap := text[pos:t.Start]; ; {
+		end := t.Start
+		if t.Kind == syntax.Invalid {
+			end = t.End // an unclosed comment: unclosed it must stay
+		}
+		for gap := text[pos:end]; ; {
 			i := strings.LastIndex(gap, mark)
 			if i < 0 {
 				break

@@ -28,6 +28,8 @@ type Statement struct {
 	Tail *syntax.TableTail
 	// Database goes with a CREATE DATABASE that has PROPERTIES.
 	Database *syntax.DatabaseTail
+	// Force is set for a DROP with FORCE.
+	Force bool
 	// Params are the question marks of Node in the order of the text.
 	Params []*Param
 }
@@ -68,7 +70,8 @@ func (p *Parser) Parse(sql string, mode syntax.Mode) (Statement, error) {
 	}
 	text := sql
 	if lifted != nil {
-		st.Tail, st.Database, st.Alter, text = lifted.Tail, lifted.Database, lifted.Alter, lifted.SQL
+		st.Tail, st.Database, st.Alter, st.Force = lifted.Tail, lifted.Database, lifted.Alter, lifted.Force
+		text = lifted.SQL
 	}
 	if st.Alter != nil {
 		return st, nil

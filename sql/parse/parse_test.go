@@ -29,6 +29,7 @@ var accepted = []struct{ sql, node string }{
 	{"create table t distributed by hash(a) as select a from u", "*ast.CreateTableStmt"},
 	{"create temporary table t like u", "*ast.CreateTableStmt"},
 	{"drop table if exists a, b", "*ast.DropTableStmt"},
+	{"drop table a force", "*ast.DropTableStmt"},
 	{"truncate table t", "*ast.TruncateTableStmt"},
 	{"alter table t add column a string after b, drop column c, add index i (a), rename to u", "*ast.AlterTableStmt"},
 	{"create database if not exists d properties ('replication_num'='1')", "*ast.CreateDatabaseStmt"},

@@ -34,7 +34,9 @@ func init() {
 		Def{Name: "~", Group: "bit", Syntax: "~ a", Doc: "Bitwise complement.", Min: 1, Max: 1, Rule: fixed(tUint, tUint),
 			Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Int(^a[0].I), nil }},
 		Def{Name: "bit_count", Group: "bit", Syntax: "BIT_COUNT(a)", Doc: "Number of set bits.", Min: 1, Max: 1, Rule: fixed(tInt, tUint),
-			Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Int(int64(bits.OnesCount64(uint64(a[0].I)))), nil }},
+			Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
+				return vec.Int(int64(bits.OnesCount64(uint64(a[0].I)))), nil
+			}},
 
 		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true,
 			Doc: "Converts to CHAR, BINARY, SIGNED, UNSIGNED, DECIMAL, DOUBLE, FLOAT, DATE, DATETIME, TIME, YEAR or JSON. What is not a date becomes NULL, what is not a number becomes 0.",

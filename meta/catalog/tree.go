@@ -237,3 +237,31 @@ func (t tree[K, V]) walk(n *node[K, V], k *K, yield func(K, V) bool) bool {
 	}
 	return true
 }
+
+// floor returns the entry with the greatest key <= k.
+func (t tree[K, V]) floor(k K) (K, V, bool) {
+	if t.root != nil {
+		return t.floorIn(t.root, k)
+	}
+	var zk K
+	var zv V
+	return zk, zv, false
+}
+
+func (t tree[K, V]) floorIn(n *node[K, V], k K) (fk K, fv V, ok bool) {
+	if n.kids != nil {
+		// A key of an inner node may be smaller than what is below it, hence the step to the left.
+		for i := t.child(n, k); i >= 0 && !ok; i-- {
+			fk, fv, ok = t.floorIn(n.kids[i], k)
+		}
+		return fk, fv, ok
+	}
+	i, hit := slices.BinarySearchFunc(n.keys, k, t.cmp)
+	if !hit {
+		i--
+	}
+	if i < 0 {
+		return fk, fv, false
+	}
+	return n.keys[i], n.vals[i], true
+}

@@ -42,11 +42,15 @@ type UnknownError struct {
 	Name    string // as its proposer calls it
 	Version uint8  // body version
 	Knows   uint8  // newest body version that this binary knows, 0 = the type is unknown
+	Field   bool   // a record within it has a field that this binary does not know
 }
 
 func (e *UnknownError) Error() string {
 	if e.Format != formatVersion {
 		return fmt.Sprintf("command format %d is newer than %d: upgrade this FE", e.Format, formatVersion)
+	}
+	if e.Field {
+		return fmt.Sprintf("command %q carries a field that this binary does not know: upgrade this FE", e.Name)
 	}
 	if e.Knows == 0 {
 		return fmt.Sprintf("command %q (type %d, version %d) is unknown to this binary: upgrade this FE", e.Name, uint16(e.Type), e.Version)
@@ -62,7 +66,7 @@ var encMode = func() cbor.EncMode {
 	return m
 }()
 
-// decMode is strict: within a known body version there are no unknown fields, so one is damage and not news.
+// decMode is strict: to pass over a field that a newer FE acts on would be to drift away from it.
 var decMode = func() cbor.DecMode {
 	m, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
@@ -168,6 +172,9 @@ func Decode(b []byte) (Command, error) {
 	}
 	c := s.make()
 	if err := decMode.Unmarshal(body, c); err != nil {
+		if field := (*cbor.UnknownFieldError)(nil); errors.As(err, &field) {
+			return nil, &UnknownError{Format: b[2], Type: t, Name: name, Version: version, Knows: s.version, Field: true}
+		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, name, err)
 	}
 	return c, nil

@@ -298,6 +298,11 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range c.Tablets { // before the old ones go: an id is never used twice
+		if _, ok := d.tablets.get(c.Tablets[i].ID); ok {
+			return nil, exists("tablet", c.Tablets[i].ID)
+		}
+	}
 	var res DropResult
 	var renewed []Partition
 	for _, tp := range c.Parts {

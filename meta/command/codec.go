@@ -28,7 +28,7 @@ const (
 
 // Bounds of an encoded command. Raft sends and stores an entry as one piece.
 const (
-	MaxEncodedSize   = 64 << 20
+	MaxEncodedSize   = 48 << 20 // the log store takes entries of less than 64 MiB
 	MaxBatchCommands = 4096
 )
 

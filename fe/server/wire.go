@@ -103,20 +103,26 @@ type packetWriter struct {
 	comp  *frameWriter // nil without compression
 	seq   uint8
 	buf   []byte
-	start int // of the packet being built
+	start int  // of the packet being built
+	open  bool // a packet is being built
 }
 
 // begin opens a packet; the payload is then appended to w.buf.
 func (w *packetWriter) begin() {
-	w.start = len(w.buf)
+	w.start, w.open = len(w.buf), true
 	w.buf = append(w.buf, 0, 0, 0, 0)
 }
 
-// cancel drops the packet being built.
-func (w *packetWriter) cancel() { w.buf = w.buf[:w.start] }
+// cancel drops the packet being built, if there is one.
+func (w *packetWriter) cancel() {
+	if w.open {
+		w.buf, w.open = w.buf[:w.start], false
+	}
+}
 
 // end closes the packet and writes out the buffer when it is full.
 func (w *packetWriter) end() error {
+	w.open = false
 	n := len(w.buf) - w.start - 4
 	if n < payloadMax {
 		putHeader(w.buf[w.start:], n, w.seq)

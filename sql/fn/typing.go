@@ -87,7 +87,11 @@ func asDecimal(t T) T {
 func numeric(t T) T {
 	switch {
 	case t.IsInteger():
-		return T{Kind: types.KindBigInt, Unsigned: t.Unsigned || t.Kind == types.KindYear, Length: digits(t) % 19}
+		n := T{Kind: types.KindBigInt, Unsigned: t.Unsigned || t.Kind == types.KindYear}
+		if d := digits(t); d < 19 {
+			n.Length = d
+		}
+		return n
 	case t.Kind == types.KindDecimal:
 		return asDecimal(t)
 	case t.Kind == types.KindNull, t.Kind == types.KindDate:

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
@@ -30,6 +31,9 @@ func (c *conn) changeUser(ctx context.Context, arg []byte) error {
 		}
 	}
 	c.watch.stop(c) // the dialogue reads from the client
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.HandshakeTimeout)); err != nil {
+		return err
+	}
 	if err := c.reauthenticate(ctx, &info); err != nil {
 		c.quit = true // as in MySQL: the old user's session is not given back
 		return err
@@ -68,7 +72,7 @@ func (c *conn) reauthenticate(ctx context.Context, info *ConnInfo) error {
 	return admissible(acc, info.User, info.Host, info.TLS)
 }
 
-// swapSession ends the old session before the new one begins: its locks and temporary state are not the new user's.
+// swapSession puts a session of the new user in the place of the old one, which rolls back what it has open.
 func (c *conn) swapSession(ctx context.Context, info ConnInfo) error {
 	c.closeStmts()
 	sess, err := c.s.engine.Open(ctx, info)

@@ -31,6 +31,7 @@ func (c *conn) run(payload []byte) {
 	}
 	c.s.count.command(cmd)
 	c.busy(cmd, payload, stop)
+	defer c.s.count.running.Add(-1)
 	c.watch.start(c, stop)
 	err := c.dispatch(ctx, payload)
 	c.watch.stop(c)

@@ -158,9 +158,6 @@ func (c *conn) idle() bool {
 	if c.closing {
 		return false
 	}
-	if c.phase == phaseBusy {
-		c.s.count.running.Add(-1)
-	}
 	c.phase, c.command, c.sql, c.since = phaseIdle, "Sleep", "", time.Now()
 	return c.nc.SetReadDeadline(c.since.Add(c.s.cfg.IdleTimeout)) == nil
 }

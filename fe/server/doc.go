@@ -9,13 +9,13 @@
 //
 // Invariants:
 //
-//	1. A connection has one goroutine, plus at most one watcher that notices a vanished client while a statement runs
-//	   and that is gone before the connection reads its next command.
-//	2. A panic, a malformed packet or a stalled peer ends its own connection only.
-//	3. Memory per connection is bounded: packets by MaxPacket (loginPacketMax before the login), output by
-//	   flushBytes plus one row, a cursor by CursorBytes; rows are produced no faster than the client takes them.
-//	4. Everything encoded is flushed before the connection waits for the client.
-//	5. The status flags and capabilities used are those that both sides named: client flags are masked with ours.
+//  1. A connection has one goroutine, plus at most one watcher that notices a vanished client while a statement runs
+//     and that is gone before the connection reads its next command.
+//  2. A panic, a malformed packet or a stalled peer ends its own connection only.
+//  3. Memory per connection is bounded: packets by MaxPacket (loginPacketMax before the login), output by
+//     flushBytes plus one row, a cursor by CursorBytes; rows are produced no faster than the client takes them.
+//  4. Everything encoded is flushed before the connection waits for the client.
+//  5. The status flags and capabilities used are those that both sides named: client flags are masked with ours.
 //
 // Locks: Server.mu guards the registry; conn.mu guards a connection's state. Server.mu is never taken while conn.mu
 // is held.

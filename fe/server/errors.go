@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	sqltypes "stele/sql/types"
 )
 
 // errorTextMax bounds the text of an error packet (libmysqlclient keeps 512 bytes of it).
@@ -50,8 +52,11 @@ func clientErrorf(code uint16, format string, args ...any) error {
 func explain(ctx context.Context, err error) (code uint16, state, msg string) {
 	var me MySQLError
 	cause := context.Cause(ctx)
+	sqlErr, isSQL := sqltypes.AsError(err)
 	switch {
 	case errors.As(err, &me):
+	case isSQL:
+		me = &clientError{code: sqlErr.Code, state: sqlErr.State, msg: sqlErr.Msg}
 	case errors.As(cause, &me):
 	case errors.Is(err, context.DeadlineExceeded):
 		me = &clientError{code: codeTimeout, msg: "Query execution was interrupted, maximum statement execution time exceeded"}

@@ -30,10 +30,10 @@ type Stats struct {
 
 // counters are Stats while they are counted.
 type counters struct {
-	connections, running, prepared                     atomic.Int64
-	accepted, refused, loginFailures, tls, aborted     atomic.Uint64
-	queries, executes, others, errors, killed, panics  atomic.Uint64
-	rows, bytesReceived, bytesSent, packetsTooLong     atomic.Uint64
+	connections, running, prepared                    atomic.Int64
+	accepted, refused, loginFailures, tls, aborted    atomic.Uint64
+	queries, executes, others, errors, killed, panics atomic.Uint64
+	rows, bytesReceived, bytesSent, packetsTooLong    atomic.Uint64
 }
 
 func (c *counters) command(cmd byte) {

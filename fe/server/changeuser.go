@@ -104,6 +104,7 @@ func (x connExchange) send(payload []byte) error {
 
 func (x connExchange) receive() ([]byte, error) {
 	c := x.c
+	c.r.seq = c.w.seq
 	b, err := c.r.next(loginPacketMax)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -127,6 +126,13 @@ func (c *conn) loop() error {
 	for c.idle() {
 		c.r.seq = 0
 		payload, err := c.r.next(c.s.cfg.MaxPacket)
+		if errors.Is(err, errPacketTooLarge) {
+			c.s.count.packetsTooLong.Add(1)
+			if err := c.refuseLong(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return c.readFailed(err)
 		}
@@ -167,9 +173,6 @@ func (c *conn) readFailed(err error) error {
 	switch {
 	case c.isClosing():
 		return nil
-	case errors.Is(err, errPacketTooLarge):
-		c.s.count.packetsTooLong.Add(1)
-		return c.refuseLong()
 	case errors.Is(err, errPacketOrder):
 		_ = c.sendError(clientErrorf(mysql.ER_NET_PACKETS_OUT_OF_ORDER, "Got packets out of order"))
 		_ = c.w.flush() // the stream is beyond repair
@@ -180,17 +183,19 @@ func (c *conn) readFailed(err error) error {
 	return err // io.EOF included: a client that leaves says COM_QUIT
 }
 
-// refuseLong answers a packet beyond the limit. The client is still sending and would not hear us, or lose our answer
-// to a reset, so what it sends is read for a while.
+// refuseLong answers a packet beyond the limit. The client is still sending and would not hear us, so the rest of
+// the packet is read first; behind it the stream is in order again.
 func (c *conn) refuseLong() error {
-	_ = c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.HandshakeTimeout)) // a dead socket fails the copy just as well
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+		return err
+	}
+	skipErr := c.r.skip()
 	c.answer()
 	err := c.sendError(clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE, "Got a packet bigger than 'max_allowed_packet' bytes"))
 	if err == nil {
 		err = c.w.flush()
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(c.r.raw, 2*payloadMax+int64(c.s.cfg.MaxPacket)))
-	return errors.Join(errPacketTooLarge, err)
+	return errors.Join(skipErr, err)
 }
 
 func (c *conn) isClosing() bool {

@@ -132,16 +132,35 @@ func (l *loginConn) asksTLS(payload []byte) bool {
 }
 
 func (l *loginConn) startTLS() error {
-	if l.br.Buffered() > 0 {
-		return errBadHandshake // bytes sent in the clear must not be taken for encrypted ones
+	// Clients start TLS without waiting, so the first of its bytes may be here already. They go to TLS: nothing sent
+	// in the clear is taken for encrypted.
+	ahead, err := l.br.Peek(l.br.Buffered())
+	if err != nil {
+		return err
 	}
-	tc := tls.Server(l.Conn, l.tls)
+	tc := tls.Server(&aheadConn{Conn: l.Conn, ahead: slices.Clone(ahead)}, l.tls)
 	if err := tc.HandshakeContext(l.ctx); err != nil {
 		return err
 	}
 	l.Conn, l.secure, l.shift = tc, true, 1
 	l.br.Reset(tc)
 	return nil
+}
+
+// aheadConn is a connection of which some bytes have been read ahead.
+type aheadConn struct {
+	net.Conn
+	ahead []byte
+}
+
+// Read hands out what was read ahead, then the connection's bytes.
+func (a *aheadConn) Read(p []byte) (int, error) {
+	if len(a.ahead) == 0 {
+		return a.Conn.Read(p)
+	}
+	n := copy(p, a.ahead)
+	a.ahead = a.ahead[n:]
+	return n, nil
 }
 
 // Write sends one packet of the library, which writes each with a single call. Nothing is buffered: the connection

@@ -15,6 +15,8 @@ const (
 	flushBytes = 16 << 10
 	// keepBytes is the largest buffer that an idle connection keeps.
 	keepBytes = 32 << 10
+	// skipMax is the most bytes of a too long packet that are skipped: MySQL's largest max_allowed_packet.
+	skipMax = 1 << 30
 	// readStep is how much memory a packet's header alone can make us allocate.
 	readStep = 64 << 10
 )
@@ -31,11 +33,11 @@ type packetReader struct {
 	comp *frameReader  // nil without compression
 	seq  uint8         // number of the next packet
 	buf  []byte        // the last payload
-	in   uint64        // payload bytes read
+	rest int           // bytes of the current packet that were not read, after errPacketTooLarge
 }
 
 // next reads one payload of at most limit bytes; it is valid until the next call. After errPacketTooLarge the
-// stream stands in the middle of a packet: see drain.
+// stream stands in the middle of a packet: see skip.
 func (r *packetReader) next(limit int) ([]byte, error) {
 	if cap(r.buf) > keepBytes {
 		r.buf = nil
@@ -47,16 +49,35 @@ func (r *packetReader) next(limit int) ([]byte, error) {
 			return nil, err
 		}
 		if len(r.buf)+n > limit {
+			r.rest = n
 			return nil, errPacketTooLarge
 		}
 		if err := r.body(n); err != nil {
 			return nil, err
 		}
 		if n < payloadMax {
-			r.in += uint64(len(r.buf))
 			return r.buf, nil
 		}
 	}
+}
+
+// skip reads past a payload that next has refused.
+func (r *packetReader) skip() error {
+	r.buf = nil
+	for total := 0; total < skipMax; total += r.rest {
+		if _, err := io.CopyN(io.Discard, r.src, int64(r.rest)); err != nil {
+			return noEOF(err)
+		}
+		if r.rest < payloadMax {
+			return nil
+		}
+		n, err := r.header()
+		if err != nil {
+			return noEOF(err)
+		}
+		r.rest = n
+	}
+	return errPacketTooLarge
 }
 
 func (r *packetReader) header() (int, error) {
@@ -103,8 +124,9 @@ type packetWriter struct {
 	comp  *frameWriter // nil without compression
 	seq   uint8
 	buf   []byte
-	start int  // of the packet being built
-	open  bool // a packet is being built
+	err   error // of a write: the stream is cut in the middle of a packet, nothing more can be sent
+	start int   // of the packet being built
+	open  bool  // a packet is being built
 }
 
 // begin opens a packet; the payload is then appended to w.buf.
@@ -156,19 +178,20 @@ func (w *packetWriter) split() {
 
 // flush writes everything gathered. With compression a flush ends a compressed frame.
 func (w *packetWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
+	if len(w.buf) == 0 || w.err != nil {
+		w.buf = w.buf[:0]
+		return w.err
 	}
 	out := w.buf
 	if w.comp != nil {
 		out = w.comp.wrap(out)
 	}
-	err := w.out(out)
+	w.err = w.out(out)
 	if cap(w.buf) > keepBytes {
 		w.buf = nil
 	}
 	w.buf = w.buf[:0]
-	return err
+	return w.err
 }
 
 func putHeader(b []byte, n int, seq uint8) {

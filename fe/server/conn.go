@@ -1,0 +1,296 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// phase is what a connection is doing.
+type phase uint8
+
+// Phases of a connection: login → (idle ⇄ busy)* → gone.
+const (
+	phaseLogin phase = iota
+	phaseIdle        // waiting for a command
+	phaseBusy        // running one
+)
+
+// past is a deadline that has expired, which wakes a blocked read.
+var past = time.Unix(1, 0)
+
+// conn is one client connection.
+type conn struct {
+	s    *Server
+	id   uint64
+	nc   net.Conn // the socket, for deadlines and closing
+	sess Session
+
+	stream net.Conn // nc, or TLS over it
+	r      packetReader
+	w      packetWriter
+	caps   uint32
+	multi  bool // multi-statements are on
+	schema string
+
+	stmts    map[uint32]*stmt
+	lastStmt uint32
+	quit     bool // end after this command
+
+	ctx    context.Context // of the connection
+	cancel context.CancelCauseFunc
+	watch  watcher
+
+	mu       sync.Mutex
+	phase    phase
+	closing  bool // no further command
+	hurried  bool // writes get killGrace only
+	info     ConnInfo
+	command  string
+	sql      string
+	since    time.Time
+	stmtStop context.CancelCauseFunc // of the running statement
+}
+
+func newConn(s *Server, nc net.Conn, id uint64) *conn {
+	c := &conn{s: s, id: id, nc: nc, command: "Connect", since: time.Now(), stmts: map[uint32]*stmt{}}
+	c.info = ConnInfo{ID: id, Host: hostOf(nc.RemoteAddr())}
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+// serve logs the client in and runs its commands. It is the connection's goroutine.
+func (c *conn) serve() {
+	defer c.cancel(nil)
+	st, err := c.s.login(c.ctx, c.nc, uint32(c.id))
+	if err != nil {
+		c.s.count.loginFailures.Add(1)
+		c.s.cfg.Log.Debug("login failed", "conn", c.id, "host", c.info.Host, "err", err)
+		return
+	}
+	c.begin(st)
+	defer c.end()
+	if err := c.loop(); err != nil {
+		c.s.count.aborted.Add(1)
+		c.s.cfg.Log.Debug("connection aborted", "conn", c.id, "user", c.info.User, "err", err)
+	}
+}
+
+// begin takes over the stream from the login.
+func (c *conn) begin(st *loginState) {
+	l := st.conn
+	c.sess, c.stream, c.caps = st.session, l.Conn, l.hello.caps
+	c.multi = c.caps&mysql.CLIENT_MULTI_STATEMENTS != 0
+	c.r = packetReader{raw: l.br, src: l.br}
+	c.w = packetWriter{out: c.write}
+	if c.caps&mysql.CLIENT_COMPRESS != 0 {
+		c.r.comp = &frameReader{raw: l.br}
+		c.r.src = c.r.comp
+		c.w.comp = &frameWriter{}
+	}
+	if l.secure {
+		c.s.count.tls.Add(1)
+	}
+	c.schema = st.info.DB
+	c.mu.Lock()
+	c.info = st.info
+	c.mu.Unlock()
+}
+
+// end frees what the connection holds. A panic of the session must not keep it registered.
+func (c *conn) end() {
+	if r := recover(); r != nil {
+		c.s.panicked(c, r)
+		c.apologise()
+	}
+	c.closeStmts()
+	c.sess.Close()
+}
+
+// apologise tells the client of a panic, as well as it can.
+func (c *conn) apologise() {
+	c.watch.stop(c)
+	c.w.cancel()
+	if err := c.sendError(clientErrorf(mysql.ER_UNKNOWN_ERROR, "internal error; the connection is closed, see the FE's log")); err == nil {
+		_ = c.w.flush() // the connection ends either way
+	}
+}
+
+// loop runs commands until the client leaves. A nil error is a polite end.
+func (c *conn) loop() error {
+	for c.idle() {
+		c.r.seq = 0
+		payload, err := c.r.next(c.s.cfg.MaxPacket)
+		if errors.Is(err, errPacketTooLarge) {
+			c.s.count.packetsTooLong.Add(1)
+			if err := c.refuseLong(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return c.readFailed(err)
+		}
+		c.s.count.bytesReceived.Add(uint64(len(payload)) + 4)
+		c.answer()
+		c.run(payload)
+		if err := c.w.flush(); err != nil {
+			return err
+		}
+		if c.quit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// answer makes the packets written next carry on from the numbers of those read.
+func (c *conn) answer() {
+	c.w.seq = c.r.seq
+	if c.w.comp != nil {
+		c.w.comp.seq = c.r.comp.seq + 1
+	}
+}
+
+// idle waits for nothing yet: it arms the idle timeout, unless the connection is to end.
+func (c *conn) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return false
+	}
+	c.phase, c.command, c.sql, c.since = phaseIdle, "Sleep", "", time.Now()
+	return c.nc.SetReadDeadline(c.since.Add(c.s.cfg.IdleTimeout)) == nil
+}
+
+// readFailed judges why no command came.
+func (c *conn) readFailed(err error) error {
+	switch {
+	case c.isClosing():
+		return nil
+	case errors.Is(err, errPacketOrder):
+		_ = c.sendError(clientErrorf(mysql.ER_NET_PACKETS_OUT_OF_ORDER, "Got packets out of order"))
+		_ = c.w.flush() // the stream is beyond repair
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("idle for too long")
+	}
+	return err // io.EOF included: a client that leaves says COM_QUIT
+}
+
+// refuseLong answers a packet beyond the limit. The client is still sending and would not hear us, so the rest of
+// the packet is read first; behind it the stream is in order again.
+func (c *conn) refuseLong() error {
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+		return err
+	}
+	skipErr := c.r.skip()
+	c.answer()
+	err := c.sendError(clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE, "Got a packet bigger than 'max_allowed_packet' bytes"))
+	if err == nil {
+		err = c.w.flush()
+	}
+	return errors.Join(skipErr, err)
+}
+
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
+// write sends bytes to the client within the write timeout.
+func (c *conn) write(b []byte) error {
+	c.mu.Lock()
+	d := c.s.cfg.WriteTimeout
+	if c.hurried {
+		d = killGrace
+	}
+	err := c.nc.SetWriteDeadline(time.Now().Add(d))
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c.s.count.bytesSent.Add(uint64(len(b)))
+	_, err = c.stream.Write(b)
+	return err
+}
+
+// kill interrupts the running statement and, unless queryOnly, ends the connection.
+func (c *conn) kill(queryOnly bool) {
+	if !queryOnly {
+		c.retire()
+		c.cancel(errKilled)
+		c.hurry()
+		return
+	}
+	c.mu.Lock()
+	stop := c.stmtStop
+	c.mu.Unlock()
+	if stop != nil {
+		stop(errKilled)
+	}
+}
+
+// retire makes the connection end when it has no statement running.
+func (c *conn) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	switch c.phase {
+	case phaseLogin:
+		c.nc.Close()
+	case phaseIdle:
+		_ = c.nc.SetReadDeadline(past) // fails only on a closed socket, whose read returns anyway
+	}
+}
+
+// hurry frees a write that waits for a slow client.
+func (c *conn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurried = true
+	_ = c.nc.SetWriteDeadline(time.Now().Add(killGrace)) // see retire
+}
+
+func (c *conn) snapshot() ConnState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ConnState{Info: c.info, Command: c.command, SQL: c.sql, Since: c.since}
+}
+
+// watcher notices a client that vanishes while its statement runs, by peeking at the socket.
+type watcher struct {
+	timer *time.Timer
+	done  chan struct{}
+}
+
+// start arms the watcher: from watchAfter on, a vanished client cancels the statement.
+func (w *watcher) start(c *conn, cancel context.CancelCauseFunc) {
+	done := make(chan struct{})
+	w.done = done
+	w.timer = time.AfterFunc(watchAfter, func() {
+		defer close(done)
+		if _, err := c.r.raw.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel(errClientGone)
+		}
+	})
+}
+
+// stop disarms the watcher and waits for it, so that the reader is the connection's again.
+func (w *watcher) stop(c *conn) {
+	if w.timer == nil {
+		return
+	}
+	if !w.timer.Stop() {
+		_ = c.nc.SetReadDeadline(past) // fails only on a closed socket, whose read returns anyway
+		<-w.done
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+	w.timer = nil
+}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	sqltypes "stele/sql/types"
+)
+
+// errorTextMax bounds the text of an error packet (libmysqlclient keeps 512 bytes of it).
+const errorTextMax = 4096
+
+// Error codes that MySQL knows and the library's table does not name.
+const (
+	codeTimeout     = 3024 // ER_QUERY_TIMEOUT
+	codeLocked      = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED
+	codeNeedsTLS    = 3159 // ER_SECURE_TRANSPORT_REQUIRED
+	stateGeneral    = "HY000"
+	stateCommLink   = "08S01"
+	stateInterrupts = "70100"
+)
+
+// Why a statement's context ended; the cause of its cancellation.
+var (
+	errKilled     error = &clientError{code: mysql.ER_QUERY_INTERRUPTED, msg: "Query execution was interrupted"}
+	errShutdown   error = &clientError{code: mysql.ER_SERVER_SHUTDOWN, msg: "Server shutdown in progress"}
+	errClientGone       = errors.New("client closed the connection")
+)
+
+// clientError is an error of the protocol layer in MySQL's terms.
+type clientError struct {
+	code  uint16
+	state string // "" = by code
+	msg   string
+}
+
+func (e *clientError) Error() string { return fmt.Sprintf("error %d: %s", e.code, e.msg) }
+
+// MySQL implements MySQLError.
+func (e *clientError) MySQL() (code uint16, state, msg string) { return e.code, e.state, e.msg }
+
+func clientErrorf(code uint16, format string, args ...any) error {
+	return &clientError{code: code, msg: fmt.Sprintf(format, args...)}
+}
+
+// explain renders err for a client. ctx is the statement's: an error that is only the echo of its cancellation is
+// told as the reason for the cancellation.
+func explain(ctx context.Context, err error) (code uint16, state, msg string) {
+	var me MySQLError
+	cause := context.Cause(ctx)
+	sqlErr, isSQL := sqltypes.AsError(err)
+	switch {
+	case errors.As(err, &me):
+	case isSQL:
+		me = &clientError{code: sqlErr.Code, state: sqlErr.State, msg: sqlErr.Msg}
+	case errors.As(cause, &me):
+	case errors.Is(err, context.DeadlineExceeded):
+		me = &clientError{code: codeTimeout, msg: "Query execution was interrupted, maximum statement execution time exceeded"}
+	case errors.Is(err, context.Canceled):
+		me = &clientError{code: mysql.ER_QUERY_INTERRUPTED, msg: "Query execution was interrupted"}
+	default:
+		me = &clientError{code: mysql.ER_UNKNOWN_ERROR, msg: err.Error()}
+	}
+	code, state, msg = me.MySQL()
+	if len(state) != 5 {
+		state = stateOf(code)
+	}
+	return code, state, clip(msg)
+}
+
+func stateOf(code uint16) string {
+	if code == mysql.ER_NET_PACKET_TOO_LARGE {
+		return stateCommLink
+	}
+	if code == mysql.ER_QUERY_INTERRUPTED {
+		return stateInterrupts
+	}
+	if s, ok := mysql.MySQLState[code]; ok {
+		return s
+	}
+	return stateGeneral
+}
+
+// clip cuts msg to errorTextMax bytes at a character boundary.
+func clip(msg string) string {
+	if len(msg) <= errorTextMax {
+		return msg
+	}
+	n := errorTextMax
+	for n > 0 && !utf8.RuneStart(msg[n]) {
+		n--
+	}
+	return msg[:n]
+}

@@ -281,3 +281,6 @@ func (t *Txn) Rollback(ctx context.Context) error {
 	t.tablets = map[types.TabletID]*share{}
 	return nil
 }
+
+// Failed reports whether a write was refused half done, so that only Rollback is possible.
+func (t *Txn) Failed() bool { return t.failed }

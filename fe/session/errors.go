@@ -1,0 +1,76 @@
+package session
+
+import (
+	"errors"
+
+	"stele/fe/ddl"
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/rpc"
+	"stele/proto/bepb"
+)
+
+// mysqlError gives the errors of the cluster their MySQL numbers.
+func mysqlError(err error) error {
+	var (
+		refusal *txn.Refusal
+		retry   *txn.RetryError
+		few     *ddl.TooFewError
+		none    *catalog.ErrNotFound
+		exists  *catalog.ErrExists
+		remote  *rpc.Error
+	)
+	switch {
+	case errors.As(err, &refusal):
+		return refusalError(refusal)
+	case errors.As(err, &few):
+		return sqlErr(1064, "HY000", "%s", few.Error())
+	case errors.As(err, &remote):
+		return sqlErr(remote.Code, remote.State, "%s", remote.Msg)
+	case errors.As(err, &exists):
+		return existsError(exists)
+	case errors.As(err, &none):
+		return notFoundError(none)
+	case errors.As(err, &retry):
+		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
+	}
+	return sqlErr(1105, "HY000", "%s", err.Error())
+}
+
+func refusalError(r *txn.Refusal) error {
+	switch r.Code {
+	case bepb.WriteResponse_LOCK_TIMEOUT:
+		return sqlErr(1205, "HY000", "Lock wait timeout exceeded; try restarting transaction")
+	case bepb.WriteResponse_CONFLICT, bepb.WriteResponse_DEADLOCK:
+		return sqlErr(1213, "40001", "Deadlock found when trying to get lock; try restarting transaction")
+	case bepb.WriteResponse_DUPLICATE_KEY:
+		return sqlErr(1062, "23000", "Duplicate entry for key 'PRIMARY'")
+	case bepb.WriteResponse_DISK_FULL:
+		return sqlErr(1114, "HY000", "The table is full: %s. Free space on the disk of the BE, or add a BE", r.Msg)
+	}
+	return sqlErr(1105, "HY000", "%s", r.Msg)
+}
+
+func existsError(e *catalog.ErrExists) error {
+	switch e.Kind {
+	case "database":
+		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", e.Name)
+	case "table":
+		return sqlErr(1050, "42S01", "Table '%s' already exists", e.Name)
+	case "partition":
+		return sqlErr(1517, "HY000", "Duplicate partition name %s", e.Name)
+	}
+	return sqlErr(1105, "HY000", "%s", e.Error())
+}
+
+func notFoundError(e *catalog.ErrNotFound) error {
+	switch e.Kind {
+	case "database":
+		return sqlErr(1049, "42000", "Unknown database '%s'", e.Name)
+	case "table":
+		return sqlErr(1146, "42S02", "Table '%s' doesn't exist", e.Name)
+	case "partition":
+		return sqlErr(1735, "HY000", "Unknown partition '%s'", e.Name)
+	}
+	return sqlErr(1105, "HY000", "%s", e.Error())
+}

@@ -1,0 +1,73 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"stele/fe/server"
+	"stele/sql/exec"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// output sends the result of one statement of a text.
+type output struct {
+	w    server.ResultWriter
+	more bool
+	zone func() *time.Location
+}
+
+// done ends a statement without a result set.
+func (o *output) done(r server.Result) error {
+	r.More = o.more
+	return o.w.Done(r)
+}
+
+// ok ends a statement that has nothing to tell.
+func (o *output) ok() error { return o.done(server.Result{}) }
+
+// columns announces a result set.
+func (o *output) columns(schema []physical.OutColumn) error {
+	cols := make([]server.Column, len(schema))
+	for i, c := range schema {
+		cols[i] = server.Column{Name: c.Name, OrgName: c.Column, Table: c.Table, OrgTable: c.Table, DB: c.Database, Type: c.Type, Zone: o.zone()}
+	}
+	return o.w.Columns(cols)
+}
+
+// stream sends a result set as it comes and returns how many rows there were.
+func (o *output) stream(ctx context.Context, schema []physical.OutColumn, rows exec.Stream, warnings uint16) (int64, error) {
+	if err := o.columns(schema); err != nil {
+		return 0, err
+	}
+	var n int64
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil {
+			return n, err
+		}
+		if b == nil {
+			return n, o.done(server.Result{Warnings: warnings})
+		}
+		n += int64(b.Rows())
+		if err := o.w.Batch(b); err != nil {
+			return n, err
+		}
+	}
+}
+
+// batches is a stream over batches that are there already.
+type batches struct{ left []*vec.Batch }
+
+// Next returns the next batch.
+func (s *batches) Next(context.Context) (*vec.Batch, error) {
+	if len(s.left) == 0 {
+		return nil, nil
+	}
+	b := s.left[0]
+	s.left = s.left[1:]
+	return b, nil
+}
+
+// Close does nothing.
+func (s *batches) Close() {}

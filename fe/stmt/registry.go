@@ -1,0 +1,186 @@
+// Package stmt is the registry of administrative statements and of everything that SHOW prints.
+//
+// A statement is one declaration: its syntax, its help, its columns and its handler. What it shows is a table, and
+// that table has several faces that follow from the declaration: the SHOW statement (with LIKE, WHERE, ORDER BY and
+// LIMIT where the syntax offers a filter), the system table in stele or information_schema, and, for the tree of the
+// reference system, a SHOW PROC path.
+//
+// Handlers are functions of an Env, which gives them one catalog snapshot and small interfaces to the rest of the FE;
+// they hold no state and start nothing.
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+// Column is one column of a table that is shown.
+type Column struct {
+	Name string
+	Type types.ColumnType
+	Doc  string
+}
+
+// Column constructors: what is a number is typed as one, so that SELECT can compare and sum it.
+func str(name, doc string) Column {
+	return Column{Name: name, Type: types.ColumnType{Kind: types.KindVarChar, Length: 65535}, Doc: doc}
+}
+
+func num(name, doc string) Column {
+	return Column{Name: name, Type: types.ColumnType{Kind: types.KindBigInt}, Doc: doc}
+}
+
+func float(name, doc string) Column {
+	return Column{Name: name, Type: types.ColumnType{Kind: types.KindDouble}, Doc: doc}
+}
+
+// Row is one row: string, int64 or another integer, float64, bool ("true"/"false"), or nil for NULL, by column.
+type Row []any
+
+// Filter is what a SHOW does with its rows before they are sent: the texts of its clauses, "" when absent.
+type Filter struct {
+	Like   string // on the first column
+	Where  string
+	Order  string
+	Limit  string
+	IsLike bool
+}
+
+// Result is what a statement came to: a table when Columns is set, else an OK.
+type Result struct {
+	Columns  []Column
+	Rows     []Row
+	Filter   Filter
+	Affected uint64
+	Info     string
+}
+
+// Statement declares one statement. Rows answers a table and Do acts; one of them is set.
+type Statement struct {
+	Name     string // unique, the words joined by _
+	Syntax   string
+	Doc      string
+	Columns  []Column
+	Rows     func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error)
+	Do       func(ctx context.Context, e *Env, a syntax.Args) (Result, error)
+	Examples []string
+}
+
+// Table declares a system table that is not (or not only) a statement's.
+type Table struct {
+	Database string // "information_schema" or "stele"
+	Name     string
+	Doc      string
+	Columns  []Column
+	Rows     func(ctx context.Context, e *Env) ([]Row, error)
+}
+
+// registry collects the declarations; it is complete before main starts and never changes afterwards.
+var registry struct {
+	statements []*Statement
+	tables     []*Table
+}
+
+// register adds a statement. Faults in a declaration are bugs and stop the start.
+func register(s Statement) bool {
+	if s.Name == "" || s.Doc == "" || len(s.Examples) == 0 || (s.Rows == nil) == (s.Do == nil) || (s.Rows != nil) != (len(s.Columns) > 0) {
+		panic("BUG: incomplete declaration of statement " + s.Name)
+	}
+	registry.statements = append(registry.statements, &s)
+	return true
+}
+
+// registerTable adds a system table.
+func registerTable(t Table) bool {
+	if t.Database == "" || t.Name == "" || t.Doc == "" || t.Rows == nil || len(t.Columns) == 0 {
+		panic("BUG: incomplete declaration of system table " + t.Name)
+	}
+	registry.tables = append(registry.tables, &t)
+	return true
+}
+
+// Statements returns all statements by name.
+func Statements() []*Statement {
+	out := slices.Clone(registry.statements)
+	slices.SortFunc(out, func(a, b *Statement) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Tables returns all system tables by database and name: the declared ones, and every SHOW without arguments as
+// stele.<name without show_>.
+func Tables() []*Table {
+	out := slices.Clone(registry.tables)
+	slices.SortFunc(out, func(a, b *Table) int {
+		return strings.Compare(a.Database+"."+a.Name, b.Database+"."+b.Name)
+	})
+	return out
+}
+
+// NewRouter returns a router that knows every statement.
+func NewRouter() (*syntax.Router, error) {
+	r := syntax.NewRouter()
+	for _, s := range Statements() {
+		compiled, err := syntax.Compile(s.Syntax)
+		if err != nil {
+			return nil, fmt.Errorf("statement %s: %w", s.Name, err)
+		}
+		if err := r.Add(s.Name, compiled); err != nil {
+			return nil, fmt.Errorf("statement %s: %w", s.Name, err)
+		}
+	}
+	return r, nil
+}
+
+// Run runs a statement that the router has matched.
+func Run(ctx context.Context, e *Env, id string, a syntax.Args) (Result, error) {
+	i := slices.IndexFunc(registry.statements, func(s *Statement) bool { return s.Name == id })
+	if i < 0 {
+		return Result{}, fmt.Errorf("BUG: no statement %s", id)
+	}
+	s := registry.statements[i]
+	if s.Do != nil {
+		return s.Do(ctx, e, a)
+	}
+	rows, err := s.Rows(ctx, e, a)
+	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}, err
+}
+
+// filterOf reads the clauses that syntaxes share: [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>]
+// [LIMIT <limit:expr>].
+func filterOf(a syntax.Args) Filter {
+	var f Filter
+	if a.Has("like") {
+		f.Like, f.IsLike = a.String("like"), true
+	}
+	if a.Has("where") {
+		f.Where = a.Expr("where").Text
+	}
+	if a.Has("order") {
+		f.Order = a.Expr("order").Text
+	}
+	if a.Has("limit") {
+		f.Limit = a.Expr("limit").Text
+	}
+	return f
+}
+
+// SystemTable finds a system table; database names are compared without case.
+func SystemTable(database, name string) (*Table, bool) {
+	i := slices.IndexFunc(registry.tables, func(t *Table) bool {
+		return strings.EqualFold(t.Database, database) && strings.EqualFold(t.Name, name)
+	})
+	if i < 0 {
+		return nil, false
+	}
+	return registry.tables[i], true
+}
+
+// IsSystemDatabase reports whether a database is made up by the FE.
+func IsSystemDatabase(name string) bool {
+	return slices.ContainsFunc(registry.tables, func(t *Table) bool { return strings.EqualFold(t.Database, name) })
+}

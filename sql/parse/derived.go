@@ -9,127 +9,162 @@ import (
 	"stele/sql/syntax"
 )
 
-// The MySQL parser takes the column list of a derived table, (SELECT ...) AS x (a, b), only behind LATERAL. Where it fails on
-// one, the list is blanked, the alias marked with a character that nobody types, and the columns are put into the tree.
-
-// derivedMark is the first of the private-use characters that mark aliases: three bytes in UTF-8, as "(a)" is at least.
+// derivedMark is the first of the private-use characters that mark the alias of a derived table whose column list was lifted:
+// three bytes in UTF-8, as "(a)" is at least. Nobody types them, and the tree shows no other way which table is which.
 const (
 	derivedMark = '\ue000'
 	derivedMax  = 1000
 )
 
-// derivedTable is one lifted column list.
+// derivedTables are the lifted column lists of derived tables; as a Visitor it puts them into the tree.
+type derivedTables struct {
+	tables []derivedTable
+}
+
+// derivedTable is one of them.
 type derivedTable struct {
 	alias   string
 	columns []CIStr
 }
 
-// liftDerived blanks the column lists of derived tables. No list found gives no tables.
-func liftDerived(text string, mode syntax.Mode) (string, []derivedTable) {
-	toks := syntax.Tokenize(text, mode)
-	var out []byte
-	var found []derivedTable
-	var open []bool // for each open parenthesis: does it hold a query?
-	for i := 0; i < len(toks); i++ {
-		switch t := toks[i]; {
-		case t.Is(text, "("):
-			open = append(open, startsQuery(text, toks, i+1))
-		case t.Is(text, ")") && len(open) > 0:
-			query := open[len(open)-1]
-			open = open[:len(open)-1]
-			if !query || len(found) == derivedMax {
-				continue
-			}
-			at := i + 1
-			if at < len(toks) && toks[at].Is(text, "AS") {
-				at++
-			}
-			d, end, ok := derivedColumns(text, mode, toks, at)
-			if !ok {
-				continue
-			}
-			if out == nil {
-				out = []byte(text)
-			}
-			markAlias(out, text, toks[at], toks[end-1].End, derivedMark+rune(len(found)))
-			found = append(found, d)
-			i = end - 1
-		}
-	}
-	if out == nil {
-		return text, nil
-	}
-	return string(out), found
-}
-
-// startsQuery reports whether a query starts at token i, perhaps behind more parentheses.
-func startsQuery(text string, toks []syntax.Token, i int) bool {
-	for i < len(toks) && toks[i].Is(text, "(") {
+// lift takes [AS] alias (a, b, ...) at token i, behind the parenthesis of a query.
+func (d *derivedTables) lift(r *repair, i int) {
+	if r.is(i, "AS") {
 		i++
 	}
-	return i < len(toks) && (toks[i].Is(text, "SELECT") || toks[i].Is(text, "WITH") || toks[i].Is(text, "VALUES") || toks[i].Is(text, "TABLE"))
-}
-
-// derivedColumns reads alias (a, b, ...) at token i and returns the token behind it.
-func derivedColumns(text string, mode syntax.Mode, toks []syntax.Token, i int) (d derivedTable, end int, ok bool) {
-	if i+3 >= len(toks) || !isName(text, toks[i]) || !toks[i+1].Is(text, "(") {
-		return d, 0, false
+	if !r.isName(i) || len(d.tables) == derivedMax {
+		return
 	}
-	d.alias = toks[i].Value(text, mode)
-	for i += 2; i+1 < len(toks) && isName(text, toks[i]); i += 2 {
-		d.columns = append(d.columns, ast.NewCIStr(toks[i].Value(text, mode)))
-		if toks[i+1].Is(text, ")") {
-			return d, i + 2, true
-		}
-		if !toks[i+1].Is(text, ",") {
-			break
-		}
+	names, end := r.nameList(i + 1)
+	if end == 0 {
+		return
 	}
-	return d, 0, false
-}
-
-// isName reports whether a token can only be an identifier.
-func isName(text string, t syntax.Token) bool {
-	return t.Kind == syntax.Quoted || t.Kind == syntax.Word && !isReserved(t.Text(text))
-}
-
-// markAlias writes the mark behind the alias and blanks up to end.
-func markAlias(out []byte, text string, alias syntax.Token, end int, mark rune) {
+	t := derivedTable{alias: r.value(i)}
+	for _, n := range names {
+		t.columns = append(t.columns, ast.NewCIStr(n))
+	}
+	mark := string(utf8.AppendRune(nil, derivedMark+rune(len(d.tables))))
+	alias := r.toks[i]
 	at := alias.End
-	quote := ""
 	if alias.Kind == syntax.Quoted {
 		at--
-		quote = text[at:alias.End]
+		mark += r.text[at:alias.End]
 	}
-	for i := at; i < end; i++ {
-		if c := text[i]; c != '\n' && c != '\r' {
-			out[i] = ' '
-		}
-	}
-	copy(out[at:], string(utf8.AppendRune(nil, mark))+quote)
-}
-
-// derivedAttacher puts the lifted column lists into the tree.
-type derivedAttacher struct {
-	tables []derivedTable
+	r.overwrite(at, r.toks[end-1].End, mark)
+	d.tables = append(d.tables, t)
 }
 
 // Enter implements Visitor.
-func (a *derivedAttacher) Enter(n Node) (Node, bool) {
+func (d *derivedTables) Enter(n Node) (Node, bool) {
 	ts, ok := n.(*TableSource)
 	if !ok {
 		return n, false
 	}
 	mark, size := utf8.DecodeLastRuneInString(ts.AsName.O)
 	i := int(mark - derivedMark)
-	if i < 0 || i >= len(a.tables) {
+	if i < 0 || i >= len(d.tables) {
 		return n, false
 	}
-	if alias := strings.TrimSuffix(ts.AsName.O, ts.AsName.O[len(ts.AsName.O)-size:]); alias == a.tables[i].alias {
-		ts.AsName, ts.ColumnNames = ast.NewCIStr(alias), a.tables[i].columns
+	if alias := ts.AsName.O[:len(ts.AsName.O)-size]; alias == d.tables[i].alias {
+		ts.AsName, ts.ColumnNames = ast.NewCIStr(alias), d.tables[i].columns
 	}
 	return n, false
 }
 
 // Leave implements Visitor.
-func (a *derivedAttacher) Leave(n Node) (Node, bool) { return n, true }
+func (d *derivedTables) Leave(n Node) (Node, bool) { return n, true }
+
+// rowAlias takes AS new [(a, b)] out of INSERT ... VALUES (...) AS new ON DUPLICATE KEY UPDATE.
+func (r *repair) rowAlias() {
+	if !r.is(0, "INSERT") {
+		return
+	}
+	depth, values := 0, false
+	for i := range r.toks {
+		switch {
+		case r.is(i, "("):
+			depth++
+		case r.is(i, ")"):
+			depth--
+		case depth > 0:
+		case r.is(i, "SELECT"), r.is(i, "WITH"), r.is(i, "TABLE"):
+			return
+		case r.is(i, "VALUES"), r.is(i, "VALUE"), r.is(i, "SET"):
+			values = true
+		case values && r.is(i, "AS") && r.isName(i+1):
+			r.liftRowAlias(i)
+			return
+		}
+	}
+}
+
+// liftRowAlias lifts at AS.
+func (r *repair) liftRowAlias(as int) {
+	alias := rowAlias{name: strings.ToLower(r.value(as + 1)), text: r.text, offset: r.toks[as].Start}
+	names, end := r.nameList(as + 2)
+	if end == 0 {
+		end = as + 2
+	}
+	if !r.is(end, "ON") || !r.is(end+1, "DUPLICATE") {
+		return
+	}
+	for _, n := range names {
+		alias.columns = append(alias.columns, strings.ToLower(n))
+	}
+	r.overwrite(alias.offset, r.toks[end-1].End, "")
+	r.fix = append(r.fix, alias.attach)
+}
+
+// rowAlias rewrites the columns of the new row, new.a, to MySQL's older form VALUES(a).
+type rowAlias struct {
+	name    string
+	columns []string // the alias's own names of the columns, in lower case
+	insert  []CIStr  // the names of the table that they stand for
+	text    string
+	offset  int
+}
+
+// attach rewrites the assignments of an INSERT.
+func (a rowAlias) attach(n StmtNode) error {
+	ins, ok := n.(*InsertStmt)
+	if !ok {
+		return nil
+	}
+	for _, c := range ins.Columns {
+		a.insert = append(a.insert, c.Name)
+	}
+	if len(a.columns) > 0 && len(a.columns) != len(a.insert) {
+		return syntax.NotSupported(a.text, a.offset, "column aliases of a row without as many columns in INSERT INTO")
+	}
+	for _, set := range ins.OnDuplicate {
+		expr, _ := set.Expr.Accept(&a)
+		set.Expr = expr.(ExprNode)
+	}
+	return nil
+}
+
+// Enter implements Visitor.
+func (a *rowAlias) Enter(n Node) (Node, bool) { return n, false }
+
+// Leave implements Visitor.
+func (a *rowAlias) Leave(n Node) (Node, bool) {
+	c, ok := n.(*ColumnNameExpr)
+	if !ok || c.Name.Schema.L != "" || c.Name.Table.L != "" && c.Name.Table.L != a.name {
+		return n, true
+	}
+	name := c.Name.Name
+	if len(a.columns) > 0 {
+		found := false
+		for i, own := range a.columns {
+			if own == name.L {
+				name, found = a.insert[i], true
+			}
+		}
+		if !found {
+			return n, true
+		}
+	} else if c.Name.Table.L == "" {
+		return n, true
+	}
+	return &ValuesExpr{Column: &ColumnNameExpr{Name: &ColumnName{Name: name}}}, true
+}

@@ -99,7 +99,7 @@ func parseMySQL(sql, text string, mode syntax.Mode) (StmtNode, error) {
 		defer parsers.Put(p)
 	}
 	p.SetSQLMode(mysqlMode(mode))
-	nodes, err := parseDerived(p, text, mode)
+	nodes, err := parseRepaired(p, text, mode)
 	if err != nil {
 		return nil, convertError(sql, text, mode, err)
 	}
@@ -113,30 +113,6 @@ func parseMySQL(sql, text string, mode syntax.Mode) (StmtNode, error) {
 		lx := syntax.NewLexer(sql[at:], mode)
 		return nil, syntax.NewError(sql, at+lx.Next().Start, "end of statement")
 	}
-}
-
-// parseDerived parses, and if that fails tries again without the column lists of derived tables. Then a second failure may
-// only be reported if it does not stand in a list that was lifted; the first one is always true.
-func parseDerived(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode, error) {
-	nodes, _, err := p.ParseSQL(text)
-	if err == nil {
-		return nodes, nil
-	}
-	lifted, tables := liftDerived(text, mode)
-	if len(tables) == 0 {
-		return nil, err
-	}
-	nodes, _, second := p.ParseSQL(lifted)
-	if second != nil {
-		if offset, ok := errorOffset(lifted, second.Error()); ok && lifted[offset:] == text[offset:] {
-			return nil, second
-		}
-		return nil, err
-	}
-	for _, n := range nodes {
-		n.Accept(&derivedAttacher{tables: tables})
-	}
-	return nodes, nil
 }
 
 // mysqlModes maps the switches to the parser's.

@@ -60,6 +60,9 @@ var accepted = []struct{ sql, node string }{
 	{"do sleep(1)", "*ast.DoStmt"},
 	{"select 1 /*T![nosuchfeature] broken ( */ + /*T! * */ 1", "*ast.SelectStmt"},
 	{"/*!40101 SET NAMES utf8 */;", "*ast.SetStmt"},
+	{"select cast(x.b as string) from (select 1) x (b)", "*ast.SelectStmt"},
+	{"insert into t (a) values (1) as n (x) on duplicate key update a = x", "*ast.InsertStmt"},
+	{"explain format=tree select 1", "*ast.ExplainStmt"},
 }
 
 func TestAccepted(t *testing.T) {
@@ -115,6 +118,10 @@ func TestRejected(t *testing.T) {
 		{"select ? from t limit ?,", 1064, ""},
 		{"ADMIN SHOW REPLICA STATUS FROM t", 1064, "STATUS FROM t"},
 		{"select 1 from (select 1) x (a) form t", 1064, "form t"},
+		{"insert into t values (1,2) as n(x, y) on duplicate key update a = x", 1235, "as n(x, y) on duplicate key update a = x"},
+		{"insert into t values (1) as n on duplicate key update a = = 1", 1064, "= 1"},
+		{"select cast(a as string) c form t", 1064, "form t"},
+		{"explain format=tree selec 1", 1064, "selec 1"},
 		{"select 1 from (select 1) x (a, 1)", 1064, "(a, 1)"},
 		{"", 1065, ""},
 		{" -- nothing\n", 1065, ""},
@@ -252,6 +259,28 @@ func TestDerivedColumns(t *testing.T) {
 	walk(st.Node.(*SelectStmt).From.TableRefs)
 	if want := "x[a b c] y`z[d] w[] v[e]"; strings.Join(got, " ") != want {
 		t.Errorf("got %s, want %s", strings.Join(got, " "), want)
+	}
+}
+
+func TestRepairs(t *testing.T) {
+	for _, c := range []struct{ sql, want string }{
+		{"select cast(a as string), (select 1 as string) from t", "SELECT CAST(`a` AS CHAR),(SELECT 1 AS `string`) FROM `t`"},
+		{"explain format=tree select 1", "EXPLAIN FORMAT = 'tree' SELECT 1"},
+		{"explain verbose select 1", "EXPLAIN FORMAT = 'verbose' SELECT 1"},
+		{"insert into t (a,b) values (1,2) as new on duplicate key update a = new.a + t.a, b = b",
+			"INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+`t`.`a`,`b`=`b`"},
+		{"insert into t (a,b) values (1,2) as `n`(x, y)\non duplicate key update a = x + n.Y + b", "INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+VALUES(`b`)+`b`"},
+		{"insert into t set a = 1 as new on duplicate key update a = new.a", "INSERT INTO `t` SET `a`=1 ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)"},
+		{"select cast(x.b as string) from (select ?) x (b) where ? = 1", "SELECT CAST(`x`.`b` AS CHAR) FROM (SELECT ?) AS `x`(`b`) WHERE ?=1"},
+	} {
+		st, err := Parse(c.sql, 0)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+			continue
+		}
+		if got, err := Restore(st.Node); err != nil || got != c.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", c.sql, got, err, c.want)
+		}
 	}
 }
 

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs the client stacks that tests/clients runs (Debian packages and one npm module). What is missing is only
+# skipped by the tests, so any part of this may be left out.
+set -eu
+cd "$(dirname "$0")"
+
+packages="mariadb-client python3-pymysql php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
+missing=""
+for p in $packages; do
+	case $p in
+	mariadb-client) command -v mariadb >/dev/null || missing="$missing $p" ;;
+	php-cli) command -v php >/dev/null || missing="$missing $p" ;;
+	default-jdk-headless) command -v javac >/dev/null || missing="$missing $p" ;;
+	nodejs) command -v node >/dev/null || missing="$missing $p" ;;
+	*) dpkg -s "$p" >/dev/null 2>&1 || missing="$missing $p" ;;
+	esac
+done
+if [ -n "$missing" ]; then
+	sudo=""
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	$sudo apt-get update -q
+	# shellcheck disable=SC2086 # a list of packages
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+fi
+command -v npm >/dev/null && npm ci --no-audit --no-fund

@@ -39,4 +39,3 @@ func (n *node) reportBad(tablet types.TabletID, be types.BEID, cause error) {
 	n.log.Warn("replica is damaged", "tablet_id", tablet, "be_id", be, "err", cause)
 	n.control.Notify(cluster.Event{Kind: cluster.ReplicaChanged, BE: be, Tablet: tablet})
 }
-

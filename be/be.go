@@ -81,7 +81,7 @@ func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots,
 		BytesPerSecond: int64(conf.CloneBandwidth.Get(v)) << 20, Log: log, Done: n.reporter.Changed})
 	n.service = server.New(server.Parts{Host: n.host, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
-		Joined: func(_ host.Identity, fes []string) { n.reporter.Addresses(fes) }, Stopping: n.stopping.Load,
+		Joined: n.reporter.Addresses, Stopping: n.stopping.Load,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
 }

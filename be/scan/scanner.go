@@ -20,6 +20,7 @@ import (
 	"stele/sql/exec"
 	"stele/sql/expr"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -79,7 +80,7 @@ func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {
 	loc := time.UTC
 	if f.TimeZone != "" {
 		var err error
-		if loc, err = vec.ParseZone(f.TimeZone); err != nil {
+		if loc, err = sqltypes.LoadLocation(f.TimeZone, time.UTC); err != nil {
 			return expr.Context{}, err
 		}
 	}
@@ -113,11 +114,11 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 	for _, rt := range req.Tablets {
 		t, ok := s.tablets.Tablet(types.TabletID(rt.TabletId))
 		if !ok {
-			return out, &tablet.ErrBehind{Want: types.Version(rt.Version)}
+			return out, &tablet.BehindError{Tablet: types.TabletID(rt.TabletId), Want: types.Version(rt.Version)}
 		}
 		v := types.Version(rt.Version)
 		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
-			return out, &tablet.ErrBehind{Have: t.Version(), Want: v}
+			return out, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
 		}
 		snap, err := t.Snapshot(v)
 		if err != nil {

@@ -116,7 +116,7 @@ func (l *Ledger) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Repl
 	k := replicaKey{be, tab.ID}
 	delete(l.absent, k)
 	v := types.Version(r.Version)
-	item := command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: types.Version(r.DurableVersion), Bad: r.Bad}
+	item := command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad}
 	item.LostFrom = l.lost(k, tab, known, r)
 	changed := item.Disk != known.Disk || r.Bad && !known.Bad || item.LostFrom != 0 ||
 		item.Version > known.Settled && (known.LastFailed != 0 || known.Role == types.RoleLearner || v == tab.Version)

@@ -24,8 +24,8 @@ type joinOp struct {
 	spec        *physical.Join
 	left, right Stream
 	level       int
-	keysL       []*expr.Program
-	keysR       []*expr.Program
+	keysL       *exprSet
+	keysR       *exprSet
 	on          *expr.Program
 	leftTypes   []types.ColumnType
 	rightTypes  []types.ColumnType
@@ -117,7 +117,7 @@ func (j *joinOp) build(ctx context.Context) error {
 		if j.acct.resize(j.table.bytes()) {
 			continue
 		}
-		if len(j.keysR) == 0 || j.spec.Kind == physical.JoinAntiNull || j.level >= spillLevels {
+		if len(j.spec.Right) == 0 || j.spec.Kind == physical.JoinAntiNull || j.level >= spillLevels {
 			return errOutOfMemory(j.env.Mem.limit)
 		}
 		return j.spill(ctx)
@@ -151,7 +151,7 @@ func (j *joinOp) part(left, right Stream) Stream {
 }
 
 // drain writes all that is left of one child.
-func (j *joinOp) drain(ctx context.Context, in Stream, to *partition, progs []*expr.Program, keepNulls bool) error {
+func (j *joinOp) drain(ctx context.Context, in Stream, to *partition, exprs *exprSet, keepNulls bool) error {
 	ts := j.leftTypes
 	if to == j.parts.right {
 		ts = j.rightTypes
@@ -168,14 +168,15 @@ func (j *joinOp) drain(ctx context.Context, in Stream, to *partition, progs []*e
 		if err := checkColumns(b, ts); err != nil {
 			return fmt.Errorf("join: %w", err)
 		}
-		if err := j.spillBatch(to, progs, b, keepNulls); err != nil {
+		if err := j.spillBatch(to, exprs, b, keepNulls); err != nil {
 			return err
 		}
 	}
 }
 
-func (j *joinOp) spillBatch(p *partition, progs []*expr.Program, b *vec.Batch, keepNulls bool) error {
-	keys, err := evalAll(progs, b)
+func (j *joinOp) spillBatch(p *partition, exprs *exprSet, b *vec.Batch, keepNulls bool) error {
+	b = b.Compact()
+	keys, err := exprs.eval(b)
 	if err != nil {
 		return err
 	}
@@ -214,7 +215,7 @@ type buildTable struct {
 
 func newBuildTable(j *joinOp) *buildTable {
 	t := &buildTable{join: j}
-	if len(j.keysR) > 0 {
+	if len(j.spec.Right) > 0 {
 		t.keys = newKeyTable(nodeTypes(j.spec.Right))
 	}
 	return t
@@ -230,7 +231,7 @@ func (t *buildTable) bytes() int64 {
 
 func (t *buildTable) add(b *vec.Batch) error {
 	b = b.Compact()
-	keys, err := evalAll(t.join.keysR, b)
+	keys, err := t.join.keysR.eval(b)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type keyTable struct {
 
 type intKey struct{ a, b, nulls uint64 }
 
-const initialSlots = 1024
+const initialSlots = 64
 
 func newKeyTable(ts []types.ColumnType) *keyTable {
 	t := &keyTable{ints: len(ts) == 1 || len(ts) == 2, slots: make([]uint32, initialSlots), mask: initialSlots - 1}

@@ -16,9 +16,9 @@ type probe struct {
 	table  *buildTable
 	pairs  bool // matched pairs are output
 	outs   []types.ColumnType
-	batch  *vec.Batch // the left batch in hand, nil = take another
-	keys   []*vec.Vector
-	ids    []int32 // key of each row, -1 = none
+	batch  *vec.Batch    // the left batch in hand, nil = take another
+	keys   []*vec.Vector // dense, as ids, match and maybe: position k is the row rows[k]
+	ids    []int32       // key of each row, -1 = none
 	rows   []int32
 	row    int   // index into rows
 	cand   int32 // next candidate of that row, -1 = none left
@@ -89,7 +89,7 @@ func (p *probe) takeBatch(ctx context.Context) error {
 	if err := checkColumns(b, j.leftTypes); err != nil {
 		return fmt.Errorf("join, left side: %w", err)
 	}
-	if p.keys, err = evalAll(j.keysL, b); err != nil {
+	if p.keys, err = j.keysL.eval(b); err != nil {
 		return err
 	}
 	p.batch, p.rows, p.row, p.second = b, rowsOf(b), 0, false
@@ -99,10 +99,10 @@ func (p *probe) takeBatch(ctx context.Context) error {
 	clear(p.maybe)
 	if p.table.keys != nil {
 		p.ids = growTo(p.ids[:0], len(p.rows))
-		p.table.keys.find(p.keys, p.rows, p.ids)
-		for i, r := range p.rows {
+		p.table.keys.find(p.keys, denseRows(len(p.rows)), p.ids)
+		for i := range p.rows {
 			for _, k := range p.keys {
-				if k.IsNull(int(r)) {
+				if k.IsNull(i) {
 					p.ids[i] = -1
 				}
 			}
@@ -141,7 +141,7 @@ func (p *probe) startUnknown() {
 
 func (p *probe) leftNull() bool {
 	for _, k := range p.keys {
-		if k.IsNull(int(p.rows[p.row])) {
+		if k.IsNull(p.row) {
 			return true
 		}
 	}
@@ -203,11 +203,10 @@ func (p *probe) unknownPair(r int32) bool {
 	ref := p.table.all[r]
 	for i, l := range p.keys {
 		right := p.table.vals[ref.chunk()][i]
-		lrow := int(p.rows[p.row])
-		if l.IsNull(lrow) || right.IsNull(ref.row()) {
+		if l.IsNull(p.row) || right.IsNull(ref.row()) {
 			continue
 		}
-		if string(appendRaw(nil, l, lrow)) != string(appendRaw(nil, right, ref.row())) {
+		if string(appendRaw(nil, l, p.row)) != string(appendRaw(nil, right, ref.row())) {
 			return false
 		}
 	}
@@ -223,7 +222,7 @@ func (p *probe) check() (*vec.Batch, error) {
 	if p.pairs || p.join.on != nil {
 		joined = p.joined()
 	}
-	sel := rowsOf(&vec.Batch{N: len(p.lrows)})
+	sel := denseRows(len(p.lrows))
 	if p.join.on != nil {
 		var err error
 		if sel, err = p.filter(joined); err != nil {

@@ -56,15 +56,15 @@ func (f *filterOp) Close() { f.in.Close() }
 // projectOp computes expressions.
 type projectOp struct {
 	in    Stream
-	progs []*expr.Program
+	exprs *exprSet
 }
 
 func newProject(nodes []*expr.Node, in Stream, ectx expr.Context) (Stream, error) {
-	progs, err := compileAll(nodes, ectx)
+	exprs, err := compileAll(nodes, ectx)
 	if err != nil {
 		return nil, err
 	}
-	return &projectOp{in: in, progs: progs}, nil
+	return &projectOp{in: in, exprs: exprs}, nil
 }
 
 func (p *projectOp) Next(ctx context.Context) (*vec.Batch, error) {
@@ -72,11 +72,11 @@ func (p *projectOp) Next(ctx context.Context) (*vec.Batch, error) {
 	if err != nil || b == nil {
 		return nil, err
 	}
-	cols, err := evalAll(p.progs, b)
+	cols, err := p.exprs.eval(b)
 	if err != nil {
 		return nil, err
 	}
-	return &vec.Batch{Cols: cols, N: b.N, Sel: b.Sel}, nil
+	return &vec.Batch{Cols: cols, N: b.Rows()}, nil
 }
 
 func (p *projectOp) Close() { p.in.Close() }

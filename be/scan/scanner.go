@@ -65,15 +65,7 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	if f.TabletColumn {
-		for _, src := range sources {
-			if err := pump(ctx, &f, src, src.id, ectx, mem, send); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return pump(ctx, &f, &chain{sources: sources}, 0, ectx, mem, send)
+	return pump(ctx, &f, &chain{sources: sources}, ectx, mem, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {
@@ -87,9 +79,9 @@ func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {
 	return expr.Context{Loc: loc, NowMicros: nowMicros}, nil
 }
 
-// pump runs the fragment over one stream of rows.
-func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, id types.TabletID, ectx expr.Context, mem *exec.Memory, send func([]byte) error) error {
-	out, err := exec.RunFragment(f, in, id, ectx, mem)
+// pump runs the fragment over the rows of all tablets.
+func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, ectx expr.Context, mem *exec.Memory, send func([]byte) error) error {
+	out, err := exec.RunFragment(f, in, 0, ectx, mem)
 	if err != nil {
 		return err
 	}
@@ -150,6 +142,9 @@ func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	return nil, nil
 }
+
+// Tablet returns the tablet of the last batch.
+func (c *chain) Tablet() types.TabletID { return c.sources[c.at].id }
 
 // Close does nothing: the scan closes the sources.
 func (c *chain) Close() {}

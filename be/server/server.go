@@ -323,5 +323,5 @@ func toStatus(err error) error {
 	if _, ok := status.FromError(err); ok {
 		return err
 	}
-	return rpc.ToStatus(err)
+	return err
 }

@@ -345,7 +345,7 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]target, error) {
 		}
 	case beclient.Behind(err):
 	default:
-		return nil, beclient.FromStatus(err)
+		return nil, err
 	}
 	r.s.log.Debug("scan goes to other replicas", "be_id", c.be, "tablets", len(c.tablets), "err", err)
 	r.mu.Lock()

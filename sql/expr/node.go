@@ -5,7 +5,10 @@
 // MySQL turns into NULL with a warning is NULL, what MySQL refuses is an error with its number.
 package expr
 
-import "stele/meta/types"
+import (
+	"stele/meta/types"
+	"stele/sql/vec"
+)
 
 // NodeKind says what a Node is.
 type NodeKind uint8
@@ -29,13 +32,7 @@ type Node struct {
 }
 
 // Value is one scalar in the physical form of its type (see types.Phys).
-type Value struct {
-	Null bool    `cbor:"1,keyasint,omitempty"`
-	I    int64   `cbor:"2,keyasint,omitempty"` // PhysInt64; low 64 bits of PhysDec128
-	F    float64 `cbor:"3,keyasint,omitempty"` // PhysFloat64
-	Hi   int64   `cbor:"4,keyasint,omitempty"` // high 64 bits of PhysDec128
-	B    []byte  `cbor:"5,keyasint,omitempty"` // PhysBytes
-}
+type Value = vec.Value
 
 // AggFunc is one aggregate of a group. Partial aggregation on the BE produces state columns (see exec), which the
 // final aggregation merges.

@@ -1,0 +1,282 @@
+package expr
+
+import (
+	"bytes"
+	"math"
+
+	"stele/meta/types"
+	"stele/sql/fn"
+	"stele/sql/vec"
+)
+
+// predicate is one conjunct of a filter: a comparison of a column with a constant, which narrows a selection in a
+// typed loop, or any other code.
+type predicate struct {
+	code *code
+	fast bool
+	col  int
+	op   fn.Op
+	bias int64 // the sign bit for unsigned integers: x ^ bias compares as signed
+	i    int64
+	f    float64
+	b    []byte
+	phys types.Phys
+	null bool // compared with NULL: no row passes
+}
+
+func predicates(root *code) []predicate {
+	if root.kind == NodeCall && root.call.Def.Lazy == fn.LazyAnd {
+		var out []predicate
+		for _, a := range root.args {
+			out = append(out, predicates(a)...)
+		}
+		return out
+	}
+	return []predicate{newPredicate(root)}
+}
+
+func newPredicate(c *code) predicate {
+	p := predicate{code: c}
+	if c.kind != NodeCall || len(c.args) != 2 {
+		return p
+	}
+	op, ok := fn.CompareOp(c.call.Def.Name)
+	col, konst := c.args[0], c.args[1]
+	if ok && col.kind == NodeConst {
+		col, konst, op = konst, col, op.Swap()
+	}
+	if !ok || col.kind != NodeColumn || konst.kind != NodeConst {
+		return p
+	}
+	p.phys = col.typ.Phys()
+	if p.phys != konst.typ.Phys() || p.phys == types.PhysDec128 || col.typ.Unsigned != konst.typ.Unsigned && konst.konst.Value(0).I < 0 ||
+		col.typ.Kind == types.KindDecimal && col.typ.Scale != konst.typ.Scale {
+		return p
+	}
+	v := konst.konst.Value(0)
+	p.fast, p.col, p.op, p.null = true, col.col, op, v.Null
+	p.i, p.f, p.b = v.I, v.F, v.B
+	if col.typ.Unsigned {
+		p.bias = math.MinInt64
+		p.i ^= p.bias
+	}
+	return p
+}
+
+// EvalFilter returns the physical positions of the rows of b that count and for which the predicate is true. The
+// result is never nil and belongs to the caller.
+func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) {
+	sel := b.Sel
+	owned := false // whether sel may be overwritten
+	for i := range p.preds {
+		var err error
+		if sel, err = p.preds[i].narrow(b, sel, owned); err != nil {
+			return nil, err
+		}
+		owned = true
+		if len(sel) == 0 {
+			break
+		}
+	}
+	if sel == nil {
+		return make([]int32, 0), nil
+	}
+	return sel, nil
+}
+
+// narrow keeps the rows of sel (nil = all) that pass. When owned it works in place.
+func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool) ([]int32, error) {
+	if p.null {
+		return make([]int32, 0), nil
+	}
+	if !p.fast || p.col >= len(b.Cols) || b.Cols[p.col].Type.Phys() != p.phys {
+		return p.narrowCode(b, sel)
+	}
+	v := b.Cols[p.col]
+	var out []int32
+	switch {
+	case sel == nil:
+		out = make([]int32, b.N)
+	case owned:
+		out = sel
+	default:
+		out = make([]int32, len(sel))
+	}
+	var k int
+	switch p.phys {
+	case types.PhysFloat64:
+		k = narrowLoop(p.op, v.F64[:v.N], p.f, sel, out)
+	case types.PhysBytes:
+		k = p.narrowBytes(v, sel, out)
+	default:
+		if p.bias != 0 {
+			k = p.narrowUnsigned(v.I64, sel, out)
+		} else {
+			k = narrowLoop(p.op, v.I64[:v.N], p.i, sel, out)
+		}
+	}
+	return dropNulls(v, out[:k]), nil
+}
+
+func dropNulls(v *vec.Vector, sel []int32) []int32 {
+	if v.Valid == nil {
+		return sel
+	}
+	k := 0
+	for _, i := range sel {
+		sel[k] = i
+		k += int(v.Valid[i>>6] >> (uint(i) & 63) & 1)
+	}
+	return sel[:k]
+}
+
+func (p *predicate) narrowCode(b *vec.Batch, sel []int32) ([]int32, error) {
+	f := newFrame(&vec.Batch{Cols: b.Cols, N: b.N, Sel: sel})
+	a, err := f.eval(p.code)
+	if err != nil {
+		return nil, err
+	}
+	if a.Type.Phys() == types.PhysBytes || a.Type.Phys() == types.PhysDec128 || a.Type.Phys() == types.PhysFloat64 {
+		panic("BUG: filter is not a predicate: " + p.code.call.Def.Name)
+	}
+	hit, _ := split(a, f.n)
+	return through(sel, hit), nil
+}
+
+func (p *predicate) narrowBytes(v *vec.Vector, sel, out []int32) int {
+	k := 0
+	if sel == nil {
+		for i := range v.N {
+			if p.passes(v.Bytes(i)) {
+				out[k] = int32(i)
+				k++
+			}
+		}
+		return k
+	}
+	for _, i := range sel {
+		if p.passes(v.Bytes(int(i))) {
+			out[k] = i
+			k++
+		}
+	}
+	return k
+}
+
+func (p *predicate) passes(s []byte) bool {
+	switch p.op {
+	case fn.OpEQ:
+		return bytes.Equal(s, p.b)
+	case fn.OpNE:
+		return !bytes.Equal(s, p.b)
+	}
+	return p.op.Holds(bytes.Compare(s, p.b))
+}
+
+func (p *predicate) narrowUnsigned(vals []int64, sel, out []int32) int {
+	k := 0
+	keep := func(i int32) {
+		x := vals[i] ^ p.bias
+		c := b2i(x > p.i) - b2i(x < p.i)
+		if p.op.Holds(c) {
+			out[k] = i
+			k++
+		}
+	}
+	if sel == nil {
+		for i := range vals {
+			keep(int32(i))
+		}
+		return k
+	}
+	for _, i := range sel {
+		keep(i)
+	}
+	return k
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// narrowLoop writes the positions that pass without branches: it always writes, and advances only on a hit. At most as
+// many rows have passed as were seen, so the write never leaves out, and may be in place.
+func narrowLoop[N int64 | float64](op fn.Op, vals []N, c N, sel, out []int32) int {
+	if sel != nil {
+		return narrowSelected(op, vals, c, sel, out)
+	}
+	k := 0
+	switch op {
+	case fn.OpEQ:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x == c)
+		}
+	case fn.OpNE:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x != c)
+		}
+	case fn.OpLT:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x < c)
+		}
+	case fn.OpLE:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x <= c)
+		}
+	case fn.OpGT:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x > c)
+		}
+	case fn.OpGE:
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(x >= c)
+		}
+	}
+	return k
+}
+
+func narrowSelected[N int64 | float64](op fn.Op, vals []N, c N, sel, out []int32) int {
+	k := 0
+	switch op {
+	case fn.OpEQ:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] == c)
+		}
+	case fn.OpNE:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] != c)
+		}
+	case fn.OpLT:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] < c)
+		}
+	case fn.OpLE:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] <= c)
+		}
+	case fn.OpGT:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] > c)
+		}
+	case fn.OpGE:
+		for _, i := range sel {
+			out[k] = i
+			k += b2i(vals[i] >= c)
+		}
+	}
+	return k
+}

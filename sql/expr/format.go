@@ -1,0 +1,117 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"stele/meta/types"
+	"stele/sql/fn"
+	sqltypes "stele/sql/types"
+)
+
+// String shows the expression with columns as $0, $1, …
+func (n *Node) String() string {
+	return Format(n, func(col int) string { return fmt.Sprintf("$%d", col) })
+}
+
+// Format shows the expression as SQL, for EXPLAIN; column names a column of the input. Timestamps are shown in UTC.
+func Format(n *Node, column func(col int) string) string {
+	var b strings.Builder
+	format(&b, n, column)
+	return b.String()
+}
+
+// infix holds the operators that stand between their arguments.
+var infix = map[string]bool{
+	"+": true, "-": true, "*": true, "/": true, "%": true, "div": true, "&": true, "|": true, "^": true, "<<": true, ">>": true,
+	"=": true, "<=>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true, "and": true, "or": true, "xor": true,
+	"like": true, "regexp": true,
+}
+
+func format(b *strings.Builder, n *Node, column func(int) string) {
+	switch n.Kind {
+	case NodeColumn:
+		b.WriteString(column(n.Col))
+		return
+	case NodeConst:
+		formatConst(b, n)
+		return
+	}
+	list := func(args []*Node, sep string) {
+		for i, a := range args {
+			if i > 0 {
+				b.WriteString(sep)
+			}
+			format(b, a, column)
+		}
+	}
+	switch {
+	case infix[n.Func] && len(n.Args) >= 2:
+		b.WriteByte('(')
+		list(n.Args, " "+strings.ToUpper(n.Func)+" ")
+		b.WriteByte(')')
+	case n.Func == "in" && len(n.Args) > 1:
+		b.WriteByte('(')
+		format(b, n.Args[0], column)
+		b.WriteString(" IN (")
+		list(n.Args[1:], ", ")
+		b.WriteString("))")
+	case n.Func == "cast" && len(n.Args) == 1:
+		b.WriteString("CAST(")
+		format(b, n.Args[0], column)
+		b.WriteString(" AS " + sqltypes.TypeName(n.Type) + ")")
+	case n.Func == "isnull" && len(n.Args) == 1:
+		b.WriteByte('(')
+		format(b, n.Args[0], column)
+		b.WriteString(" IS NULL)")
+	default:
+		name := n.Func
+		if n.Func == "neg" {
+			name = "-"
+		}
+		b.WriteString(strings.ToUpper(name) + "(")
+		list(n.Args, ", ")
+		b.WriteByte(')')
+	}
+}
+
+func formatConst(b *strings.Builder, n *Node) {
+	switch {
+	case n.Value.Null:
+		b.WriteString("NULL")
+	case n.Type.Kind == types.KindBool:
+		b.WriteString(map[bool]string{true: "TRUE", false: "FALSE"}[n.Value.I != 0])
+	case n.Type.IsNumeric():
+		b.Write(sqltypes.AppendText(nil, n.Type, n.Value, time.UTC))
+	default:
+		text := string(sqltypes.AppendText(nil, n.Type, n.Value, time.UTC))
+		b.WriteString("'" + strings.ReplaceAll(text, "'", "''") + "'")
+	}
+}
+
+// Nodes nest in CBOR by two levels each (the map of a node, the array of its arguments).
+var decMode = func() cbor.DecMode {
+	m, err := cbor.DecOptions{MaxNestedLevels: 2*MaxDepth + 16}.DecMode()
+	if err != nil {
+		panic("BUG: cbor options: " + err.Error())
+	}
+	return m
+}()
+
+// Encode serialises an expression.
+func Encode(n *Node) ([]byte, error) { return cbor.Marshal(n) }
+
+// Decode reads what Encode wrote and checks that it can be compiled.
+func Decode(b []byte) (*Node, error) {
+	n := &Node{}
+	if err := decMode.Unmarshal(b, n); err != nil {
+		return nil, fmt.Errorf("decode expression: %w", err)
+	}
+	if _, err := compile(n, &fn.Context{}, 0); err != nil {
+		return nil, fmt.Errorf("decode expression: %w", err)
+	}
+	return n, nil
+}

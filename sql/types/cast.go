@@ -1,0 +1,559 @@
+package types
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	mt "stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Env is what conversions need from the session.
+type Env struct {
+	Loc       *time.Location // session time zone; nil = UTC
+	NowMicros int64          // statement time, microseconds UTC: TIME converts to DATETIME with the current date
+}
+
+// problem says what was lost in a conversion; the value is then the nearest that the target has.
+type problem uint8
+
+const (
+	fine      problem = iota
+	prefix            // a number with something after it
+	incorrect         // not a value of the type at all
+	outside           // beyond the range
+	tooLong
+	badText // not UTF-8, or not JSON
+)
+
+// Cast converts as CAST and implicit conversions in a SELECT do: what is not a value of the target becomes NULL for
+// temporal types and the nearest number for numeric ones, long strings are cut. Only invalid JSON is an error.
+func Cast(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error) {
+	if v.Null || from.Kind == mt.KindNull || to.Kind == mt.KindNull {
+		return vec.NullValue(), nil
+	}
+	out, p := convert(v, from, to, env, false)
+	switch {
+	case p == incorrect && to.IsTemporal(), p == outside && to.IsTemporal() && to.Kind != mt.KindTime, p == badText && to.Kind != mt.KindJSON:
+		return vec.NullValue(), nil
+	case p == badText:
+		return vec.NullValue(), Errorf(3141, "22032", "Invalid JSON text in argument 1 to function cast_as_json")
+	}
+	return out, nil
+}
+
+// Convert converts a value to be stored in a column of type to. In strict mode whatever does not fit is an error
+// (1264, 1265, 1292, 1366, 1406, 1048; complete it by WithColumn); otherwise the nearest value is stored, which is NULL
+// for an incorrect date.
+func Convert(v vec.Value, from, to mt.ColumnType, strict bool, tz *time.Location) (vec.Value, error) {
+	if v.Null || from.Kind == mt.KindNull {
+		if to.NotNull {
+			return v, ErrNull()
+		}
+		return vec.NullValue(), nil
+	}
+	out, p := convert(v, from, to, Env{Loc: tz}, true)
+	if p == fine {
+		return out, nil
+	}
+	if strict || p == badText {
+		return out, storeError(p, v, from, to, tz)
+	}
+	if to.IsTemporal() && (p == incorrect || p == outside && to.Kind != mt.KindTime) {
+		if to.NotNull {
+			return out, storeError(p, v, from, to, tz)
+		}
+		return vec.NullValue(), nil
+	}
+	return out, nil
+}
+
+func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Location) error {
+	text := string(AppendText(nil, from, v, tz))
+	switch {
+	case p == tooLong:
+		return errTooLong()
+	case p == badText && to.Kind == mt.KindJSON:
+		return Errorf(3140, "22032", "Invalid JSON text: '%.64s' is not JSON", text)
+	case p == badText:
+		return errIncorrect(1366, "string", quoteBytes(v.B))
+	case to.Kind == mt.KindTime && p == incorrect, to.IsTemporal() && to.Kind != mt.KindTime:
+		name := kindNames[to.Kind]
+		if to.Kind == mt.KindTimestamp {
+			name = "datetime"
+		}
+		return errIncorrect(1292, name, text)
+	case p == outside:
+		return errColumnRange()
+	case p == prefix, to.Kind == mt.KindFloat || to.Kind == mt.KindDouble:
+		return errTruncated()
+	case to.Kind == mt.KindDecimal:
+		return errIncorrect(1366, "decimal", text)
+	}
+	return errIncorrect(1366, "integer", text)
+}
+
+func quoteBytes(b []byte) string {
+	const hex = "0123456789ABCDEF"
+	var out []byte
+	for len(b) > 0 && utf8.FullRune(b) {
+		if r, n := utf8.DecodeRune(b); r != utf8.RuneError || n > 1 {
+			b = b[n:]
+			continue
+		}
+		break
+	}
+	for _, c := range b[:min(len(b), 6)] {
+		out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
+	}
+	return string(out)
+}
+
+// convert is the one conversion; store tells that the target is a column, whose length and range count.
+func convert(v vec.Value, from, to mt.ColumnType, env Env, store bool) (vec.Value, problem) {
+	switch to.Kind {
+	case mt.KindFloat, mt.KindDouble:
+		f, p := toFloat(v, from, env)
+		if to.Kind == mt.KindFloat {
+			if math.Abs(f) > math.MaxFloat32 {
+				return vec.Float(math.Copysign(math.MaxFloat32, f)), outside
+			}
+			f = float64(float32(f))
+		}
+		return vec.Float(f), p
+	case mt.KindDecimal:
+		return toDecimal(v, from, to, env)
+	case mt.KindDate, mt.KindDateTime, mt.KindTimestamp:
+		return toDateTime(v, from, to, env)
+	case mt.KindTime:
+		return toTime(v, from, to, env)
+	case mt.KindBool:
+		if store {
+			return toInteger(v, from, mt.ColumnType{Kind: mt.KindTinyInt}, env, true)
+		}
+		f, p := toFloat(v, from, env)
+		return vec.Bool(f != 0), p
+	case mt.KindYear:
+		return toYear(v, from, env)
+	case mt.KindJSON:
+		return toJSON(v, from, env)
+	}
+	if to.IsString() {
+		return toString(v, from, to, env, store)
+	}
+	return toInteger(v, from, to, env, store)
+}
+
+func toFloat(v vec.Value, from mt.ColumnType, env Env) (float64, problem) {
+	switch from.Phys() {
+	case mt.PhysFloat64:
+		return v.F, fine
+	case mt.PhysDec128:
+		return DecimalToFloat(v.Dec128(), from.Scale), fine
+	case mt.PhysBytes:
+		f, complete := ParseFloat(v.B)
+		return f, prefixProblem(v.B, complete)
+	}
+	switch {
+	case from.Kind == mt.KindDecimal:
+		return DecimalToFloat(vec.Int128Of(v.I), from.Scale), fine
+	case from.Unsigned:
+		return float64(uint64(v.I)), fine
+	case from.IsTemporal():
+		whole, micros := temporalNumber(v.I, from, env)
+		return float64(whole) + float64(micros)/1e6, fine
+	}
+	return float64(v.I), fine
+}
+
+func temporalNumber(v int64, from mt.ColumnType, env Env) (whole, micros int64) {
+	if from.Kind == mt.KindTimestamp {
+		v = UTCToLocal(v, env.Loc)
+	}
+	return TemporalToNumber(from.Kind, v)
+}
+
+// prefixProblem tells a string that starts with a number from one that does not.
+func prefixProblem(s []byte, complete bool) problem {
+	if complete {
+		return fine
+	}
+	if _, ok := scanNumber(s); ok {
+		return prefix
+	}
+	return incorrect
+}
+
+// decimalValue returns any value as an exact decimal and its scale.
+func decimalValue(v vec.Value, from mt.ColumnType, env Env) (Int128, int32, problem) {
+	switch {
+	case from.Kind == mt.KindDecimal && from.Phys() == mt.PhysDec128:
+		return v.Dec128(), from.Scale, fine
+	case from.Kind == mt.KindDecimal:
+		return vec.Int128Of(v.I), from.Scale, fine
+	case from.Phys() == mt.PhysBytes:
+		d, scale, used, fits := ParseDecimal(v.B)
+		if !fits {
+			return d, scale, outside
+		}
+		return d, scale, prefixProblem(v.B, used == len(v.B) && used > 0)
+	case from.Phys() == mt.PhysFloat64:
+		var text []byte
+		d, scale, _, fits := ParseDecimal(AppendFloat(text, v.F, 64))
+		if !fits {
+			return d, scale, outside
+		}
+		return d, scale, fine
+	case from.IsTemporal():
+		whole, micros := temporalNumber(v.I, from, env)
+		if from.Scale == 0 {
+			return vec.Int128Of(whole), 0, fine
+		}
+		d, _ := vec.Int128Of(whole).Mul(Pow10(6))
+		d, _ = d.Add(vec.Int128Of(micros))
+		return d, 6, fine
+	case from.Unsigned:
+		return vec.Int128OfUint(uint64(v.I)), 0, fine
+	}
+	return vec.Int128Of(v.I), 0, fine
+}
+
+func toDecimal(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
+	precision := to.Length
+	if precision == 0 {
+		precision = 10
+	}
+	d, scale, p := decimalValue(v, from, env)
+	r, ok := d, p != outside
+	if ok {
+		r, ok = Rescale(d, scale, to.Scale)
+	}
+	if !ok || !FitsDecimal(r, precision) {
+		r, _ = Pow10(precision).Sub(vec.Int128Of(1))
+		if d.Hi < 0 {
+			r = r.Neg()
+		}
+		p = outside
+	}
+	if to.Phys() == mt.PhysDec128 {
+		return vec.Dec(r), p
+	}
+	return vec.Int(int64(r.Lo)), p
+}
+
+// IntRange returns the bounds of a signed integer kind, or zero and the upper bound of an unsigned one.
+func IntRange(t mt.ColumnType) (lo int64, hi uint64) {
+	bits := 64
+	switch t.Kind {
+	case mt.KindTinyInt, mt.KindBool:
+		bits = 8
+	case mt.KindSmallInt:
+		bits = 16
+	case mt.KindMediumInt:
+		bits = 24
+	case mt.KindInt:
+		bits = 32
+	}
+	if t.Unsigned {
+		return 0, math.MaxUint64 >> (64 - bits)
+	}
+	return math.MinInt64 >> (64 - bits), math.MaxInt64 >> (64 - bits)
+}
+
+func toInteger(v vec.Value, from, to mt.ColumnType, env Env, store bool) (vec.Value, problem) {
+	if from.Phys() == mt.PhysBytes && !store {
+		return castTextToInt(v.B, to)
+	}
+	var d Int128
+	p := fine
+	if from.IsInteger() {
+		if d = vec.Int128Of(v.I); from.Unsigned {
+			d = vec.Int128OfUint(uint64(v.I))
+		}
+	} else {
+		var scale int32
+		if d, scale, p = decimalValue(v, from, env); p != outside {
+			d, _ = Rescale(d, scale, 0)
+		}
+	}
+	if !store && p != outside {
+		if x, ok := wrapInt(d, to, from); ok {
+			return vec.Int(x), p
+		}
+	}
+	lo, hi := IntRange(to)
+	if d.Cmp(vec.Int128Of(lo)) < 0 {
+		return vec.Int(lo), outside
+	}
+	if d.Cmp(vec.Int128OfUint(hi)) > 0 {
+		return vec.Int(int64(hi)), outside
+	}
+	return vec.Int(int64(d.Lo)), p
+}
+
+// wrapInt gives CAST AS SIGNED/UNSIGNED its 64-bit wrap around: a negative integer as unsigned and a large unsigned one
+// as signed keep their bits. Other numbers only wrap when negative and cast to unsigned.
+func wrapInt(d Int128, to, from mt.ColumnType) (int64, bool) {
+	if to.Kind != mt.KindBigInt {
+		return 0, false
+	}
+	if x, ok := d.Int64(); ok && to.Unsigned && x < 0 && from.Kind != mt.KindDecimal {
+		return x, true
+	}
+	if !to.Unsigned && d.Hi == 0 && from.IsInteger() {
+		return int64(d.Lo), true
+	}
+	return 0, false
+}
+
+func castTextToInt(s []byte, to mt.ColumnType) (vec.Value, problem) {
+	mag, neg, complete, fits := ParseInt(s)
+	p := prefixProblem(s, complete)
+	if !fits {
+		p = outside
+	}
+	if neg {
+		if mag > 1<<63 {
+			return vec.Int(math.MinInt64), outside
+		}
+		return vec.Int(-int64(mag)), p
+	}
+	return vec.Int(int64(mag)), p
+}
+
+func toYear(v vec.Value, from mt.ColumnType, env Env) (vec.Value, problem) {
+	if from.IsTemporal() && from.Kind != mt.KindTime {
+		dt, _ := toDateTime(v, from, mt.ColumnType{Kind: mt.KindDateTime, Scale: 6}, env)
+		days, _ := FloorDay(dt.I)
+		y, _, _ := DateOf(days)
+		return vec.Int(int64(y)), fine
+	}
+	x, p := toInteger(v, from, mt.ColumnType{Kind: mt.KindInt}, env, true)
+	if p != fine {
+		return vec.Int(0), p
+	}
+	isText := from.Phys() == mt.PhysBytes
+	switch y := x.I; {
+	case y == 0 && !(isText && len(trimBlanks(v.B)) < 3):
+		return x, fine
+	case y >= 0 && y < 100:
+		return vec.Int(int64(expandYear(int(y)))), fine
+	case y >= 1901 && y <= 2155:
+		return x, fine
+	}
+	return vec.Int(0), outside
+}
+
+func toJSON(v vec.Value, from mt.ColumnType, env Env) (vec.Value, problem) {
+	switch {
+	case from.Kind == mt.KindJSON:
+		return v, fine
+	case from.Phys() == mt.PhysBytes:
+		if !json.Valid(v.B) {
+			return v, badText
+		}
+		return v, fine
+	case from.Kind == mt.KindBool:
+		if v.I != 0 {
+			return vec.Str([]byte("true")), fine
+		}
+		return vec.Str([]byte("false")), fine
+	}
+	text := AppendText(nil, from, v, env.Loc)
+	if from.IsTemporal() {
+		text = append(append([]byte{'"'}, text...), '"')
+	}
+	return vec.Str(text), fine
+}
+
+func toString(v vec.Value, from, to mt.ColumnType, env Env, store bool) (vec.Value, problem) {
+	s := v.B
+	if from.Phys() != mt.PhysBytes {
+		s = AppendText(nil, from, v, env.Loc)
+	}
+	character := to.Kind == mt.KindChar || to.Kind == mt.KindVarChar || to.Kind == mt.KindText
+	if character && (store || fromBinary(from)) && !utf8.Valid(s) {
+		return vec.Str(s), badText
+	}
+	p := fine
+	limit := int(to.Length)
+	switch {
+	case limit == 0 && to.Kind == mt.KindText && store, limit == 0 && to.Kind == mt.KindBlob && store:
+		limit = 65535
+	case limit == 0:
+		return vec.Str(padded(s, to, store)), fine
+	}
+	if character && to.Kind != mt.KindText {
+		if cut := runePrefix(s, limit); cut < len(s) {
+			if len(bytes.TrimRight(s[cut:], " ")) > 0 {
+				p = tooLong
+			}
+			s = s[:cut]
+		}
+	} else if len(s) > limit {
+		p = tooLong
+		for s = s[:limit]; character && len(s) > 0 && !utf8.Valid(s[max(0, len(s)-4):]) && !utf8.Valid(s); {
+			s = s[:len(s)-1]
+		}
+	}
+	return vec.Str(padded(s, to, store)), p
+}
+
+func fromBinary(t mt.ColumnType) bool {
+	return t.Kind == mt.KindBinary || t.Kind == mt.KindVarBinary || t.Kind == mt.KindBlob
+}
+
+// padded gives CHAR columns no trailing spaces and BINARY(n) its zero bytes.
+func padded(s []byte, to mt.ColumnType, store bool) []byte {
+	switch {
+	case to.Kind == mt.KindChar && store:
+		return bytes.TrimRight(s, " ")
+	case to.Kind == mt.KindBinary && len(s) < int(to.Length):
+		return append(s[:len(s):len(s)], make([]byte, int(to.Length)-len(s))...)
+	}
+	return s
+}
+
+// runePrefix returns how many bytes the first n characters take.
+func runePrefix(s []byte, n int) int {
+	if len(s) <= n {
+		return len(s)
+	}
+	i := 0
+	for ; n > 0 && i < len(s); n-- {
+		if s[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		_, w := utf8.DecodeRune(s[i:])
+		i += w
+	}
+	return i
+}
+
+// toDateTime converts to DATE, DATETIME or TIMESTAMP.
+func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
+	if from.Kind == mt.KindTimestamp && to.Kind == mt.KindTimestamp {
+		return vec.Int(RoundFraction(v.I, to.Scale)), fine
+	}
+	t, p := localMicros(v, from, env)
+	if p != fine {
+		return vec.Int(0), p
+	}
+	if to.Kind == mt.KindDate {
+		days, _ := FloorDay(t)
+		return vec.Int(days), fine
+	}
+	t = RoundFraction(t, to.Scale)
+	if to.Kind == mt.KindTimestamp {
+		t = LocalToUTC(t, env.Loc)
+		if t < MinTimestamp || t > MaxTimestamp {
+			return vec.Int(0), outside
+		}
+		return vec.Int(t), fine
+	}
+	if t > MaxDateTime {
+		return vec.Int(0), outside
+	}
+	return vec.Int(t), fine
+}
+
+// localMicros returns any value as a datetime of the session's zone.
+func localMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
+	switch {
+	case from.Kind == mt.KindDate:
+		return v.I * Day, fine
+	case from.Kind == mt.KindDateTime:
+		return v.I, fine
+	case from.Kind == mt.KindTimestamp:
+		return UTCToLocal(v.I, env.Loc), fine
+	case from.Kind == mt.KindTime:
+		today, _ := FloorDay(UTCToLocal(env.NowMicros, env.Loc))
+		return today*Day + v.I, fine
+	case from.Phys() == mt.PhysBytes:
+		t, ok := ParseDateTime(v.B, env.Loc)
+		if !ok {
+			return 0, incorrect
+		}
+		return t.Micros, fine
+	}
+	return numberMicros(v, from, env)
+}
+
+func numberMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
+	d, scale, p := decimalValue(v, from, env)
+	if p != fine {
+		return 0, incorrect
+	}
+	m, ok := Rescale(d, scale, 6)
+	whole := TruncateScale(m, 6, 0)
+	n, ok2 := whole.Int64()
+	t, ok3 := NumberToDateTime(n)
+	if !ok || !ok2 || !ok3 || m.Hi < 0 {
+		return 0, incorrect
+	}
+	_, frac := m.QuoRem(Pow10(6))
+	if t.HasTime {
+		t.Micros += int64(frac.Lo)
+	}
+	return t.Micros, fine
+}
+
+func toTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
+	p := fine
+	micros := v.I
+	switch {
+	case from.Kind == mt.KindTime:
+	case from.Kind == mt.KindDate:
+		micros = 0
+	case from.Kind == mt.KindDateTime:
+		_, micros = FloorDay(v.I)
+	case from.Kind == mt.KindTimestamp:
+		_, micros = FloorDay(UTCToLocal(v.I, env.Loc))
+	case from.Phys() == mt.PhysBytes:
+		t, inRange, ok := ParseTime(v.B)
+		if !ok {
+			return vec.Int(0), incorrect
+		}
+		if !inRange {
+			p = outside
+		}
+		micros = t.Micros
+	default:
+		if micros, p = numberTime(v, from, env); p == incorrect {
+			return vec.Int(0), p
+		}
+	}
+	micros = RoundFraction(micros, to.Scale)
+	if micros > MaxTime {
+		return vec.Int(MaxTime), outside
+	}
+	if micros < -MaxTime {
+		return vec.Int(-MaxTime), outside
+	}
+	return vec.Int(micros), p
+}
+
+func numberTime(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
+	d, scale, p := decimalValue(v, from, env)
+	m, ok := Rescale(d, scale, 6)
+	if p != fine || !ok {
+		return 0, incorrect
+	}
+	whole, frac := m.QuoRem(Pow10(6))
+	n, ok := whole.Int64()
+	if !ok {
+		return 0, incorrect
+	}
+	t, inRange, ok := NumberToTime(n)
+	switch {
+	case !ok:
+		return 0, incorrect
+	case !inRange:
+		return t, outside
+	}
+	return t + int64(frac.Lo), fine
+}

@@ -1,0 +1,78 @@
+// Package types gives SQL values MySQL's meaning: decimal and calendar arithmetic, parsing and printing, conversion of
+// one type to another, and the errors that go with them.
+//
+// It is pure: no clock, no I/O, no state. Values are in the physical form of meta/types (see Phys). There are no zero
+// dates: '0000-00-00' and dates with a zero month or day are incorrect values.
+package types
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error is an error with MySQL's number and SQLSTATE; the protocol server sends it as it is.
+type Error struct {
+	Code  uint16
+	State string
+	Msg   string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Msg }
+
+// Errorf makes an Error.
+func Errorf(code uint16, state, format string, args ...any) *Error {
+	return &Error{Code: code, State: state, Msg: fmt.Sprintf(format, args...)}
+}
+
+// AsError finds the Error in a chain.
+func AsError(err error) (*Error, bool) {
+	var e *Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
+
+// WithColumn completes an error of Convert with the column and row that MySQL names in its text.
+func WithColumn(err error, column string, row int) error {
+	e, ok := AsError(err)
+	if !ok {
+		return fmt.Errorf("column '%s' at row %d: %w", column, row, err)
+	}
+	out := *e
+	switch e.Code {
+	case 1048:
+		out.Msg = fmt.Sprintf("Column '%s' cannot be null", column)
+	case 1264, 1406, 1265, 1292, 1366:
+		out.Msg = fmt.Sprintf("%s for column '%s' at row %d", e.Msg, column, row)
+	}
+	return &out
+}
+
+// ErrOutOfRange is error 1690: a computed value does not fit its type.
+func ErrOutOfRange(typ, expr string) *Error {
+	return Errorf(1690, "22003", "%s value is out of range in '%s'", typ, expr)
+}
+
+// ErrNull is error 1048; WithColumn names the column.
+func ErrNull() *Error { return Errorf(1048, "23000", "Column cannot be null") }
+
+// ErrDivisionByZero is error 1365, which a strict INSERT or UPDATE raises.
+func ErrDivisionByZero() *Error { return Errorf(1365, "22012", "Division by 0") }
+
+func errColumnRange() *Error { return Errorf(1264, "22003", "Out of range value") }
+
+func errTooLong() *Error { return Errorf(1406, "22001", "Data too long") }
+
+func errTruncated() *Error { return Errorf(1265, "01000", "Data truncated") }
+
+// errIncorrect is error 1292 for temporal values, 1366 for numbers and strings.
+func errIncorrect(code uint16, typ, value string) *Error {
+	state := "22007"
+	if code == 1366 {
+		state = "HY000"
+	}
+	if len(value) > 128 {
+		value = value[:128]
+	}
+	return Errorf(code, state, "Incorrect %s value: '%s'", typ, value)
+}

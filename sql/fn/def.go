@@ -174,6 +174,9 @@ func Resolve(name string, args []T) (Signature, error) {
 	if base == "-" && len(args) == 1 {
 		base = "neg"
 	}
+	if param == "" && (base == "adddate" || base == "subdate") {
+		param = "day"
+	}
 	d := registry[base]
 	if d == nil || d.Rule == nil {
 		return Signature{}, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)

@@ -20,7 +20,7 @@ type binder struct {
 const maxDepth = 64
 
 func newBinder(ctx *Context) *binder {
-	return &binder{ctx: ctx, fullGroupBy: ctx.SQLMode == "" || hasMode(ctx.SQLMode, "ONLY_FULL_GROUP_BY") || hasMode(ctx.SQLMode, "ANSI")}
+	return &binder{ctx: ctx, fullGroupBy: hasMode(ctx.SQLMode, "ONLY_FULL_GROUP_BY") || hasMode(ctx.SQLMode, "ANSI")}
 }
 
 // hasMode reports whether a comma-separated sql_mode holds a mode.

@@ -73,8 +73,8 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	switch p.Func {
 	case "=":
 		for _, a := range p.Args {
-			if a.Kind == expr.NodeColumn {
-				return 1 / math.Max(1, math.Min(b.distinctValues(a.Col), 1e9))
+			if a.Kind == expr.NodeColumn && b.wholeKey(a.Col) {
+				return 1 / math.Max(1, b.ctx.rows(b.cols[a.Col].table.ID))
 			}
 		}
 		return selEqual
@@ -104,6 +104,16 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	return selOther
 }
 
+// wholeKey reports whether a column alone is the primary key of its table.
+func (b *binder) wholeKey(id int) bool {
+	c := b.cols[id]
+	if c.table == nil {
+		return false
+	}
+	keys := c.table.Schema.KeyIndexes()
+	return len(keys) == 1 && keys[0] == c.pos
+}
+
 // distinctValues guesses how many values a column has: a key column as many as rows, another a fraction of them.
 func (b *binder) distinctValues(id int) float64 {
 	c := b.cols[id]
@@ -111,11 +121,10 @@ func (b *binder) distinctValues(id int) float64 {
 		return 20
 	}
 	rows := b.ctx.rows(c.table.ID)
-	keys := c.table.Schema.KeyIndexes()
-	if len(keys) == 1 && keys[0] == c.pos {
+	if b.wholeKey(id) {
 		return rows
 	}
-	for _, k := range keys {
+	for _, k := range c.table.Schema.KeyIndexes() {
 		if k == c.pos {
 			return math.Max(1, rows/4)
 		}

@@ -16,6 +16,13 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i, a := range n.Args { // the casts that Call has put in
+		if isCall(a, "cast") && a.Args[0].Kind == expr.NodeConst {
+			if n.Args[i], err = b.fold(a); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return b.fold(n)
 }
 

@@ -85,6 +85,12 @@ func (b *binder) lowerScan(r *rel, need idSet) (lowered, bool) {
 // fragment makes the scan of a chain that yields the needed columns.
 func (b *binder) fragment(c chain, need idSet) lowered {
 	items := neededItems(c.out, need)
+	tablet := slices.IndexFunc(items, func(it item) bool { return b.isTablet(it.expr) })
+	tabletID := -1
+	if tablet >= 0 {
+		tabletID = items[tablet].id
+		items = slices.Delete(items, tablet, tablet+1)
+	}
 	exprs := make([]*expr.Node, len(items))
 	for i, it := range items {
 		exprs[i] = it.expr
@@ -102,8 +108,20 @@ func (b *binder) fragment(c chain, need idSet) lowered {
 	if !plain {
 		node.Scan.Fragment.Project = atAll(exprs, read)
 	}
+	if tabletID >= 0 {
+		node.Scan.Fragment.TabletColumn = true
+		layout = append(layout, tabletID)
+	}
 	return b.node(node, layout)
 }
+
+// isTablet reports whether an expression is the id of the tablet that a row lies in, which is no stored column.
+func (b *binder) isTablet(e *expr.Node) bool {
+	return e.Kind == expr.NodeColumn && b.cols[e.Col].pos == tabletPos
+}
+
+// tabletPos stands for the tablet's id among the positions of a table's columns.
+const tabletPos = -1
 
 // scanNode makes a scan that reads what the conditions and the expressions need, in schema order, and returns what it
 // reads. At least one column is read, so that rows can be counted.

@@ -15,7 +15,6 @@ import (
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
-	"stele/sql/syntax"
 )
 
 // fakeCatalog is a catalog of one test.
@@ -54,7 +53,7 @@ func (f *fakeCatalog) TableByID(id types.TableID) (*catalog.Table, bool) {
 
 // create adds a table as the FE would.
 func (f *fakeCatalog) create(ctx *Context, sql string) (*TableSpec, error) {
-	st, err := ast.Parse(sql, syntax.Mode{})
+	st, err := ast.Parse(sql, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +129,7 @@ func createAll(t testing.TB, ctx *Context, f *fakeCatalog, path string) {
 
 // planText plans a statement and shows the plan, or the error as a client sees it.
 func planText(ctx *Context, sql string) string {
-	st, err := ast.Parse(sql, syntax.Mode{})
+	st, err := ast.Parse(sql, 0)
 	if err != nil {
 		return "parse: " + err.Error() + "\n"
 	}

@@ -28,7 +28,7 @@ func (b *binder) order(r *rel) *rel {
 	}
 	built := g.build()
 	if len(built.out) != len(out) {
-		built = b.wrapOrder(built, out)
+		built = b.restrict(built, out)
 	}
 	return built
 }

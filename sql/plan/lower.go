@@ -202,10 +202,10 @@ func (b *binder) lowerSet(r *rel, need idSet) lowered {
 		}
 	}
 	var kids []*physical.Node
-	for _, k := range r.kids {
+	for n, k := range r.kids {
 		var ids []int
 		for _, i := range keep {
-			ids = append(ids, k.out[i])
+			ids = append(ids, r.inputs[n][i])
 		}
 		kids = append(kids, b.arrange(b.lower(k, newSet(ids...)), ids).node)
 	}

@@ -50,8 +50,8 @@ func (b *binder) rewrite(r *rel, need idSet) *rel {
 func (b *binder) pruneColumns(r *rel, need idSet) {
 	switch r.op {
 	case opScan, opSystem, opValues, opUnion, opSetOp:
-		for _, k := range r.kids {
-			b.pruneColumns(k, newSet(k.out...))
+		for i, k := range r.kids {
+			b.pruneColumns(k, newSet(r.inputs[i]...))
 		}
 		return
 	case opProject:

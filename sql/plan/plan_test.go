@@ -140,17 +140,6 @@ func planText(ctx *Context, sql string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
-	n, err := Select(ctx, st.Node)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPlan(n); err != nil {
-		return nil, err
-	}
-	return Explain(n), nil
-}
-
 func errorText(err error) string {
 	var e *Error
 	if errors.As(err, &e) {

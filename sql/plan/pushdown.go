@@ -86,7 +86,7 @@ func (b *binder) pushUnion(r *rel, preds []*expr.Node) *rel {
 	for i, k := range r.kids {
 		sub := func(c *expr.Node) *expr.Node {
 			if at := slices.Index(r.out, c.Col); at >= 0 {
-				return b.col(k.out[at])
+				return b.col(r.inputs[i][at])
 			}
 			return nil
 		}
@@ -94,16 +94,13 @@ func (b *binder) pushUnion(r *rel, preds []*expr.Node) *rel {
 		for _, p := range preds {
 			down = append(down, substitute(p, sub))
 		}
-		r.kids[i] = b.wrapOrder(b.push(k, down), k.out)
+		r.kids[i] = b.push(k, down)
 	}
 	return r
 }
 
-// wrapOrder makes sure that a member of a set operation still yields its columns in order.
-func (b *binder) wrapOrder(r *rel, out []int) *rel {
-	if slices.Equal(r.out, out) {
-		return r
-	}
+// restrict makes a rel yield exactly these columns.
+func (b *binder) restrict(r *rel, out []int) *rel {
 	var items []item
 	for _, id := range out {
 		items = append(items, item{id, b.col(id)})

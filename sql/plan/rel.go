@@ -71,6 +71,9 @@ type rel struct {
 
 	rows  [][]*expr.Node // opValues
 	setop physical.SetOp
+	// inputs are the columns of each kid of opUnion and opSetOp that make the columns of out; what a kid yields, and in
+	// which order, changes as it is rewritten.
+	inputs [][]int
 
 	partition []*expr.Node // opWindow, with keys
 	windows   []winItem

@@ -90,7 +90,7 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 	if err != nil {
 		return queryOut{}, err
 	}
-	out := queryOut{rel: &rel{op: opUnion, kids: []*rel{left, right}}}
+	out := queryOut{rel: &rel{op: opUnion, kids: []*rel{left, right}, inputs: [][]int{slices.Clone(left.out), slices.Clone(right.out)}}}
 	switch op {
 	case ast.Except, ast.ExceptAll:
 		out.rel.op, out.rel.setop = opSetOp, physical.SetOp{Name: "except", All: op == ast.ExceptAll}

@@ -129,7 +129,7 @@ func (c *conn) dispatchRare(ctx context.Context, cmd byte, arg []byte) error {
 	return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
 }
 
-var errMalformed = clientErrorf(1835, "Malformed communication packet.") // ER_MALFORMED_PACKET
+var errMalformed = clientErrorf(codeMalformed, "Malformed communication packet.")
 
 func (c *conn) query(ctx context.Context, sql string) error {
 	w := newResultWriter(ctx, c, false)

@@ -90,7 +90,7 @@ type inserter struct {
 
 func (i *inserter) run(ctx context.Context, now time.Time) error {
 	if i.plan.Source == nil {
-		return i.insert(ctx, i.plan.Rows)
+		return i.insertChunks(ctx, i.plan.Rows)
 	}
 	rows, err := i.s.build(i.plan.Source, i.cat, now)
 	if err != nil {
@@ -121,6 +121,20 @@ func (i *inserter) run(ctx context.Context, now time.Time) error {
 			return nil
 		}
 	}
+}
+
+// insertChunks writes the rows of a statement that has them all.
+func (i *inserter) insertChunks(ctx context.Context, rows *vec.Batch) error {
+	step := rows.N
+	if step > 0 {
+		step = max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
+	}
+	for from := 0; from < rows.N; from += step {
+		if err := i.insert(ctx, rows.Slice(from, min(from+step, rows.N)).Compact()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // insert writes rows of the table.

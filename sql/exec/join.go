@@ -67,6 +67,9 @@ func newJoin(n *physical.Node, left, right Stream, env *Env) (Stream, error) {
 
 // comparableTypes reports whether equal values of the two types have equal representations.
 func comparableTypes(a, b types.ColumnType) bool {
+	if a.IsTemporal() || b.IsTemporal() { // dates count days, datetimes microseconds, timestamps in another zone
+		return a.Kind == b.Kind
+	}
 	if a.Kind == types.KindDecimal || b.Kind == types.KindDecimal {
 		return a.Kind == b.Kind && a.Scale == b.Scale
 	}
@@ -117,7 +120,7 @@ func (j *joinOp) build(ctx context.Context) error {
 		if j.acct.resize(j.table.bytes()) {
 			continue
 		}
-		if len(j.spec.Right) == 0 || j.spec.Kind == physical.JoinAntiNull || j.level >= spillLevels {
+		if !j.canSpill() {
 			return errOutOfMemory(j.env.Mem.limit)
 		}
 		return j.spill(ctx)
@@ -125,6 +128,14 @@ func (j *joinOp) build(ctx context.Context) error {
 	j.right.Close()
 	j.probe = newProbe(j)
 	return nil
+}
+
+// canSpill reports whether partitioning helps. It does not when the rows of a single key are too many.
+func (j *joinOp) canSpill() bool {
+	if j.table.keys == nil || j.spec.Kind == physical.JoinAntiNull {
+		return false
+	}
+	return j.level == 0 || j.level < spillLevels && j.table.keys.len() > 1
 }
 
 // spill writes both children to files. What the table holds already goes first.
@@ -211,6 +222,8 @@ type buildTable struct {
 	nulls []int32 // rows with a NULL in their key (AntiNull)
 	vals  [][]*vec.Vector
 	ids   []int32
+	// widest is the size of the largest chunk, and so a bound for a row.
+	widest int64
 }
 
 func newBuildTable(j *joinOp) *buildTable {
@@ -248,6 +261,7 @@ func (t *buildTable) add(b *vec.Batch) error {
 	}
 	base, chunk := len(t.all), len(t.rows.chunks)
 	t.rows.add(b)
+	t.widest = max(t.widest, batchBytes(b))
 	for r := range b.N {
 		t.all = append(t.all, refOf(chunk, r))
 		t.next = append(t.next, -1)

@@ -163,6 +163,7 @@ func TestJoinThatCannotSpill(t *testing.T) {
 	ts := []types.ColumnType{tInt}
 	for name, j := range map[string]*physical.Join{
 		"nested loop": {Kind: physical.JoinInner},
+		"one key":     {Kind: physical.JoinInner, Left: []*expr.Node{expr.ConstInt(1)}, Right: []*expr.Node{expr.ConstInt(1)}},
 		"not in":      {Kind: physical.JoinAntiNull, Left: cols(ts, 0), Right: cols(ts, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {

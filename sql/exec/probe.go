@@ -25,6 +25,7 @@ type probe struct {
 	match  []bool
 	maybe  []bool // AntiNull: the answer is unknown
 	second bool   // AntiNull: walking the rows with NULLs
+	piece  int    // pairs checked at once
 	lrows  []int32
 	rrefs  []rowRef
 	// pending is the left rows of the last batch that found no match, when matches had to go first.
@@ -80,6 +81,10 @@ func (p *probe) next(ctx context.Context) (*vec.Batch, error) {
 	}
 }
 
+// maxPieceBytes bounds the bytes that one piece of pairs can copy, below what 32-bit offsets reach: a join may repeat a
+// wide row any number of times.
+const maxPieceBytes = 3 << 30
+
 func (p *probe) takeBatch(ctx context.Context) error {
 	j := p.join
 	b, err := nextBatch(ctx, j.left)
@@ -92,6 +97,7 @@ func (p *probe) takeBatch(ctx context.Context) error {
 	if p.keys, err = j.keysL.eval(b); err != nil {
 		return err
 	}
+	p.piece = int(min(max(maxPieceBytes/(p.table.widest+batchBytes(b)), 1), vec.MaxRows))
 	p.batch, p.rows, p.row, p.second = b, rowsOf(b), 0, false
 	p.match = growTo(p.match[:0], len(p.rows))
 	p.maybe = growTo(p.maybe[:0], len(p.rows))
@@ -179,7 +185,7 @@ func (p *probe) collect() bool {
 			p.cand = -1
 		}
 		for p.cand >= 0 {
-			if len(p.lrows) == vec.MaxRows {
+			if len(p.lrows) == p.piece {
 				return true
 			}
 			r := p.advance()

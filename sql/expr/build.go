@@ -110,6 +110,9 @@ func MustCall(name string, args ...*Node) *Node {
 // integer literal tells how many digits it has.
 func operandType(n *Node) types.ColumnType {
 	t := n.Type
+	if n.Kind == NodeConst && !n.Value.Null && (t.Kind == types.KindVarChar || t.Kind == types.KindChar) {
+		return fn.LiteralText(t, n.Value.B)
+	}
 	if !t.IsInteger() {
 		return t
 	}

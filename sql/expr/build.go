@@ -77,6 +77,7 @@ func Call(name string, args ...*Node) (*Node, error) {
 	if name == "between" && len(args) == 3 {
 		return between(args)
 	}
+	name, args = parameterize(name, args)
 	args = flatten(name, args)
 	if d := fn.Lookup(name); d != nil && d.Group == "comparison" {
 		args = adaptConstants(args)
@@ -109,6 +110,9 @@ func MustCall(name string, args ...*Node) *Node {
 // integer literal tells how many digits it has.
 func operandType(n *Node) types.ColumnType {
 	t := n.Type
+	if n.Kind == NodeConst && !n.Value.Null && (t.Kind == types.KindVarChar || t.Kind == types.KindChar) {
+		return fn.LiteralText(t, n.Value.B)
+	}
 	if !t.IsInteger() {
 		return t
 	}
@@ -139,6 +143,32 @@ func coerce(n *Node, want types.ColumnType) *Node {
 func Cast(n *Node, to types.ColumnType) *Node {
 	sig := fn.ResolveCast(n.Type, to)
 	return &Node{Kind: NodeCall, Func: "cast", Type: sig.Result, Args: []*Node{n}}
+}
+
+// parameterize moves a constant argument that decides the type of the result into the name: the digits of ROUND and
+// TRUNCATE, the precision of NOW, the format of STR_TO_DATE. TIMESTAMPADD becomes DATE_ADD.
+func parameterize(name string, args []*Node) (string, []*Node) {
+	if unit, ok := strings.CutPrefix(name, "timestampadd:"); ok && len(args) == 2 {
+		return "date_add:" + unit, []*Node{args[1], args[0]}
+	}
+	d := fn.Lookup(name)
+	if d == nil || d.Params == nil || strings.Contains(name, ":") || len(args) == 0 {
+		return name, args
+	}
+	last := args[len(args)-1]
+	if last.Kind != NodeConst || last.Value.Null {
+		return name, args
+	}
+	isInt := last.Type.IsInteger()
+	switch {
+	case (d.Name == "round" || d.Name == "truncate") && len(args) == 2 && isInt:
+		return d.Name + ":" + strconv.FormatInt(max(-38, min(last.Value.I, 30)), 10), args
+	case d.Max == 0 && isInt:
+		return name + ":" + strconv.FormatInt(last.Value.I, 10), nil
+	case d.Name == "str_to_date" && last.Type.Phys() == types.PhysBytes:
+		return "str_to_date:" + fn.FormatShape(string(last.Value.B)), args
+	}
+	return name, args
 }
 
 func between(args []*Node) (*Node, error) {

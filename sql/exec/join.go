@@ -18,7 +18,8 @@ import (
 // the answer is unknown.
 //
 // Beyond the memory limit both children are written to files by the hash of their keys, and each pair of files is
-// joined by itself. Nested loops and AntiNull, where any row can meet any other, fail instead.
+// joined by itself. Nested loops and AntiNull, where any row can meet any other, and single keys with too many rows
+// take the right side in blocks instead, and read the left side again for each.
 type joinOp struct {
 	env         *Env
 	spec        *physical.Join
@@ -35,6 +36,7 @@ type joinOp struct {
 	acct   account
 	probe  *probe
 	parts  *pairParts
+	blocks *blockJoin
 	closed bool
 }
 
@@ -94,8 +96,11 @@ func (j *joinOp) Next(ctx context.Context) (*vec.Batch, error) {
 		}
 		j.built = true
 	}
-	if j.parts != nil {
+	switch {
+	case j.parts != nil:
 		return j.parts.next(ctx)
+	case j.blocks != nil:
+		return j.blocks.next(ctx)
 	}
 	return j.probe.next(ctx)
 }
@@ -120,13 +125,15 @@ func (j *joinOp) build(ctx context.Context) error {
 		if j.acct.resize(j.table.bytes()) {
 			continue
 		}
-		if !j.canSpill() {
-			return errOutOfMemory(j.env.Mem.limit)
+		if j.canSpill() {
+			return j.spill(ctx)
 		}
-		return j.spill(ctx)
+		j.acct.force(j.table.bytes())
+		j.blocks, err = newBlockJoin(ctx, j)
+		return err
 	}
 	j.right.Close()
-	j.probe = newProbe(j)
+	j.probe = newProbe(j, j.left)
 	return nil
 }
 
@@ -206,6 +213,7 @@ func (j *joinOp) Close() {
 	j.left.Close()
 	j.right.Close()
 	j.parts.close()
+	j.blocks.close()
 	j.table, j.probe = nil, nil
 	j.acct.free()
 }

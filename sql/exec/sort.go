@@ -341,11 +341,7 @@ func (h *runHeap) Pop() any {
 func openRuns(ctx context.Context, files []*spillFile, ts []types.ColumnType) (*mergeRuns, error) {
 	m := &mergeRuns{types: ts}
 	for i, f := range files {
-		in, err := f.reader()
-		if err != nil {
-			closeFiles(files[i+1:])
-			return m, err
-		}
+		in := f.reader()
 		m.all = append(m.all, in)
 		b, err := nextBatch(ctx, in)
 		if err != nil {

@@ -31,7 +31,7 @@ func TestExplain(t *testing.T) {
 	want := `TopN n.host DESC limit 3 offset 0
   LeftHashJoin on t.name = n.host
     -> condition (t.name != n.host)
-    MergeAggregate group by the first 1 columns
+    MergeAggregate group by t.name
       -> sum(states)
       Scan t, tablets 2
         fragment

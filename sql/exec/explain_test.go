@@ -116,6 +116,18 @@ func TestValuesAndLimit(t *testing.T) {
 	wantSame(t, []types.ColumnType{tInt}, collect(t, build(t, project, env)), []row{{vec.Int(7)}}, true)
 }
 
+func TestFromBatches(t *testing.T) {
+	ts := []types.ColumnType{tInt}
+	env := testEnv(t, false)
+	in := FromBatches(&vec.Batch{Cols: []*vec.Vector{vec.New(tInt, 0)}}, numbers(2).batches[0])
+	wantSame(t, ts, collect(t, build(t, source(ts, in, env), env)), []row{{vec.Int(0)}, {vec.Int(1)}}, true)
+	in = FromBatches(numbers(2).batches...)
+	in.Close()
+	if b, err := in.Next(t.Context()); b != nil || err != nil {
+		t.Fatalf("a closed stream yields %v, %v", b, err)
+	}
+}
+
 func TestBuildRefusesBrokenPlans(t *testing.T) {
 	env := testEnv(t, false)
 	leaf := func() *physical.Node { return source([]types.ColumnType{tInt}, numbers(1), env) }

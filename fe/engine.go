@@ -53,7 +53,7 @@ func (n *node) frontends() []stmt.Frontend {
 	leader, _ := n.meta.Leader()
 	var out []stmt.Frontend
 	for f := range n.meta.Current().FEs() {
-		row := stmt.Frontend{FE: *f, Role: "FOLLOWER", Join: true, Self: f.Name == n.name}
+		row := stmt.Frontend{Name: f.Name, Role: "FOLLOWER", Join: true, Self: f.Name == n.name}
 		if f.Name == leader {
 			row.Role = "LEADER"
 		}

@@ -92,7 +92,7 @@ func (n *node) open(ctx context.Context) error {
 		Events:      func(e cluster.Event) { n.control.Notify(e) }})
 	n.txns = txn.New(n.meta, n.clients, n.cluster, n.writes, n.log)
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
-	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
+	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, 
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()
@@ -100,7 +100,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.meta, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Conf: n.live, Frontends: n.frontends,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return n.openServer()
 }
@@ -154,7 +154,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 		err = n.meta.Failure()
 	case err = <-failed:
 	}
-	n.mysql.Close()
+	cctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	if cerr := n.mysql.Close(cctx); cerr != nil {
+		n.log.Debug("close client connections", "err", cerr)
+	}
 	stopGRPC(grpcServer)
 	return err
 }

@@ -36,9 +36,10 @@ func (n *node) openMeta(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := raftlog.Config{Dir: dir, ClusterID: id.ClusterID, ID: id.ID, Log: n.log,
-		Timings: raftlog.Timings{Heartbeat: conf.RaftHeartbeatTimeout.Get(v), Election: conf.RaftElectionTimeout.Get(v),
-			LeaderLease: conf.RaftLeaderLease.Get(v)},
+	timings := raftlog.DefaultTimings()
+	timings.Heartbeat, timings.Election = conf.RaftHeartbeatTimeout.Get(v), conf.RaftElectionTimeout.Get(v)
+	timings.LeaderLease = conf.RaftLeaderLease.Get(v)
+	cfg := raftlog.Config{Dir: dir, ClusterID: id.ClusterID, ID: id.ID, Log: n.log, Timings: timings,
 		SnapshotInterval: conf.RaftSnapshotInterval.Get(v), SnapshotThreshold: uint64(conf.RaftSnapshotThreshold.Get(v)),
 		TrailingLogs: uint64(conf.RaftTrailingLogs.Get(v))}
 	if !known {

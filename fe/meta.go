@@ -21,6 +21,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/raftlog"
+	metarpc "stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -63,6 +64,7 @@ func (n *node) openMeta(ctx context.Context) error {
 	if err := n.meta.WaitLeader(wctx); err != nil {
 		return fmt.Errorf("wait for the metadata to be led: %w", err)
 	}
+	n.id = metarpc.NewCluster(cfg.ClusterID)
 	return n.takeConfig(n.meta.Current())
 }
 

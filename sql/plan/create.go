@@ -43,6 +43,9 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	}
 	c := &creator{b: newBinder(ctx), stmt: stmt, tail: tail, defaults: defaults, spec: &TableSpec{IfNotExists: stmt.IfNotExists}}
 	c.table = &c.spec.Table
+	if stmt.ReferTable != nil {
+		return c.spec, c.like()
+	}
 	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey} {
 		if err := step(); err != nil {
 			return nil, err
@@ -70,8 +73,6 @@ func (c *creator) name() error {
 		return refuse("CREATE TEMPORARY TABLE")
 	case c.stmt.Select != nil:
 		return refuse("CREATE TABLE ... SELECT")
-	case c.stmt.ReferTable != nil:
-		return refuse("CREATE TABLE ... LIKE in this place")
 	case len(c.stmt.SplitIndex) > 0:
 		return refuse("SPLIT INDEX")
 	}
@@ -87,6 +88,31 @@ func (c *creator) name() error {
 	}
 	c.table.Name = c.stmt.Table.Name.O
 	c.table.Schema.Version = 1
+	return nil
+}
+
+// like copies the definition of another table, without what belongs to it alone.
+func (c *creator) like() error {
+	if err := c.name(); err != nil {
+		return err
+	}
+	from, err := c.b.ctx.table(c.stmt.ReferTable.Schema.O, c.stmt.ReferTable.Name.O)
+	if err != nil {
+		return err
+	}
+	t := *from
+	t.ID, t.DatabaseID, t.CreatedMs, t.Name = 0, 0, 0, c.table.Name
+	t.Schema.TableID, t.Schema.Version = 0, 1
+	t.Schema.Columns = slices.Clone(from.Schema.Columns)
+	t.Parts = slices.Clone(from.Parts)
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		p.ID, p.Tablets, p.CreatedMs = 0, nil, 0
+		if t.Partition == nil {
+			p.Name = t.Name
+		}
+	}
+	*c.table = t
 	return nil
 }
 
@@ -313,7 +339,7 @@ func (c *creator) key() error {
 		}
 		t.DupKey = ids
 	}
-	t.StarRocks = c.tail.KeyModel != "" || c.tail.Distribution != nil || c.tail.Partition != nil || len(c.tail.Properties) > 0
+	t.StarRocks = c.tail.KeyModel != "" || c.tail.Distribution != nil || len(c.tail.Properties) > 0 || fixedRanges(c.tail.Partition)
 	if t.StarRocks {
 		t.KeyModel = string(syntax.KeyDuplicate)
 		if c.primary != nil {
@@ -340,6 +366,13 @@ func (c *creator) key() error {
 		}
 	}
 	return nil
+}
+
+// fixedRanges reports whether partitions are given in a way that only StarRocks has: [a, b) or batches.
+func fixedRanges(p *syntax.PartitionBy) bool {
+	return p != nil && (len(p.Batches) > 0 || slices.ContainsFunc(p.Defs, func(d syntax.PartitionDef) bool {
+		return d.From != nil || len(d.Properties) > 0
+	}))
 }
 
 // keyColumn makes a column fit for a primary key.
@@ -435,6 +468,9 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
 	col.Type = t
+	if t.Kind == types.KindTinyInt && t.Length == 1 {
+		col.Shown = "tinyint(1)"
+	}
 	var def0 ast.ExprNode
 	for _, o := range def.Options {
 		if o.Tp == ast.ColumnOptionDefaultValue {

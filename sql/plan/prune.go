@@ -33,6 +33,9 @@ func (p *pruner) tablets() []types.TabletID {
 	if slices.ContainsFunc(p.preds, isFalse) {
 		return out
 	}
+	if p.contradictory() {
+		return out
+	}
 	hashes, bound := p.points(p.table.HashBy)
 	for i := range p.table.Parts {
 		part := &p.table.Parts[i]
@@ -54,6 +57,15 @@ func (p *pruner) tablets() []types.TabletID {
 		}
 	}
 	return out
+}
+
+// contradictory reports whether the conditions leave nothing of a column of the key or the layout.
+func (p *pruner) contradictory() bool {
+	cols := append(slices.Clone(p.table.Schema.Key), p.table.HashBy...)
+	if p.table.Partition != nil {
+		cols = append(cols, p.table.Partition.Columns...)
+	}
+	return slices.ContainsFunc(cols, func(id types.ColumnID) bool { return len(p.ranges(id)) == 0 })
 }
 
 // reaches reports whether a partition's range meets the conditions on the first partition column.
@@ -199,6 +211,9 @@ func (p *pruner) compareRange(op string, col, v *expr.Node, id types.ColumnID) (
 		return nil, true
 	}
 	val, ok := p.exact(v, t)
+	if !ok && t.Kind == types.KindDate && v.Type.Kind == types.KindDateTime {
+		val, op, ok = floorDay(v.Value, op)
+	}
 	if !ok {
 		return nil, false
 	}
@@ -215,6 +230,18 @@ func (p *pruner) compareRange(op string, col, v *expr.Node, id types.ColumnID) (
 		return []keyRange{{lo: next}}, true
 	}
 	return []keyRange{{lo: key}}, true
+}
+
+// floorDay compares dates with a time of day by its date: before noon of a day is on the day or before it.
+func floorDay(v expr.Value, op string) (expr.Value, string, bool) {
+	days, _ := sqltypes.FloorDay(v.I)
+	switch op {
+	case "<", "<=":
+		return expr.Value{I: days}, "<=", true
+	case ">", ">=":
+		return expr.Value{I: days}, ">", true
+	}
+	return v, op, false
 }
 
 // bareColumn recognises the column, also under a cast that keeps all its values and their order.

@@ -79,7 +79,7 @@ func (e *env) matchMark(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, on, err := e.b.pull(out.rel)
+	r, on, err := e.b.pull(out.rel, true)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (e *env) filterBySubquery(n ast.ExprNode) error {
 	case *ast.CompareSubqueryExpr:
 		return e.compareJoin(x, not)
 	}
-	p, err := e.predicate(n)
+	p, err := e.condition(n)
 	if err != nil {
 		return err
 	}
@@ -136,9 +136,9 @@ func atMostOneRow(r *rel) bool {
 // operand binds the left side of IN or ANY: one value or a row.
 func (e *env) operand(n ast.ExprNode) ([]*expr.Node, error) {
 	if row, ok := unparen(n).(*ast.RowExpr); ok {
-		return e.bindAll(row.Values)
+		return e.values(row.Values)
 	}
-	x, err := e.bind(n)
+	x, err := e.value(n)
 	return []*expr.Node{x}, err
 }
 
@@ -251,7 +251,7 @@ func (e *env) compareJoin(n *ast.CompareSubqueryExpr, not bool) error {
 	case inverse[op] == "":
 		return refuse("<=> with ANY or ALL")
 	}
-	left, err := e.bind(n.L)
+	left, err := e.value(n.L)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (e *env) compareValue(n *ast.CompareSubqueryExpr) (*expr.Node, error) {
 	if !ok {
 		return nil, refuse(op + " with ANY or ALL outside AND-ed conditions")
 	}
-	left, err := e.bind(n.L)
+	left, err := e.value(n.L)
 	if err != nil {
 		return nil, err
 	}

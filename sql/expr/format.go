@@ -110,7 +110,10 @@ func Decode(b []byte) (*Node, error) {
 	if err := decMode.Unmarshal(b, n); err != nil {
 		return nil, fmt.Errorf("decode expression: %w", err)
 	}
-	if _, err := compile(n, &fn.Context{}, 0); err != nil {
+	if err := checkDepth(n, 0); err != nil {
+		return nil, fmt.Errorf("decode expression: %w", err)
+	}
+	if _, err := compile(n, &fn.Context{}); err != nil {
 		return nil, fmt.Errorf("decode expression: %w", err)
 	}
 	return n, nil

@@ -315,6 +315,14 @@ func castTextToInt(s []byte, to mt.ColumnType) (vec.Value, problem) {
 	if !fits {
 		p = outside
 	}
+	if lo, hi := IntRange(to); to.Kind != mt.KindBigInt {
+		switch {
+		case neg && mag > uint64(-lo):
+			return vec.Int(lo), outside
+		case !neg && mag > hi:
+			return vec.Int(int64(hi)), outside
+		}
+	}
 	if neg {
 		if mag > 1<<63 {
 			return vec.Int(math.MinInt64), outside

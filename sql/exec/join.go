@@ -1,0 +1,318 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// joinOp joins its left child, which streams, with its right child, which it holds: by a hash table over the keys,
+// or row by row when there are none.
+//
+// Keys that are NULL match nothing. For AntiNull every key pair is an operand pair of NOT IN, whose NULLs make the
+// answer unknown, and On is the WHERE of the subquery; without keys On is the whole condition, and where it is NULL
+// the answer is unknown.
+//
+// Beyond the memory limit both children are written to files by the hash of their keys, and each pair of files is
+// joined by itself. Nested loops and AntiNull, where any row can meet any other, and single keys with too many rows
+// take the right side in blocks instead, and read the left side again for each.
+type joinOp struct {
+	env         *Env
+	spec        *physical.Join
+	left, right Stream
+	level       int
+	keysL       *exprSet
+	keysR       *exprSet
+	on          *expr.Program
+	leftTypes   []types.ColumnType
+	rightTypes  []types.ColumnType
+
+	built  bool
+	table  *buildTable
+	acct   account
+	probe  *probe
+	parts  *pairParts
+	blocks *blockJoin
+	closed bool
+}
+
+func newJoin(n *physical.Node, left, right Stream, env *Env) (Stream, error) {
+	j := &joinOp{env: env, spec: n.Join, left: left, right: right,
+		leftTypes: schemaTypes(n.Children[0].Schema), rightTypes: schemaTypes(n.Children[1].Schema)}
+	if len(n.Join.Left) != len(n.Join.Right) {
+		return nil, fmt.Errorf("build join: %d left keys, %d right keys", len(n.Join.Left), len(n.Join.Right))
+	}
+	for i, l := range n.Join.Left {
+		if r := n.Join.Right[i]; l.Type.Phys() != r.Type.Phys() || !comparableTypes(l.Type, r.Type) {
+			return nil, fmt.Errorf("build join: the keys of pair %d have different types: the plan lacks a cast", i)
+		}
+	}
+	var err error
+	if j.keysL, err = compileAll(n.Join.Left, env.Expr); err != nil {
+		return nil, err
+	}
+	if j.keysR, err = compileAll(n.Join.Right, env.Expr); err != nil {
+		return nil, err
+	}
+	if n.Join.On != nil {
+		if j.on, err = expr.Compile(n.Join.On, env.Expr); err != nil {
+			return nil, fmt.Errorf("compile join condition: %w", err)
+		}
+	}
+	j.acct.mem = env.Mem
+	return j, nil
+}
+
+// comparableTypes reports whether equal values of the two types have equal representations.
+func comparableTypes(a, b types.ColumnType) bool {
+	if a.IsTemporal() || b.IsTemporal() { // dates count days, datetimes microseconds, timestamps in another zone
+		return a.Kind == b.Kind
+	}
+	if a.Kind == types.KindDecimal || b.Kind == types.KindDecimal {
+		return a.Kind == b.Kind && a.Scale == b.Scale
+	}
+	return a.Unsigned == b.Unsigned || !a.IsInteger()
+}
+
+func schemaTypes(cols []physical.OutColumn) []types.ColumnType {
+	ts := make([]types.ColumnType, len(cols))
+	for i, c := range cols {
+		ts[i] = c.Type
+	}
+	return ts
+}
+
+func (j *joinOp) Next(ctx context.Context) (*vec.Batch, error) {
+	if j.closed {
+		return nil, nil
+	}
+	if !j.built {
+		if err := j.build(ctx); err != nil {
+			return nil, err
+		}
+		j.built = true
+	}
+	switch {
+	case j.parts != nil:
+		return j.parts.next(ctx)
+	case j.blocks != nil:
+		return j.blocks.next(ctx)
+	}
+	return j.probe.next(ctx)
+}
+
+// build consumes the right child.
+func (j *joinOp) build(ctx context.Context) error {
+	j.table = newBuildTable(j)
+	for {
+		b, err := nextBatch(ctx, j.right)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			break
+		}
+		if err := checkColumns(b, j.rightTypes); err != nil {
+			return fmt.Errorf("join, right side: %w", err)
+		}
+		if err := j.table.add(b); err != nil {
+			return err
+		}
+		if j.acct.resize(j.table.bytes()) {
+			continue
+		}
+		if j.canSpill() {
+			return j.spill(ctx)
+		}
+		j.acct.force(j.table.bytes())
+		j.blocks, err = newBlockJoin(ctx, j)
+		return err
+	}
+	j.right.Close()
+	j.probe = newProbe(j, j.left)
+	return nil
+}
+
+// canSpill reports whether partitioning helps. It does not when the rows of a single key are too many.
+func (j *joinOp) canSpill() bool {
+	if j.table.keys == nil || j.spec.Kind == physical.JoinAntiNull {
+		return false
+	}
+	return j.level == 0 || j.level < spillLevels && j.table.keys.len() > 1
+}
+
+// spill writes both children to files. What the table holds already goes first.
+func (j *joinOp) spill(ctx context.Context) error {
+	j.parts = newPairParts(j.env, j.level, j.part)
+	for _, b := range j.table.rows.chunks {
+		if err := j.spillBatch(j.parts.right, j.keysR, b, false); err != nil {
+			return err
+		}
+	}
+	j.table = nil
+	j.acct.free()
+	if err := j.drain(ctx, j.right, j.parts.right, j.keysR, false); err != nil {
+		return err
+	}
+	keepNulls := j.spec.Kind == physical.JoinLeft || j.spec.Kind == physical.JoinScalar || j.spec.Kind == physical.JoinAnti
+	return j.drain(ctx, j.left, j.parts.left, j.keysL, keepNulls)
+}
+
+// part returns a join of the same kind over one pair of files.
+func (j *joinOp) part(left, right Stream) Stream {
+	return &joinOp{env: j.env, spec: j.spec, left: left, right: right, level: j.level + 1, keysL: j.keysL, keysR: j.keysR,
+		on: j.on, leftTypes: j.leftTypes, rightTypes: j.rightTypes, acct: account{mem: j.env.Mem}}
+}
+
+// drain writes all that is left of one child.
+func (j *joinOp) drain(ctx context.Context, in Stream, to *partition, exprs *exprSet, keepNulls bool) error {
+	ts := j.leftTypes
+	if to == j.parts.right {
+		ts = j.rightTypes
+	}
+	for {
+		b, err := nextBatch(ctx, in)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			in.Close()
+			return nil
+		}
+		if err := checkColumns(b, ts); err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+		if err := j.spillBatch(to, exprs, b, keepNulls); err != nil {
+			return err
+		}
+	}
+}
+
+func (j *joinOp) spillBatch(p *partition, exprs *exprSet, b *vec.Batch, keepNulls bool) error {
+	b = b.Compact()
+	keys, err := exprs.eval(b)
+	if err != nil {
+		return err
+	}
+	rows := rowsOf(b)
+	if !keepNulls {
+		rows = withoutNulls(keys, rows)
+	}
+	return p.add(b, keys, rows)
+}
+
+func (j *joinOp) Close() {
+	if j.closed {
+		return
+	}
+	j.closed = true
+	j.left.Close()
+	j.right.Close()
+	j.parts.close()
+	j.blocks.close()
+	j.table, j.probe = nil, nil
+	j.acct.free()
+}
+
+// buildTable is the right side of a join: its rows, and for each key the chain of its rows in order of arrival.
+type buildTable struct {
+	join  *joinOp
+	rows  rowStore
+	all   []rowRef // by row number
+	keys  *keyTable
+	first []int32 // key -> row number
+	last  []int32
+	next  []int32 // row number -> the next with the same key, -1 = none
+	nulls []int32 // rows with a NULL in their key (AntiNull)
+	vals  [][]*vec.Vector
+	ids   []int32
+	// widest is the size of the largest chunk, and so a bound for a row.
+	widest int64
+}
+
+func newBuildTable(j *joinOp) *buildTable {
+	t := &buildTable{join: j}
+	if len(j.spec.Right) > 0 {
+		t.keys = newKeyTable(nodeTypes(j.spec.Right))
+	}
+	return t
+}
+
+func (t *buildTable) bytes() int64 {
+	n := t.rows.size + int64(cap(t.all))*8 + int64(cap(t.next)+cap(t.first)+cap(t.last)+cap(t.nulls)+cap(t.ids))*4
+	if t.keys != nil {
+		n += t.keys.bytes()
+	}
+	return n
+}
+
+func (t *buildTable) add(b *vec.Batch) error {
+	b = b.Compact()
+	keys, err := t.join.keysR.eval(b)
+	if err != nil {
+		return err
+	}
+	rows := withoutNulls(keys, rowsOf(b))
+	keepNulls := t.keys == nil || t.join.spec.Kind == physical.JoinAntiNull
+	if len(rows) < b.N && !keepNulls { // rows that can match nothing need not be held
+		if b = selectRows(b, rows).Compact(); b.N == 0 {
+			return nil
+		}
+		for i, k := range keys {
+			keys[i] = k.Gather(rows)
+		}
+		rows = rowsOf(b)
+	}
+	base, chunk := len(t.all), len(t.rows.chunks)
+	t.rows.add(b)
+	t.widest = max(t.widest, batchBytes(b))
+	for r := range b.N {
+		t.all = append(t.all, refOf(chunk, r))
+		t.next = append(t.next, -1)
+	}
+	if t.keys == nil {
+		return nil
+	}
+	if t.join.spec.Kind == physical.JoinAntiNull {
+		t.keepNullKeys(base, b.N, keys)
+	}
+	t.chain(base, keys, rows)
+	return nil
+}
+
+func (t *buildTable) chain(base int, keys []*vec.Vector, rows []int32) {
+	t.ids = growTo(t.ids[:0], len(rows))
+	t.keys.assign(keys, rows, t.ids, nil)
+	for len(t.first) < t.keys.len() {
+		t.first, t.last = append(t.first, -1), append(t.last, -1)
+	}
+	for i, r := range rows {
+		row, id := int32(base)+r, t.ids[i]
+		if t.first[id] < 0 {
+			t.first[id] = row
+		} else {
+			t.next[t.last[id]] = row
+		}
+		t.last[id] = row
+	}
+}
+
+// keepNullKeys remembers the key vectors, to compare rows by three-valued logic, and which rows need it.
+func (t *buildTable) keepNullKeys(base, n int, keys []*vec.Vector) {
+	t.vals = append(t.vals, keys)
+	for _, k := range keys {
+		t.rows.size += int64(k.Size())
+	}
+	for r := range n {
+		for _, k := range keys {
+			if k.IsNull(r) {
+				t.nulls = append(t.nulls, int32(base+r))
+				break
+			}
+		}
+	}
+}

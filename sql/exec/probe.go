@@ -1,0 +1,341 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+
+	"stele/meta/types"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// probe runs the left side of a join against its table, a left batch at a time: it walks the candidates of each left
+// row, checks them in pieces of vec.MaxRows pairs, and at the end of the batch knows which rows found a match.
+type probe struct {
+	join   *joinOp
+	left   Stream
+	flags  *leftFlags // what other blocks of the right side found, or nil
+	table  *buildTable
+	pairs  bool // matched pairs are output
+	outs   []types.ColumnType
+	batch  *vec.Batch    // the left batch in hand, nil = take another
+	keys   []*vec.Vector // dense, as ids, match and maybe: position k is the row rows[k]
+	ids    []int32       // key of each row, -1 = none
+	rows   []int32
+	row    int   // index into rows
+	cand   int32 // next candidate of that row, -1 = none left
+	match  []bool
+	maybe  []bool // AntiNull: the answer is unknown
+	second bool   // AntiNull: walking the rows with NULLs
+	piece  int    // pairs checked at once
+	lrows  []int32
+	rrefs  []rowRef
+	// pending is the left rows of the last batch that found no match, when matches had to go first.
+	pending *vec.Batch
+}
+
+func newProbe(j *joinOp, left Stream) *probe {
+	p := &probe{join: j, left: left, table: j.table}
+	switch j.spec.Kind {
+	case physical.JoinInner, physical.JoinLeft, physical.JoinScalar:
+		p.pairs = true
+	}
+	p.outs = append([]types.ColumnType(nil), j.rightTypes...)
+	if j.spec.Kind != physical.JoinInner {
+		for i := range p.outs {
+			p.outs[i].NotNull = false
+		}
+	}
+	return p
+}
+
+func (p *probe) next(ctx context.Context) (*vec.Batch, error) {
+	kind := p.join.spec.Kind
+	if p.table.rows.n == 0 && (kind == physical.JoinInner || kind == physical.JoinSemi) {
+		return nil, nil // the left side need not be read at all
+	}
+	if b := p.pending; b != nil {
+		p.pending = nil
+		return b, nil
+	}
+	for {
+		if p.batch == nil {
+			if err := p.takeBatch(ctx); err != nil || p.batch == nil {
+				return nil, err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		more := p.collect()
+		out, err := p.check()
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			if out, err = p.endBatch(out); err != nil {
+				return nil, err
+			}
+		}
+		if out != nil && out.Rows() > 0 {
+			return out, nil
+		}
+	}
+}
+
+// maxPieceBytes bounds the bytes that one piece of pairs can copy, below what 32-bit offsets reach: a join may repeat a
+// wide row any number of times.
+const maxPieceBytes = 3 << 30
+
+func (p *probe) takeBatch(ctx context.Context) error {
+	j := p.join
+	b, err := nextBatch(ctx, p.left)
+	if err != nil || b == nil {
+		return err
+	}
+	if err := checkColumns(b, j.leftTypes); err != nil {
+		return fmt.Errorf("join, left side: %w", err)
+	}
+	if p.keys, err = j.keysL.eval(b); err != nil {
+		return err
+	}
+	p.piece = int(min(max(maxPieceBytes/(p.table.widest+batchBytes(b)), 1), vec.MaxRows))
+	p.batch, p.rows, p.row, p.second = b, rowsOf(b), 0, false
+	p.match = growTo(p.match[:0], len(p.rows))
+	p.maybe = growTo(p.maybe[:0], len(p.rows))
+	clear(p.match)
+	clear(p.maybe)
+	p.flags.load(p.match, p.maybe)
+	if p.table.keys != nil {
+		p.ids = growTo(p.ids[:0], len(p.rows))
+		p.table.keys.find(p.keys, denseRows(len(p.rows)), p.ids)
+		for i := range p.rows {
+			for _, k := range p.keys {
+				if k.IsNull(i) {
+					p.ids[i] = -1
+				}
+			}
+		}
+	}
+	p.start()
+	return nil
+}
+
+// start finds the first candidate of the row at p.row.
+func (p *probe) start() {
+	p.cand = -1
+	switch {
+	case p.row >= len(p.rows):
+	case p.table.keys == nil:
+		if p.table.rows.n > 0 {
+			p.cand = 0
+		}
+	case p.second:
+		p.startUnknown()
+	case p.ids[p.row] >= 0:
+		p.cand = p.table.first[p.ids[p.row]]
+	}
+}
+
+// startUnknown begins the rows with which NOT IN can be unknown: those with a NULL key, or all of them for a left row
+// with one. The candidates are then positions in nulls, or row numbers.
+func (p *probe) startUnknown() {
+	if p.match[p.row] {
+		return
+	}
+	if p.leftNull() && p.table.rows.n > 0 || len(p.table.nulls) > 0 {
+		p.cand = 0
+	}
+}
+
+func (p *probe) leftNull() bool {
+	for _, k := range p.keys {
+		if k.IsNull(p.row) {
+			return true
+		}
+	}
+	return false
+}
+
+// advance returns the row number of the candidate in hand and moves to the next.
+func (p *probe) advance() int32 {
+	c := p.cand
+	switch {
+	case p.table.keys == nil:
+		if p.cand++; int(p.cand) == p.table.rows.n {
+			p.cand = -1
+		}
+	case p.second && p.leftNull():
+		if p.cand++; int(p.cand) == p.table.rows.n {
+			p.cand = -1
+		}
+	case p.second:
+		c = p.table.nulls[c]
+		if p.cand++; int(p.cand) == len(p.table.nulls) {
+			p.cand = -1
+		}
+	default:
+		p.cand = p.table.next[c]
+	}
+	return c
+}
+
+// collect gathers pairs until a piece is full (true) or the batch is through (false).
+func (p *probe) collect() bool {
+	p.lrows, p.rrefs = p.lrows[:0], p.rrefs[:0]
+	for p.row < len(p.rows) {
+		if !p.pairs && !p.second && p.match[p.row] { // an earlier piece decided
+			p.cand = -1
+		}
+		for p.cand >= 0 {
+			if len(p.lrows) == p.piece {
+				return true
+			}
+			r := p.advance()
+			if p.second && !p.unknownPair(r) {
+				continue
+			}
+			p.lrows = append(p.lrows, int32(p.row))
+			p.rrefs = append(p.rrefs, p.table.all[r])
+			if !p.pairs && p.join.on == nil { // one match decides
+				p.cand = -1
+			}
+		}
+		p.row++
+		p.start()
+	}
+	return false
+}
+
+// unknownPair reports whether no key pair of the left row and right row r differs for certain.
+func (p *probe) unknownPair(r int32) bool {
+	ref := p.table.all[r]
+	for i, l := range p.keys {
+		right := p.table.vals[ref.chunk()][i]
+		if l.IsNull(p.row) || right.IsNull(ref.row()) {
+			continue
+		}
+		if string(appendRaw(nil, l, p.row)) != string(appendRaw(nil, right, ref.row())) {
+			return false
+		}
+	}
+	return true
+}
+
+// check applies On to the pairs collected, marks what matched, and returns the pairs when they are output.
+func (p *probe) check() (*vec.Batch, error) {
+	if len(p.lrows) == 0 {
+		return nil, nil
+	}
+	var joined *vec.Batch
+	if p.pairs || p.join.on != nil {
+		joined = p.joined()
+	}
+	sel := denseRows(len(p.lrows))
+	if p.join.on != nil {
+		var err error
+		if sel, err = p.filter(joined); err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range sel {
+		row := p.lrows[i]
+		if p.second {
+			p.maybe[row] = true
+			continue
+		}
+		if p.match[row] && p.join.spec.Kind == physical.JoinScalar {
+			return nil, errSubqueryRows()
+		}
+		p.match[row] = true
+	}
+	if !p.pairs {
+		return nil, nil
+	}
+	return selectRows(joined, sel), nil
+}
+
+// filter evaluates On. Without keys it also marks the left rows for which AntiNull is unknown.
+func (p *probe) filter(joined *vec.Batch) ([]int32, error) {
+	if p.join.spec.Kind != physical.JoinAntiNull || p.table.keys != nil {
+		return p.join.on.EvalFilter(joined)
+	}
+	v, err := p.join.on.Eval(joined)
+	if err != nil {
+		return nil, err
+	}
+	for i := range joined.N {
+		if v.IsNull(i) {
+			p.maybe[p.lrows[i]] = true
+		}
+	}
+	return p.join.on.EvalFilter(joined)
+}
+
+// joined copies the pairs into one batch.
+func (p *probe) joined() *vec.Batch {
+	lrows := make([]int32, len(p.lrows))
+	for i, k := range p.lrows {
+		lrows[i] = p.rows[k]
+	}
+	out := &vec.Batch{N: len(lrows), Cols: make([]*vec.Vector, 0, len(p.batch.Cols)+len(p.outs))}
+	for _, c := range p.batch.Cols {
+		out.Cols = append(out.Cols, c.Gather(lrows))
+	}
+	out.Cols = append(out.Cols, p.table.rows.gather(p.outs, p.rrefs)...)
+	return out
+}
+
+// endBatch returns what a left batch yields when all its candidates are known, after out.
+func (p *probe) endBatch(out *vec.Batch) (*vec.Batch, error) {
+	kind := p.join.spec.Kind
+	if kind == physical.JoinAntiNull && !p.second && p.table.keys != nil {
+		p.row, p.second = 0, true
+		p.start()
+		return out, nil
+	}
+	if p.flags != nil {
+		p.flags.store(p.match, p.maybe)
+		p.batch = nil
+		return out, nil
+	}
+	rest := p.unmatched()
+	p.batch = nil
+	if rest == nil {
+		return out, nil
+	}
+	if out == nil || out.Rows() == 0 {
+		return rest, nil
+	}
+	p.pending = rest
+	return out, nil
+}
+
+// unmatched returns what the rows of the left batch themselves yield, by what they found: nil, those rows, or those
+// rows with NULLs for the right side.
+func (p *probe) unmatched() *vec.Batch {
+	kind := p.join.spec.Kind
+	if kind == physical.JoinInner {
+		return nil
+	}
+	var sel []int32
+	for i, r := range p.rows {
+		if p.match[i] == (kind == physical.JoinSemi) && !p.maybe[i] {
+			sel = append(sel, r)
+		}
+	}
+	switch {
+	case len(sel) == 0:
+		return nil
+	case !p.pairs:
+		return selectRows(p.batch, sel)
+	}
+	out := &vec.Batch{N: len(sel)}
+	for _, c := range p.batch.Cols {
+		out.Cols = append(out.Cols, c.Gather(sel))
+	}
+	for _, t := range p.outs {
+		out.Cols = append(out.Cols, vec.NewNull(t, len(sel)))
+	}
+	return out
+}

@@ -160,7 +160,7 @@ func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 	for _, a := range aggs {
 		layout = append(layout, a.id)
 	}
-	if c, ok := b.scanChain(r.kids[0]); ok {
+	if c, ok := b.scanChain(r.kids[0]); ok && !b.ctx.literal {
 		if l, ok := b.twoPhase(c, r, aggs, layout); ok {
 			return l
 		}

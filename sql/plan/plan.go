@@ -40,6 +40,9 @@ func (b *binder) finish(q queryOut) (*physical.Node, error) {
 
 // rewrite improves a logical plan.
 func (b *binder) rewrite(r *rel, need idSet) *rel {
+	if b.ctx.literal {
+		return r
+	}
 	r = b.push(r, nil)
 	b.pruneColumns(r, need)
 	return b.order(r)

@@ -30,10 +30,13 @@ type pruner struct {
 // tablets lists the tablets that may hold rows, in partition and bucket order.
 func (p *pruner) tablets() []types.TabletID {
 	out := []types.TabletID{}
-	if slices.ContainsFunc(p.preds, isFalse) {
+	if p.b.ctx.literal {
+		for i := range p.table.Parts {
+			out = append(out, p.table.Parts[i].Tablets...)
+		}
 		return out
 	}
-	if p.contradictory() {
+	if slices.ContainsFunc(p.preds, isFalse) || p.contradictory() {
 		return out
 	}
 	hashes, bound := p.points(p.table.HashBy)
@@ -82,7 +85,7 @@ func (p *pruner) reaches(part *catalog.Partition) bool {
 // keys lists the complete primary keys that the conditions allow; nil when they do not bind the whole key.
 func (p *pruner) keys() [][]byte {
 	keys, ok := p.points(p.table.Schema.Key)
-	if !ok {
+	if !ok || p.b.ctx.literal {
 		return nil
 	}
 	slices.SortFunc(keys, bytes.Compare)

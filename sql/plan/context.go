@@ -43,7 +43,10 @@ type Context struct {
 	ConnectionID uint64
 	LastInsertID uint64
 	Params       []Param
-	Stats        Stats
+	// Describe asks for a plan of a prepared statement whose parameters have no values yet (they count as NULL): only its
+	// Schema means anything.
+	Describe bool
+	Stats    Stats
 	// System describes the tables that the FE makes up itself.
 	System func(database, table string) ([]physical.OutColumn, bool)
 

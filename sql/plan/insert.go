@@ -293,6 +293,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	}
 	layout := append(append([]int(nil), old...), fresh...)
 	set := map[int]bool{}
+	earlier := map[int]*expr.Node{} // what assignments before have made of the old row's columns: the next ones see it
 	for _, a := range list {
 		pos := columnNamed(p.Table, a.Column.Name.O)
 		if pos < 0 {
@@ -300,6 +301,10 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err != nil {
+			return err
+		}
+		x = substitute(x, func(c *expr.Node) *expr.Node { return earlier[c.Col] })
+		if earlier[old[pos]], err = b.coerce(x, p.Table.Schema.Columns[pos].Type); err != nil {
 			return err
 		}
 		set[pos] = true

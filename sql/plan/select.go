@@ -463,6 +463,9 @@ func (b *binder) limitValue(n ast.ExprNode) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if b.ctx.Describe && v.Kind == expr.NodeConst && v.Value.Null {
+		return 1, nil
+	}
 	if v.Kind != expr.NodeConst || v.Value.Null || !v.Type.IsInteger() {
 		return 0, errorf(CodeWrongArguments, "Incorrect arguments to LIMIT")
 	}

@@ -269,9 +269,11 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	}
 	if out != nil {
 		dels := c.deletesOf(c.version)
-		if out.entry.Deletes = len(dels) > 0; out.entry.Deletes {
+		if len(dels) > 0 {
 			d := newDeletes(nil, dels)
-			entries = append(entries, deletesEntry(out, &d, c.version))
+			entry := deletesEntry(out, &d, c.version)
+			entries = append(entries, entry)
+			out.entry.Deletes = sumOf(entry.Value)
 		}
 		m.Rowsets = append(m.Rowsets, out.entry)
 		m.LiveRows += int64(out.entry.Rows) - int64(len(dels))

@@ -58,7 +58,8 @@ type frozen struct {
 	fill    fillValues
 	mems    []*memtable
 	views   []memView
-	pos     [][]uint32 // by memtable and row: the position in the new rowset, or dropped
+	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
+	sums    map[*rowsetState]uint64 // of the delete vectors that the manifest stores anew
 }
 
 // dropped as a position says that a row is in no rowset.
@@ -153,26 +154,28 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var out []kv.Entry
+	f.sums = make(map[*rowsetState]uint64)
 	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
 	for _, r := range t.rowsets {
-		entry, changed := r.storedDeletes(f.version)
-		if changed {
-			out = append(out, entry)
-		}
 		e := r.entry
-		e.Deletes = e.Deletes || changed
+		if entry, changed := r.storedDeletes(f.version); changed {
+			out = append(out, entry)
+			f.sums[r] = sumOf(entry.Value)
+			e.Deletes = f.sums[r]
+		}
 		m.Rowsets = append(m.Rowsets, e)
 		m.LiveRows += int64(e.Rows) - int64(r.deletes.before+r.deletes.upTo(f.version))
 	}
 	if next != nil {
 		dels := f.deletesOf(f.version)
-		e := next.entry
-		if e.Deletes = len(dels) > 0; e.Deletes {
+		if len(dels) > 0 {
 			d := newDeletes(nil, dels)
-			out = append(out, deletesEntry(next, &d, f.version))
+			entry := deletesEntry(next, &d, f.version)
+			out = append(out, entry)
+			next.entry.Deletes = sumOf(entry.Value)
 		}
-		m.Rowsets = append(m.Rowsets, e)
-		m.LiveRows += int64(e.Rows) - int64(len(dels))
+		m.Rowsets = append(m.Rowsets, next.entry)
+		m.LiveRows += int64(next.entry.Rows) - int64(len(dels))
 	}
 	return append(out, sealed(key1(kManifest, t.uid), &m))
 }
@@ -209,12 +212,15 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.rowsets {
-		r.markStored(f.version)
+		if sum, ok := f.sums[r]; ok {
+			r.entry.Deletes = sum
+		}
+		r.stored = f.version
 		r.deletes = r.deletes.collapse(f.drop)
 	}
 	if next != nil {
 		next.deletes = newDeletes(nil, f.deletesOf(maxVersion))
-		next.markStored(f.version)
+		next.stored = f.version
 		t.rowsets = append(slices.Clone(t.rowsets), next)
 	}
 	for _, m := range f.mems {
@@ -224,11 +230,6 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 	}
 	t.mems = slices.Clone(t.mems[len(f.mems):])
 	t.manifestVersion = f.version
-}
-
-func (r *rowsetState) markStored(v types.Version) {
-	r.entry.Deletes = r.entry.Deletes || r.deletes.upTo(v) > 0
-	r.stored = v
 }
 
 // manifestEntry returns the manifest of a tablet that nobody else knows yet.

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -109,10 +111,24 @@ func (db *DB) scan(prefix []byte, fn func(*badger.Item) error) error {
 	return nil
 }
 
-// Size returns the bytes of the LSM tree and the value log on disk.
+// Size returns the bytes that the files of the instance take on disk; Badger's own number is a minute old, and sparse
+// files look larger than they are.
 func (db *DB) Size() int64 {
-	lsm, vlog := db.bdb.Size()
-	return lsm + vlog
+	entries, err := os.ReadDir(db.bdb.Opts().Dir)
+	if err != nil {
+		return 0
+	}
+	n := int64(0)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			n += st.Blocks * 512
+		}
+	}
+	return n
 }
 
 // Err returns why the instance is read-only, or nil.

@@ -24,13 +24,16 @@ func (s *Store) recover() error {
 			continue
 		}
 		if err := t.recover(); err != nil {
-			if !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, kv.ErrDamaged) {
 				return fmt.Errorf("tablet %d: %w", t.id, err)
 			}
 			t.SetBad(err.Error())
 		}
 	}
-	return s.findOrphans(known)
+	if err := s.findOrphans(known); err != nil {
+		s.log.Error("orphans are not looked for", "err", err) // they only cost space
+	}
+	return nil
 }
 
 func (s *Store) loadTablets() error {

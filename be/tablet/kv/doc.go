@@ -18,6 +18,8 @@ import "errors"
 var (
 	// ErrNotFound says that there is no such key.
 	ErrNotFound = errors.New("key not found")
+	// ErrDamaged says that Badger stumbled over its own files.
+	ErrDamaged = errors.New("store files are damaged")
 	// ErrReadOnly says that an earlier write failed and nothing more is written.
 	ErrReadOnly = errors.New("store is read-only after a failed write")
 	// ErrClosed says that the instance is closed.

@@ -94,7 +94,7 @@ func (t *Tablet) trimChanges() {
 				t.s.log.Warn("large part is not deleted", "tablet_id", t.id, "err", err)
 			}
 		}
-		t.s.meta.CommitAsync(entries, t.s.logFailure("drop change set"))
+		t.s.meta.CommitLazy(entries, t.s.logFailure("drop change set"))
 	}
 }
 

@@ -51,7 +51,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	t.changes.append(version, rec)
 	t.mu.Unlock()
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
-	t.s.meta.CommitAsync([]kv.Entry{entry}, t.s.logFailure("version record"))
+	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	t.pokeIfFull()
 	return nil
 }

@@ -87,6 +87,15 @@ func TestVectorRoundTrip(t *testing.T) {
 		if err := sameRows(want, Slice(v, from, n)); err != nil {
 			t.Fatalf("slice: %v", err)
 		}
+		for _, row := range []int{0, (n - from) / 2, n - from - 1} {
+			one := NewVector(ct, 1)
+			if row < 0 || row >= n-from || !pick(one, n-from, row, enc) {
+				continue
+			}
+			if err := sameRows(Constant(want, row, 1), one); err != nil {
+				t.Fatalf("picked row %d: %v", row, err)
+			}
+		}
 	})
 }
 
@@ -165,6 +174,16 @@ func TestGroup(t *testing.T) {
 		t.Fatalf("%d rows, %d vectors", g.Rows(), g.Vectors())
 	}
 	for c := range cols.Vecs {
+		picked := NewVector(cols.Vecs[c].Type, n)
+		reader := g.NewRowReader(g.Column(cols.IDs[c]))
+		for row := range n {
+			if err := reader.Append(picked, row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := sameRows(cols.Vecs[c], picked); err != nil {
+			t.Fatalf("row by row: %v", err)
+		}
 		for i := range g.Vectors() {
 			v, err := g.Decode(g.Column(cols.IDs[c]), i)
 			if err != nil {

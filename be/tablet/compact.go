@@ -103,7 +103,7 @@ func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
 	for from := 0; from+compactFanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
-		for to < len(rs) && to-from < compactMax && rs[to].entry.Rows <= compactRatio*rs[from].entry.Rows {
+		for to < len(rs) && to-from < compactMax && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
 			if sum += uint64(rs[to].entry.Rows); sum > maxRowsetRows {
 				break
 			}
@@ -113,10 +113,18 @@ func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
 			return rs[from:to]
 		}
 	}
-	if len(rs) > maxRowsets && uint64(rs[0].entry.Rows)+uint64(rs[compactMax-1].entry.Rows) <= maxRowsetRows {
-		return rs[:compactMax]
+	if len(rs) <= maxRowsets {
+		return nil
 	}
-	return nil
+	n, sum := 0, uint64(0)
+	for n < compactMax && sum+uint64(rs[n].entry.Rows) <= maxRowsetRows {
+		sum += uint64(rs[n].entry.Rows)
+		n++
+	}
+	if n < 2 {
+		return nil
+	}
+	return rs[:n]
 }
 
 func (c *compaction) run(ctx context.Context) error {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"stele/meta/types"
 	"stele/sql/expr"
 )
@@ -325,6 +327,7 @@ func TestSchemaChangeKeepsOldRows(t *testing.T) {
 
 // TestReadersAndMaintenanceBesideWriters moves values between rows so that every version has the same sum.
 func TestReadersAndMaintenanceBesideWriters(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	opt := testOptions()
 	opt.NoBackground = false
 	opt.Flush = FlushLimits{Rows: 50, Bytes: 1 << 20, Versions: 20}
@@ -391,5 +394,33 @@ func TestReadersAndMaintenanceBesideWriters(t *testing.T) {
 	}
 	if st := tb.Stats(); st.Rows != rows || st.Rowsets == 0 || st.Rowsets > maxRowsets {
 		t.Fatalf("%+v", st)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScrubFindsDamageThatNobodyReads(t *testing.T) {
+	f := &flipper{kind: kGroup, at: 3} // in the key index: a scan of all rows does not touch it
+	opt := testOptions()
+	opt.Faults.Read = f.read
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, row{1, "a", 1}))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	bytes := int64(0)
+	pace := func(_ context.Context, n int64) error { bytes += n; return nil }
+	if err := tb.Scrub(context.Background(), pace); err != nil || bytes == 0 {
+		t.Fatalf("%d bytes, %v", bytes, err)
+	}
+	f.armed.Store(true)
+	wantContents(t, tb, 2, map[rowKey]int64{{1, "a"}: 1})
+	if err := tb.Scrub(context.Background(), pace); !errors.Is(err, ErrCorrupt) || !tb.Stats().Bad {
+		t.Fatalf("scrub of damage: %v", err)
 	}
 }

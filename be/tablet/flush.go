@@ -45,7 +45,9 @@ func (t *Tablet) flush() error {
 	if err := t.s.meta.Commit(t.flushManifest(f, next)...); err != nil {
 		return err
 	}
-	t.installFlush(f, next)
+	if t.installFlush(f, next) {
+		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
+	}
 	return nil
 }
 
@@ -127,7 +129,7 @@ func (f *frozen) columns(v *memView) []*vec.Vector {
 		if at := v.schema.ColumnIndex(c.ID); at >= 0 {
 			out[i] = v.column(at, 0, v.rows())
 		} else {
-			out[i] = fillValues(f.fill).vector(c, v.rows())
+			out[i] = f.fill.vector(c, v.rows())
 		}
 	}
 	return out
@@ -205,8 +207,9 @@ func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
 	return sealed(key2(kDeletes, r.uid, r.entry.ID), &rec)
 }
 
-// installFlush puts the new rowset in the place of the frozen memtables.
-func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
+// installFlush puts the new rowset in the place of the frozen memtables. It reports whether the tablet was dropped
+// meanwhile and nothing will delete its data any more.
+func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 	t.write.Lock()
 	defer t.write.Unlock()
 	t.mu.Lock()
@@ -230,6 +233,7 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 	}
 	t.mems = slices.Clone(t.mems[len(f.mems):])
 	t.manifestVersion = f.version
+	return t.retired && len(t.pins) == 0
 }
 
 // manifestEntry returns the manifest of a tablet that nobody else knows yet.
@@ -241,7 +245,7 @@ func (t *Tablet) manifestEntry() kv.Entry {
 	return sealed(key1(kManifest, t.uid), &m)
 }
 
-// NeedsFlush reports whether the deltas have outgrown the limits.
+// needsFlush reports whether the deltas have outgrown the limits.
 func (t *Tablet) needsFlush() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

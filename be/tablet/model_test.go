@@ -289,7 +289,7 @@ func TestModel(t *testing.T) {
 			func() { x.check(x.tab.CompactAll(context.Background())) },
 			func() { x.check(x.store.Maintain(context.Background())) },
 		}
-		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
 			steps[rapid.IntRange(0, len(steps)-1).Draw(rt, "step")]()
 			x.verify()
 		}

@@ -1,131 +1,30 @@
-// Package catalog is the metadata of a cluster as one immutable value: databases, tables, partitions, tablets and
-// their replicas, nodes, configuration, repair hints and the operation log. Apply takes a command and yields the next
-// Catalog; it is pure and deterministic (no clock, no randomness, no I/O), because every FE applies the same Raft log.
-//
-// A *Catalog is never changed once published: readers hold it without a lock, as their snapshot. Large collections
-// are copy-on-write trees, so that a commit copies a path and not the world.
 package catalog
 
-import "stele/meta/types"
+import "stele/meta/model"
 
-// Database is a database.
-type Database struct {
-	ID   types.DatabaseID `cbor:"1,keyasint"`
-	Name string           `cbor:"2,keyasint"`
-}
+// The records of the catalog, under the names that callers use.
+type (
+	Database       = model.Database
+	Table          = model.Table
+	UniqueKey      = model.UniqueKey
+	RangePartition = model.RangePartition
+	Partition      = model.Partition
+	Replica        = model.Replica
+	Tablet         = model.Tablet
+	BE             = model.BE
+	FE             = model.FE
+	RepairHint     = model.RepairHint
+	Op             = model.Op
+	OpState        = model.OpState
+	User           = model.User
+	Grant          = model.Grant
+	TabletVersion  = model.TabletVersion
+)
 
-// Table is a table with its partitions. It is replaced as a whole when it changes.
-type Table struct {
-	ID         types.TableID     `cbor:"1,keyasint"`
-	DatabaseID types.DatabaseID  `cbor:"2,keyasint"`
-	Name       string            `cbor:"3,keyasint"`
-	Schema     types.Schema      `cbor:"4,keyasint"`
-	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // declared secondary keys (names for SHOW; enforcement as documented)
-	Partition  *RangePartition   `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
-	HashBy     []types.ColumnID  `cbor:"7,keyasint"`           // distribution columns; buckets = len(Partition.Tablets)
-	Buckets    int               `cbor:"8,keyasint"`           // for new partitions
-	Parts      []Partition       `cbor:"9,keyasint"`           // in range order
-	Replicas   int               `cbor:"10,keyasint"`          // replication_num
-	Quorum     types.WriteQuorum `cbor:"11,keyasint"`
-	Comment    string            `cbor:"12,keyasint,omitempty"`
-	StarRocks  bool              `cbor:"13,keyasint,omitempty"` // created with StarRocks clauses: SHOW CREATE TABLE prints them
-	KeyModel   string            `cbor:"14,keyasint,omitempty"` // "PRIMARY", "DUPLICATE" ("" = plain MySQL)
-	DupKey     []types.ColumnID  `cbor:"15,keyasint,omitempty"` // the columns of DUPLICATE KEY(...)
-	Medium     types.Medium      `cbor:"16,keyasint,omitempty"`
-	CreatedMs  int64             `cbor:"17,keyasint,omitempty"`
-}
-
-// UniqueKey is a declared secondary index.
-type UniqueKey struct {
-	Name    string           `cbor:"1,keyasint"`
-	Columns []types.ColumnID `cbor:"2,keyasint"`
-	Unique  bool             `cbor:"3,keyasint,omitempty"`
-}
-
-// RangePartition says by which columns a table is partitioned.
-type RangePartition struct {
-	Columns []types.ColumnID `cbor:"1,keyasint"`
-}
-
-// Partition is one partition: the half-open range [Lower, Upper) of memcomparable keys over the partition columns.
-type Partition struct {
-	ID        types.PartitionID `cbor:"1,keyasint"`
-	Name      string            `cbor:"2,keyasint"`
-	Lower     []byte            `cbor:"3,keyasint,omitempty"` // nil = from the beginning
-	Upper     []byte            `cbor:"4,keyasint,omitempty"` // nil = MAXVALUE
-	LowerText []string          `cbor:"5,keyasint,omitempty"` // literals, one a column, for SHOW
-	UpperText []string          `cbor:"6,keyasint,omitempty"`
-	Tablets   []types.TabletID  `cbor:"7,keyasint"` // by bucket
-	Replicas  int               `cbor:"8,keyasint"`
-	CreatedMs int64             `cbor:"9,keyasint,omitempty"`
-}
-
-// Replica is one copy of a tablet, as the catalog knows it.
-type Replica struct {
-	ID      types.ReplicaID    `cbor:"1,keyasint"`
-	BE      types.BEID         `cbor:"2,keyasint"`
-	Disk    types.DiskID       `cbor:"3,keyasint"` // 0 until the BE has reported it
-	Role    types.Role         `cbor:"4,keyasint,omitempty"`
-	State   types.ReplicaState `cbor:"5,keyasint,omitempty"`
-	Bad     bool               `cbor:"6,keyasint,omitempty"`
-	Version types.Version      `cbor:"7,keyasint"` // highest contiguous version it is known to hold
-	// LastFailed is the last committed version that the replica missed, 0 when it has missed none that it still lacks.
-	LastFailed   types.Version `cbor:"8,keyasint,omitempty"`
-	LastFailedMs int64         `cbor:"9,keyasint,omitempty"`
-	// LastSuccess is the last version that the replica is known to have stored, gaps below it or not.
-	LastSuccess types.Version `cbor:"10,keyasint,omitempty"`
-}
-
-// Tablet is the rows of one bucket of one partition, and its replicas.
-type Tablet struct {
-	ID        types.TabletID    `cbor:"1,keyasint"`
-	Table     types.TableID     `cbor:"2,keyasint"`
-	Partition types.PartitionID `cbor:"3,keyasint"`
-	Bucket    int32             `cbor:"4,keyasint"`
-	Version   types.Version     `cbor:"5,keyasint"` // committed
-	Epoch     types.Epoch       `cbor:"6,keyasint"`
-	Leader    types.BEID        `cbor:"7,keyasint"`
-	Replicas  []Replica         `cbor:"8,keyasint"`
-}
-
-// Replica returns the replica on be, or nil.
-func (t *Tablet) Replica(be types.BEID) *Replica {
-	for i := range t.Replicas {
-		if t.Replicas[i].BE == be {
-			return &t.Replicas[i]
-		}
-	}
-	return nil
-}
-
-// BE is a backend that belongs to the cluster.
-type BE struct {
-	ID           types.BEID `cbor:"1,keyasint"`
-	Host         string     `cbor:"2,keyasint"`
-	Port         int        `cbor:"3,keyasint"` // gRPC: heartbeats, data, clones
-	HTTPPort     int        `cbor:"4,keyasint,omitempty"`
-	Decommission bool       `cbor:"5,keyasint,omitempty"`
-	AddedMs      int64      `cbor:"6,keyasint,omitempty"`
-}
-
-// FE is a frontend that belongs to the cluster.
-type FE struct {
-	ID         types.FEID `cbor:"1,keyasint"`
-	Name       string     `cbor:"2,keyasint"` // host_port_timestampMs
-	Host       string     `cbor:"3,keyasint"`
-	RaftPort   int        `cbor:"4,keyasint"`
-	QueryPort  int        `cbor:"5,keyasint"`
-	HTTPPort   int        `cbor:"6,keyasint"`
-	RPCPort    int        `cbor:"7,keyasint"`
-	GossipPort int        `cbor:"8,keyasint,omitempty"`
-	AddedMs    int64      `cbor:"9,keyasint,omitempty"`
-}
-
-// RepairHint is an operator's wish that a partition be repaired first.
-type RepairHint struct {
-	Partition types.PartitionID `cbor:"1,keyasint"`
-	Table     types.TableID     `cbor:"2,keyasint"`
-	Owner     string            `cbor:"3,keyasint"`
-	AddedMs   int64             `cbor:"4,keyasint"`
-	ExpiresMs int64             `cbor:"5,keyasint"`
-}
+// Operation states.
+const (
+	OpRunning   = model.OpRunning
+	OpDone      = model.OpDone
+	OpFailed    = model.OpFailed
+	OpCancelled = model.OpCancelled
+)

@@ -1,0 +1,428 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
+	var result any
+	var err error
+	switch c := cmd.(type) {
+	case *command.CreateDatabase:
+		result, err = d.createDatabase(c)
+	case *command.DropDatabase:
+		result, err = d.dropDatabase(c)
+	case *command.CreateTable:
+		err = d.createTable(c)
+	case *command.DropTable:
+		result, err = d.dropTable(c.ID)
+	case *command.TruncateTable:
+		result, err = d.truncateTable(c)
+	case *command.AddPartition:
+		err = d.addPartition(c)
+	case *command.DropPartition:
+		result, err = d.dropPartition(c)
+	case *command.AlterTable:
+		err = d.alterTable(c)
+	default:
+		return nil, nil, false
+	}
+	return result, err, true
+}
+
+func (d *draft) createDatabase(c *command.CreateDatabase) (any, error) {
+	if c.Name == "" {
+		return nil, refused("a database needs a name")
+	}
+	if _, ok := d.dbNames.get(c.Name); ok {
+		return nil, exists("database", c.Name)
+	}
+	id := c.ID
+	if id == 0 {
+		id = types.DatabaseID(d.drawID())
+	} else if err := d.drawn("database", uint64(id)); err != nil {
+		return nil, err
+	} else if _, ok := d.dbs.get(id); ok {
+		return nil, exists("database", id)
+	}
+	d.dbs = d.dbs.set(d.o, id, &Database{ID: id, Name: c.Name})
+	d.dbNames = d.dbNames.set(d.o, c.Name, id)
+	return IDResult{ID: uint64(id)}, nil
+}
+
+func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
+	db, ok := d.dbs.get(c.ID)
+	if !ok {
+		return nil, notFound("database", c.ID)
+	}
+	var res DropResult
+	for _, t := range slices.Collect(d.Tables(c.ID)) {
+		dropped, err := d.dropTable(t.ID)
+		if err != nil {
+			return nil, err
+		}
+		res.Tablets = append(res.Tablets, dropped.Tablets...)
+	}
+	d.dbs = d.dbs.del(d.o, c.ID)
+	d.dbNames = d.dbNames.del(d.o, db.Name)
+	return res, nil
+}
+
+func (d *draft) createTable(c *command.CreateTable) error {
+	t := c.Table
+	if err := d.checkTable(&t); err != nil {
+		return err
+	}
+	if _, ok := d.tables.get(t.ID); ok {
+		return exists("table", t.ID)
+	}
+	if err := d.drawn("table", uint64(t.ID)); err != nil {
+		return err
+	}
+	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok {
+		return exists("table", t.Name)
+	}
+	t.CreatedMs = c.TimeMs
+	t.Parts = slices.Clone(t.Parts)
+	if err := checkPartitions(&t); err != nil {
+		return err
+	}
+	for i := range t.Parts {
+		if err := d.newPartition(&t, &t.Parts[i], c.TimeMs); err != nil {
+			return err
+		}
+	}
+	if err := d.newTablets(&t, t.Parts, c.Tablets); err != nil {
+		return err
+	}
+	d.tables = d.tables.set(d.o, t.ID, &t)
+	d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
+	d.counters = d.counters.set(d.o, t.ID, tableCounters{Row: 1, Auto: 1})
+	return nil
+}
+
+// checkTable checks what a table says of itself, without its partitions.
+func (d *draft) checkTable(t *Table) error {
+	if _, ok := d.dbs.get(t.DatabaseID); !ok {
+		return notFound("database", t.DatabaseID)
+	}
+	switch {
+	case t.Name == "":
+		return refused("a table needs a name")
+	case t.Schema.TableID != t.ID:
+		return refused("table %d: its schema is of table %d", t.ID, t.Schema.TableID)
+	case len(t.Schema.Key) == 0 || len(t.Schema.Columns) == 0:
+		return refused("table %s: a schema needs columns and a key", t.Name)
+	case t.Quorum > types.QuorumAll:
+		return refused("table %s: write quorum %d is unknown", t.Name, t.Quorum)
+	}
+	ids, names := map[types.ColumnID]bool{}, map[string]bool{}
+	for i := range t.Schema.Columns {
+		col := &t.Schema.Columns[i]
+		if ids[col.ID] || names[strings.ToLower(col.Name)] {
+			return refused("table %s: column %s (id %d) is declared twice", t.Name, col.Name, col.ID)
+		}
+		ids[col.ID], names[strings.ToLower(col.Name)] = true, true
+	}
+	used := slices.Concat(t.Schema.Key, t.HashBy, t.DupKey)
+	if t.Partition != nil {
+		used = append(used, t.Partition.Columns...)
+	}
+	for i := range t.Unique {
+		used = append(used, t.Unique[i].Columns...)
+	}
+	for _, id := range used {
+		if !ids[id] {
+			return refused("table %s: column id %d is used and not declared", t.Name, id)
+		}
+	}
+	return nil
+}
+
+// checkPartitions checks that names are unique and ranges ascend without overlap.
+func checkPartitions(t *Table) error {
+	if len(t.Parts) == 0 && t.Partition == nil {
+		return refused("table %s has no partition", t.Name)
+	}
+	names := map[string]bool{}
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if name := strings.ToLower(p.Name); names[name] {
+			return exists("partition", p.Name)
+		} else {
+			names[name] = true
+		}
+		if p.Upper != nil && string(p.Lower) >= string(p.Upper) {
+			return refused("partition %s: its range is empty", p.Name)
+		}
+		if i == 0 {
+			continue
+		}
+		if before := &t.Parts[i-1]; p.Lower == nil || before.Upper == nil || string(before.Upper) > string(p.Lower) {
+			return refused("partition %s: its range overlaps that of %s", p.Name, before.Name)
+		}
+	}
+	return nil
+}
+
+// newPartition indexes a partition that is new to the catalog.
+func (d *draft) newPartition(t *Table, p *Partition, timeMs int64) error {
+	if err := d.drawn("partition", uint64(p.ID)); err != nil {
+		return err
+	}
+	if _, ok := d.parts.get(p.ID); ok {
+		return exists("partition", p.ID)
+	}
+	if len(p.Tablets) == 0 {
+		return refused("partition %s has no tablets", p.Name)
+	}
+	if p.Replicas == 0 {
+		p.Replicas = t.Replicas
+	}
+	p.CreatedMs = timeMs
+	d.parts = d.parts.set(d.o, p.ID, t.ID)
+	return nil
+}
+
+// newTablets stores the tablets of partitions: exactly those that the partitions name, each at its start.
+func (d *draft) newTablets(t *Table, parts []Partition, tablets []Tablet) error {
+	type place struct {
+		part   types.PartitionID
+		bucket int32
+	}
+	places := map[types.TabletID]place{}
+	named := 0
+	for i := range parts {
+		for b, id := range parts[i].Tablets {
+			places[id] = place{parts[i].ID, int32(b)}
+			named++
+		}
+	}
+	if named != len(places) || named != len(tablets) {
+		return refused("table %s: %d tablets for %d places", t.Name, len(tablets), named)
+	}
+	for i := range tablets {
+		tab := cloneTablet(&tablets[i])
+		at, ok := places[tab.ID]
+		if !ok {
+			return refused("table %s: tablet %d has no place or is given twice", t.Name, tab.ID)
+		}
+		delete(places, tab.ID)
+		if err := d.checkNewTablet(tab); err != nil {
+			return err
+		}
+		tab.Table, tab.Partition, tab.Bucket = t.ID, at.part, at.bucket
+		tab.Version, tab.Epoch, tab.Rows = types.InitialVersion, 1, 0
+		for j := range tab.Replicas {
+			r := &tab.Replicas[j]
+			*r = Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Version: tab.Version, LastSuccess: tab.Version, Settled: tab.Version}
+		}
+		d.putTablet(tab)
+	}
+	return nil
+}
+
+func (d *draft) checkNewTablet(t *Tablet) error {
+	if err := d.drawn("tablet", uint64(t.ID)); err != nil {
+		return err
+	}
+	if _, ok := d.tablets.get(t.ID); ok {
+		return exists("tablet", t.ID)
+	}
+	if t.Replica(t.Leader) == nil {
+		return refused("tablet %d: its leader, backend %d, has no replica", t.ID, t.Leader)
+	}
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if err := d.drawn("replica", uint64(r.ID)); err != nil {
+			return err
+		}
+		if _, ok := d.bes.get(r.BE); !ok {
+			return notFound("be", r.BE)
+		}
+		for j := range i {
+			if t.Replicas[j].BE == r.BE || t.Replicas[j].ID == r.ID {
+				return refused("tablet %d: replica %d shares its id or backend with another", t.ID, r.ID)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *draft) dropTable(id types.TableID) (DropResult, error) {
+	t, ok := d.tables.get(id)
+	if !ok {
+		return DropResult{}, notFound("table", id)
+	}
+	var res DropResult
+	for i := range t.Parts {
+		res.Tablets = append(res.Tablets, d.forgetPartition(&t.Parts[i])...)
+	}
+	d.tables = d.tables.del(d.o, id)
+	d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	d.counters = d.counters.del(d.o, id)
+	return res, nil
+}
+
+// forgetPartition drops a partition's tablets and its hint.
+func (d *draft) forgetPartition(p *Partition) []types.TabletID {
+	for _, id := range p.Tablets {
+		d.dropTablet(id)
+	}
+	d.parts = d.parts.del(d.o, p.ID)
+	d.hints = d.hints.del(d.o, p.ID)
+	return p.Tablets
+}
+
+// editTable returns a copy of a table whose partitions may be changed.
+func (d *draft) editTable(id types.TableID) (*Table, error) {
+	old, ok := d.tables.get(id)
+	if !ok {
+		return nil, notFound("table", id)
+	}
+	t := *old
+	t.Parts = slices.Clone(old.Parts)
+	return &t, nil
+}
+
+func partitionIndex(t *Table, id types.PartitionID) int {
+	return slices.IndexFunc(t.Parts, func(p Partition) bool { return p.ID == id })
+}
+
+func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
+	t, err := d.editTable(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Tablets { // before the old ones go: an id is never used twice
+		if _, ok := d.tablets.get(c.Tablets[i].ID); ok {
+			return nil, exists("tablet", c.Tablets[i].ID)
+		}
+	}
+	var res DropResult
+	var renewed []Partition
+	for _, tp := range c.Parts {
+		at := partitionIndex(t, tp.Partition)
+		if at < 0 {
+			return nil, notFound("partition", tp.Partition)
+		}
+		p := &t.Parts[at]
+		if slices.ContainsFunc(renewed, func(r Partition) bool { return r.ID == p.ID }) || len(tp.Tablets) == 0 {
+			return nil, refused("partition %s is named twice or gets no tablets", p.Name)
+		}
+		for _, id := range p.Tablets {
+			d.dropTablet(id)
+		}
+		res.Tablets = append(res.Tablets, p.Tablets...)
+		p.Tablets = tp.Tablets
+		renewed = append(renewed, *p)
+	}
+	if err := d.newTablets(t, renewed, c.Tablets); err != nil {
+		return nil, err
+	}
+	if len(renewed) == len(t.Parts) {
+		n, _ := d.counters.get(t.ID)
+		n.Auto = 1
+		d.counters = d.counters.set(d.o, t.ID, n)
+	}
+	d.tables = d.tables.set(d.o, t.ID, t)
+	return res, nil
+}
+
+func (d *draft) addPartition(c *command.AddPartition) error {
+	t, err := d.editTable(c.Table)
+	if err != nil {
+		return err
+	}
+	if t.Partition == nil {
+		return refused("table %s is not partitioned", t.Name)
+	}
+	p := c.Partition
+	if err := d.newPartition(t, &p, c.TimeMs); err != nil {
+		return err
+	}
+	at := slices.IndexFunc(t.Parts, func(q Partition) bool { return string(p.Lower) < string(q.Lower) })
+	if at < 0 {
+		at = len(t.Parts)
+	}
+	t.Parts = slices.Insert(t.Parts, at, p)
+	if err := checkPartitions(t); err != nil {
+		return err
+	}
+	if err := d.newTablets(t, t.Parts[at:at+1], c.Tablets); err != nil {
+		return err
+	}
+	d.tables = d.tables.set(d.o, t.ID, t)
+	return nil
+}
+
+func (d *draft) dropPartition(c *command.DropPartition) (any, error) {
+	t, err := d.editTable(c.Table)
+	if err != nil {
+		return nil, err
+	}
+	at := partitionIndex(t, c.Partition)
+	if at < 0 {
+		return nil, notFound("partition", c.Partition)
+	}
+	if t.Partition == nil {
+		return nil, refused("table %s is not partitioned", t.Name)
+	}
+	res := DropResult{Tablets: d.forgetPartition(&t.Parts[at])}
+	t.Parts = slices.Delete(t.Parts, at, at+1)
+	d.tables = d.tables.set(d.o, t.ID, t)
+	return res, nil
+}
+
+func (d *draft) alterTable(c *command.AlterTable) error {
+	old, ok := d.tables.get(c.Table.ID)
+	if !ok {
+		return notFound("table", c.Table.ID)
+	}
+	if c.ExpectVersion != old.Schema.Version {
+		return &ErrSchemaChanged{Table: old.ID, Given: c.ExpectVersion, Current: old.Schema.Version}
+	}
+	t := c.Table
+	if t.Schema.Version < old.Schema.Version {
+		return refused("table %s: its schema version goes back", old.Name)
+	}
+	if err := d.checkTable(&t); err != nil {
+		return err
+	}
+	t.Parts, t.CreatedMs = slices.Clone(old.Parts), old.CreatedMs
+	if err := alterPartitions(&t, c); err != nil {
+		return err
+	}
+	from, to := tableName{old.DatabaseID, old.Name}, tableName{t.DatabaseID, t.Name}
+	if from != to {
+		if _, taken := d.tableNames.get(to); taken {
+			return exists("table", t.Name)
+		}
+		d.tableNames = d.tableNames.del(d.o, from)
+		d.tableNames = d.tableNames.set(d.o, to, t.ID)
+	}
+	d.tables = d.tables.set(d.o, t.ID, &t)
+	return nil
+}
+
+func alterPartitions(t *Table, c *command.AlterTable) error {
+	for _, pr := range c.PartReplicas {
+		at := partitionIndex(t, pr.Partition)
+		if at < 0 {
+			return notFound("partition", pr.Partition)
+		}
+		t.Parts[at].Replicas = pr.Replicas
+	}
+	for _, pn := range c.PartNames {
+		at := partitionIndex(t, pn.Partition)
+		if at < 0 {
+			return notFound("partition", pn.Partition)
+		}
+		t.Parts[at].Name = pn.Name
+	}
+	return checkPartitions(t)
+}

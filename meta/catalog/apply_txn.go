@@ -1,0 +1,144 @@
+package catalog
+
+import (
+	"slices"
+
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+type (
+	beID = types.BEID
+	feID = types.FEID
+)
+
+func (d *draft) applyTxn(cmd command.Command) (any, error, bool) {
+	var result any
+	var err error
+	switch c := cmd.(type) {
+	case *command.CommitTxn:
+		result, err = d.commitTxn(c)
+	case *command.AbortTxns:
+		result, err = d.abortTxns(c)
+	case *command.ExpireTxns:
+		aborted := d.txns.raiseFloor(d.o, c.NowMs-c.TimeoutMs)
+		result = ExpireResult{Aborted: aborted, Forgotten: d.forget(c.NowMs - c.KeepMs)}
+	default:
+		return nil, nil, false
+	}
+	return result, err, true
+}
+
+// commitTxn is the point where a write becomes true. All is checked before anything changes.
+func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
+	if rec, ok := d.txns.records.get(c.Txn); ok && !rec.Aborted {
+		return CommitResult{Txn: c.Txn, Tablets: rec.Tablets, Again: true}, nil
+	} else if ok {
+		return nil, &ErrTxnAborted{Txn: c.Txn}
+	}
+	if c.Txn == 0 || c.Txn >= d.txns.next {
+		return nil, refused("transaction id %d was not drawn from the catalog", c.Txn)
+	}
+	if d.txns.isDecided(c.Txn) {
+		return nil, &ErrTxnAborted{Txn: c.Txn, Expired: true}
+	}
+	if len(c.Tablets) == 0 {
+		return nil, refused("transaction %d touches no tablet", c.Txn)
+	}
+	seen := make(map[types.TabletID]struct{}, len(c.Tablets))
+	for i := range c.Tablets {
+		if err := d.checkCommit(&c.Tablets[i]); err != nil {
+			return nil, err
+		}
+		seen[c.Tablets[i].Tablet] = struct{}{}
+	}
+	if len(seen) != len(c.Tablets) {
+		return nil, refused("transaction %d names a tablet twice", c.Txn)
+	}
+	rec := &txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
+	for i := range c.Tablets {
+		rec.Tablets[i] = TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c.TimeMs)}
+	}
+	d.txns.decide(d.o, c.Txn, rec)
+	return CommitResult{Txn: c.Txn, Tablets: rec.Tablets}, nil
+}
+
+// checkCommit says whether a transaction may step one tablet: its epoch is current (I2), the leader has the rowset (its
+// key checks must see everything), and enough complete replicas have it (I1).
+func (d *draft) checkCommit(part *command.TxnTablet) error {
+	t, ok := d.tablets.get(part.Tablet)
+	if !ok {
+		return notFound("tablet", part.Tablet)
+	}
+	if part.Epoch != t.Epoch {
+		return &ErrStaleEpoch{Tablet: t.ID, Given: part.Epoch, Current: t.Epoch}
+	}
+	table, ok := d.tables.get(t.Table)
+	if !ok {
+		return notFound("table", t.Table)
+	}
+	have, followers := 0, 0
+	leaderHas := false
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if r.Role == types.RoleFollower {
+			followers++
+		}
+		if r.Complete() && slices.Contains(part.OK, r.ID) {
+			have++
+			leaderHas = leaderHas || r.BE == t.Leader
+		}
+	}
+	if need := table.Quorum.Need(followers); have < need {
+		return &ErrQuorum{Tablet: t.ID, Have: have, Need: need}
+	}
+	if !leaderHas {
+		return refused("tablet %d: its leader, backend %d, does not have the write", t.ID, t.Leader)
+	}
+	return nil
+}
+
+// step gives a tablet its next version and marks who has it. A replica with an earlier gap stays where it is, but
+// what it stored is remembered in LastSuccess: once the gap is closed it is up to date (see report).
+func (d *draft) step(part *command.TxnTablet, timeMs int64) types.Version {
+	old, _ := d.tablets.get(part.Tablet)
+	t := cloneTablet(old)
+	t.Version++
+	t.Rows += part.Rows
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if !slices.Contains(part.OK, r.ID) {
+			r.LastFailed, r.LastFailedMs = t.Version, timeMs
+			continue
+		}
+		r.LastSuccess = t.Version
+		if r.LastFailed == 0 {
+			r.Version = t.Version
+		}
+	}
+	d.tablets = d.tablets.set(d.o, t.ID, t)
+	return t.Version
+}
+
+func (d *draft) abortTxns(c *command.AbortTxns) (any, error) {
+	var res AbortResult
+	for _, id := range c.Txns {
+		if id == 0 || id >= d.txns.next {
+			return nil, refused("transaction id %d was not drawn from the catalog", id)
+		}
+		if d.txns.isDecided(id) {
+			if rec, ok := d.txns.records.get(id); ok && !rec.Aborted {
+				res.Committed = append(res.Committed, id)
+			}
+			continue
+		}
+		d.txns.decide(d.o, id, &txnRecord{TimeMs: c.TimeMs, Aborted: true})
+	}
+	return res, nil
+}
+
+func cloneTablet(t *Tablet) *Tablet {
+	c := *t
+	c.Replicas = slices.Clone(t.Replicas)
+	return &c
+}

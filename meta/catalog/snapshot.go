@@ -1,0 +1,322 @@
+package catalog
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"stele/meta/types"
+)
+
+// A snapshot is a stream:
+//
+//	"STLCAT" 0 version         8 bytes
+//	{kind, length, body}…      1 byte, 32 bits big endian, CBOR; in the order of sectionKinds and of the trees
+//	{0, 8, count, checksum}    the number of records and CRC-32C of everything before this record
+//
+// The same catalog gives the same bytes on every FE, so that two FEs can be compared by their snapshots.
+const (
+	snapshotMagic   = "STLCAT\x00"
+	snapshotVersion = 1
+	maxRecord       = 256 << 20
+)
+
+// ErrCorruptSnapshot is wrapped by every error about a damaged snapshot.
+var ErrCorruptSnapshot = errors.New("corrupt catalog snapshot")
+
+// ErrNewerSnapshot is wrapped by the error about a snapshot of a newer format.
+var ErrNewerSnapshot = errors.New("catalog snapshot of a newer format: upgrade this FE")
+
+var errUnknownKind = errors.New("unknown kind of record")
+
+// Record kinds. The numbers are in snapshots: append, never renumber.
+const (
+	kindEnd uint8 = iota
+	kindHead
+	kindDatabase
+	kindTable
+	kindTablet
+	kindCounters
+	kindBE
+	kindFE
+	kindConfig
+	kindHint
+	kindOp
+	kindUser
+	kindDecided
+	kindTxn
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+type headRecord struct {
+	Index     uint64          `cbor:"1,keyasint"`
+	Cluster   types.ClusterID `cbor:"2,keyasint"`
+	CreatedMs int64           `cbor:"3,keyasint"`
+	Leader    LeaderNote      `cbor:"4,keyasint"`
+	NextID    uint64          `cbor:"5,keyasint"`
+	NextTxn   types.TxnID     `cbor:"6,keyasint"`
+	Floor     types.TxnID     `cbor:"7,keyasint"`
+	Lost      types.TxnID     `cbor:"8,keyasint"`
+	Cursor    types.TxnID     `cbor:"9,keyasint"`
+	Marks     []txnMark       `cbor:"10,keyasint,omitempty"`
+}
+
+type countersRecord struct {
+	Table types.TableID `cbor:"1,keyasint"`
+	Next  tableCounters `cbor:"2,keyasint"`
+}
+
+type configRecord struct {
+	Key   string `cbor:"1,keyasint"`
+	Value string `cbor:"2,keyasint"`
+}
+
+type rangeRecord struct {
+	Start types.TxnID `cbor:"1,keyasint"`
+	End   types.TxnID `cbor:"2,keyasint"`
+}
+
+type txnEntry struct {
+	ID     types.TxnID `cbor:"1,keyasint"`
+	Record txnRecord   `cbor:"2,keyasint"`
+}
+
+var snapEnc = func() cbor.EncMode {
+	m, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic("BUG: cbor encoding options: " + err.Error())
+	}
+	return m
+}()
+
+var snapDec = func() cbor.DecMode {
+	m, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		IndefLength:       cbor.IndefLengthForbidden,
+		MaxArrayElements:  1 << 24,
+		MaxNestedLevels:   16,
+	}.DecMode()
+	if err != nil {
+		panic("BUG: cbor decoding options: " + err.Error())
+	}
+	return m
+}()
+
+// snapshotWriter counts and checksums what it writes; the first error sticks.
+type snapshotWriter struct {
+	w   *bufio.Writer
+	sum uint32
+	n   uint32
+	err error
+}
+
+func (s *snapshotWriter) raw(b []byte) {
+	if s.err == nil {
+		s.sum = crc32.Update(s.sum, castagnoli, b)
+		_, s.err = s.w.Write(b)
+	}
+}
+
+func (s *snapshotWriter) record(kind uint8, v any) bool {
+	if s.err != nil {
+		return false
+	}
+	body, err := snapEnc.Marshal(v)
+	if err != nil {
+		s.err = err
+		return false
+	}
+	head := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)))
+	s.raw(head)
+	s.raw(body)
+	s.n++
+	return s.err == nil
+}
+
+// WriteSnapshot writes the catalog as a checksummed stream.
+func (c *Catalog) WriteSnapshot(w io.Writer) error {
+	s := &snapshotWriter{w: bufio.NewWriterSize(w, 1<<18)}
+	s.raw(append([]byte(snapshotMagic), snapshotVersion))
+	s.record(kindHead, headRecord{
+		Index: c.index, Cluster: c.cluster, CreatedMs: c.createdMs, Leader: c.leader, NextID: c.nextID,
+		NextTxn: c.txns.next, Floor: c.txns.floor, Lost: c.txns.lost, Cursor: c.txns.cursor, Marks: c.txns.marks,
+	})
+	c.writeObjects(s)
+	for start, end := range c.txns.decided.all() {
+		s.record(kindDecided, rangeRecord{start, end})
+	}
+	for id, rec := range c.txns.records.all() {
+		s.record(kindTxn, txnEntry{id, *rec})
+	}
+	tail := binary.BigEndian.AppendUint32([]byte{kindEnd, 0, 0, 0, 8}, s.n)
+	tail = binary.BigEndian.AppendUint32(tail, s.sum)
+	s.raw(tail)
+	if s.err == nil {
+		s.err = s.w.Flush()
+	}
+	if s.err != nil {
+		return fmt.Errorf("write catalog snapshot: %w", s.err)
+	}
+	return nil
+}
+
+func (c *Catalog) writeObjects(s *snapshotWriter) {
+	writeAll(s, kindDatabase, c.dbs)
+	writeAll(s, kindTable, c.tables)
+	writeAll(s, kindTablet, c.tablets)
+	for id, n := range c.counters.all() {
+		s.record(kindCounters, countersRecord{id, n})
+	}
+	writeAll(s, kindBE, c.bes)
+	writeAll(s, kindFE, c.fes)
+	for k, v := range c.config.all() {
+		s.record(kindConfig, configRecord{k, v})
+	}
+	writeAll(s, kindHint, c.hints)
+	writeAll(s, kindOp, c.ops)
+	writeAll(s, kindUser, c.users)
+}
+
+func writeAll[K, V any](s *snapshotWriter, kind uint8, t tree[K, V]) {
+	for _, v := range t.all() {
+		if !s.record(kind, v) {
+			return
+		}
+	}
+}
+
+// ReadSnapshot reads what WriteSnapshot wrote. Damage of any kind is an error that wraps ErrCorruptSnapshot.
+func ReadSnapshot(r io.Reader) (*Catalog, error) {
+	br := bufio.NewReaderSize(r, 1<<18)
+	var head [len(snapshotMagic) + 1]byte
+	if _, err := io.ReadFull(br, head[:]); err != nil {
+		return nil, fmt.Errorf("%w: header: %w", ErrCorruptSnapshot, err)
+	}
+	if string(head[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, fmt.Errorf("%w: no header", ErrCorruptSnapshot)
+	}
+	if v := head[len(snapshotMagic)]; v != snapshotVersion {
+		return nil, fmt.Errorf("%w (format %d, this binary reads %d)", ErrNewerSnapshot, v, snapshotVersion)
+	}
+	d := &draft{Catalog: *New(), o: &owner{}}
+	sum := crc32.Update(0, castagnoli, head[:])
+	var buf []byte
+	var unknown error // of a newer binary if the checksum holds, else damage
+	for n := uint32(0); ; n++ {
+		kind, body, err := readRecord(br, &buf)
+		if err != nil {
+			return nil, err
+		}
+		if kind == kindEnd {
+			if len(body) != 8 || binary.BigEndian.Uint32(body) != n || binary.BigEndian.Uint32(body[4:]) != sum {
+				return nil, fmt.Errorf("%w: checksum or record count differs", ErrCorruptSnapshot)
+			}
+			if unknown != nil {
+				return nil, unknown
+			}
+			return &d.Catalog, nil
+		}
+		sum = crc32.Update(sum, castagnoli, binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body))))
+		sum = crc32.Update(sum, castagnoli, body)
+		err = d.load(kind, body)
+		if field := (*cbor.UnknownFieldError)(nil); errors.As(err, &field) || errors.Is(err, errUnknownKind) {
+			unknown = fmt.Errorf("%w: record %d of kind %d: %w", ErrNewerSnapshot, n, kind, err)
+		} else if err != nil {
+			return nil, fmt.Errorf("%w: record %d of kind %d: %w", ErrCorruptSnapshot, n, kind, err)
+		}
+	}
+}
+
+// readRecord reads one record; body is valid until the next call.
+func readRecord(br *bufio.Reader, buf *[]byte) (kind uint8, body []byte, err error) {
+	var h [5]byte
+	if _, err := io.ReadFull(br, h[:]); err != nil {
+		return 0, nil, fmt.Errorf("%w: truncated: %w", ErrCorruptSnapshot, err)
+	}
+	size := binary.BigEndian.Uint32(h[1:])
+	if size > maxRecord {
+		return 0, nil, fmt.Errorf("%w: record of %d bytes", ErrCorruptSnapshot, size)
+	}
+	// Damage may claim any size: grow with what really arrives.
+	*buf = (*buf)[:0]
+	for len(*buf) < int(size) {
+		step := min(int(size)-len(*buf), 1<<20)
+		at := len(*buf)
+		*buf = append(*buf, make([]byte, step)...)
+		if _, err := io.ReadFull(br, (*buf)[at:]); err != nil {
+			return 0, nil, fmt.Errorf("%w: truncated: %w", ErrCorruptSnapshot, err)
+		}
+	}
+	return h[0], *buf, nil
+}
+
+// load takes one record in. The indexes that a snapshot does not hold are made anew.
+func (d *draft) load(kind uint8, body []byte) error {
+	switch kind {
+	case kindHead:
+		var h headRecord
+		if err := snapDec.Unmarshal(body, &h); err != nil {
+			return err
+		}
+		d.index, d.cluster, d.createdMs, d.leader, d.nextID = h.Index, h.Cluster, h.CreatedMs, h.Leader, h.NextID
+		d.txns.next, d.txns.floor, d.txns.lost, d.txns.cursor, d.txns.marks = h.NextTxn, h.Floor, h.Lost, h.Cursor, h.Marks
+		return nil
+	case kindDatabase:
+		return loadOne(body, func(v *Database) {
+			d.dbs = d.dbs.set(d.o, v.ID, v)
+			d.dbNames = d.dbNames.set(d.o, v.Name, v.ID)
+		})
+	case kindTable:
+		return loadOne(body, func(v *Table) {
+			d.tables = d.tables.set(d.o, v.ID, v)
+			d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
+			for i := range v.Parts {
+				d.parts = d.parts.set(d.o, v.Parts[i].ID, v.ID)
+			}
+		})
+	case kindTablet:
+		return loadOne(body, d.putTablet)
+	case kindCounters:
+		return loadOne(body, func(v *countersRecord) { d.counters = d.counters.set(d.o, v.Table, v.Next) })
+	default:
+		return d.loadRest(kind, body)
+	}
+}
+
+func (d *draft) loadRest(kind uint8, body []byte) error {
+	switch kind {
+	case kindBE:
+		return loadOne(body, func(v *BE) { d.bes = d.bes.set(d.o, v.ID, v) })
+	case kindFE:
+		return loadOne(body, func(v *FE) { d.fes = d.fes.set(d.o, v.ID, v) })
+	case kindConfig:
+		return loadOne(body, func(v *configRecord) { d.config = d.config.set(d.o, v.Key, v.Value) })
+	case kindHint:
+		return loadOne(body, func(v *RepairHint) { d.hints = d.hints.set(d.o, v.Partition, v) })
+	case kindOp:
+		return loadOne(body, func(v *Op) { d.ops = d.ops.set(d.o, v.ID, v) })
+	case kindUser:
+		return loadOne(body, func(v *User) { d.users = d.users.set(d.o, userName{v.Name, v.Host}, v) })
+	case kindDecided:
+		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
+	case kindTxn:
+		return loadOne(body, func(v *txnEntry) { d.txns.records = d.txns.records.set(d.o, v.ID, &v.Record) })
+	}
+	return errUnknownKind
+}
+
+func loadOne[T any](body []byte, put func(*T)) error {
+	v := new(T)
+	if err := snapDec.Unmarshal(body, v); err != nil {
+		return err
+	}
+	put(v)
+	return nil
+}

@@ -1,0 +1,204 @@
+// Package model holds the plain records of the catalog: databases, tables, partitions, tablets, replicas, nodes,
+// hints, operations, users. It is apart from package catalog only so that commands can carry the records and the
+// catalog can apply the commands; callers use the names that package catalog gives them.
+//
+// Records are values of an immutable catalog: whoever holds a pointer to one reads it and never writes it. The CBOR
+// keys are the format of snapshots and of the Raft log: append, never renumber, never change a type.
+package model
+
+import "stele/meta/types"
+
+// Database is a database.
+type Database struct {
+	ID   types.DatabaseID `cbor:"1,keyasint"`
+	Name string           `cbor:"2,keyasint"`
+}
+
+// Table is a table with its partitions. It is replaced as a whole when it changes.
+type Table struct {
+	ID         types.TableID     `cbor:"1,keyasint"`
+	DatabaseID types.DatabaseID  `cbor:"2,keyasint"`
+	Name       string            `cbor:"3,keyasint"`
+	Schema     types.Schema      `cbor:"4,keyasint"`
+	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // declared secondary keys (names for SHOW; enforcement as documented)
+	Partition  *RangePartition   `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
+	HashBy     []types.ColumnID  `cbor:"7,keyasint"`           // distribution columns; buckets = len(Partition.Tablets)
+	Buckets    int               `cbor:"8,keyasint"`           // for new partitions
+	Parts      []Partition       `cbor:"9,keyasint"`           // in range order
+	Replicas   int               `cbor:"10,keyasint"`          // replication_num
+	Quorum     types.WriteQuorum `cbor:"11,keyasint"`
+	Comment    string            `cbor:"12,keyasint,omitempty"`
+	StarRocks  bool              `cbor:"13,keyasint,omitempty"` // created with StarRocks clauses: SHOW CREATE TABLE prints them
+	KeyModel   string            `cbor:"14,keyasint,omitempty"` // "PRIMARY", "DUPLICATE" ("" = plain MySQL)
+	DupKey     []types.ColumnID  `cbor:"15,keyasint,omitempty"` // the columns of DUPLICATE KEY(...)
+	Medium     types.Medium      `cbor:"16,keyasint,omitempty"`
+	CreatedMs  int64             `cbor:"17,keyasint,omitempty"`
+}
+
+// UniqueKey is a declared secondary index.
+type UniqueKey struct {
+	Name    string           `cbor:"1,keyasint"`
+	Columns []types.ColumnID `cbor:"2,keyasint"`
+	Unique  bool             `cbor:"3,keyasint,omitempty"`
+}
+
+// RangePartition says by which columns a table is partitioned.
+type RangePartition struct {
+	Columns []types.ColumnID `cbor:"1,keyasint"`
+}
+
+// Partition is one partition: the half-open range [Lower, Upper) of memcomparable keys over the partition columns.
+type Partition struct {
+	ID        types.PartitionID `cbor:"1,keyasint"`
+	Name      string            `cbor:"2,keyasint"`
+	Lower     []byte            `cbor:"3,keyasint,omitempty"` // nil = from the beginning
+	Upper     []byte            `cbor:"4,keyasint,omitempty"` // nil = MAXVALUE
+	LowerText []string          `cbor:"5,keyasint,omitempty"` // literals, one a column, for SHOW
+	UpperText []string          `cbor:"6,keyasint,omitempty"`
+	Tablets   []types.TabletID  `cbor:"7,keyasint"` // by bucket
+	Replicas  int               `cbor:"8,keyasint"`
+	CreatedMs int64             `cbor:"9,keyasint,omitempty"`
+}
+
+// Replica is one copy of a tablet, as the catalog knows it.
+type Replica struct {
+	ID      types.ReplicaID    `cbor:"1,keyasint"`
+	BE      types.BEID         `cbor:"2,keyasint"`
+	Disk    types.DiskID       `cbor:"3,keyasint"` // 0 until the BE has reported it
+	Role    types.Role         `cbor:"4,keyasint,omitempty"`
+	State   types.ReplicaState `cbor:"5,keyasint,omitempty"`
+	Bad     bool               `cbor:"6,keyasint,omitempty"`
+	Version types.Version      `cbor:"7,keyasint"` // highest contiguous version it is known to hold
+	// LastFailed is the last committed version that the replica missed, 0 when it has missed none that it still lacks.
+	LastFailed   types.Version `cbor:"8,keyasint,omitempty"`
+	LastFailedMs int64         `cbor:"9,keyasint,omitempty"`
+	// LastSuccess is the last version that the replica is known to have stored, gaps below it or not.
+	LastSuccess types.Version `cbor:"10,keyasint,omitempty"`
+	// Settled is the version that the BE has reported as published and durable, so that it can never again ask for
+	// the outcome of a transaction at or below it. Version runs ahead of it: a commit raises Version, a report Settled.
+	Settled types.Version `cbor:"11,keyasint,omitempty"`
+}
+
+// Complete reports whether the replica has every committed version of its tablet, as far as the catalog knows, and
+// may therefore count toward a quorum, lead, and be copied from.
+func (r *Replica) Complete() bool {
+	return r.Role == types.RoleFollower && !r.Bad && r.LastFailed == 0
+}
+
+// Tablet is the rows of one bucket of one partition, and its replicas.
+type Tablet struct {
+	ID        types.TabletID    `cbor:"1,keyasint"`
+	Table     types.TableID     `cbor:"2,keyasint"`
+	Partition types.PartitionID `cbor:"3,keyasint"`
+	Bucket    int32             `cbor:"4,keyasint"`
+	Version   types.Version     `cbor:"5,keyasint"` // committed
+	Epoch     types.Epoch       `cbor:"6,keyasint"`
+	Leader    types.BEID        `cbor:"7,keyasint"`
+	Replicas  []Replica         `cbor:"8,keyasint"`
+	Rows      int64             `cbor:"9,keyasint,omitempty"` // sum of the row deltas of commits: an estimate
+}
+
+// ReplicaByID returns the replica with the id, or nil.
+func (t *Tablet) ReplicaByID(id types.ReplicaID) *Replica {
+	for i := range t.Replicas {
+		if t.Replicas[i].ID == id {
+			return &t.Replicas[i]
+		}
+	}
+	return nil
+}
+
+// Replica returns the replica on be, or nil.
+func (t *Tablet) Replica(be types.BEID) *Replica {
+	for i := range t.Replicas {
+		if t.Replicas[i].BE == be {
+			return &t.Replicas[i]
+		}
+	}
+	return nil
+}
+
+// BE is a backend that belongs to the cluster.
+type BE struct {
+	ID           types.BEID `cbor:"1,keyasint"`
+	Host         string     `cbor:"2,keyasint"`
+	Port         int        `cbor:"3,keyasint"` // gRPC: heartbeats, data, clones
+	HTTPPort     int        `cbor:"4,keyasint,omitempty"`
+	Decommission bool       `cbor:"5,keyasint,omitempty"`
+	AddedMs      int64      `cbor:"6,keyasint,omitempty"`
+}
+
+// FE is a frontend that belongs to the cluster.
+type FE struct {
+	ID         types.FEID `cbor:"1,keyasint"`
+	Name       string     `cbor:"2,keyasint"` // host_port_timestampMs
+	Host       string     `cbor:"3,keyasint"`
+	RaftPort   int        `cbor:"4,keyasint"`
+	QueryPort  int        `cbor:"5,keyasint"`
+	HTTPPort   int        `cbor:"6,keyasint"`
+	RPCPort    int        `cbor:"7,keyasint"`
+	GossipPort int        `cbor:"8,keyasint,omitempty"`
+	AddedMs    int64      `cbor:"9,keyasint,omitempty"`
+}
+
+// RepairHint is an operator's wish that a partition be repaired first.
+type RepairHint struct {
+	Partition types.PartitionID `cbor:"1,keyasint"`
+	Table     types.TableID     `cbor:"2,keyasint"`
+	Owner     string            `cbor:"3,keyasint"`
+	AddedMs   int64             `cbor:"4,keyasint"`
+	ExpiresMs int64             `cbor:"5,keyasint"`
+}
+
+// OpState is how far an operation is.
+type OpState uint8
+
+// Operation states.
+const (
+	OpRunning OpState = iota
+	OpDone
+	OpFailed
+	OpCancelled
+)
+
+func (s OpState) String() string {
+	return [...]string{"RUNNING", "DONE", "FAILED", "CANCELLED"}[s]
+}
+
+// Op is one operator action in the operation log.
+type Op struct {
+	ID        uint64  `cbor:"1,keyasint"`
+	Kind      string  `cbor:"2,keyasint"` // the statement's name, such as "alter_system_drop_backend"
+	Target    string  `cbor:"3,keyasint,omitempty"`
+	Owner     string  `cbor:"4,keyasint,omitempty"`
+	Statement string  `cbor:"5,keyasint,omitempty"`
+	State     OpState `cbor:"6,keyasint,omitempty"`
+	StartedMs int64   `cbor:"7,keyasint"`
+	EndedMs   int64   `cbor:"8,keyasint,omitempty"`
+	Message   string  `cbor:"9,keyasint,omitempty"`
+	Done      int64   `cbor:"10,keyasint,omitempty"` // tasks finished
+	Total     int64   `cbor:"11,keyasint,omitempty"` // tasks in all, 0 = unknown
+}
+
+// User is an account. What the grants mean is the business of the layer that checks them.
+type User struct {
+	Name   string  `cbor:"1,keyasint"`
+	Host   string  `cbor:"2,keyasint"` // "%" = any
+	Plugin string  `cbor:"3,keyasint,omitempty"`
+	Auth   []byte  `cbor:"4,keyasint,omitempty"` // the plugin's verifier, never a password
+	Grants []Grant `cbor:"5,keyasint,omitempty"`
+}
+
+// Grant gives privileges (a bit set) on *.*, a database or a table.
+type Grant struct {
+	Database   string `cbor:"1,keyasint,omitempty"` // "" = *
+	Table      string `cbor:"2,keyasint,omitempty"` // "" = *
+	Privileges uint64 `cbor:"3,keyasint"`
+	Grantable  bool   `cbor:"4,keyasint,omitempty"`
+}
+
+// TabletVersion says at which version a transaction landed in a tablet.
+type TabletVersion struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"`
+}

@@ -1,0 +1,32 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotLeader says that this FE does not lead; nothing was proposed.
+type ErrNotLeader struct {
+	LeaderID   string // FE.Name of the leader, "" = none known
+	LeaderAddr string // its Raft address
+}
+
+func (e *ErrNotLeader) Error() string {
+	if e.LeaderID == "" {
+		return "this frontend is not the leader and knows of none"
+	}
+	return fmt.Sprintf("this frontend is not the leader, %s at %s is", e.LeaderID, e.LeaderAddr)
+}
+
+var (
+	// ErrOutcomeUnknown says that leadership was lost while a proposal was on its way: it may be applied or not.
+	ErrOutcomeUnknown = errors.New("leadership was lost while the change was on its way: it may or may not be in effect")
+	// ErrClosed says that the log is closed.
+	ErrClosed = errors.New("the metadata log is closed")
+	// ErrBusy says that the log took no proposal in time; nothing was proposed.
+	ErrBusy = errors.New("the metadata log is overloaded")
+	// ErrWrongCluster is wrapped when an identity or a peer belongs to another cluster.
+	ErrWrongCluster = errors.New("belongs to another cluster")
+	// ErrSnapshotUnusable is wrapped by Open when the newest snapshot cannot be read.
+	ErrSnapshotUnusable = errors.New("the newest metadata snapshot cannot be read")
+)

@@ -1,0 +1,90 @@
+package raftlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"stele/meta/types"
+)
+
+const (
+	identityFile   = "identity.json"
+	identityFormat = 1
+)
+
+// Identity says to which FE of which cluster a metadata directory belongs.
+type Identity struct {
+	Format    int             `json:"format"`
+	ClusterID types.ClusterID `json:"cluster_id"`
+	ID        string          `json:"server_id"`
+}
+
+// ReadIdentity returns the identity of a metadata directory; ok is false when it has none yet.
+func ReadIdentity(dir string) (id Identity, ok bool, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return id, false, nil
+	}
+	if err != nil {
+		return id, false, fmt.Errorf("read metadata identity: %w", err)
+	}
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, false, fmt.Errorf("read metadata identity %s: %w (remedy: %s)", filepath.Join(dir, identityFile), err, remedy)
+	}
+	if id.Format != identityFormat {
+		return id, false, fmt.Errorf("metadata directory %s is of format %d, this binary knows %d: upgrade this FE", dir, id.Format, identityFormat)
+	}
+	return id, true, nil
+}
+
+// claimDir makes a fresh directory this FE's, or checks that it is.
+func claimDir(cfg *Config) error {
+	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
+		return err
+	}
+	id, ok, err := ReadIdentity(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	want := Identity{Format: identityFormat, ClusterID: cfg.ClusterID, ID: cfg.ID}
+	if ok {
+		if id.ClusterID != want.ClusterID {
+			return fmt.Errorf("the directory %w: %q, not %q", ErrWrongCluster, id.ClusterID, want.ClusterID)
+		}
+		if id.ID != want.ID {
+			return fmt.Errorf("the directory belongs to frontend %q, not %q", id.ID, want.ID)
+		}
+		return nil
+	}
+	b, err := json.Marshal(want)
+	if err != nil {
+		return err
+	}
+	return writeSynced(filepath.Join(cfg.Dir, identityFile), b)
+}
+
+// writeSynced writes a file so that after a crash it is there whole or not at all.
+func writeSynced(path string, b []byte) error {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,203 @@
+package raftlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+)
+
+// Bounds of the proposal pipeline. A few entries in flight hide the latency of one; more would only keep proposals
+// from sharing an entry.
+const (
+	maxQueued      = 1024
+	maxInflight    = 4
+	maxShared      = 512     // commands that share an entry
+	maxSharedBytes = 1 << 20 // and their size
+	enqueueTimeout = 10 * time.Second
+)
+
+// proposal is one call of Propose.
+type proposal struct {
+	encoded [][]byte
+	size    int
+	done    chan outcome // of capacity 1: nobody waits for a caller who has left
+}
+
+type outcome struct {
+	results []catalog.Result
+	err     error
+}
+
+// flight is an entry on its way with the proposals in it.
+type flight struct {
+	future    raft.ApplyFuture
+	proposals []*proposal
+}
+
+// Propose puts commands into the log, in order and in one entry, and returns what each came to once they are applied
+// here. Concurrent calls share entries. A command that the catalog refuses has its error in its Result and does not
+// stop the others.
+//
+// *ErrNotLeader and ErrBusy mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
+// commands may be applied or not: propose again only what may be applied twice, as CommitTxn may.
+func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	if !l.IsLeader() {
+		return nil, l.notLeaderOrClosed()
+	}
+	encoded := make([][]byte, len(cmds))
+	for i, c := range cmds {
+		var err error
+		if encoded[i], err = command.Encode(c); err != nil {
+			return nil, err
+		}
+	}
+	return l.ProposeEncoded(ctx, encoded)
+}
+
+// ProposeOne proposes one command and returns its result; a refusal is its error.
+func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) {
+	rs, err := l.Propose(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return rs[0].Value, rs[0].Err
+}
+
+// ProposeEncoded is Propose for commands that another FE has encoded and forwarded. They must not be batches.
+func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
+	if len(encoded) == 0 {
+		return nil, nil
+	}
+	if len(encoded) > command.MaxBatchCommands {
+		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(encoded), command.MaxBatchCommands)
+	}
+	p := &proposal{encoded: encoded, done: make(chan outcome, 1)}
+	for i, e := range encoded {
+		c, err := command.Decode(e) // what this FE cannot read it must not put into the log
+		if err != nil {
+			return nil, fmt.Errorf("propose: %w", err)
+		}
+		if c.Type() == command.TypeBatch {
+			return nil, fmt.Errorf("propose: command %d is a batch", i)
+		}
+		p.size += len(e)
+	}
+	if !l.IsLeader() {
+		return nil, l.notLeaderOrClosed()
+	}
+	select {
+	case l.proposals <- p:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.closing:
+		return nil, ErrClosed
+	}
+	select {
+	case o := <-p.done:
+		return o.results, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.closing:
+		return nil, ErrOutcomeUnknown
+	}
+}
+
+func (l *Log) notLeaderOrClosed() error {
+	select {
+	case <-l.closing:
+		return ErrClosed
+	default:
+	}
+	if err := l.fsm.failure(); err != nil {
+		return err
+	}
+	return l.notLeader()
+}
+
+// propose turns waiting proposals into entries.
+func (l *Log) propose() {
+	defer l.wg.Done()
+	defer close(l.inflight)
+	var next *proposal // taken from the queue, but too big for the entry before
+	for {
+		first := next
+		if next = nil; first == nil {
+			select {
+			case first = <-l.proposals:
+			case <-l.closing:
+				return
+			}
+		}
+		shared := []*proposal{first}
+		commands, size := len(first.encoded), first.size
+	gather:
+		for commands < maxShared && size < maxSharedBytes {
+			select {
+			case p := <-l.proposals:
+				if commands+len(p.encoded) > command.MaxBatchCommands || size+p.size > command.MaxEncodedSize/2 {
+					next = p
+					break gather
+				}
+				shared = append(shared, p)
+				commands, size = commands+len(p.encoded), size+p.size
+			default:
+				break gather
+			}
+		}
+		if !l.launch(shared) {
+			return
+		}
+	}
+}
+
+// launch hands one entry to Raft. It is false when the log closes.
+func (l *Log) launch(shared []*proposal) bool {
+	var all [][]byte
+	for _, p := range shared {
+		all = append(all, p.encoded...)
+	}
+	data, err := command.EncodeBatch(all)
+	if err != nil {
+		for _, p := range shared {
+			p.done <- outcome{err: err}
+		}
+		return true
+	}
+	select {
+	case l.inflight <- flight{future: l.raft.Apply(data, enqueueTimeout), proposals: shared}:
+		return true
+	case <-l.closing:
+		return false
+	}
+}
+
+// collect hands results out. It ends after propose, when nothing is in flight any more.
+func (l *Log) collect() {
+	defer l.wg.Done()
+	for f := range l.inflight {
+		err := l.translate(f.future.Error())
+		var results catalog.BatchResult
+		if err == nil {
+			switch r := f.future.Response().(type) {
+			case catalog.BatchResult:
+				results = r
+			case error:
+				err = r
+			}
+		}
+		for _, p := range f.proposals {
+			if err != nil {
+				p.done <- outcome{err: err}
+				continue
+			}
+			n := len(p.encoded)
+			p.done <- outcome{results: results[:n:n]}
+			results = results[n:]
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package raftlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"stele/meta/types"
+)
+
+// Handshake of a Raft connection, before anything of Raft:
+//
+//	dialer   "STLR" version | length, cluster id | length, server id
+//	acceptor one byte of verdict
+const (
+	streamMagic       = "STLR"
+	streamVersion     = 1
+	maxHandshakeField = 255
+	handshakeTimeout  = 5 * time.Second
+	// maxHandshakes bounds the connections whose peer has not said yet who it is.
+	maxHandshakes = 64
+)
+
+const (
+	verdictOK byte = iota
+	verdictWrongCluster
+	verdictWrongVersion
+)
+
+// stream carries Raft between FEs of one cluster (raft.StreamLayer). A peer of another cluster is turned away at the
+// door; a silent one holds nobody up, as each handshake has its own goroutine and deadline.
+type stream struct {
+	net.Listener
+	cluster  types.ClusterID
+	id       string
+	addr     net.Addr
+	log      *slog.Logger
+	accepted chan net.Conn
+	done     chan struct{}
+	once     sync.Once
+	wg       sync.WaitGroup
+	mu       sync.Mutex
+	open     map[net.Conn]struct{} // connections in their handshake
+}
+
+// advertised is an address that is only a text.
+type advertised string
+
+func (a advertised) Network() string { return "tcp" }
+func (a advertised) String() string  { return string(a) }
+
+func newStream(cfg *Config) *stream {
+	s := &stream{
+		Listener: cfg.Listener, cluster: cfg.ClusterID, id: cfg.ID, addr: advertised(cfg.Advertise), log: cfg.Log,
+		accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
+	}
+	s.wg.Add(1)
+	go s.acceptAll()
+	return s
+}
+
+// Addr returns the address that others dial.
+func (s *stream) Addr() net.Addr { return s.addr }
+
+// Accept returns the next connection of a peer of this cluster.
+func (s *stream) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.accepted:
+		return c, nil
+	case <-s.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close stops accepting and waits for the handshakes under way.
+func (s *stream) Close() error {
+	err := error(nil)
+	s.once.Do(func() {
+		close(s.done)
+		err = s.Listener.Close()
+		s.mu.Lock()
+		for c := range s.open {
+			c.Close()
+		}
+		s.mu.Unlock()
+	})
+	s.wg.Wait()
+	return err
+}
+
+func (s *stream) acceptAll() {
+	defer s.wg.Done()
+	slots := make(chan struct{}, maxHandshakes)
+	for {
+		c, err := s.Listener.Accept()
+		if err != nil {
+			select {
+			case <-s.done:
+				return
+			case <-time.After(50 * time.Millisecond): // out of descriptors, say: others are closed meanwhile
+				if errors.Is(err, net.ErrClosed) {
+					return
+				}
+				s.log.Warn("accept raft connection", "err", err)
+				continue
+			}
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			c.Close()
+			continue
+		}
+		if !s.track(c) {
+			c.Close()
+			return
+		}
+		go func() {
+			defer s.wg.Done()
+			defer func() { <-slots }()
+			s.admit(c)
+		}()
+	}
+}
+
+// track counts a handshake in, unless the stream is closed.
+func (s *stream) track(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		return false
+	default:
+	}
+	s.open[c] = struct{}{}
+	s.wg.Add(1)
+	return true
+}
+
+func (s *stream) admit(c net.Conn) {
+	err := s.greet(c)
+	s.mu.Lock()
+	delete(s.open, c)
+	s.mu.Unlock()
+	if err != nil {
+		s.log.Warn("raft connection refused", "remote", c.RemoteAddr(), "err", err)
+		c.Close()
+		return
+	}
+	select {
+	case s.accepted <- c:
+	case <-s.done:
+		c.Close()
+	}
+}
+
+// greet reads who the peer is and answers with the verdict.
+func (s *stream) greet(c net.Conn) error {
+	if err := c.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+		return err
+	}
+	var head [len(streamMagic) + 1]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		return fmt.Errorf("read handshake: %w", err)
+	}
+	if string(head[:len(streamMagic)]) != streamMagic {
+		return errors.New("not a raft connection")
+	}
+	if v := head[len(streamMagic)]; v != streamVersion {
+		_, _ = c.Write([]byte{verdictWrongVersion})
+		return fmt.Errorf("handshake version %d, want %d", v, streamVersion)
+	}
+	cluster, err := readField(c)
+	if err != nil {
+		return err
+	}
+	id, err := readField(c)
+	if err != nil {
+		return err
+	}
+	if cluster != string(s.cluster) {
+		_, _ = c.Write([]byte{verdictWrongCluster})
+		return fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
+	}
+	if _, err := c.Write([]byte{verdictOK}); err != nil {
+		return err
+	}
+	return c.SetDeadline(time.Time{})
+}
+
+func readField(r io.Reader) (string, error) {
+	var n [1]byte
+	if _, err := io.ReadFull(r, n[:]); err != nil {
+		return "", fmt.Errorf("read handshake: %w", err)
+	}
+	b := make([]byte, n[0])
+	if _, err := io.ReadFull(r, b); err != nil {
+		return "", fmt.Errorf("read handshake: %w", err)
+	}
+	return string(b), nil
+}
+
+// Dial connects to a peer and makes sure that it is of this cluster.
+func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return s.dial(ctx, string(addr))
+}
+
+func (s *stream) dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(handshakeTimeout)
+	}
+	if err := s.present(c, deadline); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("raft handshake with %s: %w", addr, err)
+	}
+	return c, nil
+}
+
+func (s *stream) present(c net.Conn, deadline time.Time) error {
+	if err := c.SetDeadline(deadline); err != nil {
+		return err
+	}
+	hello := append([]byte(streamMagic), streamVersion, byte(len(s.cluster)))
+	hello = append(hello, s.cluster...)
+	hello = append(hello, byte(len(s.id)))
+	hello = append(hello, s.id...)
+	if _, err := c.Write(hello); err != nil {
+		return err
+	}
+	var verdict [1]byte
+	if _, err := io.ReadFull(c, verdict[:]); err != nil {
+		return err
+	}
+	switch verdict[0] {
+	case verdictOK:
+		return c.SetDeadline(time.Time{})
+	case verdictWrongCluster:
+		return fmt.Errorf("the peer %w than %q", ErrWrongCluster, s.cluster)
+	}
+	return fmt.Errorf("the peer refuses handshake version %d", streamVersion)
+}

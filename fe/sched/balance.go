@@ -152,10 +152,11 @@ func (b *balancer) ends() (src, dst *Load) {
 }
 
 // choose picks the tablet whose move from src to dst helps most: one of a table that is unevenly spread over the two
-// comes first, then the one that shrinks the spread of scores most.
+// comes first, then the one whose size evens bytes and replica counts together.
 func (b *balancer) choose(src, dst *Load) *Tablet {
 	var best *Tablet
-	bestSkew, bestGain, looked := math.MinInt, 0.0, 0
+	bestSkew, bestOff, looked := math.MinInt, int64(0), 0
+	ideal := max(0, src.Used-dst.Used) / int64(max(1, src.Replicas-dst.Replicas))
 	dstBE := b.s.in.View.BE(dst.BE)
 	for _, t := range b.on[src.BE] {
 		if looked >= looksMax {
@@ -166,13 +167,13 @@ func (b *balancer) choose(src, dst *Load) *Tablet {
 			continue
 		}
 		looked++
-		gain := b.gain(src, dst, r.Bytes)
-		if gain < minGain {
+		if b.gain(src, dst, r.Bytes) < minGain {
 			continue
 		}
+		off := max(r.Bytes-ideal, ideal-r.Bytes)
 		skew := b.cells[cellBE{t.Table, src.BE}] - b.cells[cellBE{t.Table, dst.BE}]
-		if skew > bestSkew || skew == bestSkew && gain > bestGain {
-			best, bestSkew, bestGain = t, skew, gain
+		if skew > bestSkew || skew == bestSkew && off < bestOff {
+			best, bestSkew, bestOff = t, skew, off
 		}
 	}
 	return best

@@ -52,6 +52,7 @@ type worldClone struct {
 	spec     CloneSpec
 	endMs    int64
 	full     bool
+	found    bool // of an earlier leader: its source and kind of slot are not known
 }
 
 func newWorld(t fataler, seed uint64, bes, disks, tablets, want int) *world {
@@ -354,6 +355,9 @@ func (w *world) write(t *worldTablet) {
 func (w *world) checkSlots() {
 	used := map[slotKey]int{}
 	for _, c := range w.clones {
+		if c.found {
+			continue
+		}
 		src := w.tablet(c.tablet).On(c.src)
 		if src != nil {
 			used[slotKey{c.src, c.spec.SourceDisk, c.spec.Balance}]++

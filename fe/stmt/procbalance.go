@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
 
+	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/types"
 )
@@ -89,7 +88,7 @@ var procBalanceNodes = []struct {
 }{
 	{"cluster_load_stat", func(procCall) int { return 1 }, procLoads},
 	{"working_slots", func(c procCall) int { return len(slotBEs(c)) }, procSlots},
-	{"sched_stat", func(c procCall) int { return min(len(c.counters()), 1) }, procCounters},
+	{"sched_stat", func(c procCall) int { return min(len(counterRows(c.Env)), 1) }, procCounters},
 	{"priority_repair", func(c procCall) int { return len(procHints(c)) }, func(c procCall) (Result, error) { return c.table(hintColumns, procHints(c)) }},
 	{"pending_tablets", func(c procCall) int { return len(c.tasks(Control.Pending)) }, procTaskList(Control.Pending)},
 	{"running_tablets", func(c procCall) int { return len(c.tasks(Control.Running)) }, procTaskList(Control.Running)},
@@ -115,25 +114,25 @@ func procBalance(c procCall) (Result, error) {
 }
 
 // tasks are those of one list; an FE that does not lead has none.
-func (c procCall) tasks(list func(Control) []Task) []Task {
-	if c.Control == nil {
+func (e *Env) tasks(list func(Control) []sched.Task) []sched.Task {
+	if e.Control == nil {
 		return nil
 	}
-	return list(c.Control)
+	return list(e.Control)
 }
 
-func (c procCall) counters() []Variable {
-	if c.Control == nil {
+func (e *Env) loads() []sched.Load {
+	if e.Control == nil {
 		return nil
 	}
-	return c.Control.Counters()
+	return e.Control.Loads()
 }
 
-func (c procCall) loads() []Load {
-	if c.Control == nil {
+func (e *Env) slots() []sched.SlotUse {
+	if e.Control == nil {
 		return nil
 	}
-	return c.Control.Loads()
+	return e.Control.Slots()
 }
 
 func procLoads(c procCall) (Result, error) {
@@ -152,16 +151,12 @@ func procLoads(c procCall) (Result, error) {
 	if len(c.rest) > 0 {
 		return procBackends(c)
 	}
-	loads = slices.DeleteFunc(slices.Clone(loads), func(l Load) bool { return l.Medium.String() != part })
-	slices.SortStableFunc(loads, func(a, b Load) int { return cmp.Compare(a.Score, b.Score) })
+	loads = slices.DeleteFunc(slices.Clone(loads), func(l sched.Load) bool { return l.Medium.String() != part })
+	slices.SortStableFunc(loads, func(a, b sched.Load) int { return cmp.Compare(a.Score, b.Score) })
 	var rows []Row
 	for _, l := range loads {
-		used := 0.0
-		if l.Capacity > 0 {
-			used = float64(l.Used) / float64(l.Capacity) * 100
-		}
-		rows = append(rows, Row{l.BE, "default_cluster", l.Available, l.Used, l.Capacity, fmt.Sprintf("%.3f", used), l.Replicas,
-			l.CapCoeff, l.ReplCoeff, l.Score, l.Class})
+		rows = append(rows, Row{l.BE, "default_cluster", l.Available, l.Used, l.Capacity, fmt.Sprintf("%.3f", l.UsedPercent*100), l.Replicas,
+			l.CapCoeff, l.ReplCoeff, l.Score, l.Class.String()})
 	}
 	return c.table(loadColumns, rows)
 }
@@ -169,10 +164,8 @@ func procLoads(c procCall) (Result, error) {
 // slotBEs are the BEs that have slots.
 func slotBEs(c procCall) map[types.BEID]bool {
 	bes := map[types.BEID]bool{}
-	if c.Control != nil {
-		for _, s := range c.Control.Slots() {
-			bes[s.BE] = true
-		}
+	for _, s := range c.slots() {
+		bes[s.BE] = true
 	}
 	return bes
 }
@@ -182,25 +175,33 @@ func procSlots(c procCall) (Result, error) {
 		return procBackends(c)
 	}
 	var rows []Row
-	if c.Control != nil {
-		for _, s := range c.Control.Slots() {
-			rows = append(rows, Row{s.BE, s.Disk, s.Avail, s.Total, s.Balance, int64(s.Rate)})
-		}
+	for _, s := range c.slots() {
+		rows = append(rows, Row{s.BE, s.Disk, max(s.RepairTotal-s.RepairUsed, 0), s.RepairTotal, max(s.BalanceTotal-s.BalanceUsed, 0), s.Rate})
 	}
 	return c.table(slotColumns, rows)
 }
 
-func procCounters(c procCall) (Result, error) {
-	var rows []Row
-	for _, v := range c.counters() {
-		n, err := strconv.ParseInt(v.Value, 10, 64)
-		if err != nil {
-			panic("BUG: counter " + v.Name + " is " + v.Value)
-		}
-		rows = append(rows, Row{v.Name, n})
+// counterRows are the counters of the control loop since this FE leads.
+func counterRows(e *Env) []Row {
+	if e.Control == nil {
+		return nil
 	}
-	return c.table(statColumns, rows)
+	s := e.Control.Stats()
+	rows := []Row{
+		{"checker rounds", s.Scans}, {"tablets checked", s.Checked}, {"unhealthy tablets found", s.Unhealthy},
+		{"tablets added to the scheduler", s.Added}, {"scheduler rounds", s.Steps}, {"tablets scheduled", s.Scheduled},
+		{"tablets succeeded", s.Succeeded}, {"tablets failed", s.Failed}, {"tablets discarded", s.Discarded},
+		{"priorities upgraded", s.Upgraded}, {"priorities downgraded", s.Downgraded}, {"clone tasks", s.Clones},
+		{"clone tasks succeeded", s.ClonesDone}, {"clone tasks failed", s.ClonesFailed}, {"clone tasks timed out", s.ClonesTimed},
+	}
+	for status := sched.ReplicaMissing; int(status) < len(s.ByStatus); status++ {
+		rows = append(rows, Row{"added as " + status.String(), s.ByStatus[status]})
+	}
+	return append(rows, Row{"balance scheduled", s.Balanced}, Row{"replicas dropped", s.Dropped}, Row{"replicas promoted", s.Promoted},
+		Row{"leaders moved", s.LeadersMoved})
 }
+
+func procCounters(c procCall) (Result, error) { return c.table(statColumns, counterRows(c.Env)) }
 
 // procHints are the hints that still hold.
 func procHints(c procCall) []Row {
@@ -217,7 +218,7 @@ func procHints(c procCall) []Row {
 }
 
 // procTaskList answers one of the task lists, and the replicas of a tablet below it.
-func procTaskList(list func(Control) []Task) func(procCall) (Result, error) {
+func procTaskList(list func(Control) []sched.Task) func(procCall) (Result, error) {
 	return func(c procCall) (Result, error) {
 		if len(c.rest) > 0 {
 			part, c := c.next()
@@ -232,16 +233,17 @@ func procTaskList(list func(Control) []Task) func(procCall) (Result, error) {
 	}
 }
 
-func procTaskRow(e *Env, t *Task) Row {
-	return Row{t.Tablet, t.Type, t.Status, t.State, t.OrigPrio, t.DynmPrio, orMinus(t.SrcBE), orMinus(t.SrcDisk), orMinus(t.DestBE),
-		orMinus(t.DestDisk), t.Timeout.Milliseconds(), e.stamp(t.Created), e.stamp(t.LastSched), e.stamp(t.LastVisit), e.stamp(t.Finished),
-		rate(t), t.FailedSched, t.FailedRunning, e.stamp(t.LastAdjust), t.Visible, 0, t.Committed, 0, t.Err}
+func procTaskRow(e *Env, t *sched.Task) Row {
+	return Row{t.Tablet, t.Kind.String(), t.Status.String(), t.State.String(), t.OrigPrio.String(), t.DynmPrio.String(), orMinus(t.SrcBE),
+		orMinus(t.SrcDisk), orMinus(t.DestBE), orMinus(t.DestDisk), t.TimeoutMs, e.stampMs(t.CreatedMs), e.stampMs(t.LastSchedMs),
+		e.stampMs(t.LastVisitMs), e.stampMs(t.FinishedMs), rate(t), t.FailedSched, t.FailedRunning, e.stampMs(t.LastAdjPrioMs),
+		t.VisibleVersion, 0, t.CommittedVersion, 0, t.Err}
 }
 
 // rate is how fast a copy was, in MB a second.
-func rate(t *Task) string {
-	if t.Bytes <= 0 || t.CopyTime < time.Millisecond {
+func rate(t *sched.Task) string {
+	if t.Rate() == 0 {
 		return "N/A"
 	}
-	return fmt.Sprintf("%.2f", float64(t.Bytes)/float64(t.CopyTime.Milliseconds())/1000)
+	return fmt.Sprintf("%.2f", float64(t.Rate())/1e6)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"stele/meta/types"
@@ -387,45 +386,13 @@ func showGrants(e *Env, n *parse.ShowStmt) (Result, error) {
 	if user == "" {
 		user = "root"
 	}
-	_, known := e.Catalog.User(user, host)
-	if user != "root" && !known {
+	if user != "root" {
 		return Result{}, sqltypes.Errorf(1141, stateSyntax, "There is no such grant defined for user '%s' on host '%s'", user, host)
 	}
-	account := quoteName(user) + "@" + quoteName(host)
-	r := Result{Columns: plain("x"), Rows: []Row{{"GRANT ALL PRIVILEGES ON *.* TO " + account + " WITH GRANT OPTION"}}}
+	r := Result{Columns: plain("x")}
 	r.Columns[0].Name = "Grants for " + user + "@" + host
-	if known {
-		r.Rows = grantRows(e, user, host, account)
-	}
+	r.Rows = []Row{{"GRANT ALL PRIVILEGES ON *.* TO " + quoteName(user) + "@" + quoteName(host) + " WITH GRANT OPTION"}}
 	return r, nil
-}
-
-// grantRows prints what the catalog grants to an account. The bits of a grant belong to the layer that checks them;
-// here it is all or nothing.
-func grantRows(e *Env, user, host, account string) []Row {
-	u, _ := e.Catalog.User(user, host)
-	var rows []Row
-	for _, g := range u.Grants {
-		on := "*.*"
-		if g.Database != "" {
-			on = quoteName(g.Database) + ".*"
-			if g.Table != "" {
-				on = quoteName(g.Database) + "." + quoteName(g.Table)
-			}
-		}
-		what, end := "USAGE", ""
-		if g.Privileges != 0 {
-			what = "ALL PRIVILEGES"
-		}
-		if g.Grantable {
-			end = " WITH GRANT OPTION"
-		}
-		rows = append(rows, Row{"GRANT " + what + " ON " + on + " TO " + account + end})
-	}
-	if len(rows) == 0 {
-		rows = []Row{{"GRANT USAGE ON *.* TO " + account}}
-	}
-	return rows
 }
 
 // Rows that do not change.
@@ -449,6 +416,3 @@ func privileges(names string) []Row {
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a[0].(string), b[0].(string)) })
 	return rows
 }
-
-// itoa keeps ids readable in text columns.
-func itoa[T ~uint64](n T) string { return strconv.FormatUint(uint64(n), 10) }

@@ -26,14 +26,13 @@ var (
 	`)
 )
 
-// healthy are the states that need no repair of data.
-var healthy = map[string]bool{"HEALTHY": true, "REDUNDANT": true, "COLOCATE_REDUNDANT": true, "NEED_FURTHER_REPAIR": true}
-
 // unhealthy reports whether a tablet lacks something. On an FE without a control loop, that is a full set of complete
 // replicas on BEs that answer.
 func unhealthy(e *Env, tab *catalog.Tablet, want int) bool {
 	if e.Control != nil {
-		return !healthy[e.Control.Health(tab)]
+		if v, ok := e.Control.Health(tab.ID); ok {
+			return v.Status.Unhealthy()
+		}
 	}
 	good := 0
 	for i := range tab.Replicas {

@@ -2,7 +2,9 @@ package stmt
 
 import (
 	"context"
+	"slices"
 
+	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
@@ -134,8 +136,7 @@ var _ = register(Statement{
 		table_name    text  Table.
 		from_be       int   BE that led.
 		to_be         int   BE that leads now.
-		state         text  moved, planned, failed, or balanced.
-		message       text  Why it failed.
+		state         text  moved, planned, or balanced.
 		spread_before int   Most leaders on a BE less fewest, before.
 		spread_after  int   The same, after.
 	`),
@@ -144,50 +145,58 @@ var _ = register(Statement{
 })
 
 func balanceLeaders(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	scope := LeaderScope{DryRun: a.Has("DRY")}
-	if a.Has("id") {
-		scope.Tablet = types.TabletID(max(a.Int("id"), 0))
-		if _, ok := e.Catalog.Tablet(scope.Tablet); !ok {
-			return nil, refusal("Vgroup does not exist: %d", a.Int("id"))
-		}
-	}
-	if a.Has("db") {
-		db, err := e.database(a.String("db"))
-		if err != nil {
-			return nil, err
-		}
-		scope.Database = db.ID
+	scope, err := leaderScope(e, a)
+	if err != nil {
+		return nil, err
 	}
 	if e.Control == nil {
 		return nil, refusal("This FE does not lead: send BALANCE VGROUP LEADER to the leading FE (SHOW FRONTENDS)")
 	}
-	report, err := e.Control.BalanceLeaders(ctx, scope)
+	plan, err := e.Control.BalanceLeaders(ctx, scope, a.Has("DRY"))
 	if err != nil {
 		return nil, err
 	}
-	var rows []Row
-	for _, m := range report.Moves {
-		rows = append(rows, moveRow(e, scope, m, report))
+	before, after := plan.Before.Max-plan.Before.Min, plan.After.Max-plan.After.Min
+	state := "moved"
+	if a.Has("DRY") {
+		state = "planned"
+	}
+	rows := make([]Row, 0, max(len(plan.Moves), 1))
+	for _, m := range plan.Moves {
+		var db, table any
+		if tab, ok := e.Catalog.Tablet(m.Tablet); ok {
+			if p, ok := placeOf(e.Catalog, tab); ok {
+				db, table = p.db.Name, p.table.Name
+			}
+		}
+		rows = append(rows, Row{m.Tablet, db, table, m.From, m.To, state, before, after})
 	}
 	if len(rows) == 0 {
-		rows = []Row{{nil, nil, nil, nil, nil, "balanced", "", report.Before, report.After}}
+		rows = append(rows, Row{nil, nil, nil, nil, nil, "balanced", before, after})
 	}
 	return rows, nil
 }
 
-func moveRow(e *Env, scope LeaderScope, m LeaderMove, report LeaderReport) Row {
-	state, message := "moved", ""
-	switch {
-	case m.Err != nil:
-		state, message = "failed", m.Err.Error()
-	case scope.DryRun:
-		state = "planned"
-	}
-	var db, table any
-	if tab, ok := e.Catalog.Tablet(m.Tablet); ok {
-		if p, ok := placeOf(e.Catalog, tab); ok {
-			db, table = p.db.Name, p.table.Name
+// leaderScope reads which leaders a statement is about.
+func leaderScope(e *Env, a syntax.Args) (sched.LeaderScope, error) {
+	var scope sched.LeaderScope
+	if a.Has("id") {
+		scope.Tablet = types.TabletID(max(a.Int("id"), 0))
+		if _, ok := e.Catalog.Tablet(scope.Tablet); !ok {
+			return scope, refusal("Vgroup does not exist: %d", a.Int("id"))
 		}
 	}
-	return Row{m.Tablet, db, table, m.From, m.To, state, message, report.Before, report.After}
+	if !a.Has("db") {
+		return scope, nil
+	}
+	db, err := e.database(a.String("db"))
+	if err != nil {
+		return scope, err
+	}
+	scope.Tables = []types.TableID{}
+	for t := range e.Catalog.Tables(db.ID) {
+		scope.Tables = append(scope.Tables, t.ID)
+	}
+	slices.Sort(scope.Tables)
+	return scope, nil
 }

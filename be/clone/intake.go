@@ -2,7 +2,6 @@ package clone
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/time/rate"
@@ -33,13 +32,13 @@ func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error
 		if err := in.limit.WaitN(ctx, min(len(c.Chunk), max(in.limit.Burst(), 1))); err != nil && in.limit.Limit() != rate.Inf {
 			return err
 		}
-		if err := in.im.Write(ctx, c.Chunk); err != nil {
+		if err := in.im.Write(tablet.Chunk{Seq: int(c.Seq), Bytes: c.Chunk}); err != nil {
 			return fmt.Errorf("store a chunk of tablet %d: %w", in.p.task.Tablet, err)
 		}
 		in.p.add(len(c.Chunk))
 	}
 	if c.Last {
-		return in.commit(ctx, c.Digest)
+		return in.commit(c.Digest)
 	}
 	return nil
 }
@@ -57,9 +56,9 @@ func (in *intake) begin(c *bepb.FetchSnapshotResponse) (err error) {
 }
 
 // commit swaps the received replica in; the old incarnation, if any, is forgotten by the write path.
-func (in *intake) commit(ctx context.Context, digest uint64) error {
+func (in *intake) commit(digest uint64) error {
 	old, had := in.m.host.Tablet(in.p.task.Tablet)
-	t, err := in.im.Commit(ctx, in.at, digest)
+	t, err := in.im.Commit(in.at, digest)
 	if err != nil {
 		return fmt.Errorf("complete tablet %d at version %d: %w", in.p.task.Tablet, in.at, err)
 	}
@@ -70,10 +69,9 @@ func (in *intake) commit(ctx context.Context, digest uint64) error {
 	return nil
 }
 
-// abort drops what was received unless it is complete.
-func (in *intake) abort() error {
-	if in.im == nil || in.t != nil {
-		return nil
+// abort drops what was received unless it has been committed.
+func (in *intake) abort() {
+	if in.im != nil {
+		in.im.Abort()
 	}
-	return errors.Join(in.im.Abort())
 }

@@ -224,7 +224,7 @@ func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet
 				return err
 			}
 			p.add(len(c.Payload))
-			return m.apply(ctx, t, types.Version(c.Version), c.Payload)
+			return m.apply(t, types.Version(c.Version), c.Payload)
 		})
 	})
 	if err != nil {
@@ -238,11 +238,11 @@ func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet
 }
 
 // apply brings one version; one that a publish has brought in the meantime is skipped.
-func (m *Manager) apply(ctx context.Context, t *tablet.Tablet, v types.Version, payload []byte) error {
+func (m *Manager) apply(t *tablet.Tablet, v types.Version, payload []byte) error {
 	if v <= t.Version() {
 		return nil
 	}
-	if err := t.ApplyChange(ctx, v, payload); err != nil && v > t.Version() {
+	if err := t.ApplyChange(v, payload); err != nil && v > t.Version() {
 		return fmt.Errorf("apply version %d of tablet %d: %w", v, t.ID(), err)
 	}
 	return m.writer.Advance(t)
@@ -251,12 +251,12 @@ func (m *Manager) apply(ctx context.Context, t *tablet.Tablet, v types.Version, 
 // fullClone receives the whole replica beside the old one and swaps it in at the end.
 func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store) (*tablet.Tablet, error) {
 	var t *tablet.Tablet
-	err := m.whileBusy(ctx, p, func() (err error) {
+	err := m.whileBusy(ctx, p, func() error {
 		in := &intake{m: m, p: p, disk: disk, limit: m.rate(disk.ID())}
-		defer func() { err = errors.Join(err, in.abort()) }()
+		defer func() { in.abort() }()
 		req := &bepb.FetchSnapshotRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), Balance: p.task.Balance,
 			MinVersion: uint64(p.task.MinVersion)}
-		err = m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error { return in.take(ctx, c) })
+		err := m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error { return in.take(ctx, c) })
 		if err == nil && in.t == nil {
 			err = errors.New("source ended the stream without a trailer")
 		}

@@ -192,8 +192,7 @@ func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
 	s := t.Stats()
 	return &fepb.Replica{TabletId: uint64(t.ID()), ReplicaId: uint64(t.Meta().Replica), DiskId: uint64(disk), Version: uint64(t.Version()),
 		Rows: s.Rows, Bytes: s.Bytes, VersionCount: uint32(s.Versions), Rowsets: uint32(s.Rowsets), Bad: s.Bad, Reason: s.BadReason,
-		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)),
-		DurableVersion: uint64(t.DurableVersion()), Pending: uint32(len(t.Pending()))}
+		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending)}
 }
 
 // resolve asks for the outcome of transactions that were pending in the previous step already.

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"stele/be/tablet"
+	"stele/be/tablet/rowset"
 	"stele/sql/expr"
 	"stele/sql/physical"
 )
@@ -42,18 +43,18 @@ func conjuncts(n *expr.Node, f *physical.Fragment, out []tablet.Predicate) []tab
 }
 
 // comparison maps a function to the predicate, and to the one with its sides swapped.
-func comparison(name string) (op, flipped tablet.Op, ok bool) {
+func comparison(name string) (op, flipped rowset.CompareOp, ok bool) {
 	switch name {
 	case "=":
-		return tablet.OpEq, tablet.OpEq, true
+		return rowset.OpEQ, rowset.OpEQ, true
 	case "<":
-		return tablet.OpLt, tablet.OpGt, true
+		return rowset.OpLT, rowset.OpGT, true
 	case "<=":
-		return tablet.OpLe, tablet.OpGe, true
+		return rowset.OpLE, rowset.OpGE, true
 	case ">":
-		return tablet.OpGt, tablet.OpLt, true
+		return rowset.OpGT, rowset.OpLT, true
 	case ">=":
-		return tablet.OpGe, tablet.OpLe, true
+		return rowset.OpGE, rowset.OpLE, true
 	}
 	return 0, 0, false
 }

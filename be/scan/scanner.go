@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"stele/be/tablet"
 	"stele/be/write"
 	"stele/meta/types"
@@ -20,6 +18,7 @@ import (
 	"stele/sql/exec"
 	"stele/sql/expr"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -46,16 +45,16 @@ func (s *Scanner) Running() int { return int(s.running.Load()) }
 func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]byte) error) error {
 	s.running.Add(1)
 	defer s.running.Add(-1)
-	var f physical.Fragment
-	if err := cbor.Unmarshal(req.Fragment, &f); err != nil {
-		return fmt.Errorf("decode fragment: %w", err)
+	f, err := physical.DecodeFragment(req.Fragment)
+	if err != nil {
+		return err
 	}
-	ectx, err := exprContext(&f, req.NowUs)
+	ectx, err := exprContext(f, req.NowUs)
 	if err != nil {
 		return err
 	}
 	mem := exec.NewMemory(req.MemLimitBytes)
-	sources, err := s.open(ctx, req, &f)
+	sources, err := s.open(ctx, req, f)
 	defer func() {
 		for _, src := range sources {
 			src.close()
@@ -64,31 +63,23 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	if f.TabletColumn {
-		for _, src := range sources {
-			if err := pump(ctx, &f, src, src.id, ectx, mem, send); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return pump(ctx, &f, &chain{sources: sources}, 0, ectx, mem, send)
+	return pump(ctx, f, &chain{sources: sources}, ectx, mem, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {
 	loc := time.UTC
 	if f.TimeZone != "" {
 		var err error
-		if loc, err = vec.ParseZone(f.TimeZone); err != nil {
+		if loc, err = sqltypes.LoadLocation(f.TimeZone, time.UTC); err != nil {
 			return expr.Context{}, err
 		}
 	}
 	return expr.Context{Loc: loc, NowMicros: nowMicros}, nil
 }
 
-// pump runs the fragment over one stream of rows.
-func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, id types.TabletID, ectx expr.Context, mem *exec.Memory, send func([]byte) error) error {
-	out, err := exec.RunFragment(f, in, id, ectx, mem)
+// pump runs the fragment over the rows of all tablets.
+func pump(ctx context.Context, f *physical.Fragment, in exec.Stream, ectx expr.Context, mem *exec.Memory, send func([]byte) error) error {
+	out, err := exec.RunFragment(f, in, 0, ectx, mem)
 	if err != nil {
 		return err
 	}
@@ -113,11 +104,11 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 	for _, rt := range req.Tablets {
 		t, ok := s.tablets.Tablet(types.TabletID(rt.TabletId))
 		if !ok {
-			return out, &tablet.ErrBehind{Want: types.Version(rt.Version)}
+			return out, &tablet.BehindError{Tablet: types.TabletID(rt.TabletId), Want: types.Version(rt.Version)}
 		}
 		v := types.Version(rt.Version)
 		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
-			return out, &tablet.ErrBehind{Have: t.Version(), Want: v}
+			return out, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
 		}
 		snap, err := t.Snapshot(v)
 		if err != nil {
@@ -149,6 +140,9 @@ func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	return nil, nil
 }
+
+// Tablet returns the tablet of the last batch.
+func (c *chain) Tablet() types.TabletID { return c.sources[c.at].id }
 
 // Close does nothing: the scan closes the sources.
 func (c *chain) Close() {}

@@ -31,9 +31,6 @@ func (s *source) Close() {}
 
 // close lets go of the snapshot.
 func (s *source) close() {
-	if s.iter != nil {
-		s.iter.Close()
-	}
 	s.snap.Release()
 }
 
@@ -50,7 +47,6 @@ func (s *source) Next(ctx context.Context) (*vec.Batch, error) {
 			return nil, fmt.Errorf("tablet %d: %w", s.id, err)
 		}
 		if b == nil {
-			s.iter.Close()
 			s.iter = nil
 			break
 		}
@@ -85,9 +81,9 @@ func (s *source) start() error {
 			sel = append(sel, int32(i))
 		}
 	}
-	rows := s.mask(vec.Gather(b, sel))
+	rows := s.mask(&vec.Batch{Cols: b.Cols, N: b.N, Sel: sel})
 	if s.mine != nil {
-		rows = vec.Concat(rows, s.mine)
+		rows = vec.ConcatBatches(rows, s.mine)
 	}
 	s.mine = rows
 	if rows.Rows() == 0 {
@@ -157,14 +153,19 @@ func (s *source) own() *vec.Batch {
 		from[i] = s.f.Schema.ColumnIndex(id)
 		colTypes[i] = s.f.Schema.Columns[from[i]].Type
 	}
-	out := vec.NewBuilder(colTypes, len(keys))
-	for _, k := range keys {
-		row := s.overlay.Rows[k]
-		for i := range from {
-			out.AppendFrom(i, row.Batch.Cols[from[i]], row.Row)
+	cols := make([]*vec.ColumnBuilder, len(from))
+	for i := range from {
+		cols[i] = vec.NewColumnBuilder(colTypes[i], len(keys))
+		for _, k := range keys {
+			row := s.overlay.Rows[k]
+			cols[i].AppendFrom(row.Batch.Cols[from[i]], row.Row)
 		}
 	}
-	return out.Finish()
+	out := &vec.Batch{N: len(keys)}
+	for _, c := range cols {
+		out.Cols = append(out.Cols, c.Finish())
+	}
+	return out
 }
 
 func contains(keys [][]byte, k string) bool {

@@ -26,12 +26,13 @@ import (
 // Parts are the packages that the service speaks for.
 type Parts struct {
 	Host    *host.Host
+	Cluster *rpc.Cluster
 	Writer  *write.Writer
 	Scanner *scan.Scanner
 	Clones  *clone.Manager
 	Slots   *clone.Slots
-	// Joined is told of each heartbeat: who this BE is and where the FEs are.
-	Joined   func(host.Identity, []string)
+	// Joined is told with each heartbeat where the FEs are, the leader first.
+	Joined   func(feAddresses []string)
 	Stopping func() bool
 	Changed  func(types.TabletID)
 	Version  string
@@ -52,14 +53,17 @@ func New(p Parts) *Server { return &Server{Parts: p} }
 
 // Heartbeat answers the state of this BE; the first one of a blank BE makes it a member of the caller's cluster.
 func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
-	cluster := rpc.ClusterOf(ctx)
+	cluster := rpc.PeerCluster(ctx)
 	if cluster == "" {
 		return nil, status.Error(codes.InvalidArgument, "a heartbeat must carry a cluster id")
 	}
 	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	}
-	s.Joined(s.Host.Identity(), req.FeAddresses)
+	if err := s.Cluster.Adopt(cluster); err != nil {
+		return nil, err
+	}
+	s.Joined(req.FeAddresses)
 	if req.CloneSlotsPerDisk > 0 {
 		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
 	}
@@ -182,7 +186,7 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 		v = t.Version()
 	}
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
-		return nil, toStatus(&tablet.ErrBehind{Have: t.Version(), Want: v})
+		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
 	digest, rows, err := t.Digest(v)
 	if err != nil {
@@ -242,13 +246,12 @@ func (s *Server) FetchChanges(req *bepb.FetchChangesRequest, stream bepb.Backend
 	if err != nil {
 		return toStatus(err)
 	}
-	defer changes.Close()
 	for {
-		c, err := changes.Next()
+		c, more, err := changes.Next()
 		if err != nil {
 			return toStatus(err)
 		}
-		if c == nil {
+		if !more {
 			return nil
 		}
 		if err := stream.Send(&bepb.FetchChangesResponse{Version: uint64(c.Version), Payload: c.Payload}); err != nil {
@@ -265,35 +268,31 @@ func (s *Server) FetchSnapshot(req *bepb.FetchSnapshotRequest, stream bepb.Backe
 	}
 	defer release()
 	if !s.Writer.WaitVersion(stream.Context(), t, types.Version(req.MinVersion), scan.VersionWait) {
-		return toStatus(&tablet.ErrBehind{Have: t.Version(), Want: types.Version(req.MinVersion)})
+		return toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: types.Version(req.MinVersion)})
 	}
 	snap, err := t.Snapshot(t.Version())
 	if err != nil {
 		return toStatus(err)
 	}
 	defer snap.Release()
-	ex, err := snap.Export()
-	if err != nil {
-		return toStatus(err)
-	}
-	defer ex.Close()
+	ex := snap.Export()
 	head := &bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), TotalBytes: ex.TotalBytes()}
 	if err := stream.Send(head); err != nil {
 		return err
 	}
 	for {
-		chunk, err := ex.Next()
+		chunk, more, err := ex.Next(stream.Context())
 		if err != nil {
 			return toStatus(err)
 		}
-		if chunk == nil {
+		if !more {
 			break
 		}
-		if err := stream.Send(&bepb.FetchSnapshotResponse{Chunk: chunk}); err != nil {
+		if err := stream.Send(&bepb.FetchSnapshotResponse{Seq: uint32(chunk.Seq), Chunk: chunk.Bytes}); err != nil {
 			return err
 		}
 	}
-	digest, rows, err := snap.Digest()
+	digest, rows, err := snap.Digest(stream.Context())
 	if err != nil {
 		return toStatus(err)
 	}
@@ -310,7 +309,7 @@ func decodeSchema(b []byte) (types.Schema, error) {
 
 // toStatus maps the errors that callers act on; everything else is Internal.
 func toStatus(err error) error {
-	var behind *tablet.ErrBehind
+	var behind *tablet.BehindError
 	switch {
 	case err == nil:
 		return nil
@@ -318,15 +317,19 @@ func toStatus(err error) error {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	case errors.Is(err, tablet.ErrGone):
 		return status.Error(codes.OutOfRange, err.Error())
-	case errors.Is(err, tablet.ErrDiskFull):
+	case errors.Is(err, tablet.ErrDiskFull), errors.Is(err, tablet.ErrReadOnly):
 		return status.Error(codes.ResourceExhausted, err.Error())
-	case errors.Is(err, tablet.ErrCorrupt):
+	case errors.Is(err, tablet.ErrCorrupt), errors.Is(err, tablet.ErrBad):
 		return status.Error(codes.DataLoss, err.Error())
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	}
-	if _, ok := status.FromError(err); ok {
-		return err
+	var numbered interface {
+		MySQL() (code uint16, state, msg string)
 	}
-	return rpc.ToStatus(err)
+	if errors.As(err, &numbered) {
+		code, state, msg := numbered.MySQL()
+		return &rpc.Error{Code: code, State: state, Msg: msg, GRPC: codes.InvalidArgument}
+	}
+	return err
 }

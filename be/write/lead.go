@@ -62,9 +62,9 @@ func refused(id types.TabletID, err error) *bepb.WriteResponse {
 	if !errors.As(err, &r) {
 		r = &refusal{code: bepb.WriteResponse_FAILED, tablet: id, err: err}
 		switch {
-		case errors.Is(err, tablet.ErrDiskFull):
+		case errors.Is(err, tablet.ErrDiskFull), errors.Is(err, tablet.ErrReadOnly):
 			r.code = bepb.WriteResponse_DISK_FULL
-		case errors.Is(err, tablet.ErrCorrupt):
+		case errors.Is(err, tablet.ErrCorrupt), errors.Is(err, tablet.ErrBad):
 			r.code = bepb.WriteResponse_BAD_REPLICA
 		}
 	}
@@ -97,7 +97,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	led := &part{req: p, t: t, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
-	schema := &t.Meta().Schema
+	schema := t.Schema()
 	if freshRows(schema, ops) {
 		for i := range ops {
 			ops[i] = types.OpPut
@@ -196,7 +196,7 @@ func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*par
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
-		wg.Go(func() { errs[i] = p.t.Prepare(ctx, txn, uint32(p.req.Seq), p.payload) })
+		wg.Go(func() { errs[i] = p.t.PreparePart(ctx, txn, int(p.req.Seq), p.payload) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

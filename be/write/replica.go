@@ -85,7 +85,7 @@ func (r *replica) advance(t *tablet.Tablet) ([]types.TxnID, error) {
 			break
 		}
 		if perr := t.Publish(txn, next); perr != nil {
-			if !errors.Is(perr, tablet.ErrNoTxn) { // else its rows never arrived: a clone will bring the version
+			if !errors.Is(perr, tablet.ErrUnknownTxn) { // else its rows never arrived: a clone will bring the version
 				err = errors.Join(err, perr)
 			}
 			break

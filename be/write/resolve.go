@@ -127,5 +127,10 @@ func (r *resolver) take(rows *vec.Batch) (*vec.Batch, []types.RowOp) {
 		ops[i], keys[i] = r.ops[at], r.keys[at]
 	}
 	r.ops, r.keys = ops, keys
-	return vec.Gather(rows, r.keep), ops
+	return gatherRows(rows, r.keep), ops
+}
+
+// gatherRows makes a batch of the rows that keep names.
+func gatherRows(b *vec.Batch, keep []int32) *vec.Batch {
+	return (&vec.Batch{Cols: b.Cols, N: b.N, Sel: keep}).Compact()
 }

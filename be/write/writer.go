@@ -112,7 +112,7 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 	if err := r.fence(types.Epoch(p.Epoch)); err != nil {
 		return err
 	}
-	if err := t.Prepare(ctx, txn, uint32(p.Seq), p.Payload); err != nil {
+	if err := t.PreparePart(ctx, txn, int(p.Seq), p.Payload); err != nil {
 		return err
 	}
 	// The outcome may have come before the rows did.

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -74,9 +72,9 @@ const retryPause = 50 * time.Millisecond
 
 // Scan starts a scan; the stream ends it.
 func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
-	fragment, err := cbor.Marshal(&scan.Fragment)
+	fragment, err := physical.EncodeFragment(&scan.Fragment)
 	if err != nil {
-		return nil, fmt.Errorf("encode fragment: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,
@@ -345,7 +343,7 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]target, error) {
 		}
 	case beclient.Behind(err):
 	default:
-		return nil, beclient.FromStatus(err)
+		return nil, err
 	}
 	r.s.log.Debug("scan goes to other replicas", "be_id", c.be, "tablets", len(c.tablets), "err", err)
 	r.mu.Lock()

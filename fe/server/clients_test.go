@@ -33,5 +33,7 @@ func TestRealClientsLogIn(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%+v", srv.Stats())
+	if st := srv.Stats(); st.Panics+st.LoginFailures+st.Aborted != 0 || st.TLSLogins != st.Accepted/3 {
+		t.Errorf("stats %+v", st)
+	}
 }

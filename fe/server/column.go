@@ -48,7 +48,7 @@ var intShapes = map[types.Kind]struct {
 
 // shapeOf maps a type to its column definition.
 func shapeOf(t types.ColumnType) shape {
-	s := shape{charset: charsetBinary, flags: mysql.BINARY_FLAG}
+	s := shape{charset: charsetBinary}
 	if is, ok := intShapes[t.Kind]; ok {
 		s.code, s.length = is.code, is.signed
 		if t.Unsigned {
@@ -62,8 +62,11 @@ func shapeOf(t types.ColumnType) shape {
 	} else {
 		s = otherShape(t)
 	}
-	if t.Unsigned || t.Kind == types.KindYear {
+	if t.Unsigned {
 		s.flags |= mysql.UNSIGNED_FLAG
+	}
+	if t.Kind == types.KindYear {
+		s.flags |= mysql.UNSIGNED_FLAG | mysql.ZEROFILL_FLAG
 	}
 	if t.NotNull {
 		s.flags |= mysql.NOT_NULL_FLAG
@@ -73,7 +76,10 @@ func shapeOf(t types.ColumnType) shape {
 
 // otherShape maps floats, decimals and temporal types.
 func otherShape(t types.ColumnType) shape {
-	s := shape{charset: charsetBinary, flags: mysql.BINARY_FLAG, decimals: byte(t.Scale)}
+	s := shape{charset: charsetBinary, decimals: byte(t.Scale)}
+	if t.IsTemporal() {
+		s.flags = mysql.BINARY_FLAG
+	}
 	fraction := uint32(0)
 	if t.Scale > 0 {
 		fraction = uint32(t.Scale) + 1
@@ -94,7 +100,6 @@ func otherShape(t types.ColumnType) shape {
 		s.code, s.length = mysql.MYSQL_TYPE_DATETIME, 19+fraction
 	case types.KindTimestamp:
 		s.code, s.length = mysql.MYSQL_TYPE_TIMESTAMP, 19+fraction
-		s.flags |= mysql.TIMESTAMP_FLAG
 	case types.KindTime:
 		s.code, s.length = mysql.MYSQL_TYPE_TIME, 10+fraction
 	default:

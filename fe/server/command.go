@@ -61,9 +61,14 @@ func (c *conn) busy(cmd byte, payload []byte, stop context.CancelCauseFunc) {
 	defer c.mu.Unlock()
 	c.phase, c.command, c.since, c.stmtStop = phaseBusy, name, time.Now(), stop
 	if cmd == mysql.COM_QUERY || cmd == mysql.COM_STMT_PREPARE {
-		c.sql = strings.ToValidUTF8(string(payload[1:min(len(payload), shownSQLMax)]), "")
+		c.sql = shownSQL(string(payload[1:min(len(payload), shownSQLMax+1)]))
 	}
 	c.s.count.running.Add(1)
+}
+
+// shownSQL is a statement as the process list keeps it.
+func shownSQL(sql string) string {
+	return strings.Clone(strings.ToValidUTF8(sql[:min(len(sql), shownSQLMax)], ""))
 }
 
 // dispatch runs the command in payload. Its error is sent to the client.
@@ -124,7 +129,7 @@ func (c *conn) dispatchRare(ctx context.Context, cmd byte, arg []byte) error {
 	return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
 }
 
-var errMalformed = clientErrorf(1835, "Malformed communication packet.") // ER_MALFORMED_PACKET
+var errMalformed = clientErrorf(codeMalformed, "Malformed communication packet.")
 
 func (c *conn) query(ctx context.Context, sql string) error {
 	w := newResultWriter(ctx, c, false)

@@ -38,9 +38,10 @@ type conn struct {
 	multi  bool // multi-statements are on
 	schema string
 
-	stmts    map[uint32]*stmt
-	lastStmt uint32
-	quit     bool // end after this command
+	stmts     map[uint32]*stmt
+	lastStmt  uint32
+	longBytes int  // of parameters sent ahead, over all statements; at most MaxPacket
+	quit      bool // end after this command
 
 	ctx    context.Context // of the connection
 	cancel context.CancelCauseFunc

@@ -13,7 +13,7 @@
 //     and that is gone before the connection reads its next command.
 //  2. A panic, a malformed packet or a stalled peer ends its own connection only.
 //  3. Memory per connection is bounded: packets by MaxPacket (loginPacketMax before the login), output by
-//     flushBytes plus one row, a cursor by CursorBytes; rows are produced no faster than the client takes them.
+//     flushBytes plus one row, cursors by CursorBytes, parameters sent ahead by MaxPacket; rows are produced no faster than the client takes them.
 //  4. Everything encoded is flushed before the connection waits for the client.
 //  5. The status flags and capabilities used are those that both sides named: client flags are masked with ours.
 //

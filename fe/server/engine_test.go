@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -317,11 +318,12 @@ var testCert = sync.OnceValue(func() (c struct {
 	cfg Config
 	err error
 }) {
-	dir, err := mkTemp()
+	dir, err := os.MkdirTemp("", "stele-server-test-*")
 	if err != nil {
 		c.err = err
 		return c
 	}
+	defer os.RemoveAll(dir)
 	c.cfg.TLS, c.cfg.Key, c.err = EnsureCertificate(dir, []string{"127.0.0.1", "localhost"}, time.Now())
 	return c
 })

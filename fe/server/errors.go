@@ -14,14 +14,15 @@ import (
 // errorTextMax bounds the text of an error packet (libmysqlclient keeps 512 bytes of it).
 const errorTextMax = 4096
 
-// Error codes that MySQL knows and the library's table does not name.
+// stateGeneral is the SQLSTATE of an error without a better one.
+const stateGeneral = "HY000"
+
+// Error codes that MySQL knows and the library does not name.
 const (
-	codeTimeout     = 3024 // ER_QUERY_TIMEOUT
-	codeLocked      = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED
-	codeNeedsTLS    = 3159 // ER_SECURE_TRANSPORT_REQUIRED
-	stateGeneral    = "HY000"
-	stateCommLink   = "08S01"
-	stateInterrupts = "70100"
+	codeMalformed = 1835 // ER_MALFORMED_PACKET
+	codeTimeout   = 3024 // ER_QUERY_TIMEOUT
+	codeLocked    = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED
+	codeNeedsTLS  = 3159 // ER_SECURE_TRANSPORT_REQUIRED
 )
 
 // Why a statement's context ended; the cause of its cancellation.
@@ -73,12 +74,6 @@ func explain(ctx context.Context, err error) (code uint16, state, msg string) {
 }
 
 func stateOf(code uint16) string {
-	if code == mysql.ER_NET_PACKET_TOO_LARGE {
-		return stateCommLink
-	}
-	if code == mysql.ER_QUERY_INTERRUPTED {
-		return stateInterrupts
-	}
 	if s, ok := mysql.MySQLState[code]; ok {
 		return s
 	}

@@ -398,3 +398,35 @@ func TestBind(t *testing.T) {
 		t.Error("values without types accepted")
 	}
 }
+
+func TestLongDataIsBoundedPerConnection(t *testing.T) {
+	_, e, addr := startServer(t, func(c *Config) { c.MaxPacket = 1000 })
+	nc := rawLogin(t, addr)
+	ids := [2]uint32{}
+	for i := range ids {
+		ok := command(t, nc, mysql.COM_STMT_PREPARE, []byte("ARGS ?")...)
+		wantOK(t, ok)
+		ids[i] = binary.LittleEndian.Uint32(ok[1:])
+		readRaw(t, nc) // the parameter
+		readRaw(t, nc) // EOF
+	}
+	long := func(id uint32, n int) {
+		arg := append([]byte{mysql.COM_STMT_SEND_LONG_DATA}, binary.LittleEndian.AppendUint32(nil, id)...)
+		sendRaw(t, nc, 0, append(append(arg, 0, 0), make([]byte, n)...))
+	}
+	bound := func(id uint32) []byte {
+		return append(executeArg(id, 0), 0, 1, mysql.MYSQL_TYPE_BLOB, 0)
+	}
+	long(ids[0], 600)
+	long(ids[1], 600) // together too much
+	wantErrorPacket(t, command(t, nc, mysql.COM_STMT_EXECUTE, bound(ids[1])...), 1153)
+	long(ids[0], 300)
+	wantOK(t, command(t, nc, mysql.COM_STMT_EXECUTE, bound(ids[0])...))
+	if n := len(e.params[0].Bytes); n != 900 {
+		t.Errorf("%d bytes of long data", n)
+	}
+	long(ids[1], 900) // freed by the execution
+	wantOK(t, command(t, nc, mysql.COM_STMT_RESET, binary.LittleEndian.AppendUint32(nil, ids[1])...))
+	long(ids[0], 900)
+	wantOK(t, command(t, nc, mysql.COM_STMT_EXECUTE, bound(ids[0])...))
+}

@@ -80,6 +80,11 @@ func (w *resultWriter) Batch(b *vec.Batch) error {
 	if len(b.Cols) != len(w.cols) {
 		return fmt.Errorf("BUG: batch of %d columns in a result of %d", len(b.Cols), len(w.cols))
 	}
+	for i, v := range b.Cols {
+		if v.Type.Phys() != w.encode[i].phys {
+			return fmt.Errorf("BUG: column %d (%s) announced as %+v holds %+v", i, w.cols[i].Name, w.cols[i].Type, v.Type)
+		}
+	}
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}

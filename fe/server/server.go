@@ -52,7 +52,7 @@ type Config struct {
 	MaxConnections   int
 	MaxPacket        int // bytes of one command, like max_allowed_packet
 	MaxStatements    int // prepared statements of one connection
-	CursorBytes      int // rows kept for one cursor; a larger result is streamed as if no cursor had been asked for
+	CursorBytes      int // rows kept for the cursors of a connection; what does not fit is streamed as if none had been asked for
 	HandshakeTimeout time.Duration
 	WriteTimeout     time.Duration // of 16 KiB to a client
 	IdleTimeout      time.Duration // between two commands

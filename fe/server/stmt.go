@@ -12,14 +12,14 @@ const paramsMax = 65535
 
 // stmt is a prepared statement of a connection.
 type stmt struct {
-	id       uint32
-	prep     Prepared
-	params   int
-	types    []paramType // as bound last; a client need not send them again
-	long     map[int][]byte
-	longSize int
-	longErr  error // of COM_STMT_SEND_LONG_DATA, which has no answer: told at the next execution
-	rows     *rowStore
+	id      uint32
+	prep    Prepared
+	sql     string // as the process list shows it
+	params  int
+	types   []paramType // as bound last; a client need not send them again
+	long    map[int][]byte
+	longErr error // of COM_STMT_SEND_LONG_DATA, which has no answer: told at the next execution
+	rows    *rowStore
 }
 
 func (c *conn) prepare(ctx context.Context, sql string) error {
@@ -38,7 +38,7 @@ func (c *conn) prepare(ctx context.Context, sql string) error {
 	}
 	for c.lastStmt++; c.stmts[c.lastStmt] != nil || c.lastStmt == 0; c.lastStmt++ {
 	}
-	st := &stmt{id: c.lastStmt, prep: p, params: params}
+	st := &stmt{id: c.lastStmt, prep: p, params: params, sql: shownSQL(sql)}
 	c.stmts[st.id] = st
 	c.s.count.prepared.Add(1)
 	return c.sendPrepared(st, cols)
@@ -103,14 +103,17 @@ func (c *conn) execute(ctx context.Context, arg []byte) error {
 	wantCursor := cur.uint(1)&uint64(mysql.CURSOR_TYPE_READ_ONLY) != 0
 	cur.take(4)
 	args, err := st.bind(&cur)
-	st.clearLong()
+	c.clearLong(st)
 	if err != nil {
 		return err
 	}
 	st.rows = nil
+	c.mu.Lock()
+	c.sql = st.sql
+	c.mu.Unlock()
 	w := newResultWriter(ctx, c, true)
 	if wantCursor {
-		w.store = &rowStore{max: c.s.cfg.CursorBytes}
+		w.store = &rowStore{max: c.s.cfg.CursorBytes - c.cursorBytes()}
 	}
 	if err := st.prep.Execute(ctx, args, w); err != nil {
 		return err
@@ -122,6 +125,17 @@ func (c *conn) execute(ctx context.Context, arg []byte) error {
 		st.rows = w.store
 	}
 	return nil
+}
+
+// cursorBytes is what the open cursors of the connection hold.
+func (c *conn) cursorBytes() int {
+	n := 0
+	for _, st := range c.stmts {
+		if st.rows != nil {
+			n += len(st.rows.data)
+		}
+	}
+	return n
 }
 
 // bind decodes the arguments of an execution.
@@ -176,8 +190,8 @@ func (c *conn) longData(arg []byte) {
 		st.longErr = clientErrorf(mysql.ER_WRONG_ARGUMENTS, "Incorrect arguments to mysqld_stmt_send_long_data")
 		return
 	}
-	if st.longSize+len(cur.b) > c.s.cfg.MaxPacket {
-		st.long, st.longSize = nil, 0
+	if c.longBytes+len(cur.b) > c.s.cfg.MaxPacket {
+		c.clearLong(st)
 		st.longErr = clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE,
 			"Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes")
 		return
@@ -185,18 +199,24 @@ func (c *conn) longData(arg []byte) {
 	if st.long == nil {
 		st.long = map[int][]byte{}
 	}
-	st.longSize += len(cur.b)
+	c.longBytes += len(cur.b)
 	st.long[i] = append(st.long[i], cur.b...)
 }
 
-func (st *stmt) clearLong() { st.long, st.longSize, st.longErr = nil, 0, nil }
+// clearLong drops what was sent ahead for st.
+func (c *conn) clearLong(st *stmt) {
+	for _, data := range st.long {
+		c.longBytes -= len(data)
+	}
+	st.long, st.longErr = nil, nil
+}
 
 func (c *conn) resetStmt(arg []byte) error {
 	st, _, err := c.stmtOf(arg, "mysqld_stmt_reset")
 	if err != nil {
 		return err
 	}
-	st.clearLong()
+	c.clearLong(st)
 	st.rows = nil
 	return c.sendOK(Result{})
 }
@@ -210,6 +230,7 @@ func (c *conn) closeStmt(arg []byte) {
 
 func (c *conn) freeStmt(st *stmt) {
 	delete(c.stmts, st.id)
+	c.clearLong(st)
 	c.s.count.prepared.Add(-1)
 	st.prep.Close()
 }

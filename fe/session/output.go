@@ -28,11 +28,7 @@ func (o *output) ok() error { return o.done(server.Result{}) }
 
 // columns announces a result set.
 func (o *output) columns(schema []physical.OutColumn) error {
-	cols := make([]server.Column, len(schema))
-	for i, c := range schema {
-		cols[i] = server.Column{Name: c.Name, OrgName: c.Column, Table: c.Table, OrgTable: c.Table, DB: c.Database, Type: c.Type, Zone: o.zone()}
-	}
-	return o.w.Columns(cols)
+	return o.w.Columns(serverColumns(schema, o.zone()))
 }
 
 // stream sends a result set as it comes and returns how many rows there were.

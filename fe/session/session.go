@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"stele/conf"
 	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/stmt"
@@ -32,14 +34,14 @@ type Log interface {
 	Current() *catalog.Catalog
 	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
 	// ReadIndex returns when Current holds everything that was committed before the call.
-	ReadIndex(ctx context.Context) error
+	ReadIndex(ctx context.Context) (uint64, error)
 }
 
-// Tables creates and drops tables on the BEs.
+// Tables makes and unmakes tables.
 type Tables interface {
-	Create(ctx context.Context, db types.DatabaseID, spec *plan.TableSpec) error
-	Truncate(ctx context.Context, table *catalog.Table, partitions []types.PartitionID) error
-	AddPartitions(ctx context.Context, table *catalog.Table, parts []plan.PartitionSpec) error
+	Create(ctx context.Context, table catalog.Table) error
+	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
+	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
 }
 
 // Settings are read at each use.
@@ -51,25 +53,43 @@ type Settings struct {
 	Defaults     plan.TableDefaults
 }
 
+// Parts are what sessions are made of.
+type Parts struct {
+	Log       Log
+	Parser    *parse.Parser
+	Scanner   *dist.Scanner
+	Txns      *txn.Coordinator
+	Tables    Tables
+	Members   stmt.Members
+	Control   stmt.Control
+	Conf      *conf.Live
+	Frontends func() []stmt.Frontend
+	Settings  func() Settings
+	Version   string
+	Kill      func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
+	Started   time.Time
+	Logger    *slog.Logger
+}
+
 // Shared is what all sessions of an FE share.
 type Shared struct {
-	Log      Log
-	Parser   *parse.Parser
-	Scanner  *dist.Scanner
-	Txns     *txn.Coordinator
-	Tables   Tables
-	Stmt     *stmt.Runner
-	Stats    plan.Stats
-	Settings func() Settings
-	Server   map[string]string // values of read-only variables: version, port, hostname
-	Kill     func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
-	Logger   *slog.Logger
+	Parts
 
-	sequences sequences
-	running   atomic.Int64
+	sequences *sequences
+	server    map[string]string // read-only variables whose values this server gives
 	queries   atomic.Int64
-	started   time.Time
-	live      sync.Map // conn id -> *Session
+	live      sync.Map // connection id -> *Session
+}
+
+// New returns what sessions share.
+func New(p Parts) *Shared {
+	v := p.Conf.Load()
+	return &Shared{Parts: p, sequences: newSequences(p.Log), server: map[string]string{
+		"version": p.Version, "hostname": conf.FEHost.Get(v), "port": strconv.Itoa(conf.QueryPort.Get(v)),
+		"max_allowed_packet":       strconv.FormatInt(conf.MaxAllowedPacket.Get(v), 10),
+		"innodb_lock_wait_timeout": strconv.Itoa(int(conf.LockWaitTimeout.Get(v).Seconds())),
+		"wait_timeout":             strconv.Itoa(int(conf.WaitTimeout.Get(v).Seconds())),
+	}}
 }
 
 // Session is one client's session. It implements server.Session.
@@ -91,7 +111,7 @@ type Session struct {
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
-	s := &Session{sh: sh, info: info, vars: newVars(sh.Server), named: map[string]string{}}
+	s := &Session{sh: sh, info: info, vars: newVars(sh.server), named: map[string]string{}}
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
 			return nil, err
@@ -129,7 +149,7 @@ func (s *Session) UseDB(_ context.Context, db string) error {
 // Reset brings the session back to the state after the login.
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
-	s.vars = newVars(s.sh.Server)
+	s.vars = newVars(s.sh.server)
 	s.named = map[string]string{}
 	s.lastInsertID, s.warnings = 0, nil
 	return err
@@ -150,8 +170,8 @@ func (s *Session) Status() uint16 {
 // Statistics is the one-line answer to COM_STATISTICS.
 func (s *Session) Statistics() string {
 	return fmt.Sprintf("Uptime: %d  Threads: %d  Questions: %d  Slow queries: 0  Opens: 0  Open tables: 0  Queries per second avg: %.3f",
-		int(time.Since(s.sh.started).Seconds()), len(s.sh.Processes()), s.sh.queries.Load(),
-		float64(s.sh.queries.Load())/max(time.Since(s.sh.started).Seconds(), 1))
+		int(time.Since(s.sh.Started).Seconds()), len(s.sh.Processes()), s.sh.queries.Load(),
+		float64(s.sh.queries.Load())/max(time.Since(s.sh.Started).Seconds(), 1))
 }
 
 // Close rolls back what is open and frees the session.
@@ -191,8 +211,6 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
 	s.sh.queries.Add(1)
-	s.sh.running.Add(1)
-	defer s.sh.running.Add(-1)
 	if ms := s.vars.int("max_execution_time"); ms > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
@@ -273,11 +291,27 @@ func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan
 	version, _, _ := s.vars.get("version")
 	return &plan.Context{Catalog: snapshot{cat}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
 		SQLMode: mode, User: s.info.User + "@" + s.info.Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
-		Params: params, Stats: s.sh.Stats, System: s.sh.Stmt.SystemTable}
+		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
 // snapshot gives the planner the catalog by names.
 type snapshot struct{ *catalog.Catalog }
+
+// stats estimates table sizes from what commits have counted.
+type stats struct{ cat *catalog.Catalog }
+
+// Rows returns about how many rows a table has.
+func (s stats) Rows(id types.TableID) int64 {
+	t, ok := s.cat.TableByID(id)
+	if !ok {
+		return 0
+	}
+	var n int64
+	for tab := range s.cat.TabletsOfTable(t) {
+		n += tab.Rows
+	}
+	return n
+}
 
 // Table finds a table by database and name.
 func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
@@ -293,7 +327,7 @@ func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
 	if s.inTx && s.snapshot != nil {
 		return s.snapshot, nil
 	}
-	if err := s.sh.Log.ReadIndex(ctx); err != nil {
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
 	cat := s.sh.Log.Current()

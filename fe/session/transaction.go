@@ -108,7 +108,7 @@ func transient(err error) bool {
 }
 
 func (s *Session) writeOnce(ctx context.Context, try attempt) error {
-	if err := s.sh.Log.ReadIndex(ctx); err != nil {
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
 	t, err := s.sh.Txns.Begin(ctx, false)

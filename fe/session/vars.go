@@ -10,7 +10,6 @@ import (
 	"stele/meta/types"
 	"stele/sql/expr"
 	sqltypes "stele/sql/types"
-	"stele/sql/vec"
 )
 
 // varKind is how a system variable is read and checked.
@@ -270,7 +269,7 @@ func (v *vars) zone() *time.Location {
 	if s == "SYSTEM" {
 		return time.UTC
 	}
-	loc, err := vec.ParseZone(s)
+	loc, err := sqltypes.LoadLocation(s, time.UTC)
 	if err != nil {
 		panic("BUG: time_zone was set to what is no zone: " + s)
 	}
@@ -281,7 +280,7 @@ func checkTimeZone(s string) (string, error) {
 	if strings.EqualFold(s, "SYSTEM") {
 		return "SYSTEM", nil
 	}
-	if _, err := vec.ParseZone(s); err != nil {
+	if _, err := sqltypes.LoadLocation(s, time.UTC); err != nil {
 		return "", err
 	}
 	return s, nil

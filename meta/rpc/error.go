@@ -42,6 +42,14 @@ func (e *Error) Error() string {
 	return e.Msg
 }
 
+// MySQL returns the error as a client sees it.
+func (e *Error) MySQL() (code uint16, state, msg string) {
+	if e.Code == 0 {
+		return 1105, "HY000", e.Msg
+	}
+	return e.Code, e.State, e.Msg
+}
+
 // GRPCStatus returns the status that carries the error.
 func (e *Error) GRPCStatus() *status.Status {
 	code := e.GRPC

@@ -1966,6 +1966,7 @@ type FetchSnapshotResponse struct {
 	Digest        uint64 `protobuf:"varint,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	Rows          int64  `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
 	Last          bool   `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
+	Seq           uint32 `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"` // of the chunk
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2047,6 +2048,13 @@ func (x *FetchSnapshotResponse) GetLast() bool {
 		return x.Last
 	}
 	return false
+}
+
+func (x *FetchSnapshotResponse) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 type CreateReplicasRequest_Item struct {
@@ -2837,7 +2845,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vmin_version\x18\x03 \x01(\x04R\n" +
 	"minVersion\x12\x18\n" +
-	"\abalance\x18\x04 \x01(\bR\abalance\"\xc0\x01\n" +
+	"\abalance\x18\x04 \x01(\bR\abalance\"\xd2\x01\n" +
 	"\x15FetchSnapshotResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
@@ -2846,7 +2854,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05chunk\x18\x04 \x01(\fR\x05chunk\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x06 \x01(\x03R\x04rows\x12\x12\n" +
-	"\x04last\x18\a \x01(\bR\x04last2\x84\x06\n" +
+	"\x04last\x18\a \x01(\bR\x04last\x12\x10\n" +
+	"\x03seq\x18\b \x01(\rR\x03seq2\x84\x06\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +

@@ -89,8 +89,7 @@ type Replica struct {
 	OldestRetained uint64                 `protobuf:"varint,10,opt,name=oldest_retained,json=oldestRetained,proto3" json:"oldest_retained,omitempty"`
 	Rowsets        uint32                 `protobuf:"varint,11,opt,name=rowsets,proto3" json:"rowsets,omitempty"`
 	MissingVersion uint64                 `protobuf:"varint,12,opt,name=missing_version,json=missingVersion,proto3" json:"missing_version,omitempty"` // a committed version that this replica never stored and only a clone can bring; 0 = none
-	DurableVersion uint64                 `protobuf:"varint,13,opt,name=durable_version,json=durableVersion,proto3" json:"durable_version,omitempty"` // published and on disk: no question for outcomes at or below it will come
-	Pending        uint32                 `protobuf:"varint,14,opt,name=pending,proto3" json:"pending,omitempty"`                                     // transactions without outcome
+	Pending        uint32                 `protobuf:"varint,13,opt,name=pending,proto3" json:"pending,omitempty"`                                     // transactions without outcome
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -205,13 +204,6 @@ func (x *Replica) GetRowsets() uint32 {
 func (x *Replica) GetMissingVersion() uint64 {
 	if x != nil {
 		return x.MissingVersion
-	}
-	return 0
-}
-
-func (x *Replica) GetDurableVersion() uint64 {
-	if x != nil {
-		return x.DurableVersion
 	}
 	return 0
 }
@@ -608,7 +600,7 @@ var File_proto_fepb_fe_proto protoreflect.FileDescriptor
 
 const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/fepb/fe.proto\x12\x02fe\"\xa0\x03\n" +
+	"\x13proto/fepb/fe.proto\x12\x02fe\"\xf7\x02\n" +
 	"\aReplica\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
@@ -623,9 +615,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x0foldest_retained\x18\n" +
 	" \x01(\x04R\x0eoldestRetained\x12\x18\n" +
 	"\arowsets\x18\v \x01(\rR\arowsets\x12'\n" +
-	"\x0fmissing_version\x18\f \x01(\x04R\x0emissingVersion\x12'\n" +
-	"\x0fdurable_version\x18\r \x01(\x04R\x0edurableVersion\x12\x18\n" +
-	"\apending\x18\x0e \x01(\rR\apending\"\xbc\x01\n" +
+	"\x0fmissing_version\x18\f \x01(\x04R\x0emissingVersion\x12\x18\n" +
+	"\apending\x18\r \x01(\rR\apending\"\xbc\x01\n" +
 	"\rReportRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\"\n" +

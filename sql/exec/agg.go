@@ -21,8 +21,8 @@ type aggOp struct {
 	in    Stream
 	level int
 
-	groups  []*expr.Program
-	args    [][]*expr.Program
+	exprs   *exprSet // the groups, then the arguments of each aggregate
+	nargs   []int
 	inTypes []types.ColumnType // merge
 	table   *groupTable
 	acct    account
@@ -40,7 +40,11 @@ type aggOp struct {
 const partialGroups = 1 << 18
 
 func newAgg(spec *physical.Agg, in Stream, env *Env) (Stream, error) {
-	return newAggAt(spec, spec.Merge, in, env, 0)
+	a, err := newAggAt(spec, spec.Merge, in, env, 0)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 func newAggAt(spec *physical.Agg, merge bool, in Stream, env *Env, level int) (*aggOp, error) {
@@ -50,25 +54,24 @@ func newAggAt(spec *physical.Agg, merge bool, in Stream, env *Env, level int) (*
 	}
 	a := &aggOp{env: env, spec: spec, merge: merge, in: in, level: level, table: table, acct: account{mem: env.Mem}}
 	if merge {
-		a.inTypes, err = PartialTypes(spec)
-		return a, err
+		if a.inTypes, err = PartialTypes(spec); err != nil {
+			return nil, err
+		}
+		return a, nil
 	}
-	if a.groups, err = compileAll(spec.Group, env.Expr); err != nil {
-		return nil, err
-	}
+	nodes := append([]*expr.Node(nil), spec.Group...)
 	for _, f := range spec.Aggs {
-		var nodes []*expr.Node
+		before := len(nodes)
 		if f.Arg != nil {
 			nodes = append(nodes, f.Arg)
 		}
 		for _, o := range f.Order {
 			nodes = append(nodes, o.Expr)
 		}
-		progs, err := compileAll(nodes, env.Expr)
-		if err != nil {
-			return nil, err
-		}
-		a.args = append(a.args, progs)
+		a.nargs = append(a.nargs, len(nodes)-before)
+	}
+	if a.exprs, err = compileAll(nodes, env.Expr); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
@@ -129,6 +132,8 @@ func (a *aggOp) consume(ctx context.Context) error {
 		case a.spec.Partial && (!fits || a.table.n >= partialGroups):
 			a.reader = a.table.reader(true)
 			return nil
+		case !fits && a.level > 0 && a.table.n == 1: // no partitioning makes one group smaller
+			return errOutOfMemory(a.env.Mem.limit)
 		case !fits:
 			if err := a.spill(); err != nil {
 				return err
@@ -144,17 +149,16 @@ func (a *aggOp) add(b *vec.Batch) error {
 		}
 		return a.table.merge(b)
 	}
-	keys, err := evalAll(a.groups, b)
+	cols, err := a.exprs.eval(b)
 	if err != nil {
 		return err
 	}
-	args := make([][]*vec.Vector, len(a.args))
-	for i, progs := range a.args {
-		if args[i], err = evalAll(progs, b); err != nil {
-			return err
-		}
+	keys, rest := cols[:len(a.spec.Group)], cols[len(a.spec.Group):]
+	args := make([][]*vec.Vector, len(a.nargs))
+	for i, n := range a.nargs {
+		args[i], rest = rest[:n], rest[n:]
 	}
-	return a.table.update(keys, args, rowsOf(b))
+	return a.table.update(keys, args, denseRows(b.Rows()))
 }
 
 // spill writes all groups to the partition and starts again.

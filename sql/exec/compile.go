@@ -8,23 +8,36 @@ import (
 	"stele/sql/vec"
 )
 
-// compileAll compiles expressions that are evaluated over the same batches.
-func compileAll(nodes []*expr.Node, ectx expr.Context) ([]*expr.Program, error) {
-	progs := make([]*expr.Program, len(nodes))
+// exprSet is compiled expressions that are evaluated over the same batches.
+type exprSet struct {
+	progs []*expr.Program
+	cols  []int // the columns that they read
+}
+
+func compileAll(nodes []*expr.Node, ectx expr.Context) (*exprSet, error) {
+	s := &exprSet{}
+	used := map[int]bool{}
 	for i, n := range nodes {
 		p, err := expr.Compile(n, ectx)
 		if err != nil {
 			return nil, fmt.Errorf("compile expression %d: %w", i, err)
 		}
-		progs[i] = p
+		s.progs = append(s.progs, p)
+		for c := range expr.Columns(n) {
+			if !used[c] {
+				used[c] = true
+				s.cols = append(s.cols, c)
+			}
+		}
 	}
-	return progs, nil
+	return s, nil
 }
 
-// evalAll evaluates over the rows of b that count. The vectors have b.N rows and are right at those positions.
-func evalAll(progs []*expr.Program, b *vec.Batch) ([]*vec.Vector, error) {
-	out := make([]*vec.Vector, len(progs))
-	for i, p := range progs {
+// eval evaluates over the rows of b that count. The vectors are dense: row k belongs to the k-th such row.
+func (s *exprSet) eval(b *vec.Batch) ([]*vec.Vector, error) {
+	b = s.dense(b)
+	out := make([]*vec.Vector, len(s.progs))
+	for i, p := range s.progs {
 		v, err := p.Eval(b)
 		if err != nil {
 			return nil, err
@@ -32,6 +45,20 @@ func evalAll(progs []*expr.Program, b *vec.Batch) ([]*vec.Vector, error) {
 		out[i] = v
 	}
 	return out, nil
+}
+
+// dense gathers the columns in use once for all expressions; each program would do so for itself.
+func (s *exprSet) dense(b *vec.Batch) *vec.Batch {
+	if b.Sel == nil || len(s.progs) < 2 {
+		return b
+	}
+	out := &vec.Batch{Cols: make([]*vec.Vector, len(b.Cols)), N: len(b.Sel)}
+	for _, c := range s.cols {
+		if c < len(b.Cols) { // otherwise the evaluation says so
+			out.Cols[c] = b.Cols[c].Gather(b.Sel)
+		}
+	}
+	return out
 }
 
 func nodeTypes(nodes []*expr.Node) []types.ColumnType {

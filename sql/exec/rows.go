@@ -108,10 +108,15 @@ func rowsOf(b *vec.Batch) []int32 {
 	if b.Sel != nil {
 		return b.Sel
 	}
-	if b.N <= len(firstRows) {
-		return firstRows[:b.N]
+	return denseRows(b.N)
+}
+
+// denseRows returns the positions 0..n-1; the caller must not write to them.
+func denseRows(n int) []int32 {
+	if n <= len(firstRows) {
+		return firstRows[:n]
 	}
-	return countTo(b.N)
+	return countTo(n)
 }
 
 // withoutNulls returns those of rows in which no key is NULL.

@@ -10,6 +10,22 @@ import (
 	"stele/sql/vec"
 )
 
+// FromBatches yields batches that are there already, such as the rows of a system table.
+func FromBatches(batches ...*vec.Batch) Stream { return &batchStream{rest: batches} }
+
+type batchStream struct{ rest []*vec.Batch }
+
+func (s *batchStream) Next(ctx context.Context) (*vec.Batch, error) {
+	if len(s.rest) == 0 {
+		return nil, nil
+	}
+	b := s.rest[0]
+	s.rest = s.rest[1:]
+	return b, nil
+}
+
+func (s *batchStream) Close() { s.rest = nil }
+
 // filterOp passes the rows for which the predicate is true.
 type filterOp struct {
 	in   Stream
@@ -56,15 +72,15 @@ func (f *filterOp) Close() { f.in.Close() }
 // projectOp computes expressions.
 type projectOp struct {
 	in    Stream
-	progs []*expr.Program
+	exprs *exprSet
 }
 
 func newProject(nodes []*expr.Node, in Stream, ectx expr.Context) (Stream, error) {
-	progs, err := compileAll(nodes, ectx)
+	exprs, err := compileAll(nodes, ectx)
 	if err != nil {
 		return nil, err
 	}
-	return &projectOp{in: in, progs: progs}, nil
+	return &projectOp{in: in, exprs: exprs}, nil
 }
 
 func (p *projectOp) Next(ctx context.Context) (*vec.Batch, error) {
@@ -72,11 +88,11 @@ func (p *projectOp) Next(ctx context.Context) (*vec.Batch, error) {
 	if err != nil || b == nil {
 		return nil, err
 	}
-	cols, err := evalAll(p.progs, b)
+	cols, err := p.exprs.eval(b)
 	if err != nil {
 		return nil, err
 	}
-	return &vec.Batch{Cols: cols, N: b.N, Sel: b.Sel}, nil
+	return &vec.Batch{Cols: cols, N: b.Rows()}, nil
 }
 
 func (p *projectOp) Close() { p.in.Close() }

@@ -13,18 +13,20 @@ import (
 
 // sortKeys evaluates ORDER BY items to keys whose byte order is the wanted order.
 type sortKeys struct {
-	progs []*expr.Program
+	exprs *exprSet
 	desc  []bool
 }
 
 func compileSortKeys(keys []expr.SortKey, ectx expr.Context) (*sortKeys, error) {
 	s := &sortKeys{}
+	nodes := make([]*expr.Node, len(keys))
 	for i, k := range keys {
-		p, err := expr.Compile(k.Expr, ectx)
-		if err != nil {
-			return nil, fmt.Errorf("compile sort key %d: %w", i, err)
-		}
-		s.progs, s.desc = append(s.progs, p), append(s.desc, k.Desc)
+		nodes[i] = k.Expr
+		s.desc = append(s.desc, k.Desc)
+	}
+	var err error
+	if s.exprs, err = compileAll(nodes, ectx); err != nil {
+		return nil, fmt.Errorf("sort keys: %w", err)
 	}
 	return s, nil
 }
@@ -50,7 +52,7 @@ const maxKeyArena = 1 << 31
 
 // encode returns the keys of the rows of b, which is dense.
 func (s *sortKeys) encode(b *vec.Batch) (*keyArena, error) {
-	cols, err := evalAll(s.progs, b)
+	cols, err := s.exprs.eval(b)
 	if err != nil {
 		return nil, err
 	}

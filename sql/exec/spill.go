@@ -11,17 +11,18 @@ import (
 	"stele/sql/vec"
 )
 
-// spillFile is a sequence of batches in a temporary file: written once, then read once. The file has no name from the
+// spillFile is a sequence of batches in a temporary file: written once, then read. The file has no name from the
 // start, so its space comes back when it is closed, also after a crash.
 type spillFile struct {
 	f    *os.File
-	w    *bufio.Writer
 	buf  []byte
 	rows int64
+	size int64
 	mem  *Memory
 }
 
 const (
+	spillHead   = 4 // the length in front of each batch
 	spillBuffer = 32 << 10
 	// maxSpillBatch rejects a length that only a damaged file can hold.
 	maxSpillBatch = 1 << 31
@@ -43,7 +44,7 @@ func newSpillFile(env *Env) (*spillFile, error) {
 		f.Close()
 		return nil, fmt.Errorf("unlink temporary file %s: %w", f.Name(), err)
 	}
-	return &spillFile{f: f, w: bufio.NewWriterSize(f, spillBuffer), mem: env.Mem}, nil
+	return &spillFile{f: f, mem: env.Mem}, nil
 }
 
 // write appends the rows of b that count.
@@ -51,33 +52,32 @@ func (s *spillFile) write(b *vec.Batch) error {
 	if b.Rows() == 0 {
 		return nil
 	}
-	s.buf = vec.Encode(s.buf[:0], b)
-	var head [4]byte
-	binary.LittleEndian.PutUint32(head[:], uint32(len(s.buf)))
-	if _, err := s.w.Write(head[:]); err != nil {
-		return fmt.Errorf("write temporary file: %w", err)
+	s.buf = vec.Encode(append(s.buf[:0], 0, 0, 0, 0), b)
+	n := len(s.buf) - spillHead
+	if n > maxSpillBatch {
+		return fmt.Errorf("write temporary file: batch of %d bytes", n)
 	}
-	if _, err := s.w.Write(s.buf); err != nil {
+	binary.LittleEndian.PutUint32(s.buf, uint32(n))
+	if _, err := s.f.Write(s.buf); err != nil {
 		return fmt.Errorf("write temporary file: %w", err)
 	}
 	s.rows += int64(b.Rows())
-	s.mem.spilled.Add(int64(len(s.buf) + len(head)))
+	s.size += int64(len(s.buf))
+	s.mem.spilled.Add(int64(len(s.buf)))
 	return nil
 }
 
-// reader ends the writing and returns the batches; it takes the file over, also when it fails.
-func (s *spillFile) reader() (Stream, error) {
+// reader ends the writing and returns the batches; it takes the file over.
+func (s *spillFile) reader() Stream {
+	r := s.replay()
+	r.file, s.f = s.f, nil
+	return r
+}
+
+// replay returns the batches from the start; the file stays with the caller, who may replay it again.
+func (s *spillFile) replay() *spillReader {
 	s.buf = nil
-	if err := s.w.Flush(); err != nil {
-		s.close()
-		return nil, fmt.Errorf("write temporary file: %w", err)
-	}
-	if _, err := s.f.Seek(0, io.SeekStart); err != nil {
-		s.close()
-		return nil, fmt.Errorf("rewind temporary file: %w", err)
-	}
-	s.w = nil
-	return &spillReader{f: s.f, r: bufio.NewReaderSize(s.f, spillBuffer)}, nil
+	return &spillReader{r: bufio.NewReaderSize(io.NewSectionReader(s.f, 0, s.size), spillBuffer)}
 }
 
 // close is safe to call more than once.
@@ -89,16 +89,16 @@ func (s *spillFile) close() {
 }
 
 type spillReader struct {
-	f   *os.File
-	r   *bufio.Reader
-	buf []byte
+	r    *bufio.Reader
+	buf  []byte
+	file *os.File // to be closed with the reader, or nil
 }
 
 func (s *spillReader) Next(context.Context) (*vec.Batch, error) {
-	if s.f == nil {
+	if s.r == nil {
 		return nil, nil
 	}
-	var head [4]byte
+	var head [spillHead]byte
 	if _, err := io.ReadFull(s.r, head[:]); err == io.EOF {
 		return nil, nil
 	} else if err != nil {
@@ -120,9 +120,10 @@ func (s *spillReader) Next(context.Context) (*vec.Batch, error) {
 }
 
 func (s *spillReader) Close() {
-	if s.f != nil {
-		s.f.Close()
-		s.f, s.buf = nil, nil
+	s.r, s.buf = nil, nil
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
 	}
 }
 
@@ -139,6 +140,9 @@ type partition struct {
 	env   *Env
 	level int
 	files [spillParts]*spillFile
+	// Splitting leaves few rows a part and batch; they are collected until a write is worth while.
+	held  [spillParts]*vec.Builder
+	count [spillParts]int // rows in held, also right without columns
 	hash  []uint64
 	rows  [spillParts][]int32
 }
@@ -160,14 +164,34 @@ func (p *partition) add(b *vec.Batch, keys []*vec.Vector, rows []int32) error {
 		if len(sel) == 0 {
 			continue
 		}
-		if err := p.write(part, &vec.Batch{Cols: b.Cols, N: b.N, Sel: sel}); err != nil {
+		if err := p.hold(part, &vec.Batch{Cols: b.Cols, N: b.N, Sel: sel}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *partition) write(part int, b *vec.Batch) error {
+// partBytes is how much a part collects: 16 parts of it are what minOperatorBytes allows an operator.
+const partBytes = minOperatorBytes / spillParts
+
+func (p *partition) hold(part int, b *vec.Batch) error {
+	h := p.held[part]
+	if h == nil {
+		h = vec.NewBuilder(vectorTypes(b.Cols), 0)
+		p.held[part] = h
+	}
+	h.AppendBatch(b)
+	if p.count[part] += b.Rows(); p.count[part] >= vec.MaxRows/2 || h.Size() >= partBytes {
+		return p.write(part)
+	}
+	return nil
+}
+
+// write puts what a part has collected into its file.
+func (p *partition) write(part int) error {
+	if p.count[part] == 0 {
+		return nil
+	}
 	if p.files[part] == nil {
 		f, err := newSpillFile(p.env)
 		if err != nil {
@@ -175,17 +199,22 @@ func (p *partition) write(part int, b *vec.Batch) error {
 		}
 		p.files[part] = f
 	}
+	b := p.held[part].Finish()
+	b.N, p.count[part] = p.count[part], 0
 	return p.files[part].write(b)
 }
 
 // take gives up one part for reading; a part without rows is an empty stream.
 func (p *partition) take(part int) (Stream, error) {
+	if err := p.write(part); err != nil {
+		return nil, err
+	}
 	f := p.files[part]
-	p.files[part] = nil
+	p.files[part], p.held[part] = nil, nil
 	if f == nil {
 		return emptyStream{}, nil
 	}
-	return f.reader()
+	return f.reader(), nil
 }
 
 // close removes the parts that nobody took. A nil partition has none.
@@ -195,7 +224,7 @@ func (p *partition) close() {
 	}
 	for i, f := range p.files {
 		f.close()
-		p.files[i] = nil
+		p.files[i], p.held[i] = nil, nil
 	}
 }
 

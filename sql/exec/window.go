@@ -30,7 +30,7 @@ type windowOp struct {
 
 type windowFunc struct {
 	physical.WindowFunc
-	args []*expr.Program
+	args *exprSet
 	// The default frame is the whole partition when there is no order.
 	ordered bool
 }
@@ -59,9 +59,11 @@ func newWindow(n *physical.Node, in Stream, env *Env) (Stream, error) {
 	by.Keys = append(by.Keys, spec.Order...)
 	w.in = in
 	if len(by.Keys) > 0 {
-		w.in, err = newSort(&by, in, env)
+		if w.in, err = newSort(&by, in, env); err != nil {
+			return nil, err
+		}
 	}
-	return w, err
+	return w, nil
 }
 
 // windowArgs is how many arguments each function takes; those in sameType yield their first one.
@@ -86,7 +88,7 @@ func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, e
 		case f.Name == "count", f.Name == "sum" || f.Name == "avg":
 			continue
 		}
-		if a.Type.Phys() != want {
+		if a.Type.Phys() != want && !isNullConst(a) {
 			return windowFunc{}, fmt.Errorf("build window function %s: argument %d lacks a cast", f.Name, i)
 		}
 	}
@@ -177,7 +179,7 @@ func (w *windowOp) emit() error {
 	out := &vec.Batch{N: block.N, Cols: append([]*vec.Vector(nil), block.Cols...)}
 	for i := range w.funcs {
 		f := &w.funcs[i]
-		args, err := evalAll(f.args, block)
+		args, err := f.args.eval(block)
 		if err != nil {
 			return err
 		}

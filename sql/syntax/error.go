@@ -104,3 +104,6 @@ func joinOr(list []string) string {
 	last := len(list) - 1
 	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
+
+// MySQL returns the error as a client sees it.
+func (e *Error) MySQL() (code uint16, state, msg string) { return e.Code, e.State, e.Msg }

@@ -76,3 +76,6 @@ func errIncorrect(code uint16, typ, value string) *Error {
 	}
 	return Errorf(code, state, "Incorrect %s value: '%s'", typ, value)
 }
+
+// MySQL returns the error as a client sees it.
+func (e *Error) MySQL() (code uint16, state, msg string) { return e.Code, e.State, e.Msg }

@@ -13,7 +13,7 @@ if os.environ.get("STELE_TLS"):
     tls.verify_mode = ssl.CERT_NONE
 conn = pymysql.connect(
     host=os.environ["STELE_HOST"], port=int(os.environ["STELE_PORT"]), user=os.environ["STELE_USER"],
-    password=os.environ["STELE_PASSWORD"], ssl=tls, autocommit=True,
+    password=os.environ["STELE_PASSWORD"], ssl=tls, ssl_disabled=tls is None, autocommit=True,
 )
 cur = conn.cursor()
 

@@ -3,7 +3,8 @@
 set -eu
 
 run() {
-	set -- -h "$STELE_HOST" -P "$STELE_PORT" --protocol=tcp -u "$STELE_USER" ${STELE_TLS:+--ssl} \
+	if [ -n "${STELE_TLS:-}" ]; then tls=--ssl; else tls=--skip-ssl; fi
+	set -- -h "$STELE_HOST" -P "$STELE_PORT" --protocol=tcp -u "$STELE_USER" $tls \
 		${STELE_COMPRESS:+--compress} --batch --skip-column-names "$@"
 	MYSQL_PWD=$STELE_PASSWORD mariadb --no-defaults "$@"
 }

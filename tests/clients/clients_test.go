@@ -3,8 +3,10 @@
 package clients
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,8 +17,8 @@ import (
 	"time"
 )
 
-// startTimeout is how long a fresh cluster may take until it answers.
-const startTimeout = 60 * time.Second
+// startTimeout is how long a fresh cluster may take until it is ready.
+const startTimeout = 2 * time.Minute
 
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password
 // STELE_PASSWORD), or against a cluster that it starts with bin/stele local.
@@ -58,29 +60,28 @@ func startLocal(t *testing.T) string {
 		t.Skip("no STELE_ENDPOINT, and no bin/stele to start: run make build")
 	}
 	port := freePort(t)
-	args := []string{"local", "--dir", t.TempDir(), "--mysql-port", strconv.Itoa(port)}
-	if extra := os.Getenv("STELE_LOCAL_ARGS"); extra != "" {
-		args = append(args, extra)
+	cmd := exec.Command(bin, "local", "--dir", t.TempDir(), "--mysql-port", strconv.Itoa(port),
+		"--http-port", strconv.Itoa(freePort(t)), "--ready-timeout", startTimeout.String())
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, args...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it is gone already
-		select {
-		case <-exited:
-		case <-time.After(30 * time.Second):
-			_ = cmd.Process.Kill() // see above
-			<-exited
-		}
+		stop := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer stop.Stop()
+		_, _ = io.Copy(io.Discard, stdout) // ends with the process
+		_ = cmd.Wait()                     // killed by us: no news
 	})
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	waitFor(t, addr, exited)
-	return addr
+	// The one line that it prints says that the cluster is ready.
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("stele local did not come up: %v", err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 func freePort(t *testing.T) int {
@@ -91,24 +92,4 @@ func freePort(t *testing.T) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// waitFor returns when addr takes connections.
-func waitFor(t *testing.T, addr string, exited chan error) {
-	t.Helper()
-	deadline := time.Now().Add(startTimeout)
-	for time.Now().Before(deadline) {
-		nc, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			nc.Close()
-			return
-		}
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("the cluster ended: %v", err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	t.Fatalf("nobody listens on %s after %s", addr, startTimeout)
 }

@@ -1,0 +1,238 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"stele/fe/server"
+	"stele/fe/stmt"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/parse"
+	"stele/sql/plan"
+	"stele/sql/syntax"
+)
+
+// define runs statements that change what there is. As in MySQL, they commit the open transaction first.
+func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) error {
+	if err := s.commit(ctx); err != nil {
+		return err
+	}
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return err
+	}
+	switch n := st.Node.(type) {
+	case *parse.CreateDatabaseStmt:
+		return s.createDatabase(ctx, n, out)
+	case *parse.DropDatabaseStmt:
+		return s.dropDatabase(ctx, n, out)
+	case *parse.CreateTableStmt:
+		return s.createTable(ctx, n, st.Tail, out)
+	case *parse.DropTableStmt:
+		return s.dropTables(ctx, n, out)
+	case *parse.TruncateTableStmt:
+		return s.truncate(ctx, n, out)
+	}
+	return sqlErr(1235, "42000", "This version of Stele doesn't yet support '%s'", leadingWords(st.Text))
+}
+
+// leadingWords names a statement by its first words.
+func leadingWords(sql string) string {
+	var words []string
+	for _, t := range syntax.Tokenize(sql, 0) {
+		if t.Kind != syntax.Word || len(words) == 3 {
+			break
+		}
+		words = append(words, strings.ToUpper(t.Text(sql)))
+	}
+	if len(words) == 0 {
+		return abbreviate(sql)
+	}
+	return strings.Join(words, " ")
+}
+
+// apply proposes one command.
+func (s *Session) apply(ctx context.Context, cmd command.Command) error {
+	out, err := s.sh.Log.Propose(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return out[0].Err
+}
+
+func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStmt, out *output) error {
+	name := n.Name.O
+	if _, ok := s.sh.Log.Current().Database(name); ok && n.IfNotExists {
+		s.warn("Note", 1007, "Can't create database '"+name+"'; database exists")
+		return out.done(server.Result{AffectedRows: 1, Warnings: 1})
+	}
+	if stmt.IsSystemDatabase(name) {
+		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", name)
+	}
+	if err := s.apply(ctx, &command.CreateDatabase{Name: name}); err != nil {
+		return err
+	}
+	return out.done(server.Result{AffectedRows: 1})
+}
+
+func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, out *output) error {
+	name := n.Name.O
+	cat := s.sh.Log.Current()
+	db, ok := cat.Database(name)
+	if !ok {
+		if n.IfExists {
+			s.warn("Note", 1008, "Can't drop database '"+name+"'; database doesn't exist")
+			return out.done(server.Result{Warnings: 1})
+		}
+		return sqlErr(1008, "HY000", "Can't drop database '%s'; database doesn't exist", name)
+	}
+	tables := 0
+	for range cat.Tables(db.ID) {
+		tables++
+	}
+	if err := s.apply(ctx, &command.DropDatabase{ID: db.ID}); err != nil {
+		return err
+	}
+	if s.db == name {
+		s.db = ""
+	}
+	return out.done(server.Result{AffectedRows: uint64(tables)})
+}
+
+// createTable checks the definition and has the replicas made.
+func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, out *output) error {
+	cat := s.sh.Log.Current()
+	spec, err := s.tableSpec(cat, n, tail)
+	if err != nil {
+		return err
+	}
+	db, ok := cat.Database(spec.Database)
+	if !ok {
+		return sqlErr(1049, "42000", "Unknown database '%s'", spec.Database)
+	}
+	if _, ok := cat.Table(db.ID, spec.Table.Name); ok {
+		if spec.IfNotExists {
+			s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
+			return out.done(server.Result{Warnings: 1})
+		}
+		return sqlErr(1050, "42S01", "Table '%s' already exists", spec.Table.Name)
+	}
+	spec.Table.DatabaseID = db.ID
+	if err := s.sh.Tables.Create(ctx, spec.Table); err != nil {
+		return err
+	}
+	for _, note := range spec.Notes {
+		s.warn("Note", 1105, note)
+	}
+	return out.done(server.Result{Warnings: s.warningCount()})
+}
+
+// tableSpec is the definition of the new table: written out, or like another one.
+func (s *Session) tableSpec(cat *catalog.Catalog, n *parse.CreateTableStmt, tail *syntax.TableTail) (*plan.TableSpec, error) {
+	pctx := s.planContext(cat, time.Now(), nil)
+	if n.ReferTable == nil {
+		return plan.CreateTable(pctx, n, tail, s.sh.Settings().Defaults)
+	}
+	_, like, err := s.findTable(cat, n.ReferTable.Schema.O, n.ReferTable.Name.O)
+	if err != nil {
+		return nil, err
+	}
+	spec := &plan.TableSpec{Database: n.Table.Schema.O, IfNotExists: n.IfNotExists, Table: *like}
+	if spec.Database == "" {
+		spec.Database = s.db
+	}
+	spec.Table.Name = n.Table.Name.O
+	spec.Table.Schema.Version = 1
+	spec.Table.Parts = slices.Clone(like.Parts)
+	for i := range spec.Table.Parts {
+		spec.Table.Parts[i].Tablets = nil
+	}
+	return spec, nil
+}
+
+// findTable finds a table, in the default database unless one is named.
+func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Database, *catalog.Table, error) {
+	if db == "" {
+		db = s.db
+	}
+	if db == "" {
+		return nil, nil, sqlErr(1046, "3D000", "No database selected")
+	}
+	d, ok := cat.Database(db)
+	if !ok {
+		return nil, nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
+	}
+	t, ok := cat.Table(d.ID, table)
+	if !ok {
+		return nil, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
+	}
+	return d, t, nil
+}
+
+// dropTables drops all tables of the statement or, when one is missing, none.
+func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *output) error {
+	if n.IsView {
+		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'DROP VIEW'")
+	}
+	cat := s.sh.Log.Current()
+	var cmds []command.Command
+	var missing []string
+	for _, name := range n.Tables {
+		db, t, err := s.findTable(cat, name.Schema.O, name.Name.O)
+		switch {
+		case err == nil:
+			cmds = append(cmds, &command.DropTable{ID: t.ID})
+		case db == nil && !n.IfExists:
+			return err
+		default:
+			full := name.Name.O
+			if schema := name.Schema.O; schema != "" || s.db != "" {
+				full = strings.TrimPrefix(schema+".", ".")
+				if schema == "" {
+					full = s.db + "."
+				}
+				full += name.Name.O
+			}
+			missing = append(missing, full)
+		}
+	}
+	if len(missing) > 0 && !n.IfExists {
+		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(missing, ","))
+	}
+	for _, m := range missing {
+		s.warn("Note", 1051, "Unknown table '"+m+"'")
+	}
+	for _, c := range cmds {
+		if err := s.apply(ctx, c); err != nil {
+			return err
+		}
+	}
+	return out.done(server.Result{Warnings: s.warningCount()})
+}
+
+func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out *output) error {
+	_, t, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O)
+	if err != nil {
+		return err
+	}
+	var parts []types.PartitionID
+	for i := range t.Parts {
+		parts = append(parts, t.Parts[i].ID)
+	}
+	if err := s.sh.Tables.Truncate(ctx, t, parts); err != nil {
+		return err
+	}
+	s.sh.sequences.forget(t.ID)
+	return out.ok()
+}
+
+// warn adds a row to SHOW WARNINGS.
+func (s *Session) warn(level string, code uint16, msg string) {
+	const maxWarnings = 64
+	if len(s.warnings) < maxWarnings {
+		s.warnings = append(s.warnings, stmt.Warning{Level: level, Code: code, Message: msg})
+	}
+}

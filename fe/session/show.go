@@ -1,0 +1,109 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"stele/fe/stmt"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/sql/exec"
+	"stele/sql/expr"
+	"stele/sql/parse"
+	"stele/sql/physical"
+	"stele/sql/plan"
+)
+
+// shownTable is the name under which the rows of a SHOW are filtered as if they were a table.
+const shownTable = "shown"
+
+// admin runs a statement of the registry.
+func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) error {
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return err
+	}
+	r, err := stmt.Run(ctx, s.stmtEnv(s.sh.Log.Current()), st.Admin.ID, st.Admin.Args)
+	if err != nil {
+		return err
+	}
+	return s.table(ctx, r, out)
+}
+
+// show runs a SHOW of MySQL's grammar.
+func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) error {
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return err
+	}
+	r, err := stmt.Show(ctx, s.stmtEnv(s.sh.Log.Current()), n)
+	if err != nil {
+		return err
+	}
+	return s.table(ctx, r, out)
+}
+
+// stmtEnv is what a statement of the registry may use.
+func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
+	e := &stmt.Env{Catalog: cat, DB: s.db, User: s.info.User + "@" + s.info.Host, Now: time.Now(), Log: s.sh.Log, Members: s.sh.Members,
+		Control: s.sh.Control, Conf: s.sh.Conf, Frontends: s.sh.Frontends, Processes: s.sh.Processes, Warnings: s.warnings,
+		Status: s.sh.status, SetConfig: s.sh.setConfig, CreateTable: plan.ShowCreateTable, Version: s.sh.Version, Started: s.sh.Started, Zone: s.vars.zone()}
+	for _, v := range s.vars.rows() {
+		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
+	}
+	return e
+}
+
+// setConfig makes a configuration change that other FEs and a restart keep.
+func (sh *Shared) setConfig(ctx context.Context, key, value string) error {
+	out, err := sh.Log.Propose(ctx, &command.SetConfig{Key: key, Value: value})
+	if err != nil {
+		return err
+	}
+	return out[0].Err
+}
+
+// status is what SHOW STATUS prints.
+func (sh *Shared) status() []stmt.Variable {
+	return []stmt.Variable{
+		{Name: "Questions", Value: itoa(sh.queries.Load())},
+		{Name: "Threads_connected", Value: itoa(int64(len(sh.Processes())))},
+		{Name: "Uptime", Value: itoa(int64(time.Since(sh.Started).Seconds()))},
+	}
+}
+
+// filter applies LIKE, WHERE, ORDER BY and LIMIT to the rows of a SHOW, by running them as a query over those rows.
+func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error) {
+	f := r.Filter
+	all := stmt.Batches(r.Columns, r.Rows)
+	if !f.IsLike && f.Where == "" && f.Order == "" && f.Limit == "" {
+		return &batches{left: all}, nil
+	}
+	var sql strings.Builder
+	sql.WriteString("SELECT * FROM stele." + shownTable)
+	if f.IsLike {
+		sql.WriteString(" WHERE `" + r.Columns[0].Name + "` LIKE '" + strings.ReplaceAll(f.Like, "'", "''") + "'")
+	} else if f.Where != "" {
+		sql.WriteString(" WHERE " + f.Where)
+	}
+	if f.Order != "" {
+		sql.WriteString(" ORDER BY " + f.Order)
+	}
+	if f.Limit != "" {
+		sql.WriteString(" LIMIT " + f.Limit)
+	}
+	st, err := s.sh.Parser.Parse(sql.String(), s.mode())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	pctx := s.planContext(s.sh.Log.Current(), now, nil)
+	pctx.System = func(string, string) ([]physical.OutColumn, bool) {
+		return outColumns(r.Columns, "stele", shownTable), true
+	}
+	p, err := plan.Select(pctx, st.Node)
+	if err != nil {
+		return nil, err
+	}
+	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
+		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
+}

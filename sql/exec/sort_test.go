@@ -1,0 +1,125 @@
+package exec
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+func genSortKeys(rt *rapid.T, most int) []expr.SortKey {
+	var keys []expr.SortKey
+	for range rapid.IntRange(1, most).Draw(rt, "keys") {
+		c := rapid.IntRange(0, len(allCols)-1).Draw(rt, "key")
+		keys = append(keys, expr.SortKey{Expr: expr.Col(c, allCols[c]), Desc: rapid.Bool().Draw(rt, "desc")})
+	}
+	return keys
+}
+
+func compareBy(keys []expr.SortKey, a, b row) int {
+	for _, k := range keys {
+		c := compare(k.Expr.Type, a[k.Expr.Col], b[k.Expr.Col])
+		if k.Desc {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func dumbSort(rows []row, keys []expr.SortKey, limit, offset int64) []row {
+	out := slices.Clone(rows)
+	slices.SortStableFunc(out, func(a, b row) int { return compareBy(keys, a, b) })
+	out = out[min(int(offset), len(out)):]
+	if limit > 0 {
+		out = out[:min(int(limit), len(out))]
+	}
+	return out
+}
+
+func TestSortMatchesModel(t *testing.T) {
+	dir := dirs(t.TempDir())
+	rapid.Check(t, func(rt *rapid.T) {
+		tab := genTable(allCols, 200).Draw(rt, "table")
+		spec := &physical.Sort{Keys: genSortKeys(rt, 3)}
+		spec.Limit = int64(rapid.SampledFrom([]int{0, 0, 1, 7, 1000}).Draw(rt, "limit"))
+		spec.Offset = int64(rapid.SampledFrom([]int{0, 0, 3, 50}).Draw(rt, "offset"))
+		env := testEnv(dir, rapid.Bool().Draw(rt, "tiny"))
+		s := build(rt, &physical.Node{Sort: spec, Children: []*physical.Node{source(allCols, tab.stream(rt), env)}}, env)
+		// Equal keys stay in order of arrival, so even ties must agree.
+		wantSame(rt, allCols, collect(rt, s), dumbSort(tab.rows, spec.Keys, spec.Limit, spec.Offset), true)
+		wantFree(rt, env.Mem)
+	})
+}
+
+// shuffled is a stream of one column with the numbers 0..n-1 in a scattered order.
+func shuffled(n int) *memStream {
+	s := &memStream{}
+	b := vec.NewBuilder([]types.ColumnType{tInt}, 500)
+	for i := range n {
+		b.AppendValues(vec.Int(int64(i) * 7919 % int64(n)))
+		if b.Len() == 500 || i == n-1 {
+			s.batches = append(s.batches, b.Finish())
+		}
+	}
+	return s
+}
+
+func TestSortMergesManyRuns(t *testing.T) {
+	const n = 30_000 // in runs of one batch: more than are merged at once
+	ts := []types.ColumnType{tInt}
+	for _, tc := range []struct {
+		name          string
+		limit, offset int64
+		want          int
+	}{
+		{name: "all", want: n},
+		{name: "limit beyond memory", limit: 10_000, offset: 5000, want: 10_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			env := testEnv(t, true)
+			spec := &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt)}}, Limit: tc.limit, Offset: tc.offset}
+			rows := collect(t, build(t, &physical.Node{Sort: spec, Children: []*physical.Node{source(ts, shuffled(n), env)}}, env))
+			if len(rows) != tc.want || env.Mem.Spilled() == 0 {
+				t.Fatalf("%d rows, %d bytes spilled", len(rows), env.Mem.Spilled())
+			}
+			for i, r := range rows {
+				if r[0].I != int64(i)+tc.offset {
+					t.Fatalf("row %d is %d", i, r[0].I)
+				}
+			}
+			wantFree(t, env.Mem)
+		})
+	}
+}
+
+func TestTopNStaysSmall(t *testing.T) {
+	const n = 200_000
+	ts := []types.ColumnType{tInt}
+	env := testEnv(t, false)
+	spec := &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt), Desc: true}}, Limit: 10}
+	rows := collect(t, build(t, &physical.Node{Sort: spec, Children: []*physical.Node{source(ts, shuffled(n), env)}}, env))
+	if len(rows) != 10 || rows[0][0].I != n-1 || rows[9][0].I != n-10 {
+		t.Fatalf("top ten: %v", rows)
+	}
+	if env.Mem.Peak() > 1<<20 {
+		t.Fatalf("the ten first of %d rows took %d bytes", n, env.Mem.Peak())
+	}
+}
+
+func TestSortWithoutTemporaryFiles(t *testing.T) {
+	env := testEnv(t, true)
+	env.SpillDir = NoSpill
+	spec := &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt)}}}
+	s := build(t, &physical.Node{Sort: spec, Children: []*physical.Node{source([]types.ColumnType{tInt}, shuffled(9000), env)}}, env)
+	_, err := tryCollect(t.Context(), s)
+	wantCode(t, err, 1038)
+	wantFree(t, env.Mem)
+}

@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"strings"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// Snapshot is one state of the catalog. Names are matched as the catalog sees fit.
+type Snapshot interface {
+	Database(name string) (*catalog.Database, bool)
+	Table(database, name string) (*catalog.Table, bool)
+	TableByID(id types.TableID) (*catalog.Table, bool)
+}
+
+// Stats knows how big tables are. Guesses are welcome: they steer join order and nothing else.
+type Stats interface {
+	Rows(id types.TableID) int64
+}
+
+// Param is one value bound to a "?" of a prepared statement.
+type Param struct {
+	Value expr.Value
+	Type  types.ColumnType
+}
+
+// Context is everything a statement's plan depends on, apart from its text. Only Catalog is required.
+type Context struct {
+	Catalog   Snapshot
+	CurrentDB string
+	// Vars reads a variable: "@@name", "@@global.name", "@@session.name" or "@name", in lower case.
+	Vars func(name string) (expr.Value, types.ColumnType, bool)
+	// NowMicros is the statement's time, microseconds since 1970 in UTC.
+	NowMicros    int64
+	TimeZone     *time.Location // nil = UTC
+	SQLMode      string         // comma-separated, as @@sql_mode shows it
+	User         string         // user@host, as USER() shows it
+	Version      string         // as VERSION() shows it
+	ConnectionID uint64
+	LastInsertID uint64
+	Params       []Param
+	// Describe asks for a plan of a prepared statement whose parameters have no values yet (they count as NULL): only its
+	// Schema means anything.
+	Describe bool
+	Stats    Stats
+	// System describes the tables that the FE makes up itself.
+	System func(database, table string) ([]physical.OutColumn, bool)
+
+	// literal keeps plans as they were bound: no predicate moves, no join is reordered, nothing is pruned. Tests compare
+	// what both kinds of plans answer.
+	literal bool
+}
+
+// location returns the session's time zone.
+func (c *Context) location() *time.Location {
+	if c.TimeZone == nil {
+		return time.UTC
+	}
+	return c.TimeZone
+}
+
+// zoneName names the time zone for fragments; "" is UTC.
+func (c *Context) zoneName() string {
+	if loc := c.location(); loc != time.UTC {
+		return loc.String()
+	}
+	return ""
+}
+
+// rows estimates a table's size; a table never measured counts as middling, so that it is neither built on nor trusted.
+func (c *Context) rows(id types.TableID) float64 {
+	const unknownRows = 1000
+	if c.Stats == nil {
+		return unknownRows
+	}
+	if n := c.Stats.Rows(id); n > 0 {
+		return float64(n)
+	}
+	return unknownRows
+}
+
+// table finds a table or says what is missing.
+func (c *Context) table(db, name string) (*catalog.Table, error) {
+	if db == "" {
+		db = c.CurrentDB
+	}
+	if db == "" {
+		return nil, errorf(CodeNoDatabase, "No database selected")
+	}
+	if t, ok := c.Catalog.Table(db, name); ok {
+		return t, nil
+	}
+	if _, ok := c.Catalog.Database(db); !ok && !madeUp(db) {
+		return nil, errorf(CodeUnknownDatabase, "Unknown database '%s'", db)
+	}
+	return nil, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+}
+
+// madeUp reports whether a database exists without being in the catalog.
+func madeUp(db string) bool {
+	switch strings.ToLower(db) {
+	case "information_schema", "stele", "mysql", "performance_schema", "sys":
+		return true
+	}
+	return false
+}

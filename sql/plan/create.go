@@ -1,0 +1,447 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	ast "stele/sql/parse"
+	"stele/sql/syntax"
+)
+
+// maxBuckets is the most buckets that a partition may have.
+const maxBuckets = 1024
+
+// maxPartitions is the most partitions that a table may be created with.
+const maxPartitions = 8192
+
+// TableDefaults are what a CREATE TABLE leaves open.
+type TableDefaults struct {
+	Replicas int // replication_num
+	Buckets  int // of each partition
+}
+
+// TableSpec is a checked CREATE TABLE: the table as the catalog will hold it, but for the ids of table, partitions and
+// tablets and the time. Column ids count from 1. Each of Table.Parts gets Table.Buckets tablets.
+type TableSpec struct {
+	Database    string
+	IfNotExists bool
+	Table       catalog.Table
+	// Notes are what was accepted but has no effect.
+	Notes []string
+}
+
+// CreateTable checks a CREATE TABLE and completes it. Character data compares by its bytes whatever collation a dump
+// names: a collation that is not binary is accepted on the table as a default (with a note), because dumps carry one, and
+// refused on a column, where somebody wants it.
+func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail, defaults TableDefaults) (*TableSpec, error) {
+	if tail == nil {
+		tail = &syntax.TableTail{}
+	}
+	c := &creator{b: newBinder(ctx), stmt: stmt, tail: tail, defaults: defaults, spec: &TableSpec{IfNotExists: stmt.IfNotExists}}
+	c.table = &c.spec.Table
+	if stmt.ReferTable != nil {
+		return c.spec, c.like()
+	}
+	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return c.spec, nil
+}
+
+// creator builds one table.
+type creator struct {
+	b        *binder
+	stmt     *ast.CreateTableStmt
+	tail     *syntax.TableTail
+	defaults TableDefaults
+	spec     *TableSpec
+	table    *catalog.Table
+	primary  []string // the declared primary key
+	auto     int      // AUTO_INCREMENT columns
+}
+
+// name settles database and table, and refuses kinds of tables that there are not.
+func (c *creator) name() error {
+	switch {
+	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
+		return refuse("CREATE TEMPORARY TABLE")
+	case c.stmt.Select != nil:
+		return refuse("CREATE TABLE ... SELECT")
+	case len(c.stmt.SplitIndex) > 0:
+		return refuse("SPLIT INDEX")
+	}
+	c.spec.Database = c.stmt.Table.Schema.O
+	if c.spec.Database == "" {
+		c.spec.Database = c.b.ctx.CurrentDB
+	}
+	if c.spec.Database == "" {
+		return errorf(CodeNoDatabase, "No database selected")
+	}
+	if _, ok := c.b.ctx.Catalog.Database(c.spec.Database); !ok {
+		return errorf(CodeUnknownDatabase, "Unknown database '%s'", c.spec.Database)
+	}
+	c.table.Name = c.stmt.Table.Name.O
+	c.table.Schema.Version = 1
+	return nil
+}
+
+// like copies the definition of another table, without what belongs to it alone.
+func (c *creator) like() error {
+	if err := c.name(); err != nil {
+		return err
+	}
+	from, err := c.b.ctx.table(c.stmt.ReferTable.Schema.O, c.stmt.ReferTable.Name.O)
+	if err != nil {
+		return err
+	}
+	t := *from
+	t.ID, t.DatabaseID, t.CreatedMs, t.Name = 0, 0, 0, c.table.Name
+	t.Schema.TableID, t.Schema.Version = 0, 1
+	t.Schema.Columns = slices.Clone(from.Schema.Columns)
+	t.Parts = slices.Clone(from.Parts)
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		p.ID, p.Tablets, p.CreatedMs = 0, nil, 0
+		if t.Partition == nil {
+			p.Name = t.Name
+		}
+	}
+	*c.table = t
+	return nil
+}
+
+// columns makes the columns in order.
+func (c *creator) columns() error {
+	for _, def := range c.stmt.Cols {
+		col, err := c.column(def)
+		if err != nil {
+			return err
+		}
+		if c.find(col.Name) >= 0 {
+			return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", col.Name)
+		}
+		if strings.EqualFold(col.Name, types.RowIDColumn) {
+			return errorf(1166, "Incorrect column name '%s'", col.Name)
+		}
+		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
+		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
+	}
+	if len(c.table.Schema.Columns) == 0 {
+		return errorf(CodeNoColumns, "A table must have at least 1 column")
+	}
+	return nil
+}
+
+// find returns the position of a column, or -1.
+func (c *creator) find(name string) int {
+	return slices.IndexFunc(c.table.Schema.Columns, func(x types.Column) bool { return strings.EqualFold(x.Name, name) })
+}
+
+// ids maps column names to ids.
+func (c *creator) ids(names []string) ([]types.ColumnID, error) {
+	var out []types.ColumnID
+	for _, n := range names {
+		i := c.find(n)
+		if i < 0 {
+			return nil, errorf(CodeKeyColumnMissing, "Key column '%s' doesn't exist in table", n)
+		}
+		id := c.table.Schema.Columns[i].ID
+		if slices.Contains(out, id) {
+			return nil, errorf(CodeDuplicateColumn, "Duplicate column name '%s'", n)
+		}
+		out = append(out, id)
+	}
+	return out, nil
+}
+
+// column checks one column definition.
+func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
+	col, err := columnDef(c.b, def)
+	if err != nil {
+		return col, err
+	}
+	if word := c.tail.TypeOf(col.Name); word != "" {
+		if err := foreignType(&col, word); err != nil {
+			return col, err
+		}
+	}
+	if agg := c.tail.AggregateOf(col.Name); agg != "" {
+		return col, refuse("the aggregate " + agg + " of a column")
+	}
+	for _, o := range def.Options {
+		if o.Tp == ast.ColumnOptionPrimaryKey {
+			if c.primary != nil {
+				return col, errorf(CodeMultiplePrimary, "Multiple primary key defined")
+			}
+			c.primary = []string{col.Name}
+		}
+	}
+	if col.AutoIncrement {
+		if c.auto++; c.auto > 1 {
+			return col, errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
+		}
+	}
+	return col, nil
+}
+
+// foreignType gives a column a type that only StarRocks spells.
+func foreignType(col *types.Column, word string) error {
+	switch base, _, _ := strings.Cut(word, "("); strings.ToUpper(strings.TrimSpace(base)) {
+	case "STRING":
+		col.Type.Kind, col.Type.Length = types.KindText, longText
+		col.Shown = "string"
+	case "LARGEINT":
+		return refuse("LARGEINT")
+	default:
+		return refuse("the type " + word)
+	}
+	return nil
+}
+
+// constraints reads keys; what cannot be enforced is refused rather than forgotten.
+func (c *creator) constraints() error {
+	for _, k := range c.stmt.Constraints {
+		switch k.Tp {
+		case ast.ConstraintPrimaryKey:
+			if c.primary != nil {
+				return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+			}
+			names, err := keyNames(k)
+			if err != nil {
+				return err
+			}
+			c.primary = names
+		case ast.ConstraintKey, ast.ConstraintIndex:
+			if err := c.index(k); err != nil {
+				return err
+			}
+		case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
+			return refuse("a UNIQUE key besides the primary key")
+		case ast.ConstraintForeignKey:
+			return refuse("FOREIGN KEY")
+		case ast.ConstraintCheck:
+			return refuse("CHECK")
+		case ast.ConstraintFulltext:
+			return refuse("FULLTEXT")
+		default:
+			return refuse("this kind of key")
+		}
+	}
+	for _, def := range c.stmt.Cols {
+		for _, o := range def.Options {
+			if o.Tp == ast.ColumnOptionUniqKey {
+				return refuse("a UNIQUE key besides the primary key")
+			}
+		}
+	}
+	return nil
+}
+
+// keyNames lists the columns of a key.
+func keyNames(k *ast.Constraint) ([]string, error) {
+	var names []string
+	for _, p := range k.Keys {
+		switch {
+		case p.Column == nil:
+			return nil, refuse("a key over an expression")
+		case p.Length > 0 && k.Tp == ast.ConstraintPrimaryKey:
+			return nil, refuse("a primary key over a prefix of a column")
+		}
+		names = append(names, p.Column.Name.O)
+	}
+	return names, nil
+}
+
+// index keeps a plain index as a declaration: scans prune by key and partition, and nothing reads an index.
+func (c *creator) index(k *ast.Constraint) error {
+	names, err := keyNames(k)
+	if err != nil {
+		return err
+	}
+	ids, err := c.ids(names)
+	if err != nil {
+		return err
+	}
+	name := k.Name
+	if name == "" {
+		name = names[0]
+		for i := 2; c.hasIndex(name); i++ {
+			name = names[0] + "_" + itoa(i)
+		}
+	}
+	if c.hasIndex(name) {
+		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", name)
+	}
+	c.table.Unique = append(c.table.Unique, catalog.UniqueKey{Name: name, Columns: ids})
+	c.note("index '" + name + "' is kept as a declaration only")
+	return nil
+}
+
+func (c *creator) hasIndex(name string) bool {
+	return slices.ContainsFunc(c.table.Unique, func(u catalog.UniqueKey) bool { return strings.EqualFold(u.Name, name) })
+}
+
+func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) }
+
+// options reads MySQL's table options.
+func (c *creator) options() error {
+	c.table.Comment = c.tail.Comment
+	for _, o := range c.stmt.Options {
+		switch o.Tp {
+		case ast.TableOptionComment:
+			c.table.Comment = o.StrValue
+		case ast.TableOptionCharset:
+			if !knownCharset(o.StrValue) {
+				return refuse("CHARACTER SET " + o.StrValue)
+			}
+		case ast.TableOptionCollate:
+			if !binaryCollation(o.StrValue) {
+				c.note("collation " + o.StrValue + " is not kept: strings compare by their bytes")
+			}
+		}
+	}
+	return nil
+}
+
+// knownCharset reports whether text of a character set is kept as it is sent.
+func knownCharset(name string) bool {
+	switch strings.ToLower(name) {
+	case "", "utf8mb4", "utf8", "utf8mb3", "ascii", "latin1", "binary":
+		return true
+	}
+	return false
+}
+
+// key settles the primary key: declared in the list, by the tail, or a hidden row id.
+func (c *creator) key() error {
+	t := c.table
+	switch c.tail.KeyModel {
+	case syntax.KeyUnique, syntax.KeyAggregate:
+		return refuse(string(c.tail.KeyModel) + " KEY")
+	case syntax.KeyPrimary:
+		if c.primary != nil {
+			return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+		}
+		c.primary = c.tail.KeyColumns
+	case syntax.KeyDuplicate:
+		if c.primary != nil {
+			return errorf(CodeMultiplePrimary, "Multiple primary key defined")
+		}
+		ids, err := c.ids(c.tail.KeyColumns)
+		if err != nil {
+			return err
+		}
+		t.DupKey = ids
+	}
+	t.StarRocks = c.tail.KeyModel != "" || c.tail.Distribution != nil || len(c.tail.Properties) > 0 || fixedRanges(c.tail.Partition)
+	if t.StarRocks {
+		t.KeyModel = string(syntax.KeyDuplicate)
+		if c.primary != nil {
+			t.KeyModel = string(syntax.KeyPrimary)
+		}
+	}
+	if len(c.tail.OrderBy) > 0 {
+		if _, err := c.ids(c.tail.OrderBy); err != nil {
+			return err
+		}
+		c.note("ORDER BY is accepted; rows are kept in key order")
+	}
+	if c.primary == nil {
+		return c.rowID()
+	}
+	ids, err := c.ids(c.primary)
+	if err != nil {
+		return err
+	}
+	t.Schema.Key = ids
+	for _, i := range t.Schema.KeyIndexes() {
+		if err := keyColumn(&t.Schema.Columns[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fixedRanges reports whether partitions are given in a way that only StarRocks has: [a, b) or batches.
+func fixedRanges(p *syntax.PartitionBy) bool {
+	return p != nil && (len(p.Batches) > 0 || slices.ContainsFunc(p.Defs, func(d syntax.PartitionDef) bool {
+		return d.From != nil || len(d.Properties) > 0
+	}))
+}
+
+// keyColumn makes a column fit for a primary key.
+func keyColumn(col *types.Column) error {
+	switch col.Type.Kind {
+	case types.KindText, types.KindBlob:
+		if col.Shown == "" {
+			return errorf(1170, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
+		}
+	case types.KindJSON:
+		return errorf(3152, "JSON column '%s' supports indexing only via generated columns on a specified JSON path.", col.Name)
+	}
+	col.Type.NotNull = true
+	return nil
+}
+
+// rowID adds the hidden key of a table without a primary key.
+func (c *creator) rowID() error {
+	if c.auto > 0 {
+		return errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
+	}
+	id := types.ColumnID(len(c.table.Schema.Columns) + 1)
+	c.table.Schema.Columns = append(c.table.Schema.Columns, types.Column{ID: id, Name: types.RowIDColumn, Hidden: true,
+		Type: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
+	c.table.Schema.Key = []types.ColumnID{id}
+	return nil
+}
+
+// distribution settles hash columns and buckets.
+func (c *creator) distribution() error {
+	c.table.Buckets = max(c.defaults.Buckets, 1)
+	d := c.tail.Distribution
+	c.table.HashBy = slices.Clone(c.table.Schema.Key)
+	if d == nil {
+		return nil
+	}
+	if d.Buckets > maxBuckets || d.Buckets < 0 {
+		return errorf(1064, "The number of buckets must be between 1 and %d, got %d", maxBuckets, d.Buckets)
+	}
+	if d.Buckets > 0 {
+		c.table.Buckets = int(d.Buckets)
+	}
+	if d.Random {
+		if c.primary != nil {
+			return errorf(1064, "A table with a primary key must be distributed by HASH")
+		}
+		return nil
+	}
+	ids, err := c.ids(d.Columns)
+	if err != nil {
+		return err
+	}
+	c.table.HashBy = ids
+	return nil
+}
+
+// checkKey makes sure that equal keys meet in one tablet, and that no column of the layout is one that cannot be.
+func (c *creator) checkKey() error {
+	t := c.table
+	if t.Schema.HasRowID() {
+		return nil
+	}
+	layout := slices.Clone(t.HashBy)
+	if t.Partition != nil {
+		layout = append(layout, t.Partition.Columns...)
+	}
+	for _, id := range layout {
+		if !slices.Contains(t.Schema.Key, id) {
+			name := t.Schema.Columns[t.Schema.ColumnIndex(id)].Name
+			return errorf(CodeUniqueNeedsAll, "A PRIMARY KEY must include all columns in the table's partitioning and distribution; column '%s' is missing", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package plan
+
+import sqltypes "stele/sql/types"
+
+// Error is a statement that cannot be planned, with MySQL's number and SQLSTATE.
+type Error = sqltypes.Error
+
+// The numbers of MySQL that planning gives.
+const (
+	CodeBadNull           = 1048
+	CodeNoDatabase        = 1046
+	CodeUnknownDatabase   = 1049
+	CodeAmbiguousColumn   = 1052
+	CodeUnknownColumn     = 1054
+	CodeNotGrouped        = 1055
+	CodeDuplicateColumn   = 1060
+	CodeDuplicateKeyName  = 1061
+	CodeNotUniqueTable    = 1066
+	CodeBadDefault        = 1067
+	CodeMultiplePrimary   = 1068
+	CodeKeyColumnMissing  = 1072
+	CodeTooBig            = 1074
+	CodeWrongAutoKey      = 1075
+	CodeColumnTwice       = 1110
+	CodeInvalidGroupFunc  = 1111
+	CodeNoColumns         = 1113
+	CodeColumnCount       = 1136
+	CodeMixedGroup        = 1140
+	CodeUnknownTable      = 1146
+	CodeWrongArguments    = 1210
+	CodeUnionColumns      = 1222
+	CodeNotSupported      = 1235
+	CodeOperandColumns    = 1241
+	CodeSubqueryRows      = 1242
+	CodeDerivedAlias      = 1248
+	CodeTruncatedWrong    = 1292
+	CodeBadTableInDelete  = 1109
+	CodeUnknownSystemVar  = 1193
+	CodeOutOfRange        = 1264
+	CodeUnknownFunction   = 1305
+	CodeNoDefault         = 1364
+	CodeWrongValue        = 1366
+	CodeViewColumns       = 1353
+	CodeTooLong           = 1406
+	CodeTooBigPrecision   = 1426
+	CodeTooBigScale       = 1425
+	CodePartitionNotRange = 1493
+	CodePartitionFields   = 1659
+	CodeUniqueNeedsAll    = 1503
+	CodeSamePartitionName = 1517
+	CodeNoPartition       = 1526
+	CodeTooManyPartitions = 1499
+	CodeWindowMisuse      = 3593
+	CodeOrderNotInSelect  = 3065
+	CodeUnknownWindow     = 3579
+	CodeUnknownProperty   = 5803
+)
+
+// states maps the numbers whose SQLSTATE is not HY000.
+var states = map[uint16]string{
+	CodeBadNull: "23000", CodeNoDatabase: "3D000", CodeUnknownDatabase: "42000", CodeAmbiguousColumn: "23000",
+	CodeUnknownColumn: "42S22", CodeNotGrouped: "42000", CodeDuplicateColumn: "42S21", CodeDuplicateKeyName: "42000",
+	CodeNotUniqueTable: "42000", CodeBadDefault: "42000", CodeMultiplePrimary: "42000", CodeKeyColumnMissing: "42000",
+	CodeTooBig: "42000", CodeWrongAutoKey: "42000", CodeColumnTwice: "42000", CodeNoColumns: "42000",
+	CodeColumnCount: "21S01", CodeMixedGroup: "42000", CodeUnknownTable: "42S02", CodeUnionColumns: "21000",
+	CodeNotSupported: "42000", CodeOperandColumns: "21000", CodeSubqueryRows: "21000", CodeDerivedAlias: "42000",
+	CodeTruncatedWrong: "22007", CodeBadTableInDelete: "42S02", CodeOutOfRange: "22003", CodeUnknownFunction: "42000",
+	CodeTooLong: "22001", CodeTooBigPrecision: "42000", CodeTooBigScale: "42000",
+}
+
+// errorf makes an Error.
+func errorf(code uint16, format string, args ...any) *Error {
+	state := states[code]
+	if state == "" {
+		state = "HY000"
+	}
+	return sqltypes.Errorf(code, state, format, args...)
+}
+
+// refuse names a construct that is understood but not offered.
+func refuse(what string) *Error {
+	return errorf(CodeNotSupported, "This version of Stele doesn't yet support '%s'", what)
+}

@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"math"
+
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// estimate guesses how many rows a rel yields.
+func (b *binder) estimate(r *rel) float64 {
+	switch r.op {
+	case opScan:
+		return b.ctx.rows(r.table.ID)
+	case opValues:
+		return float64(len(r.rows))
+	case opSystem:
+		return 100
+	case opFilter:
+		n := b.estimate(r.kids[0])
+		for _, p := range r.preds {
+			n *= b.selectivity(r.kids[0], p)
+		}
+		return math.Max(1, n)
+	case opAgg:
+		if r.scalar {
+			return 1
+		}
+		return math.Max(1, b.estimate(r.kids[0])/4)
+	case opJoin:
+		return b.estimateJoin(r)
+	case opUnion:
+		return b.estimate(r.kids[0]) + b.estimate(r.kids[1])
+	case opSort, opLimit:
+		if r.limit >= 0 {
+			return math.Max(1, math.Min(float64(r.limit), b.estimate(r.kids[0])))
+		}
+	}
+	return b.estimate(r.kids[0])
+}
+
+func (b *binder) estimateJoin(r *rel) float64 {
+	l := b.estimate(r.kids[0])
+	switch {
+	case isSemi(r.kind):
+		return math.Max(1, l*0.5)
+	case r.kind == physical.JoinScalar || r.single:
+		return l
+	}
+	n := b.joinRows(r.kids[0], r.kids[1], l, b.estimate(r.kids[1]), r.on)
+	if r.kind == physical.JoinLeft {
+		n = math.Max(n, l)
+	}
+	return n
+}
+
+// The usual guesses where nothing is measured.
+const (
+	selEqual = 0.05
+	selRange = 0.3
+	selLike  = 0.1
+	selOther = 0.5
+)
+
+// selectivity guesses which part of the rows passes.
+func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
+	if p.Kind != expr.NodeCall {
+		if isFalse(p) {
+			return 0
+		}
+		return selOther
+	}
+	switch p.Func {
+	case "=":
+		for _, a := range p.Args {
+			if a.Kind == expr.NodeColumn && b.wholeKey(a.Col) {
+				return 1 / math.Max(1, b.ctx.rows(b.cols[a.Col].table.ID))
+			}
+		}
+		return selEqual
+	case "<", "<=", ">", ">=":
+		return selRange
+	case "!=":
+		return 1 - selEqual
+	case "like":
+		return selLike
+	case "in":
+		return math.Min(selOther, selEqual*float64(len(p.Args)-1))
+	case "and":
+		s := 1.0
+		for _, a := range p.Args {
+			s *= b.selectivity(in, a)
+		}
+		return s
+	case "or":
+		s := 0.0
+		for _, a := range p.Args {
+			s += b.selectivity(in, a)
+		}
+		return math.Min(1, s)
+	case "isnull":
+		return selEqual
+	}
+	return selOther
+}
+
+// wholeKey reports whether a column alone is the primary key of its table.
+func (b *binder) wholeKey(id int) bool {
+	c := b.cols[id]
+	if c.table == nil {
+		return false
+	}
+	keys := c.table.Schema.KeyIndexes()
+	return len(keys) == 1 && keys[0] == c.pos
+}
+
+// distinctValues guesses how many values a column has: a key column as many as rows, another a fraction of them.
+func (b *binder) distinctValues(id int) float64 {
+	c := b.cols[id]
+	if c.table == nil {
+		return 20
+	}
+	rows := b.ctx.rows(c.table.ID)
+	if b.wholeKey(id) {
+		return rows
+	}
+	for _, k := range c.table.Schema.KeyIndexes() {
+		if k == c.pos {
+			return math.Max(1, rows/4)
+		}
+	}
+	return math.Max(1, math.Min(rows, math.Max(20, rows/50)))
+}
+
+// joinRows guesses the size of an inner join: each equality keeps one pair in as many as the bigger side has values, but
+// a row never meets more of a table than the whole of its key allows.
+func (b *binder) joinRows(l, r *rel, lrows, rrows float64, on []*expr.Node) float64 {
+	values, other := 1.0, 1.0
+	for _, p := range on {
+		if !isCall(p, "=") {
+			other *= selRange
+			continue
+		}
+		values *= math.Max(b.exprValues(p.Args[0]), b.exprValues(p.Args[1]))
+	}
+	values = math.Min(values, math.Max(b.baseRows(l, lrows), b.baseRows(r, rrows)))
+	return math.Max(1, lrows*rrows/math.Max(1, values)*other)
+}
+
+// exprValues guesses the number of values of one side of an equality.
+func (b *binder) exprValues(e *expr.Node) float64 {
+	if e.Kind == expr.NodeColumn {
+		return b.distinctValues(e.Col)
+	}
+	return 20
+}
+
+// baseRows is the size of the biggest table below, before any filter.
+func (b *binder) baseRows(r *rel, rows float64) float64 {
+	most := rows
+	r.walk(func(n *rel) {
+		if n.op == opScan {
+			most = math.Max(most, b.ctx.rows(n.table.ID))
+		}
+	})
+	return most
+}

@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// Explain shows a plan as an indented tree, one operator a line, for EXPLAIN.
+func Explain(n *physical.Node) []string {
+	var p printer
+	p.node(n, 0)
+	return p.lines
+}
+
+// printer collects the lines of a plan.
+type printer struct{ lines []string }
+
+func (p *printer) add(depth int, format string, args ...any) {
+	p.lines = append(p.lines, strings.Repeat("  ", depth)+fmt.Sprintf(format, args...))
+}
+
+// node prints an operator and its children.
+func (p *printer) node(n *physical.Node, depth int) {
+	in := func(i int) []string { return columnNames(n.Children, i) }
+	switch {
+	case n.Scan != nil:
+		p.scan(n.Scan, depth)
+	case n.Values != nil:
+		p.add(depth, "values rows=%d", len(n.Values.Rows))
+	case n.Filter != nil:
+		p.add(depth, "filter %s", show(n.Filter, in(0)))
+	case n.Project != nil:
+		p.add(depth, "project %s", showAll(n.Project, in(0)))
+	case n.Agg != nil:
+		p.add(depth, "%s", showAgg(n.Agg, in(0)))
+	case n.Join != nil:
+		p.add(depth, "%s", showJoin(n.Join, in(0), in(1)))
+	case n.Sort != nil:
+		p.add(depth, "%s", showSort(n.Sort, in(0)))
+	case n.Limit != nil:
+		p.add(depth, "limit count=%d offset=%d", n.Limit.Count, n.Limit.Offset)
+	case n.Union:
+		p.add(depth, "union all")
+	case n.SetOp != nil:
+		p.add(depth, "%s all=%t", n.SetOp.Name, n.SetOp.All)
+	case n.Window != nil:
+		p.add(depth, "%s", showWindow(n.Window, in(0)))
+	case n.System != nil:
+		p.add(depth, "system %s.%s", n.System.Database, n.System.Table)
+	}
+	for _, k := range n.Children {
+		p.node(k, depth+1)
+	}
+}
+
+// columnNames lists how the columns of a child are shown.
+func columnNames(kids []*physical.Node, i int) []string {
+	if i >= len(kids) {
+		return nil
+	}
+	var out []string
+	for _, c := range kids[i].Schema {
+		name := c.Column
+		if name == "" {
+			name = c.Name
+		}
+		if c.Table != "" {
+			name = c.Table + "." + name
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+// show writes an expression with column names.
+func show(e *expr.Node, names []string) string {
+	return expr.Format(e, func(i int) string {
+		if i < len(names) && names[i] != "" {
+			return names[i]
+		}
+		return fmt.Sprintf("$%d", i)
+	})
+}
+
+func showAll(list []*expr.Node, names []string) string {
+	var parts []string
+	for _, e := range list {
+		parts = append(parts, show(e, names))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// scan prints a scan and what its fragment does.
+func (p *printer) scan(s *physical.Scan, depth int) {
+	f := &s.Fragment
+	var names []string
+	for _, id := range f.Columns {
+		names = append(names, f.Schema.Columns[f.Schema.ColumnIndex(id)].Name)
+	}
+	line := fmt.Sprintf("scan table=%d tablets=%s columns=[%s]", s.TableID, tabletList(s.Tablets), strings.Join(names, " "))
+	if f.Keys != nil {
+		line += fmt.Sprintf(" keys=%d", len(f.Keys))
+	}
+	p.add(depth, "%s", line)
+	if f.Filter != nil {
+		p.add(depth+1, "| filter %s", show(f.Filter, names))
+	}
+	out := names
+	if f.Agg != nil {
+		p.add(depth+1, "| %s", showAgg(f.Agg, names))
+	} else if f.Project != nil {
+		p.add(depth+1, "| project %s", showAll(f.Project, names))
+		out = nil
+		for _, e := range f.Project {
+			out = append(out, show(e, names))
+		}
+	}
+	if f.TopN != nil {
+		p.add(depth+1, "| %s", showSort(f.TopN, out))
+	}
+	if f.Limit > 0 {
+		p.add(depth+1, "| limit %d", f.Limit)
+	}
+	if f.TabletColumn {
+		p.add(depth+1, "| tablet id")
+	}
+}
+
+// tabletList shows a few tablet ids, or how many there are.
+func tabletList(ids []types.TabletID) string {
+	const shown = 4
+	if len(ids) > shown {
+		return fmt.Sprintf("%d", len(ids))
+	}
+	var parts []string
+	for _, id := range ids {
+		parts = append(parts, id.String())
+	}
+	return "[" + strings.Join(parts, " ") + "]"
+}
+
+func showAgg(a *physical.Agg, names []string) string {
+	phase := ""
+	switch {
+	case a.Partial:
+		phase = "partial "
+	case a.Merge:
+		phase = "merge "
+	}
+	var parts []string
+	for _, f := range a.Aggs {
+		arg := "*"
+		if a.Merge {
+			arg = ".."
+		} else if f.Arg != nil {
+			arg = show(f.Arg, names)
+		}
+		if f.Distinct {
+			arg = "distinct " + arg
+		}
+		parts = append(parts, f.Name+"("+arg+")")
+	}
+	line := phase + "aggregate"
+	if len(a.Group) > 0 {
+		line += " by " + showAll(a.Group, names)
+	}
+	if len(parts) > 0 {
+		line += ": " + strings.Join(parts, ", ")
+	}
+	return line
+}
+
+// joinNames names the kinds of joins.
+var joinNames = map[physical.JoinKind]string{physical.JoinInner: "inner", physical.JoinLeft: "left", physical.JoinSemi: "semi",
+	physical.JoinAnti: "anti", physical.JoinAntiNull: "anti-null", physical.JoinScalar: "scalar"}
+
+func showJoin(j *physical.Join, left, right []string) string {
+	line := joinNames[j.Kind] + " join"
+	var parts []string
+	for i := range j.Left {
+		parts = append(parts, show(j.Left[i], left)+" = "+show(j.Right[i], right))
+	}
+	if len(parts) > 0 {
+		line += " on " + strings.Join(parts, ", ")
+	}
+	if j.On != nil {
+		line += " where " + show(j.On, append(append([]string(nil), left...), right...))
+	}
+	return line
+}
+
+func showSort(s *physical.Sort, names []string) string {
+	line := "sort " + showKeys(s.Keys, names)
+	if s.Limit > 0 {
+		line += fmt.Sprintf(" limit=%d", s.Limit)
+	}
+	if s.Offset > 0 {
+		line += fmt.Sprintf(" offset=%d", s.Offset)
+	}
+	return line
+}
+
+func showKeys(keys []expr.SortKey, names []string) string {
+	var parts []string
+	for _, k := range keys {
+		text := show(k.Expr, names)
+		if k.Desc {
+			text += " desc"
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func showWindow(w *physical.Window, names []string) string {
+	var parts []string
+	for _, f := range w.Funcs {
+		parts = append(parts, f.Name+"("+showAll(f.Args, names)+")")
+	}
+	line := "window " + strings.Join(parts, ", ")
+	if len(w.Partition) > 0 {
+		line += " partition by " + showAll(w.Partition, names)
+	}
+	if len(w.Order) > 0 {
+		line += " order by " + showKeys(w.Order, names)
+	}
+	return line
+}

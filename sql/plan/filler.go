@@ -1,0 +1,273 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// filler makes rows of a table out of values for some of its columns.
+type filler struct {
+	b       *binder
+	table   *catalog.Table
+	strict  bool
+	lenient bool // INSERT IGNORE: what does not fit is bent to fit
+	zeroID  bool // 0 is a value of an AUTO_INCREMENT column (NO_AUTO_VALUE_ON_ZERO)
+	given   map[int]bool
+	// defaults are the values of the columns that are not given.
+	defaults []expr.Value
+}
+
+// strictMode reports whether a value that does not fit is an error.
+func strictMode(modes string) bool {
+	return hasMode(modes, "STRICT_TRANS_TABLES") || hasMode(modes, "STRICT_ALL_TABLES") || hasMode(modes, "TRADITIONAL")
+}
+
+// newFiller works out the defaults of the columns that are not given: without one it is error 1364.
+func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*filler, error) {
+	f := &filler{b: b, table: t, strict: strictMode(b.ctx.SQLMode) && !ignore, lenient: ignore, given: given,
+		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns))}
+	for i := range t.Schema.Columns {
+		if given[i] {
+			continue
+		}
+		d, err := f.defaultOf(i)
+		if err != nil {
+			return nil, err
+		}
+		f.defaults[i] = d.Value
+	}
+	return f, nil
+}
+
+// defaultOf is the default of a column; without strict mode a missing one is the type's zero.
+func (f *filler) defaultOf(i int) (*expr.Node, error) {
+	c := &f.table.Schema.Columns[i]
+	if c.Hidden {
+		return constNull(c.Type), nil
+	}
+	d, err := f.b.defaultValue(c)
+	if err != nil && !f.strict {
+		if z, ok := zeroValue(c.Type); ok {
+			return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: z}, nil
+		}
+	}
+	return d, err
+}
+
+// zeroValue is the implicit default of a type; there are no zero dates.
+func zeroValue(t types.ColumnType) (expr.Value, bool) {
+	switch t.Kind {
+	case types.KindDate, types.KindDateTime, types.KindTimestamp, types.KindJSON:
+		return expr.Value{}, false
+	case types.KindBinary:
+		return expr.Value{B: make([]byte, t.Length)}, true
+	}
+	if t.IsString() {
+		return expr.Value{B: []byte{}}, true
+	}
+	return expr.Value{}, true
+}
+
+// builder starts the columns of the table.
+func (f *filler) builder(rows int) []*vec.ColumnBuilder {
+	out := make([]*vec.ColumnBuilder, len(f.table.Schema.Columns))
+	for i := range out {
+		out[i] = vec.NewColumnBuilder(f.table.Schema.Columns[i].Type, rows)
+	}
+	return out
+}
+
+// finish fills in the defaults and makes the batch.
+func (f *filler) finish(cols []*vec.ColumnBuilder, rows int) *vec.Batch {
+	out := &vec.Batch{N: rows}
+	for i, c := range cols {
+		for c.Len() < rows {
+			if f.defaults[i].Null {
+				c.AppendNull()
+			} else {
+				c.AppendValue(f.defaults[i])
+			}
+		}
+		out.Cols = append(out.Cols, c.Finish())
+	}
+	return out
+}
+
+// put converts one value for a column and appends it. What asks for a number of AUTO_INCREMENT becomes NULL.
+func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.ColumnType, row int) error {
+	c := &f.table.Schema.Columns[col]
+	if v.Null && c.AutoIncrement {
+		cb.AppendNull()
+		return nil
+	}
+	out, err := convertValue(v, t, c, f.strict, f.lenient, f.b.ctx.location(), row)
+	if err != nil {
+		return err
+	}
+	if c.AutoIncrement && out.I == 0 && !f.zeroID {
+		cb.AppendNull()
+		return nil
+	}
+	if out.Null {
+		cb.AppendNull()
+	} else {
+		cb.AppendValue(out)
+	}
+	return nil
+}
+
+// convertValue stores a value in a column's type; an error names column and row as MySQL does.
+func convertValue(v expr.Value, t types.ColumnType, c *types.Column, strict, lenient bool, loc *time.Location, row int) (expr.Value, error) {
+	out, err := sqltypes.Convert(v, t, c.Type, strict, loc)
+	if err == nil {
+		return out, nil
+	}
+	if e, ok := sqltypes.AsError(err); ok && lenient && e.Code == CodeBadNull {
+		if z, ok := zeroValue(c.Type); ok {
+			return z, nil
+		}
+	}
+	return out, sqltypes.WithColumn(err, c.Name, row)
+}
+
+// ConvertColumn converts a vector of assigned values to a column's type, for UPDATE and ON DUPLICATE KEY UPDATE; firstRow
+// numbers its first row from 1. Ignore bends what does not fit.
+func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
+	strict := strictMode(ctx.SQLMode) && !ignore
+	cb := vec.NewColumnBuilder(c.Type, v.N)
+	for i := range v.N {
+		x, err := convertValue(v.Value(i), v.Type, c, strict, ignore, ctx.location(), firstRow+i)
+		if err != nil {
+			return nil, err
+		}
+		if x.Null {
+			cb.AppendNull()
+		} else {
+			cb.AppendValue(x)
+		}
+	}
+	return cb.Finish(), nil
+}
+
+// InsertValues plans an INSERT of literals straight from the fast path of the parser: the literals are converted to the
+// columns' vectors without a syntax tree.
+func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
+	mode := ModeInsert
+	if in.Replace {
+		mode = ModeReplace
+	} else if in.Ignore {
+		mode = ModeIgnore
+	}
+	p, err := newInsert(newBinder(ctx), in.Table.DB, in.Table.Table, mode, in.Columns, in.Columns != nil)
+	if err != nil {
+		return nil, err
+	}
+	if in.Width != len(p.columns) {
+		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+	}
+	rows := in.Rows()
+	out := p.filler.builder(rows)
+	for j, pos := range p.columns {
+		for i := range rows {
+			if err := p.filler.cell(out[pos], pos, in.Cells[i*in.Width+j], i+1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.Rows = p.filler.finish(out, rows)
+	return p, nil
+}
+
+// cell converts one literal. The two commonest, a small integer for an integer column and a string without escapes for a
+// character column, take the shortest way.
+func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error {
+	t := &f.table.Schema.Columns[col]
+	if c.Kind == ast.CellDefault {
+		d, err := f.defaultOf(col)
+		if err != nil {
+			return err
+		}
+		return f.put(cb, col, d.Value, d.Type, row)
+	}
+	if c.Kind == ast.CellInt && t.Type.Kind == types.KindBigInt && !t.Type.Unsigned && !t.AutoIncrement && len(c.Text) < 19 {
+		if n, err := strconv.ParseInt(c.Text, 10, 64); err == nil {
+			if c.Neg {
+				n = -n
+			}
+			cb.AppendInt(n)
+			return nil
+		}
+	}
+	v, from := cellValue(c, t.Type)
+	return f.put(cb, col, v, from, row)
+}
+
+// cellValue reads a literal as the value that MySQL gives it where a column of type to is meant.
+func cellValue(c ast.Cell, to types.ColumnType) (expr.Value, types.ColumnType) {
+	text := types.ColumnType{Kind: types.KindVarChar}
+	signed := c.Text
+	if c.Neg {
+		signed = "-" + signed
+	}
+	switch c.Kind {
+	case ast.CellNull:
+		return expr.Value{Null: true}, types.ColumnType{Kind: types.KindNull}
+	case ast.CellTrue:
+		return expr.Value{I: 1}, bigintType
+	case ast.CellFalse:
+		return expr.Value{}, bigintType
+	case ast.CellInt:
+		if n, err := strconv.ParseInt(signed, 10, 64); err == nil {
+			return expr.Value{I: n}, bigintType
+		}
+		if n, err := strconv.ParseUint(signed, 10, 64); err == nil {
+			return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
+		}
+		return exactCell(signed)
+	case ast.CellDecimal:
+		return exactCell(signed)
+	case ast.CellFloat:
+		if n, err := strconv.ParseFloat(signed, 64); err == nil {
+			return expr.Value{F: n}, types.ColumnType{Kind: types.KindDouble}
+		}
+	case ast.CellHex, ast.CellBit:
+		return bytesCell(c.AppendBytes(nil), to)
+	case ast.CellString:
+		if c.Plain() {
+			return expr.Value{B: []byte(c.Text)}, text
+		}
+		return expr.Value{B: c.AppendBytes(nil)}, text
+	}
+	return expr.Value{B: []byte(signed)}, text
+}
+
+// exactCell reads a decimal; one with more digits than a decimal has goes on as text, and the column judges it.
+func exactCell(s string) (expr.Value, types.ColumnType) {
+	if strings.HasPrefix(s, ".") {
+		s = "0" + s
+	}
+	if n, err := expr.ConstDecimal(s); err == nil {
+		return n.Value, n.Type
+	}
+	return expr.Value{B: []byte(s)}, types.ColumnType{Kind: types.KindVarChar}
+}
+
+// bytesCell reads hex and bit literals: bytes, or a number where the column is one.
+func bytesCell(raw []byte, to types.ColumnType) (expr.Value, types.ColumnType) {
+	if !to.IsNumeric() || len(raw) > 8 {
+		return expr.Value{B: raw}, types.ColumnType{Kind: types.KindVarBinary}
+	}
+	var n uint64
+	for _, c := range raw {
+		n = n<<8 | uint64(c)
+	}
+	return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
+}

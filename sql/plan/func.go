@@ -1,0 +1,318 @@
+package plan
+
+import (
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/fn"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// call types a call, coerces its arguments and folds it when constants decide it.
+func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
+	n, err := expr.Call(name, args...)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range n.Args { // the casts that Call has put in
+		if isCall(a, "cast") && a.Args[0].Kind == expr.NodeConst {
+			if n.Args[i], err = b.fold(a); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.fold(n)
+}
+
+// coerce inserts a cast when the type differs in more than its promise of NOT NULL.
+func (b *binder) coerce(n *expr.Node, to types.ColumnType) (*expr.Node, error) {
+	if fn.SameForm(n.Type, to) {
+		return n, nil
+	}
+	if n.Kind == expr.NodeConst && n.Value.Null {
+		return constNull(to), nil
+	}
+	to.NotNull = false
+	return b.fold(expr.Cast(n, to))
+}
+
+// fold evaluates what constants decide; an error of evaluation stays for the execution, which may never come to it.
+func (b *binder) fold(n *expr.Node) (*expr.Node, error) {
+	some, all := false, true
+	for _, a := range n.Args {
+		some = some || a.Kind == expr.NodeConst
+		all = all && a.Kind == expr.NodeConst
+	}
+	if all || some && (n.Func == "and" || n.Func == "or" || n.Func == "case" || n.Func == "if") {
+		return expr.Fold(n, b.evalContext())
+	}
+	return n, nil
+}
+
+// evalContext is what folding needs of the session.
+func (b *binder) evalContext() expr.Context {
+	return expr.Context{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros}
+}
+
+// funcCall binds a function call: first what only the session or the clock knows, then the registry.
+func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
+	name := n.FnName.L
+	if c, ok, err := e.sessionCall(name, n.Args); ok || err != nil {
+		return c, err
+	}
+	switch name {
+	case ast.DateLiteral:
+		return e.typedLiteral(types.KindDate, n.Args[0])
+	case ast.TimeLiteral:
+		return e.typedLiteral(types.KindTime, n.Args[0])
+	case ast.TimestampLiteral:
+		return e.typedLiteral(types.KindDateTime, n.Args[0])
+	case "cube":
+		return nil, refuse("GROUP BY CUBE")
+	case "grouping":
+		return nil, refuse("GROUPING()")
+	case "values":
+		return nil, refuse("this use of VALUES()")
+	case "nextval", "lastval", "setval":
+		return nil, refuse("SEQUENCE")
+	}
+	args, unit, err := e.callArgs(name, n.Args)
+	if err != nil {
+		return nil, err
+	}
+	name, unit = registryName(name, unit)
+	if unit != "" {
+		name += ":" + unit
+	}
+	return e.b.call(name, args...)
+}
+
+// registryName maps the spellings of the grammar to the names of the registry.
+func registryName(name, unit string) (string, string) {
+	switch {
+	case name == "adddate":
+		return "date_add", unit
+	case name == "subdate":
+		return "date_sub", unit
+	case name == "trim" && unit == "leading":
+		return "ltrim", ""
+	case name == "trim" && unit == "trailing":
+		return "rtrim", ""
+	case unit == "both":
+		return name, ""
+	}
+	return name, unit
+}
+
+// callArgs binds arguments; a keyword among them (a unit, LEADING, DATE) becomes the parameter of the function's name.
+func (e *env) callArgs(name string, list []ast.ExprNode) (args []*expr.Node, unit string, err error) {
+	for _, a := range list {
+		switch k := a.(type) {
+		case *ast.TimeUnitExpr:
+			unit = strings.ToLower(k.Unit.String())
+			continue
+		case *ast.TrimDirectionExpr:
+			unit = strings.ToLower(k.Direction.String())
+			continue
+		case *ast.GetFormatSelectorExpr:
+			unit = strings.ToLower(k.Selector.String())
+			continue
+		}
+		var x *expr.Node
+		if x, err = e.bind(a); err != nil {
+			return nil, "", err
+		}
+		args = append(args, x)
+	}
+	if name == "if" && len(args) > 0 {
+		if args[0], err = e.b.truthValue(args[0]); err != nil {
+			return nil, "", err
+		}
+	}
+	return args, unit, nil
+}
+
+// sessionCall answers the functions of the session and the clock.
+func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, error) {
+	c := e.b.ctx
+	unsigned := types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}
+	switch name {
+	case "database", "schema":
+		if c.CurrentDB == "" {
+			return constNull(types.ColumnType{Kind: types.KindVarChar, Length: 64}), true, nil
+		}
+		return constString(c.CurrentDB), true, nil
+	case "user", "current_user", "session_user", "system_user":
+		return constString(c.User), true, nil
+	case "version":
+		return constString(c.Version), true, nil
+	case "connection_id":
+		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.ConnectionID)}}, true, nil
+	case "last_insert_id":
+		if len(args) > 0 {
+			return nil, true, refuse("LAST_INSERT_ID(expr)")
+		}
+		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.LastInsertID)}}, true, nil
+	}
+	return e.clockCall(name, args)
+}
+
+// clockCall answers NOW() and its relatives with the statement's time.
+func (e *env) clockCall(name string, args []ast.ExprNode) (*expr.Node, bool, error) {
+	c := e.b.ctx
+	utc := c.NowMicros
+	local := sqltypes.UTCToLocal(utc, c.location())
+	kind := types.KindDateTime
+	switch name {
+	case "now", "current_timestamp", "localtime", "localtimestamp", "sysdate":
+	case "utc_timestamp":
+		local = utc
+	case "curdate", "current_date":
+		kind = types.KindDate
+	case "utc_date":
+		kind, local = types.KindDate, utc
+	case "curtime", "current_time":
+		kind = types.KindTime
+	case "utc_time":
+		kind, local = types.KindTime, utc
+	case "unix_timestamp":
+		if len(args) > 0 {
+			return nil, false, nil
+		}
+		return constInt(utc / 1e6), true, nil
+	default:
+		return nil, false, nil
+	}
+	t := types.ColumnType{Kind: kind, NotNull: true}
+	if len(args) > 0 {
+		p, err := e.b.limitValue(args[0])
+		if err != nil || p > 6 {
+			return nil, true, errorf(CodeTooBigPrecision, "Too-big precision specified for '%s'. Maximum is 6.", name)
+		}
+		t.Scale = int32(p)
+	}
+	days, rest := sqltypes.FloorDay(local)
+	v := local - rest%1e6 + rest%1e6/pow10(6-t.Scale)*pow10(6-t.Scale)
+	switch kind {
+	case types.KindDate:
+		v = days
+	case types.KindTime:
+		v -= local - rest
+	}
+	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: expr.Value{I: v}}, true, nil
+}
+
+func pow10(n int32) int64 {
+	p := int64(1)
+	for range n {
+		p *= 10
+	}
+	return p
+}
+
+// castCall binds CAST, CONVERT and BINARY.
+func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
+	x, err := e.bind(n.Expr)
+	if err != nil {
+		return nil, err
+	}
+	to, err := columnType(n.Tp)
+	if err != nil {
+		return nil, err
+	}
+	switch to.Kind {
+	case types.KindChar:
+		to.Kind = types.KindVarChar
+	case types.KindBinary:
+		if to.Length == 0 {
+			to.Kind = types.KindVarBinary
+		}
+	}
+	return e.b.fold(expr.Cast(x, to))
+}
+
+// variable reads a variable of the session; assignments inside expressions are refused.
+func (e *env) variable(n *ast.VariableExpr) (*expr.Node, error) {
+	if n.Value != nil {
+		return nil, refuse("assignment of a variable inside an expression")
+	}
+	name := "@" + strings.ToLower(n.Name)
+	if n.IsSystem {
+		scope := ""
+		if n.IsGlobal {
+			scope = "global."
+		} else if n.ExplicitScope {
+			scope = "session."
+		}
+		name = "@@" + scope + strings.ToLower(n.Name)
+	}
+	if e.b.ctx.Vars != nil {
+		if v, t, ok := e.b.ctx.Vars(name); ok {
+			return &expr.Node{Kind: expr.NodeConst, Type: t, Value: v}, nil
+		}
+	}
+	if n.IsSystem {
+		return nil, errorf(CodeUnknownSystemVar, "Unknown system variable '%s'", strings.ToLower(n.Name))
+	}
+	return constNull(types.ColumnType{Kind: types.KindText}), nil
+}
+
+// defaultOf binds DEFAULT(column).
+func (e *env) defaultOf(n *ast.DefaultExpr) (*expr.Node, error) {
+	if n.Name == nil {
+		return nil, refuse("DEFAULT in this place")
+	}
+	if e.target != nil {
+		if i := columnNamed(e.target, n.Name.Name.O); i >= 0 {
+			return e.b.defaultValue(&e.target.Schema.Columns[i])
+		}
+	}
+	x, err := e.column(n.Name)
+	if err != nil {
+		return nil, err
+	}
+	c := e.b.cols[x.Col]
+	if c.table == nil {
+		return nil, errorf(CodeNoDefault, "Field '%s' doesn't have a default value", n.Name.Name.O)
+	}
+	return e.b.defaultValue(&c.table.Schema.Columns[c.pos])
+}
+
+// defaultValue is what a column gets when no value is given for it.
+func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
+	t := c.Type
+	t.NotNull = false
+	switch {
+	case c.DefaultNow:
+		scaled := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
+		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.location())}}
+		return b.convertConst(now, t, c.Name)
+	case c.Default != nil:
+		return b.convertConst(constString(*c.Default), t, c.Name)
+	case c.AutoIncrement, !c.Type.NotNull:
+		return constNull(t), nil
+	}
+	return nil, errorf(CodeNoDefault, "Field '%s' doesn't have a default value", c.Name)
+}
+
+// convertConst stores a constant in a column's type, strictly.
+func (b *binder) convertConst(n *expr.Node, t types.ColumnType, name string) (*expr.Node, error) {
+	v, err := sqltypes.Convert(n.Value, n.Type, t, true, b.ctx.location())
+	if err != nil {
+		return nil, sqltypes.WithColumn(err, name, 1)
+	}
+	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: v}, nil
+}
+
+// valuesOf binds VALUES(column) of ON DUPLICATE KEY UPDATE.
+func (e *env) valuesOf(n *ast.ValuesExpr) (*expr.Node, error) {
+	if e.oldToNew == nil {
+		return nil, refuse("VALUES() outside ON DUPLICATE KEY UPDATE")
+	}
+	if x, ok := e.oldToNew(n.Column.Name.Name.O); ok {
+		return x, nil
+	}
+	return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", n.Column.Name.String(), e.clause)
+}

@@ -1,0 +1,343 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// InsertMode is what an INSERT does with a row whose key is there already.
+type InsertMode uint8
+
+// Insert modes.
+const (
+	ModeInsert InsertMode = iota // error 1062, or OnDuplicate
+	ModeIgnore
+	ModeReplace
+)
+
+// Assign sets one column of a row. Auto marks ON UPDATE CURRENT_TIMESTAMP: it applies only when another assignment has
+// changed the row.
+type Assign struct {
+	Column int // position in the table's schema
+	Auto   bool
+	// Expr is over the old row's columns followed by the new row's, both in schema order (ON DUPLICATE KEY UPDATE); nil in
+	// an UPDATE, whose source yields the values. Its value still has to go through ConvertColumn.
+	Expr *expr.Node
+}
+
+// InsertPlan is a checked INSERT or REPLACE. Either Rows holds all rows, or Source yields them: each of its batches must go
+// through Convert. In both the result has the table's columns in schema order; a NULL in the AUTO_INCREMENT column or in the
+// hidden row id is a number that the caller has to draw.
+type InsertPlan struct {
+	Database string
+	Table    *catalog.Table
+	Mode     InsertMode
+	Rows     *vec.Batch
+	Source   *physical.Node
+	// OnDuplicate is ON DUPLICATE KEY UPDATE.
+	OnDuplicate []Assign
+	// NeedsRowID: the table has no primary key, its hidden key column is to be filled.
+	NeedsRowID bool
+	// AutoIncrement is the position of the AUTO_INCREMENT column, or -1.
+	AutoIncrement int
+
+	columns []int // schema positions of what is given, in order
+	filler  *filler
+}
+
+// Insert plans INSERT and REPLACE, of values or of a query.
+func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
+	b := newBinder(ctx)
+	name, err := onlyTable(stmt.Table)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmt.PartitionNames) > 0 {
+		return nil, refuse("PARTITION selection")
+	}
+	mode := ModeInsert
+	if stmt.IsReplace {
+		mode = ModeReplace
+	} else if stmt.IgnoreErr {
+		mode = ModeIgnore
+	}
+	var names []string
+	for _, c := range stmt.Columns {
+		names = append(names, c.Name.O)
+	}
+	p, err := newInsert(b, name.Schema.O, name.Name.O, mode, names, stmt.Columns != nil)
+	if err != nil {
+		return nil, err
+	}
+	if stmt.Select != nil {
+		err = p.fromQuery(b, stmt.Select)
+	} else {
+		err = p.fromLists(b, stmt.Lists)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, p.onDuplicate(b, stmt.OnDuplicate)
+}
+
+// onlyTable returns the one named table of a FROM clause.
+func onlyTable(refs *ast.TableRefsClause) (*ast.TableName, error) {
+	j := refs.TableRefs
+	if src, ok := j.Left.(*ast.TableSource); ok && j.Right == nil {
+		if t, ok := src.Source.(*ast.TableName); ok {
+			return t, nil
+		}
+	}
+	return nil, refuse("a write to anything but one table")
+}
+
+// newInsert resolves the table and the columns that values are given for.
+func newInsert(b *binder, db, table string, mode InsertMode, names []string, listed bool) (*InsertPlan, error) {
+	t, err := b.ctx.table(db, table)
+	if err != nil {
+		return nil, err
+	}
+	if db == "" {
+		db = b.ctx.CurrentDB
+	}
+	p := &InsertPlan{Database: db, Table: t, Mode: mode, NeedsRowID: t.Schema.HasRowID(), AutoIncrement: -1}
+	given := map[int]bool{}
+	for i := range t.Schema.Columns {
+		c := &t.Schema.Columns[i]
+		if c.AutoIncrement {
+			p.AutoIncrement = i
+		}
+		if !listed && !c.Hidden {
+			p.columns = append(p.columns, i)
+			given[i] = true
+		}
+	}
+	for _, n := range names {
+		i := columnNamed(t, n)
+		if i < 0 {
+			return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", n)
+		}
+		if given[i] {
+			return nil, errorf(CodeColumnTwice, "Column '%s' specified twice", n)
+		}
+		given[i] = true
+		p.columns = append(p.columns, i)
+	}
+	p.filler, err = newFiller(b, t, mode == ModeIgnore, given)
+	return p, err
+}
+
+// columnNamed finds a column that statements may name, or -1.
+func columnNamed(t *catalog.Table, name string) int {
+	for i := range t.Schema.Columns {
+		if c := &t.Schema.Columns[i]; !c.Hidden && strings.EqualFold(c.Name, name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// fromQuery plans INSERT ... SELECT.
+func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
+	out, err := b.query(q, nil, nil)
+	if err != nil {
+		return err
+	}
+	if len(out.fields) != len(p.columns) {
+		return errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+	}
+	p.Source, err = b.finish(out)
+	return err
+}
+
+// fromLists plans INSERT ... VALUES: rows of constants are converted here and now.
+func (p *InsertPlan) fromLists(b *binder, lists [][]ast.ExprNode) error {
+	e := &env{b: b, clause: "field list", noAgg: true, target: p.Table}
+	for _, list := range lists {
+		if slices.ContainsFunc(list, func(n ast.ExprNode) bool { return hasSubquery(n) }) {
+			return p.fromSubqueries(b, e, lists)
+		}
+	}
+	constant := true
+	rows := make([][]*expr.Node, 0, len(lists))
+	for i, list := range lists {
+		row, err := p.bindRow(e, list, i+1)
+		if err != nil {
+			return err
+		}
+		for _, x := range row {
+			constant = constant && x.Kind == expr.NodeConst
+		}
+		rows = append(rows, row)
+	}
+	if constant {
+		var err error
+		p.Rows, err = p.constants(rows)
+		return err
+	}
+	out, err := b.constRows(rows)
+	if err != nil {
+		return err
+	}
+	p.Source, err = b.finish(out)
+	return err
+}
+
+// fromSubqueries plans INSERT ... VALUES with subqueries among the values: each row becomes a query of its own.
+func (p *InsertPlan) fromSubqueries(b *binder, e *env, lists [][]ast.ExprNode) error {
+	var all queryOut
+	for i, list := range lists {
+		e.rel = oneRow()
+		row, err := p.bindRow(e, list, i+1)
+		if err != nil {
+			return err
+		}
+		var one queryOut
+		var items []item
+		for _, x := range row {
+			it := item{b.newColumn(column{name: "value", typ: x.Type}), x}
+			items = append(items, it)
+			one.fields = append(one.fields, field{"value", it.id})
+		}
+		one.rel = project(e.rel, items)
+		if i == 0 {
+			all = one
+		} else if all, err = b.combine(all, one, ast.UnionAll); err != nil {
+			return err
+		}
+	}
+	var err error
+	p.Source, err = b.finish(all)
+	return err
+}
+
+// bindRow binds the values of one row; DEFAULT is the column's.
+func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node, error) {
+	if len(list) == 0 {
+		for range p.columns {
+			list = append(list, &ast.DefaultExpr{})
+		}
+	}
+	if len(list) != len(p.columns) {
+		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row %d", row)
+	}
+	out := make([]*expr.Node, len(list))
+	for i, n := range list {
+		var err error
+		if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
+			out[i], err = p.filler.defaultOf(p.columns[i])
+		} else {
+			out[i], err = e.bind(n)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// constants converts rows of constants.
+func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
+	out := p.filler.builder(len(rows))
+	for i, row := range rows {
+		for j, x := range row {
+			if err := p.filler.put(out[p.columns[j]], p.columns[j], x.Value, x.Type, i+1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.filler.finish(out, len(rows)), nil
+}
+
+// Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
+// filled in. firstRow is the number of the batch's first row in the statement, counted from 1, for errors.
+func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
+	rows := rowsOf(in)
+	out := p.filler.builder(len(rows))
+	for j, pos := range p.columns {
+		v := in.Cols[j]
+		for i, row := range rows {
+			if err := p.filler.put(out[pos], pos, v.Value(int(row)), v.Type, firstRow+i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p.filler.finish(out, len(rows)), nil
+}
+
+// onDuplicate binds ON DUPLICATE KEY UPDATE.
+func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
+	if len(list) == 0 {
+		return nil
+	}
+	old := p.tableColumns(b)
+	fresh := p.tableColumns(b)
+	e := &env{b: b, clause: "field list", noAgg: true}
+	for i := range p.Table.Schema.Columns {
+		c := &p.Table.Schema.Columns[i]
+		e.cols = append(e.cols, scopeColumn{db: p.Database, table: p.Table.Name, name: c.Name, id: old[i], hidden: c.Hidden})
+	}
+	e.oldToNew = func(name string) (*expr.Node, bool) {
+		i := columnNamed(p.Table, name)
+		if i < 0 {
+			return nil, false
+		}
+		return b.col(fresh[i]), true
+	}
+	layout := append(append([]int(nil), old...), fresh...)
+	set := map[int]bool{}
+	earlier := map[int]*expr.Node{} // what assignments before have made of the old row's columns: the next ones see it
+	for _, a := range list {
+		pos := columnNamed(p.Table, a.Column.Name.O)
+		if pos < 0 {
+			return errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", a.Column.String())
+		}
+		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
+		if err != nil {
+			return err
+		}
+		x = substitute(x, func(c *expr.Node) *expr.Node { return earlier[c.Col] })
+		if earlier[old[pos]], err = b.coerce(x, p.Table.Schema.Columns[pos].Type); err != nil {
+			return err
+		}
+		set[pos] = true
+		p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Expr: at(x, layout)})
+	}
+	for i := range p.Table.Schema.Columns {
+		if c := &p.Table.Schema.Columns[i]; c.OnUpdateNow && !set[i] {
+			p.OnDuplicate = append(p.OnDuplicate, Assign{Column: i, Auto: true, Expr: b.now()})
+		}
+	}
+	return nil
+}
+
+// tableColumns draws ids for the table's columns.
+func (p *InsertPlan) tableColumns(b *binder) []int {
+	var ids []int
+	for i := range p.Table.Schema.Columns {
+		c := &p.Table.Schema.Columns[i]
+		ids = append(ids, b.newColumn(column{name: c.Name, typ: c.Type, table: p.Table, pos: i}))
+	}
+	return ids
+}
+
+// assigned binds the value of an assignment; DEFAULT is the column's.
+func assigned(e *env, b *binder, c *types.Column, n ast.ExprNode) (*expr.Node, error) {
+	if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
+		return b.defaultValue(c)
+	}
+	return e.bind(n)
+}
+
+// now is the statement's time with all its digits.
+func (b *binder) now() *expr.Node {
+	t := types.ColumnType{Kind: types.KindTimestamp, Scale: 6, NotNull: true}
+	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: expr.Value{I: b.ctx.NowMicros}}
+}

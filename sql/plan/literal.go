@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// literal types a constant of the statement.
+func (b *binder) literal(n ast.ValueExpr) (*expr.Node, error) {
+	if p, ok := n.(*ast.Param); ok {
+		return b.param(p)
+	}
+	l, ok := n.(*ast.Literal)
+	if !ok {
+		return nil, refuse("this kind of literal")
+	}
+	switch l.Kind {
+	case ast.LiteralNull:
+		return expr.Null(), nil
+	case ast.LiteralInt:
+		if l.Bool {
+			return expr.ConstBool(l.Int != 0), nil
+		}
+		return expr.ConstInt(l.Int), nil
+	case ast.LiteralUint:
+		return expr.ConstUint(l.Uint), nil
+	case ast.LiteralDecimal:
+		return expr.ConstDecimal(l.Str)
+	case ast.LiteralFloat:
+		return expr.ConstFloat(l.Float), nil
+	case ast.LiteralHex, ast.LiteralBit:
+		return expr.ConstBytes([]byte(l.Str)), nil
+	}
+	return expr.ConstString(l.Str), nil
+}
+
+// param puts a bound value in the place of a question mark.
+func (b *binder) param(n ast.ParamMarkerExpr) (*expr.Node, error) {
+	p, ok := n.(*ast.Param)
+	if ok && b.ctx.Describe && p.Order >= len(b.ctx.Params) {
+		return expr.Null(), nil
+	}
+	if !ok || p.Order >= len(b.ctx.Params) {
+		return nil, errorf(CodeWrongArguments, "Incorrect arguments to EXECUTE")
+	}
+	v := b.ctx.Params[p.Order]
+	return expr.Const(v.Value, v.Type), nil
+}
+
+// literalString returns the text of a string literal, which names its column in a result.
+func literalString(n ast.ValueExpr) (string, bool) {
+	l, ok := n.(*ast.Literal)
+	if !ok || l.Kind != ast.LiteralString {
+		return "", false
+	}
+	return l.Str, true
+}
+
+// trimText makes the text of a select item its name.
+func trimText(s string) string { return strings.TrimSpace(s) }
+
+// typedLiteral reads DATE '...', TIME '...' and TIMESTAMP '...'.
+func (e *env) typedLiteral(kind types.Kind, arg ast.ExprNode) (*expr.Node, error) {
+	x, err := e.bind(arg)
+	if err != nil {
+		return nil, err
+	}
+	if x.Kind != expr.NodeConst || !x.Type.IsString() {
+		return nil, refuse("a typed literal of anything but a string")
+	}
+	to := types.ColumnType{Kind: kind}
+	if _, frac, ok := strings.Cut(string(x.Value.B), "."); ok && kind != types.KindDate {
+		to.Scale = int32(min(len(frac), 6))
+	}
+	v, err := sqltypes.Convert(x.Value, x.Type, to, true, e.b.ctx.location())
+	if err != nil {
+		return nil, errorf(1525, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
+	}
+	return expr.Const(v, to), nil
+}

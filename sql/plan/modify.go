@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"slices"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+)
+
+// ModifyPlan is a checked UPDATE or DELETE of one table. Source yields, for each row to be changed and in the order and
+// number that ORDER BY and LIMIT want: the table's columns in schema order, the tablet id (unsigned BIGINT), and one value
+// for each assignment, which still has to go through ConvertColumn.
+type ModifyPlan struct {
+	Database string
+	Table    *catalog.Table
+	Source   *physical.Node
+	// Assign is empty in a DELETE.
+	Assign []Assign
+	// TabletColumn is the position of the tablet id in Source, Values that of the first assigned value.
+	TabletColumn, Values int
+	// MovesRows: a column of the primary key, the partitioning or the distribution is assigned, so a row may get another
+	// key or tablet: it is then a delete and an insert.
+	MovesRows bool
+	Ignore    bool
+}
+
+// Update plans a single-table UPDATE.
+func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
+	if stmt.MultipleTable {
+		return nil, refuse("UPDATE of several tables")
+	}
+	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
+	if err != nil {
+		return nil, err
+	}
+	m.plan.Ignore = stmt.IgnoreErr
+	if stmt.Where != nil {
+		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.assign(stmt.List); err != nil {
+		return nil, err
+	}
+	return m.finish(stmt.Order, stmt.Limit)
+}
+
+// Delete plans a single-table DELETE.
+func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
+	if stmt.IsMultiTable {
+		return nil, refuse("DELETE from several tables")
+	}
+	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
+	if err != nil {
+		return nil, err
+	}
+	m.plan.Ignore = stmt.IgnoreErr
+	if stmt.Where != nil {
+		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
+			return nil, err
+		}
+	}
+	return m.finish(stmt.Order, stmt.Limit)
+}
+
+// filterInto filters and hands the resulting rel to another environment of the level.
+func (e *env) filterInto(to *env, n ast.ExprNode) error {
+	if err := e.filterBy(n); err != nil {
+		return err
+	}
+	to.rel = e.rel
+	return nil
+}
+
+// modifier binds one UPDATE or DELETE.
+type modifier struct {
+	b      *binder
+	env    *env
+	plan   *ModifyPlan
+	ids    []int // the table's columns, then the tablet id
+	values []item
+}
+
+// newModifier binds the table, with the tablet id as a further column.
+func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause) (*modifier, error) {
+	b := newBinder(ctx)
+	name, err := onlyTable(refs)
+	if err != nil {
+		return nil, err
+	}
+	ctes, err := (*cteScope)(nil).with(with)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ctx.table(name.Schema.O, name.Name.O); err != nil {
+		return nil, err
+	}
+	src, err := b.from(refs, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if src.rel.op != opScan {
+		return nil, refuse("a write to a table that the system makes up")
+	}
+	t := src.rel.table
+	tablet := b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
+	m := &modifier{b: b, plan: &ModifyPlan{Database: name.Schema.O, Table: t, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1}}
+	if m.plan.Database == "" {
+		m.plan.Database = ctx.CurrentDB
+	}
+	src.rel.out = append(src.rel.out, tablet)
+	src.rel.columns = append(src.rel.columns, tabletPos)
+	m.ids = slices.Clone(src.rel.out)
+	m.env = &env{b: b, ctes: ctes, cols: src.cols, rel: src.rel, clause: "field list", noAgg: true}
+	return m, nil
+}
+
+// assign binds SET. As in MySQL, an assignment sees what those before it have set.
+func (m *modifier) assign(list []*ast.Assignment) error {
+	set := map[int]*expr.Node{}
+	for _, a := range list {
+		target, err := m.env.column(a.Column)
+		if err != nil {
+			return err
+		}
+		pos := m.b.cols[target.Col].pos
+		col := &m.plan.Table.Schema.Columns[pos]
+		x, err := assigned(m.env, m.b, col, a.Expr)
+		if err != nil {
+			return err
+		}
+		x = substitute(x, func(c *expr.Node) *expr.Node { return set[c.Col] })
+		if stored, err := m.b.coerce(x, col.Type); err == nil {
+			set[target.Col] = stored
+		}
+		m.add(Assign{Column: pos}, x)
+	}
+	for i := range m.plan.Table.Schema.Columns {
+		if c := &m.plan.Table.Schema.Columns[i]; c.OnUpdateNow && set[m.ids[i]] == nil {
+			m.add(Assign{Column: i, Auto: true}, m.b.now())
+		}
+	}
+	return nil
+}
+
+// add adds one assignment; the last one of a column counts.
+func (m *modifier) add(a Assign, x *expr.Node) {
+	it := item{m.b.newColumn(column{name: "new", typ: x.Type}), x}
+	if i := slices.IndexFunc(m.plan.Assign, func(o Assign) bool { return o.Column == a.Column }); i >= 0 {
+		m.values[i] = it
+		return
+	}
+	m.plan.Assign, m.values = append(m.plan.Assign, a), append(m.values, it)
+	t := m.plan.Table
+	id := t.Schema.Columns[a.Column].ID
+	m.plan.MovesRows = m.plan.MovesRows || slices.Contains(t.Schema.Key, id) || slices.Contains(t.HashBy, id) ||
+		t.Partition != nil && slices.Contains(t.Partition.Columns, id)
+}
+
+// finish orders, limits and lowers.
+func (m *modifier) finish(order *ast.OrderByClause, limit *ast.Limit) (*ModifyPlan, error) {
+	e := m.env.in("order clause")
+	var keys []expr.SortKey
+	if order != nil {
+		for _, it := range order.Items {
+			k, err := e.bind(it.Expr)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, expr.SortKey{Expr: k, Desc: it.Desc})
+		}
+	}
+	r, err := m.b.sortLimit(e.rel, keys, limit)
+	if err != nil {
+		return nil, err
+	}
+	var items []item
+	for _, id := range m.ids {
+		items = append(items, item{id, m.b.col(id)})
+	}
+	items = append(items, m.values...)
+	q := queryOut{rel: project(r, items)}
+	for _, it := range items {
+		q.fields = append(q.fields, field{m.b.cols[it.id].name, it.id})
+	}
+	m.plan.Source, err = m.b.finish(q)
+	return m.plan, err
+}

@@ -1,0 +1,389 @@
+package plan
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+)
+
+// partition settles the partitions: StarRocks' clause, MySQL's RANGE [COLUMNS], or one partition named like the table.
+func (c *creator) partition() error {
+	if c.stmt.Partition != nil {
+		return c.mysqlPartition(c.stmt.Partition)
+	}
+	p := c.tail.Partition
+	if p == nil {
+		c.table.Parts = []catalog.Partition{{Name: c.table.Name}}
+		return nil
+	}
+	if p.Kind != syntax.PartitionRange || p.Columns == nil {
+		return refuse("PARTITION BY " + string(p.Kind))
+	}
+	if err := c.rangeBy(p.Columns); err != nil {
+		return err
+	}
+	parts, err := RangePartitions(c.b.ctx, c.table, p.Defs, p.Batches)
+	if err != nil {
+		return err
+	}
+	c.table.Parts = parts
+	return nil
+}
+
+// rangeBy sets the partition columns.
+func (c *creator) rangeBy(names []string) error {
+	ids, err := c.ids(names)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		col := &c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)]
+		t := col.Type
+		if !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
+			return errorf(CodePartitionFields, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
+		}
+	}
+	c.table.Partition = &catalog.RangePartition{Columns: ids}
+	return nil
+}
+
+// mysqlPartition reads PARTITION BY RANGE [COLUMNS] (...) of MySQL's grammar.
+func (c *creator) mysqlPartition(p *ast.PartitionOptions) error {
+	if p.Tp != ast.PartitionTypeRange || p.Sub != nil || p.Interval != nil {
+		return refuse("PARTITION BY " + p.Tp.String())
+	}
+	var names []string
+	for _, n := range p.ColumnNames {
+		names = append(names, n.Name.O)
+	}
+	if p.Expr != nil {
+		col, ok := unparen(p.Expr).(*ast.ColumnNameExpr)
+		if !ok {
+			return refuse("PARTITION BY an expression")
+		}
+		names = []string{col.Name.Name.O}
+	}
+	if err := c.rangeBy(names); err != nil {
+		return err
+	}
+	var defs []syntax.PartitionDef
+	for _, d := range p.Definitions {
+		less, ok := d.Clause.(*ast.PartitionDefinitionClauseLessThan)
+		if !ok {
+			return errorf(CodePartitionNotRange, "VALUES LESS THAN value must be given for each partition")
+		}
+		def := syntax.PartitionDef{Name: d.Name.O}
+		for _, n := range less.Exprs {
+			bound, err := c.bound(n)
+			if err != nil {
+				return err
+			}
+			def.LessThan = append(def.LessThan, bound)
+		}
+		defs = append(defs, def)
+	}
+	parts, err := RangePartitions(c.b.ctx, c.table, defs, nil)
+	c.table.Parts = parts
+	return err
+}
+
+// bound reads one bound of MySQL's grammar.
+func (c *creator) bound(n ast.ExprNode) (syntax.Bound, error) {
+	if _, ok := n.(*ast.MaxValueExpr); ok {
+		return syntax.Bound{Kind: syntax.BoundMax}, nil
+	}
+	v, err := (&env{b: c.b, clause: "partition function", noAgg: true}).bind(n)
+	if err != nil {
+		return syntax.Bound{}, err
+	}
+	if v.Kind != expr.NodeConst || v.Value.Null {
+		return syntax.Bound{}, refuse("this partition bound")
+	}
+	return syntax.Bound{Kind: syntax.BoundString, Value: string(sqltypes.AppendText(nil, v.Type, v.Value, c.b.ctx.location()))}, nil
+}
+
+// RangePartitions makes the partitions that definitions and batches describe, for CREATE TABLE and for ALTER TABLE ADD
+// PARTITION: the result holds the table's partitions (with their ids) and the new ones (without), in range order.
+func RangePartitions(ctx *Context, t *catalog.Table, defs []syntax.PartitionDef, batches []syntax.RangeBatch) ([]catalog.Partition, error) {
+	r := &ranger{ctx: ctx, table: t, parts: slices.Clone(t.Parts)}
+	for _, id := range t.Partition.Columns {
+		r.cols = append(r.cols, t.Schema.Columns[t.Schema.ColumnIndex(id)])
+	}
+	for i := range defs {
+		if err := r.define(&defs[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range batches {
+		if err := r.batch(&batches[i]); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(r.parts, func(a, b catalog.Partition) int { return bytes.Compare(a.Lower, b.Lower) })
+	return r.parts, r.check()
+}
+
+// ranger collects range partitions.
+type ranger struct {
+	ctx   *Context
+	table *catalog.Table
+	cols  []types.Column
+	parts []catalog.Partition
+}
+
+// define adds one partition.
+func (r *ranger) define(d *syntax.PartitionDef) error {
+	p := catalog.Partition{Name: d.Name}
+	var err error
+	switch {
+	case d.In != nil:
+		return refuse("VALUES IN in a RANGE partition")
+	case d.From != nil:
+		if p.Lower, p.LowerText, err = r.key(d.From); err != nil {
+			return err
+		}
+		if p.Upper, p.UpperText, err = r.key(d.To); err != nil {
+			return err
+		}
+	default:
+		if p.Upper, p.UpperText, err = r.key(d.LessThan); err != nil {
+			return err
+		}
+		if last := r.highest(); last != nil {
+			p.Lower, p.LowerText = last.Upper, last.UpperText
+			if last.Upper == nil || p.Upper != nil && bytes.Compare(p.Upper, p.Lower) <= 0 {
+				return errorf(CodePartitionNotRange, "VALUES LESS THAN value must be strictly increasing for each partition")
+			}
+		}
+	}
+	for _, prop := range d.Properties {
+		if !strings.EqualFold(prop.Key, "replication_num") {
+			continue
+		}
+		if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
+			return errorf(1064, "replication_num must be a positive number, got '%s'", prop.Value)
+		}
+	}
+	return r.add(p)
+}
+
+// highest is the partition with the greatest upper bound.
+func (r *ranger) highest() *catalog.Partition {
+	var top *catalog.Partition
+	for i := range r.parts {
+		p := &r.parts[i]
+		if top == nil || top.Upper != nil && (p.Upper == nil || bytes.Compare(p.Upper, top.Upper) > 0) {
+			top = p
+		}
+	}
+	return top
+}
+
+// add appends a partition under a new name.
+func (r *ranger) add(p catalog.Partition) error {
+	if slices.ContainsFunc(r.parts, func(o catalog.Partition) bool { return strings.EqualFold(o.Name, p.Name) }) {
+		return errorf(CodeSamePartitionName, "Duplicate partition name %s", p.Name)
+	}
+	if len(r.parts) >= maxPartitions {
+		return errorf(CodeTooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
+	}
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+// key encodes the bounds of one end. MAXVALUE alone is no end at all; after a value it stands for everything that
+// follows the prefix.
+func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
+	if len(bounds) != len(r.cols) {
+		return nil, nil, errorf(1653, "Inconsistency in usage of column lists for partitioning")
+	}
+	var key []byte
+	var text []string
+	for i, bd := range bounds {
+		switch bd.Kind {
+		case syntax.BoundMax:
+			if i == 0 {
+				return nil, slices.Repeat([]string{"MAXVALUE"}, len(r.cols)), nil
+			}
+			return vecSuccessor(key), append(text, "MAXVALUE"), nil
+		case syntax.BoundNull, syntax.BoundExpr:
+			return nil, nil, refuse("this partition bound")
+		}
+		t := r.cols[i].Type
+		t.NotNull = false
+		v, err := sqltypes.Convert(expr.Value{B: []byte(bd.Value)}, types.ColumnType{Kind: types.KindVarChar}, t, true, r.ctx.location())
+		if err != nil {
+			return nil, nil, errorf(1654, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
+		}
+		key = appendValueKey(key, v, t)
+		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.location())))
+	}
+	return key, text, nil
+}
+
+// check refuses empty and overlapping ranges.
+func (r *ranger) check() error {
+	for i := range r.parts {
+		p := &r.parts[i]
+		if p.Upper != nil && bytes.Compare(p.Lower, p.Upper) >= 0 {
+			return errorf(CodePartitionNotRange, "Partition '%s' is empty: its lower bound is not below its upper bound", p.Name)
+		}
+		if i > 0 && (r.parts[i-1].Upper == nil || bytes.Compare(p.Lower, r.parts[i-1].Upper) < 0) {
+			return errorf(CodePartitionNotRange, "Range of partition '%s' intersects that of '%s'", p.Name, r.parts[i-1].Name)
+		}
+	}
+	if len(r.parts) == 0 && r.table.Partition == nil {
+		return errorf(1492, "For RANGE partitions each partition must be defined")
+	}
+	return nil
+}
+
+// batch adds the partitions of START (a) END (b) EVERY (step).
+func (r *ranger) batch(d *syntax.RangeBatch) error {
+	if len(r.cols) != 1 {
+		return refuse("START ... END ... EVERY over several columns")
+	}
+	if d.Every < 1 {
+		return errorf(1064, "EVERY must be positive, got %d", d.Every)
+	}
+	t := r.cols[0].Type
+	if t.IsInteger() && d.Unit == "" {
+		return r.intBatch(d)
+	}
+	if (t.Kind == types.KindDate || t.Kind == types.KindDateTime) && d.Unit != "" {
+		return r.timeBatch(d)
+	}
+	return errorf(1064, "EVERY does not fit the type of column '%s'", r.cols[0].Name)
+}
+
+// intBatch makes partitions p<lower> of equal width.
+func (r *ranger) intBatch(d *syntax.RangeBatch) error {
+	lo, err1 := strconv.ParseInt(d.Start.Value, 10, 64)
+	hi, err2 := strconv.ParseInt(d.End.Value, 10, 64)
+	if err1 != nil || err2 != nil || lo >= hi {
+		return errorf(1064, "START and END must be numbers, START below END")
+	}
+	if (hi-lo)/d.Every >= maxPartitions || hi-lo < 0 {
+		return errorf(CodeTooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
+	}
+	for ; lo < hi; lo += d.Every {
+		name := "p" + strings.ReplaceAll(strconv.FormatInt(lo, 10), "-", "_")
+		if err := r.span(name, strconv.FormatInt(lo, 10), strconv.FormatInt(min(lo+d.Every, hi), 10)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// span adds the partition of [lo, hi).
+func (r *ranger) span(name, lo, hi string) error {
+	return r.define(&syntax.PartitionDef{Name: name, From: []syntax.Bound{{Kind: syntax.BoundString, Value: lo}},
+		To: []syntax.Bound{{Kind: syntax.BoundString, Value: hi}}})
+}
+
+// timeBatch makes partitions named after their first day, month, year or hour.
+func (r *ranger) timeBatch(d *syntax.RangeBatch) error {
+	lo, ok1 := sqltypes.ParseDateTime([]byte(d.Start.Value), nil)
+	hi, ok2 := sqltypes.ParseDateTime([]byte(d.End.Value), nil)
+	if !ok1 || !ok2 || lo.Micros >= hi.Micros {
+		return errorf(1064, "START and END must be dates, START before END")
+	}
+	unit := strings.ToLower(d.Unit)
+	step, ok := sqltypes.IntervalOf(unit, d.Every, 0)
+	if !ok || !sqltypes.IsSimpleUnit(unit) || step.Time && r.cols[0].Type.Kind == types.KindDate {
+		return errorf(1064, "unknown unit '%s' of EVERY", d.Unit)
+	}
+	whole := types.ColumnType{Kind: types.KindDateTime}
+	for at, n := lo.Micros, int64(1); at < hi.Micros; n++ {
+		far, _ := sqltypes.IntervalOf(unit, d.Every*n, 0)
+		next, ok := sqltypes.AddInterval(lo.Micros, far)
+		if !ok {
+			return errorf(1064, "END is out of range")
+		}
+		next = min(next, hi.Micros)
+		from := string(sqltypes.AppendText(nil, whole, expr.Value{I: at}, nil))
+		to := string(sqltypes.AppendText(nil, whole, expr.Value{I: next}, nil))
+		if r.cols[0].Type.Kind == types.KindDate {
+			from, to = from[:10], to[:10]
+		}
+		if err := r.span(batchName(unit, from), from, to); err != nil {
+			return err
+		}
+		at = next
+	}
+	return nil
+}
+
+// batchName names a partition by its lower bound, as precise as its unit.
+func batchName(unit, from string) string {
+	digits := strings.NewReplacer("-", "", " ", "", ":", "").Replace(from)
+	switch unit {
+	case "year":
+		return "p" + digits[:4]
+	case "month", "quarter":
+		return "p" + digits[:6]
+	case "hour":
+		return "p" + digits[:10]
+	case "minute":
+		return "p" + digits[:12]
+	}
+	return "p" + digits[:8]
+}
+
+// properties reads the PROPERTIES of the tail.
+func (c *creator) properties() error {
+	c.table.Replicas = max(c.defaults.Replicas, 1)
+	for _, p := range c.tail.Properties {
+		if err := c.property(strings.ToLower(p.Key), p.Value); err != nil {
+			return err
+		}
+	}
+	for i := range c.table.Parts {
+		if c.table.Parts[i].Replicas == 0 {
+			c.table.Parts[i].Replicas = c.table.Replicas
+		}
+	}
+	return nil
+}
+
+// property applies one property; those that say how StarRocks stores and have no counterpart are noted.
+func (c *creator) property(key, value string) error {
+	switch key {
+	case "replication_num":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > 255 {
+			return errorf(1064, "replication_num must be a positive number, got '%s'", value)
+		}
+		c.table.Replicas = n
+	case "write_quorum":
+		q, ok := types.ParseWriteQuorum(value)
+		if !ok {
+			return errorf(1064, "unknown write quorum: %s", value)
+		}
+		c.table.Quorum = q
+	case "storage_medium":
+		switch strings.ToUpper(value) {
+		case "SSD":
+			c.table.Medium = types.MediumSSD
+		case "HDD":
+			c.table.Medium = types.MediumHDD
+		default:
+			return errorf(1064, "Invalid storage medium: %s", value)
+		}
+	case "compression", "replicated_storage", "fast_schema_evolution", "enable_persistent_index", "in_memory", "storage_format",
+		"bucket_size", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
+		c.note(fmt.Sprintf("property %q has no effect", key))
+	default:
+		return errorf(CodeUnknownProperty, "Unknown property '%s'", key)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+)
+
+// fakeCatalog is a catalog of one test.
+type fakeCatalog struct {
+	tables []*catalog.Table
+	next   uint64
+}
+
+func (f *fakeCatalog) Database(name string) (*catalog.Database, bool) {
+	if name == "test" || name == "tpch" {
+		return &catalog.Database{ID: 1, Name: name}, true
+	}
+	return nil, false
+}
+
+func (f *fakeCatalog) Table(db, name string) (*catalog.Table, bool) {
+	if _, ok := f.Database(db); !ok {
+		return nil, false
+	}
+	for _, t := range f.tables {
+		if strings.EqualFold(t.Name, name) {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+func (f *fakeCatalog) TableByID(id types.TableID) (*catalog.Table, bool) {
+	for _, t := range f.tables {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// create adds a table as the FE would.
+func (f *fakeCatalog) create(ctx *Context, sql string) (*TableSpec, error) {
+	st, err := ast.Parse(sql, 0)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := CreateTable(ctx, st.Node.(*ast.CreateTableStmt), st.Tail, TableDefaults{Replicas: 3, Buckets: 2})
+	if err != nil {
+		return nil, err
+	}
+	t := spec.Table
+	t.ID = types.TableID(len(f.tables) + 1)
+	t.Schema.TableID = t.ID
+	for i := range t.Parts {
+		t.Parts[i].ID = types.PartitionID(len(f.tables)*100 + i + 1)
+		for range t.Buckets {
+			f.next++
+			t.Parts[i].Tablets = append(t.Parts[i].Tablets, types.TabletID(f.next))
+		}
+	}
+	f.tables = append(f.tables, &t)
+	return spec, nil
+}
+
+// fixedStats gives row counts by table name.
+type fixedStats struct {
+	f    *fakeCatalog
+	rows map[string]int64
+}
+
+func (s fixedStats) Rows(id types.TableID) int64 {
+	t, _ := s.f.TableByID(id)
+	return s.rows[t.Name]
+}
+
+// tpchRows are the sizes at scale factor 1.
+var tpchRows = map[string]int64{"region": 5, "nation": 25, "supplier": 10000, "customer": 150000, "part": 200000,
+	"partsupp": 800000, "orders": 1500000, "lineitem": 6001215}
+
+// newContext makes a context over an empty catalog, at 2024-05-06 07:08:09.123456 UTC.
+func newContext() (*Context, *fakeCatalog) {
+	f := &fakeCatalog{}
+	return &Context{Catalog: f, CurrentDB: "test", NowMicros: 1714979289123456, User: "root@localhost", Version: "8.0.33-stele",
+		ConnectionID: 7, LastInsertID: 42, Stats: fixedStats{f, tpchRows},
+		Vars: func(name string) (expr.Value, types.ColumnType, bool) {
+			if name == "@@autocommit" || name == "@@session.autocommit" {
+				return expr.Value{I: 1}, types.ColumnType{Kind: types.KindBigInt}, true
+			}
+			return expr.Value{}, types.ColumnType{}, false
+		},
+		System: func(db, table string) ([]physical.OutColumn, bool) {
+			if db != "information_schema" || !strings.EqualFold(table, "tables") {
+				return nil, false
+			}
+			text := types.ColumnType{Kind: types.KindVarChar, Length: 64}
+			return []physical.OutColumn{{Name: "TABLE_SCHEMA", Type: text}, {Name: "TABLE_NAME", Type: text}}, true
+		}}, f
+}
+
+// createAll runs the CREATE TABLE statements of a file.
+func createAll(t testing.TB, ctx *Context, f *fakeCatalog, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sql := range strings.SplitSeq(string(raw), ";\n") {
+		if strings.TrimSpace(sql) == "" {
+			continue
+		}
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// planText plans a statement and shows the plan, or the error as a client sees it.
+func planText(ctx *Context, sql string) string {
+	st, err := ast.Parse(sql, 0)
+	if err != nil {
+		return "parse: " + err.Error() + "\n"
+	}
+	lines, err := explainStatement(ctx, st)
+	if err != nil {
+		return errorText(err)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func errorText(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return fmt.Sprintf("error %d (%s): %s\n", e.Code, e.State, e.Msg)
+	}
+	return "error: " + err.Error() + "\n"
+}
+
+func TestTPCH(t *testing.T) {
+	ctx, f := newContext()
+	createAll(t, ctx, f, "testdata/tpch/schema.sql")
+	datadriven.RunTest(t, "testdata/tpch.txt", func(t *testing.T, d *datadriven.TestData) string {
+		sql, err := os.ReadFile(filepath.Join("testdata/tpch", d.Cmd+".sql"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := planText(ctx, string(sql))
+		if strings.HasPrefix(out, "error") || strings.HasPrefix(out, "parse") {
+			t.Errorf("%s: %s", d.Cmd, out)
+		}
+		return out
+	})
+}

@@ -1,0 +1,112 @@
+package plan
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// Bucket tells in which of a partition's buckets a row belongs: keyBytes is the memcomparable form of its distribution
+// columns. The answer decides where rows lie on disks and must never change.
+func Bucket(keyBytes []byte, buckets int) int {
+	return int(xxh3.Hash(keyBytes) % uint64(buckets))
+}
+
+// TabletRows are the rows of a batch that belong to one tablet.
+type TabletRows struct {
+	Partition types.PartitionID
+	Tablet    types.TabletID
+	Rows      []int32 // physical positions in the batch, in its order
+
+	order int // by partition, then bucket
+}
+
+// Route sends each row that counts in a batch to its tablet. The batch has the table's columns in schema order, in their
+// types. A row that no partition takes is error 1526. Tablets come in the order of partitions and buckets.
+func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
+	hash := columnIndexes(t, t.HashBy)
+	var by []int
+	if t.Partition != nil {
+		by = columnIndexes(t, t.Partition.Columns)
+	}
+	slots := map[types.TabletID]int{}
+	var out []TabletRows
+	var key []byte
+	for _, row := range rowsOf(b) {
+		at := 0
+		if by != nil {
+			key = vec.AppendRowKey(key[:0], b, by, int(row))
+			if at = partitionOf(t, key); at < 0 {
+				return nil, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
+			}
+		}
+		part := &t.Parts[at]
+		key = vec.AppendRowKey(key[:0], b, hash, int(row))
+		bucket := Bucket(key, len(part.Tablets))
+		tablet := part.Tablets[bucket]
+		slot, ok := slots[tablet]
+		if !ok {
+			slot = len(out)
+			slots[tablet] = slot
+			out = append(out, TabletRows{Partition: part.ID, Tablet: tablet, order: at<<16 | bucket})
+		}
+		out[slot].Rows = append(out[slot].Rows, row)
+	}
+	// One order for all statements, so that equal statements lock in equal order.
+	slices.SortFunc(out, func(a, b TabletRows) int { return a.order - b.order })
+	return out, nil
+}
+
+// rowsOf lists the positions that count.
+func rowsOf(b *vec.Batch) []int32 {
+	if b.Sel != nil {
+		return b.Sel
+	}
+	rows := make([]int32, b.N)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	return rows
+}
+
+// columnIndexes maps column ids to positions in the schema.
+func columnIndexes(t *catalog.Table, ids []types.ColumnID) []int {
+	out := make([]int, len(ids))
+	for i, id := range ids {
+		out[i] = t.Schema.ColumnIndex(id)
+	}
+	return out
+}
+
+// partitionOf finds the partition whose range holds the key, or -1; partitions are in range order and do not overlap.
+func partitionOf(t *catalog.Table, key []byte) int {
+	i := sort.Search(len(t.Parts), func(i int) bool {
+		return t.Parts[i].Upper == nil || bytes.Compare(key, t.Parts[i].Upper) < 0
+	})
+	if i == len(t.Parts) || bytes.Compare(key, t.Parts[i].Lower) < 0 {
+		return -1
+	}
+	return i
+}
+
+// rowText shows the values of some columns of a row in an error.
+func rowText(b *vec.Batch, cols []int, row int) string {
+	var parts []string
+	for _, c := range cols {
+		v := b.Cols[c]
+		if v.IsNull(row) {
+			parts = append(parts, "NULL")
+			continue
+		}
+		parts = append(parts, string(sqltypes.AppendVectorText(nil, v, row, nil)))
+	}
+	return strings.Join(parts, ",")
+}

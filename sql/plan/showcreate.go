@@ -1,0 +1,236 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+)
+
+// ShowCreateTable writes the statement that makes a table again, in the dialect that it was made in: MySQL's for plain
+// tables, with ENGINE=STELE, and StarRocks' layout for the others, which tools read line by line. Both are accepted by
+// CreateTable and give the same table.
+func ShowCreateTable(t *catalog.Table) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE %s (\n", quoteName(t.Name))
+	if t.StarRocks {
+		showStarRocks(&b, t)
+	} else {
+		showMySQL(&b, t)
+	}
+	return b.String()
+}
+
+// quoteName puts a name in backticks.
+func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
+
+// quoteText puts a text in single quotes.
+func quoteText(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + "'"
+}
+
+// quoteDouble puts a text in double quotes.
+func quoteDouble(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + `"`
+}
+
+// quoteNames joins the names of columns.
+func quoteNames(t *catalog.Table, ids []types.ColumnID, sep string) string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, quoteName(t.Schema.Columns[t.Schema.ColumnIndex(id)].Name))
+	}
+	return strings.Join(out, sep)
+}
+
+// typeText is how a column's type is shown.
+func typeText(c *types.Column) string {
+	if c.Shown != "" {
+		return c.Shown
+	}
+	return sqltypes.TypeName(c.Type)
+}
+
+// showMySQL writes the rest of a plain table.
+func showMySQL(b *strings.Builder, t *catalog.Table) {
+	var lines []string
+	for i := range t.Schema.Columns {
+		if c := &t.Schema.Columns[i]; !c.Hidden {
+			lines = append(lines, "  "+mysqlColumn(c))
+		}
+	}
+	if !t.Schema.HasRowID() {
+		lines = append(lines, "  PRIMARY KEY ("+quoteNames(t, t.Schema.Key, ",")+")")
+	}
+	for _, k := range t.Unique {
+		lines = append(lines, "  "+indexText(t, &k, ","))
+	}
+	b.WriteString(strings.Join(lines, ",\n"))
+	b.WriteString("\n) ENGINE=STELE DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+	if t.Comment != "" {
+		b.WriteString(" COMMENT=" + quoteText(t.Comment))
+	}
+	if t.Partition != nil {
+		b.WriteString("\nPARTITION BY RANGE COLUMNS(" + quoteNames(t, t.Partition.Columns, ",") + ")\n(" + mysqlPartitions(t) + ")")
+	}
+}
+
+// indexText writes a declared index.
+func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
+	word := "KEY "
+	if k.Unique {
+		word = "UNIQUE KEY "
+	}
+	return word + quoteName(k.Name) + " (" + quoteNames(t, k.Columns, sep) + ")"
+}
+
+// mysqlColumn writes one column.
+func mysqlColumn(c *types.Column) string {
+	s := quoteName(c.Name) + " " + typeText(c)
+	switch {
+	case c.Type.NotNull:
+		s += " NOT NULL"
+	case c.Type.Kind == types.KindTimestamp:
+		s += " NULL"
+	}
+	switch {
+	case c.AutoIncrement:
+		s += " AUTO_INCREMENT"
+	case c.DefaultNow:
+		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.Default != nil:
+		s += " DEFAULT " + quoteText(*c.Default)
+	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
+		s += " DEFAULT NULL"
+	}
+	if c.OnUpdateNow {
+		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
+	}
+	if c.Comment != "" {
+		s += " COMMENT " + quoteText(c.Comment)
+	}
+	return s
+}
+
+// fraction writes the precision of a time.
+func fraction(t types.ColumnType) string {
+	if t.Scale == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%d)", t.Scale)
+}
+
+// mysqlPartitions writes PARTITION p VALUES LESS THAN (...).
+func mysqlPartitions(t *catalog.Table) string {
+	var out []string
+	for i := range t.Parts {
+		out = append(out, "PARTITION "+quoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+boundTexts(t.Parts[i].UpperText, quoteText)+")")
+	}
+	return strings.Join(out, ",\n ")
+}
+
+// boundTexts writes the values of one end of a partition.
+func boundTexts(text []string, quote func(string) string) string {
+	if len(text) == 0 {
+		return "MAXVALUE"
+	}
+	var out []string
+	for _, v := range text {
+		if v == "MAXVALUE" {
+			out = append(out, v)
+		} else {
+			out = append(out, quote(v))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// showStarRocks writes the rest of a table with StarRocks clauses.
+func showStarRocks(b *strings.Builder, t *catalog.Table) {
+	var lines []string
+	for i := range t.Schema.Columns {
+		if c := &t.Schema.Columns[i]; !c.Hidden {
+			lines = append(lines, "  "+starRocksColumn(c))
+		}
+	}
+	for _, k := range t.Unique {
+		lines = append(lines, "  INDEX "+quoteName(k.Name)+" ("+quoteNames(t, k.Columns, ", ")+")")
+	}
+	b.WriteString(strings.Join(lines, ",\n"))
+	b.WriteString("\n) ENGINE=OLAP \n")
+	if !t.Schema.HasRowID() {
+		b.WriteString("PRIMARY KEY(" + quoteNames(t, t.Schema.Key, ", ") + ")\n")
+	} else if len(t.DupKey) > 0 {
+		b.WriteString("DUPLICATE KEY(" + quoteNames(t, t.DupKey, ", ") + ")\n")
+	}
+	if t.Comment != "" {
+		b.WriteString("COMMENT " + quoteDouble(t.Comment) + "\n")
+	}
+	if t.Partition != nil {
+		b.WriteString("PARTITION BY RANGE(" + quoteNames(t, t.Partition.Columns, ", ") + ")\n(" + starRocksPartitions(t) + ")\n")
+	}
+	if t.Schema.HasRowID() && len(t.HashBy) == 1 && t.HashBy[0] == t.Schema.Key[0] {
+		fmt.Fprintf(b, "DISTRIBUTED BY RANDOM BUCKETS %d\n", t.Buckets)
+	} else {
+		fmt.Fprintf(b, "DISTRIBUTED BY HASH(%s) BUCKETS %d \n", quoteNames(t, t.HashBy, ", "), t.Buckets)
+	}
+	b.WriteString("PROPERTIES (\n" + strings.Join(starRocksProperties(t), ",\n") + "\n);")
+}
+
+// starRocksProperties lists the properties, sorted by key.
+func starRocksProperties(t *catalog.Table) []string {
+	list := []string{`"compression" = "LZ4"`, `"fast_schema_evolution" = "true"`, `"replicated_storage" = "true"`,
+		fmt.Sprintf(`"replication_num" = "%d"`, t.Replicas)}
+	if t.Medium == types.MediumSSD {
+		list = append(list, `"storage_medium" = "SSD"`)
+	}
+	if t.Quorum != types.QuorumMajority {
+		list = append(list, fmt.Sprintf(`"write_quorum" = "%s"`, t.Quorum))
+	}
+	return list
+}
+
+// starRocksColumn writes one column.
+func starRocksColumn(c *types.Column) string {
+	s := quoteName(c.Name) + " " + typeText(c)
+	if c.Type.NotNull {
+		s += " NOT NULL"
+	} else {
+		s += " NULL"
+	}
+	switch {
+	case c.AutoIncrement:
+		s += " AUTO_INCREMENT"
+	case c.DefaultNow:
+		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.Default != nil:
+		s += " DEFAULT " + quoteDouble(*c.Default)
+	}
+	if c.OnUpdateNow {
+		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
+	}
+	return s + " COMMENT " + quoteDouble(c.Comment)
+}
+
+// starRocksPartitions writes PARTITION p VALUES [(...), (...)). The first range may begin nowhere, which only LESS THAN
+// can say; the last may have no end.
+func starRocksPartitions(t *catalog.Table) string {
+	var out []string
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		line := "PARTITION " + p.Name + " VALUES "
+		upper := boundTexts(p.UpperText, quoteDouble)
+		if len(p.LowerText) == 0 || p.Upper == nil {
+			line += "LESS THAN (" + upper + ")"
+		} else {
+			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"
+		}
+		if p.Replicas != t.Replicas && p.Replicas > 0 {
+			line += fmt.Sprintf(`("replication_num" = "%d")`, p.Replicas)
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, ",\n")
+}

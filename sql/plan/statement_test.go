@@ -1,0 +1,194 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	ast "stele/sql/parse"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO"
+
+// TestStatements runs the files of testdata: "create" makes a table and shows it, "plan" shows the plan of a statement or
+// the error, "fast" plans an INSERT by the fast path, "set" sets the sql_mode or the current database.
+func TestStatements(t *testing.T) {
+	for _, file := range []string{"select", "subquery", "rewrite", "prune", "dml", "create", "errors"} {
+		t.Run(file, func(t *testing.T) {
+			ctx, f := newContext()
+			ctx.SQLMode = defaultMode
+			datadriven.RunTest(t, "testdata/"+file+".txt", func(t *testing.T, d *datadriven.TestData) string {
+				switch d.Cmd {
+				case "create":
+					return createText(ctx, f, d.Input)
+				case "plan":
+					return planText(ctx, d.Input)
+				case "fast":
+					in, ok := ast.FastInsert(d.Input, 0)
+					if !ok {
+						return "not a fast INSERT\n"
+					}
+					p, err := InsertValues(ctx, in)
+					if err != nil {
+						return errorText(err)
+					}
+					return strings.Join(insertLines(p), "\n") + "\n"
+				case "set":
+					for _, arg := range d.CmdArgs {
+						switch arg.Key {
+						case "mode":
+							ctx.SQLMode = strings.Join(arg.Vals, ",")
+						case "db":
+							ctx.CurrentDB = strings.Join(arg.Vals, "")
+						}
+					}
+					return ""
+				}
+				d.Fatalf(t, "unknown command %s", d.Cmd)
+				return ""
+			})
+		})
+	}
+}
+
+// createText creates a table, shows it, and checks that what is shown makes the same table.
+func createText(ctx *Context, f *fakeCatalog, sql string) string {
+	spec, err := f.create(ctx, sql)
+	if err != nil {
+		return errorText(err)
+	}
+	out := ShowCreateTable(&spec.Table)
+	again, err := (&fakeCatalog{}).create(ctx, strings.TrimSuffix(out, ";"))
+	if err != nil {
+		return out + "\nNOT READ BACK: " + err.Error() + "\n"
+	}
+	if second := ShowCreateTable(&again.Table); second != out {
+		return out + "\nREAD BACK AS: " + second + "\n"
+	}
+	out = strings.ReplaceAll(out, " \n", "_\n") // trailing blanks are part of the format; show them
+	for _, n := range spec.Notes {
+		out += "\nnote: " + n
+	}
+	return out + "\n"
+}
+
+func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
+	switch n := st.Node.(type) {
+	case *ast.InsertStmt:
+		p, err := Insert(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return insertLines(p), nil
+	case *ast.UpdateStmt:
+		p, err := Update(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return modifyLines(p)
+	case *ast.DeleteStmt:
+		p, err := Delete(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return modifyLines(p)
+	}
+	n, err := Select(ctx, st.Node)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPlan(n); err != nil {
+		return nil, err
+	}
+	return Explain(n), nil
+}
+
+func insertLines(p *InsertPlan) []string {
+	if p.Source != nil {
+		if err := checkPlan(p.Source); err != nil {
+			return []string{err.Error()}
+		}
+	}
+	out := p.Explain()
+	out[0] += fmt.Sprintf(" rowid=%t auto=%d", p.NeedsRowID, p.AutoIncrement)
+	if p.Rows != nil {
+		for i := range p.Rows.N {
+			out = append(out, "  ("+rowText(p.Rows, allColumnsOf(p), i)+")")
+		}
+	}
+	return out
+}
+
+func allColumnsOf(p *InsertPlan) []int {
+	var out []int
+	for i := range p.Rows.Cols {
+		out = append(out, i)
+	}
+	return out
+}
+
+func modifyLines(p *ModifyPlan) ([]string, error) {
+	if err := checkPlan(p.Source); err != nil {
+		return nil, err
+	}
+	if want := p.Values + len(p.Assign); len(p.Source.Schema) != want {
+		return nil, fmt.Errorf("the source yields %d columns, not %d", len(p.Source.Schema), want)
+	}
+	return p.Explain(), nil
+}
+
+// TestRoute sends every row to the partition and the bucket that a scan for the row's key would read.
+func TestRoute(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode = defaultMode
+	spec, err := f.create(ctx, `CREATE TABLE r (d DATE, k BIGINT, v VARCHAR(10)) PRIMARY KEY(d, k) PARTITION BY RANGE(d)
+		(START ("2024-01-01") END ("2024-01-11") EVERY (INTERVAL 1 DAY)) DISTRIBUTED BY HASH(k) BUCKETS 4`)
+	if err != nil || len(spec.Table.Parts) != 10 {
+		t.Fatalf("%v, %d partitions", err, len(spec.Table.Parts))
+	}
+	table, _ := f.Table("test", "r")
+	var rows []string
+	for i := range 200 {
+		rows = append(rows, fmt.Sprintf("('2024-01-%02d', %d, 'x')", i%10+1, i))
+	}
+	in, _ := ast.FastInsert("INSERT INTO r VALUES "+strings.Join(rows, ","), syntax.Mode(0))
+	p, err := InsertValues(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := Route(table, p.Rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, part := range parts {
+		for _, row := range part.Rows {
+			seen++
+			key := sqltypes.AppendVectorText(nil, p.Rows.Cols[0], int(row), nil)
+			st, _ := ast.Parse(fmt.Sprintf("SELECT v FROM r WHERE d = '%s' AND k = %d", key, p.Rows.Cols[1].I64[row]), 0)
+			n, err := Select(ctx, st.Node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := n.Scan; len(s.Tablets) != 1 || s.Tablets[0] != part.Tablet || len(s.Fragment.Keys) != 1 ||
+				string(s.Fragment.Keys[0]) != string(vec.AppendRowKey(nil, p.Rows, []int{0, 1}, int(row))) {
+				t.Fatalf("row %d is in tablet %d, a scan reads %v, keys %x", row, part.Tablet, s.Tablets, s.Fragment.Keys)
+			}
+		}
+	}
+	if seen != 200 {
+		t.Fatalf("%d of 200 rows were routed", seen)
+	}
+	in, _ = ast.FastInsert("INSERT INTO r VALUES ('2024-01-01', 1, 'x'), ('2025-01-01', 1, 'x')", 0)
+	if p, err = InsertValues(ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Route(table, p.Rows); err == nil || !strings.Contains(errorText(err), "1526") || !strings.Contains(err.Error(), "2025-01-01") {
+		t.Fatalf("a row outside every partition: %v", err)
+	}
+}

@@ -238,9 +238,9 @@ func cellValue(c ast.Cell, to types.ColumnType) (expr.Value, types.ColumnType) {
 	case ast.CellNull:
 		return expr.Value{Null: true}, types.ColumnType{Kind: types.KindNull}
 	case ast.CellTrue:
-		return expr.Value{I: 1}, bigintType
+		return expr.Value{I: 1}, boolType
 	case ast.CellFalse:
-		return expr.Value{}, bigintType
+		return expr.Value{}, boolType
 	case ast.CellInt:
 		if n, err := strconv.ParseInt(signed, 10, 64); err == nil {
 			return expr.Value{I: n}, bigintType

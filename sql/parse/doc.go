@@ -4,7 +4,7 @@
 // literals as *Literal and *Param, and its errors as *syntax.Error. What the MySQL parser does not know is done by
 // sql/syntax before it is asked: administrative statements are matched, StarRocks clauses lifted.
 //
-//	text -> router (admin statement?) -> lift and blank -> MySQL parser -> Statement
+//	text -> router (admin statement?) -> lift and blank -> MySQL parser (-> repair, once more) -> Statement
 //	text -> FastInsert -> InsertValues (INSERT ... VALUES with literals only, ten times faster)
 //
 // It never looks at the catalog: names are as written, types are what the text says, and functions may not exist.

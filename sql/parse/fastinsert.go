@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/parser"
 
@@ -200,14 +201,20 @@ func (r *insertReader) name() (string, bool) {
 	case syntax.Word:
 		text := t.Text(r.sql)
 		// _utf8 is a charset introducer; a function name before a parenthesis is a call.
-		if text[0] == '_' || len(text) <= reservedBytesMax && reservedWords[strings.ToUpper(text)] {
+		if text[0] == '_' || isReserved(text) {
 			return "", false
 		}
 	default:
 		return "", false
 	}
+	name := t.Value(r.sql, r.mode)
 	r.next()
-	return t.Value(r.sql, r.mode), true
+	return name, utf8.ValidString(name)
+}
+
+// isReserved reports whether an unquoted word may be something else than an identifier.
+func isReserved(word string) bool {
+	return len(word) <= reservedBytesMax && reservedWords[strings.ToUpper(word)]
 }
 
 // reservedBytesMax is the length of the longest reserved word.

@@ -28,6 +28,8 @@ type Statement struct {
 	Tail *syntax.TableTail
 	// Database goes with a CREATE DATABASE that has PROPERTIES.
 	Database *syntax.DatabaseTail
+	// Force is set for a DROP with FORCE.
+	Force bool
 	// Params are the question marks of Node in the order of the text.
 	Params []*Param
 }
@@ -68,7 +70,8 @@ func (p *Parser) Parse(sql string, mode syntax.Mode) (Statement, error) {
 	}
 	text := sql
 	if lifted != nil {
-		st.Tail, st.Database, st.Alter, text = lifted.Tail, lifted.Database, lifted.Alter, lifted.SQL
+		st.Tail, st.Database, st.Alter, st.Force = lifted.Tail, lifted.Database, lifted.Alter, lifted.Force
+		text = lifted.SQL
 	}
 	if st.Alter != nil {
 		return st, nil
@@ -96,7 +99,7 @@ func parseMySQL(sql, text string, mode syntax.Mode) (StmtNode, error) {
 		defer parsers.Put(p)
 	}
 	p.SetSQLMode(mysqlMode(mode))
-	nodes, _, err := p.ParseSQL(text)
+	nodes, err := parseRepaired(p, text, mode)
 	if err != nil {
 		return nil, convertError(sql, text, mode, err)
 	}
@@ -104,10 +107,11 @@ func parseMySQL(sql, text string, mode syntax.Mode) (StmtNode, error) {
 	case 0:
 		return nil, syntax.EmptyQuery()
 	case 1:
-		return nodes[0], nil
+		return nodes[0], nil // the slice is the parser's, the node is not
 	default:
 		at := len(nodes[0].OriginalText())
-		return nil, syntax.NewError(sql, at, "end of statement")
+		lx := syntax.NewLexer(sql[at:], mode)
+		return nil, syntax.NewError(sql, at+lx.Next().Start, "end of statement")
 	}
 }
 
@@ -146,7 +150,11 @@ func closeDialect(text string, mode syntax.Mode) string {
 	lx := syntax.NewLexer(text, mode)
 	for pos := 0; ; {
 		t := lx.Next()
-		for gap := text[pos:t.Start]; ; {
+		end := t.Start
+		if t.Kind == syntax.Invalid {
+			end = t.End // an unclosed comment: unclosed it must stay
+		}
+		for gap := text[pos:end]; ; {
 			i := strings.LastIndex(gap, mark)
 			if i < 0 {
 				break

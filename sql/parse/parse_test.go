@@ -29,6 +29,7 @@ var accepted = []struct{ sql, node string }{
 	{"create table t distributed by hash(a) as select a from u", "*ast.CreateTableStmt"},
 	{"create temporary table t like u", "*ast.CreateTableStmt"},
 	{"drop table if exists a, b", "*ast.DropTableStmt"},
+	{"drop table a force", "*ast.DropTableStmt"},
 	{"truncate table t", "*ast.TruncateTableStmt"},
 	{"alter table t add column a string after b, drop column c, add index i (a), rename to u", "*ast.AlterTableStmt"},
 	{"create database if not exists d properties ('replication_num'='1')", "*ast.CreateDatabaseStmt"},
@@ -39,7 +40,7 @@ var accepted = []struct{ sql, node string }{
 	{"explain format='brief' select 1", "*ast.ExplainStmt"},
 	{"explain analyze select 1", "*ast.ExplainStmt"},
 	{"desc t", "*ast.ExplainStmt"},
-	{"set @x = 1, global y = 'z', session transaction isolation level repeatable read, names utf8mb4", "*ast.SetStmt"},
+	{"set @x = 1, global y = 'z', session z = default, names utf8mb4", "*ast.SetStmt"},
 	{"start transaction with consistent snapshot", "*ast.BeginStmt"},
 	{"commit", "*ast.CommitStmt"},
 	{"rollback to savepoint s", "*ast.RollbackStmt"},
@@ -59,6 +60,9 @@ var accepted = []struct{ sql, node string }{
 	{"do sleep(1)", "*ast.DoStmt"},
 	{"select 1 /*T![nosuchfeature] broken ( */ + /*T! * */ 1", "*ast.SelectStmt"},
 	{"/*!40101 SET NAMES utf8 */;", "*ast.SetStmt"},
+	{"select cast(x.b as string) from (select 1) x (b)", "*ast.SelectStmt"},
+	{"insert into t (a) values (1) as n (x) on duplicate key update a = x", "*ast.InsertStmt"},
+	{"explain format=tree select 1", "*ast.ExplainStmt"},
 }
 
 func TestAccepted(t *testing.T) {
@@ -96,14 +100,14 @@ func TestRejected(t *testing.T) {
 		near string
 	}{
 		{"SELEC 1", 1064, "SELEC 1"},
-		{"select * form t", 1064, "t"},
+		{"select * form t", 1064, "form t"},
 		{"select 1,\n  2,\n  from t", 1064, "from t"},
 		{"select (1", 1064, ""},
 		{"select 'abc", 1064, "'abc"},
 		{"select 1 /* open", 1064, "/* open"},
 		{"select \"a\" \"", 1064, "\""},
 		{"select x from t where a = 'x\" y", 1064, "'x\" y"},
-		{"select 1; select 2", 1064, " select 2"},
+		{"select 1; select 2", 1064, "select 2"},
 		{"create table t (a int,\n b string,\n c nosuchtype)\ndistributed by hash(a)", 1064, "nosuchtype)\ndistributed by hash(a)"},
 		{"create table t (a int)\nproperties (\"x\" = \"y\")\ndistributed by hash(a) nonsense 1", 1064, "nonsense 1"},
 		{"create table t (a int) distributed by hash(a) buckets x", 0, ""},
@@ -112,8 +116,13 @@ func TestRejected(t *testing.T) {
 		{"select ) " + long, 1064, ") " + long},
 		{"select " + long + " from from " + long, 1064, "from " + long},
 		{"select ? from t limit ?,", 1064, ""},
-		{"ADMIN SHOW REPLICA STATUS FROM t", 1064, "REPLICA STATUS FROM t"},
-		{"select _nosuch'x'", 1064, "'x'"},
+		{"ADMIN SHOW REPLICA STATUS FROM t", 1064, "STATUS FROM t"},
+		{"select 1 from (select 1) x (a) form t", 1064, "form t"},
+		{"insert into t values (1,2) as n(x, y) on duplicate key update a = x", 1235, "as n(x, y) on duplicate key update a = x"},
+		{"insert into t values (1) as n on duplicate key update a = = 1", 1064, "= 1"},
+		{"select cast(a as string) c form t", 1064, "form t"},
+		{"explain format=tree selec 1", 1064, "selec 1"},
+		{"select 1 from (select 1) x (a, 1)", 1064, "(a, 1)"},
 		{"", 1065, ""},
 		{" -- nothing\n", 1065, ""},
 		{";", 1065, ""},
@@ -226,6 +235,52 @@ func TestLiterals(t *testing.T) {
 	}
 	if !fields[1].Expr.(*Literal).Bool || fields[10].Expr.(*Literal).Type.GetCharset() != "latin1" {
 		t.Error("TRUE or introducer")
+	}
+}
+
+func TestDerivedColumns(t *testing.T) {
+	st, err := Parse("select * from (select 1, 2) as x (a, `b c`), ((select 3))`y``z`\n(d), (select 4) w, (values row(1)) v(e) where x.a in (select 1)", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var walk func(n ResultSetNode)
+	walk = func(n ResultSetNode) {
+		switch x := n.(type) {
+		case *Join:
+			walk(x.Left)
+			if x.Right != nil {
+				walk(x.Right)
+			}
+		case *TableSource:
+			got = append(got, fmt.Sprint(x.AsName.O, x.ColumnNames))
+		}
+	}
+	walk(st.Node.(*SelectStmt).From.TableRefs)
+	if want := "x[a b c] y`z[d] w[] v[e]"; strings.Join(got, " ") != want {
+		t.Errorf("got %s, want %s", strings.Join(got, " "), want)
+	}
+}
+
+func TestRepairs(t *testing.T) {
+	for _, c := range []struct{ sql, want string }{
+		{"select cast(a as string), (select 1 as string) from t", "SELECT CAST(`a` AS CHAR),(SELECT 1 AS `string`) FROM `t`"},
+		{"explain format=tree select 1", "EXPLAIN FORMAT = 'tree' SELECT 1"},
+		{"explain verbose select 1", "EXPLAIN FORMAT = 'verbose' SELECT 1"},
+		{"insert into t (a,b) values (1,2) as new on duplicate key update a = new.a + t.a, b = b",
+			"INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+`t`.`a`,`b`=`b`"},
+		{"insert into t (a,b) values (1,2) as `n`(x, y)\non duplicate key update a = x + n.Y + b", "INSERT INTO `t` (`a`,`b`) VALUES (1,2) ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)+VALUES(`b`)+`b`"},
+		{"insert into t set a = 1 as new on duplicate key update a = new.a", "INSERT INTO `t` SET `a`=1 ON DUPLICATE KEY UPDATE `a`=VALUES(`a`)"},
+		{"select cast(x.b as string) from (select ?) x (b) where ? = 1", "SELECT CAST(`x`.`b` AS CHAR) FROM (SELECT ?) AS `x`(`b`) WHERE ?=1"},
+	} {
+		st, err := Parse(c.sql, 0)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+			continue
+		}
+		if got, err := Restore(st.Node); err != nil || got != c.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", c.sql, got, err, c.want)
+		}
 	}
 }
 

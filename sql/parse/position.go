@@ -14,6 +14,10 @@ import (
 // convertError makes a *syntax.Error of what the MySQL parser says about text, positioned in sql. The two have the same
 // length, so the offset is the same; but what is quoted must come from what the user wrote.
 func convertError(sql, text string, mode syntax.Mode, err error) error {
+	var own *syntax.Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var coded *terror.Error
 	if errors.As(perrors.Cause(err), &coded) {
 		e := terror.ToSQLError(coded)

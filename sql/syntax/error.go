@@ -66,6 +66,15 @@ func At(src string, offset int, code uint16, state, msg string) *Error {
 	return e
 }
 
+// In moves the error from a piece (see Split) to the whole text: offset, line and column then count in it. The message stays, since
+// MySQL counts the lines of each statement of a text from 1.
+func (e *Error) In(whole string, p Piece) *Error {
+	moved := *e
+	pos := at(whole, p.Offset+e.Offset)
+	moved.Offset, moved.Line, moved.Column = pos.Offset, pos.Line, pos.Column
+	return &moved
+}
+
 // at computes the position.
 func at(src string, offset int) *Error {
 	offset = min(max(offset, 0), len(src))

@@ -15,6 +15,8 @@ type Lifted struct {
 	Alter *AlterTable
 	// Database is set for CREATE DATABASE with PROPERTIES.
 	Database *DatabaseTail
+	// Force is set for DROP TABLE and DROP DATABASE with FORCE at the end.
+	Force bool
 }
 
 // DatabaseTail is what CREATE DATABASE says beyond MySQL's grammar.
@@ -29,32 +31,60 @@ type lifter struct {
 	tail TableTail
 }
 
-// Lift takes the clauses that the MySQL parser does not know out of CREATE TABLE, CREATE DATABASE and ALTER TABLE. It returns
-// nil for every other statement and for one without anything to lift. Once a foreign clause has begun, its errors are
+// Lift takes the clauses that the MySQL parser does not know out of CREATE TABLE, CREATE DATABASE, ALTER TABLE, TRUNCATE TABLE
+// (... PARTITION) and DROP (... FORCE). It returns nil for every other statement and for one without anything to lift. Once a foreign clause has begun, its errors are
 // reported here (*Error); everything else is left for the MySQL parser to judge.
 func Lift(sql string, mode Mode) (*Lifted, error) {
 	lx := NewLexer(sql, mode)
 	first := lx.Next()
-	if !first.Is(sql, "CREATE") && !first.Is(sql, "ALTER") {
+	if !first.Is(sql, "CREATE") && !first.Is(sql, "ALTER") && !first.Is(sql, "TRUNCATE") && !first.Is(sql, "DROP") {
 		return nil, nil
 	}
 	l := &lifter{cursor: newCursor(sql, mode)}
-	if l.accept("ALTER") {
-		l.accept("IGNORE")
-		if l.accept("TABLE") {
-			return l.alterTable()
-		}
-		return nil, nil
-	}
-	l.accept("CREATE")
-	if l.acceptAny("DATABASE", "SCHEMA") != "" {
+	switch {
+	case l.accept("ALTER", "TABLE"), l.accept("ALTER", "IGNORE", "TABLE"):
+		return l.alterTable()
+	case l.accept("CREATE", "DATABASE"), l.accept("CREATE", "SCHEMA"):
 		return l.createDatabase()
-	}
-	l.acceptAny("TEMPORARY", "EXTERNAL")
-	if l.accept("TABLE") {
+	case l.accept("CREATE", "TABLE"), l.accept("CREATE", "TEMPORARY", "TABLE"), l.accept("CREATE", "EXTERNAL", "TABLE"):
 		return l.createTable()
+	case l.accept("TRUNCATE", "TABLE"), l.accept("TRUNCATE"):
+		return l.truncatePartition()
+	case l.accept("DROP", "TABLE"), l.accept("DROP", "DATABASE"), l.accept("DROP", "SCHEMA"):
+		return l.dropForce()
 	}
 	return nil, nil
+}
+
+// truncatePartition reads t PARTITION (p, ...) behind TRUNCATE TABLE, the same as MySQL's ALTER TABLE t TRUNCATE PARTITION.
+func (l *lifter) truncatePartition() (*Lifted, error) {
+	name, f := l.table()
+	a := &AlterTable{Table: name, Op: AlterTruncatePartition, Offset: l.tok().Start}
+	if f != nil || l.acceptAny("PARTITION", "PARTITIONS") == "" {
+		return nil, nil
+	}
+	if a.Names, f = list(&l.cursor, (*cursor).name); f == nil && l.tok().Kind != EOF {
+		f = l.failHere("end of statement")
+	}
+	if f != nil {
+		return nil, l.errorOf(f)
+	}
+	return &Lifted{SQL: l.src, Alter: a}, nil
+}
+
+// dropForce takes FORCE off the end of DROP. A table of that name is not behind another name, but behind TABLE, a comma or a point.
+func (l *lifter) dropForce() (*Lifted, error) {
+	end := len(l.toks) - 1
+	if !l.toks[end-1].Is(l.src, "FORCE") {
+		return nil, nil
+	}
+	before := l.toks[end-2]
+	if before.Kind == Punct || before.Is(l.src, "TABLE") || before.Is(l.src, "DATABASE") || before.Is(l.src, "SCHEMA") || before.Is(l.src, "EXISTS") {
+		return nil, nil
+	}
+	l.pos = end
+	l.blank(end - 1)
+	return &Lifted{SQL: l.text(), Force: true}, nil
 }
 
 // createTable lifts behind CREATE TABLE.

@@ -188,6 +188,8 @@ func TestLiftAlterTable(t *testing.T) {
 		{`ALTER TABLE t RENAME PARTITION a b`, "{Names:[a],NewName:b,Op:RENAME PARTITION,Table:{Table:t}}"},
 		{`ALTER TABLE t DISTRIBUTED BY HASH(a) BUCKETS 9`, "{Distribution:{Buckets:9,Columns:[a]},Op:DISTRIBUTED BY,Table:{Table:t}}"},
 		{`ALTER TABLE t ORDER BY (a, b)`, "{Op:ORDER BY,OrderBy:[a,b],Table:{Table:t}}"},
+		{"TRUNCATE TABLE d.t PARTITION (p, q)", "{Names:[p,q],Op:TRUNCATE PARTITION,Table:{DB:d,Table:t}}"},
+		{"TRUNCATE TABLE t", ""},
 		{`ALTER TABLE t ADD PARTITION PARTITIONS 4`, ""},
 		{`ALTER TABLE t ADD COLUMN a INT`, ""},
 		{`ALTER TABLE t ADD INDEX i (a)`, ""},
@@ -204,6 +206,31 @@ func TestLiftAlterTable(t *testing.T) {
 				t.Errorf("%s:\n got %s\nwant %s", c.sql, got, c.want)
 			}
 		}
+	}
+}
+
+func TestLiftDropForce(t *testing.T) {
+	for sql, left := range map[string]string{
+		"DROP TABLE IF EXISTS a, b FORCE;": "DROP TABLE IF EXISTS a, b      ;", "drop database d force": "drop database d      ",
+		"DROP TABLE force": "", "DROP TABLE a, force": "", "DROP TABLE d.force": "", "DROP TABLE IF EXISTS force": "", "DROP TABLE": "", "DROP": "", "DROP TABLE a": "", "DROP VIEW v": "",
+	} {
+		l, err := Lift(sql, 0)
+		if err != nil || (l == nil) != (left == "") || l != nil && (l.SQL != left || !l.Force) {
+			t.Errorf("%s: %+v %v", sql, l, err)
+		}
+	}
+}
+
+func TestErrorInWholeText(t *testing.T) {
+	whole := "SELECT 1;\n  CREATE TABLE t (a INT)\n   DISTRIBUTED x"
+	p := Split(whole, 0)[1]
+	_, err := Lift(p.Text, 0)
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if m := e.In(whole, p); m.Line != 3 || m.Column != 16 || whole[m.Offset:] != "x" || e.Line != 2 {
+		t.Errorf("line %d column %d of the text, line %d of the piece", m.Line, m.Column, e.Line)
 	}
 }
 
@@ -243,6 +270,7 @@ func TestLiftErrors(t *testing.T) {
 		{"CREATE TABLE t (a INT) ROLLUP (r(a))", 1235, "ROLLUP (r(a))"},
 		{"ALTER TABLE t SET (\"a\"=\"b\") x", 1064, "x"},
 		{"ALTER TABLE t DROP PARTITION", 1064, ""},
+		{"TRUNCATE TABLE t PARTITION (p) x", 1064, "x"},
 		{"ALTER TABLE t MODIFY PARTITION p", 1064, ""},
 		{"CREATE DATABASE d PROPERTIES (x)", 1064, ")"},
 	} {

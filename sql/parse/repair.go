@@ -1,0 +1,163 @@
+package parse
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser"
+
+	"stele/sql/syntax"
+)
+
+// A few forms of MySQL 8 and StarRocks are refused by the MySQL parser although its tree can hold them. They are rare, so nothing
+// is spent on them before a statement has failed: then they are overwritten in place, the text is parsed again, and what was
+// overwritten is put into the tree.
+//
+//	(SELECT ...) AS x (a, b)                    column list of a derived table, which the parser takes only behind LATERAL
+//	VALUES (...) AS new ON DUPLICATE KEY ...    row alias
+//	CAST(x AS STRING)                           StarRocks' name of CHAR
+//	EXPLAIN FORMAT=TREE, EXPLAIN VERBOSE        formats without quotes
+type repair struct {
+	text string
+	mode syntax.Mode
+	toks []syntax.Token
+	out  []byte // nil until something is overwritten
+	fix  []func(StmtNode) error
+}
+
+// parseRepaired parses, and if that fails tries again with repairs. The error of the second try is the better one if it stands
+// where nothing was overwritten behind it; otherwise the first one is at least true.
+func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode, error) {
+	nodes, _, err := p.ParseSQL(text)
+	if err == nil {
+		return nodes, nil
+	}
+	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
+	r.explain()
+	r.rowAlias()
+	r.parentheses()
+	if r.out == nil {
+		return nil, err
+	}
+	repaired := string(r.out)
+	nodes, _, second := p.ParseSQL(repaired)
+	if second != nil {
+		if offset, ok := errorOffset(repaired, second.Error()); ok && repaired[offset:] == text[offset:] {
+			return nil, second
+		}
+		return nil, err
+	}
+	for _, fix := range r.fix {
+		if err := fix(nodes[0]); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
+}
+
+// overwrite puts a text at from and blanks up to end, newlines kept.
+func (r *repair) overwrite(from, end int, with string) {
+	if r.out == nil {
+		r.out = []byte(r.text)
+	}
+	for i := from; i < end; i++ {
+		if c := r.text[i]; c != '\n' && c != '\r' {
+			r.out[i] = ' '
+		}
+	}
+	copy(r.out[from:end], with)
+}
+
+// is reports whether token i is the word or punctuation given in upper case.
+func (r *repair) is(i int, upper string) bool {
+	return i >= 0 && i < len(r.toks) && r.toks[i].Is(r.text, upper)
+}
+
+// isName reports whether token i can only be an identifier.
+func (r *repair) isName(i int) bool {
+	if i >= len(r.toks) {
+		return false
+	}
+	t := r.toks[i]
+	return t.Kind == syntax.Quoted || t.Kind == syntax.Word && !isReserved(t.Text(r.text))
+}
+
+// value returns the name that token i is.
+func (r *repair) value(i int) string { return r.toks[i].Value(r.text, r.mode) }
+
+// nameList reads (a, b, ...) at token i and returns the token behind it, or 0.
+func (r *repair) nameList(i int) (names []string, end int) {
+	if !r.is(i, "(") {
+		return nil, 0
+	}
+	for i++; r.isName(i); i += 2 {
+		names = append(names, r.value(i))
+		if r.is(i+1, ")") {
+			return names, i + 2
+		}
+		if !r.is(i+1, ",") {
+			break
+		}
+	}
+	return nil, 0
+}
+
+// explain takes the format out of EXPLAIN [ANALYZE] FORMAT = TREE and EXPLAIN VERBOSE | COSTS | LOGICAL.
+func (r *repair) explain() {
+	if !r.is(0, "EXPLAIN") && !r.is(0, "DESC") && !r.is(0, "DESCRIBE") || len(r.toks) < 3 {
+		return
+	}
+	at, with := 1, ""
+	if r.is(at, "ANALYZE") {
+		at++
+	}
+	switch {
+	case r.is(at, "FORMAT") && r.is(at+1, "=") && r.is(at+2, "TREE"):
+		at, with = at+2, "ROW"
+	case r.is(at, "VERBOSE"), r.is(at, "COSTS"), r.is(at, "LOGICAL"):
+	default:
+		return
+	}
+	t := r.toks[at]
+	r.overwrite(t.Start, t.End, with)
+	r.fix = append(r.fix, func(n StmtNode) error {
+		if e, ok := n.(*ExplainStmt); ok {
+			e.Format = strings.ToLower(t.Text(r.text))
+		}
+		return nil
+	})
+}
+
+// parentheses goes through all of them, for casts and derived tables.
+func (r *repair) parentheses() {
+	var open []int
+	var derived derivedTables
+	for i := range r.toks {
+		switch {
+		case r.is(i, "("):
+			open = append(open, i)
+		case r.is(i, ")") && len(open) > 0:
+			at := open[len(open)-1]
+			open = open[:len(open)-1]
+			switch {
+			case r.is(at-1, "CAST") && r.is(i-1, "STRING") && r.is(i-2, "AS"):
+				r.overwrite(r.toks[i-1].Start, r.toks[i-1].End, "CHAR")
+			case r.startsQuery(at + 1):
+				derived.lift(r, i+1)
+			}
+		}
+	}
+	if len(derived.tables) > 0 {
+		r.fix = append(r.fix, func(n StmtNode) error {
+			n.Accept(&derived)
+			return nil
+		})
+	}
+}
+
+// startsQuery reports whether a query starts at token i, perhaps behind more parentheses.
+func (r *repair) startsQuery(i int) bool {
+	for r.is(i, "(") {
+		i++
+	}
+	return r.is(i, "SELECT") || r.is(i, "WITH") || r.is(i, "VALUES") || r.is(i, "TABLE")
+}

@@ -127,14 +127,13 @@ func withArgs(n *Node, args []*Node) *Node {
 
 // retype keeps the type of the whole where a branch takes its place.
 func retype(n *Node, t types.ColumnType) *Node {
-	nn := t.NotNull
-	t.NotNull = n.Type.NotNull
 	if n.Type == t {
 		return n
 	}
-	t.NotNull = nn
-	if n.Kind == NodeConst && n.Type.Phys() == t.Phys() {
-		return Const(n.Value, t)
+	if n.Kind != NodeCall && n.Type.Phys() == t.Phys() && fn.SameForm(n.Type, t) {
+		c := *n
+		c.Type = t
+		return &c
 	}
 	return Cast(n, t)
 }

@@ -15,6 +15,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/fn"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -234,50 +235,61 @@ func TestVectorsAgainstRows(t *testing.T) {
 		if n == nil {
 			return
 		}
-		p, err := expr.Compile(n, ctx)
-		if err != nil {
-			return // an argument that must be constant is not
-		}
 		b := drawBatch(t)
-		want := make([]expr.Value, b.Rows())
-		var wantErr error
-		for k := range want {
-			if want[k], err = dumb(n, b, b.Row(k), &ctx); err == errNotConstant {
+		// Folding may drop a branch that would fail, never add or change one: so without errors the tree as it is
+		// gives the values, and with errors the folded tree says which remain.
+		folded, err := expr.Fold(n, ctx)
+		if err != nil {
+			t.Fatalf("fold %s: %v", n, err)
+		}
+		for _, m := range []*expr.Node{folded, n} {
+			want, wantErr := dumbRows(m, b, &ctx)
+			if wantErr == errNotConstant || wantErr != nil && m == n {
 				return
-			} else if err != nil {
-				wantErr = err
 			}
-		}
-		compareRun(t, "eval", n, p, b, want, wantErr)
-		if f, err := expr.Fold(n, ctx); err == nil {
-			fp, err := expr.Compile(f, ctx)
+			p, err := expr.Compile(m, ctx)
+			if e, ok := sqltypes.AsError(err); ok && e.Code == 1210 {
+				return // LIKE with an ESCAPE that is not constant
+			}
 			if err != nil {
-				t.Fatalf("%s: folded to %s, which does not compile: %v", n, f, err)
+				t.Fatalf("%s: %v", m, err)
 			}
-			if wantErr == nil {
-				compareRun(t, "folded to "+f.String(), n, fp, b, want, nil)
+			compareRun(t, m, p, b, want, wantErr)
+			if m.Type.Kind == types.KindBool && wantErr == nil {
+				compareFilter(t, m, p, b, want)
 			}
-		}
-		if n.Type.Kind == types.KindBool && wantErr == nil {
-			compareFilter(t, n, p, b, want)
 		}
 	})
 }
 
-func compareRun(t *rapid.T, what string, n *expr.Node, p *expr.Program, b *vec.Batch, want []expr.Value, wantErr error) {
+// dumbRows evaluates the rows that count one by one; with an error the values are not complete.
+func dumbRows(n *expr.Node, b *vec.Batch, ctx *expr.Context) ([]expr.Value, error) {
+	want := make([]expr.Value, b.Rows())
+	var err error
+	for k := range want {
+		v, rowErr := dumb(n, b, b.Row(k), ctx)
+		if rowErr != nil {
+			err = rowErr
+		}
+		want[k] = v
+	}
+	return want, err
+}
+
+func compareRun(t *rapid.T, n *expr.Node, p *expr.Program, b *vec.Batch, want []expr.Value, wantErr error) {
 	v, err := p.Eval(b)
 	if (err != nil) != (wantErr != nil) {
-		t.Fatalf("%s %s: error %v, want %v", n, what, err, wantErr)
+		t.Fatalf("%s: error %v, want %v", n, err, wantErr)
 	}
 	if err != nil {
 		return
 	}
 	if v.N != len(want) || v.Type.Phys() != n.Type.Phys() {
-		t.Fatalf("%s %s: %d rows of %v, want %d of %v", n, what, v.N, v.Type, len(want), n.Type)
+		t.Fatalf("%s: %d rows of %v, want %d of %v", n, v.N, v.Type, len(want), n.Type)
 	}
 	for k := range want {
 		if got := v.Value(k); !same(got, want[k]) {
-			t.Fatalf("%s %s: row %d: %s, want %s", n, what, b.Row(k), show(got), show(want[k]))
+			t.Fatalf("%s: row %d: %s, want %s", n, b.Row(k), show(got), show(want[k]))
 		}
 	}
 }

@@ -194,9 +194,9 @@ func Resolve(name string, args []T) (Signature, error) {
 	}
 	want = append([]T(nil), want...) // a rule may have returned args itself
 	for i := range want {
-		want[i] = clearText(want[i])
+		want[i] = clearMarks(want[i])
 	}
-	result = clearText(result)
+	result = clearMarks(result)
 	canonical := d.Name
 	if param != "" {
 		canonical += ":" + param
@@ -220,10 +220,13 @@ func LiteralText(t T, s []byte) T {
 	return t
 }
 
-// clearText removes the mark of LiteralText.
-func clearText(t T) T {
-	if t.IsString() {
+// clearMarks removes what literals tell the rules: LiteralText's scale and the digits of an integer.
+func clearMarks(t T) T {
+	switch {
+	case t.IsString():
 		t.Scale = 0
+	case t.IsInteger():
+		t.Length = 0
 	}
 	return t
 }

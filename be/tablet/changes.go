@@ -1,0 +1,299 @@
+package tablet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+// changeLog is which versions' change sets are still stored: those from first on, without a gap. Guarded by the tablet's
+// mu.
+type changeLog struct {
+	first   types.Version
+	records []versionRecord // of first, first+1, …
+	bytes   int64
+	txns    map[types.TxnID]types.Version // of the records: a late repetition of a part must not touch theirs
+}
+
+func newChangeLog(first types.Version) changeLog {
+	return changeLog{first: first, txns: make(map[types.TxnID]types.Version)}
+}
+
+func (c *changeLog) append(v types.Version, rec versionRecord) {
+	if want := c.first + types.Version(len(c.records)); v != want {
+		panic(fmt.Sprintf("BUG: change set of version %d after %d", v, want-1))
+	}
+	c.records = append(c.records, rec)
+	c.bytes += rec.bytes()
+	c.txns[rec.Txn] = v
+}
+
+func (c *changeLog) has(v types.Version) bool {
+	return v >= c.first && v < c.first+types.Version(len(c.records))
+}
+
+// expired returns how many of the oldest records retention no longer asks for; versions above keep stay.
+func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int {
+	n := 0
+	bytes := c.bytes
+	oldest := now.Add(-r.Age).UnixMilli()
+	for n < len(c.records) && c.first+types.Version(n) <= keep {
+		rec := &c.records[n]
+		if bytes <= r.Bytes && (len(c.records)-n <= r.Versions || rec.AtMs >= oldest) {
+			break
+		}
+		bytes -= rec.bytes()
+		n++
+	}
+	return n
+}
+
+func (c *changeLog) drop(n int) []versionRecord {
+	out := append([]versionRecord(nil), c.records[:n]...)
+	c.records = append([]versionRecord(nil), c.records[n:]...)
+	c.first += types.Version(n)
+	for i := range out {
+		c.bytes -= out[i].bytes()
+		delete(c.txns, out[i].Txn)
+	}
+	return out
+}
+
+func (r *versionRecord) bytes() int64 {
+	n := int64(0)
+	for _, p := range r.Parts {
+		n += p.Bytes
+	}
+	return n
+}
+
+// trimChanges deletes change sets that retention no longer asks for. What is above the manifest's version is needed to
+// rebuild the memtables and stays.
+func (t *Tablet) trimChanges() {
+	t.mu.Lock()
+	first := t.changes.first
+	n := t.changes.expired(t.s.opt.Retention, t.manifestVersion, t.s.opt.Now())
+	dropped := t.changes.drop(n)
+	t.mu.Unlock()
+	for i := range dropped {
+		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
+		entries := []kv.Entry{{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true}}
+		for part, e := range dropped[i].Parts {
+			del := kv.Entry{Key: partKey(t.uid, dropped[i].Txn, part, e.Large), Delete: true}
+			if !e.Large {
+				entries = append(entries, del)
+				continue
+			}
+			t.s.deadBytes.Add(e.Bytes)
+			if err := t.s.data.Commit(del); err != nil {
+				t.s.log.Warn("large part is not deleted", "tablet_id", t.id, "err", err)
+			}
+		}
+		t.s.meta.CommitLazy(entries, t.s.logFailure("drop change set"))
+	}
+}
+
+// Change is the change set of one version: what the transaction did, in one self-contained value.
+type Change struct {
+	Version types.Version
+	Payload []byte
+}
+
+// ChangeStream returns change sets in order of version.
+type ChangeStream struct {
+	t        *Tablet
+	next, to types.Version
+	bytes    int64
+}
+
+// Bytes returns the size of the whole stream: to be compared with Exporter.TotalBytes.
+func (c *ChangeStream) Bytes() int64 { return c.bytes }
+
+// Changes cuts a stream of the change sets of the versions (from, to]. *BehindError when the replica is not at to yet,
+// ErrGone when some are no longer retained; the stream may also end in ErrGone when they are dropped while it is read.
+func (t *Tablet) Changes(from, to types.Version) (*ChangeStream, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if to > t.version {
+		return nil, &BehindError{Tablet: t.id, Have: t.version, Want: to}
+	}
+	if from < to && !t.changes.has(from+1) {
+		return nil, fmt.Errorf("changes of tablet %d after version %d, oldest is %d: %w", t.id, from, t.changes.first, ErrGone)
+	}
+	c := &ChangeStream{t: t, next: from + 1, to: to}
+	for v := from + 1; v <= to; v++ {
+		c.bytes += t.changes.records[v-t.changes.first].bytes()
+	}
+	return c, nil
+}
+
+// Next returns the next change set; ok is false at the end.
+func (c *ChangeStream) Next() (change Change, ok bool, err error) {
+	if c.next > c.to {
+		return Change{}, false, nil
+	}
+	payload, err := c.t.changePayload(c.next)
+	if err != nil {
+		return Change{}, false, fmt.Errorf("change set of version %d of tablet %d: %w", c.next, c.t.id, err)
+	}
+	change = Change{Version: c.next, Payload: payload}
+	c.next++
+	return change, true, nil
+}
+
+func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
+	rec, err := t.retainedRecord(v)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([][]byte, len(rec.Parts))
+	for i, e := range rec.Parts {
+		if parts[i], err = t.loadPart(rec.Txn, i, e); err != nil {
+			if _, gone := t.retainedRecord(v); gone != nil {
+				return nil, gone // retention took it meanwhile
+			}
+			return nil, t.checkBad(err)
+		}
+	}
+	return encodeChange(rec.Txn, parts), nil
+}
+
+func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if err := t.usable(); err != nil {
+		return versionRecord{}, err
+	}
+	if !t.changes.has(v) {
+		return versionRecord{}, ErrGone
+	}
+	return t.changes.records[v-t.changes.first], nil
+}
+
+// changeMagic begins a change payload.
+const changeMagic = 0x43
+
+func encodeChange(txn types.TxnID, parts [][]byte) []byte {
+	out := []byte{changeMagic}
+	out = binary.AppendUvarint(out, uint64(txn))
+	out = binary.AppendUvarint(out, uint64(len(parts)))
+	for _, p := range parts {
+		out = binary.AppendUvarint(out, uint64(len(p)))
+		out = append(out, p...)
+	}
+	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+}
+
+// DecodeChange reads a change payload: the transaction and its parts, each a payload of EncodeWrite.
+func DecodeChange(payload []byte) (types.TxnID, [][]byte, error) {
+	end := len(payload) - 8
+	if end < 1 || payload[0] != changeMagic || xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
+		return 0, nil, fmt.Errorf("change of %d bytes: %w", len(payload), ErrPayload)
+	}
+	r := &writeReader{src: payload[1:end]}
+	txn := types.TxnID(r.uvarint())
+	n := r.uvarint()
+	if n > uint64(len(r.src)) {
+		return 0, nil, fmt.Errorf("change of %d parts: %w", n, ErrPayload)
+	}
+	parts := make([][]byte, n)
+	for i := range parts {
+		parts[i] = r.take(r.uvarint())
+	}
+	if r.err == nil && len(r.src) != 0 {
+		r.err = ErrPayload
+	}
+	return txn, parts, r.err
+}
+
+// ApplyChange brings a lagging replica one version further with a change set of another replica, durably: version must be
+// the one after Version, a version that is there already is no error. A pending transaction that the change set is of is
+// settled by it.
+func (t *Tablet) ApplyChange(version types.Version, payload []byte) error {
+	t.write.Lock()
+	defer t.write.Unlock()
+	if err := t.applyChange(version, payload); err != nil {
+		return fmt.Errorf("apply version %d to tablet %d: %w", version, t.id, t.checkBad(err))
+	}
+	return nil
+}
+
+func (t *Tablet) applyChange(version types.Version, payload []byte) error {
+	done, err := t.nextVersion(version)
+	if err != nil || done {
+		return err
+	}
+	txn, parts, err := DecodeChange(payload)
+	if err != nil {
+		return err
+	}
+	if err := t.s.writable(); err != nil {
+		return err
+	}
+	writes, err := t.decodeParts(parts)
+	if err != nil {
+		return err
+	}
+	refs, err := t.locateWrites(writes)
+	if err != nil {
+		return err
+	}
+	at := t.s.opt.Now()
+	rec := versionRecord{Txn: txn, AtMs: at.UnixMilli()}
+	if err := t.storeChange(version, &rec, parts); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.apply(version, writes, refs)
+	t.times.record(version, at)
+	delete(t.pending, txn)
+	t.changes.append(version, rec)
+	t.mu.Unlock()
+	t.pokeIfFull()
+	return nil
+}
+
+// storeChange makes the parts and the version record durable. Parts of the pending transaction that the change set does
+// not have are deleted with it.
+func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts [][]byte) error {
+	var small []kv.Entry
+	for i, p := range parts {
+		e := t.partStoreEntry(rec.Txn, i, p)
+		rec.Parts = append(rec.Parts, partEntry{Bytes: int64(len(p)), Large: len(p) >= largePart})
+		if !rec.Parts[i].Large {
+			small = append(small, e)
+		} else if err := t.s.data.Commit(e); err != nil {
+			return err
+		}
+		t.s.charge(int64(len(p)))
+	}
+	for i, old := range t.pendingEntries(rec.Txn) {
+		if i < len(parts) && old.Large == rec.Parts[i].Large {
+			continue
+		}
+		del := kv.Entry{Key: partKey(t.uid, rec.Txn, i, old.Large), Delete: true}
+		if !old.Large {
+			small = append(small, del)
+		} else if err := t.s.data.Commit(del); err != nil {
+			return err
+		}
+	}
+	return t.s.meta.Commit(append(small, sealed(key2(kVersion, t.uid, uint64(version)), rec))...)
+}
+
+func (t *Tablet) pendingEntries(txn types.TxnID) []partEntry {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if p := t.pending[txn]; p != nil {
+		return entriesOf(p)
+	}
+	return nil
+}

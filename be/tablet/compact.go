@@ -1,0 +1,333 @@
+package tablet
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+const (
+	// compactFanIn is how many rowsets of similar size are worth merging, compactMax how many are merged at once.
+	compactFanIn = 6
+	compactMax   = 10
+	// compactRatio is how far apart sizes may be to count as similar.
+	compactRatio = 4
+	// maxRowsets is how many rowsets a tablet may have before the smallest are merged whatever their sizes.
+	maxRowsets = 20
+	// maxRowsetRows bounds one merge.
+	maxRowsetRows = 8 << 20
+	// rewriteDeadPart: a rowset of which more than 1/5 can be dropped is rewritten.
+	rewriteDeadPart = 5
+)
+
+// Compact merges one group of rowsets, if some are worth it, and reports whether it did. Readers and writers go on
+// meanwhile. If the process ends before the manifest is durable, the new rowset is an orphan; after it, the old ones are.
+func (t *Tablet) Compact(ctx context.Context) (bool, error) { return t.compact(ctx, pickCompaction) }
+
+// CompactAll merges all rowsets into one.
+func (t *Tablet) CompactAll(ctx context.Context) error {
+	_, err := t.compact(ctx, func(rs []*rowsetState, _ types.Version) []*rowsetState {
+		if len(rs) == 1 && rs[0].deletes.count() == 0 {
+			return nil
+		}
+		return rs
+	})
+	return err
+}
+
+func (t *Tablet) compact(ctx context.Context, pick func([]*rowsetState, types.Version) []*rowsetState) (bool, error) {
+	t.maint.Lock()
+	defer t.maint.Unlock()
+	c, err := t.beginCompaction(pick)
+	if err != nil || c == nil {
+		return false, err
+	}
+	if err := c.run(ctx); err != nil {
+		return false, fmt.Errorf("compact tablet %d: %w", t.id, t.checkBad(err))
+	}
+	return true, nil
+}
+
+// compaction merges rowsets.
+type compaction struct {
+	t       *Tablet
+	in      []rowsetView
+	drop    types.Version // rows that ended at or before it are dropped
+	version types.Version // of the manifest, which a compaction does not change
+	rowset  uint64
+	snap    *Snapshot // keeps the inputs, and reads columns of the present schema
+	pos     [][]uint32
+}
+
+func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*rowsetState) (*compaction, error) {
+	if err := t.s.writable(); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	drop := t.advanceHorizon(t.manifestVersion)
+	in := pick(t.rowsets, drop)
+	if len(in) == 0 {
+		return nil, nil
+	}
+	c := &compaction{t: t, drop: drop, version: t.manifestVersion, rowset: t.nextRowset}
+	for _, r := range in {
+		c.in = append(c.in, rowsetView{r: r, deletes: r.deletes})
+		c.pos = append(c.pos, make([]uint32, r.entry.Rows))
+	}
+	t.nextRowset++
+	c.snap = t.snapshotLocked(t.version)
+	return c, nil
+}
+
+// pickCompaction chooses what to merge: a rowset with much to drop, rowsets of similar size, or the smallest of too many.
+func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
+	for _, r := range all {
+		if dead := r.deletes.before + r.deletes.upTo(drop); dead*rewriteDeadPart > int(r.entry.Rows) {
+			return []*rowsetState{r}
+		}
+	}
+	rs := slices.Clone(all)
+	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
+	for from := 0; from+compactFanIn <= len(rs); from++ {
+		to, sum := from, uint64(0)
+		for to < len(rs) && to-from < compactMax && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
+			if sum += uint64(rs[to].entry.Rows); sum > maxRowsetRows {
+				break
+			}
+			to++
+		}
+		if to-from >= compactFanIn {
+			return rs[from:to]
+		}
+	}
+	if len(rs) <= maxRowsets {
+		return nil
+	}
+	n, sum := 0, uint64(0)
+	for n < compactMax && sum+uint64(rs[n].entry.Rows) <= maxRowsetRows {
+		sum += uint64(rs[n].entry.Rows)
+		n++
+	}
+	if n < 2 {
+		return nil
+	}
+	return rs[:n]
+}
+
+func (c *compaction) run(ctx context.Context) error {
+	defer c.snap.Release()
+	w := newRowsetWriter(c.t, c.rowset, &c.snap.schema)
+	err := c.merge(ctx, w)
+	var out *rowsetState
+	if err == nil {
+		out, err = w.finish()
+	}
+	if err != nil {
+		c.t.s.addGarbage(w.orphan())
+		return err
+	}
+	if err := c.t.s.meta.Commit(c.manifest(out)...); err != nil {
+		return err
+	}
+	c.install(out)
+	return nil
+}
+
+func (c *compaction) merge(ctx context.Context, w *rowsetWriter) error {
+	var cursors []*cursor
+	for i := range c.in {
+		cur := &cursor{c: c, in: i, dead: c.in[i].deletes.rowsAt(c.drop)}
+		if err := cur.load(); err != nil {
+			return err
+		}
+		cursors = append(cursors, cur)
+	}
+	for n := 0; ; n++ {
+		if n%vec.MaxRows == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		least := leastCursor(cursors)
+		if least == nil {
+			return nil
+		}
+		if err := least.emit(w); err != nil {
+			return err
+		}
+	}
+}
+
+func leastCursor(cursors []*cursor) *cursor {
+	var least *cursor
+	for _, cur := range cursors {
+		if !cur.ended && (least == nil || cur.less(least)) {
+			least = cur
+		}
+	}
+	return least
+}
+
+// cursor walks the rows of one input in key order.
+type cursor struct {
+	c             *compaction
+	in            int
+	dead          *roaring.Bitmap
+	group, vector int // the next to load
+	ended         bool
+	cols          []*vec.Vector
+	versions      []int64
+	keys          [][]byte
+	row           int
+	pos           uint32 // of row
+}
+
+func (cur *cursor) less(o *cursor) bool {
+	if d := bytes.Compare(cur.keys[cur.row], o.keys[o.row]); d != 0 {
+		return d < 0
+	}
+	return cur.versions[cur.row] < o.versions[o.row]
+}
+
+// emit hands the present row to w, unless it is dropped, and steps to the next.
+func (cur *cursor) emit(w *rowsetWriter) error {
+	out := dropped
+	if !cur.dead.Contains(cur.pos) {
+		var err error
+		if out, err = w.add(cur.keys[cur.row], cur.cols, cur.row, types.Version(cur.versions[cur.row])); err != nil {
+			return err
+		}
+	}
+	cur.c.pos[cur.in][cur.pos] = out
+	cur.pos++
+	if cur.row++; cur.row < len(cur.keys) {
+		return nil
+	}
+	return cur.load()
+}
+
+// load decodes the next vector.
+func (cur *cursor) load() error {
+	r := cur.c.in[cur.in].r
+	cur.row = 0
+	if cur.group == len(r.groups) {
+		cur.ended = true
+		return nil
+	}
+	vectors := 0
+	err := cur.c.t.s.viewGroup(r.group(cur.group), func(g *rowset.Group) error {
+		if g.Rows() != int(r.groups[cur.group].Rows) {
+			return fmt.Errorf("row group has %d rows, not %d: %w", g.Rows(), r.groups[cur.group].Rows, ErrCorrupt)
+		}
+		vectors = g.Vectors()
+		return cur.decode(g)
+	})
+	if err != nil {
+		return err
+	}
+	if cur.vector++; cur.vector == vectors {
+		cur.group, cur.vector = cur.group+1, 0
+	}
+	return nil
+}
+
+func (cur *cursor) decode(g *rowset.Group) error {
+	snap := cur.c.snap
+	ids := make([]types.ColumnID, len(snap.schema.Columns))
+	for i := range ids {
+		ids[i] = snap.schema.Columns[i].ID
+	}
+	cols, err := snap.decodeColumns(g, cur.vector, ids)
+	if err != nil {
+		return err
+	}
+	versions, err := versionsOf(g, cur.vector)
+	if err != nil {
+		return err
+	}
+	cur.cols, cur.versions = cols, versions.I64
+	cur.keys = vec.EncodeKeys(&vec.Batch{Cols: cols, N: len(versions.I64)}, snap.schema.KeyIndexes())
+	return nil
+}
+
+// manifest returns what one transaction has to write: the manifest, at the version it had, with the inputs replaced.
+func (c *compaction) manifest(out *rowsetState) []kv.Entry {
+	t := c.t
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var entries []kv.Entry
+	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
+	for _, r := range t.rowsets {
+		if c.input(r) >= 0 {
+			continue
+		}
+		m.Rowsets = append(m.Rowsets, r.entry)
+		m.LiveRows += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(c.version))
+	}
+	if out != nil {
+		dels := c.deletesOf(c.version)
+		if len(dels) > 0 {
+			d := newDeletes(nil, dels)
+			entry := deletesEntry(out, &d, c.version)
+			entries = append(entries, entry)
+			out.entry.Deletes = sumOf(entry.Value)
+		}
+		m.Rowsets = append(m.Rowsets, out.entry)
+		m.LiveRows += int64(out.entry.Rows) - int64(len(dels))
+	}
+	return append(entries, sealed(key1(kManifest, t.uid), &m))
+}
+
+func (c *compaction) input(r *rowsetState) int {
+	return slices.IndexFunc(c.in, func(w rowsetView) bool { return w.r == r })
+}
+
+// deletesOf returns the deletes of the inputs up to version v as positions in the output. Called with mu held.
+func (c *compaction) deletesOf(v types.Version) []delEntry {
+	var out []delEntry
+	for i, w := range c.in {
+		d := &w.r.deletes
+		for _, e := range d.log[:d.upTo(v)] {
+			if pos := c.pos[i][e.Pos]; pos != dropped {
+				out = append(out, delEntry{Version: e.Version, Pos: pos})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b delEntry) int { return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos)) })
+	return out
+}
+
+// install puts the output in the place of the inputs.
+func (c *compaction) install(out *rowsetState) {
+	t := c.t
+	t.write.Lock()
+	defer t.write.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var rest []*rowsetState
+	for _, r := range t.rowsets {
+		if c.input(r) < 0 {
+			rest = append(rest, r)
+		}
+	}
+	if out != nil {
+		out.deletes = newDeletes(nil, c.deletesOf(maxVersion))
+		out.stored = c.version
+		rest = append(rest, out)
+	}
+	t.rowsets = rest
+	for _, w := range c.in {
+		w.r.replaced = true // the compaction's own snapshot still holds them: its release makes them garbage
+	}
+}

@@ -1,0 +1,116 @@
+package tablet
+
+import (
+	"sort"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"stele/meta/types"
+)
+
+const (
+	// checkpointEvery is how many deletes follow a checkpoint before the next is made: asking whether one row is
+	// deleted walks at most that many entries.
+	checkpointEvery = 1024
+	// maxCheckpoints bounds the memory of checkpoints; older ones are thinned out, which makes old snapshots slower.
+	maxCheckpoints = 32
+)
+
+// delEntry says that version ended the row at pos.
+type delEntry struct {
+	Version types.Version
+	Pos     uint32
+}
+
+// deletes is the delete vector of one rowset: which rows ended, and at which version. The log only grows and bitmaps
+// are never changed once they are in a checkpoint, so that a copy of the struct is a snapshot of it. The tablet's mu
+// guards the original.
+type deletes struct {
+	log         []delEntry // ascending versions
+	checkpoints []checkpoint
+	before      int // rows in the bitmap of checkpoints[0] beyond log[:0]: those whose version is forgotten
+}
+
+// checkpoint is the set of rows that had ended after the first n entries of the log.
+type checkpoint struct {
+	n    int
+	rows *roaring.Bitmap
+}
+
+func newDeletes(base *roaring.Bitmap, log []delEntry) deletes {
+	if base == nil {
+		base = roaring.New()
+	}
+	d := deletes{checkpoints: []checkpoint{{rows: base}}, before: int(base.GetCardinality())}
+	for _, e := range log {
+		d.add(e.Version, e.Pos)
+	}
+	return d
+}
+
+// count returns how many rows have ended.
+func (d *deletes) count() int { return d.before + len(d.log) }
+
+func (d *deletes) add(v types.Version, pos uint32) {
+	d.log = append(d.log, delEntry{Version: v, Pos: pos})
+	last := d.checkpoints[len(d.checkpoints)-1]
+	if len(d.log)-last.n < checkpointEvery {
+		return
+	}
+	rows := last.rows.Clone()
+	for _, e := range d.log[last.n:] {
+		rows.Add(e.Pos)
+	}
+	next := append(make([]checkpoint, 0, len(d.checkpoints)+1), d.checkpoints...)
+	if len(next) >= maxCheckpoints {
+		for i := 1; i < len(next); i++ { // keep the base and every second one
+			next = append(next[:i], next[i+1:]...)
+		}
+	}
+	d.checkpoints = append(next, checkpoint{n: len(d.log), rows: rows})
+}
+
+// upTo returns the length of the log at version v.
+func (d *deletes) upTo(v types.Version) int {
+	return sort.Search(len(d.log), func(i int) bool { return d.log[i].Version > v })
+}
+
+// at returns the checkpoint to start from and the entries to add to it for version v.
+func (d *deletes) at(v types.Version) (*roaring.Bitmap, []delEntry) {
+	n := d.upTo(v)
+	i := sort.Search(len(d.checkpoints), func(i int) bool { return d.checkpoints[i].n > n }) - 1
+	c := d.checkpoints[i]
+	return c.rows, d.log[c.n:n]
+}
+
+// has reports whether the row at pos had ended at version v.
+func (d *deletes) has(pos uint32, v types.Version) bool {
+	rows, rest := d.at(v)
+	if rows.Contains(pos) {
+		return true
+	}
+	for _, e := range rest {
+		if e.Pos == pos {
+			return true
+		}
+	}
+	return false
+}
+
+// rowsAt returns the rows that had ended at version v; the caller must not change the bitmap.
+func (d *deletes) rowsAt(v types.Version) *roaring.Bitmap {
+	rows, rest := d.at(v)
+	if len(rest) == 0 {
+		return rows
+	}
+	rows = rows.Clone()
+	for _, e := range rest {
+		rows.Add(e.Pos)
+	}
+	return rows
+}
+
+// collapse returns the same deletes with the versions up to v forgotten.
+func (d *deletes) collapse(v types.Version) deletes {
+	return newDeletes(d.rowsAt(v).Clone(), append([]delEntry(nil), d.log[d.upTo(v):]...))
+}

@@ -1,0 +1,53 @@
+package tablet
+
+import (
+	"errors"
+	"fmt"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrGap says that a version is not the one after the replica's.
+	ErrGap = errors.New("version is not the next one")
+	// ErrUnknownTxn says that the transaction is not pending on this replica, or not completely.
+	ErrUnknownTxn = errors.New("transaction is not pending here")
+	// ErrPartGap says that an earlier part of the transaction has not arrived.
+	ErrPartGap = errors.New("an earlier part of the transaction is missing")
+	// ErrGone says that a version is older than what the replica can still read, or whose changes it has dropped.
+	ErrGone = errors.New("version is no longer retained")
+	// ErrCorrupt says that stored data is damaged. The replica is bad from then on.
+	ErrCorrupt = rowset.ErrCorrupt
+	// ErrBad says that the replica has been marked bad and serves nothing.
+	ErrBad = errors.New("replica is bad")
+	// ErrDiskFull says that the disk is below its reserve and takes no writes.
+	ErrDiskFull = errors.New("disk is below its reserve")
+	// ErrReadOnly says that the disk takes no writes after a failed one.
+	ErrReadOnly = errors.New("disk is read-only")
+	// ErrDropped says that the tablet is no longer on the disk.
+	ErrDropped = errors.New("replica has been dropped")
+	// ErrExists says that the disk holds another replica of the tablet.
+	ErrExists = errors.New("disk holds another replica of the tablet")
+	// ErrForeignDisk says that the disk belongs to another cluster.
+	ErrForeignDisk = errors.New("disk belongs to another cluster")
+	// ErrPayload says that the bytes of a write are malformed.
+	ErrPayload = errors.New("malformed write payload")
+	// ErrTooLarge says that a write has more rows or bytes than one payload may hold.
+	ErrTooLarge = errors.New("write is too large for one payload")
+	// ErrDigest says that a clone does not hold the rows that its source had.
+	ErrDigest = errors.New("content digest differs")
+	// ErrImport says that a clone stream is malformed or incomplete.
+	ErrImport = errors.New("malformed clone stream")
+)
+
+// BehindError says that the replica does not have the version yet.
+type BehindError struct {
+	Tablet     types.TabletID
+	Have, Want types.Version
+}
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("tablet %d is at version %d, behind %d", e.Tablet, e.Have, e.Want)
+}

@@ -1,0 +1,278 @@
+package tablet
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/fxamacker/cbor/v2"
+	"github.com/zeebo/xxh3"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Chunk is one piece of a full clone. Chunks are applied in order of Seq, from 0; each is checksummed together with the
+// tablet, the version and its number.
+type Chunk struct {
+	Seq   int
+	Bytes []byte
+}
+
+// Chunk kinds: one header, the row groups as they are stored, one end.
+const (
+	chunkHeader = 'H'
+	chunkGroup  = 'G'
+	chunkEnd    = 'E'
+	chunkFixed  = 1 + 8 + 8 + 4 // kind, tablet, version, seq
+)
+
+// cloneHeader says what will come.
+type cloneHeader struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"`
+	Schema  types.Schema   `cbor:"3,keyasint"`
+	Fill    fillValues     `cbor:"4,keyasint,omitempty"`
+	Rowsets []cloneRowset  `cbor:"5,keyasint,omitempty"`
+	Bytes   int64          `cbor:"6,keyasint"`
+}
+
+// cloneRowset is a rowset with the rows of it that the version does not see.
+type cloneRowset struct {
+	Groups  []groupEntry `cbor:"1,keyasint"`
+	Deletes []byte       `cbor:"2,keyasint,omitempty"` // a roaring bitmap
+}
+
+// cloneEnd says what must have arrived.
+type cloneEnd struct {
+	Rows   int64  `cbor:"1,keyasint"`
+	Digest uint64 `cbor:"2,keyasint"`
+}
+
+// Exporter cuts a snapshot into chunks for a full clone: rowsets as they are stored, with delete vectors of the
+// snapshot's version, and the deltas as one more rowset. The plan of chunks depends on the snapshot alone, so that an
+// interrupted clone goes on with Seek while the snapshot is held. Used by one goroutine; the snapshot must outlive it.
+type Exporter struct {
+	s      *Snapshot
+	header cloneHeader
+	groups []exportGroup
+	end    *cloneEnd
+	next   int
+	err    error // found while planning
+}
+
+// exportGroup is one row group to send: a stored one, or an encoded one of the deltas.
+type exportGroup struct {
+	rowset, group int
+	w             *rowsetView
+	val           []byte
+}
+
+// Export plans a full clone of the snapshot; what goes wrong is returned by Next.
+func (s *Snapshot) Export() *Exporter {
+	e := &Exporter{s: s, header: cloneHeader{Tablet: s.t.id, Version: s.version, Schema: s.schema, Fill: s.fill}}
+	e.err = e.plan()
+	return e
+}
+
+// TotalBytes returns how many bytes of row groups will be sent.
+func (e *Exporter) TotalBytes() int64 { return e.header.Bytes }
+
+// Chunks returns how many chunks there are.
+func (e *Exporter) Chunks() int { return len(e.groups) + 2 }
+
+// Seek makes seq the next chunk.
+func (e *Exporter) Seek(seq int) { e.next = max(seq, 0) }
+
+// Digest returns the content digest of what is exported: what Import.Commit wants. It is computed once, by a scan.
+func (e *Exporter) Digest(ctx context.Context) (uint64, error) {
+	if e.end == nil {
+		digest, rows, err := e.s.Digest(ctx)
+		if err != nil {
+			return 0, err
+		}
+		e.end = &cloneEnd{Rows: rows, Digest: digest}
+	}
+	return e.end.Digest, nil
+}
+
+// Next returns the next chunk; ok is false at the end.
+func (e *Exporter) Next(ctx context.Context) (c Chunk, ok bool, err error) {
+	if e.next >= e.Chunks() {
+		return Chunk{}, false, nil
+	}
+	if e.err == nil {
+		c, e.err = e.chunk(ctx, e.next)
+	}
+	if e.err != nil {
+		return Chunk{}, false, fmt.Errorf("export tablet %d at version %d: %w", e.s.t.id, e.s.version, e.s.t.checkBad(e.err))
+	}
+	e.next++
+	return c, true, nil
+}
+
+func (e *Exporter) chunk(ctx context.Context, seq int) (Chunk, error) {
+	if err := ctx.Err(); err != nil {
+		return Chunk{}, err
+	}
+	var kind byte
+	var body []byte
+	var err error
+	switch {
+	case seq == 0:
+		kind = chunkHeader
+		body, err = cbor.Marshal(&e.header)
+	case seq <= len(e.groups):
+		kind = chunkGroup
+		body, err = e.groupBody(&e.groups[seq-1])
+	default:
+		kind = chunkEnd
+		if _, err = e.Digest(ctx); err == nil {
+			body, err = cbor.Marshal(e.end)
+		}
+	}
+	if err != nil {
+		return Chunk{}, err
+	}
+	return Chunk{Seq: seq, Bytes: sealChunk(kind, e.header.Tablet, e.header.Version, seq, body)}, nil
+}
+
+// groupBody copies a row group out of the mapping, verified: damage must not travel.
+func (e *Exporter) groupBody(g *exportGroup) ([]byte, error) {
+	out := binary.BigEndian.AppendUint32(nil, uint32(g.rowset))
+	out = binary.BigEndian.AppendUint32(out, uint32(g.group))
+	if g.val != nil {
+		return append(out, g.val...), nil
+	}
+	id := g.w.r.group(g.group)
+	key := groupKey(id)
+	err := e.s.t.s.viewData(key, func(val []byte) error {
+		group, err := rowset.OpenGroup(id, val)
+		if err == nil {
+			err = group.VerifyAll()
+		}
+		if err == nil {
+			out = append(out[:8], val...)
+		}
+		return err
+	})
+	return out, missingIsCorrupt(key, err)
+}
+
+func (e *Exporter) plan() error {
+	for i := range e.s.rowsets {
+		w := &e.s.rowsets[i]
+		hidden, err := e.s.hiddenRows(w)
+		if err != nil {
+			return err
+		}
+		for g := range w.r.groups {
+			e.groups = append(e.groups, exportGroup{rowset: len(e.header.Rowsets), group: g, w: w})
+			e.header.Bytes += w.r.groups[g].Bytes
+		}
+		body, err := hidden.ToBytes()
+		if err != nil {
+			return err
+		}
+		e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.r.groups, Deletes: body})
+	}
+	return e.planDeltas()
+}
+
+// hiddenRows returns the rows of a rowset that the snapshot does not see: ended, or not yet there.
+func (s *Snapshot) hiddenRows(w *rowsetView) (*roaring.Bitmap, error) {
+	hidden := w.deletes.rowsAt(s.version).Clone()
+	for g := range w.r.groups {
+		if w.r.groups[g].MaxVersion <= s.version {
+			continue
+		}
+		err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+			for i := range group.Vectors() {
+				versions, err := versionsOf(group, i)
+				if err != nil {
+					return err
+				}
+				for row, v := range versions.I64 {
+					if types.Version(v) > s.version {
+						hidden.Add(w.r.starts[g] + uint32(i*vec.MaxRows+row))
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return hidden, nil
+}
+
+// planDeltas encodes the rows of the memtables as a rowset of their own.
+func (e *Exporter) planDeltas() error {
+	s := e.s
+	f := frozen{schema: s.schema, fill: s.fill, views: s.mems}
+	var rows []memRow
+	cols := make([][]*vec.Vector, len(s.mems))
+	for m := range s.mems {
+		cols[m] = f.columns(&s.mems[m])
+		for row := range s.mems[m].rows() {
+			if s.mems[m].visible(row, s.version) {
+				rows = append(rows, memRow{mem: m, row: row})
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	keyIdx := s.schema.KeyIndexes()
+	keys := make(map[memRow][]byte, len(rows))
+	for _, r := range rows {
+		keys[r] = vec.AppendRowKey(nil, &vec.Batch{Cols: cols[r.mem]}, keyIdx, r.row)
+	}
+	slices.SortFunc(rows, func(a, b memRow) int { return cmp.Or(bytes.Compare(keys[a], keys[b]), cmp.Compare(a.row, b.row)) })
+	n := len(e.header.Rowsets)
+	w := newMemoryWriter(&s.schema)
+	for _, r := range rows {
+		if _, err := w.add(keys[r], cols[r.mem], r.row, s.mems[r.mem].created[r.row]); err != nil {
+			return err
+		}
+	}
+	if err := w.endGroup(); err != nil {
+		return err
+	}
+	for g := range w.groups {
+		e.groups = append(e.groups, exportGroup{rowset: n, group: g, val: w.queued[g].Value})
+		e.header.Bytes += w.groups[g].Bytes
+	}
+	e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.groups})
+	return nil
+}
+
+func sealChunk(kind byte, tablet types.TabletID, version types.Version, seq int, body []byte) []byte {
+	out := make([]byte, 0, chunkFixed+len(body)+8)
+	out = append(out, kind)
+	out = binary.BigEndian.AppendUint64(out, uint64(tablet))
+	out = binary.BigEndian.AppendUint64(out, uint64(version))
+	out = binary.BigEndian.AppendUint32(out, uint32(seq))
+	out = append(out, body...)
+	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+}
+
+func openChunk(c Chunk, tablet types.TabletID) (kind byte, version types.Version, body []byte, err error) {
+	n := len(c.Bytes) - 8
+	if n < chunkFixed || xxh3.Hash(c.Bytes[:n]) != binary.LittleEndian.Uint64(c.Bytes[n:]) {
+		return 0, 0, nil, fmt.Errorf("chunk %d of %d bytes: checksum: %w", c.Seq, len(c.Bytes), ErrImport)
+	}
+	if got := types.TabletID(binary.BigEndian.Uint64(c.Bytes[1:])); got != tablet {
+		return 0, 0, nil, fmt.Errorf("chunk %d is of tablet %d: %w", c.Seq, got, ErrImport)
+	}
+	if got := binary.BigEndian.Uint32(c.Bytes[17:]); int(got) != c.Seq {
+		return 0, 0, nil, fmt.Errorf("chunk %d says that it is %d: %w", c.Seq, got, ErrImport)
+	}
+	return c.Bytes[0], types.Version(binary.BigEndian.Uint64(c.Bytes[9:])), c.Bytes[chunkFixed:n], nil
+}

@@ -1,0 +1,266 @@
+package tablet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Flush turns the deltas into a rowset. Readers and writers go on meanwhile. If the process ends at any point before the
+// manifest is durable, the new rowset is an orphan and the deltas are replayed from their parts; after it, the rowset is
+// what the manifest names and replay starts behind it.
+func (t *Tablet) Flush() error {
+	t.maint.Lock()
+	defer t.maint.Unlock()
+	if err := t.flush(); err != nil {
+		return fmt.Errorf("flush tablet %d: %w", t.id, t.checkBad(err))
+	}
+	t.trimChanges()
+	return nil
+}
+
+func (t *Tablet) flush() error {
+	if err := t.s.writable(); err != nil {
+		return err
+	}
+	f, err := t.freeze()
+	if err != nil || f == nil {
+		return err
+	}
+	w := newRowsetWriter(t, f.rowset, &f.schema)
+	err = f.writeRows(w)
+	var next *rowsetState
+	if err == nil {
+		next, err = w.finish()
+	}
+	if err != nil {
+		t.s.addGarbage(w.orphan())
+		return err
+	}
+	if err := t.s.meta.Commit(t.flushManifest(f, next)...); err != nil {
+		return err
+	}
+	if t.installFlush(f, next) {
+		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
+	}
+	return nil
+}
+
+// frozen is what a flush works on.
+type frozen struct {
+	version types.Version // everything up to it is in the rowsets and in mems
+	drop    types.Version // rows that ended at or before it need not be kept
+	rowset  uint64        // the id of the new rowset
+	schema  types.Schema
+	fill    fillValues
+	mems    []*memtable
+	views   []memView
+	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
+	sums    map[*rowsetState]uint64 // of the delete vectors that the manifest stores anew
+}
+
+// dropped as a position says that a row is in no rowset.
+const dropped = ^uint32(0)
+
+// freeze ends the active memtable and begins another; nil when there is nothing to flush.
+func (t *Tablet) freeze() (*frozen, error) {
+	t.write.Lock()
+	defer t.write.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if t.version == t.manifestVersion {
+		return nil, nil
+	}
+	f := &frozen{version: t.version, rowset: t.nextRowset, schema: t.meta.Schema, fill: t.meta.Fill, mems: slices.Clone(t.mems)}
+	f.drop = t.advanceHorizon(f.version)
+	t.nextRowset++
+	for _, m := range f.mems {
+		f.views = append(f.views, m.view())
+	}
+	t.mems = append(t.mems, t.newMemtable())
+	return f, nil
+}
+
+type memRow struct{ mem, row int }
+
+// writeRows writes the rows that some version from drop on can see, in key order and, within a key, by age.
+func (f *frozen) writeRows(w *rowsetWriter) error {
+	var rows []memRow
+	for m := range f.views {
+		v := &f.views[m]
+		f.pos = append(f.pos, make([]uint32, v.rows()))
+		for row := range v.rows() {
+			f.pos[m][row] = dropped
+			if d := atomic.LoadUint64(&v.deleted[row]); d == 0 || types.Version(d) > f.drop {
+				rows = append(rows, memRow{mem: m, row: row})
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b memRow) int {
+		return cmp.Or(cmp.Compare(f.mems[a.mem].keys[a.row], f.mems[b.mem].keys[b.row]), cmp.Compare(a.mem, b.mem), cmp.Compare(a.row, b.row))
+	})
+	cols := make([][]*vec.Vector, len(f.views))
+	for m := range f.views {
+		cols[m] = f.columns(&f.views[m])
+	}
+	for _, r := range rows {
+		pos, err := w.add([]byte(f.mems[r.mem].keys[r.row]), cols[r.mem], r.row, f.views[r.mem].created[r.row])
+		if err != nil {
+			return err
+		}
+		f.pos[r.mem][r.row] = pos
+	}
+	return nil
+}
+
+// columns returns all rows of a memtable as columns of the present schema.
+func (f *frozen) columns(v *memView) []*vec.Vector {
+	out := make([]*vec.Vector, len(f.schema.Columns))
+	for i := range f.schema.Columns {
+		c := &f.schema.Columns[i]
+		if at := v.schema.ColumnIndex(c.ID); at >= 0 {
+			out[i] = v.column(at, 0, v.rows())
+		} else {
+			out[i] = f.fill.vector(c, v.rows())
+		}
+	}
+	return out
+}
+
+// deletesOf returns the deletes of the frozen rows that versions up to v made, as positions in the new rowset.
+func (f *frozen) deletesOf(v types.Version) []delEntry {
+	var out []delEntry
+	for m := range f.views {
+		deleted := f.views[m].deleted
+		for row, pos := range f.pos[m] {
+			if d := types.Version(atomic.LoadUint64(&deleted[row])); pos != dropped && d != 0 && d <= v {
+				out = append(out, delEntry{Version: d, Pos: pos})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b delEntry) int { return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Pos, b.Pos)) })
+	return out
+}
+
+// flushManifest returns what one transaction has to write: the manifest at the flushed version, and the delete vectors
+// at that version of the rowsets where they changed.
+func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var out []kv.Entry
+	f.sums = make(map[*rowsetState]uint64)
+	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
+	for _, r := range t.rowsets {
+		e := r.entry
+		if entry, changed := r.storedDeletes(f.version); changed {
+			out = append(out, entry)
+			f.sums[r] = sumOf(entry.Value)
+			e.Deletes = f.sums[r]
+		}
+		m.Rowsets = append(m.Rowsets, e)
+		m.LiveRows += int64(e.Rows) - int64(r.deletes.before+r.deletes.upTo(f.version))
+	}
+	if next != nil {
+		dels := f.deletesOf(f.version)
+		if len(dels) > 0 {
+			d := newDeletes(nil, dels)
+			entry := deletesEntry(next, &d, f.version)
+			out = append(out, entry)
+			next.entry.Deletes = sumOf(entry.Value)
+		}
+		m.Rowsets = append(m.Rowsets, next.entry)
+		m.LiveRows += int64(next.entry.Rows) - int64(len(dels))
+	}
+	return append(out, sealed(key1(kManifest, t.uid), &m))
+}
+
+// storedDeletes returns the record X of the rowset at version v; changed says that the stored one is another.
+func (r *rowsetState) storedDeletes(v types.Version) (entry kv.Entry, changed bool) {
+	if r.deletes.upTo(v) == r.deletes.upTo(r.stored) {
+		return kv.Entry{}, false
+	}
+	return deletesEntry(r, &r.deletes, v), true
+}
+
+func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
+	var rec deletesRecord
+	base := d.checkpoints[0].rows
+	if !base.IsEmpty() {
+		body, err := base.ToBytes()
+		if err != nil {
+			panic("BUG: a bitmap in memory cannot be encoded: " + err.Error())
+		}
+		rec.Base = body
+	}
+	for _, e := range d.log[:d.upTo(v)] {
+		rec.Versions = append(rec.Versions, uint64(e.Version))
+		rec.Rows = append(rec.Rows, e.Pos)
+	}
+	return sealed(key2(kDeletes, r.uid, r.entry.ID), &rec)
+}
+
+// installFlush puts the new rowset in the place of the frozen memtables. It reports whether the tablet was dropped
+// meanwhile and nothing will delete its data any more.
+func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
+	t.write.Lock()
+	defer t.write.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.rowsets {
+		if sum, ok := f.sums[r]; ok {
+			r.entry.Deletes = sum
+		}
+		r.stored = f.version
+		r.deletes = r.deletes.collapse(f.drop)
+	}
+	if next != nil {
+		next.deletes = newDeletes(nil, f.deletesOf(maxVersion))
+		next.stored = f.version
+		t.rowsets = append(slices.Clone(t.rowsets), next)
+	}
+	for _, m := range f.mems {
+		if !t.retired {
+			t.s.mem.add(-m.bytes)
+		}
+	}
+	t.mems = slices.Clone(t.mems[len(f.mems):])
+	t.manifestVersion = f.version
+	return t.retired && len(t.pins) == 0
+}
+
+// manifestEntry returns the manifest of a tablet that nobody else knows yet.
+func (t *Tablet) manifestEntry() kv.Entry {
+	m := manifest{Version: t.manifestVersion, NextRowset: t.nextRowset, LiveRows: t.rows, ReadFrom: t.readFrom}
+	for _, r := range t.rowsets {
+		m.Rowsets = append(m.Rowsets, r.entry)
+	}
+	return sealed(key1(kManifest, t.uid), &m)
+}
+
+// needsFlush reports whether the deltas have outgrown the limits.
+func (t *Tablet) needsFlush() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.usable() != nil {
+		return false
+	}
+	rows, l := 0, t.s.opt.Flush
+	for _, m := range t.mems {
+		rows += m.rows()
+	}
+	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions
+}
+
+func (t *Tablet) pokeIfFull() {
+	if t.needsFlush() || t.s.mem.over(0.5) {
+		t.s.poke()
+	}
+}

@@ -1,0 +1,330 @@
+package tablet
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/fxamacker/cbor/v2"
+
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+)
+
+// Import receives a full clone under a new incarnation of the tablet. Nothing of it is visible, and the replica that the
+// disk may hold goes on serving, until Commit flips the tablet's record in one transaction. If the process ends before
+// that, what was received is an orphan and is deleted at the next open.
+//
+// While it runs, the learner also receives new writes: Prepare stores them with the new incarnation. After Commit the
+// replica is at the version of the clone with those transactions pending; it catches up with ApplyChange of the source's
+// Changes (which settles the pending ones it covers) and from then on publishes like any replica.
+//
+// An Import is used by one goroutine, except for Prepare.
+type Import struct {
+	s       *Store
+	t       *Tablet
+	header  *cloneHeader
+	end     *cloneEnd
+	got     [][]bool // by rowset and row group
+	next    int      // chunk
+	version types.Version
+	queued  []kv.Entry
+	bytes   int64 // queued
+	done    int64 // received
+	over    bool
+}
+
+// BeginImport prepares the disk for a full clone of size bytes. There is one import of a tablet at a time.
+func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
+	if err := checkMeta(&m); err != nil {
+		return nil, err
+	}
+	if err := s.roomFor(size); err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, im := range s.imports {
+		if im.t.id == m.Tablet {
+			return nil, fmt.Errorf("import tablet %d: another import runs: %w", m.Tablet, ErrExists)
+		}
+	}
+	uid, superEntry := s.nextUIDLocked()
+	if err := s.meta.Commit(superEntry); err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
+	}
+	im := &Import{s: s, t: newTablet(s, uid, m.clone())}
+	im.t.unlisted = true
+	s.imports[uid] = im
+	return im, nil
+}
+
+// roomFor wants twice the reserve to be left after size more bytes: a disk near its reserve takes no clones.
+func (s *Store) roomFor(size int64) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	total, available, err := s.measure()
+	if err != nil {
+		return fmt.Errorf("measure free space: %w", err)
+	}
+	if reserve := 2 * max(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent)); available-size < reserve {
+		return fmt.Errorf("%d bytes are free, %d are wanted and %d must be left: %w", available, size, reserve, ErrDiskFull)
+	}
+	return nil
+}
+
+// Next returns the number of the chunk that Write wants: where an interrupted clone goes on.
+func (im *Import) Next() int { return im.next }
+
+// Received returns how many bytes of row groups have arrived, and how many there are in all (0 before the first chunk).
+func (im *Import) Received() (done, total int64) {
+	if im.header == nil {
+		return im.done, 0
+	}
+	return im.done, im.header.Bytes
+}
+
+// Prepare is Tablet.PreparePart for the replica that the import is making.
+func (im *Import) Prepare(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
+	return im.t.PreparePart(ctx, txn, part, payload)
+}
+
+// Discard is Tablet.Abort for the replica that the import is making.
+func (im *Import) Discard(txn types.TxnID) error { return im.t.Abort(txn) }
+
+// Write takes the next chunk. One that was there already is ignored.
+func (im *Import) Write(c Chunk) error {
+	if im.over {
+		return fmt.Errorf("import tablet %d: import has ended: %w", im.t.id, ErrImport)
+	}
+	if c.Seq < im.next {
+		return nil
+	}
+	if err := im.write(c); err != nil {
+		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
+	}
+	im.next++
+	return nil
+}
+
+func (im *Import) write(c Chunk) error {
+	if c.Seq != im.next || im.end != nil {
+		return fmt.Errorf("chunk %d, not %d: %w", c.Seq, im.next, ErrImport)
+	}
+	kind, version, body, err := openChunk(c, im.t.id)
+	if err != nil {
+		return err
+	}
+	if c.Seq == 0 {
+		im.version = version
+	}
+	if version != im.version || (kind == chunkHeader) != (c.Seq == 0) {
+		return fmt.Errorf("chunk %d of kind %q at version %d: %w", c.Seq, kind, version, ErrImport)
+	}
+	switch kind {
+	case chunkHeader:
+		return im.begin(body)
+	case chunkGroup:
+		return im.writeGroup(body)
+	case chunkEnd:
+		im.end = &cloneEnd{}
+		if err := cbor.Unmarshal(body, im.end); err != nil {
+			return fmt.Errorf("end: %w: %w", ErrImport, err)
+		}
+		return im.flush()
+	}
+	return fmt.Errorf("chunk kind %q: %w", kind, ErrImport)
+}
+
+// begin reads the header and lays the rowsets out. The newer schema of the FE's and the source's is taken.
+func (im *Import) begin(body []byte) error {
+	h := &cloneHeader{}
+	if err := cbor.Unmarshal(body, h); err != nil {
+		return fmt.Errorf("header: %w: %w", ErrImport, err)
+	}
+	if h.Tablet != im.t.id || h.Version != im.version || !slices.Equal(h.Schema.Key, im.t.key) {
+		return fmt.Errorf("header is of tablet %d at version %d: %w", h.Tablet, h.Version, ErrImport)
+	}
+	im.header = h
+	t := im.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.Schema.Version > t.meta.Schema.Version {
+		m := t.meta.clone()
+		m.Schema, m.Fill = h.Schema, h.Fill
+		t.setMeta(m)
+		t.mems = []*memtable{t.newMemtable()}
+	}
+	for i, cr := range h.Rowsets {
+		if err := im.layRowset(uint64(i+1), cr); err != nil {
+			return fmt.Errorf("rowset %d: %w", i, err)
+		}
+	}
+	t.nextRowset = uint64(len(h.Rowsets) + 1)
+	t.version, t.manifestVersion, t.readFrom = h.Version, h.Version, h.Version
+	t.restartAt(h.Version)
+	return nil
+}
+
+func (im *Import) layRowset(id uint64, cr cloneRowset) error {
+	rows, size := uint64(0), int64(0)
+	for _, g := range cr.Groups {
+		rows += uint64(g.Rows)
+		size += g.Bytes
+	}
+	hidden := roaring.New()
+	if len(cr.Deletes) > 0 {
+		if err := hidden.UnmarshalBinary(cr.Deletes); err != nil {
+			return fmt.Errorf("delete vector: %w: %w", ErrImport, err)
+		}
+	}
+	if rows >= uint64(dropped) || hidden.GetCardinality() > rows || !hidden.IsEmpty() && uint64(hidden.Maximum()) >= rows {
+		return fmt.Errorf("%d rows with %d deleted: %w", rows, hidden.GetCardinality(), ErrImport)
+	}
+	// A row of a later version than the clone's is among the hidden ones: no row group shows rows beyond it.
+	groups := slices.Clone(cr.Groups)
+	for i := range groups {
+		groups[i].MaxVersion = min(groups[i].MaxVersion, im.version)
+	}
+	r := newRowsetState(im.t.uid, rowsetEntry{ID: id, Rows: uint32(rows), Bytes: size}, groups)
+	r.deletes = newDeletes(hidden, nil)
+	if !hidden.IsEmpty() {
+		r.entry.Deletes = sumOf(deletesEntry(r, &r.deletes, im.version).Value)
+	}
+	r.stored = im.version
+	im.t.rowsets = append(im.t.rowsets, r)
+	im.t.rows += int64(rows) - int64(hidden.GetCardinality())
+	im.got = append(im.got, make([]bool, len(groups)))
+	return nil
+}
+
+// writeGroup verifies a row group, gives it the identity that it has here, and stores it.
+func (im *Import) writeGroup(body []byte) error {
+	if len(body) < 8 {
+		return fmt.Errorf("row group of %d bytes: %w", len(body), ErrImport)
+	}
+	rs, g := int(binary.BigEndian.Uint32(body)), int(binary.BigEndian.Uint32(body[4:]))
+	if rs >= len(im.got) || g >= len(im.got[rs]) {
+		return fmt.Errorf("row group %d of rowset %d was not announced: %w", g, rs, ErrImport)
+	}
+	id := im.t.rowsets[rs].group(g)
+	val, err := rowset.Restamp(id, body[8:])
+	if err != nil {
+		return fmt.Errorf("row group %d of rowset %d: %w: %w", g, rs, ErrImport, err)
+	}
+	im.got[rs][g] = true
+	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
+	im.bytes += int64(len(val))
+	im.done += int64(len(val))
+	if im.bytes < flushBytes {
+		return nil
+	}
+	return im.flush()
+}
+
+func (im *Import) flush() error {
+	if len(im.queued) == 0 {
+		return nil
+	}
+	if err := im.s.writable(); err != nil {
+		return err
+	}
+	im.s.charge(im.bytes)
+	if err := im.s.data.Commit(im.queued...); err != nil {
+		return err
+	}
+	im.queued, im.bytes = nil, 0
+	return nil
+}
+
+// Commit checks that everything has arrived and that the rows have the digest that the source gave for version, and makes
+// the import the replica of this disk. An older replica of the tablet is dropped.
+func (im *Import) Commit(version types.Version, digest uint64) (*Tablet, error) {
+	if err := im.check(version); err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+	}
+	if err := im.storeIndexes(); err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+	}
+	got, rows, err := im.t.Digest(version)
+	if err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+	}
+	if got != digest || got != im.end.Digest || rows != im.end.Rows {
+		return nil, fmt.Errorf("import tablet %d: %d rows with digest %x, not %d with %x (asked for %x): %w", im.t.id, rows, got, im.end.Rows, im.end.Digest, digest, ErrDigest)
+	}
+	if err := im.flip(); err != nil {
+		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+	}
+	return im.t, nil
+}
+
+func (im *Import) check(version types.Version) error {
+	if im.over || im.end == nil || im.version != version {
+		return fmt.Errorf("clone of version %d is incomplete after %d chunks, or not of version %d: %w", im.version, im.next, version, ErrImport)
+	}
+	for rs := range im.got {
+		if g := slices.Index(im.got[rs], false); g >= 0 {
+			return fmt.Errorf("row group %d of rowset %d is missing: %w", g, rs, ErrImport)
+		}
+	}
+	return nil
+}
+
+// storeIndexes writes what the manifest will name.
+func (im *Import) storeIndexes() error {
+	for _, r := range im.t.rowsets {
+		if err := im.s.data.Commit(sealed(key2(kIndex, r.uid, r.entry.ID), &rowsetIndex{Groups: r.groups})); err != nil {
+			return err
+		}
+		if r.entry.Deletes != 0 {
+			if err := im.s.meta.Commit(deletesEntry(r, &r.deletes, im.version)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (im *Import) flip() error {
+	s, t := im.s, im.t
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.tablets[t.id]
+	t.mu.RLock()
+	entries := []kv.Entry{t.manifestEntry(), t.recordEntry()}
+	t.mu.RUnlock()
+	if old != nil {
+		old.record.Lock() // no record of the old incarnation may follow the new one
+		defer old.record.Unlock()
+	}
+	t.record.Lock()
+	defer t.record.Unlock()
+	if err := s.meta.Commit(entries...); err != nil {
+		return err
+	}
+	im.over, t.unlisted = true, false
+	delete(s.imports, t.uid)
+	s.tablets[t.id] = t
+	if old != nil {
+		s.retireLocked(old)
+	}
+	return nil
+}
+
+// Abort gives the import up and deletes what it received. After Commit it does nothing.
+func (im *Import) Abort() {
+	if im.over {
+		return
+	}
+	im.over = true
+	s := im.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.imports, im.t.uid)
+	s.retireLocked(im.t)
+}

@@ -1,0 +1,184 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// lazyDelay is how long changes that nobody waits for may wait for company: they ride with the next synced group, which
+// doubles the rate of small writes (a prepare that is waited for, a version record that is not).
+const lazyDelay = 5 * time.Millisecond
+
+// discardEvery is how many group commits pass between two advances of the discard timestamp.
+const discardEvery = 64
+
+// request is an atomic group of changes, or a step to run between two group commits.
+type request struct {
+	entries []Entry
+	bytes   int64
+	lazy    bool
+	step    func() error
+	done    func(error) // called once, from the committer; must not block
+}
+
+// Commit makes the entries durable, atomically, and returns when they are.
+func (db *DB) Commit(entries ...Entry) error {
+	ch := make(chan error, 1)
+	db.CommitAsync(entries, func(err error) { ch <- err })
+	return <-ch
+}
+
+// CommitAsync queues the entries; done is called from the committer when they are durable or refused, and must not
+// block. Requests become durable in the order of the calls. It blocks while the queue is full.
+func (db *DB) CommitAsync(entries []Entry, done func(error)) { db.enqueue(entries, false, done) }
+
+// CommitLazy is CommitAsync for what nobody waits for: it may stay in memory for a few milliseconds longer.
+func (db *DB) CommitLazy(entries []Entry, done func(error)) { db.enqueue(entries, true, done) }
+
+func (db *DB) enqueue(entries []Entry, lazy bool, done func(error)) {
+	r := &request{entries: entries, lazy: lazy, done: done}
+	for _, e := range entries {
+		r.bytes += int64(len(e.Key) + len(e.Value))
+	}
+	db.send(r)
+}
+
+func (db *DB) send(r *request) {
+	db.sendMu.RLock()
+	defer db.sendMu.RUnlock()
+	if db.closed {
+		r.done(ErrClosed)
+		return
+	}
+	db.reqs <- r
+}
+
+// commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
+func (db *DB) commitLoop() {
+	defer close(db.done)
+	commits := 0
+	var next *request
+	for {
+		first := next
+		next = nil
+		if first == nil {
+			r, ok := <-db.reqs
+			if !ok {
+				return
+			}
+			first = r
+		}
+		if first.step != nil {
+			first.done(first.step())
+			continue
+		}
+		var group []*request
+		group, next = db.drain(first)
+		db.commitGroup(group)
+		if commits++; commits%discardEvery == 0 {
+			db.bdb.SetDiscardTs(db.ts)
+		}
+	}
+}
+
+// drain adds to first what is queued already, within the bounds of a group, and waits for more only while nobody waits
+// for any of it. The second result is a request that was taken from the queue but did not fit.
+func (db *DB) drain(first *request) (group []*request, next *request) {
+	group = []*request{first}
+	entries, bytes, lazy := len(first.entries), first.bytes, first.lazy
+	var timer *time.Timer
+	for entries < db.opt.GroupEntries && bytes < db.opt.GroupBytes {
+		if lazy && timer == nil {
+			timer = time.NewTimer(lazyDelay)
+			defer timer.Stop()
+		}
+		r := db.take(lazy, timer)
+		if r == nil {
+			return group, nil
+		}
+		if r.step != nil || entries+len(r.entries) > db.opt.GroupEntries || bytes+r.bytes > db.opt.GroupBytes {
+			return group, r
+		}
+		group = append(group, r)
+		entries += len(r.entries)
+		bytes += r.bytes
+		lazy = lazy && r.lazy
+	}
+	return group, nil
+}
+
+// take returns a queued request, or nil when there is none; when it may wait, none before the timer ends.
+func (db *DB) take(wait bool, timer *time.Timer) *request {
+	select {
+	case r := <-db.reqs: // nil when the queue is closed and empty
+		return r
+	default:
+	}
+	if !wait {
+		return nil
+	}
+	select {
+	case r := <-db.reqs:
+		return r
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (db *DB) commitGroup(group []*request) {
+	err := db.Err()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+	} else {
+		err = db.writeGroup(group)
+		// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
+		if err == nil {
+			err = db.Err()
+		}
+	}
+	for _, r := range group {
+		r.done(err)
+	}
+}
+
+func (db *DB) writeGroup(group []*request) error {
+	db.ts++
+	txn := db.bdb.NewTransactionAt(db.ts, true)
+	defer txn.Discard()
+	for _, r := range group {
+		for _, e := range r.entries {
+			var err error
+			if e.Delete {
+				err = txn.Delete(e.Key)
+			} else {
+				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: e.Value})
+			}
+			if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
+				return db.writeOneByOne(group)
+			}
+			if err != nil {
+				return fmt.Errorf("write key of %d bytes, value of %d: %w", len(e.Key), len(e.Value), err)
+			}
+		}
+	}
+	if err := txn.CommitAt(db.ts, nil); err != nil {
+		err = fmt.Errorf("commit: %w", err)
+		db.setFailed(err)
+		return err
+	}
+	return nil
+}
+
+// writeOneByOne is for a group that Badger's transaction limit does not hold together.
+func (db *DB) writeOneByOne(group []*request) error {
+	for _, r := range group {
+		if err := db.writeGroup([]*request{r}); err != nil {
+			db.setFailed(err)
+			return err
+		}
+	}
+	return nil
+}

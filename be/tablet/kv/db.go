@@ -1,0 +1,257 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// viewTries is how often View offers a value that its reader refuses.
+const viewTries = 3
+
+// DB is one instance.
+type DB struct {
+	bdb  *badger.DB
+	opt  Options
+	ts   uint64 // last commit timestamp; only the committer changes it
+	reqs chan *request
+	done chan struct{} // closed when the committer has ended
+
+	sendMu sync.RWMutex // held shared while sending to reqs, exclusively to close it
+	closed bool
+
+	failMu  sync.Mutex
+	fail    error
+	closing atomic.Bool
+}
+
+// Open opens or creates the instance in dir and starts its committer.
+func Open(dir string, opt Options) (*DB, error) {
+	opt = opt.withDefaults()
+	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
+	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
+	if err != nil {
+		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
+	}
+	db.bdb, db.ts = bdb, bdb.MaxVersion()
+	bdb.SetDiscardTs(db.ts)
+	go db.commitLoop()
+	return db, nil
+}
+
+func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
+	g := guard{}
+	defer g.end(&err)
+	return badger.OpenManaged(opt)
+}
+
+// Close writes what is queued, ends the committer and closes Badger.
+func (db *DB) Close() error {
+	db.sendMu.Lock()
+	if db.closed {
+		db.sendMu.Unlock()
+		return nil
+	}
+	db.closed = true
+	close(db.reqs)
+	db.sendMu.Unlock()
+	<-db.done
+	db.closing.Store(true)
+	return db.bdb.Close()
+}
+
+// View calls fn with the value of key. The bytes may be a mapping of the value log: they are valid only inside fn, which
+// must not block. While fn returns an error and tries are left, the value is looked up again.
+func (db *DB) View(key []byte, fn func(val []byte) error) error {
+	var err error
+	for range viewTries {
+		if err = db.viewOnce(key, fn); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
+	g := guard{}
+	defer g.end(&err)
+	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("get: %w: %w", ErrDamaged, err)
+	}
+	return g.value(item, fn)
+}
+
+// Scan calls fn for each key with the prefix, in key order, with its value. Both are valid only inside fn.
+func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		return g.value(item, func(val []byte) error { return fn(item.Key(), val) })
+	})
+}
+
+// ScanKeys is Scan without reading values.
+func (db *DB) ScanKeys(prefix []byte, fn func(key []byte) error) error {
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		return g.call(func() error { return fn(item.Key()) })
+	})
+}
+
+func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err error) {
+	g := guard{}
+	defer g.end(&err)
+	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix}) // no prefetch: it copies every value
+	defer it.Close()
+	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+		if err := fn(&g, it.Item()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard turns a panic of Badger, which is what some flipped bits of a table lead to, into ErrDamaged. A panic of a
+// callback is our own bug and passes.
+type guard struct{ inside bool }
+
+func (g *guard) call(fn func() error) error {
+	g.inside = true
+	err := fn()
+	g.inside = false
+	return err
+}
+
+func (g *guard) value(item *badger.Item, fn func(val []byte) error) error {
+	var inner error
+	err := item.Value(func(val []byte) error {
+		inner = g.call(func() error { return fn(val) })
+		return inner
+	})
+	if err != nil && inner == nil {
+		return fmt.Errorf("value: %w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// end is deferred first, so that it runs after the transaction was discarded.
+func (g *guard) end(err *error) {
+	if g.inside {
+		return
+	}
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("badger panicked: %v: %w", r, ErrDamaged)
+	}
+}
+
+// Size returns the bytes that the files of the instance take on disk; Badger's own number is a minute old, and sparse
+// files look larger than they are.
+func (db *DB) Size() int64 {
+	entries, err := os.ReadDir(db.bdb.Opts().Dir)
+	if err != nil {
+		return 0
+	}
+	n := int64(0)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			n += st.Blocks * 512
+		}
+	}
+	return n
+}
+
+// Err returns why the instance is read-only, or nil.
+func (db *DB) Err() error {
+	db.failMu.Lock()
+	defer db.failMu.Unlock()
+	return db.fail
+}
+
+func (db *DB) setFailed(err error) {
+	db.failMu.Lock()
+	first := db.fail == nil
+	if first {
+		db.fail = err
+	}
+	db.failMu.Unlock()
+	if first && db.opt.OnFailure != nil {
+		db.opt.OnFailure(err)
+	}
+}
+
+func (o Options) withDefaults() Options {
+	def := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def(&o.MemTableBytes, 32<<20)
+	def(&o.BlockCacheBytes, 32<<20)
+	def(&o.IndexCacheBytes, 32<<20)
+	def(&o.ValueThreshold, 1<<20)
+	def(&o.ValueLogFileSize, 128<<20)
+	def(&o.GroupBytes, 4<<20)
+	if o.GroupEntries == 0 {
+		o.GroupEntries = 1000
+	}
+	return o
+}
+
+func badgerOptions(dir string, o Options, l badger.Logger) badger.Options {
+	compression := options.None
+	if o.Compress {
+		compression = options.Snappy
+	}
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(true).
+		WithDetectConflicts(false).
+		WithNumVersionsToKeep(1).
+		WithMemTableSize(o.MemTableBytes).
+		WithNumMemtables(3).
+		WithNumCompactors(2).
+		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes*15/100)).
+		WithValueLogFileSize(o.ValueLogFileSize).
+		WithBlockSize(16 << 10).
+		WithBlockCacheSize(o.BlockCacheBytes).
+		WithIndexCacheSize(o.IndexCacheBytes).
+		WithCompression(compression).
+		WithChecksumVerificationMode(options.NoVerification).
+		WithVerifyValueChecksum(false).
+		WithMetricsEnabled(false).
+		WithLogger(l)
+}
+
+// logger hands Badger's lines on and turns its ERROR lines into a failure of the instance.
+type logger struct{ db *DB }
+
+func (l logger) Errorf(format string, args ...any) {
+	l.line(LevelError, format, args...)
+	if !l.db.closing.Load() {
+		l.db.setFailed(fmt.Errorf("badger: "+format, args...))
+	}
+}
+func (l logger) Warningf(format string, args ...any) { l.line(LevelWarn, format, args...) }
+func (l logger) Infof(format string, args ...any)    { l.line(LevelInfo, format, args...) }
+func (l logger) Debugf(format string, args ...any)   { l.line(LevelDebug, format, args...) }
+
+func (l logger) line(level Level, format string, args ...any) {
+	if l.db.opt.Logf != nil {
+		l.db.opt.Logf(level, format, args...)
+	}
+}

@@ -1,0 +1,58 @@
+// Package kv is the narrow door to Badger: durable key-value instances with group commit.
+//
+// It owns one Badger instance and the goroutine that writes to it. It never interprets keys or values: checksums and
+// identities are the caller's, because Badger reports damage as absence, as empty values or not at all (reference §8);
+// View offers every value again up to three times, since value log GC can move one between lookup and read (B2).
+//
+// All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
+// writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
+// were queued. A request is atomic. After a crash the requests that survive are a prefix of that order.
+//
+// The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
+// read-only for good: what is on disk is no longer known, and only a restart finds out.
+package kv
+
+import "errors"
+
+// Errors.
+var (
+	// ErrNotFound says that there is no such key.
+	ErrNotFound = errors.New("key not found")
+	// ErrDamaged says that Badger stumbled over its own files.
+	ErrDamaged = errors.New("store files are damaged")
+	// ErrReadOnly says that an earlier write failed and nothing more is written.
+	ErrReadOnly = errors.New("store is read-only after a failed write")
+	// ErrClosed says that the instance is closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// Entry is one change of a request: a value, or a deletion.
+type Entry struct {
+	Key, Value []byte
+	Delete     bool
+}
+
+// Options tunes an instance. Zero values take defaults for the role.
+type Options struct {
+	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
+	BlockCacheBytes  int64
+	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
+	ValueThreshold   int64 // larger values go to the value log
+	ValueLogFileSize int64
+	GroupBytes       int64 // most bytes of one group commit
+	GroupEntries     int
+	Compress         bool // snappy in the LSM tree
+	OnFailure        func(err error)
+	Logf             func(level Level, format string, args ...any)
+}
+
+// Level is the level of one of Badger's log lines.
+type Level int
+
+// Levels.
+const (
+	LevelDebug Level = iota
+	LevelInfo
+	LevelWarn
+	LevelError
+)

@@ -1,0 +1,180 @@
+package tablet
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// noRow in an index says: the newest change of the key in this memtable is a delete of a row that lies elsewhere.
+const noRow = int32(-1)
+
+// rowOverhead is the memory of a memtable row beside its values and its key: index entry, versions, links.
+const rowOverhead = 96
+
+// memtable is the decoded form of the committed writes that are not yet in a rowset. Rows are only appended; a row that
+// is replaced or deleted is marked with the version that did so. Everything is guarded by the tablet's mu, except that a
+// memView reads what was there when it was taken.
+type memtable struct {
+	schema  *types.Schema
+	cols    []memColumn
+	created []types.Version
+	deleted []uint64 // version that ended the row, 0 while it lives; accessed atomically
+	prev    []int32  // the row that held the same key before, within this memtable, or noRow
+	keys    []string
+	index   map[string]int32 // key -> its newest row, or noRow
+	bytes   int64
+}
+
+// memColumn is one growing column. Nulls are bytes and not bits, so that appending never touches what a view reads.
+type memColumn struct {
+	v     vec.Vector // without Valid
+	null  []bool
+	nulls bool
+}
+
+func newMemtable(schema *types.Schema) *memtable {
+	m := &memtable{schema: schema, cols: make([]memColumn, len(schema.Columns)), index: make(map[string]int32)}
+	for i := range m.cols {
+		m.cols[i].v = *rowset.NewVector(schema.Columns[i].Type, 0)
+	}
+	return m
+}
+
+func (m *memtable) rows() int { return len(m.created) }
+
+// grow makes room for n more rows at once.
+func (m *memtable) grow(n int) {
+	if len(m.index) == 0 {
+		m.index = make(map[string]int32, n)
+	}
+	m.created, m.deleted, m.prev = slices.Grow(m.created, n), slices.Grow(m.deleted, n), slices.Grow(m.prev, n)
+	m.keys = slices.Grow(m.keys, n)
+	for i := range m.cols {
+		c := &m.cols[i]
+		c.null = slices.Grow(c.null, n)
+		switch c.v.Type.Phys() {
+		case types.PhysInt64:
+			c.v.I64 = slices.Grow(c.v.I64, n)
+		case types.PhysFloat64:
+			c.v.F64 = slices.Grow(c.v.F64, n)
+		case types.PhysDec128:
+			c.v.Dec = slices.Grow(c.v.Dec, n)
+		default:
+			c.v.Off = slices.Grow(c.v.Off, n)
+		}
+	}
+}
+
+// put appends row of b, whose columns are those of the schema, as the newest row of key.
+func (m *memtable) put(key string, b *vec.Batch, row int, version types.Version) {
+	size := int64(rowOverhead + 2*len(key))
+	for i := range m.cols {
+		size += m.cols[i].append(b.Cols[i], row)
+	}
+	old, ok := m.index[key]
+	if !ok {
+		old = noRow
+	}
+	m.index[key] = int32(len(m.created))
+	m.prev = append(m.prev, old)
+	m.keys = append(m.keys, key)
+	m.created = append(m.created, version)
+	m.deleted = append(m.deleted, 0)
+	m.bytes += size
+}
+
+// end marks row as replaced or deleted by version. It returns false when the row had ended before.
+func (m *memtable) end(row int32, version types.Version) bool {
+	if m.deleted[row] != 0 {
+		return false
+	}
+	atomic.StoreUint64(&m.deleted[row], uint64(version))
+	return true
+}
+
+// bury remembers that key, which has no row here, has no living row below either.
+func (m *memtable) bury(key string) {
+	m.index[key] = noRow
+	m.bytes += int64(len(key)) + rowOverhead/2
+}
+
+func (c *memColumn) append(src *vec.Vector, row int) int64 {
+	null := src.IsNull(row)
+	c.null = append(c.null, null)
+	c.nulls = c.nulls || null
+	if null {
+		rowset.AppendZero(&c.v)
+		return 1
+	}
+	before := len(c.v.Data)
+	rowset.AppendRow(&c.v, src, row)
+	switch c.v.Type.Phys() {
+	case types.PhysBytes:
+		return int64(len(c.v.Data)-before) + 5
+	case types.PhysDec128:
+		return 17
+	}
+	return 9
+}
+
+// memView is a memtable as it was at some moment: later appends are beyond its lengths. Deleted marks that were set
+// later may or may not be seen, but they carry versions above any that the holder of the view asks for.
+type memView struct {
+	m       *memtable
+	schema  *types.Schema
+	cols    []memColumn
+	created []types.Version
+	deleted []uint64
+}
+
+func (m *memtable) view() memView {
+	return memView{m: m, schema: m.schema, cols: append([]memColumn(nil), m.cols...), created: m.created, deleted: m.deleted}
+}
+
+func (w *memView) rows() int { return len(w.created) }
+
+// visible reports whether version v sees the row.
+func (w *memView) visible(row int, v types.Version) bool {
+	if w.created[row] > v {
+		return false
+	}
+	d := atomic.LoadUint64(&w.deleted[row])
+	return d == 0 || d > uint64(v)
+}
+
+// column returns the rows [from, to) of column i as a vector.
+func (w *memView) column(i, from, to int) *vec.Vector {
+	c := &w.cols[i]
+	v := c.v // copies the headers: the original keeps growing
+	v.N = len(w.created)
+	out := rowset.Slice(&v, from, to)
+	if out == &v {
+		copied := v
+		out = &copied
+	}
+	out.Valid = validity(c, from, to)
+	return out
+}
+
+func validity(c *memColumn, from, to int) []uint64 {
+	if !c.nulls {
+		return nil
+	}
+	var bits []uint64
+	for i := from; i < to; i++ {
+		if c.null[i] && bits == nil {
+			bits = make([]uint64, (to-from+63)>>6)
+			for j := range to - from {
+				bits[j>>6] |= 1 << (uint(j) & 63)
+			}
+		}
+		if c.null[i] {
+			bits[(i-from)>>6] &^= 1 << (uint(i-from) & 63)
+		}
+	}
+	return bits
+}

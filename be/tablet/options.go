@@ -1,0 +1,88 @@
+package tablet
+
+import (
+	"log/slog"
+	"time"
+
+	"stele/meta/types"
+)
+
+// Options says how a Store works. Zero values take the defaults below.
+type Options struct {
+	Logger    *slog.Logger
+	ClusterID types.ClusterID
+	Medium    types.Medium
+
+	// The flood stage: below the larger of the two of free space the disk takes no writes (B6).
+	FloodBytes   int64
+	FloodPercent int
+	// MemLimit is the most bytes of decoded deltas of all tablets; beyond it writers wait for a flush.
+	MemLimit int64
+
+	Retention Retention
+	// ReadAge is how long a version can still be read after the next one was published. A pinned version lives on.
+	ReadAge time.Duration
+	Flush   FlushLimits
+
+	// ReclaimBytes is how many dead bytes start a reclaim cycle (and 15 % of the disk's data, if that is more).
+	ReclaimBytes int64
+
+	Now func() time.Time
+	// NoBackground leaves flushing, compaction and reclaim to calls of Maintain.
+	NoBackground bool
+	// Small takes small memtables, caches and value log files: for tests and for disks of a few tablets.
+	Small bool
+	// Faults are for tests.
+	Faults Faults
+}
+
+// Retention bounds the change sets that are kept for incremental clones. A version is dropped when it is beyond Bytes,
+// or beyond both Versions and Age.
+type Retention struct {
+	Versions int
+	Age      time.Duration
+	Bytes    int64 // per tablet
+}
+
+// FlushLimits says when the deltas of a tablet become a rowset.
+type FlushLimits struct {
+	Rows     int
+	Bytes    int64
+	Versions int // bounds the replay at open
+}
+
+// Faults replace what a Store asks of the machine.
+type Faults struct {
+	// Space replaces statfs.
+	Space func() (total, available int64, err error)
+	// Read may return other bytes for a value of the data store; it must not change val.
+	Read func(key, val []byte) []byte
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	setDefault(&o.FloodBytes, 1<<30)
+	setDefault(&o.FloodPercent, 5)
+	setDefault(&o.MemLimit, 512<<20)
+	setDefault(&o.Retention.Versions, 1000)
+	setDefault(&o.Retention.Age, 30*time.Minute)
+	setDefault(&o.Retention.Bytes, 256<<20)
+	setDefault(&o.ReadAge, 5*time.Minute)
+	setDefault(&o.Flush.Rows, 32_768)
+	setDefault(&o.Flush.Bytes, 8<<20)
+	setDefault(&o.Flush.Versions, 10_000)
+	setDefault(&o.ReclaimBytes, 1<<30)
+	return o
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}

@@ -1,0 +1,258 @@
+package tablet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// largePart is the size from which a part is stored in data, whose value log takes big values, and not kept in memory.
+const largePart = 512 << 10
+
+// pendingTxn is a transaction that is durable here but whose outcome is not known. Guarded by the tablet's mu.
+type pendingTxn struct {
+	parts []*pendingPart
+}
+
+// pendingPart is one payload. done is closed when it is durable or refused; err is set before.
+type pendingPart struct {
+	entry   partEntry
+	payload []byte // nil when it is large: it is read again at publish
+	done    chan struct{}
+	err     error
+}
+
+// committedPart stands for a part of a transaction that has been published: it is there for good.
+var committedPart = func() *pendingPart {
+	p := &pendingPart{done: make(chan struct{})}
+	close(p.done)
+	return p
+}()
+
+func (p *pendingTxn) durable() bool {
+	for _, part := range p.parts {
+		select {
+		case <-part.done:
+			if part.err != nil {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Prepare makes payload durable as the next part of pending transaction txn. It returns when the part is on disk. A
+// sender that may repeat itself numbers its parts and calls PreparePart.
+func (t *Tablet) Prepare(ctx context.Context, txn types.TxnID, payload []byte) error {
+	return t.prepare(ctx, txn, -1, payload)
+}
+
+// PreparePart makes payload durable as part number part, from 0, of pending transaction txn. It is idempotent: a part
+// that is there already is not compared, only waited for. A part beyond the next one is ErrPartGap.
+func (t *Tablet) PreparePart(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
+	return t.prepare(ctx, txn, part, payload)
+}
+
+func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
+	if _, _, err := DecodeWrite(t.Schema(), payload); err != nil {
+		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
+	}
+	if err := t.s.writable(); err != nil {
+		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
+	}
+	if err := t.s.mem.wait(ctx, t.s.poke); err != nil {
+		return fmt.Errorf("prepare txn %d on tablet %d: wait for a flush: %w", txn, t.id, err)
+	}
+	p, number, mine, err := t.reservePart(txn, part, payload)
+	if err != nil {
+		return fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
+	}
+	if mine {
+		t.storePart(txn, number, p, payload)
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, ctx.Err())
+	}
+	if p.err != nil {
+		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, p.err)
+	}
+	return nil
+}
+
+// reservePart finds or makes the slot of a part; mine says that the caller has to store it.
+func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pendingPart, number int, mine bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, 0, false, err
+	}
+	if _, committed := t.changes.txns[txn]; committed {
+		return committedPart, part, false, nil
+	}
+	pt := t.pending[txn]
+	if pt == nil {
+		pt = &pendingTxn{}
+	}
+	if part < 0 {
+		part = len(pt.parts)
+	}
+	if part > len(pt.parts) {
+		return nil, 0, false, ErrPartGap
+	}
+	if part < len(pt.parts) && !pt.parts[part].refused() {
+		return pt.parts[part], part, false, nil
+	}
+	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, done: make(chan struct{})}
+	if !p.entry.Large {
+		p.payload = slices.Clone(payload)
+	}
+	if part < len(pt.parts) {
+		pt.parts[part] = p
+	} else {
+		pt.parts = append(pt.parts, p)
+	}
+	t.pending[txn] = pt
+	return p, part, true, nil
+}
+
+func (p *pendingPart) refused() bool {
+	select {
+	case <-p.done:
+		return p.err != nil
+	default:
+		return false
+	}
+}
+
+func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
+	entry := t.partStoreEntry(txn, number, payload)
+	t.s.charge(int64(len(payload)))
+	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, func(err error) {
+		p.err = err
+		close(p.done)
+	})
+}
+
+func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
+	key := partKey(t.uid, txn, number, len(payload) >= largePart)
+	return kv.Entry{Key: key, Value: seal(key, payload)}
+}
+
+func (s *Store) partDB(large bool) *kv.DB {
+	if large {
+		return s.data
+	}
+	return s.meta
+}
+
+// loadPart reads a stored part.
+func (t *Tablet) loadPart(txn types.TxnID, number int, e partEntry) ([]byte, error) {
+	key := partKey(t.uid, txn, number, e.Large)
+	var out []byte
+	read := t.s.meta.View
+	if e.Large {
+		read = t.s.viewData
+	}
+	err := read(key, func(val []byte) error {
+		body, err := unseal(key, val)
+		out = slices.Clone(body)
+		return err
+	})
+	if err = missingIsCorrupt(key, err); err == nil && int64(len(out)) != e.Bytes {
+		err = fmt.Errorf("%d bytes, not %d: %w", len(out), e.Bytes, ErrCorrupt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("part %d of txn %d: %w", number, txn, err)
+	}
+	return out, nil
+}
+
+// Pending returns the transactions whose outcome is not known here, ascending.
+func (t *Tablet) Pending() []types.TxnID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make([]types.TxnID, 0, len(t.pending))
+	for txn := range t.pending {
+		out = append(out, txn)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Abort forgets a pending transaction; one that is not pending is no error. The deletion need not be durable: after a
+// crash the transaction is pending again, and the FE says again what became of it.
+func (t *Tablet) Abort(txn types.TxnID) error {
+	t.write.Lock() // a publish of the same transaction comes before or after as a whole
+	defer t.write.Unlock()
+	t.mu.Lock()
+	err := t.usable()
+	p := t.pending[txn]
+	if err == nil {
+		delete(t.pending, txn)
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("abort txn %d: %w", txn, err)
+	}
+	if p != nil {
+		t.s.deleteParts(t.uid, txn, entriesOf(p))
+	}
+	return nil
+}
+
+func entriesOf(p *pendingTxn) []partEntry {
+	out := make([]partEntry, len(p.parts))
+	for i, part := range p.parts {
+		out[i] = part.entry
+	}
+	return out
+}
+
+// deleteParts queues the deletion of the parts of a transaction that has no version record.
+func (s *Store) deleteParts(uid uint64, txn types.TxnID, parts []partEntry) {
+	for i, e := range parts {
+		s.partDB(e.Large).CommitLazy([]kv.Entry{{Key: partKey(uid, txn, i, e.Large), Delete: true}}, s.logFailure("delete part"))
+		if e.Large {
+			s.deadBytes.Add(e.Bytes)
+		}
+	}
+}
+
+func (s *Store) logFailure(what string) func(error) {
+	return func(err error) {
+		if err != nil {
+			s.log.Warn("background write", "what", what, "err", err)
+		}
+	}
+}
+
+// write is one decoded part.
+type write struct {
+	ops  []types.RowOp
+	rows *vec.Batch
+	keys [][]byte
+}
+
+// decodeParts reads payloads as rows of the present schema, with their keys.
+func (t *Tablet) decodeParts(payloads [][]byte) ([]write, error) {
+	t.mu.RLock()
+	schema, fill, keyIdx := t.meta.Schema, fillValues(t.meta.Fill), t.keyIdx
+	t.mu.RUnlock()
+	out := make([]write, len(payloads))
+	for i, payload := range payloads {
+		ops, rows, err := decodeWrite(&schema, fill, payload)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = write{ops: ops, rows: rows, keys: vec.EncodeKeys(rows, keyIdx)}
+	}
+	return out, nil
+}

@@ -1,0 +1,206 @@
+package tablet
+
+import (
+	"errors"
+	"fmt"
+
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+)
+
+// Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is
+// visible at once; the record that txn became version is queued and not waited for. After a crash before that, txn is
+// pending again and the FE, which knows the outcome, publishes it again with the same result. A version that is there
+// already is no error.
+func (t *Tablet) Publish(txn types.TxnID, version types.Version) error {
+	t.write.Lock()
+	defer t.write.Unlock()
+	if err := t.publish(txn, version); err != nil {
+		return fmt.Errorf("publish txn %d as version %d of tablet %d: %w", txn, version, t.id, t.checkBad(err))
+	}
+	return nil
+}
+
+func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
+	done, err := t.nextVersion(version)
+	if done {
+		t.dropLeftover(txn)
+	}
+	if err != nil || done {
+		return err
+	}
+	parts, payloads, err := t.pendingParts(txn)
+	if err != nil {
+		return err
+	}
+	writes, err := t.decodeParts(payloads)
+	if err != nil {
+		return err
+	}
+	refs, err := t.locateWrites(writes)
+	if err != nil {
+		return err
+	}
+	at := t.s.opt.Now()
+	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
+	t.mu.Lock()
+	t.apply(version, writes, refs)
+	t.times.record(version, at)
+	delete(t.pending, txn)
+	t.changes.append(version, rec)
+	t.mu.Unlock()
+	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
+	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+	t.pokeIfFull()
+	return nil
+}
+
+// dropLeftover forgets a pending transaction whose version is there already: a repetition of its parts came late.
+func (t *Tablet) dropLeftover(txn types.TxnID) {
+	t.mu.Lock()
+	p := t.pending[txn]
+	delete(t.pending, txn)
+	t.mu.Unlock()
+	if p != nil {
+		t.s.deleteParts(t.uid, txn, entriesOf(p))
+	}
+}
+
+// nextVersion says whether version is there already, or can come next.
+func (t *Tablet) nextVersion(version types.Version) (done bool, err error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if err := t.usable(); err != nil {
+		return false, err
+	}
+	if version <= t.version {
+		return true, nil
+	}
+	if version != t.version+1 {
+		return false, fmt.Errorf("replica is at version %d: %w", t.version, ErrGap)
+	}
+	return false, nil
+}
+
+// pendingParts returns the parts of a pending transaction and their payloads.
+func (t *Tablet) pendingParts(txn types.TxnID) ([]partEntry, [][]byte, error) {
+	t.mu.RLock()
+	p := t.pending[txn]
+	if p == nil || !p.durable() {
+		t.mu.RUnlock()
+		return nil, nil, ErrUnknownTxn
+	}
+	entries := entriesOf(p)
+	payloads := make([][]byte, len(p.parts))
+	for i, part := range p.parts {
+		payloads[i] = part.payload
+	}
+	t.mu.RUnlock()
+	for i := range payloads {
+		if payloads[i] != nil {
+			continue
+		}
+		var err error
+		if payloads[i], err = t.loadPart(txn, i, entries[i]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return entries, payloads, nil
+}
+
+// locateWrites finds the living rowset row of each key that is in no memtable. Called with write held, so that the answer
+// stays true until apply.
+func (t *Tablet) locateWrites(writes []write) ([]rowRef, error) {
+	t.mu.RLock()
+	view := t.rowsetViews()
+	var keys [][]byte
+	var slots []int
+	n := 0
+	for _, w := range writes {
+		for _, key := range w.keys {
+			if _, _, ok := t.inMemory(key); !ok && len(view) > 0 {
+				keys = append(keys, key)
+				slots = append(slots, n)
+			}
+			n++
+		}
+	}
+	t.mu.RUnlock()
+	refs := make([]rowRef, n)
+	if len(keys) == 0 {
+		return refs, nil
+	}
+	found, err := t.locate(view, keys, maxVersion)
+	if err != nil {
+		return nil, err
+	}
+	for i, slot := range slots {
+		refs[slot] = found[i]
+	}
+	return refs, nil
+}
+
+// inMemory looks a key up in the memtables, newest first. Called with mu held.
+func (t *Tablet) inMemory(key []byte) (*memtable, int32, bool) {
+	for i := len(t.mems) - 1; i >= 0; i-- {
+		if row, ok := t.mems[i].index[string(key)]; ok {
+			return t.mems[i], row, true
+		}
+	}
+	return nil, 0, false
+}
+
+// bulkRows is from how many rows on a version makes room in the memtable for all of them first.
+const bulkRows = 1000
+
+// apply makes the writes version; refs are in the order of their rows. It cannot fail: either all of a version is there
+// or nothing. Called with write and mu held.
+func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
+	active := t.mems[len(t.mems)-1]
+	before := active.bytes
+	t.recent.begin(version, len(refs))
+	if len(refs) >= bulkRows {
+		active.grow(len(refs))
+	}
+	n := 0
+	for _, w := range writes {
+		for i, key := range w.keys {
+			ended := t.endRow(active, key, refs[n], version)
+			if ended {
+				t.rows--
+			}
+			if w.ops[i] == types.OpPut {
+				active.put(string(key), w.rows, i, version)
+				t.rows++
+			}
+			if (ended || w.ops[i] == types.OpPut) && t.recent.wants(version) {
+				t.recent.record(rowset.KeyHash(key), version)
+			}
+			n++
+		}
+	}
+	t.version = version
+	t.s.mem.add(active.bytes - before)
+}
+
+// endRow ends the living row of key, wherever it is, and reports whether there was one.
+func (t *Tablet) endRow(active *memtable, key []byte, ref rowRef, version types.Version) bool {
+	if m, row, ok := t.inMemory(key); ok {
+		return row != noRow && m.end(row, version)
+	}
+	if ref.rowset == nil {
+		return false
+	}
+	ref.rowset.deletes.add(version, ref.pos)
+	active.bury(string(key))
+	return true
+}
+
+// checkBad marks the replica bad when an operation found damage.
+func (t *Tablet) checkBad(err error) error {
+	if errors.Is(err, ErrCorrupt) {
+		t.SetBad(err.Error())
+	}
+	return err
+}

@@ -1,0 +1,339 @@
+package tablet
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+// recover brings every tablet to the version that its records prove, and finds what can be deleted. A tablet with damaged
+// records becomes a bad replica: it never keeps the disk from opening.
+func (s *Store) recover() error {
+	if err := s.loadTablets(); err != nil {
+		return err
+	}
+	known := make(map[uint64]*Tablet, len(s.tablets))
+	for _, t := range s.tablets {
+		known[t.uid] = t
+		if t.bad {
+			continue
+		}
+		if err := t.recover(); err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, kv.ErrDamaged) {
+				return fmt.Errorf("tablet %d: %w", t.id, err)
+			}
+			t.SetBad(err.Error())
+		}
+	}
+	if err := s.findOrphans(known); err != nil {
+		s.log.Error("orphans are not looked for", "err", err) // they only cost space
+	}
+	return nil
+}
+
+func (s *Store) loadTablets() error {
+	return s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
+		var rec tabletRecord
+		if err := openRecord(key, val, &rec); err != nil {
+			// Without its record not even the schema is known: the FE misses the replica in the report and repairs.
+			s.log.Error("record of a tablet is damaged", "tablet_id", keyUint(key, 0), "err", err)
+			return nil
+		}
+		t := newTablet(s, rec.UID, rec.Meta)
+		t.bad, t.badReason = rec.Bad, rec.BadReason
+		s.tablets[t.id] = t
+		s.super.NextUID = max(s.super.NextUID, rec.UID+1)
+		return nil
+	})
+}
+
+// recover loads the manifest and its rowsets, then makes the versions after it again from their parts.
+func (t *Tablet) recover() error {
+	var m manifest
+	if err := loadRecord(t.s.meta, key1(kManifest, t.uid), &m); err != nil {
+		return err
+	}
+	t.version, t.manifestVersion, t.nextRowset, t.rows, t.readFrom = m.Version, m.Version, m.NextRowset, m.LiveRows, m.ReadFrom
+	for _, e := range m.Rowsets {
+		r, err := t.loadRowset(e)
+		if err != nil {
+			return fmt.Errorf("rowset %d: %w", e.ID, err)
+		}
+		t.rowsets = append(t.rowsets, r)
+	}
+	versions, err := t.loadVersions()
+	if err != nil {
+		return err
+	}
+	parts, err := t.loadPartKeys()
+	if err != nil {
+		return err
+	}
+	t.restartAt(t.version)
+	if err := t.replay(versions, parts); err != nil {
+		return err
+	}
+	t.times.record(t.version, t.s.opt.Now())
+	return t.restorePending(parts)
+}
+
+func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
+	var index rowsetIndex
+	key := key2(kIndex, t.uid, e.ID)
+	err := t.s.viewData(key, func(val []byte) error { return openRecord(key, val, &index) })
+	if err := missingIsCorrupt(key, err); err != nil {
+		return nil, err
+	}
+	r := newRowsetState(t.uid, e, index.Groups)
+	rows := uint32(0)
+	for _, g := range index.Groups {
+		rows += g.Rows
+	}
+	if rows != e.Rows {
+		return nil, fmt.Errorf("index has %d rows, not %d: %w", rows, e.Rows, ErrCorrupt)
+	}
+	r.stored = t.manifestVersion
+	if e.Deletes == 0 {
+		return r, nil
+	}
+	var rec deletesRecord
+	key = key2(kDeletes, t.uid, e.ID)
+	err = t.s.meta.View(key, func(val []byte) error {
+		if err := openRecord(key, val, &rec); err != nil || sumOf(val) == e.Deletes {
+			return err
+		}
+		return fmt.Errorf("delete vector is not the one of the manifest: %w", ErrCorrupt)
+	})
+	if err := missingIsCorrupt(key, err); err != nil {
+		return nil, err
+	}
+	if len(rec.Rows) != len(rec.Versions) {
+		return nil, fmt.Errorf("delete vector: %w", ErrCorrupt)
+	}
+	base := roaring.New()
+	if len(rec.Base) > 0 {
+		if err := base.UnmarshalBinary(rec.Base); err != nil {
+			return nil, fmt.Errorf("delete vector: %w: %w", ErrCorrupt, err)
+		}
+	}
+	log := make([]delEntry, len(rec.Rows))
+	for i := range log {
+		log[i] = delEntry{Version: types.Version(rec.Versions[i]), Pos: rec.Rows[i]}
+	}
+	r.deletes = newDeletes(base, log)
+	return r, nil
+}
+
+// loadVersions reads the version records: an unreadable one ends what can be proved, it is not damage of its own.
+func (t *Tablet) loadVersions() (map[types.Version]versionRecord, error) {
+	out := make(map[types.Version]versionRecord)
+	err := t.s.meta.Scan(key1(kVersion, t.uid), func(key, val []byte) error {
+		var rec versionRecord
+		if err := openRecord(key, val, &rec); err != nil {
+			t.s.log.Warn("version record is damaged", "tablet_id", t.id, "version", keyUint(key, 1), "err", err)
+			return nil
+		}
+		out[types.Version(keyUint(key, 1))] = rec
+		return nil
+	})
+	return out, err
+}
+
+// storedParts is the parts that are on disk, by transaction; a part that is missing in between is nil.
+type storedParts map[types.TxnID][]*partEntry
+
+// complete reports whether all parts of a version are there: retention may have been interrupted between them.
+func (p storedParts) complete(rec *versionRecord) bool {
+	have := p[rec.Txn]
+	for i, e := range rec.Parts {
+		if i >= len(have) || have[i] == nil || *have[i] != e {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *Tablet) loadPartKeys() (storedParts, error) {
+	out := make(storedParts)
+	add := func(key []byte, size int, large bool) {
+		txn, n := types.TxnID(keyUint(key, 1)), int(partNumber(key))
+		for len(out[txn]) <= n {
+			out[txn] = append(out[txn], nil)
+		}
+		out[txn][n] = &partEntry{Bytes: int64(size - 8), Large: large}
+	}
+	for _, large := range []bool{false, true} {
+		kind := byte(kPart)
+		if large {
+			kind = kLargePart
+		}
+		if err := t.s.partDB(large).Scan(key1(kind, t.uid), func(key, val []byte) error {
+			if partNumber(key) < maxParts {
+				add(key, len(val), large)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// maxParts bounds the parts of one transaction on one tablet.
+const maxParts = 1 << 16
+
+func partNumber(key []byte) uint32 {
+	if len(key) != 21 {
+		return maxParts
+	}
+	return uint32(key[17])<<24 | uint32(key[18])<<16 | uint32(key[19])<<8 | uint32(key[20])
+}
+
+// replay takes the retained change sets into the log and makes those after the manifest's version again. Version records
+// behind a gap prove nothing: their transactions are pending.
+func (t *Tablet) replay(versions map[types.Version]versionRecord, parts storedParts) error {
+	first := t.manifestVersion
+	for {
+		if rec, ok := versions[first]; !ok || !parts.complete(&rec) {
+			break
+		}
+		first--
+	}
+	t.changes = newChangeLog(first + 1)
+	for v := first + 1; ; v++ {
+		rec, ok := versions[v]
+		if !ok {
+			break
+		}
+		if v > t.manifestVersion {
+			if err := t.replayVersion(v, rec); err != nil {
+				return fmt.Errorf("version %d: %w", v, err)
+			}
+		}
+		t.changes.append(v, rec)
+		delete(parts, rec.Txn)
+		delete(versions, v)
+	}
+	return t.dropUnproved(versions, parts)
+}
+
+func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
+	payloads := make([][]byte, len(rec.Parts))
+	for i, e := range rec.Parts {
+		var err error
+		if payloads[i], err = t.loadPart(rec.Txn, i, e); err != nil {
+			return err
+		}
+	}
+	writes, err := t.decodeParts(payloads)
+	if err != nil {
+		return err
+	}
+	refs, err := t.locateWrites(writes)
+	if err != nil {
+		return err
+	}
+	t.apply(v, writes, refs)
+	return nil
+}
+
+// dropUnproved deletes version records that are not part of the chain: below it, the rest of a dropped change set, whose
+// parts go too; above it, behind a gap.
+func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts storedParts) error {
+	for v, rec := range versions {
+		entries := []kv.Entry{{Key: key2(kVersion, t.uid, uint64(v)), Delete: true}}
+		if v <= t.version {
+			for i, e := range rec.Parts {
+				if !e.Large {
+					entries = append(entries, kv.Entry{Key: partKey(t.uid, rec.Txn, i, false), Delete: true})
+				}
+			}
+			delete(parts, rec.Txn)
+		}
+		if err := t.s.meta.Commit(entries...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restorePending makes the transactions without a version record pending again. One of which a part is missing was never
+// acknowledged as a whole: the parts before the gap stay, as the sender may go on.
+func (t *Tablet) restorePending(parts storedParts) error {
+	for txn, entries := range parts {
+		if gap := slices.Index(entries, nil); gap >= 0 {
+			entries = entries[:gap]
+		}
+		p := &pendingTxn{}
+		for i, e := range entries {
+			payload, err := t.loadPart(txn, i, *e)
+			if errors.Is(err, ErrCorrupt) {
+				// If the transaction was committed, the FE finds this replica lagging and it catches up.
+				t.s.log.Error("part of a pending transaction is damaged", "tablet_id", t.id, "txn_id", txn, "part", i, "err", err)
+				break
+			}
+			if err != nil {
+				return err
+			}
+			part := &pendingPart{entry: *e, done: make(chan struct{})}
+			close(part.done)
+			if !e.Large {
+				part.payload = payload
+			}
+			p.parts = append(p.parts, part)
+		}
+		if len(p.parts) > 0 {
+			t.pending[txn] = p
+		}
+	}
+	return nil
+}
+
+// findOrphans lists what no record names: incarnations that were replaced or dropped, rowsets that were not finished.
+func (s *Store) findOrphans(known map[uint64]*Tablet) error {
+	uids := make(map[uint64]bool)
+	groups := make(map[[2]uint64]int)
+	visit := func(key []byte) error {
+		uid := keyUint(key, 0)
+		switch key[0] {
+		case kManifest, kDeletes, kVersion, kPart, kGroup, kIndex, kLargePart:
+		default:
+			return nil
+		}
+		s.super.NextUID = max(s.super.NextUID, uid+1)
+		t := known[uid]
+		if t == nil {
+			uids[uid] = true
+		} else if id := keyUint(key, 1); !t.bad && (key[0] == kGroup || key[0] == kIndex || key[0] == kDeletes) && !t.names(id) {
+			at := [2]uint64{uid, id}
+			groups[at] = max(groups[at], int(keyGroup(key))+1)
+		}
+		return nil
+	}
+	if err := errors.Join(s.meta.ScanKeys(nil, visit), s.data.ScanKeys(nil, visit)); err != nil {
+		return err
+	}
+	for uid := range uids {
+		s.garbage = append(s.garbage, garbage{uid: uid})
+	}
+	for at, n := range groups {
+		s.garbage = append(s.garbage, garbage{uid: at[0], rowset: at[1], groups: n})
+	}
+	return nil
+}
+
+func (t *Tablet) names(rowset uint64) bool {
+	return slices.ContainsFunc(t.rowsets, func(r *rowsetState) bool { return r.entry.ID == rowset })
+}
+
+func keyGroup(key []byte) uint32 {
+	if key[0] != kGroup {
+		return 0
+	}
+	return partNumber(key)
+}

@@ -1,0 +1,387 @@
+package rowset
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// The layout of a row group, little-endian:
+//
+//	header     64 bytes, see encodeHeader
+//	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
+//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4},
+//	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
+//	vectors    encoded values
+//	bloom      filter over the keys, in hashed blocks
+//	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
+const (
+	groupMagic   = 0x31475253 // "SRG1"
+	groupFormat  = 1
+	headerSize   = 64
+	dirStart     = headerSize + 8
+	columnEntry  = 16
+	vectorEntry  = 32
+	maxGroupCols = 4096
+)
+
+// GroupID names a row group within a disk.
+type GroupID struct {
+	UID    uint64 // tablet incarnation
+	Rowset uint64
+	Group  uint32
+}
+
+// Columns is what a row group is made from: vectors of equal length, in key order of the rows.
+type Columns struct {
+	IDs  []types.ColumnID
+	Vecs []*vec.Vector
+}
+
+// EncodeGroup encodes rows as row group id. keys are the memcomparable keys of the rows, ascending.
+func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
+	rows := len(keys)
+	nvec := vectorsOf(rows)
+	dirLen := len(cols.IDs) * (columnEntry + nvec*vectorEntry)
+	out := make([]byte, dirStart+dirLen, dirStart+dirLen+64*rows)
+	dir := out[dirStart:]
+	for c, cid := range cols.IDs {
+		putColumnEntry(dir[c*columnEntry:], cid, cols.Vecs[c].Type)
+	}
+	entry := len(cols.IDs) * columnEntry
+	for _, v := range cols.Vecs {
+		for from := 0; from < rows; from += vec.MaxRows {
+			to := min(from+vec.MaxRows, rows)
+			start := len(out)
+			out = AppendVector(out, v, from, to)
+			e := out[dirStart+entry:]
+			binary.LittleEndian.PutUint32(e, uint32(start))
+			binary.LittleEndian.PutUint32(e[4:], uint32(len(out)-start))
+			binary.LittleEndian.PutUint64(e[8:], xxh3.Hash(out[start:]))
+			z := zoneOf(v, from, to)
+			binary.LittleEndian.PutUint64(e[16:], z.Min)
+			binary.LittleEndian.PutUint64(e[24:], z.Max)
+			entry += vectorEntry
+		}
+	}
+	bloomOff := len(out)
+	out = append(out, buildBloom(hashesOf(keys))...)
+	keysOff := len(out)
+	out = appendHashed(out, firstKeys(keys))
+	h := header{id: id, rows: uint32(rows), cols: uint16(len(cols.IDs)), bloomOff: uint32(bloomOff), keysOff: uint32(keysOff), size: uint32(len(out))}
+	h.encode(out)
+	sealGroup(out, dirLen)
+	return out
+}
+
+// Group reads a row group in place. It is valid as long as the bytes it was opened on.
+type Group struct {
+	h   header
+	val []byte
+	dir []byte
+}
+
+// OpenGroup checks that val is row group id and returns a reader of it.
+func OpenGroup(id GroupID, val []byte) (*Group, error) {
+	g := &Group{val: val}
+	if err := g.open(); err != nil {
+		return nil, fmt.Errorf("row group %d/%d/%d of %d bytes: %w", id.UID, id.Rowset, id.Group, len(val), err)
+	}
+	if g.h.id != id {
+		return nil, fmt.Errorf("row group %d/%d/%d found as %d/%d/%d: %w", g.h.id.UID, g.h.id.Rowset, g.h.id.Group, id.UID, id.Rowset, id.Group, ErrCorrupt)
+	}
+	return g, nil
+}
+
+// Restamp returns a copy of the verified row group val under the identity id.
+func Restamp(id GroupID, val []byte) ([]byte, error) {
+	g := &Group{val: val}
+	if err := g.open(); err != nil {
+		return nil, err
+	}
+	if err := g.VerifyAll(); err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), val...)
+	h := g.h
+	h.id = id
+	h.encode(out)
+	sealGroup(out, len(g.dir))
+	return out, nil
+}
+
+// Rows returns the number of rows.
+func (g *Group) Rows() int { return int(g.h.rows) }
+
+// Vectors returns the number of vectors of each column.
+func (g *Group) Vectors() int { return vectorsOf(g.Rows()) }
+
+// VectorRows returns the number of rows of vector i.
+func (g *Group) VectorRows(i int) int { return min(vec.MaxRows, g.Rows()-i*vec.MaxRows) }
+
+// Column returns the position of column id, or -1 when the row group is older than the column.
+func (g *Group) Column(id types.ColumnID) int {
+	for c := range int(g.h.cols) {
+		if types.ColumnID(binary.LittleEndian.Uint32(g.dir[c*columnEntry:])) == id {
+			return c
+		}
+	}
+	return -1
+}
+
+// Zone returns the zone of vector i of column c.
+func (g *Group) Zone(c, i int) Zone {
+	e := g.entry(c, i)
+	return Zone{Min: binary.LittleEndian.Uint64(e[16:]), Max: binary.LittleEndian.Uint64(e[24:])}
+}
+
+// Decode returns vector i of column c as a copy. The vector has the type that the column was stored with.
+func (g *Group) Decode(c, i int) (*vec.Vector, error) {
+	src, err := g.vectorBytes(c, i)
+	if err != nil {
+		return nil, err
+	}
+	v, err := DecodeVector(columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src)
+	if err != nil {
+		return nil, fmt.Errorf("column %d vector %d: %w", c, i, err)
+	}
+	return v, nil
+}
+
+// MayContain asks the bloom filter for a key by its KeyHash.
+func (g *Group) MayContain(hash uint64) (bool, error) {
+	may, err := bloomMayContain(g.val[g.h.bloomOff:g.h.keysOff], hash)
+	if err != nil {
+		return false, fmt.Errorf("bloom filter: %w", err)
+	}
+	return may, nil
+}
+
+// FirstKeys returns the first key of each vector, aliasing the row group.
+func (g *Group) FirstKeys() ([][]byte, error) {
+	body, err := verifyHashed(g.val[g.h.keysOff:])
+	n := g.Vectors()
+	if err != nil || len(body) < 4*(n+1) {
+		return nil, fmt.Errorf("key index: %w", ErrCorrupt)
+	}
+	data := body[4*(n+1):]
+	out := make([][]byte, n)
+	for i := range out {
+		from, to := binary.LittleEndian.Uint32(body[4*i:]), binary.LittleEndian.Uint32(body[4*i+4:])
+		if from > to || int(to) > len(data) {
+			return nil, fmt.Errorf("key index: %w", ErrCorrupt)
+		}
+		out[i] = data[from:to:to]
+	}
+	return out, nil
+}
+
+// VerifyAll checks the hash of every part: what a scrub and a clone do.
+func (g *Group) VerifyAll() error {
+	for c := range int(g.h.cols) {
+		for i := range g.Vectors() {
+			if _, err := g.vectorBytes(c, i); err != nil {
+				return err
+			}
+		}
+	}
+	filter := g.val[g.h.bloomOff:g.h.keysOff]
+	for at := 0; at+bloomBlock <= len(filter); at += bloomBlock {
+		block := filter[at : at+bloomBlock]
+		if xxh3.Hash(block[:bloomBody]) != binary.LittleEndian.Uint64(block[bloomBody:]) {
+			return fmt.Errorf("bloom filter: %w", ErrCorrupt)
+		}
+	}
+	_, err := g.FirstKeys()
+	return err
+}
+
+// Finder looks keys up in one row group and keeps the key vectors it has decoded: look keys up in ascending order.
+type Finder struct {
+	g       *Group
+	keyCols []int
+	first   [][]byte
+	vector  int // the decoded one, or -1
+	keys    *vec.Batch
+	order   []int // 0, 1, 2, ...: the columns of keys
+	buf     []byte
+}
+
+// NewFinder returns a Finder, given the positions of the key columns in the row group.
+func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
+	first, err := g.FirstKeys()
+	if err != nil {
+		return nil, err
+	}
+	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1}
+	for i := range keyCols {
+		f.order = append(f.order, i)
+	}
+	return f, nil
+}
+
+// Positions appends to out the rows whose key is key.
+func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
+	at := lowerBound(len(f.first), func(i int) bool { return bytes.Compare(f.first[i], key) >= 0 })
+	for i := max(at-1, 0); i < len(f.first) && bytes.Compare(f.first[i], key) <= 0; i++ {
+		if err := f.load(i); err != nil {
+			return nil, err
+		}
+		row := lowerBound(f.keys.N, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
+		for ; row < f.keys.N && bytes.Equal(f.keyAt(row), key); row++ {
+			out = append(out, i*vec.MaxRows+row)
+		}
+	}
+	return out, nil
+}
+
+func (f *Finder) keyAt(row int) []byte {
+	f.buf = vec.AppendRowKey(f.buf[:0], f.keys, f.order, row)
+	return f.buf
+}
+
+func (f *Finder) load(i int) error {
+	if f.vector == i {
+		return nil
+	}
+	b := &vec.Batch{N: f.g.VectorRows(i)}
+	for _, c := range f.keyCols {
+		v, err := f.g.Decode(c, i)
+		if err != nil {
+			return err
+		}
+		b.Cols = append(b.Cols, v)
+	}
+	f.vector, f.keys = i, b
+	return nil
+}
+
+// lowerBound returns the smallest i in [0, n) for which f is true, or n; f is monotone.
+func lowerBound(n int, f func(int) bool) int {
+	lo, hi := 0, n
+	for lo < hi {
+		if mid := (lo + hi) / 2; f(mid) {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
+}
+
+func (g *Group) entry(c, i int) []byte {
+	at := int(g.h.cols)*columnEntry + (c*g.Vectors()+i)*vectorEntry
+	return g.dir[at : at+vectorEntry]
+}
+
+func (g *Group) vectorBytes(c, i int) ([]byte, error) {
+	e := g.entry(c, i)
+	off, size := uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
+	if off+size > uint64(len(g.val)) {
+		return nil, fmt.Errorf("column %d vector %d out of bounds: %w", c, i, ErrCorrupt)
+	}
+	src := g.val[off : off+size]
+	if xxh3.Hash(src) != binary.LittleEndian.Uint64(e[8:]) {
+		return nil, fmt.Errorf("checksum of column %d vector %d: %w", c, i, ErrCorrupt)
+	}
+	return src, nil
+}
+
+func (g *Group) open() error {
+	if !g.h.decode(g.val) {
+		return ErrCorrupt
+	}
+	h := g.h
+	dirLen := int(h.cols) * (columnEntry + vectorsOf(int(h.rows))*vectorEntry)
+	end := dirStart + dirLen
+	if int(h.size) != len(g.val) || end > len(g.val) || int(h.bloomOff) < end || h.keysOff < h.bloomOff || h.keysOff > h.size {
+		return ErrCorrupt
+	}
+	if groupHash(g.val, dirLen) != binary.LittleEndian.Uint64(g.val[headerSize:]) {
+		return fmt.Errorf("directory checksum: %w", ErrCorrupt)
+	}
+	g.dir = g.val[dirStart:end]
+	return nil
+}
+
+type header struct {
+	id                      GroupID
+	rows                    uint32
+	cols                    uint16
+	bloomOff, keysOff, size uint32
+}
+
+func (h *header) encode(out []byte) {
+	le := binary.LittleEndian
+	le.PutUint32(out, groupMagic)
+	le.PutUint16(out[4:], groupFormat)
+	le.PutUint16(out[6:], h.cols)
+	le.PutUint64(out[8:], h.id.UID)
+	le.PutUint64(out[16:], h.id.Rowset)
+	le.PutUint32(out[24:], h.id.Group)
+	le.PutUint32(out[28:], h.rows)
+	le.PutUint32(out[32:], h.bloomOff)
+	le.PutUint32(out[36:], h.keysOff)
+	le.PutUint32(out[40:], h.size)
+}
+
+func (h *header) decode(val []byte) bool {
+	le := binary.LittleEndian
+	if len(val) < dirStart || le.Uint32(val) != groupMagic || le.Uint16(val[4:]) != groupFormat {
+		return false
+	}
+	h.cols = le.Uint16(val[6:])
+	h.id = GroupID{UID: le.Uint64(val[8:]), Rowset: le.Uint64(val[16:]), Group: le.Uint32(val[24:])}
+	h.rows, h.bloomOff, h.keysOff, h.size = le.Uint32(val[28:]), le.Uint32(val[32:]), le.Uint32(val[36:]), le.Uint32(val[40:])
+	return h.rows > 0 && h.rows <= MaxGroupRows && h.cols <= maxGroupCols
+}
+
+func sealGroup(out []byte, dirLen int) {
+	binary.LittleEndian.PutUint64(out[headerSize:], groupHash(out, dirLen))
+}
+
+func groupHash(val []byte, dirLen int) uint64 {
+	return xxh3.HashSeed(val[dirStart:dirStart+dirLen], xxh3.Hash(val[:headerSize]))
+}
+
+func putColumnEntry(e []byte, id types.ColumnID, t types.ColumnType) {
+	binary.LittleEndian.PutUint32(e, uint32(id))
+	e[4] = byte(t.Kind)
+	if t.Unsigned {
+		e[5] = 1
+	}
+	binary.LittleEndian.PutUint32(e[8:], uint32(t.Length))
+	binary.LittleEndian.PutUint32(e[12:], uint32(t.Scale))
+}
+
+func columnType(e []byte) types.ColumnType {
+	return types.ColumnType{
+		Kind: types.Kind(e[4]), Unsigned: e[5] == 1,
+		Length: int32(binary.LittleEndian.Uint32(e[8:])), Scale: int32(binary.LittleEndian.Uint32(e[12:])),
+	}
+}
+
+func vectorsOf(rows int) int { return (rows + vec.MaxRows - 1) / vec.MaxRows }
+
+func hashesOf(keys [][]byte) []uint64 {
+	out := make([]uint64, len(keys))
+	for i, k := range keys {
+		out[i] = KeyHash(k)
+	}
+	return out
+}
+
+func firstKeys(keys [][]byte) []byte {
+	n := vectorsOf(len(keys))
+	out := make([]byte, 4*(n+1))
+	for i := range n {
+		out = append(out, keys[i*vec.MaxRows]...)
+		binary.LittleEndian.PutUint32(out[4*(i+1):], uint32(len(out)-4*(n+1)))
+	}
+	return out
+}

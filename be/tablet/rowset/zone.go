@@ -1,0 +1,81 @@
+package rowset
+
+import (
+	"encoding/binary"
+	"math"
+
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Zone is the range of a vector's values, each cut to an order-preserving 64-bit prefix. Empty (Min > Max) when the
+// vector has only NULLs.
+type Zone struct{ Min, Max uint64 }
+
+// emptyZone is the zone of no value.
+var emptyZone = Zone{Min: math.MaxUint64, Max: 0}
+
+// CompareOp is the comparison of a prune predicate.
+type CompareOp uint8
+
+// Comparisons.
+const (
+	OpEQ CompareOp = iota
+	OpLT
+	OpLE
+	OpGT
+	OpGE
+)
+
+// MayMatch reports whether a value in the zone can satisfy "value op x", where p is Prefix of x. Prefixes are not the
+// values, so equality of prefixes proves nothing and never skips.
+func (z Zone) MayMatch(op CompareOp, p uint64) bool {
+	if z.Min > z.Max {
+		return false // only NULLs: no comparison is true
+	}
+	switch op {
+	case OpEQ:
+		return z.Min <= p && p <= z.Max
+	case OpLT, OpLE:
+		return z.Min <= p
+	default:
+		return z.Max >= p
+	}
+}
+
+// Prefix returns the order-preserving 64-bit prefix of row of v, which is not NULL.
+func Prefix(v *vec.Vector, row int) uint64 {
+	const sign = uint64(1) << 63
+	switch v.Type.Phys() {
+	case types.PhysInt64:
+		if v.Type.Unsigned {
+			return uint64(v.I64[row])
+		}
+		return uint64(v.I64[row]) ^ sign
+	case types.PhysFloat64:
+		key := vec.AppendKey(make([]byte, 0, 9), v, row)
+		return binary.BigEndian.Uint64(key[1:])
+	case types.PhysDec128:
+		return uint64(v.Dec[row].Hi) ^ sign
+	default:
+		b := v.Bytes(row)
+		if len(b) >= 8 {
+			return binary.BigEndian.Uint64(b)
+		}
+		var p [8]byte
+		copy(p[:], b)
+		return binary.BigEndian.Uint64(p[:])
+	}
+}
+
+func zoneOf(v *vec.Vector, from, to int) Zone {
+	z := emptyZone
+	for i := from; i < to; i++ {
+		if v.IsNull(i) {
+			continue
+		}
+		p := Prefix(v, i)
+		z.Min, z.Max = min(z.Min, p), max(z.Max, p)
+	}
+	return z
+}

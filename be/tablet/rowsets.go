@@ -1,0 +1,215 @@
+package tablet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// maxVersion as a snapshot version sees everything.
+const maxVersion = types.Version(math.MaxUint64)
+
+// rowsetState is a rowset of a tablet in memory. deletes, refs and replaced are guarded by the tablet's mu; the rest
+// never changes.
+type rowsetState struct {
+	uid      uint64
+	entry    rowsetEntry
+	groups   []groupEntry
+	starts   []uint32 // position of the first row of each row group
+	deletes  deletes
+	refs     int  // snapshots that read it
+	replaced bool // no manifest names it any more
+	// stored is the manifest version up to which the record X holds the deletes.
+	stored types.Version
+}
+
+func newRowsetState(uid uint64, entry rowsetEntry, groups []groupEntry) *rowsetState {
+	r := &rowsetState{uid: uid, entry: entry, groups: groups, deletes: newDeletes(nil, nil)}
+	start := uint32(0)
+	for i := range groups {
+		r.starts = append(r.starts, start)
+		start += groups[i].Rows
+	}
+	return r
+}
+
+func (r *rowsetState) group(i int) rowset.GroupID {
+	return rowset.GroupID{UID: r.uid, Rowset: r.entry.ID, Group: uint32(i)}
+}
+
+// rowsetView is a rowset as it was at some moment.
+type rowsetView struct {
+	r       *rowsetState
+	deletes deletes
+}
+
+// rowsetViews is called with mu held in either mode.
+func (t *Tablet) rowsetViews() []rowsetView {
+	out := make([]rowsetView, len(t.rowsets))
+	for i, r := range t.rowsets {
+		out[i] = rowsetView{r: r, deletes: r.deletes}
+	}
+	return out
+}
+
+// rowRef is where a row lies; rowset is nil when there is none.
+type rowRef struct {
+	rowset *rowsetState
+	pos    uint32
+}
+
+// viewData reads a value of the data store, through the fault of a test if there is one.
+func (s *Store) viewData(key []byte, fn func(val []byte) error) error {
+	return s.data.View(key, func(val []byte) error {
+		if s.opt.Faults.Read != nil {
+			val = s.opt.Faults.Read(key, val)
+		}
+		return fn(val)
+	})
+}
+
+// viewGroup opens a row group that the manifest names; fn must not block and not keep the group.
+func (s *Store) viewGroup(id rowset.GroupID, fn func(*rowset.Group) error) error {
+	key := groupKey(id)
+	err := s.viewData(key, func(val []byte) error {
+		g, err := rowset.OpenGroup(id, val)
+		if err != nil {
+			return err
+		}
+		return fn(g)
+	})
+	return missingIsCorrupt(key, err)
+}
+
+// missingIsCorrupt turns the absence of what must exist, and damage that Badger found itself, into ErrCorrupt (B3).
+func missingIsCorrupt(key []byte, err error) error {
+	if errors.Is(err, kv.ErrNotFound) {
+		return fmt.Errorf("key %x must exist: %w", key, ErrCorrupt)
+	}
+	if errors.Is(err, kv.ErrDamaged) {
+		return fmt.Errorf("key %x: %w: %w", key, ErrCorrupt, err)
+	}
+	return err
+}
+
+// locate finds for each key the row that version v sees in the rowsets.
+func (t *Tablet) locate(views []rowsetView, keys [][]byte, v types.Version) ([]rowRef, error) {
+	order := make([]int, len(keys))
+	for i := range order {
+		order[i] = i
+	}
+	sort.Slice(order, func(a, b int) bool { return bytes.Compare(keys[order[a]], keys[order[b]]) < 0 })
+	refs := make([]rowRef, len(keys))
+	for i := len(views) - 1; i >= 0; i-- { // newest first: what was written last is asked for most
+		if err := t.locateIn(&views[i], keys, order, v, refs); err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
+}
+
+// locateIn looks the keys that are not found yet, in the given ascending order, up in one rowset.
+func (t *Tablet) locateIn(w *rowsetView, keys [][]byte, order []int, v types.Version, refs []rowRef) error {
+	for g := range w.r.groups {
+		ge := &w.r.groups[g]
+		from := sort.Search(len(order), func(i int) bool { return bytes.Compare(keys[order[i]], ge.MinKey) >= 0 })
+		to := sort.Search(len(order), func(i int) bool { return bytes.Compare(keys[order[i]], ge.MaxKey) > 0 })
+		var wanted []int
+		for _, i := range order[from:to] {
+			if refs[i].rowset == nil {
+				wanted = append(wanted, i)
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		err := t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+			return t.locateInGroup(w, g, group, keys, wanted, v, refs)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [][]byte, wanted []int, v types.Version, refs []rowRef) error {
+	keyCols, err := t.keyColumns(group)
+	if err != nil {
+		return err
+	}
+	finder, err := group.NewFinder(keyCols)
+	if err != nil {
+		return err
+	}
+	var rows []int
+	for _, i := range wanted {
+		may, err := group.MayContain(rowset.KeyHash(keys[i]))
+		if err != nil {
+			return err
+		}
+		if !may {
+			continue
+		}
+		if rows, err = finder.Positions(rows[:0], keys[i]); err != nil {
+			return err
+		}
+		for _, row := range rows {
+			pos := w.r.starts[g] + uint32(row)
+			if w.deletes.has(pos, v) {
+				continue
+			}
+			created, err := createdAt(w.r, g, group, row, v)
+			if err != nil {
+				return err
+			}
+			if created <= v {
+				refs[i] = rowRef{rowset: w.r, pos: pos}
+			}
+		}
+	}
+	return nil
+}
+
+// createdAt returns the version that made a row; it is only read when v may be older.
+func createdAt(r *rowsetState, g int, group *rowset.Group, row int, v types.Version) (types.Version, error) {
+	if r.groups[g].MaxVersion <= v {
+		return 0, nil
+	}
+	versions, err := versionsOf(group, row/vec.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return types.Version(versions.I64[row%vec.MaxRows]), nil
+}
+
+// versionsOf decodes vector i of the version column.
+func versionsOf(group *rowset.Group, i int) (*vec.Vector, error) {
+	c := group.Column(rowset.VersionColumn)
+	if c < 0 {
+		return nil, fmt.Errorf("row group has no version column: %w", ErrCorrupt)
+	}
+	v, err := group.Decode(c, i)
+	if err == nil && v.I64 == nil {
+		err = fmt.Errorf("version column is not of integers: %w", ErrCorrupt)
+	}
+	return v, err
+}
+
+// keyColumns returns the positions of the key columns in a row group.
+func (t *Tablet) keyColumns(group *rowset.Group) ([]int, error) {
+	out := make([]int, len(t.key))
+	for i, id := range t.key {
+		if out[i] = group.Column(id); out[i] < 0 {
+			return nil, fmt.Errorf("row group has no key column %d: %w", id, ErrCorrupt)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,312 @@
+package tablet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/vec"
+)
+
+// vectorsPerRead is how many vectors are decoded for one look-up of a row group: enough to hide its cost, few enough to
+// keep the decoded vectors of 16 columns at about 1 MB.
+const vectorsPerRead = 4
+
+// Predicate is "column op value". It only lets a scan skip: rows that do not satisfy it may still be returned.
+type Predicate struct {
+	Column types.ColumnID
+	Op     rowset.CompareOp
+	Value  expr.Value // not NULL, in the physical form of the column's type
+}
+
+// KeyRange is the memcomparable primary keys in [Lo, Hi); nil is unbounded. It only lets a scan skip.
+type KeyRange struct{ Lo, Hi []byte }
+
+// ScanOptions narrows a scan.
+type ScanOptions struct {
+	Prune     []Predicate // rows that fail one of them need not be returned
+	KeyRanges []KeyRange  // when there are some, rows outside all of them need not be returned
+	MaxRows   int         // the scan may end after as many rows; 0 = all
+	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
+	Shard, Shards int
+}
+
+// Iter returns the rows of a snapshot in batches, in no particular order. It is used by one goroutine.
+type Iter struct {
+	s       *Snapshot
+	cols    []types.ColumnID
+	opt     ScanOptions
+	prune   []prune
+	units   []unit
+	ready   []*vec.Batch
+	current *unit
+	next    int // vector (rowset) or row (memtable) of the current unit
+	left    int // rows until MaxRows; -1 = no limit
+	deleted map[*rowsetState]*roaring.Bitmap
+}
+
+// unit is a row group or a memtable.
+type unit struct {
+	mem   *memView
+	w     *rowsetView
+	group int
+}
+
+type prune struct {
+	Predicate
+	prefix uint64
+}
+
+// Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
+func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
+	it := &Iter{s: s, cols: cols, opt: opt, left: -1, deleted: make(map[*rowsetState]*roaring.Bitmap)}
+	if opt.MaxRows > 0 {
+		it.left = opt.MaxRows
+	}
+	for _, p := range opt.Prune {
+		one := rowset.NewVector(s.columnType(p.Column), 1)
+		if p.Value.Null {
+			continue
+		}
+		appendValue(one, p.Value)
+		it.prune = append(it.prune, prune{Predicate: p, prefix: rowset.Prefix(one, 0)})
+	}
+	n := 0
+	add := func(u unit) {
+		if opt.Shards <= 1 || n%opt.Shards == opt.Shard {
+			it.units = append(it.units, u)
+		}
+		n++
+	}
+	for i := range s.rowsets {
+		w := &s.rowsets[i]
+		for g := range w.r.groups {
+			if it.wantsKeys(w.r.groups[g].MinKey, w.r.groups[g].MaxKey) {
+				add(unit{w: w, group: g})
+			}
+		}
+	}
+	for i := range s.mems {
+		add(unit{mem: &s.mems[i]})
+	}
+	return it
+}
+
+// Next returns the next batch, of at least one row, or nil at the end. After damage was found the replica is bad and the
+// scan has failed as a whole: what it returned before must not be used.
+func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
+	for it.left != 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if len(it.ready) > 0 {
+			b := it.ready[0]
+			it.ready = it.ready[1:]
+			return it.limit(b), nil
+		}
+		if it.current == nil {
+			if len(it.units) == 0 {
+				return nil, nil
+			}
+			it.current, it.next = &it.units[0], 0
+			it.units = it.units[1:]
+		}
+		if err := it.fill(); err != nil {
+			return nil, fmt.Errorf("scan tablet %d at version %d: %w", it.s.t.id, it.s.version, it.s.t.checkBad(err))
+		}
+	}
+	return nil, nil
+}
+
+func (it *Iter) limit(b *vec.Batch) *vec.Batch {
+	if it.left < 0 {
+		return b
+	}
+	if n := b.Rows(); n <= it.left {
+		it.left -= n
+		return b
+	}
+	if b.Sel == nil {
+		b.Sel = allRows(b.N)
+	}
+	b.Sel = b.Sel[:it.left]
+	it.left = 0
+	return b
+}
+
+// fill decodes some of the current unit into ready.
+func (it *Iter) fill() error {
+	if it.current.mem != nil {
+		it.fillFromMemory(it.current.mem)
+		return nil
+	}
+	w, g := it.current.w, it.current.group
+	ended := false
+	err := it.s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+		ready, next, err := it.decode(w, g, group)
+		if err == nil {
+			it.ready, it.next = ready, next
+			ended = next >= group.Vectors()
+		}
+		return err
+	})
+	if ended {
+		it.current = nil
+	}
+	return err
+}
+
+func (it *Iter) fillFromMemory(w *memView) {
+	from, to := it.next, min(it.next+vec.MaxRows, w.rows())
+	if it.next = to; to == w.rows() {
+		it.current = nil
+	}
+	var sel []int32
+	for row := from; row < to; row++ {
+		if w.visible(row, it.s.version) {
+			sel = append(sel, int32(row-from))
+		}
+	}
+	if len(sel) == 0 {
+		return
+	}
+	b := &vec.Batch{N: to - from}
+	for _, id := range it.cols {
+		at := w.schema.ColumnIndex(id)
+		if at < 0 {
+			b.Cols = append(b.Cols, it.s.fillColumn(id, b.N))
+			continue
+		}
+		v := w.column(at, from, to)
+		v.Type = it.s.columnType(id)
+		b.Cols = append(b.Cols, v)
+	}
+	if len(sel) < b.N {
+		b.Sel = sel
+	}
+	it.ready = append(it.ready, b)
+}
+
+// decode reads the next vectors of a row group. It changes nothing of the iterator: it may be called again.
+func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.Batch, next int, err error) {
+	if group.Rows() != int(w.r.groups[g].Rows) {
+		return nil, 0, fmt.Errorf("row group has %d rows, not %d: %w", group.Rows(), w.r.groups[g].Rows, ErrCorrupt)
+	}
+	wanted, err := it.wantedVectors(w, g, group)
+	if err != nil {
+		return nil, 0, err
+	}
+	for next = it.next; next < group.Vectors() && len(ready) < vectorsPerRead; next++ {
+		if !wanted[next] {
+			continue
+		}
+		sel, some, err := it.visibleRows(w, g, group, next)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !some {
+			continue
+		}
+		cols, err := it.s.decodeColumns(group, next, it.cols)
+		if err != nil {
+			return nil, 0, err
+		}
+		ready = append(ready, &vec.Batch{Cols: cols, N: group.VectorRows(next), Sel: sel})
+	}
+	return ready, next, nil
+}
+
+// wantedVectors says which vectors of a row group the predicates and key ranges leave.
+func (it *Iter) wantedVectors(w *rowsetView, g int, group *rowset.Group) ([]bool, error) {
+	out := make([]bool, group.Vectors())
+	for i := range out {
+		out[i] = true
+	}
+	for _, p := range it.prune {
+		c := group.Column(p.Column)
+		if c < 0 {
+			continue
+		}
+		for i := range out {
+			out[i] = out[i] && group.Zone(c, i).MayMatch(p.Op, p.prefix)
+		}
+	}
+	if len(it.opt.KeyRanges) == 0 {
+		return out, nil
+	}
+	first, err := group.FirstKeys()
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		last := w.r.groups[g].MaxKey
+		if i+1 < len(first) {
+			last = first[i+1]
+		}
+		out[i] = out[i] && it.wantsKeys(first[i], last)
+	}
+	return out, nil
+}
+
+// wantsKeys reports whether keys in [lo, hi] may be in one of the wanted ranges.
+func (it *Iter) wantsKeys(lo, hi []byte) bool {
+	for _, r := range it.opt.KeyRanges {
+		if (r.Hi == nil || bytes.Compare(lo, r.Hi) < 0) && (r.Lo == nil || bytes.Compare(hi, r.Lo) >= 0) {
+			return true
+		}
+	}
+	return len(it.opt.KeyRanges) == 0
+}
+
+// visibleRows returns the rows of vector i that the snapshot sees: a nil selection means all of them.
+func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (sel []int32, some bool, err error) {
+	n := group.VectorRows(i)
+	deleted := it.deletedRows(w)
+	var versions []int64
+	if w.r.groups[g].MaxVersion > it.s.version {
+		v, err := versionsOf(group, i)
+		if err != nil {
+			return nil, false, err
+		}
+		versions = v.I64
+	}
+	start := w.r.starts[g] + uint32(i*vec.MaxRows)
+	dead := deleted.Iterator()
+	dead.AdvanceIfNeeded(start)
+	if versions == nil && (!dead.HasNext() || dead.PeekNext() >= start+uint32(n)) {
+		return nil, true, nil
+	}
+	sel = make([]int32, 0, n)
+	for row := range n {
+		if dead.HasNext() && dead.PeekNext() == start+uint32(row) {
+			dead.Next()
+			continue
+		}
+		if versions == nil || types.Version(versions[row]) <= it.s.version {
+			sel = append(sel, int32(row))
+		}
+	}
+	return sel, len(sel) > 0, nil
+}
+
+func (it *Iter) deletedRows(w *rowsetView) *roaring.Bitmap {
+	rows := it.deleted[w.r]
+	if rows == nil {
+		rows = w.deletes.rowsAt(it.s.version)
+		it.deleted[w.r] = rows
+	}
+	return rows
+}
+
+func allRows(n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}

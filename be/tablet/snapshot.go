@@ -1,0 +1,320 @@
+package tablet
+
+import (
+	"fmt"
+	"sort"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Snapshot is the rows of a tablet at one version. It stays readable, whatever is flushed, merged or dropped, until it is
+// released. It may be used by several goroutines at once.
+type Snapshot struct {
+	t        *Tablet
+	version  types.Version
+	schema   types.Schema
+	fill     fillValues
+	mems     []memView
+	rowsets  []rowsetView
+	released bool // guarded by the tablet's mu
+}
+
+// Snapshot pins version v: *BehindError when the replica is not there yet, ErrGone when v can no longer be read.
+func (t *Tablet) Snapshot(v types.Version) (*Snapshot, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if v > t.version {
+		return nil, &BehindError{Tablet: t.id, Have: t.version, Want: v}
+	}
+	if v < t.readFrom {
+		return nil, fmt.Errorf("read tablet %d at version %d, oldest is %d: %w", t.id, v, t.readFrom, ErrGone)
+	}
+	return t.snapshotLocked(v), nil
+}
+
+// Current pins the newest version.
+func (t *Tablet) Current() (*Snapshot, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	return t.snapshotLocked(t.version), nil
+}
+
+func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill, rowsets: t.rowsetViews()}
+	for _, m := range t.mems {
+		if m.rows() > 0 || len(m.index) > 0 {
+			s.mems = append(s.mems, m.view())
+		}
+	}
+	for _, w := range s.rowsets {
+		w.r.refs++
+	}
+	t.pins[s] = struct{}{}
+	return s
+}
+
+// Version returns the version of the snapshot.
+func (s *Snapshot) Version() types.Version { return s.version }
+
+// Schema returns the schema of the snapshot, which must not be changed.
+func (s *Snapshot) Schema() *types.Schema { return &s.schema }
+
+// Release lets go of the snapshot; further calls do nothing. No iterator of it may be used afterwards.
+func (s *Snapshot) Release() {
+	t := s.t
+	t.mu.Lock()
+	if s.released {
+		t.mu.Unlock()
+		return
+	}
+	s.released = true
+	delete(t.pins, s)
+	var dead []*rowsetState
+	for _, w := range s.rowsets {
+		if w.r.refs--; w.r.refs == 0 && w.r.replaced {
+			dead = append(dead, w.r)
+		}
+	}
+	last := t.retired && len(t.pins) == 0
+	t.mu.Unlock()
+	for _, r := range dead {
+		t.s.addGarbage(garbage{uid: t.uid, rowset: r.entry.ID, groups: len(r.groups), bytes: r.entry.Bytes})
+	}
+	if last {
+		t.s.addGarbage(garbage{uid: t.uid, bytes: t.storedBytes()})
+	}
+}
+
+// Get reads rows by memcomparable primary key. Row i of the batch belongs to keys[i]; where found[i] is false it is NULL in
+// every column, and when some are missing Sel names those that were found.
+func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool, error) {
+	mems, refs, err := s.find(keys)
+	if err != nil {
+		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
+	}
+	b, err := s.gather(cols, mems, refs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
+	}
+	found := make([]bool, len(keys))
+	sel := make([]int32, 0, len(keys))
+	for i := range keys {
+		if found[i] = mems[i].view != nil || refs[i].rowset != nil; found[i] {
+			sel = append(sel, int32(i))
+		}
+	}
+	if len(sel) < len(keys) {
+		b.Sel = sel
+	}
+	return b, found, nil
+}
+
+// Exists reports for each key whether there is a row with it at the newest published version.
+func (t *Tablet) Exists(keys [][]byte) ([]bool, error) {
+	s, err := t.Current()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Release()
+	mems, refs, err := s.find(keys)
+	if err != nil {
+		return nil, fmt.Errorf("look %d keys up in tablet %d: %w", len(keys), t.id, t.checkBad(err))
+	}
+	found := make([]bool, len(keys))
+	for i := range keys {
+		found[i] = mems[i].view != nil || refs[i].rowset != nil
+	}
+	return found, nil
+}
+
+// memRef is a row of a memtable; view is nil when there is none.
+type memRef struct {
+	view *memView
+	row  int
+}
+
+// find locates the row of each key: in a memtable, in a rowset, or nowhere.
+func (s *Snapshot) find(keys [][]byte) ([]memRef, []rowRef, error) {
+	mems := make([]memRef, len(keys))
+	s.t.mu.RLock() // the index of a memtable is not part of its view
+	for i, key := range keys {
+		mems[i] = s.findInMemory(key)
+	}
+	s.t.mu.RUnlock()
+	var rest [][]byte
+	var at []int
+	for i, key := range keys {
+		if mems[i].view == nil {
+			rest = append(rest, key)
+			at = append(at, i)
+		}
+	}
+	refs := make([]rowRef, len(keys))
+	if len(rest) == 0 {
+		return mems, refs, nil
+	}
+	found, err := s.t.locate(s.rowsets, rest, s.version)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, at := range at {
+		refs[at] = found[i]
+	}
+	return mems, refs, nil
+}
+
+func (s *Snapshot) findInMemory(key []byte) memRef {
+	for i := len(s.mems) - 1; i >= 0; i-- {
+		w := &s.mems[i]
+		row, ok := w.m.index[string(key)]
+		for ok && row != noRow {
+			if int(row) < w.rows() && w.visible(int(row), s.version) {
+				return memRef{view: w, row: int(row)}
+			}
+			row = w.m.prev[row]
+		}
+	}
+	return memRef{}
+}
+
+// gather reads the columns of located rows, in their order.
+func (s *Snapshot) gather(cols []types.ColumnID, mems []memRef, refs []rowRef) (*vec.Batch, error) {
+	stored, at, err := s.gatherStored(cols, refs)
+	if err != nil {
+		return nil, err
+	}
+	out := &vec.Batch{N: len(refs)}
+	for c, id := range cols {
+		v := rowset.NewVector(s.columnType(id), len(refs))
+		for i := range refs {
+			switch {
+			case mems[i].view != nil:
+				src, row := s.memValue(mems[i], id)
+				rowset.AppendRow(v, src, row)
+			case refs[i].rowset != nil:
+				rowset.AppendRow(v, stored[c], at[i])
+			default:
+				rowset.AppendNull(v)
+			}
+		}
+		out.Cols = append(out.Cols, v)
+	}
+	return out, nil
+}
+
+type groupRef struct {
+	r *rowsetState
+	g int
+}
+
+func groupOf(r rowRef) groupRef {
+	g := sort.Search(len(r.rowset.starts), func(i int) bool { return r.rowset.starts[i] > r.pos }) - 1
+	return groupRef{r: r.rowset, g: g}
+}
+
+// gatherStored reads the rows that lie in rowsets, row group by row group; at says where each ended up.
+func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*vec.Vector, at []int, err error) {
+	found := make(map[groupRef][]int) // indexes into refs
+	for i, r := range refs {
+		if r.rowset != nil {
+			g := groupOf(r)
+			found[g] = append(found[g], i)
+		}
+	}
+	at = make([]int, len(refs))
+	n := 0
+	for _, id := range cols {
+		out = append(out, rowset.NewVector(s.columnType(id), len(refs)))
+	}
+	for g, idx := range found {
+		var part []*vec.Vector
+		err := s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) (err error) {
+			part, err = s.pickRows(group, g, idx, refs, cols)
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		for c := range part {
+			rowset.AppendRange(out[c], part[c], 0, part[c].N)
+		}
+		for _, i := range idx {
+			at[i] = n
+			n++
+		}
+	}
+	return out, at, nil
+}
+
+// pickRows reads some rows of a row group.
+func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
+	out := make([]*vec.Vector, len(cols))
+	for at, id := range cols {
+		c := group.Column(id)
+		if c < 0 {
+			out[at] = s.fillColumn(id, len(idx))
+			continue
+		}
+		out[at] = rowset.NewVector(s.columnType(id), len(idx))
+		reader := group.NewRowReader(c)
+		for _, i := range idx {
+			if err := reader.Append(out[at], int(refs[i].pos-g.r.starts[g.g])); err != nil {
+				return nil, fmt.Errorf("column %d: %w", id, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// decodeColumns reads vector i of some columns of a row group.
+func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.ColumnID) ([]*vec.Vector, error) {
+	out := make([]*vec.Vector, len(cols))
+	for at, id := range cols {
+		c := group.Column(id)
+		if c < 0 {
+			out[at] = s.fillColumn(id, group.VectorRows(i))
+			continue
+		}
+		v, err := group.Decode(c, i)
+		if err != nil {
+			return nil, err
+		}
+		want := s.columnType(id)
+		if v.Type.Phys() != want.Phys() {
+			return nil, fmt.Errorf("column %d is stored in another form: %w", id, ErrCorrupt)
+		}
+		v.Type = want
+		out[at] = v
+	}
+	return out, nil
+}
+
+// memValue returns a vector and the row in it that hold a column of a memtable row.
+func (s *Snapshot) memValue(ref memRef, id types.ColumnID) (*vec.Vector, int) {
+	at := ref.view.schema.ColumnIndex(id)
+	if at < 0 {
+		return s.fillColumn(id, 1), 0
+	}
+	return ref.view.column(at, ref.row, ref.row+1), 0
+}
+
+func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
+	at := s.schema.ColumnIndex(id)
+	if at < 0 {
+		panic(fmt.Sprintf("BUG: column %d is not in the schema of tablet %d", id, s.t.id))
+	}
+	return s.schema.Columns[at].Type
+}
+
+// fillColumn returns n rows of what rows from before column id have in it.
+func (s *Snapshot) fillColumn(id types.ColumnID, n int) *vec.Vector {
+	return s.fill.vector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
+}

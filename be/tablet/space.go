@@ -1,0 +1,131 @@
+package tablet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// spaceAge is how old a measurement of free space may be.
+const spaceAge = time.Second
+
+// spaceGauge caches what statfs says and counts what was promised since.
+type spaceGauge struct {
+	mu        sync.Mutex
+	at        time.Time
+	total     int64
+	available int64
+	err       error
+}
+
+// Usage is the state of a disk.
+type Usage struct {
+	Total, Available int64 // of the file system
+	DataUsed         int64 // by this disk's stores
+	ReadOnly         bool
+	Err              string // why it is read-only
+}
+
+// Usage returns the state of the disk.
+func (s *Store) Usage() Usage {
+	u := Usage{DataUsed: s.meta.Size() + s.data.Size()}
+	var err error
+	u.Total, u.Available, err = s.measure()
+	if err == nil {
+		err = s.writable()
+	}
+	if err != nil {
+		u.ReadOnly, u.Err = true, err.Error()
+	}
+	return u
+}
+
+// writable refuses writes on a failed disk and below the flood stage (B6): a full disk would kill the process.
+func (s *Store) writable() error {
+	if why := s.failed.Load(); why != nil {
+		return fmt.Errorf("%w: %s", ErrReadOnly, *why)
+	}
+	total, available, err := s.measure()
+	if err != nil {
+		return fmt.Errorf("measure free space: %w", err)
+	}
+	if reserve := max(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent)); available < reserve {
+		return fmt.Errorf("%d bytes are free, %d are reserved: %w", available, reserve, ErrDiskFull)
+	}
+	return nil
+}
+
+func (s *Store) measure() (total, available int64, err error) {
+	g := &s.space
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := s.opt.Now()
+	if s.opt.Faults.Space != nil {
+		return s.opt.Faults.Space()
+	}
+	if age := now.Sub(g.at); age < 0 || age > spaceAge || g.err != nil {
+		g.total, g.available, g.err = statfs(s.dir)
+		g.at = now
+	}
+	return g.total, g.available, g.err
+}
+
+// charge counts bytes that are about to be written against the cached measurement.
+func (s *Store) charge(bytes int64) {
+	s.space.mu.Lock()
+	s.space.available -= bytes
+	s.space.mu.Unlock()
+}
+
+func statfs(dir string) (total, available int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
+}
+
+// memGauge counts the bytes of decoded deltas of all tablets and lets writers wait while there are too many.
+type memGauge struct {
+	mu      sync.Mutex
+	used    int64
+	limit   int64
+	changed chan struct{} // closed and replaced when used shrinks
+}
+
+func (g *memGauge) add(n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used += n
+	if n < 0 {
+		close(g.changed)
+		g.changed = make(chan struct{})
+	}
+}
+
+func (g *memGauge) over(part float64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return float64(g.used) > part*float64(g.limit)
+}
+
+// wait blocks while the limit is exceeded; poke asks for a flush.
+func (g *memGauge) wait(ctx context.Context, poke func()) error {
+	for {
+		g.mu.Lock()
+		full, changed := g.used > g.limit, g.changed
+		g.mu.Unlock()
+		if !full {
+			return nil
+		}
+		poke()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package tablet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+const storeFormat = 1
+
+// Store is one disk: two Badger instances, shared by all tablets on it.
+type Store struct {
+	dir  string
+	opt  Options
+	log  *slog.Logger
+	meta *kv.DB
+	data *kv.DB
+
+	mu      sync.Mutex // guards what follows; taken before a tablet's locks
+	super   super
+	tablets map[types.TabletID]*Tablet
+	imports map[uint64]*Import // by uid
+	garbage []garbage          // what can be deleted
+	closed  bool
+
+	failed    atomic.Pointer[string] // why the disk is read-only
+	space     spaceGauge
+	mem       memGauge
+	deadBytes atomic.Int64
+	wake      chan struct{} // buffered, 1: there is maintenance to do
+	cancel    context.CancelFunc
+	workers   sync.WaitGroup
+}
+
+// Open opens the disk in dir, or makes one of an empty directory. A disk that belongs to another cluster is refused and
+// left as it is.
+func Open(dir string, opt Options) (*Store, error) {
+	opt = opt.withDefaults()
+	s := &Store{
+		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
+		tablets: make(map[types.TabletID]*Tablet), imports: make(map[uint64]*Import), wake: make(chan struct{}, 1),
+	}
+	s.mem.limit = opt.MemLimit
+	s.mem.changed = make(chan struct{})
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open disk: %w", err)
+	}
+	if err := s.openStores(); err != nil {
+		return nil, fmt.Errorf("open disk %s: %w", dir, err)
+	}
+	if err := s.openSuper(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open disk %s: %w", dir, err), s.closeStores())
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	if !opt.NoBackground {
+		s.workers.Add(1)
+		go s.maintainLoop(ctx)
+	}
+	return s, nil
+}
+
+// Close ends the background work and closes both stores. What was acknowledged is on disk already.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.workers.Wait()
+	return s.closeStores()
+}
+
+func (s *Store) closeStores() error { return errors.Join(s.data.Close(), s.meta.Close()) }
+
+// ID returns the disk's id, drawn when it was first used.
+func (s *Store) ID() types.DiskID { return s.super.Disk }
+
+// Medium returns the kind of the disk.
+func (s *Store) Medium() types.Medium { return s.opt.Medium }
+
+// Create makes an empty tablet at InitialVersion. It is idempotent for the same replica; another replica of the tablet on
+// this disk is ErrExists. The schema is not compared: SetSchema changes it.
+func (s *Store) Create(m Meta) (*Tablet, error) {
+	if err := checkMeta(&m); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tablets[m.Tablet]; t != nil {
+		if t.Meta().Replica != m.Replica {
+			return nil, fmt.Errorf("create replica %d of tablet %d: replica %d: %w", m.Replica, m.Tablet, t.Meta().Replica, ErrExists)
+		}
+		return t, nil
+	}
+	if err := s.writable(); err != nil {
+		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
+	}
+	uid, superEntry := s.nextUIDLocked()
+	t := newTablet(s, uid, m.clone())
+	if err := s.meta.Commit(superEntry, t.recordEntry(), t.manifestEntry()); err != nil {
+		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
+	}
+	s.tablets[m.Tablet] = t
+	return t, nil
+}
+
+// Tablet returns the replica of tablet id on this disk.
+func (s *Store) Tablet(id types.TabletID) (*Tablet, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tablets[id]
+	return t, ok
+}
+
+// Tablets returns the replicas on this disk, by tablet id.
+func (s *Store) Tablets() []*Tablet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*Tablet, 0, len(s.tablets))
+	for _, t := range s.tablets {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *Tablet) int { return int(int64(a.id) - int64(b.id)) })
+	return out
+}
+
+// Drop removes a replica; its bytes are deleted later. Dropping what is not there, or another replica, does nothing.
+func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tablets[id]
+	if t == nil || t.Meta().Replica != replica {
+		return nil
+	}
+	t.record.Lock()
+	defer t.record.Unlock()
+	if err := s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(id)), Delete: true}); err != nil {
+		return fmt.Errorf("drop tablet %d: %w", id, err)
+	}
+	delete(s.tablets, id)
+	s.retireLocked(t)
+	return nil
+}
+
+// retireLocked ends a tablet that no record names any more; its data goes when the last snapshot is released. Called with
+// the tablet's record held, if it ever was listed.
+func (s *Store) retireLocked(t *Tablet) {
+	if t.retire() {
+		s.garbage = append(s.garbage, garbage{uid: t.uid, bytes: t.storedBytes()})
+		s.poke()
+	}
+}
+
+func (s *Store) nextUIDLocked() (uint64, kv.Entry) {
+	uid := s.super.NextUID
+	s.super.NextUID++
+	return uid, sealed([]byte{kSuper}, &s.super)
+}
+
+func (s *Store) openStores() error {
+	metaOpt := kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 64 << 20, IndexCacheBytes: 64 << 20, ValueThreshold: 1 << 20, Compress: true}
+	dataOpt := kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: 16 << 20, IndexCacheBytes: 32 << 20, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
+	if s.opt.Small {
+		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
+			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize = 4<<20, 1<<20, 1<<20, 8<<20
+		}
+	}
+	var err error
+	metaOpt.Logf, dataOpt.Logf = s.badgerLog("meta"), s.badgerLog("data")
+	metaOpt.OnFailure, dataOpt.OnFailure = s.setFailed, s.setFailed
+	if s.meta, err = kv.Open(filepath.Join(s.dir, "meta"), metaOpt); err != nil {
+		return err
+	}
+	if s.data, err = kv.Open(filepath.Join(s.dir, "data"), dataOpt); err != nil {
+		return errors.Join(err, s.meta.Close())
+	}
+	return nil
+}
+
+func (s *Store) badgerLog(instance string) func(kv.Level, string, ...any) {
+	levels := map[kv.Level]slog.Level{
+		kv.LevelDebug: slog.LevelDebug - 4, kv.LevelInfo: slog.LevelDebug, kv.LevelWarn: slog.LevelWarn, kv.LevelError: slog.LevelError,
+	}
+	return func(l kv.Level, format string, args ...any) {
+		if s.log.Enabled(context.Background(), levels[l]) {
+			s.log.Log(context.Background(), levels[l], fmt.Sprintf(format, args...), "instance", instance)
+		}
+	}
+}
+
+// openSuper reads the superblock, or writes one on a disk that has nothing at all.
+func (s *Store) openSuper() error {
+	k := []byte{kSuper}
+	err := s.meta.View(k, func(val []byte) error { return openRecord(k, val, &s.super) })
+	if err == nil {
+		switch {
+		case s.super.Cluster != s.opt.ClusterID:
+			return fmt.Errorf("%w: %q, not %q", ErrForeignDisk, s.super.Cluster, s.opt.ClusterID)
+		case s.super.Format != storeFormat:
+			return fmt.Errorf("disk format %d is not %d", s.super.Format, storeFormat)
+		}
+		return nil
+	}
+	if !errors.Is(err, kv.ErrNotFound) {
+		return fmt.Errorf("superblock: %w", err)
+	}
+	if err := s.refuseUsed(); err != nil {
+		return err
+	}
+	s.super = super{Format: storeFormat, Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
+	return s.meta.Commit(sealed(k, &s.super))
+}
+
+// refuseUsed keeps a disk whose superblock was lost from being taken for an empty one.
+func (s *Store) refuseUsed() error {
+	for _, db := range []*kv.DB{s.meta, s.data} {
+		if err := db.ScanKeys(nil, func(key []byte) error {
+			return fmt.Errorf("superblock is missing but key %x is there: %w", key, ErrCorrupt)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newDiskID() types.DiskID {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails, by its documentation
+		if id := binary.LittleEndian.Uint64(b[:]) >> 1; id != 0 {
+			return types.DiskID(id) // positive as a signed integer, for SQL clients
+		}
+	}
+}
+
+func (s *Store) setFailed(err error) {
+	reason := err.Error()
+	if s.failed.CompareAndSwap(nil, &reason) {
+		s.log.Error("disk is read-only after a failed write", "err", err)
+	}
+}
+
+// poke wakes the maintenance worker.
+func (s *Store) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func checkMeta(m *Meta) error {
+	if len(m.Schema.Key) == 0 {
+		return fmt.Errorf("tablet %d: schema has no key", m.Tablet)
+	}
+	for _, id := range m.Schema.Key {
+		if m.Schema.ColumnIndex(id) < 0 {
+			return fmt.Errorf("tablet %d: key column %d is not in the schema", m.Tablet, id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package tablet
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+const (
+	writeMagic  = 0x57
+	writeFormat = 1
+	// MaxWriteRows is the most rows of one payload; larger writes are several parts.
+	MaxWriteRows = 1 << 20
+	// MaxWriteBytes is the most bytes of one payload.
+	MaxWriteBytes = 64 << 20
+
+	opsAllPut    = 0
+	opsAllDelete = 1
+	opsMixed     = 2
+)
+
+// EncodeWrite encodes rows, which have the columns of the schema in order, as the logical payload that travels between
+// replicas, is kept as pending and is shipped by incremental clones. ops holds Put or Delete for each row that counts;
+// of a deleted row only the key columns matter. The payload carries the ids and types of its columns, so that a replica
+// with another schema version can read it, and an XXH3 over all of it.
+func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]byte, error) {
+	if len(ops) != rows.Rows() || len(rows.Cols) != len(schema.Columns) {
+		panic(fmt.Sprintf("BUG: encode write of %d ops, %d rows, %d columns for a schema of %d columns", len(ops), rows.Rows(), len(rows.Cols), len(schema.Columns)))
+	}
+	if len(ops) > MaxWriteRows {
+		return nil, fmt.Errorf("%d rows: %w", len(ops), ErrTooLarge)
+	}
+	rows = compact(rows)
+	out := []byte{writeMagic, writeFormat}
+	out = binary.AppendUvarint(out, uint64(schema.Version))
+	out = binary.AppendUvarint(out, uint64(len(ops)))
+	out, err := appendOps(out, ops)
+	if err != nil {
+		return nil, err
+	}
+	out = binary.AppendUvarint(out, uint64(len(schema.Columns)))
+	for i := range schema.Columns {
+		out = appendColumnHeader(out, &schema.Columns[i])
+	}
+	var scratch []byte
+	for _, v := range rows.Cols {
+		for from := 0; from < rows.N; from += vec.MaxRows {
+			scratch = rowset.AppendVector(scratch[:0], v, from, min(from+vec.MaxRows, rows.N))
+			out = binary.AppendUvarint(out, uint64(len(scratch)))
+			out = append(out, scratch...)
+		}
+	}
+	out = binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+	if len(out) > MaxWriteBytes {
+		return nil, fmt.Errorf("%d bytes: %w", len(out), ErrTooLarge)
+	}
+	return out, nil
+}
+
+// DecodeWrite reads a payload as rows of the schema: columns that the writer did not know are NULL, or zero when they
+// are NOT NULL; columns that the schema does not know are dropped.
+func DecodeWrite(schema *types.Schema, payload []byte) ([]types.RowOp, *vec.Batch, error) {
+	return decodeWrite(schema, nil, payload)
+}
+
+func decodeWrite(schema *types.Schema, fill fillValues, payload []byte) ([]types.RowOp, *vec.Batch, error) {
+	r, err := openWrite(payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.uvarint() // schema version: for the reader of a hex dump; columns are matched by id
+	n := int(r.uvarint())
+	ops := r.ops(n)
+	cols := r.columns()
+	if r.err != nil {
+		return nil, nil, r.err
+	}
+	b := &vec.Batch{N: n, Cols: make([]*vec.Vector, len(schema.Columns))}
+	budget := int64(maxDecodedBytes)
+	for _, c := range cols {
+		v := r.vector(c.Type, n, &budget)
+		if r.err != nil {
+			return nil, nil, fmt.Errorf("column %d: %w", c.ID, r.err)
+		}
+		at := schema.ColumnIndex(c.ID)
+		if at < 0 {
+			continue
+		}
+		if v.Type.Phys() != schema.Columns[at].Type.Phys() || b.Cols[at] != nil {
+			return nil, nil, fmt.Errorf("column %d is twice there or stored in another form: %w", c.ID, ErrPayload)
+		}
+		v.Type = schema.Columns[at].Type
+		b.Cols[at] = v
+	}
+	if len(r.src) != 0 {
+		return nil, nil, fmt.Errorf("%d bytes after the last column: %w", len(r.src), ErrPayload)
+	}
+	for i, v := range b.Cols {
+		if v == nil {
+			b.Cols[i] = fill.vector(&schema.Columns[i], n)
+		}
+	}
+	return ops, b, nil
+}
+
+// maxDecodedBytes bounds the memory that one payload may decode to.
+const maxDecodedBytes = 1 << 30
+
+// writeReader reads a payload; after the first error it returns zeros.
+type writeReader struct {
+	src []byte
+	err error
+}
+
+func openWrite(payload []byte) (*writeReader, error) {
+	end := len(payload) - 8
+	if end < 2 || payload[0] != writeMagic || payload[1] != writeFormat || len(payload) > MaxWriteBytes {
+		return nil, fmt.Errorf("%d bytes: %w", len(payload), ErrPayload)
+	}
+	if xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
+		return nil, fmt.Errorf("checksum: %w", ErrPayload)
+	}
+	return &writeReader{src: payload[2:end]}, nil
+}
+
+func (r *writeReader) uvarint() uint64 {
+	x, n := binary.Uvarint(r.src)
+	if n <= 0 {
+		r.err = ErrPayload
+		return 0
+	}
+	r.src = r.src[n:]
+	return x
+}
+
+func (r *writeReader) take(n uint64) []byte {
+	if n > uint64(len(r.src)) {
+		r.err = ErrPayload
+		return nil
+	}
+	out := r.src[:n]
+	r.src = r.src[n:]
+	return out
+}
+
+func (r *writeReader) ops(n int) []types.RowOp {
+	if n < 0 || n > MaxWriteRows {
+		r.err = ErrPayload
+		return nil
+	}
+	mode := r.take(1)
+	if r.err != nil {
+		return nil
+	}
+	ops := make([]types.RowOp, n)
+	switch mode[0] {
+	case opsAllPut:
+	case opsAllDelete:
+		for i := range ops {
+			ops[i] = types.OpDelete
+		}
+	case opsMixed:
+		bits := r.take(uint64(n+7) / 8)
+		if r.err != nil {
+			return nil
+		}
+		for i := range ops {
+			ops[i] = types.RowOp(bits[i>>3] >> (i & 7) & 1)
+		}
+	default:
+		r.err = ErrPayload
+	}
+	return ops
+}
+
+func (r *writeReader) columns() []types.Column {
+	n := r.uvarint()
+	if n > uint64(len(r.src)) {
+		r.err = ErrPayload
+		return nil
+	}
+	cols := make([]types.Column, n)
+	for i := range cols {
+		cols[i].ID = types.ColumnID(r.uvarint())
+		b := r.take(2)
+		length, scale := r.uvarint(), r.uvarint()
+		if r.err != nil {
+			return nil
+		}
+		cols[i].Type = types.ColumnType{Kind: types.Kind(b[0]), Unsigned: b[1] == 1, Length: int32(length), Scale: int32(scale)}
+	}
+	return cols
+}
+
+func (r *writeReader) vector(t types.ColumnType, n int, budget *int64) *vec.Vector {
+	if n > 0 && n <= vec.MaxRows {
+		return r.block(t, n, budget)
+	}
+	out := rowset.NewVector(t, n)
+	for from := 0; from < n && r.err == nil; from += vec.MaxRows {
+		rows := min(vec.MaxRows, n-from)
+		if v := r.block(t, rows, budget); r.err == nil {
+			rowset.AppendRange(out, v, 0, rows)
+		}
+	}
+	return out
+}
+
+func (r *writeReader) block(t types.ColumnType, n int, budget *int64) *vec.Vector {
+	src := r.take(r.uvarint())
+	if r.err != nil {
+		return nil
+	}
+	v, err := rowset.DecodeVector(t, n, src)
+	if err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrPayload, err)
+		return nil
+	}
+	if *budget -= int64(len(v.Data) + 16*n); *budget < 0 {
+		r.err = fmt.Errorf("decodes to too many bytes: %w", ErrPayload)
+	}
+	return v
+}
+
+func appendOps(out []byte, ops []types.RowOp) ([]byte, error) {
+	deletes := 0
+	for _, op := range ops {
+		switch op {
+		case types.OpPut:
+		case types.OpDelete:
+			deletes++
+		default:
+			return nil, fmt.Errorf("row operation %d: %w", op, ErrPayload)
+		}
+	}
+	switch deletes {
+	case 0:
+		return append(out, opsAllPut), nil
+	case len(ops):
+		return append(out, opsAllDelete), nil
+	}
+	out = append(out, opsMixed)
+	bits := make([]byte, (len(ops)+7)/8)
+	for i, op := range ops {
+		bits[i>>3] |= byte(op) << (i & 7)
+	}
+	return append(out, bits...), nil
+}
+
+func appendColumnHeader(out []byte, c *types.Column) []byte {
+	out = binary.AppendUvarint(out, uint64(c.ID))
+	unsigned := byte(0)
+	if c.Type.Unsigned {
+		unsigned = 1
+	}
+	out = append(out, byte(c.Type.Kind), unsigned)
+	out = binary.AppendUvarint(out, uint64(uint32(c.Type.Length)))
+	return binary.AppendUvarint(out, uint64(uint32(c.Type.Scale)))
+}
+
+// compact returns the rows that count in b, without a selection.
+func compact(b *vec.Batch) *vec.Batch {
+	if b.Sel == nil {
+		return b
+	}
+	out := &vec.Batch{N: len(b.Sel)}
+	for _, v := range b.Cols {
+		o := rowset.NewVector(v.Type, len(b.Sel))
+		for _, row := range b.Sel {
+			rowset.AppendRow(o, v, int(row))
+		}
+		out.Cols = append(out.Cols, o)
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+package tablet
+
+import (
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+const (
+	// groupBytes is how many raw bytes end a row group before it has MaxGroupRows rows.
+	groupBytes = 8 << 20
+	// flushBytes is how many encoded bytes are written in one synced transaction (reference §5: 16 MB).
+	flushBytes = 16 << 20
+)
+
+// rowsetWriter writes rows, which come in key order, as one rowset. What it wrote is an orphan until a manifest names it.
+type rowsetWriter struct {
+	t       *Tablet // nil when nothing is stored
+	uid, id uint64
+	schema  *types.Schema
+	cols    []*vec.Vector // of the schema, then the version column
+	keys    [][]byte
+	arena   []byte
+	raw     int
+	maxVer  types.Version
+	groups  []groupEntry
+	queued  []kv.Entry
+	bytes   int64 // queued
+	written int64
+	rows    uint32
+}
+
+func newRowsetWriter(t *Tablet, id uint64, schema *types.Schema) *rowsetWriter {
+	w := &rowsetWriter{t: t, uid: t.uid, id: id, schema: schema}
+	w.reset()
+	return w
+}
+
+// newMemoryWriter returns a writer that stores nothing: its row groups stay in queued.
+func newMemoryWriter(schema *types.Schema) *rowsetWriter {
+	w := &rowsetWriter{schema: schema}
+	w.reset()
+	return w
+}
+
+func (w *rowsetWriter) reset() {
+	w.cols = w.cols[:0]
+	for i := range w.schema.Columns {
+		w.cols = append(w.cols, rowset.NewVector(w.schema.Columns[i].Type, 0))
+	}
+	w.cols = append(w.cols, rowset.NewVector(rowset.VersionType, 0))
+	w.keys, w.arena, w.raw, w.maxVer = nil, nil, 0, 0
+}
+
+// add appends a row: row of the vectors cols, which are those of the schema. It returns its position.
+func (w *rowsetWriter) add(key []byte, cols []*vec.Vector, row int, created types.Version) (uint32, error) {
+	if len(w.keys) == rowset.MaxGroupRows || w.raw >= groupBytes {
+		if err := w.endGroup(); err != nil {
+			return 0, err
+		}
+	}
+	for i, v := range cols {
+		rowset.AppendRow(w.cols[i], v, row)
+		if v.Type.Phys() == types.PhysBytes {
+			w.raw += len(v.Bytes(row))
+		}
+	}
+	w.raw += 8 * len(cols)
+	version := w.cols[len(w.cols)-1]
+	version.I64 = append(version.I64, int64(created))
+	version.N++
+	w.maxVer = max(w.maxVer, created)
+	start := len(w.arena)
+	w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
+	w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
+	pos := w.rows
+	w.rows++
+	return pos, nil
+}
+
+func (w *rowsetWriter) endGroup() error {
+	if len(w.keys) == 0 {
+		return nil
+	}
+	ids := make([]types.ColumnID, 0, len(w.cols))
+	for i := range w.schema.Columns {
+		ids = append(ids, w.schema.Columns[i].ID)
+	}
+	ids = append(ids, rowset.VersionColumn)
+	id := rowset.GroupID{UID: w.uid, Rowset: w.id, Group: uint32(len(w.groups))}
+	val := rowset.EncodeGroup(id, rowset.Columns{IDs: ids, Vecs: w.cols}, w.keys)
+	w.groups = append(w.groups, groupEntry{
+		Rows: uint32(len(w.keys)), Bytes: int64(len(val)), MaxVersion: w.maxVer,
+		MinKey: append([]byte(nil), w.keys[0]...), MaxKey: append([]byte(nil), w.keys[len(w.keys)-1]...),
+	})
+	w.reset()
+	return w.queue(kv.Entry{Key: groupKey(id), Value: val})
+}
+
+func (w *rowsetWriter) queue(e kv.Entry) error {
+	w.queued = append(w.queued, e)
+	w.bytes += int64(len(e.Value))
+	if w.bytes < flushBytes || w.t == nil {
+		return nil
+	}
+	return w.commit()
+}
+
+func (w *rowsetWriter) commit() error {
+	if len(w.queued) == 0 {
+		return nil
+	}
+	w.t.s.charge(w.bytes)
+	if err := w.t.s.data.Commit(w.queued...); err != nil {
+		return err
+	}
+	w.written += w.bytes
+	w.queued, w.bytes = nil, 0
+	return nil
+}
+
+// finish makes the rowset durable and returns it, or nil when it has no row.
+func (w *rowsetWriter) finish() (*rowsetState, error) {
+	if err := w.endGroup(); err != nil {
+		return nil, err
+	}
+	if w.rows == 0 {
+		return nil, nil
+	}
+	if err := w.queue(sealed(key2(kIndex, w.t.uid, w.id), &rowsetIndex{Groups: w.groups})); err != nil {
+		return nil, err
+	}
+	if err := w.commit(); err != nil {
+		return nil, err
+	}
+	return newRowsetState(w.t.uid, rowsetEntry{ID: w.id, Rows: w.rows, Bytes: w.written}, w.groups), nil
+}
+
+// orphan names what was written, for when no manifest will.
+func (w *rowsetWriter) orphan() garbage {
+	return garbage{uid: w.t.uid, rowset: w.id, groups: len(w.groups), bytes: w.written}
+}

@@ -233,6 +233,11 @@ func (e *env) unary(n *ast.UnaryOperationExpr) (*expr.Node, error) {
 		}
 		return e.b.not(p)
 	case ast.OpMinus:
+		if l, ok := n.V.(*ast.Literal); ok {
+			if c := negative(l); c != nil {
+				return c, nil
+			}
+		}
 		return e.callOf("neg", n.V)
 	case ast.OpPlus:
 		return e.bind(n.V)

@@ -107,7 +107,12 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 		if err != nil {
 			return err
 		}
-		lines = plan.Explain(p)
+		lines = plan.Explain(p, func(id types.TableID) string {
+			if t, ok := cat.TableByID(id); ok {
+				return t.Name
+			}
+			return ""
+		})
 	default:
 		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of statements that change rows")
 	}

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
@@ -159,23 +157,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if cerr := n.mysql.Close(cctx); cerr != nil {
 		n.log.Debug("close client connections", "err", cerr)
 	}
-	stopGRPC(grpcServer)
+	metarpc.Stop(grpcServer, stopGrace)
 	return err
 }
 
 // stopGrace is how long a stop waits for calls under way.
 const stopGrace = 3 * time.Second
-
-func stopGRPC(s *grpc.Server) {
-	done := make(chan struct{})
-	go func() { s.GracefulStop(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(stopGrace):
-		s.Stop()
-		<-done
-	}
-}
 
 // lead runs the control loop for as long as this FE leads.
 func (n *node) lead(ctx context.Context) {

@@ -71,6 +71,9 @@ func createText(ctx *Context, f *fakeCatalog, sql string) string {
 		return out + "\nREAD BACK AS: " + second + "\n"
 	}
 	out = strings.ReplaceAll(out, " \n", "_\n") // trailing blanks are part of the format; show them
+	if spec.AutoIncrement > 0 {
+		out += fmt.Sprintf("\nauto_increment from %d", spec.AutoIncrement)
+	}
 	for _, n := range spec.Notes {
 		out += "\nnote: " + n
 	}

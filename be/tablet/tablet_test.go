@@ -275,7 +275,7 @@ func TestPublishOrder(t *testing.T) {
 		t.Fatalf("abort: %v, pending %v", err, tb.Pending())
 	}
 	var behind *BehindError
-	if _, err := tb.Snapshot(3); !errors.As(err, &behind) || behind.Have != 2 {
+	if _, err := tb.Snapshot(3); !errors.As(err, &behind) || behind.Have != 2 || !errors.Is(err, ErrBehind) {
 		t.Fatalf("snapshot of the future: %v", err)
 	}
 }

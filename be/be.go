@@ -134,6 +134,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	defer wg.Wait()
 	defer stopLoops()
 	wg.Go(func() { n.afterOpen(loops) })
+	wg.Go(func() { n.runGossip(loops) })
 	failed := make(chan error, 1)
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)

@@ -139,10 +139,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	defer wg.Wait()
 	defer stopLoops()
 	wg.Go(func() { n.lead(loops) })
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.mysql.Serve(mysqlListener) })
 	wg.Go(func() { failed <- n.serveHTTP(loops) })
+	wg.Go(func() { failed <- n.runGossip(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
 	fmt.Fprintf(stdout, "fe serves MySQL on %s\n", query)
 	select {

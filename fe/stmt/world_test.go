@@ -222,7 +222,7 @@ func shopWorld(t testing.TB) *world {
 	w.table(t, "notes", []catalog.Partition{{Name: "notes"}}, 1, [][]types.BEID{{10005}})
 	first := orders.Parts[0].Tablets[0]
 	tab, _ := w.cat.Tablet(first)
-	w.must(t, &command.CommitTxn{Txn: 1, TimeMs: noon.UnixMilli(), Tablets: []command.TxnTablet{{Tablet: first, Epoch: 1,
+	w.must(t, &command.AllocIDs{Counter: command.CounterTxns, N: 1, TimeMs: 1}, &command.CommitTxn{Txn: 1, TimeMs: noon.UnixMilli(), Tablets: []command.TxnTablet{{Tablet: first, Epoch: 1,
 		OK: []types.ReplicaID{tab.Replicas[0].ID, tab.Replicas[1].ID}, Rows: 5}}})
 	second := orders.Parts[0].Tablets[1]
 	w.must(t, &command.SetReplicaBad{Tablet: second, BE: 10003, Bad: true})

@@ -50,7 +50,7 @@ func (s *Scheduler) reprioritise(task *Task, v Verdict) {
 	}
 	if v.Priority > task.OrigPrio || v.Status != task.Status {
 		task.OrigPrio, task.DynmPrio = v.Priority, v.Priority
-		task.FailedSched, task.LastAdjPrioMs = 0, 0
+		task.FailedSched, task.LastAdjPrioMs, task.NextMs = 0, 0, 0
 	}
 	task.Status = v.Status
 	if task.Err == "" || task.Hopeless {

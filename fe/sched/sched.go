@@ -55,8 +55,6 @@ type Output struct {
 	// WakeMs is when Step wants to be called even if nothing happens.
 	WakeMs int64
 	Trace  []Note
-	// NeedTasks asks for more task ids (GrantTasks).
-	NeedTasks bool
 }
 
 // Note says why something was decided, for one tablet (0 = the cluster).
@@ -115,6 +113,9 @@ func (s *Scheduler) GrantTasks(first types.TaskID, n uint64) {
 // taskIDsLow is when more task ids are asked for.
 const taskIDsLow = 1000
 
+// TasksLow asks for more task ids.
+func (s *Scheduler) TasksLow() bool { return s.taskEnd-s.taskNext < taskIDsLow }
+
 // Step decides what to do now.
 func (s *Scheduler) Step(in Input) Output {
 	s.begin(in)
@@ -131,7 +132,6 @@ func (s *Scheduler) Step(in Input) Output {
 	s.evenOut(scan)
 	s.dropEmptyBEs(scan)
 	s.out.WakeMs = s.wake()
-	s.out.NeedTasks = s.taskEnd-s.taskNext < taskIDsLow
 	out := s.out
 	s.in, s.out = Input{}, Output{} // what belongs to the caller is not kept
 	return out

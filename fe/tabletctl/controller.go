@@ -62,7 +62,7 @@ const (
 	idleMax     = time.Second           // between two steps, whatever happens
 	paceMin     = 10 * time.Millisecond // between two steps under a flood of events
 	errorPause  = time.Second           // after a step whose commands could not be proposed
-	taskBlock   = 1 << 16               // task ids drawn at a time
+	taskBlock   = 256               // task ids drawn at a time
 	rpcMax      = 64                    // calls to BEs at a time
 	rpcTimeout  = 10 * time.Second
 	outcomesMax = 100_000 // kept for a Controller that does not run; a scan makes up for more
@@ -83,6 +83,7 @@ type Controller struct {
 	sched   *sched.Scheduler
 	world   world
 	limits  sched.Limits
+	judged  judgement
 	started bool // this Scheduler has been told of the clones that ran before it
 }
 
@@ -91,6 +92,7 @@ type inbox struct {
 	dirty    map[types.TabletID]struct{}
 	outcomes []sched.Outcome
 	nodes    bool // a BE has come, gone or restarted
+	scan     bool // an operator wants everything looked at
 }
 
 // New returns a controller; Run makes it work.
@@ -173,8 +175,13 @@ func (c *Controller) Notify(e cluster.Event) {
 	})
 }
 
-// Kick has tablets looked at at once.
-func (c *Controller) Kick(tablets ...types.TabletID) {
+// Kick has every tablet looked at at once.
+func (c *Controller) Kick() {
+	c.put(func(in *inbox) { in.scan = true })
+}
+
+// look has tablets looked at at once.
+func (c *Controller) look(tablets ...types.TabletID) {
 	c.put(func(in *inbox) {
 		for _, id := range tablets {
 			in.dirty[id] = struct{}{}
@@ -225,6 +232,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	c.mu.Lock()
 	c.limits = c.settings()
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
+	input.Scan = input.Scan || in.scan
 	if !c.started {
 		input.Found = c.found(input.View)
 		c.started = true

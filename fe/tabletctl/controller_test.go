@@ -386,7 +386,7 @@ func TestNewLeaderGoesOnWithItsPredecessorsClones(t *testing.T) {
 	if len(s.submitted) != 0 {
 		t.Fatalf("a second clone was begun: %v", s.submitted)
 	}
-	rows := s.ctl.Running()
+	rows := s.ctl.Progress()
 	if len(rows) != 1 || rows[0].ID != types.TaskID(req.TaskId) || rows[0].BytesDone != 10 || rows[0].LeftMs() != 9000 {
 		t.Fatalf("running %+v", rows)
 	}
@@ -451,16 +451,13 @@ func TestBalanceLeaders(t *testing.T) {
 	for tab := range s.Current().Tablets() {
 		s.must(&command.SetLeaders{Items: []command.SetLeader{{Tablet: tab.ID, BE: first}}})
 	}
-	res, err := s.ctl.BalanceLeaders(context.Background(), Scope{})
-	if err != nil || res.Moved != 6 || res.Refused != 0 || !res.Optimal || res.After.Max != 3 || res.After.Min != 3 {
+	res, err := s.ctl.BalanceLeaders(context.Background(), sched.LeaderScope{}, false)
+	if err != nil || len(res.Moves) != 6 || !res.Optimal || res.After.Max != 3 || res.After.Min != 3 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	res, err = s.ctl.BalanceLeaders(context.Background(), Scope{})
-	if err != nil || res.Moved != 0 {
+	res, err = s.ctl.BalanceLeaders(context.Background(), sched.LeaderScope{}, false)
+	if err != nil || len(res.Moves) != 0 {
 		t.Fatalf("second run: %+v, %v", res, err)
-	}
-	if _, err := s.ctl.BalanceLeaders(context.Background(), Scope{Tablet: 1}); err == nil {
-		t.Fatal("an unknown tablet is balanced")
 	}
 }
 

@@ -68,7 +68,7 @@ func Show(_ context.Context, e *Env, n *parse.ShowStmt) (Result, error) {
 	if r.Filter, err = showFilter(n); err != nil {
 		return Result{}, err
 	}
-	return r.like(), nil
+	return r.like(""), nil
 }
 
 // showFilter reads LIKE and WHERE.

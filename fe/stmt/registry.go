@@ -120,7 +120,7 @@ func Statements() []*Statement {
 	return out
 }
 
-// Tables returns all system tables by database and name: the declared ones, and those that statements declare.
+// Tables returns all system tables by database and name, those that statements declare included.
 func Tables() []*Table {
 	out := slices.Clone(registry.tables)
 	slices.SortFunc(out, func(a, b *Table) int {

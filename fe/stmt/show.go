@@ -112,8 +112,6 @@ func constant(names string, rows []Row) showFunc {
 	}
 }
 
-func sortNames(names []string) { slices.Sort(names) }
-
 func showDatabases(e *Env, _ *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Database")}
 	for _, name := range databaseNames(e) {

@@ -17,6 +17,12 @@ import (
 	"stele/sql/plan"
 )
 
+// The real ones fit.
+var (
+	_ Control = (*tabletctl.Controller)(nil)
+	_ Members = (*cluster.Cluster)(nil)
+)
+
 // noon is when everything in the tests happens.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

@@ -83,7 +83,6 @@ type Controller struct {
 	sched   *sched.Scheduler
 	world   world
 	limits  sched.Limits
-	judged  judgement
 	started bool // this Scheduler has been told of the clones that ran before it
 }
 
@@ -92,7 +91,6 @@ type inbox struct {
 	dirty    map[types.TabletID]struct{}
 	outcomes []sched.Outcome
 	nodes    bool // a BE has come, gone or restarted
-	scan     bool // an operator wants everything looked at
 }
 
 // New returns a controller; Run makes it work.
@@ -175,13 +173,8 @@ func (c *Controller) Notify(e cluster.Event) {
 	})
 }
 
-// Kick has every tablet looked at at once.
-func (c *Controller) Kick() {
-	c.put(func(in *inbox) { in.scan = true })
-}
-
-// look has tablets looked at at once.
-func (c *Controller) look(tablets ...types.TabletID) {
+// Kick has tablets looked at at once.
+func (c *Controller) Kick(tablets ...types.TabletID) {
 	c.put(func(in *inbox) {
 		for _, id := range tablets {
 			in.dirty[id] = struct{}{}
@@ -232,7 +225,6 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	c.mu.Lock()
 	c.limits = c.settings()
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
-	input.Scan = input.Scan || in.scan
 	if !c.started {
 		input.Found = c.found(input.View)
 		c.started = true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"stele/fe/sched"
 	"stele/meta/catalog"
@@ -46,15 +45,8 @@ func (c *Controller) Pending() []sched.Task {
 	return c.sched.Pending()
 }
 
-// Running returns the running tasks.
-func (c *Controller) Running() []sched.Task {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sched.Running()
-}
-
-// Progress returns the running tasks with their progress.
-func (c *Controller) Progress() []RunningTask {
+// Running returns the running tasks with their progress.
+func (c *Controller) Running() []RunningTask {
 	c.mu.Lock()
 	tasks := c.sched.Running()
 	c.mu.Unlock()
@@ -91,8 +83,8 @@ func (c *Controller) Slots() []sched.SlotUse {
 	return c.sched.Slots(v, c.limits)
 }
 
-// Loads returns the load of each BE, by medium.
-func (c *Controller) Loads() []sched.Load {
+// Load returns the load of each BE, by medium.
+func (c *Controller) Load() []sched.Load {
 	return sched.Loads(c.View(), c.settings())
 }
 
@@ -110,7 +102,7 @@ func (c *Controller) View() *sched.View {
 	}
 	c.mu.Unlock()
 	if len(changed) > 0 { // the next step would not find them changed any more
-		c.look(changed...)
+		c.Kick(changed...)
 	}
 	return sched.NewView(bes, tablets)
 }
@@ -120,62 +112,81 @@ func (c *Controller) Clock() sched.Clock {
 	return sched.Clock{NowMs: c.now().UnixMilli(), ToleranceMs: c.settings().ToleranceMs}
 }
 
-// BalanceLeaders spreads leaders as evenly as the placement of complete replicas allows, with the fewest moves; a dry
-// run only tells how. The plan's Moves are those that were made: a tablet that changed meanwhile is left out.
-func (c *Controller) BalanceLeaders(ctx context.Context, scope sched.LeaderScope, dryRun bool) (sched.LeaderPlan, error) {
-	plan := sched.PlanLeaderBalance(c.View(), scope)
-	if dryRun {
-		return plan, nil
+// Scope says whose leaders are to be balanced; the zero value is all.
+type Scope struct {
+	Database types.DatabaseID
+	Tablet   types.TabletID
+}
+
+// LeaderBalance is what BalanceLeaders did.
+type LeaderBalance struct {
+	Moved   int
+	Refused int // tablets that changed meanwhile
+	Before  sched.LeaderSpread
+	After   sched.LeaderSpread // if none was refused
+	Optimal bool               // false when the work was cut short: another run may find more
+}
+
+// BalanceLeaders spreads leaders as evenly as the placement of complete replicas allows, with the fewest moves.
+func (c *Controller) BalanceLeaders(ctx context.Context, scope Scope) (LeaderBalance, error) {
+	cat := c.o.Log.Current()
+	sc, err := leaderScope(cat, scope)
+	if err != nil {
+		return LeaderBalance{}, err
 	}
-	made := make([]sched.LeaderMove, 0, len(plan.Moves))
-	for i, cmd := range setLeaders(plan.Moves) {
+	plan := sched.PlanLeaderBalance(c.View(), sc)
+	out := LeaderBalance{Before: plan.Before, After: plan.After, Optimal: plan.Optimal}
+	for _, cmd := range setLeaders(plan.Moves) {
 		results, err := c.o.Log.Propose(ctx, cmd)
 		if err != nil {
-			return plan, fmt.Errorf("set %d leaders: %w", len(cmd.Items), err)
+			return out, fmt.Errorf("set %d leaders: %w", len(cmd.Items), err)
 		}
-		leaders, ok := results[0].Value.(catalog.LeadersResult)
-		if results[0].Err != nil || !ok {
-			return plan, fmt.Errorf("set %d leaders: %T: %w", len(cmd.Items), results[0].Value, results[0].Err)
-		}
-		for k, err := range leaders.Errs {
-			if err == nil {
-				made = append(made, plan.Moves[i*leadersMax+k])
+		for _, res := range results {
+			moved, refused, err := countLeaders(res)
+			if err != nil {
+				return out, err
 			}
+			out.Moved, out.Refused = out.Moved+moved, out.Refused+refused
 		}
 	}
-	plan.Moves = made
-	return plan, nil
+	return out, nil
 }
 
-// Health judges a tablet; false when it is not known.
-func (c *Controller) Health(id types.TabletID) (sched.Verdict, bool) {
-	v := c.recentView()
-	t := v.Tablet(id)
-	if t == nil {
-		return sched.Verdict{}, false
+func countLeaders(res catalog.Result) (moved, refused int, err error) {
+	if res.Err != nil {
+		return 0, 0, res.Err
 	}
-	return sched.Health(t, v, c.Clock()), true
-}
-
-// judgement is a view kept for a moment, so that a statement which judges every tablet copies the world once.
-type judgement struct {
-	view *sched.View
-	at   time.Time
-}
-
-// judgementAge is how old a view may be by which tablets are judged: much less than a heartbeat.
-const judgementAge = 100 * time.Millisecond
-
-func (c *Controller) recentView() *sched.View {
-	c.mu.Lock()
-	j := c.judged
-	c.mu.Unlock()
-	if j.view != nil && c.now().Sub(j.at) < judgementAge {
-		return j.view
+	leaders, ok := res.Value.(catalog.LeadersResult)
+	if !ok {
+		return 0, 0, fmt.Errorf("BUG: SetLeaders answered %T", res.Value)
 	}
-	v := c.View()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.judged = judgement{view: v, at: c.now()}
-	return v
+	for _, err := range leaders.Errs {
+		if err != nil {
+			refused++
+		} else {
+			moved++
+		}
+	}
+	return moved, refused, nil
+}
+
+func leaderScope(cat *catalog.Catalog, scope Scope) (sched.LeaderScope, error) {
+	switch {
+	case scope.Tablet != 0:
+		if _, ok := cat.Tablet(scope.Tablet); !ok {
+			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "tablet", Name: scope.Tablet.String()}
+		}
+		return sched.LeaderScope{Tablet: scope.Tablet}, nil
+	case scope.Database != 0:
+		if _, ok := cat.DatabaseByID(scope.Database); !ok {
+			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "database", Name: fmt.Sprint(scope.Database)}
+		}
+		sc := sched.LeaderScope{Tables: []types.TableID{}}
+		for t := range cat.Tables(scope.Database) {
+			sc.Tables = append(sc.Tables, t.ID)
+		}
+		slices.Sort(sc.Tables)
+		return sc, nil
+	}
+	return sched.LeaderScope{}, nil
 }

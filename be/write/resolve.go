@@ -36,7 +36,7 @@ func (r *resolver) resolve(readVersion types.Version) error {
 			}
 		}
 	}
-	r.keep = make([]int32, 0, len(r.keys)) // not nil: an empty selection is not all rows
+	r.keep = make([]int32, 0, len(r.keys))    // not nil: an empty selection is not all rows
 	last := make(map[string]int, len(r.keys)) // key -> the row that decides it so far
 	dropped := make([]bool, len(r.keys))
 	for i, k := range r.keys {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 
+	"stele/be"
+	"stele/fe"
 	"stele/fe/console"
 	"stele/fe/local"
 )
@@ -37,6 +39,8 @@ type command struct {
 
 // commands holds every subcommand; fe and be are {"run a frontend", node("fe", fe.Run)} and the like.
 var commands = map[string]command{
+	"fe":    {"run a frontend", node("fe", fe.Run)},
+	"be":    {"run a backend", node("be", be.Run)},
 	"local": {"run a whole cluster on this machine, or start, stop, kill one node of it", runLocal},
 	"sql":   {"run SQL against an endpoint", runSQL},
 	"version": {"print the version", func(_ context.Context, _ []string, e env) int {
@@ -89,7 +93,7 @@ func help() string {
 }
 
 // node makes the command that runs one node in the foreground until a signal asks it to end.
-func node(kind string, run func(ctx context.Context, confPath string, stdout io.Writer) error) func(context.Context, []string, env) int {
+func node(kind string, run func(ctx context.Context, confPath, version string, stdout io.Writer) error) func(context.Context, []string, env) int {
 	return func(ctx context.Context, args []string, e env) int {
 		flags := flag.NewFlagSet("stele "+kind, flag.ContinueOnError)
 		flags.SetOutput(e.stderr)
@@ -101,7 +105,7 @@ func node(kind string, run func(ctx context.Context, confPath string, stdout io.
 			fmt.Fprintf(e.stderr, "stele %s: unexpected argument %q\n", kind, flags.Arg(0))
 			return 2
 		}
-		return exitCode(e, run(ctx, *confPath, e.stdout))
+		return exitCode(e, run(ctx, *confPath, shortVersion(), e.stdout))
 	}
 }
 
@@ -124,6 +128,11 @@ func exitCode(e env, err error) int {
 }
 
 func versionText() string {
+	return fmt.Sprintf("stele %s (%s %s/%s)", shortVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// shortVersion is what nodes tell one another and their clients.
+func shortVersion() string {
 	v := version
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = "development"
@@ -133,5 +142,5 @@ func versionText() string {
 			}
 		}
 	}
-	return fmt.Sprintf("stele %s (%s %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return v
 }

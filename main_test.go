@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestNodeCommand(t *testing.T) {
-	cmd := node("be", func(_ context.Context, confPath string, stdout io.Writer) error {
+	cmd := node("be", func(_ context.Context, confPath, _ string, stdout io.Writer) error {
 		fmt.Fprintln(stdout, "conf", confPath)
 		if confPath == "bad" {
 			return errors.New("disk on fire")

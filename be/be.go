@@ -43,7 +43,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	}
 	defer logs.Close()
 	n := newNode(v, version, log)
-	if err := n.host.OpenKnown(); err != nil {
+	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
 	}
 	if err := n.serve(ctx, stdout); err != nil {
@@ -57,6 +57,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 type node struct {
 	conf     *conf.Values
 	log      *slog.Logger
+	cluster  *rpc.Cluster // none until this BE has joined one
 	host     *host.Host
 	peers    *peer.Peers
 	writer   *write.Writer
@@ -71,7 +72,8 @@ type node struct {
 func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 	n := &node{conf: v, log: log}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options { return storeOptions(v, r, cluster, log) })
-	n.peers = peer.New(func() types.ClusterID { return n.host.Identity().Cluster })
+	n.cluster = rpc.NewCluster("")
+	n.peers = peer.New(n.cluster)
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait}, log)
 	n.scanner = scan.New(n.host, n.writer)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
@@ -80,10 +82,21 @@ func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 		Step: reportStep, Started: started, Log: log})
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots,
 		BytesPerSecond: int64(conf.CloneBandwidth.Get(v)) << 20, Log: log, Done: n.reporter.Changed})
-	n.service = server.New(server.Parts{Host: n.host, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
+	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
 		Joined: n.reporter.Addresses, Stopping: n.stopping.Load,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
+}
+
+// openKnown opens the disks of a BE that belongs to a cluster already.
+func (n *node) openKnown() error {
+	if err := n.host.OpenKnown(); err != nil {
+		return err
+	}
+	if id := n.host.Identity(); id.Cluster != "" {
+		return n.cluster.Adopt(id.Cluster)
+	}
+	return nil
 }
 
 const (
@@ -114,7 +127,8 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := rpc.NewServer(func() types.ClusterID { return n.host.Identity().Cluster }, n.log)
+	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log,
+		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
 	bepb.RegisterBackendServer(grpcServer, n.service)
 
 	loops, stopLoops := context.WithCancel(ctx)

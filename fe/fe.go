@@ -29,7 +29,6 @@ import (
 	"stele/meta/logfile"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
-	"stele/meta/types"
 	"stele/proto/fepb"
 	"stele/sql/parse"
 )
@@ -69,6 +68,7 @@ type node struct {
 	log     *slog.Logger
 	started time.Time
 	name    string // in the catalog and in Raft
+	id      *metarpc.Cluster
 
 	meta    *raftlog.Log
 	clients *beclient.Clients
@@ -86,13 +86,13 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	current := n.meta.Current
-	n.clients = beclient.New(func() types.ClusterID { return current().ClusterID() })
+	n.clients = beclient.New(n.id)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: func() []string { return []string{n.rpcAddress()} },
 		Events:      func(e cluster.Event) { n.control.Notify(e) }})
 	n.txns = txn.New(n.meta, n.clients, n.cluster, n.writes, n.log)
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
-	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
+	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()
@@ -100,7 +100,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.meta, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Conf: n.live, Frontends: n.frontends,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return n.openServer()
 }
@@ -134,7 +134,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for MySQL clients: %w", err), rpcListener.Close())
 	}
-	grpcServer := metarpc.NewServer(func() types.ClusterID { return n.meta.Current().ClusterID() }, n.log)
+	grpcServer := metarpc.NewServer(metarpc.ServerConfig{Cluster: n.id, Log: n.log})
 	fepb.RegisterFrontendServer(grpcServer, rpc.New(n.ledger))
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -154,7 +154,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 		err = n.meta.Failure()
 	case err = <-failed:
 	}
-	n.mysql.Close()
+	cctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	if cerr := n.mysql.Close(cctx); cerr != nil {
+		n.log.Debug("close client connections", "err", cerr)
+	}
 	stopGRPC(grpcServer)
 	return err
 }

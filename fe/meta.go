@@ -21,6 +21,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/raftlog"
+	metarpc "stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -36,9 +37,10 @@ func (n *node) openMeta(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := raftlog.Config{Dir: dir, ClusterID: id.ClusterID, ID: id.ID, Log: n.log,
-		Timings: raftlog.Timings{Heartbeat: conf.RaftHeartbeatTimeout.Get(v), Election: conf.RaftElectionTimeout.Get(v),
-			LeaderLease: conf.RaftLeaderLease.Get(v)},
+	timings := raftlog.DefaultTimings()
+	timings.Heartbeat, timings.Election = conf.RaftHeartbeatTimeout.Get(v), conf.RaftElectionTimeout.Get(v)
+	timings.LeaderLease = conf.RaftLeaderLease.Get(v)
+	cfg := raftlog.Config{Dir: dir, ClusterID: id.ClusterID, ID: id.ID, Log: n.log, Timings: timings,
 		SnapshotInterval: conf.RaftSnapshotInterval.Get(v), SnapshotThreshold: uint64(conf.RaftSnapshotThreshold.Get(v)),
 		TrailingLogs: uint64(conf.RaftTrailingLogs.Get(v))}
 	if !known {
@@ -62,6 +64,7 @@ func (n *node) openMeta(ctx context.Context) error {
 	if err := n.meta.WaitLeader(wctx); err != nil {
 		return fmt.Errorf("wait for the metadata to be led: %w", err)
 	}
+	n.id = metarpc.NewCluster(cfg.ClusterID)
 	return n.takeConfig(n.meta.Current())
 }
 

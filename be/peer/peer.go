@@ -14,21 +14,20 @@ import (
 
 	"stele/be/clone"
 	"stele/meta/rpc"
-	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
 )
 
 // Peers holds the connections of a BE. It is safe for concurrent use.
 type Peers struct {
-	cluster func() types.ClusterID
+	cluster *rpc.Cluster
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn
 }
 
 // New returns peers that carry the id of the cluster with every call.
-func New(cluster func() types.ClusterID) *Peers {
+func New(cluster *rpc.Cluster) *Peers {
 	return &Peers{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
 }
 
@@ -38,7 +37,7 @@ func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.Dial(address, p.cluster)
+	c, err := rpc.Dial(address, rpc.DialConfig{Cluster: p.cluster})
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"stele/be/tablet"
 	"stele/be/write"
 	"stele/meta/types"
@@ -47,16 +45,16 @@ func (s *Scanner) Running() int { return int(s.running.Load()) }
 func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]byte) error) error {
 	s.running.Add(1)
 	defer s.running.Add(-1)
-	var f physical.Fragment
-	if err := cbor.Unmarshal(req.Fragment, &f); err != nil {
-		return fmt.Errorf("decode fragment: %w", err)
+	f, err := physical.DecodeFragment(req.Fragment)
+	if err != nil {
+		return err
 	}
-	ectx, err := exprContext(&f, req.NowUs)
+	ectx, err := exprContext(f, req.NowUs)
 	if err != nil {
 		return err
 	}
 	mem := exec.NewMemory(req.MemLimitBytes)
-	sources, err := s.open(ctx, req, &f)
+	sources, err := s.open(ctx, req, f)
 	defer func() {
 		for _, src := range sources {
 			src.close()
@@ -65,7 +63,7 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	return pump(ctx, &f, &chain{sources: sources}, ectx, mem, send)
+	return pump(ctx, f, &chain{sources: sources}, ectx, mem, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {

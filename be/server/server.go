@@ -26,6 +26,7 @@ import (
 // Parts are the packages that the service speaks for.
 type Parts struct {
 	Host    *host.Host
+	Cluster *rpc.Cluster
 	Writer  *write.Writer
 	Scanner *scan.Scanner
 	Clones  *clone.Manager
@@ -52,12 +53,15 @@ func New(p Parts) *Server { return &Server{Parts: p} }
 
 // Heartbeat answers the state of this BE; the first one of a blank BE makes it a member of the caller's cluster.
 func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
-	cluster := rpc.ClusterOf(ctx)
+	cluster := rpc.PeerCluster(ctx)
 	if cluster == "" {
 		return nil, status.Error(codes.InvalidArgument, "a heartbeat must carry a cluster id")
 	}
 	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
+	}
+	if err := s.Cluster.Adopt(cluster); err != nil {
+		return nil, err
 	}
 	s.Joined(req.FeAddresses)
 	if req.CloneSlotsPerDisk > 0 {
@@ -320,8 +324,12 @@ func toStatus(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	}
-	if _, ok := status.FromError(err); ok {
-		return err
+	var numbered interface {
+		MySQL() (code uint16, state, msg string)
+	}
+	if errors.As(err, &numbered) {
+		code, state, msg := numbered.MySQL()
+		return &rpc.Error{Code: code, State: state, Msg: msg, GRPC: codes.InvalidArgument}
 	}
 	return err
 }

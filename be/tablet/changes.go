@@ -94,7 +94,7 @@ func (t *Tablet) trimChanges() {
 				t.s.log.Warn("large part is not deleted", "tablet_id", t.id, "err", err)
 			}
 		}
-		t.s.meta.CommitAsync(entries, t.s.logFailure("drop change set"))
+		t.s.meta.CommitLazy(entries, t.s.logFailure("drop change set"))
 	}
 }
 
@@ -108,7 +108,11 @@ type Change struct {
 type ChangeStream struct {
 	t        *Tablet
 	next, to types.Version
+	bytes    int64
 }
+
+// Bytes returns the size of the whole stream: to be compared with Exporter.TotalBytes.
+func (c *ChangeStream) Bytes() int64 { return c.bytes }
 
 // Changes cuts a stream of the change sets of the versions (from, to]. *BehindError when the replica is not at to yet,
 // ErrGone when some are no longer retained; the stream may also end in ErrGone when they are dropped while it is read.
@@ -124,7 +128,11 @@ func (t *Tablet) Changes(from, to types.Version) (*ChangeStream, error) {
 	if from < to && !t.changes.has(from+1) {
 		return nil, fmt.Errorf("changes of tablet %d after version %d, oldest is %d: %w", t.id, from, t.changes.first, ErrGone)
 	}
-	return &ChangeStream{t: t, next: from + 1, to: to}, nil
+	c := &ChangeStream{t: t, next: from + 1, to: to}
+	for v := from + 1; v <= to; v++ {
+		c.bytes += t.changes.records[v-t.changes.first].bytes()
+	}
+	return c, nil
 }
 
 // Next returns the next change set; ok is false at the end.

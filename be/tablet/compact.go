@@ -103,7 +103,7 @@ func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
 	for from := 0; from+compactFanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
-		for to < len(rs) && to-from < compactMax && rs[to].entry.Rows <= compactRatio*rs[from].entry.Rows {
+		for to < len(rs) && to-from < compactMax && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
 			if sum += uint64(rs[to].entry.Rows); sum > maxRowsetRows {
 				break
 			}
@@ -113,10 +113,18 @@ func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
 			return rs[from:to]
 		}
 	}
-	if len(rs) > maxRowsets && uint64(rs[0].entry.Rows)+uint64(rs[compactMax-1].entry.Rows) <= maxRowsetRows {
-		return rs[:compactMax]
+	if len(rs) <= maxRowsets {
+		return nil
 	}
-	return nil
+	n, sum := 0, uint64(0)
+	for n < compactMax && sum+uint64(rs[n].entry.Rows) <= maxRowsetRows {
+		sum += uint64(rs[n].entry.Rows)
+		n++
+	}
+	if n < 2 {
+		return nil
+	}
+	return rs[:n]
 }
 
 func (c *compaction) run(ctx context.Context) error {
@@ -269,9 +277,11 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	}
 	if out != nil {
 		dels := c.deletesOf(c.version)
-		if out.entry.Deletes = len(dels) > 0; out.entry.Deletes {
+		if len(dels) > 0 {
 			d := newDeletes(nil, dels)
-			entries = append(entries, deletesEntry(out, &d, c.version))
+			entry := deletesEntry(out, &d, c.version)
+			entries = append(entries, entry)
+			out.entry.Deletes = sumOf(entry.Value)
 		}
 		m.Rowsets = append(m.Rowsets, out.entry)
 		m.LiveRows += int64(out.entry.Rows) - int64(len(dels))

@@ -45,7 +45,9 @@ func (t *Tablet) flush() error {
 	if err := t.s.meta.Commit(t.flushManifest(f, next)...); err != nil {
 		return err
 	}
-	t.installFlush(f, next)
+	if t.installFlush(f, next) {
+		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
+	}
 	return nil
 }
 
@@ -58,7 +60,8 @@ type frozen struct {
 	fill    fillValues
 	mems    []*memtable
 	views   []memView
-	pos     [][]uint32 // by memtable and row: the position in the new rowset, or dropped
+	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
+	sums    map[*rowsetState]uint64 // of the delete vectors that the manifest stores anew
 }
 
 // dropped as a position says that a row is in no rowset.
@@ -126,7 +129,7 @@ func (f *frozen) columns(v *memView) []*vec.Vector {
 		if at := v.schema.ColumnIndex(c.ID); at >= 0 {
 			out[i] = v.column(at, 0, v.rows())
 		} else {
-			out[i] = fillValues(f.fill).vector(c, v.rows())
+			out[i] = f.fill.vector(c, v.rows())
 		}
 	}
 	return out
@@ -153,26 +156,28 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var out []kv.Entry
+	f.sums = make(map[*rowsetState]uint64)
 	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
 	for _, r := range t.rowsets {
-		entry, changed := r.storedDeletes(f.version)
-		if changed {
-			out = append(out, entry)
-		}
 		e := r.entry
-		e.Deletes = e.Deletes || changed
+		if entry, changed := r.storedDeletes(f.version); changed {
+			out = append(out, entry)
+			f.sums[r] = sumOf(entry.Value)
+			e.Deletes = f.sums[r]
+		}
 		m.Rowsets = append(m.Rowsets, e)
 		m.LiveRows += int64(e.Rows) - int64(r.deletes.before+r.deletes.upTo(f.version))
 	}
 	if next != nil {
 		dels := f.deletesOf(f.version)
-		e := next.entry
-		if e.Deletes = len(dels) > 0; e.Deletes {
+		if len(dels) > 0 {
 			d := newDeletes(nil, dels)
-			out = append(out, deletesEntry(next, &d, f.version))
+			entry := deletesEntry(next, &d, f.version)
+			out = append(out, entry)
+			next.entry.Deletes = sumOf(entry.Value)
 		}
-		m.Rowsets = append(m.Rowsets, e)
-		m.LiveRows += int64(e.Rows) - int64(len(dels))
+		m.Rowsets = append(m.Rowsets, next.entry)
+		m.LiveRows += int64(next.entry.Rows) - int64(len(dels))
 	}
 	return append(out, sealed(key1(kManifest, t.uid), &m))
 }
@@ -202,19 +207,23 @@ func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
 	return sealed(key2(kDeletes, r.uid, r.entry.ID), &rec)
 }
 
-// installFlush puts the new rowset in the place of the frozen memtables.
-func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
+// installFlush puts the new rowset in the place of the frozen memtables. It reports whether the tablet was dropped
+// meanwhile and nothing will delete its data any more.
+func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 	t.write.Lock()
 	defer t.write.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.rowsets {
-		r.markStored(f.version)
+		if sum, ok := f.sums[r]; ok {
+			r.entry.Deletes = sum
+		}
+		r.stored = f.version
 		r.deletes = r.deletes.collapse(f.drop)
 	}
 	if next != nil {
 		next.deletes = newDeletes(nil, f.deletesOf(maxVersion))
-		next.markStored(f.version)
+		next.stored = f.version
 		t.rowsets = append(slices.Clone(t.rowsets), next)
 	}
 	for _, m := range f.mems {
@@ -224,11 +233,7 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 	}
 	t.mems = slices.Clone(t.mems[len(f.mems):])
 	t.manifestVersion = f.version
-}
-
-func (r *rowsetState) markStored(v types.Version) {
-	r.entry.Deletes = r.entry.Deletes || r.deletes.upTo(v) > 0
-	r.stored = v
+	return t.retired && len(t.pins) == 0
 }
 
 // manifestEntry returns the manifest of a tablet that nobody else knows yet.
@@ -240,7 +245,7 @@ func (t *Tablet) manifestEntry() kv.Entry {
 	return sealed(key1(kManifest, t.uid), &m)
 }
 
-// NeedsFlush reports whether the deltas have outgrown the limits.
+// needsFlush reports whether the deltas have outgrown the limits.
 func (t *Tablet) needsFlush() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

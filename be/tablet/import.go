@@ -190,8 +190,11 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 	for i := range groups {
 		groups[i].MaxVersion = min(groups[i].MaxVersion, im.version)
 	}
-	r := newRowsetState(im.t.uid, rowsetEntry{ID: id, Rows: uint32(rows), Bytes: size, Deletes: !hidden.IsEmpty()}, groups)
+	r := newRowsetState(im.t.uid, rowsetEntry{ID: id, Rows: uint32(rows), Bytes: size}, groups)
 	r.deletes = newDeletes(hidden, nil)
+	if !hidden.IsEmpty() {
+		r.entry.Deletes = sumOf(deletesEntry(r, &r.deletes, im.version).Value)
+	}
 	r.stored = im.version
 	im.t.rowsets = append(im.t.rowsets, r)
 	im.t.rows += int64(rows) - int64(hidden.GetCardinality())
@@ -278,7 +281,7 @@ func (im *Import) storeIndexes() error {
 		if err := im.s.data.Commit(sealed(key2(kIndex, r.uid, r.entry.ID), &rowsetIndex{Groups: r.groups})); err != nil {
 			return err
 		}
-		if r.entry.Deletes {
+		if r.entry.Deletes != 0 {
 			if err := im.s.meta.Commit(deletesEntry(r, &r.deletes, im.version)); err != nil {
 				return err
 			}

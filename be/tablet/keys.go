@@ -84,6 +84,9 @@ func unseal(key, val []byte) ([]byte, error) {
 	return val[:n], nil
 }
 
+// sumOf returns the checksum of a sealed value.
+func sumOf(val []byte) uint64 { return binary.LittleEndian.Uint64(val[len(val)-8:]) }
+
 // sealed returns the entry that stores record, as CBOR, under key.
 func sealed(key []byte, record any) kv.Entry {
 	body, err := cbor.Marshal(record)
@@ -138,10 +141,12 @@ type manifest struct {
 
 // rowsetEntry is a rowset as its manifest names it.
 type rowsetEntry struct {
-	ID      uint64 `cbor:"1,keyasint"`
-	Rows    uint32 `cbor:"2,keyasint"`
-	Bytes   int64  `cbor:"3,keyasint"`
-	Deletes bool   `cbor:"4,keyasint,omitempty"` // a record X must exist
+	ID    uint64 `cbor:"1,keyasint"`
+	Rows  uint32 `cbor:"2,keyasint"`
+	Bytes int64  `cbor:"3,keyasint"`
+	// Deletes is the checksum of the record X, 0 when there is none: X is rewritten, and when damage hides the newest one
+	// an older one, sound in itself, comes to light.
+	Deletes uint64 `cbor:"4,keyasint,omitempty"`
 }
 
 // groupEntry is a row group as the index of its rowset names it.

@@ -182,7 +182,8 @@ func deleteKeys(db *kv.DB, keys [][]byte) error {
 }
 
 func (s *Store) reclaimDue() bool {
-	return s.deadBytes.Load() > max(s.opt.ReclaimBytes, s.data.Size()*15/100)
+	dead := s.deadBytes.Load()
+	return dead > s.opt.ReclaimBytes && dead > s.data.Size()*15/100
 }
 
 // Reclaim gives the disk space of deleted data back (reference §9). It may take a while and write as much as is alive in

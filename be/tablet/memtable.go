@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"stele/be/tablet/rowset"
@@ -44,6 +45,29 @@ func newMemtable(schema *types.Schema) *memtable {
 }
 
 func (m *memtable) rows() int { return len(m.created) }
+
+// grow makes room for n more rows at once.
+func (m *memtable) grow(n int) {
+	if len(m.index) == 0 {
+		m.index = make(map[string]int32, n)
+	}
+	m.created, m.deleted, m.prev = slices.Grow(m.created, n), slices.Grow(m.deleted, n), slices.Grow(m.prev, n)
+	m.keys = slices.Grow(m.keys, n)
+	for i := range m.cols {
+		c := &m.cols[i]
+		c.null = slices.Grow(c.null, n)
+		switch c.v.Type.Phys() {
+		case types.PhysInt64:
+			c.v.I64 = slices.Grow(c.v.I64, n)
+		case types.PhysFloat64:
+			c.v.F64 = slices.Grow(c.v.F64, n)
+		case types.PhysDec128:
+			c.v.Dec = slices.Grow(c.v.Dec, n)
+		default:
+			c.v.Off = slices.Grow(c.v.Off, n)
+		}
+	}
+}
 
 // put appends row of b, whose columns are those of the schema, as the newest row of key.
 func (m *memtable) put(key string, b *vec.Batch, row int, version types.Version) {

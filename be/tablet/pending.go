@@ -219,7 +219,7 @@ func entriesOf(p *pendingTxn) []partEntry {
 // deleteParts queues the deletion of the parts of a transaction that has no version record.
 func (s *Store) deleteParts(uid uint64, txn types.TxnID, parts []partEntry) {
 	for i, e := range parts {
-		s.partDB(e.Large).CommitAsync([]kv.Entry{{Key: partKey(uid, txn, i, e.Large), Delete: true}}, s.logFailure("delete part"))
+		s.partDB(e.Large).CommitLazy([]kv.Entry{{Key: partKey(uid, txn, i, e.Large), Delete: true}}, s.logFailure("delete part"))
 		if e.Large {
 			s.deadBytes.Add(e.Bytes)
 		}

@@ -51,7 +51,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	t.changes.append(version, rec)
 	t.mu.Unlock()
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
-	t.s.meta.CommitAsync([]kv.Entry{entry}, t.s.logFailure("version record"))
+	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	t.pokeIfFull()
 	return nil
 }
@@ -151,12 +151,18 @@ func (t *Tablet) inMemory(key []byte) (*memtable, int32, bool) {
 	return nil, 0, false
 }
 
+// bulkRows is from how many rows on a version makes room in the memtable for all of them first.
+const bulkRows = 1000
+
 // apply makes the writes version; refs are in the order of their rows. It cannot fail: either all of a version is there
 // or nothing. Called with write and mu held.
 func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 	active := t.mems[len(t.mems)-1]
 	before := active.bytes
 	t.recent.begin(version, len(refs))
+	if len(refs) >= bulkRows {
+		active.grow(len(refs))
+	}
 	n := 0
 	for _, w := range writes {
 		for i, key := range w.keys {
@@ -168,7 +174,7 @@ func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 				active.put(string(key), w.rows, i, version)
 				t.rows++
 			}
-			if ended || w.ops[i] == types.OpPut {
+			if (ended || w.ops[i] == types.OpPut) && t.recent.wants(version) {
 				t.recent.record(rowset.KeyHash(key), version)
 			}
 			n++

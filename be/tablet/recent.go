@@ -33,11 +33,10 @@ func (r *recentChanges) begin(v types.Version, n int) {
 	r.young, r.youngFrom = make(map[uint64]types.Version, n), v-1
 }
 
-func (r *recentChanges) record(hash uint64, v types.Version) {
-	if v > r.youngFrom {
-		r.young[hash] = v
-	}
-}
+// wants reports whether the changes of version v are remembered; a version with too many is not.
+func (r *recentChanges) wants(v types.Version) bool { return v > r.youngFrom }
+
+func (r *recentChanges) record(hash uint64, v types.Version) { r.young[hash] = v }
 
 // LastChange returns the version that last changed key. known is false when that was at or before ChangesKnownFrom.
 func (t *Tablet) LastChange(key []byte) (v types.Version, known bool) {

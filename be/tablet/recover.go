@@ -24,13 +24,16 @@ func (s *Store) recover() error {
 			continue
 		}
 		if err := t.recover(); err != nil {
-			if !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, kv.ErrDamaged) {
 				return fmt.Errorf("tablet %d: %w", t.id, err)
 			}
 			t.SetBad(err.Error())
 		}
 	}
-	return s.findOrphans(known)
+	if err := s.findOrphans(known); err != nil {
+		s.log.Error("orphans are not looked for", "err", err) // they only cost space
+	}
+	return nil
 }
 
 func (s *Store) loadTablets() error {
@@ -95,11 +98,18 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 		return nil, fmt.Errorf("index has %d rows, not %d: %w", rows, e.Rows, ErrCorrupt)
 	}
 	r.stored = t.manifestVersion
-	if !e.Deletes {
+	if e.Deletes == 0 {
 		return r, nil
 	}
 	var rec deletesRecord
-	if err := loadRecord(t.s.meta, key2(kDeletes, t.uid, e.ID), &rec); err != nil {
+	key = key2(kDeletes, t.uid, e.ID)
+	err = t.s.meta.View(key, func(val []byte) error {
+		if err := openRecord(key, val, &rec); err != nil || sumOf(val) == e.Deletes {
+			return err
+		}
+		return fmt.Errorf("delete vector is not the one of the manifest: %w", ErrCorrupt)
+	})
+	if err := missingIsCorrupt(key, err); err != nil {
 		return nil, err
 	}
 	if len(rec.Rows) != len(rec.Versions) {

@@ -97,10 +97,13 @@ func (s *Store) viewGroup(id rowset.GroupID, fn func(*rowset.Group) error) error
 	return missingIsCorrupt(key, err)
 }
 
-// missingIsCorrupt turns the absence of what must exist into damage (B3).
+// missingIsCorrupt turns the absence of what must exist, and damage that Badger found itself, into ErrCorrupt (B3).
 func missingIsCorrupt(key []byte, err error) error {
 	if errors.Is(err, kv.ErrNotFound) {
 		return fmt.Errorf("key %x must exist: %w", key, ErrCorrupt)
+	}
+	if errors.Is(err, kv.ErrDamaged) {
+		return fmt.Errorf("key %x: %w: %w", key, ErrCorrupt, err)
 	}
 	return err
 }

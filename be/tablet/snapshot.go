@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"fmt"
+	"sort"
 
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -186,20 +187,11 @@ func (s *Snapshot) findInMemory(key []byte) memRef {
 
 // gather reads the columns of located rows, in their order.
 func (s *Snapshot) gather(cols []types.ColumnID, mems []memRef, refs []rowRef) (*vec.Batch, error) {
-	found := make(map[groupRef][]int) // indexes into refs
-	for i, r := range refs {
-		if r.rowset != nil {
-			g := groupOf(r)
-			found[g] = append(found[g], i)
-		}
+	stored, at, err := s.gatherStored(cols, refs)
+	if err != nil {
+		return nil, err
 	}
 	out := &vec.Batch{N: len(refs)}
-	parts := make([]gathered, len(refs))
-	for g, idx := range found {
-		if err := s.gatherGroup(g, idx, refs, cols, parts); err != nil {
-			return nil, err
-		}
-	}
 	for c, id := range cols {
 		v := rowset.NewVector(s.columnType(id), len(refs))
 		for i := range refs {
@@ -208,7 +200,7 @@ func (s *Snapshot) gather(cols []types.ColumnID, mems []memRef, refs []rowRef) (
 				src, row := s.memValue(mems[i], id)
 				rowset.AppendRow(v, src, row)
 			case refs[i].rowset != nil:
-				rowset.AppendRow(v, parts[i].cols[c], parts[i].row)
+				rowset.AppendRow(v, stored[c], at[i])
 			default:
 				rowset.AppendNull(v)
 			}
@@ -223,37 +215,63 @@ type groupRef struct {
 	g int
 }
 
-// gathered is the decoded vectors that a row lies in.
-type gathered struct {
-	cols []*vec.Vector
-	row  int
-}
-
 func groupOf(r rowRef) groupRef {
-	g := 0
-	for g+1 < len(r.rowset.starts) && r.rowset.starts[g+1] <= r.pos {
-		g++
-	}
+	g := sort.Search(len(r.rowset.starts), func(i int) bool { return r.rowset.starts[i] > r.pos }) - 1
 	return groupRef{r: r.rowset, g: g}
 }
 
-func (s *Snapshot) gatherGroup(g groupRef, idx []int, refs []rowRef, cols []types.ColumnID, parts []gathered) error {
-	return s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) error {
-		decoded := make(map[int][]*vec.Vector) // by vector
-		for _, i := range idx {
-			row := int(refs[i].pos - g.r.starts[g.g])
-			at := row / vec.MaxRows
-			if decoded[at] == nil {
-				vs, err := s.decodeColumns(group, at, cols)
-				if err != nil {
-					return err
-				}
-				decoded[at] = vs
-			}
-			parts[i] = gathered{cols: decoded[at], row: row % vec.MaxRows}
+// gatherStored reads the rows that lie in rowsets, row group by row group; at says where each ended up.
+func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*vec.Vector, at []int, err error) {
+	found := make(map[groupRef][]int) // indexes into refs
+	for i, r := range refs {
+		if r.rowset != nil {
+			g := groupOf(r)
+			found[g] = append(found[g], i)
 		}
-		return nil
-	})
+	}
+	at = make([]int, len(refs))
+	n := 0
+	for _, id := range cols {
+		out = append(out, rowset.NewVector(s.columnType(id), len(refs)))
+	}
+	for g, idx := range found {
+		var part []*vec.Vector
+		err := s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) (err error) {
+			part, err = s.pickRows(group, g, idx, refs, cols)
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		for c := range part {
+			rowset.AppendRange(out[c], part[c], 0, part[c].N)
+		}
+		for _, i := range idx {
+			at[i] = n
+			n++
+		}
+	}
+	return out, at, nil
+}
+
+// pickRows reads some rows of a row group.
+func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
+	out := make([]*vec.Vector, len(cols))
+	for at, id := range cols {
+		c := group.Column(id)
+		if c < 0 {
+			out[at] = s.fillColumn(id, len(idx))
+			continue
+		}
+		out[at] = rowset.NewVector(s.columnType(id), len(idx))
+		reader := group.NewRowReader(c)
+		for _, i := range idx {
+			if err := reader.Append(out[at], int(refs[i].pos-g.r.starts[g.g])); err != nil {
+				return nil, fmt.Errorf("column %d: %w", id, err)
+			}
+		}
+	}
+	return out, nil
 }
 
 // decodeColumns reads vector i of some columns of a row group.

@@ -59,7 +59,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err := s.openStores(); err != nil {
 		return nil, fmt.Errorf("open disk %s: %w", dir, err)
 	}
-	if err := errors.Join(s.openSuper()); err != nil {
+	if err := s.openSuper(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open disk %s: %w", dir, err), s.closeStores())
 	}
 	if err := s.recover(); err != nil {

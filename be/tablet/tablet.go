@@ -323,7 +323,9 @@ func (vt *versionTimes) before(at time.Time) (types.Version, bool) {
 // advanceHorizon moves readFrom up to the oldest version that somebody may still ask for, at most limit, and returns it.
 // Called with mu held.
 func (t *Tablet) advanceHorizon(limit types.Version) types.Version {
-	h, ok := t.times.before(t.s.opt.Now().Add(-t.s.opt.ReadAge))
+	now := t.s.opt.Now()
+	t.times.record(t.version, now) // a tablet that nobody writes to reaches its newest version too
+	h, ok := t.times.before(now.Add(-t.s.opt.ReadAge))
 	if !ok {
 		return t.readFrom
 	}

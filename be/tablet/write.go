@@ -198,7 +198,7 @@ func (r *writeReader) columns() []types.Column {
 }
 
 func (r *writeReader) vector(t types.ColumnType, n int, budget *int64) *vec.Vector {
-	if n <= vec.MaxRows {
+	if n > 0 && n <= vec.MaxRows {
 		return r.block(t, n, budget)
 	}
 	out := rowset.NewVector(t, n)
@@ -213,8 +213,8 @@ func (r *writeReader) vector(t types.ColumnType, n int, budget *int64) *vec.Vect
 
 func (r *writeReader) block(t types.ColumnType, n int, budget *int64) *vec.Vector {
 	src := r.take(r.uvarint())
-	if r.err != nil || n == 0 {
-		return rowset.NewVector(t, 0)
+	if r.err != nil {
+		return nil
 	}
 	v, err := rowset.DecodeVector(t, n, src)
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stele/meta/rpc"
-	"stele/meta/types"
 	"stele/proto/bepb"
 )
 
@@ -26,14 +25,14 @@ func Address(host string, port int) string { return net.JoinHostPort(host, strco
 
 // Clients holds the connections to BEs by address. It is safe for concurrent use.
 type Clients struct {
-	cluster func() types.ClusterID
+	cluster *rpc.Cluster
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn
 }
 
 // New returns clients that carry the id of the cluster with every call.
-func New(cluster func() types.ClusterID) *Clients {
+func New(cluster *rpc.Cluster) *Clients {
 	return &Clients{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
 }
 
@@ -44,7 +43,7 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 	conn := c.conns[address]
 	if conn == nil {
 		var err error
-		if conn, err = rpc.Dial(address, c.cluster); err != nil {
+		if conn, err = rpc.Dial(address, rpc.DialConfig{Cluster: c.cluster}); err != nil {
 			return nil, fmt.Errorf("dial be %s: %w", address, err)
 		}
 		c.conns[address] = conn

@@ -76,7 +76,7 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 			}
 			continue
 		}
-		if item, changed := l.compare(be, tab, known, r); changed {
+		if item, changed := l.compare(be, tab, known, r, req.Full); changed {
 			cmd.Items = append(cmd.Items, item)
 		}
 	}
@@ -111,15 +111,16 @@ func (l *Ledger) foreign(be types.BEID, r *fepb.Replica, now time.Time) bool {
 	return true
 }
 
-// compare finds out whether the catalog must learn something of a replica.
-func (l *Ledger) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) (command.ReplicaReport, bool) {
+// compare finds out whether the catalog must learn something of a replica. A full report always settles versions, so
+// that the catalog may forget outcomes that nobody will ask for.
+func (l *Ledger) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool) (command.ReplicaReport, bool) {
 	k := replicaKey{be, tab.ID}
 	delete(l.absent, k)
 	v := types.Version(r.Version)
 	item := command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad}
 	item.LostFrom = l.lost(k, tab, known, r)
 	changed := item.Disk != known.Disk || r.Bad && !known.Bad || item.LostFrom != 0 ||
-		item.Version > known.Settled && (known.LastFailed != 0 || known.Role == types.RoleLearner || v == tab.Version)
+		item.Version > known.Settled && (full || known.LastFailed != 0 || known.Role == types.RoleLearner || v == tab.Version)
 	return item, changed
 }
 

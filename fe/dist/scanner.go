@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -74,9 +72,9 @@ const retryPause = 50 * time.Millisecond
 
 // Scan starts a scan; the stream ends it.
 func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
-	fragment, err := cbor.Marshal(&scan.Fragment)
+	fragment, err := physical.EncodeFragment(&scan.Fragment)
 	if err != nil {
-		return nil, fmt.Errorf("encode fragment: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,

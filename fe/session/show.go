@@ -46,7 +46,7 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := &stmt.Env{Catalog: cat, DB: s.db, User: s.info.User + "@" + s.info.Host, Now: time.Now(), Log: s.sh.Log, Members: s.sh.Members,
 		Control: s.sh.Control, Conf: s.sh.Conf, Frontends: s.sh.Frontends, Processes: s.sh.Processes, Warnings: s.warnings,
-		Status: s.sh.status, SetConfig: s.sh.setConfig, ShowCreateTable: plan.ShowCreateTable, Zone: s.vars.zone()}
+		Status: s.sh.status, SetConfig: s.sh.setConfig, CreateTable: plan.ShowCreateTable, Version: s.sh.Version, Started: s.sh.Started, Zone: s.vars.zone()}
 	for _, v := range s.vars.rows() {
 		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
 	}

@@ -6,7 +6,6 @@ import (
 
 	"stele/conf"
 	"stele/fe/cluster"
-	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -27,6 +26,94 @@ type Members interface {
 	Replica(types.BEID, types.TabletID) (cluster.Replica, bool)
 	Lost(types.BEID, types.TabletID) bool
 	Clone(types.TaskID) *bepb.CloneStatus
+}
+
+// Task is a repair or a move that waits, runs or has ended.
+type Task struct {
+	ID            types.TaskID // of the clone, 0 = none was started
+	Tablet        types.TabletID
+	Type          string // REPAIR, BALANCE
+	Medium        types.Medium
+	Status        string // health of the tablet
+	State         string // PENDING, RUNNING, FINISHED, CANCELLED, TIMEOUT, UNEXPECTED
+	OrigPrio      string
+	DynmPrio      string
+	SrcBE         types.BEID // 0 = not chosen
+	SrcDisk       types.DiskID
+	DestBE        types.BEID
+	DestDisk      types.DiskID
+	Timeout       time.Duration
+	Created       time.Time
+	LastSched     time.Time
+	LastVisit     time.Time
+	Finished      time.Time
+	LastAdjust    time.Time
+	Bytes         int64 // copied
+	CopyTime      time.Duration
+	FailedSched   int
+	FailedRunning int
+	Visible       types.Version
+	Committed     types.Version
+	Err           string
+}
+
+// Slot is the clone capacity of one disk.
+type Slot struct {
+	BE           types.BEID
+	Disk         types.DiskID
+	Avail, Total int
+	Balance      int     // free slots of the separate pool for balance
+	Rate         float64 // average bytes a second of ended clones
+}
+
+// Load is how full a BE is on one medium, as the balancer sees it.
+type Load struct {
+	BE        types.BEID
+	Medium    types.Medium
+	Available bool
+	Used      int64
+	Capacity  int64
+	Replicas  int
+	CapCoeff  float64
+	ReplCoeff float64
+	Score     float64
+	Class     string // LOW, MID, HIGH
+}
+
+// LeaderScope says which tablets a balance of leaders may touch; the zero value is all.
+type LeaderScope struct {
+	Tablet   types.TabletID
+	Database types.DatabaseID
+	DryRun   bool
+}
+
+// LeaderMove is one leader that moved, or would.
+type LeaderMove struct {
+	Tablet   types.TabletID
+	From, To types.BEID
+	Err      error
+}
+
+// LeaderReport is what a balance of leaders did. A spread is the difference between the most and the fewest leaders
+// that a BE has.
+type LeaderReport struct {
+	Moves         []LeaderMove
+	Before, After int
+}
+
+// Control is the control loop of the leading FE.
+type Control interface {
+	Pending() []Task
+	Running() []Task
+	History() []Task
+	Slots() []Slot
+	Loads() []Load
+	Counters() []Variable
+	// Health names the state of a tablet, HEALTHY when there is nothing to repair.
+	Health(*catalog.Tablet) string
+	// Kick makes the loop look at everything again now.
+	Kick()
+	BalanceLeaders(context.Context, LeaderScope) (LeaderReport, error)
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.
@@ -64,21 +151,100 @@ type Warning struct {
 // Variable is one row of SHOW VARIABLES.
 type Variable struct{ Name, Value string }
 
-// Env is what a handler may use.
+// Env is what a handler may use. Funcs and Control may be nil: what they would tell is then left out.
 type Env struct {
 	Catalog   *catalog.Catalog // one snapshot for the whole statement
 	DB        string           // the session's default database, "" = none
 	User      string
 	Now       time.Time
+	Zone      *time.Location // of the session, nil = UTC
+	Version   string         // of the server, as clients see it
+	Started   time.Time
 	Log       Log
 	Members   Members
-	Control   *tabletctl.Controller
+	Control   Control
 	Conf      *conf.Live
 	Frontends func() []Frontend
 	Processes func() []Process
 	Warnings  []Warning
 	Variables []Variable
+	Globals   []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
 	Status    func() []Variable // SHOW STATUS
 	// SetConfig makes a configuration change that other FEs and a restart keep.
 	SetConfig func(ctx context.Context, key, value string) error
+	// CreateTable prints a table for SHOW CREATE TABLE.
+	CreateTable func(*catalog.Table) string
+}
+
+// stamp prints a time in the session's zone, "N/A" when it is unset.
+func (e *Env) stamp(t time.Time) string {
+	if t.IsZero() {
+		return "N/A"
+	}
+	return e.local(t).Format(time.DateTime)
+}
+
+// stampMs is stamp of milliseconds since 1970, 0 = unset.
+func (e *Env) stampMs(ms int64) string {
+	if ms == 0 {
+		return "N/A"
+	}
+	return e.stamp(time.UnixMilli(ms))
+}
+
+// local is a time in the session's zone.
+func (e *Env) local(t time.Time) time.Time {
+	if e.Zone == nil {
+		return t.UTC()
+	}
+	return t.In(e.Zone)
+}
+
+// when is the value of a column of type time: NULL when unset.
+func (e *Env) when(ms int64) any {
+	if ms == 0 {
+		return nil
+	}
+	return e.local(time.UnixMilli(ms))
+}
+
+// alive reports whether a BE answers.
+func (e *Env) alive(be types.BEID) bool { return e.Members != nil && e.Members.Alive(be) }
+
+// member returns what is known of a BE beyond the catalog.
+func (e *Env) member(be types.BEID) cluster.BE {
+	if e.Members == nil {
+		return cluster.BE{}
+	}
+	m, _ := e.Members.Get(be)
+	return m
+}
+
+// reported returns a replica as its BE reported it last.
+func (e *Env) reported(be types.BEID, tablet types.TabletID) (cluster.Replica, bool) {
+	if e.Members == nil {
+		return cluster.Replica{}, false
+	}
+	return e.Members.Replica(be, tablet)
+}
+
+// lost reports whether a BE has said that it does not have a replica.
+func (e *Env) lost(be types.BEID, tablet types.TabletID) bool {
+	return e.Members != nil && e.Members.Lost(be, tablet)
+}
+
+// kick has the control loop act on a change now.
+func (e *Env) kick() {
+	if e.Control != nil {
+		e.Control.Kick()
+	}
+}
+
+// propose proposes commands and returns the first error.
+func (e *Env) propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	out, err := e.Log.Propose(ctx, cmds...)
+	if err != nil {
+		return nil, err
+	}
+	return out, catalog.BatchResult(out).Err()
 }

@@ -26,23 +26,12 @@ type Column struct {
 	Doc  string
 }
 
-// Column constructors: what is a number is typed as one, so that SELECT can compare and sum it.
-func str(name, doc string) Column {
-	return Column{Name: name, Type: types.ColumnType{Kind: types.KindVarChar, Length: 65535}, Doc: doc}
-}
-
-func num(name, doc string) Column {
-	return Column{Name: name, Type: types.ColumnType{Kind: types.KindBigInt}, Doc: doc}
-}
-
-func float(name, doc string) Column {
-	return Column{Name: name, Type: types.ColumnType{Kind: types.KindDouble}, Doc: doc}
-}
-
-// Row is one row: string, int64 or another integer, float64, bool ("true"/"false"), or nil for NULL, by column.
+// Row is one row: string, an integer or id, float64, bool ("true"/"false" in a text column), time.Time in a time or date
+// column, or nil for NULL.
 type Row []any
 
-// Filter is what a SHOW does with its rows before they are sent: the texts of its clauses, "" when absent.
+// Filter is what a SHOW does with its rows before they are sent: the texts of its clauses, "" when absent. What Run and
+// Show return has Like applied already.
 type Filter struct {
 	Like   string // on the first column
 	Where  string
@@ -63,12 +52,15 @@ type Result struct {
 // Statement declares one statement. Rows answers a table and Do acts; one of them is set.
 type Statement struct {
 	Name     string // unique, the words joined by _
+	Table    string // the system table stele.<Table> that shows the same, for statements that need no argument
 	Syntax   string
 	Doc      string
 	Columns  []Column
 	Rows     func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error)
 	Do       func(ctx context.Context, e *Env, a syntax.Args) (Result, error)
 	Examples []string
+	// Overrides says why a text that the MySQL parser also accepts is taken from it; "" = there is none.
+	Overrides string
 }
 
 // Table declares a system table that is not (or not only) a statement's.
@@ -78,7 +70,15 @@ type Table struct {
 	Doc      string
 	Columns  []Column
 	Rows     func(ctx context.Context, e *Env) ([]Row, error)
+	// Statement is the SHOW that prints the same, "" = none.
+	Statement string
 }
+
+// The databases that the FE makes up.
+const (
+	steleDB  = "stele"
+	schemaDB = "information_schema"
+)
 
 // registry collects the declarations; it is complete before main starts and never changes afterwards.
 var registry struct {
@@ -88,10 +88,14 @@ var registry struct {
 
 // register adds a statement. Faults in a declaration are bugs and stop the start.
 func register(s Statement) bool {
-	if s.Name == "" || s.Doc == "" || len(s.Examples) == 0 || (s.Rows == nil) == (s.Do == nil) || (s.Rows != nil) != (len(s.Columns) > 0) {
+	if s.Name == "" || s.Doc == "" || len(s.Examples) == 0 || (s.Rows == nil) == (s.Do == nil) || (s.Rows != nil) && len(s.Columns) == 0 || (s.Rows == nil) && s.Table != "" {
 		panic("BUG: incomplete declaration of statement " + s.Name)
 	}
 	registry.statements = append(registry.statements, &s)
+	if s.Table != "" {
+		registerTable(Table{Database: steleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name,
+			Rows: func(ctx context.Context, e *Env) ([]Row, error) { return s.Rows(ctx, e, syntax.Args{}) }})
+	}
 	return true
 }
 
@@ -111,8 +115,7 @@ func Statements() []*Statement {
 	return out
 }
 
-// Tables returns all system tables by database and name: the declared ones, and every SHOW without arguments as
-// stele.<name without show_>.
+// Tables returns all system tables by database and name: the declared ones, and those that statements declare.
 func Tables() []*Table {
 	out := slices.Clone(registry.tables)
 	slices.SortFunc(out, func(a, b *Table) int {
@@ -147,7 +150,16 @@ func Run(ctx context.Context, e *Env, id string, a syntax.Args) (Result, error) 
 		return s.Do(ctx, e, a)
 	}
 	rows, err := s.Rows(ctx, e, a)
-	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}, err
+	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}.like(), err
+}
+
+// like applies the LIKE of a filter, which compares without case as MySQL's SHOW does, and leaves the rest of it.
+func (r Result) like() Result {
+	if r.Filter.IsLike {
+		r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool { return row[0] == nil || !matchLike(r.Filter.Like, cellText(row[0])) })
+		r.Filter.Like, r.Filter.IsLike = "", false
+	}
+	return r
 }
 
 // filterOf reads the clauses that syntaxes share: [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>]

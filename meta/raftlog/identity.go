@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"stele/meta/types"
 )
@@ -41,11 +42,24 @@ func ReadIdentity(dir string) (id Identity, ok bool, err error) {
 	return id, true, nil
 }
 
+// lockDir keeps other processes out of a directory until the file is closed. Without it the log store would wait for
+// ever for a directory that is in use.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("the directory is in use by another process: %w", err), f.Close())
+	}
+	return f, nil
+}
+
 // claimDir makes a fresh directory this FE's, or checks that it is.
 func claimDir(cfg *Config) error {
-	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
-		return err
-	}
 	id, ok, err := ReadIdentity(cfg.Dir)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
 
 	"stele/meta/catalog"
 )
@@ -45,6 +46,8 @@ type Log struct {
 	stream    *stream
 	transport *raft.NetworkTransport
 	wal       *wal.WAL
+	walMeta   metadb.BoltMetaDB // of wal, which opens it and does not close it
+	lock      *os.File
 
 	proposals chan *proposal
 	inflight  chan flight
@@ -54,7 +57,7 @@ type Log struct {
 	wg        sync.WaitGroup
 
 	ready  atomic.Uint64 // the term that this FE leads and has established, 0 = none
-	notify chan bool   // from the Raft library
+	notify chan bool     // from the Raft library
 	reads  readRounds
 	subMu  sync.Mutex
 	subs   []chan bool // of LeaderCh
@@ -84,6 +87,10 @@ func Open(cfg Config) (*Log, error) {
 
 func (l *Log) open() error {
 	logger := newHclog(l.cfg.Log, "raft")
+	var err error
+	if l.lock, err = lockDir(l.cfg.Dir); err != nil {
+		return err
+	}
 	if err := claimDir(&l.cfg); err != nil {
 		return err
 	}
@@ -91,8 +98,8 @@ func (l *Log) open() error {
 	if err := os.MkdirAll(logDir, 0o750); err != nil {
 		return err
 	}
-	var err error
-	if l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger)); err != nil {
+	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger), wal.WithMetaStore(&l.walMeta))
+	if err != nil {
 		return fmt.Errorf("open raft log: %w (remedy: %s)", err, remedy)
 	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(l.cfg.Dir, snapshotsRetained, logger)
@@ -171,6 +178,10 @@ func (l *Log) release() error {
 	}
 	if l.wal != nil {
 		errs = append(errs, l.wal.Close())
+	}
+	errs = append(errs, l.walMeta.Close())
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
 	}
 	return errors.Join(errs...)
 }

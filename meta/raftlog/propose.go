@@ -51,12 +51,15 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 	}
 	encoded := make([][]byte, len(cmds))
 	for i, c := range cmds {
+		if c.Type() == command.TypeBatch {
+			return nil, fmt.Errorf("propose: command %d is a batch", i)
+		}
 		var err error
 		if encoded[i], err = command.Encode(c); err != nil {
 			return nil, err
 		}
 	}
-	return l.ProposeEncoded(ctx, encoded)
+	return l.submit(ctx, encoded)
 }
 
 // ProposeOne proposes one command and returns its result; a refusal is its error.
@@ -70,13 +73,6 @@ func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) 
 
 // ProposeEncoded is Propose for commands that another FE has encoded and forwarded. They must not be batches.
 func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
-	if len(encoded) == 0 {
-		return nil, nil
-	}
-	if len(encoded) > command.MaxBatchCommands {
-		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(encoded), command.MaxBatchCommands)
-	}
-	p := &proposal{encoded: encoded, done: make(chan outcome, 1)}
 	for i, e := range encoded {
 		c, err := command.Decode(e) // what this FE cannot read it must not put into the log
 		if err != nil {
@@ -85,6 +81,20 @@ func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.R
 		if c.Type() == command.TypeBatch {
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
 		}
+	}
+	return l.submit(ctx, encoded)
+}
+
+// submit queues one proposal and waits for what it comes to.
+func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
+	if len(encoded) == 0 {
+		return nil, nil
+	}
+	if len(encoded) > command.MaxBatchCommands {
+		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(encoded), command.MaxBatchCommands)
+	}
+	p := &proposal{encoded: encoded, done: make(chan outcome, 1)}
+	for _, e := range encoded {
 		p.size += len(e)
 	}
 	if !l.IsLeader() {

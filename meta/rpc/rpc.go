@@ -1,171 +1,223 @@
-// Package rpc is how nodes call one another: dialing, serving, the check of the cluster id, and SQL errors that cross
-// the wire with their numbers.
+// Package rpc is how processes of a cluster talk gRPC: one way to dial and one to serve, so that every call carries
+// the cluster id and is checked for it, has a deadline, a bounded size, and errors that keep their MySQL number.
 //
-// Every call carries the id of the caller's cluster. A callee that belongs to another cluster turns it away with
-// PermissionDenied and goes on undisturbed; one that belongs to none yet lets the call through, and the handler
-// decides whether it may join (ClusterOf).
+// It knows no service. A panic in a handler is logged and answered with Internal; the process lives on.
 package rpc
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strconv"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"stele/meta/types"
 )
 
-// Metadata keys.
+// ClusterKey is the metadata key of the cluster id.
+const ClusterKey = "stele-cluster"
+
+// Bounds of every connection.
 const (
-	clusterKey = "stele-cluster"
-	codeKey    = "stele-mysql-code"
-	stateKey   = "stele-mysql-state"
+	MaxMessage         = 64 << 20
+	DefaultTimeout     = 30 * time.Second // of a unary call whose caller gave no deadline
+	keepaliveTime      = 10 * time.Second // the least that gRPC lets a client ask for
+	keepaliveTimeout   = 3 * time.Second
+	maxStreamsPerPeer  = 4096
+	connectTimeout     = 3 * time.Second
+	windowPerStream    = 4 << 20
+	windowPerTransport = 16 << 20
 )
 
-// MaxMessage bounds one message: a statement of max_allowed_packet with its overhead fits.
-const MaxMessage = 160 << 20
+// Cluster holds the id of the cluster that this process belongs to; a fresh node has none until it adopts one. It is
+// safe for concurrent use.
+type Cluster struct {
+	id atomic.Pointer[types.ClusterID]
+}
 
-// Dial returns a connection that carries the cluster id with every call. It connects when it is first used.
-func Dial(address string, cluster func() types.ClusterID) (*grpc.ClientConn, error) {
-	withCluster := func(ctx context.Context) context.Context {
-		return metadata.AppendToOutgoingContext(ctx, clusterKey, string(cluster()))
+// NewCluster returns a holder of id; "" = none yet.
+func NewCluster(id types.ClusterID) *Cluster {
+	c := &Cluster{}
+	c.id.Store(&id)
+	return c
+}
+
+// ID returns the id, "" = none yet.
+func (c *Cluster) ID() types.ClusterID { return *c.id.Load() }
+
+// Adopt gives a fresh node its cluster, for good. Persist the id first. Adopting the same id again is no error.
+func (c *Cluster) Adopt(id types.ClusterID) error {
+	for {
+		old := c.id.Load()
+		if *old == id && id != "" {
+			return nil
+		}
+		if *old != "" || id == "" {
+			return &Error{Msg: fmt.Sprintf("this node belongs to cluster %q and cannot adopt %q", *old, id),
+				Reason: ReasonWrongCluster, GRPC: codes.PermissionDenied}
+		}
+		if c.id.CompareAndSwap(old, &id) {
+			return nil
+		}
 	}
-	return grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
-		// A BE that comes back is reached within a second; a call to one that is gone fails at once.
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2,
-			MaxDelay: time.Second}, MinConnectTimeout: 2 * time.Second}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			var trailer metadata.MD
-			err := invoke(withCluster(ctx), method, req, reply, cc, append(opts, grpc.Trailer(&trailer))...)
-			return fromTrailer(err, trailer)
-		}),
-		grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-			s, err := streamer(withCluster(ctx), desc, cc, method, opts...)
-			if err != nil {
-				return nil, err
-			}
-			return &clientStream{s}, nil
-		}))
 }
 
-// clientStream gives the error that ends a stream its number.
-type clientStream struct{ grpc.ClientStream }
+// ServerConfig says how to serve.
+type ServerConfig struct {
+	Cluster *Cluster
+	// AllowFresh names the methods (full names, "/service/Method") that may be called before both sides share a
+	// cluster: by a caller that has no cluster yet, or on a node that has none. PeerCluster tells the handler which id
+	// the caller carried. A caller with another id than this node's is turned away all the same. Nil allows none.
+	AllowFresh func(method string) bool
+	TLS        *tls.Config  // nil = clear text
+	Log        *slog.Logger // nil = slog.Default
+}
 
-// RecvMsg receives a message.
-func (s *clientStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
-	if err != nil {
-		return fromTrailer(err, s.Trailer())
+// NewServer returns a gRPC server with the checks of this package. extra comes last.
+func NewServer(cfg ServerConfig, extra ...grpc.ServerOption) *grpc.Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
-	return nil
+	opts := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage), grpc.MaxConcurrentStreams(maxStreamsPerPeer),
+		grpc.InitialWindowSize(windowPerStream), grpc.InitialConnWindowSize(windowPerTransport),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(cfg.unary), grpc.ChainStreamInterceptor(cfg.stream),
+	}
+	if cfg.TLS != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(cfg.TLS)))
+	}
+	return grpc.NewServer(append(opts, extra...)...)
 }
 
-// NewServer returns a server that checks the cluster id of every call and survives panics of handlers. cluster is this
-// node's, "" while it belongs to none.
-func NewServer(cluster func() types.ClusterID, log *slog.Logger) *grpc.Server {
-	return grpc.NewServer(
-		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-			if err := check(ctx, cluster(), info.FullMethod, log); err != nil {
-				return nil, err
-			}
-			defer func() { err = contain(recover(), err, info.FullMethod, log) }()
-			resp, err = handle(ctx, req)
-			return resp, withTrailer(err, func(md metadata.MD) { grpc.SetTrailer(ctx, md) })
-		}),
-		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-			if err := check(ss.Context(), cluster(), info.FullMethod, log); err != nil {
-				return err
-			}
-			defer func() { err = contain(recover(), err, info.FullMethod, log) }()
-			return withTrailer(handle(srv, ss), ss.SetTrailer)
-		}))
+func (c *ServerConfig) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	if err := c.admit(ctx, info.FullMethod); err != nil {
+		return nil, toStatus(err)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultTimeout)
+		defer cancel()
+	}
+	defer c.rescue(info.FullMethod, &err)
+	resp, err = next(ctx, req)
+	return resp, toStatus(err)
 }
 
-// check turns away callers of another cluster.
-func check(ctx context.Context, own types.ClusterID, method string, log *slog.Logger) error {
-	theirs := ClusterOf(ctx)
-	if own == "" || theirs == own {
+func (c *ServerConfig) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	if err := c.admit(ss.Context(), info.FullMethod); err != nil {
+		return toStatus(err)
+	}
+	defer c.rescue(info.FullMethod, &err)
+	return toStatus(next(srv, ss))
+}
+
+// rescue turns a panic of a handler into an answer.
+func (c *ServerConfig) rescue(method string, err *error) {
+	if p := recover(); p != nil {
+		c.Log.Error("panic in rpc handler", "method", method, "panic", p, "stack", string(debug.Stack()))
+		*err = (&Error{Msg: fmt.Sprintf("%s: internal error: %v", method, p), Reason: ReasonPanic, GRPC: codes.Internal}).GRPCStatus().Err()
+	}
+}
+
+// admit checks the cluster id that a call carries.
+func (c *ServerConfig) admit(ctx context.Context, method string) error {
+	mine, theirs := c.Cluster.ID(), PeerCluster(ctx)
+	if mine == theirs && mine != "" {
 		return nil
 	}
-	log.Warn("turned away a call of another cluster", "method", method, "their_cluster", theirs, "cluster", own)
-	return status.Errorf(codes.PermissionDenied, "this node belongs to cluster %q, the call came from cluster %q", own, theirs)
-}
-
-// contain turns a panic into an error: a bug in one call must not end the process.
-func contain(p any, err error, method string, log *slog.Logger) error {
-	if p == nil {
-		return err
+	if mine != "" && theirs != "" {
+		return &Error{Msg: fmt.Sprintf("%s: the caller belongs to cluster %q, this node to %q", method, theirs, mine),
+			Reason: ReasonWrongCluster, GRPC: codes.PermissionDenied}
 	}
-	log.Error("panic in a call", "method", method, "panic", p, "stack", string(debug.Stack()))
-	return status.Errorf(codes.Internal, "panic in %s: %v", method, p)
+	if c.AllowFresh != nil && c.AllowFresh(method) {
+		return nil
+	}
+	who := "this node does"
+	if theirs == "" {
+		who = "the caller does"
+	}
+	return &Error{Msg: fmt.Sprintf("%s: %s not belong to a cluster yet", method, who), Reason: ReasonNoCluster, GRPC: codes.PermissionDenied}
 }
 
-// ClusterOf returns the cluster id of the caller, "" when it named none.
-func ClusterOf(ctx context.Context) types.ClusterID {
-	md, _ := metadata.FromIncomingContext(ctx)
-	if v := md.Get(clusterKey); len(v) > 0 {
+// PeerCluster returns the cluster id that the caller carried, "" = none.
+func PeerCluster(ctx context.Context) types.ClusterID {
+	if v := metadata.ValueFromIncomingContext(ctx, ClusterKey); len(v) == 1 {
 		return types.ClusterID(v[0])
 	}
 	return ""
 }
 
-// Error is an SQL error that came from another node.
-type Error struct {
-	Code  uint16
-	State string
-	Msg   string
+// DialConfig says how to call.
+type DialConfig struct {
+	Cluster *Cluster
+	Timeout time.Duration // of unary calls without a deadline; 0 = DefaultTimeout
+	TLS     *tls.Config   // nil = clear text
 }
 
-func (e *Error) Error() string { return e.Msg }
-
-// MySQL returns the error as a client sees it.
-func (e *Error) MySQL() (code uint16, state, msg string) { return e.Code, e.State, e.Msg }
-
-// numbered is an error that knows its MySQL number.
-type numbered interface {
-	MySQL() (code uint16, state, msg string)
+// Dial returns a connection to addr ("host:port"); it connects when first used and again when it breaks. Calls on it
+// fail at once while the peer cannot be reached.
+func Dial(addr string, cfg DialConfig, extra ...grpc.DialOption) (*grpc.ClientConn, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	creds := insecure.NewCredentials()
+	if cfg.TLS != nil {
+		creds = credentials.NewTLS(cfg.TLS)
+	}
+	opts := []grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithInitialWindowSize(windowPerStream), grpc.WithInitialConnWindowSize(windowPerTransport),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
+		grpc.WithChainUnaryInterceptor(cfg.unary), grpc.WithChainStreamInterceptor(cfg.stream),
+		grpc.WithDisableServiceConfig(),
+	}
+	// passthrough: addresses are ours, a resolver or proxy setting of the machine has no say.
+	conn, err := grpc.NewClient("passthrough:///"+addr, append(opts, extra...)...)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
+	return conn, nil
 }
 
-// withTrailer sends the number of an SQL error along with its text.
-func withTrailer(err error, set func(metadata.MD)) error {
-	var n numbered
-	if err == nil || !errors.As(err, &n) {
-		return err
+func (c *DialConfig) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
 	}
-	code, state, msg := n.MySQL()
-	set(metadata.Pairs(codeKey, strconv.Itoa(int(code)), stateKey, state))
-	return status.Error(codes.InvalidArgument, msg)
+	return fromStatus(invoke(c.carry(ctx), method, req, reply, cc, opts...))
 }
 
-// fromTrailer is the other end of withTrailer.
-func fromTrailer(err error, trailer metadata.MD) error {
-	v := trailer.Get(codeKey)
-	if err == nil || len(v) == 0 {
-		return err
+func (c *DialConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, start grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := start(c.carry(ctx), desc, cc, method, opts...)
+	if err != nil {
+		return nil, fromStatus(err)
 	}
-	code, perr := strconv.ParseUint(v[0], 10, 16)
-	if perr != nil {
-		return fmt.Errorf("error with a malformed number %q: %w", v[0], err)
-	}
-	e := &Error{Code: uint16(code), Msg: status.Convert(err).Message()}
-	if s := trailer.Get(stateKey); len(s) > 0 {
-		e.State = s[0]
-	}
-	return e
+	return clientStream{s}, nil
 }
+
+func (c *DialConfig) carry(ctx context.Context) context.Context {
+	if id := c.Cluster.ID(); id != "" {
+		return metadata.AppendToOutgoingContext(ctx, ClusterKey, string(id))
+	}
+	return ctx
+}
+
+// clientStream gives errors of a stream their detail back. io.EOF passes as it is.
+type clientStream struct{ grpc.ClientStream }
+
+func (s clientStream) RecvMsg(m any) error { return fromStatus(s.ClientStream.RecvMsg(m)) }
+func (s clientStream) SendMsg(m any) error { return fromStatus(s.ClientStream.SendMsg(m)) }

@@ -132,6 +132,8 @@ func (a *aggOp) consume(ctx context.Context) error {
 		case a.spec.Partial && (!fits || a.table.n >= partialGroups):
 			a.reader = a.table.reader(true)
 			return nil
+		case !fits && a.level > 0 && a.table.n == 1: // no partitioning makes one group smaller
+			return errOutOfMemory(a.env.Mem.limit)
 		case !fits:
 			if err := a.spill(); err != nil {
 				return err

@@ -382,6 +382,43 @@ func oneBatch(t *table) *memStream {
 	return &memStream{batches: []*vec.Batch{b.Finish()}}
 }
 
+func TestAnyValue(t *testing.T) {
+	for _, ct := range []types.ColumnType{tStr, tWide, tDouble} {
+		ts := []types.ColumnType{tInt, ct}
+		two := map[types.Phys]vec.Value{types.PhysBytes: vec.Str([]byte("x")), types.PhysDec128: vec.Dec(vec.Int128Of(-7)), types.PhysFloat64: vec.Float(2.5)}[ct.Phys()]
+		tab := &table{types: ts, rows: []row{{vec.Int(1), vec.NullValue()}, {vec.Int(2), vec.NullValue()}, {vec.Int(2), two}}}
+		spec := physical.Agg{Group: cols(ts, 0), Aggs: []expr.AggFunc{aggOver(t, "any_value", ts, 1, false)}}
+		partial, merge := spec, spec
+		partial.Partial, merge.Merge = true, true
+		env := testEnv(t, false)
+		node := &physical.Node{Agg: &partial, Children: []*physical.Node{source(ts, oneBatch(tab), env)}}
+		got := collect(t, build(t, &physical.Node{Agg: &merge, Children: []*physical.Node{node}}, env))
+		wantSame(t, ts, got, []row{{vec.Int(1), vec.NullValue()}, {vec.Int(2), two}}, false)
+	}
+}
+
+func TestMergeRefusesForeignColumns(t *testing.T) {
+	ts := []types.ColumnType{tInt}
+	spec := &physical.Agg{Merge: true, Aggs: []expr.AggFunc{aggOver(t, "avg", ts, 0, false)}}
+	for _, in := range []*table{{types: ts, rows: []row{{vec.Int(1)}}}, {types: []types.ColumnType{tStr, tInt}, rows: []row{{vec.Str(nil), vec.Int(1)}}}} {
+		env := testEnv(t, false)
+		s := build(t, &physical.Node{Agg: spec, Children: []*physical.Node{source(in.types, oneBatch(in), env)}}, env)
+		if _, err := tryCollect(t.Context(), s); err == nil {
+			t.Fatalf("a batch of other columns was merged")
+		}
+	}
+}
+
+func TestDoubleSumOverflow(t *testing.T) {
+	ts := []types.ColumnType{tDouble}
+	tab := &table{types: ts, rows: []row{{vec.Float(math.MaxFloat64)}, {vec.Float(math.MaxFloat64)}}}
+	env := testEnv(t, false)
+	s := build(t, &physical.Node{Agg: &physical.Agg{Aggs: []expr.AggFunc{aggOver(t, "sum", ts, 0, false)}},
+		Children: []*physical.Node{source(ts, oneBatch(tab), env)}}, env)
+	_, err := tryCollect(t.Context(), s)
+	wantCode(t, err, 1690)
+}
+
 func TestExactSumOverflow(t *testing.T) {
 	ts := []types.ColumnType{{Kind: types.KindDecimal, Length: 38}}
 	most, _ := new(big.Int).SetString(strings.Repeat("9", 38), 10)

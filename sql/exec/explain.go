@@ -119,11 +119,14 @@ func (e *explainer) unary(n *physical.Node, depth int) {
 func (e *explainer) agg(a *physical.Agg, name func(int) string, depth int) {
 	line := aggName(a)
 	if len(a.Group) > 0 {
-		if a.Merge {
-			line += fmt.Sprintf(" group by the first %d columns", len(a.Group))
-		} else {
-			line += " group by " + exprList(a.Group, name)
+		group := a.Group
+		if a.Merge { // the input begins with the groups, computed already
+			group = nil
+			for i, g := range a.Group {
+				group = append(group, expr.Col(i, g.Type))
+			}
 		}
+		line += " group by " + exprList(group, name)
 	}
 	e.add(depth, "%s", line)
 	for _, f := range a.Aggs {

@@ -31,7 +31,7 @@ func TestExplain(t *testing.T) {
 	want := `TopN n.host DESC limit 3 offset 0
   LeftHashJoin on t.name = n.host
     -> condition (t.name != n.host)
-    MergeAggregate group by the first 1 columns
+    MergeAggregate group by t.name
       -> sum(states)
       Scan t, tablets 2
         fragment
@@ -42,6 +42,50 @@ func TestExplain(t *testing.T) {
     SystemTable stele.nodes`
 	if got := strings.Join(Explain(root), "\n"); got != want {
 		t.Fatalf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestExplainDetails(t *testing.T) {
+	ts := []types.ColumnType{tInt, tStr}
+	byName := []expr.SortKey{{Expr: expr.Col(1, tStr)}}
+	concat := expr.AggFunc{Name: "group_concat", Distinct: true, Sep: ",", Arg: expr.Col(1, tStr), Order: byName}
+	values := &physical.Node{Values: &physical.Values{}, Schema: []physical.OutColumn{{Name: "id", Type: tInt}, {Name: "name", Type: tStr}}}
+	fragment := physical.Fragment{
+		Schema:  types.Schema{Columns: []types.Column{{ID: 1, Name: "id", Type: tInt}, {ID: 2, Name: "name", Type: tStr}}},
+		Columns: []types.ColumnID{2, 1}, Keys: [][]byte{nil}, Project: []*expr.Node{expr.Col(1, tInt)}, TabletColumn: true,
+		TopN: &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt)}}, Limit: 4}, Limit: 4}
+	for _, tc := range []struct {
+		node *physical.Node
+		want string
+	}{
+		{&physical.Node{Scan: &physical.Scan{TableID: 3, Fragment: fragment}}, `Scan table 3, tablets 0
+  fragment
+    read name, id
+    keys 1
+    project id
+    add the tablet id
+    TopN id limit 4 offset 0
+    limit 4`},
+		{&physical.Node{Agg: &physical.Agg{Aggs: []expr.AggFunc{{Name: "count"}, concat}}, Children: []*physical.Node{values}}, `Aggregate
+  -> count(*)
+  -> group_concat(DISTINCT name ORDER BY name SEPARATOR ",")
+  Values rows 0`},
+		{&physical.Node{Window: &physical.Window{Partition: cols(ts, 0), Order: byName, Funcs: []physical.WindowFunc{
+			{Name: "rank"}, {Name: "sum", Args: cols(ts, 0), Rows: true, FromUnbounded: true, To: 2}, {Name: "count", Rows: true, From: -1}}},
+			Children: []*physical.Node{values}}, `Window partition by id order by name
+  -> rank()
+  -> sum(id) ROWS BETWEEN UNBOUNDED PRECEDING AND 2 FOLLOWING
+  -> count() ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
+  Values rows 0`},
+		{&physical.Node{Join: &physical.Join{Kind: physical.JoinAnti}, Children: []*physical.Node{values, values}}, `AntiNestedLoopJoin
+  Values rows 0
+  Values rows 0`},
+		{&physical.Node{SetOp: &physical.SetOp{Name: "except", All: true}}, "EXCEPT ALL"},
+		{&physical.Node{Sort: &physical.Sort{Keys: byName}, Children: []*physical.Node{values}}, "Sort name\n  Values rows 0"},
+	} {
+		if got := strings.Join(Explain(tc.node), "\n"); got != tc.want {
+			t.Errorf("got\n%s\nwant\n%s", got, tc.want)
+		}
 	}
 }
 
@@ -70,6 +114,18 @@ func TestValuesAndLimit(t *testing.T) {
 	one := &physical.Node{Values: &physical.Values{Rows: [][]*expr.Node{{}}}}
 	project := &physical.Node{Project: []*expr.Node{expr.ConstInt(7)}, Children: []*physical.Node{one}}
 	wantSame(t, []types.ColumnType{tInt}, collect(t, build(t, project, env)), []row{{vec.Int(7)}}, true)
+}
+
+func TestFromBatches(t *testing.T) {
+	ts := []types.ColumnType{tInt}
+	env := testEnv(t, false)
+	in := FromBatches(&vec.Batch{Cols: []*vec.Vector{vec.New(tInt, 0)}}, numbers(2).batches[0])
+	wantSame(t, ts, collect(t, build(t, source(ts, in, env), env)), []row{{vec.Int(0)}, {vec.Int(1)}}, true)
+	in = FromBatches(numbers(2).batches...)
+	in.Close()
+	if b, err := in.Next(t.Context()); b != nil || err != nil {
+		t.Fatalf("a closed stream yields %v, %v", b, err)
+	}
 }
 
 func TestBuildRefusesBrokenPlans(t *testing.T) {

@@ -79,6 +79,51 @@ func TestFragmentOverTablets(t *testing.T) {
 	}
 }
 
+// TestScanThroughFragments runs a plan as FE and BE do together: each tablet's fragment, encoded, then the merge.
+func TestScanThroughFragments(t *testing.T) {
+	ts := []types.ColumnType{tInt}
+	partial := physical.Agg{Partial: true, Aggs: []expr.AggFunc{aggOver(t, "avg", ts, 0, false), aggOver(t, "count", ts, 0, true)}}
+	merge := partial
+	merge.Partial, merge.Merge = false, true
+	states, err := PartialTypes(&partial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := testEnv(t, false)
+	env.Scan = func(ctx context.Context, scan *physical.Scan) (Stream, error) {
+		out := &memStream{}
+		for _, id := range scan.Tablets {
+			s, err := RunFragment(&scan.Fragment, numbers(int(id)*1000), id, env.Expr, env.Mem)
+			if err != nil {
+				return nil, err
+			}
+			for b, err := s.Next(ctx); b != nil; b, err = s.Next(ctx) {
+				if err != nil {
+					return nil, err
+				}
+				if b, err = vec.Decode(vec.Encode(nil, b)); err != nil {
+					return nil, err
+				}
+				out.batches = append(out.batches, b)
+			}
+			s.Close()
+		}
+		return out, nil
+	}
+	plan := func(schema []types.ColumnType, tablets ...types.TabletID) *physical.Node {
+		scan := &physical.Node{Scan: &physical.Scan{TableID: 1, Tablets: tablets, Fragment: physical.Fragment{Agg: &partial}}, Schema: schemaOf(schema)}
+		return &physical.Node{Agg: &merge, Children: []*physical.Node{scan}}
+	}
+	got := collect(t, build(t, plan(states, 1, 3), env))
+	// (0+…+999 + 0+…+2999) / 4000 = 1249.5, and the tablets share a thousand values
+	wantSame(t, aggTypes(&merge), got, []row{{vec.Dec(vec.Int128Of(12495000)), vec.Int(3000)}}, true)
+	got = collect(t, build(t, plan(states), env)) // every bucket pruned
+	wantSame(t, aggTypes(&merge), got, []row{{vec.NullValue(), vec.Int(0)}}, true)
+	if _, err := tryCollect(t.Context(), build(t, plan(states[:1], 1), env)); err == nil {
+		t.Fatalf("a scan that yields other columns than the plan says was taken")
+	}
+}
+
 func TestPartialAggregationFlushes(t *testing.T) {
 	const n = partialGroups + 5000
 	ts := []types.ColumnType{tInt}

@@ -18,7 +18,8 @@ import (
 // the answer is unknown.
 //
 // Beyond the memory limit both children are written to files by the hash of their keys, and each pair of files is
-// joined by itself. Nested loops and AntiNull, where any row can meet any other, fail instead.
+// joined by itself. Nested loops and AntiNull, where any row can meet any other, and single keys with too many rows
+// take the right side in blocks instead, and read the left side again for each.
 type joinOp struct {
 	env         *Env
 	spec        *physical.Join
@@ -35,6 +36,7 @@ type joinOp struct {
 	acct   account
 	probe  *probe
 	parts  *pairParts
+	blocks *blockJoin
 	closed bool
 }
 
@@ -67,6 +69,9 @@ func newJoin(n *physical.Node, left, right Stream, env *Env) (Stream, error) {
 
 // comparableTypes reports whether equal values of the two types have equal representations.
 func comparableTypes(a, b types.ColumnType) bool {
+	if a.IsTemporal() || b.IsTemporal() { // dates count days, datetimes microseconds, timestamps in another zone
+		return a.Kind == b.Kind
+	}
 	if a.Kind == types.KindDecimal || b.Kind == types.KindDecimal {
 		return a.Kind == b.Kind && a.Scale == b.Scale
 	}
@@ -91,8 +96,11 @@ func (j *joinOp) Next(ctx context.Context) (*vec.Batch, error) {
 		}
 		j.built = true
 	}
-	if j.parts != nil {
+	switch {
+	case j.parts != nil:
 		return j.parts.next(ctx)
+	case j.blocks != nil:
+		return j.blocks.next(ctx)
 	}
 	return j.probe.next(ctx)
 }
@@ -117,14 +125,24 @@ func (j *joinOp) build(ctx context.Context) error {
 		if j.acct.resize(j.table.bytes()) {
 			continue
 		}
-		if len(j.spec.Right) == 0 || j.spec.Kind == physical.JoinAntiNull || j.level >= spillLevels {
-			return errOutOfMemory(j.env.Mem.limit)
+		if j.canSpill() {
+			return j.spill(ctx)
 		}
-		return j.spill(ctx)
+		j.acct.force(j.table.bytes())
+		j.blocks, err = newBlockJoin(ctx, j)
+		return err
 	}
 	j.right.Close()
-	j.probe = newProbe(j)
+	j.probe = newProbe(j, j.left)
 	return nil
+}
+
+// canSpill reports whether partitioning helps. It does not when the rows of a single key are too many.
+func (j *joinOp) canSpill() bool {
+	if j.table.keys == nil || j.spec.Kind == physical.JoinAntiNull {
+		return false
+	}
+	return j.level == 0 || j.level < spillLevels && j.table.keys.len() > 1
 }
 
 // spill writes both children to files. What the table holds already goes first.
@@ -195,6 +213,7 @@ func (j *joinOp) Close() {
 	j.left.Close()
 	j.right.Close()
 	j.parts.close()
+	j.blocks.close()
 	j.table, j.probe = nil, nil
 	j.acct.free()
 }
@@ -211,6 +230,8 @@ type buildTable struct {
 	nulls []int32 // rows with a NULL in their key (AntiNull)
 	vals  [][]*vec.Vector
 	ids   []int32
+	// widest is the size of the largest chunk, and so a bound for a row.
+	widest int64
 }
 
 func newBuildTable(j *joinOp) *buildTable {
@@ -248,6 +269,7 @@ func (t *buildTable) add(b *vec.Batch) error {
 	}
 	base, chunk := len(t.all), len(t.rows.chunks)
 	t.rows.add(b)
+	t.widest = max(t.widest, batchBytes(b))
 	for r := range b.N {
 		t.all = append(t.all, refOf(chunk, r))
 		t.next = append(t.next, -1)

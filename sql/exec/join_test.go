@@ -104,14 +104,14 @@ func TestJoinMatchesModel(t *testing.T) {
 		kind := physical.JoinKind(rapid.IntRange(0, int(physical.JoinScalar)).Draw(rt, "kind"))
 		keys := rapid.SampledFrom([][]int{{}, {0}, {1}, {2}, {0, 1}, {0, 2}}).Draw(rt, "keys")
 		on := rapid.Bool().Draw(rt, "on")
-		tiny := len(keys) > 0 && kind != physical.JoinAntiNull && rapid.Bool().Draw(rt, "tiny")
+		tiny := rapid.Bool().Draw(rt, "tiny")
 		left := genTable(joinTypes, 60).Draw(rt, "left")
 		right := genTable(joinTypes, 60).Draw(rt, "right")
 		if kind == physical.JoinScalar && rapid.Bool().Draw(rt, "few") && len(right.rows) > 1 {
 			right.rows = right.rows[:1] // else nearly every case is an error
 		}
 		env := testEnv(dir, tiny)
-		env.Mem.floor = 8 << 10
+		env.Mem.floor = int64(rapid.IntRange(128, 8<<10).Draw(rt, "floor"))
 		n := joinNode(kind, source(joinTypes, left.stream(rt), env), source(joinTypes, right.stream(rt), env), keys, on)
 		want, ok := dumbJoin(kind, left.rows, right.rows, keys, on)
 		got, err := tryCollect(t.Context(), build(rt, n, env))
@@ -159,16 +159,31 @@ func TestJoinSpills(t *testing.T) {
 	wantFree(t, env.Mem)
 }
 
-func TestJoinThatCannotSpill(t *testing.T) {
+// TestJoinTakesBlocks has right sides that no partitioning can part, and then no temporary files for them.
+func TestJoinTakesBlocks(t *testing.T) {
+	const n = 10_000
 	ts := []types.ColumnType{tInt}
-	for name, j := range map[string]*physical.Join{
-		"nested loop": {Kind: physical.JoinInner},
-		"not in":      {Kind: physical.JoinAntiNull, Left: cols(ts, 0), Right: cols(ts, 0)},
+	one := []*expr.Node{expr.ConstInt(1)}
+	same := expr.MustCall("=", expr.Col(0, tInt), expr.Col(1, tInt))
+	for name, tc := range map[string]struct {
+		join physical.Join
+		want int
+	}{
+		"nested loop": {physical.Join{Kind: physical.JoinInner, On: same}, 9},
+		"one key":     {physical.Join{Kind: physical.JoinLeft, Left: one, Right: one, On: same}, 9},
+		"not in":      {physical.Join{Kind: physical.JoinAntiNull, Left: cols(ts, 0), Right: cols(ts, 0)}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := testEnv(t, true)
-			n := &physical.Node{Join: j, Children: []*physical.Node{source(ts, numbers(9), env), source(ts, numbers(3000), env)}}
-			_, err := tryCollect(t.Context(), build(t, n, env))
+			plan := func() *physical.Node {
+				return &physical.Node{Join: &tc.join, Children: []*physical.Node{source(ts, numbers(9), env), source(ts, numbers(n), env)}}
+			}
+			if rows := collect(t, build(t, plan(), env)); len(rows) != tc.want || env.Mem.Spilled() == 0 {
+				t.Fatalf("%d rows, %d bytes spilled", len(rows), env.Mem.Spilled())
+			}
+			wantFree(t, env.Mem)
+			env.SpillDir = NoSpill
+			_, err := tryCollect(t.Context(), build(t, plan(), env))
 			wantCode(t, err, 1041)
 			wantFree(t, env.Mem)
 		})

@@ -13,14 +13,17 @@ import (
 var hashSeed = maphash.MakeSeed()
 
 // keyTable numbers distinct keys 0,1,2,… in the order of their first appearance: open addressing with linear probing
-// over ids, so that growing moves four bytes a key. One or two 64-bit columns are compared as integers; every other
-// key as encoded bytes. NULLs equal each other here: who wants otherwise leaves those rows out.
+// over ids, so that growing moves four bytes a key. Keys of one or two columns whose values fit eight bytes (numbers
+// but for wide decimals, strings of up to packedBytes) are compared as integers; every other key as encoded bytes. The
+// first string that is longer turns the table over. NULLs equal each other here: who wants otherwise leaves those
+// rows out.
 type keyTable struct {
-	ints   bool
+	packed bool
+	phys   []types.Phys
 	slots  []uint32 // id+1, 0 = free
 	mask   uint64
 	hashes []uint64
-	pairs  []intKey // ints
+	pairs  []intKey // packed
 	arena  []byte   // otherwise: key id is arena[ends[id-1]:ends[id]]
 	ends   []int
 	enc    []byte // scratch
@@ -28,12 +31,16 @@ type keyTable struct {
 
 type intKey struct{ a, b, nulls uint64 }
 
-const initialSlots = 64
+const (
+	initialSlots = 64
+	packedBytes  = 7 // the eighth byte holds the length
+)
 
 func newKeyTable(ts []types.ColumnType) *keyTable {
-	t := &keyTable{ints: len(ts) == 1 || len(ts) == 2, slots: make([]uint32, initialSlots), mask: initialSlots - 1}
+	t := &keyTable{packed: len(ts) == 1 || len(ts) == 2, slots: make([]uint32, initialSlots), mask: initialSlots - 1}
 	for _, c := range ts {
-		t.ints = t.ints && c.Phys() == types.PhysInt64
+		t.phys = append(t.phys, c.Phys())
+		t.packed = t.packed && c.Phys() != types.PhysDec128
 	}
 	return t
 }
@@ -48,27 +55,35 @@ func (t *keyTable) bytes() int64 {
 // brought a new one, in the order of their ids.
 func (t *keyTable) assign(keys []*vec.Vector, rows []int32, ids []int32, fresh []int32) []int32 {
 	t.reserve(len(rows))
-	if t.ints {
-		return t.assignInts(keys, rows, ids, fresh)
+	done := 0
+	if t.packed {
+		if done, fresh = t.assignPacked(keys, rows, ids, fresh); done == len(rows) {
+			return fresh
+		}
+		t.unpack()
 	}
-	for i, r := range rows {
-		t.enc = appendHashKey(t.enc[:0], keys, int(r))
+	for i := done; i < len(rows); i++ {
+		t.enc = appendHashKey(t.enc[:0], keys, int(rows[i]))
 		h := maphash.Bytes(hashSeed, t.enc)
 		slot := t.findBytes(h)
 		if t.slots[slot] == 0 {
 			t.arena = append(t.arena, t.enc...)
 			t.ends = append(t.ends, len(t.arena))
 			t.add(slot, h)
-			fresh = append(fresh, r)
+			fresh = append(fresh, rows[i])
 		}
 		ids[i] = int32(t.slots[slot] - 1)
 	}
 	return fresh
 }
 
-func (t *keyTable) assignInts(keys []*vec.Vector, rows []int32, ids []int32, fresh []int32) []int32 {
+// assignPacked is assign as far as the keys can be packed: it returns how many rows it did.
+func (t *keyTable) assignPacked(keys []*vec.Vector, rows []int32, ids []int32, fresh []int32) (int, []int32) {
 	for i, r := range rows {
-		k := intKeyOf(keys, int(r))
+		k, ok := t.pack(keys, int(r))
+		if !ok {
+			return i, fresh
+		}
 		h := k.hash()
 		slot := t.findInts(k, h)
 		if t.slots[slot] == 0 {
@@ -78,21 +93,55 @@ func (t *keyTable) assignInts(keys []*vec.Vector, rows []int32, ids []int32, fre
 		}
 		ids[i] = int32(t.slots[slot] - 1)
 	}
-	return fresh
+	return len(rows), fresh
+}
+
+// unpack turns packed keys into encoded ones. The ids stay.
+func (t *keyTable) unpack() {
+	t.packed = false
+	for id, k := range t.pairs {
+		start := len(t.arena)
+		t.arena = appendUnpacked(t.arena, t.phys[0], k.a, k.nulls&1 != 0)
+		if len(t.phys) == 2 {
+			t.arena = appendUnpacked(t.arena, t.phys[1], k.b, k.nulls&2 != 0)
+		}
+		t.ends = append(t.ends, len(t.arena))
+		t.hashes[id] = maphash.Bytes(hashSeed, t.arena[start:])
+	}
+	t.pairs = nil
+	t.rehash(len(t.slots))
+}
+
+// appendUnpacked appends what appendHashKey would for a packed value.
+func appendUnpacked(dst []byte, phys types.Phys, x uint64, null bool) []byte {
+	if null {
+		return append(dst, 0)
+	}
+	dst = append(dst, 1)
+	if phys != types.PhysBytes {
+		return binary.LittleEndian.AppendUint64(dst, x)
+	}
+	n := int(x >> 56)
+	dst = binary.AppendUvarint(dst, uint64(n))
+	for i := n - 1; i >= 0; i-- {
+		dst = append(dst, byte(x>>(8*i)))
+	}
+	return dst
 }
 
 // find writes to ids the number of the key of each of rows, or -1.
 func (t *keyTable) find(keys []*vec.Vector, rows []int32, ids []int32) {
 	for i, r := range rows {
-		var slot uint64
-		if t.ints {
-			k := intKeyOf(keys, int(r))
-			slot = t.findInts(k, k.hash())
-		} else {
+		if !t.packed {
 			t.enc = appendHashKey(t.enc[:0], keys, int(r))
-			slot = t.findBytes(maphash.Bytes(hashSeed, t.enc))
+			ids[i] = int32(t.slots[t.findBytes(maphash.Bytes(hashSeed, t.enc))]) - 1
+			continue
 		}
-		ids[i] = int32(t.slots[slot]) - 1
+		if k, ok := t.pack(keys, int(r)); ok {
+			ids[i] = int32(t.slots[t.findInts(k, k.hash())]) - 1
+		} else {
+			ids[i] = -1
+		}
 	}
 }
 
@@ -137,6 +186,10 @@ func (t *keyTable) reserve(n int) {
 	if size == len(t.slots) {
 		return
 	}
+	t.rehash(size)
+}
+
+func (t *keyTable) rehash(size int) {
 	t.slots, t.mask = make([]uint32, size), uint64(size-1)
 	for id, h := range t.hashes {
 		slot := h & t.mask
@@ -147,19 +200,42 @@ func (t *keyTable) reserve(n int) {
 	}
 }
 
-func intKeyOf(keys []*vec.Vector, row int) intKey {
-	k := intKey{a: uint64(keys[0].I64[row])}
-	if keys[0].IsNull(row) {
-		k.a, k.nulls = 0, 1
+// pack returns the key of a row as integers; ok is false when a string is too long for that.
+func (t *keyTable) pack(keys []*vec.Vector, row int) (k intKey, ok bool) {
+	if ok = true; keys[0].IsNull(row) {
+		k.nulls = 1
+	} else {
+		k.a, ok = packValue(t.phys[0], keys[0], row)
 	}
-	if len(keys) == 2 {
-		k.b = uint64(keys[1].I64[row])
-		if keys[1].IsNull(row) {
-			k.b = 0
-			k.nulls |= 2
-		}
+	if len(keys) == 1 || !ok {
+		return k, ok
 	}
-	return k
+	if keys[1].IsNull(row) {
+		k.nulls |= 2
+	} else {
+		k.b, ok = packValue(t.phys[1], keys[1], row)
+	}
+	return k, ok
+}
+
+// packValue packs a value that is not NULL.
+func packValue(phys types.Phys, v *vec.Vector, row int) (uint64, bool) {
+	switch phys {
+	case types.PhysInt64:
+		return uint64(v.I64[row]), true
+	case types.PhysFloat64:
+		return floatBits(v.F64[row]), true
+	}
+	from, to := v.Off[row], v.Off[row+1]
+	if to-from > packedBytes {
+		return 0, false
+	}
+	x := uint64(to-from) << 56
+	y := uint64(0)
+	for _, b := range v.Data[from:to] {
+		y = y<<8 | uint64(b)
+	}
+	return x | y, true
 }
 
 // hash mixes as MurmurHash3's finalizer does: consecutive integers must not fall into consecutive slots.

@@ -76,9 +76,6 @@ func (a *account) resize(n int64) bool {
 	return true
 }
 
-// grow is resize relative to what is held.
-func (a *account) grow(n int64) bool { return a.resize(a.held + n) }
-
 // force is resize for what has been allocated already and cannot be taken back.
 func (a *account) force(n int64) {
 	a.mem.add(n-a.held, true)

@@ -13,6 +13,8 @@ import (
 // row, checks them in pieces of vec.MaxRows pairs, and at the end of the batch knows which rows found a match.
 type probe struct {
 	join   *joinOp
+	left   Stream
+	flags  *leftFlags // what other blocks of the right side found, or nil
 	table  *buildTable
 	pairs  bool // matched pairs are output
 	outs   []types.ColumnType
@@ -25,14 +27,15 @@ type probe struct {
 	match  []bool
 	maybe  []bool // AntiNull: the answer is unknown
 	second bool   // AntiNull: walking the rows with NULLs
+	piece  int    // pairs checked at once
 	lrows  []int32
 	rrefs  []rowRef
 	// pending is the left rows of the last batch that found no match, when matches had to go first.
 	pending *vec.Batch
 }
 
-func newProbe(j *joinOp) *probe {
-	p := &probe{join: j, table: j.table}
+func newProbe(j *joinOp, left Stream) *probe {
+	p := &probe{join: j, left: left, table: j.table}
 	switch j.spec.Kind {
 	case physical.JoinInner, physical.JoinLeft, physical.JoinScalar:
 		p.pairs = true
@@ -80,9 +83,13 @@ func (p *probe) next(ctx context.Context) (*vec.Batch, error) {
 	}
 }
 
+// maxPieceBytes bounds the bytes that one piece of pairs can copy, below what 32-bit offsets reach: a join may repeat a
+// wide row any number of times.
+const maxPieceBytes = 3 << 30
+
 func (p *probe) takeBatch(ctx context.Context) error {
 	j := p.join
-	b, err := nextBatch(ctx, j.left)
+	b, err := nextBatch(ctx, p.left)
 	if err != nil || b == nil {
 		return err
 	}
@@ -92,11 +99,13 @@ func (p *probe) takeBatch(ctx context.Context) error {
 	if p.keys, err = j.keysL.eval(b); err != nil {
 		return err
 	}
+	p.piece = int(min(max(maxPieceBytes/(p.table.widest+batchBytes(b)), 1), vec.MaxRows))
 	p.batch, p.rows, p.row, p.second = b, rowsOf(b), 0, false
 	p.match = growTo(p.match[:0], len(p.rows))
 	p.maybe = growTo(p.maybe[:0], len(p.rows))
 	clear(p.match)
 	clear(p.maybe)
+	p.flags.load(p.match, p.maybe)
 	if p.table.keys != nil {
 		p.ids = growTo(p.ids[:0], len(p.rows))
 		p.table.keys.find(p.keys, denseRows(len(p.rows)), p.ids)
@@ -179,7 +188,7 @@ func (p *probe) collect() bool {
 			p.cand = -1
 		}
 		for p.cand >= 0 {
-			if len(p.lrows) == vec.MaxRows {
+			if len(p.lrows) == p.piece {
 				return true
 			}
 			r := p.advance()
@@ -285,30 +294,48 @@ func (p *probe) endBatch(out *vec.Batch) (*vec.Batch, error) {
 		p.start()
 		return out, nil
 	}
-	var sel []int32
-	for i, r := range p.rows {
-		if p.match[i] == (kind == physical.JoinSemi) && !p.maybe[i] {
-			sel = append(sel, r)
-		}
-	}
-	left := p.batch
-	p.batch = nil
-	switch {
-	case kind == physical.JoinInner || len(sel) == 0:
+	if p.flags != nil {
+		p.flags.store(p.match, p.maybe)
+		p.batch = nil
 		return out, nil
-	case !p.pairs:
-		return selectRows(left, sel), nil
 	}
-	rest := &vec.Batch{N: len(sel)}
-	for _, c := range left.Cols {
-		rest.Cols = append(rest.Cols, c.Gather(sel))
-	}
-	for _, t := range p.outs {
-		rest.Cols = append(rest.Cols, vec.NewNull(t, len(sel)))
+	rest := p.unmatched()
+	p.batch = nil
+	if rest == nil {
+		return out, nil
 	}
 	if out == nil || out.Rows() == 0 {
 		return rest, nil
 	}
 	p.pending = rest
 	return out, nil
+}
+
+// unmatched returns what the rows of the left batch themselves yield, by what they found: nil, those rows, or those
+// rows with NULLs for the right side.
+func (p *probe) unmatched() *vec.Batch {
+	kind := p.join.spec.Kind
+	if kind == physical.JoinInner {
+		return nil
+	}
+	var sel []int32
+	for i, r := range p.rows {
+		if p.match[i] == (kind == physical.JoinSemi) && !p.maybe[i] {
+			sel = append(sel, r)
+		}
+	}
+	switch {
+	case len(sel) == 0:
+		return nil
+	case !p.pairs:
+		return selectRows(p.batch, sel)
+	}
+	out := &vec.Batch{N: len(sel)}
+	for _, c := range p.batch.Cols {
+		out.Cols = append(out.Cols, c.Gather(sel))
+	}
+	for _, t := range p.outs {
+		out.Cols = append(out.Cols, vec.NewNull(t, len(sel)))
+	}
+	return out
 }

@@ -138,7 +138,7 @@ func (s *setOp) build(ctx context.Context) error {
 		if s.acct.resize(rows.size + s.table.bytes() + int64(cap(s.count))*8) {
 			continue
 		}
-		if s.level >= spillLevels {
+		if s.level > 0 && s.table.len() == 1 || s.level >= spillLevels {
 			return errOutOfMemory(s.env.Mem.limit)
 		}
 		return s.spill(ctx, rows.chunks)

@@ -10,6 +10,22 @@ import (
 	"stele/sql/vec"
 )
 
+// FromBatches yields batches that are there already, such as the rows of a system table.
+func FromBatches(batches ...*vec.Batch) Stream { return &batchStream{rest: batches} }
+
+type batchStream struct{ rest []*vec.Batch }
+
+func (s *batchStream) Next(ctx context.Context) (*vec.Batch, error) {
+	if len(s.rest) == 0 {
+		return nil, nil
+	}
+	b := s.rest[0]
+	s.rest = s.rest[1:]
+	return b, nil
+}
+
+func (s *batchStream) Close() { s.rest = nil }
+
 // filterOp passes the rows for which the predicate is true.
 type filterOp struct {
 	in   Stream

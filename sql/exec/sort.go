@@ -35,6 +35,8 @@ const (
 	// sortFanIn is how many runs are merged at once: with runBatchBytes it bounds what merging holds to 2 MiB.
 	sortFanIn     = 32
 	runBatchBytes = 64 << 10
+	// sortBatchBytes keeps batches of very wide rows from growing with vec.MaxRows.
+	sortBatchBytes = 64 << 20
 )
 
 func newSort(spec *physical.Sort, in Stream, env *Env) (Stream, error) {
@@ -278,7 +280,7 @@ func (s *sortOp) nextSorted(ctx context.Context) (*vec.Batch, error) {
 	if len(rest) == 0 {
 		return nil, nil
 	}
-	rest = rest[:min(vec.MaxRows, len(rest))]
+	rest = rest[:min(s.buf.batchRows(sortBatchBytes), len(rest))]
 	s.pos += len(rest)
 	return s.buf.gather(rest), nil
 }
@@ -339,11 +341,7 @@ func (h *runHeap) Pop() any {
 func openRuns(ctx context.Context, files []*spillFile, ts []types.ColumnType) (*mergeRuns, error) {
 	m := &mergeRuns{types: ts}
 	for i, f := range files {
-		in, err := f.reader()
-		if err != nil {
-			closeFiles(files[i+1:])
-			return m, err
-		}
+		in := f.reader()
 		m.all = append(m.all, in)
 		b, err := nextBatch(ctx, in)
 		if err != nil {
@@ -369,7 +367,7 @@ func (m *mergeRuns) next(ctx context.Context, withKeys bool) (*vec.Batch, error)
 	}
 	out := vec.NewBuilder(ts, vec.MaxRows)
 	n := 0
-	for n < vec.MaxRows && len(m.heads) > 0 && (n&15 != 0 || out.Size() < runBatchBytes) {
+	for n < vec.MaxRows && len(m.heads) > 0 && out.Size() < runBatchBytes {
 		h := m.heads[0]
 		out.AppendRow(h.batch, h.pos)
 		n++

@@ -11,12 +11,13 @@ import (
 	"stele/sql/vec"
 )
 
-// spillFile is a sequence of batches in a temporary file: written once, then read once. The file has no name from the
+// spillFile is a sequence of batches in a temporary file: written once, then read. The file has no name from the
 // start, so its space comes back when it is closed, also after a crash.
 type spillFile struct {
 	f    *os.File
 	buf  []byte
 	rows int64
+	size int64
 	mem  *Memory
 }
 
@@ -61,18 +62,22 @@ func (s *spillFile) write(b *vec.Batch) error {
 		return fmt.Errorf("write temporary file: %w", err)
 	}
 	s.rows += int64(b.Rows())
+	s.size += int64(len(s.buf))
 	s.mem.spilled.Add(int64(len(s.buf)))
 	return nil
 }
 
-// reader ends the writing and returns the batches; it takes the file over, also when it fails.
-func (s *spillFile) reader() (Stream, error) {
+// reader ends the writing and returns the batches; it takes the file over.
+func (s *spillFile) reader() Stream {
+	r := s.replay()
+	r.file, s.f = s.f, nil
+	return r
+}
+
+// replay returns the batches from the start; the file stays with the caller, who may replay it again.
+func (s *spillFile) replay() *spillReader {
 	s.buf = nil
-	if _, err := s.f.Seek(0, io.SeekStart); err != nil {
-		s.close()
-		return nil, fmt.Errorf("rewind temporary file: %w", err)
-	}
-	return &spillReader{f: s.f, r: bufio.NewReaderSize(s.f, spillBuffer)}, nil
+	return &spillReader{r: bufio.NewReaderSize(io.NewSectionReader(s.f, 0, s.size), spillBuffer)}
 }
 
 // close is safe to call more than once.
@@ -84,13 +89,13 @@ func (s *spillFile) close() {
 }
 
 type spillReader struct {
-	f   *os.File
-	r   *bufio.Reader
-	buf []byte
+	r    *bufio.Reader
+	buf  []byte
+	file *os.File // to be closed with the reader, or nil
 }
 
 func (s *spillReader) Next(context.Context) (*vec.Batch, error) {
-	if s.f == nil {
+	if s.r == nil {
 		return nil, nil
 	}
 	var head [spillHead]byte
@@ -115,9 +120,10 @@ func (s *spillReader) Next(context.Context) (*vec.Batch, error) {
 }
 
 func (s *spillReader) Close() {
-	if s.f != nil {
-		s.f.Close()
-		s.f, s.buf = nil, nil
+	s.r, s.buf = nil, nil
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
 	}
 }
 
@@ -208,7 +214,7 @@ func (p *partition) take(part int) (Stream, error) {
 	if f == nil {
 		return emptyStream{}, nil
 	}
-	return f.reader()
+	return f.reader(), nil
 }
 
 // close removes the parts that nobody took. A nil partition has none.

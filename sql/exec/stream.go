@@ -11,9 +11,12 @@
 //  2. Every operator looks at ctx at least once a batch, also while it only consumes.
 //  3. Close is idempotent, closes the children, gives back the memory and removes the temporary files. It may come at
 //     any time between two calls of Next, and must come also after an error.
-//  4. What an operator holds is accounted in Memory before the next batch is taken. Beyond the limit sort, hash
-//     aggregation, hash join and set operations go to temporary files; what cannot do so fails with 1038 or 1041.
-//  5. Batches hold at most vec.MaxRows rows, but for filters, projections and limits over larger input batches.
+//  4. What an operator holds is accounted in Memory before the next batch is taken. Beyond the limit sorts, grouped
+//     aggregations, joins and set operations go to temporary files. What cannot fails with 1041 (a single group or
+//     window partition beyond the limit), or, like all of them when files are forbidden (NoSpill), with 1041 or 1038.
+//  5. Batches hold at most vec.MaxRows rows; what passes rows on (filter, projection, limit, the left rows of a join)
+//     keeps the size of larger input batches.
+//  6. What a source yields is checked against the plan's schema before any operator relies on it.
 //
 // Temporary files are unlinked as soon as they are open: a crash leaves none behind.
 package exec
@@ -22,6 +25,7 @@ import (
 	"context"
 	"fmt"
 
+	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
 	"stele/sql/vec"
@@ -86,9 +90,9 @@ func (b *builder) operator(n *physical.Node, children []Stream) (Stream, error) 
 	}
 	switch {
 	case n.Scan != nil:
-		return b.scan(n.Scan)
+		return b.scan(n)
 	case n.System != nil:
-		return b.system(n.System)
+		return b.system(n)
 	case n.Values != nil:
 		return newValues(n, &b.env)
 	case n.Filter != nil:
@@ -126,25 +130,26 @@ func arity(n *physical.Node) (int, bool) {
 	return 1, true
 }
 
-func (b *builder) scan(s *physical.Scan) (Stream, error) {
-	open := b.env.Scan
+func (b *builder) scan(n *physical.Node) (Stream, error) {
+	open, s := b.env.Scan, n.Scan
 	if open == nil {
 		return nil, fmt.Errorf("build scan of table %d: this process has no scans", s.TableID)
 	}
-	return &lazyStream{open: func(ctx context.Context) (Stream, error) { return open(ctx, s) }}, nil
+	return &lazyStream{types: schemaTypes(n.Schema), open: func(ctx context.Context) (Stream, error) { return open(ctx, s) }}, nil
 }
 
-func (b *builder) system(s *physical.System) (Stream, error) {
-	open := b.env.System
+func (b *builder) system(n *physical.Node) (Stream, error) {
+	open, s := b.env.System, n.System
 	if open == nil {
 		return nil, fmt.Errorf("build scan of %s.%s: this process has no system tables", s.Database, s.Table)
 	}
-	return &lazyStream{open: func(ctx context.Context) (Stream, error) { return open(ctx, s) }}, nil
+	return &lazyStream{types: schemaTypes(n.Schema), open: func(ctx context.Context) (Stream, error) { return open(ctx, s) }}, nil
 }
 
 // lazyStream opens its source at the first Next, so that a branch which is never pulled costs nothing on the BEs.
 type lazyStream struct {
 	open   func(context.Context) (Stream, error)
+	types  []types.ColumnType
 	in     Stream
 	closed bool
 }
@@ -160,7 +165,14 @@ func (s *lazyStream) Next(ctx context.Context) (*vec.Batch, error) {
 		}
 		s.in = in
 	}
-	return nextBatch(ctx, s.in)
+	b, err := nextBatch(ctx, s.in)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	if err := checkColumns(b, s.types); err != nil {
+		return nil, fmt.Errorf("scan: %w", err)
+	}
+	return b, nil
 }
 
 func (s *lazyStream) Close() {

@@ -88,7 +88,7 @@ func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, e
 		case f.Name == "count", f.Name == "sum" || f.Name == "avg":
 			continue
 		}
-		if a.Type.Phys() != want {
+		if a.Type.Phys() != want && !isNullConst(a) {
 			return windowFunc{}, fmt.Errorf("build window function %s: argument %d lacks a cast", f.Name, i)
 		}
 	}

@@ -191,6 +191,17 @@ func TestWindowOverManyBatches(t *testing.T) {
 	}
 }
 
+func TestLagOfTextDefaultsToNull(t *testing.T) {
+	ts := []types.ColumnType{tStr}
+	tab := &table{types: ts, rows: []row{{vec.Str([]byte("a"))}, {vec.Str([]byte("b"))}}}
+	env := testEnv(t, false)
+	lag := physical.WindowFunc{Name: "lag", Type: tStr, Args: []*expr.Node{expr.Col(0, tStr), expr.ConstInt(1), expr.Null()}}
+	n := &physical.Node{Window: &physical.Window{Order: []expr.SortKey{{Expr: expr.Col(0, tStr)}}, Funcs: []physical.WindowFunc{lag}},
+		Children: []*physical.Node{source(ts, oneBatch(tab), env)}}
+	want := []row{{tab.rows[0][0], vec.NullValue()}, {tab.rows[1][0], tab.rows[0][0]}}
+	wantSame(t, []types.ColumnType{tStr, tStr}, collect(t, build(t, n, env)), want, true)
+}
+
 func TestWindowErrors(t *testing.T) {
 	ts := []types.ColumnType{tInt}
 	window := func(f physical.WindowFunc, env *Env) Stream {

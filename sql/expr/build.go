@@ -77,10 +77,17 @@ func Call(name string, args ...*Node) (*Node, error) {
 	if name == "between" && len(args) == 3 {
 		return between(args)
 	}
+	if name == "->>" {
+		inner, err := Call("json_extract", args...)
+		if err != nil {
+			return nil, err
+		}
+		name, args = "json_unquote", []*Node{inner}
+	}
 	name, args = parameterize(name, args)
 	args = flatten(name, args)
 	if d := fn.Lookup(name); d != nil && d.Group == "comparison" {
-		args = adaptConstants(args)
+		args = adaptConstants(unquoteJSON(args))
 	}
 	ts := make([]types.ColumnType, len(args))
 	for i, a := range args {
@@ -110,6 +117,9 @@ func MustCall(name string, args ...*Node) *Node {
 // integer literal tells how many digits it has.
 func operandType(n *Node) types.ColumnType {
 	t := n.Type
+	if n.Kind == NodeConst && !n.Value.Null && (t.Kind == types.KindVarChar || t.Kind == types.KindChar) {
+		return fn.LiteralText(t, n.Value.B)
+	}
 	if !t.IsInteger() {
 		return t
 	}
@@ -192,6 +202,21 @@ func flatten(name string, args []*Node) []*Node {
 			out = append(out, a.Args...)
 		} else {
 			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// unquoteJSON compares JSON values with text by their text, so that doc->'$.a' = 'x' holds for the JSON string "x".
+func unquoteJSON(args []*Node) []*Node {
+	text := false
+	for _, a := range args {
+		text = text || a.Type.IsString() && a.Type.Kind != types.KindJSON
+	}
+	out := append([]*Node(nil), args...)
+	for i, a := range args {
+		if text && a.Type.Kind == types.KindJSON {
+			out[i] = MustCall("json_unquote", a)
 		}
 	}
 	return out

@@ -9,7 +9,7 @@ import (
 // Fold replaces what is constant by its value: calls of constants (unless volatile), and branches of AND, OR and CASE
 // that a constant decides. What fails to evaluate stays as it is, so that it fails only if a row gets there.
 func Fold(n *Node, ctx Context) (*Node, error) {
-	if _, err := compile(n, &ctx, 0); err != nil {
+	if err := checkDepth(n, 0); err != nil {
 		return nil, err
 	}
 	return Rewrite(n, func(x *Node) *Node { return foldOne(x, ctx) }), nil
@@ -37,7 +37,7 @@ func foldOne(n *Node, ctx Context) *Node {
 	if n.Kind != NodeCall {
 		return n
 	}
-	p, err := Compile(n, ctx)
+	p, err := compileAsIs(n, ctx)
 	if err != nil {
 		return n
 	}
@@ -127,14 +127,13 @@ func withArgs(n *Node, args []*Node) *Node {
 
 // retype keeps the type of the whole where a branch takes its place.
 func retype(n *Node, t types.ColumnType) *Node {
-	nn := t.NotNull
-	t.NotNull = n.Type.NotNull
 	if n.Type == t {
 		return n
 	}
-	t.NotNull = nn
-	if n.Kind == NodeConst && n.Type.Phys() == t.Phys() {
-		return Const(n.Value, t)
+	if n.Kind != NodeCall && n.Type.Phys() == t.Phys() && fn.SameForm(n.Type, t) {
+		c := *n
+		c.Type = t
+		return &c
 	}
 	return Cast(n, t)
 }

@@ -92,9 +92,13 @@ func formatConst(b *strings.Builder, n *Node) {
 	}
 }
 
-// Nodes nest in CBOR by two levels each (the map of a node, the array of its arguments).
+// NestedLevels is the CBOR nesting that an expression may need: two levels a node (its map and the array of its
+// arguments). Whoever decodes a plan that holds expressions sets cbor.DecOptions.MaxNestedLevels to at least this, as
+// the library's default of 32 refuses modest ones.
+const NestedLevels = 2*MaxDepth + 64
+
 var decMode = func() cbor.DecMode {
-	m, err := cbor.DecOptions{MaxNestedLevels: 2*MaxDepth + 16}.DecMode()
+	m, err := cbor.DecOptions{MaxNestedLevels: NestedLevels}.DecMode()
 	if err != nil {
 		panic("BUG: cbor options: " + err.Error())
 	}
@@ -104,13 +108,17 @@ var decMode = func() cbor.DecMode {
 // Encode serialises an expression.
 func Encode(n *Node) ([]byte, error) { return cbor.Marshal(n) }
 
-// Decode reads what Encode wrote and checks that it can be compiled.
+// Decode reads what Encode wrote and checks that its functions exist and have as many arguments as they take. The types
+// in it are believed: expressions come from an FE.
 func Decode(b []byte) (*Node, error) {
 	n := &Node{}
 	if err := decMode.Unmarshal(b, n); err != nil {
 		return nil, fmt.Errorf("decode expression: %w", err)
 	}
-	if _, err := compile(n, &fn.Context{}, 0); err != nil {
+	if err := checkDepth(n, 0); err != nil {
+		return nil, fmt.Errorf("decode expression: %w", err)
+	}
+	if _, err := compile(n, &fn.Context{}); err != nil {
 		return nil, fmt.Errorf("decode expression: %w", err)
 	}
 	return n, nil

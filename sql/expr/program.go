@@ -33,27 +33,47 @@ type code struct {
 	canFail bool // evaluation may return an error
 }
 
-// Compile prepares an expression for evaluation.
+// Compile prepares an expression for evaluation. Constant parts are evaluated here, once.
 func Compile(n *Node, ctx Context) (*Program, error) {
-	root, err := compile(n, &ctx, 0)
+	if err := checkDepth(n, 0); err != nil {
+		return nil, err
+	}
+	p, err := compileAsIs(Rewrite(n, func(x *Node) *Node { return foldOne(x, ctx) }), ctx)
+	if err == nil {
+		p.typ = n.Type
+	}
+	return p, err
+}
+
+// compileAsIs is Compile without folding.
+func compileAsIs(n *Node, ctx Context) (*Program, error) {
+	root, err := compile(n, &ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{root: root, typ: n.Type}
-	p.preds = predicates(root)
-	return p, nil
+	return &Program{root: root, preds: predicates(root), typ: n.Type}, nil
+}
+
+// checkDepth refuses trees that are too deep or have holes; what it accepts may be walked recursively.
+func checkDepth(n *Node, depth int) error {
+	if n == nil {
+		return fmt.Errorf("compile expression: missing node")
+	}
+	if depth > MaxDepth {
+		return sqltypes.Errorf(1436, "HY000", "Expression is nested more than %d levels deep", MaxDepth)
+	}
+	for _, a := range n.Args {
+		if err := checkDepth(a, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Type returns the type of the result.
 func (p *Program) Type() types.ColumnType { return p.typ }
 
-func compile(n *Node, ctx *Context, depth int) (*code, error) {
-	if n == nil {
-		return nil, fmt.Errorf("compile expression: missing node")
-	}
-	if depth > MaxDepth {
-		return nil, sqltypes.Errorf(1436, "HY000", "Expression is nested more than %d levels deep", MaxDepth)
-	}
+func compile(n *Node, ctx *Context) (*code, error) {
 	c := &code{kind: n.Kind, typ: n.Type, col: n.Col}
 	switch n.Kind {
 	case NodeColumn:
@@ -63,7 +83,7 @@ func compile(n *Node, ctx *Context, depth int) (*code, error) {
 	case NodeConst:
 		c.konst = vec.NewConst(n.Type, n.Value, 1)
 	case NodeCall:
-		if err := c.compileCall(n, ctx, depth); err != nil {
+		if err := c.compileCall(n, ctx); err != nil {
 			return nil, err
 		}
 	default:
@@ -72,11 +92,11 @@ func compile(n *Node, ctx *Context, depth int) (*code, error) {
 	return c, nil
 }
 
-func (c *code) compileCall(n *Node, ctx *Context, depth int) error {
+func (c *code) compileCall(n *Node, ctx *Context) error {
 	ts := make([]types.ColumnType, len(n.Args))
 	consts := make([]*vec.Value, len(n.Args))
 	for i, a := range n.Args {
-		k, err := compile(a, ctx, depth+1)
+		k, err := compile(a, ctx)
 		if err != nil {
 			return err
 		}

@@ -265,7 +265,7 @@ func intDiv(c *Call, a []vec.Value) (vec.Value, error) {
 
 // isPlain reports whether both operands are signed 64-bit integers or doubles or short decimals, for the fast loops.
 func (c *Call) isPlain() bool {
-	return !c.Args[0].Unsigned && !c.Args[1].Unsigned && c.Args[0].Phys() == c.Args[1].Phys()
+	return !c.Args[0].Unsigned && !c.Args[1].Unsigned && !c.Result.Unsigned && c.Args[0].Phys() == c.Args[1].Phys()
 }
 
 // addVec adds and subtracts in typed loops. An overflow leaves the matter to the scalar kernel, which knows which row

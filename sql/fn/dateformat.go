@@ -260,6 +260,7 @@ func (p *parsedDate) parse(f []byte) bool {
 			continue
 		}
 		i++
+		p.s = []byte(strings.TrimLeft(string(p.s), " "))
 		if len(p.s) == 0 {
 			return true // the rest of the format is not given
 		}

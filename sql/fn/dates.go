@@ -38,16 +38,11 @@ func asTime(t T) T {
 	return tTime
 }
 
-// textFraction guesses the fractional digits of a temporal literal from its length (a literal's type says how long it
-// is): up to 8 characters, 10 or 19 have none.
+// textFraction returns the fractional digits of a temporal literal; text of which nothing is known may have six. See
+// LiteralText.
 func textFraction(t T) int32 {
-	switch n := t.Length; {
-	case n > 0 && n <= 8 || n == 10 || n == 14 || n == 19:
-		return 0
-	case n == 9 || n > 10 && n <= 15:
-		return n - 9
-	case n > 20 && n <= 26:
-		return n - 20
+	if t.Scale > 0 {
+		return t.Scale - 1
 	}
 	return 6
 }
@@ -267,16 +262,9 @@ func secondsType(t T) T {
 	case x.Kind == types.KindDecimal && x.Scale <= 6:
 		return decimal(18, x.Scale)
 	case t.IsString():
-		return decimal(18, textSecondsScale(t))
+		return decimal(18, textFraction(t))
 	}
 	return decimal(18, 6)
-}
-
-func textSecondsScale(t T) int32 {
-	if t.Length > 0 && t.Length <= 2 {
-		return 0
-	}
-	return 6
 }
 
 // secondsOf returns microseconds.

@@ -10,6 +10,7 @@
 package fn
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -191,11 +192,43 @@ func Resolve(name string, args []T) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
+	want = append([]T(nil), want...) // a rule may have returned args itself
+	for i := range want {
+		want[i] = clearMarks(want[i])
+	}
+	result = clearMarks(result)
 	canonical := d.Name
 	if param != "" {
 		canonical += ":" + param
 	}
 	return Signature{Name: canonical, Args: want, Result: result, Volatile: d.Volatile, Context: d.Context, Def: d}, nil
+}
+
+// LiteralText returns the type under which a string literal is resolved: its scale is one more than the digits after
+// its only point, so that TIME('10:11:12') has no fraction and TIME('10:11:12.5') has one digit. Resolve takes the
+// mark off again.
+func LiteralText(t T, s []byte) T {
+	t.Scale = 1
+	if i := bytes.IndexByte(s, '.'); i >= 0 && bytes.Count(s, []byte(".")) == 1 {
+		for _, c := range s[i+1:] {
+			if c < '0' || c > '9' || t.Scale == 7 {
+				break
+			}
+			t.Scale++
+		}
+	}
+	return t
+}
+
+// clearMarks removes what literals tell the rules: LiteralText's scale and the digits of an integer.
+func clearMarks(t T) T {
+	switch {
+	case t.IsString():
+		t.Scale = 0
+	case t.IsInteger():
+		t.Length = 0
+	}
+	return t
 }
 
 func (d *Def) checkParam(param string) error {

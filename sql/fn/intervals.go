@@ -279,17 +279,20 @@ func timeDiffRule(_ string, a []T) ([]T, T, error) {
 		return t.IsTemporal() && t.Kind != types.KindTime || t.IsString() && t.Length >= 18
 	}
 	if date(a[0]) || date(a[1]) {
-		x, y := dateTime(asDate(a[0]).Scale), dateTime(asDate(a[1]).Scale)
 		if a[0].Kind == types.KindTime || a[1].Kind == types.KindTime {
-			return []T{x, y}, timeOf(0), nil // of different kinds: NULL, see timeDiff
+			return []T{a[0], a[1]}, timeOf(0), nil // of different kinds: NULL, see timeDiff
 		}
+		x, y := dateTime(asDate(a[0]).Scale), dateTime(asDate(a[1]).Scale)
 		return []T{x, y}, timeOf(max(x.Scale, y.Scale)), nil
 	}
 	x, y := timeOf(asTime(a[0]).Scale), timeOf(asTime(a[1]).Scale)
 	return []T{x, y}, timeOf(max(x.Scale, y.Scale)), nil
 }
 
-func timeDiff(_ *Call, a []vec.Value) (vec.Value, error) {
+func timeDiff(c *Call, a []vec.Value) (vec.Value, error) {
+	if c.Args[0].Kind != c.Args[1].Kind {
+		return vec.NullValue(), nil
+	}
 	return vec.Int(max(-sqltypes.MaxTime, min(a[0].I-a[1].I, sqltypes.MaxTime))), nil
 }
 

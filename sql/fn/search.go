@@ -251,11 +251,9 @@ func prepareRegexp(flags int) func(*Call) error {
 			}
 			f = c.Const[flags].B
 		}
-		re, err := compileRegexp(p.B, f)
-		if err != nil {
-			return err
+		if re, err := compileRegexp(p.B, f); err == nil {
+			c.State = re // a bad pattern is an error only if a row gets there
 		}
-		c.State = re
 		return nil
 	}
 }

@@ -2,6 +2,7 @@ package fn
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"stele/meta/types"
@@ -38,10 +39,18 @@ func always(t T) func([]T) T { return func([]T) T { return t } }
 // unknownLength is text of unknown length, binary when an argument is.
 func unknownLength(a []T) T { return textResult(0, a...) }
 
-func str1(name, alias, syntax, doc string, f func([]byte) []byte) Def {
+// str1 declares a function of one string; binary strings have no characters, so they pass through byteWise.
+func str1(name, alias, syntax, doc string, f, byteWise func([]byte) []byte) Def {
+	of := func(c *Call) func([]byte) []byte {
+		if isBinary(c.Args[0]) {
+			return byteWise
+		}
+		return f
+	}
 	d := Def{Name: name, Group: "string", Syntax: syntax, Doc: doc, Min: 1, Max: 1, Rule: onText(),
-		Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Str(f(a[0].B)), nil },
+		Row: func(c *Call, a []vec.Value) (vec.Value, error) { return vec.Str(of(c)(a[0].B)), nil },
 		Vec: func(c *Call, a []Arg, n int) (*vec.Vector, error) {
+			f := of(c)
 			return bytesVec(c, n, func(dst []byte, i int) []byte { return append(dst, f(a[0].Bytes(a[0].At(i)))...) }, a...), nil
 		}}
 	if alias != "" {
@@ -95,10 +104,16 @@ func init() {
 			Vec: func(c *Call, a []Arg, n int) (*vec.Vector, error) {
 				return intVec(c, n, func(i int) int64 { return int64(charLen(a[0].Bytes(a[0].At(i)), c.Args[0])) }, a...), nil
 			}},
-		str1("upper", "ucase", "UPPER(s)", "In capitals.", bytes.ToUpper),
-		str1("lower", "lcase", "LOWER(s)", "In small letters.", bytes.ToLower),
-		str1("reverse", "", "REVERSE(s)", "The characters in reverse order.", reverse),
-		str1("quote", "", "QUOTE(s)", "As a string literal.", quote),
+		str1("upper", "ucase", "UPPER(s)", "In capitals; binary strings stay as they are.", bytes.ToUpper, same),
+		str1("lower", "lcase", "LOWER(s)", "In small letters; binary strings stay as they are.", bytes.ToLower, same),
+		str1("reverse", "", "REVERSE(s)", "The characters in reverse order.", reverse, reverseBytes),
+		Def{Name: "quote", Group: "string", Syntax: "QUOTE(s)", Doc: "As a string literal; NULL as the word.", Min: 1, Max: 1, TakesNull: true, Rule: onTexts(unknownLength),
+			Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
+				if a[0].Null {
+					return vec.Str([]byte("NULL")), nil
+				}
+				return vec.Str(quote(a[0].B)), nil
+			}},
 		Def{Name: "substring", Aliases: []string{"substr", "mid"}, Group: "string", Syntax: "SUBSTRING(s, pos[, len])", Doc: "len characters from pos on (from 1; negative = from the end).", Min: 2, Max: 3,
 			Rule: onText(tInt, tInt), Row: substringRow, Vec: substringVec},
 		Def{Name: "left", Group: "string", Syntax: "LEFT(s, n)", Doc: "The first n characters.", Min: 2, Max: 2, Rule: onText(tInt),
@@ -190,6 +205,14 @@ func reverse(s []byte) []byte {
 		out = append(out, s[len(s)-w:]...)
 		s = s[:len(s)-w]
 	}
+	return out
+}
+
+func same(s []byte) []byte { return s }
+
+func reverseBytes(s []byte) []byte {
+	out := bytes.Clone(s)
+	slices.Reverse(out)
 	return out
 }
 

@@ -18,9 +18,9 @@ func columnType(ft *ast.FieldType) (types.ColumnType, error) {
 	binary := ft.GetCharset() == "binary"
 	switch ft.GetType() {
 	case ast.TypeTiny:
-		t.Kind = types.KindTinyInt
+		t.Kind = types.KindTinyInt // also BOOLEAN: MySQL's holds -128..127
 		if flen == 1 && !unsigned {
-			t.Kind = types.KindBool
+			t.Length = 1
 		}
 	case ast.TypeShort:
 		t.Kind = types.KindSmallInt

@@ -43,9 +43,16 @@ type Context struct {
 	ConnectionID uint64
 	LastInsertID uint64
 	Params       []Param
-	Stats        Stats
+	// Describe asks for a plan of a prepared statement whose parameters have no values yet (they count as NULL): only its
+	// Schema means anything.
+	Describe bool
+	Stats    Stats
 	// System describes the tables that the FE makes up itself.
 	System func(database, table string) ([]physical.OutColumn, bool)
+
+	// literal keeps plans as they were bound: no predicate moves, no join is reordered, nothing is pruned. Tests compare
+	// what both kinds of plans answer.
+	literal bool
 }
 
 // location returns the session's time zone.

@@ -6,10 +6,8 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
-	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
-	sqltypes "stele/sql/types"
 )
 
 // maxBuckets is the most buckets that a partition may have.
@@ -43,6 +41,9 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	}
 	c := &creator{b: newBinder(ctx), stmt: stmt, tail: tail, defaults: defaults, spec: &TableSpec{IfNotExists: stmt.IfNotExists}}
 	c.table = &c.spec.Table
+	if stmt.ReferTable != nil {
+		return c.spec, c.like()
+	}
 	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey} {
 		if err := step(); err != nil {
 			return nil, err
@@ -70,8 +71,6 @@ func (c *creator) name() error {
 		return refuse("CREATE TEMPORARY TABLE")
 	case c.stmt.Select != nil:
 		return refuse("CREATE TABLE ... SELECT")
-	case c.stmt.ReferTable != nil:
-		return refuse("CREATE TABLE ... LIKE in this place")
 	case len(c.stmt.SplitIndex) > 0:
 		return refuse("SPLIT INDEX")
 	}
@@ -87,6 +86,31 @@ func (c *creator) name() error {
 	}
 	c.table.Name = c.stmt.Table.Name.O
 	c.table.Schema.Version = 1
+	return nil
+}
+
+// like copies the definition of another table, without what belongs to it alone.
+func (c *creator) like() error {
+	if err := c.name(); err != nil {
+		return err
+	}
+	from, err := c.b.ctx.table(c.stmt.ReferTable.Schema.O, c.stmt.ReferTable.Name.O)
+	if err != nil {
+		return err
+	}
+	t := *from
+	t.ID, t.DatabaseID, t.CreatedMs, t.Name = 0, 0, 0, c.table.Name
+	t.Schema.TableID, t.Schema.Version = 0, 1
+	t.Schema.Columns = slices.Clone(from.Schema.Columns)
+	t.Parts = slices.Clone(from.Parts)
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		p.ID, p.Tablets, p.CreatedMs = 0, nil, 0
+		if t.Partition == nil {
+			p.Name = t.Name
+		}
+	}
+	*c.table = t
 	return nil
 }
 
@@ -313,7 +337,7 @@ func (c *creator) key() error {
 		}
 		t.DupKey = ids
 	}
-	t.StarRocks = c.tail.KeyModel != "" || c.tail.Distribution != nil || c.tail.Partition != nil || len(c.tail.Properties) > 0
+	t.StarRocks = c.tail.KeyModel != "" || c.tail.Distribution != nil || len(c.tail.Properties) > 0 || fixedRanges(c.tail.Partition)
 	if t.StarRocks {
 		t.KeyModel = string(syntax.KeyDuplicate)
 		if c.primary != nil {
@@ -340,6 +364,13 @@ func (c *creator) key() error {
 		}
 	}
 	return nil
+}
+
+// fixedRanges reports whether partitions are given in a way that only StarRocks has: [a, b) or batches.
+func fixedRanges(p *syntax.PartitionBy) bool {
+	return p != nil && (len(p.Batches) > 0 || slices.ContainsFunc(p.Defs, func(d syntax.PartitionDef) bool {
+		return d.From != nil || len(d.Properties) > 0
+	}))
 }
 
 // keyColumn makes a column fit for a primary key.
@@ -412,119 +443,5 @@ func (c *creator) checkKey() error {
 			return errorf(CodeUniqueNeedsAll, "A PRIMARY KEY must include all columns in the table's partitioning and distribution; column '%s' is missing", name)
 		}
 	}
-	return nil
-}
-
-// columnDef checks one column definition by itself.
-func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
-	col := types.Column{Name: def.Name.Name.O}
-	t, err := columnType(def.Tp)
-	if err != nil {
-		return col, err
-	}
-	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > 1048576 {
-		return col, errorf(CodeTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
-	}
-	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
-		t.Length = 1
-	}
-	if !binaryCollation(def.Tp.GetCollate()) {
-		return col, refuse("COLLATE " + def.Tp.GetCollate())
-	}
-	if !knownCharset(def.Tp.GetCharset()) {
-		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
-	}
-	col.Type = t
-	var def0 ast.ExprNode
-	for _, o := range def.Options {
-		if o.Tp == ast.ColumnOptionDefaultValue {
-			def0 = o.Expr
-			continue
-		}
-		if err := columnOption(&col, o); err != nil {
-			return col, err
-		}
-	}
-	if def0 != nil {
-		return col, columnDefault(b, &col, def0)
-	}
-	return col, nil
-}
-
-// columnOption applies one option.
-func columnOption(col *types.Column, o *ast.ColumnOption) error {
-	switch o.Tp {
-	case ast.ColumnOptionNotNull, ast.ColumnOptionPrimaryKey:
-		col.Type.NotNull = true
-	case ast.ColumnOptionNull:
-		col.Type.NotNull = false
-	case ast.ColumnOptionAutoIncrement:
-		if !col.Type.IsInteger() || col.Type.Kind == types.KindYear || col.Type.Kind == types.KindBool {
-			return errorf(1063, "Incorrect column specifier for column '%s'", col.Name)
-		}
-		col.AutoIncrement, col.Type.NotNull = true, true
-	case ast.ColumnOptionComment:
-		if lit, ok := o.Expr.(*ast.Literal); ok {
-			col.Comment = lit.Str
-		}
-	case ast.ColumnOptionOnUpdate:
-		if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {
-			return errorf(1294, "Invalid ON UPDATE clause for '%s' column", col.Name)
-		}
-		col.OnUpdateNow = true
-	case ast.ColumnOptionCollate:
-		if !binaryCollation(o.StrValue) {
-			return refuse("COLLATE " + o.StrValue)
-		}
-	case ast.ColumnOptionGenerated:
-		return refuse("a generated column")
-	case ast.ColumnOptionReference:
-		return refuse("FOREIGN KEY")
-	case ast.ColumnOptionCheck:
-		return refuse("CHECK")
-	case ast.ColumnOptionFulltext:
-		return refuse("FULLTEXT")
-	}
-	return nil
-}
-
-// columnDefault checks a DEFAULT and keeps its text.
-func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
-	invalid := errorf(CodeBadDefault, "Invalid default value for '%s'", col.Name)
-	if call, ok := unparen(n).(*ast.FuncCallExpr); ok {
-		switch call.FnName.L {
-		case "current_timestamp", "now", "localtime", "localtimestamp":
-			if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {
-				return invalid
-			}
-			col.DefaultNow = true
-			return nil
-		}
-	}
-	e := &env{b: b, clause: "default value", noAgg: true}
-	v, err := e.bind(n)
-	if err != nil {
-		return err
-	}
-	if v.Kind != expr.NodeConst {
-		return refuse("an expression as DEFAULT")
-	}
-	if v.Value.Null {
-		if col.Type.NotNull {
-			return invalid
-		}
-		return nil
-	}
-	if col.AutoIncrement || (col.Type.Kind == types.KindText || col.Type.Kind == types.KindBlob) && col.Shown == "" || col.Type.Kind == types.KindJSON {
-		return invalid
-	}
-	t := col.Type
-	t.NotNull = false
-	val, err := sqltypes.Convert(v.Value, v.Type, t, true, b.ctx.location())
-	if err != nil || val.Null {
-		return invalid
-	}
-	s := string(sqltypes.AppendText(nil, t, val, b.ctx.location()))
-	col.Default = &s
 	return nil
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 
+	"stele/meta/catalog"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -69,7 +70,8 @@ type env struct {
 	groups   []item
 	aggs     map[*ast.AggregateFuncExpr]int
 	wins     map[*ast.WindowFuncExpr]int
-	noAgg    bool // aggregates cannot stand here (1111)
+	target   *catalog.Table // of an INSERT: whose columns DEFAULT(c) means
+	noAgg    bool           // aggregates cannot stand here (1111)
 	oldToNew func(name string) (*expr.Node, bool)
 }
 

@@ -82,13 +82,28 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name == "adddate" || name == "subdate" {
-		name = map[string]string{"adddate": "date_add", "subdate": "date_sub"}[name]
-	}
+	name, unit = registryName(name, unit)
 	if unit != "" {
 		name += ":" + unit
 	}
 	return e.b.call(name, args...)
+}
+
+// registryName maps the spellings of the grammar to the names of the registry.
+func registryName(name, unit string) (string, string) {
+	switch {
+	case name == "adddate":
+		return "date_add", unit
+	case name == "subdate":
+		return "date_sub", unit
+	case name == "trim" && unit == "leading":
+		return "ltrim", ""
+	case name == "trim" && unit == "trailing":
+		return "rtrim", ""
+	case unit == "both":
+		return name, ""
+	}
+	return name, unit
 }
 
 // callArgs binds arguments; a keyword among them (a unit, LEADING, DATE) becomes the parameter of the function's name.
@@ -110,9 +125,6 @@ func (e *env) callArgs(name string, list []ast.ExprNode) (args []*expr.Node, uni
 			return nil, "", err
 		}
 		args = append(args, x)
-	}
-	if unit == "both" {
-		unit = ""
 	}
 	if name == "if" && len(args) > 0 {
 		if args[0], err = e.b.truthValue(args[0]); err != nil {
@@ -251,6 +263,11 @@ func (e *env) variable(n *ast.VariableExpr) (*expr.Node, error) {
 func (e *env) defaultOf(n *ast.DefaultExpr) (*expr.Node, error) {
 	if n.Name == nil {
 		return nil, refuse("DEFAULT in this place")
+	}
+	if e.target != nil {
+		if i := columnNamed(e.target, n.Name.Name.O); i >= 0 {
+			return e.b.defaultValue(&e.target.Schema.Columns[i])
+		}
 	}
 	x, err := e.column(n.Name)
 	if err != nil {

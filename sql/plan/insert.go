@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"stele/meta/catalog"
@@ -158,7 +159,12 @@ func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 
 // fromLists plans INSERT ... VALUES: rows of constants are converted here and now.
 func (p *InsertPlan) fromLists(b *binder, lists [][]ast.ExprNode) error {
-	e := &env{b: b, clause: "field list", noAgg: true}
+	e := &env{b: b, clause: "field list", noAgg: true, target: p.Table}
+	for _, list := range lists {
+		if slices.ContainsFunc(list, func(n ast.ExprNode) bool { return hasSubquery(n) }) {
+			return p.fromSubqueries(b, e, lists)
+		}
+	}
 	constant := true
 	rows := make([][]*expr.Node, 0, len(lists))
 	for i, list := range lists {
@@ -181,6 +187,34 @@ func (p *InsertPlan) fromLists(b *binder, lists [][]ast.ExprNode) error {
 		return err
 	}
 	p.Source, err = b.finish(out)
+	return err
+}
+
+// fromSubqueries plans INSERT ... VALUES with subqueries among the values: each row becomes a query of its own.
+func (p *InsertPlan) fromSubqueries(b *binder, e *env, lists [][]ast.ExprNode) error {
+	var all queryOut
+	for i, list := range lists {
+		e.rel = oneRow()
+		row, err := p.bindRow(e, list, i+1)
+		if err != nil {
+			return err
+		}
+		var one queryOut
+		var items []item
+		for _, x := range row {
+			it := item{b.newColumn(column{name: "value", typ: x.Type}), x}
+			items = append(items, it)
+			one.fields = append(one.fields, field{"value", it.id})
+		}
+		one.rel = project(e.rel, items)
+		if i == 0 {
+			all = one
+		} else if all, err = b.combine(all, one, ast.UnionAll); err != nil {
+			return err
+		}
+	}
+	var err error
+	p.Source, err = b.finish(all)
 	return err
 }
 
@@ -259,6 +293,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	}
 	layout := append(append([]int(nil), old...), fresh...)
 	set := map[int]bool{}
+	earlier := map[int]*expr.Node{} // what assignments before have made of the old row's columns: the next ones see it
 	for _, a := range list {
 		pos := columnNamed(p.Table, a.Column.Name.O)
 		if pos < 0 {
@@ -266,6 +301,10 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err != nil {
+			return err
+		}
+		x = substitute(x, func(c *expr.Node) *expr.Node { return earlier[c.Col] })
+		if earlier[old[pos]], err = b.coerce(x, p.Table.Schema.Columns[pos].Type); err != nil {
 			return err
 		}
 		set[pos] = true

@@ -41,6 +41,9 @@ func (b *binder) literal(n ast.ValueExpr) (*expr.Node, error) {
 // param puts a bound value in the place of a question mark.
 func (b *binder) param(n ast.ParamMarkerExpr) (*expr.Node, error) {
 	p, ok := n.(*ast.Param)
+	if ok && b.ctx.Describe && p.Order >= len(b.ctx.Params) {
+		return expr.Null(), nil
+	}
 	if !ok || p.Order >= len(b.ctx.Params) {
 		return nil, errorf(CodeWrongArguments, "Incorrect arguments to EXECUTE")
 	}

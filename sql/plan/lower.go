@@ -302,7 +302,23 @@ func (b *binder) joinKey(p *expr.Node, left, right idSet) (l, r *expr.Node, ok b
 		r2, err2 := b.coerce(r, t)
 		return l2, r2, err1 == nil && err2 == nil
 	}
+	if lt.IsInteger() && rt.IsInteger() && lt.Unsigned != rt.Unsigned {
+		l, r = sameSign(l, r)
+		return l, r, true
+	}
 	same := lt.Phys() == rt.Phys() && lt.Scale == rt.Scale && (lt.Kind == rt.Kind || !lt.IsTemporal() && !rt.IsTemporal())
 	return l, r, same && lt.Unsigned == rt.Unsigned && (lt.Kind == types.KindDecimal) == (rt.Kind == types.KindDecimal) &&
 		(lt.Kind == types.KindFloat) == (rt.Kind == types.KindFloat) && lt.Kind != types.KindJSON && rt.Kind != types.KindJSON
+}
+
+// sameSign makes a signed and an unsigned integer comparable as keys: as BIGINT, or as decimals when the unsigned one may
+// be too big for that.
+func sameSign(l, r *expr.Node) (*expr.Node, *expr.Node) {
+	for _, e := range []*expr.Node{l, r} {
+		if e.Type.Unsigned && e.Type.Kind == types.KindBigInt {
+			wide := types.ColumnType{Kind: types.KindDecimal, Length: 20}
+			return expr.Cast(l, wide), expr.Cast(r, wide)
+		}
+	}
+	return expr.Cast(l, bigintType), expr.Cast(r, bigintType)
 }

@@ -150,6 +150,9 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 // lowerAgg aggregates; over one scan it does so in two phases, the first next to the data.
 func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 	aggs := slices.DeleteFunc(slices.Clone(r.aggs), func(a aggItem) bool { return !need.has(a.id) })
+	if r.scalar && len(aggs) == 0 { // without groups and aggregates it would not be an aggregation
+		aggs = slices.Clone(r.aggs[:1])
+	}
 	var layout []int
 	for _, g := range r.items {
 		layout = append(layout, g.id)
@@ -157,7 +160,7 @@ func (b *binder) lowerAgg(r *rel, need idSet) lowered {
 	for _, a := range aggs {
 		layout = append(layout, a.id)
 	}
-	if c, ok := b.scanChain(r.kids[0]); ok {
+	if c, ok := b.scanChain(r.kids[0]); ok && !b.ctx.literal {
 		if l, ok := b.twoPhase(c, r, aggs, layout); ok {
 			return l
 		}

@@ -212,7 +212,7 @@ func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 		switch bd.Kind {
 		case syntax.BoundMax:
 			if i == 0 {
-				return nil, []string{"MAXVALUE"}, nil
+				return nil, slices.Repeat([]string{"MAXVALUE"}, len(r.cols)), nil
 			}
 			return vecSuccessor(key), append(text, "MAXVALUE"), nil
 		case syntax.BoundNull, syntax.BoundExpr:

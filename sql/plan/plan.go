@@ -17,6 +17,22 @@ func Select(ctx *Context, stmt ast.Node) (*physical.Node, error) {
 	return b.finish(out)
 }
 
+// Locking tells whether a query asks for row locks: FOR UPDATE, or FOR SHARE (LOCK IN SHARE MODE). The plan does not take
+// them; the session that runs it has to, or to refuse.
+func Locking(stmt ast.Node) (update, share bool) {
+	s, ok := stmt.(*ast.SelectStmt)
+	if !ok || s.LockInfo == nil {
+		return false, false
+	}
+	switch s.LockInfo.LockType {
+	case ast.SelectLockForUpdate, ast.SelectLockForUpdateNoWait, ast.SelectLockForUpdateWaitN, ast.SelectLockForUpdateSkipLocked:
+		return true, false
+	case ast.SelectLockForShare, ast.SelectLockForShareNoWait, ast.SelectLockForShareSkipLocked:
+		return false, true
+	}
+	return false, false
+}
+
 // finish rewrites and lowers a bound query, with its columns in the order of its fields.
 func (b *binder) finish(q queryOut) (*physical.Node, error) {
 	ids := make([]int, len(q.fields))
@@ -40,6 +56,9 @@ func (b *binder) finish(q queryOut) (*physical.Node, error) {
 
 // rewrite improves a logical plan.
 func (b *binder) rewrite(r *rel, need idSet) *rel {
+	if b.ctx.literal {
+		return r
+	}
 	r = b.push(r, nil)
 	b.pruneColumns(r, need)
 	return b.order(r)

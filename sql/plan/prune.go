@@ -30,7 +30,13 @@ type pruner struct {
 // tablets lists the tablets that may hold rows, in partition and bucket order.
 func (p *pruner) tablets() []types.TabletID {
 	out := []types.TabletID{}
-	if slices.ContainsFunc(p.preds, isFalse) {
+	if p.b.ctx.literal {
+		for i := range p.table.Parts {
+			out = append(out, p.table.Parts[i].Tablets...)
+		}
+		return out
+	}
+	if slices.ContainsFunc(p.preds, isFalse) || p.contradictory() {
 		return out
 	}
 	hashes, bound := p.points(p.table.HashBy)
@@ -56,6 +62,15 @@ func (p *pruner) tablets() []types.TabletID {
 	return out
 }
 
+// contradictory reports whether the conditions leave nothing of a column of the key or the layout.
+func (p *pruner) contradictory() bool {
+	cols := append(slices.Clone(p.table.Schema.Key), p.table.HashBy...)
+	if p.table.Partition != nil {
+		cols = append(cols, p.table.Partition.Columns...)
+	}
+	return slices.ContainsFunc(cols, func(id types.ColumnID) bool { return len(p.ranges(id)) == 0 })
+}
+
 // reaches reports whether a partition's range meets the conditions on the first partition column.
 func (p *pruner) reaches(part *catalog.Partition) bool {
 	if p.table.Partition == nil {
@@ -70,7 +85,7 @@ func (p *pruner) reaches(part *catalog.Partition) bool {
 // keys lists the complete primary keys that the conditions allow; nil when they do not bind the whole key.
 func (p *pruner) keys() [][]byte {
 	keys, ok := p.points(p.table.Schema.Key)
-	if !ok {
+	if !ok || p.b.ctx.literal {
 		return nil
 	}
 	slices.SortFunc(keys, bytes.Compare)
@@ -199,6 +214,9 @@ func (p *pruner) compareRange(op string, col, v *expr.Node, id types.ColumnID) (
 		return nil, true
 	}
 	val, ok := p.exact(v, t)
+	if !ok && t.Kind == types.KindDate && v.Type.Kind == types.KindDateTime {
+		val, op, ok = floorDay(v.Value, op)
+	}
 	if !ok {
 		return nil, false
 	}
@@ -215,6 +233,18 @@ func (p *pruner) compareRange(op string, col, v *expr.Node, id types.ColumnID) (
 		return []keyRange{{lo: next}}, true
 	}
 	return []keyRange{{lo: key}}, true
+}
+
+// floorDay compares dates with a time of day by its date: before noon of a day is on the day or before it.
+func floorDay(v expr.Value, op string) (expr.Value, string, bool) {
+	days, _ := sqltypes.FloorDay(v.I)
+	switch op {
+	case "<", "<=":
+		return expr.Value{I: days}, "<=", true
+	case ">", ">=":
+		return expr.Value{I: days}, ">", true
+	}
+	return v, op, false
 }
 
 // bareColumn recognises the column, also under a cast that keeps all its values and their order.

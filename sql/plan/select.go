@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"stele/sql/expr"
 	ast "stele/sql/parse"
@@ -104,7 +105,7 @@ func (e *env) filterBy(n ast.ExprNode) error {
 			later = append(later, c)
 			continue
 		}
-		p, err := e.predicate(c)
+		p, err := e.condition(c)
 		if err != nil {
 			return err
 		}
@@ -117,6 +118,36 @@ func (e *env) filterBy(n ast.ExprNode) error {
 		}
 	}
 	return nil
+}
+
+// condition binds a whole condition, which after grouping may use only what is left.
+func (e *env) condition(n ast.ExprNode) (*expr.Node, error) {
+	p, err := e.predicate(n)
+	if err != nil {
+		return nil, err
+	}
+	return p, e.checkGrouped(p, 1, strings.ToUpper(e.clause))
+}
+
+// value binds a whole expression, which after grouping may use only what is left.
+func (e *env) value(n ast.ExprNode) (*expr.Node, error) {
+	x, err := e.bind(n)
+	if err != nil {
+		return nil, err
+	}
+	return x, e.checkGrouped(x, 1, strings.ToUpper(e.clause))
+}
+
+// values is value for a list.
+func (e *env) values(list []ast.ExprNode) ([]*expr.Node, error) {
+	out := make([]*expr.Node, len(list))
+	for i, n := range list {
+		var err error
+		if out[i], err = e.value(n); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // astConjuncts splits a condition at its ANDs.
@@ -431,6 +462,9 @@ func (b *binder) limitValue(n ast.ExprNode) (int64, error) {
 	v, err := e.bind(n)
 	if err != nil {
 		return 0, err
+	}
+	if b.ctx.Describe && v.Kind == expr.NodeConst && v.Value.Null {
+		return 1, nil
 	}
 	if v.Kind != expr.NodeConst || v.Value.Null || !v.Type.IsInteger() {
 		return 0, errorf(CodeWrongArguments, "Incorrect arguments to LIMIT")

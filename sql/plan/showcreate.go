@@ -222,7 +222,7 @@ func starRocksPartitions(t *catalog.Table) string {
 		p := &t.Parts[i]
 		line := "PARTITION " + p.Name + " VALUES "
 		upper := boundTexts(p.UpperText, quoteDouble)
-		if len(p.LowerText) == 0 || upper == "MAXVALUE" {
+		if len(p.LowerText) == 0 || p.Upper == nil {
 			line += "LESS THAN (" + upper + ")"
 		} else {
 			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"

@@ -18,7 +18,7 @@ const defaultMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_Z
 // TestStatements runs the files of testdata: "create" makes a table and shows it, "plan" shows the plan of a statement or
 // the error, "fast" plans an INSERT by the fast path, "set" sets the sql_mode or the current database.
 func TestStatements(t *testing.T) {
-	for _, file := range []string{"select", "subquery", "prune", "dml", "create", "errors"} {
+	for _, file := range []string{"select", "subquery", "rewrite", "prune", "dml", "create", "errors"} {
 		t.Run(file, func(t *testing.T) {
 			ctx, f := newContext()
 			ctx.SQLMode = defaultMode
@@ -109,30 +109,16 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 }
 
 func insertLines(p *InsertPlan) []string {
-	out := []string{fmt.Sprintf("insert into %s mode=%d rowid=%t auto=%d", p.Table.Name, p.Mode, p.NeedsRowID, p.AutoIncrement)}
+	if p.Source != nil {
+		if err := checkPlan(p.Source); err != nil {
+			return []string{err.Error()}
+		}
+	}
+	out := p.Explain()
+	out[0] += fmt.Sprintf(" rowid=%t auto=%d", p.NeedsRowID, p.AutoIncrement)
 	if p.Rows != nil {
 		for i := range p.Rows.N {
 			out = append(out, "  ("+rowText(p.Rows, allColumnsOf(p), i)+")")
-		}
-	}
-	var names []string
-	for range 2 {
-		for _, c := range p.Table.Schema.Columns {
-			names = append(names, c.Name)
-		}
-	}
-	for i := range p.Table.Schema.Columns {
-		names[i] = "old." + names[i]
-	}
-	for _, a := range p.OnDuplicate {
-		out = append(out, fmt.Sprintf("  on duplicate %s = %s auto=%t", p.Table.Schema.Columns[a.Column].Name, show(a.Expr, names), a.Auto))
-	}
-	if p.Source != nil {
-		if err := checkPlan(p.Source); err != nil {
-			return append(out, err.Error())
-		}
-		for _, l := range Explain(p.Source) {
-			out = append(out, "  "+l)
 		}
 	}
 	return out
@@ -153,11 +139,7 @@ func modifyLines(p *ModifyPlan) ([]string, error) {
 	if want := p.Values + len(p.Assign); len(p.Source.Schema) != want {
 		return nil, fmt.Errorf("the source yields %d columns, not %d", len(p.Source.Schema), want)
 	}
-	var set []string
-	for _, a := range p.Assign {
-		set = append(set, p.Table.Schema.Columns[a.Column].Name)
-	}
-	return append([]string{fmt.Sprintf("modify %s set=%v moves=%t", p.Table.Name, set, p.MovesRows)}, Explain(p.Source)...), nil
+	return p.Explain(), nil
 }
 
 // TestRoute sends every row to the partition and the bucket that a scan for the row's key would read.

@@ -29,7 +29,7 @@ func (e *env) filterBySubquery(n ast.ExprNode) error {
 	case *ast.CompareSubqueryExpr:
 		return e.compareJoin(x, not)
 	}
-	p, err := e.predicate(n)
+	p, err := e.condition(n)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (e *env) existsJoin(sub ast.ExprNode, not bool) error {
 		}
 		return nil
 	}
-	r, on, err := e.b.pull(r)
+	r, on, err := e.b.pull(r, true)
 	if err != nil {
 		return err
 	}
@@ -136,9 +136,9 @@ func atMostOneRow(r *rel) bool {
 // operand binds the left side of IN or ANY: one value or a row.
 func (e *env) operand(n ast.ExprNode) ([]*expr.Node, error) {
 	if row, ok := unparen(n).(*ast.RowExpr); ok {
-		return e.bindAll(row.Values)
+		return e.values(row.Values)
 	}
-	x, err := e.bind(n)
+	x, err := e.value(n)
 	return []*expr.Node{x}, err
 }
 
@@ -156,7 +156,7 @@ func (e *env) inJoin(l, sub ast.ExprNode, not bool) error {
 	if correlated && alwaysOneRow(out.rel) && len(left) == 1 {
 		return e.filterByScalar(left[0], out, not)
 	}
-	r, on, err := e.b.pull(out.rel)
+	r, on, err := e.b.pull(out.rel, true)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (e *env) compareJoin(n *ast.CompareSubqueryExpr, not bool) error {
 	case inverse[op] == "":
 		return refuse("<=> with ANY or ALL")
 	}
-	left, err := e.bind(n.L)
+	left, err := e.value(n.L)
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (e *env) compareJoin(n *ast.CompareSubqueryExpr, not bool) error {
 		return err
 	}
 	right := e.b.col(out.fields[0].id)
-	r, on, err := e.b.pull(out.rel)
+	r, on, err := e.b.pull(out.rel, true)
 	if err != nil {
 		return err
 	}
@@ -318,7 +318,7 @@ func (e *env) scalarJoin(out queryOut) (*expr.Node, error) {
 	if v, done, err := e.scalarAgg(out.rel, id); done || err != nil {
 		return v, err
 	}
-	r, on, err := e.b.pull(out.rel)
+	r, on, err := e.b.pull(out.rel, false)
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +391,7 @@ func itemsOf(r *rel) func(*expr.Node) *expr.Node {
 // attachAgg joins the aggregates of the rows of r that belong to each row of e.rel. It returns how to read their results:
 // where no row belongs, COUNT is 0 and the bit aggregates are what they are of nothing.
 func (e *env) attachAgg(r *rel, aggs []aggItem) (func(*expr.Node) *expr.Node, error) {
-	r, on, err := e.b.pull(r)
+	r, on, err := e.b.pull(r, false)
 	if err != nil {
 		return nil, err
 	}

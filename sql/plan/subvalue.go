@@ -79,7 +79,7 @@ func (e *env) matchMark(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, on, err := e.b.pull(out.rel)
+	r, on, err := e.b.pull(out.rel, true)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (e *env) compareValue(n *ast.CompareSubqueryExpr) (*expr.Node, error) {
 	if !ok {
 		return nil, refuse(op + " with ANY or ALL outside AND-ed conditions")
 	}
-	left, err := e.bind(n.L)
+	left, err := e.value(n.L)
 	if err != nil {
 		return nil, err
 	}

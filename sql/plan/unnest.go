@@ -10,18 +10,18 @@ import (
 
 // pull frees a subquery of its correlation: conditions that use columns of enclosing queries are taken out and returned,
 // to become the condition of the join that puts the subquery in its place. The columns that they need come out of the
-// returned rel.
-func (b *binder) pull(r *rel) (*rel, []*expr.Node, error) {
+// returned rel. dups says that it does not matter how often a row comes, as below EXISTS and IN.
+func (b *binder) pull(r *rel, dups bool) (*rel, []*expr.Node, error) {
 	if len(r.freeColumns()) == 0 {
 		return r, nil, nil
 	}
 	switch r.op {
 	case opFilter:
-		return b.pullFilter(r)
+		return b.pullFilter(r, dups)
 	case opProject:
-		return b.pullProject(r)
+		return b.pullProject(r, dups)
 	case opJoin:
-		return b.pullJoin(r)
+		return b.pullJoin(r, dups)
 	case opAgg:
 		return b.pullAgg(r)
 	case opSort, opLimit:
@@ -44,8 +44,8 @@ func split(preds []*expr.Node, made idSet) (own, free []*expr.Node) {
 	return own, free
 }
 
-func (b *binder) pullFilter(r *rel) (*rel, []*expr.Node, error) {
-	kid, lifted, err := b.pull(r.kids[0])
+func (b *binder) pullFilter(r *rel, dups bool) (*rel, []*expr.Node, error) {
+	kid, lifted, err := b.pull(r.kids[0], dups)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,8 +53,8 @@ func (b *binder) pullFilter(r *rel) (*rel, []*expr.Node, error) {
 	return filter(kid, own...), append(lifted, free...), nil
 }
 
-func (b *binder) pullProject(r *rel) (*rel, []*expr.Node, error) {
-	kid, lifted, err := b.pull(r.kids[0])
+func (b *binder) pullProject(r *rel, dups bool) (*rel, []*expr.Node, error) {
+	kid, lifted, err := b.pull(r.kids[0], dups)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,15 +77,15 @@ func (b *binder) pullProject(r *rel) (*rel, []*expr.Node, error) {
 	return project(kid, items), lifted, nil
 }
 
-func (b *binder) pullJoin(r *rel) (*rel, []*expr.Node, error) {
-	left, lifted, err := b.pull(r.kids[0])
+func (b *binder) pullJoin(r *rel, dups bool) (*rel, []*expr.Node, error) {
+	left, lifted, err := b.pull(r.kids[0], dups)
 	if err != nil {
 		return nil, nil, err
 	}
 	right := r.kids[1]
 	if r.kind == physical.JoinInner {
 		var more []*expr.Node
-		if right, more, err = b.pull(right); err != nil {
+		if right, more, err = b.pull(right, dups); err != nil {
 			return nil, nil, err
 		}
 		lifted = append(lifted, more...)
@@ -95,10 +95,14 @@ func (b *binder) pullJoin(r *rel) (*rel, []*expr.Node, error) {
 	made := newSet(left.out...)
 	made.add(right.out...)
 	own, free := split(r.on, made)
-	if len(free) > 0 && r.kind != physical.JoinInner {
+	kind := r.kind
+	if len(free) > 0 && kind == physical.JoinSemi && dups {
+		kind = physical.JoinInner // the condition needs columns of both sides further out
+	}
+	if len(free) > 0 && kind != physical.JoinInner {
 		return nil, nil, refuse("a subquery that refers to a query further out than the next")
 	}
-	out := join(r.kind, left, right, own...)
+	out := join(kind, left, right, own...)
 	out.single = r.single
 	return out, append(lifted, free...), nil
 }
@@ -108,7 +112,7 @@ func (b *binder) pullAgg(r *rel) (*rel, []*expr.Node, error) {
 	if r.scalar {
 		return nil, nil, refuse("a correlated subquery with an aggregate in this place")
 	}
-	kid, lifted, err := b.pull(r.kids[0])
+	kid, lifted, err := b.pull(r.kids[0], false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,7 +169,7 @@ func correlatedEqual(p *expr.Node, made idSet) int {
 
 // pullLimit keeps the first rows for each value of the correlation by numbering them.
 func (b *binder) pullLimit(r *rel) (*rel, []*expr.Node, error) {
-	kid, lifted, err := b.pull(r.kids[0])
+	kid, lifted, err := b.pull(r.kids[0], false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -198,7 +202,7 @@ func (b *binder) pullLimit(r *rel) (*rel, []*expr.Node, error) {
 
 // pullWindow partitions by the correlation as well.
 func (b *binder) pullWindow(r *rel) (*rel, []*expr.Node, error) {
-	kid, lifted, err := b.pull(r.kids[0])
+	kid, lifted, err := b.pull(r.kids[0], false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -89,7 +89,7 @@ func (s *selecter) windowCall(e *env, n *ast.WindowFuncExpr) (*rel, winItem, err
 	w := &rel{op: opWindow}
 	if spec.PartitionBy != nil {
 		for _, it := range spec.PartitionBy.Items {
-			x, err := e.bind(it.Expr)
+			x, err := e.value(it.Expr)
 			if err != nil {
 				return nil, winItem{}, err
 			}
@@ -98,7 +98,7 @@ func (s *selecter) windowCall(e *env, n *ast.WindowFuncExpr) (*rel, winItem, err
 	}
 	if spec.OrderBy != nil {
 		for _, it := range spec.OrderBy.Items {
-			x, err := e.bind(it.Expr)
+			x, err := e.value(it.Expr)
 			if err != nil {
 				return nil, winItem{}, err
 			}
@@ -153,7 +153,7 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 	if n.Distinct || n.FromLast || n.IgnoreNull {
 		return f, refuse("DISTINCT, FROM LAST and IGNORE NULLS in window functions")
 	}
-	args, err := e.bindAll(n.Args)
+	args, err := e.values(n.Args)
 	if err != nil {
 		return f, err
 	}

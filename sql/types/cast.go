@@ -315,6 +315,14 @@ func castTextToInt(s []byte, to mt.ColumnType) (vec.Value, problem) {
 	if !fits {
 		p = outside
 	}
+	if lo, hi := IntRange(to); to.Kind != mt.KindBigInt {
+		switch {
+		case neg && mag > uint64(-lo):
+			return vec.Int(lo), outside
+		case !neg && mag > hi:
+			return vec.Int(int64(hi)), outside
+		}
+	}
 	if neg {
 		if mag > 1<<63 {
 			return vec.Int(math.MinInt64), outside
@@ -322,29 +330,6 @@ func castTextToInt(s []byte, to mt.ColumnType) (vec.Value, problem) {
 		return vec.Int(-int64(mag)), p
 	}
 	return vec.Int(int64(mag)), p
-}
-
-func toYear(v vec.Value, from mt.ColumnType, env Env) (vec.Value, problem) {
-	if from.IsTemporal() && from.Kind != mt.KindTime {
-		dt, _ := toDateTime(v, from, mt.ColumnType{Kind: mt.KindDateTime, Scale: 6}, env)
-		days, _ := FloorDay(dt.I)
-		y, _, _ := DateOf(days)
-		return vec.Int(int64(y)), fine
-	}
-	x, p := toInteger(v, from, mt.ColumnType{Kind: mt.KindInt}, env, true)
-	if p != fine {
-		return vec.Int(0), p
-	}
-	isText := from.Phys() == mt.PhysBytes
-	switch y := x.I; {
-	case y == 0 && !(isText && len(trimBlanks(v.B)) < 3):
-		return x, fine
-	case y >= 0 && y < 100:
-		return vec.Int(int64(expandYear(int(y)))), fine
-	case y >= 1901 && y <= 2155:
-		return x, fine
-	}
-	return vec.Int(0), outside
 }
 
 func toJSON(v vec.Value, from mt.ColumnType, env Env) (vec.Value, problem) {
@@ -432,128 +417,4 @@ func runePrefix(s []byte, n int) int {
 		i += w
 	}
 	return i
-}
-
-// toDateTime converts to DATE, DATETIME or TIMESTAMP.
-func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
-	if from.Kind == mt.KindTimestamp && to.Kind == mt.KindTimestamp {
-		return vec.Int(RoundFraction(v.I, to.Scale)), fine
-	}
-	t, p := localMicros(v, from, env)
-	if p != fine {
-		return vec.Int(0), p
-	}
-	if to.Kind == mt.KindDate {
-		days, _ := FloorDay(t)
-		return vec.Int(days), fine
-	}
-	t = RoundFraction(t, to.Scale)
-	if to.Kind == mt.KindTimestamp {
-		t = LocalToUTC(t, env.Loc)
-		if t < MinTimestamp || t > MaxTimestamp {
-			return vec.Int(0), outside
-		}
-		return vec.Int(t), fine
-	}
-	if t > MaxDateTime {
-		return vec.Int(0), outside
-	}
-	return vec.Int(t), fine
-}
-
-// localMicros returns any value as a datetime of the session's zone.
-func localMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
-	switch {
-	case from.Kind == mt.KindDate:
-		return v.I * Day, fine
-	case from.Kind == mt.KindDateTime:
-		return v.I, fine
-	case from.Kind == mt.KindTimestamp:
-		return UTCToLocal(v.I, env.Loc), fine
-	case from.Kind == mt.KindTime:
-		today, _ := FloorDay(UTCToLocal(env.NowMicros, env.Loc))
-		return today*Day + v.I, fine
-	case from.Phys() == mt.PhysBytes:
-		t, ok := ParseDateTime(v.B, env.Loc)
-		if !ok {
-			return 0, incorrect
-		}
-		return t.Micros, fine
-	}
-	return numberMicros(v, from, env)
-}
-
-func numberMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
-	d, scale, p := decimalValue(v, from, env)
-	if p != fine {
-		return 0, incorrect
-	}
-	m, ok := Rescale(d, scale, 6)
-	whole := TruncateScale(m, 6, 0)
-	n, ok2 := whole.Int64()
-	t, ok3 := NumberToDateTime(n)
-	if !ok || !ok2 || !ok3 || m.Hi < 0 {
-		return 0, incorrect
-	}
-	_, frac := m.QuoRem(Pow10(6))
-	if t.HasTime {
-		t.Micros += int64(frac.Lo)
-	}
-	return t.Micros, fine
-}
-
-func toTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
-	p := fine
-	micros := v.I
-	switch {
-	case from.Kind == mt.KindTime:
-	case from.Kind == mt.KindDate:
-		micros = 0
-	case from.Kind == mt.KindDateTime:
-		_, micros = FloorDay(v.I)
-	case from.Kind == mt.KindTimestamp:
-		_, micros = FloorDay(UTCToLocal(v.I, env.Loc))
-	case from.Phys() == mt.PhysBytes:
-		t, inRange, ok := ParseTime(v.B)
-		if !ok {
-			return vec.Int(0), incorrect
-		}
-		if !inRange {
-			p = outside
-		}
-		micros = t.Micros
-	default:
-		if micros, p = numberTime(v, from, env); p == incorrect {
-			return vec.Int(0), p
-		}
-	}
-	micros = RoundFraction(micros, to.Scale)
-	if micros > MaxTime {
-		return vec.Int(MaxTime), outside
-	}
-	if micros < -MaxTime {
-		return vec.Int(-MaxTime), outside
-	}
-	return vec.Int(micros), p
-}
-
-func numberTime(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
-	d, scale, p := decimalValue(v, from, env)
-	m, ok := Rescale(d, scale, 6)
-	if p != fine || !ok {
-		return 0, incorrect
-	}
-	whole, frac := m.QuoRem(Pow10(6))
-	n, ok := whole.Int64()
-	if !ok {
-		return 0, incorrect
-	}
-	t, inRange, ok := NumberToTime(n)
-	switch {
-	case !ok:
-		return 0, incorrect
-	case !inRange:
-		return t, outside
-	}
-	return t + int64(frac.Lo), fine
 }

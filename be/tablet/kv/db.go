@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -34,7 +36,7 @@ type DB struct {
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
-	bdb, err := badger.OpenManaged(badgerOptions(dir, opt, logger{db}))
+	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
 	if err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
@@ -42,6 +44,12 @@ func Open(dir string, opt Options) (*DB, error) {
 	bdb.SetDiscardTs(db.ts)
 	go db.commitLoop()
 	return db, nil
+}
+
+func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
+	g := guard{}
+	defer g.end(&err)
+	return badger.OpenManaged(opt)
 }
 
 // Close writes what is queued, ends the committer and closes Badger.
@@ -71,7 +79,9 @@ func (db *DB) View(key []byte, fn func(val []byte) error) error {
 	return err
 }
 
-func (db *DB) viewOnce(key []byte, fn func(val []byte) error) error {
+func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
+	g := guard{}
+	defer g.end(&err)
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	item, err := txn.Get(key)
@@ -79,40 +89,91 @@ func (db *DB) viewOnce(key []byte, fn func(val []byte) error) error {
 		return ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("get: %w", err)
+		return fmt.Errorf("get: %w: %w", ErrDamaged, err)
 	}
-	return item.Value(fn)
+	return g.value(item, fn)
 }
 
 // Scan calls fn for each key with the prefix, in key order, with its value. Both are valid only inside fn.
 func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
-	return db.scan(prefix, func(item *badger.Item) error {
-		return item.Value(func(val []byte) error { return fn(item.Key(), val) })
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		return g.value(item, func(val []byte) error { return fn(item.Key(), val) })
 	})
 }
 
 // ScanKeys is Scan without reading values.
 func (db *DB) ScanKeys(prefix []byte, fn func(key []byte) error) error {
-	return db.scan(prefix, func(item *badger.Item) error { return fn(item.Key()) })
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		return g.call(func() error { return fn(item.Key()) })
+	})
 }
 
-func (db *DB) scan(prefix []byte, fn func(*badger.Item) error) error {
+func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err error) {
+	g := guard{}
+	defer g.end(&err)
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix}) // no prefetch: it copies every value
 	defer it.Close()
 	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
-		if err := fn(it.Item()); err != nil {
+		if err := fn(&g, it.Item()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Size returns the bytes of the LSM tree and the value log on disk.
+// guard turns a panic of Badger, which is what some flipped bits of a table lead to, into ErrDamaged. A panic of a
+// callback is our own bug and passes.
+type guard struct{ inside bool }
+
+func (g *guard) call(fn func() error) error {
+	g.inside = true
+	err := fn()
+	g.inside = false
+	return err
+}
+
+func (g *guard) value(item *badger.Item, fn func(val []byte) error) error {
+	var inner error
+	err := item.Value(func(val []byte) error {
+		inner = g.call(func() error { return fn(val) })
+		return inner
+	})
+	if err != nil && inner == nil {
+		return fmt.Errorf("value: %w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// end is deferred first, so that it runs after the transaction was discarded.
+func (g *guard) end(err *error) {
+	if g.inside {
+		return
+	}
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("badger panicked: %v: %w", r, ErrDamaged)
+	}
+}
+
+// Size returns the bytes that the files of the instance take on disk; Badger's own number is a minute old, and sparse
+// files look larger than they are.
 func (db *DB) Size() int64 {
-	lsm, vlog := db.bdb.Size()
-	return lsm + vlog
+	entries, err := os.ReadDir(db.bdb.Opts().Dir)
+	if err != nil {
+		return 0
+	}
+	n := int64(0)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			n += st.Blocks * 512
+		}
+	}
+	return n
 }
 
 // Err returns why the instance is read-only, or nil.

@@ -5,8 +5,8 @@
 // View offers every value again up to three times, since value log GC can move one between lookup and read (B2).
 //
 // All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
-// writers cost one fsync, and requests become durable in the order in which they were queued. A request is atomic. After
-// a crash the requests that survive are a prefix of that order.
+// writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
+// were queued. A request is atomic. After a crash the requests that survive are a prefix of that order.
 //
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
@@ -18,6 +18,8 @@ import "errors"
 var (
 	// ErrNotFound says that there is no such key.
 	ErrNotFound = errors.New("key not found")
+	// ErrDamaged says that Badger stumbled over its own files.
+	ErrDamaged = errors.New("store files are damaged")
 	// ErrReadOnly says that an earlier write failed and nothing more is written.
 	ErrReadOnly = errors.New("store is read-only after a failed write")
 	// ErrClosed says that the instance is closed.

@@ -62,14 +62,14 @@ func DecodeVector(t types.ColumnType, n int, src []byte) (*vec.Vector, error) {
 		return nil, fmt.Errorf("vector of %d rows in %d bytes: %w", n, len(src), ErrCorrupt)
 	}
 	enc, validity, src := src[0], src[1], src[2:]
-	v := NewVector(t, n)
 	if enc == encAllNull {
+		v := NewVector(t, n)
 		for range n {
 			AppendNull(v)
 		}
 		return v, nil
 	}
-	v.N = n
+	v := &vec.Vector{Type: t, N: n}
 	if validity == validBitmap {
 		words := (n + 63) >> 6
 		if len(src) < words*8 {

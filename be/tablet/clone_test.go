@@ -1,0 +1,365 @@
+package tablet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"stele/meta/types"
+)
+
+// sourceTablet makes a replica with rowsets, delete vectors, deltas and a version that is not the newest.
+func sourceTablet(t *testing.T) (*Tablet, types.Version, map[rowKey]int64) {
+	t.Helper()
+	_, tb := newTestTablet(t)
+	var rows []row
+	for i := range 300 {
+		rows = append(rows, row{int64(i), "x", int64(i)})
+	}
+	commit(t, tb, puts(t, rows...))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, deletesPayload(t, rows[:10]...))
+	commit(t, tb, puts(t, row{10, "x", 1000}, row{999, "y", -1}))
+	v := tb.Version()
+	want := contents(t, tb, v)
+	commit(t, tb, puts(t, row{11, "x", 2000}, row{1000, "z", 7}))
+	if err := tb.Flush(); err != nil { // rowsets now hold rows that v must not see
+		t.Fatal(err)
+	}
+	commit(t, tb, deletesPayload(t, rows[20:30]...))
+	return tb, v, want
+}
+
+func export(t *testing.T, tb *Tablet, v types.Version) ([]Chunk, uint64) {
+	t.Helper()
+	s, err := tb.Snapshot(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	e := s.Export()
+	var out []Chunk
+	for {
+		c, ok, err := e.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		out = append(out, c)
+	}
+	if len(out) != e.Chunks() || e.TotalBytes() <= 0 {
+		t.Fatalf("%d chunks of %d, %d bytes", len(out), e.Chunks(), e.TotalBytes())
+	}
+	digest, err := e.Digest(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, digest
+}
+
+func TestFullCloneOfAnOldVersionThenCatchUp(t *testing.T) {
+	src, v, want := sourceTablet(t)
+	chunks, digest := export(t, src, v)
+	dir := t.TempDir()
+	dst := openStore(t, dir, testOptions())
+	old, err := dst.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetBad("test")
+	m := testMeta(1)
+	m.Replica = 555
+	im, err := dst.BeginImport(m, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dst.BeginImport(m, 1); !errors.Is(err, ErrExists) {
+		t.Fatalf("second import: %v", err)
+	}
+	newest := src.Version()
+	pendingTxn := types.TxnID(1000 + newest) // the transaction of the newest version reaches the learner meanwhile
+	if err := im.Prepare(context.Background(), pendingTxn, 0, puts(t, row{1, "stale", 1})); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range chunks {
+		for range 2 { // a repeated chunk is ignored
+			if err := im.Write(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if done, total := im.Received(); total == 0 || done != total {
+		t.Fatalf("received %d of %d", done, total)
+	}
+	tb, err := im.Commit(v, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := dst.Tablet(1); got != tb || tb.Meta().Replica != 555 {
+		t.Fatal("the import is not the replica")
+	}
+	wantContents(t, tb, v, want)
+	catchUp(t, src, tb)
+	if err := dst.Maintain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.CompactAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := dst.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tb, _ = openStore(t, dir, testOptions()).Tablet(1)
+	if st := tb.Stats(); st.Bad || len(tb.Pending()) != 0 {
+		t.Fatalf("after reopen: %+v, pending %v", st, tb.Pending())
+	}
+	sameDigest(t, src, tb)
+}
+
+// catchUp applies the changes that dst lacks.
+func catchUp(t *testing.T, src, dst *Tablet) {
+	t.Helper()
+	stream, err := src.Changes(dst.Version(), src.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, ok, err := stream.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		for range 2 {
+			if err := dst.ApplyChange(c.Version, c.Payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(dst.Pending()) != 0 {
+		t.Fatalf("pending after the catch-up: %v", dst.Pending())
+	}
+	sameDigest(t, src, dst)
+}
+
+func sameDigest(t *testing.T, a, b *Tablet) {
+	t.Helper()
+	da, na, err := a.Digest(a.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, nb, err := b.Digest(a.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if da != db || na != nb || na != b.Stats().Rows {
+		t.Fatalf("digest %x of %d rows, other %x of %d, stats say %d", da, na, db, nb, b.Stats().Rows)
+	}
+}
+
+func TestImportRefusesWhatIsNotRight(t *testing.T) {
+	src, v, _ := sourceTablet(t)
+	chunks, digest := export(t, src, v)
+	for name, c := range map[string]struct {
+		chunks func() []Chunk
+		digest uint64
+		want   error
+	}{
+		"wrong digest":  {func() []Chunk { return chunks }, digest + 1, ErrDigest},
+		"end missing":   {func() []Chunk { return chunks[:len(chunks)-1] }, digest, ErrImport},
+		"chunk skipped": {func() []Chunk { return slices.Delete(slices.Clone(chunks), 1, 2) }, digest, ErrImport},
+		"bit flipped": {func() []Chunk {
+			out := slices.Clone(chunks)
+			out[1].Bytes = slices.Clone(out[1].Bytes)
+			out[1].Bytes[len(out[1].Bytes)/2] ^= 4
+			return out
+		}, digest, ErrImport},
+		"wrong tablet": {func() []Chunk {
+			out := slices.Clone(chunks)
+			out[0].Bytes = sealChunk(chunkHeader, 2, v, 0, nil)
+			return out
+		}, digest, ErrImport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dst := openStore(t, t.TempDir(), testOptions())
+			im, err := dst.BeginImport(testMeta(1), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, chunk := range c.chunks() {
+				if err = im.Write(chunk); err != nil {
+					break
+				}
+			}
+			if err == nil {
+				_, err = im.Commit(v, c.digest)
+			}
+			if !errors.Is(err, c.want) {
+				t.Fatalf("%v, want %v", err, c.want)
+			}
+			im.Abort()
+			if _, ok := dst.Tablet(1); ok {
+				t.Fatal("the tablet is there")
+			}
+			if err := dst.Maintain(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			wantNoKeys(t, dst)
+		})
+	}
+}
+
+func TestUnfinishedImportIsDroppedAtOpen(t *testing.T) {
+	src, v, _ := sourceTablet(t)
+	chunks, _ := export(t, src, v)
+	dir := t.TempDir()
+	dst := openStore(t, dir, testOptions())
+	im, err := dst.BeginImport(testMeta(1), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range chunks {
+		if err := im.Write(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Prepare(context.Background(), 5, 0, puts(t, row{1, "a", 1})); err != nil {
+		t.Fatal(err)
+	}
+	if err := dst.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dst = openStore(t, dir, testOptions())
+	if err := dst.Maintain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	wantNoKeys(t, dst)
+}
+
+func TestExporterGoesOnAfterSeek(t *testing.T) {
+	src, v, _ := sourceTablet(t)
+	chunks, _ := export(t, src, v)
+	s, err := src.Snapshot(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	e := s.Export()
+	e.Seek(1)
+	c, ok, err := e.Next(context.Background())
+	if err != nil || !ok || c.Seq != 1 || !slices.Equal(c.Bytes, chunks[1].Bytes) {
+		t.Fatalf("chunk %d, %v, %v", c.Seq, ok, err)
+	}
+}
+
+func TestChangesBeyondRetentionAreGone(t *testing.T) {
+	opt := testOptions()
+	opt.Retention = Retention{Versions: 2, Age: 1, Bytes: 1 << 30}
+	dir := t.TempDir()
+	s := openStore(t, dir, opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		commit(t, tb, puts(t, row{int64(i), "a", 1}))
+	}
+	if c, err := tb.Changes(1, 7); err != nil || c.Bytes() == 0 {
+		t.Fatalf("deltas that are not flushed are all there: %v", err)
+	}
+	early, err := tb.Changes(1, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(tb *Tablet) {
+		t.Helper()
+		if _, err := tb.Changes(4, 7); !errors.Is(err, ErrGone) {
+			t.Fatalf("old changes: %v", err)
+		}
+		if st := tb.Stats(); st.OldestRetained != 6 {
+			t.Fatalf("oldest retained %d", st.OldestRetained)
+		}
+		if _, err := tb.Changes(5, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(tb)
+	if _, _, err := early.Next(); !errors.Is(err, ErrGone) {
+		t.Fatalf("a stream whose changes were dropped: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tb, _ = openStore(t, dir, opt).Tablet(1)
+	check(tb)
+	if tb.Stats().Bad || len(tb.Pending()) != 0 {
+		t.Fatalf("%+v, pending %v", tb.Stats(), tb.Pending())
+	}
+}
+
+func TestLargePartsTravelAndSurvive(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	schema := testSchema()
+	want := make(map[rowKey]int64)
+	for part := range 2 {
+		var rows []row
+		for i := range 60_000 {
+			r := row{int64(part*60_000+i) * 7919 % 1_000_003, "t", int64(i)}
+			rows = append(rows, r)
+			want[rowKey{r.id, r.tag}] = r.val
+		}
+		payload, err := EncodeWrite(&schema, make([]types.RowOp, len(rows)), batchOf(rows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(payload) < largePart {
+			t.Fatalf("payload of %d bytes is not large", len(payload))
+		}
+		if err := tb.PreparePart(ctx, 5, part, payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, testOptions())
+	tb, _ = s.Tablet(1)
+	if err := tb.Publish(5, 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Maintain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st := tb.Stats(); st.Rowsets != 1 || int(st.Rows) != len(want) || len(tb.rowsets[0].groups) != 2 {
+		t.Fatalf("%+v", st)
+	}
+	if got := contents(t, tb, 2); !maps.Equal(got, want) {
+		t.Fatalf("%d rows of %d, or other ones", len(got), len(want))
+	}
+	found, err := tb.Exists([][]byte{keyOf(rowKey{7919, "t"}), keyOf(rowKey{3, "u"})})
+	if err != nil || fmt.Sprint(found) != "[true false]" {
+		t.Fatalf("exists %v, %v", found, err)
+	}
+	other, err := s.Create(testMeta(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, tb, other)
+}

@@ -1,0 +1,124 @@
+package tablet
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"stele/meta/types"
+)
+
+func TestPickCompaction(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		rows []uint32
+		dead []int // rows that ended, by rowset
+		want string
+	}{
+		{"nothing", nil, nil, "[]"},
+		{"too few", []uint32{10, 10, 10, 10, 10}, nil, "[]"},
+		{"similar", []uint32{10, 12, 30, 11, 40, 15, 9000}, nil, "[10 11 12 15 30 40]"},
+		{"unlike", []uint32{1, 10, 100, 1000, 10000, 100000}, nil, "[]"},
+		{"much dead", []uint32{10, 1000}, []int{0, 201}, "[1000]"},
+		{"some dead", []uint32{10, 1000}, []int{0, 200}, "[]"},
+		{"too many", geometric(22, 2.5), nil, fmt.Sprint(geometric(10, 2.5))},
+		{"too big together", []uint32{6 << 20, 6 << 20, 6 << 20, 6 << 20, 6 << 20, 6 << 20}, nil, "[]"},
+	} {
+		var rs []*rowsetState
+		for i, n := range c.rows {
+			r := newRowsetState(1, rowsetEntry{ID: uint64(i + 1), Rows: n}, nil)
+			if c.dead != nil {
+				for pos := range c.dead[i] {
+					r.deletes.add(5, uint32(pos))
+				}
+			}
+			rs = append(rs, r)
+		}
+		got := []uint32{}
+		for _, r := range pickCompaction(rs, 5) {
+			got = append(got, r.entry.Rows)
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s: %v, want %s", c.name, got, c.want)
+		}
+		if picked := pickCompaction(rs, 4); c.dead != nil && len(picked) != 0 {
+			t.Errorf("%s: rows that somebody may read are dropped", c.name)
+		}
+	}
+}
+
+// geometric returns n sizes that are too far apart to be similar in sixes.
+func geometric(n int, factor float64) []uint32 {
+	out := make([]uint32, n)
+	x := 3.0
+	for i := range out {
+		out[i] = uint32(x)
+		if x *= factor; x > 3e9 {
+			x = 3e9
+		}
+	}
+	return out
+}
+
+func TestMaintainKeepsRowsetsFew(t *testing.T) {
+	opt := testOptions()
+	opt.Flush = FlushLimits{Rows: 10, Bytes: 1 << 20, Versions: 100}
+	opt.ReadAge = 1
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[rowKey]int64)
+	for i := range 40 {
+		var rows []row
+		for j := range 10 {
+			r := row{int64((i*3 + j) % 50), "a", int64(i)}
+			rows = append(rows, r)
+			want[rowKey{r.id, r.tag}] = r.val
+		}
+		commit(t, tb, puts(t, rows...))
+		if err := s.Maintain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := tb.Stats(); st.Rowsets > 2*compactFanIn || st.Deltas >= 10 {
+		t.Fatalf("%+v", st)
+	}
+	wantContents(t, tb, tb.Version(), want)
+	stored := 0
+	if err := s.data.ScanKeys([]byte{kIndex}, func([]byte) error { stored++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if stored != tb.Stats().Rowsets {
+		t.Fatalf("%d rowsets are stored, %d are used", stored, tb.Stats().Rowsets)
+	}
+}
+
+func TestDeletesAtVersions(t *testing.T) {
+	d := newDeletes(nil, nil)
+	const n = 50 * checkpointEvery
+	for i := range n {
+		d.add(types.Version(i/10+2), uint32(i))
+	}
+	old := d // a view
+	for i := range 3000 {
+		d.add(types.Version(n/10+3+i), uint32(n+i))
+	}
+	for _, dels := range []*deletes{&old, &d} {
+		for _, v := range []types.Version{1, 2, 3, 700, n / 20, n/10 + 1} {
+			want := min(max(int(v)-1, 0)*10, n)
+			rows := dels.rowsAt(v)
+			if int(rows.GetCardinality()) != want || want > 0 && (!dels.has(uint32(want-1), v) || !rows.Contains(uint32(want-1))) || dels.has(uint32(want), v) {
+				t.Fatalf("version %d: %d rows, want %d", v, rows.GetCardinality(), want)
+			}
+		}
+	}
+	c := d.collapse(700)
+	if c.count() != d.count() || c.rowsAt(800).GetCardinality() != d.rowsAt(800).GetCardinality() || !c.has(0, 700) {
+		t.Fatalf("collapsed: %d rows of %d", c.count(), d.count())
+	}
+	if len(d.checkpoints) > maxCheckpoints {
+		t.Fatalf("%d checkpoints", len(d.checkpoints))
+	}
+}

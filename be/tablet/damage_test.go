@@ -1,0 +1,426 @@
+package tablet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+)
+
+// flipper damages values of the data store while it is armed.
+type flipper struct {
+	armed atomic.Bool
+	kind  byte
+	at    int // from the end
+}
+
+func (f *flipper) read(key, val []byte) []byte {
+	if !f.armed.Load() || key[0] != f.kind || len(val) == 0 {
+		return val
+	}
+	bad := slices.Clone(val)
+	bad[max(0, len(bad)-1-f.at)] ^= 1
+	return bad
+}
+
+func TestDamageMakesTheReplicaBad(t *testing.T) {
+	ctx := context.Background()
+	reads := map[string]func(tb *Tablet, s *Snapshot) error{
+		"scan": func(_ *Tablet, s *Snapshot) error {
+			it := s.Scan(allColumns, ScanOptions{})
+			for {
+				if b, err := it.Next(ctx); b == nil || err != nil {
+					return err
+				}
+			}
+		},
+		"get": func(_ *Tablet, s *Snapshot) error {
+			_, _, err := s.Get([][]byte{keyOf(rowKey{1, "a"})}, allColumns)
+			return err
+		},
+		"exists":  func(tb *Tablet, _ *Snapshot) error { _, err := tb.Exists([][]byte{keyOf(rowKey{1, "a"})}); return err },
+		"compact": func(tb *Tablet, _ *Snapshot) error { return tb.CompactAll(ctx) },
+		"export": func(_ *Tablet, s *Snapshot) error {
+			e := s.Export()
+			for {
+				if _, ok, err := e.Next(ctx); !ok {
+					return err
+				}
+			}
+		},
+		"publish": func(tb *Tablet, _ *Snapshot) error {
+			if err := tb.Prepare(ctx, 99, puts(t, row{1, "a", 5})); err != nil {
+				return err
+			}
+			return tb.Publish(99, tb.Version()+1)
+		},
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			f := &flipper{kind: kGroup, at: 1 << 20} // the first byte: no reader can miss it
+			opt := testOptions()
+			opt.Faults.Read = f.read
+			dir := t.TempDir()
+			s := openStore(t, dir, opt)
+			tb, err := s.Create(testMeta(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit(t, tb, puts(t, row{1, "a", 1}, row{2, "b", 2}))
+			if err := tb.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, tb, puts(t, row{3, "c", 3}))
+			if err := tb.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := tb.Current()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer snap.Release()
+			f.armed.Store(true)
+			if err := read(tb, snap); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("read of a damaged value: %v", err)
+			}
+			if st := tb.Stats(); !st.Bad || st.BadReason == "" {
+				t.Fatalf("%+v", st)
+			}
+			if _, err := tb.Current(); !errors.Is(err, ErrBad) {
+				t.Fatalf("read of a bad replica: %v", err)
+			}
+			snap.Release()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			f.armed.Store(false)
+			if tb, _ := openStore(t, dir, opt).Tablet(1); !tb.Stats().Bad {
+				t.Fatal("the replica is good again after a restart")
+			}
+		})
+	}
+}
+
+// TestFlippedBitsOnDisk damages files of a closed store: what is read afterwards is right for its version, or refused.
+func TestFlippedBitsOnDisk(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "disk")
+	s := openStore(t, dir, testOptions())
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []map[rowKey]int64{nil, {}}
+	step := func(payload []byte) {
+		v := commit(t, tb, payload)
+		want = append(want, contents(t, tb, v))
+	}
+	for i := range 4 {
+		step(puts(t, row{int64(i), "a", 1}, row{int64(i), "b", 2}))
+		if err := tb.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		step(deletesPayload(t, row{int64(i), "b", 0}))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := len(bytes.TrimRight(body, "\x00")) // files are allocated ahead
+		for i := range 6 {
+			if used == 0 || filepath.Base(file) == "LOCK" {
+				continue
+			}
+			copyDir := filepath.Join(root, "copy")
+			if err := os.RemoveAll(copyDir); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(copyDir, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			rel, err := filepath.Rel(dir, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bad := slices.Clone(body)
+			bad[used*(2*i+1)/12] ^= 0x20
+			if err := os.WriteFile(filepath.Join(copyDir, rel), bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if !rightOrRefused(t, copyDir, want) {
+				refused++
+			}
+		}
+	}
+	if refused == 0 {
+		t.Fatal("no damage was ever noticed")
+	}
+}
+
+func rightOrRefused(t *testing.T, dir string, want []map[rowKey]int64) (right bool) {
+	t.Helper()
+	s, err := Open(dir, testOptions())
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+	tb, ok := s.Tablet(1)
+	if !ok {
+		return false
+	}
+	snap, err := tb.Current()
+	if err != nil {
+		return false
+	}
+	defer snap.Release()
+	got := make(map[rowKey]int64)
+	it := snap.Scan(allColumns, ScanOptions{})
+	for {
+		b, err := it.Next(context.Background())
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return false
+		}
+		if b == nil {
+			break
+		}
+		readBatch(t, b, got)
+	}
+	if int(tb.Version()) >= len(want) || !maps.Equal(got, want[tb.Version()]) {
+		t.Fatalf("version %d has %v, want %v", tb.Version(), got, want[tb.Version()])
+	}
+	return int(tb.Version()) == len(want)-1
+}
+
+func TestDiskBelowItsReserve(t *testing.T) {
+	var available atomic.Int64
+	available.Store(1 << 30)
+	opt := testOptions()
+	opt.FloodBytes, opt.FloodPercent = 100<<20, 5
+	opt.Faults.Space = func() (int64, int64, error) { return 1 << 30, available.Load(), nil }
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := tb.Prepare(ctx, 1, puts(t, row{1, "a", 1})); err != nil {
+		t.Fatal(err)
+	}
+	available.Store(150 << 20)
+	if _, err := s.BeginImport(testMeta(2), 1); !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("import below twice the reserve: %v", err)
+	}
+	if err := tb.Prepare(ctx, 2, puts(t, row{2, "a", 1})); err != nil {
+		t.Fatal(err)
+	}
+	available.Store(99 << 20)
+	if err := tb.Prepare(ctx, 3, puts(t, row{3, "a", 1})); !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("write below the reserve: %v", err)
+	}
+	if err := tb.Publish(1, 2); err != nil {
+		t.Fatalf("what was prepared can be published: %v", err)
+	}
+	if u := s.Usage(); !u.ReadOnly || u.Err == "" || u.Available != 99<<20 {
+		t.Fatalf("usage %+v", u)
+	}
+	wantContents(t, tb, 2, map[rowKey]int64{{1, "a"}: 1})
+}
+
+func TestSchemaChangeKeepsOldRows(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, row{1, "a", 1}))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, row{2, "b", 2}))
+	next := testSchema()
+	next.Version = 2
+	next.Columns = append(slices.Delete(next.Columns, 3, 4),
+		types.Column{ID: 9, Type: types.ColumnType{Kind: types.KindInt, NotNull: true}},
+		types.Column{ID: 10, Type: types.ColumnType{Kind: types.KindVarChar}})
+	if err := tb.SetSchema(next, map[types.ColumnID]expr.Value{9: {I: 42}}); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, row{3, "c", 3})) // of a writer that knows the old schema only
+	wrong := next
+	wrong.Version, wrong.Key = 3, []types.ColumnID{1}
+	if err := tb.SetSchema(wrong, nil); err == nil {
+		t.Fatal("the key changed")
+	}
+	check := func(step string) {
+		t.Helper()
+		snap, err := tb.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer snap.Release()
+		sum, rows := int64(0), 0
+		it := snap.Scan([]types.ColumnID{9, 10, 3}, ScanOptions{})
+		for {
+			b, err := it.Next(context.Background())
+			if err != nil {
+				t.Fatalf("%s: %v", step, err)
+			}
+			if b == nil {
+				break
+			}
+			for i := range b.N {
+				sum += b.Cols[2].I64[i]
+				if rows++; b.Cols[0].I64[i] != 42 || !b.Cols[1].IsNull(i) {
+					t.Fatalf("%s: row has %d", step, b.Cols[0].I64[i])
+				}
+			}
+		}
+		if rows != 3 || sum != 6 {
+			t.Fatalf("%s: %d rows with sum %d", step, rows, sum)
+		}
+	}
+	check("deltas of both schemas")
+	digest, _, err := tb.Digest(tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tb, _ = openStore(t, dir, testOptions()).Tablet(1)
+	check("reopened")
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.CompactAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	check("compacted")
+	if again, _, err := tb.Digest(tb.Version()); err != nil || again != digest {
+		t.Fatalf("digest %x became %x: %v", digest, again, err)
+	}
+}
+
+// TestReadersAndMaintenanceBesideWriters moves values between rows so that every version has the same sum.
+func TestReadersAndMaintenanceBesideWriters(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	opt := testOptions()
+	opt.NoBackground = false
+	opt.Flush = FlushLimits{Rows: 50, Bytes: 1 << 20, Versions: 20}
+	opt.ReadAge = 1
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, each = 20, 100
+	var first []row
+	for i := range rows {
+		first = append(first, row{int64(i), "a", each})
+	}
+	commit(t, tb, puts(t, first...))
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				snap, err := tb.Current()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sum := int64(0)
+				for _, v := range scanAll(t, snap, ScanOptions{}) {
+					sum += v
+				}
+				snap.Release()
+				if sum != rows*each {
+					t.Errorf("version %d has sum %d", snap.Version(), sum)
+					return
+				}
+			}
+		}()
+	}
+	state := make([]int64, rows)
+	for i := range state {
+		state[i] = each
+	}
+	for i := range 400 {
+		a, b := i%rows, (i*7+3)%rows
+		if a == b {
+			b = (b + 1) % rows
+		}
+		state[a], state[b] = state[a]-1, state[b]+1
+		if state[a] < 0 {
+			state[a], state[b] = state[a]+1, state[b]-1
+		}
+		commit(t, tb, puts(t, row{int64(a), "a", state[a]}, row{int64(b), "a", state[b]}))
+	}
+	close(done)
+	wg.Wait()
+	if err := s.Maintain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if st := tb.Stats(); st.Rows != rows || st.Rowsets == 0 || st.Rowsets > maxRowsets {
+		t.Fatalf("%+v", st)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScrubFindsDamageThatNobodyReads(t *testing.T) {
+	f := &flipper{kind: kGroup, at: 3} // in the key index: a scan of all rows does not touch it
+	opt := testOptions()
+	opt.Faults.Read = f.read
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tb, puts(t, row{1, "a", 1}))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	bytes := int64(0)
+	pace := func(_ context.Context, n int64) error { bytes += n; return nil }
+	if err := tb.Scrub(context.Background(), pace); err != nil || bytes == 0 {
+		t.Fatalf("%d bytes, %v", bytes, err)
+	}
+	f.armed.Store(true)
+	wantContents(t, tb, 2, map[rowKey]int64{{1, "a"}: 1})
+	if err := tb.Scrub(context.Background(), pace); !errors.Is(err, ErrCorrupt) || !tb.Stats().Bad {
+		t.Fatalf("scrub of damage: %v", err)
+	}
+}

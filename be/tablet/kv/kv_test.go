@@ -1,0 +1,212 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func smallOptions() Options {
+	return Options{MemTableBytes: 4 << 20, BlockCacheBytes: 1 << 20, IndexCacheBytes: 1 << 20, ValueThreshold: 1 << 10, ValueLogFileSize: 4 << 20}
+}
+
+func open(t *testing.T, dir string) *DB {
+	t.Helper()
+	db, err := Open(dir, smallOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func get(t *testing.T, db *DB, key string) (string, bool) {
+	t.Helper()
+	var out string
+	err := db.View([]byte(key), func(val []byte) error { out = string(val); return nil })
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	return out, err == nil
+}
+
+func set(key, val string) Entry { return Entry{Key: []byte(key), Value: []byte(val)} }
+
+// TestConcurrentCommitsSurviveACopy is a crash test: a copy of the open directory holds all that was acknowledged.
+func TestConcurrentCommitsSurviveACopy(t *testing.T) {
+	root := t.TempDir()
+	db := open(t, filepath.Join(root, "a"))
+	big := string(make([]byte, 5000))
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 50 {
+				if err := db.Commit(set(fmt.Sprintf("k%d-%d", w, i), fmt.Sprint(i)), set(fmt.Sprintf("big%d-%d", w, i), big)); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	if out, err := exec.Command("cp", "-a", "--sparse=always", filepath.Join(root, "a"), filepath.Join(root, "b")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b := open(t, filepath.Join(root, "b"))
+	for w := range 8 {
+		for i := range 50 {
+			if got, ok := get(t, b, fmt.Sprintf("k%d-%d", w, i)); !ok || got != fmt.Sprint(i) {
+				t.Fatalf("writer %d entry %d: %q %v", w, i, got, ok)
+			}
+			if got, ok := get(t, b, fmt.Sprintf("big%d-%d", w, i)); !ok || got != big {
+				t.Fatalf("writer %d value %d of %d bytes", w, i, len(got))
+			}
+		}
+	}
+}
+
+func TestRequestsKeepTheirOrder(t *testing.T) {
+	db := open(t, t.TempDir())
+	var order []int
+	var wg sync.WaitGroup
+	for i := range 3000 {
+		wg.Add(1)
+		db.CommitAsync([]Entry{set("k", fmt.Sprint(i))}, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			order = append(order, i)
+			wg.Done()
+		})
+	}
+	wg.Wait()
+	for i, got := range order {
+		if got != i {
+			t.Fatalf("request %d was number %d", got, i)
+		}
+	}
+	if got, _ := get(t, db, "k"); got != "2999" {
+		t.Fatalf("last value %q", got)
+	}
+}
+
+func TestDeleteAndScan(t *testing.T) {
+	db := open(t, t.TempDir())
+	if err := db.Commit(set("a1", "x"), set("a2", "y"), set("b1", "z")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Commit(Entry{Key: []byte("a1"), Delete: true}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := db.Scan([]byte("a"), func(k, v []byte) error { got = append(got, string(k)+"="+string(v)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != "[a2=y]" {
+		t.Fatalf("scan %v", got)
+	}
+}
+
+func TestViewTriesAgain(t *testing.T) {
+	db := open(t, t.TempDir())
+	if err := db.Commit(set("k", "v")); err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	if err := db.View([]byte("k"), func([]byte) error {
+		if tries++; tries < viewTries {
+			return errors.New("moved")
+		}
+		return nil
+	}); err != nil || tries != viewTries {
+		t.Fatalf("%d tries, %v", tries, err)
+	}
+}
+
+func TestAnErrorLineEndsWriting(t *testing.T) {
+	var told error
+	opt := smallOptions()
+	opt.OnFailure = func(err error) { told = err }
+	db, err := Open(t.TempDir(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	logger{db}.Errorf("sync of value log: %v", os.ErrInvalid)
+	if err := db.Commit(set("k", "v")); !errors.Is(err, ErrReadOnly) || told == nil {
+		t.Fatalf("commit after a failed sync: %v, told %v", err, told)
+	}
+	if _, ok := get(t, db, "k"); ok {
+		t.Fatal("refused write is there")
+	}
+}
+
+func TestClosedRefuses(t *testing.T) {
+	db := open(t, t.TempDir())
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Commit(set("k", "v")); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestReclaimFreesSpaceWhileWriting(t *testing.T) {
+	db := open(t, t.TempDir())
+	val := make([]byte, 256<<10)
+	for i := range 64 {
+		for j := range val {
+			val[j] = byte(i * j)
+		}
+		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Value: append([]byte(nil), val...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := db.Size()
+	for i := range 60 {
+		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := db.Commit(set("beside", fmt.Sprint(i))); err != nil {
+				t.Errorf("write during reclaim: %v", err)
+				return
+			}
+		}
+	}()
+	err := db.Reclaim(context.Background(), []byte("Z"), func(context.Context) error { return nil })
+	close(stop)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := db.Size(); after > before/2 {
+		t.Fatalf("%d bytes of value log became %d", before, after)
+	}
+	for i := 60; i < 64; i++ {
+		if got, ok := get(t, db, fmt.Sprintf("k%02d", i)); !ok || len(got) != len(val) {
+			t.Fatalf("live value %d is gone", i)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package fe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// serveHTTP answers probes and metrics until ctx ends.
+func (n *node) serveHTTP(ctx context.Context) error {
+	lis, err := net.Listen("tcp", n.httpAddress())
+	if err != nil {
+		return fmt.Errorf("listen for http: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		if !n.meta.IsLeader() {
+			http.Error(w, "this fe does not lead", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics(), promhttp.HandlerOpts{}))
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// metrics are the process's own, and what the FE counts.
+func (n *node) metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "stele", Subsystem: "fe", Name: name, Help: help}, f))
+	}
+	gauge("tablets", "Tablets in the catalog.", func() float64 { return float64(n.meta.Current().TabletCount()) })
+	gauge("replicas", "Replicas in the catalog.", func() float64 { return float64(n.meta.Current().ReplicaCount()) })
+	gauge("raft_applied_index", "Last log entry applied.", func() float64 { return float64(n.meta.AppliedIndex()) })
+	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Connections())) })
+	return r
+}

@@ -1,0 +1,293 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"stele/fe/server"
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/parse"
+	"stele/sql/plan"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// Bounds of what is sent to the leaders at once: large enough to make the fsync cheap, small enough to keep a
+// statement's memory bounded.
+const (
+	chunkRows  = 32768
+	chunkBytes = 8 << 20
+)
+
+// fastInsert runs an INSERT of literals without a syntax tree; done is false when the statement is anything else.
+func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done bool, err error) {
+	if len(sql) < 6 || !mayInsert(sql) {
+		return false, nil
+	}
+	values, ok := parse.FastInsert(sql, s.mode())
+	if !ok {
+		return false, nil
+	}
+	s.warnings = nil
+	return true, s.insertWith(ctx, out, func(pctx *plan.Context) (*plan.InsertPlan, error) { return plan.InsertValues(pctx, values) })
+}
+
+// mayInsert looks at the first letter only: the fast path costs other statements nothing.
+func mayInsert(sql string) bool {
+	t := strings.TrimLeft(sql, " \t\r\n")
+	return t != "" && (t[0]|0x20 == 'i' || t[0]|0x20 == 'r')
+}
+
+// insert runs INSERT and REPLACE.
+func (s *Session) insert(ctx context.Context, n *parse.InsertStmt, params []plan.Param, out *output) error {
+	return s.insertWith(ctx, out, func(pctx *plan.Context) (*plan.InsertPlan, error) {
+		pctx.Params = params
+		return plan.Insert(pctx, n)
+	})
+}
+
+// insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
+func (s *Session) insertWith(ctx context.Context, out *output, planned func(*plan.Context) (*plan.InsertPlan, error)) error {
+	var ins *inserter
+	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+		now := time.Now()
+		pctx := s.planContext(cat, now, nil)
+		p, err := planned(pctx)
+		if err != nil {
+			return err
+		}
+		ins = &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx}
+		return ins.run(ctx, now)
+	})
+	if err != nil {
+		return err
+	}
+	if ins.firstID != 0 {
+		s.lastInsertID = ins.firstID
+	}
+	return out.done(ins.result())
+}
+
+// inserter is one try of an INSERT.
+type inserter struct {
+	s    *Session
+	cat  *catalog.Catalog
+	t    *txn.Txn
+	plan *plan.InsertPlan
+	pctx *plan.Context
+
+	counts  txn.Counts
+	rows    int64
+	updated int64 // rows changed by ON DUPLICATE KEY UPDATE
+	firstID uint64
+}
+
+func (i *inserter) run(ctx context.Context, now time.Time) error {
+	if i.plan.Source == nil {
+		return i.insertChunks(ctx, i.plan.Rows)
+	}
+	rows, err := i.s.build(i.plan.Source, i.cat, now)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var pending []*vec.Batch
+	size, count := 0, 0
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			if b, err = i.plan.Convert(b, int(i.rows)+count+1); err != nil {
+				return err
+			}
+			pending = append(pending, b)
+			size, count = size+b.Size(), count+b.Rows()
+		}
+		if count > 0 && (b == nil || count >= chunkRows || size >= chunkBytes) {
+			if err := i.insert(ctx, vec.ConcatBatches(pending...)); err != nil {
+				return err
+			}
+			pending, size, count = nil, 0, 0
+		}
+		if b == nil {
+			return nil
+		}
+	}
+}
+
+// insertChunks writes the rows of a statement that has them all.
+func (i *inserter) insertChunks(ctx context.Context, rows *vec.Batch) error {
+	step := rows.N
+	if step > 0 {
+		step = max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
+	}
+	for from := 0; from < rows.N; from += step {
+		if err := i.insert(ctx, rows.Slice(from, min(from+step, rows.N)).Compact()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert writes rows of the table.
+func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
+	rows, err := i.number(ctx, rows)
+	if err != nil {
+		return err
+	}
+	i.rows += int64(rows.Rows())
+	if i.plan.OnDuplicate != nil {
+		return i.upsert(ctx, rows)
+	}
+	op := types.OpInsert
+	switch i.plan.Mode {
+	case plan.ModeIgnore:
+		op = types.OpInsertIgnore
+	case plan.ModeReplace:
+		op = types.OpPut
+	}
+	return i.send(ctx, rows, []byte{byte(op)})
+}
+
+// send routes rows to their tablets; ops is one for all.
+func (i *inserter) send(ctx context.Context, rows *vec.Batch, op []byte) error {
+	routes, err := plan.Route(i.plan.Table, rows)
+	if err != nil {
+		return err
+	}
+	writes := make([]txn.TabletWrite, len(routes))
+	for k, r := range routes {
+		writes[k] = txn.TabletWrite{Tablet: r.Tablet, Ops: op, Rows: gather(rows, r.Rows)}
+	}
+	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
+	if err != nil {
+		return nameDuplicate(err, i.plan.Table, writes)
+	}
+	i.add(counts)
+	return nil
+}
+
+func (i *inserter) add(c txn.Counts) {
+	i.counts.Inserted += c.Inserted
+	i.counts.Replaced += c.Replaced
+	i.counts.Deleted += c.Deleted
+	i.counts.Ignored += c.Ignored
+}
+
+// gather copies rows of a batch.
+func gather(b *vec.Batch, rows []int32) *vec.Batch {
+	return (&vec.Batch{Cols: b.Cols, N: b.N, Sel: rows}).Compact()
+}
+
+func (s *Session) lockWait() time.Duration {
+	return time.Duration(s.vars.int("innodb_lock_wait_timeout")) * time.Second
+}
+
+// nameDuplicate turns the refusal of a duplicate key into MySQL's error, which names the key.
+func nameDuplicate(err error, t *catalog.Table, writes []txn.TabletWrite) error {
+	var r *txn.Refusal
+	if !errors.As(err, &r) || r.Code != bepb.WriteResponse_DUPLICATE_KEY {
+		return err
+	}
+	for _, w := range writes {
+		if w.Tablet != r.Tablet {
+			continue
+		}
+		var parts []string
+		for _, at := range t.Schema.KeyIndexes() {
+			parts = append(parts, string(sqltypes.AppendVectorText(nil, w.Rows.Cols[at], r.Row, time.UTC)))
+		}
+		const limit = 64 // MySQL cuts the entry
+		entry := strings.Join(parts, "-")
+		if len(entry) > limit {
+			entry = strings.ToValidUTF8(entry[:limit], "") + "..."
+		}
+		return errors.Join(sqlErr(1062, "23000", "Duplicate entry '%s' for key '%s.PRIMARY'", entry, t.Name), r)
+	}
+	return err
+}
+
+// number fills the hidden row ids and the AUTO_INCREMENT column.
+func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {
+	out := &vec.Batch{Cols: append([]*vec.Vector(nil), rows.Cols...), N: rows.N}
+	if i.plan.NeedsRowID {
+		at := i.plan.Table.Schema.KeyIndexes()[0]
+		first, err := i.s.sh.sequences.rowIDs(ctx, i.plan.Table.ID, rows.N)
+		if err != nil {
+			return nil, err
+		}
+		v := vec.New(i.plan.Table.Schema.Columns[at].Type, rows.N)
+		for k := range v.I64 {
+			v.I64[k] = int64(first) + int64(k)
+		}
+		out.Cols[at] = v
+	}
+	if at := i.plan.AutoIncrement; at >= 0 {
+		v, err := i.autoIncrement(ctx, rows.Cols[at])
+		if err != nil {
+			return nil, err
+		}
+		out.Cols[at] = v
+	}
+	return out, nil
+}
+
+// autoIncrement draws a value for every NULL; a given value keeps later ones above it.
+func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
+	seq := i.s.sh.sequences.autoInc(i.plan.Table.ID)
+	missing := in.NullCount()
+	var next uint64
+	if missing > 0 {
+		var err error
+		if next, err = seq.Take(ctx, uint64(missing)); err != nil {
+			return nil, err
+		}
+		if i.firstID == 0 {
+			i.firstID = next
+		}
+	}
+	v := vec.New(in.Type, in.N)
+	highest := int64(0)
+	for k := range v.I64 {
+		if in.IsNull(k) {
+			v.I64[k] = int64(next)
+			next++
+			continue
+		}
+		v.I64[k] = in.I64[k]
+		highest = max(highest, in.I64[k])
+	}
+	if highest > 0 {
+		if err := seq.Raise(ctx, uint64(highest)); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// result is what the client hears, counted as MySQL counts.
+func (i *inserter) result() server.Result {
+	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
+	duplicates := i.counts.Replaced + i.counts.Ignored
+	switch {
+	case i.plan.OnDuplicate != nil:
+		r.AffectedRows = uint64(i.counts.Inserted + 2*i.updated)
+		duplicates = i.updated
+	case i.plan.Mode == plan.ModeReplace:
+		r.AffectedRows = uint64(i.counts.Inserted + 2*i.counts.Replaced)
+	default:
+		r.AffectedRows = uint64(i.counts.Inserted)
+	}
+	if i.rows > 1 {
+		r.Info = fmt.Sprintf("Records: %d  Duplicates: %d  Warnings: %d", i.rows, duplicates, r.Warnings)
+	}
+	return r
+}

@@ -1,0 +1,233 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stele/fe/server"
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/parse"
+	"stele/sql/plan"
+	"stele/sql/vec"
+)
+
+// update runs UPDATE.
+func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
+	m, err := s.modify(ctx, params, func(pctx *plan.Context) (*plan.ModifyPlan, error) { return plan.Update(pctx, n) })
+	if err != nil {
+		return err
+	}
+	affected := m.changed
+	if s.info.FoundRows {
+		affected = m.matched
+	}
+	return out.done(server.Result{AffectedRows: uint64(affected), Warnings: s.warningCount(),
+		Info: fmt.Sprintf("Rows matched: %d  Changed: %d  Warnings: %d", m.matched, m.changed, s.warningCount())})
+}
+
+// delete runs DELETE.
+func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
+	m, err := s.modify(ctx, params, func(pctx *plan.Context) (*plan.ModifyPlan, error) { return plan.Delete(pctx, n) })
+	if err != nil {
+		return err
+	}
+	return out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
+}
+
+// modify runs an UPDATE or DELETE until it commits.
+func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) (*plan.ModifyPlan, error)) (*modifier, error) {
+	var m *modifier
+	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+		now := time.Now()
+		pctx := s.planContext(cat, now, params)
+		p, err := planned(pctx)
+		if err != nil {
+			return err
+		}
+		m = &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}}
+		return m.run(ctx, now)
+	})
+	return m, err
+}
+
+// modifier is one try of an UPDATE or DELETE: it reads the rows to change in the snapshot and writes them back in
+// chunks. A leader refuses rows that have changed since the snapshot, and the statement is tried again.
+type modifier struct {
+	s    *Session
+	cat  *catalog.Catalog
+	t    *txn.Txn
+	plan *plan.ModifyPlan
+	pctx *plan.Context
+
+	pending map[types.TabletID]*tabletRows
+	order   []types.TabletID
+	rows    int
+	bytes   int
+
+	matched, changed int64
+}
+
+// tabletRows is what is to be written to one tablet: deletes before puts, so that a key may move to where another was.
+type tabletRows struct {
+	deletes, puts, inserts []*vec.Batch
+}
+
+func (m *modifier) run(ctx context.Context, now time.Time) error {
+	rows, err := m.s.build(m.plan.Source, m.cat, now)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			return m.flush(ctx)
+		}
+		if err := m.take(b.Compact()); err != nil {
+			return err
+		}
+		// Rows that move must be written together: one may take the key that another gives up.
+		if !m.plan.MovesRows && (m.rows >= chunkRows || m.bytes >= chunkBytes) {
+			if err := m.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take works out what becomes of the rows of one batch.
+func (m *modifier) take(b *vec.Batch) error {
+	width := len(m.plan.Table.Schema.Columns)
+	old := &vec.Batch{Cols: b.Cols[:width], N: b.N}
+	tablets := b.Cols[m.plan.TabletColumn].I64
+	if len(m.plan.Assign) == 0 {
+		m.matched += int64(b.N)
+		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
+		return nil
+	}
+	next, changed, err := m.assign(b, old)
+	if err != nil {
+		return err
+	}
+	m.matched += int64(b.N)
+	m.changed += int64(len(changed))
+	if len(changed) == 0 {
+		return nil
+	}
+	if !m.plan.MovesRows {
+		m.group(tablets, next, changed, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
+		return nil
+	}
+	m.group(tablets, old, changed, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
+	moved := gather(next, changed)
+	routes, err := plan.Route(m.plan.Table, moved)
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		m.at(r.Tablet).inserts = append(m.at(r.Tablet).inserts, gather(moved, r.Rows))
+	}
+	return nil
+}
+
+// assign computes the new rows, and which of them differ from the old ones.
+func (m *modifier) assign(b, old *vec.Batch) (next *vec.Batch, changed []int32, err error) {
+	next = &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: b.N}
+	differs := make([]bool, b.N)
+	for k, a := range m.plan.Assign {
+		v, err := plan.ConvertColumn(m.pctx, b.Cols[m.plan.Values+k], &m.plan.Table.Schema.Columns[a.Column], m.plan.Ignore, int(m.matched)+1)
+		if err != nil {
+			return nil, nil, err
+		}
+		next.Cols[a.Column] = v
+		if a.Auto {
+			continue
+		}
+		for i := range differs {
+			differs[i] = differs[i] || !sameValue(old.Cols[a.Column], v, i)
+		}
+	}
+	for i, d := range differs {
+		if d {
+			changed = append(changed, int32(i))
+		}
+	}
+	return next, changed, nil
+}
+
+// group hands the rows of each tablet to add; sel picks rows, nil = all.
+func (m *modifier) group(tablets []int64, b *vec.Batch, sel []int32, add func(*tabletRows, *vec.Batch)) {
+	by := map[types.TabletID][]int32{}
+	var order []types.TabletID
+	each := func(i int32) {
+		id := types.TabletID(tablets[i])
+		if by[id] == nil {
+			order = append(order, id)
+		}
+		by[id] = append(by[id], i)
+	}
+	if sel == nil {
+		for i := range b.N {
+			each(int32(i))
+		}
+	}
+	for _, i := range sel {
+		each(i)
+	}
+	for _, id := range order {
+		rows := gather(b, by[id])
+		m.rows, m.bytes = m.rows+rows.N, m.bytes+rows.Size()
+		add(m.at(id), rows)
+	}
+}
+
+func (m *modifier) at(id types.TabletID) *tabletRows {
+	r := m.pending[id]
+	if r == nil {
+		r = &tabletRows{}
+		m.pending[id] = r
+		m.order = append(m.order, id)
+	}
+	return r
+}
+
+// flush writes what has been collected.
+func (m *modifier) flush(ctx context.Context) error {
+	var writes []txn.TabletWrite
+	for _, id := range m.order {
+		tab, ok := m.cat.Tablet(id)
+		if !ok {
+			return &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", id)}
+		}
+		r := m.pending[id]
+		w := txn.TabletWrite{Tablet: id, ReadVersion: tab.Version}
+		var all []*vec.Batch
+		for _, part := range []struct {
+			op   types.RowOp
+			rows []*vec.Batch
+		}{{types.OpDelete, r.deletes}, {types.OpPut, r.puts}, {types.OpInsert, r.inserts}} {
+			for _, b := range part.rows {
+				for range b.N {
+					w.Ops = append(w.Ops, byte(part.op))
+				}
+				all = append(all, b)
+			}
+		}
+		w.Rows = vec.ConcatBatches(all...)
+		writes = append(writes, w)
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	m.pending, m.order, m.rows, m.bytes = map[types.TabletID]*tabletRows{}, nil, 0, 0
+	if _, err := m.t.Write(ctx, writes, m.s.lockWait()); err != nil {
+		return nameDuplicate(err, m.plan.Table, writes)
+	}
+	return nil
+}

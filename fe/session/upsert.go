@@ -1,0 +1,168 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"stele/fe/dist"
+	"stele/fe/txn"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/expr"
+	"stele/sql/physical"
+	"stele/sql/plan"
+	"stele/sql/vec"
+)
+
+// upsert runs INSERT ... ON DUPLICATE KEY UPDATE: it reads the rows that are there in the snapshot, works out the row
+// that each key ends up with, and writes those. A row that has changed since the snapshot makes the leader refuse, and
+// the statement is tried again.
+func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
+	routes, err := plan.Route(i.plan.Table, rows)
+	if err != nil {
+		return err
+	}
+	var writes []txn.TabletWrite
+	for _, r := range routes {
+		w, err := i.upsertTablet(ctx, r.Tablet, gather(rows, r.Rows))
+		if err != nil {
+			return err
+		}
+		if w.Rows.N > 0 {
+			writes = append(writes, w)
+		}
+	}
+	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
+	if err != nil {
+		var refusal *txn.Refusal
+		if errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DUPLICATE_KEY {
+			return &txn.RetryError{Err: fmt.Errorf("a row was inserted meanwhile: %w", err)}
+		}
+		return err
+	}
+	i.counts.Inserted += counts.Inserted
+	return nil
+}
+
+// merged is the row that a key ends up with.
+type merged struct {
+	row     *vec.Batch // one row
+	existed bool       // in the snapshot
+	changed bool
+}
+
+func (i *inserter) upsertTablet(ctx context.Context, tablet types.TabletID, rows *vec.Batch) (txn.TabletWrite, error) {
+	tab, ok := i.cat.Tablet(tablet)
+	if !ok {
+		return txn.TabletWrite{}, &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", tablet)}
+	}
+	schema := &i.plan.Table.Schema
+	keys := vec.EncodeKeys(rows, schema.KeyIndexes())
+	state, err := i.existing(ctx, tablet, keys)
+	if err != nil {
+		return txn.TabletWrite{}, err
+	}
+	var order []string
+	for k := range rows.N {
+		fresh := gather(rows, []int32{int32(k)})
+		key := string(keys[k])
+		old := state[key]
+		if old == nil {
+			state[key] = &merged{row: fresh, changed: true}
+			order = append(order, key)
+			continue
+		}
+		next, changed, err := i.assign(old.row, fresh, k+1)
+		if err != nil {
+			return txn.TabletWrite{}, err
+		}
+		if changed {
+			i.updated++
+			if old.existed && !old.changed {
+				order = append(order, key)
+			}
+			old.row, old.changed = next, true
+		}
+	}
+	w := txn.TabletWrite{Tablet: tablet, ReadVersion: tab.Version, Rows: &vec.Batch{}}
+	var out []*vec.Batch
+	for _, key := range order {
+		m := state[key]
+		op := types.OpInsert
+		if m.existed {
+			op = types.OpPut
+		}
+		w.Ops = append(w.Ops, byte(op))
+		out = append(out, m.row)
+	}
+	if len(out) > 0 {
+		w.Rows = vec.ConcatBatches(out...)
+	}
+	return w, nil
+}
+
+// existing reads the rows of some keys.
+func (i *inserter) existing(ctx context.Context, tablet types.TabletID, keys [][]byte) (map[string]*merged, error) {
+	schema := &i.plan.Table.Schema
+	f := physical.Fragment{Schema: *schema, Keys: keys}
+	for _, c := range schema.Columns {
+		f.Columns = append(f.Columns, c.ID)
+	}
+	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
+	if i.s.inTx && i.s.tx != nil {
+		q.Txn, q.Wrote = i.s.tx.ID(), i.s.tx.Wrote
+	}
+	rows, err := i.s.sh.Scanner.Scan(ctx, q, &physical.Scan{TableID: i.plan.Table.ID, Tablets: []types.TabletID{tablet}, Fragment: f})
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]*merged{}
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			return out, nil
+		}
+		b = b.Compact()
+		for k, key := range vec.EncodeKeys(b, schema.KeyIndexes()) {
+			out[string(key)] = &merged{row: gather(b, []int32{int32(k)}), existed: true}
+		}
+	}
+}
+
+// assign applies the assignments to a row that is there; changed tells whether they made a difference.
+func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, changed bool, err error) {
+	next = &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: 1}
+	ectx := expr.Context{Loc: i.s.vars.zone(), NowMicros: i.pctx.NowMicros}
+	for _, a := range i.plan.OnDuplicate {
+		if a.Auto && !changed {
+			continue
+		}
+		prog, err := expr.Compile(a.Expr, ectx)
+		if err != nil {
+			return nil, false, err
+		}
+		// As in MySQL an assignment sees what those before it have set.
+		in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), next.Cols...), fresh.Cols...), N: 1}
+		v, err := prog.Eval(in)
+		if err != nil {
+			return nil, false, err
+		}
+		if v, err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
+			return nil, false, err
+		}
+		if !sameValue(next.Cols[a.Column], v, 0) {
+			next.Cols[a.Column], changed = v, true
+		}
+	}
+	return next, changed, nil
+}
+
+// sameValue reports whether row i of two vectors of one type holds the same value.
+func sameValue(a, b *vec.Vector, i int) bool {
+	return string(vec.AppendKey(nil, a, i)) == string(vec.AppendKey(nil, b, i))
+}

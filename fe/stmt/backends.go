@@ -1,0 +1,109 @@
+package stmt
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"stele/meta/catalog"
+	"stele/sql/syntax"
+)
+
+var backendColumns = cols(`
+	BackendId             int   Id of the BE, never used again.
+	IP                    text  Host under which FEs and other BEs reach it.
+	HeartbeatPort         int   Port of the heartbeats, as ALTER SYSTEM ADD BACKEND names it.
+	BePort                int   Port of the data RPCs: the same, one server answers both.
+	HttpPort              int   Port of metrics and debug pages, 0 until the BE has told it.
+	BrpcPort              int   The same as BePort.
+	LastStartTime         text  When the process started.
+	LastHeartbeat         text  When it last answered a heartbeat.
+	Alive                 text  Whether it answers heartbeats.
+	SystemDecommissioned  text  Whether it is being emptied by ALTER SYSTEM DECOMMISSION BACKEND.
+	ClusterDecommissioned text  Always false: a cluster has no clusters inside.
+	TabletNum             int   Replicas that the catalog places on it.
+	DataUsedCapacity      text  Bytes of its replicas.
+	AvailCapacity         text  Bytes free on its disks.
+	TotalCapacity         text  Bytes of its disks.
+	UsedPct               text  Use of its disks, whoever uses them.
+	MaxDiskUsedPct        text  Use of its fullest disk.
+	ErrMsg                text  Why the last heartbeat failed.
+	Version               text  Version of the process.
+	Status                text  JSON: when it last reported all its replicas.
+	DataTotalCapacity     text  Bytes that replicas have and could have: used by them, or free.
+	DataUsedPct           text  Share of DataTotalCapacity that is used.
+	CpuCores              int   Processors.
+	NumRunningQueries     int   Scans that run on it.
+	MemUsedPct            text  Use of the memory that the process may take.
+	CpuUsedPct            text  NULL: BEs do not measure it.
+`)
+
+var _ = register(Statement{
+	Name: "show_backends", Table: "backends",
+	Syntax:  "SHOW BACKENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc:     "One row per BE: addresses, whether it answers, and how full it is. Ordered by host and port.",
+	Columns: backendColumns,
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		return backendRows(e), nil
+	},
+	Examples: []string{"SHOW BACKENDS", "SHOW BACKENDS WHERE Alive = 'false'"},
+})
+
+// backendRows are the rows of SHOW BACKENDS and /backends.
+func backendRows(e *Env) []Row {
+	bes := slices.Collect(e.Catalog.BEs())
+	slices.SortFunc(bes, func(a, b *catalog.BE) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port)) })
+	rows := make([]Row, len(bes))
+	for i, be := range bes {
+		rows[i] = backendRow(e, be)
+	}
+	return rows
+}
+
+func backendRow(e *Env, be *catalog.BE) Row {
+	m := e.member(be.ID)
+	s := spaceOf(m.Disks)
+	httpPort := be.HTTPPort
+	if m.HTTPPort != 0 {
+		httpPort = m.HTTPPort
+	}
+	replicas := 0
+	for range e.Catalog.TabletsOn(be.ID) {
+		replicas++
+	}
+	status, err := json.Marshal(map[string]string{"lastSuccessReportTabletsTime": e.stamp(m.LastReport)})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return Row{be.ID, be.Host, be.Port, be.Port, httpPort, be.Port, e.stamp(m.LastStart), e.stamp(m.LastHeartbeat), m.Alive,
+		be.Decommission, false, replicas, capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
+		s.fullest, m.Err, m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
+		m.RunningScans, percent(m.MemUsed, m.MemLimit), nil}
+}
+
+var diskColumns = cols(`
+	RootPath          text  Folder of the disk.
+	DataUsedCapacity  text  Bytes of its replicas.
+	OtherUsedCapacity text  Bytes that others use.
+	AvailCapacity     text  Bytes free.
+	TotalCapacity     text  Bytes in all.
+	TotalUsedPct      text  Use, whoever uses it.
+	State             text  ONLINE or OFFLINE.
+	PathHash          int   Id of the disk, kept on it.
+	StorageMedium     text  HDD or SSD.
+	TabletNum         int   Replicas on it.
+	DataTotalCapacity text  Bytes that replicas have and could have.
+	DataUsedPct       text  Share of that which is used.
+`)
+
+// diskRows are the rows of /backends/<id>.
+func diskRows(e *Env, be *catalog.BE) []Row {
+	var rows []Row
+	for _, d := range e.member(be.ID).Disks {
+		rows = append(rows, Row{d.Path, capacity(d.DataUsed), capacity(max(d.Total-d.Available-d.DataUsed, 0)), capacity(d.Available),
+			capacity(d.Total), percent(d.Total-d.Available, d.Total), d.State.String(), d.ID, d.Medium.String(), d.Tablets,
+			capacity(d.DataUsed + d.Available), percent(d.DataUsed, d.DataUsed+d.Available)})
+	}
+	return rows
+}

@@ -1,0 +1,55 @@
+package stmt
+
+import (
+	"context"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "admin_show_replica_distribution",
+	Syntax: "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Doc:    "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
+	Columns: cols(`
+		BackendId  int   The BE.
+		ReplicaNum int   Replicas of the table on it.
+		Graph      text  One > for each full average share.
+		Percent    text  Its share of all replicas of the table.
+	`),
+	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		_, t, err := e.tableArg(a, "table")
+		if err != nil {
+			return nil, err
+		}
+		parts, err := partitionsArg(t, a, "partitions")
+		if err != nil {
+			return nil, err
+		}
+		count, total := map[types.BEID]int64{}, int64(0)
+		for _, p := range parts {
+			for tab := range e.Catalog.TabletsOf(p) {
+				for i := range tab.Replicas {
+					count[tab.Replicas[i].BE]++
+					total++
+				}
+			}
+		}
+		var rows []Row
+		for be := range e.Catalog.BEs() {
+			n := count[be.ID]
+			rows = append(rows, Row{be.ID, n, graph(n, total, int64(e.Catalog.BECount())), share(n, total)})
+		}
+		return rows, nil
+	},
+	Examples: []string{"ADMIN SHOW REPLICA DISTRIBUTION FROM db1.t1", "ADMIN SHOW REPLICA DISTRIBUTION FROM t1 PARTITION (p1)"},
+})
+
+// graph draws how often n holds the average share of bes in total, rounded down.
+func graph(n, total, bes int64) string {
+	if total == 0 {
+		return ""
+	}
+	return strings.Repeat(">", int(n*bes/total))
+}

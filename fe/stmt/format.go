@@ -1,0 +1,102 @@
+package stmt
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// capacity prints bytes with three decimals in a unit of 1024: "584.578 GB".
+func capacity(n int64) string {
+	units := []string{"B", "KB", "MB", "GB", "TB"}
+	if n == 0 {
+		return "0.000 "
+	}
+	f, i := float64(n), 0
+	for math.Abs(f) >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	return fmt.Sprintf("%.3f %s", f, units[i])
+}
+
+// compact prints bytes briefly: "784B", "4KB", "1.5MB".
+func compact(n int64) string {
+	units := []string{"B", "KB", "MB", "GB", "TB"}
+	f, i := float64(n), 0
+	for math.Abs(f) >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	text := strconv.FormatFloat(f, 'f', 1, 64)
+	return strings.TrimSuffix(text, ".0") + units[i]
+}
+
+// percent prints part of total with two decimals: "71.00 %".
+func percent(part, total int64) string {
+	if total <= 0 {
+		return "0.00 %"
+	}
+	return fmt.Sprintf("%.2f %%", float64(part)/float64(total)*100)
+}
+
+// share prints part of total the way ADMIN SHOW REPLICA DISTRIBUTION does: two decimals, a half rounded to the even
+// digit, and no zero before the point.
+func share(part, total int64) string {
+	if total <= 0 {
+		return ".00 %"
+	}
+	n := part * 10000
+	q, r := n/total, n%total
+	if 2*r > total || 2*r == total && q%2 == 1 {
+		q++
+	}
+	whole := ""
+	if q >= 100 {
+		whole = strconv.FormatInt(q/100, 10)
+	}
+	return fmt.Sprintf("%s.%02d %%", whole, q%100)
+}
+
+// orMinus gives -1 for an unset number.
+func orMinus[T ~uint64](n T) int64 {
+	if n == 0 {
+		return -1
+	}
+	return int64(n)
+}
+
+// matchLike matches a LIKE pattern without regard to case; \ takes the next character literally.
+func matchLike(pattern, text string) bool {
+	return likeRunes([]rune(strings.ToLower(pattern)), []rune(strings.ToLower(text)))
+}
+
+// likeRunes goes back to the last % only, which is enough and keeps the work below len(p)*len(t).
+func likeRunes(p, t []rune) bool {
+	pi, ti, star, mark := 0, 0, -1, 0
+	for ti < len(t) {
+		if pi < len(p) && p[pi] == '%' {
+			star, mark = pi, ti
+			pi++
+			continue
+		}
+		if pi < len(p) {
+			c, width := p[pi], 1
+			if c == '\\' && pi+1 < len(p) {
+				c, width = p[pi+1], 2
+			}
+			if c == t[ti] || width == 1 && c == '_' {
+				pi, ti = pi+width, ti+1
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		mark++
+		pi, ti = star+1, mark
+	}
+	for pi < len(p) && p[pi] == '%' {
+		pi++
+	}
+	return pi == len(p)
+}

@@ -1,0 +1,85 @@
+package stmt
+
+import (
+	"context"
+
+	"stele/meta/catalog"
+	"stele/sql/syntax"
+)
+
+var frontendColumns = cols(`
+	Id                int   Id of the FE.
+	Name              text  host_port_milliseconds of when it joined.
+	IP                text  Host.
+	EditLogPort       int   Port of Raft.
+	HttpPort          int   Port of the web console and metrics.
+	QueryPort         int   Port of MySQL clients.
+	RpcPort           int   Port of BEs and other FEs.
+	Role              text  LEADER, FOLLOWER or OBSERVER.
+	ClusterId         text  Id of the cluster.
+	Join              text  Whether it belongs to the Raft group.
+	Alive             text  Whether it answers.
+	ReplayedJournalId int   Index of the last Raft entry that it has applied.
+	LastHeartbeat     text  When it last answered.
+	IsHelper          text  Whether a new FE may join through it.
+	ErrMsg            text  Why it does not answer.
+	StartTime         text  When the process started.
+	Version           text  Version of the process.
+`)
+
+var _ = register(Statement{
+	Name: "show_frontends", Table: "frontends",
+	Syntax:  "SHOW FRONTENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc:     "One row per FE: addresses, role in Raft and how far its copy of the catalog is.",
+	Columns: frontendColumns,
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		return frontendRows(e), nil
+	},
+	Examples: []string{"SHOW FRONTENDS", "SHOW FRONTENDS WHERE Role = 'LEADER'"},
+})
+
+// frontendRows are the rows of SHOW FRONTENDS and /frontends.
+func frontendRows(e *Env) []Row {
+	live := map[string]Frontend{}
+	if e.Frontends != nil {
+		for _, f := range e.Frontends() {
+			live[f.Name] = f
+		}
+	}
+	var rows []Row
+	for fe := range e.Catalog.FEs() {
+		rows = append(rows, frontendRow(e, fe, live[fe.Name]))
+	}
+	return rows
+}
+
+func frontendRow(e *Env, fe *catalog.FE, f Frontend) Row {
+	role := f.Role
+	if role == "" {
+		role = "FOLLOWER"
+	}
+	return Row{fe.ID, fe.Name, fe.Host, fe.RaftPort, fe.HTTPPort, fe.QueryPort, fe.RPCPort, role, string(e.Catalog.ClusterID()),
+		f.Join, f.Alive, f.Journal, e.stamp(f.Heartbeat), role != "OBSERVER", f.Err, e.stamp(f.Started), f.Version}
+}
+
+var _ = register(Statement{
+	Name: "show_cluster", Table: "cluster",
+	Syntax: "SHOW CLUSTER",
+	Doc:    "One row: the cluster that this FE belongs to.",
+	Columns: cols(`
+		id          text  Id of the cluster, drawn at its first start; nodes of another cluster are refused by it.
+		name        text  The same: clusters are told apart by id.
+		uptime      int   Seconds since this FE started.
+		create_time text  When the cluster was made.
+		version     text  Version of this FE.
+	`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		var uptime any
+		if !e.Started.IsZero() {
+			uptime = int64(e.Now.Sub(e.Started).Seconds())
+		}
+		id := string(e.Catalog.ClusterID())
+		return []Row{{id, id, uptime, e.stampMs(e.Catalog.CreatedMs()), e.Version}}, nil
+	},
+	Examples: []string{"SHOW CLUSTER"},
+})

@@ -1,0 +1,145 @@
+package stmt
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+)
+
+// Error numbers of the reference system and of MySQL.
+const (
+	codeNoDatabase     = 1046
+	codeUnknownDB      = 1049
+	codeRefused        = 1064
+	codeUnknownTable   = 1146
+	codeNotSupported   = 1235
+	codeConfig         = 5102
+	codeNoSuchTable    = 5502
+	codeNoSuchPart     = 5505
+	stateGeneral       = "HY000"
+	stateSyntax        = "42000"
+	stateNoTable       = "42S02"
+	stateNoDatabase    = "3D000"
+	analysisErrorStart = "Getting analyzing error. Detail message: "
+)
+
+// analysis is the error of a statement whose words are right and whose meaning is not.
+func analysis(format string, args ...any) error {
+	return sqltypes.Errorf(codeRefused, stateGeneral, analysisErrorStart+format+".", args...)
+}
+
+// refusal is the error of a change that is not made.
+func refusal(format string, args ...any) error {
+	return sqltypes.Errorf(codeRefused, stateGeneral, format, args...)
+}
+
+// notSupported is the error for what MySQL knows and Stele does not do.
+func notSupported(what string) error {
+	return sqltypes.Errorf(codeNotSupported, stateSyntax, "This version of Stele doesn't yet support '%s'", what)
+}
+
+// database finds a database by name; "" is the session's.
+func (e *Env) database(name string) (*catalog.Database, error) {
+	if name == "" {
+		name = e.DB
+	}
+	if name == "" {
+		return nil, sqltypes.Errorf(codeNoDatabase, stateNoDatabase, "No database selected")
+	}
+	db, ok := e.Catalog.Database(name)
+	if !ok {
+		return nil, sqltypes.Errorf(codeUnknownDB, stateSyntax, "Unknown database '%s'", name)
+	}
+	return db, nil
+}
+
+// tableArg finds the table that an argument names, for statements of the replica manual.
+func (e *Env) tableArg(a syntax.Args, name string) (*catalog.Database, *catalog.Table, error) {
+	dbName, tblName := a.Table(name)
+	if dbName == "" {
+		dbName = e.DB
+	}
+	if dbName == "" {
+		return nil, nil, sqltypes.Errorf(codeNoDatabase, stateNoDatabase, "No database selected")
+	}
+	db, ok := e.Catalog.Database(dbName)
+	if !ok {
+		return nil, nil, analysis("Database %s does not exist", dbName)
+	}
+	t, ok := e.Catalog.Table(db.ID, tblName)
+	if !ok {
+		return nil, nil, analysis("Table does not exist or is not OLAP table: %s", tblName)
+	}
+	return db, t, nil
+}
+
+// partitionsArg returns the partitions that an argument names, in its order; all of them when it is absent.
+func partitionsArg(t *catalog.Table, a syntax.Args, name string) ([]*catalog.Partition, error) {
+	if !a.Has(name) {
+		out := make([]*catalog.Partition, len(t.Parts))
+		for i := range t.Parts {
+			out[i] = &t.Parts[i]
+		}
+		return out, nil
+	}
+	var out []*catalog.Partition
+	for _, want := range a.Names(name) {
+		p := partitionNamed(t, want)
+		if p == nil {
+			return nil, analysis("Partition does not exist: %s", want)
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// partitionNamed finds a partition; names compare without case.
+func partitionNamed(t *catalog.Table, name string) *catalog.Partition {
+	for i := range t.Parts {
+		if strings.EqualFold(t.Parts[i].Name, name) {
+			return &t.Parts[i]
+		}
+	}
+	return nil
+}
+
+// place is where a tablet belongs.
+type place struct {
+	db    *catalog.Database
+	table *catalog.Table
+	part  *catalog.Partition
+}
+
+// placeOf finds where a tablet belongs.
+func placeOf(cat *catalog.Catalog, tab *catalog.Tablet) (place, bool) {
+	t, ok := cat.TableByID(tab.Table)
+	if !ok {
+		return place{}, false
+	}
+	db, ok := cat.DatabaseByID(t.DatabaseID)
+	if !ok {
+		return place{}, false
+	}
+	i := slices.IndexFunc(t.Parts, func(p catalog.Partition) bool { return p.ID == tab.Partition })
+	if i < 0 {
+		return place{}, false
+	}
+	return place{db: db, table: t, part: &t.Parts[i]}, true
+}
+
+// columnNames joins the names of columns.
+func columnNames(t *catalog.Table, ids []types.ColumnID) string {
+	names := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if i := t.Schema.ColumnIndex(id); i >= 0 {
+			names = append(names, t.Schema.Columns[i].Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}

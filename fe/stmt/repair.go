@@ -1,0 +1,155 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+// hintLife is how long a repair hint holds.
+const hintLife = 4 * time.Hour
+
+var _ = register(Statement{
+	Name:   "admin_repair_table",
+	Syntax: "ADMIN REPAIR TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Doc: "Repair these partitions before all others, for the next 4 hours. The hint survives a restart and a change of the leading FE; " +
+		"stele.repair_hints and SHOW PROC '/cluster_balance/priority_repair' list it. Undo: ADMIN CANCEL REPAIR TABLE.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		_, t, err := e.tableArg(a, "table")
+		if err != nil {
+			return Result{}, err
+		}
+		parts, err := partitionsArg(t, a, "partitions")
+		if err != nil {
+			return Result{}, err
+		}
+		if _, err := e.propose(ctx, &command.SetRepairHint{Hints: repairHints(e, t, parts)}); err != nil {
+			return Result{}, err
+		}
+		e.kick()
+		return Result{Info: fmt.Sprintf("%d partitions are repaired first until %s", len(parts), e.stamp(e.Now.Add(hintLife)))}, nil
+	},
+	Examples: []string{"ADMIN REPAIR TABLE db1.t1", "ADMIN REPAIR TABLE t1 PARTITION (p1, p2)"},
+})
+
+// repairHints makes the hints of some partitions.
+func repairHints(e *Env, t *catalog.Table, parts []*catalog.Partition) []catalog.RepairHint {
+	hints := make([]catalog.RepairHint, len(parts))
+	for i, p := range parts {
+		hints[i] = catalog.RepairHint{Partition: p.ID, Table: t.ID, Owner: e.User, AddedMs: e.Now.UnixMilli(),
+			ExpiresMs: e.Now.Add(hintLife).UnixMilli()}
+	}
+	return hints
+}
+
+var _ = register(Statement{
+	Name:   "admin_cancel_repair_table",
+	Syntax: "ADMIN CANCEL REPAIR TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Doc:    "Take back ADMIN REPAIR TABLE. Repairs that wait already keep their place.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		_, t, err := e.tableArg(a, "table")
+		if err != nil {
+			return Result{}, err
+		}
+		parts, err := partitionsArg(t, a, "partitions")
+		if err != nil {
+			return Result{}, err
+		}
+		cmd := &command.CancelRepairHint{Table: t.ID}
+		if a.Has("partitions") {
+			for _, p := range parts {
+				cmd.Partitions = append(cmd.Partitions, p.ID)
+			}
+		}
+		out, err := e.propose(ctx, cmd)
+		if err != nil {
+			return Result{}, err
+		}
+		n := 0
+		if c, ok := out[0].Value.(catalog.CountResult); ok {
+			n = c.N
+		}
+		return Result{Info: fmt.Sprintf("%d hints cancelled", n)}, nil
+	},
+	Examples: []string{"ADMIN CANCEL REPAIR TABLE db1.t1", "ADMIN CANCEL REPAIR TABLE t1 PARTITION (p1)"},
+})
+
+var _ = register(Statement{
+	Name:   "admin_set_replica_status",
+	Syntax: "ADMIN SET REPLICA STATUS <props:props>",
+	Doc: "Declare a replica damaged (\"status\" = \"bad\": it is not read any more and a new one is made first of all) or sound again " +
+		"(\"ok\"). tablet_id and backend_id say which one.",
+	Do:       setReplicaStatus,
+	Examples: []string{`ADMIN SET REPLICA STATUS PROPERTIES("tablet_id" = "10003", "backend_id" = "10001", "status" = "bad")`},
+})
+
+// replicaProps are the properties of ADMIN SET REPLICA STATUS.
+type replicaProps struct {
+	tablet types.TabletID
+	be     types.BEID
+	bad    bool
+}
+
+func readReplicaProps(a syntax.Args) (replicaProps, error) {
+	var p replicaProps
+	seen := map[string]bool{}
+	for _, prop := range a.Props("props") {
+		key := strings.ToLower(prop.Key)
+		seen[key] = true
+		n, err := strconv.ParseUint(strings.TrimSpace(prop.Value), 10, 63)
+		switch key {
+		case "tablet_id":
+			if err != nil {
+				return p, analysis("Invalid table id format '%s'", prop.Value)
+			}
+			p.tablet = types.TabletID(n)
+		case "backend_id":
+			if err != nil {
+				return p, analysis("Invalid backend id format '%s'", prop.Value)
+			}
+			p.be = types.BEID(n)
+		case "status":
+			status := strings.ToUpper(prop.Value)
+			if status != "BAD" && status != statusOK {
+				return p, analysis("Invalid replica status value '%s'", prop.Value)
+			}
+			p.bad = status == "BAD"
+		default:
+			return p, analysis("Unsupported properties '%s'", prop.Key)
+		}
+	}
+	if len(seen) < 3 {
+		return p, analysis("Missing necessary properties 'TABLET_ID, BACKEND_ID and STATUS'")
+	}
+	return p, nil
+}
+
+func setReplicaStatus(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+	p, err := readReplicaProps(a)
+	if err != nil {
+		return Result{}, err
+	}
+	tab, ok := e.Catalog.Tablet(p.tablet)
+	if !ok {
+		return Result{}, refusal("Tablet %d does not exist", p.tablet)
+	}
+	if tab.Replica(p.be) == nil {
+		return Result{}, refusal("Tablet %d has no replica on backend %d", p.tablet, p.be)
+	}
+	cmds := []command.Command{&command.SetReplicaBad{Tablet: p.tablet, BE: p.be, Bad: p.bad}}
+	if where, ok := placeOf(e.Catalog, tab); ok && p.bad {
+		cmds = append(cmds, &command.SetRepairHint{Hints: repairHints(e, where.table, []*catalog.Partition{where.part})})
+	}
+	if _, err := e.propose(ctx, cmds...); err != nil {
+		return Result{}, err
+	}
+	e.kick()
+	return Result{Affected: 1}, nil
+}

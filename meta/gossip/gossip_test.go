@@ -1,0 +1,150 @@
+package gossip
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/meta/types"
+)
+
+func start(t *testing.T, cluster types.ClusterID, name string, key []byte) *Gossip {
+	t.Helper()
+	g, err := New(Config{
+		Cluster: cluster, Name: name, BindHost: "127.0.0.1", Key: key, Profile: Fast,
+		Meta: Meta{Kind: KindBE, Host: "127.0.0.1", RPCPort: 9060, Incarnation: 5}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	return g
+}
+
+// await reads events until one fits.
+func await(t *testing.T, g *Gossip, typ EventType, name string) Event {
+	t.Helper()
+	late := time.After(15 * time.Second)
+	var seen []string
+	for {
+		select {
+		case e, ok := <-g.Events():
+			if !ok {
+				t.Fatalf("events ended; seen %v", seen)
+			}
+			if e.Type == typ && e.Member.Name == name {
+				return e
+			}
+			seen = append(seen, fmt.Sprintf("%s %s", e.Type, e.Member.Name))
+		case <-late:
+			t.Fatalf("no %s of %s; seen %v", typ, name, seen)
+		}
+	}
+}
+
+func TestMembership(t *testing.T) {
+	a, b, c := start(t, "x", "a", nil), start(t, "x", "b", nil), start(t, "x", "c", nil)
+	for _, g := range []*Gossip{b, c} {
+		if err := g.Join(a.Addr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := await(t, a, Joined, "b"); e.Member.Meta.RPCPort != 9060 || e.Member.Meta.Kind != KindBE {
+		t.Errorf("b says %+v", e.Member.Meta)
+	}
+	await(t, a, Joined, "c")
+	await(t, b, Joined, "c")
+
+	if err := c.SetMeta(Meta{Kind: KindBE, ID: 10003, Incarnation: 6, Load: Load{Replicas: 12}}); err != nil {
+		t.Fatal(err)
+	}
+	if e := await(t, a, Updated, "c"); e.Member.Meta.ID != 10003 || e.Member.Meta.Load.Replicas != 12 {
+		t.Errorf("c says %+v", e.Member.Meta)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	await(t, a, Left, "c")
+	if err := b.Close(); err != nil { // without a word
+		t.Fatal(err)
+	}
+	await(t, a, Died, "b")
+	if m := a.Members(); len(m) != 1 || m[0].Name != "a" {
+		t.Errorf("members %+v", m)
+	}
+}
+
+func TestStrangersStayOut(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	for _, tc := range []struct {
+		name    string
+		cluster types.ClusterID
+		key     []byte
+		in      bool
+	}{
+		{"same cluster and key", "x", key, true},
+		{"other cluster", "y", key, false},
+		{"no key", "x", nil, false},
+		{"other key", "x", []byte("fedcba9876543210"), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, b := start(t, "x", "a", key), start(t, tc.cluster, "b", tc.key)
+			if err := b.Join(a.Addr()); (err == nil) != tc.in {
+				t.Errorf("join: %v, want in = %v", err, tc.in)
+			}
+			if err := a.Join(b.Addr()); (err == nil) != tc.in {
+				t.Errorf("join the other way: %v, want in = %v", err, tc.in)
+			}
+			if n := len(a.Members()); (n == 2) != tc.in {
+				t.Errorf("%d members, want in = %v", n, tc.in)
+			}
+		})
+	}
+}
+
+func TestMetaFits(t *testing.T) {
+	widest := Meta{
+		Kind: KindBE, ID: 1<<64 - 1, Host: strings.Repeat("h", 253), RPCPort: 65535, HTTPPort: 65535, QueryPort: 65535, RaftPort: 65535,
+		Incarnation: 1<<63 - 1, Version: strings.Repeat("v", 64), Load: Load{255, 1<<64 - 1, 1<<64 - 1, 1<<32 - 1, 1<<32 - 1},
+	}
+	b, err := encodeMeta(widest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := decodeMeta(b); err != nil || got != widest {
+		t.Errorf("came back as %+v, %v", got, err)
+	}
+	widest.Version = strings.Repeat("v", 500)
+	if _, err := encodeMeta(widest); err == nil {
+		t.Error("an oversized meta was encoded")
+	}
+}
+
+func FuzzDecodeMeta(f *testing.F) {
+	b, err := encodeMeta(Meta{Kind: KindFE, ID: 1, Host: "h", Version: "1"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte{})
+	f.Add([]byte{0xa1, 0x18, 0x63, 0x01}) // a field of a later version
+	f.Fuzz(func(t *testing.T, in []byte) {
+		m, err := decodeMeta(in)
+		if err != nil {
+			return
+		}
+		out, err := encodeMeta(m)
+		if err != nil {
+			t.Skip() // a non-canonical form may be shorter than ours
+		}
+		if again, err := decodeMeta(out); err != nil || again != m {
+			t.Fatalf("%+v came back as %+v, %v", m, again, err)
+		}
+	})
+}

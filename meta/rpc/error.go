@@ -1,0 +1,116 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Reasons that this package itself gives.
+const (
+	ReasonWrongCluster = "wrong_cluster"
+	ReasonNoCluster    = "no_cluster"
+	ReasonPanic        = "panic"
+)
+
+// Error is an error that keeps its MySQL number, SQLSTATE and reason on its way between processes. A handler returns
+// it (wrapped or not); the caller gets an *Error again.
+type Error struct {
+	Code   uint16 // MySQL error number, 0 = none
+	State  string // SQLSTATE, "" = none
+	Msg    string
+	Reason string     // enumerated cause in snake_case, for callers that branch
+	GRPC   codes.Code // OK = FailedPrecondition
+}
+
+// wireError is the detail of a status. Append keys, never renumber.
+type wireError struct {
+	Code   uint16 `cbor:"1,keyasint,omitempty"`
+	State  string `cbor:"2,keyasint,omitempty"`
+	Msg    string `cbor:"3,keyasint,omitempty"`
+	Reason string `cbor:"4,keyasint,omitempty"`
+}
+
+func (e *Error) Error() string {
+	if e.Code != 0 {
+		return fmt.Sprintf("%s (%d)", e.Msg, e.Code)
+	}
+	return e.Msg
+}
+
+// MySQL returns the error as a client sees it.
+func (e *Error) MySQL() (code uint16, state, msg string) {
+	if e.Code == 0 {
+		return 1105, "HY000", e.Msg
+	}
+	return e.Code, e.State, e.Msg
+}
+
+// GRPCStatus returns the status that carries the error.
+func (e *Error) GRPCStatus() *status.Status {
+	code := e.GRPC
+	if code == codes.OK {
+		code = codes.FailedPrecondition
+	}
+	st := status.New(code, e.Msg)
+	detail, err := cbor.Marshal(wireError{Code: e.Code, State: e.State, Msg: e.Msg, Reason: e.Reason})
+	if err != nil {
+		return st
+	}
+	if with, err := st.WithDetails(wrapperspb.Bytes(detail)); err == nil {
+		return with
+	}
+	return st
+}
+
+// Reason returns the reason of an *Error in err's chain, "" when there is none.
+func Reason(err error) string {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
+}
+
+// toStatus makes of a handler's error what gRPC sends: an *Error anywhere in the chain keeps its detail and takes the
+// text of the whole chain.
+func toStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if error(e) == err {
+		return e.GRPCStatus().Err()
+	}
+	whole := *e
+	whole.Msg = err.Error()
+	return whole.GRPCStatus().Err()
+}
+
+// fromStatus is the inverse of toStatus; errors without the detail pass as they are.
+func fromStatus(err error) error {
+	if err == nil {
+		return nil
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	for _, d := range st.Details() {
+		b, ok := d.(*wrapperspb.BytesValue)
+		if !ok {
+			continue
+		}
+		var w wireError
+		if cbor.Unmarshal(b.GetValue(), &w) == nil {
+			return &Error{Code: w.Code, State: w.State, Msg: w.Msg, Reason: w.Reason, GRPC: st.Code()}
+		}
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"stele/meta/types"
+)
+
+// service answers by the name of the service asked for.
+type service struct {
+	grpc_health_v1.UnimplementedHealthServer
+}
+
+var refusal = &Error{Code: 1205, State: "HY000", Msg: "Lock wait timeout exceeded", Reason: "lock_timeout"}
+
+func (service) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	switch r.Service {
+	case "error":
+		return nil, refusal
+	case "wrapped":
+		return nil, fmt.Errorf("write tablet 7: %w", refusal)
+	case "plain":
+		return nil, errors.New("plain")
+	case "panic":
+		panic("boom")
+	case "deadline":
+		if _, ok := ctx.Deadline(); !ok {
+			return nil, errors.New("no deadline")
+		}
+	}
+	return &grpc_health_v1.HealthCheckResponse{}, nil
+}
+
+func (service) Watch(r *grpc_health_v1.HealthCheckRequest, s grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
+	if r.Service == "panic" {
+		panic("boom")
+	}
+	if err := s.Send(&grpc_health_v1.HealthCheckResponse{}); err != nil {
+		return err
+	}
+	if r.Service == "error" {
+		return refusal
+	}
+	return nil
+}
+
+func serve(t *testing.T, id types.ClusterID, fresh func(string) bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(ServerConfig{Cluster: NewCluster(id), AllowFresh: fresh, Log: slog.New(slog.DiscardHandler)})
+	grpc_health_v1.RegisterHealthServer(s, service{})
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func client(t *testing.T, addr string, id types.ClusterID) grpc_health_v1.HealthClient {
+	t.Helper()
+	conn, err := Dial(addr, DialConfig{Cluster: NewCluster(id), Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return grpc_health_v1.NewHealthClient(conn)
+}
+
+func check(t *testing.T, c grpc_health_v1.HealthClient, what string) error {
+	t.Helper()
+	_, err := c.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: what})
+	return err
+}
+
+func TestClusterIsChecked(t *testing.T) {
+	all := func(string) bool { return true }
+	for _, tc := range []struct {
+		name           string
+		server, client types.ClusterID
+		fresh          func(string) bool
+		want           string
+	}{
+		{"same", "a", "a", nil, ""},
+		{"other", "a", "b", nil, `the caller belongs to cluster "b", this node to "a"`},
+		{"other where the fresh may call", "a", "b", all, `the caller belongs to cluster "b", this node to "a"`},
+		{"fresh caller", "a", "", nil, "the caller does not belong to a cluster yet"},
+		{"fresh caller allowed", "a", "", all, ""},
+		{"fresh server", "", "a", nil, "this node does not belong to a cluster yet"},
+		{"fresh server allowed", "", "a", all, ""},
+		{"both fresh", "", "", nil, "does not belong to a cluster yet"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := client(t, serve(t, tc.server, tc.fresh), tc.client)
+			unary := check(t, c, "deadline")
+			s, err := c.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+			if err == nil {
+				_, err = s.Recv()
+			}
+			for kind, err := range map[string]error{"unary": unary, "stream": err} {
+				if tc.want == "" {
+					if err != nil {
+						t.Errorf("%s: %v", kind, err)
+					}
+					continue
+				}
+				if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), tc.want) || Reason(err) == "" {
+					t.Errorf("%s: got %v, want %s", kind, err, tc.want)
+				}
+			}
+		})
+	}
+}
+
+func TestAdopt(t *testing.T) {
+	c := NewCluster("")
+	if err := c.Adopt(""); err == nil {
+		t.Error("adopted nothing")
+	}
+	if err := errors.Join(c.Adopt("a"), c.Adopt("a")); err != nil || c.ID() != "a" {
+		t.Errorf("adopt: %v, id %q", err, c.ID())
+	}
+	if err := c.Adopt("b"); Reason(err) != ReasonWrongCluster {
+		t.Errorf("adopted a second cluster: %v", err)
+	}
+}
+
+func TestErrorsKeepTheirDetail(t *testing.T) {
+	c := client(t, serve(t, "a", nil), "a")
+	for what, msg := range map[string]string{"error": refusal.Msg, "wrapped": "write tablet 7: " + refusal.Error()} {
+		e := (*Error)(nil)
+		if err := check(t, c, what); !errors.As(err, &e) || e.Code != 1205 || e.State != "HY000" || e.Reason != "lock_timeout" || e.Msg != msg {
+			t.Errorf("%s: got %#v", what, err)
+		}
+	}
+	if err := check(t, c, "plain"); status.Code(err) != codes.Unknown || Reason(err) != "" {
+		t.Errorf("plain: %v", err)
+	}
+	s, err := c.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "error"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); Reason(err) != "lock_timeout" {
+		t.Errorf("stream: %v", err)
+	}
+	s, err = c.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); err != io.EOF {
+		t.Errorf("end of stream: %v", err)
+	}
+}
+
+func TestPanicIsAnAnswer(t *testing.T) {
+	c := client(t, serve(t, "a", nil), "a")
+	if err := check(t, c, "panic"); status.Code(err) != codes.Internal || Reason(err) != ReasonPanic {
+		t.Errorf("unary: %v", err)
+	}
+	s, err := c.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "panic"})
+	if err == nil {
+		_, err = s.Recv()
+	}
+	if status.Code(err) != codes.Internal {
+		t.Errorf("stream: %v", err)
+	}
+	if err := check(t, c, "fine"); err != nil {
+		t.Errorf("after a panic: %v", err)
+	}
+}

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// columnDef checks one column definition by itself.
+func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
+	col := types.Column{Name: def.Name.Name.O}
+	t, err := columnType(def.Tp)
+	if err != nil {
+		return col, err
+	}
+	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > 1048576 {
+		return col, errorf(CodeTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
+	}
+	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
+		t.Length = 1
+	}
+	if !binaryCollation(def.Tp.GetCollate()) {
+		return col, refuse("COLLATE " + def.Tp.GetCollate())
+	}
+	if !knownCharset(def.Tp.GetCharset()) {
+		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
+	}
+	col.Type = t
+	if t.Kind == types.KindTinyInt && t.Length == 1 {
+		col.Shown = "tinyint(1)"
+	}
+	var def0 ast.ExprNode
+	for _, o := range def.Options {
+		if o.Tp == ast.ColumnOptionDefaultValue {
+			def0 = o.Expr
+			continue
+		}
+		if err := columnOption(&col, o); err != nil {
+			return col, err
+		}
+	}
+	if def0 != nil {
+		return col, columnDefault(b, &col, def0)
+	}
+	return col, nil
+}
+
+// columnOption applies one option.
+func columnOption(col *types.Column, o *ast.ColumnOption) error {
+	switch o.Tp {
+	case ast.ColumnOptionNotNull, ast.ColumnOptionPrimaryKey:
+		col.Type.NotNull = true
+	case ast.ColumnOptionNull:
+		col.Type.NotNull = false
+	case ast.ColumnOptionAutoIncrement:
+		if !col.Type.IsInteger() || col.Type.Kind == types.KindYear || col.Type.Kind == types.KindBool {
+			return errorf(1063, "Incorrect column specifier for column '%s'", col.Name)
+		}
+		col.AutoIncrement, col.Type.NotNull = true, true
+	case ast.ColumnOptionComment:
+		if lit, ok := o.Expr.(*ast.Literal); ok {
+			col.Comment = lit.Str
+		}
+	case ast.ColumnOptionOnUpdate:
+		if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {
+			return errorf(1294, "Invalid ON UPDATE clause for '%s' column", col.Name)
+		}
+		col.OnUpdateNow = true
+	case ast.ColumnOptionCollate:
+		if !binaryCollation(o.StrValue) {
+			return refuse("COLLATE " + o.StrValue)
+		}
+	case ast.ColumnOptionGenerated:
+		return refuse("a generated column")
+	case ast.ColumnOptionReference:
+		return refuse("FOREIGN KEY")
+	case ast.ColumnOptionCheck:
+		return refuse("CHECK")
+	case ast.ColumnOptionFulltext:
+		return refuse("FULLTEXT")
+	}
+	return nil
+}
+
+// columnDefault checks a DEFAULT and keeps its text.
+func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
+	invalid := errorf(CodeBadDefault, "Invalid default value for '%s'", col.Name)
+	if call, ok := unparen(n).(*ast.FuncCallExpr); ok {
+		switch call.FnName.L {
+		case "current_timestamp", "now", "localtime", "localtimestamp":
+			if col.Type.Kind != types.KindDateTime && col.Type.Kind != types.KindTimestamp {
+				return invalid
+			}
+			col.DefaultNow = true
+			return nil
+		}
+	}
+	e := &env{b: b, clause: "default value", noAgg: true}
+	v, err := e.bind(n)
+	if err != nil {
+		return err
+	}
+	if v.Kind != expr.NodeConst {
+		return refuse("an expression as DEFAULT")
+	}
+	if v.Value.Null {
+		if col.Type.NotNull {
+			return invalid
+		}
+		return nil
+	}
+	if col.AutoIncrement || (col.Type.Kind == types.KindText || col.Type.Kind == types.KindBlob) && col.Shown == "" || col.Type.Kind == types.KindJSON {
+		return invalid
+	}
+	t := col.Type
+	t.NotNull = false
+	val, err := sqltypes.Convert(v.Value, v.Type, t, true, b.ctx.location())
+	if err != nil || val.Null {
+		return invalid
+	}
+	s := string(sqltypes.AppendText(nil, t, val, b.ctx.location()))
+	col.Default = &s
+	return nil
+}

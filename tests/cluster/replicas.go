@@ -161,7 +161,7 @@ func (c *Cluster) dialBackends(ctx context.Context) (*peers, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("SHOW FRONTENDS tells no ClusterId")
 	}
-	cluster := types.ClusterID(ids[0])
+	calls := rpc.DialConfig{Cluster: rpc.NewCluster(types.ClusterID(ids[0]))}
 	backends, err := ReadTable(ctx, c.DB(), "SHOW BACKENDS")
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (c *Cluster) dialBackends(ctx context.Context) (*peers, error) {
 	p := &peers{clients: map[string]bepb.BackendClient{}}
 	hosts, ports := backends.Column("IP"), backends.Column("BePort")
 	for i, id := range backends.Column("BackendId") {
-		conn, err := rpc.Dial(hosts[i]+":"+ports[i], func() types.ClusterID { return cluster })
+		conn, err := rpc.Dial(hosts[i]+":"+ports[i], calls)
 		if err != nil {
 			p.close()
 			return nil, fmt.Errorf("dial BE %s: %w", id, err)

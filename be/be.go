@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"stele/be/clone"
 	"stele/be/host"
 	"stele/be/peer"
@@ -136,6 +134,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	defer wg.Wait()
 	defer stopLoops()
 	wg.Go(func() { n.afterOpen(loops) })
+	wg.Go(func() { n.runGossip(loops) })
 	failed := make(chan error, 1)
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
@@ -143,22 +142,10 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	select {
 	case <-ctx.Done():
 		n.stopping.Store(true)
-		stop(grpcServer)
+		rpc.Stop(grpcServer, stopGrace)
 		return nil
 	case err := <-failed:
 		return err
-	}
-}
-
-// stop lets calls under way finish, for a while.
-func stop(s *grpc.Server) {
-	done := make(chan struct{})
-	go func() { s.GracefulStop(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(stopGrace):
-		s.Stop()
-		<-done
 	}
 }
 

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
@@ -141,10 +139,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	defer wg.Wait()
 	defer stopLoops()
 	wg.Go(func() { n.lead(loops) })
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.mysql.Serve(mysqlListener) })
 	wg.Go(func() { failed <- n.serveHTTP(loops) })
+	wg.Go(func() { failed <- n.runGossip(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
 	fmt.Fprintf(stdout, "fe serves MySQL on %s\n", query)
 	select {
@@ -159,23 +158,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if cerr := n.mysql.Close(cctx); cerr != nil {
 		n.log.Debug("close client connections", "err", cerr)
 	}
-	stopGRPC(grpcServer)
+	metarpc.Stop(grpcServer, stopGrace)
 	return err
 }
 
 // stopGrace is how long a stop waits for calls under way.
 const stopGrace = 3 * time.Second
-
-func stopGRPC(s *grpc.Server) {
-	done := make(chan struct{})
-	go func() { s.GracefulStop(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(stopGrace):
-		s.Stop()
-		<-done
-	}
-}
 
 // lead runs the control loop for as long as this FE leads.
 func (n *node) lead(ctx context.Context) {

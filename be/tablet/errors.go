@@ -42,6 +42,9 @@ var (
 	ErrImport = errors.New("malformed clone stream")
 )
 
+// ErrBehind is what a *BehindError is.
+var ErrBehind = errors.New("replica is behind")
+
 // BehindError says that the replica does not have the version yet.
 type BehindError struct {
 	Tablet     types.TabletID
@@ -51,3 +54,6 @@ type BehindError struct {
 func (e *BehindError) Error() string {
 	return fmt.Sprintf("tablet %d is at version %d, behind %d", e.Tablet, e.Have, e.Want)
 }
+
+// Is makes errors.Is(err, ErrBehind) true.
+func (e *BehindError) Is(target error) bool { return target == ErrBehind }

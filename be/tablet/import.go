@@ -71,7 +71,7 @@ func (s *Store) roomFor(size int64) error {
 	if err != nil {
 		return fmt.Errorf("measure free space: %w", err)
 	}
-	if reserve := 2 * max(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent)); available-size < reserve {
+	if reserve := 2 * s.reserve(total); available-size < reserve {
 		return fmt.Errorf("%d bytes are free, %d are wanted and %d must be left: %w", available, size, reserve, ErrDiskFull)
 	}
 	return nil

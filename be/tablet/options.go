@@ -13,7 +13,7 @@ type Options struct {
 	ClusterID types.ClusterID
 	Medium    types.Medium
 
-	// The flood stage: below the larger of the two of free space the disk takes no writes (B6).
+	// The flood stage: with less free space than both of these the disk takes no writes (B6).
 	FloodBytes   int64
 	FloodPercent int
 	// MemLimit is the most bytes of decoded deltas of all tablets; beyond it writers wait for a flush.

@@ -44,15 +44,6 @@ func (r *rowsetState) group(i int) rowset.GroupID {
 	return rowset.GroupID{UID: r.uid, Rowset: r.entry.ID, Group: uint32(i)}
 }
 
-// maxRowVersion returns the version of the newest row.
-func (r *rowsetState) maxRowVersion() types.Version {
-	v := types.Version(0)
-	for i := range r.groups {
-		v = max(v, r.groups[i].MaxVersion)
-	}
-	return v
-}
-
 // rowsetView is a rowset as it was at some moment.
 type rowsetView struct {
 	r       *rowsetState

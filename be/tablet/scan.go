@@ -17,10 +17,22 @@ import (
 // keep the decoded vectors of 16 columns at about 1 MB.
 const vectorsPerRead = 4
 
+// CompareOp is the comparison of a Predicate.
+type CompareOp = rowset.CompareOp
+
+// Comparisons.
+const (
+	OpEQ = rowset.OpEQ
+	OpLT = rowset.OpLT
+	OpLE = rowset.OpLE
+	OpGT = rowset.OpGT
+	OpGE = rowset.OpGE
+)
+
 // Predicate is "column op value". It only lets a scan skip: rows that do not satisfy it may still be returned.
 type Predicate struct {
 	Column types.ColumnID
-	Op     rowset.CompareOp
+	Op     CompareOp
 	Value  expr.Value // not NULL, in the physical form of the column's type
 }
 

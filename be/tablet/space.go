@@ -52,10 +52,16 @@ func (s *Store) writable() error {
 	if err != nil {
 		return fmt.Errorf("measure free space: %w", err)
 	}
-	if reserve := max(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent)); available < reserve {
+	if reserve := s.reserve(total); available < reserve {
 		return fmt.Errorf("%d bytes are free, %d are reserved: %w", available, reserve, ErrDiskFull)
 	}
 	return nil
+}
+
+// reserve is what must stay free: as in the reference system a disk is full when it is above the percentage and below
+// the bytes.
+func (s *Store) reserve(total int64) int64 {
+	return min(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent))
 }
 
 func (s *Store) measure() (total, available int64, err error) {

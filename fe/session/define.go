@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +104,7 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 // createTable checks the definition and has the replicas made.
 func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, out *output) error {
 	cat := s.sh.Log.Current()
-	spec, err := s.tableSpec(cat, n, tail)
+	spec, err := plan.CreateTable(s.planContext(cat, time.Now(), nil), n, tail, s.sh.Settings().Defaults)
 	if err != nil {
 		return err
 	}
@@ -124,33 +123,17 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if err := s.sh.Tables.Create(ctx, spec.Table); err != nil {
 		return err
 	}
+	if spec.AutoIncrement > 1 {
+		if _, t, err := s.findTable(s.sh.Log.Current(), spec.Database, spec.Table.Name); err == nil {
+			if err := s.sh.sequences.autoInc(t.ID).Raise(ctx, spec.AutoIncrement-1); err != nil {
+				return err
+			}
+		}
+	}
 	for _, note := range spec.Notes {
 		s.warn("Note", 1105, note)
 	}
 	return out.done(server.Result{Warnings: s.warningCount()})
-}
-
-// tableSpec is the definition of the new table: written out, or like another one.
-func (s *Session) tableSpec(cat *catalog.Catalog, n *parse.CreateTableStmt, tail *syntax.TableTail) (*plan.TableSpec, error) {
-	pctx := s.planContext(cat, time.Now(), nil)
-	if n.ReferTable == nil {
-		return plan.CreateTable(pctx, n, tail, s.sh.Settings().Defaults)
-	}
-	_, like, err := s.findTable(cat, n.ReferTable.Schema.O, n.ReferTable.Name.O)
-	if err != nil {
-		return nil, err
-	}
-	spec := &plan.TableSpec{Database: n.Table.Schema.O, IfNotExists: n.IfNotExists, Table: *like}
-	if spec.Database == "" {
-		spec.Database = s.db
-	}
-	spec.Table.Name = n.Table.Name.O
-	spec.Table.Schema.Version = 1
-	spec.Table.Parts = slices.Clone(like.Parts)
-	for i := range spec.Table.Parts {
-		spec.Table.Parts[i].Tablets = nil
-	}
-	return spec, nil
 }
 
 // findTable finds a table, in the default database unless one is named.

@@ -41,13 +41,11 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 	return p, nil
 }
 
-// describe plans a query with NULL for every parameter, for the columns alone.
+// describe plans a query without values, for the columns alone.
 func (s *Session) describe(st *parse.Statement) ([]server.Column, error) {
-	params := make([]plan.Param, len(st.Params))
-	for i := range params {
-		params[i] = plan.Param{Value: expr.Value{Null: true}, Type: types.ColumnType{Kind: types.KindNull}}
-	}
-	root, err := plan.Select(s.planContext(s.sh.Log.Current(), time.Now(), params), st.Node)
+	pctx := s.planContext(s.sh.Log.Current(), time.Now(), nil)
+	pctx.Describe = true
+	root, err := plan.Select(pctx, st.Node)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ import (
 
 // query runs a statement that yields rows.
 func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Param, out *output) error {
+	if update, share := plan.Locking(n); update || share {
+		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'SELECT ... FOR UPDATE' or 'FOR SHARE'")
+	}
 	s.implicit()
 	cat, err := s.read(ctx)
 	if err != nil {
@@ -99,17 +102,9 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 	if err != nil {
 		return err
 	}
-	pctx := s.planContext(cat, time.Now(), params)
-	var lines []string
-	switch q := n.Stmt.(type) {
-	case *parse.SelectStmt, *parse.SetOprStmt:
-		p, err := plan.Select(pctx, q)
-		if err != nil {
-			return err
-		}
-		lines = plan.Explain(p)
-	default:
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of statements that change rows")
+	lines, err := explained(s.planContext(cat, time.Now(), params), n.Stmt)
+	if err != nil {
+		return err
 	}
 	cols := []stmt.Column{{Name: "EXPLAIN", Type: types.ColumnType{Kind: types.KindVarChar, Length: 65535}}}
 	rows := make([]stmt.Row, len(lines))
@@ -117,6 +112,37 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 		rows[i] = stmt.Row{l}
 	}
 	return s.table(ctx, stmt.Result{Columns: cols, Rows: rows}, out)
+}
+
+// explained plans a statement and prints the plan.
+func explained(pctx *plan.Context, n parse.StmtNode) ([]string, error) {
+	switch q := n.(type) {
+	case *parse.SelectStmt, *parse.SetOprStmt:
+		p, err := plan.Select(pctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Explain(p, pctx.TableName), nil
+	case *parse.InsertStmt:
+		p, err := plan.Insert(pctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return p.Explain(pctx.TableName), nil
+	case *parse.UpdateStmt:
+		p, err := plan.Update(pctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return p.Explain(pctx.TableName), nil
+	case *parse.DeleteStmt:
+		p, err := plan.Delete(pctx, q)
+		if err != nil {
+			return nil, err
+		}
+		return p.Explain(pctx.TableName), nil
+	}
+	return nil, sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
 }
 
 // do evaluates expressions for their errors only.

@@ -6,6 +6,7 @@ import (
 
 	"stele/conf"
 	"stele/fe/cluster"
+	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -28,92 +29,20 @@ type Members interface {
 	Clone(types.TaskID) *bepb.CloneStatus
 }
 
-// Task is a repair or a move that waits, runs or has ended.
-type Task struct {
-	ID            types.TaskID // of the clone, 0 = none was started
-	Tablet        types.TabletID
-	Type          string // REPAIR, BALANCE
-	Medium        types.Medium
-	Status        string // health of the tablet
-	State         string // PENDING, RUNNING, FINISHED, CANCELLED, TIMEOUT, UNEXPECTED
-	OrigPrio      string
-	DynmPrio      string
-	SrcBE         types.BEID // 0 = not chosen
-	SrcDisk       types.DiskID
-	DestBE        types.BEID
-	DestDisk      types.DiskID
-	Timeout       time.Duration
-	Created       time.Time
-	LastSched     time.Time
-	LastVisit     time.Time
-	Finished      time.Time
-	LastAdjust    time.Time
-	Bytes         int64 // copied
-	CopyTime      time.Duration
-	FailedSched   int
-	FailedRunning int
-	Visible       types.Version
-	Committed     types.Version
-	Err           string
-}
-
-// Slot is the clone capacity of one disk.
-type Slot struct {
-	BE           types.BEID
-	Disk         types.DiskID
-	Avail, Total int
-	Balance      int     // free slots of the separate pool for balance
-	Rate         float64 // average bytes a second of ended clones
-}
-
-// Load is how full a BE is on one medium, as the balancer sees it.
-type Load struct {
-	BE        types.BEID
-	Medium    types.Medium
-	Available bool
-	Used      int64
-	Capacity  int64
-	Replicas  int
-	CapCoeff  float64
-	ReplCoeff float64
-	Score     float64
-	Class     string // LOW, MID, HIGH
-}
-
-// LeaderScope says which tablets a balance of leaders may touch; the zero value is all.
-type LeaderScope struct {
-	Tablet   types.TabletID
-	Database types.DatabaseID
-	DryRun   bool
-}
-
-// LeaderMove is one leader that moved, or would.
-type LeaderMove struct {
-	Tablet   types.TabletID
-	From, To types.BEID
-	Err      error
-}
-
-// LeaderReport is what a balance of leaders did. A spread is the difference between the most and the fewest leaders
-// that a BE has.
-type LeaderReport struct {
-	Moves         []LeaderMove
-	Before, After int
-}
-
 // Control is the control loop of the leading FE.
 type Control interface {
-	Pending() []Task
-	Running() []Task
-	History() []Task
-	Slots() []Slot
-	Loads() []Load
-	Counters() []Variable
-	// Health names the state of a tablet, HEALTHY when there is nothing to repair.
-	Health(*catalog.Tablet) string
+	Pending() []sched.Task
+	Running() []sched.Task
+	History() []sched.Task // newest first
+	Slots() []sched.SlotUse
+	Loads() []sched.Load
+	Stats() sched.Stats
+	// Health judges a tablet; false when it is not known to the loop.
+	Health(types.TabletID) (sched.Verdict, bool)
 	// Kick makes the loop look at everything again now.
 	Kick()
-	BalanceLeaders(context.Context, LeaderScope) (LeaderReport, error)
+	// BalanceLeaders spreads leaders evenly, or with dryRun only tells how.
+	BalanceLeaders(ctx context.Context, scope sched.LeaderScope, dryRun bool) (sched.LeaderPlan, error)
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.

@@ -94,7 +94,11 @@ func register(s Statement) bool {
 	registry.statements = append(registry.statements, &s)
 	if s.Table != "" {
 		registerTable(Table{Database: steleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name,
-			Rows: func(ctx context.Context, e *Env) ([]Row, error) { return s.Rows(ctx, e, syntax.Args{}) }})
+			Rows: func(ctx context.Context, e *Env) ([]Row, error) {
+				all := *e
+				all.DB = "" // a table does not depend on the session's database
+				return s.Rows(ctx, &all, syntax.Args{})
+			}})
 	}
 	return true
 }

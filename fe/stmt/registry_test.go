@@ -70,14 +70,14 @@ func TestDeclarations(t *testing.T) {
 // optional reports whether a SHOW needs no argument.
 func optional(s *Statement) bool {
 	_, err := syntax.MustCompile(s.Syntax).Match(strings.Join(syntax.MustCompile(s.Syntax).Leads()[0], " "), 0)
-	return err == nil && s.Name != "show_data"
+	return err == nil && strings.Contains(s.Name, "show_") && s.Name != "show_data"
 }
 
 func checkColumns(t *testing.T, where string, columns []Column) {
 	t.Helper()
 	seen := []string{}
 	for _, c := range columns {
-		if c.Doc == "" {
+		if c.Doc == "" && !strings.HasPrefix(where, schemaDB) { // MySQL documents those
 			t.Errorf("%s: column %s is not documented", where, c.Name)
 		}
 		if slices.Contains(seen, strings.ToLower(c.Name)) {

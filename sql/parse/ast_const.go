@@ -234,6 +234,8 @@ const (
 	ShowRestores       = ast.ShowRestores
 	ShowSessionStates  = ast.ShowSessionStates
 	ShowReplicaStatus  = ast.ShowReplicaStatus
+
+	ShowProcedureStatus = ast.ShowProcedureStatus
 )
 
 // The values that start with ProfileTypeInvalid.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -141,22 +142,33 @@ func (e *env) binary(n *ast.BinaryOperationExpr) (*expr.Node, error) {
 		return e.compareRows(name, l.Values, r.Values)
 	}
 	if name == "and" || name == "or" || name == "xor" {
-		return e.logic(name, n.L, n.R)
+		return e.logic(name, n)
 	}
 	return e.callOf(name, n.L, n.R)
 }
 
-// logic binds AND, OR and XOR over truth values.
-func (e *env) logic(name string, l, r ast.ExprNode) (*expr.Node, error) {
-	a, err := e.predicate(l)
-	if err != nil {
-		return nil, err
+// logic binds AND, OR and XOR over truth values. A chain of one operator is bound as one call, so that a condition of
+// thousands of arms takes linear time.
+func (e *env) logic(name string, n *ast.BinaryOperationExpr) (*expr.Node, error) {
+	arms := []ast.ExprNode{n.R}
+	left := n.L
+	for name != "xor" {
+		next, ok := left.(*ast.BinaryOperationExpr)
+		if !ok || next.Op != n.Op {
+			break
+		}
+		arms, left = append(arms, next.R), next.L
 	}
-	c, err := e.predicate(r)
-	if err != nil {
-		return nil, err
+	arms = append(arms, left)
+	slices.Reverse(arms)
+	args := make([]*expr.Node, len(arms))
+	for i, a := range arms {
+		var err error
+		if args[i], err = e.predicate(a); err != nil {
+			return nil, err
+		}
 	}
-	return e.b.call(name, a, c)
+	return e.b.call(name, args...)
 }
 
 // compareRows compares two rows member by member, as MySQL defines it.
@@ -233,6 +245,11 @@ func (e *env) unary(n *ast.UnaryOperationExpr) (*expr.Node, error) {
 		}
 		return e.b.not(p)
 	case ast.OpMinus:
+		if l, ok := n.V.(*ast.Literal); ok {
+			if c := negative(l); c != nil {
+				return c, nil
+			}
+		}
 		return e.callOf("neg", n.V)
 	case ast.OpPlus:
 		return e.bind(n.V)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -98,6 +99,14 @@ func (c *Context) table(db, name string) (*catalog.Table, error) {
 		return nil, errorf(CodeUnknownDatabase, "Unknown database '%s'", db)
 	}
 	return nil, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+}
+
+// TableName names a table for Explain.
+func (c *Context) TableName(id types.TableID) string {
+	if t, ok := c.Catalog.TableByID(id); ok {
+		return t.Name
+	}
+	return fmt.Sprintf("#%d", id)
 }
 
 // madeUp reports whether a database exists without being in the catalog.

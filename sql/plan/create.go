@@ -28,6 +28,8 @@ type TableSpec struct {
 	Database    string
 	IfNotExists bool
 	Table       catalog.Table
+	// AutoIncrement is where the numbers of an AUTO_INCREMENT column start (the table option of dumps); 0 = at 1.
+	AutoIncrement uint64
 	// Notes are what was accepted but has no effect.
 	Notes []string
 }
@@ -294,6 +296,8 @@ func (c *creator) options() error {
 		switch o.Tp {
 		case ast.TableOptionComment:
 			c.table.Comment = o.StrValue
+		case ast.TableOptionAutoIncrement:
+			c.spec.AutoIncrement = o.UintValue
 		case ast.TableOptionCharset:
 			if !knownCharset(o.StrValue) {
 				return refuse("CHARACTER SET " + o.StrValue)

@@ -9,15 +9,21 @@ import (
 	"stele/sql/physical"
 )
 
-// Explain shows a plan as an indented tree, one operator a line, for EXPLAIN.
-func Explain(n *physical.Node) []string {
-	var p printer
+// Explain shows a plan as an indented tree, one operator a line, for EXPLAIN. table names tables; nil shows their ids.
+func Explain(n *physical.Node, table func(types.TableID) string) []string {
+	p := printer{table: table}
+	if table == nil {
+		p.table = func(id types.TableID) string { return fmt.Sprintf("#%d", id) }
+	}
 	p.node(n, 0)
 	return p.lines
 }
 
 // printer collects the lines of a plan.
-type printer struct{ lines []string }
+type printer struct {
+	lines []string
+	table func(types.TableID) string
+}
 
 func (p *printer) add(depth int, format string, args ...any) {
 	p.lines = append(p.lines, strings.Repeat("  ", depth)+fmt.Sprintf(format, args...))
@@ -101,7 +107,7 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	for _, id := range f.Columns {
 		names = append(names, f.Schema.Columns[f.Schema.ColumnIndex(id)].Name)
 	}
-	line := fmt.Sprintf("scan table=%d tablets=%s columns=[%s]", s.TableID, tabletList(s.Tablets), strings.Join(names, " "))
+	line := fmt.Sprintf("scan %s tablets=%s columns=[%s]", p.table(s.TableID), tabletList(s.Tablets), strings.Join(names, " "))
 	if f.Keys != nil {
 		line += fmt.Sprintf(" keys=%d", len(f.Keys))
 	}

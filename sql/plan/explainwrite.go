@@ -5,10 +5,11 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
+	"stele/meta/types"
 )
 
 // Explain shows the plan of an INSERT, for EXPLAIN.
-func (p *InsertPlan) Explain() []string {
+func (p *InsertPlan) Explain(table func(types.TableID) string) []string {
 	line := [...]string{ModeInsert: "insert", ModeIgnore: "insert ignore", ModeReplace: "replace"}[p.Mode] + " into " + p.Table.Name
 	if p.Rows != nil {
 		line += fmt.Sprintf(" rows=%d", p.Rows.N)
@@ -23,7 +24,7 @@ func (p *InsertPlan) Explain() []string {
 		out = append(out, "  | on duplicate key "+set)
 	}
 	if p.Source != nil {
-		for _, l := range Explain(p.Source) {
+		for _, l := range Explain(p.Source, table) {
 			out = append(out, "  "+l)
 		}
 	}
@@ -42,7 +43,7 @@ func duplicateNames(t *catalog.Table) []string {
 }
 
 // Explain shows the plan of an UPDATE or DELETE, for EXPLAIN.
-func (p *ModifyPlan) Explain() []string {
+func (p *ModifyPlan) Explain(table func(types.TableID) string) []string {
 	line := "delete from " + p.Table.Name
 	if len(p.Assign) > 0 {
 		var set []string
@@ -55,7 +56,7 @@ func (p *ModifyPlan) Explain() []string {
 		}
 	}
 	out := []string{line}
-	for _, l := range Explain(p.Source) {
+	for _, l := range Explain(p.Source, table) {
 		out = append(out, "  "+l)
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -197,17 +198,33 @@ func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error
 		}
 		return f.put(cb, col, d.Value, d.Type, row)
 	}
-	if c.Kind == ast.CellInt && t.Type.Kind == types.KindBigInt && !t.Type.Unsigned && !t.AutoIncrement && len(c.Text) < 19 {
-		if n, err := strconv.ParseInt(c.Text, 10, 64); err == nil {
-			if c.Neg {
-				n = -n
-			}
-			cb.AppendInt(n)
-			return nil
-		}
+	if quickCell(cb, t, c) {
+		return nil
 	}
 	v, from := cellValue(c, t.Type)
 	return f.put(cb, col, v, from, row)
+}
+
+// quickCell appends a literal that surely is a value of the column as it stands.
+func quickCell(cb *vec.ColumnBuilder, t *types.Column, c ast.Cell) bool {
+	switch {
+	case c.Kind == ast.CellInt && t.Type.Kind >= types.KindTinyInt && t.Type.Kind <= types.KindBigInt && !t.Type.Unsigned && !t.AutoIncrement && len(c.Text) < 19:
+		n, err := strconv.ParseInt(c.Text, 10, 64)
+		if c.Neg {
+			n = -n
+		}
+		lo, hi := sqltypes.IntRange(t.Type)
+		if err != nil || n < lo || n > 0 && uint64(n) > hi {
+			return false
+		}
+		cb.AppendInt(n)
+		return true
+	case c.Kind == ast.CellString && c.Plain() && (t.Type.Kind == types.KindVarChar || t.Type.Kind == types.KindText) &&
+		len(c.Text) <= int(t.Type.Length) && utf8.ValidString(c.Text):
+		cb.AppendString(c.Text)
+		return true
+	}
+	return false
 }
 
 // cellValue reads a literal as the value that MySQL gives it where a column of type to is meant.
@@ -221,9 +238,9 @@ func cellValue(c ast.Cell, to types.ColumnType) (expr.Value, types.ColumnType) {
 	case ast.CellNull:
 		return expr.Value{Null: true}, types.ColumnType{Kind: types.KindNull}
 	case ast.CellTrue:
-		return expr.Value{I: 1}, bigintType
+		return expr.Value{I: 1}, boolType
 	case ast.CellFalse:
-		return expr.Value{}, bigintType
+		return expr.Value{}, boolType
 	case ast.CellInt:
 		if n, err := strconv.ParseInt(signed, 10, 64); err == nil {
 			return expr.Value{I: n}, bigintType

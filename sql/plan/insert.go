@@ -231,9 +231,19 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 	out := make([]*expr.Node, len(list))
 	for i, n := range list {
 		var err error
-		if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
-			out[i], err = p.filler.defaultOf(p.columns[i])
-		} else {
+		switch x := unparen(n).(type) {
+		case *ast.DefaultExpr:
+			if x.Name == nil {
+				out[i], err = p.filler.defaultOf(p.columns[i])
+			} else {
+				out[i], err = e.bind(x)
+			}
+		case *ast.Literal:
+			if out[i], err = e.bind(x); x.Kind == ast.LiteralHex || x.Kind == ast.LiteralBit {
+				v, t := bytesCell([]byte(x.Str), p.Table.Schema.Columns[p.columns[i]].Type)
+				out[i] = expr.Const(v, t)
+			}
+		default:
 			out[i], err = e.bind(n)
 		}
 		if err != nil {

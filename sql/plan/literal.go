@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"stele/meta/types"
@@ -36,6 +38,30 @@ func (b *binder) literal(n ast.ValueExpr) (*expr.Node, error) {
 		return expr.ConstBytes([]byte(l.Str)), nil
 	}
 	return expr.ConstString(l.Str), nil
+}
+
+// negative makes the constant of a minus sign and a number; nil for anything else. A sign and an integer beyond the signed
+// range are a decimal, but for the smallest BIGINT.
+func negative(l *ast.Literal) *expr.Node {
+	switch {
+	case l.Kind == ast.LiteralInt && !l.Bool:
+		return expr.ConstInt(-l.Int)
+	case l.Kind == ast.LiteralUint && l.Uint == 1<<63:
+		return expr.ConstInt(math.MinInt64)
+	case l.Kind == ast.LiteralFloat:
+		return expr.ConstFloat(-l.Float)
+	}
+	text := l.Str
+	if l.Kind == ast.LiteralUint {
+		text = strconv.FormatUint(l.Uint, 10)
+	} else if l.Kind != ast.LiteralDecimal {
+		return nil
+	}
+	c, err := expr.ConstDecimal("-" + text)
+	if err != nil {
+		return nil
+	}
+	return c
 }
 
 // param puts a bound value in the place of a question mark.

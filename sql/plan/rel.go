@@ -203,7 +203,7 @@ func (r *rel) freeColumns() idSet {
 		n.eachExpr(func(e **expr.Node) { used.addExpr(*e) })
 		made.add(n.out...)
 	})
-	for id := range made {
+	for id := range made { // unordered: a set is taken from a set
 		delete(used, id)
 	}
 	return used
@@ -256,7 +256,7 @@ func (s idSet) touches(e *expr.Node) bool {
 // sorted returns the ids in order.
 func (s idSet) sorted() []int {
 	ids := make([]int, 0, len(s))
-	for id := range s {
+	for id := range s { // unordered: sorted below
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)

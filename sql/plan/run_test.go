@@ -97,7 +97,7 @@ func (s *store) query(sql string) ([]string, error) {
 	}
 	stream, err := exec.Build(n, &exec.Env{Scan: s.scan, Expr: expr.Context{NowMicros: s.ctx.NowMicros}})
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, strings.Join(Explain(n), "\n"))
+		return nil, fmt.Errorf("%w\n%s", err, strings.Join(Explain(n, nil), "\n"))
 	}
 	defer stream.Close()
 	var rows []string

@@ -37,7 +37,7 @@ func TestStatements(t *testing.T) {
 					if err != nil {
 						return errorText(err)
 					}
-					return strings.Join(insertLines(p), "\n") + "\n"
+					return strings.Join(insertLines(ctx, p), "\n") + "\n"
 				case "set":
 					for _, arg := range d.CmdArgs {
 						switch arg.Key {
@@ -71,6 +71,9 @@ func createText(ctx *Context, f *fakeCatalog, sql string) string {
 		return out + "\nREAD BACK AS: " + second + "\n"
 	}
 	out = strings.ReplaceAll(out, " \n", "_\n") // trailing blanks are part of the format; show them
+	if spec.AutoIncrement > 0 {
+		out += fmt.Sprintf("\nauto_increment from %d", spec.AutoIncrement)
+	}
 	for _, n := range spec.Notes {
 		out += "\nnote: " + n
 	}
@@ -84,19 +87,19 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		return insertLines(p), nil
+		return insertLines(ctx, p), nil
 	case *ast.UpdateStmt:
 		p, err := Update(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		return modifyLines(p)
+		return modifyLines(ctx, p)
 	case *ast.DeleteStmt:
 		p, err := Delete(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		return modifyLines(p)
+		return modifyLines(ctx, p)
 	}
 	n, err := Select(ctx, st.Node)
 	if err != nil {
@@ -105,16 +108,16 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 	if err := checkPlan(n); err != nil {
 		return nil, err
 	}
-	return Explain(n), nil
+	return Explain(n, ctx.TableName), nil
 }
 
-func insertLines(p *InsertPlan) []string {
+func insertLines(ctx *Context, p *InsertPlan) []string {
 	if p.Source != nil {
 		if err := checkPlan(p.Source); err != nil {
 			return []string{err.Error()}
 		}
 	}
-	out := p.Explain()
+	out := p.Explain(ctx.TableName)
 	out[0] += fmt.Sprintf(" rowid=%t auto=%d", p.NeedsRowID, p.AutoIncrement)
 	if p.Rows != nil {
 		for i := range p.Rows.N {
@@ -132,14 +135,14 @@ func allColumnsOf(p *InsertPlan) []int {
 	return out
 }
 
-func modifyLines(p *ModifyPlan) ([]string, error) {
+func modifyLines(ctx *Context, p *ModifyPlan) ([]string, error) {
 	if err := checkPlan(p.Source); err != nil {
 		return nil, err
 	}
 	if want := p.Values + len(p.Assign); len(p.Source.Schema) != want {
 		return nil, fmt.Errorf("the source yields %d columns, not %d", len(p.Source.Schema), want)
 	}
-	return p.Explain(), nil
+	return p.Explain(ctx.TableName), nil
 }
 
 // TestRoute sends every row to the partition and the bucket that a scan for the row's key would read.
@@ -190,5 +193,41 @@ func TestRoute(t *testing.T) {
 	}
 	if _, err = Route(table, p.Rows); err == nil || !strings.Contains(errorText(err), "1526") || !strings.Contains(err.Error(), "2025-01-01") {
 		t.Fatalf("a row outside every partition: %v", err)
+	}
+}
+
+// TestFastInsert converts the same literals by the fast path and by the syntax tree: rows and errors must be the same.
+func TestFastInsert(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode = defaultMode
+	if _, err := f.create(ctx, `CREATE TABLE all_types (k BIGINT PRIMARY KEY, a TINYINT, b SMALLINT UNSIGNED, c INT, d BIGINT UNSIGNED,
+		e DECIMAL(6,2), f DECIMAL(30,10), g FLOAT, h DOUBLE, i CHAR(3), j VARCHAR(3), l TEXT, m BINARY(3), n VARBINARY(3), o DATE,
+		p DATETIME(3), q TIMESTAMP, r TIME, s YEAR, u JSON, v TINYINT(1))`); err != nil {
+		t.Fatal(err)
+	}
+	literals := []string{"0", "-1", "127", "128", "65535", "65536", "2147483648", "9223372036854775808", "-9223372036854775809",
+		"18446744073709551616", "1.005", "-.5", "12345678901234567890.1234567890123", "1e3", "''", "'abc'", "'abcd'",
+		"'äöü'", "'äöüß'", "'12'", "' 7 '", "'it''s'", "'2024-02-29'", "'2023-02-29'", "'2024-01-01 10:11:12.9999'", "20240101",
+		"'10:11:12'", "'{\"a\": 1}'", "NULL", "TRUE", "FALSE", "0x4142", "x''", "b'101'", "2024"}
+	table, _ := f.Table("test", "all_types")
+	for i := 1; i < len(table.Schema.Columns); i++ {
+		for _, lit := range literals {
+			sql := fmt.Sprintf("INSERT INTO all_types (k, %s) VALUES (1, %s)", table.Schema.Columns[i].Name, lit)
+			in, ok := ast.FastInsert(sql, 0)
+			if !ok {
+				t.Fatalf("%s: not a fast INSERT", sql)
+			}
+			st, err := ast.Parse(sql, 0)
+			if err != nil {
+				continue // a literal that the parser refuses is nothing to compare
+			}
+			slow, slowErr := Insert(ctx, st.Node.(*ast.InsertStmt))
+			fast, fastErr := InsertValues(ctx, in)
+			if (slowErr == nil) != (fastErr == nil) || slowErr != nil && errorText(slowErr) != errorText(fastErr) {
+				t.Errorf("%s\nfast: %v\nslow: %v", sql, fastErr, slowErr)
+			} else if slowErr == nil && rowText(fast.Rows, []int{i}, 0) != rowText(slow.Rows, []int{i}, 0) {
+				t.Errorf("%s\nfast: %s\nslow: %s", sql, rowText(fast.Rows, []int{i}, 0), rowText(slow.Rows, []int{i}, 0))
+			}
+		}
 	}
 }

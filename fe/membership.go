@@ -1,0 +1,58 @@
+package fe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stele/conf"
+	"stele/meta/gossip"
+	"stele/meta/types"
+)
+
+// gossipLeave bounds how long a stop waits for the others to hear of it.
+const gossipLeave = 500 * time.Millisecond
+
+// gossipRejoin is how often a node contacts its seeds again, which also heals a long split.
+const gossipRejoin = 30 * time.Second
+
+// runGossip takes part in the membership until ctx ends. What it hears only hurries a heartbeat: liveness is decided
+// by heartbeats alone.
+func (n *node) runGossip(ctx context.Context) error {
+	v := n.live.Load()
+	g, err := gossip.New(gossip.Config{Cluster: n.id.ID(), Name: n.name, BindHost: conf.FEHost.Get(v), BindPort: conf.FEGossipPort.Get(v), Log: n.log,
+		Meta: gossip.Meta{Kind: gossip.KindFE, Host: conf.FEHost.Get(v), RPCPort: conf.FERPCPort.Get(v), HTTPPort: conf.FEHTTPPort.Get(v),
+			QueryPort: conf.QueryPort.Get(v), RaftPort: conf.EditLogPort.Get(v), Incarnation: n.started.UnixMilli(), Version: n.version}})
+	if err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	rejoin := time.NewTicker(gossipRejoin)
+	defer rejoin.Stop()
+	join := func() {
+		if err := g.Join(conf.FESeeds.Get(v)...); err != nil {
+			n.log.Debug("join gossip", "err", err)
+		}
+	}
+	join()
+	for {
+		select {
+		case <-ctx.Done():
+			lctx, cancel := context.WithTimeout(context.Background(), gossipLeave)
+			defer cancel()
+			if err := g.Leave(lctx); err != nil {
+				n.log.Debug("leave gossip", "err", err)
+			}
+			return g.Close()
+		case <-rejoin.C:
+			join()
+		case e, ok := <-g.Events():
+			if !ok {
+				return nil
+			}
+			if e.Member.Meta.Kind == gossip.KindBE {
+				n.log.Info("gossip", "event", e.Type.String(), "be_id", e.Member.Meta.ID, "name", e.Member.Name)
+				n.cluster.Probe(types.BEID(e.Member.Meta.ID))
+			}
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package sched
+
+import (
+	"fmt"
+
+	"stele/meta/types"
+)
+
+// Pacing of the quiet evening out of leaders, in milliseconds, and its size: each move ends the writes that run on a
+// tablet, so it comes late and in small batches.
+const (
+	leaderQuietMs = 5_000
+	leaderPauseMs = 2_000
+	leaderBatch   = 100
+)
+
+// checkLeader gives a tablet without a live leader a new one at once. A BE that this FE has not heard of yet is not
+// dead.
+func (s *Scheduler) checkLeader(t *Tablet) {
+	if s.touched[t.ID] {
+		return
+	}
+	if t.Leader != 0 {
+		be := s.in.View.BE(t.Leader)
+		if be != nil && (!be.dead() || !s.in.Limits.AutoFailover) {
+			return
+		}
+	}
+	to := s.leaderFor(t, 0)
+	if to == 0 {
+		return
+	}
+	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch})
+	table := s.table()
+	table.leaders[t.Leader]--
+	table.leaders[to]++
+	s.touched[t.ID] = true
+}
+
+// leaderFor picks the complete replica on the live BE that leads least, on one that stays if possible; 0 when there is
+// none.
+func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
+	table := s.table()
+	var best *BE
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if r.BE == except || !s.in.View.isCopy(r) {
+			continue
+		}
+		be := s.in.View.BE(r.BE)
+		switch {
+		case best == nil, best.Decommissioned && !be.Decommissioned:
+			best = be
+		case be.Decommissioned && !best.Decommissioned:
+		case table.leaders[be.ID] < table.leaders[best.ID]:
+			best = be
+		}
+	}
+	if best == nil {
+		return 0
+	}
+	return best.ID
+}
+
+// assignLeaders sends all the new leaders of this Step in one Action.
+func (s *Scheduler) assignLeaders() {
+	if len(s.moves) == 0 {
+		return
+	}
+	s.stats.LeadersMoved += int64(len(s.moves))
+	s.act(Action{Kind: ActLeaders, Leaders: s.moves, Why: "no live leader"})
+	s.note(0, fmt.Sprintf("%d tablets had no live leader", len(s.moves)))
+}
+
+// quiet keeps book of since when nothing is left to be repaired.
+func (s *Scheduler) quiet() bool {
+	busy := len(s.moves) > 0
+	for i := range s.in.View.BEs {
+		busy = busy || s.in.View.BEs[i].Unknown
+	}
+	for _, t := range s.pending {
+		busy = busy || !t.Hopeless
+	}
+	for _, t := range s.running {
+		busy = busy || t.Kind == Repair
+	}
+	if busy {
+		s.quietSinceMs = 0
+		return false
+	}
+	if s.quietSinceMs == 0 {
+		s.quietSinceMs = s.in.NowMs
+	}
+	return true
+}
+
+// evenOut starts what only makes the cluster more even, when there is nothing to repair.
+func (s *Scheduler) evenOut(scan bool) {
+	if !s.quiet() || s.in.Limits.DisableBalance {
+		return
+	}
+	if scan || s.balanceHot {
+		s.balanceHot = s.balance() > 0
+	}
+	now := s.in.NowMs
+	if now-s.quietSinceMs < leaderQuietMs || now-s.leadersMs < leaderPauseMs || !(scan || s.leadersHot) {
+		return
+	}
+	s.leadersMs = now
+	plan := planLeaders(s.in.View, LeaderScope{}, leaderBudget{moves: leaderBatch, arcs: 5_000_000})
+	s.leadersHot = len(plan.Moves) > 0
+	moves := plan.Moves[:0]
+	for _, m := range plan.Moves {
+		if !s.touched[m.Tablet] {
+			moves = append(moves, m)
+			s.touched[m.Tablet] = true
+		}
+	}
+	if len(moves) > 0 {
+		s.stats.LeadersMoved += int64(len(moves))
+		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: "even spread of leaders"})
+	}
+}

@@ -1,0 +1,259 @@
+package sched
+
+import (
+	"fmt"
+
+	"stele/meta/types"
+)
+
+// plan tries to do something for one pending task; false when it is no longer pending.
+func (s *Scheduler) plan(task *Task) bool {
+	task.LastVisitMs = s.in.NowMs
+	t := s.in.View.Tablet(task.Tablet)
+	if t == nil {
+		s.end(task, Cancelled, "tablet is gone")
+		return false
+	}
+	v := Health(t, s.in.View, s.clock())
+	task.Copies, task.VisibleVersion, task.CommittedVersion = v.Copies, t.Version, t.Version
+	if v.Status == Healthy {
+		s.end(task, Finished, "")
+		return false
+	}
+	if s.delayed(t, v) {
+		s.end(task, Cancelled, "a dead backend may come back: it is too early")
+		return false
+	}
+	s.reprioritise(task, v)
+	task.Err = ""
+	switch v.Status {
+	case Redundant:
+		return s.planDrop(task, t)
+	case ForceRedundant:
+		return s.planDropDamaged(task, t, v)
+	case VersionIncomplete:
+		return s.planInPlace(task, t)
+	case NeedFurtherRepair:
+		return s.planExtra(task, t)
+	default:
+		return s.planCopy(task, t, v)
+	}
+}
+
+// planCopy makes a missing or relocating tablet one replica richer: a damaged one goes first, so that its place and
+// its vote are free; then what is half there is completed; then a new one is begun.
+func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
+	if v.Damaged > 0 && v.Copies > 0 {
+		return s.planDropDamaged(task, t, v)
+	}
+	if v.Copies == 0 {
+		s.stuck(task, "no complete replica on a live backend")
+		return true
+	}
+	if s.lagging(t) != nil {
+		return s.planInPlace(task, t)
+	}
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if r.Role != types.RoleLearner {
+			continue
+		}
+		if be := s.in.View.BE(r.BE); be != nil && be.Available() && !r.damaged() {
+			return s.planClone(task, t, r)
+		} else if be == nil || !be.Unknown {
+			return s.planRemove(task, t, r, "its backend cannot go on with it", false)
+		}
+	}
+	return s.planNew(task, t)
+}
+
+// lagging returns the replica to be repaired in place: the one that lacks least, for it is a copy soonest.
+func (s *Scheduler) lagging(t *Tablet) *Replica {
+	var best *Replica
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		be := s.in.View.BE(r.BE)
+		if r.Role == types.RoleLearner || r.damaged() || r.LastFailed == 0 || be == nil || !be.Alive {
+			continue
+		}
+		if best == nil || r.Version > best.Version || r.Version == best.Version && r.LastFailed < best.LastFailed {
+			best = r
+		}
+	}
+	return best
+}
+
+func (s *Scheduler) planInPlace(task *Task, t *Tablet) bool {
+	r := s.lagging(t)
+	if r == nil {
+		s.stuck(task, "the replica that lags is on a backend that does not answer")
+		return true
+	}
+	return s.planClone(task, t, r)
+}
+
+// planExtra finishes a learner that the tablet could do without: it is nearly done, or was begun for balance.
+func (s *Scheduler) planExtra(task *Task, t *Tablet) bool {
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		be := s.in.View.BE(r.BE)
+		if r.Role != types.RoleLearner || be == nil || !be.Available() || r.damaged() {
+			continue
+		}
+		if task.FailedRunning >= failuresToMove || s.in.Limits.DisableBalance {
+			return s.planRemove(task, t, r, "it is not needed", false)
+		}
+		return s.planClone(task, t, r)
+	}
+	s.stuck(task, "the replica in the making is on a backend that does not answer")
+	return true
+}
+
+// planClone starts a clone to a replica that is there.
+func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
+	if m := s.fulls[t.ID]; m.be == dest.BE && m.count >= 2 && s.in.NowMs < m.ms+s.in.Limits.FullCloneDelayMs {
+		s.wait(task, m.ms+s.in.Limits.FullCloneDelayMs-s.in.NowMs, "consecutive full clone needs to delay")
+		return true
+	}
+	if !s.slots.free(dest.BE, dest.Disk, false) {
+		s.wait(task, slotMs, fmt.Sprintf("path busy, wait for next round: no slot on be %d disk %d", dest.BE, dest.Disk))
+		return true
+	}
+	src, why := s.source(t, dest.BE, false)
+	if src == nil {
+		s.noSource(task, t, why)
+		return true
+	}
+	if s.taskNext >= s.taskEnd {
+		s.wait(task, 0, "no task ids yet")
+		return true
+	}
+	if task.last != 0 && task.lastBE == dest.BE { // an outcome of it may have been lost: never two at a time
+		s.out.Actions = append(s.out.Actions, Action{Kind: ActCancel, Tablet: t.ID, Task: task.last, BE: dest.BE, Why: "tried again"})
+	}
+	spec := s.spec(t, src, dest.Disk, false)
+	task.ID, task.DestBE, task.Replica = s.drawTask(), dest.BE, dest.ID
+	s.start(task, spec)
+	s.act(Action{Kind: ActClone, Tablet: t.ID, Replica: dest.ID, BE: dest.BE, Task: task.ID, Epoch: t.Epoch, Clone: spec, Why: task.Status.String()})
+	return false
+}
+
+// planNew begins a new replica on another BE.
+func (s *Scheduler) planNew(task *Task, t *Tablet) bool {
+	src, why := s.source(t, 0, false)
+	if src == nil {
+		s.noSource(task, t, why)
+		return true
+	}
+	if s.taskNext >= s.taskEnd {
+		s.wait(task, 0, "no task ids yet")
+		return true
+	}
+	be, disk, why := s.destination(t)
+	if be == 0 {
+		if why == noSlot {
+			s.wait(task, slotMs, "path busy, wait for next round: no destination disk has a free slot")
+		} else {
+			s.stuck(task, "unable to find dest path for new replica: "+why)
+		}
+		return true
+	}
+	s.addAndClone(task, t, src, be, disk, false)
+	return false
+}
+
+// addAndClone adds a learner and starts the clone to it.
+func (s *Scheduler) addAndClone(task *Task, t *Tablet, src *Replica, be types.BEID, disk types.DiskID, balance bool) {
+	spec := s.spec(t, src, disk, balance)
+	task.ID, task.DestBE, task.Replica = s.drawTask(), be, 0
+	s.start(task, spec)
+	s.table().bump(be, t.Medium, t.Bytes(), 1)
+	s.act(Action{Kind: ActAdd, Tablet: t.ID, BE: be, Disk: disk, Task: task.ID, Epoch: t.Epoch, Clone: spec, Why: task.Status.String()})
+}
+
+func (s *Scheduler) spec(t *Tablet, src *Replica, disk types.DiskID, balance bool) CloneSpec {
+	return CloneSpec{SourceBE: src.BE, SourceDisk: src.Disk, DestDisk: disk, Version: t.Version, Medium: t.Medium,
+		TimeoutMs: s.in.Limits.timeoutMs(t.Bytes()), Balance: balance}
+}
+
+func (s *Scheduler) drawTask() types.TaskID {
+	id := s.taskNext
+	s.taskNext++
+	return id
+}
+
+// noSource tells a tablet that waits for a slot from one that cannot be helped.
+func (s *Scheduler) noSource(task *Task, t *Tablet, why string) {
+	if why == noSlot {
+		s.wait(task, slotMs, "path busy, wait for next round: no source disk has a free slot")
+		return
+	}
+	s.stuck(task, "unable to find source replica: "+why)
+}
+
+// planDrop removes the replica that a tablet can best do without.
+func (s *Scheduler) planDrop(task *Task, t *Tablet) bool {
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if be := s.in.View.BE(r.BE); r.Role == types.RoleLearner && (be == nil || be.dead() || be.Decommissioned || r.damaged()) {
+			return s.planRemove(task, t, r, "its backend cannot go on with it", true)
+		}
+	}
+	r, why := s.victim(t)
+	if r == nil {
+		s.stuck(task, "unable to delete any redundant replicas: "+why)
+		return true
+	}
+	return s.planRemove(task, t, r, why, true)
+}
+
+// planDropDamaged removes a replica whose data is damaged or gone.
+func (s *Scheduler) planDropDamaged(task *Task, t *Tablet, v Verdict) bool {
+	if v.Copies == 0 {
+		s.stuck(task, "a replica is damaged, and no other complete one is on a live backend")
+		return true
+	}
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if be := s.in.View.BE(r.BE); r.Role != types.RoleLearner && (r.damaged() || be == nil) {
+			why := "replica is bad"
+			if be == nil {
+				why = "backend dropped"
+			} else if r.Lost {
+				why = "backend has lost it"
+			}
+			return s.planRemove(task, t, r, why, false)
+		}
+	}
+	panic(fmt.Sprintf("BUG: tablet %d counts a damaged replica and has none", t.ID))
+}
+
+// planRemove drops a replica. ends says that this is all the task is for; else it goes on in the next Step.
+func (s *Scheduler) planRemove(task *Task, t *Tablet, r *Replica, why string, ends bool) bool {
+	s.drop(t, r, why)
+	if ends {
+		s.end(task, Finished, "redundant replica is deleted: "+why)
+		return false
+	}
+	task.NextMs = 0
+	return true
+}
+
+// drop removes a replica. Every drop but that of a learner passes the check of S1 here.
+func (s *Scheduler) drop(t *Tablet, r *Replica, why string) {
+	left := s.in.View.copies(t)
+	if s.in.View.isCopy(r) {
+		left--
+	}
+	if r.Role != types.RoleLearner && left < 1 {
+		panic(fmt.Sprintf("BUG: tablet %d: dropping replica %d leaves no copy", t.ID, r.ID))
+	}
+	a := Action{Kind: ActDrop, Tablet: t.ID, Replica: r.ID, BE: r.BE, Epoch: t.Epoch, Why: why}
+	if t.Leader == r.BE {
+		a.NewLeader = s.leaderFor(t, r.BE)
+	}
+	delete(s.moved, t.ID)
+	s.table().bump(r.BE, t.Medium, -r.Bytes, -1)
+	s.act(a)
+	s.stats.Dropped++
+}

@@ -1,0 +1,226 @@
+package sched
+
+import (
+	"slices"
+
+	"stele/meta/types"
+)
+
+// Pauses of the queue, in milliseconds.
+const (
+	retryMs       = 5_000   // after a first failure; doubles
+	retryMaxMs    = 300_000 // the longest pause
+	hopelessMs    = 10_000  // until a tablet that cannot be helped is looked at again
+	slotMs        = 1_000   // until a tablet that waits for a slot is looked at again, unless one comes free
+	adjustMs      = 300_000 // between two changes of priority
+	failuresToLow = 5       // more failed attempts than this lower the priority
+)
+
+// admit puts a tablet into the queue.
+func (s *Scheduler) admit(t *Tablet, v Verdict) {
+	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
+		CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
+	s.tasks[t.ID] = task
+	s.pending = append(s.pending, task)
+	s.stats.Added++
+	s.stats.ByStatus[v.Status]++
+}
+
+// trimQueue sorts the queue and keeps it within its bound: those that cannot be helped go first, then the least
+// urgent. A later scan finds them again.
+func (s *Scheduler) trimQueue() {
+	slices.SortFunc(s.pending, order)
+	over := len(s.pending) - s.in.Limits.MaxScheduling
+	for hopeless := true; over > 0; hopeless = false {
+		for i := len(s.pending) - 1; i >= 0 && over > 0; i-- {
+			if s.pending[i].Hopeless || !hopeless {
+				delete(s.tasks, s.pending[i].Tablet)
+				s.pending = slices.Delete(s.pending, i, i+1)
+				over--
+			}
+		}
+	}
+}
+
+// reprioritise takes over a new verdict on a tablet that is in the queue already.
+func (s *Scheduler) reprioritise(task *Task, v Verdict) {
+	task.Copies = v.Copies
+	if task.State != Pending || v.Status == Healthy {
+		return
+	}
+	if v.Priority > task.OrigPrio || v.Status != task.Status {
+		task.OrigPrio, task.DynmPrio = v.Priority, v.Priority
+		task.FailedSched, task.LastAdjPrioMs, task.NextMs = 0, 0, 0
+	}
+	task.Status = v.Status
+	if task.Err == "" || task.Hopeless {
+		task.NextMs = 0 // something has changed: look at once
+	}
+}
+
+// adjust moves the priority of a task that has waited for long one step up, of one that keeps failing one step down.
+func (s *Scheduler) adjust(t *Task) {
+	now := s.in.NowMs
+	if t.LastAdjPrioMs == 0 {
+		t.LastAdjPrioMs = now
+		return
+	}
+	if t.FailedSched > failuresToLow && now-t.LastAdjPrioMs >= adjustMs && t.DynmPrio > PriorityLow {
+		if t.OrigPrio != PriorityVeryHigh || t.DynmPrio > PriorityNormal {
+			t.DynmPrio--
+			s.stats.Downgraded++
+		}
+		t.FailedSched, t.LastAdjPrioMs = 0, now
+		return
+	}
+	if since := max(t.LastSchedMs, t.LastAdjPrioMs, t.CreatedMs); now-since >= s.in.Limits.MaxNotScheduledMs && t.DynmPrio < PriorityVeryHigh {
+		if t.OrigPrio != PriorityLow || t.DynmPrio < PriorityHigh {
+			t.DynmPrio++
+			s.stats.Upgraded++
+		}
+		t.LastAdjPrioMs = now
+	}
+}
+
+// planPending tries to do something for each task of the queue, the most urgent first.
+func (s *Scheduler) planPending() {
+	keep := s.pending[:0]
+	for _, task := range s.pending {
+		s.adjust(task)
+		switch {
+		case task.NextMs > s.in.NowMs || s.touched[task.Tablet]:
+			keep = append(keep, task)
+		case s.plan(task):
+			keep = append(keep, task)
+		}
+	}
+	clear(s.pending[len(keep):])
+	s.pending = keep
+}
+
+// end moves a task to the history. The caller takes it out of its list.
+func (s *Scheduler) end(t *Task, state State, why string) {
+	delete(s.tasks, t.Tablet)
+	t.State, t.FinishedMs = state, s.in.NowMs
+	if why != "" {
+		t.Err = why
+	}
+	switch state {
+	case Finished:
+		s.stats.Succeeded++
+	case Cancelled:
+		s.stats.Discarded++
+	case Timeout:
+		s.stats.Failed++
+	}
+	s.history.add(*t)
+}
+
+// start makes a task running: its clone holds slots from now on.
+func (s *Scheduler) start(t *Task, spec CloneSpec) {
+	now := s.in.NowMs
+	t.State, t.LastSchedMs, t.TimeoutMs = Running, now, spec.TimeoutMs
+	t.SrcBE, t.SrcDisk, t.DestDisk, t.Err, t.Hopeless, t.balance = spec.SourceBE, spec.SourceDisk, spec.DestDisk, "", false, spec.Balance
+	t.last, t.lastBE = t.ID, t.DestBE
+	s.slots.take(t)
+	s.running = append(s.running, t)
+	s.stats.Scheduled++
+	s.stats.Clones++
+}
+
+// wait leaves a task in the queue: nothing has failed.
+func (s *Scheduler) wait(t *Task, ms int64, why string) {
+	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+ms, false
+}
+
+// stuck leaves a task in the queue although nothing can be done for it now.
+func (s *Scheduler) stuck(t *Task, why string) {
+	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+hopelessMs, true
+	t.FailedSched++
+}
+
+// backOff puts a task whose clone failed back into the queue, with a pause that grows.
+func (s *Scheduler) backOff(t *Task, why string, pause bool) {
+	t.State, t.ID, t.Err = Pending, 0, why
+	t.SrcBE, t.SrcDisk, t.TimeoutMs = 0, 0, 0
+	t.FailedRunning++
+	t.NextMs = 0
+	if pause {
+		t.NextMs = s.in.NowMs + min(int64(retryMs)<<min(t.FailedRunning-1, 10), retryMaxMs)
+	}
+	s.pending = append(s.pending, t)
+	s.stats.Failed++
+}
+
+// slotKey names the slots of one kind on one disk. A disk that is not known yet is disk 0 of its BE.
+type slotKey struct {
+	be      types.BEID
+	disk    types.DiskID
+	balance bool
+}
+
+// slotTable counts the slots that running clones hold (S2).
+type slotTable struct {
+	size map[bool]int
+	used map[slotKey]int
+}
+
+func newSlotTable(l Limits) slotTable {
+	return slotTable{size: map[bool]int{false: l.RepairSlots, true: l.BalanceSlots}, used: map[slotKey]int{}}
+}
+
+func (t slotTable) free(be types.BEID, disk types.DiskID, balance bool) bool {
+	return t.used[slotKey{be, disk, balance}] < t.size[balance]
+}
+
+func (t slotTable) busy(be types.BEID, disk types.DiskID) int {
+	return t.used[slotKey{be, disk, false}] + t.used[slotKey{be, disk, true}]
+}
+
+func (t slotTable) take(task *Task) {
+	if task.SrcBE != 0 {
+		t.used[slotKey{task.SrcBE, task.SrcDisk, task.balance}]++
+	}
+	t.used[slotKey{task.DestBE, task.DestDisk, task.balance}]++
+}
+
+// SlotUse is how the slots of one disk are used.
+type SlotUse struct {
+	BE           types.BEID
+	Disk         types.DiskID
+	RepairUsed   int
+	BalanceUsed  int
+	RepairTotal  int
+	BalanceTotal int
+	Rate         int64 // bytes per second of the clones in the history that the disk took part in, 0 = none
+}
+
+// Slots returns the use of the slots of all disks of a view, by BE and then in the order of the disks.
+func (s *Scheduler) Slots(v *View, l Limits) []SlotUse {
+	l = l.withFloor()
+	table := newSlotTable(l)
+	for _, t := range s.running {
+		table.take(t)
+	}
+	bytes, ms := map[slotKey]int64{}, map[slotKey]int64{}
+	for i := range s.history.rows {
+		t := &s.history.rows[i]
+		for _, k := range [...]slotKey{{be: t.SrcBE, disk: t.SrcDisk}, {be: t.DestBE, disk: t.DestDisk}} {
+			bytes[k] += t.Bytes
+			ms[k] += t.ElapsedMs
+		}
+	}
+	var out []SlotUse
+	for i := range v.BEs {
+		for _, d := range v.BEs[i].Disks {
+			k := slotKey{be: v.BEs[i].ID, disk: d.ID}
+			u := SlotUse{BE: k.be, Disk: k.disk, RepairUsed: table.used[k], BalanceUsed: table.used[slotKey{k.be, k.disk, true}],
+				RepairTotal: l.RepairSlots, BalanceTotal: l.BalanceSlots}
+			if ms[k] > 0 {
+				u.Rate = bytes[k] * 1000 / ms[k]
+			}
+			out = append(out, u)
+		}
+	}
+	return out
+}

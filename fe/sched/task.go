@@ -1,0 +1,143 @@
+package sched
+
+import "stele/meta/types"
+
+// Kind is why a task is there.
+type Kind uint8
+
+// Kinds of tasks.
+const (
+	Repair Kind = iota
+	Balance
+)
+
+func (k Kind) String() string { return [...]string{"REPAIR", "BALANCE"}[k] }
+
+// State of a task.
+type State uint8
+
+// States of a task.
+const (
+	Pending State = iota
+	Running
+	Finished
+	Cancelled
+	Timeout
+)
+
+func (s State) String() string {
+	return [...]string{"PENDING", "RUNNING", "FINISHED", "CANCELLED", "TIMEOUT"}[s]
+}
+
+// Task is what is being done, or waits to be done, about one tablet. It is also the row that the system tables show:
+// times are in milliseconds since 1970 and 0 when there is none, BEs and disks are 0 until assigned.
+type Task struct {
+	Tablet           types.TabletID
+	Kind             Kind // Type
+	Medium           types.Medium
+	Status           Status
+	State            State
+	OrigPrio         Priority
+	DynmPrio         Priority
+	SrcBE            types.BEID
+	SrcDisk          types.DiskID // SrcPath
+	DestBE           types.BEID
+	DestDisk         types.DiskID // DestPath
+	TimeoutMs        int64
+	CreatedMs        int64
+	LastSchedMs      int64
+	LastVisitMs      int64
+	FinishedMs       int64
+	Bytes            int64 // copied by the last clone; Rate = Bytes / ElapsedMs
+	ElapsedMs        int64
+	FailedSched      int
+	FailedRunning    int
+	LastAdjPrioMs    int64
+	VisibleVersion   types.Version
+	CommittedVersion types.Version
+	Err              string // why it waits, or the last failure
+
+	ID       types.TaskID // of the running clone, 0 = none
+	Replica  types.ReplicaID
+	NextMs   int64 // not before
+	Copies   int   // that could be read when it was last looked at
+	Hopeless bool  // nothing can be done for now
+	Full     bool  // the last clone copied everything
+	balance  bool  // the running clone holds balance slots
+	last     types.TaskID
+	lastBE   types.BEID
+}
+
+// Rate is the rate of the last clone in bytes per second, 0 when there is none.
+func (t *Task) Rate() int64 {
+	if t.ElapsedMs <= 0 {
+		return 0
+	}
+	return t.Bytes * 1000 / t.ElapsedMs
+}
+
+// historyMax bounds the tasks kept after their end.
+const historyMax = 1000
+
+// ring keeps the newest historyMax tasks.
+type ring struct {
+	rows []Task
+	next int
+}
+
+func (r *ring) add(t Task) {
+	if len(r.rows) < historyMax {
+		r.rows = append(r.rows, t)
+		return
+	}
+	r.rows[r.next] = t
+	r.next = (r.next + 1) % historyMax
+}
+
+// newest returns the tasks, newest first.
+func (r *ring) newest() []Task {
+	out := make([]Task, 0, len(r.rows))
+	for i := range r.rows {
+		out = append(out, r.rows[(r.next+len(r.rows)-1-i)%len(r.rows)])
+	}
+	return out
+}
+
+// Stats counts since the Scheduler was made.
+type Stats struct {
+	Steps, Scans, Checked, Unhealthy, Added       int64
+	Scheduled, Succeeded, Failed, Discarded       int64
+	Upgraded, Downgraded                          int64
+	Clones, ClonesDone, ClonesFailed, ClonesTimed int64
+	ByStatus                                      [7]int64 // tasks added, by Status
+	Balanced                                      int64    // moves begun
+	Dropped, Promoted, LeadersMoved               int64
+}
+
+// Pending returns the tasks that wait, in the order in which they are planned.
+func (s *Scheduler) Pending() []Task { return copyTasks(s.pending) }
+
+// Running returns the tasks with a running clone.
+func (s *Scheduler) Running() []Task { return copyTasks(s.running) }
+
+// History returns ended tasks, newest first.
+func (s *Scheduler) History() []Task { return s.history.newest() }
+
+// Stats returns the counters.
+func (s *Scheduler) Stats() Stats { return s.stats }
+
+// Task returns the task of a tablet that is pending or running.
+func (s *Scheduler) Task(id types.TabletID) (Task, bool) {
+	if t := s.tasks[id]; t != nil {
+		return *t, true
+	}
+	return Task{}, false
+}
+
+func copyTasks(in []*Task) []Task {
+	out := make([]Task, len(in))
+	for i, t := range in {
+		out[i] = *t
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+package stmt
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"stele/conf"
+	"stele/meta/command"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+)
+
+var _ = register(Statement{
+	Name: "admin_show_frontend_config", Table: "frontend_config",
+	Syntax: "ADMIN SHOW FRONTEND CONFIG [LIKE <pattern:string>]",
+	Doc:    "The configuration of this FE. LIKE looks at aliases, too: an item that is found by an alias is shown under its name.",
+	Columns: cols(`
+		Key        text  Name of the item.
+		AliasNames text  Other names for it.
+		Value      text  Its value now.
+		Type       text  int, long, double, boolean, String or String[].
+		IsMutable  text  Whether ADMIN SET FRONTEND CONFIG takes it.
+		Comment    text  What it does and when to change it.
+	`),
+	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		values := e.Conf.Load()
+		var rows []Row
+		for _, s := range conf.FE.All() {
+			if a.Has("pattern") && !configMatches(s, a.String("pattern")) {
+				continue
+			}
+			rows = append(rows, Row{s.Key, s.AliasNames(), values.Text(s), string(s.Type), s.IsMutable(), s.Comment()})
+		}
+		return rows, nil
+	},
+	Examples: []string{"ADMIN SHOW FRONTEND CONFIG", "ADMIN SHOW FRONTEND CONFIG LIKE 'tablet_sched%'"},
+})
+
+func configMatches(s *conf.Spec, pattern string) bool {
+	return matchLike(pattern, s.Key) || slices.ContainsFunc(s.Aliases, func(alias string) bool { return matchLike(pattern, alias) })
+}
+
+var _ = register(Statement{
+	Name:   "admin_set_frontend_config",
+	Syntax: "ADMIN SET {node: FRONTEND|BACKEND} CONFIG <props:props> [WITH PERSISTENT]",
+	Doc: "Change one item of the configuration at once: of this FE until its next start, or WITH PERSISTENT of all FEs and for good. " +
+		"ADMIN SHOW FRONTEND CONFIG says which items are mutable.",
+	Do:       setFrontendConfig,
+	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`},
+})
+
+func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+	if a.Choice("node") != "FRONTEND" {
+		return Result{}, refusal("Only support setting Frontend configs now")
+	}
+	props := a.Props("props")
+	if len(props) != 1 {
+		return Result{}, refusal("Only one config can be set in one statement")
+	}
+	key, value := props[0].Key, props[0].Value
+	spec, ok := conf.FE.Lookup(key)
+	if !ok || !spec.Mutable {
+		return Result{}, sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable", key)
+	}
+	if _, err := e.Conf.Load().With(spec.Key, value); err != nil {
+		return Result{}, configError(key, err)
+	}
+	if a.Has("PERSISTENT") {
+		if err := persistConfig(ctx, e, spec.Key, value); err != nil {
+			return Result{}, err
+		}
+	}
+	if _, err := e.Conf.Set(spec.Key, value); err != nil {
+		return Result{}, configError(key, err)
+	}
+	return Result{}, nil
+}
+
+// configError says why a value was refused.
+func configError(key string, err error) error {
+	var faults conf.Faults
+	if errors.As(err, &faults) && len(faults) == 1 {
+		return sqltypes.Errorf(codeConfig, stateGeneral, "Failed to set config '%s'. err: %s", key, faults[0].String())
+	}
+	return sqltypes.Errorf(codeConfig, stateGeneral, "Failed to set config '%s'. err: %s", key, err.Error())
+}
+
+func persistConfig(ctx context.Context, e *Env, key, value string) error {
+	if e.SetConfig != nil {
+		return e.SetConfig(ctx, key, value)
+	}
+	_, err := e.propose(ctx, &command.SetConfig{Key: key, Value: value})
+	return err
+}

@@ -1,0 +1,213 @@
+package stmt
+
+import (
+	"strconv"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+)
+
+var (
+	procDBColumns = cols(`
+		DbId                     int   Id of the database.
+		DbName                   text  Its name.
+		TableNum                 int   Tables.
+		Quota                    text  The largest number: there are no quotas.
+		LastConsistencyCheckTime text  N/A.
+		ReplicaQuota             int   The largest number.
+	`)
+	procTableColumns = cols(`
+		TableId                  int   Id of the table.
+		TableName                text  Its name.
+		IndexNum                 int   Always 1: the table itself.
+		PartitionColumnName      text  Columns that it is partitioned by.
+		PartitionNum             int   Partitions.
+		State                    text  NORMAL.
+		Type                     text  OLAP.
+		LastConsistencyCheckTime text  N/A.
+		ReplicaCount             int   Replicas.
+		PartitionType            text  RANGE, or UNPARTITIONED.
+		StoragePath              text  NULL: the BEs' disks.
+	`)
+	procNodesColumns = cols(`
+		Nodes text A node below.
+	`)
+	procPartColumns = cols(`
+		IndexId                  int   Id of the table.
+		IndexName                text  The table's name.
+		State                    text  NORMAL.
+		LastConsistencyCheckTime text  N/A.
+	`)
+	procSchemaColumns = cols(`
+		IndexId             int   Id of the table.
+		IndexName           text  The table's name.
+		SchemaVersion       int   Grows with each ALTER TABLE.
+		SchemaHash          int   Always -1.
+		ShortKeyColumnCount int   Columns of the key.
+		StorageType         text  COLUMN.
+		Keys                text  The key.
+	`)
+	procFieldColumns = cols(`
+		Field   text  Column.
+		Type    text  Its type.
+		Null    text  Whether it takes NULL: Yes or No.
+		Key     text  Whether it belongs to the key: true or false.
+		Default text  Its default, N/A without one.
+		Extra   text  auto_increment and the like.
+	`)
+)
+
+// procDBs answers /dbs and below.
+func procDBs(c procCall) (Result, error) {
+	if len(c.rest) == 0 {
+		var rows []Row
+		for db := range c.Catalog.Databases() {
+			n := 0
+			for range c.Catalog.Tables(db.ID) {
+				n++
+			}
+			rows = append(rows, Row{db.ID, db.Name, n, "8388608.000 TB", "N/A", int64(1<<63 - 1)})
+		}
+		return c.table(procDBColumns, rows)
+	}
+	part, c := c.next()
+	db := c.dbNamed(part)
+	if db == nil {
+		return c.fail("Unknown database id or name \"%s\"", part)
+	}
+	if len(c.rest) == 0 {
+		return c.table(procTableColumns, procTableRows(c.Env, db))
+	}
+	part, c = c.next()
+	t := c.tableNamed(db, part)
+	if t == nil {
+		return c.fail("Unknown table id or name \"%s\"", part)
+	}
+	return procTable(c, t)
+}
+
+func procTableRows(e *Env, db *catalog.Database) []Row {
+	var rows []Row
+	for t := range e.Catalog.Tables(db.ID) {
+		kind, key := "UNPARTITIONED", ""
+		if t.Partition != nil {
+			kind, key = "RANGE", columnNames(t, t.Partition.Columns)
+		}
+		rows = append(rows, Row{t.ID, t.Name, 1, key, len(t.Parts), "NORMAL", "OLAP", "N/A", tableSize(e, t).replicas, kind, nil})
+	}
+	return rows
+}
+
+// dbNamed finds a database by id or name.
+func (c procCall) dbNamed(part string) *catalog.Database {
+	if id, err := strconv.ParseUint(part, 10, 64); err == nil {
+		if db, ok := c.Catalog.DatabaseByID(types.DatabaseID(id)); ok {
+			return db
+		}
+	}
+	db, _ := c.Catalog.Database(part)
+	return db
+}
+
+// tableNamed finds a table of a database by id or name.
+func (c procCall) tableNamed(db *catalog.Database, part string) *catalog.Table {
+	if id, err := strconv.ParseUint(part, 10, 64); err == nil {
+		if t, ok := c.Catalog.TableByID(types.TableID(id)); ok && t.DatabaseID == db.ID {
+			return t
+		}
+	}
+	t, _ := c.Catalog.Table(db.ID, part)
+	return t
+}
+
+func procTable(c procCall, t *catalog.Table) (Result, error) {
+	if len(c.rest) == 0 {
+		return c.table(procNodesColumns, []Row{{"partitions"}, {"index_schema"}})
+	}
+	part, c := c.next()
+	switch part {
+	case "partitions":
+		return procPartitions(c, t)
+	case "index_schema":
+		return procSchema(c, t)
+	}
+	return c.missing()
+}
+
+func procSchema(c procCall, t *catalog.Table) (Result, error) {
+	if len(c.rest) == 0 {
+		keys := t.KeyModel
+		if keys == "" {
+			keys = "PRIMARY"
+		}
+		return c.table(procSchemaColumns, []Row{{t.ID, t.Name, t.Schema.Version, -1, len(t.Schema.Key), "COLUMN",
+			keys + "(" + columnNames(t, t.Schema.Key) + ")"}})
+	}
+	part, c := c.next()
+	if !isIndex(t, part) {
+		return c.fail("Index[%s] does not exist.", part)
+	}
+	var rows []Row
+	for i := range t.Schema.Columns {
+		col := &t.Schema.Columns[i]
+		if col.Hidden {
+			continue
+		}
+		null, def := "Yes", any("N/A")
+		if col.Type.NotNull {
+			null = "No"
+		}
+		if d := columnDefault(col); d != nil {
+			def = d
+		}
+		rows = append(rows, Row{col.Name, TypeText(col.Type, col.Shown), null, inKey(t, col.ID), def, columnExtra(col)})
+	}
+	return c.table(procFieldColumns, rows)
+}
+
+// isIndex reports whether a part names the one index of a table, which is the table.
+func isIndex(t *catalog.Table, part string) bool {
+	return part == strconv.FormatUint(uint64(t.ID), 10) || strings.EqualFold(part, t.Name)
+}
+
+func procPartitions(c procCall, t *catalog.Table) (Result, error) {
+	if len(c.rest) == 0 {
+		return c.table(partitionColumns, partitionRows(c.Env, t))
+	}
+	part, c := c.next()
+	p := partitionNamed(t, part)
+	for i := range t.Parts {
+		if part == strconv.FormatUint(uint64(t.Parts[i].ID), 10) {
+			p = &t.Parts[i]
+		}
+	}
+	if p == nil {
+		return c.fail("Unknown partition id or name \"%s\"", part)
+	}
+	if len(c.rest) == 0 {
+		return c.table(procPartColumns, []Row{{t.ID, t.Name, "NORMAL", "N/A"}})
+	}
+	part, c = c.next()
+	if !isIndex(t, part) {
+		return c.fail("Index[%s] does not exist.", part)
+	}
+	if len(c.rest) == 0 {
+		return c.table(tabletColumns, tabletRows(c.Env, p))
+	}
+	part, c = c.next()
+	return c.tablet(part, func(tab *catalog.Tablet) bool { return tab.Partition == p.ID })
+}
+
+// tablet answers the replicas of the tablet that a part names; one that is unknown has none.
+func (c procCall) tablet(part string, here func(*catalog.Tablet) bool) (Result, error) {
+	id, err := strconv.ParseUint(part, 10, 64)
+	if err != nil {
+		return c.fail("Invalid tablet id format: %s", part)
+	}
+	var rows []Row
+	if tab, ok := c.Catalog.Tablet(types.TabletID(id)); ok && here(tab) {
+		rows = replicaRows(c.Env, tab)
+	}
+	return c.table(replicaColumns, rows)
+}

@@ -1,0 +1,166 @@
+package stmt
+
+import (
+	"iter"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+)
+
+// The one character set and collation of data.
+const (
+	charset   = "utf8mb4"
+	collation = "utf8mb4_bin"
+)
+
+// The words of TABLE_TYPE.
+const (
+	baseTable  = "BASE TABLE"
+	systemView = "SYSTEM VIEW"
+)
+
+// schemaTable is a table of a user or of the system, as SHOW and information_schema list it.
+type schemaTable struct {
+	db, name string
+	kind     string
+	table    *catalog.Table // nil for a system table
+	system   *Table
+}
+
+// columns are the columns that users see.
+func (t schemaTable) columns() []types.Column {
+	var out []types.Column
+	if t.table != nil {
+		for _, c := range visible(t.table) {
+			out = append(out, *c)
+		}
+		return out
+	}
+	for _, c := range t.system.Columns {
+		out = append(out, types.Column{Name: c.Name, Type: c.Type, Comment: c.Doc})
+	}
+	return out
+}
+
+// key is the Key word of a column.
+func (t schemaTable) key(c *types.Column) string {
+	if t.table == nil {
+		return ""
+	}
+	return columnKey(t.table, c.ID)
+}
+
+// systemDatabases are the databases that the FE makes up, by name.
+func systemDatabases() []string { return []string{schemaDB, steleDB} }
+
+// databaseNames are all databases by name, those of the system included.
+func databaseNames(e *Env) []string {
+	out := systemDatabases()
+	for db := range e.Catalog.Databases() {
+		out = append(out, db.Name)
+	}
+	sortNames(out)
+	return out
+}
+
+// schemaTablesOf yields the tables of a database by name.
+func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
+	return func(yield func(schemaTable) bool) {
+		for _, t := range Tables() {
+			if strings.EqualFold(t.Database, db) && !yield(schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}) {
+				return
+			}
+		}
+		d, ok := e.Catalog.Database(db)
+		if !ok {
+			return
+		}
+		for t := range e.Catalog.Tables(d.ID) {
+			if !yield(schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}) {
+				return
+			}
+		}
+	}
+}
+
+// schemaTables yields all tables by database and name.
+func schemaTables(e *Env) iter.Seq[schemaTable] {
+	return func(yield func(schemaTable) bool) {
+		for _, db := range databaseNames(e) {
+			for t := range schemaTablesOf(e, db) {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// schemaDatabase checks the name of a database; "" is the session's.
+func (e *Env) schemaDatabase(name string) (string, error) {
+	if name == "" {
+		name = e.DB
+	}
+	if IsSystemDatabase(name) {
+		return strings.ToLower(name), nil
+	}
+	db, err := e.database(name)
+	if err != nil {
+		return "", err
+	}
+	return db.Name, nil
+}
+
+// schemaTable finds a table by name; db "" is the session's database.
+func (e *Env) schemaTable(db, name string) (schemaTable, error) {
+	db, err := e.schemaDatabase(db)
+	if err != nil {
+		return schemaTable{}, err
+	}
+	if t, ok := SystemTable(db, name); ok {
+		return schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}, nil
+	}
+	if d, ok := e.Catalog.Database(db); ok {
+		if t, ok := e.Catalog.Table(d.ID, name); ok {
+			return schemaTable{db: db, name: t.Name, kind: baseTable, table: t}, nil
+		}
+	}
+	return schemaTable{}, sqltypes.Errorf(codeUnknownTable, stateNoTable, "Table '%s.%s' doesn't exist", db, name)
+}
+
+// textCollation is the collation of a column, nil for what has none.
+func textCollation(t types.ColumnType) any {
+	if t.Kind == types.KindChar || t.Kind == types.KindVarChar || t.Kind == types.KindText {
+		return collation
+	}
+	return nil
+}
+
+// tableFacts is what SHOW TABLE STATUS and information_schema.TABLES say of a table.
+type tableFacts struct {
+	engine, version, format                 any
+	rows, avgRow, data, auto, created, coll any
+	comment                                 string
+}
+
+func (t schemaTable) facts(e *Env) tableFacts {
+	if t.table == nil {
+		return tableFacts{version: 10, rows: 0, data: 0, avgRow: 0, comment: t.system.Doc}
+	}
+	var rows, bytes int64
+	for tab := range e.Catalog.TabletsOfTable(t.table) {
+		var s size
+		s.add(e, tab)
+		rows, bytes = rows+s.rows, bytes+oneCopy(e, tab)
+	}
+	f := tableFacts{engine: engineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
+		created: e.when(t.table.CreatedMs), coll: collation, comment: t.table.Comment}
+	for i := range t.table.Schema.Columns {
+		if t.table.Schema.Columns[i].AutoIncrement {
+			f.auto = e.Catalog.NextAutoIncrement(t.table.ID)
+		}
+	}
+	return f
+}

@@ -1,0 +1,418 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// engineName is what ENGINE prints: the name that DEFAULT_STORAGE_ENGINE has.
+const engineName = "STELE"
+
+// showFunc answers one kind of MySQL's SHOW; LIKE and WHERE are put in afterwards.
+type showFunc func(e *Env, n *parse.ShowStmt) (Result, error)
+
+// shows are the kinds of SHOW that MySQL's grammar has and Stele answers.
+var shows = map[parse.ShowStmtType]showFunc{
+	parse.ShowDatabases:       showDatabases,
+	parse.ShowTables:          showTables,
+	parse.ShowTableStatus:     showTableStatus,
+	parse.ShowColumns:         showColumns,
+	parse.ShowCreateDatabase:  showCreateDatabase,
+	parse.ShowCreateTable:     showCreateTable,
+	parse.ShowIndex:           showIndex,
+	parse.ShowVariables:       showVariables,
+	parse.ShowStatus:          showStatus,
+	parse.ShowWarnings:        showWarnings,
+	parse.ShowErrors:          showWarnings,
+	parse.ShowProcessList:     showProcessList,
+	parse.ShowGrants:          showGrants,
+	parse.ShowEngines:         constant("Engine Support Comment Transactions XA Savepoints", engineRows),
+	parse.ShowCharset:         constant("Charset Description Default~collation Maxlen#", charsetRows),
+	parse.ShowCollation:       constant("Collation Charset Id# Default Compiled Sortlen# Pad_attribute", collationRows),
+	parse.ShowPrivileges:      constant("Privilege Context Comment", privilegeRows),
+	parse.ShowPlugins:         constant("Name Status Type Library License", nil),
+	parse.ShowOpenTables:      constant("Database Table In_use# Name_locked#", nil),
+	parse.ShowEvents:          constant(eventColumns, nil),
+	parse.ShowTriggers:        constant(triggerColumns, nil),
+	parse.ShowProcedureStatus: constant(routineColumns, nil),
+	parse.ShowFunctionStatus:  constant(routineColumns, nil),
+}
+
+const (
+	eventColumns = "Db Name Definer Time~zone Type Execute~at Interval~value Interval~field Starts Ends Status Originator# " +
+		"character_set_client collation_connection Database~Collation"
+	triggerColumns = "Trigger Event Table Statement Timing Created sql_mode Definer character_set_client collation_connection Database~Collation"
+	routineColumns = "Db Name Type Definer Modified Created Security_type Comment character_set_client collation_connection Database~Collation"
+)
+
+// Show answers a SHOW or DESCRIBE of MySQL's grammar. What there is not is refused by name.
+func Show(_ context.Context, e *Env, n *parse.ShowStmt) (Result, error) {
+	show, ok := shows[n.Tp]
+	if !ok {
+		text, err := parse.Restore(n)
+		if err != nil {
+			return Result{}, fmt.Errorf("print an unsupported SHOW: %w", err)
+		}
+		return Result{}, notSupported(text)
+	}
+	r, err := show(e, n)
+	if err != nil {
+		return Result{}, err
+	}
+	if r.Filter, err = showFilter(n); err != nil {
+		return Result{}, err
+	}
+	return r.like(), nil
+}
+
+// showFilter reads LIKE and WHERE.
+func showFilter(n *parse.ShowStmt) (Filter, error) {
+	var f Filter
+	if n.Pattern != nil {
+		lit, ok := n.Pattern.Pattern.(*parse.Literal)
+		if !ok {
+			return f, sqltypes.Errorf(codeRefused, stateSyntax, "You have an error in your SQL syntax: LIKE takes a string here")
+		}
+		f.Like, f.IsLike = lit.Str, true
+	}
+	if n.Where != nil {
+		text, err := parse.Restore(n.Where)
+		if err != nil {
+			return f, fmt.Errorf("print the condition of a SHOW: %w", err)
+		}
+		f.Where = text
+	}
+	return f, nil
+}
+
+// plain makes columns from names: # after a name for a number, ~ for a blank.
+func plain(names string) []Column {
+	var out []Column
+	for name := range strings.FieldsSeq(names) {
+		kind := columnKinds["text"]
+		if strings.HasSuffix(name, "#") {
+			name, kind = strings.TrimSuffix(name, "#"), columnKinds["int"]
+		}
+		out = append(out, Column{Name: strings.ReplaceAll(name, "~", " "), Type: kind})
+	}
+	return out
+}
+
+// constant answers rows that do not change.
+func constant(names string, rows []Row) showFunc {
+	columns := plain(names)
+	return func(*Env, *parse.ShowStmt) (Result, error) {
+		return Result{Columns: columns, Rows: slices.Clone(rows)}, nil
+	}
+}
+
+func sortNames(names []string) { slices.Sort(names) }
+
+func showDatabases(e *Env, _ *parse.ShowStmt) (Result, error) {
+	r := Result{Columns: plain("Database")}
+	for _, name := range databaseNames(e) {
+		r.Rows = append(r.Rows, Row{name})
+	}
+	return r, nil
+}
+
+func showTables(e *Env, n *parse.ShowStmt) (Result, error) {
+	db, err := e.schemaDatabase(n.DBName)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Columns: plain("Tables_in_x")}
+	r.Columns[0].Name = "Tables_in_" + db
+	if n.Pattern != nil {
+		if f, err := showFilter(n); err == nil {
+			r.Columns[0].Name += " (" + f.Like + ")"
+		}
+	}
+	if n.Full {
+		r.Columns = append(r.Columns, plain("Table_type")...)
+	}
+	for t := range schemaTablesOf(e, db) {
+		row := Row{t.name}
+		if n.Full {
+			row = append(row, t.kind)
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	return r, nil
+}
+
+var tableStatusColumns = func() []Column {
+	columns := plain("Name Engine Version# Row_format Rows# Avg_row_length# Data_length# Max_data_length# Index_length# Data_free# " +
+		"Auto_increment# Create_time Update_time Check_time Collation Checksum# Create_options Comment")
+	for i := range columns {
+		if strings.HasSuffix(columns[i].Name, "_time") {
+			columns[i].Type = columnKinds["time"]
+		}
+	}
+	return columns
+}()
+
+func showTableStatus(e *Env, n *parse.ShowStmt) (Result, error) {
+	db, err := e.schemaDatabase(n.DBName)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Columns: tableStatusColumns}
+	for t := range schemaTablesOf(e, db) {
+		f := t.facts(e)
+		r.Rows = append(r.Rows, Row{t.name, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, 0, 0, 0, f.auto, f.created, nil, nil,
+			f.coll, nil, "", f.comment})
+	}
+	return r, nil
+}
+
+// tableOf finds the table that a SHOW names, in the database that it names or the session's.
+func tableOf(e *Env, n *parse.ShowStmt) (schemaTable, error) {
+	db := n.Table.Schema.O
+	if db == "" {
+		db = n.DBName
+	}
+	return e.schemaTable(db, n.Table.Name.O)
+}
+
+func showColumns(e *Env, n *parse.ShowStmt) (Result, error) {
+	t, err := tableOf(e, n)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Columns: plain("Field Type Null Key Default Extra")}
+	if n.Full {
+		r.Columns = plain("Field Type Collation Null Key Default Extra Privileges Comment")
+	}
+	columns := t.columns()
+	for i := range columns {
+		c := &columns[i]
+		if n.Column != nil && !strings.EqualFold(c.Name, n.Column.Name.O) {
+			continue
+		}
+		if !n.Full {
+			r.Rows = append(r.Rows, Row{c.Name, TypeText(c.Type, c.Shown), nullable(c), t.key(c), columnDefault(c), columnExtra(c)})
+			continue
+		}
+		r.Rows = append(r.Rows, Row{c.Name, TypeText(c.Type, c.Shown), textCollation(c.Type), nullable(c), t.key(c), columnDefault(c),
+			columnExtra(c), columnPrivileges, c.Comment})
+	}
+	return r, nil
+}
+
+const columnPrivileges = "select,insert,update,references"
+
+func showCreateDatabase(e *Env, n *parse.ShowStmt) (Result, error) {
+	name, err := e.schemaDatabase(n.DBName)
+	if err != nil {
+		return Result{}, err
+	}
+	ifNot := ""
+	if n.IfNotExists {
+		ifNot = "/*!32312 IF NOT EXISTS*/ "
+	}
+	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, quoteName(name), charset, collation)
+	return Result{Columns: plain("Database Create~Database"), Rows: []Row{{name, text}}}, nil
+}
+
+// quoteName puts a name in backquotes.
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+func showCreateTable(e *Env, n *parse.ShowStmt) (Result, error) {
+	t, err := tableOf(e, n)
+	if err != nil {
+		return Result{}, err
+	}
+	text := ""
+	switch {
+	case t.table == nil:
+		text = createSystem(t.system)
+	case e.CreateTable == nil:
+		return Result{}, notSupported("SHOW CREATE TABLE")
+	default:
+		text = e.CreateTable(t.table)
+	}
+	columns := plain("Table Create~Table")
+	columns[1].Type = types.ColumnType{Kind: types.KindText, Length: 1<<31 - 1}
+	return Result{Columns: columns, Rows: []Row{{t.name, text}}}, nil
+}
+
+// createSystem prints a system table as MySQL does those of information_schema.
+func createSystem(t *Table) string {
+	lines := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		lines[i] = "  " + quoteName(c.Name) + " " + TypeText(c.Type, "")
+	}
+	return "CREATE TEMPORARY TABLE " + quoteName(t.Name) + " (\n" + strings.Join(lines, ",\n") + "\n)"
+}
+
+func showIndex(e *Env, n *parse.ShowStmt) (Result, error) {
+	t, err := tableOf(e, n)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Columns: plain("Table Non_unique# Key_name Seq_in_index# Column_name Collation Cardinality# Sub_part# Packed Null Index_type " +
+		"Comment Index_comment Visible Expression")}
+	for _, k := range t.indexParts(e) {
+		r.Rows = append(r.Rows, Row{t.name, k.nonUnique, k.index, k.seq, k.column, "A", k.cardinality, nil, nil, k.null, "BTREE", "", "", "YES", nil})
+	}
+	return r, nil
+}
+
+// indexPart is one column of an index.
+type indexPart struct {
+	index, column, null string
+	nonUnique, seq      int
+	cardinality         int64
+}
+
+// indexParts lists the indexes of a table column by column.
+func (t schemaTable) indexParts(e *Env) []indexPart {
+	if t.table == nil {
+		return nil
+	}
+	rows := tableSize(e, t.table).rows
+	var out []indexPart
+	for _, k := range indexesOf(t.table) {
+		for i, id := range k.columns {
+			at := t.table.Schema.ColumnIndex(id)
+			if at < 0 {
+				continue
+			}
+			c := &t.table.Schema.Columns[at]
+			p := indexPart{index: k.name, column: c.Name, seq: i + 1, cardinality: rows}
+			if !k.unique {
+				p.nonUnique = 1
+			}
+			if !c.Type.NotNull {
+				p.null = "YES"
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func variableRows(vars []Variable) []Row {
+	rows := make([]Row, len(vars))
+	for i, v := range vars {
+		rows[i] = Row{v.Name, v.Value}
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	return rows
+}
+
+func showVariables(e *Env, n *parse.ShowStmt) (Result, error) {
+	vars := e.Variables
+	if n.GlobalScope && e.Globals != nil {
+		vars = e.Globals
+	}
+	return Result{Columns: plain("Variable_name Value"), Rows: variableRows(vars)}, nil
+}
+
+func showStatus(e *Env, _ *parse.ShowStmt) (Result, error) {
+	var vars []Variable
+	if e.Status != nil {
+		vars = e.Status()
+	}
+	return Result{Columns: plain("Variable_name Value"), Rows: variableRows(vars)}, nil
+}
+
+func showWarnings(e *Env, n *parse.ShowStmt) (Result, error) {
+	r := Result{Columns: plain("Level Code# Message")}
+	for _, w := range e.Warnings {
+		if n.Tp == parse.ShowWarnings || strings.EqualFold(w.Level, "Error") {
+			r.Rows = append(r.Rows, Row{w.Level, w.Code, w.Message})
+		}
+	}
+	if n.CountWarningsOrErrors {
+		name := "@@session.warning_count#"
+		if n.Tp == parse.ShowErrors {
+			name = "@@session.error_count#"
+		}
+		return Result{Columns: plain(name), Rows: []Row{{len(r.Rows)}}}, nil
+	}
+	return r, nil
+}
+
+// processTextMax is how much of a statement SHOW PROCESSLIST prints without FULL.
+const processTextMax = 100
+
+func showProcessList(e *Env, n *parse.ShowStmt) (Result, error) {
+	limit := processTextMax
+	if n.Full {
+		limit = 1 << 30
+	}
+	return Result{Columns: plain("Id# User Host db Command Time# State Info"), Rows: processRows(e, limit)}, nil
+}
+
+// processRows are the sessions by id, their statements cut to limit characters.
+func processRows(e *Env, limit int) []Row {
+	if e.Processes == nil {
+		return nil
+	}
+	list := slices.Clone(e.Processes())
+	slices.SortFunc(list, func(a, b Process) int { return int(int64(a.ID) - int64(b.ID)) })
+	rows := make([]Row, len(list))
+	for i, p := range list {
+		var db, info any
+		if p.DB != "" {
+			db = p.DB
+		}
+		state := ""
+		if p.Text != "" {
+			text := []rune(p.Text)
+			info, state = string(text[:min(len(text), limit)]), "executing"
+		}
+		rows[i] = Row{p.ID, p.User, p.Host, db, p.Command, int64(max(e.Now.Sub(p.Since), 0).Seconds()), state, info}
+	}
+	return rows
+}
+
+func showGrants(e *Env, n *parse.ShowStmt) (Result, error) {
+	user, host := e.User, "%"
+	if at := strings.LastIndexByte(user, '@'); at >= 0 {
+		user = user[:at]
+	}
+	if n.User != nil && !n.User.CurrentUser {
+		user, host = n.User.Username, n.User.Hostname
+	}
+	if user == "" {
+		user = "root"
+	}
+	if user != "root" {
+		return Result{}, sqltypes.Errorf(1141, stateSyntax, "There is no such grant defined for user '%s' on host '%s'", user, host)
+	}
+	r := Result{Columns: plain("x")}
+	r.Columns[0].Name = "Grants for " + user + "@" + host
+	r.Rows = []Row{{"GRANT ALL PRIVILEGES ON *.* TO " + quoteName(user) + "@" + quoteName(host) + " WITH GRANT OPTION"}}
+	return r, nil
+}
+
+// Rows that do not change.
+var (
+	engineRows    = []Row{{engineName, "DEFAULT", "Replicated column store with transactions", "YES", "NO", "NO"}}
+	charsetRows   = []Row{{"utf8mb4", "UTF-8 Unicode", "utf8mb4_bin", 4}, {"binary", "Binary pseudo charset", "binary", 1}}
+	collationRows = []Row{{"binary", "binary", 63, "Yes", "Yes", 1, "NO PAD"}, {"utf8mb4_bin", "utf8mb4", 46, "Yes", "Yes", 1, "NO PAD"}}
+	privilegeRows = privileges("Alter Create Delete Drop Index Insert Select Update")
+)
+
+// privileges are the rows of SHOW PRIVILEGES.
+func privileges(names string) []Row {
+	rows := []Row{{"Create", "Databases,Tables,Indexes", "To create new databases and tables"}}
+	for name := range strings.FieldsSeq(names) {
+		if name != "Create" {
+			rows = append(rows, Row{name, "Tables", "To " + strings.ToLower(name) + " tables or their rows"})
+		}
+	}
+	rows = append(rows, Row{"Process", "Server Admin", "To view the statements of other sessions"},
+		Row{"Super", "Server Admin", "To change the cluster: ADMIN, ALTER SYSTEM, KILL"}, Row{"Usage", "Server Admin", "No privileges - allow connect only"})
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	return rows
+}

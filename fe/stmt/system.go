@@ -1,0 +1,269 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+// resolveTimeout bounds the look-up of the name of a new BE.
+const resolveTimeout = 5 * time.Second
+
+// addresses reads the hosts of a statement, written as strings or bare.
+func addresses(a syntax.Args) ([]syntax.HostPort, error) {
+	if a.Has("hosts") {
+		return a.HostPorts("hosts"), nil
+	}
+	var out []syntax.HostPort
+	for _, text := range a.Names("texts") {
+		hp, ok := syntax.SplitHostPort(text)
+		if !ok {
+			colon := strings.LastIndexByte(text, ':')
+			if n, err := strconv.ParseInt(text[colon+1:], 10, 64); colon > 0 && err == nil && (n < 1 || n > 65535) {
+				return nil, refusal("Port is out of range: %d", n)
+			}
+			return nil, refusal("Invalid host port: %s", text)
+		}
+		out = append(out, hp)
+	}
+	return out, nil
+}
+
+// backendsAt finds the BEs of a statement; missing is the text for one that is not there.
+func backendsAt(e *Env, a syntax.Args, missing string) ([]*catalog.BE, error) {
+	hosts, err := addresses(a)
+	if err != nil {
+		return nil, err
+	}
+	var out []*catalog.BE
+	for _, hp := range hosts {
+		be, ok := e.Catalog.BEAt(hp.Host, int(hp.Port))
+		if !ok {
+			return nil, refusal("%s[%s:%d]", missing, hp.Host, hp.Port)
+		}
+		if !slices.Contains(out, be) {
+			out = append(out, be)
+		}
+	}
+	return out, nil
+}
+
+// act makes a change and enters it in the operation log, stele.operations.
+func act(ctx context.Context, e *Env, kind, target string, cmds ...command.Command) error {
+	if len(cmds) == 0 {
+		return nil
+	}
+	if _, err := e.propose(ctx, cmds...); err != nil {
+		return err
+	}
+	now := e.Now.UnixMilli()
+	op := catalog.Op{Kind: kind, Target: target, Owner: e.User, State: catalog.OpDone, StartedMs: now, EndedMs: now}
+	if _, err := e.propose(ctx, &command.AddOp{Op: op}); err != nil {
+		return fmt.Errorf("%s is done, but not in the operation log: %w", kind, err)
+	}
+	e.kick()
+	return nil
+}
+
+// hostList prints the addresses of BEs.
+func hostList(bes []*catalog.BE) string {
+	texts := make([]string, len(bes))
+	for i, be := range bes {
+		texts[i] = net.JoinHostPort(be.Host, strconv.Itoa(be.Port))
+	}
+	return strings.Join(texts, ", ")
+}
+
+var _ = register(Statement{
+	Name:   "alter_system_add_backend",
+	Syntax: "ALTER SYSTEM ADD BACKEND {<hosts:hostports>|<texts:strings>}",
+	Doc: "Take BEs into the cluster: \"host:port\" with the port of be.conf. They get replicas as soon as they answer; SHOW BACKENDS tells. " +
+		"Undo: ALTER SYSTEM DECOMMISSION BACKEND.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		hosts, err := addresses(a)
+		if err != nil {
+			return Result{}, err
+		}
+		var cmds []command.Command
+		var bes []*catalog.BE
+		for _, hp := range hosts {
+			be := catalog.BE{Host: hp.Host, Port: int(hp.Port), AddedMs: e.Now.UnixMilli()}
+			if err := checkNewBackend(ctx, e, &be, bes); err != nil {
+				return Result{}, err
+			}
+			bes = append(bes, &be)
+			cmds = append(cmds, &command.AddBE{BE: be, TimeMs: e.Now.UnixMilli()})
+		}
+		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_add_backend", hostList(bes), cmds...)
+	},
+	Examples: []string{`ALTER SYSTEM ADD BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM ADD BACKEND "10.0.0.1:9050", "10.0.0.2:9050"`},
+})
+
+// checkNewBackend refuses a BE that is there already or cannot be found.
+func checkNewBackend(ctx context.Context, e *Env, be *catalog.BE, others []*catalog.BE) error {
+	_, known := e.Catalog.BEAt(be.Host, be.Port)
+	if known || slices.ContainsFunc(others, func(o *catalog.BE) bool { return o.Host == be.Host && o.Port == be.Port }) {
+		return refusal("Backend already exists with same host %s and port %d", be.Host, be.Port)
+	}
+	if be.Port < 1 {
+		return refusal("Port is out of range: %d", be.Port)
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	if _, err := net.DefaultResolver.LookupHost(ctx, be.Host); err != nil {
+		return refusal("Unknown host: %s", be.Host)
+	}
+	return nil
+}
+
+var _ = register(Statement{
+	Name:   "alter_system_drop_backend",
+	Syntax: "ALTER SYSTEM DROP BACKEND {<hosts:hostports>|<texts:strings>} [FORCE]",
+	Doc: "Forget BEs at once; their replicas are made anew elsewhere. Refused while a BE has the only copy of a tablet, unless FORCE is said. " +
+		"DECOMMISSION moves the replicas away first.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		bes, err := backendsAt(e, a, "backend does not exists")
+		if err != nil {
+			return Result{}, err
+		}
+		if !a.Has("FORCE") {
+			if err := checkCopies(e, bes); err != nil {
+				return Result{}, err
+			}
+		}
+		var cmds []command.Command
+		for _, be := range bes {
+			cmds = append(cmds, &command.DropBE{BE: be.ID, Force: true})
+		}
+		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_drop_backend", hostList(bes), cmds...)
+	},
+	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9050", "10.0.0.2:9050" FORCE`},
+})
+
+// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet.
+func checkCopies(e *Env, bes []*catalog.BE) error {
+	going := map[types.BEID]bool{}
+	for _, be := range bes {
+		going[be.ID] = true
+	}
+	for _, be := range bes {
+		for tab := range e.Catalog.TabletsOn(be.ID) {
+			if slices.ContainsFunc(tab.Replicas, func(r catalog.Replica) bool { return r.Complete() && !going[r.BE] && stays(e, tab, &r) }) {
+				continue
+			}
+			p, ok := placeOf(e.Catalog, tab)
+			if !ok {
+				continue
+			}
+			table := p.db.Name + "." + p.table.Name
+			if p.part.Replicas == 1 {
+				return refusal("Tables such as [%s] on the backend[%s:%d] have only one replica. To avoid data loss, please change the "+
+					"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
+					table, be.Host, be.Port, table)
+			}
+			return refusal("Tablet %d of [%s] has no other complete replica than on the backend[%s:%d]. To avoid data loss, wait for its repair "+
+				"(ADMIN SHOW REPLICA STATUS FROM %s). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
+				tab.ID, table, be.Host, be.Port, table)
+		}
+	}
+	return nil
+}
+
+// stays reports whether a replica is on a BE of the cluster that has not lost it.
+func stays(e *Env, tab *catalog.Tablet, r *catalog.Replica) bool {
+	_, ok := e.Catalog.BE(r.BE)
+	return ok && !e.lost(r.BE, tab.ID)
+}
+
+var _ = register(Statement{
+	Name:   "alter_system_decommission_backend",
+	Syntax: "ALTER SYSTEM DECOMMISSION BACKEND {<hosts:hostports>|<texts:strings>}",
+	Doc: "Move all replicas off BEs and then drop them. TabletNum of SHOW BACKENDS tells how far it is. " +
+		"Undo while it runs: CANCEL DECOMMISSION BACKEND.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		bes, err := backendsAt(e, a, "Backend does not exist")
+		if err != nil {
+			return Result{}, err
+		}
+		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return be.Decommission })
+		if err := checkRoom(e, bes); err != nil {
+			return Result{}, err
+		}
+		return Result{Affected: uint64(len(bes))}, act(ctx, e, "alter_system_decommission_backend", hostList(bes), setDecommission(bes, true)...)
+	},
+	Examples: []string{`ALTER SYSTEM DECOMMISSION BACKEND "10.0.0.1:9050"`},
+})
+
+func setDecommission(bes []*catalog.BE, on bool) []command.Command {
+	var cmds []command.Command
+	for _, be := range bes {
+		cmds = append(cmds, &command.SetBEState{BE: be.ID, Decommission: on})
+	}
+	return cmds
+}
+
+// checkRoom refuses to empty BEs when the others have too little space or are too few.
+func checkRoom(e *Env, bes []*catalog.BE) error {
+	if len(bes) == 0 {
+		return nil
+	}
+	var need, free int64
+	left := 0
+	for be := range e.Catalog.BEs() {
+		s := spaceOf(e.member(be.ID).Disks)
+		switch {
+		case slices.ContainsFunc(bes, func(b *catalog.BE) bool { return b.ID == be.ID }):
+			need += s.data
+		case !be.Decommission && e.alive(be.ID):
+			free += s.avail
+			left++
+		}
+	}
+	if need > free {
+		return refusal("It will cause insufficient disk space if these BEs are decommissioned.")
+	}
+	for t := range e.Catalog.AllTables() {
+		for i := range t.Parts {
+			if n := t.Parts[i].Replicas; n > left {
+				db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
+				return refusal("It will cause insufficient BE number if these BEs are decommissioned because the table %s.%s requires %d replicas.",
+					db.Name, t.Name, n)
+			}
+		}
+	}
+	return nil
+}
+
+var _ = register(Statement{
+	Name:   "cancel_decommission_backend",
+	Syntax: "CANCEL DECOMMISSION BACKEND {<hosts:hostports>|<texts:strings>}",
+	Doc:    "Keep BEs that are being emptied. What has moved stays where it is. BEs that are not being emptied are left alone.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		bes, err := backendsAt(e, a, "Backend does not exist")
+		if err != nil {
+			return Result{}, err
+		}
+		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return !be.Decommission })
+		return Result{Affected: uint64(len(bes))}, act(ctx, e, "cancel_decommission_backend", hostList(bes), setDecommission(bes, false)...)
+	},
+	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},
+})
+
+var _ = register(Statement{
+	Name:   "alter_system_frontend",
+	Syntax: "ALTER SYSTEM {verb: ADD|DROP} {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
+	Doc:    "Refused: the FEs of a cluster cannot be changed by statement in this version.",
+	Do: func(_ context.Context, _ *Env, a syntax.Args) (Result, error) {
+		return Result{}, notSupported("ALTER SYSTEM " + a.Choice("verb") + " " + a.Choice("role"))
+	},
+	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM DROP OBSERVER "10.0.0.1:9010"`},
+})

@@ -1,0 +1,192 @@
+package tabletctl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"stele/fe/sched"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// RunningTask is a running task with the progress that its BE has reported last.
+type RunningTask struct {
+	sched.Task
+	Waiting    bool // for a slot on one of its BEs
+	BytesDone  int64
+	BytesTotal int64
+	CloneMs    int64 // since it began
+	CloneFull  bool
+	Reason     string // why it copies everything
+}
+
+// BytesPerSecond is the rate so far, 0 when it is not known.
+func (t *RunningTask) BytesPerSecond() int64 {
+	if t.CloneMs <= 0 {
+		return 0
+	}
+	return t.BytesDone * 1000 / t.CloneMs
+}
+
+// LeftMs estimates the time left, -1 when it is not known.
+func (t *RunningTask) LeftMs() int64 {
+	if t.BytesDone <= 0 || t.BytesTotal < t.BytesDone {
+		return -1
+	}
+	return int64(float64(t.BytesTotal-t.BytesDone) / float64(t.BytesDone) * float64(t.CloneMs))
+}
+
+// Pending returns the tasks that wait, the next first, each with the reason in Err.
+func (c *Controller) Pending() []sched.Task {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Pending()
+}
+
+// Running returns the running tasks with their progress.
+func (c *Controller) Running() []RunningTask {
+	c.mu.Lock()
+	tasks := c.sched.Running()
+	c.mu.Unlock()
+	out := make([]RunningTask, len(tasks))
+	for i, t := range tasks {
+		out[i].Task = t
+		if s := c.o.Cluster.Clone(t.ID); s != nil {
+			out[i].Waiting, out[i].BytesDone, out[i].BytesTotal = s.State == bepb.CloneStatus_WAITING, s.BytesDone, s.BytesTotal
+			out[i].CloneMs, out[i].CloneFull, out[i].Reason = s.ElapsedMs, s.Full, s.Reason
+		}
+	}
+	return out
+}
+
+// History returns the newest ended tasks, newest first.
+func (c *Controller) History() []sched.Task {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.History()
+}
+
+// Stats returns the counters of the scheduler.
+func (c *Controller) Stats() sched.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Stats()
+}
+
+// Slots returns how the slots of all disks are used.
+func (c *Controller) Slots() []sched.SlotUse {
+	v := c.View()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Slots(v, c.limits)
+}
+
+// Load returns the load of each BE, by medium.
+func (c *Controller) Load() []sched.Load {
+	return sched.Loads(c.View(), c.settings())
+}
+
+// View returns a copy of what the scheduler sees, for health and status columns (sched.Health,
+// sched.StatusOfReplica). It works on any FE, as far as that FE has heard of BEs.
+func (c *Controller) View() *sched.View {
+	cat := c.o.Log.Current()
+	now := c.now()
+	c.mu.Lock()
+	bes := c.world.peek(cat, c.o.Cluster, now)
+	changed := c.world.sync(cat, c.o.Cluster, now, false)
+	tablets := slices.Clone(c.world.tablets)
+	for i := range tablets {
+		tablets[i].Replicas = slices.Clone(tablets[i].Replicas)
+	}
+	c.mu.Unlock()
+	if len(changed) > 0 { // the next step would not find them changed any more
+		c.Kick(changed...)
+	}
+	return sched.NewView(bes, tablets)
+}
+
+// Clock returns the time and patience with which tablets are judged now.
+func (c *Controller) Clock() sched.Clock {
+	return sched.Clock{NowMs: c.now().UnixMilli(), ToleranceMs: c.settings().ToleranceMs}
+}
+
+// Scope says whose leaders are to be balanced; the zero value is all.
+type Scope struct {
+	Database types.DatabaseID
+	Tablet   types.TabletID
+}
+
+// LeaderBalance is what BalanceLeaders did.
+type LeaderBalance struct {
+	Moved   int
+	Refused int // tablets that changed meanwhile
+	Before  sched.LeaderSpread
+	After   sched.LeaderSpread // if none was refused
+	Optimal bool               // false when the work was cut short: another run may find more
+}
+
+// BalanceLeaders spreads leaders as evenly as the placement of complete replicas allows, with the fewest moves.
+func (c *Controller) BalanceLeaders(ctx context.Context, scope Scope) (LeaderBalance, error) {
+	cat := c.o.Log.Current()
+	sc, err := leaderScope(cat, scope)
+	if err != nil {
+		return LeaderBalance{}, err
+	}
+	plan := sched.PlanLeaderBalance(c.View(), sc)
+	out := LeaderBalance{Before: plan.Before, After: plan.After, Optimal: plan.Optimal}
+	for _, cmd := range setLeaders(plan.Moves) {
+		results, err := c.o.Log.Propose(ctx, cmd)
+		if err != nil {
+			return out, fmt.Errorf("set %d leaders: %w", len(cmd.Items), err)
+		}
+		for _, res := range results {
+			moved, refused, err := countLeaders(res)
+			if err != nil {
+				return out, err
+			}
+			out.Moved, out.Refused = out.Moved+moved, out.Refused+refused
+		}
+	}
+	return out, nil
+}
+
+func countLeaders(res catalog.Result) (moved, refused int, err error) {
+	if res.Err != nil {
+		return 0, 0, res.Err
+	}
+	leaders, ok := res.Value.(catalog.LeadersResult)
+	if !ok {
+		return 0, 0, fmt.Errorf("BUG: SetLeaders answered %T", res.Value)
+	}
+	for _, err := range leaders.Errs {
+		if err != nil {
+			refused++
+		} else {
+			moved++
+		}
+	}
+	return moved, refused, nil
+}
+
+func leaderScope(cat *catalog.Catalog, scope Scope) (sched.LeaderScope, error) {
+	switch {
+	case scope.Tablet != 0:
+		if _, ok := cat.Tablet(scope.Tablet); !ok {
+			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "tablet", Name: scope.Tablet.String()}
+		}
+		return sched.LeaderScope{Tablet: scope.Tablet}, nil
+	case scope.Database != 0:
+		if _, ok := cat.DatabaseByID(scope.Database); !ok {
+			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "database", Name: fmt.Sprint(scope.Database)}
+		}
+		sc := sched.LeaderScope{Tables: []types.TableID{}}
+		for t := range cat.Tables(scope.Database) {
+			sc.Tables = append(sc.Tables, t.ID)
+		}
+		slices.Sort(sc.Tables)
+		return sc, nil
+	}
+	return sched.LeaderScope{}, nil
+}

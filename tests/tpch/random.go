@@ -5,7 +5,7 @@ type random struct{ state uint64 }
 
 // stream returns the generator of a table, or of some columns of it.
 func stream(name string) *random {
-	r := &random{0x9e3779b97f4a7c1b}
+	r := &random{0x9e3779b97f4a7c1b} // a start with which every query but the 18th finds rows at scale 0.01
 	for _, c := range []byte(name) {
 		r.state = (r.state ^ uint64(c)) * 0x100000001b3
 	}

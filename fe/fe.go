@@ -90,7 +90,7 @@ func (n *node) open(ctx context.Context) error {
 		Events:      func(e cluster.Event) { n.control.Notify(e) }})
 	n.txns = txn.New(n.meta, n.clients, n.cluster, n.writes, n.log)
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
-	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients,
+	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()

@@ -4,6 +4,7 @@ import (
 	"stele/conf"
 	"stele/fe/cluster"
 	"stele/fe/dist"
+	"stele/fe/sched"
 	"stele/fe/session"
 	"stele/fe/txn"
 	"stele/meta/types"
@@ -38,4 +39,20 @@ func (n *node) sessions() session.Settings {
 func (n *node) reportBad(tablet types.TabletID, be types.BEID, cause error) {
 	n.log.Warn("replica is damaged", "tablet_id", tablet, "be_id", be, "err", cause)
 	n.control.Notify(cluster.Event{Kind: cluster.ReplicaChanged, BE: be, Tablet: tablet})
+}
+
+// limits are the bounds of the control loop.
+func (n *node) limits() sched.Limits {
+	v := n.live.Load()
+	return sched.Limits{
+		RepairSlots: conf.SlotNumPerPath.Get(v), BalanceSlots: conf.BalanceSlotNumPerPath.Get(v),
+		MaxScheduling: conf.MaxSchedulingTablets.Get(v), MaxBalancing: conf.MaxBalancingTablets.Get(v),
+		MinTimeoutMs: conf.MinCloneTaskTimeout.Get(v).Milliseconds(), MaxTimeoutMs: conf.MaxCloneTaskTimeout.Get(v).Milliseconds(),
+		ToleranceMs: conf.BEDownTolerateTime.Get(v).Milliseconds(), DelayFactorMs: conf.RepairDelayFactor.Get(v).Milliseconds(),
+		FullCloneDelayMs: conf.ConsecutiveFullCloneDelay.Get(v).Milliseconds(), MaxNotScheduledMs: conf.MaxNotScheduledInterval.Get(v).Milliseconds(),
+		ScanMs: conf.CheckerInterval.Get(v).Milliseconds(), BalanceThreshold: conf.BalanceLoadScoreThreshold.Get(v),
+		HighWater: conf.CapacityUsedHighWater.Get(v), SoftLimitPercent: conf.StorageSoftLimitPercent.Get(v),
+		SoftLimitReserve: conf.StorageSoftLimitReserve.Get(v), DisableBalance: conf.DisableBalance.Get(v),
+		DropDecommissioned: conf.DropBackendAfterDecommission.Get(v),
+	}
 }

@@ -218,7 +218,7 @@ func TestDiskBelowItsReserve(t *testing.T) {
 	var available atomic.Int64
 	available.Store(1 << 30)
 	opt := testOptions()
-	opt.FloodBytes, opt.FloodPercent = 100<<20, 5
+	opt.FloodBytes, opt.FloodPercent = 100<<20, 10
 	opt.Faults.Space = func() (int64, int64, error) { return 1 << 30, available.Load(), nil }
 	s := openStore(t, t.TempDir(), opt)
 	tb, err := s.Create(testMeta(1))

@@ -1,0 +1,310 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"stele/meta/types"
+)
+
+// schemaRows makes the Rows of a table of information_schema out of all tables.
+func schemaRows(rows func(e *Env, t schemaTable) []Row) func(context.Context, *Env) ([]Row, error) {
+	return func(_ context.Context, e *Env) ([]Row, error) {
+		var out []Row
+		for t := range schemaTables(e) {
+			out = append(out, rows(e, t)...)
+		}
+		return out, nil
+	}
+}
+
+// fixedRows makes the Rows of a table that does not change; nil = empty.
+func fixedRows(rows []Row) func(context.Context, *Env) ([]Row, error) {
+	return func(context.Context, *Env) ([]Row, error) { return rows, nil }
+}
+
+var _ = registerTable(Table{Database: schemaDB, Name: "SCHEMATA", Doc: "The databases.",
+	Columns: cols(`
+		CATALOG_NAME name
+		SCHEMA_NAME name
+		DEFAULT_CHARACTER_SET_NAME name
+		DEFAULT_COLLATION_NAME name
+		SQL_PATH text
+		DEFAULT_ENCRYPTION name
+	`),
+	Rows: func(_ context.Context, e *Env) ([]Row, error) {
+		var rows []Row
+		for _, name := range databaseNames(e) {
+			rows = append(rows, Row{"def", name, charset, collation, nil, "NO"})
+		}
+		return rows, nil
+	}})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "TABLES", Doc: "The tables, those of the system included.",
+	Columns: cols(`
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		TABLE_TYPE name
+		ENGINE name
+		VERSION int
+		ROW_FORMAT name
+		TABLE_ROWS uint
+		AVG_ROW_LENGTH uint
+		DATA_LENGTH uint
+		MAX_DATA_LENGTH uint
+		INDEX_LENGTH uint
+		DATA_FREE uint
+		AUTO_INCREMENT uint
+		CREATE_TIME time
+		UPDATE_TIME time
+		CHECK_TIME time
+		TABLE_COLLATION name
+		CHECKSUM int
+		CREATE_OPTIONS text
+		TABLE_COMMENT text
+	`),
+	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
+		f := t.facts(e)
+		return []Row{{"def", t.db, t.name, t.kind, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, 0, 0, 0, f.auto, f.created, nil, nil,
+			f.coll, nil, "", f.comment}}
+	})})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Doc: "The columns of all tables.",
+	Columns: cols(`
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		COLUMN_NAME name
+		ORDINAL_POSITION uint
+		COLUMN_DEFAULT long
+		IS_NULLABLE name
+		DATA_TYPE long
+		CHARACTER_MAXIMUM_LENGTH int
+		CHARACTER_OCTET_LENGTH int
+		NUMERIC_PRECISION uint
+		NUMERIC_SCALE uint
+		DATETIME_PRECISION uint
+		CHARACTER_SET_NAME name
+		COLLATION_NAME name
+		COLUMN_TYPE long
+		COLUMN_KEY name
+		EXTRA text
+		PRIVILEGES text
+		COLUMN_COMMENT text
+		GENERATION_EXPRESSION long
+		SRS_ID uint
+	`),
+	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
+		columns := t.columns()
+		rows := make([]Row, len(columns))
+		for i := range columns {
+			c := &columns[i]
+			m := measuresOf(c.Type)
+			rows[i] = Row{"def", t.db, t.name, c.Name, i + 1, columnDefault(c), nullable(c), dataType(c), m.chars, m.octets, m.precision, m.scale,
+				m.fraction, m.charset, textCollation(c.Type), TypeText(c.Type, c.Shown), t.key(c), columnExtra(c), columnPrivileges, c.Comment,
+				"", nil}
+		}
+		return rows
+	})})
+
+// dataType is DATA_TYPE: the name of a column's type without parameters.
+func dataType(c *types.Column) string {
+	text := TypeText(c.Type, c.Shown)
+	if at := strings.IndexAny(text, "( "); at >= 0 {
+		text = text[:at]
+	}
+	return text
+}
+
+// measures are the columns of COLUMNS that tell how large a type is; nil = does not apply.
+type measures struct {
+	chars, octets, precision, scale, fraction, charset any
+}
+
+// intDigits are the digits of the integer types.
+var intDigits = map[types.Kind]int{types.KindTinyInt: 3, types.KindBool: 3, types.KindSmallInt: 5, types.KindMediumInt: 7, types.KindInt: 10, types.KindBigInt: 19}
+
+func measuresOf(t types.ColumnType) measures {
+	var m measures
+	switch t.Kind {
+	case types.KindChar, types.KindVarChar:
+		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length)*4, charset
+	case types.KindText:
+		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length), charset
+	case types.KindBinary, types.KindVarBinary, types.KindBlob:
+		m.chars, m.octets = int64(t.Length), int64(t.Length)
+	case types.KindFloat:
+		m.precision = 12
+	case types.KindDouble:
+		m.precision = 22
+	case types.KindDecimal:
+		m.precision, m.scale = t.Length, t.Scale
+	case types.KindDateTime, types.KindTimestamp, types.KindTime:
+		m.fraction = t.Scale
+	case types.KindBigInt, types.KindInt, types.KindMediumInt, types.KindSmallInt, types.KindTinyInt, types.KindBool:
+		digits := intDigits[t.Kind]
+		if t.Unsigned && t.Kind == types.KindBigInt {
+			digits++
+		}
+		m.precision, m.scale = digits, 0
+	}
+	return m
+}
+
+var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Doc: "The indexes, column by column.",
+	Columns: cols(`
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		NON_UNIQUE int
+		INDEX_SCHEMA name
+		INDEX_NAME name
+		SEQ_IN_INDEX uint
+		COLUMN_NAME name
+		COLLATION name
+		CARDINALITY int
+		SUB_PART int
+		PACKED name
+		NULLABLE name
+		INDEX_TYPE name
+		COMMENT name
+		INDEX_COMMENT text
+		IS_VISIBLE name
+		EXPRESSION long
+	`),
+	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
+		var rows []Row
+		for _, k := range t.indexParts(e) {
+			rows = append(rows, Row{"def", t.db, t.name, k.nonUnique, t.db, k.index, k.seq, k.column, "A", k.cardinality, nil, nil, k.null, "BTREE", "", "",
+				"YES", nil})
+		}
+		return rows
+	})})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Doc: "The columns of primary and unique keys.",
+	Columns: cols(`
+		CONSTRAINT_CATALOG name
+		CONSTRAINT_SCHEMA name
+		CONSTRAINT_NAME name
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		COLUMN_NAME name
+		ORDINAL_POSITION uint
+		POSITION_IN_UNIQUE_CONSTRAINT uint
+		REFERENCED_TABLE_SCHEMA name
+		REFERENCED_TABLE_NAME name
+		REFERENCED_COLUMN_NAME name
+	`),
+	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
+		var rows []Row
+		for _, k := range t.indexParts(e) {
+			if k.nonUnique == 0 {
+				rows = append(rows, Row{"def", t.db, k.index, "def", t.db, t.name, k.column, k.seq, nil, nil, nil, nil})
+			}
+		}
+		return rows
+	})})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Doc: "Primary and unique keys.",
+	Columns: cols(`
+		CONSTRAINT_CATALOG name
+		CONSTRAINT_SCHEMA name
+		CONSTRAINT_NAME name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		CONSTRAINT_TYPE name
+		ENFORCED name
+	`),
+	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
+		if t.table == nil {
+			return nil
+		}
+		var rows []Row
+		for _, k := range indexesOf(t.table) {
+			kind := "UNIQUE"
+			if k.name == "PRIMARY" {
+				kind = "PRIMARY KEY"
+			}
+			if k.unique {
+				rows = append(rows, Row{"def", t.db, k.name, t.db, t.name, kind, "YES"})
+			}
+		}
+		return rows
+	})})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "PARTITIONS", Doc: "The partitions of all tables; a table without any has one row.",
+	Columns: cols(`
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		PARTITION_NAME name
+		SUBPARTITION_NAME name
+		PARTITION_ORDINAL_POSITION uint
+		SUBPARTITION_ORDINAL_POSITION uint
+		PARTITION_METHOD name
+		SUBPARTITION_METHOD name
+		PARTITION_EXPRESSION text
+		SUBPARTITION_EXPRESSION text
+		PARTITION_DESCRIPTION long
+		TABLE_ROWS uint
+		AVG_ROW_LENGTH uint
+		DATA_LENGTH uint
+		MAX_DATA_LENGTH uint
+		INDEX_LENGTH uint
+		DATA_FREE uint
+		CREATE_TIME time
+		UPDATE_TIME time
+		CHECK_TIME time
+		CHECKSUM int
+		PARTITION_COMMENT text
+		NODEGROUP name
+		TABLESPACE_NAME name
+	`),
+	Rows: schemaRows(partitionSchemaRows)})
+
+func partitionSchemaRows(e *Env, t schemaTable) []Row {
+	if t.table == nil {
+		return nil
+	}
+	var rows []Row
+	for i := range t.table.Parts {
+		p := &t.table.Parts[i]
+		s, _ := partSize(e, p)
+		var bytes int64
+		for tab := range e.Catalog.TabletsOf(p) {
+			bytes += oneCopy(e, tab)
+		}
+		var name, at, method, expr, desc any
+		if t.table.Partition != nil {
+			name, at, method, expr = p.Name, i+1, "RANGE COLUMNS", quotedNames(columnNames(t.table, t.table.Partition.Columns))
+			desc = "MAXVALUE"
+			if p.Upper != nil {
+				desc = upperText(p.UpperText)
+			}
+		}
+		rows = append(rows, Row{"def", t.db, t.name, name, nil, at, nil, method, nil, expr, nil, desc, s.rows, bytes / max(s.rows, 1), bytes, 0, 0, 0,
+			e.when(p.CreatedMs), nil, nil, nil, "", nil, nil})
+	}
+	return rows
+}
+
+// quotedNames puts each name of a list in backquotes.
+func quotedNames(list string) string {
+	parts := strings.Split(list, ", ")
+	for i, p := range parts {
+		parts[i] = quoteName(p)
+	}
+	return strings.Join(parts, ",")
+}
+
+// upperText prints an upper bound as the literals of VALUES LESS THAN.
+func upperText(texts []string) string {
+	parts := make([]string, len(texts))
+	for i, t := range texts {
+		parts[i] = fmt.Sprintf("'%s'", strings.ReplaceAll(t, "'", "''"))
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,233 @@
+package stmt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"stele/conf"
+	"stele/fe/cluster"
+	"stele/fe/sched"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/plan"
+)
+
+// noon is when everything in the tests happens.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// world is a hand-made cluster: a real catalog behind a log in memory, and members as they are set.
+type world struct {
+	cat      *catalog.Catalog
+	bes      map[types.BEID]*cluster.BE
+	replicas map[types.BEID]map[types.TabletID]cluster.Replica
+	gone     map[types.TabletID]types.BEID
+	kicks    int
+	conf     *conf.Live
+	control  *control
+}
+
+func (w *world) Current() *catalog.Catalog { return w.cat }
+
+func (w *world) Propose(_ context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	out := make([]catalog.Result, len(cmds))
+	for i, cmd := range cmds {
+		next, v, err := catalog.Apply(w.cat, cmd)
+		out[i] = catalog.Result{Value: v, Err: err}
+		if err == nil {
+			w.cat = next
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Get(be types.BEID) (cluster.BE, bool) {
+	if m := w.bes[be]; m != nil {
+		return *m, true
+	}
+	return cluster.BE{}, false
+}
+func (w *world) Alive(be types.BEID) bool     { return w.bes[be] != nil && w.bes[be].Alive }
+func (w *world) Address(be types.BEID) string { return w.bes[be].Address }
+func (w *world) Clone(id types.TaskID) *bepb.CloneStatus {
+	return &bepb.CloneStatus{TaskId: uint64(id), Full: true, Reason: "no replica there", BytesDone: 25, BytesTotal: 100, ElapsedMs: 1000}
+}
+func (w *world) Lost(be types.BEID, tablet types.TabletID) bool {
+	return w.gone[tablet] == be && be != 0
+}
+func (w *world) Replica(be types.BEID, tablet types.TabletID) (cluster.Replica, bool) {
+	r, ok := w.replicas[be][tablet]
+	return r, ok
+}
+
+// control answers fixed tasks.
+type control struct {
+	w     *world
+	moves []sched.LeaderMove
+	scope sched.LeaderScope
+	dry   bool
+}
+
+var aTask = sched.Task{Tablet: 10031, Kind: sched.Repair, Status: sched.ReplicaMissing, State: sched.Pending, OrigPrio: sched.PriorityHigh,
+	DynmPrio: sched.PriorityLow, CreatedMs: noon.Add(-time.Hour).UnixMilli(), LastAdjPrioMs: noon.Add(-time.Hour + 23*time.Second).UnixMilli(),
+	FailedSched: 2, VisibleVersion: 1, CommittedVersion: 2, Err: "no backend has room"}
+
+func (c *control) Pending() []sched.Task { return []sched.Task{aTask} }
+func (c *control) Running() []sched.Task {
+	t := aTask
+	t.State, t.SrcBE, t.DestBE, t.SrcDisk, t.DestDisk, t.ID, t.TimeoutMs, t.Err = sched.Running, 10002, 10003, 21, 31, 77, 180000, ""
+	return []sched.Task{t}
+}
+func (c *control) History() []sched.Task {
+	t := aTask
+	t.State, t.Bytes, t.ElapsedMs, t.FinishedMs = sched.Finished, 30e6, 2000, noon.UnixMilli()
+	return []sched.Task{t}
+}
+func (c *control) Slots() []sched.SlotUse {
+	return []sched.SlotUse{{BE: 10002, Disk: 21, RepairUsed: 1, RepairTotal: 2, BalanceTotal: 2, Rate: 15e6}}
+}
+func (c *control) Loads() []sched.Load {
+	return []sched.Load{{BE: 10003, Available: true, Capacity: 1000, Used: 250, Replicas: 4, UsedPercent: 0.25, CapCoeff: 0.5, ReplCoeff: 0.5, Score: 1.5, Class: sched.ClassHigh},
+		{BE: 10002, Available: true, Capacity: 1000, Used: 100, Replicas: 2, UsedPercent: 0.1, CapCoeff: 0.5, ReplCoeff: 0.5, Score: 0.5, Class: sched.ClassLow}}
+}
+func (c *control) Stats() sched.Stats { return sched.Stats{Scans: 3, Clones: 2} }
+func (c *control) Health(id types.TabletID) (sched.Verdict, bool) {
+	tab, ok := c.w.cat.Tablet(id)
+	if ok && len(tab.Replicas) < 3 {
+		return sched.Verdict{Status: sched.ReplicaMissing}, true
+	}
+	return sched.Verdict{}, ok
+}
+func (c *control) Kick() { c.w.kicks++ }
+func (c *control) BalanceLeaders(_ context.Context, scope sched.LeaderScope, dry bool) (sched.LeaderPlan, error) {
+	c.scope, c.dry = scope, dry
+	if scope.Tables != nil && len(scope.Tables) == 0 {
+		return sched.LeaderPlan{}, errors.New("no tables")
+	}
+	return sched.LeaderPlan{Moves: c.moves, Before: sched.LeaderSpread{Max: 3}, After: sched.LeaderSpread{Min: 1, Max: 2}}, nil
+}
+
+// must applies commands that cannot fail.
+func (w *world) must(t testing.TB, cmds ...command.Command) {
+	t.Helper()
+	out, _ := w.Propose(context.Background(), cmds...)
+	if err := catalog.BatchResult(out).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newWorld makes a cluster of n BEs (10002, …) with the database shop.
+func newWorld(t testing.TB, n int) *world {
+	w := &world{cat: catalog.New(), bes: map[types.BEID]*cluster.BE{}, replicas: map[types.BEID]map[types.TabletID]cluster.Replica{},
+		gone: map[types.TabletID]types.BEID{}, conf: conf.NewLive(conf.FE.Defaults("/srv/fe"))}
+	w.control = &control{w: w}
+	w.must(t, &command.InitCluster{ClusterID: "c1", TimeMs: noon.Add(-24 * time.Hour).UnixMilli(), FE: catalog.FE{Name: "10.0.0.1_9010_1", Host: "10.0.0.1",
+		RaftPort: 9010, QueryPort: 9030, HTTPPort: 8030, RPCPort: 9020}})
+	for i := range n {
+		host := fmt.Sprintf("10.0.1.%d", i+1)
+		w.must(t, &command.AddBE{BE: catalog.BE{Host: host, Port: 9050}, TimeMs: 1})
+		id := types.BEID(10002 + i)
+		w.bes[id] = &cluster.BE{ID: id, Address: host + ":9050", Alive: true, LastHeartbeat: noon, LastStart: noon.Add(-time.Hour), LastReport: noon.Add(-time.Second),
+			Version: "0.1", CPUCores: 8, MemLimit: 1 << 30, MemUsed: 1 << 28, HTTPPort: 8040, RunningScans: 1,
+			Disks: []cluster.Disk{{ID: types.DiskID(21 + 10*i), Path: "/disk1", Total: 1000 << 30, Available: 400 << 30, DataUsed: 500 << 30, Tablets: 3}}}
+	}
+	w.must(t, &command.CreateDatabase{ID: 0, Name: "shop"})
+	return w
+}
+
+// table adds a table whose tablets have replicas on the BEs given, bucket by bucket, and partitions of equal size.
+func (w *world) table(t testing.TB, name string, parts []catalog.Partition, want int, placement [][]types.BEID) *catalog.Table {
+	t.Helper()
+	db, _ := w.cat.Database("shop")
+	next := w.cat.NextID()
+	draw := func() uint64 { next++; return next - 1 }
+	def := "0.00"
+	tbl := catalog.Table{ID: types.TableID(draw()), DatabaseID: db.ID, Name: name, Replicas: want, HashBy: []types.ColumnID{1}, Buckets: len(placement) / len(parts),
+		Comment: "things", CreatedMs: noon.Add(-time.Hour).UnixMilli(), Unique: []catalog.UniqueKey{{Name: "by_name", Columns: []types.ColumnID{2}}},
+		Schema: types.Schema{Version: 1, Key: []types.ColumnID{1, 4}, Columns: []types.Column{
+			{ID: 1, Name: "id", Type: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}, AutoIncrement: true},
+			{ID: 2, Name: "name", Type: types.ColumnType{Kind: types.KindVarChar, Length: 20}, Comment: "label"},
+			{ID: 3, Name: "price", Type: types.ColumnType{Kind: types.KindDecimal, Length: 15, Scale: 2}, Default: &def},
+			{ID: 4, Name: "day", Type: types.ColumnType{Kind: types.KindDate, NotNull: true}},
+			{ID: 5, Name: "at", Type: types.ColumnType{Kind: types.KindDateTime, Scale: 6}, DefaultNow: true, OnUpdateNow: true},
+			{ID: 6, Name: "ok", Type: types.ColumnType{Kind: types.KindBool}}}}}
+	tbl.Schema.TableID = tbl.ID
+	if len(parts) > 1 {
+		tbl.Partition = &catalog.RangePartition{Columns: []types.ColumnID{4}}
+	}
+	var tablets []catalog.Tablet
+	for i := range parts {
+		p := parts[i]
+		p.ID, p.Replicas = types.PartitionID(draw()), want
+		for b := range tbl.Buckets {
+			bes := placement[i*tbl.Buckets+b]
+			tab := catalog.Tablet{ID: types.TabletID(draw()), Table: tbl.ID, Partition: p.ID, Bucket: int32(b), Version: 1, Epoch: 1}
+			for _, be := range bes {
+				tab.Replicas = append(tab.Replicas, catalog.Replica{ID: types.ReplicaID(draw()), BE: be, Disk: types.DiskID(21 + 10*(int(be)-10002)),
+					Version: 1, LastSuccess: 1, Settled: 1})
+			}
+			if len(bes) > 0 {
+				tab.Leader = bes[0]
+			}
+			p.Tablets = append(p.Tablets, tab.ID)
+			tablets = append(tablets, tab)
+		}
+		tbl.Parts = append(tbl.Parts, p)
+	}
+	w.must(t, &command.AllocIDs{Counter: command.CounterIDs, N: next - w.cat.NextID()}, &command.CreateTable{Table: tbl, Tablets: tablets, TimeMs: noon.UnixMilli()})
+	made, _ := w.cat.Table(db.ID, name)
+	return made
+}
+
+// report makes the BEs say what they have: 1000 bytes and 10 rows a replica.
+func (w *world) report() {
+	for tab := range w.cat.Tablets() {
+		for _, r := range tab.Replicas {
+			if w.replicas[r.BE] == nil {
+				w.replicas[r.BE] = map[types.TabletID]cluster.Replica{}
+			}
+			w.replicas[r.BE][tab.ID] = cluster.Replica{ID: r.ID, Disk: r.Disk, Version: r.Version, Rows: 10, Bytes: 1000, VersionCount: 2, Rowsets: 1, OldestRetained: 1}
+		}
+	}
+}
+
+func (w *world) env() *Env {
+	return &Env{Catalog: w.cat, DB: "shop", User: "root@10.9.9.9", Now: noon, Zone: time.UTC, Version: "8.0.36-stele-0.1", Started: noon.Add(-time.Minute),
+		Log: w, Members: w, Control: w.control, Conf: w.conf, CreateTable: plan.ShowCreateTable,
+		Frontends: func() []Frontend {
+			return []Frontend{{Name: "10.0.0.1_9010_1", Role: "LEADER", Join: true, Alive: true, Journal: 42, Heartbeat: noon, Self: true, Started: noon, Version: "0.1"}}
+		},
+		Processes: func() []Process {
+			return []Process{{ID: 8, User: "root", Host: "h:1", Command: "Sleep", Since: noon}, {ID: 7, User: "root", Host: "h:2", DB: "shop", Command: "Query",
+				Since: noon.Add(-3 * time.Second), Text: "SELECT 1"}}
+		},
+		Warnings:  []Warning{{Level: "Warning", Code: 1265, Message: "Data truncated"}, {Level: "Error", Code: 1062, Message: "Duplicate entry"}},
+		Variables: []Variable{{"version", "8.0.36"}, {"autocommit", "ON"}},
+		Status:    func() []Variable { return []Variable{{"Uptime", "60"}} },
+	}
+}
+
+// shopWorld is the cluster of the golden tests: 4 BEs, one of them dead, a table with two partitions and one that is not
+// partitioned, a replica behind, one damaged and one missing.
+func shopWorld(t testing.TB) *world {
+	w := newWorld(t, 4)
+	parts := []catalog.Partition{{Name: "p1", Upper: []byte{1}, UpperText: []string{"2026-01-01"}},
+		{Name: "p2", Lower: []byte{1}, LowerText: []string{"2026-01-01"}}}
+	orders := w.table(t, "orders", parts, 3, [][]types.BEID{{10002, 10003, 10004}, {10003, 10004, 10005}, {10004, 10005, 10002}, {10005, 10002}})
+	w.table(t, "notes", []catalog.Partition{{Name: "notes"}}, 1, [][]types.BEID{{10005}})
+	first := orders.Parts[0].Tablets[0]
+	tab, _ := w.cat.Tablet(first)
+	w.must(t, &command.AllocIDs{Counter: command.CounterTxns, N: 1, TimeMs: 1}, &command.CommitTxn{Txn: 1, TimeMs: noon.UnixMilli(), Tablets: []command.TxnTablet{{Tablet: first, Epoch: 1,
+		OK: []types.ReplicaID{tab.Replicas[0].ID, tab.Replicas[1].ID}, Rows: 5}}})
+	second := orders.Parts[0].Tablets[1]
+	w.must(t, &command.SetReplicaBad{Tablet: second, BE: 10003, Bad: true})
+	w.report()
+	w.bes[10005].Alive, w.bes[10005].Err = false, "connection refused"
+	slices.Sort(orders.Parts[0].Tablets)
+	return w
+}

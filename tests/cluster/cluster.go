@@ -124,11 +124,11 @@ func Launch(opts Options) (*Cluster, error) {
 // layOut makes the folders and configuration files as `stele local` does, and edits the items that differ.
 func (c *Cluster) layOut() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // a supervisor that has to stop at once lays the folder out and runs nothing but, at most, `true`
+	cancel() // a supervisor that has to stop at once lays the folder out and runs at most `sleep` for an instant
 	err := local.Run(ctx, local.Options{
 		Dir: c.Dir, Frontends: c.opts.Frontends, Backends: c.opts.Backends, Disks: c.opts.Disks,
 		MySQLPort: c.MySQLPort, HTTPPort: c.HTTPPort, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),
-		Command: func(string, string) []string { return []string{"true"} },
+		Command: func(string, string) []string { return []string{"sleep", "60"} },
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err

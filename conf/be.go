@@ -64,7 +64,7 @@ var (
 var (
 	beReports = BE.group("Reports")
 
-	ReportTabletInterval = beReports.Duration("report_tablet_interval_ms", 10*time.Second,
+	ReportTabletInterval = beReports.Duration("report_tablet_interval_ms", 5*time.Second,
 		"Time between two full reports of all replicas. Changes are reported at once; the full report is the safety net.",
 		Range(100, 3600000))
 	ReportDiskInterval = beReports.Duration("report_disk_state_interval_ms", 10*time.Second,

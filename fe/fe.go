@@ -98,7 +98,7 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.meta, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return n.openServer()
 }

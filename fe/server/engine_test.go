@@ -132,7 +132,9 @@ func (s *fakeSession) statement(ctx context.Context, q string, more bool, w Resu
 		return sendAllTypes(w)
 	case "STREAM":
 		var rows int
-		fmt.Sscan(rest, &rows)
+		if _, err := fmt.Sscan(rest, &rows); err != nil {
+			return err
+		}
 		return s.stream(rows, w)
 	case "BLOCK":
 		<-ctx.Done()

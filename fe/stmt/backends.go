@@ -40,14 +40,14 @@ var backendColumns = cols(`
 `)
 
 var _ = register(Statement{
-	Name: "show_backends", Table: "backends",
+	Name: "show_backends", Table: "backends", Like: "IP",
 	Syntax:  "SHOW BACKENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc:     "One row per BE: addresses, whether it answers, and how full it is. Ordered by host and port.",
+	Doc:     "One row per BE: addresses, whether it answers, and how full it is. Ordered by host and port; LIKE looks at the host.",
 	Columns: backendColumns,
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		return backendRows(e), nil
 	},
-	Examples: []string{"SHOW BACKENDS", "SHOW BACKENDS WHERE Alive = 'false'"},
+	Examples: []string{"SHOW BACKENDS", "SHOW BACKENDS LIKE '10.0.%'", "SHOW BACKENDS WHERE Alive = 'false'"},
 })
 
 // backendRows are the rows of SHOW BACKENDS and /backends.

@@ -47,7 +47,7 @@ var _ = register(Statement{
 		RowCount     int   Rows; NULL in the Total row.
 	`),
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		_, t, err := e.tableArg(a, "table")
+		t, err := e.userTableArg(a, "table")
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"stele/conf"
 	"stele/fe/cluster"
 	"stele/fe/sched"
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -29,20 +30,19 @@ type Members interface {
 	Clone(types.TaskID) *bepb.CloneStatus
 }
 
-// Control is the control loop of the leading FE.
+// Control is the control loop; *tabletctl.Controller is one.
 type Control interface {
 	Pending() []sched.Task
-	Running() []sched.Task
+	Running() []tabletctl.RunningTask
 	History() []sched.Task // newest first
 	Slots() []sched.SlotUse
-	Loads() []sched.Load
+	Load() []sched.Load
 	Stats() sched.Stats
-	// Health judges a tablet; false when it is not known to the loop.
-	Health(types.TabletID) (sched.Verdict, bool)
-	// Kick makes the loop look at everything again now.
-	Kick()
-	// BalanceLeaders spreads leaders evenly, or with dryRun only tells how.
-	BalanceLeaders(ctx context.Context, scope sched.LeaderScope, dryRun bool) (sched.LeaderPlan, error)
+	View() *sched.View
+	Clock() sched.Clock
+	// Kick has the loop look at tablets now; without any, at what has changed.
+	Kick(tablets ...types.TabletID)
+	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.
@@ -162,10 +162,10 @@ func (e *Env) lost(be types.BEID, tablet types.TabletID) bool {
 	return e.Members != nil && e.Members.Lost(be, tablet)
 }
 
-// kick has the control loop act on a change now.
-func (e *Env) kick() {
+// kick has the control loop act on a change now, and look at tablets.
+func (e *Env) kick(tablets ...types.TabletID) {
 	if e.Control != nil {
-		e.Control.Kick()
+		e.Control.Kick(tablets...)
 	}
 }
 

@@ -28,9 +28,9 @@ var frontendColumns = cols(`
 `)
 
 var _ = register(Statement{
-	Name: "show_frontends", Table: "frontends",
+	Name: "show_frontends", Table: "frontends", Like: "Name",
 	Syntax:  "SHOW FRONTENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc:     "One row per FE: addresses, role in Raft and how far its copy of the catalog is.",
+	Doc:     "One row per FE: addresses, role in Raft and how far its copy of the catalog is. LIKE looks at the name.",
 	Columns: frontendColumns,
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		return frontendRows(e), nil

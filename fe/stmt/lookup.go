@@ -19,7 +19,6 @@ const (
 	codeNotSupported   = 1235
 	codeConfig         = 5102
 	codeNoSuchTable    = 5502
-	codeNoSuchPart     = 5505
 	stateGeneral       = "HY000"
 	stateSyntax        = "42000"
 	stateNoTable       = "42S02"
@@ -75,6 +74,20 @@ func (e *Env) tableArg(a syntax.Args, name string) (*catalog.Database, *catalog.
 		return nil, nil, analysis("Table does not exist or is not OLAP table: %s", tblName)
 	}
 	return db, t, nil
+}
+
+// userTableArg finds the table that an argument names, for SHOW statements that any user may send: the errors are MySQL's.
+func (e *Env) userTableArg(a syntax.Args, name string) (*catalog.Table, error) {
+	dbName, tblName := a.Table(name)
+	db, err := e.database(dbName)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := e.Catalog.Table(db.ID, tblName)
+	if !ok {
+		return nil, sqltypes.Errorf(codeUnknownTable, stateNoTable, "Table '%s.%s' doesn't exist", db.Name, tblName)
+	}
+	return t, nil
 }
 
 // partitionsArg returns the partitions that an argument names, in its order; all of them when it is absent.

@@ -35,7 +35,7 @@ var _ = register(Statement{
 	Doc:     "One row per partition of a table, in the order of their ranges.",
 	Columns: partitionColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		_, t, err := e.tableArg(a, "table")
+		t, err := e.userTableArg(a, "table")
 		if err != nil {
 			return nil, err
 		}

@@ -91,7 +91,7 @@ var procBalanceNodes = []struct {
 	{"sched_stat", func(c procCall) int { return min(len(counterRows(c.Env)), 1) }, procCounters},
 	{"priority_repair", func(c procCall) int { return len(procHints(c)) }, func(c procCall) (Result, error) { return c.table(hintColumns, procHints(c)) }},
 	{"pending_tablets", func(c procCall) int { return len(c.tasks(Control.Pending)) }, procTaskList(Control.Pending)},
-	{"running_tablets", func(c procCall) int { return len(c.tasks(Control.Running)) }, procTaskList(Control.Running)},
+	{"running_tablets", func(c procCall) int { return len(c.tasks(runningTasks)) }, procTaskList(runningTasks)},
 	{"history_tablets", func(c procCall) int { return len(c.tasks(Control.History)) }, procTaskList(Control.History)},
 }
 
@@ -121,11 +121,21 @@ func (e *Env) tasks(list func(Control) []sched.Task) []sched.Task {
 	return list(e.Control)
 }
 
+// runningTasks are the running tasks without their progress.
+func runningTasks(c Control) []sched.Task {
+	running := c.Running()
+	out := make([]sched.Task, len(running))
+	for i := range running {
+		out[i] = running[i].Task
+	}
+	return out
+}
+
 func (e *Env) loads() []sched.Load {
 	if e.Control == nil {
 		return nil
 	}
-	return e.Control.Loads()
+	return e.Control.Load()
 }
 
 func (e *Env) slots() []sched.SlotUse {

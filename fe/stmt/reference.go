@@ -40,20 +40,8 @@ func docStatement(b *strings.Builder, s *Statement) {
 	b.WriteString("```\n")
 }
 
-// title is the keywords that a statement starts with.
-func title(s *Statement) string {
-	words := strings.Fields(syntax.MustCompile(s.Syntax).String())
-	for i, w := range words {
-		if strings.ContainsAny(w, "[{<") {
-			words = words[:i]
-			break
-		}
-	}
-	if name := strings.ToUpper(strings.ReplaceAll(s.Name, "_", " ")); len(words) < 2 {
-		return name
-	}
-	return strings.Join(words, " ")
-}
+// title is the name of a statement as a heading.
+func title(s *Statement) string { return strings.ToUpper(strings.ReplaceAll(s.Name, "_", " ")) }
 
 func docTable(b *strings.Builder, t *Table) {
 	fmt.Fprintf(b, "\n### %s.%s\n\n%s\n", t.Database, t.Name, t.Doc)

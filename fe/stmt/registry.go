@@ -54,6 +54,7 @@ type Statement struct {
 	Name     string // unique, the words joined by _
 	Table    string // the system table stele.<Table> that shows the same, for statements that need no argument
 	Syntax   string
+	Like     string // the column that LIKE looks at, "" = the first
 	Doc      string
 	Columns  []Column
 	Rows     func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error)
@@ -119,7 +120,7 @@ func Statements() []*Statement {
 	return out
 }
 
-// Tables returns all system tables by database and name: the declared ones, and those that statements declare.
+// Tables returns all system tables by database and name, those that statements declare included.
 func Tables() []*Table {
 	out := slices.Clone(registry.tables)
 	slices.SortFunc(out, func(a, b *Table) int {
@@ -154,13 +155,14 @@ func Run(ctx context.Context, e *Env, id string, a syntax.Args) (Result, error) 
 		return s.Do(ctx, e, a)
 	}
 	rows, err := s.Rows(ctx, e, a)
-	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}.like(), err
+	return Result{Columns: s.Columns, Rows: rows, Filter: filterOf(a)}.like(s.Like), err
 }
 
-// like applies the LIKE of a filter, which compares without case as MySQL's SHOW does, and leaves the rest of it.
-func (r Result) like() Result {
+// like applies the LIKE of a filter to a column, which compares without case as MySQL's SHOW does, and leaves the rest.
+func (r Result) like(column string) Result {
 	if r.Filter.IsLike {
-		r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool { return row[0] == nil || !matchLike(r.Filter.Like, cellText(row[0])) })
+		at := max(slices.IndexFunc(r.Columns, func(c Column) bool { return c.Name == column }), 0)
+		r.Rows = slices.DeleteFunc(r.Rows, func(row Row) bool { return row[at] == nil || !matchLike(r.Filter.Like, cellText(row[at])) })
 		r.Filter.Like, r.Filter.IsLike = "", false
 	}
 	return r

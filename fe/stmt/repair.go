@@ -33,8 +33,12 @@ var _ = register(Statement{
 		if _, err := e.propose(ctx, &command.SetRepairHint{Hints: repairHints(e, t, parts)}); err != nil {
 			return Result{}, err
 		}
-		e.kick()
-		return Result{Info: fmt.Sprintf("%d partitions are repaired first until %s", len(parts), e.stamp(e.Now.Add(hintLife)))}, nil
+		var tablets []types.TabletID
+		for _, p := range parts {
+			tablets = append(tablets, p.Tablets...)
+		}
+		e.kick(tablets...)
+		return Result{Info: fmt.Sprintf("Partitions that are repaired first until %s: %d", e.stamp(e.Now.Add(hintLife)), len(parts))}, nil
 	},
 	Examples: []string{"ADMIN REPAIR TABLE db1.t1", "ADMIN REPAIR TABLE t1 PARTITION (p1, p2)"},
 })
@@ -76,7 +80,7 @@ var _ = register(Statement{
 		if c, ok := out[0].Value.(catalog.CountResult); ok {
 			n = c.N
 		}
-		return Result{Info: fmt.Sprintf("%d hints cancelled", n)}, nil
+		return Result{Info: fmt.Sprintf("Hints cancelled: %d", n)}, nil
 	},
 	Examples: []string{"ADMIN CANCEL REPAIR TABLE db1.t1", "ADMIN CANCEL REPAIR TABLE t1 PARTITION (p1)"},
 })
@@ -150,6 +154,6 @@ func setReplicaStatus(ctx context.Context, e *Env, a syntax.Args) (Result, error
 	if _, err := e.propose(ctx, cmds...); err != nil {
 		return Result{}, err
 	}
-	e.kick()
+	e.kick(p.tablet)
 	return Result{Affected: 1}, nil
 }

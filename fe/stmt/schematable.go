@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"stele/meta/catalog"
@@ -52,16 +53,13 @@ func (t schemaTable) key(c *types.Column) string {
 	return columnKey(t.table, c.ID)
 }
 
-// systemDatabases are the databases that the FE makes up, by name.
-func systemDatabases() []string { return []string{schemaDB, steleDB} }
-
 // databaseNames are all databases by name, those of the system included.
 func databaseNames(e *Env) []string {
-	out := systemDatabases()
+	out := []string{schemaDB, steleDB}
 	for db := range e.Catalog.Databases() {
 		out = append(out, db.Name)
 	}
-	sortNames(out)
+	slices.Sort(out)
 	return out
 }
 

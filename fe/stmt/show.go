@@ -68,7 +68,7 @@ func Show(_ context.Context, e *Env, n *parse.ShowStmt) (Result, error) {
 	if r.Filter, err = showFilter(n); err != nil {
 		return Result{}, err
 	}
-	return r.like(), nil
+	return r.like(""), nil
 }
 
 // showFilter reads LIKE and WHERE.
@@ -111,8 +111,6 @@ func constant(names string, rows []Row) showFunc {
 		return Result{Columns: columns, Rows: slices.Clone(rows)}, nil
 	}
 }
-
-func sortNames(names []string) { slices.Sort(names) }
 
 func showDatabases(e *Env, _ *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Database")}

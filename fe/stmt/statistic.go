@@ -1,9 +1,11 @@
 package stmt
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
+	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/types"
 )
@@ -26,21 +28,26 @@ var (
 	`)
 )
 
-// unhealthy reports whether a tablet lacks something. On an FE without a control loop, that is a full set of complete
-// replicas on BEs that answer.
-func unhealthy(e *Env, tab *catalog.Tablet, want int) bool {
-	if e.Control != nil {
-		if v, ok := e.Control.Health(tab.ID); ok {
-			return v.Status.Unhealthy()
+// judge tells of a tablet whether it lacks something.
+type judge func(tab *catalog.Tablet, want int) bool
+
+// judgeOf returns the judge of a statement. A dead BE counts as dead at once: the patience that the control loop has
+// before it copies data would hide a crash from whoever looks. Without a control loop, a tablet lacks something that has
+// too few complete replicas on BEs that answer.
+func judgeOf(e *Env) judge {
+	if e.Control == nil {
+		return func(tab *catalog.Tablet, want int) bool {
+			return len(slices.DeleteFunc(slices.Clone(tab.Replicas), func(r catalog.Replica) bool {
+				return !r.Complete() || !e.alive(r.BE) || e.lost(r.BE, tab.ID)
+			})) < want
 		}
 	}
-	good := 0
-	for i := range tab.Replicas {
-		if tab.Replicas[i].Complete() && e.alive(tab.Replicas[i].BE) && !e.lost(tab.Replicas[i].BE, tab.ID) {
-			good++
-		}
+	view, clock := e.Control.View(), e.Control.Clock()
+	clock.ToleranceMs = 0
+	return func(tab *catalog.Tablet, _ int) bool {
+		t := view.Tablet(tab.ID)
+		return t != nil && sched.Health(t, view, clock).Status.Unhealthy()
 	}
-	return good < want
 }
 
 // damaged reports whether a replica of a tablet is known to hold wrong bytes.
@@ -59,7 +66,7 @@ type dbStatistic struct {
 	unhealthy, damaged               []types.TabletID
 }
 
-func statisticOf(e *Env, db *catalog.Database) dbStatistic {
+func statisticOf(e *Env, db *catalog.Database, unhealthy judge) dbStatistic {
 	var s dbStatistic
 	for t := range e.Catalog.Tables(db.ID) {
 		s.tables++
@@ -68,7 +75,7 @@ func statisticOf(e *Env, db *catalog.Database) dbStatistic {
 			for tab := range e.Catalog.TabletsOf(&t.Parts[i]) {
 				s.tablets++
 				s.replicas += len(tab.Replicas)
-				if unhealthy(e, tab, t.Parts[i].Replicas) {
+				if unhealthy(tab, t.Parts[i].Replicas) {
 					s.unhealthy = append(s.unhealthy, tab.ID)
 				}
 				if damaged(tab) {
@@ -84,8 +91,9 @@ func statisticOf(e *Env, db *catalog.Database) dbStatistic {
 func statisticRows(e *Env) []Row {
 	var rows []Row
 	var sum [7]int
+	unhealthy := judgeOf(e)
 	for db := range e.Catalog.Databases() {
-		s := statisticOf(e, db)
+		s := statisticOf(e, db, unhealthy)
 		counts := [7]int{s.tables, s.parts, s.parts, s.tablets, s.replicas, len(s.unhealthy), len(s.damaged)}
 		for i, n := range counts {
 			sum[i] += n
@@ -113,7 +121,7 @@ func procStatistic(c procCall) (Result, error) {
 	if db == nil {
 		return c.fail("Invalid db id: %s", part)
 	}
-	s := statisticOf(c.Env, db)
+	s := statisticOf(c.Env, db, judgeOf(c.Env))
 	return c.table(unhealthyColumns, []Row{{idList(s.unhealthy), idList(s.damaged)}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/fe/sched"
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/types"
 )
@@ -207,7 +208,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "status", Doc: "SHOW STATUS
 // allTasks are the tasks of the control loop: running, then ended (newest first), then waiting.
 func allTasks(e *Env) []sched.Task {
 	var out []sched.Task
-	for _, list := range []func(Control) []sched.Task{Control.Running, Control.History, Control.Pending} {
+	for _, list := range []func(Control) []sched.Task{runningTasks, Control.History, Control.Pending} {
 		out = append(out, e.tasks(list)...)
 	}
 	return out
@@ -256,17 +257,37 @@ var _ = registerTable(Table{Database: steleDB, Name: "clone_tasks",
 		FullReason text  Why everything is.
 		BytesDone  int   Bytes copied.
 		BytesTotal int   Bytes to copy.
-		Percent    float Of the copy.
+		Percent    float Share of the copy that is done.
 		RemainMs   int   Milliseconds left at the rate so far, NULL when it cannot be told.
 	`)),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) {
-		tasks := allTasks(e)
-		rows := make([]Row, len(tasks))
-		for i := range tasks {
-			rows[i] = cloneTaskRow(e, &tasks[i])
+		if e.Control == nil {
+			return nil, nil
+		}
+		var rows []Row
+		running := e.Control.Running()
+		for i := range running {
+			rows = append(rows, append(cloneTaskRow(e, &running[i].Task), progress(&running[i])...))
+		}
+		for _, list := range []func(Control) []sched.Task{Control.History, Control.Pending} {
+			for _, t := range e.tasks(list) {
+				rows = append(rows, append(cloneTaskRow(e, &t), t.Full, "", t.Bytes, nil, nil, nil))
+			}
 		}
 		return rows, nil
 	}})
+
+// progress is how far a running clone is.
+func progress(t *tabletctl.RunningTask) Row {
+	var done, left any
+	if t.BytesTotal > 0 {
+		done = float64(t.BytesDone) / float64(t.BytesTotal) * 100
+	}
+	if ms := t.LeftMs(); ms >= 0 {
+		left = ms
+	}
+	return Row{t.CloneFull, t.Reason, t.BytesDone, t.BytesTotal, done, left}
+}
 
 func cloneTaskRow(e *Env, t *sched.Task) Row {
 	var db, table any
@@ -275,20 +296,5 @@ func cloneTaskRow(e *Env, t *sched.Task) Row {
 			db, table = p.db.Name, p.table.Name
 		}
 	}
-	row := append(Row{db, table, t.ID}, procTaskRow(e, t)...)
-	if e.Members == nil || t.ID == 0 || t.State != sched.Running {
-		return append(row, t.Full, "", t.Bytes, nil, nil, nil)
-	}
-	s := e.Members.Clone(t.ID)
-	if s == nil {
-		return append(row, nil, "", int64(0), nil, nil, nil)
-	}
-	var done, left any
-	if s.BytesTotal > 0 {
-		done = float64(s.BytesDone) / float64(s.BytesTotal) * 100
-	}
-	if s.BytesDone > 0 && s.BytesTotal >= s.BytesDone {
-		left = int64(float64(s.ElapsedMs) * float64(s.BytesTotal-s.BytesDone) / float64(s.BytesDone))
-	}
-	return append(row, s.Full, s.Reason, s.BytesDone, s.BytesTotal, done, left)
+	return append(Row{db, table, t.ID}, procTaskRow(e, t)...)
 }

@@ -170,7 +170,7 @@ func checkCopies(e *Env, bes []*catalog.BE) error {
 					"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
 					table, be.Host, be.Port, table)
 			}
-			return refusal("Tablet %d of [%s] has no other complete replica than on the backend[%s:%d]. To avoid data loss, wait for its repair "+
+			return refusal("Tablet %d of [%s] has no other complete replica that can be read than on the backend[%s:%d]. To avoid data loss, wait for its repair "+
 				"(ADMIN SHOW REPLICA STATUS FROM %s). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
 				tab.ID, table, be.Host, be.Port, table)
 		}
@@ -178,10 +178,10 @@ func checkCopies(e *Env, bes []*catalog.BE) error {
 	return nil
 }
 
-// stays reports whether a replica is on a BE of the cluster that has not lost it.
+// stays reports whether a replica can be read: it is on a BE of the cluster that answers and has not lost it.
 func stays(e *Env, tab *catalog.Tablet, r *catalog.Replica) bool {
 	_, ok := e.Catalog.BE(r.BE)
-	return ok && !e.lost(r.BE, tab.ID)
+	return ok && e.alive(r.BE) && !e.lost(r.BE, tab.ID)
 }
 
 var _ = register(Statement{

@@ -10,6 +10,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
 )
 
 var _ = register(Statement{
@@ -73,7 +74,11 @@ var _ = register(Statement{
 	Doc:     "One row per replica of a table, by tablet and replica. WHERE and ORDER BY take any expression over the columns.",
 	Columns: tabletColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		_, t, err := e.tableArg(a, "table")
+		t, err := e.userTableArg(a, "table")
+		if sqlErr, ok := sqltypes.AsError(err); ok && sqlErr.Code == codeUnknownTable {
+			_, name := a.Table("table")
+			return nil, sqltypes.Errorf(codeNoSuchTable, stateNoTable, "Unknown table '%s'", name)
+		}
 		if err != nil {
 			return nil, err
 		}

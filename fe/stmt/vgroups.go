@@ -1,10 +1,12 @@
 package stmt
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"stele/fe/sched"
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
@@ -73,6 +75,7 @@ func vgroupRows(e *Env, db *catalog.Database, rows []Row) []Row {
 			rows = append(rows, vgroupRow(e, db, t, tab))
 		}
 	}
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a[0].(types.TabletID), b[0].(types.TabletID)) })
 	return rows
 }
 
@@ -134,9 +137,10 @@ var _ = register(Statement{
 		vgroup_id     int   The tablet; NULL in the one row that says there was nothing to move.
 		db_name       text  Database.
 		table_name    text  Table.
-		from_be       int   BE that led.
+		from_be       int   BE that led, NULL when none did.
 		to_be         int   BE that leads now.
 		state         text  moved, planned, or balanced.
+		refused       int   Moves that were not made, because the tablet changed meanwhile: run it again.
 		spread_before int   Most leaders on a BE less fewest, before.
 		spread_after  int   The same, after.
 	`),
@@ -152,51 +156,82 @@ func balanceLeaders(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	if e.Control == nil {
 		return nil, refusal("This FE does not lead: send BALANCE VGROUP LEADER to the leading FE (SHOW FRONTENDS)")
 	}
-	plan, err := e.Control.BalanceLeaders(ctx, scope, a.Has("DRY"))
+	if a.Has("DRY") {
+		plan := sched.PlanLeaderBalance(e.Control.View(), plannedScope(e, scope))
+		return leaderRows(e, "planned", plan.Moves, 0, plan.Before, plan.After), nil
+	}
+	before := e.Log.Current()
+	done, err := e.Control.BalanceLeaders(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
-	before, after := plan.Before.Max-plan.Before.Min, plan.After.Max-plan.After.Min
-	state := "moved"
-	if a.Has("DRY") {
-		state = "planned"
+	return leaderRows(e, "moved", leaderChanges(before, e.Log.Current(), scope), done.Refused, done.Before, done.After), nil
+}
+
+// leaderChanges are the leaders that differ between two catalogs, within a scope.
+func leaderChanges(before, after *catalog.Catalog, scope tabletctl.Scope) []sched.LeaderMove {
+	var out []sched.LeaderMove
+	for tab := range after.Tablets() {
+		old, ok := before.Tablet(tab.ID)
+		if !ok || old.Leader == tab.Leader || scope.Tablet != 0 && tab.ID != scope.Tablet {
+			continue
+		}
+		if t, ok := after.TableByID(tab.Table); scope.Database == 0 || ok && t.DatabaseID == scope.Database {
+			out = append(out, sched.LeaderMove{Tablet: tab.ID, From: old.Leader, To: tab.Leader, Epoch: tab.Epoch})
+		}
 	}
-	rows := make([]Row, 0, max(len(plan.Moves), 1))
-	for _, m := range plan.Moves {
-		var db, table any
+	return out
+}
+
+func leaderRows(e *Env, state string, moves []sched.LeaderMove, refused int, before, after sched.LeaderSpread) []Row {
+	spreadBefore, spreadAfter := before.Max-before.Min, after.Max-after.Min
+	rows := make([]Row, 0, max(len(moves), 1))
+	for _, m := range moves {
+		var db, table, from any
 		if tab, ok := e.Catalog.Tablet(m.Tablet); ok {
 			if p, ok := placeOf(e.Catalog, tab); ok {
 				db, table = p.db.Name, p.table.Name
 			}
 		}
-		rows = append(rows, Row{m.Tablet, db, table, m.From, m.To, state, before, after})
+		if m.From != 0 {
+			from = m.From
+		}
+		rows = append(rows, Row{m.Tablet, db, table, from, m.To, state, refused, spreadBefore, spreadAfter})
 	}
 	if len(rows) == 0 {
-		rows = append(rows, Row{nil, nil, nil, nil, nil, "balanced", before, after})
+		rows = append(rows, Row{nil, nil, nil, nil, nil, "balanced", refused, spreadBefore, spreadAfter})
 	}
-	return rows, nil
+	return rows
 }
 
 // leaderScope reads which leaders a statement is about.
-func leaderScope(e *Env, a syntax.Args) (sched.LeaderScope, error) {
-	var scope sched.LeaderScope
+func leaderScope(e *Env, a syntax.Args) (tabletctl.Scope, error) {
+	var scope tabletctl.Scope
 	if a.Has("id") {
 		scope.Tablet = types.TabletID(max(a.Int("id"), 0))
 		if _, ok := e.Catalog.Tablet(scope.Tablet); !ok {
 			return scope, refusal("Vgroup does not exist: %d", a.Int("id"))
 		}
 	}
-	if !a.Has("db") {
-		return scope, nil
+	if a.Has("db") {
+		db, err := e.database(a.String("db"))
+		if err != nil {
+			return scope, err
+		}
+		scope.Database = db.ID
 	}
-	db, err := e.database(a.String("db"))
-	if err != nil {
-		return scope, err
-	}
-	scope.Tables = []types.TableID{}
-	for t := range e.Catalog.Tables(db.ID) {
-		scope.Tables = append(scope.Tables, t.ID)
-	}
-	slices.Sort(scope.Tables)
 	return scope, nil
+}
+
+// plannedScope is a scope as the planner takes it.
+func plannedScope(e *Env, scope tabletctl.Scope) sched.LeaderScope {
+	out := sched.LeaderScope{Tablet: scope.Tablet}
+	if scope.Tablet == 0 && scope.Database != 0 {
+		out.Tables = []types.TableID{}
+		for t := range e.Catalog.Tables(scope.Database) {
+			out.Tables = append(out.Tables, t.ID)
+		}
+		slices.Sort(out.Tables)
+	}
+	return out
 }

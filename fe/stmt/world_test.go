@@ -2,20 +2,25 @@ package stmt
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"stele/conf"
 	"stele/fe/cluster"
 	"stele/fe/sched"
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/plan"
+)
+
+// The real ones fit.
+var (
+	_ Control = (*tabletctl.Controller)(nil)
+	_ Members = (*cluster.Cluster)(nil)
 )
 
 // noon is when everything in the tests happens.
@@ -65,12 +70,10 @@ func (w *world) Replica(be types.BEID, tablet types.TabletID) (cluster.Replica, 
 	return r, ok
 }
 
-// control answers fixed tasks.
+// control answers fixed tasks, and moves the leaders that it is told to.
 type control struct {
 	w     *world
-	moves []sched.LeaderMove
-	scope sched.LeaderScope
-	dry   bool
+	moves []command.SetLeader
 }
 
 var aTask = sched.Task{Tablet: 10031, Kind: sched.Repair, Status: sched.ReplicaMissing, State: sched.Pending, OrigPrio: sched.PriorityHigh,
@@ -78,10 +81,10 @@ var aTask = sched.Task{Tablet: 10031, Kind: sched.Repair, Status: sched.ReplicaM
 	FailedSched: 2, VisibleVersion: 1, CommittedVersion: 2, Err: "no backend has room"}
 
 func (c *control) Pending() []sched.Task { return []sched.Task{aTask} }
-func (c *control) Running() []sched.Task {
+func (c *control) Running() []tabletctl.RunningTask {
 	t := aTask
 	t.State, t.SrcBE, t.DestBE, t.SrcDisk, t.DestDisk, t.ID, t.TimeoutMs, t.Err = sched.Running, 10002, 10003, 21, 31, 77, 180000, ""
-	return []sched.Task{t}
+	return []tabletctl.RunningTask{{Task: t, BytesDone: 25, BytesTotal: 100, CloneMs: 1000, CloneFull: true, Reason: "no replica there"}}
 }
 func (c *control) History() []sched.Task {
 	t := aTask
@@ -91,25 +94,45 @@ func (c *control) History() []sched.Task {
 func (c *control) Slots() []sched.SlotUse {
 	return []sched.SlotUse{{BE: 10002, Disk: 21, RepairUsed: 1, RepairTotal: 2, BalanceTotal: 2, Rate: 15e6}}
 }
-func (c *control) Loads() []sched.Load {
+func (c *control) Load() []sched.Load {
 	return []sched.Load{{BE: 10003, Available: true, Capacity: 1000, Used: 250, Replicas: 4, UsedPercent: 0.25, CapCoeff: 0.5, ReplCoeff: 0.5, Score: 1.5, Class: sched.ClassHigh},
 		{BE: 10002, Available: true, Capacity: 1000, Used: 100, Replicas: 2, UsedPercent: 0.1, CapCoeff: 0.5, ReplCoeff: 0.5, Score: 0.5, Class: sched.ClassLow}}
 }
 func (c *control) Stats() sched.Stats { return sched.Stats{Scans: 3, Clones: 2} }
-func (c *control) Health(id types.TabletID) (sched.Verdict, bool) {
-	tab, ok := c.w.cat.Tablet(id)
-	if ok && len(tab.Replicas) < 3 {
-		return sched.Verdict{Status: sched.ReplicaMissing}, true
-	}
-	return sched.Verdict{}, ok
+func (c *control) Clock() sched.Clock {
+	return sched.Clock{NowMs: noon.UnixMilli(), ToleranceMs: 900_000}
 }
-func (c *control) Kick() { c.w.kicks++ }
-func (c *control) BalanceLeaders(_ context.Context, scope sched.LeaderScope, dry bool) (sched.LeaderPlan, error) {
-	c.scope, c.dry = scope, dry
-	if scope.Tables != nil && len(scope.Tables) == 0 {
-		return sched.LeaderPlan{}, errors.New("no tables")
+func (c *control) Kick(...types.TabletID) { c.w.kicks++ }
+
+// View is the catalog and the members as the scheduler sees them.
+func (c *control) View() *sched.View {
+	var bes []sched.BE
+	for be := range c.w.cat.BEs() {
+		b := sched.BE{ID: be.ID, Host: be.Host, Alive: c.w.Alive(be.ID), Decommissioned: be.Decommission}
+		if !b.Alive {
+			b.DeadSinceMs = noon.Add(-time.Minute).UnixMilli()
+		}
+		bes = append(bes, b)
 	}
-	return sched.LeaderPlan{Moves: c.moves, Before: sched.LeaderSpread{Max: 3}, After: sched.LeaderSpread{Min: 1, Max: 2}}, nil
+	var tablets []sched.Tablet
+	for tab := range c.w.cat.Tablets() {
+		t, i, _ := c.w.cat.TableOfPartition(tab.Partition)
+		s := sched.Tablet{ID: tab.ID, Table: tab.Table, Partition: tab.Partition, Want: t.Parts[i].Replicas, Version: tab.Version, Epoch: tab.Epoch, Leader: tab.Leader}
+		for _, r := range tab.Replicas {
+			s.Replicas = append(s.Replicas, sched.Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Role: r.Role, Bad: r.Bad, Version: r.Version, LastFailed: r.LastFailed})
+		}
+		tablets = append(tablets, s)
+	}
+	return sched.NewView(bes, tablets)
+}
+
+func (c *control) BalanceLeaders(ctx context.Context, _ tabletctl.Scope) (tabletctl.LeaderBalance, error) {
+	out := tabletctl.LeaderBalance{Moved: len(c.moves), Before: sched.LeaderSpread{Max: 3}, After: sched.LeaderSpread{Min: 1, Max: 2}}
+	if len(c.moves) > 0 {
+		_, err := c.w.Propose(ctx, &command.SetLeaders{Items: c.moves})
+		return out, err
+	}
+	return out, nil
 }
 
 // must applies commands that cannot fail.
@@ -228,6 +251,6 @@ func shopWorld(t testing.TB) *world {
 	w.must(t, &command.SetReplicaBad{Tablet: second, BE: 10003, Bad: true})
 	w.report()
 	w.bes[10005].Alive, w.bes[10005].Err = false, "connection refused"
-	slices.Sort(orders.Parts[0].Tablets)
+	w.control.moves = []command.SetLeader{{Tablet: orders.Parts[1].Tablets[0], BE: 10002}}
 	return w
 }

@@ -48,7 +48,7 @@ const port = 9050
 func newStage(t *testing.T, bes, tablets int) *stage {
 	s := &stage{t: t, cat: catalog.New(), clock: time.UnixMilli(1_700_000_000_000), bes: map[types.BEID]*cluster.BE{},
 		reported: map[types.BEID]map[types.TabletID]cluster.Replica{}, lost: map[lostReplica]bool{}, on: map[uint64]types.BEID{}}
-	s.must(&command.InitCluster{ClusterID: "c"})
+	s.must(&command.InitCluster{ClusterID: "c", FE: catalog.FE{Name: "fe"}})
 	s.must(&command.CreateDatabase{Name: "d"})
 	s.must(&command.AllocIDs{Counter: command.CounterIDs, N: 10_000})
 	var ids []types.BEID
@@ -243,7 +243,7 @@ func (s *stage) finishClones() int {
 		t, _ := cat.Tablet(types.TabletID(req.TabletId))
 		be := s.on[req.TaskId]
 		s.ctl.Notify(cluster.Event{Kind: cluster.CloneEnded, BE: be, Tablet: t.ID, Clone: &bepb.CloneStatus{TaskId: req.TaskId,
-			TabletId: req.TabletId, State: bepb.CloneStatus_DONE, Version: uint64(t.Version), DiskId: uint64(be) * 10, BytesDone: 1 << 20, ElapsedMs: 100}})
+			TabletId: req.TabletId, State: bepb.CloneStatus_DONE, Version: uint64(t.Version), DiskId: uint64(s.bes[be].Disks[0].ID), BytesDone: 1 << 20, ElapsedMs: 100}})
 	}
 	return len(reqs)
 }
@@ -373,8 +373,14 @@ func TestNewLeaderGoesOnWithItsPredecessorsClones(t *testing.T) {
 	s := newStage(t, 4, 4)
 	s.settle()
 	s.must(&command.SetReplicaBad{Tablet: 10_200, BE: s.tablet(10_200).Replicas[2].BE, Bad: true})
-	for len(s.submitted) == 0 {
-		s.step()
+	for range 5 {
+		s.pass(time.Second)
+		if s.step(); len(s.submitted) > 0 {
+			break
+		}
+	}
+	if len(s.submitted) != 1 {
+		t.Fatalf("clones: %v", s.submitted)
 	}
 	req := s.submitted[0]
 	s.submitted = nil

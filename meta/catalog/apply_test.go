@@ -144,9 +144,9 @@ func TestCommitIsAtomicAndFenced(t *testing.T) {
 	b.must(table("u", 10410, types.QuorumMajority, 10510))
 	both := b.commit(1, r1, r2, r3)
 	both.Tablets = append(both.Tablets, command.TxnTablet{Tablet: 10510, Epoch: 1, OK: []types.ReplicaID{10511}})
-	fails[*ErrQuorum](b, both)                 // the second tablet lacks its quorum: the first does not step
-	fails[*ErrRefused](b, b.commit(2, r2, r3)) // the leader does not have it
-	fails[*ErrRefused](b, b.commit(500, r1, r2))
+	_ = fails[*ErrQuorum](b, both)                 // the second tablet lacks its quorum: the first does not step
+	_ = fails[*ErrRefused](b, b.commit(2, r2, r3)) // the leader does not have it
+	_ = fails[*ErrRefused](b, b.commit(500, r1, r2))
 	res := b.must(&command.SetLeaders{Items: []command.SetLeader{
 		{Tablet: tabletA, BE: be2, ExpectEpoch: 1}, {Tablet: 10510, BE: be2, ExpectEpoch: 7}, {Tablet: 10510, BE: be4},
 	}}).(LeadersResult)

@@ -74,8 +74,7 @@ func Open(cfg Config) (*Log, error) {
 		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight),
 	}
 	if err := l.open(); err != nil {
-		l.release()
-		return nil, fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err)
+		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
 	l.wg.Add(4)
 	go l.watchLeadership()

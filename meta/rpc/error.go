@@ -85,9 +85,6 @@ func toStatus(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	if error(e) == err {
-		return e.GRPCStatus().Err()
-	}
 	whole := *e
 	whole.Msg = err.Error()
 	return whole.GRPCStatus().Err()

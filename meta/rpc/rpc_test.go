@@ -172,7 +172,7 @@ func TestErrorsKeepTheirDetail(t *testing.T) {
 	if _, err := s.Recv(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Recv(); err != io.EOF {
+	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("end of stream: %v", err)
 	}
 }

@@ -105,7 +105,6 @@ type memStream struct {
 	batches []*vec.Batch
 	pulled  int
 	closed  bool
-	tablets []types.TabletID
 }
 
 func (s *memStream) Next(context.Context) (*vec.Batch, error) {

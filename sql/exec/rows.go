@@ -5,10 +5,8 @@ import (
 	"stele/sql/vec"
 )
 
-// rowRef names a row of a rowStore: chunk in the high half, position in the low one. noRow gives NULLs.
+// rowRef names a row of a rowStore: chunk in the high half, position in the low one.
 type rowRef int64
-
-const noRow rowRef = -1
 
 func refOf(chunk, row int) rowRef { return rowRef(chunk)<<32 | rowRef(row) }
 

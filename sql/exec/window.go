@@ -72,7 +72,6 @@ var (
 		"row_number": {0, 0}, "rank": {0, 0}, "dense_rank": {0, 0}, "ntile": {1, 1}, "lag": {1, 3}, "lead": {1, 3},
 		"first_value": {1, 1}, "last_value": {1, 1}, "sum": {1, 1}, "avg": {1, 1}, "count": {0, 1}, "min": {1, 1}, "max": {1, 1},
 	}
-	sameType = map[string]bool{"lag": true, "lead": true, "first_value": true, "last_value": true, "min": true, "max": true}
 )
 
 func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, error) {

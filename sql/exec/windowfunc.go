@@ -150,7 +150,7 @@ func (r *windowRun) aggregate() error {
 	done := r.lo
 	for i := r.lo; i < r.hi; i++ {
 		from, to := r.frame(i)
-		s := frameState{}
+		var s frameState
 		var err error
 		if tree != nil {
 			s, err = tree.query(from-r.lo, to-r.lo)

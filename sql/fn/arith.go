@@ -180,7 +180,7 @@ func (c *Call) decimalOp(op byte, a []vec.Value) (vec.Value, error) {
 	x, y := decimalOf(a[0], c.Args[0]), decimalOf(a[1], c.Args[1])
 	xs, ys := c.Args[0].Scale, c.Args[1].Scale
 	var r vec.Int128
-	ok := true
+	var ok bool
 	switch op {
 	case '+':
 		r, ok = sqltypes.AddDecimal(x, xs, y, ys, c.Result.Scale)
@@ -215,7 +215,7 @@ func decimalValue(r vec.Int128, t T) vec.Value {
 func (c *Call) intOp(op byte, a []vec.Value) (vec.Value, error) {
 	x, y := decimalOf(a[0], c.Args[0]), decimalOf(a[1], c.Args[1])
 	var r vec.Int128
-	ok := true
+	var ok bool
 	switch op {
 	case '+':
 		r, ok = x.Add(y)

@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -90,8 +91,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sql string, m uint8) {
 		st, err := Parse(sql, syntax.Mode(m))
 		if err != nil {
-			e, ok := err.(*syntax.Error)
-			if !ok || e.Code == 0 || e.Offset < 0 || e.Offset > len(sql) {
+			var e *syntax.Error
+			if !errors.As(err, &e) || e.Code == 0 || e.Offset < 0 || e.Offset > len(sql) {
 				t.Fatalf("%q: %v", sql, err)
 			}
 			return

@@ -82,7 +82,7 @@ func (b *binder) tableSource(n *ast.TableSource, outer *env, ctes *cteScope) (so
 		if n.AsName.O == "" {
 			return source{}, errorf(CodeDerivedAlias, "Every derived table must have its own alias")
 		}
-		return b.derived(src.(ast.ResultSetNode), n.AsName.O, n.ColumnNames, ctes)
+		return b.derived(src, n.AsName.O, n.ColumnNames, ctes)
 	case *ast.Join:
 		return b.joinRef(src, outer, ctes)
 	}

@@ -120,15 +120,6 @@ func project(in *rel, items []item) *rel {
 	return r
 }
 
-// extend keeps what a rel yields and adds items.
-func (b *binder) extend(in *rel, items ...item) *rel {
-	all := make([]item, 0, len(in.out)+len(items))
-	for _, id := range in.out {
-		all = append(all, item{id, b.col(id)})
-	}
-	return project(in, append(all, items...))
-}
-
 // join joins two rels.
 func join(kind physical.JoinKind, left, right *rel, on ...*expr.Node) *rel {
 	r := &rel{op: opJoin, kind: kind, kids: []*rel{left, right}, on: on}

@@ -69,7 +69,7 @@ var homes = []home{
 	{"github.com/go-mysql-org/go-mysql", "fe/server/...", "its panics and gaps are contained at the protocol edge"},
 	{"github.com/go-sql-driver/mysql", "fe/local fe/console fe/server tests/...", "Stele talks MySQL to itself only as a user would"},
 	{"github.com/chzyer/readline", "fe/console", "only the prompt has a terminal"},
-	{"google.golang.org/grpc", "proto/... fe/beclient fe/server/... fe/rpc be/server/... be/peer meta/raftlog meta/rpc tests/...",
+	{"google.golang.org/grpc", "proto/... fe/beclient fe/server/... fe/rpc be/server/... be/peer fe/tabletctl meta/raftlog meta/rpc tests/...",
 		"proto types stop at the edges, behind one dial helper"},
 }
 

@@ -1,0 +1,116 @@
+package stmt
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stele/meta/types"
+)
+
+func TestFormats(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{capacity(0), "0.000 "}, {capacity(1), "1.000 B"}, {capacity(1023), "1023.000 B"}, {capacity(1024), "1.000 KB"},
+		{capacity(627687292928), "584.579 GB"}, {capacity(math.MaxInt64), "8388608.000 TB"}, {capacity(-2048), "-2.000 KB"},
+		{compact(0), "0B"}, {compact(784), "784B"}, {compact(4096), "4KB"}, {compact(1536), "1.5KB"}, {compact(1 << 50), "1024TB"},
+		{percent(71, 100), "71.00 %"}, {percent(1, 3), "33.33 %"}, {percent(1, 0), "0.00 %"},
+		{share(15, 96), "15.62 %"}, {share(1, 192), ".52 %"}, {share(18, 96), "18.75 %"}, {share(9, 96), "9.38 %"}, {share(11, 96), "11.46 %"},
+		{share(0, 96), ".00 %"}, {share(96, 96), "100.00 %"}, {share(0, 0), ".00 %"}, {share(3, 32), "9.38 %"}, {share(1, 32), "3.12 %"},
+		{graph(18, 96, 9), ">"}, {graph(11, 96, 9), ">"}, {graph(9, 96, 9), ""}, {graph(22, 96, 9), ">>"}, {graph(0, 0, 9), ""},
+		{TypeText(types.ColumnType{Kind: types.KindDecimal, Length: 15, Scale: 2}, ""), "decimal(15,2)"},
+		{TypeText(types.ColumnType{Kind: types.KindBigInt, Unsigned: true}, ""), "bigint unsigned"},
+		{TypeText(types.ColumnType{Kind: types.KindBool}, ""), "tinyint(1)"},
+		{TypeText(types.ColumnType{Kind: types.KindDateTime, Scale: 6}, ""), "datetime(6)"},
+		{TypeText(types.ColumnType{Kind: types.KindInt}, "int(11)"), "int(11)"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// TestMatchLike compares with a regular expression made from the pattern.
+func TestMatchLike(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		pattern := rapid.StringOfN(rapid.SampledFrom([]rune(`aB%_\é`)), 0, 8, -1).Draw(r, "pattern")
+		text := rapid.StringOfN(rapid.SampledFrom([]rune(`abB%_\É`)), 0, 8, -1).Draw(r, "text")
+		var b strings.Builder
+		b.WriteString(`(?is)^`)
+		runes := []rune(pattern)
+		for i := 0; i < len(runes); i++ {
+			switch c := runes[i]; {
+			case c == '%':
+				b.WriteString(".*")
+			case c == '_':
+				b.WriteString(".")
+			case c == '\\' && i+1 < len(runes):
+				i++
+				b.WriteString(regexp.QuoteMeta(string(runes[i])))
+			default:
+				b.WriteString(regexp.QuoteMeta(string(c)))
+			}
+		}
+		b.WriteString("$")
+		if got, want := matchLike(pattern, text), regexp.MustCompile(b.String()).MatchString(text); got != want {
+			r.Fatalf("matchLike(%q, %q) = %v, want %v", pattern, text, got, want)
+		}
+	})
+}
+
+// TestBatches checks the kinds of values, NULLs and the cut into batches.
+func TestBatches(t *testing.T) {
+	columns := cols(`
+		a int x.
+		b text x.
+		c float x.
+		d time x.
+		e date x.
+	`)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600))
+	row := Row{types.BEID(7), true, 2, at, time.Date(1970, 1, 3, 0, 0, 0, 0, time.UTC)}
+	rows := make([]Row, 5000)
+	for i := range rows {
+		rows[i] = row
+	}
+	rows[4999] = Row{nil, nil, nil, nil, nil}
+	batches := Batches(columns, rows)
+	if len(batches) != 3 || batches[2].Rows() != 5000-2*2048 {
+		t.Fatalf("%d batches", len(batches))
+	}
+	b := batches[0]
+	wall := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMicro()
+	if b.Cols[0].I64[0] != 7 || string(b.Cols[1].Bytes(0)) != "true" || b.Cols[2].F64[0] != 2 || b.Cols[3].I64[0] != wall || b.Cols[4].I64[0] != 2 {
+		t.Errorf("first row: %v %q %v %v %v", b.Cols[0].I64[0], b.Cols[1].Bytes(0), b.Cols[2].F64[0], b.Cols[3].I64[0], b.Cols[4].I64[0])
+	}
+	for i, v := range batches[2].Cols {
+		if !v.IsNull(v.N-1) || v.IsNull(0) {
+			t.Errorf("column %d: NULLs are misplaced", i)
+		}
+	}
+	if Batches(columns, nil) != nil {
+		t.Error("no rows make a batch")
+	}
+}
+
+func TestWriteJSON(t *testing.T) {
+	columns := cols(`
+		id int A number.
+		big int x.
+		ok text x.
+		share float x.
+		at time x.
+	`)
+	var b strings.Builder
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	if err := WriteJSON(&b, columns, []Row{{types.BEID(7), int64(math.MaxInt64), true, 0.5, at}, {nil, -1, nil, math.Inf(1), nil}}); err != nil {
+		t.Fatal(err)
+	}
+	want := `"rows":[[7,"9223372036854775807","true",0.5,"2026-01-02 03:04:05"],[null,-1,null,"+Inf",null]]}`
+	if got := strings.TrimSpace(b.String()); !strings.HasSuffix(got, want) || !strings.Contains(got, `{"name":"id","type":"bigint","doc":"A number."}`) {
+		t.Errorf("got %s", got)
+	}
+}

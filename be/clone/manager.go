@@ -33,6 +33,9 @@ var (
 	ErrBusy = errors.New("no free slot on the source disk")
 )
 
+// ReasonNoSlot is the reason that ErrBusy travels with.
+const ReasonNoSlot = "no_clone_slot"
+
 // errCancelled is the cause of a cancelled task.
 var errCancelled = errors.New("cancelled")
 

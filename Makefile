@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch clean
+.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ fmt-check:
 gen: ## rewrite the generated files and tighten the size ratchet
 	go test ./conf -run '^TestGenerated$$' -count=1 -update
 	go test ./tests/arch -run '^TestSizes$$' -count=1 -update
+
+PROTOC_GEN_GO = google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+PROTOC_GEN_GRPC = google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+
+proto: ## generate Go from the .proto files; needs protoc
+	GOBIN=$(CURDIR)/bin go install $(PROTOC_GEN_GO)
+	GOBIN=$(CURDIR)/bin go install $(PROTOC_GEN_GRPC)
+	PATH=$(CURDIR)/bin:$$PATH protoc --go_out=. --go_opt=module=stele --go-grpc_out=. --go-grpc_opt=module=stele proto/*/*.proto
 
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1

@@ -29,13 +29,14 @@ func (r *resolver) resolve(readVersion types.Version) error {
 	if err != nil {
 		return err
 	}
-	if o := r.w.own.get(r.txn, r.t.ID()); o != nil {
+	if o := r.w.own.get(holder{r.txn, r.t.ID()}); o != nil {
 		for i, k := range r.keys {
-			if row, ok := o.Rows[string(k)]; ok {
+			if row, written := o.Get(string(k)); written {
 				exists[i] = row != nil
 			}
 		}
 	}
+	r.keep = make([]int32, 0, len(r.keys))    // not nil: an empty selection is not all rows
 	last := make(map[string]int, len(r.keys)) // key -> the row that decides it so far
 	dropped := make([]bool, len(r.keys))
 	for i, k := range r.keys {

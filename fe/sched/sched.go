@@ -111,7 +111,7 @@ func (s *Scheduler) GrantTasks(first types.TaskID, n uint64) {
 }
 
 // taskIDsLow is when more task ids are asked for.
-const taskIDsLow = 1000
+const taskIDsLow = 1024
 
 // TasksLow asks for more task ids.
 func (s *Scheduler) TasksLow() bool { return s.taskEnd-s.taskNext < taskIDsLow }

@@ -62,7 +62,7 @@ const (
 	idleMax     = time.Second           // between two steps, whatever happens
 	paceMin     = 10 * time.Millisecond // between two steps under a flood of events
 	errorPause  = time.Second           // after a step whose commands could not be proposed
-	taskBlock   = 256                   // task ids drawn at a time
+	taskBlock   = 4096                  // task ids drawn at a time
 	rpcMax      = 64                    // calls to BEs at a time
 	rpcTimeout  = 10 * time.Second
 	outcomesMax = 100_000 // kept for a Controller that does not run; a scan makes up for more

@@ -206,10 +206,10 @@ func TestPromoteAndDrop(t *testing.T) {
 	b.must(table("t", 10400, types.QuorumMajority, tabletA))
 	b.must(b.commit(1, r1, r2, r3))
 	b.must(&command.AddReplica{Tablet: tabletA, Replica: Replica{ID: 10600, BE: be4}})
-	fails[*ErrRefused](b, &command.AddReplica{Tablet: tabletA, Replica: Replica{BE: be4}})
-	fails[*ErrNotReady](b, &command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 1})
+	_ = fails[*ErrRefused](b, &command.AddReplica{Tablet: tabletA, Replica: Replica{BE: be4}})
+	_ = fails[*ErrNotReady](b, &command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 1})
 	b.must(b.commit(2, r1, r2, r3)) // the learner misses version 3 while it is filled to 2
-	fails[*ErrNotReady](b, &command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 2})
+	_ = fails[*ErrNotReady](b, &command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 2})
 	if e := b.must(&command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 3}).(EpochResult); e.Epoch != 2 {
 		t.Errorf("epoch %d after the promotion", e.Epoch)
 	}

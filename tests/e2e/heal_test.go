@@ -121,6 +121,9 @@ func TestRealTableHeals(t *testing.T) {
 	ledger := load.wait(t)
 	t.Logf("%d rows loaded in %v", len(ledger), time.Since(started).Round(time.Millisecond))
 	c.WaitHealthy(t, "godoc.api", healTimeout)
+	if full, _ := clones(t, c); full == 0 {
+		t.Error("disks were wiped, but no clone was a full one")
+	}
 	t.Logf("healthy after %v", time.Since(started).Round(time.Millisecond))
 
 	want := sorted(ledger)

@@ -59,6 +59,7 @@ func (r *resolver) resolve(readVersion types.Version) error {
 		}
 		last[string(k)] = i
 	}
+	r.keep = make([]int32, 0, len(dropped)) // never nil: a batch without a selection has all its rows
 	for i := range dropped {
 		if !dropped[i] {
 			r.keep = append(r.keep, int32(i))

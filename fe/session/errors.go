@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"stele/fe/ddl"
+	"stele/fe/dist"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/rpc"
@@ -20,6 +21,7 @@ func mysqlError(err error) error {
 		none    *catalog.ErrNotFound
 		exists  *catalog.ErrExists
 		remote  *rpc.Error
+		changed *dist.ChangedError
 	)
 	switch {
 	case errors.As(err, &unknown):
@@ -35,7 +37,7 @@ func mysqlError(err error) error {
 		return existsError(exists)
 	case errors.As(err, &none):
 		return notFoundError(none)
-	case errors.As(err, &retry) && retry.Gone:
+	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
 		return sqlErr(1412, "HY000", "Table definition has changed, please retry transaction")
 	case errors.As(err, &retry):
 		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"stele/fe/dist"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/proto/bepb"
@@ -50,7 +51,7 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 
 // begin opens a transaction. Its snapshot is taken now when it is to be consistent, else by its first statement.
 func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
-	s.inTx, s.txReadOnly = true, readOnly
+	s.inTx, s.txReadOnly, s.nextReadOnly = true, readOnly || s.nextReadOnly, false
 	if !consistent {
 		return nil
 	}
@@ -61,9 +62,12 @@ func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
 	return nil
 }
 
-// readOnly reports whether writes are refused: by the open transaction or, without one, by the session.
+// readOnly reports whether a write is refused: by the open transaction or, without one, by the session. A statement
+// outside a transaction is the next transaction that SET TRANSACTION READ ONLY spoke of.
 func (s *Session) readOnly() bool {
-	return s.txReadOnly || s.nextReadOnly || s.vars.bool("transaction_read_only")
+	next := s.nextReadOnly
+	s.nextReadOnly = false
+	return s.txReadOnly || next || s.vars.bool("transaction_read_only")
 }
 
 // commit ends the open transaction, if any.
@@ -91,7 +95,7 @@ func (s *Session) rollback(ctx context.Context) error {
 // end takes the session out of its transaction and returns what that has written.
 func (s *Session) end() *txn.Txn {
 	t := s.tx
-	s.tx, s.snapshot, s.inTx, s.txReadOnly, s.nextReadOnly = nil, nil, false, false, false
+	s.tx, s.snapshot, s.inTx, s.txReadOnly = nil, nil, false, false
 	return t
 }
 
@@ -155,8 +159,9 @@ func (s *Session) write(ctx context.Context, try attempt) error {
 // unknown never is such a failure: the statement would take effect twice.
 func mayRetry(err error) bool {
 	var retry *txn.RetryError
+	var lost *dist.LostRowsError
 	var unknown *txn.UnknownError
-	return errors.As(err, &retry) && !errors.As(err, &unknown)
+	return (errors.As(err, &retry) || errors.As(err, &lost)) && !errors.As(err, &unknown)
 }
 
 // conflicts reports whether a statement lost against another transaction: it may succeed over a newer snapshot.
@@ -192,6 +197,9 @@ func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
 			return err
 		}
 	}
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
 	mark := s.tx.Mark()
 	r := s.retrier()
 	for {
@@ -209,6 +217,17 @@ func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
 			return err
 		}
 	}
+}
+
+// refresh gives the open transaction its leaders back, or ends it.
+func (s *Session) refresh(ctx context.Context) error {
+	if s.tx == nil {
+		return nil
+	}
+	if err := s.tx.Refresh(ctx); err != nil {
+		return errors.Join(lostTransaction(err), s.rollback(ctx))
+	}
+	return nil
 }
 
 // isGone reports whether a statement needs a tablet that was dropped since its snapshot.

@@ -54,7 +54,7 @@ var ErrCannotGoBack = errors.New("the transaction is too large to undo one state
 // another transaction has changed meanwhile is found out as it would be at a first write. After an error the transaction
 // can only be rolled back.
 func (t *Txn) RollbackTo(ctx context.Context, m Mark) error {
-	if !t.failed && t.done.bytes == m.bytes {
+	if !t.failed && t.done.bytes == m.bytes && !t.stale() {
 		return nil
 	}
 	if !t.done.complete() {
@@ -63,6 +63,20 @@ func (t *Txn) RollbackTo(ctx context.Context, m Mark) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
 	defer cancel()
 	return t.renew(ctx, t.done.statements[:m.statements])
+}
+
+// Refresh writes the transaction again when it has lost a leader, so that it can go on and reads its own rows.
+func (t *Txn) Refresh(ctx context.Context) error { return t.RollbackTo(ctx, t.Mark()) }
+
+// stale reports whether a tablet has left the epoch at which the transaction wrote to it.
+func (t *Txn) stale() bool {
+	cat := t.c.log.Current()
+	for id, sh := range t.tablets {
+		if tab, ok := cat.Tablet(id); !ok || tab.Epoch != sh.epoch {
+			return true
+		}
+	}
+	return false
 }
 
 // renew aborts the transaction and writes statements again, until they are written or cannot be.

@@ -150,7 +150,7 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 	}
 	t, ok := cat.Table(d.ID, table)
 	if !ok {
-		return nil, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
+		return d, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
 	}
 	return d, t, nil
 }

@@ -102,6 +102,8 @@ type Session struct {
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
 	inTx         bool
+	txReadOnly   bool // the open transaction refuses writes
+	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
@@ -261,7 +263,7 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	case *parse.UseStmt:
 		return s.use(ctx, n, out)
 	case *parse.BeginStmt, *parse.CommitStmt, *parse.RollbackStmt:
-		return s.transaction(ctx, st.Node, out)
+		return s.transaction(ctx, st, out)
 	case *parse.PrepareStmt, *parse.ExecuteStmt, *parse.DeallocateStmt:
 		return s.namedStatement(ctx, st.Node, out)
 	case *parse.KillStmt:

@@ -86,7 +86,9 @@ func toStatus(err error) error {
 		return err
 	}
 	whole := *e
-	whole.Msg = err.Error()
+	if whole.Msg = err.Error(); whole.Msg == e.Error() {
+		whole.Msg = e.Msg // not wrapped: the number travels by itself
+	}
 	return whole.GRPCStatus().Err()
 }
 

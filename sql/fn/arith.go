@@ -215,7 +215,7 @@ func decimalValue(r vec.Int128, t T) vec.Value {
 func (c *Call) intOp(op byte, a []vec.Value) (vec.Value, error) {
 	x, y := decimalOf(a[0], c.Args[0]), decimalOf(a[1], c.Args[1])
 	var r vec.Int128
-	var ok bool
+	ok := true
 	switch op {
 	case '+':
 		r, ok = x.Add(y)

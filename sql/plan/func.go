@@ -92,6 +92,10 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 // registryName maps the spellings of the grammar to the names of the registry.
 func registryName(name, unit string) (string, string) {
 	switch {
+	case name == "char_func":
+		return "char", unit
+	case name == "insert_func":
+		return "insert", unit
 	case name == "adddate":
 		return "date_add", unit
 	case name == "subdate":

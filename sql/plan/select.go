@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -465,6 +466,12 @@ func (b *binder) limitValue(n ast.ExprNode) (int64, error) {
 	}
 	if b.ctx.Describe && v.Kind == expr.NodeConst && v.Value.Null {
 		return 1, nil
+	}
+	if _, bound := n.(*ast.Param); bound && v.Kind == expr.NodeConst && !v.Value.Null && !v.Type.IsInteger() {
+		// Drivers bind numbers as text or DOUBLE: what stands for a whole number is one.
+		if v, err = b.coerce(v, types.ColumnType{Kind: types.KindBigInt}); err != nil {
+			return 0, err
+		}
 	}
 	if v.Kind != expr.NodeConst || v.Value.Null || !v.Type.IsInteger() {
 		return 0, errorf(CodeWrongArguments, "Incorrect arguments to LIMIT")

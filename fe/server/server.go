@@ -40,8 +40,9 @@ const (
 	closeGrace = 5 * time.Second
 )
 
-// collation is utf8mb4_0900_ai_ci, the one that strings are sent in.
-const collation = 255
+// collation is utf8mb4_bin, the one that strings are compared in. Clients also learn from it how many bytes a character
+// takes; those that are older than MySQL 8 do not know the numbers above 247.
+const collation = 46
 
 // Config tells a Server what it is to know. Zero values mean the defaults.
 type Config struct {

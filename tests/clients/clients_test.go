@@ -20,6 +20,13 @@ import (
 // startTimeout is how long a fresh cluster may take until it is ready.
 const startTimeout = 2 * time.Minute
 
+// scriptTimeout is how long one script may take.
+const scriptTimeout = 3 * time.Minute
+
+// unsupported are the cases, as stack/case, that fail for what Stele refuses, and what that is. A case that passes must
+// leave the list.
+var unsupported = map[string]string{}
+
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password
 // STELE_PASSWORD), or against a cluster that it starts with bin/stele local.
 func TestClients(t *testing.T) {
@@ -32,10 +39,10 @@ func TestClients(t *testing.T) {
 	}
 	for _, s := range Stacks() {
 		t.Run(s.Name, func(t *testing.T) {
-			for _, mode := range []Endpoint{{}, {TLS: true, LoginOnly: true}, {Compress: true, LoginOnly: true}} {
+			for _, mode := range []Endpoint{{}, {TLS: true}, {Compress: true, LoginOnly: true}} {
 				m := e
 				m.TLS, m.Compress, m.LoginOnly = mode.TLS, mode.Compress, mode.LoginOnly
-				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+				ctx, cancel := context.WithTimeout(context.Background(), scriptTimeout)
 				err := s.Run(ctx, m)
 				cancel()
 				if errors.Is(err, ErrMissing) {
@@ -44,6 +51,32 @@ func TestClients(t *testing.T) {
 				if err != nil {
 					t.Errorf("tls %v, compressed %v: %v", m.TLS, m.Compress, err)
 				}
+			}
+			t.Run("everyday", func(t *testing.T) { everyday(t, s, e) })
+			e.TLS = true
+			t.Run("everyday with TLS", func(t *testing.T) { everyday(t, s, e) })
+		})
+	}
+}
+
+// everyday runs the cases of a stack; each is a test of its own.
+func everyday(t *testing.T, s Stack, e Endpoint) {
+	ctx, cancel := context.WithTimeout(context.Background(), scriptTimeout)
+	defer cancel()
+	cases, err := s.Everyday(ctx, e)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			why, refused := unsupported[s.Name+"/"+c.Name]
+			switch {
+			case refused && c.Why == "":
+				t.Errorf("passes now: take it off the list of what is unsupported (%s)", why)
+			case refused:
+				t.Skipf("not supported (%s): %s", why, c.Why)
+			case c.Why != "":
+				t.Error(c.Why)
 			}
 		})
 	}

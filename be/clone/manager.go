@@ -179,7 +179,7 @@ func (m *Manager) run(parent context.Context, p *progress) {
 	defer cancel()
 	err := m.clone(ctx, p)
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	p.finish(err, parent.Err() != nil, time.Now())
 	p.cancel(nil)

@@ -61,7 +61,7 @@ func (c *Clients) Drop(address string) {
 	delete(c.conns, address)
 	c.mu.Unlock()
 	if conn != nil {
-		conn.Close() // its error says only that it was closed before
+		_ = conn.Close() // its error says only that it was closed before
 	}
 }
 

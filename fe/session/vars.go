@@ -271,7 +271,7 @@ func checkIsolation(s string) (string, error) {
 	case "REPEATABLE-READ", "READ-COMMITTED", "READ-UNCOMMITTED":
 		return u, nil // snapshot isolation gives at least what they promise
 	}
-	return "", fmt.Errorf("Stele gives snapshot isolation: REPEATABLE-READ at most")
+	return "", fmt.Errorf("this is snapshot isolation: REPEATABLE-READ at most")
 }
 
 // sqlModes are the modes that Stele knows.

@@ -213,18 +213,18 @@ func TestPromoteAndDrop(t *testing.T) {
 	if e := b.must(&command.PromoteReplica{Tablet: tabletA, Replica: 10600, Version: 3}).(EpochResult); e.Epoch != 2 {
 		t.Errorf("epoch %d after the promotion", e.Epoch)
 	}
-	fails[*ErrStaleEpoch](b, &command.DropReplica{Tablet: tabletA, Replica: r2, ExpectEpoch: 1})
+	_ = fails[*ErrStaleEpoch](b, &command.DropReplica{Tablet: tabletA, Replica: r2, ExpectEpoch: 1})
 	if e := b.must(&command.DropReplica{Tablet: tabletA, Replica: r1, ExpectEpoch: 2, NewLeader: be4}).(EpochResult); e.Leader != be4 || e.Epoch != 3 {
 		t.Errorf("after the leader was dropped: %+v", e)
 	}
 	b.must(&command.DropReplica{Tablet: tabletA, Replica: r2})
 	b.must(&command.SetReplicaBad{Tablet: tabletA, Replica: r3, Bad: true})
-	fails[*ErrLastCopy](b, &command.DropReplica{Tablet: tabletA, Replica: 10600})
+	_ = fails[*ErrLastCopy](b, &command.DropReplica{Tablet: tabletA, Replica: 10600})
 	b.must(&command.DropReplica{Tablet: tabletA, Replica: 10600, Force: true})
 	if got := slices.Collect(b.c.TabletsOn(be4)); len(got) != 0 {
 		t.Errorf("backend 4 is still said to have %d tablets", len(got))
 	}
-	fails[*ErrRefused](b, &command.DropBE{BE: be3})
+	_ = fails[*ErrRefused](b, &command.DropBE{BE: be3})
 	b.must(&command.DropBE{BE: be3, Force: true})
 }
 
@@ -233,7 +233,7 @@ func TestTxnOutcomes(t *testing.T) {
 	b.must(table("t", 10400, types.QuorumMajority, tabletA))
 	b.must(b.commit(1, r1, r2, r3))
 	b.must(&command.AbortTxns{Txns: []types.TxnID{1, 2}, TimeMs: 3000})
-	fails[*ErrTxnAborted](b, b.commit(2, r1, r2, r3))
+	_ = fails[*ErrTxnAborted](b, b.commit(2, r1, r2, r3))
 	outcome := func(txn types.TxnID, want Outcome, version types.Version) {
 		t.Helper()
 		if o, v := b.c.Outcome(txn, tabletA); o != want || v != version {
@@ -267,7 +267,7 @@ func TestTxnOutcomes(t *testing.T) {
 	if res := b.must(&command.ExpireTxns{NowMs: 70_000, TimeoutMs: 30_000, KeepMs: 30_000}).(ExpireResult); res.Forgotten != 1 {
 		t.Error("remembered though nobody can ask")
 	}
-	fails[*ErrTxnAborted](b, b.commit(1, r1, r2, r3)) // decided, and its outcome forgotten: never again
+	_ = fails[*ErrTxnAborted](b, b.commit(1, r1, r2, r3)) // decided, and its outcome forgotten: never again
 	b.must(b.commit(105, r1, r2, r3))
 }
 
@@ -275,13 +275,13 @@ func TestSchemaCommands(t *testing.T) {
 	b := newBench(t)
 	create := table("t", 10400, types.QuorumMajority, tabletA)
 	b.must(create)
-	fails[*ErrExists](b, table("t", 10420, types.QuorumMajority, 10520))
+	_ = fails[*ErrExists](b, table("t", 10420, types.QuorumMajority, 10520))
 	b.must(table("T", 10430, types.QuorumMajority, 10530)) // names of tables are case-sensitive
-	fails[*ErrExists](b, table("x", 10440, types.QuorumMajority, tabletA))
-	fails[*ErrRefused](b, table("x", 99999, types.QuorumMajority, 10540)) // an id that was never drawn
+	_ = fails[*ErrExists](b, table("x", 10440, types.QuorumMajority, tabletA))
+	_ = fails[*ErrRefused](b, table("x", 99999, types.QuorumMajority, 10540)) // an id that was never drawn
 	renamed := create.Table
 	renamed.Name, renamed.Schema.Version = "renamed", 2
-	fails[*ErrSchemaChanged](b, &command.AlterTable{Table: renamed, ExpectVersion: 5})
+	_ = fails[*ErrSchemaChanged](b, &command.AlterTable{Table: renamed, ExpectVersion: 5})
 	b.must(&command.AlterTable{Table: renamed, ExpectVersion: 1, PartReplicas: []command.PartitionReplicas{{Partition: 10401, Replicas: 2}}})
 	if _, ok := b.c.Table(10007, "t"); ok {
 		t.Error("the old name is still there")
@@ -293,10 +293,10 @@ func TestSchemaCommands(t *testing.T) {
 	twice.Columns = append(slices.Clone(twice.Columns), types.Column{ID: 2, Name: "K"})
 	twice.Version = 3
 	renamed.Schema = twice
-	fails[*ErrRefused](b, &command.AlterTable{Table: renamed, ExpectVersion: 2}) // names of columns are not
-	fails[*ErrRefused](b, &command.DropPartition{Table: 10400, Partition: 10401})
+	_ = fails[*ErrRefused](b, &command.AlterTable{Table: renamed, ExpectVersion: 2}) // names of columns are not
+	_ = fails[*ErrRefused](b, &command.DropPartition{Table: 10400, Partition: 10401})
 	b.must(&command.SetRepairHint{Hints: []RepairHint{{Partition: 10401, ExpiresMs: 5}}})
-	fails[*ErrNotFound](b, &command.SetRepairHint{Hints: []RepairHint{{Partition: 1}}})
+	_ = fails[*ErrNotFound](b, &command.SetRepairHint{Hints: []RepairHint{{Partition: 1}}})
 	if res := b.must(&command.DropDatabase{ID: 10007}).(DropResult); len(res.Tablets) != 2 || b.c.TabletCount() != 0 || b.c.ReplicaCount() != 0 {
 		t.Errorf("after DROP DATABASE: %+v, %d tablets", res, b.c.TabletCount())
 	}
@@ -325,7 +325,7 @@ func TestCountersAndOps(t *testing.T) {
 	}
 	last := ops[len(ops)-1]
 	b.must(&command.FinishOp{ID: last.ID, State: OpDone, Message: "fine", TimeMs: 9})
-	fails[*ErrRefused](b, &command.FinishOp{ID: last.ID, State: OpFailed})
+	_ = fails[*ErrRefused](b, &command.FinishOp{ID: last.ID, State: OpFailed})
 	b.must(&command.AddOp{Op: Op{Kind: "k"}})
 	if _, ok := b.c.Op(last.ID); ok {
 		t.Error("a finished op stayed while running ones were there")

@@ -72,7 +72,9 @@ func readDeclarations(t *testing.T, path string) (list []declaration) {
 		}
 		d := declaration{file: filepath.Base(path), line: n, pkg: m[1], platform: m[2], kind: m[3], decl: m[4]}
 		if m[5] != "" {
-			fmt.Sscan(m[5], &d.issue)
+			if _, err := fmt.Sscan(m[5], &d.issue); err != nil {
+				return nil, err
+			}
 		}
 		list = append(list, d)
 	}

@@ -101,6 +101,11 @@ func parseMySQL(sql, text string, mode syntax.Mode) (StmtNode, error) {
 	p.SetSQLMode(mysqlMode(mode))
 	nodes, err := parseRepaired(p, text, mode)
 	if err != nil {
+		if name := unknownStatement(sql, mode); name != "" {
+			e := syntax.NotSupported(sql, 0, name)
+			e.Msg = "This version of Stele doesn't yet support '" + name + "'"
+			return nil, e
+		}
 		return nil, convertError(sql, text, mode, err)
 	}
 	switch len(nodes) {

@@ -73,7 +73,7 @@ func readDeclarations(t *testing.T, path string) (list []declaration) {
 		d := declaration{file: filepath.Base(path), line: n, pkg: m[1], platform: m[2], kind: m[3], decl: m[4]}
 		if m[5] != "" {
 			if _, err := fmt.Sscan(m[5], &d.issue); err != nil {
-				return nil, err
+				t.Fatalf("%s:%d: issue %q: %v", path, n, m[5], err)
 			}
 		}
 		list = append(list, d)

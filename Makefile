@@ -10,10 +10,10 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients race check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/stele
 	go build -ldflags '$(LDFLAGS)' -o bin/stele .
@@ -23,6 +23,10 @@ run: build ## build and run a cluster on this machine in DIR (default data) unti
 
 test: ## run all tests, end-to-end tests with real processes included
 	go test -timeout $(TEST_TIMEOUT) ./...
+
+test-clients: build ## install real MySQL clients (apt, npm) and run them against a fresh cluster
+	sh tests/clients/install.sh
+	go test -count=1 -timeout $(TEST_TIMEOUT) -tags clients ./tests/clients
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...

@@ -155,6 +155,10 @@ const cases = {
       assert.deepEqual([Number(r[0].v), Number(r[0].w)], [i, i]);
       c.unprepare(`SELECT ${i} AS v, ? AS w`);
     }
+    await c.end();
+  },
+  async limit_bound() {
+    const c = await connect();
     const [limited] = await c.execute('SELECT id FROM err LIMIT ? OFFSET ?', ['1', '0']);
     assert.equal(limited.length, 1);
     await c.end();

@@ -96,6 +96,9 @@ func Unreachable(err error) bool {
 	return false
 }
 
+// TimedOut reports whether a call ran into its deadline.
+func TimedOut(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
+
 // Behind reports whether a BE said that it does not have the version asked for, or no such replica, so that another
 // replica should be asked.
 func Behind(err error) bool {

@@ -34,6 +34,7 @@ var unsupported = map[string]string{
 	"mariadb/safe_updates":            "sql_safe_updates",
 	"mariadb/load_data":               "LOAD DATA LOCAL",
 	"mariadb/import":                  "LOAD DATA LOCAL",
+	"pymysql/strict_cast":             "error 1292 for a cast within a strict INSERT",
 	"pymysql/savepoints":              "SAVEPOINT",
 	"pymysql/sleep_function":          "SLEEP()",
 	"pymysql/locking_reads":           "FOR UPDATE",

@@ -43,7 +43,9 @@ func TestKillQueryAndConnection(t *testing.T) {
 			t.Fatal("connection unknown")
 		}
 		wantCode(t, <-result, 1317, "70100")
-		<-e.ended
+		if err := <-e.ended; err == nil {
+			t.Error("the statement ended well")
+		}
 		if alive := conn.PingContext(context.Background()) == nil; alive != queryOnly {
 			t.Errorf("queryOnly %v: alive %v", queryOnly, alive)
 		}
@@ -143,7 +145,9 @@ func TestCloseLetsStatementsFinish(t *testing.T) {
 		t.Error(err)
 	}
 	wantCode(t, <-result, 1053, "08S01")
-	<-e.ended
+	if err := <-e.ended; err == nil {
+		t.Error("the statement ended well")
+	}
 }
 
 func TestCertificateIsKept(t *testing.T) {

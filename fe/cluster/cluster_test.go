@@ -35,8 +35,10 @@ const (
 func newWorld(t *testing.T, bes int) *world {
 	w := &world{Cluster: fakecluster.New(t, bes, 2, types.QuorumMajority), t: t, events: make(chan cluster.Event, 1000), active: map[types.TxnID]bool{}}
 	w.c = cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: w.Logger, FEAddresses: func() []string { return []string{"fe"} },
-		Settings: func() cluster.Settings { return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries} },
-		Events:   func(e cluster.Event) { w.events <- e }})
+		Settings: func() cluster.Settings {
+			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}
+		},
+		Events: func(e cluster.Event) { w.events <- e }})
 	w.ledger = cluster.NewLedger(w.c, w.Log, func(id types.TxnID) bool { return w.active[id] }, func() time.Duration { return w.age })
 	return w
 }
@@ -357,7 +359,9 @@ func TestResolve(t *testing.T) {
 	v := w.commit() // transaction n
 	first := w.Log.Must(t, &command.AllocIDs{Counter: command.CounterTxns, N: 3, TimeMs: 1}).(catalog.AllocResult).First
 	w.active[types.TxnID(first)] = true
-	item := func(id uint64) *fepb.ResolveRequest_Item { return &fepb.ResolveRequest_Item{TxnId: id, TabletId: uint64(w.Tablets[0])} }
+	item := func(id uint64) *fepb.ResolveRequest_Item {
+		return &fepb.ResolveRequest_Item{TxnId: id, TabletId: uint64(w.Tablets[0])}
+	}
 	resp, err := w.ledger.Resolve(context.Background(), &fepb.ResolveRequest{Items: []*fepb.ResolveRequest_Item{item(first - 1), item(first), item(first + 1), item(first + 1)}})
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"stele/fe/ddl"
 	"stele/fe/fakecluster"
 	"stele/meta/catalog"
@@ -120,7 +117,7 @@ func TestRefusalOfABEIsNotGoneRound(t *testing.T) {
 	d := ddl.New(w.Log, w.Clients, w)
 	w.BEs[0].Set(func(b *fakecluster.BE) {
 		b.OnCreate = func(*bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
-			return nil, status.Error(codes.ResourceExhausted, "disk full")
+			return nil, fakecluster.DiskFull
 		}
 	})
 	if err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err == nil {

@@ -96,9 +96,6 @@ func Unreachable(err error) bool {
 	return false
 }
 
-// TimedOut reports whether a call ran into its deadline.
-func TimedOut(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
-
 // Behind reports whether a BE said that it does not have the version asked for, or no such replica, so that another
 // replica should be asked.
 func Behind(err error) bool {
@@ -140,6 +137,9 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 		}
 	}
 }
+
+// Silent reports whether a BE did not answer within the deadline of the call.
+func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
 
 // Refused reports whether nobody listens at the address: the process is gone, not slow.
 func Refused(err error) bool {

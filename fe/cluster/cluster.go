@@ -343,7 +343,7 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 	}
 	switch {
 	case !m.Alive:
-	case beclient.TimedOut(err):
+	case beclient.Silent(err):
 		pause = 0 // it was silent for the whole timeout already
 	case first:
 		pause = min(pause, brokenPause)

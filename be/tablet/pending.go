@@ -187,6 +187,17 @@ func (t *Tablet) Pending() []types.TxnID {
 	return out
 }
 
+// PendingParts returns how many parts of a transaction are pending and on disk, from the first on without a gap.
+func (t *Tablet) PendingParts(txn types.TxnID) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	p := t.pending[txn]
+	if p == nil || !p.durable() {
+		return 0
+	}
+	return len(p.parts)
+}
+
 // Abort forgets a pending transaction; one that is not pending is no error. The deletion need not be durable: after a
 // crash the transaction is pending again, and the FE says again what became of it.
 func (t *Tablet) Abort(txn types.TxnID) error {

@@ -54,7 +54,7 @@ func (p *Replacement) Commit(ctx context.Context, im *tablet.Import, at types.Ve
 }
 
 // flip holds the replica's lock: the old incarnation must not move on between the look at its version and its end.
-func (p *Replacement) flip(ctx context.Context, im *tablet.Import, at types.Version) (*tablet.Tablet, map[types.Version]types.TxnID, types.Epoch, error) {
+func (p *Replacement) flip(ctx context.Context, im *tablet.Import, at types.Version) (*tablet.Tablet, map[types.Version]decision, types.Epoch, error) {
 	r := p.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,7 +117,7 @@ func (r *replica) isDecided(txn types.TxnID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range r.decided {
-		if d == txn {
+		if d.txn == txn {
 			return true
 		}
 	}

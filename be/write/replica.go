@@ -29,7 +29,7 @@ type replica struct {
 	epoch types.Epoch
 	// decided holds committed versions that cannot be applied yet, because an earlier one or the pending rows are
 	// missing. A clone or a late Replicate fills the gap and applies them.
-	decided map[types.Version]types.TxnID
+	decided map[types.Version]decision
 	// unresolved are transactions found pending when the BE started. Their row locks are gone, so the BE leads no
 	// write on this tablet until the FE has told their outcome.
 	unresolved map[types.TxnID]bool
@@ -40,6 +40,13 @@ type replica struct {
 	stuckAt    types.Version
 	stuckSince time.Time
 	changed    chan struct{} // closed and replaced whenever the version may have grown
+}
+
+// decision is a committed transaction: how many parts it has on the tablet, 0 = the FE vouches for this replica, which
+// then holds all of them. One that holds fewer has missed the version although it has rows of it (I3).
+type decision struct {
+	txn   types.TxnID
+	parts int
 }
 
 const (
@@ -59,7 +66,7 @@ var (
 )
 
 func newReplica(t *tablet.Tablet) *replica {
-	r := &replica{t: t, epoch: t.Meta().Epoch, decided: map[types.Version]types.TxnID{}, unresolved: map[types.TxnID]bool{},
+	r := &replica{t: t, epoch: t.Meta().Epoch, decided: map[types.Version]decision{}, unresolved: map[types.TxnID]bool{},
 		open: map[types.TxnID]int64{}, changed: make(chan struct{})}
 	for _, txn := range t.Pending() {
 		r.unresolved[txn] = true
@@ -123,12 +130,12 @@ func (r *replica) room(bytes int64) error {
 	return nil
 }
 
-// publish remembers that txn is version v, and applies what can be applied.
-func (r *replica) publish(v types.Version, txn types.TxnID, now time.Time) ([]types.TxnID, error) {
+// publish remembers what version v is, and applies what can be applied.
+func (r *replica) publish(v types.Version, d decision, now time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if v <= r.t.Version() || len(r.decided) < maxDecided {
-		r.decided[v] = txn
+		r.decided[v] = d
 	}
 	return r.advanceLocked(now)
 }
@@ -145,10 +152,11 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 	over, err := r.settleLocked()
 	for {
 		next := r.t.Version() + 1
-		txn, ok := r.decided[next]
-		if !ok {
-			break
+		d, ok := r.decided[next]
+		if !ok || r.t.PendingParts(d.txn) < d.parts {
+			break // the rows that lack may still arrive, or a clone brings the version
 		}
+		txn := d.txn
 		if perr := r.t.Publish(txn, next); perr != nil {
 			if !errors.Is(perr, tablet.ErrUnknownTxn) { // else its rows have not arrived: they still may, or a clone brings the version
 				err = errors.Join(err, perr)
@@ -173,12 +181,12 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 // settleLocked lets go of decided versions that a clone has brought in the meantime: their pending rows are superfluous.
 func (r *replica) settleLocked() (over []types.TxnID, err error) {
 	have := r.t.Version()
-	for v, txn := range r.decided {
+	for v, d := range r.decided {
 		if v <= have {
-			err = errors.Join(err, r.t.Abort(txn))
+			err = errors.Join(err, r.t.Abort(d.txn))
 			delete(r.decided, v)
-			r.overLocked(txn)
-			over = append(over, txn)
+			r.overLocked(d.txn)
+			over = append(over, d.txn)
 		}
 	}
 	return over, err
@@ -195,8 +203,8 @@ func (r *replica) overLocked(txn types.TxnID) {
 func (r *replica) abort(txn types.TxnID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for v, committed := range r.decided {
-		if committed == txn {
+	for v, d := range r.decided {
+		if d.txn == txn {
 			return fmt.Errorf("abort txn %d on tablet %d: it is committed as version %d", txn, r.t.ID(), v)
 		}
 	}
@@ -223,20 +231,20 @@ func (r *replica) undecidedLocked() []types.TxnID {
 		}
 	}
 	known := make(map[types.TxnID]bool, len(r.decided))
-	for _, txn := range r.decided {
-		known[txn] = true
+	for _, d := range r.decided {
+		known[d.txn] = true
 	}
 	return slices.DeleteFunc(pending, func(txn types.TxnID) bool { return known[txn] })
 }
 
 // inherit takes over what the replaced incarnation knew.
-func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]types.TxnID) {
+func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch = max(r.epoch, epoch)
-	for v, txn := range decided {
+	for v, d := range decided {
 		if _, ok := r.decided[v]; !ok {
-			r.decided[v] = txn
+			r.decided[v] = d
 		}
 	}
 }

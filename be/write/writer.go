@@ -178,7 +178,7 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 		if !ok {
 			continue
 		}
-		if err := w.publish(t, types.TxnID(it.TxnId), types.Version(it.Version)); err != nil {
+		if err := w.publish(t, decision{types.TxnID(it.TxnId), int(it.Parts)}, types.Version(it.Version)); err != nil {
 			w.log.Error("publish", "tablet_id", it.TabletId, "version", it.Version, "err", err)
 		}
 		versions[i] = uint64(t.Version())
@@ -186,8 +186,8 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 	return versions
 }
 
-func (w *Writer) publish(t *tablet.Tablet, txn types.TxnID, v types.Version) error {
-	over, err := w.replica(t).publish(v, txn, w.now())
+func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
+	over, err := w.replica(t).publish(v, d, w.now())
 	w.letGo(t.ID(), over)
 	return err
 }
@@ -243,7 +243,7 @@ func (w *Writer) Resolved(id types.TabletID, txn types.TxnID, version types.Vers
 		return nil
 	}
 	before := t.Version()
-	err := w.publish(t, txn, version)
+	err := w.publish(t, decision{txn: txn}, version)
 	if t.Version() > before {
 		w.opt.Caught(id)
 	}

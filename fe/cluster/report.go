@@ -258,6 +258,9 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 	resp := &fepb.ResolveResponse{}
 	for _, it := range req.Items {
 		o, v := cat.Outcome(types.TxnID(it.TxnId), types.TabletID(it.TabletId))
+		if o == catalog.OutcomeCommitted && missed(cat, types.BEID(req.BeId), types.TabletID(it.TabletId), v) {
+			o = catalog.OutcomeAborted
+		}
 		out := &fepb.ResolveResponse_Item{Outcome: fepb.ResolveResponse_UNDECIDED, Version: uint64(v)}
 		switch o {
 		case catalog.OutcomeCommitted:
@@ -268,4 +271,15 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 		resp.Items = append(resp.Items, out)
 	}
 	return resp, nil
+}
+
+// missed reports whether the replica on be has missed version v, or one after it. What it holds of the transaction may
+// then be a part only: it has to drop that and wait for a clone, as if the transaction were aborted (I3).
+func missed(cat *catalog.Catalog, be types.BEID, tablet types.TabletID, v types.Version) bool {
+	t, ok := cat.Tablet(tablet)
+	if !ok {
+		return false
+	}
+	r := t.Replica(be)
+	return r != nil && r.LastFailed >= v
 }

@@ -29,7 +29,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 	for {
 		result, err := t.decide(dctx)
 		if err == nil {
-			t.c.publish(ctx, t.id, result.Tablets)
+			t.c.publish(ctx, t, result.Tablets)
 			return nil
 		}
 		var retry *RetryError

@@ -112,12 +112,13 @@ func (p *publisher) send(be types.BEID, items []publishItem) {
 // publish tells every replica the versions that a transaction got, and returns when enough followers of each tablet
 // can serve them or the publish wait is over. The transaction is committed either way. Learners are told, so that they
 // stay current, and never waited for: they serve no reads (I6).
-func (c *Coordinator) publish(ctx context.Context, txn types.TxnID, tablets []catalog.TabletVersion) {
+func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.TabletVersion) {
 	cat := c.log.Current()
 	w := newPublishWait()
 	for _, tv := range tablets {
 		if tab, ok := cat.Tablet(tv.Tablet); ok { // else dropped meanwhile
-			c.publishTablet(cat, txn, tab, tv.Version, w)
+			msg := &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(t.id), Version: uint64(tv.Version), Parts: t.parts(tab.ID)}
+			c.publishTablet(cat, tab, msg, w)
 		}
 	}
 	w.seal()
@@ -126,12 +127,12 @@ func (c *Coordinator) publish(ctx context.Context, txn types.TxnID, tablets []ca
 	select {
 	case <-w.ready:
 	case <-timer.C:
-		c.logger.Warn("committed, but not yet served by a quorum", "txn_id", txn)
+		c.logger.Warn("committed, but not yet served by a quorum", "txn_id", t.id)
 	case <-ctx.Done():
 	}
 }
 
-func (c *Coordinator) publishTablet(cat *catalog.Catalog, txn types.TxnID, tab *catalog.Tablet, v types.Version, w *publishWait) {
+func (c *Coordinator) publishTablet(cat *catalog.Catalog, tab *catalog.Tablet, msg *bepb.PublishRequest_Item, w *publishWait) {
 	table, ok := cat.TableByID(tab.Table)
 	if !ok {
 		return
@@ -151,7 +152,6 @@ func (c *Coordinator) publishTablet(cat *catalog.Catalog, txn types.TxnID, tab *
 			learners = append(learners, r.BE)
 		}
 	}
-	msg := &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(txn), Version: uint64(v)}
 	done := w.expect(min(table.Quorum.Need(voters), len(followers)), len(followers))
 	for _, be := range followers {
 		c.pub.add(be, publishItem{msg: msg, done: done})

@@ -174,6 +174,14 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	return tab.Leader, p, nil
 }
 
+// parts returns how many parts the transaction has on a tablet.
+func (t *Txn) parts(id types.TabletID) uint32 {
+	if sh := t.tablets[id]; sh != nil {
+		return uint32(sh.seq)
+	}
+	return 0
+}
+
 // send calls the leaders at the same time and takes in their answers.
 func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest) (Counts, error) {
 	var (

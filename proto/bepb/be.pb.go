@@ -2518,6 +2518,7 @@ type PublishRequest_Item struct {
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	TxnId         uint64                 `protobuf:"varint,2,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
 	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Parts         uint32                 `protobuf:"varint,4,opt,name=parts,proto3" json:"parts,omitempty"` // that the transaction has on the tablet: a replica with fewer has missed it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2569,6 +2570,13 @@ func (x *PublishRequest_Item) GetTxnId() uint64 {
 func (x *PublishRequest_Item) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
+	}
+	return 0
+}
+
+func (x *PublishRequest_Item) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
 	}
 	return 0
 }
@@ -2775,13 +2783,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x18\n" +
 	"\apayload\x18\x05 \x01(\fR\apayload\"+\n" +
 	"\x11ReplicateResponse\x12\x16\n" +
-	"\x06errors\x18\x01 \x03(\tR\x06errors\"\x95\x01\n" +
+	"\x06errors\x18\x01 \x03(\tR\x06errors\"\xab\x01\n" +
 	"\x0ePublishRequest\x12-\n" +
-	"\x05items\x18\x01 \x03(\v2\x17.be.PublishRequest.ItemR\x05items\x1aT\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.be.PublishRequest.ItemR\x05items\x1aj\n" +
 	"\x04Item\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x15\n" +
 	"\x06txn_id\x18\x02 \x01(\x04R\x05txnId\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x04R\aversion\"-\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05parts\x18\x04 \x01(\rR\x05parts\"-\n" +
 	"\x0fPublishResponse\x12\x1a\n" +
 	"\bversions\x18\x01 \x03(\x04R\bversions\"D\n" +
 	"\fAbortRequest\x12\x15\n" +

@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch clean
+.PHONY: help build run test race chaos check lint vet fmt fmt-check gen gen-check arch clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: ## run all tests, end-to-end tests with real processes included
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...
+
+chaos: ## kill, pause, wipe and corrupt a real cluster under load (CHAOS_ARGS=-chaos.time=10m)
+	go test -tags chaos -timeout 2h -count=1 -v ./tests/chaos -args $(CHAOS_ARGS)
 
 check: build vet fmt-check arch gen-check test ## everything that has to be clean before a commit, but the slow linters
 

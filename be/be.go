@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,9 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
+	if limit := conf.BEMemLimit.Get(v); limit > 0 {
+		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
+	}
 	n := newNode(v, version, log)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
@@ -69,10 +73,15 @@ type node struct {
 
 func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 	n := &node{conf: v, log: log}
-	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options { return storeOptions(v, r, cluster, log) })
+	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
+		opt := storeOptions(v, r, cluster, log)
+		opt.OnBad = n.changed
+		return opt
+	})
 	n.cluster = rpc.NewCluster("")
 	n.peers = peer.New(n.cluster)
-	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait}, log)
+	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
+		Caught: n.changed}, log)
 	n.scanner = scan.New(n.host, n.writer)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	started := time.Now()
@@ -85,6 +94,9 @@ func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
 }
+
+// changed has the FE told of a replica.
+func (n *node) changed(id types.TabletID) { n.reporter.Changed(id) }
 
 // openKnown opens the disks of a BE that belongs to a cluster already.
 func (n *node) openKnown() error {
@@ -128,6 +140,10 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log,
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
 	bepb.RegisterBackendServer(grpcServer, n.service)
+	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for http: %w", err), lis.Close())
+	}
 
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -135,7 +151,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	defer stopLoops()
 	wg.Go(func() { n.afterOpen(loops) })
 	wg.Go(func() { n.runGossip(loops) })
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
+	wg.Go(func() {
+		if err := n.serveHTTP(loops, web); err != nil {
+			failed <- err
+		}
+	})
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
 	fmt.Fprintf(stdout, "be serves on %s\n", address)
@@ -145,6 +166,8 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 		rpc.Stop(grpcServer, stopGrace)
 		return nil
 	case err := <-failed:
+		n.stopping.Store(true)
+		rpc.Stop(grpcServer, stopGrace)
 		return err
 	}
 }

@@ -2,11 +2,13 @@ package clone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/time/rate"
 
 	"stele/be/tablet"
+	"stele/be/write"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -19,7 +21,10 @@ type intake struct {
 	limit *rate.Limiter
 	im    *tablet.Import
 	at    types.Version
-	t     *tablet.Tablet // set when it is complete
+	old   *tablet.Tablet // what the clone takes the place of, nil = nothing
+
+	replacement *write.Replacement // of the same replica; nil = there is none, or another one
+	t           *tablet.Tablet     // set when it is complete
 }
 
 func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error {
@@ -29,7 +34,7 @@ func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error
 		}
 	}
 	if len(c.Chunk) > 0 {
-		if err := in.limit.WaitN(ctx, min(len(c.Chunk), max(in.limit.Burst(), 1))); err != nil && in.limit.Limit() != rate.Inf {
+		if err := throttle(ctx, in.limit, len(c.Chunk)); err != nil {
 			return err
 		}
 		if err := in.im.Write(tablet.Chunk{Seq: int(c.Seq), Bytes: c.Chunk}); err != nil {
@@ -38,7 +43,7 @@ func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error
 		in.p.add(len(c.Chunk))
 	}
 	if c.Last {
-		return in.commit(c.Digest)
+		return in.commit(ctx, c.Digest)
 	}
 	return nil
 }
@@ -55,18 +60,30 @@ func (in *intake) begin(c *bepb.FetchSnapshotResponse) (err error) {
 	return nil
 }
 
-// commit swaps the received replica in; the old incarnation, if any, is forgotten by the write path.
-func (in *intake) commit(digest uint64) error {
-	old, had := in.m.host.Tablet(in.p.task.Tablet)
-	t, err := in.im.Commit(in.at, digest)
+// commit verifies the received replica and swaps it in.
+func (in *intake) commit(ctx context.Context, digest uint64) error {
+	err := in.im.Verify(in.at, digest)
+	if err == nil {
+		in.t, err = in.flip(ctx)
+	}
+	if errors.Is(err, write.ErrCaughtUp) {
+		in.t, err = in.old, nil
+	}
 	if err != nil {
 		return fmt.Errorf("complete tablet %d at version %d: %w", in.p.task.Tablet, in.at, err)
 	}
-	if had {
-		in.m.writer.Forget(old)
-	}
-	in.t = t
 	return nil
+}
+
+func (in *intake) flip(ctx context.Context) (*tablet.Tablet, error) {
+	if in.replacement != nil {
+		return in.replacement.Commit(ctx, in.im, in.at)
+	}
+	t, err := in.im.Flip()
+	if err == nil && in.old != nil {
+		in.m.writer.Forget(in.old)
+	}
+	return t, err
 }
 
 // abort drops what was received unless it has been committed.
@@ -74,4 +91,38 @@ func (in *intake) abort() {
 	if in.im != nil {
 		in.im.Abort()
 	}
+}
+
+// changeIntake receives change sets. Messages with one version are pieces of one change set, which may be larger than a
+// message.
+type changeIntake struct {
+	m       *Manager
+	t       *tablet.Tablet
+	version types.Version
+	payload []byte
+}
+
+func (in *changeIntake) take(c *bepb.FetchChangesResponse) error {
+	if types.Version(c.Version) != in.version {
+		if err := in.finish(); err != nil {
+			return err
+		}
+		in.version, in.payload = types.Version(c.Version), c.Payload
+		return nil
+	}
+	in.payload = append(in.payload, c.Payload...)
+	return nil
+}
+
+// finish applies the change set that has been received; one that a publish has brought in the meantime is skipped.
+func (in *changeIntake) finish() error {
+	v, payload := in.version, in.payload
+	in.version, in.payload = 0, nil
+	if v <= in.t.Version() {
+		return nil
+	}
+	if err := in.t.ApplyChange(v, payload); err != nil && v > in.t.Version() {
+		return fmt.Errorf("apply version %d of tablet %d: %w", v, in.t.ID(), err)
+	}
+	return in.m.writer.Advance(in.t)
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ var (
 	ErrBusy = errors.New("no free slot on the source disk")
 )
 
+// ReasonNoSlot is the reason that ErrBusy travels with.
+const ReasonNoSlot = "no_clone_slot"
+
 // errCancelled is the cause of a cancelled task.
 var errCancelled = errors.New("cancelled")
 
@@ -43,6 +47,12 @@ type Source interface {
 
 // sourceRetry is the pause before a busy source is asked again.
 const sourceRetry = 200 * time.Millisecond
+
+// publishTries is how often a source is asked for a version that is committed but that it has not heard of yet.
+const publishTries = 25
+
+// defaultTimeout ends a task whose FE gave none.
+const defaultTimeout = 2 * time.Hour
 
 // keepFinished bounds the outcomes kept for an FE that has not taken them in yet.
 const keepFinished = 10000
@@ -63,6 +73,7 @@ type Manager struct {
 
 	mu    sync.Mutex
 	tasks map[types.TaskID]*progress
+	last  map[types.TabletID]*progress // the newest task of a tablet, while it runs
 }
 
 // Options are what a Manager needs.
@@ -82,7 +93,7 @@ type Options struct {
 func NewManager(o Options) *Manager {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Manager{host: o.Host, writer: o.Writer, source: o.Source, slots: o.Slots, rate: limiters(o.BytesPerSecond),
-		log: o.Log, done: o.Done, ctx: ctx, stop: stop, tasks: map[types.TaskID]*progress{}}
+		log: o.Log, done: o.Done, ctx: ctx, stop: stop, tasks: map[types.TaskID]*progress{}, last: map[types.TabletID]*progress{}}
 }
 
 // limiters hands out one limiter a disk.
@@ -108,17 +119,30 @@ func (m *Manager) Close() {
 	m.wg.Wait()
 }
 
-// Submit starts a task; one that is known already is left alone.
+// Submit starts a task; one that is known already is left alone. A tablet has one task at a time: an older one is
+// cancelled, as the FE that asks for a new one has given it up, and the new one begins when it has ended.
 func (m *Manager) Submit(task Task) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.tasks[task.ID] != nil || m.ctx.Err() != nil {
 		return
 	}
+	if task.Timeout <= 0 {
+		task.Timeout = defaultTimeout
+	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	p := newProgress(task, cancel, time.Now())
-	m.tasks[task.ID] = p
-	m.wg.Go(func() { m.run(ctx, p) })
+	before := m.last[task.Tablet]
+	if before != nil {
+		before.cancel(fmt.Errorf("task %d takes its place", task.ID))
+	}
+	m.tasks[task.ID], m.last[task.Tablet] = p, p
+	m.wg.Go(func() {
+		if before != nil {
+			<-before.done
+		}
+		m.run(ctx, p)
+	})
 }
 
 // Cancel ends a task; its outcome is reported as cancelled.
@@ -159,24 +183,25 @@ func (m *Manager) run(parent context.Context, p *progress) {
 	}
 	p.finish(err, parent.Err() != nil, time.Now())
 	p.cancel(nil)
+	m.mu.Lock()
+	if m.last[p.task.Tablet] == p {
+		delete(m.last, p.task.Tablet)
+	}
+	m.mu.Unlock()
+	close(p.done)
 	s := p.snapshot(time.Now())
 	m.log.Info("clone ended", "task_id", s.TaskId, "tablet_id", s.TabletId, "state", s.State.String(), "full", s.Full,
 		"reason", s.Reason, "bytes", s.BytesDone, "version", s.Version, "elapsed_ms", s.ElapsedMs)
 	m.done(p.task.Tablet)
 }
 
-// clone does the work of one task: destination slot, then incremental if that is possible, else full and then the
-// versions that were committed meanwhile.
+// clone does the work of one task: incremental if that is possible, else full and then the versions that were committed
+// meanwhile.
 func (m *Manager) clone(ctx context.Context, p *progress) error {
 	disk, err := m.destination(p.task)
 	if err != nil {
 		return err
 	}
-	release, err := m.slots.Acquire(ctx, disk.ID(), p.task.Balance)
-	if err != nil {
-		return fmt.Errorf("wait for a slot on disk %d: %w", disk.ID(), err)
-	}
-	defer release()
 	p.update(func(c *bepb.CloneStatus) { c.DiskId = uint64(disk.ID()) })
 	t, ok := m.host.Tablet(p.task.Tablet)
 	switch {
@@ -213,47 +238,66 @@ func (m *Manager) destination(task Task) (*tablet.Store, error) {
 	return m.host.Place(task.Medium)
 }
 
-// incremental applies the versions after the replica's own until it has the newest of the source.
+// incremental applies the versions after the replica's own until it has the newest of the source. A source that has
+// not heard yet of the version that is wanted is asked again.
 func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet, disk *tablet.Store) error {
-	limit := m.rate(disk.ID())
-	err := m.whileBusy(ctx, p, func() error {
-		req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
-			Balance: p.task.Balance}
-		return m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
-			if err := limit.WaitN(ctx, min(len(c.Payload), max(limit.Burst(), 1))); err != nil && limit.Limit() != rate.Inf {
-				return err
-			}
-			p.add(len(c.Payload))
-			return m.apply(t, types.Version(c.Version), c.Payload)
-		})
+	for try := 1; ; try++ {
+		err := m.withSlot(ctx, p, disk, func() error { return m.pullChanges(ctx, p, t, disk) })
+		if err != nil {
+			return err
+		}
+		p.update(func(c *bepb.CloneStatus) { c.Version = uint64(t.Version()) })
+		if t.Version() >= p.task.MinVersion {
+			return nil
+		}
+		if try == publishTries {
+			return fmt.Errorf("source reached version %d only, %d was asked for", t.Version(), p.task.MinVersion)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet, disk *tablet.Store) error {
+	in := &changeIntake{m: m, t: t}
+	req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
+		Balance: p.task.Balance}
+	err := m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
+		if err := throttle(ctx, m.rate(disk.ID()), len(c.Payload)); err != nil {
+			return err
+		}
+		p.add(len(c.Payload))
+		return in.take(c)
 	})
 	if err != nil {
 		return err
 	}
-	p.update(func(c *bepb.CloneStatus) { c.Version = uint64(t.Version()) })
-	if t.Version() < p.task.MinVersion {
-		return fmt.Errorf("source reached version %d only, %d was asked for", t.Version(), p.task.MinVersion)
-	}
-	return nil
+	return in.finish()
 }
 
-// apply brings one version; one that a publish has brought in the meantime is skipped.
-func (m *Manager) apply(t *tablet.Tablet, v types.Version, payload []byte) error {
-	if v <= t.Version() {
+// throttle waits until n bytes may have been received.
+func throttle(ctx context.Context, limit *rate.Limiter, n int) error {
+	if limit.Limit() == rate.Inf {
 		return nil
 	}
-	if err := t.ApplyChange(v, payload); err != nil && v > t.Version() {
-		return fmt.Errorf("apply version %d of tablet %d: %w", v, t.ID(), err)
-	}
-	return m.writer.Advance(t)
+	return limit.WaitN(ctx, min(n, limit.Burst()))
 }
 
-// fullClone receives the whole replica beside the old one and swaps it in at the end.
+// fullClone receives the whole replica beside the old one and swaps it in at the end. An old replica that has caught up
+// by itself meanwhile stays.
 func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store) (*tablet.Tablet, error) {
 	var t *tablet.Tablet
-	err := m.whileBusy(ctx, p, func() error {
+	err := m.withSlot(ctx, p, disk, func() error {
 		in := &intake{m: m, p: p, disk: disk, limit: m.rate(disk.ID())}
-		defer func() { in.abort() }()
+		if old, ok := m.host.Tablet(p.task.Tablet); ok {
+			in.old = old
+			if old.Meta().Replica == p.task.Replica {
+				in.replacement = m.writer.BeginReplace(old)
+				defer in.replacement.End()
+			}
+		}
+		defer in.abort()
 		req := &bepb.FetchSnapshotRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), Balance: p.task.Balance,
 			MinVersion: uint64(p.task.MinVersion)}
 		err := m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error { return in.take(ctx, c) })
@@ -266,19 +310,36 @@ func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store
 	return t, err
 }
 
-// whileBusy repeats f for as long as the source has no slot; waiting is not a failure.
-func (m *Manager) whileBusy(ctx context.Context, p *progress, f func() error) error {
+// withSlot runs f with a slot on the destination disk, again for as long as the source has none; waiting is not a
+// failure. Nothing is held while it waits: two disks that clone from one another would wait for ever.
+func (m *Manager) withSlot(ctx context.Context, p *progress, disk *tablet.Store, f func() error) error {
 	for {
+		p.state(bepb.CloneStatus_WAITING)
+		release, err := m.slots.Acquire(ctx, disk.ID(), p.task.Balance)
+		if err != nil {
+			return fmt.Errorf("wait for a slot on disk %d: %w", disk.ID(), err)
+		}
 		p.state(bepb.CloneStatus_RUNNING)
-		err := f()
+		err = f()
+		release()
 		if !errors.Is(err, ErrBusy) {
 			return err
 		}
 		p.state(bepb.CloneStatus_WAITING)
-		select {
-		case <-time.After(sourceRetry):
-		case <-ctx.Done():
-			return fmt.Errorf("wait for a slot on the disk of be %d: %w", p.task.SourceBE, ctx.Err())
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("wait for a slot on the disk of be %d: %w", p.task.SourceBE, err)
 		}
+	}
+}
+
+// pause waits sourceRetry, somewhat more or less so that two BEs do not meet again and again.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(sourceRetry/2 + rand.N(sourceRetry))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -37,6 +37,7 @@ type progress struct {
 	task    Task
 	cancel  context.CancelCauseFunc
 	started time.Time
+	done    chan struct{} // closed when the task has ended
 
 	mu     sync.Mutex
 	status *bepb.CloneStatus
@@ -44,7 +45,7 @@ type progress struct {
 }
 
 func newProgress(task Task, cancel context.CancelCauseFunc, now time.Time) *progress {
-	return &progress{task: task, cancel: cancel, started: now, status: &bepb.CloneStatus{
+	return &progress{task: task, cancel: cancel, started: now, done: make(chan struct{}), status: &bepb.CloneStatus{
 		TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), State: bepb.CloneStatus_WAITING, DiskId: uint64(task.Disk)}}
 }
 

@@ -193,7 +193,7 @@ func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 		if d.Store == nil || d.Store.Usage().ReadOnly {
 			continue
 		}
-		match, count := d.Root.Medium == medium, len(d.Store.Tablets())
+		match, count := d.Root.Medium == medium, d.Store.TabletCount()
 		if best == nil || match && !bestMatch || match == bestMatch && count < bestCount {
 			best, bestMatch, bestCount = d.Store, match, count
 		}

@@ -114,11 +114,12 @@ func drain[T any](recv func() (T, error), each func(T) error) error {
 
 // sourceError maps the statuses that a clone acts on.
 func sourceError(err error) error {
-	switch status.Code(err) {
-	case codes.OutOfRange:
+	var reasoned *rpc.Error
+	switch {
+	case status.Code(err) == codes.OutOfRange:
 		return fmt.Errorf("%w: %s", clone.ErrGone, status.Convert(err).Message())
-	case codes.ResourceExhausted:
-		return fmt.Errorf("%w: %s", clone.ErrBusy, status.Convert(err).Message())
+	case errors.As(err, &reasoned) && reasoned.Reason == clone.ReasonNoSlot:
+		return fmt.Errorf("%w: %s", clone.ErrBusy, reasoned.Msg)
 	}
 	return err
 }

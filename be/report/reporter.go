@@ -8,6 +8,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ type Reporter struct {
 	addresses []string // of the FEs, the leader first
 	changed   map[types.TabletID]bool
 	sequence  uint64
-	pending   map[pendingKey]bool // seen in the previous step
+	pending   map[pendingKey]bool // seen in the previous step; used by StepOnce alone
 	nextFull  time.Time
 }
 
@@ -130,9 +131,9 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	resp, err := call(ctx, r, func(ctx context.Context, a string) (*fepb.ReportResponse, error) { return r.FE.Report(ctx, a, req) })
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.nextFull = now.Add(r.Step) // what it said is lost: say everything again
 		return err
 	}
@@ -156,36 +157,57 @@ func (r *Reporter) drop(id types.TabletID, replica types.ReplicaID) {
 		r.Log.Error("drop replica", "tablet_id", id, "replica_id", replica, "err", err)
 		return
 	}
-	r.Writer.Forget(t)
+	r.Writer.Dropped(t)
 	r.Log.Info("dropped a replica that the cluster no longer knows", "tablet_id", id, "replica_id", replica)
 }
 
-// next builds the report that is due, or nil.
-func (r *Reporter) next(now time.Time) *fepb.ReportRequest {
+// due says what the next report is about: everything, or the replicas that have changed; neither is nothing.
+func (r *Reporter) due(now time.Time) (full bool, changed map[types.TabletID]bool, sequence uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	full := !now.Before(r.nextFull)
+	full = !now.Before(r.nextFull)
 	if !full && len(r.changed) == 0 {
-		return nil
+		return false, nil, 0
+	}
+	changed, r.changed = r.changed, map[types.TabletID]bool{}
+	if full {
+		r.nextFull = now.Add(r.Full)
 	}
 	r.sequence++
-	req := &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: r.sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
+	return full, changed, r.sequence
+}
+
+// next builds the report that is due, or nil. No lock is held meanwhile: heartbeats and clones do not wait for it.
+func (r *Reporter) next(now time.Time) *fepb.ReportRequest {
+	full, changed, sequence := r.due(now)
+	if !full && len(changed) == 0 {
+		return nil
+	}
+	req := &fepb.ReportRequest{BeId: uint64(r.Host.Identity().BE), Sequence: sequence, StartTimeMs: r.Started.UnixMilli(), Full: full}
 	for _, d := range r.Host.Disks() {
 		if d.Store == nil {
 			continue
 		}
 		req.DiskIds = append(req.DiskIds, uint64(d.Store.ID()))
-		for _, t := range d.Store.Tablets() {
-			if full || r.changed[t.ID()] {
-				req.Replicas = append(req.Replicas, r.describe(t, d.Store.ID()))
-			}
+		for _, t := range r.of(d.Store, full, changed) {
+			req.Replicas = append(req.Replicas, r.describe(t, d.Store.ID()))
 		}
 	}
-	clear(r.changed)
-	if full {
-		r.nextFull = now.Add(r.Full)
-	}
 	return req
+}
+
+// of returns the replicas on a disk that the report is about.
+func (r *Reporter) of(store *tablet.Store, full bool, changed map[types.TabletID]bool) []*tablet.Tablet {
+	if full {
+		return store.Tablets()
+	}
+	var out []*tablet.Tablet
+	for id := range changed {
+		if t, ok := store.Tablet(id); ok {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
@@ -195,24 +217,20 @@ func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
 		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending)}
 }
 
-// resolve asks for the outcome of transactions that were pending in the previous step already.
+// maxQuestions bounds one request; the other transactions are asked about in the next step.
+const maxQuestions = 10_000
+
+// resolve asks for the outcome of transactions that were unsettled in the previous step already.
 func (r *Reporter) resolve(ctx context.Context) error {
 	req := &fepb.ResolveRequest{BeId: uint64(r.Host.Identity().BE)}
 	seen := map[pendingKey]bool{}
-	for _, d := range r.Host.Disks() {
-		if d.Store == nil {
-			continue
+	r.Writer.Unsettled(func(txn types.TxnID, id types.TabletID) {
+		k := pendingKey{id, txn}
+		seen[k] = true
+		if r.pending[k] && len(req.Items) < maxQuestions {
+			req.Items = append(req.Items, &fepb.ResolveRequest_Item{TxnId: uint64(txn), TabletId: uint64(id)})
 		}
-		for _, t := range d.Store.Tablets() {
-			for _, txn := range t.Pending() {
-				k := pendingKey{t.ID(), txn}
-				seen[k] = true
-				if r.pending[k] {
-					req.Items = append(req.Items, &fepb.ResolveRequest_Item{TxnId: uint64(txn), TabletId: uint64(t.ID())})
-				}
-			}
-		}
-	}
+	})
 	r.pending = seen
 	if len(req.Items) == 0 {
 		return nil
@@ -221,17 +239,18 @@ func (r *Reporter) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(resp.Items) != len(req.Items) {
+		return fmt.Errorf("%d outcomes for %d transactions", len(resp.Items), len(req.Items))
+	}
 	var errs []error
 	for i, it := range resp.Items {
-		t, ok := r.Host.Tablet(types.TabletID(req.Items[i].TabletId))
-		if !ok || it.Outcome != fepb.ResolveResponse_COMMITTED && it.Outcome != fepb.ResolveResponse_ABORTED {
-			continue
+		id, txn := types.TabletID(req.Items[i].TabletId), types.TxnID(req.Items[i].TxnId)
+		switch {
+		case it.Outcome == fepb.ResolveResponse_COMMITTED && it.Version > 0:
+			errs = append(errs, r.Writer.Resolved(id, txn, types.Version(it.Version)))
+		case it.Outcome == fepb.ResolveResponse_ABORTED:
+			errs = append(errs, r.Writer.Resolved(id, txn, 0))
 		}
-		version := types.Version(0)
-		if it.Outcome == fepb.ResolveResponse_COMMITTED {
-			version = types.Version(it.Version)
-		}
-		errs = append(errs, r.Writer.Resolved(t, types.TxnID(req.Items[i].TxnId), version))
 	}
 	return errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -116,12 +117,31 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 		}
 		src := &source{id: t.ID(), snap: snap, f: f}
 		if req.TxnId != 0 {
-			src.overlay = s.writer.Overlay(types.TxnID(req.TxnId), t.ID())
+			txn := types.TxnID(req.TxnId)
+			src.overlay = s.writer.Overlay(txn, t.ID())
+			if src.overlay == nil && slices.Contains(t.Pending(), txn) {
+				snap.Release()
+				return out, &LostTxnError{Txn: txn, Tablet: t.ID()}
+			}
 		}
 		out = append(out, src)
 	}
 	return out, nil
 }
+
+// LostTxnError says that a transaction asks for rows of its own of which this BE holds only the durable part: it led
+// the tablet before a restart, or another BE did. Leaving them out would be a wrong answer.
+type LostTxnError struct {
+	Txn    types.TxnID
+	Tablet types.TabletID
+}
+
+func (e *LostTxnError) Error() string {
+	return fmt.Sprintf("the leader of tablet %d was restarted or replaced during transaction %d; try restarting the transaction", e.Tablet, e.Txn)
+}
+
+// MySQL returns the error as a client sees it.
+func (e *LostTxnError) MySQL() (code uint16, state, msg string) { return 1213, "40001", e.Error() }
 
 // chain is several streams, one after the other.
 type chain struct {

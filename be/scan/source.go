@@ -3,7 +3,8 @@ package scan
 import (
 	"context"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 
 	"stele/be/tablet"
 	"stele/be/write"
@@ -22,7 +23,7 @@ type source struct {
 
 	iter    *tablet.Iter
 	started bool
-	mine    *vec.Batch // rows of the overlay still to yield
+	mine    []*vec.Batch // what is still to yield after iter
 	cols    []types.ColumnID
 }
 
@@ -54,8 +55,11 @@ func (s *source) Next(ctx context.Context) (*vec.Batch, error) {
 			return b, nil
 		}
 	}
-	b := s.mine
-	s.mine = nil
+	if len(s.mine) == 0 {
+		return nil, nil
+	}
+	b := s.mine[0]
+	s.mine = s.mine[1:]
 	return b, nil
 }
 
@@ -81,14 +85,7 @@ func (s *source) start() error {
 			sel = append(sel, int32(i))
 		}
 	}
-	rows := s.mask(&vec.Batch{Cols: b.Cols, N: b.N, Sel: sel})
-	if s.mine != nil {
-		rows = vec.ConcatBatches(rows, s.mine)
-	}
-	s.mine = rows
-	if rows.Rows() == 0 {
-		s.mine = nil
-	}
+	s.mine = append(pieces(s.mask(&vec.Batch{Cols: b.Cols, N: b.N, Sel: sel})), s.mine...)
 	return nil
 }
 
@@ -124,7 +121,7 @@ func (s *source) mask(b *vec.Batch) *vec.Batch {
 	keys := vec.EncodeKeys(b, at)
 	sel := make([]int32, 0, len(keys))
 	for i, k := range keys {
-		if _, written := s.overlay.Rows[string(k)]; !written {
+		if _, written := s.overlay.Get(string(k)); !written {
 			row := int32(i)
 			if b.Sel != nil {
 				row = b.Sel[i]
@@ -135,18 +132,27 @@ func (s *source) mask(b *vec.Batch) *vec.Batch {
 	return &vec.Batch{Cols: b.Cols[:len(s.f.Columns)], N: b.N, Sel: sel}
 }
 
+// pieces cuts a batch into some that operators take.
+func pieces(b *vec.Batch) []*vec.Batch {
+	var out []*vec.Batch
+	b = b.Compact()
+	for from := 0; from < b.N; from += vec.MaxRows {
+		out = append(out, b.Slice(from, min(from+vec.MaxRows, b.N)))
+	}
+	return out
+}
+
 // own gathers the rows that the transaction has put, in key order so that a statement sees them the same way twice.
-func (s *source) own() *vec.Batch {
-	keys := make([]string, 0, len(s.overlay.Rows))
-	for k, row := range s.overlay.Rows {
-		if row != nil && (s.f.Keys == nil || contains(s.f.Keys, k)) {
-			keys = append(keys, k)
+func (s *source) own() []*vec.Batch {
+	rows := s.overlay.Rows()
+	if s.f.Keys != nil {
+		wanted := make(map[string]bool, len(s.f.Keys))
+		for _, k := range s.f.Keys {
+			wanted[string(k)] = true
 		}
+		maps.DeleteFunc(rows, func(k string, _ *write.OverlayRow) bool { return !wanted[k] })
 	}
-	if len(keys) == 0 {
-		return nil
-	}
-	sort.Strings(keys)
+	keys := slices.Sorted(maps.Keys(rows))
 	colTypes := make([]types.ColumnType, len(s.f.Columns))
 	from := make([]int, len(s.f.Columns))
 	for i, id := range s.f.Columns {
@@ -157,7 +163,7 @@ func (s *source) own() *vec.Batch {
 	for i := range from {
 		cols[i] = vec.NewColumnBuilder(colTypes[i], len(keys))
 		for _, k := range keys {
-			row := s.overlay.Rows[k]
+			row := rows[k]
 			cols[i].AppendFrom(row.Batch.Cols[from[i]], row.Row)
 		}
 	}
@@ -165,14 +171,5 @@ func (s *source) own() *vec.Batch {
 	for _, c := range cols {
 		out.Cols = append(out.Cols, c.Finish())
 	}
-	return out
-}
-
-func contains(keys [][]byte, k string) bool {
-	for _, x := range keys {
-		if string(x) == k {
-			return true
-		}
-	}
-	return false
+	return pieces(out)
 }

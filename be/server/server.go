@@ -5,8 +5,11 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -34,7 +37,6 @@ type Parts struct {
 	// Joined is told with each heartbeat where the FEs are, the leader first.
 	Joined   func(feAddresses []string)
 	Stopping func() bool
-	Changed  func(types.TabletID)
 	Version  string
 	HTTPPort int
 	MemLimit int64
@@ -46,6 +48,7 @@ type Parts struct {
 type Server struct {
 	bepb.UnimplementedBackendServer
 	Parts
+	creating sync.Mutex // two calls for one tablet must not choose two disks
 }
 
 // New returns a server over the parts.
@@ -89,7 +92,7 @@ func (s *Server) disk(d *host.Disk) *bepb.Disk {
 	}
 	u := d.Store.Usage()
 	out.DiskId, out.TotalBytes, out.AvailableBytes, out.DataUsedBytes = uint64(d.Store.ID()), u.Total, u.Available, u.DataUsed
-	out.Error, out.Tablets = u.Err, uint64(len(d.Store.Tablets()))
+	out.Error, out.Tablets = u.Err, uint64(d.Store.TabletCount())
 	out.CloneSlotsUsed = uint32(s.Slots.Used(d.Store.ID()))
 	return out
 }
@@ -100,6 +103,8 @@ func (s *Server) CreateReplicas(_ context.Context, req *bepb.CreateReplicasReque
 	if err != nil {
 		return nil, err
 	}
+	s.creating.Lock()
+	defer s.creating.Unlock()
 	resp := &bepb.CreateReplicasResponse{}
 	for _, it := range req.Items {
 		m := tablet.Meta{Tablet: types.TabletID(it.TabletId), Table: types.TableID(it.TableId), Partition: types.PartitionID(it.PartitionId),
@@ -135,7 +140,7 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 		if err := store.Drop(id, types.ReplicaID(it.ReplicaId)); err != nil {
 			return nil, toStatus(err)
 		}
-		s.Writer.Forget(t)
+		s.Writer.Dropped(t)
 	}
 	return &bepb.DropReplicasResponse{}, nil
 }
@@ -226,7 +231,7 @@ func (s *Server) takeSlot(id types.TabletID, balance bool) (*tablet.Tablet, func
 	}
 	release, ok := s.Slots.Try(store.ID(), balance)
 	if !ok {
-		return nil, nil, status.Errorf(codes.ResourceExhausted, "no free slot on disk %d", store.ID())
+		return nil, nil, &rpc.Error{Msg: fmt.Sprintf("no free slot on disk %d", store.ID()), Reason: clone.ReasonNoSlot, GRPC: codes.ResourceExhausted}
 	}
 	return t, release, nil
 }
@@ -254,11 +259,16 @@ func (s *Server) FetchChanges(req *bepb.FetchChangesRequest, stream bepb.Backend
 		if !more {
 			return nil
 		}
-		if err := stream.Send(&bepb.FetchChangesResponse{Version: uint64(c.Version), Payload: c.Payload}); err != nil {
-			return err
+		for piece := range slices.Chunk(c.Payload, changePiece) {
+			if err := stream.Send(&bepb.FetchChangesResponse{Version: uint64(c.Version), Payload: piece}); err != nil {
+				return err
+			}
 		}
 	}
 }
+
+// changePiece is the most of a change set in one message: a transaction may be larger than a message.
+const changePiece = 4 << 20
 
 // FetchSnapshot streams a whole replica at its newest version.
 func (s *Server) FetchSnapshot(req *bepb.FetchSnapshotRequest, stream bepb.Backend_FetchSnapshotServer) error {
@@ -270,7 +280,7 @@ func (s *Server) FetchSnapshot(req *bepb.FetchSnapshotRequest, stream bepb.Backe
 	if !s.Writer.WaitVersion(stream.Context(), t, types.Version(req.MinVersion), scan.VersionWait) {
 		return toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: types.Version(req.MinVersion)})
 	}
-	snap, err := t.Snapshot(t.Version())
+	snap, err := t.Current()
 	if err != nil {
 		return toStatus(err)
 	}
@@ -315,6 +325,10 @@ func toStatus(err error) error {
 		return nil
 	case errors.As(err, &behind):
 		return status.Error(codes.FailedPrecondition, err.Error())
+	case errors.Is(err, tablet.ErrExists):
+		return status.Error(codes.AlreadyExists, err.Error())
+	case errors.Is(err, tablet.ErrDropped):
+		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrGone):
 		return status.Error(codes.OutOfRange, err.Error())
 	case errors.Is(err, tablet.ErrDiskFull), errors.Is(err, tablet.ErrReadOnly):

@@ -35,6 +35,8 @@ type Import struct {
 	bytes   int64 // queued
 	done    int64 // received
 	over    bool
+	// verified says that everything is there and has the right digest.
+	verified bool
 }
 
 // BeginImport prepares the disk for a full clone of size bytes. There is one import of a tablet at a time.
@@ -244,23 +246,68 @@ func (im *Import) flush() error {
 // Commit checks that everything has arrived and that the rows have the digest that the source gave for version, and makes
 // the import the replica of this disk. An older replica of the tablet is dropped.
 func (im *Import) Commit(version types.Version, digest uint64) (*Tablet, error) {
+	if err := im.Verify(version, digest); err != nil {
+		return nil, err
+	}
+	return im.Flip()
+}
+
+// Verify is the first half of Commit: it checks what has arrived, by a scan of all of it, and changes nothing.
+func (im *Import) Verify(version types.Version, digest uint64) error {
 	if err := im.check(version); err != nil {
-		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	if err := im.storeIndexes(); err != nil {
-		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	got, rows, err := im.t.Digest(version)
 	if err != nil {
-		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
+		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	if got != digest || got != im.end.Digest || rows != im.end.Rows {
-		return nil, fmt.Errorf("import tablet %d: %d rows with digest %x, not %d with %x (asked for %x): %w", im.t.id, rows, got, im.end.Rows, im.end.Digest, digest, ErrDigest)
+		return fmt.Errorf("import tablet %d: %d rows with digest %x, not %d with %x (asked for %x): %w", im.t.id, rows, got, im.end.Rows, im.end.Digest, digest, ErrDigest)
+	}
+	im.verified = true
+	return nil
+}
+
+// Flip is the second half of Commit, short: it puts the verified import in the place of the older replica, which is
+// dropped.
+func (im *Import) Flip() (*Tablet, error) {
+	if !im.verified || im.over {
+		return nil, fmt.Errorf("import tablet %d: not verified, or over: %w", im.t.id, ErrImport)
 	}
 	if err := im.flip(); err != nil {
 		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	return im.t, nil
+}
+
+// Carry copies, durably, what is pending on an older replica of the tablet to the import, so that rows which that one
+// has acknowledged do not go with it. Nothing may be prepared on old meanwhile.
+func (im *Import) Carry(ctx context.Context, old *Tablet) error {
+	for _, txn := range old.Pending() {
+		old.mu.RLock()
+		p := old.pending[txn]
+		var entries []partEntry
+		if p != nil {
+			entries = entriesOf(p)
+		}
+		old.mu.RUnlock()
+		for i, e := range entries {
+			if p.parts[i].refused() {
+				break // never acknowledged, nor what follows it
+			}
+			payload, err := old.loadPart(txn, i, e)
+			if err != nil {
+				return fmt.Errorf("carry over to import of tablet %d: %w", im.t.id, err)
+			}
+			if err := im.Prepare(ctx, txn, i, payload); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (im *Import) check(version types.Version) error {

@@ -27,6 +27,9 @@ type Options struct {
 	// ReclaimBytes is how many dead bytes start a reclaim cycle (and 15 % of the disk's data, if that is more).
 	ReclaimBytes int64
 
+	// OnBad is called, without a lock, with each tablet that turns bad.
+	OnBad func(types.TabletID)
+
 	Now func() time.Time
 	// NoBackground leaves flushing, compaction and reclaim to calls of Maintain.
 	NoBackground bool
@@ -62,6 +65,9 @@ type Faults struct {
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnBad == nil {
+		o.OnBad = func(types.TabletID) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

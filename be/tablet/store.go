@@ -96,6 +96,13 @@ func (s *Store) ID() types.DiskID { return s.super.Disk }
 // Medium returns the kind of the disk.
 func (s *Store) Medium() types.Medium { return s.opt.Medium }
 
+// TabletCount returns how many replicas there are on this disk.
+func (s *Store) TabletCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tablets)
+}
+
 // Create makes an empty tablet at InitialVersion. It is idempotent for the same replica; another replica of the tablet on
 // this disk is ErrExists. The schema is not compared: SetSchema changes it.
 func (s *Store) Create(m Meta) (*Tablet, error) {

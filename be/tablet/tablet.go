@@ -205,6 +205,7 @@ func (t *Tablet) SetBad(reason string) {
 	if t.unlisted {
 		return
 	}
+	t.s.opt.OnBad(t.id)
 	t.s.meta.CommitAsync([]kv.Entry{entry}, func(err error) {
 		if err != nil {
 			t.s.log.Error("bad state of a replica is not stored", "tablet_id", t.id, "err", err)

@@ -1,9 +1,11 @@
 package write
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,17 +32,21 @@ func refuse(code bepb.WriteResponse_Refusal, id types.TabletID, format string, a
 // part is one tablet's share of a write while it is being led.
 type part struct {
 	req     *bepb.WriteRequest_Part
-	t       *tablet.Tablet
+	r       *replica
 	payload []byte
 	resp    *bepb.WriteResponse_Part
 }
 
 // Write leads the parts of a transaction: epoch, locks, key checks, then durable on this replica and the others at
-// the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears.
+// the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears, or the answer to the
+// question for the outcome when the FE is gone.
 func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteResponse {
 	txn := types.TxnID(req.TxnId)
-	parts := make([]*part, 0, len(req.Parts))
-	for _, p := range req.Parts {
+	// In order of tablets, as within one: statements over the same tablets queue up instead of deadlocking.
+	order := slices.Clone(req.Parts)
+	slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
+	parts := make([]*part, 0, len(order))
+	for _, p := range order {
 		led, err := w.lead(ctx, txn, p, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
 		if err != nil {
 			return refused(types.TabletID(p.TabletId), err)
@@ -52,6 +58,9 @@ func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteR
 	}
 	resp := &bepb.WriteResponse{}
 	for _, p := range parts {
+		if w.locks.isEnded(txn, p.r.t.ID()) { // the Abort came while the rows were being stored
+			return refused(p.r.t.ID(), errors.Join(ErrEnded, p.r.abort(txn)))
+		}
 		resp.Parts = append(resp.Parts, p.resp)
 	}
 	return resp
@@ -96,15 +105,15 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
-	led := &part{req: p, t: t, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
+	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
 	schema := t.Schema()
 	if freshRows(schema, ops) {
 		for i := range ops {
 			ops[i] = types.OpPut
 		}
 		led.resp.Inserted = int64(len(ops))
-		if explicit {
-			w.own.add(txn, id, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
+		if explicit { // else nobody reads them, and their keys cannot meet
+			w.own.add(holder{txn, id}, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
 		}
 	} else {
 		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
@@ -115,9 +124,12 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			return nil, err
 		}
 		rows, ops = res.take(rows)
-		if explicit {
-			w.own.add(txn, id, res.keys, ops, rows)
+		// The keys also without an explicit transaction: a long statement comes in several writes.
+		kept := rows
+		if !explicit {
+			kept = nil
 		}
+		w.own.add(holder{txn, id}, res.keys, ops, kept)
 	}
 	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
 	if err != nil {
@@ -169,20 +181,12 @@ func freshRows(s *types.Schema, ops []types.RowOp) bool {
 // answers when every replica has or has failed, or shortly after enough of them have: a straggler that stores the
 // rows later still gets the publish, and its report clears the mark.
 func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) error {
-	local := make(chan error, 1)
-	go func() { local <- w.prepareLocal(ctx, txn, parts) }()
 	requests := fanOut(txn, parts)
 	answers := make(chan peerAnswer, len(requests))
-	for address, req := range requests {
-		w.background.Go(func() {
-			// The write may be answered before a straggler: its replication goes on under its own deadline.
-			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opt.ReplicateTimeout)
-			defer cancel()
-			resp, err := w.peers.Replicate(rctx, address, req.req)
-			answers <- peerAnswer{address, resp, err}
-		})
+	if err := w.forward(ctx, requests, answers); err != nil {
+		return err
 	}
-	if err := <-local; err != nil {
+	if err := w.prepareLocal(ctx, txn, parts); err != nil {
 		return err
 	}
 	for _, p := range parts {
@@ -192,11 +196,33 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) 
 	return nil
 }
 
+// forward starts the calls to the other replicas. The write may be answered before a straggler: its replication goes on
+// under its own deadline.
+func (w *Writer) forward(ctx context.Context, requests []*peerRequest, answers chan<- peerAnswer) error {
+	w.closing.RLock()
+	defer w.closing.RUnlock()
+	if w.ctx.Err() != nil {
+		return errors.New("this be is stopping")
+	}
+	for i, req := range requests {
+		w.late.Add(req.bytes)
+		w.background.Go(func() {
+			defer w.late.Add(-req.bytes)
+			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opt.ReplicateTimeout)
+			defer cancel()
+			defer context.AfterFunc(w.ctx, cancel)()
+			resp, err := w.peers.Replicate(rctx, req.address, req.req)
+			answers <- peerAnswer{i, resp, err}
+		})
+	}
+	return nil
+}
+
 func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*part) error {
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
-		wg.Go(func() { errs[i] = p.t.PreparePart(ctx, txn, int(p.req.Seq), p.payload) })
+		wg.Go(func() { errs[i] = p.r.store(ctx, txn, int(p.req.Seq), p.payload) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -204,29 +230,38 @@ func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*par
 
 // peerRequest is what goes to one other BE; index maps its parts to those of the write.
 type peerRequest struct {
-	req   *bepb.ReplicateRequest
-	index []int
+	address string
+	req     *bepb.ReplicateRequest
+	index   []int
+	bytes   int64
+	noted   bool
 }
 
 type peerAnswer struct {
-	address string
+	request int
 	resp    *bepb.ReplicateResponse
 	err     error
 }
 
-// fanOut makes one request a BE.
-func fanOut(txn types.TxnID, parts []*part) map[string]*peerRequest {
-	out := map[string]*peerRequest{}
+// maxPeerBytes is when a request to a BE is full: a message has a limit, and many small parts must not add up to it.
+const maxPeerBytes = 16 << 20
+
+// fanOut makes one request a BE, or more where the parts are large.
+func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
+	var out []*peerRequest
+	open := map[string]*peerRequest{}
 	for i, p := range parts {
 		for _, o := range p.req.Others {
-			r := out[o.Address]
-			if r == nil {
-				r = &peerRequest{req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
-				out[o.Address] = r
+			r := open[o.Address]
+			if r == nil || r.bytes+int64(len(p.payload)) > maxPeerBytes {
+				r = &peerRequest{address: o.Address, req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
+				open[o.Address] = r
+				out = append(out, r)
 			}
 			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
 				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload})
 			r.index = append(r.index, i)
+			r.bytes += int64(len(p.payload))
 		}
 	}
 	return out
@@ -236,11 +271,13 @@ func fanOut(txn types.TxnID, parts []*part) map[string]*peerRequest {
 // short against a user's patience with a hung disk.
 const stragglerGrace = 300 * time.Millisecond
 
-func (w *Writer) collect(parts []*part, requests map[string]*peerRequest, answers <-chan peerAnswer) {
-	missing := len(requests)
+// maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
+const maxLateBytes = 256 << 20
+
+func (w *Writer) collect(parts []*part, requests []*peerRequest, answers <-chan peerAnswer) {
 	var grace <-chan time.Time
-	for missing > 0 {
-		if grace == nil && majority(parts) {
+	for missing := len(requests); missing > 0; {
+		if grace == nil && majority(parts) && w.late.Load() < maxLateBytes {
 			timer := time.NewTimer(stragglerGrace)
 			defer timer.Stop()
 			grace = timer.C
@@ -248,11 +285,12 @@ func (w *Writer) collect(parts []*part, requests map[string]*peerRequest, answer
 		select {
 		case a := <-answers:
 			missing--
-			note(parts, requests[a.address], a)
-			delete(requests, a.address)
+			note(parts, requests[a.request], a)
 		case <-grace:
-			for address, r := range requests {
-				note(parts, r, peerAnswer{address: address, err: errors.New("no answer yet")})
+			for i, r := range requests {
+				if !r.noted {
+					note(parts, r, peerAnswer{request: i, err: errors.New("no answer yet")})
+				}
 			}
 			return
 		}
@@ -271,6 +309,7 @@ func majority(parts []*part) bool {
 
 // note records the answer of one BE.
 func note(parts []*part, r *peerRequest, a peerAnswer) {
+	r.noted = true
 	for i, rp := range r.req.Parts {
 		p, text := parts[r.index[i]], ""
 		switch {

@@ -1,72 +1,125 @@
 package write
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"stele/meta/types"
 	"stele/sql/vec"
 )
 
-// Overlay is what one open transaction has done to one tablet so far: its reads see it above the snapshot.
+// Overlay is what one open transaction has done to one tablet so far: its key checks, and the reads of an explicit
+// one, see it above the snapshot. It is immutable.
 type Overlay struct {
-	// Rows maps the memcomparable key to the row that the transaction put, nil when it deleted the key.
-	Rows map[string]*OverlayRow
+	// layers are disjoint in time, the newest last, and shrink by half at least: a transaction of n statements copies
+	// each key log n times instead of n times.
+	layers   []map[string]*OverlayRow
+	keysOnly bool
 }
 
-// OverlayRow points at a row of a batch.
+// OverlayRow points at a row of a batch; the transaction has deleted the key where it is nil. Of a transaction that
+// is not explicit only the keys are kept, and Batch is nil.
 type OverlayRow struct {
 	Batch *vec.Batch
 	Row   int
 }
 
-type overlayKey struct {
-	txn    types.TxnID
-	tablet types.TabletID
+// Get returns what the transaction has done to key, and whether it has done anything to it.
+func (o *Overlay) Get(key string) (row *OverlayRow, written bool) {
+	if o == nil {
+		return nil, false
+	}
+	for _, layer := range slices.Backward(o.layers) {
+		if row, written = layer[key]; written {
+			return row, true
+		}
+	}
+	return nil, false
 }
 
-// overlays keeps the overlays of explicit transactions whose tablets this BE leads.
+// Rows returns the rows that the transaction has put and not deleted since, by key.
+func (o *Overlay) Rows() map[string]*OverlayRow {
+	out := map[string]*OverlayRow{}
+	for _, layer := range o.layers {
+		maps.Copy(out, layer)
+	}
+	maps.DeleteFunc(out, func(_ string, r *OverlayRow) bool { return r == nil })
+	return out
+}
+
+// with returns the overlay with one more layer.
+func (o *Overlay) with(layer map[string]*OverlayRow, keysOnly bool) *Overlay {
+	var layers []map[string]*OverlayRow
+	if o != nil {
+		layers = slices.Clone(o.layers)
+	}
+	for len(layers) > 0 && len(layers[len(layers)-1]) <= 2*len(layer) {
+		older := layers[len(layers)-1]
+		merged := make(map[string]*OverlayRow, len(older)+len(layer))
+		maps.Copy(merged, older)
+		maps.Copy(merged, layer)
+		layers, layer = layers[:len(layers)-1], merged
+	}
+	return &Overlay{layers: append(layers, layer), keysOnly: keysOnly}
+}
+
+// overlays keeps the overlays of open transactions on tablets that this BE leads.
 type overlays struct {
 	mu sync.RWMutex
-	m  map[overlayKey]*Overlay
+	m  map[holder]*Overlay
 }
 
-func newOverlays() *overlays { return &overlays{m: map[overlayKey]*Overlay{}} }
+func newOverlays() *overlays { return &overlays{m: map[holder]*Overlay{}} }
 
-// add records a resolved batch.
-func (o *overlays) add(txn types.TxnID, tablet types.TabletID, keys [][]byte, ops []types.RowOp, rows *vec.Batch) {
+// add records a resolved batch; rows is nil when only the keys are wanted.
+func (o *overlays) add(h holder, keys [][]byte, ops []types.RowOp, rows *vec.Batch) {
+	layer := make(map[string]*OverlayRow, len(keys))
+	keyOnly := &OverlayRow{}
+	for i, key := range keys {
+		switch {
+		case ops[i] == types.OpDelete:
+			layer[string(key)] = nil
+		case rows == nil:
+			layer[string(key)] = keyOnly
+		default:
+			layer[string(key)] = &OverlayRow{Batch: rows, Row: rows.Row(i)}
+		}
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	k := overlayKey{txn, tablet}
-	next := &Overlay{Rows: map[string]*OverlayRow{}}
-	if old := o.m[k]; old != nil { // copy on write: a scan may hold the old one
-		for key, row := range old.Rows {
-			next.Rows[key] = row
-		}
-	}
-	for i, key := range keys {
-		if ops[i] == types.OpDelete {
-			next.Rows[string(key)] = nil
-		} else {
-			next.Rows[string(key)] = &OverlayRow{Batch: rows, Row: i}
-		}
-	}
-	o.m[k] = next
+	o.m[h] = o.m[h].with(layer, rows == nil)
 }
 
 // get returns the overlay, or nil.
-func (o *overlays) get(txn types.TxnID, tablet types.TabletID) *Overlay {
+func (o *overlays) get(h holder) *Overlay {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return o.m[overlayKey{txn, tablet}]
+	return o.m[h]
 }
 
-func (o *overlays) drop(txn types.TxnID, tablet types.TabletID) {
+func (o *overlays) drop(h holder) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.m, overlayKey{txn, tablet})
+	delete(o.m, h)
 }
 
-// Overlay returns what txn has written to a tablet that this BE leads, nil when nothing.
+func (o *overlays) dropTablet(tablet types.TabletID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.m, func(h holder, _ *Overlay) bool { return h.tablet == tablet })
+}
+
+func (o *overlays) holders() []holder {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Collect(maps.Keys(o.m))
+}
+
+// Overlay returns what an explicit transaction has written to a tablet that this BE leads, nil when nothing.
 func (w *Writer) Overlay(txn types.TxnID, tablet types.TabletID) *Overlay {
-	return w.own.get(txn, tablet)
+	if o := w.own.get(holder{txn, tablet}); o != nil && !o.keysOnly {
+		return o
+	}
+	return nil
 }

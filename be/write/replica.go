@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +13,17 @@ import (
 	"stele/meta/types"
 )
 
-// replica is what the write path remembers of one tablet on this BE, in memory only.
+// replica is what the write path remembers of one incarnation of a tablet on this BE, in memory only.
+//
+// Lock order: gate, mu, Writer.mu, the tablet's.
 type replica struct {
+	t *tablet.Tablet
+
+	// gate is held shared while rows are being stored, and exclusively to change replacing: what is acknowledged here
+	// either is stored before a full clone takes the replica's place, and is carried over, or is refused.
+	gate      sync.RWMutex
+	replacing bool
+
 	mu sync.Mutex
 	// epoch is the highest that a leader has written with; lower ones are fenced off (I2).
 	epoch types.Epoch
@@ -22,16 +33,37 @@ type replica struct {
 	// unresolved are transactions found pending when the BE started. Their row locks are gone, so the BE leads no
 	// write on this tablet until the FE has told their outcome.
 	unresolved map[types.TxnID]bool
-	changed    chan struct{} // closed and replaced whenever the version grows
+	// open are the transactions stored here that are not over, as far as known, with their bytes.
+	open      map[types.TxnID]int64
+	openBytes int64
+	// stuckAt is the version below a gap, since stuckSince; 0 when there is no gap.
+	stuckAt    types.Version
+	stuckSince time.Time
+	changed    chan struct{} // closed and replaced whenever the version may have grown
 }
 
-// maxDecided bounds the committed versions remembered ahead of a gap; beyond it a clone brings them.
-const maxDecided = 10000
+const (
+	// maxDecided bounds the committed versions remembered ahead of a gap; beyond it nothing is stored any more, and a
+	// clone brings the versions.
+	maxDecided = 10_000
+	// maxAheadBytes bounds what is stored ahead of a gap: pending rows are kept in memory.
+	maxAheadBytes = 64 << 20
+	// missingGrace is how long a version may be unheard of while a later one is known: publishes overtake one another.
+	missingGrace = 3 * time.Second
+)
 
-func newReplica(pending []types.TxnID) *replica {
-	r := &replica{decided: map[types.Version]types.TxnID{}, unresolved: map[types.TxnID]bool{}, changed: make(chan struct{})}
-	for _, txn := range pending {
+// Why a replica stores nothing at the moment.
+var (
+	errReplacing = errors.New("a full clone is taking the place of this replica")
+	errFarBehind = errors.New("replica lacks a version and has stored too much ahead of it")
+)
+
+func newReplica(t *tablet.Tablet) *replica {
+	r := &replica{t: t, epoch: t.Meta().Epoch, decided: map[types.Version]types.TxnID{}, unresolved: map[types.TxnID]bool{},
+		open: map[types.TxnID]int64{}, changed: make(chan struct{})}
+	for _, txn := range t.Pending() {
 		r.unresolved[txn] = true
+		r.open[txn] = 0
 	}
 	return r
 }
@@ -47,96 +79,203 @@ func (r *replica) fence(e types.Epoch) error {
 	return nil
 }
 
-// recovering reports whether transactions from before the last start still await their outcome.
+// recovering reports whether transactions from before the last start still await their outcome. One that is pending
+// no more has been settled by a clone.
 func (r *replica) recovering() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.unresolved) == 0 {
+		return false
+	}
+	pending := r.t.Pending()
+	maps.DeleteFunc(r.unresolved, func(txn types.TxnID, _ bool) bool {
+		_, still := slices.BinarySearch(pending, txn)
+		return !still
+	})
 	return len(r.unresolved) > 0
 }
 
-// decide remembers that txn is version v.
-func (r *replica) decide(v types.Version, txn types.TxnID) {
+// store makes a part durable as pending.
+func (r *replica) store(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	if r.replacing {
+		return fmt.Errorf("tablet %d: %w", r.t.ID(), errReplacing)
+	}
+	if err := r.room(int64(len(payload))); err != nil {
+		return fmt.Errorf("tablet %d: %w", r.t.ID(), err)
+	}
+	err := r.t.PreparePart(ctx, txn, part, payload)
+	// Also after an error: the part may become durable later, and must then be asked about.
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.decided) < maxDecided {
+	r.open[txn] += int64(len(payload))
+	r.openBytes += int64(len(payload))
+	return err
+}
+
+func (r *replica) room(bytes int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.decided) >= maxDecided || len(r.decided) > 0 && r.openBytes+bytes > maxAheadBytes {
+		return errFarBehind
+	}
+	return nil
+}
+
+// publish remembers that txn is version v, and applies what can be applied.
+func (r *replica) publish(v types.Version, txn types.TxnID, now time.Time) ([]types.TxnID, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v <= r.t.Version() || len(r.decided) < maxDecided {
 		r.decided[v] = txn
 	}
+	return r.advanceLocked(now)
 }
 
 // advance publishes decided versions for as long as the next one is there, and returns the transactions that are
 // over. It is called after every event that may have closed a gap.
-func (r *replica) advance(t *tablet.Tablet) ([]types.TxnID, error) {
+func (r *replica) advance(now time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var over []types.TxnID
-	var err error
-	for v, txn := range r.decided { // what a clone has brought in the meantime: the pending rows are superfluous
-		if v <= t.Version() {
-			err = errors.Join(err, t.Abort(txn))
-			delete(r.decided, v)
-			delete(r.unresolved, txn)
-			over = append(over, txn)
-		}
-	}
+	return r.advanceLocked(now)
+}
+
+func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
+	over, err := r.settleLocked()
 	for {
-		next := t.Version() + 1
+		next := r.t.Version() + 1
 		txn, ok := r.decided[next]
 		if !ok {
 			break
 		}
-		if perr := t.Publish(txn, next); perr != nil {
-			if !errors.Is(perr, tablet.ErrUnknownTxn) { // else its rows never arrived: a clone will bring the version
+		if perr := r.t.Publish(txn, next); perr != nil {
+			if !errors.Is(perr, tablet.ErrUnknownTxn) { // else its rows have not arrived: they still may, or a clone brings the version
 				err = errors.Join(err, perr)
 			}
 			break
 		}
 		delete(r.decided, next)
-		delete(r.unresolved, txn)
+		r.overLocked(txn)
 		over = append(over, txn)
+	}
+	switch {
+	case len(r.decided) == 0:
+		r.stuckAt = 0
+	case r.stuckAt != r.t.Version():
+		r.stuckAt, r.stuckSince = r.t.Version(), now
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})
 	return over, err
 }
 
-// forget drops an aborted transaction.
-func (r *replica) forget(txn types.TxnID) {
+// settleLocked lets go of decided versions that a clone has brought in the meantime: their pending rows are superfluous.
+func (r *replica) settleLocked() (over []types.TxnID, err error) {
+	have := r.t.Version()
+	for v, txn := range r.decided {
+		if v <= have {
+			err = errors.Join(err, r.t.Abort(txn))
+			delete(r.decided, v)
+			r.overLocked(txn)
+			over = append(over, txn)
+		}
+	}
+	return over, err
+}
+
+func (r *replica) overLocked(txn types.TxnID) {
+	delete(r.unresolved, txn)
+	r.openBytes -= r.open[txn]
+	delete(r.open, txn)
+}
+
+// abort drops an undecided transaction. One that is known to be committed stays: what says otherwise is an answer from
+// an FE that has forgotten it.
+func (r *replica) abort(txn types.TxnID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.unresolved, txn)
+	for v, committed := range r.decided {
+		if committed == txn {
+			return fmt.Errorf("abort txn %d on tablet %d: it is committed as version %d", txn, r.t.ID(), v)
+		}
+	}
+	err := r.t.Abort(txn)
+	r.overLocked(txn)
+	return err
+}
+
+// unsettled returns the transactions pending here whose outcome is not known.
+func (r *replica) unsettled() []types.TxnID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.open) == 0 {
+		return nil
+	}
+	return r.undecidedLocked()
+}
+
+func (r *replica) undecidedLocked() []types.TxnID {
+	pending := r.t.Pending()
+	for txn := range r.open {
+		if _, still := slices.BinarySearch(pending, txn); !still {
+			r.overLocked(txn) // settled by a clone
+		}
+	}
+	known := make(map[types.TxnID]bool, len(r.decided))
+	for _, txn := range r.decided {
+		known[txn] = true
+	}
+	return slices.DeleteFunc(pending, func(txn types.TxnID) bool { return known[txn] })
+}
+
+// inherit takes over what the replaced incarnation knew.
+func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]types.TxnID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epoch = max(r.epoch, epoch)
+	for v, txn := range decided {
+		if _, ok := r.decided[v]; !ok {
+			r.decided[v] = txn
+		}
+	}
 }
 
 // waitVersion waits until the tablet has version v, at most for wait.
-func (r *replica) waitVersion(ctx context.Context, t *tablet.Tablet, v types.Version, wait time.Duration) bool {
-	var timeout <-chan time.Time
+func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	for {
 		r.mu.Lock()
 		changed := r.changed
 		r.mu.Unlock()
-		if t.Version() >= v {
+		if r.t.Version() >= v {
 			return true
-		}
-		if timeout == nil {
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			timeout = timer.C
 		}
 		select {
 		case <-changed:
-		case <-timeout:
-			return t.Version() >= v
+		case <-timer.C:
+			return r.t.Version() >= v
 		case <-ctx.Done():
 			return false
 		}
 	}
 }
 
-// missing returns the lowest version that is known to be committed and cannot be applied for want of its rows.
-func (r *replica) missing(t *tablet.Tablet) types.Version {
+// missing returns the version that keeps later ones, known to be committed, from being applied, when only a clone can
+// bring it: its rows are not here, or nobody has told of it for a while and it is none of those being asked about.
+func (r *replica) missing(now time.Time) types.Version {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.decided) == 0 {
 		return 0
 	}
-	return t.Version() + 1
+	next := r.t.Version() + 1
+	if _, told := r.decided[next]; told {
+		return next
+	}
+	if now.Sub(r.stuckSince) < missingGrace || len(r.undecidedLocked()) > 0 {
+		return 0
+	}
+	return next
 }

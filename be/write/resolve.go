@@ -29,9 +29,9 @@ func (r *resolver) resolve(readVersion types.Version) error {
 	if err != nil {
 		return err
 	}
-	if o := r.w.own.get(r.txn, r.t.ID()); o != nil {
+	if o := r.w.own.get(holder{r.txn, r.t.ID()}); o != nil {
 		for i, k := range r.keys {
-			if row, ok := o.Rows[string(k)]; ok {
+			if row, written := o.Get(string(k)); written {
 				exists[i] = row != nil
 			}
 		}
@@ -59,6 +59,7 @@ func (r *resolver) resolve(readVersion types.Version) error {
 		}
 		last[string(k)] = i
 	}
+	r.keep = make([]int32, 0, len(dropped)) // never nil: a batch without a selection has all its rows
 	for i := range dropped {
 		if !dropped[i] {
 			r.keep = append(r.keep, int32(i))

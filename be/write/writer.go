@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/be/tablet"
@@ -39,6 +40,9 @@ type Options struct {
 	ReplicateTimeout time.Duration
 	// VersionWait is how long a leader waits for committed versions that it has not applied yet.
 	VersionWait time.Duration
+	// Caught is called with a tablet that has applied versions which it had missed at first; the FE should hear of it.
+	Caught func(types.TabletID)
+	Now    func() time.Time
 }
 
 // Writer is the write path of one BE. It is safe for concurrent use.
@@ -51,41 +55,57 @@ type Writer struct {
 	own     *overlays
 
 	mu       sync.Mutex
-	replicas map[*tablet.Tablet]*replica // by incarnation: a re-created replica starts anew
+	replicas map[types.TabletID]*replica // of the incarnation that is listed
 
+	ctx        context.Context // ends with Close
+	stop       context.CancelFunc
+	closing    sync.RWMutex   // held shared while background grows
 	background sync.WaitGroup // replications that answer after their write did
+	late       atomic.Int64   // bytes of writes that were answered while a replication goes on
 }
 
 // New returns a writer over the tablets.
 func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
+	if opt.Caught == nil {
+		opt.Caught = func(types.TabletID) {}
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	ctx, stop := context.WithCancel(context.Background())
 	return &Writer{tablets: tablets, peers: peers, opt: opt, log: log, locks: newLockTable(), own: newOverlays(),
-		replicas: map[*tablet.Tablet]*replica{}}
+		replicas: map[types.TabletID]*replica{}, ctx: ctx, stop: stop}
 }
 
-// Close waits for replications under way.
-func (w *Writer) Close() { w.background.Wait() }
+// Close gives up replications under way and waits for them. Writes that come later are refused.
+func (w *Writer) Close() {
+	w.closing.Lock()
+	w.stop()
+	w.closing.Unlock()
+	w.background.Wait()
+}
 
-// replica returns the state of a tablet; its first use notes what was pending at that moment.
+// replica returns the state of a tablet; its first use notes what was pending at that moment. An incarnation that is
+// no longer listed gets a state that nobody keeps.
 func (w *Writer) replica(t *tablet.Tablet) *replica {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := w.replicas[t]
-	if r == nil {
-		r = newReplica(t.Pending())
-		w.replicas[t] = r
+	r := w.replicas[t.ID()]
+	if r != nil && r.t == t {
+		return r
+	}
+	r = newReplica(t)
+	if listed, ok := w.tablets.Tablet(t.ID()); ok && listed == t {
+		w.replicas[t.ID()] = r
 	}
 	return r
 }
 
-// Adopt notes the transactions that are pending on t since before the start; the BE calls it for every tablet
-// before it answers its first request.
-func (w *Writer) Adopt(t *tablet.Tablet) { w.replica(t) }
-
-// Forget drops the state of a replica that is no more.
-func (w *Writer) Forget(t *tablet.Tablet) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.replicas, t)
+// Adopt notes the transactions that are pending on t since before the start. A tablet without any needs no state.
+func (w *Writer) Adopt(t *tablet.Tablet) {
+	if len(t.Pending()) > 0 {
+		w.replica(t)
+	}
 }
 
 // Replicate stores the resolved rows of a leader as pending. One error a part, "" when it is durable.
@@ -112,25 +132,42 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 	if err := r.fence(types.Epoch(p.Epoch)); err != nil {
 		return err
 	}
-	if err := t.PreparePart(ctx, txn, int(p.Seq), p.Payload); err != nil {
+	if w.locks.isEnded(txn, t.ID()) {
+		return fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded)
+	}
+	if err := r.store(ctx, txn, int(p.Seq), p.Payload); err != nil {
 		return err
 	}
-	// The outcome may have come before the rows did.
-	return w.advance(t, r)
+	if w.locks.isEnded(txn, t.ID()) { // the Abort came while the rows were being stored
+		return errors.Join(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded), r.abort(txn))
+	}
+	// The outcome may have come before the rows did. They are stored whatever becomes of publishing them.
+	before := t.Version()
+	if err := w.advance(r); err != nil {
+		w.log.Error("publish", "tablet_id", t.ID(), "err", err)
+	}
+	if t.Version() > before {
+		w.opt.Caught(t.ID())
+	}
+	return nil
 }
 
 // advance publishes what has become publishable and lets go of the transactions that are over.
-func (w *Writer) advance(t *tablet.Tablet, r *replica) error {
-	over, err := r.advance(t)
-	for _, txn := range over {
-		w.locks.release(txn, t.ID())
-		w.own.drop(txn, t.ID())
-	}
+func (w *Writer) advance(r *replica) error {
+	over, err := r.advance(w.now())
+	w.letGo(r.t.ID(), over)
 	return err
 }
 
+func (w *Writer) letGo(id types.TabletID, over []types.TxnID) {
+	for _, txn := range over {
+		w.locks.release(txn, id)
+		w.own.drop(holder{txn, id})
+	}
+}
+
 // Advance is called when a clone has raised the version of t.
-func (w *Writer) Advance(t *tablet.Tablet) error { return w.advance(t, w.replica(t)) }
+func (w *Writer) Advance(t *tablet.Tablet) error { return w.advance(w.replica(t)) }
 
 // Publish makes committed versions visible, in the order of versions whatever the order of arrival. The answer holds
 // the version that each tablet has afterwards, 0 where there is no such tablet.
@@ -141,9 +178,7 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 		if !ok {
 			continue
 		}
-		r := w.replica(t)
-		r.decide(types.Version(it.Version), types.TxnID(it.TxnId))
-		if err := w.advance(t, r); err != nil {
+		if err := w.publish(t, types.TxnID(it.TxnId), types.Version(it.Version)); err != nil {
 			w.log.Error("publish", "tablet_id", it.TabletId, "version", it.Version, "err", err)
 		}
 		versions[i] = uint64(t.Version())
@@ -151,18 +186,33 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 	return versions
 }
 
-// Abort drops the pending rows and the locks of a transaction on the tablets.
+func (w *Writer) publish(t *tablet.Tablet, txn types.TxnID, v types.Version) error {
+	over, err := w.replica(t).publish(v, txn, w.now())
+	w.letGo(t.ID(), over)
+	return err
+}
+
+// Abort drops the pending rows and the locks of a transaction on the tablets. A write of it that is under way, or comes
+// later, gets neither.
 func (w *Writer) Abort(txn types.TxnID, tablets []types.TabletID) error {
 	var errs []error
 	for _, id := range tablets {
-		if t, ok := w.tablets.Tablet(id); ok {
-			errs = append(errs, t.Abort(txn))
-			w.replica(t).forget(txn)
-		}
-		w.locks.release(txn, id)
-		w.own.drop(txn, id)
+		errs = append(errs, w.abort(txn, id))
 	}
 	return errors.Join(errs...)
+}
+
+func (w *Writer) abort(txn types.TxnID, id types.TabletID) error {
+	t, ok := w.tablets.Tablet(id)
+	if ok && w.replica(t).isDecided(txn) {
+		return fmt.Errorf("abort txn %d on tablet %d: it is committed", txn, id)
+	}
+	w.locks.end(txn, id)
+	w.own.drop(holder{txn, id})
+	if !ok {
+		return nil
+	}
+	return w.replica(t).abort(txn)
 }
 
 // WaitVersion waits until t has version v, at most for wait.
@@ -170,19 +220,32 @@ func (w *Writer) WaitVersion(ctx context.Context, t *tablet.Tablet, v types.Vers
 	if t.Version() >= v {
 		return true
 	}
-	return w.replica(t).waitVersion(ctx, t, v, wait)
+	return w.replica(t).waitVersion(ctx, v, wait)
 }
 
-// Missing returns the version that t lacks although later or equal ones are committed, 0 when it lacks none that this
-// BE knows of.
-func (w *Writer) Missing(t *tablet.Tablet) types.Version { return w.replica(t).missing(t) }
-
-// Resolved takes in the outcome of a pending transaction: the committed version, or 0 for aborted.
-func (w *Writer) Resolved(t *tablet.Tablet, txn types.TxnID, version types.Version) error {
-	if version == 0 {
-		return w.Abort(txn, []types.TabletID{t.ID()})
+// Missing returns the version that t lacks although later or equal ones are committed and only a clone can bring it, 0
+// when it lacks none that this BE knows of.
+func (w *Writer) Missing(t *tablet.Tablet) types.Version {
+	if r := w.known(t.ID()); r != nil && r.t == t {
+		return r.missing(w.now())
 	}
-	r := w.replica(t)
-	r.decide(version, txn)
-	return w.advance(t, r)
+	return 0
+}
+
+// Resolved takes in the outcome of a transaction: the committed version, or 0 for aborted.
+func (w *Writer) Resolved(id types.TabletID, txn types.TxnID, version types.Version) error {
+	if version == 0 {
+		return w.abort(txn, id)
+	}
+	t, ok := w.tablets.Tablet(id)
+	if !ok { // the replica is gone: nothing is left of the transaction here but locks
+		w.letGo(id, []types.TxnID{txn})
+		return nil
+	}
+	before := t.Version()
+	err := w.publish(t, txn, version)
+	if t.Version() > before {
+		w.opt.Caught(id)
+	}
+	return err
 }

@@ -1,0 +1,682 @@
+package clone_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"stele/be/clone"
+	"stele/be/host"
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/vec"
+)
+
+const (
+	testTablet  = types.TabletID(7)
+	testCluster = types.ClusterID("clone-test")
+	nodes       = 3
+)
+
+func testSchema() types.Schema {
+	return types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{
+		{ID: 1, Name: "id", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}},
+		{ID: 2, Name: "val", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}},
+	}}
+}
+
+// node is one BE without its network.
+type node struct {
+	be      types.BEID
+	dir     string
+	host    *host.Host
+	writer  *write.Writer
+	clones  *clone.Manager
+	ended   chan types.TabletID
+	inbox   []*bepb.PublishRequest_Item // publishes on their way
+	letters []*bepb.ReplicateRequest    // replications on their way: nobody waits for them any more
+}
+
+// replica is what the fake catalog knows of a copy.
+type replica struct {
+	id         types.ReplicaID
+	learner    bool
+	lastFailed types.Version
+}
+
+func (r *replica) complete() bool { return !r.learner && r.lastFailed == 0 }
+
+// effect is what a transaction does to a key; nil deletes it.
+type effect map[int64]*int64
+
+// txn is a transaction as the fake FE sees it.
+type txn struct {
+	id    types.TxnID
+	epoch types.Epoch
+	ok    []types.ReplicaID
+	seq   uint64
+	does  effect
+}
+
+// fate is what becomes of the next replication to a node.
+type fate int
+
+const (
+	arrives fate = iota
+	arrivesTwice
+	lost
+	late // the leader hears of no answer, and it arrives when the inbox is read
+)
+
+// cluster is three BEs, and a fake FE with its catalog and a dumb model of the rows.
+type cluster struct {
+	t     *testing.T
+	rng   *rand.Rand
+	nodes [nodes]*node
+
+	epoch     types.Epoch
+	leader    int
+	replicas  [nodes]*replica
+	committed []types.TxnID // index 0 is version 2
+	outcome   map[types.TxnID]types.Version
+	rows      map[int64]int64
+	open      []*txn
+	nextTxn   types.TxnID
+	nextID    types.ReplicaID
+	nextTask  types.TaskID
+	during    func() // called in the middle of a full clone
+
+	mu    sync.Mutex
+	fates map[string]fate
+
+	writes, duplicates, fulls, increments int
+}
+
+func address(i int) string { return fmt.Sprintf("be%d", i+1) }
+
+func newCluster(t *testing.T, seed uint64) *cluster {
+	c := &cluster{t: t, rng: rand.New(rand.NewPCG(seed, 1)), epoch: 1, outcome: map[types.TxnID]types.Version{}, rows: map[int64]int64{},
+		nextTxn: 100, nextID: 11, nextTask: 1, fates: map[string]fate{}}
+	for i := range c.nodes {
+		c.nodes[i] = &node{be: types.BEID(i + 1), dir: t.TempDir()}
+		c.start(i)
+		if err := c.nodes[i].host.Join(testCluster, c.nodes[i].be); err != nil {
+			t.Fatal(err)
+		}
+		c.replicas[i] = &replica{id: c.nextID}
+		c.nextID++
+		if _, err := c.nodes[i].host.Disks()[0].Store.Create(c.meta(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.stop(i)
+		}
+	})
+	return c
+}
+
+func (c *cluster) meta(i int) tablet.Meta {
+	return tablet.Meta{Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Schema: testSchema(), Epoch: c.epoch}
+}
+
+func (c *cluster) version() types.Version {
+	return types.InitialVersion + types.Version(len(c.committed))
+}
+
+func (c *cluster) start(i int) {
+	n := c.nodes[i]
+	log := slog.New(slog.DiscardHandler)
+	n.host = host.New([]host.Root{{Path: n.dir}}, log, func(_ host.Root, cluster types.ClusterID) tablet.Options {
+		return tablet.Options{Logger: log, ClusterID: cluster, Small: true, FloodBytes: 1, FloodPercent: 1, NoBackground: true,
+			Retention: tablet.Retention{Versions: 4, Age: 1, Bytes: 1 << 20}}
+	})
+	n.writer = write.New(n.host, c, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Millisecond}, log)
+	n.ended = make(chan types.TabletID, 1)
+	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: c, Slots: clone.NewSlots(1, 1), Log: log,
+		Done: func(id types.TabletID) { n.ended <- id }})
+	if err := n.host.OpenKnown(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) stop(i int) {
+	n := c.nodes[i]
+	n.clones.Close()
+	n.writer.Close()
+	if err := n.host.Close(); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *cluster) restart(i int) {
+	c.stop(i)
+	c.start(i)
+}
+
+// Replicate is the network between the writers.
+func (c *cluster) Replicate(ctx context.Context, to string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+	c.mu.Lock()
+	f := c.fates[to]
+	n := c.at(to)
+	if f == late {
+		n.letters = append(n.letters, req)
+	}
+	c.mu.Unlock()
+	switch f {
+	case lost, late:
+		return nil, errors.New("the network is down")
+	case arrivesTwice:
+		n.writer.Replicate(ctx, req)
+	}
+	return n.writer.Replicate(ctx, req), nil
+}
+
+func (c *cluster) at(to string) *node {
+	for i := range c.nodes {
+		if address(i) == to {
+			return c.nodes[i]
+		}
+	}
+	c.t.Fatalf("no node %s", to)
+	return nil
+}
+
+// FetchChanges is the source side of an incremental clone, in small pieces.
+func (c *cluster) FetchChanges(_ context.Context, from string, req *bepb.FetchChangesRequest, each func(*bepb.FetchChangesResponse) error) error {
+	t, ok := c.at(from).host.Tablet(types.TabletID(req.TabletId))
+	if !ok {
+		return errors.New("no such tablet")
+	}
+	changes, err := t.Changes(types.Version(req.From), t.Version())
+	if errors.Is(err, tablet.ErrGone) {
+		return clone.ErrGone
+	}
+	for err == nil {
+		change, more, nerr := changes.Next()
+		if err = nerr; err != nil || !more {
+			break
+		}
+		for piece := range slices.Chunk(change.Payload, 40) {
+			if err := each(&bepb.FetchChangesResponse{Version: uint64(change.Version), Payload: piece}); err != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
+
+// FetchSnapshot is the source side of a full clone, with life going on in the middle of it.
+func (c *cluster) FetchSnapshot(ctx context.Context, from string, req *bepb.FetchSnapshotRequest, each func(*bepb.FetchSnapshotResponse) error) error {
+	t, ok := c.at(from).host.Tablet(types.TabletID(req.TabletId))
+	if !ok {
+		return errors.New("no such tablet")
+	}
+	snap, err := t.Current()
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	ex := snap.Export()
+	if err := each(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), TotalBytes: ex.TotalBytes()}); err != nil {
+		return err
+	}
+	for {
+		chunk, more, err := ex.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if err := each(&bepb.FetchSnapshotResponse{Seq: uint32(chunk.Seq), Chunk: chunk.Bytes}); err != nil {
+			return err
+		}
+	}
+	if c.during != nil {
+		c.during()
+	}
+	digest, _, err := snap.Digest(ctx)
+	if err != nil {
+		return err
+	}
+	return each(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), Last: true, Digest: digest})
+}
+
+// view is what a transaction sees: committed rows under its own.
+func (c *cluster) view(tx *txn, key int64) bool {
+	if v, own := tx.does[key]; own {
+		return v != nil
+	}
+	_, ok := c.rows[key]
+	return ok
+}
+
+// predict says what a statement should do: the effect, or the row that is refused as a duplicate.
+func (c *cluster) predict(tx *txn, ops []types.RowOp, ids, vals []int64) (does effect, duplicate int) {
+	next := &txn{does: maps.Clone(tx.does)}
+	for i, id := range ids {
+		alive := c.view(next, id)
+		switch {
+		case ops[i] == types.OpDelete:
+			next.does[id] = nil
+		case ops[i] == types.OpInsert && alive:
+			return nil, i
+		case ops[i] == types.OpInsertIgnore && alive:
+		default:
+			next.does[id] = &vals[i]
+		}
+	}
+	return next.does, -1
+}
+
+// write sends one statement to the leader. The transaction is aborted when it is refused.
+func (c *cluster) write(tx *txn) {
+	n := 1 + c.rng.IntN(5)
+	ops, ids, vals := make([]types.RowOp, n), make([]int64, n), make([]int64, n)
+	raw := make([]byte, n)
+	for i := range n {
+		ops[i] = types.RowOp(c.rng.IntN(4))
+		ids[i], vals[i], raw[i] = c.rng.Int64N(12), c.rng.Int64N(1000), byte(ops[i])
+	}
+	does, duplicate := c.predict(tx, ops, ids, vals)
+	schema := testSchema()
+	batch := &vec.Batch{N: n, Cols: []*vec.Vector{{Type: schema.Columns[0].Type, N: n, I64: ids}, {Type: schema.Columns[1].Type, N: n, I64: vals}}}
+	part := &bepb.WriteRequest_Part{TabletId: uint64(testTablet), Epoch: uint64(c.epoch), MinVersion: uint64(c.version()),
+		ReplicaId: uint64(c.replicas[c.leader].id), Ops: raw, Rows: vec.Encode(nil, batch), Seq: tx.seq}
+	c.mu.Lock()
+	for i := range c.nodes {
+		if i != c.leader {
+			c.fates[address(i)] = []fate{arrives, arrives, arrives, arrivesTwice, lost, late}[c.rng.IntN(6)]
+			part.Others = append(part.Others, &bepb.ReplicaAddress{ReplicaId: uint64(c.replicas[i].id), Address: address(i)})
+		}
+	}
+	c.mu.Unlock()
+	tx.seq++
+	resp := c.nodes[c.leader].writer.Write(context.Background(), &bepb.WriteRequest{TxnId: uint64(tx.id), Parts: []*bepb.WriteRequest_Part{part},
+		ExplicitTxn: c.rng.IntN(2) == 0})
+	switch resp.Refusal {
+	case bepb.WriteResponse_REFUSAL_UNSPECIFIED:
+		if duplicate >= 0 {
+			c.t.Fatalf("txn %d: row %d of %v %v is a duplicate and was taken", tx.id, duplicate, ops, ids)
+		}
+		c.writes++
+		c.take(tx, does, resp.Parts[0])
+		return
+	case bepb.WriteResponse_DUPLICATE_KEY:
+		if int(resp.RefusedRow) != duplicate {
+			c.t.Fatalf("txn %d: row %d of %v %v was refused as a duplicate, not %d", tx.id, resp.RefusedRow, ops, ids, duplicate)
+		}
+		c.duplicates++
+	case bepb.WriteResponse_LOCK_TIMEOUT, bepb.WriteResponse_DEADLOCK:
+		if len(c.open) < 2 {
+			c.t.Fatalf("txn %d alone: %s", tx.id, resp.Message)
+		}
+	case bepb.WriteResponse_BEHIND:
+	default:
+		c.t.Fatalf("txn %d: %v: %s", tx.id, resp.Refusal, resp.Message)
+	}
+	c.abort(tx)
+}
+
+func (c *cluster) take(tx *txn, does effect, p *bepb.WriteResponse_Part) {
+	tx.does = does
+	if tx.seq == 1 {
+		for _, id := range p.OkReplicas {
+			tx.ok = append(tx.ok, types.ReplicaID(id))
+		}
+		return
+	}
+	tx.ok = slices.DeleteFunc(tx.ok, func(r types.ReplicaID) bool { return !slices.Contains(p.OkReplicas, uint64(r)) })
+}
+
+func (c *cluster) over(tx *txn) {
+	c.open = slices.DeleteFunc(c.open, func(x *txn) bool { return x == tx })
+}
+
+func (c *cluster) abort(tx *txn) {
+	c.over(tx)
+	c.outcome[tx.id] = 0
+	for _, n := range c.nodes {
+		if c.rng.IntN(4) > 0 { // else the message is lost
+			if err := n.writer.Abort(tx.id, []types.TabletID{testTablet}); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// commit is the catalog's CommitTxn with a majority for quorum.
+func (c *cluster) commit(tx *txn) {
+	have, need := 0, 0
+	for _, r := range c.replicas {
+		if !r.learner {
+			need++
+		}
+		if r.complete() && slices.Contains(tx.ok, r.id) {
+			have++
+		}
+	}
+	if tx.epoch != c.epoch || have < need/2+1 || !slices.Contains(tx.ok, c.replicas[c.leader].id) {
+		c.abort(tx)
+		return
+	}
+	c.over(tx)
+	c.committed = append(c.committed, tx.id)
+	v := c.version()
+	c.outcome[tx.id] = v
+	for k, val := range tx.does {
+		if delete(c.rows, k); val != nil {
+			c.rows[k] = *val
+		}
+	}
+	for i, n := range c.nodes {
+		if !slices.Contains(tx.ok, c.replicas[i].id) {
+			c.replicas[i].lastFailed = v
+		}
+		if c.rng.IntN(5) > 0 { // else the message is lost
+			at := c.rng.IntN(len(n.inbox) + 1)
+			n.inbox = slices.Insert(n.inbox, at, &bepb.PublishRequest_Item{TabletId: uint64(testTablet), TxnId: uint64(tx.id), Version: uint64(v)})
+		}
+	}
+}
+
+// deliver brings a node some of what is on its way.
+func (c *cluster) deliver(n *node) {
+	c.mu.Lock()
+	letters := n.letters
+	n.letters = nil
+	c.mu.Unlock()
+	for _, req := range letters {
+		n.writer.Replicate(context.Background(), req)
+	}
+	some := c.rng.IntN(len(n.inbox) + 1)
+	n.writer.Publish(n.inbox[:some])
+	n.inbox = n.inbox[some:]
+}
+
+// resolve answers what the node asks about.
+func (c *cluster) resolve(n *node) {
+	type question struct {
+		txn types.TxnID
+		id  types.TabletID
+	}
+	var asked []question
+	n.writer.Unsettled(func(txn types.TxnID, id types.TabletID) { asked = append(asked, question{txn, id}) })
+	for _, q := range asked {
+		if v, decided := c.outcome[q.txn]; decided {
+			if err := n.writer.Resolved(q.id, q.txn, v); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// report is the catalog's ReportReplicas.
+func (c *cluster) report(i int) {
+	t, ok := c.nodes[i].host.Tablet(testTablet)
+	if r := c.replicas[i]; ok && t.Meta().Replica == r.id && t.Version() >= r.lastFailed {
+		r.lastFailed = 0
+	}
+}
+
+func (c *cluster) complete() (out []int) {
+	for i, r := range c.replicas {
+		if r.complete() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// clone brings a node up to date from the leader, and promotes it when it was a learner.
+func (c *cluster) clone(i int) {
+	if i == c.leader {
+		return
+	}
+	c.caughtUp(c.leader)
+	c.nextTask++
+	n := c.nodes[i]
+	n.clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+		Schema: testSchema(), Source: address(c.leader), MinVersion: c.version(), Timeout: time.Minute})
+	<-n.ended
+	for _, s := range n.clones.Statuses(nil) {
+		if s.TaskId != uint64(c.nextTask) {
+			continue
+		}
+		if s.State != bepb.CloneStatus_DONE {
+			c.t.Fatalf("clone to node %d: %v: %s", i, s.State, s.Reason)
+		}
+		if s.Full {
+			c.fulls++
+		} else {
+			c.increments++
+		}
+	}
+	n.clones.Statuses([]uint64{uint64(c.nextTask)})
+	c.report(i)
+	if r := c.replicas[i]; r.learner && r.lastFailed == 0 {
+		r.learner = false
+		c.epoch++
+	}
+}
+
+// caughtUp lets a complete replica hear of everything that is decided.
+func (c *cluster) caughtUp(i int) {
+	c.resolve(c.nodes[i])
+	if t, _ := c.nodes[i].host.Tablet(testTablet); t.Version() != c.version() {
+		c.t.Fatalf("complete node %d is at version %d of %d after it was told everything", i, t.Version(), c.version())
+	}
+}
+
+// replace drops a replica and adds a learner on the same node.
+func (c *cluster) replace(i int) {
+	if i == c.leader || len(c.complete()) < 3 {
+		return
+	}
+	n, old := c.nodes[i], c.replicas[i]
+	t, _ := n.host.Tablet(testTablet)
+	if c.rng.IntN(2) == 0 { // else the old one is still there when the clone comes
+		if err := n.host.Disks()[0].Store.Drop(testTablet, old.id); err != nil {
+			c.t.Fatal(err)
+		}
+		n.writer.Dropped(t)
+	}
+	c.replicas[i] = &replica{id: c.nextID, learner: true, lastFailed: c.version()}
+	c.nextID++
+	c.epoch++
+}
+
+// step does something at random.
+func (c *cluster) step() {
+	i := c.rng.IntN(nodes)
+	switch c.rng.IntN(20) {
+	case 0, 1, 2, 3, 4, 5, 6:
+		if len(c.open) < 2 {
+			c.nextTxn++
+			c.open = append(c.open, &txn{id: c.nextTxn, epoch: c.epoch, does: effect{}})
+		}
+		c.write(c.open[c.rng.IntN(len(c.open))])
+	case 7, 8, 9:
+		if len(c.open) > 0 {
+			if tx := c.open[c.rng.IntN(len(c.open))]; tx.seq > 0 {
+				c.commit(tx)
+			}
+		}
+	case 10, 11, 12:
+		c.deliver(c.nodes[i])
+	case 13:
+		c.resolve(c.nodes[i])
+	case 14:
+		c.report(i)
+	case 15, 16:
+		c.clone(i)
+	case 17:
+		if done := c.complete(); slices.Contains(done, i) {
+			c.leader = i
+			c.epoch++
+		}
+	case 18:
+		if c.during == nil {
+			return
+		}
+		if t, ok := c.nodes[i].host.Tablet(testTablet); ok && c.rng.IntN(2) == 0 {
+			_ = t.Flush() // forgets old change sets, so that clones are full
+		}
+		c.maintain(i)
+	case 19:
+		if c.rng.IntN(3) > 0 {
+			c.replace(i)
+		}
+	}
+}
+
+func (c *cluster) maintain(i int) {
+	if err := c.nodes[i].host.Disks()[0].Store.Maintain(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// checkCounted proves I1 where the catalog relies on it: a replica that it counts as complete has every committed
+// version, applied or pending.
+func (c *cluster) checkCounted() {
+	for _, i := range c.complete() {
+		t, ok := c.nodes[i].host.Tablet(testTablet)
+		if !ok || t.Meta().Replica != c.replicas[i].id {
+			c.t.Fatalf("node %d counts and has no replica %d", i, c.replicas[i].id)
+		}
+		pending := t.Pending()
+		for v := t.Version() + 1; v <= c.version(); v++ {
+			if txn := c.committed[v-types.InitialVersion-1]; !slices.Contains(pending, txn) {
+				c.t.Fatalf("node %d counts, is at version %d, and lost version %d (txn %d)", i, t.Version(), v, txn)
+			}
+		}
+	}
+}
+
+// checkEqual lets everybody catch up and compares the replicas with one another and with the model.
+func (c *cluster) checkEqual() {
+	for len(c.open) > 0 {
+		c.abort(c.open[0])
+	}
+	for i, n := range c.nodes {
+		n.inbox = nil
+		c.deliver(n)
+		c.resolve(n)
+		c.clone(i)
+	}
+	want := uint64(0)
+	for i, n := range c.nodes {
+		c.resolve(n)
+		t, _ := n.host.Tablet(testTablet)
+		digest, rows, err := t.Digest(c.version())
+		if err != nil || rows != int64(len(c.rows)) {
+			c.t.Fatalf("node %d: %d rows of %d, %v", i, rows, len(c.rows), err)
+		}
+		if i == 0 {
+			want = digest
+		}
+		if digest != want {
+			c.t.Fatalf("node %d: digest %x, not %x", i, digest, want)
+		}
+		if left := t.Pending(); len(left) > 0 {
+			c.t.Fatalf("node %d: transactions %v are pending after all is over", i, left)
+		}
+		n.writer.Unsettled(func(txn types.TxnID, _ types.TabletID) { c.t.Errorf("node %d: txn %d still holds something", i, txn) })
+	}
+	c.checkRows()
+}
+
+func (c *cluster) checkRows() {
+	t, _ := c.nodes[c.leader].host.Tablet(testTablet)
+	snap, err := t.Current()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer snap.Release()
+	it := snap.Scan([]types.ColumnID{1, 2}, tablet.ScanOptions{})
+	got := map[int64]int64{}
+	for {
+		b, err := it.Next(context.Background())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if b == nil {
+			break
+		}
+		for k := range b.Rows() {
+			got[b.Cols[0].I64[b.Row(k)]] = b.Cols[1].I64[b.Row(k)]
+		}
+	}
+	if !maps.Equal(got, c.rows) {
+		c.t.Fatalf("rows %v, want %v", got, c.rows)
+	}
+}
+
+// TestReplicasAgree drives the cluster at random: lost, late and repeated messages, restarts, clones with writes in the
+// middle, changes of leader and of replicas.
+func TestReplicasAgree(t *testing.T) {
+	total := [4]int{}
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			c := newCluster(t, seed)
+			c.during = func() {
+				during := c.during
+				c.during = nil // clones do not nest
+				for range c.rng.IntN(8) {
+					if k := c.rng.IntN(20); k < 13 {
+						c.stepUnder(k)
+					}
+				}
+				c.during = during
+			}
+			for n := range 200 {
+				c.step()
+				c.checkCounted()
+				if n%67 == 66 {
+					c.restart(c.rng.IntN(nodes))
+					c.checkCounted()
+				}
+			}
+			c.checkEqual()
+			for i, n := range []int{c.writes, c.duplicates, c.fulls, c.increments} {
+				total[i] += n
+			}
+		})
+	}
+	t.Logf("%d writes, %d duplicates, %d full clones, %d incremental ones", total[0], total[1], total[2], total[3])
+	for _, n := range total {
+		if n == 0 {
+			t.Fatal("a kind of step never happened")
+		}
+	}
+}
+
+// stepUnder is a step in the middle of a clone: writes, commits and messages.
+func (c *cluster) stepUnder(kind int) {
+	switch {
+	case kind < 7:
+		if len(c.open) == 0 {
+			c.nextTxn++
+			c.open = append(c.open, &txn{id: c.nextTxn, epoch: c.epoch, does: effect{}})
+		}
+		c.write(c.open[c.rng.IntN(len(c.open))])
+	case kind < 10:
+		if len(c.open) > 0 && c.open[0].seq > 0 {
+			c.commit(c.open[0])
+		}
+	default:
+		c.deliver(c.nodes[c.rng.IntN(nodes)])
+	}
+	c.checkCounted()
+}

@@ -38,6 +38,9 @@ func New(cluster *rpc.Cluster) *Clients {
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
 func (c *Clients) BE(address string) (bepb.BackendClient, error) {
+	if address == "" {
+		return nil, status.Error(codes.Unavailable, "the be is not known here")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn := c.conns[address]
@@ -49,6 +52,17 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 		c.conns[address] = conn
 	}
 	return bepb.NewBackendClient(conn), nil
+}
+
+// Drop closes the connection to an address that nobody is at any more.
+func (c *Clients) Drop(address string) {
+	c.mu.Lock()
+	conn := c.conns[address]
+	delete(c.conns, address)
+	c.mu.Unlock()
+	if conn != nil {
+		conn.Close() // its error says only that it was closed before
+	}
 }
 
 // Reset makes the next call to address connect at once instead of waiting out a back-off; it is called when the BE
@@ -91,6 +105,9 @@ func Behind(err error) bool {
 	}
 	return false
 }
+
+// Gone reports whether a BE said that it no longer keeps the version asked for.
+func Gone(err error) bool { return status.Code(err) == codes.OutOfRange }
 
 // Corrupt reports whether a BE said that its replica is damaged.
 func Corrupt(err error) bool { return status.Code(err) == codes.DataLoss }

@@ -9,8 +9,12 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
@@ -115,11 +119,13 @@ type Cluster struct {
 // member is a BE with its heartbeat loop.
 type member struct {
 	BE
-	misses int
-	seen   map[types.TaskID]bool   // clone outcomes passed on and not yet forgotten by the BE
-	lost   map[types.TabletID]bool // replicas that the BE has said twice it does not have
-	probe  chan struct{}
-	cancel context.CancelFunc
+	misses   int
+	lastMiss time.Time
+	seen     map[types.TaskID]bool              // clone outcomes passed on and not yet forgotten by the BE
+	tasks    map[types.TaskID]bool              // clones of the BE that are in Cluster.clones
+	lost     map[types.TabletID]types.ReplicaID // replicas that the BE has said twice it does not have
+	probe    chan struct{}
+	cancel   context.CancelFunc
 }
 
 // Options are what a Cluster needs.
@@ -140,9 +146,11 @@ func New(o Options) *Cluster {
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 
-// Run keeps one heartbeat loop for each BE of the catalog until ctx ends.
+// Run keeps one heartbeat loop for each BE of the catalog until ctx ends. Then nothing is known any more: what is not
+// watched must not count as alive, and the next Run starts anew.
 func (c *Cluster) Run(ctx context.Context) {
 	var loops sync.WaitGroup
+	defer c.forgetAll()
 	defer loops.Wait()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -156,6 +164,24 @@ func (c *Cluster) Run(ctx context.Context) {
 	}
 }
 
+func (c *Cluster) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.bes {
+		c.forgetLocked(m)
+	}
+}
+
+// forgetLocked ends the loop of a member and drops all that is known of it.
+func (c *Cluster) forgetLocked(m *member) {
+	m.cancel()
+	for id := range m.tasks {
+		delete(c.clones, id)
+	}
+	delete(c.replicas, m.ID)
+	delete(c.bes, m.ID)
+}
+
 // follow starts and stops loops so that they match the catalog.
 func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
 	want := map[types.BEID]string{}
@@ -166,9 +192,8 @@ func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
 	defer c.mu.Unlock()
 	for id, m := range c.bes {
 		if want[id] != m.Address {
-			m.cancel()
-			delete(c.bes, id)
-			delete(c.replicas, id)
+			c.forgetLocked(m)
+			c.clients.Drop(m.Address)
 		}
 	}
 	for id, address := range want {
@@ -176,7 +201,8 @@ func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
 			continue
 		}
 		bctx, cancel := context.WithCancel(ctx)
-		m := &member{BE: BE{ID: id, Address: address}, seen: map[types.TaskID]bool{}, lost: map[types.TabletID]bool{}, probe: make(chan struct{}, 1), cancel: cancel}
+		m := &member{BE: BE{ID: id, Address: address}, seen: map[types.TaskID]bool{}, tasks: map[types.TaskID]bool{},
+			lost: map[types.TabletID]types.ReplicaID{}, probe: make(chan struct{}, 1), cancel: cancel}
 		c.bes[id] = m
 		loops.Go(func() { c.beat(bctx, m) })
 	}
@@ -190,10 +216,11 @@ func (c *Cluster) beat(ctx context.Context, m *member) {
 		if ctx.Err() != nil {
 			return
 		}
+		pause := s.Interval
 		if err != nil {
-			c.missed(m, err, s)
+			pause = c.missed(m, err, s)
 		}
-		timer := time.NewTimer(s.Interval)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -209,6 +236,9 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 	be, err := c.clients.BE(m.Address)
 	if err != nil {
 		return err
+	}
+	if !c.Alive(m.ID) {
+		c.clients.Reset(m.Address) // a BE that is back must not wait for a back-off to end
 	}
 	req := &bepb.HeartbeatRequest{BeId: uint64(m.ID), FeAddresses: c.feAddresses(), CloneSlotsPerDisk: uint32(s.CloneSlots),
 		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
@@ -231,6 +261,10 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) {
 	var events []Event
 	c.mu.Lock()
+	if c.bes[m.ID] != m { // removed while it answered
+		c.mu.Unlock()
+		return
+	}
 	started := time.UnixMilli(resp.StartTimeMs)
 	switch {
 	case resp.Stopping:
@@ -243,7 +277,13 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 		events = append(events, Event{Kind: BERestarted, BE: m.ID})
 	}
 	m.Alive, m.Seen, m.misses, m.Err = !resp.Stopping, true, 0, ""
-	m.Stopping, m.LastHeartbeat, m.LastStart, m.FirstMiss = resp.Stopping, time.Now(), started, time.Time{}
+	m.Stopping, m.LastHeartbeat, m.LastStart = resp.Stopping, time.Now(), started
+	switch {
+	case !resp.Stopping:
+		m.FirstMiss = time.Time{}
+	case m.FirstMiss.IsZero():
+		m.FirstMiss = m.LastHeartbeat
+	}
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
 	m.HTTPPort, m.RunningScans = int(resp.HttpPort), int(resp.RunningScans)
 	m.Disks = m.Disks[:0:0]
@@ -263,6 +303,7 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) []Event {
 	for _, id := range req.FinishedTasksSeen {
 		delete(m.seen, types.TaskID(id))
+		delete(m.tasks, types.TaskID(id))
 		delete(c.clones, types.TaskID(id))
 	}
 	var events []Event
@@ -271,7 +312,7 @@ func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb
 		if m.seen[id] {
 			continue
 		}
-		c.clones[id] = s
+		c.clones[id], m.tasks[id] = s, true
 		if s.State != bepb.CloneStatus_WAITING && s.State != bepb.CloneStatus_RUNNING {
 			m.seen[id] = true
 			events = append(events, Event{Kind: CloneEnded, BE: m.ID, Tablet: types.TabletID(s.TabletId), Clone: s})
@@ -280,25 +321,46 @@ func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb
 	return events
 }
 
-// missed counts a failed heartbeat. A BE that is gone for certain (nobody listens there) is dead at once; one that
-// does not answer is dead after as many misses as configured.
-func (c *Cluster) missed(m *member, err error, s Settings) {
+// missed counts a failed heartbeat and returns when to send the next one. A BE that is gone for certain (nobody listens
+// there) is dead at once; one that does not answer is dead after as many misses as configured, each of which costs no
+// more than the timeout. Probes may ask for heartbeats more often than that; their misses do not count twice.
+func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
+	pause, now, refused := s.Interval, time.Now(), beclient.Refused(err)
 	c.mu.Lock()
-	m.misses++
+	if c.bes[m.ID] != m {
+		c.mu.Unlock()
+		return pause
+	}
+	first := m.misses == 0
+	if first || now.Sub(m.lastMiss) >= min(s.Interval, s.Timeout)/2 {
+		m.misses++
+		m.lastMiss = now
+	}
 	m.Err = err.Error()
 	if m.FirstMiss.IsZero() {
-		m.FirstMiss = time.Now()
+		m.FirstMiss = now
 	}
-	died := m.Alive && (m.misses >= s.Retries || beclient.Refused(err))
+	died := m.Alive && (m.misses >= s.Retries || refused)
 	if died {
 		m.Alive = false
+	}
+	switch {
+	case !m.Alive:
+	case status.Code(err) == codes.DeadlineExceeded:
+		pause = 0 // it was silent for the whole timeout already
+	case first:
+		pause = min(pause, brokenPause)
 	}
 	c.mu.Unlock()
 	if died {
 		c.log.Warn("be is dead", "be_id", m.ID, "address", m.Address, "err", err)
 		c.events(Event{Kind: BEDown, BE: m.ID})
 	}
+	return pause
 }
+
+// brokenPause is how long after a broken connection the next heartbeat finds out whether the process is gone.
+const brokenPause = 50 * time.Millisecond
 
 // Probe asks for a heartbeat to a BE at once.
 func (c *Cluster) Probe(id types.BEID) {
@@ -355,20 +417,36 @@ func (c *Cluster) Replica(be types.BEID, tablet types.TabletID) (Replica, bool) 
 	return r, ok
 }
 
-// Lost reports whether a BE has told twice that it does not have a replica which the catalog puts there.
+// Lost reports whether a BE has told twice that it does not have the replica which the catalog puts there.
 func (c *Cluster) Lost(be types.BEID, tablet types.TabletID) bool {
+	tab, ok := c.current().Tablet(tablet)
+	if !ok {
+		return false
+	}
+	r := tab.Replica(be)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	m := c.bes[be]
-	return m != nil && m.lost[tablet]
+	return m != nil && r != nil && m.lost[tablet] == r.ID && r.ID != 0
 }
 
-func (c *Cluster) setLost(be types.BEID, tablet types.TabletID) {
+func (c *Cluster) setLost(be types.BEID, tablet types.TabletID, replica types.ReplicaID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m := c.bes[be]; m != nil {
-		m.lost[tablet] = true
+		m.lost[tablet] = replica
 	}
+}
+
+// allDisksOpen reports whether a BE has said that all its disks are open, so that one it does not name is no more.
+func (c *Cluster) allDisksOpen(be types.BEID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.bes[be]
+	if m == nil || len(m.Disks) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.State != types.DiskOnline || d.ID == 0 })
 }
 
 // store keeps the replicas of a report.
@@ -387,7 +465,9 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	}
 	for _, r := range req.Replicas {
 		id := types.TabletID(r.TabletId)
-		delete(m.lost, id)
+		if m.lost[id] == types.ReplicaID(r.ReplicaId) {
+			delete(m.lost, id)
+		}
 		all[id] = Replica{Disk: types.DiskID(r.DiskId), ID: types.ReplicaID(r.ReplicaId), Version: types.Version(r.Version), Rows: r.Rows,
 			Bytes: r.Bytes, VersionCount: int(r.VersionCount), Rowsets: int(r.Rowsets), OldestRetained: types.Version(r.OldestRetained),
 			Bad: r.Bad, Reason: r.Reason}

@@ -2,7 +2,12 @@ package cluster
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -17,26 +22,31 @@ type Ledger struct {
 	active  func(types.TxnID) bool // transactions of this FE that are still undecided
 	dropAge func() time.Duration
 
-	unknown map[foreignKey]time.Time
-	absent  map[replicaKey]uint64    // full report in which a replica of the catalog was first missing
-	suspect map[replicaKey]suspicion // replicas seen below their tablet's version
-	gate    chan struct{}            // one report at a time
+	gate chan struct{} // one report at a time; it guards all below
+	bes  map[types.BEID]*heard
 }
 
 // Log is the metadata log.
 type Log interface {
 	Current() *catalog.Catalog
 	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
+	// ReadIndex returns when Current holds everything that was committed before the call, and fails on an FE that
+	// does not lead.
+	ReadIndex(ctx context.Context) (uint64, error)
 }
 
 type replicaKey struct {
-	be     types.BEID
-	tablet types.TabletID
+	tablet  types.TabletID
+	replica types.ReplicaID
 }
 
-type foreignKey struct {
-	replicaKey
-	replica types.ReplicaID
+// heard is what is remembered between the reports of one BE.
+type heard struct {
+	start    int64 // of the process that reported last
+	sequence uint64
+	foreign  map[replicaKey]time.Time // replicas that the catalog does not know, and since when
+	absent   map[replicaKey]bool      // replicas of the catalog that the last full report lacked
+	suspect  map[replicaKey]suspicion // replicas seen below their tablet's version
 }
 
 // suspicion is a replica that was below the version its tablet had then, although the catalog counts it as complete.
@@ -47,130 +57,187 @@ type suspicion struct {
 // NewLedger returns a ledger. active tells whether a transaction of this FE is undecided; dropAge how long a replica
 // that only the BE knows is kept.
 func NewLedger(c *Cluster, log Log, active func(types.TxnID) bool, dropAge func() time.Duration) *Ledger {
-	return &Ledger{cluster: c, log: log, active: active, dropAge: dropAge, unknown: map[foreignKey]time.Time{},
-		absent: map[replicaKey]uint64{}, suspect: map[replicaKey]suspicion{}, gate: make(chan struct{}, 1)}
+	return &Ledger{cluster: c, log: log, active: active, dropAge: dropAge, bes: map[types.BEID]*heard{}, gate: make(chan struct{}, 1)}
 }
 
-// Report takes in a report and answers which replicas to drop.
+// itemsAtOnce bounds the replicas that one command speaks of.
+const itemsAtOnce = 4096
+
+// Report takes in a report and answers which replicas to drop. Only the leading FE, with all that is committed, may
+// judge what a BE has: a catalog that lags would take the replicas of new tables for foreign.
 func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.ReportResponse, error) {
-	l.gate <- struct{}{}
+	if _, err := l.log.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
+	select {
+	case l.gate <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	defer func() { <-l.gate }()
-	be := types.BEID(req.BeId)
-	now := time.Now()
+	be, now, cat := types.BEID(req.BeId), time.Now(), l.log.Current()
+	if _, ok := cat.BE(be); !ok {
+		delete(l.bes, be)
+		return nil, status.Errorf(codes.NotFound, "be %d is not a member of the cluster", be)
+	}
+	h := l.hear(be, req)
+	if h == nil {
+		return &fepb.ReportResponse{}, nil // a newer one was here before it
+	}
 	l.cluster.store(be, req, now)
-	cat := l.log.Current()
 	resp := &fepb.ReportResponse{}
-	cmd := &command.ReportReplicas{TimeMs: now.UnixMilli()}
-	seen := make(map[types.TabletID]bool, len(req.Replicas))
+	var items []command.ReplicaReport
+	var events []Event
+	seen := make(map[replicaKey]bool, len(req.Replicas))
 	for _, r := range req.Replicas {
-		id := types.TabletID(r.TabletId)
-		seen[id] = true
-		tab, ok := cat.Tablet(id)
+		k := replicaKey{types.TabletID(r.TabletId), types.ReplicaID(r.ReplicaId)}
+		seen[k] = true
+		tab, ok := cat.Tablet(k.tablet)
 		var known *catalog.Replica
 		if ok {
 			known = tab.Replica(be)
 		}
-		if known == nil || uint64(known.ID) != r.ReplicaId {
-			if l.foreign(be, r, now) {
+		if known == nil || known.ID != k.replica {
+			if h.drop(k, now, l.dropAge()) {
 				resp.Drops = append(resp.Drops, &fepb.ReportResponse_Drop{TabletId: r.TabletId, ReplicaId: r.ReplicaId})
 			}
 			continue
 		}
-		if item, changed := l.compare(be, tab, known, r, req.Full); changed {
-			cmd.Items = append(cmd.Items, item)
+		delete(h.foreign, k)
+		item, changed, urgent := h.compare(be, tab, known, r, req.Full)
+		if changed {
+			items = append(items, item)
+		}
+		if urgent {
+			events = append(events, Event{Kind: ReplicaChanged, BE: be, Tablet: k.tablet})
 		}
 	}
 	if req.Full {
-		l.missing(be, cat, req, seen)
+		events = append(events, l.missing(be, cat, req, h, seen)...)
 	}
-	if len(cmd.Items) == 0 {
-		return resp, nil
-	}
-	if _, err := l.log.Propose(ctx, cmd); err != nil {
+	if err := l.propose(ctx, items, now); err != nil {
 		return nil, err
 	}
-	for _, it := range cmd.Items {
-		l.cluster.events(Event{Kind: ReplicaChanged, BE: be, Tablet: it.Tablet})
+	for _, e := range events {
+		l.cluster.events(e)
 	}
 	return resp, nil
 }
 
-// foreign notes a replica that the catalog does not know; true when it has been so for long enough to drop it. A table
+// hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
+// this one.
+func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
+	h := l.bes[be]
+	switch {
+	case h == nil || req.StartTimeMs != h.start: // another process; clocks may go back
+		foreign := map[replicaKey]time.Time{}
+		if h != nil {
+			foreign = h.foreign // by age, which a restart does not change
+		}
+		h = &heard{start: req.StartTimeMs, foreign: foreign, absent: map[replicaKey]bool{}, suspect: map[replicaKey]suspicion{}}
+		l.bes[be] = h
+	case req.Sequence <= h.sequence:
+		return nil
+	}
+	h.sequence = req.Sequence
+	return h
+}
+
+func (l *Ledger) propose(ctx context.Context, items []command.ReplicaReport, now time.Time) error {
+	for chunk := range slices.Chunk(items, itemsAtOnce) {
+		out, err := l.log.Propose(ctx, &command.ReportReplicas{TimeMs: now.UnixMilli(), Items: chunk})
+		if err == nil {
+			err = out[0].Err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop notes a replica that the catalog does not know; true when it has been so for long enough to drop it. A table
 // that is being created, or a clone that has just been asked for, is known only to its BE at first.
-func (l *Ledger) foreign(be types.BEID, r *fepb.Replica, now time.Time) bool {
-	k := foreignKey{replicaKey{be, types.TabletID(r.TabletId)}, types.ReplicaID(r.ReplicaId)}
-	first, ok := l.unknown[k]
+func (h *heard) drop(k replicaKey, now time.Time, age time.Duration) bool {
+	first, ok := h.foreign[k]
 	if !ok {
-		l.unknown[k] = now
+		h.foreign[k] = now
 		return false
 	}
-	if now.Sub(first) < l.dropAge() {
-		return false
-	}
-	delete(l.unknown, k)
-	return true
+	return now.Sub(first) >= age
 }
 
-// compare finds out whether the catalog must learn something of a replica. A full report always settles versions, so
-// that the catalog may forget outcomes that nobody will ask for.
-func (l *Ledger) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool) (command.ReplicaReport, bool) {
-	k := replicaKey{be, tab.ID}
-	delete(l.absent, k)
+// compare finds out whether the catalog must learn something of a replica, and whether the control loop should look
+// at once. A full report always settles versions, so that the catalog may forget outcomes that nobody will ask for.
+func (h *heard) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool) (item command.ReplicaReport, changed, urgent bool) {
 	v := types.Version(r.Version)
-	item := command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad}
-	item.LostFrom = l.lost(k, tab, known, r)
-	changed := item.Disk != known.Disk || r.Bad && !known.Bad || item.LostFrom != 0 ||
-		item.Version > known.Settled && (full || known.LastFailed != 0 || known.Role == types.RoleLearner || v == tab.Version)
-	return item, changed
+	item = command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad}
+	item.LostFrom = h.lost(replicaKey{tab.ID, known.ID}, tab, known, r)
+	grows := known.LastFailed != 0 || known.Role == types.RoleLearner
+	urgent = r.Bad && !known.Bad || item.LostFrom != 0 || grows && v > known.Version
+	changed = urgent || item.Disk != known.Disk || v > known.Settled && (full || grows || v == tab.Version)
+	return item, changed, urgent
 }
 
-// lost returns the first version that a replica lacks although the catalog counts on it. A BE that knows says so; one
-// that has forgotten (its pending rows went with a disk) is found out by standing still below what its tablet had
-// already at the report before.
-func (l *Ledger) lost(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) types.Version {
+// lost returns the first version that a replica lacks although the catalog counts on it. A BE may say so itself, but
+// while rows are pending the version may only wait for its publish. Then, and when the BE has forgotten (its pending
+// rows went with a disk), standing still below what the tablet had already at the report before is the proof.
+func (h *heard) lost(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) types.Version {
 	v := types.Version(r.Version)
 	if known.LastFailed != 0 || v >= tab.Version {
-		delete(l.suspect, k)
+		delete(h.suspect, k)
 		return 0
 	}
-	if r.MissingVersion != 0 {
+	if r.MissingVersion != 0 && r.Pending == 0 {
+		delete(h.suspect, k)
 		return types.Version(r.MissingVersion)
 	}
-	s, ok := l.suspect[k]
-	if ok && s.have == v && s.want > v && r.Pending == 0 {
-		delete(l.suspect, k)
-		return v + 1
-	}
+	s, ok := h.suspect[k]
 	if !ok || s.have != v {
-		l.suspect[k] = suspicion{have: v, want: tab.Version}
+		h.suspect[k] = suspicion{have: v, want: tab.Version}
+		return 0
+	}
+	if s.want > v && (r.Pending == 0 || r.MissingVersion != 0) {
+		delete(h.suspect, k)
+		return v + 1
 	}
 	return 0
 }
 
 // missing finds replicas of the catalog that a full report lacks. They count as lost at the second full report in a
-// row, because the first may have been written before the replica was.
-func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, seen map[types.TabletID]bool) {
+// row, because the first may have been written before the replica was; and only if their disk is open or no more,
+// because a report says nothing about a disk that could not be opened.
+func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, h *heard, seen map[replicaKey]bool) []Event {
+	var events []Event
+	allOpen := l.cluster.allDisksOpen(be)
+	absent := map[replicaKey]bool{}
 	for tab := range cat.TabletsOn(be) {
 		known := tab.Replica(be)
-		if seen[tab.ID] || known == nil || known.Role == types.RoleLearner {
+		if known == nil || known.Role == types.RoleLearner {
 			continue
 		}
-		k := replicaKey{be, tab.ID}
-		first, ok := l.absent[k]
-		if !ok {
-			l.absent[k] = req.Sequence
+		k := replicaKey{tab.ID, known.ID}
+		if seen[k] || !allOpen && !slices.Contains(req.DiskIds, uint64(known.Disk)) {
 			continue
 		}
-		if req.Sequence > first {
-			l.cluster.setLost(be, tab.ID)
-			l.cluster.events(Event{Kind: ReplicaChanged, BE: be, Tablet: tab.ID})
+		absent[k] = true
+		if h.absent[k] {
+			l.cluster.setLost(be, tab.ID, known.ID)
+			events = append(events, Event{Kind: ReplicaChanged, BE: be, Tablet: tab.ID})
 		}
 	}
+	h.absent = absent
+	maps.DeleteFunc(h.foreign, func(k replicaKey, _ time.Time) bool { return !seen[k] })
+	maps.DeleteFunc(h.suspect, func(k replicaKey, _ suspicion) bool { return !seen[k] })
+	return events
 }
 
 // Resolve answers what became of pending transactions. One that is neither decided nor active is aborted here and now,
 // so that it cannot be committed later; that holds for the transactions of this FE only.
 func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.ResolveResponse, error) {
+	if _, err := l.log.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
 	cat := l.log.Current()
 	abort := &command.AbortTxns{TimeMs: time.Now().UnixMilli()}
 	for _, it := range req.Items {
@@ -180,7 +247,11 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 		}
 	}
 	if len(abort.Txns) > 0 {
-		if _, err := l.log.Propose(ctx, abort); err != nil {
+		out, err := l.log.Propose(ctx, abort)
+		if err == nil {
+			err = out[0].Err
+		}
+		if err != nil {
 			return nil, err
 		}
 		cat = l.log.Current()

@@ -33,6 +33,7 @@ type Log interface {
 type Liveness interface {
 	Alive(types.BEID) bool
 	Address(types.BEID) string
+	Probe(types.BEID)
 }
 
 // Tables makes and unmakes tables. It is safe for concurrent use.
@@ -63,48 +64,83 @@ func (e *TooFewError) Error() string {
 
 // Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets.
 func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
-	cat := d.log.Current()
-	need := uint64(1)
-	for i := range table.Parts {
-		need += 1 + uint64(table.Buckets)*uint64(1+table.Parts[i].Replicas)
-	}
-	ids, err := d.draw(ctx, need)
-	if err != nil {
-		return err
-	}
-	table.ID = types.TableID(ids.next())
-	table.Schema.TableID = table.ID
 	now := time.Now().UnixMilli()
 	table.CreatedMs = now
-	var tablets []catalog.Tablet
+	table.Parts = slices.Clone(table.Parts)
+	need := uint64(1)
 	for i := range table.Parts {
-		p := &table.Parts[i]
-		p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
-		made, err := d.place(cat, &table, p, ids)
-		if err != nil {
-			return err
-		}
-		tablets = append(tablets, made...)
+		need += 1 + ask(&table, &table.Parts[i], table.Buckets)
 	}
-	if err := d.createReplicas(ctx, &table, tablets); err != nil {
+	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
+		table.ID = types.TableID(ids.next())
+		table.Schema.TableID = table.ID
+		var tablets []catalog.Tablet
+		for i := range table.Parts {
+			p := &table.Parts[i]
+			p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
+			made, err := pl.place(table.ID, p, table.Buckets, ids)
+			if err != nil {
+				return nil, nil, err
+			}
+			tablets = append(tablets, made...)
+		}
+		return &table, tablets, nil
+	})
+	if err != nil {
 		return err
 	}
 	return d.propose(ctx, &command.CreateTable{Table: table, Tablets: tablets, TimeMs: now})
 }
 
+// ask returns how many ids the tablets and replicas of a partition take.
+func ask(table *catalog.Table, p *catalog.Partition, buckets int) uint64 {
+	if p.Replicas == 0 {
+		p.Replicas = table.Replicas
+	}
+	return uint64(buckets) * uint64(1+p.Replicas)
+}
+
+// createTries is how often BEs are chosen anew when one that seemed alive does not answer.
+const createTries = 3
+
+// make draws ids, places tablets and has their replicas created. A BE that cannot be reached is left out of the next
+// try; what other BEs have made for it is dropped as unknown to the catalog.
+func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) (*catalog.Table, []catalog.Tablet, error)) ([]catalog.Tablet, error) {
+	avoid := map[types.BEID]bool{}
+	for try := 1; ; try++ {
+		ids, err := d.draw(ctx, need)
+		if err != nil {
+			return nil, err
+		}
+		table, tablets, err := plan(d.placement(avoid), ids)
+		if err != nil {
+			return nil, err
+		}
+		down, err := d.createReplicas(ctx, table, tablets)
+		if err == nil {
+			return tablets, nil
+		}
+		if len(down) == 0 || try == createTries || ctx.Err() != nil {
+			return nil, err
+		}
+		for _, be := range down {
+			avoid[be] = true
+			d.live.Probe(be)
+		}
+	}
+}
+
 // AddPartition adds a partition without tablets to a table.
 func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error {
-	ids, err := d.draw(ctx, 1+uint64(table.Buckets)*uint64(1+part.Replicas))
-	if err != nil {
-		return err
-	}
 	now := time.Now().UnixMilli()
-	part.ID, part.CreatedMs = types.PartitionID(ids.next()), now
-	tablets, err := d.place(d.log.Current(), table, &part, ids)
+	part.CreatedMs = now
+	need := 1 + ask(table, &part, table.Buckets)
+	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
+		part.ID = types.PartitionID(ids.next())
+		made, err := pl.place(table.ID, &part, table.Buckets, ids)
+		return table, made, err
+	})
 	if err != nil {
-		return err
-	}
-	if err := d.createReplicas(ctx, table, tablets); err != nil {
 		return err
 	}
 	return d.propose(ctx, &command.AddPartition{Table: table.ID, Partition: part, Tablets: tablets, TimeMs: now})
@@ -113,27 +149,34 @@ func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part ca
 // Truncate puts new empty tablets in the place of those of some partitions.
 func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error {
 	cmd := &command.TruncateTable{ID: table.ID, TimeMs: time.Now().UnixMilli()}
+	var renewed []catalog.Partition
+	need := uint64(0)
 	for i := range table.Parts {
-		p := table.Parts[i]
-		if !slices.Contains(parts, p.ID) {
-			continue
+		if p := table.Parts[i]; slices.Contains(parts, p.ID) {
+			need += ask(table, &p, len(p.Tablets))
+			renewed = append(renewed, p)
 		}
-		ids, err := d.draw(ctx, uint64(len(p.Tablets))*uint64(1+p.Replicas))
-		if err != nil {
-			return err
-		}
-		buckets := *table
-		buckets.Buckets = len(p.Tablets)
-		made, err := d.place(d.log.Current(), &buckets, &p, ids)
-		if err != nil {
-			return err
-		}
-		cmd.Parts = append(cmd.Parts, command.TruncatePartition{Partition: p.ID, Tablets: p.Tablets})
-		cmd.Tablets = append(cmd.Tablets, made...)
 	}
-	if err := d.createReplicas(ctx, table, cmd.Tablets); err != nil {
+	if len(renewed) == 0 {
+		return nil
+	}
+	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
+		cmd.Parts = nil
+		var all []catalog.Tablet
+		for _, p := range renewed {
+			made, err := pl.place(table.ID, &p, len(p.Tablets), ids)
+			if err != nil {
+				return nil, nil, err
+			}
+			cmd.Parts = append(cmd.Parts, command.TruncatePartition{Partition: p.ID, Tablets: p.Tablets})
+			all = append(all, made...)
+		}
+		return table, all, nil
+	})
+	if err != nil {
 		return err
 	}
+	cmd.Tablets = tablets
 	return d.propose(ctx, cmd)
 }
 
@@ -169,67 +212,12 @@ func (d *Tables) draw(ctx context.Context, n uint64) (*idRange, error) {
 	return &idRange{at: r.First}, nil
 }
 
-// place makes the tablets of a partition: replicas go to the BEs with the fewest, leaders are spread evenly.
-func (d *Tables) place(cat *catalog.Catalog, table *catalog.Table, p *catalog.Partition, ids *idRange) ([]catalog.Tablet, error) {
-	load := d.loads(cat)
-	if len(load) < p.Replicas {
-		alive := make([]types.BEID, len(load))
-		for i, l := range load {
-			alive[i] = l.be
-		}
-		return nil, &TooFewError{Want: p.Replicas, Alive: alive}
-	}
-	tablets := make([]catalog.Tablet, table.Buckets)
-	p.Tablets = make([]types.TabletID, table.Buckets)
-	for b := range tablets {
-		slices.SortStableFunc(load, func(x, y *beLoad) int { return x.replicas - y.replicas })
-		chosen := slices.Clone(load[:p.Replicas])
-		t := catalog.Tablet{ID: types.TabletID(ids.next()), Table: table.ID, Partition: p.ID, Bucket: int32(b),
-			Version: types.InitialVersion, Epoch: 1}
-		leader := slices.MinFunc(chosen, func(x, y *beLoad) int { return x.leaders - y.leaders })
-		leader.leaders++
-		t.Leader = leader.be
-		for _, l := range chosen {
-			l.replicas++
-			t.Replicas = append(t.Replicas, catalog.Replica{ID: types.ReplicaID(ids.next()), BE: l.be, Version: types.InitialVersion,
-				LastSuccess: types.InitialVersion, Settled: types.InitialVersion})
-		}
-		tablets[b], p.Tablets[b] = t, t.ID
-	}
-	return tablets, nil
-}
-
-// beLoad counts what a BE has.
-type beLoad struct {
-	be       types.BEID
-	replicas int
-	leaders  int
-}
-
-// loads counts replicas and leaders of the BEs that may get new replicas, by id.
-func (d *Tables) loads(cat *catalog.Catalog) []*beLoad {
-	var out []*beLoad
-	for be := range cat.BEs() {
-		if be.Decommission || !d.live.Alive(be.ID) {
-			continue
-		}
-		l := &beLoad{be: be.ID}
-		for t := range cat.TabletsOn(be.ID) {
-			l.replicas++
-			if t.Leader == be.ID {
-				l.leaders++
-			}
-		}
-		out = append(out, l)
-	}
-	return out
-}
-
-// createReplicas has every BE create its replicas, and notes the disks that they chose.
-func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, tablets []catalog.Tablet) error {
+// createReplicas has every BE create its replicas, and notes the disks that they chose. down are the BEs that did not
+// answer.
+func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, tablets []catalog.Tablet) (down []types.BEID, err error) {
 	schema, err := cbor.Marshal(&table.Schema)
 	if err != nil {
-		return fmt.Errorf("encode schema: %w", err)
+		return nil, fmt.Errorf("encode schema: %w", err)
 	}
 	requests := map[types.BEID]*bepb.CreateReplicasRequest{}
 	replicas := map[types.BEID][]*catalog.Replica{}
@@ -258,11 +246,14 @@ func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, table
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
+				if beclient.Unreachable(err) {
+					down = append(down, be)
+				}
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return down, errors.Join(errs...)
 }
 
 func (d *Tables) createOn(ctx context.Context, be types.BEID, req *bepb.CreateReplicasRequest, replicas []*catalog.Replica) error {

@@ -59,10 +59,27 @@ func New(clients *beclient.Clients, live Liveness, current func() *catalog.Catal
 type Query struct {
 	Snapshot  *catalog.Catalog
 	NowMicros int64
-	// Txn is the open transaction whose own rows the query sees, with the tablets it wrote; 0 = none.
+	// Txn is the open transaction whose own rows the query sees, 0 = none. Leads tells under which leader and epoch it
+	// wrote to a tablet: nobody else has those rows, and they are gone when the epoch is.
 	Txn   types.TxnID
-	Wrote func(types.TabletID) bool
+	Leads func(types.TabletID) (types.BEID, types.Epoch, bool)
 }
+
+// LostRowsError says that rows which the reading transaction wrote are gone with the leader that held them.
+type LostRowsError struct{ Tablet types.TabletID }
+
+func (e *LostRowsError) Error() string {
+	return fmt.Sprintf("tablet %d changed its leader or members, the rows that the transaction wrote to it are gone", e.Tablet)
+}
+
+// ChangedError says that a tablet of the query's snapshot was dropped or truncated, or that nobody keeps its version
+// any more.
+type ChangedError struct {
+	Tablet types.TabletID
+	Why    string
+}
+
+func (e *ChangedError) Error() string { return fmt.Sprintf("tablet %d: %s", e.Tablet, e.Why) }
 
 // callsAtOnce bounds the calls of one scan that are under way together.
 const callsAtOnce = 8
@@ -78,15 +95,20 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,
-		room: make(chan struct{}, callsAtOnce), tried: map[types.TabletID]map[types.BEID]error{}}
-	tablets := make([]target, 0, len(scan.Tablets))
+		room: make(chan struct{}, callsAtOnce)}
+	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
 		if !ok {
 			cancel()
 			return nil, fmt.Errorf("tablet %d is not in the snapshot", id)
 		}
-		tablets = append(tablets, target{id: id, version: t.Version})
+		g := &target{id: id, version: t.Version, tried: map[types.BEID]error{}}
+		if q.Txn != 0 {
+			// As of now: what the statement itself writes while it reads is not for it to see.
+			g.leader, g.epoch, g.own = q.Leads(id)
+		}
+		tablets = append(tablets, g)
 	}
 	r.wg.Go(func() {
 		err := r.all(ctx, tablets)
@@ -95,10 +117,18 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	return r, nil
 }
 
-// target is one tablet at the version of the snapshot.
+// target is one tablet at the version of the snapshot. It is used by one goroutine at a time.
 type target struct {
 	id      types.TabletID
 	version types.Version
+
+	own    bool // the transaction has written to it, under this leader and epoch
+	leader types.BEID
+	epoch  types.Epoch
+
+	tried map[types.BEID]error // replicas that could not serve it in this pass
+	stuck time.Time            // since when no replica can
+	alone bool                 // to be asked for in a call of its own
 }
 
 // answer is the complete result of one call, or the error that ends the scan.
@@ -117,9 +147,6 @@ type run struct {
 	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
 	wg       sync.WaitGroup
-
-	mu    sync.Mutex
-	tried map[types.TabletID]map[types.BEID]error
 
 	now  *spool // being read by Next
 	done bool
@@ -182,26 +209,26 @@ func (r *run) finish(ctx context.Context, err error) {
 	close(r.answers)
 }
 
-// all serves every tablet, going back to those that failed with other replicas.
-func (r *run) all(ctx context.Context, tablets []target) error {
-	var stuckSince time.Time
+// all serves every tablet, going back to those that failed with other replicas. A tablet that no replica can serve is
+// tried again for as long as the settings' patience.
+func (r *run) all(ctx context.Context, tablets []*target) error {
 	for len(tablets) > 0 {
-		calls, stuck := r.assign(tablets)
-		switch {
-		case len(stuck) == 0:
-			stuckSince = time.Time{}
-		case stuckSince.IsZero():
-			stuckSince = time.Now()
-		case time.Since(stuckSince) > r.s.settings().Patience:
-			return r.unserved(stuck)
+		cat := r.s.current()
+		calls, stuck, err := r.assign(cat, tablets)
+		if err != nil {
+			return err
 		}
-		r.forget(stuck)
+		for _, t := range stuck {
+			if err := r.giveUp(cat, t); err != nil {
+				return err
+			}
+		}
 		failed, err := r.round(ctx, calls)
 		if err != nil {
 			return err
 		}
 		tablets = append(failed, stuck...)
-		if len(calls) == 0 || len(failed) > 0 && len(stuck) > 0 {
+		if len(stuck) > 0 {
 			select {
 			case <-time.After(retryPause):
 			case <-ctx.Done():
@@ -212,70 +239,97 @@ func (r *run) all(ctx context.Context, tablets []target) error {
 	return nil
 }
 
+// giveUp returns the error of a tablet that no replica can serve once waiting makes no sense; else every replica may
+// be tried again.
+func (r *run) giveUp(cat *catalog.Catalog, t *target) error {
+	if _, ok := cat.Tablet(t.id); !ok {
+		return &ChangedError{Tablet: t.id, Why: "it was dropped while it was read"}
+	}
+	gone := len(t.tried) > 0
+	for _, err := range t.tried {
+		gone = gone && beclient.Gone(err)
+	}
+	if gone {
+		return &ChangedError{Tablet: t.id, Why: fmt.Sprintf("version %d is no longer kept", t.version)}
+	}
+	if t.stuck.IsZero() {
+		t.stuck = time.Now()
+	}
+	if time.Since(t.stuck) > r.s.settings().Patience {
+		return unserved(t)
+	}
+	clear(t.tried)
+	return nil
+}
+
 // call is the tablets that one call asks of one BE.
 type call struct {
 	be      types.BEID
-	tablets []target
+	tablets []*target
 }
 
 // assign picks a replica for every tablet, spreading over BEs; stuck are those that have none left to try.
-func (r *run) assign(tablets []target) (calls []call, stuck []target) {
-	cat := r.s.current()
+func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stuck []*target, err error) {
 	byBE := map[types.BEID]int{}
 	load := map[types.BEID]int{}
 	for _, t := range tablets {
-		be, ok := r.choose(cat, t, load)
+		be, ok, err := r.choose(cat, t, load)
+		if err != nil {
+			return nil, nil, err
+		}
 		if !ok {
 			stuck = append(stuck, t)
 			continue
 		}
 		load[be]++
 		at, seen := byBE[be]
-		if !seen || !r.whole {
+		if !seen || !r.whole || t.alone || t.own {
 			at = len(calls)
-			byBE[be] = at
+			if !t.alone && !t.own {
+				byBE[be] = at
+			}
 			calls = append(calls, call{be: be})
 		}
 		calls[at].tablets = append(calls[at].tablets, t)
 	}
-	return calls, stuck
+	return calls, stuck, nil
 }
 
 // choose picks the BE for one tablet: among live ones whose replica is up to date the one with the fewest tablets of
-// this scan. A transaction reads what it wrote where it wrote it, at the leader.
-func (r *run) choose(cat *catalog.Catalog, t target, load map[types.BEID]int) (types.BEID, bool) {
+// this scan. A transaction reads what it wrote where it wrote it, at the leader of then.
+func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (types.BEID, bool, error) {
 	tab, ok := cat.Tablet(t.id)
-	if !ok {
-		tab, ok = r.q.Snapshot.Tablet(t.id) // dropped since: the BEs may still have it
+	if t.own && (!ok || tab.Epoch != t.epoch) {
+		return 0, false, &LostRowsError{Tablet: t.id}
 	}
 	if !ok {
-		return 0, false
+		if tab, ok = r.q.Snapshot.Tablet(t.id); !ok { // dropped since: the BEs may still have it
+			return 0, false, nil
+		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	own := r.q.Txn != 0 && r.q.Wrote(t.id)
 	best, bestLoad := types.BEID(0), 0
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
-		if rep.Role == types.RoleLearner || rep.Bad || !r.s.live.Alive(rep.BE) || r.tried[t.id][rep.BE] != nil {
+		if rep.Role == types.RoleLearner || rep.Bad || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
 			continue
 		}
-		if rep.LastFailed != 0 && rep.Version < t.version || own && rep.BE != tab.Leader {
+		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {
 			continue
 		}
 		if best == 0 || load[rep.BE] < bestLoad {
 			best, bestLoad = rep.BE, load[rep.BE]
 		}
 	}
-	return best, best != 0
+	return best, best != 0, nil
 }
 
-// round runs calls at the same time and returns the tablets to try elsewhere.
-func (r *run) round(ctx context.Context, calls []call) ([]target, error) {
+// round runs calls at the same time and returns the tablets to try elsewhere. The first error ends the others.
+func (r *run) round(ctx context.Context, calls []call) ([]*target, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var (
 		mu     sync.Mutex
-		failed []target
-		fatal  error
+		failed []*target
 		wg     sync.WaitGroup
 	)
 	for _, c := range calls {
@@ -288,26 +342,29 @@ func (r *run) round(ctx context.Context, calls []call) ([]target, error) {
 		wg.Go(func() {
 			defer func() { <-r.room }()
 			again, err := r.one(ctx, c)
+			if err != nil {
+				cancel(err) // the first cause stays
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			failed = append(failed, again...)
-			if err != nil && fatal == nil {
-				fatal = err
-			}
 		})
 	}
 	wg.Wait()
-	return failed, fatal
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return failed, nil
 }
 
 // one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
 // query itself is at fault.
-func (r *run) one(ctx context.Context, c call) ([]target, error) {
+func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	set := r.s.settings()
 	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
 	for _, t := range c.tablets {
 		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
-		if r.q.Txn != 0 && r.q.Wrote(t.id) {
+		if t.own {
 			req.TxnId = uint64(r.q.Txn)
 		}
 	}
@@ -330,52 +387,36 @@ func (r *run) one(ctx context.Context, c call) ([]target, error) {
 }
 
 // failed decides whether an error sends the tablets to other replicas or ends the query.
-func (r *run) failed(ctx context.Context, c call, err error) ([]target, error) {
+func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	switch {
 	case beclient.Unreachable(err):
 		r.s.live.Probe(c.be)
-	case beclient.Corrupt(err):
+	case beclient.Corrupt(err) && len(c.tablets) > 1:
+		// Which of them is damaged? Asked one by one, each says it for itself.
 		for _, t := range c.tablets {
-			r.s.bad(t.id, c.be, err)
+			t.alone = true
 		}
+		return c.tablets, nil
+	case beclient.Corrupt(err):
+		r.s.bad(c.tablets[0].id, c.be, err)
 	case beclient.Behind(err):
 	default:
 		return nil, err
 	}
 	r.s.log.Debug("scan goes to other replicas", "be_id", c.be, "tablets", len(c.tablets), "err", err)
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, t := range c.tablets {
-		if r.tried[t.id] == nil {
-			r.tried[t.id] = map[types.BEID]error{}
-		}
-		r.tried[t.id][c.be] = err
+		t.tried[c.be] = err
 	}
 	return c.tablets, nil
 }
 
-// forget lets every replica of the tablets be tried again.
-func (r *run) forget(tablets []target) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range tablets {
-		delete(r.tried, t.id)
+func unserved(t *target) error {
+	msg := fmt.Sprintf("no replica of tablet %d can serve version %d now; see ADMIN SHOW REPLICA STATUS and SHOW BACKENDS", t.id, t.version)
+	for be, err := range t.tried {
+		msg += fmt.Sprintf(" (be %d: %v)", be, err)
 	}
-}
-
-func (r *run) unserved(tablets []target) error {
-	if len(tablets) == 0 {
-		return errors.New("BUG: nothing left to serve")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := tablets[0]
-	msg := fmt.Errorf("no replica of tablet %d can serve version %d now; see ADMIN SHOW REPLICA STATUS and SHOW BACKENDS", t.id, t.version)
-	for be, err := range r.tried[t.id] {
-		msg = fmt.Errorf("%w (be %d: %v)", msg, be, err)
-	}
-	return msg
+	return errors.New(msg)
 }

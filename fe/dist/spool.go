@@ -2,12 +2,14 @@ package dist
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"stele/sql/exec"
 	"stele/sql/vec"
 )
 
@@ -107,3 +109,35 @@ func (s *spool) close() {
 	}
 	s.memory = nil
 }
+
+// Hold reads a stream to its end and returns it as one that is complete: a statement that writes what it reads must
+// not meet its own rows. The stream is closed.
+func Hold(ctx context.Context, in exec.Stream, dir string) (exec.Stream, error) {
+	defer in.Close()
+	sp := newSpool(dir)
+	for {
+		b, err := in.Next(ctx)
+		if err == nil && b != nil {
+			err = sp.add(vec.Encode(nil, b))
+		}
+		if err == nil && b == nil {
+			err = sp.rewind()
+		}
+		if err != nil {
+			sp.close()
+			return nil, err
+		}
+		if b == nil {
+			return held{sp}, nil
+		}
+	}
+}
+
+// held is a stream over a complete spool.
+type held struct{ sp *spool }
+
+// Next returns the next batch.
+func (h held) Next(context.Context) (*vec.Batch, error) { return h.sp.next() }
+
+// Close frees the spool.
+func (h held) Close() { h.sp.close() }

@@ -19,6 +19,9 @@ func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *out
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return err
+	}
 	cat := s.sh.Log.Current()
 	_, t, err := s.findTable(cat, a.Table.DB, a.Table.Table)
 	if err != nil {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -15,27 +16,46 @@ import (
 	"stele/sql/syntax"
 )
 
-// define runs statements that change what there is. As in MySQL, they commit the open transaction first.
+// define runs statements that change what there is. As in MySQL, they commit the open transaction first; a statement
+// that Stele lacks leaves it alone.
 func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) error {
+	var do func() error
+	switch n := st.Node.(type) {
+	case *parse.CreateDatabaseStmt:
+		do = func() error { return s.createDatabase(ctx, n, out) }
+	case *parse.DropDatabaseStmt:
+		do = func() error { return s.dropDatabase(ctx, n, out) }
+	case *parse.CreateTableStmt:
+		do = func() error { return s.createTable(ctx, n, st.Tail, out) }
+	case *parse.DropTableStmt:
+		do = func() error { return s.dropTables(ctx, n, out) }
+	case *parse.TruncateTableStmt:
+		do = func() error { return s.truncate(ctx, n, out) }
+	case *parse.AlterTableStmt:
+		if !switchesKeys(n) {
+			return unsupported(leadingWords(st.Text))
+		}
+		do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
+	default:
+		return unsupported(leadingWords(st.Text))
+	}
 	if err := s.commit(ctx); err != nil {
 		return err
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
-	switch n := st.Node.(type) {
-	case *parse.CreateDatabaseStmt:
-		return s.createDatabase(ctx, n, out)
-	case *parse.DropDatabaseStmt:
-		return s.dropDatabase(ctx, n, out)
-	case *parse.CreateTableStmt:
-		return s.createTable(ctx, n, st.Tail, out)
-	case *parse.DropTableStmt:
-		return s.dropTables(ctx, n, out)
-	case *parse.TruncateTableStmt:
-		return s.truncate(ctx, n, out)
+	return do()
+}
+
+// switchesKeys reports whether an ALTER TABLE is DISABLE KEYS or ENABLE KEYS alone.
+func switchesKeys(n *parse.AlterTableStmt) bool {
+	for _, spec := range n.Specs {
+		if spec.Tp != parse.AlterTableEnableKeys && spec.Tp != parse.AlterTableDisableKeys {
+			return false
+		}
 	}
-	return sqlErr(1235, "42000", "This version of Stele doesn't yet support '%s'", leadingWords(st.Text))
+	return len(n.Specs) > 0
 }
 
 // leadingWords names a statement by its first words.
@@ -120,7 +140,13 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 		return sqlErr(1050, "42S01", "Table '%s' already exists", spec.Table.Name)
 	}
 	spec.Table.DatabaseID = db.ID
-	if err := s.sh.Tables.Create(ctx, spec.Table); err != nil {
+	err = s.sh.Tables.Create(ctx, spec.Table)
+	var exists *catalog.ErrExists
+	if errors.As(err, &exists) && exists.Kind == "table" && spec.IfNotExists { // another session was faster
+		s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
+		return out.warned(1)
+	}
+	if err != nil {
 		return err
 	}
 	if spec.AutoIncrement > 1 {
@@ -188,12 +214,20 @@ func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *o
 	for _, m := range missing {
 		s.warn("Note", 1051, "Unknown table '"+m+"'")
 	}
-	for _, c := range cmds {
-		if err := s.apply(ctx, c); err != nil {
+	if len(cmds) > 0 {
+		results, err := s.sh.Log.Propose(ctx, cmds...) // one entry: all or, if the FE dies, none
+		if err != nil {
+			return err
+		}
+		for i, r := range results {
+			s.sh.sequences.drop(cmds[i].(*command.DropTable).ID)
+			err = errors.Join(err, r.Err)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return out.done(server.Result{Warnings: s.warningCount()})
+	return out.warned(s.warningCount())
 }
 
 func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out *output) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"stele/fe/ddl"
+	"stele/fe/dist"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/rpc"
@@ -15,12 +16,17 @@ func mysqlError(err error) error {
 	var (
 		refusal *txn.Refusal
 		retry   *txn.RetryError
+		unknown *txn.UnknownError
 		few     *ddl.TooFewError
 		none    *catalog.ErrNotFound
 		exists  *catalog.ErrExists
 		remote  *rpc.Error
+		changed *dist.ChangedError
 	)
 	switch {
+	case errors.As(err, &unknown):
+		// SQLSTATE 08007: transaction resolution unknown.
+		return sqlErr(1180, "08007", "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):
@@ -31,6 +37,8 @@ func mysqlError(err error) error {
 		return existsError(exists)
 	case errors.As(err, &none):
 		return notFoundError(none)
+	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
+		return sqlErr(1412, "HY000", "Table definition has changed, please retry transaction")
 	case errors.As(err, &retry):
 		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
@@ -49,6 +57,11 @@ func refusalError(r *txn.Refusal) error {
 		return sqlErr(1114, "HY000", "The table is full: %s. Free space on the disk of the BE, or add a BE", r.Msg)
 	}
 	return sqlErr(1105, "HY000", "%s", r.Msg)
+}
+
+// unsupported refuses what MySQL has and Stele lacks.
+func unsupported(what string) error {
+	return sqlErr(1235, "42000", "This version of Stele doesn't yet support '%s'", what)
 }
 
 func existsError(e *catalog.ErrExists) error {

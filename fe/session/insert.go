@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,9 @@ func (s *Session) insertWith(ctx context.Context, out *output, planned func(*pla
 	if err != nil {
 		return err
 	}
+	if ins.plan.Mode == plan.ModeIgnore && ins.counts.Inserted == 0 {
+		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
+	}
 	if ins.firstID != 0 {
 		s.lastInsertID = ins.firstID
 	}
@@ -84,15 +88,19 @@ type inserter struct {
 
 	counts  txn.Counts
 	rows    int64
-	updated int64 // rows changed by ON DUPLICATE KEY UPDATE
-	firstID uint64
+	updated int64  // rows changed by ON DUPLICATE KEY UPDATE
+	same    int64  // rows that ON DUPLICATE KEY UPDATE found and left as they were
+	firstID uint64 // the first AUTO_INCREMENT value that was drawn
+	lastID  uint64 // the last that was given
+
+	remembers bool // later chunks meet the keys of earlier ones
 }
 
 func (i *inserter) run(ctx context.Context, now time.Time) error {
 	if i.plan.Source == nil {
 		return i.insertChunks(ctx, i.plan.Rows)
 	}
-	rows, err := i.s.build(i.plan.Source, i.cat, now)
+	rows, err := i.s.source(ctx, i.plan.Source, i.cat, now)
 	if err != nil {
 		return err
 	}
@@ -108,10 +116,10 @@ func (i *inserter) run(ctx context.Context, now time.Time) error {
 			if b, err = i.plan.Convert(b, int(i.rows)+count+1); err != nil {
 				return err
 			}
-			pending = append(pending, b)
-			size, count = size+b.Size(), count+b.Rows()
 		}
+		// With the next batch at hand it is known whether there is more than one chunk.
 		if count > 0 && (b == nil || count >= chunkRows || size >= chunkBytes) {
+			i.chunks(b != nil)
 			if err := i.insert(ctx, vec.ConcatBatches(pending...)); err != nil {
 				return err
 			}
@@ -120,6 +128,16 @@ func (i *inserter) run(ctx context.Context, now time.Time) error {
 		if b == nil {
 			return nil
 		}
+		pending = append(pending, b)
+		size, count = size+b.Size(), count+b.Rows()
+	}
+}
+
+// chunks is told before each chunk whether another one follows: it may have the keys of an earlier one.
+func (i *inserter) chunks(more bool) {
+	if more && i.t.Empty() && !i.plan.Table.Schema.HasRowID() {
+		i.t.Remember()
+		i.remembers = true
 	}
 }
 
@@ -130,6 +148,7 @@ func (i *inserter) insertChunks(ctx context.Context, rows *vec.Batch) error {
 		step = max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
 	}
 	for from := 0; from < rows.N; from += step {
+		i.chunks(from+step < rows.N)
 		if err := i.insert(ctx, rows.Slice(from, min(from+step, rows.N)).Compact()); err != nil {
 			return err
 		}
@@ -240,46 +259,75 @@ func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, err
 	return out, nil
 }
 
-// autoIncrement draws a value for every NULL; a given value keeps later ones above it.
+// autoIncrement draws a value for every NULL; a given value keeps later ones above it. As in MySQL that goes row by
+// row: the values drawn between two given ones are consecutive.
 func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
 	seq := i.s.sh.sequences.autoInc(i.plan.Table.ID)
-	missing := in.NullCount()
-	var next uint64
-	if missing > 0 {
-		var err error
-		if next, err = seq.Take(ctx, uint64(missing)); err != nil {
-			return nil, err
-		}
-		if i.firstID == 0 {
-			i.firstID = next
-		}
-	}
 	v := vec.New(in.Type, in.N)
-	highest := int64(0)
-	for k := range v.I64 {
-		if in.IsNull(k) {
-			v.I64[k] = int64(next)
-			next++
-			continue
+	for from := 0; from < in.N; {
+		to := from + 1
+		for to < in.N && in.IsNull(to) == in.IsNull(from) {
+			to++
 		}
-		v.I64[k] = in.I64[k]
-		highest = max(highest, in.I64[k])
-	}
-	if highest > 0 {
-		if err := seq.Raise(ctx, uint64(highest)); err != nil {
+		if in.IsNull(from) {
+			first, err := seq.Take(ctx, uint64(to-from))
+			if err != nil {
+				return nil, err
+			}
+			if !fits(in.Type, first+uint64(to-from)-1) {
+				return nil, sqlErr(1467, "HY000", "Failed to read auto-increment value from storage engine")
+			}
+			if i.firstID == 0 {
+				i.firstID = first
+			}
+			for k := from; k < to; k++ {
+				v.I64[k] = int64(first) + int64(k-from)
+			}
+		} else if err := i.given(ctx, seq, in.I64[from:to], v.I64[from:to]); err != nil {
 			return nil, err
 		}
+		from = to
 	}
 	return v, nil
+}
+
+// given takes over values that the statement gives.
+func (i *inserter) given(ctx context.Context, seq *txn.Sequence, in, out []int64) error {
+	copy(out, in)
+	highest := slices.Max(in)
+	i.lastID = uint64(in[len(in)-1])
+	if highest <= 0 {
+		return nil
+	}
+	// The very last value leaves no next one: the draw after it says so, not this insert.
+	return seq.Raise(ctx, min(uint64(highest), 1<<63-2))
+}
+
+// fits reports whether an integer column holds n.
+func fits(t types.ColumnType, n uint64) bool {
+	bits := map[types.Kind]uint{types.KindTinyInt: 8, types.KindSmallInt: 16, types.KindMediumInt: 24, types.KindInt: 32}[t.Kind]
+	if bits == 0 {
+		return n <= 1<<63-1
+	}
+	if !t.Unsigned {
+		bits--
+	}
+	return n < 1<<bits
 }
 
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {
 	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
+	if r.LastInsertID == 0 { // as MySQL: the client hears of a given value, LAST_INSERT_ID() does not change
+		r.LastInsertID = i.lastID
+	}
 	duplicates := i.counts.Replaced + i.counts.Ignored
 	switch {
 	case i.plan.OnDuplicate != nil:
 		r.AffectedRows = uint64(i.counts.Inserted + 2*i.updated)
+		if i.s.info.FoundRows {
+			r.AffectedRows += uint64(i.same)
+		}
 		duplicates = i.updated
 	case i.plan.Mode == plan.ModeReplace:
 		r.AffectedRows = uint64(i.counts.Inserted + 2*i.counts.Replaced)

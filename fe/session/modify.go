@@ -76,7 +76,7 @@ type tabletRows struct {
 }
 
 func (m *modifier) run(ctx context.Context, now time.Time) error {
-	rows, err := m.s.build(m.plan.Source, m.cat, now)
+	rows, err := m.s.source(ctx, m.plan.Source, m.cat, now)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,9 @@ func (m *modifier) run(ctx context.Context, now time.Time) error {
 			return err
 		}
 		// Rows that move must be written together: one may take the key that another gives up.
+		if m.plan.MovesRows && m.bytes > movedBytes {
+			return sqlErr(1105, "HY000", "UPDATE of key columns: the rows that move take more than %d bytes; update fewer rows at a time", movedBytes)
+		}
 		if !m.plan.MovesRows && (m.rows >= chunkRows || m.bytes >= chunkBytes) {
 			if err := m.flush(ctx); err != nil {
 				return err
@@ -100,6 +103,9 @@ func (m *modifier) run(ctx context.Context, now time.Time) error {
 		}
 	}
 }
+
+// movedBytes bounds the rows that an UPDATE of key columns moves: they travel in one message a BE.
+const movedBytes = 32 << 20
 
 // take works out what becomes of the rows of one batch.
 func (m *modifier) take(b *vec.Batch) error {

@@ -26,6 +26,9 @@ func (o *output) done(r server.Result) error {
 // ok ends a statement that has nothing to tell.
 func (o *output) ok() error { return o.done(server.Result{}) }
 
+// warned ends a statement that has nothing to tell but warnings.
+func (o *output) warned(n uint16) error { return o.done(server.Result{Warnings: n}) }
+
 // columns announces a result set.
 func (o *output) columns(schema []physical.OutColumn) error {
 	return o.w.Columns(serverColumns(schema, o.zone()))

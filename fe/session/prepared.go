@@ -79,7 +79,7 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 	}
 	out := &output{w: w, zone: p.s.vars.zone}
 	if err := p.s.run(ctx, p.text, params, out); err != nil {
-		return p.s.translate(ctx, p.text, err)
+		return p.s.fail(ctx, p.text, err)
 	}
 	return nil
 }

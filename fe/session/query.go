@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"stele/fe/dist"
@@ -14,6 +16,7 @@ import (
 	"stele/sql/parse"
 	"stele/sql/physical"
 	"stele/sql/plan"
+	"stele/sql/vec"
 )
 
 // query runs a statement that yields rows.
@@ -22,8 +25,14 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'SELECT ... FOR UPDATE' or 'FOR SHARE'")
 	}
 	s.implicit()
+	if !s.inTx {
+		s.nextReadOnly = false // this query was the next transaction
+	}
 	cat, err := s.read(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.refresh(ctx); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -36,8 +45,64 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return err
 	}
 	defer rows.Close()
-	s.foundRows, err = out.stream(ctx, p.Schema, rows, s.warningCount())
+	s.foundRows, err = out.stream(ctx, p.Schema, s.limited(n, rows), s.warningCount())
+	var lost *dist.LostRowsError
+	if errors.As(err, &lost) {
+		return errors.Join(lostTransaction(err), s.rollback(ctx))
+	}
 	return err
+}
+
+// limited applies sql_select_limit, which holds for a query without a LIMIT of its own.
+func (s *Session) limited(n parse.StmtNode, rows exec.Stream) exec.Stream {
+	limit, _, _ := s.vars.get("sql_select_limit")
+	left, err := strconv.ParseUint(limit, 10, 64)
+	if err != nil || limit == noSelectLimit {
+		return rows
+	}
+	switch q := n.(type) {
+	case *parse.SelectStmt:
+		if q.Limit != nil {
+			return rows
+		}
+	case *parse.SetOprStmt:
+		if q.Limit != nil {
+			return rows
+		}
+	}
+	return &limiter{Stream: rows, left: left}
+}
+
+// limiter ends a stream after some rows.
+type limiter struct {
+	exec.Stream
+	left uint64
+}
+
+// Next returns the next batch.
+func (l *limiter) Next(ctx context.Context) (*vec.Batch, error) {
+	if l.left == 0 {
+		return nil, nil
+	}
+	b, err := l.Stream.Next(ctx)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	if n := uint64(b.Rows()); n > l.left {
+		b = b.Slice(0, int(l.left))
+	}
+	l.left -= uint64(b.Rows())
+	return b, nil
+}
+
+// source builds the rows that a writing statement reads. In a transaction they are read to the end before the first
+// is written, because the statement must not see its own rows.
+func (s *Session) source(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
+	rows, err := s.build(p, cat, now)
+	if err != nil || !s.inTx {
+		return rows, err
+	}
+	return dist.Hold(ctx, rows, s.sh.Settings().SpillDir)
 }
 
 func (s *Session) warningCount() uint16 { return uint16(min(len(s.warnings), 65535)) }
@@ -47,7 +112,7 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 	set := s.sh.Settings()
 	q := &dist.Query{Snapshot: cat, NowMicros: now.UnixMicro()}
 	if s.inTx && s.tx != nil {
-		q.Txn, q.Wrote = s.tx.ID(), s.tx.Wrote
+		q.Txn, q.Leads = s.tx.ID(), s.tx.Leads
 	}
 	return exec.Build(p, &exec.Env{
 		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
@@ -146,8 +211,13 @@ func explained(pctx *plan.Context, n parse.StmtNode) ([]string, error) {
 }
 
 // do evaluates expressions for their errors only.
-func (s *Session) do(context.Context, *parse.DoStmt, []plan.Param, *output) error {
-	return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'DO'")
+func (s *Session) do(ctx context.Context, n *parse.DoStmt, params []plan.Param, out *output) error {
+	for _, e := range n.Exprs {
+		if _, _, err := s.scalar(ctx, e, params); err != nil {
+			return err
+		}
+	}
+	return out.ok()
 }
 
 // table sends a table that is there already, through the filter that the statement asked for.

@@ -55,3 +55,11 @@ func (s *sequences) forget(t types.TableID) {
 	defer s.mu.Unlock()
 	delete(s.auto, t)
 }
+
+// drop drops the ranges of a table that is no more.
+func (s *sequences) drop(t types.TableID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.auto, t)
+	delete(s.rows, t)
+}

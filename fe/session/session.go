@@ -76,20 +76,24 @@ type Shared struct {
 	Parts
 
 	sequences *sequences
-	server    map[string]string // read-only variables whose values this server gives
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
 }
 
 // New returns what sessions share.
-func New(p Parts) *Shared {
-	v := p.Conf.Load()
-	return &Shared{Parts: p, sequences: newSequences(p.Log), server: map[string]string{
-		"version": p.Version, "hostname": conf.FEHost.Get(v), "port": strconv.Itoa(conf.QueryPort.Get(v)),
+func New(p Parts) *Shared { return &Shared{Parts: p, sequences: newSequences(p.Log)} }
+
+// serverVars are the variables whose values this server gives, as of now: a new session starts with them.
+func (sh *Shared) serverVars() map[string]string {
+	v := sh.Conf.Load()
+	return map[string]string{
+		"version": sh.Version, "innodb_version": sh.Version, "hostname": conf.FEHost.Get(v), "port": strconv.Itoa(conf.QueryPort.Get(v)),
 		"max_allowed_packet":       strconv.FormatInt(conf.MaxAllowedPacket.Get(v), 10),
+		"max_connections":          strconv.Itoa(conf.MaxConnections.Get(v)),
+		"connect_timeout":          strconv.Itoa(int(conf.ConnectTimeout.Get(v).Seconds())),
 		"innodb_lock_wait_timeout": strconv.Itoa(int(conf.LockWaitTimeout.Get(v).Seconds())),
 		"wait_timeout":             strconv.Itoa(int(conf.WaitTimeout.Get(v).Seconds())),
-	}}
+	}
 }
 
 // Session is one client's session. It implements server.Session.
@@ -102,16 +106,20 @@ type Session struct {
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
 	inTx         bool
+	txReadOnly   bool // the open transaction refuses writes
+	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
+	before       []stmt.Warning // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	state        atomic.Pointer[stmt.Process]
 }
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
-	s := &Session{sh: sh, info: info, vars: newVars(sh.server), named: map[string]string{}}
+	s := &Session{sh: sh, info: info, named: map[string]string{}}
+	s.freshVars()
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
 			return nil, err
@@ -120,6 +128,28 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 	s.note("Sleep", "")
 	sh.live.Store(info.ID, s)
 	return s, nil
+}
+
+// freshVars gives the session the variables of a new one.
+func (s *Session) freshVars() {
+	s.vars = newVars(s.sh.serverVars())
+	s.vars.dynamic = func(name string) (uint64, bool) {
+		switch name {
+		case "warning_count":
+			return uint64(len(s.before)), true
+		case "error_count":
+			n := 0
+			for _, w := range s.before {
+				if w.Level == "Error" {
+					n++
+				}
+			}
+			return uint64(n), true
+		case "last_insert_id", "identity":
+			return s.lastInsertID, true
+		}
+		return 0, false
+	}
 }
 
 // Processes lists the sessions of this FE.
@@ -149,7 +179,8 @@ func (s *Session) UseDB(_ context.Context, db string) error {
 // Reset brings the session back to the state after the login.
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
-	s.vars = newVars(s.sh.server)
+	s.freshVars()
+	s.nextReadOnly, s.foundRows = false, 0
 	s.named = map[string]string{}
 	s.lastInsertID, s.warnings = 0, nil
 	return err
@@ -202,7 +233,7 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 	for i, p := range pieces {
 		out := &output{w: w, more: i < len(pieces)-1, zone: s.vars.zone}
 		if err := s.run(ctx, p.Text, nil, out); err != nil {
-			return s.translate(ctx, p.Text, err)
+			return s.fail(ctx, p.Text, err)
 		}
 	}
 	return nil
@@ -234,6 +265,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 
 // dispatch runs a parsed statement.
 func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
+	s.before = s.warnings
 	if !isDiagnostic(st) {
 		s.warnings = nil
 	}
@@ -257,17 +289,19 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	case *parse.ExplainStmt:
 		return s.explain(ctx, n, params, out)
 	case *parse.SetStmt:
-		return s.setVariables(ctx, n, params, out)
+		return s.setVariables(ctx, st, n, params, out)
 	case *parse.UseStmt:
 		return s.use(ctx, n, out)
 	case *parse.BeginStmt, *parse.CommitStmt, *parse.RollbackStmt:
-		return s.transaction(ctx, st.Node, out)
+		return s.transaction(ctx, st, out)
 	case *parse.PrepareStmt, *parse.ExecuteStmt, *parse.DeallocateStmt:
 		return s.namedStatement(ctx, st.Node, out)
 	case *parse.KillStmt:
 		return s.kill(ctx, n, out)
 	case *parse.DoStmt:
 		return s.do(ctx, n, params, out)
+	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
+		return s.maintain(ctx, st.Node, out)
 	}
 	return s.define(ctx, st, out)
 }
@@ -335,6 +369,18 @@ func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
 		s.snapshot = cat
 	}
 	return cat, nil
+}
+
+// fail gives the error of a statement the form that the client sees, and keeps it for SHOW WARNINGS.
+func (s *Session) fail(ctx context.Context, sql string, err error) error {
+	err = s.translate(ctx, sql, err)
+	var known server.MySQLError
+	if errors.As(err, &known) {
+		code, _, msg := known.MySQL()
+		s.warnings = nil
+		s.warn("Error", code, msg)
+	}
+	return err
 }
 
 // translate gives an error the form that the client sees.

@@ -18,7 +18,13 @@ import (
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // setVariables runs SET: system variables of the session, user variables, SET NAMES.
-func (s *Session) setVariables(ctx context.Context, n *parse.SetStmt, params []plan.Param, out *output) error {
+func (s *Session) setVariables(ctx context.Context, st *parse.Statement, n *parse.SetStmt, params []plan.Param, out *output) error {
+	if isNextTransaction(st.Text) {
+		if err := s.setNextTransaction(ctx, n, params); err != nil {
+			return err
+		}
+		return out.ok()
+	}
 	for _, a := range n.Variables {
 		if err := s.setOne(ctx, a, params); err != nil {
 			return err
@@ -46,24 +52,72 @@ func (s *Session) setOne(ctx context.Context, a *parse.VariableAssignment, param
 	}
 	switch name {
 	case "setnames", "setcharset":
-		return s.setNames(text)
+		collation := ""
+		if a.ExtendValue != nil {
+			collation = a.ExtendValue.GetString()
+		}
+		return s.setNames(text, collation)
 	case "autocommit":
 		return s.setAutocommit(ctx, text)
 	}
 	return s.vars.assign(name, text)
 }
 
-// setNames runs SET NAMES and SET CHARACTER SET.
-func (s *Session) setNames(charset string) error {
-	if _, err := checkCharset(charset); err != nil {
-		return sqlErr(1115, "42000", "Unknown character set: '%s'", charset)
+// isNextTransaction reports whether a statement is SET TRANSACTION …, without SESSION or GLOBAL.
+func isNextTransaction(sql string) bool {
+	words := strings.Fields(sql)
+	return len(words) > 2 && strings.EqualFold(words[1], "transaction")
+}
+
+// setNextTransaction runs SET TRANSACTION, which holds for the next transaction alone. Every isolation level that
+// Stele accepts is the same, so only READ ONLY makes a difference.
+func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, params []plan.Param) error {
+	if s.inTx && (s.tx != nil || s.snapshot != nil || s.vars.bool("autocommit")) {
+		return sqlErr(1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress")
 	}
-	for _, v := range []string{"character_set_client", "character_set_connection", "character_set_results"} {
-		if err := s.vars.assign(v, charset); err != nil {
+	for _, a := range n.Variables {
+		text, err := s.assigned(ctx, a.Value, params)
+		if err != nil {
 			return err
+		}
+		switch strings.ToLower(a.Name) {
+		case "tx_read_only":
+			s.nextReadOnly = text == "1"
+		case "tx_isolation_one_shot", "tx_isolation":
+			if _, err := variables["transaction_isolation"].normalise(text); err != nil {
+				return err
+			}
+		default:
+			return unsupported("SET TRANSACTION ... " + a.Name)
 		}
 	}
 	return nil
+}
+
+// setNames runs SET NAMES and SET CHARACTER SET.
+func (s *Session) setNames(charset, collation string) error {
+	if strings.EqualFold(charset, "DEFAULT") {
+		charset = "utf8mb4"
+	}
+	norm, err := checkCharset(charset)
+	if err != nil || norm == "" || norm == "null" {
+		return sqlErr(1115, "42000", "Unknown character set: '%s'", charset)
+	}
+	if collation == "" {
+		collation = norm + "_bin"
+		if norm == "binary" {
+			collation = norm
+		}
+	}
+	if !strings.HasPrefix(strings.ToLower(collation), norm) && !strings.EqualFold(charset, strings.SplitN(collation, "_", 2)[0]) {
+		return sqlErr(1253, "42000", "COLLATION '%s' is not valid for CHARACTER SET '%s'", collation, charset)
+	}
+	for _, v := range []string{"character_set_client", "character_set_connection", "character_set_results"} {
+		if err := s.vars.assign(v, norm); err != nil {
+			return err
+		}
+	}
+	return s.vars.assign("collation_connection", collation)
 }
 
 // setAutocommit switches autocommit; switching it on commits what is open.
@@ -130,10 +184,18 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 
 // kill runs KILL [QUERY] id.
 func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) error {
+	id := n.ConnectionID
 	if n.Expr != nil {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'KILL' of an expression")
+		v, t, err := s.scalar(ctx, n.Expr, nil)
+		if err != nil {
+			return err
+		}
+		if v.Null || !t.IsInteger() {
+			return sqlErr(1094, "HY000", "Unknown thread id: 0")
+		}
+		id = uint64(v.I)
 	}
-	if err := s.sh.Kill(ctx, s.info, n.ConnectionID, n.Query); err != nil {
+	if err := s.sh.Kill(ctx, s.info, id, n.Query); err != nil {
 		return err
 	}
 	return out.done(server.Result{})

@@ -3,8 +3,10 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	"stele/fe/dist"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/proto/bepb"
@@ -12,49 +14,89 @@ import (
 )
 
 // transaction runs BEGIN, COMMIT and ROLLBACK.
-func (s *Session) transaction(ctx context.Context, n parse.StmtNode, out *output) error {
-	switch n := n.(type) {
+func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *output) error {
+	switch n := st.Node.(type) {
 	case *parse.BeginStmt:
 		if err := s.commit(ctx); err != nil { // as MySQL: BEGIN ends what is open
 			return err
 		}
-		s.inTx = true
+		if err := s.begin(ctx, n.ReadOnly, strings.Contains(strings.ToUpper(st.Text), "CONSISTENT")); err != nil {
+			return err
+		}
 		return out.ok()
 	case *parse.CommitStmt:
+		was := s.txReadOnly
 		if err := s.commit(ctx); err != nil {
 			return err
+		}
+		if n.CompletionType == parse.CompletionTypeChain {
+			s.inTx, s.txReadOnly = true, was
 		}
 		return out.ok()
 	case *parse.RollbackStmt:
 		if n.SavepointName != "" {
-			return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'SAVEPOINT'")
+			return unsupported("SAVEPOINT")
 		}
+		was := s.txReadOnly
 		if err := s.rollback(ctx); err != nil {
 			return err
+		}
+		if n.CompletionType == parse.CompletionTypeChain {
+			s.inTx, s.txReadOnly = true, was
 		}
 		return out.ok()
 	}
 	return sqlErr(1105, "HY000", "BUG: not a transaction statement")
 }
 
+// begin opens a transaction. Its snapshot is taken now when it is to be consistent, else by its first statement.
+func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
+	s.inTx, s.txReadOnly, s.nextReadOnly = true, readOnly || s.nextReadOnly, false
+	if !consistent {
+		return nil
+	}
+	if _, err := s.read(ctx); err != nil {
+		s.inTx, s.txReadOnly = false, false
+		return err
+	}
+	return nil
+}
+
+// readOnly reports whether a write is refused: by the open transaction or, without one, by the session. A statement
+// outside a transaction is the next transaction that SET TRANSACTION READ ONLY spoke of.
+func (s *Session) readOnly() bool {
+	next := s.nextReadOnly
+	s.nextReadOnly = false
+	return s.txReadOnly || next || s.vars.bool("transaction_read_only")
+}
+
 // commit ends the open transaction, if any.
 func (s *Session) commit(ctx context.Context) error {
-	t := s.tx
-	s.tx, s.snapshot, s.inTx = nil, nil, false
+	t := s.end()
 	if t == nil {
 		return nil
 	}
-	return t.Commit(ctx)
+	err := t.Commit(ctx)
+	if mayRetry(err) {
+		return lostTransaction(err)
+	}
+	return err
 }
 
 // rollback drops the open transaction, if any.
 func (s *Session) rollback(ctx context.Context) error {
-	t := s.tx
-	s.tx, s.snapshot, s.inTx = nil, nil, false
+	t := s.end()
 	if t == nil {
 		return nil
 	}
 	return t.Rollback(ctx)
+}
+
+// end takes the session out of its transaction and returns what that has written.
+func (s *Session) end() *txn.Txn {
+	t := s.tx
+	s.tx, s.snapshot, s.inTx, s.txReadOnly = nil, nil, false, false
+	return t
 }
 
 // implicit opens a transaction for a statement when autocommit is off.
@@ -73,36 +115,57 @@ const (
 	retryPauseMax = 500 * time.Millisecond
 )
 
+// retrier paces the tries of one statement.
+type retrier struct {
+	deadline time.Time
+	pause    time.Duration
+}
+
+func (s *Session) retrier() *retrier {
+	return &retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
+}
+
+// again waits for the next try after err; false when there is none.
+func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) bool {
+	if ctx.Err() != nil || time.Now().After(r.deadline) {
+		return false
+	}
+	txns.Await(ctx, err, r.pause)
+	r.pause = min(2*r.pause, retryPauseMax)
+	return ctx.Err() == nil
+}
+
 // write runs a writing statement. Outside an explicit transaction it commits, and a statement that failed only for
 // want of a leader, a replica or a current snapshot is tried again from the start: nothing of it was visible. Inside
-// one the statement joins it; a failure that may have left a part behind rolls the whole transaction back.
+// one the statement joins it.
 func (s *Session) write(ctx context.Context, try attempt) error {
 	s.implicit()
+	if s.readOnly() {
+		return sqlErr(1792, "25006", "Cannot execute statement in a READ ONLY transaction.")
+	}
 	if s.inTx {
 		return s.writeInTransaction(ctx, try)
 	}
-	deadline := time.Now().Add(s.sh.Settings().WriteTimeout)
-	pause := retryPause
+	r := s.retrier()
 	for {
 		err := s.writeOnce(ctx, try)
-		if err == nil || !transient(err) || time.Now().After(deadline) {
+		if err == nil || !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		pause = min(2*pause, retryPauseMax)
 	}
 }
 
-// transient reports whether the same statement may succeed when it is run again.
-func transient(err error) bool {
+// mayRetry reports whether a statement failed only for want of a leader or a replica. A commit whose outcome is
+// unknown never is such a failure: the statement would take effect twice.
+func mayRetry(err error) bool {
 	var retry *txn.RetryError
-	if errors.As(err, &retry) {
-		return true
-	}
+	var lost *dist.LostRowsError
+	var unknown *txn.UnknownError
+	return (errors.As(err, &retry) || errors.As(err, &lost)) && !errors.As(err, &unknown)
+}
+
+// conflicts reports whether a statement lost against another transaction: it may succeed over a newer snapshot.
+func conflicts(err error) bool {
 	var refusal *txn.Refusal
 	return errors.As(err, &refusal) && (refusal.Code == bepb.WriteResponse_CONFLICT || refusal.Code == bepb.WriteResponse_DEADLOCK)
 }
@@ -121,6 +184,9 @@ func (s *Session) writeOnce(ctx context.Context, try attempt) error {
 	return t.Commit(ctx)
 }
 
+// writeInTransaction runs a statement of the open transaction. As in MySQL a statement that fails is undone and the
+// transaction goes on, but a conflict with another transaction ends it, and so does a failure that cannot be undone.
+// The error is then 1213, which every client knows to mean that the transaction is over.
 func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
 	cat, err := s.read(ctx)
 	if err != nil {
@@ -131,12 +197,47 @@ func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
 			return err
 		}
 	}
-	if err = try(ctx, cat, s.tx); err == nil {
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	mark := s.tx.Mark()
+	r := s.retrier()
+	for {
+		err := try(ctx, cat, s.tx)
+		if err == nil {
+			return nil
+		}
+		if conflicts(err) {
+			return errors.Join(err, s.rollback(ctx))
+		}
+		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
+			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
+		}
+		if !mayRetry(err) || isGone(err) || !r.again(ctx, s.sh.Txns, err) {
+			return err
+		}
+	}
+}
+
+// refresh gives the open transaction its leaders back, or ends it.
+func (s *Session) refresh(ctx context.Context) error {
+	if s.tx == nil {
 		return nil
 	}
-	var refusal *txn.Refusal
-	if !errors.As(err, &refusal) && !transient(err) && !s.tx.Failed() {
-		return err // the statement was at fault before it wrote anything: the transaction goes on
+	if err := s.tx.Refresh(ctx); err != nil {
+		return errors.Join(lostTransaction(err), s.rollback(ctx))
 	}
-	return errors.Join(err, s.rollback(ctx))
+	return nil
+}
+
+// isGone reports whether a statement needs a tablet that was dropped since its snapshot.
+func isGone(err error) bool {
+	var retry *txn.RetryError
+	return errors.As(err, &retry) && retry.Gone
+}
+
+// lostTransaction is the error of a statement whose failure cost the whole transaction.
+func lostTransaction(err error) error {
+	return sqlErr(1213, "40001", "The transaction was rolled back because a statement of it failed and could not be undone alone: %s; "+
+		"try restarting transaction", strings.ReplaceAll(err.Error(), "\n", "; "))
 }

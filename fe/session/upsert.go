@@ -33,6 +33,9 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 			writes = append(writes, w)
 		}
 	}
+	if len(writes) == 0 {
+		return nil
+	}
 	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
 	if err != nil {
 		var refusal *txn.Refusal
@@ -83,6 +86,8 @@ func (i *inserter) upsertTablet(ctx context.Context, tablet types.TabletID, rows
 				order = append(order, key)
 			}
 			old.row, old.changed = next, true
+		} else {
+			i.same++
 		}
 	}
 	w := txn.TabletWrite{Tablet: tablet, ReadVersion: tab.Version, Rows: &vec.Batch{}}
@@ -110,8 +115,8 @@ func (i *inserter) existing(ctx context.Context, tablet types.TabletID, keys [][
 		f.Columns = append(f.Columns, c.ID)
 	}
 	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
-	if i.s.inTx && i.s.tx != nil {
-		q.Txn, q.Wrote = i.s.tx.ID(), i.s.tx.Wrote
+	if i.s.inTx || i.remembers {
+		q.Txn, q.Leads = i.t.ID(), i.t.Leads
 	}
 	rows, err := i.s.sh.Scanner.Scan(ctx, q, &physical.Scan{TableID: i.plan.Table.ID, Tablets: []types.TabletID{tablet}, Fragment: f})
 	if err != nil {

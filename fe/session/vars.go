@@ -34,67 +34,6 @@ type variable struct {
 // Ranges of variables that clients set.
 const maxSeconds = 31536000
 
-// variables are all system variables, by name. What a variable of MySQL's promises and Stele does not do is read-only
-// at the value that says so, and setting it to anything else is refused.
-var variables = declareVariables([]variable{
-	{name: "auto_increment_increment", kind: varInt, def: "1", readOnly: true},
-	{name: "auto_increment_offset", kind: varInt, def: "1", readOnly: true},
-	{name: "autocommit", kind: varBool, def: "1"},
-	{name: "character_set_client", def: "utf8mb4", check: checkCharset},
-	{name: "character_set_connection", def: "utf8mb4", check: checkCharset},
-	{name: "character_set_database", def: "utf8mb4", check: checkCharset},
-	{name: "character_set_filesystem", def: "binary", readOnly: true},
-	{name: "character_set_results", def: "utf8mb4", check: checkCharset},
-	{name: "character_set_server", def: "utf8mb4", readOnly: true},
-	{name: "character_set_system", def: "utf8mb3", readOnly: true},
-	{name: "collation_connection", def: "utf8mb4_bin", check: checkCollation},
-	{name: "collation_database", def: "utf8mb4_bin", check: checkCollation},
-	{name: "collation_server", def: "utf8mb4_bin", readOnly: true},
-	{name: "default_storage_engine", def: "STELE", readOnly: true},
-	{name: "div_precision_increment", kind: varInt, def: "4", readOnly: true},
-	{name: "explicit_defaults_for_timestamp", kind: varBool, def: "1", readOnly: true},
-	{name: "foreign_key_checks", kind: varBool, def: "1"}, // there are no foreign keys to check
-	{name: "group_concat_max_len", kind: varInt, def: "1024", min: 4, max: 1 << 30},
-	{name: "have_openssl", def: "YES", readOnly: true},
-	{name: "have_ssl", def: "YES", readOnly: true},
-	{name: "hostname", def: "", readOnly: true},
-	{name: "init_connect", def: "", readOnly: true},
-	{name: "innodb_lock_wait_timeout", kind: varInt, def: "50", min: 1, max: 1073741824},
-	{name: "interactive_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
-	{name: "license", def: "Apache-2.0", readOnly: true},
-	{name: "lower_case_file_system", kind: varBool, def: "0", readOnly: true},
-	{name: "lower_case_table_names", kind: varInt, def: "0", readOnly: true},
-	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
-	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
-	{name: "net_buffer_length", kind: varInt, def: "16384", readOnly: true},
-	{name: "net_read_timeout", kind: varInt, def: "30", min: 1, max: maxSeconds},
-	{name: "net_write_timeout", kind: varInt, def: "60", min: 1, max: maxSeconds},
-	{name: "performance_schema", kind: varBool, def: "0", readOnly: true},
-	{name: "port", kind: varInt, def: "9030", readOnly: true},
-	{name: "protocol_version", kind: varInt, def: "10", readOnly: true},
-	{name: "query_cache_size", kind: varInt, def: "0", readOnly: true},
-	{name: "query_cache_type", def: "OFF", readOnly: true},
-	{name: "sql_auto_is_null", kind: varBool, def: "0", readOnly: true},
-	{name: "sql_mode", def: defaultSQLMode, check: checkSQLMode},
-	{name: "sql_notes", kind: varBool, def: "1"},
-	{name: "sql_quote_show_create", kind: varBool, def: "1"},
-	{name: "sql_safe_updates", kind: varBool, def: "0", readOnly: true},
-	{name: "sql_select_limit", kind: varInt, def: "18446744073709551615", readOnly: true},
-	{name: "sql_warnings", kind: varBool, def: "0"},
-	{name: "system_time_zone", def: "UTC", readOnly: true},
-	{name: "time_zone", def: "SYSTEM", check: checkTimeZone},
-	{name: "transaction_isolation", def: "REPEATABLE-READ", check: checkIsolation},
-	{name: "transaction_read_only", kind: varBool, def: "0", readOnly: true},
-	{name: "tx_isolation", def: "REPEATABLE-READ", check: checkIsolation},
-	{name: "tx_read_only", kind: varBool, def: "0", readOnly: true},
-	{name: "unique_checks", kind: varBool, def: "1"}, // primary keys are always checked
-	{name: "version", def: "", readOnly: true},
-	{name: "version_comment", def: "Stele", readOnly: true},
-	{name: "version_compile_machine", def: "x86_64", readOnly: true},
-	{name: "version_compile_os", def: "Linux", readOnly: true},
-	{name: "wait_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
-})
-
 const defaultSQLMode = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 func declareVariables(list []variable) map[string]*variable {
@@ -120,6 +59,8 @@ type vars struct {
 	set    map[string]string
 	server map[string]string
 	user   map[string]userVar
+	// dynamic answers the variables that tell of the statement before: warning_count, last_insert_id and the like.
+	dynamic func(name string) (uint64, bool)
 }
 
 // userVar is the value of an @variable.
@@ -196,6 +137,9 @@ func (d *variable) normalise(value string) (string, error) {
 		}
 		return "", wrong
 	case varInt:
+		if d.check != nil {
+			return d.check(value)
+		}
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
 			if d.readOnly {
@@ -228,8 +172,14 @@ func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
 		return u.value, u.typ, true
 	}
 	name = strings.TrimPrefix(name, "@@")
+	name = strings.ToLower(name)
 	for _, scope := range []string{"session.", "global.", "local."} {
 		name = strings.TrimPrefix(name, scope)
+	}
+	if v.dynamic != nil {
+		if n, ok := v.dynamic(name); ok {
+			return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: true}, true
+		}
 	}
 	s, d, ok := v.get(name)
 	if !ok {
@@ -290,6 +240,9 @@ func checkCharset(s string) (string, error) {
 	switch l := strings.ToLower(s); l {
 	case "utf8mb4", "utf8", "utf8mb3", "ascii", "binary", "latin1", "null", "":
 		// Every text is UTF-8; latin1 is accepted from old clients that send ASCII.
+		if l == "utf8" {
+			l = "utf8mb3" // as MySQL 8 spells it
+		}
 		return l, nil
 	}
 	return "", fmt.Errorf("the only character set is utf8mb4")
@@ -301,6 +254,16 @@ func checkCollation(s string) (string, error) {
 		return l, nil
 	}
 	return "", fmt.Errorf("unknown collation")
+}
+
+// anyText accepts a value that has no effect.
+func anyText(s string) (string, error) { return s, nil }
+
+func checkSelectLimit(s string) (string, error) {
+	if _, err := strconv.ParseUint(s, 10, 64); err != nil {
+		return "", sqlErr(1232, "42000", "Incorrect argument type to variable 'sql_select_limit'")
+	}
+	return s, nil
 }
 
 func checkIsolation(s string) (string, error) {

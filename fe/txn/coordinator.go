@@ -9,7 +9,6 @@ package txn
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -78,14 +77,12 @@ func (c *Coordinator) Active(id types.TxnID) bool {
 
 // Begin starts a transaction. An explicit one may read its own writes.
 func (c *Coordinator) Begin(ctx context.Context, explicit bool) (*Txn, error) {
-	id, err := c.ids.Next(ctx)
+	id, err := c.draw(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("draw a transaction id: %w", err)
+		return nil, err
 	}
-	t := &Txn{c: c, id: types.TxnID(id), explicit: explicit, tablets: map[types.TabletID]*share{}}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.active[t.id] = true
+	t := &Txn{c: c, id: id, explicit: explicit, tablets: map[types.TabletID]*share{}}
+	t.done.lost = !explicit // an autocommitted statement is run again from the start instead
 	return t, nil
 }
 

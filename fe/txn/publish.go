@@ -13,6 +13,7 @@ import (
 )
 
 // publisher tells BEs the committed versions: one queue a BE, so that transactions which commit together share a call.
+// No answer is called under its lock.
 type publisher struct {
 	clients *beclient.Clients
 	live    Liveness
@@ -22,7 +23,8 @@ type publisher struct {
 	stop    context.CancelFunc
 
 	mu     sync.Mutex
-	queues map[types.BEID]*publishQueue
+	closed bool
+	queues map[types.BEID]*publishQueue // of the BEs that something is on its way to
 }
 
 // publishItem is one version to tell; done is called with whether the BE can serve it.
@@ -31,9 +33,9 @@ type publishItem struct {
 	done func(served bool)
 }
 
+// publishQueue is what waits for the call under way to a BE to end.
 type publishQueue struct {
-	items   []publishItem
-	running bool
+	items []publishItem
 }
 
 // publishTimeout bounds one call: a BE that hangs longer learns the outcome by asking.
@@ -45,6 +47,9 @@ func newPublisher(clients *beclient.Clients, live Liveness, logger *slog.Logger)
 }
 
 func (p *publisher) close() {
+	p.mu.Lock()
+	p.closed = true // before the wait: no drain starts after it
+	p.mu.Unlock()
 	p.stop()
 	p.wg.Wait()
 }
@@ -52,21 +57,20 @@ func (p *publisher) close() {
 // add queues an item; a goroutine drains the queue for as long as there is something in it.
 func (p *publisher) add(be types.BEID, it publishItem) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx.Err() != nil {
+	if p.closed {
+		p.mu.Unlock()
 		it.done(false)
 		return
 	}
+	defer p.mu.Unlock()
 	q := p.queues[be]
-	if q == nil {
-		q = &publishQueue{}
-		p.queues[be] = q
+	if q != nil {
+		q.items = append(q.items, it)
+		return
 	}
-	q.items = append(q.items, it)
-	if !q.running {
-		q.running = true
-		p.wg.Go(func() { p.drain(be, q) })
-	}
+	q = &publishQueue{items: []publishItem{it}}
+	p.queues[be] = q
+	p.wg.Go(func() { p.drain(be, q) })
 }
 
 func (p *publisher) drain(be types.BEID, q *publishQueue) {
@@ -75,7 +79,7 @@ func (p *publisher) drain(be types.BEID, q *publishQueue) {
 		items := q.items
 		q.items = nil
 		if len(items) == 0 {
-			q.running = false
+			delete(p.queues, be)
 			p.mu.Unlock()
 			return
 		}
@@ -105,37 +109,18 @@ func (p *publisher) send(be types.BEID, items []publishItem) {
 	}
 }
 
-// publish tells every replica the versions that a transaction got, and returns when enough replicas of each tablet
-// can serve them or the publish wait is over. The transaction is committed either way.
+// publish tells every replica the versions that a transaction got, and returns when enough followers of each tablet
+// can serve them or the publish wait is over. The transaction is committed either way. Learners are told, so that they
+// stay current, and never waited for: they serve no reads (I6).
 func (c *Coordinator) publish(ctx context.Context, txn types.TxnID, tablets []catalog.TabletVersion) {
 	cat := c.log.Current()
-	w := &publishWait{ready: make(chan struct{})}
+	w := newPublishWait()
 	for _, tv := range tablets {
-		tab, ok := cat.Tablet(tv.Tablet)
-		if !ok {
-			continue
-		}
-		table, ok := cat.TableByID(tab.Table)
-		if !ok {
-			continue
-		}
-		alive := make([]types.BEID, 0, len(tab.Replicas))
-		voters := 0
-		for i := range tab.Replicas {
-			if tab.Replicas[i].Role == types.RoleFollower {
-				voters++
-			}
-			if c.live.Alive(tab.Replicas[i].BE) {
-				alive = append(alive, tab.Replicas[i].BE)
-			}
-		}
-		left := w.expect(min(table.Quorum.Need(voters), len(alive)), len(alive))
-		msg := &bepb.PublishRequest_Item{TabletId: uint64(tv.Tablet), TxnId: uint64(txn), Version: uint64(tv.Version)}
-		for _, be := range alive {
-			c.pub.add(be, publishItem{msg: msg, done: left})
+		if tab, ok := cat.Tablet(tv.Tablet); ok { // else dropped meanwhile
+			c.publishTablet(cat, txn, tab, tv.Version, w)
 		}
 	}
-	w.expect(0, 0) // closes ready when there was nothing to wait for
+	w.seal()
 	timer := time.NewTimer(c.settings().PublishWait)
 	defer timer.Stop()
 	select {
@@ -146,25 +131,56 @@ func (c *Coordinator) publish(ctx context.Context, txn types.TxnID, tablets []ca
 	}
 }
 
-// publishWait counts the tablets of one transaction that are not served by enough replicas yet.
-type publishWait struct {
-	mu      sync.Mutex
-	tablets int
-	started bool
-	ready   chan struct{}
+func (c *Coordinator) publishTablet(cat *catalog.Catalog, txn types.TxnID, tab *catalog.Tablet, v types.Version, w *publishWait) {
+	table, ok := cat.TableByID(tab.Table)
+	if !ok {
+		return
+	}
+	var learners, followers []types.BEID
+	voters := 0
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if r.Role == types.RoleFollower {
+			voters++
+		}
+		switch {
+		case !c.live.Alive(r.BE):
+		case r.Role == types.RoleFollower:
+			followers = append(followers, r.BE)
+		default:
+			learners = append(learners, r.BE)
+		}
+	}
+	msg := &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(txn), Version: uint64(v)}
+	done := w.expect(min(table.Quorum.Need(voters), len(followers)), len(followers))
+	for _, be := range followers {
+		c.pub.add(be, publishItem{msg: msg, done: done})
+	}
+	for _, be := range learners {
+		c.pub.add(be, publishItem{msg: msg, done: func(bool) {}})
+	}
 }
+
+// publishWait counts the tablets of one transaction that are not served by enough replicas yet. ready is closed when
+// there are none left.
+type publishWait struct {
+	mu    sync.Mutex
+	left  int
+	ready chan struct{}
+}
+
+// newPublishWait returns a wait that ends once it is sealed and every tablet is over.
+func newPublishWait() *publishWait { return &publishWait{left: 1, ready: make(chan struct{})} }
 
 // expect registers a tablet that needs so many of its answers to be good, and returns what each answer calls. When
 // too many answers are bad there is nothing more to wait for.
 func (w *publishWait) expect(need, answers int) func(bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if answers == 0 {
-		w.started = true
-		w.checkLocked()
+	if need <= 0 {
 		return func(bool) {}
 	}
-	w.tablets++
+	w.left++
 	over := false
 	return func(served bool) {
 		w.mu.Lock()
@@ -175,18 +191,21 @@ func (w *publishWait) expect(need, answers int) func(bool) {
 		}
 		if !over && (need <= 0 || answers < need) {
 			over = true
-			w.tablets--
-			w.checkLocked()
+			w.finishLocked()
 		}
 	}
 }
 
-func (w *publishWait) checkLocked() {
-	if w.started && w.tablets == 0 {
-		select {
-		case <-w.ready:
-		default:
-			close(w.ready)
-		}
+// seal says that all tablets are registered.
+func (w *publishWait) seal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finishLocked()
+}
+
+func (w *publishWait) finishLocked() {
+	w.left--
+	if w.left == 0 {
+		close(w.ready)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"stele/fe/beclient"
 	"stele/meta/catalog"
-	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -27,10 +27,29 @@ func (r *Refusal) Error() string { return r.Msg }
 
 // RetryError says that the transaction failed for want of a leader, a replica or a current epoch: nothing of it is
 // visible, and the same statement may succeed in a new transaction.
-type RetryError struct{ Err error }
+type RetryError struct {
+	Err error
+	// Tablet and Epoch name what was in the way, 0 = unknown; see Coordinator.Await.
+	Tablet types.TabletID
+	Epoch  types.Epoch
+	// Gone: the tablet is dropped, so only a new plan over a new snapshot can help.
+	Gone bool
+}
 
 func (e *RetryError) Error() string { return e.Err.Error() }
 func (e *RetryError) Unwrap() error { return e.Err }
+
+// UnknownError says that a transaction may be committed or not: its commit was on its way when the metadata log could
+// no longer be asked. Nothing of it may be tried again.
+type UnknownError struct {
+	Txn types.TxnID
+	Err error
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("the outcome of transaction %d is unknown: %v", e.Txn, e.Err)
+}
+func (e *UnknownError) Unwrap() error { return e.Err }
 
 // TabletWrite is what a statement does to one tablet.
 type TabletWrite struct {
@@ -52,70 +71,93 @@ type Txn struct {
 	id       types.TxnID
 	explicit bool
 	tablets  map[types.TabletID]*share
-	failed   bool // a write was refused half done: only Rollback is possible
+	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
+	done     history
 }
 
 // share is the transaction's part in one tablet.
 type share struct {
-	epoch types.Epoch
-	bes   []types.BEID // everyone who may hold pending rows
-	ok    []types.ReplicaID
-	seq   uint64
-	rows  int64
+	epoch  types.Epoch
+	leader types.BEID
+	bes    []types.BEID // everyone who may hold pending rows
+	ok     []types.ReplicaID
+	seq    uint64
+	rows   int64
 }
 
-// ID returns the id of the transaction.
+// ID returns the id of the transaction; RollbackTo changes it.
 func (t *Txn) ID() types.TxnID { return t.id }
 
 // Wrote reports whether the transaction has written to a tablet.
 func (t *Txn) Wrote(id types.TabletID) bool { return t.tablets[id] != nil }
 
+// Leads returns the leader and the epoch under which the transaction has written to a tablet: its own rows are to be
+// read there and only there.
+func (t *Txn) Leads(id types.TabletID) (types.BEID, types.Epoch, bool) {
+	sh := t.tablets[id]
+	if sh == nil {
+		return 0, 0, false
+	}
+	return sh.leader, sh.epoch, true
+}
+
 // Empty reports whether the transaction has written nothing.
 func (t *Txn) Empty() bool { return len(t.tablets) == 0 }
 
-// Write prepares the rows on their tablets. After an error that is not a *Refusal of the first write, the
-// transaction can only be rolled back.
+// Remember has the leaders keep the rows of the transaction, so that a later write of it meets the keys of an earlier
+// one. Explicit transactions are remembered anyway; an autocommitted statement needs it when it writes one key twice
+// in two calls of Write. It must come before the first Write.
+func (t *Txn) Remember() { t.explicit = true }
+
+// Write prepares the rows on their tablets. After an error the transaction can only be rolled back, or back to a mark.
 func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
+	counts, err := t.write(ctx, writes, lockWait)
+	if err != nil {
+		t.failed = true
+		return counts, err
+	}
+	t.done.add(writes, counts, lockWait)
+	return counts, nil
+}
+
+func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	cat := t.c.log.Current()
 	groups := map[types.BEID]*bepb.WriteRequest{}
-	index := map[types.BEID][]int{}
-	for i, w := range writes {
+	for _, w := range writes {
 		leader, part, err := t.part(cat, w)
 		if err != nil {
-			t.failed = true
 			return Counts{}, err
 		}
 		if groups[leader] == nil {
 			groups[leader] = &bepb.WriteRequest{TxnId: uint64(t.id), LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit}
 		}
 		groups[leader].Parts = append(groups[leader].Parts, part)
-		index[leader] = append(index[leader], i)
 	}
-	counts, err := t.send(ctx, groups)
-	if err != nil {
-		t.failed = true
-	}
-	return counts, err
+	// The wait for row locks comes on top of the time that the work may take.
+	wctx, cancel := context.WithTimeout(ctx, t.c.settings().WriteTimeout+lockWait)
+	defer cancel()
+	return t.send(wctx, groups)
 }
 
 // part builds the request for one tablet and notes who may come to hold pending rows.
 func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.WriteRequest_Part, error) {
 	tab, ok := cat.Tablet(w.Tablet)
 	if !ok {
-		return 0, nil, &RetryError{fmt.Errorf("tablet %d is no more", w.Tablet)}
+		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d is no more", w.Tablet), Tablet: w.Tablet, Gone: true}
 	}
 	sh := t.tablets[w.Tablet]
 	if sh == nil {
-		sh = &share{epoch: tab.Epoch}
+		sh = &share{epoch: tab.Epoch, leader: tab.Leader}
 		t.tablets[w.Tablet] = sh
 	}
 	if sh.epoch != tab.Epoch {
-		return 0, nil, &RetryError{fmt.Errorf("tablet %d changed its leader during the transaction", w.Tablet)}
+		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d changed its leader or members during the transaction", w.Tablet),
+			Tablet: w.Tablet, Epoch: sh.epoch}
 	}
 	leader := tab.Replica(tab.Leader)
 	if leader == nil || !t.c.live.Alive(tab.Leader) {
 		t.c.live.Probe(tab.Leader)
-		return 0, nil, &RetryError{fmt.Errorf("tablet %d has no live leader", w.Tablet)}
+		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d has no live leader", w.Tablet), Tablet: w.Tablet, Epoch: tab.Epoch}
 	}
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
 		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: vec.Encode(nil, w.Rows), Seq: sh.seq}
@@ -134,8 +176,6 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 
 // send calls the leaders at the same time and takes in their answers.
 func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest) (Counts, error) {
-	wctx, cancel := context.WithTimeout(ctx, t.c.settings().WriteTimeout)
-	defer cancel()
 	var (
 		mu     sync.Mutex
 		counts Counts
@@ -144,11 +184,11 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 	)
 	for be, req := range groups {
 		wg.Go(func() {
-			resp, err := t.call(wctx, be, req)
+			resp, err := t.call(ctx, be, req)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
-				err = t.take(resp, &counts)
+				err = t.take(req, resp, &counts)
 			}
 			if err != nil {
 				errs = append(errs, err)
@@ -174,32 +214,49 @@ func worst(errs []error) error {
 }
 
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+	first := req.Parts[0]
+	retry := func(err error) error {
+		return &RetryError{Err: fmt.Errorf("write on be %d: %w", be, err), Tablet: types.TabletID(first.TabletId), Epoch: types.Epoch(first.Epoch)}
+	}
 	client, err := t.c.clients.BE(t.c.live.Address(be))
 	if err != nil {
-		return nil, &RetryError{err}
+		return nil, retry(err)
 	}
 	resp, err := client.Write(ctx, req)
-	if err != nil {
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, context.Cause(ctx)
+	case beclient.Unreachable(err):
 		t.c.live.Probe(be)
-		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, ctx.Err()
-		}
-		return nil, &RetryError{fmt.Errorf("write on be %d: %w", be, err)}
+		return nil, retry(err)
 	}
-	return resp, nil
+	return nil, fmt.Errorf("write on be %d: %w", be, err)
 }
 
 // take notes which replicas hold each part.
-func (t *Txn) take(resp *bepb.WriteResponse, counts *Counts) error {
+func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Counts) error {
+	tablet := types.TabletID(resp.RefusedTablet)
 	switch resp.Refusal {
 	case bepb.WriteResponse_REFUSAL_UNSPECIFIED:
 	case bepb.WriteResponse_STALE_EPOCH, bepb.WriteResponse_BEHIND, bepb.WriteResponse_NO_TABLET, bepb.WriteResponse_BAD_REPLICA:
-		return &RetryError{errors.New(resp.Message)}
+		retry := &RetryError{Err: errors.New(resp.Message), Tablet: tablet}
+		if sh := t.tablets[tablet]; sh != nil {
+			retry.Epoch = sh.epoch
+		}
+		return retry
 	default:
-		return &Refusal{Code: resp.Refusal, Tablet: types.TabletID(resp.RefusedTablet), Row: int(resp.RefusedRow), Msg: resp.Message}
+		return &Refusal{Code: resp.Refusal, Tablet: tablet, Row: int(resp.RefusedRow), Msg: resp.Message}
+	}
+	if len(resp.Parts) != len(req.Parts) {
+		return fmt.Errorf("BUG: %d parts were written and %d answered", len(req.Parts), len(resp.Parts))
 	}
 	for _, p := range resp.Parts {
 		sh := t.tablets[types.TabletID(p.TabletId)]
+		if sh == nil {
+			return fmt.Errorf("BUG: an answer for tablet %d, which was not written", p.TabletId)
+		}
 		ok := make([]types.ReplicaID, len(p.OkReplicas))
 		for i, r := range p.OkReplicas {
 			ok[i] = types.ReplicaID(r)
@@ -215,38 +272,6 @@ func (t *Txn) take(resp *bepb.WriteResponse, counts *Counts) error {
 		counts.Deleted += p.Deleted
 		counts.Ignored += p.Ignored
 	}
-	return nil
-}
-
-// Commit makes the transaction durable and visible. An error that is a *RetryError says that it is aborted.
-func (t *Txn) Commit(ctx context.Context) error {
-	if t.failed {
-		return errors.Join(errors.New("a failed transaction cannot be committed"), t.Rollback(ctx))
-	}
-	if t.Empty() {
-		t.c.over(t.id)
-		return nil
-	}
-	cmd := &command.CommitTxn{Txn: t.id, TimeMs: time.Now().UnixMilli()}
-	for id, sh := range t.tablets {
-		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows})
-	}
-	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
-	out, err := t.c.log.Propose(ctx, cmd)
-	if err != nil {
-		// Whether it was committed is open: the BEs ask later. The client must not take it for aborted.
-		t.c.over(t.id)
-		return fmt.Errorf("the outcome of transaction %d is unknown: %w", t.id, err)
-	}
-	if out[0].Err != nil {
-		return errors.Join(&RetryError{out[0].Err}, t.Rollback(ctx))
-	}
-	t.c.over(t.id)
-	result, ok := out[0].Value.(catalog.CommitResult)
-	if !ok {
-		return fmt.Errorf("BUG: CommitTxn answered %T", out[0].Value)
-	}
-	t.c.publish(ctx, t.id, result.Tablets)
 	return nil
 }
 
@@ -281,6 +306,3 @@ func (t *Txn) Rollback(ctx context.Context) error {
 	t.tablets = map[types.TabletID]*share{}
 	return nil
 }
-
-// Failed reports whether a write was refused half done, so that only Rollback is possible.
-func (t *Txn) Failed() bool { return t.failed }

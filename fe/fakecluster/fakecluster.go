@@ -1,0 +1,346 @@
+// Package fakecluster is a cluster for the tests of an FE's parts: a catalog in memory behind the interface of the
+// metadata log, and BEs that speak gRPC on localhost and do what the test says. It is imported by tests only.
+package fakecluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// ClusterID is the id that all calls carry.
+const ClusterID = types.ClusterID("test")
+
+// Log applies commands to a catalog in memory.
+type Log struct {
+	mu  sync.Mutex
+	cat *catalog.Catalog
+	// Before may refuse a proposal, as if it had never come into the log.
+	Before func(cmds []command.Command) error
+	// After may lose the answer of a proposal that was applied.
+	After func(cmds []command.Command) error
+	// NotLeading makes ReadIndex fail with this error.
+	NotLeading error
+}
+
+// Current returns the catalog.
+func (l *Log) Current() *catalog.Catalog {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cat
+}
+
+// Propose applies commands.
+func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.Before != nil {
+		if err := l.Before(cmds); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]catalog.Result, len(cmds))
+	for i, c := range cmds {
+		l.cat, out[i].Value, out[i].Err = catalog.Apply(l.cat, c)
+	}
+	if l.After != nil {
+		if err := l.After(cmds); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// ReadIndex returns at once: there is one copy.
+func (l *Log) ReadIndex(ctx context.Context) (uint64, error) { return 0, l.NotLeading }
+
+// Must applies one command and returns its result.
+func (l *Log) Must(t testing.TB, cmd command.Command) any {
+	t.Helper()
+	out, err := l.Propose(context.Background(), cmd)
+	if err == nil {
+		err = out[0].Err
+	}
+	if err != nil {
+		t.Fatalf("%T: %v", cmd, err)
+	}
+	return out[0].Value
+}
+
+// BE is a fake backend. A nil func answers as a healthy BE would.
+type BE struct {
+	bepb.UnimplementedBackendServer
+	ID      types.BEID
+	Addr    string
+	server  *grpc.Server
+	cluster *Cluster
+
+	mu        sync.Mutex
+	Published []*bepb.PublishRequest_Item
+	Aborted   []uint64
+	Writes    []*bepb.WriteRequest
+	Created   []*bepb.CreateReplicasRequest
+
+	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
+	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
+	OnScan      func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error
+	OnHeartbeat func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error)
+	OnCreate    func(req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error)
+}
+
+// Set changes what the BE does.
+func (b *BE) Set(f func(*BE)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(b)
+}
+
+// Stop ends the BE as a kill would.
+func (b *BE) Stop() { b.server.Stop() }
+
+// Seen runs f while nothing changes.
+func (b *BE) Seen(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
+// Write counts every row as inserted on all replicas.
+func (b *BE) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+	b.mu.Lock()
+	b.Writes = append(b.Writes, req)
+	f := b.OnWrite
+	b.mu.Unlock()
+	if f != nil {
+		return f(ctx, req)
+	}
+	return Wrote(req), nil
+}
+
+// Wrote is the answer of a healthy leader whose other replicas are healthy too.
+func Wrote(req *bepb.WriteRequest) *bepb.WriteResponse {
+	resp := &bepb.WriteResponse{}
+	for _, p := range req.Parts {
+		ok := []uint64{p.ReplicaId}
+		for _, o := range p.Others {
+			ok = append(ok, o.ReplicaId)
+		}
+		resp.Parts = append(resp.Parts, &bepb.WriteResponse_Part{TabletId: p.TabletId, OkReplicas: ok, Inserted: 1})
+	}
+	return resp
+}
+
+// Publish serves every version.
+func (b *BE) Publish(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
+	b.mu.Lock()
+	b.Published = append(b.Published, req.Items...)
+	f := b.OnPublish
+	b.mu.Unlock()
+	if f != nil {
+		return f(ctx, req)
+	}
+	resp := &bepb.PublishResponse{}
+	for _, it := range req.Items {
+		resp.Versions = append(resp.Versions, it.Version)
+	}
+	return resp, nil
+}
+
+// Abort notes the transaction.
+func (b *BE) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortResponse, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Aborted = append(b.Aborted, req.TxnId)
+	return &bepb.AbortResponse{}, nil
+}
+
+// Scan sends nothing.
+func (b *BE) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
+	b.mu.Lock()
+	f := b.OnScan
+	b.mu.Unlock()
+	if f != nil {
+		return f(req, stream)
+	}
+	return nil
+}
+
+// Heartbeat answers that the BE is well.
+func (b *BE) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
+	b.mu.Lock()
+	f := b.OnHeartbeat
+	b.mu.Unlock()
+	if f != nil {
+		return f(ctx, req)
+	}
+	return &bepb.HeartbeatResponse{BeId: req.BeId, StartTimeMs: 1, Disks: []*bepb.Disk{{DiskId: uint64(b.ID) + 1000}}}, nil
+}
+
+// CreateReplicas puts all on one disk.
+func (b *BE) CreateReplicas(_ context.Context, req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
+	b.mu.Lock()
+	b.Created = append(b.Created, req)
+	f := b.OnCreate
+	b.mu.Unlock()
+	if f != nil {
+		return f(req)
+	}
+	resp := &bepb.CreateReplicasResponse{}
+	for range req.Items {
+		resp.DiskIds = append(resp.DiskIds, uint64(b.ID)+1000)
+	}
+	return resp, nil
+}
+
+// Cluster is the catalog, the BEs and who of them is alive.
+type Cluster struct {
+	Log     *Log
+	BEs     []*BE
+	Clients *beclient.Clients
+	Logger  *slog.Logger
+	Table   types.TableID
+	Tablets []types.TabletID
+
+	mu     sync.Mutex
+	dead   map[types.BEID]bool
+	probes map[types.BEID]int
+}
+
+// New returns a cluster of n BEs and a table t(id BIGINT PRIMARY KEY, v BIGINT) of some tablets, each with a replica on
+// every BE and led by the first.
+func New(t testing.TB, n, tablets int, quorum types.WriteQuorum) *Cluster {
+	t.Helper()
+	c := &Cluster{Log: &Log{cat: catalog.New()}, Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		dead: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
+	c.Log.Must(t, &command.InitCluster{ClusterID: ClusterID, FE: catalog.FE{Name: "fe1"}, TimeMs: 1})
+	for range n {
+		c.addBE(t)
+	}
+	t.Cleanup(func() {
+		for _, b := range c.BEs {
+			b.Stop()
+		}
+		if err := c.Clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c.createTable(t, tablets, quorum)
+	return c
+}
+
+func (c *Cluster) addBE(t testing.TB) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	id := c.Log.Must(t, &command.AddBE{BE: catalog.BE{Host: "127.0.0.1", Port: port}}).(catalog.IDResult).ID
+	b := &BE{ID: types.BEID(id), Addr: l.Addr().String(), cluster: c, server: rpc.NewServer(rpc.ServerConfig{Cluster: rpc.NewCluster(ClusterID)})}
+	bepb.RegisterBackendServer(b.server, b)
+	done := make(chan struct{})
+	go func() { defer close(done); b.server.Serve(l) }()
+	t.Cleanup(func() { b.server.Stop(); <-done })
+	c.BEs = append(c.BEs, b)
+}
+
+// Schema is that of the table.
+func Schema(id types.TableID) types.Schema {
+	big := types.ColumnType{Kind: types.KindBigInt}
+	return types.Schema{TableID: id, Version: 1, Columns: []types.Column{{ID: 1, Name: "id", Type: big}, {ID: 2, Name: "v", Type: big}},
+		Key: []types.ColumnID{1}}
+}
+
+func (c *Cluster) createTable(t testing.TB, n int, quorum types.WriteQuorum) {
+	db := c.Log.Must(t, &command.CreateDatabase{Name: "d"}).(catalog.IDResult).ID
+	next := c.Log.Must(t, &command.AllocIDs{N: 10000}).(catalog.AllocResult).First
+	id := func() uint64 { next++; return next - 1 }
+	table := catalog.Table{ID: types.TableID(id()), DatabaseID: types.DatabaseID(db), Name: "t", Quorum: quorum, Replicas: len(c.BEs), Buckets: n,
+		HashBy: []types.ColumnID{1}}
+	table.Schema = Schema(table.ID)
+	part := catalog.Partition{ID: types.PartitionID(id()), Name: "t", Replicas: len(c.BEs)}
+	var tablets []catalog.Tablet
+	for b := range n {
+		tab := catalog.Tablet{ID: types.TabletID(id()), Table: table.ID, Partition: part.ID, Bucket: int32(b), Leader: c.BEs[0].ID}
+		for _, be := range c.BEs {
+			tab.Replicas = append(tab.Replicas, catalog.Replica{ID: types.ReplicaID(id()), BE: be.ID, Disk: types.DiskID(be.ID + 1000)})
+		}
+		part.Tablets = append(part.Tablets, tab.ID)
+		tablets = append(tablets, tab)
+	}
+	table.Parts = []catalog.Partition{part}
+	c.Log.Must(t, &command.CreateTable{Table: table, Tablets: tablets, TimeMs: 1})
+	c.Table, c.Tablets = table.ID, part.Tablets
+}
+
+// Alive reports whether a BE is alive.
+func (c *Cluster) Alive(id types.BEID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.dead[id]
+}
+
+// SetAlive says whether a BE is alive.
+func (c *Cluster) SetAlive(id types.BEID, alive bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead[id] = !alive
+}
+
+// Address returns where a BE listens.
+func (c *Cluster) Address(id types.BEID) string {
+	for _, b := range c.BEs {
+		if b.ID == id {
+			return b.Addr
+		}
+	}
+	return ""
+}
+
+// Probe counts.
+func (c *Cluster) Probe(id types.BEID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probes[id]++
+}
+
+// Probes returns how often a BE was probed.
+func (c *Cluster) Probes(id types.BEID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.probes[id]
+}
+
+// Lead makes a BE the leader of a tablet.
+func (c *Cluster) Lead(t testing.TB, tablet types.TabletID, be types.BEID) {
+	t.Helper()
+	res := c.Log.Must(t, &command.SetLeaders{Items: []command.SetLeader{{Tablet: tablet, BE: be}}}).(catalog.LeadersResult)
+	if res.Errs[0] != nil {
+		t.Fatal(fmt.Errorf("lead tablet %d by be %d: %w", tablet, be, res.Errs[0]))
+	}
+}
+
+// Tablet returns a tablet of the catalog.
+func (c *Cluster) Tablet(t testing.TB, id types.TabletID) *catalog.Tablet {
+	t.Helper()
+	tab, ok := c.Log.Current().Tablet(id)
+	if !ok {
+		t.Fatalf("tablet %d is not there", id)
+	}
+	return tab
+}

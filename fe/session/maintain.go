@@ -1,0 +1,48 @@
+package session
+
+import (
+	"context"
+
+	"stele/fe/stmt"
+	"stele/meta/types"
+	"stele/sql/parse"
+)
+
+// maintain runs statements by which tools look after a MySQL server and which have nothing to do here. What promises
+// no result is accepted, so that dumps and tools run; where a promise would be broken, a warning says so.
+func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) error {
+	if err := s.commit(ctx); err != nil { // as in MySQL
+		return err
+	}
+	switch n := n.(type) {
+	case *parse.LockTablesStmt:
+		// Dumps lock the tables that they load. A real lock would need every FE; snapshots make it needless for readers.
+		for i := range n.TableLocks {
+			if _, _, err := s.findTable(s.sh.Log.Current(), n.TableLocks[i].Table.Schema.O, n.TableLocks[i].Table.Name.O); err != nil {
+				return err
+			}
+		}
+		s.warn("Warning", 1235, "LOCK TABLES locks nothing: other sessions can read and write")
+	case *parse.FlushStmt:
+		if n.ReadLock {
+			s.warn("Warning", 1235, "FLUSH TABLES WITH READ LOCK locks nothing: read inside START TRANSACTION WITH CONSISTENT SNAPSHOT")
+		}
+	case *parse.AnalyzeTableStmt:
+		return s.analyze(ctx, n, out)
+	}
+	return out.warned(s.warningCount())
+}
+
+// analyze answers as MySQL does; row counts are kept by every commit, so there is nothing to gather.
+func (s *Session) analyze(ctx context.Context, n *parse.AnalyzeTableStmt, out *output) error {
+	text := types.ColumnType{Kind: types.KindVarChar, Length: 512}
+	r := stmt.Result{Columns: []stmt.Column{{Name: "Table", Type: text}, {Name: "Op", Type: text}, {Name: "Msg_type", Type: text}, {Name: "Msg_text", Type: text}}}
+	for _, name := range n.TableNames {
+		db, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
+		if err != nil {
+			return err
+		}
+		r.Rows = append(r.Rows, stmt.Row{db.Name + "." + t.Name, "analyze", "status", "OK"})
+	}
+	return s.table(ctx, r, out)
+}

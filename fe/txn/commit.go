@@ -1,0 +1,162 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/raftlog"
+	"stele/meta/types"
+)
+
+// Commit makes the transaction durable and visible. A *RetryError says that it is aborted, an *UnknownError that
+// nobody here can tell. An explicit transaction that lost a leader is written again under the new one before it gives
+// up. A commit does not end with ctx: a client that leaves must not make its outcome unknown.
+func (t *Txn) Commit(ctx context.Context) error {
+	if t.failed {
+		return errors.Join(errors.New("BUG: commit of a transaction that failed half done"), t.Rollback(ctx))
+	}
+	if t.Empty() {
+		t.c.over(t.id)
+		return nil
+	}
+	dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
+	defer cancel()
+	for {
+		result, err := t.decide(dctx)
+		if err == nil {
+			t.c.publish(ctx, t.id, result.Tablets)
+			return nil
+		}
+		var retry *RetryError
+		if !errors.As(err, &retry) {
+			return err
+		}
+		if !t.done.complete() || retry.Gone {
+			return errors.Join(err, t.Rollback(dctx))
+		}
+		t.c.Await(dctx, err, awaitCommit)
+		if rerr := t.renew(dctx, t.done.statements); rerr != nil || dctx.Err() != nil {
+			return errors.Join(err, rerr, t.Rollback(dctx))
+		}
+	}
+}
+
+// awaitCommit is how long a refused commit waits for a new leader before its writes are sent again.
+const awaitCommit = 500 * time.Millisecond
+
+// decide proposes the commit until it is known what came of it. The command may be applied twice: the second time it
+// answers what the first one did.
+func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
+	cmd := t.command()
+	for unknown := false; ; {
+		out, err := t.c.log.Propose(ctx, cmd)
+		if err == nil {
+			return t.decided(out[0])
+		}
+		if !unknown && notProposed(err) {
+			return catalog.CommitResult{}, &RetryError{Err: err}
+		}
+		unknown = true
+		// Another FE may lead by now; then its log tells, once it is here.
+		if tablets, ok := t.c.log.Current().TxnTablets(t.id); ok {
+			t.c.over(t.id)
+			return catalog.CommitResult{Txn: t.id, Tablets: tablets, Again: true}, nil
+		}
+		select {
+		case <-time.After(decidePause):
+			if !errors.Is(err, raftlog.ErrClosed) {
+				continue
+			}
+		case <-ctx.Done():
+		}
+		t.c.over(t.id)
+		return catalog.CommitResult{}, &UnknownError{Txn: t.id, Err: err}
+	}
+}
+
+// decidePause is the pause between two questions for the outcome of a commit.
+const decidePause = 50 * time.Millisecond
+
+// notProposed reports whether an error of Propose says that the command is certainly not in the log.
+func notProposed(err error) bool {
+	var not *raftlog.ErrNotLeader
+	return errors.As(err, &not) || errors.Is(err, raftlog.ErrBusy) || errors.Is(err, raftlog.ErrClosed)
+}
+
+func (t *Txn) command() *command.CommitTxn {
+	cmd := &command.CommitTxn{Txn: t.id, TimeMs: time.Now().UnixMilli()}
+	for id, sh := range t.tablets {
+		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows})
+	}
+	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
+	return cmd
+}
+
+// decided reads what the catalog said to the commit.
+func (t *Txn) decided(r catalog.Result) (catalog.CommitResult, error) {
+	if r.Err != nil {
+		return catalog.CommitResult{}, t.refused(r.Err)
+	}
+	t.c.over(t.id)
+	result, ok := r.Value.(catalog.CommitResult)
+	if !ok {
+		return result, fmt.Errorf("BUG: CommitTxn answered %T", r.Value)
+	}
+	return result, nil
+}
+
+// refused says which tablet was in the way of a commit, so that a retry knows what to wait for.
+func (t *Txn) refused(err error) *RetryError {
+	retry := &RetryError{Err: err}
+	var stale *catalog.ErrStaleEpoch
+	var quorum *catalog.ErrQuorum
+	var none *catalog.ErrNotFound
+	switch {
+	case errors.As(err, &stale):
+		retry.Tablet = stale.Tablet
+	case errors.As(err, &quorum):
+		retry.Tablet = quorum.Tablet
+	case errors.As(err, &none):
+		retry.Gone = true
+	}
+	if sh := t.tablets[retry.Tablet]; sh != nil {
+		retry.Epoch = sh.epoch
+	}
+	return retry
+}
+
+// Await returns when what made a *RetryError may be over, or after d: a retry that spins helps nobody, and one that
+// sleeps while a new leader is there already costs the user time.
+func (c *Coordinator) Await(ctx context.Context, err error, d time.Duration) {
+	var retry *RetryError
+	errors.As(err, &retry)
+	end := time.NewTimer(d)
+	defer end.Stop()
+	tick := time.NewTicker(awaitTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-end.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if retry != nil && retry.Tablet != 0 && c.moved(retry.Tablet, retry.Epoch) {
+				return
+			}
+		}
+	}
+}
+
+const awaitTick = 5 * time.Millisecond
+
+// moved reports whether a tablet has a live leader at another epoch, or is no more.
+func (c *Coordinator) moved(id types.TabletID, was types.Epoch) bool {
+	tab, ok := c.log.Current().Tablet(id)
+	return !ok || tab.Epoch != was && tab.Leader != 0 && c.live.Alive(tab.Leader)
+}

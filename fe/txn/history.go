@@ -1,0 +1,127 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stele/meta/types"
+)
+
+// history is what an explicit transaction has written so far, so that it can be written once more: without the
+// statement that failed, or under new leaders. Beyond a bound it is given up, and then a failure costs the transaction.
+type history struct {
+	statements []written
+	bytes      int
+	lost       bool
+}
+
+// written is one successful Write.
+type written struct {
+	writes   []TabletWrite
+	counts   Counts
+	lockWait time.Duration
+}
+
+// historyBytes bounds what is kept of one transaction.
+const historyBytes = 16 << 20
+
+func (h *history) add(writes []TabletWrite, counts Counts, lockWait time.Duration) {
+	for _, w := range writes {
+		h.bytes += w.Rows.Size() + len(w.Ops)
+	}
+	if h.lost || h.bytes > historyBytes {
+		h.statements, h.lost = nil, true
+		return
+	}
+	h.statements = append(h.statements, written{writes, counts, lockWait})
+}
+
+// complete reports whether the transaction can be written once more.
+func (h *history) complete() bool { return !h.lost }
+
+// Mark is a point in a transaction to which a failed statement goes back.
+type Mark struct{ statements, bytes int }
+
+// Mark returns the present point.
+func (t *Txn) Mark() Mark { return Mark{len(t.done.statements), t.done.bytes} }
+
+// ErrCannotGoBack says that a transaction is too large to undo one statement of it.
+var ErrCannotGoBack = errors.New("the transaction is too large to undo one statement of it")
+
+// RollbackTo undoes what was written after a mark. What was written before it is written again under a new id; what
+// another transaction has changed meanwhile is found out as it would be at a first write. After an error the transaction
+// can only be rolled back.
+func (t *Txn) RollbackTo(ctx context.Context, m Mark) error {
+	if !t.failed && t.done.bytes == m.bytes && !t.stale() {
+		return nil
+	}
+	if !t.done.complete() {
+		return ErrCannotGoBack
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
+	defer cancel()
+	return t.renew(ctx, t.done.statements[:m.statements])
+}
+
+// Refresh writes the transaction again when it has lost a leader, so that it can go on and reads its own rows.
+func (t *Txn) Refresh(ctx context.Context) error { return t.RollbackTo(ctx, t.Mark()) }
+
+// stale reports whether a tablet has left the epoch at which the transaction wrote to it.
+func (t *Txn) stale() bool {
+	cat := t.c.log.Current()
+	for id, sh := range t.tablets {
+		if tab, ok := cat.Tablet(id); !ok || tab.Epoch != sh.epoch {
+			return true
+		}
+	}
+	return false
+}
+
+// renew aborts the transaction and writes statements again, until they are written or cannot be.
+func (t *Txn) renew(ctx context.Context, statements []written) error {
+	for {
+		err := t.again(ctx, statements)
+		var retry *RetryError
+		if err == nil || !errors.As(err, &retry) || retry.Gone || ctx.Err() != nil {
+			return err
+		}
+		t.c.Await(ctx, err, awaitCommit)
+	}
+}
+
+func (t *Txn) again(ctx context.Context, statements []written) error {
+	if err := t.Rollback(ctx); err != nil {
+		return err
+	}
+	id, err := t.c.draw(ctx)
+	if err != nil {
+		return err
+	}
+	t.id, t.failed, t.done = id, false, history{}
+	for _, st := range statements {
+		counts, err := t.Write(ctx, st.writes, st.lockWait)
+		if err != nil {
+			return err
+		}
+		if counts != st.counts {
+			t.failed = true
+			return fmt.Errorf("rows that the transaction had written were changed meanwhile: %+v became %+v", st.counts, counts)
+		}
+	}
+	return nil
+}
+
+// draw draws the id of a transaction and makes it known as undecided.
+func (c *Coordinator) draw(ctx context.Context) (types.TxnID, error) {
+	n, err := c.ids.Next(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("draw a transaction id: %w", err)
+	}
+	id := types.TxnID(n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.active[id] = true
+	return id, nil
+}

@@ -1,0 +1,154 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stele/meta/types"
+)
+
+// lockModel is the lock table as queues: the first of each owns the row.
+type lockModel struct {
+	queues map[int][]types.TxnID
+	ended  map[types.TxnID]bool
+}
+
+func (m *lockModel) waitsFor(txn types.TxnID) (row int, ok bool) {
+	for row, q := range m.queues {
+		if slices.Index(q, txn) > 0 {
+			return row, true
+		}
+	}
+	return 0, false
+}
+
+func (m *lockModel) cycle(txn types.TxnID, row int) bool {
+	for owner := m.queues[row][0]; owner != txn; {
+		next, blocked := m.waitsFor(owner)
+		if !blocked {
+			return false
+		}
+		owner = m.queues[next][0]
+	}
+	return true
+}
+
+func (m *lockModel) remove(txn types.TxnID, waiting bool) {
+	for row, q := range m.queues {
+		at := slices.Index(q, txn)
+		if at < 0 || at > 0 && !waiting {
+			continue
+		}
+		if q = slices.Delete(q, at, at+1); len(q) == 0 {
+			delete(m.queues, row)
+		} else {
+			m.queues[row] = q
+		}
+	}
+}
+
+func TestLockTableAgreesWithQueues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLockTable()
+		m := &lockModel{queues: map[int][]types.TxnID{}, ended: map[types.TxnID]bool{}}
+		waiters := map[types.TxnID]*lockWaiter{}
+		drawTxn := func() types.TxnID { return types.TxnID(rapid.IntRange(1, 5).Draw(t, "txn")) }
+		t.Repeat(map[string]func(*rapid.T){
+			"lock": func(t *rapid.T) {
+				txn, row := drawTxn(), rapid.IntRange(0, 3).Draw(t, "row")
+				if _, blocked := m.waitsFor(txn); blocked {
+					t.Skip("it waits")
+				}
+				w, err := l.tryLock(txn, lockKey{1, string(rune('a' + row))})
+				q := m.queues[row]
+				switch {
+				case m.ended[txn]:
+					if !errors.Is(err, ErrEnded) {
+						t.Fatalf("ended txn: %v", err)
+					}
+				case len(q) == 0:
+					if err != nil || w != nil {
+						t.Fatalf("free row: %v %v", w, err)
+					}
+					m.queues[row] = []types.TxnID{txn}
+				case q[0] == txn:
+					if err != nil || w != nil {
+						t.Fatalf("own row: %v %v", w, err)
+					}
+				case m.cycle(txn, row):
+					if !errors.Is(err, ErrDeadlock) {
+						t.Fatalf("cycle: %v", err)
+					}
+				default:
+					if err != nil || w == nil {
+						t.Fatalf("taken row: %v %v", w, err)
+					}
+					m.queues[row] = append(q, txn)
+					waiters[txn] = w
+				}
+			},
+			"give up": func(t *rapid.T) {
+				txn := drawTxn()
+				if w := waiters[txn]; w != nil {
+					_, waits := m.waitsFor(txn)
+					if l.giveUp(w) != waits {
+						t.Fatalf("txn %d waits: %v", txn, waits)
+					}
+					if row, ok := m.waitsFor(txn); ok {
+						m.queues[row] = slices.DeleteFunc(m.queues[row], func(x types.TxnID) bool { return x == txn })
+					}
+					delete(waiters, txn)
+				}
+			},
+			"release": func(*rapid.T) {
+				txn := drawTxn()
+				l.release(txn, 1)
+				m.remove(txn, false)
+			},
+			"end": func(t *rapid.T) {
+				txn := drawTxn()
+				_, waits := m.waitsFor(txn)
+				l.end(txn, 1)
+				m.remove(txn, true)
+				m.ended[txn] = true
+				if w := waiters[txn]; waits && !w.ended {
+					t.Fatalf("txn %d was not woken", txn)
+				}
+				delete(waiters, txn)
+			},
+			"": func(t *rapid.T) {
+				if len(l.rows) != len(m.queues) {
+					t.Fatalf("%d rows are locked, not %d", len(l.rows), len(m.queues))
+				}
+				for row, q := range m.queues {
+					if got := l.rows[lockKey{1, string(rune('a' + row))}].owner; got != q[0] {
+						t.Fatalf("row %d is owned by %d, not %d", row, got, q[0])
+					}
+				}
+			},
+		})
+	})
+}
+
+func TestWaiterOfAnEndedTransactionIsWoken(t *testing.T) {
+	l := newLockTable()
+	key := [][]byte{[]byte("k")}
+	if err := l.acquire(context.Background(), 1, 1, key, 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() { got <- l.acquire(context.Background(), 2, 1, key, time.Minute) }()
+	l.end(2, 1) // before or after it began to wait
+	if err := <-got; !errors.Is(err, ErrEnded) {
+		t.Fatal(err)
+	}
+	l.release(1, 1)
+	if len(l.rows) != 0 {
+		t.Fatal("a row stays locked")
+	}
+}

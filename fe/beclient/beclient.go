@@ -138,6 +138,9 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 	}
 }
 
+// Silent reports whether a BE did not answer within the deadline of the call.
+func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
+
 // Refused reports whether nobody listens at the address: the process is gone, not slow.
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")

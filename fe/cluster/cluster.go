@@ -13,9 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -346,7 +343,7 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 	}
 	switch {
 	case !m.Alive:
-	case status.Code(err) == codes.DeadlineExceeded:
+	case beclient.Silent(err):
 		pause = 0 // it was silent for the whole timeout already
 	case first:
 		pause = min(pause, brokenPause)

@@ -2,15 +2,14 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/fepb"
 )
@@ -78,7 +77,7 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 	be, now, cat := types.BEID(req.BeId), time.Now(), l.log.Current()
 	if _, ok := cat.BE(be); !ok {
 		delete(l.bes, be)
-		return nil, status.Errorf(codes.NotFound, "be %d is not a member of the cluster", be)
+		return nil, &rpc.Error{Msg: fmt.Sprintf("be %d is not a member of the cluster", be), Reason: "not_a_member"}
 	}
 	h := l.hear(be, req)
 	if h == nil {

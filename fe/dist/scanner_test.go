@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"stele/fe/dist"
 	"stele/fe/fakecluster"
 	"stele/meta/catalog"
@@ -110,17 +107,17 @@ func read(s exec.Stream) ([]int64, error) {
 
 // TestNoRowTwiceNoneMissing lets replicas fail in every way that another replica can make good.
 func TestNoRowTwiceNoneMissing(t *testing.T) {
-	dies := func(code codes.Code) func(*bepb.ScanRequest, bepb.Backend_ScanServer) error {
+	dies := func(err error) func(*bepb.ScanRequest, bepb.Backend_ScanServer) error {
 		return func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
-			if err := stream.Send(row(int64(req.Tablets[0].TabletId) * 10)); err != nil {
-				return err
+			if serr := stream.Send(row(int64(req.Tablets[0].TabletId) * 10)); serr != nil {
+				return serr
 			}
-			return status.Error(code, "in the middle")
+			return err
 		}
 	}
 	for name, fails := range map[string]func(*bepb.ScanRequest, bepb.Backend_ScanServer) error{
-		"dies": dies(codes.Unavailable), "behind": dies(codes.FailedPrecondition), "gone": dies(codes.OutOfRange),
-		"corrupt": dies(codes.DataLoss), "no replica": dies(codes.NotFound),
+		"dies": dies(fakecluster.Unavailable), "behind": dies(fakecluster.Behind), "gone": dies(fakecluster.Gone),
+		"corrupt": dies(fakecluster.Corrupt), "no replica": dies(fakecluster.NoReplica),
 	} {
 		for _, agg := range []bool{false, true} {
 			w := newWorld(t, 3, 4)
@@ -185,7 +182,9 @@ func TestPatienceEnds(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	for _, b := range w.BEs {
 		b.Set(func(b *fakecluster.BE) {
-			b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error { return status.Error(codes.FailedPrecondition, "behind") }
+			b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error {
+				return fakecluster.Behind
+			}
 		})
 	}
 	start := time.Now()
@@ -204,7 +203,7 @@ func TestComesBackWithinPatience(t *testing.T) {
 	w.BEs[0].Set(func(b *fakecluster.BE) {
 		b.OnScan = func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
 			if calls++; calls < 4 {
-				return status.Error(codes.FailedPrecondition, "behind")
+				return fakecluster.Behind
 			}
 			return serve(req, stream)
 		}
@@ -217,9 +216,9 @@ func TestComesBackWithinPatience(t *testing.T) {
 
 func TestDroppedAndForgottenEndAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		code codes.Code
+		code error
 		drop bool
-	}{"dropped": {codes.NotFound, true}, "version gone": {codes.OutOfRange, false}} {
+	}{"dropped": {fakecluster.NoReplica, true}, "version gone": {fakecluster.Gone, false}} {
 		w := newWorld(t, 2, 1)
 		w.set.Patience = time.Hour
 		q := &dist.Query{Snapshot: w.Log.Current()}
@@ -228,7 +227,7 @@ func TestDroppedAndForgottenEndAtOnce(t *testing.T) {
 		}
 		for _, b := range w.BEs {
 			b.Set(func(b *fakecluster.BE) {
-				b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error { return status.Error(c.code, "no") }
+				b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error { return c.code }
 			})
 		}
 		_, err := read(w.scan(q, false))
@@ -246,7 +245,7 @@ func TestCorruptNamesTheTablet(t *testing.T) {
 		b.Set(func(b *fakecluster.BE) {
 			b.OnScan = func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
 				if slices.ContainsFunc(req.Tablets, func(t *bepb.ScanRequest_Tablet) bool { return t.TabletId == uint64(damaged) }) {
-					return status.Error(codes.DataLoss, "corrupt")
+					return fakecluster.Corrupt
 				}
 				return serve(req, stream)
 			}
@@ -270,13 +269,13 @@ func TestQueryErrorEndsTheScan(t *testing.T) {
 		b.Set(func(b *fakecluster.BE) {
 			b.OnScan = func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
 				if req.Tablets[0].TabletId == uint64(w.Tablets[19]) {
-					return status.Error(codes.InvalidArgument, "division by zero")
+					return fakecluster.BadQuery
 				}
 				return serve(req, stream)
 			}
 		})
 	}
-	if _, err := read(w.scan(nil, false)); status.Code(err) != codes.InvalidArgument {
+	if _, err := read(w.scan(nil, false)); !fakecluster.IsBadQuery(err) {
 		t.Errorf("got %v", err)
 	}
 }

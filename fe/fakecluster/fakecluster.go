@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
@@ -20,6 +22,20 @@ import (
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
+
+// What a BE answers when it cannot serve.
+var (
+	Unavailable = status.Error(codes.Unavailable, "the be is gone")
+	Behind      = status.Error(codes.FailedPrecondition, "the version is not there yet")
+	Gone        = status.Error(codes.OutOfRange, "the version is no longer kept")
+	Corrupt     = status.Error(codes.DataLoss, "the replica is damaged")
+	NoReplica   = status.Error(codes.NotFound, "no such replica")
+	BadQuery    = status.Error(codes.InvalidArgument, "the query is at fault")
+	DiskFull    = status.Error(codes.ResourceExhausted, "the disk is full")
+)
+
+// IsBadQuery reports whether err came from BadQuery.
+func IsBadQuery(err error) bool { return status.Code(err) == codes.InvalidArgument }
 
 // ClusterID is the id that all calls carry.
 const ClusterID = types.ClusterID("test")

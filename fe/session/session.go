@@ -111,7 +111,7 @@ type Session struct {
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
-	before       []stmt.Warning // of the statement before, for @@warning_count
+	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	state        atomic.Pointer[stmt.Process]
 }

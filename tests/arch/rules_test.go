@@ -43,7 +43,7 @@ var layers = []layer{
 	{"fe/local", "conf sql/syntax", "it knows nodes only from outside, as an operator does"},
 	{"fe/console", "conf sql/syntax", "it knows Stele only through the MySQL protocol"},
 	{"fe/beclient", "meta/... conf proto/... sql/...", "connections to BEs decide nothing"},
-	{"fe/cluster", "meta/... conf proto/... fe/beclient", "heartbeats and reports become events, they decide nothing"},
+	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},
 	{"fe/tabletctl/...", "meta/... conf proto/... sql/... fe/sched/... fe/beclient fe/cluster fe/tabletctl/...", "the driver is below statements"},
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
@@ -69,7 +69,7 @@ var homes = []home{
 	{"github.com/go-mysql-org/go-mysql", "fe/server/...", "its panics and gaps are contained at the protocol edge"},
 	{"github.com/go-sql-driver/mysql", "fe/local fe/console fe/server tests/...", "Stele talks MySQL to itself only as a user would"},
 	{"github.com/chzyer/readline", "fe/console", "only the prompt has a terminal"},
-	{"google.golang.org/grpc", "proto/... fe/beclient fe/server/... fe/rpc be/server/... be/peer fe/tabletctl meta/raftlog meta/rpc tests/...",
+	{"google.golang.org/grpc", "proto/... fe/beclient fe/server/... fe/rpc fe/fakecluster be/server/... be/peer fe/tabletctl meta/raftlog meta/rpc tests/...",
 		"proto types stop at the edges, behind one dial helper"},
 }
 

@@ -1,0 +1,69 @@
+package txn_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"stele/fe/fakecluster"
+	"stele/fe/txn"
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+func TestSequence(t *testing.T) {
+	w := fakecluster.New(t, 1, 1, types.QuorumOne)
+	ctx := context.Background()
+	a := txn.NewSequence(w.Log, command.CounterAutoInc, w.Table, 10, 0)
+	b := txn.NewSequence(w.Log, command.CounterAutoInc, w.Table, 10, 0)
+	seen := map[uint64]bool{}
+	take := func(s *txn.Sequence, n uint64) uint64 {
+		t.Helper()
+		first, err := s.Take(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for v := first; v < first+n; v++ {
+			if seen[v] {
+				t.Fatalf("%d was handed out twice", v)
+			}
+			seen[v] = true
+		}
+		return first
+	}
+	for i := range uint64(30) {
+		take(a, 1+i%4)
+		take(b, 1+i%25) // more than a range at a time
+	}
+	for _, v := range []uint64{3, 500, 505, 504} {
+		if err := a.Raise(ctx, v); err != nil {
+			t.Fatal(err)
+		}
+		if first := take(a, 1); first <= v {
+			t.Errorf("%d was handed out after %d was given", first, v)
+		}
+	}
+}
+
+// TestTxnIDsGoStale: an id that is older than the age would be expired by it, so it is not used any more.
+func TestTxnIDsGoStale(t *testing.T) {
+	w := fakecluster.New(t, 1, 1, types.QuorumOne)
+	fresh := txn.NewSequence(w.Log, command.CounterTxns, 0, 100, time.Hour)
+	stale := txn.NewSequence(w.Log, command.CounterTxns, 0, 100, time.Nanosecond)
+	for name, c := range map[string]struct {
+		s    *txn.Sequence
+		step uint64
+	}{"fresh": {fresh, 1}, "stale": {stale, 100}} {
+		a, err := c.s.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := c.s.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b-a != c.step {
+			t.Errorf("%s: %d after %d", name, b, a)
+		}
+	}
+}

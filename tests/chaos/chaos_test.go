@@ -93,7 +93,7 @@ func TestChaos(t *testing.T) {
 	n.heal()
 	stop()
 	clients.Wait()
-	ch.healthy(tables, healTimeout)
+	ch.scrub(tables)
 	for _, table := range tables {
 		ch.c.CheckReplicas(t, table, replicas)
 	}
@@ -133,6 +133,29 @@ func (ch *chaos) healthy(tables []string, timeout time.Duration) {
 	for _, table := range tables {
 		ch.c.WaitHealthy(ch.t, table, timeout)
 	}
+}
+
+// scrub reads every replica, so that damage which no query has met yet is found, and waits until all of it is repaired.
+func (ch *chaos) scrub(tables []string) {
+	for _, table := range tables {
+		ch.c.Wait(ch.t, "every replica of "+table+" can be read", healTimeout, func() (bool, string) {
+			ctx, cancel := context.WithTimeout(ch.t.Context(), time.Minute)
+			defer cancel()
+			if _, err := ch.c.Digests(ctx, table); err != nil {
+				ch.damaged(err)
+				return false, err.Error()
+			}
+			return true, ""
+		})
+	}
+	ch.healthy(tables, healTimeout)
+}
+
+// damaged counts what the scrub has found.
+func (ch *chaos) damaged(err error) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.errs["scrub: "+shape(err)]++
 }
 
 // broken notes a broken promise.

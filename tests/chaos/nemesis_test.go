@@ -32,16 +32,18 @@ type fault struct {
 
 // faults in the order of a round; a round is shuffled.
 var faults = []fault{
-	{"kill", false, 5 * time.Second, (*nemesis).kill},
+	{"kill", false, 3 * time.Second, (*nemesis).kill},
 	{"blink", false, 5 * time.Second, (*nemesis).blink},
 	{"kill2", false, 0, (*nemesis).killTwo},
-	{"pause", false, 8 * time.Second, (*nemesis).pauseOne},
+	{"pause", false, 6 * time.Second, (*nemesis).pauseOne},
 	{"hiccup", false, 5 * time.Second, (*nemesis).hiccup},
 	{"wipe", true, 5 * time.Second, (*nemesis).wipe},
 	{"fe", false, 0, (*nemesis).frontend},
 	{"leaders", false, 5 * time.Second, (*nemesis).leaders},
 	{"add", false, 5 * time.Second, (*nemesis).add},
 	{"flip", true, 5 * time.Second, (*nemesis).flip},
+	{"storm", false, 0, (*nemesis).storm},
+	{"power", false, 0, (*nemesis).power},
 }
 
 // nemesis runs one fault after the other.
@@ -86,7 +88,7 @@ func (n *nemesis) inflict(f fault) {
 		return
 	}
 	if f.destroys {
-		n.ch.healthy(n.tables, healTimeout)
+		n.ch.scrub(n.tables)
 	}
 	from := time.Now()
 	what, blind := f.run(n)
@@ -181,7 +183,7 @@ func (n *nemesis) killTwo() (string, time.Time) {
 }
 
 func (n *nemesis) pauseOne() (string, time.Time) {
-	return n.stopFor(n.pick(), n.between(3*time.Second, 8*time.Second))
+	return n.stopFor(n.pick(), n.between(3*time.Second, 9*time.Second))
 }
 
 // hiccup is a pause that is too short to count as a death.
@@ -223,6 +225,50 @@ func (n *nemesis) frontend() (string, time.Time) {
 	n.sleep(n.between(0, time.Second))
 	n.start("fe1")
 	return "fe1", time.Now()
+}
+
+// storm lets faults overlap: one BE hangs, another crashes, the leaders move, and the FE crashes in the middle of it.
+func (n *nemesis) storm() (string, time.Time) {
+	all := n.backends()
+	n.rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	pid := n.pid(all[0])
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		n.ch.t.Fatalf("stop %s: %v", all[0], err)
+	}
+	n.sleep(n.between(0, 4*time.Second))
+	n.killNode(all[1])
+	n.sleep(n.between(0, 500*time.Millisecond))
+	n.killNode("fe1")
+	n.start("fe1")
+	n.sleep(n.between(0, 2*time.Second))
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		n.ch.t.Fatalf("continue %s: %v", all[0], err)
+	}
+	back := time.Now()
+	n.leaders()
+	n.sleep(n.between(0, time.Second))
+	n.start(all[1])
+	return fmt.Sprintf("%s hung, %s and fe1 crashed", all[0], all[1]), back
+}
+
+// power ends every process at once and starts all of them, the FE last or first.
+func (n *nemesis) power() (string, time.Time) {
+	nodes := n.ch.c.Nodes()
+	for _, node := range nodes {
+		if err := syscall.Kill(n.pid(node), syscall.SIGKILL); err != nil {
+			n.ch.t.Fatalf("kill %s: %v", node, err)
+		}
+	}
+	n.rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	for _, node := range nodes {
+		if err := n.ch.c.StartNode(node); err != nil {
+			n.ch.t.Fatal(err)
+		}
+	}
+	for _, node := range n.backends() {
+		n.ch.c.WaitAlive(n.ch.t, node, true, 30*time.Second)
+	}
+	return "all nodes, started as " + strings.Join(nodes, " "), time.Now()
 }
 
 func (n *nemesis) leaders() (string, time.Time) {

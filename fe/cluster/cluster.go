@@ -351,6 +351,9 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 	c.mu.Unlock()
 	if died {
 		c.log.Warn("be is dead", "be_id", m.ID, "address", m.Address, "err", err)
+		// A process that hangs keeps its connections: calls under way would wait for it until their own deadlines, long
+		// after its tablets have other leaders. Without the connection they fail now, and are tried elsewhere.
+		c.clients.Drop(m.Address)
 		c.events(Event{Kind: BEDown, BE: m.ID})
 	}
 	return pause

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/fe/fakecluster"
 	"stele/meta/catalog"
@@ -104,6 +105,46 @@ func TestHungCostsTimeoutTimesRetries(t *testing.T) {
 	took := w.await(cluster.BEDown, be.ID).Sub(start)
 	if took < timeout*(retries-1) || took > timeout*retries+20*interval {
 		t.Errorf("dead after %s, want about %s", took, timeout*retries)
+	}
+	hung.Store(false)
+	w.await(cluster.BEUp, be.ID)
+}
+
+// A process that hangs keeps its connections. Calls under way must not wait for it longer than until it counts as dead.
+func TestDeathEndsCallsUnderWay(t *testing.T) {
+	w := newWorld(t, 1)
+	be := w.BEs[0]
+	var hung atomic.Bool
+	reached := make(chan struct{})
+	be.Set(func(b *fakecluster.BE) {
+		b.OnHeartbeat = func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
+			if hung.Load() {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return &bepb.HeartbeatResponse{StartTimeMs: 1}, nil
+		}
+		b.OnWrite = func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+			close(reached)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
+	w.run()
+	w.await(cluster.BEUp, be.ID)
+	client, err := w.Clients.BE(be.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { _, err := client.Write(ctx, &bepb.WriteRequest{}); ended <- err }()
+	<-reached
+	hung.Store(true)
+	w.await(cluster.BEDown, be.ID)
+	if err := <-ended; !beclient.Unreachable(err) || ctx.Err() != nil {
+		t.Errorf("the call ended with %v, %v", err, ctx.Err())
 	}
 	hung.Store(false)
 	w.await(cluster.BEUp, be.ID)

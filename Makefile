@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race check lint vet fmt fmt-check gen gen-check arch clean
+.PHONY: help build run test race check bench lint vet fmt fmt-check gen gen-check arch clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ gen: ## rewrite the generated files and tighten the size ratchet
 
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
+
+bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+		echo "no MariaDB: it could not be installed, so the table will have no ratios"
+	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
 
 arch: ## prove the import directions, package docs, determinism and sizes
 	go test -count=1 ./tests/arch

@@ -97,7 +97,31 @@ func MeasureLoad(ctx context.Context, t *Table, servers []*Server, d tpch.Data, 
 		}
 	}
 	for _, s := range servers {
+		if err := checkLoad(ctx, s, d, rows); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	for _, s := range servers {
 		t.Put(name, "rows/s", true, s.Name, median(rates[s.Name]))
+	}
+	return nil
+}
+
+// checkLoad compares what a server has and answers with what was generated, so that no figure stands for other work.
+func checkLoad(ctx context.Context, s *Server, d tpch.Data, rows int) error {
+	db := s.Open("tpch")
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM lineitem").Scan(&n); err != nil || n != rows {
+		return fmt.Errorf("lineitem has %d rows, %d were loaded (%v)", n, rows, err)
+	}
+	text, err := tpch.Query(6)
+	if err != nil {
+		return err
+	}
+	var sum string
+	if err := db.QueryRowContext(ctx, text).Scan(&sum); err != nil || sum != d.Q6() {
+		return fmt.Errorf("query 6 says %s, the rows say %s (%v)", sum, d.Q6(), err)
 	}
 	return nil
 }

@@ -64,6 +64,11 @@ proto: ## generate Go from the .proto files; needs protoc
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
 
+bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+		echo "no MariaDB: it could not be installed, so the table will have no ratios"
+	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
+
 arch: ## prove the import directions, package docs, determinism and sizes
 	go test -count=1 ./tests/arch
 

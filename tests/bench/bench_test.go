@@ -1,0 +1,121 @@
+//go:build bench
+
+package bench
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/tests/cluster"
+	"stele/tests/tpch"
+)
+
+var (
+	rounds = flag.Int("rounds", 3, "how often each measurement is made; the median is told")
+	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
+	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
+	parts  = flag.String("parts", "point,load,query,size,heal,failover", "what to measure; query, size and heal need load")
+	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 BE; the figures suffer")
+)
+
+// settings have a cluster look for damage as often as a short measurement needs it.
+var settings = cluster.Options{
+	FE: map[string]string{"tablet_sched_checker_interval_seconds": "2", "tablet_sched_repair_delay_factor_second": "1",
+		"tablet_sched_consecutive_full_clone_delay_sec": "1"},
+	BE: map[string]string{"report_tablet_interval_ms": "2000", "report_disk_state_interval_ms": "2000"},
+}
+
+func launch(t *testing.T, backends int) *Server {
+	t.Helper()
+	opts := settings
+	opts.Backends = backends
+	return Stele(fmt.Sprintf("Stele %d BE", backends), cluster.Start(t, opts))
+}
+
+func startPeer(t *testing.T) *Server {
+	t.Helper()
+	peer, err := StartPeer()
+	if errors.Is(err, ErrNoPeer) {
+		t.Logf("no peer, so no ratios: %v", err)
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := peer.Close(); err != nil {
+			t.Errorf("stop the peer: %v", err)
+		}
+	})
+	return &peer.Server
+}
+
+// TestBench prints the table. It fails only when a statement does.
+func TestBench(t *testing.T) {
+	table := &Table{Servers: []string{"MariaDB", "Stele 1 BE", "Stele 3 BE"}}
+	three := launch(t, 3)
+	servers := []*Server{launch(t, 1), three}
+	if peer := startPeer(t); peer != nil {
+		servers = append([]*Server{peer}, servers...)
+	}
+	t.Cleanup(func() { fmt.Println(table) })
+	around := profiler(t)
+	part := func(name string, measure func(t *testing.T)) {
+		if strings.Contains(*parts, name) {
+			t.Run(name, measure)
+		}
+	}
+	part("point", func(t *testing.T) { must(t, MeasurePoints(t.Context(), table, servers, *rounds, *span, around)) })
+	part("load", func(t *testing.T) {
+		must(t, MeasureLoad(t.Context(), table, servers, tpch.Data{Scale: *scale}, *rounds, around))
+	})
+	part("size", func(t *testing.T) {
+		for _, s := range servers {
+			MeasureSize(t, table, s)
+		}
+	})
+	part("query", func(t *testing.T) {
+		each, err := MeasureQueries(t.Context(), table, servers, *rounds, around)
+		must(t, err)
+		fmt.Println(each)
+	})
+	part("heal", func(t *testing.T) { MeasureHeal(t, table, three) })
+	part("failover", func(t *testing.T) { MeasureFailover(t, table, three) })
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// profiler records the nodes of Stele with 1 BE while something runs, when -perf asks for it.
+func profiler(t *testing.T) func(*Server, string) func() {
+	return func(s *Server, what string) func() {
+		if *perf == "" || s.Name != "Stele 1 BE" {
+			return func() {}
+		}
+		var pids []string
+		for _, node := range s.Cluster.Nodes() {
+			pid, err := pidOf(s, node)
+			must(t, err)
+			pids = append(pids, strconv.Itoa(pid))
+		}
+		name := strings.NewReplacer(" ", "-", ",", "").Replace(what) + ".perf"
+		cmd := exec.Command("perf", "record", "-q", "-g", "-F", "199", "-o", filepath.Join(*perf, name), "-p", strings.Join(pids, ","))
+		must(t, cmd.Start())
+		return func() {
+			_ = cmd.Process.Signal(os.Interrupt) // fails when it has ended by itself, which its missing file tells
+			_ = cmd.Wait()
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// kvRows is how many rows point statements choose from.
+const kvRows = 100_000
+
+const kvSchema = "CREATE TABLE kv (id BIGINT NOT NULL, v VARCHAR(120) NOT NULL, PRIMARY KEY (id))"
+
+// MakeKV makes database kv with a filled table kv and an empty table ins.
+func MakeKV(ctx context.Context, s *Server) error {
+	setup := s.Open("")
+	defer setup.Close()
+	for _, text := range []string{"CREATE DATABASE kv", strings.Replace(kvSchema, "TABLE kv", "TABLE kv.kv", 1),
+		strings.Replace(kvSchema, "TABLE kv", "TABLE kv.ins", 1)} {
+		if _, err := setup.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("%s: %s: %w", s.Name, text, err)
+		}
+	}
+	const batch = 2000
+	for first := 0; first < kvRows; first += batch {
+		if _, err := setup.ExecContext(ctx, "INSERT INTO kv.kv VALUES "+kvTuples(int64(first), batch)); err != nil {
+			return fmt.Errorf("%s: fill kv: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func kvTuples(first int64, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "(%d,'%s')", first+int64(i), kvValue(first+int64(i)))
+	}
+	return b.String()
+}
+
+// kvValue is a text of 100 bytes.
+func kvValue(key int64) string { return fmt.Sprintf("%0100d", key*2654435761) }
+
+func randomKey() int64 { return rand.Int64N(kvRows) }
+
+// pointTest is one kind of statement by some clients.
+type pointTest struct {
+	name    string
+	clients int
+	work    Client
+}
+
+func pointTests() []pointTest {
+	var next atomic.Int64
+	insert := execute(func(int) string {
+		key := next.Add(1)
+		return fmt.Sprintf("INSERT INTO ins VALUES (%d,'%s')", key, kvValue(key))
+	})
+	update := execute(func(int) string {
+		return fmt.Sprintf("UPDATE kv SET v = '%s' WHERE id = %d", kvValue(rand.Int64N(1<<30)), randomKey())
+	})
+	return []pointTest{
+		{"durable INSERT of one row", 1, insert}, {"durable INSERT of one row", 16, insert},
+		{"durable INSERT of one row", 64, insert},
+		{"SELECT by primary key, text", 1, read(randomKey)}, {"SELECT by primary key, text", 16, read(randomKey)},
+		{"SELECT by primary key, prepared", 1, readPrepared(randomKey)},
+		{"SELECT by primary key, prepared", 16, readPrepared(randomKey)},
+		{"durable UPDATE by primary key", 16, update},
+	}
+}
+
+// MeasurePoints runs every point test on every server in turn, as many rounds as are asked for.
+func MeasurePoints(ctx context.Context, t *Table, servers []*Server, rounds int, span time.Duration, around func(*Server, string) func()) error {
+	pools := map[*Server]*sql.DB{}
+	for _, s := range servers {
+		if err := MakeKV(ctx, s); err != nil {
+			return err
+		}
+		pools[s] = s.Open("kv")
+		defer pools[s].Close()
+	}
+	for _, test := range pointTests() {
+		rates, p99s := map[string][]float64{}, map[string][]float64{}
+		name := fmt.Sprintf("%s, %d clients", test.name, test.clients)
+		for range rounds {
+			for _, s := range servers {
+				done := around(s, name)
+				pace, err := Run(ctx, pools[s], test.clients, span, test.work)
+				done()
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", s.Name, name, err)
+				}
+				rates[s.Name] = append(rates[s.Name], pace.PerSecond)
+				p99s[s.Name] = append(p99s[s.Name], float64(pace.P99.Microseconds())/1000)
+			}
+		}
+		for _, s := range servers {
+			t.Put(name, "1/s", true, s.Name, median(rates[s.Name]))
+		}
+		for _, s := range servers {
+			t.Put(name+", p99", "ms", false, s.Name, median(p99s[s.Name]))
+		}
+	}
+	return nil
+}

@@ -113,7 +113,7 @@ func checkLoad(ctx context.Context, s *Server, d tpch.Data, rows int) error {
 	defer db.Close()
 	var n int
 	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM lineitem").Scan(&n); err != nil || n != rows {
-		return fmt.Errorf("lineitem has %d rows, %d were loaded (%v)", n, rows, err)
+		return fmt.Errorf("lineitem has %d rows, %d were loaded (%w)", n, rows, err)
 	}
 	text, err := tpch.Query(6)
 	if err != nil {
@@ -121,7 +121,7 @@ func checkLoad(ctx context.Context, s *Server, d tpch.Data, rows int) error {
 	}
 	var sum string
 	if err := db.QueryRowContext(ctx, text).Scan(&sum); err != nil || sum != d.Q6() {
-		return fmt.Errorf("query 6 says %s, the rows say %s (%v)", sum, d.Q6(), err)
+		return fmt.Errorf("query 6 says %s, the rows say %s (%w)", sum, d.Q6(), err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"stele/be/tablet"
+	"stele/meta/debug"
 	"stele/meta/types"
 )
 
@@ -31,6 +32,7 @@ func (n *node) serveHTTP(ctx context.Context, lis net.Listener) error {
 
 func (n *node) pages() http.Handler {
 	mux := http.NewServeMux()
+	debug.Mount(mux)
 	mux.HandleFunc("GET /health", n.health)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/meta/header/{tablet}", func(w http.ResponseWriter, r *http.Request) {

@@ -46,18 +46,6 @@ var (
 	BEMemLimit = beResources.Bytes("be_mem_limit_bytes", 2*gib,
 		"Memory of the process, file mappings not counted. On a machine of its own give a BE about 60 percent of the memory.",
 		Range(128*mib, 1<<50))
-	ScanThreads = beResources.Int("scan_threads", 0,
-		"Scans that run at the same time; 0 takes one for each CPU.", Range(0, 1024))
-	BlockCache = beResources.Bytes("block_cache_bytes", 64*mib,
-		"Cache of blocks of one store; each disk has two stores.", Range(mib, 1<<40))
-	MetaMemtable = beResources.Bytes("meta_memtable_bytes", 32*mib,
-		"Memory table of the store that holds manifests and deltas; one transaction is at most 15 percent of it.",
-		Range(8*mib, gib))
-	DataMemtable = beResources.Bytes("data_memtable_bytes", 16*mib,
-		"Memory table of the store that holds row groups.", Range(8*mib, gib))
-	ValueLogFile = beResources.Bytes("value_log_file_bytes", 128*mib,
-		"File size of the value logs. Space comes back file by file: large files stall writes while they are reclaimed.",
-		Range(16*mib, 2*gib-1))
 )
 
 // Reports to the FE leader.
@@ -67,8 +55,6 @@ var (
 	ReportTabletInterval = beReports.Duration("report_tablet_interval_ms", 5*time.Second,
 		"Time between two full reports of all replicas. Changes are reported at once; the full report is the safety net.",
 		Range(100, 3600000))
-	ReportDiskInterval = beReports.Duration("report_disk_state_interval_ms", 10*time.Second,
-		"Time between two reports of disk use and health.", Range(100, 3600000))
 )
 
 // Clones.
@@ -83,10 +69,6 @@ var (
 		Range(1, 64), Alias("parallel_clone_task_per_path"))
 	CloneBalanceSlotsPerDisk = beClone.Int("clone_balance_slots_per_disk", 4,
 		"Ceiling of balance clones on one disk, in plus out.", Range(1, 64))
-	CloneFrame = beClone.Bytes("clone_frame_bytes", mib,
-		"Size of one message of a clone stream.", Range(64<<10, 16*mib))
-	CloneStallTimeout = beClone.Duration("clone_stall_timeout_s", 30*time.Second,
-		"A clone that received nothing for this long fails and is tried again from another source.", Range(1, 3600))
 )
 
 // Deltas and the history kept for incremental clones.
@@ -97,8 +79,6 @@ var (
 		"Rows in the deltas of a tablet that make them one rowset.", Range(1, 10000000))
 	DeltaFlushBytes = beHistory.Bytes("delta_flush_bytes", 8*mib,
 		"Bytes in the deltas of a tablet that make them one rowset.", Range(1024, gib))
-	DeltaFlushAge = beHistory.Duration("delta_flush_age_ms", 60*time.Second,
-		"Age of the oldest delta of a tablet that is being read that makes the deltas one rowset.", Range(100, 86400000))
 	RetentionVersions = beHistory.Int("retention_versions", 1000,
 		"Versions whose change sets a replica keeps for incremental clones. A replica that missed more needs a full clone.",
 		Range(1, 1000000))
@@ -107,34 +87,9 @@ var (
 		Range(0, 31536000), Alias("inc_rowset_expired_sec"))
 	RetentionBytes = beHistory.Bytes("retention_bytes", 256*mib,
 		"Bytes of change sets that one replica keeps at most, whatever their number and age.", Range(mib, 1<<44))
-	TabletMaxVersions = beHistory.Int("tablet_max_versions", 1000,
-		"Deltas and rowsets of one replica from which writes wait for compaction.", Range(10, 100000))
-)
-
-// Compaction.
-var (
-	beCompaction = BE.group("Compaction")
-
-	CompactionThreads = beCompaction.Int("compaction_threads_per_disk", 1,
-		"Compactions that run on one disk at the same time.", Range(1, 16))
-	CompactionMinRowsets = beCompaction.Int("compaction_min_rowsets", 6,
-		"Neighbouring rowsets of similar size that are worth merging.", Range(2, 100))
-	CompactionSizeFactor = beCompaction.Int("compaction_size_factor", 4,
-		"Rowsets are of similar size when the largest is at most this many times the smallest.", Range(1, 1000))
-	CompactionMaxRowsets = beCompaction.Int("compaction_max_rowsets", 20,
-		"Rowsets of one replica from which they are merged whatever their size.", Range(2, 10000))
-	CompactionDeletedPercent = beCompaction.Int("compaction_deleted_rows_percent", 20,
-		"Share of deleted rows from which a rowset is rewritten.", Range(1, 100))
-	CompactionMaxRows = beCompaction.Int("compaction_max_rowset_rows", 8<<20,
-		"Largest rowset in rows that a merge makes.", Range(1024, 1<<30))
-	CompactionMaxBytes = beCompaction.Bytes("compaction_max_rowset_bytes", 512*mib,
-		"Largest rowset in bytes that a merge makes.", Range(mib, 16*gib))
 )
 
 var _ = BE.check(func(v *Values) (faults []Fault) {
 	faults = append(faults, distinctPorts(v, BERPCPort, BEHTTPPort, BEGossipPort)...)
-	if CompactionMinRowsets.Get(v) > CompactionMaxRowsets.Get(v) {
-		faults = append(faults, crossFault(v, CompactionMinRowsets.Spec, "is above "+CompactionMaxRowsets.Key))
-	}
 	return faults
 })

@@ -110,7 +110,6 @@ func TestCrossChecks(t *testing.T) {
 		{FE, "raft_leader_lease_timeout_ms = 600", "two FEs could believe to lead"},
 		{FE, "raft_election_timeout_ms = 100", "is below raft_heartbeat_timeout_ms"},
 		{BE, "rpc_port = 8040", "is the port of rpc_port already"},
-		{BE, "compaction_min_rowsets = 50", "is above compaction_max_rowsets"},
 	} {
 		_, err := c.reg.Parse(c.reg.Name()+".conf", []byte(c.text), "/base")
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -119,9 +119,6 @@ var (
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
 		"How long a committed write waits until a quorum can serve it before the client is told so.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)
-	ReadWaitTimeout = feWork.Duration("read_wait_timeout_ms", time.Second,
-		"How long a replica that does not have the wanted version yet waits for it before the query goes to another replica.",
-		Range(0, 600000), Mutable)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
 		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
 )
@@ -179,9 +176,6 @@ var (
 	BalanceLoadScoreThreshold = feBalance.Float("tablet_sched_balance_load_score_threshold", 0.1,
 		"How far the load of a BE or disk may be from the average before it counts as high or low; 0.1 is ten percent.",
 		Range(0.001, 1), Alias("balance_load_score_threshold"), Mutable, Cluster)
-	BalanceDiskSafeThreshold = feBalance.Float("tablet_sched_balance_load_disk_safe_threshold", 0.5,
-		"Disks are not balanced by bytes as long as each is used less than this.",
-		Range(0, 1), Alias("balance_load_disk_safe_threshold"), Mutable, Cluster)
 	CapacityUsedHighWater = feBalance.Float("capacity_used_percent_high_water", 0.75,
 		"Use of a BE from which its fill level alone decides where replicas go (0.75 is 75 percent).",
 		Range(0.01, 1), Mutable, Cluster)

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"stele/meta/debug"
 )
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
@@ -23,6 +25,7 @@ func (n *node) serveHTTP(ctx context.Context) error {
 		return fmt.Errorf("listen for http: %w", err)
 	}
 	mux := http.NewServeMux()
+	debug.Mount(mux)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		if !n.meta.IsLeader() {
 			http.Error(w, "this fe does not lead", http.StatusServiceUnavailable)

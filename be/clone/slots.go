@@ -12,6 +12,7 @@ import (
 type Slots struct {
 	mu      sync.Mutex
 	size    map[bool]int // by balance
+	ceiling map[bool]int // by balance
 	used    map[slotKey]int
 	changed chan struct{} // closed and replaced whenever a slot may have come free
 }
@@ -21,15 +22,18 @@ type slotKey struct {
 	balance bool
 }
 
-// NewSlots returns slots with the given sizes a disk.
+// NewSlots returns slots with the given sizes a disk, which are also the ceilings for Resize: what this BE is configured
+// to bear, whatever the FE plans.
 func NewSlots(repair, balance int) *Slots {
-	return &Slots{size: map[bool]int{false: repair, true: balance}, used: map[slotKey]int{}, changed: make(chan struct{})}
+	return &Slots{size: map[bool]int{false: repair, true: balance}, ceiling: map[bool]int{false: repair, true: balance},
+		used: map[slotKey]int{}, changed: make(chan struct{})}
 }
 
-// Resize changes the sizes; clones that run keep their slots.
+// Resize changes the sizes, up to the ceilings; clones that run keep their slots.
 func (s *Slots) Resize(repair, balance int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	repair, balance = min(repair, s.ceiling[false]), min(balance, s.ceiling[true])
 	if s.size[false] == repair && s.size[true] == balance {
 		return
 	}

@@ -49,7 +49,7 @@ var layers = []layer{
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/gossip meta/rpc meta/logfile conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical",
+	{"be/...", "meta/types meta/gossip meta/rpc meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -259,6 +260,9 @@ func (n *nemesis) power() (string, time.Time) {
 			n.ch.t.Fatalf("kill %s: %v", node, err)
 		}
 	}
+	for _, node := range nodes {
+		n.ch.c.Wait(n.ch.t, node+" gone", 10*time.Second, func() (bool, string) { return n.pid(node) == 0, "it runs" })
+	}
 	n.rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for _, node := range nodes {
 		if err := n.ch.c.StartNode(node); err != nil {
@@ -372,15 +376,23 @@ func flipIn(path string, rnd *rand.Rand) (offsets []int, err error) {
 	return offsets, errors.Join(err, f.Close())
 }
 
-// pid is the process of a node, 0 when it does not run.
+// pid is the process of a node, 0 when it does not run: a process holds the lock of its pid file for as long as it lives.
 func (n *nemesis) pid(node string) int {
-	text, err := os.ReadFile(filepath.Join(n.ch.c.Dir, node, "stele.pid"))
+	f, err := os.Open(filepath.Join(n.ch.c.Dir, node, "stele.pid"))
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || syscall.Kill(pid, 0) != nil {
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
 		return 0
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		n.ch.t.Fatalf("pid of %s: %v", node, err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		n.ch.t.Fatalf("pid of %s: %v", node, err)
 	}
 	return pid
 }

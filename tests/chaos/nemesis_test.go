@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 // settle is how long after the end of a fault its effect on writes is still measured.
@@ -91,8 +93,12 @@ func (n *nemesis) inflict(f fault) {
 	if f.destroys {
 		n.ch.scrub(n.tables)
 	}
+	whole := n.whole()
 	from := time.Now()
 	what, blind := f.run(n)
+	if !whole {
+		what += ", degraded before"
+	}
 	ended := time.Now()
 	pause(n.ch.t.Context(), settle)
 	if !blind.IsZero() {
@@ -103,9 +109,23 @@ func (n *nemesis) inflict(f fault) {
 		ended.Sub(from).Round(time.Millisecond), gap.Round(time.Millisecond))
 	n.events = append(n.events, event)
 	n.ch.t.Log(event)
-	if f.limit > 0 && gap > f.limit {
+	if f.limit > 0 && whole && gap > f.limit {
 		n.ch.broken("%s: no write to a tablet for %v, the limit is %v", f.name, gap.Round(time.Millisecond), f.limit)
 	}
+}
+
+// whole reports whether every replica is OK: a fault that meets a cluster which is still repairing the one before may take
+// the quorum, and then its gap in writes says nothing about Stele.
+func (n *nemesis) whole() bool {
+	ctx, cancel := context.WithTimeout(n.ch.t.Context(), 10*time.Second)
+	defer cancel()
+	for _, table := range n.tables {
+		t, err := cluster.ReadTable(ctx, n.ch.c.DB(), "ADMIN SHOW REPLICA STATUS FROM "+table)
+		if err != nil || slices.ContainsFunc(t.Column("Status"), func(s string) bool { return s != "OK" }) {
+			return false
+		}
+	}
+	return true
 }
 
 // heal has every node running; waiting for the replicas is the caller's.

@@ -20,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sort"
 	"strings"
 	"sync"
@@ -178,8 +179,8 @@ const (
 	unknown
 )
 
-// judge sorts an error, and counts it for the report. Only those errors count as "not applied" with which MySQL says so;
-// everything else may have been cut after the decision.
+// judge sorts an error, and counts it for the report. Only those errors count as "not applied" with which MySQL says so, and a
+// connection that was never made; everything else may have been cut after the decision.
 func (ch *chaos) judge(err error) outcome {
 	if err == nil {
 		return applied
@@ -187,6 +188,10 @@ func (ch *chaos) judge(err error) outcome {
 	ch.mu.Lock()
 	ch.errs[shape(err)]++
 	ch.mu.Unlock()
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return notApplied // nothing was ever sent
+	}
 	var my *mysql.MySQLError
 	if errors.As(err, &my) {
 		switch my.Number {

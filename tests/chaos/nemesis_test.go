@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"stele/tests/cluster"
 )
 
 // settle is how long after the end of a fault its effect on writes is still measured.
@@ -90,8 +93,12 @@ func (n *nemesis) inflict(f fault) {
 	if f.destroys {
 		n.ch.scrub(n.tables)
 	}
+	whole := n.whole()
 	from := time.Now()
 	what, blind := f.run(n)
+	if !whole {
+		what += ", degraded before"
+	}
 	ended := time.Now()
 	pause(n.ch.t.Context(), settle)
 	if !blind.IsZero() {
@@ -102,9 +109,23 @@ func (n *nemesis) inflict(f fault) {
 		ended.Sub(from).Round(time.Millisecond), gap.Round(time.Millisecond))
 	n.events = append(n.events, event)
 	n.ch.t.Log(event)
-	if f.limit > 0 && gap > f.limit {
+	if f.limit > 0 && whole && gap > f.limit {
 		n.ch.broken("%s: no write to a tablet for %v, the limit is %v", f.name, gap.Round(time.Millisecond), f.limit)
 	}
+}
+
+// whole reports whether every replica is OK: a fault that meets a cluster which is still repairing the one before may take
+// the quorum, and then its gap in writes says nothing about Stele.
+func (n *nemesis) whole() bool {
+	ctx, cancel := context.WithTimeout(n.ch.t.Context(), 10*time.Second)
+	defer cancel()
+	for _, table := range n.tables {
+		t, err := cluster.ReadTable(ctx, n.ch.c.DB(), "ADMIN SHOW REPLICA STATUS FROM "+table)
+		if err != nil || slices.ContainsFunc(t.Column("Status"), func(s string) bool { return s != "OK" }) {
+			return false
+		}
+	}
+	return true
 }
 
 // heal has every node running; waiting for the replicas is the caller's.
@@ -259,6 +280,9 @@ func (n *nemesis) power() (string, time.Time) {
 			n.ch.t.Fatalf("kill %s: %v", node, err)
 		}
 	}
+	for _, node := range nodes {
+		n.ch.c.Wait(n.ch.t, node+" gone", 10*time.Second, func() (bool, string) { return n.pid(node) == 0, "it runs" })
+	}
 	n.rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	for _, node := range nodes {
 		if err := n.ch.c.StartNode(node); err != nil {
@@ -372,15 +396,23 @@ func flipIn(path string, rnd *rand.Rand) (offsets []int, err error) {
 	return offsets, errors.Join(err, f.Close())
 }
 
-// pid is the process of a node, 0 when it does not run.
+// pid is the process of a node, 0 when it does not run: a process holds the lock of its pid file for as long as it lives.
 func (n *nemesis) pid(node string) int {
-	text, err := os.ReadFile(filepath.Join(n.ch.c.Dir, node, "stele.pid"))
+	f, err := os.Open(filepath.Join(n.ch.c.Dir, node, "stele.pid"))
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || syscall.Kill(pid, 0) != nil {
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
 		return 0
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		n.ch.t.Fatalf("pid of %s: %v", node, err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		n.ch.t.Fatalf("pid of %s: %v", node, err)
 	}
 	return pid
 }

@@ -141,7 +141,7 @@ func FuzzDecodeMeta(f *testing.F) {
 		}
 		out, err := encodeMeta(m)
 		if err != nil {
-			t.Skip() // a non-canonical form may be shorter than ours
+			t.Skip("a non-canonical form may be shorter than ours")
 		}
 		if again, err := decodeMeta(out); err != nil || again != m {
 			t.Fatalf("%+v came back as %+v, %v", m, again, err)

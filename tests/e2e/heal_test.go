@@ -17,7 +17,7 @@ import (
 var prompt = cluster.Options{
 	FE: map[string]string{"tablet_sched_checker_interval_seconds": "2", "tablet_sched_repair_delay_factor_second": "1",
 		"tablet_sched_consecutive_full_clone_delay_sec": "1"},
-	BE: map[string]string{"report_tablet_interval_ms": "2000", "report_disk_state_interval_ms": "2000"},
+	BE: map[string]string{"report_tablet_interval_ms": "2000"},
 }
 
 const (

@@ -330,8 +330,25 @@ func (n *nemesis) flip() (string, time.Time) {
 	}
 	n.ch.c.WaitAlive(n.ch.t, node, true, 30*time.Second)
 	n.sleep(3 * time.Second)
+	if n.offline(node) { // as an operator would: a disk whose store does not open is emptied, never by the BE itself
+		what += ", its disk did not open: emptied"
+		n.killNode(node)
+		if err := errors.Join(n.ch.c.Wipe(node), n.ch.c.StartNode(node)); err != nil {
+			n.ch.t.Fatal(err)
+		}
+		n.ch.c.WaitAlive(n.ch.t, node, true, 30*time.Second)
+	}
 	n.ch.healthy(n.tables, healTimeout)
 	return what, time.Time{}
+}
+
+// offline reports whether a BE has a disk that it could not open.
+func (n *nemesis) offline(node string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	id := must(n.ch.c.BackendID(ctx, node))
+	disks := must(cluster.ReadTable(ctx, n.ch.c.DB(), "SHOW PROC '/backends/"+id+"'"))
+	return slices.Contains(disks.Column("State"), "OFFLINE")
 }
 
 // flipBits damages a few bytes of the files that hold tables and values.

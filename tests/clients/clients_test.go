@@ -38,8 +38,6 @@ var unsupported = map[string]string{
 	"pymysql/savepoints":              "SAVEPOINT",
 	"pymysql/sleep_function":          "SLEEP()",
 	"pymysql/locking_reads":           "FOR UPDATE",
-	"connector-j/batches rewritten":   "session_track_system_variables",
-	"connector-j/readOnly":            "SET TRANSACTION READ ONLY",
 	"connector-j/savepoints":          "SAVEPOINT",
 }
 

@@ -309,21 +309,6 @@ func Columns(n *Node) map[int]bool {
 	return out
 }
 
-// Conjuncts splits a predicate at its ANDs.
-func Conjuncts(n *Node) []*Node {
-	if n == nil {
-		return nil
-	}
-	if n.Kind != NodeCall || n.Func != "and" {
-		return []*Node{n}
-	}
-	var out []*Node
-	for _, a := range n.Args {
-		out = append(out, Conjuncts(a)...)
-	}
-	return out
-}
-
 // And joins predicates; nil for none.
 func And(preds ...*Node) *Node {
 	switch len(preds) {

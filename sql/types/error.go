@@ -56,9 +56,6 @@ func ErrOutOfRange(typ, expr string) *Error {
 // ErrNull is error 1048; WithColumn names the column.
 func ErrNull() *Error { return Errorf(1048, "23000", "Column cannot be null") }
 
-// ErrDivisionByZero is error 1365, which a strict INSERT or UPDATE raises.
-func ErrDivisionByZero() *Error { return Errorf(1365, "22012", "Division by 0") }
-
 func errColumnRange() *Error { return Errorf(1264, "22003", "Out of range value") }
 
 func errTooLong() *Error { return Errorf(1406, "22001", "Data too long") }

@@ -200,19 +200,6 @@ func (v *Vector) Slice(from, to int) *Vector {
 	return out
 }
 
-// Concat puts vectors of the same physical type one after another; the type is the first's.
-func Concat(vs ...*Vector) *Vector {
-	n := 0
-	for _, v := range vs {
-		n += v.N
-	}
-	c := NewColumnBuilder(vs[0].Type, n)
-	for _, v := range vs {
-		c.AppendVector(v, 0, v.N)
-	}
-	return c.Finish()
-}
-
 // WithType returns the same buffers under another type of the same physical form.
 func (v *Vector) WithType(t types.ColumnType) *Vector {
 	if v.Type == t {

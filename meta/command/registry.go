@@ -48,6 +48,10 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypeAddIndex, "add_index", 1, func() Command { return new(AddIndex) }},
+		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
+		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},
+		{TypeDropIndex, "drop_index", 1, func() Command { return new(DropIndex) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

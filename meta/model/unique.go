@@ -44,9 +44,17 @@ func (t *Table) Building() *UniqueKey {
 	return nil
 }
 
-// VisibleKeys are the secondary keys that count, in the order of their declaration.
+// VisibleKeys are the secondary keys that count: unique ones first, as MySQL lists them, else in order of declaration.
 func (t *Table) VisibleKeys() []UniqueKey {
-	return slices.DeleteFunc(slices.Clone(t.Unique), func(k UniqueKey) bool { return k.Building() })
+	var out []UniqueKey
+	for _, unique := range []bool{true, false} {
+		for _, k := range t.Unique {
+			if k.Unique == unique && !k.Building() {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
 }
 
 // Locator lists the columns by which a row of the table is found: its primary key, then what else decides its tablet.

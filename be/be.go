@@ -44,7 +44,11 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}
-	n := newNode(v, version, log)
+	secure, err := rpc.LoadSecurity(conf.BETLSCert.Get(v), conf.BETLSKey.Get(v), conf.BETLSCA.Get(v))
+	if err != nil {
+		return err
+	}
+	n := newNode(v, version, log, secure)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -69,17 +73,18 @@ type node struct {
 	reporter *report.Reporter
 	service  *server.Server
 	stopping atomic.Bool
+	secure   *rpc.Security // nil = clear text
 }
 
-func newNode(v *conf.Values, version string, log *slog.Logger) *node {
-	n := &node{conf: v, log: log}
+func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
+	n := &node{conf: v, log: log, secure: secure}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
 		opt := storeOptions(v, r, cluster, log)
 		opt.OnBad = n.changed
 		return opt
 	})
 	n.cluster = rpc.NewCluster("")
-	n.peers = peer.New(n.cluster)
+	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed}, log)
 	n.scanner = scan.New(n.host, n.writer)
@@ -137,7 +142,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log,
+	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
 	bepb.RegisterBackendServer(grpcServer, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))

@@ -8,6 +8,7 @@ import (
 	"stele/fe/session"
 	"stele/fe/txn"
 	"stele/meta/types"
+	"stele/proto/fepb"
 	"stele/sql/plan"
 )
 
@@ -38,6 +39,10 @@ func (n *node) sessions() session.Settings {
 // reportBad marks a replica that turned out damaged while it was read.
 func (n *node) reportBad(tablet types.TabletID, be types.BEID, cause error) {
 	n.log.Warn("replica is damaged", "tablet_id", tablet, "be_id", be, "err", cause)
+	if !n.quorum.Leads() {
+		n.suspects.add(&fepb.SuspectRequest{Fe: n.name, BeIds: []uint64{uint64(be)}, TabletIds: []uint64{uint64(tablet)}})
+		return
+	}
 	n.control.Notify(cluster.Event{Kind: cluster.ReplicaChanged, BE: be, Tablet: tablet})
 }
 

@@ -3,6 +3,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,14 +22,18 @@ import (
 // Peers holds the connections of a BE. It is safe for concurrent use.
 type Peers struct {
 	cluster *rpc.Cluster
+	tls     *tls.Config // nil = clear text
 
 	mu    sync.Mutex
 	conns map[string]*grpc.ClientConn
 }
 
 // New returns peers that carry the id of the cluster with every call.
-func New(cluster *rpc.Cluster) *Peers {
-	return &Peers{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+func New(cluster *rpc.Cluster) *Peers { return NewSecure(cluster, nil) }
+
+// NewSecure is New with mutual TLS; nil = clear text.
+func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Peers {
+	return &Peers{cluster: cluster, tls: secure, conns: map[string]*grpc.ClientConn{}}
 }
 
 func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
@@ -37,7 +42,7 @@ func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.Dial(address, rpc.DialConfig{Cluster: p.cluster})
+	c, err := rpc.Dial(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls})
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}

@@ -35,7 +35,7 @@ type Parts struct {
 	Clones  *clone.Manager
 	Slots   *clone.Slots
 	// Joined is told with each heartbeat where the FEs are, the leader first.
-	Joined   func(feAddresses []string)
+	Joined   func(term uint64, feAddresses []string)
 	Stopping func() bool
 	Version  string
 	HTTPPort int
@@ -66,7 +66,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	if err := s.Cluster.Adopt(cluster); err != nil {
 		return nil, err
 	}
-	s.Joined(req.FeAddresses)
+	s.Joined(req.Term, req.FeAddresses)
 	if req.CloneSlotsPerDisk > 0 {
 		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
 	}

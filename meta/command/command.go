@@ -60,6 +60,9 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
+
+	TypePlanFE Type = 55
+	TypeSetFE  Type = 56
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

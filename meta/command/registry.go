@@ -48,6 +48,8 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
+		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

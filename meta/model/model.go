@@ -139,6 +139,13 @@ type FE struct {
 	RPCPort    int        `cbor:"7,keyasint"`
 	GossipPort int        `cbor:"8,keyasint,omitempty"`
 	AddedMs    int64      `cbor:"9,keyasint,omitempty"`
+	// Observer: it is to stay a learner of the metadata log; else it votes.
+	Observer bool `cbor:"10,keyasint,omitempty"`
+	// Pending: it was added, but has not got the metadata yet. Until then a blank FE at its address is let in as it.
+	Pending bool `cbor:"11,keyasint,omitempty"`
+	// Server is a small number that no other FE of the cluster has; client connection ids carry it. 0 means 1: an FE
+	// that was alone before there were several.
+	Server uint32 `cbor:"12,keyasint,omitempty"`
 }
 
 // RepairHint is an operator's wish that a partition be repaired first.

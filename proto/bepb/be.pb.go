@@ -163,6 +163,7 @@ type HeartbeatRequest struct {
 	CloneSlotsPerDisk   uint32                 `protobuf:"varint,3,opt,name=clone_slots_per_disk,json=cloneSlotsPerDisk,proto3" json:"clone_slots_per_disk,omitempty"`
 	BalanceSlotsPerDisk uint32                 `protobuf:"varint,4,opt,name=balance_slots_per_disk,json=balanceSlotsPerDisk,proto3" json:"balance_slots_per_disk,omitempty"`
 	FinishedTasksSeen   []uint64               `protobuf:"varint,5,rep,packed,name=finished_tasks_seen,json=finishedTasksSeen,proto3" json:"finished_tasks_seen,omitempty"` // clone outcomes that the FE has taken in
+	Term                uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`                                                             // Raft term that the FE leads: of two that claim to lead, the higher one does
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -230,6 +231,13 @@ func (x *HeartbeatRequest) GetFinishedTasksSeen() []uint64 {
 		return x.FinishedTasksSeen
 	}
 	return nil
+}
+
+func (x *HeartbeatRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
 }
 
 type HeartbeatResponse struct {
@@ -2637,13 +2645,14 @@ var File_proto_bepb_be_proto protoreflect.FileDescriptor
 
 const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/bepb/be.proto\x12\x02be\"\xe0\x01\n" +
+	"\x13proto/bepb/be.proto\x12\x02be\"\xf4\x01\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
 	"\x14clone_slots_per_disk\x18\x03 \x01(\rR\x11cloneSlotsPerDisk\x123\n" +
 	"\x16balance_slots_per_disk\x18\x04 \x01(\rR\x13balanceSlotsPerDisk\x12.\n" +
-	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\"\x92\x03\n" +
+	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\"\x92\x03\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +

@@ -239,6 +239,7 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 	}
 	req := &bepb.HeartbeatRequest{BeId: uint64(m.ID), FeAddresses: c.feAddresses(), CloneSlotsPerDisk: uint32(s.CloneSlots),
 		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
+	c.wishes(req)
 	c.mu.RLock()
 	for id := range m.seen {
 		req.FinishedTasksSeen = append(req.FinishedTasksSeen, uint64(id))

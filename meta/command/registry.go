@@ -48,6 +48,7 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))
@@ -174,3 +175,6 @@ func (*SetUser) Type() Type { return TypeSetUser }
 
 // Type returns TypeDropUser.
 func (*DropUser) Type() Type { return TypeDropUser }
+
+// Type returns TypeSetDiskState.
+func (*SetDiskState) Type() Type { return TypeSetDiskState }

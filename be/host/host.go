@@ -41,7 +41,8 @@ type Host struct {
 	identity Identity
 	disks    []*Disk
 	opened   bool
-	ready    chan struct{} // closed when the disks are open
+	wishes   map[types.DiskID]types.DiskState // what the operator wants of disks; ONLINE ones are left out
+	ready    chan struct{}                    // closed when the disks are open
 }
 
 // New returns a host that has opened nothing yet. options gives the store options of a root.
@@ -185,12 +186,26 @@ func (h *Host) Disk(id types.DiskID) (*tablet.Store, bool) {
 	return nil, false
 }
 
-// Place picks the disk for a new replica: of the wanted medium if there is one, writable, with the fewest replicas.
+// SetWishes takes in what the operator wants of disks: new replicas go to ONLINE ones only.
+func (h *Host) SetWishes(wishes map[types.DiskID]types.DiskState) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wishes = wishes
+}
+
+// DiskState returns the state of an open disk.
+func (h *Host) DiskState(id types.DiskID) types.DiskState {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.wishes[id]
+}
+
+// Place picks the disk for a new replica: ONLINE, of the wanted medium if there is one, writable, with the fewest replicas.
 func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 	var best *tablet.Store
 	bestMatch, bestCount := false, 0
 	for _, d := range h.Disks() {
-		if d.Store == nil || d.Store.Usage().ReadOnly {
+		if d.Store == nil || d.Store.Usage().ReadOnly || h.DiskState(d.Store.ID()) != types.DiskOnline {
 			continue
 		}
 		match, count := d.Root.Medium == medium, d.Store.TabletCount()

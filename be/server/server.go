@@ -67,6 +67,11 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		return nil, err
 	}
 	s.Joined(req.Term, req.FeAddresses)
+	wishes := make(map[types.DiskID]types.DiskState, len(req.DiskWishes))
+	for _, w := range req.DiskWishes {
+		wishes[types.DiskID(w.DiskId)] = types.DiskState(w.State)
+	}
+	s.Host.SetWishes(wishes)
 	if req.CloneSlotsPerDisk > 0 {
 		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
 	}

@@ -50,6 +50,7 @@ var specs = func() map[Type]spec {
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
 		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
 		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
+		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))
@@ -176,3 +177,6 @@ func (*SetUser) Type() Type { return TypeSetUser }
 
 // Type returns TypeDropUser.
 func (*DropUser) Type() Type { return TypeDropUser }
+
+// Type returns TypeSetDiskState.
+func (*SetDiskState) Type() Type { return TypeSetDiskState }

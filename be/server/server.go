@@ -208,7 +208,7 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
 		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
-	digest, rows, err := t.Digest(v)
+	digest, rows, err := t.ScanDigest(ctx, v)
 	if err != nil {
 		return nil, toStatus(err)
 	}

@@ -125,6 +125,8 @@ func sourceError(err error) error {
 		return fmt.Errorf("%w: %s", clone.ErrGone, status.Convert(err).Message())
 	case errors.As(err, &reasoned) && reasoned.Reason == clone.ReasonNoSlot:
 		return fmt.Errorf("%w: %s", clone.ErrBusy, reasoned.Msg)
+	case status.Code(err) == codes.Unavailable:
+		return fmt.Errorf("%w: %w", clone.ErrUnreachable, err)
 	}
 	return err
 }

@@ -2148,6 +2148,7 @@ type FetchChangesResponse struct {
 	Payload []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
 	// More change sets, whole and in order, that fit in the message; they come before version and payload.
 	Changes       []*FetchChangesResponse_Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	TotalBytes    int64                          `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // in the first message: of all change sets that will come
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2201,6 +2202,13 @@ func (x *FetchChangesResponse) GetChanges() []*FetchChangesResponse_Change {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *FetchChangesResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
 }
 
 type FetchSnapshotRequest struct {
@@ -3290,11 +3298,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x18\n" +
-	"\abalance\x18\x05 \x01(\bR\abalance\"\xc3\x01\n" +
+	"\abalance\x18\x05 \x01(\bR\abalance\"\xe4\x01\n" +
 	"\x14FetchChangesResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x129\n" +
-	"\achanges\x18\x03 \x03(\v2\x1f.be.FetchChangesResponse.ChangeR\achanges\x1a<\n" +
+	"\achanges\x18\x03 \x03(\v2\x1f.be.FetchChangesResponse.ChangeR\achanges\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x03R\n" +
+	"totalBytes\x1a<\n" +
 	"\x06Change\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\"\xe4\x01\n" +

@@ -165,7 +165,7 @@ var (
 	MaxCloneTaskTimeout = feRepair.Duration("tablet_sched_max_clone_task_timeout_sec", 7200*time.Second,
 		"Longest time that a clone task is given, however large the tablet.",
 		Range(1, 604800), Alias("max_clone_task_timeout_sec"), Mutable, Cluster)
-	CloneStallTimeout = feRepair.Duration("tablet_sched_clone_stall_timeout_sec", 30*time.Second,
+	TaskStallTimeout = feRepair.Duration("tablet_sched_clone_stall_timeout_sec", 30*time.Second,
 		"A clone that receives nothing for this long is given up and tried from another source, long before its timeout. 0 = only the timeout counts.",
 		Range(0, 86400), Mutable, Cluster)
 	ConsecutiveFullCloneDelay = feRepair.Duration("tablet_sched_consecutive_full_clone_delay_sec", 180*time.Second,

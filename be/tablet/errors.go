@@ -37,6 +37,8 @@ var (
 	ErrFormat = errors.New("disk format is not known")
 	// ErrNoDisk says that a folder is not a disk.
 	ErrNoDisk = errors.New("folder is not a disk of Stele")
+	// ErrInUse says that another process has the disk open.
+	ErrInUse = kv.ErrInUse
 	// ErrUnclean says that a disk must be opened by a BE, or recovered, before it can be looked at offline.
 	ErrUnclean = kv.ErrUnclean
 	// ErrPayload says that the bytes of a write are malformed.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"stele/be/tablet"
 )
@@ -142,7 +141,7 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, tablet.ErrUnclean):
 		return fmt.Errorf("%w (the BE was killed: --recover replays its logs first, as starting it would)", err)
-	case strings.Contains(err.Error(), "directory lock"):
+	case errors.Is(err, tablet.ErrInUse):
 		return fmt.Errorf("%w (is its BE still running? Stop it first)", err)
 	}
 	return err

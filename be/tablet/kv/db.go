@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,10 +37,10 @@ type DB struct {
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
-	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
-	if opt.ReadOnly && err != nil && strings.Contains(err.Error(), badger.ErrTruncateNeeded.Error()) { // Badger flattens it
-		err = ErrUnclean
+	if err := refuse(dir, opt.ReadOnly); err != nil {
+		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
+	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
 	if err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
@@ -50,6 +50,27 @@ func Open(dir string, opt Options) (*DB, error) {
 	}
 	go db.commitLoop()
 	return db, nil
+}
+
+// refuse finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
+// to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
+func refuse(dir string, readOnly bool) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) && !readOnly {
+			return nil
+		}
+		return err
+	}
+	defer d.Close() // which unlocks
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%w: %w", ErrInUse, err)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err == nil && readOnly && len(logs) > 0 {
+		return ErrUnclean
+	}
+	return err
 }
 
 func openBadger(opt badger.Options) (bdb *badger.DB, err error) {

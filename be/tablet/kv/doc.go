@@ -24,6 +24,8 @@ var (
 	ErrReadOnly = errors.New("store is read-only after a failed write")
 	// ErrClosed says that the instance is closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrInUse says that another process has the instance open.
+	ErrInUse = errors.New("store is in use by another process")
 	// ErrUnclean says that an instance opened only for reading has logs that must be replayed first.
 	ErrUnclean = errors.New("store was not closed cleanly")
 )

@@ -256,6 +256,45 @@ func (b *benchmark) measureReclaim() error {
 		return err
 	}
 	defer s.Close()
+	key, err := b.tenTablets(s)
+	if err != nil {
+		return err
+	}
+	in, err := newInserter(s, 1000, 4)
+	if err != nil {
+		return err
+	}
+	for id := types.TabletID(1); id <= 10; id += 2 {
+		if err := s.Drop(id, types.ReplicaID(id)); err != nil {
+			return err
+		}
+	}
+	live := int64(0) // change sets are retained by count: what lives is the row groups and they
+	for _, t := range s.Tablets() {
+		st := t.Stats()
+		live += st.Bytes + st.RetainedBytes
+	}
+	before := s.Usage().DataUsed
+	t, _ := s.Tablet(2)
+	done := make(chan struct{})
+	reads := b.longest(done, func() error { return getOne(t, key) })
+	commits := b.longest(done, func() error { return in.insert(0) })
+	wall, _, err := timed(func() error { return s.Reclaim(context.Background()) })
+	close(done)
+	read, commit := <-reads, <-commits
+	if err != nil {
+		return err
+	}
+	after := s.Usage().DataUsed
+	b.report.Ratio("disk after dropping half and one reclaim, vs live bytes", fmt.Sprintf("%.0f MB in %s (%.0f MB before)", float64(after)/1e6, ms(wall), float64(before)/1e6),
+		fmt.Sprintf("%.0f MB", float64(live)/1e6), float64(after)/float64(live), 1.15, true)
+	b.report.Ratio("longest read during reclaim, in ms", ms(read), "", float64(read.Microseconds())/1000, 100, true)
+	b.report.Ratio("longest commit during reclaim, in ms", ms(commit), "", float64(commit.Microseconds())/1000, 100, true)
+	return nil
+}
+
+// tenTablets loads the same rows into tablets 1 to 10 and returns the key of one.
+func (b *benchmark) tenTablets(s *tablet.Store) (key [][]byte, err error) {
 	var batch *vec.Batch
 	if err := readTSV(b.tsv, min(loadRows, b.rows), func(x *vec.Batch) error {
 		if batch == nil {
@@ -263,73 +302,44 @@ func (b *benchmark) measureReclaim() error {
 		}
 		return nil
 	}); err != nil {
-		return err
+		return nil, err
 	}
-	const tablets = 10
-	for id := types.TabletID(1); id <= tablets; id++ {
+	for id := types.TabletID(1); id <= 10; id++ {
 		t, err := s.Create(metaOf(id))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := commit(t, make([]types.RowOp, batch.N), batch); err != nil {
-			return err
+			return nil, err
 		}
 		if err := t.Flush(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	in, err := newInserter(s, 1000, 4)
-	if err != nil {
-		return err
-	}
-	// Change sets are retained by count: what lives is the row groups and they.
-	for id := types.TabletID(1); id <= tablets; id += 2 {
-		if err := s.Drop(id, types.ReplicaID(id)); err != nil {
-			return err
-		}
-	}
-	live := int64(0)
-	for _, t := range s.Tablets() {
-		st := t.Stats()
-		live += st.Bytes + st.RetainedBytes
-	}
-	before := s.Usage().DataUsed
-	var worst [2]time.Duration // reads, commits
-	done := make(chan struct{})
-	var group sync.WaitGroup
-	watch := func(i int, f func() error) {
-		group.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				start := time.Now()
-				if err := f(); err != nil {
-					b.report.Missing("beside reclaim", err)
-					return
-				}
-				worst[i] = max(worst[i], time.Since(start))
+	return vec.EncodeKeys(batch, []int{0, 3})[:1], nil
+}
+
+// longest calls f until done is closed and then sends the longest time that a call took.
+func (b *benchmark) longest(done <-chan struct{}, f func() error) <-chan time.Duration {
+	out := make(chan time.Duration, 1)
+	go func() {
+		worst := time.Duration(0)
+		defer func() { out <- worst }()
+		for {
+			select {
+			case <-done:
+				return
+			default:
 			}
-		})
-	}
-	t, _ := s.Tablet(2)
-	key := vec.EncodeKeys(batch, []int{0, 3})[:1]
-	watch(0, func() error { return getOne(t, key) })
-	watch(1, func() error { return in.insert(0) })
-	wall, _, err := timed(func() error { return s.Reclaim(context.Background()) })
-	close(done)
-	group.Wait()
-	if err != nil {
-		return err
-	}
-	after := s.Usage().DataUsed
-	b.report.Ratio("disk after dropping half and one reclaim, vs live bytes", fmt.Sprintf("%.0f MB in %s (%.0f MB before)", float64(after)/1e6, ms(wall), float64(before)/1e6),
-		fmt.Sprintf("%.0f MB", float64(live)/1e6), float64(after)/float64(live), 1.15, true)
-	b.report.Ratio("longest read during reclaim, in ms", ms(worst[0]), "", float64(worst[0].Microseconds())/1000, 100, true)
-	b.report.Ratio("longest commit during reclaim, in ms", ms(worst[1]), "", float64(worst[1].Microseconds())/1000, 100, true)
-	return nil
+			start := time.Now()
+			if err := f(); err != nil {
+				b.report.Missing("beside reclaim", err)
+				return
+			}
+			worst = max(worst, time.Since(start))
+		}
+	}()
+	return out
 }
 
 func getOne(t *tablet.Tablet, keys [][]byte) error {

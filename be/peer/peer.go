@@ -8,7 +8,6 @@ import (
 	"io"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -23,21 +22,21 @@ type Peers struct {
 	cluster *rpc.Cluster
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn
+	conns map[string]*rpc.Conn
 }
 
 // New returns peers that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Peers {
-	return &Peers{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+	return &Peers{cluster: cluster, conns: map[string]*rpc.Conn{}}
 }
 
-func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
+func (p *Peers) conn(address string) (*rpc.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.Dial(address, rpc.DialConfig{Cluster: p.cluster})
+	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster}, bepb.Backend_Replicate_FullMethodName)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
@@ -53,7 +52,7 @@ func (p *Peers) Close() error {
 	for _, c := range p.conns {
 		errs = append(errs, c.Close())
 	}
-	p.conns = map[string]*grpc.ClientConn{}
+	p.conns = map[string]*rpc.Conn{}
 	return errors.Join(errs...)
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -28,12 +27,15 @@ type Clients struct {
 	cluster *rpc.Cluster
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn
+	conns map[string]*rpc.Conn
 }
+
+// piped are the calls that statements consist of.
+var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients {
-	return &Clients{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+	return &Clients{cluster: cluster, conns: map[string]*rpc.Conn{}}
 }
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
@@ -46,7 +48,7 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 	conn := c.conns[address]
 	if conn == nil {
 		var err error
-		if conn, err = rpc.Dial(address, rpc.DialConfig{Cluster: c.cluster}); err != nil {
+		if conn, err = rpc.DialPiped(address, rpc.DialConfig{Cluster: c.cluster}, piped...); err != nil {
 			return nil, fmt.Errorf("dial be %s: %w", address, err)
 		}
 		c.conns[address] = conn
@@ -83,7 +85,7 @@ func (c *Clients) Close() error {
 	for _, conn := range c.conns {
 		errs = append(errs, conn.Close())
 	}
-	c.conns = map[string]*grpc.ClientConn{}
+	c.conns = map[string]*rpc.Conn{}
 	return errors.Join(errs...)
 }
 

@@ -215,11 +215,11 @@ func (p *pipeConn) greet(cluster *Cluster) (known bool, err error) {
 	}
 	verdict, err := p.r.ReadByte()
 	switch {
-	case errors.Is(err, io.EOF), isReset(err), err == nil && verdict > 1:
+	case errors.Is(err, io.EOF), isReset(err), err == nil && verdict != pipeAdmitted && verdict != pipeRefused:
 		return false, nil
 	case err != nil:
 		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
-	case verdict == 1:
+	case verdict == pipeRefused:
 		f, err := readFrame(p.r)
 		if err != nil {
 			return false, status.Error(codes.Unavailable, "greet: "+err.Error())

@@ -17,13 +17,16 @@ import (
 // what is sent at the same time shares a system call. A pipe comes in on the port of the gRPC server, told apart by its
 // first bytes.
 //
-//	client: magic, length(1), cluster id      server: 0, or 1 and a status frame
+//	client: magic, length(1), cluster id      server: admitted, or refused and a status frame
 //	request:  length(4) kind(1) id(8) timeout in ms(4) length(1) method, message
 //	response: length(4) kind(1) id(8), message or status
 //
 // Integers are little-endian; length counts what follows it.
 const (
 	pipeMagic = "STELEPIPE1\r\n"
+
+	pipeAdmitted = byte('A') // an HTTP/2 server begins with 0
+	pipeRefused  = byte('R')
 
 	frameCall   = byte(1)
 	frameCancel = byte(2)

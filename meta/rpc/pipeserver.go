@@ -38,6 +38,7 @@ type PipeServer struct {
 }
 
 type pipeMethod struct {
+	name    string
 	impl    any
 	handler grpc.MethodHandler
 }
@@ -54,7 +55,8 @@ func NewPipeServer(cfg ServerConfig) *PipeServer {
 // RegisterService adds the unary methods of a service. It comes before Listen.
 func (s *PipeServer) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	for _, m := range desc.Methods {
-		s.methods["/"+desc.ServiceName+"/"+m.MethodName] = pipeMethod{impl, m.Handler}
+		name := "/" + desc.ServiceName + "/" + m.MethodName
+		s.methods[name] = pipeMethod{name, impl, m.Handler}
 	}
 }
 
@@ -193,13 +195,34 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 		return
 	}
 	defer s.remove(p)
+	var wg sync.WaitGroup
+	wg.Go(func() { p.read(r, &wg) })
+	wg.Wait()
+}
+
+// read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor
+// already, and another goroutine reads on.
+func (p *pipePeer) read(r *bufio.Reader, wg *sync.WaitGroup) {
 	for {
 		f, err := readFrame(r)
+		var run func()
+		if err == nil {
+			run, err = p.take(f)
+		}
 		if err != nil {
+			if errors.Is(err, errFrame) {
+				p.s.cfg.Log.Warn("pipe broken", "peer", p.conn.RemoteAddr().String(), "err", err)
+			}
+			_ = p.conn.Close() // it may be closed already
 			return
 		}
-		if err := p.take(f); err != nil {
-			s.cfg.Log.Warn("pipe broken", "peer", conn.RemoteAddr().String(), "err", err)
+		switch {
+		case run == nil:
+		case r.Buffered() > 0:
+			wg.Go(run)
+		default:
+			wg.Go(func() { p.read(r, wg) })
+			run()
 			return
 		}
 	}
@@ -238,20 +261,20 @@ func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err 
 	}
 	ctx := metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, string(id)))
 	if err := (&ServerConfig{Cluster: s.cfg.Cluster}).admit(ctx, "pipe"); err != nil {
-		answer, _ := encodeStatus(appendHead([]byte{1, 0, 0, 0, 0}, frameError, 0), toStatus(err)) // of our own making
+		answer, _ := encodeStatus(appendHead([]byte{pipeRefused, 0, 0, 0, 0}, frameError, 0), toStatus(err)) // of our own making
 		binary.LittleEndian.PutUint32(answer[1:], uint32(len(answer)-5))
 		_, werr := conn.Write(answer)
 		return "", errors.Join(err, werr)
 	}
-	_, err = conn.Write([]byte{0})
+	_, err = conn.Write([]byte{pipeAdmitted})
 	return string(id), err
 }
 
-// take handles one frame of the client.
-func (p *pipePeer) take(f frame) error {
+// take handles one frame of the client; a call is what it returns.
+func (p *pipePeer) take(f frame) (run func(), err error) {
 	switch f.kind {
 	case frameCall:
-		return p.start(f)
+		return p.call(f)
 	case frameCancel:
 		p.mu.Lock()
 		cancel := p.calls[f.id]
@@ -259,48 +282,44 @@ func (p *pipePeer) take(f frame) error {
 		if cancel != nil {
 			cancel()
 		}
-		return nil
+		return nil, nil
 	case framePing:
-		return p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
+		return nil, p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
 	}
-	return fmt.Errorf("%w: kind %d", errFrame, f.kind)
+	return nil, fmt.Errorf("%w: kind %d", errFrame, f.kind)
 }
 
-// start runs a call in a goroutine of its own: it may wait for locks and disks.
-func (p *pipePeer) start(f frame) error {
+// call makes a call ready to run. It may wait for locks and disks.
+func (p *pipePeer) call(f frame) (run func(), err error) {
 	if len(f.body) < 5 || len(f.body) < 5+int(f.body[4]) {
-		return fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
+		return nil, fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
 	}
 	timeout := time.Duration(binary.LittleEndian.Uint32(f.body)) * time.Millisecond
 	name, msg := f.body[5:5+f.body[4]], f.body[5+f.body[4]:]
 	m, ok := p.s.methods[string(name)]
 	if !ok {
-		return p.reply(f.id, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
+		return nil, p.reply(f.id, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last {
+		return nil, p.reply(f.id, nil, status.Error(codes.Unavailable, "the server is stopping"))
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
-	p.mu.Lock()
-	if p.last {
-		p.mu.Unlock()
-		cancel()
-		return p.reply(f.id, nil, status.Error(codes.Unavailable, "the server is stopping"))
-	}
 	p.calls[f.id] = cancel
-	p.mu.Unlock()
-	p.s.wg.Go(func() {
-		resp, err := p.handle(ctx, m, string(name), msg)
+	return func() {
+		defer p.end(f.id, cancel)
+		resp, err := p.handle(ctx, m, msg)
 		if err := p.reply(f.id, resp, err); err != nil {
 			_ = p.conn.Close() // the reader ends, and with it the pipe
 		}
-		cancel()
-		p.end(f.id)
-	})
-	return nil
+	}, nil
 }
 
 // handle runs a method; a panic of it becomes an answer.
-func (p *pipePeer) handle(ctx context.Context, m pipeMethod, name string, msg []byte) (resp any, err error) {
+func (p *pipePeer) handle(ctx context.Context, m pipeMethod, msg []byte) (resp any, err error) {
 	defer func() { err = toStatus(err) }()
-	defer p.s.cfg.rescue(name, &err)
+	defer p.s.cfg.rescue(m.name, &err)
 	return m.handler(m.impl, ctx, func(in any) error {
 		if err := proto.Unmarshal(msg, in.(proto.Message)); err != nil {
 			return status.Error(codes.Internal, "request: "+err.Error())
@@ -310,7 +329,8 @@ func (p *pipePeer) handle(ctx context.Context, m pipeMethod, name string, msg []
 }
 
 // end forgets a call that is answered. The last one of a server that is stopping ends the pipe.
-func (p *pipePeer) end(id uint64) {
+func (p *pipePeer) end(id uint64, cancel context.CancelFunc) {
+	cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.calls, id)

@@ -148,9 +148,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
-		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
+	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
+		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
+	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
+	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for http: %w", err), lis.Close())
@@ -168,6 +170,9 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 			failed <- err
 		}
 	})
+	if cfg.TLS == nil { // pipes are clear text
+		lis = pipes.Listen(lis)
+	}
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
 	fmt.Fprintf(stdout, "be serves on %s\n", address)
@@ -175,10 +180,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	case <-ctx.Done():
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return nil
 	case err := <-failed:
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return err
 	}
 }

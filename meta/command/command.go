@@ -64,10 +64,10 @@ const (
 	TypePlanFE       Type = 55
 	TypeSetFE        Type = 56
 	TypeSetDiskState Type = 65
-	TypeAddIndex         Type = 80
-	TypeRenewIndex       Type = 81
-	TypePublishIndex     Type = 82
-	TypeDropIndex        Type = 83
+	TypeAddIndex     Type = 80
+	TypeRenewIndex   Type = 81
+	TypePublishIndex Type = 82
+	TypeDropIndex    Type = 83
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

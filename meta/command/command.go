@@ -60,6 +60,9 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
+	TypeRestoreMetadata  Type = 85
+	TypeAdoptReplicas    Type = 86
+	TypeEndRestore       Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

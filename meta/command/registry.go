@@ -48,6 +48,9 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
+		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
+		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

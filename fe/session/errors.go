@@ -5,8 +5,11 @@ import (
 
 	"stele/fe/ddl"
 	"stele/fe/dist"
+	"stele/fe/quorum"
+	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/raftlog"
 	"stele/meta/rpc"
 	"stele/proto/bepb"
 )
@@ -22,11 +25,20 @@ func mysqlError(err error) error {
 		exists  *catalog.ErrExists
 		remote  *rpc.Error
 		changed *dist.ChangedError
+		alone   *quorum.NoLeaderError
+		known   server.MySQLError
 	)
 	switch {
+	case errors.As(err, &alone) && !errors.As(err, &unknown):
+		// 1205 is what clients and frameworks take for "try again", and it leaves the transaction open.
+		return sqlErr(1205, "HY000", "The cluster has no leading FE now: %s; try again", alone.Error())
 	case errors.As(err, &unknown):
 		// SQLSTATE 08007: transaction resolution unknown.
 		return sqlErr(1180, "08007", "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, raftlog.ErrOutcomeUnknown):
+		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):

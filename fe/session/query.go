@@ -152,6 +152,13 @@ func (s *Session) readSystem(ctx context.Context, cat *catalog.Catalog, sys *phy
 	if !ok {
 		return nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", sys.Database, sys.Table)
 	}
+	if s.elsewhere(t.Local) {
+		r, err := s.askTable(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		return &batches{left: r.Vectors()}, nil
+	}
 	rows, err := t.Rows(ctx, s.stmtEnv(cat))
 	if err != nil {
 		return nil, err

@@ -481,6 +481,13 @@ func alterPartitions(t *Table, c *command.AlterTable) error {
 		}
 		t.Parts[at].Replicas = pr.Replicas
 	}
+	for _, pm := range c.PartMedia {
+		at := partitionIndex(t, pm.Partition)
+		if at < 0 {
+			return notFound("partition", pm.Partition)
+		}
+		t.Parts[at].Medium, t.Parts[at].OwnMedium = pm.Medium, true
+	}
 	for _, pn := range c.PartNames {
 		at := partitionIndex(t, pn.Partition)
 		if at < 0 {

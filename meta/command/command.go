@@ -60,10 +60,17 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
-	TypeAddIndex         Type = 80
-	TypeRenewIndex       Type = 81
-	TypePublishIndex     Type = 82
-	TypeDropIndex        Type = 83
+
+	TypePlanFE          Type = 55
+	TypeSetFE           Type = 56
+	TypeSetDiskState    Type = 65
+	TypeAddIndex        Type = 80
+	TypeRenewIndex      Type = 81
+	TypePublishIndex    Type = 82
+	TypeDropIndex       Type = 83
+	TypeRestoreMetadata Type = 85
+	TypeAdoptReplicas   Type = 86
+	TypeEndRestore      Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -123,6 +130,12 @@ type SetBEAddress struct {
 	Host     string     `cbor:"2,keyasint"`
 	Port     int        `cbor:"3,keyasint"`
 	HTTPPort int        `cbor:"4,keyasint,omitempty"`
+}
+
+// SetDiskState sets what an operator wants of disks of a BE; ONLINE takes it back.
+type SetDiskState struct {
+	BE    types.BEID     `cbor:"1,keyasint"`
+	Disks []model.BEDisk `cbor:"2,keyasint"`
 }
 
 // CreateDatabase creates a database. ID 0 draws an id.
@@ -194,6 +207,14 @@ type AlterTable struct {
 	PartReplicas []PartitionReplicas `cbor:"3,keyasint,omitempty"`
 	// PartNames renames partitions.
 	PartNames []PartitionName `cbor:"4,keyasint,omitempty"`
+	// PartMedia sets storage_medium partition by partition.
+	PartMedia []PartitionMedium `cbor:"21,keyasint,omitempty"`
+}
+
+// PartitionMedium is the medium that the replicas of one partition are to lie on.
+type PartitionMedium struct {
+	Partition types.PartitionID `cbor:"1,keyasint"`
+	Medium    types.Medium      `cbor:"2,keyasint"`
 }
 
 // PartitionReplicas is a wanted number of replicas for one partition.

@@ -464,3 +464,60 @@ func checkRows(t *rapid.T, db cluster.Querier, q string, want []uniqueRow) {
 		t.Fatalf("%s: %v, the model says %v", q, a, b)
 	}
 }
+
+// TestUniqueBuilderDies kills the FE that is building a unique key. The key is there or it is not, and the table can be
+// written again when the promise of the dead builder is over.
+func TestUniqueBuilderDies(t *testing.T) {
+	skipShort(t, "it waits for the promise of a dead builder to end")
+	c := cluster.Start(t, cluster.Options{})
+	db := c.DB()
+	mustExec(t, db, "CREATE DATABASE d")
+	mustExec(t, db, "CREATE TABLE d.l (id INT PRIMARY KEY, u INT)")
+	mustExec(t, db, "INSERT INTO d.l WITH ten AS (SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 "+
+		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) "+
+		"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n FROM ten a, ten b, ten c, ten d, ten e")
+	altered := make(chan error, 1)
+	go func() {
+		_, err := db.Exec("ALTER TABLE d.l ADD UNIQUE KEY u (u)")
+		altered <- err
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	pause(ctx, 150*time.Millisecond) // before, during or after: all are right
+	if err := c.Kill("fe1"); err != nil {
+		t.Fatal(err)
+	}
+	told := <-altered
+	if err := c.StartNode("fe1"); err != nil {
+		t.Fatal(err)
+	}
+	for { // the statement itself waits for a builder; the FE may still be starting
+		_, err := db.ExecContext(ctx, "REPLACE INTO d.l VALUES (1000000, 1000000)")
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the table of a dead builder cannot be written: %v", err)
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+	_, err := db.Exec("INSERT INTO d.l VALUES (1000001, 1000000)")
+	there := errorNumber(t, err) == 1062
+	t.Logf("the builder was told %v, the key is there: %t", told, there)
+	if told == nil && !there {
+		t.Error("a key that was acknowledged is gone")
+	}
+	if !there {
+		mustExec(t, db, "DELETE FROM d.l WHERE id = 1000001")
+		mustExec(t, db, "ALTER TABLE d.l ADD UNIQUE KEY u (u)")
+		if _, err := db.Exec("INSERT INTO d.l VALUES (1000001, 1000000)"); errorNumber(t, err) != 1062 {
+			t.Errorf("a duplicate after the key was built anew: %v", err)
+		}
+	}
+	for _, q := range []string{"SELECT COUNT(*) FROM d.l", "SELECT COUNT(*) FROM d.l WHERE u = 77777"} {
+		rows, err := cluster.ReadTable(ctx, db, q)
+		if want := map[bool]string{true: "1", false: "100001"}[strings.Contains(q, "WHERE")]; err != nil || rows.Rows[0][0] != want {
+			t.Errorf("%s: %v, %v, want %s", q, rows.Rows, err, want)
+		}
+	}
+}

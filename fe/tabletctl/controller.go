@@ -221,9 +221,12 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	if err := c.grant(ctx); err != nil {
 		return c.now(), err
 	}
-	in := c.take()
 	now := c.now()
 	cat := c.o.Log.Current()
+	if cat.Restoring() != nil { // what looks wrong may be what came after the backup
+		return now.Add(idleMax), nil
+	}
+	in := c.take()
 	c.mu.Lock()
 	c.limits = c.settings()
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)

@@ -130,6 +130,9 @@ func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 
 func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	cat := t.c.log.Current()
+	if r := cat.Restoring(); r != nil {
+		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	}
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
 		leader, part, err := t.part(cat, w)

@@ -14,7 +14,7 @@ type layer struct {
 
 // layers is the import lattice. Do not change it to fix a build: a missing line here means a type in the wrong place.
 var layers = []layer{
-	{".", "fe be be/tool fe/local fe/console conf", "main chooses a subcommand and knows nothing of their insides"},
+	{".", "fe be be/tool fe/metatool fe/local fe/console conf", "main chooses a subcommand and knows nothing of their insides"},
 	{"tests/...", "...", "tests may look at everything"},
 
 	{"proto/...", "proto/...", "the wire knows nothing of the code at its ends"},
@@ -41,6 +41,7 @@ var layers = []layer{
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
 	{"fe/local", "conf sql/syntax", "it knows nodes only from outside, as an operator does"},
+	{"fe/metatool", "meta/...", "it looks at the metadata of an FE that is not running"},
 	{"fe/console", "conf sql/syntax", "it knows Stele only through the MySQL protocol"},
 	{"fe/beclient", "meta/... conf proto/... sql/...", "connections to BEs decide nothing"},
 	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},

@@ -52,6 +52,7 @@ func (n *node) limits() sched.Limits {
 	return sched.Limits{
 		RepairSlots: conf.SlotNumPerPath.Get(v), BalanceSlots: conf.BalanceSlotNumPerPath.Get(v),
 		MaxScheduling: conf.MaxSchedulingTablets.Get(v), MaxBalancing: conf.MaxBalancingTablets.Get(v),
+		StallMs:      conf.TaskStallTimeout.Get(v).Milliseconds(),
 		MinTimeoutMs: conf.MinCloneTaskTimeout.Get(v).Milliseconds(), MaxTimeoutMs: conf.MaxCloneTaskTimeout.Get(v).Milliseconds(),
 		ToleranceMs: conf.BEDownTolerateTime.Get(v).Milliseconds(), DelayFactorMs: conf.RepairDelayFactor.Get(v).Milliseconds(),
 		FullCloneDelayMs: conf.ConsecutiveFullCloneDelay.Get(v).Milliseconds(), MaxNotScheduledMs: conf.MaxNotScheduledInterval.Get(v).Milliseconds(),

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -30,15 +29,18 @@ type Clients struct {
 	tls     *tls.Config // nil = clear text
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn
+	conns map[string]*rpc.Conn
 }
+
+// piped are the calls that statements consist of.
+var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
 
 // NewSecure is New with mutual TLS; nil = clear text.
 func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Clients {
-	return &Clients{cluster: cluster, tls: secure, conns: map[string]*grpc.ClientConn{}}
+	return &Clients{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
 }
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
@@ -84,7 +86,7 @@ func (c *Clients) Close() error {
 	for _, conn := range c.conns {
 		errs = append(errs, conn.Close())
 	}
-	c.conns = map[string]*grpc.ClientConn{}
+	c.conns = map[string]*rpc.Conn{}
 	return errors.Join(errs...)
 }
 

@@ -3,8 +3,6 @@ package beclient
 import (
 	"fmt"
 
-	"google.golang.org/grpc"
-
 	"stele/meta/rpc"
 	"stele/proto/fepb"
 )
@@ -21,11 +19,11 @@ func (c *Clients) FE(address string) (fepb.FrontendClient, error) {
 }
 
 // connLocked returns the connection to an address; it is made when it is first used.
-func (c *Clients) connLocked(address string) (*grpc.ClientConn, error) {
+func (c *Clients) connLocked(address string) (*rpc.Conn, error) {
 	if conn := c.conns[address]; conn != nil {
 		return conn, nil
 	}
-	conn, err := rpc.Dial(address, rpc.DialConfig{Cluster: c.cluster, TLS: c.tls})
+	conn, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: c.cluster, TLS: c.tls}, piped...)
 	if err != nil {
 		return nil, err
 	}

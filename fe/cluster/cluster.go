@@ -257,6 +257,7 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 	if c.term != nil {
 		req.Term = c.term()
 	}
+	c.wishes(req)
 	c.mu.RLock()
 	for id := range m.seen {
 		req.FinishedTasksSeen = append(req.FinishedTasksSeen, uint64(id))

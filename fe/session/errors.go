@@ -82,6 +82,8 @@ func existsError(e *catalog.ErrExists) error {
 		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", e.Name)
 	case "table":
 		return sqlErr(1050, "42S01", "Table '%s' already exists", e.Name)
+	case "key":
+		return sqlErr(1061, "42000", "Duplicate key name '%s'", e.Name)
 	case "partition":
 		return sqlErr(1517, "HY000", "Duplicate partition name %s", e.Name)
 	}
@@ -94,6 +96,8 @@ func notFoundError(e *catalog.ErrNotFound) error {
 		return sqlErr(1049, "42000", "Unknown database '%s'", e.Name)
 	case "table":
 		return sqlErr(1146, "42S02", "Table '%s' doesn't exist", e.Name)
+	case "key":
+		return sqlErr(1091, "42000", "Can't DROP '%s'; check that column/key exists", e.Name)
 	case "partition":
 		return sqlErr(1735, "HY000", "Unknown partition '%s'", e.Name)
 	}

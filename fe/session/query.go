@@ -116,6 +116,10 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 	}
 	return exec.Build(p, &exec.Env{
 		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
+			scan, err := s.resolve(ctx, q, scan)
+			if err != nil {
+				return nil, err
+			}
 			return s.sh.Scanner.Scan(ctx, q, scan)
 		},
 		System: func(ctx context.Context, sys *physical.System) (exec.Stream, error) {

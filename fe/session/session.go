@@ -42,6 +42,7 @@ type Tables interface {
 	Create(ctx context.Context, table catalog.Table) error
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
+	AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error)
 }
 
 // Settings are read at each use.
@@ -112,6 +113,7 @@ type Session struct {
 	inTx         bool
 	txReadOnly   bool // the open transaction refuses writes
 	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	contended    bool // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning

@@ -90,8 +90,11 @@ type Replica struct {
 	Rowsets        uint32                 `protobuf:"varint,11,opt,name=rowsets,proto3" json:"rowsets,omitempty"`
 	MissingVersion uint64                 `protobuf:"varint,12,opt,name=missing_version,json=missingVersion,proto3" json:"missing_version,omitempty"` // a committed version that this replica never stored and only a clone can bring; 0 = none
 	Pending        uint32                 `protobuf:"varint,13,opt,name=pending,proto3" json:"pending,omitempty"`                                     // transactions without outcome
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The additive content digest of version digest_version, where the BE knows it without reading rows; 0 = it does not.
+	DigestVersion uint64 `protobuf:"varint,21,opt,name=digest_version,json=digestVersion,proto3" json:"digest_version,omitempty"`
+	Digest        uint64 `protobuf:"varint,22,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Replica) Reset() {
@@ -211,6 +214,20 @@ func (x *Replica) GetMissingVersion() uint64 {
 func (x *Replica) GetPending() uint32 {
 	if x != nil {
 		return x.Pending
+	}
+	return 0
+}
+
+func (x *Replica) GetDigestVersion() uint64 {
+	if x != nil {
+		return x.DigestVersion
+	}
+	return 0
+}
+
+func (x *Replica) GetDigest() uint64 {
+	if x != nil {
+		return x.Digest
 	}
 	return 0
 }
@@ -1701,7 +1718,7 @@ var File_proto_fepb_fe_proto protoreflect.FileDescriptor
 
 const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/fepb/fe.proto\x12\x02fe\"\xf7\x02\n" +
+	"\x13proto/fepb/fe.proto\x12\x02fe\"\xb6\x03\n" +
 	"\aReplica\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
@@ -1717,7 +1734,9 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	" \x01(\x04R\x0eoldestRetained\x12\x18\n" +
 	"\arowsets\x18\v \x01(\rR\arowsets\x12'\n" +
 	"\x0fmissing_version\x18\f \x01(\x04R\x0emissingVersion\x12\x18\n" +
-	"\apending\x18\r \x01(\rR\apending\"\xbc\x01\n" +
+	"\apending\x18\r \x01(\rR\apending\x12%\n" +
+	"\x0edigest_version\x18\x15 \x01(\x04R\rdigestVersion\x12\x16\n" +
+	"\x06digest\x18\x16 \x01(\x04R\x06digest\"\xbc\x01\n" +
 	"\rReportRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\"\n" +

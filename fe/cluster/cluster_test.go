@@ -70,6 +70,23 @@ func (w *world) await(kind cluster.EventKind, be types.BEID) time.Time {
 	}
 }
 
+// awaitUp waits until every BE is alive, in whatever order.
+func (w *world) awaitUp() {
+	w.t.Helper()
+	up := map[types.BEID]bool{}
+	limit := time.After(10 * time.Second)
+	for len(up) < len(w.BEs) {
+		select {
+		case e := <-w.events:
+			if e.Kind == cluster.BEUp {
+				up[e.BE] = true
+			}
+		case <-limit:
+			w.t.Fatalf("only %v of %d BEs came up", up, len(w.BEs))
+		}
+	}
+}
+
 func TestRefusedIsDeadAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
 	w.run()
@@ -177,8 +194,7 @@ func TestRestartAndStoppingAreEvents(t *testing.T) {
 func TestLeadAgain(t *testing.T) {
 	w := newWorld(t, 2)
 	stop := w.run()
-	w.await(cluster.BEUp, w.BEs[0].ID)
-	w.await(cluster.BEUp, w.BEs[1].ID)
+	w.awaitUp()
 	stop()
 	for len(w.events) > 0 {
 		<-w.events
@@ -200,8 +216,7 @@ func TestLeadAgain(t *testing.T) {
 func TestView(t *testing.T) {
 	w := newWorld(t, 2)
 	w.run()
-	w.await(cluster.BEUp, w.BEs[0].ID)
-	w.await(cluster.BEUp, w.BEs[1].ID)
+	w.awaitUp()
 	other := cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: w.Logger, Events: func(cluster.Event) {},
 		Settings: func() cluster.Settings {
 			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}

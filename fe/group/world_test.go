@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"stele/fe/beclient"
 	"stele/fe/group"
 	"stele/fe/quorum"
@@ -40,7 +38,6 @@ type frontend struct {
 	clients *beclient.Clients
 	group   *group.Group
 	quorum  *quorum.Log
-	server  *grpc.Server
 	active  atomic.Uint64 // the transaction that it works on
 	stop    func()
 	closed  bool
@@ -91,20 +88,20 @@ func (f *frontend) open(name string, boot bool) {
 }
 
 func (f *frontend) serve(id *metarpc.Cluster) {
-	f.server = metarpc.NewServer(metarpc.ServerConfig{Cluster: id, Log: slog.New(slog.DiscardHandler), AllowFresh: rpc.AllowFresh})
-	fepb.RegisterFrontendServer(f.server, rpc.New(rpc.Parts{Log: f.log, Group: f.group,
+	server := metarpc.NewServer(metarpc.ServerConfig{Cluster: id, Log: slog.New(slog.DiscardHandler), AllowFresh: rpc.AllowFresh})
+	fepb.RegisterFrontendServer(server, rpc.New(rpc.Parts{Log: f.log, Group: f.group,
 		Answer:   func(context.Context, session.Question) (stmt.Result, error) { return stmt.Result{Info: f.name}, nil },
 		Active:   func(id types.TxnID) bool { return uint64(id) == f.active.Load() },
 		Sessions: func() []stmt.Process { return nil }, Kill: func(uint64, bool) bool { return false },
 		Suspect: func([]types.BEID, []types.TabletID) {}, Knock: f.group.Knock}))
 	served, led := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { defer close(served); _ = f.server.Serve(f.rpc) }()
+	go func() { defer close(served); _ = server.Serve(f.rpc) }()
 	go func() { defer close(led); f.lead(ctx) }()
 	f.stop = func() {
 		cancel()
 		<-led
-		f.server.Stop()
+		server.Stop()
 		<-served
 	}
 }

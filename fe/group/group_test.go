@@ -1,18 +1,23 @@
 package group_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"stele/fe/quorum"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/fepb"
@@ -239,4 +244,47 @@ func TestActive(t *testing.T) {
 	}
 	all[1].close()
 	wait(t, "the transaction of an FE that has ended is given up", func() bool { return !ask()[5] })
+}
+
+// doubtful is an FE that takes commands and never says what came of them.
+type doubtful struct {
+	fepb.UnimplementedFrontendServer
+	calls atomic.Int64
+}
+
+func (d *doubtful) Propose(context.Context, *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	if d.calls.Add(1) == 1 {
+		return nil, status.Error(codes.Unavailable, "lost")
+	}
+	return nil, &metarpc.Error{Msg: "not any more", Reason: quorum.ReasonNotLeader}
+}
+
+// TestDoubtStays: a command that may have reached the log is never said to have been refused, whatever later tries
+// meet. What must not happen twice is not tried again.
+func TestDoubtStays(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		cmd   command.Command
+		again bool
+	}{{&command.CommitTxn{Txn: 1}, true}, {&command.CreateDatabase{Name: "d"}, false}} {
+		all := world(t, 2)
+		d := &doubtful{}
+		server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})
+		fepb.RegisterFrontendServer(server, d)
+		lis := listen(t)
+		done := make(chan struct{})
+		go func() { defer close(done); _ = server.Serve(lis) }()
+		t.Cleanup(func() { server.Stop(); <-done })
+		if _, err := all[0].quorum.ProposeOne(ctx(t), &command.SetFE{Name: "fe1", RPCPort: port(lis)}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "fe2 believes it", func() bool { return all[1].quorum.LeaderAddress() == lis.Addr().String() })
+		_, err := all[1].quorum.ProposeOne(ctx(t), tc.cmd)
+		if !errors.Is(err, raftlog.ErrOutcomeUnknown) {
+			t.Errorf("%s: %v", tc.cmd.Type(), err)
+		}
+		if n := d.calls.Load(); tc.again != (n > 1) {
+			t.Errorf("%s was tried %d times", tc.cmd.Type(), n)
+		}
+	}
 }

@@ -13,6 +13,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,6 +196,7 @@ func twice(cmds []command.Command) bool {
 func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
 	begun := time.Now()
 	deadline := begun.Add(l.wait())
+	var doubt error // of a try that may have been carried out: no later refusal takes that back
 	for {
 		moved := l.local.LeaderMoved()
 		err := l.try(ctx, moved, grace, here, there)
@@ -202,21 +204,21 @@ func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, h
 			return nil
 		}
 		unknown := errors.Is(err, raftlog.ErrOutcomeUnknown)
-		var not *raftlog.ErrNotLeader
-		switch {
-		case ctx.Err() != nil && unknown:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case unknown && again, errors.As(err, &not), errors.Is(err, raftlog.ErrBusy):
-		default:
-			return err
+		if unknown {
+			doubt = err
 		}
-		if left := time.Until(deadline); left <= 0 {
-			if unknown {
-				return err
-			}
-			return &NoLeaderError{Waited: time.Since(begun), Last: err}
+		var not *raftlog.ErrNotLeader
+		refused := errors.As(err, &not) || errors.Is(err, raftlog.ErrBusy)
+		switch {
+		case ctx.Err() != nil:
+			return cmp.Or(doubt, context.Cause(ctx))
+		case doubt != nil && !again:
+			return doubt
+		case !unknown && !refused:
+			return cmp.Or(doubt, err)
+		}
+		if time.Until(deadline) <= 0 {
+			return cmp.Or[error](doubt, &NoLeaderError{Waited: time.Since(begun), Last: err})
 		}
 		l.pause(ctx, moved, deadline)
 	}

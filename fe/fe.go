@@ -180,9 +180,15 @@ func (n *node) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := metarpc.NewServer(metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()})
-	fepb.RegisterFrontendServer(grpcServer, rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn}))
+	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()}
+	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+	fepb.RegisterFrontendServer(grpcServer, service)
+	fepb.RegisterFrontendServer(pipes, service)
+	if cfg.TLS == nil { // pipes are clear text
+		rpcListener = pipes.Listen(rpcListener)
+	}
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -206,6 +212,7 @@ func (n *node) serve(ctx context.Context) error {
 	}
 	stopLoops()
 	metarpc.Stop(grpcServer, stopGrace)
+	pipes.Stop(stopGrace)
 	if ctx.Err() != nil && n.mysql.Load() == nil {
 		return nil // told to stop while it waited
 	}

@@ -18,6 +18,7 @@ import (
 
 	"stele/meta/rpc"
 	"stele/proto/bepb"
+	"stele/proto/fepb"
 )
 
 // Address joins a host and a port.
@@ -33,7 +34,8 @@ type Clients struct {
 }
 
 // piped are the calls that statements consist of.
-var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName}
+var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
+	fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }

@@ -25,7 +25,7 @@ var layers = []layer{
 	{"meta/command/...", "meta/types meta/model proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
-	{"meta/rpc", "meta/types conf proto/...", "dialing and cluster id checks are the same for all callees"},
+	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
 	{"meta/raftlog", "meta/... conf proto/...", "glue between Raft and the catalog"},
 	{"meta/...", "meta/... conf proto/...", "metadata is below SQL, FE and BE"},
 

@@ -42,13 +42,7 @@ type balancer struct {
 // balance starts moves from BEs with a high load to BEs with a low one, and then between the disks of BEs, and returns
 // how many.
 func (s *Scheduler) balance() int {
-	running := 0
-	for _, t := range s.running {
-		if t.Kind == Balance {
-			running++
-		}
-	}
-	room := s.in.Limits.MaxBalancing - running
+	room := s.in.Limits.MaxBalancing - s.moving()
 	started := 0
 	for m := range s.table().media {
 		b := s.newBalancer(types.Medium(m))
@@ -61,6 +55,17 @@ func (s *Scheduler) balance() int {
 	}
 	s.stats.Balanced += int64(started)
 	return started
+}
+
+// moving counts the moves that run.
+func (s *Scheduler) moving() int {
+	n := 0
+	for _, t := range s.running {
+		if t.Kind == Balance {
+			n++
+		}
+	}
+	return n
 }
 
 // newBalancer returns nil when the medium is balanced.

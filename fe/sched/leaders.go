@@ -98,7 +98,7 @@ func (s *Scheduler) evenOut(scan bool) {
 		return
 	}
 	if scan || s.balanceHot {
-		s.balanceHot = s.balance() > 0
+		s.balanceHot = s.balance() > 0 || s.moving() > 0
 	}
 	now := s.in.NowMs
 	if now-s.quietSinceMs < leaderQuietMs || now-s.leadersMs < leaderPauseMs || !(scan || s.leadersHot) {

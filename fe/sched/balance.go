@@ -37,6 +37,7 @@ type balancer struct {
 	loads   mediumLoads
 	order   []int32                // rows by score, highest first
 	blocked map[[2]types.BEID]bool // pairs between which nothing fits
+	full    map[types.BEID]bool    // destinations without a free slot or room
 }
 
 // balance starts moves from BEs with a high load to BEs with a low one, and then between the disks of BEs, and returns
@@ -70,7 +71,7 @@ func (s *Scheduler) moving() int {
 
 // newBalancer returns nil when the medium is balanced.
 func (s *Scheduler) newBalancer(m types.Medium) *balancer {
-	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}}
+	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}, full: map[types.BEID]bool{}}
 	for _, t := range s.running {
 		b.settle(t)
 	}
@@ -170,7 +171,7 @@ func (b *balancer) ends() (src, dst *Load) {
 			if from.Score-to.Score <= gap {
 				break
 			}
-			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
+			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.full[to.BE] && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
 				src, dst, gap = from, to, from.Score-to.Score
 				break
 			}
@@ -232,6 +233,7 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 	var tally refusals
 	disk, ok := s.disk(s.in.View.BE(to.BE), t, true, true, &tally)
 	if !ok || s.taskNext >= s.taskEnd {
+		b.full[to.BE] = tally.busy > 0
 		return false
 	}
 	src, why := s.source(t, to.BE, 0, true)

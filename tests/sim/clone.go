@@ -161,6 +161,9 @@ func (w *World) endClones() {
 			o.Done, o.Version = true, c.version
 			w.Stats.Bytes += c.bytes
 			w.Stats.LastMs = w.now
+			if !c.balance {
+				w.Stats.RepairedMs = w.now
+			}
 		} else {
 			o.Reason = "source or destination replica is gone"
 			w.Stats.Failed++

@@ -89,7 +89,7 @@ func (r *Runner) do(words []string) error {
 // change does something to the cluster and begins a phase.
 func (r *Runner) change(verb string, args []string) error {
 	p := Phase{Name: verb + " " + strings.Join(args, " "), before: r.W.Stats, begun: time.Now()}
-	r.W.Stats.FirstMs, r.W.Stats.LastMs, r.W.Stats.StepMaxNs = 0, 0, 0
+	r.W.Stats.FirstMs, r.W.Stats.LastMs, r.W.Stats.RepairedMs, r.W.Stats.StepMaxNs = 0, 0, 0, 0
 	var err error
 	switch verb {
 	case "add":
@@ -248,6 +248,9 @@ func (r *Runner) pass(heal bool, ms int64) error {
 		p := &r.Phases[len(r.Phases)-1]
 		p.Stats = w.Stats
 		p.TookMs = float64(w.Stats.LastMs - w.Stats.FirstMs)
+		if w.Stats.RepairedMs > 0 { // moves for balance that follow do not count
+			p.TookMs = float64(w.Stats.RepairedMs - w.Stats.FirstMs)
+		}
 		p.Real = time.Since(p.begun)
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)

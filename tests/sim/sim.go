@@ -51,6 +51,7 @@ type World struct {
 	restart []types.BEID
 	found   []sched.FoundClone
 	events  []event
+	offsets []int
 	Stats   Stats
 }
 
@@ -70,6 +71,7 @@ type Stats struct {
 	Adds, Drops, Clones, Failed int
 	Bytes                       int64 // copied
 	FirstMs, LastMs             int64 // of the first begin and the last end of a clone
+	RepairedMs                  int64 // end of the last clone that was no balance
 	Steps                       int
 	StepMaxNs                   int64
 	StepSumNs                   int64
@@ -89,19 +91,18 @@ func New(s Shape) *World {
 	return w
 }
 
-// place puts a tablet down: one replica in each of as many zones as it wants replicas, BEs and disks in turn.
+// place puts a tablet down: its replicas in as many zones, BEs and disks in turn.
 func (w *World) place(i int, rng *rand.Rand, replicas []sched.Replica) {
 	s := &w.shape
 	t := &w.tablets[i]
 	*t = sched.Tablet{ID: types.TabletID(firstTablet + i), Table: types.TableID(1 + i%max(s.Tables, 1)), Partition: types.PartitionID(1 + i%max(s.Tables, 1)),
 		Want: s.Replicas, Version: 1, Epoch: 1, Replicas: replicas}
 	size := s.SizeMin + rng.Int64N(max(1, s.SizeMax-s.SizeMin+1))
+	if i%s.BEs == 0 {
+		w.drawOffsets(rng)
+	}
 	for j := range s.Replicas {
-		// A different neighbourhood each time round, so that the peers of a BE are spread over the cluster.
-		be := &w.bes[(i+j*(1+(i/s.BEs)%max(1, (s.BEs-1)/max(1, s.Replicas))))%s.BEs]
-		if t.On(be.ID) != nil || s.Zones >= s.Replicas && w.zoneTaken(t, be) {
-			be = w.freeBE(t, i)
-		}
+		be := &w.bes[(i+w.offsets[j])%s.BEs]
 		d := be.Disks[(i/s.BEs)%s.Disks].ID
 		t.Replicas = append(t.Replicas, sched.Replica{ID: w.nextID, BE: be.ID, Disk: d, Version: 1, Bytes: size})
 		w.nextID++
@@ -110,24 +111,18 @@ func (w *World) place(i int, rng *rand.Rand, replicas []sched.Replica) {
 	t.Leader = t.Replicas[i%s.Replicas].BE
 }
 
-func (w *World) zoneTaken(t *sched.Tablet, be *sched.BE) bool {
-	for i := range t.Replicas {
-		if w.be(t.Replicas[i].BE).Zone == be.Zone {
-			return true
+// drawOffsets draws how far apart the replicas of a tablet are, for one round over all BEs: each BE gets one replica of
+// each place in the list, so that the cluster is even, and the peers of a BE are spread over the cluster. BE n is in zone
+// n % zones; zones divide BEs.
+func (w *World) drawOffsets(rng *rand.Rand) {
+	s := &w.shape
+	w.offsets = w.offsets[:0]
+	for len(w.offsets) < s.Replicas {
+		n := rng.IntN(s.BEs)
+		if !slices.ContainsFunc(w.offsets, func(o int) bool { return o == n || s.Zones >= s.Replicas && (o-n)%s.Zones == 0 }) {
+			w.offsets = append(w.offsets, n)
 		}
 	}
-	return false
-}
-
-// freeBE finds the next BE that may hold a replica.
-func (w *World) freeBE(t *sched.Tablet, from int) *sched.BE {
-	for n := range w.bes {
-		be := &w.bes[(from+n)%len(w.bes)]
-		if t.On(be.ID) == nil && (w.shape.Zones < w.shape.Replicas || !w.zoneTaken(t, be)) {
-			return be
-		}
-	}
-	panic("BUG: sim: fewer backends than replicas")
 }
 
 // AddBEs adds empty BEs.

@@ -236,7 +236,7 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 		b.full[to.BE] = tally.busy > 0
 		return false
 	}
-	src, why := s.source(t, to.BE, 0, true)
+	src, why := s.source(&Task{}, t, to.BE, true)
 	if src == nil {
 		s.note(t.ID, "balance: "+why)
 		return false

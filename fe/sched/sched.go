@@ -91,14 +91,16 @@ type Scheduler struct {
 	stats             Stats
 
 	// Of the Step that runs.
-	in      Input
-	out     Output
-	touched map[types.TabletID]bool
-	slots   slotTable
-	open    []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
-	idle    []types.BEID // of these, those with a disk that receives nothing
-	freed   bool         // a slot has come free: tasks that wait for one may go on
-	moves   []LeaderMove
+	in        Input
+	out       Output
+	touched   map[types.TabletID]bool
+	slots     slotTable
+	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	idle      []types.BEID // of these, those with a disk that receives nothing
+	anySource bool         // the plan of sources had its turn
+	plannedMs int64        // when sources were planned last
+	freed     bool         // a slot has come free: tasks that wait for one may go on
+	moves     []LeaderMove
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.

@@ -42,6 +42,7 @@ func (s *Scheduler) trimQueue() {
 	}
 	keepHopeless := max(0, hopeless-over)
 	over = max(0, over-hopeless)
+	s.overflow = s.overflow || over > 0
 	keep, sound := s.pending[:0], len(s.pending)-hopeless-over
 	for _, t := range s.pending {
 		room := &sound

@@ -188,7 +188,7 @@ func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
 		s.wait(task, slotMs, WaitSlot, fmt.Sprintf("path busy, wait for next round: no slot on be %d disk %d", dest.BE, dest.Disk))
 		return true
 	}
-	src, why := s.source(t, dest.BE, task.avoid, false)
+	src, why := s.source(task, t, dest.BE, false)
 	if src == nil {
 		s.noSource(task, t, why)
 		return true
@@ -215,7 +215,7 @@ type wants struct {
 
 // planNew begins a new replica on another BE.
 func (s *Scheduler) planNew(task *Task, t *Tablet, w wants) bool {
-	src, why := s.source(t, 0, task.avoid, false)
+	src, why := s.source(task, t, 0, false)
 	if src == nil {
 		s.noSource(task, t, why)
 		return true

@@ -198,32 +198,31 @@ func (v *View) isCopy(r *Replica) bool {
 	return be != nil && be.Alive
 }
 
-// sharesPlace reports whether a BE is in the location of another replica than leaving (nil = of any).
+// sharesPlace reports whether a BE is in the location of another replica than leaving (nil = of any that stays).
 func (v *View) sharesPlace(t *Tablet, be *BE, leaving *Replica) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r == leaving {
-			continue
-		}
-		if other := v.BE(r.BE); other != nil && other.place == be.place {
+		if other := v.BE(r.BE); r != leaving && other != nil && other.place == be.place && (leaving != nil || v.remains(r, other)) {
 			return true
 		}
 	}
 	return false
 }
 
-// sharesHost reports whether a BE is on the host of another replica than leaving (nil = of any).
+// sharesHost reports whether a BE is on the host of another replica than leaving (nil = of any that stays).
 func (v *View) sharesHost(t *Tablet, be *BE, leaving *Replica) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r == leaving {
-			continue
-		}
-		if other := v.BE(r.BE); other != nil && other.Host == be.Host {
+		if other := v.BE(r.BE); r != leaving && other != nil && other.Host == be.Host && (leaving != nil || v.remains(r, other)) {
 			return true
 		}
 	}
 	return false
+}
+
+// remains reports whether a replica is there to stay: what is dead, leaving or damaged leaves its location free.
+func (v *View) remains(r *Replica, be *BE) bool {
+	return !be.dead() && !be.Decommissioned && !r.damaged()
 }
 
 // copies counts the replicas of a tablet that can be read and copied from now.

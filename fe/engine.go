@@ -8,6 +8,8 @@ import (
 	"stele/fe/server"
 	"stele/fe/session"
 	"stele/fe/stmt"
+	"stele/meta/types"
+	"stele/proto/bepb"
 	sqltypes "stele/sql/types"
 )
 
@@ -69,4 +71,13 @@ func (n *node) frontends() []stmt.Frontend {
 func (n *node) httpAddress() string {
 	v := n.live.Load()
 	return hostPort(conf.FEHost.Get(v), conf.FEHTTPPort.Get(v))
+}
+
+// digest asks a BE for the digest of a replica.
+func (n *node) digest(ctx context.Context, be types.BEID, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
+	client, err := n.clients.BE(n.cluster.Address(be))
+	if err != nil {
+		return nil, err
+	}
+	return client.Digest(ctx, req)
 }

@@ -16,6 +16,7 @@ import (
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/rpc"
@@ -27,6 +28,8 @@ import (
 	"stele/meta/logfile"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/proto/fepb"
 	"stele/sql/parse"
 )
@@ -74,6 +77,7 @@ type node struct {
 	ledger  *cluster.Ledger
 	txns    *txn.Coordinator
 	control *tabletctl.Controller
+	checker *consistency.Checker
 	shared  *session.Shared
 	mysql   *server.Server
 }
@@ -92,13 +96,16 @@ func (n *node) open(ctx context.Context) error {
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
+	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
+		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
 	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()
 	if err != nil {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.meta, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
+		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return n.openServer()
 }
@@ -198,6 +205,7 @@ func (n *node) startLeading(ctx context.Context) func() {
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
+	wg.Go(func() { n.checker.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {
 		cancel()

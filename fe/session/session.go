@@ -24,6 +24,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -55,13 +56,16 @@ type Settings struct {
 
 // Parts are what sessions are made of.
 type Parts struct {
-	Log       Log
-	Parser    *parse.Parser
-	Scanner   *dist.Scanner
-	Txns      *txn.Coordinator
-	Tables    Tables
-	Members   stmt.Members
-	Control   stmt.Control
+	Log     Log
+	Parser  *parse.Parser
+	Scanner *dist.Scanner
+	Txns    *txn.Coordinator
+	Tables  Tables
+	Members stmt.Members
+	Control stmt.Control
+	Checker stmt.Checker
+	// Backend reaches a BE.
+	Backend   func(types.BEID) (bepb.BackendClient, error)
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
 	Settings  func() Settings

@@ -45,7 +45,7 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 // stmtEnv is what a statement of the registry may use.
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := &stmt.Env{Catalog: cat, DB: s.db, User: s.info.User + "@" + s.info.Host, Now: time.Now(), Log: s.sh.Log, Members: s.sh.Members,
-		Control: s.sh.Control, Conf: s.sh.Conf, Frontends: s.sh.Frontends, Processes: s.sh.Processes, Warnings: s.warnings,
+		Control: s.sh.Control, Checker: s.sh.Checker, Backend: s.sh.Backend, Transactions: s.sh.transactions, Conf: s.sh.Conf, Frontends: s.sh.Frontends, Processes: s.sh.Processes, Warnings: s.warnings,
 		Status: s.sh.status, SetConfig: s.sh.setConfig, CreateTable: plan.ShowCreateTable, Version: s.sh.Version, Started: s.sh.Started, Zone: s.vars.zone()}
 	for _, v := range s.vars.rows() {
 		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
@@ -106,4 +106,13 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	}
 	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
+}
+
+// transactions are those that run on this FE.
+func (sh *Shared) transactions() []stmt.Transaction {
+	var out []stmt.Transaction
+	for id, since := range sh.Txns.Running() {
+		out = append(out, stmt.Transaction{ID: id, Since: since})
+	}
+	return out
 }

@@ -45,20 +45,22 @@ var _ = register(Statement{
 	Name:   "admin_set_frontend_config",
 	Syntax: "ADMIN SET {node: FRONTEND|BACKEND} CONFIG <props:props> [WITH PERSISTENT]",
 	Doc: "Change one item of the configuration at once: of this FE until its next start, or WITH PERSISTENT of all FEs and for good. " +
-		"ADMIN SHOW FRONTEND CONFIG says which items are mutable.",
-	Do:       setFrontendConfig,
-	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`},
+		"ADMIN SHOW FRONTEND CONFIG says which items are mutable. With BACKEND it is an item of be.conf, always of all BEs and for good; the value " +
+		"\"DEFAULT\" takes that back. ADMIN SHOW BACKEND CONFIG shows them.",
+	Do: setFrontendConfig,
+	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`,
+		`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "200")`},
 })
 
 func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-	if a.Choice("node") != "FRONTEND" {
-		return Result{}, refusal("Only support setting Frontend configs now")
-	}
 	props := a.Props("props")
 	if len(props) != 1 {
 		return Result{}, refusal("Only one config can be set in one statement")
 	}
 	key, value := props[0].Key, props[0].Value
+	if a.Choice("node") == "BACKEND" {
+		return setBackendConfig(ctx, e, key, value)
+	}
 	spec, ok := conf.FE.Lookup(key)
 	if !ok || !spec.Mutable {
 		return Result{}, sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable", key)

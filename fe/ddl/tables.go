@@ -58,7 +58,7 @@ type TooFewError struct {
 }
 
 func (e *TooFewError) Error() string {
-	return fmt.Sprintf("Table replication num should be less than or equal to the number of available BE nodes. "+
+	return fmt.Sprintf("Table replication num should be less than of equal to the number of available BE nodes. "+
 		"You can change this default by setting the replication_num table properties. Current alive backend is %v, %d replicas were asked for", e.Alive, e.Want)
 }
 
@@ -219,18 +219,30 @@ func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, table
 	if err != nil {
 		return nil, fmt.Errorf("encode schema: %w", err)
 	}
-	requests := map[types.BEID]*bepb.CreateReplicasRequest{}
-	replicas := map[types.BEID][]*catalog.Replica{}
+	type target struct {
+		be     types.BEID
+		medium types.Medium
+	}
+	media := map[types.PartitionID]types.Medium{}
+	for i := range table.Parts {
+		media[table.Parts[i].ID] = table.MediumOf(&table.Parts[i])
+	}
+	requests := map[target]*bepb.CreateReplicasRequest{}
+	replicas := map[target][]*catalog.Replica{}
 	for i := range tablets {
 		t := &tablets[i]
 		for j := range t.Replicas {
 			r := &t.Replicas[j]
-			if requests[r.BE] == nil {
-				requests[r.BE] = &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(table.Medium)}
+			to := target{r.BE, table.Medium}
+			if m, ok := media[t.Partition]; ok {
+				to.medium = m
 			}
-			requests[r.BE].Items = append(requests[r.BE].Items, &bepb.CreateReplicasRequest_Item{TabletId: uint64(t.ID), TableId: uint64(t.Table),
+			if requests[to] == nil {
+				requests[to] = &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(to.medium)}
+			}
+			requests[to].Items = append(requests[to].Items, &bepb.CreateReplicasRequest_Item{TabletId: uint64(t.ID), TableId: uint64(t.Table),
 				PartitionId: uint64(t.Partition), ReplicaId: uint64(r.ID), Epoch: uint64(t.Epoch)})
-			replicas[r.BE] = append(replicas[r.BE], r)
+			replicas[to] = append(replicas[to], r)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
@@ -240,14 +252,14 @@ func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, table
 		mu   sync.Mutex
 		errs []error
 	)
-	for be, req := range requests {
+	for to, req := range requests {
 		wg.Go(func() {
-			if err := d.createOn(ctx, be, req, replicas[be]); err != nil {
+			if err := d.createOn(ctx, to.be, req, replicas[to]); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
-				if beclient.Unreachable(err) {
-					down = append(down, be)
+				if beclient.Unreachable(err) || beclient.NoRoom(err) {
+					down = append(down, to.be)
 				}
 			}
 		})

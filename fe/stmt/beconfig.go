@@ -13,7 +13,6 @@ import (
 	"stele/meta/command"
 	"stele/proto/bepb"
 	"stele/sql/syntax"
-	sqltypes "stele/sql/types"
 )
 
 // askTimeout bounds asking a BE for what a statement shows.
@@ -24,7 +23,7 @@ const askTimeout = 5 * time.Second
 func setBackendConfig(ctx context.Context, e *Env, key, value string) (Result, error) {
 	spec, ok := conf.BE.Lookup(key)
 	if !ok || !spec.Mutable {
-		return Result{}, sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable", key)
+		return Result{}, noSuchConfig(conf.BE, key)
 	}
 	cmd := &command.SetConfig{Key: cluster.BEConfigPrefix + spec.Key, Value: value}
 	if strings.EqualFold(value, "DEFAULT") {

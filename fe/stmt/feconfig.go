@@ -63,7 +63,7 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 	}
 	spec, ok := conf.FE.Lookup(key)
 	if !ok || !spec.Mutable {
-		return Result{}, sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable", key)
+		return Result{}, noSuchConfig(conf.FE, key)
 	}
 	if _, err := e.Conf.Load().With(spec.Key, value); err != nil {
 		return Result{}, configError(key, err)
@@ -77,6 +77,15 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 		return Result{}, configError(key, err)
 	}
 	return Result{}, nil
+}
+
+// noSuchConfig refuses an item that is not there or cannot change, and says what to do instead where that is known.
+func noSuchConfig(r *conf.Registry, key string) error {
+	hint := r.Hint(key)
+	if _, fixed := r.Lookup(key); fixed {
+		hint = ": set it in " + r.Name() + ".conf and restart"
+	}
+	return sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable%s", key, hint)
 }
 
 // configError says why a value was refused.

@@ -44,7 +44,11 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}
-	n := newNode(v, version, log)
+	secure, err := rpc.LoadSecurity(conf.BETLSCert.Get(v), conf.BETLSKey.Get(v), conf.BETLSCA.Get(v))
+	if err != nil {
+		return err
+	}
+	n := newNode(v, version, log, secure)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -71,17 +75,18 @@ type node struct {
 	reporter *report.Reporter
 	service  *server.Server
 	stopping atomic.Bool
+	secure   *rpc.Security // nil = clear text
 }
 
-func newNode(v *conf.Values, version string, log *slog.Logger) *node {
-	n := &node{conf: v, log: log, settings: newSettings(v, log)}
+func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
+	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log)}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
 		opt := storeOptions(v, r, cluster, log)
 		opt.OnBad = n.changed
 		return opt
 	})
 	n.cluster = rpc.NewCluster("")
-	n.peers = peer.New(n.cluster)
+	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed}, log)
 	n.scanner = scan.New(n.host, n.writer)
@@ -143,9 +148,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log,
-		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
+	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
+		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
+	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
+	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for http: %w", err), lis.Close())
@@ -163,6 +170,9 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 			failed <- err
 		}
 	})
+	if cfg.TLS == nil { // pipes are clear text
+		lis = pipes.Listen(lis)
+	}
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
 	fmt.Fprintf(stdout, "be serves on %s\n", address)
@@ -170,10 +180,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	case <-ctx.Done():
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return nil
 	case err := <-failed:
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return err
 	}
 }

@@ -32,6 +32,11 @@ var (
 		"Folder of the log files.", Alias("sys_log_dir"))
 	BELogLevel = beFiles.String("log_level", "info",
 		"Least severe level that is logged.", OneOf("debug", "info", "warn", "error"), Alias("sys_log_level"))
+	BETLSCert    = beFiles.Path("tls_cert", "", tlsCertHelp)
+	BETLSKey     = beFiles.Path("tls_key", "", "PEM private key of tls_cert.")
+	BETLSCA      = beFiles.Path("tls_ca", "", tlsCAHelp)
+	BEGossipKeys = beFiles.StringList("gossip_keys", "", gossipKeysHelp)
+
 	FloodStageUsagePercent = beFiles.Int("storage_flood_stage_usage_percent", 95,
 		"A disk used more than this, and with less left than storage_flood_stage_left_capacity_bytes, refuses loads and clones.",
 		Range(1, 100))
@@ -94,5 +99,6 @@ var (
 
 var _ = BE.check(func(v *Values) (faults []Fault) {
 	faults = append(faults, distinctPorts(v, BERPCPort, BEHTTPPort, BEGossipPort)...)
+	faults = append(faults, together(v, BETLSCert, BETLSKey, BETLSCA)...)
 	return faults
 })

@@ -40,7 +40,7 @@ type Parts struct {
 	SetConfig func([]*bepb.ConfigItem)
 	Config    func() []*bepb.ConfigItem
 	// Joined is told with each heartbeat where the FEs are, the leader first.
-	Joined   func(feAddresses []string)
+	Joined   func(term uint64, feAddresses []string)
 	Stopping func() bool
 	Version  string
 	HTTPPort int
@@ -71,7 +71,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	if err := s.Cluster.Adopt(cluster); err != nil {
 		return nil, err
 	}
-	s.Joined(req.FeAddresses)
+	s.Joined(req.Term, req.FeAddresses)
 	s.SetConfig(req.Config)
 	wishes := make(map[types.DiskID]types.DiskState, len(req.DiskWishes))
 	for _, w := range req.DiskWishes {

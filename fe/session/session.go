@@ -43,6 +43,7 @@ type Tables interface {
 	Create(ctx context.Context, table catalog.Table) error
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
+	AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error)
 }
 
 // Settings are read at each use.
@@ -65,7 +66,11 @@ type Parts struct {
 	Control stmt.Control
 	Checker stmt.Checker
 	// Backend reaches a BE.
-	Backend   func(types.BEID) (bepb.BackendClient, error)
+	Backend func(types.BEID) (bepb.BackendClient, error)
+	Leader  Leader     // nil = this FE alone
+	Group   stmt.Group // nil = this FE alone
+	// Others lists the sessions of the other FEs; nil = there are none.
+	Others    func() []stmt.Process
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
 	Settings  func() Settings
@@ -112,6 +117,7 @@ type Session struct {
 	inTx         bool
 	txReadOnly   bool // the open transaction refuses writes
 	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	contended    bool // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
@@ -172,8 +178,15 @@ func (s *Session) note(command, text string) {
 }
 
 // UseDB changes the default database.
-func (s *Session) UseDB(_ context.Context, db string) error {
-	if _, ok := s.sh.Log.Current().Database(db); !ok && !stmt.IsSystemDatabase(db) {
+func (s *Session) UseDB(ctx context.Context, db string) error {
+	_, ok := s.sh.Log.Current().Database(db)
+	if !ok && !stmt.IsSystemDatabase(db) {
+		if _, err := s.sh.Log.ReadIndex(ctx); err != nil { // another FE may have made it just now
+			return s.translate(ctx, "USE "+db, err)
+		}
+		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	s.db = db

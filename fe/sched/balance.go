@@ -37,18 +37,13 @@ type balancer struct {
 	loads   mediumLoads
 	order   []int32                // rows by score, highest first
 	blocked map[[2]types.BEID]bool // pairs between which nothing fits
+	full    map[types.BEID]bool    // destinations without a free slot or room
 }
 
 // balance starts moves from BEs with a high load to BEs with a low one, and then between the disks of BEs, and returns
 // how many.
 func (s *Scheduler) balance() int {
-	running := 0
-	for _, t := range s.running {
-		if t.Kind == Balance {
-			running++
-		}
-	}
-	room := s.in.Limits.MaxBalancing - running
+	room := s.in.Limits.MaxBalancing - s.moving()
 	started := 0
 	for m := range s.table().media {
 		b := s.newBalancer(types.Medium(m))
@@ -63,9 +58,20 @@ func (s *Scheduler) balance() int {
 	return started
 }
 
+// moving counts the moves that run.
+func (s *Scheduler) moving() int {
+	n := 0
+	for _, t := range s.running {
+		if t.Kind == Balance {
+			n++
+		}
+	}
+	return n
+}
+
 // newBalancer returns nil when the medium is balanced.
 func (s *Scheduler) newBalancer(m types.Medium) *balancer {
-	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}}
+	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}, full: map[types.BEID]bool{}}
 	for _, t := range s.running {
 		b.settle(t)
 	}
@@ -165,7 +171,7 @@ func (b *balancer) ends() (src, dst *Load) {
 			if from.Score-to.Score <= gap {
 				break
 			}
-			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
+			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.full[to.BE] && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
 				src, dst, gap = from, to, from.Score-to.Score
 				break
 			}
@@ -227,6 +233,7 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 	var tally refusals
 	disk, ok := s.disk(s.in.View.BE(to.BE), t, true, true, &tally)
 	if !ok || s.taskNext >= s.taskEnd {
+		b.full[to.BE] = tally.busy > 0
 		return false
 	}
 	src, why := s.source(t, to.BE, 0, true)

@@ -96,6 +96,7 @@ type Scheduler struct {
 	touched map[types.TabletID]bool
 	slots   slotTable
 	open    []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	idle    []types.BEID // of these, those with a disk that receives nothing
 	freed   bool         // a slot has come free: tasks that wait for one may go on
 	moves   []LeaderMove
 }
@@ -148,7 +149,7 @@ func (s *Scheduler) begin(in Input) {
 	s.in, s.out = in, Output{}
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
-	s.open = nil
+	s.open, s.idle = nil, nil
 	s.moves, s.freed = nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
@@ -334,9 +335,9 @@ func (s *Scheduler) dropEmptyBEs(scan bool) {
 	}
 }
 
-// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age. Moves for
-// balance come last.
+// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age, then size: what takes long
+// must not be begun last. Moves for balance come at the end.
 func order(a, b *Task) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Copies, b.Copies), cmp.Compare(b.DynmPrio, a.DynmPrio),
-		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(a.Tablet, b.Tablet))
+		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(b.Size, a.Size), cmp.Compare(a.Tablet, b.Tablet))
 }

@@ -67,6 +67,7 @@ type Task struct {
 	ID       types.TaskID // of the running clone, 0 = none
 	Replica  types.ReplicaID
 	NextMs   int64      // not before
+	Size     int64      // of the tablet when it came
 	Copies   int        // that could be read when it was last looked at
 	Hopeless bool       // nothing can be done for now
 	Full     bool       // the last clone copied everything

@@ -136,7 +136,7 @@ func roots(v *conf.Values) []host.Root {
 		if r.Medium == conf.SSD {
 			medium = types.MediumSSD
 		}
-		out = append(out, host.Root{Path: r.Path, Medium: medium})
+		out = append(out, host.Root{Path: r.Path, Medium: medium, Capacity: r.Capacity})
 	}
 	return out
 }

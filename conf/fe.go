@@ -174,6 +174,8 @@ var (
 	MaxNotScheduledInterval = feRepair.Duration("tablet_sched_max_not_being_scheduled_interval_ms", 900*time.Second,
 		"A waiting tablet that was not looked at for this long gets a higher priority.",
 		Range(1000, 86400000), Mutable, Cluster)
+	CheckConsistencyTimeout = feRepair.Duration("check_consistency_default_timeout_second", 600*time.Second,
+		"How long comparing the replicas of one tablet may take (ADMIN CHECK).", Range(1, 86400), Mutable, Cluster)
 	ReportDropTabletDelay = feRepair.Duration("tablet_report_drop_tablet_delay_sec", 120*time.Second,
 		"How long a replica that only the BE knows is kept before the BE is told to drop it.",
 		Range(0, 86400), Mutable, Cluster)

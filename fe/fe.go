@@ -17,6 +17,7 @@ import (
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/group"
@@ -31,6 +32,7 @@ import (
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/proto/fepb"
 	"stele/sql/parse"
 )
@@ -83,6 +85,7 @@ type node struct {
 	ledger   *cluster.Ledger
 	txns     *txn.Coordinator
 	control  *tabletctl.Controller
+	checker  *consistency.Checker
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
 }
@@ -108,6 +111,8 @@ func (n *node) open(ctx context.Context) error {
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
+	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
+		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
 	return n.openSessions()
 }
 
@@ -118,7 +123,8 @@ func (n *node) openSessions() error {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
+		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends,
 		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
@@ -295,6 +301,7 @@ func (n *node) startLeading(ctx context.Context) func() {
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
+	wg.Go(func() { n.checker.Run(ctx) })
 	wg.Go(func() { n.group.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {

@@ -208,11 +208,19 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
 		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
-	digest, rows, err := t.ScanDigest(ctx, v)
+	digest, rows, err := s.digest(ctx, t, v, req.Verify)
 	if err != nil {
 		return nil, toStatus(err)
 	}
 	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v)}, nil
+}
+
+// digest trusts what was noted when rows were written, or reads every row.
+func (s *Server) digest(ctx context.Context, t *tablet.Tablet, v types.Version, verify bool) (uint64, int64, error) {
+	if verify {
+		return t.ScanDigest(ctx, v)
+	}
+	return t.Digest(v)
 }
 
 // Config answers the configuration that is in force.

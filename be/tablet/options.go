@@ -12,6 +12,8 @@ type Options struct {
 	Logger    *slog.Logger
 	ClusterID types.ClusterID
 	Medium    types.Medium
+	// Capacity bounds the bytes of this disk; 0 = what its file system has.
+	Capacity int64
 
 	// The flood stage: with less free space than both of these the disk takes no writes (B6).
 	FloodBytes   int64

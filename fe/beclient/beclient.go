@@ -111,6 +111,9 @@ func Behind(err error) bool {
 	return false
 }
 
+// NoRoom reports whether a BE said that none of its disks takes what was to be stored.
+func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
+
 // Gone reports whether a BE said that it no longer keeps the version asked for.
 func Gone(err error) bool { return status.Code(err) == codes.OutOfRange }
 

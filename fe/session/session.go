@@ -24,6 +24,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -63,6 +64,9 @@ type Parts struct {
 	Tables  Tables
 	Members stmt.Members
 	Control stmt.Control
+	Checker stmt.Checker
+	// Backend reaches a BE.
+	Backend func(types.BEID) (bepb.BackendClient, error)
 	Leader  Leader     // nil = this FE alone
 	Group   stmt.Group // nil = this FE alone
 	// Others lists the sessions of the other FEs; nil = there are none.

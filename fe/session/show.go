@@ -124,3 +124,12 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
 }
+
+// transactions are those that run on this FE.
+func (sh *Shared) transactions() []stmt.Transaction {
+	var out []stmt.Transaction
+	for id, since := range sh.Txns.Running() {
+		out = append(out, stmt.Transaction{ID: id, Since: since})
+	}
+	return out
+}

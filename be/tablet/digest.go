@@ -29,7 +29,7 @@ func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err e
 	for i := range ids {
 		ids[i] = s.schema.Columns[i].ID
 	}
-	it := s.Scan(ids, ScanOptions{})
+	it := s.Scan(ids, ScanOptions{Reuse: true})
 	for {
 		b, err := it.Next(ctx)
 		if err != nil {

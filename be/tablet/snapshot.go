@@ -318,3 +318,6 @@ func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
 func (s *Snapshot) fillColumn(id types.ColumnID, n int) *vec.Vector {
 	return s.fill.vector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
 }
+
+// newVector is decodeColumns' into for those who keep what they get.
+func newVector(int) *vec.Vector { return &vec.Vector{} }

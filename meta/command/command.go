@@ -61,13 +61,16 @@ const (
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
 
-	TypePlanFE       Type = 55
-	TypeSetFE        Type = 56
-	TypeSetDiskState Type = 65
-	TypeAddIndex     Type = 80
-	TypeRenewIndex   Type = 81
-	TypePublishIndex Type = 82
-	TypeDropIndex    Type = 83
+	TypePlanFE          Type = 55
+	TypeSetFE           Type = 56
+	TypeSetDiskState    Type = 65
+	TypeAddIndex        Type = 80
+	TypeRenewIndex      Type = 81
+	TypePublishIndex    Type = 82
+	TypeDropIndex       Type = 83
+	TypeRestoreMetadata Type = 85
+	TypeAdoptReplicas   Type = 86
+	TypeEndRestore      Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

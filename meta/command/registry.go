@@ -55,6 +55,9 @@ var specs = func() map[Type]spec {
 		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
 		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},
 		{TypeDropIndex, "drop_index", 1, func() Command { return new(DropIndex) }},
+		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
+		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
+		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

@@ -2,14 +2,12 @@ package tablet
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -131,32 +129,6 @@ func (s *Snapshot) digestColumns() []types.ColumnID {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-func digestBatch(b *vec.Batch, ids []types.ColumnID) uint64 {
-	var sum uint64
-	var buf []byte
-	hash := func(row int) {
-		buf = buf[:0]
-		for c, v := range b.Cols {
-			if v.IsNull(row) {
-				continue // so that a new column without a default changes nothing
-			}
-			buf = binary.BigEndian.AppendUint32(buf, uint32(ids[c]))
-			buf = vec.AppendKey(buf, v, row)
-		}
-		sum += xxh3.Hash(buf)
-	}
-	if b.Sel == nil {
-		for row := range b.N {
-			hash(row)
-		}
-		return sum
-	}
-	for _, row := range b.Sel {
-		hash(int(row))
-	}
-	return sum
 }
 
 // digestSince returns how digest and rows differ between version from and the snapshot's, which must be a later one: the

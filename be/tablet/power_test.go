@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -49,19 +50,20 @@ func TestPowerChild(t *testing.T) {
 		group.Go(func() {
 			for n := tb.Version() + 1; ; n++ {
 				if err := tb.PreparePart(context.Background(), types.TxnID(n), 0, powerPayload(t, int64(n))); err != nil {
-					return // the disk is gone
+					fmt.Println("refused", id, n, err) // the disk is gone, or else the parent complains
+					return
 				}
 				out.Lock()
 				fmt.Println("durable", id, n)
 				out.Unlock()
 				if err := tb.Publish(types.TxnID(n), n); err != nil {
+					fmt.Println("refused", id, n, err)
 					return
 				}
 			}
 		})
 	}
 	group.Wait()
-	fmt.Println("ended")
 	_, _ = io.Copy(io.Discard, os.Stdin) // Close could hang or write: the parent kills this process
 }
 
@@ -160,6 +162,7 @@ func (fs *loopFS) cut(t *testing.T) {
 func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPowerChild$")
+	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), powerDirEnv+"="+filepath.Join(fs.dir, "disk"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -178,6 +181,10 @@ func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version
 	lines := bufio.NewScanner(out)
 	for seen < n && lines.Scan() {
 		var id, v uint64
+		if strings.HasPrefix(lines.Text(), "refused") {
+			t.Errorf("before the cut: %s", lines.Text())
+			break
+		}
 		if _, err := fmt.Sscanf(lines.Text(), "durable %d %d", &id, &v); err != nil {
 			continue
 		}

@@ -14,6 +14,10 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
+// thresholdPart bounds the values that stay out of the value log: Badger's transactions hold 15 % of a memtable of them, so
+// a request may have as many as 38 of the largest (a manifest with the delete vectors of all rowsets of a tablet).
+const thresholdPart = 256
+
 // viewTries is how often View offers a value that its reader refuses.
 const viewTries = 3
 
@@ -274,7 +278,7 @@ func badgerOptions(dir string, o Options, l badger.Logger) badger.Options {
 		WithMemTableSize(o.MemTableBytes).
 		WithNumMemtables(3).
 		WithNumCompactors(2).
-		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes*15/100)).
+		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes/thresholdPart)).
 		WithValueLogFileSize(o.ValueLogFileSize).
 		WithBlockSize(16 << 10).
 		WithBlockCacheSize(o.BlockCacheBytes).

@@ -346,6 +346,57 @@ func TestTrapOlderTimestamp(t *testing.T) {
 	}
 }
 
+// TestTrapTransactionTooBig: what does not fit Badger's transactions together is written apart, and what does not fit by
+// itself is refused by itself: the instance goes on.
+func TestTrapTransactionTooBig(t *testing.T) {
+	hold, first := make(chan struct{}), true
+	opt := smallOptions()
+	opt.ValueThreshold = 1 << 20
+	opt.Faults.Before = func() error {
+		if first {
+			<-hold
+		}
+		first = false
+		return nil
+	}
+	db, err := Open(t.TempDir(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var huge []Entry // many values just below the threshold
+	for i := range 60 {
+		huge = append(huge, Entry{Key: []byte(fmt.Sprintf("huge%d", i)), Value: sealedValue(fmt.Sprintf("huge%d", i), 15<<10)})
+	}
+	errs := make([]error, 6)
+	var group sync.WaitGroup
+	commit := func(i int, entries ...Entry) {
+		group.Add(1)
+		db.CommitAsync(entries, func(err error) { errs[i] = err; group.Done() })
+	}
+	commit(0, set("first", "x"))
+	commit(1, huge[:30]...)
+	commit(2, huge...)
+	commit(3, huge[30:]...)
+	commit(4, set("last", "x"))
+	close(hold)
+	group.Wait()
+	for i, want := range []bool{true, true, false, true, true} {
+		if (errs[i] == nil) != want {
+			t.Errorf("request %d: %v", i, errs[i])
+		}
+	}
+	if err := db.Err(); err != nil {
+		t.Fatalf("the instance has failed: %v", err)
+	}
+	for i := range huge {
+		key := fmt.Sprintf("huge%d", i)
+		if err := db.View([]byte(key), checked(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCleanAndUncleanStarts(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		dir := filled(t, 100, clean)

@@ -2057,6 +2057,150 @@ func (x *FetchSnapshotResponse) GetSeq() uint32 {
 	return 0
 }
 
+type GetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fragment      []byte                 `protobuf:"bytes,1,opt,name=fragment,proto3" json:"fragment,omitempty"` // as in ScanRequest
+	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`         // take the place of those of the fragment, so that equal statements have equal fragments
+	TabletId      uint64                 `protobuf:"varint,3,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	NowUs         int64                  `protobuf:"varint,5,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	MemLimitBytes int64                  `protobuf:"varint,6,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
+	TxnId         uint64                 `protobuf:"varint,7,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRequest) Reset() {
+	*x = GetRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRequest) ProtoMessage() {}
+
+func (x *GetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
+func (*GetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetRequest) GetFragment() []byte {
+	if x != nil {
+		return x.Fragment
+	}
+	return nil
+}
+
+func (x *GetRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *GetRequest) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *GetRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GetRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+func (x *GetRequest) GetMemLimitBytes() int64 {
+	if x != nil {
+		return x.MemLimitBytes
+	}
+	return 0
+}
+
+func (x *GetRequest) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+type GetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batches       [][]byte               `protobuf:"bytes,1,rep,name=batches,proto3" json:"batches,omitempty"`
+	Large         bool                   `protobuf:"varint,2,opt,name=large,proto3" json:"large,omitempty"` // the answer is too large for one message: ask for it by Scan
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetResponse) Reset() {
+	*x = GetResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetResponse) ProtoMessage() {}
+
+func (x *GetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
+func (*GetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetResponse) GetBatches() [][]byte {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+func (x *GetResponse) GetLarge() bool {
+	if x != nil {
+		return x.Large
+	}
+	return false
+}
+
 type CreateReplicasRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -2070,7 +2214,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2226,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2287,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2299,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2346,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2358,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2447,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2459,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2504,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2516,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2594,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2606,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2669,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2681,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2735,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +2747,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +3008,19 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06digest\x18\x05 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x06 \x01(\x03R\x04rows\x12\x12\n" +
 	"\x04last\x18\a \x01(\bR\x04last\x12\x10\n" +
-	"\x03seq\x18\b \x01(\rR\x03seq2\x84\x06\n" +
+	"\x03seq\x18\b \x01(\rR\x03seq\"\xc9\x01\n" +
+	"\n" +
+	"GetRequest\x12\x1a\n" +
+	"\bfragment\x18\x01 \x01(\fR\bfragment\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x1b\n" +
+	"\ttablet_id\x18\x03 \x01(\x04R\btabletId\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x15\n" +
+	"\x06now_us\x18\x05 \x01(\x03R\x05nowUs\x12&\n" +
+	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12\x15\n" +
+	"\x06txn_id\x18\a \x01(\x04R\x05txnId\"=\n" +
+	"\vGetResponse\x12\x18\n" +
+	"\abatches\x18\x01 \x03(\fR\abatches\x12\x14\n" +
+	"\x05large\x18\x02 \x01(\bR\x05large2\xac\x06\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -2878,7 +3034,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vSubmitClone\x12\x16.be.SubmitCloneRequest\x1a\x17.be.SubmitCloneResponse\x12>\n" +
 	"\vCancelClone\x12\x16.be.CancelCloneRequest\x1a\x17.be.CancelCloneResponse\x12C\n" +
 	"\fFetchChanges\x12\x17.be.FetchChangesRequest\x1a\x18.be.FetchChangesResponse0\x01\x12F\n" +
-	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01B\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12&\n" +
+	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -2893,7 +3050,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),             // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),         // 1: be.WriteResponse.Refusal
@@ -2926,29 +3083,31 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*FetchChangesResponse)(nil),       // 28: be.FetchChangesResponse
 	(*FetchSnapshotRequest)(nil),       // 29: be.FetchSnapshotRequest
 	(*FetchSnapshotResponse)(nil),      // 30: be.FetchSnapshotResponse
-	(*CreateReplicasRequest_Item)(nil), // 31: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),   // 32: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),          // 33: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),      // 34: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),         // 35: be.WriteResponse.Part
-	(*ReplicateRequest_Part)(nil),      // 36: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),        // 37: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),         // 38: be.ScanRequest.Tablet
+	(*GetRequest)(nil),                 // 31: be.GetRequest
+	(*GetResponse)(nil),                // 32: be.GetResponse
+	(*CreateReplicasRequest_Item)(nil), // 33: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),   // 34: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),          // 35: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),      // 36: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),         // 37: be.WriteResponse.Part
+	(*ReplicateRequest_Part)(nil),      // 38: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),        // 39: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),         // 40: be.ScanRequest.Tablet
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	4,  // 0: be.HeartbeatResponse.disks:type_name -> be.Disk
 	5,  // 1: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
 	0,  // 2: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	31, // 3: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	32, // 4: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	33, // 5: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	33, // 3: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	34, // 4: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	35, // 5: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
 	1,  // 6: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	35, // 7: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	36, // 8: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	37, // 9: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	38, // 10: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	37, // 7: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	38, // 8: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	39, // 9: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	40, // 10: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
 	10, // 11: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	34, // 12: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	36, // 12: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
 	2,  // 13: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
 	6,  // 14: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
 	8,  // 15: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
@@ -2962,21 +3121,23 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	25, // 23: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
 	27, // 24: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
 	29, // 25: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	3,  // 26: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	7,  // 27: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	9,  // 28: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	12, // 29: be.Backend.Write:output_type -> be.WriteResponse
-	14, // 30: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	16, // 31: be.Backend.Publish:output_type -> be.PublishResponse
-	18, // 32: be.Backend.Abort:output_type -> be.AbortResponse
-	20, // 33: be.Backend.Scan:output_type -> be.ScanResponse
-	22, // 34: be.Backend.Digest:output_type -> be.DigestResponse
-	24, // 35: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	26, // 36: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	28, // 37: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	30, // 38: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	26, // [26:39] is the sub-list for method output_type
-	13, // [13:26] is the sub-list for method input_type
+	31, // 26: be.Backend.Get:input_type -> be.GetRequest
+	3,  // 27: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	7,  // 28: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	9,  // 29: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	12, // 30: be.Backend.Write:output_type -> be.WriteResponse
+	14, // 31: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	16, // 32: be.Backend.Publish:output_type -> be.PublishResponse
+	18, // 33: be.Backend.Abort:output_type -> be.AbortResponse
+	20, // 34: be.Backend.Scan:output_type -> be.ScanResponse
+	22, // 35: be.Backend.Digest:output_type -> be.DigestResponse
+	24, // 36: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	26, // 37: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	28, // 38: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	30, // 39: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	32, // 40: be.Backend.Get:output_type -> be.GetResponse
+	27, // [27:41] is the sub-list for method output_type
+	13, // [13:27] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -2993,7 +3154,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

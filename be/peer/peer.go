@@ -3,6 +3,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,14 +21,18 @@ import (
 // Peers holds the connections of a BE. It is safe for concurrent use.
 type Peers struct {
 	cluster *rpc.Cluster
+	tls     *tls.Config // nil = clear text
 
 	mu    sync.Mutex
 	conns map[string]*rpc.Conn
 }
 
 // New returns peers that carry the id of the cluster with every call.
-func New(cluster *rpc.Cluster) *Peers {
-	return &Peers{cluster: cluster, conns: map[string]*rpc.Conn{}}
+func New(cluster *rpc.Cluster) *Peers { return NewSecure(cluster, nil) }
+
+// NewSecure is New with mutual TLS; nil = clear text.
+func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Peers {
+	return &Peers{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
 }
 
 func (p *Peers) conn(address string) (*rpc.Conn, error) {
@@ -36,7 +41,7 @@ func (p *Peers) conn(address string) (*rpc.Conn, error) {
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster}, bepb.Backend_Replicate_FullMethodName)
+	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls}, bepb.Backend_Replicate_FullMethodName)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
@@ -119,6 +124,8 @@ func sourceError(err error) error {
 		return fmt.Errorf("%w: %s", clone.ErrGone, status.Convert(err).Message())
 	case errors.As(err, &reasoned) && reasoned.Reason == clone.ReasonNoSlot:
 		return fmt.Errorf("%w: %s", clone.ErrBusy, reasoned.Msg)
+	case status.Code(err) == codes.Unavailable:
+		return fmt.Errorf("%w: %w", clone.ErrUnreachable, err)
 	}
 	return err
 }

@@ -31,9 +31,7 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 		return
 	}
 	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch})
-	table := s.table()
-	table.leaders[t.Leader]--
-	table.leaders[to]++
+	s.table().lead(t.Leader, to)
 	s.touched[t.ID] = true
 }
 
@@ -52,7 +50,7 @@ func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 		case best == nil, best.Decommissioned && !be.Decommissioned:
 			best = be
 		case be.Decommissioned && !best.Decommissioned:
-		case table.leaders[be.ID] < table.leaders[best.ID]:
+		case table.leads(be.ID) < table.leads(best.ID):
 			best = be
 		}
 	}

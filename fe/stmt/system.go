@@ -25,17 +25,26 @@ func addresses(a syntax.Args) ([]syntax.HostPort, error) {
 	}
 	var out []syntax.HostPort
 	for _, text := range a.Names("texts") {
-		hp, ok := syntax.SplitHostPort(text)
-		if !ok {
-			colon := strings.LastIndexByte(text, ':')
-			if n, err := strconv.ParseInt(text[colon+1:], 10, 64); colon > 0 && err == nil && (n < 1 || n > 65535) {
-				return nil, refusal("Port is out of range: %d", n)
-			}
-			return nil, refusal("Invalid host port: %s", text)
+		hp, err := parseAddress(text)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, hp)
 	}
 	return out, nil
+}
+
+// parseAddress reads "host:port".
+func parseAddress(text string) (syntax.HostPort, error) {
+	hp, ok := syntax.SplitHostPort(text)
+	if ok {
+		return hp, nil
+	}
+	colon := strings.LastIndexByte(text, ':')
+	if n, err := strconv.ParseInt(text[colon+1:], 10, 64); colon > 0 && err == nil && (n < 1 || n > 65535) {
+		return hp, refusal("Port is out of range: %d", n)
+	}
+	return hp, refusal("Invalid host port: %s", text)
 }
 
 // backendsAt finds the BEs of a statement; missing is the text for one that is not there.
@@ -256,14 +265,4 @@ var _ = register(Statement{
 		return Result{Affected: uint64(len(bes))}, act(ctx, e, "cancel_decommission_backend", hostList(bes), setDecommission(bes, false)...)
 	},
 	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},
-})
-
-var _ = register(Statement{
-	Name:   "alter_system_frontend",
-	Syntax: "ALTER SYSTEM {verb: ADD|DROP} {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
-	Doc:    "Refused: the FEs of a cluster cannot be changed by statement in this version.",
-	Do: func(_ context.Context, _ *Env, a syntax.Args) (Result, error) {
-		return Result{}, notSupported("ALTER SYSTEM " + a.Choice("verb") + " " + a.Choice("role"))
-	},
-	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM DROP OBSERVER "10.0.0.1:9010"`},
 })

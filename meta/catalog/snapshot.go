@@ -276,7 +276,9 @@ func (d *draft) load(kind uint8, body []byte) error {
 	case kindTable:
 		return loadOne(body, func(v *Table) {
 			d.tables = d.tables.set(d.o, v.ID, v)
-			d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
+			if !v.Hidden() {
+				d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
+			}
 			for i := range v.Parts {
 				d.parts = d.parts.set(d.o, v.Parts[i].ID, v.ID)
 			}

@@ -60,8 +60,12 @@ func (s *PipeServer) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	}
 }
 
-// Listen returns a listener that yields the connections of lis which are no pipes, and serves those which are.
+// Listen returns a listener that yields the connections of lis which are no pipes, and serves those which are. Pipes are
+// clear text: where TLS is asked for there are none.
 func (s *PipeServer) Listen(lis net.Listener) net.Listener {
+	if s.cfg.TLS != nil {
+		return lis
+	}
 	l := &sniffer{Listener: lis, s: s, conns: make(chan net.Conn), failed: make(chan struct{})}
 	s.wg.Go(l.run)
 	return l

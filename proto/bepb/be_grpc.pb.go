@@ -37,6 +37,7 @@ const (
 	Backend_FetchChanges_FullMethodName   = "/be.Backend/FetchChanges"
 	Backend_FetchSnapshot_FullMethodName  = "/be.Backend/FetchSnapshot"
 	Backend_Get_FullMethodName            = "/be.Backend/Get"
+	Backend_Config_FullMethodName         = "/be.Backend/Config"
 )
 
 // BackendClient is the client API for Backend service.
@@ -68,6 +69,8 @@ type BackendClient interface {
 	FetchSnapshot(ctx context.Context, in *FetchSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchSnapshotResponse], error)
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Config answers the configuration that is in force here.
+	Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error)
 }
 
 type backendClient struct {
@@ -245,6 +248,16 @@ func (c *backendClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *backendClient) Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfigResponse)
+	err := c.cc.Invoke(ctx, Backend_Config_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -274,6 +287,8 @@ type BackendServer interface {
 	FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Config answers the configuration that is in force here.
+	Config(context.Context, *ConfigRequest) (*ConfigResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -325,6 +340,9 @@ func (UnimplementedBackendServer) FetchSnapshot(*FetchSnapshotRequest, grpc.Serv
 }
 func (UnimplementedBackendServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*ConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Config not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -578,6 +596,24 @@ func _Backend_Get_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Config_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Config(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Config_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Config(ctx, req.(*ConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -628,6 +664,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Get",
 			Handler:    _Backend_Get_Handler,
+		},
+		{
+			MethodName: "Config",
+			Handler:    _Backend_Config_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

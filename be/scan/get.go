@@ -67,20 +67,27 @@ func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.
 	if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
 		return nil, &tablet.BehindError{Tablet: id, Have: t.Version(), Want: v}
 	}
-	b, found, err := t.GetAt(v, req.Keys[0], f.Columns)
-	if err != nil {
-		return nil, fmt.Errorf("tablet %d: %w", id, err)
+	key := req.Keys[0]
+	batch, known := s.rows.get(t, f, key, v)
+	if !known {
+		b, found, stored, err := t.GetAt(v, key, f.Columns)
+		if err != nil {
+			return nil, fmt.Errorf("tablet %d: %w", id, err)
+		}
+		if found {
+			if b.Size() > maxGetBytes {
+				return &bepb.GetResponse{Large: true}, nil
+			}
+			batch = vec.Encode(nil, b)
+		}
+		if stored { // what is in memory is found as fast there
+			s.rows.put(t, f, key, v, batch)
+		}
 	}
-	resp := &bepb.GetResponse{}
-	if !found {
-		return resp, nil
+	if batch == nil {
+		return &bepb.GetResponse{}, nil
 	}
-	if b.Size() > maxGetBytes {
-		resp.Large = true
-		return resp, nil
-	}
-	resp.Batches = [][]byte{vec.Encode(nil, b)}
-	return resp, nil
+	return &bepb.GetResponse{Batches: [][]byte{batch}}, nil
 }
 
 // run runs a decoded fragment.

@@ -33,6 +33,7 @@ type Scanner struct {
 	writer  *write.Writer
 	running atomic.Int64
 	decoded fragments
+	rows    rowCache
 }
 
 // New returns a scanner over the tablets.

@@ -8,23 +8,23 @@ import (
 	"stele/sql/vec"
 )
 
-// GetAt reads the row with a memcomparable primary key at version v; found tells whether there is one. It is Snapshot and
-// Get in one, without pinning anything where the row lies in a memtable.
-func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *vec.Batch, found bool, err error) {
+// GetAt reads the row with a memcomparable primary key at version v; found tells whether there is one, and stored whether
+// it took a look into rowsets. It is Snapshot and Get in one, without pinning anything where the row lies in a memtable.
+func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *vec.Batch, found, stored bool, err error) {
 	b, found, done, err := t.getInMemory(v, key, cols)
 	if done || err != nil {
-		return b, found, err
+		return b, found, false, err
 	}
 	s, err := t.Snapshot(v)
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
 	defer s.Release()
 	b, all, err := s.Get([][]byte{key}, cols)
 	if err != nil {
-		return nil, false, err
+		return nil, false, false, err
 	}
-	return b, all[0], nil
+	return b, all[0], true, nil
 }
 
 // getInMemory is done when the memtables decide.
@@ -75,4 +75,23 @@ func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch 
 		b.Cols[i] = v
 	}
 	return b
+}
+
+// Unchanged reports whether the row with a key, or its absence, is known to be the same at version v as at version since.
+// False says that it is not known.
+func (t *Tablet) Unchanged(key []byte, since, v types.Version) bool {
+	hash := rowset.KeyHash(key)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.usable() != nil || v < since || v > t.version || v < t.readFrom {
+		return false
+	}
+	changed, known := t.recent.young[hash]
+	if !known {
+		changed, known = t.recent.old[hash]
+	}
+	if !known {
+		changed = t.recent.oldFrom
+	}
+	return changed <= since
 }

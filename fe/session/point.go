@@ -32,7 +32,7 @@ type points struct {
 
 // pointPlan is a plan over one definition of a table. Without a plan it says that a text is no point query, until then.
 type pointPlan struct {
-	until time.Time
+	until     time.Time
 	db, table string // as the statement resolves them
 	plan      *plan.Point
 	columns   []server.Column // in UTC

@@ -300,6 +300,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.query(ctx, st.Node, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
+	case *parse.LoadDataStmt:
+		return s.load(ctx, n, out)
 	case *parse.UpdateStmt:
 		return s.update(ctx, n, params, out)
 	case *parse.DeleteStmt:

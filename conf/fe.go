@@ -258,3 +258,12 @@ func distinctPorts(v *Values, ports ...*Item[int]) (faults []Fault) {
 	}
 	return faults
 }
+
+// The collector of an FE.
+var (
+	feResources = FE.group("Memory and threads")
+
+	FEGCPercent = feResources.Int("gc_percent", 300, gcPercentHelp, Range(20, 10_000))
+)
+
+const gcPercentHelp = "Growth of the heap, in percent of what lives, after which the garbage collector runs (GOGC). More costs memory and saves CPU."

@@ -60,6 +60,14 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
+	TypeAddOps           Type = 40
+	TypeUpdateOp         Type = 41
+	TypeCancelOp         Type = 42
+	TypeDeleteOps        Type = 43
+	TypeSetReplicaAlive  Type = 44
+	TypeSetBELeading     Type = 45
+	TypeAdjustReplicas   Type = 46
+	TypeAcceptLoss       Type = 47
 	TypeSetDiskState     Type = 65
 )
 
@@ -279,6 +287,8 @@ type SetLeader struct {
 	Tablet      types.TabletID `cbor:"1,keyasint"`
 	BE          types.BEID     `cbor:"2,keyasint"`
 	ExpectEpoch types.Epoch    `cbor:"3,keyasint"` // 0 = any
+	// Failover says that the leader so far is lost, and not only relieved.
+	Failover bool `cbor:"4,keyasint,omitempty"`
 }
 
 // ReportReplicas records what BEs say of their replicas: from full reports and from finished clones.

@@ -85,6 +85,17 @@ var (
 		Mutable, Cluster)
 )
 
+// Operations that operators order.
+var (
+	feOps = FE.group("Operations")
+
+	OpConcurrency = feOps.Int("op_concurrency", 2,
+		"Operations of one statement that run at the same time, if the statement does not say.",
+		Range(1, 8), Alias("name_server_task_concurrency"), Mutable, Cluster)
+	OpTimeout = feOps.Duration("op_timeout_s", 7200*time.Second,
+		"An operation that takes longer than this fails, and what it has begun is taken back.", Range(1, 604800), Mutable, Cluster)
+)
+
 // Raft between FEs. The timings were measured: 500/500/250 ms elect in about a second and survive busy machines.
 var (
 	feRaft = FE.group("Raft between FEs")

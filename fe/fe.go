@@ -18,6 +18,7 @@ import (
 	"stele/fe/cluster"
 	"stele/fe/ddl"
 	"stele/fe/dist"
+	"stele/fe/opctl"
 	"stele/fe/rpc"
 	"stele/fe/server"
 	"stele/fe/session"
@@ -74,6 +75,7 @@ type node struct {
 	ledger  *cluster.Ledger
 	txns    *txn.Coordinator
 	control *tabletctl.Controller
+	ops     *opctl.Engine
 	shared  *session.Shared
 	mysql   *server.Server
 }
@@ -92,6 +94,7 @@ func (n *node) open(ctx context.Context) error {
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
+	n.ops = opctl.New(opctl.Options{Log: n.meta, Cluster: n.cluster, Control: n.control, Clients: n.clients, Settings: n.operations, Logger: n.log})
 	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()
 	if err != nil {
@@ -194,10 +197,14 @@ func (n *node) lead(ctx context.Context) {
 
 // startLeading starts the loops of the leading FE; the returned func ends them.
 func (n *node) startLeading(ctx context.Context) func() {
+	if err := n.takeConfig(n.meta.Current()); err != nil { // an earlier leader may have set it
+		n.log.Warn("take over configuration", "err", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
+	wg.Go(func() { n.ops.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {
 		cancel()

@@ -47,6 +47,7 @@ type Result struct {
 	Filter   Filter
 	Affected uint64
 	Info     string
+	Notes    []string // for SHOW WARNINGS: what was not done, and why
 }
 
 // Statement declares one statement. Rows answers a table and Do acts; one of them is set.

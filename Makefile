@@ -10,10 +10,10 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients race chaos bench check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients race chaos bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/stele
 	go build -ldflags '$(LDFLAGS)' -o bin/stele .
@@ -68,6 +68,11 @@ bench: ## measure against a MariaDB beside it (installed by apt if it can be); s
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
 	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
+
+bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1")
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+		echo "no MariaDB: it could not be installed, so its ratios are missing"
+	go test -tags bench -count=1 -timeout 60m -v -run '^TestStorage$$' ./tests/bench/storage -args $(BENCH_ARGS)
 
 arch: ## prove the import directions, package docs, determinism and sizes
 	go test -count=1 ./tests/arch

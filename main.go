@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"stele/be"
+	"stele/be/tool"
 	"stele/fe"
 	"stele/fe/console"
 	"stele/fe/local"
@@ -40,7 +41,7 @@ type command struct {
 // commands holds every subcommand; fe and be are {"run a frontend", node("fe", fe.Run)} and the like.
 var commands = map[string]command{
 	"fe":    {"run a frontend", node("fe", fe.Run)},
-	"be":    {"run a backend", node("be", be.Run)},
+	"be":    {"run a backend, or look at the disk of one that is stopped (be tool)", runBE},
 	"local": {"run a whole cluster on this machine, or start, stop, kill one node of it", runLocal},
 	"sql":   {"run SQL against an endpoint", runSQL},
 	"version": {"print the version", func(_ context.Context, _ []string, e env) int {
@@ -107,6 +108,13 @@ func node(kind string, run func(ctx context.Context, confPath, version string, s
 		}
 		return exitCode(e, run(ctx, *confPath, shortVersion(), e.stdout))
 	}
+}
+
+func runBE(ctx context.Context, args []string, e env) int {
+	if len(args) > 0 && args[0] == "tool" {
+		return tool.Command(ctx, args[1:], e.stdout, e.stderr)
+	}
+	return node("be", be.Run)(ctx, args, e)
 }
 
 func runLocal(ctx context.Context, args []string, e env) int {

@@ -122,9 +122,47 @@ func (h *Host) open(id Identity) error {
 		}
 		h.disks = append(h.disks, d)
 	}
+	h.keepOne()
 	h.opened = true
 	close(h.ready)
 	return nil
+}
+
+// keepOne ends moves between disks that a crash has interrupted in their last step: both disks then have the replica, with
+// the same rows. It also drops what a disk that was away has kept of a replica made anew on another one: ids grow.
+func (h *Host) keepOne() {
+	type found struct {
+		store *tablet.Store
+		t     *tablet.Tablet
+	}
+	best := map[types.TabletID]found{}
+	for _, d := range h.disks {
+		if d.Store == nil {
+			continue
+		}
+		for _, t := range d.Store.Tablets() {
+			loser, here := best[t.ID()], found{d.Store, t}
+			if loser.t != nil && !newer(t, loser.t) {
+				loser, here = here, loser
+			}
+			best[t.ID()] = here
+			if loser.t == nil {
+				continue
+			}
+			h.log.Warn("two disks have the tablet: dropping one", "tablet_id", t.ID(), "kept_disk", here.store.ID(), "dropped_disk", loser.store.ID())
+			if err := loser.store.Drop(t.ID(), loser.t.Meta().Replica); err != nil {
+				h.log.Error("drop the second replica of a tablet", "tablet_id", t.ID(), "err", err)
+			}
+		}
+	}
+}
+
+// newer reports whether a is to be kept rather than b.
+func newer(a, b *tablet.Tablet) bool {
+	if ra, rb := a.Meta().Replica, b.Meta().Replica; ra != rb {
+		return ra > rb
+	}
+	return !a.Stats().Bad && (b.Stats().Bad || a.Version() > b.Version())
 }
 
 // openStore opens the store first and stamps the identity last: a crash between leaves a blank disk, not a BE

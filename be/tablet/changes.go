@@ -254,6 +254,7 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	t.mu.Lock()
 	t.apply(version, writes, refs)
 	t.times.record(version, at)
+	t.published = at
 	delete(t.pending, txn)
 	t.changes.append(version, rec)
 	t.mu.Unlock()

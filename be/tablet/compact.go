@@ -252,12 +252,12 @@ func (cur *cursor) decode(g *rowset.Group) error {
 	if err != nil {
 		return err
 	}
-	versions, err := versionsOf(g, cur.vector)
+	versions, err := cur.c.in[cur.in].r.versionsOf(g, cur.vector)
 	if err != nil {
 		return err
 	}
-	cur.cols, cur.versions = cols, versions.I64
-	cur.keys = vec.EncodeKeys(&vec.Batch{Cols: cols, N: len(versions.I64)}, snap.schema.KeyIndexes())
+	cur.cols, cur.versions = cols, versions
+	cur.keys = vec.EncodeKeys(&vec.Batch{Cols: cols, N: len(versions)}, snap.schema.KeyIndexes())
 	return nil
 }
 
@@ -267,7 +267,7 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var entries []kv.Entry
-	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
+	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
 		if c.input(r) >= 0 {
 			continue

@@ -4,16 +4,48 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/zeebo/xxh3"
 
+	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
 
-// Digest returns the additive content digest of version v and its number of rows: the sum, modulo 2^64, of a hash of
-// every row. It is the same on all replicas whatever their layout, so that replicas can be compared (I3). It reads and
-// verifies the whole tablet.
+const (
+	// digestStep is how far apart the versions are at which replicas that are written to all the time keep a digest, so
+	// that two of them have one of the same version.
+	digestStep = 256
+	// digestQuiet is how long nothing is published before the digest of the newest version is worth keeping.
+	digestQuiet = 2 * time.Second
+)
+
+// DigestPoint is the content of a replica at one version, as a number: the sum, modulo 2^64, of a hash of every row. It is
+// the same on all replicas whatever their layout, so that replicas can be compared (I3); only points of one schema version
+// may be.
+type DigestPoint struct {
+	Version types.Version `cbor:"1,keyasint"`
+	Digest  uint64        `cbor:"2,keyasint"`
+	Rows    int64         `cbor:"3,keyasint"`
+	Schema  uint32        `cbor:"4,keyasint"`
+}
+
+// digestState is what is known of a tablet's digests. Guarded by the tablet's mu.
+//
+// No write pays for a digest: the point moves forward later, by hashing what was created and what ended since. That
+// needs the ended rows, so the horizon never passes a known point.
+type digestState struct {
+	known   bool
+	point   DigestPoint
+	compare DigestPoint // of the newest version that other replicas keep one of too; Version 0 = none
+}
+
+// Digest returns the content digest of version v and its number of rows. It reads what has changed between v and the
+// version whose digest is known, and all of the tablet only when none is.
 func (t *Tablet) Digest(v types.Version) (digest uint64, rows int64, err error) {
 	s, err := t.Snapshot(v)
 	if err != nil {
@@ -23,12 +55,49 @@ func (t *Tablet) Digest(v types.Version) (digest uint64, rows int64, err error) 
 	return s.Digest(context.Background())
 }
 
+// ScanDigest is Digest by reading and verifying every row of version v, so that it finds damage.
+func (t *Tablet) ScanDigest(ctx context.Context, v types.Version) (digest uint64, rows int64, err error) {
+	s, err := t.Snapshot(v)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.Release()
+	return s.ScanDigest(ctx)
+}
+
+// ComparePoint returns the digest to compare with other replicas' without any work: of the newest version when the tablet
+// has been quiet for a while, else of the last version that is a multiple of digestStep. ok is false while there is none.
+func (t *Tablet) ComparePoint() (p DigestPoint, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.digest.compare, t.digest.compare.Version != 0
+}
+
 // Digest is Tablet.Digest of the snapshot's version.
 func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err error) {
-	ids := make([]types.ColumnID, len(s.schema.Columns))
-	for i := range ids {
-		ids[i] = s.schema.Columns[i].ID
+	t := s.t
+	t.mu.Lock()
+	known, p := t.digest.known, t.digest.point
+	if !known || p.Schema != s.schema.Version {
+		t.mu.Unlock()
+		return s.ScanDigest(ctx)
 	}
+	later, sign := s, uint64(1)
+	if p.Version > s.version { // both are pinned: the horizon is at or before s
+		later, sign = t.snapshotLocked(p.Version), ^uint64(0)
+		defer later.Release()
+	}
+	t.mu.Unlock()
+	sum, n, err := later.digestSince(ctx, min(p.Version, s.version))
+	if err != nil {
+		return 0, 0, err
+	}
+	return p.Digest + sign*sum, p.Rows + int64(sign)*n, nil
+}
+
+// ScanDigest is Tablet.ScanDigest of the snapshot's version.
+func (s *Snapshot) ScanDigest(ctx context.Context) (digest uint64, rows int64, err error) {
+	ids := s.digestColumns()
 	it := s.Scan(ids, ScanOptions{})
 	for {
 		b, err := it.Next(ctx)
@@ -36,11 +105,32 @@ func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err e
 			return 0, 0, fmt.Errorf("digest: %w", err)
 		}
 		if b == nil {
-			return digest, rows, nil
+			break
 		}
 		digest += digestBatch(b, ids)
 		rows += int64(b.Rows())
 	}
+	s.t.learnDigest(DigestPoint{Version: s.version, Digest: digest, Rows: rows, Schema: s.schema.Version})
+	return digest, rows, nil
+}
+
+// learnDigest takes a scanned digest when none was known. The version must be pinned.
+func (t *Tablet) learnDigest(p DigestPoint) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.digest.known && p.Schema == t.meta.Schema.Version {
+		t.digest.known, t.digest.point = true, p
+	}
+}
+
+// digestColumns returns all columns in the order of their ids, which is the same in every schema.
+func (s *Snapshot) digestColumns() []types.ColumnID {
+	ids := make([]types.ColumnID, len(s.schema.Columns))
+	for i := range ids {
+		ids[i] = s.schema.Columns[i].ID
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func digestBatch(b *vec.Batch, ids []types.ColumnID) uint64 {
@@ -67,4 +157,246 @@ func digestBatch(b *vec.Batch, ids []types.ColumnID) uint64 {
 		hash(int(row))
 	}
 	return sum
+}
+
+// digestSince returns how digest and rows differ between version from and the snapshot's, which must be a later one: the
+// rows that were created in between and live, less those that were there and ended.
+func (s *Snapshot) digestSince(ctx context.Context, from types.Version) (digest uint64, rows int64, err error) {
+	d := digestDiff{s: s, ids: s.digestColumns(), from: from}
+	if from < s.version {
+		for i := range s.mems {
+			d.memory(&s.mems[i])
+		}
+		for i := range s.rowsets {
+			if err := d.rowset(ctx, &s.rowsets[i]); err != nil {
+				return 0, 0, fmt.Errorf("digest of tablet %d: %w", s.t.id, s.t.checkBad(err))
+			}
+		}
+	}
+	return d.sum, d.rows, nil
+}
+
+// digestDiff adds up what changed after version from.
+type digestDiff struct {
+	s    *Snapshot
+	ids  []types.ColumnID
+	from types.Version
+	sum  uint64
+	rows int64
+}
+
+// sign says what a row counts for: 1 when it is new, -1 when it is gone, 0 when nothing has changed.
+func (d *digestDiff) sign(created, ended types.Version) int {
+	before := created <= d.from && (ended == 0 || ended > d.from)
+	after := created <= d.s.version && (ended == 0 || ended > d.s.version)
+	switch {
+	case after && !before:
+		return 1
+	case before && !after:
+		return -1
+	}
+	return 0
+}
+
+func (d *digestDiff) add(b *vec.Batch, plus, minus []int32) {
+	if len(plus) > 0 {
+		d.sum += digestBatch(&vec.Batch{Cols: b.Cols, N: b.N, Sel: plus}, d.ids)
+	}
+	if len(minus) > 0 {
+		d.sum -= digestBatch(&vec.Batch{Cols: b.Cols, N: b.N, Sel: minus}, d.ids)
+	}
+	d.rows += int64(len(plus)) - int64(len(minus))
+}
+
+func (d *digestDiff) memory(w *memView) {
+	for from := 0; from < w.rows(); from += vec.MaxRows {
+		to := min(from+vec.MaxRows, w.rows())
+		var plus, minus []int32
+		for row := from; row < to; row++ {
+			switch d.sign(w.created[row], types.Version(atomic.LoadUint64(&w.deleted[row]))) {
+			case 1:
+				plus = append(plus, int32(row-from))
+			case -1:
+				minus = append(minus, int32(row-from))
+			}
+		}
+		if len(plus)+len(minus) > 0 {
+			d.add(d.s.memoryColumns(w, d.ids, from, to), plus, minus)
+		}
+	}
+}
+
+// rowset walks the row groups in which something was created or ended meanwhile.
+func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
+	ended := roaring.New()
+	log := w.deletes.log
+	for _, e := range log[w.deletes.upTo(d.from):w.deletes.upTo(d.s.version)] {
+		ended.Add(e.Pos)
+	}
+	before, after := w.deletes.rowsAt(d.from), w.deletes.rowsAt(d.s.version)
+	for g := range w.r.groups {
+		start, ge := w.r.starts[g], &w.r.groups[g]
+		fresh := ge.MaxVersion > d.from
+		if !fresh && ended.CardinalityInRange(uint64(start), uint64(start)+uint64(ge.Rows)) == 0 {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := digestDiff{s: d.s, ids: d.ids, from: d.from}
+		err := d.s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+			part.sum, part.rows = 0, 0
+			for i := range group.Vectors() {
+				if err := part.vector(w, g, group, i, ended, before, after); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		d.sum += part.sum
+		d.rows += part.rows
+	}
+	return nil
+}
+
+func (d *digestDiff) vector(w *rowsetView, g int, group *rowset.Group, i int, ended, before, after *roaring.Bitmap) error {
+	start, n := w.r.starts[g]+uint32(i*vec.MaxRows), group.VectorRows(i)
+	fresh := w.r.groups[g].MaxVersion > d.from
+	if !fresh && ended.CardinalityInRange(uint64(start), uint64(start)+uint64(n)) == 0 {
+		return nil
+	}
+	var created []int64
+	if fresh {
+		versions, err := w.r.versionsOf(group, i)
+		if err != nil {
+			return err
+		}
+		created = versions
+	}
+	var plus, minus []int32
+	for row := range n {
+		pos, at := start+uint32(row), types.Version(0)
+		if created != nil {
+			at = types.Version(created[row])
+		}
+		was := at <= d.from && !before.Contains(pos)
+		is := at <= d.s.version && !after.Contains(pos)
+		switch {
+		case is && !was:
+			plus = append(plus, int32(row))
+		case was && !is:
+			minus = append(minus, int32(row))
+		}
+	}
+	if len(plus)+len(minus) == 0 {
+		return nil
+	}
+	cols, err := d.s.decodeColumns(group, i, d.ids)
+	if err != nil {
+		return err
+	}
+	d.add(&vec.Batch{Cols: cols, N: n}, plus, minus)
+	return nil
+}
+
+// advanceDigest brings the known digest to the newest version and keeps the one that other replicas keep too. It costs
+// what has changed since, and takes no lock but for a moment.
+func (t *Tablet) advanceDigest(ctx context.Context) error {
+	t.digesting.Lock()
+	defer t.digesting.Unlock()
+	t.mu.RLock()
+	known, at, newest := t.digest.known, t.digest.point.Version, t.version
+	t.mu.RUnlock()
+	if !known {
+		return nil // a scan that somebody needs, or the scrubber, finds it
+	}
+	if aligned := newest / digestStep * digestStep; aligned > at && aligned < newest {
+		if err := t.moveDigest(ctx, aligned); err != nil {
+			return err
+		}
+	}
+	return t.moveDigest(ctx, newest)
+}
+
+func (t *Tablet) moveDigest(ctx context.Context, to types.Version) error {
+	t.mu.Lock()
+	p := t.digest.point
+	if err := t.usable(); err != nil || !t.digest.known || to <= p.Version || p.Schema != t.meta.Schema.Version {
+		t.mu.Unlock()
+		return err
+	}
+	s := t.snapshotLocked(to) // not below the point, so not below the horizon either
+	t.mu.Unlock()
+	defer s.Release()
+	sum, rows, err := s.digestSince(ctx, p.Version)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.digest.known && t.digest.point == p {
+		t.digest.point = DigestPoint{Version: to, Digest: p.Digest + sum, Rows: p.Rows + rows, Schema: p.Schema}
+		if to%digestStep == 0 {
+			t.digest.compare = t.digest.point
+		}
+	}
+	return nil
+}
+
+// settleDigest is the turn of the background worker: it advances the digest of a tablet that has become quiet or that has
+// passed a version of which every replica keeps one.
+func (t *Tablet) settleDigest(ctx context.Context) error {
+	t.mu.RLock()
+	d, v, quiet := t.digest, t.version, t.s.opt.Now().Sub(t.published) >= digestQuiet
+	t.mu.RUnlock()
+	if !d.known || !quiet && v/digestStep == d.point.Version/digestStep || d.compare.Version == v {
+		return nil
+	}
+	if err := t.advanceDigest(ctx); err != nil || !quiet {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.digest.known && t.digest.point.Version == t.version {
+		t.digest.compare = t.digest.point
+	}
+	return nil
+}
+
+// resetDigest is called, with mu held, when the schema has changed: other columns are other hashes, unless all that came
+// are columns that are NULL in every row.
+func (t *Tablet) resetDigest(old *types.Schema) {
+	d := &t.digest
+	next := &t.meta.Schema
+	same := d.known && d.point.Schema == old.Version
+	for i := range old.Columns {
+		same = same && next.ColumnIndex(old.Columns[i].ID) >= 0
+	}
+	for i := range next.Columns {
+		if c := &next.Columns[i]; old.ColumnIndex(c.ID) < 0 {
+			same = same && fillValues(t.meta.Fill).vector(c, 1).IsNull(0)
+		}
+	}
+	d.known, d.compare = same, DigestPoint{}
+	d.point.Schema = next.Version
+}
+
+// restoreDigest takes the digest that a manifest holds, when it still says something about the replica.
+func (t *Tablet) restoreDigest(p *DigestPoint) {
+	t.digest = digestState{}
+	if p != nil && p.Schema == t.meta.Schema.Version && p.Version <= t.version && p.Version >= t.readFrom {
+		t.digest.known, t.digest.point = true, *p
+	}
+}
+
+// storedDigest returns what a manifest keeps. Called with mu held in either mode.
+func (t *Tablet) storedDigest() *DigestPoint {
+	if !t.digest.known {
+		return nil
+	}
+	p := t.digest.point
+	return &p
 }

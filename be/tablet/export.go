@@ -89,7 +89,7 @@ func (e *Exporter) Chunks() int { return len(e.groups) + 2 }
 // Seek makes seq the next chunk.
 func (e *Exporter) Seek(seq int) { e.next = max(seq, 0) }
 
-// Digest returns the content digest of what is exported: what Import.Commit wants. It is computed once, by a scan.
+// Digest returns the content digest of what is exported: what Import.Commit wants. The target finds it again by a scan.
 func (e *Exporter) Digest(ctx context.Context) (uint64, error) {
 	if e.end == nil {
 		digest, rows, err := e.s.Digest(ctx)
@@ -193,11 +193,11 @@ func (s *Snapshot) hiddenRows(w *rowsetView) (*roaring.Bitmap, error) {
 		}
 		err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
 			for i := range group.Vectors() {
-				versions, err := versionsOf(group, i)
+				versions, err := w.r.versionsOf(group, i)
 				if err != nil {
 					return err
 				}
-				for row, v := range versions.I64 {
+				for row, v := range versions {
 					if types.Version(v) > s.version {
 						hidden.Add(w.r.starts[g] + uint32(i*vec.MaxRows+row))
 					}

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -27,6 +28,9 @@ func (t *Tablet) Flush() error {
 func (t *Tablet) flush() error {
 	if err := t.s.writable(); err != nil {
 		return err
+	}
+	if err := t.advanceDigest(context.Background()); err != nil {
+		return err // the horizon waits for it, and the manifest keeps it
 	}
 	f, err := t.freeze()
 	if err != nil || f == nil {
@@ -157,7 +161,7 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	defer t.mu.RUnlock()
 	var out []kv.Entry
 	f.sums = make(map[*rowsetState]uint64)
-	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom}
+	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
 		e := r.entry
 		if entry, changed := r.storedDeletes(f.version); changed {
@@ -238,7 +242,7 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 
 // manifestEntry returns the manifest of a tablet that nobody else knows yet.
 func (t *Tablet) manifestEntry() kv.Entry {
-	m := manifest{Version: t.manifestVersion, NextRowset: t.nextRowset, LiveRows: t.rows, ReadFrom: t.readFrom}
+	m := manifest{Version: t.manifestVersion, NextRowset: t.nextRowset, LiveRows: t.rows, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
 		m.Rowsets = append(m.Rowsets, r.entry)
 	}

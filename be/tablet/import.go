@@ -169,6 +169,7 @@ func (im *Import) begin(body []byte) error {
 	t.nextRowset = uint64(len(h.Rowsets) + 1)
 	t.version, t.manifestVersion, t.readFrom = h.Version, h.Version, h.Version
 	t.restartAt(h.Version)
+	t.digest = digestState{} // until Verify has scanned what arrived
 	return nil
 }
 
@@ -260,7 +261,7 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 	if err := im.storeIndexes(); err != nil {
 		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
-	got, rows, err := im.t.Digest(version)
+	got, rows, err := im.t.ScanDigest(context.Background(), version)
 	if err != nil {
 		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}

@@ -137,6 +137,7 @@ type manifest struct {
 	NextRowset uint64        `cbor:"3,keyasint"`
 	LiveRows   int64         `cbor:"4,keyasint"`
 	ReadFrom   types.Version `cbor:"5,keyasint"` // oldest version that rowsets can still show
+	Digest     *DigestPoint  `cbor:"6,keyasint,omitempty"`
 }
 
 // rowsetEntry is a rowset as its manifest names it.

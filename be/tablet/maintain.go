@@ -83,8 +83,10 @@ func (t *Tablet) maintain(ctx context.Context) error {
 		t.maint.Unlock()
 	}
 	for {
-		if did, err := t.Compact(ctx); err != nil || !did {
+		if did, err := t.Compact(ctx); err != nil {
 			return err
+		} else if !did {
+			return t.settleDigest(ctx)
 		}
 	}
 }

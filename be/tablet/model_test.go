@@ -249,6 +249,7 @@ func (x *machine) verifyVersion(v types.Version) {
 	if got := scanAll(x.tb, s, ScanOptions{}); !maps.Equal(got, want) {
 		x.t.Fatalf("version %d has %v, want %v", v, got, want)
 	}
+	x.verifyDigestOf(s)
 	k := rowKey{rapid.Int64Range(-3, 3).Draw(x.t, "get id"), "a"}
 	b, found, err := s.Get([][]byte{keyOf(k)}, allColumns)
 	x.check(err)
@@ -257,6 +258,17 @@ func (x *machine) verifyVersion(v types.Version) {
 	readBatch(x.tb, b, got)
 	if found[0] != ok || ok && got[k] != val {
 		x.t.Fatalf("version %d key %v: found %v %v, want %v %v", v, k, found, got, ok, val)
+	}
+}
+
+// verifyDigestOf compares the digest that is derived from what changed with one by a scan.
+func (x *machine) verifyDigestOf(s *Snapshot) {
+	derived, rows, err := s.Digest(context.Background())
+	x.check(err)
+	scanned, n, err := s.ScanDigest(context.Background())
+	x.check(err)
+	if derived != scanned || rows != n {
+		x.t.Fatalf("version %d: derived digest %x of %d rows, scanned %x of %d", s.version, derived, rows, scanned, n)
 	}
 }
 
@@ -288,6 +300,7 @@ func TestModel(t *testing.T) {
 			func() { x.check(x.tab.Flush()) },
 			func() { x.check(x.tab.CompactAll(context.Background())) },
 			func() { x.check(x.store.Maintain(context.Background())) },
+			func() { x.check(x.tab.advanceDigest(context.Background())) },
 		}
 		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
 			steps[rapid.IntRange(0, len(steps)-1).Draw(rt, "step")]()

@@ -47,6 +47,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	t.mu.Lock()
 	t.apply(version, writes, refs)
 	t.times.record(version, at)
+	t.published = at
 	delete(t.pending, txn)
 	t.changes.append(version, rec)
 	t.mu.Unlock()

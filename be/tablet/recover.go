@@ -79,6 +79,7 @@ func (t *Tablet) recover() error {
 		return err
 	}
 	t.times.record(t.version, t.s.opt.Now())
+	t.restoreDigest(m.Digest)
 	return t.restorePending(parts)
 }
 
@@ -255,6 +256,9 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 			}
 			delete(parts, rec.Txn)
 		}
+		if t.s.opt.offline {
+			continue
+		}
 		if err := t.s.meta.Commit(entries...); err != nil {
 			return err
 		}
@@ -311,6 +315,7 @@ func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 			uids[uid] = true
 		} else if id := keyUint(key, 1); !t.bad && (key[0] == kGroup || key[0] == kIndex || key[0] == kDeletes) && !t.names(id) {
 			at := [2]uint64{uid, id}
+			t.nextRowset = max(t.nextRowset, id+1) // else a new rowset of that name would go with the orphan
 			groups[at] = max(groups[at], int(keyGroup(key))+1)
 		}
 		return nil

@@ -183,24 +183,27 @@ func createdAt(r *rowsetState, g int, group *rowset.Group, row int, v types.Vers
 	if r.groups[g].MaxVersion <= v {
 		return 0, nil
 	}
-	versions, err := versionsOf(group, row/vec.MaxRows)
+	versions, err := r.versionsOf(group, row/vec.MaxRows)
 	if err != nil {
 		return 0, err
 	}
-	return types.Version(versions.I64[row%vec.MaxRows]), nil
+	return types.Version(versions[row%vec.MaxRows]), nil
 }
 
-// versionsOf decodes vector i of the version column.
-func versionsOf(group *rowset.Group, i int) (*vec.Vector, error) {
+// versionsOf returns the versions that created the rows of vector i.
+func (r *rowsetState) versionsOf(group *rowset.Group, i int) ([]int64, error) {
 	c := group.Column(rowset.VersionColumn)
 	if c < 0 {
 		return nil, fmt.Errorf("row group has no version column: %w", ErrCorrupt)
 	}
 	v, err := group.Decode(c, i)
-	if err == nil && v.I64 == nil {
-		err = fmt.Errorf("version column is not of integers: %w", ErrCorrupt)
+	if err != nil {
+		return nil, err
 	}
-	return v, err
+	if v.I64 == nil {
+		return nil, fmt.Errorf("version column is not of integers: %w", ErrCorrupt)
+	}
+	return v.I64, nil
 }
 
 // keyColumns returns the positions of the key columns in a row group.

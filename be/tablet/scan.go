@@ -187,21 +187,27 @@ func (it *Iter) fillFromMemory(w *memView) {
 	if len(sel) == 0 {
 		return
 	}
-	b := &vec.Batch{N: to - from}
-	for _, id := range it.cols {
-		at := w.schema.ColumnIndex(id)
-		if at < 0 {
-			b.Cols = append(b.Cols, it.s.fillColumn(id, b.N))
-			continue
-		}
-		v := w.column(at, from, to)
-		v.Type = it.s.columnType(id)
-		b.Cols = append(b.Cols, v)
-	}
+	b := it.s.memoryColumns(w, it.cols, from, to)
 	if len(sel) < b.N {
 		b.Sel = sel
 	}
 	it.ready = append(it.ready, b)
+}
+
+// memoryColumns returns the rows [from, to) of a memtable as columns of the snapshot's schema.
+func (s *Snapshot) memoryColumns(w *memView, cols []types.ColumnID, from, to int) *vec.Batch {
+	b := &vec.Batch{N: to - from}
+	for _, id := range cols {
+		at := w.schema.ColumnIndex(id)
+		if at < 0 {
+			b.Cols = append(b.Cols, s.fillColumn(id, b.N))
+			continue
+		}
+		v := w.column(at, from, to)
+		v.Type = s.columnType(id)
+		b.Cols = append(b.Cols, v)
+	}
+	return b
 }
 
 // decode reads the next vectors of a row group. It changes nothing of the iterator: it may be called again.
@@ -281,11 +287,10 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 	deleted := it.deletedRows(w)
 	var versions []int64
 	if w.r.groups[g].MaxVersion > it.s.version {
-		v, err := versionsOf(group, i)
+		versions, err = w.r.versionsOf(group, i)
 		if err != nil {
 			return nil, false, err
 		}
-		versions = v.I64
 	}
 	start := w.r.starts[g] + uint32(i*vec.MaxRows)
 	dead := deleted.Iterator()

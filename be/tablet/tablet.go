@@ -13,7 +13,7 @@ import (
 
 // Tablet is one replica: the rows of one bucket on one disk.
 //
-// Lock order: Store.mu, maint, write, record, mu. No I/O happens under mu; under write there are only reads of rowsets and
+// Lock order: Store.mu, maint, digesting, write, record, mu. No I/O happens under mu; under write there are only reads of rowsets and
 // queueing to the group commit (ApplyChange and the record's rare changes wait for it).
 type Tablet struct {
 	s   *Store
@@ -21,8 +21,9 @@ type Tablet struct {
 	uid uint64
 	key []types.ColumnID // the primary key: it never changes
 
-	maint sync.Mutex // held by a flush or a compaction
-	write sync.Mutex // held by whatever makes the next version
+	maint     sync.Mutex // held by a flush or a compaction
+	digesting sync.Mutex // held while the known digest moves
+	write     sync.Mutex // held by whatever makes the next version
 
 	// record is held while the record T is changed, so that one that was dropped or replaced never comes back.
 	record   sync.Mutex
@@ -42,6 +43,8 @@ type Tablet struct {
 	changes         changeLog
 	recent          recentChanges
 	times           versionTimes
+	published       time.Time // when the newest version came
+	digest          digestState
 	readFrom        types.Version // the oldest version that a snapshot may have
 	pins            map[*Snapshot]struct{}
 	manifestVersion types.Version
@@ -57,6 +60,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 	t.setMeta(m)
 	t.mems = []*memtable{t.newMemtable()}
 	t.restartAt(types.InitialVersion)
+	t.digest = digestState{known: true, point: DigestPoint{Version: types.InitialVersion, Schema: m.Schema.Version}}
 	return t
 }
 
@@ -133,7 +137,9 @@ func (t *Tablet) SetSchema(schema types.Schema, fill map[types.ColumnID]expr.Val
 			m.Fill = make(fillValues)
 		}
 		maps.Copy(m.Fill, fill)
+		before := t.meta.Schema
 		t.setMeta(m.clone())
+		t.resetDigest(&before)
 		if last := len(t.mems) - 1; len(t.mems[last].index) == 0 {
 			t.mems = t.mems[:last:last] // nothing was ever in it
 		}
@@ -202,7 +208,7 @@ func (t *Tablet) SetBad(reason string) {
 	entry := t.recordEntry()
 	t.mu.Unlock()
 	t.s.log.Error("replica is bad", "tablet_id", t.id, "reason", reason)
-	if t.unlisted {
+	if t.unlisted || t.s.opt.offline {
 		return
 	}
 	t.s.opt.OnBad(t.id)
@@ -331,6 +337,9 @@ func (t *Tablet) advanceHorizon(limit types.Version) types.Version {
 		return t.readFrom
 	}
 	h = min(h, limit)
+	if t.digest.known {
+		h = min(h, t.digest.point.Version) // what ended since is hashed yet
+	}
 	for s := range t.pins {
 		h = min(h, s.version)
 	}

@@ -222,7 +222,7 @@ func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*par
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
-		wg.Go(func() { errs[i] = p.r.store(ctx, txn, int(p.req.Seq), p.payload) })
+		wg.Go(func() { p.r, errs[i] = w.store(ctx, p.r, txn, int(p.req.Seq), p.payload) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -40,7 +40,7 @@ func newWorld(t *testing.T, bes int) *world {
 			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}
 		},
 		Events: func(e cluster.Event) { w.events <- e }})
-	w.ledger = cluster.NewLedger(w.c, w.Log, func(id types.TxnID) bool { return w.active[id] }, func() time.Duration { return w.age })
+	w.ledger = cluster.NewLedger(w.c, w.Log, func(context.Context, []types.TxnID) map[types.TxnID]bool { return w.active }, func() time.Duration { return w.age })
 	return w
 }
 

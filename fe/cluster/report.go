@@ -18,12 +18,15 @@ import (
 type Ledger struct {
 	cluster *Cluster
 	log     Log
-	active  func(types.TxnID) bool // transactions of this FE that are still undecided
+	active  Active
 	dropAge func() time.Duration
 
 	gate chan struct{} // one report at a time; it guards all below
 	bes  map[types.BEID]*heard
 }
+
+// Active tells which of some transactions a live FE still works on. Whatever it leaves out is aborted for good.
+type Active func(ctx context.Context, ids []types.TxnID) map[types.TxnID]bool
 
 // Log is the metadata log.
 type Log interface {
@@ -53,9 +56,8 @@ type suspicion struct {
 	have, want types.Version
 }
 
-// NewLedger returns a ledger. active tells whether a transaction of this FE is undecided; dropAge how long a replica
-// that only the BE knows is kept.
-func NewLedger(c *Cluster, log Log, active func(types.TxnID) bool, dropAge func() time.Duration) *Ledger {
+// NewLedger returns a ledger. dropAge tells how long a replica that only the BE knows is kept.
+func NewLedger(c *Cluster, log Log, active Active, dropAge func() time.Duration) *Ledger {
 	return &Ledger{cluster: c, log: log, active: active, dropAge: dropAge, bes: map[types.BEID]*heard{}, gate: make(chan struct{}, 1)}
 }
 
@@ -231,18 +233,30 @@ func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRe
 	return events
 }
 
-// Resolve answers what became of pending transactions. One that is neither decided nor active is aborted here and now,
-// so that it cannot be committed later; that holds for the transactions of this FE only.
+// Resolve answers what became of pending transactions. One that is neither decided nor active at any FE is aborted here
+// and now, so that it cannot be committed later. One that an FE which does not answer may still work on stays undecided
+// until that FE counts as dead: its rows are held back meanwhile, and no longer.
 func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.ResolveResponse, error) {
 	if _, err := l.log.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
 	cat := l.log.Current()
-	abort := &command.AbortTxns{TimeMs: time.Now().UnixMilli()}
+	var undecided []types.TxnID
 	for _, it := range req.Items {
 		id := types.TxnID(it.TxnId)
-		if o, _ := cat.Outcome(id, types.TabletID(it.TabletId)); o == catalog.OutcomeUndecided && !l.active(id) {
-			abort.Txns = append(abort.Txns, id)
+		if o, _ := cat.Outcome(id, types.TabletID(it.TabletId)); o == catalog.OutcomeUndecided {
+			undecided = append(undecided, id)
+		}
+	}
+	abort := &command.AbortTxns{TimeMs: time.Now().UnixMilli()}
+	if len(undecided) > 0 {
+		slices.Sort(undecided)
+		undecided = slices.Compact(undecided)
+		active := l.active(ctx, undecided)
+		for _, id := range undecided {
+			if !active[id] {
+				abort.Txns = append(abort.Txns, id)
+			}
 		}
 	}
 	if len(abort.Txns) > 0 {

@@ -34,9 +34,7 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 		return
 	}
 	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch, Failover: true})
-	table := s.table()
-	table.leaders[t.Leader]--
-	table.leaders[to]++
+	s.table().lead(t.Leader, to)
 	s.touched[t.ID] = true
 }
 
@@ -55,7 +53,7 @@ func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 		case best == nil, !best.mayLead() && be.mayLead():
 			best = be
 		case !be.mayLead() && best.mayLead():
-		case table.leaders[be.ID] < table.leaders[best.ID]:
+		case table.leads(be.ID) < table.leads(best.ID):
 			best = be
 		}
 	}

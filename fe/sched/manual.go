@@ -8,7 +8,7 @@ func (s *Scheduler) mayRepair(t *Tablet, v Verdict) bool {
 	switch {
 	case t.Ordered:
 		return v.Status != Redundant && v.Status != ForceRedundant
-	case s.in.Limits.AutoFailover, t.Hinted, v.Status == ReplicaRelocating:
+	case s.in.Limits.AutoFailover, t.Hinted, v.Status == ReplicaRelocating, v.Status == DiskMigration:
 		return true
 	case v.Damaged > 0:
 		return false
@@ -29,7 +29,7 @@ func (s *Scheduler) planOrdered(task *Task, t *Tablet) bool {
 			return s.planClone(task, t, r)
 		}
 	}
-	s.stuck(task, "the op that has the tablet in hand waits for something else")
+	s.stuck(task, WaitBackend, "the op that has the tablet in hand waits for something else")
 	return true
 }
 

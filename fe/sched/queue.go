@@ -13,6 +13,7 @@ const (
 	hopelessMs    = 10_000  // until a tablet that cannot be helped is looked at again
 	slotMs        = 1_000   // until a tablet that waits for a slot is looked at again, unless one comes free
 	adjustMs      = 300_000 // between two changes of priority
+	queueSlack    = 1024    // tasks beyond twice the bound before a scan trims the queue
 	failuresToLow = 5       // more failed attempts than this lower the priority
 )
 
@@ -22,6 +23,9 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 		CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
 	s.tasks[t.ID] = task
 	s.pending = append(s.pending, task)
+	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
+		s.trimQueue() // a scan may find far more than fits
+	}
 	s.stats.Added++
 	s.stats.ByStatus[v.Status]++
 }
@@ -31,15 +35,32 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 func (s *Scheduler) trimQueue() {
 	slices.SortFunc(s.pending, order)
 	over := len(s.pending) - s.in.Limits.MaxScheduling
-	for hopeless := true; over > 0; hopeless = false {
-		for i := len(s.pending) - 1; i >= 0 && over > 0; i-- {
-			if s.pending[i].Hopeless || !hopeless {
-				delete(s.tasks, s.pending[i].Tablet)
-				s.pending = slices.Delete(s.pending, i, i+1)
-				over--
-			}
+	if over <= 0 {
+		return
+	}
+	hopeless := 0
+	for _, t := range s.pending {
+		if t.Hopeless {
+			hopeless++
 		}
 	}
+	keepHopeless := max(0, hopeless-over)
+	over = max(0, over-hopeless)
+	keep, sound := s.pending[:0], len(s.pending)-hopeless-over
+	for _, t := range s.pending {
+		room := &sound
+		if t.Hopeless {
+			room = &keepHopeless
+		}
+		if *room <= 0 {
+			delete(s.tasks, t.Tablet)
+			continue
+		}
+		*room--
+		keep = append(keep, t)
+	}
+	clear(s.pending[len(keep):])
+	s.pending = keep
 }
 
 // reprioritise takes over a new verdict on a tablet that is in the queue already.
@@ -87,6 +108,9 @@ func (s *Scheduler) planPending() {
 	keep := s.pending[:0]
 	for _, task := range s.pending {
 		s.adjust(task)
+		if s.freed && task.Wait == WaitSlot {
+			task.NextMs = 0
+		}
 		switch {
 		case task.NextMs > s.in.NowMs || s.touched[task.Tablet]:
 			keep = append(keep, task)
@@ -121,27 +145,42 @@ func (s *Scheduler) start(t *Task, spec CloneSpec) {
 	now := s.in.NowMs
 	t.State, t.LastSchedMs, t.TimeoutMs = Running, now, spec.TimeoutMs
 	t.SrcBE, t.SrcDisk, t.DestDisk, t.Err, t.Hopeless, t.balance = spec.SourceBE, spec.SourceDisk, spec.DestDisk, "", false, spec.Balance
+	t.Wait, t.WaitSinceMs = WaitNone, 0
 	t.last, t.lastBE = t.ID, t.DestBE
 	s.slots.take(t)
+	s.closeFull(t.DestBE)
+	s.closeFull(t.SrcBE)
 	s.running = append(s.running, t)
 	s.stats.Scheduled++
 	s.stats.Clones++
 }
 
+// waitFor notes what a task waits for, and since when.
+func (s *Scheduler) waitFor(t *Task, w Wait, why string) {
+	if t.Wait != w || t.WaitSinceMs == 0 {
+		t.Wait, t.WaitSinceMs = w, s.in.NowMs
+	}
+	t.Err = why
+}
+
 // wait leaves a task in the queue: nothing has failed.
-func (s *Scheduler) wait(t *Task, ms int64, why string) {
-	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+ms, false
+func (s *Scheduler) wait(t *Task, ms int64, w Wait, why string) {
+	s.waitFor(t, w, why)
+	t.NextMs, t.Hopeless = s.in.NowMs+ms, false
 }
 
 // stuck leaves a task in the queue although nothing can be done for it now.
-func (s *Scheduler) stuck(t *Task, why string) {
-	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+hopelessMs, true
+func (s *Scheduler) stuck(t *Task, w Wait, why string) {
+	s.waitFor(t, w, why)
+	t.NextMs, t.Hopeless = s.in.NowMs+hopelessMs, true
 	t.FailedSched++
 }
 
 // backOff puts a task whose clone failed back into the queue, with a pause that grows.
 func (s *Scheduler) backOff(t *Task, why string, pause bool) {
-	t.State, t.ID, t.Err = Pending, 0, why
+	t.tried(s.in.NowMs, classify(why), why)
+	t.State, t.ID = Pending, 0
+	s.waitFor(t, WaitRetry, why)
 	t.SrcBE, t.SrcDisk, t.TimeoutMs = 0, 0, 0
 	t.FailedRunning++
 	t.NextMs = 0

@@ -45,7 +45,9 @@ type Input struct {
 	Outcomes  []Outcome
 	Restarted []types.BEID
 	Found     []FoundClone
-	Limits    Limits
+	// Clones is the progress of running clones, by task; nil = nothing is known of it.
+	Clones []CloneProgress
+	Limits Limits
 }
 
 // Output is what is to be done now. The driver carries the Actions out in order and calls Step again with the tablets
@@ -76,13 +78,16 @@ type Scheduler struct {
 	taskNext, taskEnd types.TaskID
 	moved             map[types.TabletID]types.ReplicaID // where a balanced tablet came from
 	beClass           []classedBE                        // of the last Step, by id
-	loads             loadTable
+	loads             *loadTable
 	loadsMs           int64
 	quietSinceMs      int64 // since when there is nothing to repair; 0 = there is
 	leadersMs         int64 // last attempt to even out leaders
 	leadersHot        bool  // the last attempts found something to move: go on without waiting for a scan
 	balanceHot        bool
+	movable           *balanceIndex
+	disksMs           int64 // when disks of BEs were evened out last
 	fulls             map[types.TabletID]fullMark
+	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
 	stats             Stats
 
 	// Of the Step that runs.
@@ -90,7 +95,8 @@ type Scheduler struct {
 	out     Output
 	touched map[types.TabletID]bool
 	slots   slotTable
-	full    bool // no disk has a repair slot left
+	open    []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	freed   bool         // a slot has come free: tasks that wait for one may go on
 	moves   []LeaderMove
 }
 
@@ -102,7 +108,8 @@ type classedBE struct {
 
 // New returns a scheduler that knows nothing yet.
 func New() *Scheduler {
-	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{}}
+	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{},
+		rested: map[types.TabletID]int64{}}
 }
 
 // GrantTasks gives the scheduler n task ids to use.
@@ -124,7 +131,7 @@ func (s *Scheduler) Step(in Input) Output {
 	s.checkRunning()
 	scan := s.noteBEs() || in.Scan
 	if scan {
-		s.loads.count = nil // count anew
+		s.loads = nil // count anew
 	}
 	s.examineAll(scan)
 	s.planPending()
@@ -141,8 +148,8 @@ func (s *Scheduler) begin(in Input) {
 	s.in, s.out = in, Output{}
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
-	s.full = false
-	s.moves = nil
+	s.open = nil
+	s.moves, s.freed = nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
 		s.slots.take(t)
@@ -321,7 +328,7 @@ func (s *Scheduler) dropEmptyBEs(scan bool) {
 	}
 	for i := range s.in.View.BEs {
 		be := &s.in.View.BEs[i]
-		if be.Decommissioned && s.table().count[be.ID] == 0 {
+		if be.Decommissioned && s.table().replicas(be.ID) == 0 {
 			s.act(Action{Kind: ActDropBE, BE: be.ID, Why: "decommissioned and empty"})
 		}
 	}

@@ -35,7 +35,12 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 	switch st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		if p.columns, err = s.describe(&st); err != nil {
-			return nil, s.translate(ctx, sql, err)
+			if _, rerr := s.sh.Log.ReadIndex(ctx); rerr != nil { // another FE may have made the table just now
+				return nil, s.translate(ctx, sql, rerr)
+			}
+			if p.columns, err = s.describe(&st); err != nil {
+				return nil, s.translate(ctx, sql, err)
+			}
 		}
 	}
 	return p, nil

@@ -42,6 +42,7 @@ type Tables interface {
 	Create(ctx context.Context, table catalog.Table) error
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
+	AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error)
 }
 
 // Settings are read at each use.
@@ -55,13 +56,17 @@ type Settings struct {
 
 // Parts are what sessions are made of.
 type Parts struct {
-	Log       Log
-	Parser    *parse.Parser
-	Scanner   *dist.Scanner
-	Txns      *txn.Coordinator
-	Tables    Tables
-	Members   stmt.Members
-	Control   stmt.Control
+	Log     Log
+	Parser  *parse.Parser
+	Scanner *dist.Scanner
+	Txns    *txn.Coordinator
+	Tables  Tables
+	Members stmt.Members
+	Control stmt.Control
+	Leader  Leader     // nil = this FE alone
+	Group   stmt.Group // nil = this FE alone
+	// Others lists the sessions of the other FEs; nil = there are none.
+	Others    func() []stmt.Process
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
 	Settings  func() Settings
@@ -108,6 +113,7 @@ type Session struct {
 	inTx         bool
 	txReadOnly   bool // the open transaction refuses writes
 	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	contended    bool // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
@@ -168,8 +174,15 @@ func (s *Session) note(command, text string) {
 }
 
 // UseDB changes the default database.
-func (s *Session) UseDB(_ context.Context, db string) error {
-	if _, ok := s.sh.Log.Current().Database(db); !ok && !stmt.IsSystemDatabase(db) {
+func (s *Session) UseDB(ctx context.Context, db string) error {
+	_, ok := s.sh.Log.Current().Database(db)
+	if !ok && !stmt.IsSystemDatabase(db) {
+		if _, err := s.sh.Log.ReadIndex(ctx); err != nil { // another FE may have made it just now
+			return s.translate(ctx, "USE "+db, err)
+		}
+		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	s.db = db

@@ -6,6 +6,7 @@ import (
 
 	"stele/conf"
 	"stele/fe/cluster"
+	"stele/fe/group"
 	"stele/fe/sched"
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
@@ -49,6 +50,7 @@ type Control interface {
 type Frontend struct {
 	Name      string
 	Role      string // LEADER, FOLLOWER, OBSERVER
+	Learner   bool   // it has no vote (yet)
 	Join      bool
 	Alive     bool
 	Journal   uint64
@@ -57,6 +59,15 @@ type Frontend struct {
 	Err       string
 	Started   time.Time
 	Version   string
+}
+
+// Group changes which FEs there are; *group.Group is one.
+type Group interface {
+	// Waiting lists the FEs with an empty meta_dir that ask to join and may not yet.
+	Waiting() []group.Waiting
+	Drop(ctx context.Context, fe *catalog.FE) error
+	// Transfer hands leadership to the FE of that name, "" = to the best.
+	Transfer(ctx context.Context, name string) error
 }
 
 // Process is one session of SHOW PROCESSLIST.
@@ -94,6 +105,7 @@ type Env struct {
 	Control   Control
 	Conf      *conf.Live
 	Frontends func() []Frontend
+	Group     Group
 	Processes func() []Process
 	Warnings  []Warning
 	Variables []Variable

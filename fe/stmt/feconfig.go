@@ -12,7 +12,7 @@ import (
 )
 
 var _ = register(Statement{
-	Name: "admin_show_frontend_config", Table: "frontend_config",
+	Name: "admin_show_frontend_config", Table: "frontend_config", Local: true,
 	Syntax: "ADMIN SHOW FRONTEND CONFIG [LIKE <pattern:string>]",
 	Doc:    "The configuration of this FE. LIKE looks at aliases, too: an item that is found by an alias is shown under its name.",
 	Columns: cols(`
@@ -43,6 +43,7 @@ func configMatches(s *conf.Spec, pattern string) bool {
 
 var _ = register(Statement{
 	Name:   "admin_set_frontend_config",
+	Local:  true,
 	Syntax: "ADMIN SET {node: FRONTEND|BACKEND} CONFIG <props:props> [WITH PERSISTENT]",
 	Doc: "Change one item of the configuration at once: of this FE until its next start, or WITH PERSISTENT of all FEs and for good. " +
 		"ADMIN SHOW FRONTEND CONFIG says which items are mutable.",

@@ -186,14 +186,14 @@ var _ = registerTable(Table{Database: steleDB, Name: "operations", Doc: "The ope
 		return rows, nil
 	}})
 
-var _ = registerTable(Table{Database: steleDB, Name: "variables", Doc: "SHOW VARIABLES of this session.",
+var _ = registerTable(Table{Database: steleDB, Name: "variables", Local: true, Doc: "SHOW VARIABLES of this session.",
 	Columns: cols(`
 		Variable_name name  Name.
 		Value         text  Value.
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return variableRows(e.Variables), nil }})
 
-var _ = registerTable(Table{Database: steleDB, Name: "status", Doc: "SHOW STATUS of this FE.",
+var _ = registerTable(Table{Database: steleDB, Name: "status", Local: true, Doc: "SHOW STATUS of this FE.",
 	Columns: cols(`
 		Variable_name name  Name.
 		Value         text  Value.

@@ -266,13 +266,3 @@ var _ = register(Statement{
 	},
 	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},
 })
-
-var _ = register(Statement{
-	Name:   "alter_system_frontend",
-	Syntax: "ALTER SYSTEM {verb: ADD|DROP} {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
-	Doc:    "Refused: the FEs of a cluster cannot be changed by statement in this version.",
-	Do: func(_ context.Context, _ *Env, a syntax.Args) (Result, error) {
-		return Result{}, notSupported("ALTER SYSTEM " + a.Choice("verb") + " " + a.Choice("role"))
-	},
-	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM DROP OBSERVER "10.0.0.1:9010"`},
-})

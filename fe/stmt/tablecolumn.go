@@ -52,7 +52,7 @@ func columnKey(t *catalog.Table, id types.ColumnID) string {
 		return "PRI"
 	}
 	key := ""
-	for _, k := range t.Unique {
+	for _, k := range t.VisibleKeys() {
 		if len(k.Columns) == 0 || k.Columns[0] != id {
 			continue
 		}
@@ -99,7 +99,7 @@ func indexesOf(t *catalog.Table) []index {
 	if !t.Schema.HasRowID() {
 		out = append(out, index{name: "PRIMARY", unique: true, columns: t.Schema.Key})
 	}
-	for _, k := range t.Unique {
+	for _, k := range t.VisibleKeys() {
 		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns})
 	}
 	return out

@@ -13,9 +13,11 @@
 package tabletctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -231,6 +233,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 		input.Found = c.found(input.View)
 		c.started = true
 	}
+	input.Clones = c.progress()
 	var hints []command.Command
 	if input.Scan {
 		hints = c.world.hints(cat, input.View, c.limits, now)
@@ -272,6 +275,23 @@ func (c *Controller) grant(ctx context.Context) error {
 	return nil
 }
 
+// progress lists how far the running clones are, as their BEs have told last, by task. mu is held.
+func (c *Controller) progress() []sched.CloneProgress {
+	running := c.sched.Running()
+	out := make([]sched.CloneProgress, 0, len(running))
+	for i := range running {
+		p := sched.CloneProgress{Task: running[i].ID}
+		if s := c.o.Cluster.Clone(p.Task); s == nil {
+			p.Unknown = true
+		} else if s.State == bepb.CloneStatus_RUNNING {
+			p.IdleMs = s.IdleMs
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b sched.CloneProgress) int { return cmp.Compare(a.Task, b.Task) })
+	return out
+}
+
 // found lists the clones of earlier leaders that still run. A BE's disk says where they run.
 func (c *Controller) found(v *sched.View) []sched.FoundClone {
 	where := map[types.DiskID]types.BEID{}
@@ -286,7 +306,8 @@ func (c *Controller) found(v *sched.View) []sched.FoundClone {
 		if !ok || s.State != bepb.CloneStatus_RUNNING && s.State != bepb.CloneStatus_WAITING {
 			continue
 		}
-		out = append(out, sched.FoundClone{Task: types.TaskID(s.TaskId), Tablet: types.TabletID(s.TabletId), BE: be, Disk: types.DiskID(s.DiskId)})
+		out = append(out, sched.FoundClone{Task: types.TaskID(s.TaskId), Tablet: types.TabletID(s.TabletId), BE: be, Disk: types.DiskID(s.DiskId),
+			SourceBE: types.BEID(s.SourceBe), SourceDisk: types.DiskID(s.SourceDisk), Balance: s.Balance, RunsMs: s.ElapsedMs})
 	}
 	return out
 }

@@ -20,6 +20,10 @@ func (d *draft) applyNode(cmd command.Command) (any, error, bool) {
 			return nil, notFound("fe", c.FE), true
 		}
 		d.fes = d.fes.del(d.o, c.FE)
+	case *command.PlanFE:
+		result, err = d.planFE(c)
+	case *command.SetFE:
+		err = d.setFE(c)
 	case *command.AddBE:
 		result, err = d.addBE(c)
 	case *command.DropBE:

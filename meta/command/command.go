@@ -68,7 +68,16 @@ const (
 	TypeSetBELeading     Type = 45
 	TypeAdjustReplicas   Type = 46
 	TypeAcceptLoss       Type = 47
+	TypePlanFE           Type = 55
+	TypeSetFE            Type = 56
 	TypeSetDiskState     Type = 65
+	TypeAddIndex         Type = 80
+	TypeRenewIndex       Type = 81
+	TypePublishIndex     Type = 82
+	TypeDropIndex        Type = 83
+	TypeRestoreMetadata  Type = 85
+	TypeAdoptReplicas    Type = 86
+	TypeEndRestore       Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -153,6 +162,8 @@ type CreateTable struct {
 	Table   model.Table    `cbor:"1,keyasint"`
 	Tablets []model.Tablet `cbor:"2,keyasint"`
 	TimeMs  int64          `cbor:"3,keyasint"`
+	// Indexes are the hidden tables of the unique keys, in the order of Table.Unique.
+	Indexes []IndexTable `cbor:"4,keyasint,omitempty"`
 }
 
 // DropTable drops a table with all its tablets.
@@ -167,6 +178,8 @@ type TruncateTable struct {
 	Parts   []TruncatePartition `cbor:"2,keyasint"`
 	Tablets []model.Tablet      `cbor:"3,keyasint"`
 	TimeMs  int64               `cbor:"4,keyasint"`
+	// Indexes does the same to the hidden tables of the table's unique keys.
+	Indexes []TruncateIndex `cbor:"5,keyasint,omitempty"`
 }
 
 // TruncatePartition names a partition and its new tablets, by bucket.
@@ -181,6 +194,8 @@ type AddPartition struct {
 	Partition model.Partition `cbor:"2,keyasint"`
 	Tablets   []model.Tablet  `cbor:"3,keyasint"`
 	TimeMs    int64           `cbor:"4,keyasint"`
+	// Indexes are the partitions of the hidden tables of the table's unique keys.
+	Indexes []IndexPartition `cbor:"5,keyasint,omitempty"`
 }
 
 // DropPartition drops a partition with its tablets.
@@ -189,8 +204,8 @@ type DropPartition struct {
 	Partition types.PartitionID `cbor:"2,keyasint"`
 }
 
-// AlterTable replaces what a table says of itself (name, database, schema, properties) except its partitions, which
-// stay as they are but for the replica counts of those named in PartReplicas. It holds only while the table is at
+// AlterTable replaces what a table says of itself (name, database, schema, properties) except its secondary keys and its
+// partitions, which stay as they are but for the replica counts of those named in PartReplicas. It holds only while the table is at
 // schema version ExpectVersion.
 type AlterTable struct {
 	Table         model.Table `cbor:"1,keyasint"`

@@ -20,7 +20,7 @@ type Table struct {
 	DatabaseID types.DatabaseID  `cbor:"2,keyasint"`
 	Name       string            `cbor:"3,keyasint"`
 	Schema     types.Schema      `cbor:"4,keyasint"`
-	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // declared secondary keys (names for SHOW; enforcement as documented)
+	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // secondary keys, see UniqueKey
 	Partition  *RangePartition   `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
 	HashBy     []types.ColumnID  `cbor:"7,keyasint"`           // distribution columns; buckets = len(Partition.Tablets)
 	Buckets    int               `cbor:"8,keyasint"`           // for new partitions
@@ -33,13 +33,9 @@ type Table struct {
 	DupKey     []types.ColumnID  `cbor:"15,keyasint,omitempty"` // the columns of DUPLICATE KEY(...)
 	Medium     types.Medium      `cbor:"16,keyasint,omitempty"`
 	CreatedMs  int64             `cbor:"17,keyasint,omitempty"`
-}
-
-// UniqueKey is a declared secondary index.
-type UniqueKey struct {
-	Name    string           `cbor:"1,keyasint"`
-	Columns []types.ColumnID `cbor:"2,keyasint"`
-	Unique  bool             `cbor:"3,keyasint,omitempty"`
+	// IndexOf makes this the hidden table that enforces a unique key of another one: it has no name that users know, and
+	// comes, goes and is replicated with its owner.
+	IndexOf types.TableID `cbor:"30,keyasint,omitempty"`
 }
 
 // RangePartition says by which columns a table is partitioned.
@@ -190,6 +186,13 @@ type FE struct {
 	RPCPort    int        `cbor:"7,keyasint"`
 	GossipPort int        `cbor:"8,keyasint,omitempty"`
 	AddedMs    int64      `cbor:"9,keyasint,omitempty"`
+	// Observer: it is to stay a learner of the metadata log; else it votes.
+	Observer bool `cbor:"10,keyasint,omitempty"`
+	// Pending: it was added, but has not got the metadata yet. Until then a blank FE at its address is let in as it.
+	Pending bool `cbor:"11,keyasint,omitempty"`
+	// Server is a small number that no other FE of the cluster has; client connection ids carry it. 0 means 1: an FE
+	// that was alone before there were several.
+	Server uint32 `cbor:"12,keyasint,omitempty"`
 }
 
 // RepairHint is an operator's wish that a partition be repaired first.

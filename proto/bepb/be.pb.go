@@ -163,6 +163,7 @@ type HeartbeatRequest struct {
 	CloneSlotsPerDisk   uint32                 `protobuf:"varint,3,opt,name=clone_slots_per_disk,json=cloneSlotsPerDisk,proto3" json:"clone_slots_per_disk,omitempty"`
 	BalanceSlotsPerDisk uint32                 `protobuf:"varint,4,opt,name=balance_slots_per_disk,json=balanceSlotsPerDisk,proto3" json:"balance_slots_per_disk,omitempty"`
 	FinishedTasksSeen   []uint64               `protobuf:"varint,5,rep,packed,name=finished_tasks_seen,json=finishedTasksSeen,proto3" json:"finished_tasks_seen,omitempty"` // clone outcomes that the FE has taken in
+	Term                uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`                                                             // Raft term that the FE leads: of two that claim to lead, the higher one does
 	// What the operator wants of disks; one that is not named is ONLINE. New replicas go to ONLINE disks only.
 	DiskWishes []*DiskWish `protobuf:"bytes,21,rep,name=disk_wishes,json=diskWishes,proto3" json:"disk_wishes,omitempty"`
 	// Configuration items set for all BEs. One that was here and is not any more returns to what be.conf says.
@@ -234,6 +235,13 @@ func (x *HeartbeatRequest) GetFinishedTasksSeen() []uint64 {
 		return x.FinishedTasksSeen
 	}
 	return nil
+}
+
+func (x *HeartbeatRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
 }
 
 func (x *HeartbeatRequest) GetDiskWishes() []*DiskWish {
@@ -2140,6 +2148,7 @@ type FetchChangesResponse struct {
 	Payload []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
 	// More change sets, whole and in order, that fit in the message; they come before version and payload.
 	Changes       []*FetchChangesResponse_Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	TotalBytes    int64                          `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // in the first message: of all change sets that will come
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2193,6 +2202,13 @@ func (x *FetchChangesResponse) GetChanges() []*FetchChangesResponse_Change {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *FetchChangesResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
 }
 
 type FetchSnapshotRequest struct {
@@ -3150,13 +3166,14 @@ var File_proto_bepb_be_proto protoreflect.FileDescriptor
 
 const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/bepb/be.proto\x12\x02be\"\xb7\x02\n" +
+	"\x13proto/bepb/be.proto\x12\x02be\"\xcb\x02\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
 	"\x14clone_slots_per_disk\x18\x03 \x01(\rR\x11cloneSlotsPerDisk\x123\n" +
 	"\x16balance_slots_per_disk\x18\x04 \x01(\rR\x13balanceSlotsPerDisk\x12.\n" +
-	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\x12-\n" +
+	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\x12-\n" +
 	"\vdisk_wishes\x18\x15 \x03(\v2\f.be.DiskWishR\n" +
 	"diskWishes\x12&\n" +
 	"\x06config\x18\x16 \x03(\v2\x0e.be.ConfigItemR\x06config\"\xb0\x01\n" +
@@ -3385,11 +3402,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x18\n" +
-	"\abalance\x18\x05 \x01(\bR\abalance\"\xc3\x01\n" +
+	"\abalance\x18\x05 \x01(\bR\abalance\"\xe4\x01\n" +
 	"\x14FetchChangesResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x129\n" +
-	"\achanges\x18\x03 \x03(\v2\x1f.be.FetchChangesResponse.ChangeR\achanges\x1a<\n" +
+	"\achanges\x18\x03 \x03(\v2\x1f.be.FetchChangesResponse.ChangeR\achanges\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x03R\n" +
+	"totalBytes\x1a<\n" +
 	"\x06Change\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\"\xe4\x01\n" +

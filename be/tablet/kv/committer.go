@@ -130,9 +130,12 @@ func (db *DB) take(wait bool, timer *time.Timer) *request {
 
 func (db *DB) commitGroup(group []*request) {
 	err := db.Err()
-	if err != nil {
+	switch {
+	case db.opt.ReadOnly:
+		err = ErrReadOnly
+	case err != nil:
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
-	} else {
+	default:
 		err = db.writeGroup(group)
 		// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
 		if err == nil {
@@ -145,6 +148,9 @@ func (db *DB) commitGroup(group []*request) {
 }
 
 func (db *DB) writeGroup(group []*request) error {
+	if err := db.fault(db.opt.Faults.Before); err != nil {
+		return err
+	}
 	db.ts++
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
@@ -169,7 +175,19 @@ func (db *DB) writeGroup(group []*request) error {
 		db.setFailed(err)
 		return err
 	}
-	return nil
+	return db.fault(db.opt.Faults.After)
+}
+
+// fault is the failing disk of a test.
+func (db *DB) fault(f func() error) error {
+	if f == nil {
+		return nil
+	}
+	err := f()
+	if err != nil {
+		db.setFailed(err)
+	}
+	return err
 }
 
 // writeOneByOne is for a group that Badger's transaction limit does not hold together.

@@ -15,17 +15,17 @@ import (
 //
 //	header     64 bytes, see encodeHeader
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
-//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4},
+//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
-//	vectors    encoded values
+//	vectors    encoded values; a dictionary precedes the vectors that share it
 //	bloom      filter over the keys, in hashed blocks
 //	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
 const (
 	groupMagic   = 0x31475253 // "SRG1"
-	groupFormat  = 1
+	groupFormat  = 2          // 1 had neither runs nor shared dictionaries
 	headerSize   = 64
 	dirStart     = headerSize + 8
-	columnEntry  = 16
+	columnEntry  = 32
 	vectorEntry  = 32
 	maxGroupCols = 4096
 )
@@ -54,11 +54,17 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 		putColumnEntry(dir[c*columnEntry:], cid, cols.Vecs[c].Type)
 	}
 	entry := len(cols.IDs) * columnEntry
-	for _, v := range cols.Vecs {
+	for i, v := range cols.Vecs {
+		c := chooseChunk(v, rows)
+		if c.values != nil {
+			start := len(out)
+			out = appendDictValues(out, c.values)
+			putDictEntry(out[dirStart+i*columnEntry:], start, out[start:])
+		}
 		for from := 0; from < rows; from += vec.MaxRows {
 			to := min(from+vec.MaxRows, rows)
 			start := len(out)
-			out = AppendVector(out, v, from, to)
+			out = appendVector(out, c, from, to)
 			e := out[dirStart+entry:]
 			binary.LittleEndian.PutUint32(e, uint32(start))
 			binary.LittleEndian.PutUint32(e[4:], uint32(len(out)-start))
@@ -81,9 +87,10 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 
 // Group reads a row group in place. It is valid as long as the bytes it was opened on.
 type Group struct {
-	h   header
-	val []byte
-	dir []byte
+	h     header
+	val   []byte
+	dir   []byte
+	dicts map[int]*dictionary // by column, once they are needed: a Group is used by one goroutine
 }
 
 // OpenGroup checks that val is row group id and returns a reader of it.
@@ -146,7 +153,11 @@ func (g *Group) Decode(c, i int) (*vec.Vector, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := DecodeVector(columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src)
+	shared, err := g.dictionary(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := decodeVector(columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src, shared)
 	if err != nil {
 		return nil, fmt.Errorf("column %d vector %d: %w", c, i, err)
 	}
@@ -184,6 +195,9 @@ func (g *Group) FirstKeys() ([][]byte, error) {
 // VerifyAll checks the hash of every part: what a scrub and a clone do.
 func (g *Group) VerifyAll() error {
 	for c := range int(g.h.cols) {
+		if _, err := g.dictionary(c); err != nil {
+			return err
+		}
 		for i := range g.Vectors() {
 			if _, err := g.vectorBytes(c, i); err != nil {
 				return err
@@ -199,6 +213,18 @@ func (g *Group) VerifyAll() error {
 	}
 	_, err := g.FirstKeys()
 	return err
+}
+
+// DecodeAll decodes every vector: what a thorough check does beside VerifyAll.
+func (g *Group) DecodeAll() error {
+	for c := range int(g.h.cols) {
+		for i := range g.Vectors() {
+			if _, err := g.Decode(c, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Finder looks keys up in one row group and keeps the key vectors it has decoded: look keys up in ascending order.
@@ -292,7 +318,42 @@ func (g *Group) vectorBytes(c, i int) ([]byte, error) {
 	return src, nil
 }
 
+// dictionary returns what the vectors of column c share, or nil.
+func (g *Group) dictionary(c int) (*dictionary, error) {
+	e := g.dir[c*columnEntry : (c+1)*columnEntry]
+	off, size := uint64(binary.LittleEndian.Uint32(e[16:])), uint64(binary.LittleEndian.Uint32(e[20:]))
+	if size == 0 {
+		return nil, nil
+	}
+	if d := g.dicts[c]; d != nil {
+		return d, nil
+	}
+	if off+size > uint64(len(g.val)) || xxh3.Hash(g.val[off:off+size]) != binary.LittleEndian.Uint64(e[24:]) {
+		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	}
+	d, rest, err := parseDict(g.val[off : off+size])
+	if err != nil || len(rest) != 0 {
+		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	}
+	if g.dicts == nil {
+		g.dicts = make(map[int]*dictionary)
+	}
+	g.dicts[c] = d
+	return d, nil
+}
+
+func putDictEntry(e []byte, start int, body []byte) {
+	binary.LittleEndian.PutUint32(e[16:], uint32(start))
+	binary.LittleEndian.PutUint32(e[20:], uint32(len(body)))
+	binary.LittleEndian.PutUint64(e[24:], xxh3.Hash(body))
+}
+
 func (g *Group) open() error {
+	if len(g.val) >= dirStart && binary.LittleEndian.Uint32(g.val) == groupMagic {
+		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat {
+			return fmt.Errorf("row group format %d, this release reads %d: %w", f, groupFormat, ErrCorrupt)
+		}
+	}
 	if !g.h.decode(g.val) {
 		return ErrCorrupt
 	}

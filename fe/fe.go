@@ -22,6 +22,7 @@ import (
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/group"
+	"stele/fe/opctl"
 	"stele/fe/quorum"
 	"stele/fe/rpc"
 	"stele/fe/server"
@@ -88,6 +89,7 @@ type node struct {
 	txns     *txn.Coordinator
 	control  *tabletctl.Controller
 	checker  *consistency.Checker
+	ops      *opctl.Engine
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
 }
@@ -115,6 +117,7 @@ func (n *node) open(ctx context.Context) error {
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
 		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
+	n.ops = opctl.New(opctl.Options{Log: n.meta, Cluster: n.cluster, Control: n.control, Clients: n.clients, Settings: n.operations, Logger: n.log})
 	return n.openSessions()
 }
 
@@ -299,11 +302,15 @@ func (n *node) lead(ctx context.Context) {
 
 // startLeading starts the loops of the leading FE; the returned func ends them.
 func (n *node) startLeading(ctx context.Context) func() {
+	if err := n.takeConfig(n.meta.Current()); err != nil { // an earlier leader may have set it
+		n.log.Warn("take over configuration", "err", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
 	wg.Go(func() { n.checker.Run(ctx) })
+	wg.Go(func() { n.ops.Run(ctx) })
 	wg.Go(func() { n.group.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {

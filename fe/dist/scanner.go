@@ -311,7 +311,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 	best, bestLoad := types.BEID(0), 0
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
-		if rep.Role == types.RoleLearner || rep.Bad || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
+		if rep.Role == types.RoleLearner || rep.Bad || rep.OfflineMs != 0 || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
 			continue
 		}
 		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {

@@ -86,6 +86,7 @@ type Controller struct {
 	world   world
 	limits  sched.Limits
 	started bool // this Scheduler has been told of the clones that ran before it
+	balance bool // an operator has asked for replicas to be evened out now
 }
 
 // inbox is what has come in since the last step.
@@ -229,6 +230,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	in := c.take()
 	c.mu.Lock()
 	c.limits = c.settings()
+	c.limits.BalanceNow = c.balance
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
 	if !c.started {
 		input.Found = c.found(input.View)

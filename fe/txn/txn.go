@@ -182,7 +182,7 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		if !slices.Contains(sh.bes, r.BE) {
 			sh.bes = append(sh.bes, r.BE)
 		}
-		if r.BE != tab.Leader && !r.Bad && t.c.live.Alive(r.BE) {
+		if r.BE != tab.Leader && !r.Bad && r.OfflineMs == 0 && t.c.live.Alive(r.BE) {
 			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE)})
 		}
 	}

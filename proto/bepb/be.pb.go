@@ -2574,6 +2574,110 @@ func (x *GetResponse) GetLarge() bool {
 	return false
 }
 
+type SettleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,2,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // > 0: every version up to it that is missing has changed nothing; 0: write out what is in memory
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SettleRequest) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *SettleRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
+}
+
+func (x *SettleRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type SettleResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // that the replica has now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleResponse) Reset() {
+	*x = SettleResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleResponse) ProtoMessage() {}
+
+func (x *SettleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
+func (*SettleResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SettleResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type CreateReplicasRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -2587,7 +2691,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2703,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2660,7 +2764,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2776,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2823,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2835,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2820,7 +2924,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2936,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +2981,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +2993,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3071,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3083,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3042,7 +3146,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3054,7 +3158,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3108,7 +3212,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3120,7 +3224,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3264,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3276,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3591,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06txn_id\x18\a \x01(\x04R\x05txnId\"=\n" +
 	"\vGetResponse\x12\x18\n" +
 	"\abatches\x18\x01 \x03(\fR\abatches\x12\x14\n" +
-	"\x05large\x18\x02 \x01(\bR\x05large2\xdd\x06\n" +
+	"\x05large\x18\x02 \x01(\bR\x05large\"e\n" +
+	"\rSettleRequest\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
+	"\x0eSettleResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\x8e\a\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -3503,6 +3614,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\fFetchChanges\x12\x17.be.FetchChangesRequest\x1a\x18.be.FetchChangesResponse0\x01\x12F\n" +
 	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12&\n" +
 	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12/\n" +
+	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
@@ -3518,7 +3630,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -3557,15 +3669,17 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*FetchSnapshotResponse)(nil),       // 34: be.FetchSnapshotResponse
 	(*GetRequest)(nil),                  // 35: be.GetRequest
 	(*GetResponse)(nil),                 // 36: be.GetResponse
-	(*CreateReplicasRequest_Item)(nil),  // 37: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 38: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 39: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 40: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 41: be.WriteResponse.Part
-	(*ReplicateRequest_Part)(nil),       // 42: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 43: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 44: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 45: be.FetchChangesResponse.Change
+	(*SettleRequest)(nil),               // 37: be.SettleRequest
+	(*SettleResponse)(nil),              // 38: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 39: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 40: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 41: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 42: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 43: be.WriteResponse.Part
+	(*ReplicateRequest_Part)(nil),       // 44: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 45: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 46: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 47: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
@@ -3574,17 +3688,17 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	8,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
 	9,  // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
 	0,  // 5: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	37, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	38, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	39, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	39, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	40, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	41, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
 	1,  // 9: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	41, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	42, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	43, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	44, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	45, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	43, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	44, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	45, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	46, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	47, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
 	14, // 15: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	40, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	42, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
 	2,  // 17: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
 	10, // 18: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
 	12, // 19: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
@@ -3599,24 +3713,26 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	31, // 28: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
 	33, // 29: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
 	35, // 30: be.Backend.Get:input_type -> be.GetRequest
-	4,  // 31: be.Backend.Config:input_type -> be.ConfigRequest
-	7,  // 32: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	11, // 33: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	13, // 34: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	16, // 35: be.Backend.Write:output_type -> be.WriteResponse
-	18, // 36: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	20, // 37: be.Backend.Publish:output_type -> be.PublishResponse
-	22, // 38: be.Backend.Abort:output_type -> be.AbortResponse
-	24, // 39: be.Backend.Scan:output_type -> be.ScanResponse
-	26, // 40: be.Backend.Digest:output_type -> be.DigestResponse
-	28, // 41: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	30, // 42: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	32, // 43: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	34, // 44: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	36, // 45: be.Backend.Get:output_type -> be.GetResponse
-	5,  // 46: be.Backend.Config:output_type -> be.ConfigResponse
-	32, // [32:47] is the sub-list for method output_type
-	17, // [17:32] is the sub-list for method input_type
+	37, // 31: be.Backend.Settle:input_type -> be.SettleRequest
+	4,  // 32: be.Backend.Config:input_type -> be.ConfigRequest
+	7,  // 33: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	11, // 34: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	13, // 35: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	16, // 36: be.Backend.Write:output_type -> be.WriteResponse
+	18, // 37: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	20, // 38: be.Backend.Publish:output_type -> be.PublishResponse
+	22, // 39: be.Backend.Abort:output_type -> be.AbortResponse
+	24, // 40: be.Backend.Scan:output_type -> be.ScanResponse
+	26, // 41: be.Backend.Digest:output_type -> be.DigestResponse
+	28, // 42: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	30, // 43: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	32, // 44: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	34, // 45: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	36, // 46: be.Backend.Get:output_type -> be.GetResponse
+	38, // 47: be.Backend.Settle:output_type -> be.SettleResponse
+	5,  // 48: be.Backend.Config:output_type -> be.ConfigResponse
+	33, // [33:49] is the sub-list for method output_type
+	17, // [17:33] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -3633,7 +3749,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

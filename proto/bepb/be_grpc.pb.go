@@ -37,6 +37,7 @@ const (
 	Backend_FetchChanges_FullMethodName   = "/be.Backend/FetchChanges"
 	Backend_FetchSnapshot_FullMethodName  = "/be.Backend/FetchSnapshot"
 	Backend_Get_FullMethodName            = "/be.Backend/Get"
+	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 )
 
@@ -69,6 +70,8 @@ type BackendClient interface {
 	FetchSnapshot(ctx context.Context, in *FetchSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchSnapshotResponse], error)
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
+	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error)
 }
@@ -248,6 +251,16 @@ func (c *backendClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *backendClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleResponse)
+	err := c.cc.Invoke(ctx, Backend_Settle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *backendClient) Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigResponse)
@@ -287,6 +300,8 @@ type BackendServer interface {
 	FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
+	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(context.Context, *ConfigRequest) (*ConfigResponse, error)
 	mustEmbedUnimplementedBackendServer()
@@ -340,6 +355,9 @@ func (UnimplementedBackendServer) FetchSnapshot(*FetchSnapshotRequest, grpc.Serv
 }
 func (UnimplementedBackendServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedBackendServer) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
 }
 func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*ConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Config not implemented")
@@ -596,6 +614,24 @@ func _Backend_Get_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Settle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Settle(ctx, req.(*SettleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Backend_Config_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ConfigRequest)
 	if err := dec(in); err != nil {
@@ -664,6 +700,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Get",
 			Handler:    _Backend_Get_Handler,
+		},
+		{
+			MethodName: "Settle",
+			Handler:    _Backend_Settle_Handler,
 		},
 		{
 			MethodName: "Config",

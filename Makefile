@@ -10,10 +10,10 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients race chaos bench check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients sim race chaos powercut bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/stele
 	go build -ldflags '$(LDFLAGS)' -o bin/stele .
@@ -30,6 +30,9 @@ test-clients: build ## install real MySQL clients (apt, npm) and run them agains
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...
+
+sim: ## play a thousand BEs with a million tablets in virtual time against the scheduler
+	go test -tags sim -timeout 60m -count=1 -v -run "^(TestLarge|TestMemory|TestCheck)" ./tests/sim
 
 chaos: ## kill, pause, wipe and corrupt a real cluster under load (CHAOS_ARGS=-chaos.time=10m)
 	go test -tags chaos -timeout 2h -count=1 -v ./tests/chaos -args $(CHAOS_ARGS)
@@ -64,10 +67,18 @@ proto: ## generate Go from the .proto files; needs protoc
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
 
+powercut: ## cut the power of the store's file system 20 times under parallel writers (needs root)
+	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet
+
 bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
 	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
+
+bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1")
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+		echo "no MariaDB: it could not be installed, so its ratios are missing"
+	go test -tags bench -count=1 -timeout 60m -v -run '^TestStorage$$' ./tests/bench/storage -args $(BENCH_ARGS)
 
 arch: ## prove the import directions, package docs, determinism and sizes
 	go test -count=1 ./tests/arch

@@ -24,6 +24,8 @@ func TestRun(t *testing.T) {
 		{[]string{"fry"}, 2, "", `unknown command "fry"`},
 		{[]string{"local", "--dir", t.TempDir(), "--backends", "1000"}, 1, "", "--backends 1000 must be"},
 		{[]string{"local", "--help"}, 0, "", "usage: stele local"},
+		{[]string{"be", "tool"}, 2, "", "usage: stele be tool COMMAND"},
+		{[]string{"be", "tool", "ls", t.TempDir()}, 1, "", "not a disk of Stele"},
 		{[]string{"sql", "-P", "1", "-e", "x"}, 1, "", "ERROR 2003"},
 	} {
 		var out, errs bytes.Buffer

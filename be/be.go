@@ -41,10 +41,15 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
+	debug.SetGCPercent(conf.BEGCPercent.Get(v))
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}
-	n := newNode(v, version, log)
+	secure, err := rpc.LoadSecurity(conf.BETLSCert.Get(v), conf.BETLSKey.Get(v), conf.BETLSCA.Get(v))
+	if err != nil {
+		return err
+	}
+	n := newNode(v, version, log, secure)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -57,7 +62,8 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 
 // node is one running backend.
 type node struct {
-	conf     *conf.Values
+	conf     *conf.Values // as the process started; settings are what is in force now
+	settings *settings
 	log      *slog.Logger
 	cluster  *rpc.Cluster // none until this BE has joined one
 	host     *host.Host
@@ -66,20 +72,22 @@ type node struct {
 	scanner  *scan.Scanner
 	slots    *clone.Slots
 	clones   *clone.Manager
+	outgoing *clone.Outgoing
 	reporter *report.Reporter
 	service  *server.Server
 	stopping atomic.Bool
+	secure   *rpc.Security // nil = clear text
 }
 
-func newNode(v *conf.Values, version string, log *slog.Logger) *node {
-	n := &node{conf: v, log: log}
+func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
+	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log)}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
 		opt := storeOptions(v, r, cluster, log)
 		opt.OnBad = n.changed
 		return opt
 	})
 	n.cluster = rpc.NewCluster("")
-	n.peers = peer.New(n.cluster)
+	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed}, log)
 	n.scanner = scan.New(n.host, n.writer)
@@ -87,9 +95,13 @@ func newNode(v *conf.Values, version string, log *slog.Logger) *node {
 	started := time.Now()
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
 		Step: reportStep, Started: started, Log: log})
-	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots,
-		BytesPerSecond: int64(conf.CloneBandwidth.Get(v)) << 20, Log: log, Done: n.reporter.Changed})
+	pressure := clone.NewPressure()
+	throttle := clone.NewThrottle(func() int64 { return int64(conf.CloneBandwidth.Get(n.settings.Load())) << 20 }, pressure)
+	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots, Throttle: throttle,
+		Stall: func() time.Duration { return conf.CloneStallTimeout.Get(n.settings.Load()) }, Log: log, Done: n.reporter.Changed})
+	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, throttle, scan.VersionWait)
 	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
+		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,
 		Joined: n.reporter.Addresses, Stopping: n.stopping.Load,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
@@ -125,7 +137,7 @@ func roots(v *conf.Values) []host.Root {
 		if r.Medium == conf.SSD {
 			medium = types.MediumSSD
 		}
-		out = append(out, host.Root{Path: r.Path, Medium: medium})
+		out = append(out, host.Root{Path: r.Path, Medium: medium, Capacity: r.Capacity})
 	}
 	return out
 }
@@ -137,9 +149,11 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := rpc.NewServer(rpc.ServerConfig{Cluster: n.cluster, Log: n.log,
-		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }})
+	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
+		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
+	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
+	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for http: %w", err), lis.Close())
@@ -157,6 +171,9 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 			failed <- err
 		}
 	})
+	if cfg.TLS == nil { // pipes are clear text
+		lis = pipes.Listen(lis)
+	}
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
 	fmt.Fprintf(stdout, "be serves on %s\n", address)
@@ -164,10 +181,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	case <-ctx.Done():
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return nil
 	case err := <-failed:
 		n.stopping.Store(true)
 		rpc.Stop(grpcServer, stopGrace)
+		pipes.Stop(stopGrace)
 		return err
 	}
 }
@@ -193,6 +212,7 @@ func (n *node) afterOpen(ctx context.Context) {
 // close ends what may still use the stores, then the stores.
 func (n *node) close() error {
 	n.clones.Close()
+	n.outgoing.Close()
 	n.writer.Close()
 	return errors.Join(n.peers.Close(), n.host.Close())
 }

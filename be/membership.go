@@ -24,8 +24,13 @@ func (n *node) runGossip(ctx context.Context) {
 	case <-n.host.Ready():
 	}
 	v, id := n.conf, n.host.Identity()
+	keys, err := gossip.ParseKeys(conf.BEGossipKeys.Get(v))
+	if err != nil {
+		n.log.Error("gossip", "err", err)
+		return
+	}
 	g, err := gossip.New(gossip.Config{Cluster: id.Cluster, Name: fmt.Sprintf("be%d", id.BE), BindHost: conf.BEHost.Get(v),
-		BindPort: conf.BEGossipPort.Get(v), Log: n.log, Meta: gossip.Meta{Kind: gossip.KindBE, ID: uint64(id.BE), Host: conf.BEHost.Get(v),
+		BindPort: conf.BEGossipPort.Get(v), Keys: keys, Log: n.log, Meta: gossip.Meta{Kind: gossip.KindBE, ID: uint64(id.BE), Host: conf.BEHost.Get(v),
 			RPCPort: conf.BERPCPort.Get(v), HTTPPort: conf.BEHTTPPort.Get(v), Incarnation: n.service.Started.UnixMilli(), Version: n.service.Version}})
 	if err != nil {
 		n.log.Error("gossip", "err", err)

@@ -27,11 +27,16 @@ var (
 	beFiles = BE.group("Disks and logs")
 
 	StorageRootPath = beFiles.storageRoots("storage_root_path", "storage",
-		"Disks of the BE as path[,medium:ssd|hdd], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD. One path for each physical disk.")
+		"Disks of the BE as path[,medium:ssd|hdd][,capacity:bytes], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD, the capacity is that of the file system unless less is given (50GB; a bare number is GB). One path for each physical disk.")
 	BELogDir = beFiles.Path("log_dir", "log",
 		"Folder of the log files.", Alias("sys_log_dir"))
 	BELogLevel = beFiles.String("log_level", "info",
 		"Least severe level that is logged.", OneOf("debug", "info", "warn", "error"), Alias("sys_log_level"))
+	BETLSCert    = beFiles.Path("tls_cert", "", tlsCertHelp)
+	BETLSKey     = beFiles.Path("tls_key", "", "PEM private key of tls_cert.")
+	BETLSCA      = beFiles.Path("tls_ca", "", tlsCAHelp)
+	BEGossipKeys = beFiles.StringList("gossip_keys", "", gossipKeysHelp)
+
 	FloodStageUsagePercent = beFiles.Int("storage_flood_stage_usage_percent", 95,
 		"A disk used more than this, and with less left than storage_flood_stage_left_capacity_bytes, refuses loads and clones.",
 		Range(1, 100))
@@ -46,6 +51,7 @@ var (
 	BEMemLimit = beResources.Bytes("be_mem_limit_bytes", 2*gib,
 		"Memory of the process, file mappings not counted. On a machine of its own give a BE about 60 percent of the memory.",
 		Range(128*mib, 1<<50))
+	BEGCPercent = beResources.Int("gc_percent", 400, gcPercentHelp+" be_mem_limit_bytes holds all the same.", Range(20, 10_000))
 )
 
 // Reports to the FE leader.
@@ -63,7 +69,10 @@ var (
 
 	CloneBandwidth = beClone.Int("clone_bandwidth_limit_mb_per_disk", 100,
 		"MB per second that clones and other background work may read or write on one disk. Measured: 100 keeps commits fast, 200 makes them wait.",
-		Range(1, 100000))
+		Range(1, 100000), Mutable)
+	CloneStallTimeout = beClone.Duration("clone_stall_timeout_s", 15*time.Second,
+		"A clone whose source sends nothing for this long, or cannot be reached, is given up, so that another source can be tried.",
+		Range(1, 3600), Alias("download_low_speed_time"), Mutable)
 	CloneSlotsPerDisk = beClone.Int("clone_slots_per_disk", 8,
 		"Ceiling of repair clones on one disk, in plus out; what the FE plans (tablet_sched_slot_num_per_path) stays below it.",
 		Range(1, 64), Alias("parallel_clone_task_per_path"))
@@ -91,5 +100,6 @@ var (
 
 var _ = BE.check(func(v *Values) (faults []Fault) {
 	faults = append(faults, distinctPorts(v, BERPCPort, BEHTTPPort, BEGossipPort)...)
+	faults = append(faults, together(v, BETLSCert, BETLSKey, BETLSCA)...)
 	return faults
 })

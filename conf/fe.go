@@ -33,6 +33,8 @@ var (
 		"Gossip between all nodes, TCP and UDP.", portRange)
 	FESeeds = feNetwork.StringList("seeds", "",
 		"host:gossip_port of some other nodes, separated by commas. A new node finds the cluster through them; the first FE needs none.")
+	FEHelpers = feNetwork.StringList("fe_helpers", "",
+		"host:rpc_port of some FEs of the cluster, separated by commas. An FE with an empty meta_dir asks them to let it join; ALTER SYSTEM ADD FOLLOWER allows it.")
 	Bootstrap = feNetwork.Bool("bootstrap", false,
 		"Start a new cluster when meta_dir is empty. Set it on exactly one FE, the first; it has no effect once meta_dir holds a catalog.")
 )
@@ -51,6 +53,19 @@ var (
 		"PEM certificate shown to MySQL clients. Empty: a self-signed one is made in meta_dir at the first start.")
 	MySQLTLSKey = feFiles.Path("mysql_tls_key", "",
 		"PEM private key of mysql_tls_cert.")
+	FETLSCert    = feFiles.Path("tls_cert", "", tlsCertHelp)
+	FETLSKey     = feFiles.Path("tls_key", "", "PEM private key of tls_cert.")
+	FETLSCA      = feFiles.Path("tls_ca", "", tlsCAHelp)
+	FEGossipKeys = feFiles.StringList("gossip_keys", "", gossipKeysHelp)
+)
+
+// Help of items that FEs and BEs share.
+const (
+	tlsCertHelp = "PEM certificate of this node, signed by tls_ca. With it, RPC and Raft are encrypted, and only nodes with such a certificate are talked to. " +
+		"Set it on every node of a cluster, or on none."
+	tlsCAHelp      = "PEM certificate of the cluster's own CA: whoever it has signed is a member."
+	gossipKeysHelp = "Keys of the gossip between nodes, base64 of 16, 24 or 32 bytes each, separated by commas; the first encrypts, all decrypt. " +
+		"Empty: gossip is not encrypted."
 )
 
 // Client connections.
@@ -85,15 +100,15 @@ var (
 		Mutable, Cluster)
 )
 
-// Raft between FEs. The timings were measured: 500/500/250 ms elect in about a second and survive busy machines.
+// Raft between FEs. The timings were measured: 500/500/250 ms elect in 0.6 to 1.2 s, 200/200/100 in 0.4 to 0.6 s.
 var (
 	feRaft = FE.group("Raft between FEs")
 
-	RaftHeartbeatTimeout = feRaft.Duration("raft_heartbeat_timeout_ms", 500*time.Millisecond,
+	RaftHeartbeatTimeout = feRaft.Duration("raft_heartbeat_timeout_ms", 300*time.Millisecond,
 		"An FE follower without a word from the FE leader for this long starts an election.", Range(20, 60000))
-	RaftElectionTimeout = feRaft.Duration("raft_election_timeout_ms", 500*time.Millisecond,
+	RaftElectionTimeout = feRaft.Duration("raft_election_timeout_ms", 300*time.Millisecond,
 		"A candidate without a majority for this long starts over.", Range(20, 60000))
-	RaftLeaderLease = feRaft.Duration("raft_leader_lease_timeout_ms", 250*time.Millisecond,
+	RaftLeaderLease = feRaft.Duration("raft_leader_lease_timeout_ms", 200*time.Millisecond,
 		"The FE leader steps down when it has not reached a majority for this long.", Range(10, 60000))
 	RaftSnapshotInterval = feRaft.Duration("raft_snapshot_interval_s", 120*time.Second,
 		"How often the FE looks whether a snapshot of the catalog is due.", Range(1, 86400))
@@ -101,6 +116,8 @@ var (
 		"Log entries since the last snapshot that make the next one due.", Range(16, 10000000))
 	RaftTrailingLogs = feRaft.Int("raft_trailing_logs", 10240,
 		"Log entries kept behind a snapshot, so that a follower that was away briefly needs no snapshot.", Range(0, 10000000))
+	LeaderWaitTimeout = feRaft.Duration("leader_wait_timeout_ms", 10*time.Second,
+		"How long a statement that needs the FE leader waits for one to be elected before error 1205.", Range(100, 600000), Mutable)
 )
 
 // Tables, writes and queries.
@@ -148,12 +165,17 @@ var (
 	MaxCloneTaskTimeout = feRepair.Duration("tablet_sched_max_clone_task_timeout_sec", 7200*time.Second,
 		"Longest time that a clone task is given, however large the tablet.",
 		Range(1, 604800), Alias("max_clone_task_timeout_sec"), Mutable, Cluster)
+	TaskStallTimeout = feRepair.Duration("tablet_sched_clone_stall_timeout_sec", 30*time.Second,
+		"A clone that receives nothing for this long is given up and tried from another source, long before its timeout. 0 = only the timeout counts.",
+		Range(0, 86400), Mutable, Cluster)
 	ConsecutiveFullCloneDelay = feRepair.Duration("tablet_sched_consecutive_full_clone_delay_sec", 180*time.Second,
 		"Time between two full clones to the same replica, so that a replica that cannot keep up does not fill the network.",
 		Range(0, 86400), Mutable, Cluster)
 	MaxNotScheduledInterval = feRepair.Duration("tablet_sched_max_not_being_scheduled_interval_ms", 900*time.Second,
 		"A waiting tablet that was not looked at for this long gets a higher priority.",
 		Range(1000, 86400000), Mutable, Cluster)
+	CheckConsistencyTimeout = feRepair.Duration("check_consistency_default_timeout_second", 600*time.Second,
+		"How long comparing the replicas of one tablet may take (ADMIN CHECK).", Range(1, 86400), Mutable, Cluster)
 	ReportDropTabletDelay = feRepair.Duration("tablet_report_drop_tablet_delay_sec", 120*time.Second,
 		"How long a replica that only the BE knows is kept before the BE is told to drop it.",
 		Range(0, 86400), Mutable, Cluster)
@@ -192,6 +214,7 @@ var _ = FE.check(func(v *Values) (faults []Fault) {
 	if (MySQLTLSCert.Get(v) == "") != (MySQLTLSKey.Get(v) == "") {
 		faults = append(faults, crossFault(v, MySQLTLSCert.Spec, "needs mysql_tls_key, and the other way round"))
 	}
+	faults = append(faults, together(v, FETLSCert, FETLSKey, FETLSCA)...)
 	if MinCloneTaskTimeout.Get(v) > MaxCloneTaskTimeout.Get(v) {
 		faults = append(faults, crossFault(v, MinCloneTaskTimeout.Spec, "is above "+MaxCloneTaskTimeout.Key))
 	}
@@ -204,6 +227,20 @@ var _ = FE.check(func(v *Values) (faults []Fault) {
 	}
 	return faults
 })
+
+// together faults items that are needed together when only some are set.
+func together(v *Values, items ...*Item[string]) (faults []Fault) {
+	set := 0
+	for _, it := range items {
+		if it.Get(v) != "" {
+			set++
+		}
+	}
+	if set != 0 && set != len(items) {
+		faults = append(faults, crossFault(v, items[0].Spec, "is needed together with tls_key and tls_ca, or none of them"))
+	}
+	return faults
+}
 
 func crossFault(v *Values, s *Spec, problem string) Fault {
 	return Fault{Where: v.Origin(s).Detail, Key: s.Key, Value: v.Text(s), Problem: problem}
@@ -221,3 +258,12 @@ func distinctPorts(v *Values, ports ...*Item[int]) (faults []Fault) {
 	}
 	return faults
 }
+
+// The collector of an FE.
+var (
+	feResources = FE.group("Memory and threads")
+
+	FEGCPercent = feResources.Int("gc_percent", 300, gcPercentHelp, Range(20, 10_000))
+)
+
+const gcPercentHelp = "Growth of the heap, in percent of what lives, after which the garbage collector runs (GOGC). More costs memory and saves CPU."

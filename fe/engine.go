@@ -2,13 +2,18 @@ package fe
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"stele/conf"
+	"stele/fe/group"
 	"stele/fe/server"
 	"stele/fe/session"
 	"stele/fe/stmt"
-	sqltypes "stele/sql/types"
+	"stele/meta/catalog"
+	"stele/meta/raftlog"
+	"stele/meta/types"
+	"stele/proto/bepb"
 )
 
 // engine runs the statements of MySQL clients.
@@ -17,8 +22,21 @@ type engine struct {
 	node   *node
 }
 
-// Account finds the account of a user. A cluster without accounts has root without a password, as a fresh MySQL has.
+// Account finds the account of a user. A cluster without accounts has root without a password, as a fresh MySQL has. An
+// account that is not known here may have been made on another FE just now.
 func (e *engine) Account(user, _ string) (server.Account, bool) {
+	if a, ok := e.account(user); ok {
+		return a, true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), otherTimeout)
+	defer cancel()
+	if _, err := e.node.quorum.ReadIndex(ctx); err != nil {
+		return server.Account{}, false
+	}
+	return e.account(user)
+}
+
+func (e *engine) account(user string) (server.Account, bool) {
 	cat := e.node.meta.Current()
 	for u := range cat.Users() {
 		if u.Name == user {
@@ -41,32 +59,63 @@ func (e *engine) Kill(ctx context.Context, by server.ConnInfo, id uint64, queryO
 	return e.node.kill(ctx, by, id, queryOnly)
 }
 
-func (n *node) kill(_ context.Context, _ server.ConnInfo, id uint64, queryOnly bool) error {
-	if !n.mysql.Kill(id, queryOnly) {
-		return sqltypes.Errorf(1094, "HY000", "Unknown thread id: %d", id)
-	}
-	return nil
-}
-
-// frontends lists the FEs of the cluster.
+// frontends lists the FEs of the cluster. Only the leading FE knows how the others are.
 func (n *node) frontends() []stmt.Frontend {
 	leader, _ := n.meta.Leader()
+	servers, err := n.meta.Servers()
+	if err != nil {
+		n.log.Debug("servers of the raft group", "err", err)
+	}
+	in := map[string]raftlog.Server{}
+	for _, s := range servers {
+		in[s.ID] = s
+	}
+	statuses := n.group.Statuses()
 	var out []stmt.Frontend
 	for f := range n.meta.Current().FEs() {
-		row := stmt.Frontend{Name: f.Name, Role: "FOLLOWER", Join: true, Self: f.Name == n.name}
+		s, joined := in[f.Name]
+		row := stmt.Frontend{Name: f.Name, Role: group.Role(f), Join: joined && !f.Pending, Learner: joined && !s.Voter, Self: f.Name == n.name}
 		if f.Name == leader {
 			row.Role = "LEADER"
 		}
 		if row.Self {
 			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = true, n.meta.AppliedIndex(), time.Now(), n.started, n.version
+		} else {
+			st := statuses[f.Name]
+			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = st.Alive, st.Applied, st.LastSeen, st.Started, st.Version
+			row.Err = n.state(f, st, joined, s.Voter)
 		}
 		out = append(out, row)
 	}
 	return out
 }
 
+// state says what is to be said of another FE: why it does not answer, or how far it is on its way into the group.
+func (n *node) state(f *catalog.FE, st group.Status, joined, voter bool) string {
+	switch {
+	case f.Pending && f.RPCPort == 0:
+		return "waits for it to ask: start stele fe there with an empty meta_dir and fe_helpers = " + n.rpcAddress()
+	case st.Err != "":
+		return st.Err
+	case !joined:
+		return "is being added to the raft group"
+	case f.Pending || !voter && !f.Observer:
+		return fmt.Sprintf("learner: catches up, %d log entries behind", st.Behind)
+	}
+	return ""
+}
+
 // httpAddress is where the status pages are.
 func (n *node) httpAddress() string {
 	v := n.live.Load()
 	return hostPort(conf.FEHost.Get(v), conf.FEHTTPPort.Get(v))
+}
+
+// digest asks a BE for the digest of a replica.
+func (n *node) digest(ctx context.Context, be types.BEID, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
+	client, err := n.clients.BE(n.cluster.Address(be))
+	if err != nil {
+		return nil, err
+	}
+	return client.Digest(ctx, req)
 }

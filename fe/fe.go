@@ -9,15 +9,20 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
 	"stele/fe/ddl"
 	"stele/fe/dist"
+	"stele/fe/group"
+	"stele/fe/quorum"
 	"stele/fe/rpc"
 	"stele/fe/server"
 	"stele/fe/session"
@@ -27,6 +32,8 @@ import (
 	"stele/meta/logfile"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/proto/fepb"
 	"stele/sql/parse"
 )
@@ -37,12 +44,13 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(conf.FEGCPercent.Get(v))
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
-	n := &node{live: conf.NewLive(v), version: version, log: logger, started: time.Now()}
+	n := &node{live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout}
 	n.live.OnChange(func(_, now *conf.Values) {
 		if err := level.UnmarshalText([]byte(conf.FELogLevel.Get(now))); err != nil {
 			logger.Error("log level", "err", err)
@@ -52,7 +60,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		logger.Error("start", "err", err)
 		return errors.Join(err, n.close())
 	}
-	err = n.serve(ctx, stdout)
+	err = n.serve(ctx)
 	if err != nil {
 		logger.Error("serve", "err", err)
 	}
@@ -65,102 +73,199 @@ type node struct {
 	version string
 	log     *slog.Logger
 	started time.Time
+	stdout  io.Writer
 	name    string // in the catalog and in Raft
 	id      *metarpc.Cluster
+	secure  *metarpc.Security // nil = clear text between nodes
 
-	meta    *raftlog.Log
-	clients *beclient.Clients
-	cluster *cluster.Cluster
-	ledger  *cluster.Ledger
-	txns    *txn.Coordinator
-	control *tabletctl.Controller
-	shared  *session.Shared
-	mysql   *server.Server
+	meta     *raftlog.Log
+	quorum   *quorum.Log
+	group    *group.Group
+	suspects *suspects
+	clients  *beclient.Clients
+	cluster  *cluster.Cluster
+	ledger   *cluster.Ledger
+	txns     *txn.Coordinator
+	control  *tabletctl.Controller
+	checker  *consistency.Checker
+	shared   *session.Shared
+	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
 }
 
 // open builds the parts in the order in which they need one another.
 func (n *node) open(ctx context.Context) error {
+	v := n.live.Load()
+	var err error
+	if n.secure, err = metarpc.LoadSecurity(conf.FETLSCert.Get(v), conf.FETLSKey.Get(v), conf.FETLSCA.Get(v)); err != nil {
+		return err
+	}
 	if err := n.openMeta(ctx); err != nil {
 		return err
 	}
-	current := n.meta.Current
-	n.clients = beclient.New(n.id)
-	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: current, Settings: n.heartbeats, Log: n.log,
-		FEAddresses: func() []string { return []string{n.rpcAddress()} },
-		Events:      func(e cluster.Event) { n.control.Notify(e) }})
-	n.txns = txn.New(n.meta, n.clients, n.cluster, n.writes, n.log)
-	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.txns.Active, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
+	n.clients = beclient.NewSecure(n.id, n.secure.ClientTLS())
+	n.quorum = quorum.New(n.meta, n.clients, func() time.Duration { return conf.LeaderWaitTimeout.Get(n.live.Load()) })
+	n.suspects = newSuspects(n)
+	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
+		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})
+	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
+		Version: n.version, Started: n.started, Logger: n.log})
+	n.txns = txn.New(n.quorum, n.clients, n.cluster, n.writes, n.log)
+	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
-	scanner := dist.New(n.clients, n.cluster, current, n.scans, n.reportBad, n.log)
+	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
+		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
+	return n.openSessions()
+}
+
+func (n *node) openSessions() error {
+	scanner := dist.New(n.clients, n.cluster, n.meta.Current, n.scans, n.reportBad, n.log)
 	router, err := stmt.NewRouter()
 	if err != nil {
 		return err
 	}
-	n.shared = session.New(session.Parts{Log: n.meta, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.meta, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
+		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
+		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends,
+		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
-	return n.openServer()
+	return nil
 }
 
-// openServer makes the MySQL endpoint.
+// event passes on what the heartbeats have found.
+func (n *node) event(e cluster.Event) {
+	n.control.Notify(e)
+	switch e.Kind {
+	case cluster.BEUp, cluster.BEDown, cluster.BERestarted:
+		n.group.Wake()
+	}
+}
+
+// activeTxns tells which transactions this FE or another one still works on.
+func (n *node) activeTxns(ctx context.Context, ids []types.TxnID) map[types.TxnID]bool {
+	active := n.group.Active(ctx, ids)
+	for _, id := range ids {
+		if n.txns.Active(id) {
+			active[id] = true
+		}
+	}
+	return active
+}
+
+// feAddresses is where BEs find the FEs: this one, which leads, first.
+func (n *node) feAddresses() []string {
+	out := []string{n.rpcAddress()}
+	for fe := range n.meta.Current().FEs() {
+		if fe.Name != n.name && fe.RPCPort != 0 && !fe.Pending {
+			out = append(out, beclient.Address(fe.Host, fe.RPCPort))
+		}
+	}
+	return out
+}
+
+// openServer makes the MySQL endpoint, once the catalog says which FE this is.
 func (n *node) openServer() error {
 	v := n.live.Load()
 	tlsConfig, key, err := n.certificate()
 	if err != nil {
 		return err
 	}
-	n.mysql, err = server.New(server.Config{Version: serverVersion(n.version), NodeID: 1, TLS: tlsConfig, Key: key,
+	self, _ := n.meta.Current().FEByName(n.name)
+	mysql, err := server.New(server.Config{Version: serverVersion(n.version), NodeID: serverID(self), TLS: tlsConfig, Key: key,
 		MaxConnections: conf.MaxConnections.Get(v), MaxPacket: int(conf.MaxAllowedPacket.Get(v)),
 		HandshakeTimeout: conf.ConnectTimeout.Get(v), IdleTimeout: conf.WaitTimeout.Get(v), Log: n.log}, &engine{n.shared, n})
 	if err != nil {
 		return err
 	}
-	n.live.OnChange(func(_, now *conf.Values) { n.mysql.SetMaxConnections(conf.MaxConnections.Get(now)) })
+	n.mysql.Store(mysql)
+	n.live.OnChange(func(_, now *conf.Values) { mysql.SetMaxConnections(conf.MaxConnections.Get(now)) })
 	return nil
 }
 
-// serve answers until ctx ends.
-func (n *node) serve(ctx context.Context, stdout io.Writer) error {
-	v := n.live.Load()
+// serve answers until ctx ends. Other nodes are answered at once, clients when this FE has the metadata.
+func (n *node) serve(ctx context.Context) error {
 	rpcListener, err := net.Listen("tcp", n.rpcAddress())
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	query := net.JoinHostPort(conf.FEHost.Get(v), strconv.Itoa(conf.QueryPort.Get(v)))
-	mysqlListener, err := net.Listen("tcp", query)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen for MySQL clients: %w", err), rpcListener.Close())
+	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()}
+	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+	fepb.RegisterFrontendServer(grpcServer, service)
+	fepb.RegisterFrontendServer(pipes, service)
+	if cfg.TLS == nil { // pipes are clear text
+		rpcListener = pipes.Listen(rpcListener)
 	}
-	grpcServer := metarpc.NewServer(metarpc.ServerConfig{Cluster: n.id, Log: n.log})
-	fepb.RegisterFrontendServer(grpcServer, rpc.New(n.ledger))
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stopLoops()
 	wg.Go(func() { n.lead(loops) })
+	wg.Go(func() { n.suspects.run(loops) })
 	failed := make(chan error, 4)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
-	wg.Go(func() { failed <- n.mysql.Serve(mysqlListener) })
-	wg.Go(func() { failed <- n.serveHTTP(loops) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
-	n.log.Info("fe serves", "mysql", query, "version", n.version)
-	fmt.Fprintf(stdout, "fe serves MySQL on %s\n", query)
-	select {
-	case <-ctx.Done():
-		err = nil
-	case <-n.meta.Failed():
-		err = n.meta.Failure()
-	case err = <-failed:
+	if err = n.awaitMeta(ctx); err == nil {
+		wg.Go(func() { n.followConfig(loops) })
+		err = n.serveClients(ctx, loops, &wg, failed)
 	}
-	cctx, cancel := context.WithTimeout(context.Background(), stopGrace)
-	defer cancel()
-	if cerr := n.mysql.Close(cctx); cerr != nil {
-		n.log.Debug("close client connections", "err", cerr)
+	n.handOver()
+	if mysql := n.mysql.Load(); mysql != nil {
+		cctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		if cerr := mysql.Close(cctx); cerr != nil {
+			n.log.Debug("close client connections", "err", cerr)
+		}
 	}
+	stopLoops()
 	metarpc.Stop(grpcServer, stopGrace)
+	pipes.Stop(stopGrace)
+	if ctx.Err() != nil && n.mysql.Load() == nil {
+		return nil // told to stop while it waited
+	}
 	return err
 }
+
+// serveClients opens the ports for clients and returns when something ends it.
+func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, failed chan error) error {
+	if err := n.openServer(); err != nil {
+		return err
+	}
+	v := n.live.Load()
+	query := net.JoinHostPort(conf.FEHost.Get(v), strconv.Itoa(conf.QueryPort.Get(v)))
+	mysqlListener, err := net.Listen("tcp", query)
+	if err != nil {
+		return fmt.Errorf("listen for MySQL clients: %w", err)
+	}
+	wg.Go(func() { failed <- n.mysql.Load().Serve(mysqlListener) })
+	wg.Go(func() { failed <- n.serveHTTP(loops) })
+	n.log.Info("fe serves", "mysql", query, "version", n.version)
+	fmt.Fprintf(n.stdout, "fe serves MySQL on %s\n", query)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.meta.Failed():
+		return n.meta.Failure()
+	case err := <-failed:
+		return err
+	}
+}
+
+// handOver gives leadership to another FE before this one stops, so that nobody has to wait for an election.
+func (n *node) handOver() {
+	if !n.meta.IsLeader() || !n.meta.HasPeers() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
+	defer cancel()
+	if err := n.group.Transfer(ctx, ""); err != nil {
+		n.log.Warn("hand leadership over before the stop", "err", err)
+	}
+}
+
+// handOverTimeout bounds the hand-over: without it the others elect a leader by themselves.
+const handOverTimeout = 2 * time.Second
 
 // stopGrace is how long a stop waits for calls under way.
 const stopGrace = 3 * time.Second
@@ -198,6 +303,8 @@ func (n *node) startLeading(ctx context.Context) func() {
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
+	wg.Go(func() { n.checker.Run(ctx) })
+	wg.Go(func() { n.group.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {
 		cancel()

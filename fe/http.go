@@ -27,8 +27,8 @@ func (n *node) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
 	debug.Mount(mux)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		if !n.meta.IsLeader() {
-			http.Error(w, "this fe does not lead", http.StatusServiceUnavailable)
+		if !n.meta.IsLeader() && n.quorum.LeaderAddress() == "" {
+			http.Error(w, "this fe knows of no leading fe", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -53,6 +53,6 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("tablets", "Tablets in the catalog.", func() float64 { return float64(n.meta.Current().TabletCount()) })
 	gauge("replicas", "Replicas in the catalog.", func() float64 { return float64(n.meta.Current().ReplicaCount()) })
 	gauge("raft_applied_index", "Last log entry applied.", func() float64 { return float64(n.meta.AppliedIndex()) })
-	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Connections())) })
+	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Load().Connections())) })
 	return r
 }

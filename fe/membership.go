@@ -20,7 +20,11 @@ const gossipRejoin = 30 * time.Second
 // by heartbeats alone.
 func (n *node) runGossip(ctx context.Context) error {
 	v := n.live.Load()
-	g, err := gossip.New(gossip.Config{Cluster: n.id.ID(), Name: n.name, BindHost: conf.FEHost.Get(v), BindPort: conf.FEGossipPort.Get(v), Log: n.log,
+	keys, err := gossip.ParseKeys(conf.FEGossipKeys.Get(v))
+	if err != nil {
+		return err
+	}
+	g, err := gossip.New(gossip.Config{Cluster: n.id.ID(), Name: n.name, BindHost: conf.FEHost.Get(v), BindPort: conf.FEGossipPort.Get(v), Keys: keys, Log: n.log,
 		Meta: gossip.Meta{Kind: gossip.KindFE, Host: conf.FEHost.Get(v), RPCPort: conf.FERPCPort.Get(v), HTTPPort: conf.FEHTTPPort.Get(v),
 			QueryPort: conf.QueryPort.Get(v), RaftPort: conf.EditLogPort.Get(v), Incarnation: n.started.UnixMilli(), Version: n.version}})
 	if err != nil {

@@ -10,13 +10,16 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"stele/conf"
 	"stele/fe/beclient"
+	"stele/fe/cluster"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -25,11 +28,8 @@ import (
 	"stele/meta/types"
 )
 
-// leaderWait bounds how long a start waits for the metadata to be led.
-const leaderWait = 60 * time.Second
-
-// openMeta opens the metadata log, on a blank directory as a new cluster if the configuration says so, and takes over
-// the configuration that the cluster has set.
+// openMeta opens the metadata log. On an empty directory it starts a new cluster if the configuration says so, and
+// otherwise waits to be let into one.
 func (n *node) openMeta(ctx context.Context) error {
 	v := n.live.Load()
 	dir := conf.MetaDir.Get(v)
@@ -37,21 +37,18 @@ func (n *node) openMeta(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	timings := raftlog.DefaultTimings()
-	timings.Heartbeat, timings.Election = conf.RaftHeartbeatTimeout.Get(v), conf.RaftElectionTimeout.Get(v)
-	timings.LeaderLease = conf.RaftLeaderLease.Get(v)
-	cfg := raftlog.Config{Dir: dir, ClusterID: id.ClusterID, ID: id.ID, Log: n.log, Timings: timings,
-		SnapshotInterval: conf.RaftSnapshotInterval.Get(v), SnapshotThreshold: uint64(conf.RaftSnapshotThreshold.Get(v)),
-		TrailingLogs: uint64(conf.RaftTrailingLogs.Get(v))}
-	if !known {
-		if !conf.Bootstrap.Get(v) {
-			return fmt.Errorf("meta_dir %s is empty and bootstrap is false: set bootstrap = true on the first FE of a new cluster, "+
-				"or bring back the meta_dir of the old one", dir)
-		}
+	cfg := n.raftConfig(v)
+	switch {
+	case known:
+	case conf.Bootstrap.Get(v):
 		boot := n.newCluster(v)
-		cfg.Bootstrap, cfg.ClusterID, cfg.ID = boot, boot.ClusterID, boot.FE.Name
+		cfg.Bootstrap, id.ClusterID, id.ID = boot, boot.ClusterID, boot.FE.Name
+	default:
+		if id, err = n.join(ctx); err != nil {
+			return err
+		}
 	}
-	n.name = cfg.ID
+	n.name, cfg.ClusterID, cfg.ID = id.ID, id.ClusterID, id.ID
 	cfg.Advertise = beclient.Address(conf.FEHost.Get(v), conf.EditLogPort.Get(v))
 	if cfg.Listener, err = net.Listen("tcp", cfg.Advertise); err != nil {
 		return fmt.Errorf("listen for raft: %w", err)
@@ -59,13 +56,91 @@ func (n *node) openMeta(ctx context.Context) error {
 	if n.meta, err = raftlog.Open(cfg); err != nil {
 		return err
 	}
-	wctx, cancel := context.WithTimeout(ctx, leaderWait)
-	defer cancel()
-	if err := n.meta.WaitLeader(wctx); err != nil {
-		return fmt.Errorf("wait for the metadata to be led: %w", err)
-	}
 	n.id = metarpc.NewCluster(cfg.ClusterID)
-	return n.takeConfig(n.meta.Current())
+	return nil
+}
+
+func (n *node) raftConfig(v *conf.Values) raftlog.Config {
+	timings := raftlog.DefaultTimings()
+	timings.Heartbeat, timings.Election = conf.RaftHeartbeatTimeout.Get(v), conf.RaftElectionTimeout.Get(v)
+	timings.LeaderLease = conf.RaftLeaderLease.Get(v)
+	return raftlog.Config{Dir: conf.MetaDir.Get(v), Log: n.log, Timings: timings,
+		Server: n.secure.ServerTLS(), Client: n.secure.ClientTLS(),
+		SnapshotInterval: conf.RaftSnapshotInterval.Get(v), SnapshotThreshold: uint64(conf.RaftSnapshotThreshold.Get(v)),
+		TrailingLogs: uint64(conf.RaftTrailingLogs.Get(v))}
+}
+
+// awaitMeta waits until this FE has all that is committed, then takes over the configuration that the cluster has set
+// and says what it is. It waits for as long as it takes: the other FEs may come later.
+func (n *node) awaitMeta(ctx context.Context) error {
+	var words repeated
+	for {
+		_, err := n.quorum.ReadIndex(ctx)
+		if _, member := n.meta.Current().FEByName(n.name); err == nil && member {
+			break
+		}
+		switch {
+		case ctx.Err() != nil:
+			return errors.New("stopped while it waited for the metadata")
+		case n.meta.Failure() != nil:
+			return n.meta.Failure()
+		case metarpc.Reason(err) == "not_a_member", err == nil:
+			return fmt.Errorf("frontend %s was dropped from the cluster. To add it again, move meta_dir away and start it with fe_helpers set", n.name)
+		}
+		words.say(n, fmt.Sprintf("waits for the metadata: %v. A majority of the voting FEs must run", err))
+	}
+	if err := n.takeConfig(n.meta.Current()); err != nil {
+		return err
+	}
+	return n.introduce(ctx)
+}
+
+// introduce has the catalog know where this FE is reached now.
+func (n *node) introduce(ctx context.Context) error {
+	v := n.live.Load()
+	fe, _ := n.meta.Current().FEByName(n.name)
+	set := &command.SetFE{Name: n.name, QueryPort: conf.QueryPort.Get(v), HTTPPort: conf.FEHTTPPort.Get(v),
+		RPCPort: conf.FERPCPort.Get(v), GossipPort: conf.FEGossipPort.Get(v)}
+	if fe.QueryPort == set.QueryPort && fe.HTTPPort == set.HTTPPort && fe.RPCPort == set.RPCPort && fe.GossipPort == set.GossipPort {
+		return nil
+	}
+	_, err := n.quorum.ProposeOne(ctx, set)
+	return err
+}
+
+// configPause is how often at most the cluster's configuration is looked at for changes.
+const configPause = 50 * time.Millisecond
+
+// followConfig applies what is set for the whole cluster, on whichever FE, until ctx ends.
+func (n *node) followConfig(ctx context.Context) {
+	taken := ownConfig(n.meta.Current())
+	for {
+		changed := n.meta.Changed()
+		now := ownConfig(n.meta.Current())
+		if !maps.Equal(now, taken) {
+			for key, value := range now {
+				if taken[key] == value {
+					continue
+				}
+				if _, err := n.live.Set(key, value); err != nil {
+					n.log.Error("configuration of the cluster", "key", key, "value", value, "err", err)
+				}
+			}
+			taken = now
+		}
+		pause := time.NewTimer(configPause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
 }
 
 // newCluster draws the id of a new cluster and describes this FE as its first.
@@ -79,10 +154,17 @@ func (n *node) newCluster(v *conf.Values) *command.InitCluster {
 			GossipPort: conf.FEGossipPort.Get(v), AddedMs: n.started.UnixMilli()}}
 }
 
+// ownConfig returns the items that the cluster has set for its FEs.
+func ownConfig(cat *catalog.Catalog) map[string]string {
+	own := maps.Collect(cat.ConfigAll())
+	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, cluster.BEConfigPrefix) })
+	return own
+}
+
 // takeConfig applies the items that the cluster has set over those of the file.
 func (n *node) takeConfig(cat *catalog.Catalog) error {
 	var errs []error
-	for key, value := range cat.ConfigAll() {
+	for key, value := range ownConfig(cat) {
 		if _, err := n.live.Set(key, value); err != nil {
 			errs = append(errs, fmt.Errorf("cluster configuration: %w", err))
 		}

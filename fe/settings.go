@@ -8,6 +8,7 @@ import (
 	"stele/fe/session"
 	"stele/fe/txn"
 	"stele/meta/types"
+	"stele/proto/fepb"
 	"stele/sql/plan"
 )
 
@@ -38,6 +39,10 @@ func (n *node) sessions() session.Settings {
 // reportBad marks a replica that turned out damaged while it was read.
 func (n *node) reportBad(tablet types.TabletID, be types.BEID, cause error) {
 	n.log.Warn("replica is damaged", "tablet_id", tablet, "be_id", be, "err", cause)
+	if !n.quorum.Leads() {
+		n.suspects.add(&fepb.SuspectRequest{Fe: n.name, BeIds: []uint64{uint64(be)}, TabletIds: []uint64{uint64(tablet)}})
+		return
+	}
 	n.control.Notify(cluster.Event{Kind: cluster.ReplicaChanged, BE: be, Tablet: tablet})
 }
 
@@ -47,6 +52,7 @@ func (n *node) limits() sched.Limits {
 	return sched.Limits{
 		RepairSlots: conf.SlotNumPerPath.Get(v), BalanceSlots: conf.BalanceSlotNumPerPath.Get(v),
 		MaxScheduling: conf.MaxSchedulingTablets.Get(v), MaxBalancing: conf.MaxBalancingTablets.Get(v),
+		StallMs:      conf.TaskStallTimeout.Get(v).Milliseconds(),
 		MinTimeoutMs: conf.MinCloneTaskTimeout.Get(v).Milliseconds(), MaxTimeoutMs: conf.MaxCloneTaskTimeout.Get(v).Milliseconds(),
 		ToleranceMs: conf.BEDownTolerateTime.Get(v).Milliseconds(), DelayFactorMs: conf.RepairDelayFactor.Get(v).Milliseconds(),
 		FullCloneDelayMs: conf.ConsecutiveFullCloneDelay.Get(v).Milliseconds(), MaxNotScheduledMs: conf.MaxNotScheduledInterval.Get(v).Milliseconds(),

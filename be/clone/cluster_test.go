@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ import (
 	"stele/proto/bepb"
 	"stele/sql/vec"
 )
+
+// stall is how long the tests' sources may hang.
+const stall = 300 * time.Millisecond
 
 const (
 	testTablet  = types.TabletID(7)
@@ -36,14 +40,17 @@ func testSchema() types.Schema {
 
 // node is one BE without its network.
 type node struct {
-	be      types.BEID
-	dir     string
-	host    *host.Host
-	writer  *write.Writer
-	clones  *clone.Manager
-	ended   chan types.TabletID
-	inbox   []*bepb.PublishRequest_Item // publishes on their way
-	letters []*bepb.ReplicateRequest    // replications on their way: nobody waits for them any more
+	be       types.BEID
+	dir      string
+	host     *host.Host
+	writer   *write.Writer
+	clones   *clone.Manager
+	outgoing *clone.Outgoing
+	slots    *clone.Slots
+	ended    chan types.TabletID
+	mover    func()                      // called in the middle of a move
+	inbox    []*bepb.PublishRequest_Item // publishes on their way
+	letters  []*bepb.ReplicateRequest    // replications on their way: nobody waits for them any more
 }
 
 // replica is what the fake catalog knows of a copy.
@@ -93,12 +100,19 @@ type cluster struct {
 	nextTxn   types.TxnID
 	nextID    types.ReplicaID
 	nextTask  types.TaskID
-	during    func() // called in the middle of a full clone
+	during    func()        // called in the middle of a full clone
+	cut       func() bool   // whether the stream of a full clone breaks here, and is refused twice
+	breaks    int           // streams of full clones that will break
+	onBreak   func()        // called when the last of the refused calls is
+	refused   int           // calls that will find nobody
+	hung      bool          // no source sends anything
+	patience  time.Duration // with a source, when it is more than stall
+	resumed   int
 
 	mu    sync.Mutex
 	fates map[string]fate
 
-	writes, duplicates, fulls, increments int
+	writes, duplicates, fulls, increments, moves int
 }
 
 func address(i int) string { return fmt.Sprintf("be%d", i+1) }
@@ -137,14 +151,24 @@ func (c *cluster) version() types.Version {
 func (c *cluster) start(i int) {
 	n := c.nodes[i]
 	log := slog.New(slog.DiscardHandler)
-	n.host = host.New([]host.Root{{Path: n.dir}}, log, func(_ host.Root, cluster types.ClusterID) tablet.Options {
+	n.host = host.New([]host.Root{{Path: n.dir + "/a"}, {Path: n.dir + "/b"}}, log, func(_ host.Root, cluster types.ClusterID) tablet.Options {
 		return tablet.Options{Logger: log, ClusterID: cluster, Small: true, FloodBytes: 1, FloodPercent: 1, NoBackground: true,
 			Retention: tablet.Retention{Versions: 4, Age: 1, Bytes: 1 << 20}}
 	})
 	n.writer = write.New(n.host, c, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Millisecond}, log)
 	n.ended = make(chan types.TabletID, 1)
-	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: c, Slots: clone.NewSlots(1, 1), Log: log,
-		Done: func(id types.TabletID) { n.ended <- id }})
+	n.slots = clone.NewSlots(1, 1)
+	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, clone.NewThrottle(func() int64 { return 0 }, nil), time.Millisecond)
+	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: c, Slots: n.slots, Log: log,
+		Throttle: clone.NewThrottle(func() int64 {
+			if f := n.mover; f != nil {
+				n.mover = nil
+				f()
+			}
+			return 0
+		}, nil),
+		Stall: func() time.Duration { return max(c.patience, stall) },
+		Done:  func(id types.TabletID) { n.ended <- id }})
 	if err := n.host.OpenKnown(); err != nil {
 		c.fatalf("%v", err)
 	}
@@ -156,6 +180,7 @@ func (c *cluster) start(i int) {
 func (c *cluster) stop(i int) {
 	n := c.nodes[i]
 	n.clones.Close()
+	n.outgoing.Close()
 	n.writer.Close()
 	if err := n.host.Close(); err != nil {
 		c.t.Error(err)
@@ -195,65 +220,77 @@ func (c *cluster) at(to string) *node {
 	return nil
 }
 
-// FetchChanges is the source side of an incremental clone, in small pieces.
-func (c *cluster) FetchChanges(_ context.Context, from string, req *bepb.FetchChangesRequest, each func(*bepb.FetchChangesResponse) error) error {
-	t, ok := c.at(from).host.Tablet(types.TabletID(req.TabletId))
-	if !ok {
-		return errors.New("no such tablet")
+// FetchChanges is the network between a destination and the source side of an incremental clone.
+func (c *cluster) FetchChanges(ctx context.Context, from string, req *bepb.FetchChangesRequest, each func(*bepb.FetchChangesResponse) error) error {
+	if err := c.hangs(ctx); err != nil {
+		return err
 	}
-	changes, err := t.Changes(types.Version(req.From), t.Version())
-	if errors.Is(err, tablet.ErrGone) {
-		return clone.ErrGone
-	}
-	for err == nil {
-		change, more, nerr := changes.Next()
-		if err = nerr; err != nil || !more {
-			break
+	return mapped(c.at(from).outgoing.Changes(ctx, req, func(m *bepb.FetchChangesResponse) error {
+		if len(m.Changes) == 0 || c.rng.IntN(2) == 0 {
+			return each(m)
 		}
-		for piece := range slices.Chunk(change.Payload, 40) {
-			if err := each(&bepb.FetchChangesResponse{Version: uint64(change.Version), Payload: piece}); err != nil {
-				return err
+		for i, change := range m.Changes { // as the pieces of large ones come
+			for piece := range slices.Chunk(change.Payload, 40) {
+				if err := each(&bepb.FetchChangesResponse{Version: change.Version, Payload: piece, TotalBytes: m.TotalBytes * int64(1-min(i, 1))}); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
+	}))
+}
+
+// mapped is what the RPC makes of the errors of a source.
+func mapped(err error) error {
+	if errors.Is(err, tablet.ErrGone) {
+		return clone.ErrGone
 	}
 	return err
 }
 
-// FetchSnapshot is the source side of a full clone, with life going on in the middle of it.
+// hangs plays a source that keeps its connection and sends nothing.
+func (c *cluster) hangs(ctx context.Context) error {
+	if !c.hung {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// FetchSnapshot is the network between a destination and the source side of a full clone: now and then the stream breaks,
+// and life goes on in the middle of it.
 func (c *cluster) FetchSnapshot(ctx context.Context, from string, req *bepb.FetchSnapshotRequest, each func(*bepb.FetchSnapshotResponse) error) error {
-	t, ok := c.at(from).host.Tablet(types.TabletID(req.TabletId))
-	if !ok {
-		return errors.New("no such tablet")
-	}
-	snap, err := t.Current()
-	if err != nil {
+	if err := c.hangs(ctx); err != nil {
 		return err
 	}
-	defer snap.Release()
-	ex := snap.Export()
-	if err := each(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), TotalBytes: ex.TotalBytes()}); err != nil {
-		return err
-	}
-	for {
-		chunk, more, err := ex.Next(ctx)
-		if err != nil {
-			return err
+	if c.refused > 0 {
+		if c.refused--; c.refused == 0 && c.onBreak != nil {
+			c.onBreak()
 		}
-		if !more {
-			break
+		return clone.ErrUnreachable
+	}
+	left := -1
+	if c.breaks > 0 {
+		c.breaks--
+		left = c.rng.IntN(4)
+	}
+	return mapped(c.at(from).outgoing.Snapshot(ctx, req, func(m *bepb.FetchSnapshotResponse) error {
+		if m.FromSeq > 0 {
+			c.resumed++
 		}
-		if err := each(&bepb.FetchSnapshotResponse{Seq: uint32(chunk.Seq), Chunk: chunk.Bytes}); err != nil {
-			return err
+		if m.Last && c.during != nil {
+			c.during()
 		}
-	}
-	if c.during != nil {
-		c.during()
-	}
-	digest, _, err := snap.Digest(ctx)
-	if err != nil {
-		return err
-	}
-	return each(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), Last: true, Digest: digest})
+		if left == 0 {
+			return clone.ErrUnreachable
+		}
+		left--
+		if c.cut != nil && c.cut() {
+			c.refused = 2
+			return clone.ErrUnreachable
+		}
+		return each(m)
+	}))
 }
 
 // view is what a transaction sees: committed rows under its own.
@@ -482,6 +519,38 @@ func (c *cluster) clone(i int) {
 	}
 }
 
+// move moves a replica to the other disk of its node, with life going on meanwhile; then, at times, the process dies.
+func (c *cluster) move(i int) {
+	n := c.nodes[i]
+	t, ok := n.host.Tablet(testTablet)
+	if !ok || t.Meta().Replica != c.replicas[i].id || t.Stats().Bad {
+		return
+	}
+	from, _ := n.host.Store(testTablet)
+	to := n.host.Disks()[0].Store
+	if to == from {
+		to = n.host.Disks()[1].Store
+	}
+	if c.during != nil && c.rng.IntN(2) == 0 {
+		n.mover = c.during
+	}
+	c.nextTask++
+	n.clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+		Schema: testSchema(), Source: address(i), SourceBE: n.be, Disk: to.ID(), MinVersion: c.version(), Timeout: time.Minute})
+	<-n.ended
+	n.mover = nil
+	for _, s := range n.clones.Statuses([]uint64{uint64(c.nextTask)}) {
+		c.fatalf("move on node %d is not forgotten: %v", i, s)
+	}
+	if store, ok := n.host.Store(testTablet); !ok || store != to {
+		c.fatalf("replica on node %d has not moved", i)
+	}
+	if _, still := from.Tablet(testTablet); still {
+		c.fatalf("replica on node %d is on both disks", i)
+	}
+	c.moves++
+}
+
 // caughtUp lets a complete replica hear of everything that is decided.
 func (c *cluster) caughtUp(i int) {
 	c.resolve(c.nodes[i])
@@ -498,7 +567,8 @@ func (c *cluster) replace(i int) {
 	n, old := c.nodes[i], c.replicas[i]
 	t, _ := n.host.Tablet(testTablet)
 	if c.rng.IntN(2) == 0 { // else the old one is still there when the clone comes
-		if err := n.host.Disks()[0].Store.Drop(testTablet, old.id); err != nil {
+		store, _ := n.host.Store(testTablet)
+		if err := store.Drop(testTablet, old.id); err != nil {
 			c.fatalf("%v", err)
 		}
 		n.writer.Dropped(t)
@@ -531,7 +601,9 @@ func (c *cluster) step() {
 	case 14:
 		c.report(i)
 	case 15, 16:
+		c.breaks = c.rng.IntN(3)
 		c.clone(i)
+		c.breaks = 0
 	case 17:
 		if done := c.complete(); slices.Contains(done, i) {
 			c.leader = i
@@ -546,15 +618,19 @@ func (c *cluster) step() {
 		}
 		c.maintain(i)
 	case 19:
-		if c.rng.IntN(3) > 0 {
+		if c.rng.IntN(2) == 0 {
+			c.move(i)
+		} else if c.rng.IntN(3) > 0 {
 			c.replace(i)
 		}
 	}
 }
 
 func (c *cluster) maintain(i int) {
-	if err := c.nodes[i].host.Disks()[0].Store.Maintain(context.Background()); err != nil {
-		c.fatalf("%v", err)
+	for _, d := range c.nodes[i].host.Disks() {
+		if err := d.Store.Maintain(context.Background()); err != nil {
+			c.fatalf("%v", err)
+		}
 	}
 }
 
@@ -638,7 +714,7 @@ func (c *cluster) checkRows() {
 // TestReplicasAgree drives the cluster at random: lost, late and repeated messages, restarts, clones with writes in the
 // middle, changes of leader and of replicas.
 func TestReplicasAgree(t *testing.T) {
-	total := [4]int{}
+	total := [6]int{}
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := newCluster(t, seed)
@@ -661,12 +737,12 @@ func TestReplicasAgree(t *testing.T) {
 				}
 			}
 			c.checkEqual()
-			for i, n := range []int{c.writes, c.duplicates, c.fulls, c.increments} {
+			for i, n := range []int{c.writes, c.duplicates, c.fulls, c.increments, c.moves, c.resumed} {
 				total[i] += n
 			}
 		})
 	}
-	t.Logf("%d writes, %d duplicates, %d full clones, %d incremental ones", total[0], total[1], total[2], total[3])
+	t.Logf("%d writes, %d duplicates, %d full clones, %d incremental ones, %d moves, %d streams taken up again", total[0], total[1], total[2], total[3], total[4], total[5])
 	for _, n := range total {
 		if n == 0 {
 			t.Fatal("a kind of step never happened")
@@ -695,3 +771,136 @@ func (c *cluster) stepUnder(kind int) {
 
 // fatalf ends the test, also from the goroutine of a clone that the test waits for.
 func (c *cluster) fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// filled is a cluster whose leader has a few rowsets, and whose last node has a new, empty replica.
+func filled(t *testing.T) *cluster {
+	c := newCluster(t, 1)
+	for range 40 {
+		c.nextTxn++
+		tx := &txn{id: c.nextTxn, epoch: c.epoch, does: effect{}}
+		c.open = append(c.open, tx)
+		c.write(tx)
+		if len(c.open) > 0 {
+			c.commit(tx)
+		}
+		c.caughtUp(0)
+		if l, _ := c.nodes[0].host.Tablet(testTablet); c.nextTxn%8 == 0 {
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.checkEqual()
+	c.replicas[2] = &replica{id: c.nextID, learner: true, lastFailed: c.version()}
+	c.nextID++
+	store, _ := c.nodes[2].host.Store(testTablet)
+	old, _ := store.Tablet(testTablet)
+	if err := store.Drop(testTablet, old.Meta().Replica); err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[2].writer.Dropped(old)
+	return c
+}
+
+// try runs a clone to a node and returns how it ended.
+func (c *cluster) try(i int) *bepb.CloneStatus {
+	c.nextTask++
+	c.nodes[i].clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+		Schema: testSchema(), Source: address(c.leader), SourceBE: c.nodes[c.leader].be, MinVersion: c.version(), Timeout: time.Minute})
+	<-c.nodes[i].ended
+	for _, s := range c.nodes[i].clones.Statuses(nil) {
+		if s.TaskId == uint64(c.nextTask) {
+			return s
+		}
+	}
+	c.fatalf("no outcome")
+	return nil
+}
+
+// TestSourceRestartsInTheMiddle breaks the stream by a restart of the source: what was received is not sent again.
+func TestSourceRestartsInTheMiddle(t *testing.T) {
+	c := filled(t)
+	restarted := false
+	messages := 0
+	c.cut = func() bool { messages++; return messages == 3 }
+	c.patience = 10 * time.Second
+	c.onBreak = func() { restarted = true; c.restart(0) }
+	s := c.try(2)
+	if s.State != bepb.CloneStatus_DONE || !restarted || c.resumed == 0 || s.BytesKept == 0 {
+		t.Fatalf("%v, restarted %v, taken up again %d times", s, restarted, c.resumed)
+	}
+	c.checkEqual()
+}
+
+// TestHungSourceIsGivenUp has the source keep its connection and send nothing.
+func TestHungSourceIsGivenUp(t *testing.T) {
+	c := filled(t)
+	c.hung = true
+	begun := time.Now()
+	s := c.try(2)
+	if s.State != bepb.CloneStatus_FAILED || !strings.Contains(s.Reason, "stalled") || time.Since(begun) > 10*stall {
+		t.Fatalf("%v after %v", s, time.Since(begun))
+	}
+	c.hung = false
+	if s := c.try(2); s.State != bepb.CloneStatus_DONE {
+		t.Fatalf("%v", s)
+	}
+	c.checkEqual()
+}
+
+// TestInterruptedMove leaves a replica on both disks, as a crash in the last step of a move does.
+func TestInterruptedMove(t *testing.T) {
+	c := filled(t)
+	n := c.nodes[0]
+	c.copyAside(0)
+	c.restart(0)
+	held := 0
+	for _, d := range n.host.Disks() {
+		held += d.Store.TabletCount()
+	}
+	if held != 1 {
+		t.Fatalf("%d replicas on the disks after the restart", held)
+	}
+	c.clone(2)
+	c.checkEqual()
+}
+
+// copyAside puts a verified copy of a node's replica on its other disk, and leaves both.
+func (c *cluster) copyAside(i int) {
+	n := c.nodes[i]
+	from, _ := n.host.Store(testTablet)
+	t, _ := from.Tablet(testTablet)
+	to := n.host.Disks()[0].Store
+	if to == from {
+		to = n.host.Disks()[1].Store
+	}
+	snap, err := t.Current()
+	if err != nil {
+		c.fatalf("%v", err)
+	}
+	defer snap.Release()
+	ex := snap.Export()
+	im, err := to.BeginImport(t.Meta(), ex.TotalBytes())
+	if err != nil {
+		c.fatalf("%v", err)
+	}
+	for {
+		chunk, more, err := ex.Next(context.Background())
+		if err != nil {
+			c.fatalf("%v", err)
+		}
+		if !more {
+			break
+		}
+		if err := im.Write(chunk); err != nil {
+			c.fatalf("%v", err)
+		}
+	}
+	digest, err := ex.Digest(context.Background())
+	if err != nil {
+		c.fatalf("%v", err)
+	}
+	if _, err := im.Commit(snap.Version(), digest); err != nil {
+		c.fatalf("%v", err)
+	}
+}

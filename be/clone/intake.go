@@ -5,42 +5,51 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/time/rate"
-
 	"stele/be/tablet"
 	"stele/be/write"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
 
-// intake receives one full clone: header, chunks, trailer.
+// intake receives one full clone: header, chunks, trailer; over more than one stream when one breaks.
 type intake struct {
 	m     *Manager
 	p     *progress
 	disk  *tablet.Store
-	limit *rate.Limiter
 	im    *tablet.Import
 	at    types.Version
+	token uint64         // of the plan of chunks at the source
+	head  bool           // the header of the present stream has come
 	old   *tablet.Tablet // what the clone takes the place of, nil = nothing
 
 	replacement *write.Replacement // of the same replica; nil = there is none, or another one
 	t           *tablet.Tablet     // set when it is complete
 }
 
+// request asks for the replica: from the first chunk on that is not here.
+func (in *intake) request() *bepb.FetchSnapshotRequest {
+	in.head = false
+	task := &in.p.task
+	req := &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), Balance: task.Balance, MinVersion: uint64(task.MinVersion)}
+	if in.im != nil {
+		req.AtVersion, req.FromSeq, req.ResumeToken = uint64(in.at), uint32(in.im.Next()), in.token
+	}
+	return req
+}
+
 func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error {
-	if in.im == nil {
-		if err := in.begin(c); err != nil {
+	if !in.head {
+		if err := in.header(c); err != nil {
 			return err
 		}
+		in.head = true
 	}
 	if len(c.Chunk) > 0 {
-		if err := throttle(ctx, in.limit, len(c.Chunk)); err != nil {
-			return err
+		for i, chunk := range append([][]byte{c.Chunk}, c.More...) {
+			if err := in.chunk(ctx, int(c.Seq)+i, chunk); err != nil {
+				return err
+			}
 		}
-		if err := in.im.Write(tablet.Chunk{Seq: int(c.Seq), Bytes: c.Chunk}); err != nil {
-			return fmt.Errorf("store a chunk of tablet %d: %w", in.p.task.Tablet, err)
-		}
-		in.p.add(len(c.Chunk))
 	}
 	if c.Last {
 		return in.commit(ctx, c.Digest)
@@ -48,10 +57,31 @@ func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error
 	return nil
 }
 
+func (in *intake) chunk(ctx context.Context, seq int, bytes []byte) error {
+	if err := in.m.throttle.Wait(ctx, in.disk.ID(), len(bytes)); err != nil {
+		return err
+	}
+	if err := in.im.Write(tablet.Chunk{Seq: seq, Bytes: bytes}); err != nil {
+		return fmt.Errorf("store a chunk of tablet %d: %w", in.p.task.Tablet, err)
+	}
+	in.p.add(len(bytes))
+	return nil
+}
+
+// header begins to receive, or goes on if what the source sends follows what is here.
+func (in *intake) header(c *bepb.FetchSnapshotResponse) error {
+	if in.im != nil && c.ResumeToken == in.token && c.ResumeToken != 0 && int(c.FromSeq) == in.im.Next() {
+		in.p.update(func(s *bepb.CloneStatus) { s.BytesKept = s.BytesDone })
+		return nil
+	}
+	in.abort()
+	return in.begin(c)
+}
+
 func (in *intake) begin(c *bepb.FetchSnapshotResponse) (err error) {
 	task := in.p.task
-	in.at = types.Version(c.Version)
-	in.p.update(func(s *bepb.CloneStatus) { s.BytesDone, s.BytesTotal = 0, c.TotalBytes })
+	in.at, in.token = types.Version(c.Version), c.ResumeToken
+	in.p.update(func(s *bepb.CloneStatus) { s.BytesDone, s.BytesTotal, s.BytesKept = 0, c.TotalBytes, 0 })
 	in.im, err = in.disk.BeginImport(tablet.Meta{Tablet: task.Tablet, Table: task.Table, Partition: task.Partition,
 		Replica: task.Replica, Schema: task.Schema, Epoch: task.Epoch}, c.TotalBytes)
 	if err != nil {
@@ -68,6 +98,7 @@ func (in *intake) commit(ctx context.Context, digest uint64) error {
 	}
 	if errors.Is(err, write.ErrCaughtUp) {
 		in.t, err = in.old, nil
+		in.p.caughtUp()
 	}
 	if err != nil {
 		return fmt.Errorf("complete tablet %d at version %d: %w", in.p.task.Tablet, in.at, err)
@@ -90,6 +121,7 @@ func (in *intake) flip(ctx context.Context) (*tablet.Tablet, error) {
 func (in *intake) abort() {
 	if in.im != nil {
 		in.im.Abort()
+		in.im = nil
 	}
 }
 
@@ -97,20 +129,46 @@ func (in *intake) abort() {
 // message.
 type changeIntake struct {
 	m       *Manager
+	p       *progress
 	t       *tablet.Tablet
+	disk    types.DiskID
 	version types.Version
 	payload []byte
 }
 
-func (in *changeIntake) take(c *bepb.FetchChangesResponse) error {
-	if types.Version(c.Version) != in.version {
-		if err := in.finish(); err != nil {
+func (in *changeIntake) take(ctx context.Context, c *bepb.FetchChangesResponse) error {
+	if c.TotalBytes > 0 {
+		in.p.update(func(s *bepb.CloneStatus) { s.BytesTotal = s.BytesDone + c.TotalBytes })
+	}
+	bytes := len(c.Payload)
+	for _, whole := range c.Changes {
+		bytes += len(whole.Payload)
+	}
+	if err := in.m.throttle.Wait(ctx, in.disk, bytes); err != nil {
+		return err
+	}
+	in.p.add(bytes)
+	for _, whole := range c.Changes {
+		if err := in.piece(types.Version(whole.Version), whole.Payload); err != nil {
 			return err
 		}
-		in.version, in.payload = types.Version(c.Version), c.Payload
+	}
+	return in.piece(types.Version(c.Version), c.Payload)
+}
+
+// piece takes a change set, or the next piece of one.
+func (in *changeIntake) piece(v types.Version, payload []byte) error {
+	if v == 0 {
 		return nil
 	}
-	in.payload = append(in.payload, c.Payload...)
+	if v == in.version {
+		in.payload = append(in.payload, payload...)
+		return nil
+	}
+	if err := in.finish(); err != nil {
+		return err
+	}
+	in.version, in.payload = v, payload
 	return nil
 }
 

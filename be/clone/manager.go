@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
@@ -31,6 +29,10 @@ var (
 	ErrGone = errors.New("versions are no longer retained")
 	// ErrBusy says that the source disk has no free slot.
 	ErrBusy = errors.New("no free slot on the source disk")
+	// ErrUnreachable says that the connection to the source is gone: it may be back soon.
+	ErrUnreachable = errors.New("source cannot be reached")
+	// ErrStalled says that the source keeps its connection and sends nothing.
+	ErrStalled = errors.New("source has stalled")
 )
 
 // ReasonNoSlot is the reason that ErrBusy travels with.
@@ -59,13 +61,14 @@ const keepFinished = 10000
 
 // Manager owns the clone tasks of one BE. It is safe for concurrent use.
 type Manager struct {
-	host   *host.Host
-	writer *write.Writer
-	source Source
-	slots  *Slots
-	rate   func(types.DiskID) *rate.Limiter
-	log    *slog.Logger
-	done   func(types.TabletID) // told of every replica that a clone has changed
+	host     *host.Host
+	writer   *write.Writer
+	source   Source
+	slots    *Slots
+	throttle *Throttle
+	stall    func() time.Duration
+	log      *slog.Logger
+	done     func(types.TabletID) // told of every replica that a clone has changed
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -82,9 +85,11 @@ type Options struct {
 	Writer *write.Writer
 	Source Source
 	Slots  *Slots
-	// BytesPerSecond limits the clones of one disk; 0 = unlimited.
-	BytesPerSecond int64
-	Log            *slog.Logger
+	// Throttle limits the clones of one disk; nil = unlimited.
+	Throttle *Throttle
+	// Stall says how long a source may owe a message before it is given up; nil = for ever.
+	Stall func() time.Duration
+	Log   *slog.Logger
 	// Done is called with each tablet whose replica here has changed by a clone.
 	Done func(types.TabletID)
 }
@@ -92,25 +97,14 @@ type Options struct {
 // NewManager returns a manager without tasks; Close ends it.
 func NewManager(o Options) *Manager {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Manager{host: o.Host, writer: o.Writer, source: o.Source, slots: o.Slots, rate: limiters(o.BytesPerSecond),
+	if o.Throttle == nil {
+		o.Throttle = NewThrottle(func() int64 { return 0 }, nil)
+	}
+	if o.Stall == nil {
+		o.Stall = func() time.Duration { return 0 }
+	}
+	return &Manager{host: o.Host, writer: o.Writer, source: o.Source, slots: o.Slots, throttle: o.Throttle, stall: o.Stall,
 		log: o.Log, done: o.Done, ctx: ctx, stop: stop, tasks: map[types.TaskID]*progress{}, last: map[types.TabletID]*progress{}}
-}
-
-// limiters hands out one limiter a disk.
-func limiters(bytesPerSecond int64) func(types.DiskID) *rate.Limiter {
-	if bytesPerSecond <= 0 {
-		return func(types.DiskID) *rate.Limiter { return rate.NewLimiter(rate.Inf, 0) }
-	}
-	var mu sync.Mutex
-	m := map[types.DiskID]*rate.Limiter{}
-	return func(d types.DiskID) *rate.Limiter {
-		mu.Lock()
-		defer mu.Unlock()
-		if m[d] == nil {
-			m[d] = rate.NewLimiter(rate.Limit(bytesPerSecond), int(max(bytesPerSecond, 16<<20)))
-		}
-		return m[d]
-	}
 }
 
 // Close cancels every task and waits for them.
@@ -198,6 +192,9 @@ func (m *Manager) run(parent context.Context, p *progress) {
 // clone does the work of one task: incremental if that is possible, else full and then the versions that were committed
 // meanwhile.
 func (m *Manager) clone(ctx context.Context, p *progress) error {
+	if from, t, ok := m.moveFrom(&p.task); ok {
+		return m.move(ctx, p, t, from)
+	}
 	disk, err := m.destination(p.task)
 	if err != nil {
 		return err
@@ -242,7 +239,9 @@ func (m *Manager) destination(task Task) (*tablet.Store, error) {
 // not heard yet of the version that is wanted is asked again.
 func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet, disk *tablet.Store) error {
 	for try := 1; ; try++ {
-		err := m.withSlot(ctx, p, disk, func() error { return m.pullChanges(ctx, p, t, disk) })
+		err := m.patiently(ctx, p, func() error {
+			return m.withSlot(ctx, p, disk, func() error { return m.pullChanges(ctx, p, t, disk) })
+		})
 		if err != nil {
 			return err
 		}
@@ -260,15 +259,15 @@ func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet
 }
 
 func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet, disk *tablet.Store) error {
-	in := &changeIntake{m: m, t: t}
+	in := &changeIntake{m: m, p: p, t: t, disk: disk.ID()}
 	req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
 		Balance: p.task.Balance}
-	err := m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
-		if err := throttle(ctx, m.rate(disk.ID()), len(c.Payload)); err != nil {
-			return err
-		}
-		p.add(len(c.Payload))
-		return in.take(c)
+	err := m.watched(ctx, p, func(ctx context.Context) error {
+		return m.source.FetchChanges(ctx, p.task.Source, req, func(c *bepb.FetchChangesResponse) error {
+			p.heard()
+			defer p.ask()
+			return in.take(ctx, c)
+		})
 	})
 	if err != nil {
 		return err
@@ -276,39 +275,94 @@ func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet
 	return in.finish()
 }
 
-// throttle waits until n bytes may have been received.
-func throttle(ctx context.Context, limit *rate.Limiter, n int) error {
-	if limit.Limit() == rate.Inf {
-		return nil
-	}
-	return limit.WaitN(ctx, min(n, limit.Burst()))
+// fullClone receives the whole replica beside the old one and swaps it in at the end. An old replica that has caught up
+// by itself meanwhile stays. A stream that breaks goes on where it stopped if the source is back soon.
+func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store) (*tablet.Tablet, error) {
+	in := &intake{m: m, p: p, disk: disk}
+	defer in.abort()
+	err := m.patiently(ctx, p, func() error {
+		return m.withSlot(ctx, p, disk, func() error { return m.receive(ctx, p, in) })
+	})
+	return in.t, err
 }
 
-// fullClone receives the whole replica beside the old one and swaps it in at the end. An old replica that has caught up
-// by itself meanwhile stays.
-func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store) (*tablet.Tablet, error) {
-	var t *tablet.Tablet
-	err := m.withSlot(ctx, p, disk, func() error {
-		in := &intake{m: m, p: p, disk: disk, limit: m.rate(disk.ID())}
-		if old, ok := m.host.Tablet(p.task.Tablet); ok {
-			in.old = old
-			if old.Meta().Replica == p.task.Replica {
-				in.replacement = m.writer.BeginReplace(old)
-				defer in.replacement.End()
+// patiently runs f again when the source went away in the middle of it, for as long as a source may stall: one that
+// restarts is back by then, and what it has sent is not asked for again.
+func (m *Manager) patiently(ctx context.Context, p *progress, f func() error) error {
+	var lost time.Time // since when the source cannot be reached
+	var had int64
+	for {
+		err := f()
+		if err == nil || !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			return err
+		}
+		if bytes := p.bytes(); lost.IsZero() || bytes != had {
+			lost, had = time.Now(), bytes
+		}
+		if patience := m.stall(); time.Since(lost) > patience {
+			return fmt.Errorf("source be %d has been away for more than %v: %w", p.task.SourceBE, patience, err)
+		}
+		if perr := pause(ctx); perr != nil {
+			return errors.Join(perr, err)
+		}
+	}
+}
+
+// receive reads one stream of a full clone. The old incarnation takes no new rows meanwhile.
+func (m *Manager) receive(ctx context.Context, p *progress, in *intake) error {
+	in.old, in.replacement = nil, nil
+	if old, ok := m.host.Tablet(p.task.Tablet); ok && old.Meta().Replica == p.task.Replica {
+		in.old, in.replacement = old, m.writer.BeginReplace(old)
+		defer in.replacement.End()
+	} else if ok {
+		in.old = old
+	}
+	req := in.request()
+	err := m.watched(ctx, p, func(ctx context.Context) error {
+		return m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error {
+			p.heard()
+			defer p.ask()
+			return in.take(ctx, c)
+		})
+	})
+	if err == nil && in.t == nil {
+		err = errors.New("source ended the stream without a trailer")
+	}
+	return err
+}
+
+// watched runs f, which hears from the source, and gives it up when the source owes a message for too long: one that hangs
+// keeps its connections.
+func (m *Manager) watched(ctx context.Context, p *progress, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	p.ask()
+	defer watch.Wait()
+	defer cancel(nil)
+	defer p.heard()
+	watch.Go(func() {
+		tick := time.NewTicker(watchStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				if most := m.stall(); most > 0 && p.idle(now) > most {
+					cancel(fmt.Errorf("source be %d has sent nothing for %v: %w", p.task.SourceBE, most, ErrStalled))
+				}
 			}
 		}
-		defer in.abort()
-		req := &bepb.FetchSnapshotRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), Balance: p.task.Balance,
-			MinVersion: uint64(p.task.MinVersion)}
-		err := m.source.FetchSnapshot(ctx, p.task.Source, req, func(c *bepb.FetchSnapshotResponse) error { return in.take(ctx, c) })
-		if err == nil && in.t == nil {
-			err = errors.New("source ended the stream without a trailer")
-		}
-		t = in.t
-		return err
 	})
-	return t, err
+	err := f(ctx)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrStalled) {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
 }
+
+// watchStep is how often a source is looked at.
+const watchStep = 100 * time.Millisecond
 
 // withSlot runs f with a slot on the destination disk, again for as long as the source has none; waiting is not a
 // failure. Nothing is held while it waits: two disks that clone from one another would wait for ever.

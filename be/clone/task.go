@@ -3,6 +3,7 @@ package clone
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type Task struct {
 	Schema     types.Schema
 	Source     string // host:port
 	SourceBE   types.BEID
+	SourceDisk types.DiskID // 0 = not known
 	Disk       types.DiskID // destination; 0 = this BE chooses
 	Medium     types.Medium
 	MinVersion types.Version // to reach
@@ -42,11 +44,72 @@ type progress struct {
 	mu     sync.Mutex
 	status *bepb.CloneStatus
 	ended  time.Time
+	asked  time.Time // since when the source owes a message, zero = it owes none
+	speed  speed
+}
+
+// speed is how fast bytes came lately.
+type speed struct {
+	from  time.Time
+	bytes int64   // since from
+	rate  float64 // a second, before from
+}
+
+// speedWindow is how long bytes are counted before the rate is drawn from them.
+const speedWindow = time.Second
+
+func (s *speed) add(n int, now time.Time) {
+	if s.from.IsZero() {
+		s.from = now
+	}
+	s.bytes += int64(n)
+	s.turn(now)
+}
+
+// turn draws the rate when the window is over; the past counts for half.
+func (s *speed) turn(now time.Time) {
+	passed := now.Sub(s.from)
+	if s.from.IsZero() || passed < speedWindow {
+		return
+	}
+	fresh := float64(s.bytes) / passed.Seconds()
+	if s.rate == 0 {
+		s.rate = fresh
+	}
+	s.from, s.bytes, s.rate = now, 0, (s.rate+fresh)/2
 }
 
 func newProgress(task Task, cancel context.CancelCauseFunc, now time.Time) *progress {
 	return &progress{task: task, cancel: cancel, started: now, done: make(chan struct{}), status: &bepb.CloneStatus{
-		TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), State: bepb.CloneStatus_WAITING, DiskId: uint64(task.Disk)}}
+		TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), State: bepb.CloneStatus_WAITING, DiskId: uint64(task.Disk),
+		SourceBe: uint64(task.SourceBE), SourceDisk: uint64(task.SourceDisk), Balance: task.Balance}}
+}
+
+// ask notes that the source owes a message from now on; heard that it owes none.
+func (p *progress) ask() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = time.Now()
+}
+
+func (p *progress) heard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = time.Time{}
+}
+
+// idle is how long the source has owed a message.
+func (p *progress) idle(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idleLocked(now)
+}
+
+func (p *progress) idleLocked(now time.Time) time.Duration {
+	if p.asked.IsZero() {
+		return 0
+	}
+	return now.Sub(p.asked)
 }
 
 // update changes the status under the lock.
@@ -69,6 +132,21 @@ func (p *progress) add(bytes int) {
 	p.update(func(c *bepb.CloneStatus) {
 		c.BytesDone += int64(bytes)
 		c.BytesTotal = max(c.BytesTotal, c.BytesDone)
+		p.speed.add(bytes, time.Now())
+	})
+}
+
+func (p *progress) bytes() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status.BytesDone
+}
+
+// caughtUp notes that the replica has got the rest without the clone: nothing is left to be copied.
+func (p *progress) caughtUp() {
+	p.update(func(c *bepb.CloneStatus) {
+		c.BytesTotal = c.BytesDone
+		c.Reason = strings.TrimPrefix(c.Reason+"; the replica has caught up by itself", "; ")
 	})
 }
 
@@ -103,6 +181,12 @@ func (p *progress) snapshot(now time.Time) *bepb.CloneStatus {
 	if p.ended.IsZero() {
 		elapsed = now.Sub(p.started).Milliseconds()
 	}
-	return &bepb.CloneStatus{TaskId: s.TaskId, TabletId: s.TabletId, State: s.State, Full: s.Full, Reason: s.Reason,
-		BytesDone: s.BytesDone, BytesTotal: s.BytesTotal, Version: s.Version, ElapsedMs: elapsed, DiskId: s.DiskId}
+	out := &bepb.CloneStatus{TaskId: s.TaskId, TabletId: s.TabletId, State: s.State, Full: s.Full, Reason: s.Reason,
+		BytesDone: s.BytesDone, BytesTotal: s.BytesTotal, Version: s.Version, ElapsedMs: elapsed, DiskId: s.DiskId,
+		SourceBe: s.SourceBe, SourceDisk: s.SourceDisk, Balance: s.Balance, BytesKept: s.BytesKept}
+	if p.ended.IsZero() {
+		p.speed.turn(now)
+		out.BytesPerSecond, out.IdleMs = int64(p.speed.rate), p.idleLocked(now).Milliseconds()
+	}
+	return out
 }

@@ -41,7 +41,8 @@ type Host struct {
 	identity Identity
 	disks    []*Disk
 	opened   bool
-	ready    chan struct{} // closed when the disks are open
+	wishes   map[types.DiskID]types.DiskState // what the operator wants of disks; ONLINE ones are left out
+	ready    chan struct{}                    // closed when the disks are open
 }
 
 // New returns a host that has opened nothing yet. options gives the store options of a root.
@@ -121,9 +122,47 @@ func (h *Host) open(id Identity) error {
 		}
 		h.disks = append(h.disks, d)
 	}
+	h.keepOne()
 	h.opened = true
 	close(h.ready)
 	return nil
+}
+
+// keepOne ends moves between disks that a crash has interrupted in their last step: both disks then have the replica, with
+// the same rows. It also drops what a disk that was away has kept of a replica made anew on another one: ids grow.
+func (h *Host) keepOne() {
+	type found struct {
+		store *tablet.Store
+		t     *tablet.Tablet
+	}
+	best := map[types.TabletID]found{}
+	for _, d := range h.disks {
+		if d.Store == nil {
+			continue
+		}
+		for _, t := range d.Store.Tablets() {
+			loser, here := best[t.ID()], found{d.Store, t}
+			if loser.t != nil && !newer(t, loser.t) {
+				loser, here = here, loser
+			}
+			best[t.ID()] = here
+			if loser.t == nil {
+				continue
+			}
+			h.log.Warn("two disks have the tablet: dropping one", "tablet_id", t.ID(), "kept_disk", here.store.ID(), "dropped_disk", loser.store.ID())
+			if err := loser.store.Drop(t.ID(), loser.t.Meta().Replica); err != nil {
+				h.log.Error("drop the second replica of a tablet", "tablet_id", t.ID(), "err", err)
+			}
+		}
+	}
+}
+
+// newer reports whether a is to be kept rather than b.
+func newer(a, b *tablet.Tablet) bool {
+	if ra, rb := a.Meta().Replica, b.Meta().Replica; ra != rb {
+		return ra > rb
+	}
+	return !a.Stats().Bad && (b.Stats().Bad || a.Version() > b.Version())
 }
 
 // openStore opens the store first and stamps the identity last: a crash between leaves a blank disk, not a BE
@@ -185,12 +224,26 @@ func (h *Host) Disk(id types.DiskID) (*tablet.Store, bool) {
 	return nil, false
 }
 
-// Place picks the disk for a new replica: of the wanted medium if there is one, writable, with the fewest replicas.
+// SetWishes takes in what the operator wants of disks: new replicas go to ONLINE ones only.
+func (h *Host) SetWishes(wishes map[types.DiskID]types.DiskState) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wishes = wishes
+}
+
+// DiskState returns the state of an open disk.
+func (h *Host) DiskState(id types.DiskID) types.DiskState {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.wishes[id]
+}
+
+// Place picks the disk for a new replica: ONLINE, of the wanted medium if there is one, writable, with the fewest replicas.
 func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 	var best *tablet.Store
 	bestMatch, bestCount := false, 0
 	for _, d := range h.Disks() {
-		if d.Store == nil || d.Store.Usage().ReadOnly {
+		if d.Store == nil || d.Store.Usage().ReadOnly || h.DiskState(d.Store.ID()) != types.DiskOnline {
 			continue
 		}
 		match, count := d.Root.Medium == medium, d.Store.TabletCount()
@@ -199,7 +252,7 @@ func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 		}
 	}
 	if best == nil {
-		return nil, errors.New("no writable disk on this be")
+		return nil, fmt.Errorf("no writable disk that takes new replicas on this be: %w", tablet.ErrReadOnly)
 	}
 	return best, nil
 }

@@ -3,12 +3,12 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -21,23 +21,27 @@ import (
 // Peers holds the connections of a BE. It is safe for concurrent use.
 type Peers struct {
 	cluster *rpc.Cluster
+	tls     *tls.Config // nil = clear text
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn
+	conns map[string]*rpc.Conn
 }
 
 // New returns peers that carry the id of the cluster with every call.
-func New(cluster *rpc.Cluster) *Peers {
-	return &Peers{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+func New(cluster *rpc.Cluster) *Peers { return NewSecure(cluster, nil) }
+
+// NewSecure is New with mutual TLS; nil = clear text.
+func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Peers {
+	return &Peers{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
 }
 
-func (p *Peers) conn(address string) (*grpc.ClientConn, error) {
+func (p *Peers) conn(address string) (*rpc.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.Dial(address, rpc.DialConfig{Cluster: p.cluster})
+	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls}, bepb.Backend_Replicate_FullMethodName)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
@@ -53,7 +57,7 @@ func (p *Peers) Close() error {
 	for _, c := range p.conns {
 		errs = append(errs, c.Close())
 	}
-	p.conns = map[string]*grpc.ClientConn{}
+	p.conns = map[string]*rpc.Conn{}
 	return errors.Join(errs...)
 }
 
@@ -120,6 +124,8 @@ func sourceError(err error) error {
 		return fmt.Errorf("%w: %s", clone.ErrGone, status.Convert(err).Message())
 	case errors.As(err, &reasoned) && reasoned.Reason == clone.ReasonNoSlot:
 		return fmt.Errorf("%w: %s", clone.ErrBusy, reasoned.Msg)
+	case status.Code(err) == codes.Unavailable:
+		return fmt.Errorf("%w: %w", clone.ErrUnreachable, err)
 	}
 	return err
 }

@@ -42,7 +42,9 @@ type Reporter struct {
 	Options
 
 	mu        sync.Mutex
-	addresses []string // of the FEs, the leader first
+	addresses []string      // of the FEs, the leader first
+	term      uint64        // of that leader
+	moved     chan struct{} // closed and replaced when another FE leads
 	changed   map[types.TabletID]bool
 	sequence  uint64
 	pending   map[pendingKey]bool // seen in the previous step; used by StepOnce alone
@@ -56,17 +58,23 @@ type pendingKey struct {
 
 // New returns a reporter; Run starts it.
 func New(o Options) *Reporter {
-	return &Reporter{Options: o, changed: map[types.TabletID]bool{}, pending: map[pendingKey]bool{}}
+	return &Reporter{Options: o, moved: make(chan struct{}), changed: map[types.TabletID]bool{}, pending: map[pendingKey]bool{}}
 }
 
-// Addresses says where the FEs are, the leader first; a new leader gets a full report at once.
-func (r *Reporter) Addresses(addresses []string) {
+// Addresses says where the FEs are, the leader of a Raft term first; a new leader gets a full report at once, and calls
+// that wait for the old one end. A leader that was replaced and does not know it yet is not listened to.
+func (r *Reporter) Addresses(term uint64, addresses []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.addresses) == 0 || len(addresses) > 0 && addresses[0] != r.addresses[0] {
-		r.nextFull = time.Time{}
+	if term < r.term || len(addresses) == 0 {
+		return
 	}
-	r.addresses = addresses
+	if len(r.addresses) == 0 || term > r.term || addresses[0] != r.addresses[0] {
+		r.nextFull = time.Time{}
+		close(r.moved)
+		r.moved = make(chan struct{})
+	}
+	r.term, r.addresses = term, addresses
 }
 
 // Changed asks for a report of one replica in the next step.
@@ -106,16 +114,25 @@ func (r *Reporter) StepOnce(ctx context.Context, now time.Time) {
 	}
 }
 
-// call tries the FEs in order until one answers.
+// call tries the FEs in order until one answers, or another one leads.
 func call[T any](ctx context.Context, r *Reporter, f func(ctx context.Context, address string) (T, error)) (T, error) {
 	r.mu.Lock()
-	addresses := r.addresses
+	addresses, moved := r.addresses, r.moved
 	r.mu.Unlock()
 	var zero T
 	var errs []error
 	for _, a := range addresses {
-		cctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		cctx, cancel := context.WithTimeout(ctx, callTimeout)
+		done := make(chan struct{})
+		go func() { // ends with the call
+			select {
+			case <-moved:
+				cancel()
+			case <-done:
+			}
+		}()
 		out, err := f(cctx, a)
+		close(done)
 		cancel()
 		if err == nil {
 			return out, nil
@@ -124,6 +141,9 @@ func call[T any](ctx context.Context, r *Reporter, f func(ctx context.Context, a
 	}
 	return zero, errors.Join(errs...)
 }
+
+// callTimeout bounds one call of an FE.
+const callTimeout = 5 * time.Second
 
 func (r *Reporter) report(ctx context.Context, now time.Time) error {
 	req := r.next(now)
@@ -212,9 +232,11 @@ func (r *Reporter) of(store *tablet.Store, full bool, changed map[types.TabletID
 
 func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
 	s := t.Stats()
+	point, _ := t.ComparePoint()
 	return &fepb.Replica{TabletId: uint64(t.ID()), ReplicaId: uint64(t.Meta().Replica), DiskId: uint64(disk), Version: uint64(t.Version()),
 		Rows: s.Rows, Bytes: s.Bytes, VersionCount: uint32(s.Versions), Rowsets: uint32(s.Rowsets), Bad: s.Bad, Reason: s.BadReason,
-		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending)}
+		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending),
+		DigestVersion: uint64(point.Version), Digest: point.Digest, DigestSchema: point.Schema}
 }
 
 // maxQuestions bounds one request; the other transactions are asked about in the next step.

@@ -5,10 +5,8 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +32,15 @@ type Parts struct {
 	Scanner *scan.Scanner
 	Clones  *clone.Manager
 	Slots   *clone.Slots
+	// Outgoing is the source side of clones.
+	Outgoing *clone.Outgoing
+	// Pressure hears how long writes take.
+	Pressure *clone.Pressure
+	// SetConfig takes in the configuration that the cluster has set for all BEs; Config is what is in force.
+	SetConfig func([]*bepb.ConfigItem)
+	Config    func() []*bepb.ConfigItem
 	// Joined is told with each heartbeat where the FEs are, the leader first.
-	Joined   func(feAddresses []string)
+	Joined   func(term uint64, feAddresses []string)
 	Stopping func() bool
 	Version  string
 	HTTPPort int
@@ -66,7 +71,13 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	if err := s.Cluster.Adopt(cluster); err != nil {
 		return nil, err
 	}
-	s.Joined(req.FeAddresses)
+	s.Joined(req.Term, req.FeAddresses)
+	s.SetConfig(req.Config)
+	wishes := make(map[types.DiskID]types.DiskState, len(req.DiskWishes))
+	for _, w := range req.DiskWishes {
+		wishes[types.DiskID(w.DiskId)] = types.DiskState(w.State)
+	}
+	s.Host.SetWishes(wishes)
 	if req.CloneSlotsPerDisk > 0 {
 		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
 	}
@@ -147,11 +158,15 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 
 // Write leads a write.
 func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+	begun := time.Now()
+	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Write(ctx, req), nil
 }
 
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+	begun := time.Now()
+	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Replicate(ctx, req), nil
 }
 
@@ -180,6 +195,12 @@ func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) err
 	return toStatus(err)
 }
 
+// Get runs a fragment over rows named by their keys.
+func (s *Server) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
+	resp, err := s.Scanner.Get(ctx, req)
+	return resp, toStatus(err)
+}
+
 // Digest answers the content digest of a replica at a version.
 func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
 	t, ok := s.Host.Tablet(types.TabletID(req.TabletId))
@@ -193,11 +214,24 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
 		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
-	digest, rows, err := t.ScanDigest(ctx, v)
+	digest, rows, err := s.digest(ctx, t, v, req.Verify)
 	if err != nil {
 		return nil, toStatus(err)
 	}
 	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v)}, nil
+}
+
+// digest trusts what was noted when rows were written, or reads every row.
+func (s *Server) digest(ctx context.Context, t *tablet.Tablet, v types.Version, verify bool) (uint64, int64, error) {
+	if verify {
+		return t.ScanDigest(ctx, v)
+	}
+	return t.Digest(v)
+}
+
+// Config answers the configuration that is in force.
+func (s *Server) Config(context.Context, *bepb.ConfigRequest) (*bepb.ConfigResponse, error) {
+	return &bepb.ConfigResponse{Items: s.Parts.Config()}, nil
 }
 
 // SubmitClone starts a clone task.
@@ -208,7 +242,7 @@ func (s *Server) SubmitClone(_ context.Context, req *bepb.SubmitCloneRequest) (*
 	}
 	s.Clones.Submit(clone.Task{ID: types.TaskID(req.TaskId), Tablet: types.TabletID(req.TabletId), Table: types.TableID(req.TableId),
 		Partition: types.PartitionID(req.PartitionId), Replica: types.ReplicaID(req.ReplicaId), Epoch: types.Epoch(req.Epoch), Schema: schema,
-		Source: req.Source, SourceBE: types.BEID(req.SourceBe), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
+		Source: req.Source, SourceBE: types.BEID(req.SourceBe), SourceDisk: types.DiskID(req.SourceDisk), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
 		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond, Balance: req.Balance})
 	return &bepb.SubmitCloneResponse{}, nil
 }
@@ -219,94 +253,14 @@ func (s *Server) CancelClone(_ context.Context, req *bepb.CancelCloneRequest) (*
 	return &bepb.CancelCloneResponse{}, nil
 }
 
-// takeSlot takes a slot on the disk of a replica for as long as it is being read.
-func (s *Server) takeSlot(id types.TabletID, balance bool) (*tablet.Tablet, func(), error) {
-	store, ok := s.Host.Store(id)
-	if !ok {
-		return nil, nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", id)
-	}
-	t, ok := store.Tablet(id)
-	if !ok {
-		return nil, nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", id)
-	}
-	release, ok := s.Slots.Try(store.ID(), balance)
-	if !ok {
-		return nil, nil, &rpc.Error{Msg: fmt.Sprintf("no free slot on disk %d", store.ID()), Reason: clone.ReasonNoSlot, GRPC: codes.ResourceExhausted}
-	}
-	return t, release, nil
-}
-
 // FetchChanges streams the change sets after a version.
 func (s *Server) FetchChanges(req *bepb.FetchChangesRequest, stream bepb.Backend_FetchChangesServer) error {
-	t, release, err := s.takeSlot(types.TabletID(req.TabletId), req.Balance)
-	if err != nil {
-		return err
-	}
-	defer release()
-	to := types.Version(req.To)
-	if to == 0 {
-		to = t.Version()
-	}
-	changes, err := t.Changes(types.Version(req.From), to)
-	if err != nil {
-		return toStatus(err)
-	}
-	for {
-		c, more, err := changes.Next()
-		if err != nil {
-			return toStatus(err)
-		}
-		if !more {
-			return nil
-		}
-		for piece := range slices.Chunk(c.Payload, changePiece) {
-			if err := stream.Send(&bepb.FetchChangesResponse{Version: uint64(c.Version), Payload: piece}); err != nil {
-				return err
-			}
-		}
-	}
+	return toStatus(s.Outgoing.Changes(stream.Context(), req, stream.Send))
 }
-
-// changePiece is the most of a change set in one message: a transaction may be larger than a message.
-const changePiece = 4 << 20
 
 // FetchSnapshot streams a whole replica at its newest version.
 func (s *Server) FetchSnapshot(req *bepb.FetchSnapshotRequest, stream bepb.Backend_FetchSnapshotServer) error {
-	t, release, err := s.takeSlot(types.TabletID(req.TabletId), req.Balance)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if !s.Writer.WaitVersion(stream.Context(), t, types.Version(req.MinVersion), scan.VersionWait) {
-		return toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: types.Version(req.MinVersion)})
-	}
-	snap, err := t.Current()
-	if err != nil {
-		return toStatus(err)
-	}
-	defer snap.Release()
-	ex := snap.Export()
-	head := &bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), TotalBytes: ex.TotalBytes()}
-	if err := stream.Send(head); err != nil {
-		return err
-	}
-	for {
-		chunk, more, err := ex.Next(stream.Context())
-		if err != nil {
-			return toStatus(err)
-		}
-		if !more {
-			break
-		}
-		if err := stream.Send(&bepb.FetchSnapshotResponse{Seq: uint32(chunk.Seq), Chunk: chunk.Bytes}); err != nil {
-			return err
-		}
-	}
-	digest, rows, err := snap.Digest(stream.Context())
-	if err != nil {
-		return toStatus(err)
-	}
-	return stream.Send(&bepb.FetchSnapshotResponse{Version: uint64(snap.Version()), Last: true, Digest: digest, Rows: rows})
+	return toStatus(s.Outgoing.Snapshot(stream.Context(), req, stream.Send))
 }
 
 func decodeSchema(b []byte) (types.Schema, error) {
@@ -325,6 +279,10 @@ func toStatus(err error) error {
 		return nil
 	case errors.As(err, &behind):
 		return status.Error(codes.FailedPrecondition, err.Error())
+	case errors.Is(err, clone.ErrBusy):
+		return &rpc.Error{Msg: err.Error(), Reason: clone.ReasonNoSlot, GRPC: codes.ResourceExhausted}
+	case errors.Is(err, clone.ErrNoReplica):
+		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrExists):
 		return status.Error(codes.AlreadyExists, err.Error())
 	case errors.Is(err, tablet.ErrDropped):

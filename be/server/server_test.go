@@ -42,7 +42,8 @@ func serve(t *testing.T) (string, *clone.Slots) {
 	peers := peer.New(cluster)
 	w := write.New(h, peers, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Second}, log)
 	slots := clone.NewSlots(1, 1)
-	s := server.New(server.Parts{Host: h, Cluster: cluster, Writer: w, Scanner: scan.New(h, w), Slots: slots, Log: log})
+	s := server.New(server.Parts{Host: h, Cluster: cluster, Writer: w, Scanner: scan.New(h, w), Slots: slots, Log: log, Pressure: clone.NewPressure(),
+		Outgoing: clone.NewOutgoing(h, w, slots, clone.NewThrottle(func() int64 { return 0 }, nil), scan.VersionWait)})
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +86,9 @@ func TestRoundTrip(t *testing.T) {
 	var got []uint64
 	fetch := func() error {
 		return peers.FetchChanges(ctx, at, &bepb.FetchChangesRequest{TabletId: 5, From: 1}, func(c *bepb.FetchChangesResponse) error {
-			got = append(got, c.Version)
+			for _, change := range c.Changes {
+				got = append(got, change.Version)
+			}
 			return nil
 		})
 	}
@@ -94,7 +97,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	last := false
 	err = peers.FetchSnapshot(ctx, at, &bepb.FetchSnapshotRequest{TabletId: 5, MinVersion: 2}, func(c *bepb.FetchSnapshotResponse) error {
-		last = c.Last && c.Rows == 2
+		last = c.Last && c.Version == 2
 		return nil
 	})
 	if err != nil || !last {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
 )
@@ -32,6 +33,14 @@ var (
 	ErrExists = errors.New("disk holds another replica of the tablet")
 	// ErrForeignDisk says that the disk belongs to another cluster.
 	ErrForeignDisk = errors.New("disk belongs to another cluster")
+	// ErrFormat says that another release wrote the disk, in a form that this one does not read.
+	ErrFormat = errors.New("disk format is not known")
+	// ErrNoDisk says that a folder is not a disk.
+	ErrNoDisk = errors.New("folder is not a disk of Stele")
+	// ErrInUse says that another process has the disk open.
+	ErrInUse = kv.ErrInUse
+	// ErrUnclean says that a disk must be opened by a BE, or recovered, before it can be looked at offline.
+	ErrUnclean = kv.ErrUnclean
 	// ErrPayload says that the bytes of a write are malformed.
 	ErrPayload = errors.New("malformed write payload")
 	// ErrTooLarge says that a write has more rows or bytes than one payload may hold.

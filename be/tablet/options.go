@@ -12,6 +12,8 @@ type Options struct {
 	Logger    *slog.Logger
 	ClusterID types.ClusterID
 	Medium    types.Medium
+	// Capacity bounds the bytes of this disk; 0 = what its file system has.
+	Capacity int64
 
 	// The flood stage: with less free space than both of these the disk takes no writes (B6).
 	FloodBytes   int64
@@ -39,6 +41,9 @@ type Options struct {
 	Small bool
 	// Faults are for tests.
 	Faults Faults
+
+	// offline is set by OpenOffline: nothing is written.
+	offline bool
 }
 
 // Retention bounds the change sets that are kept for incremental clones. A version is dropped when it is beyond Bytes,
@@ -62,6 +67,9 @@ type Faults struct {
 	Space func() (total, available int64, err error)
 	// Read may return other bytes for a value of the data store; it must not change val.
 	Read func(key, val []byte) []byte
+	// Write runs before a group is written to an instance ("meta" or "data"), and again, with durable set, when it is
+	// synced. An error is that of the write, and the disk is read-only from then on.
+	Write func(instance string, durable bool) error
 }
 
 func (o Options) withDefaults() Options {

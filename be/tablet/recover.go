@@ -259,6 +259,9 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 			}
 			delete(parts, rec.Txn)
 		}
+		if t.s.opt.offline {
+			continue
+		}
 		if err := t.s.meta.Commit(entries...); err != nil {
 			return err
 		}

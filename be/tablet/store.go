@@ -17,7 +17,8 @@ import (
 	"stele/meta/types"
 )
 
-const storeFormat = 1
+// storeFormat is the format of all that is on a disk; 2 has run lengths and zstd in row groups.
+const storeFormat = 2
 
 // Store is one disk: two Badger instances, shared by all tablets on it.
 type Store struct {
@@ -55,8 +56,10 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	s.mem.limit = opt.MemLimit
 	s.mem.changed = make(chan struct{})
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("open disk: %w", err)
+	if !opt.offline {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("open disk: %w", err)
+		}
 	}
 	if err := s.openStores(); err != nil {
 		return nil, fmt.Errorf("open disk %s: %w", dir, err)
@@ -193,6 +196,8 @@ func (s *Store) openStores() error {
 		}
 	}
 	var err error
+	metaOpt.ReadOnly, dataOpt.ReadOnly = s.opt.offline, s.opt.offline
+	metaOpt.Faults, dataOpt.Faults = s.opt.Faults.kv("meta"), s.opt.Faults.kv("data")
 	metaOpt.Logf, dataOpt.Logf = s.badgerLog("meta"), s.badgerLog("data")
 	metaOpt.OnFailure, dataOpt.OnFailure = s.setFailed, s.setFailed
 	if s.meta, err = kv.Open(filepath.Join(s.dir, "meta"), metaOpt); err != nil {
@@ -221,10 +226,10 @@ func (s *Store) openSuper() error {
 	err := s.meta.View(k, func(val []byte) error { return openRecord(k, val, &s.super) })
 	if err == nil {
 		switch {
-		case s.super.Cluster != s.opt.ClusterID:
+		case s.super.Cluster != s.opt.ClusterID && !s.opt.offline:
 			return fmt.Errorf("%w: %q, not %q", ErrForeignDisk, s.super.Cluster, s.opt.ClusterID)
 		case s.super.Format != storeFormat:
-			return fmt.Errorf("disk format %d is not %d", s.super.Format, storeFormat)
+			return fmt.Errorf("%w: it is %d, this release reads %d", ErrFormat, s.super.Format, storeFormat)
 		}
 		return nil
 	}
@@ -233,6 +238,9 @@ func (s *Store) openSuper() error {
 	}
 	if err := s.refuseUsed(); err != nil {
 		return err
+	}
+	if s.opt.offline {
+		return ErrNoDisk
 	}
 	s.super = super{Format: storeFormat, Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
 	return s.meta.Commit(sealed(k, &s.super))

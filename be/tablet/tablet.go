@@ -208,7 +208,7 @@ func (t *Tablet) SetBad(reason string) {
 	entry := t.recordEntry()
 	t.mu.Unlock()
 	t.s.log.Error("replica is bad", "tablet_id", t.id, "reason", reason)
-	if t.unlisted {
+	if t.unlisted || t.s.opt.offline {
 		return
 	}
 	t.s.opt.OnBad(t.id)

@@ -13,7 +13,7 @@ import (
 
 const (
 	writeMagic  = 0x57
-	writeFormat = 1
+	writeFormat = 2 // 1 had no runs
 	// MaxWriteRows is the most rows of one payload; larger writes are several parts.
 	MaxWriteRows = 1 << 20
 	// MaxWriteBytes is the most bytes of one payload.

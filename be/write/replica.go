@@ -23,6 +23,7 @@ type replica struct {
 	// either is stored before a full clone takes the replica's place, and is carried over, or is refused.
 	gate      sync.RWMutex
 	replacing bool
+	next      *replica // on another disk, after a move; set with gate and mu held
 
 	mu sync.Mutex
 	// epoch is the highest that a leader has written with; lower ones are fenced off (I2).
@@ -106,6 +107,9 @@ func (r *replica) recovering() bool {
 func (r *replica) store(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
+	if r.next != nil {
+		return errMoved
+	}
 	if r.replacing {
 		return fmt.Errorf("tablet %d: %w", r.t.ID(), errReplacing)
 	}
@@ -134,6 +138,9 @@ func (r *replica) room(bytes int64) error {
 func (r *replica) publish(v types.Version, d decision, now time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.next != nil {
+		return nil, errMoved
+	}
 	if v <= r.t.Version() || len(r.decided) < maxDecided {
 		r.decided[v] = d
 	}
@@ -203,6 +210,9 @@ func (r *replica) overLocked(txn types.TxnID) {
 func (r *replica) abort(txn types.TxnID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.next != nil {
+		return errMoved
+	}
 	for v, d := range r.decided {
 		if d.txn == txn {
 			return fmt.Errorf("abort txn %d on tablet %d: it is committed as version %d", txn, r.t.ID(), v)

@@ -135,9 +135,11 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 	if w.locks.isEnded(txn, t.ID()) {
 		return fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded)
 	}
-	if err := r.store(ctx, txn, int(p.Seq), p.Payload); err != nil {
+	r, err := w.store(ctx, r, txn, int(p.Seq), p.Payload)
+	if err != nil {
 		return err
 	}
+	t = r.t
 	if w.locks.isEnded(txn, t.ID()) { // the Abort came while the rows were being stored
 		return errors.Join(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded), r.abort(txn))
 	}
@@ -181,13 +183,21 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 		if err := w.publish(t, decision{types.TxnID(it.TxnId), int(it.Parts)}, types.Version(it.Version)); err != nil {
 			w.log.Error("publish", "tablet_id", it.TabletId, "version", it.Version, "err", err)
 		}
+		if now, ok := w.tablets.Tablet(t.ID()); ok {
+			t = now // it may have moved to another disk meanwhile
+		}
 		versions[i] = uint64(t.Version())
 	}
 	return versions
 }
 
 func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
-	over, err := w.replica(t).publish(v, d, w.now())
+	r := w.replica(t)
+	over, err := r.publish(v, d, w.now())
+	for errors.Is(err, errMoved) {
+		r = r.next
+		over, err = r.publish(v, d, w.now())
+	}
 	w.letGo(t.ID(), over)
 	return err
 }
@@ -212,7 +222,13 @@ func (w *Writer) abort(txn types.TxnID, id types.TabletID) error {
 	if !ok {
 		return nil
 	}
-	return w.replica(t).abort(txn)
+	r := w.replica(t)
+	err := r.abort(txn)
+	for errors.Is(err, errMoved) {
+		r = r.next
+		err = r.abort(txn)
+	}
+	return err
 }
 
 // WaitVersion waits until t has version v, at most for wait.

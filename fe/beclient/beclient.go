@@ -1,9 +1,10 @@
-// Package beclient is how an FE calls BEs: one connection a BE, kept for reuse, with the cluster id on every call and
+// Package beclient is how an FE calls BEs and other FEs: one connection a node, kept for reuse, with the cluster id on every call and
 // a deadline on every call but streams, which end with their context.
 package beclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,28 +13,36 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"stele/meta/rpc"
 	"stele/proto/bepb"
+	"stele/proto/fepb"
 )
 
 // Address joins a host and a port.
 func Address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-// Clients holds the connections to BEs by address. It is safe for concurrent use.
+// Clients holds the connections to BEs and FEs by address. It is safe for concurrent use.
 type Clients struct {
 	cluster *rpc.Cluster
+	tls     *tls.Config // nil = clear text
 
 	mu    sync.Mutex
-	conns map[string]*grpc.ClientConn
+	conns map[string]*rpc.Conn
 }
 
+// piped are the calls that statements consist of.
+var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
+	bepb.Backend_Get_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
+
 // New returns clients that carry the id of the cluster with every call.
-func New(cluster *rpc.Cluster) *Clients {
-	return &Clients{cluster: cluster, conns: map[string]*grpc.ClientConn{}}
+func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
+
+// NewSecure is New with mutual TLS; nil = clear text.
+func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Clients {
+	return &Clients{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
 }
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
@@ -43,13 +52,9 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	conn := c.conns[address]
-	if conn == nil {
-		var err error
-		if conn, err = rpc.Dial(address, rpc.DialConfig{Cluster: c.cluster}); err != nil {
-			return nil, fmt.Errorf("dial be %s: %w", address, err)
-		}
-		c.conns[address] = conn
+	conn, err := c.connLocked(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial be %s: %w", address, err)
 	}
 	return bepb.NewBackendClient(conn), nil
 }
@@ -83,7 +88,7 @@ func (c *Clients) Close() error {
 	for _, conn := range c.conns {
 		errs = append(errs, conn.Close())
 	}
-	c.conns = map[string]*grpc.ClientConn{}
+	c.conns = map[string]*rpc.Conn{}
 	return errors.Join(errs...)
 }
 
@@ -105,6 +110,9 @@ func Behind(err error) bool {
 	}
 	return false
 }
+
+// NoRoom reports whether a BE said that none of its disks takes what was to be stored.
+func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
 
 // Gone reports whether a BE said that it no longer keeps the version asked for.
 func Gone(err error) bool { return status.Code(err) == codes.OutOfRange }
@@ -136,6 +144,28 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 			return err
 		}
 	}
+}
+
+// Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too
+// large for one message, or the BE older than the call: Scan is the way then.
+func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest, each func([]byte) error) (done bool, err error) {
+	be, err := c.BE(address)
+	if err != nil {
+		return false, err
+	}
+	resp, err := be.Get(ctx, req)
+	switch {
+	case status.Code(err) == codes.Unimplemented, err == nil && resp.Large:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	for _, b := range resp.Batches {
+		if err := each(b); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Silent reports whether a BE did not answer within the deadline of the call.

@@ -32,6 +32,10 @@ type Replica struct {
 	OldestRetained types.Version
 	Bad            bool
 	Reason         string
+	// The content digest of a version, where the BE knows one; DigestVersion 0 = it does not.
+	DigestVersion types.Version
+	Digest        uint64
+	DigestSchema  uint32
 }
 
 // Disk is a disk as its BE reported it last.
@@ -106,11 +110,15 @@ type Cluster struct {
 	feAddresses func() []string
 	log         *slog.Logger
 	events      func(Event)
+	term        func() uint64
+	suspect     func(types.BEID)
 
 	mu       sync.RWMutex
 	bes      map[types.BEID]*member
 	replicas map[types.BEID]map[types.TabletID]Replica
 	clones   map[types.TaskID]*bepb.CloneStatus
+	running  bool              // this FE leads and sends heartbeats
+	mirror   map[types.BEID]BE // what the leading FE knows, when it is another one
 }
 
 // member is a BE with its heartbeat loop.
@@ -134,19 +142,24 @@ type Options struct {
 	Log         *slog.Logger
 	// Events is called for each event, from many goroutines; it must not block.
 	Events func(Event)
+	// Term is the Raft term that this FE leads; BEs obey the leader of the highest. Nil = 0.
+	Term func() uint64
+	// Suspect passes a Probe on to the leading FE when this one does not lead; nil = nobody.
+	Suspect func(types.BEID)
 }
 
 // New returns a cluster that knows nobody yet; Run starts the heartbeats.
 func New(o Options) *Cluster {
 	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
-		events: o.Events, bes: map[types.BEID]*member{}, replicas: map[types.BEID]map[types.TabletID]Replica{},
+		events: o.Events, term: o.Term, suspect: o.Suspect, bes: map[types.BEID]*member{}, replicas: map[types.BEID]map[types.TabletID]Replica{},
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 
-// Run keeps one heartbeat loop for each BE of the catalog until ctx ends. Then nothing is known any more: what is not
-// watched must not count as alive, and the next Run starts anew.
+// Run keeps one heartbeat loop for each BE of the catalog until ctx ends. It begins with what the leader before knew, so
+// that no BE is dead before it could answer; afterwards what was known last stays as a view until another FE sends one.
 func (c *Cluster) Run(ctx context.Context) {
 	var loops sync.WaitGroup
+	c.start()
 	defer c.forgetAll()
 	defer loops.Wait()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -164,9 +177,12 @@ func (c *Cluster) Run(ctx context.Context) {
 func (c *Cluster) forgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.mirror = map[types.BEID]BE{}
 	for _, m := range c.bes {
+		c.mirror[m.ID] = m.BE // until the next leader tells
 		c.forgetLocked(m)
 	}
+	c.running = false
 }
 
 // forgetLocked ends the loop of a member and drops all that is known of it.
@@ -200,6 +216,9 @@ func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
 		bctx, cancel := context.WithCancel(ctx)
 		m := &member{BE: BE{ID: id, Address: address}, seen: map[types.TaskID]bool{}, tasks: map[types.TaskID]bool{},
 			lost: map[types.TabletID]types.ReplicaID{}, probe: make(chan struct{}, 1), cancel: cancel}
+		if known, ok := c.mirror[id]; ok && known.Address == address {
+			m.BE = known
+		}
 		c.bes[id] = m
 		loops.Go(func() { c.beat(bctx, m) })
 	}
@@ -239,6 +258,10 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 	}
 	req := &bepb.HeartbeatRequest{BeId: uint64(m.ID), FeAddresses: c.feAddresses(), CloneSlotsPerDisk: uint32(s.CloneSlots),
 		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
+	if c.term != nil {
+		req.Term = c.term()
+	}
+	c.wishes(req)
 	c.mu.RLock()
 	for id := range m.seen {
 		req.FinishedTasksSeen = append(req.FinishedTasksSeen, uint64(id))
@@ -365,8 +388,12 @@ const brokenPause = 50 * time.Millisecond
 // Probe asks for a heartbeat to a BE at once.
 func (c *Cluster) Probe(id types.BEID) {
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if m := c.bes[id]; m != nil {
+	m, running := c.bes[id], c.running
+	c.mu.RUnlock()
+	if m == nil && !running && c.suspect != nil {
+		c.suspect(id)
+	}
+	if m != nil {
 		select {
 		case m.probe <- struct{}{}:
 		default:
@@ -378,28 +405,23 @@ func (c *Cluster) Probe(id types.BEID) {
 func (c *Cluster) Get(id types.BEID) (BE, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if m := c.bes[id]; m != nil {
-		return m.BE, true
-	}
-	return BE{}, false
+	return c.getLocked(id)
 }
 
 // Alive reports whether a BE answers heartbeats.
 func (c *Cluster) Alive(id types.BEID) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	m := c.bes[id]
-	return m != nil && m.Alive
+	b, ok := c.getLocked(id)
+	return ok && b.Alive
 }
 
 // Address returns where a BE is reached, "" for an unknown one.
 func (c *Cluster) Address(id types.BEID) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if m := c.bes[id]; m != nil {
-		return m.Address
-	}
-	return ""
+	b, _ := c.getLocked(id)
+	return b.Address
 }
 
 // Clone returns the progress of a clone task, nil when its BE has not reported any.
@@ -470,6 +492,6 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 		}
 		all[id] = Replica{Disk: types.DiskID(r.DiskId), ID: types.ReplicaID(r.ReplicaId), Version: types.Version(r.Version), Rows: r.Rows,
 			Bytes: r.Bytes, VersionCount: int(r.VersionCount), Rowsets: int(r.Rowsets), OldestRetained: types.Version(r.OldestRetained),
-			Bad: r.Bad, Reason: r.Reason}
+			Bad: r.Bad, Reason: r.Reason, DigestVersion: types.Version(r.DigestVersion), Digest: r.Digest, DigestSchema: r.DigestSchema}
 	}
 }

@@ -18,12 +18,15 @@ import (
 type Ledger struct {
 	cluster *Cluster
 	log     Log
-	active  func(types.TxnID) bool // transactions of this FE that are still undecided
+	active  Active
 	dropAge func() time.Duration
 
 	gate chan struct{} // one report at a time; it guards all below
 	bes  map[types.BEID]*heard
 }
+
+// Active tells which of some transactions a live FE still works on. Whatever it leaves out is aborted for good.
+type Active func(ctx context.Context, ids []types.TxnID) map[types.TxnID]bool
 
 // Log is the metadata log.
 type Log interface {
@@ -53,9 +56,8 @@ type suspicion struct {
 	have, want types.Version
 }
 
-// NewLedger returns a ledger. active tells whether a transaction of this FE is undecided; dropAge how long a replica
-// that only the BE knows is kept.
-func NewLedger(c *Cluster, log Log, active func(types.TxnID) bool, dropAge func() time.Duration) *Ledger {
+// NewLedger returns a ledger. dropAge tells how long a replica that only the BE knows is kept.
+func NewLedger(c *Cluster, log Log, active Active, dropAge func() time.Duration) *Ledger {
 	return &Ledger{cluster: c, log: log, active: active, dropAge: dropAge, bes: map[types.BEID]*heard{}, gate: make(chan struct{}, 1)}
 }
 
@@ -84,6 +86,9 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		return &fepb.ReportResponse{}, nil // a newer one was here before it
 	}
 	l.cluster.store(be, req, now)
+	if r := cat.Restoring(); r != nil {
+		return &fepb.ReportResponse{}, l.adopt(ctx, r, be, req, now)
+	}
 	resp := &fepb.ReportResponse{}
 	var items []command.ReplicaReport
 	var events []Event
@@ -123,6 +128,36 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 	return resp, nil
 }
 
+// adopt has a catalog that comes from a backup learn what a BE holds. Until every BE has told, nothing else is made of
+// reports: what the catalog does not know may be what came after the backup.
+func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) error {
+	if !req.Full || !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
+		return nil
+	}
+	cmd := &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
+	for i, rep := range req.Replicas {
+		cmd.Items = append(cmd.Items, command.ReplicaReport{Tablet: types.TabletID(rep.TabletId), Replica: types.ReplicaID(rep.ReplicaId), BE: be,
+			Disk: types.DiskID(rep.DiskId), Version: types.Version(rep.Version), Bad: rep.Bad})
+		if len(cmd.Items) == itemsAtOnce && i < len(req.Replicas)-1 {
+			if err := l.proposeOne(ctx, cmd); err != nil {
+				return err
+			}
+			cmd = &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
+		}
+	}
+	cmd.Last = true
+	return l.proposeOne(ctx, cmd)
+}
+
+// proposeOne proposes a command; its refusal is an error.
+func (l *Ledger) proposeOne(ctx context.Context, cmd command.Command) error {
+	out, err := l.log.Propose(ctx, cmd)
+	if err == nil {
+		err = out[0].Err
+	}
+	return err
+}
+
 // hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
 // this one.
 func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
@@ -144,11 +179,7 @@ func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
 
 func (l *Ledger) propose(ctx context.Context, items []command.ReplicaReport, now time.Time) error {
 	for chunk := range slices.Chunk(items, itemsAtOnce) {
-		out, err := l.log.Propose(ctx, &command.ReportReplicas{TimeMs: now.UnixMilli(), Items: chunk})
-		if err == nil {
-			err = out[0].Err
-		}
-		if err != nil {
+		if err := l.proposeOne(ctx, &command.ReportReplicas{TimeMs: now.UnixMilli(), Items: chunk}); err != nil {
 			return err
 		}
 	}
@@ -231,26 +262,34 @@ func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRe
 	return events
 }
 
-// Resolve answers what became of pending transactions. One that is neither decided nor active is aborted here and now,
-// so that it cannot be committed later; that holds for the transactions of this FE only.
+// Resolve answers what became of pending transactions. One that is neither decided nor active at any FE is aborted here
+// and now, so that it cannot be committed later. One that an FE which does not answer may still work on stays undecided
+// until that FE counts as dead: its rows are held back meanwhile, and no longer.
 func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.ResolveResponse, error) {
 	if _, err := l.log.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
 	cat := l.log.Current()
-	abort := &command.AbortTxns{TimeMs: time.Now().UnixMilli()}
+	var undecided []types.TxnID
 	for _, it := range req.Items {
 		id := types.TxnID(it.TxnId)
-		if o, _ := cat.Outcome(id, types.TabletID(it.TabletId)); o == catalog.OutcomeUndecided && !l.active(id) {
-			abort.Txns = append(abort.Txns, id)
+		if o, _ := cat.Outcome(id, types.TabletID(it.TabletId)); o == catalog.OutcomeUndecided {
+			undecided = append(undecided, id)
+		}
+	}
+	abort := &command.AbortTxns{TimeMs: time.Now().UnixMilli()}
+	if len(undecided) > 0 {
+		slices.Sort(undecided)
+		undecided = slices.Compact(undecided)
+		active := l.active(ctx, undecided)
+		for _, id := range undecided {
+			if !active[id] {
+				abort.Txns = append(abort.Txns, id)
+			}
 		}
 	}
 	if len(abort.Txns) > 0 {
-		out, err := l.log.Propose(ctx, abort)
-		if err == nil {
-			err = out[0].Err
-		}
-		if err != nil {
+		if err := l.proposeOne(ctx, abort); err != nil {
 			return nil, err
 		}
 		cat = l.log.Current()

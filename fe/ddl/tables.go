@@ -58,38 +58,81 @@ type TooFewError struct {
 }
 
 func (e *TooFewError) Error() string {
-	return fmt.Sprintf("Table replication num should be less than or equal to the number of available BE nodes. "+
+	return fmt.Sprintf("Table replication num should be less than of equal to the number of available BE nodes. "+
 		"You can change this default by setting the replication_num table properties. Current alive backend is %v, %d replicas were asked for", e.Alive, e.Want)
 }
 
-// Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets.
+// made is a table with the tablets that a statement makes for it.
+type made struct {
+	table   *catalog.Table
+	tablets []catalog.Tablet
+}
+
+// Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets, and
+// unique keys without hidden tables.
 func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
 	now := time.Now().UnixMilli()
 	table.CreatedMs = now
 	table.Parts = slices.Clone(table.Parts)
-	need := uint64(1)
-	for i := range table.Parts {
-		need += 1 + ask(&table, &table.Parts[i], table.Buckets)
+	table.Unique = slices.Clone(table.Unique)
+	need := 1 + askAll(&table)
+	for _, k := range table.Unique {
+		if k.Unique {
+			need += 1 + askAll(&table)
+		}
 	}
-	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
+	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
 		table.ID = types.TableID(ids.next())
 		table.Schema.TableID = table.ID
-		var tablets []catalog.Tablet
-		for i := range table.Parts {
-			p := &table.Parts[i]
-			p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
-			made, err := pl.place(table.ID, p, table.Buckets, ids)
-			if err != nil {
-				return nil, nil, err
-			}
-			tablets = append(tablets, made...)
+		first, err := pl.fill(&table, ids, now)
+		if err != nil {
+			return nil, err
 		}
-		return &table, tablets, nil
+		out := []made{first}
+		for i := range table.Unique {
+			if k := &table.Unique[i]; k.Unique {
+				k.Index = types.TableID(ids.next())
+				index, err := pl.fill(indexTable(&table, k), ids, now)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, index)
+			}
+		}
+		return out, nil
 	})
 	if err != nil {
 		return err
 	}
-	return d.propose(ctx, &command.CreateTable{Table: table, Tablets: tablets, TimeMs: now})
+	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now}
+	for _, m := range all[1:] {
+		cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
+	}
+	return d.propose(ctx, cmd)
+}
+
+// fill gives every partition of a new table its id and its tablets.
+func (pl *placement) fill(table *catalog.Table, ids *idRange, now int64) (made, error) {
+	m := made{table: table}
+	for i := range table.Parts {
+		p := &table.Parts[i]
+		p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
+		tablets, err := pl.place(table.ID, p, table.Buckets, ids)
+		if err != nil {
+			return m, err
+		}
+		m.tablets = append(m.tablets, tablets...)
+	}
+	return m, nil
+}
+
+// askAll returns how many ids the partitions of a new table take, with their tablets and replicas.
+func askAll(table *catalog.Table) uint64 {
+	need := uint64(0)
+	for i := range table.Parts {
+		need += 1 + ask(table, &table.Parts[i], table.Buckets)
+	}
+	return need
 }
 
 // ask returns how many ids the tablets and replicas of a partition take.
@@ -105,20 +148,20 @@ const createTries = 3
 
 // make draws ids, places tablets and has their replicas created. A BE that cannot be reached is left out of the next
 // try; what other BEs have made for it is dropped as unknown to the catalog.
-func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) (*catalog.Table, []catalog.Tablet, error)) ([]catalog.Tablet, error) {
+func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, error) {
 	avoid := map[types.BEID]bool{}
 	for try := 1; ; try++ {
 		ids, err := d.draw(ctx, need)
 		if err != nil {
 			return nil, err
 		}
-		table, tablets, err := plan(d.placement(avoid), ids)
+		all, err := plan(d.placement(avoid), ids)
 		if err != nil {
 			return nil, err
 		}
-		down, err := d.createReplicas(ctx, table, tablets)
+		down, err := d.createReplicas(ctx, all)
 		if err == nil {
-			return tablets, nil
+			return all, nil
 		}
 		if len(down) == 0 || try == createTries || ctx.Err() != nil {
 			return nil, err
@@ -130,54 +173,117 @@ func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *i
 	}
 }
 
-// AddPartition adds a partition without tablets to a table.
+// AddPartition adds a partition without tablets to a table, and to the hidden tables of its unique keys.
 func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error {
 	now := time.Now().UnixMilli()
 	part.CreatedMs = now
-	need := 1 + ask(table, &part, table.Buckets)
-	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
-		part.ID = types.PartitionID(ids.next())
-		made, err := pl.place(table.ID, &part, table.Buckets, ids)
-		return table, made, err
+	owners, err := d.withIndexes(table)
+	if err != nil {
+		return err
+	}
+	need := uint64(len(owners)) * (1 + ask(table, &part, table.Buckets))
+	cmd := &command.AddPartition{Table: table.ID, TimeMs: now}
+	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+		cmd.Indexes = nil
+		var out []made
+		for i, t := range owners {
+			p := part
+			p.ID = types.PartitionID(ids.next())
+			tablets, err := pl.place(t.ID, &p, t.Buckets, ids)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				cmd.Partition = p
+			} else {
+				cmd.Indexes = append(cmd.Indexes, command.IndexPartition{Table: t.ID, Partition: p})
+			}
+			out = append(out, made{t, tablets})
+		}
+		return out, nil
 	})
 	if err != nil {
 		return err
 	}
-	return d.propose(ctx, &command.AddPartition{Table: table.ID, Partition: part, Tablets: tablets, TimeMs: now})
+	cmd.Tablets = all[0].tablets
+	for i := range cmd.Indexes {
+		cmd.Indexes[i].Tablets = all[i+1].tablets
+	}
+	return d.propose(ctx, cmd)
 }
 
-// Truncate puts new empty tablets in the place of those of some partitions.
+// withIndexes returns a table followed by the hidden tables of its unique keys.
+func (d *Tables) withIndexes(table *catalog.Table) ([]*catalog.Table, error) {
+	out := []*catalog.Table{table}
+	cat := d.log.Current()
+	for _, k := range table.Unique {
+		if !k.Enforced() {
+			continue
+		}
+		index, ok := cat.TableByID(k.Index)
+		if !ok || len(index.Parts) != len(table.Parts) {
+			return nil, &catalog.ErrSchemaChanged{Table: table.ID, Given: table.Schema.Version}
+		}
+		out = append(out, index)
+	}
+	return out, nil
+}
+
+// Truncate puts new empty tablets in the place of those of some partitions, in the table and its hidden tables.
 func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error {
-	cmd := &command.TruncateTable{ID: table.ID, TimeMs: time.Now().UnixMilli()}
-	var renewed []catalog.Partition
+	owners, err := d.withIndexes(table)
+	if err != nil {
+		return err
+	}
+	var chosen []int
 	need := uint64(0)
 	for i := range table.Parts {
 		if p := table.Parts[i]; slices.Contains(parts, p.ID) {
-			need += ask(table, &p, len(p.Tablets))
-			renewed = append(renewed, p)
+			chosen = append(chosen, i)
+			need += uint64(len(owners)) * ask(table, &p, len(p.Tablets))
 		}
 	}
-	if len(renewed) == 0 {
+	if len(chosen) == 0 {
 		return nil
 	}
-	tablets, err := d.make(ctx, need, func(pl *placement, ids *idRange) (*catalog.Table, []catalog.Tablet, error) {
-		cmd.Parts = nil
-		var all []catalog.Tablet
-		for _, p := range renewed {
-			made, err := pl.place(table.ID, &p, len(p.Tablets), ids)
+	cmds := make([]command.TruncateIndex, len(owners))
+	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+		var out []made
+		for i, t := range owners {
+			m, tp, err := pl.renew(t, chosen, ids)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			cmd.Parts = append(cmd.Parts, command.TruncatePartition{Partition: p.ID, Tablets: p.Tablets})
-			all = append(all, made...)
+			cmds[i] = command.TruncateIndex{Table: t.ID, Parts: tp}
+			out = append(out, m)
 		}
-		return table, all, nil
+		return out, nil
 	})
 	if err != nil {
 		return err
 	}
-	cmd.Tablets = tablets
-	return d.propose(ctx, cmd)
+	for i := range cmds {
+		cmds[i].Tablets = all[i].tablets
+	}
+	return d.propose(ctx, &command.TruncateTable{ID: table.ID, Parts: cmds[0].Parts, Tablets: cmds[0].Tablets, Indexes: cmds[1:],
+		TimeMs: time.Now().UnixMilli()})
+}
+
+// renew places new tablets for some partitions of a table.
+func (pl *placement) renew(t *catalog.Table, parts []int, ids *idRange) (made, []command.TruncatePartition, error) {
+	m := made{table: t}
+	var out []command.TruncatePartition
+	for _, i := range parts {
+		p := t.Parts[i]
+		ask(t, &p, 0)
+		tablets, err := pl.place(t.ID, &p, len(p.Tablets), ids)
+		if err != nil {
+			return m, nil, err
+		}
+		out = append(out, command.TruncatePartition{Partition: p.ID, Tablets: p.Tablets})
+		m.tablets = append(m.tablets, tablets...)
+	}
+	return m, out, nil
 }
 
 func (d *Tables) propose(ctx context.Context, cmd command.Command) error {
@@ -212,26 +318,59 @@ func (d *Tables) draw(ctx context.Context, n uint64) (*idRange, error) {
 	return &idRange{at: r.First}, nil
 }
 
+// creation is what one BE is to create of one table.
+type creation struct {
+	be       types.BEID
+	req      *bepb.CreateReplicasRequest
+	replicas []*catalog.Replica
+}
+
+// creations sorts the replicas of new tablets by BE.
+func creations(all []made) ([]*creation, error) {
+	var out []*creation
+	type target struct {
+		be     types.BEID
+		medium types.Medium
+	}
+	for _, m := range all {
+		schema, err := cbor.Marshal(&m.table.Schema)
+		if err != nil {
+			return nil, fmt.Errorf("encode schema: %w", err)
+		}
+		media := map[types.PartitionID]types.Medium{}
+		for i := range m.table.Parts {
+			media[m.table.Parts[i].ID] = m.table.MediumOf(&m.table.Parts[i])
+		}
+		on := map[target]*creation{}
+		for i := range m.tablets {
+			t := &m.tablets[i]
+			for j := range t.Replicas {
+				r := &t.Replicas[j]
+				to := target{r.BE, m.table.Medium}
+				if own, ok := media[t.Partition]; ok {
+					to.medium = own
+				}
+				c := on[to]
+				if c == nil {
+					c = &creation{be: r.BE, req: &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(to.medium)}}
+					on[to] = c
+					out = append(out, c)
+				}
+				c.req.Items = append(c.req.Items, &bepb.CreateReplicasRequest_Item{TabletId: uint64(t.ID), TableId: uint64(t.Table),
+					PartitionId: uint64(t.Partition), ReplicaId: uint64(r.ID), Epoch: uint64(t.Epoch)})
+				c.replicas = append(c.replicas, r)
+			}
+		}
+	}
+	return out, nil
+}
+
 // createReplicas has every BE create its replicas, and notes the disks that they chose. down are the BEs that did not
 // answer.
-func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, tablets []catalog.Tablet) (down []types.BEID, err error) {
-	schema, err := cbor.Marshal(&table.Schema)
+func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.BEID, err error) {
+	list, err := creations(all)
 	if err != nil {
-		return nil, fmt.Errorf("encode schema: %w", err)
-	}
-	requests := map[types.BEID]*bepb.CreateReplicasRequest{}
-	replicas := map[types.BEID][]*catalog.Replica{}
-	for i := range tablets {
-		t := &tablets[i]
-		for j := range t.Replicas {
-			r := &t.Replicas[j]
-			if requests[r.BE] == nil {
-				requests[r.BE] = &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(table.Medium)}
-			}
-			requests[r.BE].Items = append(requests[r.BE].Items, &bepb.CreateReplicasRequest_Item{TabletId: uint64(t.ID), TableId: uint64(t.Table),
-				PartitionId: uint64(t.Partition), ReplicaId: uint64(r.ID), Epoch: uint64(t.Epoch)})
-			replicas[r.BE] = append(replicas[r.BE], r)
-		}
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
@@ -240,14 +379,14 @@ func (d *Tables) createReplicas(ctx context.Context, table *catalog.Table, table
 		mu   sync.Mutex
 		errs []error
 	)
-	for be, req := range requests {
+	for _, c := range list {
 		wg.Go(func() {
-			if err := d.createOn(ctx, be, req, replicas[be]); err != nil {
+			if err := d.createOn(ctx, c.be, c.req, c.replicas); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
-				if beclient.Unreachable(err) {
-					down = append(down, be)
+				if beclient.Unreachable(err) || beclient.NoRoom(err) {
+					down = append(down, c.be)
 				}
 			}
 		})

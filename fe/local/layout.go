@@ -283,7 +283,7 @@ func (n *node) writeConf(l *layout, opts Options) error {
 	for _, p := range n.ports {
 		fmt.Fprintf(&b, "%s = %d\n", p.key, p.number)
 	}
-	if seeds := l.seeds(n); seeds != "" {
+	if seeds := l.frontendAddresses(n, conf.FEGossipPort.Key); seeds != "" {
 		fmt.Fprintf(&b, "seeds = %s\n", seeds)
 	}
 	b.WriteString("log_dir = log\n")
@@ -291,6 +291,9 @@ func (n *node) writeConf(l *layout, opts Options) error {
 	if n.kind == "fe" {
 		folders = append(folders, "meta")
 		fmt.Fprintf(&b, "meta_dir = meta\nbootstrap = %t\n", n.number == 1)
+		if helpers := l.frontendAddresses(n, conf.FERPCPort.Key); helpers != "" {
+			fmt.Fprintf(&b, "%s = %s\n", conf.FEHelpers.Key, helpers)
+		}
 		if opts.Backends < conf.DefaultReplicationNum.Get(conf.FE.Defaults(n.dir)) {
 			fmt.Fprintf(&b, "%s = %d\n", conf.DefaultReplicationNum.Key, opts.Backends)
 		}
@@ -317,13 +320,13 @@ func (n *node) writeConf(l *layout, opts Options) error {
 	return n.readConf()
 }
 
-// seeds lists the gossip addresses of all frontends but n itself.
-func (l *layout) seeds(n *node) string {
-	var seeds []string
+// frontendAddresses lists the addresses of all frontends but n itself, with the port of that configuration item.
+func (l *layout) frontendAddresses(n *node, port string) string {
+	var addresses []string
 	for _, fe := range l.frontends {
 		if fe != n {
-			seeds = append(seeds, fe.addr(conf.FEGossipPort.Key))
+			addresses = append(addresses, fe.addr(port))
 		}
 	}
-	return strings.Join(seeds, ",")
+	return strings.Join(addresses, ",")
 }

@@ -80,8 +80,19 @@ type Outcome struct {
 
 // FoundClone is a clone that runs although this Scheduler did not start it: an earlier leader did.
 type FoundClone struct {
-	Task   types.TaskID
-	Tablet types.TabletID
-	BE     types.BEID // destination
-	Disk   types.DiskID
+	Task       types.TaskID
+	Tablet     types.TabletID
+	BE         types.BEID // destination
+	Disk       types.DiskID
+	SourceBE   types.BEID // 0 = not known
+	SourceDisk types.DiskID
+	Balance    bool
+	RunsMs     int64 // for how long it has run
+}
+
+// CloneProgress is how far a running clone is, as its BE has told last.
+type CloneProgress struct {
+	Task    types.TaskID
+	IdleMs  int64 // since a byte came; 0 also while it waits for a slot
+	Unknown bool  // its BE answers but does not know the task
 }

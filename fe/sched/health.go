@@ -6,44 +6,6 @@ import (
 	"stele/meta/types"
 )
 
-// Status is the verdict on a tablet.
-type Status uint8
-
-// Statuses.
-const (
-	Healthy           Status = iota
-	ReplicaMissing           // too few replicas that are alive
-	VersionIncomplete        // enough, but some lack versions
-	ReplicaRelocating        // enough, but some are on BEs that are being decommissioned
-	Redundant                // too many
-	ForceRedundant           // a damaged one must go first, for there is no other BE to repair on
-	NeedFurtherRepair        // an extra replica is being made and is not complete yet
-)
-
-var statusNames = [...]string{"HEALTHY", "REPLICA_MISSING", "VERSION_INCOMPLETE", "REPLICA_RELOCATING", "REDUNDANT",
-	"FORCE_REDUNDANT", "NEED_FURTHER_REPAIR"}
-
-func (s Status) String() string { return statusNames[s] }
-
-// Unhealthy reports whether SHOW PROC '/statistic' counts the status as unhealthy: data is missing somewhere, or is
-// about to be.
-func (s Status) Unhealthy() bool {
-	return s != Healthy && s != Redundant && s != NeedFurtherRepair
-}
-
-// Priority of a task.
-type Priority uint8
-
-// Priorities.
-const (
-	PriorityLow Priority = iota
-	PriorityNormal
-	PriorityHigh
-	PriorityVeryHigh
-)
-
-func (p Priority) String() string { return [...]string{"LOW", "NORMAL", "HIGH", "VERY_HIGH"}[p] }
-
 // Clock is the time and the patience with which a tablet is judged.
 type Clock struct {
 	NowMs       int64
@@ -63,13 +25,22 @@ type Verdict struct {
 	Learners  int // replicas in the making, on BEs that may keep them
 	Stray     int // replicas in the making that nobody can go on with
 	Damaged   int // followers that are bad or lost, or whose BE is no longer in the cluster
+	DiskStays int // of the stable ones, on disks that stay and are of the right medium, or have no better one
+	Spread    int // locations (zones, else hosts) that the followers are on
+	SpreadMax int // locations that they could be on
 	Free      int // BEs that could take a replica
+	Assigned  assigned
+}
+
+// assigned counts the replicas of a colocated tablet on the BEs of its group.
+type assigned struct {
+	want, here, damaged, incomplete int
 }
 
 // Detail says in words what the verdict rests on.
 func (v Verdict) Detail() string {
-	return fmt.Sprintf("%s: %d wanted, %d alive, %d complete, %d stay, %d readable now, %d in the making, %d damaged, %d backends free",
-		v.Status, v.Want, v.Alive, v.Complete, v.Stable, v.Copies, v.Learners, v.Damaged, v.Free)
+	return fmt.Sprintf("%s: %d wanted, %d alive, %d complete, %d stay, %d readable now, %d in the making, %d damaged, %d backends free, %d on disks that stay, in %d of %d locations",
+		v.Status, v.Want, v.Alive, v.Complete, v.Stable, v.Copies, v.Learners, v.Damaged, v.Free, v.DiskStays, v.Spread, v.SpreadMax)
 }
 
 // Health judges a tablet. The first rule that fits decides.
@@ -83,23 +54,27 @@ func Health(t *Tablet, v *View, c Clock) Verdict {
 }
 
 func count(t *Tablet, v *View, c Clock) Verdict {
-	d := Verdict{Want: t.Want, Free: v.available}
+	d := Verdict{Want: t.Want, Free: v.available, SpreadMax: min(t.Want, v.places)}
+	d.Assigned.want = len(t.Assigned)
+	var places [8]int32
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := v.BE(r.BE)
 		if be != nil && be.Available() {
 			d.Free--
 		}
+		if d.Assigned.want > 0 && assignedTo(t, r.BE) {
+			d.Assigned.note(r)
+		}
 		if r.Role == types.RoleLearner {
-			switch {
-			case be == nil || be.dead() || be.Decommissioned || r.damaged():
-				d.Stray++
-			case be.Alive:
-				d.Learners++
-			}
+			d.countLearner(r, be)
 			continue
 		}
 		d.Followers++
+		if be != nil && d.Spread < len(places) && !hasPlace(places[:d.Spread], be.place) {
+			places[d.Spread] = be.place
+			d.Spread++
+		}
 		switch {
 		case be == nil || r.damaged():
 			d.Damaged++
@@ -117,12 +92,59 @@ func count(t *Tablet, v *View, c Clock) Verdict {
 		}
 		if !be.Decommissioned {
 			d.Stable++
+			if v.diskStays(t, r, be) {
+				d.DiskStays++
+			}
 		}
 	}
 	return d
 }
 
+func (d *Verdict) countLearner(r *Replica, be *BE) {
+	switch {
+	case be == nil || be.dead() || be.Decommissioned || r.damaged():
+		d.Stray++
+	case be.Alive:
+		d.Learners++
+	}
+}
+
+func hasPlace(places []int32, p int32) bool {
+	for _, q := range places {
+		if p == q {
+			return true
+		}
+	}
+	return false
+}
+
+func assignedTo(t *Tablet, be types.BEID) bool {
+	for _, id := range t.Assigned {
+		if id == be {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *assigned) note(r *Replica) {
+	if r.Role == types.RoleLearner {
+		return // it is being made: the BE still lacks a replica
+	}
+	a.here++
+	switch {
+	case r.damaged():
+		a.damaged++
+	case r.LastFailed != 0:
+		a.incomplete++
+	}
+}
+
+// decide goes through the rules; the first that fits decides.
 func decide(d *Verdict) (Status, Priority) {
+	if d.Assigned.want > 0 {
+		return decideColocated(d)
+	}
 	majority := d.Want/2 + 1
 	urgent := func(n int) Priority {
 		if n < majority {
@@ -130,8 +152,9 @@ func decide(d *Verdict) (Status, Priority) {
 		}
 		return PriorityNormal
 	}
+	nowhere := d.Damaged > 0 && d.Free == 0 && d.Learners == 0 && d.Copies > 0
 	switch {
-	case d.Alive < d.Want && d.Damaged > 0 && d.Free == 0 && d.Learners == 0 && d.Copies > 0:
+	case d.Alive < d.Want && nowhere:
 		return ForceRedundant, PriorityVeryHigh
 	case d.Alive < d.Want && (d.Free > 0 || d.Learners > 0):
 		return ReplicaMissing, urgent(d.Alive)
@@ -141,50 +164,42 @@ func decide(d *Verdict) (Status, Priority) {
 		return ReplicaMissing, urgent(d.Alive)
 	case d.Complete > d.Want:
 		return Redundant, PriorityVeryHigh
+	case d.Stable < d.Want && nowhere: // a damaged replica is in the way of the one that relocates
+		return ForceRedundant, urgent(d.Stable) - 1
 	case d.Stable < majority:
 		return ReplicaRelocating, PriorityNormal
 	case d.Stable < d.Want:
 		return ReplicaRelocating, PriorityLow
+	case d.DiskStays < d.Want:
+		return DiskMigration, PriorityNormal
 	case d.Followers > d.Want:
 		return Redundant, PriorityVeryHigh
 	case d.Stray > 0:
 		return Redundant, PriorityLow
+	case d.Spread < d.SpreadMax:
+		return LocationMismatch, PriorityNormal
 	case d.Learners > 0:
 		return NeedFurtherRepair, PriorityHigh
 	}
 	return Healthy, PriorityNormal
 }
 
-// ReplicaStatus is what ADMIN SHOW REPLICA STATUS says of a replica.
-type ReplicaStatus uint8
-
-// Replica statuses.
-const (
-	ReplicaOK ReplicaStatus = iota
-	ReplicaDead
-	ReplicaVersionError
-	ReplicaSchemaError
-	ReplicaAbsent
-)
-
-func (s ReplicaStatus) String() string {
-	return [...]string{"OK", "DEAD", "VERSION_ERROR", "SCHEMA_ERROR", "MISSING"}[s]
-}
-
-// StatusOfReplica judges one replica. schemaOK says whether it has the schema of its table, as far as is known. A
-// tablet with fewer than Want replicas has ReplicaAbsent rows for the rest (AbsentReplicas).
-func StatusOfReplica(t *Tablet, r *Replica, v *View, schemaOK bool) ReplicaStatus {
-	be := v.BE(r.BE)
+// decideColocated judges a tablet whose BEs are those of its group.
+func decideColocated(d *Verdict) (Status, Priority) {
+	a := &d.Assigned
 	switch {
-	case be == nil || !be.Available() || r.damaged():
-		return ReplicaDead
-	case r.LastFailed != 0 || r.Version < t.Version:
-		return ReplicaVersionError
-	case !schemaOK:
-		return ReplicaSchemaError
+	case a.here < a.want:
+		return ColocateMismatch, PriorityHigh
+	case a.damaged > 0:
+		return ColocateRedundant, PriorityVeryHigh
+	case a.incomplete > 0:
+		return VersionIncomplete, PriorityHigh
+	case d.Followers > a.want || d.Stray > 0:
+		return ColocateRedundant, PriorityHigh
+	case d.Stable == d.Want && d.DiskStays < d.Want:
+		return DiskMigration, PriorityNormal
+	case d.Learners > 0:
+		return NeedFurtherRepair, PriorityHigh
 	}
-	return ReplicaOK
+	return Healthy, PriorityNormal
 }
-
-// AbsentReplicas is how many replicas a tablet has too few.
-func AbsentReplicas(t *Tablet) int { return max(0, t.Want-len(t.Replicas)) }

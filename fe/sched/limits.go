@@ -6,6 +6,7 @@ type Limits struct {
 	BalanceSlots       int     // clones for balance that a disk takes part in
 	MaxScheduling      int     // tasks pending, and running for repair
 	MaxBalancing       int     // tablets moved for balance at a time
+	StallMs            int64   // a clone that gets nothing for so long is given up, 0 = never
 	MinTimeoutMs       int64   // of a clone
 	MaxTimeoutMs       int64   // of a clone
 	ToleranceMs        int64   // how long a BE may be dead before its replicas are missed
@@ -24,7 +25,7 @@ type Limits struct {
 
 // DefaultLimits returns the defaults of the configuration.
 func DefaultLimits() Limits {
-	return Limits{RepairSlots: 2, BalanceSlots: 2, MaxScheduling: 10000, MaxBalancing: 500, MinTimeoutMs: 180_000,
+	return Limits{RepairSlots: 2, BalanceSlots: 2, MaxScheduling: 10000, MaxBalancing: 500, StallMs: 30_000, MinTimeoutMs: 180_000,
 		MaxTimeoutMs: 7_200_000, ToleranceMs: 900_000, DelayFactorMs: 60_000, FullCloneDelayMs: 180_000,
 		MaxNotScheduledMs: 900_000, ScanMs: 20_000, BalanceThreshold: 0.1, HighWater: 0.75, SoftLimitPercent: 90,
 		SoftLimitReserve: 8 << 30, AutoFailover: true, DropDecommissioned: true}

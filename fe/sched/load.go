@@ -39,65 +39,108 @@ type Load struct {
 	Class       Class
 }
 
-// loadTable holds the loads of all BEs. Used is counted by replicas, not by what disks report: a dropped replica is
-// gone from the count at once, while its bytes are given back much later, and a balancer that looked at those would
-// move too much.
-type loadTable struct {
-	rows    [2][]Load // by medium; BEs with such a disk, by id
-	avg     [2]float64
-	mixed   map[types.BEID]float64
-	count   map[types.BEID]int // replicas of any medium
-	leaders map[types.BEID]int
-	order   []types.BEID // by mixed score
-	l       Limits
+// mediumLoads is the load of the BEs that have disks of one medium.
+type mediumLoads struct {
+	rows        []Load // by BE
+	avg         float64
+	avgUsed     float64 // share of the capacity that is used
+	avgReplicas float64
+	l           *Limits
 }
 
-// table returns the loads, counted anew when they are old. What the Step decides is added by bump.
-func (s *Scheduler) table() *loadTable {
-	if s.in.NowMs-s.loadsMs >= loadRefreshMs || s.loads.count == nil {
-		s.loadsMs = s.in.NowMs
-		s.loads = computeLoads(s.in.View, s.in.Limits)
-	}
-	return &s.loads
+// loadTable holds the loads of all BEs. Used is counted by replicas, not by what disks report: a dropped replica is
+// gone from the count at once, while its bytes are given back much later, and a balancer that looked at those would
+// move too much. For the same reason a replica in the making counts with the bytes that it will have.
+type loadTable struct {
+	media   [2]mediumLoads
+	mixed   []float64    // by position in the View
+	count   []int        // replicas of any medium, likewise
+	leaders []int        // likewise
+	order   []types.BEID // by mixed score
+	view    *View        // whose BEs have the positions
 }
+
+// table returns the loads, counted anew when they are old. What the Step decides is added by bump. Counting costs time in
+// proportion to the tablets, and takes a small share of it only.
+func (s *Scheduler) table() *loadTable {
+	if s.loads == nil || s.in.NowMs-s.loadsMs >= s.refreshMs() {
+		s.loadsMs = s.in.NowMs
+		s.loads = computeLoads(s.in.View, &s.in.Limits)
+	}
+	s.loads.view = s.in.View
+	return s.loads
+}
+
+// refreshMs is how old what is counted over all tablets may get.
+func (s *Scheduler) refreshMs() int64 {
+	return max(loadRefreshMs, int64(len(s.in.View.Tablets))/tabletsPerMs)
+}
+
+// tabletsPerMs makes a million tablets be counted every twenty seconds.
+const tabletsPerMs = 50
 
 // Loads computes the load of every BE, by medium and id: what SHOW PROC shows and the balancer goes by.
 func Loads(v *View, l Limits) []Load {
-	t := computeLoads(v, l.withFloor())
-	return append(slices.Clone(t.rows[0]), t.rows[1]...)
+	l = l.withFloor()
+	t := computeLoads(v, &l)
+	return append(slices.Clone(t.media[0].rows), t.media[1].rows...)
 }
 
-func computeLoads(v *View, l Limits) loadTable {
-	t := loadTable{mixed: map[types.BEID]float64{}, count: map[types.BEID]int{}, leaders: map[types.BEID]int{}, l: l}
-	for m := range t.rows {
+func computeLoads(v *View, l *Limits) *loadTable {
+	n := len(v.BEs)
+	t := &loadTable{mixed: make([]float64, n), count: make([]int, n), leaders: make([]int, n), view: v}
+	var at [2][]int32 // row of a BE
+	for m := range t.media {
+		t.media[m].l = l
+		at[m] = make([]int32, n)
 		for i := range v.BEs {
+			at[m][i] = -1
 			if row, ok := diskLoad(&v.BEs[i], types.Medium(m)); ok {
-				t.rows[m] = append(t.rows[m], row)
+				at[m][i] = int32(len(t.media[m].rows))
+				t.media[m].rows = append(t.media[m].rows, row)
 			}
 		}
 	}
 	for i := range v.Tablets {
 		tab := &v.Tablets[i]
-		t.leaders[tab.Leader]++
+		if b, ok := v.index[tab.Leader]; ok {
+			t.leaders[b]++
+		}
 		for j := range tab.Replicas {
 			r := &tab.Replicas[j]
-			t.count[r.BE]++
-			if row := t.row(r.BE, tab.Medium); row != nil {
-				row.Replicas++
-				row.Used += r.Bytes
+			b, ok := v.index[r.BE]
+			if !ok {
+				continue
+			}
+			t.count[b]++
+			if row := at[tab.Medium][b]; row >= 0 {
+				load := &t.media[tab.Medium].rows[row]
+				load.Replicas++
+				load.Used += weight(tab, r)
 			}
 		}
 	}
-	for m := range t.rows {
-		t.rate(m)
+	for m := range t.media {
+		t.media[m].rate()
 	}
 	for i := range v.BEs {
-		id := v.BEs[i].ID
-		t.mixed[id] = t.mixedScore(id)
-		t.order = append(t.order, id)
+		t.mixed[i] = t.mixedScore(v.BEs[i].ID)
+		t.order = append(t.order, v.BEs[i].ID)
 	}
-	slices.SortFunc(t.order, func(a, b types.BEID) int { return cmp.Or(cmp.Compare(t.mixed[a], t.mixed[b]), cmp.Compare(a, b)) })
+	slices.SortFunc(t.order, t.compare)
 	return t
+}
+
+// weight is the bytes that a replica counts for.
+func weight(t *Tablet, r *Replica) int64 {
+	if r.Role == types.RoleLearner {
+		return t.Bytes()
+	}
+	return r.Bytes
+}
+
+func (t *loadTable) compare(a, b types.BEID) int {
+	return cmp.Or(cmp.Compare(t.score(a), t.score(b)), cmp.Compare(a, b))
 }
 
 func diskLoad(be *BE, m types.Medium) (Load, bool) {
@@ -113,18 +156,17 @@ func diskLoad(be *BE, m types.Medium) (Load, bool) {
 	return row, found
 }
 
-func (t *loadTable) row(be types.BEID, m types.Medium) *Load {
-	rows := t.rows[m]
-	i, ok := slices.BinarySearchFunc(rows, be, func(l Load, id types.BEID) int { return cmp.Compare(l.BE, id) })
+func (t *mediumLoads) row(be types.BEID) *Load {
+	i, ok := slices.BinarySearchFunc(t.rows, be, func(l Load, id types.BEID) int { return cmp.Compare(l.BE, id) })
 	if !ok {
 		return nil
 	}
-	return &rows[i]
+	return &t.rows[i]
 }
 
-// rate computes the scores and classes of one medium. The averages are over the BEs that take part.
-func (t *loadTable) rate(m int) {
-	rows := t.rows[m]
+// rate computes the scores and classes. The averages are over the BEs that take part.
+func (t *mediumLoads) rate() {
+	rows := t.rows
 	var used, capacity, replicas, n float64
 	for i := range rows {
 		if rows[i].Available {
@@ -135,19 +177,57 @@ func (t *loadTable) rate(m int) {
 	if n == 0 {
 		return
 	}
-	avgPct := share(used, capacity)
-	avgReplicas := replicas / n
+	t.avgUsed, t.avgReplicas = share(used, capacity), replicas/n
 	sum := 0.0
 	for i := range rows {
-		rows[i].score(avgPct, avgReplicas, t.l.HighWater)
+		rows[i].score(t.avgUsed, t.avgReplicas, t.l.HighWater)
 		if rows[i].Available {
 			sum += rows[i].Score
 		}
 	}
-	t.avg[m] = sum / n
+	t.avg = sum / n
 	for i := range rows {
-		rows[i].Class = classOf(rows[i].Score, t.avg[m], t.l.BalanceThreshold)
+		rows[i].Class = classOf(rows[i].Score, t.avg, t.l.BalanceThreshold)
 	}
+}
+
+// bump counts a replica that comes or goes.
+func (t *mediumLoads) bump(be types.BEID, bytes int64, replicas int) {
+	if row := t.row(be); row != nil {
+		row.Used, row.Replicas = max(0, row.Used+bytes), max(0, row.Replicas+replicas)
+		t.rate()
+	}
+}
+
+// copied returns loads that can be changed apart.
+func (t *mediumLoads) copied() mediumLoads {
+	c := *t
+	c.rows = slices.Clone(t.rows)
+	return c
+}
+
+// even reports whether no available BE is far from the average.
+func (t *mediumLoads) even() bool {
+	for i := range t.rows {
+		if row := &t.rows[i]; row.Available && (row.Class == ClassLow || row.Class == ClassHigh) {
+			return false
+		}
+	}
+	return true
+}
+
+// minGain is by how much a move must shrink the spread: a fair part of what one replica among so many can do.
+func (t *mediumLoads) minGain() float64 { return min(minGain, 0.1/max(t.avgReplicas, 1)) }
+
+// gain is by how much a move of a replica shrinks |score - average| of its two ends together.
+func (t *mediumLoads) gain(src, dst *Load, bytes int64) float64 {
+	from, to := *src, *dst
+	from.Used, from.Replicas = from.Used-bytes, from.Replicas-1
+	to.Used, to.Replicas = to.Used+bytes, to.Replicas+1
+	from.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
+	to.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
+	off := func(x, y *Load) float64 { return math.Abs(x.Score-t.avg) + math.Abs(y.Score-t.avg) }
+	return off(src, dst) - off(&from, &to)
 }
 
 func (l *Load) score(avgPct, avgReplicas, highWater float64) {
@@ -188,32 +268,59 @@ func classOf(score, avg, threshold float64) Class {
 
 func (t *loadTable) mixedScore(be types.BEID) float64 {
 	sum, n := 0.0, 0.0
-	for m := range t.rows {
-		if row := t.row(be, types.Medium(m)); row != nil {
+	for m := range t.media {
+		if row := t.media[m].row(be); row != nil {
 			sum, n = sum+row.Score, n+1
 		}
 	}
 	return share(sum, n)
 }
 
-func (t *loadTable) score(be types.BEID) float64 { return t.mixed[be] }
+func (t *loadTable) score(be types.BEID) float64 {
+	if i, ok := t.view.index[be]; ok {
+		return t.mixed[i]
+	}
+	return 0
+}
 
 // bump counts a replica that was just decided on, and keeps the order by score.
 func (t *loadTable) bump(be types.BEID, m types.Medium, bytes int64, replicas int) {
-	t.count[be] += replicas
-	row := t.row(be, m)
-	if row == nil {
+	at, ok := t.view.index[be]
+	if !ok {
 		return
 	}
-	row.Used, row.Replicas = max(0, row.Used+bytes), max(0, row.Replicas+replicas)
-	t.rate(int(m))
-	t.mixed[be] = t.mixedScore(be)
+	t.count[at] += replicas
+	t.media[m].bump(be, bytes, replicas)
+	t.mixed[at] = t.mixedScore(be)
 	i := slices.Index(t.order, be)
-	less := func(a, b types.BEID) bool { return cmp.Or(cmp.Compare(t.mixed[a], t.mixed[b]), cmp.Compare(a, b)) < 0 }
-	for ; i+1 < len(t.order) && less(t.order[i+1], t.order[i]); i++ {
+	for ; i+1 < len(t.order) && t.compare(t.order[i+1], t.order[i]) < 0; i++ {
 		t.order[i], t.order[i+1] = t.order[i+1], t.order[i]
 	}
-	for ; i > 0 && less(t.order[i], t.order[i-1]); i-- {
+	for ; i > 0 && t.compare(t.order[i], t.order[i-1]) < 0; i-- {
 		t.order[i], t.order[i-1] = t.order[i-1], t.order[i]
 	}
+}
+
+// lead counts a change of leader.
+func (t *loadTable) lead(from, to types.BEID) {
+	if i, ok := t.view.index[from]; ok {
+		t.leaders[i]--
+	}
+	if i, ok := t.view.index[to]; ok {
+		t.leaders[i]++
+	}
+}
+
+func (t *loadTable) leads(be types.BEID) int {
+	if i, ok := t.view.index[be]; ok {
+		return t.leaders[i]
+	}
+	return 0
+}
+
+func (t *loadTable) replicas(be types.BEID) int {
+	if i, ok := t.view.index[be]; ok {
+		return t.count[i]
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package sched
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"stele/meta/types"
 )
@@ -10,67 +11,149 @@ import (
 // noSlot is the reason of a choice that found only busy disks.
 const noSlot = "no free slot"
 
-// source picks the copy to clone from: on a live BE other than dest, with a free slot, on the least busy disk.
-func (s *Scheduler) source(t *Tablet, dest types.BEID, balance bool) (*Replica, string) {
-	var best *Replica
-	why := "no complete replica on a live backend"
-	for i := range t.Replicas {
-		r := &t.Replicas[i]
-		if r.BE == dest || !s.in.View.isCopy(r) {
-			continue
-		}
-		if !s.slots.free(r.BE, r.Disk, balance) {
-			why = noSlot
-			continue
-		}
-		if best == nil || s.busier(best, r) {
-			best = r
-		}
-	}
-	return best, why
-}
-
 func (s *Scheduler) busier(a, b *Replica) bool {
-	return cmp.Or(cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0
+	return cmp.Or(cmp.Compare(s.slots.out(a.BE, a.Disk), s.slots.out(b.BE, b.Disk)),
+		cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0
 }
 
-// destination picks where a new replica goes: the available BE without one that has the lowest load, on another host
-// than the other replicas if there is one, on its disk of the right medium with the most room. A disk of another
-// medium is better than no replica.
-func (s *Scheduler) destination(t *Tablet) (types.BEID, types.DiskID, string) {
-	if s.full {
-		return 0, 0, noSlot
+// destination picks where a new replica goes: the available BE without one that has the lowest load, in another location
+// and on another host than the other replicas if there is one, on its disk of the right medium with the most room. A disk
+// of another medium is better than no replica, unless the replica is made for the medium's sake (strict). Only BEs with
+// a free slot are gone through (openBEs), so that a long queue costs little.
+func (s *Scheduler) destination(t *Tablet, w wants) (types.BEID, types.DiskID, string) {
+	candidates := s.openBEs()
+	if len(t.Assigned) > 0 {
+		candidates = t.Assigned
 	}
 	var tally refusals
 	for _, strict := range [...]bool{true, false} {
+		if !strict && w.medium {
+			break
+		}
 		tally = refusals{busy: tally.busy}
-		var second types.BEID
-		var secondDisk types.DiskID
-		for _, id := range s.table().order {
-			be := s.in.View.BE(id)
-			if be == nil || !s.mayHold(t, be, &tally) {
-				continue
-			}
-			disk, ok := s.disk(be, t, strict, false, &tally)
-			if !ok {
-				continue
-			}
-			if !s.sharesHost(t, be) {
-				return id, disk, ""
-			}
-			if second == 0 {
-				second, secondDisk = id, disk
+		if idle := s.idle; len(t.Assigned) == 0 && len(idle) > 0 {
+			if be, disk := s.bestDestination(t, idle, strict, true, &tally); be != 0 {
+				return be, disk, ""
 			}
 		}
-		if second != 0 {
-			return second, secondDisk, ""
+		if be, disk := s.bestDestination(t, candidates, strict, w.place, &tally); be != 0 {
+			return be, disk, ""
 		}
 	}
 	if tally.busy > 0 {
-		s.full = !s.anySlot()
 		return 0, 0, noSlot
 	}
+	return s.whyNowhere(t, w)
+}
+
+// bestDestination goes through candidates by load. The first in a location of its own wins at once.
+func (s *Scheduler) bestDestination(t *Tablet, candidates []types.BEID, strict, ownPlace bool, tally *refusals) (types.BEID, types.DiskID) {
+	var best [2]types.BEID
+	var disks [2]types.DiskID
+	for _, id := range candidates {
+		be := s.in.View.BE(id)
+		if be == nil || !s.mayHold(t, be, tally) {
+			continue
+		}
+		disk, ok := s.disk(be, t, strict, false, tally)
+		if !ok {
+			continue
+		}
+		rank := 0
+		switch {
+		case ownPlace && s.in.View.sharesPlace(t, be, nil):
+			tally.holds++
+			continue
+		case !s.in.View.sharesPlace(t, be, nil):
+			return id, disk
+		case s.in.View.sharesHost(t, be, nil):
+			rank = 1
+		}
+		if best[rank] == 0 {
+			best[rank], disks[rank] = id, disk
+		}
+	}
+	if best[0] != 0 {
+		return best[0], disks[0]
+	}
+	return best[1], disks[1]
+}
+
+// whyNowhere tells a tablet that waits for a slot from one that no BE can take: it goes through all BEs.
+func (s *Scheduler) whyNowhere(t *Tablet, w wants) (types.BEID, types.DiskID, string) {
+	var tally refusals
+	for _, strict := range [...]bool{true, false} {
+		if !strict && w.medium {
+			break
+		}
+		tally = refusals{busy: tally.busy}
+		for i := range s.in.View.BEs {
+			be := &s.in.View.BEs[i]
+			if len(t.Assigned) > 0 && !assignedTo(t, be.ID) || !s.mayHold(t, be, &tally) {
+				continue
+			}
+			if w.place && s.in.View.sharesPlace(t, be, nil) {
+				tally.holds++
+				continue
+			}
+			s.disk(be, t, strict, false, &tally)
+			if tally.busy > 0 {
+				return 0, 0, noSlot
+			}
+		}
+	}
 	return 0, 0, tally.String()
+}
+
+// openBEs lists the available BEs with a free repair slot, by load, and in idle those with a disk that receives nothing.
+// A BE whose last slot is taken leaves the lists.
+func (s *Scheduler) openBEs() []types.BEID {
+	if s.open == nil {
+		s.open = make([]types.BEID, 0, len(s.in.View.BEs))
+		s.idle = make([]types.BEID, 0, len(s.in.View.BEs))
+		for _, id := range s.table().order {
+			be := s.in.View.BE(id)
+			if be == nil || !be.Available() || !s.hasSlot(be) {
+				continue
+			}
+			s.open = append(s.open, id)
+			if s.receivesNothing(be) {
+				s.idle = append(s.idle, id)
+			}
+		}
+	}
+	return s.open
+}
+
+// closeFull takes a BE off the lists that it no longer belongs on.
+func (s *Scheduler) closeFull(id types.BEID) {
+	be := s.in.View.BE(id)
+	if i := slices.Index(s.open, id); i >= 0 && (be == nil || !s.hasSlot(be)) {
+		s.open = slices.Delete(s.open, i, i+1)
+	}
+	if i := slices.Index(s.idle, id); i >= 0 && (be == nil || !s.receivesNothing(be)) {
+		s.idle = slices.Delete(s.idle, i, i+1)
+	}
+}
+
+// receivesNothing reports whether an online disk of a BE has a free slot and no clone comes in on it.
+func (s *Scheduler) receivesNothing(be *BE) bool {
+	for j := range be.Disks {
+		d := &be.Disks[j]
+		if d.State == types.DiskOnline && s.slots.free(be.ID, d.ID, false) && s.slots.in(be.ID, d.ID) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Scheduler) hasSlot(be *BE) bool {
+	for j := range be.Disks {
+		if be.Disks[j].State == types.DiskOnline && s.slots.free(be.ID, be.Disks[j].ID, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusals counts why BEs and disks were passed over.
@@ -81,19 +164,6 @@ type refusals struct {
 func (r refusals) String() string {
 	return fmt.Sprintf("of the backends %d are not alive, %d are decommissioned, %d hold a replica, %d have no online disk, %d are full",
 		r.dead, r.leaving, r.holds, r.nodisk, r.filled)
-}
-
-// anySlot reports whether any available BE has a disk with a free repair slot.
-func (s *Scheduler) anySlot() bool {
-	for i := range s.in.View.BEs {
-		be := &s.in.View.BEs[i]
-		for j := range be.Disks {
-			if be.Available() && be.Disks[j].State == types.DiskOnline && s.slots.free(be.ID, be.Disks[j].ID, false) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (s *Scheduler) mayHold(t *Tablet, be *BE, tally *refusals) bool {
@@ -110,34 +180,24 @@ func (s *Scheduler) mayHold(t *Tablet, be *BE, tally *refusals) bool {
 	return false
 }
 
-// sharesHost reports whether a BE is on the host of a replica's BE.
-func (s *Scheduler) sharesHost(t *Tablet, be *BE) bool {
-	for i := range t.Replicas {
-		if other := s.in.View.BE(t.Replicas[i].BE); other != nil && other.Host == be.Host {
-			return true
-		}
-	}
-	return false
-}
-
 // disk picks the disk with the most room among those that fit and have a slot. strict asks for the right medium.
 func (s *Scheduler) disk(be *BE, t *Tablet, strict, balance bool, tally *refusals) (types.DiskID, bool) {
 	var best *Disk
-	online, fits := false, false
+	online, fits, bytes := false, false, t.Bytes()
 	for i := range be.Disks {
 		d := &be.Disks[i]
 		if d.State != types.DiskOnline || strict && d.Medium != t.Medium {
 			continue
 		}
 		online = true
-		if !s.fits(d, t.Bytes()) {
+		if !s.fits(d, bytes) {
 			continue
 		}
 		fits = true
-		if !s.slots.free(be.ID, d.ID, balance) {
+		if !s.slots.mayTake(be.ID, d.ID, balance, bytes, true) {
 			continue
 		}
-		if best == nil || d.Available > best.Available {
+		if best == nil || s.roomier(be.ID, d, best) {
 			best = d
 		}
 	}
@@ -154,6 +214,12 @@ func (s *Scheduler) disk(be *BE, t *Tablet, strict, balance bool, tally *refusal
 	return 0, false
 }
 
+// roomier prefers the disk that receives less now, for a disk sends and receives at once but does two of a kind no
+// faster than one; then the one with more room.
+func (s *Scheduler) roomier(be types.BEID, a, b *Disk) bool {
+	return cmp.Or(cmp.Compare(s.slots.in(be, a.ID), s.slots.in(be, b.ID)), cmp.Compare(b.Available, a.Available)) < 0
+}
+
 // fits reports whether a disk stays below its soft limit with so many bytes more: it is passed only when both the
 // share used and the bytes left say so.
 func (s *Scheduler) fits(d *Disk, bytes int64) bool {
@@ -166,71 +232,4 @@ func (s *Scheduler) fits(d *Disk, bytes int64) bool {
 	}
 	used := d.Total - left
 	return left >= s.in.Limits.SoftLimitReserve || used*100 <= d.Total*int64(s.in.Limits.SoftLimitPercent)
-}
-
-// victim picks the replica that a tablet can best do without, and why. It never picks a copy when fewer than the wanted
-// number would be left.
-func (s *Scheduler) victim(t *Tablet) (*Replica, string) {
-	v := s.in.View
-	copies := v.copies(t)
-	rules := []struct {
-		why string
-		fit func(*Replica, *BE) bool
-	}{
-		{"backend dropped", func(_ *Replica, be *BE) bool { return be == nil }},
-		{"replica is bad", func(r *Replica, _ *BE) bool { return r.damaged() }},
-		{"backend unavailable", func(_ *Replica, be *BE) bool { return be.dead() }},
-		{"version incomplete", func(r *Replica, _ *BE) bool { return r.LastFailed != 0 }},
-		{"backend decommissioned", func(_ *Replica, be *BE) bool { return be.Decommissioned }},
-		{"src replica of rebalance", func(r *Replica, _ *BE) bool { return s.moved[t.ID] == r.ID }},
-	}
-	mayGo := func(r *Replica) bool {
-		if r.Role == types.RoleLearner {
-			return false
-		}
-		if v.isCopy(r) {
-			return copies-1 >= max(t.Want, 1)
-		}
-		return copies >= 1
-	}
-	for _, rule := range rules {
-		for i := range t.Replicas {
-			if r := &t.Replicas[i]; mayGo(r) && rule.fit(r, v.BE(r.BE)) {
-				return r, rule.why
-			}
-		}
-	}
-	return s.mostLoaded(t, mayGo)
-}
-
-// mostLoaded picks the replica on the BE with the highest load, among those that share a host if some do.
-func (s *Scheduler) mostLoaded(t *Tablet, mayGo func(*Replica) bool) (*Replica, string) {
-	var best *Replica
-	var bestShared bool
-	for i := range t.Replicas {
-		r := &t.Replicas[i]
-		if !mayGo(r) {
-			continue
-		}
-		shared := s.hostShared(t, r)
-		if best == nil || shared && !bestShared || shared == bestShared && s.table().score(r.BE) > s.table().score(best.BE) {
-			best, bestShared = r, shared
-		}
-	}
-	if best == nil {
-		return nil, "no replica can be spared"
-	}
-	return best, "high load"
-}
-
-// hostShared reports whether another replica is on the same host.
-func (s *Scheduler) hostShared(t *Tablet, r *Replica) bool {
-	be := s.in.View.BE(r.BE)
-	for i := range t.Replicas {
-		o := &t.Replicas[i]
-		if other := s.in.View.BE(o.BE); o != r && be != nil && other != nil && other.Host == be.Host {
-			return true
-		}
-	}
-	return false
 }

@@ -27,7 +27,10 @@ func (s *Scheduler) plan(task *Task) bool {
 	s.reprioritise(task, v)
 	task.Err = ""
 	switch v.Status {
-	case Redundant:
+	case Redundant, ColocateRedundant:
+		if v.Status == ColocateRedundant && v.Assigned.damaged > 0 {
+			return s.planDropDamaged(task, t, v)
+		}
 		return s.planDrop(task, t)
 	case ForceRedundant:
 		return s.planDropDamaged(task, t, v)
@@ -35,6 +38,8 @@ func (s *Scheduler) plan(task *Task) bool {
 		return s.planInPlace(task, t)
 	case NeedFurtherRepair:
 		return s.planExtra(task, t)
+	case DiskMigration:
+		return s.planDiskMove(task, t, v)
 	default:
 		return s.planCopy(task, t, v)
 	}
@@ -47,7 +52,7 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 		return s.planDropDamaged(task, t, v)
 	}
 	if v.Copies == 0 {
-		s.stuck(task, "no complete replica on a live backend")
+		s.stuck(task, WaitSource, "no complete replica on a live backend")
 		return true
 	}
 	if s.lagging(t) != nil {
@@ -64,7 +69,71 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 			return s.planRemove(task, t, r, "its backend cannot go on with it", false)
 		}
 	}
-	return s.planNew(task, t)
+	return s.planNew(task, t, wants{place: v.Status == LocationMismatch})
+}
+
+// planDiskMove takes a replica off its disk: to another disk of the same BE, or, where there is none, by a new replica on
+// another BE, after which it is redundant.
+func (s *Scheduler) planDiskMove(task *Task, t *Tablet, v Verdict) bool {
+	if v.Learners > 0 || v.Damaged > 0 {
+		return s.planCopy(task, t, v)
+	}
+	view, busy := s.in.View, false
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		be := view.BE(r.BE)
+		if be == nil || !be.Available() || !view.isCopy(r) || view.diskStays(t, r, be) {
+			continue
+		}
+		var tally refusals
+		disk, ok := s.otherDisk(be, t, r, false, &tally)
+		if !ok {
+			busy = busy || tally.busy > 0
+			continue
+		}
+		if !s.slots.free(be.ID, r.Disk, false) {
+			busy = true
+			continue
+		}
+		if s.taskNext >= s.taskEnd {
+			s.wait(task, 0, WaitIDs, "no task ids yet")
+			return true
+		}
+		s.moveLocally(task, t, r, disk, false)
+		return false
+	}
+	if busy {
+		s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no free slot on the disks of the move")
+		return true
+	}
+	return s.planNew(task, t, wants{medium: true})
+}
+
+// otherDisk picks the disk of a BE that a replica may move to.
+func (s *Scheduler) otherDisk(be *BE, t *Tablet, r *Replica, balance bool, tally *refusals) (types.DiskID, bool) {
+	elsewhere := *be
+	elsewhere.Disks = make([]Disk, 0, len(be.Disks))
+	for _, d := range be.Disks {
+		if d.ID != r.Disk {
+			elsewhere.Disks = append(elsewhere.Disks, d)
+		}
+	}
+	if disk, ok := s.disk(&elsewhere, t, true, balance, tally); ok {
+		return disk, true
+	}
+	if d := be.disk(r.Disk); d == nil || d.State == types.DiskOnline || be.has(t.Medium) {
+		return 0, false // it may stay where it is until there is room on the right medium
+	}
+	return s.disk(&elsewhere, t, false, balance, tally)
+}
+
+// moveLocally starts a clone from one disk of a BE to another; the replica stays what it is.
+func (s *Scheduler) moveLocally(task *Task, t *Tablet, r *Replica, disk types.DiskID, balance bool) {
+	spec := s.spec(t, r, disk, balance)
+	task.ID, task.DestBE, task.Replica, task.Local = s.drawTask(), r.BE, r.ID, true
+	s.start(task, spec)
+	s.act(Action{Kind: ActClone, Tablet: t.ID, Replica: r.ID, BE: r.BE, Disk: disk, Task: task.ID, Epoch: t.Epoch, Clone: spec,
+		Why: task.Status.String()})
 }
 
 // lagging returns the replica to be repaired in place: the one that lacks least, for it is a copy soonest.
@@ -86,7 +155,7 @@ func (s *Scheduler) lagging(t *Tablet) *Replica {
 func (s *Scheduler) planInPlace(task *Task, t *Tablet) bool {
 	r := s.lagging(t)
 	if r == nil {
-		s.stuck(task, "the replica that lags is on a backend that does not answer")
+		s.stuck(task, WaitBackend, "the replica that lags is on a backend that does not answer")
 		return true
 	}
 	return s.planClone(task, t, r)
@@ -105,56 +174,62 @@ func (s *Scheduler) planExtra(task *Task, t *Tablet) bool {
 		}
 		return s.planClone(task, t, r)
 	}
-	s.stuck(task, "the replica in the making is on a backend that does not answer")
+	s.stuck(task, WaitBackend, "the replica in the making is on a backend that does not answer")
 	return true
 }
 
 // planClone starts a clone to a replica that is there.
 func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
 	if m := s.fulls[t.ID]; m.be == dest.BE && m.count >= 2 && s.in.NowMs < m.ms+s.in.Limits.FullCloneDelayMs {
-		s.wait(task, m.ms+s.in.Limits.FullCloneDelayMs-s.in.NowMs, "consecutive full clone needs to delay")
+		s.wait(task, m.ms+s.in.Limits.FullCloneDelayMs-s.in.NowMs, WaitDelay, "consecutive full clone needs to delay")
 		return true
 	}
 	if !s.slots.free(dest.BE, dest.Disk, false) {
-		s.wait(task, slotMs, fmt.Sprintf("path busy, wait for next round: no slot on be %d disk %d", dest.BE, dest.Disk))
+		s.wait(task, slotMs, WaitSlot, fmt.Sprintf("path busy, wait for next round: no slot on be %d disk %d", dest.BE, dest.Disk))
 		return true
 	}
-	src, why := s.source(t, dest.BE, false)
+	src, why := s.source(task, t, dest.BE, false)
 	if src == nil {
 		s.noSource(task, t, why)
 		return true
 	}
 	if s.taskNext >= s.taskEnd {
-		s.wait(task, 0, "no task ids yet")
+		s.wait(task, 0, WaitIDs, "no task ids yet")
 		return true
 	}
 	if task.last != 0 && task.lastBE == dest.BE { // an outcome of it may have been lost: never two at a time
 		s.out.Actions = append(s.out.Actions, Action{Kind: ActCancel, Tablet: t.ID, Task: task.last, BE: dest.BE, Why: "tried again"})
 	}
 	spec := s.spec(t, src, dest.Disk, false)
-	task.ID, task.DestBE, task.Replica = s.drawTask(), dest.BE, dest.ID
+	task.ID, task.DestBE, task.Replica, task.Local = s.drawTask(), dest.BE, dest.ID, false
 	s.start(task, spec)
 	s.act(Action{Kind: ActClone, Tablet: t.ID, Replica: dest.ID, BE: dest.BE, Task: task.ID, Epoch: t.Epoch, Clone: spec, Why: task.Status.String()})
 	return false
 }
 
+// wants says what a new replica is made for: then nothing less will do.
+type wants struct {
+	medium bool // a disk of the tablet's medium
+	place  bool // a location without a replica
+}
+
 // planNew begins a new replica on another BE.
-func (s *Scheduler) planNew(task *Task, t *Tablet) bool {
-	src, why := s.source(t, 0, false)
+func (s *Scheduler) planNew(task *Task, t *Tablet, w wants) bool {
+	src, why := s.source(task, t, 0, false)
 	if src == nil {
 		s.noSource(task, t, why)
 		return true
 	}
 	if s.taskNext >= s.taskEnd {
-		s.wait(task, 0, "no task ids yet")
+		s.wait(task, 0, WaitIDs, "no task ids yet")
 		return true
 	}
-	be, disk, why := s.destination(t)
+	be, disk, why := s.destination(t, w)
 	if be == 0 {
 		if why == noSlot {
-			s.wait(task, slotMs, "path busy, wait for next round: no destination disk has a free slot")
+			s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no destination disk has a free slot")
 		} else {
-			s.stuck(task, "unable to find dest path for new replica: "+why)
+			s.stuck(task, WaitDestination, "unable to find dest path for new replica: "+why)
 		}
 		return true
 	}
@@ -165,7 +240,7 @@ func (s *Scheduler) planNew(task *Task, t *Tablet) bool {
 // addAndClone adds a learner and starts the clone to it.
 func (s *Scheduler) addAndClone(task *Task, t *Tablet, src *Replica, be types.BEID, disk types.DiskID, balance bool) {
 	spec := s.spec(t, src, disk, balance)
-	task.ID, task.DestBE, task.Replica = s.drawTask(), be, 0
+	task.ID, task.DestBE, task.Replica, task.Local = s.drawTask(), be, 0, false
 	s.start(task, spec)
 	s.table().bump(be, t.Medium, t.Bytes(), 1)
 	s.act(Action{Kind: ActAdd, Tablet: t.ID, BE: be, Disk: disk, Task: task.ID, Epoch: t.Epoch, Clone: spec, Why: task.Status.String()})
@@ -185,10 +260,10 @@ func (s *Scheduler) drawTask() types.TaskID {
 // noSource tells a tablet that waits for a slot from one that cannot be helped.
 func (s *Scheduler) noSource(task *Task, t *Tablet, why string) {
 	if why == noSlot {
-		s.wait(task, slotMs, "path busy, wait for next round: no source disk has a free slot")
+		s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no source disk has a free slot")
 		return
 	}
-	s.stuck(task, "unable to find source replica: "+why)
+	s.stuck(task, WaitSource, "unable to find source replica: "+why)
 }
 
 // planDrop removes the replica that a tablet can best do without.
@@ -201,7 +276,7 @@ func (s *Scheduler) planDrop(task *Task, t *Tablet) bool {
 	}
 	r, why := s.victim(t)
 	if r == nil {
-		s.stuck(task, "unable to delete any redundant replicas: "+why)
+		s.stuck(task, WaitSource, "unable to delete any redundant replicas: "+why)
 		return true
 	}
 	return s.planRemove(task, t, r, why, true)
@@ -210,7 +285,7 @@ func (s *Scheduler) planDrop(task *Task, t *Tablet) bool {
 // planDropDamaged removes a replica whose data is damaged or gone.
 func (s *Scheduler) planDropDamaged(task *Task, t *Tablet, v Verdict) bool {
 	if v.Copies == 0 {
-		s.stuck(task, "a replica is damaged, and no other complete one is on a live backend")
+		s.stuck(task, WaitSource, "a replica is damaged, and no other complete one is on a live backend")
 		return true
 	}
 	for i := range t.Replicas {
@@ -253,7 +328,7 @@ func (s *Scheduler) drop(t *Tablet, r *Replica, why string) {
 		a.NewLeader = s.leaderFor(t, r.BE)
 	}
 	delete(s.moved, t.ID)
-	s.table().bump(r.BE, t.Medium, -r.Bytes, -1)
+	s.table().bump(r.BE, t.Medium, -weight(t, r), -1)
 	s.act(a)
 	s.stats.Dropped++
 }

@@ -1,10 +1,6 @@
 package sched
 
-import (
-	"slices"
-
-	"stele/meta/types"
-)
+import "slices"
 
 // Pauses of the queue, in milliseconds.
 const (
@@ -13,15 +9,19 @@ const (
 	hopelessMs    = 10_000  // until a tablet that cannot be helped is looked at again
 	slotMs        = 1_000   // until a tablet that waits for a slot is looked at again, unless one comes free
 	adjustMs      = 300_000 // between two changes of priority
+	queueSlack    = 1024    // tasks beyond twice the bound before a scan trims the queue
 	failuresToLow = 5       // more failed attempts than this lower the priority
 )
 
 // admit puts a tablet into the queue.
 func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
-		CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
+		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
 	s.tasks[t.ID] = task
 	s.pending = append(s.pending, task)
+	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
+		s.trimQueue() // a scan may find far more than fits
+	}
 	s.stats.Added++
 	s.stats.ByStatus[v.Status]++
 }
@@ -31,15 +31,33 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 func (s *Scheduler) trimQueue() {
 	slices.SortFunc(s.pending, order)
 	over := len(s.pending) - s.in.Limits.MaxScheduling
-	for hopeless := true; over > 0; hopeless = false {
-		for i := len(s.pending) - 1; i >= 0 && over > 0; i-- {
-			if s.pending[i].Hopeless || !hopeless {
-				delete(s.tasks, s.pending[i].Tablet)
-				s.pending = slices.Delete(s.pending, i, i+1)
-				over--
-			}
+	if over <= 0 {
+		return
+	}
+	hopeless := 0
+	for _, t := range s.pending {
+		if t.Hopeless {
+			hopeless++
 		}
 	}
+	keepHopeless := max(0, hopeless-over)
+	over = max(0, over-hopeless)
+	s.overflow = s.overflow || over > 0
+	keep, sound := s.pending[:0], len(s.pending)-hopeless-over
+	for _, t := range s.pending {
+		room := &sound
+		if t.Hopeless {
+			room = &keepHopeless
+		}
+		if *room <= 0 {
+			delete(s.tasks, t.Tablet)
+			continue
+		}
+		*room--
+		keep = append(keep, t)
+	}
+	clear(s.pending[len(keep):])
+	s.pending = keep
 }
 
 // reprioritise takes over a new verdict on a tablet that is in the queue already.
@@ -82,20 +100,33 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 }
 
-// planPending tries to do something for each task of the queue, the most urgent first.
+// planPending tries to do something for each task of the queue, the most urgent first. Those that found the source that
+// was planned for them busy have a second chance with another, after all plans had their turn.
 func (s *Scheduler) planPending() {
-	keep := s.pending[:0]
-	for _, task := range s.pending {
-		s.adjust(task)
-		switch {
-		case task.NextMs > s.in.NowMs || s.touched[task.Tablet]:
-			keep = append(keep, task)
-		case s.plan(task):
+	s.planSources()
+	for _, s.anySource = range [...]bool{false, true} {
+		keep := s.pending[:0]
+		for _, task := range s.pending {
+			if s.due(task) && !s.plan(task) {
+				continue
+			}
 			keep = append(keep, task)
 		}
+		clear(s.pending[len(keep):])
+		s.pending = keep
 	}
-	clear(s.pending[len(keep):])
-	s.pending = keep
+}
+
+// due reports whether a task is to be planned now.
+func (s *Scheduler) due(task *Task) bool {
+	if s.anySource {
+		return task.Wait == WaitSlot && task.LastVisitMs == s.in.NowMs && !s.touched[task.Tablet] && task.source != (diskKey{})
+	}
+	s.adjust(task)
+	if s.freed && task.Wait == WaitSlot {
+		task.NextMs = 0
+	}
+	return task.NextMs <= s.in.NowMs && !s.touched[task.Tablet]
 }
 
 // end moves a task to the history. The caller takes it out of its list.
@@ -121,27 +152,42 @@ func (s *Scheduler) start(t *Task, spec CloneSpec) {
 	now := s.in.NowMs
 	t.State, t.LastSchedMs, t.TimeoutMs = Running, now, spec.TimeoutMs
 	t.SrcBE, t.SrcDisk, t.DestDisk, t.Err, t.Hopeless, t.balance = spec.SourceBE, spec.SourceDisk, spec.DestDisk, "", false, spec.Balance
+	t.Wait, t.WaitSinceMs = WaitNone, 0
 	t.last, t.lastBE = t.ID, t.DestBE
 	s.slots.take(t)
+	s.closeFull(t.DestBE)
+	s.closeFull(t.SrcBE)
 	s.running = append(s.running, t)
 	s.stats.Scheduled++
 	s.stats.Clones++
 }
 
+// waitFor notes what a task waits for, and since when.
+func (s *Scheduler) waitFor(t *Task, w Wait, why string) {
+	if t.Wait != w || t.WaitSinceMs == 0 {
+		t.Wait, t.WaitSinceMs = w, s.in.NowMs
+	}
+	t.Err = why
+}
+
 // wait leaves a task in the queue: nothing has failed.
-func (s *Scheduler) wait(t *Task, ms int64, why string) {
-	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+ms, false
+func (s *Scheduler) wait(t *Task, ms int64, w Wait, why string) {
+	s.waitFor(t, w, why)
+	t.NextMs, t.Hopeless = s.in.NowMs+ms, false
 }
 
 // stuck leaves a task in the queue although nothing can be done for it now.
-func (s *Scheduler) stuck(t *Task, why string) {
-	t.Err, t.NextMs, t.Hopeless = why, s.in.NowMs+hopelessMs, true
+func (s *Scheduler) stuck(t *Task, w Wait, why string) {
+	s.waitFor(t, w, why)
+	t.NextMs, t.Hopeless = s.in.NowMs+hopelessMs, true
 	t.FailedSched++
 }
 
 // backOff puts a task whose clone failed back into the queue, with a pause that grows.
 func (s *Scheduler) backOff(t *Task, why string, pause bool) {
-	t.State, t.ID, t.Err = Pending, 0, why
+	t.tried(s.in.NowMs, classify(why), why)
+	t.State, t.ID = Pending, 0
+	s.waitFor(t, WaitRetry, why)
 	t.SrcBE, t.SrcDisk, t.TimeoutMs = 0, 0, 0
 	t.FailedRunning++
 	t.NextMs = 0
@@ -150,77 +196,4 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	}
 	s.pending = append(s.pending, t)
 	s.stats.Failed++
-}
-
-// slotKey names the slots of one kind on one disk. A disk that is not known yet is disk 0 of its BE.
-type slotKey struct {
-	be      types.BEID
-	disk    types.DiskID
-	balance bool
-}
-
-// slotTable counts the slots that running clones hold (S2).
-type slotTable struct {
-	size map[bool]int
-	used map[slotKey]int
-}
-
-func newSlotTable(l Limits) slotTable {
-	return slotTable{size: map[bool]int{false: l.RepairSlots, true: l.BalanceSlots}, used: map[slotKey]int{}}
-}
-
-func (t slotTable) free(be types.BEID, disk types.DiskID, balance bool) bool {
-	return t.used[slotKey{be, disk, balance}] < t.size[balance]
-}
-
-func (t slotTable) busy(be types.BEID, disk types.DiskID) int {
-	return t.used[slotKey{be, disk, false}] + t.used[slotKey{be, disk, true}]
-}
-
-func (t slotTable) take(task *Task) {
-	if task.SrcBE != 0 {
-		t.used[slotKey{task.SrcBE, task.SrcDisk, task.balance}]++
-	}
-	t.used[slotKey{task.DestBE, task.DestDisk, task.balance}]++
-}
-
-// SlotUse is how the slots of one disk are used.
-type SlotUse struct {
-	BE           types.BEID
-	Disk         types.DiskID
-	RepairUsed   int
-	BalanceUsed  int
-	RepairTotal  int
-	BalanceTotal int
-	Rate         int64 // bytes per second of the clones in the history that the disk took part in, 0 = none
-}
-
-// Slots returns the use of the slots of all disks of a view, by BE and then in the order of the disks.
-func (s *Scheduler) Slots(v *View, l Limits) []SlotUse {
-	l = l.withFloor()
-	table := newSlotTable(l)
-	for _, t := range s.running {
-		table.take(t)
-	}
-	bytes, ms := map[slotKey]int64{}, map[slotKey]int64{}
-	for i := range s.history.rows {
-		t := &s.history.rows[i]
-		for _, k := range [...]slotKey{{be: t.SrcBE, disk: t.SrcDisk}, {be: t.DestBE, disk: t.DestDisk}} {
-			bytes[k] += t.Bytes
-			ms[k] += t.ElapsedMs
-		}
-	}
-	var out []SlotUse
-	for i := range v.BEs {
-		for _, d := range v.BEs[i].Disks {
-			k := slotKey{be: v.BEs[i].ID, disk: d.ID}
-			u := SlotUse{BE: k.be, Disk: k.disk, RepairUsed: table.used[k], BalanceUsed: table.used[slotKey{k.be, k.disk, true}],
-				RepairTotal: l.RepairSlots, BalanceTotal: l.BalanceSlots}
-			if ms[k] > 0 {
-				u.Rate = bytes[k] * 1000 / ms[k]
-			}
-			out = append(out, u)
-		}
-	}
-	return out
 }

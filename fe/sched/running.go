@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -18,16 +19,25 @@ func (s *Scheduler) takeFound() {
 		if r == nil {
 			continue
 		}
-		v := Health(t, s.in.View, s.clock())
-		task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
-			State: Running, CreatedMs: s.in.NowMs, LastSchedMs: s.in.NowMs, TimeoutMs: s.in.Limits.timeoutMs(t.Bytes()),
-			VisibleVersion: t.Version, CommittedVersion: t.Version, DestBE: f.BE, DestDisk: f.Disk, Replica: r.ID, ID: f.Task,
-			last: f.Task, lastBE: f.BE}
-		s.tasks[t.ID] = task
-		s.running = append(s.running, task)
-		s.slots.take(task)
+		s.adopt(t, r, &f)
 		s.note(t.ID, fmt.Sprintf("clone %d to be %d goes on", f.Task, f.BE))
 	}
+}
+
+// adopt makes a task of a clone that runs: it holds the slots that it took, on both ends, and its time runs on.
+func (s *Scheduler) adopt(t *Tablet, r *Replica, f *FoundClone) {
+	v := Health(t, s.in.View, s.clock())
+	begun := s.in.NowMs - f.RunsMs
+	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
+		State: Running, CreatedMs: begun, LastSchedMs: begun, TimeoutMs: s.in.Limits.timeoutMs(t.Bytes()),
+		VisibleVersion: t.Version, CommittedVersion: t.Version, SrcBE: f.SourceBE, SrcDisk: f.SourceDisk, DestBE: f.BE, DestDisk: f.Disk,
+		Replica: r.ID, ID: f.Task, Local: f.SourceBE == f.BE, balance: f.Balance, last: f.Task, lastBE: f.BE}
+	if f.Balance {
+		task.Kind, task.OrigPrio, task.DynmPrio = Balance, PriorityLow, PriorityLow
+	}
+	s.tasks[t.ID] = task
+	s.running = append(s.running, task)
+	s.slots.take(task)
 }
 
 // takeOutcomes takes in clones that have ended.
@@ -43,12 +53,16 @@ func (s *Scheduler) takeOutcomes() {
 		}
 		s.unlist(task)
 		task.Bytes, task.ElapsedMs, task.Full = o.Bytes, o.ElapsedMs, o.Full
+		dest := task.DestDisk
 		if o.Disk != 0 {
 			task.DestDisk = o.Disk
 		}
-		if o.Done {
+		switch {
+		case o.Done && task.Local && o.Disk != dest:
+			s.failed(task, "destination moved nothing: the replica is where it was")
+		case o.Done:
 			s.succeeded(task, o)
-		} else {
+		default:
 			s.failed(task, o.Reason)
 		}
 	}
@@ -90,6 +104,9 @@ func (s *Scheduler) succeeded(task *Task, o *Outcome) {
 		mark.count, mark.ms = mark.count+1, s.in.NowMs
 	}
 	s.fulls[o.Tablet] = mark
+	if task.Local && task.Kind == Balance {
+		s.rest(task.Tablet) // even if the next View does not show the move
+	}
 	s.end(task, Finished, "")
 }
 
@@ -97,14 +114,53 @@ func (s *Scheduler) succeeded(task *Task, o *Outcome) {
 func (s *Scheduler) failed(task *Task, why string) {
 	s.stats.ClonesFailed++
 	if task.Kind == Balance {
-		s.end(task, Cancelled, why)
-		s.dropLearner(task, why)
+		s.endMove(task, why)
 		return
 	}
 	if (task.FailedRunning+1)%failuresToMove == 0 {
 		s.dropLearner(task, why)
 	}
 	s.backOff(task, why, true)
+}
+
+// endMove gives up a move for balance. Its tablet is not tried again for a while: what failed once may fail always.
+func (s *Scheduler) endMove(task *Task, why string) {
+	task.tried(s.in.NowMs, classify(why), why)
+	s.end(task, Cancelled, why)
+	s.dropLearner(task, why)
+	s.rest(task.Tablet)
+}
+
+func (s *Scheduler) rest(t types.TabletID) {
+	if len(s.rested) >= restedMax {
+		clear(s.rested)
+	}
+	s.rested[t] = s.in.NowMs + restMs
+}
+
+// Pause of a tablet whose move failed, and how many such tablets are remembered.
+const (
+	restMs    = 300_000
+	restedMax = 10_000
+)
+
+// stalled says that a clone gets nothing any more, "" when it does: its source hangs, although it seems alive.
+func (s *Scheduler) stalled(task *Task) string {
+	limit := s.in.Limits.StallMs
+	if limit <= 0 {
+		return ""
+	}
+	i, ok := slices.BinarySearchFunc(s.in.Clones, task.ID, func(c CloneProgress, id types.TaskID) int { return cmp.Compare(c.Task, id) })
+	if !ok {
+		return ""
+	}
+	switch p := &s.in.Clones[i]; {
+	case p.Unknown && s.in.NowMs-task.LastSchedMs >= 2*limit:
+		return fmt.Sprintf("destination be %d does not know the clone", task.DestBE)
+	case p.IdleMs >= limit:
+		return fmt.Sprintf("no progress for %d ms: source be %d sends nothing", p.IdleMs, task.SrcBE)
+	}
+	return ""
 }
 
 // failuresToMove is after how many failed clones a learner is tried elsewhere.
@@ -127,16 +183,9 @@ func (s *Scheduler) unlist(task *Task) {
 	if i := slices.Index(s.running, task); i >= 0 {
 		s.running = slices.Delete(s.running, i, i+1)
 	}
-	if task.SrcBE != 0 {
-		s.slots.used[slotKey{task.SrcBE, task.SrcDisk, task.balance}]--
-	}
-	s.slots.used[slotKey{task.DestBE, task.DestDisk, task.balance}]--
-	// Tasks that wait for a slot may go on at once.
-	for _, p := range s.pending {
-		if !p.Hopeless && p.FailedRunning == 0 {
-			p.NextMs = 0
-		}
-	}
+	s.slots.add(task, -1)
+	s.open, s.idle = nil, nil
+	s.freed = true
 }
 
 // checkRunning gives up clones that cannot end well or are no longer needed.
@@ -160,11 +209,10 @@ func (s *Scheduler) checkRunning() {
 			s.dropLearner(task, why)
 		case task.Kind == Balance:
 			s.stats.ClonesFailed++
-			s.end(task, Cancelled, why)
-			s.dropLearner(task, why)
+			s.endMove(task, why)
 		default:
 			s.stats.ClonesFailed++
-			s.backOff(task, why, why == replicaGone)
+			s.backOff(task, why, why == replicaGone || classify(why) == FailStalled)
 		}
 	}
 }
@@ -182,7 +230,9 @@ func (s *Scheduler) verdictOn(task *Task) (string, State) {
 	switch {
 	case r == nil || task.Replica != 0 && r.ID != task.Replica:
 		return replicaGone, Pending
-	case r.Role == types.RoleFollower && r.LastFailed == 0 && !r.damaged():
+	case task.Local && r.Disk == task.DestDisk:
+		return "the replica has moved", Finished
+	case !task.Local && r.Role == types.RoleFollower && r.LastFailed == 0 && !r.damaged():
 		return "the replica has caught up", Finished
 	}
 	task.Replica = r.ID
@@ -194,6 +244,9 @@ func (s *Scheduler) verdictOn(task *Task) (string, State) {
 	}
 	if be := v.BE(task.SrcBE); task.SrcBE != 0 && (be == nil || be.dead()) {
 		return fmt.Sprintf("source be %d is dead", task.SrcBE), Pending
+	}
+	if why := s.stalled(task); why != "" {
+		return why, Pending
 	}
 	if s.in.NowMs >= task.LastSchedMs+task.TimeoutMs {
 		return fmt.Sprintf("clone took longer than %d ms", task.TimeoutMs), Timeout

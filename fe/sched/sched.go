@@ -45,7 +45,9 @@ type Input struct {
 	Outcomes  []Outcome
 	Restarted []types.BEID
 	Found     []FoundClone
-	Limits    Limits
+	// Clones is the progress of running clones, by task; nil = nothing is known of it.
+	Clones []CloneProgress
+	Limits Limits
 }
 
 // Output is what is to be done now. The driver carries the Actions out in order and calls Step again with the tablets
@@ -76,22 +78,31 @@ type Scheduler struct {
 	taskNext, taskEnd types.TaskID
 	moved             map[types.TabletID]types.ReplicaID // where a balanced tablet came from
 	beClass           []classedBE                        // of the last Step, by id
-	loads             loadTable
+	loads             *loadTable
 	loadsMs           int64
 	quietSinceMs      int64 // since when there is nothing to repair; 0 = there is
 	leadersMs         int64 // last attempt to even out leaders
 	leadersHot        bool  // the last attempts found something to move: go on without waiting for a scan
 	balanceHot        bool
+	movable           *balanceIndex
+	disksMs           int64 // when disks of BEs were evened out last
 	fulls             map[types.TabletID]fullMark
+	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
 	stats             Stats
 
 	// Of the Step that runs.
-	in      Input
-	out     Output
-	touched map[types.TabletID]bool
-	slots   slotTable
-	full    bool // no disk has a repair slot left
-	moves   []LeaderMove
+	in        Input
+	out       Output
+	touched   map[types.TabletID]bool
+	slots     slotTable
+	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	idle      []types.BEID // of these, those with a disk that receives nothing
+	anySource bool         // the plan of sources had its turn
+	overflow  bool         // a scan found more than the queue holds
+	scannedMs int64        // the last scan
+	plannedMs int64        // when sources were planned last
+	freed     bool         // a slot has come free: tasks that wait for one may go on
+	moves     []LeaderMove
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.
@@ -102,7 +113,8 @@ type classedBE struct {
 
 // New returns a scheduler that knows nothing yet.
 func New() *Scheduler {
-	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{}}
+	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{},
+		rested: map[types.TabletID]int64{}}
 }
 
 // GrantTasks gives the scheduler n task ids to use.
@@ -122,9 +134,10 @@ func (s *Scheduler) Step(in Input) Output {
 	s.takeFound()
 	s.takeOutcomes()
 	s.checkRunning()
-	scan := s.noteBEs() || in.Scan
+	scan := s.noteBEs() || in.Scan || s.hungry()
 	if scan {
-		s.loads.count = nil // count anew
+		s.scannedMs, s.overflow = in.NowMs, false
+		s.loads = nil // count anew
 	}
 	s.examineAll(scan)
 	s.planPending()
@@ -137,12 +150,26 @@ func (s *Scheduler) Step(in Input) Output {
 	return out
 }
 
+// hungry reports whether the queue did not hold all that a scan found and has room again: the next scan is due at once.
+func (s *Scheduler) hungry() bool {
+	if !s.overflow || s.in.NowMs-s.scannedMs < s.refreshMs()/10 {
+		return false
+	}
+	n := 0
+	for _, t := range s.pending {
+		if !t.Hopeless {
+			n++
+		}
+	}
+	return n < s.in.Limits.MaxScheduling/2
+}
+
 func (s *Scheduler) begin(in Input) {
 	s.in, s.out = in, Output{}
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
-	s.full = false
-	s.moves = nil
+	s.open, s.idle = nil, nil
+	s.moves, s.freed = nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
 		s.slots.take(t)
@@ -321,15 +348,15 @@ func (s *Scheduler) dropEmptyBEs(scan bool) {
 	}
 	for i := range s.in.View.BEs {
 		be := &s.in.View.BEs[i]
-		if be.Decommissioned && s.table().count[be.ID] == 0 {
+		if be.Decommissioned && s.table().replicas(be.ID) == 0 {
 			s.act(Action{Kind: ActDropBE, BE: be.ID, Why: "decommissioned and empty"})
 		}
 	}
 }
 
-// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age. Moves for
-// balance come last.
+// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age, then size: what takes long
+// must not be begun last. Moves for balance come at the end.
 func order(a, b *Task) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Copies, b.Copies), cmp.Compare(b.DynmPrio, a.DynmPrio),
-		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(a.Tablet, b.Tablet))
+		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(b.Size, a.Size), cmp.Compare(a.Tablet, b.Tablet))
 }

@@ -1,6 +1,10 @@
 package sched
 
-import "stele/meta/types"
+import (
+	"strings"
+
+	"stele/meta/types"
+)
 
 // Kind is why a task is there.
 type Kind uint8
@@ -55,17 +59,111 @@ type Task struct {
 	LastAdjPrioMs    int64
 	VisibleVersion   types.Version
 	CommittedVersion types.Version
-	Err              string // why it waits, or the last failure
+	Err              string    // why it waits, or the last failure
+	Wait             Wait      // what a pending task waits for
+	WaitSinceMs      int64     // since when it waits for that
+	Attempts         []Attempt // the last ones, oldest first
 
 	ID       types.TaskID // of the running clone, 0 = none
 	Replica  types.ReplicaID
-	NextMs   int64 // not before
-	Copies   int   // that could be read when it was last looked at
-	Hopeless bool  // nothing can be done for now
-	Full     bool  // the last clone copied everything
-	balance  bool  // the running clone holds balance slots
+	NextMs   int64      // not before
+	Size     int64      // of the tablet when it came
+	Copies   int        // that could be read when it was last looked at
+	Hopeless bool       // nothing can be done for now
+	Full     bool       // the last clone copied everything
+	Local    bool       // a move between two disks of one BE
+	source   diskKey    // that it is to be copied from
+	avoid    types.BEID // source that let the last clone down
+	balance  bool       // the running clone holds balance slots
 	last     types.TaskID
 	lastBE   types.BEID
+}
+
+// Wait is what a pending task waits for.
+type Wait uint8
+
+// Reasons to wait.
+const (
+	WaitNone        Wait = iota // its turn
+	WaitSlot                    // a free slot
+	WaitSource                  // a complete replica on a live BE
+	WaitDestination             // a BE or disk that can take a replica
+	WaitBackend                 // an answer of the BE that has the replica
+	WaitDelay                   // the end of a pause between full clones
+	WaitRetry                   // the end of the pause after a failure
+	WaitIDs                     // ids for its clone
+)
+
+func (w Wait) String() string {
+	return [...]string{"NONE", "SLOT", "SOURCE", "DESTINATION", "BACKEND", "DELAY", "RETRY", "IDS"}[w]
+}
+
+// Failure is the kind of reason for which a clone failed.
+type Failure uint8
+
+// Kinds of failures.
+const (
+	FailOther       Failure = iota
+	FailSource              // the source is dead, damaged or does not have the versions
+	FailDestination         // the destination is dead, has restarted or refuses
+	FailSpace               // no room at the destination
+	FailStalled             // no progress
+	FailTimeout             // not done in time
+	FailStale               // it ended below the version that is needed
+)
+
+func (f Failure) String() string {
+	return [...]string{"OTHER", "SOURCE", "DESTINATION", "SPACE", "STALLED", "TIMEOUT", "STALE"}[f]
+}
+
+// Attempt is a clone that was tried and failed.
+type Attempt struct {
+	AtMs   int64 // when it ended
+	Src    types.BEID
+	Dest   types.BEID
+	Kind   Failure
+	Reason string
+}
+
+// attemptsMax bounds the attempts that a task remembers.
+const attemptsMax = 5
+
+// tried notes a failed clone.
+func (t *Task) tried(nowMs int64, kind Failure, reason string) {
+	if len(t.Attempts) >= attemptsMax {
+		t.Attempts = append([]Attempt(nil), t.Attempts[len(t.Attempts)-attemptsMax+1:]...)
+	}
+	t.Attempts = append(t.Attempts[:len(t.Attempts):len(t.Attempts)], Attempt{AtMs: nowMs, Src: t.SrcBE, Dest: t.DestBE, Kind: kind, Reason: reason})
+	t.avoid = 0
+	if kind == FailSource || kind == FailStalled {
+		t.avoid = t.SrcBE
+	}
+}
+
+// failureWords name the kind of a failure in what BEs say, the first that fits.
+var failureWords = []struct {
+	kind  Failure
+	words []string
+}{
+	{FailSpace, []string{"no space", "disk is full", "no room", "reserve"}},
+	{FailStalled, []string{"no progress", "stall"}},
+	{FailTimeout, []string{"took longer", "deadline exceeded", "timed out", "timeout"}},
+	{FailStale, []string{"stale", "below the version"}},
+	{FailSource, []string{"source", "corrupt", "checksum", "peer"}},
+	{FailDestination, []string{"destination", "restarted", "submit"}},
+}
+
+// classify finds the kind of a failure in its text: what BEs of older versions say has no code.
+func classify(reason string) Failure {
+	reason = strings.ToLower(reason)
+	for _, f := range failureWords {
+		for _, w := range f.words {
+			if strings.Contains(reason, w) {
+				return f.kind
+			}
+		}
+	}
+	return FailOther
 }
 
 // Rate is the rate of the last clone in bytes per second, 0 when there is none.
@@ -109,8 +207,8 @@ type Stats struct {
 	Scheduled, Succeeded, Failed, Discarded       int64
 	Upgraded, Downgraded                          int64
 	Clones, ClonesDone, ClonesFailed, ClonesTimed int64
-	ByStatus                                      [7]int64 // tasks added, by Status
-	Balanced                                      int64    // moves begun
+	ByStatus                                      [statusCount]int64 // tasks added, by Status
+	Balanced                                      int64              // moves begun
 	Dropped, Promoted, LeadersMoved               int64
 }
 

@@ -14,17 +14,22 @@ type View struct {
 
 	index     map[types.BEID]int32
 	available int
+	places    int    // locations with an available BE
+	media     [2]int // available BEs with an online disk of a medium
 }
 
 // BE is a backend that belongs to the cluster.
 type BE struct {
 	ID             types.BEID
 	Host           string
+	Zone           string // where it stands, "" = nobody has said
 	Alive          bool
 	Unknown        bool // neither heard of nor missed for long enough since this FE became leader
 	Decommissioned bool
 	DeadSinceMs    int64 // when it is neither alive nor unknown
 	Disks          []Disk
+
+	place int32 // its zone, else its host, as a number of the View
 }
 
 // dead tells what is known to be dead, as against not yet heard of.
@@ -54,7 +59,10 @@ type Tablet struct {
 	Epoch     types.Epoch
 	Leader    types.BEID // 0 = none
 	Hinted    bool       // an operator wants it first
-	Replicas  []Replica
+	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
+	// the tablet is on its own.
+	Assigned []types.BEID
+	Replicas []Replica
 }
 
 // Replica is a copy of a tablet.
@@ -100,13 +108,68 @@ func (t *Tablet) On(be types.BEID) *Replica {
 // NewView returns a view; both slices must be sorted by id.
 func NewView(bes []BE, tablets []Tablet) *View {
 	v := &View{BEs: bes, Tablets: tablets, index: make(map[types.BEID]int32, len(bes))}
+	numbers, open := map[string]int32{}, map[int32]bool{}
 	for i := range bes {
-		v.index[bes[i].ID] = int32(i)
-		if bes[i].Available() {
-			v.available++
+		be := &bes[i]
+		v.index[be.ID] = int32(i)
+		name := "host " + be.Host
+		if be.Zone != "" {
+			name = "zone " + be.Zone
+		}
+		place, ok := numbers[name]
+		if !ok {
+			place = int32(len(numbers))
+			numbers[name] = place
+		}
+		be.place = place
+		if !be.Available() {
+			continue
+		}
+		v.available++
+		if !open[place] {
+			open[place] = true
+			v.places++
+		}
+		for m := range v.media {
+			if be.has(types.Medium(m)) {
+				v.media[m]++
+			}
 		}
 	}
 	return v
+}
+
+// has reports whether the BE has an online disk of a medium.
+func (b *BE) has(m types.Medium) bool {
+	for i := range b.Disks {
+		if b.Disks[i].State == types.DiskOnline && b.Disks[i].Medium == m {
+			return true
+		}
+	}
+	return false
+}
+
+// disk returns a disk of the BE, or nil.
+func (b *BE) disk(id types.DiskID) *Disk {
+	for i := range b.Disks {
+		if b.Disks[i].ID == id {
+			return &b.Disks[i]
+		}
+	}
+	return nil
+}
+
+// diskStays reports whether a replica may stay on its disk: it is not being emptied, and is of the right medium unless
+// that medium is nowhere else to be had.
+func (v *View) diskStays(t *Tablet, r *Replica, be *BE) bool {
+	d := be.disk(r.Disk)
+	if d == nil {
+		return true
+	}
+	if d.State == types.DiskDecommissioned {
+		return false
+	}
+	return d.Medium == t.Medium || !be.has(t.Medium) && v.media[t.Medium] < t.Want
 }
 
 // BE returns a BE, or nil.
@@ -133,6 +196,33 @@ func (v *View) isCopy(r *Replica) bool {
 	}
 	be := v.BE(r.BE)
 	return be != nil && be.Alive
+}
+
+// sharesPlace reports whether a BE is in the location of another replica than leaving (nil = of any that stays).
+func (v *View) sharesPlace(t *Tablet, be *BE, leaving *Replica) bool {
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if other := v.BE(r.BE); r != leaving && other != nil && other.place == be.place && (leaving != nil || v.remains(r, other)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharesHost reports whether a BE is on the host of another replica than leaving (nil = of any that stays).
+func (v *View) sharesHost(t *Tablet, be *BE, leaving *Replica) bool {
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		if other := v.BE(r.BE); r != leaving && other != nil && other.Host == be.Host && (leaving != nil || v.remains(r, other)) {
+			return true
+		}
+	}
+	return false
+}
+
+// remains reports whether a replica is there to stay: what is dead, leaving or damaged leaves its location free.
+func (v *View) remains(r *Replica, be *BE) bool {
+	return !be.dead() && !be.Decommissioned && !r.damaged()
 }
 
 // copies counts the replicas of a tablet that can be read and copied from now.

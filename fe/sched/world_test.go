@@ -164,6 +164,9 @@ func (w *world) carryOut(a *Action) {
 	switch a.Kind {
 	case ActReport:
 		w.raise(w.tablet(a.Tablet), a.Replica, a.Version)
+		if r := w.replica(w.tablet(a.Tablet), a.Replica); r != nil && a.Disk != 0 {
+			r.Disk = a.Disk
+		}
 	case ActPromote:
 		w.promote(a)
 	case ActDrop:
@@ -263,7 +266,7 @@ func (w *world) clone(a *Action, replica types.ReplicaID) {
 	t := w.tablet(a.Tablet)
 	_, has := t.data[replica]
 	ms := int64(1000)
-	if !has {
+	if !has || a.Clone.SourceBE == a.BE {
 		ms += t.Bytes() / 20_000
 	}
 	if !w.alive(a.BE) || !w.alive(a.Clone.SourceBE) {

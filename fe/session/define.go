@@ -32,10 +32,18 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) 
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		if !switchesKeys(n) {
+		switch {
+		case switchesKeys(n):
+			do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
+		case plan.ChangesKeys(n):
+			do = func() error { return s.alterKeys(ctx, n, out) }
+		default:
 			return unsupported(leadingWords(st.Text))
 		}
-		do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
+	case *parse.CreateIndexStmt:
+		do = func() error { return s.createIndex(ctx, n, out) }
+	case *parse.DropIndexStmt:
+		do = func() error { return s.dropIndex(ctx, n, out) }
 	default:
 		return unsupported(leadingWords(st.Text))
 	}
@@ -151,7 +159,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	}
 	if spec.AutoIncrement > 1 {
 		if _, t, err := s.findTable(s.sh.Log.Current(), spec.Database, spec.Table.Name); err == nil {
-			if err := s.sh.sequences.autoInc(t.ID).Raise(ctx, spec.AutoIncrement-1); err != nil {
+			if err := s.sh.sequences.autoInc(t).Raise(ctx, spec.AutoIncrement-1); err != nil {
 				return err
 			}
 		}

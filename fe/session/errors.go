@@ -5,8 +5,11 @@ import (
 
 	"stele/fe/ddl"
 	"stele/fe/dist"
+	"stele/fe/quorum"
+	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/raftlog"
 	"stele/meta/rpc"
 	"stele/proto/bepb"
 )
@@ -22,11 +25,23 @@ func mysqlError(err error) error {
 		exists  *catalog.ErrExists
 		remote  *rpc.Error
 		changed *dist.ChangedError
+		alone   *quorum.NoLeaderError
+		restore *catalog.ErrRestoring
+		known   server.MySQLError
 	)
 	switch {
+	case errors.As(err, &alone) && !errors.As(err, &unknown):
+		// 1205 is what clients and frameworks take for "try again", and it leaves the transaction open.
+		return sqlErr(1205, "HY000", "The cluster has no leading FE now: %s; try again", alone.Error())
 	case errors.As(err, &unknown):
 		// SQLSTATE 08007: transaction resolution unknown.
 		return sqlErr(1180, "08007", "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, raftlog.ErrOutcomeUnknown):
+		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
+	case errors.As(err, &restore):
+		return sqlErr(1290, "HY000", "Nothing can be written now: %s", restore.Error())
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):
@@ -70,6 +85,8 @@ func existsError(e *catalog.ErrExists) error {
 		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", e.Name)
 	case "table":
 		return sqlErr(1050, "42S01", "Table '%s' already exists", e.Name)
+	case "key":
+		return sqlErr(1061, "42000", "Duplicate key name '%s'", e.Name)
 	case "partition":
 		return sqlErr(1517, "HY000", "Duplicate partition name %s", e.Name)
 	}
@@ -82,6 +99,8 @@ func notFoundError(e *catalog.ErrNotFound) error {
 		return sqlErr(1049, "42000", "Unknown database '%s'", e.Name)
 	case "table":
 		return sqlErr(1146, "42S02", "Table '%s' doesn't exist", e.Name)
+	case "key":
+		return sqlErr(1091, "42000", "Can't DROP '%s'; check that column/key exists", e.Name)
 	case "partition":
 		return sqlErr(1735, "HY000", "Unknown partition '%s'", e.Name)
 	}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,10 +11,8 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/types"
-	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
-	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -63,7 +60,12 @@ func (s *Session) insertWith(ctx context.Context, out *output, planned func(*pla
 		if err != nil {
 			return err
 		}
-		ins = &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx}
+		keys, err := s.keysOf(ctx, cat, p.Table)
+		if err != nil {
+			return err
+		}
+		lockFor(t, keys, s.inTx, s.contended)
+		ins = &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys}
 		return ins.run(ctx, now)
 	})
 	if err != nil {
@@ -85,11 +87,13 @@ type inserter struct {
 	t    *txn.Txn
 	plan *plan.InsertPlan
 	pctx *plan.Context
+	keys []*uniqueKey
 
 	counts  txn.Counts
 	rows    int64
 	updated int64  // rows changed by ON DUPLICATE KEY UPDATE
 	same    int64  // rows that ON DUPLICATE KEY UPDATE found and left as they were
+	removed int64  // further rows that REPLACE removed for one that it wrote
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
 
@@ -135,7 +139,7 @@ func (i *inserter) run(ctx context.Context, now time.Time) error {
 
 // chunks is told before each chunk whether another one follows: it may have the keys of an earlier one.
 func (i *inserter) chunks(more bool) {
-	if more && i.t.Empty() && !i.plan.Table.Schema.HasRowID() {
+	if more && i.t.Empty() && (!i.plan.Table.Schema.HasRowID() || len(i.keys) > 0) {
 		i.t.Remember()
 		i.remembers = true
 	}
@@ -163,7 +167,10 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return err
 	}
 	i.rows += int64(rows.Rows())
-	if i.plan.OnDuplicate != nil {
+	switch {
+	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert):
+		return i.merge(ctx, rows)
+	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)
 	}
 	op := types.OpInsert
@@ -173,22 +180,25 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 	case plan.ModeReplace:
 		op = types.OpPut
 	}
-	return i.send(ctx, rows, []byte{byte(op)})
+	return i.send(ctx, rows, op)
 }
 
-// send routes rows to their tablets; ops is one for all.
-func (i *inserter) send(ctx context.Context, rows *vec.Batch, op []byte) error {
-	routes, err := plan.Route(i.plan.Table, rows)
+// send routes rows to their tablets, and their entries to those of the unique keys.
+func (i *inserter) send(ctx context.Context, rows *vec.Batch, op types.RowOp) error {
+	writes, err := routed(i.plan.Table, rows, op)
 	if err != nil {
 		return err
 	}
-	writes := make([]txn.TabletWrite, len(routes))
-	for k, r := range routes {
-		writes[k] = txn.TabletWrite{Tablet: r.Tablet, Ops: op, Rows: gather(rows, r.Rows)}
+	for _, u := range i.keys {
+		more, err := u.write(u.entries(rows, nil), op)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, more...)
 	}
 	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
 	if err != nil {
-		return nameDuplicate(err, i.plan.Table, writes)
+		return nameEntry(err, i.plan.Table, i.keys, writes)
 	}
 	i.add(counts)
 	return nil
@@ -208,30 +218,6 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 
 func (s *Session) lockWait() time.Duration {
 	return time.Duration(s.vars.int("innodb_lock_wait_timeout")) * time.Second
-}
-
-// nameDuplicate turns the refusal of a duplicate key into MySQL's error, which names the key.
-func nameDuplicate(err error, t *catalog.Table, writes []txn.TabletWrite) error {
-	var r *txn.Refusal
-	if !errors.As(err, &r) || r.Code != bepb.WriteResponse_DUPLICATE_KEY {
-		return err
-	}
-	for _, w := range writes {
-		if w.Tablet != r.Tablet {
-			continue
-		}
-		var parts []string
-		for _, at := range t.Schema.KeyIndexes() {
-			parts = append(parts, string(sqltypes.AppendVectorText(nil, w.Rows.Cols[at], r.Row, time.UTC)))
-		}
-		const limit = 64 // MySQL cuts the entry
-		entry := strings.Join(parts, "-")
-		if len(entry) > limit {
-			entry = strings.ToValidUTF8(entry[:limit], "") + "..."
-		}
-		return errors.Join(sqlErr(1062, "23000", "Duplicate entry '%s' for key '%s.PRIMARY'", entry, t.Name), r)
-	}
-	return err
 }
 
 // number fills the hidden row ids and the AUTO_INCREMENT column.
@@ -262,7 +248,7 @@ func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, err
 // autoIncrement draws a value for every NULL; a given value keeps later ones above it. As in MySQL that goes row by
 // row: the values drawn between two given ones are consecutive.
 func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
-	seq := i.s.sh.sequences.autoInc(i.plan.Table.ID)
+	seq := i.s.sh.sequences.autoInc(i.plan.Table)
 	v := vec.New(in.Type, in.N)
 	for from := 0; from < in.N; {
 		to := from + 1
@@ -330,7 +316,8 @@ func (i *inserter) result() server.Result {
 		}
 		duplicates = i.updated
 	case i.plan.Mode == plan.ModeReplace:
-		r.AffectedRows = uint64(i.counts.Inserted + 2*i.counts.Replaced)
+		r.AffectedRows = uint64(i.counts.Inserted + 2*i.counts.Replaced + i.removed)
+		duplicates += i.removed
 	default:
 		r.AffectedRows = uint64(i.counts.Inserted)
 	}

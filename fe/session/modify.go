@@ -47,7 +47,13 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		if err != nil {
 			return err
 		}
-		m = &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}}
+		keys, err := s.keysOf(ctx, cat, p.Table)
+		if err != nil {
+			return err
+		}
+		lockFor(t, keys, s.inTx, s.contended)
+		m = &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}, keys: keys}
+		m.whole = p.MovesRows || m.assignsKey()
 		return m.run(ctx, now)
 	})
 	return m, err
@@ -61,6 +67,9 @@ type modifier struct {
 	t    *txn.Txn
 	plan *plan.ModifyPlan
 	pctx *plan.Context
+	keys []*uniqueKey
+	// whole: the rows must be written together, because one may take the key that another gives up.
+	whole bool
 
 	pending map[types.TabletID]*tabletRows
 	order   []types.TabletID
@@ -73,6 +82,7 @@ type modifier struct {
 // tabletRows is what is to be written to one tablet: deletes before puts, so that a key may move to where another was.
 type tabletRows struct {
 	deletes, puts, inserts []*vec.Batch
+	index                  bool // of a unique key
 }
 
 func (m *modifier) run(ctx context.Context, now time.Time) error {
@@ -92,11 +102,10 @@ func (m *modifier) run(ctx context.Context, now time.Time) error {
 		if err := m.take(b.Compact()); err != nil {
 			return err
 		}
-		// Rows that move must be written together: one may take the key that another gives up.
-		if m.plan.MovesRows && m.bytes > movedBytes {
-			return sqlErr(1105, "HY000", "UPDATE of key columns: the rows that move take more than %d bytes; update fewer rows at a time", movedBytes)
+		if m.whole && m.bytes > movedBytes {
+			return sqlErr(1105, "HY000", "UPDATE of key columns: the rows take more than %d bytes; update fewer rows at a time", movedBytes)
 		}
-		if !m.plan.MovesRows && (m.rows >= chunkRows || m.bytes >= chunkBytes) {
+		if !m.whole && (m.rows >= chunkRows || m.bytes >= chunkBytes) {
 			if err := m.flush(ctx); err != nil {
 				return err
 			}
@@ -115,7 +124,7 @@ func (m *modifier) take(b *vec.Batch) error {
 	if len(m.plan.Assign) == 0 {
 		m.matched += int64(b.N)
 		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
-		return nil
+		return m.dropEntries(old)
 	}
 	next, changed, err := m.assign(b, old)
 	if err != nil {
@@ -125,6 +134,9 @@ func (m *modifier) take(b *vec.Batch) error {
 	m.changed += int64(len(changed))
 	if len(changed) == 0 {
 		return nil
+	}
+	if err := m.moveEntries(old, next, changed); err != nil {
+		return err
 	}
 	if !m.plan.MovesRows {
 		m.group(tablets, next, changed, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
@@ -212,7 +224,10 @@ func (m *modifier) flush(ctx context.Context) error {
 			return &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", id)}
 		}
 		r := m.pending[id]
-		w := txn.TabletWrite{Tablet: id, ReadVersion: tab.Version}
+		w := txn.TabletWrite{Tablet: id, ReadVersion: tab.Version, Schema: m.plan.Table.Schema.Version, Index: r.index}
+		if r.index { // the row that the entry belongs to is checked
+			w.ReadVersion = 0
+		}
 		var all []*vec.Batch
 		for _, part := range []struct {
 			op   types.RowOp
@@ -233,7 +248,7 @@ func (m *modifier) flush(ctx context.Context) error {
 	}
 	m.pending, m.order, m.rows, m.bytes = map[types.TabletID]*tabletRows{}, nil, 0, 0
 	if _, err := m.t.Write(ctx, writes, m.s.lockWait()); err != nil {
-		return nameDuplicate(err, m.plan.Table, writes)
+		return nameEntry(err, m.plan.Table, m.keys, writes)
 	}
 	return nil
 }

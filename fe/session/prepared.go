@@ -35,7 +35,12 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 	switch st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		if p.columns, err = s.describe(&st); err != nil {
-			return nil, s.translate(ctx, sql, err)
+			if _, rerr := s.sh.Log.ReadIndex(ctx); rerr != nil { // another FE may have made the table just now
+				return nil, s.translate(ctx, sql, rerr)
+			}
+			if p.columns, err = s.describe(&st); err != nil {
+				return nil, s.translate(ctx, sql, err)
+			}
 		}
 	}
 	return p, nil
@@ -78,6 +83,12 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 		params[i] = boundValue(a)
 	}
 	out := &output{w: w, zone: p.s.vars.zone}
+	if done, err := p.s.pointPrepared(ctx, p.text, params, out); done {
+		if err != nil {
+			return p.s.fail(ctx, p.text, err)
+		}
+		return nil
+	}
 	if err := p.s.run(ctx, p.text, params, out); err != nil {
 		return p.s.fail(ctx, p.text, err)
 	}

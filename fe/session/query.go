@@ -116,6 +116,10 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 	}
 	return exec.Build(p, &exec.Env{
 		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
+			scan, err := s.resolve(ctx, q, scan)
+			if err != nil {
+				return nil, err
+			}
 			return s.sh.Scanner.Scan(ctx, q, scan)
 		},
 		System: func(ctx context.Context, sys *physical.System) (exec.Stream, error) {
@@ -147,6 +151,13 @@ func (s *Session) readSystem(ctx context.Context, cat *catalog.Catalog, sys *phy
 	t, ok := stmt.SystemTable(sys.Database, sys.Table)
 	if !ok {
 		return nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", sys.Database, sys.Table)
+	}
+	if s.elsewhere(t.Local) {
+		r, err := s.askTable(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		return &batches{left: r.Vectors()}, nil
 	}
 	rows, err := t.Rows(ctx, s.stmtEnv(cat))
 	if err != nil {

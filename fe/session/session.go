@@ -24,6 +24,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -42,6 +43,7 @@ type Tables interface {
 	Create(ctx context.Context, table catalog.Table) error
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
+	AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error)
 }
 
 // Settings are read at each use.
@@ -55,13 +57,20 @@ type Settings struct {
 
 // Parts are what sessions are made of.
 type Parts struct {
-	Log       Log
-	Parser    *parse.Parser
-	Scanner   *dist.Scanner
-	Txns      *txn.Coordinator
-	Tables    Tables
-	Members   stmt.Members
-	Control   stmt.Control
+	Log     Log
+	Parser  *parse.Parser
+	Scanner *dist.Scanner
+	Txns    *txn.Coordinator
+	Tables  Tables
+	Members stmt.Members
+	Control stmt.Control
+	Checker stmt.Checker
+	// Backend reaches a BE.
+	Backend func(types.BEID) (bepb.BackendClient, error)
+	Leader  Leader     // nil = this FE alone
+	Group   stmt.Group // nil = this FE alone
+	// Others lists the sessions of the other FEs; nil = there are none.
+	Others    func() []stmt.Process
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
 	Settings  func() Settings
@@ -78,6 +87,7 @@ type Shared struct {
 	sequences *sequences
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
+	points    points
 }
 
 // New returns what sessions share.
@@ -108,6 +118,7 @@ type Session struct {
 	inTx         bool
 	txReadOnly   bool // the open transaction refuses writes
 	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	contended    bool // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
@@ -168,8 +179,15 @@ func (s *Session) note(command, text string) {
 }
 
 // UseDB changes the default database.
-func (s *Session) UseDB(_ context.Context, db string) error {
-	if _, ok := s.sh.Log.Current().Database(db); !ok && !stmt.IsSystemDatabase(db) {
+func (s *Session) UseDB(ctx context.Context, db string) error {
+	_, ok := s.sh.Log.Current().Database(db)
+	if !ok && !stmt.IsSystemDatabase(db) {
+		if _, err := s.sh.Log.ReadIndex(ctx); err != nil { // another FE may have made it just now
+			return s.translate(ctx, "USE "+db, err)
+		}
+		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	s.db = db
@@ -223,6 +241,12 @@ func (s *Session) mode() syntax.Mode {
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
+	if done, err := s.pointText(ctx, sql, &output{w: w, zone: s.vars.zone}); done {
+		if err != nil {
+			return s.fail(ctx, sql, err)
+		}
+		return nil
+	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
 		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
@@ -280,6 +304,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.query(ctx, st.Node, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
+	case *parse.LoadDataStmt:
+		return s.load(ctx, n, out)
 	case *parse.UpdateStmt:
 		return s.update(ctx, n, params, out)
 	case *parse.DeleteStmt:

@@ -20,6 +20,13 @@ const shownTable = "shown"
 
 // admin runs a statement of the registry.
 func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) error {
+	if s.elsewhere(stmt.IsLocal(st.Admin.ID)) {
+		r, err := s.askStatement(ctx, st.Text, stmt.Reads(st.Admin.ID))
+		if err != nil {
+			return err
+		}
+		return s.table(ctx, r, out)
+	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
@@ -32,6 +39,17 @@ func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) e
 
 // show runs a SHOW of MySQL's grammar.
 func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) error {
+	if s.elsewhere(!leaderShows(n)) {
+		text, err := parse.Restore(n)
+		if err != nil {
+			return err
+		}
+		r, err := s.askStatement(ctx, text, true)
+		if err != nil {
+			return err
+		}
+		return s.table(ctx, r, out)
+	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
@@ -44,9 +62,8 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 
 // stmtEnv is what a statement of the registry may use.
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
-	e := &stmt.Env{Catalog: cat, DB: s.db, User: s.info.User + "@" + s.info.Host, Now: time.Now(), Log: s.sh.Log, Members: s.sh.Members,
-		Control: s.sh.Control, Conf: s.sh.Conf, Frontends: s.sh.Frontends, Processes: s.sh.Processes, Warnings: s.warnings,
-		Status: s.sh.status, SetConfig: s.sh.setConfig, CreateTable: plan.ShowCreateTable, Version: s.sh.Version, Started: s.sh.Started, Zone: s.vars.zone()}
+	e := s.sh.env(cat)
+	e.DB, e.User, e.Zone, e.Warnings = s.db, s.info.User+"@"+s.info.Host, s.vars.zone(), s.warnings
 	for _, v := range s.vars.rows() {
 		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
 	}
@@ -74,7 +91,7 @@ func (sh *Shared) status() []stmt.Variable {
 // filter applies LIKE, WHERE, ORDER BY and LIMIT to the rows of a SHOW, by running them as a query over those rows.
 func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error) {
 	f := r.Filter
-	all := stmt.Batches(r.Columns, r.Rows)
+	all := r.Vectors()
 	if !f.IsLike && f.Where == "" && f.Order == "" && f.Limit == "" {
 		return &batches{left: all}, nil
 	}
@@ -106,4 +123,13 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	}
 	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
+}
+
+// transactions are those that run on this FE.
+func (sh *Shared) transactions() []stmt.Transaction {
+	var out []stmt.Transaction
+	for id, since := range sh.Txns.Running() {
+		out = append(out, stmt.Transaction{ID: id, Since: since})
+	}
+	return out
 }

@@ -147,8 +147,14 @@ func (s *Session) write(ctx context.Context, try attempt) error {
 		return s.writeInTransaction(ctx, try)
 	}
 	r := s.retrier()
+	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)
+		var contended *txn.ContendedError
+		if errors.As(err, &contended) && !s.contended { // now wait for locks, in an order that ends
+			s.contended = true
+			continue
+		}
 		if err == nil || !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"stele/fe/dist"
 	"stele/fe/txn"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/expr"
-	"stele/sql/physical"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
@@ -90,7 +88,7 @@ func (i *inserter) upsertTablet(ctx context.Context, tablet types.TabletID, rows
 			i.same++
 		}
 	}
-	w := txn.TabletWrite{Tablet: tablet, ReadVersion: tab.Version, Rows: &vec.Batch{}}
+	w := txn.TabletWrite{Tablet: tablet, ReadVersion: tab.Version, Rows: &vec.Batch{}, Schema: schema.Version}
 	var out []*vec.Batch
 	for _, key := range order {
 		m := state[key]
@@ -109,34 +107,17 @@ func (i *inserter) upsertTablet(ctx context.Context, tablet types.TabletID, rows
 
 // existing reads the rows of some keys.
 func (i *inserter) existing(ctx context.Context, tablet types.TabletID, keys [][]byte) (map[string]*merged, error) {
-	schema := &i.plan.Table.Schema
-	f := physical.Fragment{Schema: *schema, Keys: keys}
-	for _, c := range schema.Columns {
-		f.Columns = append(f.Columns, c.ID)
-	}
-	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
-	if i.s.inTx || i.remembers {
-		q.Txn, q.Leads = i.t.ID(), i.t.Leads
-	}
-	rows, err := i.s.sh.Scanner.Scan(ctx, q, &physical.Scan{TableID: i.plan.Table.ID, Tablets: []types.TabletID{tablet}, Fragment: f})
+	found, err := i.readKeys(ctx, i.plan.Table, tablet, keys)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	out := map[string]*merged{}
-	for {
-		b, err := rows.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if b == nil {
-			return out, nil
-		}
-		b = b.Compact()
-		for k, key := range vec.EncodeKeys(b, schema.KeyIndexes()) {
+	for _, b := range found {
+		for k, key := range vec.EncodeKeys(b, i.plan.Table.Schema.KeyIndexes()) {
 			out[string(key)] = &merged{row: gather(b, []int32{int32(k)}), existed: true}
 		}
 	}
+	return out, nil
 }
 
 // assign applies the assignments to a row that is there; changed tells whether they made a difference.

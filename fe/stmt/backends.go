@@ -89,7 +89,7 @@ var diskColumns = cols(`
 	AvailCapacity     text  Bytes free.
 	TotalCapacity     text  Bytes in all.
 	TotalUsedPct      text  Use, whoever uses it.
-	State             text  ONLINE or OFFLINE.
+	State             text  ONLINE, OFFLINE, DISABLED or DECOMMISSIONED.
 	PathHash          int   Id of the disk, kept on it.
 	StorageMedium     text  HDD or SSD.
 	TabletNum         int   Replicas on it.
@@ -100,7 +100,7 @@ var diskColumns = cols(`
 // diskRows are the rows of /backends/<id>.
 func diskRows(e *Env, be *catalog.BE) []Row {
 	var rows []Row
-	for _, d := range e.member(be.ID).Disks {
+	for _, d := range e.disks(be.ID) {
 		rows = append(rows, Row{d.Path, capacity(d.DataUsed), capacity(max(d.Total-d.Available-d.DataUsed, 0)), capacity(d.Available),
 			capacity(d.Total), percent(d.Total-d.Available, d.Total), d.State.String(), d.ID, d.Medium.String(), d.Tablets,
 			capacity(d.DataUsed + d.Available), percent(d.DataUsed, d.DataUsed+d.Available)})

@@ -6,6 +6,8 @@ import (
 
 	"stele/conf"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
+	"stele/fe/group"
 	"stele/fe/sched"
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
@@ -45,10 +47,27 @@ type Control interface {
 	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
 }
 
+// Checker compares replicas; *consistency.Checker is one.
+type Checker interface {
+	Check(ctx context.Context, id types.TabletID, verify bool) (consistency.Result, error)
+	Act(ctx context.Context, r *consistency.Result, owner string) (int, error)
+	Submit(tablets ...types.TabletID) (int, error)
+	Last(id types.TabletID) (consistency.Result, bool)
+	Results() []consistency.Result
+	Waiting() int
+}
+
+// Transaction is one that runs on this FE.
+type Transaction struct {
+	ID    types.TxnID
+	Since time.Time
+}
+
 // Frontend is an FE as SHOW FRONTENDS prints it.
 type Frontend struct {
 	Name      string
 	Role      string // LEADER, FOLLOWER, OBSERVER
+	Learner   bool   // it has no vote (yet)
 	Join      bool
 	Alive     bool
 	Journal   uint64
@@ -57,6 +76,15 @@ type Frontend struct {
 	Err       string
 	Started   time.Time
 	Version   string
+}
+
+// Group changes which FEs there are; *group.Group is one.
+type Group interface {
+	// Waiting lists the FEs with an empty meta_dir that ask to join and may not yet.
+	Waiting() []group.Waiting
+	Drop(ctx context.Context, fe *catalog.FE) error
+	// Transfer hands leadership to the FE of that name, "" = to the best.
+	Transfer(ctx context.Context, name string) error
 }
 
 // Process is one session of SHOW PROCESSLIST.
@@ -92,13 +120,19 @@ type Env struct {
 	Log       Log
 	Members   Members
 	Control   Control
+	Checker   Checker
 	Conf      *conf.Live
 	Frontends func() []Frontend
+	Group     Group
 	Processes func() []Process
 	Warnings  []Warning
 	Variables []Variable
 	Globals   []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
 	Status    func() []Variable // SHOW STATUS
+	// Backend reaches a BE.
+	Backend func(types.BEID) (bepb.BackendClient, error)
+	// Transactions are those that run on this FE.
+	Transactions func() []Transaction
 	// SetConfig makes a configuration change that other FEs and a restart keep.
 	SetConfig func(ctx context.Context, key, value string) error
 	// CreateTable prints a table for SHOW CREATE TABLE.

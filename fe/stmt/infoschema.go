@@ -24,7 +24,7 @@ func fixedRows(rows []Row) func(context.Context, *Env) ([]Row, error) {
 	return func(context.Context, *Env) ([]Row, error) { return rows, nil }
 }
 
-var _ = registerTable(Table{Database: schemaDB, Name: "SCHEMATA", Doc: "The databases.",
+var _ = registerTable(Table{Database: schemaDB, Name: "SCHEMATA", Local: true, Doc: "The databases.",
 	Columns: cols(`
 		CATALOG_NAME name
 		SCHEMA_NAME name
@@ -71,7 +71,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "TABLES", Doc: "The tables
 			f.coll, nil, "", f.comment}}
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Doc: "The columns of all tables.",
+var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Local: true, Doc: "The columns of all tables.",
 	Columns: cols(`
 		TABLE_CATALOG name
 		TABLE_SCHEMA name
@@ -153,7 +153,7 @@ func measuresOf(t types.ColumnType) measures {
 	return m
 }
 
-var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Doc: "The indexes, column by column.",
+var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Local: true, Doc: "The indexes, column by column.",
 	Columns: cols(`
 		TABLE_CATALOG name
 		TABLE_SCHEMA name
@@ -183,7 +183,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Doc: "The in
 		return rows
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Doc: "The columns of primary and unique keys.",
+var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Local: true, Doc: "The columns of primary and unique keys.",
 	Columns: cols(`
 		CONSTRAINT_CATALOG name
 		CONSTRAINT_SCHEMA name
@@ -208,7 +208,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Doc: "
 		return rows
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Doc: "Primary and unique keys.",
+var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local: true, Doc: "Primary and unique keys.",
 	Columns: cols(`
 		CONSTRAINT_CATALOG name
 		CONSTRAINT_SCHEMA name

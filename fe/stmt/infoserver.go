@@ -4,7 +4,7 @@ import "context"
 
 // Tables of information_schema about the server rather than about tables, and those that are always empty.
 
-var _ = registerTable(Table{Database: schemaDB, Name: "ENGINES", Doc: "The one storage engine.",
+var _ = registerTable(Table{Database: schemaDB, Name: "ENGINES", Local: true, Doc: "The one storage engine.",
 	Columns: cols(`
 		ENGINE name
 		SUPPORT name
@@ -14,7 +14,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "ENGINES", Doc: "The one s
 		SAVEPOINTS name
 	`), Rows: fixedRows(engineRows)})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "CHARACTER_SETS", Doc: "The character sets of data.",
+var _ = registerTable(Table{Database: schemaDB, Name: "CHARACTER_SETS", Local: true, Doc: "The character sets of data.",
 	Columns: cols(`
 		CHARACTER_SET_NAME name
 		DEFAULT_COLLATE_NAME name
@@ -29,7 +29,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "CHARACTER_SETS", Doc: "Th
 		return rows, nil
 	}})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "COLLATIONS", Doc: "The collations of data.",
+var _ = registerTable(Table{Database: schemaDB, Name: "COLLATIONS", Local: true, Doc: "The collations of data.",
 	Columns: cols(`
 		COLLATION_NAME name
 		CHARACTER_SET_NAME name
@@ -40,7 +40,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "COLLATIONS", Doc: "The co
 		PAD_ATTRIBUTE name
 	`), Rows: fixedRows(collationRows)})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Doc: "The sessions of this FE.",
+var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Local: true, Doc: "The sessions of this FE.",
 	Columns: cols(`
 		ID uint
 		USER name
@@ -53,7 +53,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Doc: "The s
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return processRows(e, 1<<30), nil }})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "USER_PRIVILEGES", Doc: "What accounts may do everywhere.",
+var _ = registerTable(Table{Database: schemaDB, Name: "USER_PRIVILEGES", Local: true, Doc: "What accounts may do everywhere.",
 	Columns: cols(`
 		GRANTEE text
 		TABLE_CATALOG name
@@ -99,7 +99,7 @@ var _ = registerEmpty(map[string]string{
 
 func registerEmpty(tables map[string]string) bool {
 	for name, columns := range tables {
-		registerTable(Table{Database: schemaDB, Name: name, Doc: "Empty: there are none.", Columns: plain(columns), Rows: fixedRows(nil)})
+		registerTable(Table{Database: schemaDB, Name: name, Local: true, Doc: "Empty: there are none.", Columns: plain(columns), Rows: fixedRows(nil)})
 	}
 	return true
 }

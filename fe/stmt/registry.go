@@ -17,6 +17,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/syntax"
+	"stele/sql/vec"
 )
 
 // Column is one column of a table that is shown.
@@ -47,6 +48,8 @@ type Result struct {
 	Filter   Filter
 	Affected uint64
 	Info     string
+	// Batches hold the rows instead of Rows when another FE has answered.
+	Batches []*vec.Batch
 }
 
 // Statement declares one statement. Rows answers a table and Do acts; one of them is set.
@@ -62,6 +65,9 @@ type Statement struct {
 	Examples []string
 	// Overrides says why a text that the MySQL parser also accepts is taken from it; "" = there is none.
 	Overrides string
+	// Local: the FE that has the session answers, from the catalog, the session or its own memory. Other statements go
+	// to the leading FE, so that every FE answers alike.
+	Local bool
 }
 
 // Table declares a system table that is not (or not only) a statement's.
@@ -73,6 +79,8 @@ type Table struct {
 	Rows     func(ctx context.Context, e *Env) ([]Row, error)
 	// Statement is the SHOW that prints the same, "" = none.
 	Statement string
+	// Local is as Statement.Local.
+	Local bool
 }
 
 // The databases that the FE makes up.
@@ -94,7 +102,7 @@ func register(s Statement) bool {
 	}
 	registry.statements = append(registry.statements, &s)
 	if s.Table != "" {
-		registerTable(Table{Database: steleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name,
+		registerTable(Table{Database: steleDB, Name: s.Table, Doc: s.Doc, Columns: s.Columns, Statement: s.Name, Local: s.Local,
 			Rows: func(ctx context.Context, e *Env) ([]Row, error) {
 				all := *e
 				all.DB = "" // a table does not depend on the session's database

@@ -92,7 +92,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "be_tablets",
 	`),
 	Rows: eachReplica(func(e *Env, p place, tab *catalog.Tablet, r *catalog.Replica) Row {
 		seen, _ := e.reported(r.BE, tab.ID)
-		dir, medium := "", p.table.Medium
+		dir, medium := "", p.table.MediumOf(p.part)
 		for _, d := range e.member(r.BE).Disks {
 			if d.ID == r.Disk {
 				dir, medium = d.Path, d.Medium
@@ -112,7 +112,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "disks", Doc: "One row per 
 		disk_id          int   Id of the disk, kept on it: the PathHash of other tables.
 		path             text  Folder.
 		medium           name  HDD or SSD.
-		state            name  ONLINE or OFFLINE.
+		state            name  ONLINE, OFFLINE, DISABLED or DECOMMISSIONED.
 		total_bytes      int   Size.
 		available_bytes  int   Free.
 		data_used_bytes  int   Of replicas.
@@ -123,7 +123,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "disks", Doc: "One row per 
 	Rows: func(_ context.Context, e *Env) ([]Row, error) {
 		var rows []Row
 		for be := range e.Catalog.BEs() {
-			for _, d := range e.member(be.ID).Disks {
+			for _, d := range e.disks(be.ID) {
 				rows = append(rows, Row{be.ID, d.ID, d.Path, d.Medium.String(), d.State.String(), d.Total, d.Available, d.DataUsed, d.Tablets,
 					d.CloneSlotsUsed, d.Error})
 			}
@@ -186,14 +186,14 @@ var _ = registerTable(Table{Database: steleDB, Name: "operations", Doc: "The ope
 		return rows, nil
 	}})
 
-var _ = registerTable(Table{Database: steleDB, Name: "variables", Doc: "SHOW VARIABLES of this session.",
+var _ = registerTable(Table{Database: steleDB, Name: "variables", Local: true, Doc: "SHOW VARIABLES of this session.",
 	Columns: cols(`
 		Variable_name name  Name.
 		Value         text  Value.
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return variableRows(e.Variables), nil }})
 
-var _ = registerTable(Table{Database: steleDB, Name: "status", Doc: "SHOW STATUS of this FE.",
+var _ = registerTable(Table{Database: steleDB, Name: "status", Local: true, Doc: "SHOW STATUS of this FE.",
 	Columns: cols(`
 		Variable_name name  Name.
 		Value         text  Value.

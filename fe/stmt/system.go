@@ -25,17 +25,26 @@ func addresses(a syntax.Args) ([]syntax.HostPort, error) {
 	}
 	var out []syntax.HostPort
 	for _, text := range a.Names("texts") {
-		hp, ok := syntax.SplitHostPort(text)
-		if !ok {
-			colon := strings.LastIndexByte(text, ':')
-			if n, err := strconv.ParseInt(text[colon+1:], 10, 64); colon > 0 && err == nil && (n < 1 || n > 65535) {
-				return nil, refusal("Port is out of range: %d", n)
-			}
-			return nil, refusal("Invalid host port: %s", text)
+		hp, err := parseAddress(text)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, hp)
 	}
 	return out, nil
+}
+
+// parseAddress reads "host:port".
+func parseAddress(text string) (syntax.HostPort, error) {
+	hp, ok := syntax.SplitHostPort(text)
+	if ok {
+		return hp, nil
+	}
+	colon := strings.LastIndexByte(text, ':')
+	if n, err := strconv.ParseInt(text[colon+1:], 10, 64); colon > 0 && err == nil && (n < 1 || n > 65535) {
+		return hp, refusal("Port is out of range: %d", n)
+	}
+	return hp, refusal("Invalid host port: %s", text)
 }
 
 // backendsAt finds the BEs of a statement; missing is the text for one that is not there.
@@ -149,33 +158,35 @@ var _ = register(Statement{
 	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9050", "10.0.0.2:9050" FORCE`},
 })
 
-// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet.
+// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet, and lists those tablets.
 func checkCopies(e *Env, bes []*catalog.BE) error {
 	going := map[types.BEID]bool{}
 	for _, be := range bes {
 		going[be.ID] = true
 	}
+	lost := lastCopies(e, func(_ *catalog.Tablet, r *catalog.Replica) bool { return going[r.BE] })
+	if len(lost) == 0 {
+		return nil
+	}
+	if table, ok := singleReplica(e, bes); ok {
+		return inTheWay(fmt.Sprintf("Tables such as [%s] on the backend[%s] have only one replica. To avoid data loss, please change the "+
+			"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way",
+			table, hostList(bes), table), lost)
+	}
+	return inTheWay(fmt.Sprintf("The backend[%s] has the last complete replica of tablets. To avoid data loss, wait for their repair (ADMIN SHOW REPLICA "+
+		"STATUS). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way", hostList(bes)), lost)
+}
+
+// singleReplica names a table with a replication_num of one on the BEs.
+func singleReplica(e *Env, bes []*catalog.BE) (string, bool) {
 	for _, be := range bes {
 		for tab := range e.Catalog.TabletsOn(be.ID) {
-			if slices.ContainsFunc(tab.Replicas, func(r catalog.Replica) bool { return r.Complete() && !going[r.BE] && stays(e, tab, &r) }) {
-				continue
+			if p, ok := placeOf(e.Catalog, tab); ok && p.part.Replicas == 1 {
+				return p.db.Name + "." + p.table.Name, true
 			}
-			p, ok := placeOf(e.Catalog, tab)
-			if !ok {
-				continue
-			}
-			table := p.db.Name + "." + p.table.Name
-			if p.part.Replicas == 1 {
-				return refusal("Tables such as [%s] on the backend[%s:%d] have only one replica. To avoid data loss, please change the "+
-					"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
-					table, be.Host, be.Port, table)
-			}
-			return refusal("Tablet %d of [%s] has no other complete replica that can be read than on the backend[%s:%d]. To avoid data loss, wait for its repair "+
-				"(ADMIN SHOW REPLICA STATUS FROM %s). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
-				tab.ID, table, be.Host, be.Port, table)
 		}
 	}
-	return nil
+	return "", false
 }
 
 // stays reports whether a replica can be read: it is on a BE of the cluster that answers and has not lost it.
@@ -194,7 +205,9 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return be.Decommission })
+		if bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return be.Decommission }); len(bes) == 0 {
+			return nothing("these backends are being decommissioned already"), nil
+		}
 		if err := checkRoom(e, bes); err != nil {
 			return Result{}, err
 		}
@@ -231,16 +244,21 @@ func checkRoom(e *Env, bes []*catalog.BE) error {
 	if need > free {
 		return refusal("It will cause insufficient disk space if these BEs are decommissioned.")
 	}
+	var wide []string
 	for t := range e.Catalog.AllTables() {
+		most := 0
 		for i := range t.Parts {
-			if n := t.Parts[i].Replicas; n > left {
-				db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
-				return refusal("It will cause insufficient BE number if these BEs are decommissioned because the table %s.%s requires %d replicas.",
-					db.Name, t.Name, n)
-			}
+			most = max(most, t.Parts[i].Replicas)
+		}
+		if most > left {
+			db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
+			wide = append(wide, fmt.Sprintf("the table %s.%s requires %d replicas.", db.Name, t.Name, most))
 		}
 	}
-	return nil
+	if len(wide) < 2 {
+		return inTheWay("It will cause insufficient BE number if these BEs are decommissioned because", wide)
+	}
+	return inTheWay("It will cause insufficient BE number if these BEs are decommissioned because "+wide[0]+" Also in the way", wide[1:])
 }
 
 var _ = register(Statement{
@@ -252,18 +270,10 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return !be.Decommission })
+		if bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return !be.Decommission }); len(bes) == 0 {
+			return nothing("none of these backends is being decommissioned"), nil
+		}
 		return Result{Affected: uint64(len(bes))}, act(ctx, e, "cancel_decommission_backend", hostList(bes), setDecommission(bes, false)...)
 	},
 	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},
-})
-
-var _ = register(Statement{
-	Name:   "alter_system_frontend",
-	Syntax: "ALTER SYSTEM {verb: ADD|DROP} {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
-	Doc:    "Refused: the FEs of a cluster cannot be changed by statement in this version.",
-	Do: func(_ context.Context, _ *Env, a syntax.Args) (Result, error) {
-		return Result{}, notSupported("ALTER SYSTEM " + a.Choice("verb") + " " + a.Choice("role"))
-	},
-	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM DROP OBSERVER "10.0.0.1:9010"`},
 })

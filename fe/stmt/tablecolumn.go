@@ -46,13 +46,27 @@ func columnExtra(c *types.Column) string {
 	return strings.Join(words, " ")
 }
 
+// standIn is the unique key that MySQL shows as the primary key of a table without one: the first over NOT NULL columns.
+func standIn(t *catalog.Table) []types.ColumnID {
+	if !t.Schema.HasRowID() {
+		return nil
+	}
+	for _, k := range t.VisibleKeys() {
+		nullable := slices.ContainsFunc(k.Columns, func(id types.ColumnID) bool { return !t.Schema.Columns[t.Schema.ColumnIndex(id)].Type.NotNull })
+		if k.Unique && !nullable {
+			return k.Columns
+		}
+	}
+	return nil
+}
+
 // columnKey is the Key of SHOW COLUMNS: PRI, UNI, MUL or nothing.
 func columnKey(t *catalog.Table, id types.ColumnID) string {
-	if inKey(t, id) {
+	if inKey(t, id) || slices.Contains(standIn(t), id) {
 		return "PRI"
 	}
 	key := ""
-	for _, k := range t.Unique {
+	for _, k := range t.VisibleKeys() {
 		if len(k.Columns) == 0 || k.Columns[0] != id {
 			continue
 		}
@@ -99,7 +113,7 @@ func indexesOf(t *catalog.Table) []index {
 	if !t.Schema.HasRowID() {
 		out = append(out, index{name: "PRIMARY", unique: true, columns: t.Schema.Key})
 	}
-	for _, k := range t.Unique {
+	for _, k := range t.VisibleKeys() {
 		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns})
 	}
 	return out

@@ -13,9 +13,11 @@
 package tabletctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -219,9 +221,12 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	if err := c.grant(ctx); err != nil {
 		return c.now(), err
 	}
-	in := c.take()
 	now := c.now()
 	cat := c.o.Log.Current()
+	if cat.Restoring() != nil { // what looks wrong may be what came after the backup
+		return now.Add(idleMax), nil
+	}
+	in := c.take()
 	c.mu.Lock()
 	c.limits = c.settings()
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
@@ -229,6 +234,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 		input.Found = c.found(input.View)
 		c.started = true
 	}
+	input.Clones = c.progress()
 	var hints []command.Command
 	if input.Scan {
 		hints = c.world.hints(cat, input.View, c.limits, now)
@@ -270,6 +276,23 @@ func (c *Controller) grant(ctx context.Context) error {
 	return nil
 }
 
+// progress lists how far the running clones are, as their BEs have told last, by task. mu is held.
+func (c *Controller) progress() []sched.CloneProgress {
+	running := c.sched.Running()
+	out := make([]sched.CloneProgress, 0, len(running))
+	for i := range running {
+		p := sched.CloneProgress{Task: running[i].ID}
+		if s := c.o.Cluster.Clone(p.Task); s == nil {
+			p.Unknown = true
+		} else if s.State == bepb.CloneStatus_RUNNING {
+			p.IdleMs = s.IdleMs
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b sched.CloneProgress) int { return cmp.Compare(a.Task, b.Task) })
+	return out
+}
+
 // found lists the clones of earlier leaders that still run. A BE's disk says where they run.
 func (c *Controller) found(v *sched.View) []sched.FoundClone {
 	where := map[types.DiskID]types.BEID{}
@@ -284,7 +307,8 @@ func (c *Controller) found(v *sched.View) []sched.FoundClone {
 		if !ok || s.State != bepb.CloneStatus_RUNNING && s.State != bepb.CloneStatus_WAITING {
 			continue
 		}
-		out = append(out, sched.FoundClone{Task: types.TaskID(s.TaskId), Tablet: types.TabletID(s.TabletId), BE: be, Disk: types.DiskID(s.DiskId)})
+		out = append(out, sched.FoundClone{Task: types.TaskID(s.TaskId), Tablet: types.TabletID(s.TabletId), BE: be, Disk: types.DiskID(s.DiskId),
+			SourceBE: types.BEID(s.SourceBe), SourceDisk: types.DiskID(s.SourceDisk), Balance: s.Balance, RunsMs: s.ElapsedMs})
 	}
 	return out
 }

@@ -88,7 +88,7 @@ func (w *world) backends(cat *catalog.Catalog, cl Cluster, now time.Time) ([]sch
 	for b := range cat.BEs() {
 		be, known := w.backend(b, cl, now)
 		for _, d := range known.Disks {
-			if d.State == types.DiskOnline {
+			if b.DiskState(d.ID, d.State).Usable() {
 				w.disks[beDisk{b.ID, d.ID}] = true
 				delete(w.absent, beDisk{b.ID, d.ID})
 			}
@@ -128,7 +128,7 @@ func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, clu
 		be.Unknown, be.DeadSinceMs = w.deadSince(&known, now)
 	}
 	for _, d := range known.Disks {
-		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: d.State, Total: d.Total, Available: d.Available, Used: d.DataUsed})
+		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: b.DiskState(d.ID, d.State), Total: d.Total, Available: d.Available, Used: d.DataUsed})
 	}
 	return be, known
 }
@@ -209,7 +209,7 @@ func (w *world) loadPartitions(cat *catalog.Catalog) {
 			if want == 0 {
 				want = t.Replicas
 			}
-			w.parts[p.ID] = partition{want: max(want, 1), medium: t.Medium}
+			w.parts[p.ID] = partition{want: max(want, 1), medium: t.MediumOf(p)}
 		}
 	}
 	for h := range cat.Hints() {
@@ -267,11 +267,6 @@ func (w *world) diskGone(r *catalog.Replica, cl Cluster, now time.Time) bool {
 	be, ok := cl.Get(r.BE)
 	if !ok || !be.Alive || len(be.Disks) == 0 {
 		return false
-	}
-	for _, d := range be.Disks {
-		if d.ID == r.Disk && d.State == types.DiskOnline {
-			return false
-		}
 	}
 	since, ok := w.absent[k]
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,11 @@ type TabletWrite struct {
 	Rows   *vec.Batch
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version
+	// Schema is the version of the table's schema by which the write was planned. It must be given for a table with unique
+	// keys: a write that does not know all of them is refused.
+	Schema uint32
+	// Index marks rows of a hidden table that enforces a unique key: they do not count.
+	Index bool
 }
 
 // Counts is what a statement did, as the leaders counted.
@@ -70,6 +76,7 @@ type Txn struct {
 	c        *Coordinator
 	id       types.TxnID
 	explicit bool
+	locking  Locking
 	tablets  map[types.TabletID]*share
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
 	done     history
@@ -83,6 +90,7 @@ type share struct {
 	ok     []types.ReplicaID
 	seq    uint64
 	rows   int64
+	index  bool // of a hidden table: its rows do not count
 }
 
 // ID returns the id of the transaction; RollbackTo changes it.
@@ -122,6 +130,9 @@ func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 
 func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	cat := t.c.log.Current()
+	if r := cat.Restoring(); r != nil {
+		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	}
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
 		leader, part, err := t.part(cat, w)
@@ -133,6 +144,7 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 		}
 		groups[leader].Parts = append(groups[leader].Parts, part)
 	}
+	lockWait = t.patience(groups, lockWait)
 	// The wait for row locks comes on top of the time that the work may take.
 	wctx, cancel := context.WithTimeout(ctx, t.c.settings().WriteTimeout+lockWait)
 	defer cancel()
@@ -145,9 +157,12 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	if !ok {
 		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d is no more", w.Tablet), Tablet: w.Tablet, Gone: true}
 	}
+	if err := planned(cat, tab, &w); err != nil {
+		return 0, nil, err
+	}
 	sh := t.tablets[w.Tablet]
 	if sh == nil {
-		sh = &share{epoch: tab.Epoch, leader: tab.Leader}
+		sh = &share{epoch: tab.Epoch, leader: tab.Leader, index: w.Index}
 		t.tablets[w.Tablet] = sh
 	}
 	if sh.epoch != tab.Epoch {
@@ -190,30 +205,40 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 		errs   []error
 		wg     sync.WaitGroup
 	)
-	for be, req := range groups {
+	for _, be := range slices.Sorted(maps.Keys(groups)) {
 		wg.Go(func() {
-			resp, err := t.call(ctx, be, req)
+			resp, err := t.call(ctx, be, groups[be])
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
-				err = t.take(req, resp, &counts)
+				err = t.take(groups[be], resp, &counts)
 			}
 			if err != nil {
 				errs = append(errs, err)
 			}
 		})
+		if t.locking == LockInOrder {
+			if wg.Wait(); len(errs) > 0 {
+				break
+			}
+		}
 	}
 	wg.Wait()
-	return counts, worst(errs)
+	return counts, t.contended(groups, worst(errs))
 }
 
-// worst picks the error to report: what the user did wrong before what the cluster may do better next time.
+// worst picks the error to report: what the user did wrong before what the cluster may do better next time. Of several
+// refusals it is that of the oldest tablet: the primary key's before that of a unique key.
 func worst(errs []error) error {
+	var first *Refusal
 	for _, err := range errs {
 		var refusal *Refusal
-		if errors.As(err, &refusal) {
-			return err
+		if errors.As(err, &refusal) && (first == nil || refusal.Tablet < first.Tablet) {
+			first = refusal
 		}
+	}
+	if first != nil {
+		return first
 	}
 	if len(errs) > 0 {
 		return errs[0]
@@ -275,6 +300,9 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 			sh.ok = slices.DeleteFunc(sh.ok, func(r types.ReplicaID) bool { return !slices.Contains(ok, r) })
 		}
 		sh.rows += p.Inserted - p.Deleted
+		if sh.index {
+			continue
+		}
 		counts.Inserted += p.Inserted
 		counts.Replaced += p.Replaced
 		counts.Deleted += p.Deleted

@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"stele/meta/command"
+	"stele/meta/types"
 )
 
 func (d *draft) applyNode(cmd command.Command) (any, error, bool) {
@@ -17,12 +20,18 @@ func (d *draft) applyNode(cmd command.Command) (any, error, bool) {
 			return nil, notFound("fe", c.FE), true
 		}
 		d.fes = d.fes.del(d.o, c.FE)
+	case *command.PlanFE:
+		result, err = d.planFE(c)
+	case *command.SetFE:
+		err = d.setFE(c)
 	case *command.AddBE:
 		result, err = d.addBE(c)
 	case *command.DropBE:
 		err = d.dropBE(c)
 	case *command.SetBEState:
 		err = d.changeBE(c.BE, func(b *BE) error { b.Decommission = c.Decommission; return nil })
+	case *command.SetDiskState:
+		err = d.changeBE(c.BE, func(b *BE) error { return setDiskStates(b, c.Disks) })
 	case *command.SetBEAddress:
 		err = d.changeBE(c.BE, func(b *BE) error {
 			if other, ok := d.BEAt(c.Host, c.Port); ok && other.ID != c.BE {
@@ -113,5 +122,29 @@ func (d *draft) changeBE(id beID, change func(*BE) error) error {
 		return err
 	}
 	d.bes = d.bes.set(d.o, id, &be)
+	return nil
+}
+
+// setDiskStates notes what an operator wants of disks. A disk is either disabled or decommissioned: the one is taken back
+// before the other is asked for.
+func setDiskStates(b *BE, disks []BEDisk) error {
+	next := slices.Clone(b.Disks)
+	for _, want := range disks {
+		at, there := slices.BinarySearchFunc(next, want.ID, func(x BEDisk, id types.DiskID) int { return cmp.Compare(x.ID, id) })
+		switch {
+		case want.ID == 0 || want.State > types.DiskDecommissioned || want.State == types.DiskOffline:
+			return refused("disk %d of backend %d cannot be made %d", want.ID, b.ID, want.State)
+		case want.State == types.DiskOnline && there:
+			next = slices.Delete(next, at, at+1)
+		case want.State == types.DiskOnline:
+		case there && next[at].State != want.State:
+			return refused("disk %d of backend %d is %s", want.ID, b.ID, next[at].State)
+		case there:
+			next[at] = want
+		default:
+			next = slices.Insert(next, at, want)
+		}
+	}
+	b.Disks = next
 	return nil
 }

@@ -19,7 +19,7 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 	case *command.CreateTable:
 		err = d.createTable(c)
 	case *command.DropTable:
-		result, err = d.dropTable(c.ID)
+		result, err = d.dropNamed(c.ID)
 	case *command.TruncateTable:
 		result, err = d.truncateTable(c)
 	case *command.AddPartition:
@@ -29,7 +29,7 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 	case *command.AlterTable:
 		err = d.alterTable(c)
 	default:
-		return nil, nil, false
+		return d.applyIndex(cmd)
 	}
 	return result, err, true
 }
@@ -86,23 +86,31 @@ func (d *draft) createTable(c *command.CreateTable) error {
 	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok {
 		return exists("table", t.Name)
 	}
+	if t.Hidden() {
+		return refused("table %s: a hidden table comes with its owner", t.Name)
+	}
 	t.CreatedMs = c.TimeMs
-	t.Parts = slices.Clone(t.Parts)
-	if err := checkPartitions(&t); err != nil {
-		return err
-	}
-	for i := range t.Parts {
-		if err := d.newPartition(&t, &t.Parts[i], c.TimeMs); err != nil {
-			return err
-		}
-	}
-	if err := d.newTablets(&t, t.Parts, c.Tablets); err != nil {
+	if err := d.newParts(&t, c.Tablets, c.TimeMs); err != nil {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
 	d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
 	d.counters = d.counters.set(d.o, t.ID, tableCounters{Row: 1, Auto: 1})
-	return nil
+	return d.createIndexes(&t, c.Indexes, c.TimeMs)
+}
+
+// newParts stores all partitions of a new table.
+func (d *draft) newParts(t *Table, tablets []Tablet, timeMs int64) error {
+	t.Parts = slices.Clone(t.Parts)
+	if err := checkPartitions(t); err != nil {
+		return err
+	}
+	for i := range t.Parts {
+		if err := d.newPartition(t, &t.Parts[i], timeMs); err != nil {
+			return err
+		}
+	}
+	return d.newTablets(t, t.Parts, tablets)
 }
 
 // checkTable checks what a table says of itself, without its partitions.
@@ -253,6 +261,14 @@ func (d *draft) checkNewTablet(t *Tablet) error {
 	return nil
 }
 
+// dropNamed drops a table that users know; a hidden one goes with its key.
+func (d *draft) dropNamed(id types.TableID) (any, error) {
+	if t, ok := d.tables.get(id); ok && t.Hidden() {
+		return nil, notFound("table", id)
+	}
+	return d.dropTable(id)
+}
+
 func (d *draft) dropTable(id types.TableID) (DropResult, error) {
 	t, ok := d.tables.get(id)
 	if !ok {
@@ -263,8 +279,21 @@ func (d *draft) dropTable(id types.TableID) (DropResult, error) {
 		res.Tablets = append(res.Tablets, d.forgetPartition(&t.Parts[i])...)
 	}
 	d.tables = d.tables.del(d.o, id)
+	if t.Hidden() {
+		return res, nil
+	}
 	d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
 	d.counters = d.counters.del(d.o, id)
+	for _, k := range t.Unique {
+		if !k.Enforced() {
+			continue
+		}
+		index, err := d.dropTable(k.Index)
+		if err != nil {
+			return DropResult{}, err
+		}
+		res.Tablets = append(res.Tablets, index.Tablets...)
+	}
 	return res, nil
 }
 
@@ -298,21 +327,39 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range c.Tablets { // before the old ones go: an id is never used twice
-		if _, ok := d.tablets.get(c.Tablets[i].ID); ok {
-			return nil, exists("tablet", c.Tablets[i].ID)
+	if t.Hidden() {
+		return nil, notFound("table", c.ID)
+	}
+	res, err := d.renewPartitions(t, c.Parts, c.Tablets)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Parts) == len(t.Parts) {
+		n, _ := d.counters.get(t.ID)
+		n.Auto = 1
+		d.counters = d.counters.set(d.o, t.ID, n)
+	}
+	err = d.truncateIndexes(t, c, &res)
+	return res, err
+}
+
+// renewPartitions puts new tablets in the place of those of some partitions.
+func (d *draft) renewPartitions(t *Table, parts []command.TruncatePartition, tablets []Tablet) (DropResult, error) {
+	for i := range tablets { // before the old ones go: an id is never used twice
+		if _, ok := d.tablets.get(tablets[i].ID); ok {
+			return DropResult{}, exists("tablet", tablets[i].ID)
 		}
 	}
 	var res DropResult
 	var renewed []Partition
-	for _, tp := range c.Parts {
+	for _, tp := range parts {
 		at := partitionIndex(t, tp.Partition)
 		if at < 0 {
-			return nil, notFound("partition", tp.Partition)
+			return DropResult{}, notFound("partition", tp.Partition)
 		}
 		p := &t.Parts[at]
 		if slices.ContainsFunc(renewed, func(r Partition) bool { return r.ID == p.ID }) || len(tp.Tablets) == 0 {
-			return nil, refused("partition %s is named twice or gets no tablets", p.Name)
+			return DropResult{}, refused("partition %s is named twice or gets no tablets", p.Name)
 		}
 		for _, id := range p.Tablets {
 			d.dropTablet(id)
@@ -321,13 +368,8 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 		p.Tablets = tp.Tablets
 		renewed = append(renewed, *p)
 	}
-	if err := d.newTablets(t, renewed, c.Tablets); err != nil {
-		return nil, err
-	}
-	if len(renewed) == len(t.Parts) {
-		n, _ := d.counters.get(t.ID)
-		n.Auto = 1
-		d.counters = d.counters.set(d.o, t.ID, n)
+	if err := d.newTablets(t, renewed, tablets); err != nil {
+		return DropResult{}, err
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return res, nil
@@ -338,11 +380,18 @@ func (d *draft) addPartition(c *command.AddPartition) error {
 	if err != nil {
 		return err
 	}
-	if t.Partition == nil {
+	if t.Partition == nil || t.Hidden() {
 		return refused("table %s is not partitioned", t.Name)
 	}
-	p := c.Partition
-	if err := d.newPartition(t, &p, c.TimeMs); err != nil {
+	if err := d.insertPartition(t, c.Partition, c.Tablets, c.TimeMs); err != nil {
+		return err
+	}
+	return d.addIndexPartitions(t, c)
+}
+
+// insertPartition adds a partition at its place in the order of ranges.
+func (d *draft) insertPartition(t *Table, p Partition, tablets []Tablet, timeMs int64) error {
+	if err := d.newPartition(t, &p, timeMs); err != nil {
 		return err
 	}
 	at := slices.IndexFunc(t.Parts, func(q Partition) bool { return string(p.Lower) < string(q.Lower) })
@@ -353,7 +402,7 @@ func (d *draft) addPartition(c *command.AddPartition) error {
 	if err := checkPartitions(t); err != nil {
 		return err
 	}
-	if err := d.newTablets(t, t.Parts[at:at+1], c.Tablets); err != nil {
+	if err := d.newTablets(t, t.Parts[at:at+1], tablets); err != nil {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)
@@ -372,9 +421,20 @@ func (d *draft) dropPartition(c *command.DropPartition) (any, error) {
 	if t.Partition == nil {
 		return nil, refused("table %s is not partitioned", t.Name)
 	}
+	if t.Hidden() {
+		return nil, notFound("table", c.Table)
+	}
+	if k := t.Building(); k != nil {
+		return nil, refusedBuilding(k)
+	}
 	res := DropResult{Tablets: d.forgetPartition(&t.Parts[at])}
 	t.Parts = slices.Delete(t.Parts, at, at+1)
 	d.tables = d.tables.set(d.o, t.ID, t)
+	for _, index := range d.indexesOf(t) {
+		res.Tablets = append(res.Tablets, d.forgetPartition(&index.Parts[at])...)
+		index.Parts = slices.Delete(index.Parts, at, at+1)
+		d.tables = d.tables.set(d.o, index.ID, index)
+	}
 	return res, nil
 }
 
@@ -390,6 +450,10 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 	if t.Schema.Version < old.Schema.Version {
 		return refused("table %s: its schema version goes back", old.Name)
 	}
+	if old.Hidden() {
+		return notFound("table", old.ID)
+	}
+	t.Unique, t.IndexOf = old.Unique, old.IndexOf
 	if err := d.checkTable(&t); err != nil {
 		return err
 	}
@@ -406,7 +470,7 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 		d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
-	return nil
+	return d.alterIndexes(&t)
 }
 
 func alterPartitions(t *Table, c *command.AlterTable) error {
@@ -416,6 +480,13 @@ func alterPartitions(t *Table, c *command.AlterTable) error {
 			return notFound("partition", pr.Partition)
 		}
 		t.Parts[at].Replicas = pr.Replicas
+	}
+	for _, pm := range c.PartMedia {
+		at := partitionIndex(t, pm.Partition)
+		if at < 0 {
+			return notFound("partition", pm.Partition)
+		}
+		t.Parts[at].Medium, t.Parts[at].OwnMedium = pm.Medium, true
 	}
 	for _, pn := range c.PartNames {
 		at := partitionIndex(t, pn.Partition)

@@ -42,6 +42,9 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if d.txns.isDecided(c.Txn) {
 		return nil, &ErrTxnAborted{Txn: c.Txn, Expired: true}
 	}
+	if d.restore != nil {
+		return nil, &ErrRestoring{Waiting: d.restore.Waiting}
+	}
 	if len(c.Tablets) == 0 {
 		return nil, refused("transaction %d touches no tablet", c.Txn)
 	}

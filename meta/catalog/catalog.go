@@ -16,9 +16,11 @@
 //	C3  Tablet.Leader is 0 or the BE of a complete follower (Replica.Complete).
 //	C4  A learner never counts toward a quorum and becomes follower only when C2 holds for it.
 //	C5  Every follower that stays out of a commit gets LastFailed = that version.
-//	C6  The epoch of a tablet grows with each change of its leader or its followers. A learner that comes or goes does
+//	C6  The epoch of a tablet grows with each change of its leader or its followers, and when its table gets a unique key. A learner that comes or goes does
 //	    not change it: it counts for nothing, and a repair would abort the writes that run.
 //	C7  A transaction is decided once: committed in all its tablets or in none.
+//	C8  A unique key has a hidden table with the partitions and the replication of its owner, and no hidden table is
+//	    without its owner.
 package catalog
 
 import (
@@ -59,6 +61,7 @@ type Catalog struct {
 	ops        tree[uint64, *Op]
 	users      tree[userName, *User]
 	txns       txnLog
+	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
 }
 
 // LeaderNote says which FE became leader last.
@@ -185,11 +188,11 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 	}
 }
 
-// AllTables yields the tables of all databases by id.
+// AllTables yields the tables of all databases by id, hidden ones too.
 func (c *Catalog) AllTables() iter.Seq[*Table] { return values(c.tables) }
 
-// TableCount returns how many tables there are.
-func (c *Catalog) TableCount() int { return c.tables.len() }
+// TableCount returns how many tables there are that users know.
+func (c *Catalog) TableCount() int { return c.tableNames.len() }
 
 // TableOfPartition returns the table that has the partition, and the partition's place in Table.Parts.
 func (c *Catalog) TableOfPartition(id types.PartitionID) (*Table, int, bool) {

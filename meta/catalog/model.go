@@ -12,6 +12,7 @@ type (
 	Replica        = model.Replica
 	Tablet         = model.Tablet
 	BE             = model.BE
+	BEDisk         = model.BEDisk
 	FE             = model.FE
 	RepairHint     = model.RepairHint
 	Op             = model.Op

@@ -86,7 +86,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 13) {
+	switch w.n("other", 0, 18) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -122,6 +122,12 @@ func (w *world) other(c *Catalog) command.Command {
 		return &command.FinishOp{ID: c.NextID() - 1, State: OpDone, TimeMs: w.now}
 	case 12:
 		return &command.AllocIDs{Counter: command.CounterAutoInc, Table: w.table(c).ID, N: 5, AtLeast: uint64(w.n("least", 0, 40))}
+	case 14, 15, 16:
+		return w.addIndex(c)
+	case 17:
+		return w.publishIndex(c)
+	case 18:
+		return w.dropIndex(c)
 	}
 	return w.truncate(c)
 }
@@ -217,14 +223,16 @@ func (w *world) addPartition(c *Catalog) command.Command {
 	ids, tablets := w.newTablets(c)
 	lo := byte(w.n("lower", 0, 5))
 	p := Partition{ID: types.PartitionID(uint64(ids[0]) + 1500), Name: fmt.Sprint("p", lo), Lower: []byte{lo}, Upper: []byte{lo + 1}, Tablets: ids}
-	return &command.AddPartition{Table: w.table(c).ID, Partition: p, Tablets: tablets, TimeMs: w.now}
+	t := w.table(c)
+	return &command.AddPartition{Table: t.ID, Partition: p, Tablets: tablets, TimeMs: w.now, Indexes: w.indexPartitions(c, t)}
 }
 
 func (w *world) truncate(c *Catalog) command.Command {
 	ids, tablets := w.newTablets(c)
 	t := w.table(c)
 	p, _ := pick(w, t.Parts)
-	return &command.TruncateTable{ID: t.ID, Parts: []command.TruncatePartition{{Partition: p.ID, Tablets: ids}}, Tablets: tablets, TimeMs: w.now}
+	return &command.TruncateTable{ID: t.ID, Parts: []command.TruncatePartition{{Partition: p.ID, Tablets: ids}}, Tablets: tablets, TimeMs: w.now,
+		Indexes: w.truncateIndexes(c, t, p.ID)}
 }
 
 // start returns a catalog with an FE, five BEs, a database, drawn ids and one table.
@@ -445,8 +453,9 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 				t.Fatalf("partition %d of table %d is not indexed", tbl.Parts[i].ID, tbl.ID)
 			}
 		}
-		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); !ok || byName != tbl {
-			t.Fatalf("table %d is not found by its name", tbl.ID)
+		checkKeys(t, c, tbl)
+		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok != !tbl.Hidden() || ok && byName != tbl {
+			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {

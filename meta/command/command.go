@@ -60,6 +60,17 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
+
+	TypePlanFE          Type = 55
+	TypeSetFE           Type = 56
+	TypeSetDiskState    Type = 65
+	TypeAddIndex        Type = 80
+	TypeRenewIndex      Type = 81
+	TypePublishIndex    Type = 82
+	TypeDropIndex       Type = 83
+	TypeRestoreMetadata Type = 85
+	TypeAdoptReplicas   Type = 86
+	TypeEndRestore      Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -121,6 +132,12 @@ type SetBEAddress struct {
 	HTTPPort int        `cbor:"4,keyasint,omitempty"`
 }
 
+// SetDiskState sets what an operator wants of disks of a BE; ONLINE takes it back.
+type SetDiskState struct {
+	BE    types.BEID     `cbor:"1,keyasint"`
+	Disks []model.BEDisk `cbor:"2,keyasint"`
+}
+
 // CreateDatabase creates a database. ID 0 draws an id.
 type CreateDatabase struct {
 	ID   types.DatabaseID `cbor:"1,keyasint,omitempty"`
@@ -138,6 +155,8 @@ type CreateTable struct {
 	Table   model.Table    `cbor:"1,keyasint"`
 	Tablets []model.Tablet `cbor:"2,keyasint"`
 	TimeMs  int64          `cbor:"3,keyasint"`
+	// Indexes are the hidden tables of the unique keys, in the order of Table.Unique.
+	Indexes []IndexTable `cbor:"4,keyasint,omitempty"`
 }
 
 // DropTable drops a table with all its tablets.
@@ -152,6 +171,8 @@ type TruncateTable struct {
 	Parts   []TruncatePartition `cbor:"2,keyasint"`
 	Tablets []model.Tablet      `cbor:"3,keyasint"`
 	TimeMs  int64               `cbor:"4,keyasint"`
+	// Indexes does the same to the hidden tables of the table's unique keys.
+	Indexes []TruncateIndex `cbor:"5,keyasint,omitempty"`
 }
 
 // TruncatePartition names a partition and its new tablets, by bucket.
@@ -166,6 +187,8 @@ type AddPartition struct {
 	Partition model.Partition `cbor:"2,keyasint"`
 	Tablets   []model.Tablet  `cbor:"3,keyasint"`
 	TimeMs    int64           `cbor:"4,keyasint"`
+	// Indexes are the partitions of the hidden tables of the table's unique keys.
+	Indexes []IndexPartition `cbor:"5,keyasint,omitempty"`
 }
 
 // DropPartition drops a partition with its tablets.
@@ -174,8 +197,8 @@ type DropPartition struct {
 	Partition types.PartitionID `cbor:"2,keyasint"`
 }
 
-// AlterTable replaces what a table says of itself (name, database, schema, properties) except its partitions, which
-// stay as they are but for the replica counts of those named in PartReplicas. It holds only while the table is at
+// AlterTable replaces what a table says of itself (name, database, schema, properties) except its secondary keys and its
+// partitions, which stay as they are but for the replica counts of those named in PartReplicas. It holds only while the table is at
 // schema version ExpectVersion.
 type AlterTable struct {
 	Table         model.Table `cbor:"1,keyasint"`
@@ -184,6 +207,14 @@ type AlterTable struct {
 	PartReplicas []PartitionReplicas `cbor:"3,keyasint,omitempty"`
 	// PartNames renames partitions.
 	PartNames []PartitionName `cbor:"4,keyasint,omitempty"`
+	// PartMedia sets storage_medium partition by partition.
+	PartMedia []PartitionMedium `cbor:"21,keyasint,omitempty"`
+}
+
+// PartitionMedium is the medium that the replicas of one partition are to lie on.
+type PartitionMedium struct {
+	Partition types.PartitionID `cbor:"1,keyasint"`
+	Medium    types.Medium      `cbor:"2,keyasint"`
 }
 
 // PartitionReplicas is a wanted number of replicas for one partition.

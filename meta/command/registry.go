@@ -48,6 +48,16 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
+		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
+		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
+		{TypeAddIndex, "add_index", 1, func() Command { return new(AddIndex) }},
+		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
+		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},
+		{TypeDropIndex, "drop_index", 1, func() Command { return new(DropIndex) }},
+		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
+		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
+		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))
@@ -174,3 +184,6 @@ func (*SetUser) Type() Type { return TypeSetUser }
 
 // Type returns TypeDropUser.
 func (*DropUser) Type() Type { return TypeDropUser }
+
+// Type returns TypeSetDiskState.
+func (*SetDiskState) Type() Type { return TypeSetDiskState }

@@ -9,6 +9,7 @@ package gossip
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log"
@@ -38,6 +39,22 @@ const (
 	Fast
 )
 
+// ParseKeys reads keys as the configuration has them, in base64.
+func ParseKeys(texts []string) ([][]byte, error) {
+	var keys [][]byte
+	for i, text := range texts {
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("gossip key %d: %w", i+1, err)
+		}
+		if err := memberlist.ValidateKey(key); err != nil {
+			return nil, fmt.Errorf("gossip key %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // Config says how to take part.
 type Config struct {
 	Cluster   types.ClusterID
@@ -45,10 +62,12 @@ type Config struct {
 	BindHost  string
 	BindPort  int    // 0 = any free one
 	Advertise string // host that others reach this node at, "" = BindHost
-	Key       []byte // 16, 24 or 32 bytes: AES-GCM; nil = clear text
-	Profile   Profile
-	Meta      Meta
-	Log       *slog.Logger // nil = slog.Default
+	// Keys encrypt what is said, each 16, 24 or 32 bytes of AES-GCM; none = clear text. The first encrypts, all decrypt,
+	// so that a key can be replaced node by node.
+	Keys    [][]byte
+	Profile Profile
+	Meta    Meta
+	Log     *slog.Logger // nil = slog.Default
 }
 
 // Gossip is this node's part in the membership.
@@ -83,7 +102,13 @@ func New(cfg Config) (*Gossip, error) {
 		events: newEvents(cfg.Name, cfg.Log), log: cfg.Log, stop: make(chan struct{}),
 		dirty: make(chan struct{}, 1), encoded: encoded,
 	}
-	if g.list, err = memberlist.Create(g.listConfig(&cfg)); err != nil {
+	list := g.listConfig(&cfg)
+	if len(cfg.Keys) > 0 {
+		if list.Keyring, err = memberlist.NewKeyring(cfg.Keys, cfg.Keys[0]); err != nil {
+			return nil, fmt.Errorf("gossip keys: %w", err)
+		}
+	}
+	if g.list, err = memberlist.Create(list); err != nil {
 		return nil, fmt.Errorf("start gossip on %s:%d: %w", cfg.BindHost, cfg.BindPort, err)
 	}
 	g.wg.Add(2)
@@ -97,7 +122,6 @@ func (g *Gossip) listConfig(cfg *Config) *memberlist.Config {
 	c.Name, c.Label = cfg.Name, "stele/"+format+"/"+string(cfg.Cluster)
 	c.BindAddr, c.BindPort = cfg.BindHost, cfg.BindPort
 	c.AdvertiseAddr, c.AdvertisePort = cfg.Advertise, cfg.BindPort
-	c.SecretKey = cfg.Key
 	c.Delegate, c.Events = g, g.events
 	c.Logger = log.New(logWriter{cfg.Log}, "", 0)
 	c.TCPTimeout = time.Second

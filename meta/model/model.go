@@ -20,7 +20,7 @@ type Table struct {
 	DatabaseID types.DatabaseID  `cbor:"2,keyasint"`
 	Name       string            `cbor:"3,keyasint"`
 	Schema     types.Schema      `cbor:"4,keyasint"`
-	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // declared secondary keys (names for SHOW; enforcement as documented)
+	Unique     []UniqueKey       `cbor:"5,keyasint,omitempty"` // secondary keys, see UniqueKey
 	Partition  *RangePartition   `cbor:"6,keyasint,omitempty"` // nil = one partition named like the table
 	HashBy     []types.ColumnID  `cbor:"7,keyasint"`           // distribution columns; buckets = len(Partition.Tablets)
 	Buckets    int               `cbor:"8,keyasint"`           // for new partitions
@@ -33,13 +33,9 @@ type Table struct {
 	DupKey     []types.ColumnID  `cbor:"15,keyasint,omitempty"` // the columns of DUPLICATE KEY(...)
 	Medium     types.Medium      `cbor:"16,keyasint,omitempty"`
 	CreatedMs  int64             `cbor:"17,keyasint,omitempty"`
-}
-
-// UniqueKey is a declared secondary index.
-type UniqueKey struct {
-	Name    string           `cbor:"1,keyasint"`
-	Columns []types.ColumnID `cbor:"2,keyasint"`
-	Unique  bool             `cbor:"3,keyasint,omitempty"`
+	// IndexOf makes this the hidden table that enforces a unique key of another one: it has no name that users know, and
+	// comes, goes and is replicated with its owner.
+	IndexOf types.TableID `cbor:"30,keyasint,omitempty"`
 }
 
 // RangePartition says by which columns a table is partitioned.
@@ -58,6 +54,17 @@ type Partition struct {
 	Tablets   []types.TabletID  `cbor:"7,keyasint"` // by bucket
 	Replicas  int               `cbor:"8,keyasint"`
 	CreatedMs int64             `cbor:"9,keyasint,omitempty"`
+	// Medium counts only if OwnMedium is set, else the table's does: see Table.MediumOf.
+	Medium    types.Medium `cbor:"21,keyasint,omitempty"`
+	OwnMedium bool         `cbor:"22,keyasint,omitempty"`
+}
+
+// MediumOf returns the medium that the replicas of a partition of the table are to lie on.
+func (t *Table) MediumOf(p *Partition) types.Medium {
+	if p.OwnMedium {
+		return p.Medium
+	}
+	return t.Medium
 }
 
 // Replica is one copy of a tablet, as the catalog knows it.
@@ -126,6 +133,29 @@ type BE struct {
 	HTTPPort     int        `cbor:"4,keyasint,omitempty"`
 	Decommission bool       `cbor:"5,keyasint,omitempty"`
 	AddedMs      int64      `cbor:"6,keyasint,omitempty"`
+	// Disks are those that an operator wants something of, by id.
+	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
+}
+
+// BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.
+type BEDisk struct {
+	ID    types.DiskID    `cbor:"1,keyasint"`
+	Path  string          `cbor:"2,keyasint,omitempty"` // where it was when the operator spoke of it
+	State types.DiskState `cbor:"3,keyasint"`           // DISABLED or DECOMMISSIONED
+}
+
+// DiskState returns the state of a disk that its BE reports as reported: what the operator wants of it, as long as the BE
+// can use it.
+func (b *BE) DiskState(id types.DiskID, reported types.DiskState) types.DiskState {
+	if reported != types.DiskOnline {
+		return reported
+	}
+	for i := range b.Disks {
+		if b.Disks[i].ID == id {
+			return b.Disks[i].State
+		}
+	}
+	return reported
 }
 
 // FE is a frontend that belongs to the cluster.
@@ -139,6 +169,13 @@ type FE struct {
 	RPCPort    int        `cbor:"7,keyasint"`
 	GossipPort int        `cbor:"8,keyasint,omitempty"`
 	AddedMs    int64      `cbor:"9,keyasint,omitempty"`
+	// Observer: it is to stay a learner of the metadata log; else it votes.
+	Observer bool `cbor:"10,keyasint,omitempty"`
+	// Pending: it was added, but has not got the metadata yet. Until then a blank FE at its address is let in as it.
+	Pending bool `cbor:"11,keyasint,omitempty"`
+	// Server is a small number that no other FE of the cluster has; client connection ids carry it. 0 means 1: an FE
+	// that was alone before there were several.
+	Server uint32 `cbor:"12,keyasint,omitempty"`
 }
 
 // RepairHint is an operator's wish that a partition be repaired first.

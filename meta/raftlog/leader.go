@@ -82,6 +82,7 @@ func (l *Log) setReady(term uint64) {
 		}
 		ch <- leads
 	}
+	l.moved() // the library's word came before the term was established
 }
 
 // watchLeadership follows the Raft library's word and establishes each term.

@@ -62,6 +62,7 @@ type Log struct {
 	subMu  sync.Mutex
 	subs   []chan bool // of LeaderCh
 	closed bool        // subs are closed
+	moves  moves
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -71,12 +72,13 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, fsm: newFSM(), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight),
+		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(),
 	}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(4)
+	l.wg.Add(5)
+	go l.watchLeader()
 	go l.watchLeadership()
 	go l.propose()
 	go l.collect()
@@ -97,7 +99,8 @@ func (l *Log) open() error {
 	if err := os.MkdirAll(logDir, 0o750); err != nil {
 		return err
 	}
-	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger), wal.WithMetaStore(&l.walMeta))
+	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger),
+		wal.WithMetaStore(&walMeta{MetaStore: &l.walMeta, log: l.cfg.Log}))
 	if err != nil {
 		return fmt.Errorf("open raft log: %w (remedy: %s)", err, remedy)
 	}

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,8 @@ type stream struct {
 	id       string
 	addr     net.Addr
 	log      *slog.Logger
+	server   *tls.Config // nil = clear text
+	client   *tls.Config
 	accepted chan net.Conn
 	done     chan struct{}
 	once     sync.Once
@@ -59,7 +62,7 @@ func (a advertised) String() string  { return string(a) }
 func newStream(cfg *Config) *stream {
 	s := &stream{
 		Listener: cfg.Listener, cluster: cfg.ClusterID, id: cfg.ID, addr: advertised(cfg.Advertise), log: cfg.Log,
-		accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
+		server: cfg.Server, client: cfg.Client, accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
 	s.wg.Add(1)
 	go s.acceptAll()
@@ -144,10 +147,14 @@ func (s *stream) track(c net.Conn) bool {
 	return true
 }
 
-func (s *stream) admit(c net.Conn) {
+func (s *stream) admit(raw net.Conn) {
+	c := raw
+	if s.server != nil {
+		c = tls.Server(raw, s.server) // its handshake is part of the first read, under the same deadline
+	}
 	err := s.greet(c)
 	s.mu.Lock()
-	delete(s.open, c)
+	delete(s.open, raw)
 	s.mu.Unlock()
 	if err != nil {
 		s.log.Warn("raft connection refused", "remote", c.RemoteAddr(), "err", err)
@@ -223,6 +230,9 @@ func (s *stream) dial(ctx context.Context, addr string) (net.Conn, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(handshakeTimeout)
+	}
+	if s.client != nil {
+		c = tls.Client(c, s.client)
 	}
 	if err := s.present(c, deadline); err != nil {
 		c.Close()

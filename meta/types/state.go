@@ -76,13 +76,21 @@ func (m Medium) String() string { return [...]string{"HDD", "SSD"}[m] }
 // DiskState is whether a disk may be used.
 type DiskState uint8
 
-// Disk states.
+// Disk states. A BE tells ONLINE or OFFLINE; DISABLED and DECOMMISSIONED are what an operator wants of a disk that
+// works, and are kept in the catalog.
 const (
-	DiskOnline DiskState = iota
-	DiskOffline
+	DiskOnline         DiskState = iota
+	DiskOffline                  // its BE cannot use it
+	DiskDisabled                 // its replicas count as lost and are made anew elsewhere
+	DiskDecommissioned           // its replicas are used until they have moved to other disks of the same BE
 )
 
-func (s DiskState) String() string { return [...]string{"ONLINE", "OFFLINE"}[s] }
+func (s DiskState) String() string {
+	return [...]string{"ONLINE", "OFFLINE", "DISABLED", "DECOMMISSIONED"}[s]
+}
+
+// Usable reports whether the replicas on the disk are read and written. Only an ONLINE disk is given new ones.
+func (s DiskState) Usable() bool { return s == DiskOnline || s == DiskDecommissioned }
 
 // RowOp is what a write does with one row.
 type RowOp uint8

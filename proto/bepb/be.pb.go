@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type HeartbeatRequest struct {
@@ -163,8 +163,13 @@ type HeartbeatRequest struct {
 	CloneSlotsPerDisk   uint32                 `protobuf:"varint,3,opt,name=clone_slots_per_disk,json=cloneSlotsPerDisk,proto3" json:"clone_slots_per_disk,omitempty"`
 	BalanceSlotsPerDisk uint32                 `protobuf:"varint,4,opt,name=balance_slots_per_disk,json=balanceSlotsPerDisk,proto3" json:"balance_slots_per_disk,omitempty"`
 	FinishedTasksSeen   []uint64               `protobuf:"varint,5,rep,packed,name=finished_tasks_seen,json=finishedTasksSeen,proto3" json:"finished_tasks_seen,omitempty"` // clone outcomes that the FE has taken in
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	Term                uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`                                                             // Raft term that the FE leads: of two that claim to lead, the higher one does
+	// What the operator wants of disks; one that is not named is ONLINE. New replicas go to ONLINE disks only.
+	DiskWishes []*DiskWish `protobuf:"bytes,21,rep,name=disk_wishes,json=diskWishes,proto3" json:"disk_wishes,omitempty"`
+	// Configuration items set for all BEs. One that was here and is not any more returns to what be.conf says.
+	Config        []*ConfigItem `protobuf:"bytes,22,rep,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HeartbeatRequest) Reset() {
@@ -232,6 +237,251 @@ func (x *HeartbeatRequest) GetFinishedTasksSeen() []uint64 {
 	return nil
 }
 
+func (x *HeartbeatRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *HeartbeatRequest) GetDiskWishes() []*DiskWish {
+	if x != nil {
+		return x.DiskWishes
+	}
+	return nil
+}
+
+func (x *HeartbeatRequest) GetConfig() []*ConfigItem {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+type ConfigItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	Default       string                 `protobuf:"bytes,4,opt,name=default,proto3" json:"default,omitempty"`
+	Mutable       bool                   `protobuf:"varint,5,opt,name=mutable,proto3" json:"mutable,omitempty"`
+	Comment       string                 `protobuf:"bytes,6,opt,name=comment,proto3" json:"comment,omitempty"`
+	Aliases       string                 `protobuf:"bytes,7,opt,name=aliases,proto3" json:"aliases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigItem) Reset() {
+	*x = ConfigItem{}
+	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigItem) ProtoMessage() {}
+
+func (x *ConfigItem) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigItem.ProtoReflect.Descriptor instead.
+func (*ConfigItem) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ConfigItem) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ConfigItem) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ConfigItem) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ConfigItem) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
+func (x *ConfigItem) GetMutable() bool {
+	if x != nil {
+		return x.Mutable
+	}
+	return false
+}
+
+func (x *ConfigItem) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *ConfigItem) GetAliases() string {
+	if x != nil {
+		return x.Aliases
+	}
+	return ""
+}
+
+type ConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigRequest) Reset() {
+	*x = ConfigRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigRequest) ProtoMessage() {}
+
+func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigRequest.ProtoReflect.Descriptor instead.
+func (*ConfigRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
+}
+
+type ConfigResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*ConfigItem          `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"` // all items, sorted by key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigResponse) Reset() {
+	*x = ConfigResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigResponse) ProtoMessage() {}
+
+func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigResponse.ProtoReflect.Descriptor instead.
+func (*ConfigResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ConfigResponse) GetItems() []*ConfigItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type DiskWish struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DiskId        uint64                 `protobuf:"varint,1,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"` // types.DiskState
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskWish) Reset() {
+	*x = DiskWish{}
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskWish) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskWish) ProtoMessage() {}
+
+func (x *DiskWish) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskWish.ProtoReflect.Descriptor instead.
+func (*DiskWish) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DiskWish) GetDiskId() uint64 {
+	if x != nil {
+		return x.DiskId
+	}
+	return 0
+}
+
+func (x *DiskWish) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
 type HeartbeatResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	BeId          uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
@@ -252,7 +502,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +514,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +527,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HeartbeatResponse) GetBeId() uint64 {
@@ -382,7 +632,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +644,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +657,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -481,24 +731,30 @@ func (x *Disk) GetCloneSlotsUsed() uint32 {
 }
 
 type CloneStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        uint64                 `protobuf:"varint,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	TabletId      uint64                 `protobuf:"varint,2,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
-	State         CloneStatus_State      `protobuf:"varint,3,opt,name=state,proto3,enum=be.CloneStatus_State" json:"state,omitempty"`
-	Full          bool                   `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
-	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // why full, or why it failed
-	BytesDone     int64                  `protobuf:"varint,6,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
-	BytesTotal    int64                  `protobuf:"varint,7,opt,name=bytes_total,json=bytesTotal,proto3" json:"bytes_total,omitempty"`
-	Version       uint64                 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"` // reached
-	ElapsedMs     int64                  `protobuf:"varint,9,opt,name=elapsed_ms,json=elapsedMs,proto3" json:"elapsed_ms,omitempty"`
-	DiskId        uint64                 `protobuf:"varint,10,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	TaskId         uint64                 `protobuf:"varint,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	TabletId       uint64                 `protobuf:"varint,2,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	State          CloneStatus_State      `protobuf:"varint,3,opt,name=state,proto3,enum=be.CloneStatus_State" json:"state,omitempty"`
+	Full           bool                   `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
+	Reason         string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // why full, or why it failed
+	BytesDone      int64                  `protobuf:"varint,6,opt,name=bytes_done,json=bytesDone,proto3" json:"bytes_done,omitempty"`
+	BytesTotal     int64                  `protobuf:"varint,7,opt,name=bytes_total,json=bytesTotal,proto3" json:"bytes_total,omitempty"`
+	Version        uint64                 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"` // reached
+	ElapsedMs      int64                  `protobuf:"varint,9,opt,name=elapsed_ms,json=elapsedMs,proto3" json:"elapsed_ms,omitempty"`
+	DiskId         uint64                 `protobuf:"varint,10,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
+	BytesPerSecond int64                  `protobuf:"varint,21,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"` // lately
+	IdleMs         int64                  `protobuf:"varint,22,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"`                           // since bytes last came, 0 while it waits for a slot
+	SourceBe       uint64                 `protobuf:"varint,23,opt,name=source_be,json=sourceBe,proto3" json:"source_be,omitempty"`
+	SourceDisk     uint64                 `protobuf:"varint,24,opt,name=source_disk,json=sourceDisk,proto3" json:"source_disk,omitempty"`
+	Balance        bool                   `protobuf:"varint,25,opt,name=balance,proto3" json:"balance,omitempty"`
+	BytesKept      int64                  `protobuf:"varint,26,opt,name=bytes_kept,json=bytesKept,proto3" json:"bytes_kept,omitempty"` // of bytes_done, what was here from an attempt before
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +766,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +779,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -596,6 +852,48 @@ func (x *CloneStatus) GetDiskId() uint64 {
 	return 0
 }
 
+func (x *CloneStatus) GetBytesPerSecond() int64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *CloneStatus) GetIdleMs() int64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
+func (x *CloneStatus) GetSourceBe() uint64 {
+	if x != nil {
+		return x.SourceBe
+	}
+	return 0
+}
+
+func (x *CloneStatus) GetSourceDisk() uint64 {
+	if x != nil {
+		return x.SourceDisk
+	}
+	return 0
+}
+
+func (x *CloneStatus) GetBalance() bool {
+	if x != nil {
+		return x.Balance
+	}
+	return false
+}
+
+func (x *CloneStatus) GetBytesKept() int64 {
+	if x != nil {
+		return x.BytesKept
+	}
+	return 0
+}
+
 type CreateReplicasRequest struct {
 	state         protoimpl.MessageState        `protogen:"open.v1"`
 	Schema        []byte                        `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"` // CBOR of types.Schema
@@ -607,7 +905,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +917,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,7 +930,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -665,7 +963,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +975,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +988,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -709,7 +1007,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +1019,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +1032,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -752,7 +1050,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1062,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1075,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 type ReplicaAddress struct {
@@ -791,7 +1089,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +1101,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +1114,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -852,7 +1150,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1162,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1175,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -921,7 +1219,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1231,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1244,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -994,7 +1292,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1304,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1317,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -1045,7 +1343,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1355,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1368,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -1089,7 +1387,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1399,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1412,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -1133,7 +1431,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1145,7 +1443,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +1456,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -1178,7 +1476,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1488,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1501,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -1228,7 +1526,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1538,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1551,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 type ScanRequest struct {
@@ -1269,7 +1567,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1579,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1592,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -1341,7 +1639,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1651,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1664,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -1380,13 +1678,14 @@ type DigestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Verify        bool                   `protobuf:"varint,3,opt,name=verify,proto3" json:"verify,omitempty"` // read every row, rather than trust what was noted when it was written
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1398,7 +1697,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1411,7 +1710,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -1428,6 +1727,13 @@ func (x *DigestRequest) GetVersion() uint64 {
 	return 0
 }
 
+func (x *DigestRequest) GetVerify() bool {
+	if x != nil {
+		return x.Verify
+	}
+	return false
+}
+
 type DigestResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Digest        uint64                 `protobuf:"varint,1,opt,name=digest,proto3" json:"digest,omitempty"`
@@ -1439,7 +1745,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1757,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1770,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -1511,7 +1817,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1829,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1842,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -1652,7 +1958,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1970,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1983,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 type CancelCloneRequest struct {
@@ -1689,7 +1995,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +2007,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +2020,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -1732,7 +2038,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +2050,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +2063,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 type FetchChangesRequest struct {
@@ -1773,7 +2079,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +2091,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +2104,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -1837,16 +2143,19 @@ func (x *FetchChangesRequest) GetBalance() bool {
 }
 
 type FetchChangesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Payload       []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Payload []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	// More change sets, whole and in order, that fit in the message; they come before version and payload.
+	Changes       []*FetchChangesResponse_Change `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	TotalBytes    int64                          `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"` // in the first message: of all change sets that will come
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2167,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2180,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -1888,19 +2197,38 @@ func (x *FetchChangesResponse) GetPayload() []byte {
 	return nil
 }
 
+func (x *FetchChangesResponse) GetChanges() []*FetchChangesResponse_Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *FetchChangesResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
 type FetchSnapshotRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TaskId        uint64                 `protobuf:"varint,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
-	TabletId      uint64                 `protobuf:"varint,2,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
-	MinVersion    uint64                 `protobuf:"varint,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
-	Balance       bool                   `protobuf:"varint,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	TaskId     uint64                 `protobuf:"varint,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	TabletId   uint64                 `protobuf:"varint,2,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	MinVersion uint64                 `protobuf:"varint,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
+	Balance    bool                   `protobuf:"varint,4,opt,name=balance,proto3" json:"balance,omitempty"`
+	// Where an interrupted clone goes on: the chunks of version at_version from from_seq on. A source that no longer
+	// holds that version begins anew, and says so by another version in the header.
+	AtVersion     uint64 `protobuf:"varint,5,opt,name=at_version,json=atVersion,proto3" json:"at_version,omitempty"`
+	FromSeq       uint32 `protobuf:"varint,6,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`
+	ResumeToken   uint64 `protobuf:"varint,7,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // of the header that the interrupted clone began with
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2240,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2253,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -1956,24 +2284,48 @@ func (x *FetchSnapshotRequest) GetBalance() bool {
 	return false
 }
 
+func (x *FetchSnapshotRequest) GetAtVersion() uint64 {
+	if x != nil {
+		return x.AtVersion
+	}
+	return 0
+}
+
+func (x *FetchSnapshotRequest) GetFromSeq() uint32 {
+	if x != nil {
+		return x.FromSeq
+	}
+	return 0
+}
+
+func (x *FetchSnapshotRequest) GetResumeToken() uint64 {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return 0
+}
+
 type FetchSnapshotResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first message has the header, the last one the trailer.
-	Version       uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	TotalBytes    int64  `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
-	Schema        []byte `protobuf:"bytes,3,opt,name=schema,proto3" json:"schema,omitempty"`
-	Chunk         []byte `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
-	Digest        uint64 `protobuf:"varint,5,opt,name=digest,proto3" json:"digest,omitempty"`
-	Rows          int64  `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
-	Last          bool   `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
-	Seq           uint32 `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"` // of the chunk
+	Version       uint64   `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	TotalBytes    int64    `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	Schema        []byte   `protobuf:"bytes,3,opt,name=schema,proto3" json:"schema,omitempty"`
+	Chunk         []byte   `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Digest        uint64   `protobuf:"varint,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	Rows          int64    `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
+	Last          bool     `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
+	Seq           uint32   `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`                                     // of the chunk
+	More          [][]byte `protobuf:"bytes,9,rep,name=more,proto3" json:"more,omitempty"`                                    // the chunks after it, that fit in the message
+	ResumeToken   uint64   `protobuf:"varint,10,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // in the header: equal tokens have the same chunks under the same numbers
+	FromSeq       uint32   `protobuf:"varint,11,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`             // in the header: the first chunk that follows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2337,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2350,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -2057,6 +2409,171 @@ func (x *FetchSnapshotResponse) GetSeq() uint32 {
 	return 0
 }
 
+func (x *FetchSnapshotResponse) GetMore() [][]byte {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+func (x *FetchSnapshotResponse) GetResumeToken() uint64 {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return 0
+}
+
+func (x *FetchSnapshotResponse) GetFromSeq() uint32 {
+	if x != nil {
+		return x.FromSeq
+	}
+	return 0
+}
+
+type GetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fragment      []byte                 `protobuf:"bytes,1,opt,name=fragment,proto3" json:"fragment,omitempty"` // as in ScanRequest
+	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`         // take the place of those of the fragment, so that equal statements have equal fragments
+	TabletId      uint64                 `protobuf:"varint,3,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	NowUs         int64                  `protobuf:"varint,5,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	MemLimitBytes int64                  `protobuf:"varint,6,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
+	TxnId         uint64                 `protobuf:"varint,7,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRequest) Reset() {
+	*x = GetRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRequest) ProtoMessage() {}
+
+func (x *GetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
+func (*GetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetRequest) GetFragment() []byte {
+	if x != nil {
+		return x.Fragment
+	}
+	return nil
+}
+
+func (x *GetRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *GetRequest) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *GetRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GetRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+func (x *GetRequest) GetMemLimitBytes() int64 {
+	if x != nil {
+		return x.MemLimitBytes
+	}
+	return 0
+}
+
+func (x *GetRequest) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+type GetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batches       [][]byte               `protobuf:"bytes,1,rep,name=batches,proto3" json:"batches,omitempty"`
+	Large         bool                   `protobuf:"varint,2,opt,name=large,proto3" json:"large,omitempty"` // the answer is too large for one message: ask for it by Scan
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetResponse) Reset() {
+	*x = GetResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetResponse) ProtoMessage() {}
+
+func (x *GetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
+func (*GetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetResponse) GetBatches() [][]byte {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+func (x *GetResponse) GetLarge() bool {
+	if x != nil {
+		return x.Large
+	}
+	return false
+}
+
 type CreateReplicasRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -2070,7 +2587,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2599,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2612,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -2143,7 +2660,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2672,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2685,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -2202,7 +2719,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2731,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2744,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -2303,7 +2820,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2832,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,7 +2845,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -2360,7 +2877,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2889,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2902,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -2450,7 +2967,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2979,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2992,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -2525,7 +3042,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +3054,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +3067,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -2591,7 +3108,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +3120,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +3133,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -2633,17 +3150,88 @@ func (x *ScanRequest_Tablet) GetVersion() uint64 {
 	return 0
 }
 
+type FetchChangesResponse_Change struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Payload       []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchChangesResponse_Change) Reset() {
+	*x = FetchChangesResponse_Change{}
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchChangesResponse_Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchChangesResponse_Change) ProtoMessage() {}
+
+func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
+func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 0}
+}
+
+func (x *FetchChangesResponse_Change) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *FetchChangesResponse_Change) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
 var File_proto_bepb_be_proto protoreflect.FileDescriptor
 
 const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/bepb/be.proto\x12\x02be\"\xe0\x01\n" +
+	"\x13proto/bepb/be.proto\x12\x02be\"\xcb\x02\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
 	"\x14clone_slots_per_disk\x18\x03 \x01(\rR\x11cloneSlotsPerDisk\x123\n" +
 	"\x16balance_slots_per_disk\x18\x04 \x01(\rR\x13balanceSlotsPerDisk\x12.\n" +
-	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\"\x92\x03\n" +
+	"\x13finished_tasks_seen\x18\x05 \x03(\x04R\x11finishedTasksSeen\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\x12-\n" +
+	"\vdisk_wishes\x18\x15 \x03(\v2\f.be.DiskWishR\n" +
+	"diskWishes\x12&\n" +
+	"\x06config\x18\x16 \x03(\v2\x0e.be.ConfigItemR\x06config\"\xb0\x01\n" +
+	"\n" +
+	"ConfigItem\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n" +
+	"\adefault\x18\x04 \x01(\tR\adefault\x12\x18\n" +
+	"\amutable\x18\x05 \x01(\bR\amutable\x12\x18\n" +
+	"\acomment\x18\x06 \x01(\tR\acomment\x12\x18\n" +
+	"\aaliases\x18\a \x01(\tR\aaliases\"\x0f\n" +
+	"\rConfigRequest\"6\n" +
+	"\x0eConfigResponse\x12$\n" +
+	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
+	"\bDiskWish\x12\x17\n" +
+	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\x92\x03\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -2670,7 +3258,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05error\x18\b \x01(\tR\x05error\x12\x18\n" +
 	"\atablets\x18\t \x01(\x04R\atablets\x12(\n" +
 	"\x10clone_slots_used\x18\n" +
-	" \x01(\rR\x0ecloneSlotsUsed\"\x8d\x03\n" +
+	" \x01(\rR\x0ecloneSlotsUsed\"\xc7\x04\n" +
 	"\vCloneStatus\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12+\n" +
@@ -2685,7 +3273,15 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"elapsed_ms\x18\t \x01(\x03R\telapsedMs\x12\x17\n" +
 	"\adisk_id\x18\n" +
-	" \x01(\x04R\x06diskId\"]\n" +
+	" \x01(\x04R\x06diskId\x12(\n" +
+	"\x10bytes_per_second\x18\x15 \x01(\x03R\x0ebytesPerSecond\x12\x17\n" +
+	"\aidle_ms\x18\x16 \x01(\x03R\x06idleMs\x12\x1b\n" +
+	"\tsource_be\x18\x17 \x01(\x04R\bsourceBe\x12\x1f\n" +
+	"\vsource_disk\x18\x18 \x01(\x04R\n" +
+	"sourceDisk\x12\x18\n" +
+	"\abalance\x18\x19 \x01(\bR\abalance\x12\x1d\n" +
+	"\n" +
+	"bytes_kept\x18\x1a \x01(\x03R\tbytesKept\"]\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aWAITING\x10\x01\x12\v\n" +
@@ -2808,10 +3404,11 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"$\n" +
 	"\fScanResponse\x12\x14\n" +
-	"\x05batch\x18\x01 \x01(\fR\x05batch\"F\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"^\n" +
 	"\rDigestRequest\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"V\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06verify\x18\x03 \x01(\bR\x06verify\"V\n" +
 	"\x0eDigestResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
@@ -2845,16 +3442,26 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x04 \x01(\x04R\x02to\x12\x18\n" +
-	"\abalance\x18\x05 \x01(\bR\abalance\"J\n" +
+	"\abalance\x18\x05 \x01(\bR\abalance\"\xe4\x01\n" +
 	"\x14FetchChangesResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\fR\apayload\"\x87\x01\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\x129\n" +
+	"\achanges\x18\x03 \x03(\v2\x1f.be.FetchChangesResponse.ChangeR\achanges\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x03R\n" +
+	"totalBytes\x1a<\n" +
+	"\x06Change\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"\xe4\x01\n" +
 	"\x14FetchSnapshotRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vmin_version\x18\x03 \x01(\x04R\n" +
 	"minVersion\x12\x18\n" +
-	"\abalance\x18\x04 \x01(\bR\abalance\"\xd2\x01\n" +
+	"\abalance\x18\x04 \x01(\bR\abalance\x12\x1d\n" +
+	"\n" +
+	"at_version\x18\x05 \x01(\x04R\tatVersion\x12\x19\n" +
+	"\bfrom_seq\x18\x06 \x01(\rR\afromSeq\x12!\n" +
+	"\fresume_token\x18\a \x01(\x04R\vresumeToken\"\xa4\x02\n" +
 	"\x15FetchSnapshotResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
@@ -2864,7 +3471,23 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06digest\x18\x05 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x06 \x01(\x03R\x04rows\x12\x12\n" +
 	"\x04last\x18\a \x01(\bR\x04last\x12\x10\n" +
-	"\x03seq\x18\b \x01(\rR\x03seq2\x84\x06\n" +
+	"\x03seq\x18\b \x01(\rR\x03seq\x12\x12\n" +
+	"\x04more\x18\t \x03(\fR\x04more\x12!\n" +
+	"\fresume_token\x18\n" +
+	" \x01(\x04R\vresumeToken\x12\x19\n" +
+	"\bfrom_seq\x18\v \x01(\rR\afromSeq\"\xc9\x01\n" +
+	"\n" +
+	"GetRequest\x12\x1a\n" +
+	"\bfragment\x18\x01 \x01(\fR\bfragment\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x1b\n" +
+	"\ttablet_id\x18\x03 \x01(\x04R\btabletId\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x15\n" +
+	"\x06now_us\x18\x05 \x01(\x03R\x05nowUs\x12&\n" +
+	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12\x15\n" +
+	"\x06txn_id\x18\a \x01(\x04R\x05txnId\"=\n" +
+	"\vGetResponse\x12\x18\n" +
+	"\abatches\x18\x01 \x03(\fR\abatches\x12\x14\n" +
+	"\x05large\x18\x02 \x01(\bR\x05large2\xdd\x06\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -2878,7 +3501,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vSubmitClone\x12\x16.be.SubmitCloneRequest\x1a\x17.be.SubmitCloneResponse\x12>\n" +
 	"\vCancelClone\x12\x16.be.CancelCloneRequest\x1a\x17.be.CancelCloneResponse\x12C\n" +
 	"\fFetchChanges\x12\x17.be.FetchChangesRequest\x1a\x18.be.FetchChangesResponse0\x01\x12F\n" +
-	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01B\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12&\n" +
+	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12/\n" +
+	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -2893,93 +3518,108 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_proto_bepb_be_proto_goTypes = []any{
-	(CloneStatus_State)(0),             // 0: be.CloneStatus.State
-	(WriteResponse_Refusal)(0),         // 1: be.WriteResponse.Refusal
-	(*HeartbeatRequest)(nil),           // 2: be.HeartbeatRequest
-	(*HeartbeatResponse)(nil),          // 3: be.HeartbeatResponse
-	(*Disk)(nil),                       // 4: be.Disk
-	(*CloneStatus)(nil),                // 5: be.CloneStatus
-	(*CreateReplicasRequest)(nil),      // 6: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),     // 7: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),        // 8: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),       // 9: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),             // 10: be.ReplicaAddress
-	(*WriteRequest)(nil),               // 11: be.WriteRequest
-	(*WriteResponse)(nil),              // 12: be.WriteResponse
-	(*ReplicateRequest)(nil),           // 13: be.ReplicateRequest
-	(*ReplicateResponse)(nil),          // 14: be.ReplicateResponse
-	(*PublishRequest)(nil),             // 15: be.PublishRequest
-	(*PublishResponse)(nil),            // 16: be.PublishResponse
-	(*AbortRequest)(nil),               // 17: be.AbortRequest
-	(*AbortResponse)(nil),              // 18: be.AbortResponse
-	(*ScanRequest)(nil),                // 19: be.ScanRequest
-	(*ScanResponse)(nil),               // 20: be.ScanResponse
-	(*DigestRequest)(nil),              // 21: be.DigestRequest
-	(*DigestResponse)(nil),             // 22: be.DigestResponse
-	(*SubmitCloneRequest)(nil),         // 23: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),        // 24: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),         // 25: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),        // 26: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),        // 27: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),       // 28: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),       // 29: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),      // 30: be.FetchSnapshotResponse
-	(*CreateReplicasRequest_Item)(nil), // 31: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),   // 32: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),          // 33: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),      // 34: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),         // 35: be.WriteResponse.Part
-	(*ReplicateRequest_Part)(nil),      // 36: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),        // 37: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),         // 38: be.ScanRequest.Tablet
+	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
+	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
+	(*HeartbeatRequest)(nil),            // 2: be.HeartbeatRequest
+	(*ConfigItem)(nil),                  // 3: be.ConfigItem
+	(*ConfigRequest)(nil),               // 4: be.ConfigRequest
+	(*ConfigResponse)(nil),              // 5: be.ConfigResponse
+	(*DiskWish)(nil),                    // 6: be.DiskWish
+	(*HeartbeatResponse)(nil),           // 7: be.HeartbeatResponse
+	(*Disk)(nil),                        // 8: be.Disk
+	(*CloneStatus)(nil),                 // 9: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 10: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 11: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 12: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 13: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 14: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 15: be.WriteRequest
+	(*WriteResponse)(nil),               // 16: be.WriteResponse
+	(*ReplicateRequest)(nil),            // 17: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 18: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 19: be.PublishRequest
+	(*PublishResponse)(nil),             // 20: be.PublishResponse
+	(*AbortRequest)(nil),                // 21: be.AbortRequest
+	(*AbortResponse)(nil),               // 22: be.AbortResponse
+	(*ScanRequest)(nil),                 // 23: be.ScanRequest
+	(*ScanResponse)(nil),                // 24: be.ScanResponse
+	(*DigestRequest)(nil),               // 25: be.DigestRequest
+	(*DigestResponse)(nil),              // 26: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 27: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 28: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 29: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 30: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 31: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 32: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 33: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 34: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 35: be.GetRequest
+	(*GetResponse)(nil),                 // 36: be.GetResponse
+	(*CreateReplicasRequest_Item)(nil),  // 37: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 38: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 39: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 40: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 41: be.WriteResponse.Part
+	(*ReplicateRequest_Part)(nil),       // 42: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 43: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 44: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 45: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	4,  // 0: be.HeartbeatResponse.disks:type_name -> be.Disk
-	5,  // 1: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	0,  // 2: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	31, // 3: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	32, // 4: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	33, // 5: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	1,  // 6: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	35, // 7: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	36, // 8: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	37, // 9: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	38, // 10: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	10, // 11: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	34, // 12: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	2,  // 13: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	6,  // 14: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	8,  // 15: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	11, // 16: be.Backend.Write:input_type -> be.WriteRequest
-	13, // 17: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	15, // 18: be.Backend.Publish:input_type -> be.PublishRequest
-	17, // 19: be.Backend.Abort:input_type -> be.AbortRequest
-	19, // 20: be.Backend.Scan:input_type -> be.ScanRequest
-	21, // 21: be.Backend.Digest:input_type -> be.DigestRequest
-	23, // 22: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	25, // 23: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	27, // 24: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	29, // 25: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	3,  // 26: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	7,  // 27: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	9,  // 28: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	12, // 29: be.Backend.Write:output_type -> be.WriteResponse
-	14, // 30: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	16, // 31: be.Backend.Publish:output_type -> be.PublishResponse
-	18, // 32: be.Backend.Abort:output_type -> be.AbortResponse
-	20, // 33: be.Backend.Scan:output_type -> be.ScanResponse
-	22, // 34: be.Backend.Digest:output_type -> be.DigestResponse
-	24, // 35: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	26, // 36: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	28, // 37: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	30, // 38: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	26, // [26:39] is the sub-list for method output_type
-	13, // [13:26] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
+	3,  // 1: be.HeartbeatRequest.config:type_name -> be.ConfigItem
+	3,  // 2: be.ConfigResponse.items:type_name -> be.ConfigItem
+	8,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
+	9,  // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	0,  // 5: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	37, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	38, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	39, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	1,  // 9: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	41, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	42, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	43, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	44, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	45, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	14, // 15: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	40, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	2,  // 17: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	10, // 18: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	12, // 19: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	15, // 20: be.Backend.Write:input_type -> be.WriteRequest
+	17, // 21: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	19, // 22: be.Backend.Publish:input_type -> be.PublishRequest
+	21, // 23: be.Backend.Abort:input_type -> be.AbortRequest
+	23, // 24: be.Backend.Scan:input_type -> be.ScanRequest
+	25, // 25: be.Backend.Digest:input_type -> be.DigestRequest
+	27, // 26: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	29, // 27: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	31, // 28: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	33, // 29: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	35, // 30: be.Backend.Get:input_type -> be.GetRequest
+	4,  // 31: be.Backend.Config:input_type -> be.ConfigRequest
+	7,  // 32: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	11, // 33: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	13, // 34: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	16, // 35: be.Backend.Write:output_type -> be.WriteResponse
+	18, // 36: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	20, // 37: be.Backend.Publish:output_type -> be.PublishResponse
+	22, // 38: be.Backend.Abort:output_type -> be.AbortResponse
+	24, // 39: be.Backend.Scan:output_type -> be.ScanResponse
+	26, // 40: be.Backend.Digest:output_type -> be.DigestResponse
+	28, // 41: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	30, // 42: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	32, // 43: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	34, // 44: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	36, // 45: be.Backend.Get:output_type -> be.GetResponse
+	5,  // 46: be.Backend.Config:output_type -> be.ConfigResponse
+	32, // [32:47] is the sub-list for method output_type
+	17, // [17:32] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -2993,7 +3633,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

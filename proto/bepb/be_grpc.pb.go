@@ -36,6 +36,8 @@ const (
 	Backend_CancelClone_FullMethodName    = "/be.Backend/CancelClone"
 	Backend_FetchChanges_FullMethodName   = "/be.Backend/FetchChanges"
 	Backend_FetchSnapshot_FullMethodName  = "/be.Backend/FetchSnapshot"
+	Backend_Get_FullMethodName            = "/be.Backend/Get"
+	Backend_Config_FullMethodName         = "/be.Backend/Config"
 )
 
 // BackendClient is the client API for Backend service.
@@ -65,6 +67,10 @@ type BackendClient interface {
 	// the source disk for as long as the stream is open.
 	FetchChanges(ctx context.Context, in *FetchChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchChangesResponse], error)
 	FetchSnapshot(ctx context.Context, in *FetchSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchSnapshotResponse], error)
+	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
+	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Config answers the configuration that is in force here.
+	Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error)
 }
 
 type backendClient struct {
@@ -232,6 +238,26 @@ func (c *backendClient) FetchSnapshot(ctx context.Context, in *FetchSnapshotRequ
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Backend_FetchSnapshotClient = grpc.ServerStreamingClient[FetchSnapshotResponse]
 
+func (c *backendClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetResponse)
+	err := c.cc.Invoke(ctx, Backend_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backendClient) Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfigResponse)
+	err := c.cc.Invoke(ctx, Backend_Config_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -259,6 +285,10 @@ type BackendServer interface {
 	// the source disk for as long as the stream is open.
 	FetchChanges(*FetchChangesRequest, grpc.ServerStreamingServer[FetchChangesResponse]) error
 	FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error
+	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
+	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Config answers the configuration that is in force here.
+	Config(context.Context, *ConfigRequest) (*ConfigResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -307,6 +337,12 @@ func (UnimplementedBackendServer) FetchChanges(*FetchChangesRequest, grpc.Server
 }
 func (UnimplementedBackendServer) FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error {
 	return status.Error(codes.Unimplemented, "method FetchSnapshot not implemented")
+}
+func (UnimplementedBackendServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*ConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Config not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -542,6 +578,42 @@ func _Backend_FetchSnapshot_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Backend_FetchSnapshotServer = grpc.ServerStreamingServer[FetchSnapshotResponse]
 
+func _Backend_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Get(ctx, req.(*GetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Backend_Config_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Config(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Config_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Config(ctx, req.(*ConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -588,6 +660,14 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelClone",
 			Handler:    _Backend_CancelClone_Handler,
+		},
+		{
+			MethodName: "Get",
+			Handler:    _Backend_Get_Handler,
+		},
+		{
+			MethodName: "Config",
+			Handler:    _Backend_Config_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -4,7 +4,7 @@
 // 	protoc        v3.21.12
 // source: proto/fepb/fe.proto
 
-// What an FE answers to BEs.
+// What an FE answers to BEs and to other FEs.
 
 package fepb
 
@@ -90,8 +90,12 @@ type Replica struct {
 	Rowsets        uint32                 `protobuf:"varint,11,opt,name=rowsets,proto3" json:"rowsets,omitempty"`
 	MissingVersion uint64                 `protobuf:"varint,12,opt,name=missing_version,json=missingVersion,proto3" json:"missing_version,omitempty"` // a committed version that this replica never stored and only a clone can bring; 0 = none
 	Pending        uint32                 `protobuf:"varint,13,opt,name=pending,proto3" json:"pending,omitempty"`                                     // transactions without outcome
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The additive content digest of version digest_version, where the BE knows it without reading rows; 0 = it does not.
+	DigestVersion uint64 `protobuf:"varint,21,opt,name=digest_version,json=digestVersion,proto3" json:"digest_version,omitempty"`
+	Digest        uint64 `protobuf:"varint,22,opt,name=digest,proto3" json:"digest,omitempty"`
+	DigestSchema  uint32 `protobuf:"varint,23,opt,name=digest_schema,json=digestSchema,proto3" json:"digest_schema,omitempty"` // digests of different schema versions cannot be compared
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Replica) Reset() {
@@ -211,6 +215,27 @@ func (x *Replica) GetMissingVersion() uint64 {
 func (x *Replica) GetPending() uint32 {
 	if x != nil {
 		return x.Pending
+	}
+	return 0
+}
+
+func (x *Replica) GetDigestVersion() uint64 {
+	if x != nil {
+		return x.DigestVersion
+	}
+	return 0
+}
+
+func (x *Replica) GetDigest() uint64 {
+	if x != nil {
+		return x.Digest
+	}
+	return 0
+}
+
+func (x *Replica) GetDigestSchema() uint32 {
+	if x != nil {
+		return x.DigestSchema
 	}
 	return 0
 }
@@ -440,6 +465,1107 @@ func (x *ResolveResponse) GetItems() []*ResolveResponse_Item {
 	return nil
 }
 
+type ProposeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"` // name of the FE that asks
+	Commands      [][]byte               `protobuf:"bytes,2,rep,name=commands,proto3" json:"commands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeRequest) Reset() {
+	*x = ProposeRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeRequest) ProtoMessage() {}
+
+func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeRequest.ProtoReflect.Descriptor instead.
+func (*ProposeRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProposeRequest) GetFe() string {
+	if x != nil {
+		return x.Fe
+	}
+	return ""
+}
+
+func (x *ProposeRequest) GetCommands() [][]byte {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+type ProposeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"` // as catalog.EncodeResults writes them
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`    // a catalog at this index has the commands applied
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeResponse) Reset() {
+	*x = ProposeResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeResponse) ProtoMessage() {}
+
+func (x *ProposeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeResponse.ProtoReflect.Descriptor instead.
+func (*ProposeResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProposeResponse) GetResults() []byte {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *ProposeResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type ReadIndexRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadIndexRequest) Reset() {
+	*x = ReadIndexRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadIndexRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadIndexRequest) ProtoMessage() {}
+
+func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
+func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReadIndexRequest) GetFe() string {
+	if x != nil {
+		return x.Fe
+	}
+	return ""
+}
+
+type ReadIndexResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadIndexResponse) Reset() {
+	*x = ReadIndexResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadIndexResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadIndexResponse) ProtoMessage() {}
+
+func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
+func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReadIndexResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type AskRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Fe              string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"`
+	Statement       string                 `protobuf:"bytes,2,opt,name=statement,proto3" json:"statement,omitempty"` // a whole statement, or
+	Database        string                 `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`   // a system table by database
+	Table           string                 `protobuf:"bytes,4,opt,name=table,proto3" json:"table,omitempty"`         // and name
+	SessionDatabase string                 `protobuf:"bytes,5,opt,name=session_database,json=sessionDatabase,proto3" json:"session_database,omitempty"`
+	User            string                 `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"` // user@host
+	Zone            string                 `protobuf:"bytes,7,opt,name=zone,proto3" json:"zone,omitempty"` // of the session, by name or offset
+	SqlMode         string                 `protobuf:"bytes,8,opt,name=sql_mode,json=sqlMode,proto3" json:"sql_mode,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AskRequest) Reset() {
+	*x = AskRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskRequest) ProtoMessage() {}
+
+func (x *AskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
+func (*AskRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AskRequest) GetFe() string {
+	if x != nil {
+		return x.Fe
+	}
+	return ""
+}
+
+func (x *AskRequest) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+func (x *AskRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *AskRequest) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *AskRequest) GetSessionDatabase() string {
+	if x != nil {
+		return x.SessionDatabase
+	}
+	return ""
+}
+
+func (x *AskRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AskRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *AskRequest) GetSqlMode() string {
+	if x != nil {
+		return x.SqlMode
+	}
+	return ""
+}
+
+type AskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first message has what is not rows, the others one batch each.
+	Head          []byte `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	Batch         []byte `protobuf:"bytes,2,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskResponse) Reset() {
+	*x = AskResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskResponse) ProtoMessage() {}
+
+func (x *AskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskResponse.ProtoReflect.Descriptor instead.
+func (*AskResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AskResponse) GetHead() []byte {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *AskResponse) GetBatch() []byte {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+type SuspectRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"`
+	BeIds         []uint64               `protobuf:"varint,2,rep,packed,name=be_ids,json=beIds,proto3" json:"be_ids,omitempty"`             // BEs that did not answer
+	TabletIds     []uint64               `protobuf:"varint,3,rep,packed,name=tablet_ids,json=tabletIds,proto3" json:"tablet_ids,omitempty"` // tablets of which a replica seems damaged
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspectRequest) Reset() {
+	*x = SuspectRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspectRequest) ProtoMessage() {}
+
+func (x *SuspectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspectRequest.ProtoReflect.Descriptor instead.
+func (*SuspectRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SuspectRequest) GetFe() string {
+	if x != nil {
+		return x.Fe
+	}
+	return ""
+}
+
+func (x *SuspectRequest) GetBeIds() []uint64 {
+	if x != nil {
+		return x.BeIds
+	}
+	return nil
+}
+
+func (x *SuspectRequest) GetTabletIds() []uint64 {
+	if x != nil {
+		return x.TabletIds
+	}
+	return nil
+}
+
+type SuspectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspectResponse) Reset() {
+	*x = SuspectResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspectResponse) ProtoMessage() {}
+
+func (x *SuspectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspectResponse.ProtoReflect.Descriptor instead.
+func (*SuspectResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{12}
+}
+
+type BeatRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Leader        string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"` // name of the leading FE
+	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	ViewVersion   uint64                 `protobuf:"varint,3,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // of view
+	View          []byte                 `protobuf:"bytes,4,opt,name=view,proto3" json:"view,omitempty"`                                   // what is known of the BEs; empty when the FE has that version already
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeatRequest) Reset() {
+	*x = BeatRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeatRequest) ProtoMessage() {}
+
+func (x *BeatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeatRequest.ProtoReflect.Descriptor instead.
+func (*BeatRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BeatRequest) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
+func (x *BeatRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *BeatRequest) GetViewVersion() uint64 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *BeatRequest) GetView() []byte {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+type BeatResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Applied       uint64                 `protobuf:"varint,2,opt,name=applied,proto3" json:"applied,omitempty"` // log index
+	StartTimeMs   int64                  `protobuf:"varint,3,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
+	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	ViewVersion   uint64                 `protobuf:"varint,5,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // the one that it has now
+	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeatResponse) Reset() {
+	*x = BeatResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeatResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeatResponse) ProtoMessage() {}
+
+func (x *BeatResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeatResponse.ProtoReflect.Descriptor instead.
+func (*BeatResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BeatResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BeatResponse) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *BeatResponse) GetStartTimeMs() int64 {
+	if x != nil {
+		return x.StartTimeMs
+	}
+	return 0
+}
+
+func (x *BeatResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BeatResponse) GetViewVersion() uint64 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *BeatResponse) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+type ActiveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnIds        []uint64               `protobuf:"varint,1,rep,packed,name=txn_ids,json=txnIds,proto3" json:"txn_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActiveRequest) Reset() {
+	*x = ActiveRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActiveRequest) ProtoMessage() {}
+
+func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActiveRequest.ProtoReflect.Descriptor instead.
+func (*ActiveRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ActiveRequest) GetTxnIds() []uint64 {
+	if x != nil {
+		return x.TxnIds
+	}
+	return nil
+}
+
+type ActiveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnIds        []uint64               `protobuf:"varint,1,rep,packed,name=txn_ids,json=txnIds,proto3" json:"txn_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActiveResponse) Reset() {
+	*x = ActiveResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActiveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActiveResponse) ProtoMessage() {}
+
+func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActiveResponse.ProtoReflect.Descriptor instead.
+func (*ActiveResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ActiveResponse) GetTxnIds() []uint64 {
+	if x != nil {
+		return x.TxnIds
+	}
+	return nil
+}
+
+type SessionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionsRequest) Reset() {
+	*x = SessionsRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionsRequest) ProtoMessage() {}
+
+func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
+func (*SessionsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
+}
+
+type Session struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Host          string                 `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
+	Db            string                 `protobuf:"bytes,4,opt,name=db,proto3" json:"db,omitempty"`
+	Command       string                 `protobuf:"bytes,5,opt,name=command,proto3" json:"command,omitempty"`
+	SinceMs       int64                  `protobuf:"varint,6,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Session) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Session) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Session) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Session) GetDb() string {
+	if x != nil {
+		return x.Db
+	}
+	return ""
+}
+
+func (x *Session) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *Session) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *Session) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type SessionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sessions      []*Session             `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionsResponse) Reset() {
+	*x = SessionsResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionsResponse) ProtoMessage() {}
+
+func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
+func (*SessionsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+type KillRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	QueryOnly     bool                   `protobuf:"varint,2,opt,name=query_only,json=queryOnly,proto3" json:"query_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KillRequest) Reset() {
+	*x = KillRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KillRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KillRequest) ProtoMessage() {}
+
+func (x *KillRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
+func (*KillRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *KillRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *KillRequest) GetQueryOnly() bool {
+	if x != nil {
+		return x.QueryOnly
+	}
+	return false
+}
+
+type KillResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KillResponse) Reset() {
+	*x = KillResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KillResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KillResponse) ProtoMessage() {}
+
+func (x *KillResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
+func (*KillResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *KillResponse) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
+type JoinRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Host          string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	RaftPort      uint32                 `protobuf:"varint,2,opt,name=raft_port,json=raftPort,proto3" json:"raft_port,omitempty"`
+	QueryPort     uint32                 `protobuf:"varint,3,opt,name=query_port,json=queryPort,proto3" json:"query_port,omitempty"`
+	HttpPort      uint32                 `protobuf:"varint,4,opt,name=http_port,json=httpPort,proto3" json:"http_port,omitempty"`
+	RpcPort       uint32                 `protobuf:"varint,5,opt,name=rpc_port,json=rpcPort,proto3" json:"rpc_port,omitempty"`
+	GossipPort    uint32                 `protobuf:"varint,6,opt,name=gossip_port,json=gossipPort,proto3" json:"gossip_port,omitempty"`
+	Version       string                 `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinRequest) Reset() {
+	*x = JoinRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequest) ProtoMessage() {}
+
+func (x *JoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
+func (*JoinRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *JoinRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetRaftPort() uint32 {
+	if x != nil {
+		return x.RaftPort
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetQueryPort() uint32 {
+	if x != nil {
+		return x.QueryPort
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetHttpPort() uint32 {
+	if x != nil {
+		return x.HttpPort
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetRpcPort() uint32 {
+	if x != nil {
+		return x.RpcPort
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetGossipPort() uint32 {
+	if x != nil {
+		return x.GossipPort
+	}
+	return 0
+}
+
+func (x *JoinRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type JoinResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // what the FE is called in the cluster, "" = it is not added
+	Wait          string                 `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"` // why it is not let in yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinResponse) Reset() {
+	*x = JoinResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinResponse) ProtoMessage() {}
+
+func (x *JoinResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
+func (*JoinResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *JoinResponse) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *JoinResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *JoinResponse) GetWait() string {
+	if x != nil {
+		return x.Wait
+	}
+	return ""
+}
+
 type ReportResponse_Drop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -450,7 +1576,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[5]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +1588,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[5]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +1628,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[6]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +1640,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[6]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +1680,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +1692,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +1726,7 @@ var File_proto_fepb_fe_proto protoreflect.FileDescriptor
 
 const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/fepb/fe.proto\x12\x02fe\"\xf7\x02\n" +
+	"\x13proto/fepb/fe.proto\x12\x02fe\"\xdb\x03\n" +
 	"\aReplica\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
@@ -616,7 +1742,10 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	" \x01(\x04R\x0eoldestRetained\x12\x18\n" +
 	"\arowsets\x18\v \x01(\rR\arowsets\x12'\n" +
 	"\x0fmissing_version\x18\f \x01(\x04R\x0emissingVersion\x12\x18\n" +
-	"\apending\x18\r \x01(\rR\apending\"\xbc\x01\n" +
+	"\apending\x18\r \x01(\rR\apending\x12%\n" +
+	"\x0edigest_version\x18\x15 \x01(\x04R\rdigestVersion\x12\x16\n" +
+	"\x06digest\x18\x16 \x01(\x04R\x06digest\x12#\n" +
+	"\rdigest_schema\x18\x17 \x01(\rR\fdigestSchema\"\xbc\x01\n" +
 	"\rReportRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\"\n" +
@@ -645,10 +1774,96 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUNDECIDED\x10\x01\x12\r\n" +
 	"\tCOMMITTED\x10\x02\x12\v\n" +
-	"\aABORTED\x10\x032o\n" +
+	"\aABORTED\x10\x03\"<\n" +
+	"\x0eProposeRequest\x12\x0e\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1a\n" +
+	"\bcommands\x18\x02 \x03(\fR\bcommands\"A\n" +
+	"\x0fProposeResponse\x12\x18\n" +
+	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\"\n" +
+	"\x10ReadIndexRequest\x12\x0e\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\")\n" +
+	"\x11ReadIndexResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"\xda\x01\n" +
+	"\n" +
+	"AskRequest\x12\x0e\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1c\n" +
+	"\tstatement\x18\x02 \x01(\tR\tstatement\x12\x1a\n" +
+	"\bdatabase\x18\x03 \x01(\tR\bdatabase\x12\x14\n" +
+	"\x05table\x18\x04 \x01(\tR\x05table\x12)\n" +
+	"\x10session_database\x18\x05 \x01(\tR\x0fsessionDatabase\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\x12\x12\n" +
+	"\x04zone\x18\a \x01(\tR\x04zone\x12\x19\n" +
+	"\bsql_mode\x18\b \x01(\tR\asqlMode\"7\n" +
+	"\vAskResponse\x12\x12\n" +
+	"\x04head\x18\x01 \x01(\fR\x04head\x12\x14\n" +
+	"\x05batch\x18\x02 \x01(\fR\x05batch\"V\n" +
+	"\x0eSuspectRequest\x12\x0e\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x15\n" +
+	"\x06be_ids\x18\x02 \x03(\x04R\x05beIds\x12\x1d\n" +
+	"\n" +
+	"tablet_ids\x18\x03 \x03(\x04R\ttabletIds\"\x11\n" +
+	"\x0fSuspectResponse\"p\n" +
+	"\vBeatRequest\x12\x16\n" +
+	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\x12!\n" +
+	"\fview_version\x18\x03 \x01(\x04R\vviewVersion\x12\x12\n" +
+	"\x04view\x18\x04 \x01(\fR\x04view\"\xb1\x01\n" +
+	"\fBeatResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12\"\n" +
+	"\rstart_time_ms\x18\x03 \x01(\x03R\vstartTimeMs\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12!\n" +
+	"\fview_version\x18\x05 \x01(\x04R\vviewVersion\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\"(\n" +
+	"\rActiveRequest\x12\x17\n" +
+	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\")\n" +
+	"\x0eActiveResponse\x12\x17\n" +
+	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\"\x11\n" +
+	"\x0fSessionsRequest\"\x9a\x01\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
+	"\x04host\x18\x03 \x01(\tR\x04host\x12\x0e\n" +
+	"\x02db\x18\x04 \x01(\tR\x02db\x12\x18\n" +
+	"\acommand\x18\x05 \x01(\tR\acommand\x12\x19\n" +
+	"\bsince_ms\x18\x06 \x01(\x03R\asinceMs\x12\x12\n" +
+	"\x04text\x18\a \x01(\tR\x04text\";\n" +
+	"\x10SessionsResponse\x12'\n" +
+	"\bsessions\x18\x01 \x03(\v2\v.fe.SessionR\bsessions\"<\n" +
+	"\vKillRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1d\n" +
+	"\n" +
+	"query_only\x18\x02 \x01(\bR\tqueryOnly\"$\n" +
+	"\fKillResponse\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\"\xd0\x01\n" +
+	"\vJoinRequest\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x1b\n" +
+	"\traft_port\x18\x02 \x01(\rR\braftPort\x12\x1d\n" +
+	"\n" +
+	"query_port\x18\x03 \x01(\rR\tqueryPort\x12\x1b\n" +
+	"\thttp_port\x18\x04 \x01(\rR\bhttpPort\x12\x19\n" +
+	"\brpc_port\x18\x05 \x01(\rR\arpcPort\x12\x1f\n" +
+	"\vgossip_port\x18\x06 \x01(\rR\n" +
+	"gossipPort\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\"U\n" +
+	"\fJoinResponse\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04wait\x18\x03 \x01(\tR\x04wait2\xa4\x04\n" +
 	"\bFrontend\x12/\n" +
 	"\x06Report\x12\x11.fe.ReportRequest\x1a\x12.fe.ReportResponse\x122\n" +
-	"\aResolve\x12\x12.fe.ResolveRequest\x1a\x13.fe.ResolveResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
+	"\aResolve\x12\x12.fe.ResolveRequest\x1a\x13.fe.ResolveResponse\x122\n" +
+	"\aPropose\x12\x12.fe.ProposeRequest\x1a\x13.fe.ProposeResponse\x128\n" +
+	"\tReadIndex\x12\x14.fe.ReadIndexRequest\x1a\x15.fe.ReadIndexResponse\x12(\n" +
+	"\x03Ask\x12\x0e.fe.AskRequest\x1a\x0f.fe.AskResponse0\x01\x122\n" +
+	"\aSuspect\x12\x12.fe.SuspectRequest\x1a\x13.fe.SuspectResponse\x12)\n" +
+	"\x04Beat\x12\x0f.fe.BeatRequest\x1a\x10.fe.BeatResponse\x12/\n" +
+	"\x06Active\x12\x11.fe.ActiveRequest\x1a\x12.fe.ActiveResponse\x125\n" +
+	"\bSessions\x12\x13.fe.SessionsRequest\x1a\x14.fe.SessionsResponse\x12)\n" +
+	"\x04Kill\x12\x0f.fe.KillRequest\x1a\x10.fe.KillResponse\x12)\n" +
+	"\x04Join\x12\x0f.fe.JoinRequest\x1a\x10.fe.JoinResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
 
 var (
 	file_proto_fepb_fe_proto_rawDescOnce sync.Once
@@ -663,7 +1878,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0), // 0: fe.ResolveResponse.Outcome
 	(*Replica)(nil),              // 1: fe.Replica
@@ -671,25 +1886,63 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*ReportResponse)(nil),       // 3: fe.ReportResponse
 	(*ResolveRequest)(nil),       // 4: fe.ResolveRequest
 	(*ResolveResponse)(nil),      // 5: fe.ResolveResponse
-	(*ReportResponse_Drop)(nil),  // 6: fe.ReportResponse.Drop
-	(*ResolveRequest_Item)(nil),  // 7: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil), // 8: fe.ResolveResponse.Item
+	(*ProposeRequest)(nil),       // 6: fe.ProposeRequest
+	(*ProposeResponse)(nil),      // 7: fe.ProposeResponse
+	(*ReadIndexRequest)(nil),     // 8: fe.ReadIndexRequest
+	(*ReadIndexResponse)(nil),    // 9: fe.ReadIndexResponse
+	(*AskRequest)(nil),           // 10: fe.AskRequest
+	(*AskResponse)(nil),          // 11: fe.AskResponse
+	(*SuspectRequest)(nil),       // 12: fe.SuspectRequest
+	(*SuspectResponse)(nil),      // 13: fe.SuspectResponse
+	(*BeatRequest)(nil),          // 14: fe.BeatRequest
+	(*BeatResponse)(nil),         // 15: fe.BeatResponse
+	(*ActiveRequest)(nil),        // 16: fe.ActiveRequest
+	(*ActiveResponse)(nil),       // 17: fe.ActiveResponse
+	(*SessionsRequest)(nil),      // 18: fe.SessionsRequest
+	(*Session)(nil),              // 19: fe.Session
+	(*SessionsResponse)(nil),     // 20: fe.SessionsResponse
+	(*KillRequest)(nil),          // 21: fe.KillRequest
+	(*KillResponse)(nil),         // 22: fe.KillResponse
+	(*JoinRequest)(nil),          // 23: fe.JoinRequest
+	(*JoinResponse)(nil),         // 24: fe.JoinResponse
+	(*ReportResponse_Drop)(nil),  // 25: fe.ReportResponse.Drop
+	(*ResolveRequest_Item)(nil),  // 26: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil), // 27: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
-	1, // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	6, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	7, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	8, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
-	0, // 4: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2, // 5: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4, // 6: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	3, // 7: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5, // 8: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
+	25, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	26, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	27, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	19, // 4: fe.SessionsResponse.sessions:type_name -> fe.Session
+	0,  // 5: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	2,  // 6: fe.Frontend.Report:input_type -> fe.ReportRequest
+	4,  // 7: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	6,  // 8: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	8,  // 9: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	10, // 10: fe.Frontend.Ask:input_type -> fe.AskRequest
+	12, // 11: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	14, // 12: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	16, // 13: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	18, // 14: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	21, // 15: fe.Frontend.Kill:input_type -> fe.KillRequest
+	23, // 16: fe.Frontend.Join:input_type -> fe.JoinRequest
+	3,  // 17: fe.Frontend.Report:output_type -> fe.ReportResponse
+	5,  // 18: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	7,  // 19: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	9,  // 20: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	11, // 21: fe.Frontend.Ask:output_type -> fe.AskResponse
+	13, // 22: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	15, // 23: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	17, // 24: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	20, // 25: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	22, // 26: fe.Frontend.Kill:output_type -> fe.KillResponse
+	24, // 27: fe.Frontend.Join:output_type -> fe.JoinResponse
+	17, // [17:28] is the sub-list for method output_type
+	6,  // [6:17] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -703,7 +1956,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,7 @@
 // - protoc             v3.21.12
 // source: proto/fepb/fe.proto
 
-// What an FE answers to BEs.
+// What an FE answers to BEs and to other FEs.
 
 package fepb
 
@@ -21,8 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Frontend_Report_FullMethodName  = "/fe.Frontend/Report"
-	Frontend_Resolve_FullMethodName = "/fe.Frontend/Resolve"
+	Frontend_Report_FullMethodName    = "/fe.Frontend/Report"
+	Frontend_Resolve_FullMethodName   = "/fe.Frontend/Resolve"
+	Frontend_Propose_FullMethodName   = "/fe.Frontend/Propose"
+	Frontend_ReadIndex_FullMethodName = "/fe.Frontend/ReadIndex"
+	Frontend_Ask_FullMethodName       = "/fe.Frontend/Ask"
+	Frontend_Suspect_FullMethodName   = "/fe.Frontend/Suspect"
+	Frontend_Beat_FullMethodName      = "/fe.Frontend/Beat"
+	Frontend_Active_FullMethodName    = "/fe.Frontend/Active"
+	Frontend_Sessions_FullMethodName  = "/fe.Frontend/Sessions"
+	Frontend_Kill_FullMethodName      = "/fe.Frontend/Kill"
+	Frontend_Join_FullMethodName      = "/fe.Frontend/Join"
 )
 
 // FrontendClient is the client API for Frontend service.
@@ -33,6 +42,24 @@ type FrontendClient interface {
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
 	// Resolve tells the outcome of pending transactions.
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error)
+	// Propose puts commands of another FE into the metadata log. Only the leading FE answers it.
+	Propose(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error)
+	// ReadIndex tells up to which log index a catalog holds everything committed so far. Only the leading FE answers it.
+	ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error)
+	// Ask answers a statement, or a system table, that needs what only the leading FE knows.
+	Ask(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AskResponse], error)
+	// Suspect hints that something looks wrong, so that the leading FE looks at once.
+	Suspect(ctx context.Context, in *SuspectRequest, opts ...grpc.CallOption) (*SuspectResponse, error)
+	// Beat is sent by the leading FE to each other one: it brings what it knows of the BEs and asks how the FE is.
+	Beat(ctx context.Context, in *BeatRequest, opts ...grpc.CallOption) (*BeatResponse, error)
+	// Active tells which transactions are undecided at this FE.
+	Active(ctx context.Context, in *ActiveRequest, opts ...grpc.CallOption) (*ActiveResponse, error)
+	// Sessions lists the client connections of this FE.
+	Sessions(ctx context.Context, in *SessionsRequest, opts ...grpc.CallOption) (*SessionsResponse, error)
+	// Kill ends a statement or a client connection of this FE.
+	Kill(ctx context.Context, in *KillRequest, opts ...grpc.CallOption) (*KillResponse, error)
+	// Join is asked by an FE with an empty meta_dir until it is told who it is. It carries no cluster id.
+	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 }
 
 type frontendClient struct {
@@ -63,6 +90,105 @@ func (c *frontendClient) Resolve(ctx context.Context, in *ResolveRequest, opts .
 	return out, nil
 }
 
+func (c *frontendClient) Propose(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProposeResponse)
+	err := c.cc.Invoke(ctx, Frontend_Propose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadIndexResponse)
+	err := c.cc.Invoke(ctx, Frontend_ReadIndex_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Ask(ctx context.Context, in *AskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AskResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Frontend_ServiceDesc.Streams[0], Frontend_Ask_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[AskRequest, AskResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Frontend_AskClient = grpc.ServerStreamingClient[AskResponse]
+
+func (c *frontendClient) Suspect(ctx context.Context, in *SuspectRequest, opts ...grpc.CallOption) (*SuspectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuspectResponse)
+	err := c.cc.Invoke(ctx, Frontend_Suspect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Beat(ctx context.Context, in *BeatRequest, opts ...grpc.CallOption) (*BeatResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeatResponse)
+	err := c.cc.Invoke(ctx, Frontend_Beat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Active(ctx context.Context, in *ActiveRequest, opts ...grpc.CallOption) (*ActiveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ActiveResponse)
+	err := c.cc.Invoke(ctx, Frontend_Active_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Sessions(ctx context.Context, in *SessionsRequest, opts ...grpc.CallOption) (*SessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SessionsResponse)
+	err := c.cc.Invoke(ctx, Frontend_Sessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Kill(ctx context.Context, in *KillRequest, opts ...grpc.CallOption) (*KillResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KillResponse)
+	err := c.cc.Invoke(ctx, Frontend_Kill_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *frontendClient) Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(JoinResponse)
+	err := c.cc.Invoke(ctx, Frontend_Join_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FrontendServer is the server API for Frontend service.
 // All implementations must embed UnimplementedFrontendServer
 // for forward compatibility.
@@ -71,6 +197,24 @@ type FrontendServer interface {
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	// Resolve tells the outcome of pending transactions.
 	Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error)
+	// Propose puts commands of another FE into the metadata log. Only the leading FE answers it.
+	Propose(context.Context, *ProposeRequest) (*ProposeResponse, error)
+	// ReadIndex tells up to which log index a catalog holds everything committed so far. Only the leading FE answers it.
+	ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error)
+	// Ask answers a statement, or a system table, that needs what only the leading FE knows.
+	Ask(*AskRequest, grpc.ServerStreamingServer[AskResponse]) error
+	// Suspect hints that something looks wrong, so that the leading FE looks at once.
+	Suspect(context.Context, *SuspectRequest) (*SuspectResponse, error)
+	// Beat is sent by the leading FE to each other one: it brings what it knows of the BEs and asks how the FE is.
+	Beat(context.Context, *BeatRequest) (*BeatResponse, error)
+	// Active tells which transactions are undecided at this FE.
+	Active(context.Context, *ActiveRequest) (*ActiveResponse, error)
+	// Sessions lists the client connections of this FE.
+	Sessions(context.Context, *SessionsRequest) (*SessionsResponse, error)
+	// Kill ends a statement or a client connection of this FE.
+	Kill(context.Context, *KillRequest) (*KillResponse, error)
+	// Join is asked by an FE with an empty meta_dir until it is told who it is. It carries no cluster id.
+	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	mustEmbedUnimplementedFrontendServer()
 }
 
@@ -86,6 +230,33 @@ func (UnimplementedFrontendServer) Report(context.Context, *ReportRequest) (*Rep
 }
 func (UnimplementedFrontendServer) Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resolve not implemented")
+}
+func (UnimplementedFrontendServer) Propose(context.Context, *ProposeRequest) (*ProposeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Propose not implemented")
+}
+func (UnimplementedFrontendServer) ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadIndex not implemented")
+}
+func (UnimplementedFrontendServer) Ask(*AskRequest, grpc.ServerStreamingServer[AskResponse]) error {
+	return status.Error(codes.Unimplemented, "method Ask not implemented")
+}
+func (UnimplementedFrontendServer) Suspect(context.Context, *SuspectRequest) (*SuspectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Suspect not implemented")
+}
+func (UnimplementedFrontendServer) Beat(context.Context, *BeatRequest) (*BeatResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Beat not implemented")
+}
+func (UnimplementedFrontendServer) Active(context.Context, *ActiveRequest) (*ActiveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Active not implemented")
+}
+func (UnimplementedFrontendServer) Sessions(context.Context, *SessionsRequest) (*SessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Sessions not implemented")
+}
+func (UnimplementedFrontendServer) Kill(context.Context, *KillRequest) (*KillResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Kill not implemented")
+}
+func (UnimplementedFrontendServer) Join(context.Context, *JoinRequest) (*JoinResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Join not implemented")
 }
 func (UnimplementedFrontendServer) mustEmbedUnimplementedFrontendServer() {}
 func (UnimplementedFrontendServer) testEmbeddedByValue()                  {}
@@ -144,6 +315,161 @@ func _Frontend_Resolve_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Frontend_Propose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProposeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Propose(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Propose_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Propose(ctx, req.(*ProposeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_ReadIndex_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadIndexRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).ReadIndex(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_ReadIndex_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).ReadIndex(ctx, req.(*ReadIndexRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Ask_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(AskRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FrontendServer).Ask(m, &grpc.GenericServerStream[AskRequest, AskResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Frontend_AskServer = grpc.ServerStreamingServer[AskResponse]
+
+func _Frontend_Suspect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Suspect(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Suspect_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Suspect(ctx, req.(*SuspectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Beat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeatRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Beat(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Beat_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Beat(ctx, req.(*BeatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Active_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ActiveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Active(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Active_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Active(ctx, req.(*ActiveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Sessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Sessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Sessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Sessions(ctx, req.(*SessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Kill_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KillRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Kill(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Kill_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Kill(ctx, req.(*KillRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Frontend_Join_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JoinRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).Join(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_Join_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).Join(ctx, req.(*JoinRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Frontend_ServiceDesc is the grpc.ServiceDesc for Frontend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -159,7 +485,45 @@ var Frontend_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Resolve",
 			Handler:    _Frontend_Resolve_Handler,
 		},
+		{
+			MethodName: "Propose",
+			Handler:    _Frontend_Propose_Handler,
+		},
+		{
+			MethodName: "ReadIndex",
+			Handler:    _Frontend_ReadIndex_Handler,
+		},
+		{
+			MethodName: "Suspect",
+			Handler:    _Frontend_Suspect_Handler,
+		},
+		{
+			MethodName: "Beat",
+			Handler:    _Frontend_Beat_Handler,
+		},
+		{
+			MethodName: "Active",
+			Handler:    _Frontend_Active_Handler,
+		},
+		{
+			MethodName: "Sessions",
+			Handler:    _Frontend_Sessions_Handler,
+		},
+		{
+			MethodName: "Kill",
+			Handler:    _Frontend_Kill_Handler,
+		},
+		{
+			MethodName: "Join",
+			Handler:    _Frontend_Join_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Ask",
+			Handler:       _Frontend_Ask_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "proto/fepb/fe.proto",
 }

@@ -42,6 +42,17 @@ type Scan struct {
 	TableID  types.TableID
 	Tablets  []types.TabletID // after partition and bucket pruning
 	Fragment Fragment
+	// Via, when set, says where the primary keys of the only rows that can pass stand: they are read first, and become the
+	// fragment's Keys.
+	Via *Via
+}
+
+// Via is a lookup in the hidden table of a unique key.
+type Via struct {
+	Key      string // as it is called
+	TableID  types.TableID
+	Tablets  []types.TabletID
+	Fragment Fragment
 }
 
 // Fragment is what a BE does with each tablet of a scan, in this order: read Columns, keep rows that pass Filter,

@@ -46,7 +46,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
 	}
-	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey} {
+	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey, c.checkUnique} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -104,6 +104,10 @@ func (c *creator) like() error {
 	t.ID, t.DatabaseID, t.CreatedMs, t.Name = 0, 0, 0, c.table.Name
 	t.Schema.TableID, t.Schema.Version = 0, 1
 	t.Schema.Columns = slices.Clone(from.Schema.Columns)
+	t.Unique = t.VisibleKeys()
+	for i := range t.Unique {
+		t.Unique[i].Index = 0
+	}
 	t.Parts = slices.Clone(from.Parts)
 	for i := range t.Parts {
 		p := &t.Parts[i]
@@ -144,21 +148,7 @@ func (c *creator) find(name string) int {
 }
 
 // ids maps column names to ids.
-func (c *creator) ids(names []string) ([]types.ColumnID, error) {
-	var out []types.ColumnID
-	for _, n := range names {
-		i := c.find(n)
-		if i < 0 {
-			return nil, errorf(CodeKeyColumnMissing, "Key column '%s' doesn't exist in table", n)
-		}
-		id := c.table.Schema.Columns[i].ID
-		if slices.Contains(out, id) {
-			return nil, errorf(CodeDuplicateColumn, "Duplicate column name '%s'", n)
-		}
-		out = append(out, id)
-	}
-	return out, nil
-}
+func (c *creator) ids(names []string) ([]types.ColumnID, error) { return keyIDs(c.table, names) }
 
 // column checks one column definition.
 func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
@@ -202,89 +192,6 @@ func foreignType(col *types.Column, word string) error {
 		return refuse("the type " + word)
 	}
 	return nil
-}
-
-// constraints reads keys; what cannot be enforced is refused rather than forgotten.
-func (c *creator) constraints() error {
-	for _, k := range c.stmt.Constraints {
-		switch k.Tp {
-		case ast.ConstraintPrimaryKey:
-			if c.primary != nil {
-				return errorf(CodeMultiplePrimary, "Multiple primary key defined")
-			}
-			names, err := keyNames(k)
-			if err != nil {
-				return err
-			}
-			c.primary = names
-		case ast.ConstraintKey, ast.ConstraintIndex:
-			if err := c.index(k); err != nil {
-				return err
-			}
-		case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
-			return refuse("a UNIQUE key besides the primary key")
-		case ast.ConstraintForeignKey:
-			return refuse("FOREIGN KEY")
-		case ast.ConstraintCheck:
-			return refuse("CHECK")
-		case ast.ConstraintFulltext:
-			return refuse("FULLTEXT")
-		default:
-			return refuse("this kind of key")
-		}
-	}
-	for _, def := range c.stmt.Cols {
-		for _, o := range def.Options {
-			if o.Tp == ast.ColumnOptionUniqKey {
-				return refuse("a UNIQUE key besides the primary key")
-			}
-		}
-	}
-	return nil
-}
-
-// keyNames lists the columns of a key.
-func keyNames(k *ast.Constraint) ([]string, error) {
-	var names []string
-	for _, p := range k.Keys {
-		switch {
-		case p.Column == nil:
-			return nil, refuse("a key over an expression")
-		case p.Length > 0 && k.Tp == ast.ConstraintPrimaryKey:
-			return nil, refuse("a primary key over a prefix of a column")
-		}
-		names = append(names, p.Column.Name.O)
-	}
-	return names, nil
-}
-
-// index keeps a plain index as a declaration: scans prune by key and partition, and nothing reads an index.
-func (c *creator) index(k *ast.Constraint) error {
-	names, err := keyNames(k)
-	if err != nil {
-		return err
-	}
-	ids, err := c.ids(names)
-	if err != nil {
-		return err
-	}
-	name := k.Name
-	if name == "" {
-		name = names[0]
-		for i := 2; c.hasIndex(name); i++ {
-			name = names[0] + "_" + itoa(i)
-		}
-	}
-	if c.hasIndex(name) {
-		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", name)
-	}
-	c.table.Unique = append(c.table.Unique, catalog.UniqueKey{Name: name, Columns: ids})
-	c.note("index '" + name + "' is kept as a declaration only")
-	return nil
-}
-
-func (c *creator) hasIndex(name string) bool {
-	return slices.ContainsFunc(c.table.Unique, func(u catalog.UniqueKey) bool { return strings.EqualFold(u.Name, name) })
 }
 
 func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) }
@@ -379,21 +286,13 @@ func fixedRanges(p *syntax.PartitionBy) bool {
 
 // keyColumn makes a column fit for a primary key.
 func keyColumn(col *types.Column) error {
-	switch col.Type.Kind {
-	case types.KindText, types.KindBlob:
-		if col.Shown == "" {
-			return errorf(1170, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
-		}
-	case types.KindJSON:
-		return errorf(3152, "JSON column '%s' supports indexing only via generated columns on a specified JSON path.", col.Name)
-	}
 	col.Type.NotNull = true
-	return nil
+	return indexable(col)
 }
 
 // rowID adds the hidden key of a table without a primary key.
 func (c *creator) rowID() error {
-	if c.auto > 0 {
+	if c.auto > 0 && !c.autoIsKey() {
 		return errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
 	}
 	id := types.ColumnID(len(c.table.Schema.Columns) + 1)

@@ -111,6 +111,9 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	if f.Keys != nil {
 		line += fmt.Sprintf(" keys=%d", len(f.Keys))
 	}
+	if s.Via != nil {
+		line += fmt.Sprintf(" via=%s(%d)", s.Via.Key, len(s.Via.Fragment.Keys))
+	}
 	p.add(depth, "%s", line)
 	if f.Filter != nil {
 		p.add(depth+1, "| filter %s", show(f.Filter, names))

@@ -140,7 +140,9 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 	preds := dedup(slices.DeleteFunc(slices.Clone(c.preds), isTrue))
 	pr := pruner{b: b, table: t, preds: preds}
 	s.Tablets = pr.tablets()
-	s.Fragment.Keys = pr.keys()
+	if s.Fragment.Keys = pr.keys(); s.Fragment.Keys == nil && len(s.Tablets) > 0 {
+		s.Via = pr.via()
+	}
 	if len(preds) > 0 {
 		s.Fragment.Filter = at(and(preds...), read)
 	}

@@ -7,6 +7,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/physical"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -49,15 +50,7 @@ func (p *pruner) tablets() []types.TabletID {
 			out = append(out, part.Tablets...)
 			continue
 		}
-		hit := map[int]bool{}
-		for _, h := range hashes {
-			hit[Bucket(h, len(part.Tablets))] = true
-		}
-		for bucket, id := range part.Tablets {
-			if hit[bucket] {
-				out = append(out, id)
-			}
-		}
+		out = append(out, buckets(part, hashes)...)
 	}
 	return out
 }
@@ -90,6 +83,50 @@ func (p *pruner) keys() [][]byte {
 	}
 	slices.SortFunc(keys, bytes.Compare)
 	return slices.CompactFunc(keys, bytes.Equal)
+}
+
+// via finds a unique key whose columns the conditions bind to single values: its hidden table says which rows can pass.
+func (p *pruner) via() *physical.Via {
+	if p.b.ctx.literal {
+		return nil
+	}
+	for _, k := range p.table.VisibleKeys() {
+		if !k.Enforced() {
+			continue
+		}
+		keys, ok := p.points(k.Columns)
+		index, there := p.b.ctx.Catalog.TableByID(k.Index)
+		if !ok || !there || len(index.Parts) != len(p.table.Parts) {
+			continue
+		}
+		slices.SortFunc(keys, bytes.Compare)
+		v := &physical.Via{Key: k.Name, TableID: index.ID, Fragment: physical.Fragment{Schema: index.Schema, Keys: keys}}
+		for _, c := range index.Schema.Columns {
+			v.Fragment.Columns = append(v.Fragment.Columns, c.ID)
+		}
+		for i := range index.Parts {
+			if p.reaches(&p.table.Parts[i]) {
+				v.Tablets = append(v.Tablets, buckets(&index.Parts[i], keys)...)
+			}
+		}
+		return v
+	}
+	return nil
+}
+
+// buckets lists the tablets of a partition that rows with some distribution keys lie in.
+func buckets(part *catalog.Partition, keys [][]byte) []types.TabletID {
+	hit := map[int]bool{}
+	for _, k := range keys {
+		hit[Bucket(k, len(part.Tablets))] = true
+	}
+	var out []types.TabletID
+	for bucket, id := range part.Tablets {
+		if hit[bucket] {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // points lists the keys over the columns when the conditions bind each of them to single values.

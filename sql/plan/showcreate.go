@@ -64,7 +64,7 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 	if !t.Schema.HasRowID() {
 		lines = append(lines, "  PRIMARY KEY ("+quoteNames(t, t.Schema.Key, ",")+")")
 	}
-	for _, k := range t.Unique {
+	for _, k := range t.VisibleKeys() {
 		lines = append(lines, "  "+indexText(t, &k, ","))
 	}
 	b.WriteString(strings.Join(lines, ",\n"))
@@ -155,8 +155,12 @@ func showStarRocks(b *strings.Builder, t *catalog.Table) {
 			lines = append(lines, "  "+starRocksColumn(c))
 		}
 	}
-	for _, k := range t.Unique {
-		lines = append(lines, "  INDEX "+quoteName(k.Name)+" ("+quoteNames(t, k.Columns, ", ")+")")
+	for _, k := range t.VisibleKeys() {
+		word := "  INDEX "
+		if k.Unique {
+			word = "  UNIQUE INDEX "
+		}
+		lines = append(lines, word+quoteName(k.Name)+" ("+quoteNames(t, k.Columns, ", ")+")")
 	}
 	b.WriteString(strings.Join(lines, ",\n"))
 	b.WriteString("\n) ENGINE=OLAP \n")
@@ -227,8 +231,15 @@ func starRocksPartitions(t *catalog.Table) string {
 		} else {
 			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"
 		}
+		var own []string
 		if p.Replicas != t.Replicas && p.Replicas > 0 {
-			line += fmt.Sprintf(`("replication_num" = "%d")`, p.Replicas)
+			own = append(own, fmt.Sprintf(`"replication_num" = "%d"`, p.Replicas))
+		}
+		if p.OwnMedium && p.Medium != t.Medium {
+			own = append(own, fmt.Sprintf(`"storage_medium" = "%s"`, p.Medium))
+		}
+		if len(own) > 0 {
+			line += "(" + strings.Join(own, ", ") + ")"
 		}
 		out = append(out, line)
 	}

@@ -14,7 +14,7 @@ type layer struct {
 
 // layers is the import lattice. Do not change it to fix a build: a missing line here means a type in the wrong place.
 var layers = []layer{
-	{".", "fe be fe/local fe/console conf", "main chooses a subcommand and knows nothing of their insides"},
+	{".", "fe be be/tool fe/metatool fe/local fe/console conf", "main chooses a subcommand and knows nothing of their insides"},
 	{"tests/...", "...", "tests may look at everything"},
 
 	{"proto/...", "proto/...", "the wire knows nothing of the code at its ends"},
@@ -25,7 +25,7 @@ var layers = []layer{
 	{"meta/command/...", "meta/types meta/model proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
-	{"meta/rpc", "meta/types conf proto/...", "dialing and cluster id checks are the same for all callees"},
+	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
 	{"meta/raftlog", "meta/... conf proto/...", "glue between Raft and the catalog"},
 	{"meta/...", "meta/... conf proto/...", "metadata is below SQL, FE and BE"},
 
@@ -41,6 +41,7 @@ var layers = []layer{
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
 	{"fe/local", "conf sql/syntax", "it knows nodes only from outside, as an operator does"},
+	{"fe/metatool", "meta/...", "it looks at the metadata of an FE that is not running"},
 	{"fe/console", "conf sql/syntax", "it knows Stele only through the MySQL protocol"},
 	{"fe/beclient", "meta/... conf proto/... sql/...", "connections to BEs decide nothing"},
 	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},

@@ -130,10 +130,17 @@ func (db *DB) take(wait bool, timer *time.Timer) *request {
 
 func (db *DB) commitGroup(group []*request) {
 	err := db.Err()
-	if err != nil {
+	switch {
+	case db.opt.ReadOnly:
+		err = ErrReadOnly
+	case err != nil:
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
-	} else {
+	default:
 		err = db.writeGroup(group)
+		if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
+			db.commitOneByOne(group)
+			return
+		}
 		// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
 		if err == nil {
 			err = db.Err()
@@ -144,7 +151,18 @@ func (db *DB) commitGroup(group []*request) {
 	}
 }
 
+// commitOneByOne is for a group that Badger's transaction limit does not hold together. A request that is too large by
+// itself is refused by itself: nothing of it was written, and the others have nothing to do with it.
+func (db *DB) commitOneByOne(group []*request) {
+	for _, r := range group {
+		db.commitGroup([]*request{r})
+	}
+}
+
 func (db *DB) writeGroup(group []*request) error {
+	if err := db.fault(db.opt.Faults.Before); err != nil {
+		return err
+	}
 	db.ts++
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
@@ -156,9 +174,6 @@ func (db *DB) writeGroup(group []*request) error {
 			} else {
 				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: e.Value})
 			}
-			if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
-				return db.writeOneByOne(group)
-			}
 			if err != nil {
 				return fmt.Errorf("write key of %d bytes, value of %d: %w", len(e.Key), len(e.Value), err)
 			}
@@ -169,16 +184,17 @@ func (db *DB) writeGroup(group []*request) error {
 		db.setFailed(err)
 		return err
 	}
-	return nil
+	return db.fault(db.opt.Faults.After)
 }
 
-// writeOneByOne is for a group that Badger's transaction limit does not hold together.
-func (db *DB) writeOneByOne(group []*request) error {
-	for _, r := range group {
-		if err := db.writeGroup([]*request{r}); err != nil {
-			db.setFailed(err)
-			return err
-		}
+// fault is the failing disk of a test.
+func (db *DB) fault(f func() error) error {
+	if f == nil {
+		return nil
 	}
-	return nil
+	err := f()
+	if err != nil {
+		db.setFailed(err)
+	}
+	return err
 }

@@ -24,6 +24,10 @@ var (
 	ErrReadOnly = errors.New("store is read-only after a failed write")
 	// ErrClosed says that the instance is closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrInUse says that another process has the instance open.
+	ErrInUse = errors.New("store is in use by another process")
+	// ErrUnclean says that an instance opened only for reading has logs that must be replayed first.
+	ErrUnclean = errors.New("store was not closed cleanly")
 )
 
 // Entry is one change of a request: a value, or a deletion.
@@ -37,13 +41,23 @@ type Options struct {
 	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
 	BlockCacheBytes  int64
 	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
-	ValueThreshold   int64 // larger values go to the value log
+	ValueThreshold   int64 // larger values go to the value log; at most 1/256 of a memtable
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int
 	Compress         bool // snappy in the LSM tree
+	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)
+}
+
+// Faults are for tests: what a failing disk would do. Both run in the committer.
+type Faults struct {
+	// Before runs before a group is written: its error is that of the write, of which nothing is on disk.
+	Before func() error
+	// After runs when a group is durable: its error is that of a sync whose outcome nobody knows.
+	After func() error
 }
 
 // Level is the level of one of Badger's log lines.

@@ -3,29 +3,61 @@ package rowset
 import (
 	"encoding/binary"
 
-	"github.com/pierrec/lz4/v4"
-
 	"stele/sql/vec"
 )
 
-const (
-	// maxDict is the most distinct values of a dictionary vector: codes of 8 bits.
-	maxDict = 256
-	// minLZ4 is the least number of bytes worth trying to compress.
-	minLZ4 = 256
-	// lz4Gain is the saving below which decompression costs more than it is worth (reference §3: 12 %).
-	lz4Gain = 0.12
-	// maxVectorBytes bounds what one vector may decode to, against damaged or hostile lengths.
-	maxVectorBytes = 1 << 30
-)
+// maxVectorBytes bounds what one vector may decode to, against damaged or hostile lengths.
+const maxVectorBytes = 1 << 30
 
-func appendByteValues(dst []byte, v *vec.Vector, from, to int) (byte, []byte) {
-	if values, codes, ok := dictOf(v, from, to); ok {
+// chunk is how the vectors of one column of a row group are encoded, chosen once for all of them.
+type chunk struct {
+	v      *vec.Vector
+	values [][]byte // the dictionary that all vectors share, or none
+	codes  []uint16 // of all rows
+	codec  byte     // of bytes without a dictionary
+}
+
+// chooseChunk samples the rows of a chunk.
+func chooseChunk(v *vec.Vector, rows int) *chunk {
+	c := &chunk{v: v, codec: codecLZ4}
+	if v.Off == nil || rows == 0 {
+		return c
+	}
+	sample := min(rows, vec.MaxRows)
+	if rows > vec.MaxRows {
+		// A chunk that repeats itself does so in its first vector too, or hardly gains from a dictionary.
+		d := newDictBuilder(sample / 2)
+		for i := range sample {
+			if _, ok := d.code(v.Bytes(i)); !ok {
+				c.codec = sampleCodec(v, rows)
+				return c
+			}
+		}
+	}
+	if values, codes, ok := codesOf(v, 0, rows, maxChunkDict); ok {
+		c.values, c.codes = values, codes
+		return c
+	}
+	c.codec = sampleCodec(v, rows)
+	return c
+}
+
+// appendBytes appends the rows [from, to) in the chosen form.
+func (c *chunk) appendBytes(dst []byte, from, to int) (byte, []byte) {
+	if c.values != nil {
+		return encShared, appendCodes(dst, c.codes[from:to])
+	}
+	return appendByteValues(dst, c.v, from, to, c.codec)
+}
+
+// appendByteValues appends bytes as a vector that stands alone.
+func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
+	if values, codes, ok := codesOf(v, from, to, maxVectorDict); ok {
 		if len(values) == 1 {
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(values[0])))
 			return encConst, append(dst, values[0]...)
 		}
-		return encDict, appendDict(dst, values, codes)
+		return encDict, appendCodes(appendDictValues(dst, values), codes)
 	}
 	lengths := make([]int64, to-from)
 	for i := range lengths {
@@ -34,175 +66,146 @@ func appendByteValues(dst []byte, v *vec.Vector, from, to int) (byte, []byte) {
 	at := len(dst)
 	enc, dst := appendInts(append(dst, 0), lengths)
 	dst[at] = enc
-	data := v.Data[v.Off[from]:v.Off[to]]
-	if block := compress(data); block != nil {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(data)))
-		return encLZ4, append(dst, block...)
+	if dst, ok := appendBlocks(dst, codec, v, from, to); ok {
+		return encBlocks, dst
 	}
-	return encPlain, append(dst, data...)
+	return encPlain, append(dst, v.Data[v.Off[from]:v.Off[to]]...)
 }
 
-// compress returns data as one LZ4 block, or nil when that is not worth it.
-func compress(data []byte) []byte {
-	if len(data) < minLZ4 || len(data) > maxVectorBytes {
-		return nil
-	}
-	limit := len(data) - int(float64(len(data))*lz4Gain)
-	block := make([]byte, limit)
-	var c lz4.Compressor
-	n, err := c.CompressBlock(data, block)
-	if err != nil || n == 0 {
-		return nil
-	}
-	return block[:n]
-}
-
-// dictOf returns the distinct values in order of appearance and the code of each row, unless a dictionary would not pay.
-func dictOf(v *vec.Vector, from, to int) (values [][]byte, codes []uint8, ok bool) {
-	n := to - from
-	if n == 0 {
-		return nil, nil, false
-	}
-	limit := min(maxDict, max(1, n/4)) // fewer repeats than four of each value: the dictionary saves little
-	seen := make(map[string]uint8, 16)
-	codes = make([]uint8, n)
-	for i := range codes {
-		b := v.Bytes(from + i)
-		code, have := seen[string(b)]
-		if !have {
-			if len(values) == limit {
-				return nil, nil, false
-			}
-			code = uint8(len(values))
-			seen[string(b)] = code
-			values = append(values, b)
-		}
-		codes[i] = code
-	}
-	return values, codes, true
-}
-
-func appendDict(dst []byte, values [][]byte, codes []uint8) []byte {
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(values)))
-	for _, b := range values {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b)))
-	}
-	for _, b := range values {
-		dst = append(dst, b...)
-	}
-	width := widthOf(uint64(len(values) - 1))
-	return appendPacked(dst, len(codes), width, func(i int) uint64 { return uint64(codes[i]) })
-}
-
-func decodeByteValues(n int, enc byte, src []byte) ([]uint32, []byte, error) {
+// decodeByteValues fills off and returns the bytes, in data if they fit.
+func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *dictionary) ([]byte, error) {
 	switch enc {
 	case encConst:
-		return decodeConstBytes(n, src)
+		return decodeConstBytes(off, data, src)
 	case encDict:
-		return decodeDict(n, src)
-	case encPlain, encLZ4:
+		d, rest, err := parseDict(src)
+		if err != nil {
+			return nil, err
+		}
+		return d.decode(off, data, rest)
+	case encShared:
+		if shared == nil {
+			return nil, ErrCorrupt
+		}
+		return shared.decode(off, data, src)
+	case encPlain, encBlocks:
 	default:
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
-	if len(src) < 1 {
-		return nil, nil, ErrCorrupt
-	}
-	lengths, rest, err := decodeInts(n, src[0], src[1:])
+	rest, err := decodeOffsets(off, src)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	off := make([]uint32, n+1)
-	total := int64(0)
-	for i, l := range lengths {
-		if l < 0 || l > maxVectorBytes || total+l > maxVectorBytes {
-			return nil, nil, ErrCorrupt
-		}
-		total += l
-		off[i+1] = uint32(total)
+	if enc == encBlocks {
+		return decodeBlocks(off, data, rest)
 	}
-	if enc == encPlain {
-		if int64(len(rest)) != total {
-			return nil, nil, ErrCorrupt
-		}
-		return off, append(make([]byte, 0, total), rest...), nil
+	if len(rest) != int(off[len(off)-1]) {
+		return nil, ErrCorrupt
 	}
-	data, err := decompress(rest, total)
-	return off, data, err
+	data = reuse(data, len(rest))
+	copy(data, rest)
+	return data, nil
 }
 
-func decompress(src []byte, total int64) ([]byte, error) {
-	// An LZ4 block expands by at most 255, which bounds the allocation before any of it is trusted.
-	if len(src) < 4 || int64(binary.LittleEndian.Uint32(src)) != total || total > 255*int64(len(src)) {
+// decodeOffsets reads the lengths of len(off)-1 values and adds them up.
+func decodeOffsets(off []uint32, src []byte) ([]byte, error) {
+	var buf [vec.MaxRows]int64
+	n := len(off) - 1
+	if len(src) < 1 || n > len(buf) {
 		return nil, ErrCorrupt
 	}
-	data := make([]byte, total)
-	n, err := lz4.UncompressBlock(src[4:], data)
-	if err != nil || int64(n) != total {
+	lengths := buf[:n]
+	rest, err := decodeIntsTo(lengths, src[0], src[1:])
+	if err != nil {
+		return nil, err
+	}
+	total := uint64(0)
+	off[0] = 0
+	for i, l := range lengths {
+		if uint64(l) > maxVectorBytes {
+			return nil, ErrCorrupt
+		}
+		if total += uint64(l); total > maxVectorBytes {
+			return nil, ErrCorrupt
+		}
+		off[i+1] = uint32(total)
+	}
+	return rest, nil
+}
+
+func decodeConstBytes(off []uint32, data, src []byte) ([]byte, error) {
+	if len(src) < 4 {
 		return nil, ErrCorrupt
+	}
+	n := len(off) - 1
+	size := int64(binary.LittleEndian.Uint32(src))
+	if src = src[4:]; int64(len(src)) != size || size*int64(n) > maxVectorBytes {
+		return nil, ErrCorrupt
+	}
+	data = reuse(data, int(size)*n)
+	off[0] = 0
+	for i := range n {
+		off[i+1] = uint32(i+1) * uint32(size)
+		copy(data[off[i]:], src)
 	}
 	return data, nil
 }
 
-func decodeConstBytes(n int, src []byte) ([]uint32, []byte, error) {
-	if len(src) < 4 {
-		return nil, nil, ErrCorrupt
+// pickBytes returns the value of one row of n; aliasing src, or decompressed.
+func pickBytes(n, row int, enc byte, src []byte, shared *dictionary) ([]byte, bool) {
+	switch enc {
+	case encConst:
+		if len(src) < 4 || int64(binary.LittleEndian.Uint32(src)) != int64(len(src)-4) {
+			return nil, false
+		}
+		return src[4:], true
+	case encDict:
+		d, rest, err := parseDict(src)
+		if err != nil {
+			return nil, false
+		}
+		return d.pick(n, row, rest)
+	case encShared:
+		if shared == nil {
+			return nil, false
+		}
+		return shared.pick(n, row, src)
+	case encPlain, encBlocks:
+		return pickFromBlocks(n, row, enc, src)
 	}
-	size := int64(binary.LittleEndian.Uint32(src))
-	if src = src[4:]; int64(len(src)) != size || size*int64(n) > maxVectorBytes {
-		return nil, nil, ErrCorrupt
-	}
-	off := make([]uint32, n+1)
-	data := make([]byte, 0, int(size)*n)
-	for i := range n {
-		data = append(data, src...)
-		off[i+1] = uint32(len(data))
-	}
-	return off, data, nil
+	return nil, false
 }
 
-func decodeDict(n int, src []byte) ([]uint32, []byte, error) {
-	if len(src) < 2 {
-		return nil, nil, ErrCorrupt
+// pickFromBlocks decodes the lengths, which are short, and at most one block.
+func pickFromBlocks(n, row int, enc byte, src []byte) ([]byte, bool) {
+	var buf [vec.MaxRows + 1]uint32
+	if n >= len(buf) {
+		return nil, false
 	}
-	count := int(binary.LittleEndian.Uint16(src))
-	src = src[2:]
-	if count < 2 || count > maxDict || len(src) < 4*count {
-		return nil, nil, ErrCorrupt
+	off := buf[:n+1]
+	rest, err := decodeOffsets(off, src)
+	if err != nil {
+		return nil, false
 	}
-	values := make([][]byte, count)
-	rest := src[4*count:]
-	for i := range values {
-		size := int64(binary.LittleEndian.Uint32(src[4*i:]))
-		if size > int64(len(rest)) {
-			return nil, nil, ErrCorrupt
+	if enc == encPlain {
+		if len(rest) != int(off[n]) {
+			return nil, false
 		}
-		values[i], rest = rest[:size], rest[size:]
+		return rest[off[row]:off[row+1]], true
 	}
-	width := widthOf(uint64(count - 1))
-	if len(rest) < packedLen(n, width) {
-		return nil, nil, ErrCorrupt
+	codec, blocks, err := splitBlocks(n, rest)
+	if err != nil {
+		return nil, false
 	}
-	codes := make([]int64, n)
-	unpackInts(codes, rest, 0, width)
-	return gatherDict(values, codes)
-}
-
-func gatherDict(values [][]byte, codes []int64) ([]uint32, []byte, error) {
-	off := make([]uint32, len(codes)+1)
-	total := int64(0)
-	for i, c := range codes {
-		if c >= int64(len(values)) {
-			return nil, nil, ErrCorrupt
-		}
-		total += int64(len(values[c]))
-		if total > maxVectorBytes {
-			return nil, nil, ErrCorrupt
-		}
-		off[i+1] = uint32(total)
+	b := row / blockRows
+	first := off[b*blockRows]
+	size := int(off[min((b+1)*blockRows, n)] - first)
+	if size > maxExpansion*len(blocks[b]) {
+		return nil, false
 	}
-	data := make([]byte, 0, total)
-	for _, c := range codes {
-		data = append(data, values[c]...)
+	out := make([]byte, size)
+	if decodeBlock(codec, out, blocks[b]) != nil {
+		return nil, false
 	}
-	return off, data, nil
+	return out[off[row]-first : off[row+1]-first], true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -15,17 +16,17 @@ import (
 //
 //	header     64 bytes, see encodeHeader
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
-//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4},
+//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
-//	vectors    encoded values
+//	vectors    encoded values; a dictionary precedes the vectors that share it
 //	bloom      filter over the keys, in hashed blocks
 //	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
 const (
 	groupMagic   = 0x31475253 // "SRG1"
-	groupFormat  = 1
+	groupFormat  = 2          // 1 had neither runs nor shared dictionaries
 	headerSize   = 64
 	dirStart     = headerSize + 8
-	columnEntry  = 16
+	columnEntry  = 32
 	vectorEntry  = 32
 	maxGroupCols = 4096
 )
@@ -54,11 +55,17 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 		putColumnEntry(dir[c*columnEntry:], cid, cols.Vecs[c].Type)
 	}
 	entry := len(cols.IDs) * columnEntry
-	for _, v := range cols.Vecs {
+	for i, v := range cols.Vecs {
+		c := chooseChunk(v, rows)
+		if c.values != nil {
+			start := len(out)
+			out = appendDictValues(out, c.values)
+			putDictEntry(out[dirStart+i*columnEntry:], start, out[start:])
+		}
 		for from := 0; from < rows; from += vec.MaxRows {
 			to := min(from+vec.MaxRows, rows)
 			start := len(out)
-			out = AppendVector(out, v, from, to)
+			out = appendVector(out, c, from, to)
 			e := out[dirStart+entry:]
 			binary.LittleEndian.PutUint32(e, uint32(start))
 			binary.LittleEndian.PutUint32(e[4:], uint32(len(out)-start))
@@ -81,9 +88,10 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 
 // Group reads a row group in place. It is valid as long as the bytes it was opened on.
 type Group struct {
-	h   header
-	val []byte
-	dir []byte
+	h     header
+	val   []byte
+	dir   []byte
+	dicts map[int]*dictionary // by column, once they are needed: a Group is used by one goroutine
 }
 
 // OpenGroup checks that val is row group id and returns a reader of it.
@@ -142,15 +150,43 @@ func (g *Group) Zone(c, i int) Zone {
 
 // Decode returns vector i of column c as a copy. The vector has the type that the column was stored with.
 func (g *Group) Decode(c, i int) (*vec.Vector, error) {
-	src, err := g.vectorBytes(c, i)
-	if err != nil {
+	v := &vec.Vector{}
+	if err := g.DecodeInto(v, c, i); err != nil {
 		return nil, err
 	}
-	v, err := DecodeVector(columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src)
-	if err != nil {
-		return nil, fmt.Errorf("column %d vector %d: %w", c, i, err)
-	}
 	return v, nil
+}
+
+// DecodeInto is Decode into a vector that nobody uses any more, whose buffers are used again. After an error v is undefined.
+func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
+	src, err := g.vectorBytes(c, i)
+	if err != nil {
+		return err
+	}
+	shared, err := g.dictionary(c)
+	if err != nil {
+		return err
+	}
+	if err := decodeVector(v, columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src, shared); err != nil {
+		return fmt.Errorf("column %d vector %d: %w", c, i, err)
+	}
+	return nil
+}
+
+// ColumnBytes returns where the vectors of column c lie, and what they share: one range. They are not looked at.
+func (g *Group) ColumnBytes(c int) []byte {
+	if g.Vectors() == 0 {
+		return nil
+	}
+	from, last := g.entry(c, 0), g.entry(c, g.Vectors()-1)
+	lo, hi := uint64(binary.LittleEndian.Uint32(from)), uint64(binary.LittleEndian.Uint32(last))+uint64(binary.LittleEndian.Uint32(last[4:]))
+	if d := g.dir[c*columnEntry:]; binary.LittleEndian.Uint32(d[20:]) > 0 {
+		lo = min(lo, uint64(binary.LittleEndian.Uint32(d[16:])))
+	}
+	if lo > hi || hi > uint64(len(g.val)) {
+		return nil
+	}
+	return g.val[lo:hi]
 }
 
 // MayContain asks the bloom filter for a key by its KeyHash.
@@ -184,6 +220,9 @@ func (g *Group) FirstKeys() ([][]byte, error) {
 // VerifyAll checks the hash of every part: what a scrub and a clone do.
 func (g *Group) VerifyAll() error {
 	for c := range int(g.h.cols) {
+		if _, err := g.dictionary(c); err != nil {
+			return err
+		}
 		for i := range g.Vectors() {
 			if _, err := g.vectorBytes(c, i); err != nil {
 				return err
@@ -201,16 +240,35 @@ func (g *Group) VerifyAll() error {
 	return err
 }
 
+// DecodeAll decodes every vector: what a thorough check does beside VerifyAll.
+func (g *Group) DecodeAll() error {
+	for c := range int(g.h.cols) {
+		for i := range g.Vectors() {
+			if _, err := g.Decode(c, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Finder looks keys up in one row group and keeps the key vectors it has decoded: look keys up in ascending order.
 type Finder struct {
 	g       *Group
 	keyCols []int
 	first   [][]byte
 	vector  int // the decoded one, or -1
-	keys    *vec.Batch
-	order   []int // 0, 1, 2, ...: the columns of keys
-	buf     []byte
+	scratch *finderScratch
 }
+
+// finderScratch is what outlives a Finder: a point read needs one vector of each key column, and no more.
+type finderScratch struct {
+	keys  vec.Batch
+	order []int // 0, 1, 2, ...: the columns of keys
+	buf   []byte
+}
+
+var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
 
 // NewFinder returns a Finder, given the positions of the key columns in the row group.
 func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
@@ -218,12 +276,20 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1}
+	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1, scratch: finderPool.Get().(*finderScratch)}
+	s := f.scratch
+	s.order = s.order[:0]
 	for i := range keyCols {
-		f.order = append(f.order, i)
+		s.order = append(s.order, i)
+		if i == len(s.keys.Cols) {
+			s.keys.Cols = append(s.keys.Cols, &vec.Vector{})
+		}
 	}
 	return f, nil
 }
+
+// Close gives the buffers of the Finder back; it is not used afterwards.
+func (f *Finder) Close() { finderPool.Put(f.scratch) }
 
 // Positions appends to out the rows whose key is key.
 func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
@@ -232,8 +298,9 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 		if err := f.load(i); err != nil {
 			return nil, err
 		}
-		row := lowerBound(f.keys.N, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
-		for ; row < f.keys.N && bytes.Equal(f.keyAt(row), key); row++ {
+		n := f.scratch.keys.N
+		row := lowerBound(n, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
+		for ; row < n && bytes.Equal(f.keyAt(row), key); row++ {
 			out = append(out, i*vec.MaxRows+row)
 		}
 	}
@@ -241,23 +308,22 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 }
 
 func (f *Finder) keyAt(row int) []byte {
-	f.buf = vec.AppendRowKey(f.buf[:0], f.keys, f.order, row)
-	return f.buf
+	s := f.scratch
+	s.buf = vec.AppendRowKey(s.buf[:0], &s.keys, s.order, row)
+	return s.buf
 }
 
 func (f *Finder) load(i int) error {
 	if f.vector == i {
 		return nil
 	}
-	b := &vec.Batch{N: f.g.VectorRows(i)}
-	for _, c := range f.keyCols {
-		v, err := f.g.Decode(c, i)
-		if err != nil {
+	f.vector, f.scratch.keys.N = -1, f.g.VectorRows(i)
+	for at, c := range f.keyCols {
+		if err := f.g.DecodeInto(f.scratch.keys.Cols[at], c, i); err != nil {
 			return err
 		}
-		b.Cols = append(b.Cols, v)
 	}
-	f.vector, f.keys = i, b
+	f.vector = i
 	return nil
 }
 
@@ -292,7 +358,42 @@ func (g *Group) vectorBytes(c, i int) ([]byte, error) {
 	return src, nil
 }
 
+// dictionary returns what the vectors of column c share, or nil.
+func (g *Group) dictionary(c int) (*dictionary, error) {
+	e := g.dir[c*columnEntry : (c+1)*columnEntry]
+	off, size := uint64(binary.LittleEndian.Uint32(e[16:])), uint64(binary.LittleEndian.Uint32(e[20:]))
+	if size == 0 {
+		return nil, nil
+	}
+	if d := g.dicts[c]; d != nil {
+		return d, nil
+	}
+	if off+size > uint64(len(g.val)) || xxh3.Hash(g.val[off:off+size]) != binary.LittleEndian.Uint64(e[24:]) {
+		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	}
+	d, rest, err := parseDict(g.val[off : off+size])
+	if err != nil || len(rest) != 0 {
+		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	}
+	if g.dicts == nil {
+		g.dicts = make(map[int]*dictionary)
+	}
+	g.dicts[c] = d
+	return d, nil
+}
+
+func putDictEntry(e []byte, start int, body []byte) {
+	binary.LittleEndian.PutUint32(e[16:], uint32(start))
+	binary.LittleEndian.PutUint32(e[20:], uint32(len(body)))
+	binary.LittleEndian.PutUint64(e[24:], xxh3.Hash(body))
+}
+
 func (g *Group) open() error {
+	if len(g.val) >= dirStart && binary.LittleEndian.Uint32(g.val) == groupMagic {
+		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat {
+			return fmt.Errorf("row group format %d, this release reads %d: %w", f, groupFormat, ErrCorrupt)
+		}
+	}
 	if !g.h.decode(g.val) {
 		return ErrCorrupt
 	}

@@ -31,7 +31,11 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 		if err != nil {
 			return err
 		}
-		if pick(dst, r.g.VectorRows(i), at, src) {
+		shared, err := r.g.dictionary(r.c)
+		if err != nil {
+			return err
+		}
+		if pick(dst, r.g.VectorRows(i), at, src, shared) {
 			return nil
 		}
 		if r.v, err = r.g.Decode(r.c, i); err != nil {
@@ -45,7 +49,7 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 
 // pick appends value row of an encoded vector of n rows to dst. It returns false, having changed nothing, when the
 // encoding has no random access or src is not what it should be: the caller decodes the vector and finds out.
-func pick(dst *vec.Vector, n, row int, src []byte) bool {
+func pick(dst *vec.Vector, n, row int, src []byte, shared *dictionary) bool {
 	if len(src) < 2 {
 		return false
 	}
@@ -65,87 +69,23 @@ func pick(dst *vec.Vector, n, row int, src []byte) bool {
 		}
 		src = src[size:]
 	}
-	one := vec.Vector{Type: dst.Type, N: 1}
 	switch dst.Type.Phys() {
 	case types.PhysInt64:
 		x, ok := pickInt(n, row, enc, src)
 		if !ok {
 			return false
 		}
-		one.I64 = []int64{x}
+		dst.I64 = append(dst.I64, x)
 	case types.PhysBytes:
-		b, ok := pickBytes(n, row, enc, src)
+		b, ok := pickBytes(n, row, enc, src, shared)
 		if !ok {
 			return false
 		}
-		one.Off, one.Data = []uint32{0, uint32(len(b))}, b
+		dst.Data = append(dst.Data, b...)
+		dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	default:
 		return false
 	}
-	AppendRow(dst, &one, 0)
+	endValid(dst)
 	return true
-}
-
-func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
-	switch enc {
-	case encConst:
-		if len(src) < 8 {
-			return 0, false
-		}
-		return int64(binary.LittleEndian.Uint64(src)), true
-	case encFOR:
-		if len(src) < 9 || uint(src[8]) > maxPackWidth || len(src)-9 < packedLen(n, uint(src[8])) {
-			return 0, false
-		}
-		return int64(binary.LittleEndian.Uint64(src)) + unpackOne(src[9:], row, uint(src[8])), true
-	case encRaw:
-		if len(src) < 8*n {
-			return 0, false
-		}
-		return int64(binary.LittleEndian.Uint64(src[8*row:])), true
-	}
-	return 0, false
-}
-
-func unpackOne(src []byte, row int, width uint) int64 {
-	bit := uint(row) * width
-	return int64(binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & (1<<width - 1))
-}
-
-func pickBytes(n, row int, enc byte, src []byte) ([]byte, bool) {
-	switch enc {
-	case encConst:
-		if len(src) < 4 || int64(binary.LittleEndian.Uint32(src)) != int64(len(src)-4) {
-			return nil, false
-		}
-		return src[4:], true
-	case encDict:
-		return pickDict(n, row, src)
-	}
-	return nil, false
-}
-
-func pickDict(n, row int, src []byte) ([]byte, bool) {
-	if len(src) < 2 {
-		return nil, false
-	}
-	count := int(binary.LittleEndian.Uint16(src))
-	src = src[2:]
-	if count < 2 || count > maxDict || len(src) < 4*count {
-		return nil, false
-	}
-	starts := make([]uint64, count+1)
-	for i := range count {
-		starts[i+1] = starts[i] + uint64(binary.LittleEndian.Uint32(src[4*i:]))
-	}
-	data := src[4*count:]
-	width := widthOf(uint64(count - 1))
-	if starts[count] > uint64(len(data)) || uint64(len(data))-starts[count] < uint64(packedLen(n, width)) {
-		return nil, false
-	}
-	code := unpackOne(data[starts[count]:], row, width)
-	if code >= int64(count) {
-		return nil, false
-	}
-	return data[starts[code]:starts[code+1]], true
 }

@@ -2,13 +2,16 @@ package rowset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 
+	"github.com/zeebo/xxh3"
 	"pgregory.net/rapid"
 
 	"stele/meta/types"
@@ -26,7 +29,7 @@ var columnTypes = []types.ColumnType{
 // drawVector draws a vector of one of the shapes that the encodings are for.
 func drawVector(t *rapid.T, ct types.ColumnType, n int) *vec.Vector {
 	v := NewVector(ct, n)
-	shape := rapid.SampledFrom([]string{"constant", "small", "sorted", "wild"}).Draw(t, "shape")
+	shape := rapid.SampledFrom([]string{"constant", "small", "sorted", "wild", "runs", "digits", "prose", "money"}).Draw(t, "shape")
 	nulls := rapid.IntRange(0, 4).Draw(t, "nulls")
 	x := rapid.Int64().Draw(t, "base")
 	seed := rapid.Uint64().Draw(t, "seed")
@@ -41,19 +44,47 @@ func drawVector(t *rapid.T, ct types.ColumnType, n int) *vec.Vector {
 			x = int64(seed >> 59)
 		case "sorted":
 			x += int64(seed >> 62)
-		case "wild":
+		case "runs":
+			if seed>>61 == 0 {
+				x = int64(seed >> 50 & 1023)
+			}
+		case "money":
+			x = int64(seed>>40) % 100_000
+		case "wild", "digits", "prose":
 			x = int64(seed)
 		}
 		one := &vec.Vector{Type: ct, N: 1, I64: []int64{x}, F64: []float64{float64(x)}, Dec: []vec.Int128{{Hi: x >> 63, Lo: uint64(x)}}}
 		if shape == "wild" {
 			one.Dec[0].Hi, one.F64[0] = int64(seed>>3), math.Float64frombits(seed&^(1<<62))
 		}
-		text := fmt.Sprint("common prefix ", x)
+		if shape == "money" {
+			one.F64[0] = float64(x) / 100
+		}
+		text := textOf(shape, x)
 		one.Off, one.Data = []uint32{0, uint32(len(text))}, []byte(text)
 		AppendRow(v, one, 0)
 		_ = i
 	}
 	return v
+}
+
+// textOf makes text that compresses well, or only by its few letters.
+func textOf(shape string, x int64) string {
+	switch shape {
+	case "digits":
+		return fmt.Sprintf("%020d", uint64(x))
+	case "twice":
+		once := string(binary.LittleEndian.AppendUint64(nil, uint64(x)))
+		return once + once
+	case "prose":
+		words := []string{"furiously", "final", "requests", "sleep", "carefully", "above", "the", "ironic", "deposits"}
+		text := ""
+		for i := range 5 {
+			text += words[uint64(x)>>(i*8)%uint64(len(words))] + " "
+		}
+		return text
+	}
+	return fmt.Sprint("common prefix ", x)
 }
 
 func sameRows(a, b *vec.Vector) error {
@@ -89,7 +120,7 @@ func TestVectorRoundTrip(t *testing.T) {
 		}
 		for _, row := range []int{0, (n - from) / 2, n - from - 1} {
 			one := NewVector(ct, 1)
-			if row < 0 || row >= n-from || !pick(one, n-from, row, enc) {
+			if row < 0 || row >= n-from || !pick(one, n-from, row, enc, nil) {
 				continue
 			}
 			if err := sameRows(Constant(want, row, 1), one); err != nil {
@@ -97,6 +128,179 @@ func TestVectorRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+// oneOf makes a vector for each encoding, of 600 rows: more than a block.
+type oneOf struct {
+	enc byte
+	v   *vec.Vector
+}
+
+func everyEncoding() []oneOf {
+	const n = 600
+	ints := func(f func(i int) int64) *vec.Vector {
+		v := NewVector(columnTypes[0], n)
+		for i := range n {
+			v.I64 = append(v.I64, f(i))
+		}
+		v.N = n
+		return v
+	}
+	texts := func(f func(i int) string) *vec.Vector {
+		v := NewVector(columnTypes[4], n)
+		for i := range n {
+			v.Data = append(v.Data, f(i)...)
+			v.Off = append(v.Off, uint32(len(v.Data)))
+		}
+		v.N = n
+		return v
+	}
+	mixed := func(i int) int64 { return int64(uint64(i+1) * 0x9E3779B97F4A7C15) }
+	floats, decs, nulls := NewVector(columnTypes[2], n), NewVector(columnTypes[3], n), NewVector(columnTypes[0], n)
+	for i := range n {
+		floats.F64 = append(floats.F64, float64(i*37%1000)/100)
+		decs.Dec = append(decs.Dec, vec.Int128{Lo: uint64(i)})
+		AppendNull(nulls)
+	}
+	floats.N, decs.N = n, n
+	return []oneOf{
+		{encConst, ints(func(int) int64 { return 7 })}, {encFOR, ints(func(i int) int64 { return mixed(i) >> 50 })},
+		{encDelta, ints(func(i int) int64 { return int64(i)*1000 + mixed(i)>>62 })}, {encRaw, ints(mixed)},
+		{encRuns, ints(func(i int) int64 { return mixed(i/10) >> 40 })}, {encScaled, floats}, {encNarrow, decs}, {encAllNull, nulls},
+		{encDict, texts(func(i int) string { return []string{"red", "green", "blue"}[uint64(mixed(i))>>3%3] })},
+		{encPlain, texts(func(i int) string { return string(binary.LittleEndian.AppendUint64(nil, uint64(mixed(i)))) })},
+		{encBlocks, texts(func(i int) string { return textOf("prose", mixed(i)) })},
+	}
+}
+
+func TestEveryEncodingIsChosen(t *testing.T) {
+	for _, e := range everyEncoding() {
+		enc := AppendVector(nil, e.v, 0, e.v.N)
+		if enc[0] != e.enc {
+			t.Errorf("encoding %d was chosen, not %d", enc[0], e.enc)
+		}
+		got, err := DecodeVector(e.v.Type, e.v.N, enc)
+		if err != nil {
+			t.Fatalf("encoding %d: %v", e.enc, err)
+		}
+		if err := sameRows(e.v, got); err != nil {
+			t.Errorf("encoding %d: %v", e.enc, err)
+		}
+		for row := range e.v.N {
+			one := NewVector(e.v.Type, 1)
+			if !pick(one, e.v.N, row, enc, nil) {
+				continue
+			}
+			if err := sameRows(Constant(e.v, row, 1), one); err != nil {
+				t.Fatalf("encoding %d: picked row %d: %v", e.enc, row, err)
+			}
+		}
+		for cut := range enc { // every cut must be found out: nothing is padded
+			if v, err := DecodeVector(e.v.Type, e.v.N, enc[:cut]); err == nil && sameRows(e.v, v) != nil {
+				t.Fatalf("encoding %d cut to %d bytes gave other rows", e.enc, cut)
+			}
+		}
+	}
+}
+
+// TestChunksRoundTrip is about what a row group chooses for whole chunks: shared dictionaries, zstd, LZ4, plain bytes.
+func TestChunksRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int{1, 700, vec.MaxRows, vec.MaxRows + 1, 3*vec.MaxRows - 5}).Draw(t, "n")
+		cols := Columns{}
+		for i := range rapid.IntRange(1, 4).Draw(t, "columns") {
+			cols.IDs = append(cols.IDs, types.ColumnID(i+1))
+			cols.Vecs = append(cols.Vecs, drawVector(t, rapid.SampledFrom(columnTypes).Draw(t, "type"), n))
+		}
+		keys := make([][]byte, n)
+		for i := range keys {
+			keys[i] = binary.BigEndian.AppendUint32(nil, uint32(i))
+		}
+		g, err := OpenGroup(testID, EncodeGroup(testID, cols, keys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(g.VerifyAll(), g.DecodeAll()); err != nil {
+			t.Fatal(err)
+		}
+		for c, want := range cols.Vecs {
+			reader := g.NewRowReader(c)
+			for i := range g.Vectors() {
+				v, err := g.Decode(c, i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := sameRows(Slice(want, i*vec.MaxRows, i*vec.MaxRows+v.N), v); err != nil {
+					t.Fatalf("column %d vector %d: %v", c, i, err)
+				}
+			}
+			for row := 0; row < n; row += 97 {
+				one := NewVector(want.Type, 1)
+				if err := reader.Append(one, row); err != nil {
+					t.Fatal(err)
+				}
+				if err := sameRows(Constant(want, row, 1), one); err != nil {
+					t.Fatalf("column %d row %d: %v", c, row, err)
+				}
+			}
+		}
+	})
+}
+
+func TestChunkCodecs(t *testing.T) {
+	const n = 3 * vec.MaxRows
+	for _, c := range []struct {
+		shape string
+		enc   byte
+		codec byte
+		most  int // bytes a row
+	}{{"digits", encBlocks, codecZstd, 10}, {"twice", encBlocks, codecLZ4, 15}, {"colours", encShared, 0, 1}} {
+		v := NewVector(columnTypes[4], n)
+		seed := uint64(1)
+		for range n {
+			seed = seed*6364136223846793005 + 1442695040888963407
+			x := int64(seed ^ seed>>29)
+			text := textOf(c.shape, x)
+			if c.shape == "colours" {
+				text = []string{"red", "green", "an even longer blue", ""}[uint64(x)%4]
+			}
+			v.Data = append(v.Data, text...)
+			v.Off = append(v.Off, uint32(len(v.Data)))
+		}
+		v.N = n
+		chosen := chooseChunk(v, n)
+		enc := appendVector(nil, chosen, vec.MaxRows, 2*vec.MaxRows)
+		if enc[0] != c.enc || c.enc == encBlocks && chosen.codec != c.codec || len(enc) > c.most*vec.MaxRows {
+			t.Errorf("%s: encoding %d with codec %d, %d bytes", c.shape, enc[0], chosen.codec, len(enc))
+		}
+	}
+}
+
+func TestOtherFormatIsRefusedByName(t *testing.T) {
+	val, _, _ := testGroup(10)
+	binary.LittleEndian.PutUint16(val[4:], 1)
+	if _, err := OpenGroup(testID, val); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "row group format 1, this release reads 2") {
+		t.Fatal(err)
+	}
+}
+
+func TestUnpackEveryWidth(t *testing.T) {
+	for width := range uint(maxPackWidth + 1) {
+		for _, n := range []int{0, 1, 7, 8, 9, 64, 1001} {
+			want := make([]int64, n)
+			for i := range want {
+				want[i] = int64(uint64(i+1) * 0x9E3779B97F4A7C15 & (1<<width - 1))
+			}
+			src := appendPacked(nil, n, width, func(i int) uint64 { return uint64(want[i]) })
+			got := make([]int64, n)
+			unpackInts(got, src, 5, width)
+			for i := range got {
+				if got[i] != want[i]+5 || n > 0 && unpackOne(src, i, width) != want[i] {
+					t.Fatalf("width %d: value %d of %d is %d, want %d", width, i, n, got[i]-5, want[i])
+				}
+			}
+		}
+	}
 }
 
 func TestEncodingsAreCompact(t *testing.T) {
@@ -127,7 +331,9 @@ func FuzzDecodeVector(f *testing.F) {
 		AppendZero(v)
 		f.Add(uint8(i), uint16(3), AppendVector(nil, v, 0, 3))
 	}
-	f.Add(uint8(4), uint16(8), append([]byte{encDict, validAll, 2, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'a', 'b', 0xAA}, make([]byte, 8)...))
+	for _, e := range everyEncoding() {
+		f.Add(uint8(slices.Index(columnTypes, e.v.Type)), uint16(e.v.N), AppendVector(nil, e.v, 0, e.v.N))
+	}
 	f.Fuzz(func(t *testing.T, which uint8, n uint16, src []byte) {
 		ct := columnTypes[int(which)%len(columnTypes)]
 		v, err := DecodeVector(ct, int(n), src)
@@ -302,12 +508,22 @@ func TestZones(t *testing.T) {
 func FuzzOpenGroup(f *testing.F) {
 	val, _, _ := testGroup(3)
 	f.Add(val)
+	words := NewVector(columnTypes[4], 40)
+	keys := make([][]byte, 40)
+	for i := range keys {
+		keys[i] = []byte{byte(i)}
+		words.Data = append(words.Data, []string{"one", "two"}[i%2]...)
+		words.Off = append(words.Off, uint32(len(words.Data)))
+	}
+	words.N = len(keys)
+	f.Add(EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{words}}, keys))
 	f.Fuzz(func(t *testing.T, val []byte) {
 		if len(val) >= dirStart {
 			val = slices.Clone(val)
 			h := header{}
 			if h.decode(val) {
 				if dirLen := int(h.cols) * (columnEntry + vectorsOf(int(h.rows))*vectorEntry); dirStart+dirLen <= len(val) {
+					sealParts(val, &h)
 					sealGroup(val, dirLen) // past the checksum
 				}
 			}
@@ -324,4 +540,21 @@ func FuzzOpenGroup(f *testing.F) {
 		_, _ = g.MayContain(1)
 		_ = g.VerifyAll()
 	})
+}
+
+// sealParts gives the dictionaries and vectors of damaged bytes the right hashes, so that decoders get to see them.
+func sealParts(val []byte, h *header) {
+	seal := func(entry []byte, hashAt int) {
+		off, size := uint64(binary.LittleEndian.Uint32(entry)), uint64(binary.LittleEndian.Uint32(entry[4:]))
+		if off+size <= uint64(len(val)) {
+			binary.LittleEndian.PutUint64(entry[hashAt:], xxh3.Hash(val[off:off+size]))
+		}
+	}
+	dir := val[dirStart:]
+	for c := range int(h.cols) {
+		seal(dir[c*columnEntry+16:], 8)
+	}
+	for e := range int(h.cols) * vectorsOf(int(h.rows)) {
+		seal(dir[int(h.cols)*columnEntry+e*vectorEntry:], 8)
+	}
 }

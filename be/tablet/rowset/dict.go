@@ -1,0 +1,204 @@
+package rowset
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"stele/sql/vec"
+)
+
+const (
+	// maxVectorDict is the most distinct values of the dictionary of a single vector, maxChunkDict of a chunk's.
+	maxVectorDict = 256
+	maxChunkDict  = 4096
+	// maxDictBytes bounds a dictionary: beyond it compression does better.
+	maxDictBytes = 128 << 10
+	// dictRepeats: fewer repeats than so many of each value, and a dictionary saves little.
+	dictRepeats = 4
+)
+
+// dictBuilder gives each distinct value a code, in order of appearance.
+type dictBuilder struct {
+	values [][]byte
+	bytes  int
+	limit  int
+	table  []uint16 // open addressing: code+1, or 0
+	last   int      // code of the value before: rows often repeat it
+}
+
+func newDictBuilder(limit int) *dictBuilder {
+	return &dictBuilder{limit: limit, table: make([]uint16, 4<<bits.Len(uint(limit)))}
+}
+
+// code returns the code of b; false when the dictionary is full.
+func (d *dictBuilder) code(b []byte) (uint16, bool) {
+	if len(d.values) > 0 && string(d.values[d.last]) == string(b) {
+		return uint16(d.last), true
+	}
+	mask := len(d.table) - 1
+	at := int(dictHash(b)) & mask
+	for ; d.table[at] != 0; at = (at + 1) & mask {
+		if code := int(d.table[at]) - 1; string(d.values[code]) == string(b) {
+			d.last = code
+			return uint16(code), true
+		}
+	}
+	if len(d.values) == d.limit || d.bytes+len(b) > maxDictBytes {
+		return 0, false
+	}
+	d.values = append(d.values, b)
+	d.bytes += len(b)
+	d.table[at] = uint16(len(d.values))
+	d.last = len(d.values) - 1
+	return uint16(d.last), true
+}
+
+// dictHash mixes the length and both ends of a value: enough for words, and cheap.
+func dictHash(b []byte) uint64 {
+	var head, tail uint64
+	if n := len(b); n >= 8 {
+		head, tail = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+	} else {
+		for _, x := range b {
+			head = head<<8 | uint64(x)
+		}
+	}
+	hi, lo := bits.Mul64(head^0x9E3779B97F4A7C15, tail^uint64(len(b))*0xC2B2AE3D27D4EB4F^0x165667B19E3779F9)
+	return hi ^ lo
+}
+
+// codesOf returns the dictionary and the code of each row, unless a dictionary would not pay.
+func codesOf(v *vec.Vector, from, to, limit int) (values [][]byte, codes []uint16, ok bool) {
+	if from == to {
+		return nil, nil, false
+	}
+	d := newDictBuilder(min(limit, max(1, (to-from)/dictRepeats)))
+	codes = make([]uint16, to-from)
+	for i := range codes {
+		if codes[i], ok = d.code(v.Bytes(from + i)); !ok {
+			return nil, nil, false
+		}
+	}
+	return d.values, codes, true
+}
+
+func appendDictValues(dst []byte, values [][]byte) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(values)))
+	for _, b := range values {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b)))
+	}
+	for _, b := range values {
+		dst = append(dst, b...)
+	}
+	return dst
+}
+
+// appendCodes appends codes as ints, whatever suits them.
+func appendCodes(dst []byte, codes []uint16) []byte {
+	ints := make([]int64, len(codes))
+	for i, c := range codes {
+		ints[i] = int64(c)
+	}
+	at := len(dst)
+	enc, dst := appendInts(append(dst, 0), ints)
+	dst[at] = enc
+	return dst
+}
+
+// dictionary is a decoded one. values alias what it was read from.
+type dictionary struct {
+	values [][]byte
+	words  []uint64 // the values, if none has more than 8 bytes: they are copied by one store each
+	single bool     // all values have one byte, as flags do
+}
+
+// parseDict reads a dictionary and returns what follows it.
+func parseDict(src []byte) (*dictionary, []byte, error) {
+	if len(src) < 2 {
+		return nil, nil, ErrCorrupt
+	}
+	count := int(binary.LittleEndian.Uint16(src))
+	if src = src[2:]; count == 0 || count > maxChunkDict || len(src) < 4*count {
+		return nil, nil, ErrCorrupt
+	}
+	d := &dictionary{values: make([][]byte, count)}
+	rest, longest := src[4*count:], 0
+	d.single = true
+	for i := range d.values {
+		size := int64(binary.LittleEndian.Uint32(src[4*i:]))
+		if size > int64(len(rest)) {
+			return nil, nil, ErrCorrupt
+		}
+		d.values[i], rest = rest[:size:size], rest[size:]
+		longest = max(longest, int(size))
+		d.single = d.single && size == 1
+	}
+	if longest <= 8 {
+		d.words = make([]uint64, count)
+		for i, b := range d.values {
+			var word [8]byte
+			copy(word[:], b)
+			d.words[i] = binary.LittleEndian.Uint64(word[:])
+		}
+	}
+	return d, rest, nil
+}
+
+// decode reads the codes of len(off)-1 rows and returns their values, in data if they fit.
+func (d *dictionary) decode(off []uint32, data, src []byte) ([]byte, error) {
+	var buf [vec.MaxRows]int64
+	n := len(off) - 1
+	if len(src) < 1 || n > len(buf) {
+		return nil, ErrCorrupt
+	}
+	codes := buf[:n]
+	if _, err := decodeIntsTo(codes, src[0], src[1:]); err != nil {
+		return nil, err
+	}
+	return d.gather(off, data, codes)
+}
+
+func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, error) {
+	total := int64(0)
+	off[0] = 0
+	ends := off[1:][:len(codes)]
+	for i, c := range codes {
+		if uint64(c) >= uint64(len(d.values)) {
+			return nil, ErrCorrupt
+		}
+		if total += int64(len(d.values[c])); total > maxVectorBytes {
+			return nil, ErrCorrupt
+		}
+		ends[i] = uint32(total)
+	}
+	if d.words == nil {
+		data = reuse(data, int(total))
+		for i, c := range codes {
+			copy(data[off[i]:], d.values[c])
+		}
+		return data, nil
+	}
+	data = reuse(data, int(total)+8) // each store writes 8 bytes, of which the next value covers what is too much
+	if d.single {
+		for i, c := range codes {
+			data[i] = byte(d.words[c])
+		}
+		return data[:total:total], nil
+	}
+	for i, c := range codes {
+		binary.LittleEndian.PutUint64(data[off[i]:], d.words[c])
+	}
+	return data[:total:total], nil
+}
+
+// pick returns the value of one row of n, if the codes have random access.
+func (d *dictionary) pick(n, row int, src []byte) ([]byte, bool) {
+	if len(src) < 1 {
+		return nil, false
+	}
+	code, ok := pickInt(n, row, src[0], src[1:])
+	if !ok || uint64(code) >= uint64(len(d.values)) {
+		return nil, false
+	}
+	return d.values[code], true
+}

@@ -1,0 +1,226 @@
+package rowset
+
+import (
+	"encoding/binary"
+	"math"
+
+	"stele/sql/vec"
+)
+
+// runShare: run lengths are tried when a run has at least so many rows on average.
+const runShare = 3
+
+// runGain is how small runs must be beside the other encodings, which decode faster and mostly have random access.
+const runGain = 0.7
+
+// intStats is what decides how ints are encoded.
+type intStats struct {
+	lo, hi         int64
+	stepLo, stepHi int64
+	overflow       bool // a step does not fit 64 bits
+	runs           int
+}
+
+func statsOf(vals []int64) intStats {
+	s := intStats{lo: vals[0], hi: vals[0], stepLo: math.MaxInt64, stepHi: math.MinInt64, runs: 1}
+	last := vals[0]
+	for _, x := range vals[1:] {
+		s.lo, s.hi = min(s.lo, x), max(s.hi, x)
+		step := x - last
+		s.overflow = s.overflow || (step < 0) != (x < last)
+		s.stepLo, s.stepHi = min(s.stepLo, step), max(s.stepHi, step)
+		if step != 0 {
+			s.runs++
+		}
+		last = x
+	}
+	return s
+}
+
+// appendInts appends the values in the shortest of the int encodings and returns which.
+func appendInts(dst []byte, vals []int64) (byte, []byte) {
+	if len(vals) == 0 {
+		return encRaw, dst
+	}
+	s := statsOf(vals)
+	if s.lo != s.hi && s.runs*runShare <= len(vals) {
+		runs := appendRuns(nil, vals, s.runs)
+		if enc, flat := appendFlatInts(nil, vals, s); float64(len(runs)) > runGain*float64(len(flat)) {
+			return enc, append(dst, flat...)
+		}
+		return encRuns, append(dst, runs...)
+	}
+	return appendFlatInts(dst, vals, s)
+}
+
+// appendFlatInts is appendInts without run lengths.
+func appendFlatInts(dst []byte, vals []int64, s intStats) (byte, []byte) {
+	if s.lo == s.hi {
+		return encConst, binary.LittleEndian.AppendUint64(dst, uint64(s.lo))
+	}
+	width := widthOf(uint64(s.hi) - uint64(s.lo))
+	if stepWidth := widthOf(uint64(s.stepHi) - uint64(s.stepLo)); !s.overflow && stepWidth+2 <= width && stepWidth <= maxPackWidth {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(vals[0]))
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.stepLo))
+		dst = append(dst, byte(stepWidth))
+		return encDelta, appendPacked(dst, len(vals)-1, stepWidth, func(i int) uint64 {
+			return uint64(vals[i+1]) - uint64(vals[i]) - uint64(s.stepLo)
+		})
+	}
+	if width > maxPackWidth {
+		for _, x := range vals {
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(x))
+		}
+		return encRaw, dst
+	}
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.lo))
+	dst = append(dst, byte(width))
+	return encFOR, appendPacked(dst, len(vals), width, func(i int) uint64 { return uint64(vals[i]) - uint64(s.lo) })
+}
+
+// appendRuns appends the number of runs, then their values and their lengths, as int vectors.
+func appendRuns(dst []byte, vals []int64, n int) []byte {
+	values, lengths := make([]int64, 0, n), make([]int64, 0, n)
+	for i, x := range vals {
+		if i == 0 || x != vals[i-1] {
+			values, lengths = append(values, x), append(lengths, 0)
+		}
+		lengths[len(lengths)-1]++
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(n))
+	for _, part := range [][]int64{values, lengths} {
+		at := len(dst)
+		enc, out := appendFlatInts(append(dst, 0), part, statsOf(part))
+		out[at] = enc
+		dst = out
+	}
+	return dst
+}
+
+// decodeIntsTo fills out and returns what follows the ints.
+func decodeIntsTo(out []int64, enc byte, src []byte) ([]byte, error) {
+	if enc == encRuns {
+		return decodeRuns(out, src)
+	}
+	return decodeFlatInts(out, enc, src)
+}
+
+func decodeFlatInts(out []int64, enc byte, src []byte) ([]byte, error) {
+	n := len(out)
+	switch enc {
+	case encConst:
+		if len(src) < 8 {
+			return nil, ErrCorrupt
+		}
+		x := int64(binary.LittleEndian.Uint64(src))
+		for i := range out {
+			out[i] = x
+		}
+		return src[8:], nil
+	case encFOR:
+		if len(src) < 9 || uint(src[8]) > maxPackWidth || len(src)-9 < packedLen(n, uint(src[8])) {
+			return nil, ErrCorrupt
+		}
+		width := uint(src[8])
+		unpackInts(out, src[9:], binary.LittleEndian.Uint64(src), width)
+		return src[9+packedLen(n, width):], nil
+	case encDelta:
+		return decodeDelta(out, src)
+	case encRaw:
+		if len(src) < 8*n {
+			return nil, ErrCorrupt
+		}
+		for i := range out {
+			out[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
+		}
+		return src[8*n:], nil
+	}
+	return nil, ErrCorrupt
+}
+
+func decodeDelta(out []int64, src []byte) ([]byte, error) {
+	n := len(out)
+	if n == 0 || len(src) < 17 || uint(src[16]) > maxPackWidth || len(src)-17 < packedLen(n-1, uint(src[16])) {
+		return nil, ErrCorrupt
+	}
+	width := uint(src[16])
+	out[0] = int64(binary.LittleEndian.Uint64(src))
+	unpackInts(out[1:], src[17:], binary.LittleEndian.Uint64(src[8:]), width)
+	sum := out[0]
+	for i, step := range out[1:] {
+		sum += step
+		out[1+i] = sum
+	}
+	return src[17+packedLen(n-1, width):], nil
+}
+
+func decodeRuns(out []int64, src []byte) ([]byte, error) {
+	if len(src) < 2 {
+		return nil, ErrCorrupt
+	}
+	n := int(binary.LittleEndian.Uint16(src))
+	if src = src[2:]; n == 0 || n > len(out) {
+		return nil, ErrCorrupt
+	}
+	var buf [2][vec.MaxRows]int64
+	if n > vec.MaxRows {
+		return nil, ErrCorrupt
+	}
+	parts := [2][]int64{buf[0][:n], buf[1][:n]} // values, lengths
+	for i := range parts {
+		if len(src) < 1 {
+			return nil, ErrCorrupt
+		}
+		rest, err := decodeFlatInts(parts[i], src[0], src[1:])
+		if err != nil {
+			return nil, err
+		}
+		src = rest
+	}
+	for i, x := range parts[0] {
+		length := parts[1][i]
+		if length < 1 || length > int64(len(out)) {
+			return nil, ErrCorrupt
+		}
+		run := out[:length]
+		for j := range run {
+			run[j] = x
+		}
+		out = out[length:]
+	}
+	if len(out) != 0 {
+		return nil, ErrCorrupt
+	}
+	return src, nil
+}
+
+// pickInt returns value row of n ints: one load where the encoding has random access, otherwise all are decoded.
+func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
+	switch enc {
+	case encConst:
+		if len(src) < 8 {
+			return 0, false
+		}
+		return int64(binary.LittleEndian.Uint64(src)), true
+	case encFOR:
+		if len(src) < 9 || uint(src[8]) > maxPackWidth || len(src)-9 < packedLen(n, uint(src[8])) {
+			return 0, false
+		}
+		return int64(binary.LittleEndian.Uint64(src)) + unpackOne(src[9:], row, uint(src[8])), true
+	case encRaw:
+		if len(src) < 8*n {
+			return 0, false
+		}
+		return int64(binary.LittleEndian.Uint64(src[8*row:])), true
+	case encDelta, encRuns:
+		var buf [vec.MaxRows]int64
+		if n > len(buf) {
+			return 0, false
+		}
+		if _, err := decodeIntsTo(buf[:n], enc, src); err != nil {
+			return 0, false
+		}
+		return buf[row], true
+	}
+	return 0, false
+}

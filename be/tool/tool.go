@@ -1,0 +1,148 @@
+// Package tool is "stele be tool": it lists, dumps, verifies and repairs the disk of a BE that is not running.
+//
+// It never opens a disk that a BE has open (the store's lock keeps it out) and never writes, except for --recover, which
+// replays the logs as a starting BE would, and for repair --yes. Repair never deletes a row of a sound replica: it marks
+// damaged replicas bad, so that the cluster clones them again, and deletes what no record names.
+package tool
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+
+	"stele/be/tablet"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitDamage = 1 // damage was found, or the command failed
+	exitUsage  = 2
+)
+
+const usage = `usage: stele be tool COMMAND [flags] DIR [arguments]
+
+DIR is a storage root path (the folder with meta and data) of a BE that is not running.
+
+  ls      list the replicas on the disk: versions, rows, rowsets, bytes
+  dump    print the rows of a replica, tab-separated: dump [--version N] DIR TABLET
+  verify  read and check everything; exit code 1 with a list when something is damaged
+  repair  say what verify found and what could be cleaned up; with --yes do it:
+          damaged replicas are marked bad, so that the cluster clones them again,
+          and data that no record names is deleted
+
+A disk whose BE was killed has logs to replay: --recover does that first, as a starting BE would.
+`
+
+// invocation is one run of a command.
+type invocation struct {
+	ctx      context.Context
+	out, err io.Writer
+	dir      string
+	args     []string // after DIR
+	recover  bool
+	yes      bool
+	header   bool
+	rowsets  bool
+	version  uint64
+}
+
+// command is one subcommand.
+type command struct {
+	flags func(*flag.FlagSet, *invocation)
+	args  int // how many follow DIR
+	run   func(*invocation) (int, error)
+}
+
+var commands = map[string]command{
+	"ls": {run: list, flags: func(f *flag.FlagSet, i *invocation) {
+		f.BoolVar(&i.rowsets, "rowsets", false, "also list the rowsets of each replica")
+	}},
+	"dump": {run: dump, args: 1, flags: func(f *flag.FlagSet, i *invocation) {
+		f.Uint64Var(&i.version, "version", 0, "the version to read; 0 is the newest")
+		f.BoolVar(&i.header, "header", true, "print the names of the columns first")
+	}},
+	"verify": {run: verify, flags: func(*flag.FlagSet, *invocation) {}},
+	"repair": {run: repair, flags: func(f *flag.FlagSet, i *invocation) {
+		f.BoolVar(&i.yes, "yes", false, "really change the disk")
+	}},
+}
+
+// Command runs "stele be tool" with the arguments after it and returns the exit code.
+func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	if slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	c, ok := commands[args[0]]
+	if !ok {
+		fmt.Fprintf(stderr, "stele be tool: unknown command %q\n%s", args[0], usage)
+		return exitUsage
+	}
+	i := &invocation{ctx: ctx, out: stdout, err: stderr}
+	if code, ok := i.parse(args[0], args[1:], c); !ok {
+		return code
+	}
+	code, err := c.run(i)
+	if err != nil {
+		fmt.Fprintf(stderr, "stele be tool %s: %v\n", args[0], err)
+		return exitDamage
+	}
+	return code
+}
+
+func (i *invocation) parse(name string, args []string, c command) (code int, ok bool) {
+	flags := flag.NewFlagSet("stele be tool "+name, flag.ContinueOnError)
+	flags.SetOutput(i.err)
+	flags.BoolVar(&i.recover, "recover", false, "first replay the logs of a BE that was killed")
+	c.flags(flags, i)
+	var rest []string
+	for len(args) > 0 { // flags may stand before and after DIR
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return exitOK, false
+		} else if err != nil {
+			return exitUsage, false
+		}
+		if args = flags.Args(); len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	if len(rest) != 1+c.args {
+		fmt.Fprintf(i.err, "stele be tool %s: %d arguments, not %d\n%s", name, len(rest), 1+c.args, usage)
+		return exitUsage, false
+	}
+	i.dir, i.args = rest[0], rest[1:]
+	return exitOK, true
+}
+
+// open opens the disk for reading.
+func (i *invocation) open() (*tablet.Store, error) {
+	if i.recover {
+		if err := tablet.RecoverOffline(i.dir, tablet.Options{}); err != nil {
+			return nil, explain(err)
+		}
+	}
+	s, err := tablet.OpenOffline(i.dir, tablet.Options{})
+	if err != nil {
+		return nil, explain(err)
+	}
+	return s, nil
+}
+
+// explain adds what to do next.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, tablet.ErrUnclean):
+		return fmt.Errorf("%w (the BE was killed: --recover replays its logs first, as starting it would)", err)
+	case errors.Is(err, tablet.ErrInUse):
+		return fmt.Errorf("%w (is its BE still running? Stop it first)", err)
+	}
+	return err
+}

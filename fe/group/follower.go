@@ -1,0 +1,38 @@
+package group
+
+import (
+	"sync"
+
+	"stele/meta/rpc"
+	"stele/proto/fepb"
+)
+
+// heard is what the beats of leading FEs have brought.
+type heard struct {
+	mu     sync.Mutex
+	term   uint64
+	leader string
+	view   uint64 // version taken over from that leader
+}
+
+// Heard takes in a beat of the leading FE and answers how this one is. A beat of a term that is over is refused: its
+// sender is no leader any more, and what it believes of the BEs may be old.
+func (g *Group) Heard(req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
+	g.heard.mu.Lock()
+	defer g.heard.mu.Unlock()
+	h := &g.heard
+	if req.Term < h.term {
+		return nil, &rpc.Error{Msg: "frontend " + req.Leader + " does not lead any more", Reason: "stale_term"}
+	}
+	if req.Term != h.term || req.Leader != h.leader {
+		h.term, h.leader, h.view = req.Term, req.Leader, 0
+	}
+	if len(req.View) > 0 {
+		if err := g.o.Mirror(req.View); err != nil {
+			return nil, err
+		}
+		h.view = req.ViewVersion
+	}
+	return &fepb.BeatResponse{Name: g.o.Log.ID(), Applied: g.o.Log.AppliedIndex(), StartTimeMs: g.o.Started.UnixMilli(),
+		Version: g.o.Version, ViewVersion: h.view, Term: h.term}, nil
+}

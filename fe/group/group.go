@@ -1,0 +1,264 @@
+// Package group keeps the FEs of a cluster together. The catalog says which FEs there are to be and in which role; the
+// leading FE makes the Raft group so, step by step, whoever leads: a new FE is let in when it asks, joins as a learner,
+// and votes once it has caught up; one that is gone from the catalog is taken out.
+//
+// The leading FE sends beats to the others. A beat brings what is known of the BEs and asks how far the FE is. Who is
+// leader is Raft's word alone; beats decide nothing but whether an FE's transactions may still be waited for.
+//
+// Everything but the catalog and Raft's configuration is memory of the present and is rebuilt within a beat. A crash at
+// any step leaves a state from which the next leader goes on.
+package group
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/raftlog"
+	"stele/proto/fepb"
+)
+
+// Timings of beats and of what follows from them.
+const (
+	beatInterval = 300 * time.Millisecond
+	beatTimeout  = time.Second
+	// DeadAfter is how long an FE may be silent before nobody waits for its transactions any more; where nobody listens at
+	// its address they are not waited for at all. It cannot commit them without the leading FE, so that too early costs
+	// it a retry and nothing else.
+	DeadAfter = 3 * time.Second
+	// reconcileInterval is how often the Raft group is compared with the catalog.
+	reconcileInterval = 200 * time.Millisecond
+)
+
+// Options are what a Group needs.
+type Options struct {
+	Log     *raftlog.Log
+	Clients *beclient.Clients
+	// View and Mirror give and take what is known of the BEs; see fe/cluster.
+	View    func() (version uint64, encoded []byte, err error)
+	Mirror  func(encoded []byte) error
+	Version string
+	Started time.Time
+	Logger  *slog.Logger
+}
+
+// Status is how another FE is, as the leading FE knows it.
+type Status struct {
+	Alive    bool
+	LastSeen time.Time
+	Applied  uint64 // log index
+	Behind   uint64 // entries that it had still to apply at the last beat
+	Started  time.Time
+	Version  string
+	Err      string
+}
+
+// Waiting is an FE with an empty meta_dir that has asked to join and may not yet.
+type Waiting struct {
+	Host     string
+	RaftPort int
+	RPCPort  int
+	Version  string
+	Since    time.Time
+	Seen     time.Time
+	Why      string
+}
+
+// Group is the view of one FE on all of them. It is safe for concurrent use.
+type Group struct {
+	o Options
+
+	mu      sync.Mutex
+	leading time.Time // since when this FE leads, zero = it does not
+	members map[string]*member
+	waiting map[string]*Waiting // by host:raft_port
+
+	heard heard
+}
+
+// member is another FE with its beat loop, on the leading FE.
+type member struct {
+	name    string
+	address string
+	wake    chan struct{}
+	cancel  context.CancelFunc
+
+	Status        // guarded by Group.mu
+	view   uint64 // version of the view that it has
+	gone   bool   // nobody listens at its address: the process has ended
+}
+
+// New returns a group; Run makes it work while this FE leads.
+func New(o Options) *Group {
+	return &Group{o: o, members: map[string]*member{}, waiting: map[string]*Waiting{}}
+}
+
+// Run does the leading FE's part until ctx ends.
+func (g *Group) Run(ctx context.Context) {
+	g.mu.Lock()
+	g.leading = time.Now()
+	g.mu.Unlock()
+	var loops sync.WaitGroup
+	defer g.rest()
+	defer loops.Wait()
+	loops.Go(func() { g.reconcileLoop(ctx) })
+	tick := time.NewTicker(reconcileInterval)
+	defer tick.Stop()
+	for {
+		g.follow(ctx, &loops)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Group) rest() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leading = time.Time{}
+	for _, m := range g.members {
+		m.cancel()
+	}
+	clear(g.members)
+	clear(g.waiting)
+}
+
+// follow starts and stops beat loops so that they match the catalog.
+func (g *Group) follow(ctx context.Context, loops *sync.WaitGroup) {
+	want := map[string]string{}
+	for fe := range g.o.Log.Current().FEs() {
+		if fe.Name != g.o.Log.ID() && fe.RPCPort != 0 {
+			want[fe.Name] = beclient.Address(fe.Host, fe.RPCPort)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, m := range g.members {
+		if want[name] != m.address {
+			m.cancel()
+			delete(g.members, name)
+		}
+	}
+	for name, address := range want {
+		if g.members[name] != nil {
+			continue
+		}
+		mctx, cancel := context.WithCancel(ctx)
+		m := &member{name: name, address: address, wake: make(chan struct{}, 1), cancel: cancel}
+		m.LastSeen = time.Now() // it gets its time from here on
+		g.members[name] = m
+		loops.Go(func() { g.beatLoop(mctx, m) })
+	}
+}
+
+// Wake sends the next beats at once: something has changed that the others should know.
+func (g *Group) Wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range g.members {
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (g *Group) beatLoop(ctx context.Context, m *member) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-m.wake:
+		}
+		g.beat(ctx, m)
+		timer.Reset(beatInterval)
+	}
+}
+
+// beat sends one beat and takes in the answer.
+func (g *Group) beat(ctx context.Context, m *member) {
+	req := &fepb.BeatRequest{Leader: g.o.Log.ID(), Term: g.o.Log.Term()}
+	version, view, err := g.o.View()
+	if err != nil {
+		g.o.Logger.Error("view of the bes", "err", err)
+		return
+	}
+	req.ViewVersion = version
+	g.mu.Lock()
+	if m.view != version {
+		req.View = view
+	}
+	g.mu.Unlock()
+	committed := g.o.Log.CommitIndex()
+	resp, err := g.call(ctx, m.address, req)
+	if ctx.Err() != nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil && resp.Name != m.name:
+		m.Err = "another frontend answers there: " + resp.Name
+	case err == nil:
+		m.Err, m.Alive, m.gone, m.LastSeen = "", true, false, time.Now()
+		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
+		m.Started = time.UnixMilli(resp.StartTimeMs)
+		m.Behind = committed - min(resp.Applied, committed)
+		return
+	default:
+		m.Err = err.Error()
+	}
+	m.view = 0
+	m.gone = err != nil && beclient.Refused(err)
+	if time.Since(m.LastSeen) > 2*beatTimeout || m.gone {
+		m.Alive = false
+	}
+}
+
+func (g *Group) call(ctx context.Context, address string, req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
+	fe, err := g.o.Clients.FE(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	return fe.Beat(ctx, req)
+}
+
+// Statuses returns how the other FEs are, by name; empty on an FE that does not lead.
+func (g *Group) Statuses() map[string]Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make(map[string]Status, len(g.members))
+	for name, m := range g.members {
+		out[name] = m.Status
+	}
+	return out
+}
+
+// Waiting returns the FEs that ask to join and may not yet, by address.
+func (g *Group) Waiting() []Waiting {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []Waiting
+	for _, key := range slices.Sorted(maps.Keys(g.waiting)) {
+		if time.Since(g.waiting[key].Seen) < waitingForget {
+			out = append(out, *g.waiting[key])
+		}
+	}
+	return out
+}
+
+func address(fe *catalog.FE) string { return net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)) }

@@ -1,0 +1,154 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/raftlog"
+)
+
+// caughtUp is how many log entries a learner may be behind when it becomes a voter: what one message carries. A voter
+// that is further behind could make the others wait for it.
+const caughtUp = 512
+
+// stepTimeout bounds one step of a change of the Raft group.
+const stepTimeout = 5 * time.Second
+
+func (g *Group) reconcileLoop(ctx context.Context) {
+	tick := time.NewTicker(reconcileInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := g.reconcile(ctx); err != nil && ctx.Err() == nil {
+			var not *raftlog.ErrNotLeader
+			if !errors.As(err, &not) {
+				g.o.Logger.Warn("frontends of the raft group", "err", err)
+			}
+		}
+	}
+}
+
+// reconcile takes the Raft group one step towards what the catalog says.
+func (g *Group) reconcile(ctx context.Context) error {
+	servers, err := g.o.Log.Servers()
+	if err != nil {
+		return err
+	}
+	in := map[string]raftlog.Server{}
+	for _, s := range servers {
+		in[s.ID] = s
+	}
+	cat := g.o.Log.Current()
+	var errs []error
+	known := map[string]bool{}
+	for fe := range cat.FEs() {
+		known[fe.Name] = true
+		if fe.Name != g.o.Log.ID() {
+			s, is := in[fe.Name]
+			errs = append(errs, g.bringIn(ctx, fe, s, is))
+		}
+	}
+	if !known[g.o.Log.ID()] {
+		return errors.Join(errs...) // a catalog that does not know this FE is not one to act on
+	}
+	for _, s := range servers {
+		if !known[s.ID] {
+			errs = append(errs, g.step(ctx, "take out", s.ID, func(ctx context.Context) error { return g.o.Log.Remove(ctx, s.ID) }))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bringIn takes one FE of the catalog a step further: learner, then known as joined, then voter. It is joined before it
+// votes: a voter that has lost its metadata must never be let in again under its old name.
+func (g *Group) bringIn(ctx context.Context, fe *catalog.FE, s raftlog.Server, in bool) error {
+	st := g.Statuses()[fe.Name]
+	switch {
+	case !in && st.Alive:
+		return g.step(ctx, "add as learner", fe.Name, func(ctx context.Context) error { return g.o.Log.AddLearner(ctx, fe.Name, address(fe)) })
+	case !in || s.Voter || !st.Alive || st.Behind > caughtUp || st.Applied == 0:
+		return nil
+	case fe.Pending:
+		_, err := g.o.Log.ProposeOne(ctx, &command.SetFE{Name: fe.Name, Joined: true})
+		return err
+	case fe.Observer:
+		return nil
+	}
+	return g.step(ctx, "promote", fe.Name, func(ctx context.Context) error { return g.o.Log.Promote(ctx, fe.Name) })
+}
+
+func (g *Group) step(ctx context.Context, what, name string, do func(context.Context) error) error {
+	sctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	if err := do(sctx); err != nil {
+		return fmt.Errorf("%s frontend %s: %w", what, name, err)
+	}
+	g.o.Logger.Info("raft group changed", "step", what, "fe", name)
+	return nil
+}
+
+// Drop takes an FE out of the cluster for good. It is refused for the FE that leads, and where too few live voters
+// would be left.
+func (g *Group) Drop(ctx context.Context, fe *catalog.FE) error {
+	if fe.Name == g.o.Log.ID() {
+		return errors.New("can not drop current master node. ALTER SYSTEM TRANSFER LEADER hands leadership to another FE first")
+	}
+	if err := g.mayDrop(fe.Name); err != nil {
+		return err
+	}
+	if _, err := g.o.Log.ProposeOne(ctx, &command.DropFE{FE: fe.ID}); err != nil {
+		return err
+	}
+	servers, err := g.o.Log.Servers()
+	if err != nil {
+		return nil // it is dropped; the next leader takes it out
+	}
+	for _, s := range servers {
+		if s.ID == fe.Name {
+			return g.step(ctx, "take out", fe.Name, func(ctx context.Context) error { return g.o.Log.Remove(ctx, fe.Name) })
+		}
+	}
+	return nil
+}
+
+// mayDrop refuses to drop a voter when the voters that are left would lack a live majority.
+func (g *Group) mayDrop(name string) error {
+	servers, err := g.o.Log.Servers()
+	if err != nil {
+		return err
+	}
+	status := g.Statuses()
+	left, alive, voter := 0, 0, false
+	for _, s := range servers {
+		switch {
+		case !s.Voter:
+		case s.ID == name:
+			voter = true
+		default:
+			left++
+			if s.ID == g.o.Log.ID() || status[s.ID].Alive {
+				alive++
+			}
+		}
+	}
+	if !voter || alive > left/2 {
+		return nil
+	}
+	return fmt.Errorf("without it only %d of %d voting frontends would be alive, which is no majority: the cluster could not "+
+		"change its metadata any more. Bring another one back, or drop a dead one first", alive, left)
+}
+
+// Transfer hands leadership to the FE of that name, or to the one that has most of the log.
+func (g *Group) Transfer(ctx context.Context, name string) error {
+	tctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return g.o.Log.TransferLeadership(tctx, name)
+}

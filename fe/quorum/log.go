@@ -1,0 +1,278 @@
+// Package quorum is the metadata log as the rest of an FE sees it: whichever FE leads, commands reach it and reads see
+// everything that was committed before them.
+//
+// On the leading FE calls go to its own log. On another one commands travel to the leader, encoded, and their results
+// come back; the call returns when this FE has applied them, so that a session sees its own effects. Reads ask the
+// leader for its read index, one question for all statements that wait, and then wait until it is applied here.
+//
+// While no FE leads, calls wait for one, for as long as the settings say and the caller's context lasts; then the
+// error is a *NoLeaderError and nothing was done. A call that was under way when the leader changed is made again if
+// doing it twice does no harm (commits know what they came to); otherwise its error is raftlog.ErrOutcomeUnknown.
+//
+// The package owns no state that outlives the process and decides nothing.
+package quorum
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stele/fe/beclient"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/raftlog"
+	"stele/meta/rpc"
+	"stele/proto/fepb"
+)
+
+// Reasons in errors of the FE that was asked.
+const (
+	ReasonNotLeader = "not_leader"
+	ReasonBusy      = "busy"
+	ReasonUnknown   = "outcome_unknown"
+)
+
+// NoLeaderError says that a statement needed the leading FE and there was none in time. Nothing was done.
+type NoLeaderError struct {
+	Waited time.Duration
+	Last   error // what the last try met
+}
+
+func (e *NoLeaderError) Error() string {
+	s := fmt.Sprintf("no frontend has led the cluster for %v", e.Waited.Round(time.Millisecond))
+	if e.Last != nil {
+		s += ": " + e.Last.Error()
+	}
+	return s
+}
+
+// Unwrap makes the error one that certainly proposed nothing.
+func (e *NoLeaderError) Unwrap() error { return &raftlog.ErrNotLeader{} }
+
+// Log is the metadata log, led by this FE or another. It is safe for concurrent use.
+type Log struct {
+	local   *raftlog.Log
+	clients *beclient.Clients
+	wait    func() time.Duration // how long to wait for a leader
+	rounds  rounds
+}
+
+// New returns the log of an FE.
+func New(local *raftlog.Log, clients *beclient.Clients, wait func() time.Duration) *Log {
+	return &Log{local: local, clients: clients, wait: wait}
+}
+
+// Current returns the newest catalog that this FE has applied.
+func (l *Log) Current() *catalog.Catalog { return l.local.Current() }
+
+// Leads reports whether this FE leads.
+func (l *Log) Leads() bool { return l.local.IsLeader() }
+
+// LeaderAddress returns the rpc address of the leading FE, "" when none is known or this FE leads.
+func (l *Log) LeaderAddress() string {
+	id, _ := l.local.Leader()
+	if id == "" || id == l.local.ID() {
+		return ""
+	}
+	fe, ok := l.Current().FEByName(id)
+	if !ok || fe.RPCPort == 0 {
+		return ""
+	}
+	return beclient.Address(fe.Host, fe.RPCPort)
+}
+
+// Propose puts commands into the log and returns what each came to; see raftlog.Log.Propose.
+func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	var out []catalog.Result
+	var encoded [][]byte
+	err := l.withLeader(ctx, twice(cmds), 0, func(ctx context.Context) (err error) {
+		out, err = l.local.Propose(ctx, cmds...)
+		return err
+	}, func(ctx context.Context, fe fepb.FrontendClient) (err error) {
+		if encoded == nil {
+			if encoded, err = encode(cmds); err != nil {
+				return err
+			}
+		}
+		out, err = l.forward(ctx, fe, encoded)
+		return err
+	})
+	return out, err
+}
+
+// ProposeOne proposes one command and returns its result; a refusal is its error.
+func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) {
+	out, err := l.Propose(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return out[0].Value, out[0].Err
+}
+
+// AtLeader runs a call where the leading FE is: here, or on another FE. A call whose outcome is not known because the
+// leader changed is made again only if again is set.
+func (l *Log) AtLeader(ctx context.Context, again bool, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
+	return l.withLeader(ctx, again, answerGrace, here, func(ctx context.Context, fe fepb.FrontendClient) error {
+		if err := there(ctx, fe); err != nil {
+			return remote(err)
+		}
+		return nil
+	})
+}
+
+// WaitApplied waits until this FE has applied the entry at index.
+func (l *Log) WaitApplied(ctx context.Context, index uint64) error {
+	_, err := l.local.WaitApplied(ctx, index)
+	return err
+}
+
+func encode(cmds []command.Command) ([][]byte, error) {
+	out := make([][]byte, len(cmds))
+	for i, c := range cmds {
+		var err error
+		if out[i], err = command.Encode(c); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]byte) ([]catalog.Result, error) {
+	resp, err := fe.Propose(ctx, &fepb.ProposeRequest{Fe: l.local.ID(), Commands: encoded})
+	if err != nil {
+		return nil, remote(err)
+	}
+	out, err := catalog.DecodeResults(resp.Results)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) != len(encoded) {
+		return nil, fmt.Errorf("BUG: %d results for %d commands", len(out), len(encoded))
+	}
+	// The commands are in the log: that this FE is late with them is no reason to say otherwise.
+	if _, err := l.local.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// remote reads the error of another FE's answer: what is certain not to have been done is told apart.
+func remote(err error) error {
+	switch rpc.Reason(err) {
+	case ReasonNotLeader:
+		return &raftlog.ErrNotLeader{}
+	case ReasonBusy:
+		return raftlog.ErrBusy
+	case ReasonUnknown:
+		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
+	}
+	switch {
+	case beclient.Refused(err):
+		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
+	case beclient.Unreachable(err):
+		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
+	}
+	return err
+}
+
+// twice reports whether commands may be applied twice: what they draw the second time is as good, and what they set
+// is set.
+func twice(cmds []command.Command) bool {
+	for _, c := range cmds {
+		switch c.(type) {
+		case *command.AllocIDs, *command.CommitTxn, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
+			*command.SetConfig, *command.SetUser, *command.SetFE, *command.ExpireHints, *command.SetRepairHint:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// withLeader runs a call on the leader, wherever it is, until it is answered. A call whose outcome is not known is
+// made again only if again is set.
+func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
+	begun := time.Now()
+	deadline := begun.Add(l.wait())
+	var doubt error // of a try that may have been carried out: no later refusal takes that back
+	for {
+		moved := l.local.LeaderMoved()
+		err := l.try(ctx, moved, grace, here, there)
+		if err == nil {
+			return nil
+		}
+		unknown := errors.Is(err, raftlog.ErrOutcomeUnknown)
+		if unknown {
+			doubt = err
+		}
+		var not *raftlog.ErrNotLeader
+		refused := errors.As(err, &not) || errors.Is(err, raftlog.ErrBusy)
+		switch {
+		case ctx.Err() != nil:
+			return cmp.Or(doubt, context.Cause(ctx))
+		case doubt != nil && !again:
+			return doubt
+		case !unknown && !refused:
+			return cmp.Or(doubt, err)
+		}
+		if time.Until(deadline) <= 0 {
+			return cmp.Or[error](doubt, &NoLeaderError{Waited: time.Since(begun), Last: err})
+		}
+		l.pause(ctx, moved, deadline)
+	}
+}
+
+// answerGrace is how long the answer to a statement is waited for after its FE has stopped leading: the statement that
+// hands leadership over ends like that.
+const answerGrace = 2 * time.Second
+
+// retryPause is the pause between two tries while nothing is heard of a new leader.
+const retryPause = 20 * time.Millisecond
+
+// pause waits until another leader is known, or a little.
+func (l *Log) pause(ctx context.Context, moved <-chan struct{}, deadline time.Time) {
+	timer := time.NewTimer(min(retryPause, time.Until(deadline)))
+	defer timer.Stop()
+	select {
+	case <-moved:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// try makes one call. One to another FE ends when that FE is known not to lead any more, after a grace in which it may
+// still answer: a leader that hangs does not take its callers along.
+func (l *Log) try(ctx context.Context, moved <-chan struct{}, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
+	if l.local.IsLeader() {
+		return here(ctx)
+	}
+	address := l.LeaderAddress()
+	if address == "" {
+		return &raftlog.ErrNotLeader{}
+	}
+	fe, err := l.clients.FE(address)
+	if err != nil {
+		return err
+	}
+	cctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	defer close(done)
+	go func() { // ends with the call
+		select {
+		case <-moved:
+		case <-done:
+			return
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-done:
+		}
+	}()
+	return there(cctx, fe)
+}

@@ -1,0 +1,210 @@
+package fe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"stele/fe/beclient"
+	"stele/fe/cluster"
+	"stele/fe/server"
+	"stele/fe/session"
+	"stele/fe/stmt"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/proto/fepb"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// otherTimeout bounds a question to one other FE that a statement can do without.
+const otherTimeout = time.Second
+
+// asker reaches the leading FE for sessions.
+type asker struct{ n *node }
+
+// Leads reports whether this FE leads.
+func (a asker) Leads() bool { return a.n.quorum.Leads() }
+
+// Ask returns the answer of the leading FE, which may have become this one. When it comes, this FE has applied what
+// the statement did.
+func (a asker) Ask(ctx context.Context, q session.Question) (r stmt.Result, err error) {
+	err = a.n.quorum.AtLeader(ctx, q.Again, func(ctx context.Context) (err error) {
+		r, err = a.n.shared.Answer(ctx, q)
+		return err
+	}, func(ctx context.Context, fe fepb.FrontendClient) (err error) {
+		r, err = a.ask(ctx, fe, q)
+		return err
+	})
+	return r, err
+}
+
+func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Question) (stmt.Result, error) {
+	stream, err := fe.Ask(ctx, &fepb.AskRequest{Fe: a.n.name, Statement: q.Statement, Database: q.Database, Table: q.Table,
+		SessionDatabase: q.SessionDB, User: q.User, Zone: q.Zone, SqlMode: q.Mode})
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	first, err := stream.Recv()
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	r, index, err := stmt.DecodeHead(first.Head)
+	if err != nil {
+		return stmt.Result{}, err
+	}
+	r.Batches = []*vec.Batch{}
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return stmt.Result{}, err
+		}
+		b, err := vec.Decode(msg.Batch)
+		if err != nil {
+			return stmt.Result{}, fmt.Errorf("answer of the leading frontend: %w", err)
+		}
+		r.Batches = append(r.Batches, b)
+	}
+	return r, a.n.quorum.WaitApplied(ctx, index)
+}
+
+// others calls f for every other FE of the catalog at the same time.
+func (n *node) others(f func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient)) {
+	ctx, cancel := context.WithTimeout(context.Background(), otherTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for fe := range n.meta.Current().FEs() {
+		if fe.Name == n.name || fe.RPCPort == 0 {
+			continue
+		}
+		client, err := n.clients.FE(beclient.Address(fe.Host, fe.RPCPort))
+		if err != nil {
+			n.log.Debug("call another frontend", "fe", fe.Name, "err", err)
+			continue
+		}
+		wg.Go(func() { f(ctx, fe, client) })
+	}
+	wg.Wait()
+}
+
+// otherSessions lists the sessions of the other FEs. One that does not answer is left out.
+func (n *node) otherSessions() []stmt.Process {
+	var mu sync.Mutex
+	var out []stmt.Process
+	n.others(func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient) {
+		resp, err := client.Sessions(ctx, &fepb.SessionsRequest{})
+		if err != nil {
+			n.log.Debug("sessions of another frontend", "fe", fe.Name, "err", err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, s := range resp.Sessions {
+			out = append(out, stmt.Process{ID: s.Id, User: s.User, Host: s.Host, DB: s.Db, Command: s.Command,
+				Since: time.UnixMilli(s.SinceMs), Text: s.Text})
+		}
+	})
+	return out
+}
+
+// kill ends a statement or a connection of this FE or another: the id says whose it is.
+func (n *node) kill(ctx context.Context, _ server.ConnInfo, id uint64, queryOnly bool) error {
+	if n.killHere(id, queryOnly) {
+		return nil
+	}
+	unknown := sqltypes.Errorf(1094, "HY000", "Unknown thread id: %d", id)
+	for fe := range n.meta.Current().FEs() {
+		if fe.Name == n.name || fe.RPCPort == 0 || server.ConnNode(id) != serverID(fe) {
+			continue
+		}
+		client, err := n.clients.FE(beclient.Address(fe.Host, fe.RPCPort))
+		if err != nil {
+			return err
+		}
+		kctx, cancel := context.WithTimeout(ctx, otherTimeout)
+		defer cancel()
+		resp, err := client.Kill(kctx, &fepb.KillRequest{Id: id, QueryOnly: queryOnly})
+		if err != nil {
+			return fmt.Errorf("kill on frontend %s: %w", fe.Name, err)
+		}
+		if resp.Found {
+			return nil
+		}
+	}
+	return unknown
+}
+
+// killHere ends a statement or a connection of this FE.
+func (n *node) killHere(id uint64, queryOnly bool) bool {
+	mysql := n.mysql.Load()
+	return mysql != nil && mysql.Kill(id, queryOnly)
+}
+
+// suspected takes in the hints of other FEs.
+func (n *node) suspected(bes []types.BEID, tablets []types.TabletID) {
+	for _, be := range bes {
+		n.cluster.Probe(be)
+	}
+	for _, id := range tablets {
+		n.control.Notify(cluster.Event{Kind: cluster.ReplicaChanged, Tablet: id})
+	}
+}
+
+// serverID is the number of an FE in client connection ids.
+func serverID(fe *catalog.FE) uint32 { return max(fe.Server, 1) & (1<<10 - 1) }
+
+// suspects passes hints on to the leading FE, a few at a time: what is lost is found by heartbeats.
+type suspects struct {
+	n     *node
+	queue chan *fepb.SuspectRequest
+}
+
+func newSuspects(n *node) *suspects {
+	return &suspects{n: n, queue: make(chan *fepb.SuspectRequest, 64)}
+}
+
+func (s *suspects) add(req *fepb.SuspectRequest) {
+	select {
+	case s.queue <- req:
+	default:
+	}
+}
+
+// run sends hints until ctx ends.
+func (s *suspects) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case req := <-s.queue:
+			s.send(ctx, req)
+		}
+	}
+}
+
+func (s *suspects) send(ctx context.Context, req *fepb.SuspectRequest) {
+	address := s.n.quorum.LeaderAddress()
+	if address == "" {
+		return
+	}
+	client, err := s.n.clients.FE(address)
+	if err == nil {
+		sctx, cancel := context.WithTimeout(ctx, otherTimeout)
+		defer cancel()
+		_, err = client.Suspect(sctx, req)
+	}
+	if err != nil {
+		s.n.log.Debug("hint to the leading frontend", "err", err)
+	}
+}
+
+// suspectBE has the leading FE look at a BE.
+func (n *node) suspectBE(id types.BEID) {
+	n.suspects.add(&fepb.SuspectRequest{Fe: n.name, BeIds: []uint64{uint64(id)}})
+}

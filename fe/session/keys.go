@@ -1,0 +1,205 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/plan"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// uniqueKey is a unique key of a table with the hidden table that enforces it.
+type uniqueKey struct {
+	name  string
+	index *catalog.Table
+	from  []int // for each column of the hidden table, where the owner has it
+	key   []int // where the owner has the key's columns, in the key's order
+}
+
+// keysOf returns the unique keys that a write to a table has to keep. While one is being built nobody writes: the
+// statement is tried again, and one whose transaction cannot see the end of it fails. A key whose builder has died is
+// undone by whoever meets it.
+func (s *Session) keysOf(ctx context.Context, cat *catalog.Catalog, t *catalog.Table) ([]*uniqueKey, error) {
+	if !t.HasUniqueKeys() {
+		return nil, nil
+	}
+	if k := t.Building(); k != nil {
+		if err := s.undoAbandoned(ctx, t, k); err != nil {
+			return nil, err
+		}
+		return nil, &txn.RetryError{Err: fmt.Errorf("unique key %s of table %s is being built", k.Name, t.Name), Gone: s.inTx}
+	}
+	var out []*uniqueKey
+	for _, k := range t.Unique {
+		if !k.Enforced() {
+			continue
+		}
+		index, ok := cat.TableByID(k.Index)
+		if !ok {
+			return nil, fmt.Errorf("BUG: unique key %s of table %d has no hidden table", k.Name, t.ID)
+		}
+		out = append(out, newUniqueKey(t, k.Name, index))
+	}
+	return out, nil
+}
+
+func newUniqueKey(t *catalog.Table, name string, index *catalog.Table) *uniqueKey {
+	u := &uniqueKey{name: name, index: index}
+	for _, c := range index.Schema.Columns {
+		u.from = append(u.from, t.Schema.ColumnIndex(c.ID))
+	}
+	for _, id := range index.Schema.Key {
+		u.key = append(u.key, t.Schema.ColumnIndex(id))
+	}
+	return u
+}
+
+// undoAbandoned drops a key whose builder has not renewed its promise in time.
+func (s *Session) undoAbandoned(ctx context.Context, t *catalog.Table, k *catalog.UniqueKey) error {
+	now := time.Now().UnixMilli()
+	if k.BuildUntilMs >= now {
+		return nil
+	}
+	var refused *catalog.ErrRefused
+	var gone *catalog.ErrNotFound
+	err := s.apply(ctx, &command.DropIndex{Table: t.ID, Name: k.Name, Index: k.Index, ExpiredMs: now})
+	if errors.As(err, &refused) || errors.As(err, &gone) { // its builder lives, or somebody else was faster
+		return nil
+	}
+	return err
+}
+
+// hasEntry reports whether a row of the owner has an entry: NULL is no duplicate of anything.
+func (u *uniqueKey) hasEntry(rows *vec.Batch, row int) bool {
+	for _, at := range u.key {
+		if rows.Cols[at].IsNull(row) {
+			return false
+		}
+	}
+	return true
+}
+
+// entry is the key of the entry of a row.
+func (u *uniqueKey) entry(rows *vec.Batch, row int) string {
+	return string(vec.AppendRowKey(nil, rows, u.key, row))
+}
+
+// entries makes the entries of some rows of the owner; pick says which, nil = all that have one.
+func (u *uniqueKey) entries(rows *vec.Batch, pick []int32) *vec.Batch {
+	if pick == nil {
+		pick = []int32{}
+		for i := range rows.N {
+			if u.hasEntry(rows, i) {
+				pick = append(pick, int32(i))
+			}
+		}
+	}
+	picked := &vec.Batch{N: rows.N, Sel: pick} // only the columns of an entry need be there
+	for _, at := range u.from {
+		picked.Cols = append(picked.Cols, rows.Cols[at])
+	}
+	out := picked.Compact()
+	for i := range u.key { // the key's columns come first
+		v := *out.Cols[i]
+		v.Type.NotNull, v.Valid = true, nil
+		out.Cols[i] = &v
+	}
+	return out
+}
+
+// write routes entries to the tablets of the hidden table.
+func (u *uniqueKey) write(entries *vec.Batch, op types.RowOp) ([]txn.TabletWrite, error) {
+	if entries.N == 0 {
+		return nil, nil
+	}
+	writes, err := routed(u.index, entries, op)
+	for i := range writes {
+		writes[i].Index = true
+	}
+	return writes, err
+}
+
+// routed sends all rows to their tablets with one op.
+func routed(t *catalog.Table, rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, error) {
+	routes, err := plan.Route(t, rows)
+	if err != nil {
+		return nil, err
+	}
+	writes := make([]txn.TabletWrite, len(routes))
+	for i, r := range routes {
+		part := rows
+		if len(r.Rows) != rows.N {
+			part = gather(rows, r.Rows)
+		}
+		writes[i] = txn.TabletWrite{Tablet: r.Tablet, Ops: []byte{byte(op)}, Rows: part, Schema: t.Schema.Version}
+	}
+	return writes, nil
+}
+
+// lockFor prepares a transaction for a write to a table and its hidden tables, which lie on several BEs.
+func lockFor(t *txn.Txn, keys []*uniqueKey, inTx, contended bool) {
+	switch {
+	case len(keys) == 0:
+		t.SetLocking(txn.LockTogether)
+	case inTx || contended:
+		t.SetLocking(txn.LockInOrder)
+	default:
+		t.SetLocking(txn.LockTry)
+	}
+}
+
+// nameEntry turns the refusal of a duplicate entry into MySQL's error, which names the key; other errors stay.
+func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.TabletWrite) error {
+	var r *txn.Refusal
+	if !errors.As(err, &r) || r.Code != bepb.WriteResponse_DUPLICATE_KEY {
+		return err
+	}
+	for _, w := range writes {
+		if w.Tablet != r.Tablet || r.Row >= w.Rows.N {
+			continue
+		}
+		for _, u := range keys {
+			if w.Index && hasTablet(u.index, w.Tablet) {
+				return errors.Join(duplicate(t, u.name, w.Rows, u.index.Schema.KeyIndexes(), r.Row), r)
+			}
+		}
+		if !w.Index {
+			return errors.Join(duplicate(t, "PRIMARY", w.Rows, t.Schema.KeyIndexes(), r.Row), r)
+		}
+	}
+	return err
+}
+
+func hasTablet(t *catalog.Table, id types.TabletID) bool {
+	for i := range t.Parts {
+		for _, x := range t.Parts[i].Tablets {
+			if x == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// duplicate is MySQL's error 1062.
+func duplicate(t *catalog.Table, key string, rows *vec.Batch, cols []int, row int) error {
+	var parts []string
+	for _, at := range cols {
+		parts = append(parts, string(sqltypes.AppendVectorText(nil, rows.Cols[at], row, time.UTC)))
+	}
+	const limit = 64 // MySQL cuts the entry
+	entry := strings.Join(parts, "-")
+	if len(entry) > limit {
+		entry = strings.ToValidUTF8(entry[:limit], "") + "..."
+	}
+	return sqlErr(1062, "23000", "Duplicate entry '%s' for key '%s.%s'", entry, t.Name, key)
+}

@@ -1,0 +1,292 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stele/fe/group"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "alter_system_add_frontend",
+	Syntax: "ALTER SYSTEM ADD {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
+	Doc: "Let an FE join the cluster: \"host:port\" with the edit_log_port of its fe.conf. Start it with an empty meta_dir and with fe_helpers naming " +
+		"FEs of the cluster; it may wait already. It joins as a learner, gets the metadata while writes go on, and then votes (FOLLOWER) or stays without a " +
+		"vote (OBSERVER). SHOW FRONTENDS tells how far it is. Undo: ALTER SYSTEM DROP FOLLOWER.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		hosts, err := addresses(a)
+		if err != nil {
+			return Result{}, err
+		}
+		var texts []string
+		for _, hp := range hosts {
+			if err := addFrontend(ctx, e, hp.Host, int(hp.Port), a.Choice("role") == "OBSERVER"); err != nil {
+				return Result{}, err
+			}
+			texts = append(texts, net.JoinHostPort(hp.Host, strconv.Itoa(int(hp.Port))))
+		}
+		return Result{Affected: uint64(len(hosts))}, note(ctx, e, "alter_system_add_frontend", strings.Join(texts, ", "))
+	},
+	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM ADD OBSERVER "10.0.0.2:9010", "10.0.0.3:9010"`},
+})
+
+// addFrontend plans an FE. Everything after that is done by the leading FE, whichever it is then.
+func addFrontend(ctx context.Context, e *Env, host string, port int, observer bool) error {
+	if port < 1 || port > 65535 {
+		return refusal("Port is out of range: %d", port)
+	}
+	if _, ok := e.Catalog.FEAt(host, port); ok {
+		return refusal("FE with the same host: %s and edit_log_port: %d already exists", host, port)
+	}
+	lctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	if _, err := net.DefaultResolver.LookupHost(lctx, host); err != nil {
+		return refusal("Unknown host: %s", host)
+	}
+	ms := e.Now.UnixMilli()
+	fe := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", host, port, ms), Host: host, RaftPort: port, Observer: observer}
+	_, err := e.propose(ctx, &command.PlanFE{FE: fe, TimeMs: ms})
+	return err
+}
+
+// note enters a change that is done already in the operation log.
+func note(ctx context.Context, e *Env, kind, target string) error {
+	now := e.Now.UnixMilli()
+	op := catalog.Op{Kind: kind, Target: target, Owner: e.User, State: catalog.OpDone, StartedMs: now, EndedMs: now}
+	if _, err := e.propose(ctx, &command.AddOp{Op: op}); err != nil {
+		return fmt.Errorf("%s is done, but not in the operation log: %w", kind, err)
+	}
+	return nil
+}
+
+var _ = register(Statement{
+	Name:   "alter_system_drop_frontend",
+	Syntax: "ALTER SYSTEM DROP {role: FOLLOWER|OBSERVER} {<hosts:hostports>|<texts:strings>}",
+	Doc: "Take an FE out of the cluster for good. The leading FE cannot be dropped (ALTER SYSTEM TRANSFER LEADER first), nor one without which the " +
+		"FEs that vote and are alive would be no majority. To add the FE again, empty its meta_dir.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		hosts, err := addresses(a)
+		if err != nil {
+			return Result{}, err
+		}
+		for _, hp := range hosts {
+			fe, err := frontendAt(e, hp, a.Choice("role"))
+			if err != nil {
+				return Result{}, err
+			}
+			if err := dropFrontend(ctx, e, fe); err != nil {
+				return Result{}, err
+			}
+		}
+		return Result{Affected: uint64(len(hosts))}, nil
+	},
+	Examples: []string{`ALTER SYSTEM DROP FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM DROP OBSERVER "10.0.0.2:9010"`},
+})
+
+// frontendAt finds the FE at an address; role "" = any.
+func frontendAt(e *Env, hp syntax.HostPort, role string) (*catalog.FE, error) {
+	fe, ok := e.Catalog.FEAt(hp.Host, int(hp.Port))
+	if !ok {
+		return nil, refusal("frontend does not exist[%s:%d]", hp.Host, hp.Port)
+	}
+	if role != "" && group.Role(fe) != role {
+		return nil, refusal("%s does not exist[%s:%d]", role, hp.Host, hp.Port)
+	}
+	return fe, nil
+}
+
+func dropFrontend(ctx context.Context, e *Env, fe *catalog.FE) error {
+	if e.Group == nil {
+		return refusal("the FEs of the cluster are not known here")
+	}
+	if err := e.Group.Drop(ctx, fe); err != nil {
+		return refusal("%s", err)
+	}
+	return note(ctx, e, "drop_frontend", net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)))
+}
+
+var _ = register(Statement{
+	Name:   "alter_system_transfer_leader",
+	Syntax: "ALTER SYSTEM TRANSFER LEADER [TO <target:string>]",
+	Doc: "Hand leadership of the metadata to another FE that votes: to the one named by \"host:port\" with its edit_log_port, or to the one that has " +
+		"most of the log. It takes some milliseconds; statements on all FEs go on.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		if e.Group == nil {
+			return Result{}, refusal("the FEs of the cluster are not known here")
+		}
+		name := ""
+		if a.Has("target") {
+			hp, ok := syntax.SplitHostPort(a.String("target"))
+			if !ok {
+				return Result{}, refusal("Invalid host port: %s", a.String("target"))
+			}
+			fe, err := frontendAt(e, hp, "")
+			if err != nil {
+				return Result{}, err
+			}
+			name = fe.Name
+		}
+		if err := mayLead(e, name); err != nil {
+			return Result{}, err
+		}
+		if err := e.Group.Transfer(ctx, name); err != nil {
+			return Result{}, refusal("leadership was not handed over: %s", err)
+		}
+		return Result{Info: "Leadership was handed over"}, nil
+	},
+	Examples: []string{`ALTER SYSTEM TRANSFER LEADER`, `ALTER SYSTEM TRANSFER LEADER TO "10.0.0.1:9010"`},
+})
+
+// mayLead refuses to hand leadership to an FE that has it, has no vote, or is not alive; name "" = to whoever may.
+func mayLead(e *Env, name string) error {
+	var all []Frontend
+	if e.Frontends != nil {
+		all = e.Frontends()
+	}
+	able := func(f Frontend) bool { return f.Alive && f.Join && !f.Learner && f.Role == "FOLLOWER" }
+	i := slices.IndexFunc(all, func(f Frontend) bool { return f.Name == name })
+	switch {
+	case name == "" && slices.ContainsFunc(all, able), i >= 0 && able(all[i]):
+		return nil
+	case name == "":
+		return refusal("no other FE that votes is alive: SHOW FRONTENDS tells")
+	case i >= 0 && all[i].Role == "LEADER":
+		return refusal("that FE leads already")
+	}
+	return refusal("that FE has no vote, or is not alive: SHOW FRONTENDS tells")
+}
+
+var _ = register(Statement{
+	Name: "show_mnodes", Table: "mnodes", Like: "endpoint",
+	Syntax: "SHOW MNODES [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc: "One row per FE, as an mnode, and one per FE with an empty meta_dir that asks to join and may not yet. LIKE looks at the endpoint, " +
+		"host:edit_log_port.",
+	Columns: cols(`
+		id          int   Id of the FE; NULL for one that waits.
+		endpoint    text  host:edit_log_port.
+		role        text  leader, follower, learner or offline; waiting for one that is not part of the cluster.
+		status      text  ready, creating (it gets the metadata), offline or waiting.
+		create_time text  When it was added.
+		role_time   text  When the leading FE began to lead; for others when their process started.
+		note        text  What is in its way, or how far it is.
+	`),
+	Rows:     func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) { return mnodeRows(e), nil },
+	Examples: []string{"SHOW MNODES", "SHOW MNODES WHERE role = 'leader'"},
+})
+
+func mnodeRows(e *Env) []Row {
+	live := map[string]Frontend{}
+	if e.Frontends != nil {
+		for _, f := range e.Frontends() {
+			live[f.Name] = f
+		}
+	}
+	var rows []Row
+	for fe := range e.Catalog.FEs() {
+		f := live[fe.Name]
+		role, status := strings.ToLower(f.Role), "ready"
+		switch {
+		case fe.Pending:
+			role, status = "learner", "creating"
+		case !f.Alive:
+			role, status = "offline", "offline"
+		case f.Learner:
+			role = "learner"
+		}
+		since := e.stamp(f.Started)
+		if lead := e.Catalog.Leader(); lead.RaftID == fe.Name && f.Role == "LEADER" {
+			since = e.stampMs(lead.TimeMs)
+		}
+		rows = append(rows, Row{fe.ID, net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)), role, status, e.stampMs(fe.AddedMs), since, f.Err})
+	}
+	for _, w := range waiting(e) {
+		rows = append(rows, Row{nil, net.JoinHostPort(w.Host, strconv.Itoa(w.RaftPort)), "waiting", "waiting", e.stamp(w.Since), "N/A", w.Why})
+	}
+	return rows
+}
+
+func waiting(e *Env) []group.Waiting {
+	if e.Group == nil {
+		return nil
+	}
+	return e.Group.Waiting()
+}
+
+var _ = register(Statement{
+	Name:   "create_mnode",
+	Syntax: "CREATE MNODE ON DNODE <id:int>",
+	Doc: "Let the FE that waits on the machine of a dnode (a BE, by its id of SHOW BACKENDS) join as a follower, as ALTER SYSTEM ADD FOLLOWER does by address. " +
+		"SHOW MNODES lists who waits.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		be, ok := e.Catalog.BE(types.BEID(a.Int("id")))
+		if !ok {
+			return Result{}, refusal("dnode %d does not exist: SHOW BACKENDS lists them", a.Int("id"))
+		}
+		var there []group.Waiting
+		for _, w := range waiting(e) {
+			if _, known := e.Catalog.FEAt(w.Host, w.RaftPort); w.Host == be.Host && !known {
+				there = append(there, w)
+			}
+		}
+		switch {
+		case len(there) == 0 && slices.ContainsFunc(slices.Collect(e.Catalog.FEs()), func(fe *catalog.FE) bool { return fe.Host == be.Host }):
+			return Result{}, refusal("dnode %d (%s) has an mnode already, and no other FE waits there", be.ID, be.Host)
+		case len(there) == 0:
+			return Result{}, refusal("no FE waits on %s to join: start `stele fe` there with an empty meta_dir and with fe_helpers naming FEs of this cluster", be.Host)
+		case len(there) > 1:
+			return Result{}, refusal("%d FEs wait on %s: name one of them with ALTER SYSTEM ADD FOLLOWER 'host:edit_log_port' (SHOW MNODES)", len(there), be.Host)
+		}
+		if err := addFrontend(ctx, e, there[0].Host, there[0].RaftPort, false); err != nil {
+			return Result{}, err
+		}
+		return Result{Affected: 1}, note(ctx, e, "create_mnode", net.JoinHostPort(there[0].Host, strconv.Itoa(there[0].RaftPort)))
+	},
+	Examples: []string{"CREATE MNODE ON DNODE 10002"},
+})
+
+var _ = register(Statement{
+	Name:   "drop_mnode",
+	Syntax: "DROP MNODE ON DNODE <id:int>",
+	Doc: "Take the FE on the machine of a dnode (a BE, by its id) out of the cluster, as ALTER SYSTEM DROP FOLLOWER does by address. " +
+		"The id of the mnode itself (SHOW MNODES) does as well, and is needed where a machine has several.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		fe, err := mnodeOn(e, a.Int("id"))
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Affected: 1}, dropFrontend(ctx, e, fe)
+	},
+	Examples: []string{"DROP MNODE ON DNODE 10002"},
+})
+
+// mnodeOn finds the FE that is meant by the id of a BE on its machine, or by its own.
+func mnodeOn(e *Env, id int64) (*catalog.FE, error) {
+	if fe, ok := e.Catalog.FE(types.FEID(id)); ok {
+		return fe, nil
+	}
+	be, ok := e.Catalog.BE(types.BEID(id))
+	if !ok {
+		return nil, refusal("dnode %d does not exist: SHOW BACKENDS lists them", id)
+	}
+	var there []*catalog.FE
+	for fe := range e.Catalog.FEs() {
+		if fe.Host == be.Host {
+			there = append(there, fe)
+		}
+	}
+	switch len(there) {
+	case 0:
+		return nil, refusal("dnode %d (%s) has no mnode", id, be.Host)
+	case 1:
+		return there[0], nil
+	}
+	return nil, refusal("%s has %d mnodes: name one by its own id (SHOW MNODES)", be.Host, len(there))
+}

@@ -1,0 +1,75 @@
+package model
+
+import (
+	"slices"
+
+	"stele/meta/types"
+)
+
+// UniqueKey is a secondary key of a table: a plain one, which is a declaration, or a unique one, which a hidden table
+// enforces.
+type UniqueKey struct {
+	Name    string           `cbor:"1,keyasint"`
+	Columns []types.ColumnID `cbor:"2,keyasint"`
+	Unique  bool             `cbor:"3,keyasint,omitempty"`
+	// Index is the hidden table of a unique key: one row for each row of the owner without NULL in the key's columns. Its
+	// primary key is the key's columns; its other columns are what finds the owner's row. Column ids are the owner's.
+	Index types.TableID `cbor:"4,keyasint,omitempty"`
+	// BuildUntilMs is set while Index is being filled: nobody may write to the owner, and the key does not count. It is when
+	// the builder is taken for dead unless it has renewed its promise; then anybody may undo the key.
+	BuildUntilMs int64 `cbor:"5,keyasint,omitempty"`
+}
+
+// Building reports whether the key is not there yet.
+func (k *UniqueKey) Building() bool { return k.BuildUntilMs != 0 }
+
+// Enforced reports whether a hidden table enforces the key.
+func (k *UniqueKey) Enforced() bool { return k.Index != 0 }
+
+// Hidden reports whether users must not see the table.
+func (t *Table) Hidden() bool { return t.IndexOf != 0 }
+
+// HasUniqueKeys reports whether a write to the table has to go through hidden tables as well, or has to wait for one.
+func (t *Table) HasUniqueKeys() bool {
+	return slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return k.Enforced() })
+}
+
+// Building returns a key that is being built, or nil.
+func (t *Table) Building() *UniqueKey {
+	for i := range t.Unique {
+		if t.Unique[i].Building() {
+			return &t.Unique[i]
+		}
+	}
+	return nil
+}
+
+// VisibleKeys are the secondary keys that count: unique ones first, as MySQL lists them, else in order of declaration.
+func (t *Table) VisibleKeys() []UniqueKey {
+	var out []UniqueKey
+	for _, unique := range []bool{true, false} {
+		for _, k := range t.Unique {
+			if k.Unique == unique && !k.Building() {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// Locator lists the columns by which a row of the table is found: its primary key, then what else decides its tablet.
+func (t *Table) Locator() []types.ColumnID {
+	out := slices.Clone(t.Schema.Key)
+	add := func(ids []types.ColumnID) {
+		for _, id := range ids {
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	add(t.HashBy)
+	if t.Partition != nil {
+		add(t.Partition.Columns)
+	}
+	return out
+}

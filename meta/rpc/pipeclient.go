@@ -1,0 +1,389 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+)
+
+const (
+	// maxPiped is the largest message that takes the pipe: larger ones would hold up the small ones behind them.
+	maxPiped = 256 << 10
+	// pipePause is how long calls fail at once after a failed attempt to connect.
+	pipePause = 50 * time.Millisecond
+	// noPipePause is how long a peer that does not know pipes is called by gRPC alone.
+	noPipePause = 10 * time.Second
+)
+
+// Conn is a gRPC connection whose frequent small calls take a pipe beside it. It implements grpc.ClientConnInterface. A
+// peer that knows no pipes gets everything by gRPC.
+type Conn struct {
+	*grpc.ClientConn
+	cfg   DialConfig
+	addr  string
+	piped map[string]bool
+
+	mu      sync.Mutex
+	pipe    *pipeConn
+	dialing *pipeDial
+	pause   time.Time // until then no attempt is made
+	err     error     // of the last attempt; nil during a pause: the peer knows no pipes
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// pipeDial is an attempt to connect that several calls wait for.
+type pipeDial struct {
+	done chan struct{}
+	pipe *pipeConn // nil without err: the peer knows no pipes
+	err  error
+}
+
+// DialPiped is Dial with a pipe for the named methods.
+func DialPiped(addr string, cfg DialConfig, methods ...string) (*Conn, error) {
+	conn, err := Dial(addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{ClientConn: conn, cfg: cfg, addr: addr, piped: map[string]bool{}}
+	if c.cfg.Timeout == 0 {
+		c.cfg.Timeout = DefaultTimeout
+	}
+	if cfg.TLS == nil { // pipes are clear text
+		for _, m := range methods {
+			c.piped[m] = true
+		}
+	}
+	return c, nil
+}
+
+// Invoke makes a unary call.
+func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	in, ok := args.(proto.Message)
+	out, ok2 := reply.(proto.Message)
+	if !c.piped[method] || !ok || !ok2 || len(opts) > 1 || // generated code gives StaticMethod
+		c.cfg.Cluster.ID() == "" || proto.Size(in) > maxPiped {
+		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+	}
+	p, err := c.connected(ctx)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+	}
+	return fromStatus(p.call(ctx, method, in, out, c.cfg.Timeout))
+}
+
+// ResetConnectBackoff makes the next call connect at once.
+func (c *Conn) ResetConnectBackoff() {
+	c.ClientConn.ResetConnectBackoff()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pause = time.Time{}
+}
+
+// Close ends the calls under way and both connections.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	p := c.pipe
+	c.mu.Unlock()
+	if p != nil {
+		p.fail(status.Error(codes.Canceled, "the connection is closing"))
+	}
+	err := c.ClientConn.Close()
+	c.wg.Wait()
+	return err
+}
+
+// connected returns the pipe, nil when the peer knows none.
+func (c *Conn) connected(ctx context.Context) (*pipeConn, error) {
+	c.mu.Lock()
+	if c.pipe != nil && !c.pipe.broken.Load() {
+		defer c.mu.Unlock()
+		return c.pipe, nil
+	}
+	if c.closed {
+		c.mu.Unlock()
+		return nil, status.Error(codes.Canceled, "the connection is closing")
+	}
+	if time.Now().Before(c.pause) {
+		defer c.mu.Unlock()
+		return nil, c.err
+	}
+	if c.dialing == nil {
+		d := &pipeDial{done: make(chan struct{})}
+		c.dialing = d
+		c.wg.Go(func() { c.dial(d) })
+	}
+	d := c.dialing
+	c.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.pipe, d.err
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+// dial connects for all who wait for d.
+func (c *Conn) dial(d *pipeDial) {
+	d.pipe, d.err = openPipe(c.addr, c.cfg)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dialing = nil
+	c.err = d.err
+	switch {
+	case d.err != nil:
+		c.pause = time.Now().Add(pipePause)
+	case d.pipe == nil:
+		c.pause = time.Now().Add(noPipePause)
+	case c.closed:
+		d.pipe.fail(status.Error(codes.Canceled, "the connection is closing"))
+		fallthrough
+	default:
+		c.pipe = d.pipe
+		c.wg.Go(d.pipe.receive)
+		c.wg.Go(d.pipe.watch)
+	}
+	close(d.done)
+}
+
+// openPipe connects and says which cluster this process belongs to.
+func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
+	conn, err := net.DialTimeout("tcp", addr, connectTimeout)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
+	}
+	p := &pipeConn{conn: conn, w: frameWriter{conn: conn}, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
+		done: make(chan struct{})}
+	p.heard.Store(time.Now().UnixNano())
+	known, err := p.greet(cfg.Cluster)
+	if err != nil || !known {
+		_ = conn.Close() // the error before it tells why
+		return nil, err
+	}
+	return p, nil
+}
+
+// pipeConn is one connected pipe.
+type pipeConn struct {
+	conn   net.Conn
+	w      frameWriter
+	r      *bufio.Reader
+	heard  atomic.Int64 // when something came last
+	broken atomic.Bool
+	done   chan struct{} // closed when broken
+
+	mu    sync.Mutex
+	next  uint64
+	calls map[uint64]*pipeCall
+	err   error
+}
+
+// pipeCall waits for its answer.
+type pipeCall struct {
+	done chan frame // of capacity 1
+}
+
+var pipeCalls = sync.Pool{New: func() any { return &pipeCall{done: make(chan frame, 1)} }}
+
+// greet is false when the peer knows no pipes: it hangs up on what is no HTTP/2.
+func (p *pipeConn) greet(cluster *Cluster) (known bool, err error) {
+	if err := p.conn.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
+		return false, status.Error(codes.Unavailable, err.Error())
+	}
+	id := cluster.ID()
+	hello := append(append([]byte(pipeMagic), byte(len(id))), id...)
+	if _, err := p.conn.Write(hello); err != nil {
+		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
+	}
+	verdict, err := p.r.ReadByte()
+	switch {
+	case errors.Is(err, io.EOF), isReset(err), err == nil && verdict != pipeAdmitted && verdict != pipeRefused:
+		return false, nil
+	case err != nil:
+		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
+	case verdict == pipeRefused:
+		f, err := readFrame(p.r)
+		if err != nil {
+			return false, status.Error(codes.Unavailable, "greet: "+err.Error())
+		}
+		return false, fromStatus(decodeStatus(f.body))
+	}
+	return true, p.conn.SetDeadline(time.Time{})
+}
+
+// call makes one call and waits for its answer.
+func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline)
+	}
+	if timeout <= 0 {
+		return status.FromContextError(context.DeadlineExceeded).Err()
+	}
+	c := pipeCalls.Get().(*pipeCall)
+	id, err := p.register(c)
+	if err != nil {
+		return err
+	}
+	err = p.w.send(func(dst []byte) ([]byte, error) {
+		dst = appendHead(dst, frameCall, id)
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(min(timeout.Milliseconds()+1, 1<<31)))
+		dst = append(append(dst, byte(len(method))), method...)
+		return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, in) // Invoke has asked for it
+	})
+	if err != nil && p.forget(id) {
+		pipeCalls.Put(c)
+		return status.Error(codes.Unavailable, "send: "+err.Error())
+	}
+	f, err := p.await(ctx, id, c, timeout)
+	if err != nil {
+		return err
+	}
+	pipeCalls.Put(c)
+	if f.kind == frameError {
+		return decodeStatus(f.body)
+	}
+	if err := proto.Unmarshal(f.body, out); err != nil {
+		return status.Error(codes.Internal, "answer: "+err.Error())
+	}
+	return nil
+}
+
+func (p *pipeConn) register(c *pipeCall) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return 0, p.err
+	}
+	p.next++
+	p.calls[p.next] = c
+	return p.next, nil
+}
+
+// forget is false when the answer has been handed over already.
+func (p *pipeConn) forget(id uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, waiting := p.calls[id]
+	delete(p.calls, id)
+	return waiting
+}
+
+// await waits for the answer to a call. A call that ends before its answer is cancelled at the peer.
+func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout time.Duration) (frame, error) {
+	var late <-chan time.Time
+	if _, ok := ctx.Deadline(); !ok {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	err := error(context.DeadlineExceeded)
+	select {
+	case f := <-c.done:
+		return p.answered(f)
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-late:
+	}
+	if !p.forget(id) {
+		return p.answered(<-c.done)
+	}
+	_ = p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+	return frame{}, status.FromContextError(err).Err()
+}
+
+// answered tells an answer from the end of the pipe.
+func (p *pipeConn) answered(f frame) (frame, error) {
+	if f.kind != 0 {
+		return f, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f, p.err
+}
+
+// receive hands out answers until the pipe breaks.
+func (p *pipeConn) receive() {
+	for {
+		f, err := readFrame(p.r)
+		if err != nil {
+			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
+			return
+		}
+		p.heard.Store(time.Now().UnixNano())
+		p.mu.Lock()
+		c := p.calls[f.id]
+		delete(p.calls, f.id)
+		p.mu.Unlock()
+		if c != nil && f.kind != framePing {
+			c.done <- f
+		}
+	}
+}
+
+// watch breaks a pipe whose peer says nothing any more.
+func (p *pipeConn) watch() {
+	tick := time.NewTicker(pipePing)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-tick.C:
+		}
+		if time.Since(time.Unix(0, p.heard.Load())) > pipeSilence {
+			p.fail(status.Error(codes.Unavailable, "the peer is silent"))
+			return
+		}
+		if err := p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil }); err != nil {
+			p.fail(status.Error(codes.Unavailable, "ping: "+err.Error()))
+		}
+	}
+}
+
+// fail ends the pipe and every call on it.
+func (p *pipeConn) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return
+	}
+	p.err = err
+	p.broken.Store(true)
+	close(p.done)
+	p.w.fail(err)
+	_ = p.conn.Close() // whoever reads or writes learns it
+	for id, c := range p.calls {
+		delete(p.calls, id)
+		c.done <- frame{}
+	}
+}
+
+func encodeStatus(dst []byte, err error) ([]byte, error) {
+	return proto.MarshalOptions{}.MarshalAppend(dst, status.Convert(err).Proto())
+}
+
+func decodeStatus(b []byte) error {
+	var s spb.Status
+	if err := proto.Unmarshal(b, &s); err != nil {
+		return status.Error(codes.Internal, fmt.Sprintf("status of an answer: %v", err))
+	}
+	return status.FromProto(&s).Err()
+}

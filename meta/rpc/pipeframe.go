@@ -1,0 +1,177 @@
+package rpc
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A pipe is a plain TCP connection for many small unary calls at once: no header frames, no goroutine a direction, and
+// what is sent at the same time shares a system call. A pipe comes in on the port of the gRPC server, told apart by its
+// first bytes.
+//
+//	client: magic, length(1), cluster id      server: admitted, or refused and a status frame
+//	request:  length(4) kind(1) id(8) timeout in ms(4) length(1) method, message
+//	response: length(4) kind(1) id(8), message or status
+//
+// Integers are little-endian; length counts what follows it.
+const (
+	pipeMagic = "STELEPIPE1\r\n"
+
+	pipeAdmitted = byte('A') // an HTTP/2 server begins with 0
+	pipeRefused  = byte('R')
+
+	frameCall   = byte(1)
+	frameCancel = byte(2)
+	framePing   = byte(3)
+	frameReply  = byte(4)
+	frameError  = byte(5)
+
+	frameHead     = 4 + 1 + 8
+	pipeBuffer    = 64 << 10
+	keptBuffer    = 1 << 20 // larger ones go back to the collector
+	maxMethodName = 255
+)
+
+// Liveness of pipes, as keepaliveTime and keepaliveTimeout are for gRPC.
+const (
+	pipePing     = 5 * time.Second
+	pipeSilence  = keepaliveTime + keepaliveTimeout
+	pipeWriteMax = keepaliveTime
+)
+
+var errFrame = errors.New("malformed frame")
+
+// frameWriter sends frames of many goroutines. Whoever finds nobody sending sends for all, until nothing is left.
+type frameWriter struct {
+	conn net.Conn
+
+	mu      sync.Mutex
+	buf     []byte // frames to send
+	spare   []byte
+	sending bool
+	ending  bool // the connection is closed when all is sent
+	err     error
+}
+
+// send queues what build appends and sees that it is sent.
+func (w *frameWriter) send(build func(dst []byte) ([]byte, error)) error {
+	w.mu.Lock()
+	if err := w.queueLocked(build); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	return w.flushLocked()
+}
+
+func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error {
+	if w.err != nil {
+		return w.err
+	}
+	start := len(w.buf)
+	out, err := build(append(w.buf, 0, 0, 0, 0))
+	if err == nil && len(out)-start-4 > MaxMessage {
+		err = fmt.Errorf("message of %d bytes exceeds the limit of %d", len(out)-start-4, MaxMessage)
+	}
+	if err != nil {
+		return err // w.buf still ends before the frame
+	}
+	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-4))
+	w.buf = out
+	return nil
+}
+
+// flushLocked sends what is queued and unlocks.
+func (w *frameWriter) flushLocked() error {
+	defer w.mu.Unlock()
+	if w.sending || len(w.buf) == 0 {
+		return w.err
+	}
+	w.sending = true
+	// Others that are ready to run may have frames for the same system call.
+	w.mu.Unlock()
+	runtime.Gosched()
+	w.mu.Lock()
+	for len(w.buf) > 0 && w.err == nil {
+		out := w.buf
+		w.buf = w.spare[:0]
+		w.mu.Unlock()
+		err := w.conn.SetWriteDeadline(time.Now().Add(pipeWriteMax))
+		if err == nil {
+			_, err = w.conn.Write(out)
+		}
+		w.mu.Lock()
+		if w.spare = nil; cap(out) <= keptBuffer {
+			w.spare = out[:0]
+		}
+		if err != nil {
+			w.err = err
+		}
+	}
+	w.sending = false
+	if w.ending {
+		_ = w.conn.Close() // the reader learns it
+	}
+	return w.err
+}
+
+// end closes the connection once all is sent.
+func (w *frameWriter) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ending = true; !w.sending {
+		_ = w.conn.Close() // the reader learns it
+	}
+}
+
+// fail makes later sends fail.
+func (w *frameWriter) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// appendHead appends the part of a frame that all kinds have.
+func appendHead(dst []byte, kind byte, id uint64) []byte {
+	return binary.LittleEndian.AppendUint64(append(dst, kind), id)
+}
+
+// frame is one received frame; body is a slice of its own.
+type frame struct {
+	kind byte
+	id   uint64
+	body []byte
+}
+
+// readFrame reads one frame.
+func readFrame(r *bufio.Reader) (frame, error) {
+	head, err := r.Peek(frameHead)
+	if err != nil {
+		return frame{}, err
+	}
+	n := int(binary.LittleEndian.Uint32(head))
+	f := frame{kind: head[4], id: binary.LittleEndian.Uint64(head[5:])}
+	if n < frameHead-4 || n > MaxMessage {
+		return frame{}, fmt.Errorf("%w: length %d", errFrame, n)
+	}
+	if _, err := r.Discard(frameHead); err != nil {
+		return frame{}, err
+	}
+	f.body = make([]byte, n-(frameHead-4))
+	_, err = io.ReadFull(r, f.body)
+	return f, err
+}
+
+// isReset reports whether the peer has hung up hard.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,201 @@
+//go:build bench
+
+package storage
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+	"stele/tests/tpch"
+)
+
+// Columns of lineitem, numbered from 1.
+const (
+	colOrder    = 1
+	colLine     = 4
+	colQuantity = 5
+	colPrice    = 6
+	colDiscount = 7
+	colTax      = 8
+	colFlag     = 9
+	colStatus   = 10
+	colShip     = 11
+)
+
+// lineitem is the schema of TPC-H's largest table with the key (l_orderkey, l_linenumber).
+func lineitem() types.Schema {
+	schema := types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{colOrder, colLine}}
+	money := types.ColumnType{Kind: types.KindDecimal, Length: 15, Scale: 2, NotNull: true}
+	add := func(name string, t types.ColumnType) {
+		t.NotNull = true
+		schema.Columns = append(schema.Columns, types.Column{ID: types.ColumnID(len(schema.Columns) + 1), Name: name, Type: t})
+	}
+	text := func(kind types.Kind, n int32) types.ColumnType { return types.ColumnType{Kind: kind, Length: n} }
+	add("l_orderkey", types.ColumnType{Kind: types.KindBigInt})
+	for _, name := range []string{"l_partkey", "l_suppkey", "l_linenumber"} {
+		add(name, types.ColumnType{Kind: types.KindInt})
+	}
+	for _, name := range []string{"l_quantity", "l_extendedprice", "l_discount", "l_tax"} {
+		add(name, money)
+	}
+	add("l_returnflag", text(types.KindChar, 1))
+	add("l_linestatus", text(types.KindChar, 1))
+	for _, name := range []string{"l_shipdate", "l_commitdate", "l_receiptdate"} {
+		add(name, types.ColumnType{Kind: types.KindDate})
+	}
+	add("l_shipinstruct", text(types.KindChar, 25))
+	add("l_shipmode", text(types.KindChar, 10))
+	add("l_comment", text(types.KindVarChar, 44))
+	return schema
+}
+
+// writeTSV generates the rows into a file and returns how many there are and their bytes. The tuples of the generator hold no
+// comma, tab or quote within a value.
+func writeTSV(path string, scale float64) (rows int, size int64, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	var out []byte
+	for tuple := range (tpch.Data{Scale: scale}).Rows("lineitem") {
+		out = out[:0]
+		for _, c := range tuple[1 : len(tuple)-1] {
+			switch c {
+			case ',':
+				out = append(out, '\t')
+			case '\'':
+			default:
+				out = append(out, c)
+			}
+		}
+		out = append(out, '\n')
+		if _, err := w.Write(out); err != nil {
+			return 0, 0, err
+		}
+		rows, size = rows+1, size+int64(len(out))
+	}
+	return rows, size, w.Flush()
+}
+
+// readTSV parses the file into batches of at most n rows, each of which f owns.
+func readTSV(path string, n int, f func(*vec.Batch) error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	schema := lineitem()
+	colTypes := make([]types.ColumnType, len(schema.Columns))
+	for i := range colTypes {
+		colTypes[i] = schema.Columns[i].Type
+	}
+	b := vec.NewBuilder(colTypes, n)
+	lines := bufio.NewScanner(file)
+	lines.Buffer(make([]byte, 1<<20), 1<<20)
+	for lines.Scan() {
+		if err := parseLine(b, colTypes, lines.Bytes()); err != nil {
+			return err
+		}
+		if b.Len() == n {
+			if err := f(b.Finish()); err != nil {
+				return err
+			}
+		}
+	}
+	if b.Len() > 0 {
+		if err := f(b.Finish()); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func parseLine(b *vec.Builder, colTypes []types.ColumnType, line []byte) error {
+	for i, t := range colTypes {
+		field := line
+		if at := bytes.IndexByte(line, '\t'); at >= 0 {
+			field, line = line[:at], line[at+1:]
+		}
+		switch t.Kind {
+		case types.KindInt, types.KindBigInt:
+			b.Cols[i].AppendInt(digits(field))
+		case types.KindDecimal: // always with two decimals
+			at := len(field) - 3
+			b.Cols[i].AppendInt(digits(field[:at])*100 + digits(field[at+1:]))
+		case types.KindDate:
+			d, ok := parseDate(field)
+			if !ok {
+				return fmt.Errorf("date %q", field)
+			}
+			b.Cols[i].AppendInt(d)
+		default:
+			b.Cols[i].AppendBytes(field)
+		}
+	}
+	return nil
+}
+
+func digits(s []byte) (n int64) {
+	for _, c := range s {
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+func parseDate(s []byte) (int64, bool) {
+	if len(s) != 10 {
+		return 0, false
+	}
+	return sqltypes.DaysOf(int(digits(s[:4])), int(digits(s[5:7])), int(digits(s[8:]))), true
+}
+
+// disk opens a store as a BE does, but for what would disturb measurements.
+func disk(dir string, background bool) (*tablet.Store, error) {
+	return tablet.Open(dir, tablet.Options{ClusterID: "bench", FloodBytes: 1, FloodPercent: 1, MemLimit: 4 << 30, NoBackground: !background,
+		Retention: tablet.Retention{Versions: 1000, Age: 1, Bytes: 1 << 30}, ReadAge: 1})
+}
+
+func metaOf(id types.TabletID) tablet.Meta {
+	return tablet.Meta{Tablet: id, Table: 1, Partition: 1, Replica: types.ReplicaID(id), Schema: lineitem(), Epoch: 1}
+}
+
+// loadRows is how many rows of a load make one transaction: a payload holds up to 64 MiB.
+const loadRows = 1 << 18
+
+// load writes a file into a new tablet, as rowsets.
+func load(s *tablet.Store, id types.TabletID, path string) (*tablet.Tablet, error) {
+	t, err := s.Create(metaOf(id))
+	if err != nil {
+		return nil, err
+	}
+	err = readTSV(path, loadRows, func(b *vec.Batch) error {
+		if err := commit(t, make([]types.RowOp, b.N), b); err != nil {
+			return err
+		}
+		return t.Flush()
+	})
+	return t, err
+}
+
+// commit makes rows the next version of a tablet.
+func commit(t *tablet.Tablet, ops []types.RowOp, b *vec.Batch) error {
+	schema := t.Schema()
+	payload, err := tablet.EncodeWrite(schema, ops, b)
+	if err != nil {
+		return err
+	}
+	v := t.Version() + 1
+	if err := t.Prepare(context.Background(), types.TxnID(v), payload); err != nil {
+		return err
+	}
+	return t.Publish(types.TxnID(v), v)
+}

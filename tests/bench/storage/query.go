@@ -1,0 +1,217 @@
+//go:build bench
+
+package storage
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"strings"
+	"sync"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// sum128 adds without overflow.
+type sum128 struct{ hi, lo uint64 }
+
+func (s *sum128) add(x int64) {
+	var carry uint64
+	s.lo, carry = bits.Add64(s.lo, uint64(x), 0)
+	s.hi += uint64(x>>63) + carry
+}
+
+func (s *sum128) merge(o sum128) {
+	var carry uint64
+	s.lo, carry = bits.Add64(s.lo, o.lo, 0)
+	s.hi, _ = bits.Add64(s.hi, o.hi, carry)
+}
+
+// q1Group is a group of query 1.
+type q1Group struct{ quantity, price, discPrice, charge, discount, n sum128 }
+
+type q1State struct {
+	groups [1 << 16]*q1Group
+	keys   []int
+}
+
+var q1Columns = []types.ColumnID{colQuantity, colPrice, colDiscount, colTax, colFlag, colStatus, colShip}
+
+// q1 runs TPC-H query 1 with plain loops over vectors: what of the query is the store's, and the least that is not.
+func q1(s *tablet.Snapshot, threads int) (string, error) {
+	last := sqltypes.DaysOf(1998, 9, 2)
+	states := make([]*q1State, threads)
+	err := parallel(s, threads, q1Columns, nil, func(shard int, b *vec.Batch) {
+		if states[shard] == nil {
+			states[shard] = &q1State{}
+		}
+		states[shard].add(b, last)
+	})
+	if err != nil {
+		return "", err
+	}
+	total := &q1State{}
+	for _, st := range states {
+		if st != nil {
+			total.merge(st)
+		}
+	}
+	return total.String(), nil
+}
+
+func (st *q1State) group(key int) *q1Group {
+	g := st.groups[key]
+	if g == nil {
+		g = &q1Group{}
+		st.groups[key] = g
+		st.keys = append(st.keys, key)
+	}
+	return g
+}
+
+func (st *q1State) add(b *vec.Batch, last int64) {
+	quantity, price, discount, tax := b.Cols[0].I64, b.Cols[1].I64, b.Cols[2].I64, b.Cols[3].I64
+	flag, status, ship := b.Cols[4], b.Cols[5], b.Cols[6].I64
+	// Sums of a batch fit 64 bits: 2,048 charges of less than 2^40.
+	var sums [8][6]int64
+	var index [8]int
+	used := 0
+	one := func(i int) {
+		if ship[i] > last {
+			return
+		}
+		key := int(flag.Data[flag.Off[i]])<<8 | int(status.Data[status.Off[i]])
+		g := 0
+		for g < used && index[g] != key {
+			g++
+		}
+		if g == used {
+			index[used] = key
+			used++
+		}
+		disc := price[i] * (100 - discount[i])
+		a := &sums[g]
+		a[0] += quantity[i]
+		a[1] += price[i]
+		a[2] += disc
+		a[3] += disc * (100 + tax[i])
+		a[4] += discount[i]
+		a[5]++
+	}
+	if b.Sel == nil {
+		for i := range b.N {
+			one(i)
+		}
+	} else {
+		for _, i := range b.Sel {
+			one(int(i))
+		}
+	}
+	for g := range used {
+		to := st.group(index[g])
+		for i, s := range []*sum128{&to.quantity, &to.price, &to.discPrice, &to.charge, &to.discount, &to.n} {
+			s.add(sums[g][i])
+		}
+	}
+}
+
+func (st *q1State) merge(o *q1State) {
+	for _, key := range o.keys {
+		to, from := st.group(key), o.groups[key]
+		to.quantity.merge(from.quantity)
+		to.price.merge(from.price)
+		to.discPrice.merge(from.discPrice)
+		to.charge.merge(from.charge)
+		to.discount.merge(from.discount)
+		to.n.merge(from.n)
+	}
+}
+
+// String prints the groups as exactQ1 of the peer does: sums as integers of their scale.
+func (st *q1State) String() string {
+	var rows []string
+	for flag := range 256 {
+		for status := range 256 {
+			if g := st.groups[flag<<8|status]; g != nil {
+				rows = append(rows, fmt.Sprintf("%c|%c|%d|%d|%d|%d|%d", flag, status, g.quantity.lo, g.price.lo, g.discPrice.lo, g.charge.lo, g.n.lo))
+			}
+		}
+	}
+	return strings.Join(rows, "\n")
+}
+
+// q6 is TPC-H query 6; zone maps do not help, as the rows are not sorted by date.
+func q6(s *tablet.Snapshot, threads int) (int64, error) {
+	from, to := sqltypes.DaysOf(1994, 1, 1), sqltypes.DaysOf(1995, 1, 1)
+	sums := make([]int64, threads)
+	err := parallel(s, threads, []types.ColumnID{colShip, colDiscount, colQuantity, colPrice}, nil, func(shard int, b *vec.Batch) {
+		ship, discount, quantity, price := b.Cols[0].I64, b.Cols[1].I64, b.Cols[2].I64, b.Cols[3].I64
+		sum := int64(0)
+		one := func(i int) {
+			if ship[i] >= from && ship[i] < to && discount[i] >= 5 && discount[i] <= 7 && quantity[i] < 2400 {
+				sum += price[i] * discount[i]
+			}
+		}
+		if b.Sel == nil {
+			for i := range b.N {
+				one(i)
+			}
+		} else {
+			for _, i := range b.Sel {
+				one(int(i))
+			}
+		}
+		sums[shard] += sum
+	})
+	total := int64(0)
+	for _, x := range sums {
+		total += x
+	}
+	return total, err
+}
+
+// sumOf adds up one column.
+func sumOf(s *tablet.Snapshot, col types.ColumnID) (int64, error) {
+	total := int64(0)
+	err := parallel(s, 1, []types.ColumnID{col}, nil, func(_ int, b *vec.Batch) {
+		if b.Sel == nil {
+			for _, x := range b.Cols[0].I64 {
+				total += x
+			}
+			return
+		}
+		for _, i := range b.Sel {
+			total += b.Cols[0].I64[i]
+		}
+	})
+	return total, err
+}
+
+// parallel scans with one goroutine a shard.
+func parallel(s *tablet.Snapshot, threads int, cols []types.ColumnID, prune []tablet.Predicate, f func(shard int, b *vec.Batch)) error {
+	errs := make([]error, threads)
+	var group sync.WaitGroup
+	for shard := range threads {
+		group.Go(func() {
+			it := s.Scan(cols, tablet.ScanOptions{Prune: prune, Shard: shard, Shards: threads, Reuse: true})
+			for {
+				b, err := it.Next(context.Background())
+				if err != nil || b == nil {
+					errs[shard] = err
+					return
+				}
+				f(shard, b)
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+//go:build bench
+
+package storage
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+var (
+	scale = flag.Float64("scale", 1, "TPC-H scale factor of lineitem: 1 is 6 million rows")
+	parts = flag.String("parts", "duckdb,mariadb,load,query,cold,get,inserts,deleted,compaction,clone,segments,beside,reclaim,reopen", "what to measure; most need load")
+	keep  = flag.String("dir", "", "folder to work in; default is a temporary one")
+)
+
+// writers is how many writers insert at once.
+var writers = []int{1, 16, 64}
+
+// benchmark is one run.
+type benchmark struct {
+	report Report
+	dir    string
+	tsv    string
+	rows   int
+	bytes  int64 // of the TSV
+	s      *tablet.Store
+	t      *tablet.Tablet
+}
+
+func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }
+
+// TestStorage prints the report. It fails only when something is wrong, never for being slow.
+func TestStorage(t *testing.T) {
+	b := &benchmark{dir: *keep}
+	if b.dir == "" {
+		b.dir = t.TempDir()
+	}
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { fmt.Println(&b.report) }()
+	b.tsv = b.path("lineitem.tsv")
+	var err error
+	if b.rows, b.bytes, err = writeTSV(b.tsv, *scale); err != nil {
+		t.Fatal(err)
+	}
+	b.report.Fact("rows", fmt.Sprintf("%d, %.0f MB as TSV", b.rows, float64(b.bytes)/1e6))
+	d, m := b.peers(t)
+	step := func(name string, f func() error) {
+		if !strings.Contains(*parts, name) {
+			return
+		}
+		start := time.Now()
+		if err := f(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s took %v", name, time.Since(start).Round(time.Millisecond))
+	}
+	step("load", func() error { return b.measureLoad(d, m) })
+	if b.t == nil {
+		t.Fatal("nothing works without load")
+	}
+	defer func() {
+		if err := b.s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var hot, hotCPU, full time.Duration
+	step("query", func() (err error) { hot, hotCPU, err = b.measureQueries(d, m); return err })
+	step("cold", func() error { return b.measureCold(hot) })
+	step("get", b.measureGets)
+	step("clone", func() (err error) {
+		if full, err = b.measureClones(); err == nil {
+			err = b.measureIncremental(full)
+		}
+		return err
+	})
+	step("segments", b.measureSegments)
+	step("beside", b.measureInsertsBesideClone)
+	step("reopen", b.measureReopen)
+	step("deleted", func() error { return b.measureDeleted(hotCPU) })
+	step("inserts", func() error { return b.measureInserts(m) })
+	step("compaction", b.measureCompaction)
+	step("reclaim", b.measureReclaim)
+}
+
+func (b *benchmark) peers(t *testing.T) (d *duck, m *maria) {
+	var err error
+	if strings.Contains(*parts, "duckdb") {
+		if d, err = runDuck(t.Context(), b.dir, b.tsv); err != nil {
+			b.report.Missing("DuckDB", err)
+		}
+	}
+	if strings.Contains(*parts, "mariadb") {
+		if m, err = runMaria(t.Context(), b.tsv, writers); err != nil {
+			b.report.Missing("MariaDB", err)
+			m = nil
+		}
+	}
+	return d, m
+}
+
+func (b *benchmark) measureLoad(d *duck, m *maria) (err error) {
+	if b.s, err = disk(b.path("main"), false); err != nil {
+		return err
+	}
+	wall, cpu, err := timed(func() (err error) { b.t, err = load(b.s, 1, b.tsv); return err })
+	if err != nil {
+		return err
+	}
+	ours := fmt.Sprintf("%.2f s, %.2f million rows/s, %.1f CPU-s", wall.Seconds(), perSecond(b.rows, wall)/1e6, cpu.Seconds())
+	size := b.t.Stats().Bytes
+	sizes := fmt.Sprintf("%.1f MB, %.1f bytes a row", float64(size)/1e6, float64(size)/float64(b.rows))
+	b.report.Fact("load from TSV", ours)
+	b.report.Ratio("size vs TSV", sizes, fmt.Sprintf("%.1f MB", float64(b.bytes)/1e6), float64(size)/float64(b.bytes), 0.3, true)
+	if m != nil {
+		b.report.Ratio("load from TSV, vs MariaDB", ours, fmt.Sprintf("%.2f s", m.Load.Seconds()), ratio(m.Load, wall), 6, false)
+		b.report.Ratio("size vs InnoDB", sizes, fmt.Sprintf("%.1f MB", float64(m.Bytes)/1e6), float64(size)/float64(m.Bytes), 0.25, true)
+	}
+	if d != nil {
+		b.report.Ratio("load from TSV, vs DuckDB "+d.Version, ours, fmt.Sprintf("%.2f s", d.Load.Wall), d.Load.Wall/wall.Seconds(), 1.5, false)
+		b.report.Ratio("size vs DuckDB", sizes, fmt.Sprintf("%.1f MB", float64(d.Bytes)/1e6), float64(size)/float64(d.Bytes), 1.15, true)
+	}
+	return nil
+}
+
+func (b *benchmark) measureQueries(d *duck, m *maria) (hot, hotCPU time.Duration, err error) {
+	snap, err := b.t.Current()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer snap.Release()
+	var a1, a6 string
+	run := func(threads int, text *string) func() error {
+		return func() (err error) { *text, err = q1(snap, threads); return err }
+	}
+	run6 := func() error {
+		n, err := q6(snap, 1)
+		a6 = fmt.Sprint(n)
+		return err
+	}
+	w1, c1, err := best(7, run(1, &a1))
+	if err != nil {
+		return 0, 0, err
+	}
+	var again string
+	w2, _, err := best(7, run(2, &again))
+	if err != nil {
+		return 0, 0, err
+	}
+	if again != a1 {
+		return 0, 0, errors.New("two threads have another answer")
+	}
+	w6, c6, err := best(7, run6)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, cs, err := best(7, func() error { _, err := sumOf(snap, colPrice); return err })
+	if err != nil {
+		return 0, 0, err
+	}
+	b.report.Ratio("Q1, 2 threads vs 1", ms(w2), ms(w1), ratio(w1, w2), 1.7, false)
+	if m != nil {
+		b.report.Ratio("Q1, 1 thread, vs MariaDB", ms(w1), ms(m.Q1), ratio(m.Q1, w1), 40, false)
+		b.report.Ratio("Q6, 1 thread, vs MariaDB", ms(w6), ms(m.Q6), ratio(m.Q6, w6), 15, false)
+	}
+	if d != nil {
+		for _, q := range []struct {
+			name string
+			ours time.Duration
+			duck float64
+		}{{"Q1", c1, d.Q1x1.CPU}, {"Q6", c6, d.Q6x1.CPU}, {"sum of a column", cs, d.Sum.CPU}} {
+			b.report.Ratio(q.name+", CPU of 1 thread, vs DuckDB", ms(q.ours), fmt.Sprintf("%.1f ms", q.duck*1000), q.ours.Seconds()/q.duck, 1.5, true)
+		}
+		if d.Q1 != a1 || d.Q6 != a6 {
+			return 0, 0, fmt.Errorf("DuckDB has other answers:\n%s\n%s\nnot\n%s\n%s", d.Q1, d.Q6, a1, a6)
+		}
+	}
+	return w1, c1, nil
+}
+
+// measureCold drops the page cache before each scan, which takes root; the disk is closed, as mapped pages stay.
+func (b *benchmark) measureCold(hot time.Duration) error {
+	var cold time.Duration
+	for i := range 3 {
+		if err := b.s.Close(); err != nil {
+			return err
+		}
+		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("1"), 0); err != nil {
+			b.report.Missing("cold Q1 (only root can drop the page cache)", err)
+		}
+		if err := b.reopen(); err != nil {
+			return err
+		}
+		snap, err := b.t.Current()
+		if err != nil {
+			return err
+		}
+		wall, _, err := timed(func() error { _, err := q1(snap, 1); return err })
+		snap.Release()
+		if err != nil {
+			return err
+		}
+		if i == 0 || wall < cold {
+			cold = wall
+		}
+	}
+	b.report.Ratio("Q1 with a cold page cache, vs hot", ms(cold), ms(hot), ratio(cold, hot), 2, true)
+	return nil
+}
+
+func (b *benchmark) reopen() (err error) {
+	if b.s, err = disk(b.path("main"), false); err != nil {
+		return err
+	}
+	var ok bool
+	if b.t, ok = b.s.Tablet(1); !ok {
+		return errors.New("the tablet is gone")
+	}
+	return nil
+}
+
+// measureGets reads whole rows by key, all over the tablet.
+func (b *benchmark) measureGets() error {
+	var keys [][]byte
+	if err := readTSV(b.tsv, loadRows, func(x *vec.Batch) error {
+		all := vec.EncodeKeys(x, []int{0, 3})
+		for i := 0; i < len(all); i += 997 {
+			keys = append(keys, all[i])
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, cpu, err := best(3, func() error {
+		for i := range keys {
+			at := i * 7919 % len(keys)
+			if err := getOne(b.t, keys[at:at+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	us := float64(cpu.Nanoseconds()) / 1000 / float64(len(keys))
+	b.report.Ratio("row by key, all 16 columns, hot: µs", fmt.Sprintf("%.1f µs", us), "prototype 31 µs", us/31, 1, true)
+	return nil
+}
+
+// measureReopen opens a copy of the open disk: what a killed process leaves.
+func (b *benchmark) measureReopen() error {
+	s, err := disk(b.path("killed"), false)
+	if err != nil {
+		return err
+	}
+	in, err := newInserter(s, 1000, 4)
+	if err != nil {
+		return closing(s, err)
+	}
+	for i := range 4 { // several times the rows
+		if _, err := load(s, types.TabletID(i+1), b.tsv); err != nil {
+			return closing(s, err)
+		}
+	}
+	if _, _, err := writeLoop(16, time.Second, in.insert); err != nil {
+		return closing(s, err)
+	}
+	size, err := copyAll(b.path("killed"), b.path("reopened"))
+	if err = closing(s, err); err != nil {
+		return err
+	}
+	_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("1"), 0) // without root it is hot
+	var again *tablet.Store
+	wall, _, err := timed(func() (err error) { again, err = disk(b.path("reopened"), false); return err })
+	if err != nil {
+		return err
+	}
+	defer again.Close()
+	if n := again.TabletCount(); n != 8 {
+		return fmt.Errorf("%d tablets are there, not 8", n)
+	}
+	if err := again.Tablets()[0].Scrub(context.Background(), func(context.Context, int64) error { return nil }); err != nil {
+		return err
+	}
+	b.report.Ratio("reopen after a kill, in s", fmt.Sprintf("%s, %.0f MB", ms(wall), float64(size)/1e6), "", wall.Seconds(), 2, true)
+	return nil
+}

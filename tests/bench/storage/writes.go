@@ -1,0 +1,181 @@
+//go:build bench
+
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// kvSchema is a narrow table: rows of about 130 bytes.
+func kvSchema() types.Schema {
+	return types.Schema{TableID: 2, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{
+		{ID: 1, Name: "id", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}},
+		{ID: 2, Name: "v", Type: types.ColumnType{Kind: types.KindVarChar, Length: 200}},
+	}}
+}
+
+// inserter makes durable single-row inserts into some tablets.
+type inserter struct {
+	tablets []*tablet.Tablet
+	locks   []sync.Mutex
+	next    atomic.Int64
+	text    []byte
+}
+
+func newInserter(s *tablet.Store, first types.TabletID, n int) (*inserter, error) {
+	in := &inserter{locks: make([]sync.Mutex, n), text: []byte(strings.Repeat("x", 100))}
+	for i := range n {
+		m := metaOf(first + types.TabletID(i))
+		m.Schema = kvSchema()
+		t, err := s.Create(m)
+		if err != nil {
+			return nil, err
+		}
+		in.tablets = append(in.tablets, t)
+	}
+	return in, nil
+}
+
+// insert is what a tablet leader does for one row: make it durable, then publish it as the next version.
+func (in *inserter) insert(int) error {
+	id := in.next.Add(1)
+	at := int(id) % len(in.tablets)
+	t := in.tablets[at]
+	schema := t.Schema()
+	b := vec.NewBuilder([]types.ColumnType{schema.Columns[0].Type, schema.Columns[1].Type}, 1)
+	b.AppendValues(vec.Int(id), vec.Str(in.text))
+	payload, err := tablet.EncodeWrite(schema, []types.RowOp{types.OpPut}, b.Finish())
+	if err != nil {
+		return err
+	}
+	if err := t.Prepare(context.Background(), types.TxnID(id), payload); err != nil {
+		return err
+	}
+	in.locks[at].Lock()
+	defer in.locks[at].Unlock()
+	return t.Publish(types.TxnID(id), t.Version()+1)
+}
+
+// measureInserts compares durable inserts with the limit of the disk, and with MariaDB if there is one.
+func (b *benchmark) measureInserts(m *maria) error {
+	s, err := disk(b.path("inserts"), true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	in, err := newInserter(s, 1, 16)
+	if err != nil {
+		return err
+	}
+	for i, n := range writers {
+		limit, err := logLimit(b.dir, n, insertSpan)
+		if err != nil {
+			return err
+		}
+		rate, took, err := writeLoop(n, insertSpan, in.insert)
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("durable insert, %d writers", n)
+		ours := fmt.Sprintf("%.0f/s, p99 %s", rate, ms(quantile(took, 0.99)))
+		b.report.Ratio(what+", vs append+fdatasync", ours, fmt.Sprintf("%.0f/s", limit), rate/limit, 0.5, false)
+		if m != nil {
+			b.report.Ratio(what+", vs MariaDB", ours, fmt.Sprintf("%.0f/s", m.Insert[n]), rate/m.Insert[n], []float64{0.8, 1.2, 2}[i], false)
+		}
+	}
+	return nil
+}
+
+// measureCompaction merges eight rowsets whose keys interleave.
+func (b *benchmark) measureCompaction() error {
+	s, err := disk(b.path("compact"), false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	t, err := s.Create(metaOf(1))
+	if err != nil {
+		return err
+	}
+	const ways = 8
+	parts := make([]*vec.Batch, 0, ways)
+	if err := readTSV(b.tsv, min(loadRows, b.rows), func(all *vec.Batch) error {
+		if len(parts) > 0 {
+			return nil // one batch is enough rows
+		}
+		for p := range ways {
+			sel := make([]int32, 0, all.N/ways+1)
+			for i := p; i < all.N; i += ways {
+				sel = append(sel, int32(i))
+			}
+			part := &vec.Batch{Cols: all.Cols, N: all.N, Sel: sel}
+			parts = append(parts, part.Compact())
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	rows := 0
+	for _, p := range parts {
+		if err := commit(t, make([]types.RowOp, p.N), p); err != nil {
+			return err
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		rows += p.N
+	}
+	wall, cpu, err := timed(func() error { return t.CompactAll(context.Background()) })
+	if err != nil {
+		return err
+	}
+	rate := perSecond(rows, cpu) / 1e6
+	b.report.Ratio("compaction of 8 interleaved rowsets, million rows a CPU second", fmt.Sprintf("%.2f (%.2f by the clock)", rate, perSecond(rows, wall)/1e6), "1", rate, 1, false)
+	return nil
+}
+
+// measureDeleted scans with 1 % of the rows deleted, all over the tablet.
+func (b *benchmark) measureDeleted(clean time.Duration) error {
+	if err := b.change(b.t, 100, types.OpDelete); err != nil {
+		return err
+	}
+	if err := b.t.Flush(); err != nil {
+		return err
+	}
+	snap, err := b.t.Current()
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	_, cpu, err := best(5, func() error { _, err := q1(snap, 1); return err })
+	if err != nil {
+		return err
+	}
+	b.report.Ratio("Q1 with 1 % of the rows deleted, vs without", ms(cpu), ms(clean), ratio(cpu, clean), 1.1, true)
+	return nil
+}
+
+// change puts or deletes every n-th row of the tablet in one transaction each 100,000 rows.
+func (b *benchmark) change(t *tablet.Tablet, n int, op types.RowOp) error {
+	at := 0
+	return readTSV(b.tsv, loadRows, func(all *vec.Batch) error {
+		var sel []int32
+		for i := range all.N {
+			if at++; at%n == 0 {
+				sel = append(sel, int32(i))
+			}
+		}
+		part := (&vec.Batch{Cols: all.Cols, N: all.N, Sel: sel}).Compact()
+		return commit(t, slices.Repeat([]types.RowOp{op}, part.N), part)
+	})
+}

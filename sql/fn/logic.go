@@ -163,6 +163,9 @@ func (c *Call) env() sqltypes.Env {
 }
 
 func castRow(c *Call, a []vec.Value) (vec.Value, error) {
+	if c.Param == "strict" {
+		return sqltypes.CastStrict(a[0], c.Args[0], c.Result, c.env())
+	}
 	return sqltypes.Cast(a[0], c.Args[0], c.Result, c.env())
 }
 

@@ -14,6 +14,7 @@ type binder struct {
 	cols []column
 	// modes of the session that binding depends on
 	fullGroupBy bool
+	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
 	depth       int // nesting of queries, bounded
 }
 

@@ -249,7 +249,11 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 			to.Kind = types.KindVarBinary
 		}
 	}
-	return e.b.fold(expr.Cast(x, to))
+	cast := expr.Cast(x, to)
+	if e.b.strictWrite {
+		cast.Func = "cast:strict"
+	}
+	return e.b.fold(cast)
 }
 
 // variable reads a variable of the session; assignments inside expressions are refused.

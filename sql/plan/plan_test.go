@@ -163,3 +163,31 @@ func TestTPCH(t *testing.T) {
 		return out
 	})
 }
+
+// TestColumnFlags: clients hear of the keys and defaults of stored columns, and of nothing of what is computed.
+func TestColumnFlags(t *testing.T) {
+	ctx, f := newContext()
+	if _, err := f.create(ctx, "CREATE TABLE k (id BIGINT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, a INT NOT NULL, b INT, e ENUM('x'), s SET('x'), bits BIT(9), "+
+		"ts TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY (a, b), UNIQUE KEY (b, a))"); err != nil {
+		t.Fatal(err)
+	}
+	st, err := ast.Parse("SELECT id, u, a, b, e, s, bits, ts, id + 1 FROM k AS q", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Select(ctx, st.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []uint16{physical.FlagPrimaryKey | physical.FlagAutoIncrement, physical.FlagUniqueKey, physical.FlagMultipleKey | physical.FlagNoDefault,
+		physical.FlagMultipleKey, physical.FlagEnum, physical.FlagSet, 0, physical.FlagOnUpdateNow, 0}
+	for i, c := range p.Schema {
+		base := "k"
+		if i == len(want)-1 {
+			base = ""
+		}
+		if c.Flags != want[i] || c.BaseTable != base || c.Bits != map[bool]int32{true: 9}[i == 6] {
+			t.Errorf("%s: flags %d of table %q, %d bits; want %d", c.Name, c.Flags, c.BaseTable, c.Bits, want[i])
+		}
+	}
+}

@@ -15,7 +15,7 @@ type binder struct {
 	// modes of the session that binding depends on
 	fullGroupBy bool
 	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
-	depth       int // nesting of queries, bounded
+	depth       int  // nesting of queries, bounded
 }
 
 // maxDepth bounds how deep queries may nest, CTE uses included.

@@ -33,10 +33,6 @@ var unsupported = map[string]string{
 	"mariadb/safe_updates":            "sql_safe_updates",
 	"mariadb/load_data":               "LOAD DATA LOCAL",
 	"mariadb/import":                  "LOAD DATA LOCAL",
-	"pymysql/savepoints":              "SAVEPOINT",
-	"pymysql/sleep_function":          "SLEEP()",
-	"pymysql/locking_reads":           "FOR UPDATE",
-	"connector-j/savepoints":          "SAVEPOINT",
 }
 
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password

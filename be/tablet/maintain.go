@@ -69,7 +69,7 @@ func (s *Store) Maintain(ctx context.Context) error {
 	if s.mem.over(0.5) {
 		errs = append(errs, s.flushLargest(ctx))
 	}
-	errs = append(errs, s.collect(ctx))
+	errs = append(errs, s.expirePartial(), s.collect(ctx))
 	return errors.Join(errs...)
 }
 

@@ -347,6 +347,11 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 		if k < len(it.dead) {
 			end = int32(it.dead[k] - start)
 		}
+		if versions == nil {
+			sel = append(sel, identity[row:end]...)
+			row = end + 1
+			continue
+		}
 		for ; row < end; row++ {
 			if versions == nil || types.Version(versions[row]) <= it.s.version {
 				sel = append(sel, row)

@@ -16,6 +16,9 @@ const (
 	leaderBatch   = 100
 )
 
+// whyEvenLeaders is the reason of moves of leaders that nothing but evenness asks for.
+const whyEvenLeaders = "even spread of leaders"
+
 // checkLeader gives a tablet without a live leader a new one at once. A BE that this FE has not heard of yet is not
 // dead.
 func (s *Scheduler) checkLeader(t *Tablet) {
@@ -119,7 +122,7 @@ func (s *Scheduler) evenOut(scan bool) {
 	}
 	if len(moves) > 0 {
 		s.stats.LeadersMoved += int64(len(moves))
-		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: "even spread of leaders"})
+		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: whyEvenLeaders})
 	}
 }
 

@@ -1,11 +1,6 @@
 package sched
 
-import (
-	"cmp"
-	"slices"
-
-	"stele/meta/types"
-)
+import "stele/meta/types"
 
 // View is the cluster at one moment: plain values in dense slices. A Step only reads it.
 type View struct {
@@ -182,11 +177,24 @@ func (v *View) BE(id types.BEID) *BE {
 
 // Tablet returns a tablet, or nil.
 func (v *View) Tablet(id types.TabletID) *Tablet {
-	i, ok := slices.BinarySearchFunc(v.Tablets, id, func(t Tablet, id types.TabletID) int { return cmp.Compare(t.ID, id) })
-	if !ok {
-		return nil
+	if i, ok := v.position(id); ok {
+		return &v.Tablets[i]
 	}
-	return &v.Tablets[i]
+	return nil
+}
+
+// position finds a tablet. Written out, for the generic search copies what it compares.
+func (v *View) position(id types.TabletID) (int, bool) {
+	lo, hi := 0, len(v.Tablets)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if v.Tablets[mid].ID < id {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(v.Tablets) && v.Tablets[lo].ID == id
 }
 
 // isCopy reports whether a replica can be read and copied from now: complete, on a live BE.

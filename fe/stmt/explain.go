@@ -224,7 +224,7 @@ var _ = register(Statement{
 		l.DisableBalance = false
 		o := sched.DryRun(e.Control.View(), l, e.Control.Clock().NowMs, nil)
 		o.Stuck = nil
-		return plannedRows(e, o, func(s sched.Planned) bool { return s.Balance || s.Action == sched.ActLeaders }, everyTablet), nil
+		return plannedRows(e, o, func(s sched.Planned) bool { return s.Balance }, everyTablet), nil
 	},
 	Examples: []string{"ADMIN BALANCE DRY RUN"},
 })

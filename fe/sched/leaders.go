@@ -151,13 +151,13 @@ func (s *Scheduler) evenLeaders() []LeaderMove {
 			break
 		}
 		t := &v.Tablets[i]
-		from, ok := v.index[t.Leader]
+		from, ok := v.index.at(t.Leader)
 		if !ok || count[from] <= least+1 {
 			continue
 		}
 		for j := range t.Replicas {
 			r := &t.Replicas[j]
-			to, ok := v.index[r.BE]
+			to, ok := v.index.at(r.BE)
 			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() {
 				continue
 			}

@@ -7,7 +7,7 @@ type View struct {
 	BEs     []BE     // by id
 	Tablets []Tablet // by id
 
-	index     map[types.BEID]int32
+	index     beIndex
 	available int
 	places    int    // locations with an available BE
 	media     [2]int // available BEs with an online disk of a medium
@@ -49,11 +49,11 @@ type Tablet struct {
 	Table     types.TableID
 	Partition types.PartitionID
 	Want      int // replication_num
-	Medium    types.Medium
 	Version   types.Version
 	Epoch     types.Epoch
 	Leader    types.BEID // 0 = none
-	Hinted    bool       // an operator wants it first
+	Medium    types.Medium
+	Hinted    bool // an operator wants it first
 	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
 	// the tablet is on its own.
 	Assigned []types.BEID
@@ -62,16 +62,15 @@ type Tablet struct {
 
 // Replica is a copy of a tablet.
 type Replica struct {
-	ID           types.ReplicaID
-	BE           types.BEID
-	Disk         types.DiskID // 0 = not known yet
-	Role         types.Role
-	Bad          bool // its data is damaged
-	Lost         bool // its BE has it no more, or its disk is gone
-	Version      types.Version
-	LastFailed   types.Version // 0 = it has every version
-	LastFailedMs int64
-	Bytes        int64
+	ID         types.ReplicaID
+	BE         types.BEID
+	Disk       types.DiskID // 0 = not known yet
+	Version    types.Version
+	LastFailed types.Version // 0 = it has every version
+	Bytes      int64
+	Role       types.Role
+	Bad        bool // its data is damaged
+	Lost       bool // its BE has it no more, or its disk is gone
 }
 
 func (r *Replica) damaged() bool { return r.Bad || r.Lost }
@@ -100,13 +99,51 @@ func (t *Tablet) On(be types.BEID) *Replica {
 	return nil
 }
 
+// beIndex finds the position of a BE by its id: a hash table that is quick to make and quicker to ask, for a check of all
+// tablets asks for every replica.
+type beIndex struct {
+	keys []types.BEID // 0 = empty
+	pos  []int32
+	mask uint64
+}
+
+func newBEIndex(bes []BE) beIndex {
+	size := 8
+	for size < 2*len(bes) {
+		size *= 2
+	}
+	x := beIndex{keys: make([]types.BEID, size), pos: make([]int32, size), mask: uint64(size - 1)}
+	for i := range bes {
+		at := x.hash(bes[i].ID)
+		for x.keys[at] != 0 {
+			at = (at + 1) & x.mask
+		}
+		x.keys[at], x.pos[at] = bes[i].ID, int32(i)
+	}
+	return x
+}
+
+func (x *beIndex) hash(id types.BEID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 >> 20 & x.mask }
+
+// at returns the position of a BE.
+func (x *beIndex) at(id types.BEID) (int32, bool) {
+	if len(x.keys) == 0 || id == 0 {
+		return 0, false
+	}
+	for at := x.hash(id); x.keys[at] != 0; at = (at + 1) & x.mask {
+		if x.keys[at] == id {
+			return x.pos[at], true
+		}
+	}
+	return 0, false
+}
+
 // NewView returns a view; both slices must be sorted by id.
 func NewView(bes []BE, tablets []Tablet) *View {
-	v := &View{BEs: bes, Tablets: tablets, index: make(map[types.BEID]int32, len(bes))}
+	v := &View{BEs: bes, Tablets: tablets, index: newBEIndex(bes)}
 	numbers, open := map[string]int32{}, map[int32]bool{}
 	for i := range bes {
 		be := &bes[i]
-		v.index[be.ID] = int32(i)
 		name := "host " + be.Host
 		if be.Zone != "" {
 			name = "zone " + be.Zone
@@ -169,7 +206,7 @@ func (v *View) diskStays(t *Tablet, r *Replica, be *BE) bool {
 
 // BE returns a BE, or nil.
 func (v *View) BE(id types.BEID) *BE {
-	if i, ok := v.index[id]; ok {
+	if i, ok := v.index.at(id); ok {
 		return &v.BEs[i]
 	}
 	return nil

@@ -323,10 +323,12 @@ func leaderSpread(v *View, scope LeaderScope, now map[types.TabletID]types.BEID)
 			leader = to
 		}
 		perBE[leader]++
-		perCell[cellKey{t.Table, v.index[leader]}]++
+		if b, ok := v.index.at(leader); ok {
+			perCell[cellKey{t.Table, b}]++
+		}
 		for j := range t.Replicas {
-			if be := v.BE(t.Replicas[j].BE); be != nil && be.mayLead() {
-				if k := (cellKey{t.Table, v.index[be.ID]}); !could[k] {
+			if b, ok := v.index.at(t.Replicas[j].BE); ok && v.BEs[b].mayLead() {
+				if k := (cellKey{t.Table, b}); !could[k] {
 					could[k] = true
 					keys = append(keys, k)
 				}

@@ -168,7 +168,7 @@ const failuresToMove = 3
 
 // dropLearner gives up the learner that a task was filling.
 func (s *Scheduler) dropLearner(task *Task, why string) {
-	t := s.in.View.Tablet(task.Tablet)
+	t := s.tablet(task)
 	if t == nil || s.touched[t.ID] {
 		return
 	}
@@ -222,7 +222,7 @@ const replicaGone = "the replica being cloned is gone"
 // verdictOn says why a running clone must end, and how: Pending means that the task tries again.
 func (s *Scheduler) verdictOn(task *Task) (string, State) {
 	v := s.in.View
-	t := v.Tablet(task.Tablet)
+	t := s.tablet(task)
 	if t == nil {
 		return "tablet is gone", Cancelled
 	}

@@ -252,7 +252,7 @@ func (w *world) add(a *Action) {
 		w.t.Fatalf("tablet %d: new replica on be %d: %+v", t.ID, a.BE, t.Replicas)
 	}
 	w.moves++
-	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version, LastFailedMs: w.now})
+	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version})
 	w.nextID++
 	w.clone(a, w.nextID-1)
 }
@@ -343,7 +343,7 @@ func (w *world) write(t *worldTablet) {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if !stored[r.ID] {
-			r.LastFailed, r.LastFailedMs = t.Version, w.now
+			r.LastFailed = t.Version
 			continue
 		}
 		t.data[r.ID] = t.Version

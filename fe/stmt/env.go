@@ -36,7 +36,9 @@ type Members interface {
 type Control interface {
 	Pending() []sched.Task
 	Running() []tabletctl.RunningTask
-	History() []sched.Task // newest first
+	History() []sched.Task                  // newest first
+	Task(types.TabletID) (sched.Task, bool) // pending or running
+	Limits() sched.Limits
 	Slots() []sched.SlotUse
 	Load() []sched.Load
 	Stats() sched.Stats

@@ -102,7 +102,9 @@ func (c *control) Stats() sched.Stats { return sched.Stats{Scans: 3, Clones: 2} 
 func (c *control) Clock() sched.Clock {
 	return sched.Clock{NowMs: noon.UnixMilli(), ToleranceMs: 900_000}
 }
-func (c *control) Kick(...types.TabletID) { c.w.kicks++ }
+func (c *control) Task(id types.TabletID) (sched.Task, bool) { return aTask, id == aTask.Tablet }
+func (c *control) Limits() sched.Limits                      { return sched.DefaultLimits() }
+func (c *control) Kick(...types.TabletID)                    { c.w.kicks++ }
 
 // View is the catalog and the members as the scheduler sees them.
 func (c *control) View() *sched.View {

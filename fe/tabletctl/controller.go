@@ -240,6 +240,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	var hints []command.Command
 	if input.Scan {
 		hints = c.world.hints(cat, input.View, c.limits, now)
+		hints = append(hints, episodes(cat, input.View, sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: c.limits.ToleranceMs})...)
 	}
 	out := c.sched.Step(input)
 	c.mu.Unlock()

@@ -38,6 +38,16 @@ func (t *RunningTask) LeftMs() int64 {
 	return int64(float64(t.BytesTotal-t.BytesDone) / float64(t.BytesDone) * float64(t.CloneMs))
 }
 
+// Task returns the pending or running task of a tablet.
+func (c *Controller) Task(id types.TabletID) (sched.Task, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Task(id)
+}
+
+// Limits returns the settings as they are now.
+func (c *Controller) Limits() sched.Limits { return c.settings() }
+
 // Pending returns the tasks that wait, the next first, each with the reason in Err.
 func (c *Controller) Pending() []sched.Task {
 	c.mu.Lock()

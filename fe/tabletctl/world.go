@@ -248,11 +248,14 @@ func (p partition) describes(t *sched.Tablet, source *catalog.Tablet) bool {
 func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
 	p, out := w.parts[t.Partition], &w.tablets[i]
 	replicas := out.Replicas[:0]
+	if cap(replicas) < len(t.Replicas) {
+		replicas = make([]sched.Replica, 0, len(t.Replicas)) // no more than it takes: there are millions
+	}
 	for j := range t.Replicas {
 		r := &t.Replicas[j]
 		reported, _ := cl.Replica(r.BE, t.ID)
 		c := sched.Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Role: r.Role, Bad: r.Bad, Version: r.Version, LastFailed: r.LastFailed,
-			LastFailedMs: r.LastFailedMs, Lost: w.isLost(t.ID, r, cl, now), Offline: r.OfflineMs != 0}
+			Lost: w.isLost(t.ID, r, cl, now), Offline: r.OfflineMs != 0}
 		if reported.ID == r.ID {
 			c.Bytes = reported.Bytes
 		}

@@ -14,10 +14,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"stele/conf"
 	"stele/fe/beclient"
+	"stele/fe/cluster"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -117,7 +119,7 @@ func (n *node) followConfig(ctx context.Context) {
 		now := maps.Collect(n.meta.Current().ConfigAll())
 		if !maps.Equal(now, taken) {
 			for key, value := range now {
-				if taken[key] == value {
+				if taken[key] == value || strings.HasPrefix(key, cluster.BEConfigPrefix) {
 					continue
 				}
 				if _, err := n.live.Set(key, value); err != nil {

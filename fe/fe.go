@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/group"
+	"stele/fe/opctl"
 	"stele/fe/quorum"
 	"stele/fe/rpc"
 	"stele/fe/server"
@@ -43,6 +45,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(conf.FEGCPercent.Get(v))
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))
 	if err != nil {
 		return err
@@ -86,6 +89,7 @@ type node struct {
 	txns     *txn.Coordinator
 	control  *tabletctl.Controller
 	checker  *consistency.Checker
+	ops      *opctl.Engine
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
 }
@@ -113,6 +117,7 @@ func (n *node) open(ctx context.Context) error {
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
 		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
+	n.ops = opctl.New(opctl.Options{Log: n.meta, Cluster: n.cluster, Control: n.control, Clients: n.clients, Settings: n.operations, Logger: n.log})
 	return n.openSessions()
 }
 
@@ -186,9 +191,15 @@ func (n *node) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := metarpc.NewServer(metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()})
-	fepb.RegisterFrontendServer(grpcServer, rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn}))
+	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()}
+	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+	fepb.RegisterFrontendServer(grpcServer, service)
+	fepb.RegisterFrontendServer(pipes, service)
+	if cfg.TLS == nil { // pipes are clear text
+		rpcListener = pipes.Listen(rpcListener)
+	}
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -212,6 +223,7 @@ func (n *node) serve(ctx context.Context) error {
 	}
 	stopLoops()
 	metarpc.Stop(grpcServer, stopGrace)
+	pipes.Stop(stopGrace)
 	if ctx.Err() != nil && n.mysql.Load() == nil {
 		return nil // told to stop while it waited
 	}
@@ -290,11 +302,15 @@ func (n *node) lead(ctx context.Context) {
 
 // startLeading starts the loops of the leading FE; the returned func ends them.
 func (n *node) startLeading(ctx context.Context) func() {
+	if err := n.takeConfig(n.meta.Current()); err != nil { // an earlier leader may have set it
+		n.log.Warn("take over configuration", "err", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
 	wg.Go(func() { n.checker.Run(ctx) })
+	wg.Go(func() { n.ops.Run(ctx) })
 	wg.Go(func() { n.group.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {

@@ -198,6 +198,12 @@ func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) err
 	return toStatus(err)
 }
 
+// Get runs a fragment over rows named by their keys.
+func (s *Server) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
+	resp, err := s.Scanner.Get(ctx, req)
+	return resp, toStatus(err)
+}
+
 // Digest answers the content digest of a replica at a version.
 func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
 	t, ok := s.Host.Tablet(types.TabletID(req.TabletId))

@@ -11,9 +11,10 @@ import (
 
 // Bounds of one round of balancing.
 const (
-	candidatesMax = 4096 // tablets listed for one BE
-	looksMax      = 256  // tablets weighed for one move
-	minGain       = 1e-3 // by how much a move must shrink the spread of scores: less is noise
+	candidatesMax = 4096    // tablets listed for one BE
+	looksMax      = 256     // tablets weighed for one move
+	looksRound    = 200_000 // tablets weighed in one round
+	minGain       = 1e-3    // by how much a move must shrink the spread of scores: less is noise
 )
 
 // balanceIndex says what could be moved. It is made of all tablets, so it is kept for a while and each candidate is
@@ -37,6 +38,7 @@ type balancer struct {
 	loads   mediumLoads
 	order   []int32                // rows by score, highest first
 	blocked map[[2]types.BEID]bool // pairs between which nothing fits
+	looks   int                    // tablets weighed so far
 	full    map[types.BEID]bool    // destinations without a free slot or room
 }
 
@@ -137,7 +139,7 @@ func (b *balancer) settle(task *Task) {
 // move starts the best move between the most and the least loaded BEs, until none helps. At least one end must be out
 // of the threshold, so that an even cluster is left alone.
 func (b *balancer) move() bool {
-	for !b.loads.even() {
+	for !b.loads.even() && b.looks < looksRound {
 		src, dst := b.ends()
 		if src == nil || dst == nil {
 			return false
@@ -192,13 +194,14 @@ func (b *balancer) choose(src, dst *Load) *Tablet {
 		if looked >= looksMax {
 			break
 		}
+		b.looks++
 		t := b.s.in.View.Tablet(id)
 		if t == nil || !b.fits(t, src.BE, dstBE) {
 			continue
 		}
 		looked++
 		r := t.On(src.BE)
-		if b.loads.gain(src, dst, r.Bytes) < minGain {
+		if b.loads.gain(src, dst, r.Bytes) < b.loads.minGain() {
 			continue
 		}
 		off := max(r.Bytes-ideal, ideal-r.Bytes)
@@ -236,7 +239,7 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 		b.full[to.BE] = tally.busy > 0
 		return false
 	}
-	src, why := s.source(t, to.BE, 0, true)
+	src, why := s.source(&Task{}, t, to.BE, true)
 	if src == nil {
 		s.note(t.ID, "balance: "+why)
 		return false

@@ -11,31 +11,6 @@ import (
 // noSlot is the reason of a choice that found only busy disks.
 const noSlot = "no free slot"
 
-// source picks the copy to clone from: on a live BE other than dest, with a free slot, on the disk that
-// sends least; one that let an earlier clone down comes last.
-func (s *Scheduler) source(t *Tablet, dest, avoid types.BEID, balance bool) (*Replica, string) {
-	var best, second *Replica
-	why := "no complete replica on a live backend"
-	for i := range t.Replicas {
-		r := &t.Replicas[i]
-		if r.BE == dest || !s.in.View.isCopy(r) {
-			continue
-		}
-		switch {
-		case !s.slots.mayTake(r.BE, r.Disk, balance, r.Bytes, false):
-			why = noSlot
-		case r.BE == avoid:
-			second = r
-		case best == nil || s.busier(best, r):
-			best = r
-		}
-	}
-	if best == nil {
-		best = second
-	}
-	return best, why
-}
-
 func (s *Scheduler) busier(a, b *Replica) bool {
 	return cmp.Or(cmp.Compare(s.slots.out(a.BE, a.Disk), s.slots.out(b.BE, b.Disk)),
 		cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0

@@ -42,6 +42,7 @@ func (s *Scheduler) trimQueue() {
 	}
 	keepHopeless := max(0, hopeless-over)
 	over = max(0, over-hopeless)
+	s.overflow = s.overflow || over > 0
 	keep, sound := s.pending[:0], len(s.pending)-hopeless-over
 	for _, t := range s.pending {
 		room := &sound
@@ -99,23 +100,33 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 }
 
-// planPending tries to do something for each task of the queue, the most urgent first.
+// planPending tries to do something for each task of the queue, the most urgent first. Those that found the source that
+// was planned for them busy have a second chance with another, after all plans had their turn.
 func (s *Scheduler) planPending() {
-	keep := s.pending[:0]
-	for _, task := range s.pending {
-		s.adjust(task)
-		if s.freed && task.Wait == WaitSlot {
-			task.NextMs = 0
-		}
-		switch {
-		case task.NextMs > s.in.NowMs || s.touched[task.Tablet]:
-			keep = append(keep, task)
-		case s.plan(task):
+	s.planSources()
+	for _, s.anySource = range [...]bool{false, true} {
+		keep := s.pending[:0]
+		for _, task := range s.pending {
+			if s.due(task) && !s.plan(task) {
+				continue
+			}
 			keep = append(keep, task)
 		}
+		clear(s.pending[len(keep):])
+		s.pending = keep
 	}
-	clear(s.pending[len(keep):])
-	s.pending = keep
+}
+
+// due reports whether a task is to be planned now.
+func (s *Scheduler) due(task *Task) bool {
+	if s.anySource {
+		return task.Wait == WaitSlot && task.LastVisitMs == s.in.NowMs && !s.touched[task.Tablet] && task.source != (diskKey{})
+	}
+	s.adjust(task)
+	if s.freed && task.Wait == WaitSlot {
+		task.NextMs = 0
+	}
+	return task.NextMs <= s.in.NowMs && !s.touched[task.Tablet]
 }
 
 // end moves a task to the history. The caller takes it out of its list.

@@ -91,14 +91,18 @@ type Scheduler struct {
 	stats             Stats
 
 	// Of the Step that runs.
-	in      Input
-	out     Output
-	touched map[types.TabletID]bool
-	slots   slotTable
-	open    []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
-	idle    []types.BEID // of these, those with a disk that receives nothing
-	freed   bool         // a slot has come free: tasks that wait for one may go on
-	moves   []LeaderMove
+	in        Input
+	out       Output
+	touched   map[types.TabletID]bool
+	slots     slotTable
+	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	idle      []types.BEID // of these, those with a disk that receives nothing
+	anySource bool         // the plan of sources had its turn
+	overflow  bool         // a scan found more than the queue holds
+	scannedMs int64        // the last scan
+	plannedMs int64        // when sources were planned last
+	freed     bool         // a slot has come free: tasks that wait for one may go on
+	moves     []LeaderMove
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.
@@ -130,8 +134,9 @@ func (s *Scheduler) Step(in Input) Output {
 	s.takeFound()
 	s.takeOutcomes()
 	s.checkRunning()
-	scan := s.noteBEs() || in.Scan
+	scan := s.noteBEs() || in.Scan || s.hungry()
 	if scan {
+		s.scannedMs, s.overflow = in.NowMs, false
 		s.loads = nil // count anew
 	}
 	s.examineAll(scan)
@@ -143,6 +148,20 @@ func (s *Scheduler) Step(in Input) Output {
 	out := s.out
 	s.in, s.out = Input{}, Output{} // what belongs to the caller is not kept
 	return out
+}
+
+// hungry reports whether the queue did not hold all that a scan found and has room again: the next scan is due at once.
+func (s *Scheduler) hungry() bool {
+	if !s.overflow || s.in.NowMs-s.scannedMs < s.refreshMs()/10 {
+		return false
+	}
+	n := 0
+	for _, t := range s.pending {
+		if !t.Hopeless {
+			n++
+		}
+	}
+	return n < s.in.Limits.MaxScheduling/2
 }
 
 func (s *Scheduler) begin(in Input) {
@@ -241,7 +260,7 @@ func (s *Scheduler) examine(t *Tablet) {
 		s.reprioritise(task, v)
 		return
 	}
-	if v.Status == Healthy {
+	if v.Status == Healthy || !s.mayRepair(t, v) {
 		return
 	}
 	s.stats.Unhealthy++

@@ -87,6 +87,7 @@ type Shared struct {
 	sequences *sequences
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
+	points    points
 }
 
 // New returns what sessions share.
@@ -240,6 +241,12 @@ func (s *Session) mode() syntax.Mode {
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
+	if done, err := s.pointText(ctx, sql, &output{w: w, zone: s.vars.zone}); done {
+		if err != nil {
+			return s.fail(ctx, sql, err)
+		}
+		return nil
+	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
 		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
@@ -297,6 +304,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.query(ctx, st.Node, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
+	case *parse.LoadDataStmt:
+		return s.load(ctx, n, out)
 	case *parse.UpdateStmt:
 		return s.update(ctx, n, params, out)
 	case *parse.DeleteStmt:

@@ -184,7 +184,7 @@ func (r *Runner) targets(args []string) ([]types.BEID, error) {
 }
 
 // lossBound is how long it takes at least to make the replicas of some BEs anew: every disk that is left takes in as much
-// as it may, all the time; no tablet comes faster than one disk takes it.
+// as it may, all the time, and every disk that has a copy gives out as much; no tablet comes faster than one disk takes it.
 func (r *Runner) lossBound(ids []types.BEID) float64 {
 	gone := map[types.BEID]bool{}
 	for _, id := range ids {
@@ -198,13 +198,22 @@ func (r *Runner) lossBound(ids []types.BEID) float64 {
 			}
 		}
 	}
+	senders := map[diskKey]bool{}
+	for i := range r.W.tablets {
+		lost := slices.ContainsFunc(r.W.tablets[i].Replicas, func(x sched.Replica) bool { return gone[x.BE] })
+		for j := range r.W.tablets[i].Replicas {
+			if x := &r.W.tablets[i].Replicas[j]; lost && !gone[x.BE] && r.W.alive(x.BE) {
+				senders[diskKey{x.BE, x.Disk}] = true
+			}
+		}
+	}
 	disks := 0
 	for i := range r.W.bes {
 		if be := &r.W.bes[i]; be.Available() && !gone[be.ID] {
 			disks += len(be.Disks)
 		}
 	}
-	return max(r.ms(bytes, disks), r.ms(largest, 1))
+	return max(r.ms(bytes, min(disks, max(len(senders), 1))), r.ms(largest, 1))
 }
 
 // evenBound is how long it takes at least to fill new BEs to the average.

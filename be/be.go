@@ -212,7 +212,6 @@ func (n *node) afterOpen(ctx context.Context) {
 // close ends what may still use the stores, then the stores.
 func (n *node) close() error {
 	n.clones.Close()
-	n.outgoing.Close()
 	n.writer.Close()
 	return errors.Join(n.peers.Close(), n.host.Close())
 }

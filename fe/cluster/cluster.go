@@ -394,10 +394,15 @@ func (c *Cluster) Probe(id types.BEID) {
 		c.suspect(id)
 	}
 	if m != nil {
-		select {
-		case m.probe <- struct{}{}:
-		default:
-		}
+		m.ask()
+	}
+}
+
+// ask has the loop of a member send a heartbeat at once.
+func (m *member) ask() {
+	select {
+	case m.probe <- struct{}{}:
+	default:
 	}
 }
 
@@ -483,6 +488,9 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	m := c.bes[be]
 	if m == nil {
 		return
+	}
+	if !req.Full && len(m.tasks) > len(m.seen) {
+		m.ask() // a clone may have ended: its outcome comes with a heartbeat
 	}
 	all := c.replicas[be]
 	if req.Full || all == nil {

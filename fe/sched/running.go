@@ -150,17 +150,26 @@ func (s *Scheduler) stalled(task *Task) string {
 	if limit <= 0 {
 		return ""
 	}
-	i, ok := slices.BinarySearchFunc(s.in.Clones, task.ID, func(c CloneProgress, id types.TaskID) int { return cmp.Compare(c.Task, id) })
-	if !ok {
+	p := s.progress(task)
+	if p == nil {
 		return ""
 	}
-	switch p := &s.in.Clones[i]; {
+	switch {
 	case p.Unknown && s.in.NowMs-task.LastSchedMs >= 2*limit:
 		return fmt.Sprintf("destination be %d does not know the clone", task.DestBE)
 	case p.IdleMs >= limit:
 		return fmt.Sprintf("no progress for %d ms: source be %d sends nothing", p.IdleMs, task.SrcBE)
 	}
 	return ""
+}
+
+// progress returns how far a clone is, nil when nothing is known of it.
+func (s *Scheduler) progress(task *Task) *CloneProgress {
+	i, ok := slices.BinarySearchFunc(s.in.Clones, task.ID, func(c CloneProgress, id types.TaskID) int { return cmp.Compare(c.Task, id) })
+	if !ok {
+		return nil
+	}
+	return &s.in.Clones[i]
 }
 
 // failuresToMove is after how many failed clones a learner is tried elsewhere.
@@ -202,6 +211,9 @@ func (s *Scheduler) checkRunning() {
 		s.out.Actions = append(s.out.Actions, Action{Kind: ActCancel, Tablet: task.Tablet, Task: task.ID, BE: task.DestBE, Why: why})
 		switch {
 		case state == Cancelled || state == Finished:
+			if p := s.progress(task); p != nil {
+				task.Bytes, task.ElapsedMs, task.Full = p.Bytes, p.ElapsedMs, p.Full
+			}
 			s.end(task, state, why)
 		case state == Timeout:
 			s.stats.ClonesTimed++

@@ -287,8 +287,11 @@ func (c *Controller) progress() []sched.CloneProgress {
 		p := sched.CloneProgress{Task: running[i].ID}
 		if s := c.o.Cluster.Clone(p.Task); s == nil {
 			p.Unknown = true
-		} else if s.State == bepb.CloneStatus_RUNNING {
-			p.IdleMs = s.IdleMs
+		} else {
+			p.Bytes, p.ElapsedMs, p.Full = s.BytesDone, s.ElapsedMs, s.Full
+			if s.State == bepb.CloneStatus_RUNNING {
+				p.IdleMs = s.IdleMs
+			}
 		}
 		out = append(out, p)
 	}

@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients race chaos bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients sim race chaos powercut bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-clients: build ## install real MySQL clients (apt, npm) and run them agains
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...
+
+sim: ## play a thousand BEs with a million tablets in virtual time against the scheduler
+	go test -tags sim -timeout 60m -count=1 -v -run "^(TestLarge|TestMemory|TestCheck)" ./tests/sim
 
 chaos: ## kill, pause, wipe and corrupt a real cluster under load (CHAOS_ARGS=-chaos.time=10m)
 	go test -tags chaos -timeout 2h -count=1 -v ./tests/chaos -args $(CHAOS_ARGS)
@@ -63,6 +66,9 @@ proto: ## generate Go from the .proto files; needs protoc
 
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
+
+powercut: ## cut the power of the store's file system 20 times under parallel writers (needs root)
+	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet
 
 bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \

@@ -41,6 +41,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
+	debug.SetGCPercent(conf.BEGCPercent.Get(v))
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}
@@ -136,7 +137,7 @@ func roots(v *conf.Values) []host.Root {
 		if r.Medium == conf.SSD {
 			medium = types.MediumSSD
 		}
-		out = append(out, host.Root{Path: r.Path, Medium: medium})
+		out = append(out, host.Root{Path: r.Path, Medium: medium, Capacity: r.Capacity})
 	}
 	return out
 }

@@ -27,7 +27,7 @@ var (
 	beFiles = BE.group("Disks and logs")
 
 	StorageRootPath = beFiles.storageRoots("storage_root_path", "storage",
-		"Disks of the BE as path[,medium:ssd|hdd], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD. One path for each physical disk.")
+		"Disks of the BE as path[,medium:ssd|hdd][,capacity:bytes], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD, the capacity is that of the file system unless less is given (50GB; a bare number is GB). One path for each physical disk.")
 	BELogDir = beFiles.Path("log_dir", "log",
 		"Folder of the log files.", Alias("sys_log_dir"))
 	BELogLevel = beFiles.String("log_level", "info",
@@ -51,6 +51,7 @@ var (
 	BEMemLimit = beResources.Bytes("be_mem_limit_bytes", 2*gib,
 		"Memory of the process, file mappings not counted. On a machine of its own give a BE about 60 percent of the memory.",
 		Range(128*mib, 1<<50))
+	BEGCPercent = beResources.Int("gc_percent", 400, gcPercentHelp+" be_mem_limit_bytes holds all the same.", Range(20, 10_000))
 )
 
 // Reports to the FE leader.

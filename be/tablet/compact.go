@@ -193,6 +193,14 @@ type cursor struct {
 	pos           uint32 // of row
 }
 
+// vectorOf returns the last vector of a column, which has been copied, to be filled again.
+func (cur *cursor) vectorOf(at int) *vec.Vector {
+	if at < len(cur.cols) {
+		return cur.cols[at]
+	}
+	return &vec.Vector{}
+}
+
 func (cur *cursor) less(o *cursor) bool {
 	if d := bytes.Compare(cur.keys[cur.row], o.keys[o.row]); d != 0 {
 		return d < 0
@@ -248,7 +256,7 @@ func (cur *cursor) decode(g *rowset.Group) error {
 	for i := range ids {
 		ids[i] = snap.schema.Columns[i].ID
 	}
-	cols, err := snap.decodeColumns(g, cur.vector, ids)
+	cols, err := snap.decodeColumns(g, cur.vector, ids, cur.vectorOf)
 	if err != nil {
 		return err
 	}

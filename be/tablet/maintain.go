@@ -69,7 +69,7 @@ func (s *Store) Maintain(ctx context.Context) error {
 	if s.mem.over(0.5) {
 		errs = append(errs, s.flushLargest(ctx))
 	}
-	errs = append(errs, s.collect(ctx))
+	errs = append(errs, s.expirePartial(), s.collect(ctx))
 	return errors.Join(errs...)
 }
 
@@ -194,7 +194,11 @@ func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {
 		return err
 	}
-	err := s.data.Reclaim(ctx, []byte{kMarker}, func(ctx context.Context) error { return ctx.Err() })
+	pace := func(ctx context.Context) error { return ctx.Err() }
+	err := s.data.Reclaim(ctx, []byte{kMarker}, pace)
+	if err == nil {
+		err = s.meta.CollectValues(ctx, pace) // large delete vectors and parts; its small writes make it compact by itself
+	}
 	if err == nil {
 		s.deadBytes.Store(0)
 	}

@@ -32,7 +32,8 @@ type Store struct {
 	super   super
 	tablets map[types.TabletID]*Tablet
 	imports map[uint64]*Import // by uid
-	garbage []garbage          // what can be deleted
+	partial map[types.TabletID]*partialImport
+	garbage []garbage // what can be deleted
 	closed  bool
 
 	failed    atomic.Pointer[string] // why the disk is read-only
@@ -50,7 +51,8 @@ func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
 		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
-		tablets: make(map[types.TabletID]*Tablet), imports: make(map[uint64]*Import), wake: make(chan struct{}, 1),
+		tablets: make(map[types.TabletID]*Tablet), imports: make(map[uint64]*Import),
+		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1),
 	}
 	s.mem.limit = opt.MemLimit
 	s.mem.changed = make(chan struct{})

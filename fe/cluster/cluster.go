@@ -32,6 +32,10 @@ type Replica struct {
 	OldestRetained types.Version
 	Bad            bool
 	Reason         string
+	// The content digest of a version, where the BE knows one; DigestVersion 0 = it does not.
+	DigestVersion types.Version
+	Digest        uint64
+	DigestSchema  uint32
 }
 
 // Disk is a disk as its BE reported it last.
@@ -488,6 +492,6 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 		}
 		all[id] = Replica{Disk: types.DiskID(r.DiskId), ID: types.ReplicaID(r.ReplicaId), Version: types.Version(r.Version), Rows: r.Rows,
 			Bytes: r.Bytes, VersionCount: int(r.VersionCount), Rowsets: int(r.Rowsets), OldestRetained: types.Version(r.OldestRetained),
-			Bad: r.Bad, Reason: r.Reason}
+			Bad: r.Bad, Reason: r.Reason, DigestVersion: types.Version(r.DigestVersion), Digest: r.Digest, DigestSchema: r.DigestSchema}
 	}
 }

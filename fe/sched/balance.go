@@ -11,9 +11,10 @@ import (
 
 // Bounds of one round of balancing.
 const (
-	candidatesMax = 4096 // tablets listed for one BE
-	looksMax      = 256  // tablets weighed for one move
-	minGain       = 1e-3 // by how much a move must shrink the spread of scores: less is noise
+	candidatesMax = 4096    // tablets listed for one BE
+	looksMax      = 256     // tablets weighed for one move
+	looksRound    = 200_000 // tablets weighed in one round
+	minGain       = 1e-3    // by how much a move must shrink the spread of scores: less is noise
 )
 
 // balanceIndex says what could be moved. It is made of all tablets, so it is kept for a while and each candidate is
@@ -37,18 +38,14 @@ type balancer struct {
 	loads   mediumLoads
 	order   []int32                // rows by score, highest first
 	blocked map[[2]types.BEID]bool // pairs between which nothing fits
+	looks   int                    // tablets weighed so far
+	full    map[types.BEID]bool    // destinations without a free slot or room
 }
 
 // balance starts moves from BEs with a high load to BEs with a low one, and then between the disks of BEs, and returns
 // how many.
 func (s *Scheduler) balance() int {
-	running := 0
-	for _, t := range s.running {
-		if t.Kind == Balance {
-			running++
-		}
-	}
-	room := s.in.Limits.MaxBalancing - running
+	room := s.in.Limits.MaxBalancing - s.moving()
 	started := 0
 	for m := range s.table().media {
 		b := s.newBalancer(types.Medium(m))
@@ -63,9 +60,20 @@ func (s *Scheduler) balance() int {
 	return started
 }
 
+// moving counts the moves that run.
+func (s *Scheduler) moving() int {
+	n := 0
+	for _, t := range s.running {
+		if t.Kind == Balance {
+			n++
+		}
+	}
+	return n
+}
+
 // newBalancer returns nil when the medium is balanced.
 func (s *Scheduler) newBalancer(m types.Medium) *balancer {
-	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}}
+	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}, full: map[types.BEID]bool{}}
 	for _, t := range s.running {
 		b.settle(t)
 	}
@@ -131,7 +139,7 @@ func (b *balancer) settle(task *Task) {
 // move starts the best move between the most and the least loaded BEs, until none helps. At least one end must be out
 // of the threshold, so that an even cluster is left alone.
 func (b *balancer) move() bool {
-	for !b.loads.even() {
+	for !b.loads.even() && b.looks < looksRound {
 		src, dst := b.ends()
 		if src == nil || dst == nil {
 			return false
@@ -165,7 +173,7 @@ func (b *balancer) ends() (src, dst *Load) {
 			if from.Score-to.Score <= gap {
 				break
 			}
-			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
+			if (from.Class == ClassHigh || to.Class == ClassLow) && !b.full[to.BE] && !b.blocked[[2]types.BEID{from.BE, to.BE}] {
 				src, dst, gap = from, to, from.Score-to.Score
 				break
 			}
@@ -186,13 +194,14 @@ func (b *balancer) choose(src, dst *Load) *Tablet {
 		if looked >= looksMax {
 			break
 		}
+		b.looks++
 		t := b.s.in.View.Tablet(id)
 		if t == nil || !b.fits(t, src.BE, dstBE) {
 			continue
 		}
 		looked++
 		r := t.On(src.BE)
-		if b.loads.gain(src, dst, r.Bytes) < minGain {
+		if b.loads.gain(src, dst, r.Bytes) < b.loads.minGain() {
 			continue
 		}
 		off := max(r.Bytes-ideal, ideal-r.Bytes)
@@ -227,9 +236,10 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 	var tally refusals
 	disk, ok := s.disk(s.in.View.BE(to.BE), t, true, true, &tally)
 	if !ok || s.taskNext >= s.taskEnd {
+		b.full[to.BE] = tally.busy > 0
 		return false
 	}
-	src, why := s.source(t, to.BE, 0, true)
+	src, why := s.source(&Task{}, t, to.BE, true)
 	if src == nil {
 		s.note(t.ID, "balance: "+why)
 		return false

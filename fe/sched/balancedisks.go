@@ -147,7 +147,7 @@ func (b *diskBalancer) move(be *BE, l *diskLoads) bool {
 func (b *diskBalancer) choose(from diskKey, l *diskLoads, src, dst int) (*Tablet, int64) {
 	var best *Tablet
 	var bestBytes int64
-	bestGain := minGain
+	bestGain := l.minGain()
 	for looked, id := range b.movable[from] {
 		if looked >= looksMax {
 			break

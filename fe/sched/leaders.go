@@ -2,6 +2,8 @@ package sched
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"stele/meta/types"
 )
@@ -22,15 +24,18 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	}
 	if t.Leader != 0 {
 		be := s.in.View.BE(t.Leader)
-		if be != nil && (!be.dead() || !s.in.Limits.AutoFailover) {
+		if be != nil && !be.dead() {
 			return
 		}
+	}
+	if !s.in.Limits.AutoFailover {
+		return
 	}
 	to := s.leaderFor(t, 0)
 	if to == 0 {
 		return
 	}
-	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch})
+	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch, Failover: true})
 	s.table().lead(t.Leader, to)
 	s.touched[t.ID] = true
 }
@@ -47,9 +52,9 @@ func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 		}
 		be := s.in.View.BE(r.BE)
 		switch {
-		case best == nil, best.Decommissioned && !be.Decommissioned:
+		case best == nil, !best.mayLead() && be.mayLead():
 			best = be
-		case be.Decommissioned && !best.Decommissioned:
+		case !be.mayLead() && best.mayLead():
 		case table.leads(be.ID) < table.leads(best.ID):
 			best = be
 		}
@@ -94,28 +99,77 @@ func (s *Scheduler) quiet() bool {
 
 // evenOut starts what only makes the cluster more even, when there is nothing to repair.
 func (s *Scheduler) evenOut(scan bool) {
-	if !s.quiet() || s.in.Limits.DisableBalance {
+	if s.in.Limits.BalanceNow {
+		s.balanceHot = s.balance() > 0
+		return
+	}
+	if !s.quiet() || s.in.Limits.DisableBalance || !s.in.Limits.AutoFailover {
 		return
 	}
 	if scan || s.balanceHot {
-		s.balanceHot = s.balance() > 0
+		s.balanceHot = s.balance() > 0 || s.moving() > 0
 	}
 	now := s.in.NowMs
-	if now-s.quietSinceMs < leaderQuietMs || now-s.leadersMs < leaderPauseMs || !(scan || s.leadersHot) {
+	if now-s.quietSinceMs < leaderQuietMs || now-s.leadersMs < max(leaderPauseMs, s.refreshMs()/10) || !(scan || s.leadersHot) {
 		return
 	}
 	s.leadersMs = now
-	plan := planLeaders(s.in.View, LeaderScope{}, leaderBudget{moves: leaderBatch, arcs: 5_000_000})
-	s.leadersHot = len(plan.Moves) > 0
-	moves := plan.Moves[:0]
-	for _, m := range plan.Moves {
+	planned := s.evenLeaders()
+	s.leadersHot = len(planned) > 0
+	moves := planned[:0]
+	for _, m := range planned {
 		if !s.touched[m.Tablet] {
 			moves = append(moves, m)
 			s.touched[m.Tablet] = true
+			s.table().lead(m.From, m.To)
 		}
 	}
 	if len(moves) > 0 {
 		s.stats.LeadersMoved += int64(len(moves))
 		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: "even spread of leaders"})
 	}
+}
+
+// plannedTablets is up to how many tablets the best spread of leaders is worked out. Beyond it a simple rule does: it
+// evens BEs, not tables, and takes no longer than a look at the tablets.
+const plannedTablets = 20_000
+
+func (s *Scheduler) evenLeaders() []LeaderMove {
+	if len(s.in.View.Tablets) <= plannedTablets {
+		return planLeaders(s.in.View, LeaderScope{}, leaderBudget{moves: leaderBatch, arcs: 5_000_000}).Moves
+	}
+	table, v := s.table(), s.in.View
+	least, most := math.MaxInt, 0
+	for i := range v.BEs {
+		if v.BEs[i].Available() {
+			least, most = min(least, table.leaders[i]), max(most, table.leaders[i])
+		}
+	}
+	if most-least <= 1 {
+		return nil
+	}
+	count := slices.Clone(table.leaders)
+	var moves []LeaderMove
+	for i := range v.Tablets {
+		if len(moves) == leaderBatch {
+			break
+		}
+		t := &v.Tablets[i]
+		from, ok := v.index[t.Leader]
+		if !ok || count[from] <= least+1 {
+			continue
+		}
+		for j := range t.Replicas {
+			r := &t.Replicas[j]
+			to, ok := v.index[r.BE]
+			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() {
+				continue
+			}
+			moves = append(moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: r.BE, Epoch: t.Epoch})
+			count[from]--
+			count[to]++
+			break
+		}
+	}
+	return moves
 }

@@ -216,6 +216,9 @@ func (t *mediumLoads) even() bool {
 	return true
 }
 
+// minGain is by how much a move must shrink the spread: a fair part of what one replica among so many can do.
+func (t *mediumLoads) minGain() float64 { return min(minGain, 0.1/max(t.avgReplicas, 1)) }
+
 // gain is by how much a move of a replica shrinks |score - average| of its two ends together.
 func (t *mediumLoads) gain(src, dst *Load, bytes int64) float64 {
 	from, to := *src, *dst

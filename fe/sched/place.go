@@ -11,33 +11,9 @@ import (
 // noSlot is the reason of a choice that found only busy disks.
 const noSlot = "no free slot"
 
-// source picks the copy to clone from: on a live BE other than dest, with a free slot, on the least busy disk; one that
-// let an earlier clone down comes last.
-func (s *Scheduler) source(t *Tablet, dest, avoid types.BEID, balance bool) (*Replica, string) {
-	var best, second *Replica
-	why := "no complete replica on a live backend"
-	for i := range t.Replicas {
-		r := &t.Replicas[i]
-		if r.BE == dest || !s.in.View.isCopy(r) {
-			continue
-		}
-		switch {
-		case !s.slots.free(r.BE, r.Disk, balance):
-			why = noSlot
-		case r.BE == avoid:
-			second = r
-		case best == nil || s.busier(best, r):
-			best = r
-		}
-	}
-	if best == nil {
-		best = second
-	}
-	return best, why
-}
-
 func (s *Scheduler) busier(a, b *Replica) bool {
-	return cmp.Or(cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0
+	return cmp.Or(cmp.Compare(s.slots.out(a.BE, a.Disk), s.slots.out(b.BE, b.Disk)),
+		cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0
 }
 
 // destination picks where a new replica goes: the available BE without one that has the lowest load, in another location
@@ -55,6 +31,11 @@ func (s *Scheduler) destination(t *Tablet, w wants) (types.BEID, types.DiskID, s
 			break
 		}
 		tally = refusals{busy: tally.busy}
+		if idle := s.idle; len(t.Assigned) == 0 && len(idle) > 0 {
+			if be, disk := s.bestDestination(t, idle, strict, true, &tally); be != 0 {
+				return be, disk, ""
+			}
+		}
 		if be, disk := s.bestDestination(t, candidates, strict, w.place, &tally); be != 0 {
 			return be, disk, ""
 		}
@@ -124,26 +105,46 @@ func (s *Scheduler) whyNowhere(t *Tablet, w wants) (types.BEID, types.DiskID, st
 	return 0, 0, tally.String()
 }
 
-// openBEs lists the available BEs with a free repair slot, by load. Those whose last slot is taken leave the list.
+// openBEs lists the available BEs with a free repair slot, by load, and in idle those with a disk that receives nothing.
+// A BE whose last slot is taken leaves the lists.
 func (s *Scheduler) openBEs() []types.BEID {
 	if s.open == nil {
 		s.open = make([]types.BEID, 0, len(s.in.View.BEs))
+		s.idle = make([]types.BEID, 0, len(s.in.View.BEs))
 		for _, id := range s.table().order {
-			if be := s.in.View.BE(id); be != nil && be.Available() && s.hasSlot(be) {
-				s.open = append(s.open, id)
+			be := s.in.View.BE(id)
+			if be == nil || !be.Available() || !s.hasSlot(be) {
+				continue
+			}
+			s.open = append(s.open, id)
+			if s.receivesNothing(be) {
+				s.idle = append(s.idle, id)
 			}
 		}
 	}
 	return s.open
 }
 
-// closeFull takes a BE off the list of those with a free slot if it has none any more.
+// closeFull takes a BE off the lists that it no longer belongs on.
 func (s *Scheduler) closeFull(id types.BEID) {
-	if i := slices.Index(s.open, id); i >= 0 {
-		if be := s.in.View.BE(id); be == nil || !s.hasSlot(be) {
-			s.open = slices.Delete(s.open, i, i+1)
+	be := s.in.View.BE(id)
+	if i := slices.Index(s.open, id); i >= 0 && (be == nil || !s.hasSlot(be)) {
+		s.open = slices.Delete(s.open, i, i+1)
+	}
+	if i := slices.Index(s.idle, id); i >= 0 && (be == nil || !s.receivesNothing(be)) {
+		s.idle = slices.Delete(s.idle, i, i+1)
+	}
+}
+
+// receivesNothing reports whether an online disk of a BE has a free slot and no clone comes in on it.
+func (s *Scheduler) receivesNothing(be *BE) bool {
+	for j := range be.Disks {
+		d := &be.Disks[j]
+		if d.State == types.DiskOnline && s.slots.free(be.ID, d.ID, false) && s.slots.in(be.ID, d.ID) == 0 {
+			return true
 		}
 	}
+	return false
 }
 
 func (s *Scheduler) hasSlot(be *BE) bool {
@@ -182,21 +183,21 @@ func (s *Scheduler) mayHold(t *Tablet, be *BE, tally *refusals) bool {
 // disk picks the disk with the most room among those that fit and have a slot. strict asks for the right medium.
 func (s *Scheduler) disk(be *BE, t *Tablet, strict, balance bool, tally *refusals) (types.DiskID, bool) {
 	var best *Disk
-	online, fits := false, false
+	online, fits, bytes := false, false, t.Bytes()
 	for i := range be.Disks {
 		d := &be.Disks[i]
 		if d.State != types.DiskOnline || strict && d.Medium != t.Medium {
 			continue
 		}
 		online = true
-		if !s.fits(d, t.Bytes()) {
+		if !s.fits(d, bytes) {
 			continue
 		}
 		fits = true
-		if !s.slots.free(be.ID, d.ID, balance) {
+		if !s.slots.mayTake(be.ID, d.ID, balance, bytes, true) {
 			continue
 		}
-		if best == nil || d.Available > best.Available {
+		if best == nil || s.roomier(be.ID, d, best) {
 			best = d
 		}
 	}
@@ -211,6 +212,12 @@ func (s *Scheduler) disk(be *BE, t *Tablet, strict, balance bool, tally *refusal
 		tally.nodisk++
 	}
 	return 0, false
+}
+
+// roomier prefers the disk that receives less now, for a disk sends and receives at once but does two of a kind no
+// faster than one; then the one with more room.
+func (s *Scheduler) roomier(be types.BEID, a, b *Disk) bool {
+	return cmp.Or(cmp.Compare(s.slots.in(be, a.ID), s.slots.in(be, b.ID)), cmp.Compare(b.Available, a.Available)) < 0
 }
 
 // fits reports whether a disk stays below its soft limit with so many bytes more: it is passed only when both the

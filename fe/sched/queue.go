@@ -1,10 +1,6 @@
 package sched
 
-import (
-	"slices"
-
-	"stele/meta/types"
-)
+import "slices"
 
 // Pauses of the queue, in milliseconds.
 const (
@@ -20,7 +16,7 @@ const (
 // admit puts a tablet into the queue.
 func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
-		CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
+		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
 	s.tasks[t.ID] = task
 	s.pending = append(s.pending, task)
 	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
@@ -46,6 +42,7 @@ func (s *Scheduler) trimQueue() {
 	}
 	keepHopeless := max(0, hopeless-over)
 	over = max(0, over-hopeless)
+	s.overflow = s.overflow || over > 0
 	keep, sound := s.pending[:0], len(s.pending)-hopeless-over
 	for _, t := range s.pending {
 		room := &sound
@@ -103,23 +100,33 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 }
 
-// planPending tries to do something for each task of the queue, the most urgent first.
+// planPending tries to do something for each task of the queue, the most urgent first. Those that found the source that
+// was planned for them busy have a second chance with another, after all plans had their turn.
 func (s *Scheduler) planPending() {
-	keep := s.pending[:0]
-	for _, task := range s.pending {
-		s.adjust(task)
-		if s.freed && task.Wait == WaitSlot {
-			task.NextMs = 0
-		}
-		switch {
-		case task.NextMs > s.in.NowMs || s.touched[task.Tablet]:
-			keep = append(keep, task)
-		case s.plan(task):
+	s.planSources()
+	for _, s.anySource = range [...]bool{false, true} {
+		keep := s.pending[:0]
+		for _, task := range s.pending {
+			if s.due(task) && !s.plan(task) {
+				continue
+			}
 			keep = append(keep, task)
 		}
+		clear(s.pending[len(keep):])
+		s.pending = keep
 	}
-	clear(s.pending[len(keep):])
-	s.pending = keep
+}
+
+// due reports whether a task is to be planned now.
+func (s *Scheduler) due(task *Task) bool {
+	if s.anySource {
+		return task.Wait == WaitSlot && task.LastVisitMs == s.in.NowMs && !s.touched[task.Tablet] && task.source != (diskKey{})
+	}
+	s.adjust(task)
+	if s.freed && task.Wait == WaitSlot {
+		task.NextMs = 0
+	}
+	return task.NextMs <= s.in.NowMs && !s.touched[task.Tablet]
 }
 
 // end moves a task to the history. The caller takes it out of its list.
@@ -189,77 +196,4 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	}
 	s.pending = append(s.pending, t)
 	s.stats.Failed++
-}
-
-// slotKey names the slots of one kind on one disk. A disk that is not known yet is disk 0 of its BE.
-type slotKey struct {
-	be      types.BEID
-	disk    types.DiskID
-	balance bool
-}
-
-// slotTable counts the slots that running clones hold (S2).
-type slotTable struct {
-	size map[bool]int
-	used map[slotKey]int
-}
-
-func newSlotTable(l Limits) slotTable {
-	return slotTable{size: map[bool]int{false: l.RepairSlots, true: l.BalanceSlots}, used: map[slotKey]int{}}
-}
-
-func (t slotTable) free(be types.BEID, disk types.DiskID, balance bool) bool {
-	return t.used[slotKey{be, disk, balance}] < t.size[balance]
-}
-
-func (t slotTable) busy(be types.BEID, disk types.DiskID) int {
-	return t.used[slotKey{be, disk, false}] + t.used[slotKey{be, disk, true}]
-}
-
-func (t slotTable) take(task *Task) {
-	if task.SrcBE != 0 {
-		t.used[slotKey{task.SrcBE, task.SrcDisk, task.balance}]++
-	}
-	t.used[slotKey{task.DestBE, task.DestDisk, task.balance}]++
-}
-
-// SlotUse is how the slots of one disk are used.
-type SlotUse struct {
-	BE           types.BEID
-	Disk         types.DiskID
-	RepairUsed   int
-	BalanceUsed  int
-	RepairTotal  int
-	BalanceTotal int
-	Rate         int64 // bytes per second of the clones in the history that the disk took part in, 0 = none
-}
-
-// Slots returns the use of the slots of all disks of a view, by BE and then in the order of the disks.
-func (s *Scheduler) Slots(v *View, l Limits) []SlotUse {
-	l = l.withFloor()
-	table := newSlotTable(l)
-	for _, t := range s.running {
-		table.take(t)
-	}
-	bytes, ms := map[slotKey]int64{}, map[slotKey]int64{}
-	for i := range s.history.rows {
-		t := &s.history.rows[i]
-		for _, k := range [...]slotKey{{be: t.SrcBE, disk: t.SrcDisk}, {be: t.DestBE, disk: t.DestDisk}} {
-			bytes[k] += t.Bytes
-			ms[k] += t.ElapsedMs
-		}
-	}
-	var out []SlotUse
-	for i := range v.BEs {
-		for _, d := range v.BEs[i].Disks {
-			k := slotKey{be: v.BEs[i].ID, disk: d.ID}
-			u := SlotUse{BE: k.be, Disk: k.disk, RepairUsed: table.used[k], BalanceUsed: table.used[slotKey{k.be, k.disk, true}],
-				RepairTotal: l.RepairSlots, BalanceTotal: l.BalanceSlots}
-			if ms[k] > 0 {
-				u.Rate = bytes[k] * 1000 / ms[k]
-			}
-			out = append(out, u)
-		}
-	}
-	return out
 }

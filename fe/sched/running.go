@@ -183,11 +183,8 @@ func (s *Scheduler) unlist(task *Task) {
 	if i := slices.Index(s.running, task); i >= 0 {
 		s.running = slices.Delete(s.running, i, i+1)
 	}
-	if task.SrcBE != 0 {
-		s.slots.used[slotKey{task.SrcBE, task.SrcDisk, task.balance}]--
-	}
-	s.slots.used[slotKey{task.DestBE, task.DestDisk, task.balance}]--
-	s.open = nil
+	s.slots.add(task, -1)
+	s.open, s.idle = nil, nil
 	s.freed = true
 }
 

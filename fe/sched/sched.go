@@ -91,13 +91,18 @@ type Scheduler struct {
 	stats             Stats
 
 	// Of the Step that runs.
-	in      Input
-	out     Output
-	touched map[types.TabletID]bool
-	slots   slotTable
-	open    []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
-	freed   bool         // a slot has come free: tasks that wait for one may go on
-	moves   []LeaderMove
+	in        Input
+	out       Output
+	touched   map[types.TabletID]bool
+	slots     slotTable
+	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
+	idle      []types.BEID // of these, those with a disk that receives nothing
+	anySource bool         // the plan of sources had its turn
+	overflow  bool         // a scan found more than the queue holds
+	scannedMs int64        // the last scan
+	plannedMs int64        // when sources were planned last
+	freed     bool         // a slot has come free: tasks that wait for one may go on
+	moves     []LeaderMove
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.
@@ -129,8 +134,9 @@ func (s *Scheduler) Step(in Input) Output {
 	s.takeFound()
 	s.takeOutcomes()
 	s.checkRunning()
-	scan := s.noteBEs() || in.Scan
+	scan := s.noteBEs() || in.Scan || s.hungry()
 	if scan {
+		s.scannedMs, s.overflow = in.NowMs, false
 		s.loads = nil // count anew
 	}
 	s.examineAll(scan)
@@ -144,11 +150,25 @@ func (s *Scheduler) Step(in Input) Output {
 	return out
 }
 
+// hungry reports whether the queue did not hold all that a scan found and has room again: the next scan is due at once.
+func (s *Scheduler) hungry() bool {
+	if !s.overflow || s.in.NowMs-s.scannedMs < s.refreshMs()/10 {
+		return false
+	}
+	n := 0
+	for _, t := range s.pending {
+		if !t.Hopeless {
+			n++
+		}
+	}
+	return n < s.in.Limits.MaxScheduling/2
+}
+
 func (s *Scheduler) begin(in Input) {
 	s.in, s.out = in, Output{}
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
-	s.open = nil
+	s.open, s.idle = nil, nil
 	s.moves, s.freed = nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
@@ -240,7 +260,7 @@ func (s *Scheduler) examine(t *Tablet) {
 		s.reprioritise(task, v)
 		return
 	}
-	if v.Status == Healthy {
+	if v.Status == Healthy || !s.mayRepair(t, v) {
 		return
 	}
 	s.stats.Unhealthy++
@@ -334,9 +354,9 @@ func (s *Scheduler) dropEmptyBEs(scan bool) {
 	}
 }
 
-// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age. Moves for
-// balance come last.
+// order sorts tasks for planning: danger first (copies left), then priority (hints are very high), then age, then size: what takes long
+// must not be begun last. Moves for balance come at the end.
 func order(a, b *Task) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Copies, b.Copies), cmp.Compare(b.DynmPrio, a.DynmPrio),
-		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(a.Tablet, b.Tablet))
+		cmp.Compare(a.CreatedMs, b.CreatedMs), cmp.Compare(b.Size, a.Size), cmp.Compare(a.Tablet, b.Tablet))
 }

@@ -67,10 +67,12 @@ type Task struct {
 	ID       types.TaskID // of the running clone, 0 = none
 	Replica  types.ReplicaID
 	NextMs   int64      // not before
+	Size     int64      // of the tablet when it came
 	Copies   int        // that could be read when it was last looked at
 	Hopeless bool       // nothing can be done for now
 	Full     bool       // the last clone copied everything
 	Local    bool       // a move between two disks of one BE
+	source   diskKey    // that it is to be copied from
 	avoid    types.BEID // source that let the last clone down
 	balance  bool       // the running clone holds balance slots
 	last     types.TaskID

@@ -27,6 +27,8 @@ type BE struct {
 	Unknown        bool // neither heard of nor missed for long enough since this FE became leader
 	Decommissioned bool
 	DeadSinceMs    int64 // when it is neither alive nor unknown
+	Drained        bool  // an operator wants no leaders on it
+	LeaderWeight   int   // its share of leaders in percent of that of others, 0 = 100
 	Disks          []Disk
 
 	place int32 // its zone, else its host, as a number of the View
@@ -37,6 +39,9 @@ func (b *BE) dead() bool { return !b.Alive && !b.Unknown }
 
 // Available reports whether the BE may be given replicas and leaders.
 func (b *BE) Available() bool { return b.Alive && !b.Decommissioned }
+
+// mayLead reports whether the BE is to be given leaders.
+func (b *BE) mayLead() bool { return b.Available() && !b.Drained }
 
 // Disk is a disk of a BE.
 type Disk struct {
@@ -59,6 +64,7 @@ type Tablet struct {
 	Epoch     types.Epoch
 	Leader    types.BEID // 0 = none
 	Hinted    bool       // an operator wants it first
+	Ordered   bool       // an operator's op has it in hand: fill what is there, do nothing else
 	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
 	// the tablet is on its own.
 	Assigned []types.BEID
@@ -73,6 +79,7 @@ type Replica struct {
 	Role         types.Role
 	Bad          bool // its data is damaged
 	Lost         bool // its BE has it no more, or its disk is gone
+	Offline      bool // an operator has set it aside
 	Version      types.Version
 	LastFailed   types.Version // 0 = it has every version
 	LastFailedMs int64
@@ -83,7 +90,7 @@ func (r *Replica) damaged() bool { return r.Bad || r.Lost }
 
 // complete reports whether the replica has every version and counts in a quorum.
 func (r *Replica) complete() bool {
-	return r.Role == types.RoleFollower && !r.damaged() && r.LastFailed == 0
+	return r.Role == types.RoleFollower && !r.damaged() && !r.Offline && r.LastFailed == 0
 }
 
 // Bytes is the size of the tablet's largest replica.
@@ -198,32 +205,31 @@ func (v *View) isCopy(r *Replica) bool {
 	return be != nil && be.Alive
 }
 
-// sharesPlace reports whether a BE is in the location of another replica than leaving (nil = of any).
+// sharesPlace reports whether a BE is in the location of another replica than leaving (nil = of any that stays).
 func (v *View) sharesPlace(t *Tablet, be *BE, leaving *Replica) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r == leaving {
-			continue
-		}
-		if other := v.BE(r.BE); other != nil && other.place == be.place {
+		if other := v.BE(r.BE); r != leaving && other != nil && other.place == be.place && (leaving != nil || v.remains(r, other)) {
 			return true
 		}
 	}
 	return false
 }
 
-// sharesHost reports whether a BE is on the host of another replica than leaving (nil = of any).
+// sharesHost reports whether a BE is on the host of another replica than leaving (nil = of any that stays).
 func (v *View) sharesHost(t *Tablet, be *BE, leaving *Replica) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r == leaving {
-			continue
-		}
-		if other := v.BE(r.BE); other != nil && other.Host == be.Host {
+		if other := v.BE(r.BE); r != leaving && other != nil && other.Host == be.Host && (leaving != nil || v.remains(r, other)) {
 			return true
 		}
 	}
 	return false
+}
+
+// remains reports whether a replica is there to stay: what is dead, leaving or damaged leaves its location free.
+func (v *View) remains(r *Replica, be *BE) bool {
+	return !be.dead() && !be.Decommissioned && !r.damaged()
 }
 
 // copies counts the replicas of a tablet that can be read and copied from now.

@@ -42,6 +42,9 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if d.txns.isDecided(c.Txn) {
 		return nil, &ErrTxnAborted{Txn: c.Txn, Expired: true}
 	}
+	if d.restore != nil {
+		return nil, &ErrRestoring{Waiting: d.restore.Waiting}
+	}
 	if len(c.Tablets) == 0 {
 		return nil, refused("transaction %d touches no tablet", c.Txn)
 	}
@@ -81,7 +84,7 @@ func (d *draft) checkCommit(part *command.TxnTablet) error {
 	leaderHas := false
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Role == types.RoleFollower {
+		if r.Votes() {
 			followers++
 		}
 		if r.Complete() && slices.Contains(part.OK, r.ID) {

@@ -61,6 +61,7 @@ type Catalog struct {
 	ops        tree[uint64, *Op]
 	users      tree[userName, *User]
 	txns       txnLog
+	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
 }
 
 // LeaderNote says which FE became leader last.

@@ -29,22 +29,23 @@ type wireLeaders struct {
 }
 
 type wireError struct {
-	NotFound *ErrNotFound      `cbor:"1,keyasint,omitempty"`
-	Exists   *ErrExists        `cbor:"2,keyasint,omitempty"`
-	Epoch    *ErrStaleEpoch    `cbor:"3,keyasint,omitempty"`
-	Quorum   *ErrQuorum        `cbor:"4,keyasint,omitempty"`
-	Aborted  *ErrTxnAborted    `cbor:"5,keyasint,omitempty"`
-	LastCopy *ErrLastCopy      `cbor:"6,keyasint,omitempty"`
-	NotReady *ErrNotReady      `cbor:"7,keyasint,omitempty"`
-	Schema   *ErrSchemaChanged `cbor:"8,keyasint,omitempty"`
-	Refused  *ErrRefused       `cbor:"9,keyasint,omitempty"`
+	NotFound  *ErrNotFound      `cbor:"1,keyasint,omitempty"`
+	Exists    *ErrExists        `cbor:"2,keyasint,omitempty"`
+	Epoch     *ErrStaleEpoch    `cbor:"3,keyasint,omitempty"`
+	Quorum    *ErrQuorum        `cbor:"4,keyasint,omitempty"`
+	Aborted   *ErrTxnAborted    `cbor:"5,keyasint,omitempty"`
+	LastCopy  *ErrLastCopy      `cbor:"6,keyasint,omitempty"`
+	NotReady  *ErrNotReady      `cbor:"7,keyasint,omitempty"`
+	Schema    *ErrSchemaChanged `cbor:"8,keyasint,omitempty"`
+	Refused   *ErrRefused       `cbor:"9,keyasint,omitempty"`
+	Restoring *ErrRestoring     `cbor:"10,keyasint,omitempty"`
 }
 
 func toWire(err error) (w wireError) {
 	switch {
 	case err == nil, errors.As(err, &w.NotFound), errors.As(err, &w.Exists), errors.As(err, &w.Epoch),
 		errors.As(err, &w.Quorum), errors.As(err, &w.Aborted), errors.As(err, &w.LastCopy),
-		errors.As(err, &w.NotReady), errors.As(err, &w.Schema), errors.As(err, &w.Refused):
+		errors.As(err, &w.NotReady), errors.As(err, &w.Schema), errors.As(err, &w.Refused), errors.As(err, &w.Restoring):
 	default:
 		w.Refused = &ErrRefused{Why: err.Error()}
 	}
@@ -71,6 +72,8 @@ func (w *wireError) err() error {
 		return w.Schema
 	case w.Refused != nil:
 		return w.Refused
+	case w.Restoring != nil:
+		return w.Restoring
 	}
 	return nil
 }

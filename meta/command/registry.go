@@ -48,6 +48,14 @@ var specs = func() map[Type]spec {
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
 		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
+		{TypeAddOps, "add_ops", 1, func() Command { return new(AddOps) }},
+		{TypeUpdateOp, "update_op", 1, func() Command { return new(UpdateOp) }},
+		{TypeCancelOp, "cancel_op", 1, func() Command { return new(CancelOp) }},
+		{TypeDeleteOps, "delete_ops", 1, func() Command { return new(DeleteOps) }},
+		{TypeSetReplicaAlive, "set_replica_alive", 1, func() Command { return new(SetReplicaAlive) }},
+		{TypeSetBELeading, "set_be_leading", 1, func() Command { return new(SetBELeading) }},
+		{TypeAdjustReplicas, "adjust_replicas", 1, func() Command { return new(AdjustReplicas) }},
+		{TypeAcceptLoss, "accept_loss", 1, func() Command { return new(AcceptLoss) }},
 		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
 		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
 		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
@@ -55,6 +63,9 @@ var specs = func() map[Type]spec {
 		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
 		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},
 		{TypeDropIndex, "drop_index", 1, func() Command { return new(DropIndex) }},
+		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
+		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
+		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

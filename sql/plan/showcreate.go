@@ -231,8 +231,15 @@ func starRocksPartitions(t *catalog.Table) string {
 		} else {
 			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"
 		}
+		var own []string
 		if p.Replicas != t.Replicas && p.Replicas > 0 {
-			line += fmt.Sprintf(`("replication_num" = "%d")`, p.Replicas)
+			own = append(own, fmt.Sprintf(`"replication_num" = "%d"`, p.Replicas))
+		}
+		if p.OwnMedium && p.Medium != t.Medium {
+			own = append(own, fmt.Sprintf(`"storage_medium" = "%s"`, p.Medium))
+		}
+		if len(own) > 0 {
+			line += "(" + strings.Join(own, ", ") + ")"
 		}
 		out = append(out, line)
 	}

@@ -1,0 +1,143 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+// What a restore passes over: a cluster may have drawn so many numbers since its backup was made. Using one again would
+// name two things alike. Hidden row ids and epochs are wide and cost nothing; AUTO_INCREMENT values are seen by users.
+const (
+	restoredIDs     = 1 << 24
+	restoredTxns    = 1 << 40
+	restoredEpochs  = 1 << 20
+	restoredRows    = 1 << 40
+	restoredAutoInc = 1 << 16
+)
+
+// Restore says that the catalog comes from a backup and does not know yet what its BEs hold.
+type Restore struct {
+	SinceMs int64        `cbor:"1,keyasint"`
+	Waiting []types.BEID `cbor:"2,keyasint"` // BEs that have not told what they hold
+}
+
+// ErrRestoring refuses a commit while a restored catalog does not know what the BEs hold: a version given now might
+// exist there with other rows.
+type ErrRestoring struct {
+	Waiting []types.BEID `cbor:"1,keyasint"`
+}
+
+func (e *ErrRestoring) Error() string {
+	names := make([]string, len(e.Waiting))
+	for i, be := range e.Waiting {
+		names[i] = fmt.Sprint(be)
+	}
+	return fmt.Sprintf("the metadata was restored from a backup, and nothing can be written before these backends have told "+
+		"what they hold: %s (start them, or go on without what only they have: ADMIN END METADATA RESTORE)", strings.Join(names, ", "))
+}
+
+// Restoring returns the state of a restored catalog, nil when everything is known.
+func (c *Catalog) Restoring() *Restore { return c.restore }
+
+func (d *draft) applyRestore(cmd command.Command) (any, error, bool) {
+	switch c := cmd.(type) {
+	case *command.RestoreMetadata:
+		return nil, d.restoreMetadata(c), true
+	case *command.AdoptReplicas:
+		return nil, d.adoptReplicas(c), true
+	case *command.EndRestore:
+		if d.restore == nil {
+			return nil, refused("the metadata is not being restored: nothing to end"), true
+		}
+		d.restore = nil
+		return nil, nil, true
+	}
+	return nil, nil, false
+}
+
+func (d *draft) restoreMetadata(c *command.RestoreMetadata) error {
+	if _, ok := d.fes.get(c.KeepFE); !ok {
+		return notFound("fe", c.KeepFE)
+	}
+	for id := range d.fes.all() {
+		if id != c.KeepFE {
+			d.fes = d.fes.del(d.o, id)
+		}
+	}
+	d.nextID += restoredIDs
+	d.txns.draw(restoredTxns, c.TimeMs)
+	for id, n := range d.counters.all() {
+		n.Row, n.Auto = min(n.Row+restoredRows, maxCounter), min(n.Auto+restoredAutoInc, maxCounter)
+		d.counters = d.counters.set(d.o, id, n)
+	}
+	for id, old := range d.tablets.all() {
+		t := *old
+		t.Epoch += restoredEpochs
+		d.tablets = d.tablets.set(d.o, id, &t)
+	}
+	r := &Restore{SinceMs: c.TimeMs}
+	for id := range d.bes.all() {
+		r.Waiting = append(r.Waiting, id)
+	}
+	if len(r.Waiting) > 0 {
+		d.restore = r
+	}
+	return nil
+}
+
+// adoptReplicas believes a BE: the versions that it holds were committed, by a catalog that knew more.
+func (d *draft) adoptReplicas(c *command.AdoptReplicas) error {
+	if d.restore == nil || !slices.Contains(d.restore.Waiting, c.BE) {
+		return refused("backend %d has told what it holds", c.BE)
+	}
+	for i := range c.Items {
+		item := &c.Items[i]
+		if old, ok := d.tablets.get(item.Tablet); ok && !item.Bad {
+			t := cloneTablet(old)
+			adopt(t, c.BE, item, c.TimeMs)
+			depose(t)
+			d.putTablet(t)
+		}
+	}
+	if !c.Last {
+		return nil
+	}
+	rest := &Restore{SinceMs: d.restore.SinceMs}
+	for _, be := range d.restore.Waiting {
+		if be != c.BE {
+			rest.Waiting = append(rest.Waiting, be)
+		}
+	}
+	d.restore = rest
+	if len(rest.Waiting) == 0 {
+		d.restore = nil
+	}
+	return nil
+}
+
+// adopt takes one replica in. One that is below the tablet's version is left to the reports that follow: its rows may
+// only wait for their outcome, and to call it lagging now would have it drop them.
+func adopt(t *Tablet, be types.BEID, item *command.ReplicaReport, timeMs int64) {
+	r := t.Replica(be)
+	if r == nil {
+		t.Replicas = append(t.Replicas, Replica{ID: item.Replica, BE: be, Disk: item.Disk, LastFailed: t.Version, LastFailedMs: timeMs})
+		r = &t.Replicas[len(t.Replicas)-1]
+		t.Epoch++ // C6
+	}
+	r.ID, r.Disk = item.Replica, item.Disk
+	if item.Version > t.Version {
+		t.Version = item.Version
+		for i := range t.Replicas {
+			if other := &t.Replicas[i]; other != r {
+				other.LastFailed, other.LastFailedMs = t.Version, timeMs // until it has told that it has it too
+			}
+		}
+		r.LastFailed = t.Version
+	}
+	raise(t, r, item.Version)
+	r.Settled = max(r.Settled, item.Version)
+}

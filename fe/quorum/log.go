@@ -151,11 +151,19 @@ func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]b
 	if len(out) != len(encoded) {
 		return nil, fmt.Errorf("BUG: %d results for %d commands", len(out), len(encoded))
 	}
+	l.learn(resp.Mark)
 	// The commands are in the log: that this FE is late with them is no reason to say otherwise.
 	if _, err := l.local.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// learn takes over how far the leader says that the log is committed.
+func (l *Log) learn(m *fepb.Mark) {
+	if m != nil {
+		l.local.Learn(raftlog.Mark{Leader: m.Leader, Address: m.Address, Term: m.Term, Index: m.Index, LogTerm: m.LogTerm})
+	}
 }
 
 // remote reads the error of another FE's answer: what is certain not to have been done is told apart.

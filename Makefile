@@ -65,7 +65,7 @@ gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
 
 bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
-	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server galera-4 rsync iproute2; } || \
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
 	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
 

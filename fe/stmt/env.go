@@ -43,7 +43,6 @@ type Control interface {
 	Clock() sched.Clock
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
-	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.

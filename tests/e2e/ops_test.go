@@ -125,7 +125,7 @@ func TestAutomaticMode(t *testing.T) {
 		c.Wait(t, "writes without be1", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
 		gap := load.gap(at, time.Now())
 		t.Logf("longest pause of writes after a crash: %v", gap)
-		if gap > 5*time.Second {
+		if gap > 500*time.Millisecond {
 			t.Errorf("writes paused for %v", gap)
 		}
 	})

@@ -46,7 +46,6 @@ type Control interface {
 	Clock() sched.Clock
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
-	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
 }
 
 // Checker compares replicas; *consistency.Checker is one.

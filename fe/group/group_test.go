@@ -264,7 +264,7 @@ func TestDoubtStays(t *testing.T) {
 	for _, tc := range []struct {
 		cmd   command.Command
 		again bool
-	}{{&command.CommitTxn{Txn: 1}, true}, {&command.CreateDatabase{Name: "d"}, false}} {
+	}{{&command.AllocIDs{N: 1}, true}, {&command.CommitTxn{Txn: 1}, false}, {&command.CreateDatabase{Name: "d"}, false}} {
 		all := world(t, 2)
 		d := &doubtful{}
 		server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})

@@ -7,7 +7,7 @@
 //
 // While no FE leads, calls wait for one, for as long as the settings say and the caller's context lasts; then the
 // error is a *NoLeaderError and nothing was done. A call that was under way when the leader changed is made again if
-// doing it twice does no harm (commits know what they came to); otherwise its error is raftlog.ErrOutcomeUnknown.
+// doing it twice does no harm; otherwise its error is raftlog.ErrOutcomeUnknown.
 //
 // The package owns no state that outlives the process and decides nothing.
 package quorum
@@ -186,11 +186,11 @@ func remote(err error) error {
 }
 
 // twice reports whether commands may be applied twice: what they draw the second time is as good, and what they set
-// is set.
+// is set. Commits are not among them: who commits has to know that an earlier try may still be on its way.
 func twice(cmds []command.Command) bool {
 	for _, c := range cmds {
 		switch c.(type) {
-		case *command.AllocIDs, *command.CommitTxn, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
+		case *command.AllocIDs, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
 			*command.SetConfig, *command.SetUser, *command.SetFE, *command.ExpireHints, *command.SetRepairHint:
 		default:
 			return false

@@ -178,11 +178,11 @@ func (w *repairs) flapping() {
 	w.happened("VERSION_INCOMPLETE")
 }
 
-// slotsAndThrottle has all tablets cloned to new replicas at once, at 2 MB/s a disk.
+// slotsAndThrottle has all tablets cloned to new replicas at once, at 1 MB/s a disk.
 func (w *repairs) slotsAndThrottle() {
-	w.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "2")`)
+	w.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "1")`)
 	w.until("the limit to reach all backends", "ADMIN SHOW BACKEND CONFIG LIKE 'clone_bandwidth%'", func(t cluster.Table) bool {
-		return !slices.ContainsFunc(t.Column("VALUE"), func(v string) bool { return v != "2" })
+		return !slices.ContainsFunc(t.Column("VALUE"), func(v string) bool { return v != "1" })
 	})
 	tablets := w.read("SHOW TABLET FROM rep.r")
 	seen := map[string]bool{}
@@ -205,12 +205,12 @@ func (w *repairs) slotsAndThrottle() {
 		w.Error("no clone told how far it was")
 	}
 	// Four tablets move to at most eight disks, so one of them receives at least one.
-	if least := tabletBytes * time.Second / (2 << 20) * 8 / 10; took < least {
-		w.Errorf("4 tablets of %d bytes were cloned in %v at 2 MB/s, which takes %v", tabletBytes, took, least)
+	if least := tabletBytes * time.Second / (1 << 20) * 8 / 10; took < least {
+		w.Errorf("4 tablets of %d bytes were cloned in %v at 1 MB/s, which takes %v", tabletBytes, took, least)
 	}
-	w.Logf("%v at 2 MB/s, %d slots at most, fastest clone %d bytes/s", took.Round(time.Millisecond), watch.slots, watch.fastest)
-	if watch.fastest > 3<<20 {
-		w.Errorf("a clone ran at %d bytes/s, 2 MB/s are allowed", watch.fastest)
+	w.Logf("%v at 1 MB/s, %d slots at most, fastest clone %d bytes/s", took.Round(time.Millisecond), watch.slots, watch.fastest)
+	if watch.fastest > 3<<19 {
+		w.Errorf("a clone ran at %d bytes/s, 1 MB/s is allowed", watch.fastest)
 	}
 	w.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "default")`)
 }
@@ -335,7 +335,7 @@ func (w *repairs) replicationNum() {
 	w.happened("REPLICA_MISSING")
 }
 
-// diskTablets counts the replicas on a disk of a BE, as its BE reports them.
+// onDisk counts the replicas on a disk of a BE, as its BE reports them.
 func (w *repairs) onDisk(node, disk string) string {
 	return fmt.Sprintf("SELECT tablets, state FROM stele.disks WHERE be_id = %s AND path LIKE '%%/%s/%s'", w.id(node), node, disk)
 }

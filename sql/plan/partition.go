@@ -48,7 +48,7 @@ func (c *creator) rangeBy(names []string) error {
 	for _, id := range ids {
 		col := &c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)]
 		t := col.Type
-		if !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
+		if col.Special() || !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
 			return errorf(CodePartitionFields, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
 		}
 	}

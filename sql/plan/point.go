@@ -41,6 +41,9 @@ func PointSelect(ctx *Context, stmt ast.StmtNode, values int) (*Point, bool) {
 	if err != nil || t.Schema.HasRowID() || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
 		return nil, false
 	}
+	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() }) {
+		return nil, false // what is stored is not what users see
+	}
 	alias := name.Name.O
 	if src.AsName.O != "" {
 		alias = src.AsName.O

@@ -101,7 +101,7 @@ func mysqlColumn(c *types.Column) string {
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
 	case c.Default != nil:
-		s += " DEFAULT " + quoteText(*c.Default)
+		s += " DEFAULT " + defaultText(c, quoteText)
 	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
 		s += " DEFAULT NULL"
 	}
@@ -210,7 +210,7 @@ func starRocksColumn(c *types.Column) string {
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
 	case c.Default != nil:
-		s += " DEFAULT " + quoteDouble(*c.Default)
+		s += " DEFAULT " + defaultText(c, quoteDouble)
 	}
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)

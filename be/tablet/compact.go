@@ -80,7 +80,13 @@ func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*row
 		return nil, err
 	}
 	drop := t.advanceHorizon(t.manifestVersion)
-	in := pick(t.rowsets, drop)
+	var named []*rowsetState
+	for _, r := range t.rowsets {
+		if !r.floats(t.manifestVersion) {
+			named = append(named, r)
+		}
+	}
+	in := pick(named, drop)
 	if len(in) == 0 {
 		return nil, nil
 	}
@@ -284,7 +290,7 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	var entries []kv.Entry
 	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
-		if c.input(r) >= 0 {
+		if c.input(r) >= 0 || r.floats(c.version) {
 			continue
 		}
 		m.Rowsets = append(m.Rowsets, r.entry)

@@ -166,6 +166,9 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	f.sums = make(map[*rowsetState]uint64)
 	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
+		if r.floats(f.version) {
+			continue // its version record names it
+		}
 		e := r.entry
 		if entry, changed := r.storedDeletes(f.version); changed {
 			out = append(out, entry)
@@ -222,6 +225,9 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.rowsets {
+		if r.floats(f.version) {
+			continue
+		}
 		if sum, ok := f.sums[r]; ok {
 			r.entry.Deletes = sum
 		}
@@ -265,7 +271,21 @@ func (t *Tablet) needsFlush() bool {
 		rows += m.rows()
 	}
 	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions ||
-		t.version > t.manifestVersion && t.s.opt.Now().Sub(t.unflushed) >= l.Age
+		t.floating() >= floatingMax || t.version > t.manifestVersion && t.s.opt.Now().Sub(t.unflushed) >= l.Age
+}
+
+// floatingMax is how many rowsets wait for a manifest at most: only then can they be merged.
+const floatingMax = 4
+
+// floating returns how many rowsets no manifest names yet. Called with mu held in either mode.
+func (t *Tablet) floating() int {
+	n := 0
+	for _, r := range t.rowsets {
+		if r.floats(t.manifestVersion) {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *Tablet) pokeIfFull() {

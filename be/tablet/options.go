@@ -47,6 +47,8 @@ type Options struct {
 	// Faults are for tests.
 	Faults Faults
 
+	// bulkBytes is the size of a part from which a transaction is published as rowsets.
+	bulkBytes int64
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }
@@ -100,6 +102,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Bytes, 8<<20)
 	setDefault(&o.Flush.Versions, 10_000)
 	setDefault(&o.Flush.Age, 10*time.Minute)
+	setDefault(&o.bulkBytes, largePart)
 	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
 	return o

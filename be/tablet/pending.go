@@ -21,7 +21,8 @@ type pendingTxn struct {
 // pendingPart is one payload. done is closed when it is durable or refused; err is set before.
 type pendingPart struct {
 	entry   partEntry
-	payload []byte // nil when it is large: it is read again at publish
+	payload []byte      // nil when it is large: it is read again at publish
+	staged  *stagedPart // nil when it is small, or has not been staged yet
 	done    chan struct{}
 	err     error
 }
@@ -75,6 +76,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	}
 	if mine {
 		t.storePart(txn, number, p, payload)
+		t.stagePrepared(txn, number, p, payload)
 	}
 	select {
 	case <-p.done:
@@ -215,6 +217,7 @@ func (t *Tablet) Abort(txn types.TxnID) error {
 		return fmt.Errorf("abort txn %d: %w", txn, err)
 	}
 	if p != nil {
+		t.dropStaged(p.staged()...)
 		t.s.deleteParts(t.uid, txn, entriesOf(p))
 	}
 	return nil

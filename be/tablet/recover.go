@@ -102,6 +102,10 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 		return nil, fmt.Errorf("index has %d rows, not %d: %w", rows, e.Rows, ErrCorrupt)
 	}
 	r.stored = t.manifestVersion
+	if e.Created != 0 {
+		r.created(e.Created)
+		r.stored = max(t.manifestVersion, e.Created-1)
+	}
 	if e.Deletes == 0 {
 		return r, nil
 	}
@@ -237,6 +241,9 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 	writes, err := t.decodeParts(payloads)
 	if err != nil {
 		return err
+	}
+	if len(rec.Bulk) > 0 {
+		return t.replayBulk(v, rec, writes)
 	}
 	refs, err := t.locateWrites(writes)
 	if err != nil {

@@ -142,6 +142,12 @@ func stringShape(t types.ColumnType) shape {
 // appendColumn appends a column definition.
 func appendColumn(b []byte, c *Column) []byte {
 	s := shapeOf(c.Type)
+	switch {
+	case c.Bits > 0:
+		s = shape{code: mysql.MYSQL_TYPE_BIT, charset: charsetBinary, length: uint32(c.Bits), flags: mysql.UNSIGNED_FLAG | s.flags&mysql.NOT_NULL_FLAG}
+	case c.Flags&(FlagEnum|FlagSet) != 0:
+		s.code = mysql.MYSQL_TYPE_STRING
+	}
 	b = appendLenBytes(b, "def")
 	for _, name := range [...]string{c.DB, c.Table, c.OrgTable, c.Name, c.OrgName} {
 		b = appendLenBytes(b, name)

@@ -109,7 +109,9 @@ const (
 	FlagPrimaryKey    = uint16(2)
 	FlagUniqueKey     = uint16(4)
 	FlagMultipleKey   = uint16(8)
+	FlagEnum          = uint16(256)
 	FlagAutoIncrement = uint16(512)
+	FlagSet           = uint16(2048)
 	FlagNoDefault     = uint16(4096)
 	FlagOnUpdateNow   = uint16(8192)
 )
@@ -123,6 +125,7 @@ type Column struct {
 	DB       string
 	Type     types.ColumnType
 	Flags    uint16         // Flag… constants
+	Bits     int32          // the width of a BIT, whose bytes are sent; 0 = Type says all
 	Zone     *time.Location // the session's time_zone, in which TIMESTAMP is shown; nil = UTC
 }
 

@@ -70,6 +70,8 @@ type modifier struct {
 	keys []*uniqueKey
 	// whole: the rows must be written together, because one may take the key that another gives up.
 	whole bool
+	touch bool           // write the rows as they are, for their locks
+	wait  *time.Duration // for locks, nil = as the session says
 
 	pending map[types.TabletID]*tabletRows
 	order   []types.TabletID
@@ -121,6 +123,10 @@ func (m *modifier) take(b *vec.Batch) error {
 	width := len(m.plan.Table.Schema.Columns)
 	old := &vec.Batch{Cols: b.Cols[:width], N: b.N}
 	tablets := b.Cols[m.plan.TabletColumn].I64
+	if m.touch {
+		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
+		return nil
+	}
 	if len(m.plan.Assign) == 0 {
 		m.matched += int64(b.N)
 		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
@@ -247,8 +253,16 @@ func (m *modifier) flush(ctx context.Context) error {
 		return nil
 	}
 	m.pending, m.order, m.rows, m.bytes = map[types.TabletID]*tabletRows{}, nil, 0, 0
-	if _, err := m.t.Write(ctx, writes, m.s.lockWait()); err != nil {
+	if _, err := m.t.Write(ctx, writes, m.lockWait()); err != nil {
 		return nameEntry(err, m.plan.Table, m.keys, writes)
 	}
 	return nil
+}
+
+// lockWait is how long the statement waits for row locks.
+func (m *modifier) lockWait() time.Duration {
+	if m.wait != nil {
+		return *m.wait
+	}
+	return m.s.lockWait()
 }

@@ -60,7 +60,11 @@ func (s *Session) describe(st *parse.Statement) ([]server.Column, error) {
 func serverColumns(schema []physical.OutColumn, zone *time.Location) []server.Column {
 	cols := make([]server.Column, len(schema))
 	for i, c := range schema {
-		cols[i] = server.Column{Name: c.Name, OrgName: c.Column, Table: c.Table, OrgTable: c.Table, DB: c.Database, Type: c.Type, Zone: zone}
+		cols[i] = server.Column{Name: c.Name, OrgName: c.Column, Table: c.Table, OrgTable: c.BaseTable, DB: c.Database, Type: c.Type, Zone: zone,
+			Flags: c.Flags, Bits: c.Bits}
+		if c.BaseTable == "" {
+			cols[i].OrgTable = c.Table
+		}
 	}
 	return cols
 }

@@ -21,10 +21,12 @@ import (
 
 // query runs a statement that yields rows.
 func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Param, out *output) error {
-	if update, share := plan.Locking(n); update || share {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'SELECT ... FOR UPDATE' or 'FOR SHARE'")
-	}
 	s.implicit()
+	if update, share := plan.Locking(n); (update || share) && s.inTx { // else the locks would go with the statement
+		if err := s.lockRows(ctx, n.(*parse.SelectStmt), params); err != nil {
+			return err
+		}
+	}
 	if !s.inTx {
 		s.nextReadOnly = false // this query was the next transaction
 	}
@@ -36,7 +38,9 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return err
 	}
 	now := time.Now()
-	p, err := plan.Select(s.planContext(cat, now, params), n)
+	pctx := s.planContext(cat, now, params)
+	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	p, err := plan.Select(pctx, n)
 	if err != nil {
 		return err
 	}
@@ -51,6 +55,19 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return errors.Join(lostTransaction(err), s.rollback(ctx))
 	}
 	return err
+}
+
+// sleep waits for some seconds, or until the statement is to end.
+func sleep(ctx context.Context, seconds float64) error {
+	const longest = 1 << 31 // seconds, as long as anybody may want to wait
+	timer := time.NewTimer(time.Duration(min(seconds, longest) * float64(time.Second)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // limited applies sql_select_limit, which holds for a query without a LIMIT of its own.

@@ -118,6 +118,7 @@ type Session struct {
 	inTx         bool
 	txReadOnly   bool // the open transaction refuses writes
 	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	marks        []savepoint // of the open transaction, in order
 	contended    bool // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
@@ -318,6 +319,10 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.setVariables(ctx, st, n, params, out)
 	case *parse.UseStmt:
 		return s.use(ctx, n, out)
+	case *parse.SavepointStmt:
+		return s.setSavepoint(n, out)
+	case *parse.ReleaseSavepointStmt:
+		return s.release(n.Name, out)
 	case *parse.BeginStmt, *parse.CommitStmt, *parse.RollbackStmt:
 		return s.transaction(ctx, st, out)
 	case *parse.PrepareStmt, *parse.ExecuteStmt, *parse.DeallocateStmt:

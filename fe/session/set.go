@@ -164,7 +164,9 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	}
 	now := time.Now()
 	cat := s.sh.Log.Current()
-	p, err := plan.Select(s.planContext(cat, now, params), st.Node)
+	pctx := s.planContext(cat, now, params)
+	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	p, err := plan.Select(pctx, st.Node)
 	if err != nil {
 		return expr.Value{}, types.ColumnType{}, err
 	}

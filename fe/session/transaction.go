@@ -35,7 +35,7 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 		return out.ok()
 	case *parse.RollbackStmt:
 		if n.SavepointName != "" {
-			return unsupported("SAVEPOINT")
+			return s.rollbackTo(ctx, n.SavepointName, out)
 		}
 		was := s.txReadOnly
 		if err := s.rollback(ctx); err != nil {
@@ -95,7 +95,7 @@ func (s *Session) rollback(ctx context.Context) error {
 // end takes the session out of its transaction and returns what that has written.
 func (s *Session) end() *txn.Txn {
 	t := s.tx
-	s.tx, s.snapshot, s.inTx, s.txReadOnly = nil, nil, false, false
+	s.tx, s.snapshot, s.inTx, s.txReadOnly, s.marks = nil, nil, false, false, nil
 	return t
 }
 
@@ -194,6 +194,28 @@ func (s *Session) writeOnce(ctx context.Context, try attempt) error {
 // transaction goes on, but a conflict with another transaction ends it, and so does a failure that cannot be undone.
 // The error is then 1213, which every client knows to mean that the transaction is over.
 func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
+	// A transaction that has read and written nothing is bound to no snapshot: it may wait for another one and go on after it.
+	fresh := s.snapshot == nil && s.tx == nil
+	r := s.retrier()
+	for {
+		err := s.writeInSnapshot(ctx, r, try)
+		if !conflicts(err) {
+			return err
+		}
+		if !fresh || !r.again(ctx, s.sh.Txns, err) {
+			return errors.Join(err, s.rollback(ctx))
+		}
+		if s.tx != nil {
+			if rerr := s.tx.Rollback(ctx); rerr != nil {
+				return errors.Join(err, rerr, s.rollback(ctx))
+			}
+		}
+		s.tx, s.snapshot = nil, nil
+	}
+}
+
+// writeInSnapshot runs a statement in the transaction's snapshot. After a conflict nothing is undone yet.
+func (s *Session) writeInSnapshot(ctx context.Context, r *retrier, try attempt) error {
 	cat, err := s.read(ctx)
 	if err != nil {
 		return err
@@ -207,14 +229,13 @@ func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
 		return err
 	}
 	mark := s.tx.Mark()
-	r := s.retrier()
 	for {
 		err := try(ctx, cat, s.tx)
 		if err == nil {
 			return nil
 		}
 		if conflicts(err) {
-			return errors.Join(err, s.rollback(ctx))
+			return err
 		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
 			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))

@@ -38,7 +38,7 @@ func init() {
 				return vec.Int(int64(bits.OnesCount64(uint64(a[0].I)))), nil
 			}},
 
-		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true,
+		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true, Params: []string{"", "strict"},
 			Doc: "Converts to CHAR, BINARY, SIGNED, UNSIGNED, DECIMAL, DOUBLE, FLOAT, DATE, DATETIME, TIME, YEAR or JSON. What is not a date becomes NULL, what is not a number becomes 0.",
 			Min: 1, Max: 1, Row: castRow, Vec: castVec},
 	)
@@ -163,6 +163,9 @@ func (c *Call) env() sqltypes.Env {
 }
 
 func castRow(c *Call, a []vec.Value) (vec.Value, error) {
+	if c.Param == "strict" {
+		return sqltypes.CastStrict(a[0], c.Args[0], c.Result, c.env())
+	}
 	return sqltypes.Cast(a[0], c.Args[0], c.Result, c.env())
 }
 

@@ -35,7 +35,23 @@ type OutColumn struct {
 	Database string
 	Column   string // original column name, or ""
 	Type     types.ColumnType
+	// Of a stored column:
+	BaseTable string // the table's own name, whatever its alias
+	Flags     uint16 // Flag… constants
+	Bits      int32  // the width of a BIT
 }
+
+// What clients are told of a stored column, as MySQL numbers it.
+const (
+	FlagPrimaryKey    uint16 = 2
+	FlagUniqueKey     uint16 = 4
+	FlagMultipleKey   uint16 = 8
+	FlagEnum          uint16 = 256
+	FlagAutoIncrement uint16 = 512
+	FlagSet           uint16 = 2048
+	FlagNoDefault     uint16 = 4096
+	FlagOnUpdateNow   uint16 = 8192
+)
 
 // Scan reads a table through fragments on the BEs.
 type Scan struct {

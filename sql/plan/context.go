@@ -48,6 +48,8 @@ type Context struct {
 	// Schema means anything.
 	Describe bool
 	Stats    Stats
+	// Sleep pauses the statement for SLEEP(); nil = the plan is only looked at.
+	Sleep func(seconds float64) error
 	// System describes the tables that the FE makes up itself.
 	System func(database, table string) ([]physical.OutColumn, bool)
 

@@ -14,7 +14,8 @@ type binder struct {
 	cols []column
 	// modes of the session that binding depends on
 	fullGroupBy bool
-	depth       int // nesting of queries, bounded
+	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
+	depth       int  // nesting of queries, bounded
 }
 
 // maxDepth bounds how deep queries may nest, CTE uses included.

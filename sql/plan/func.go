@@ -169,8 +169,39 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 			return nil, true, refuse("LAST_INSERT_ID(expr)")
 		}
 		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.LastInsertID)}}, true, nil
+	case "sleep":
+		n, err := e.sleep(args)
+		return n, true, err
 	}
 	return e.clockCall(name, args)
+}
+
+// sleep binds SLEEP(): the statement pauses while it is planned, so only where it is to run, once, and not for each row of a
+// table.
+func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
+	if len(args) != 1 {
+		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'SLEEP'")
+	}
+	d, err := e.bind(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(e.cols) > 0 || d.Kind != expr.NodeConst {
+		return nil, refuse("SLEEP() of a column or for each row of a table")
+	}
+	if d.Value.Null {
+		return nil, errorf(CodeWrongArguments, "Incorrect arguments to sleep.")
+	}
+	seconds, err := sqltypes.Cast(d.Value, d.Type, types.ColumnType{Kind: types.KindDouble}, sqltypes.Env{Loc: e.b.ctx.location()})
+	if err != nil || seconds.F < 0 {
+		return nil, errorf(CodeWrongArguments, "Incorrect arguments to sleep.")
+	}
+	if e.b.ctx.Sleep != nil && !e.b.ctx.Describe {
+		if err := e.b.ctx.Sleep(seconds.F); err != nil {
+			return nil, err
+		}
+	}
+	return constInt(0), nil
 }
 
 // clockCall answers NOW() and its relatives with the statement's time.
@@ -249,7 +280,11 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 			to.Kind = types.KindVarBinary
 		}
 	}
-	return e.b.fold(expr.Cast(x, to))
+	cast := expr.Cast(x, to)
+	if e.b.strictWrite {
+		cast.Func = "cast:strict"
+	}
+	return e.b.fold(cast)
 }
 
 // variable reads a variable of the session; assignments inside expressions are refused.

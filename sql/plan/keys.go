@@ -265,7 +265,13 @@ func ChangesKeys(stmt *ast.AlterTableStmt) bool {
 
 // CreateIndex reads CREATE [UNIQUE] INDEX.
 func CreateIndex(t *catalog.Table, stmt *ast.CreateIndexStmt) ([]KeyChange, error) {
-	if stmt.KeyType != ast.IndexKeyTypeNone && stmt.KeyType != ast.IndexKeyTypeUnique {
+	switch stmt.KeyType {
+	case ast.IndexKeyTypeNone, ast.IndexKeyTypeUnique:
+	case ast.IndexKeyTypeFulltext:
+		return nil, refuse("CREATE FULLTEXT INDEX")
+	case ast.IndexKeyTypeSpatial:
+		return nil, refuse("CREATE SPATIAL INDEX")
+	default:
 		return nil, refuse("this kind of index")
 	}
 	work := *t

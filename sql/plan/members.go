@@ -212,6 +212,8 @@ func (b *binder) showFields(q queryOut) (queryOut, error) {
 			if x.Kind != expr.NodeColumn {
 				c := column{name: f.name, typ: x.Type, origin: b.cols[f.id].origin}
 				c.origin.Type = x.Type
+				c.origin.Type.NotNull = b.cols[f.id].typ.NotNull && b.cols[f.id].origin.Type.NotNull
+				c.typ = c.origin.Type
 				id = b.newColumn(c)
 			}
 			made[f.id] = id

@@ -37,6 +37,7 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 		return nil, err
 	}
 	m.plan.Ignore = stmt.IgnoreErr
+	m.b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
 	if stmt.Where != nil {
 		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
 			return nil, err
@@ -64,6 +65,36 @@ func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
 		}
 	}
 	return m.finish(stmt.Order, stmt.Limit)
+}
+
+// Locked plans which rows a SELECT ... FOR UPDATE locks, as a DELETE would find them; nil when it reads no stored table. The
+// rows that a grouped query reads are locked before they are grouped.
+func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
+	if stmt.From == nil {
+		return nil, nil
+	}
+	if name, err := onlyTable(stmt.From); err != nil {
+		return nil, refuse("FOR UPDATE of anything but one table")
+	} else if madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+		return nil, nil
+	}
+	del := &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}
+	grouped := stmt.GroupBy != nil || stmt.Having != nil || stmt.Distinct
+	inspect(stmt.Fields, func(n ast.Node) bool {
+		if _, ok := n.(*ast.AggregateFuncExpr); ok {
+			grouped = true
+		}
+		return !grouped
+	})
+	if !grouped {
+		del.Order, del.Limit = stmt.OrderBy, stmt.Limit
+	}
+	p, err := Delete(ctx, del)
+	if err != nil && del.Order != nil { // the order may use names of the select list
+		del.Order, del.Limit = nil, nil
+		p, err = Delete(ctx, del)
+	}
+	return p, err
 }
 
 // filterInto filters and hands the resulting rel to another environment of the level.

@@ -15,6 +15,8 @@ import (
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
 )
 
 // fakeCatalog is a catalog of one test.
@@ -162,4 +164,71 @@ func TestTPCH(t *testing.T) {
 		}
 		return out
 	})
+}
+
+// TestColumnFlags: clients hear of the keys and defaults of stored columns, and of nothing of what is computed.
+func TestColumnFlags(t *testing.T) {
+	ctx, f := newContext()
+	if _, err := f.create(ctx, "CREATE TABLE k (id BIGINT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, a INT NOT NULL, b INT, e ENUM('x'), s SET('x'), bits BIT(9), "+
+		"ts TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY (a, b), UNIQUE KEY (b, a))"); err != nil {
+		t.Fatal(err)
+	}
+	st, err := ast.Parse("SELECT id, u, a, b, e, s, bits, ts, id + 1 FROM k AS q", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Select(ctx, st.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []uint16{physical.FlagPrimaryKey | physical.FlagAutoIncrement, physical.FlagUniqueKey, physical.FlagMultipleKey | physical.FlagNoDefault,
+		physical.FlagMultipleKey, physical.FlagEnum, physical.FlagSet, 0, physical.FlagOnUpdateNow, 0}
+	for i, c := range p.Schema {
+		base := "k"
+		if i == len(want)-1 {
+			base = ""
+		}
+		if c.Flags != want[i] || c.BaseTable != base || c.Bits != map[bool]int32{true: 9}[i == 6] {
+			t.Errorf("%s: flags %d of table %q, %d bits; want %d", c.Name, c.Flags, c.BaseTable, c.Bits, want[i])
+		}
+	}
+}
+
+// TestStrictCasts: a cast that fails is an error within a strict write, and NULL or 0 elsewhere.
+func TestStrictCasts(t *testing.T) {
+	for _, c := range []struct {
+		mode, sql string
+		fails     bool
+	}{
+		{"STRICT_TRANS_TABLES", "INSERT INTO c VALUES (1, CAST('x' AS DATE))", true},
+		{"STRICT_TRANS_TABLES", "INSERT INTO c VALUES (CAST('1x' AS SIGNED), NULL)", true},
+		{"STRICT_TRANS_TABLES", "INSERT IGNORE INTO c VALUES (1, CAST('x' AS DATE))", false},
+		{"", "INSERT INTO c VALUES (1, CAST('x' AS DATE))", false},
+		{"STRICT_TRANS_TABLES", "INSERT INTO c VALUES (1, CAST('2020-01-02' AS DATE))", false},
+	} {
+		ctx, f := newContext()
+		ctx.SQLMode = c.mode
+		if _, err := f.create(ctx, "CREATE TABLE c (id INT PRIMARY KEY, d DATE)"); err != nil {
+			t.Fatal(err)
+		}
+		st, err := ast.Parse(c.sql, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Insert(ctx, st.Node.(*ast.InsertStmt))
+		if err == nil && p.Source != nil { // an error of a constant waits for the execution
+			var prog *expr.Program
+			for _, x := range p.Source.Values.Rows[0] {
+				if prog, err = expr.Compile(x, expr.Context{}); err != nil {
+					break
+				}
+				if _, err = prog.Eval(&vec.Batch{N: 1}); err != nil {
+					break
+				}
+			}
+		}
+		if e, ok := sqltypes.AsError(err); c.fails != (ok && e.Code == 1292) || !c.fails && err != nil {
+			t.Errorf("%s with %q: %v", c.sql, c.mode, err)
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -43,6 +45,47 @@ func Cast(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error) {
 		return vec.NullValue(), Errorf(3141, "22032", "Invalid JSON text in argument 1 to function cast_as_json")
 	}
 	return out, nil
+}
+
+// CastStrict is Cast within a statement that writes in strict mode: what is not a value of the target is error 1292.
+func CastStrict(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error) {
+	out, err := Cast(v, from, to, env)
+	if err != nil || v.Null || from.Kind == mt.KindNull || to.Kind == mt.KindNull {
+		return out, err
+	}
+	_, p := convert(v, from, to, env, false)
+	if p != incorrect && p != prefix && p != tooLong && !(p == outside && to.IsTemporal()) {
+		return out, nil
+	}
+	text := AppendText(nil, from, v, env.Loc)
+	if len(text) > 128 {
+		text = text[:128]
+	}
+	if to.IsTemporal() && to.Kind != mt.KindTime {
+		return out, Errorf(1292, "22007", "Incorrect datetime value: '%s'", text)
+	}
+	return out, Errorf(1292, "22007", "Truncated incorrect %s value: '%s'", castName(to), text)
+}
+
+// castName is how MySQL calls the target of a cast in an error.
+func castName(t mt.ColumnType) string {
+	switch {
+	case t.IsInteger():
+		return "INTEGER"
+	case t.Kind == mt.KindFloat || t.Kind == mt.KindDouble:
+		return "DOUBLE"
+	case t.Kind == mt.KindDecimal:
+		return "DECIMAL"
+	case t.Kind == mt.KindTime:
+		return "time"
+	case t.IsString() && t.Length > 0:
+		name := "CHAR"
+		if t.Kind == mt.KindBinary || t.Kind == mt.KindVarBinary {
+			name = "BINARY"
+		}
+		return name + "(" + strconv.Itoa(int(t.Length)) + ")"
+	}
+	return strings.ToUpper(TypeName(t))
 }
 
 // Convert converts a value to be stored in a column of type to. In strict mode whatever does not fit is an error

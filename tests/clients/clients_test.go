@@ -30,15 +30,9 @@ var unsupported = map[string]string{
 	"mariadb/dump_single_transaction": "UNLOCK TABLES, SAVEPOINT",
 	"mariadb/dump_tablespaces":        "information_schema.FILES",
 	"mariadb/check":                   "CHECK TABLE",
-	"mariadb/column_types":            "the flag of a primary key in column definitions",
 	"mariadb/safe_updates":            "sql_safe_updates",
 	"mariadb/load_data":               "LOAD DATA LOCAL",
 	"mariadb/import":                  "LOAD DATA LOCAL",
-	"pymysql/strict_cast":             "error 1292 for a cast within a strict INSERT",
-	"pymysql/savepoints":              "SAVEPOINT",
-	"pymysql/sleep_function":          "SLEEP()",
-	"pymysql/locking_reads":           "FOR UPDATE",
-	"connector-j/savepoints":          "SAVEPOINT",
 }
 
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password

@@ -21,6 +21,7 @@ import (
 	"stele/fe"
 	"stele/fe/console"
 	"stele/fe/local"
+	"stele/fe/metatool"
 )
 
 // version is set by the linker (see Makefile); a plain `go build` shows the commit instead.
@@ -40,7 +41,7 @@ type command struct {
 
 // commands holds every subcommand; fe and be are {"run a frontend", node("fe", fe.Run)} and the like.
 var commands = map[string]command{
-	"fe":    {"run a frontend", node("fe", fe.Run)},
+	"fe":    {"run a frontend, or look at the metadata of one that is stopped (fe tool)", runFE},
 	"be":    {"run a backend, or look at the disk of one that is stopped (be tool)", runBE},
 	"local": {"run a whole cluster on this machine, or start, stop, kill one node of it", runLocal},
 	"sql":   {"run SQL against an endpoint", runSQL},
@@ -108,6 +109,13 @@ func node(kind string, run func(ctx context.Context, confPath, version string, s
 		}
 		return exitCode(e, run(ctx, *confPath, shortVersion(), e.stdout))
 	}
+}
+
+func runFE(ctx context.Context, args []string, e env) int {
+	if len(args) > 0 && args[0] == "tool" {
+		return metatool.Command(ctx, args[1:], e.stdout, e.stderr)
+	}
+	return node("fe", fe.Run)(ctx, args, e)
 }
 
 func runBE(ctx context.Context, args []string, e env) int {

@@ -41,6 +41,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
+	debug.SetGCPercent(conf.BEGCPercent.Get(v))
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}
@@ -81,7 +82,7 @@ type node struct {
 func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
 	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log)}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
-		opt := storeOptions(v, r, cluster, log)
+		opt := storeOptions(n.settings.Live, len(conf.StorageRootPath.Get(v)), r, cluster, log)
 		opt.OnBad = n.changed
 		return opt
 	})
@@ -136,7 +137,7 @@ func roots(v *conf.Values) []host.Root {
 		if r.Medium == conf.SSD {
 			medium = types.MediumSSD
 		}
-		out = append(out, host.Root{Path: r.Path, Medium: medium})
+		out = append(out, host.Root{Path: r.Path, Medium: medium, Capacity: r.Capacity})
 	}
 	return out
 }

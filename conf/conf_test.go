@@ -124,7 +124,9 @@ func TestStorageRootPath(t *testing.T) {
 	}{
 		{"a", "/base/a,medium:hdd", ""},
 		{"/x/a.SSD;/b,medium:ssd;/c.SSD,medium:hdd;", "/x/a.SSD,medium:ssd;/b,medium:ssd;/c.SSD,medium:hdd", ""},
-		{"/a , MEDIUM : SSD , capacity:50", "/a,medium:ssd", ""},
+		{"/a , MEDIUM : SSD , capacity:50", "/a,medium:ssd,capacity:53687091200B", ""},
+		{"/a,capacity:100MB", "/a,medium:hdd,capacity:104857600B", ""},
+		{"/a,capacity:much", "", "bad capacity"},
 		{"/a;/b/../a", "", "twice"},
 		{"/a,medium:tape", "", `unknown medium "tape"`},
 		{"/a,colour:red", "", `unknown property "colour"`},

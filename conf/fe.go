@@ -100,6 +100,17 @@ var (
 		Mutable, Cluster)
 )
 
+// Operations that operators order.
+var (
+	feOps = FE.group("Operations")
+
+	OpConcurrency = feOps.Int("op_concurrency", 2,
+		"Operations of one statement that run at the same time, if the statement does not say.",
+		Range(1, 8), Alias("name_server_task_concurrency"), Mutable, Cluster)
+	OpTimeout = feOps.Duration("op_timeout_s", 7200*time.Second,
+		"An operation that takes longer than this fails, and what it has begun is taken back.", Range(1, 604800), Mutable, Cluster)
+)
+
 // Raft between FEs. The timings were measured: 500/500/250 ms elect in 0.6 to 1.2 s, 200/200/100 in 0.4 to 0.6 s.
 var (
 	feRaft = FE.group("Raft between FEs")
@@ -174,6 +185,8 @@ var (
 	MaxNotScheduledInterval = feRepair.Duration("tablet_sched_max_not_being_scheduled_interval_ms", 900*time.Second,
 		"A waiting tablet that was not looked at for this long gets a higher priority.",
 		Range(1000, 86400000), Mutable, Cluster)
+	CheckConsistencyTimeout = feRepair.Duration("check_consistency_default_timeout_second", 600*time.Second,
+		"How long comparing the replicas of one tablet may take (ADMIN CHECK).", Range(1, 86400), Mutable, Cluster)
 	ReportDropTabletDelay = feRepair.Duration("tablet_report_drop_tablet_delay_sec", 120*time.Second,
 		"How long a replica that only the BE knows is kept before the BE is told to drop it.",
 		Range(0, 86400), Mutable, Cluster)
@@ -256,3 +269,12 @@ func distinctPorts(v *Values, ports ...*Item[int]) (faults []Fault) {
 	}
 	return faults
 }
+
+// The collector of an FE.
+var (
+	feResources = FE.group("Memory and threads")
+
+	FEGCPercent = feResources.Int("gc_percent", 300, gcPercentHelp, Range(20, 10_000))
+)
+
+const gcPercentHelp = "Growth of the heap, in percent of what lives, after which the garbage collector runs (GOGC). More costs memory and saves CPU."

@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -17,17 +18,24 @@ const (
 
 // StorageRoot is one disk of a BE as storage_root_path declares it.
 type StorageRoot struct {
-	Path   string
-	Medium Medium
+	Path     string
+	Medium   Medium
+	Capacity int64 // bytes that may be used; 0 = what the file system has
 }
 
 // String returns the form that storage_root_path reads.
-func (s StorageRoot) String() string { return s.Path + ",medium:" + string(s.Medium) }
+func (s StorageRoot) String() string {
+	text := s.Path + ",medium:" + string(s.Medium)
+	if s.Capacity > 0 {
+		text += ",capacity:" + strconv.FormatInt(s.Capacity, 10) + "B"
+	}
+	return text
+}
 
 // maxDisks bounds the disks of one BE: each costs two stores and their memory.
 const maxDisks = 64
 
-// storageRoots declares an item that lists disks as `path[,medium:ssd|hdd]` joined by semicolons.
+// storageRoots declares an item that lists disks as `path[,medium:ssd|hdd][,capacity:bytes]` joined by semicolons.
 func (g *Group) storageRoots(key, def, doc string) *Item[[]StorageRoot] {
 	d := declare(key, String, doc, nil)
 	d.spec.Default = def
@@ -43,7 +51,7 @@ func (g *Group) storageRoots(key, def, doc string) *Item[[]StorageRoot] {
 	d.spec.rebase = func(v any, base string) any {
 		roots := []StorageRoot{}
 		for _, root := range v.([]StorageRoot) {
-			roots = append(roots, StorageRoot{rebasePath(root.Path, base), root.Medium})
+			roots = append(roots, StorageRoot{rebasePath(root.Path, base), root.Medium, root.Capacity})
 		}
 		return roots
 	}
@@ -74,8 +82,8 @@ func parseStorageRoots(text string) ([]StorageRoot, error) {
 	return roots, nil
 }
 
-// parseStorageRoot reads `path[,medium:ssd|hdd]`. A folder name that ends in .SSD or .HDD hints at the medium, an
-// explicit medium overrides the hint, and `capacity:` of older files is read and has no effect.
+// parseStorageRoot reads `path[,medium:ssd|hdd][,capacity:bytes]`. A folder name that ends in .SSD or .HDD hints at the
+// medium, an explicit medium overrides the hint. A capacity without a unit is in GB.
 func parseStorageRoot(text string) (StorageRoot, error) {
 	parts := strings.Split(text, ",")
 	path := strings.TrimSpace(parts[0])
@@ -98,8 +106,16 @@ func parseStorageRoot(text string) (StorageRoot, error) {
 		case name == "medium":
 			return root, fmt.Errorf("has the unknown medium %q in %q: use ssd or hdd", value, text)
 		case name == "capacity":
+			if _, err := strconv.ParseInt(value, 10, 64); err == nil {
+				value += "GB" // as the reference system reads a bare number
+			}
+			n, err := parseBytes(value)
+			if err != nil || n < 1 {
+				return root, fmt.Errorf("has the bad capacity %q in %q: say bytes, such as 50GB", value, text)
+			}
+			root.Capacity = n
 		default:
-			return root, fmt.Errorf("has the unknown property %q in %q: only medium:ssd and medium:hdd exist", name, text)
+			return root, fmt.Errorf("has the unknown property %q in %q: only medium and capacity exist", name, text)
 		}
 	}
 	return root, nil

@@ -98,8 +98,11 @@ func (v *Values) crossCheck() Faults {
 	return faults
 }
 
-// hint proposes the nearest name for an unknown one.
+// hint says what takes the place of a foreign name, or proposes the nearest for an unknown one.
 func (r *Registry) hint(unknown string) string {
+	if text := r.instead(unknown); text != "" {
+		return ": " + text
+	}
 	if near := r.nearest(unknown); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}

@@ -12,6 +12,8 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/raftlog"
+	"stele/meta/types"
+	"stele/proto/bepb"
 )
 
 // engine runs the statements of MySQL clients.
@@ -107,4 +109,13 @@ func (n *node) state(f *catalog.FE, st group.Status, joined, voter bool) string 
 func (n *node) httpAddress() string {
 	v := n.live.Load()
 	return hostPort(conf.FEHost.Get(v), conf.FEHTTPPort.Get(v))
+}
+
+// digest asks a BE for the digest of a replica.
+func (n *node) digest(ctx context.Context, be types.BEID, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
+	client, err := n.clients.BE(n.cluster.Address(be))
+	if err != nil {
+		return nil, err
+	}
+	return client.Digest(ctx, req)
 }

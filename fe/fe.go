@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,9 +18,11 @@ import (
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/group"
+	"stele/fe/opctl"
 	"stele/fe/quorum"
 	"stele/fe/rpc"
 	"stele/fe/server"
@@ -31,6 +34,7 @@ import (
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/proto/fepb"
 	"stele/sql/parse"
 )
@@ -41,6 +45,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(conf.FEGCPercent.Get(v))
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))
 	if err != nil {
 		return err
@@ -83,6 +88,8 @@ type node struct {
 	ledger   *cluster.Ledger
 	txns     *txn.Coordinator
 	control  *tabletctl.Controller
+	checker  *consistency.Checker
+	ops      *opctl.Engine
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
 }
@@ -108,6 +115,9 @@ func (n *node) open(ctx context.Context) error {
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
+	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
+		Timeout: func() time.Duration { return conf.CheckConsistencyTimeout.Get(n.live.Load()) }})
+	n.ops = opctl.New(opctl.Options{Log: n.meta, Cluster: n.cluster, Control: n.control, Clients: n.clients, Settings: n.operations, Logger: n.log})
 	return n.openSessions()
 }
 
@@ -118,7 +128,8 @@ func (n *node) openSessions() error {
 		return err
 	}
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
-		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Conf: n.live, Frontends: n.frontends,
+		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
+		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends,
 		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
@@ -180,9 +191,15 @@ func (n *node) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	grpcServer := metarpc.NewServer(metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()})
-	fepb.RegisterFrontendServer(grpcServer, rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn}))
+	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()}
+	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+	fepb.RegisterFrontendServer(grpcServer, service)
+	fepb.RegisterFrontendServer(pipes, service)
+	if cfg.TLS == nil { // pipes are clear text
+		rpcListener = pipes.Listen(rpcListener)
+	}
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -206,6 +223,7 @@ func (n *node) serve(ctx context.Context) error {
 	}
 	stopLoops()
 	metarpc.Stop(grpcServer, stopGrace)
+	pipes.Stop(stopGrace)
 	if ctx.Err() != nil && n.mysql.Load() == nil {
 		return nil // told to stop while it waited
 	}
@@ -284,10 +302,15 @@ func (n *node) lead(ctx context.Context) {
 
 // startLeading starts the loops of the leading FE; the returned func ends them.
 func (n *node) startLeading(ctx context.Context) func() {
+	if err := n.takeConfig(n.meta.Current()); err != nil { // an earlier leader may have set it
+		n.log.Warn("take over configuration", "err", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
+	wg.Go(func() { n.checker.Run(ctx) })
+	wg.Go(func() { n.ops.Run(ctx) })
 	wg.Go(func() { n.group.Run(ctx) })
 	wg.Go(func() { n.housekeeping(ctx) })
 	return func() {

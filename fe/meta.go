@@ -14,10 +14,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"stele/conf"
 	"stele/fe/beclient"
+	"stele/fe/cluster"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -111,10 +113,10 @@ const configPause = 50 * time.Millisecond
 
 // followConfig applies what is set for the whole cluster, on whichever FE, until ctx ends.
 func (n *node) followConfig(ctx context.Context) {
-	taken := maps.Collect(n.meta.Current().ConfigAll())
+	taken := ownConfig(n.meta.Current())
 	for {
 		changed := n.meta.Changed()
-		now := maps.Collect(n.meta.Current().ConfigAll())
+		now := ownConfig(n.meta.Current())
 		if !maps.Equal(now, taken) {
 			for key, value := range now {
 				if taken[key] == value {
@@ -152,10 +154,17 @@ func (n *node) newCluster(v *conf.Values) *command.InitCluster {
 			GossipPort: conf.FEGossipPort.Get(v), AddedMs: n.started.UnixMilli()}}
 }
 
+// ownConfig returns the items that the cluster has set for its FEs.
+func ownConfig(cat *catalog.Catalog) map[string]string {
+	own := maps.Collect(cat.ConfigAll())
+	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, cluster.BEConfigPrefix) })
+	return own
+}
+
 // takeConfig applies the items that the cluster has set over those of the file.
 func (n *node) takeConfig(cat *catalog.Catalog) error {
 	var errs []error
-	for key, value := range cat.ConfigAll() {
+	for key, value := range ownConfig(cat) {
 		if _, err := n.live.Set(key, value); err != nil {
 			errs = append(errs, fmt.Errorf("cluster configuration: %w", err))
 		}

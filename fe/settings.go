@@ -4,6 +4,7 @@ import (
 	"stele/conf"
 	"stele/fe/cluster"
 	"stele/fe/dist"
+	"stele/fe/opctl"
 	"stele/fe/sched"
 	"stele/fe/session"
 	"stele/fe/txn"
@@ -18,6 +19,11 @@ func (n *node) heartbeats() cluster.Settings {
 	v := n.live.Load()
 	return cluster.Settings{Interval: conf.HeartbeatInterval.Get(v), Timeout: conf.HeartbeatTimeout.Get(v), Retries: conf.HeartbeatRetryTimes.Get(v),
 		CloneSlots: conf.SlotNumPerPath.Get(v), BalanceSlots: conf.BalanceSlotNumPerPath.Get(v)}
+}
+
+func (n *node) operations() opctl.Settings {
+	v := n.live.Load()
+	return opctl.Settings{AutoFailover: conf.AutoFailover.Get(v), Timeout: conf.OpTimeout.Get(v)}
 }
 
 func (n *node) writes() txn.Settings {

@@ -252,7 +252,7 @@ func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 		}
 	}
 	if best == nil {
-		return nil, errors.New("no writable disk on this be")
+		return nil, fmt.Errorf("no writable disk that takes new replicas on this be: %w", tablet.ErrReadOnly)
 	}
 	return best, nil
 }

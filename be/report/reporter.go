@@ -232,9 +232,11 @@ func (r *Reporter) of(store *tablet.Store, full bool, changed map[types.TabletID
 
 func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
 	s := t.Stats()
+	point, _ := t.ComparePoint()
 	return &fepb.Replica{TabletId: uint64(t.ID()), ReplicaId: uint64(t.Meta().Replica), DiskId: uint64(disk), Version: uint64(t.Version()),
 		Rows: s.Rows, Bytes: s.Bytes, VersionCount: uint32(s.Versions), Rowsets: uint32(s.Rowsets), Bad: s.Bad, Reason: s.BadReason,
-		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending)}
+		OldestRetained: uint64(s.OldestRetained), MissingVersion: uint64(r.Writer.Missing(t)), Pending: uint32(s.Pending),
+		DigestVersion: uint64(point.Version), Digest: point.Digest, DigestSchema: point.Schema}
 }
 
 // maxQuestions bounds one request; the other transactions are asked about in the next step.

@@ -32,6 +32,8 @@ type Scanner struct {
 	tablets write.Tablets
 	writer  *write.Writer
 	running atomic.Int64
+	decoded fragments
+	rows    rowCache
 }
 
 // New returns a scanner over the tablets.
@@ -50,21 +52,7 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	ectx, err := exprContext(f, req.NowUs)
-	if err != nil {
-		return err
-	}
-	mem := exec.NewMemory(req.MemLimitBytes)
-	sources, err := s.open(ctx, req, f)
-	defer func() {
-		for _, src := range sources {
-			src.close()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	return pump(ctx, f, &chain{sources: sources}, ectx, mem, send)
+	return s.run(ctx, req, f, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {

@@ -79,7 +79,7 @@ func (s *source) start() error {
 	if err != nil {
 		return fmt.Errorf("tablet %d: %w", s.id, err)
 	}
-	var sel []int32
+	sel := []int32{} // not nil: that would be all rows
 	for i, ok := range found {
 		if ok {
 			sel = append(sel, int32(i))

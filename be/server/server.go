@@ -195,6 +195,12 @@ func (s *Server) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) err
 	return toStatus(err)
 }
 
+// Get runs a fragment over rows named by their keys.
+func (s *Server) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
+	resp, err := s.Scanner.Get(ctx, req)
+	return resp, toStatus(err)
+}
+
 // Digest answers the content digest of a replica at a version.
 func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
 	t, ok := s.Host.Tablet(types.TabletID(req.TabletId))
@@ -208,11 +214,19 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
 		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
-	digest, rows, err := t.ScanDigest(ctx, v)
+	digest, rows, err := s.digest(ctx, t, v, req.Verify)
 	if err != nil {
 		return nil, toStatus(err)
 	}
 	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v)}, nil
+}
+
+// digest trusts what was noted when rows were written, or reads every row.
+func (s *Server) digest(ctx context.Context, t *tablet.Tablet, v types.Version, verify bool) (uint64, int64, error) {
+	if verify {
+		return t.ScanDigest(ctx, v)
+	}
+	return t.Digest(v)
 }
 
 // Config answers the configuration that is in force.

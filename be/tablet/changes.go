@@ -77,7 +77,7 @@ func (r *versionRecord) bytes() int64 {
 func (t *Tablet) trimChanges() {
 	t.mu.Lock()
 	first := t.changes.first
-	n := t.changes.expired(t.s.opt.Retention, t.manifestVersion, t.s.opt.Now())
+	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
 	t.mu.Unlock()
 	for i := range dropped {
@@ -275,6 +275,7 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 			return err
 		}
 		t.s.charge(int64(len(p)))
+		t.s.counters.payload.Add(int64(len(p)))
 	}
 	for i, old := range t.pendingEntries(rec.Txn) {
 		if i < len(parts) && old.Large == rec.Parts[i].Large {

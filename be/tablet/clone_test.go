@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"stele/meta/types"
 )
@@ -237,10 +238,10 @@ func TestUnfinishedImportIsDroppedAtOpen(t *testing.T) {
 	if err := dst.Close(); err != nil {
 		t.Fatal(err)
 	}
-	dst = openStore(t, dir, testOptions())
-	if err := dst.Maintain(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	later := testOptions()
+	later.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // nobody has gone on with it
+	dst = openStore(t, dir, later)
+	maintain(t, dst)
 	wantNoKeys(t, dst)
 }
 

@@ -392,7 +392,7 @@ func TestReadersAndMaintenanceBesideWriters(t *testing.T) {
 	if err := s.Maintain(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if st := tb.Stats(); st.Rows != rows || st.Rowsets == 0 || st.Rowsets > maxRowsets {
+	if st := tb.Stats(); st.Rows != rows || st.Rowsets == 0 || st.Rowsets > defaultCompaction.MaxRowsets {
 		t.Fatalf("%+v", st)
 	}
 	if err := s.Close(); err != nil {

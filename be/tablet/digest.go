@@ -2,14 +2,12 @@ package tablet
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -98,7 +96,7 @@ func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err e
 // ScanDigest is Tablet.ScanDigest of the snapshot's version.
 func (s *Snapshot) ScanDigest(ctx context.Context) (digest uint64, rows int64, err error) {
 	ids := s.digestColumns()
-	it := s.Scan(ids, ScanOptions{})
+	it := s.Scan(ids, ScanOptions{Reuse: true})
 	for {
 		b, err := it.Next(ctx)
 		if err != nil {
@@ -131,32 +129,6 @@ func (s *Snapshot) digestColumns() []types.ColumnID {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-func digestBatch(b *vec.Batch, ids []types.ColumnID) uint64 {
-	var sum uint64
-	var buf []byte
-	hash := func(row int) {
-		buf = buf[:0]
-		for c, v := range b.Cols {
-			if v.IsNull(row) {
-				continue // so that a new column without a default changes nothing
-			}
-			buf = binary.BigEndian.AppendUint32(buf, uint32(ids[c]))
-			buf = vec.AppendKey(buf, v, row)
-		}
-		sum += xxh3.Hash(buf)
-	}
-	if b.Sel == nil {
-		for row := range b.N {
-			hash(row)
-		}
-		return sum
-	}
-	for _, row := range b.Sel {
-		hash(int(row))
-	}
-	return sum
 }
 
 // digestSince returns how digest and rows differ between version from and the snapshot's, which must be a later one: the
@@ -294,7 +266,7 @@ func (d *digestDiff) vector(w *rowsetView, g int, group *rowset.Group, i int, en
 	if len(plus)+len(minus) == 0 {
 		return nil
 	}
-	cols, err := d.s.decodeColumns(group, i, d.ids)
+	cols, err := d.s.decodeColumns(group, i, d.ids, newVector)
 	if err != nil {
 		return err
 	}

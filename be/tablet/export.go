@@ -46,6 +46,8 @@ type cloneHeader struct {
 type cloneRowset struct {
 	Groups  []groupEntry `cbor:"1,keyasint"`
 	Deletes []byte       `cbor:"2,keyasint,omitempty"` // a roaring bitmap
+	Source  sourceRowset `cbor:"3,keyasint"`           // zero for the deltas, which are encoded anew each time
+	Skipped []uint32     `cbor:"4,keyasint,omitempty"` // row groups that the target said it has
 }
 
 // cloneEnd says what must have arrived.
@@ -64,6 +66,8 @@ type Exporter struct {
 	end    *cloneEnd
 	next   int
 	err    error // found while planning
+	// skipped is how many bytes are left out.
+	skipped int64
 }
 
 // exportGroup is one row group to send: a stored one, or an encoded one of the deltas.
@@ -179,7 +183,8 @@ func (e *Exporter) plan() error {
 		if err != nil {
 			return err
 		}
-		e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.r.groups, Deletes: body})
+		e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.r.groups, Deletes: body,
+			Source: sourceRowset{Disk: e.s.t.s.ID(), UID: w.r.uid, Rowset: w.r.entry.ID}})
 	}
 	return e.planDeltas()
 }

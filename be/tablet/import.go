@@ -3,6 +3,7 @@ package tablet
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,7 +17,7 @@ import (
 
 // Import receives a full clone under a new incarnation of the tablet. Nothing of it is visible, and the replica that the
 // disk may hold goes on serving, until Commit flips the tablet's record in one transaction. If the process ends before
-// that, what was received is an orphan and is deleted at the next open.
+// that, what was received waits for the next import of the same replica (see resume.go) and is deleted if none comes.
 //
 // While it runs, the learner also receives new writes: Prepare stores them with the new incarnation. After Commit the
 // replica is at the version of the clone with those transactions pending; it catches up with ApplyChange of the source's
@@ -35,8 +36,10 @@ type Import struct {
 	bytes   int64 // queued
 	done    int64 // received
 	over    bool
-	// verified says that everything is there and has the right digest.
-	verified bool
+	// verified says that everything is there and has the right digest, refused that it has another one, or damage.
+	verified, refused bool
+	from              *partialImport // what an interrupted import left
+	record            *importRecord  // nil before the header
 }
 
 // BeginImport prepares the disk for a full clone of size bytes. There is one import of a tablet at a time.
@@ -54,11 +57,21 @@ func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
 			return nil, fmt.Errorf("import tablet %d: another import runs: %w", m.Tablet, ErrExists)
 		}
 	}
-	uid, superEntry := s.nextUIDLocked()
-	if err := s.meta.Commit(superEntry); err != nil {
+	from, err := s.takePartialLocked(&m)
+	if err != nil {
 		return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
 	}
-	im := &Import{s: s, t: newTablet(s, uid, m.clone())}
+	var uid uint64
+	if from != nil {
+		uid = from.rec.UID
+	} else {
+		var superEntry kv.Entry
+		uid, superEntry = s.nextUIDLocked()
+		if err := s.meta.Commit(superEntry); err != nil {
+			return nil, fmt.Errorf("import tablet %d: %w", m.Tablet, err)
+		}
+	}
+	im := &Import{s: s, t: newTablet(s, uid, m.clone()), from: from}
 	im.t.unlisted = true
 	s.imports[uid] = im
 	return im, nil
@@ -152,6 +165,13 @@ func (im *Import) begin(body []byte) error {
 		return fmt.Errorf("header is of tablet %d at version %d: %w", h.Tablet, h.Version, ErrImport)
 	}
 	im.header = h
+	if err := im.lay(h); err != nil {
+		return err
+	}
+	return im.storeRecord()
+}
+
+func (im *Import) lay(h *cloneHeader) error {
 	t := im.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,12 +181,9 @@ func (im *Import) begin(body []byte) error {
 		t.setMeta(m)
 		t.mems = []*memtable{t.newMemtable()}
 	}
-	for i, cr := range h.Rowsets {
-		if err := im.layRowset(uint64(i+1), cr); err != nil {
-			return fmt.Errorf("rowset %d: %w", i, err)
-		}
+	if err := im.layRowsets(h); err != nil {
+		return err
 	}
-	t.nextRowset = uint64(len(h.Rowsets) + 1)
 	t.version, t.manifestVersion, t.readFrom = h.Version, h.Version, h.Version
 	t.restartAt(h.Version)
 	t.digest = digestState{} // until Verify has scanned what arrived
@@ -241,6 +258,7 @@ func (im *Import) flush() error {
 		return err
 	}
 	im.queued, im.bytes = nil, 0
+	im.touch()
 	return nil
 }
 
@@ -263,9 +281,11 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 	}
 	got, rows, err := im.t.ScanDigest(context.Background(), version)
 	if err != nil {
+		im.refused = errors.Is(err, ErrCorrupt)
 		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	if got != digest || got != im.end.Digest || rows != im.end.Rows {
+		im.refused = true
 		return fmt.Errorf("import tablet %d: %d rows with digest %x, not %d with %x (asked for %x): %w", im.t.id, rows, got, im.end.Rows, im.end.Digest, digest, ErrDigest)
 	}
 	im.verified = true
@@ -344,7 +364,7 @@ func (im *Import) flip() error {
 	defer s.mu.Unlock()
 	old := s.tablets[t.id]
 	t.mu.RLock()
-	entries := []kv.Entry{t.manifestEntry(), t.recordEntry()}
+	entries := []kv.Entry{t.manifestEntry(), t.recordEntry(), {Key: key1(kImport, uint64(t.id)), Delete: true}}
 	t.mu.RUnlock()
 	if old != nil {
 		old.record.Lock() // no record of the old incarnation may follow the new one
@@ -374,5 +394,8 @@ func (im *Import) Abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.imports, im.t.uid)
+	if im.record != nil {
+		s.logFailure("drop import record")(s.meta.Commit(kv.Entry{Key: key1(kImport, uint64(im.t.id)), Delete: true}))
+	}
 	s.retireLocked(im.t)
 }

@@ -20,6 +20,7 @@ import (
 //	      M uid(8)                       manifest: version, rowsets
 //	      X uid(8) rowset(8)             delete vector of a rowset at the manifest's version
 //	      V uid(8) version(8)            a committed version: the transaction that made it, its parts
+//	      R tablet(8)                    an unfinished import: which rowsets of its source it has
 //	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction
 //	data: c uid(8) rowset(8) group(4)    row group
 //	      i uid(8) rowset(8)             index of a rowset: its row groups
@@ -31,6 +32,7 @@ const (
 	kManifest  = 'M'
 	kDeletes   = 'X'
 	kVersion   = 'V'
+	kImport    = 'R'
 	kPart      = 'P'
 	kGroup     = 'c'
 	kIndex     = 'i'

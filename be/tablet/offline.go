@@ -175,7 +175,7 @@ func (s *Store) VerifyTablet(ctx context.Context, t *Tablet) (Check, *Damage) {
 		return damage("row groups", err)
 	}
 	var err error
-	if c.Digest, c.Rows, err = t.Digest(c.Version); err != nil {
+	if c.Digest, c.Rows, err = t.ScanDigest(ctx, c.Version); err != nil {
 		return damage("rows", err)
 	}
 	if want := t.Stats().Rows; c.Rows != want {

@@ -12,6 +12,8 @@ type Options struct {
 	Logger    *slog.Logger
 	ClusterID types.ClusterID
 	Medium    types.Medium
+	// Capacity bounds the bytes of this disk; 0 = what its file system has.
+	Capacity int64
 
 	// The flood stage: with less free space than both of these the disk takes no writes (B6).
 	FloodBytes   int64
@@ -23,6 +25,13 @@ type Options struct {
 	// ReadAge is how long a version can still be read after the next one was published. A pinned version lives on.
 	ReadAge time.Duration
 	Flush   FlushLimits
+	// ResumeAge is how long what an interrupted full clone has received waits for its continuation.
+	ResumeAge time.Duration
+
+	// Tuning is asked about once a second for what may change while the store runs; nil = nothing does.
+	Tuning func() Tuning
+	// CacheBytes bounds Badger's caches of blocks and indexes; 0 = 176 MiB.
+	CacheBytes int64
 
 	// ReclaimBytes is how many dead bytes start a reclaim cycle (and 15 % of the disk's data, if that is more).
 	ReclaimBytes int64
@@ -55,6 +64,7 @@ type FlushLimits struct {
 	Rows     int
 	Bytes    int64
 	Versions int // bounds the replay at open
+	Age      time.Duration
 }
 
 // Faults replace what a Store asks of the machine.
@@ -85,9 +95,12 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Retention.Age, 30*time.Minute)
 	setDefault(&o.Retention.Bytes, 256<<20)
 	setDefault(&o.ReadAge, 5*time.Minute)
+	setDefault(&o.ResumeAge, time.Hour)
 	setDefault(&o.Flush.Rows, 32_768)
 	setDefault(&o.Flush.Bytes, 8<<20)
 	setDefault(&o.Flush.Versions, 10_000)
+	setDefault(&o.Flush.Age, 10*time.Minute)
+	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
 	return o
 }

@@ -135,6 +135,7 @@ func (p *pendingPart) refused() bool {
 func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
 	entry := t.partStoreEntry(txn, number, payload)
 	t.s.charge(int64(len(payload)))
+	t.s.counters.payload.Add(int64(len(payload)))
 	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, func(err error) {
 		p.err = err
 		close(p.done)

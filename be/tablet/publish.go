@@ -160,6 +160,9 @@ const bulkRows = 1000
 func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 	active := t.mems[len(t.mems)-1]
 	before := active.bytes
+	if t.version == t.manifestVersion {
+		t.unflushed = t.s.opt.Now()
+	}
 	t.recent.begin(version, len(refs))
 	if len(refs) >= bulkRows {
 		active.grow(len(refs))

@@ -30,6 +30,9 @@ func (s *Store) recover() error {
 			t.SetBad(err.Error())
 		}
 	}
+	if err := s.loadPartial(); err != nil {
+		return err
+	}
 	if err := s.findOrphans(known); err != nil {
 		s.log.Error("orphans are not looked for", "err", err) // they only cost space
 	}
@@ -302,6 +305,13 @@ func (t *Tablet) restorePending(parts storedParts) error {
 func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 	uids := make(map[uint64]bool)
 	groups := make(map[[2]uint64]int)
+	partial := make(map[uint64]map[uint64]bool) // rowsets of interrupted imports, by uid
+	for _, p := range s.partial {
+		partial[p.rec.UID] = make(map[uint64]bool)
+		for _, r := range p.rec.Rowsets {
+			partial[p.rec.UID][r.Local] = true
+		}
+	}
 	visit := func(key []byte) error {
 		uid := keyUint(key, 0)
 		switch key[0] {
@@ -311,7 +321,11 @@ func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 		}
 		s.super.NextUID = max(s.super.NextUID, uid+1)
 		t := known[uid]
-		if t == nil {
+		if rowsets := partial[uid]; rowsets != nil {
+			if id := keyUint(key, 1); key[0] == kGroup && !rowsets[id] {
+				groups[[2]uint64{uid, id}] = max(groups[[2]uint64{uid, id}], int(keyGroup(key))+1)
+			}
+		} else if t == nil {
 			uids[uid] = true
 		} else if id := keyUint(key, 1); !t.bad && (key[0] == kGroup || key[0] == kIndex || key[0] == kDeletes) && !t.names(id) {
 			at := [2]uint64{uid, id}

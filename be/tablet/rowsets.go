@@ -149,6 +149,7 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 	if err != nil {
 		return err
 	}
+	defer finder.Close()
 	var rows []int
 	for _, i := range wanted {
 		may, err := group.MayContain(rowset.KeyHash(keys[i]))

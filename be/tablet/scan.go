@@ -46,6 +46,9 @@ type ScanOptions struct {
 	MaxRows   int         // the scan may end after as many rows; 0 = all
 	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
 	Shard, Shards int
+	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
+	// spares a scan much of its allocations.
+	Reuse bool
 }
 
 // Iter returns the rows of a snapshot in batches, in no particular order. It is used by one goroutine.
@@ -60,6 +63,10 @@ type Iter struct {
 	next    int // vector (rowset) or row (memtable) of the current unit
 	left    int // rows until MaxRows; -1 = no limit
 	deleted map[*rowsetState]*roaring.Bitmap
+	dead    []uint32        // scratch of visibleRows
+	stored  bool            // ready comes from a rowset
+	lent    *vec.Batch      // with Reuse: what the caller has
+	free    [][]*vec.Vector // with Reuse: vectors to fill again, by column
 }
 
 // unit is a row group or a memtable.
@@ -116,9 +123,11 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		it.takeBack()
 		if len(it.ready) > 0 {
 			b := it.ready[0]
 			it.ready = it.ready[1:]
+			it.lend(b)
 			return it.limit(b), nil
 		}
 		if it.current == nil {
@@ -127,12 +136,46 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 			}
 			it.current, it.next = &it.units[0], 0
 			it.units = it.units[1:]
+			it.readAhead()
 		}
 		if err := it.fill(); err != nil {
 			return nil, fmt.Errorf("scan tablet %d at version %d: %w", it.s.t.id, it.s.version, it.s.t.checkBad(err))
 		}
 	}
 	return nil, nil
+}
+
+// lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
+func (it *Iter) lend(b *vec.Batch) {
+	if it.opt.Reuse && it.stored {
+		it.lent = b
+	}
+}
+
+func (it *Iter) takeBack() {
+	if it.lent == nil {
+		return
+	}
+	if it.free == nil {
+		it.free = make([][]*vec.Vector, len(it.cols))
+	}
+	for c, v := range it.lent.Cols {
+		if len(it.free[c]) < vectorsPerRead { // columns that no row group has are not filled again
+			it.free[c] = append(it.free[c], v)
+		}
+	}
+	it.lent = nil
+}
+
+// vector returns a vector for column number c of the scan: one to fill again, or a new one.
+func (it *Iter) vector(c int) *vec.Vector {
+	if it.free == nil || len(it.free[c]) == 0 {
+		return &vec.Vector{}
+	}
+	last := len(it.free[c]) - 1
+	v := it.free[c][last]
+	it.free[c] = it.free[c][:last]
+	return v
 }
 
 func (it *Iter) limit(b *vec.Batch) *vec.Batch {
@@ -153,7 +196,7 @@ func (it *Iter) limit(b *vec.Batch) *vec.Batch {
 
 // fill decodes some of the current unit into ready.
 func (it *Iter) fill() error {
-	if it.current.mem != nil {
+	if it.stored = it.current.mem == nil; !it.stored {
 		it.fillFromMemory(it.current.mem)
 		return nil
 	}
@@ -230,7 +273,7 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if !some {
 			continue
 		}
-		cols, err := it.s.decodeColumns(group, next, it.cols)
+		cols, err := it.s.decodeColumns(group, next, it.cols, it.vector)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -293,22 +336,43 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 		}
 	}
 	start := w.r.starts[g] + uint32(i*vec.MaxRows)
-	dead := deleted.Iterator()
-	dead.AdvanceIfNeeded(start)
-	if versions == nil && (!dead.HasNext() || dead.PeekNext() >= start+uint32(n)) {
+	it.dead = deadRows(it.dead[:0], deleted, start, uint32(n))
+	if versions == nil && len(it.dead) == 0 {
 		return nil, true, nil
 	}
 	sel = make([]int32, 0, n)
-	for row := range n {
-		if dead.HasNext() && dead.PeekNext() == start+uint32(row) {
-			dead.Next()
+	row := int32(0)
+	for k := 0; k <= len(it.dead); k++ {
+		end := int32(n)
+		if k < len(it.dead) {
+			end = int32(it.dead[k] - start)
+		}
+		if versions == nil {
+			sel = append(sel, identity[row:end]...)
+			row = end + 1
 			continue
 		}
-		if versions == nil || types.Version(versions[row]) <= it.s.version {
-			sel = append(sel, int32(row))
+		for ; row < end; row++ {
+			if versions == nil || types.Version(versions[row]) <= it.s.version {
+				sel = append(sel, row)
+			}
 		}
+		row = end + 1
 	}
 	return sel, len(sel) > 0, nil
+}
+
+// deadRows appends the deleted rows of [start, start+n), ascending.
+func deadRows(dst []uint32, deleted *roaring.Bitmap, start, n uint32) []uint32 {
+	dead := deleted.Iterator()
+	for dead.AdvanceIfNeeded(start); dead.HasNext(); {
+		pos := dead.Next()
+		if pos >= start+n {
+			break
+		}
+		dst = append(dst, pos)
+	}
+	return dst
 }
 
 func (it *Iter) deletedRows(w *rowsetView) *roaring.Bitmap {

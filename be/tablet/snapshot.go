@@ -274,8 +274,8 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 	return out, nil
 }
 
-// decodeColumns reads vector i of some columns of a row group.
-func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.ColumnID) ([]*vec.Vector, error) {
+// decodeColumns reads vector i of some columns of a row group; into says which vector takes column number at of them.
+func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.ColumnID, into func(at int) *vec.Vector) ([]*vec.Vector, error) {
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)
@@ -283,8 +283,8 @@ func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.Column
 			out[at] = s.fillColumn(id, group.VectorRows(i))
 			continue
 		}
-		v, err := group.Decode(c, i)
-		if err != nil {
+		v := into(at)
+		if err := group.DecodeInto(v, c, i); err != nil {
 			return nil, err
 		}
 		want := s.columnType(id)
@@ -318,3 +318,6 @@ func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
 func (s *Snapshot) fillColumn(id types.ColumnID, n int) *vec.Vector {
 	return s.fill.vector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
 }
+
+// newVector is decodeColumns' into for those who keep what they get.
+func newVector(int) *vec.Vector { return &vec.Vector{} }

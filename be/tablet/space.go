@@ -74,6 +74,10 @@ func (s *Store) measure() (total, available int64, err error) {
 	}
 	if age := now.Sub(g.at); age < 0 || age > spaceAge || g.err != nil {
 		g.total, g.available, g.err = statfs(s.dir)
+		if most := s.opt.Capacity; most > 0 {
+			g.total = min(g.total, most)
+			g.available = min(g.available, max(most-s.meta.Size()-s.data.Size(), 0))
+		}
 		g.at = now
 	}
 	return g.total, g.available, g.err

@@ -117,19 +117,16 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		}
 	} else {
 		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
-		if err := w.locks.acquire(ctx, txn, id, res.keys, lockWait); err != nil {
+		if res.locks, err = w.locks.acquire(ctx, txn, id, res.keys, lockWait); err != nil {
 			return nil, lockRefusal(id, err)
 		}
 		if err := res.resolve(types.Version(p.ReadVersion)); err != nil {
 			return nil, err
 		}
 		rows, ops = res.take(rows)
-		// The keys also without an explicit transaction: a long statement comes in several writes.
-		kept := rows
-		if !explicit {
-			kept = nil
+		if explicit {
+			w.own.add(holder{txn, id}, res.keys, ops, rows)
 		}
-		w.own.add(holder{txn, id}, res.keys, ops, kept)
 	}
 	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
 	if err != nil {

@@ -34,12 +34,6 @@ const (
 	maxEnded = 64 << 10
 )
 
-// lockKey names one row of one tablet.
-type lockKey struct {
-	tablet types.TabletID
-	key    string
-}
-
 // holder is one transaction on one tablet.
 type holder struct {
 	txn    types.TxnID
@@ -49,13 +43,28 @@ type holder struct {
 // rowLock is held by owner; waiters get it in order of arrival.
 type rowLock struct {
 	owner types.TxnID
+	key   string
 	queue []*lockWaiter
+	// wrote is what the owner has made of the row so far, and at the place of its key in the part being resolved. Only the
+	// owner's calls look at them, one after the other; the next owner gets a lock of its own.
+	wrote wroteRow
+	at    int32
 }
+
+// wroteRow is what a transaction has made of a row.
+type wroteRow uint8
+
+const (
+	wroteNothing wroteRow = iota
+	wrotePut
+	wroteDelete
+)
 
 // lockWaiter is one transaction that waits for one row; done is closed when it owns the row, or has been ended.
 type lockWaiter struct {
 	txn   types.TxnID
-	key   lockKey
+	row   *rowLock
+	on    types.TabletID
 	done  chan struct{}
 	ended bool // set before done is closed
 }
@@ -64,8 +73,9 @@ type lockWaiter struct {
 // that is no longer current is refused (I2), so locks may die with the leader.
 type lockTable struct {
 	mu      sync.Mutex
-	rows    map[lockKey]*rowLock
-	held    map[holder][]string
+	rows    map[types.TabletID]map[string]*rowLock
+	count   int // of rows
+	held    map[holder][]*rowLock
 	waiting map[types.TxnID]*lockWaiter // a transaction waits for one row at a time
 	ended   map[holder]struct{}
 	order   []holder // of ended, a ring
@@ -75,27 +85,46 @@ type lockTable struct {
 
 func newLockTable() *lockTable {
 	return &lockTable{
-		rows: map[lockKey]*rowLock{}, held: map[holder][]string{}, waiting: map[types.TxnID]*lockWaiter{},
+		rows: map[types.TabletID]map[string]*rowLock{}, held: map[holder][]*rowLock{}, waiting: map[types.TxnID]*lockWaiter{},
 		ended: map[holder]struct{}{}, limit: maxRowLocks,
 	}
 }
 
 // acquire locks all keys for txn, in key order so that statements over the same rows queue up instead of
-// deadlocking. What it got before an error stays held until release or end.
-func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) error {
-	sorted := slices.Clone(keys)
-	slices.SortFunc(sorted, bytes.Compare)
+// deadlocking. What it got before an error stays held until release or end. The locks are in the order of keys.
+func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) ([]*rowLock, error) {
+	b := lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys))}
+	if !slices.IsSortedFunc(keys, bytes.Compare) {
+		b.order = make([]int32, len(keys))
+		for i := range b.order {
+			b.order[i] = int32(i)
+		}
+		slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(keys[x], keys[y]) })
+	}
 	deadline := time.Now().Add(wait)
-	for _, k := range sorted {
-		waiter, err := l.tryLock(txn, lockKey{tablet, string(k)})
-		if err == nil && waiter != nil {
+	for {
+		waiter, err := l.tryLock(&b)
+		if err == nil && waiter == nil {
+			return b.out, nil
+		}
+		if err == nil {
 			err = l.await(ctx, waiter, deadline)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+}
+
+// lockBatch is the progress of one call of acquire.
+type lockBatch struct {
+	txn    types.TxnID
+	tablet types.TabletID
+	keys   [][]byte
+	order  []int32 // the keys in their order; nil = as they are
+	next   int     // in order
+	out    []*rowLock
+	fresh  []rowLock // room for locks that are new
 }
 
 func (l *lockTable) await(ctx context.Context, w *lockWaiter, deadline time.Time) error {
@@ -118,32 +147,59 @@ func (l *lockTable) await(ctx context.Context, w *lockWaiter, deadline time.Time
 	return nil
 }
 
-// tryLock takes the row, or queues for it and returns the waiter.
-func (l *lockTable) tryLock(txn types.TxnID, k lockKey) (*lockWaiter, error) {
+// tryLock takes rows until it has all of them, or queues for one and returns the waiter.
+func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, over := l.ended[holder{txn, k.tablet}]; over {
+	h := holder{b.txn, b.tablet}
+	if _, over := l.ended[h]; over {
 		return nil, ErrEnded
 	}
-	row := l.rows[k]
-	if row == nil {
-		if len(l.rows) >= l.limit {
-			return nil, ErrTooManyLocks
+	rows := l.rows[b.tablet]
+	if rows == nil {
+		rows = make(map[string]*rowLock, len(b.keys))
+		l.rows[b.tablet] = rows
+	}
+	held := l.held[h]
+	defer func() { l.heldLocked(h, held) }()
+	for ; b.next < len(b.keys); b.next++ {
+		at := b.next
+		if b.order != nil {
+			at = int(b.order[b.next])
 		}
-		l.rows[k] = &rowLock{owner: txn}
-		l.held[holder{txn, k.tablet}] = append(l.held[holder{txn, k.tablet}], k.key)
-		return nil, nil
+		row := rows[string(b.keys[at])]
+		switch {
+		case row == nil:
+			if l.count >= l.limit {
+				return nil, ErrTooManyLocks
+			}
+			b.fresh = append(b.fresh, rowLock{owner: b.txn, key: string(b.keys[at])}) // it never grows
+			row = &b.fresh[len(b.fresh)-1]
+			rows[row.key] = row
+			l.count++
+			held = append(held, row)
+		case row.owner == b.txn:
+		case l.closesCycleLocked(b.txn, row.owner):
+			return nil, ErrDeadlock
+		default:
+			w := &lockWaiter{txn: b.txn, row: row, on: b.tablet, done: make(chan struct{})}
+			row.queue = append(row.queue, w)
+			l.waiting[b.txn] = w
+			return w, nil
+		}
+		b.out[at] = row
 	}
-	if row.owner == txn {
-		return nil, nil
+	return nil, nil
+}
+
+// heldLocked notes what a transaction holds, and forgets a tablet without locks.
+func (l *lockTable) heldLocked(h holder, held []*rowLock) {
+	if len(held) > 0 {
+		l.held[h] = held
 	}
-	if l.closesCycleLocked(txn, row.owner) {
-		return nil, ErrDeadlock
+	if len(l.rows[h.tablet]) == 0 {
+		delete(l.rows, h.tablet)
 	}
-	w := &lockWaiter{txn: txn, key: k, done: make(chan struct{})}
-	row.queue = append(row.queue, w)
-	l.waiting[txn] = w
-	return w, nil
 }
 
 // closesCycleLocked follows who waits for whom from owner. Each transaction waits for one row at most, so it is a walk.
@@ -158,7 +214,7 @@ func (l *lockTable) closesCycleLocked(txn, owner types.TxnID) bool {
 		if w == nil {
 			return false
 		}
-		owner = l.rows[w.key].owner
+		owner = w.row.owner
 	}
 	return false
 }
@@ -177,7 +233,7 @@ func (l *lockTable) giveUp(w *lockWaiter) bool {
 }
 
 func (l *lockTable) leaveLocked(w *lockWaiter) {
-	row := l.rows[w.key]
+	row := w.row
 	row.queue = slices.DeleteFunc(row.queue, func(x *lockWaiter) bool { return x == w })
 	delete(l.waiting, w.txn)
 }
@@ -190,20 +246,30 @@ func (l *lockTable) release(txn types.TxnID, tablet types.TabletID) {
 }
 
 func (l *lockTable) releaseLocked(h holder) {
-	for _, key := range l.held[h] {
-		k := lockKey{h.tablet, key}
-		row := l.rows[k]
+	held := l.held[h]
+	if len(held) == 0 {
+		return
+	}
+	rows := l.rows[h.tablet]
+	for _, row := range held {
 		if len(row.queue) == 0 {
-			delete(l.rows, k)
+			delete(rows, row.key)
+			l.count--
 			continue
 		}
 		next := row.queue[0]
-		row.queue = row.queue[1:]
-		row.owner = next.txn
+		passed := &rowLock{owner: next.txn, key: row.key, queue: row.queue[1:]}
+		for _, w := range passed.queue {
+			w.row = passed
+		}
+		rows[row.key] = passed
 		to := holder{next.txn, h.tablet}
-		l.held[to] = append(l.held[to], key)
+		l.held[to] = append(l.held[to], passed)
 		delete(l.waiting, next.txn)
 		close(next.done)
+	}
+	if len(rows) == 0 {
+		delete(l.rows, h.tablet)
 	}
 	delete(l.held, h)
 }
@@ -213,7 +279,7 @@ func (l *lockTable) end(txn types.TxnID, tablet types.TabletID) {
 	h := holder{txn, tablet}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.waiting[txn]; w != nil && w.key.tablet == tablet {
+	if w := l.waiting[txn]; w != nil && w.on == tablet {
 		l.leaveLocked(w)
 		w.ended = true
 		close(w.done)

@@ -64,7 +64,7 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 				if _, blocked := m.waitsFor(txn); blocked {
 					t.Skip("it waits")
 				}
-				w, err := l.tryLock(txn, lockKey{1, string(rune('a' + row))})
+				w, err := l.tryLock(&lockBatch{txn: txn, tablet: 1, keys: [][]byte{{byte('a' + row)}}, out: make([]*rowLock, 1), fresh: make([]rowLock, 0, 1)})
 				q := m.queues[row]
 				switch {
 				case m.ended[txn]:
@@ -122,11 +122,11 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 				delete(waiters, txn)
 			},
 			"": func(t *rapid.T) {
-				if len(l.rows) != len(m.queues) {
-					t.Fatalf("%d rows are locked, not %d", len(l.rows), len(m.queues))
+				if l.count != len(m.queues) {
+					t.Fatalf("%d rows are locked, not %d", l.count, len(m.queues))
 				}
 				for row, q := range m.queues {
-					if got := l.rows[lockKey{1, string(rune('a' + row))}].owner; got != q[0] {
+					if got := l.rows[1][string(rune('a'+row))].owner; got != q[0] {
 						t.Fatalf("row %d is owned by %d, not %d", row, got, q[0])
 					}
 				}
@@ -138,17 +138,20 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 func TestWaiterOfAnEndedTransactionIsWoken(t *testing.T) {
 	l := newLockTable()
 	key := [][]byte{[]byte("k")}
-	if err := l.acquire(context.Background(), 1, 1, key, 0); err != nil {
+	if _, err := l.acquire(context.Background(), 1, 1, key, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan error, 1)
-	go func() { got <- l.acquire(context.Background(), 2, 1, key, time.Minute) }()
+	go func() {
+		_, err := l.acquire(context.Background(), 2, 1, key, time.Minute)
+		got <- err
+	}()
 	l.end(2, 1) // before or after it began to wait
 	if err := <-got; !errors.Is(err, ErrEnded) {
 		t.Fatal(err)
 	}
 	l.release(1, 1)
-	if len(l.rows) != 0 {
+	if l.count != 0 {
 		t.Fatal("a row stays locked")
 	}
 }

@@ -9,17 +9,15 @@ import (
 	"stele/sql/vec"
 )
 
-// Overlay is what one open transaction has done to one tablet so far: its key checks, and the reads of an explicit
-// one, see it above the snapshot. It is immutable.
+// Overlay is what one open transaction has done to one tablet so far: the reads of an explicit one see it above the
+// snapshot. It is immutable.
 type Overlay struct {
 	// layers are disjoint in time, the newest last, and shrink by half at least: a transaction of n statements copies
 	// each key log n times instead of n times.
-	layers   []map[string]*OverlayRow
-	keysOnly bool
+	layers []map[string]*OverlayRow
 }
 
-// OverlayRow points at a row of a batch; the transaction has deleted the key where it is nil. Of a transaction that
-// is not explicit only the keys are kept, and Batch is nil.
+// OverlayRow points at a row of a batch; the transaction has deleted the key where it is nil.
 type OverlayRow struct {
 	Batch *vec.Batch
 	Row   int
@@ -49,7 +47,7 @@ func (o *Overlay) Rows() map[string]*OverlayRow {
 }
 
 // with returns the overlay with one more layer.
-func (o *Overlay) with(layer map[string]*OverlayRow, keysOnly bool) *Overlay {
+func (o *Overlay) with(layer map[string]*OverlayRow) *Overlay {
 	var layers []map[string]*OverlayRow
 	if o != nil {
 		layers = slices.Clone(o.layers)
@@ -61,7 +59,7 @@ func (o *Overlay) with(layer map[string]*OverlayRow, keysOnly bool) *Overlay {
 		maps.Copy(merged, layer)
 		layers, layer = layers[:len(layers)-1], merged
 	}
-	return &Overlay{layers: append(layers, layer), keysOnly: keysOnly}
+	return &Overlay{layers: append(layers, layer)}
 }
 
 // overlays keeps the overlays of open transactions on tablets that this BE leads.
@@ -72,23 +70,20 @@ type overlays struct {
 
 func newOverlays() *overlays { return &overlays{m: map[holder]*Overlay{}} }
 
-// add records a resolved batch; rows is nil when only the keys are wanted.
+// add records a resolved batch.
 func (o *overlays) add(h holder, keys [][]byte, ops []types.RowOp, rows *vec.Batch) {
 	layer := make(map[string]*OverlayRow, len(keys))
-	keyOnly := &OverlayRow{}
 	for i, key := range keys {
 		switch {
 		case ops[i] == types.OpDelete:
 			layer[string(key)] = nil
-		case rows == nil:
-			layer[string(key)] = keyOnly
 		default:
 			layer[string(key)] = &OverlayRow{Batch: rows, Row: rows.Row(i)}
 		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.m[h] = o.m[h].with(layer, rows == nil)
+	o.m[h] = o.m[h].with(layer)
 }
 
 // get returns the overlay, or nil.
@@ -118,8 +113,5 @@ func (o *overlays) holders() []holder {
 
 // Overlay returns what an explicit transaction has written to a tablet that this BE leads, nil when nothing.
 func (w *Writer) Overlay(txn types.TxnID, tablet types.TabletID) *Overlay {
-	if o := w.own.get(holder{txn, tablet}); o != nil && !o.keysOnly {
-		return o
-	}
-	return nil
+	return w.own.get(holder{txn, tablet})
 }

@@ -10,12 +10,13 @@ import (
 // resolver turns the ops of one part into puts and deletes, against the newest published rows, what the transaction
 // itself has written before, and the earlier rows of the part. The rows are locked, so the answer cannot change.
 type resolver struct {
-	w    *Writer
-	txn  types.TxnID
-	t    *tablet.Tablet
-	keys [][]byte
-	ops  []types.RowOp
-	resp *bepb.WriteResponse_Part
+	w     *Writer
+	txn   types.TxnID
+	t     *tablet.Tablet
+	keys  [][]byte
+	locks []*rowLock // of the keys
+	ops   []types.RowOp
+	resp  *bepb.WriteResponse_Part
 
 	keep []int32 // rows that survive, ascending
 }
@@ -29,20 +30,27 @@ func (r *resolver) resolve(readVersion types.Version) error {
 	if err != nil {
 		return err
 	}
-	if o := r.w.own.get(holder{r.txn, r.t.ID()}); o != nil {
-		for i, k := range r.keys {
-			if row, written := o.Get(string(k)); written {
+	o := r.w.own.get(holder{r.txn, r.t.ID()})
+	for i, l := range r.locks {
+		l.at = -1
+		if l.wrote != wroteNothing {
+			exists[i] = l.wrote == wrotePut
+		} else if o != nil { // rows under fresh ids are written without a lock
+			if row, written := o.Get(string(r.keys[i])); written {
 				exists[i] = row != nil
 			}
 		}
 	}
-	r.keep = make([]int32, 0, len(r.keys))    // not nil: an empty selection is not all rows
-	last := make(map[string]int, len(r.keys)) // key -> the row that decides it so far
+	return r.decideAll(exists)
+}
+
+// decideAll decides row by row; of several rows with one key the last one counts.
+func (r *resolver) decideAll(exists []bool) error {
 	dropped := make([]bool, len(r.keys))
-	for i, k := range r.keys {
+	for i, l := range r.locks {
 		alive := exists[i]
-		prev, again := last[string(k)]
-		if again {
+		prev := l.at // the row that decides the key so far
+		if prev >= 0 {
 			alive = r.ops[prev] == types.OpPut
 		}
 		op := r.decide(i, alive)
@@ -54,15 +62,20 @@ func (r *resolver) resolve(readVersion types.Version) error {
 			return &refusal{code: bepb.WriteResponse_DUPLICATE_KEY, tablet: r.t.ID(), row: i, err: errDuplicate}
 		}
 		r.ops[i] = types.RowOp(op)
-		if again {
+		if prev >= 0 {
 			dropped[prev] = true
 		}
-		last[string(k)] = i
+		l.at = int32(i)
 	}
 	r.keep = make([]int32, 0, len(dropped)) // never nil: a batch without a selection has all its rows
 	for i := range dropped {
-		if !dropped[i] {
-			r.keep = append(r.keep, int32(i))
+		if dropped[i] {
+			continue
+		}
+		r.keep = append(r.keep, int32(i))
+		r.locks[i].wrote = wrotePut
+		if r.ops[i] == types.OpDelete {
+			r.locks[i].wrote = wroteDelete
 		}
 	}
 	return nil

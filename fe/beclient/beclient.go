@@ -18,6 +18,7 @@ import (
 
 	"stele/meta/rpc"
 	"stele/proto/bepb"
+	"stele/proto/fepb"
 )
 
 // Address joins a host and a port.
@@ -33,7 +34,8 @@ type Clients struct {
 }
 
 // piped are the calls that statements consist of.
-var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName}
+var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
+	bepb.Backend_Get_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
@@ -109,6 +111,9 @@ func Behind(err error) bool {
 	return false
 }
 
+// NoRoom reports whether a BE said that none of its disks takes what was to be stored.
+func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
+
 // Gone reports whether a BE said that it no longer keeps the version asked for.
 func Gone(err error) bool { return status.Code(err) == codes.OutOfRange }
 
@@ -139,6 +144,28 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 			return err
 		}
 	}
+}
+
+// Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too
+// large for one message, or the BE older than the call: Scan is the way then.
+func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest, each func([]byte) error) (done bool, err error) {
+	be, err := c.BE(address)
+	if err != nil {
+		return false, err
+	}
+	resp, err := be.Get(ctx, req)
+	switch {
+	case status.Code(err) == codes.Unimplemented, err == nil && resp.Large:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	for _, b := range resp.Batches {
+		if err := each(b); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Silent reports whether a BE did not answer within the deadline of the call.

@@ -32,6 +32,10 @@ type Replica struct {
 	OldestRetained types.Version
 	Bad            bool
 	Reason         string
+	// The content digest of a version, where the BE knows one; DigestVersion 0 = it does not.
+	DigestVersion types.Version
+	Digest        uint64
+	DigestSchema  uint32
 }
 
 // Disk is a disk as its BE reported it last.

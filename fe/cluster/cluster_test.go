@@ -70,6 +70,23 @@ func (w *world) await(kind cluster.EventKind, be types.BEID) time.Time {
 	}
 }
 
+// awaitUp waits until every BE is alive, in whatever order.
+func (w *world) awaitUp() {
+	w.t.Helper()
+	up := map[types.BEID]bool{}
+	limit := time.After(10 * time.Second)
+	for len(up) < len(w.BEs) {
+		select {
+		case e := <-w.events:
+			if e.Kind == cluster.BEUp {
+				up[e.BE] = true
+			}
+		case <-limit:
+			w.t.Fatalf("only %v of %d BEs came up", up, len(w.BEs))
+		}
+	}
+}
+
 func TestRefusedIsDeadAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
 	w.run()
@@ -172,22 +189,69 @@ func TestRestartAndStoppingAreEvents(t *testing.T) {
 	}
 }
 
-// TestLeadAgain: an FE that leads for the second time watches its BEs again.
+// TestLeadAgain: an FE that leads no more keeps what it knew as a view, and when it leads again it starts from there and
+// finds out who has died meanwhile.
 func TestLeadAgain(t *testing.T) {
 	w := newWorld(t, 2)
 	stop := w.run()
-	w.await(cluster.BEUp, w.BEs[1].ID)
+	w.awaitUp()
 	stop()
 	for len(w.events) > 0 {
 		<-w.events
 	}
-	if w.c.Alive(w.BEs[0].ID) || w.c.Alive(w.BEs[1].ID) {
-		t.Error("a BE that nobody watches counts as alive")
+	if !w.c.Alive(w.BEs[0].ID) || !w.c.Alive(w.BEs[1].ID) {
+		t.Error("the view of an FE that has just stopped leading is empty")
 	}
+	w.BEs[1].Stop()
 	w.run()
-	w.await(cluster.BEUp, w.BEs[0].ID)
+	w.await(cluster.BEDown, w.BEs[1].ID)
+	if !w.c.Alive(w.BEs[0].ID) {
+		t.Error("a BE that answers does not count as alive")
+	}
 	w.BEs[0].Stop()
 	w.await(cluster.BEDown, w.BEs[0].ID)
+}
+
+// TestView: what the leading FE knows reaches another one, which routes by it and starts from it when it leads.
+func TestView(t *testing.T) {
+	w := newWorld(t, 2)
+	w.run()
+	w.awaitUp()
+	other := cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: w.Logger, Events: func(cluster.Event) {},
+		Settings: func() cluster.Settings {
+			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}
+		}, FEAddresses: func() []string { return nil }})
+	if other.Alive(w.BEs[0].ID) || other.Address(w.BEs[0].ID) == "" {
+		t.Error("before the first view a BE is known by its address alone")
+	}
+	before, view, err := w.c.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Mirror(view); err != nil {
+		t.Fatal(err)
+	}
+	if !other.Alive(w.BEs[0].ID) || !other.Alive(w.BEs[1].ID) {
+		t.Error("what the leader sees alive is not alive in the view")
+	}
+	if again, _, _ := w.c.View(); again != before {
+		t.Error("a view that has not changed has another number")
+	}
+	w.BEs[1].Stop()
+	w.await(cluster.BEDown, w.BEs[1].ID)
+	after, view, err := w.c.View()
+	if err != nil || after == before {
+		t.Fatalf("the view of a death: %v, number %d, before %d", err, after, before)
+	}
+	if err := other.Mirror(view); err != nil {
+		t.Fatal(err)
+	}
+	if other.Alive(w.BEs[1].ID) {
+		t.Error("a dead BE is alive in the view")
+	}
+	if err := other.Mirror([]byte{0xff}); err == nil {
+		t.Error("a view that cannot be read is taken")
+	}
 }
 
 func TestCloneOutcomeIsToldOnce(t *testing.T) {

@@ -86,6 +86,9 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		return &fepb.ReportResponse{}, nil // a newer one was here before it
 	}
 	l.cluster.store(be, req, now)
+	if r := cat.Restoring(); r != nil {
+		return &fepb.ReportResponse{}, l.adopt(ctx, r, be, req, now)
+	}
 	resp := &fepb.ReportResponse{}
 	var items []command.ReplicaReport
 	var events []Event
@@ -125,6 +128,36 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 	return resp, nil
 }
 
+// adopt has a catalog that comes from a backup learn what a BE holds. Until every BE has told, nothing else is made of
+// reports: what the catalog does not know may be what came after the backup.
+func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) error {
+	if !req.Full || !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
+		return nil
+	}
+	cmd := &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
+	for i, rep := range req.Replicas {
+		cmd.Items = append(cmd.Items, command.ReplicaReport{Tablet: types.TabletID(rep.TabletId), Replica: types.ReplicaID(rep.ReplicaId), BE: be,
+			Disk: types.DiskID(rep.DiskId), Version: types.Version(rep.Version), Bad: rep.Bad})
+		if len(cmd.Items) == itemsAtOnce && i < len(req.Replicas)-1 {
+			if err := l.proposeOne(ctx, cmd); err != nil {
+				return err
+			}
+			cmd = &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
+		}
+	}
+	cmd.Last = true
+	return l.proposeOne(ctx, cmd)
+}
+
+// proposeOne proposes a command; its refusal is an error.
+func (l *Ledger) proposeOne(ctx context.Context, cmd command.Command) error {
+	out, err := l.log.Propose(ctx, cmd)
+	if err == nil {
+		err = out[0].Err
+	}
+	return err
+}
+
 // hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
 // this one.
 func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
@@ -146,11 +179,7 @@ func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
 
 func (l *Ledger) propose(ctx context.Context, items []command.ReplicaReport, now time.Time) error {
 	for chunk := range slices.Chunk(items, itemsAtOnce) {
-		out, err := l.log.Propose(ctx, &command.ReportReplicas{TimeMs: now.UnixMilli(), Items: chunk})
-		if err == nil {
-			err = out[0].Err
-		}
-		if err != nil {
+		if err := l.proposeOne(ctx, &command.ReportReplicas{TimeMs: now.UnixMilli(), Items: chunk}); err != nil {
 			return err
 		}
 	}
@@ -260,11 +289,7 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 		}
 	}
 	if len(abort.Txns) > 0 {
-		out, err := l.log.Propose(ctx, abort)
-		if err == nil {
-			err = out[0].Err
-		}
-		if err != nil {
+		if err := l.proposeOne(ctx, abort); err != nil {
 			return nil, err
 		}
 		cat = l.log.Current()

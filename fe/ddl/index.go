@@ -26,7 +26,7 @@ func indexTable(owner *catalog.Table, k *catalog.UniqueKey) *catalog.Table {
 	}
 	for i, id := range columns {
 		of := &owner.Schema.Columns[owner.Schema.ColumnIndex(id)]
-		c := types.Column{ID: id, Name: of.Name, Type: of.Type, Hidden: of.Hidden}
+		c := types.Column{ID: id, Name: of.Name, Type: of.Type, Hidden: of.Hidden, Elems: of.Elems, Bits: of.Bits}
 		if i < len(k.Columns) {
 			c.Type.NotNull = true
 		}

@@ -58,7 +58,7 @@ type TooFewError struct {
 }
 
 func (e *TooFewError) Error() string {
-	return fmt.Sprintf("Table replication num should be less than or equal to the number of available BE nodes. "+
+	return fmt.Sprintf("Table replication num should be less than of equal to the number of available BE nodes. "+
 		"You can change this default by setting the replication_num table properties. Current alive backend is %v, %d replicas were asked for", e.Alive, e.Want)
 }
 
@@ -328,20 +328,32 @@ type creation struct {
 // creations sorts the replicas of new tablets by BE.
 func creations(all []made) ([]*creation, error) {
 	var out []*creation
+	type target struct {
+		be     types.BEID
+		medium types.Medium
+	}
 	for _, m := range all {
 		schema, err := cbor.Marshal(&m.table.Schema)
 		if err != nil {
 			return nil, fmt.Errorf("encode schema: %w", err)
 		}
-		on := map[types.BEID]*creation{}
+		media := map[types.PartitionID]types.Medium{}
+		for i := range m.table.Parts {
+			media[m.table.Parts[i].ID] = m.table.MediumOf(&m.table.Parts[i])
+		}
+		on := map[target]*creation{}
 		for i := range m.tablets {
 			t := &m.tablets[i]
 			for j := range t.Replicas {
 				r := &t.Replicas[j]
-				c := on[r.BE]
+				to := target{r.BE, m.table.Medium}
+				if own, ok := media[t.Partition]; ok {
+					to.medium = own
+				}
+				c := on[to]
 				if c == nil {
-					c = &creation{be: r.BE, req: &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(m.table.Medium)}}
-					on[r.BE] = c
+					c = &creation{be: r.BE, req: &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(to.medium)}}
+					on[to] = c
 					out = append(out, c)
 				}
 				c.req.Items = append(c.req.Items, &bepb.CreateReplicasRequest_Item{TabletId: uint64(t.ID), TableId: uint64(t.Table),
@@ -373,7 +385,7 @@ func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.B
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
-				if beclient.Unreachable(err) {
+				if beclient.Unreachable(err) || beclient.NoRoom(err) {
 					down = append(down, c.be)
 				}
 			}

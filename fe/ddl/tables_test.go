@@ -112,12 +112,29 @@ func TestCreateGoesRoundADeadBE(t *testing.T) {
 	}
 }
 
-func TestRefusalOfABEIsNotGoneRound(t *testing.T) {
+// TestFullBEIsGoneRound: a BE whose disks are full, disabled or decommissioned gets no new replicas.
+func TestFullBEIsGoneRound(t *testing.T) {
 	w := fakecluster.New(t, 2, 1, types.QuorumMajority)
 	d := ddl.New(w.Log, w.Clients, w)
 	w.BEs[0].Set(func(b *fakecluster.BE) {
 		b.OnCreate = func(*bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
 			return nil, fakecluster.DiskFull
+		}
+	})
+	if err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if replicas, _ := spread(t, w, "p"); replicas[w.BEs[0].ID] != 0 {
+		t.Errorf("replicas %v: %d on the full BE", replicas, replicas[w.BEs[0].ID])
+	}
+}
+
+func TestRefusalOfABEIsNotGoneRound(t *testing.T) {
+	w := fakecluster.New(t, 2, 1, types.QuorumMajority)
+	d := ddl.New(w.Log, w.Clients, w)
+	w.BEs[0].Set(func(b *fakecluster.BE) {
+		b.OnCreate = func(*bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
+			return nil, fakecluster.BadQuery
 		}
 	})
 	if err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err == nil {

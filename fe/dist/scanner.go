@@ -95,7 +95,7 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,
-		room: make(chan struct{}, callsAtOnce)}
+		room: make(chan struct{}, callsAtOnce), keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
@@ -144,6 +144,7 @@ type run struct {
 	fragment []byte
 	cancel   context.CancelFunc
 	answers  chan answer
+	keyed    bool          // a few rows of one tablet: worth a call instead of a stream
 	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
 	wg       sync.WaitGroup
@@ -310,7 +311,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 	best, bestLoad := types.BEID(0), 0
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
-		if rep.Role == types.RoleLearner || rep.Bad || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
+		if rep.Role == types.RoleLearner || rep.Bad || rep.OfflineMs != 0 || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
 			continue
 		}
 		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {
@@ -369,7 +370,7 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 		}
 	}
 	sp := newSpool(set.SpillDir)
-	err := r.s.clients.Scan(ctx, r.s.live.Address(c.be), req, sp.add)
+	err := r.call(ctx, r.s.live.Address(c.be), req, sp.add)
 	if err == nil {
 		err = sp.rewind()
 	}
@@ -384,6 +385,18 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 		sp.close()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// call asks one BE.
+func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+	if r.keyed {
+		get := &bepb.GetRequest{Fragment: req.Fragment, TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
+			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
+		if done, err := r.s.clients.Get(ctx, address, get, each); done || err != nil {
+			return err
+		}
+	}
+	return r.s.clients.Scan(ctx, address, req, each)
 }
 
 // failed decides whether an error sends the tablets to other replicas or ends the query.

@@ -60,7 +60,7 @@ func (g *Group) askable() (ask []*member, sure bool) {
 		switch m := g.members[fe.Name]; {
 		case m == nil && time.Since(g.leading) < DeadAfter:
 			return nil, false
-		case m != nil && (m.Alive || time.Since(m.LastSeen) < DeadAfter):
+		case m != nil && (m.Alive || !m.gone && time.Since(m.LastSeen) < DeadAfter):
 			ask = append(ask, m)
 		}
 	}

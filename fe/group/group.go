@@ -29,9 +29,10 @@ import (
 const (
 	beatInterval = 300 * time.Millisecond
 	beatTimeout  = time.Second
-	// DeadAfter is how long an FE may be silent before nobody waits for its transactions any more. It cannot commit
-	// them without the leading FE, so that too early costs it a retry and nothing else.
-	DeadAfter = 5 * time.Second
+	// DeadAfter is how long an FE may be silent before nobody waits for its transactions any more; where nobody listens at
+	// its address they are not waited for at all. It cannot commit them without the leading FE, so that too early costs
+	// it a retry and nothing else.
+	DeadAfter = 3 * time.Second
 	// reconcileInterval is how often the Raft group is compared with the catalog.
 	reconcileInterval = 200 * time.Millisecond
 )
@@ -91,6 +92,7 @@ type member struct {
 
 	Status        // guarded by Group.mu
 	view   uint64 // version of the view that it has
+	gone   bool   // nobody listens at its address: the process has ended
 }
 
 // New returns a group; Run makes it work while this FE leads.
@@ -210,7 +212,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 	case err == nil && resp.Name != m.name:
 		m.Err = "another frontend answers there: " + resp.Name
 	case err == nil:
-		m.Err, m.Alive, m.LastSeen = "", true, time.Now()
+		m.Err, m.Alive, m.gone, m.LastSeen = "", true, false, time.Now()
 		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
 		m.Started = time.UnixMilli(resp.StartTimeMs)
 		m.Behind = committed - min(resp.Applied, committed)
@@ -219,7 +221,8 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Err = err.Error()
 	}
 	m.view = 0
-	if time.Since(m.LastSeen) > 2*beatTimeout || beclient.Refused(err) {
+	m.gone = err != nil && beclient.Refused(err)
+	if time.Since(m.LastSeen) > 2*beatTimeout || m.gone {
 		m.Alive = false
 	}
 }

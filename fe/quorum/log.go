@@ -13,6 +13,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (l *Log) LeaderAddress() string {
 func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
 	var out []catalog.Result
 	var encoded [][]byte
-	err := l.withLeader(ctx, twice(cmds), func(ctx context.Context) (err error) {
+	err := l.withLeader(ctx, twice(cmds), 0, func(ctx context.Context) (err error) {
 		out, err = l.local.Propose(ctx, cmds...)
 		return err
 	}, func(ctx context.Context, fe fepb.FrontendClient) (err error) {
@@ -113,7 +114,7 @@ func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) 
 // AtLeader runs a call where the leading FE is: here, or on another FE. A call whose outcome is not known because the
 // leader changed is made again only if again is set.
 func (l *Log) AtLeader(ctx context.Context, again bool, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
-	return l.withLeader(ctx, again, here, func(ctx context.Context, fe fepb.FrontendClient) error {
+	return l.withLeader(ctx, again, answerGrace, here, func(ctx context.Context, fe fepb.FrontendClient) error {
 		if err := there(ctx, fe); err != nil {
 			return remote(err)
 		}
@@ -192,35 +193,40 @@ func twice(cmds []command.Command) bool {
 
 // withLeader runs a call on the leader, wherever it is, until it is answered. A call whose outcome is not known is
 // made again only if again is set.
-func (l *Log) withLeader(ctx context.Context, again bool, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
+func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
 	begun := time.Now()
 	deadline := begun.Add(l.wait())
+	var doubt error // of a try that may have been carried out: no later refusal takes that back
 	for {
 		moved := l.local.LeaderMoved()
-		err := l.try(ctx, moved, here, there)
+		err := l.try(ctx, moved, grace, here, there)
 		if err == nil {
 			return nil
 		}
 		unknown := errors.Is(err, raftlog.ErrOutcomeUnknown)
-		var not *raftlog.ErrNotLeader
-		switch {
-		case ctx.Err() != nil && unknown:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case unknown && again, errors.As(err, &not), errors.Is(err, raftlog.ErrBusy):
-		default:
-			return err
+		if unknown {
+			doubt = err
 		}
-		if left := time.Until(deadline); left <= 0 {
-			if unknown {
-				return err
-			}
-			return &NoLeaderError{Waited: time.Since(begun), Last: err}
+		var not *raftlog.ErrNotLeader
+		refused := errors.As(err, &not) || errors.Is(err, raftlog.ErrBusy)
+		switch {
+		case ctx.Err() != nil:
+			return cmp.Or(doubt, context.Cause(ctx))
+		case doubt != nil && !again:
+			return doubt
+		case !unknown && !refused:
+			return cmp.Or(doubt, err)
+		}
+		if time.Until(deadline) <= 0 {
+			return cmp.Or[error](doubt, &NoLeaderError{Waited: time.Since(begun), Last: err})
 		}
 		l.pause(ctx, moved, deadline)
 	}
 }
+
+// answerGrace is how long the answer to a statement is waited for after its FE has stopped leading: the statement that
+// hands leadership over ends like that.
+const answerGrace = 2 * time.Second
 
 // retryPause is the pause between two tries while nothing is heard of a new leader.
 const retryPause = 20 * time.Millisecond
@@ -236,9 +242,9 @@ func (l *Log) pause(ctx context.Context, moved <-chan struct{}, deadline time.Ti
 	}
 }
 
-// try makes one call. One to another FE ends when that FE is known not to lead any more: a leader that hangs does not
-// take its callers along.
-func (l *Log) try(ctx context.Context, moved <-chan struct{}, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
+// try makes one call. One to another FE ends when that FE is known not to lead any more, after a grace in which it may
+// still answer: a leader that hangs does not take its callers along.
+func (l *Log) try(ctx context.Context, moved <-chan struct{}, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
 	if l.local.IsLeader() {
 		return here(ctx)
 	}
@@ -257,6 +263,13 @@ func (l *Log) try(ctx context.Context, moved <-chan struct{}, here func(context.
 	go func() { // ends with the call
 		select {
 		case <-moved:
+		case <-done:
+			return
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
 			cancel()
 		case <-done:
 		}

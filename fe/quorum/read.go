@@ -82,7 +82,7 @@ func (l *Log) runRounds() {
 func (l *Log) ask() (index uint64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.wait()+roundTimeout)
 	defer cancel()
-	err = l.withLeader(ctx, true, func(ctx context.Context) (err error) {
+	err = l.withLeader(ctx, true, 0, func(ctx context.Context) (err error) {
 		index, err = l.local.ReadIndex(ctx)
 		return err
 	}, func(ctx context.Context, fe fepb.FrontendClient) error {

@@ -62,6 +62,8 @@ type LeaderMove struct {
 	From   types.BEID // 0 = it had none
 	To     types.BEID
 	Epoch  types.Epoch // at which it holds
+	// Failover says that the leader so far is lost, and not only relieved.
+	Failover bool
 }
 
 // Outcome is how a clone ended. Task may be one that the Scheduler does not know.

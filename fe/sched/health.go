@@ -82,6 +82,9 @@ func count(t *Tablet, v *View, c Clock) Verdict {
 		case be.dead() && c.NowMs-be.DeadSinceMs >= c.ToleranceMs:
 			continue
 		}
+		if r.Offline {
+			continue
+		}
 		d.Alive++
 		if r.LastFailed != 0 {
 			continue

@@ -154,7 +154,7 @@ func (g *leaderGraph) add(v *View, t *Tablet, index map[types.BEID]int32, fixed 
 	item := leaderTablet{id: t.ID, table: t.Table, epoch: t.Epoch, from: t.Leader, orig: index[t.Leader], fixed: fixed}
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if v.isCopy(r) && v.BE(r.BE).Available() {
+		if v.isCopy(r) && v.BE(r.BE).mayLead() {
 			item.cells = append(item.cells, g.cell(t.Table, index[r.BE]))
 		}
 	}
@@ -327,7 +327,7 @@ func leaderSpread(v *View, scope LeaderScope, now map[types.TabletID]types.BEID)
 			perCell[cellKey{t.Table, b}]++
 		}
 		for j := range t.Replicas {
-			if b, ok := v.index.at(t.Replicas[j].BE); ok && v.BEs[b].Available() {
+			if b, ok := v.index.at(t.Replicas[j].BE); ok && v.BEs[b].mayLead() {
 				if k := (cellKey{t.Table, b}); !could[k] {
 					could[k] = true
 					keys = append(keys, k)
@@ -337,7 +337,7 @@ func leaderSpread(v *View, scope LeaderScope, now map[types.TabletID]types.BEID)
 	}
 	out := LeaderSpread{Min: math.MaxInt}
 	for i := range v.BEs {
-		if v.BEs[i].Available() {
+		if v.BEs[i].mayLead() {
 			out.Min, out.Max = min(out.Min, perBE[v.BEs[i].ID]), max(out.Max, perBE[v.BEs[i].ID])
 		}
 	}

@@ -27,15 +27,18 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	}
 	if t.Leader != 0 {
 		be := s.in.View.BE(t.Leader)
-		if be != nil && (!be.dead() || !s.in.Limits.AutoFailover) {
+		if be != nil && !be.dead() {
 			return
 		}
+	}
+	if !s.in.Limits.AutoFailover {
+		return
 	}
 	to := s.leaderFor(t, 0)
 	if to == 0 {
 		return
 	}
-	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch})
+	s.moves = append(s.moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch, Failover: true})
 	s.table().lead(t.Leader, to)
 	s.touched[t.ID] = true
 }
@@ -52,9 +55,9 @@ func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 		}
 		be := s.in.View.BE(r.BE)
 		switch {
-		case best == nil, best.Decommissioned && !be.Decommissioned:
+		case best == nil, !best.mayLead() && be.mayLead():
 			best = be
-		case be.Decommissioned && !best.Decommissioned:
+		case !be.mayLead() && best.mayLead():
 		case table.leads(be.ID) < table.leads(best.ID):
 			best = be
 		}
@@ -99,7 +102,11 @@ func (s *Scheduler) quiet() bool {
 
 // evenOut starts what only makes the cluster more even, when there is nothing to repair.
 func (s *Scheduler) evenOut(scan bool) {
-	if !s.quiet() || s.in.Limits.DisableBalance {
+	if s.in.Limits.BalanceNow {
+		s.balanceHot = s.balance() > 0
+		return
+	}
+	if !s.quiet() || s.in.Limits.DisableBalance || !s.in.Limits.AutoFailover {
 		return
 	}
 	if scan || s.balanceHot {

@@ -19,7 +19,8 @@ type Limits struct {
 	SoftLimitPercent   int     // a disk used more than this, with less left than the reserve, gets nothing new
 	SoftLimitReserve   int64   // bytes
 	DisableBalance     bool
-	AutoFailover       bool // move leaders away from dead BEs
+	AutoFailover       bool // move leaders away from dead BEs, repair and balance without being told
+	BalanceNow         bool // an operator has asked for it: even out replicas whatever DisableBalance and AutoFailover say
 	DropDecommissioned bool // drop a decommissioned BE that holds nothing any more
 }
 

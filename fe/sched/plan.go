@@ -24,8 +24,15 @@ func (s *Scheduler) plan(task *Task) bool {
 		s.end(task, Cancelled, "a dead backend may come back: it is too early")
 		return false
 	}
+	if !s.mayRepair(t, v) {
+		s.end(task, Cancelled, "auto_failover is off, and nobody has ordered it")
+		return false
+	}
 	s.reprioritise(task, v)
 	task.Err = ""
+	if t.Ordered {
+		return s.planOrdered(task, t)
+	}
 	switch v.Status {
 	case Redundant, ColocateRedundant:
 		if v.Status == ColocateRedundant && v.Assigned.damaged > 0 {
@@ -142,7 +149,7 @@ func (s *Scheduler) lagging(t *Tablet) *Replica {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := s.in.View.BE(r.BE)
-		if r.Role == types.RoleLearner || r.damaged() || r.LastFailed == 0 || be == nil || !be.Alive {
+		if r.Role == types.RoleLearner || r.damaged() || r.Offline || r.LastFailed == 0 || be == nil || !be.Alive {
 			continue
 		}
 		if best == nil || r.Version > best.Version || r.Version == best.Version && r.LastFailed < best.LastFailed {

@@ -261,7 +261,7 @@ func (s *Scheduler) examine(t *Tablet) {
 		s.reprioritise(task, v)
 		return
 	}
-	if v.Status == Healthy {
+	if v.Status == Healthy || !s.mayRepair(t, v) {
 		return
 	}
 	s.stats.Unhealthy++

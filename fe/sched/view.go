@@ -22,6 +22,8 @@ type BE struct {
 	Unknown        bool // neither heard of nor missed for long enough since this FE became leader
 	Decommissioned bool
 	DeadSinceMs    int64 // when it is neither alive nor unknown
+	Drained        bool  // an operator wants no leaders on it
+	LeaderWeight   int   // its share of leaders in percent of that of others, 0 = 100
 	Disks          []Disk
 
 	place int32 // its zone, else its host, as a number of the View
@@ -32,6 +34,9 @@ func (b *BE) dead() bool { return !b.Alive && !b.Unknown }
 
 // Available reports whether the BE may be given replicas and leaders.
 func (b *BE) Available() bool { return b.Alive && !b.Decommissioned }
+
+// mayLead reports whether the BE is to be given leaders.
+func (b *BE) mayLead() bool { return b.Available() && !b.Drained }
 
 // Disk is a disk of a BE.
 type Disk struct {
@@ -54,6 +59,7 @@ type Tablet struct {
 	Leader    types.BEID // 0 = none
 	Medium    types.Medium
 	Hinted    bool // an operator wants it first
+	Ordered   bool // an operator's op has it in hand: fill what is there, do nothing else
 	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
 	// the tablet is on its own.
 	Assigned []types.BEID
@@ -71,13 +77,14 @@ type Replica struct {
 	Role       types.Role
 	Bad        bool // its data is damaged
 	Lost       bool // its BE has it no more, or its disk is gone
+	Offline    bool // an operator has set it aside
 }
 
 func (r *Replica) damaged() bool { return r.Bad || r.Lost }
 
 // complete reports whether the replica has every version and counts in a quorum.
 func (r *Replica) complete() bool {
-	return r.Role == types.RoleFollower && !r.damaged() && r.LastFailed == 0
+	return r.Role == types.RoleFollower && !r.damaged() && !r.Offline && r.LastFailed == 0
 }
 
 // Bytes is the size of the tablet's largest replica.

@@ -8,7 +8,7 @@ import (
 const loginPacketMax = 80 << 10
 
 // advertised are the capabilities that a client may use; CLIENT_SSL is added when there is a certificate.
-const advertised = mysql.CLIENT_LONG_PASSWORD | mysql.CLIENT_FOUND_ROWS | mysql.CLIENT_LONG_FLAG |
+const advertised = mysql.CLIENT_LONG_PASSWORD | mysql.CLIENT_LOCAL_FILES | mysql.CLIENT_FOUND_ROWS | mysql.CLIENT_LONG_FLAG |
 	mysql.CLIENT_CONNECT_WITH_DB | mysql.CLIENT_COMPRESS | mysql.CLIENT_ODBC | mysql.CLIENT_IGNORE_SPACE |
 	mysql.CLIENT_PROTOCOL_41 | mysql.CLIENT_INTERACTIVE | mysql.CLIENT_TRANSACTIONS |
 	mysql.CLIENT_SECURE_CONNECTION | mysql.CLIENT_MULTI_STATEMENTS | mysql.CLIENT_MULTI_RESULTS |

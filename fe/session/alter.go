@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,85 +42,6 @@ func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *out
 		return err
 	}
 	return out.ok()
-}
-
-// setProperty changes one property of a table, as the reference system does.
-func (s *Session) setProperty(ctx context.Context, t *catalog.Table, props []syntax.Prop) error {
-	if len(props) != 1 {
-		return sqlErr(1064, "42000", "Can only set one table property at a time")
-	}
-	next := *t
-	cmd := &command.AlterTable{ExpectVersion: t.Schema.Version}
-	value := props[0].Value
-	switch key := strings.ToLower(props[0].Key); key {
-	case "write_quorum":
-		q, ok := types.ParseWriteQuorum(value)
-		if !ok {
-			return sqlErr(1064, "42000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
-		}
-		next.Quorum = q
-	case "default.replication_num":
-		n, err := s.replicas(value)
-		if err != nil {
-			return err
-		}
-		next.Replicas = n
-	case "replication_num":
-		if t.Partition != nil {
-			return sqlErr(1064, "42000", "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
-				"If you want to set default replication number, please use 'default.replication_num' instead of 'replication_num'")
-		}
-		n, err := s.replicas(value)
-		if err != nil {
-			return err
-		}
-		next.Replicas = n
-		for i := range t.Parts {
-			cmd.PartReplicas = append(cmd.PartReplicas, command.PartitionReplicas{Partition: t.Parts[i].ID, Replicas: n})
-		}
-	default:
-		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
-	}
-	cmd.Table = next
-	return s.apply(ctx, cmd)
-}
-
-// replicas reads a replication_num that the alive BEs can hold.
-func (s *Session) replicas(value string) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil || n <= 0 {
-		return 0, sqlErr(1064, "42000", "Replication num should larger than 0")
-	}
-	alive := 0
-	for be := range s.sh.Log.Current().BEs() {
-		if s.sh.Members.Alive(be.ID) && !be.Decommission {
-			alive++
-		}
-	}
-	if n > alive {
-		return 0, sqlErr(1064, "42000", "Replication num %d is larger than the number of available backends, %d", n, alive)
-	}
-	return n, nil
-}
-
-// modifyPartitions changes replication_num of partitions.
-func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syntax.AlterTable) error {
-	if len(a.Properties) != 1 || !strings.EqualFold(a.Properties[0].Key, "replication_num") {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'MODIFY PARTITION' of anything but replication_num")
-	}
-	n, err := s.replicas(a.Properties[0].Value)
-	if err != nil {
-		return err
-	}
-	parts, err := pickPartitions(t, a.Names, a.All)
-	if err != nil {
-		return err
-	}
-	cmd := &command.AlterTable{Table: *t, ExpectVersion: t.Schema.Version}
-	for _, p := range parts {
-		cmd.PartReplicas = append(cmd.PartReplicas, command.PartitionReplicas{Partition: p.ID, Replicas: n})
-	}
-	return s.apply(ctx, cmd)
 }
 
 // pickPartitions finds partitions by name, without case.

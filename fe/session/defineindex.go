@@ -23,8 +23,8 @@ import (
 // A builder of a unique key promises to be alive for buildLease and renews the promise every renewEvery. Who finds a key
 // whose promise is over undoes it.
 const (
-	buildLease = 20 * time.Second
-	renewEvery = 4 * time.Second
+	buildLease = 10 * time.Second
+	renewEvery = 2 * time.Second
 )
 
 // alterKeys runs an ALTER TABLE that adds and drops secondary keys.

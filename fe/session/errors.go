@@ -26,6 +26,7 @@ func mysqlError(err error) error {
 		remote  *rpc.Error
 		changed *dist.ChangedError
 		alone   *quorum.NoLeaderError
+		restore *catalog.ErrRestoring
 		known   server.MySQLError
 	)
 	switch {
@@ -39,6 +40,8 @@ func mysqlError(err error) error {
 		return known
 	case errors.Is(err, raftlog.ErrOutcomeUnknown):
 		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
+	case errors.As(err, &restore):
+		return sqlErr(1290, "HY000", "Nothing can be written now: %s", restore.Error())
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):

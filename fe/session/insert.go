@@ -248,7 +248,7 @@ func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, err
 // autoIncrement draws a value for every NULL; a given value keeps later ones above it. As in MySQL that goes row by
 // row: the values drawn between two given ones are consecutive.
 func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
-	seq := i.s.sh.sequences.autoInc(i.plan.Table.ID)
+	seq := i.s.sh.sequences.autoInc(i.plan.Table)
 	v := vec.New(in.Type, in.N)
 	for from := 0; from < in.N; {
 		to := from + 1

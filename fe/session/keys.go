@@ -169,11 +169,11 @@ func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.Tabl
 		}
 		for _, u := range keys {
 			if w.Index && hasTablet(u.index, w.Tablet) {
-				return errors.Join(duplicate(t, u.name, w.Rows, u.index.Schema.KeyIndexes(), r.Row), r)
+				return errors.Join(duplicate(t, u.name, w.Rows, u.index, r.Row), r)
 			}
 		}
 		if !w.Index {
-			return errors.Join(duplicate(t, "PRIMARY", w.Rows, t.Schema.KeyIndexes(), r.Row), r)
+			return errors.Join(duplicate(t, "PRIMARY", w.Rows, t, r.Row), r)
 		}
 	}
 	return err
@@ -190,11 +190,12 @@ func hasTablet(t *catalog.Table, id types.TabletID) bool {
 	return false
 }
 
-// duplicate is MySQL's error 1062.
-func duplicate(t *catalog.Table, key string, rows *vec.Batch, cols []int, row int) error {
+// duplicate is MySQL's error 1062; rows are those of the table whose key is met, the hidden one of a unique key.
+func duplicate(t *catalog.Table, key string, rows *vec.Batch, of *catalog.Table, row int) error {
 	var parts []string
-	for _, at := range cols {
-		parts = append(parts, string(sqltypes.AppendVectorText(nil, rows.Cols[at], row, time.UTC)))
+	for _, at := range of.Schema.KeyIndexes() {
+		text := sqltypes.AppendColumnText(nil, &of.Schema.Columns[at], rows.Cols[at], row, sqltypes.Env{Loc: time.UTC})
+		parts = append(parts, string(text))
 	}
 	const limit = 64 // MySQL cuts the entry
 	entry := strings.Join(parts, "-")

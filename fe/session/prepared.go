@@ -83,6 +83,12 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 		params[i] = boundValue(a)
 	}
 	out := &output{w: w, zone: p.s.vars.zone}
+	if done, err := p.s.pointPrepared(ctx, p.text, params, out); done {
+		if err != nil {
+			return p.s.fail(ctx, p.text, err)
+		}
+		return nil
+	}
 	if err := p.s.run(ctx, p.text, params, out); err != nil {
 		return p.s.fail(ctx, p.text, err)
 	}

@@ -234,7 +234,7 @@ func (s *Session) do(ctx context.Context, n *parse.DoStmt, params []plan.Param, 
 // table sends a table that is there already, through the filter that the statement asked for.
 func (s *Session) table(ctx context.Context, r stmt.Result, out *output) error {
 	if r.Columns == nil {
-		return out.done(server.Result{AffectedRows: r.Affected, Info: r.Info})
+		return out.done(server.Result{AffectedRows: r.Affected, Info: r.Info, Warnings: s.warningCount()})
 	}
 	schema := outColumns(r.Columns, "", "")
 	rows, err := s.filter(ctx, r)

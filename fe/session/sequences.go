@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"stele/fe/txn"
+	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
 )
@@ -15,7 +16,14 @@ type sequences struct {
 
 	mu   sync.Mutex
 	rows map[types.TableID]*txn.Sequence
-	auto map[types.TableID]*txn.Sequence
+	auto map[types.TableID]*autoRange
+}
+
+// autoRange is the AUTO_INCREMENT sequence of a table for as long as the table keeps its tablets: TRUNCATE, on whichever
+// FE, starts the counter anew, and what is left of an older range would be drawn a second time.
+type autoRange struct {
+	*txn.Sequence
+	tablet types.TabletID // the first one of the table
 }
 
 // Sizes of the ranges that an FE draws: row ids nobody sees, AUTO_INCREMENT values leave gaps when an FE stops.
@@ -25,7 +33,7 @@ const (
 )
 
 func newSequences(log Log) *sequences {
-	return &sequences{log: log, rows: map[types.TableID]*txn.Sequence{}, auto: map[types.TableID]*txn.Sequence{}}
+	return &sequences{log: log, rows: map[types.TableID]*txn.Sequence{}, auto: map[types.TableID]*autoRange{}}
 }
 
 func (s *sequences) get(m map[types.TableID]*txn.Sequence, c command.Counter, size uint64, t types.TableID) *txn.Sequence {
@@ -45,8 +53,29 @@ func (s *sequences) rowIDs(ctx context.Context, t types.TableID, n int) (uint64,
 }
 
 // autoInc returns the AUTO_INCREMENT sequence of a table.
-func (s *sequences) autoInc(t types.TableID) *txn.Sequence {
-	return s.get(s.auto, command.CounterAutoInc, autoIncRange, t)
+func (s *sequences) autoInc(t *catalog.Table) *txn.Sequence {
+	first := firstTablet(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.auto[t.ID]
+	if a == nil || a.tablet < first { // ids grow: a statement with an older catalog must not bring an old range back
+		a = &autoRange{txn.NewSequence(s.log, command.CounterAutoInc, t.ID, autoIncRange, 0), first}
+		s.auto[t.ID] = a
+	}
+	return a.Sequence
+}
+
+// firstTablet returns the lowest tablet id of a table, which grows with each TRUNCATE.
+func firstTablet(t *catalog.Table) types.TabletID {
+	var first types.TabletID
+	for i := range t.Parts {
+		for _, id := range t.Parts[i].Tablets {
+			if first == 0 || id < first {
+				first = id
+			}
+		}
+	}
+	return first
 }
 
 // forget drops what is left of the ranges of a table, after TRUNCATE.

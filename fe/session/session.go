@@ -24,6 +24,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -63,6 +64,9 @@ type Parts struct {
 	Tables  Tables
 	Members stmt.Members
 	Control stmt.Control
+	Checker stmt.Checker
+	// Backend reaches a BE.
+	Backend func(types.BEID) (bepb.BackendClient, error)
 	Leader  Leader     // nil = this FE alone
 	Group   stmt.Group // nil = this FE alone
 	// Others lists the sessions of the other FEs; nil = there are none.
@@ -83,6 +87,7 @@ type Shared struct {
 	sequences *sequences
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
+	points    points
 }
 
 // New returns what sessions share.
@@ -236,6 +241,12 @@ func (s *Session) mode() syntax.Mode {
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
+	if done, err := s.pointText(ctx, sql, &output{w: w, zone: s.vars.zone}); done {
+		if err != nil {
+			return s.fail(ctx, sql, err)
+		}
+		return nil
+	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
 		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
@@ -293,6 +304,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.query(ctx, st.Node, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
+	case *parse.LoadDataStmt:
+		return s.load(ctx, n, out)
 	case *parse.UpdateStmt:
 		return s.update(ctx, n, params, out)
 	case *parse.DeleteStmt:

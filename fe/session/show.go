@@ -15,6 +15,9 @@ import (
 	"stele/sql/plan"
 )
 
+// noteNotDone is the code of notes about what a statement has passed over (MySQL's general one).
+const noteNotDone = 1105
+
 // shownTable is the name under which the rows of a SHOW are filtered as if they were a table.
 const shownTable = "shown"
 
@@ -33,6 +36,9 @@ func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) e
 	r, err := stmt.Run(ctx, s.stmtEnv(s.sh.Log.Current()), st.Admin.ID, st.Admin.Args)
 	if err != nil {
 		return err
+	}
+	for _, note := range r.Notes {
+		s.warnings = append(s.warnings, stmt.Warning{Level: "Note", Code: noteNotDone, Message: note})
 	}
 	return s.table(ctx, r, out)
 }
@@ -123,4 +129,13 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	}
 	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
+}
+
+// transactions are those that run on this FE.
+func (sh *Shared) transactions() []stmt.Transaction {
+	var out []stmt.Transaction
+	for id, since := range sh.Txns.Running() {
+		out = append(out, stmt.Transaction{ID: id, Since: since})
+	}
+	return out
 }

@@ -214,5 +214,8 @@ func inTheWay(what string, obstacles []string) error {
 	if more := len(obstacles) - obstaclesShown; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
+	if strings.HasSuffix(what, " because") {
+		return refusal("%s %s", what, text)
+	}
 	return refusal("%s: %s", what, text)
 }

@@ -10,7 +10,7 @@ import (
 
 var _ = register(Statement{
 	Name:   "admin_show_replica_distribution",
-	Syntax: "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Syntax: "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
 	Doc:    "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
 	Columns: cols(`
 		BackendId  int   The BE.

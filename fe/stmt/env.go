@@ -6,6 +6,7 @@ import (
 
 	"stele/conf"
 	"stele/fe/cluster"
+	"stele/fe/consistency"
 	"stele/fe/group"
 	"stele/fe/sched"
 	"stele/fe/tabletctl"
@@ -46,6 +47,22 @@ type Control interface {
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
 	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
+}
+
+// Checker compares replicas; *consistency.Checker is one.
+type Checker interface {
+	Check(ctx context.Context, id types.TabletID, verify bool) (consistency.Result, error)
+	Act(ctx context.Context, r *consistency.Result, owner string) (int, error)
+	Submit(tablets ...types.TabletID) (int, error)
+	Last(id types.TabletID) (consistency.Result, bool)
+	Results() []consistency.Result
+	Waiting() int
+}
+
+// Transaction is one that runs on this FE.
+type Transaction struct {
+	ID    types.TxnID
+	Since time.Time
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.
@@ -105,6 +122,7 @@ type Env struct {
 	Log       Log
 	Members   Members
 	Control   Control
+	Checker   Checker
 	Conf      *conf.Live
 	Frontends func() []Frontend
 	Group     Group
@@ -113,6 +131,10 @@ type Env struct {
 	Variables []Variable
 	Globals   []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
 	Status    func() []Variable // SHOW STATUS
+	// Backend reaches a BE.
+	Backend func(types.BEID) (bepb.BackendClient, error)
+	// Transactions are those that run on this FE.
+	Transactions func() []Transaction
 	// SetConfig makes a configuration change that other FEs and a restart keep.
 	SetConfig func(ctx context.Context, key, value string) error
 	// CreateTable prints a table for SHOW CREATE TABLE.

@@ -46,23 +46,25 @@ var _ = register(Statement{
 	Local:  true,
 	Syntax: "ADMIN SET {node: FRONTEND|BACKEND} CONFIG <props:props> [WITH PERSISTENT]",
 	Doc: "Change one item of the configuration at once: of this FE until its next start, or WITH PERSISTENT of all FEs and for good. " +
-		"ADMIN SHOW FRONTEND CONFIG says which items are mutable.",
-	Do:       setFrontendConfig,
-	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`},
+		"ADMIN SHOW FRONTEND CONFIG says which items are mutable. With BACKEND it is an item of be.conf, always of all BEs and for good; the value " +
+		"\"DEFAULT\" takes that back. ADMIN SHOW BACKEND CONFIG shows them.",
+	Do: setFrontendConfig,
+	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`,
+		`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "200")`},
 })
 
 func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-	if a.Choice("node") != "FRONTEND" {
-		return Result{}, refusal("Only support setting Frontend configs now")
-	}
 	props := a.Props("props")
 	if len(props) != 1 {
 		return Result{}, refusal("Only one config can be set in one statement")
 	}
 	key, value := props[0].Key, props[0].Value
+	if a.Choice("node") == "BACKEND" {
+		return setBackendConfig(ctx, e, key, value)
+	}
 	spec, ok := conf.FE.Lookup(key)
 	if !ok || !spec.Mutable {
-		return Result{}, sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable", key)
+		return Result{}, noSuchConfig(conf.FE, key)
 	}
 	if _, err := e.Conf.Load().With(spec.Key, value); err != nil {
 		return Result{}, configError(key, err)
@@ -76,6 +78,15 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 		return Result{}, configError(key, err)
 	}
 	return Result{}, nil
+}
+
+// noSuchConfig refuses an item that is not there or cannot change, and says what to do instead where that is known.
+func noSuchConfig(r *conf.Registry, key string) error {
+	hint := r.Hint(key)
+	if _, fixed := r.Lookup(key); fixed {
+		hint = ": set it in " + r.Name() + ".conf and restart"
+	}
+	return sqltypes.Errorf(codeConfig, stateGeneral, "Config '%s' does not exist or is not mutable%s", key, hint)
 }
 
 // configError says why a value was refused.

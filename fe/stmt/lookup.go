@@ -99,6 +99,9 @@ func partitionsArg(t *catalog.Table, a syntax.Args, name string) ([]*catalog.Par
 		}
 		return out, nil
 	}
+	if a.Has("TEMPORARY") {
+		return nil, analysis("Temporary partitions are not supported")
+	}
 	var out []*catalog.Partition
 	for _, want := range a.Names(name) {
 		p := partitionNamed(t, want)

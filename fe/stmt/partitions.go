@@ -59,7 +59,7 @@ func partitionRows(e *Env, t *catalog.Table) []Row {
 			bytes += oneCopy(e, tab)
 		}
 		rows = append(rows, Row{p.ID, p.Name, version, "N/A", 0, "NORMAL", key, rangeText(t, p), distribution(t), len(p.Tablets), p.Replicas,
-			t.Medium.String(), "9999-12-31 23:59:59", "N/A", compact(bytes), false, s.rows})
+			t.MediumOf(p).String(), "9999-12-31 23:59:59", "N/A", compact(bytes), false, s.rows})
 	}
 	return rows
 }

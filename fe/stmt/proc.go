@@ -14,7 +14,7 @@ import (
 var _ = register(Statement{
 	Name:   "show_proc",
 	Syntax: "SHOW PROC <path:string>",
-	Doc: "The tree of the cluster's state. SHOW PROC '/' lists what is below the root: backends, cluster_balance, dbs, frontends, statistic, tasks. " +
+	Doc: "The tree of the cluster's state. SHOW PROC '/' lists what is below the root, from backends to transactions. " +
 		"Databases, tables and partitions are named by id or name. The columns depend on the path.",
 	Do: func(_ context.Context, e *Env, a syntax.Args) (Result, error) {
 		return showProc(e, a.String("path"))
@@ -59,12 +59,28 @@ func (c procCall) table(columns []Column, rows []Row) (Result, error) {
 
 // procRoot is what is below the root.
 var procRoot = map[string]func(procCall) (Result, error){
-	"backends":        procBackends,
-	"cluster_balance": procBalance,
-	"dbs":             procDBs,
-	"frontends":       func(c procCall) (Result, error) { return c.table(frontendColumns, frontendRows(c.Env)) },
-	"statistic":       procStatistic,
-	"tasks":           procTasks,
+	"backends":                  procBackends,
+	"brokers":                   empty(brokerColumns),
+	"catalog":                   procCatalogs,
+	"cluster_balance":           procBalance,
+	"colocation_group":          empty(colocationColumns),
+	"compactions":               empty(compactionColumns),
+	"compute_nodes":             empty(computeNodeColumns),
+	"current_backend_instances": empty(instanceColumns),
+	"current_queries":           procQueries,
+	"dbs":                       procDBs,
+	"frontends":                 func(c procCall) (Result, error) { return c.table(frontendColumns, frontendRows(c.Env)) },
+	"global_current_queries":    procQueries,
+	"jobs":                      procDBList(procJobs),
+	"load_error_hub":            empty(errorHubColumns),
+	"monitor":                   procMonitor,
+	"replications":              empty(replicationColumns),
+	"resources":                 empty(resourceColumns),
+	"routine_loads":             empty(routineLoadColumns),
+	"statistic":                 procStatistic,
+	"stream_loads":              empty(streamLoadColumns),
+	"tasks":                     procTasks,
+	"transactions":              procDBList(procTransactions),
 }
 
 var procNameColumns = cols(`
@@ -145,5 +161,61 @@ func procTasks(c procCall) (Result, error) {
 			}
 		}
 	}
-	return c.table(taskColumns, []Row{{"CLONE", failed, total}, {"Total", failed, total}})
+	if len(c.rest) == 0 {
+		return c.table(taskColumns, []Row{{"CLONE", failed, total}, {"Total", failed, total}})
+	}
+	part, c := c.next()
+	if part != "CLONE" {
+		return c.fail("invalid type name: %s", part)
+	}
+	return procCloneTasks(c)
+}
+
+var (
+	taskBEColumns = cols(`
+		BackendId text BE that copies, or Total.
+		FailedNum int  Tasks that failed before and are tried again.
+		TotalNum  int  Tasks that run.
+	`)
+	taskOneColumns = cols(`
+		TaskSignature int The tablet that is copied.
+		FailedTimes   int Copies of it that failed before.
+	`)
+)
+
+// procCloneTasks counts clones by the BE that copies, and lists those of one.
+func procCloneTasks(c procCall) (Result, error) {
+	tasks := c.tasks(runningTasks)
+	if len(c.rest) > 0 {
+		part, c := c.next()
+		be, err := c.backend(part)
+		if err != nil {
+			return Result{}, err
+		}
+		var rows []Row
+		for _, t := range tasks {
+			if t.DestBE == be.ID {
+				rows = append(rows, Row{t.Tablet, t.FailedRunning})
+			}
+		}
+		return c.table(taskOneColumns, rows)
+	}
+	var rows []Row
+	total, failed := 0, 0
+	for be := range c.Catalog.BEs() {
+		n, again := 0, 0
+		for _, t := range tasks {
+			if t.DestBE != be.ID {
+				continue
+			}
+			if n++; t.FailedRunning > 0 {
+				again++
+			}
+		}
+		if n > 0 {
+			rows = append(rows, Row{be.ID.String(), again, n})
+		}
+		total, failed = total+n, failed+again
+	}
+	return c.table(taskBEColumns, append(rows, Row{"Total", failed, total}))
 }

@@ -123,12 +123,14 @@ func (c procCall) tableNamed(db *catalog.Database, part string) *catalog.Table {
 
 func procTable(c procCall, t *catalog.Table) (Result, error) {
 	if len(c.rest) == 0 {
-		return c.table(procNodesColumns, []Row{{"partitions"}, {"index_schema"}})
+		return c.table(procNodesColumns, []Row{{"partitions"}, {"temp_partitions"}, {"index_schema"}})
 	}
 	part, c := c.next()
 	switch part {
 	case "partitions":
 		return procPartitions(c, t)
+	case "temp_partitions": // there are none
+		return c.table(partitionColumns, nil)
 	case "index_schema":
 		return procSchema(c, t)
 	}

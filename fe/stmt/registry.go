@@ -48,6 +48,7 @@ type Result struct {
 	Filter   Filter
 	Affected uint64
 	Info     string
+	Notes    []string // for SHOW WARNINGS: what was not done, and why
 	// Batches hold the rows instead of Rows when another FE has answered.
 	Batches []*vec.Batch
 }

@@ -18,7 +18,7 @@ const hintLife = 4 * time.Hour
 
 var _ = register(Statement{
 	Name:   "admin_repair_table",
-	Syntax: "ADMIN REPAIR TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Syntax: "ADMIN REPAIR TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
 	Doc: "Repair these partitions before all others, for the next 4 hours. The hint survives a restart and a change of the leading FE; " +
 		"stele.repair_hints and SHOW PROC '/cluster_balance/priority_repair' list it. Undo: ADMIN CANCEL REPAIR TABLE.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
@@ -38,10 +38,27 @@ var _ = register(Statement{
 			tablets = append(tablets, p.Tablets...)
 		}
 		e.kick(tablets...)
-		return Result{Info: fmt.Sprintf("Partitions that are repaired first until %s: %d", e.stamp(e.Now.Add(hintLife)), len(parts))}, nil
+		info := fmt.Sprintf("Partitions that are repaired first until %s: %d", e.stamp(e.Now.Add(hintLife)), len(parts))
+		if !unhealthyAmong(e, parts) {
+			info = nothing("no tablet of these partitions needs repair now, so the hint ends with the next look at them").Info
+		}
+		return Result{Info: info}, nil
 	},
 	Examples: []string{"ADMIN REPAIR TABLE db1.t1", "ADMIN REPAIR TABLE t1 PARTITION (p1, p2)"},
 })
+
+// unhealthyAmong reports whether a tablet of partitions needs repair.
+func unhealthyAmong(e *Env, parts []*catalog.Partition) bool {
+	unhealthy := judgeOf(e)
+	for _, p := range parts {
+		for tab := range e.Catalog.TabletsOf(p) {
+			if unhealthy(tab, p.Replicas) || damaged(tab) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // repairHints makes the hints of some partitions.
 func repairHints(e *Env, t *catalog.Table, parts []*catalog.Partition) []catalog.RepairHint {
@@ -55,7 +72,7 @@ func repairHints(e *Env, t *catalog.Table, parts []*catalog.Partition) []catalog
 
 var _ = register(Statement{
 	Name:   "admin_cancel_repair_table",
-	Syntax: "ADMIN CANCEL REPAIR TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
+	Syntax: "ADMIN CANCEL REPAIR TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
 	Doc:    "Take back ADMIN REPAIR TABLE. Repairs that wait already keep their place.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		_, t, err := e.tableArg(a, "table")
@@ -80,7 +97,10 @@ var _ = register(Statement{
 		if c, ok := out[0].Value.(catalog.CountResult); ok {
 			n = c.N
 		}
-		return Result{Info: fmt.Sprintf("Hints cancelled: %d", n)}, nil
+		if n == 0 {
+			return nothing("there is no hint for these partitions"), nil
+		}
+		return Result{Affected: uint64(n), Info: fmt.Sprintf("Hints cancelled: %d", n)}, nil
 	},
 	Examples: []string{"ADMIN CANCEL REPAIR TABLE db1.t1", "ADMIN CANCEL REPAIR TABLE t1 PARTITION (p1)"},
 })
@@ -146,6 +166,9 @@ func setReplicaStatus(ctx context.Context, e *Env, a syntax.Args) (Result, error
 	}
 	if tab.Replica(p.be) == nil {
 		return Result{}, refusal("Tablet %d has no replica on backend %d", p.tablet, p.be)
+	}
+	if tab.Replica(p.be).Bad == p.bad {
+		return nothing("the replica has that status already"), nil
 	}
 	cmds := []command.Command{&command.SetReplicaBad{Tablet: p.tablet, BE: p.be, Bad: p.bad}}
 	if where, ok := placeOf(e.Catalog, tab); ok && p.bad {

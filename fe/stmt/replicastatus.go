@@ -39,7 +39,7 @@ var statusCondition = syntax.MustCompile("STATUS {op: =|!=} <status:string>")
 
 var _ = register(Statement{
 	Name:   "admin_show_replica_status",
-	Syntax: "ADMIN SHOW REPLICA STATUS FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>] [WHERE <cond:expr>]",
+	Syntax: "ADMIN SHOW REPLICA STATUS FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>] [WHERE <cond:expr>]",
 	Doc: "One row per replica of a table with the version it has and whether it can be used, and a row for each that is missing. " +
 		"WHERE takes STATUS = 'X' or STATUS != 'X'.",
 	Columns:  replicaStatusColumns,

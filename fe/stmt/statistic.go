@@ -20,11 +20,11 @@ var (
 		TabletNum             int   Tablets.
 		ReplicaNum            int   Replicas.
 		UnhealthyTabletNum    int   Tablets that need repair.
-		InconsistentTabletNum int   Tablets whose replicas differ at the same version: damaged ones are found when they are read or scrubbed.
+		InconsistentTabletNum int   Tablets whose replicas differ at the same version, or one of which is damaged.
 	`)
 	unhealthyColumns = cols(`
 		UnhealthyTablets    text  Ids of tablets that need repair.
-		InconsistentTablets text  Ids of tablets with a damaged replica.
+		InconsistentTablets text  Ids of tablets whose replicas differ, or one of which is damaged.
 	`)
 )
 
@@ -78,7 +78,7 @@ func statisticOf(e *Env, db *catalog.Database, unhealthy judge) dbStatistic {
 				if unhealthy(tab, t.Parts[i].Replicas) {
 					s.unhealthy = append(s.unhealthy, tab.ID)
 				}
-				if damaged(tab) {
+				if inconsistent(e, tab) {
 					s.damaged = append(s.damaged, tab.ID)
 				}
 			}

@@ -92,7 +92,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "be_tablets",
 	`),
 	Rows: eachReplica(func(e *Env, p place, tab *catalog.Tablet, r *catalog.Replica) Row {
 		seen, _ := e.reported(r.BE, tab.ID)
-		dir, medium := "", p.table.Medium
+		dir, medium := "", p.table.MediumOf(p.part)
 		for _, d := range e.member(r.BE).Disks {
 			if d.ID == r.Disk {
 				dir, medium = d.Path, d.Medium

@@ -158,33 +158,35 @@ var _ = register(Statement{
 	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9050", "10.0.0.2:9050" FORCE`},
 })
 
-// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet.
+// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet, and lists those tablets.
 func checkCopies(e *Env, bes []*catalog.BE) error {
 	going := map[types.BEID]bool{}
 	for _, be := range bes {
 		going[be.ID] = true
 	}
+	lost := lastCopies(e, func(_ *catalog.Tablet, r *catalog.Replica) bool { return going[r.BE] })
+	if len(lost) == 0 {
+		return nil
+	}
+	if table, ok := singleReplica(e, bes); ok {
+		return inTheWay(fmt.Sprintf("Tables such as [%s] on the backend[%s] have only one replica. To avoid data loss, please change the "+
+			"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way",
+			table, hostList(bes), table), lost)
+	}
+	return inTheWay(fmt.Sprintf("The backend[%s] has the last complete replica of tablets. To avoid data loss, wait for their repair (ADMIN SHOW REPLICA "+
+		"STATUS). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way", hostList(bes)), lost)
+}
+
+// singleReplica names a table with a replication_num of one on the BEs.
+func singleReplica(e *Env, bes []*catalog.BE) (string, bool) {
 	for _, be := range bes {
 		for tab := range e.Catalog.TabletsOn(be.ID) {
-			if slices.ContainsFunc(tab.Replicas, func(r catalog.Replica) bool { return r.Complete() && !going[r.BE] && stays(e, tab, &r) }) {
-				continue
+			if p, ok := placeOf(e.Catalog, tab); ok && p.part.Replicas == 1 {
+				return p.db.Name + "." + p.table.Name, true
 			}
-			p, ok := placeOf(e.Catalog, tab)
-			if !ok {
-				continue
-			}
-			table := p.db.Name + "." + p.table.Name
-			if p.part.Replicas == 1 {
-				return refusal("Tables such as [%s] on the backend[%s:%d] have only one replica. To avoid data loss, please change the "+
-					"replication_num of [%s] to three. ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
-					table, be.Host, be.Port, table)
-			}
-			return refusal("Tablet %d of [%s] has no other complete replica that can be read than on the backend[%s:%d]. To avoid data loss, wait for its repair "+
-				"(ADMIN SHOW REPLICA STATUS FROM %s). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. ",
-				tab.ID, table, be.Host, be.Port, table)
 		}
 	}
-	return nil
+	return "", false
 }
 
 // stays reports whether a replica can be read: it is on a BE of the cluster that answers and has not lost it.
@@ -203,7 +205,9 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return be.Decommission })
+		if bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return be.Decommission }); len(bes) == 0 {
+			return nothing("these backends are being decommissioned already"), nil
+		}
 		if err := checkRoom(e, bes); err != nil {
 			return Result{}, err
 		}
@@ -240,16 +244,21 @@ func checkRoom(e *Env, bes []*catalog.BE) error {
 	if need > free {
 		return refusal("It will cause insufficient disk space if these BEs are decommissioned.")
 	}
+	var wide []string
 	for t := range e.Catalog.AllTables() {
+		most := 0
 		for i := range t.Parts {
-			if n := t.Parts[i].Replicas; n > left {
-				db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
-				return refusal("It will cause insufficient BE number if these BEs are decommissioned because the table %s.%s requires %d replicas.",
-					db.Name, t.Name, n)
-			}
+			most = max(most, t.Parts[i].Replicas)
+		}
+		if most > left {
+			db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
+			wide = append(wide, fmt.Sprintf("the table %s.%s requires %d replicas.", db.Name, t.Name, most))
 		}
 	}
-	return nil
+	if len(wide) < 2 {
+		return inTheWay("It will cause insufficient BE number if these BEs are decommissioned because", wide)
+	}
+	return inTheWay("It will cause insufficient BE number if these BEs are decommissioned because "+wide[0]+" Also in the way", wide[1:])
 }
 
 var _ = register(Statement{
@@ -261,7 +270,9 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return !be.Decommission })
+		if bes = slices.DeleteFunc(bes, func(be *catalog.BE) bool { return !be.Decommission }); len(bes) == 0 {
+			return nothing("none of these backends is being decommissioned"), nil
+		}
 		return Result{Affected: uint64(len(bes))}, act(ctx, e, "cancel_decommission_backend", hostList(bes), setDecommission(bes, false)...)
 	},
 	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},

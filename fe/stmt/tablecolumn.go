@@ -46,9 +46,23 @@ func columnExtra(c *types.Column) string {
 	return strings.Join(words, " ")
 }
 
+// standIn is the unique key that MySQL shows as the primary key of a table without one: the first over NOT NULL columns.
+func standIn(t *catalog.Table) []types.ColumnID {
+	if !t.Schema.HasRowID() {
+		return nil
+	}
+	for _, k := range t.VisibleKeys() {
+		nullable := slices.ContainsFunc(k.Columns, func(id types.ColumnID) bool { return !t.Schema.Columns[t.Schema.ColumnIndex(id)].Type.NotNull })
+		if k.Unique && !nullable {
+			return k.Columns
+		}
+	}
+	return nil
+}
+
 // columnKey is the Key of SHOW COLUMNS: PRI, UNI, MUL or nothing.
 func columnKey(t *catalog.Table, id types.ColumnID) string {
-	if inKey(t, id) {
+	if inKey(t, id) || slices.Contains(standIn(t), id) {
 		return "PRI"
 	}
 	key := ""

@@ -58,8 +58,8 @@ var tabletColumns = cols(`
 	DataSize                int   Bytes on disk, as reported last.
 	RowCount                int   Rows, as reported last.
 	State                   text  NORMAL, CLONE or DECOMMISSION.
-	LstConsistencyCheckTime text  N/A.
-	CheckVersion            int   Always -1.
+	LstConsistencyCheckTime text  When the replicas were compared last, N/A when they have not been since this FE leads.
+	CheckVersion            int   Version that was compared, -1 without a comparison.
 	CheckVersionHash        int   Always -1.
 	VersionCount            int   Versions that it keeps apart, -1 until reported.
 	PathHash                int   Id of its disk, -1 until reported.
@@ -152,8 +152,9 @@ func factsOf(e *Env, tab *catalog.Tablet, r *catalog.Replica) replicaFacts {
 
 func tabletRow(e *Env, tab *catalog.Tablet, r *catalog.Replica) Row {
 	f := factsOf(e, tab, r)
+	checkedAt, checked := e.lastCheck(tab.ID)
 	return Row{tab.ID, r.ID, r.BE, -1, r.Version, 0, orMinus(r.LastSuccess), 0, orMinus(r.LastFailed), 0, f.failedAt, f.bytes, f.rows,
-		r.State.String(), "N/A", -1, -1, f.versions, f.disk, f.metaURL, f.compaction}
+		r.State.String(), checkedAt, checked, -1, f.versions, f.disk, f.metaURL, f.compaction}
 }
 
 var replicaColumns = cols(`

@@ -128,7 +128,7 @@ func setLeaders(moves []sched.LeaderMove) []*command.SetLeaders {
 		n := min(len(moves), leadersMax)
 		cmd := &command.SetLeaders{Items: make([]command.SetLeader, n)}
 		for i, m := range moves[:n] {
-			cmd.Items[i] = command.SetLeader{Tablet: m.Tablet, BE: m.To, ExpectEpoch: m.Epoch}
+			cmd.Items[i] = command.SetLeader{Tablet: m.Tablet, BE: m.To, ExpectEpoch: m.Epoch, Failover: m.Failover}
 		}
 		cmds, moves = append(cmds, cmd), moves[n:]
 	}

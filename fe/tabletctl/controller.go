@@ -86,6 +86,7 @@ type Controller struct {
 	world   world
 	limits  sched.Limits
 	started bool // this Scheduler has been told of the clones that ran before it
+	balance bool // an operator has asked for replicas to be evened out now
 }
 
 // inbox is what has come in since the last step.
@@ -221,11 +222,15 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	if err := c.grant(ctx); err != nil {
 		return c.now(), err
 	}
-	in := c.take()
 	now := c.now()
 	cat := c.o.Log.Current()
+	if cat.Restoring() != nil { // what looks wrong may be what came after the backup
+		return now.Add(idleMax), nil
+	}
+	in := c.take()
 	c.mu.Lock()
 	c.limits = c.settings()
+	c.limits.BalanceNow = c.balance
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
 	if !c.started {
 		input.Found = c.found(input.View)

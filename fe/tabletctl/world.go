@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stele/fe/cluster"
+	"stele/fe/ops"
 	"stele/fe/sched"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -31,6 +32,7 @@ type world struct {
 	disks    map[beDisk]bool                 // usable disks, as reported last
 	lost     map[lostReplica]types.ReplicaID // which replica was lost: a newer one on the same BE is not
 	parts    map[types.PartitionID]partition
+	ordered  map[types.TabletID]bool // that operators' ops have in hand
 }
 
 type beDisk struct {
@@ -57,6 +59,18 @@ func newWorld(now time.Time) world {
 // input brings the View up to date and puts the scheduler's input together.
 func (w *world) input(cat *catalog.Catalog, cl Cluster, in inbox, l sched.Limits, now time.Time) sched.Input {
 	bes, restarted := w.backends(cat, cl, now)
+	before := w.ordered
+	w.ordered = ops.Ordered(cat.Ops())
+	for id := range before {
+		if !w.ordered[id] { // what is left over is the scheduler's again
+			in.dirty = noted(in.dirty, id)
+		}
+	}
+	for id := range w.ordered {
+		if !before[id] {
+			in.dirty = noted(in.dirty, id)
+		}
+	}
 	scan := !now.Before(w.scanAt)
 	if scan {
 		w.scanAt = now.Add(time.Duration(l.ScanMs) * time.Millisecond)
@@ -77,6 +91,14 @@ func (w *world) input(cat *catalog.Catalog, cl Cluster, in inbox, l sched.Limits
 	}
 	return sched.Input{NowMs: now.UnixMilli(), View: sched.NewView(bes, w.tablets), Dirty: dirty, Scan: scan, Outcomes: in.outcomes,
 		Restarted: restarted, Limits: l}
+}
+
+func noted(dirty map[types.TabletID]struct{}, id types.TabletID) map[types.TabletID]struct{} {
+	if dirty == nil {
+		dirty = map[types.TabletID]struct{}{}
+	}
+	dirty[id] = struct{}{}
+	return dirty
 }
 
 // backends converts the BEs, and finds those that have restarted.
@@ -123,7 +145,7 @@ func (w *world) peek(cat *catalog.Catalog, cl Cluster, now time.Time) []sched.BE
 // backend converts one BE.
 func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, cluster.BE) {
 	known, _ := cl.Get(b.ID)
-	be := sched.BE{ID: b.ID, Host: b.Host, Decommissioned: b.Decommission, Alive: known.Alive}
+	be := sched.BE{ID: b.ID, Host: b.Host, Decommissioned: b.Decommission, Drained: b.Drained, LeaderWeight: b.LeaderWeight, Alive: known.Alive}
 	if !be.Alive {
 		be.Unknown, be.DeadSinceMs = w.deadSince(&known, now)
 	}
@@ -157,8 +179,8 @@ func (w *world) sync(cat *catalog.Catalog, cl Cluster, now time.Time, all bool) 
 			same = false
 			break
 		}
-		if p := w.parts[t.Partition]; all || w.sources[i] != t || !p.describes(&w.tablets[i]) {
-			if w.sources[i] != t || !p.describes(&w.tablets[i]) {
+		if p := w.parts[t.Partition]; all || w.sources[i] != t || !p.describes(&w.tablets[i], w.sources[i]) {
+			if w.sources[i] != t || !p.describes(&w.tablets[i], w.sources[i]) {
 				dirty = append(dirty, t.ID)
 			}
 			w.convert(i, t, cl, now)
@@ -219,8 +241,8 @@ func (w *world) loadPartitions(cat *catalog.Catalog) {
 	}
 }
 
-func (p partition) describes(t *sched.Tablet) bool {
-	return t.Want == p.want && t.Medium == p.medium && t.Hinted == p.hinted
+func (p partition) describes(t *sched.Tablet, source *catalog.Tablet) bool {
+	return t.Want == source.Wanted(p.want) && t.Medium == p.medium && t.Hinted == p.hinted
 }
 
 func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
@@ -233,14 +255,14 @@ func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
 		r := &t.Replicas[j]
 		reported, _ := cl.Replica(r.BE, t.ID)
 		c := sched.Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Role: r.Role, Bad: r.Bad, Version: r.Version, LastFailed: r.LastFailed,
-			Lost: w.isLost(t.ID, r, cl, now)}
+			Lost: w.isLost(t.ID, r, cl, now), Offline: r.OfflineMs != 0}
 		if reported.ID == r.ID {
 			c.Bytes = reported.Bytes
 		}
 		replicas = append(replicas, c)
 	}
-	*out = sched.Tablet{ID: t.ID, Table: t.Table, Partition: t.Partition, Want: max(p.want, 1), Medium: p.medium, Version: t.Version,
-		Epoch: t.Epoch, Leader: t.Leader, Hinted: p.hinted, Replicas: replicas}
+	*out = sched.Tablet{ID: t.ID, Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
+		Epoch: t.Epoch, Leader: t.Leader, Hinted: p.hinted, Ordered: w.ordered[t.ID], Replicas: replicas}
 	w.sources[i] = t
 }
 

@@ -10,6 +10,7 @@ package txn
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -49,14 +50,14 @@ type Coordinator struct {
 	pub      *publisher
 
 	mu     sync.Mutex
-	active map[types.TxnID]bool
+	active map[types.TxnID]time.Time // since when
 }
 
 // New returns a coordinator; Close ends its publishing.
 func New(log Log, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
 	return &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
 		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
-		active: map[types.TxnID]bool{}}
+		active: map[types.TxnID]time.Time{}}
 }
 
 // Transaction ids are drawn in small ranges that go stale: an undecided transaction is expired by the age of its id.
@@ -72,7 +73,8 @@ func (c *Coordinator) Close() { c.pub.close() }
 func (c *Coordinator) Active(id types.TxnID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.active[id]
+	_, ok := c.active[id]
+	return ok
 }
 
 // Begin starts a transaction. An explicit one may read its own writes.
@@ -90,4 +92,11 @@ func (c *Coordinator) over(id types.TxnID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.active, id)
+}
+
+// Running returns the transactions of this FE that are undecided, and since when.
+func (c *Coordinator) Running() map[types.TxnID]time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.active)
 }

@@ -122,6 +122,6 @@ func (c *Coordinator) draw(ctx context.Context) (types.TxnID, error) {
 	id := types.TxnID(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.active[id] = true
+	c.active[id] = time.Now()
 	return id, nil
 }

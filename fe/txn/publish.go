@@ -141,10 +141,11 @@ func (c *Coordinator) publishTablet(cat *catalog.Catalog, tab *catalog.Tablet, m
 	voters := 0
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if r.Role == types.RoleFollower {
+		if r.Votes() {
 			voters++
 		}
 		switch {
+		case r.OfflineMs != 0:
 		case !c.live.Alive(r.BE):
 		case r.Role == types.RoleFollower:
 			followers = append(followers, r.BE)

@@ -130,6 +130,9 @@ func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 
 func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	cat := t.c.log.Current()
+	if r := cat.Restoring(); r != nil {
+		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	}
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
 		leader, part, err := t.part(cat, w)
@@ -179,7 +182,7 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		if !slices.Contains(sh.bes, r.BE) {
 			sh.bes = append(sh.bes, r.BE)
 		}
-		if r.BE != tab.Leader && !r.Bad && t.c.live.Alive(r.BE) {
+		if r.BE != tab.Leader && !r.Bad && r.OfflineMs == 0 && t.c.live.Alive(r.BE) {
 			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE)})
 		}
 	}

@@ -11,7 +11,7 @@ type (
 	IDResult struct {
 		ID uint64 `cbor:"1,keyasint"`
 	}
-	// AllocResult answers AllocIDs: the numbers First … First+N-1 are the caller's.
+	// AllocResult answers AllocIDs and AddOps: the numbers First … First+N-1 are the caller's.
 	AllocResult struct {
 		First uint64 `cbor:"1,keyasint"`
 		N     uint64 `cbor:"2,keyasint"`
@@ -53,7 +53,7 @@ type (
 		Deposed  []types.TabletID `cbor:"3,keyasint,omitempty"` // tablets whose leader lost the right to lead
 		CaughtUp []types.TabletID `cbor:"4,keyasint,omitempty"` // tablets where a lagging replica became complete or promotable
 	}
-	// CountResult answers CancelRepairHint and ExpireHints: how many hints went.
+	// CountResult answers CancelRepairHint, ExpireHints, CancelOp, DeleteOps and SetReplicaAlive: how many there were.
 	CountResult struct {
 		N int `cbor:"1,keyasint"`
 	}
@@ -115,7 +115,7 @@ func (d *draft) apply(cmd command.Command) (any, error) {
 		return nil, refused("the cluster is not initialised")
 	}
 	for _, try := range [...]func(command.Command) (any, error, bool){
-		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOther, d.applyRestore,
+		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applyOther, d.applyRestore,
 	} {
 		if result, err, mine := try(cmd); mine {
 			return result, err

@@ -1,7 +1,7 @@
 package catalog
 
 import (
-	"strconv"
+	"fmt"
 
 	"stele/meta/command"
 )
@@ -22,7 +22,7 @@ func (d *draft) planFE(c *command.PlanFE) (any, error) {
 		return nil, refused("a frontend needs a name, a host and a raft port")
 	}
 	if _, ok := d.FEAt(fe.Host, fe.RaftPort); ok {
-		return nil, exists("fe", fe.Host+":"+strconv.Itoa(fe.RaftPort))
+		return nil, exists("fe", fmt.Sprintf("%s:%d", fe.Host, fe.RaftPort))
 	}
 	if _, ok := d.FEByName(fe.Name); ok {
 		return nil, exists("fe", fe.Name)

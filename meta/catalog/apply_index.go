@@ -265,7 +265,8 @@ func (d *draft) alterIndexes(t *Table) error {
 	for _, index := range d.indexesOf(t) {
 		index.DatabaseID, index.Replicas, index.Quorum, index.Medium = t.DatabaseID, t.Replicas, t.Quorum, t.Medium
 		for i := range index.Parts {
-			index.Parts[i].Replicas, index.Parts[i].Name = t.Parts[i].Replicas, t.Parts[i].Name
+			p, of := &index.Parts[i], &t.Parts[i]
+			p.Replicas, p.Name, p.Medium, p.OwnMedium = of.Replicas, of.Name, of.Medium, of.OwnMedium
 		}
 		d.tables = d.tables.set(d.o, index.ID, index)
 	}

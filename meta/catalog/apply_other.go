@@ -5,9 +5,6 @@ import (
 	"stele/meta/types"
 )
 
-// MaxOps bounds the operation log. The oldest finished entry makes room, or the oldest when none is finished.
-const MaxOps = 4096
-
 func (d *draft) applyOther(cmd command.Command) (any, error, bool) {
 	var result any
 	var err error
@@ -26,10 +23,6 @@ func (d *draft) applyOther(cmd command.Command) (any, error, bool) {
 		result, err = d.cancelHints(c)
 	case *command.ExpireHints:
 		result = d.dropHints(func(h *RepairHint) bool { return h.ExpiresMs <= c.NowMs })
-	case *command.AddOp:
-		result, err = d.addOp(c)
-	case *command.FinishOp:
-		err = d.finishOp(c)
 	case *command.SetUser:
 		u := c.User
 		d.users = d.users.set(d.o, userName{u.Name, u.Host}, &u)
@@ -115,55 +108,4 @@ func (d *draft) dropHints(which func(*RepairHint) bool) CountResult {
 		d.hints = d.hints.del(d.o, p)
 	}
 	return CountResult{N: len(gone)}
-}
-
-func (d *draft) addOp(c *command.AddOp) (any, error) {
-	op := c.Op
-	if op.ID == 0 {
-		op.ID = d.drawID()
-	} else if err := d.drawn("op", op.ID); err != nil {
-		return nil, err
-	} else if _, ok := d.ops.get(op.ID); ok {
-		return nil, exists("op", op.ID)
-	}
-	if d.ops.len() >= MaxOps {
-		d.ops = d.ops.del(d.o, d.oldestOp())
-	}
-	d.ops = d.ops.set(d.o, op.ID, &op)
-	return IDResult{ID: op.ID}, nil
-}
-
-func (d *draft) oldestOp() (oldest uint64) {
-	for op := range d.Ops() {
-		if op.State != OpRunning {
-			return op.ID
-		}
-		if oldest == 0 {
-			oldest = op.ID
-		}
-	}
-	return oldest
-}
-
-func (d *draft) finishOp(c *command.FinishOp) error {
-	old, ok := d.ops.get(c.ID)
-	if !ok {
-		return notFound("op", c.ID)
-	}
-	if old.State != OpRunning {
-		return refused("op %d is %s already", c.ID, old.State)
-	}
-	if c.State > OpCancelled {
-		return refused("op state %d is unknown", c.State)
-	}
-	op := *old
-	op.State, op.Done, op.Total = c.State, max(op.Done, c.Done), max(op.Total, c.Total)
-	if c.Message != "" {
-		op.Message = c.Message
-	}
-	if c.State != OpRunning {
-		op.EndedMs = c.TimeMs
-	}
-	d.ops = d.ops.set(d.o, op.ID, &op)
-	return nil
 }

@@ -138,10 +138,14 @@ func (d *draft) setLeader(c *command.SetLeader) (types.Epoch, error) {
 	if !r.Complete() {
 		return 0, &ErrNotReady{Tablet: old.ID, Replica: r.ID, Why: "it is a learner, bad, or lacks a committed version"}
 	}
-	t := *old
+	t := cloneTablet(old)
+	if lost := t.Replica(t.Leader); c.Failover && lost != nil && t.Leader != c.BE {
+		lost.Deposed = true
+	}
+	t.Replica(c.BE).Deposed = false
 	t.Leader = c.BE
 	t.Epoch++
-	d.tablets = d.tablets.set(d.o, t.ID, &t)
+	d.tablets = d.tablets.set(d.o, t.ID, t)
 	return t.Epoch, nil
 }
 
@@ -204,7 +208,7 @@ func raise(t *Tablet, r *Replica, v types.Version) {
 	}
 	if v >= r.LastFailed {
 		r.Version, r.LastSuccess = t.Version, t.Version
-		r.LastFailed, r.LastFailedMs = 0, 0
+		r.LastFailed, r.LastFailedMs, r.Deposed = 0, 0, false
 		return
 	}
 	r.Version = max(r.Version, v)

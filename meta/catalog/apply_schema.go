@@ -469,8 +469,22 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 		d.tableNames = d.tableNames.del(d.o, from)
 		d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	}
+	for _, pr := range c.PartReplicas {
+		d.forgetExtra(&t.Parts[partitionIndex(&t, pr.Partition)])
+	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
 	return d.alterIndexes(&t)
+}
+
+// forgetExtra lets what a partition says hold for all its tablets again.
+func (d *draft) forgetExtra(p *Partition) {
+	for _, id := range p.Tablets {
+		if old, ok := d.tablets.get(id); ok && old.Extra != 0 {
+			t := *old
+			t.Extra = 0
+			d.tablets = d.tablets.set(d.o, id, &t)
+		}
+	}
 }
 
 func alterPartitions(t *Table, c *command.AlterTable) error {

@@ -84,7 +84,7 @@ func (d *draft) checkCommit(part *command.TxnTablet) error {
 	leaderHas := false
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Role == types.RoleFollower {
+		if r.Votes() {
 			followers++
 		}
 		if r.Complete() && slices.Contains(part.OK, r.ID) {

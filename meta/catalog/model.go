@@ -17,6 +17,8 @@ type (
 	RepairHint     = model.RepairHint
 	Op             = model.Op
 	OpState        = model.OpState
+	OpType         = model.OpType
+	TaskType       = model.TaskType
 	User           = model.User
 	Grant          = model.Grant
 	TabletVersion  = model.TabletVersion
@@ -28,4 +30,5 @@ const (
 	OpDone      = model.OpDone
 	OpFailed    = model.OpFailed
 	OpCancelled = model.OpCancelled
+	OpInited    = model.OpInited
 )

@@ -76,6 +76,8 @@ func (w *world) command(c *Catalog) command.Command {
 		t := w.tablet(c)
 		r, _ := pick(w, t.Replicas)
 		return &command.SetReplicaBad{Tablet: t.ID, BE: r.BE, Bad: w.chance(50)}
+	case k < 80:
+		return w.alive(c)
 	case k < 82:
 		return &command.ExpireTxns{NowMs: w.now, TimeoutMs: 20000, KeepMs: 5000}
 	case k < 84:
@@ -86,7 +88,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 13) {
+	switch w.n("other", 0, 22) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -120,10 +122,57 @@ func (w *world) other(c *Catalog) command.Command {
 		return &command.AddOp{Op: Op{Kind: "drop", StartedMs: w.now}}
 	case 11:
 		return &command.FinishOp{ID: c.NextID() - 1, State: OpDone, TimeMs: w.now}
-	case 12:
+	case 12, 13:
+		return w.op(c)
+	case 14:
 		return &command.AllocIDs{Counter: command.CounterAutoInc, Table: w.table(c).ID, N: 5, AtLeast: uint64(w.n("least", 0, 40))}
+	case 15, 16, 17:
+		return w.addIndex(c)
+	case 18:
+		return w.publishIndex(c)
+	case 19:
+		return w.dropIndex(c)
 	}
 	return w.truncate(c)
+}
+
+// alive draws what operators do to replicas.
+func (w *world) alive(c *Catalog) command.Command {
+	t := w.tablet(c)
+	r, _ := pick(w, t.Replicas)
+	switch w.n("alive", 0, 9) {
+	case 0:
+		return &command.AcceptLoss{Tablet: t.ID, Replica: r.ID, Version: t.Version, Epoch: t.Epoch, TimeMs: w.now}
+	case 1:
+		return &command.AdjustReplicas{Tablet: t.ID, Extra: w.n("extra", -2, 2)}
+	case 2:
+		return &command.SetBELeading{BE: r.BE, Drained: w.chance(50), Weight: w.n("weight", 0, 300)}
+	}
+	return &command.SetReplicaAlive{Items: []command.ReplicaAlive{{Tablet: t.ID, BE: r.BE, Alive: w.chance(50)}}, TimeMs: w.now}
+}
+
+// op draws a change of the operation log.
+func (w *world) op(c *Catalog) command.Command {
+	ops := slices.Collect(c.Ops())
+	op, ok := pick(w, ops)
+	k := w.n("op", 0, 4)
+	if !ok || k == 0 {
+		return &command.AddOps{Ops: []Op{{Type: 3, Lane: 1}, {Type: 6}}, TimeMs: w.now}
+	}
+	switch k {
+	case 1:
+		return &command.CancelOp{ID: op.ID, Group: w.chance(50), TimeMs: w.now}
+	case 2:
+		return &command.DeleteOps{ID: op.ID}
+	}
+	next := *op
+	next.State = OpState(w.n("state", 0, 4))
+	next.Undo = next.Undo && w.chance(50)
+	cmd := &command.UpdateOp{Op: next, TimeMs: w.now}
+	if w.chance(30) {
+		cmd.Children = []Op{{Type: 9}}
+	}
+	return cmd
 }
 
 func (w *world) commit(c *Catalog) command.Command {
@@ -217,14 +266,16 @@ func (w *world) addPartition(c *Catalog) command.Command {
 	ids, tablets := w.newTablets(c)
 	lo := byte(w.n("lower", 0, 5))
 	p := Partition{ID: types.PartitionID(uint64(ids[0]) + 1500), Name: fmt.Sprint("p", lo), Lower: []byte{lo}, Upper: []byte{lo + 1}, Tablets: ids}
-	return &command.AddPartition{Table: w.table(c).ID, Partition: p, Tablets: tablets, TimeMs: w.now}
+	t := w.table(c)
+	return &command.AddPartition{Table: t.ID, Partition: p, Tablets: tablets, TimeMs: w.now, Indexes: w.indexPartitions(c, t)}
 }
 
 func (w *world) truncate(c *Catalog) command.Command {
 	ids, tablets := w.newTablets(c)
 	t := w.table(c)
 	p, _ := pick(w, t.Parts)
-	return &command.TruncateTable{ID: t.ID, Parts: []command.TruncatePartition{{Partition: p.ID, Tablets: ids}}, Tablets: tablets, TimeMs: w.now}
+	return &command.TruncateTable{ID: t.ID, Parts: []command.TruncatePartition{{Partition: p.ID, Tablets: ids}}, Tablets: tablets, TimeMs: w.now,
+		Indexes: w.truncateIndexes(c, t, p.ID)}
 }
 
 // start returns a catalog with an FE, five BEs, a database, drawn ids and one table.
@@ -384,7 +435,7 @@ func txnOf(c *command.CommitTxn) types.TxnID {
 
 func followers(t *Tablet) (ids []types.ReplicaID) {
 	for _, r := range t.Replicas {
-		if r.Role == types.RoleFollower {
+		if r.Votes() {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -445,8 +496,9 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 				t.Fatalf("partition %d of table %d is not indexed", tbl.Parts[i].ID, tbl.ID)
 			}
 		}
-		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); !ok || byName != tbl {
-			t.Fatalf("table %d is not found by its name", tbl.ID)
+		checkKeys(t, c, tbl)
+		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok != !tbl.Hidden() || ok && byName != tbl {
+			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"stele/meta/types"
@@ -241,4 +242,22 @@ func (d *draft) forget(beforeMs int64) (forgotten int) {
 	}
 	l.cursor = next
 	return len(gone)
+}
+
+// CommittedTxn is a committed transaction whose outcome is remembered still.
+type CommittedTxn struct {
+	ID      types.TxnID
+	TimeMs  int64
+	Tablets []TabletVersion
+}
+
+// Committed yields the committed transactions that are remembered still, oldest first.
+func (c *Catalog) Committed() iter.Seq[CommittedTxn] {
+	return func(yield func(CommittedTxn) bool) {
+		for id, rec := range c.txns.records.all() {
+			if !rec.Aborted && !yield(CommittedTxn{ID: id, TimeMs: rec.TimeMs, Tablets: rec.Tablets}) {
+				return
+			}
+		}
+	}
 }

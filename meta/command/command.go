@@ -60,17 +60,24 @@ const (
 	TypeFinishOp         Type = 33
 	TypeSetUser          Type = 34
 	TypeDropUser         Type = 35
-
-	TypePlanFE          Type = 55
-	TypeSetFE           Type = 56
-	TypeSetDiskState    Type = 65
-	TypeAddIndex        Type = 80
-	TypeRenewIndex      Type = 81
-	TypePublishIndex    Type = 82
-	TypeDropIndex       Type = 83
-	TypeRestoreMetadata Type = 85
-	TypeAdoptReplicas   Type = 86
-	TypeEndRestore      Type = 87
+	TypeAddOps           Type = 40
+	TypeUpdateOp         Type = 41
+	TypeCancelOp         Type = 42
+	TypeDeleteOps        Type = 43
+	TypeSetReplicaAlive  Type = 44
+	TypeSetBELeading     Type = 45
+	TypeAdjustReplicas   Type = 46
+	TypeAcceptLoss       Type = 47
+	TypePlanFE           Type = 55
+	TypeSetFE            Type = 56
+	TypeSetDiskState     Type = 65
+	TypeAddIndex         Type = 80
+	TypeRenewIndex       Type = 81
+	TypePublishIndex     Type = 82
+	TypeDropIndex        Type = 83
+	TypeRestoreMetadata  Type = 85
+	TypeAdoptReplicas    Type = 86
+	TypeEndRestore       Type = 87
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -295,6 +302,8 @@ type SetLeader struct {
 	Tablet      types.TabletID `cbor:"1,keyasint"`
 	BE          types.BEID     `cbor:"2,keyasint"`
 	ExpectEpoch types.Epoch    `cbor:"3,keyasint"` // 0 = any
+	// Failover says that the leader so far is lost, and not only relieved.
+	Failover bool `cbor:"4,keyasint,omitempty"`
 }
 
 // ReportReplicas records what BEs say of their replicas: from full reports and from finished clones.

@@ -13,8 +13,22 @@ import (
 
 func start(t *testing.T, cluster types.ClusterID, name string, key []byte) *Gossip {
 	t.Helper()
+	if key == nil {
+		return startIn(t, cluster, name)
+	}
+	return startIn(t, cluster, name, key)
+}
+
+// startKeys starts a node with a keyring.
+func startKeys(t *testing.T, name string, keys ...[]byte) *Gossip {
+	t.Helper()
+	return startIn(t, "k", name, keys...)
+}
+
+func startIn(t *testing.T, cluster types.ClusterID, name string, keys ...[]byte) *Gossip {
+	t.Helper()
 	g, err := New(Config{
-		Cluster: cluster, Name: name, BindHost: "127.0.0.1", Keys: keys(key), Profile: Fast,
+		Cluster: cluster, Name: name, BindHost: "127.0.0.1", Keys: keys, Profile: Fast,
 		Meta: Meta{Kind: KindBE, Host: "127.0.0.1", RPCPort: 9060, Incarnation: 5}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -147,12 +161,4 @@ func FuzzDecodeMeta(f *testing.F) {
 			t.Fatalf("%+v came back as %+v, %v", m, again, err)
 		}
 	})
-}
-
-// keys is a keyring of one key, or none.
-func keys(key []byte) [][]byte {
-	if key == nil {
-		return nil
-	}
-	return [][]byte{key}
 }

@@ -84,13 +84,21 @@ type Replica struct {
 	// Settled is the version that the BE has reported as published and durable, so that it can never again ask for
 	// the outcome of a transaction at or below it. Version runs ahead of it: a commit raises Version, a report Settled.
 	Settled types.Version `cbor:"11,keyasint,omitempty"`
+	// OfflineMs is since when an operator has set the replica aside, 0 = it is in use: it gets no writes, serves no reads,
+	// counts for no quorum and is repaired by nobody but the operator.
+	OfflineMs int64 `cbor:"41,keyasint,omitempty"`
+	// Deposed says that the replica led its tablet when it was lost, and has not been complete since.
+	Deposed bool `cbor:"42,keyasint,omitempty"`
 }
 
 // Complete reports whether the replica has every committed version of its tablet, as far as the catalog knows, and
 // may therefore count toward a quorum, lead, and be copied from.
 func (r *Replica) Complete() bool {
-	return r.Role == types.RoleFollower && !r.Bad && r.LastFailed == 0
+	return r.Votes() && !r.Bad && r.LastFailed == 0
 }
+
+// Votes reports whether the replica is one of those of which a write needs a quorum.
+func (r *Replica) Votes() bool { return r.Role == types.RoleFollower && r.OfflineMs == 0 }
 
 // Tablet is the rows of one bucket of one partition, and its replicas.
 type Tablet struct {
@@ -103,7 +111,12 @@ type Tablet struct {
 	Leader    types.BEID        `cbor:"7,keyasint"`
 	Replicas  []Replica         `cbor:"8,keyasint"`
 	Rows      int64             `cbor:"9,keyasint,omitempty"` // sum of the row deltas of commits: an estimate
+	// Extra is how many replicas an operator has added to this tablet alone, or taken from it (negative).
+	Extra int `cbor:"41,keyasint,omitempty"`
 }
+
+// Wanted returns how many replicas the tablet is to have when its partition is to have n.
+func (t *Tablet) Wanted(n int) int { return max(n+t.Extra, 1) }
 
 // ReplicaByID returns the replica with the id, or nil.
 func (t *Tablet) ReplicaByID(id types.ReplicaID) *Replica {
@@ -133,6 +146,10 @@ type BE struct {
 	HTTPPort     int        `cbor:"4,keyasint,omitempty"`
 	Decommission bool       `cbor:"5,keyasint,omitempty"`
 	AddedMs      int64      `cbor:"6,keyasint,omitempty"`
+	// Drained says that no leaders are to be here; LeaderWeight is the BE's share of leaders in percent of that of a
+	// BE that nothing is said about (0 = 100).
+	Drained      bool `cbor:"41,keyasint,omitempty"`
+	LeaderWeight int  `cbor:"42,keyasint,omitempty"`
 	// Disks are those that an operator wants something of, by id.
 	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
 }
@@ -196,13 +213,21 @@ const (
 	OpDone
 	OpFailed
 	OpCancelled
+	OpInited // waits for its turn
 )
 
 func (s OpState) String() string {
-	return [...]string{"RUNNING", "DONE", "FAILED", "CANCELLED"}[s]
+	return [...]string{"RUNNING", "DONE", "FAILED", "CANCELLED", "INITED"}[s]
 }
 
-// Op is one operator action in the operation log.
+// OpType is what an operation of the op engine does. 0 marks an entry that only records what was done.
+type OpType uint16
+
+// TaskType is one step of an operation.
+type TaskType uint8
+
+// Op is one operator action in the operation log. One with a Type is carried out by the op engine (package fe/ops), which
+// keeps all that it needs to go on after a change of leader in this record.
 type Op struct {
 	ID        uint64  `cbor:"1,keyasint"`
 	Kind      string  `cbor:"2,keyasint"` // the statement's name, such as "alter_system_drop_backend"
@@ -215,7 +240,37 @@ type Op struct {
 	Message   string  `cbor:"9,keyasint,omitempty"`
 	Done      int64   `cbor:"10,keyasint,omitempty"` // tasks finished
 	Total     int64   `cbor:"11,keyasint,omitempty"` // tasks in all, 0 = unknown
+
+	Type       OpType           `cbor:"12,keyasint,omitempty"`
+	Tasks      []TaskType       `cbor:"13,keyasint,omitempty"`
+	Task       int              `cbor:"14,keyasint,omitempty"` // index of the present one
+	Rev        uint64           `cbor:"15,keyasint,omitempty"` // counts the changes, so that no change is made on an old record
+	Group      uint64           `cbor:"16,keyasint,omitempty"` // first op of the statement; each has lanes of its own
+	Root       uint64           `cbor:"17,keyasint,omitempty"` // the op that it descends from: a child runs right behind its parent
+	Lane       int              `cbor:"18,keyasint,omitempty"` // ops of a lane run one after the other
+	Database   types.DatabaseID `cbor:"19,keyasint,omitempty"`
+	Table      types.TableID    `cbor:"20,keyasint,omitempty"`
+	Tablet     types.TabletID   `cbor:"21,keyasint,omitempty"`
+	Pid        int              `cbor:"22,keyasint,omitempty"` // place of the tablet in its table
+	BE         types.BEID       `cbor:"23,keyasint,omitempty"` // the endpoint that it is about
+	Dest       types.BEID       `cbor:"24,keyasint,omitempty"` // where it leads: candidate, or target of a move
+	Chosen     types.BEID       `cbor:"25,keyasint,omitempty"` // the leader that was selected
+	Replica    types.ReplicaID  `cbor:"26,keyasint,omitempty"` // the learner that it made, to be taken back when it is cancelled
+	Alive      bool             `cbor:"27,keyasint,omitempty"` // what a change of status sets
+	Restore    bool             `cbor:"28,keyasint,omitempty"` // the endpoint led before and is to lead again
+	CreatedMs  int64            `cbor:"29,keyasint,omitempty"`
+	DeadlineMs int64            `cbor:"30,keyasint,omitempty"`
+	NextMs     int64            `cbor:"31,keyasint,omitempty"` // not before
+	Attempts   int              `cbor:"32,keyasint,omitempty"` // of the present task
+	LastError  string           `cbor:"33,keyasint,omitempty"`
+	Waiting    string           `cbor:"34,keyasint,omitempty"` // for what
+	Undo       bool             `cbor:"35,keyasint,omitempty"` // it was cancelled or has failed and is to be taken back
+	Before     int              `cbor:"36,keyasint,omitempty"` // spread of leaders before and after
+	After      int              `cbor:"37,keyasint,omitempty"`
 }
+
+// Ended reports whether nothing more will be done for the op but taking it back.
+func (o *Op) Ended() bool { return o.State == OpDone || o.State == OpFailed || o.State == OpCancelled }
 
 // User is an account. What the grants mean is the business of the layer that checks them.
 type User struct {

@@ -99,7 +99,8 @@ func (l *Log) open() error {
 	if err := os.MkdirAll(logDir, 0o750); err != nil {
 		return err
 	}
-	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger), wal.WithMetaStore(&l.walMeta))
+	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger),
+		wal.WithMetaStore(&walMeta{MetaStore: &l.walMeta, log: l.cfg.Log}))
 	if err != nil {
 		return fmt.Errorf("open raft log: %w (remedy: %s)", err, remedy)
 	}

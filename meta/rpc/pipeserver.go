@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,11 +31,14 @@ type PipeServer struct {
 
 	ctx  context.Context
 	stop context.CancelFunc
-	wg   sync.WaitGroup // connections and calls
+	wg   sync.WaitGroup // connections, and what they run
+	idle chan func()    // taken by goroutines that have run something and wait for more
+	rest atomic.Int64   // how many these are
 
 	mu     sync.Mutex
 	conns  map[*pipePeer]struct{}
 	closed bool
+	ended  chan struct{} // closed by Stop
 }
 
 type pipeMethod struct {
@@ -49,7 +53,7 @@ func NewPipeServer(cfg ServerConfig) *PipeServer {
 		cfg.Log = slog.Default()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &PipeServer{cfg: cfg, methods: map[string]pipeMethod{}, conns: map[*pipePeer]struct{}{}, ctx: ctx, stop: stop}
+	return &PipeServer{cfg: cfg, methods: map[string]pipeMethod{}, conns: map[*pipePeer]struct{}{}, ctx: ctx, stop: stop, idle: make(chan func()), ended: make(chan struct{})}
 }
 
 // RegisterService adds the unary methods of a service. It comes before Listen.
@@ -60,8 +64,44 @@ func (s *PipeServer) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	}
 }
 
-// Listen returns a listener that yields the connections of lis which are no pipes, and serves those which are.
+// maxIdle bounds the goroutines that wait for more to run: a new one would have to grow its stack again.
+const maxIdle = 64
+
+// spawn runs f in a goroutine.
+func (s *PipeServer) spawn(f func()) {
+	select {
+	case s.idle <- f:
+		return
+	default:
+	}
+	s.wg.Go(func() {
+		for f != nil {
+			f()
+			f = s.more()
+		}
+	})
+}
+
+// more waits for something to run; nil ends the goroutine.
+func (s *PipeServer) more() func() {
+	defer s.rest.Add(-1)
+	if s.rest.Add(1) > maxIdle {
+		return nil
+	}
+	select {
+	case f := <-s.idle:
+		return f
+	case <-s.ended:
+		return nil
+	}
+}
+
+// Listen returns a listener that yields the connections of lis which are no pipes, and serves those which are. Pipes are
+// clear text: where TLS is asked for there are none.
 func (s *PipeServer) Listen(lis net.Listener) net.Listener {
+	if s.cfg.TLS != nil {
+		return lis
+	}
 	l := &sniffer{Listener: lis, s: s, conns: make(chan net.Conn), failed: make(chan struct{})}
 	s.wg.Go(l.run)
 	return l
@@ -70,7 +110,10 @@ func (s *PipeServer) Listen(lis net.Listener) net.Listener {
 // Stop lets the calls under way finish for at most grace, then ends them. It returns when all have ended.
 func (s *PipeServer) Stop(grace time.Duration) {
 	s.mu.Lock()
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		close(s.ended)
+	}
 	for p := range s.conns {
 		p.drain()
 	}
@@ -177,6 +220,8 @@ type pipePeer struct {
 	mu    sync.Mutex
 	calls map[uint64]context.CancelFunc
 	last  bool // no more calls are taken
+
+	running sync.WaitGroup // the reader and the calls
 }
 
 // serve runs the calls of one pipe until it breaks.
@@ -195,14 +240,15 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 		return
 	}
 	defer s.remove(p)
-	var wg sync.WaitGroup
-	wg.Go(func() { p.read(r, &wg) })
-	wg.Wait()
+	p.running.Add(1)
+	p.read(r)
+	p.running.Wait()
 }
 
 // read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor
 // already, and another goroutine reads on.
-func (p *pipePeer) read(r *bufio.Reader, wg *sync.WaitGroup) {
+func (p *pipePeer) read(r *bufio.Reader) {
+	defer p.running.Done()
 	for {
 		f, err := readFrame(r)
 		var run func()
@@ -219,9 +265,14 @@ func (p *pipePeer) read(r *bufio.Reader, wg *sync.WaitGroup) {
 		switch {
 		case run == nil:
 		case r.Buffered() > 0:
-			wg.Go(run)
+			p.running.Add(1)
+			p.s.spawn(func() {
+				defer p.running.Done()
+				run()
+			})
 		default:
-			wg.Go(func() { p.read(r, wg) })
+			p.running.Add(1)
+			p.s.spawn(func() { p.read(r) })
 			run()
 			return
 		}

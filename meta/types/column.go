@@ -106,7 +106,15 @@ type Column struct {
 	Hidden        bool       `cbor:"8,keyasint,omitempty"` // the row id of a table without a primary key
 	Comment       string     `cbor:"9,keyasint,omitempty"`
 	Shown         string     `cbor:"10,keyasint,omitempty"` // the type as the user wrote it, when it prints otherwise
+	Elems         []string   `cbor:"11,keyasint,omitempty"` // the members of an ENUM (SMALLINT UNSIGNED) or SET (BIGINT UNSIGNED)
+	Bits          int32      `cbor:"12,keyasint,omitempty"` // the width of a BIT (BIGINT UNSIGNED)
 }
+
+// Special reports whether the column keeps numbers that users see as something else: ENUM, SET, BIT.
+func (c *Column) Special() bool { return len(c.Elems) > 0 || c.Bits > 0 }
+
+// IsSet reports whether the column is a SET.
+func (c *Column) IsSet() bool { return len(c.Elems) > 0 && c.Type.Kind == KindBigInt }
 
 // RowIDColumn is the name of the hidden key column of a table without a primary key.
 const RowIDColumn = "__stele_row_id"

@@ -2430,6 +2430,254 @@ func (x *FetchSnapshotResponse) GetFromSeq() uint32 {
 	return 0
 }
 
+type GetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fragment      []byte                 `protobuf:"bytes,1,opt,name=fragment,proto3" json:"fragment,omitempty"` // as in ScanRequest
+	Keys          [][]byte               `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`         // take the place of those of the fragment, so that equal statements have equal fragments
+	TabletId      uint64                 `protobuf:"varint,3,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	NowUs         int64                  `protobuf:"varint,5,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	MemLimitBytes int64                  `protobuf:"varint,6,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
+	TxnId         uint64                 `protobuf:"varint,7,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRequest) Reset() {
+	*x = GetRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRequest) ProtoMessage() {}
+
+func (x *GetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
+func (*GetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetRequest) GetFragment() []byte {
+	if x != nil {
+		return x.Fragment
+	}
+	return nil
+}
+
+func (x *GetRequest) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *GetRequest) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *GetRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GetRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+func (x *GetRequest) GetMemLimitBytes() int64 {
+	if x != nil {
+		return x.MemLimitBytes
+	}
+	return 0
+}
+
+func (x *GetRequest) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+type GetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batches       [][]byte               `protobuf:"bytes,1,rep,name=batches,proto3" json:"batches,omitempty"`
+	Large         bool                   `protobuf:"varint,2,opt,name=large,proto3" json:"large,omitempty"` // the answer is too large for one message: ask for it by Scan
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetResponse) Reset() {
+	*x = GetResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetResponse) ProtoMessage() {}
+
+func (x *GetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
+func (*GetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetResponse) GetBatches() [][]byte {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+func (x *GetResponse) GetLarge() bool {
+	if x != nil {
+		return x.Large
+	}
+	return false
+}
+
+type SettleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,2,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // > 0: every version up to it that is missing has changed nothing; 0: write out what is in memory
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SettleRequest) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *SettleRequest) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
+}
+
+func (x *SettleRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type SettleResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // that the replica has now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleResponse) Reset() {
+	*x = SettleResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleResponse) ProtoMessage() {}
+
+func (x *SettleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
+func (*SettleResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SettleResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type CreateReplicasRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -2443,7 +2691,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +2703,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2516,7 +2764,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2776,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2823,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2835,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2924,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2936,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +2981,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2745,7 +2993,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +3071,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2835,7 +3083,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +3146,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2910,7 +3158,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2964,7 +3212,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3224,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3264,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3028,7 +3276,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3331,7 +3579,26 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x04more\x18\t \x03(\fR\x04more\x12!\n" +
 	"\fresume_token\x18\n" +
 	" \x01(\x04R\vresumeToken\x12\x19\n" +
-	"\bfrom_seq\x18\v \x01(\rR\afromSeq2\xb5\x06\n" +
+	"\bfrom_seq\x18\v \x01(\rR\afromSeq\"\xc9\x01\n" +
+	"\n" +
+	"GetRequest\x12\x1a\n" +
+	"\bfragment\x18\x01 \x01(\fR\bfragment\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\fR\x04keys\x12\x1b\n" +
+	"\ttablet_id\x18\x03 \x01(\x04R\btabletId\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x15\n" +
+	"\x06now_us\x18\x05 \x01(\x03R\x05nowUs\x12&\n" +
+	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12\x15\n" +
+	"\x06txn_id\x18\a \x01(\x04R\x05txnId\"=\n" +
+	"\vGetResponse\x12\x18\n" +
+	"\abatches\x18\x01 \x03(\fR\abatches\x12\x14\n" +
+	"\x05large\x18\x02 \x01(\bR\x05large\"e\n" +
+	"\rSettleRequest\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
+	"\x0eSettleResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\x8e\a\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -3345,7 +3612,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vSubmitClone\x12\x16.be.SubmitCloneRequest\x1a\x17.be.SubmitCloneResponse\x12>\n" +
 	"\vCancelClone\x12\x16.be.CancelCloneRequest\x1a\x17.be.CancelCloneResponse\x12C\n" +
 	"\fFetchChanges\x12\x17.be.FetchChangesRequest\x1a\x18.be.FetchChangesResponse0\x01\x12F\n" +
-	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12/\n" +
+	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12&\n" +
+	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12/\n" +
+	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
@@ -3361,7 +3630,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -3398,15 +3667,19 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*FetchChangesResponse)(nil),        // 32: be.FetchChangesResponse
 	(*FetchSnapshotRequest)(nil),        // 33: be.FetchSnapshotRequest
 	(*FetchSnapshotResponse)(nil),       // 34: be.FetchSnapshotResponse
-	(*CreateReplicasRequest_Item)(nil),  // 35: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 36: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 37: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 38: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 39: be.WriteResponse.Part
-	(*ReplicateRequest_Part)(nil),       // 40: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 41: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 42: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 43: be.FetchChangesResponse.Change
+	(*GetRequest)(nil),                  // 35: be.GetRequest
+	(*GetResponse)(nil),                 // 36: be.GetResponse
+	(*SettleRequest)(nil),               // 37: be.SettleRequest
+	(*SettleResponse)(nil),              // 38: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 39: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 40: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 41: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 42: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 43: be.WriteResponse.Part
+	(*ReplicateRequest_Part)(nil),       // 44: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 45: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 46: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 47: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
@@ -3415,17 +3688,17 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	8,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
 	9,  // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
 	0,  // 5: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	35, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	36, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	37, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	39, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	40, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	41, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
 	1,  // 9: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	39, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	40, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	41, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	42, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	43, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	43, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	44, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	45, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	46, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	47, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
 	14, // 15: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	38, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	42, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
 	2,  // 17: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
 	10, // 18: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
 	12, // 19: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
@@ -3439,23 +3712,27 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	29, // 27: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
 	31, // 28: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
 	33, // 29: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	4,  // 30: be.Backend.Config:input_type -> be.ConfigRequest
-	7,  // 31: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	11, // 32: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	13, // 33: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	16, // 34: be.Backend.Write:output_type -> be.WriteResponse
-	18, // 35: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	20, // 36: be.Backend.Publish:output_type -> be.PublishResponse
-	22, // 37: be.Backend.Abort:output_type -> be.AbortResponse
-	24, // 38: be.Backend.Scan:output_type -> be.ScanResponse
-	26, // 39: be.Backend.Digest:output_type -> be.DigestResponse
-	28, // 40: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	30, // 41: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	32, // 42: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	34, // 43: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	5,  // 44: be.Backend.Config:output_type -> be.ConfigResponse
-	31, // [31:45] is the sub-list for method output_type
-	17, // [17:31] is the sub-list for method input_type
+	35, // 30: be.Backend.Get:input_type -> be.GetRequest
+	37, // 31: be.Backend.Settle:input_type -> be.SettleRequest
+	4,  // 32: be.Backend.Config:input_type -> be.ConfigRequest
+	7,  // 33: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	11, // 34: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	13, // 35: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	16, // 36: be.Backend.Write:output_type -> be.WriteResponse
+	18, // 37: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	20, // 38: be.Backend.Publish:output_type -> be.PublishResponse
+	22, // 39: be.Backend.Abort:output_type -> be.AbortResponse
+	24, // 40: be.Backend.Scan:output_type -> be.ScanResponse
+	26, // 41: be.Backend.Digest:output_type -> be.DigestResponse
+	28, // 42: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	30, // 43: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	32, // 44: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	34, // 45: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	36, // 46: be.Backend.Get:output_type -> be.GetResponse
+	38, // 47: be.Backend.Settle:output_type -> be.SettleResponse
+	5,  // 48: be.Backend.Config:output_type -> be.ConfigResponse
+	33, // [33:49] is the sub-list for method output_type
+	17, // [17:33] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -3472,7 +3749,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

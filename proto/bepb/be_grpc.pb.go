@@ -36,6 +36,8 @@ const (
 	Backend_CancelClone_FullMethodName    = "/be.Backend/CancelClone"
 	Backend_FetchChanges_FullMethodName   = "/be.Backend/FetchChanges"
 	Backend_FetchSnapshot_FullMethodName  = "/be.Backend/FetchSnapshot"
+	Backend_Get_FullMethodName            = "/be.Backend/Get"
+	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 )
 
@@ -66,6 +68,10 @@ type BackendClient interface {
 	// the source disk for as long as the stream is open.
 	FetchChanges(ctx context.Context, in *FetchChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchChangesResponse], error)
 	FetchSnapshot(ctx context.Context, in *FetchSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchSnapshotResponse], error)
+	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
+	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
+	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error)
 }
@@ -235,6 +241,26 @@ func (c *backendClient) FetchSnapshot(ctx context.Context, in *FetchSnapshotRequ
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Backend_FetchSnapshotClient = grpc.ServerStreamingClient[FetchSnapshotResponse]
 
+func (c *backendClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetResponse)
+	err := c.cc.Invoke(ctx, Backend_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backendClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleResponse)
+	err := c.cc.Invoke(ctx, Backend_Settle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *backendClient) Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigResponse)
@@ -272,6 +298,10 @@ type BackendServer interface {
 	// the source disk for as long as the stream is open.
 	FetchChanges(*FetchChangesRequest, grpc.ServerStreamingServer[FetchChangesResponse]) error
 	FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error
+	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
+	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
+	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(context.Context, *ConfigRequest) (*ConfigResponse, error)
 	mustEmbedUnimplementedBackendServer()
@@ -322,6 +352,12 @@ func (UnimplementedBackendServer) FetchChanges(*FetchChangesRequest, grpc.Server
 }
 func (UnimplementedBackendServer) FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error {
 	return status.Error(codes.Unimplemented, "method FetchSnapshot not implemented")
+}
+func (UnimplementedBackendServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedBackendServer) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
 }
 func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*ConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Config not implemented")
@@ -560,6 +596,42 @@ func _Backend_FetchSnapshot_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Backend_FetchSnapshotServer = grpc.ServerStreamingServer[FetchSnapshotResponse]
 
+func _Backend_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Get(ctx, req.(*GetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Backend_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Settle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Settle(ctx, req.(*SettleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Backend_Config_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ConfigRequest)
 	if err := dec(in); err != nil {
@@ -624,6 +696,14 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelClone",
 			Handler:    _Backend_CancelClone_Handler,
+		},
+		{
+			MethodName: "Get",
+			Handler:    _Backend_Get_Handler,
+		},
+		{
+			MethodName: "Settle",
+			Handler:    _Backend_Settle_Handler,
 		},
 		{
 			MethodName: "Config",

@@ -93,6 +93,7 @@ type Replica struct {
 	// The additive content digest of version digest_version, where the BE knows it without reading rows; 0 = it does not.
 	DigestVersion uint64 `protobuf:"varint,21,opt,name=digest_version,json=digestVersion,proto3" json:"digest_version,omitempty"`
 	Digest        uint64 `protobuf:"varint,22,opt,name=digest,proto3" json:"digest,omitempty"`
+	DigestSchema  uint32 `protobuf:"varint,23,opt,name=digest_schema,json=digestSchema,proto3" json:"digest_schema,omitempty"` // digests of different schema versions cannot be compared
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +229,13 @@ func (x *Replica) GetDigestVersion() uint64 {
 func (x *Replica) GetDigest() uint64 {
 	if x != nil {
 		return x.Digest
+	}
+	return 0
+}
+
+func (x *Replica) GetDigestSchema() uint32 {
+	if x != nil {
+		return x.DigestSchema
 	}
 	return 0
 }
@@ -1718,7 +1726,7 @@ var File_proto_fepb_fe_proto protoreflect.FileDescriptor
 
 const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/fepb/fe.proto\x12\x02fe\"\xb6\x03\n" +
+	"\x13proto/fepb/fe.proto\x12\x02fe\"\xdb\x03\n" +
 	"\aReplica\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
@@ -1736,7 +1744,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x0fmissing_version\x18\f \x01(\x04R\x0emissingVersion\x12\x18\n" +
 	"\apending\x18\r \x01(\rR\apending\x12%\n" +
 	"\x0edigest_version\x18\x15 \x01(\x04R\rdigestVersion\x12\x16\n" +
-	"\x06digest\x18\x16 \x01(\x04R\x06digest\"\xbc\x01\n" +
+	"\x06digest\x18\x16 \x01(\x04R\x06digest\x12#\n" +
+	"\rdigest_schema\x18\x17 \x01(\rR\fdigestSchema\"\xbc\x01\n" +
 	"\rReportRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\"\n" +

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strconv"
+
 	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
@@ -10,9 +12,15 @@ import (
 // columnDef checks one column definition by itself.
 func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	col := types.Column{Name: def.Name.Name.O}
-	t, err := columnType(def.Tp)
+	special, err := memberColumn(&col, def.Tp)
 	if err != nil {
 		return col, err
+	}
+	t := col.Type
+	if !special {
+		if t, err = columnType(def.Tp); err != nil {
+			return col, err
+		}
 	}
 	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > 1048576 {
 		return col, errorf(CodeTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
@@ -27,7 +35,11 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
 	col.Type = t
-	if t.Kind == types.KindTinyInt && t.Length == 1 {
+	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
+	case zerofill && t.IsNumeric() && !special:
+		col.Type.Unsigned = t.IsInteger()
+		col.Shown = sqltypes.TypeName(col.Type) + " zerofill"
+	case t.Kind == types.KindTinyInt && t.Length == 1:
 		col.Shown = "tinyint(1)"
 	}
 	var def0 ast.ExprNode
@@ -115,11 +127,21 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 	}
 	t := col.Type
 	t.NotNull = false
-	val, err := sqltypes.Convert(v.Value, v.Type, t, true, b.ctx.location())
+	to := *col
+	to.Type = t
+	val, err := sqltypes.ConvertColumn(v.Value, v.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
 	if err != nil || val.Null {
 		return invalid
 	}
 	s := string(sqltypes.AppendText(nil, t, val, b.ctx.location()))
+	switch {
+	case col.IsSet():
+		s = sqltypes.SetText(col.Elems, uint64(val.I))
+	case len(col.Elems) > 0:
+		s = sqltypes.EnumText(col.Elems, val.I)
+	case col.Bits > 0:
+		s = "b'" + strconv.FormatUint(uint64(val.I), 2) + "'"
+	}
 	col.Default = &s
 	return nil
 }

@@ -127,7 +127,7 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 
 // convertValue stores a value in a column's type; an error names column and row as MySQL does.
 func convertValue(v expr.Value, t types.ColumnType, c *types.Column, strict, lenient bool, loc *time.Location, row int) (expr.Value, error) {
-	out, err := sqltypes.Convert(v, t, c.Type, strict, loc)
+	out, err := sqltypes.ConvertColumn(v, t, c, strict, sqltypes.Env{Loc: loc})
 	if err == nil {
 		return out, nil
 	}

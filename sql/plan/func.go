@@ -12,6 +12,10 @@ import (
 
 // call types a call, coerces its arguments and folds it when constants decide it.
 func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
+	args, err := b.members(name, args)
+	if err != nil {
+		return nil, err
+	}
 	n, err := expr.Call(name, args...)
 	if err != nil {
 		return nil, err
@@ -28,6 +32,12 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 
 // coerce inserts a cast when the type differs in more than its promise of NOT NULL.
 func (b *binder) coerce(n *expr.Node, to types.ColumnType) (*expr.Node, error) {
+	if to.IsString() {
+		var err error
+		if n, err = b.shown(n); err != nil {
+			return nil, err
+		}
+	}
 	if fn.SameForm(n.Type, to) {
 		return n, nil
 	}
@@ -226,6 +236,11 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if to.IsString() {
+		if x, err = e.b.shown(x); err != nil {
+			return nil, err
+		}
+	}
 	switch to.Kind {
 	case types.KindChar:
 		to.Kind = types.KindVarChar
@@ -292,9 +307,14 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 	case c.DefaultNow:
 		scaled := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
 		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.location())}}
-		return b.convertConst(now, t, c.Name)
+		return b.convertConst(now, t, c)
+	case c.Default != nil && c.Bits > 0:
+		v, from := bitDefault(*c.Default)
+		return b.convertConst(expr.Const(v, from), t, c)
 	case c.Default != nil:
-		return b.convertConst(constString(*c.Default), t, c.Name)
+		return b.convertConst(constString(*c.Default), t, c)
+	case len(c.Elems) > 0 && c.Type.NotNull && !c.IsSet():
+		return &expr.Node{Kind: expr.NodeConst, Type: t, Value: expr.Value{I: 1}}, nil // the first member
 	case c.AutoIncrement, !c.Type.NotNull:
 		return constNull(t), nil
 	}
@@ -302,10 +322,12 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 }
 
 // convertConst stores a constant in a column's type, strictly.
-func (b *binder) convertConst(n *expr.Node, t types.ColumnType, name string) (*expr.Node, error) {
-	v, err := sqltypes.Convert(n.Value, n.Type, t, true, b.ctx.location())
+func (b *binder) convertConst(n *expr.Node, t types.ColumnType, c *types.Column) (*expr.Node, error) {
+	to := *c
+	to.Type = t
+	v, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
 	if err != nil {
-		return nil, sqltypes.WithColumn(err, name, 1)
+		return nil, sqltypes.WithColumn(err, c.Name, 1)
 	}
 	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: v}, nil
 }

@@ -147,6 +147,11 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr) (expr.AggFunc, error) {
 	if err != nil {
 		return f, err
 	}
+	if c := e.b.specialArg(arg); c != nil && (f.Name == "group_concat" || c.Bits == 0 && (f.Name == "min" || f.Name == "max")) {
+		if arg, err = e.b.shown(arg); err != nil {
+			return f, err
+		}
+	}
 	in := types.ColumnType{}
 	if arg != nil {
 		in = arg.Type

@@ -147,6 +147,9 @@ func columnNamed(t *catalog.Table, name string) int {
 // fromQuery plans INSERT ... SELECT.
 func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 	out, err := b.query(q, nil, nil)
+	if err == nil {
+		out, err = b.showFields(out)
+	}
 	if err != nil {
 		return err
 	}
@@ -314,7 +317,10 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			return err
 		}
 		x = substitute(x, func(c *expr.Node) *expr.Node { return earlier[c.Col] })
-		if earlier[old[pos]], err = b.coerce(x, p.Table.Schema.Columns[pos].Type); err != nil {
+		if earlier[old[pos]], err = b.stored(x, &p.Table.Schema.Columns[pos]); err != nil {
+			return err
+		}
+		if x, err = b.shown(x); err != nil {
 			return err
 		}
 		set[pos] = true

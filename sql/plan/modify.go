@@ -133,8 +133,11 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 			return err
 		}
 		x = substitute(x, func(c *expr.Node) *expr.Node { return set[c.Col] })
-		if stored, err := m.b.coerce(x, col.Type); err == nil {
+		if stored, err := m.b.stored(x, col); err == nil {
 			set[target.Col] = stored
+		}
+		if x, err = m.b.shown(x); err != nil {
+			return err
 		}
 		m.add(Assign{Column: pos}, x)
 	}

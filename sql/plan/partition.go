@@ -48,7 +48,7 @@ func (c *creator) rangeBy(names []string) error {
 	for _, id := range ids {
 		col := &c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)]
 		t := col.Type
-		if !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
+		if col.Special() || !t.IsInteger() && !t.IsTemporal() && t.Kind != types.KindChar && t.Kind != types.KindVarChar {
 			return errorf(CodePartitionFields, "Field '%s' is of a not allowed type for this type of partitioning", col.Name)
 		}
 	}
@@ -165,15 +165,37 @@ func (r *ranger) define(d *syntax.PartitionDef) error {
 			}
 		}
 	}
-	for _, prop := range d.Properties {
-		if !strings.EqualFold(prop.Key, "replication_num") {
-			continue
-		}
-		if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
-			return errorf(1064, "replication_num must be a positive number, got '%s'", prop.Value)
-		}
+	if err := partitionProperties(&p, d.Properties); err != nil {
+		return err
 	}
 	return r.add(p)
+}
+
+// partitionProperties reads what a partition has of its own; other properties have no effect.
+func partitionProperties(p *catalog.Partition, props []syntax.Prop) (err error) {
+	for _, prop := range props {
+		switch strings.ToLower(prop.Key) {
+		case "replication_num":
+			if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
+				return errorf(1064, "replication_num must be a positive number, got '%s'", prop.Value)
+			}
+		case "storage_medium":
+			if p.Medium, err = storageMedium(prop.Value); err != nil {
+				return err
+			}
+			p.OwnMedium = true
+		}
+	}
+	return nil
+}
+
+func storageMedium(value string) (types.Medium, error) {
+	for _, m := range []types.Medium{types.MediumHDD, types.MediumSSD} {
+		if strings.EqualFold(value, m.String()) {
+			return m, nil
+		}
+	}
+	return 0, errorf(1064, "Invalid storage medium: %s", value)
 }
 
 // highest is the partition with the greatest upper bound.
@@ -371,14 +393,11 @@ func (c *creator) property(key, value string) error {
 		}
 		c.table.Quorum = q
 	case "storage_medium":
-		switch strings.ToUpper(value) {
-		case "SSD":
-			c.table.Medium = types.MediumSSD
-		case "HDD":
-			c.table.Medium = types.MediumHDD
-		default:
-			return errorf(1064, "Invalid storage medium: %s", value)
+		m, err := storageMedium(value)
+		if err != nil {
+			return err
 		}
+		c.table.Medium = m
 	case "compression", "replicated_storage", "fast_schema_evolution", "enable_persistent_index", "in_memory", "storage_format",
 		"bucket_size", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
 		c.note(fmt.Sprintf("property %q has no effect", key))

@@ -11,6 +11,9 @@ import (
 func Select(ctx *Context, stmt ast.Node) (*physical.Node, error) {
 	b := newBinder(ctx)
 	out, err := b.query(stmt, nil, nil)
+	if err == nil {
+		out, err = b.showFields(out)
+	}
 	if err != nil {
 		return nil, err
 	}

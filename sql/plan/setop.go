@@ -74,6 +74,13 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 	if len(l.fields) != len(r.fields) {
 		return queryOut{}, errorf(CodeUnionColumns, "The used SELECT statements have a different number of columns")
 	}
+	l, err := b.showFields(l)
+	if err != nil {
+		return queryOut{}, err
+	}
+	if r, err = b.showFields(r); err != nil {
+		return queryOut{}, err
+	}
 	var want []types.ColumnType
 	for i := range l.fields {
 		t, err := b.commonType(b.cols[l.fields[i].id].typ, b.cols[r.fields[i].id].typ)

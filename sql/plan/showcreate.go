@@ -101,7 +101,7 @@ func mysqlColumn(c *types.Column) string {
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
 	case c.Default != nil:
-		s += " DEFAULT " + quoteText(*c.Default)
+		s += " DEFAULT " + defaultText(c, quoteText)
 	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
 		s += " DEFAULT NULL"
 	}
@@ -210,7 +210,7 @@ func starRocksColumn(c *types.Column) string {
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
 	case c.Default != nil:
-		s += " DEFAULT " + quoteDouble(*c.Default)
+		s += " DEFAULT " + defaultText(c, quoteDouble)
 	}
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
@@ -231,8 +231,15 @@ func starRocksPartitions(t *catalog.Table) string {
 		} else {
 			line += "[(" + boundTexts(p.LowerText, quoteDouble) + "), (" + upper + "))"
 		}
+		var own []string
 		if p.Replicas != t.Replicas && p.Replicas > 0 {
-			line += fmt.Sprintf(`("replication_num" = "%d")`, p.Replicas)
+			own = append(own, fmt.Sprintf(`"replication_num" = "%d"`, p.Replicas))
+		}
+		if p.OwnMedium && p.Medium != t.Medium {
+			own = append(own, fmt.Sprintf(`"storage_medium" = "%s"`, p.Medium))
+		}
+		if len(own) > 0 {
+			line += "(" + strings.Join(own, ", ") + ")"
 		}
 		out = append(out, line)
 	}

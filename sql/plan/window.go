@@ -157,6 +157,11 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 	if err != nil {
 		return f, err
 	}
+	for i := range args {
+		if args[i], err = s.b.shown(args[i]); err != nil {
+			return f, err
+		}
+	}
 	f.Args = args
 	unsigned := types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}
 	switch f.Name {

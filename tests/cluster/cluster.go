@@ -307,6 +307,9 @@ func (c *Cluster) FrontendDB(n int) *sql.DB {
 // OpenDB returns a pool of its own whose sessions start in a database. The caller closes it.
 func (c *Cluster) OpenDB(database string) *sql.DB { return c.open(1, database) }
 
+// OpenFrontend returns a pool of its own of frontend n whose sessions start in a database. The caller closes it.
+func (c *Cluster) OpenFrontend(n int, database string) *sql.DB { return c.open(n, database) }
+
 func (c *Cluster) open(n int, database string) *sql.DB {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.DBName = "root", "tcp", database

@@ -137,6 +137,10 @@ func (db *DB) commitGroup(group []*request) {
 		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
 	default:
 		err = db.writeGroup(group)
+		if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
+			db.commitOneByOne(group)
+			return
+		}
 		// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
 		if err == nil {
 			err = db.Err()
@@ -144,6 +148,14 @@ func (db *DB) commitGroup(group []*request) {
 	}
 	for _, r := range group {
 		r.done(err)
+	}
+}
+
+// commitOneByOne is for a group that Badger's transaction limit does not hold together. A request that is too large by
+// itself is refused by itself: nothing of it was written, and the others have nothing to do with it.
+func (db *DB) commitOneByOne(group []*request) {
+	for _, r := range group {
+		db.commitGroup([]*request{r})
 	}
 }
 
@@ -161,9 +173,6 @@ func (db *DB) writeGroup(group []*request) error {
 				err = txn.Delete(e.Key)
 			} else {
 				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: e.Value})
-			}
-			if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
-				return db.writeOneByOne(group)
 			}
 			if err != nil {
 				return fmt.Errorf("write key of %d bytes, value of %d: %w", len(e.Key), len(e.Value), err)
@@ -188,15 +197,4 @@ func (db *DB) fault(f func() error) error {
 		db.setFailed(err)
 	}
 	return err
-}
-
-// writeOneByOne is for a group that Badger's transaction limit does not hold together.
-func (db *DB) writeOneByOne(group []*request) error {
-	for _, r := range group {
-		if err := db.writeGroup([]*request{r}); err != nil {
-			db.setFailed(err)
-			return err
-		}
-	}
-	return nil
 }

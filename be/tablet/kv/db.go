@@ -14,6 +14,10 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
+// thresholdPart bounds the values that stay out of the value log: Badger's transactions hold 15 % of a memtable of them, so
+// a request may have as many as 38 of the largest (a manifest with the delete vectors of all rowsets of a tablet).
+const thresholdPart = 256
+
 // viewTries is how often View offers a value that its reader refuses.
 const viewTries = 3
 
@@ -31,13 +35,17 @@ type DB struct {
 	failMu  sync.Mutex
 	fail    error
 	closing atomic.Bool
+	unclean bool // the instance was not closed before it was opened
+
+	betweenGetAndValue func() // of a test
 }
 
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
-	if err := refuse(dir, opt.ReadOnly); err != nil {
+	var err error
+	if db.unclean, err = examine(dir, opt.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
 	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
@@ -52,26 +60,30 @@ func Open(dir string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-// refuse finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
+// examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
 // to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
-func refuse(dir string, readOnly bool) error {
+func examine(dir string, readOnly bool) (unclean bool, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) && !readOnly {
-			return nil
+			return false, nil
 		}
-		return err
+		return false, err
 	}
 	defer d.Close() // which unlocks
 	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("%w: %w", ErrInUse, err)
+		return false, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	if err == nil && readOnly && len(logs) > 0 {
-		return ErrUnclean
+		return true, ErrUnclean
 	}
-	return err
+	return len(logs) > 0, err
 }
+
+// Unclean reports whether the process that had the instance before ended without Close: what Badger knows about dead bytes
+// may be lost then, as it keeps that in a file that it does not sync.
+func (db *DB) Unclean() bool { return db.unclean }
 
 func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 	g := guard{}
@@ -117,6 +129,9 @@ func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
 	}
 	if err != nil {
 		return fmt.Errorf("get: %w: %w", ErrDamaged, err)
+	}
+	if db.betweenGetAndValue != nil {
+		db.betweenGetAndValue()
 	}
 	return g.value(item, fn)
 }
@@ -263,7 +278,7 @@ func badgerOptions(dir string, o Options, l badger.Logger) badger.Options {
 		WithMemTableSize(o.MemTableBytes).
 		WithNumMemtables(3).
 		WithNumCompactors(2).
-		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes*15/100)).
+		WithValueThreshold(min(o.ValueThreshold, o.MemTableBytes/thresholdPart)).
 		WithValueLogFileSize(o.ValueLogFileSize).
 		WithBlockSize(16 << 10).
 		WithBlockCacheSize(o.BlockCacheBytes).

@@ -41,7 +41,7 @@ type Options struct {
 	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
 	BlockCacheBytes  int64
 	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
-	ValueThreshold   int64 // larger values go to the value log
+	ValueThreshold   int64 // larger values go to the value log; at most 1/256 of a memtable
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int

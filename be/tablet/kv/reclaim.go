@@ -24,6 +24,12 @@ func (db *DB) Reclaim(ctx context.Context, marker []byte, pace func(context.Cont
 	}); err != nil {
 		return fmt.Errorf("flush by dropping the marker: %w", err)
 	}
+	return db.CollectValues(ctx, pace)
+}
+
+// CollectValues is the second half of Reclaim: it rewrites value log files of which Badger knows that enough is dead. That is
+// all that an instance needs whose small writes make it compact by itself, and it stalls nobody.
+func (db *DB) CollectValues(ctx context.Context, pace func(context.Context) error) error {
 	for {
 		err := db.bdb.RunValueLogGC(gcDiscardRatio)
 		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {

@@ -147,8 +147,8 @@ func appendBlocks(dst []byte, codec byte, v *vec.Vector, from, to int) ([]byte, 
 
 func blocksOf(rows int) int { return (rows + blockRows - 1) / blockRows }
 
-// decodeBlocks decompresses all blocks of a vector whose rows begin at off.
-func decodeBlocks(off []uint32, src []byte) ([]byte, error) {
+// decodeBlocks decompresses all blocks of a vector whose rows begin at off, into data if they fit.
+func decodeBlocks(off []uint32, data, src []byte) ([]byte, error) {
 	codec, blocks, err := splitBlocks(len(off)-1, src)
 	if err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func decodeBlocks(off []uint32, src []byte) ([]byte, error) {
 	if total > maxExpansion*packed {
 		return nil, ErrCorrupt
 	}
-	data := make([]byte, total)
+	data = reuse(data, total)
 	for i, b := range blocks {
 		out := data[off[i*blockRows]:off[min((i+1)*blockRows, len(off)-1)]]
 		if err := decodeBlock(codec, out, b); err != nil {

@@ -72,79 +72,83 @@ func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte
 	return encPlain, append(dst, v.Data[v.Off[from]:v.Off[to]]...)
 }
 
-func decodeByteValues(n int, enc byte, src []byte, shared *dictionary) ([]uint32, []byte, error) {
+// decodeByteValues fills off and returns the bytes, in data if they fit.
+func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *dictionary) ([]byte, error) {
 	switch enc {
 	case encConst:
-		return decodeConstBytes(n, src)
+		return decodeConstBytes(off, data, src)
 	case encDict:
 		d, rest, err := parseDict(src)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		return d.decode(n, rest)
+		return d.decode(off, data, rest)
 	case encShared:
 		if shared == nil {
-			return nil, nil, ErrCorrupt
+			return nil, ErrCorrupt
 		}
-		return shared.decode(n, src)
+		return shared.decode(off, data, src)
 	case encPlain, encBlocks:
 	default:
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
-	off, rest, err := decodeOffsets(n, src)
+	rest, err := decodeOffsets(off, src)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if enc == encBlocks {
-		data, err := decodeBlocks(off, rest)
-		return off, data, err
+		return decodeBlocks(off, data, rest)
 	}
-	if len(rest) != int(off[n]) {
-		return nil, nil, ErrCorrupt
+	if len(rest) != int(off[len(off)-1]) {
+		return nil, ErrCorrupt
 	}
-	return off, append(make([]byte, 0, len(rest)), rest...), nil
+	data = reuse(data, len(rest))
+	copy(data, rest)
+	return data, nil
 }
 
-// decodeOffsets reads n lengths and adds them up.
-func decodeOffsets(n int, src []byte) ([]uint32, []byte, error) {
+// decodeOffsets reads the lengths of len(off)-1 values and adds them up.
+func decodeOffsets(off []uint32, src []byte) ([]byte, error) {
 	var buf [vec.MaxRows]int64
+	n := len(off) - 1
 	if len(src) < 1 || n > len(buf) {
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
 	lengths := buf[:n]
 	rest, err := decodeIntsTo(lengths, src[0], src[1:])
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	off := make([]uint32, n+1)
 	total := uint64(0)
+	off[0] = 0
 	for i, l := range lengths {
 		if uint64(l) > maxVectorBytes {
-			return nil, nil, ErrCorrupt
+			return nil, ErrCorrupt
 		}
 		if total += uint64(l); total > maxVectorBytes {
-			return nil, nil, ErrCorrupt
+			return nil, ErrCorrupt
 		}
 		off[i+1] = uint32(total)
 	}
-	return off, rest, nil
+	return rest, nil
 }
 
-func decodeConstBytes(n int, src []byte) ([]uint32, []byte, error) {
+func decodeConstBytes(off []uint32, data, src []byte) ([]byte, error) {
 	if len(src) < 4 {
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
+	n := len(off) - 1
 	size := int64(binary.LittleEndian.Uint32(src))
 	if src = src[4:]; int64(len(src)) != size || size*int64(n) > maxVectorBytes {
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
-	off := make([]uint32, n+1)
-	data := make([]byte, 0, int(size)*n)
+	data = reuse(data, int(size)*n)
+	off[0] = 0
 	for i := range n {
-		data = append(data, src...)
-		off[i+1] = uint32(len(data))
+		off[i+1] = uint32(i+1) * uint32(size)
+		copy(data[off[i]:], src)
 	}
-	return off, data, nil
+	return data, nil
 }
 
 // pickBytes returns the value of one row of n; aliasing src, or decompressed.
@@ -174,7 +178,12 @@ func pickBytes(n, row int, enc byte, src []byte, shared *dictionary) ([]byte, bo
 
 // pickFromBlocks decodes the lengths, which are short, and at most one block.
 func pickFromBlocks(n, row int, enc byte, src []byte) ([]byte, bool) {
-	off, rest, err := decodeOffsets(n, src)
+	var buf [vec.MaxRows + 1]uint32
+	if n >= len(buf) {
+		return nil, false
+	}
+	off := buf[:n+1]
+	rest, err := decodeOffsets(off, src)
 	if err != nil {
 		return nil, false
 	}

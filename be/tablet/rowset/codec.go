@@ -64,52 +64,67 @@ func appendVector(dst []byte, c *chunk, from, to int) []byte {
 
 // DecodeVector reads n rows of type t from src, which holds exactly one vector of AppendVector.
 func DecodeVector(t types.ColumnType, n int, src []byte) (*vec.Vector, error) {
-	return decodeVector(t, n, src, nil)
+	v := &vec.Vector{}
+	if err := decodeVector(v, t, n, src, nil); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
-func decodeVector(t types.ColumnType, n int, src []byte, shared *dictionary) (*vec.Vector, error) {
+// decodeVector fills v, whose buffers are used again as far as they reach.
+func decodeVector(v *vec.Vector, t types.ColumnType, n int, src []byte, shared *dictionary) error {
 	if len(src) < 2 || n < 0 || n > vec.MaxRows {
-		return nil, fmt.Errorf("vector of %d rows in %d bytes: %w", n, len(src), ErrCorrupt)
+		return fmt.Errorf("vector of %d rows in %d bytes: %w", n, len(src), ErrCorrupt)
 	}
 	enc, validity, src := src[0], src[1], src[2:]
 	if enc == encAllNull {
-		v := NewVector(t, n)
-		for range n {
-			AppendNull(v)
-		}
-		return v, nil
+		*v = *vec.NewNull(t, n)
+		return nil
 	}
-	v := &vec.Vector{Type: t, N: n}
+	valid := v.Valid
+	v.Type, v.N, v.Valid = t, n, nil
 	if validity == validBitmap {
 		words := (n + 63) >> 6
 		if len(src) < words*8 {
-			return nil, fmt.Errorf("validity bitmap cut short: %w", ErrCorrupt)
+			return fmt.Errorf("validity bitmap cut short: %w", ErrCorrupt)
 		}
-		v.Valid = make([]uint64, words)
+		v.Valid = reuse(valid, words)
 		for i := range v.Valid {
 			v.Valid[i] = binary.LittleEndian.Uint64(src[i*8:])
 		}
 		src = src[words*8:]
 	}
 	if err := decodeValues(v, enc, src, shared); err != nil {
-		return nil, fmt.Errorf("encoding %d: %w", enc, err)
+		return fmt.Errorf("encoding %d: %w", enc, err)
 	}
 	zeroNulls(v)
-	return v, nil
+	return nil
 }
 
 func decodeValues(v *vec.Vector, enc byte, src []byte, shared *dictionary) (err error) {
 	switch v.Type.Phys() {
 	case types.PhysInt64:
-		v.I64, _, err = decodeInts(v.N, enc, src)
+		v.I64 = reuse(v.I64, v.N)
+		_, err = decodeIntsTo(v.I64, enc, src)
 	case types.PhysFloat64:
-		v.F64, err = decodeFloats(v.N, enc, src)
+		v.F64 = reuse(v.F64, v.N)
+		err = decodeFloats(v.F64, enc, src)
 	case types.PhysDec128:
-		v.Dec, err = decodeDecimals(v.N, enc, src)
+		v.Dec = reuse(v.Dec, v.N)
+		err = decodeDecimals(v.Dec, enc, src)
 	default:
-		v.Off, v.Data, err = decodeByteValues(v.N, enc, src, shared)
+		v.Off = reuse(v.Off, v.N+1)
+		v.Data, err = decodeByteValues(v.Off, v.Data, enc, src, shared)
 	}
 	return err
+}
+
+// reuse returns n values that are about to be overwritten, all of them.
+func reuse[T any](s []T, n int) []T {
+	if cap(s) >= n {
+		return s[:n]
+	}
+	return make([]T, n)
 }
 
 // zeroNulls keeps the promise of vec.Vector that the slot of a NULL is zero: the encoder may have put another value
@@ -119,16 +134,17 @@ func zeroNulls(v *vec.Vector) {
 	if v.Valid == nil {
 		return
 	}
+	phys := v.Type.Phys()
 	for i := range v.N {
 		if !v.IsNull(i) {
 			continue
 		}
-		switch {
-		case v.I64 != nil:
+		switch phys {
+		case types.PhysInt64:
 			v.I64[i] = 0
-		case v.F64 != nil:
+		case types.PhysFloat64:
 			v.F64[i] = 0
-		case v.Dec != nil:
+		case types.PhysDec128:
 			v.Dec[i] = vec.Int128{}
 		}
 	}

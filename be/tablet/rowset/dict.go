@@ -109,6 +109,7 @@ func appendCodes(dst []byte, codes []uint16) []byte {
 type dictionary struct {
 	values [][]byte
 	words  []uint64 // the values, if none has more than 8 bytes: they are copied by one store each
+	single bool     // all values have one byte, as flags do
 }
 
 // parseDict reads a dictionary and returns what follows it.
@@ -122,6 +123,7 @@ func parseDict(src []byte) (*dictionary, []byte, error) {
 	}
 	d := &dictionary{values: make([][]byte, count)}
 	rest, longest := src[4*count:], 0
+	d.single = true
 	for i := range d.values {
 		size := int64(binary.LittleEndian.Uint32(src[4*i:]))
 		if size > int64(len(rest)) {
@@ -129,6 +131,7 @@ func parseDict(src []byte) (*dictionary, []byte, error) {
 		}
 		d.values[i], rest = rest[:size:size], rest[size:]
 		longest = max(longest, int(size))
+		d.single = d.single && size == 1
 	}
 	if longest <= 8 {
 		d.words = make([]uint64, count)
@@ -141,43 +144,51 @@ func parseDict(src []byte) (*dictionary, []byte, error) {
 	return d, rest, nil
 }
 
-// decode reads n codes and returns their values.
-func (d *dictionary) decode(n int, src []byte) ([]uint32, []byte, error) {
+// decode reads the codes of len(off)-1 rows and returns their values, in data if they fit.
+func (d *dictionary) decode(off []uint32, data, src []byte) ([]byte, error) {
 	var buf [vec.MaxRows]int64
+	n := len(off) - 1
 	if len(src) < 1 || n > len(buf) {
-		return nil, nil, ErrCorrupt
+		return nil, ErrCorrupt
 	}
 	codes := buf[:n]
 	if _, err := decodeIntsTo(codes, src[0], src[1:]); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return d.gather(codes)
+	return d.gather(off, data, codes)
 }
 
-func (d *dictionary) gather(codes []int64) ([]uint32, []byte, error) {
-	off := make([]uint32, len(codes)+1)
+func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, error) {
 	total := int64(0)
+	off[0] = 0
+	ends := off[1:][:len(codes)]
 	for i, c := range codes {
 		if uint64(c) >= uint64(len(d.values)) {
-			return nil, nil, ErrCorrupt
+			return nil, ErrCorrupt
 		}
 		if total += int64(len(d.values[c])); total > maxVectorBytes {
-			return nil, nil, ErrCorrupt
+			return nil, ErrCorrupt
 		}
-		off[i+1] = uint32(total)
+		ends[i] = uint32(total)
 	}
 	if d.words == nil {
-		data := make([]byte, 0, total)
-		for _, c := range codes {
-			data = append(data, d.values[c]...)
+		data = reuse(data, int(total))
+		for i, c := range codes {
+			copy(data[off[i]:], d.values[c])
 		}
-		return off, data, nil
+		return data, nil
 	}
-	data := make([]byte, total+8) // each store writes 8 bytes, of which the next value covers what is too much
+	data = reuse(data, int(total)+8) // each store writes 8 bytes, of which the next value covers what is too much
+	if d.single {
+		for i, c := range codes {
+			data[i] = byte(d.words[c])
+		}
+		return data[:total:total], nil
+	}
 	for i, c := range codes {
 		binary.LittleEndian.PutUint64(data[off[i]:], d.words[c])
 	}
-	return off, data[:total:total], nil
+	return data[:total:total], nil
 }
 
 // pick returns the value of one row of n, if the codes have random access.

@@ -64,8 +64,8 @@ func exactAt(x float64, scale int) bool {
 	return math.Abs(y) <= maxScaled && math.Float64bits(float64(int64(y))/powersOfTen[scale]) == math.Float64bits(x)
 }
 
-func decodeFloats(n int, enc byte, src []byte) ([]float64, error) {
-	out := make([]float64, n)
+func decodeFloats(out []float64, enc byte, src []byte) error {
+	n := len(out)
 	switch {
 	case enc == encConst && len(src) >= 8:
 		x := math.Float64frombits(binary.LittleEndian.Uint64(src))
@@ -79,19 +79,19 @@ func decodeFloats(n int, enc byte, src []byte) ([]float64, error) {
 	case enc == encScaled && len(src) >= 2 && src[0] <= maxScale:
 		var buf [vec.MaxRows]int64
 		if n > len(buf) {
-			return nil, ErrCorrupt
+			return ErrCorrupt
 		}
 		if _, err := decodeIntsTo(buf[:n], src[1], src[2:]); err != nil {
-			return nil, err
+			return err
 		}
 		power := powersOfTen[src[0]]
 		for i := range out {
 			out[i] = float64(buf[i]) / power
 		}
 	default:
-		return nil, ErrCorrupt
+		return ErrCorrupt
 	}
-	return out, nil
+	return nil
 }
 
 func appendDecimals(dst []byte, vals []vec.Int128) (byte, []byte) {
@@ -116,15 +116,18 @@ func appendDecimals(dst []byte, vals []vec.Int128) (byte, []byte) {
 	return encRaw, dst
 }
 
-func decodeDecimals(n int, enc byte, src []byte) ([]vec.Int128, error) {
-	out := make([]vec.Int128, n)
+func decodeDecimals(out []vec.Int128, enc byte, src []byte) error {
+	n := len(out)
 	switch {
 	case enc == encNarrow && len(src) >= 1:
-		low, _, err := decodeInts(n, src[0], src[1:])
-		if err != nil {
-			return nil, err
+		var low [vec.MaxRows]int64
+		if n > len(low) {
+			return ErrCorrupt
 		}
-		for i, x := range low {
+		if _, err := decodeIntsTo(low[:n], src[0], src[1:]); err != nil {
+			return err
+		}
+		for i, x := range low[:n] {
 			out[i] = vec.Int128{Hi: x >> 63, Lo: uint64(x)}
 		}
 	case enc == encRaw && len(src) >= 16*n:
@@ -132,7 +135,7 @@ func decodeDecimals(n int, enc byte, src []byte) ([]vec.Int128, error) {
 			out[i] = vec.Int128{Lo: binary.LittleEndian.Uint64(src[16*i:]), Hi: int64(binary.LittleEndian.Uint64(src[16*i+8:]))}
 		}
 	default:
-		return nil, ErrCorrupt
+		return ErrCorrupt
 	}
-	return out, nil
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -149,19 +150,43 @@ func (g *Group) Zone(c, i int) Zone {
 
 // Decode returns vector i of column c as a copy. The vector has the type that the column was stored with.
 func (g *Group) Decode(c, i int) (*vec.Vector, error) {
+	v := &vec.Vector{}
+	if err := g.DecodeInto(v, c, i); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// DecodeInto is Decode into a vector that nobody uses any more, whose buffers are used again. After an error v is undefined.
+func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
 	src, err := g.vectorBytes(c, i)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	shared, err := g.dictionary(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v, err := decodeVector(columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src, shared)
-	if err != nil {
-		return nil, fmt.Errorf("column %d vector %d: %w", c, i, err)
+	if err := decodeVector(v, columnType(g.dir[c*columnEntry:]), g.VectorRows(i), src, shared); err != nil {
+		return fmt.Errorf("column %d vector %d: %w", c, i, err)
 	}
-	return v, nil
+	return nil
+}
+
+// ColumnBytes returns where the vectors of column c lie, and what they share: one range. They are not looked at.
+func (g *Group) ColumnBytes(c int) []byte {
+	if g.Vectors() == 0 {
+		return nil
+	}
+	from, last := g.entry(c, 0), g.entry(c, g.Vectors()-1)
+	lo, hi := uint64(binary.LittleEndian.Uint32(from)), uint64(binary.LittleEndian.Uint32(last))+uint64(binary.LittleEndian.Uint32(last[4:]))
+	if d := g.dir[c*columnEntry:]; binary.LittleEndian.Uint32(d[20:]) > 0 {
+		lo = min(lo, uint64(binary.LittleEndian.Uint32(d[16:])))
+	}
+	if lo > hi || hi > uint64(len(g.val)) {
+		return nil
+	}
+	return g.val[lo:hi]
 }
 
 // MayContain asks the bloom filter for a key by its KeyHash.
@@ -233,10 +258,17 @@ type Finder struct {
 	keyCols []int
 	first   [][]byte
 	vector  int // the decoded one, or -1
-	keys    *vec.Batch
-	order   []int // 0, 1, 2, ...: the columns of keys
-	buf     []byte
+	scratch *finderScratch
 }
+
+// finderScratch is what outlives a Finder: a point read needs one vector of each key column, and no more.
+type finderScratch struct {
+	keys  vec.Batch
+	order []int // 0, 1, 2, ...: the columns of keys
+	buf   []byte
+}
+
+var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
 
 // NewFinder returns a Finder, given the positions of the key columns in the row group.
 func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
@@ -244,12 +276,20 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1}
+	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1, scratch: finderPool.Get().(*finderScratch)}
+	s := f.scratch
+	s.order = s.order[:0]
 	for i := range keyCols {
-		f.order = append(f.order, i)
+		s.order = append(s.order, i)
+		if i == len(s.keys.Cols) {
+			s.keys.Cols = append(s.keys.Cols, &vec.Vector{})
+		}
 	}
 	return f, nil
 }
+
+// Close gives the buffers of the Finder back; it is not used afterwards.
+func (f *Finder) Close() { finderPool.Put(f.scratch) }
 
 // Positions appends to out the rows whose key is key.
 func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
@@ -258,8 +298,9 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 		if err := f.load(i); err != nil {
 			return nil, err
 		}
-		row := lowerBound(f.keys.N, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
-		for ; row < f.keys.N && bytes.Equal(f.keyAt(row), key); row++ {
+		n := f.scratch.keys.N
+		row := lowerBound(n, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
+		for ; row < n && bytes.Equal(f.keyAt(row), key); row++ {
 			out = append(out, i*vec.MaxRows+row)
 		}
 	}
@@ -267,23 +308,22 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 }
 
 func (f *Finder) keyAt(row int) []byte {
-	f.buf = vec.AppendRowKey(f.buf[:0], f.keys, f.order, row)
-	return f.buf
+	s := f.scratch
+	s.buf = vec.AppendRowKey(s.buf[:0], &s.keys, s.order, row)
+	return s.buf
 }
 
 func (f *Finder) load(i int) error {
 	if f.vector == i {
 		return nil
 	}
-	b := &vec.Batch{N: f.g.VectorRows(i)}
-	for _, c := range f.keyCols {
-		v, err := f.g.Decode(c, i)
-		if err != nil {
+	f.vector, f.scratch.keys.N = -1, f.g.VectorRows(i)
+	for at, c := range f.keyCols {
+		if err := f.g.DecodeInto(f.scratch.keys.Cols[at], c, i); err != nil {
 			return err
 		}
-		b.Cols = append(b.Cols, v)
 	}
-	f.vector, f.keys = i, b
+	f.vector = i
 	return nil
 }
 

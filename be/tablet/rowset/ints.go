@@ -3,10 +3,15 @@ package rowset
 import (
 	"encoding/binary"
 	"math"
+
+	"stele/sql/vec"
 )
 
 // runShare: run lengths are tried when a run has at least so many rows on average.
 const runShare = 3
+
+// runGain is how small runs must be beside the other encodings, which decode faster and mostly have random access.
+const runGain = 0.7
 
 // intStats is what decides how ints are encoded.
 type intStats struct {
@@ -40,7 +45,7 @@ func appendInts(dst []byte, vals []int64) (byte, []byte) {
 	s := statsOf(vals)
 	if s.lo != s.hi && s.runs*runShare <= len(vals) {
 		runs := appendRuns(nil, vals, s.runs)
-		if enc, flat := appendFlatInts(nil, vals, s); len(flat) <= len(runs) {
+		if enc, flat := appendFlatInts(nil, vals, s); float64(len(runs)) > runGain*float64(len(flat)) {
 			return enc, append(dst, flat...)
 		}
 		return encRuns, append(dst, runs...)
@@ -58,9 +63,11 @@ func appendFlatInts(dst []byte, vals []int64, s intStats) (byte, []byte) {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(vals[0]))
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.stepLo))
 		dst = append(dst, byte(stepWidth))
-		return encDelta, appendPacked(dst, len(vals)-1, stepWidth, func(i int) uint64 {
-			return uint64(vals[i+1]) - uint64(vals[i]) - uint64(s.stepLo)
-		})
+		steps := make([]int64, len(vals)-1)
+		for i := range steps {
+			steps[i] = vals[i+1] - vals[i]
+		}
+		return encDelta, appendPacked(dst, steps, uint64(s.stepLo), stepWidth)
 	}
 	if width > maxPackWidth {
 		for _, x := range vals {
@@ -70,7 +77,7 @@ func appendFlatInts(dst []byte, vals []int64, s intStats) (byte, []byte) {
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.lo))
 	dst = append(dst, byte(width))
-	return encFOR, appendPacked(dst, len(vals), width, func(i int) uint64 { return uint64(vals[i]) - uint64(s.lo) })
+	return encFOR, appendPacked(dst, vals, uint64(s.lo), width)
 }
 
 // appendRuns appends the number of runs, then their values and their lengths, as int vectors.
@@ -90,16 +97,6 @@ func appendRuns(dst []byte, vals []int64, n int) []byte {
 		dst = out
 	}
 	return dst
-}
-
-// decodeInts returns n ints and what follows them.
-func decodeInts(n int, enc byte, src []byte) ([]int64, []byte, error) {
-	out := make([]int64, n)
-	rest, err := decodeIntsTo(out, enc, src)
-	if err != nil {
-		return nil, nil, err
-	}
-	return out, rest, nil
 }
 
 // decodeIntsTo fills out and returns what follows the ints.
@@ -167,12 +164,15 @@ func decodeRuns(out []int64, src []byte) ([]byte, error) {
 	if src = src[2:]; n == 0 || n > len(out) {
 		return nil, ErrCorrupt
 	}
-	var parts [2][]int64 // values, lengths
+	var buf [2][vec.MaxRows]int64
+	if n > vec.MaxRows {
+		return nil, ErrCorrupt
+	}
+	parts := [2][]int64{buf[0][:n], buf[1][:n]} // values, lengths
 	for i := range parts {
 		if len(src) < 1 {
 			return nil, ErrCorrupt
 		}
-		parts[i] = make([]int64, n)
 		rest, err := decodeFlatInts(parts[i], src[0], src[1:])
 		if err != nil {
 			return nil, err
@@ -196,7 +196,7 @@ func decodeRuns(out []int64, src []byte) ([]byte, error) {
 	return src, nil
 }
 
-// pickInt returns value row of n ints, if the encoding has random access.
+// pickInt returns value row of n ints: one load where the encoding has random access, otherwise all are decoded.
 func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
 	switch enc {
 	case encConst:
@@ -214,6 +214,15 @@ func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
 			return 0, false
 		}
 		return int64(binary.LittleEndian.Uint64(src[8*row:])), true
+	case encDelta, encRuns:
+		var buf [vec.MaxRows]int64
+		if n > len(buf) {
+			return 0, false
+		}
+		if _, err := decodeIntsTo(buf[:n], enc, src); err != nil {
+			return 0, false
+		}
+		return buf[row], true
 	}
 	return 0, false
 }

@@ -69,23 +69,23 @@ func pick(dst *vec.Vector, n, row int, src []byte, shared *dictionary) bool {
 		}
 		src = src[size:]
 	}
-	one := vec.Vector{Type: dst.Type, N: 1}
 	switch dst.Type.Phys() {
 	case types.PhysInt64:
 		x, ok := pickInt(n, row, enc, src)
 		if !ok {
 			return false
 		}
-		one.I64 = []int64{x}
+		dst.I64 = append(dst.I64, x)
 	case types.PhysBytes:
 		b, ok := pickBytes(n, row, enc, src, shared)
 		if !ok {
 			return false
 		}
-		one.Off, one.Data = []uint32{0, uint32(len(b))}, b
+		dst.Data = append(dst.Data, b...)
+		dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	default:
 		return false
 	}
-	AppendRow(dst, &one, 0)
+	endValid(dst)
 	return true
 }

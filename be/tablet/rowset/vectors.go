@@ -38,11 +38,7 @@ func AppendRow(dst, src *vec.Vector, row int) {
 		dst.Data = append(dst.Data, src.Bytes(row)...)
 		dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	}
-	if dst.Valid != nil {
-		growValid(dst)
-		dst.Valid[dst.N>>6] |= 1 << (uint(dst.N) & 63)
-	}
-	dst.N++
+	endValid(dst)
 }
 
 // AppendNull appends a NULL to dst.
@@ -61,11 +57,7 @@ func AppendNull(dst *vec.Vector) {
 // AppendZero appends the zero value of dst's type (0, the empty string) to dst.
 func AppendZero(dst *vec.Vector) {
 	appendZero(dst)
-	if dst.Valid != nil {
-		growValid(dst)
-		dst.Valid[dst.N>>6] |= 1 << (uint(dst.N) & 63)
-	}
-	dst.N++
+	endValid(dst)
 }
 
 // AppendRange appends the rows [from, to) of src to dst.
@@ -148,6 +140,15 @@ func appendZero(dst *vec.Vector) {
 	default:
 		dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	}
+}
+
+// endValid counts the row whose value was appended.
+func endValid(dst *vec.Vector) {
+	if dst.Valid != nil {
+		growValid(dst)
+		dst.Valid[dst.N>>6] |= 1 << (uint(dst.N) & 63)
+	}
+	dst.N++
 }
 
 // growValid makes room for the bit of row dst.N.

@@ -160,11 +160,11 @@ func (b *benchmark) measureIncremental(full time.Duration) error {
 }
 
 func sameDigest(a, b *tablet.Tablet) error {
-	x, n, err := a.Digest(a.Version())
+	x, n, err := a.ScanDigest(context.Background(), a.Version())
 	if err != nil {
 		return err
 	}
-	y, m, err := b.Digest(b.Version())
+	y, m, err := b.ScanDigest(context.Background(), b.Version())
 	if err != nil {
 		return err
 	}

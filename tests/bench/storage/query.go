@@ -196,7 +196,7 @@ func parallel(s *tablet.Snapshot, threads int, cols []types.ColumnID, prune []ta
 	var group sync.WaitGroup
 	for shard := range threads {
 		group.Go(func() {
-			it := s.Scan(cols, tablet.ScanOptions{Prune: prune, Shard: shard, Shards: threads})
+			it := s.Scan(cols, tablet.ScanOptions{Prune: prune, Shard: shard, Shards: threads, Reuse: true})
 			for {
 				b, err := it.Next(context.Background())
 				if err != nil || b == nil {

@@ -20,7 +20,7 @@ import (
 
 var (
 	scale = flag.Float64("scale", 1, "TPC-H scale factor of lineitem: 1 is 6 million rows")
-	parts = flag.String("parts", "duckdb,mariadb,load,query,cold,get,inserts,deleted,compaction,clone,beside,reclaim,reopen", "what to measure; most need load")
+	parts = flag.String("parts", "duckdb,mariadb,load,query,cold,get,inserts,deleted,compaction,clone,segments,beside,reclaim,reopen", "what to measure; most need load")
 	keep  = flag.String("dir", "", "folder to work in; default is a temporary one")
 )
 
@@ -86,6 +86,7 @@ func TestStorage(t *testing.T) {
 		}
 		return err
 	})
+	step("segments", b.measureSegments)
 	step("beside", b.measureInsertsBesideClone)
 	step("reopen", b.measureReopen)
 	step("deleted", func() error { return b.measureDeleted(hotCPU) })

@@ -1,0 +1,254 @@
+package tablet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"stele/meta/types"
+)
+
+const (
+	powerDirEnv    = "STELE_TEST_POWER_DIR"
+	powerTrialsEnv = "STELE_POWER_TRIALS"
+	powerWriters   = 6
+	// powerLarge is how many rows every tenth transaction has: its payload goes to the value log.
+	powerLarge = 30_000
+)
+
+// TestPowerChild is the process that TestPowerCut cuts off: several writers, a tablet each, with flushes and compactions in
+// the background. Transaction n of a tablet is version n; it puts row n and deletes row n-5, and every tenth is large.
+func TestPowerChild(t *testing.T) {
+	dir := os.Getenv(powerDirEnv)
+	if dir == "" {
+		t.Skip("runs only as a child process")
+	}
+	opt := testOptions()
+	opt.NoBackground, opt.ReadAge = false, 1
+	opt.Flush = FlushLimits{Rows: 60, Bytes: 1 << 20, Versions: 1000}
+	s, err := Open(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out sync.Mutex
+	var group sync.WaitGroup
+	for id := types.TabletID(1); id <= powerWriters; id++ {
+		tb, err := s.Create(testMeta(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		group.Go(func() {
+			for n := tb.Version() + 1; ; n++ {
+				if err := tb.PreparePart(context.Background(), types.TxnID(n), 0, powerPayload(t, int64(n))); err != nil {
+					fmt.Println("refused", id, n, err) // the disk is gone, or else the parent complains
+					return
+				}
+				out.Lock()
+				fmt.Println("durable", id, n)
+				out.Unlock()
+				if err := tb.Publish(types.TxnID(n), n); err != nil {
+					fmt.Println("refused", id, n, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	_, _ = io.Copy(io.Discard, os.Stdin) // Close could hang or write: the parent kills this process
+}
+
+func powerPayload(t testing.TB, n int64) []byte {
+	rows := []row{{n, "a", n}, {n - 5, "a", 0}}
+	ops := []types.RowOp{types.OpPut, types.OpDelete}
+	if n%10 == 0 {
+		for i := range powerLarge {
+			rows, ops = append(rows, row{int64(i), "large", n*int64(i) ^ 0x5DEECE66D}), append(ops, types.OpPut)
+		}
+	}
+	return encode(t, ops, rows)
+}
+
+// TestPowerCut emulates power cuts: a file system of its own is shut down without writing anything back, mounted again, and
+// the store must have all that was acknowledged. STELE_POWER_TRIALS says how often (make powercut: 20 times).
+func TestPowerCut(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a file system on a loop device")
+	}
+	trials := 2
+	if s := os.Getenv(powerTrialsEnv); s != "" {
+		var err error
+		if trials, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fs := newLoopFS(t)
+	for trial := range trials {
+		acked := runAndCut(t, fs, 150+trial*97%300)
+		fs.mount(t)
+		checkAfterCut(t, filepath.Join(fs.dir, "disk"), acked)
+		t.Logf("trial %d: acknowledged %v, nothing lost", trial, acked)
+	}
+}
+
+// loopFS is an ext4 in a file.
+type loopFS struct{ image, dir string }
+
+func newLoopFS(t *testing.T) *loopFS {
+	t.Helper()
+	root := t.TempDir()
+	fs := &loopFS{image: filepath.Join(root, "image"), dir: filepath.Join(root, "mnt")}
+	if err := os.Mkdir(fs.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(fs.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(2 << 30); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", fs.image).CombinedOutput(); err != nil {
+		t.Skipf("no ext4 can be made: %v: %s", err, out)
+	}
+	if out, err := exec.Command("mount", "-o", "loop", fs.image, fs.dir).CombinedOutput(); err != nil {
+		t.Skipf("no loop device can be mounted: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", fs.dir).Run() })
+	return fs
+}
+
+func (fs *loopFS) mount(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("umount", fs.dir).CombinedOutput(); err != nil {
+		t.Fatalf("umount: %v: %s", err, out)
+	}
+	if out, err := exec.Command("mount", "-o", "loop", fs.image, fs.dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+}
+
+// cut shuts the file system down: nothing that is not on disk yet will be, not even the journal.
+func (fs *loopFS) cut(t *testing.T) {
+	t.Helper()
+	const (
+		shutdown   = 0x8004587D // EXT4_IOC_SHUTDOWN
+		noLogFlush = 2
+	)
+	d, err := os.Open(fs.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := unix.IoctlSetPointerInt(int(d.Fd()), shutdown, noLogFlush); err != nil {
+		t.Skipf("the kernel does not shut file systems down: %v", err)
+	}
+}
+
+// runAndCut lets a child write until it has acknowledged n transactions, cuts the power and returns what was acknowledged
+// by then. Lines after the cut do not count: their writes may have been refused.
+func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPowerChild$")
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), powerDirEnv+"="+filepath.Join(fs.dir, "disk"))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	acked := make(map[types.TabletID]types.Version)
+	seen := 0
+	lines := bufio.NewScanner(out)
+	for seen < n && lines.Scan() {
+		var id, v uint64
+		if strings.HasPrefix(lines.Text(), "refused") {
+			t.Errorf("before the cut: %s", lines.Text())
+			break
+		}
+		if _, err := fmt.Sscanf(lines.Text(), "durable %d %d", &id, &v); err != nil {
+			continue
+		}
+		acked[types.TabletID(id)] = types.Version(v)
+		seen++
+	}
+	fs.cut(t)
+	_ = cmd.Process.Kill()
+	_, _ = io.Copy(io.Discard, out)
+	_ = cmd.Wait() // "signal: killed", or SIGBUS on a page that cannot be read any more
+	if seen < n {
+		t.Fatalf("the child ended after %d transactions", seen)
+	}
+	return acked
+}
+
+// checkAfterCut plays the FE: what was acknowledged is published or pending, and gives the right rows.
+func checkAfterCut(t *testing.T, dir string, acked map[types.TabletID]types.Version) {
+	t.Helper()
+	s, err := Open(dir, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for id, want := range acked {
+		tb, ok := s.Tablet(id)
+		if !ok {
+			t.Fatalf("tablet %d is gone", id)
+		}
+		for v := tb.Version() + 1; v <= want; v++ {
+			if err := tb.Publish(types.TxnID(v), v); err != nil {
+				t.Fatalf("tablet %d: acknowledged transaction %d: %v", id, v, err)
+			}
+		}
+		for _, txn := range tb.Pending() {
+			if err := tb.Abort(txn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkPowerRows(t, tb)
+		if err := tb.Scrub(context.Background(), func(context.Context, int64) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkPowerRows compares a tablet with what the transactions up to its version have written.
+func checkPowerRows(t *testing.T, tb *Tablet) {
+	t.Helper()
+	last := int64(tb.Version())
+	got := contents(t, tb, tb.Version())
+	small, large := 0, 0
+	for k, v := range got {
+		if k.tag == "a" {
+			if small++; k.id < last-4 || v != k.id {
+				t.Fatalf("tablet %d at version %d has row %v = %d", tb.ID(), last, k, v)
+			}
+			continue
+		}
+		if large++; int32(v) != int32(last/10*10*k.id^0x5DEECE66D) {
+			t.Fatalf("tablet %d at version %d has row %v = %d", tb.ID(), last, k, v)
+		}
+	}
+	if wantSmall := min(5, last-1); int64(small) != wantSmall || last >= 10 && large != powerLarge || last < 10 && large != 0 {
+		t.Fatalf("tablet %d at version %d has %d small rows and %d large ones", tb.ID(), last, small, large)
+	}
+}

@@ -1,0 +1,82 @@
+package conf
+
+// foreign are items of the reference system that have no counterpart here, with what to do instead. A file or a statement
+// that names one is told so, rather than that the name is unknown.
+var foreign = map[string]map[string]string{
+	"fe": {
+		"tablet_sched_balancer_strategy":                          "there is one balancer: by load score between BEs, by use between the disks of one",
+		"tablet_sched_disable_colocate_balance":                   "colocate groups are not balanced apart: use tablet_sched_disable_balance",
+		"disable_colocate_balance":                                "colocate groups are not balanced apart: use tablet_sched_disable_balance",
+		"tablet_sched_disable_colocate_overall_balance":           "colocate groups are not balanced apart: use tablet_sched_disable_balance",
+		"tablet_sched_colocate_balance_high_prio_backends":        "colocate groups are not balanced apart",
+		"tablet_sched_colocate_balance_wait_system_stable_time_s": "use tablet_sched_be_down_tolerate_time_s, it holds for all tables",
+		"tablet_sched_colocate_be_down_tolerate_time_s":           "use tablet_sched_be_down_tolerate_time_s, it holds for all tables",
+		"tablet_sched_balance_load_disk_safe_threshold":           "use tablet_sched_balance_load_score_threshold",
+		"balance_load_disk_safe_threshold":                        "use tablet_sched_balance_load_score_threshold",
+		"tablet_sched_num_based_balance_threshold_ratio":          "use tablet_sched_balance_load_score_threshold",
+		"tablet_sched_always_force_decommission_replica":          "a replica is dropped when the others are complete, no transaction has to be waited for",
+		"tablet_sched_max_migration_task_sent_once":               "moves between media are clones: tablet_sched_max_balancing_tablets bounds them",
+		"tablet_sched_storage_cooldown_second":                    "data does not change its medium by age: ALTER TABLE … SET (\"storage_medium\" = …) does it",
+		"storage_cooldown_second":                                 "data does not change its medium by age: ALTER TABLE … SET (\"storage_medium\" = …) does it",
+		"tablet_sched_pk_index_rebuild_threshold_seconds":         "there is no index to rebuild after a clone",
+		"tablet_checker_partition_batch_num":                      "the check reads a snapshot and holds no lock",
+		"storage_usage_hard_limit_percent":                        "a BE refuses by itself: storage_flood_stage_usage_percent in be.conf",
+		"storage_flood_stage_usage_percent":                       "a BE refuses by itself: storage_flood_stage_usage_percent in be.conf",
+		"storage_usage_hard_limit_reserve_bytes":                  "a BE refuses by itself: storage_flood_stage_left_capacity_bytes in be.conf",
+		"storage_flood_stage_left_capacity_bytes":                 "a BE refuses by itself: storage_flood_stage_left_capacity_bytes in be.conf",
+		"recover_with_empty_tablet":                               "lost data is never replaced by an empty tablet: ALTER TABLE … TRUNCATE PARTITION does it on purpose",
+		"enable_strict_storage_medium_check":                      "replicas prefer disks of their medium and take others when there are none",
+		"heartbeat_timeout_second":                                "use heartbeat_timeout_ms",
+		"heartbeat_mgr_threads_num":                               "each BE has a heartbeat loop of its own",
+		"heartbeat_mgr_blocking_queue_size":                       "each BE has a heartbeat loop of its own",
+		"tablet_create_timeout_second":                            "CREATE TABLE waits as long as write_timeout_ms",
+		"max_create_table_timeout_second":                         "CREATE TABLE waits as long as write_timeout_ms",
+		"tablet_delete_timeout_second":                            "DROP TABLE does not wait for BEs",
+		"tablet_stat_update_interval_second":                      "figures are as new as the BEs' reports: report_tablet_interval_ms in be.conf",
+		"agent_task_resend_wait_time_ms":                          "tasks are sent again as soon as a BE is seen not to have them",
+		"max_agent_tasks_send_per_be":                             "BEs are told what to drop in the answers to their reports",
+		"publish_version_interval_ms":                             "versions are published at once",
+		"enable_sync_publish":                                     "OK always means that a quorum serves the rows",
+		"max_running_txn_num_per_db":                              "transactions are not bounded by database: max_connections bounds them",
+		"label_keep_max_second":                                   "there are no labels",
+		"label_keep_max_num":                                      "there are no labels",
+		"label_clean_interval_second":                             "there are no labels",
+		"max_show_proc_transactions_entry":                        "the lists below /transactions end at 2000",
+		"catalog_trash_expire_second":                             "there is no recycle bin",
+		"consistency_check_start_time":                            "replicas are compared all the time, from what their BEs report",
+		"consistency_check_end_time":                              "replicas are compared all the time, from what their BEs report",
+		"alter_scheduler_interval_millisecond":                    "an emptied BE is dropped at once",
+		"primary_key_disk_schedule_time":                          "replicas move between disks while they are written to",
+		"max_bucket_number_per_partition":                         "the bound is 1024",
+		"max_partition_number_per_table":                          "partitions are not bounded",
+		"report_queue_size":                                       "reports are taken one by one, BEs wait",
+		"priority_networks":                                       "use host",
+	},
+	"be": {
+		"clone_worker_count":                 "use clone_slots_per_disk",
+		"storage_medium_migrate_count":       "moves between disks are clones: clone_balance_slots_per_disk bounds them",
+		"make_snapshot_worker_count":         "a snapshot costs nothing",
+		"release_snapshot_worker_count":      "a snapshot costs nothing",
+		"make_snapshot_rpc_timeout_ms":       "a snapshot costs nothing; clone_stall_timeout_s bounds waiting for a source",
+		"max_download_speed_kbps":            "use clone_bandwidth_limit_mb_per_disk",
+		"download_low_speed_limit_kbps":      "use clone_stall_timeout_s",
+		"report_task_interval_seconds":       "heartbeats carry the state of clones",
+		"report_disk_state_interval_seconds": "heartbeats carry the state of disks",
+		"report_tablet_interval_seconds":     "use report_tablet_interval_ms",
+		"report_resource_usage_interval_ms":  "heartbeats carry the use of resources",
+		"disk_stat_monitor_interval":         "disks are looked at with every heartbeat",
+		"tablet_rowset_stale_sweep_time_sec": "use retention_s",
+		"snapshot_expire_time_sec":           "snapshots end with the calls that use them",
+		"trash_file_expire_time_sec":         "there is no trash",
+		"tablet_max_versions":                "versions are merged as they come; retention_versions says how many can be told apart",
+		"max_percentage_of_error_disk":       "a BE serves as long as one of its disks works",
+		"brpc_port":                          "rpc_port answers all calls",
+	},
+}
+
+// Hint says what takes the place of a name that is not declared, or which name may be meant; "" = nobody knows.
+func (r *Registry) Hint(name string) string { return r.hint(name) }
+
+// instead says what takes the place of an item of the reference system that has no counterpart here, "" = nobody knows the
+// name.
+func (r *Registry) instead(name string) string { return foreign[r.name][name] }

@@ -1,0 +1,290 @@
+package group_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"stele/fe/quorum"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/raftlog"
+	metarpc "stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/fepb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestJoin: a blank FE is told what to do, is let in when it was added, catches up as a learner and then votes. Its
+// name is not given away a second time.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	leader, f := first(t), blank(t)
+	if resp := f.knock(leader); resp.Name != "" || !strings.Contains(resp.Wait, "ALTER SYSTEM ADD FOLLOWER '127.0.0.1:") {
+		t.Fatalf("an FE that was not added is told %+v", resp)
+	}
+	if w := leader.group.Waiting(); len(w) != 1 || w[0].RaftPort != port(f.raft) {
+		t.Errorf("waiting: %+v", w)
+	}
+	plan(t, leader, f, "fe2", false)
+	for range 2 { // it may crash between the answer and its first start
+		if resp := f.knock(leader); resp.Name != "fe2" || resp.ClusterId != string(clusterID) {
+			t.Fatalf("an FE that was added is told %+v", resp)
+		}
+	}
+	if w := leader.group.Waiting(); len(w) != 0 {
+		t.Errorf("still waiting: %+v", w)
+	}
+	f.open("fe2", false)
+	wait(t, "fe2 votes", func() bool { return voters(t, leader) == 2 })
+	fe, _ := leader.log.Current().FEByName("fe2")
+	if fe.Pending || fe.QueryPort != 9 || fe.Server != 2 {
+		t.Errorf("the record of an FE that has joined: %+v", fe)
+	}
+	st := leader.group.Statuses()["fe2"]
+	if !st.Alive || st.Version != "v" || !st.Started.Equal(time.UnixMilli(1000)) {
+		t.Errorf("status: %+v", st)
+	}
+	other := blank(t)
+	other.raft.Close()
+	other.raft = f.raft // the same address with an empty meta_dir
+	if resp := other.knock(leader); resp.Name != "" || !strings.Contains(resp.Wait, "meta_dir is empty") {
+		t.Errorf("an FE that has lost its metadata is told %+v", resp)
+	}
+}
+
+// TestObserver: an observer has the metadata and no vote.
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	leader, f := first(t), blank(t)
+	plan(t, leader, f, "fe2", true)
+	f.open(f.knock(leader).Name, false)
+	wait(t, "the observer has joined", func() bool {
+		fe, ok := f.log.Current().FEByName("fe2")
+		return ok && !fe.Pending
+	})
+	if _, err := f.quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: "d"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.log.Current().Database("d"); !ok {
+		t.Error("an observer does not see its own change")
+	}
+	servers, err := leader.log.Servers()
+	if err != nil || len(servers) != 2 || voters(t, leader) != 1 {
+		t.Errorf("servers %+v, %v", servers, err)
+	}
+}
+
+// TestForward: what followers propose and read is as if they led.
+func TestForward(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	var wg sync.WaitGroup
+	for i, f := range all {
+		wg.Go(func() {
+			for k := range 30 {
+				name := fmt.Sprintf("d_%d_%d", i, k)
+				if _, err := f.quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: name}); err != nil {
+					t.Errorf("fe%d: %v", i+1, err)
+					return
+				}
+				if _, ok := f.quorum.Current().Database(name); !ok {
+					t.Errorf("fe%d does not see its own change", i+1)
+				}
+				other := all[(i+1)%3]
+				if _, err := other.quorum.ReadIndex(ctx(t)); err != nil {
+					t.Errorf("read index: %v", err)
+				}
+				if _, ok := other.quorum.Current().Database(name); !ok {
+					t.Errorf("another FE misses %s after its read index", name)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	_, err := all[1].quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: "d_0_0"})
+	var exists *catalog.ErrExists
+	if !errors.As(err, &exists) || exists.Name != "d_0_0" {
+		t.Errorf("a refusal comes back as %v", err)
+	}
+	if leader := all[0].quorum; !leader.Leads() || leader.LeaderAddress() != "" || all[1].quorum.LeaderAddress() == "" {
+		t.Error("who leads is not known")
+	}
+}
+
+// TestLeaderDies: calls on the other FEs go on, the second time through a new leader.
+func TestLeaderDies(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	if _, err := all[1].quorum.ReadIndex(ctx(t)); err != nil {
+		t.Fatal(err)
+	}
+	all[0].close()
+	for _, f := range all[1:] {
+		if _, err := f.quorum.ProposeOne(ctx(t), &command.AllocIDs{Counter: command.CounterTxns, N: 5}); err != nil {
+			t.Errorf("%s proposes: %v", f.name, err)
+		}
+		if _, err := f.quorum.ReadIndex(ctx(t)); err != nil {
+			t.Errorf("%s reads: %v", f.name, err)
+		}
+	}
+}
+
+// TestNoLeader: without a majority calls end with an error that says so, in time.
+func TestNoLeader(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	all[0].close()
+	all[1].close()
+	wait(t, "the last FE knows of no leader", func() bool { return all[2].quorum.LeaderAddress() == "" && !all[2].quorum.Leads() })
+	for name, call := range map[string]func() error{
+		"read": func() error { _, err := all[2].quorum.ReadIndex(ctx(t)); return err },
+		"propose": func() error {
+			_, err := all[2].quorum.ProposeOne(ctx(t), &command.CreateDatabase{Name: "d"})
+			return err
+		},
+	} {
+		begun := time.Now()
+		err := call()
+		var none *quorum.NoLeaderError
+		if took := time.Since(begun); !errors.As(err, &none) || took < leaderWait/2 || took > 3*leaderWait {
+			t.Errorf("%s without a leader: %v after %v", name, err, took)
+		}
+	}
+}
+
+// TestDrop: the leader stays, a majority stays, and an FE that is gone has no say.
+func TestDrop(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	leader := all[0]
+	record := func(name string) *catalog.FE { fe, _ := leader.log.Current().FEByName(name); return fe }
+	if err := leader.group.Drop(ctx(t), record("fe1")); err == nil || !strings.Contains(err.Error(), "can not drop current master node") {
+		t.Errorf("drop the leader: %v", err)
+	}
+	wait(t, "beats", func() bool {
+		s := leader.group.Statuses()
+		return s["fe2"].Alive && s["fe3"].Alive
+	})
+	if err := leader.group.Drop(ctx(t), record("fe3")); err != nil {
+		t.Fatal(err)
+	}
+	if voters(t, leader) != 2 {
+		t.Error("the dropped FE still votes")
+	}
+	client, err := all[2].clients.FE(leader.rpc.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.ReadIndex(ctx(t), &fepb.ReadIndexRequest{Fe: "fe3"}); metarpc.Reason(err) != "not_a_member" {
+		t.Errorf("a dropped FE is answered: %v", err)
+	}
+	if err := leader.group.Drop(ctx(t), record("fe2")); err != nil {
+		t.Errorf("the other one of two: %v", err)
+	}
+}
+
+// TestDropBelowMajority: with one of three dead, dropping a live one would leave one of two.
+func TestDropBelowMajority(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	all[2].close()
+	wait(t, "fe3 is seen to be gone", func() bool { return !all[0].group.Statuses()["fe3"].Alive })
+	fe2, _ := all[0].log.Current().FEByName("fe2")
+	if err := all[0].group.Drop(ctx(t), fe2); err == nil || !strings.Contains(err.Error(), "no majority") {
+		t.Errorf("drop a live FE: %v", err)
+	}
+	fe3, _ := all[0].log.Current().FEByName("fe3")
+	if err := all[0].group.Drop(ctx(t), fe3); err != nil {
+		t.Errorf("drop the dead FE: %v", err)
+	}
+}
+
+// TestTransfer: leadership goes where it is sent, and the new leader does the leader's part.
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	if err := all[0].group.Transfer(ctx(t), "fe3"); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "fe3 leads and knows the others", func() bool {
+		s := all[2].group.Statuses()
+		return all[2].quorum.Leads() && s["fe1"].Alive && s["fe2"].Alive
+	})
+	if len(all[0].group.Statuses()) != 0 {
+		t.Error("the FE that has handed over still watches the others")
+	}
+	if _, err := all[0].group.Heard(&fepb.BeatRequest{Leader: "fe9", Term: 1}); metarpc.Reason(err) != "stale_term" {
+		t.Errorf("a beat of a term that is over: %v", err)
+	}
+}
+
+// TestActive: a transaction is waited for as long as its FE lives, and not longer.
+func TestActive(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	all[1].active.Store(5)
+	ask := func() map[types.TxnID]bool { return all[0].group.Active(ctx(t), []types.TxnID{5, 6}) }
+	wait(t, "the leader is sure", func() bool { return !ask()[6] })
+	if !ask()[5] {
+		t.Error("a transaction of a live FE is not active")
+	}
+	if a := all[2].group.Active(ctx(t), []types.TxnID{6}); !a[6] {
+		t.Error("an FE that does not lead is sure of something")
+	}
+	all[1].close()
+	wait(t, "the transaction of an FE that has ended is given up", func() bool { return !ask()[5] })
+}
+
+// doubtful is an FE that takes commands and never says what came of them.
+type doubtful struct {
+	fepb.UnimplementedFrontendServer
+	calls atomic.Int64
+}
+
+func (d *doubtful) Propose(context.Context, *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
+	if d.calls.Add(1) == 1 {
+		return nil, status.Error(codes.Unavailable, "lost")
+	}
+	return nil, &metarpc.Error{Msg: "not any more", Reason: quorum.ReasonNotLeader}
+}
+
+// TestDoubtStays: a command that may have reached the log is never said to have been refused, whatever later tries
+// meet. What must not happen twice is not tried again.
+func TestDoubtStays(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		cmd   command.Command
+		again bool
+	}{{&command.CommitTxn{Txn: 1}, true}, {&command.CreateDatabase{Name: "d"}, false}} {
+		all := world(t, 2)
+		d := &doubtful{}
+		server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})
+		fepb.RegisterFrontendServer(server, d)
+		lis := listen(t)
+		done := make(chan struct{})
+		go func() { defer close(done); _ = server.Serve(lis) }()
+		t.Cleanup(func() { server.Stop(); <-done })
+		if _, err := all[0].quorum.ProposeOne(ctx(t), &command.SetFE{Name: "fe1", RPCPort: port(lis)}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "fe2 believes it", func() bool { return all[1].quorum.LeaderAddress() == lis.Addr().String() })
+		_, err := all[1].quorum.ProposeOne(ctx(t), tc.cmd)
+		if !errors.Is(err, raftlog.ErrOutcomeUnknown) {
+			t.Errorf("%s: %v", tc.cmd.Type(), err)
+		}
+		if n := d.calls.Load(); tc.again != (n > 1) {
+			t.Errorf("%s was tried %d times", tc.cmd.Type(), n)
+		}
+	}
+}

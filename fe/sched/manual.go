@@ -1,0 +1,47 @@
+package sched
+
+import "stele/meta/types"
+
+// mayRepair says whether a tablet may be repaired without being told. With auto_failover off only what an operator has
+// asked for is done: an op, a repair hint, a decommission, another number of replicas.
+func (s *Scheduler) mayRepair(t *Tablet, v Verdict) bool {
+	switch {
+	case t.Ordered:
+		return v.Status != Redundant && v.Status != ForceRedundant
+	case s.in.Limits.AutoFailover, t.Hinted, v.Status == ReplicaRelocating, v.Status == DiskMigration:
+		return true
+	case v.Damaged > 0:
+		return false
+	}
+	return v.Followers < v.Want || v.Followers > v.Want || v.Learners > 0 || v.Stray > 0
+}
+
+// planOrdered fills what an op has put there: it copies to replicas in use that lag and to learners, and never adds or drops
+// any.
+func (s *Scheduler) planOrdered(task *Task, t *Tablet) bool {
+	if r := s.lagging(t); r != nil {
+		return s.planClone(task, t, r)
+	}
+	for i := range t.Replicas {
+		r := &t.Replicas[i]
+		be := s.in.View.BE(r.BE)
+		if r.Role == types.RoleLearner && !r.damaged() && be != nil && be.Alive {
+			return s.planClone(task, t, r)
+		}
+	}
+	s.stuck(task, WaitBackend, "the op that has the tablet in hand waits for something else")
+	return true
+}
+
+// Balancing reports whether replicas are being moved, or have just been, for balance.
+func (s *Scheduler) Balancing() bool {
+	if s.balanceHot {
+		return true
+	}
+	for _, t := range s.running {
+		if t.Kind == Balance {
+			return true
+		}
+	}
+	return len(s.moved) > 0
+}

@@ -1,0 +1,179 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"stele/fe/server"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/parse"
+	"stele/sql/plan"
+	"stele/sql/vec"
+)
+
+// Point queries, SELECT of columns by the whole primary key, take a way of their own: their plan is kept under the text
+// without its literals, and the row comes by one call. It is only a shorter way: whatever is not at once clear (values to be
+// converted, an open transaction, a replica that does not answer) goes to the general way before anything was sent.
+
+// maxPoints bounds the plans that are kept.
+const maxPoints = 4096
+
+// pointRetry is how long a text counts as no point query: its table may be made or changed.
+const pointRetry = 5 * time.Second
+
+// points keeps the plans of point queries.
+type points struct {
+	mu sync.RWMutex
+	m  map[string]*pointPlan
+}
+
+// pointPlan is a plan over one definition of a table. Without a plan it says that a text is no point query, until then.
+type pointPlan struct {
+	until     time.Time
+	db, table string // as the statement resolves them
+	plan      *plan.Point
+	columns   []server.Column // in UTC
+	zoned     bool            // some column is shown in the session's zone
+}
+
+func (c *points) get(key []byte) *pointPlan {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.m[string(key)]
+}
+
+func (c *points) put(key []byte, p *pointPlan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil || len(c.m) >= maxPoints {
+		c.m = map[string]*pointPlan{}
+	}
+	c.m[string(key)] = p
+}
+
+// pointText runs a text if it is a point query; done is false, and nothing has happened, when it is to go the general way.
+func (s *Session) pointText(ctx context.Context, sql string, out *output) (done bool, err error) {
+	var room [512]byte
+	var few [4]parse.PointValue
+	if !s.mayPoint() {
+		return false, nil
+	}
+	key := s.pointKey(room[:0], 't')
+	key, values, ok := parse.PointText(key, few[:0], sql)
+	if !ok {
+		return false, nil
+	}
+	params := make([]plan.Param, len(values))
+	for i, v := range values {
+		if v.IsInt {
+			params[i] = plan.Param{Value: expr.Value{I: v.Int}, Type: types.ColumnType{Kind: types.KindBigInt}}
+		} else {
+			params[i] = plan.Param{Value: expr.Value{B: []byte(v.Text)}, Type: types.ColumnType{Kind: types.KindVarChar, Length: int32(len(v.Text))}}
+		}
+	}
+	return s.point(ctx, key, sql, params, false, out)
+}
+
+// pointPrepared is pointText for a prepared statement.
+func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
+	var room [512]byte
+	if len(params) == 0 || !s.mayPoint() {
+		return false, nil
+	}
+	return s.point(ctx, append(s.pointKey(room[:0], 'p'), sql...), sql, params, true, out)
+}
+
+// mayPoint reports whether the state of the session lets queries take the short way.
+func (s *Session) mayPoint() bool {
+	if s.inTx || !s.vars.bool("autocommit") {
+		return false
+	}
+	_, limited := s.vars.set["sql_select_limit"]
+	_, timed := s.vars.set["max_execution_time"]
+	return !limited && !timed
+}
+
+// pointKey is what the meaning of a text depends on beside the text.
+func (s *Session) pointKey(dst []byte, kind byte) []byte {
+	mode, _, _ := s.vars.get("sql_mode")
+	dst = append(append(dst, kind), s.db...)
+	return append(append(append(dst, 0), mode...), 0)
+}
+
+func (s *Session) point(ctx context.Context, key []byte, sql string, params []plan.Param, prepared bool, out *output) (done bool, err error) {
+	p := s.sh.points.get(key)
+	if p != nil && p.plan == nil && time.Now().Before(p.until) {
+		return false, nil
+	}
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return false, nil //nolint:nilerr // the general way meets it again and reports it
+	}
+	cat := s.sh.Log.Current()
+	if p == nil || !p.current(cat) {
+		p = s.planPoint(cat, sql, params, prepared)
+		s.sh.points.put(key, p)
+	}
+	if p.plan == nil {
+		return false, nil
+	}
+	tablet, rowKey, ok := p.plan.Locate(params)
+	if !ok {
+		return false, nil
+	}
+	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, rowKey)
+	if err != nil {
+		return false, nil //nolint:nilerr // the general way tries other replicas and knows what to say
+	}
+	return true, s.answerPoint(p, row, out)
+}
+
+// current reports whether a plan still is that of its text.
+func (p *pointPlan) current(cat *catalog.Catalog) bool {
+	if p.plan == nil {
+		return false
+	}
+	t, ok := (snapshot{cat}).Table(p.db, p.table)
+	return ok && t == p.plan.Table
+}
+
+// planPoint plans a text, or finds that it is no point query.
+func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Param, prepared bool) *pointPlan {
+	st, err := s.sh.Parser.Parse(sql, s.mode())
+	if err != nil || prepared != (len(st.Params) > 0) || prepared && len(st.Params) != len(params) {
+		return &pointPlan{until: time.Now().Add(pointRetry)}
+	}
+	pl, ok := plan.PointSelect(s.planContext(cat, time.Now(), nil), st.Node, len(params))
+	if !ok {
+		return &pointPlan{until: time.Now().Add(pointRetry)}
+	}
+	p := &pointPlan{db: pl.Database, table: pl.Name, plan: pl, columns: serverColumns(pl.Schema, time.UTC)}
+	for _, c := range pl.Schema {
+		p.zoned = p.zoned || c.Type.Kind == types.KindTimestamp
+	}
+	return p
+}
+
+// answerPoint sends the row, if there is one.
+func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
+	s.sh.queries.Add(1)
+	s.before, s.warnings = s.warnings, nil
+	s.nextReadOnly = false // this query was the next transaction
+	columns := p.columns
+	if p.zoned {
+		columns = serverColumns(p.plan.Schema, out.zone())
+	}
+	if err := out.w.Columns(columns); err != nil {
+		return err
+	}
+	s.foundRows = 0
+	if row != nil {
+		s.foundRows = int64(row.Rows())
+		if err := out.w.Batch(row); err != nil {
+			return err
+		}
+	}
+	return out.done(server.Result{})
+}

@@ -1,0 +1,112 @@
+package stmt
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"stele/conf"
+	"stele/fe/cluster"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/proto/bepb"
+	"stele/sql/syntax"
+)
+
+// askTimeout bounds asking a BE for what a statement shows.
+const askTimeout = 5 * time.Second
+
+// setBackendConfig changes an item of be.conf on all BEs, those that are away included: the catalog keeps it, and every
+// heartbeat tells. "DEFAULT" takes it back.
+func setBackendConfig(ctx context.Context, e *Env, key, value string) (Result, error) {
+	spec, ok := conf.BE.Lookup(key)
+	if !ok || !spec.Mutable {
+		return Result{}, noSuchConfig(conf.BE, key)
+	}
+	cmd := &command.SetConfig{Key: cluster.BEConfigPrefix + spec.Key, Value: value}
+	if strings.EqualFold(value, "DEFAULT") {
+		if _, set := e.Catalog.Config(cmd.Key); !set {
+			return nothing("every backend follows its own be.conf already"), nil
+		}
+		cmd.Value, cmd.Unset = "", true
+	} else if _, err := conf.BE.Defaults("/").With(spec.Key, value); err != nil {
+		return Result{}, configError(key, err)
+	}
+	return Result{Affected: uint64(e.Catalog.BECount())}, act(ctx, e, "admin_set_backend_config", spec.Key+" = "+value, cmd)
+}
+
+var beConfigColumns = cols(`
+	BE_ID      int  The BE.
+	NAME       text Name of the item.
+	TYPE       text int, long, double, boolean, String or String[].
+	VALUE      text Its value now, NULL when the BE does not answer.
+	DEFAULT    text What it is when be.conf does not name it.
+	MUTABLE    text Whether ADMIN SET BACKEND CONFIG takes it.
+	COMMENT    text What it does and when to change it.
+`)
+
+var _ = registerTable(Table{Database: schemaDB, Name: "be_configs",
+	Doc: "The configuration of every BE, asked of it now. ADMIN SET BACKEND CONFIG changes the mutable ones.", Columns: beConfigColumns,
+	Rows: func(ctx context.Context, e *Env) ([]Row, error) { return beConfigRows(ctx, e, ""), nil }})
+
+var _ = register(Statement{
+	Name: "admin_show_backend_config", Table: "backend_config",
+	Syntax: "ADMIN SHOW BACKEND CONFIG [LIKE <pattern:string>]",
+	Doc:    "The configuration of every BE, asked of it now. LIKE looks at aliases, too.", Columns: beConfigColumns,
+	Rows: func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		pattern := "%"
+		if a.Has("pattern") {
+			pattern = a.String("pattern")
+		}
+		return beConfigRows(ctx, e, pattern), nil
+	},
+	Examples: []string{"ADMIN SHOW BACKEND CONFIG", "ADMIN SHOW BACKEND CONFIG LIKE 'clone%'"},
+})
+
+// beConfigRows asks all BEs at once. One that does not answer has rows without values.
+func beConfigRows(ctx context.Context, e *Env, pattern string) []Row {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	bes := slices.Collect(e.Catalog.BEs())
+	answers := make([]map[string]string, len(bes))
+	var wg sync.WaitGroup
+	for i, be := range bes {
+		wg.Go(func() { answers[i] = askConfig(ctx, e, be) })
+	}
+	wg.Wait()
+	var rows []Row
+	for i, be := range bes {
+		for _, s := range conf.BE.All() {
+			if pattern != "" && !configMatches(s, pattern) {
+				continue
+			}
+			value := any(nil)
+			if v, ok := answers[i][s.Key]; ok {
+				value = v
+			}
+			rows = append(rows, Row{be.ID, s.Key, string(s.Type), value, s.Default, s.IsMutable(), s.Comment()})
+		}
+	}
+	return rows
+}
+
+func askConfig(ctx context.Context, e *Env, be *catalog.BE) map[string]string {
+	if e.Backend == nil || !e.alive(be.ID) {
+		return nil
+	}
+	client, err := e.Backend(be.ID)
+	if err != nil {
+		return nil
+	}
+	resp, err := client.Config(ctx, &bepb.ConfigRequest{})
+	if err != nil {
+		return nil
+	}
+	out := make(map[string]string, len(resp.Items))
+	for _, it := range resp.Items {
+		out[it.Key] = it.Value
+	}
+	return out
+}

@@ -1,0 +1,73 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+
+	"stele/fe/metatool"
+	"stele/meta/command"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "admin_backup_metadata",
+	Syntax: "ADMIN BACKUP METADATA TO <file:string>",
+	Doc: "Write the metadata to a new file on the leading frontend's machine. stele fe tool restore makes the first frontend of the " +
+		"cluster from it when all frontends are lost. The rows of tables are not in it: they are on the backends.",
+	Do: func(_ context.Context, e *Env, a syntax.Args) (Result, error) {
+		n, err := metatool.Write(a.String("file"), e.Catalog)
+		if err != nil {
+			return Result{}, analysis("backup of the metadata: %s", err.Error())
+		}
+		return Result{Info: fmt.Sprintf("%d bytes, everything up to index %d", n, e.Catalog.Index())}, nil
+	},
+	Examples: []string{"ADMIN BACKUP METADATA TO '/backup/stele.meta'"},
+})
+
+var _ = register(Statement{
+	Name:   "admin_show_metadata_restore",
+	Table:  "metadata_restore",
+	Syntax: "ADMIN SHOW METADATA RESTORE",
+	Doc: "Backends that a cluster whose metadata comes from a backup still waits for: nothing is written, repaired or moved before " +
+		"they have told what they hold. Empty otherwise.",
+	Columns: cols(`
+		BackendId uint The backend.
+		Address text Its host and port.
+		Alive text Whether it answers.
+		Since text When the metadata was restored.
+`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		r := e.Catalog.Restoring()
+		if r == nil {
+			return nil, nil
+		}
+		var rows []Row
+		for _, id := range r.Waiting {
+			address := "N/A"
+			if be, ok := e.Catalog.BE(id); ok {
+				address = fmt.Sprintf("%s:%d", be.Host, be.Port)
+			}
+			rows = append(rows, Row{uint64(id), address, e.alive(id), e.stampMs(r.SinceMs)})
+		}
+		return rows, nil
+	},
+	Examples: []string{"ADMIN SHOW METADATA RESTORE"},
+})
+
+var _ = register(Statement{
+	Name:   "admin_end_metadata_restore",
+	Syntax: "ADMIN END METADATA RESTORE",
+	Doc: "Go on without the backends that ADMIN SHOW METADATA RESTORE lists. What was written after the backup and is only on them " +
+		"is lost: their replicas are replaced by those of the others.",
+	Do: func(ctx context.Context, e *Env, _ syntax.Args) (Result, error) {
+		r := e.Catalog.Restoring()
+		if r == nil {
+			return Result{Info: "The metadata is not being restored: nothing to end"}, nil
+		}
+		if _, err := e.propose(ctx, &command.EndRestore{TimeMs: e.Now.UnixMilli()}); err != nil {
+			return Result{}, err
+		}
+		return Result{Info: fmt.Sprintf("Backends that are not waited for any more: %d", len(r.Waiting))}, nil
+	},
+	Examples: []string{"ADMIN END METADATA RESTORE"},
+})

@@ -1,0 +1,133 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+
+	"stele/conf"
+	"stele/fe/ops"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+)
+
+// opError is a refusal of one of the verbs, with the code that it has in their home.
+func opError(code uint16, format string, args ...any) error {
+	return sqltypes.Errorf(code, stateGeneral, format, args...)
+}
+
+func autoFailover(e *Env) bool { return e.Conf == nil || conf.AutoFailover.Get(e.Conf.Load()) }
+
+// manual refuses what is only for the operator alone: with auto_failover on the cluster would undo it, or has done it.
+func manual(e *Env) error {
+	if autoFailover(e) {
+		return opError(301, "auto_failover is enabled")
+	}
+	return nil
+}
+
+// opTable finds the table of a verb.
+func opTable(e *Env, a syntax.Args) (*catalog.Database, *catalog.Table, error) {
+	dbName, name := a.Table("table")
+	db, err := e.database(dbName)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, ok := e.Catalog.Table(db.ID, name)
+	if !ok {
+		return nil, nil, opError(100, "table is not exist: %s.%s", db.Name, name)
+	}
+	return db, t, nil
+}
+
+// opEndpoint finds the BE of a verb.
+func opEndpoint(e *Env, a syntax.Args, name string, code uint16) (*catalog.BE, error) {
+	hp := a.HostPort(name)
+	be, ok := e.Catalog.BEAt(hp.Host, int(hp.Port))
+	if !ok {
+		return nil, opError(code, "endpoint is not exist: %s:%d", hp.Host, hp.Port)
+	}
+	return be, nil
+}
+
+// healthyBE refuses a BE that does not answer.
+func healthyBE(e *Env, be *catalog.BE, code uint16) error {
+	if !e.alive(be.ID) {
+		return opError(code, "tablet is not healthy: %s", hostList([]*catalog.BE{be}))
+	}
+	return nil
+}
+
+// concurrency reads how many ops of a statement may run at a time.
+func concurrency(e *Env, a syntax.Args) (int, error) {
+	n := int64(ops.DefaultConcurrency)
+	if e.Conf != nil {
+		n = int64(conf.OpConcurrency.Get(e.Conf.Load()))
+	}
+	if a.Has("concurrency") {
+		n = a.Int("concurrency")
+	}
+	if n < 1 || n > ops.MaxConcurrency {
+		return 0, opError(307, "invalid parameter: concurrency %d is not 1 to %d", n, ops.MaxConcurrency)
+	}
+	return int(n), nil
+}
+
+// order is the ops of one statement in the making.
+type order struct {
+	e       *Env
+	lanes   int
+	list    []catalog.Op
+	skipped int
+	why     string // of the last that was skipped
+}
+
+func newOrder(e *Env, lanes int) *order { return &order{e: e, lanes: lanes} }
+
+// add appends an op about a tablet.
+func (o *order) add(op catalog.Op, t *catalog.Table, pid int, tab *catalog.Tablet) {
+	op.Database, op.Table, op.Tablet, op.Pid = t.DatabaseID, t.ID, tab.ID, pid
+	op.Target, op.Owner, op.Lane = t.Name, o.e.User, ops.Lane(pid, o.lanes)
+	o.list = append(o.list, op)
+}
+
+func (o *order) skip(format string, args ...any) {
+	o.skipped++
+	o.why = fmt.Sprintf(format, args...)
+}
+
+// send puts the ops into the catalog. text is what success is called; what was skipped is said behind it.
+func (o *order) send(ctx context.Context, text string) (Result, error) {
+	var notes []string
+	switch {
+	case o.skipped > 0:
+		notes = []string{fmt.Sprintf("skipped %d: %s", o.skipped, o.why)}
+	case len(o.list) == 0:
+		notes = []string{"nothing to do"}
+	}
+	if _, err := o.propose(ctx); err != nil {
+		return Result{}, err
+	}
+	if notes != nil {
+		text += "; " + notes[0]
+	}
+	return Result{Affected: uint64(len(o.list)), Info: text, Notes: notes}, nil
+}
+
+// propose returns the id of the first op, 0 when there is none.
+func (o *order) propose(ctx context.Context) (uint64, error) {
+	if len(o.list) == 0 {
+		return 0, nil
+	}
+	out, err := o.e.propose(ctx, &command.AddOps{Ops: o.list, TimeMs: o.e.Now.UnixMilli()})
+	if err != nil {
+		return 0, opError(305, "create op failed: %s", err.Error())
+	}
+	o.e.kick()
+	ids, ok := out[0].Value.(catalog.AllocResult)
+	if !ok {
+		return 0, fmt.Errorf("BUG: AddOps answered %T", out[0].Value)
+	}
+	return ids.First, nil
+}

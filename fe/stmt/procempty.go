@@ -1,0 +1,103 @@
+package stmt
+
+// What the reference system has under SHOW PROC and Stele has none of: a script that looks there finds the columns that it
+// expects, and no rows.
+
+// empty is a node whose table has no rows.
+func empty(columns []Column) func(procCall) (Result, error) {
+	return func(c procCall) (Result, error) { return c.table(columns, nil) }
+}
+
+var (
+	brokerColumns = cols(`
+		Name           text None: data is not loaded through brokers.
+		IP             text -
+		Port           text -
+		Alive          text -
+		LastStartTime  text -
+		LastUpdateTime text -
+		ErrMsg         text -
+	`)
+	instanceColumns = cols(`
+		Backend     text None: SHOW PROCESSLIST shows what runs.
+		InstanceNum text -
+		InstanceId  text -
+		ExecTime    text -
+	`)
+	resourceColumns = cols(`
+		Name         text None: there are no external resources.
+		ResourceType text -
+		Key          text -
+		Value        text -
+	`)
+	routineLoadColumns = cols(`
+		Name          text None: there are no routine loads.
+		Id            text -
+		DbName        text -
+		Statistic     text -
+		TaskStatistic text -
+	`)
+	streamLoadColumns = cols(`
+		Label     text None: there are no stream loads.
+		Id        text -
+		DbName    text -
+		TableName text -
+		State     text -
+	`)
+	errorHubColumns = cols(`
+		Type       text None: loads that fail say so to their client.
+		Properties text -
+	`)
+	compactionColumns = cols(`
+		Partition  text None: each BE compacts by itself; CompactionStatus of SHOW TABLET leads to it.
+		TxnID      text -
+		StartTime  text -
+		CommitTime text -
+		FinishTime text -
+		Error      text -
+		Profile    text -
+	`)
+	replicationColumns = cols(`
+		JobID        text None: there is no replication between clusters.
+		DatabaseID   text -
+		TableID      text -
+		TxnID        text -
+		CreatedTime  text -
+		FinishedTime text -
+		State        text -
+		Progress     text -
+		Error        text -
+	`)
+	colocationColumns = cols(`
+		GroupId        text None in this view: see stele.colocation_groups, if there are any.
+		GroupName      text -
+		TableIds       text -
+		BucketsNum     text -
+		ReplicationNum text -
+		DistCols       text -
+		IsStable       text -
+	`)
+	computeNodeColumns = cols(`
+		ComputeNodeId         int  None: every BE stores and computes.
+		IP                    text -
+		HeartbeatPort         int  -
+		BePort                int  -
+		HttpPort              int  -
+		BrpcPort              int  -
+		LastStartTime         text -
+		LastHeartbeat         text -
+		Alive                 text -
+		SystemDecommissioned  text -
+		ClusterDecommissioned text -
+		ErrMsg                text -
+		Version               text -
+		CpuCores              int  -
+		MemLimit              text -
+		NumRunningQueries     int  -
+		MemUsedPct            text -
+		CpuUsedPct            text -
+		DataCacheMetrics      text -
+		HasStoragePath        text -
+		StatusCode            text -
+	`)
+)

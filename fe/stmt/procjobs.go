@@ -1,0 +1,301 @@
+package stmt
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+)
+
+// shownTransactions bounds the lists below /transactions.
+const shownTransactions = 2000
+
+var (
+	procNameOfDBColumns = cols(`
+		DbId   int  Id of the database.
+		DbName text Its name.
+	`)
+	jobCountColumns = cols(`
+		JobType   text load, rollup, schema_change or export.
+		Pending   int  Always 0: these statements finish before they answer.
+		Running   int  Always 0.
+		Finished  int  Always 0: nothing is kept of those that are over.
+		Cancelled int  Always 0.
+		Total     int  Always 0.
+	`)
+	txnCountColumns = cols(`
+		State  text running or finished.
+		Number int  How many. Running ones belong to no database before they are committed: they are counted in each.
+	`)
+	txnColumns = cols(`
+		TransactionId      int  The transaction.
+		Label              text insert_<id>: there are no labels.
+		Coordinator        text FE that runs it.
+		TransactionStatus  text PREPARE, VISIBLE or ABORTED.
+		LoadJobSourceType  text INSERT_STREAMING.
+		PrepareTime        text When it began; N/A when it is over.
+		CommitTime         text When it was decided.
+		PublishTime        text The same.
+		FinishTime         text The same.
+		Reason             text Empty.
+		ErrorReplicasCount int  Always 0: ADMIN SHOW REPLICA STATUS shows replicas that missed versions.
+		ListenerId         int  Always -1.
+		TimeoutMs          int  0: a session decides.
+		ErrMsg             text Empty.
+	`)
+	txnTableColumns = cols(`
+		TableId               int  Table that it wrote to.
+		CommittedPartitionIds text Partitions of it.
+	`)
+	txnPartitionColumns = cols(`
+		PartitionId      int Partition that it wrote to.
+		CommittedVersion int Highest version that it gave a tablet of the partition.
+	`)
+)
+
+// jobKinds are the children of /jobs/<db>, with their columns.
+var jobKinds = []struct {
+	name    string
+	columns []Column
+}{
+	{"load", cols(`
+		JobId text None: INSERT answers when it is done.
+		Label text -
+		State text -
+		Progress text -
+		Type text -
+		Priority text -
+		ScanRows text -
+		FilteredRows text -
+		UnselectedRows text -
+		SinkRows text -
+		EtlInfo text -
+		TaskInfo text -
+		ErrorMsg text -
+		CreateTime text -
+		EtlStartTime text -
+		EtlFinishTime text -
+		LoadStartTime text -
+		LoadFinishTime text -
+		TrackingSQL text -
+		JobDetails text -
+		Warehouse text -
+	`)},
+	{"rollup", cols(`
+		JobId text None: there are no rollups.
+		TableName text -
+		CreateTime text -
+		FinishedTime text -
+		BaseIndexName text -
+		RollupIndexName text -
+		RollupId text -
+		TransactionId text -
+		State text -
+		Msg text -
+		Progress text -
+		Timeout text -
+	`)},
+	{"schema_change", cols(`
+		JobId text None: ALTER TABLE answers when it is done.
+		TableName text -
+		CreateTime text -
+		FinishTime text -
+		IndexName text -
+		IndexId text -
+		OriginIndexId text -
+		SchemaVersion text -
+		TransactionId text -
+		State text -
+		Msg text -
+		Progress text -
+		Timeout text -
+	`)},
+	{"export", cols(`
+		JobId text None: there is no EXPORT.
+		QueryId text -
+		State text -
+		Progress text -
+		TaskInfo text -
+		Path text -
+		CreateTime text -
+		StartTime text -
+		FinishTime text -
+		Timeout text -
+		ErrorMsg text -
+	`)},
+	{"delete", cols(`
+		TableName text None: DELETE answers when it is done.
+		PartitionName text -
+		CreateTime text -
+		DeleteCondition text -
+		State text -
+	`)},
+}
+
+// procDBList is a node whose children are the databases.
+func procDBList(each func(procCall, *catalog.Database) (Result, error)) func(procCall) (Result, error) {
+	return func(c procCall) (Result, error) {
+		if len(c.rest) == 0 {
+			var rows []Row
+			for db := range c.Catalog.Databases() {
+				rows = append(rows, Row{db.ID, db.Name})
+			}
+			return c.table(procNameOfDBColumns, rows)
+		}
+		part, c := c.next()
+		db := c.dbNamed(part)
+		if db == nil {
+			return c.fail("Invalid db id: %s", part)
+		}
+		return each(c, db)
+	}
+}
+
+// procJobs answers /jobs/<db> and below.
+func procJobs(c procCall, _ *catalog.Database) (Result, error) {
+	if len(c.rest) == 0 {
+		var rows []Row
+		for _, k := range jobKinds[:4] {
+			rows = append(rows, Row{k.name, 0, 0, 0, 0, 0})
+		}
+		return c.table(jobCountColumns, rows)
+	}
+	part, c := c.next()
+	for _, k := range jobKinds {
+		if k.name == part {
+			return c.table(k.columns, nil)
+		}
+	}
+	return c.fail("Invalid job type: %s", part)
+}
+
+// procTransactions answers /transactions/<db> and below.
+func procTransactions(c procCall, db *catalog.Database) (Result, error) {
+	finished := finishedIn(c.Env, db)
+	if len(c.rest) == 0 {
+		return c.table(txnCountColumns, []Row{{"running", len(c.running())}, {"finished", len(finished)}})
+	}
+	part, c := c.next()
+	if part != "running" && part != "finished" {
+		return c.fail("State is invalid")
+	}
+	if len(c.rest) > 0 {
+		return procTransaction(c, db)
+	}
+	var rows []Row
+	if part == "running" {
+		for _, t := range c.running() {
+			rows = append(rows, txnRow(c.Env, t.ID, "PREPARE", c.stamp(t.Since), "N/A"))
+		}
+	} else {
+		for _, t := range finished {
+			rows = append(rows, txnRow(c.Env, t.ID, "VISIBLE", "N/A", c.stampMs(t.TimeMs)))
+		}
+	}
+	return c.table(txnColumns, rows[:min(len(rows), shownTransactions)])
+}
+
+func txnRow(e *Env, id types.TxnID, status, begun, ended string) Row {
+	return Row{uint64(id), "insert_" + id.String(), "FE: " + e.self(), status, "INSERT_STREAMING", begun, ended, ended, ended, "", 0, -1, 0, ""}
+}
+
+// self is the name of this FE.
+func (e *Env) self() string {
+	if e.Frontends == nil {
+		return ""
+	}
+	for _, f := range e.Frontends() {
+		if f.Self {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// running are the transactions of this FE, newest first.
+func (e *Env) running() []Transaction {
+	if e.Transactions == nil {
+		return nil
+	}
+	out := e.Transactions()
+	slices.SortFunc(out, func(a, b Transaction) int { return cmp.Compare(b.ID, a.ID) })
+	return out
+}
+
+// finishedIn are the committed transactions that wrote to a database and are remembered still, newest first.
+func finishedIn(e *Env, db *catalog.Database) []catalog.CommittedTxn {
+	var out []catalog.CommittedTxn
+	for t := range e.Catalog.Committed() {
+		if len(writtenTables(e, db, t.Tablets)) > 0 {
+			out = append(out, t)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// writtenTables are the tables of a database that have some of the tablets, with these.
+func writtenTables(e *Env, db *catalog.Database, tablets []catalog.TabletVersion) map[types.TableID][]catalog.TabletVersion {
+	out := map[types.TableID][]catalog.TabletVersion{}
+	for _, tv := range tablets {
+		tab, ok := e.Catalog.Tablet(tv.Tablet)
+		if !ok {
+			continue
+		}
+		if t, ok := e.Catalog.TableByID(tab.Table); ok && t.DatabaseID == db.ID {
+			out[t.ID] = append(out[t.ID], tv)
+		}
+	}
+	return out
+}
+
+// procTransaction answers a transaction: the tables it wrote to, and below them the partitions.
+func procTransaction(c procCall, db *catalog.Database) (Result, error) {
+	part, c := c.next()
+	id, err := strconv.ParseUint(part, 10, 64)
+	if err != nil {
+		return c.fail("Invalid transaction id: %s", part)
+	}
+	tablets, _ := c.Catalog.TxnTablets(types.TxnID(id))
+	written := writtenTables(c.Env, db, tablets)
+	if len(c.rest) > 0 {
+		return procTransactionTable(c, written)
+	}
+	var rows []Row
+	for table, tvs := range written {
+		ids := []types.TabletID{}
+		for p := range versionsByPartition(c.Env, tvs) {
+			ids = append(ids, types.TabletID(p))
+		}
+		slices.Sort(ids)
+		rows = append(rows, Row{table, idList(ids)})
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a[0].(types.TableID), b[0].(types.TableID)) })
+	return c.table(txnTableColumns, rows)
+}
+
+func procTransactionTable(c procCall, written map[types.TableID][]catalog.TabletVersion) (Result, error) {
+	part, c := c.next()
+	id, err := strconv.ParseUint(part, 10, 64)
+	if err != nil {
+		return c.fail("Invalid table id: %s", part)
+	}
+	var rows []Row
+	for p, v := range versionsByPartition(c.Env, written[types.TableID(id)]) {
+		rows = append(rows, Row{p, v})
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a[0].(types.PartitionID), b[0].(types.PartitionID)) })
+	return c.table(txnPartitionColumns, rows)
+}
+
+func versionsByPartition(e *Env, tvs []catalog.TabletVersion) map[types.PartitionID]types.Version {
+	out := map[types.PartitionID]types.Version{}
+	for _, tv := range tvs {
+		if tab, ok := e.Catalog.Tablet(tv.Tablet); ok {
+			out[tab.Partition] = max(out[tab.Partition], tv.Version)
+		}
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package stmt
+
+import (
+	"context"
+	"net"
+
+	"stele/meta/command"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "alter_system_modify_backend_host",
+	Syntax: "ALTER SYSTEM MODIFY BACKEND HOST <from:string> TO <to:string>",
+	Doc: "Tell the cluster that the BEs of one host are reached under another name or address. They keep their ids and their replicas; a BE that answers " +
+		"there with another identity is turned away.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		from, to := a.String("from"), a.String("to")
+		if from == to {
+			return nothing("both are the same host"), nil
+		}
+		var cmds []command.Command
+		for be := range e.Catalog.BEs() {
+			if be.Host != from {
+				continue
+			}
+			if _, taken := e.Catalog.BEAt(to, be.Port); taken {
+				return Result{}, refusal("Backend already exists with same host %s and port %d", to, be.Port)
+			}
+			cmds = append(cmds, &command.SetBEAddress{BE: be.ID, Host: to, Port: be.Port, HTTPPort: be.HTTPPort})
+		}
+		if len(cmds) == 0 {
+			return Result{}, refusal("backend does not exists[%s]", from)
+		}
+		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		defer cancel()
+		if _, err := net.DefaultResolver.LookupHost(ctx, to); err != nil {
+			return Result{}, refusal("Unknown host: %s", to)
+		}
+		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_modify_backend_host", from+" to "+to, cmds...)
+	},
+	Examples: []string{`ALTER SYSTEM MODIFY BACKEND HOST "10.0.0.1" TO "10.0.0.2"`},
+})
+
+// absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
+// to do instead.
+var absent = []struct{ name, syntax, example, instead string }{
+	{"alter_system_modify_backend", "ALTER SYSTEM MODIFY BACKEND {<host:hostport>|<text:string>} SET <props:props>",
+		`ALTER SYSTEM MODIFY BACKEND "10.0.0.1:9050" SET ("labels.location" = "rack:r1")`,
+		"labels of backends are not supported: replicas are kept on different hosts"},
+	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
+		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
+	{"admin_set_table_version", "ADMIN SET TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>] VERSION TO <version:int>",
+		"ADMIN SET TABLE db1.t1 PARTITION (p1) VERSION TO 5", "versions are decided by commits and cannot be set: ADMIN SET REPLICA STATUS gives up a damaged replica"},
+}
+
+func init() {
+	for _, s := range absent {
+		register(Statement{Name: s.name, Syntax: s.syntax, Doc: "Refused: " + s.instead + ".", Examples: []string{s.example},
+			Do: func(context.Context, *Env, syntax.Args) (Result, error) {
+				return Result{}, refusal("Not supported: %s", s.instead)
+			}})
+	}
+}

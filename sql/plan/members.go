@@ -1,0 +1,263 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// ENUM, SET and BIT columns are numbers in the store and everywhere in a plan: so they sort, group and join. What needs
+// their text gets it here: functions over strings, comparisons with strings, unions, and at last the client.
+
+// special returns the stored column that an expression is, when it is an ENUM, SET or BIT.
+func (b *binder) special(n *expr.Node) *types.Column {
+	if n.Kind != expr.NodeColumn {
+		return nil
+	}
+	c := &b.cols[n.Col]
+	if c.table == nil || c.pos < 0 {
+		return nil
+	}
+	if col := &c.table.Schema.Columns[c.pos]; col.Special() {
+		return col
+	}
+	return nil
+}
+
+// specialArg is special of an argument that may be missing.
+func (b *binder) specialArg(n *expr.Node) *types.Column {
+	if n == nil {
+		return nil
+	}
+	return b.special(n)
+}
+
+// memberArgs are the members of a column as arguments.
+func memberArgs(first *expr.Node, c *types.Column) []*expr.Node {
+	out := []*expr.Node{first}
+	for _, m := range c.Elems {
+		out = append(out, constString(m))
+	}
+	return out
+}
+
+// shown is an expression as users see its values.
+func (b *binder) shown(n *expr.Node) (*expr.Node, error) {
+	c := b.special(n)
+	switch {
+	case c == nil:
+		return n, nil
+	case c.Bits > 0:
+		return expr.Call("bit_bytes", n, constInt(int64(c.Bits)))
+	case c.IsSet():
+		return expr.Call("set_text", memberArgs(n, c)...)
+	}
+	return expr.Call("enum_text", memberArgs(n, c)...)
+}
+
+// stored is an expression as a column keeps it, for assignments that refer to one another.
+func (b *binder) stored(n *expr.Node, c *types.Column) (*expr.Node, error) {
+	if !c.Special() || c.Bits > 0 || !n.Type.IsString() {
+		return b.coerce(n, c.Type)
+	}
+	if n.Kind == expr.NodeConst && n.Value.Null {
+		return constNull(c.Type), nil
+	}
+	name := "enum_index"
+	if c.IsSet() {
+		name = "set_bits"
+	}
+	return b.call(name, memberArgs(n, c)...)
+}
+
+// numbers are the functions that take an ENUM or SET as its number.
+var numbers = map[string]bool{"+": true, "-": true, "*": true, "/": true, "%": true, "div": true, "mod": true, "&": true, "|": true,
+	"^": true, "~": true, "<<": true, ">>": true, "isnull": true, "istrue": true, "isfalse": true, "not": true, "and": true, "or": true, "xor": true,
+	"abs": true, "round": true, "floor": true, "ceil": true, "enum_text": true, "set_text": true, "bit_bytes": true, "bit_count": true}
+
+var comparisons = map[string]bool{"=": true, "!=": true, "<=>": true, "<": true, "<=": true, ">": true, ">=": true, "in": true}
+
+// members prepares the arguments of a function for those that are ENUM, SET or BIT columns.
+func (b *binder) members(name string, args []*expr.Node) ([]*expr.Node, error) {
+	some := false
+	for _, a := range args {
+		some = some || b.special(a) != nil
+	}
+	if !some || numbers[name] {
+		return args, nil
+	}
+	if comparisons[name] {
+		if out, ok := b.compared(name, args); ok {
+			return out, nil
+		}
+	}
+	out := make([]*expr.Node, len(args))
+	for i, a := range args {
+		if c := b.special(a); c != nil && c.Bits > 0 { // a number in every function
+			out[i] = a
+			continue
+		}
+		var err error
+		if out[i], err = b.shown(a); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// compared has a column compared by its number where that gives MySQL's answer: with numbers, with itself, and for equality
+// with members.
+func (b *binder) compared(name string, args []*expr.Node) ([]*expr.Node, bool) {
+	at := 0
+	if b.special(args[0]) == nil {
+		at = 1
+	}
+	c := b.special(args[at])
+	switch {
+	case c != nil && c.Bits > 0:
+		return bitConsts(args), true
+	case c == nil || name == "in" && at != 0:
+		return nil, false
+	}
+	equality := name == "=" || name == "!=" || name == "<=>" || name == "in"
+	out := append([]*expr.Node(nil), args...)
+	for i, a := range args {
+		switch o := b.special(a); {
+		case i == at:
+		case o != nil:
+			if o != c || !equality {
+				return nil, false
+			}
+		case a.Type.Kind == types.KindNull || !a.Type.IsString():
+		case a.Kind == expr.NodeConst && equality:
+			out[i] = memberConst(c, a)
+		default:
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// bitConsts reads bit and hex literals as numbers.
+func bitConsts(args []*expr.Node) []*expr.Node {
+	out := append([]*expr.Node(nil), args...)
+	for i, a := range args {
+		if a.Kind != expr.NodeConst || a.Value.Null || a.Type.Kind != types.KindVarBinary || len(a.Value.B) > 8 {
+			continue
+		}
+		v, t := bytesCell(a.Value.B, types.ColumnType{Kind: types.KindBigInt})
+		out[i] = expr.Const(v, t)
+	}
+	return out
+}
+
+// memberConst is the number of a text; what is no value of the column equals none of them.
+func memberConst(c *types.Column, a *expr.Node) *expr.Node {
+	if a.Value.Null {
+		return constNull(c.Type)
+	}
+	n := sqltypes.EnumIndex(c.Elems, a.Value.B)
+	found := n > 0 || len(a.Value.B) == 0
+	if c.IsSet() {
+		bits, ok := sqltypes.SetBits(c.Elems, a.Value.B)
+		n, found = int64(bits), ok && sqltypes.SetText(c.Elems, bits) == string(a.Value.B)
+	}
+	if !found {
+		return constInt(-1)
+	}
+	return constInt(n)
+}
+
+// bitDefault reads the DEFAULT of a BIT column, which is kept as SHOW prints it: b'101'.
+func bitDefault(text string) (expr.Value, types.ColumnType) {
+	n, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(text, "b'"), "'"), 2, 64)
+	if err != nil {
+		panic("BUG: the default of a BIT column is " + text)
+	}
+	return expr.Value{I: int64(n)}, types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
+}
+
+// defaultText writes a DEFAULT for SHOW CREATE TABLE.
+func defaultText(c *types.Column, quote func(string) string) string {
+	if c.Bits > 0 {
+		return *c.Default
+	}
+	return quote(*c.Default)
+}
+
+// showFields gives the fields of a query the text that users see.
+func (b *binder) showFields(q queryOut) (queryOut, error) {
+	some := false
+	for _, f := range q.fields {
+		some = some || b.special(b.col(f.id)) != nil
+	}
+	if !some {
+		return q, nil
+	}
+	var items []item
+	out := queryOut{}
+	made := map[int]int{}
+	for _, f := range q.fields {
+		id, ok := made[f.id]
+		if !ok {
+			x, err := b.shown(b.col(f.id))
+			if err != nil {
+				return q, err
+			}
+			id = f.id
+			if x.Kind != expr.NodeColumn {
+				c := column{name: f.name, typ: x.Type, origin: b.cols[f.id].origin}
+				c.origin.Type = x.Type
+				id = b.newColumn(c)
+			}
+			made[f.id] = id
+			items = append(items, item{id, x})
+		}
+		out.fields = append(out.fields, field{f.name, id})
+	}
+	out.rel = project(q.rel, items)
+	return out, nil
+}
+
+// memberColumn reads the types whose values are members or bits.
+func memberColumn(col *types.Column, ft *ast.FieldType) (bool, error) {
+	switch ft.GetType() {
+	case ast.TypeBit:
+		col.Bits = int32(max(ft.GetFlen(), 1))
+		if col.Bits > 64 {
+			return true, errorf(1439, "Display width out of range for column '%s' (max = 64)", col.Name)
+		}
+		col.Type = types.ColumnType{Kind: types.KindBigInt, Unsigned: true}
+		col.Shown = "bit(" + itoa(int(col.Bits)) + ")"
+		return true, nil
+	case ast.TypeEnum, ast.TypeSet:
+	default:
+		return false, nil
+	}
+	word, most, kind := "enum", 65535, types.KindSmallInt
+	if ft.GetType() == ast.TypeSet {
+		word, most, kind = "set", 64, types.KindBigInt
+	}
+	var quoted []string
+	for _, m := range ft.GetElems() {
+		m = strings.TrimRight(m, " ")
+		if sqltypes.EnumIndex(col.Elems, []byte(m)) > 0 {
+			return true, errorf(1291, "Column '%s' has duplicated value '%s' in %s", col.Name, m, strings.ToUpper(word))
+		}
+		if word == "set" && strings.Contains(m, ",") {
+			return true, errorf(1367, "Illegal set '%s' value found during parsing", m)
+		}
+		col.Elems = append(col.Elems, m)
+		quoted = append(quoted, "'"+strings.ReplaceAll(m, "'", "''")+"'")
+	}
+	if len(col.Elems) > most {
+		return true, errorf(3505, "Too many members for column '%s' (max = %d)", col.Name, most)
+	}
+	col.Type = types.ColumnType{Kind: kind, Unsigned: true}
+	col.Shown = word + "(" + strings.Join(quoted, ",") + ")"
+	return true, nil
+}

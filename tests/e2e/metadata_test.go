@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/tests/cluster"
+)
+
+// TestMetadataBackup loses the only frontend with its directory. One made from a backup learns from the backends what was
+// written after the backup, replicas that came after it included, and takes writes when it has heard all of them.
+func TestMetadataBackup(t *testing.T) {
+	skipShort(t, "a cluster of its own")
+	c := cluster.Start(t, cluster.Options{FE: map[string]string{"tablet_sched_be_down_tolerate_time_s": "0"}})
+	db, ctx := c.DB(), t.Context()
+	exec1 := func(q string) {
+		t.Helper()
+		if _, err := c.DB().ExecContext(ctx, q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	exec1("CREATE DATABASE m")
+	exec1("CREATE TABLE m.t (id INT PRIMARY KEY, v INT) DISTRIBUTED BY HASH(id) BUCKETS 4")
+	exec1("CREATE TABLE m.free (v INT) DISTRIBUTED BY RANDOM BUCKETS 2") // rows are told apart by hidden ids
+	exec1("INSERT INTO m.t VALUES (1, 1), (2, 2), (3, 3)")
+	exec1("INSERT INTO m.free VALUES (1), (2)")
+	backup := filepath.Join(t.TempDir(), "backup")
+	exec1("ADMIN BACKUP METADATA TO '" + backup + "'")
+	if _, err := db.ExecContext(ctx, "ADMIN BACKUP METADATA TO '"+backup+"'"); err == nil {
+		t.Error("a backup was overwritten")
+	}
+	exec1("UPDATE m.t SET v = 20 WHERE id = 2")
+	exec1("INSERT INTO m.t VALUES (4, 4), (5, 5)")
+	exec1("INSERT INTO m.free VALUES (3)")
+
+	if err := c.Kill("fe1"); err != nil {
+		t.Fatal(err)
+	}
+	meta := filepath.Join(c.Dir, "fe1", "meta")
+	out := tool(t, 0, "verify", meta)
+	if !strings.Contains(out, "are sound") {
+		t.Errorf("verify: %s", out)
+	}
+	name := regexp.MustCompile(`frontend (\S+)`).FindStringSubmatch(tool(t, 0, "ls", meta))[1]
+	if err := os.RemoveAll(meta); err != nil {
+		t.Fatal(err)
+	}
+	if out := tool(t, 1, "restore", backup, meta); !strings.Contains(out, name) {
+		t.Errorf("restore without --fe does not name the frontends: %s", out)
+	}
+	tool(t, 0, "restore", "--fe", name, backup, meta)
+	if err := c.Kill("be3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.StartNode("fe1"); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait(t, "two backends have told what they hold", time.Minute, func() (bool, string) {
+		rows, err := cluster.ReadTable(ctx, c.DB(), "ADMIN SHOW METADATA RESTORE")
+		return err == nil && len(rows.Rows) == 1, fmt.Sprint(rows.Rows, err)
+	})
+	if _, err := c.DB().ExecContext(ctx, "INSERT INTO m.t VALUES (6, 6)"); err == nil || !strings.Contains(err.Error(), "ADMIN END METADATA RESTORE") {
+		t.Errorf("a write while a backend has not been heard: %v", err)
+	}
+	if err := c.StartNode("be3"); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait(t, "the restore is over", time.Minute, func() (bool, string) {
+		rows, err := cluster.ReadTable(ctx, c.DB(), "ADMIN SHOW METADATA RESTORE")
+		return err == nil && len(rows.Rows) == 0, fmt.Sprint(rows.Rows, err)
+	})
+	c.WaitHealthy(t, "m.t", time.Minute)
+	exec1("INSERT INTO m.t VALUES (6, 6)")
+	exec1("INSERT INTO m.free VALUES (4)")
+	var sum, n, free int
+	if err := c.DB().QueryRowContext(ctx, "SELECT SUM(v), COUNT(*) FROM m.t").Scan(&sum, &n); err != nil || sum != 39 || n != 6 {
+		t.Errorf("sum %d of %d rows (%v), want 39 of 6", sum, n, err)
+	}
+	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM m.free").Scan(&free); err != nil || free != 4 {
+		t.Errorf("%d rows without a key (%v), want 4", free, err)
+	}
+	c.CheckReplicas(t, "m.t", 3)
+	c.CheckReplicas(t, "m.free", 3)
+}
+
+// tool runs `stele fe tool` and returns what it prints.
+func tool(t *testing.T, code int, args ...string) string {
+	t.Helper()
+	binary, err := cluster.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"fe", "tool"}, args...)...)
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != code {
+		t.Fatalf("stele fe tool %v: exit code %d, want %d\n%s", args, cmd.ProcessState.ExitCode(), code, out)
+	}
+	return string(out)
+}

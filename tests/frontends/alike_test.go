@@ -1,0 +1,195 @@
+package frontends
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"stele/tests/cluster"
+)
+
+func one(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out sql.NullString
+	if err := db.QueryRowContext(ctx, query).Scan(&out); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return out.String
+}
+
+func number(err error) uint16 {
+	var known *mysql.MySQLError
+	errors.As(err, &known)
+	if known == nil {
+		return 0
+	}
+	return known.Number
+}
+
+// TestEveryFrontendAnswersAlike: what one FE does the others see at once, and what only the leading FE knows every FE
+// tells.
+func TestEveryFrontendAnswersAlike(t *testing.T) {
+	c := start(t, 3)
+	dbs := pools(t, c, 3)
+	for i, db := range dbs {
+		next := dbs[(i+1)%3]
+		exec(t, db, fmt.Sprintf("CREATE TABLE t%d (id BIGINT AUTO_INCREMENT PRIMARY KEY, v INT)", i), fmt.Sprintf("INSERT INTO t%d (v) VALUES (1), (2)", i))
+		for k := range 20 {
+			exec(t, next, fmt.Sprintf("INSERT INTO t%d (v) VALUES (%d)", i, k))
+			if got, want := one(t, db, fmt.Sprintf("SELECT COUNT(*) FROM t%d", i)), fmt.Sprint(k+3); got != want {
+				t.Fatalf("%s rows after %s were acknowledged on another FE", got, want)
+			}
+		}
+	}
+	for _, query := range []string{
+		"SELECT GROUP_CONCAT(CONCAT(BackendId, Alive) ORDER BY BackendId) FROM stele.backends",
+		"SELECT GROUP_CONCAT(CONCAT(Name, Role, Alive) ORDER BY Name) FROM stele.frontends",
+		"SELECT COUNT(*) FROM stele.disks WHERE total_bytes > 0",
+	} {
+		a, b, d := one(t, dbs[0], query), one(t, dbs[1], query), one(t, dbs[2], query)
+		if a != b || a != d || a == "" || a == "0" {
+			t.Errorf("%s answers %q, %q and %q", query, a, b, d)
+		}
+	}
+	sessions(t, dbs)
+	configuration(t, c, dbs)
+	refusals(t, c, dbs)
+}
+
+// sessions of all FEs are listed on each, and can be ended from each.
+func sessions(t *testing.T, dbs []*sql.DB) {
+	t.Helper()
+	conn, err := dbs[2].Conn(t.Context())
+	must(t, err)
+	defer conn.Close()
+	var id string
+	must(t, conn.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id))
+	list, err := cluster.ReadTable(t.Context(), dbs[0], "SHOW PROCESSLIST")
+	must(t, err)
+	if !slices.Contains(list.Column("Id"), id) {
+		t.Errorf("SHOW PROCESSLIST of fe1 lacks connection %s of fe3: %v", id, list.Column("Id"))
+	}
+	exec(t, dbs[0], "KILL "+id)
+	if _, err := conn.ExecContext(t.Context(), "SELECT 1"); err == nil {
+		t.Error("a connection that was killed from another FE goes on")
+	}
+	if _, err := dbs[0].ExecContext(t.Context(), "KILL 1"); number(err) != 1094 {
+		t.Errorf("KILL of nobody: %v", err)
+	}
+}
+
+// configuration that is set to stay reaches every FE.
+func configuration(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
+	t.Helper()
+	exec(t, dbs[1], `ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "7") WITH PERSISTENT`)
+	for i, db := range dbs {
+		c.Wait(t, fmt.Sprintf("fe%d takes the new value", i+1), 5*time.Second, func() (bool, string) {
+			got := one(t, db, "SELECT Value FROM stele.frontend_config WHERE `Key` = 'tablet_sched_slot_num_per_path'")
+			return got == "7", got
+		})
+	}
+}
+
+// refusals are the same wherever they are met.
+func refusals(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
+	t.Helper()
+	lead := leader(t, c)
+	for _, db := range dbs {
+		for statement, text := range map[string]string{
+			`ALTER SYSTEM ADD FOLLOWER "` + c.FrontendAddr(lead) + `"`:             "already exists",
+			`ALTER SYSTEM DROP FOLLOWER "` + c.FrontendAddr(lead) + `"`:            "can not drop current master node",
+			`ALTER SYSTEM DROP FOLLOWER "127.0.0.1:1"`:                             "frontend does not exist[127.0.0.1:1]",
+			`ALTER SYSTEM DROP OBSERVER "` + c.FrontendAddr(otherThan(lead)) + `"`: "OBSERVER does not exist",
+			`ALTER SYSTEM TRANSFER LEADER TO "` + c.FrontendAddr(lead) + `"`:       "leads already",
+			"CREATE MNODE ON DNODE 1":                                              "does not exist",
+		} {
+			if _, err := db.ExecContext(t.Context(), statement); err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %v, want %q", statement, err, text)
+			}
+		}
+	}
+}
+
+// TestWithoutMajority: with two of three FEs gone, statements end with an error that says so, and go on when one is back.
+func TestWithoutMajority(t *testing.T) {
+	c := start(t, 3)
+	lead := leader(t, c)
+	for _, db := range pools(t, c, 3) {
+		exec(t, db, `ADMIN SET FRONTEND CONFIG ("leader_wait_timeout_ms" = "1500")`)
+	}
+	left := otherThan(lead)
+	db := c.FrontendDB(int(left[2] - '0'))
+	exec(t, db, "SELECT 1")
+	for _, node := range []string{"fe1", "fe2", "fe3"} {
+		if node != left {
+			must(t, c.Kill(node))
+		}
+	}
+	c.Wait(t, "statements are refused", 20*time.Second, func() (bool, string) {
+		begun := time.Now()
+		_, err := db.ExecContext(t.Context(), "CREATE DATABASE later")
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("a statement without a leader took %v", took)
+		}
+		return number(err) == 1205, fmt.Sprint(err)
+	})
+	if _, err := db.ExecContext(t.Context(), "SELECT COUNT(*) FROM ha.reg"); number(err) != 1205 {
+		t.Errorf("a query without a leader: %v", err)
+	}
+	must(t, c.StartNode(lead))
+	c.Wait(t, "statements go on", 20*time.Second, func() (bool, string) {
+		_, err := db.ExecContext(t.Context(), "CREATE DATABASE IF NOT EXISTS later")
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// TestJoinUnderLoad: an FE joins, gets the metadata and a vote while clients write as fast as they can, and takes part.
+func TestJoinUnderLoad(t *testing.T) {
+	c := start(t, 1)
+	l := newLoad()
+	const span = 4 * time.Second
+	var before, during int
+	var took time.Duration
+	l.run(t.Context(), pools(t, c, 1), 4, func() {
+		sleep(t, time.Second)
+		from := time.Now()
+		sleep(t, span)
+		before = l.between(from, time.Now())
+		from = time.Now()
+		exec(t, c.DB(), `ALTER SYSTEM ADD OBSERVER "`+c.FrontendAddr("fe2")+`"`)
+		node, err := c.AddFrontend()
+		must(t, err)
+		c.Wait(t, node+" has joined", 30*time.Second, func() (bool, string) {
+			rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW FRONTENDS")
+			if err != nil || len(rows.Column("Join")) < 2 {
+				return false, fmt.Sprint(err)
+			}
+			return rows.Column("Join")[1] == "true" && rows.Column("Alive")[1] == "true", fmt.Sprint(rows.Column("ErrMsg"))
+		})
+		took = time.Since(from)
+		if took < span {
+			sleep(t, span-took)
+		}
+		during = int(float64(l.between(from, time.Now())) * span.Seconds() / time.Since(from).Seconds())
+	})
+	l.check(t)
+	t.Logf("%d writes in %v before, %d while an FE joined (within %v): %.0f %%", before, span, during, took, 100*float64(during)/float64(before))
+	if during*2 < before {
+		t.Errorf("writes fell from %d to %d while an FE joined", before, during)
+	}
+	if got := one(t, c.FrontendDB(2), "SELECT COUNT(*) FROM ha.reg"); got != fmt.Sprint(registers) {
+		t.Errorf("the new FE reads %s rows", got)
+	}
+	if _, err := c.FrontendDB(2).ExecContext(t.Context(), "UPDATE ha.reg SET v = -1 WHERE k = 0"); err != nil {
+		t.Errorf("the new FE writes: %v", err)
+	}
+}

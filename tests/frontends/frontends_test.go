@@ -1,0 +1,164 @@
+// Package frontends proves with real processes that the FEs of a cluster survive each other: any of them may be killed or
+// hang while clients work on all of them, and what clients see stays linearizable.
+package frontends
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/tests/cluster"
+)
+
+// start runs a cluster whose FEs all vote, with the table of registers.
+func start(t *testing.T, frontends int) *cluster.Cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it runs a cluster")
+	}
+	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3})
+	c.Wait(t, "all frontends vote", 60*time.Second, func() (bool, string) {
+		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES")
+		if err != nil {
+			return false, err.Error()
+		}
+		status := strings.Join(rows.Column("role"), " ")
+		return strings.Count(status, "follower") == frontends-1 && strings.Contains(status, "leader"), status
+	})
+	exec(t, c.DB(), "CREATE DATABASE ha", "CREATE TABLE ha.reg (k INT PRIMARY KEY, v BIGINT NOT NULL)")
+	for k := range registers {
+		exec(t, c.DB(), fmt.Sprintf("INSERT INTO ha.reg VALUES (%d, 0)", k))
+	}
+	return c
+}
+
+func exec(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, s := range statements {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// pools opens a pool for each FE whose sessions are in the database ha.
+func pools(t *testing.T, c *cluster.Cluster, frontends int) []*sql.DB {
+	t.Helper()
+	var dbs []*sql.DB
+	for n := 1; n <= frontends; n++ {
+		db := c.OpenFrontend(n, "ha")
+		t.Cleanup(func() { db.Close() })
+		dbs = append(dbs, db)
+	}
+	return dbs
+}
+
+func sleep(t *testing.T, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
+
+func leader(t *testing.T, c *cluster.Cluster, skip ...string) string {
+	t.Helper()
+	var node string
+	c.Wait(t, "an FE leads", 20*time.Second, func() (bool, string) {
+		var err error
+		node, err = c.Leader(t.Context(), skip...)
+		if err == nil && len(skip) > 0 && node == skip[0] {
+			return false, node + " still leads"
+		}
+		return err == nil, fmt.Sprint(err)
+	})
+	return node
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// otherThan returns an FE that is not node.
+func otherThan(node string) string {
+	if node == "fe1" {
+		return "fe2"
+	}
+	return "fe1"
+}
+
+// TestLinearizableUnderFaults: leader and followers are killed, hang and come back, and leadership is handed over, under
+// clients on all FEs. A killed leader is replaced within a second, a hung one within three; machines that are busy with
+// other things get some more.
+func TestLinearizableUnderFaults(t *testing.T) {
+	c := start(t, 3)
+	l := newLoad()
+	var crash, hang time.Duration
+	l.run(t.Context(), pools(t, c, 3), 2, func() {
+		sleep(t, 2*time.Second)
+		first, at := leader(t, c), time.Now()
+		must(t, c.Kill(first))
+		sleep(t, 4*time.Second)
+		crash = l.gap(at)
+		second := leader(t, c, first)
+		must(t, c.StartNode(first))
+		sleep(t, 3*time.Second)
+
+		at = time.Now()
+		must(t, c.Pause(second))
+		sleep(t, 6*time.Second)
+		hang = l.gap(at)
+		third := leader(t, c, second)
+		must(t, c.Resume(second))
+		sleep(t, 2*time.Second)
+
+		follower := otherThan(third)
+		must(t, c.Pause(follower))
+		sleep(t, 2*time.Second)
+		must(t, c.Resume(follower))
+		must(t, c.Kill(follower))
+		sleep(t, 2*time.Second)
+		must(t, c.StartNode(follower))
+		sleep(t, 2*time.Second)
+		last := leader(t, c)
+		exec(t, c.FrontendDB(int(otherThan(last)[2]-'0')), "ALTER SYSTEM TRANSFER LEADER")
+		sleep(t, time.Second)
+		must(t, c.Stop(leader(t, c)))
+		sleep(t, 2*time.Second)
+	})
+	t.Logf("no write was acknowledged for %v when the leader was killed, for %v when it hung", crash, hang)
+	if crash > 4*time.Second || hang > 6*time.Second {
+		t.Errorf("writes stood still for too long: %v after a crash, %v after a hang", crash, hang)
+	}
+	l.check(t)
+}
+
+// TestFiveLoseTwo: two of five FEs, the leader among them, are gone for good; the others go on.
+func TestFiveLoseTwo(t *testing.T) {
+	c := start(t, 5)
+	l := newLoad()
+	var after int
+	l.run(t.Context(), pools(t, c, 5), 1, func() {
+		sleep(t, time.Second)
+		first := leader(t, c)
+		must(t, c.Kill(first))
+		must(t, c.Kill(otherThan(first)))
+		sleep(t, 4*time.Second)
+		at := time.Now()
+		sleep(t, 2*time.Second)
+		after = l.between(at, time.Now())
+	})
+	if after == 0 {
+		t.Error("three of five FEs write nothing")
+	}
+	l.check(t)
+}

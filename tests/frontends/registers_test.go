@@ -1,0 +1,186 @@
+package frontends
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// A register is one row. Clients on all FEs set and read registers by autocommit; every value is written once, so that
+// each read says which write it saw.
+
+const registers = 6
+
+type input struct {
+	key   int
+	write bool
+	value int64
+}
+
+// model is a register for the checker: a read returns what was written last.
+var model = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		parts := make([][]porcupine.Operation, registers)
+		for _, op := range history {
+			k := op.Input.(input).key
+			parts[k] = append(parts[k], op)
+		}
+		return parts
+	},
+	Init: func() any { return int64(0) },
+	Step: func(state, in, out any) (bool, any) {
+		if op := in.(input); op.write {
+			return true, op.value
+		}
+		return out.(int64) == state.(int64), state
+	},
+	Equal:             func(a, b any) bool { return a == b },
+	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %v", in, out) },
+}
+
+// load is clients at work and what they saw.
+type load struct {
+	values atomic.Int64
+	start  time.Time
+
+	mu       sync.Mutex
+	history  []porcupine.Operation
+	failures map[string]int
+	slowest  time.Duration // of the statements that were answered
+	done     []time.Time   // when writes were acknowledged
+}
+
+// opTimeout bounds one statement: the cluster has to answer, if only by an error, well before.
+const opTimeout = 40 * time.Second
+
+// forever is the end of an operation of which nobody knows whether it took effect, and when.
+const forever = int64(1) << 60
+
+func newLoad() *load { return &load{start: time.Now(), failures: map[string]int{}} }
+
+// client works until ctx ends.
+func (l *load) client(ctx context.Context, id int, db *sql.DB, random *rand.Rand) {
+	for ctx.Err() == nil {
+		op := input{key: random.IntN(registers), write: random.IntN(2) == 0}
+		if op.write {
+			op.value = l.values.Add(1)
+		}
+		l.one(ctx, id, db, op)
+	}
+}
+
+func (l *load) one(ctx context.Context, id int, db *sql.DB, op input) {
+	octx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTimeout)
+	defer cancel()
+	call := time.Since(l.start).Nanoseconds()
+	var out int64
+	var err error
+	if op.write {
+		_, err = db.ExecContext(octx, fmt.Sprintf("UPDATE reg SET v = %d WHERE k = %d", op.value, op.key))
+	} else {
+		err = db.QueryRowContext(octx, fmt.Sprintf("SELECT v FROM reg WHERE k = %d", op.key)).Scan(&out)
+	}
+	end := time.Since(l.start).Nanoseconds()
+	var dial *net.OpError
+	refused := errors.As(err, &dial) && dial.Op == "dial"
+	l.mu.Lock()
+	switch {
+	case err == nil:
+		l.slowest = max(l.slowest, time.Duration(end-call))
+		if op.write {
+			l.done = append(l.done, time.Now())
+		}
+	case refused: // nobody got the statement
+	case op.write:
+		end = forever
+		fallthrough
+	default:
+		l.failures[err.Error()]++
+	}
+	if err == nil || op.write && !refused {
+		l.history = append(l.history, porcupine.Operation{ClientId: id, Input: op, Call: call, Output: out, Return: end})
+	}
+	l.mu.Unlock()
+	if err != nil {
+		pause(ctx, 20*time.Millisecond)
+	}
+}
+
+// pause waits before the next statement to an FE that refused one.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// run has clients work on some FEs while do disturbs the cluster.
+func (l *load) run(ctx context.Context, dbs []*sql.DB, clientsEach int, do func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	for i, db := range dbs {
+		for k := range clientsEach {
+			id := i*clientsEach + k
+			wg.Go(func() { l.client(ctx, id, db, rand.New(rand.NewPCG(7, uint64(id)))) })
+		}
+	}
+	do()
+	stop()
+	wg.Wait()
+}
+
+// check proves that one order of all statements explains what every client saw.
+func (l *load) check(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.done) == 0 {
+		t.Fatal("no write was acknowledged")
+	}
+	t.Logf("%d statements, %d writes acknowledged, slowest %v, failures %v", len(l.history), len(l.done), l.slowest.Round(time.Millisecond), l.failures)
+	switch porcupine.CheckOperationsTimeout(model, l.history, time.Minute) {
+	case porcupine.Illegal:
+		t.Error("the history is not linearizable")
+	case porcupine.Unknown:
+		t.Error("the checker did not come to an end")
+	}
+}
+
+// gap is the longest time without an acknowledged write after from.
+func (l *load) gap(from time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last, longest := from, time.Duration(0)
+	for _, at := range l.done {
+		if at.Before(from) {
+			continue
+		}
+		longest = max(longest, at.Sub(last))
+		last = at
+	}
+	return longest
+}
+
+// between counts the writes acknowledged in a span of time.
+func (l *load) between(from, to time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, at := range l.done {
+		if at.After(from) && at.Before(to) {
+			n++
+		}
+	}
+	return n
+}

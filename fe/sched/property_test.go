@@ -372,7 +372,7 @@ func TestStatusOrder(t *testing.T) {
 		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 3, Learners: 1}, NeedFurtherRepair, PriorityHigh},
 		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 3}, Healthy, PriorityNormal},
 		{Verdict{Want: 3, Assigned: assigned{want: 3, here: 2}}, ColocateMismatch, PriorityHigh},
-		{Verdict{Want: 3, Assigned: assigned{want: 3, here: 3, damaged: 1}}, ColocateRedundant, PriorityVeryHigh},
+		{Verdict{Want: 3, Alive: 2, Assigned: assigned{want: 3, here: 3, damaged: 1}}, ColocateRedundant, PriorityVeryHigh},
 		{Verdict{Want: 3, Assigned: assigned{want: 3, here: 3, incomplete: 1}}, VersionIncomplete, PriorityHigh},
 		{Verdict{Want: 3, Followers: 4, Assigned: assigned{want: 3, here: 3}}, ColocateRedundant, PriorityHigh},
 	} {

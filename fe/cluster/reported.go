@@ -26,14 +26,17 @@ type reportedRow struct {
 	version        types.Version
 	oldestRetained types.Version
 	rows, bytes    int64
-	versionCount   int32
-	digestVersion  types.Version
 	digest         uint64
-	rowsets        uint32 // the top bit says that it is bad
 	digestSchema   uint32
+	digestBehind   uint32 // versions that the digest is behind version; noDigest = there is none
+	versionCount   int32
+	rowsets        uint32 // the top bit says that it is bad
 }
 
-const badBit = 1 << 31
+const (
+	badBit   = 1 << 31
+	noDigest = 1<<32 - 1
+)
 
 func newReported(n int) *reported {
 	return &reported{rows: make([]reportedRow, 0, n), fresh: map[types.TabletID]reportedRow{}, reasons: map[types.TabletID]string{}}
@@ -63,16 +66,22 @@ func (p *reported) get(id types.TabletID) (Replica, bool) {
 		}
 		row = p.rows[i]
 	}
-	return Replica{Disk: row.disk, ID: row.id, Version: row.version, Rows: row.rows, Bytes: row.bytes, VersionCount: int(row.versionCount),
-		Rowsets: int(row.rowsets &^ badBit), OldestRetained: row.oldestRetained, Bad: row.rowsets&badBit != 0, Reason: p.reasons[id],
-		DigestVersion: row.digestVersion, Digest: row.digest, DigestSchema: row.digestSchema}, true
+	out := Replica{Disk: row.disk, ID: row.id, Version: row.version, Rows: row.rows, Bytes: row.bytes, VersionCount: int(row.versionCount),
+		Rowsets: int(row.rowsets &^ badBit), OldestRetained: row.oldestRetained, Bad: row.rowsets&badBit != 0, Reason: p.reasons[id]}
+	if row.digestBehind != noDigest {
+		out.Digest, out.DigestSchema, out.DigestVersion = row.digest, row.digestSchema, row.version-types.Version(row.digestBehind)
+	}
+	return out, true
 }
 
 func (p *reported) put(r *fepb.Replica) {
 	id := types.TabletID(r.TabletId)
 	row := reportedRow{tablet: id, disk: types.DiskID(r.DiskId), id: types.ReplicaID(r.ReplicaId), version: types.Version(r.Version),
 		oldestRetained: types.Version(r.OldestRetained), rows: r.Rows, bytes: r.Bytes, versionCount: int32(r.VersionCount),
-		rowsets: uint32(r.Rowsets) &^ badBit, digestVersion: types.Version(r.DigestVersion), digest: r.Digest, digestSchema: r.DigestSchema}
+		rowsets: uint32(r.Rowsets) &^ badBit, digestBehind: noDigest}
+	if behind := r.Version - r.DigestVersion; r.DigestVersion != 0 && r.DigestVersion <= r.Version && behind < noDigest {
+		row.digest, row.digestSchema, row.digestBehind = r.Digest, r.DigestSchema, uint32(behind)
+	}
 	if r.Bad {
 		row.rowsets |= badBit
 	}

@@ -32,6 +32,7 @@ type world struct {
 	disks    map[beDisk]bool                 // usable disks, as reported last
 	lost     map[lostReplica]types.ReplicaID // which replica was lost: a newer one on the same BE is not
 	parts    map[types.PartitionID]partition
+	groups   groups
 	ordered  map[types.TabletID]bool // that operators' ops have in hand
 }
 
@@ -171,6 +172,7 @@ func (w *world) deadSince(b *cluster.BE, now time.Time) (unknown bool, ms int64)
 // BEs report has changed without a trace in the catalog.
 func (w *world) sync(cat *catalog.Catalog, cl Cluster, now time.Time, all bool) []types.TabletID {
 	w.loadPartitions(cat)
+	w.groups.load(cat)
 	var dirty []types.TabletID
 	i := 0
 	same := true
@@ -261,7 +263,7 @@ func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
 		}
 		replicas = append(replicas, c)
 	}
-	*out = sched.Tablet{ID: t.ID, Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
+	*out = sched.Tablet{ID: t.ID, Assigned: w.groups.assigned(t, max(p.want, 1)), Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
 		Epoch: t.Epoch, Leader: t.Leader, Hinted: p.hinted, Ordered: w.ordered[t.ID], Replicas: replicas}
 	w.sources[i] = t
 }

@@ -36,6 +36,8 @@ type Table struct {
 	// IndexOf makes this the hidden table that enforces a unique key of another one: it has no name that users know, and
 	// comes, goes and is replicated with its owner.
 	IndexOf types.TableID `cbor:"30,keyasint,omitempty"`
+	// Colocate is the group of tables, within the database, whose buckets lie on the same BEs; "" = none.
+	Colocate string `cbor:"75,keyasint,omitempty"`
 }
 
 // RangePartition says by which columns a table is partitioned.

@@ -116,10 +116,10 @@ type Session struct {
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
 	inTx         bool
-	txReadOnly   bool // the open transaction refuses writes
-	nextReadOnly bool // SET TRANSACTION READ ONLY, of the next transaction
+	txReadOnly   bool        // the open transaction refuses writes
+	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
 	marks        []savepoint // of the open transaction, in order
-	contended    bool // the statement has met a row lock that it did not wait for
+	contended    bool        // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning

@@ -68,6 +68,7 @@ type env struct {
 
 	// After aggregation: the groups, the results of the aggregates, and whether plain columns are still allowed.
 	grouped  bool
+	rollup   *rollup
 	groups   []item
 	aggs     map[*ast.AggregateFuncExpr]int
 	wins     map[*ast.WindowFuncExpr]int

@@ -143,7 +143,7 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 			return s.readSystem(ctx, cat, sys)
 		},
 		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemory(set.QueryMem), SpillDir: set.SpillDir,
-		GroupConcatMaxLen: s.vars.int("group_concat_max_len")})
+		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)})
 }
 
 // systemTable tells the planner the columns of a made-up table.

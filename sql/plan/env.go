@@ -85,6 +85,9 @@ type cteScope struct {
 	// scope is what the query itself may use.
 	scope *cteScope
 	next  *cteScope
+	// recursive: the query names itself. running is set for its recursive members.
+	recursive bool
+	running   *recursion
 }
 
 // find looks a CTE up.
@@ -103,10 +106,8 @@ func (s *cteScope) with(w *ast.WithClause) (*cteScope, error) {
 		return s, nil
 	}
 	for _, c := range w.CTEs {
-		if c.IsRecursive || w.IsRecursive && usesTable(c.Query.Query, c.Name.L) {
-			return nil, refuse("WITH RECURSIVE")
-		}
-		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s}
+		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s,
+			recursive: w.IsRecursive && usesTable(c.Query.Query, c.Name.L)}
 	}
 	return s, nil
 }

@@ -74,12 +74,12 @@ func TestRecursionEnds(t *testing.T) {
 	ctx, _ := newContext()
 	store := &store{ctx: ctx}
 	for sql, code := range map[string]uint16{
-		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n FROM r) SELECT * FROM r":                                       3636,
-		"WITH RECURSIVE r AS (SELECT 'a' s UNION ALL SELECT CONCAT(s, 'b') FROM r) SELECT * FROM r":                        1292,
-		"WITH RECURSIVE r AS (SELECT n FROM r) SELECT * FROM r":                                                            3573,
-		"WITH RECURSIVE r AS (SELECT n FROM r UNION ALL SELECT 1) SELECT * FROM r":                                         3574,
-		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT MAX(n) FROM r GROUP BY n) SELECT * FROM r":                       3575,
-		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n, n FROM r) SELECT * FROM r":                                    1222,
+		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n FROM r) SELECT * FROM r":                                        3636,
+		"WITH RECURSIVE r AS (SELECT 'a' s UNION ALL SELECT CONCAT(s, 'b') FROM r) SELECT * FROM r":                         1292,
+		"WITH RECURSIVE r AS (SELECT n FROM r) SELECT * FROM r":                                                             3573,
+		"WITH RECURSIVE r AS (SELECT n FROM r UNION ALL SELECT 1) SELECT * FROM r":                                          3574,
+		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT MAX(n) FROM r GROUP BY n) SELECT * FROM r":                        3575,
+		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n, n FROM r) SELECT * FROM r":                                     1222,
 		"WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < 3 EXCEPT SELECT 2 FROM r) SELECT * FROM r": 1235,
 	} {
 		_, err := store.query(sql)

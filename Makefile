@@ -71,7 +71,7 @@ powercut: ## cut the power of the store's file system 20 times under parallel wr
 	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet
 
 bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
-	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
+	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server galera-4 rsync iproute2; } || \
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
 	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
 

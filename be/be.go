@@ -82,7 +82,7 @@ type node struct {
 func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
 	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log)}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
-		opt := storeOptions(v, r, cluster, log)
+		opt := storeOptions(n.settings.Live, len(conf.StorageRootPath.Get(v)), r, cluster, log)
 		opt.OnBad = n.changed
 		return opt
 	})
@@ -212,7 +212,6 @@ func (n *node) afterOpen(ctx context.Context) {
 // close ends what may still use the stores, then the stores.
 func (n *node) close() error {
 	n.clones.Close()
-	n.outgoing.Close()
 	n.writer.Close()
 	return errors.Join(n.peers.Close(), n.host.Close())
 }

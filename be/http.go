@@ -117,7 +117,22 @@ func (n *node) layout(t *tablet.Tablet) any {
 		OldestReadable types.Version  `json:"oldest_readable_version"`
 		OldestRetained types.Version  `json:"oldest_retained_version"`
 		RetainedBytes  int64          `json:"retained_bytes"`
-	}{t.ID(), t.Version(), s.Rowsets, s.Deltas, s.Versions, s.OldestReadable, s.OldestRetained, s.RetainedBytes}
+		ReadFanIn      int            `json:"read_fan_in"`
+		Disk           any            `json:"disk"`
+	}{t.ID(), t.Version(), s.Rowsets, s.Deltas, s.Versions, s.OldestReadable, s.OldestRetained, s.RetainedBytes, s.ReadFanIn, n.background(t)}
+}
+
+// background is what the disk of a replica has done in the background since it was opened.
+func (n *node) background(t *tablet.Tablet) any {
+	s, ok := n.host.Store(t.ID())
+	if !ok {
+		return nil
+	}
+	c := s.Counters()
+	return struct {
+		tablet.Counters
+		WriteAmplification float64
+	}{c, c.WriteAmplification()}
 }
 
 // metrics are the process's own, and what the BE counts.
@@ -142,6 +157,31 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("data_used_bytes", "Bytes of the stores.", overDisks(func(s *tablet.Store) float64 { return float64(s.Usage().DataUsed) }))
 	gauge("clone_slots_used", "Clone slots taken on all disks.",
 		overDisks(func(s *tablet.Store) float64 { return float64(n.slots.Used(s.ID())) }))
+	n.storeMetrics(gauge, overDisks)
 	gauge("running_scans", "Scans under way.", func() float64 { return float64(n.scanner.Running()) })
 	return r
+}
+
+// storeMetrics say where the memory of the stores goes and what they do in the background.
+func (n *node) storeMetrics(gauge func(name, help string, f func() float64), overDisks func(func(*tablet.Store) float64) func() float64) {
+	memory := func(name, help string, f func(tablet.Memory) int64) {
+		gauge("memory_"+name+"_bytes", help, overDisks(func(s *tablet.Store) float64 { return float64(f(s.Memory())) }))
+	}
+	memory("deltas", "Decoded writes that are not in a rowset yet.", func(m tablet.Memory) int64 { return m.Deltas })
+	memory("delta_limit", "Deltas at which writers wait for a flush.", func(m tablet.Memory) int64 { return m.DeltaLimit })
+	memory("block_cache", "Most that block caches take.", func(m tablet.Memory) int64 { return m.BlockCaches })
+	memory("index_cache", "Most that index caches take.", func(m tablet.Memory) int64 { return m.IndexCaches })
+	memory("memtables", "Most that memtables of the stores take.", func(m tablet.Memory) int64 { return m.Memtables })
+	counter := func(name, help string, f func(tablet.Counters) int64) {
+		gauge(name, help, overDisks(func(s *tablet.Store) float64 { return float64(f(s.Counters())) }))
+	}
+	counter("write_payload_bytes", "Bytes that writers sent since the start.", func(c tablet.Counters) int64 { return c.PayloadBytes })
+	counter("flush_bytes", "Bytes that flushes wrote since the start.", func(c tablet.Counters) int64 { return c.FlushBytes })
+	counter("compaction_bytes", "Bytes that compactions wrote since the start.", func(c tablet.Counters) int64 { return c.CompactionBytes })
+	counter("compactions", "Merges since the start.", func(c tablet.Counters) int64 { return c.Compactions })
+	counter("reclaimed_bytes", "Disk space that reclaim cycles gave back since the start.", func(c tablet.Counters) int64 { return c.ReclaimedBytes })
+	counter("scrubbed_bytes", "Bytes that the scrubber verified since the start.", func(c tablet.Counters) int64 { return c.ScrubbedBytes })
+	counter("scrub_bad_replicas", "Replicas in which the scrubber found damage.", func(c tablet.Counters) int64 { return c.ScrubBad })
+	counter("scrub_round_bytes", "Bytes verified in the present round.", func(c tablet.Counters) int64 { return c.ScrubRoundBytes })
+	counter("scrub_round_total_bytes", "Bytes of the present round.", func(c tablet.Counters) int64 { return c.ScrubRoundTotal })
 }

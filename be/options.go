@@ -9,14 +9,34 @@ import (
 	"stele/meta/types"
 )
 
-// storeOptions are the options of the store of one disk.
-func storeOptions(v *conf.Values, r host.Root, cluster types.ClusterID, log *slog.Logger) tablet.Options {
+// storeOptions are the options of the store of one of several disks, which share the memory.
+func storeOptions(live *conf.Live, disks int, r host.Root, cluster types.ClusterID, log *slog.Logger) tablet.Options {
+	v := live.Load()
+	share := conf.BEMemLimit.Get(v) / int64(max(disks, 1))
 	return tablet.Options{
 		Logger: log, ClusterID: cluster, Medium: r.Medium, Capacity: r.Capacity,
 		FloodBytes: conf.FloodStageLeftCapacity.Get(v), FloodPercent: 100 - conf.FloodStageUsagePercent.Get(v),
-		MemLimit: conf.BEMemLimit.Get(v) / 4,
+		MemLimit: share / 4, CacheBytes: min(max(share/8, leastCaches), mostCaches),
+		Tuning: func() tablet.Tuning { return storeTuning(live.Load()) },
+	}
+}
+
+const (
+	// leastCaches is what Badger needs to find its values at all, mostCaches beyond what it makes use of: row groups are
+	// mapped and not cached.
+	leastCaches = 16 << 20
+	mostCaches  = 2 << 30
+)
+
+// storeTuning is what may change while the store runs.
+func storeTuning(v *conf.Values) tablet.Tuning {
+	return tablet.Tuning{
 		Retention: tablet.Retention{Versions: conf.RetentionVersions.Get(v), Age: conf.RetentionTime.Get(v),
 			Bytes: conf.RetentionBytes.Get(v)},
-		Flush: tablet.FlushLimits{Rows: conf.DeltaFlushRows.Get(v), Bytes: conf.DeltaFlushBytes.Get(v)},
+		Flush: tablet.FlushLimits{Rows: conf.DeltaFlushRows.Get(v), Bytes: conf.DeltaFlushBytes.Get(v), Age: conf.DeltaFlushAge.Get(v)},
+		Compaction: tablet.CompactionLimits{FanIn: conf.CompactionFanIn.Get(v), MaxRowsets: conf.CompactionMaxRowsets.Get(v),
+			DeadPercent: conf.CompactionDeadPercent.Get(v)},
+		BackgroundBytes: conf.BackgroundBytesPerSecond.Get(v),
+		ScrubBytes:      conf.ScrubBytesPerSecond.Get(v), ScrubEvery: conf.ScrubInterval.Get(v),
 	}
 }

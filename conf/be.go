@@ -85,17 +85,40 @@ var (
 	beHistory = BE.group("Deltas and history")
 
 	DeltaFlushRows = beHistory.Int("delta_flush_rows", 32768,
-		"Rows in the deltas of a tablet that make them one rowset.", Range(1, 10000000))
+		"Rows in the deltas of a tablet that make them one rowset.", Range(1, 10000000), Mutable)
 	DeltaFlushBytes = beHistory.Bytes("delta_flush_bytes", 8*mib,
-		"Bytes in the deltas of a tablet that make them one rowset.", Range(1024, gib))
+		"Bytes in the deltas of a tablet that make them one rowset.", Range(1024, gib), Mutable)
+	DeltaFlushAge = beHistory.Duration("delta_flush_age_s", 600*time.Second,
+		"Age of the oldest write in the deltas of a tablet that makes them one rowset, so that a restart has little to replay.",
+		Range(1, 31536000), Mutable)
 	RetentionVersions = beHistory.Int("retention_versions", 1000,
 		"Versions whose change sets a replica keeps for incremental clones. A replica that missed more needs a full clone.",
-		Range(1, 1000000))
+		Range(1, 1000000), Mutable)
 	RetentionTime = beHistory.Duration("retention_s", 1800*time.Second,
 		"Age up to which change sets are kept although there are more than retention_versions.",
-		Range(0, 31536000), Alias("inc_rowset_expired_sec"))
+		Range(0, 31536000), Alias("inc_rowset_expired_sec"), Mutable)
 	RetentionBytes = beHistory.Bytes("retention_bytes", 256*mib,
-		"Bytes of change sets that one replica keeps at most, whatever their number and age.", Range(mib, 1<<44))
+		"Bytes of change sets that one replica keeps at most, whatever their number and age.", Range(mib, 1<<44), Mutable)
+)
+
+// Compaction, scrub and other work in the background.
+var (
+	beBackground = BE.group("Background work")
+
+	BackgroundBytesPerSecond = beBackground.Bytes("be_background_bytes_per_second", 100*mib,
+		"Bytes a second that compaction, reclaim and scrub of one disk together read and write. Nothing of it waits while deltas fill the memory.",
+		Range(mib, 1<<40), Mutable)
+	ScrubBytesPerSecond = beBackground.Bytes("scrub_bytes_per_second", 10*mib,
+		"Bytes a second of them that the scrubber reads, which verifies every replica of a disk again and again.",
+		Range(1024, 1<<40), Mutable)
+	ScrubInterval = beBackground.Duration("scrub_interval_s", 86400*time.Second,
+		"Time between the starts of two rounds of the scrubber.", Range(1, 31536000), Mutable)
+	CompactionFanIn = beBackground.Int("compaction_fan_in", 6,
+		"Rowsets of similar size that are worth merging. More make fewer writes and more rowsets to read.", Range(2, 100), Mutable)
+	CompactionMaxRowsets = beBackground.Int("compaction_max_rowsets", 20,
+		"Rowsets of a tablet beyond which the smallest are merged whatever their sizes.", Range(2, 1000), Mutable)
+	CompactionDeadPercent = beBackground.Int("compaction_dead_percent", 20,
+		"Share of deleted rows that makes a rowset be rewritten.", Range(1, 100), Mutable)
 )
 
 var _ = BE.check(func(v *Values) (faults []Fault) {

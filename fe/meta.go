@@ -119,7 +119,7 @@ func (n *node) followConfig(ctx context.Context) {
 		now := ownConfig(n.meta.Current())
 		if !maps.Equal(now, taken) {
 			for key, value := range now {
-				if taken[key] == value {
+				if taken[key] == value || strings.HasPrefix(key, cluster.BEConfigPrefix) {
 					continue
 				}
 				if _, err := n.live.Set(key, value); err != nil {

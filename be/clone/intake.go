@@ -13,33 +13,29 @@ import (
 
 // intake receives one full clone: header, chunks, trailer; over more than one stream when one breaks.
 type intake struct {
-	m     *Manager
-	p     *progress
-	disk  *tablet.Store
-	im    *tablet.Import
-	at    types.Version
-	token uint64         // of the plan of chunks at the source
-	head  bool           // the header of the present stream has come
-	old   *tablet.Tablet // what the clone takes the place of, nil = nothing
+	m    *Manager
+	p    *progress
+	disk *tablet.Store
+	im   *tablet.Import
+	at   types.Version
+	head bool           // the header of the present stream has come
+	old  *tablet.Tablet // what the clone takes the place of, nil = nothing
 
 	replacement *write.Replacement // of the same replica; nil = there is none, or another one
 	t           *tablet.Tablet     // set when it is complete
 }
 
-// request asks for the replica: from the first chunk on that is not here.
+// request asks for the replica, and says what is here from an attempt before, of another process perhaps.
 func (in *intake) request() *bepb.FetchSnapshotRequest {
 	in.head = false
 	task := &in.p.task
-	req := &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), Balance: task.Balance, MinVersion: uint64(task.MinVersion)}
-	if in.im != nil {
-		req.AtVersion, req.FromSeq, req.ResumeToken = uint64(in.at), uint32(in.im.Next()), in.token
-	}
-	return req
+	return &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), Balance: task.Balance,
+		MinVersion: uint64(task.MinVersion), ResumeToken: in.disk.ResumeToken(task.Tablet, task.Replica)}
 }
 
 func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error {
 	if !in.head {
-		if err := in.header(c); err != nil {
+		if err := in.begin(c); err != nil {
 			return err
 		}
 		in.head = true
@@ -68,20 +64,12 @@ func (in *intake) chunk(ctx context.Context, seq int, bytes []byte) error {
 	return nil
 }
 
-// header begins to receive, or goes on if what the source sends follows what is here.
-func (in *intake) header(c *bepb.FetchSnapshotResponse) error {
-	if in.im != nil && c.ResumeToken == in.token && c.ResumeToken != 0 && int(c.FromSeq) == in.im.Next() {
-		in.p.update(func(s *bepb.CloneStatus) { s.BytesKept = s.BytesDone })
-		return nil
-	}
-	in.abort()
-	return in.begin(c)
-}
-
 func (in *intake) begin(c *bepb.FetchSnapshotResponse) (err error) {
 	task := in.p.task
-	in.at, in.token = types.Version(c.Version), c.ResumeToken
-	in.p.update(func(s *bepb.CloneStatus) { s.BytesDone, s.BytesTotal, s.BytesKept = 0, c.TotalBytes, 0 })
+	in.at = types.Version(c.Version)
+	in.p.update(func(s *bepb.CloneStatus) {
+		s.BytesDone, s.BytesTotal, s.BytesKept = c.KeptBytes, c.KeptBytes+c.TotalBytes, c.KeptBytes
+	})
 	in.im, err = in.disk.BeginImport(tablet.Meta{Tablet: task.Tablet, Table: task.Table, Partition: task.Partition,
 		Replica: task.Replica, Schema: task.Schema, Epoch: task.Epoch}, c.TotalBytes)
 	if err != nil {
@@ -117,10 +105,10 @@ func (in *intake) flip(ctx context.Context) (*tablet.Tablet, error) {
 	return t, err
 }
 
-// abort drops what was received unless it has been committed.
-func (in *intake) abort() {
+// suspend ends a stream: what has come stays for the next attempt, unless it is committed or wrong.
+func (in *intake) suspend() {
 	if in.im != nil {
-		in.im.Abort()
+		in.im.Suspend()
 		in.im = nil
 	}
 }

@@ -3,8 +3,8 @@
 //
 // The destination decides between incremental and full, because only it knows what it has; the reason is reported.
 // A full clone is received beside the old replica and replaces it in one step once it is complete and its digest
-// fits: a crash before that leaves the old state, and the store drops the unfinished part at its next start. Changes
-// are applied version by version, each durable, so an interrupted incremental clone goes on where it stopped.
+// fits: a crash before that leaves the old state, and what has come for the next attempt. Changes are applied version by
+// version, each durable, so an interrupted incremental clone goes on where it stopped, too.
 package clone
 
 import (
@@ -279,7 +279,6 @@ func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet
 // by itself meanwhile stays. A stream that breaks goes on where it stopped if the source is back soon.
 func (m *Manager) fullClone(ctx context.Context, p *progress, disk *tablet.Store) (*tablet.Tablet, error) {
 	in := &intake{m: m, p: p, disk: disk}
-	defer in.abort()
 	err := m.patiently(ctx, p, func() error {
 		return m.withSlot(ctx, p, disk, func() error { return m.receive(ctx, p, in) })
 	})
@@ -310,6 +309,7 @@ func (m *Manager) patiently(ctx context.Context, p *progress, f func() error) er
 
 // receive reads one stream of a full clone. The old incarnation takes no new rows meanwhile.
 func (m *Manager) receive(ctx context.Context, p *progress, in *intake) error {
+	defer in.suspend()
 	in.old, in.replacement = nil, nil
 	if old, ok := m.host.Tablet(p.task.Tablet); ok && old.Meta().Replica == p.task.Replica {
 		in.old, in.replacement = old, m.writer.BeginReplace(old)

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/zeebo/xxh3"
 
 	"stele/be/host"
 	"stele/be/tablet"
@@ -21,34 +18,23 @@ import (
 var ErrNoReplica = errors.New("no replica here")
 
 // Outgoing is the source side of clones: it cuts replicas of this BE into messages, inside the slots and under the rate of
-// their disks. A full clone whose stream breaks goes on where it stopped: its snapshot is held for a while, and can be cut
-// again from the same version after a restart, as long as that lies in the same rowsets. It is safe for concurrent use.
+// their disks. A full clone whose stream broke goes on where it stopped, after a restart of either end too: the destination
+// says what it has, and that is left out. It is safe for concurrent use.
 type Outgoing struct {
 	host     *host.Host
 	writer   *write.Writer
 	slots    *Slots
 	throttle *Throttle
 	wait     time.Duration // for a version that is committed but not here yet
-
-	mu     sync.Mutex
-	held   []*export // whose streams broke, oldest first
-	closed bool
 }
 
 // export is a snapshot in the course of being sent.
 type export struct {
-	tablet *tablet.Tablet
-	snap   *tablet.Snapshot
-	ex     *tablet.Exporter
-	token  uint64 // of the plan of chunks: the same plan has the same token, also after a restart
-	expiry *time.Timer
+	snap *tablet.Snapshot
+	ex   *tablet.Exporter
 }
 
 const (
-	// holdFor is how long the snapshot of a broken stream is held; what it pins cannot be freed.
-	holdFor = time.Minute
-	// holdMost bounds the snapshots held at a time.
-	holdMost = 16
 	// frameBytes is when a message is full: small row groups and change sets travel together.
 	frameBytes = 1 << 20
 	// changePiece is the most of one change set in a message: a transaction may be larger than a message.
@@ -60,16 +46,6 @@ const (
 // NewOutgoing returns the source side over a host. wait bounds waiting for a version that is not here yet.
 func NewOutgoing(h *host.Host, w *write.Writer, slots *Slots, throttle *Throttle, wait time.Duration) *Outgoing {
 	return &Outgoing{host: h, writer: w, slots: slots, throttle: throttle, wait: wait}
-}
-
-// Close lets go of every snapshot.
-func (o *Outgoing) Close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closed = true
-	for len(o.held) > 0 {
-		o.dropLocked(0)
-	}
 }
 
 // open finds a replica and takes a slot on its disk. ErrBusy, ErrNoReplica.
@@ -160,131 +136,35 @@ func (f *changeFrames) flush() error {
 	return f.send(msg)
 }
 
-// Snapshot sends a whole replica, from the chunk on where an earlier stream of it broke.
+// Snapshot sends a whole replica at its newest version, but for what the destination has already.
 func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
 	}
 	defer release()
-	e, from, err := o.export(ctx, t, req)
-	if err != nil {
-		return err
-	}
-	broken := false
-	err = o.send(ctx, e, disk, from, func(c *bepb.FetchSnapshotResponse) error {
-		err := send(c)
-		broken = broken || err != nil
-		return err
-	})
-	if broken || ctx.Err() != nil {
-		o.hold(e)
-	} else {
-		e.snap.Release()
-	}
-	return err
-}
-
-// export returns what an interrupted clone had begun with, and the chunk it wants next; or the newest version from the
-// start.
-func (o *Outgoing) export(ctx context.Context, t *tablet.Tablet, req *bepb.FetchSnapshotRequest) (*export, int, error) {
-	if req.ResumeToken != 0 {
-		if e := o.takeHeld(t, req.ResumeToken); e != nil {
-			return e, int(req.FromSeq), nil
-		}
-		if e := cutAgain(ctx, t, req); e != nil {
-			return e, int(req.FromSeq), nil
-		}
-	}
 	if want := types.Version(req.MinVersion); !o.writer.WaitVersion(ctx, t, want, o.wait) {
-		return nil, 0, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: want}
+		return &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: want}
 	}
 	snap, err := t.Current()
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	e, err := newExport(ctx, t, snap)
-	return e, 0, err
+	defer snap.Release()
+	e := &export{snap: snap, ex: snap.Export()}
+	if err := e.ex.Skip(req.ResumeToken); err != nil {
+		return err
+	}
+	return o.send(ctx, e, disk, send)
 }
 
-// newExport plans the chunks of a snapshot, which it owns.
-func newExport(ctx context.Context, t *tablet.Tablet, snap *tablet.Snapshot) (*export, error) {
-	e := &export{tablet: t, snap: snap, ex: snap.Export()}
-	head, _, err := e.ex.Next(ctx)
-	if err != nil {
-		snap.Release()
-		return nil, err
-	}
-	e.token = xxh3.Hash(head.Bytes)
-	return e, nil
-}
-
-// cutAgain cuts the version of an interrupted clone again; nil when that gives other chunks.
-func cutAgain(ctx context.Context, t *tablet.Tablet, req *bepb.FetchSnapshotRequest) *export {
-	snap, err := t.Snapshot(types.Version(req.AtVersion))
-	if err != nil {
-		return nil
-	}
-	e, err := newExport(ctx, t, snap)
-	if err != nil {
-		return nil
-	}
-	if e.token != req.ResumeToken {
-		snap.Release()
-		return nil
-	}
-	return e
-}
-
-// takeHeld returns the held export of a tablet; it is the caller's from then on.
-func (o *Outgoing) takeHeld(t *tablet.Tablet, token uint64) *export {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := slices.IndexFunc(o.held, func(e *export) bool { return e.tablet == t && e.token == token })
-	if at < 0 {
-		return nil
-	}
-	e := o.held[at]
-	e.expiry.Stop()
-	o.held = slices.Delete(o.held, at, at+1)
-	return e
-}
-
-// hold keeps an export for a while.
-func (o *Outgoing) hold(e *export) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		e.snap.Release()
-		return
-	}
-	if len(o.held) == holdMost {
-		o.dropLocked(0)
-	}
-	e.expiry = time.AfterFunc(holdFor, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if at := slices.Index(o.held, e); at >= 0 {
-			o.dropLocked(at)
-		}
-	})
-	o.held = append(o.held, e)
-}
-
-func (o *Outgoing) dropLocked(at int) {
-	o.held[at].expiry.Stop()
-	o.held[at].snap.Release()
-	o.held = slices.Delete(o.held, at, at+1)
-}
-
-func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, from int, send func(*bepb.FetchSnapshotResponse) error) error {
-	e.ex.Seek(from)
-	head := &bepb.FetchSnapshotResponse{Version: uint64(e.snap.Version()), TotalBytes: e.ex.TotalBytes(), ResumeToken: e.token, FromSeq: uint32(from)}
+func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send func(*bepb.FetchSnapshotResponse) error) error {
+	head := &bepb.FetchSnapshotResponse{Version: uint64(e.snap.Version()), TotalBytes: e.ex.TotalBytes(), KeptBytes: e.ex.SkippedBytes()}
 	if err := send(head); err != nil {
 		return err
 	}
 	last := e.ex.Chunks() - 1
-	for next := from; next <= last; {
+	for next := 0; next <= last; {
 		if next == last {
 			if err := e.digest(ctx, send); err != nil {
 				return err

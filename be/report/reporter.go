@@ -49,6 +49,7 @@ type Reporter struct {
 	sequence  uint64
 	pending   map[pendingKey]bool // seen in the previous step; used by StepOnce alone
 	nextFull  time.Time
+	wake      chan struct{} // something has changed
 }
 
 type pendingKey struct {
@@ -58,7 +59,8 @@ type pendingKey struct {
 
 // New returns a reporter; Run starts it.
 func New(o Options) *Reporter {
-	return &Reporter{Options: o, moved: make(chan struct{}), changed: map[types.TabletID]bool{}, pending: map[pendingKey]bool{}}
+	return &Reporter{Options: o, moved: make(chan struct{}), changed: map[types.TabletID]bool{}, pending: map[pendingKey]bool{},
+		wake: make(chan struct{}, 1)}
 }
 
 // Addresses says where the FEs are, the leader of a Raft term first; a new leader gets a full report at once, and calls
@@ -77,11 +79,18 @@ func (r *Reporter) Addresses(term uint64, addresses []string) {
 	r.term, r.addresses = term, addresses
 }
 
-// Changed asks for a report of one replica in the next step.
+// gather is how long a report of a change waits for others.
+const gather = 20 * time.Millisecond
+
+// Changed asks for a report of one replica at once.
 func (r *Reporter) Changed(id types.TabletID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.changed[id] = true
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run steps until ctx ends.
@@ -94,7 +103,34 @@ func (r *Reporter) Run(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			r.StepOnce(ctx, now)
+		case <-r.wake:
+			r.reportSoon(ctx)
 		}
+	}
+}
+
+// reportSoon reports what has changed, together with what changes in the next moment.
+func (r *Reporter) reportSoon(ctx context.Context) {
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case now := <-timer.C:
+		r.tell(ctx, now)
+	}
+}
+
+// tell sends the report that is due, if an FE is known.
+func (r *Reporter) tell(ctx context.Context, now time.Time) {
+	r.mu.Lock()
+	ready := len(r.addresses) > 0
+	r.mu.Unlock()
+	if !ready {
+		return
+	}
+	if err := r.report(ctx, now); err != nil && ctx.Err() == nil {
+		r.Log.Debug("report", "err", err)
 	}
 }
 

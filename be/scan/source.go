@@ -72,7 +72,11 @@ func (s *source) start() error {
 		s.mine = s.own()
 	}
 	if s.f.Keys == nil {
-		s.iter = s.snap.Scan(s.cols, tablet.ScanOptions{Prune: prune(s.f)})
+		s.iter = s.snap.Scan(s.cols, tablet.ScanOptions{
+			Prune: prune(s.f),
+			// An aggregation has taken what it needs of a batch when it asks for the next; others may keep it.
+			Reuse: s.f.Agg != nil,
+		})
 		return nil
 	}
 	b, found, err := s.snap.Get(s.f.Keys, s.cols)

@@ -77,7 +77,7 @@ func (r *versionRecord) bytes() int64 {
 func (t *Tablet) trimChanges() {
 	t.mu.Lock()
 	first := t.changes.first
-	n := t.changes.expired(t.s.opt.Retention, t.manifestVersion, t.s.opt.Now())
+	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
 	t.mu.Unlock()
 	for i := range dropped {
@@ -218,8 +218,6 @@ func DecodeChange(payload []byte) (types.TxnID, [][]byte, error) {
 // the one after Version, a version that is there already is no error. A pending transaction that the change set is of is
 // settled by it.
 func (t *Tablet) ApplyChange(version types.Version, payload []byte) error {
-	t.write.Lock()
-	defer t.write.Unlock()
 	if err := t.applyChange(version, payload); err != nil {
 		return fmt.Errorf("apply version %d to tablet %d: %w", version, t.id, t.checkBad(err))
 	}
@@ -238,28 +236,54 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	if err := t.s.writable(); err != nil {
 		return err
 	}
-	writes, err := t.decodeParts(parts)
+	staged, err := t.stageChange(parts)
 	if err != nil {
 		return err
 	}
-	refs, err := t.locateWrites(writes)
+	t.write.Lock()
+	defer t.write.Unlock()
+	if done, err := t.nextVersion(version); err != nil || done {
+		t.dropStaged(staged...)
+		return err
+	}
+	apply, err := t.planChange(version, parts, staged)
 	if err != nil {
+		t.dropStaged(staged...)
 		return err
 	}
 	at := t.s.opt.Now()
-	rec := versionRecord{Txn: txn, AtMs: at.UnixMilli()}
+	rec := versionRecord{Txn: txn, AtMs: at.UnixMilli(), Bulk: bulkEntries(version, staged)}
+	unused := t.pendingStaged(txn)
 	if err := t.storeChange(version, &rec, parts); err != nil {
-		return err
+		return err // what is staged may be named by a record now
 	}
 	t.mu.Lock()
-	t.apply(version, writes, refs)
-	t.times.record(version, at)
-	t.published = at
-	delete(t.pending, txn)
-	t.changes.append(version, rec)
+	apply()
+	t.settle(version, rec, at)
 	t.mu.Unlock()
+	t.dropStaged(unused...)
 	t.pokeIfFull()
 	return nil
+}
+
+// planChange returns what makes the version, to be called with mu held.
+func (t *Tablet) planChange(version types.Version, parts [][]byte, staged []*stagedPart) (func(), error) {
+	if len(staged) > 0 {
+		plan, err := t.planBulk(version, staged)
+		if err != nil {
+			return nil, err
+		}
+		return plan.apply, nil
+	}
+	writes, err := t.decodeParts(parts)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := t.locateWrites(writes)
+	if err != nil {
+		return nil, err
+	}
+	return func() { t.apply(version, writes, refs) }, nil
 }
 
 // storeChange makes the parts and the version record durable. Parts of the pending transaction that the change set does
@@ -275,6 +299,7 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 			return err
 		}
 		t.s.charge(int64(len(p)))
+		t.s.counters.payload.Add(int64(len(p)))
 	}
 	for i, old := range t.pendingEntries(rec.Txn) {
 		if i < len(parts) && old.Large == rec.Parts[i].Large {

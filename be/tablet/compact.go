@@ -15,23 +15,24 @@ import (
 	"stele/sql/vec"
 )
 
+// defaultCompaction: reads merge at most 20 rowsets, and each byte is rewritten about log6(size/flush) times.
+var defaultCompaction = CompactionLimits{FanIn: 6, MaxRowsets: 20, DeadPercent: 20}
+
 const (
-	// compactFanIn is how many rowsets of similar size are worth merging, compactMax how many are merged at once.
-	compactFanIn = 6
-	compactMax   = 10
+	// compactMax is how many rowsets are merged at once.
+	compactMax = 10
 	// compactRatio is how far apart sizes may be to count as similar.
 	compactRatio = 4
-	// maxRowsets is how many rowsets a tablet may have before the smallest are merged whatever their sizes.
-	maxRowsets = 20
 	// maxRowsetRows bounds one merge.
 	maxRowsetRows = 8 << 20
-	// rewriteDeadPart: a rowset of which more than 1/5 can be dropped is rewritten.
-	rewriteDeadPart = 5
 )
 
 // Compact merges one group of rowsets, if some are worth it, and reports whether it did. Readers and writers go on
 // meanwhile. If the process ends before the manifest is durable, the new rowset is an orphan; after it, the old ones are.
-func (t *Tablet) Compact(ctx context.Context) (bool, error) { return t.compact(ctx, pickCompaction) }
+func (t *Tablet) Compact(ctx context.Context) (bool, error) {
+	limits := t.s.tuning().Compaction
+	return t.compact(ctx, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
+}
 
 // CompactAll merges all rowsets into one.
 func (t *Tablet) CompactAll(ctx context.Context) error {
@@ -52,6 +53,7 @@ func (t *Tablet) compact(ctx context.Context, pick func([]*rowsetState, types.Ve
 		return false, err
 	}
 	if err := c.run(ctx); err != nil {
+		t.s.counters.compactionFailures.Add(1)
 		return false, fmt.Errorf("compact tablet %d: %w", t.id, t.checkBad(err))
 	}
 	return true, nil
@@ -78,7 +80,13 @@ func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*row
 		return nil, err
 	}
 	drop := t.advanceHorizon(t.manifestVersion)
-	in := pick(t.rowsets, drop)
+	var named []*rowsetState
+	for _, r := range t.rowsets {
+		if !r.floats(t.manifestVersion) {
+			named = append(named, r)
+		}
+	}
+	in := pick(named, drop)
 	if len(in) == 0 {
 		return nil, nil
 	}
@@ -93,31 +101,31 @@ func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*row
 }
 
 // pickCompaction chooses what to merge: a rowset with much to drop, rowsets of similar size, or the smallest of too many.
-func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
+func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) []*rowsetState {
 	for _, r := range all {
-		if dead := r.deletes.before + r.deletes.upTo(drop); dead*rewriteDeadPart > int(r.entry.Rows) {
+		if dead := r.deletes.before + r.deletes.upTo(drop); dead*100 > l.DeadPercent*int(r.entry.Rows) {
 			return []*rowsetState{r}
 		}
 	}
 	rs := slices.Clone(all)
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
-	for from := 0; from+compactFanIn <= len(rs); from++ {
+	for from := 0; from+l.FanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
-		for to < len(rs) && to-from < compactMax && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
+		for to < len(rs) && to-from < max(compactMax, l.FanIn) && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
 			if sum += uint64(rs[to].entry.Rows); sum > maxRowsetRows {
 				break
 			}
 			to++
 		}
-		if to-from >= compactFanIn {
+		if to-from >= l.FanIn {
 			return rs[from:to]
 		}
 	}
-	if len(rs) <= maxRowsets {
+	if len(rs) <= l.MaxRowsets {
 		return nil
 	}
 	n, sum := 0, uint64(0)
-	for n < compactMax && sum+uint64(rs[n].entry.Rows) <= maxRowsetRows {
+	for n < min(compactMax, len(rs)) && sum+uint64(rs[n].entry.Rows) <= maxRowsetRows {
 		sum += uint64(rs[n].entry.Rows)
 		n++
 	}
@@ -130,6 +138,9 @@ func pickCompaction(all []*rowsetState, drop types.Version) []*rowsetState {
 func (c *compaction) run(ctx context.Context) error {
 	defer c.snap.Release()
 	w := newRowsetWriter(c.t, c.rowset, &c.snap.schema)
+	w.pace = func(bytes int64) error { // it has read about as much
+		return c.t.s.spend(ctx, c.t.s.budget, 2*bytes)
+	}
 	err := c.merge(ctx, w)
 	var out *rowsetState
 	if err == nil {
@@ -143,6 +154,8 @@ func (c *compaction) run(ctx context.Context) error {
 		return err
 	}
 	c.install(out)
+	c.t.s.counters.compactions.Add(1)
+	c.t.s.counters.compacted.Add(w.written)
 	return nil
 }
 
@@ -277,7 +290,7 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	var entries []kv.Entry
 	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
-		if c.input(r) >= 0 {
+		if c.input(r) >= 0 || r.floats(c.version) {
 			continue
 		}
 		m.Rowsets = append(m.Rowsets, r.entry)

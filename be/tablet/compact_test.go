@@ -35,13 +35,13 @@ func TestPickCompaction(t *testing.T) {
 			rs = append(rs, r)
 		}
 		got := []uint32{}
-		for _, r := range pickCompaction(rs, 5) {
+		for _, r := range pickCompaction(defaultCompaction, rs, 5) {
 			got = append(got, r.entry.Rows)
 		}
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("%s: %v, want %s", c.name, got, c.want)
 		}
-		if picked := pickCompaction(rs, 4); c.dead != nil && len(picked) != 0 {
+		if picked := pickCompaction(defaultCompaction, rs, 4); c.dead != nil && len(picked) != 0 {
 			t.Errorf("%s: rows that somebody may read are dropped", c.name)
 		}
 	}
@@ -82,7 +82,7 @@ func TestMaintainKeepsRowsetsFew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if st := tb.Stats(); st.Rowsets > 2*compactFanIn || st.Deltas >= 10 {
+	if st := tb.Stats(); st.Rowsets > 2*defaultCompaction.FanIn || st.Deltas >= 10 {
 		t.Fatalf("%+v", st)
 	}
 	wantContents(t, tb, tb.Version(), want)

@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -61,13 +62,41 @@ func (d *deletes) add(v types.Version, pos uint32) {
 	for _, e := range d.log[last.n:] {
 		rows.Add(e.Pos)
 	}
-	next := append(make([]checkpoint, 0, len(d.checkpoints)+1), d.checkpoints...)
+	d.checkpoints = append(thin(d.checkpoints), checkpoint{n: len(d.log), rows: rows})
+}
+
+// addAll is add for many rows that one version ended.
+func (d *deletes) addAll(v types.Version, pos *roaring.Bitmap) {
+	n := pos.GetCardinality()
+	if n < checkpointEvery {
+		for it := pos.Iterator(); it.HasNext(); {
+			d.add(v, it.Next())
+		}
+		return
+	}
+	last := d.checkpoints[len(d.checkpoints)-1]
+	rows := last.rows.Clone()
+	for _, e := range d.log[last.n:] {
+		rows.Add(e.Pos)
+	}
+	rows.Or(pos)
+	log := slices.Grow(d.log, int(n))
+	for it := pos.Iterator(); it.HasNext(); {
+		log = append(log, delEntry{Version: v, Pos: it.Next()})
+	}
+	d.log = log
+	d.checkpoints = append(thin(d.checkpoints), checkpoint{n: len(log), rows: rows})
+}
+
+// thin returns a copy of the checkpoints with room for one more: of too many, the base and every second one.
+func thin(all []checkpoint) []checkpoint {
+	next := append(make([]checkpoint, 0, len(all)+1), all...)
 	if len(next) >= maxCheckpoints {
-		for i := 1; i < len(next); i++ { // keep the base and every second one
+		for i := 1; i < len(next); i++ {
 			next = append(next[:i], next[i+1:]...)
 		}
 	}
-	d.checkpoints = append(next, checkpoint{n: len(d.log), rows: rows})
+	return next
 }
 
 // upTo returns the length of the log at version v.

@@ -19,6 +19,7 @@ func (t *Tablet) Flush() error {
 	t.maint.Lock()
 	defer t.maint.Unlock()
 	if err := t.flush(); err != nil {
+		t.s.counters.flushFailures.Add(1)
 		return fmt.Errorf("flush tablet %d: %w", t.id, t.checkBad(err))
 	}
 	t.trimChanges()
@@ -49,6 +50,8 @@ func (t *Tablet) flush() error {
 	if err := t.s.meta.Commit(t.flushManifest(f, next)...); err != nil {
 		return err
 	}
+	t.s.counters.flushes.Add(1)
+	t.s.counters.flushed.Add(w.written)
 	if t.installFlush(f, next) {
 		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
 	}
@@ -163,6 +166,9 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	f.sums = make(map[*rowsetState]uint64)
 	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
 	for _, r := range t.rowsets {
+		if r.floats(f.version) {
+			continue // its version record names it
+		}
 		e := r.entry
 		if entry, changed := r.storedDeletes(f.version); changed {
 			out = append(out, entry)
@@ -219,6 +225,9 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.rowsets {
+		if r.floats(f.version) {
+			continue
+		}
 		if sum, ok := f.sums[r]; ok {
 			r.entry.Deletes = sum
 		}
@@ -236,6 +245,7 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 		}
 	}
 	t.mems = slices.Clone(t.mems[len(f.mems):])
+	t.unflushed = t.s.opt.Now()
 	t.manifestVersion = f.version
 	return t.retired && len(t.pins) == 0
 }
@@ -256,11 +266,26 @@ func (t *Tablet) needsFlush() bool {
 	if t.usable() != nil {
 		return false
 	}
-	rows, l := 0, t.s.opt.Flush
+	rows, l := 0, t.s.tuning().Flush
 	for _, m := range t.mems {
 		rows += m.rows()
 	}
-	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions
+	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions ||
+		t.floating() >= floatingMax || t.version > t.manifestVersion && t.s.opt.Now().Sub(t.unflushed) >= l.Age
+}
+
+// floatingMax is how many rowsets wait for a manifest at most: only then can they be merged.
+const floatingMax = 4
+
+// floating returns how many rowsets no manifest names yet. Called with mu held in either mode.
+func (t *Tablet) floating() int {
+	n := 0
+	for _, r := range t.rowsets {
+		if r.floats(t.manifestVersion) {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *Tablet) pokeIfFull() {

@@ -150,6 +150,8 @@ type rowsetEntry struct {
 	// Deletes is the checksum of the record X, 0 when there is none: X is rewritten, and when damage hides the newest one
 	// an older one, sound in itself, comes to light.
 	Deletes uint64 `cbor:"4,keyasint,omitempty"`
+	// Created is the version that created all rows of it, 0 when each row says so itself.
+	Created types.Version `cbor:"5,keyasint,omitempty"`
 }
 
 // groupEntry is a row group as the index of its rowset names it.
@@ -171,6 +173,7 @@ type versionRecord struct {
 	Txn   types.TxnID `cbor:"1,keyasint"`
 	Parts []partEntry `cbor:"2,keyasint"`
 	AtMs  int64       `cbor:"3,keyasint"`
+	Bulk  []bulkEntry `cbor:"4,keyasint,omitempty"` // rowsets that hold the rows, when it is a large one
 }
 
 // partEntry is a stored part of a transaction.

@@ -42,6 +42,7 @@ func (s *Store) maintainLoop(ctx context.Context) {
 		case <-s.wake:
 		case <-tick.C:
 		}
+		s.retune()
 		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("maintenance", "err", err)
 		}
@@ -194,13 +195,19 @@ func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {
 		return err
 	}
-	pace := func(ctx context.Context) error { return ctx.Err() }
+	before := s.data.Size()
+	_, dataOpt := s.kvOptions()
+	file := dataOpt.ValueLogFileSize
+	setDefault(&file, 128<<20)
+	pace := func(ctx context.Context) error { return s.spend(ctx, s.budget, file) }
 	err := s.data.Reclaim(ctx, []byte{kMarker}, pace)
 	if err == nil {
 		err = s.meta.CollectValues(ctx, pace) // large delete vectors and parts; its small writes make it compact by itself
 	}
 	if err == nil {
 		s.deadBytes.Store(0)
+		s.counters.reclaims.Add(1)
+		s.counters.reclaimedBytes.Add(max(before-s.data.Size(), 0))
 	}
 	return err
 }

@@ -25,8 +25,11 @@ type memtable struct {
 	deleted []uint64 // version that ended the row, 0 while it lives; accessed atomically
 	prev    []int32  // the row that held the same key before, within this memtable, or noRow
 	keys    []string
-	index   map[string]int32 // key -> its newest row, or noRow
+	index   map[string]int32    // key -> its newest row, or noRow
+	sunk    map[string]struct{} // keys of the index whose newest change is in a rowset after all: see bulk.go
 	bytes   int64
+	// sunkBytes is not part of bytes, which the gauge knows: a large write must not wait for a flush.
+	sunkBytes int64
 }
 
 // memColumn is one growing column. Nulls are bytes and not bits, so that appending never touches what a view reads.
@@ -80,6 +83,7 @@ func (m *memtable) put(key string, b *vec.Batch, row int, version types.Version)
 		old = noRow
 	}
 	m.index[key] = int32(len(m.created))
+	delete(m.sunk, key)
 	m.prev = append(m.prev, old)
 	m.keys = append(m.keys, key)
 	m.created = append(m.created, version)
@@ -98,8 +102,22 @@ func (m *memtable) end(row int32, version types.Version) bool {
 
 // bury remembers that key, which has no row here, has no living row below either.
 func (m *memtable) bury(key string) {
+	if _, ok := m.index[key]; ok {
+		return // sunk: the rowsets are asked, and readers of older versions follow the index
+	}
 	m.index[key] = noRow
 	m.bytes += int64(len(key)) + rowOverhead/2
+}
+
+// sink remembers that the newest change of key, which the index has, is in a rowset.
+func (m *memtable) sink(key string) {
+	if m.sunk == nil {
+		m.sunk = make(map[string]struct{})
+	}
+	if _, ok := m.sunk[key]; !ok {
+		m.sunk[key] = struct{}{}
+		m.sunkBytes += int64(len(key)) + rowOverhead/2
+	}
 }
 
 func (c *memColumn) append(src *vec.Vector, row int) int64 {

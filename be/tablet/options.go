@@ -28,6 +28,11 @@ type Options struct {
 	// ResumeAge is how long what an interrupted full clone has received waits for its continuation.
 	ResumeAge time.Duration
 
+	// Tuning is asked about once a second for what may change while the store runs; nil = nothing does.
+	Tuning func() Tuning
+	// CacheBytes bounds Badger's caches of blocks and indexes; 0 = 176 MiB.
+	CacheBytes int64
+
 	// ReclaimBytes is how many dead bytes start a reclaim cycle (and 15 % of the disk's data, if that is more).
 	ReclaimBytes int64
 
@@ -42,6 +47,8 @@ type Options struct {
 	// Faults are for tests.
 	Faults Faults
 
+	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
+	bulkBytes int64
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }
@@ -59,6 +66,7 @@ type FlushLimits struct {
 	Rows     int
 	Bytes    int64
 	Versions int // bounds the replay at open
+	Age      time.Duration
 }
 
 // Faults replace what a Store asks of the machine.
@@ -93,6 +101,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Rows, 32_768)
 	setDefault(&o.Flush.Bytes, 8<<20)
 	setDefault(&o.Flush.Versions, 10_000)
+	setDefault(&o.Flush.Age, 10*time.Minute)
+	setDefault(&o.bulkBytes, largePart)
+	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
 	return o
 }

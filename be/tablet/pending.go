@@ -21,7 +21,9 @@ type pendingTxn struct {
 // pendingPart is one payload. done is closed when it is durable or refused; err is set before.
 type pendingPart struct {
 	entry   partEntry
-	payload []byte // nil when it is large: it is read again at publish
+	payload []byte      // nil when it is large: it is read again at publish
+	bulk    bool        // large: its transaction is published as rowsets
+	staged  *stagedPart // nil when it is small, or has not been staged yet
 	done    chan struct{}
 	err     error
 }
@@ -75,6 +77,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	}
 	if mine {
 		t.storePart(txn, number, p, payload)
+		t.stagePrepared(txn, number, p, payload)
 	}
 	select {
 	case <-p.done:
@@ -110,7 +113,7 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	if part < len(pt.parts) && !pt.parts[part].refused() {
 		return pt.parts[part], part, false, nil
 	}
-	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, done: make(chan struct{})}
+	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
 		p.payload = slices.Clone(payload)
 	}
@@ -135,6 +138,7 @@ func (p *pendingPart) refused() bool {
 func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
 	entry := t.partStoreEntry(txn, number, payload)
 	t.s.charge(int64(len(payload)))
+	t.s.counters.payload.Add(int64(len(payload)))
 	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, func(err error) {
 		p.err = err
 		close(p.done)
@@ -214,6 +218,7 @@ func (t *Tablet) Abort(txn types.TxnID) error {
 		return fmt.Errorf("abort txn %d: %w", txn, err)
 	}
 	if p != nil {
+		t.dropStaged(p.staged()...)
 		t.s.deleteParts(t.uid, txn, entriesOf(p))
 	}
 	return nil

@@ -84,7 +84,7 @@ func TestPowerCut(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to mount a file system on a loop device")
 	}
-	trials := 2
+	trials := 1
 	if s := os.Getenv(powerTrialsEnv); s != "" {
 		var err error
 		if trials, err = strconv.Atoi(s); err != nil {

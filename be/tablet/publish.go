@@ -14,6 +14,9 @@ import (
 // pending again and the FE, which knows the outcome, publishes it again with the same result. A version that is there
 // already is no error.
 func (t *Tablet) Publish(txn types.TxnID, version types.Version) error {
+	if err := t.stagePending(txn); err != nil {
+		return fmt.Errorf("publish txn %d as version %d of tablet %d: %w", txn, version, t.id, t.checkBad(err))
+	}
 	t.write.Lock()
 	defer t.write.Unlock()
 	if err := t.publish(txn, version); err != nil {
@@ -30,6 +33,10 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	if err != nil || done {
 		return err
 	}
+	if parts, staged := t.stagedPending(txn); len(staged) > 0 {
+		return t.publishBulk(txn, version, parts, staged)
+	}
+	unused := t.pendingStaged(txn)
 	parts, payloads, err := t.pendingParts(txn)
 	if err != nil {
 		return err
@@ -46,11 +53,9 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
 	t.mu.Lock()
 	t.apply(version, writes, refs)
-	t.times.record(version, at)
-	t.published = at
-	delete(t.pending, txn)
-	t.changes.append(version, rec)
+	t.settle(version, rec, at)
 	t.mu.Unlock()
+	t.dropStaged(unused...)
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
 	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	t.pokeIfFull()
@@ -64,6 +69,7 @@ func (t *Tablet) dropLeftover(txn types.TxnID) {
 	delete(t.pending, txn)
 	t.mu.Unlock()
 	if p != nil {
+		t.dropStaged(p.staged()...)
 		t.s.deleteParts(t.uid, txn, entriesOf(p))
 	}
 }
@@ -146,7 +152,8 @@ func (t *Tablet) locateWrites(writes []write) ([]rowRef, error) {
 func (t *Tablet) inMemory(key []byte) (*memtable, int32, bool) {
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		if row, ok := t.mems[i].index[string(key)]; ok {
-			return t.mems[i], row, true
+			_, sunk := t.mems[i].sunk[string(key)]
+			return t.mems[i], row, !sunk
 		}
 	}
 	return nil, 0, false
@@ -160,6 +167,9 @@ const bulkRows = 1000
 func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 	active := t.mems[len(t.mems)-1]
 	before := active.bytes
+	if t.version == t.manifestVersion {
+		t.unflushed = t.s.opt.Now()
+	}
 	t.recent.begin(version, len(refs))
 	if len(refs) >= bulkRows {
 		active.grow(len(refs))

@@ -102,6 +102,10 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 		return nil, fmt.Errorf("index has %d rows, not %d: %w", rows, e.Rows, ErrCorrupt)
 	}
 	r.stored = t.manifestVersion
+	if e.Created != 0 {
+		r.created(e.Created)
+		r.stored = max(t.manifestVersion, e.Created-1)
+	}
 	if e.Deletes == 0 {
 		return r, nil
 	}
@@ -238,6 +242,9 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 	if err != nil {
 		return err
 	}
+	if len(rec.Bulk) > 0 {
+		return t.replayBulk(v, rec, writes)
+	}
 	refs, err := t.locateWrites(writes)
 	if err != nil {
 		return err
@@ -287,7 +294,7 @@ func (t *Tablet) restorePending(parts storedParts) error {
 			if err != nil {
 				return err
 			}
-			part := &pendingPart{entry: *e, done: make(chan struct{})}
+			part := &pendingPart{entry: *e, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 			close(part.done)
 			if !e.Large {
 				part.payload = payload

@@ -278,7 +278,7 @@ func (s *Store) loadPartial() error {
 		s.partial[types.TabletID(keyUint(key, 0))] = p
 		return nil
 	})
-	if err != nil {
+	if err != nil || s.opt.offline {
 		return err
 	}
 	return deleteKeys(s.meta, damaged)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"stele/be/tablet/kv"
@@ -193,6 +194,9 @@ func createdAt(r *rowsetState, g int, group *rowset.Group, row int, v types.Vers
 
 // versionsOf returns the versions that created the rows of vector i.
 func (r *rowsetState) versionsOf(group *rowset.Group, i int) ([]int64, error) {
+	if r.entry.Created != 0 {
+		return slices.Repeat([]int64{int64(r.entry.Created)}, group.VectorRows(i)), nil
+	}
 	c := group.Column(rowset.VersionColumn)
 	if c < 0 {
 		return nil, fmt.Errorf("row group has no version column: %w", ErrCorrupt)

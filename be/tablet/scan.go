@@ -65,7 +65,7 @@ type Iter struct {
 	deleted map[*rowsetState]*roaring.Bitmap
 	dead    []uint32        // scratch of visibleRows
 	stored  bool            // ready comes from a rowset
-	lent    *vec.Batch      // with Reuse: what the caller has
+	lent    []*vec.Vector   // with Reuse: what the caller has
 	free    [][]*vec.Vector // with Reuse: vectors to fill again, by column
 }
 
@@ -148,23 +148,23 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
 func (it *Iter) lend(b *vec.Batch) {
 	if it.opt.Reuse && it.stored {
-		it.lent = b
+		it.lent = append(it.lent[:0], b.Cols...) // not b: the caller may put other vectors into it
 	}
 }
 
 func (it *Iter) takeBack() {
-	if it.lent == nil {
+	if len(it.lent) == 0 {
 		return
 	}
 	if it.free == nil {
 		it.free = make([][]*vec.Vector, len(it.cols))
 	}
-	for c, v := range it.lent.Cols {
+	for c, v := range it.lent {
 		if len(it.free[c]) < vectorsPerRead { // columns that no row group has are not filled again
 			it.free[c] = append(it.free[c], v)
 		}
 	}
-	it.lent = nil
+	it.lent = it.lent[:0]
 }
 
 // vector returns a vector for column number c of the scan: one to fill again, or a new one.
@@ -346,6 +346,11 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 		end := int32(n)
 		if k < len(it.dead) {
 			end = int32(it.dead[k] - start)
+		}
+		if versions == nil {
+			sel = append(sel, identity[row:end]...)
+			row = end + 1
+			continue
 		}
 		for ; row < end; row++ {
 			if versions == nil || types.Version(versions[row]) <= it.s.version {

@@ -2,7 +2,9 @@ package tablet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"stele/be/tablet/rowset"
 )
@@ -25,5 +27,87 @@ func (t *Tablet) Scrub(ctx context.Context, pace func(ctx context.Context, bytes
 			}
 		}
 	}
-	return nil
+	return t.checkDigest(ctx, s)
+}
+
+// checkDigest scans the rows and compares their digest with the one that was kept up from write to write. What is stored is
+// the truth about this replica, so the scanned one is kept: whether other replicas hold the same is the FE's to compare.
+func (t *Tablet) checkDigest(ctx context.Context, s *Snapshot) error {
+	kept, rows, err := s.Digest(ctx)
+	if err != nil {
+		return err
+	}
+	scanned, n, err := s.ScanDigest(ctx)
+	if err != nil || kept == scanned && rows == n {
+		return err
+	}
+	t.s.log.Error("the content digest of a replica was wrong and is corrected", "tablet_id", t.id, "version", s.version, "rows", n, "rows_kept", rows)
+	t.s.counters.digestsCorrected.Add(1)
+	t.mu.Lock()
+	t.digest = digestState{} // found again by the next scan
+	t.mu.Unlock()
+	_, _, err = s.ScanDigest(ctx)
+	return err
+}
+
+// scrubLoop goes over all replicas, a round every Tuning.ScrubEvery, slowly.
+func (s *Store) scrubLoop(ctx context.Context) {
+	defer s.workers.Done()
+	every := s.tuning().ScrubEvery
+	begun := s.opt.Now().Add(min(scrubAfterOpen, every) - every) // the first round is not at once: a BE that starts has to catch up
+	for {
+		for wait := true; wait; wait = s.opt.Now().Sub(begun) < s.tuning().ScrubEvery {
+			timer := time.NewTimer(min(s.tuning().ScrubEvery, scrubLook))
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
+		}
+		begun = s.opt.Now()
+		s.scrubRound(ctx)
+	}
+}
+
+const (
+	// scrubLook is how soon a shorter ScrubEvery is noticed.
+	scrubLook = 10 * time.Second
+	// scrubAfterOpen is when the first round begins.
+	scrubAfterOpen = time.Minute
+)
+
+// scrubRound scrubs every replica once.
+func (s *Store) scrubRound(ctx context.Context) {
+	c := &s.counters
+	tablets := s.Tablets()
+	total := int64(0)
+	for _, t := range tablets {
+		total += t.Stats().Bytes
+	}
+	c.scrubTotal.Store(total)
+	c.scrubRoundBytes.Store(0)
+	c.scrubRoundTablets.Store(0)
+	pace := func(ctx context.Context, bytes int64) error {
+		c.scrubbed.Add(bytes)
+		c.scrubRoundBytes.Add(bytes)
+		if err := s.spend(ctx, s.scrubBudget, bytes); err != nil {
+			return err
+		}
+		return s.spend(ctx, s.budget, bytes)
+	}
+	for _, t := range tablets {
+		err := t.Scrub(ctx, pace)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrCorrupt):
+			c.scrubBad.Add(1)
+			s.log.Error("scrub found damage", "tablet_id", t.id, "err", err)
+		case err != nil && !errors.Is(err, ErrDropped) && !errors.Is(err, ErrBad):
+			s.log.Warn("scrub", "tablet_id", t.id, "err", err)
+		}
+		c.scrubRoundTablets.Add(1)
+	}
+	c.scrubRounds.Add(1)
 }

@@ -48,7 +48,12 @@ func (t *Tablet) Current() (*Snapshot, error) {
 }
 
 func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
-	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill, rowsets: t.rowsetViews()}
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill}
+	for _, r := range t.rowsets {
+		if r.entry.Created <= v {
+			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
+		}
+	}
 	for _, m := range t.mems {
 		if m.rows() > 0 || len(m.index) > 0 {
 			s.mems = append(s.mems, m.view())

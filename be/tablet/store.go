@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
@@ -36,6 +38,11 @@ type Store struct {
 	garbage []garbage // what can be deleted
 	closed  bool
 
+	tuned       atomic.Pointer[Tuning]
+	budget      *rate.Limiter // of all background work
+	scrubBudget *rate.Limiter
+	counters    counters
+
 	failed    atomic.Pointer[string] // why the disk is read-only
 	space     spaceGauge
 	mem       memGauge
@@ -54,6 +61,8 @@ func Open(dir string, opt Options) (*Store, error) {
 		tablets: make(map[types.TabletID]*Tablet), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1),
 	}
+	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
+	s.retune()
 	s.mem.limit = opt.MemLimit
 	s.mem.changed = make(chan struct{})
 	if !opt.offline {
@@ -73,8 +82,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	if !opt.NoBackground {
-		s.workers.Add(1)
+		s.workers.Add(2)
 		go s.maintainLoop(ctx)
+		go s.scrubLoop(ctx)
 	}
 	return s, nil
 }
@@ -187,14 +197,25 @@ func (s *Store) nextUIDLocked() (uint64, kv.Entry) {
 	return uid, sealed([]byte{kSuper}, &s.super)
 }
 
-func (s *Store) openStores() error {
-	metaOpt := kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 64 << 20, IndexCacheBytes: 64 << 20, ValueThreshold: 1 << 20, Compress: true}
-	dataOpt := kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: 16 << 20, IndexCacheBytes: 32 << 20, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
+// memtablesOfAnInstance is how many of Badger's memtables may be in memory at once.
+const memtablesOfAnInstance = 5
+
+// kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
+// whose big values are mapped.
+func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
+	part := s.opt.CacheBytes / 11
+	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true}
+	dataOpt = kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize = 4<<20, 1<<20, 1<<20, 8<<20
 		}
 	}
+	return metaOpt, dataOpt
+}
+
+func (s *Store) openStores() error {
+	metaOpt, dataOpt := s.kvOptions()
 	var err error
 	metaOpt.ReadOnly, dataOpt.ReadOnly = s.opt.offline, s.opt.offline
 	metaOpt.Faults, dataOpt.Faults = s.opt.Faults.kv("meta"), s.opt.Faults.kv("data")

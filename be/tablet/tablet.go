@@ -44,6 +44,7 @@ type Tablet struct {
 	recent          recentChanges
 	times           versionTimes
 	published       time.Time // when the newest version came
+	unflushed       time.Time // nothing that is not in a rowset is older
 	digest          digestState
 	readFrom        types.Version // the oldest version that a snapshot may have
 	pins            map[*Snapshot]struct{}
@@ -277,6 +278,7 @@ type Stats struct {
 	OldestRetained types.Version // Changes(OldestRetained-1, …) is the longest stream that can be cut
 	OldestReadable types.Version
 	RetainedBytes  int64
+	ReadFanIn      int // rowsets and memtables that a scan reads
 	Bad            bool
 	BadReason      string
 }
@@ -294,6 +296,12 @@ func (t *Tablet) Stats() Stats {
 	}
 	for _, m := range t.mems {
 		st.Deltas += m.rows()
+	}
+	st.ReadFanIn = st.Rowsets
+	for _, m := range t.mems {
+		if m.rows() > 0 {
+			st.ReadFanIn++
+		}
 	}
 	st.Versions = st.Rowsets + int(t.version-t.manifestVersion)
 	return st

@@ -28,6 +28,7 @@ type rowsetWriter struct {
 	queued  []kv.Entry
 	bytes   int64 // queued
 	written int64
+	pace    func(bytes int64) error // waits before a write; nil = does not
 	rows    uint32
 }
 
@@ -110,6 +111,11 @@ func (w *rowsetWriter) queue(e kv.Entry) error {
 func (w *rowsetWriter) commit() error {
 	if len(w.queued) == 0 {
 		return nil
+	}
+	if w.pace != nil {
+		if err := w.pace(w.bytes); err != nil {
+			return err
+		}
 	}
 	w.t.s.charge(w.bytes)
 	if err := w.t.s.data.Commit(w.queued...); err != nil {

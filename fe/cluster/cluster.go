@@ -115,7 +115,7 @@ type Cluster struct {
 
 	mu       sync.RWMutex
 	bes      map[types.BEID]*member
-	replicas map[types.BEID]map[types.TabletID]Replica
+	replicas map[types.BEID]*reported
 	clones   map[types.TaskID]*bepb.CloneStatus
 	running  bool              // this FE leads and sends heartbeats
 	mirror   map[types.BEID]BE // what the leading FE knows, when it is another one
@@ -151,7 +151,7 @@ type Options struct {
 // New returns a cluster that knows nobody yet; Run starts the heartbeats.
 func New(o Options) *Cluster {
 	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
-		events: o.Events, term: o.Term, suspect: o.Suspect, bes: map[types.BEID]*member{}, replicas: map[types.BEID]map[types.TabletID]Replica{},
+		events: o.Events, term: o.Term, suspect: o.Suspect, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 
@@ -394,10 +394,15 @@ func (c *Cluster) Probe(id types.BEID) {
 		c.suspect(id)
 	}
 	if m != nil {
-		select {
-		case m.probe <- struct{}{}:
-		default:
-		}
+		m.ask()
+	}
+}
+
+// ask has the loop of a member send a heartbeat at once.
+func (m *member) ask() {
+	select {
+	case m.probe <- struct{}{}:
+	default:
 	}
 }
 
@@ -435,21 +440,26 @@ func (c *Cluster) Clone(id types.TaskID) *bepb.CloneStatus {
 func (c *Cluster) Replica(be types.BEID, tablet types.TabletID) (Replica, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	r, ok := c.replicas[be][tablet]
-	return r, ok
+	return c.replicas[be].get(tablet)
 }
 
 // Lost reports whether a BE has told twice that it does not have the replica which the catalog puts there.
 func (c *Cluster) Lost(be types.BEID, tablet types.TabletID) bool {
+	c.mu.RLock()
+	var lost types.ReplicaID
+	if m := c.bes[be]; m != nil {
+		lost = m.lost[tablet]
+	}
+	c.mu.RUnlock()
+	if lost == 0 {
+		return false // by far the most are not: the catalog is not asked
+	}
 	tab, ok := c.current().Tablet(tablet)
 	if !ok {
 		return false
 	}
 	r := tab.Replica(be)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	m := c.bes[be]
-	return m != nil && r != nil && m.lost[tablet] == r.ID && r.ID != 0
+	return r != nil && r.ID == lost
 }
 
 func (c *Cluster) setLost(be types.BEID, tablet types.TabletID, replica types.ReplicaID) {
@@ -479,9 +489,12 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	if m == nil {
 		return
 	}
+	if !req.Full && len(m.tasks) > len(m.seen) {
+		m.ask() // a clone may have ended: its outcome comes with a heartbeat
+	}
 	all := c.replicas[be]
 	if req.Full || all == nil {
-		all = make(map[types.TabletID]Replica, len(req.Replicas))
+		all = newReported(len(req.Replicas))
 		c.replicas[be] = all
 		m.LastReport = now
 	}
@@ -490,8 +503,6 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 		if m.lost[id] == types.ReplicaID(r.ReplicaId) {
 			delete(m.lost, id)
 		}
-		all[id] = Replica{Disk: types.DiskID(r.DiskId), ID: types.ReplicaID(r.ReplicaId), Version: types.Version(r.Version), Rows: r.Rows,
-			Bytes: r.Bytes, VersionCount: int(r.VersionCount), Rowsets: int(r.Rowsets), OldestRetained: types.Version(r.OldestRetained),
-			Bad: r.Bad, Reason: r.Reason, DigestVersion: types.Version(r.DigestVersion), Digest: r.Digest, DigestSchema: r.DigestSchema}
+		all.put(r)
 	}
 }

@@ -71,6 +71,9 @@ type made struct {
 // Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets, and
 // unique keys without hidden tables.
 func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
+	if err := fitsGroup(d.log.Current(), &table); err != nil {
+		return err
+	}
 	now := time.Now().UnixMilli()
 	table.CreatedMs = now
 	table.Parts = slices.Clone(table.Parts)

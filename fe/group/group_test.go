@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"stele/fe/quorum"
 	"stele/meta/catalog"
@@ -254,7 +252,7 @@ type doubtful struct {
 
 func (d *doubtful) Propose(context.Context, *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
 	if d.calls.Add(1) == 1 {
-		return nil, status.Error(codes.Unavailable, "lost")
+		return nil, &metarpc.Error{Msg: "lost", Reason: quorum.ReasonUnknown}
 	}
 	return nil, &metarpc.Error{Msg: "not any more", Reason: quorum.ReasonNotLeader}
 }
@@ -266,7 +264,7 @@ func TestDoubtStays(t *testing.T) {
 	for _, tc := range []struct {
 		cmd   command.Command
 		again bool
-	}{{&command.CommitTxn{Txn: 1}, true}, {&command.CreateDatabase{Name: "d"}, false}} {
+	}{{&command.AllocIDs{N: 1}, true}, {&command.CommitTxn{Txn: 1}, false}, {&command.CreateDatabase{Name: "d"}, false}} {
 		all := world(t, 2)
 		d := &doubtful{}
 		server := metarpc.NewServer(metarpc.ServerConfig{Cluster: metarpc.NewCluster(clusterID)})

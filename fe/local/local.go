@@ -84,7 +84,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-const usage = `usage: stele local [--dir DIR] [--frontends N] [--backends N] [--disks N]
+const usage = `usage: stele local [--dir DIR] [--frontends N|--fe N] [--backends N|--be N] [--disks N]
                    [--mysql-port P] [--http-port P] [--guard]      run a cluster until Ctrl-C
        stele local start|stop|kill NODE [--dir DIR]                act on one node (fe1, be2, …) of it
 `
@@ -105,6 +105,8 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.StringVar(&opts.Dir, "dir", DefaultDir, "folder of the cluster")
 	if verb == "" {
 		flags.IntVar(&opts.Frontends, "frontends", 0, "number of frontends (default 1, or what DIR holds)")
+		flags.IntVar(&opts.Frontends, "fe", 0, "the same as --frontends")
+		flags.IntVar(&opts.Backends, "be", 0, "the same as --backends")
 		flags.IntVar(&opts.Backends, "backends", 0, "number of backends (default 3, or what DIR holds)")
 		flags.IntVar(&opts.Disks, "disks", 0, "disks of each backend (default 1, or what DIR holds)")
 		flags.IntVar(&opts.MySQLPort, "mysql-port", 0, "MySQL port of fe1; fe2 takes the next one (default 9030)")

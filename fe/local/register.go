@@ -59,7 +59,19 @@ func tryBringUp(ctx context.Context, opts Options, l *layout) error {
 	if closeErr := s.Close(); err == nil {
 		err = closeErr
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	for _, fe := range l.frontends[1:] { // alive to the others is not yet open to clients
+		s, err := opts.dial(ctx, fe.addr(conf.QueryPort.Key))
+		if err != nil {
+			return fmt.Errorf("%s does not answer: %w", fe.name(), err)
+		}
+		if err := s.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func registerAll(ctx context.Context, s session, l *layout) error {

@@ -244,6 +244,9 @@ func (e *Engine) save(ctx context.Context, was *catalog.Op, d ops.Decision) erro
 		e.o.Logger.Info("op", "op_id", next.ID, "type", ops.TypeName(next.Type), "tablet_id", next.Tablet, "be_id", next.BE,
 			"state", ops.StateName(next.State), "task", ops.CurrentTask(&next), "message", next.Message, "waiting", next.Waiting)
 	}
+	if next.Ended() {
+		e.manual = true // what it has set aside is in use again when auto_failover is on
+	}
 	if next.Tablet != 0 {
 		e.o.Control.Kick(next.Tablet)
 	}

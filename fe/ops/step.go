@@ -108,19 +108,33 @@ func Undo(op model.Op, f *Facts) Decision {
 	d := Decision{Op: op}
 	if f.Tablet != nil {
 		made := f.Tablet.Replica(target(&op))
-		if made != nil && op.Replica == made.ID && made.Role == types.RoleLearner {
+		if made != nil && op.Replica == made.ID && tooMany(&op, made, f) {
 			d.Effects = append(d.Effects, &command.DropReplica{Tablet: op.Tablet, Replica: made.ID})
 			d.Drops = append(d.Drops, Drop{BE: made.BE, Tablet: op.Tablet, Replica: made.ID})
 			return d
 		}
 		src := f.Tablet.Replica(op.BE)
-		if op.Type == Migrate && src != nil && src.OfflineMs != 0 {
+		if (op.Type == Migrate || op.Type == DelReplica) && src != nil && src.OfflineMs != 0 {
 			d.Effects = append(d.Effects, setAlive(&op, op.BE, true, f))
 			return d
 		}
 	}
 	d.Op.Undo = false
 	return d
+}
+
+// tooMany reports whether the replica that an op has made is not to stay: it is not complete, or the one that it was to
+// take the place of, or beside, is there.
+func tooMany(op *model.Op, made *model.Replica, f *Facts) bool {
+	switch {
+	case made.Role == types.RoleLearner:
+		return true
+	case op.Type == Migrate:
+		return f.Tablet.Replica(op.BE) != nil && f.source(made.BE) != nil
+	case op.Type == AddReplica:
+		return f.followers() > f.Tablet.Wanted(f.Want) && f.source(made.BE) != nil
+	}
+	return false
 }
 
 func setAlive(op *model.Op, be types.BEID, alive bool, f *Facts) command.Command {

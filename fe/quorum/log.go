@@ -7,7 +7,7 @@
 //
 // While no FE leads, calls wait for one, for as long as the settings say and the caller's context lasts; then the
 // error is a *NoLeaderError and nothing was done. A call that was under way when the leader changed is made again if
-// doing it twice does no harm (commits know what they came to); otherwise its error is raftlog.ErrOutcomeUnknown.
+// doing it twice does no harm; otherwise its error is raftlog.ErrOutcomeUnknown.
 //
 // The package owns no state that outlives the process and decides nothing.
 package quorum
@@ -151,11 +151,19 @@ func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]b
 	if len(out) != len(encoded) {
 		return nil, fmt.Errorf("BUG: %d results for %d commands", len(out), len(encoded))
 	}
+	l.learn(resp.Mark)
 	// The commands are in the log: that this FE is late with them is no reason to say otherwise.
 	if _, err := l.local.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// learn takes over how far the leader says that the log is committed.
+func (l *Log) learn(m *fepb.Mark) {
+	if m != nil {
+		l.local.Learn(raftlog.Mark{Leader: m.Leader, Address: m.Address, Term: m.Term, Index: m.Index, LogTerm: m.LogTerm})
+	}
 }
 
 // remote reads the error of another FE's answer: what is certain not to have been done is told apart.
@@ -178,11 +186,11 @@ func remote(err error) error {
 }
 
 // twice reports whether commands may be applied twice: what they draw the second time is as good, and what they set
-// is set.
+// is set. Commits are not among them: who commits has to know that an earlier try may still be on its way.
 func twice(cmds []command.Command) bool {
 	for _, c := range cmds {
 		switch c.(type) {
-		case *command.AllocIDs, *command.CommitTxn, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
+		case *command.AllocIDs, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
 			*command.SetConfig, *command.SetUser, *command.SetFE, *command.ExpireHints, *command.SetRepairHint:
 		default:
 			return false

@@ -93,6 +93,7 @@ func (l *Log) ask() (index uint64, err error) {
 			return remote(err)
 		}
 		index = resp.Index
+		l.learn(resp.Mark)
 		return nil
 	})
 	if ctx.Err() != nil {

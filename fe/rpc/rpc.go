@@ -80,7 +80,16 @@ func (s *Server) Propose(ctx context.Context, req *fepb.ProposeRequest) (*fepb.P
 	if err != nil {
 		return nil, err
 	}
-	return &fepb.ProposeResponse{Results: encoded, Index: s.Log.Current().Index()}, nil
+	return &fepb.ProposeResponse{Results: encoded, Index: s.Log.Current().Index(), Mark: s.mark()}, nil
+}
+
+// mark says how far the log is committed now, nil = this FE does not lead any more.
+func (s *Server) mark() *fepb.Mark {
+	m, ok := s.Log.Mark()
+	if !ok {
+		return nil
+	}
+	return &fepb.Mark{Term: m.Term, Index: m.Index, LogTerm: m.LogTerm, Leader: m.Leader, Address: m.Address}
 }
 
 // ReadIndex tells how far a follower must have applied to see all that is committed.
@@ -92,7 +101,7 @@ func (s *Server) ReadIndex(ctx context.Context, req *fepb.ReadIndexRequest) (*fe
 	if err != nil {
 		return nil, reasoned(err)
 	}
-	return &fepb.ReadIndexResponse{Index: index}, nil
+	return &fepb.ReadIndexResponse{Index: index, Mark: s.mark()}, nil
 }
 
 // Ask runs a statement, or reads a system table, for a session of another FE.

@@ -97,4 +97,8 @@ type CloneProgress struct {
 	Task    types.TaskID
 	IdleMs  int64 // since a byte came; 0 also while it waits for a slot
 	Unknown bool  // its BE answers but does not know the task
+	// What has come so far: a replica that has caught up ends its clone before the clone tells how it ended.
+	Bytes     int64
+	ElapsedMs int64
+	Full      bool
 }

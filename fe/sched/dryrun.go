@@ -138,7 +138,7 @@ func (w *dryWorld) carryOut(a *Action, out *Outlook) {
 			t.Leader = m.To
 			t.Epoch++
 			w.dirty = append(w.dirty, m.Tablet)
-			out.Steps = append(out.Steps, Planned{Action: a.Kind, Tablet: m.Tablet, From: m.From, To: m.To, Why: a.Why})
+			out.Steps = append(out.Steps, Planned{Action: a.Kind, Tablet: m.Tablet, From: m.From, To: m.To, Balance: a.Why == whyEvenLeaders, Why: a.Why})
 		}
 		return
 	default:

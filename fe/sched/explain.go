@@ -131,7 +131,7 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 // delayEnds is until when a repair is held back because a BE may come back, 0 when it is not.
 func delayEnds(v *View, t *Tablet, h Verdict, c Clock, l *Limits) int64 {
 	var at int64
-	if t.Hinted {
+	if t.Hinted || h.Damaged > 0 || h.Status != Healthy && h.Status != ReplicaMissing {
 		return 0
 	}
 	for i := range t.Replicas {

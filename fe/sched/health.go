@@ -197,6 +197,8 @@ func decideColocated(d *Verdict) (Status, Priority) {
 		return ColocateRedundant, PriorityVeryHigh
 	case a.incomplete > 0:
 		return VersionIncomplete, PriorityHigh
+	case d.Alive < d.Want && a.want < d.Want+1 && d.Followers <= a.want: // until the group has moved
+		return ReplicaMissing, PriorityHigh
 	case d.Followers > a.want || d.Stray > 0:
 		return ColocateRedundant, PriorityHigh
 	case d.Stable == d.Want && d.DiskStays < d.Want:

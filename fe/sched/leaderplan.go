@@ -92,6 +92,8 @@ type leaderCell struct {
 
 type leaderBE struct {
 	id    types.BEID
+	unit  int64 // what a leader on it costs: the less the more it is to have
+	w     int64 // its share in percent
 	count int64
 	cells []int32
 }
@@ -129,7 +131,7 @@ func newLeaderGraph(v *View, scope LeaderScope) *leaderGraph {
 	for i := range v.BEs {
 		if v.BEs[i].Alive {
 			index[v.BEs[i].ID] = int32(len(g.bes))
-			g.bes = append(g.bes, leaderBE{id: v.BEs[i].ID})
+			g.bes = append(g.bes, leaderBE{id: v.BEs[i].ID, w: int64(max(v.BEs[i].LeaderWeight, 0))})
 		}
 	}
 	for i := range v.Tablets {
@@ -139,6 +141,12 @@ func newLeaderGraph(v *View, scope LeaderScope) *leaderGraph {
 	}
 	g.wTable = int64(len(g.tablets)) + 1
 	g.wBE = 1024 * g.wTable
+	for i := range g.bes {
+		if g.bes[i].w == 0 {
+			g.bes[i].w = 100
+		}
+		g.bes[i].unit = g.wBE * 100 / g.bes[i].w
+	}
 	n := len(g.cells) + len(g.bes) + 1
 	g.dist, g.parent, g.via, g.mark = make([]int64, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	return g
@@ -243,7 +251,7 @@ func (g *leaderGraph) relaxAll() bool {
 	for b := range g.bes {
 		be, n := &g.bes[b], first+int32(b)
 		if be.count > 0 {
-			changed = g.relax(sink, n, -g.wBE*(2*be.count-1), -1) || changed
+			changed = g.relax(sink, n, -be.unit*(2*be.count-1), -1) || changed
 		}
 		for _, c := range be.cells {
 			if k := int64(len(g.cells[c].tablets)); k > 0 {
@@ -269,7 +277,7 @@ func (g *leaderGraph) relaxAll() bool {
 		changed = g.relax(int32(c), first+g.cells[c].be, g.wTable*(2*k+1), -1) || changed
 	}
 	for b := range g.bes {
-		changed = g.relax(first+int32(b), sink, g.wBE*(2*g.bes[b].count+1), -1) || changed
+		changed = g.relax(first+int32(b), sink, g.bes[b].unit*(2*g.bes[b].count+1), -1) || changed
 	}
 	return changed
 }
@@ -323,10 +331,12 @@ func leaderSpread(v *View, scope LeaderScope, now map[types.TabletID]types.BEID)
 			leader = to
 		}
 		perBE[leader]++
-		perCell[cellKey{t.Table, v.index[leader]}]++
+		if b, ok := v.index.at(leader); ok {
+			perCell[cellKey{t.Table, b}]++
+		}
 		for j := range t.Replicas {
-			if be := v.BE(t.Replicas[j].BE); be != nil && be.mayLead() {
-				if k := (cellKey{t.Table, v.index[be.ID]}); !could[k] {
+			if b, ok := v.index.at(t.Replicas[j].BE); ok && v.BEs[b].mayLead() {
+				if k := (cellKey{t.Table, b}); !could[k] {
 					could[k] = true
 					keys = append(keys, k)
 				}

@@ -16,6 +16,9 @@ const (
 	leaderBatch   = 100
 )
 
+// whyEvenLeaders is the reason of moves of leaders that nothing but evenness asks for.
+const whyEvenLeaders = "even spread of leaders"
+
 // checkLeader gives a tablet without a live leader a new one at once. A BE that this FE has not heard of yet is not
 // dead.
 func (s *Scheduler) checkLeader(t *Tablet) {
@@ -126,7 +129,7 @@ func (s *Scheduler) evenOut(scan bool) {
 	}
 	if len(moves) > 0 {
 		s.stats.LeadersMoved += int64(len(moves))
-		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: "even spread of leaders"})
+		s.act(Action{Kind: ActLeaders, Leaders: moves, Why: whyEvenLeaders})
 	}
 }
 
@@ -155,13 +158,13 @@ func (s *Scheduler) evenLeaders() []LeaderMove {
 			break
 		}
 		t := &v.Tablets[i]
-		from, ok := v.index[t.Leader]
+		from, ok := v.index.at(t.Leader)
 		if !ok || count[from] <= least+1 {
 			continue
 		}
 		for j := range t.Replicas {
 			r := &t.Replicas[j]
-			to, ok := v.index[r.BE]
+			to, ok := v.index.at(r.BE)
 			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() {
 				continue
 			}

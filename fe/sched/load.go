@@ -103,12 +103,12 @@ func computeLoads(v *View, l *Limits) *loadTable {
 	}
 	for i := range v.Tablets {
 		tab := &v.Tablets[i]
-		if b, ok := v.index[tab.Leader]; ok {
+		if b, ok := v.index.at(tab.Leader); ok {
 			t.leaders[b]++
 		}
 		for j := range tab.Replicas {
 			r := &tab.Replicas[j]
-			b, ok := v.index[r.BE]
+			b, ok := v.index.at(r.BE)
 			if !ok {
 				continue
 			}
@@ -277,7 +277,7 @@ func (t *loadTable) mixedScore(be types.BEID) float64 {
 }
 
 func (t *loadTable) score(be types.BEID) float64 {
-	if i, ok := t.view.index[be]; ok {
+	if i, ok := t.view.index.at(be); ok {
 		return t.mixed[i]
 	}
 	return 0
@@ -285,7 +285,7 @@ func (t *loadTable) score(be types.BEID) float64 {
 
 // bump counts a replica that was just decided on, and keeps the order by score.
 func (t *loadTable) bump(be types.BEID, m types.Medium, bytes int64, replicas int) {
-	at, ok := t.view.index[be]
+	at, ok := t.view.index.at(be)
 	if !ok {
 		return
 	}
@@ -303,23 +303,23 @@ func (t *loadTable) bump(be types.BEID, m types.Medium, bytes int64, replicas in
 
 // lead counts a change of leader.
 func (t *loadTable) lead(from, to types.BEID) {
-	if i, ok := t.view.index[from]; ok {
+	if i, ok := t.view.index.at(from); ok {
 		t.leaders[i]--
 	}
-	if i, ok := t.view.index[to]; ok {
+	if i, ok := t.view.index.at(to); ok {
 		t.leaders[i]++
 	}
 }
 
 func (t *loadTable) leads(be types.BEID) int {
-	if i, ok := t.view.index[be]; ok {
+	if i, ok := t.view.index.at(be); ok {
 		return t.leaders[i]
 	}
 	return 0
 }
 
 func (t *loadTable) replicas(be types.BEID) int {
-	if i, ok := t.view.index[be]; ok {
+	if i, ok := t.view.index.at(be); ok {
 		return t.count[i]
 	}
 	return 0

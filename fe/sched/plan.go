@@ -9,7 +9,7 @@ import (
 // plan tries to do something for one pending task; false when it is no longer pending.
 func (s *Scheduler) plan(task *Task) bool {
 	task.LastVisitMs = s.in.NowMs
-	t := s.in.View.Tablet(task.Tablet)
+	t := s.tablet(task)
 	if t == nil {
 		s.end(task, Cancelled, "tablet is gone")
 		return false

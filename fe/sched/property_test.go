@@ -13,7 +13,7 @@ func (w *world) chaos(rounds int) {
 	for range rounds {
 		w.run(int64(500 + w.rng.IntN(20_000)))
 		be := &w.bes[w.rng.IntN(len(w.bes))]
-		switch w.rng.IntN(12) {
+		switch w.rng.IntN(14) {
 		case 0, 1, 2:
 			if be.Alive {
 				w.kill(be.ID)
@@ -28,6 +28,15 @@ func (w *world) chaos(rounds int) {
 			}
 		case 8:
 			be.Decommissioned = !be.Decommissioned
+		case 11:
+			d := &be.Disks[w.rng.IntN(len(be.Disks))]
+			d.State = types.DiskDecommissioned - d.State // ONLINE and back
+		case 12: // a source hangs
+			for _, c := range w.clones {
+				if c.src == be.ID {
+					c.endMs, c.hung = 1<<60, true
+				}
+			}
 		case 9:
 			w.damage(w.tablets[w.rng.IntN(len(w.tablets))])
 		case 10: // a new FE leads: all that the scheduler knew is gone
@@ -52,8 +61,11 @@ func (w *world) heal() {
 			w.revive(w.bes[i].ID)
 		}
 		w.bes[i].Decommissioned = false
+		for j := range w.bes[i].Disks {
+			w.bes[i].Disks[j].State = types.DiskOnline
+		}
 	}
-	w.run(8 * 3600_000)
+	w.run(4 * 3600_000)
 }
 
 func TestChaos(t *testing.T) {
@@ -62,6 +74,11 @@ func TestChaos(t *testing.T) {
 		bes := rapid.IntRange(1, 7).Draw(rt, "bes")
 		w := newWorld(rt, seed, bes, rapid.IntRange(1, 3).Draw(rt, "disks"), rapid.IntRange(1, 30).Draw(rt, "tablets"),
 			rapid.IntRange(1, 3).Draw(rt, "replicas"))
+		if zones := rapid.IntRange(0, 4).Draw(rt, "zones"); zones > 0 {
+			for i := range w.bes {
+				w.bes[i].Zone = string(rune('a' + i%zones))
+			}
+		}
 		w.chaos(rapid.IntRange(1, 40).Draw(rt, "rounds"))
 		w.heal()
 		w.checkHealthy()
@@ -232,4 +249,202 @@ func TestOnlyDeathMovesLeaders(t *testing.T) {
 			t.Errorf("%s: the others lead %d and %d tablets", c.name, a, b)
 		}
 	}
+}
+
+// TestOnePerHost: with hosts enough, no two replicas of a tablet share one, whatever has happened.
+func TestOnePerHost(t *testing.T) {
+	for seed := range uint64(12) {
+		w := newWorld(t, seed, 8, 1, 12, 3)
+		for i := range w.bes {
+			w.bes[i].Host = string(rune('a' + i/2)) // two BEs a host
+		}
+		w.chaos(12)
+		w.heal()
+		w.checkHealthy()
+		for _, tab := range w.tablets {
+			hosts := map[string]bool{}
+			for i := range tab.Replicas {
+				hosts[w.be(tab.Replicas[i].BE).Host] = true
+			}
+			if len(hosts) < len(tab.Replicas) {
+				t.Fatalf("tablet %d shares a host: %+v", tab.ID, tab.Replicas)
+			}
+		}
+		w.checkQuiet()
+	}
+}
+
+// TestDiskDecommission: replicas leave the disk for another of the same BE; without one, for another BE.
+func TestDiskDecommission(t *testing.T) {
+	for _, disks := range []int{2, 1} {
+		w := newWorld(t, 8, 5, disks, 50, 3)
+		w.lim.DisableBalance = true
+		w.run(1000)
+		gone := &w.be(1).Disks[0]
+		gone.State = types.DiskDecommissioned
+		moves := w.moves
+		w.run(3600_000)
+		for _, tab := range w.tablets {
+			if r := tab.On(1); r != nil && r.Disk == gone.ID {
+				t.Fatalf("%d disks: tablet %d is still on the disk: %s", disks, tab.ID, Health(&tab.Tablet, w.view(), w.s.clock()).Detail())
+			}
+		}
+		if disks == 2 && w.moves != moves {
+			t.Fatalf("%d replicas were made on other BEs", w.moves-moves)
+		}
+		w.checkHealthy()
+	}
+}
+
+// TestHungSource: a clone from a source that sends nothing is given up long before its timeout, and another source serves.
+func TestHungSource(t *testing.T) {
+	w := newWorld(t, 9, 5, 1, 1, 3)
+	w.lim.DisableBalance = true
+	tab := w.tablets[0]
+	r := &tab.Replicas[2]
+	r.Bad = true
+	w.deposed(tab, r)
+	w.settle()
+	if len(w.clones) != 1 {
+		t.Fatalf("%d clones", len(w.clones))
+	}
+	hung, from := w.clones[0].src, w.now
+	w.clones[0].endMs, w.clones[0].hung = 1<<60, true
+	for len(w.clones) > 0 && w.clones[0].src == hung {
+		w.run(1000)
+	}
+	if took := w.now - from; took > w.lim.StallMs+20_000 || took < w.lim.StallMs {
+		t.Fatalf("given up after %d ms", took)
+	}
+	w.run(60_000)
+	w.checkHealthy()
+}
+
+// TestColocated: tablets of a group follow the one that leads it, and lose no copy on the way.
+func TestColocated(t *testing.T) {
+	w := newWorld(t, 10, 6, 1, 2, 3)
+	w.lim.DisableBalance = true
+	lead, follow := w.tablets[0], w.tablets[1]
+	w.follow = func() {
+		follow.Assigned = nil
+		for i := range lead.Replicas {
+			if lead.Replicas[i].Role == types.RoleFollower && w.alive(lead.Replicas[i].BE) {
+				follow.Assigned = append(follow.Assigned, lead.Replicas[i].BE)
+			}
+		}
+	}
+	w.run(600_000)
+	same := func() bool {
+		for i := range lead.Replicas {
+			if follow.On(lead.Replicas[i].BE) == nil {
+				return false
+			}
+		}
+		return len(follow.Replicas) == len(lead.Replicas)
+	}
+	if !same() {
+		t.Fatalf("%+v and %+v", lead.Replicas, follow.Replicas)
+	}
+	w.kill(lead.Replicas[0].BE)
+	w.run(3600_000)
+	if !same() || len(lead.Replicas) != 3 {
+		t.Fatalf("after a death: %+v and %+v", lead.Replicas, follow.Replicas)
+	}
+}
+
+// TestStatusOrder: the first rule that fits decides.
+func TestStatusOrder(t *testing.T) {
+	for _, c := range []struct {
+		v    Verdict
+		want Status
+		prio Priority
+	}{
+		{Verdict{Want: 3, Alive: 1, Free: 2}, ReplicaMissing, PriorityHigh},
+		{Verdict{Want: 3, Alive: 2, Free: 1, Complete: 1}, ReplicaMissing, PriorityNormal},
+		{Verdict{Want: 3, Alive: 2, Damaged: 1, Copies: 2, Complete: 2}, ForceRedundant, PriorityVeryHigh},
+		{Verdict{Want: 3, Alive: 3, Complete: 1}, VersionIncomplete, PriorityHigh},
+		{Verdict{Want: 3, Alive: 4, Complete: 4, Stable: 3}, Redundant, PriorityVeryHigh},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 1}, ReplicaRelocating, PriorityNormal},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 2}, ReplicaRelocating, PriorityLow},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 2}, DiskMigration, PriorityNormal},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 4, Spread: 1, SpreadMax: 3}, Redundant, PriorityVeryHigh},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 3, Spread: 2, SpreadMax: 3}, LocationMismatch, PriorityNormal},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 3, Learners: 1}, NeedFurtherRepair, PriorityHigh},
+		{Verdict{Want: 3, Alive: 3, Complete: 3, Stable: 3, DiskStays: 3, Followers: 3}, Healthy, PriorityNormal},
+		{Verdict{Want: 3, Assigned: assigned{want: 3, here: 2}}, ColocateMismatch, PriorityHigh},
+		{Verdict{Want: 3, Alive: 2, Assigned: assigned{want: 3, here: 3, damaged: 1}}, ColocateRedundant, PriorityVeryHigh},
+		{Verdict{Want: 3, Assigned: assigned{want: 3, here: 3, incomplete: 1}}, VersionIncomplete, PriorityHigh},
+		{Verdict{Want: 3, Followers: 4, Assigned: assigned{want: 3, here: 3}}, ColocateRedundant, PriorityHigh},
+	} {
+		if s, p := decide(&c.v); s != c.want || p != c.prio {
+			t.Errorf("%+v: %s %s, want %s %s", c.v, s, p, c.want, c.prio)
+		}
+	}
+}
+
+// TestSafeToStop: what a stop would take away.
+func TestSafeToStop(t *testing.T) {
+	w := newWorld(t, 11, 3, 1, 5, 3)
+	need := func(_ *Tablet, n int) int { return n/2 + 1 }
+	if h := SafeToStop(w.view(), 1, need); len(h) != 0 {
+		t.Fatalf("%+v", h)
+	}
+	w.kill(2)
+	h := SafeToStop(w.view(), 1, need)
+	if len(h) != 5 || h[0].Last || h[0].Copies != 1 || h[0].Need != 2 {
+		t.Fatalf("%+v", h)
+	}
+	w.kill(3)
+	if h := SafeToStop(w.view(), 1, need); len(h) != 5 || !h[0].Last {
+		t.Fatalf("%+v", h)
+	}
+}
+
+// TestDryRun: a dry run comes to what happens then, and changes nothing.
+func TestDryRun(t *testing.T) {
+	w := newWorld(t, 12, 5, 2, 40, 3)
+	w.lim.DisableBalance = true
+	w.run(20_000)
+	v := w.view()
+	on := 0
+	for i := range v.Tablets {
+		if v.Tablets[i].On(2) != nil {
+			on++
+		}
+	}
+	o := DryRun(v, w.lim, w.now, func(bes []BE) { bes[1].Decommissioned = true })
+	adds, drops := 0, 0
+	for _, s := range o.Steps {
+		switch s.Action {
+		case ActAdd:
+			adds++
+		case ActDrop:
+			drops++
+		}
+	}
+	if adds != on || drops != on || len(o.Stuck) != 0 || o.Cut {
+		t.Fatalf("%d adds, %d drops of %d, stuck %+v", adds, drops, on, o.Stuck)
+	}
+	if again := w.view(); again.BEs[1].Decommissioned || v.BEs[1].Decommissioned || len(v.Tablets[0].Replicas) != 3 {
+		t.Fatal("the dry run changed the cluster")
+	}
+}
+
+// TestExplainAlwaysSaysWhy: every unhealthy tablet with a task that waits says for what, and no explanation is empty.
+func TestExplainAlwaysSaysWhy(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(rt, rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(1, 5).Draw(rt, "bes"), 1, 10, 3)
+		w.chaos(rapid.IntRange(1, 10).Draw(rt, "rounds"))
+		v := w.view()
+		for _, task := range w.s.Pending() {
+			tab := v.Tablet(task.Tablet)
+			lines := Explain(v, tab, Clock{NowMs: w.now, ToleranceMs: w.lim.ToleranceMs}, w.lim, &task)
+			if len(lines) < 4+len(tab.Replicas) {
+				rt.Fatalf("%+v", lines)
+			}
+			if task.Wait == WaitNone && task.Err != "" || task.Wait != WaitNone && task.Err == "" {
+				rt.Fatalf("waits for %s: %q", task.Wait, task.Err)
+			}
+		}
+	})
 }

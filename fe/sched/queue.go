@@ -100,33 +100,60 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 }
 
-// planPending tries to do something for each task of the queue, the most urgent first. Those that found the source that
-// was planned for them busy have a second chance with another, after all plans had their turn.
+// stealMs is how often tablets whose planned source is busy are looked at for another one.
+const stealMs = 500
+
+// planPending tries to do something for each task of the queue, the most urgent first. Those whose planned source is busy
+// have a second chance with another, after all plans had their turn.
 func (s *Scheduler) planPending() {
 	s.planSources()
-	for _, s.anySource = range [...]bool{false, true} {
-		keep := s.pending[:0]
-		for _, task := range s.pending {
-			if s.due(task) && !s.plan(task) {
-				continue
-			}
-			keep = append(keep, task)
-		}
-		clear(s.pending[len(keep):])
-		s.pending = keep
+	s.planEach(false)
+	if s.in.NowMs-s.stoleMs >= stealMs {
+		s.stoleMs = s.in.NowMs
+		s.planEach(true)
 	}
 }
 
-// due reports whether a task is to be planned now.
+func (s *Scheduler) planEach(anySource bool) {
+	s.anySource = anySource
+	keep := s.pending[:0]
+	for _, task := range s.pending {
+		if s.due(task) && !s.plan(task) {
+			continue
+		}
+		keep = append(keep, task)
+	}
+	clear(s.pending[len(keep):])
+	s.pending = keep
+}
+
+// due reports whether a task is to be planned now. A task that waits for a slot on its planned source is not looked at
+// while that is busy: a long queue must cost little.
 func (s *Scheduler) due(task *Task) bool {
+	waits := task.Wait == WaitSlot && task.source != (diskKey{})
+	busy := waits && !s.slots.mayTake(task.source.be, task.source.disk, false, task.Size, false)
 	if s.anySource {
-		return task.Wait == WaitSlot && task.LastVisitMs == s.in.NowMs && !s.touched[task.Tablet] && task.source != (diskKey{})
+		return busy && !s.touched[task.Tablet]
 	}
 	s.adjust(task)
 	if s.freed && task.Wait == WaitSlot {
 		task.NextMs = 0
 	}
-	return task.NextMs <= s.in.NowMs && !s.touched[task.Tablet]
+	return task.NextMs <= s.in.NowMs && !busy && !s.touched[task.Tablet]
+}
+
+// tablet returns the tablet of a task, or nil. Positions in the View seldom change.
+func (s *Scheduler) tablet(task *Task) *Tablet {
+	all := s.in.View.Tablets
+	if task.at < len(all) && all[task.at].ID == task.Tablet {
+		return &all[task.at]
+	}
+	i, ok := s.in.View.position(task.Tablet)
+	if !ok {
+		return nil
+	}
+	task.at = i
+	return &all[i]
 }
 
 // end moves a task to the history. The caller takes it out of its list.

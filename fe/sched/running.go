@@ -150,11 +150,11 @@ func (s *Scheduler) stalled(task *Task) string {
 	if limit <= 0 {
 		return ""
 	}
-	i, ok := slices.BinarySearchFunc(s.in.Clones, task.ID, func(c CloneProgress, id types.TaskID) int { return cmp.Compare(c.Task, id) })
-	if !ok {
+	p := s.progress(task)
+	if p == nil {
 		return ""
 	}
-	switch p := &s.in.Clones[i]; {
+	switch {
 	case p.Unknown && s.in.NowMs-task.LastSchedMs >= 2*limit:
 		return fmt.Sprintf("destination be %d does not know the clone", task.DestBE)
 	case p.IdleMs >= limit:
@@ -163,12 +163,21 @@ func (s *Scheduler) stalled(task *Task) string {
 	return ""
 }
 
+// progress returns how far a clone is, nil when nothing is known of it.
+func (s *Scheduler) progress(task *Task) *CloneProgress {
+	i, ok := slices.BinarySearchFunc(s.in.Clones, task.ID, func(c CloneProgress, id types.TaskID) int { return cmp.Compare(c.Task, id) })
+	if !ok {
+		return nil
+	}
+	return &s.in.Clones[i]
+}
+
 // failuresToMove is after how many failed clones a learner is tried elsewhere.
 const failuresToMove = 3
 
 // dropLearner gives up the learner that a task was filling.
 func (s *Scheduler) dropLearner(task *Task, why string) {
-	t := s.in.View.Tablet(task.Tablet)
+	t := s.tablet(task)
 	if t == nil || s.touched[t.ID] {
 		return
 	}
@@ -202,6 +211,9 @@ func (s *Scheduler) checkRunning() {
 		s.out.Actions = append(s.out.Actions, Action{Kind: ActCancel, Tablet: task.Tablet, Task: task.ID, BE: task.DestBE, Why: why})
 		switch {
 		case state == Cancelled || state == Finished:
+			if p := s.progress(task); p != nil {
+				task.Bytes, task.ElapsedMs, task.Full = p.Bytes, p.ElapsedMs, p.Full
+			}
 			s.end(task, state, why)
 		case state == Timeout:
 			s.stats.ClonesTimed++
@@ -222,7 +234,7 @@ const replicaGone = "the replica being cloned is gone"
 // verdictOn says why a running clone must end, and how: Pending means that the task tries again.
 func (s *Scheduler) verdictOn(task *Task) (string, State) {
 	v := s.in.View
-	t := v.Tablet(task.Tablet)
+	t := s.tablet(task)
 	if t == nil {
 		return "tablet is gone", Cancelled
 	}

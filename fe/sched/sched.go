@@ -100,6 +100,7 @@ type Scheduler struct {
 	anySource bool         // the plan of sources had its turn
 	overflow  bool         // a scan found more than the queue holds
 	scannedMs int64        // the last scan
+	stoleMs   int64        // when busy sources were passed over last
 	plannedMs int64        // when sources were planned last
 	freed     bool         // a slot has come free: tasks that wait for one may go on
 	moves     []LeaderMove

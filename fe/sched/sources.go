@@ -35,7 +35,7 @@ func (s *Scheduler) planSources() {
 	var all []waiting
 	for _, task := range s.pending {
 		task.source = diskKey{}
-		if t := s.in.View.Tablet(task.Tablet); t != nil && !task.Hopeless {
+		if t := s.tablet(task); t != nil && !task.Hopeless {
 			all = append(all, waiting{task, t})
 		}
 	}

@@ -72,6 +72,7 @@ type Task struct {
 	Hopeless bool       // nothing can be done for now
 	Full     bool       // the last clone copied everything
 	Local    bool       // a move between two disks of one BE
+	at       int        // position of the tablet in the View
 	source   diskKey    // that it is to be copied from
 	avoid    types.BEID // source that let the last clone down
 	balance  bool       // the running clone holds balance slots

@@ -1,18 +1,13 @@
 package sched
 
-import (
-	"cmp"
-	"slices"
-
-	"stele/meta/types"
-)
+import "stele/meta/types"
 
 // View is the cluster at one moment: plain values in dense slices. A Step only reads it.
 type View struct {
 	BEs     []BE     // by id
 	Tablets []Tablet // by id
 
-	index     map[types.BEID]int32
+	index     beIndex
 	available int
 	places    int    // locations with an available BE
 	media     [2]int // available BEs with an online disk of a medium
@@ -59,12 +54,12 @@ type Tablet struct {
 	Table     types.TableID
 	Partition types.PartitionID
 	Want      int // replication_num
-	Medium    types.Medium
 	Version   types.Version
 	Epoch     types.Epoch
 	Leader    types.BEID // 0 = none
-	Hinted    bool       // an operator wants it first
-	Ordered   bool       // an operator's op has it in hand: fill what is there, do nothing else
+	Medium    types.Medium
+	Hinted    bool // an operator wants it first
+	Ordered   bool // an operator's op has it in hand: fill what is there, do nothing else
 	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
 	// the tablet is on its own.
 	Assigned []types.BEID
@@ -73,17 +68,16 @@ type Tablet struct {
 
 // Replica is a copy of a tablet.
 type Replica struct {
-	ID           types.ReplicaID
-	BE           types.BEID
-	Disk         types.DiskID // 0 = not known yet
-	Role         types.Role
-	Bad          bool // its data is damaged
-	Lost         bool // its BE has it no more, or its disk is gone
-	Offline      bool // an operator has set it aside
-	Version      types.Version
-	LastFailed   types.Version // 0 = it has every version
-	LastFailedMs int64
-	Bytes        int64
+	ID         types.ReplicaID
+	BE         types.BEID
+	Disk       types.DiskID // 0 = not known yet
+	Version    types.Version
+	LastFailed types.Version // 0 = it has every version
+	Bytes      int64
+	Role       types.Role
+	Bad        bool // its data is damaged
+	Lost       bool // its BE has it no more, or its disk is gone
+	Offline    bool // an operator has set it aside
 }
 
 func (r *Replica) damaged() bool { return r.Bad || r.Lost }
@@ -112,13 +106,51 @@ func (t *Tablet) On(be types.BEID) *Replica {
 	return nil
 }
 
+// beIndex finds the position of a BE by its id: a hash table that is quick to make and quicker to ask, for a check of all
+// tablets asks for every replica.
+type beIndex struct {
+	keys []types.BEID // 0 = empty
+	pos  []int32
+	mask uint64
+}
+
+func newBEIndex(bes []BE) beIndex {
+	size := 8
+	for size < 2*len(bes) {
+		size *= 2
+	}
+	x := beIndex{keys: make([]types.BEID, size), pos: make([]int32, size), mask: uint64(size - 1)}
+	for i := range bes {
+		at := x.hash(bes[i].ID)
+		for x.keys[at] != 0 {
+			at = (at + 1) & x.mask
+		}
+		x.keys[at], x.pos[at] = bes[i].ID, int32(i)
+	}
+	return x
+}
+
+func (x *beIndex) hash(id types.BEID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 >> 20 & x.mask }
+
+// at returns the position of a BE.
+func (x *beIndex) at(id types.BEID) (int32, bool) {
+	if len(x.keys) == 0 || id == 0 {
+		return 0, false
+	}
+	for at := x.hash(id); x.keys[at] != 0; at = (at + 1) & x.mask {
+		if x.keys[at] == id {
+			return x.pos[at], true
+		}
+	}
+	return 0, false
+}
+
 // NewView returns a view; both slices must be sorted by id.
 func NewView(bes []BE, tablets []Tablet) *View {
-	v := &View{BEs: bes, Tablets: tablets, index: make(map[types.BEID]int32, len(bes))}
+	v := &View{BEs: bes, Tablets: tablets, index: newBEIndex(bes)}
 	numbers, open := map[string]int32{}, map[int32]bool{}
 	for i := range bes {
 		be := &bes[i]
-		v.index[be.ID] = int32(i)
 		name := "host " + be.Host
 		if be.Zone != "" {
 			name = "zone " + be.Zone
@@ -181,7 +213,7 @@ func (v *View) diskStays(t *Tablet, r *Replica, be *BE) bool {
 
 // BE returns a BE, or nil.
 func (v *View) BE(id types.BEID) *BE {
-	if i, ok := v.index[id]; ok {
+	if i, ok := v.index.at(id); ok {
 		return &v.BEs[i]
 	}
 	return nil
@@ -189,11 +221,24 @@ func (v *View) BE(id types.BEID) *BE {
 
 // Tablet returns a tablet, or nil.
 func (v *View) Tablet(id types.TabletID) *Tablet {
-	i, ok := slices.BinarySearchFunc(v.Tablets, id, func(t Tablet, id types.TabletID) int { return cmp.Compare(t.ID, id) })
-	if !ok {
-		return nil
+	if i, ok := v.position(id); ok {
+		return &v.Tablets[i]
 	}
-	return &v.Tablets[i]
+	return nil
+}
+
+// position finds a tablet. Written out, for the generic search copies what it compares.
+func (v *View) position(id types.TabletID) (int, bool) {
+	lo, hi := 0, len(v.Tablets)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if v.Tablets[mid].ID < id {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(v.Tablets) && v.Tablets[lo].ID == id
 }
 
 // isCopy reports whether a replica can be read and copied from now: complete, on a live BE.

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -22,6 +23,7 @@ type world struct {
 	tablets []*worldTablet
 	clones  []*worldClone
 	nextID  types.ReplicaID
+	follow  func() // keeps colocated tablets assigned
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -52,6 +54,8 @@ type worldClone struct {
 	spec     CloneSpec
 	endMs    int64
 	full     bool
+	hung     bool // it gets nothing since begunMs
+	begunMs  int64
 	found    bool // of an earlier leader: its source and kind of slot are not known
 }
 
@@ -112,8 +116,11 @@ func (w *world) alive(id types.BEID) bool { be := w.be(id); return be != nil && 
 
 // step runs one Step and carries out what it says.
 func (w *world) step() Output {
+	if w.follow != nil {
+		w.follow()
+	}
 	in := Input{NowMs: w.now, View: w.view(), Dirty: w.dirty, Outcomes: w.ended, Restarted: w.restart, Found: w.found, Limits: w.lim,
-		Scan: w.now >= w.scanAt}
+		Scan: w.now >= w.scanAt, Clones: w.progress()}
 	if in.Scan {
 		w.scanAt = w.now + w.lim.ScanMs
 	}
@@ -126,6 +133,20 @@ func (w *world) step() Output {
 		w.carryOut(&out.Actions[i])
 	}
 	w.checkSlots()
+	return out
+}
+
+// progress is how far clones are: those that hang have been idle since they began.
+func (w *world) progress() []CloneProgress {
+	var out []CloneProgress
+	for _, c := range w.clones {
+		p := CloneProgress{Task: c.task}
+		if c.hung {
+			p.IdleMs = w.now - c.begunMs
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b CloneProgress) int { return cmp.Compare(a.Task, b.Task) })
 	return out
 }
 
@@ -252,7 +273,7 @@ func (w *world) add(a *Action) {
 		w.t.Fatalf("tablet %d: new replica on be %d: %+v", t.ID, a.BE, t.Replicas)
 	}
 	w.moves++
-	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version, LastFailedMs: w.now})
+	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version})
 	w.nextID++
 	w.clone(a, w.nextID-1)
 }
@@ -273,7 +294,7 @@ func (w *world) clone(a *Action, replica types.ReplicaID) {
 		w.t.Fatalf("clone between dead bes: %+v", a)
 	}
 	w.clones = append(w.clones, &worldClone{task: a.Task, tablet: a.Tablet, replica: replica, src: a.Clone.SourceBE, dst: a.BE,
-		spec: a.Clone, endMs: w.now + ms, full: !has})
+		spec: a.Clone, begunMs: w.now, endMs: w.now + ms, full: !has})
 }
 
 func (w *world) endClones() {
@@ -343,7 +364,7 @@ func (w *world) write(t *worldTablet) {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if !stored[r.ID] {
-			r.LastFailed, r.LastFailedMs = t.Version, w.now
+			r.LastFailed = t.Version
 			continue
 		}
 		t.data[r.ID] = t.Version

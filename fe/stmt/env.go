@@ -36,7 +36,9 @@ type Members interface {
 type Control interface {
 	Pending() []sched.Task
 	Running() []tabletctl.RunningTask
-	History() []sched.Task // newest first
+	History() []sched.Task                  // newest first
+	Task(types.TabletID) (sched.Task, bool) // pending or running
+	Limits() sched.Limits
 	Slots() []sched.SlotUse
 	Load() []sched.Load
 	Stats() sched.Stats
@@ -44,7 +46,6 @@ type Control interface {
 	Clock() sched.Clock
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
-	BalanceLeaders(ctx context.Context, scope tabletctl.Scope) (tabletctl.LeaderBalance, error)
 }
 
 // Checker compares replicas; *consistency.Checker is one.

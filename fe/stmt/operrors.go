@@ -36,7 +36,7 @@ func opTable(e *Env, a syntax.Args) (*catalog.Database, *catalog.Table, error) {
 	}
 	t, ok := e.Catalog.Table(db.ID, name)
 	if !ok {
-		return nil, nil, opError(100, "table is not exist: %s.%s", db.Name, name)
+		return nil, nil, opError(100, "table does not exist: %s.%s", db.Name, name)
 	}
 	return db, t, nil
 }
@@ -46,7 +46,7 @@ func opEndpoint(e *Env, a syntax.Args, name string, code uint16) (*catalog.BE, e
 	hp := a.HostPort(name)
 	be, ok := e.Catalog.BEAt(hp.Host, int(hp.Port))
 	if !ok {
-		return nil, opError(code, "endpoint is not exist: %s:%d", hp.Host, hp.Port)
+		return nil, opError(code, "endpoint does not exist: %s:%d", hp.Host, hp.Port)
 	}
 	return be, nil
 }

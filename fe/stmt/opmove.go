@@ -23,7 +23,7 @@ func pidGroup(e *Env, a syntax.Args, t *catalog.Table, code uint16) ([]int, erro
 	out, n := make([]int, 0, len(list)), int64(len(pids(e, t)))
 	for _, pid := range list {
 		if pid < 0 || pid >= n {
-			return nil, opError(code, "pid is not exist: %d, table %s has 0 to %d", pid, t.Name, n-1)
+			return nil, opError(code, "pid does not exist: %d, table %s has 0 to %d", pid, t.Name, n-1)
 		}
 		out = append(out, int(pid))
 	}
@@ -100,7 +100,7 @@ var _ = register(Statement{
 			tab := all[pid]
 			switch {
 			case tab.Replica(be.ID) == nil:
-				return Result{}, opError(308, "pid is not exist: partition %d of %s has no replica on %s", pid, t.Name, hostList([]*catalog.BE{be}))
+				return Result{}, opError(308, "pid does not exist: partition %d of %s has no replica on %s", pid, t.Name, hostList([]*catalog.BE{be}))
 			case tab.Leader == be.ID:
 				return Result{}, opError(102, "table is leader: partition %d of %s on %s", pid, t.Name, hostList([]*catalog.BE{be}))
 			}
@@ -193,11 +193,11 @@ var _ = register(Statement{
 	Do: func(_ context.Context, e *Env, a syntax.Args) (Result, error) {
 		t, ok := e.Catalog.TableByID(types.TableID(max(a.Int("tid"), 0)))
 		if !ok || a.Has("name") && t.Name != a.String("name") {
-			return Result{}, opError(100, "table is not exist: %s %d", a.String("name"), a.Int("tid"))
+			return Result{}, opError(100, "table does not exist: %s %d", a.String("name"), a.Int("tid"))
 		}
 		all := pids(e, t)
 		if pid := a.Int("pid"); pid < 0 || pid >= int64(len(all)) {
-			return Result{}, opError(308, "pid is not exist: %d", pid)
+			return Result{}, opError(308, "pid does not exist: %d", pid)
 		}
 		tab := all[a.Int("pid")]
 		var at []*catalog.BE

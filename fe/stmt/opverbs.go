@@ -148,7 +148,7 @@ func opPartition(e *Env, a syntax.Args) (*catalog.Table, int, *catalog.Tablet, e
 	}
 	pid, all := a.Int("pid"), pids(e, t)
 	if pid < 0 || pid >= int64(len(all)) {
-		return nil, 0, nil, opError(308, "pid is not exist: %d, table %s has 0 to %d", pid, t.Name, len(all)-1)
+		return nil, 0, nil, opError(308, "pid does not exist: %d, table %s has 0 to %d", pid, t.Name, len(all)-1)
 	}
 	return t, int(pid), all[pid], nil
 }
@@ -236,7 +236,7 @@ var _ = register(Statement{
 		}
 		r := tab.Replica(be.ID)
 		if r == nil {
-			return Result{}, opError(308, "pid is not exist: partition %d of %s has no replica on %s", pid, t.Name, hostList([]*catalog.BE{be}))
+			return Result{}, opError(308, "pid does not exist: partition %d of %s has no replica on %s", pid, t.Name, hostList([]*catalog.BE{be}))
 		}
 		if usable(e, tab, r) {
 			return Result{}, opError(311, "partition is alive")
@@ -299,7 +299,7 @@ var _ = register(Statement{
 func cancelOp(ctx context.Context, e *Env, id int64, group bool, text string) (Result, error) {
 	op, ok := e.Catalog.Op(uint64(max(id, 0)))
 	if !ok || op.Type == 0 {
-		return Result{}, opError(136, "op is not exist: %d", id)
+		return Result{}, opError(136, "op does not exist: %d", id)
 	}
 	if op.Ended() {
 		return Result{}, opError(312, "op status is not kDoing or kInited: %s", ops.StateName(op.State))
@@ -322,7 +322,7 @@ var _ = register(Statement{
 			op, ok := e.Catalog.Op(uint64(max(a.Int("id"), 0)))
 			switch {
 			case !ok:
-				return Result{}, opError(136, "op is not exist: %d", a.Int("id"))
+				return Result{}, opError(136, "op does not exist: %d", a.Int("id"))
 			case !op.Ended():
 				return Result{}, opError(307, "invalid parameter: op %d is %s", op.ID, ops.StateName(op.State))
 			}

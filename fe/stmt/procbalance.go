@@ -77,6 +77,7 @@ var (
 		CmtVer        int   Version that is committed.
 		CmtVerHash    int   Always 0.
 		ErrMsg        text  Why it waits or failed.
+		Reason        text  What it waits for: SLOT, SOURCE, DESTINATION, BACKEND, DELAY, RETRY; NONE is its turn.
 	`)
 )
 
@@ -247,7 +248,7 @@ func procTaskRow(e *Env, t *sched.Task) Row {
 	return Row{t.Tablet, t.Kind.String(), t.Status.String(), t.State.String(), t.OrigPrio.String(), t.DynmPrio.String(), orMinus(t.SrcBE),
 		orMinus(t.SrcDisk), orMinus(t.DestBE), orMinus(t.DestDisk), t.TimeoutMs, e.stampMs(t.CreatedMs), e.stampMs(t.LastSchedMs),
 		e.stampMs(t.LastVisitMs), e.stampMs(t.FinishedMs), rate(t), t.FailedSched, t.FailedRunning, e.stampMs(t.LastAdjPrioMs),
-		t.VisibleVersion, 0, t.CommittedVersion, 0, t.Err}
+		t.VisibleVersion, 0, t.CommittedVersion, 0, t.Err, t.Wait.String()}
 }
 
 // rate is how fast a copy was, in MB a second.

@@ -70,10 +70,9 @@ func (w *world) Replica(be types.BEID, tablet types.TabletID) (cluster.Replica, 
 	return r, ok
 }
 
-// control answers fixed tasks, and moves the leaders that it is told to.
+// control answers fixed tasks.
 type control struct {
-	w     *world
-	moves []command.SetLeader
+	w *world
 }
 
 var aTask = sched.Task{Tablet: 10031, Kind: sched.Repair, Status: sched.ReplicaMissing, State: sched.Pending, OrigPrio: sched.PriorityHigh,
@@ -102,7 +101,9 @@ func (c *control) Stats() sched.Stats { return sched.Stats{Scans: 3, Clones: 2} 
 func (c *control) Clock() sched.Clock {
 	return sched.Clock{NowMs: noon.UnixMilli(), ToleranceMs: 900_000}
 }
-func (c *control) Kick(...types.TabletID) { c.w.kicks++ }
+func (c *control) Task(id types.TabletID) (sched.Task, bool) { return aTask, id == aTask.Tablet }
+func (c *control) Limits() sched.Limits                      { return sched.DefaultLimits() }
+func (c *control) Kick(...types.TabletID)                    { c.w.kicks++ }
 
 // View is the catalog and the members as the scheduler sees them.
 func (c *control) View() *sched.View {
@@ -124,15 +125,6 @@ func (c *control) View() *sched.View {
 		tablets = append(tablets, s)
 	}
 	return sched.NewView(bes, tablets)
-}
-
-func (c *control) BalanceLeaders(ctx context.Context, _ tabletctl.Scope) (tabletctl.LeaderBalance, error) {
-	out := tabletctl.LeaderBalance{Moved: len(c.moves), Before: sched.LeaderSpread{Max: 3}, After: sched.LeaderSpread{Min: 1, Max: 2}}
-	if len(c.moves) > 0 {
-		_, err := c.w.Propose(ctx, &command.SetLeaders{Items: c.moves})
-		return out, err
-	}
-	return out, nil
 }
 
 // must applies commands that cannot fail.
@@ -251,6 +243,5 @@ func shopWorld(t testing.TB) *world {
 	w.must(t, &command.SetReplicaBad{Tablet: second, BE: 10003, Bad: true})
 	w.report()
 	w.bes[10005].Alive, w.bes[10005].Err = false, "connection refused"
-	w.control.moves = []command.SetLeader{{Tablet: orders.Parts[1].Tablets[0], BE: 10002}}
 	return w
 }

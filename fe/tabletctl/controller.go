@@ -239,7 +239,8 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	input.Clones = c.progress()
 	var hints []command.Command
 	if input.Scan {
-		hints = c.world.hints(cat, input.View, c.limits, now)
+		hints = c.world.hints(cat, input.View, now)
+		hints = append(hints, episodes(cat, input.View, sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: c.limits.ToleranceMs})...)
 	}
 	out := c.sched.Step(input)
 	c.mu.Unlock()
@@ -286,8 +287,11 @@ func (c *Controller) progress() []sched.CloneProgress {
 		p := sched.CloneProgress{Task: running[i].ID}
 		if s := c.o.Cluster.Clone(p.Task); s == nil {
 			p.Unknown = true
-		} else if s.State == bepb.CloneStatus_RUNNING {
-			p.IdleMs = s.IdleMs
+		} else {
+			p.Bytes, p.ElapsedMs, p.Full = s.BytesDone, s.ElapsedMs, s.Full
+			if s.State == bepb.CloneStatus_RUNNING {
+				p.IdleMs = s.IdleMs
+			}
 		}
 		out = append(out, p)
 	}

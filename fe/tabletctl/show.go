@@ -1,7 +1,6 @@
 package tabletctl
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -37,6 +36,16 @@ func (t *RunningTask) LeftMs() int64 {
 	}
 	return int64(float64(t.BytesTotal-t.BytesDone) / float64(t.BytesDone) * float64(t.CloneMs))
 }
+
+// Task returns the pending or running task of a tablet.
+func (c *Controller) Task(id types.TabletID) (sched.Task, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Task(id)
+}
+
+// Limits returns the settings as they are now.
+func (c *Controller) Limits() sched.Limits { return c.settings() }
 
 // Pending returns the tasks that wait, the next first, each with the reason in Err.
 func (c *Controller) Pending() []sched.Task {
@@ -112,46 +121,6 @@ func (c *Controller) Clock() sched.Clock {
 	return sched.Clock{NowMs: c.now().UnixMilli(), ToleranceMs: c.settings().ToleranceMs}
 }
 
-// Scope says whose leaders are to be balanced; the zero value is all.
-type Scope struct {
-	Database types.DatabaseID
-	Tablet   types.TabletID
-}
-
-// LeaderBalance is what BalanceLeaders did.
-type LeaderBalance struct {
-	Moved   int
-	Refused int // tablets that changed meanwhile
-	Before  sched.LeaderSpread
-	After   sched.LeaderSpread // if none was refused
-	Optimal bool               // false when the work was cut short: another run may find more
-}
-
-// BalanceLeaders spreads leaders as evenly as the placement of complete replicas allows, with the fewest moves.
-func (c *Controller) BalanceLeaders(ctx context.Context, scope Scope) (LeaderBalance, error) {
-	cat := c.o.Log.Current()
-	sc, err := leaderScope(cat, scope)
-	if err != nil {
-		return LeaderBalance{}, err
-	}
-	plan := sched.PlanLeaderBalance(c.View(), sc)
-	out := LeaderBalance{Before: plan.Before, After: plan.After, Optimal: plan.Optimal}
-	for _, cmd := range setLeaders(plan.Moves) {
-		results, err := c.o.Log.Propose(ctx, cmd)
-		if err != nil {
-			return out, fmt.Errorf("set %d leaders: %w", len(cmd.Items), err)
-		}
-		for _, res := range results {
-			moved, refused, err := countLeaders(res)
-			if err != nil {
-				return out, err
-			}
-			out.Moved, out.Refused = out.Moved+moved, out.Refused+refused
-		}
-	}
-	return out, nil
-}
-
 func countLeaders(res catalog.Result) (moved, refused int, err error) {
 	if res.Err != nil {
 		return 0, 0, res.Err
@@ -168,25 +137,4 @@ func countLeaders(res catalog.Result) (moved, refused int, err error) {
 		}
 	}
 	return moved, refused, nil
-}
-
-func leaderScope(cat *catalog.Catalog, scope Scope) (sched.LeaderScope, error) {
-	switch {
-	case scope.Tablet != 0:
-		if _, ok := cat.Tablet(scope.Tablet); !ok {
-			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "tablet", Name: scope.Tablet.String()}
-		}
-		return sched.LeaderScope{Tablet: scope.Tablet}, nil
-	case scope.Database != 0:
-		if _, ok := cat.DatabaseByID(scope.Database); !ok {
-			return sched.LeaderScope{}, &catalog.ErrNotFound{Kind: "database", Name: fmt.Sprint(scope.Database)}
-		}
-		sc := sched.LeaderScope{Tables: []types.TableID{}}
-		for t := range cat.Tables(scope.Database) {
-			sc.Tables = append(sc.Tables, t.ID)
-		}
-		slices.Sort(sc.Tables)
-		return sc, nil
-	}
-	return sched.LeaderScope{}, nil
 }

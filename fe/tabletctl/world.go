@@ -32,6 +32,7 @@ type world struct {
 	disks    map[beDisk]bool                 // usable disks, as reported last
 	lost     map[lostReplica]types.ReplicaID // which replica was lost: a newer one on the same BE is not
 	parts    map[types.PartitionID]partition
+	groups   groups
 	ordered  map[types.TabletID]bool // that operators' ops have in hand
 }
 
@@ -171,6 +172,7 @@ func (w *world) deadSince(b *cluster.BE, now time.Time) (unknown bool, ms int64)
 // BEs report has changed without a trace in the catalog.
 func (w *world) sync(cat *catalog.Catalog, cl Cluster, now time.Time, all bool) []types.TabletID {
 	w.loadPartitions(cat)
+	w.groups.load(cat)
 	var dirty []types.TabletID
 	i := 0
 	same := true
@@ -248,17 +250,20 @@ func (p partition) describes(t *sched.Tablet, source *catalog.Tablet) bool {
 func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
 	p, out := w.parts[t.Partition], &w.tablets[i]
 	replicas := out.Replicas[:0]
+	if cap(replicas) < len(t.Replicas) {
+		replicas = make([]sched.Replica, 0, len(t.Replicas)) // no more than it takes: there are millions
+	}
 	for j := range t.Replicas {
 		r := &t.Replicas[j]
 		reported, _ := cl.Replica(r.BE, t.ID)
 		c := sched.Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Role: r.Role, Bad: r.Bad, Version: r.Version, LastFailed: r.LastFailed,
-			LastFailedMs: r.LastFailedMs, Lost: w.isLost(t.ID, r, cl, now), Offline: r.OfflineMs != 0}
+			Lost: w.isLost(t.ID, r, cl, now), Offline: r.OfflineMs != 0}
 		if reported.ID == r.ID {
 			c.Bytes = reported.Bytes
 		}
 		replicas = append(replicas, c)
 	}
-	*out = sched.Tablet{ID: t.ID, Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
+	*out = sched.Tablet{ID: t.ID, Assigned: w.groups.assigned(t, max(p.want, 1)), Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
 		Epoch: t.Epoch, Leader: t.Leader, Hinted: p.hinted, Ordered: w.ordered[t.ID], Replicas: replicas}
 	w.sources[i] = t
 }
@@ -299,9 +304,9 @@ func (w *world) diskGone(r *catalog.Replica, cl Cluster, now time.Time) bool {
 }
 
 // hints ends the hints whose time is over, and those whose partitions are healthy.
-func (w *world) hints(cat *catalog.Catalog, v *sched.View, l sched.Limits, now time.Time) []command.Command {
+func (w *world) hints(cat *catalog.Catalog, v *sched.View, now time.Time) []command.Command {
 	var cmds []command.Command
-	clock := sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: l.ToleranceMs}
+	clock := sched.Clock{NowMs: now.UnixMilli()} // a dead BE that is still waited for is no reason to drop a hint
 	expired := false
 	for h := range cat.Hints() {
 		if h.ExpiresMs <= clock.NowMs {

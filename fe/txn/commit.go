@@ -50,11 +50,15 @@ func (t *Txn) Commit(ctx context.Context) error {
 const awaitCommit = 500 * time.Millisecond
 
 // decide proposes the commit until it is known what came of it. The command may be applied twice: the second time it
-// answers what the first one did.
+// answers what the first one did. From the second time on an abort follows it in the same entry: where the commit is
+// refused, an earlier one that is still on its way must be refused as well.
 func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
-	cmd := t.command()
+	cmds := []command.Command{t.command()}
 	for unknown := false; ; {
-		out, err := t.c.log.Propose(ctx, cmd)
+		if unknown && len(cmds) == 1 {
+			cmds = append(cmds, &command.AbortTxns{Txns: []types.TxnID{t.id}, TimeMs: time.Now().UnixMilli()})
+		}
+		out, err := t.c.log.Propose(ctx, cmds...)
 		if err == nil {
 			return t.decided(out[0])
 		}

@@ -202,6 +202,45 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestLateCommitIsRefused: a commit that was on its way when the leader changed comes after the transaction was found to
+// be refused and was given up: it must not take effect any more.
+func TestLateCommitIsRefused(t *testing.T) {
+	w := newWorld(t, 3, 1, types.QuorumMajority)
+	var late *command.CommitTxn
+	var moved atomic.Bool
+	lost := make(chan struct{})
+	w.Log.Before = func(cmds []command.Command) error {
+		cmd, ok := cmds[0].(*command.CommitTxn)
+		if ok && late == nil {
+			late = cmd
+			close(lost)
+		}
+		if ok && !moved.Load() {
+			return raftlog.ErrOutcomeUnknown
+		}
+		return nil
+	}
+	x := w.begin(false)
+	w.write(x, w.Tablets[0], 1)
+	changed := make(chan struct{})
+	go func() {
+		defer close(changed)
+		<-lost
+		tab := w.Tablet(t, w.Tablets[0])
+		w.Log.Must(t, &command.SetLeaders{Items: []command.SetLeader{{Tablet: tab.ID, BE: tab.Leader}}}) // a new epoch
+		moved.Store(true)
+	}()
+	mustRetry(t, x.Commit(context.Background()))
+	<-changed
+	tab := w.Tablet(t, w.Tablets[0])
+	late.Tablets[0].Epoch = tab.Epoch // as if nothing else were in its way
+	out, err := w.Log.Propose(context.Background(), late)
+	var aborted *catalog.ErrTxnAborted
+	if err != nil || !errors.As(out[0].Err, &aborted) {
+		t.Errorf("the late commit came to %+v, %v", out, err)
+	}
+}
+
 func TestUnknownOutcomeStaysUnknown(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
 	w.set.WriteTimeout = 300 * time.Millisecond

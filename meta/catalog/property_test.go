@@ -88,7 +88,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 19) {
+	switch w.n("other", 0, 22) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:

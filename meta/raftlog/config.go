@@ -16,12 +16,12 @@ type Timings struct {
 	Heartbeat   time.Duration // a follower without word from the leader for so long calls an election
 	Election    time.Duration // a candidate without a majority for so long tries again
 	LeaderLease time.Duration // a leader without word from a majority for so long steps down
-	Commit      time.Duration // how late an idle follower may learn of the last commit; a read on it waits as long
+	Commit      time.Duration // how late an idle follower may learn of the last commit by itself; see Learn
 }
 
 // DefaultTimings are those of a product on one site.
 func DefaultTimings() Timings {
-	return Timings{Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, LeaderLease: 200 * time.Millisecond, Commit: 4 * time.Millisecond}
+	return Timings{Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, LeaderLease: 200 * time.Millisecond, Commit: 20 * time.Millisecond}
 }
 
 // TestTimings make failover quick enough for tests.

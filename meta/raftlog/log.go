@@ -63,6 +63,8 @@ type Log struct {
 	subs   []chan bool // of LeaderCh
 	closed bool        // subs are closed
 	moves  moves
+	logs   raft.LogStore
+	learns learns
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -72,12 +74,13 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, fsm: newFSM(), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(),
+		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
 	}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(5)
+	l.wg.Add(6)
+	go l.learnAll()
 	go l.watchLeader()
 	go l.watchLeadership()
 	go l.propose()
@@ -113,6 +116,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
+	l.logs = cache
 	l.stream = newStream(&l.cfg)
 	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: l.stream, MaxPool: connectionPool, Timeout: transportTimeout, Logger: logger,

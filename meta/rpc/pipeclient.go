@@ -377,7 +377,11 @@ func (p *pipeConn) fail(err error) {
 }
 
 func encodeStatus(dst []byte, err error) ([]byte, error) {
-	return proto.MarshalOptions{}.MarshalAppend(dst, status.Convert(err).Proto())
+	st, ok := status.FromError(err)
+	if !ok {
+		st = status.FromContextError(err)
+	}
+	return proto.MarshalOptions{}.MarshalAppend(dst, st.Proto())
 }
 
 func decodeStatus(b []byte) error {

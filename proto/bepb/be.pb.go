@@ -2217,11 +2217,8 @@ type FetchSnapshotRequest struct {
 	TabletId   uint64                 `protobuf:"varint,2,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	MinVersion uint64                 `protobuf:"varint,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
 	Balance    bool                   `protobuf:"varint,4,opt,name=balance,proto3" json:"balance,omitempty"`
-	// Where an interrupted clone goes on: the chunks of version at_version from from_seq on. A source that no longer
-	// holds that version begins anew, and says so by another version in the header.
-	AtVersion     uint64 `protobuf:"varint,5,opt,name=at_version,json=atVersion,proto3" json:"at_version,omitempty"`
-	FromSeq       uint32 `protobuf:"varint,6,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`
-	ResumeToken   uint64 `protobuf:"varint,7,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // of the header that the interrupted clone began with
+	// What an interrupted clone has left at the destination (tablet.Store.ResumeToken): the source leaves it out.
+	ResumeToken   []byte `protobuf:"bytes,8,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2284,25 +2281,11 @@ func (x *FetchSnapshotRequest) GetBalance() bool {
 	return false
 }
 
-func (x *FetchSnapshotRequest) GetAtVersion() uint64 {
-	if x != nil {
-		return x.AtVersion
-	}
-	return 0
-}
-
-func (x *FetchSnapshotRequest) GetFromSeq() uint32 {
-	if x != nil {
-		return x.FromSeq
-	}
-	return 0
-}
-
-func (x *FetchSnapshotRequest) GetResumeToken() uint64 {
+func (x *FetchSnapshotRequest) GetResumeToken() []byte {
 	if x != nil {
 		return x.ResumeToken
 	}
-	return 0
+	return nil
 }
 
 type FetchSnapshotResponse struct {
@@ -2315,10 +2298,9 @@ type FetchSnapshotResponse struct {
 	Digest        uint64   `protobuf:"varint,5,opt,name=digest,proto3" json:"digest,omitempty"`
 	Rows          int64    `protobuf:"varint,6,opt,name=rows,proto3" json:"rows,omitempty"`
 	Last          bool     `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
-	Seq           uint32   `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`                                     // of the chunk
-	More          [][]byte `protobuf:"bytes,9,rep,name=more,proto3" json:"more,omitempty"`                                    // the chunks after it, that fit in the message
-	ResumeToken   uint64   `protobuf:"varint,10,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // in the header: equal tokens have the same chunks under the same numbers
-	FromSeq       uint32   `protobuf:"varint,11,opt,name=from_seq,json=fromSeq,proto3" json:"from_seq,omitempty"`             // in the header: the first chunk that follows
+	Seq           uint32   `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`                               // of the chunk
+	More          [][]byte `protobuf:"bytes,9,rep,name=more,proto3" json:"more,omitempty"`                              // the chunks after it, that fit in the message
+	KeptBytes     int64    `protobuf:"varint,12,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"` // in the header: what the destination has already and is left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2416,16 +2398,9 @@ func (x *FetchSnapshotResponse) GetMore() [][]byte {
 	return nil
 }
 
-func (x *FetchSnapshotResponse) GetResumeToken() uint64 {
+func (x *FetchSnapshotResponse) GetKeptBytes() int64 {
 	if x != nil {
-		return x.ResumeToken
-	}
-	return 0
-}
-
-func (x *FetchSnapshotResponse) GetFromSeq() uint32 {
-	if x != nil {
-		return x.FromSeq
+		return x.KeptBytes
 	}
 	return 0
 }
@@ -3555,17 +3530,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"totalBytes\x1a<\n" +
 	"\x06Change\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\fR\apayload\"\xe4\x01\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"\xbc\x01\n" +
 	"\x14FetchSnapshotRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vmin_version\x18\x03 \x01(\x04R\n" +
 	"minVersion\x12\x18\n" +
-	"\abalance\x18\x04 \x01(\bR\abalance\x12\x1d\n" +
-	"\n" +
-	"at_version\x18\x05 \x01(\x04R\tatVersion\x12\x19\n" +
-	"\bfrom_seq\x18\x06 \x01(\rR\afromSeq\x12!\n" +
-	"\fresume_token\x18\a \x01(\x04R\vresumeToken\"\xa4\x02\n" +
+	"\abalance\x18\x04 \x01(\bR\abalance\x12!\n" +
+	"\fresume_token\x18\b \x01(\fR\vresumeTokenJ\x04\b\x05\x10\x06J\x04\b\x06\x10\aJ\x04\b\a\x10\b\"\x91\x02\n" +
 	"\x15FetchSnapshotResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +
@@ -3576,10 +3548,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x04rows\x18\x06 \x01(\x03R\x04rows\x12\x12\n" +
 	"\x04last\x18\a \x01(\bR\x04last\x12\x10\n" +
 	"\x03seq\x18\b \x01(\rR\x03seq\x12\x12\n" +
-	"\x04more\x18\t \x03(\fR\x04more\x12!\n" +
-	"\fresume_token\x18\n" +
-	" \x01(\x04R\vresumeToken\x12\x19\n" +
-	"\bfrom_seq\x18\v \x01(\rR\afromSeq\"\xc9\x01\n" +
+	"\x04more\x18\t \x03(\fR\x04more\x12\x1d\n" +
+	"\n" +
+	"kept_bytes\x18\f \x01(\x03R\tkeptBytesJ\x04\b\n" +
+	"\x10\vJ\x04\b\v\x10\f\"\xc9\x01\n" +
 	"\n" +
 	"GetRequest\x12\x1a\n" +
 	"\bfragment\x18\x01 \x01(\fR\bfragment\x12\x12\n" +

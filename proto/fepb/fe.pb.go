@@ -521,6 +521,7 @@ type ProposeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"` // as catalog.EncodeResults writes them
 	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`    // a catalog at this index has the commands applied
+	Mark          *Mark                  `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -569,6 +570,91 @@ func (x *ProposeResponse) GetIndex() uint64 {
 	return 0
 }
 
+func (x *ProposeResponse) GetMark() *Mark {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+// Mark says how far the log was committed when the leading FE answered, so that a follower need not wait for the next
+// message of the log to hear of it.
+type Mark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"` // that the FE leads
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	LogTerm       uint64                 `protobuf:"varint,3,opt,name=log_term,json=logTerm,proto3" json:"log_term,omitempty"` // of the entry at index
+	Leader        string                 `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mark) Reset() {
+	*x = Mark{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mark) ProtoMessage() {}
+
+func (x *Mark) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mark.ProtoReflect.Descriptor instead.
+func (*Mark) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Mark) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Mark) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Mark) GetLogTerm() uint64 {
+	if x != nil {
+		return x.LogTerm
+	}
+	return 0
+}
+
+func (x *Mark) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
+func (x *Mark) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 type ReadIndexRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"`
@@ -578,7 +664,7 @@ type ReadIndexRequest struct {
 
 func (x *ReadIndexRequest) Reset() {
 	*x = ReadIndexRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	mi := &file_proto_fepb_fe_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +676,7 @@ func (x *ReadIndexRequest) String() string {
 func (*ReadIndexRequest) ProtoMessage() {}
 
 func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[7]
+	mi := &file_proto_fepb_fe_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +689,7 @@ func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
 func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{7}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReadIndexRequest) GetFe() string {
@@ -616,13 +702,14 @@ func (x *ReadIndexRequest) GetFe() string {
 type ReadIndexResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Mark          *Mark                  `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadIndexResponse) Reset() {
 	*x = ReadIndexResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[8]
+	mi := &file_proto_fepb_fe_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +721,7 @@ func (x *ReadIndexResponse) String() string {
 func (*ReadIndexResponse) ProtoMessage() {}
 
 func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[8]
+	mi := &file_proto_fepb_fe_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +734,7 @@ func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
 func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{8}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadIndexResponse) GetIndex() uint64 {
@@ -655,6 +742,13 @@ func (x *ReadIndexResponse) GetIndex() uint64 {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *ReadIndexResponse) GetMark() *Mark {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
 }
 
 type AskRequest struct {
@@ -673,7 +767,7 @@ type AskRequest struct {
 
 func (x *AskRequest) Reset() {
 	*x = AskRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[9]
+	mi := &file_proto_fepb_fe_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +779,7 @@ func (x *AskRequest) String() string {
 func (*AskRequest) ProtoMessage() {}
 
 func (x *AskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[9]
+	mi := &file_proto_fepb_fe_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +792,7 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
 func (*AskRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{9}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AskRequest) GetFe() string {
@@ -768,7 +862,7 @@ type AskResponse struct {
 
 func (x *AskResponse) Reset() {
 	*x = AskResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[10]
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +874,7 @@ func (x *AskResponse) String() string {
 func (*AskResponse) ProtoMessage() {}
 
 func (x *AskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[10]
+	mi := &file_proto_fepb_fe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +887,7 @@ func (x *AskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskResponse.ProtoReflect.Descriptor instead.
 func (*AskResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{10}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AskResponse) GetHead() []byte {
@@ -821,7 +915,7 @@ type SuspectRequest struct {
 
 func (x *SuspectRequest) Reset() {
 	*x = SuspectRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +927,7 @@ func (x *SuspectRequest) String() string {
 func (*SuspectRequest) ProtoMessage() {}
 
 func (x *SuspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[11]
+	mi := &file_proto_fepb_fe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +940,7 @@ func (x *SuspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectRequest.ProtoReflect.Descriptor instead.
 func (*SuspectRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{11}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SuspectRequest) GetFe() string {
@@ -878,7 +972,7 @@ type SuspectResponse struct {
 
 func (x *SuspectResponse) Reset() {
 	*x = SuspectResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +984,7 @@ func (x *SuspectResponse) String() string {
 func (*SuspectResponse) ProtoMessage() {}
 
 func (x *SuspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[12]
+	mi := &file_proto_fepb_fe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +997,7 @@ func (x *SuspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectResponse.ProtoReflect.Descriptor instead.
 func (*SuspectResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{12}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{13}
 }
 
 type BeatRequest struct {
@@ -918,7 +1012,7 @@ type BeatRequest struct {
 
 func (x *BeatRequest) Reset() {
 	*x = BeatRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1024,7 @@ func (x *BeatRequest) String() string {
 func (*BeatRequest) ProtoMessage() {}
 
 func (x *BeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[13]
+	mi := &file_proto_fepb_fe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1037,7 @@ func (x *BeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatRequest.ProtoReflect.Descriptor instead.
 func (*BeatRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{13}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BeatRequest) GetLeader() string {
@@ -988,7 +1082,7 @@ type BeatResponse struct {
 
 func (x *BeatResponse) Reset() {
 	*x = BeatResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1094,7 @@ func (x *BeatResponse) String() string {
 func (*BeatResponse) ProtoMessage() {}
 
 func (x *BeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[14]
+	mi := &file_proto_fepb_fe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1107,7 @@ func (x *BeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatResponse.ProtoReflect.Descriptor instead.
 func (*BeatResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{14}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BeatResponse) GetName() string {
@@ -1067,7 +1161,7 @@ type ActiveRequest struct {
 
 func (x *ActiveRequest) Reset() {
 	*x = ActiveRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1173,7 @@ func (x *ActiveRequest) String() string {
 func (*ActiveRequest) ProtoMessage() {}
 
 func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[15]
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1186,7 @@ func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveRequest.ProtoReflect.Descriptor instead.
 func (*ActiveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{15}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActiveRequest) GetTxnIds() []uint64 {
@@ -1111,7 +1205,7 @@ type ActiveResponse struct {
 
 func (x *ActiveResponse) Reset() {
 	*x = ActiveResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1217,7 @@ func (x *ActiveResponse) String() string {
 func (*ActiveResponse) ProtoMessage() {}
 
 func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1230,7 @@ func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveResponse.ProtoReflect.Descriptor instead.
 func (*ActiveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActiveResponse) GetTxnIds() []uint64 {
@@ -1154,7 +1248,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1260,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1273,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
 }
 
 type Session struct {
@@ -1197,7 +1291,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1303,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1316,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Session) GetId() uint64 {
@@ -1283,7 +1377,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1389,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1402,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -1328,7 +1422,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1434,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1447,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1379,7 +1473,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1485,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1498,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1429,7 +1523,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1535,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1548,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -1517,7 +1611,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1623,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1636,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -1576,7 +1670,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1682,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1722,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1734,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1774,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1786,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,14 +1871,22 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\aABORTED\x10\x03\"<\n" +
 	"\x0eProposeRequest\x12\x0e\n" +
 	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1a\n" +
-	"\bcommands\x18\x02 \x03(\fR\bcommands\"A\n" +
+	"\bcommands\x18\x02 \x03(\fR\bcommands\"_\n" +
 	"\x0fProposeResponse\x12\x18\n" +
 	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\"\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x1c\n" +
+	"\x04mark\x18\x03 \x01(\v2\b.fe.MarkR\x04mark\"}\n" +
+	"\x04Mark\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x19\n" +
+	"\blog_term\x18\x03 \x01(\x04R\alogTerm\x12\x16\n" +
+	"\x06leader\x18\x04 \x01(\tR\x06leader\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\"\"\n" +
 	"\x10ReadIndexRequest\x12\x0e\n" +
-	"\x02fe\x18\x01 \x01(\tR\x02fe\")\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\"G\n" +
 	"\x11ReadIndexResponse\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\x04R\x05index\"\xda\x01\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1c\n" +
+	"\x04mark\x18\x02 \x01(\v2\b.fe.MarkR\x04mark\"\xda\x01\n" +
 	"\n" +
 	"AskRequest\x12\x0e\n" +
 	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x1c\n" +
@@ -1878,7 +1980,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0), // 0: fe.ResolveResponse.Outcome
 	(*Replica)(nil),              // 1: fe.Replica
@@ -1888,61 +1990,64 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*ResolveResponse)(nil),      // 5: fe.ResolveResponse
 	(*ProposeRequest)(nil),       // 6: fe.ProposeRequest
 	(*ProposeResponse)(nil),      // 7: fe.ProposeResponse
-	(*ReadIndexRequest)(nil),     // 8: fe.ReadIndexRequest
-	(*ReadIndexResponse)(nil),    // 9: fe.ReadIndexResponse
-	(*AskRequest)(nil),           // 10: fe.AskRequest
-	(*AskResponse)(nil),          // 11: fe.AskResponse
-	(*SuspectRequest)(nil),       // 12: fe.SuspectRequest
-	(*SuspectResponse)(nil),      // 13: fe.SuspectResponse
-	(*BeatRequest)(nil),          // 14: fe.BeatRequest
-	(*BeatResponse)(nil),         // 15: fe.BeatResponse
-	(*ActiveRequest)(nil),        // 16: fe.ActiveRequest
-	(*ActiveResponse)(nil),       // 17: fe.ActiveResponse
-	(*SessionsRequest)(nil),      // 18: fe.SessionsRequest
-	(*Session)(nil),              // 19: fe.Session
-	(*SessionsResponse)(nil),     // 20: fe.SessionsResponse
-	(*KillRequest)(nil),          // 21: fe.KillRequest
-	(*KillResponse)(nil),         // 22: fe.KillResponse
-	(*JoinRequest)(nil),          // 23: fe.JoinRequest
-	(*JoinResponse)(nil),         // 24: fe.JoinResponse
-	(*ReportResponse_Drop)(nil),  // 25: fe.ReportResponse.Drop
-	(*ResolveRequest_Item)(nil),  // 26: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil), // 27: fe.ResolveResponse.Item
+	(*Mark)(nil),                 // 8: fe.Mark
+	(*ReadIndexRequest)(nil),     // 9: fe.ReadIndexRequest
+	(*ReadIndexResponse)(nil),    // 10: fe.ReadIndexResponse
+	(*AskRequest)(nil),           // 11: fe.AskRequest
+	(*AskResponse)(nil),          // 12: fe.AskResponse
+	(*SuspectRequest)(nil),       // 13: fe.SuspectRequest
+	(*SuspectResponse)(nil),      // 14: fe.SuspectResponse
+	(*BeatRequest)(nil),          // 15: fe.BeatRequest
+	(*BeatResponse)(nil),         // 16: fe.BeatResponse
+	(*ActiveRequest)(nil),        // 17: fe.ActiveRequest
+	(*ActiveResponse)(nil),       // 18: fe.ActiveResponse
+	(*SessionsRequest)(nil),      // 19: fe.SessionsRequest
+	(*Session)(nil),              // 20: fe.Session
+	(*SessionsResponse)(nil),     // 21: fe.SessionsResponse
+	(*KillRequest)(nil),          // 22: fe.KillRequest
+	(*KillResponse)(nil),         // 23: fe.KillResponse
+	(*JoinRequest)(nil),          // 24: fe.JoinRequest
+	(*JoinResponse)(nil),         // 25: fe.JoinResponse
+	(*ReportResponse_Drop)(nil),  // 26: fe.ReportResponse.Drop
+	(*ResolveRequest_Item)(nil),  // 27: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil), // 28: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	25, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	26, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	27, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
-	19, // 4: fe.SessionsResponse.sessions:type_name -> fe.Session
-	0,  // 5: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2,  // 6: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4,  // 7: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	6,  // 8: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	8,  // 9: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	10, // 10: fe.Frontend.Ask:input_type -> fe.AskRequest
-	12, // 11: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	14, // 12: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	16, // 13: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	18, // 14: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	21, // 15: fe.Frontend.Kill:input_type -> fe.KillRequest
-	23, // 16: fe.Frontend.Join:input_type -> fe.JoinRequest
-	3,  // 17: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5,  // 18: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7,  // 19: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	9,  // 20: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	11, // 21: fe.Frontend.Ask:output_type -> fe.AskResponse
-	13, // 22: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	15, // 23: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	17, // 24: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	20, // 25: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	22, // 26: fe.Frontend.Kill:output_type -> fe.KillResponse
-	24, // 27: fe.Frontend.Join:output_type -> fe.JoinResponse
-	17, // [17:28] is the sub-list for method output_type
-	6,  // [6:17] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	26, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	27, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	28, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	8,  // 4: fe.ProposeResponse.mark:type_name -> fe.Mark
+	8,  // 5: fe.ReadIndexResponse.mark:type_name -> fe.Mark
+	20, // 6: fe.SessionsResponse.sessions:type_name -> fe.Session
+	0,  // 7: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	2,  // 8: fe.Frontend.Report:input_type -> fe.ReportRequest
+	4,  // 9: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	6,  // 10: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	9,  // 11: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	11, // 12: fe.Frontend.Ask:input_type -> fe.AskRequest
+	13, // 13: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	15, // 14: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	17, // 15: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	19, // 16: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	22, // 17: fe.Frontend.Kill:input_type -> fe.KillRequest
+	24, // 18: fe.Frontend.Join:input_type -> fe.JoinRequest
+	3,  // 19: fe.Frontend.Report:output_type -> fe.ReportResponse
+	5,  // 20: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	7,  // 21: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	10, // 22: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	12, // 23: fe.Frontend.Ask:output_type -> fe.AskResponse
+	14, // 24: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	16, // 25: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	18, // 26: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	21, // 27: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	23, // 28: fe.Frontend.Kill:output_type -> fe.KillResponse
+	25, // 29: fe.Frontend.Join:output_type -> fe.JoinResponse
+	19, // [19:30] is the sub-list for method output_type
+	8,  // [8:19] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -1956,7 +2061,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -398,6 +398,8 @@ func (c *creator) property(key, value string) error {
 			return err
 		}
 		c.table.Medium = m
+	case "colocate_with":
+		c.table.Colocate = value
 	case "compression", "replicated_storage", "fast_schema_evolution", "enable_persistent_index", "in_memory", "storage_format",
 		"bucket_size", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
 		c.note(fmt.Sprintf("property %q has no effect", key))

@@ -185,8 +185,12 @@ func showStarRocks(b *strings.Builder, t *catalog.Table) {
 
 // starRocksProperties lists the properties, sorted by key.
 func starRocksProperties(t *catalog.Table) []string {
-	list := []string{`"compression" = "LZ4"`, `"fast_schema_evolution" = "true"`, `"replicated_storage" = "true"`,
-		fmt.Sprintf(`"replication_num" = "%d"`, t.Replicas)}
+	var list []string
+	if t.Colocate != "" {
+		list = append(list, fmt.Sprintf(`"colocate_with" = "%s"`, t.Colocate))
+	}
+	list = append(list, `"compression" = "LZ4"`, `"fast_schema_evolution" = "true"`, `"replicated_storage" = "true"`,
+		fmt.Sprintf(`"replication_num" = "%d"`, t.Replicas))
 	if t.Medium == types.MediumSSD {
 		list = append(list, `"storage_medium" = "SSD"`)
 	}

@@ -22,7 +22,7 @@ var (
 	rounds = flag.Int("rounds", 3, "how often each measurement is made; the median is told")
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
-	parts  = flag.String("parts", "point,load,query,size,heal,failover", "what to measure; query, size and heal need load")
+	parts  = flag.String("parts", "point,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load")
 	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 BE; the figures suffer")
 )
 
@@ -74,6 +74,7 @@ func TestBench(t *testing.T) {
 		}
 	}
 	part("point", func(t *testing.T) { must(t, MeasurePoints(t.Context(), table, servers, *rounds, *span, around)) })
+	part("tsv", func(t *testing.T) { must(t, MeasureTSV(t.Context(), table, servers, *rounds)) })
 	part("load", func(t *testing.T) {
 		must(t, MeasureLoad(t.Context(), table, servers, tpch.Data{Scale: *scale}, *rounds, around))
 	})
@@ -89,6 +90,27 @@ func TestBench(t *testing.T) {
 	})
 	part("heal", func(t *testing.T) { MeasureHeal(t, table, three) })
 	part("failover", func(t *testing.T) { MeasureFailover(t, table, three) })
+	part("galera", func(t *testing.T) { measureGalera(t) })
+}
+
+// measureGalera prints a table of its own: three nodes against three BEs, with nothing else running.
+func measureGalera(t *testing.T) {
+	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE"}}
+	galera, err := StartGalera(t.Context())
+	switch {
+	case errors.Is(err, ErrNoGalera):
+		t.Logf("no Galera, so no ratios: %v", err)
+	case err != nil:
+		t.Fatal(err)
+	default:
+		t.Cleanup(func() {
+			if err := galera.Close(); err != nil {
+				t.Errorf("stop galera: %v", err)
+			}
+		})
+	}
+	t.Cleanup(func() { fmt.Println(table) })
+	MeasureReplicated(t, table, galera, launch(t, 3), *rounds, *span)
 }
 
 func must(t *testing.T, err error) {

@@ -195,7 +195,7 @@ func (p *peers) digest(ctx context.Context, backend, tablet string, version uint
 	if client == nil {
 		return Digest{}, fmt.Errorf("tablet %s has a replica on BE %s, which SHOW BACKENDS does not list", tablet, backend)
 	}
-	answer, err := client.Digest(ctx, &bepb.DigestRequest{TabletId: id, Version: version})
+	answer, err := client.Digest(ctx, &bepb.DigestRequest{TabletId: id, Version: version, Verify: true})
 	if err != nil {
 		return Digest{}, fmt.Errorf("digest of tablet %s at version %d on BE %s: %w", tablet, version, backend, err)
 	}

@@ -63,3 +63,253 @@ func roles(ctx context.Context, t *testing.T, c *cluster.Cluster) map[string]str
 	}
 	return names
 }
+
+// opsDone waits until every op has ended, and returns their types and states.
+func opsDone(ctx context.Context, t *testing.T, c *cluster.Cluster, db cluster.Querier) []string {
+	t.Helper()
+	var out []string
+	c.Wait(t, "every op to end", healTimeout, func() (bool, string) {
+		table, err := cluster.ReadTable(ctx, db, "showopstatus")
+		if err != nil {
+			return false, err.Error()
+		}
+		out = out[:0]
+		open := 0
+		for n, state := range table.Column("status") {
+			out = append(out, table.Column("op_type")[n]+" "+state)
+			if state == "kInited" || state == "kDoing" {
+				open++
+			}
+		}
+		return open == 0, fmt.Sprintf("%d open: %q", open, out)
+	})
+	return out
+}
+
+// leaderSpread is the most leaders of a BE less the fewest.
+func leaderSpread(ctx context.Context, t *testing.T, db cluster.Querier) int {
+	t.Helper()
+	table, err := cluster.ReadTable(ctx, db, "showtable")
+	must(t, err)
+	leads := map[string]int{}
+	for n, role := range table.Column("role") {
+		ep := table.Column("endpoint")[n]
+		leads[ep] += 0
+		if role == "leader" && table.Column("is_alive")[n] == "yes" {
+			leads[ep]++
+		}
+	}
+	low, high := 1<<30, 0
+	for _, n := range leads {
+		low, high = min(low, n), max(high, n)
+	}
+	return high - low
+}
+
+// TestAutomaticMode is the life of a cluster that heals itself, under writes: a crash, a return, a rolling restart, a
+// balance of leaders, a drain.
+func TestAutomaticMode(t *testing.T) {
+	skipShort(t, "kills and restarts every BE under writes")
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, manualOptions)
+	db := databaseOf(ctx, t, c, "auto", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20)) DISTRIBUTED BY HASH(id) BUCKETS 9")
+	load := startTraffic(ctx, db, "t", 4, 0)
+	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 200, fmt.Sprint(load.count()) })
+
+	t.Run("writes resume after a crash", func(t *testing.T) {
+		at := time.Now()
+		must(t, c.Kill("be1"))
+		c.WaitAlive(t, "be1", false, 30*time.Second)
+		held := load.count()
+		c.Wait(t, "writes without be1", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
+		gap := load.gap(at, time.Now())
+		t.Logf("longest pause of writes after a crash: %v", gap)
+		if gap > 500*time.Millisecond {
+			t.Errorf("writes paused for %v", gap)
+		}
+	})
+	t.Run("what was missed comes incrementally", func(t *testing.T) {
+		before, _ := clones(t, c)
+		must(t, c.StartNode("be1"))
+		c.WaitAlive(t, "be1", true, 30*time.Second)
+		c.WaitHealthy(t, "auto.t", healTimeout)
+		if full, _ := clones(t, c); full != before {
+			t.Errorf("%d full clones for a BE that was only restarted", full-before)
+		}
+	})
+	t.Run("leaders are even after a rolling restart", func(t *testing.T) {
+		for _, node := range []string{"be1", "be2", "be3"} {
+			must(t, c.Stop(node))
+			must(t, c.StartNode(node))
+			c.WaitAlive(t, node, true, 30*time.Second)
+			c.WaitHealthy(t, "auto.t", healTimeout)
+		}
+		at := time.Now()
+		rows, err := cluster.ReadTable(ctx, db, "BALANCE VGROUP LEADER")
+		must(t, err)
+		opsDone(ctx, t, c, db)
+		t.Logf("%d leaders moved, spread %s to %s, longest pause of writes %v", len(rows.Rows), rows.Column("spread_before")[0],
+			rows.Column("spread_after")[0], load.gap(at, time.Now()))
+		if spread := leaderSpread(ctx, t, db); spread > 1 {
+			t.Errorf("leaders differ by %d", spread)
+		}
+		again, err := cluster.ReadTable(ctx, db, "BALANCE VGROUP LEADER")
+		must(t, err)
+		if state := again.Column("state"); len(state) != 1 || state[0] != "balanced" {
+			t.Errorf("a second run moves: %v", again.Rows)
+		}
+	})
+	t.Run("a drained BE leads nothing, also after its restart", func(t *testing.T) {
+		ep := c.BackendAddr("be2")
+		_, err := cluster.ReadTable(ctx, db, "ADMIN DRAIN BACKEND '"+ep+"'")
+		must(t, err)
+		drained := func() (bool, string) {
+			table, err := cluster.ReadTable(ctx, db, "SELECT COUNT(*) AS n FROM stele.showtable WHERE endpoint = '"+ep+"' AND role = 'leader'")
+			if err != nil {
+				return false, err.Error()
+			}
+			return table.Column("n")[0] == "0", table.Column("n")[0] + " leaders"
+		}
+		c.Wait(t, "be2 to lead nothing", healTimeout, drained)
+		must(t, c.Stop("be2"))
+		must(t, c.StartNode("be2"))
+		c.WaitAlive(t, "be2", true, 30*time.Second)
+		c.WaitHealthy(t, "auto.t", healTimeout)
+		if none, n := drained(); !none {
+			t.Errorf("be2 has %s after its restart", n)
+		}
+		_, err = cluster.ReadTable(ctx, db, "ADMIN UNDRAIN BACKEND '"+ep+"'")
+		must(t, err)
+		c.Wait(t, "leaders to come back", healTimeout, func() (bool, string) {
+			spread := leaderSpread(ctx, t, db)
+			return spread <= 1, fmt.Sprintf("spread %d", spread)
+		})
+	})
+	failed := load.stop()
+	if lost := load.lost(ctx, t); lost != 0 || failed != 0 {
+		t.Errorf("%d of %d acknowledged rows are lost, %d statements failed: %v", lost, load.count(), failed, load.failed)
+	}
+}
+
+// TestManualMode orders by hand under writes: leaders change, an op is cancelled in the middle of its copy, the FE is killed
+// in the middle of a recovery, an op that waits for a dead node is ended.
+func TestManualMode(t *testing.T) {
+	skipShort(t, "kills a BE and the FE")
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	opts := manualOptions
+	opts.Backends = 4
+	c := cluster.Start(t, opts)
+	db := databaseOf(ctx, t, c, "hand", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20)) DISTRIBUTED BY HASH(id) BUCKETS 4")
+	run := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	load := startTraffic(ctx, db, "t", 3, 0)
+	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 300, fmt.Sprint(load.count()) })
+	run("confset auto_failover false")
+
+	t.Run("changeleader loses nothing", func(t *testing.T) {
+		for pid := range 4 {
+			run(fmt.Sprintf("changeleader t %d auto", pid))
+		}
+		opsDone(ctx, t, c, db)
+		table, err := cluster.ReadTable(ctx, db, "SELECT pid, endpoint FROM stele.showtable WHERE is_alive = 'no'")
+		must(t, err)
+		if len(table.Rows) != 4 {
+			t.Errorf("old leaders set aside: %v", table.Rows)
+		}
+		for _, row := range table.Rows {
+			run(fmt.Sprintf("recovertable t %s %s", row[0], row[1]))
+		}
+		opsDone(ctx, t, c, db)
+	})
+	t.Run("an op that waits for a dead node is cancelled", func(t *testing.T) {
+		src, des := freeMove(ctx, t, c, db)
+		before, err := cluster.ReadTable(ctx, db, "SELECT pid, endpoint, role FROM stele.showtable ORDER BY pid, endpoint")
+		must(t, err)
+		must(t, c.Kill(des))
+		c.WaitAlive(t, des, false, 30*time.Second)
+		run("deleteop done")
+		must(t, c.StartNode(des))
+		c.WaitAlive(t, des, true, 30*time.Second)
+		run(fmt.Sprintf("migrate %s t 0 %s", src, c.BackendAddr(des)))
+		must(t, c.Kill(des))
+		at := time.Now()
+		table, err := cluster.ReadTable(ctx, db, "SELECT MAX(op_id) AS id FROM stele.opstatus")
+		must(t, err)
+		if _, err := db.ExecContext(ctx, "KILL TRANSACTION "+table.Column("id")[0]); err == nil {
+			opsDone(ctx, t, c, db)
+			c.Wait(t, "the placement to be as before", 10*time.Second, func() (bool, string) {
+				after, err := cluster.ReadTable(ctx, db, "SELECT pid, endpoint, role FROM stele.showtable ORDER BY pid, endpoint")
+				if err != nil {
+					return false, err.Error()
+				}
+				return fmt.Sprint(after.Rows) == fmt.Sprint(before.Rows), fmt.Sprint(after.Rows)
+			})
+		}
+		if took := time.Since(at); took > 10*time.Second {
+			t.Errorf("it took %v to end", took)
+		}
+		must(t, c.StartNode(des))
+		c.WaitAlive(t, des, true, 30*time.Second)
+		run("recoverendpoint " + c.BackendAddr(des)) // nothing comes back by itself
+		opsDone(ctx, t, c, db)
+		run("deleteop failed")
+	})
+	t.Run("an FE that is killed goes on with the ops", func(t *testing.T) {
+		run("deleteop done")
+		run("deleteop canceled")
+		ep := c.BackendAddr("be1")
+		run("offlineendpoint " + ep)
+		opsDone(ctx, t, c, db)
+		run("deleteop done")
+		run("recoverendpoint " + ep + " false 1")
+		must(t, c.Kill("fe1"))
+		must(t, c.StartNode("fe1"))
+		done := opsDone(ctx, t, c, db)
+		table, err := cluster.ReadTable(ctx, db, "SELECT COUNT(*) AS n FROM stele.showtable WHERE is_alive = 'no'")
+		must(t, err)
+		if n := table.Column("n")[0]; n != "0" {
+			t.Errorf("%s replicas are not alive after %q", n, done)
+		}
+		recovers := 0
+		for _, op := range done {
+			if op == "kRecoverTableOP kDone" {
+				recovers++
+			}
+		}
+		if len(done) != 2*recovers {
+			t.Errorf("not one child for each op: %q", done)
+		}
+	})
+	load.stop()
+	run("confset auto_failover true")
+	if lost := load.lost(ctx, t); lost != 0 {
+		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
+	}
+}
+
+// freeMove finds a follower of partition 0 and a BE that has none of it.
+func freeMove(ctx context.Context, t *testing.T, c *cluster.Cluster, db cluster.Querier) (src, des string) {
+	t.Helper()
+	table, err := cluster.ReadTable(ctx, db, "SELECT endpoint, role FROM stele.showtable WHERE pid = 0")
+	must(t, err)
+	has := map[string]bool{}
+	for _, row := range table.Rows {
+		has[row[0]] = true
+		if row[1] == "follower" {
+			src = row[0]
+		}
+	}
+	for _, node := range c.Nodes() {
+		if len(node) > 2 && node[:2] == "be" && !has[c.BackendAddr(node)] {
+			return src, node
+		}
+	}
+	t.Fatalf("every BE has a replica: %v", table.Rows)
+	return "", ""
+}

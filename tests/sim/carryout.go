@@ -159,7 +159,7 @@ func (w *World) add(a *sched.Action) error {
 	if be == nil || !be.Available() || t.On(a.BE) != nil {
 		return fmt.Errorf("tablet %d: a new replica on be %d", t.ID, a.BE)
 	}
-	t.Replicas = append(t.Replicas, sched.Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version, LastFailedMs: w.now})
+	t.Replicas = append(t.Replicas, sched.Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version})
 	w.nextID++
 	w.grow(diskKey{a.BE, a.Disk}, t.Bytes())
 	w.Stats.Adds++

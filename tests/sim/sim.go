@@ -84,9 +84,9 @@ func New(s Shape) *World {
 	w.AddBEs(s.BEs)
 	rng := rand.New(rand.NewPCG(s.Seed, 7))
 	w.tablets = make([]sched.Tablet, s.Tablets)
-	arena := make([]sched.Replica, s.Tablets*(s.Replicas+1)) // one more than wanted while a tablet is repaired
+	arena := make([]sched.Replica, s.Tablets*s.Replicas)
 	for i := range w.tablets {
-		w.place(i, rng, arena[i*(s.Replicas+1):i*(s.Replicas+1):(i+1)*(s.Replicas+1)])
+		w.place(i, rng, arena[i*s.Replicas:i*s.Replicas:(i+1)*s.Replicas])
 	}
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -296,10 +297,22 @@ type logger struct{ db *DB }
 
 func (l logger) Errorf(format string, args ...any) {
 	l.line(LevelError, format, args...)
-	if !l.db.closing.Load() {
+	if !l.db.closing.Load() && !aboutReading(format) {
 		l.db.setFailed(fmt.Errorf("badger: "+format, args...))
 	}
 }
+
+// aboutReading reports whether a line is about a value that cannot be read: the reader hears of that, too. One damaged
+// value must not keep the rest of the disk from being written.
+func aboutReading(format string) bool {
+	for _, start := range []string{"Unable to read: ", "Invalid read: ", "Key: "} {
+		if strings.HasPrefix(format, start) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l logger) Warningf(format string, args ...any) { l.line(LevelWarn, format, args...) }
 func (l logger) Infof(format string, args ...any)    { l.line(LevelInfo, format, args...) }
 func (l logger) Debugf(format string, args ...any)   { l.line(LevelDebug, format, args...) }

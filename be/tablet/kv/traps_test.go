@@ -57,8 +57,13 @@ func filled(t *testing.T, size int, clean bool) string {
 	root := t.TempDir()
 	dir := filepath.Join(root, "db")
 	db := open(t, dir)
-	for i := range trapKeys {
-		if err := db.Commit(Entry{Key: []byte(keyNumber(i)), Value: sealedValue(keyNumber(i), size)}); err != nil {
+	const together = 10
+	for i := 0; i < trapKeys; i += together {
+		var entries []Entry
+		for j := i; j < i+together; j++ {
+			entries = append(entries, Entry{Key: []byte(keyNumber(j)), Value: sealedValue(keyNumber(j), size)})
+		}
+		if err := db.Commit(entries...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +141,7 @@ func tryOpen(t *testing.T, dir string) *DB {
 
 func TestTrapFlippedBitInTable(t *testing.T) {
 	noticed := 0
-	for part := 0.05; part < 0.75; part += 0.1 { // behind the blocks are the index and the bloom filter
+	for part := 0.05; part < 0.75; part += 0.2 { // behind the blocks are the index and the bloom filter
 		dir := filled(t, 100, true)
 		flip(t, dir, ".sst", 0, part)
 		db := tryOpen(t, dir)

@@ -16,15 +16,25 @@ func packedLen(n int, width uint) int { return (n*int(width)+7)/8 + packPad }
 // widthOf returns how many bits the largest of the values needs.
 func widthOf(largest uint64) uint { return uint(bits.Len64(largest)) }
 
-// appendPacked appends n values of width bits each (get(i) must fit), least significant bit first.
-func appendPacked(dst []byte, n int, width uint, get func(i int) uint64) []byte {
-	start := len(dst)
-	dst = append(dst, make([]byte, packedLen(n, width))...)
-	out := dst[start:]
-	for i := range n {
-		bit := uint(i) * width
-		at := out[bit>>3:]
-		binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)|get(i)<<(bit&7))
+// appendPacked appends the values less base in width bits each (they must fit), least significant bit first.
+func appendPacked(dst []byte, vals []int64, base uint64, width uint) []byte {
+	end := len(dst) + packedLen(len(vals), width)
+	acc, fill := uint64(0), uint(0)
+	for _, v := range vals {
+		x := uint64(v) - base
+		acc |= x << (fill & 63)
+		if fill += width; fill >= 64 {
+			dst = binary.LittleEndian.AppendUint64(dst, acc)
+			fill -= 64
+			acc = x >> (width - fill) // what did not fit: nothing when all 64 bits did, as then width-fill is width
+		}
+	}
+	for ; fill > 0; fill -= min(fill, 8) {
+		dst = append(dst, byte(acc))
+		acc >>= 8
+	}
+	for len(dst) < end {
+		dst = append(dst, 0)
 	}
 	return dst
 }

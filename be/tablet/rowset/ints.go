@@ -63,9 +63,11 @@ func appendFlatInts(dst []byte, vals []int64, s intStats) (byte, []byte) {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(vals[0]))
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.stepLo))
 		dst = append(dst, byte(stepWidth))
-		return encDelta, appendPacked(dst, len(vals)-1, stepWidth, func(i int) uint64 {
-			return uint64(vals[i+1]) - uint64(vals[i]) - uint64(s.stepLo)
-		})
+		steps := make([]int64, len(vals)-1)
+		for i := range steps {
+			steps[i] = vals[i+1] - vals[i]
+		}
+		return encDelta, appendPacked(dst, steps, uint64(s.stepLo), stepWidth)
 	}
 	if width > maxPackWidth {
 		for _, x := range vals {
@@ -75,7 +77,7 @@ func appendFlatInts(dst []byte, vals []int64, s intStats) (byte, []byte) {
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.lo))
 	dst = append(dst, byte(width))
-	return encFOR, appendPacked(dst, len(vals), width, func(i int) uint64 { return uint64(vals[i]) - uint64(s.lo) })
+	return encFOR, appendPacked(dst, vals, uint64(s.lo), width)
 }
 
 // appendRuns appends the number of runs, then their values and their lengths, as int vectors.

@@ -291,7 +291,10 @@ func TestUnpackEveryWidth(t *testing.T) {
 			for i := range want {
 				want[i] = int64(uint64(i+1) * 0x9E3779B97F4A7C15 & (1<<width - 1))
 			}
-			src := appendPacked(nil, n, width, func(i int) uint64 { return uint64(want[i]) })
+			src := appendPacked(nil, want, 0, width)
+			if len(src) != packedLen(n, width) {
+				t.Fatalf("width %d: %d values take %d bytes, not %d", width, n, len(src), packedLen(n, width))
+			}
 			got := make([]int64, n)
 			unpackInts(got, src, 5, width)
 			for i := range got {

@@ -28,8 +28,11 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkUnpack(b *testing.B) {
 	for _, width := range []uint{1, 4, 7, 12, 16, 21, 28, 33} {
 		b.Run(string(rune('0'+width/10))+string(rune('0'+width%10)), func(b *testing.B) {
-			src := appendPacked(nil, vec.MaxRows, width, func(i int) uint64 { return uint64(i) & (1<<width - 1) })
 			dst := make([]int64, vec.MaxRows)
+			for i := range dst {
+				dst[i] = int64(i) & (1<<width - 1)
+			}
+			src := appendPacked(nil, dst, 0, width)
 			for b.Loop() {
 				unpackInts(dst, src, 5, width)
 			}

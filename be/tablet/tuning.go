@@ -1,0 +1,149 @@
+package tablet
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Tuning is what may change while a Store runs; zero values take the defaults of Options and those below.
+type Tuning struct {
+	Retention  Retention
+	Flush      FlushLimits
+	Compaction CompactionLimits
+	// BackgroundBytes is how many bytes a second compaction, reclaim and scrub together may read and write.
+	BackgroundBytes int64
+	// ScrubBytes is how many bytes a second the scrubber may read of them, ScrubEvery how far apart its rounds start.
+	ScrubBytes int64
+	ScrubEvery time.Duration
+}
+
+// CompactionLimits says when rowsets are merged.
+type CompactionLimits struct {
+	FanIn       int // so many of similar size are worth merging
+	MaxRowsets  int // with more, the smallest are merged whatever their sizes: a scan merges no more
+	DeadPercent int // a rowset of which more can be dropped is rewritten
+}
+
+const (
+	defaultBackgroundBytes = 100 << 20
+	defaultScrubBytes      = 10 << 20
+	defaultScrubEvery      = 24 * time.Hour
+	// budgetBurst is how many bytes may be spent at once: more than one write of compaction.
+	budgetBurst = 2*flushBytes + 16<<20
+)
+
+// tuning returns what is in force. It is cheap: the background worker asks Options.Tuning once a round.
+func (s *Store) tuning() *Tuning { return s.tuned.Load() }
+
+// retune takes what Options.Tuning says now.
+func (s *Store) retune() {
+	t := Tuning{}
+	if s.opt.Tuning != nil {
+		t = s.opt.Tuning()
+	}
+	setDefault(&t.Retention, s.opt.Retention)
+	f := s.opt.Flush
+	setDefault(&t.Flush.Rows, f.Rows)
+	setDefault(&t.Flush.Bytes, f.Bytes)
+	setDefault(&t.Flush.Versions, f.Versions)
+	setDefault(&t.Flush.Age, f.Age)
+	setDefault(&t.Compaction.FanIn, defaultCompaction.FanIn)
+	setDefault(&t.Compaction.MaxRowsets, defaultCompaction.MaxRowsets)
+	setDefault(&t.Compaction.DeadPercent, defaultCompaction.DeadPercent)
+	setDefault(&t.BackgroundBytes, defaultBackgroundBytes)
+	setDefault(&t.ScrubBytes, defaultScrubBytes)
+	setDefault(&t.ScrubEvery, defaultScrubEvery)
+	s.budget.SetLimit(rate.Limit(t.BackgroundBytes))
+	s.scrubBudget.SetLimit(rate.Limit(t.ScrubBytes))
+	s.tuned.Store(&t)
+}
+
+// spend waits until background work may read or write so many bytes more. Nothing waits while deltas press: what a merge
+// holds up then is a flush, and behind that writers.
+func (s *Store) spend(ctx context.Context, l *rate.Limiter, bytes int64) error {
+	for bytes > 0 && !s.mem.over(0.5) {
+		n := min(bytes, int64(l.Burst()))
+		if err := l.WaitN(ctx, int(n)); err != nil {
+			return err
+		}
+		bytes -= n
+	}
+	return ctx.Err()
+}
+
+// counters are what a Store has done since it was opened.
+type counters struct {
+	payload, flushed, compacted        atomic.Int64 // bytes written
+	flushes, compactions, reclaims     atomic.Int64
+	scrubbed, scrubRounds, scrubBad    atomic.Int64
+	digestsCorrected, reclaimedBytes   atomic.Int64
+	compactionFailures, flushFailures  atomic.Int64
+	scrubRoundBytes, scrubRoundTablets atomic.Int64 // done in the present round
+	scrubTotal                         atomic.Int64 // bytes of the present round in all
+}
+
+// Counters describes the background work of a disk since it was opened.
+type Counters struct {
+	PayloadBytes, FlushBytes, CompactionBytes int64
+	Flushes, Compactions, Reclaims            int64
+	ReclaimedBytes                            int64
+	ScrubbedBytes, ScrubRounds, ScrubBad      int64
+	DigestsCorrected                          int64
+	FlushFailures, CompactionFailures         int64
+	// The round of the scrubber that is under way.
+	ScrubRoundBytes, ScrubRoundTotal, ScrubRoundTablets int64
+}
+
+// WriteAmplification is how many bytes were written for each byte that writers sent.
+func (c Counters) WriteAmplification() float64 {
+	if c.PayloadBytes == 0 {
+		return 0
+	}
+	return float64(c.PayloadBytes+c.FlushBytes+c.CompactionBytes) / float64(c.PayloadBytes)
+}
+
+// Counters returns what the disk has done since it was opened.
+func (s *Store) Counters() Counters {
+	c := &s.counters
+	return Counters{
+		PayloadBytes: c.payload.Load(), FlushBytes: c.flushed.Load(), CompactionBytes: c.compacted.Load(),
+		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Reclaims: c.reclaims.Load(), ReclaimedBytes: c.reclaimedBytes.Load(),
+		ScrubbedBytes: c.scrubbed.Load(), ScrubRounds: c.scrubRounds.Load(), ScrubBad: c.scrubBad.Load(),
+		DigestsCorrected: c.digestsCorrected.Load(), FlushFailures: c.flushFailures.Load(), CompactionFailures: c.compactionFailures.Load(),
+		ScrubRoundBytes: c.scrubRoundBytes.Load(), ScrubRoundTotal: c.scrubTotal.Load(), ScrubRoundTablets: c.scrubRoundTablets.Load(),
+	}
+}
+
+// Memory says where the memory of a disk goes, in bytes.
+type Memory struct {
+	Deltas, DeltaLimit int64 // decoded writes that are not in a rowset yet
+	BlockCaches        int64 // of both instances, at most
+	IndexCaches        int64 // at most
+	Memtables          int64 // of both instances, at most
+}
+
+// Total is the most that the disk takes, but for what scans and clones under way hold.
+func (m Memory) Total() int64 {
+	return max(m.Deltas, m.DeltaLimit) + m.BlockCaches + m.IndexCaches + m.Memtables
+}
+
+// Memory returns where the memory of the disk goes.
+func (s *Store) Memory() Memory {
+	s.mem.mu.Lock()
+	defer s.mem.mu.Unlock()
+	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit}
+	metaOpt, dataOpt := s.kvOptions()
+	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes} {
+		m.BlockCaches += o
+	}
+	for _, o := range []int64{metaOpt.IndexCacheBytes, dataOpt.IndexCacheBytes} {
+		m.IndexCaches += o
+	}
+	for _, o := range []int64{metaOpt.MemTableBytes, dataOpt.MemTableBytes} {
+		m.Memtables += o * memtablesOfAnInstance
+	}
+	return m
+}

@@ -1,0 +1,42 @@
+package ddl
+
+import (
+	"fmt"
+
+	"stele/meta/catalog"
+	sqltypes "stele/sql/types"
+)
+
+// codeColocate is the error number of a table that does not fit its group.
+const codeColocate = 5063
+
+// fitsGroup refuses a table whose buckets cannot lie where those of its group do: all tables of a group have as many
+// buckets and replicas, and columns of the same types to distribute by. The scheduler brings the replicas together.
+func fitsGroup(cat *catalog.Catalog, t *catalog.Table) error {
+	if t.Colocate == "" {
+		return nil
+	}
+	refuse := func(what string, want any) error {
+		return sqltypes.Errorf(codeColocate, "HY000", "Colocate tables must have same %s: group %s has %s", what, t.Colocate, fmt.Sprint(want))
+	}
+	for other := range cat.Tables(t.DatabaseID) {
+		if other.Colocate != t.Colocate {
+			continue
+		}
+		switch {
+		case other.Buckets != t.Buckets:
+			return refuse("bucket num", other.Buckets)
+		case other.Replicas != t.Replicas:
+			return refuse("replication num", other.Replicas)
+		case len(other.HashBy) != len(t.HashBy):
+			return refuse("number of distribution columns", len(other.HashBy))
+		}
+		for i := range t.HashBy {
+			a, b := other.Schema.Columns[other.Schema.ColumnIndex(other.HashBy[i])], t.Schema.Columns[t.Schema.ColumnIndex(t.HashBy[i])]
+			if a.Type.Kind != b.Type.Kind {
+				return refuse("distribution column data types", a.Name)
+			}
+		}
+	}
+	return nil
+}

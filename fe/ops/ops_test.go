@@ -1,0 +1,276 @@
+package ops
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/model"
+	"stele/meta/types"
+)
+
+// log lists the ops as "type state".
+func (w *world) log() []string {
+	var out []string
+	for op := range w.cat.Ops() {
+		out = append(out, TypeName(op.Type)+" "+StateName(op.State))
+	}
+	return out
+}
+
+func (w *world) wantLog(t *testing.T, want ...string) {
+	t.Helper()
+	if got := w.log(); !slices.Equal(got, want) {
+		t.Fatalf("ops %q, want %q", got, want)
+	}
+}
+
+// TestOfflineAndRecover is the life of an endpoint in manual mode, and how each state of its disk comes back.
+func TestOfflineAndRecover(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		between func(w *world, be types.BEID)
+		child   string
+	}{
+		{"kept running", func(*world, types.BEID) {}, "kReAddReplicaSimplifyOP"},
+		{"restarted", func(w *world, be types.BEID) { w.start[be] = w.nowMs + 1 }, "kReAddReplicaNoSendOP"},
+		{"wiped", func(w *world, be types.BEID) { delete(w.has, be) }, "kReAddReplicaOP"},
+		{"damaged", func(w *world, be types.BEID) {
+			w.cat, _, _ = catalog.Apply(w.cat, &command.SetReplicaBad{Tablet: w.tablet, BE: be, Bad: true})
+		}, "kReAddReplicaWithDropOP"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, 3, 3)
+			lost := w.bes[0]
+			w.order(t, op(ChangeLeader, lost))
+			w.settle(t)
+			if r := w.tab().Replica(lost); w.tab().Leader == lost || r.OfflineMs == 0 || !r.Deposed {
+				t.Fatalf("offline: leader %d, %+v", w.tab().Leader, r)
+			}
+			if !w.write(1) {
+				t.Fatal("no write with two of three")
+			}
+			tc.between(w, lost)
+			w.order(t, op(RecoverTable, lost))
+			w.settle(t)
+			w.wantLog(t, "kChangeLeaderOP kDone", "kRecoverTableOP kDone", tc.child+" kDone")
+			if r := w.tab().Replica(lost); !r.Complete() || r.Deposed || w.has[lost].version != 2 {
+				t.Fatalf("back: %+v, has %+v", r, w.has[lost])
+			}
+		})
+	}
+}
+
+// TestRefusalsOfRecovery lists what an op cannot do, and that it says why.
+func TestRefusalsOfRecovery(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		setup  func(t *testing.T, w *world)
+		op     func(w *world) model.Op
+		want   string
+		status model.OpState
+	}{
+		{"dead endpoint", func(_ *testing.T, w *world) { w.dead[w.bes[0]] = 1; w.nowMs += 100_000 }, func(w *world) model.Op { return op(RecoverTable, w.bes[0]) },
+			"303: b1:9050 is offline", catalog.OpFailed},
+		{"no such replica", func(*testing.T, *world) {}, func(w *world) model.Op { return op(RecoverTable, w.bes[3]) }, "308: partition 0 has no replica on b4:9050", catalog.OpFailed},
+		{"alive", func(*testing.T, *world) {}, func(w *world) model.Op { return op(RecoverTable, w.bes[1]) }, "the replica on b2:9050 is alive already", catalog.OpDone},
+		{"no follower", func(_ *testing.T, w *world) { w.dead[w.bes[1]], w.dead[w.bes[2]] = 1, 1 }, func(w *world) model.Op { return op(ChangeLeader, w.bes[0]) },
+			"310: no alive follower has every committed version", catalog.OpFailed},
+		{"candidate aside", func(t *testing.T, w *world) {
+			w.must(t, &command.SetReplicaAlive{Items: []command.ReplicaAlive{{Tablet: w.tablet, BE: w.bes[1]}}, TimeMs: 5})
+		}, func(w *world) model.Op { o := op(ChangeLeader, w.bes[0]); o.Dest = w.bes[1]; return o }, "310: the replica on b2:9050 is not alive", catalog.OpFailed},
+		{"last copy", func(_ *testing.T, w *world) { w.dead[w.bes[1]], w.dead[w.bes[2]] = 1, 1 }, func(w *world) model.Op { return op(DelReplica, w.bes[0]) },
+			"102: no other complete replica is on a backend that answers", catalog.OpFailed},
+		{"nothing is lost", func(*testing.T, *world) {}, func(w *world) model.Op { return op(AcceptLoss, w.bes[0]) }, "nothing is lost: b1:9050 has every version", catalog.OpFailed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, 3, 4)
+			tc.setup(t, w)
+			id := w.order(t, tc.op(w))
+			w.settle(t)
+			got, _ := w.cat.Op(id)
+			if got.State != tc.status || got.Message != tc.want {
+				t.Fatalf("%s: %q, want %q", StateName(got.State), got.Message, tc.want)
+			}
+		})
+	}
+}
+
+// TestMoveAndCancel moves a follower, and cancels a move that waits for a dead BE: the placement is as before.
+func TestMoveAndCancel(t *testing.T) {
+	w := newWorld(t, 3, 5)
+	move := op(Migrate, w.bes[1])
+	move.Dest = w.bes[3]
+	w.order(t, move)
+	w.settle(t)
+	if tab := w.tab(); tab.Replica(w.bes[1]) != nil || !tab.Replica(w.bes[3]).Complete() || len(tab.Replicas) != 3 || w.has[w.bes[1]].replica != 0 {
+		t.Fatalf("moved: %+v", tab)
+	}
+	before := *w.tab()
+	stuck := op(Migrate, w.bes[3])
+	stuck.Dest = w.bes[4]
+	id := w.order(t, stuck)
+	w.slow = true
+	for w.tab().Replica(w.bes[4]) == nil {
+		w.round()
+	}
+	w.round()
+	w.dead[w.bes[4]] = w.nowMs
+	w.round()
+	w.must(t, &command.CancelOp{ID: id, TimeMs: w.nowMs})
+	w.settle(t)
+	after := w.tab()
+	if o := mustOp(t, w, id); o.State != catalog.OpCancelled || after.Replica(w.bes[4]) != nil || len(after.Replicas) != len(before.Replicas) {
+		t.Fatalf("%s: %+v", StateName(o.State), after)
+	}
+	for i := range after.Replicas {
+		if !after.Replicas[i].Complete() {
+			t.Errorf("%+v", after.Replicas[i])
+		}
+	}
+}
+
+func mustOp(t *testing.T, w *world, id uint64) model.Op {
+	t.Helper()
+	o, ok := w.cat.Op(id)
+	if !ok {
+		t.Fatalf("no op %d", id)
+	}
+	return *o
+}
+
+// TestAddAndDrop has a tablet get one replica more than its partition wants, and one less.
+func TestAddAndDrop(t *testing.T) {
+	w := newWorld(t, 3, 4)
+	w.order(t, op(AddReplica, w.bes[3]))
+	w.settle(t)
+	if tab := w.tab(); len(tab.Replicas) != 4 || tab.Wanted(3) != 4 || !tab.Replica(w.bes[3]).Complete() {
+		t.Fatalf("added: %+v", tab)
+	}
+	w.order(t, op(DelReplica, w.bes[2]), op(DelReplica, w.bes[1]))
+	w.settle(t)
+	if tab := w.tab(); len(tab.Replicas) != 2 || tab.Wanted(3) != 2 {
+		t.Fatalf("dropped: %+v", tab)
+	}
+}
+
+// TestAcceptedLoss goes on with what is left when the only complete replica is gone.
+func TestAcceptedLoss(t *testing.T) {
+	w := newWorld(t, 3, 3)
+	w.dead[w.bes[2]] = 1
+	if !w.write(1) || !w.write(2) {
+		t.Fatal("two of three take no write")
+	}
+	w.dead = map[types.BEID]int64{w.bes[0]: 1, w.bes[1]: 1}
+	id := w.order(t, op(AcceptLoss, w.bes[2]))
+	w.settle(t)
+	tab := w.tab()
+	if o := mustOp(t, w, id); o.State != catalog.OpDone || len(tab.Replicas) != 1 || tab.Leader != w.bes[2] || w.has[w.bes[2]].version != 3 {
+		t.Fatalf("%s %s: %+v", StateName(o.State), o.LastError, tab)
+	}
+	if !w.write(3) {
+		t.Error("no write after the loss was accepted")
+	}
+	w.dead = map[types.BEID]int64{}
+	for be := range w.has { // what comes back is of the tablet no more
+		if r := tab.Replica(be); be != w.bes[2] && r != nil {
+			t.Errorf("backend %d is back with %+v", be, r)
+		}
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	w := newWorld(t, 2, 3)
+	w.dead[w.bes[0]], w.dead[w.bes[1]] = 1, 1
+	id := w.order(t, op(AddReplica, w.bes[2]))
+	w.round()
+	if o := mustOp(t, w, id); o.State != catalog.OpRunning || o.Waiting == "" {
+		t.Fatalf("%+v", o)
+	}
+	w.nowMs += 600_000
+	w.settle(t)
+	if o := mustOp(t, w, id); o.State != catalog.OpFailed || !strings.HasPrefix(o.LastError, "its time is over: a complete replica") {
+		t.Fatalf("%s: %s", StateName(o.State), o.LastError)
+	}
+}
+
+func TestRunnable(t *testing.T) {
+	mk := func(id, group, root uint64, lane int, tablet types.TabletID, state model.OpState) *model.Op {
+		return &model.Op{ID: id, Group: group, Root: root, Lane: lane, Tablet: tablet, State: state, Type: RecoverTable}
+	}
+	all := []*model.Op{
+		mk(1, 1, 1, 0, 10, catalog.OpDone), mk(2, 1, 2, 0, 11, catalog.OpInited), mk(3, 1, 3, 1, 12, catalog.OpRunning),
+		mk(4, 1, 1, 0, 10, catalog.OpInited), // child of 1: before 2
+		mk(5, 5, 5, 0, 12, catalog.OpInited), // another statement, about a tablet that is busy
+		mk(6, 6, 6, 0, 13, catalog.OpInited),
+	}
+	var got []uint64
+	for _, o := range Runnable(all) {
+		got = append(got, o.ID)
+	}
+	if want := []uint64{4, 3, 6}; !slices.Equal(got, want) {
+		t.Errorf("%v may run, want %v", got, want)
+	}
+}
+
+// TestOpsUnderFaults orders at random while BEs come and go, disks are wiped and writes go on: every op ends, a committed
+// version is never lost while a replica that has it is there, and nothing half done stays.
+func TestOpsUnderFaults(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t, 3, 4)
+		n := func(what string, hi int) int { return rapid.IntRange(0, hi).Draw(rt, what) }
+		var txn types.TxnID
+		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
+			be := w.bes[n("be", 3)]
+			switch n("what", 8) {
+			case 0:
+				txn++
+				w.write(txn)
+			case 1:
+				w.dead[be] = w.nowMs
+			case 2, 3:
+				delete(w.dead, be)
+				w.start[be] = w.nowMs
+			case 4:
+				ids := slices.Collect(w.cat.Ops())
+				if len(ids) > 0 {
+					_ = w.apply(&command.CancelOp{ID: ids[n("op", len(ids)-1)].ID, TimeMs: w.nowMs})
+				}
+			default:
+				typ := []model.OpType{AddReplica, DelReplica, ChangeLeader, OfflineReplica, Migrate, RecoverTable, UpdateTableAlive}[n("type", 6)]
+				o := op(typ, be)
+				o.Alive = n("alive", 1) == 1
+				if typ == Migrate || typ == ChangeLeader && n("to", 1) == 1 {
+					o.Dest = w.bes[n("dest", 3)]
+				}
+				w.order(t, o)
+			}
+			w.round()
+			checkCopy(rt, w)
+		}
+		w.dead = map[types.BEID]int64{}
+		w.settle(t)
+		checkCopy(rt, w)
+		for i := range w.tab().Replicas {
+			if r := &w.tab().Replicas[i]; r.Role == types.RoleLearner {
+				rt.Fatalf("a learner is left: %+v; %q", r, w.log())
+			}
+		}
+	})
+}
+
+// checkCopy: some replica of the catalog has every committed version, on the disk of its BE.
+func checkCopy(rt *rapid.T, w *world) {
+	tab := w.tab()
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if h := w.has[r.BE]; h.replica == r.ID && h.version == tab.Version {
+			return
+		}
+	}
+	rt.Fatalf("version %d is on no disk: %+v, disks %+v; %q", tab.Version, tab.Replicas, w.has, w.log())
+}

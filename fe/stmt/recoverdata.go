@@ -1,0 +1,187 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+
+	"stele/fe/ops"
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "recover_data",
+	Syntax: "{RECOVERDATA|[ADMIN] RECOVER DATA} [DATABASE <db:name>] [DRY RUN] [ACCEPT LOSS]",
+	Doc: "After an outage, do what does not come back by itself: have each tablet led by a replica with every committed version, and bring the " +
+		"others back into use. One row per tablet that is not whole: what is done, or what it waits for. When no replica with every version " +
+		"answers, nothing is done but to say which backend has one, and which versions would be lost without it; ACCEPT LOSS gives those up " +
+		"and goes on with the best replica that answers. DRY RUN only tells.",
+	Columns: cols(`
+		db_name    text Database.
+		table_name text Table.
+		pid        int  Place of the tablet in the table.
+		vgroup_id  int  The tablet.
+		action     name leader, recover, wait, loss (what ACCEPT LOSS would give up) or unrecoverable.
+		endpoint   text BE that is to lead, to come back, or to be waited for.
+		lost_from  int  First version that is lost, NULL when none is.
+		lost_to    int  Last version that is lost.
+		op_id      int  The operation, NULL when nothing is done.
+		message    text In words.
+	`),
+	Rows:     recoverData,
+	Examples: []string{"RECOVER DATA", "RECOVER DATA DATABASE db1 DRY RUN", "RECOVER DATA DATABASE db1 ACCEPT LOSS", "recoverdata"},
+})
+
+// rescue is what can be done for one tablet.
+type rescue struct {
+	action   string
+	be       types.BEID
+	lostFrom types.Version
+	lostTo   types.Version
+	message  string
+	ops      []catalog.Op
+}
+
+func recoverData(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
+	var only types.DatabaseID
+	if a.Has("db") {
+		db, err := e.database(a.String("db"))
+		if err != nil {
+			return nil, err
+		}
+		only = db.ID
+	}
+	o := newOrder(e, ops.MaxConcurrency)
+	var rows []Row
+	var at []int // of rows, the first op of each
+	for t := range e.Catalog.AllTables() {
+		db, ok := e.Catalog.DatabaseByID(t.DatabaseID)
+		if !ok || only != 0 && db.ID != only {
+			continue
+		}
+		for pid, tab := range pids(e, t) {
+			for _, r := range rescueOf(e, tab, a.Has("LOSS")) {
+				var from, to any
+				if r.lostTo != 0 {
+					from, to = r.lostFrom, r.lostTo
+				}
+				at = append(at, -1)
+				if len(r.ops) > 0 {
+					at[len(at)-1] = len(o.list)
+				}
+				for _, op := range r.ops {
+					o.add(op, t, pid, tab)
+				}
+				rows = append(rows, Row{db.Name, t.Name, pid, tab.ID, r.action, endpoint(e, r.be), from, to, nil, r.message})
+			}
+		}
+	}
+	if a.Has("DRY") {
+		return rows, nil
+	}
+	first, err := o.propose(ctx)
+	for i, n := range at {
+		if n >= 0 && err == nil {
+			rows[i][8] = first + uint64(n)
+		}
+	}
+	return rows, err
+}
+
+// rescueOf says what a tablet needs: a leader with every version, and its other replicas back in use. With auto_failover both
+// come by themselves, wherever a complete replica answers.
+func rescueOf(e *Env, tab *catalog.Tablet, accept bool) []rescue {
+	best, away := bestCopies(e, tab)
+	if best == nil {
+		return []rescue{withoutCopy(e, tab, away, accept)}
+	}
+	var out []rescue
+	lead := tab.Replica(tab.Leader)
+	if lead == nil || !usable(e, tab, lead) {
+		out = append(out, leaderRescue(e, tab, best))
+	}
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		switch {
+		case r.ID == best.ID || usable(e, tab, r):
+		case !e.alive(r.BE):
+			out = append(out, rescue{action: "wait", be: r.BE, message: "its backend does not answer; nothing is lost"})
+		case autoFailover(e):
+			out = append(out, rescue{action: "recover", be: r.BE, message: "comes back by itself: auto_failover is on"})
+		default:
+			op := ops.New(ops.RecoverTable)
+			op.BE = r.BE
+			out = append(out, rescue{action: "recover", be: r.BE, ops: []catalog.Op{op}, message: "what it lacks is copied from " + endpoint(e, best.BE)})
+		}
+	}
+	return out
+}
+
+// bestCopies finds a replica that answers and has every committed version, one in use first, and one that has them and does
+// not answer.
+func bestCopies(e *Env, tab *catalog.Tablet) (here, away *catalog.Replica) {
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if r.Role != types.RoleFollower || r.Bad || r.LastFailed != 0 || e.lost(r.BE, tab.ID) {
+			continue
+		}
+		switch {
+		case !e.alive(r.BE):
+			away = r
+		case here == nil || here.OfflineMs != 0 && r.OfflineMs == 0 || r.BE == tab.Leader:
+			here = r
+		}
+	}
+	return here, away
+}
+
+func leaderRescue(e *Env, tab *catalog.Tablet, best *catalog.Replica) rescue {
+	r := rescue{action: "leader", be: best.BE, message: fmt.Sprintf("it has every version, up to %d at epoch %d", tab.Version, tab.Epoch)}
+	if best.OfflineMs != 0 {
+		op := ops.New(ops.UpdateTableAlive)
+		op.BE, op.Alive = best.BE, true
+		r.ops = append(r.ops, op)
+	}
+	op := ops.New(ops.ChangeLeader)
+	op.BE, op.Dest = tab.Leader, best.BE
+	if tab.Leader == best.BE || autoFailover(e) {
+		op.BE = 0 // the leader so far is not set aside
+	}
+	r.ops = append(r.ops, op)
+	return r
+}
+
+// withoutCopy is what is left to do when no replica that answers has every version.
+func withoutCopy(e *Env, tab *catalog.Tablet, away *catalog.Replica, accept bool) rescue {
+	var best *catalog.Replica
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if r.Role == types.RoleFollower && !r.Bad && e.alive(r.BE) && !e.lost(r.BE, tab.ID) && (best == nil || r.Version > best.Version) {
+			best = r
+		}
+	}
+	hope := "no replica has them any more"
+	if away != nil {
+		hope = endpoint(e, away.BE) + " has every version and does not answer: start it"
+	}
+	if best == nil {
+		r := rescue{action: "unrecoverable", lostFrom: 1, lostTo: tab.Version, message: "no replica that answers has any of it; " + hope}
+		if len(tab.Replicas) > 0 {
+			r.be = tab.Replicas[0].BE
+		}
+		if away != nil {
+			r = rescue{action: "wait", be: away.BE, message: hope}
+		}
+		return r
+	}
+	r := rescue{action: "loss", be: best.BE, lostFrom: best.Version + 1, lostTo: tab.Version}
+	r.message = fmt.Sprintf("versions %d to %d are on no replica that answers (%s); ACCEPT LOSS gives them up", r.lostFrom, r.lostTo, hope)
+	if accept {
+		op := ops.New(ops.AcceptLoss)
+		op.BE = best.BE
+		op.Message = fmt.Sprintf("lost: versions %d to %d of tablet %d", r.lostFrom, r.lostTo, tab.ID)
+		r.ops, r.message = []catalog.Op{op}, fmt.Sprintf("versions %d to %d are given up; %s goes on alone until others are made", r.lostFrom, r.lostTo, endpoint(e, best.BE))
+	}
+	return r
+}

@@ -1,0 +1,60 @@
+package tabletctl
+
+import (
+	"stele/meta/catalog"
+	"stele/meta/types"
+)
+
+// groups are the colocated tables. The first partition of a group's oldest table leads: its tablets are repaired and
+// balanced like any other, and the tablets of the same bucket in all other partitions belong on the same BEs.
+type groups struct {
+	cat   *catalog.Catalog
+	leads map[types.PartitionID][]types.TabletID // of a partition that follows: the leading tablets, by bucket
+}
+
+type groupKey struct {
+	db   types.DatabaseID
+	name string
+}
+
+// load finds the groups of a catalog.
+func (g *groups) load(cat *catalog.Catalog) {
+	g.cat, g.leads = cat, map[types.PartitionID][]types.TabletID{}
+	first := map[groupKey][]types.TabletID{}
+	for t := range cat.AllTables() { // by id: the oldest first
+		if t.Colocate == "" {
+			continue
+		}
+		k := groupKey{t.DatabaseID, t.Colocate}
+		for i := range t.Parts {
+			if first[k] == nil {
+				first[k] = t.Parts[i].Tablets
+			} else {
+				g.leads[t.Parts[i].ID] = first[k]
+			}
+		}
+	}
+}
+
+// assigned are the BEs that a tablet belongs on, nil when it follows none: those of the leading tablet's sound followers.
+// While that has too few of them, its learners count as well, so that both are repaired to the same BEs at once.
+func (g *groups) assigned(t *catalog.Tablet, want int) []types.BEID {
+	leads := g.leads[t.Partition]
+	if int(t.Bucket) >= len(leads) {
+		return nil
+	}
+	lead, ok := g.cat.Tablet(leads[t.Bucket])
+	if !ok {
+		return nil
+	}
+	var out []types.BEID
+	for _, role := range [...]types.Role{types.RoleFollower, types.RoleLearner} {
+		for i := range lead.Replicas {
+			r := &lead.Replicas[i]
+			if be, ok := g.cat.BE(r.BE); ok && r.Role == role && !r.Bad && !be.Decommission && len(out) < want {
+				out = append(out, r.BE)
+			}
+		}
+	}
+	return out
+}

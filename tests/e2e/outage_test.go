@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/tests/cluster"
+)
+
+// outage is one row of the table of availability: how many BEs of those with a replica are down at once, and what is
+// expected of tables with so many replicas.
+type outage struct {
+	down   int
+	writes map[int]bool // by replicas: whether writes go on
+	reads  map[int]bool // whether every row can be read
+}
+
+var outages = []outage{
+	{1, map[int]bool{3: true}, map[int]bool{3: true, 2: true}},
+	{2, nil, map[int]bool{3: true}},
+	{3, nil, nil},
+}
+
+// TestAvailabilityTable fills in the table of availability: 1, 2 and 3 BEs are killed under writes, and the rows that were
+// acknowledged and are gone are counted when they are back. It must be none, for every number of replicas: a copy always
+// survives. Nothing is done by hand, also after all went down at once.
+func TestAvailabilityTable(t *testing.T) {
+	skipShort(t, "kills every BE at once")
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, manualOptions)
+	db := databaseOf(ctx, t, c, "ha")
+	for n := 1; n <= 3; n++ {
+		_, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE r%d (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES('replication_num'='%d')", n, n))
+		must(t, err)
+	}
+	var rows []string
+	for i, o := range outages {
+		rows = append(rows, playOutage(ctx, t, c, db, i, o)...)
+	}
+	t.Logf("replicas | down | writes | reads | acknowledged | lost\n%s", strings.Join(rows, "\n"))
+}
+
+func playOutage(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB, round int, o outage) (rows []string) {
+	t.Helper()
+	loads := map[int]*traffic{}
+	for n := 1; n <= 3; n++ {
+		loads[n] = startTraffic(ctx, db, fmt.Sprintf("r%d", n), 2, round*10*trafficStride+1)
+	}
+	c.Wait(t, "rows", healTimeout, func() (bool, string) {
+		return min(loads[1].count(), loads[2].count(), loads[3].count()) > 60, fmt.Sprint(loads[1].count())
+	})
+	for n := range o.down {
+		must(t, c.Kill(fmt.Sprintf("be%d", n+1)))
+	}
+	for n := range o.down {
+		c.WaitAlive(t, fmt.Sprintf("be%d", n+1), false, 30*time.Second)
+	}
+	writes, reads := map[int]bool{}, map[int]bool{}
+	for n := 1; n <= 3; n++ {
+		writes[n], reads[n] = serves(ctx, t, c, db, loads[n], o, n)
+		if o.writes[n] && !writes[n] || o.reads[n] && !reads[n] {
+			t.Errorf("%d replicas, %d down: writes %v, reads %v", n, o.down, writes[n], reads[n])
+		}
+	}
+	for _, l := range loads {
+		l.end()
+	}
+	for n := range o.down {
+		must(t, c.StartNode(fmt.Sprintf("be%d", n+1)))
+	}
+	for n := 1; n <= 3; n++ {
+		loads[n].stop()
+		c.WaitHealthy(t, fmt.Sprintf("ha.r%d", n), healTimeout)
+		lost := loads[n].lost(ctx, t)
+		if lost != 0 {
+			t.Errorf("%d replicas, %d down: %d of %d acknowledged rows are lost", n, o.down, lost, loads[n].count())
+		}
+		rows = append(rows, fmt.Sprintf("%d | %d | %v | %v | %d | %d", n, o.down, writes[n], reads[n], loads[n].count(), lost))
+	}
+	return rows
+}
+
+// serves finds out whether a table takes writes and can be read while BEs are down.
+func serves(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB, load *traffic, o outage, n int) (writes, reads bool) {
+	t.Helper()
+	if o.writes[n] {
+		held := load.count()
+		c.Wait(t, fmt.Sprintf("writes to %d replicas with %d BEs down", n, o.down), healTimeout, func() (bool, string) {
+			return load.count() > held+20, fmt.Sprint(load.count() - held)
+		})
+		writes = true
+	}
+	qctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	var count int
+	return writes, db.QueryRowContext(qctx, fmt.Sprintf("SELECT COUNT(*) FROM r%d", n)).Scan(&count) == nil
+}
+
+// TestAcceptedLoss loses what only one BE had acknowledged (write_quorum ONE): RECOVER DATA names the versions, does nothing
+// without being told to, and goes on with the rest when it is.
+func TestAcceptedLoss(t *testing.T) {
+	skipShort(t, "loses a BE for good")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, manualOptions)
+	db := databaseOf(ctx, t, c, "one", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES('replication_num'='2','write_quorum'='ONE')")
+	run := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	for id := range 5 {
+		run(fmt.Sprintf("INSERT INTO t VALUES (%d, 'kept')", id))
+	}
+	table, err := cluster.ReadTable(ctx, db, "showtable t")
+	must(t, err)
+	var leader, follower string
+	for n, role := range table.Column("role") {
+		for _, node := range []string{"be1", "be2", "be3"} {
+			if c.BackendAddr(node) == table.Column("endpoint")[n] && role == "leader" {
+				leader = node
+			} else if c.BackendAddr(node) == table.Column("endpoint")[n] {
+				follower = node
+			}
+		}
+	}
+	must(t, c.Kill(follower))
+	c.WaitAlive(t, follower, false, 30*time.Second)
+	for id := 5; id < 8; id++ {
+		run(fmt.Sprintf("INSERT INTO t VALUES (%d, 'lost')", id))
+	}
+	must(t, c.Kill(leader))
+	c.WaitAlive(t, leader, false, 30*time.Second)
+	must(t, c.StartNode(follower))
+	c.WaitAlive(t, follower, true, 30*time.Second)
+
+	plan, err := cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE one")
+	must(t, err)
+	if len(plan.Rows) != 1 || plan.Column("action")[0] != "loss" || plan.Column("lost_from")[0] != "7" || plan.Column("lost_to")[0] != "9" || plan.Column("op_id")[0] != "NULL" {
+		t.Fatalf("plan %v", plan.Rows)
+	}
+	_, err = cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE one ACCEPT LOSS")
+	must(t, err)
+	if done := opsDone(ctx, t, c, db); len(done) != 1 || done[0] != "kAcceptLossOP kDone" {
+		t.Fatalf("ops %q", done)
+	}
+	run("INSERT INTO t VALUES (100, 'new')")
+	var count int
+	must(t, db.QueryRowContext(ctx, "SELECT COUNT(*) FROM t").Scan(&count))
+	if count != 6 {
+		t.Errorf("%d rows, want the 5 that were kept and a new one", count)
+	}
+	// What comes back late is of the tablet no more.
+	must(t, c.StartNode(leader))
+	c.WaitAlive(t, leader, true, 30*time.Second)
+	c.WaitHealthy(t, "one.t", healTimeout)
+	if n := c.CheckReplicas(t, "one.t", 2); n != 6 {
+		t.Errorf("the replicas hold %d rows, want 6", n)
+	}
+}

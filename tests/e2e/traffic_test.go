@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// traffic writes one row after the other with a few clients until it is stopped, and remembers what was acknowledged and
+// when.
+type traffic struct {
+	db      *sql.DB
+	table   string
+	writers sync.WaitGroup
+	end     context.CancelFunc
+
+	mu     sync.Mutex
+	acked  map[int]bool
+	times  []time.Time // of acknowledgements
+	failed []error
+}
+
+const trafficStride = 1_000_000
+
+func startTraffic(ctx context.Context, db *sql.DB, table string, writers, first int) *traffic {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &traffic{db: db, table: table, end: cancel, acked: map[int]bool{}}
+	for n := range writers {
+		f.writers.Go(func() {
+			for id := first + n*trafficStride; ctx.Err() == nil; id++ {
+				f.insert(ctx, id)
+			}
+		})
+	}
+	return f
+}
+
+func (f *traffic) insert(ctx context.Context, id int) {
+	_, err := f.db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s VALUES (%d, 'x')", f.table, id))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err == nil:
+		f.acked[id] = true
+		f.times = append(f.times, time.Now())
+	case ctx.Err() == nil:
+		f.failed = append(f.failed, fmt.Errorf("row %d: %w", id, err))
+	}
+}
+
+func (f *traffic) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.acked)
+}
+
+// stop ends the writers and returns how many statements failed.
+func (f *traffic) stop() int {
+	f.end()
+	f.writers.Wait()
+	return len(f.failed)
+}
+
+// gap is the longest time without an acknowledgement between two moments.
+func (f *traffic) gap(from, to time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	longest, last := time.Duration(0), from
+	for _, at := range f.times {
+		if at.After(from) && at.Before(to) {
+			longest, last = max(longest, at.Sub(last)), at
+		}
+	}
+	return max(longest, to.Sub(last))
+}
+
+// lost counts the acknowledged rows that a query does not see.
+func (f *traffic) lost(ctx context.Context, t *testing.T) int {
+	t.Helper()
+	there := map[int]bool{}
+	rows, err := f.db.QueryContext(ctx, "SELECT id FROM "+f.table)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var id int
+		must(t, rows.Scan(&id))
+		there[id] = true
+	}
+	must(t, rows.Err())
+	missing := 0
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id := range f.acked {
+		if !there[id] {
+			missing++
+		}
+	}
+	return missing
+}

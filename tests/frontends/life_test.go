@@ -1,0 +1,94 @@
+package frontends
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/meta/rpc/rpctest"
+	"stele/tests/cluster"
+)
+
+// TestAllAtOnce: all nodes lose power together; the FEs find together again and nothing is lost. Then one FE is dropped,
+// and comes back with an empty meta_dir under the same address.
+func TestAllAtOnce(t *testing.T) {
+	c := start(t, 3)
+	exec(t, c.FrontendDB(2), "UPDATE ha.reg SET v = 42 WHERE k = 1")
+	must(t, c.KillAll())
+	must(t, c.Restart())
+	for n := 1; n <= 3; n++ {
+		c.Wait(t, fmt.Sprintf("fe%d reads what was written", n), 30*time.Second, func() (bool, string) {
+			var v int
+			err := c.FrontendDB(n).QueryRowContext(t.Context(), "SELECT v FROM ha.reg WHERE k = 1").Scan(&v)
+			return err == nil && v == 42, fmt.Sprint(v, err)
+		})
+	}
+	gone := "fe3"
+	if leader(t, c) == gone {
+		exec(t, c.DB(), `ALTER SYSTEM TRANSFER LEADER TO "`+c.FrontendAddr("fe1")+`"`)
+	}
+	exec(t, c.DB(), `ALTER SYSTEM DROP FOLLOWER "`+c.FrontendAddr(gone)+`"`)
+	must(t, c.Kill(gone))
+	meta := filepath.Join(c.Dir, gone, "meta")
+	must(t, os.RemoveAll(meta))
+	must(t, os.Mkdir(meta, 0o750))
+	exec(t, c.FrontendDB(2), `ALTER SYSTEM ADD FOLLOWER "`+c.FrontendAddr(gone)+`"`)
+	must(t, c.StartNode(gone))
+	c.Wait(t, "the FE votes again", 30*time.Second, func() (bool, string) {
+		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES")
+		if err != nil {
+			return false, err.Error()
+		}
+		roles := strings.Join(rows.Column("role"), " ")
+		return strings.Count(roles, "follower") == 2, roles
+	})
+	if got := one(t, c.FrontendDB(3), "SELECT v FROM ha.reg WHERE k = 1"); got != "42" {
+		t.Errorf("the FE that came back reads %s", got)
+	}
+}
+
+// TestBlankFrontendWaits: an FE that has lost its metadata and is not told to bootstrap starts no cluster of its own. It
+// waits, says for what, and the others go on.
+func TestBlankFrontendWaits(t *testing.T) {
+	c := start(t, 3)
+	blank := otherThan(leader(t, c))
+	must(t, c.Kill(blank))
+	meta := filepath.Join(c.Dir, blank, "meta")
+	must(t, os.RemoveAll(meta))
+	must(t, os.Mkdir(meta, 0o750))
+	must(t, c.SetItems(blank, map[string]string{"bootstrap": "false"}))
+	must(t, c.StartNode(blank))
+	db := c.FrontendDB(int(leader(t, c, blank)[2] - '0'))
+	c.Wait(t, "the cluster shows who waits and why", 20*time.Second, func() (bool, string) {
+		rows, err := cluster.ReadTable(t.Context(), db, "SHOW MNODES WHERE status = 'waiting'")
+		if err != nil || len(rows.Column("note")) != 1 {
+			return false, fmt.Sprint(err)
+		}
+		return strings.Contains(rows.Column("note")[0], "meta_dir is empty here"), rows.Column("note")[0]
+	})
+	said, err := os.ReadFile(filepath.Join(c.Dir, blank, "log", "out.log"))
+	must(t, err)
+	if !strings.Contains(string(said), "waits to join a cluster") {
+		t.Errorf("the blank FE says %q", said)
+	}
+	exec(t, db, "UPDATE ha.reg SET v = 1 WHERE k = 1")
+}
+
+// TestEncrypted: a cluster whose nodes hold certificates and gossip keys works as any other.
+func TestEncrypted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it runs a cluster")
+	}
+	f := rpctest.NewCA(t).Node("node")
+	items := map[string]string{"tls_cert": f.Cert, "tls_key": f.Key, "tls_ca": f.CA,
+		"gossip_keys": base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))}
+	c := cluster.Start(t, cluster.Options{Frontends: 3, Backends: 3, FE: items, BE: items})
+	exec(t, c.FrontendDB(2), "CREATE DATABASE ha", "CREATE TABLE ha.reg (k INT PRIMARY KEY, v BIGINT NOT NULL)", "INSERT INTO ha.reg VALUES (1, 7)")
+	if got := one(t, c.FrontendDB(3), "SELECT v FROM ha.reg WHERE k = 1"); got != "7" {
+		t.Errorf("another FE reads %s", got)
+	}
+}

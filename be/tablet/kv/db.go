@@ -79,6 +79,9 @@ func examine(dir string, readOnly bool) (unclean bool, err error) {
 	if err == nil && readOnly && len(logs) > 0 {
 		return true, ErrUnclean
 	}
+	if err == nil && !readOnly {
+		err = dropEmptyLogs(dir)
+	}
 	return len(logs) > 0, err
 }
 

@@ -94,7 +94,7 @@ func newLockTable() *lockTable {
 // acquire locks all keys for txn, in key order so that statements over the same rows queue up instead of
 // deadlocking. What it got before an error stays held until release or end. The locks are in the order of keys.
 func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) ([]*rowLock, error) {
-	b := lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys))}
+	b := newLockBatch(txn, tablet, keys)
 	if !slices.IsSortedFunc(keys, bytes.Compare) {
 		b.order = make([]int32, len(keys))
 		for i := range b.order {
@@ -102,10 +102,9 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(keys[x], keys[y]) })
 	}
-	b.gather()
 	deadline := time.Now().Add(wait)
 	for {
-		waiter, err := l.tryLock(&b)
+		waiter, err := l.tryLock(b)
 		if err == nil && waiter == nil {
 			return b.out, nil
 		}
@@ -131,20 +130,21 @@ type lockBatch struct {
 	ends   []int     // where each key ends in text
 }
 
-// gather makes text.
-func (b *lockBatch) gather() {
+func newLockBatch(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBatch {
+	b := &lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys)),
+		ends: make([]int, len(keys))}
 	size := 0
-	for _, k := range b.keys {
+	for _, k := range keys {
 		size += len(k)
 	}
 	var all strings.Builder
 	all.Grow(size)
-	b.ends = make([]int, len(b.keys))
-	for i, k := range b.keys {
+	for i, k := range keys {
 		all.Write(k)
 		b.ends[i] = all.Len()
 	}
 	b.text = all.String()
+	return b
 }
 
 func (b *lockBatch) key(i int) string {

@@ -62,7 +62,7 @@ func below(marker []byte, tail ...byte) []byte {
 // all that an instance needs whose small writes make it compact by itself, and it stalls nobody.
 func (db *DB) CollectValues(ctx context.Context, pace func(context.Context) error) error {
 	for {
-		err := db.bdb.RunValueLogGC(gcDiscardRatio)
+		err := db.quiet.collect(func() error { return db.bdb.RunValueLogGC(gcDiscardRatio) })
 		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
 			return nil
 		}

@@ -63,7 +63,7 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"brokers":                   empty(brokerColumns),
 	"catalog":                   procCatalogs,
 	"cluster_balance":           procBalance,
-	"colocation_group":          empty(colocationColumns),
+	"colocation_group":          procColocation,
 	"compactions":               empty(compactionColumns),
 	"compute_nodes":             empty(computeNodeColumns),
 	"current_backend_instances": empty(instanceColumns),

@@ -77,8 +77,8 @@ type Replica struct {
 	Role  types.Role         `cbor:"4,keyasint,omitempty"`
 	State types.ReplicaState `cbor:"5,keyasint,omitempty"`
 	Bad   bool               `cbor:"6,keyasint,omitempty"`
-	// Deposed says that the replica led its tablet when it was lost, and has not been complete since. It stands here, beside
-	// the other small fields, because there are millions of replicas.
+	// Deposed says that the replica led its tablet when it was lost, and has not been complete since. It stands beside the other
+	// small fields because there are millions of replicas.
 	Deposed bool          `cbor:"42,keyasint,omitempty"`
 	Version types.Version `cbor:"7,keyasint"` // highest contiguous version it is known to hold
 	// LastFailed is the last committed version that the replica missed, 0 when it has missed none that it still lacks.

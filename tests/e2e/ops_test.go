@@ -138,6 +138,21 @@ func TestAutomaticMode(t *testing.T) {
 			t.Errorf("%d full clones for a BE that was only restarted", full-before)
 		}
 	})
+	t.Run("writes resume after a hang", func(t *testing.T) {
+		must(t, c.Pause("be2"))
+		at := time.Now()
+		c.WaitAlive(t, "be2", false, 30*time.Second)
+		held := load.count()
+		c.Wait(t, "writes without be2", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
+		gap := load.gap(at, time.Now())
+		must(t, c.Resume("be2"))
+		t.Logf("longest pause of writes after a hang: %v", gap)
+		if gap > 3*time.Second {
+			t.Errorf("writes paused for %v", gap)
+		}
+		c.WaitAlive(t, "be2", true, 30*time.Second)
+		c.WaitHealthy(t, "auto.t", healTimeout)
+	})
 	t.Run("leaders are even after a rolling restart", func(t *testing.T) {
 		for _, node := range []string{"be1", "be2", "be3"} {
 			must(t, c.Stop(node))

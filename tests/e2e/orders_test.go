@@ -175,10 +175,8 @@ func (o *orders) killRedistribution() {
 	id, _ := o.last()
 	at := time.Now()
 	o.exec("KILL TRANSACTION " + id)
-	o.asBefore(before, 10*time.Second)
-	if left := o.read("SHOW TRANSACTIONS"); len(left.Rows) > 0 {
-		o.Errorf("what was killed goes on: %v", left.Rows)
-	}
+	o.until("what was killed to end", "SHOW TRANSACTIONS", 10*time.Second, func(t cluster.Table) bool { return len(t.Rows) == 0 })
+	o.asBefore(before, time.Until(at.Add(10*time.Second)))
 	o.Logf("killed and taken back within %v", time.Since(at).Round(time.Millisecond))
 	must(o.T, o.c.StartNode(des))
 	o.c.WaitAlive(o.T, des, true, 30*time.Second)

@@ -143,7 +143,7 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 			return s.readSystem(ctx, cat, sys)
 		},
 		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemory(set.QueryMem), SpillDir: set.SpillDir,
-		GroupConcatMaxLen: s.vars.int("group_concat_max_len")})
+		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)})
 }
 
 // systemTable tells the planner the columns of a made-up table.
@@ -223,19 +223,23 @@ func explained(pctx *plan.Context, n parse.StmtNode) ([]string, error) {
 		}
 		return p.Explain(pctx.TableName), nil
 	case *parse.UpdateStmt:
-		p, err := plan.Update(pctx, q)
-		if err != nil {
-			return nil, err
-		}
-		return p.Explain(pctx.TableName), nil
+		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, q) })
 	case *parse.DeleteStmt:
-		p, err := plan.Delete(pctx, q)
-		if err != nil {
-			return nil, err
-		}
-		return p.Explain(pctx.TableName), nil
+		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, q) })
 	}
 	return nil, sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
+}
+
+// explainModify prints the plans of an UPDATE or DELETE, one a table.
+func explainModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) ([]string, error) {
+	plans, err := planned()
+	var lines []string
+	for _, p := range plans {
+		if p != nil {
+			lines = append(lines, p.Explain(pctx.TableName)...)
+		}
+	}
+	return lines, err
 }
 
 // do evaluates expressions for their errors only.

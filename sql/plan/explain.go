@@ -55,6 +55,12 @@ func (p *printer) node(n *physical.Node, depth int) {
 		p.add(depth, "%s all=%t", n.SetOp.Name, n.SetOp.All)
 	case n.Window != nil:
 		p.add(depth, "%s", showWindow(n.Window, in(0)))
+	case n.Recursive != nil:
+		p.add(depth, "recursive #%d all=%t", n.Recursive.Work, n.Recursive.All)
+		p.node(n.Recursive.Seed, depth+1)
+		p.node(n.Recursive.Step, depth+1)
+	case n.Work != nil:
+		p.add(depth, "rows of the step before #%d", n.Work.ID)
 	case n.System != nil:
 		p.add(depth, "system %s.%s", n.System.Database, n.System.Table)
 	}

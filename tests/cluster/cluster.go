@@ -39,6 +39,7 @@ type Options struct {
 	Frontends int
 	Backends  int
 	Disks     int
+	Guard     bool // as `stele local --guard`: a process that dies is started again
 	// FE and BE are configuration items that differ from what `stele local` lays out.
 	FE, BE map[string]string
 }
@@ -151,7 +152,7 @@ func (c *Cluster) confPath(kind string, n int) string {
 }
 
 func (c *Cluster) launch() error {
-	s, err := startSupervisor(c.binary, c.Dir, readyTimeout)
+	s, err := startSupervisor(c.binary, c.Dir, c.opts.Guard, readyTimeout)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -327,7 +328,9 @@ func (c *Cluster) OpenDB(database string) *sql.DB { return c.open(1, database) }
 // OpenFrontend returns a pool of its own of frontend n whose sessions start in a database. The caller closes it.
 func (c *Cluster) OpenFrontend(n int, database string) *sql.DB { return c.open(n, database) }
 
-func (c *Cluster) open(n int, database string) *sql.DB {
+func (c *Cluster) open(n int, database string) *sql.DB { return sql.OpenDB(c.connector(n, database)) }
+
+func (c *Cluster) connector(n int, database string) driver.Connector {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.DBName = "root", "tcp", database
 	cfg.Addr = fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(n)), c.MySQLPort+n-1)
@@ -337,7 +340,7 @@ func (c *Cluster) open(n int, database string) *sql.DB {
 	if err != nil {
 		panic("BUG: configuration of the driver: " + err.Error())
 	}
-	return sql.OpenDB(connector)
+	return connector
 }
 
 // noLog swallows what the driver says about connections that a killed node took with it: tests see the errors.

@@ -336,7 +336,7 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 	}
 	if len(c.Parts) == len(t.Parts) {
 		n, _ := d.counters.get(t.ID)
-		n.Auto = 1
+		n.Auto, n.Fence = 1, 0
 		d.counters = d.counters.set(d.o, t.ID, n)
 	}
 	err = d.truncateIndexes(t, c, &res)

@@ -168,7 +168,7 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 	}
 	i.rows += int64(rows.Rows())
 	switch {
-	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert):
+	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert), i.movesRows():
 		return i.merge(ctx, rows)
 	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)

@@ -68,6 +68,14 @@ func (s *Session) overtaken(r *txn.Refusal) error {
 	return &txn.RetryError{Err: fmt.Errorf("a row was inserted meanwhile: %w", r)}
 }
 
+// movesRows reports whether ON DUPLICATE KEY UPDATE may give a row another key or tablet.
+func (i *inserter) movesRows() bool {
+	t := i.plan.Table
+	return slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool {
+		return slices.Contains(t.Locator(), t.Schema.Columns[a.Column].ID)
+	})
+}
+
 // key is the primary key of a one-row batch.
 func (m *merger) key(row *vec.Batch) string {
 	return string(vec.AppendRowKey(nil, row, m.schema.KeyIndexes(), 0))

@@ -215,9 +215,7 @@ func (x *machine) fullClone() {
 	x.release()
 	x.tab, err = im.Commit(v, digest)
 	x.check(err)
-	for _, c := range later {
-		x.check(x.tab.ApplyChange(c.Version, c.Payload))
-	}
+	x.check(x.tab.ApplyChanges(later))
 }
 
 func (x *machine) verify() {

@@ -114,10 +114,14 @@ func manyParts(t testing.TB) (parts [][]byte, want map[rowKey]int64) {
 	r := rand.New(rand.NewPCG(7, 7))
 	want = make(map[rowKey]int64)
 	for part := range 16 {
-		rows := make([]row, 8_000)
+		rows := make([]row, 400)
 		for i := range rows {
-			rows[i] = row{int64(part*8_000 + i), "t", r.Int64() >> 1}
-			want[rowKey{rows[i].id, "t"}] = rows[i].val
+			tag := make([]byte, 1000)
+			for n := range tag {
+				tag[n] = byte(r.Uint32())
+			}
+			rows[i] = row{int64(part*1_000 + i), string(tag), int64(i)}
+			want[rowKey{rows[i].id, rows[i].tag}] = rows[i].val
 		}
 		p := puts(t, rows...)
 		if len(p) >= largePart {

@@ -85,3 +85,47 @@ func resourcesNow(t *testing.T) resources {
 	}
 	return resources{runtime.NumGoroutine(), len(fds), int64(m.HeapAlloc)}
 }
+
+// TestCreateAndDropSideBySide: creations of one tablet give the same one, and a drop comes before or after, never in between.
+func TestCreateAndDropSideBySide(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	for round := range 20 {
+		const makers = 8
+		made := make(chan *Tablet, makers)
+		for i := range makers {
+			go func() {
+				tb, err := s.Create(testMeta(7))
+				if err == nil && i == 0 && round%2 == 1 {
+					err = s.Drop(7, testMeta(7).Replica)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				made <- tb
+			}()
+		}
+		different := make(map[*Tablet]bool)
+		for range makers {
+			different[<-made] = true
+		}
+		if most := 1 + round%2; len(different) > most {
+			t.Fatalf("%d tablets of one id", len(different))
+		}
+		if tb, ok := s.Tablet(7); ok {
+			commit(t, tb, puts(t, row{1, "a", 1}))
+			if err := s.Drop(7, testMeta(7).Replica); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, testOptions())
+	if n := s.TabletCount(); n != 0 {
+		t.Fatalf("%d tablets", n)
+	}
+	maintain(t, s)
+	wantNoKeys(t, s)
+}

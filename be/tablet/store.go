@@ -39,6 +39,7 @@ type Store struct {
 	garbage []garbage // what can be deleted
 	closed  bool
 
+	collecting  sync.Mutex // one collector of garbage at a time; taken before mu
 	tuned       atomic.Pointer[Tuning]
 	budget      *rate.Limiter // of all background work
 	scrubBudget *rate.Limiter

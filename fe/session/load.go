@@ -176,9 +176,14 @@ func (l *loader) insert(ctx context.Context, jobs <-chan *loadJob) (failed error
 	return failed
 }
 
-// insertRows writes rows in chunks.
+// insertRows writes rows in chunks. With unique keys the rows that are in the way are read first: then chunks are as large as
+// other statements'.
 func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
-	step := max(1, min(loadRows, loadBytes/(rows.Size()/rows.N+1)))
+	most, size := loadRows, loadBytes
+	if len(i.keys) > 0 {
+		most, size = chunkRows, chunkBytes
+	}
+	step := max(1, min(most, size/(rows.Size()/rows.N+1)))
 	for from := 0; from < rows.N; from += step {
 		part := rows
 		if from > 0 || from+step < rows.N {

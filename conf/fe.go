@@ -90,7 +90,7 @@ var (
 
 	HeartbeatInterval = feLiveness.Duration("heartbeat_interval_ms", 500*time.Millisecond,
 		"Time between two heartbeats to one BE.", Range(50, 60000), Mutable, Cluster)
-	HeartbeatTimeout = feLiveness.Duration("heartbeat_timeout_ms", time.Second,
+	HeartbeatTimeout = feLiveness.Duration("heartbeat_timeout_ms", 700*time.Millisecond,
 		"How long one heartbeat may take before it counts as missed.", Range(50, 60000), Mutable, Cluster)
 	HeartbeatRetryTimes = feLiveness.Int("heartbeat_retry_times", 3,
 		"Heartbeats missed in a row before a BE counts as dead. A refused connection on a machine that answers is missed at once.",

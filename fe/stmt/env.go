@@ -12,6 +12,7 @@ import (
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -81,6 +82,12 @@ type Frontend struct {
 	Version   string
 }
 
+// Stranger is a node or disk of another cluster, and who has met it.
+type Stranger struct {
+	Node string // name of an FE, or "be id"
+	stranger.Stranger
+}
+
 // Group changes which FEs there are; *group.Group is one.
 type Group interface {
 	// Waiting lists the FEs with an empty meta_dir that ask to join and may not yet.
@@ -127,6 +134,7 @@ type Env struct {
 	Conf      *conf.Live
 	Frontends func() []Frontend
 	Group     Group
+	Strangers func() []Stranger
 	Processes func() []Process
 	Warnings  []Warning
 	Variables []Variable

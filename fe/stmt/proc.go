@@ -63,6 +63,7 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"brokers":                   empty(brokerColumns),
 	"catalog":                   procCatalogs,
 	"cluster_balance":           procBalance,
+	"cluster_conflicts":         func(c procCall) (Result, error) { return c.table(conflictColumns, conflictRows(c.Env)) },
 	"colocation_group":          procColocation,
 	"compactions":               empty(compactionColumns),
 	"compute_nodes":             empty(computeNodeColumns),

@@ -25,6 +25,14 @@ func (d *draft) applyAlive(cmd command.Command) (any, error, bool) {
 			return nil, refused("a leader weight is 0 to %d percent, not %d", maxLeaderWeight, c.Weight), true
 		}
 		err = d.changeBE(c.BE, func(b *BE) error { b.Drained, b.LeaderWeight = c.Drained, c.Weight; return nil })
+	case *command.SetQueryRole:
+		err = d.changeBE(c.BE, func(b *BE) error {
+			b.QueryMs = 0
+			if c.On {
+				b.QueryMs = max(c.TimeMs, 1)
+			}
+			return nil
+		})
 	case *command.AdjustReplicas:
 		err = d.adjustReplicas(c)
 	case *command.AcceptLoss:

@@ -77,8 +77,8 @@ type Replica struct {
 	Role  types.Role         `cbor:"4,keyasint,omitempty"`
 	State types.ReplicaState `cbor:"5,keyasint,omitempty"`
 	Bad   bool               `cbor:"6,keyasint,omitempty"`
-	// Deposed says that the replica led its tablet when it was lost, and has not been complete since. It stands here, beside
-	// the other small fields, because there are millions of replicas.
+	// Deposed says that the replica led its tablet when it was lost, and has not been complete since. It stands beside the other
+	// small fields because there are millions of replicas.
 	Deposed bool          `cbor:"42,keyasint,omitempty"`
 	Version types.Version `cbor:"7,keyasint"` // highest contiguous version it is known to hold
 	// LastFailed is the last committed version that the replica missed, 0 when it has missed none that it still lacks.
@@ -155,6 +155,8 @@ type BE struct {
 	LeaderWeight int  `cbor:"42,keyasint,omitempty"`
 	// Disks are those that an operator wants something of, by id.
 	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
+	// QueryMs says since when the BE has the query role, 0 = it has not: it runs the upper parts of queries for the FEs.
+	QueryMs int64 `cbor:"51,keyasint,omitempty"`
 }
 
 // BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.

@@ -55,6 +55,9 @@ type Env struct {
 	// MaxRecursion is the session's cte_max_recursion_depth; 0 means 1000, as in MySQL.
 	MaxRecursion int64
 
+	// Observe, when set, may wrap the rows of every operator, for EXPLAIN ANALYZE.
+	Observe func(*physical.Node, Stream) Stream
+
 	work map[int][]*vec.Batch // the rows of the recursive CTEs around, by their ids
 }
 
@@ -83,6 +86,9 @@ func (b *builder) build(n *physical.Node) (Stream, error) {
 	if err != nil {
 		closeAll(children)
 		return nil, err
+	}
+	if b.env.Observe != nil {
+		s = b.env.Observe(n, s)
 	}
 	return s, nil
 }

@@ -11,10 +11,15 @@ import (
 // maintain runs statements by which tools look after a MySQL server and which have nothing to do here. What promises
 // no result is accepted, so that dumps and tools run; where a promise would be broken, a warning says so.
 func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) error {
+	if _, ok := n.(*parse.UnlockTablesStmt); ok && !s.locksTables {
+		return out.ok() // it ends no transaction then: a dump says it within its own
+	}
 	if err := s.commit(ctx); err != nil { // as in MySQL
 		return err
 	}
 	switch n := n.(type) {
+	case *parse.UnlockTablesStmt:
+		s.locksTables = false
 	case *parse.LockTablesStmt:
 		// Dumps lock the tables that they load. A real lock would need every FE; snapshots make it needless for readers.
 		for i := range n.TableLocks {
@@ -22,6 +27,7 @@ func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) e
 				return err
 			}
 		}
+		s.locksTables = true
 		s.warn("Warning", 1235, "LOCK TABLES locks nothing: other sessions can read and write")
 	case *parse.FlushStmt:
 		if n.ReadLock {

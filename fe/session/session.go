@@ -121,6 +121,7 @@ type Session struct {
 	txReadOnly   bool        // the open transaction refuses writes
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
 	marks        []savepoint // of the open transaction, in order
+	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
 	lastInsertID uint64
 	foundRows    int64
@@ -201,7 +202,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
 	s.freshVars()
-	s.nextReadOnly, s.foundRows = false, 0
+	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
 	s.lastInsertID, s.warnings = 0, nil
 	return err

@@ -26,13 +26,8 @@ const scriptTimeout = 3 * time.Minute
 // unsupported are the cases, as stack/case, that fail for what Stele refuses, and what that is. A case that passes must
 // leave the list.
 var unsupported = map[string]string{
-	"mariadb/dump_plain":              "LOCK TABLES, information_schema.FILES",
-	"mariadb/dump_single_transaction": "UNLOCK TABLES, SAVEPOINT",
-	"mariadb/dump_tablespaces":        "information_schema.FILES",
-	"mariadb/check":                   "CHECK TABLE",
-	"mariadb/safe_updates":            "sql_safe_updates",
-	"mariadb/load_data":               "LOAD DATA LOCAL",
-	"mariadb/import":                  "LOAD DATA LOCAL",
+	"mariadb/check":        "CHECK TABLE",
+	"mariadb/safe_updates": "sql_safe_updates",
 }
 
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password

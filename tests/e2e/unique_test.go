@@ -43,7 +43,12 @@ func uniqueDatabase(t *testing.T, name string) *sql.DB {
 		}
 	}
 	db := c.OpenDB(name)
-	t.Cleanup(func() { db.Close() })
+	t.Cleanup(func() {
+		if _, err := db.Exec("DROP DATABASE " + name); err != nil {
+			t.Errorf("drop %s: %v", name, err)
+		}
+		db.Close()
+	})
 	return db
 }
 

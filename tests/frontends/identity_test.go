@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"stele/meta/command"
+	"stele/meta/rpc"
+	"stele/meta/types"
+	"stele/proto/fepb"
 	"stele/tests/cluster"
 )
 
@@ -51,6 +55,7 @@ func has(word string) func([]string) bool {
 // and the others go on as the old one, with every node online. Then RESTORE MNODE takes it back.
 func TestSplitIdentity(t *testing.T) {
 	c := start(t, 3)
+	refuseNewer(t, c)
 	old := one(t, c.FrontendDB(2), "SELECT id FROM stele.cluster")
 	must(t, c.Kill("fe1"))
 	blank(t, c, "fe1", map[string]string{"bootstrap": "true"})
@@ -143,4 +148,40 @@ func restoreBackend(t *testing.T, c *cluster.Cluster) {
 	if got := one(t, c.DB(), "SELECT COUNT(*) FROM ha.reg"); got != fmt.Sprint(registers) {
 		t.Errorf("%s registers", got)
 	}
+}
+
+// refuseNewer sends what an FE of a newer version would: the leading FE refuses each command by its name, and goes on. A caller
+// of another cluster is not even heard.
+func refuseNewer(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	db := c.FrontendDB(2)
+	lead := leader(t, c)
+	address := fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+100+int(lead[2]-'1'))
+	id := types.ClusterID(one(t, db, "SELECT id FROM stele.cluster"))
+	name := one(t, db, "SELECT Name FROM stele.frontends WHERE Role <> 'LEADER' LIMIT 1")
+	encoded, err := command.Encode(&command.DropDatabase{ID: 10002})
+	must(t, err)
+	body, unknown := slices.Clone(encoded), slices.Clone(encoded)
+	body[3] = 9                         // the version of the body
+	unknown[4], unknown[5] = 0x7f, 0xff // the type
+	copy(unknown[7:], "fold_database")  // its name, as long as drop_database
+	for _, tc := range []struct {
+		cluster types.ClusterID
+		bytes   []byte
+		says    string
+	}{
+		{id, body, `command "drop_database" is of version 9`},
+		{id, unknown, `command "fold_database" (type 32767`},
+		{"elsewhere", encoded, `belongs to cluster "elsewhere"`},
+	} {
+		conn, err := rpc.Dial(address, rpc.DialConfig{Cluster: rpc.NewCluster(tc.cluster)})
+		must(t, err)
+		_, err = fepb.NewFrontendClient(conn).Propose(t.Context(), &fepb.ProposeRequest{Fe: name, Commands: [][]byte{tc.bytes}})
+		if err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("the leading FE answers %v, want %s", err, tc.says)
+		}
+		must(t, conn.Close())
+	}
+	column(t, c, 2, "SHOW CLUSTER CONFLICTS WHERE via = 'rpc'", "cluster_id", has("elsewhere"))
+	exec(t, db, "UPDATE ha.reg SET v = 5 WHERE k = 0")
 }

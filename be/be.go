@@ -105,7 +105,7 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	pressure := clone.NewPressure()
 	throttle := clone.NewThrottle(func() int64 { return int64(conf.CloneBandwidth.Get(n.settings.Load())) << 20 }, pressure)
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots, Throttle: throttle,
-		Stall: func() time.Duration { return conf.CloneStallTimeout.Get(n.settings.Load()) }, Log: log, Done: n.reporter.Changed})
+		Log: log, Done: n.reporter.Changed})
 	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, throttle, scan.VersionWait)
 	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Queries: n.queries, Clones: n.clones, Slots: n.slots,
 		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,

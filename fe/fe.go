@@ -52,7 +52,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
-	n := &node{live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout, met: stranger.New(logger)}
+	n := &node{file: v, live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout, met: stranger.New(logger)}
 	n.live.OnChange(func(_, now *conf.Values) {
 		if err := level.UnmarshalText([]byte(conf.FELogLevel.Get(now))); err != nil {
 			logger.Error("log level", "err", err)
@@ -71,6 +71,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 
 // node is one running frontend.
 type node struct {
+	file    *conf.Values // as the process started
 	live    *conf.Live
 	version string
 	log     *slog.Logger

@@ -118,6 +118,11 @@ func (n *node) followConfig(ctx context.Context) {
 		changed := n.meta.Changed()
 		now := ownConfig(n.meta.Current())
 		if !maps.Equal(now, taken) {
+			for key := range taken {
+				if _, set := now[key]; !set {
+					n.dropConfig(key)
+				}
+			}
 			for key, value := range now {
 				if taken[key] == value || strings.HasPrefix(key, cluster.BEConfigPrefix) {
 					continue
@@ -140,6 +145,17 @@ func (n *node) followConfig(ctx context.Context) {
 			return
 		case <-changed:
 		}
+	}
+}
+
+// dropConfig gives an item that the cluster has taken back the value of this FE's own file again.
+func (n *node) dropConfig(key string) {
+	spec, ok := conf.FE.Lookup(key)
+	if !ok {
+		return // of another version, which was not taken over either
+	}
+	if _, err := n.live.Set(key, n.file.Text(spec)); err != nil {
+		n.log.Error("configuration of the cluster", "key", key, "err", err)
 	}
 }
 

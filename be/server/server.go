@@ -268,7 +268,8 @@ func (s *Server) SubmitClone(_ context.Context, req *bepb.SubmitCloneRequest) (*
 	s.Clones.Submit(clone.Task{ID: types.TaskID(req.TaskId), Tablet: types.TabletID(req.TabletId), Table: types.TableID(req.TableId),
 		Partition: types.PartitionID(req.PartitionId), Replica: types.ReplicaID(req.ReplicaId), Epoch: types.Epoch(req.Epoch), Schema: schema,
 		Source: req.Source, SourceBE: types.BEID(req.SourceBe), SourceDisk: types.DiskID(req.SourceDisk), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
-		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond, Balance: req.Balance})
+		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond,
+		Stall: time.Duration(req.StallMs) * time.Millisecond, Balance: req.Balance})
 	return &bepb.SubmitCloneResponse{}, nil
 }
 

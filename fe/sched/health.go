@@ -38,9 +38,9 @@ type assigned struct {
 }
 
 // Detail says in words what the verdict rests on.
-func (v Verdict) Detail() string {
+func (d Verdict) Detail() string {
 	return fmt.Sprintf("%s: %d wanted, %d alive, %d complete, %d stay, %d readable now, %d in the making, %d damaged, %d backends free, %d on disks that stay, in %d of %d locations",
-		v.Status, v.Want, v.Alive, v.Complete, v.Stable, v.Copies, v.Learners, v.Damaged, v.Free, v.DiskStays, v.Spread, v.SpreadMax)
+		d.Status, d.Want, d.Alive, d.Complete, d.Stable, d.Copies, d.Learners, d.Damaged, d.Free, d.DiskStays, d.Spread, d.SpreadMax)
 }
 
 // Health judges a tablet. The first rule that fits decides.

@@ -159,7 +159,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	}
 	if spec.AutoIncrement > 1 {
 		if _, t, err := s.findTable(s.sh.Log.Current(), spec.Database, spec.Table.Name); err == nil {
-			if err := s.sh.sequences.autoInc(t).Raise(ctx, spec.AutoIncrement-1); err != nil {
+			if err := s.sh.sequences.raise(ctx, t, spec.AutoIncrement-1); err != nil {
 				return err
 			}
 		}

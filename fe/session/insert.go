@@ -269,7 +269,7 @@ func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vect
 			for k := from; k < to; k++ {
 				v.I64[k] = int64(first) + int64(k-from)
 			}
-		} else if err := i.given(ctx, seq, in.I64[from:to], v.I64[from:to]); err != nil {
+		} else if err := i.given(ctx, in.I64[from:to], v.I64[from:to]); err != nil {
 			return nil, err
 		}
 		from = to
@@ -278,7 +278,7 @@ func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vect
 }
 
 // given takes over values that the statement gives.
-func (i *inserter) given(ctx context.Context, seq *txn.Sequence, in, out []int64) error {
+func (i *inserter) given(ctx context.Context, in, out []int64) error {
 	copy(out, in)
 	highest := slices.Max(in)
 	i.lastID = uint64(in[len(in)-1])
@@ -286,7 +286,7 @@ func (i *inserter) given(ctx context.Context, seq *txn.Sequence, in, out []int64
 		return nil
 	}
 	// The very last value leaves no next one: the draw after it says so, not this insert.
-	return seq.Raise(ctx, min(uint64(highest), 1<<63-2))
+	return i.s.sh.sequences.raise(ctx, i.plan.Table, min(uint64(highest), 1<<63-2))
 }
 
 // fits reports whether an integer column holds n.

@@ -62,7 +62,13 @@ func (s *sequences) autoInc(t *catalog.Table) *txn.Sequence {
 		a = &autoRange{txn.NewSequence(s.log, command.CounterAutoInc, t.ID, autoIncRange, 0), first}
 		s.auto[t.ID] = a
 	}
+	a.RaiseTo(s.log.Current().AutoIncrementFence(t.ID))
 	return a.Sequence
+}
+
+// raise keeps a value that a row was given, and smaller ones, from being handed out by any FE.
+func (s *sequences) raise(ctx context.Context, t *catalog.Table, v uint64) error {
+	return s.autoInc(t).Raise(ctx, v, s.log.Current().AutoIncrementFence(t.ID))
 }
 
 // firstTablet returns the lowest tablet id of a table, which grows with each TRUNCATE.

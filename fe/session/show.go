@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
+	"stele/fe/quorum"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -23,6 +25,29 @@ const shownTable = "shown"
 
 // admin runs a statement of the registry.
 func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) error {
+	if !stmt.IsAlone(st.Admin.ID) {
+		return s.adminOfLeader(ctx, st, out)
+	}
+	lctx, cancel := context.WithTimeout(ctx, aloneAfter)
+	defer cancel()
+	err := s.adminOfLeader(lctx, st, out)
+	if err == nil || !s.leaderless(ctx, lctx, err) {
+		return err
+	}
+	s.warnings = append(s.warnings, stmt.Warning{Level: "Warning", Code: noteNotDone, Message: "No FE leads: this is what this FE knows by itself"})
+	return s.adminHere(ctx, st, out)
+}
+
+// aloneAfter is how long a statement that any FE can answer waits for a leader.
+const aloneAfter = 2 * time.Second
+
+// leaderless reports whether a statement failed, or its own time limit ended, because no FE leads.
+func (s *Session) leaderless(ctx, limited context.Context, err error) bool {
+	var none *quorum.NoLeaderError
+	return ctx.Err() == nil && (limited.Err() != nil || errors.As(err, &none))
+}
+
+func (s *Session) adminOfLeader(ctx context.Context, st *parse.Statement, out *output) error {
 	if s.elsewhere(stmt.IsLocal(st.Admin.ID)) {
 		r, err := s.askStatement(ctx, st.Text, stmt.Reads(st.Admin.ID))
 		if err != nil {
@@ -33,6 +58,10 @@ func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) e
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
+	return s.adminHere(ctx, st, out)
+}
+
+func (s *Session) adminHere(ctx context.Context, st *parse.Statement, out *output) error {
 	r, err := stmt.Run(ctx, s.stmtEnv(s.sh.Log.Current()), st.Admin.ID, st.Admin.Args)
 	if err != nil {
 		return err

@@ -45,6 +45,8 @@ type Control interface {
 	Stats() sched.Stats
 	View() *sched.View
 	Clock() sched.Clock
+	// CleanQueue forgets the pending tasks and returns how many there were.
+	CleanQueue() int
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
 }

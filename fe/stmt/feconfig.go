@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"stele/conf"
 	"stele/meta/command"
@@ -46,7 +47,7 @@ var _ = register(Statement{
 	Local:  true,
 	Syntax: "ADMIN SET {node: FRONTEND|BACKEND} CONFIG <props:props> [WITH PERSISTENT]",
 	Doc: "Change one item of the configuration at once: of this FE until its next start, or WITH PERSISTENT of all FEs and for good. " +
-		"ADMIN SHOW FRONTEND CONFIG says which items are mutable. With BACKEND it is an item of be.conf, always of all BEs and for good; the value " +
+		"The value \"DEFAULT\" WITH PERSISTENT takes that back: every FE follows its fe.conf again. ADMIN SHOW FRONTEND CONFIG says which items are mutable. With BACKEND it is an item of be.conf, always of all BEs and for good; the value " +
 		"\"DEFAULT\" takes that back. ADMIN SHOW BACKEND CONFIG shows them.",
 	Do: setFrontendConfig,
 	Examples: []string{`ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "4")`, `ADMIN SET FRONTEND CONFIG ("max_connections" = "100") WITH PERSISTENT`,
@@ -66,6 +67,9 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 	if !ok || !spec.Mutable {
 		return Result{}, noSuchConfig(conf.FE, key)
 	}
+	if a.Has("PERSISTENT") && strings.EqualFold(value, "DEFAULT") {
+		return unsetFrontendConfig(ctx, e, spec.Key)
+	}
 	if _, err := e.Conf.Load().With(spec.Key, value); err != nil {
 		return Result{}, configError(key, err)
 	}
@@ -78,6 +82,15 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 		return Result{}, configError(key, err)
 	}
 	return Result{}, nil
+}
+
+// unsetFrontendConfig has every FE follow its own fe.conf again.
+func unsetFrontendConfig(ctx context.Context, e *Env, key string) (Result, error) {
+	if _, set := e.Catalog.Config(key); !set {
+		return nothing("every frontend follows its own fe.conf already"), nil
+	}
+	_, err := e.propose(ctx, &command.SetConfig{Key: key, Unset: true})
+	return Result{}, err
 }
 
 // noSuchConfig refuses an item that is not there or cannot change, and says what to do instead where that is known.

@@ -28,9 +28,10 @@ var frontendColumns = cols(`
 `)
 
 var _ = register(Statement{
-	Name: "show_frontends", Table: "frontends", Like: "Name",
-	Syntax:  "SHOW FRONTENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc:     "One row per FE: addresses, role in Raft and how far its copy of the catalog is. LIKE looks at the name.",
+	Name: "show_frontends", Table: "frontends", Like: "Name", Alone: true,
+	Syntax: "SHOW FRONTENDS [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc: "One row per FE: addresses, role in Raft and how far its copy of the catalog is. LIKE looks at the name. " +
+		"While no FE leads, the FE that is asked answers from what it knows: only itself is alive.",
 	Columns: frontendColumns,
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		return frontendRows(e), nil

@@ -165,7 +165,7 @@ func mayLead(e *Env, name string) error {
 }
 
 var _ = register(Statement{
-	Name: "show_mnodes", Table: "mnodes", Like: "endpoint",
+	Name: "show_mnodes", Table: "mnodes", Like: "endpoint", Alone: true,
 	Syntax: "SHOW MNODES [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
 	Doc: "One row per FE, as an mnode, and one per FE with an empty meta_dir that asks to join and may not yet. LIKE looks at the endpoint, " +
 		"host:edit_log_port.",

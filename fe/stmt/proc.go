@@ -64,7 +64,7 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"catalog":                   procCatalogs,
 	"cluster_balance":           procBalance,
 	"cluster_conflicts":         func(c procCall) (Result, error) { return c.table(conflictColumns, conflictRows(c.Env)) },
-	"colocation_group":          empty(colocationColumns),
+	"colocation_group":          procColocation,
 	"compactions":               empty(compactionColumns),
 	"compute_nodes":             empty(computeNodeColumns),
 	"current_backend_instances": empty(instanceColumns),

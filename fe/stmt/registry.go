@@ -69,6 +69,8 @@ type Statement struct {
 	// Local: the FE that has the session answers, from the catalog, the session or its own memory. Other statements go
 	// to the leading FE, so that every FE answers alike.
 	Local bool
+	// Alone: while no FE leads, the FE that has the session answers from what it knows itself.
+	Alone bool
 }
 
 // Table declares a system table that is not (or not only) a statement's.

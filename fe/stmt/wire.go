@@ -46,21 +46,19 @@ func (r *Result) Vectors() []*vec.Batch {
 }
 
 // IsLocal reports whether a statement is answered by the FE that has the session, whichever leads.
-func IsLocal(id string) bool {
-	for _, s := range registry.statements {
-		if s.Name == id {
-			return s.Local
-		}
-	}
-	return false
-}
+func IsLocal(id string) bool { return declaration(id).Local }
+
+// IsAlone reports whether a statement is answered by the FE that has the session while no FE leads.
+func IsAlone(id string) bool { return declaration(id).Alone }
 
 // Reads reports whether a statement only reads, so that it may be run again when the leader changed under it.
-func Reads(id string) bool {
+func Reads(id string) bool { return declaration(id).Rows != nil }
+
+func declaration(id string) *Statement {
 	for _, s := range registry.statements {
 		if s.Name == id {
-			return s.Rows != nil
+			return s
 		}
 	}
-	return false
+	return &Statement{}
 }

@@ -21,6 +21,7 @@ type Sequence struct {
 	age     time.Duration // 0 = ranges do not go stale
 
 	mu    sync.Mutex
+	first uint64 // of the range
 	next  uint64
 	end   uint64
 	drawn time.Time
@@ -29,6 +30,15 @@ type Sequence struct {
 // NewSequence returns a sequence over a counter; table is 0 for the cluster's own counters.
 func NewSequence(log Log, counter command.Counter, table types.TableID, size uint64, age time.Duration) *Sequence {
 	return &Sequence{log: log, counter: counter, table: table, size: size, age: age}
+}
+
+// RaiseTo takes over the fence of the catalog: what the range holds up to that number was used by somebody else.
+func (s *Sequence) RaiseTo(fence uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next <= fence {
+		s.next = min(fence+1, s.end)
+	}
 }
 
 // Next returns the next number.
@@ -40,7 +50,7 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	defer s.mu.Unlock()
 	stale := s.age > 0 && time.Since(s.drawn) > s.age
 	if s.end-s.next < n || stale {
-		if err := s.drawLocked(ctx, max(n, s.size), 0); err != nil {
+		if err := s.drawLocked(ctx, max(n, s.size), 0, 0); err != nil {
 			return 0, err
 		}
 	}
@@ -49,23 +59,38 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	return first, nil
 }
 
-// Raise makes sure that no number at or below v is handed out any more.
-func (s *Sequence) Raise(ctx context.Context, v uint64) error {
+// Raise makes sure that no number at or below v is handed out any more, by whichever FE: another one may hold a range
+// in which v lies, unless v is at or below the fence that the catalog has already.
+func (s *Sequence) Raise(ctx context.Context, v, fence uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v < s.next {
+	switch {
+	case v >= s.first && v < s.end: // nobody else's
+		s.next = max(s.next, v+1)
 		return nil
-	}
-	if v < s.end {
-		s.next = v + 1
+	case v <= fence:
 		return nil
+	case v < s.next:
+		return s.fenceLocked(ctx, v)
 	}
-	return s.drawLocked(ctx, s.size, v+1)
+	return s.drawLocked(ctx, s.size, v+1, v)
 }
 
-func (s *Sequence) drawLocked(ctx context.Context, n, atLeast uint64) error {
+// fenceLocked keeps what is left of the range: all of it is above v.
+func (s *Sequence) fenceLocked(ctx context.Context, v uint64) error {
+	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, Table: s.table, AtLeast: v + 1, TimeMs: time.Now().UnixMilli(), Fence: v})
+	if err == nil {
+		err = out[0].Err
+	}
+	if err != nil {
+		return fmt.Errorf("keep number %d from being drawn: %w", v, err)
+	}
+	return nil
+}
+
+func (s *Sequence) drawLocked(ctx context.Context, n, atLeast, fence uint64) error {
 	now := time.Now()
-	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, N: n, Table: s.table, AtLeast: atLeast, TimeMs: now.UnixMilli()})
+	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, N: n, Table: s.table, AtLeast: atLeast, TimeMs: now.UnixMilli(), Fence: fence})
 	if err == nil {
 		err = out[0].Err
 	}
@@ -76,6 +101,6 @@ func (s *Sequence) drawLocked(ctx context.Context, n, atLeast uint64) error {
 	if !ok {
 		return fmt.Errorf("BUG: AllocIDs answered %T", out[0].Value)
 	}
-	s.next, s.end, s.drawn = r.First, r.First+r.N, now
+	s.first, s.next, s.end, s.drawn = r.First, r.First, r.First+r.N, now
 	return nil
 }

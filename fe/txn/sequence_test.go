@@ -36,11 +36,44 @@ func TestSequence(t *testing.T) {
 		take(b, 1+i%25) // more than a range at a time
 	}
 	for _, v := range []uint64{3, 500, 505, 504} {
-		if err := a.Raise(ctx, v); err != nil {
+		if err := a.Raise(ctx, v, w.Log.Current().AutoIncrementFence(w.Table)); err != nil {
 			t.Fatal(err)
 		}
 		if first := take(a, 1); first <= v {
 			t.Errorf("%d was handed out after %d was given", first, v)
+		}
+	}
+}
+
+// TestSequenceGivenElsewhere: a value that a row was given on one FE is not drawn from the range that another one holds,
+// and what is left of that range above it is not wasted.
+func TestSequenceGivenElsewhere(t *testing.T) {
+	w := fakecluster.New(t, 1, 1, types.QuorumOne)
+	ctx := context.Background()
+	a := txn.NewSequence(w.Log, command.CounterAutoInc, w.Table, 10, 0)
+	b := txn.NewSequence(w.Log, command.CounterAutoInc, w.Table, 10, 0)
+	next := func(s *txn.Sequence) uint64 {
+		t.Helper()
+		s.RaiseTo(w.Log.Current().AutoIncrementFence(w.Table))
+		v, err := s.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	first := next(a) // a holds 10 values, b the 10 behind them
+	if got := next(b); got != first+10 {
+		t.Fatalf("the other FE draws %d", got)
+	}
+	for _, c := range []struct{ given, a, b uint64 }{
+		{first + 4, first + 5, first + 11}, {first + 5, first + 6, first + 12}, {first + 2, first + 7, first + 13},
+		{first + 12, first + 8, first + 14}, {first + 9, first + 20, first + 15}, {first + 21, first + 22, first + 30},
+	} {
+		if err := b.Raise(ctx, c.given, w.Log.Current().AutoIncrementFence(w.Table)); err != nil {
+			t.Fatal(err)
+		}
+		if gotA, gotB := next(a), next(b); gotA != c.a || gotB != c.b {
+			t.Errorf("after %d was given: %d and %d, want %d and %d", c.given, gotA, gotB, c.a, c.b)
 		}
 	}
 }

@@ -61,6 +61,7 @@ func (d *draft) allocIDs(c *command.AllocIDs) (any, error) {
 	if c.Counter == command.CounterAutoInc {
 		counter = &n.Auto
 		*counter = max(*counter, c.AtLeast)
+		n.Fence = max(n.Fence, c.Fence)
 	}
 	first := *counter
 	if first > maxCounter {

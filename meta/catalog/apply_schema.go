@@ -336,7 +336,7 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 	}
 	if len(c.Parts) == len(t.Parts) {
 		n, _ := d.counters.get(t.ID)
-		n.Auto = 1
+		n.Auto, n.Fence = 1, 0
 		d.counters = d.counters.set(d.o, t.ID, n)
 	}
 	err = d.truncateIndexes(t, c, &res)
@@ -473,7 +473,7 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 		d.forgetExtra(&t.Parts[partitionIndex(&t, pr.Partition)])
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
-	return d.alterIndexes(&t)
+	return d.alterIndexes(&t, c.PartReplicas)
 }
 
 // forgetExtra lets what a partition says hold for all its tablets again.

@@ -87,6 +87,8 @@ type userName struct{ name, host string }
 type tableCounters struct {
 	Row  uint64 `cbor:"1,keyasint"`
 	Auto uint64 `cbor:"2,keyasint"`
+	// Fence is the highest auto-increment value that is not to be handed out from a range that was drawn before.
+	Fence uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // New returns the empty catalog, before InitCluster.
@@ -331,6 +333,12 @@ func (c *Catalog) NextAutoIncrement(t types.TableID) uint64 {
 		return 1
 	}
 	return n.Auto
+}
+
+// AutoIncrementFence returns the value at or below which no FE hands out AUTO_INCREMENT values any more.
+func (c *Catalog) AutoIncrementFence(t types.TableID) uint64 {
+	n, _ := c.counters.get(t)
+	return n.Fence
 }
 
 func values[K, V any](t tree[K, V]) iter.Seq[V] {

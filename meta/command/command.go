@@ -379,6 +379,9 @@ type AllocIDs struct {
 	// AtLeast first raises an auto-increment counter so that what is drawn is no smaller.
 	AtLeast uint64 `cbor:"4,keyasint,omitempty"`
 	TimeMs  int64  `cbor:"5,keyasint,omitempty"` // for CounterTxns: starts the clock of ExpireTxns
+	// Fence says that a row got an auto-increment value that was given, not drawn: no FE hands out that value or a smaller
+	// one from a range that it drew earlier.
+	Fence uint64 `cbor:"6,keyasint,omitempty"`
 }
 
 // AddOp adds an entry to the operation log. Op.ID 0 draws an id. The log is bounded; the oldest finished go first.

@@ -79,7 +79,7 @@ func (l *Log) learnAll() {
 		}
 		req := &raft.AppendEntriesRequest{
 			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(m.Leader), Addr: []byte(m.Address)},
-			Term:      m.Term, Leader: []byte(m.Address), PrevLogEntry: m.Index, PrevLogTerm: m.LogTerm, LeaderCommitIndex: m.Index,
+			Term:      m.Term, PrevLogEntry: m.Index, PrevLogTerm: m.LogTerm, LeaderCommitIndex: m.Index,
 		}
 		var resp raft.AppendEntriesResponse
 		if err := l.transport.AppendEntries(raft.ServerID(l.cfg.ID), l.transport.LocalAddr(), req, &resp); err != nil {

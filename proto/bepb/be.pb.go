@@ -2064,6 +2064,7 @@ type SubmitCloneRequest struct {
 	TimeoutMs     int64                  `protobuf:"varint,13,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	Balance       bool                   `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"` // takes a balance slot
 	Medium        uint32                 `protobuf:"varint,15,opt,name=medium,proto3" json:"medium,omitempty"`
+	StallMs       int64                  `protobuf:"varint,16,opt,name=stall_ms,json=stallMs,proto3" json:"stall_ms,omitempty"` // the source may owe a message for so long; 0 = until the timeout
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2199,6 +2200,13 @@ func (x *SubmitCloneRequest) GetBalance() bool {
 func (x *SubmitCloneRequest) GetMedium() uint32 {
 	if x != nil {
 		return x.Medium
+	}
+	return 0
+}
+
+func (x *SubmitCloneRequest) GetStallMs() int64 {
+	if x != nil {
+		return x.StallMs
 	}
 	return 0
 }
@@ -3830,7 +3838,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x0eDigestResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x04R\aversion\"\xaf\x03\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"\xca\x03\n" +
 	"\x12SubmitCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x19\n" +
@@ -3850,7 +3858,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\r \x01(\x03R\ttimeoutMs\x12\x18\n" +
 	"\abalance\x18\x0e \x01(\bR\abalance\x12\x16\n" +
-	"\x06medium\x18\x0f \x01(\rR\x06medium\"\x15\n" +
+	"\x06medium\x18\x0f \x01(\rR\x06medium\x12\x19\n" +
+	"\bstall_ms\x18\x10 \x01(\x03R\astallMs\"\x15\n" +
 	"\x13SubmitCloneResponse\"-\n" +
 	"\x12CancelCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\"\x15\n" +

@@ -49,7 +49,7 @@ var layers = []layer{
 	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},
 	{"fe/tabletctl/...", "meta/... conf proto/... sql/... fe/sched/... fe/ops fe/beclient fe/cluster fe/tabletctl/...", "the driver is below statements"},
 	{"fe/ops", "meta/types meta/model meta/command meta/catalog", "pure: what an op does next follows from its record and the facts"},
-	{"fe/opctl", "meta/... conf proto/... fe/ops fe/sched fe/beclient fe/cluster", "the driver of ops is below statements and beside that of tablets"},
+	{"fe/opctl", "meta/... conf proto/... fe/ops fe/sched fe/beclient fe/cluster fe/fakecluster", "the driver of ops is below statements and beside that of tablets"},
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 

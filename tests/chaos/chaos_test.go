@@ -35,6 +35,7 @@ import (
 var (
 	duration = flag.Duration("chaos.time", time.Minute, "how long the nemesis is at work")
 	seed     = flag.Uint64("chaos.seed", 0, "seed of the faults; 0 draws one")
+	fes      = flag.Int("chaos.frontends", 3, "number of frontends")
 	only     = flag.String("chaos.faults", "", "comma-separated names of the faults to choose from; empty = all")
 )
 
@@ -71,12 +72,12 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("seed %d, %v", *seed, *duration)
 	ch := &chaos{t: t, rnd: rand.New(rand.NewPCG(*seed, 1)), errs: map[string]int{}, started: time.Now()}
-	ch.c = cluster.Start(t, cluster.Options{
+	ch.c = cluster.Start(t, cluster.Options{Frontends: *fes, Disks: 2, Network: cluster.Networked(),
 		FE: map[string]string{"tablet_sched_checker_interval_seconds": "2", "tablet_sched_repair_delay_factor_second": "1",
 			"tablet_sched_consecutive_full_clone_delay_sec": "1"},
 		BE: map[string]string{"report_tablet_interval_ms": "2000"},
 	})
-	loads := []workload{newBank(), newLedger(), newCounters(), newClaims(), newLists()}
+	loads := []workload{newBank(), newLedger(), newCounters(), newClaims(), newLists(), newUniques(), newPairs(), newFiles()}
 	probes := newProbes()
 	loads = append(loads, probes)
 	tables := ch.lay(t.Context(), loads)
@@ -111,7 +112,7 @@ func (ch *chaos) lay(ctx context.Context, loads []workload) []string {
 	if _, err := ch.c.DB().ExecContext(ctx, "CREATE DATABASE chaos"); err != nil {
 		ch.t.Fatal(err)
 	}
-	ch.db = ch.c.OpenDB("chaos")
+	ch.db = ch.c.OpenBalanced("chaos")
 	ch.db.SetMaxIdleConns(64)
 	ch.t.Cleanup(func() { ch.db.Close() })
 	var names []string

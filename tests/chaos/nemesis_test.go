@@ -42,6 +42,13 @@ var faults = []fault{
 	{"hiccup", false, 5 * time.Second, (*nemesis).hiccup},
 	{"wipe", true, 5 * time.Second, (*nemesis).wipe},
 	{"fe", false, 0, (*nemesis).frontend},
+	{"fehang", false, 0, (*nemesis).frontendHangs},
+	{"fecut", false, 0, (*nemesis).cutFrontend},
+	{"felead", false, 0, (*nemesis).handOver},
+	{"fejoin", false, 0, (*nemesis).rejoin},
+	{"becut", false, 0, (*nemesis).cutBackend},
+	{"ops", false, 0, (*nemesis).operate},
+	{"disk", true, 0, (*nemesis).disableDisk},
 	{"leaders", false, 5 * time.Second, (*nemesis).leaders},
 	{"add", false, 5 * time.Second, (*nemesis).add},
 	{"flip", true, 5 * time.Second, (*nemesis).flip},
@@ -240,12 +247,16 @@ func (n *nemesis) wipe() (string, time.Time) {
 	return node, time.Time{}
 }
 
-// frontend crashes the only FE: nothing works until it is back.
+// frontend crashes an FE: when it is the only one nothing works until it is back.
 func (n *nemesis) frontend() (string, time.Time) {
-	n.killNode("fe1")
-	n.sleep(n.between(0, time.Second))
-	n.start("fe1")
-	return "fe1", time.Now()
+	node, role := n.pickFrontend()
+	n.killNode(node)
+	n.sleep(n.between(0, 3*time.Second))
+	n.start(node)
+	if *fes == 1 {
+		return node, time.Now()
+	}
+	return node + role, time.Time{}
 }
 
 // storm lets faults overlap: one BE hangs, another crashes, the leaders move, and the FE crashes in the middle of it.
@@ -259,8 +270,9 @@ func (n *nemesis) storm() (string, time.Time) {
 	n.sleep(n.between(0, 4*time.Second))
 	n.killNode(all[1])
 	n.sleep(n.between(0, 500*time.Millisecond))
-	n.killNode("fe1")
-	n.start("fe1")
+	fe, _ := n.pickFrontend()
+	n.killNode(fe)
+	n.start(fe)
 	n.sleep(n.between(0, 2*time.Second))
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		n.ch.t.Fatalf("continue %s: %v", all[0], err)
@@ -269,7 +281,7 @@ func (n *nemesis) storm() (string, time.Time) {
 	n.leaders()
 	n.sleep(n.between(0, time.Second))
 	n.start(all[1])
-	return fmt.Sprintf("%s hung, %s and fe1 crashed", all[0], all[1]), back
+	return fmt.Sprintf("%s hung, %s and %s crashed", all[0], all[1], fe), back
 }
 
 // power ends every process at once and starts all of them, the FE last or first.

@@ -16,10 +16,10 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,8 +39,12 @@ type Options struct {
 	Frontends int
 	Backends  int
 	Disks     int
+	Guard     bool // as `stele local --guard`: a process that dies is started again
 	// FE and BE are configuration items that differ from what `stele local` lays out.
 	FE, BE map[string]string
+	// Network gives every node a network namespace, so that links between nodes can be cut. It needs Main, and one cluster
+	// of a test process at a time may have it.
+	Network bool
 }
 
 func (o Options) withDefaults() Options {
@@ -73,6 +77,7 @@ type Cluster struct {
 	mu  sync.Mutex
 	dbs map[int]*sql.DB // by frontend
 
+	net        *network // nil without Options.Network
 	supervisor *supervisor
 	foreign    []string // nodes that the supervisor does not know because they came after its start
 }
@@ -111,6 +116,9 @@ func Launch(opts Options) (*Cluster, error) {
 	}
 	if c.ports, c.MySQLPort, c.HTTPPort, err = takePorts(opts.Frontends, opts.Backends); err == nil {
 		err = c.layOut()
+	}
+	if err == nil && opts.Network {
+		err = c.layNetwork()
 	}
 	if err == nil {
 		err = c.launch()
@@ -151,7 +159,14 @@ func (c *Cluster) confPath(kind string, n int) string {
 }
 
 func (c *Cluster) launch() error {
-	s, err := startSupervisor(c.binary, c.Dir, readyTimeout)
+	if c.net != nil {
+		for _, node := range c.Nodes() {
+			if err := c.StartNode(node); err != nil {
+				return err
+			}
+		}
+	}
+	s, err := startSupervisor(c.binary, c.Dir, c.opts.Guard, readyTimeout)
 	if err != nil {
 		return err
 	}
@@ -169,9 +184,7 @@ func (c *Cluster) Stop(node string) error { return c.act("stop", node) }
 func (c *Cluster) StartNode(node string) error { return c.act("start", node) }
 
 func (c *Cluster) act(verb, node string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, c.binary, "local", verb, node, "--dir", c.Dir).CombinedOutput()
+	out, err := c.command(verb, node).CombinedOutput() // each verb has a time limit of its own
 	if err != nil {
 		return fmt.Errorf("stele local %s %s: %w\n%s", verb, node, err, out)
 	}
@@ -254,6 +267,12 @@ func (c *Cluster) AddBackend(ctx context.Context) (node string, err error) {
 	for item, offset := range map[string]int{"rpc_port": rpcOffset, "http_port": beHTTPOffset, "gossip_port": gossipOffset} {
 		ports[item] = strconv.Itoa(c.MySQLPort + offset + n - 1)
 	}
+	if c.net != nil {
+		if err := c.net.plug(node); err != nil {
+			return "", err
+		}
+		ports["host"] = networkHost(node)
+	}
 	if err := c.SetItems(node, ports); err != nil {
 		return "", err
 	}
@@ -274,7 +293,7 @@ func (c *Cluster) BackendAddr(node string) string {
 	if err != nil {
 		panic("BUG: " + node + " is not the name of a backend")
 	}
-	return fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+rpcOffset+n-1)
+	return fmt.Sprintf("%s:%d", c.host(node), c.MySQLPort+rpcOffset+n-1)
 }
 
 // Nodes lists the names of all nodes, frontends first.
@@ -310,17 +329,19 @@ func (c *Cluster) OpenDB(database string) *sql.DB { return c.open(1, database) }
 // OpenFrontend returns a pool of its own of frontend n whose sessions start in a database. The caller closes it.
 func (c *Cluster) OpenFrontend(n int, database string) *sql.DB { return c.open(n, database) }
 
-func (c *Cluster) open(n int, database string) *sql.DB {
+func (c *Cluster) open(n int, database string) *sql.DB { return sql.OpenDB(c.connector(n, database)) }
+
+func (c *Cluster) connector(n int, database string) driver.Connector {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.DBName = "root", "tcp", database
-	cfg.Addr = fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+n-1)
+	cfg.Addr = fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(n)), c.MySQLPort+n-1)
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = 10*time.Second, 2*time.Minute, time.Minute
 	cfg.Logger = noLog{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		panic("BUG: configuration of the driver: " + err.Error())
 	}
-	return sql.OpenDB(connector)
+	return connector
 }
 
 // noLog swallows what the driver says about connections that a killed node took with it: tests see the errors.
@@ -336,6 +357,9 @@ func (c *Cluster) Close() error {
 	}
 	if c.supervisor != nil {
 		errs = append(errs, c.stopAll())
+	}
+	if c.net != nil {
+		errs = append(errs, c.net.close())
 	}
 	if c.ports != nil {
 		errs = append(errs, c.ports.Close())

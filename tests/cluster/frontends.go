@@ -40,14 +40,19 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 	if err := os.WriteFile(c.confPath("fe", n), text, 0o640); err != nil {
 		return "", fmt.Errorf("add a frontend: %w", err)
 	}
-	items := map[string]string{"bootstrap": "false"}
+	items := map[string]string{"bootstrap": "false", "host": c.host(node)}
 	for item, offset := range map[string]int{"query_port": 0, "http_port": httpOffset, "rpc_port": feRPCOffset,
 		"edit_log_port": feRaftOffset, "gossip_port": feGossipOffset} {
 		items[item] = strconv.Itoa(c.MySQLPort + offset + n - 1)
 	}
+	if c.net != nil {
+		if err := c.net.plug(node); err != nil {
+			return "", err
+		}
+	}
 	var helpers []string
 	for i := 1; i < n; i++ {
-		helpers = append(helpers, fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+feRPCOffset+i-1))
+		helpers = append(helpers, fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(i)), c.MySQLPort+feRPCOffset+i-1))
 	}
 	items["fe_helpers"] = strings.Join(helpers, ",")
 	if err := c.SetItems(node, items); err != nil {
@@ -60,7 +65,7 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 
 // FrontendAddr is the address under which the cluster knows an FE.
 func (c *Cluster) FrontendAddr(node string) string {
-	return fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+feRaftOffset+c.number(node)-1)
+	return fmt.Sprintf("%s:%d", c.host(node), c.MySQLPort+feRaftOffset+c.number(node)-1)
 }
 
 func (c *Cluster) number(node string) int {

@@ -60,9 +60,29 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 			t.Errorf("%s answers %q, %q and %q", query, a, b, d)
 		}
 	}
+	givenIDs(t, dbs)
 	sessions(t, dbs)
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
+}
+
+// givenIDs: a row that gets its id from a client on one FE keeps the others from drawing it.
+func givenIDs(t *testing.T, dbs []*sql.DB) {
+	t.Helper()
+	exec(t, dbs[0], "CREATE TABLE given (id BIGINT AUTO_INCREMENT PRIMARY KEY, v INT)")
+	for _, db := range dbs { // each FE holds a range
+		exec(t, db, "INSERT INTO given (v) VALUES (0)")
+	}
+	for k := range 12 {
+		from, to := dbs[k%3], dbs[(k+1)%3]
+		var next int64
+		result, err := from.ExecContext(t.Context(), "INSERT INTO given (v) VALUES (1)")
+		must(t, err)
+		next, err = result.LastInsertId()
+		must(t, err)
+		exec(t, to, fmt.Sprintf("INSERT INTO given VALUES (%d, 2)", next+1))
+		exec(t, from, "INSERT INTO given (v) VALUES (3)")
+	}
 }
 
 // sessions of all FEs are listed on each, and can be ended from each.
@@ -90,13 +110,20 @@ func sessions(t *testing.T, dbs []*sql.DB) {
 // configuration that is set to stay reaches every FE.
 func configuration(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	t.Helper()
+	before := one(t, dbs[0], "SELECT Value FROM stele.frontend_config WHERE `Key` = 'tablet_sched_slot_num_per_path'")
 	exec(t, dbs[1], `ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "7") WITH PERSISTENT`)
-	for i, db := range dbs {
-		c.Wait(t, fmt.Sprintf("fe%d takes the new value", i+1), 5*time.Second, func() (bool, string) {
-			got := one(t, db, "SELECT Value FROM stele.frontend_config WHERE `Key` = 'tablet_sched_slot_num_per_path'")
-			return got == "7", got
-		})
+	const value = "SELECT Value FROM stele.frontend_config WHERE `Key` = 'tablet_sched_slot_num_per_path'"
+	everywhere := func(want string) {
+		for i, db := range dbs {
+			c.Wait(t, fmt.Sprintf("fe%d takes the value %s", i+1, want), 5*time.Second, func() (bool, string) {
+				got := one(t, db, value)
+				return got == want, got
+			})
+		}
 	}
+	everywhere("7")
+	exec(t, dbs[2], `ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "DEFAULT") WITH PERSISTENT`)
+	everywhere(before)
 }
 
 // refusals are the same wherever they are met.
@@ -145,6 +172,14 @@ func TestWithoutMajority(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "SELECT COUNT(*) FROM ha.reg"); number(err) != 1205 {
 		t.Errorf("a query without a leader: %v", err)
 	}
+	rows, err := cluster.ReadTable(t.Context(), db, "SHOW FRONTENDS")
+	must(t, err)
+	for i, alive := range rows.Column("Alive") {
+		port := fmt.Sprint(c.MySQLPort + int(left[2]-'0') - 1)
+		if itself := rows.Column("QueryPort")[i] == port; alive != fmt.Sprint(itself) || rows.Column("Role")[i] == "LEADER" {
+			t.Errorf("without a leader SHOW FRONTENDS says %v", rows.Rows[i])
+		}
+	}
 	must(t, c.StartNode(lead))
 	c.Wait(t, "statements go on", 20*time.Second, func() (bool, string) {
 		_, err := db.ExecContext(t.Context(), "CREATE DATABASE IF NOT EXISTS later")
@@ -182,7 +217,8 @@ func TestJoinUnderLoad(t *testing.T) {
 		during = int(float64(l.between(from, time.Now())) * span.Seconds() / time.Since(from).Seconds())
 	})
 	l.check(t)
-	t.Logf("%d writes in %v before, %d while an FE joined (within %v): %.0f %%", before, span, during, took, 100*float64(during)/float64(before))
+	t.Logf("%d writes in %v before, %d while an FE joined (within %v): a dip of %.0f %%, the goal is below 20 %%",
+		before, span, during, took.Round(time.Millisecond), 100-100*float64(during)/float64(before))
 	if during*2 < before {
 		t.Errorf("writes fell from %d to %d while an FE joined", before, during)
 	}

@@ -56,7 +56,13 @@ type load struct {
 	history  []porcupine.Operation
 	failures map[string]int
 	slowest  time.Duration // of the statements that were answered
-	done     []time.Time   // when writes were acknowledged
+	done     []ack         // acknowledged writes
+}
+
+// ack is a write that was acknowledged.
+type ack struct {
+	at       time.Time
+	frontend string
 }
 
 // opTimeout bounds one statement: the cluster has to answer, if only by an error, well before.
@@ -68,17 +74,17 @@ const forever = int64(1) << 60
 func newLoad() *load { return &load{start: time.Now(), failures: map[string]int{}} }
 
 // client works until ctx ends.
-func (l *load) client(ctx context.Context, id int, db *sql.DB, random *rand.Rand) {
+func (l *load) client(ctx context.Context, id int, frontend string, db *sql.DB, random *rand.Rand) {
 	for ctx.Err() == nil {
 		op := input{key: random.IntN(registers), write: random.IntN(2) == 0}
 		if op.write {
 			op.value = l.values.Add(1)
 		}
-		l.one(ctx, id, db, op)
+		l.one(ctx, id, frontend, db, op)
 	}
 }
 
-func (l *load) one(ctx context.Context, id int, db *sql.DB, op input) {
+func (l *load) one(ctx context.Context, id int, frontend string, db *sql.DB, op input) {
 	octx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTimeout)
 	defer cancel()
 	call := time.Since(l.start).Nanoseconds()
@@ -97,7 +103,7 @@ func (l *load) one(ctx context.Context, id int, db *sql.DB, op input) {
 	case err == nil:
 		l.slowest = max(l.slowest, time.Duration(end-call))
 		if op.write {
-			l.done = append(l.done, time.Now())
+			l.done = append(l.done, ack{time.Now(), frontend})
 		}
 	case refused: // nobody got the statement
 	case op.write:
@@ -132,7 +138,7 @@ func (l *load) run(ctx context.Context, dbs []*sql.DB, clientsEach int, do func(
 	for i, db := range dbs {
 		for k := range clientsEach {
 			id := i*clientsEach + k
-			wg.Go(func() { l.client(ctx, id, db, rand.New(rand.NewPCG(7, uint64(id)))) })
+			wg.Go(func() { l.client(ctx, id, fmt.Sprint("fe", i+1), db, rand.New(rand.NewPCG(7, uint64(id)))) })
 		}
 	}
 	do()
@@ -158,18 +164,21 @@ func (l *load) check(t *testing.T) {
 }
 
 // gap is the longest time without an acknowledged write after from.
-func (l *load) gap(from time.Time) time.Duration {
+func (l *load) gap(from time.Time) time.Duration { return l.gapFor(from, "") }
+
+// gapFor is the longest time after from in which no FE but except acknowledged a write.
+func (l *load) gapFor(from time.Time, except string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last, longest := from, time.Duration(0)
-	for _, at := range l.done {
-		if at.Before(from) {
+	for _, done := range l.done {
+		if done.at.Before(from) || done.frontend == except {
 			continue
 		}
-		longest = max(longest, at.Sub(last))
-		last = at
+		longest = max(longest, done.at.Sub(last))
+		last = done.at
 	}
-	return longest
+	return max(longest, time.Since(last))
 }
 
 // between counts the writes acknowledged in a span of time.
@@ -177,8 +186,8 @@ func (l *load) between(from, to time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for _, at := range l.done {
-		if at.After(from) && at.Before(to) {
+	for _, done := range l.done {
+		if done.at.After(from) && done.at.Before(to) {
 			n++
 		}
 	}

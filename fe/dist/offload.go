@@ -83,7 +83,7 @@ func (s *Scanner) askNode(ctx context.Context, node types.BEID, req *bepb.QueryR
 // plan reads what a query node cannot.
 func survey(n *physical.Node, scans []*physical.Scan) (all []*physical.Scan, heavy, ok bool) {
 	switch {
-	case n.System != nil, n.Scan != nil && n.Scan.Via != nil:
+	case n.System != nil, n.Scan != nil && n.Scan.Via != nil, n.Recursive != nil, n.Work != nil: // a recursion has scans that are no children
 		return nil, false, false
 	case n.Scan != nil:
 		scans = append(scans, n.Scan)

@@ -26,6 +26,7 @@ import (
 	"stele/conf"
 	"stele/meta/logfile"
 	"stele/meta/rpc"
+	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -76,11 +77,12 @@ type node struct {
 	reporter *report.Reporter
 	service  *server.Server
 	stopping atomic.Bool
+	met      *stranger.Book
 	secure   *rpc.Security // nil = clear text
 }
 
 func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
-	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log)}
+	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log), met: stranger.New(log)}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
 		opt := storeOptions(n.settings.Live, len(conf.StorageRootPath.Get(v)), r, cluster, log)
 		opt.OnBad = n.changed
@@ -98,11 +100,11 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	pressure := clone.NewPressure()
 	throttle := clone.NewThrottle(func() int64 { return int64(conf.CloneBandwidth.Get(n.settings.Load())) << 20 }, pressure)
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots, Throttle: throttle,
-		Stall: func() time.Duration { return conf.CloneStallTimeout.Get(n.settings.Load()) }, Log: log, Done: n.reporter.Changed})
+		Log: log, Done: n.reporter.Changed})
 	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, throttle, scan.VersionWait)
 	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
 		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,
-		Joined: n.reporter.Addresses, Stopping: n.stopping.Load,
+		Joined: n.reporter.Addresses, Stopping: n.stopping.Load, Strangers: n.strangers,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
 }
@@ -149,7 +151,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(),
+	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(), Refused: n.refused,
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
 	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)

@@ -7,6 +7,8 @@ import (
 
 	"stele/conf"
 	"stele/meta/gossip"
+	"stele/meta/stranger"
+	"stele/meta/types"
 )
 
 // gossipLeave bounds how long a stop waits for the others to hear of it.
@@ -30,7 +32,10 @@ func (n *node) runGossip(ctx context.Context) {
 		return
 	}
 	g, err := gossip.New(gossip.Config{Cluster: id.Cluster, Name: fmt.Sprintf("be%d", id.BE), BindHost: conf.BEHost.Get(v),
-		BindPort: conf.BEGossipPort.Get(v), Keys: keys, Log: n.log, Meta: gossip.Meta{Kind: gossip.KindBE, ID: uint64(id.BE), Host: conf.BEHost.Get(v),
+		BindPort: conf.BEGossipPort.Get(v), Keys: keys, Log: n.log,
+		Refused: func(address string, cluster types.ClusterID) {
+			n.met.Note(stranger.ViaGossip, address, cluster, "it gossips with this be")
+		}, Meta: gossip.Meta{Kind: gossip.KindBE, ID: uint64(id.BE), Host: conf.BEHost.Get(v),
 			RPCPort: conf.BERPCPort.Get(v), HTTPPort: conf.BEHTTPPort.Get(v), Incarnation: n.service.Started.UnixMilli(), Version: n.service.Version}})
 	if err != nil {
 		n.log.Error("gossip", "err", err)

@@ -70,9 +70,6 @@ var (
 	CloneBandwidth = beClone.Int("clone_bandwidth_limit_mb_per_disk", 100,
 		"MB per second that clones and other background work may read or write on one disk. Measured: 100 keeps commits fast, 200 makes them wait.",
 		Range(1, 100000), Mutable)
-	CloneStallTimeout = beClone.Duration("clone_stall_timeout_s", 15*time.Second,
-		"A clone whose source sends nothing for this long, or cannot be reached, is given up, so that another source can be tried.",
-		Range(1, 3600), Alias("download_low_speed_time"), Mutable)
 	CloneSlotsPerDisk = beClone.Int("clone_slots_per_disk", 8,
 		"Ceiling of repair clones on one disk, in plus out; what the FE plans (tablet_sched_slot_num_per_path) stays below it.",
 		Range(1, 64), Alias("parallel_clone_task_per_path"))

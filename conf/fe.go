@@ -90,7 +90,7 @@ var (
 
 	HeartbeatInterval = feLiveness.Duration("heartbeat_interval_ms", 500*time.Millisecond,
 		"Time between two heartbeats to one BE.", Range(50, 60000), Mutable, Cluster)
-	HeartbeatTimeout = feLiveness.Duration("heartbeat_timeout_ms", time.Second,
+	HeartbeatTimeout = feLiveness.Duration("heartbeat_timeout_ms", 700*time.Millisecond,
 		"How long one heartbeat may take before it counts as missed.", Range(50, 60000), Mutable, Cluster)
 	HeartbeatRetryTimes = feLiveness.Int("heartbeat_retry_times", 3,
 		"Heartbeats missed in a row before a BE counts as dead. A refused connection on a machine that answers is missed at once.",
@@ -176,8 +176,8 @@ var (
 	MaxCloneTaskTimeout = feRepair.Duration("tablet_sched_max_clone_task_timeout_sec", 7200*time.Second,
 		"Longest time that a clone task is given, however large the tablet.",
 		Range(1, 604800), Alias("max_clone_task_timeout_sec"), Mutable, Cluster)
-	TaskStallTimeout = feRepair.Duration("tablet_sched_clone_stall_timeout_sec", 30*time.Second,
-		"A clone that receives nothing for this long is given up and tried from another source, long before its timeout. 0 = only the timeout counts.",
+	TaskStallTimeout = feRepair.Duration("tablet_sched_clone_stall_timeout_sec", 15*time.Second,
+		"A clone whose source sends nothing for this long, or cannot be reached, is given up and tried from another source, long before its timeout. The BE that copies is told; the FE sees to it as well. 0 = only the timeout counts.",
 		Range(0, 86400), Mutable, Cluster)
 	ConsecutiveFullCloneDelay = feRepair.Duration("tablet_sched_consecutive_full_clone_delay_sec", 180*time.Second,
 		"Time between two full clones to the same replica, so that a replica that cannot keep up does not fill the network.",

@@ -33,6 +33,7 @@ import (
 	"stele/meta/logfile"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
+	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
@@ -51,7 +52,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
-	n := &node{file: v, live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout}
+	n := &node{file: v, live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout, met: stranger.New(logger)}
 	n.live.OnChange(func(_, now *conf.Values) {
 		if err := level.UnmarshalText([]byte(conf.FELogLevel.Get(now))); err != nil {
 			logger.Error("log level", "err", err)
@@ -79,6 +80,7 @@ type node struct {
 	name    string // in the catalog and in Raft
 	id      *metarpc.Cluster
 	secure  *metarpc.Security // nil = clear text between nodes
+	met     *stranger.Book
 
 	meta     *raftlog.Log
 	quorum   *quorum.Log
@@ -106,12 +108,13 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.clients = beclient.NewSecure(n.id, n.secure.ClientTLS())
+	n.clients.OnStranger(n.metAt)
 	n.quorum = quorum.New(n.meta, n.clients, func() time.Duration { return conf.LeaderWaitTimeout.Get(n.live.Load()) })
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
-		Version: n.version, Started: n.started, Logger: n.log})
+		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, n.writes, n.log)
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
@@ -130,7 +133,7 @@ func (n *node) openSessions() error {
 	}
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
-		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends,
+		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
@@ -192,7 +195,7 @@ func (n *node) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
-	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS()}
+	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
 	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
 		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})

@@ -65,7 +65,7 @@ func (n *node) raftConfig(v *conf.Values) raftlog.Config {
 	timings.Heartbeat, timings.Election = conf.RaftHeartbeatTimeout.Get(v), conf.RaftElectionTimeout.Get(v)
 	timings.LeaderLease = conf.RaftLeaderLease.Get(v)
 	return raftlog.Config{Dir: conf.MetaDir.Get(v), Log: n.log, Timings: timings,
-		Server: n.secure.ServerTLS(), Client: n.secure.ClientTLS(),
+		Refused: n.metOnRaft, Server: n.secure.ServerTLS(), Client: n.secure.ClientTLS(),
 		SnapshotInterval: conf.RaftSnapshotInterval.Get(v), SnapshotThreshold: uint64(conf.RaftSnapshotThreshold.Get(v)),
 		TrailingLogs: uint64(conf.RaftTrailingLogs.Get(v))}
 }

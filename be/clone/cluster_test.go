@@ -168,8 +168,7 @@ func (c *cluster) start(i int) {
 			}
 			return 0
 		}, nil),
-		Stall: func() time.Duration { return max(c.patience, stall) },
-		Done:  func(id types.TabletID) { n.ended <- id }})
+		Done: func(id types.TabletID) { n.ended <- id }})
 	if err := n.host.OpenKnown(); err != nil {
 		c.fatalf("%v", err)
 	}
@@ -498,7 +497,7 @@ func (c *cluster) clone(i int) {
 	c.caughtUp(c.leader)
 	c.nextTask++
 	n := c.nodes[i]
-	n.clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+	n.clones.Submit(clone.Task{ID: c.nextTask, Stall: max(c.patience, stall), Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
 		Schema: testSchema(), Source: address(c.leader), MinVersion: c.version(), Timeout: time.Minute})
 	<-n.ended
 	for _, s := range n.clones.Statuses(nil) {
@@ -538,7 +537,7 @@ func (c *cluster) move(i int) {
 		n.mover = c.during
 	}
 	c.nextTask++
-	n.clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+	n.clones.Submit(clone.Task{ID: c.nextTask, Stall: max(c.patience, stall), Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
 		Schema: testSchema(), Source: address(i), SourceBE: n.be, Disk: to.ID(), MinVersion: c.version(), Timeout: time.Minute})
 	<-n.ended
 	n.mover = nil
@@ -808,7 +807,7 @@ func filled(t *testing.T) *cluster {
 // try runs a clone to a node and returns how it ended.
 func (c *cluster) try(i int) *bepb.CloneStatus {
 	c.nextTask++
-	c.nodes[i].clones.Submit(clone.Task{ID: c.nextTask, Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
+	c.nodes[i].clones.Submit(clone.Task{ID: c.nextTask, Stall: max(c.patience, stall), Tablet: testTablet, Table: 1, Partition: 1, Replica: c.replicas[i].id, Epoch: c.epoch,
 		Schema: testSchema(), Source: address(c.leader), SourceBE: c.nodes[c.leader].be, MinVersion: c.version(), Timeout: time.Minute})
 	<-c.nodes[i].ended
 	for _, s := range c.nodes[i].clones.Statuses(nil) {

@@ -66,7 +66,6 @@ type Manager struct {
 	source   Source
 	slots    *Slots
 	throttle *Throttle
-	stall    func() time.Duration
 	log      *slog.Logger
 	done     func(types.TabletID) // told of every replica that a clone has changed
 
@@ -87,9 +86,7 @@ type Options struct {
 	Slots  *Slots
 	// Throttle limits the clones of one disk; nil = unlimited.
 	Throttle *Throttle
-	// Stall says how long a source may owe a message before it is given up; nil = for ever.
-	Stall func() time.Duration
-	Log   *slog.Logger
+	Log      *slog.Logger
 	// Done is called with each tablet whose replica here has changed by a clone.
 	Done func(types.TabletID)
 }
@@ -100,10 +97,7 @@ func NewManager(o Options) *Manager {
 	if o.Throttle == nil {
 		o.Throttle = NewThrottle(func() int64 { return 0 }, nil)
 	}
-	if o.Stall == nil {
-		o.Stall = func() time.Duration { return 0 }
-	}
-	return &Manager{host: o.Host, writer: o.Writer, source: o.Source, slots: o.Slots, throttle: o.Throttle, stall: o.Stall,
+	return &Manager{host: o.Host, writer: o.Writer, source: o.Source, slots: o.Slots, throttle: o.Throttle,
 		log: o.Log, done: o.Done, ctx: ctx, stop: stop, tasks: map[types.TaskID]*progress{}, last: map[types.TabletID]*progress{}}
 }
 
@@ -298,7 +292,7 @@ func (m *Manager) patiently(ctx context.Context, p *progress, f func() error) er
 		if bytes := p.bytes(); lost.IsZero() || bytes != had {
 			lost, had = time.Now(), bytes
 		}
-		if patience := m.stall(); time.Since(lost) > patience {
+		if patience := p.task.Stall; patience > 0 && time.Since(lost) > patience {
 			return fmt.Errorf("source be %d has been away for more than %v: %w", p.task.SourceBE, patience, err)
 		}
 		if perr := pause(ctx); perr != nil {
@@ -348,7 +342,7 @@ func (m *Manager) watched(ctx context.Context, p *progress, f func(context.Conte
 			case <-ctx.Done():
 				return
 			case now := <-tick.C:
-				if most := m.stall(); most > 0 && p.idle(now) > most {
+				if most := p.task.Stall; most > 0 && p.idle(now) > most {
 					cancel(fmt.Errorf("source be %d has sent nothing for %v: %w", p.task.SourceBE, most, ErrStalled))
 				}
 			}

@@ -27,6 +27,7 @@ type Task struct {
 	Medium     types.Medium
 	MinVersion types.Version // to reach
 	Timeout    time.Duration
+	Stall      time.Duration // the source may owe a message for so long, or be away; 0 = until the timeout
 	Balance    bool
 }
 

@@ -63,7 +63,8 @@ func (h *Host) OpenKnown() error {
 	return h.open(id)
 }
 
-// readIdentity reads the identity files of all roots, which must agree.
+// readIdentity reads the identity files of all roots. When they do not agree nobody can say here which are foreign: it
+// is as if there were none, and the first heartbeat decides.
 func (h *Host) readIdentity() (Identity, error) {
 	var found Identity
 	for _, r := range h.roots {
@@ -75,8 +76,10 @@ func (h *Host) readIdentity() (Identity, error) {
 			return found, err
 		}
 		if found.Cluster != "" && found != id {
-			return found, fmt.Errorf("storage root %s belongs to cluster %s as be %d, another root to cluster %s as be %d: "+
-				"take the foreign one out of storage_root_path", r.Path, id.Cluster, id.BE, found.Cluster, found.BE)
+			h.log.Warn("storage roots belong to different clusters or bes: this be waits for the frontend that knows it, and then "+
+				"opens only the roots that are its own", "path", r.Path, "its_cluster", id.Cluster, "its_be", id.BE,
+				"other_cluster", found.Cluster, "other_be", found.BE)
+			return Identity{}, nil
 		}
 		found = id
 	}
@@ -113,10 +116,15 @@ func (h *Host) open(id Identity) error {
 	if h.opened {
 		return nil
 	}
+	if err := h.ownsOne(id); err != nil {
+		return err
+	}
 	h.identity = id
 	for _, r := range h.roots {
 		d := &Disk{Root: r}
-		d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
+		if d.Err = foreign(r, id); d.Err == nil {
+			d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
+		}
 		if d.Err != nil {
 			h.log.Error("open disk", "path", r.Path, "err", d.Err)
 		}
@@ -126,6 +134,47 @@ func (h *Host) open(id Identity) error {
 	h.opened = true
 	close(h.ready)
 	return nil
+}
+
+// ForeignError refuses a storage root that belongs to another cluster or BE. Nothing on it is touched.
+type ForeignError struct {
+	Path  string
+	Owner Identity
+	Mine  Identity
+}
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("storage root %s belongs to cluster %s as be %d, this is be %d of cluster %s: it is left alone. Take it out of "+
+		"storage_root_path or, if nobody needs what is on it, empty it by hand", e.Path, e.Owner.Cluster, e.Owner.BE, e.Mine.BE, e.Mine.Cluster)
+}
+
+// foreign refuses a root that says it belongs to somebody else, or does not say it legibly.
+func foreign(r Root, mine Identity) error {
+	owner, err := readIdentity(r.Path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case owner != mine:
+		return &ForeignError{Path: r.Path, Owner: owner, Mine: mine}
+	}
+	return nil
+}
+
+// ownsOne refuses to become id when some roots belong to somebody and none to id: whoever asks is mistaken about this BE.
+func (h *Host) ownsOne(id Identity) error {
+	var refused error
+	for _, r := range h.roots {
+		owner, err := readIdentity(r.Path)
+		if err == nil && owner == id {
+			return nil
+		}
+		if err == nil {
+			refused = &ForeignError{Path: r.Path, Owner: owner, Mine: id}
+		}
+	}
+	return refused
 }
 
 // keepOne ends moves between disks that a crash has interrupted in their last step: both disks then have the replica, with

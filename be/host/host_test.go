@@ -61,8 +61,26 @@ func TestForeignDiskIsRefusedAndLeftAlone(t *testing.T) {
 		}
 		closed(t, h)
 	}
-	if err := newHost(t, mine, foreign).OpenKnown(); err == nil {
-		t.Fatal("disks of two clusters were opened together")
+	both := newHost(t, mine, foreign)
+	if err := both.OpenKnown(); err != nil || len(both.Disks()) != 0 {
+		t.Fatalf("disks of two clusters: %d are open before anybody said which are this be's, %v", len(both.Disks()), err)
+	}
+	var refusal *ForeignError
+	if err := both.Join("three", 1); !errors.As(err, &refusal) {
+		t.Fatalf("a third cluster claims the be: %v", err)
+	}
+	if err := both.Join("one", 1); err != nil {
+		t.Fatal(err)
+	}
+	if d := both.Disks()[1]; d.Store != nil || !errors.As(d.Err, &refusal) || refusal.Owner != (Identity{Cluster: "two", BE: 1}) {
+		t.Fatalf("foreign disk: %v", d.Err)
+	}
+	if both.Disks()[0].Store == nil {
+		t.Fatalf("the own disk stayed closed: %v", both.Disks()[0].Err)
+	}
+	closed(t, both)
+	if id, err := readIdentity(foreign); err != nil || id.Cluster != "two" {
+		t.Fatalf("the foreign disk says %+v now, %v", id, err)
 	}
 	// Its identity lost, the store itself still says whose it is.
 	if err := os.Remove(filepath.Join(foreign, identityFile)); err != nil {

@@ -3,6 +3,7 @@ package scan
 import (
 	"stele/be/tablet"
 	"stele/be/tablet/rowset"
+	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
 )
@@ -35,11 +36,24 @@ func conjuncts(n *expr.Node, f *physical.Fragment, out []tablet.Predicate) []tab
 		return out
 	}
 	col := f.Schema.Columns[f.Schema.ColumnIndex(f.Columns[a.Col])]
-	// The constant must be in the physical form of the column: the planner has cast it, or the column (then a is a call).
-	if col.Type.Kind != b.Type.Kind || col.Type.Unsigned != b.Type.Unsigned || col.Type.Scale != b.Type.Scale || col.Type.Phys() != b.Type.Phys() {
+	if !sameForm(col.Type, b.Type) {
 		return out
 	}
 	return append(out, tablet.Predicate{Column: col.ID, Op: op, Value: b.Value})
+}
+
+// sameForm reports whether a constant is in the physical form of the column, so that both compare as they are. What is not has
+// been cast by the planner, the constant or the column (which then is a call).
+func sameForm(col, c types.ColumnType) bool {
+	switch {
+	case col.Phys() != c.Phys():
+		return false
+	case col.IsInteger() && c.IsInteger():
+		return col.Unsigned == c.Unsigned
+	case col.IsString():
+		return col.Kind != types.KindJSON && c.Kind != types.KindJSON
+	}
+	return col.Kind == c.Kind && col.Unsigned == c.Unsigned && col.Scale == c.Scale
 }
 
 // comparison maps a function to the predicate, and to the one with its sides swapped.

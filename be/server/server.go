@@ -42,11 +42,13 @@ type Parts struct {
 	// Joined is told with each heartbeat where the FEs are, the leader first.
 	Joined   func(term uint64, feAddresses []string)
 	Stopping func() bool
-	Version  string
-	HTTPPort int
-	MemLimit int64
-	Started  time.Time
-	Log      *slog.Logger
+	// Strangers lists what of other clusters this BE has met.
+	Strangers func() []*bepb.Stranger
+	Version   string
+	HTTPPort  int
+	MemLimit  int64
+	Started   time.Time
+	Log       *slog.Logger
 }
 
 // Server implements bepb.BackendServer.
@@ -66,6 +68,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		return nil, status.Error(codes.InvalidArgument, "a heartbeat must carry a cluster id")
 	}
 	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
+		s.Log.Warn("a heartbeat was refused", "its_cluster", string(cluster), "its_be_id", req.BeId, "err", err)
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	}
 	if err := s.Cluster.Adopt(cluster); err != nil {
@@ -87,6 +90,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: int64(mem.HeapInuse),
 		Clones: s.Clones.Statuses(req.FinishedTasksSeen), HttpPort: uint32(s.HTTPPort), Stopping: s.Stopping(),
 		RunningScans: uint32(s.Scanner.Running())}
+	if s.Strangers != nil {
+		resp.Strangers = s.Strangers()
+	}
 	for _, d := range s.Host.Disks() {
 		pd := s.disk(d)
 		resp.Disks = append(resp.Disks, pd)
@@ -246,7 +252,8 @@ func (s *Server) SubmitClone(_ context.Context, req *bepb.SubmitCloneRequest) (*
 	s.Clones.Submit(clone.Task{ID: types.TaskID(req.TaskId), Tablet: types.TabletID(req.TabletId), Table: types.TableID(req.TableId),
 		Partition: types.PartitionID(req.PartitionId), Replica: types.ReplicaID(req.ReplicaId), Epoch: types.Epoch(req.Epoch), Schema: schema,
 		Source: req.Source, SourceBE: types.BEID(req.SourceBe), SourceDisk: types.DiskID(req.SourceDisk), Disk: types.DiskID(req.DiskId), Medium: types.Medium(req.Medium),
-		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond, Balance: req.Balance})
+		MinVersion: types.Version(req.Version), Timeout: time.Duration(req.TimeoutMs) * time.Millisecond,
+		Stall: time.Duration(req.StallMs) * time.Millisecond, Balance: req.Balance})
 	return &bepb.SubmitCloneResponse{}, nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"stele/sql/vec"
 )
 
-// A transaction with a large part does not go through the memtable. Each of its parts is staged: encoded as a rowset of its
+// A transaction with a large part, by bytes or rows, does not go through the memtable. Each of its parts is staged: encoded as a rowset of its
 // own, sorted, with one row a key, without any lock of the tablet, most often while its prepare waits for the disk. The
 // version that created the rows is not known then; the rowset as a whole gets it when it is published (rowsetEntry.Created).
 //
@@ -118,9 +118,22 @@ func (p *pendingTxn) staged() []*stagedPart {
 	return out
 }
 
+// manyWriteRows is from how many rows on a part is large although it takes few bytes.
+const manyWriteRows = 16 << 10
+
+// largeWrite reports whether a part makes its transaction one that is published as rowsets.
+func (s *Store) largeWrite(payload []byte) bool {
+	if int64(len(payload)) >= s.opt.bulkBytes {
+		return true
+	}
+	r := &writeReader{src: payload[min(2, len(payload)):]}
+	r.uvarint() // schema version
+	return r.uvarint() >= manyWriteRows
+}
+
 // bulk reports whether the transaction is published as rowsets.
-func (t *Tablet) bulk(sizes []partEntry) bool {
-	return slices.ContainsFunc(sizes, func(e partEntry) bool { return e.Bytes >= t.s.opt.bulkBytes })
+func (p *pendingTxn) bulk() bool {
+	return slices.ContainsFunc(p.parts, func(part *pendingPart) bool { return part.bulk })
 }
 
 // stagePrepared stages a large part that has just been queued for the disk. A failure is left to the publish.
@@ -128,7 +141,7 @@ func (t *Tablet) stagePrepared(txn types.TxnID, number int, p *pendingPart, payl
 	t.record.Lock()
 	unlisted := t.unlisted // an import has not laid out its rowsets yet
 	t.record.Unlock()
-	if unlisted || p.entry.Bytes < t.s.opt.bulkBytes {
+	if unlisted || !p.bulk {
 		return
 	}
 	st, err := t.stage(payload)
@@ -157,7 +170,7 @@ func (t *Tablet) attachStaged(txn types.TxnID, number int, p *pendingPart, st *s
 func (t *Tablet) stagePending(txn types.TxnID) error {
 	t.mu.RLock()
 	p := t.pending[txn]
-	if p == nil || !p.durable() || !t.bulk(entriesOf(p)) {
+	if p == nil || !p.durable() || !p.bulk() {
 		t.mu.RUnlock()
 		return nil
 	}
@@ -403,7 +416,7 @@ func (t *Tablet) settle(version types.Version, rec versionRecord, at time.Time) 
 
 // stageChange stages the parts of a large change set; nil when it is a small one, or the disk takes no more.
 func (t *Tablet) stageChange(parts [][]byte) ([]*stagedPart, error) {
-	large := slices.ContainsFunc(parts, func(p []byte) bool { return int64(len(p)) >= t.s.opt.bulkBytes })
+	large := slices.ContainsFunc(parts, t.s.largeWrite)
 	if !large || t.s.writable() != nil {
 		return nil, nil
 	}

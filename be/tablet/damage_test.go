@@ -327,11 +327,16 @@ func TestSchemaChangeKeepsOldRows(t *testing.T) {
 
 // TestReadersAndMaintenanceBesideWriters moves values between rows so that every version has the same sum.
 func TestReadersAndMaintenanceBesideWriters(t *testing.T) {
+	t.Run("through the memtable", func(t *testing.T) { readersBesideWriters(t, 0) })
+	t.Run("as rowsets", func(t *testing.T) { readersBesideWriters(t, 1) })
+}
+
+func readersBesideWriters(t *testing.T, bulkBytes int64) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	opt := testOptions()
 	opt.NoBackground = false
 	opt.Flush = FlushLimits{Rows: 50, Bytes: 1 << 20, Versions: 20}
-	opt.ReadAge = 1
+	opt.ReadAge, opt.bulkBytes = 1, bulkBytes
 	s := openStore(t, t.TempDir(), opt)
 	tb, err := s.Create(testMeta(1))
 	if err != nil {

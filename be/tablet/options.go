@@ -47,7 +47,7 @@ type Options struct {
 	// Faults are for tests.
 	Faults Faults
 
-	// bulkBytes is the size of a part from which a transaction is published as rowsets.
+	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
 	// offline is set by OpenOffline: nothing is written.
 	offline bool

@@ -22,6 +22,7 @@ type pendingTxn struct {
 type pendingPart struct {
 	entry   partEntry
 	payload []byte      // nil when it is large: it is read again at publish
+	bulk    bool        // large: its transaction is published as rowsets
 	staged  *stagedPart // nil when it is small, or has not been staged yet
 	done    chan struct{}
 	err     error
@@ -112,7 +113,7 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	if part < len(pt.parts) && !pt.parts[part].refused() {
 		return pt.parts[part], part, false, nil
 	}
-	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, done: make(chan struct{})}
+	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
 		p.payload = slices.Clone(payload)
 	}

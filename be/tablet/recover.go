@@ -294,7 +294,7 @@ func (t *Tablet) restorePending(parts storedParts) error {
 			if err != nil {
 				return err
 			}
-			part := &pendingPart{entry: *e, done: make(chan struct{})}
+			part := &pendingPart{entry: *e, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 			close(part.done)
 			if !e.Large {
 				part.payload = payload

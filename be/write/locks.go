@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func newLockTable() *lockTable {
 // acquire locks all keys for txn, in key order so that statements over the same rows queue up instead of
 // deadlocking. What it got before an error stays held until release or end. The locks are in the order of keys.
 func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) ([]*rowLock, error) {
-	b := lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys))}
+	b := newLockBatch(txn, tablet, keys)
 	if !slices.IsSortedFunc(keys, bytes.Compare) {
 		b.order = make([]int32, len(keys))
 		for i := range b.order {
@@ -103,7 +104,7 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 	}
 	deadline := time.Now().Add(wait)
 	for {
-		waiter, err := l.tryLock(&b)
+		waiter, err := l.tryLock(b)
 		if err == nil && waiter == nil {
 			return b.out, nil
 		}
@@ -125,6 +126,33 @@ type lockBatch struct {
 	next   int     // in order
 	out    []*rowLock
 	fresh  []rowLock // room for locks that are new
+	text   string    // of all keys, one after the other: one allocation, that ends with the last of the locks
+	ends   []int     // where each key ends in text
+}
+
+func newLockBatch(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBatch {
+	b := &lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys)),
+		ends: make([]int, len(keys))}
+	size := 0
+	for _, k := range keys {
+		size += len(k)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for i, k := range keys {
+		all.Write(k)
+		b.ends[i] = all.Len()
+	}
+	b.text = all.String()
+	return b
+}
+
+func (b *lockBatch) key(i int) string {
+	from := 0
+	if i > 0 {
+		from = b.ends[i-1]
+	}
+	return b.text[from:b.ends[i]]
 }
 
 func (l *lockTable) await(ctx context.Context, w *lockWaiter, deadline time.Time) error {
@@ -167,13 +195,14 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 		if b.order != nil {
 			at = int(b.order[b.next])
 		}
-		row := rows[string(b.keys[at])]
+		key := b.key(at)
+		row := rows[key]
 		switch {
 		case row == nil:
 			if l.count >= l.limit {
 				return nil, ErrTooManyLocks
 			}
-			b.fresh = append(b.fresh, rowLock{owner: b.txn, key: string(b.keys[at])}) // it never grows
+			b.fresh = append(b.fresh, rowLock{owner: b.txn, key: key}) // it never grows
 			row = &b.fresh[len(b.fresh)-1]
 			rows[row.key] = row
 			l.count++
@@ -251,6 +280,12 @@ func (l *lockTable) releaseLocked(h holder) {
 		return
 	}
 	rows := l.rows[h.tablet]
+	if len(held) == len(rows) && nobodyWaits(held) { // a load: the rows of all others are none
+		l.count -= len(held)
+		delete(l.rows, h.tablet)
+		delete(l.held, h)
+		return
+	}
 	for _, row := range held {
 		if len(row.queue) == 0 {
 			delete(rows, row.key)
@@ -272,6 +307,15 @@ func (l *lockTable) releaseLocked(h holder) {
 		delete(l.rows, h.tablet)
 	}
 	delete(l.held, h)
+}
+
+func nobodyWaits(rows []*rowLock) bool {
+	for _, row := range rows {
+		if len(row.queue) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // end releases what txn holds on the tablet, wakes it if it waits there, and lets it lock nothing there any more.

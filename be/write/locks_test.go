@@ -64,7 +64,7 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 				if _, blocked := m.waitsFor(txn); blocked {
 					t.Skip("it waits")
 				}
-				w, err := l.tryLock(&lockBatch{txn: txn, tablet: 1, keys: [][]byte{{byte('a' + row)}}, out: make([]*rowLock, 1), fresh: make([]rowLock, 0, 1)})
+				w, err := l.tryLock(newLockBatch(txn, 1, [][]byte{{byte('a' + row)}}))
 				q := m.queues[row]
 				switch {
 				case m.ended[txn]:

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stele/meta/rpc"
+	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
 )
@@ -28,6 +29,7 @@ func Address(host string, port int) string { return net.JoinHostPort(host, strco
 type Clients struct {
 	cluster *rpc.Cluster
 	tls     *tls.Config // nil = clear text
+	met     func(address string, cluster types.ClusterID, method string)
 
 	mu    sync.Mutex
 	conns map[string]*rpc.Conn
@@ -43,6 +45,11 @@ func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
 // NewSecure is New with mutual TLS; nil = clear text.
 func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Clients {
 	return &Clients{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
+}
+
+// OnStranger has met be told of nodes of another cluster that answer where one of this cluster was called. Call it first.
+func (c *Clients) OnStranger(met func(address string, cluster types.ClusterID, method string)) {
+	c.met = met
 }
 
 // BE returns the client of the BE at address; the connection is made when it is first used.

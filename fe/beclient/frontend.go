@@ -23,7 +23,7 @@ func (c *Clients) connLocked(address string) (*rpc.Conn, error) {
 	if conn := c.conns[address]; conn != nil {
 		return conn, nil
 	}
-	conn, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: c.cluster, TLS: c.tls}, piped...)
+	conn, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: c.cluster, TLS: c.tls, Met: c.met}, piped...)
 	if err != nil {
 		return nil, err
 	}

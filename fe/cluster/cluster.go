@@ -15,6 +15,7 @@ import (
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
+	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
@@ -70,7 +71,9 @@ type BE struct {
 	MemUsed       int64
 	HTTPPort      int
 	RunningScans  int
+	Queries       int // that it runs as a query node
 	Disks         []Disk
+	Strangers     []stranger.Stranger // what of other clusters it has met
 }
 
 // EventKind says what happened.
@@ -305,7 +308,12 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 		m.FirstMiss = m.LastHeartbeat
 	}
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
-	m.HTTPPort, m.RunningScans = int(resp.HttpPort), int(resp.RunningScans)
+	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
+	m.Strangers = nil
+	for _, s := range resp.Strangers {
+		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,
+			First: time.UnixMilli(s.FirstMs), Last: time.UnixMilli(s.LastMs), Count: s.Count})
+	}
 	m.Disks = m.Disks[:0:0]
 	for _, d := range resp.Disks {
 		m.Disks = append(m.Disks, Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),

@@ -112,6 +112,8 @@ type BE struct {
 	Aborted   []uint64
 	Writes    []*bepb.WriteRequest
 	Created   []*bepb.CreateReplicasRequest
+	Settled   []*bepb.SettleRequest
+	Dropped   []*bepb.DropReplicasRequest_Item
 
 	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
@@ -222,6 +224,22 @@ func (b *BE) CreateReplicas(_ context.Context, req *bepb.CreateReplicasRequest) 
 		resp.DiskIds = append(resp.DiskIds, uint64(b.ID)+1000)
 	}
 	return resp, nil
+}
+
+// Settle notes the request.
+func (b *BE) Settle(_ context.Context, req *bepb.SettleRequest) (*bepb.SettleResponse, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Settled = append(b.Settled, req)
+	return &bepb.SettleResponse{Version: req.Version}, nil
+}
+
+// DropReplicas notes what is dropped.
+func (b *BE) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) (*bepb.DropReplicasResponse, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Dropped = append(b.Dropped, req.Items...)
+	return &bepb.DropReplicasResponse{}, nil
 }
 
 // Cluster is the catalog, the BEs and who of them is alive.

@@ -2,8 +2,11 @@ package group
 
 import (
 	"sync"
+	"time"
 
 	"stele/meta/rpc"
+	"stele/meta/stranger"
+	"stele/meta/types"
 	"stele/proto/fepb"
 )
 
@@ -33,6 +36,23 @@ func (g *Group) Heard(req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
 		}
 		h.view = req.ViewVersion
 	}
-	return &fepb.BeatResponse{Name: g.o.Log.ID(), Applied: g.o.Log.AppliedIndex(), StartTimeMs: g.o.Started.UnixMilli(),
-		Version: g.o.Version, ViewVersion: h.view, Term: h.term}, nil
+	resp := &fepb.BeatResponse{Name: g.o.Log.ID(), Applied: g.o.Log.AppliedIndex(), StartTimeMs: g.o.Started.UnixMilli(),
+		Version: g.o.Version, ViewVersion: h.view, Term: h.term}
+	if g.o.Strangers != nil {
+		for _, s := range g.o.Strangers() {
+			resp.Strangers = append(resp.Strangers, &fepb.Stranger{Via: s.Via, Address: s.Address, ClusterId: string(s.Cluster), Detail: s.Detail,
+				FirstMs: s.First.UnixMilli(), LastMs: s.Last.UnixMilli(), Count: s.Count})
+		}
+	}
+	return resp, nil
+}
+
+// strangersOf reads what of other clusters an FE says it has met.
+func strangersOf(resp *fepb.BeatResponse) []stranger.Stranger {
+	var out []stranger.Stranger
+	for _, s := range resp.Strangers {
+		out = append(out, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,
+			First: time.UnixMilli(s.FirstMs), Last: time.UnixMilli(s.LastMs), Count: s.Count})
+	}
+	return out
 }

@@ -22,6 +22,7 @@ import (
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/raftlog"
+	"stele/meta/stranger"
 	"stele/proto/fepb"
 )
 
@@ -47,6 +48,8 @@ type Options struct {
 	Version string
 	Started time.Time
 	Logger  *slog.Logger
+	// Strangers lists what of other clusters this FE has met; nil = nothing is known.
+	Strangers func() []stranger.Stranger
 }
 
 // Status is how another FE is, as the leading FE knows it.
@@ -58,6 +61,8 @@ type Status struct {
 	Started  time.Time
 	Version  string
 	Err      string
+	// Strangers is what of other clusters it has met.
+	Strangers []stranger.Stranger
 }
 
 // Waiting is an FE with an empty meta_dir that has asked to join and may not yet.
@@ -214,7 +219,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 	case err == nil:
 		m.Err, m.Alive, m.gone, m.LastSeen = "", true, false, time.Now()
 		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
-		m.Started = time.UnixMilli(resp.StartTimeMs)
+		m.Started, m.Strangers = time.UnixMilli(resp.StartTimeMs), strangersOf(resp)
 		m.Behind = committed - min(resp.Applied, committed)
 		return
 	default:

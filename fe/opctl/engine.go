@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,9 +79,10 @@ type Engine struct {
 	drops chan struct{}
 	calls sync.WaitGroup
 
-	seen   *catalog.Catalog // that had nothing to do
-	manual bool             // auto_failover was off when last looked at, or has not been looked at
-	jobs   map[uint64]*job
+	seen      *catalog.Catalog // that had nothing to do
+	balancing bool             // the scheduler was told to balance
+	manual    bool             // auto_failover was off when last looked at, or has not been looked at
+	jobs      map[uint64]*job
 }
 
 // New returns an engine; Run makes it work.
@@ -129,6 +131,9 @@ func (e *Engine) Round(ctx context.Context) error {
 			open = append(open, op)
 		}
 	}
+	if e.balancing && !slices.ContainsFunc(open, func(op *catalog.Op) bool { return op.Type == ops.BalanceReplicas }) {
+		e.balancing = e.o.Control.Balance(false) // whatever way it ended: cancelled, too
+	}
 	if len(open) == 0 && !undone {
 		e.seen = cat
 		return nil
@@ -157,11 +162,11 @@ func (e *Engine) step(ctx context.Context, was *catalog.Op) error {
 	op := *was
 	if op.State == catalog.OpInited { // the scheduler must know the tablet as ordered before anything else is done to it
 		d := ops.Step(op, e.facts(&op))
-		begun := op
-		begun.State, begun.StartedMs, begun.DeadlineMs = d.Op.State, d.Op.StartedMs, d.Op.DeadlineMs
-		if d.Op.State != catalog.OpRunning {
+		if d.Op.State == catalog.OpFailed {
 			return e.save(ctx, &op, d)
 		}
+		begun := op // what the step asks for is asked again below
+		begun.State, begun.StartedMs, begun.DeadlineMs = catalog.OpRunning, d.Op.StartedMs, d.Op.DeadlineMs
 		if err := e.save(ctx, &op, ops.Decision{Op: begun}); err != nil {
 			return err
 		}

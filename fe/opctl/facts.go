@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"stele/fe/beclient"
 	"stele/fe/ops"
 	"stele/meta/catalog"
@@ -85,8 +87,34 @@ func (e *Engine) drop(ctx context.Context, d ops.Drop) {
 
 // call has a BE do something for an op.
 func (e *Engine) call(ctx context.Context, c ops.Call) error {
+	if c.Create {
+		return e.create(ctx, c)
+	}
 	return e.withBE(ctx, c.BE, func(ctx context.Context, be bepb.BackendClient) error {
 		_, err := be.Settle(ctx, &bepb.SettleRequest{TabletId: uint64(c.Tablet), ReplicaId: uint64(c.Replica), Version: uint64(c.Fill)})
+		return err
+	})
+}
+
+// create has a BE make an empty replica.
+func (e *Engine) create(ctx context.Context, c ops.Call) error {
+	cat := e.o.Log.Current()
+	tab, ok := cat.Tablet(c.Tablet)
+	if !ok {
+		return nil // dropped meanwhile: the next step sees it
+	}
+	table, part, ok := cat.TableOfPartition(tab.Partition)
+	if !ok {
+		return nil
+	}
+	schema, err := cbor.Marshal(&table.Schema)
+	if err != nil {
+		return fmt.Errorf("encode schema: %w", err)
+	}
+	req := &bepb.CreateReplicasRequest{Schema: schema, Medium: uint32(table.MediumOf(&table.Parts[part])), Items: []*bepb.CreateReplicasRequest_Item{{
+		TabletId: uint64(tab.ID), TableId: uint64(tab.Table), PartitionId: uint64(tab.Partition), ReplicaId: uint64(c.Replica), Epoch: uint64(tab.Epoch)}}}
+	return e.withBE(ctx, c.BE, func(ctx context.Context, be bepb.BackendClient) error {
+		_, err := be.CreateReplicas(ctx, req)
 		return err
 	})
 }

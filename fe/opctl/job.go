@@ -94,6 +94,7 @@ func (e *Engine) moveLeaders(ctx context.Context, op *catalog.Op, j *job) error 
 
 // moveReplicas has the scheduler even out replicas until it finds nothing more to move.
 func (e *Engine) moveReplicas(op *catalog.Op, j *job, now time.Time) {
+	e.balancing = true
 	if e.o.Control.Balance(true) {
 		j.quietSince = time.Time{}
 		return
@@ -102,7 +103,6 @@ func (e *Engine) moveReplicas(op *catalog.Op, j *job, now time.Time) {
 		j.quietSince = now
 	}
 	if now.Sub(j.quietSince) >= balanceQuiet {
-		e.o.Control.Balance(false)
 		op.State, op.Done, op.Message = catalog.OpDone, op.Total, "nothing is left to be moved"
 	}
 }

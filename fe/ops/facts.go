@@ -50,6 +50,8 @@ type Call struct {
 	Replica types.ReplicaID
 	// Fill passes over the versions up to it; 0 = write what is in memory out (a snapshot).
 	Fill types.Version
+	// Create makes the replica, with nothing in it, unless it is there.
+	Create bool
 }
 
 // Decision is what Step says: first the Effects, and then, if none was refused, Op as the new record with its Children.

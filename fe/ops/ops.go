@@ -43,6 +43,7 @@ const (
 	BalanceLeader         model.OpType = 101
 	BalanceReplicas       model.OpType = 102
 	AcceptLoss            model.OpType = 103
+	MakeEmpty             model.OpType = 104
 )
 
 var typeNames = map[model.OpType]string{
@@ -51,7 +52,7 @@ var typeNames = map[model.OpType]string{
 	ReAddReplicaWithDrop: "kReAddReplicaWithDropOP", ReAddReplicaSimplify: "kReAddReplicaSimplifyOP",
 	UpdateTableAlive: "kUpdateTableAliveOP", Migrate: "kMigrateOP", ReLoadTable: "kReLoadTableOP",
 	UpdatePartitionStatus: "kUpdatePartitionStatusOP", RecoverTable: "kRecoverTableOP", BalanceLeader: "kBalanceLeaderOP",
-	BalanceReplicas: "kBalanceReplicaOP", AcceptLoss: "kAcceptLossOP",
+	BalanceReplicas: "kBalanceReplicaOP", AcceptLoss: "kAcceptLossOP", MakeEmpty: "kMakeEmptyOP",
 }
 
 // TypeName is the name of a type as SHOW OPSTATUS prints it.
@@ -86,6 +87,7 @@ const (
 	taskMoveReplicas          model.TaskType = 202
 	taskAcceptLoss            model.TaskType = 203
 	taskFillVersions          model.TaskType = 204
+	taskMakeEmpty             model.TaskType = 205
 )
 
 var taskNames = map[model.TaskType]string{
@@ -96,6 +98,7 @@ var taskNames = map[model.TaskType]string{
 	taskUpdateTableInfo: "kUpdateTableInfo", taskSelectLeader: "kSelectLeader", taskUpdateLeaderInfo: "kUpdateLeaderInfo",
 	taskRecoverTable: "kRecoverTable", taskCheckSync: "kCheckBinlogSyncProgress", taskTransferLeaders: "kTransferLeaders",
 	taskMoveReplicas: "kMoveReplicas", taskAcceptLoss: "kAcceptLoss", taskFillVersions: "kFillVersions",
+	taskMakeEmpty: "kMakeEmpty",
 }
 
 // taskLists are the tasks of each type of op, in order.
@@ -121,6 +124,7 @@ var taskLists = map[model.OpType][]model.TaskType{
 	BalanceLeader:         {taskTransferLeaders},
 	BalanceReplicas:       {taskMoveReplicas},
 	AcceptLoss:            {taskAcceptLoss, taskFillVersions},
+	MakeEmpty:             {taskMakeEmpty, taskFillVersions},
 }
 
 // New returns an op of a type, with its tasks.

@@ -217,6 +217,36 @@ func TestRunnable(t *testing.T) {
 	}
 }
 
+// TestMakeEmpty goes on with an empty tablet when nothing is left of it, and only then.
+func TestMakeEmpty(t *testing.T) {
+	w := newWorld(t, 2, 3)
+	w.write(1)
+	w.must(t, &command.AllocIDs{N: 2})
+	order := func() uint64 {
+		o := op(MakeEmpty, w.bes[2])
+		o.Replica = types.ReplicaID(w.cat.NextID() - 1)
+		return w.order(t, o)
+	}
+	refused := order()
+	w.settle(t)
+	if o, _ := w.cat.Op(refused); o.State != catalog.OpFailed || len(w.tab().Replicas) != 2 {
+		t.Fatalf("rows were given up that are there: %s %s, %+v", StateName(o.State), o.Message, w.tab())
+	}
+	delete(w.has, w.bes[0])
+	delete(w.has, w.bes[1])
+	w.must(t, &command.AllocIDs{N: 2})
+	id := order()
+	w.settle(t)
+	o, _ := w.cat.Op(id)
+	tab := w.tab()
+	if o.State != catalog.OpDone || len(tab.Replicas) != 1 || tab.Leader != w.bes[2] || tab.Replicas[0].ID != o.Replica || !tab.Replicas[0].Complete() {
+		t.Fatalf("%s: %s, %+v", StateName(o.State), o.Message, tab)
+	}
+	if !w.write(2) {
+		t.Error("the empty tablet takes no writes")
+	}
+}
+
 // TestOpsUnderFaults orders at random while BEs come and go, disks are wiped and writes go on: every op ends, a committed
 // version is never lost while a replica that has it is there, and nothing half done stays.
 func TestOpsUnderFaults(t *testing.T) {

@@ -100,6 +100,36 @@ func acceptLoss(op *model.Op, f *Facts) outcome {
 		TimeMs: f.NowMs}}}
 }
 
+// makeEmpty has a tablet of which nothing is left go on with an empty replica, whose id was drawn with the order.
+func makeEmpty(op *model.Op, f *Facts) outcome {
+	if o, ok := f.answers(op.BE); !ok {
+		return o
+	}
+	accept := &command.AcceptLoss{Tablet: op.Tablet, Replica: op.Replica, Version: f.Tablet.Version, Epoch: f.Tablet.Epoch, TimeMs: f.NowMs}
+	made := f.Tablet.ReplicaByID(op.Replica)
+	switch {
+	case made != nil && !made.Complete(): // it was reported before it was filled
+		return outcome{effects: []command.Command{accept}}
+	case made != nil && f.Seen[made.BE].Reported:
+		return outcome{}
+	case made != nil:
+		return outcome{calls: []Call{{BE: made.BE, Tablet: op.Tablet, Replica: made.ID, Create: true}}, wait: "an empty replica to be made"}
+	}
+	var drops []Drop
+	for i := range f.Tablet.Replicas {
+		r := &f.Tablet.Replicas[i]
+		n, seen := f.Nodes[r.BE], f.Seen[r.BE]
+		switch {
+		case r.Role == types.RoleFollower && !r.Bad && n.Alive && !seen.Lost:
+			return outcome{fail: fmt.Sprintf("%s has the tablet up to version %d: RECOVER DATA anew", f.name(r.BE), r.Version)}
+		case r.BE == op.BE:
+			drops = append(drops, Drop{BE: r.BE, Tablet: op.Tablet, Replica: r.ID})
+		}
+	}
+	accept.Empty = op.BE
+	return outcome{effects: []command.Command{accept}, drops: drops}
+}
+
 // fillVersions has the BE of that replica pass over the versions that are lost.
 func fillVersions(op *model.Op, f *Facts) outcome {
 	r := f.Tablet.Replica(op.BE)

@@ -56,6 +56,8 @@ func runRest(op *model.Op, f *Facts) outcome {
 		return makeSnapshot(op, f)
 	case taskAcceptLoss:
 		return acceptLoss(op, f)
+	case taskMakeEmpty:
+		return makeEmpty(op, f)
 	case taskFillVersions:
 		return fillVersions(op, f)
 	}

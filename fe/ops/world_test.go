@@ -167,6 +167,9 @@ func (w *world) round() {
 func (w *world) effect(op *model.Op, d Decision) {
 	w.calls = append(w.calls, d.Calls...)
 	for _, c := range d.Calls {
+		if c.Create && w.has[c.BE].replica == 0 {
+			w.has[c.BE] = held{c.Replica, 1}
+		}
 		if c.Fill != 0 {
 			w.has[c.BE] = held{c.Replica, c.Fill}
 		}

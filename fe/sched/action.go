@@ -52,6 +52,7 @@ type CloneSpec struct {
 	DestDisk   types.DiskID // 0 = the BE chooses
 	Version    types.Version
 	TimeoutMs  int64
+	StallMs    int64 // the source may send nothing for so long, 0 = until the timeout
 	Balance    bool
 	Medium     types.Medium
 }

@@ -77,10 +77,13 @@ type dryWorld struct {
 	nextID  types.ReplicaID
 	dirty   []types.TabletID
 	ended   []Outcome
+	moved   map[types.TabletID]bool // by balance, and the old replica is still there
 }
 
+const whyEvenLoad = "even load"
+
 func newDryWorld(v *View, l Limits, nowMs int64) *dryWorld {
-	w := &dryWorld{now: nowMs, limits: l, bes: slices.Clone(v.BEs), tablets: slices.Clone(v.Tablets), nextID: math.MaxUint32}
+	w := &dryWorld{now: nowMs, limits: l, bes: slices.Clone(v.BEs), tablets: slices.Clone(v.Tablets), nextID: math.MaxUint32, moved: map[types.TabletID]bool{}}
 	w.limits.DropDecommissioned = false
 	for i := range w.bes {
 		be := &w.bes[i]
@@ -143,6 +146,13 @@ func (w *dryWorld) carryOut(a *Action, out *Outlook) {
 		return
 	default:
 		return
+	}
+	if step.Balance {
+		step.Why = whyEvenLoad
+		w.moved[a.Tablet] = true
+	} else if a.Kind == ActDrop && w.moved[a.Tablet] {
+		step.Balance = true // the end of the move
+		delete(w.moved, a.Tablet)
 	}
 	out.Steps = append(out.Steps, step)
 }

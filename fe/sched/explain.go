@@ -31,7 +31,10 @@ func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 	}
 	if at := delayEnds(v, t, h, c, &l); at > c.NowMs {
 		out = append(out, Line{Item: "Delayed", Info: fmt.Sprintf("for another %d s: a dead backend may come back with what it had", (at-c.NowMs+999)/1000),
-			Advice: "ADMIN REPAIR TABLE repairs it now"})
+			Advice: delayAdvice(h)})
+	}
+	if task == nil && h.Status != Healthy && !l.AutoFailover && !t.Hinted {
+		out = append(out, Line{Item: "Manual", Info: "auto_failover is off: what fails is not repaired without being told", Advice: "ADMIN REPAIR TABLE orders the repair"})
 	}
 	return append(out, explainTask(t, h, c, task)...)
 }
@@ -60,6 +63,9 @@ func ruleText(h *Verdict) string {
 	case LocationMismatch:
 		return fmt.Sprintf("the replicas are in %d locations and could be in %d", h.Spread, h.SpreadMax)
 	default:
+		if h.Copies < h.Want {
+			return fmt.Sprintf("no rule fits, but only %d of %d replicas can be read now: the others are on backends that may come back", h.Copies, h.Want)
+		}
 		return "no rule fits: as many complete replicas as wanted, where they belong"
 	}
 }
@@ -111,6 +117,10 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 	if r.Lost {
 		notes = append(notes, "its backend or disk has lost it")
 	}
+	if r.Offline {
+		notes = append(notes, "was taken out of use by an operator")
+		advice = "updatetablealive with yes puts it back into use"
+	}
 	if r.LastFailed != 0 {
 		notes = append(notes, fmt.Sprintf("it lacks versions %d to %d of %d", r.Version+1, r.LastFailed, t.Version))
 	}
@@ -146,6 +156,14 @@ func delayEnds(v *View, t *Tablet, h Verdict, c Clock, l *Limits) int64 {
 		}
 	}
 	return at
+}
+
+// delayAdvice is how to end a delay. A hint ends that of a repair that is due, not the tolerance: to that the tablet is healthy.
+func delayAdvice(h Verdict) string {
+	if h.Status == Healthy {
+		return "if the backend does not come back: ALTER SYSTEM DROP BACKEND, or lower tablet_sched_be_down_tolerate_time_s"
+	}
+	return "ADMIN REPAIR TABLE repairs it now"
 }
 
 func explainTask(t *Tablet, h Verdict, c Clock, task *Task) []Line {

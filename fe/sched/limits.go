@@ -26,7 +26,7 @@ type Limits struct {
 
 // DefaultLimits returns the defaults of the configuration.
 func DefaultLimits() Limits {
-	return Limits{RepairSlots: 2, BalanceSlots: 2, MaxScheduling: 10000, MaxBalancing: 500, StallMs: 30_000, MinTimeoutMs: 180_000,
+	return Limits{RepairSlots: 2, BalanceSlots: 2, MaxScheduling: 10000, MaxBalancing: 500, StallMs: 15_000, MinTimeoutMs: 180_000,
 		MaxTimeoutMs: 7_200_000, ToleranceMs: 900_000, DelayFactorMs: 60_000, FullCloneDelayMs: 180_000,
 		MaxNotScheduledMs: 900_000, ScanMs: 20_000, BalanceThreshold: 0.1, HighWater: 0.75, SoftLimitPercent: 90,
 		SoftLimitReserve: 8 << 30, AutoFailover: true, DropDecommissioned: true}

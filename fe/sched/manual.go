@@ -33,6 +33,18 @@ func (s *Scheduler) planOrdered(task *Task, t *Tablet) bool {
 	return true
 }
 
+// Clean forgets all tasks that wait, and returns how many there were: the next scan finds what still needs repair. Tasks that
+// run go on.
+func (s *Scheduler) Clean() int {
+	n := len(s.pending)
+	for _, t := range s.pending {
+		delete(s.tasks, t.Tablet)
+	}
+	clear(s.pending)
+	s.pending = s.pending[:0]
+	return n
+}
+
 // Balancing reports whether replicas are being moved, or have just been, for balance.
 func (s *Scheduler) Balancing() bool {
 	if s.balanceHot {

@@ -255,7 +255,7 @@ func (s *Scheduler) addAndClone(task *Task, t *Tablet, src *Replica, be types.BE
 
 func (s *Scheduler) spec(t *Tablet, src *Replica, disk types.DiskID, balance bool) CloneSpec {
 	return CloneSpec{SourceBE: src.BE, SourceDisk: src.Disk, DestDisk: disk, Version: t.Version, Medium: t.Medium,
-		TimeoutMs: s.in.Limits.timeoutMs(t.Bytes()), Balance: balance}
+		StallMs: s.in.Limits.StallMs, TimeoutMs: s.in.Limits.timeoutMs(t.Bytes()), Balance: balance}
 }
 
 func (s *Scheduler) drawTask() types.TaskID {

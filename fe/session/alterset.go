@@ -41,6 +41,8 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 			return sqlErr(1064, "42000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
 		}
 		next.Quorum = q
+	case next.Colocate != "" && (key == "replication_num" || key == "default.replication_num"):
+		return colocated(next)
 	case key == "default.replication_num":
 		next.Replicas, err = s.replicas(value)
 	case key == "replication_num":
@@ -63,6 +65,11 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
 	}
 	return err
+}
+
+// colocated refuses another number of replicas for a table of a colocate group: all tables of it have the same.
+func colocated(t *catalog.Table) error {
+	return sqlErr(1064, "42000", "table %s is colocate table, cannot change replicationNum: it is in group %s", t.Name, t.Colocate)
 }
 
 func setReplicas(cmd *command.AlterTable, parts []catalog.Partition, n int) {
@@ -126,6 +133,8 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 	cmd := &command.AlterTable{Table: *t, ExpectVersion: t.Schema.Version}
 	for _, p := range a.Properties {
 		switch key := strings.ToLower(p.Key); {
+		case key == "replication_num" && t.Colocate != "":
+			return colocated(t)
 		case key == "replication_num":
 			n, err := s.replicas(p.Value)
 			if err != nil {

@@ -27,6 +27,7 @@ func mysqlError(err error) error {
 		changed *dist.ChangedError
 		alone   *quorum.NoLeaderError
 		restore *catalog.ErrRestoring
+		copies  *catalog.ErrQuorum
 		known   server.MySQLError
 	)
 	switch {
@@ -54,10 +55,20 @@ func mysqlError(err error) error {
 		return notFoundError(none)
 	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
 		return sqlErr(1412, "HY000", "Table definition has changed, please retry transaction")
+	case errors.As(err, &copies):
+		return quorumError(copies)
 	case errors.As(err, &retry):
 		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
 	return sqlErr(1105, "HY000", "%s", err.Error())
+}
+
+// quorumError says what a write waited for in vain, and what helps.
+func quorumError(e *catalog.ErrQuorum) error {
+	return sqlErr(1105, "HY000", "The write could not be done, nothing of it is in effect: the write_quorum of the table asks for %d complete replicas of "+
+		"tablet %d and %d took it. Start the backend that is missing (SHOW BACKENDS), or wait until its replicas are made anew on another one "+
+		"(tablet_sched_be_down_tolerate_time_s), or go on with fewer copies: ALTER TABLE … SET ('write_quorum' = 'ONE') acknowledges what only one "+
+		"backend has", e.Need, e.Tablet, e.Have)
 }
 
 func refusalError(r *txn.Refusal) error {

@@ -16,9 +16,12 @@ import (
 	"stele/sql/vec"
 )
 
-// Bounds of LOAD DATA: pieces large enough for a cheap fsync, few enough at once for a bounded memory.
+// Bounds of LOAD DATA: pieces large enough that each tablet's part of one becomes a rowset of its own, which spares it the
+// memtable and a flush, and few enough at once for a bounded memory.
 const (
-	loadPiece   = 4 << 20
+	loadPiece   = 8 << 20
+	loadRows    = 256 << 10 // and loadBytes: what is sent to the leaders at once
+	loadBytes   = 24 << 20
 	loadsAtOnce = 3        // pieces that are converted or wait to be written
 	loadMaxLine = 64 << 20 // a line longer than that is none
 )
@@ -186,9 +189,9 @@ func (l *loader) insert(ctx context.Context, jobs <-chan *loadJob) (failed error
 	return failed
 }
 
-// insertRows writes rows in chunks that are as large as other statements'.
+// insertRows writes rows in chunks.
 func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
-	step := max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
+	step := max(1, min(loadRows, loadBytes/(rows.Size()/rows.N+1)))
 	for from := 0; from < rows.N; from += step {
 		part := rows
 		if from > 0 || from+step < rows.N {

@@ -7,7 +7,6 @@ import (
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
-	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -34,12 +33,14 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 		if err != nil || p == nil {
 			return err
 		}
-		if _, err := s.keysOf(ctx, cat, p.Table); err != nil {
+		m, err := s.modifier(ctx, cat, t, pctx, p, now)
+		if err != nil {
 			return err
 		}
+		defer m.source.Close()
 		t.SetLocking(txn.LockInOrder)
-		m := &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}, touch: true, wait: &wait}
-		return m.run(ctx, now)
+		m.touch, m.wait = true, &wait
+		return m.run(ctx)
 	})
 	var refusal *txn.Refusal
 	if wait == 0 && errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_LOCK_TIMEOUT {

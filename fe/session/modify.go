@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -16,7 +18,7 @@ import (
 
 // update runs UPDATE.
 func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) (*plan.ModifyPlan, error) { return plan.Update(pctx, n) })
+	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
 	if err != nil {
 		return err
 	}
@@ -30,32 +32,72 @@ func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan
 
 // delete runs DELETE.
 func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) (*plan.ModifyPlan, error) { return plan.Delete(pctx, n) })
+	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
 	if err != nil {
 		return err
 	}
 	return out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
 }
 
+// modified counts what an UPDATE or DELETE did.
+type modified struct{ matched, changed int64 }
+
 // modify runs an UPDATE or DELETE until it commits.
-func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) (*plan.ModifyPlan, error)) (*modifier, error) {
-	var m *modifier
+func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
+	var total modified
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
 		pctx := s.planContext(cat, now, params)
-		p, err := planned(pctx)
+		plans, err := planned(pctx)
 		if err != nil {
 			return err
 		}
-		keys, err := s.keysOf(ctx, cat, p.Table)
-		if err != nil {
-			return err
+		var all []*modifier
+		defer func() {
+			for _, m := range all {
+				m.source.Close()
+			}
+		}()
+		var keys []*uniqueKey
+		for _, p := range plans {
+			m, err := s.modifier(ctx, cat, t, pctx, p, now)
+			if err != nil {
+				return err
+			}
+			all, keys = append(all, m), append(keys, m.keys...)
+		}
+		if len(all) > 1 { // none may see what another writes
+			for _, m := range all {
+				held, err := dist.Hold(ctx, m.source, s.sh.Settings().SpillDir)
+				if err != nil {
+					m.source = &batches{} // Hold has closed it
+					return err
+				}
+				m.source = held
+			}
 		}
 		lockFor(t, keys, s.inTx, s.contended)
-		m = &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}, keys: keys}
-		m.whole = p.MovesRows || m.assignsKey()
-		return m.run(ctx, now)
+		total = modified{}
+		for _, m := range all {
+			if err := m.run(ctx); err != nil {
+				return err
+			}
+			total.matched, total.changed = total.matched+m.matched, total.changed+m.changed
+		}
+		return nil
 	})
+	return total, err
+}
+
+// modifier makes the modifier of one table, which owns the rows that it reads.
+func (s *Session) modifier(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, p *plan.ModifyPlan, now time.Time) (*modifier, error) {
+	keys, err := s.keysOf(ctx, cat, p.Table)
+	if err != nil {
+		return nil, err
+	}
+	m := &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}, keys: keys}
+	m.whole = p.MovesRows || m.assignsKey()
+	m.source, err = s.source(ctx, p.Source, cat, now)
 	return m, err
 }
 
@@ -68,6 +110,8 @@ type modifier struct {
 	plan *plan.ModifyPlan
 	pctx *plan.Context
 	keys []*uniqueKey
+
+	source exec.Stream
 	// whole: the rows must be written together, because one may take the key that another gives up.
 	whole bool
 	touch bool           // write the rows as they are, for their locks
@@ -87,14 +131,9 @@ type tabletRows struct {
 	index                  bool // of a unique key
 }
 
-func (m *modifier) run(ctx context.Context, now time.Time) error {
-	rows, err := m.s.source(ctx, m.plan.Source, m.cat, now)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
+func (m *modifier) run(ctx context.Context) error {
 	for {
-		b, err := rows.Next(ctx)
+		b, err := m.source.Next(ctx)
 		if err != nil {
 			return err
 		}

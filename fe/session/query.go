@@ -126,12 +126,17 @@ func (s *Session) warningCount() uint16 { return uint16(min(len(s.warnings), 655
 
 // build makes the operators of a plan over one snapshot.
 func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
+	return exec.Build(p, s.execEnv(cat, now))
+}
+
+// execEnv is what the operators of one query share.
+func (s *Session) execEnv(cat *catalog.Catalog, now time.Time) *exec.Env {
 	set := s.sh.Settings()
 	q := &dist.Query{Snapshot: cat, NowMicros: now.UnixMicro()}
 	if s.inTx && s.tx != nil {
 		q.Txn, q.Leads = s.tx.ID(), s.tx.Leads
 	}
-	return exec.Build(p, &exec.Env{
+	return &exec.Env{
 		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
 			scan, err := s.resolve(ctx, q, scan)
 			if err != nil {
@@ -143,7 +148,7 @@ func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (
 			return s.readSystem(ctx, cat, sys)
 		},
 		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemory(set.QueryMem), SpillDir: set.SpillDir,
-		GroupConcatMaxLen: s.vars.int("group_concat_max_len")})
+		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)}
 }
 
 // systemTable tells the planner the columns of a made-up table.
@@ -186,7 +191,7 @@ func (s *Session) readSystem(ctx context.Context, cat *catalog.Catalog, sys *phy
 // explain prints the plan of a statement.
 func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []plan.Param, out *output) error {
 	if n.Analyze {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN ANALYZE'")
+		return s.explainAnalyze(ctx, n, params, out)
 	}
 	if show, ok := n.Stmt.(*parse.ShowStmt); ok { // DESCRIBE t
 		return s.show(ctx, show, out)
@@ -223,19 +228,23 @@ func explained(pctx *plan.Context, n parse.StmtNode) ([]string, error) {
 		}
 		return p.Explain(pctx.TableName), nil
 	case *parse.UpdateStmt:
-		p, err := plan.Update(pctx, q)
-		if err != nil {
-			return nil, err
-		}
-		return p.Explain(pctx.TableName), nil
+		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, q) })
 	case *parse.DeleteStmt:
-		p, err := plan.Delete(pctx, q)
-		if err != nil {
-			return nil, err
-		}
-		return p.Explain(pctx.TableName), nil
+		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, q) })
 	}
 	return nil, sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
+}
+
+// explainModify prints the plans of an UPDATE or DELETE, one a table.
+func explainModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) ([]string, error) {
+	plans, err := planned()
+	var lines []string
+	for _, p := range plans {
+		if p != nil {
+			lines = append(lines, p.Explain(pctx.TableName)...)
+		}
+	}
+	return lines, err
 }
 
 // do evaluates expressions for their errors only.

@@ -73,6 +73,8 @@ type Parts struct {
 	Others    func() []stmt.Process
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
+	// Strangers lists what of other clusters the nodes have met; nil = nothing is known.
+	Strangers func() []stmt.Stranger
 	Settings  func() Settings
 	Version   string
 	Kill      func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error

@@ -34,6 +34,7 @@ var variables = declareVariables([]variable{
 	{name: "event_scheduler", def: "OFF", readOnly: true},
 	{name: "explicit_defaults_for_timestamp", kind: varBool, def: "1", readOnly: true},
 	{name: "foreign_key_checks", kind: varBool, def: "1"}, // there are no foreign keys to check
+	{name: "cte_max_recursion_depth", kind: varInt, def: "1000", min: 0, max: 4294967295},
 	{name: "group_concat_max_len", kind: varInt, def: "1024", min: 4, max: 1 << 30},
 	{name: "gtid_mode", def: "OFF", readOnly: true},
 	{name: "gtid_next", def: "AUTOMATIC", readOnly: true},

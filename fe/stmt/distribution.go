@@ -4,20 +4,23 @@ import (
 	"context"
 	"strings"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
 )
 
+var distributionColumns = cols(`
+	BackendId  int   The BE.
+	ReplicaNum int   Replicas of the table on it.
+	Graph      text  One > for each full average share.
+	Percent    text  Its share of all replicas of the table.
+`)
+
 var _ = register(Statement{
-	Name:   "admin_show_replica_distribution",
-	Syntax: "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
-	Doc:    "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
-	Columns: cols(`
-		BackendId  int   The BE.
-		ReplicaNum int   Replicas of the table on it.
-		Graph      text  One > for each full average share.
-		Percent    text  Its share of all replicas of the table.
-	`),
+	Name:    "admin_show_replica_distribution",
+	Syntax:  "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
+	Doc:     "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
+	Columns: distributionColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		_, t, err := e.tableArg(a, "table")
 		if err != nil {
@@ -27,24 +30,29 @@ var _ = register(Statement{
 		if err != nil {
 			return nil, err
 		}
-		count, total := map[types.BEID]int64{}, int64(0)
-		for _, p := range parts {
-			for tab := range e.Catalog.TabletsOf(p) {
-				for i := range tab.Replicas {
-					count[tab.Replicas[i].BE]++
-					total++
-				}
-			}
-		}
-		var rows []Row
-		for be := range e.Catalog.BEs() {
-			n := count[be.ID]
-			rows = append(rows, Row{be.ID, n, graph(n, total, int64(e.Catalog.BECount())), share(n, total)})
-		}
-		return rows, nil
+		return distributionRows(e, parts), nil
 	},
 	Examples: []string{"ADMIN SHOW REPLICA DISTRIBUTION FROM db1.t1", "ADMIN SHOW REPLICA DISTRIBUTION FROM t1 PARTITION (p1)"},
 })
+
+// distributionRows count the replicas of partitions by BE.
+func distributionRows(e *Env, parts []*catalog.Partition) []Row {
+	count, total := map[types.BEID]int64{}, int64(0)
+	for _, p := range parts {
+		for tab := range e.Catalog.TabletsOf(p) {
+			for i := range tab.Replicas {
+				count[tab.Replicas[i].BE]++
+				total++
+			}
+		}
+	}
+	var rows []Row
+	for be := range e.Catalog.BEs() {
+		n := count[be.ID]
+		rows = append(rows, Row{be.ID, n, graph(n, total, int64(e.Catalog.BECount())), share(n, total)})
+	}
+	return rows
+}
 
 // graph draws how often n holds the average share of bes in total, rounded down.
 func graph(n, total, bes int64) string {

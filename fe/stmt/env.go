@@ -12,6 +12,7 @@ import (
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -44,6 +45,8 @@ type Control interface {
 	Stats() sched.Stats
 	View() *sched.View
 	Clock() sched.Clock
+	// CleanQueue forgets the pending tasks and returns how many there were.
+	CleanQueue() int
 	// Kick has the loop look at tablets now; without any, at what has changed.
 	Kick(tablets ...types.TabletID)
 }
@@ -77,6 +80,12 @@ type Frontend struct {
 	Err       string
 	Started   time.Time
 	Version   string
+}
+
+// Stranger is a node or disk of another cluster, and who has met it.
+type Stranger struct {
+	Node string // name of an FE, or "be id"
+	stranger.Stranger
 }
 
 // Group changes which FEs there are; *group.Group is one.
@@ -125,6 +134,7 @@ type Env struct {
 	Conf      *conf.Live
 	Frontends func() []Frontend
 	Group     Group
+	Strangers func() []Stranger
 	Processes func() []Process
 	Warnings  []Warning
 	Variables []Variable

@@ -49,19 +49,41 @@ var _ = register(Statement{
 	Examples: []string{"ADMIN EXPLAIN TABLET 10031"},
 })
 
+var hazardColumns = cols(`
+	TabletId   int   The tablet.
+	DbName     text  Its database.
+	TableName  text  Its table.
+	Danger     text  LAST_COPY or QUORUM.
+	CopiesLeft int   Complete replicas on live BEs that would be left.
+	Needed     int   Of them for a write.
+`)
+
+// hazardRows are the tablets that would suffer if a BE stopped now.
+func hazardRows(e *Env, view *sched.View, be types.BEID) []Row {
+	need := func(t *sched.Tablet, followers int) int {
+		if table, ok := e.Catalog.TableByID(t.Table); ok {
+			return table.Quorum.Need(followers)
+		}
+		return types.QuorumMajority.Need(followers)
+	}
+	var rows []Row
+	for _, h := range sched.SafeToStop(view, be, need) {
+		danger := "QUORUM"
+		if h.Last {
+			danger = "LAST_COPY"
+		}
+		db, table := e.tabletNames(h.Tablet)
+		rows = append(rows, Row{h.Tablet, db, table, danger, h.Copies, h.Need})
+	}
+	return rows
+}
+
 var _ = register(Statement{
 	Name:   "admin_show_safe_to_stop_backend",
 	Syntax: "ADMIN SHOW SAFE TO STOP BACKEND <host:string>",
 	Doc: "Whether a BE may be stopped now: one row per tablet that could then no longer be written (QUORUM) or not even be read (LAST_COPY). " +
 		"No rows: it is safe.",
-	Columns: cols(`
-		TabletId   int   The tablet.
-		DbName     text  Its database.
-		TableName  text  Its table.
-		Danger     text  LAST_COPY or QUORUM.
-		CopiesLeft int   Complete replicas on live BEs that would be left.
-		Needed     int   Of them for a write.
-	`),
+	Columns: hazardColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		if e.Control == nil {
 			return nil, noControl()
@@ -74,22 +96,7 @@ var _ = register(Statement{
 		if !ok {
 			return nil, refusal("Backend does not exist[%s]", net.JoinHostPort(hp.Host, strconv.Itoa(int(hp.Port))))
 		}
-		need := func(t *sched.Tablet, followers int) int {
-			if table, ok := e.Catalog.TableByID(t.Table); ok {
-				return table.Quorum.Need(followers)
-			}
-			return types.QuorumMajority.Need(followers)
-		}
-		var rows []Row
-		for _, h := range sched.SafeToStop(e.Control.View(), be.ID, need) {
-			danger := "QUORUM"
-			if h.Last {
-				danger = "LAST_COPY"
-			}
-			db, table := e.tabletNames(h.Tablet)
-			rows = append(rows, Row{h.Tablet, db, table, danger, h.Copies, h.Need})
-		}
-		return rows, nil
+		return hazardRows(e, e.Control.View(), be.ID), nil
 	},
 	Examples: []string{`ADMIN SHOW SAFE TO STOP BACKEND "10.0.0.1:9050"`},
 })

@@ -106,6 +106,9 @@ func TestTables(t *testing.T) {
 	w := shopWorld(t)
 	var b strings.Builder
 	for _, table := range Tables() {
+		if table.Name == "monitor" {
+			continue // it measures this process
+		}
 		rows, err := table.Rows(context.Background(), w.env())
 		if err != nil {
 			t.Errorf("%s.%s: %v", table.Database, table.Name, err)

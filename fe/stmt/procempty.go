@@ -68,15 +68,6 @@ var (
 		Progress     text -
 		Error        text -
 	`)
-	colocationColumns = cols(`
-		GroupId        text None in this view: see stele.colocation_groups, if there are any.
-		GroupName      text -
-		TableIds       text -
-		BucketsNum     text -
-		ReplicationNum text -
-		DistCols       text -
-		IsStable       text -
-	`)
 	computeNodeColumns = cols(`
 		ComputeNodeId         int  None: every BE stores and computes.
 		IP                    text -

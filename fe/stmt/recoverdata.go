@@ -6,6 +6,7 @@ import (
 
 	"stele/fe/ops"
 	"stele/meta/catalog"
+	"stele/meta/command"
 	"stele/meta/types"
 	"stele/sql/syntax"
 )
@@ -16,13 +17,13 @@ var _ = register(Statement{
 	Doc: "After an outage, do what does not come back by itself: have each tablet led by a replica with every committed version, and bring the " +
 		"others back into use. One row per tablet that is not whole: what is done, or what it waits for. When no replica with every version " +
 		"answers, nothing is done but to say which backend has one, and which versions would be lost without it; ACCEPT LOSS gives those up " +
-		"and goes on with the best replica that answers. DRY RUN only tells.",
+		"and goes on with the best replica that answers, or with an empty tablet when nothing is left of it anywhere. DRY RUN only tells.",
 	Columns: cols(`
 		db_name    text Database.
 		table_name text Table.
 		pid        int  Place of the tablet in the table.
 		vgroup_id  int  The tablet.
-		action     name leader, recover, wait, loss (what ACCEPT LOSS would give up) or unrecoverable.
+		action     name leader, recover, wait, loss (what ACCEPT LOSS would give up), unrecoverable, or empty (what ACCEPT LOSS makes of that).
 		endpoint   text BE that is to lead, to come back, or to be waited for.
 		lost_from  int  First version that is lost, NULL when none is.
 		lost_to    int  Last version that is lost.
@@ -80,6 +81,9 @@ func recoverData(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	if a.Has("DRY") {
 		return rows, nil
 	}
+	if err := o.draw(ctx); err != nil {
+		return nil, err
+	}
 	first, err := o.propose(ctx)
 	for i, n := range at {
 		if n >= 0 && err == nil {
@@ -128,7 +132,9 @@ func bestCopies(e *Env, tab *catalog.Tablet) (here, away *catalog.Replica) {
 		}
 		switch {
 		case !e.alive(r.BE):
-			away = r
+			if _, ok := e.Catalog.BE(r.BE); ok { // else it was dropped from the cluster for good
+				away = r
+			}
 		case here == nil || here.OfflineMs != 0 && r.OfflineMs == 0 || r.BE == tab.Leader:
 			here = r
 		}
@@ -166,14 +172,10 @@ func withoutCopy(e *Env, tab *catalog.Tablet, away *catalog.Replica, accept bool
 		hope = endpoint(e, away.BE) + " has every version and does not answer: start it"
 	}
 	if best == nil {
-		r := rescue{action: "unrecoverable", lostFrom: 1, lostTo: tab.Version, message: "no replica that answers has any of it; " + hope}
-		if len(tab.Replicas) > 0 {
-			r.be = tab.Replicas[0].BE
-		}
 		if away != nil {
-			r = rescue{action: "wait", be: away.BE, message: hope}
+			return rescue{action: "wait", be: away.BE, message: hope + "; if it is gone for good, drop it (ALTER SYSTEM DROP BACKEND … FORCE)"}
 		}
-		return r
+		return emptied(e, tab, accept)
 	}
 	r := rescue{action: "loss", be: best.BE, lostFrom: best.Version + 1, lostTo: tab.Version}
 	r.message = fmt.Sprintf("versions %d to %d are on no replica that answers (%s); ACCEPT LOSS gives them up", r.lostFrom, r.lostTo, hope)
@@ -184,4 +186,70 @@ func withoutCopy(e *Env, tab *catalog.Tablet, away *catalog.Replica, accept bool
 		r.ops, r.message = []catalog.Op{op}, fmt.Sprintf("versions %d to %d are given up; %s goes on alone until others are made", r.lostFrom, r.lostTo, endpoint(e, best.BE))
 	}
 	return r
+}
+
+// emptied is what is left to do when nothing is left of a tablet: start it anew, with no rows.
+func emptied(e *Env, tab *catalog.Tablet, accept bool) rescue {
+	r := rescue{action: "unrecoverable", lostFrom: 1, lostTo: tab.Version}
+	if len(tab.Replicas) > 0 {
+		r.be = tab.Replicas[0].BE
+	}
+	r.message = fmt.Sprintf("no replica has any of it: all %d versions, about %d rows, are lost; ACCEPT LOSS makes an empty tablet", tab.Version, tab.Rows)
+	be := roomiest(e)
+	if !accept || be == 0 {
+		return r
+	}
+	op := ops.New(ops.MakeEmpty)
+	op.BE = be
+	op.Message = fmt.Sprintf("lost: tablet %d with all its versions 1 to %d, about %d rows", tab.ID, tab.Version, tab.Rows)
+	r.action, r.be, r.ops = "empty", be, []catalog.Op{op}
+	r.message = fmt.Sprintf("an empty tablet is made on %s: versions 1 to %d, about %d rows, are given up", endpoint(e, be), tab.Version, tab.Rows)
+	return r
+}
+
+// roomiest is the BE that answers, is to stay, and has the fewest tablets; 0 when there is none.
+func roomiest(e *Env) types.BEID {
+	var best types.BEID
+	least := 0
+	for be := range e.Catalog.BEs() {
+		if !e.alive(be.ID) || be.Decommission {
+			continue
+		}
+		n := 0
+		for _, d := range e.member(be.ID).Disks {
+			n += d.Tablets
+		}
+		if best == 0 || n < least {
+			best, least = be.ID, n
+		}
+	}
+	return best
+}
+
+// draw gives the ops that make replicas the ids of these.
+func (o *order) draw(ctx context.Context) error {
+	n := 0
+	for i := range o.list {
+		if o.list[i].Type == ops.MakeEmpty {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	out, err := o.e.propose(ctx, &command.AllocIDs{N: uint64(n)})
+	if err != nil {
+		return opError(305, "create op failed: %s", err.Error())
+	}
+	ids, ok := out[0].Value.(catalog.AllocResult)
+	if !ok {
+		return fmt.Errorf("BUG: AllocIDs answered %T", out[0].Value)
+	}
+	for i := range o.list {
+		if o.list[i].Type == ops.MakeEmpty {
+			o.list[i].Replica = types.ReplicaID(ids.First)
+			ids.First++
+		}
+	}
+	return nil
 }

@@ -2,8 +2,10 @@ package stmt
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
+	"stele/fe/consistency"
 	"stele/fe/sched"
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
@@ -48,6 +50,10 @@ var _ = registerTable(Table{Database: steleDB, Name: "tablets",
 		ReportedVersion int   Version that its BE reported last, NULL when it has not.
 		Lag             int   TabletVersion less ReportedVersion.
 		Reason          text  What its BE says is wrong with it.
+		IsConsistent    text  Whether the replica agreed with most others when they were compared last, NULL when it was not compared.
+		Checksum        text  Checksum of its rows then, NULL when it was not read.
+		Path            text  Folder of its disk, NULL until its BE has reported it.
+		Medium          name  HDD or SSD, NULL until its BE has reported it.
 	`)),
 	Rows: eachReplica(func(e *Env, p place, tab *catalog.Tablet, r *catalog.Replica) Row {
 		row := append(Row{p.db.Name, p.table.Name, p.part.Name, tab.Bucket}, tabletRow(e, tab, r)...)
@@ -63,8 +69,38 @@ var _ = registerTable(Table{Database: steleDB, Name: "tablets",
 		if r.Role == types.RoleLearner {
 			role = "learner"
 		}
-		return append(row, tab.Leader == r.BE, leader, tab.Epoch, role, replicaStatus(e, tab, r), r.Bad, tab.Version, reported, lag, seen.Reason)
+		row = append(row, tab.Leader == r.BE, leader, tab.Epoch, role, replicaStatus(e, tab, r), r.Bad, tab.Version, reported, lag, seen.Reason)
+		return append(append(row, e.comparison(tab.ID, r.ID)...), e.diskOf(r)...)
 	})})
+
+// comparison is what the last comparison of a tablet says of a replica.
+func (e *Env) comparison(tablet types.TabletID, replica types.ReplicaID) Row {
+	if e.Checker == nil {
+		return Row{nil, nil}
+	}
+	last, _ := e.Checker.Last(tablet)
+	for i := range last.Replicas {
+		r := &last.Replicas[i]
+		switch {
+		case r.ID != replica || r.Verdict == consistency.Skipped:
+		case r.Verdict == consistency.Unreadable:
+			return Row{false, nil}
+		default:
+			return Row{r.Verdict == consistency.Agrees, fmt.Sprintf("%016x", r.Digest)}
+		}
+	}
+	return Row{nil, nil}
+}
+
+// diskOf is where a replica lies, as its BE has reported it.
+func (e *Env) diskOf(r *catalog.Replica) Row {
+	for _, d := range e.member(r.BE).Disks {
+		if d.ID == r.Disk {
+			return Row{d.Path, d.Medium.String()}
+		}
+	}
+	return Row{nil, nil}
+}
 
 var _ = registerTable(Table{Database: schemaDB, Name: "be_tablets",
 	Doc: "One row per replica, as the BEs reported it last.",

@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"stele/meta/command"
@@ -41,6 +42,25 @@ var _ = register(Statement{
 	Examples: []string{`ALTER SYSTEM MODIFY BACKEND HOST "10.0.0.1" TO "10.0.0.2"`},
 })
 
+var _ = register(Statement{
+	Name:   "alter_system_clean_tablet_scheduler_queue",
+	Syntax: "ALTER SYSTEM CLEAN TABLET SCHEDULER QUEUE",
+	Doc: "Forget the repairs that wait, their back-offs and adjusted priorities included. Running ones go on. What still needs repair is found by the next " +
+		"scan, which begins at once.",
+	Do: func(_ context.Context, e *Env, _ syntax.Args) (Result, error) {
+		if e.Control == nil {
+			return Result{}, noControl()
+		}
+		n := e.Control.CleanQueue()
+		if n == 0 {
+			return nothing("no repair waits"), nil
+		}
+		e.kick()
+		return Result{Affected: uint64(n), Info: fmt.Sprintf("Repairs taken out of the queue: %d", n)}, nil
+	},
+	Examples: []string{"ALTER SYSTEM CLEAN TABLET SCHEDULER QUEUE"},
+})
+
 // absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
 // to do instead.
 var absent = []struct{ name, syntax, example, instead string }{
@@ -49,6 +69,8 @@ var absent = []struct{ name, syntax, example, instead string }{
 		"labels of backends are not supported: replicas are kept on different hosts"},
 	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
 		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
+	{"alter_system_create_image", "ALTER SYSTEM CREATE IMAGE", "ALTER SYSTEM CREATE IMAGE",
+		"every FE makes images of the metadata by itself: ADMIN BACKUP METADATA TO writes one to a file"},
 	{"admin_set_table_version", "ADMIN SET TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>] VERSION TO <version:int>",
 		"ADMIN SET TABLE db1.t1 PARTITION (p1) VERSION TO 5", "versions are decided by commits and cannot be set: ADMIN SET REPLICA STATUS gives up a damaged replica"},
 }

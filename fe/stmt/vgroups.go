@@ -3,8 +3,12 @@ package stmt
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"math"
 	"slices"
+	"strings"
 
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
@@ -26,6 +30,10 @@ var vgroupColumns = concat(cols(`
 	keep_version       int   Oldest version that a change scan can start from, 0 until reported.
 	keep_version_time  text  N/A.
 	compact_start_time text  N/A.
+	learners           text  For each learner: its BE, how far the copy is, how many versions it lags, and the time left; empty when there is none.
+	copy_percent       float Progress of the copy that runs for the tablet, NULL when none does.
+	copy_bytes         int   Bytes that it has moved.
+	copy_total_bytes   int   Bytes that it is to move.
 `))
 
 // memberColumns are the groups of columns for the replicas.
@@ -51,33 +59,45 @@ var _ = register(Statement{
 			name = e.DB
 		}
 		var rows []Row
+		copies := runningCopies(e)
 		if db, ok := e.Catalog.Database(name); ok {
-			return vgroupRows(e, db, rows), nil
+			return vgroupRows(e, db, copies, rows), nil
 		}
 		if a.Has("db") {
 			_, err := e.database(name)
 			return nil, err
 		}
 		for db := range e.Catalog.Databases() {
-			rows = vgroupRows(e, db, rows)
+			rows = vgroupRows(e, db, copies, rows)
 		}
 		return rows, nil
 	},
 	Examples: []string{"SHOW VGROUPS", "SHOW db1.VGROUPS"},
 })
 
+// runningCopies are the clones that run, by tablet.
+func runningCopies(e *Env) map[types.TabletID]tabletctl.RunningTask {
+	out := map[types.TabletID]tabletctl.RunningTask{}
+	if e.Control != nil {
+		for _, t := range e.Control.Running() {
+			out[t.Tablet] = t
+		}
+	}
+	return out
+}
+
 // vgroupRows adds the tablets of a database.
-func vgroupRows(e *Env, db *catalog.Database, rows []Row) []Row {
+func vgroupRows(e *Env, db *catalog.Database, copies map[types.TabletID]tabletctl.RunningTask, rows []Row) []Row {
 	for t := range e.Catalog.Tables(db.ID) {
 		for tab := range e.Catalog.TabletsOfTable(t) {
-			rows = append(rows, vgroupRow(e, db, t, tab))
+			rows = append(rows, vgroupRow(e, db, t, tab, copies))
 		}
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a[0].(types.TabletID), b[0].(types.TabletID)) })
 	return rows
 }
 
-func vgroupRow(e *Env, db *catalog.Database, t *catalog.Table, tab *catalog.Tablet) Row {
+func vgroupRow(e *Env, db *catalog.Database, t *catalog.Table, tab *catalog.Tablet, copies map[types.TabletID]tabletctl.RunningTask) Row {
 	row := Row{tab.ID, db.Name, 1}
 	var keep types.Version
 	for i := range vgroupMembers {
@@ -95,7 +115,40 @@ func vgroupRow(e *Env, db *catalog.Database, t *catalog.Table, tab *catalog.Tabl
 		}
 		row = append(row, r.BE, memberStatus(e, tab, r), have.String()+"/"+tab.Version.String())
 	}
-	return append(row, ready(e, t, tab), 0, 0, 0, 0, keep, "N/A", "N/A")
+	row = append(row, ready(e, t, tab), 0, 0, 0, 0, keep, "N/A", "N/A")
+	c, running := copies[tab.ID]
+	if !running || c.BytesTotal <= 0 {
+		return append(row, learnersOf(e, tab, nil), nil, nil, nil)
+	}
+	return append(row, learnersOf(e, tab, &c), percentOf(c.BytesDone, c.BytesTotal), c.BytesDone, c.BytesTotal)
+}
+
+func percentOf(part, whole int64) float64 {
+	return math.Round(min(1, float64(part)/float64(whole))*1000) / 10
+}
+
+// learnersOf says of each learner of a tablet how far it is: 10004 37.5%, 12 versions behind, 8s left.
+func learnersOf(e *Env, tab *catalog.Tablet, c *tabletctl.RunningTask) string {
+	var out []string
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if r.Role != types.RoleLearner {
+			continue
+		}
+		have, copied, left := r.Version, "waits for its copy", ""
+		if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
+			have = max(have, seen.Version)
+		}
+		if c != nil && c.DestBE == r.BE {
+			copied = fmt.Sprintf("%.1f%%", percentOf(c.BytesDone, c.BytesTotal))
+			if ms := c.LeftMs(); ms >= 0 {
+				left = fmt.Sprintf(", %ds left", (ms+999)/1000)
+			}
+		}
+		behind := tab.Version - min(have, tab.Version)
+		out = append(out, fmt.Sprintf("%d %s, %d versions behind%s", r.BE, copied, behind, left))
+	}
+	return strings.Join(out, "; ")
 }
 
 // memberStatus is what a replica is in its tablet at present.

@@ -103,6 +103,7 @@ func (c *control) Clock() sched.Clock {
 }
 func (c *control) Task(id types.TabletID) (sched.Task, bool) { return aTask, id == aTask.Tablet }
 func (c *control) Limits() sched.Limits                      { return sched.DefaultLimits() }
+func (c *control) CleanQueue() int                           { return 1 }
 func (c *control) Kick(...types.TabletID)                    { c.w.kicks++ }
 
 // View is the catalog and the members as the scheduler sees them.

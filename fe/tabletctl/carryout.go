@@ -212,7 +212,7 @@ func (c *Controller) cloneRequest(a *sched.Action, replica types.ReplicaID) (*be
 	return &bepb.SubmitCloneRequest{TaskId: uint64(a.Task), TabletId: uint64(t.ID), TableId: uint64(t.Table), PartitionId: uint64(t.Partition),
 		ReplicaId: uint64(replica), Epoch: uint64(t.Epoch), Schema: schema, Source: beclient.Address(source.Host, source.Port),
 		SourceBe: uint64(source.ID), SourceDisk: uint64(a.Clone.SourceDisk), DiskId: uint64(a.Clone.DestDisk), Version: uint64(a.Clone.Version),
-		TimeoutMs: a.Clone.TimeoutMs, Balance: a.Clone.Balance, Medium: uint32(a.Clone.Medium)}, nil
+		TimeoutMs: a.Clone.TimeoutMs, StallMs: a.Clone.StallMs, Balance: a.Clone.Balance, Medium: uint32(a.Clone.Medium)}, nil
 }
 
 // call calls a BE in the background. failed may be nil: then a lost call does no harm, for reports put it right.

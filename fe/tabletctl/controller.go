@@ -239,7 +239,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	input.Clones = c.progress()
 	var hints []command.Command
 	if input.Scan {
-		hints = c.world.hints(cat, input.View, c.limits, now)
+		hints = c.world.hints(cat, input.View, now)
 		hints = append(hints, episodes(cat, input.View, sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: c.limits.ToleranceMs})...)
 	}
 	out := c.sched.Step(input)

@@ -17,20 +17,47 @@ type groupKey struct {
 	name string
 }
 
-// load finds the groups of a catalog.
-func (g *groups) load(cat *catalog.Catalog) {
-	g.cat, g.leads = cat, map[types.PartitionID][]types.TabletID{}
-	first := map[groupKey][]types.TabletID{}
+// Group is one group of colocated tables, the oldest table first.
+type Group struct {
+	DB     types.DatabaseID
+	Name   string
+	Tables []*catalog.Table
+	Leads  []types.TabletID // the tablets that all others follow, by bucket
+}
+
+// Groups lists the groups of a catalog by their oldest table.
+func Groups(cat *catalog.Catalog) []Group {
+	var out []Group
+	at := map[groupKey]int{}
 	for t := range cat.AllTables() { // by id: the oldest first
 		if t.Colocate == "" {
 			continue
 		}
 		k := groupKey{t.DatabaseID, t.Colocate}
-		for i := range t.Parts {
-			if first[k] == nil {
-				first[k] = t.Parts[i].Tablets
-			} else {
-				g.leads[t.Parts[i].ID] = first[k]
+		i, ok := at[k]
+		if !ok {
+			i, at[k] = len(out), len(out)
+			out = append(out, Group{DB: t.DatabaseID, Name: t.Colocate})
+		}
+		out[i].Tables = append(out[i].Tables, t)
+		if out[i].Leads == nil && len(t.Parts) > 0 {
+			out[i].Leads = t.Parts[0].Tablets
+		}
+	}
+	return out
+}
+
+// load finds the groups of a catalog.
+func (g *groups) load(cat *catalog.Catalog) {
+	g.cat, g.leads = cat, map[types.PartitionID][]types.TabletID{}
+	for _, group := range Groups(cat) {
+		leads := false
+		for _, t := range group.Tables {
+			for i := range t.Parts {
+				if leads {
+					g.leads[t.Parts[i].ID] = group.Leads
+				}
+				leads = true
 			}
 		}
 	}

@@ -54,6 +54,13 @@ func (c *Controller) Pending() []sched.Task {
 	return c.sched.Pending()
 }
 
+// CleanQueue forgets the tasks that wait and returns how many there were. What still needs repair is found by the next scan.
+func (c *Controller) CleanQueue() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sched.Clean()
+}
+
 // Running returns the running tasks with their progress.
 func (c *Controller) Running() []RunningTask {
 	c.mu.Lock()

@@ -304,9 +304,9 @@ func (w *world) diskGone(r *catalog.Replica, cl Cluster, now time.Time) bool {
 }
 
 // hints ends the hints whose time is over, and those whose partitions are healthy.
-func (w *world) hints(cat *catalog.Catalog, v *sched.View, l sched.Limits, now time.Time) []command.Command {
+func (w *world) hints(cat *catalog.Catalog, v *sched.View, now time.Time) []command.Command {
 	var cmds []command.Command
-	clock := sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: l.ToleranceMs}
+	clock := sched.Clock{NowMs: now.UnixMilli()} // a dead BE that is still waited for is no reason to drop a hint
 	expired := false
 	for h := range cat.Hints() {
 		if h.ExpiresMs <= clock.NowMs {

@@ -25,6 +25,14 @@ func (d *draft) applyAlive(cmd command.Command) (any, error, bool) {
 			return nil, refused("a leader weight is 0 to %d percent, not %d", maxLeaderWeight, c.Weight), true
 		}
 		err = d.changeBE(c.BE, func(b *BE) error { b.Drained, b.LeaderWeight = c.Drained, c.Weight; return nil })
+	case *command.SetQueryRole:
+		err = d.changeBE(c.BE, func(b *BE) error {
+			b.QueryMs = 0
+			if c.On {
+				b.QueryMs = max(c.TimeMs, 1)
+			}
+			return nil
+		})
 	case *command.AdjustReplicas:
 		err = d.adjustReplicas(c)
 	case *command.AcceptLoss:
@@ -88,23 +96,42 @@ func (d *draft) acceptLoss(c *command.AcceptLoss) (any, error) {
 	if c.Version != old.Version {
 		return nil, refused("tablet %d is at version %d, not %d", old.ID, old.Version, c.Version)
 	}
-	keep := old.ReplicaByID(c.Replica)
-	if keep == nil {
-		return nil, notFound("replica", c.Replica)
-	}
-	if keep.Bad || keep.Role != types.RoleFollower {
-		return nil, &ErrNotReady{Tablet: old.ID, Replica: keep.ID, Why: "it is a learner or bad"}
+	keep, err := d.survivor(old, c)
+	if err != nil {
+		return nil, err
 	}
 	t := cloneTablet(old)
 	for i := range t.Replicas {
 		d.onBE = d.onBE.del(d.o, beTablet{t.Replicas[i].BE, t.ID})
 	}
-	r := *keep
+	r := keep
 	r.OfflineMs, r.Deposed = 0, false
 	r.Version, r.LastSuccess, r.LastFailed, r.LastFailedMs = t.Version, t.Version, 0, 0
 	t.Replicas = append(t.Replicas[:0:0], r)
 	t.Leader = r.BE
+	if c.Empty != 0 {
+		t.Rows = 0
+	}
 	t.Epoch++
 	d.putTablet(t)
 	return EpochResult{Epoch: t.Epoch, Leader: t.Leader}, nil
+}
+
+// survivor is the replica that a tablet goes on with after a loss: one that it has, or a new one with nothing in it.
+func (d *draft) survivor(t *Tablet, c *command.AcceptLoss) (Replica, error) {
+	keep := t.ReplicaByID(c.Replica)
+	switch {
+	case c.Empty != 0 && keep != nil:
+		return Replica{}, exists("replica", c.Replica)
+	case c.Empty != 0:
+		if _, ok := d.bes.get(c.Empty); !ok {
+			return Replica{}, notFound("be", c.Empty)
+		}
+		return Replica{ID: c.Replica, BE: c.Empty}, d.drawn("replica", uint64(c.Replica))
+	case keep == nil:
+		return Replica{}, notFound("replica", c.Replica)
+	case keep.Bad || keep.Role != types.RoleFollower:
+		return Replica{}, &ErrNotReady{Tablet: t.ID, Replica: keep.ID, Why: "it is a learner or bad"}
+	}
+	return *keep, nil
 }

@@ -261,12 +261,15 @@ func (d *draft) addIndexPartitions(t *Table, c *command.AddPartition) error {
 }
 
 // alterIndexes has the hidden tables follow how their owner is kept.
-func (d *draft) alterIndexes(t *Table) error {
+func (d *draft) alterIndexes(t *Table, replicas []command.PartitionReplicas) error {
 	for _, index := range d.indexesOf(t) {
 		index.DatabaseID, index.Replicas, index.Quorum, index.Medium = t.DatabaseID, t.Replicas, t.Quorum, t.Medium
 		for i := range index.Parts {
 			p, of := &index.Parts[i], &t.Parts[i]
 			p.Replicas, p.Name, p.Medium, p.OwnMedium = of.Replicas, of.Name, of.Medium, of.OwnMedium
+		}
+		for _, pr := range replicas {
+			d.forgetExtra(&index.Parts[partitionIndex(t, pr.Partition)])
 		}
 		d.tables = d.tables.set(d.o, index.ID, index)
 	}

@@ -473,7 +473,7 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 		d.forgetExtra(&t.Parts[partitionIndex(&t, pr.Partition)])
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
-	return d.alterIndexes(&t)
+	return d.alterIndexes(&t, c.PartReplicas)
 }
 
 // forgetExtra lets what a partition says hold for all its tablets again.

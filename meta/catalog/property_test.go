@@ -145,6 +145,9 @@ func (w *world) alive(c *Catalog) command.Command {
 		return &command.AcceptLoss{Tablet: t.ID, Replica: r.ID, Version: t.Version, Epoch: t.Epoch, TimeMs: w.now}
 	case 1:
 		return &command.AdjustReplicas{Tablet: t.ID, Extra: w.n("extra", -2, 2)}
+	case 3:
+		id := types.ReplicaID(w.n("drawn", 1, int(c.NextID())))
+		return &command.AcceptLoss{Tablet: t.ID, Replica: id, Empty: r.BE, Version: t.Version, Epoch: t.Epoch, TimeMs: w.now}
 	case 2:
 		return &command.SetBELeading{BE: r.BE, Drained: w.chance(50), Weight: w.n("weight", 0, 300)}
 	}

@@ -78,6 +78,7 @@ const (
 	TypeRestoreMetadata  Type = 85
 	TypeAdoptReplicas    Type = 86
 	TypeEndRestore       Type = 87
+	TypeSetQueryRole     Type = 88
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

@@ -68,6 +68,8 @@ type AcceptLoss struct {
 	Version types.Version   `cbor:"3,keyasint"`
 	Epoch   types.Epoch     `cbor:"4,keyasint"`
 	TimeMs  int64           `cbor:"5,keyasint"`
+	// Empty is where to go on with a new, empty replica when no other is of any use, 0 = Replica is one of the tablet's.
+	Empty types.BEID `cbor:"6,keyasint,omitempty"`
 }
 
 // Type returns TypeAddOps.

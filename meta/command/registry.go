@@ -66,6 +66,7 @@ var specs = func() map[Type]spec {
 		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
 		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
 		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
+		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -67,6 +69,8 @@ type Config struct {
 	Keys    [][]byte
 	Profile Profile
 	Meta    Meta
+	// Refused, if set, is told of a node of another cluster that wanted to gossip ("" = it has no label).
+	Refused func(address string, cluster types.ClusterID)
 	Log     *slog.Logger // nil = slog.Default
 }
 
@@ -123,7 +127,7 @@ func (g *Gossip) listConfig(cfg *Config) *memberlist.Config {
 	c.BindAddr, c.BindPort = cfg.BindHost, cfg.BindPort
 	c.AdvertiseAddr, c.AdvertisePort = cfg.Advertise, cfg.BindPort
 	c.Delegate, c.Events = g, g.events
-	c.Logger = log.New(logWriter{cfg.Log}, "", 0)
+	c.Logger = log.New(logWriter{cfg.Log, cfg.Refused}, "", 0)
 	c.TCPTimeout = time.Second
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 3
 	c.ProbeInterval, c.ProbeTimeout = 500*time.Millisecond, 200*time.Millisecond
@@ -266,7 +270,10 @@ func (g *Gossip) LocalState(bool) []byte { return nil }
 func (g *Gossip) MergeRemoteState([]byte, bool) {}
 
 // logWriter turns memberlist's "[LEVEL] memberlist: text" lines into records.
-type logWriter struct{ l *slog.Logger }
+type logWriter struct {
+	l       *slog.Logger
+	refused func(address string, cluster types.ClusterID)
+}
 
 func (w logWriter) Write(b []byte) (int, error) {
 	line := strings.TrimSpace(string(b))
@@ -277,6 +284,28 @@ func (w logWriter) Write(b []byte) (int, error) {
 			break
 		}
 	}
-	w.l.Log(context.Background(), level, strings.TrimPrefix(line, "memberlist: "), "component", "gossip")
+	line = strings.TrimPrefix(line, "memberlist: ")
+	if address, cluster, ok := foreign(line); ok && w.refused != nil {
+		w.refused(address, cluster) // it comes with every packet: who is told says it now and then
+		return len(b), nil
+	}
+	w.l.Log(context.Background(), level, line, "component", "gossip")
 	return len(b), nil
+}
+
+// refusal is how memberlist says, in its log only, that a packet or connection has another label than this cluster's.
+var refusal = regexp.MustCompile(`^discarding (?:packet|stream) with unacceptable label ("(?:[^"\\]|\\.)*"): from=(\S+)$`)
+
+// foreign reads a refusal: where it came from and of which cluster.
+func foreign(line string) (address string, cluster types.ClusterID, ok bool) {
+	m := refusal.FindStringSubmatch(strings.TrimSpace(line))
+	if m == nil {
+		return "", "", false
+	}
+	label, err := strconv.Unquote(m[1])
+	if err != nil {
+		return "", "", false
+	}
+	parts := strings.SplitN(label, "/", 3) // stele/format/cluster
+	return m[2], types.ClusterID(parts[len(parts)-1]), true
 }

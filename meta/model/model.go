@@ -71,13 +71,16 @@ func (t *Table) MediumOf(p *Partition) types.Medium {
 
 // Replica is one copy of a tablet, as the catalog knows it.
 type Replica struct {
-	ID      types.ReplicaID    `cbor:"1,keyasint"`
-	BE      types.BEID         `cbor:"2,keyasint"`
-	Disk    types.DiskID       `cbor:"3,keyasint"` // 0 until the BE has reported it
-	Role    types.Role         `cbor:"4,keyasint,omitempty"`
-	State   types.ReplicaState `cbor:"5,keyasint,omitempty"`
-	Bad     bool               `cbor:"6,keyasint,omitempty"`
-	Version types.Version      `cbor:"7,keyasint"` // highest contiguous version it is known to hold
+	ID    types.ReplicaID    `cbor:"1,keyasint"`
+	BE    types.BEID         `cbor:"2,keyasint"`
+	Disk  types.DiskID       `cbor:"3,keyasint"` // 0 until the BE has reported it
+	Role  types.Role         `cbor:"4,keyasint,omitempty"`
+	State types.ReplicaState `cbor:"5,keyasint,omitempty"`
+	Bad   bool               `cbor:"6,keyasint,omitempty"`
+	// Deposed says that the replica led its tablet when it was lost, and has not been complete since. It stands beside the other
+	// small fields because there are millions of replicas.
+	Deposed bool          `cbor:"42,keyasint,omitempty"`
+	Version types.Version `cbor:"7,keyasint"` // highest contiguous version it is known to hold
 	// LastFailed is the last committed version that the replica missed, 0 when it has missed none that it still lacks.
 	LastFailed   types.Version `cbor:"8,keyasint,omitempty"`
 	LastFailedMs int64         `cbor:"9,keyasint,omitempty"`
@@ -89,8 +92,6 @@ type Replica struct {
 	// OfflineMs is since when an operator has set the replica aside, 0 = it is in use: it gets no writes, serves no reads,
 	// counts for no quorum and is repaired by nobody but the operator.
 	OfflineMs int64 `cbor:"41,keyasint,omitempty"`
-	// Deposed says that the replica led its tablet when it was lost, and has not been complete since.
-	Deposed bool `cbor:"42,keyasint,omitempty"`
 }
 
 // Complete reports whether the replica has every committed version of its tablet, as far as the catalog knows, and
@@ -154,6 +155,8 @@ type BE struct {
 	LeaderWeight int  `cbor:"42,keyasint,omitempty"`
 	// Disks are those that an operator wants something of, by id.
 	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
+	// QueryMs says since when the BE has the query role, 0 = it has not: it runs the upper parts of queries for the FEs.
+	QueryMs int64 `cbor:"51,keyasint,omitempty"`
 }
 
 // BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.

@@ -45,6 +45,9 @@ type Config struct {
 	// be added by the leader (AddLearner). On a Dir in use it is ignored.
 	Bootstrap *command.InitCluster
 
+	// Refused, if set, is told of an FE of another cluster that was met on a Raft connection ("" = it did not say which).
+	Refused func(address string, cluster types.ClusterID, what string)
+
 	// Server and Client secure the connections between FEs; nil = clear text. Both or none.
 	Server, Client *tls.Config
 

@@ -43,7 +43,8 @@ type stream struct {
 	id       string
 	addr     net.Addr
 	log      *slog.Logger
-	server   *tls.Config // nil = clear text
+	refused  func(address string, cluster types.ClusterID, what string) // nil = nobody is told
+	server   *tls.Config                                                // nil = clear text
 	client   *tls.Config
 	accepted chan net.Conn
 	done     chan struct{}
@@ -62,7 +63,7 @@ func (a advertised) String() string  { return string(a) }
 func newStream(cfg *Config) *stream {
 	s := &stream{
 		Listener: cfg.Listener, cluster: cfg.ClusterID, id: cfg.ID, addr: advertised(cfg.Advertise), log: cfg.Log,
-		server: cfg.Server, client: cfg.Client, accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
+		refused: cfg.Refused, server: cfg.Server, client: cfg.Client, accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
 	s.wg.Add(1)
 	go s.acceptAll()
@@ -194,6 +195,7 @@ func (s *stream) greet(c net.Conn) error {
 	}
 	if cluster != string(s.cluster) {
 		_, _ = c.Write([]byte{verdictWrongCluster})
+		s.tell(c.RemoteAddr().String(), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
 		return fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
 	}
 	if _, err := c.Write([]byte{verdictOK}); err != nil {
@@ -236,9 +238,19 @@ func (s *stream) dial(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	if err := s.present(c, deadline); err != nil {
 		c.Close()
+		if errors.Is(err, ErrWrongCluster) {
+			s.tell(addr, "", "the frontend that answers there is of another cluster than the one that was there")
+		}
 		return nil, fmt.Errorf("raft handshake with %s: %w", addr, err)
 	}
 	return c, nil
+}
+
+// tell passes on that an FE of another cluster was met.
+func (s *stream) tell(address string, cluster types.ClusterID, what string) {
+	if s.refused != nil {
+		s.refused(address, cluster, what)
+	}
 }
 
 func (s *stream) present(c net.Conn, deadline time.Time) error {

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -311,7 +312,8 @@ func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err 
 		return "", err
 	}
 	ctx := metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, string(id)))
-	if err := (&ServerConfig{Cluster: s.cfg.Cluster}).admit(ctx, "pipe"); err != nil {
+	ctx = peer.NewContext(ctx, &peer.Peer{Addr: conn.RemoteAddr()})
+	if err := (&ServerConfig{Cluster: s.cfg.Cluster, Refused: s.cfg.Refused}).admit(ctx, "pipe"); err != nil {
 		answer, _ := encodeStatus(appendHead([]byte{pipeRefused, 0, 0, 0, 0}, frameError, 0), toStatus(err)) // of our own making
 		binary.LittleEndian.PutUint32(answer[1:], uint32(len(answer)-5))
 		_, werr := conn.Write(answer)

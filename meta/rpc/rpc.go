@@ -9,7 +9,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"stele/meta/types"
 )
@@ -78,8 +81,10 @@ type ServerConfig struct {
 	// cluster: by a caller that has no cluster yet, or on a node that has none. PeerCluster tells the handler which id
 	// the caller carried. A caller with another id than this node's is turned away all the same. Nil allows none.
 	AllowFresh func(method string) bool
-	TLS        *tls.Config  // nil = clear text
-	Log        *slog.Logger // nil = slog.Default
+	// Refused, if set, is told of a caller of another cluster that was turned away.
+	Refused func(address string, cluster types.ClusterID, method string)
+	TLS     *tls.Config  // nil = clear text
+	Log     *slog.Logger // nil = slog.Default
 }
 
 // NewServer returns a gRPC server with the checks of this package. extra comes last.
@@ -103,6 +108,9 @@ func NewServer(cfg ServerConfig, extra ...grpc.ServerOption) *grpc.Server {
 
 func (c *ServerConfig) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	if err := c.admit(ctx, info.FullMethod); err != nil {
+		if mine := c.Cluster.ID(); mine != "" {
+			_ = grpc.SetTrailer(ctx, metadata.Pairs(ClusterKey, string(mine))) // so that the caller can name whom it met
+		}
 		return nil, toStatus(err)
 	}
 	if _, ok := ctx.Deadline(); !ok {
@@ -138,6 +146,9 @@ func (c *ServerConfig) admit(ctx context.Context, method string) error {
 		return nil
 	}
 	if mine != "" && theirs != "" {
+		if c.Refused != nil {
+			c.Refused(callerAddress(ctx), theirs, method)
+		}
 		return &Error{Msg: fmt.Sprintf("%s: the caller belongs to cluster %q, this node to %q", method, theirs, mine),
 			Reason: ReasonWrongCluster, GRPC: codes.PermissionDenied}
 	}
@@ -149,6 +160,23 @@ func (c *ServerConfig) admit(ctx context.Context, method string) error {
 		who = "the caller does"
 	}
 	return &Error{Msg: fmt.Sprintf("%s: %s not belong to a cluster yet", method, who), Reason: ReasonNoCluster, GRPC: codes.PermissionDenied}
+}
+
+// callerAddress returns where a call comes from, without the port, which says nothing.
+func callerAddress(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok || p.Addr == nil {
+		return "unknown"
+	}
+	return HostOf(p.Addr)
+}
+
+// HostOf returns the host of an address.
+func HostOf(a net.Addr) string {
+	if host, _, err := net.SplitHostPort(a.String()); err == nil {
+		return host
+	}
+	return a.String()
 }
 
 // PeerCluster returns the cluster id that the caller carried, "" = none.
@@ -163,7 +191,9 @@ func PeerCluster(ctx context.Context) types.ClusterID {
 type DialConfig struct {
 	Cluster *Cluster
 	Timeout time.Duration // of unary calls without a deadline; 0 = DefaultTimeout
-	TLS     *tls.Config   // nil = clear text
+	// Met, if set, is told of a callee of another cluster, which has refused a call.
+	Met func(address string, cluster types.ClusterID, method string)
+	TLS *tls.Config // nil = clear text
 }
 
 // Dial returns a connection to addr ("host:port"); it connects when first used and again when it breaks. Calls on it
@@ -199,7 +229,19 @@ func (c *DialConfig) unary(ctx context.Context, method string, req, reply any, c
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	return fromStatus(invoke(c.carry(ctx), method, req, reply, cc, opts...))
+	var trailer metadata.MD
+	if c.Met != nil {
+		opts = append(opts[:len(opts):len(opts)], grpc.Trailer(&trailer))
+	}
+	err := fromStatus(invoke(c.carry(ctx), method, req, reply, cc, opts...))
+	if c.Met != nil && Reason(err) == ReasonWrongCluster {
+		theirs := types.ClusterID("")
+		if v := trailer.Get(ClusterKey); len(v) == 1 {
+			theirs = types.ClusterID(v[0])
+		}
+		c.Met(strings.TrimPrefix(cc.Target(), "passthrough:///"), theirs, method)
+	}
+	return err
 }
 
 func (c *DialConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, start grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {

@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 type HeartbeatRequest struct {
@@ -483,21 +483,23 @@ func (x *DiskWish) GetState() uint32 {
 }
 
 type HeartbeatResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	BeId          uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
-	StartTimeMs   int64                  `protobuf:"varint,2,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
-	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	CpuCores      uint32                 `protobuf:"varint,4,opt,name=cpu_cores,json=cpuCores,proto3" json:"cpu_cores,omitempty"`
-	MemLimitBytes int64                  `protobuf:"varint,5,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
-	MemUsedBytes  int64                  `protobuf:"varint,6,opt,name=mem_used_bytes,json=memUsedBytes,proto3" json:"mem_used_bytes,omitempty"`
-	Disks         []*Disk                `protobuf:"bytes,7,rep,name=disks,proto3" json:"disks,omitempty"`
-	Clones        []*CloneStatus         `protobuf:"bytes,8,rep,name=clones,proto3" json:"clones,omitempty"`
-	HttpPort      uint32                 `protobuf:"varint,9,opt,name=http_port,json=httpPort,proto3" json:"http_port,omitempty"`
-	Tablets       uint64                 `protobuf:"varint,10,opt,name=tablets,proto3" json:"tablets,omitempty"`
-	Stopping      bool                   `protobuf:"varint,11,opt,name=stopping,proto3" json:"stopping,omitempty"`
-	RunningScans  uint32                 `protobuf:"varint,12,opt,name=running_scans,json=runningScans,proto3" json:"running_scans,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BeId           uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
+	StartTimeMs    int64                  `protobuf:"varint,2,opt,name=start_time_ms,json=startTimeMs,proto3" json:"start_time_ms,omitempty"`
+	Version        string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	CpuCores       uint32                 `protobuf:"varint,4,opt,name=cpu_cores,json=cpuCores,proto3" json:"cpu_cores,omitempty"`
+	MemLimitBytes  int64                  `protobuf:"varint,5,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
+	MemUsedBytes   int64                  `protobuf:"varint,6,opt,name=mem_used_bytes,json=memUsedBytes,proto3" json:"mem_used_bytes,omitempty"`
+	Disks          []*Disk                `protobuf:"bytes,7,rep,name=disks,proto3" json:"disks,omitempty"`
+	Clones         []*CloneStatus         `protobuf:"bytes,8,rep,name=clones,proto3" json:"clones,omitempty"`
+	HttpPort       uint32                 `protobuf:"varint,9,opt,name=http_port,json=httpPort,proto3" json:"http_port,omitempty"`
+	Tablets        uint64                 `protobuf:"varint,10,opt,name=tablets,proto3" json:"tablets,omitempty"`
+	Stopping       bool                   `protobuf:"varint,11,opt,name=stopping,proto3" json:"stopping,omitempty"`
+	RunningScans   uint32                 `protobuf:"varint,12,opt,name=running_scans,json=runningScans,proto3" json:"running_scans,omitempty"`
+	Strangers      []*Stranger            `protobuf:"bytes,13,rep,name=strangers,proto3" json:"strangers,omitempty"`
+	RunningQueries uint32                 `protobuf:"varint,14,opt,name=running_queries,json=runningQueries,proto3" json:"running_queries,omitempty"` // that this BE runs as a query node
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *HeartbeatResponse) Reset() {
@@ -614,6 +616,113 @@ func (x *HeartbeatResponse) GetRunningScans() uint32 {
 	return 0
 }
 
+func (x *HeartbeatResponse) GetStrangers() []*Stranger {
+	if x != nil {
+		return x.Strangers
+	}
+	return nil
+}
+
+func (x *HeartbeatResponse) GetRunningQueries() uint32 {
+	if x != nil {
+		return x.RunningQueries
+	}
+	return 0
+}
+
+// Stranger is a node or disk of another cluster that was met and refused.
+type Stranger struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Via           string                 `protobuf:"bytes,1,opt,name=via,proto3" json:"via,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	ClusterId     string                 `protobuf:"bytes,3,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"` // empty = it has not said
+	Detail        string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	FirstMs       int64                  `protobuf:"varint,5,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
+	LastMs        int64                  `protobuf:"varint,6,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	Count         uint64                 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stranger) Reset() {
+	*x = Stranger{}
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stranger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stranger) ProtoMessage() {}
+
+func (x *Stranger) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
+func (*Stranger) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Stranger) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
+}
+
+func (x *Stranger) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Stranger) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Stranger) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Stranger) GetFirstMs() int64 {
+	if x != nil {
+		return x.FirstMs
+	}
+	return 0
+}
+
+func (x *Stranger) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+func (x *Stranger) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type Disk struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	DiskId         uint64                 `protobuf:"varint,1,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
@@ -632,7 +741,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +753,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +766,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -754,7 +863,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +875,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +888,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -905,7 +1014,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1026,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1039,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -963,7 +1072,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1084,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1097,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1007,7 +1116,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1128,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1141,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1050,7 +1159,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1171,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1184,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 type ReplicaAddress struct {
@@ -1089,7 +1198,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1210,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1223,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1150,7 +1259,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1271,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1284,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1219,7 +1328,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1340,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1353,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1282,6 +1391,142 @@ func (x *WriteResponse) GetParts() []*WriteResponse_Part {
 	return nil
 }
 
+type QueryRequest struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Plan              []byte                 `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Tablets           []*QueryRequest_Tablet `protobuf:"bytes,2,rep,name=tablets,proto3" json:"tablets,omitempty"`
+	Addresses         []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	NowUs             int64                  `protobuf:"varint,4,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	TimeZone          string                 `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	MemLimitBytes     int64                  `protobuf:"varint,6,opt,name=mem_limit_bytes,json=memLimitBytes,proto3" json:"mem_limit_bytes,omitempty"`
+	GroupConcatMaxLen int64                  `protobuf:"varint,7,opt,name=group_concat_max_len,json=groupConcatMaxLen,proto3" json:"group_concat_max_len,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *QueryRequest) Reset() {
+	*x = QueryRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryRequest) ProtoMessage() {}
+
+func (x *QueryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
+func (*QueryRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *QueryRequest) GetPlan() []byte {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetTablets() []*QueryRequest_Tablet {
+	if x != nil {
+		return x.Tablets
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+func (x *QueryRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *QueryRequest) GetMemLimitBytes() int64 {
+	if x != nil {
+		return x.MemLimitBytes
+	}
+	return 0
+}
+
+func (x *QueryRequest) GetGroupConcatMaxLen() int64 {
+	if x != nil {
+		return x.GroupConcatMaxLen
+	}
+	return 0
+}
+
+type QueryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Batch         []byte                 `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryResponse) Reset() {
+	*x = QueryResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryResponse) ProtoMessage() {}
+
+func (x *QueryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
+func (*QueryResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *QueryResponse) GetBatch() []byte {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
 type ReplicateRequest struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	TxnId         uint64                   `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
@@ -1292,7 +1537,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1549,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1562,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -1343,7 +1588,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1600,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1613,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -1387,7 +1632,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1644,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1657,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -1431,7 +1676,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1688,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1701,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -1476,7 +1721,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1733,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1746,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -1526,7 +1771,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1783,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1796,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 type ScanRequest struct {
@@ -1567,7 +1812,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1824,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1837,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -1639,7 +1884,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1896,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1909,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -1685,7 +1930,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1942,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1955,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -1745,7 +1990,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2002,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +2015,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -1811,13 +2056,14 @@ type SubmitCloneRequest struct {
 	TimeoutMs     int64                  `protobuf:"varint,13,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	Balance       bool                   `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"` // takes a balance slot
 	Medium        uint32                 `protobuf:"varint,15,opt,name=medium,proto3" json:"medium,omitempty"`
+	StallMs       int64                  `protobuf:"varint,16,opt,name=stall_ms,json=stallMs,proto3" json:"stall_ms,omitempty"` // the source may owe a message for so long; 0 = until the timeout
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +2075,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +2088,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -1950,6 +2196,13 @@ func (x *SubmitCloneRequest) GetMedium() uint32 {
 	return 0
 }
 
+func (x *SubmitCloneRequest) GetStallMs() int64 {
+	if x != nil {
+		return x.StallMs
+	}
+	return 0
+}
+
 type SubmitCloneResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1958,7 +2211,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2223,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2236,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 type CancelCloneRequest struct {
@@ -1995,7 +2248,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2260,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2273,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2038,7 +2291,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2303,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2316,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 type FetchChangesRequest struct {
@@ -2079,7 +2332,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2344,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2357,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -2155,7 +2408,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2420,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2433,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -2225,7 +2478,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2490,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2503,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -2307,7 +2560,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +2572,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +2585,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -2420,7 +2673,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2685,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2698,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -2507,7 +2760,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2772,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2785,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -2560,7 +2813,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2825,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2838,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -2618,7 +2871,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2883,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2896,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -2666,7 +2919,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2678,7 +2931,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2691,7 +2944,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -2739,7 +2992,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +3004,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2764,7 +3017,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -2798,7 +3051,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +3063,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +3076,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -2899,7 +3152,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2911,7 +3164,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2924,7 +3177,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -2956,7 +3209,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3221,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3234,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -3033,6 +3286,66 @@ func (x *WriteResponse_Part) GetIgnored() int64 {
 	return 0
 }
 
+type QueryRequest_Tablet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	At            []uint32               `protobuf:"varint,3,rep,packed,name=at,proto3" json:"at,omitempty"` // BEs that can serve it, as places in addresses; any of them will do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryRequest_Tablet) Reset() {
+	*x = QueryRequest_Tablet{}
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryRequest_Tablet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryRequest_Tablet) ProtoMessage() {}
+
+func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
+func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
+}
+
+func (x *QueryRequest_Tablet) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *QueryRequest_Tablet) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *QueryRequest_Tablet) GetAt() []uint32 {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 type ReplicateRequest_Part struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3046,7 +3359,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3371,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3384,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -3121,7 +3434,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3446,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3459,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -3187,7 +3500,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3199,7 +3512,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3212,7 +3525,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -3239,7 +3552,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3564,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3577,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -3310,7 +3623,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
 	"\bDiskWish\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\rR\x05state\"\x92\x03\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\xe7\x03\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -3324,7 +3637,18 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\atablets\x18\n" +
 	" \x01(\x04R\atablets\x12\x1a\n" +
 	"\bstopping\x18\v \x01(\bR\bstopping\x12#\n" +
-	"\rrunning_scans\x18\f \x01(\rR\frunningScans\"\xad\x02\n" +
+	"\rrunning_scans\x18\f \x01(\rR\frunningScans\x12*\n" +
+	"\tstrangers\x18\r \x03(\v2\f.be.StrangerR\tstrangers\x12'\n" +
+	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\"\xb7\x01\n" +
+	"\bStranger\x12\x10\n" +
+	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x03 \x01(\tR\tclusterId\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n" +
+	"\bfirst_ms\x18\x05 \x01(\x03R\afirstMs\x12\x17\n" +
+	"\alast_ms\x18\x06 \x01(\x03R\x06lastMs\x12\x14\n" +
+	"\x05count\x18\a \x01(\x04R\x05count\"\xad\x02\n" +
 	"\x04Disk\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -3446,7 +3770,21 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vBAD_REPLICA\x10\t\x12\n" +
 	"\n" +
 	"\x06FAILED\x10\n" +
-	"\"\xe1\x01\n" +
+	"\"\xd1\x02\n" +
+	"\fQueryRequest\x12\x12\n" +
+	"\x04plan\x18\x01 \x01(\fR\x04plan\x121\n" +
+	"\atablets\x18\x02 \x03(\v2\x17.be.QueryRequest.TabletR\atablets\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\x12\x15\n" +
+	"\x06now_us\x18\x04 \x01(\x03R\x05nowUs\x12\x1b\n" +
+	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12&\n" +
+	"\x0fmem_limit_bytes\x18\x06 \x01(\x03R\rmemLimitBytes\x12/\n" +
+	"\x14group_concat_max_len\x18\a \x01(\x03R\x11groupConcatMaxLen\x1aO\n" +
+	"\x06Tablet\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x0e\n" +
+	"\x02at\x18\x03 \x03(\rR\x02at\"%\n" +
+	"\rQueryResponse\x12\x14\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xe1\x01\n" +
 	"\x10ReplicateRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12/\n" +
 	"\x05parts\x18\x02 \x03(\v2\x19.be.ReplicateRequest.PartR\x05parts\x1a\x84\x01\n" +
@@ -3491,7 +3829,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x0eDigestResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x04R\aversion\"\xaf\x03\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"\xca\x03\n" +
 	"\x12SubmitCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x19\n" +
@@ -3511,7 +3849,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\r \x01(\x03R\ttimeoutMs\x12\x18\n" +
 	"\abalance\x18\x0e \x01(\bR\abalance\x12\x16\n" +
-	"\x06medium\x18\x0f \x01(\rR\x06medium\"\x15\n" +
+	"\x06medium\x18\x0f \x01(\rR\x06medium\x12\x19\n" +
+	"\bstall_ms\x18\x10 \x01(\x03R\astallMs\"\x15\n" +
 	"\x13SubmitCloneResponse\"-\n" +
 	"\x12CancelCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\"\x15\n" +
@@ -3570,7 +3909,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
 	"\x0eSettleResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\x8e\a\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\xbe\a\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -3585,7 +3924,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\vCancelClone\x12\x16.be.CancelCloneRequest\x1a\x17.be.CancelCloneResponse\x12C\n" +
 	"\fFetchChanges\x12\x17.be.FetchChangesRequest\x1a\x18.be.FetchChangesResponse0\x01\x12F\n" +
 	"\rFetchSnapshot\x12\x18.be.FetchSnapshotRequest\x1a\x19.be.FetchSnapshotResponse0\x01\x12&\n" +
-	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12/\n" +
+	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12.\n" +
+	"\x05Query\x12\x10.be.QueryRequest\x1a\x11.be.QueryResponse0\x01\x12/\n" +
 	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
@@ -3602,7 +3942,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -3612,102 +3952,110 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*ConfigResponse)(nil),              // 5: be.ConfigResponse
 	(*DiskWish)(nil),                    // 6: be.DiskWish
 	(*HeartbeatResponse)(nil),           // 7: be.HeartbeatResponse
-	(*Disk)(nil),                        // 8: be.Disk
-	(*CloneStatus)(nil),                 // 9: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 10: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 11: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 12: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 13: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 14: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 15: be.WriteRequest
-	(*WriteResponse)(nil),               // 16: be.WriteResponse
-	(*ReplicateRequest)(nil),            // 17: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 18: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 19: be.PublishRequest
-	(*PublishResponse)(nil),             // 20: be.PublishResponse
-	(*AbortRequest)(nil),                // 21: be.AbortRequest
-	(*AbortResponse)(nil),               // 22: be.AbortResponse
-	(*ScanRequest)(nil),                 // 23: be.ScanRequest
-	(*ScanResponse)(nil),                // 24: be.ScanResponse
-	(*DigestRequest)(nil),               // 25: be.DigestRequest
-	(*DigestResponse)(nil),              // 26: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 27: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 28: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 29: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 30: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 31: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 32: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 33: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 34: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 35: be.GetRequest
-	(*GetResponse)(nil),                 // 36: be.GetResponse
-	(*SettleRequest)(nil),               // 37: be.SettleRequest
-	(*SettleResponse)(nil),              // 38: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 39: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 40: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 41: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 42: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 43: be.WriteResponse.Part
-	(*ReplicateRequest_Part)(nil),       // 44: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 45: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 46: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 47: be.FetchChangesResponse.Change
+	(*Stranger)(nil),                    // 8: be.Stranger
+	(*Disk)(nil),                        // 9: be.Disk
+	(*CloneStatus)(nil),                 // 10: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 11: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 12: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 13: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 14: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 15: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 16: be.WriteRequest
+	(*WriteResponse)(nil),               // 17: be.WriteResponse
+	(*QueryRequest)(nil),                // 18: be.QueryRequest
+	(*QueryResponse)(nil),               // 19: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 20: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 21: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 22: be.PublishRequest
+	(*PublishResponse)(nil),             // 23: be.PublishResponse
+	(*AbortRequest)(nil),                // 24: be.AbortRequest
+	(*AbortResponse)(nil),               // 25: be.AbortResponse
+	(*ScanRequest)(nil),                 // 26: be.ScanRequest
+	(*ScanResponse)(nil),                // 27: be.ScanResponse
+	(*DigestRequest)(nil),               // 28: be.DigestRequest
+	(*DigestResponse)(nil),              // 29: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 30: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 31: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 32: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 33: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 34: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 35: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 36: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 37: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 38: be.GetRequest
+	(*GetResponse)(nil),                 // 39: be.GetResponse
+	(*SettleRequest)(nil),               // 40: be.SettleRequest
+	(*SettleResponse)(nil),              // 41: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 42: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 43: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 44: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 45: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 46: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 47: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 48: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 49: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 50: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 51: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	3,  // 1: be.HeartbeatRequest.config:type_name -> be.ConfigItem
 	3,  // 2: be.ConfigResponse.items:type_name -> be.ConfigItem
-	8,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
-	9,  // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	0,  // 5: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	39, // 6: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	40, // 7: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	41, // 8: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	1,  // 9: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	43, // 10: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	44, // 11: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	45, // 12: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	46, // 13: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	47, // 14: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	14, // 15: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	42, // 16: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	2,  // 17: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	10, // 18: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	12, // 19: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	15, // 20: be.Backend.Write:input_type -> be.WriteRequest
-	17, // 21: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	19, // 22: be.Backend.Publish:input_type -> be.PublishRequest
-	21, // 23: be.Backend.Abort:input_type -> be.AbortRequest
-	23, // 24: be.Backend.Scan:input_type -> be.ScanRequest
-	25, // 25: be.Backend.Digest:input_type -> be.DigestRequest
-	27, // 26: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	29, // 27: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	31, // 28: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	33, // 29: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	35, // 30: be.Backend.Get:input_type -> be.GetRequest
-	37, // 31: be.Backend.Settle:input_type -> be.SettleRequest
-	4,  // 32: be.Backend.Config:input_type -> be.ConfigRequest
-	7,  // 33: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	11, // 34: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	13, // 35: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	16, // 36: be.Backend.Write:output_type -> be.WriteResponse
-	18, // 37: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	20, // 38: be.Backend.Publish:output_type -> be.PublishResponse
-	22, // 39: be.Backend.Abort:output_type -> be.AbortResponse
-	24, // 40: be.Backend.Scan:output_type -> be.ScanResponse
-	26, // 41: be.Backend.Digest:output_type -> be.DigestResponse
-	28, // 42: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	30, // 43: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	32, // 44: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	34, // 45: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	36, // 46: be.Backend.Get:output_type -> be.GetResponse
-	38, // 47: be.Backend.Settle:output_type -> be.SettleResponse
-	5,  // 48: be.Backend.Config:output_type -> be.ConfigResponse
-	33, // [33:49] is the sub-list for method output_type
-	17, // [17:33] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
+	10, // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	8,  // 5: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	0,  // 6: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	42, // 7: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	43, // 8: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	44, // 9: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	1,  // 10: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	46, // 11: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	47, // 12: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	48, // 13: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	49, // 14: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	50, // 15: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	51, // 16: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	15, // 17: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	45, // 18: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	2,  // 19: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	11, // 20: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	13, // 21: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	16, // 22: be.Backend.Write:input_type -> be.WriteRequest
+	20, // 23: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	22, // 24: be.Backend.Publish:input_type -> be.PublishRequest
+	24, // 25: be.Backend.Abort:input_type -> be.AbortRequest
+	26, // 26: be.Backend.Scan:input_type -> be.ScanRequest
+	28, // 27: be.Backend.Digest:input_type -> be.DigestRequest
+	30, // 28: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	32, // 29: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	34, // 30: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	36, // 31: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	38, // 32: be.Backend.Get:input_type -> be.GetRequest
+	18, // 33: be.Backend.Query:input_type -> be.QueryRequest
+	40, // 34: be.Backend.Settle:input_type -> be.SettleRequest
+	4,  // 35: be.Backend.Config:input_type -> be.ConfigRequest
+	7,  // 36: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	12, // 37: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	14, // 38: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	17, // 39: be.Backend.Write:output_type -> be.WriteResponse
+	21, // 40: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	23, // 41: be.Backend.Publish:output_type -> be.PublishResponse
+	25, // 42: be.Backend.Abort:output_type -> be.AbortResponse
+	27, // 43: be.Backend.Scan:output_type -> be.ScanResponse
+	29, // 44: be.Backend.Digest:output_type -> be.DigestResponse
+	31, // 45: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	33, // 46: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	35, // 47: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	37, // 48: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	39, // 49: be.Backend.Get:output_type -> be.GetResponse
+	19, // 50: be.Backend.Query:output_type -> be.QueryResponse
+	41, // 51: be.Backend.Settle:output_type -> be.SettleResponse
+	5,  // 52: be.Backend.Config:output_type -> be.ConfigResponse
+	36, // [36:53] is the sub-list for method output_type
+	19, // [19:36] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -3721,7 +4069,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   46,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

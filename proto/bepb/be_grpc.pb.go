@@ -37,6 +37,7 @@ const (
 	Backend_FetchChanges_FullMethodName   = "/be.Backend/FetchChanges"
 	Backend_FetchSnapshot_FullMethodName  = "/be.Backend/FetchSnapshot"
 	Backend_Get_FullMethodName            = "/be.Backend/Get"
+	Backend_Query_FullMethodName          = "/be.Backend/Query"
 	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 )
@@ -70,6 +71,8 @@ type BackendClient interface {
 	FetchSnapshot(ctx context.Context, in *FetchSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchSnapshotResponse], error)
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Query runs the operators of a query above its scans, for an FE; the scans go to the BEs that the request names.
+	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[QueryResponse], error)
 	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
@@ -251,6 +254,25 @@ func (c *backendClient) Get(ctx context.Context, in *GetRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *backendClient) Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[QueryResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Backend_ServiceDesc.Streams[3], Backend_Query_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[QueryRequest, QueryResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Backend_QueryClient = grpc.ServerStreamingClient[QueryResponse]
+
 func (c *backendClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SettleResponse)
@@ -300,6 +322,8 @@ type BackendServer interface {
 	FetchSnapshot(*FetchSnapshotRequest, grpc.ServerStreamingServer[FetchSnapshotResponse]) error
 	// Get runs a plan fragment over rows of one tablet that are named by their keys, where the answer is small.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Query runs the operators of a query above its scans, for an FE; the scans go to the BEs that the request names.
+	Query(*QueryRequest, grpc.ServerStreamingServer[QueryResponse]) error
 	// Settle has a replica write out what it keeps in memory, or pass over versions that are lost for good.
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
@@ -355,6 +379,9 @@ func (UnimplementedBackendServer) FetchSnapshot(*FetchSnapshotRequest, grpc.Serv
 }
 func (UnimplementedBackendServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedBackendServer) Query(*QueryRequest, grpc.ServerStreamingServer[QueryResponse]) error {
+	return status.Error(codes.Unimplemented, "method Query not implemented")
 }
 func (UnimplementedBackendServer) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
@@ -614,6 +641,17 @@ func _Backend_Get_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Query_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(QueryRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(BackendServer).Query(m, &grpc.GenericServerStream[QueryRequest, QueryResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Backend_QueryServer = grpc.ServerStreamingServer[QueryResponse]
+
 func _Backend_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SettleRequest)
 	if err := dec(in); err != nil {
@@ -724,6 +762,11 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "FetchSnapshot",
 			Handler:       _Backend_FetchSnapshot_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Query",
+			Handler:       _Backend_Query_Handler,
 			ServerStreams: true,
 		},
 	},

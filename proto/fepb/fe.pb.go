@@ -1076,6 +1076,7 @@ type BeatResponse struct {
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	ViewVersion   uint64                 `protobuf:"varint,5,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // the one that it has now
 	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
+	Strangers     []*Stranger            `protobuf:"bytes,7,rep,name=strangers,proto3" json:"strangers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1152,6 +1153,106 @@ func (x *BeatResponse) GetTerm() uint64 {
 	return 0
 }
 
+func (x *BeatResponse) GetStrangers() []*Stranger {
+	if x != nil {
+		return x.Strangers
+	}
+	return nil
+}
+
+// Stranger is a node or disk of another cluster that was met and refused.
+type Stranger struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Via           string                 `protobuf:"bytes,1,opt,name=via,proto3" json:"via,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	ClusterId     string                 `protobuf:"bytes,3,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"` // empty = it has not said
+	Detail        string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	FirstMs       int64                  `protobuf:"varint,5,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
+	LastMs        int64                  `protobuf:"varint,6,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	Count         uint64                 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stranger) Reset() {
+	*x = Stranger{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stranger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stranger) ProtoMessage() {}
+
+func (x *Stranger) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
+func (*Stranger) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Stranger) GetVia() string {
+	if x != nil {
+		return x.Via
+	}
+	return ""
+}
+
+func (x *Stranger) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Stranger) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *Stranger) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Stranger) GetFirstMs() int64 {
+	if x != nil {
+		return x.FirstMs
+	}
+	return 0
+}
+
+func (x *Stranger) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+func (x *Stranger) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type ActiveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TxnIds        []uint64               `protobuf:"varint,1,rep,packed,name=txn_ids,json=txnIds,proto3" json:"txn_ids,omitempty"`
@@ -1161,7 +1262,7 @@ type ActiveRequest struct {
 
 func (x *ActiveRequest) Reset() {
 	*x = ActiveRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1274,7 @@ func (x *ActiveRequest) String() string {
 func (*ActiveRequest) ProtoMessage() {}
 
 func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[16]
+	mi := &file_proto_fepb_fe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1287,7 @@ func (x *ActiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveRequest.ProtoReflect.Descriptor instead.
 func (*ActiveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{16}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActiveRequest) GetTxnIds() []uint64 {
@@ -1205,7 +1306,7 @@ type ActiveResponse struct {
 
 func (x *ActiveResponse) Reset() {
 	*x = ActiveResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1318,7 @@ func (x *ActiveResponse) String() string {
 func (*ActiveResponse) ProtoMessage() {}
 
 func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[17]
+	mi := &file_proto_fepb_fe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1331,7 @@ func (x *ActiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActiveResponse.ProtoReflect.Descriptor instead.
 func (*ActiveResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{17}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActiveResponse) GetTxnIds() []uint64 {
@@ -1248,7 +1349,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1361,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[18]
+	mi := &file_proto_fepb_fe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1374,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{18}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
 }
 
 type Session struct {
@@ -1291,7 +1392,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1404,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[19]
+	mi := &file_proto_fepb_fe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1417,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{19}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Session) GetId() uint64 {
@@ -1377,7 +1478,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1490,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[20]
+	mi := &file_proto_fepb_fe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1503,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{20}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -1422,7 +1523,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1535,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[21]
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1548,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{21}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1473,7 +1574,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1586,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1599,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1523,7 +1624,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1636,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1649,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -1611,7 +1712,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1724,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1737,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -1670,7 +1771,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1783,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1823,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1835,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1875,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1887,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,14 +2011,24 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12!\n" +
 	"\fview_version\x18\x03 \x01(\x04R\vviewVersion\x12\x12\n" +
-	"\x04view\x18\x04 \x01(\fR\x04view\"\xb1\x01\n" +
+	"\x04view\x18\x04 \x01(\fR\x04view\"\xdd\x01\n" +
 	"\fBeatResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12\"\n" +
 	"\rstart_time_ms\x18\x03 \x01(\x03R\vstartTimeMs\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12!\n" +
 	"\fview_version\x18\x05 \x01(\x04R\vviewVersion\x12\x12\n" +
-	"\x04term\x18\x06 \x01(\x04R\x04term\"(\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\x12*\n" +
+	"\tstrangers\x18\a \x03(\v2\f.fe.StrangerR\tstrangers\"\xb7\x01\n" +
+	"\bStranger\x12\x10\n" +
+	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x03 \x01(\tR\tclusterId\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n" +
+	"\bfirst_ms\x18\x05 \x01(\x03R\afirstMs\x12\x17\n" +
+	"\alast_ms\x18\x06 \x01(\x03R\x06lastMs\x12\x14\n" +
+	"\x05count\x18\a \x01(\x04R\x05count\"(\n" +
 	"\rActiveRequest\x12\x17\n" +
 	"\atxn_ids\x18\x01 \x03(\x04R\x06txnIds\")\n" +
 	"\x0eActiveResponse\x12\x17\n" +
@@ -1980,7 +2091,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0), // 0: fe.ResolveResponse.Outcome
 	(*Replica)(nil),              // 1: fe.Replica
@@ -1999,55 +2110,57 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*SuspectResponse)(nil),      // 14: fe.SuspectResponse
 	(*BeatRequest)(nil),          // 15: fe.BeatRequest
 	(*BeatResponse)(nil),         // 16: fe.BeatResponse
-	(*ActiveRequest)(nil),        // 17: fe.ActiveRequest
-	(*ActiveResponse)(nil),       // 18: fe.ActiveResponse
-	(*SessionsRequest)(nil),      // 19: fe.SessionsRequest
-	(*Session)(nil),              // 20: fe.Session
-	(*SessionsResponse)(nil),     // 21: fe.SessionsResponse
-	(*KillRequest)(nil),          // 22: fe.KillRequest
-	(*KillResponse)(nil),         // 23: fe.KillResponse
-	(*JoinRequest)(nil),          // 24: fe.JoinRequest
-	(*JoinResponse)(nil),         // 25: fe.JoinResponse
-	(*ReportResponse_Drop)(nil),  // 26: fe.ReportResponse.Drop
-	(*ResolveRequest_Item)(nil),  // 27: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil), // 28: fe.ResolveResponse.Item
+	(*Stranger)(nil),             // 17: fe.Stranger
+	(*ActiveRequest)(nil),        // 18: fe.ActiveRequest
+	(*ActiveResponse)(nil),       // 19: fe.ActiveResponse
+	(*SessionsRequest)(nil),      // 20: fe.SessionsRequest
+	(*Session)(nil),              // 21: fe.Session
+	(*SessionsResponse)(nil),     // 22: fe.SessionsResponse
+	(*KillRequest)(nil),          // 23: fe.KillRequest
+	(*KillResponse)(nil),         // 24: fe.KillResponse
+	(*JoinRequest)(nil),          // 25: fe.JoinRequest
+	(*JoinResponse)(nil),         // 26: fe.JoinResponse
+	(*ReportResponse_Drop)(nil),  // 27: fe.ReportResponse.Drop
+	(*ResolveRequest_Item)(nil),  // 28: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil), // 29: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	26, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	27, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	28, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	27, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	28, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	29, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
 	8,  // 4: fe.ProposeResponse.mark:type_name -> fe.Mark
 	8,  // 5: fe.ReadIndexResponse.mark:type_name -> fe.Mark
-	20, // 6: fe.SessionsResponse.sessions:type_name -> fe.Session
-	0,  // 7: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2,  // 8: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4,  // 9: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	6,  // 10: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	9,  // 11: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	11, // 12: fe.Frontend.Ask:input_type -> fe.AskRequest
-	13, // 13: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	15, // 14: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	17, // 15: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	19, // 16: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	22, // 17: fe.Frontend.Kill:input_type -> fe.KillRequest
-	24, // 18: fe.Frontend.Join:input_type -> fe.JoinRequest
-	3,  // 19: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5,  // 20: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7,  // 21: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	10, // 22: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	12, // 23: fe.Frontend.Ask:output_type -> fe.AskResponse
-	14, // 24: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	16, // 25: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	18, // 26: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	21, // 27: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	23, // 28: fe.Frontend.Kill:output_type -> fe.KillResponse
-	25, // 29: fe.Frontend.Join:output_type -> fe.JoinResponse
-	19, // [19:30] is the sub-list for method output_type
-	8,  // [8:19] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	17, // 6: fe.BeatResponse.strangers:type_name -> fe.Stranger
+	21, // 7: fe.SessionsResponse.sessions:type_name -> fe.Session
+	0,  // 8: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	2,  // 9: fe.Frontend.Report:input_type -> fe.ReportRequest
+	4,  // 10: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	6,  // 11: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	9,  // 12: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	11, // 13: fe.Frontend.Ask:input_type -> fe.AskRequest
+	13, // 14: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	15, // 15: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	18, // 16: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	20, // 17: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	23, // 18: fe.Frontend.Kill:input_type -> fe.KillRequest
+	25, // 19: fe.Frontend.Join:input_type -> fe.JoinRequest
+	3,  // 20: fe.Frontend.Report:output_type -> fe.ReportResponse
+	5,  // 21: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	7,  // 22: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	10, // 23: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	12, // 24: fe.Frontend.Ask:output_type -> fe.AskResponse
+	14, // 25: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	16, // 26: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	19, // 27: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	22, // 28: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	24, // 29: fe.Frontend.Kill:output_type -> fe.KillResponse
+	26, // 30: fe.Frontend.Join:output_type -> fe.JoinResponse
+	20, // [20:31] is the sub-list for method output_type
+	9,  // [9:20] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2061,7 +2174,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

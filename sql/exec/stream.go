@@ -52,6 +52,13 @@ type Env struct {
 	SpillDir string
 	// GroupConcatMaxLen is the session's group_concat_max_len in bytes; 0 means 1024, as in MySQL.
 	GroupConcatMaxLen int64
+	// MaxRecursion is the session's cte_max_recursion_depth; 0 means 1000, as in MySQL.
+	MaxRecursion int64
+
+	// Observe, when set, may wrap the rows of every operator, for EXPLAIN ANALYZE.
+	Observe func(*physical.Node, Stream) Stream
+
+	work map[int][]*vec.Batch // the rows of the recursive CTEs around, by their ids
 }
 
 // Build makes the operators of a plan. Scans are started by the first Next that needs them, with its ctx.
@@ -80,6 +87,9 @@ func (b *builder) build(n *physical.Node) (Stream, error) {
 		closeAll(children)
 		return nil, err
 	}
+	if b.env.Observe != nil {
+		s = b.env.Observe(n, s)
+	}
 	return s, nil
 }
 
@@ -93,6 +103,10 @@ func (b *builder) operator(n *physical.Node, children []Stream) (Stream, error) 
 		return b.scan(n)
 	case n.System != nil:
 		return b.system(n)
+	case n.Recursive != nil:
+		return newRecursive(n, &b.env), nil
+	case n.Work != nil:
+		return FromBatches(b.env.work[n.Work.ID]...), nil
 	case n.Values != nil:
 		return newValues(n, &b.env)
 	case n.Filter != nil:
@@ -120,7 +134,7 @@ func (b *builder) operator(n *physical.Node, children []Stream) (Stream, error) 
 // arity returns how many children an operator takes, if that is fixed.
 func arity(n *physical.Node) (int, bool) {
 	switch {
-	case n.Scan != nil, n.System != nil, n.Values != nil:
+	case n.Scan != nil, n.System != nil, n.Values != nil, n.Recursive != nil, n.Work != nil:
 		return 0, true
 	case n.Join != nil:
 		return 2, true

@@ -28,9 +28,12 @@ func init() {
 				bits, _ := sqltypes.SetBits(members(c, a), a[0].B)
 				return vec.Int(int64(bits)), nil
 			}},
-		Def{Name: "bit_bytes", Group: "string", Syntax: "BIT_BYTES(n, width)", Doc: "The bytes of a BIT of some width.", Min: 2, Max: 2,
+		Def{Name: "bit_bytes", Group: "string", Syntax: "BIT_BYTES(n, width)", Doc: "The bytes of a BIT of 1 to 64 bits, NULL for another width.", Min: 2, Max: 2,
 			Rule: fixed(T{Kind: types.KindVarBinary, Length: 8}, tUint, tInt),
 			Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
+				if a[1].I < 1 || a[1].I > 64 {
+					return vec.NullValue(), nil
+				}
 				return vec.Str(sqltypes.BitBytes(uint64(a[0].I), int32(a[1].I))), nil
 			}},
 	)

@@ -26,7 +26,21 @@ type Node struct {
 	Window  *Window
 	// System reads a table that the FE makes up itself (information_schema, stele).
 	System *System
+	// Recursive is a recursive CTE; Work stands within its Step for the rows of the step before.
+	Recursive *Recursive
+	Work      *Work
 }
+
+// Recursive yields the rows of Seed, then those of Step over the rows that came last, until none come. Without All a row
+// that came before does not come again.
+type Recursive struct {
+	Seed, Step *Node
+	Work       int
+	All        bool
+}
+
+// Work names the rows of a Recursive.
+type Work struct{ ID int }
 
 // OutColumn describes one result column.
 type OutColumn struct {

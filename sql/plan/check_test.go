@@ -16,6 +16,12 @@ func checkPlan(n *physical.Node) error {
 			return err
 		}
 	}
+	if n.Recursive != nil {
+		if err := checkPlan(n.Recursive.Seed); err != nil {
+			return err
+		}
+		return checkPlan(n.Recursive.Step)
+	}
 	in := func(i int) []types.ColumnType {
 		var out []types.ColumnType
 		for _, c := range n.Children[i].Schema {

@@ -68,6 +68,7 @@ type env struct {
 
 	// After aggregation: the groups, the results of the aggregates, and whether plain columns are still allowed.
 	grouped  bool
+	rollup   *rollup
 	groups   []item
 	aggs     map[*ast.AggregateFuncExpr]int
 	wins     map[*ast.WindowFuncExpr]int
@@ -84,6 +85,9 @@ type cteScope struct {
 	// scope is what the query itself may use.
 	scope *cteScope
 	next  *cteScope
+	// recursive: the query names itself. running is set for its recursive members.
+	recursive bool
+	running   *recursion
 }
 
 // find looks a CTE up.
@@ -102,10 +106,8 @@ func (s *cteScope) with(w *ast.WithClause) (*cteScope, error) {
 		return s, nil
 	}
 	for _, c := range w.CTEs {
-		if c.IsRecursive || w.IsRecursive && usesTable(c.Query.Query, c.Name.L) {
-			return nil, refuse("WITH RECURSIVE")
-		}
-		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s}
+		s = &cteScope{name: c.Name.O, columns: c.ColNameList, query: c.Query.Query, scope: s, next: s,
+			recursive: w.IsRecursive && usesTable(c.Query.Query, c.Name.L)}
 	}
 	return s, nil
 }

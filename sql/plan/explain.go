@@ -19,10 +19,18 @@ func Explain(n *physical.Node, table func(types.TableID) string) []string {
 	return p.lines
 }
 
+// ExplainRun is Explain with a note behind each operator, for EXPLAIN ANALYZE.
+func ExplainRun(n *physical.Node, table func(types.TableID) string, note func(*physical.Node) string) []string {
+	p := printer{table: table, note: note}
+	p.node(n, 0)
+	return p.lines
+}
+
 // printer collects the lines of a plan.
 type printer struct {
 	lines []string
 	table func(types.TableID) string
+	note  func(*physical.Node) string // nil = none
 }
 
 func (p *printer) add(depth int, format string, args ...any) {
@@ -32,6 +40,12 @@ func (p *printer) add(depth int, format string, args ...any) {
 // node prints an operator and its children.
 func (p *printer) node(n *physical.Node, depth int) {
 	in := func(i int) []string { return columnNames(n.Children, i) }
+	first := len(p.lines)
+	defer func() {
+		if p.note != nil && first < len(p.lines) {
+			p.lines[first] += p.note(n)
+		}
+	}()
 	switch {
 	case n.Scan != nil:
 		p.scan(n.Scan, depth)
@@ -55,6 +69,12 @@ func (p *printer) node(n *physical.Node, depth int) {
 		p.add(depth, "%s all=%t", n.SetOp.Name, n.SetOp.All)
 	case n.Window != nil:
 		p.add(depth, "%s", showWindow(n.Window, in(0)))
+	case n.Recursive != nil:
+		p.add(depth, "recursive #%d all=%t", n.Recursive.Work, n.Recursive.All)
+		p.node(n.Recursive.Seed, depth+1)
+		p.node(n.Recursive.Step, depth+1)
+	case n.Work != nil:
+		p.add(depth, "rows of the step before #%d", n.Work.ID)
 	case n.System != nil:
 		p.add(depth, "system %s.%s", n.System.Database, n.System.Table)
 	}

@@ -123,6 +123,12 @@ func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (sour
 		return source{}, refuse("AS OF TIMESTAMP and TABLESAMPLE")
 	}
 	if c := ctes.find(n.Name.O); c != nil && n.Schema.O == "" {
+		switch {
+		case c.running != nil:
+			return b.leaf(&physical.Node{Work: &physical.Work{ID: c.running.work}}, c.running, name), nil
+		case c.recursive:
+			return b.recursive(c, name)
+		}
 		return b.derived(c.query, name, c.columns, c.scope)
 	}
 	db := n.Schema.O

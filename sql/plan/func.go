@@ -82,7 +82,7 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 	case "cube":
 		return nil, refuse("GROUP BY CUBE")
 	case "grouping":
-		return nil, refuse("GROUPING()")
+		return e.groupingCall(n.Args)
 	case "values":
 		return nil, refuse("this use of VALUES()")
 	case "nextval", "lastval", "setval":

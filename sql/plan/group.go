@@ -8,6 +8,7 @@ import (
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
+	"stele/sql/physical"
 )
 
 // aggregate adds GROUP BY and the aggregates of the select list, HAVING and ORDER BY.
@@ -16,12 +17,16 @@ func (s *selecter) aggregate() error {
 	if s.stmt.GroupBy == nil && len(calls) == 0 {
 		return nil
 	}
-	if s.stmt.GroupBy != nil && s.stmt.GroupBy.Rollup {
-		return refuse("WITH ROLLUP")
-	}
 	groups, err := s.groupItems()
 	if err != nil {
 		return err
+	}
+	grouped := groups
+	if s.stmt.GroupBy != nil && s.stmt.GroupBy.Rollup {
+		if s.env.rollup, grouped, err = s.b.withRollup(groups); err != nil {
+			return err
+		}
+		groups = s.env.rollup.groups
 	}
 	e := s.env.in("field list")
 	e.noAgg = true
@@ -35,7 +40,10 @@ func (s *selecter) aggregate() error {
 		s.env.aggs[call] = s.b.addAgg(&aggs, fnc)
 	}
 	in := e.rel
-	s.env.rel = aggregate(in, groups, aggs)
+	if s.env.rollup != nil {
+		in = join(physical.JoinInner, in, s.env.rollup.levels())
+	}
+	s.env.rel = aggregate(in, grouped, aggs)
 	s.env.rel.scalar = s.stmt.GroupBy == nil
 	s.env.grouped, s.env.groups = true, groups
 	return nil
@@ -309,7 +317,7 @@ func (e *env) qualified(id int) string {
 // determined reports whether the groups hold the whole primary key of the column's table.
 func (e *env) determined(id int) bool {
 	c := e.b.cols[id]
-	if c.table == nil {
+	if c.table == nil || e.rollup != nil {
 		return false
 	}
 	alias := ""

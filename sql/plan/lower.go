@@ -35,7 +35,7 @@ func (b *binder) lower(r *rel, need idSet) lowered {
 	case opWindow:
 		return b.lowerWindow(r, need)
 	case opSystem:
-		return b.node(&physical.Node{System: r.sys}, r.out)
+		return b.lowerLeaf(r)
 	case opValues:
 		return b.node(&physical.Node{Values: &physical.Values{Rows: r.rows}}, r.out)
 	}

@@ -29,9 +29,6 @@ type ModifyPlan struct {
 
 // Update plans a single-table UPDATE.
 func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
-	if stmt.MultipleTable {
-		return nil, refuse("UPDATE of several tables")
-	}
 	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
 	if err != nil {
 		return nil, err
@@ -51,9 +48,6 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 
 // Delete plans a single-table DELETE.
 func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
-	if stmt.IsMultiTable {
-		return nil, refuse("DELETE from several tables")
-	}
 	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
 	if err != nil {
 		return nil, err

@@ -70,6 +70,7 @@ type rel struct {
 	limit, offset int64          // opLimit, and opSort when limit >= 0 (-1 = all)
 
 	rows  [][]*expr.Node // opValues
+	leaf  *physical.Node // opSystem, instead of sys: a recursive CTE, or its rows within itself
 	setop physical.SetOp
 	// inputs are the columns of each kid of opUnion and opSetOp that make the columns of out; what a kid yields, and in
 	// which order, changes as it is rewritten.

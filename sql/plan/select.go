@@ -347,7 +347,7 @@ func (b *binder) distinct(r *rel) *rel {
 // orderKeys binds ORDER BY: positions, names of the select list, expressions of it, then anything else as a hidden column.
 func (s *selecter) orderKeys() ([]expr.SortKey, error) {
 	if s.stmt.OrderBy == nil {
-		return nil, nil
+		return s.rollupKeys()
 	}
 	e := s.env.in("order clause")
 	e.aliasFirst = true

@@ -89,17 +89,11 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 		}
 		return insertLines(ctx, p), nil
 	case *ast.UpdateStmt:
-		p, err := Update(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		return modifyLines(ctx, p)
+		plans, err := Updates(ctx, n)
+		return modifiesLines(ctx, plans, err)
 	case *ast.DeleteStmt:
-		p, err := Delete(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		return modifyLines(ctx, p)
+		plans, err := Deletes(ctx, n)
+		return modifiesLines(ctx, plans, err)
 	}
 	n, err := Select(ctx, st.Node)
 	if err != nil {
@@ -109,6 +103,19 @@ func explainStatement(ctx *Context, st ast.Statement) ([]string, error) {
 		return nil, err
 	}
 	return Explain(n, ctx.TableName), nil
+}
+
+func modifiesLines(ctx *Context, plans []*ModifyPlan, err error) ([]string, error) {
+	var out []string
+	for _, p := range plans {
+		if err != nil {
+			break
+		}
+		var lines []string
+		lines, err = modifyLines(ctx, p)
+		out = append(out, lines...)
+	}
+	return out, err
 }
 
 func insertLines(ctx *Context, p *InsertPlan) []string {

@@ -24,6 +24,7 @@ var layers = []layer{
 	{"meta/model", "meta/types", "the records of the catalog, which commands carry"},
 	{"meta/command/...", "meta/types meta/model proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
+	{"meta/stranger", "meta/types", "who meets a stranger has refused it already"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
 	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
 	{"meta/raftlog", "meta/... conf proto/...", "glue between Raft and the catalog"},
@@ -47,12 +48,12 @@ var layers = []layer{
 	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},
 	{"fe/tabletctl/...", "meta/... conf proto/... sql/... fe/sched/... fe/ops fe/beclient fe/cluster fe/tabletctl/...", "the driver is below statements"},
 	{"fe/ops", "meta/types meta/model meta/command meta/catalog", "pure: what an op does next follows from its record and the facts"},
-	{"fe/opctl", "meta/... conf proto/... fe/ops fe/sched fe/beclient fe/cluster", "the driver of ops is below statements and beside that of tablets"},
+	{"fe/opctl", "meta/... conf proto/... fe/ops fe/sched fe/beclient fe/cluster fe/fakecluster", "the driver of ops is below statements and beside that of tablets"},
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/gossip meta/rpc meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical",
+	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	Frontends int
 	Backends  int
 	Disks     int
+	Guard     bool // as `stele local --guard`: a process that dies is started again
 	// FE and BE are configuration items that differ from what `stele local` lays out.
 	FE, BE map[string]string
 	// Network gives every node a network namespace, so that links between nodes can be cut. It needs Main, and one cluster
@@ -165,7 +166,7 @@ func (c *Cluster) launch() error {
 			}
 		}
 	}
-	s, err := startSupervisor(c.binary, c.Dir, readyTimeout)
+	s, err := startSupervisor(c.binary, c.Dir, c.opts.Guard, readyTimeout)
 	if err != nil {
 		return err
 	}

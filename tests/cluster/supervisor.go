@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,9 +23,9 @@ type supervisor struct {
 }
 
 // startSupervisor returns when the cluster is ready.
-func startSupervisor(binary, dir string, timeout time.Duration) (*supervisor, error) {
+func startSupervisor(binary, dir string, guard bool, timeout time.Duration) (*supervisor, error) {
 	s := &supervisor{done: make(chan struct{}), stderr: new(logBuffer)}
-	s.cmd = exec.Command(binary, "local", "--dir", dir, "--ready-timeout", timeout.String())
+	s.cmd = exec.Command(binary, "local", "--dir", dir, "--ready-timeout", timeout.String(), "--guard="+strconv.FormatBool(guard))
 	s.cmd.Stderr, s.cmd.SysProcAttr = s.stderr, procAttr()
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"testing"
 	"time"
@@ -137,6 +138,21 @@ func TestAutomaticMode(t *testing.T) {
 		if full, _ := clones(t, c); full != before {
 			t.Errorf("%d full clones for a BE that was only restarted", full-before)
 		}
+	})
+	t.Run("writes resume after a hang", func(t *testing.T) {
+		must(t, c.Pause("be2"))
+		at := time.Now()
+		c.WaitAlive(t, "be2", false, 30*time.Second)
+		held := load.count()
+		c.Wait(t, "writes without be2", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
+		gap := load.gap(at, time.Now())
+		must(t, c.Resume("be2"))
+		t.Logf("longest pause of writes after a hang: %v", gap)
+		if gap > 3*time.Second {
+			t.Errorf("writes paused for %v", gap)
+		}
+		c.WaitAlive(t, "be2", true, 30*time.Second)
+		c.WaitHealthy(t, "auto.t", healTimeout)
 	})
 	t.Run("leaders are even after a rolling restart", func(t *testing.T) {
 		for _, node := range []string{"be1", "be2", "be3"} {
@@ -287,10 +303,102 @@ func TestManualMode(t *testing.T) {
 		}
 	})
 	load.stop()
+	t.Run("a total outage is over with one statement", func(t *testing.T) {
+		run("deleteop done")
+		must(t, c.KillAll())
+		awaitRows(ctx, t, c, db)
+		for _, node := range []string{"be1", "be2", "be3", "be4"} {
+			c.WaitAlive(t, node, true, 30*time.Second)
+		}
+		c.Wait(t, "RECOVER DATA to find nothing left to do", healTimeout, func() (bool, string) {
+			plan, err := cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE hand")
+			if err != nil {
+				return false, err.Error()
+			}
+			for _, action := range plan.Column("action") {
+				if action == "loss" || action == "unrecoverable" {
+					t.Errorf("%v", plan.Rows)
+				}
+			}
+			opsDone(ctx, t, c, db)
+			return len(plan.Rows) == 0, fmt.Sprint(plan.Rows)
+		})
+		run("INSERT INTO t VALUES (-1, 'x'), (-2, 'x'), (-3, 'x'), (-4, 'x'), (-5, 'x'), (-6, 'x')")
+		c.WaitHealthy(t, "hand.t", healTimeout)
+	})
 	run("confset auto_failover true")
 	if lost := load.lost(ctx, t); lost != 0 {
 		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
 	}
+}
+
+func awaitRows(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
+	t.Helper()
+	c.Wait(t, "the table to be read", healTimeout, func() (bool, string) {
+		var n int
+		err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM t").Scan(&n)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// TestOpsSurviveLeader kills the leading FE of three in the middle of a recovery: the next one goes on with every op, and
+// none is done twice.
+func TestOpsSurviveLeader(t *testing.T) {
+	skipShort(t, "kills the leading FE")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	opts := manualOptions
+	opts.Frontends = 3
+	c := cluster.Start(t, opts)
+	lead, err := c.Leader(ctx)
+	must(t, err)
+	at := 1
+	for lead == fmt.Sprintf("fe%d", at) {
+		at++ // an FE that stays
+	}
+	_, err = c.FrontendDB(at).ExecContext(ctx, "CREATE DATABASE three")
+	must(t, err)
+	db := c.OpenFrontend(at, "three")
+	defer db.Close()
+	run := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20)) DISTRIBUTED BY HASH(id) BUCKETS 12")
+	load := startTraffic(ctx, db, "t", 3, 0)
+	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 300, fmt.Sprint(load.count()) })
+	run("confset auto_failover false")
+	run("offlineendpoint " + c.BackendAddr("be1"))
+	opsDone(ctx, t, c, db)
+	run("deleteop done")
+	run("recoverendpoint " + c.BackendAddr("be1") + " false 1") // one after the other
+	must(t, c.Kill(lead))
+	begun := time.Now()
+	open, err := cluster.ReadTable(ctx, db, "SELECT COUNT(*) AS n FROM stele.opstatus WHERE status = 'kInited' OR status = 'kDoing'")
+	must(t, err)
+	t.Logf("%s ops were open when the next leader answered, %v after the kill", open.Column("n")[0], time.Since(begun).Round(time.Millisecond))
+	if open.Column("n")[0] == "0" {
+		t.Error("the recovery was over before the leader was killed")
+	}
+	done := opsDone(ctx, t, c, db)
+	recovers := 0
+	for _, op := range done {
+		if op == "kRecoverTableOP kDone" {
+			recovers++
+		}
+	}
+	if recovers != 12 || len(done) != 24 {
+		t.Errorf("not one op, and one child of it, for each of 12 tablets: %q", done)
+	}
+	load.stop()
+	if lost := load.lost(ctx, t); lost != 0 {
+		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
+	}
+	must(t, c.StartNode(lead))
+	run("confset auto_failover true")
+	t.Logf("%d rows, %d statements failed", load.count(), len(load.failed))
 }
 
 // freeMove finds a follower of partition 0 and a BE that has none of it.

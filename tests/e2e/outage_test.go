@@ -164,3 +164,107 @@ func TestAcceptedLoss(t *testing.T) {
 		t.Errorf("the replicas hold %d rows, want 6", n)
 	}
 }
+
+// TestNothingLeft loses the only copy of a table, disks and all: the loss is named, nothing happens without being accepted,
+// and then the table goes on with the rows of its other tablets.
+func TestNothingLeft(t *testing.T) {
+	skipShort(t, "wipes a BE and restarts the whole cluster")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	opts := manualOptions
+	opts.Guard = true
+	c := cluster.Start(t, opts)
+	db := databaseOf(ctx, t, c, "gone", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES('replication_num'='1')",
+		"CREATE TABLE s (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3")
+	for _, table := range []string{"t", "s"} {
+		_, err := db.ExecContext(ctx, "INSERT INTO "+table+" VALUES (1,'a'),(2,'a'),(3,'a'),(4,'a'),(5,'a'),(6,'a'),(7,'a'),(8,'a'),(9,'a')")
+		must(t, err)
+	}
+	t.Run("the guard restarts what died, and nothing is copied for it", func(t *testing.T) { guarded(ctx, t, c, db) })
+	t.Run("an empty tablet", func(t *testing.T) { emptied(ctx, t, c, db) })
+}
+
+// guarded kills a BE three times; each time it is back by itself, and later than the time before.
+func guarded(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
+	before, _ := clones(t, c)
+	var waits []time.Duration
+	for n := range 3 {
+		at := time.Now()
+		must(t, c.Kill("be3"))
+		c.WaitAlive(t, "be3", false, 30*time.Second)
+		_, err := db.ExecContext(ctx, fmt.Sprintf("INSERT INTO s VALUES (%d,'b'),(%d,'b'),(%d,'b'),(%d,'b')", 100+4*n, 101+4*n, 102+4*n, 103+4*n))
+		must(t, err)
+		c.WaitAlive(t, "be3", true, 30*time.Second)
+		waits = append(waits, time.Since(at).Round(10*time.Millisecond))
+	}
+	t.Logf("back after %v", waits)
+	if waits[2] <= waits[0] {
+		t.Errorf("no back-off: %v", waits)
+	}
+	c.WaitHealthy(t, "gone.s", healTimeout)
+	if full, _ := clones(t, c); full != before {
+		t.Errorf("%d full clones for a BE that was only restarted", full-before)
+	}
+}
+
+func emptied(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
+	table, err := cluster.ReadTable(ctx, db, "showtable t")
+	must(t, err)
+	victim := ""
+	for _, node := range []string{"be1", "be2", "be3"} {
+		if c.BackendAddr(node) == table.Column("endpoint")[0] {
+			victim = node
+		}
+	}
+	here := map[string]bool{}
+	rows, lost := 9, 0
+	for n, ep := range table.Column("endpoint") {
+		if ep == c.BackendAddr(victim) {
+			here[table.Column("pid")[n]] = true
+		}
+	}
+	must(t, c.Stop(victim)) // an orderly end: the guard leaves it down
+	must(t, c.Wipe(victim))
+	must(t, c.StartNode(victim))
+	c.WaitAlive(t, victim, true, 30*time.Second)
+	var plan cluster.Table
+	c.Wait(t, "the loss to be known", healTimeout, func() (bool, string) {
+		plan, err = cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE gone DRY RUN")
+		if err != nil {
+			return false, err.Error()
+		}
+		found := 0
+		for n, action := range plan.Column("action") {
+			if action == "unrecoverable" && plan.Column("table_name")[n] == "t" && here[plan.Column("pid")[n]] {
+				found++
+			}
+		}
+		return found == len(here), fmt.Sprint(plan.Rows)
+	})
+	if msg := strings.Join(plan.Column("message"), "; "); !strings.Contains(msg, "ACCEPT LOSS makes an empty tablet") || plan.Column("lost_from")[0] == "" {
+		t.Errorf("the loss is not named: %v", plan.Rows)
+	}
+	done, err := cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE gone ACCEPT LOSS")
+	must(t, err)
+	t.Logf("%v", done.Rows)
+	for _, op := range opsDone(ctx, t, c, db) {
+		if op != "kMakeEmptyOP kDone" {
+			t.Errorf("op %s", op)
+		}
+	}
+	c.WaitHealthy(t, "gone.t", healTimeout)
+	var count int
+	must(t, db.QueryRowContext(ctx, "SELECT COUNT(*) FROM t").Scan(&count))
+	if lost = rows - count; lost <= 0 && len(here) == 3 || count > rows {
+		t.Errorf("%d rows are left of %d", count, rows)
+	}
+	_, err = db.ExecContext(ctx, "REPLACE INTO t VALUES (1,'c'),(2,'c'),(3,'c'),(4,'c'),(5,'c'),(6,'c'),(7,'c'),(8,'c'),(9,'c')")
+	must(t, err)
+	must(t, db.QueryRowContext(ctx, "SELECT COUNT(*) FROM t").Scan(&count))
+	if count != rows {
+		t.Errorf("%d rows after they were written anew, want %d", count, rows)
+	}
+	if n := c.CheckReplicas(t, "gone.s", 3); n != 21 {
+		t.Errorf("a table that had other copies has %d rows, want 21", n)
+	}
+}

@@ -64,6 +64,14 @@ func (f *traffic) stop() int {
 	return len(f.failed)
 }
 
+// rate is how many rows a second are acknowledged from now on, for d.
+func (f *traffic) rate(ctx context.Context, d time.Duration) float64 {
+	from := f.count()
+	at := time.Now()
+	pause(ctx, d)
+	return float64(f.count()-from) / time.Since(at).Seconds()
+}
+
 // gap is the longest time without an acknowledgement between two moments.
 func (f *traffic) gap(from, to time.Time) time.Duration {
 	f.mu.Lock()

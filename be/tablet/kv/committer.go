@@ -166,8 +166,10 @@ func (db *DB) writeGroup(group []*request) error {
 	db.ts++
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
+	small := true
 	for _, r := range group {
 		for _, e := range r.entries {
+			small = small && int64(len(e.Value)) < db.threshold
 			var err error
 			if e.Delete {
 				err = txn.Delete(e.Key)
@@ -179,7 +181,7 @@ func (db *DB) writeGroup(group []*request) error {
 			}
 		}
 	}
-	if err := txn.CommitAt(db.ts, nil); err != nil {
+	if err := db.quiet.commit(small, func() error { return txn.CommitAt(db.ts, nil) }); err != nil {
 		err = fmt.Errorf("commit: %w", err)
 		db.setFailed(err)
 		return err

@@ -38,6 +38,9 @@ type DB struct {
 	closing atomic.Bool
 	unclean bool // the instance was not closed before it was opened
 
+	quiet     *quietLog
+	threshold int64 // values of so many bytes go to the value log
+
 	betweenGetAndValue func() // of a test
 }
 
@@ -54,6 +57,7 @@ func Open(dir string, opt Options) (*DB, error) {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
 	db.bdb, db.ts = bdb, bdb.MaxVersion()
+	db.quiet, db.threshold = newQuietLog(bdb), bdb.Opts().ValueThreshold
 	if !opt.ReadOnly {
 		bdb.SetDiscardTs(db.ts)
 	}
@@ -78,6 +82,9 @@ func examine(dir string, readOnly bool) (unclean bool, err error) {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	if err == nil && readOnly && len(logs) > 0 {
 		return true, ErrUnclean
+	}
+	if err == nil && !readOnly {
+		err = dropEmptyLogs(dir)
 	}
 	return len(logs) > 0, err
 }

@@ -1,0 +1,88 @@
+package tablet
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"stele/meta/types"
+)
+
+// smallDisk mounts a file system of so many MiB, or skips: that takes root.
+func smallDisk(t *testing.T, options string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small file system takes root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestDiskThatFillsUpRefusesWrites fills a real file system: clones end first, then writes, both with an error that says why,
+// and before Badger would meet the full disk, which kills the process. Reads go on, and so do writes when there is room again.
+func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
+	dir := smallDisk(t, "size=200m")
+	opt := testOptions()
+	opt.FloodBytes, opt.FloodPercent = 40<<20, 100
+	s := openStore(t, dir+"/store", opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	noise := rand.New(rand.NewPCG(1, 2))
+	var refused error
+	for n := 0; refused == nil; n++ {
+		if n == 1000 {
+			t.Fatal("200 MB have taken everything")
+		}
+		rows := make([]row, 5000)
+		for i := range rows {
+			rows[i] = row{int64(n)<<32 | int64(i), "t", noise.Int64() >> 1}
+		}
+		refused = tb.Prepare(ctx, types.TxnID(n+2), puts(t, rows...))
+		if refused == nil {
+			if err := tb.Publish(types.TxnID(n+2), tb.Version()+1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n%20 == 19 {
+			if err := tb.Flush(); err != nil && !errors.Is(err, ErrDiskFull) {
+				t.Fatal(err)
+			}
+		}
+		if _, available, err := s.measure(); err == nil && available > 42<<20 && available < 2*40<<20 {
+			if _, err := s.BeginImport(testMeta(9), 1); !errors.Is(err, ErrDiskFull) {
+				t.Fatalf("with %d MiB free a clone is not refused: %v", available>>20, err)
+			}
+		}
+	}
+	if !errors.Is(refused, ErrDiskFull) {
+		t.Fatalf("refused with %v", refused)
+	}
+	if u := s.Usage(); !u.ReadOnly || u.Err == "" || u.Available <= 0 {
+		t.Fatalf("the disk reports %+v", u)
+	}
+	if _, rows, err := tb.ScanDigest(context.Background(), tb.Version()); err != nil || rows != tb.Stats().Rows {
+		t.Fatalf("reading a full disk: %d rows, %v", rows, err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=400m"); err != nil {
+		t.Fatal(err)
+	}
+	s.opt.Now = func() time.Time { return time.Now().Add(time.Minute) } // the measurement is a second old
+	commit(t, tb, puts(t, row{1, "again", 1}))
+}

@@ -1,0 +1,102 @@
+package stmt
+
+import (
+	"context"
+	"strconv"
+
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name: "show_qnodes", Table: "qnodes", Like: "endpoint",
+	Syntax: "SHOW QNODES [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc: "One row per BE with the query role: it runs joins, final aggregates, sorts and windows for the FEs, which only pass the rows on. " +
+		"LIKE looks at the endpoint.",
+	Columns: cols(`
+		id          int  Id of the BE.
+		endpoint    text host:port of the BE.
+		create_time text When it got the role.
+		status      name ready or offline.
+		queries     int  Queries that it runs now.
+	`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		var rows []Row
+		for be := range e.Catalog.BEs() {
+			if be.QueryMs == 0 {
+				continue
+			}
+			m := e.member(be.ID)
+			rows = append(rows, Row{be.ID, endpoint(e, be.ID), e.stampMs(be.QueryMs), readyOr(m.Alive, "offline"), m.Queries})
+		}
+		return rows, nil
+	},
+	Examples: []string{"SHOW QNODES"},
+})
+
+func readyOr(ok bool, otherwise string) string {
+	if ok {
+		return "ready"
+	}
+	return otherwise
+}
+
+var _ = register(Statement{
+	Name:   "create_qnode",
+	Syntax: "CREATE QNODE ON DNODE <id:int>",
+	Doc: "Give a BE (its id of SHOW BACKENDS) the query role: FEs send it the upper parts of queries from then on. It may hold replicas, too; " +
+		"ALTER SYSTEM DRAIN and a decommission leave the role alone. A query node that dies costs its queries a retry. Undo: DROP QNODE.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		be, err := dnode(e, a)
+		if err != nil {
+			return Result{}, err
+		}
+		switch {
+		case be.QueryMs != 0:
+			return Result{}, refusal("dnode %d has a qnode already", be.ID)
+		case !e.alive(be.ID):
+			return Result{}, refusal("dnode %d (%s) is offline", be.ID, endpoint(e, be.ID))
+		}
+		return setQueryRole(ctx, e, be, true)
+	},
+	Examples: []string{"CREATE QNODE ON DNODE 10002"},
+})
+
+var _ = register(Statement{
+	Name:   "drop_qnode",
+	Syntax: "DROP QNODE ON DNODE <id:int>",
+	Doc:    "Take the query role from a BE. Queries that it runs go on; FEs send no more. Without any query node the FEs run everything themselves.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		be, err := dnode(e, a)
+		if err != nil {
+			return Result{}, err
+		}
+		if be.QueryMs == 0 {
+			return Result{}, refusal("dnode %d has no qnode", be.ID)
+		}
+		return setQueryRole(ctx, e, be, false)
+	},
+	Examples: []string{"DROP QNODE ON DNODE 10002"},
+})
+
+func setQueryRole(ctx context.Context, e *Env, be *catalog.BE, on bool) (Result, error) {
+	if _, err := e.propose(ctx, &command.SetQueryRole{BE: be.ID, On: on, TimeMs: e.Now.UnixMilli()}); err != nil {
+		return Result{}, err
+	}
+	kind := "drop_qnode"
+	if on {
+		kind = "create_qnode"
+	}
+	return Result{Affected: 1}, note(ctx, e, kind, strconv.FormatUint(uint64(be.ID), 10))
+}
+
+// dnode finds the BE that a statement names by id.
+func dnode(e *Env, a syntax.Args) (*catalog.BE, error) {
+	be, ok := e.Catalog.BE(types.BEID(max(a.Int("id"), 0)))
+	if !ok {
+		return nil, refusal("dnode %d does not exist: SHOW DNODES lists them", a.Int("id"))
+	}
+	return be, nil
+}

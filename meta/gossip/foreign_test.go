@@ -1,0 +1,52 @@
+package gossip
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"stele/meta/types"
+)
+
+// TestStrangersAreTold: memberlist says only in its log that it refused a packet; should it word that otherwise one day,
+// this fails.
+func TestStrangersAreTold(t *testing.T) {
+	type met struct {
+		address string
+		cluster types.ClusterID
+	}
+	told := make(chan met, 64)
+	open := func(cluster types.ClusterID, name string) *Gossip {
+		var once sync.Once
+		g, err := New(Config{Cluster: cluster, Name: name, BindHost: "127.0.0.1", Profile: Fast, Log: slog.New(slog.DiscardHandler),
+			Refused: func(address string, theirs types.ClusterID) {
+				once.Do(func() { told <- met{address, theirs} })
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return g
+	}
+	one := open("one", "a")
+	two := open(`t"wo`, "b")
+	if err := two.Join(one.Addr()); err == nil {
+		t.Fatal("clusters mix")
+	}
+	select {
+	case m := <-told:
+		if m.cluster != `t"wo` || m.address == "" {
+			t.Errorf("told of %+v", m)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody was told of the stranger")
+	}
+	if len(one.Members()) != 1 {
+		t.Errorf("members: %v", one.Members())
+	}
+}

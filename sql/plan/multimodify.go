@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+)
+
+// Updates plans an UPDATE of one table or, over a join, of several: one plan a table whose columns are assigned. All of them
+// have to be read before any is written.
+func Updates(ctx *Context, stmt *ast.UpdateStmt) ([]*ModifyPlan, error) {
+	if _, err := onlyTable(stmt.TableRefs); err == nil {
+		p, err := Update(ctx, stmt)
+		return []*ModifyPlan{p}, err
+	}
+	if stmt.Order != nil || stmt.Limit != nil {
+		return nil, errorf(1221, "Incorrect usage of UPDATE and %s", map[bool]string{true: "ORDER BY", false: "LIMIT"}[stmt.Order != nil])
+	}
+	first, err := newJoined(ctx, stmt.TableRefs, stmt.With)
+	if err != nil {
+		return nil, err
+	}
+	var targets []scopeColumn
+	lists := map[string][]*ast.Assignment{}
+	for _, a := range stmt.List {
+		c, err := first.scopeOf(a.Column)
+		if err != nil {
+			return nil, err
+		}
+		key := c.db + "\x00" + c.table
+		if lists[key] == nil {
+			targets = append(targets, c)
+		}
+		lists[key] = append(lists[key], a)
+	}
+	var out []*ModifyPlan
+	for _, c := range targets {
+		m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, c)
+		if err != nil {
+			return nil, err
+		}
+		m.plan.Ignore = stmt.IgnoreErr
+		m.b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
+		if stmt.Where != nil {
+			if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
+				return nil, err
+			}
+		}
+		if err := m.assign(lists[c.db+"\x00"+c.table]); err != nil {
+			return nil, err
+		}
+		p, err := m.finishJoin()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, differentTables(out)
+}
+
+// Deletes plans a DELETE from one table or, over a join, from several.
+func Deletes(ctx *Context, stmt *ast.DeleteStmt) ([]*ModifyPlan, error) {
+	if !stmt.IsMultiTable {
+		p, err := Delete(ctx, stmt)
+		return []*ModifyPlan{p}, err
+	}
+	var out []*ModifyPlan
+	for _, name := range stmt.Tables.Tables {
+		m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, scopeColumn{db: name.Schema.O, table: name.Name.O})
+		if err != nil {
+			return nil, err
+		}
+		m.plan.Ignore = stmt.IgnoreErr
+		if stmt.Where != nil {
+			if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
+				return nil, err
+			}
+		}
+		p, err := m.finishJoin()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, differentTables(out)
+}
+
+// differentTables refuses a statement that writes to one table twice: each part would undo the other's.
+func differentTables(plans []*ModifyPlan) error {
+	for i, p := range plans {
+		for _, q := range plans[:i] {
+			if p.Table.ID == q.Table.ID {
+				return refuse("a write to one table under two names")
+			}
+		}
+	}
+	return nil
+}
+
+// newJoined binds the tables of a join without a target.
+func newJoined(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause) (*env, error) {
+	b := newBinder(ctx)
+	ctes, err := (*cteScope)(nil).with(with)
+	if err != nil {
+		return nil, err
+	}
+	src, err := b.from(refs, nil, ctes)
+	if err != nil {
+		return nil, err
+	}
+	return &env{b: b, ctes: ctes, cols: src.cols, rel: src.rel, clause: "field list", noAgg: true}, nil
+}
+
+// scopeOf finds the column of FROM that a name means.
+func (e *env) scopeOf(name *ast.ColumnName) (scopeColumn, error) {
+	n, err := e.local(name)
+	if err != nil {
+		return scopeColumn{}, err
+	}
+	for _, c := range e.cols {
+		if n != nil && c.id == n.Col && (name.Table.O == "" || strings.EqualFold(c.table, name.Table.O)) {
+			return c, nil
+		}
+	}
+	return scopeColumn{}, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", name.String(), e.clause)
+}
+
+// joinModifier binds a join with one of its tables as the one to be written.
+func joinModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, target scopeColumn) (*modifier, error) {
+	e, err := newJoined(ctx, refs, with)
+	if err != nil {
+		return nil, err
+	}
+	m := &modifier{b: e.b, env: e}
+	for _, c := range e.cols {
+		if !strings.EqualFold(c.table, target.table) || target.db != "" && !strings.EqualFold(c.db, target.db) {
+			continue
+		}
+		scan := scanOf(e.rel, c.id)
+		if scan == nil {
+			return nil, errorf(1288, "The target table %s of the statement is not updatable", target.table)
+		}
+		t := scan.table
+		m.plan = &ModifyPlan{Database: c.db, Table: t, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1}
+		tablet := m.b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true}})
+		scan.out = append(scan.out, tablet)
+		scan.columns = append(scan.columns, tabletPos)
+		m.ids = slices.Clone(scan.out)
+		refreshOut(e.rel)
+		return m, nil
+	}
+	return nil, errorf(CodeBadTableInDelete, "Unknown table '%s' in MULTI DELETE", target.table)
+}
+
+// scanOf finds the scan below the joins of a FROM clause that yields a column; nil when the column is computed.
+func scanOf(r *rel, id int) *rel {
+	switch r.op {
+	case opScan:
+		if slices.Contains(r.out, id) {
+			return r
+		}
+	case opJoin:
+		for _, k := range r.kids {
+			if s := scanOf(k, id); s != nil {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// refreshOut recomputes what joins yield.
+func refreshOut(r *rel) {
+	if r.op != opJoin {
+		return
+	}
+	for _, k := range r.kids {
+		refreshOut(k)
+	}
+	r.setJoinOut()
+}
+
+// finishJoin keeps the rows that are there (an outer join may have none of the target), each once, whatever number of rows
+// it was joined with, and lowers.
+func (m *modifier) finishJoin() (*ModifyPlan, error) {
+	tablet := m.ids[len(m.ids)-1]
+	none, err := m.b.call("isnull", m.b.col(m.ids[m.plan.Table.Schema.KeyIndexes()[0]]))
+	if err != nil {
+		return nil, err
+	}
+	there, err := m.b.not(none)
+	if err != nil {
+		return nil, err
+	}
+	r := filter(m.env.rel, there)
+	groups := []item{{tablet, m.b.col(tablet)}}
+	for _, at := range m.plan.Table.Schema.KeyIndexes() {
+		groups = append(groups, item{m.ids[at], m.b.col(m.ids[at])})
+	}
+	var aggs []aggItem
+	any := func(id int, x *expr.Node) {
+		aggs = append(aggs, aggItem{id: id, fn: expr.AggFunc{Name: "any_value", Arg: x, Type: x.Type}})
+	}
+	for _, id := range m.ids {
+		if !slices.ContainsFunc(groups, func(g item) bool { return g.id == id }) {
+			any(id, m.b.col(id))
+		}
+	}
+	items := make([]item, 0, len(m.ids)+len(m.values))
+	for _, id := range m.ids {
+		items = append(items, item{id, m.b.col(id)})
+	}
+	for _, v := range m.values {
+		x := v.expr
+		if x.Type.Kind == types.KindNull { // a bare NULL has no aggregate
+			items = append(items, v)
+			continue
+		}
+		any(v.id, x)
+		m.b.cols[v.id].typ.NotNull = false
+		items = append(items, item{v.id, m.b.col(v.id)})
+	}
+	q := queryOut{rel: project(aggregate(r, groups, aggs), items)}
+	for _, it := range items {
+		q.fields = append(q.fields, field{m.b.cols[it.id].name, it.id})
+	}
+	m.plan.Source, err = m.b.finish(q)
+	return m.plan, err
+}

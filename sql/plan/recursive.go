@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"strings"
+
+	"stele/meta/types"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+)
+
+// recursion is a recursive CTE while its recursive members are bound: where they name it, they read the rows that came new
+// in the step before.
+type recursion struct {
+	work  int // names the rows
+	names []string
+	types []types.ColumnType
+}
+
+// recursive binds the use of a recursive CTE: UNION of members that do not name it (the seed) and of members that do (the
+// step). Both are plans of their own, which the executor runs until a step brings nothing new.
+func (b *binder) recursive(c *cteScope, name string) (source, error) {
+	b.depth++
+	defer func() { b.depth-- }()
+	if b.depth > maxDepth {
+		return source{}, refuse("queries nested this deep")
+	}
+	set, ok := c.query.(*ast.SetOprStmt)
+	if !ok {
+		return source{}, errorf(3573, "Recursive Common Table Expression '%s' should contain a UNION", c.name)
+	}
+	if set.OrderBy != nil || set.Limit != nil || set.With != nil {
+		return source{}, refuse("ORDER BY, LIMIT or WITH in a recursive common table expression")
+	}
+	seed, step, all, err := members(c, set.SelectList.Selects)
+	if err != nil {
+		return source{}, err
+	}
+	start, err := b.unionAll(seed, c.scope, nil)
+	if err != nil {
+		return source{}, err
+	}
+	r := &recursion{work: b.newColumn(column{name: "rows of " + c.name})}
+	if len(c.columns) > 0 && len(c.columns) != len(start.fields) {
+		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
+	}
+	for i, f := range start.fields {
+		n, t := f.name, b.cols[f.id].typ
+		if len(c.columns) > 0 {
+			n = c.columns[i].O
+		}
+		t.NotNull = false
+		if t.Kind == types.KindNull {
+			t = types.ColumnType{Kind: types.KindVarBinary}
+		}
+		r.names, r.types = append(r.names, n), append(r.types, t)
+	}
+	inner := *c
+	inner.running = r
+	inner.next = c.scope
+	next, err := b.unionAll(step, &inner, r.types)
+	if err != nil {
+		return source{}, err
+	}
+	if start, err = b.stepTypes(start, r.types, false); err != nil {
+		return source{}, err
+	}
+	p := &physical.Recursive{Work: r.work, All: all}
+	if p.Seed, err = b.finish(start); err != nil {
+		return source{}, err
+	}
+	if p.Step, err = b.finish(next); err != nil {
+		return source{}, err
+	}
+	return b.leaf(&physical.Node{Recursive: p}, r, name), nil
+}
+
+// members splits a recursive CTE; all tells whether rows that came before may come again.
+func members(c *cteScope, list []ast.Node) (seed, step []ast.Node, all bool, err error) {
+	for i, n := range list {
+		var op *ast.SetOprType
+		switch n := n.(type) {
+		case *ast.SelectStmt:
+			op = n.AfterSetOperator
+		case *ast.SetOprSelectList:
+			op = n.AfterSetOperator
+		}
+		if i > 0 && (op == nil || *op != ast.Union && *op != ast.UnionAll) {
+			return nil, nil, false, refuse("EXCEPT and INTERSECT in a recursive common table expression")
+		}
+		if !usesTable(n, strings.ToLower(c.name)) {
+			if len(step) > 0 {
+				return nil, nil, false, errorf(3574, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
+			}
+			seed = append(seed, n)
+			continue
+		}
+		if s, ok := n.(*ast.SelectStmt); ok && (s.GroupBy != nil || s.Distinct || s.OrderBy != nil || s.Limit != nil) {
+			return nil, nil, false, errorf(3575, "Recursive Common Table Expression '%s' can contain neither aggregation nor window functions in recursive query block", c.name)
+		}
+		if len(step) > 0 && all != (*op == ast.UnionAll) {
+			return nil, nil, false, refuse("UNION and UNION ALL mixed in a recursive common table expression")
+		}
+		all = op != nil && *op == ast.UnionAll
+		step = append(step, n)
+	}
+	if len(seed) == 0 {
+		return nil, nil, false, errorf(3574, "Recursive Common Table Expression '%s' should have one or more non-recursive query blocks followed by one or more recursive ones", c.name)
+	}
+	return seed, step, all, nil
+}
+
+// unionAll binds members and puts their rows together, in the types want or in those that they have in common.
+func (b *binder) unionAll(list []ast.Node, ctes *cteScope, want []types.ColumnType) (queryOut, error) {
+	var acc queryOut
+	for i, n := range list {
+		out, _, err := b.setMember(n, nil, ctes)
+		if err == nil {
+			out, err = b.showFields(out)
+		}
+		if err == nil && want != nil {
+			out, err = b.stepTypes(out, want, true)
+		}
+		if err == nil && i > 0 {
+			out, err = b.combine(acc, out, ast.UnionAll)
+		}
+		if err != nil {
+			return acc, err
+		}
+		acc = out
+	}
+	return acc, nil
+}
+
+// stepTypes gives a query the column types of a recursive CTE, which its seed decides; a value of a step that does not fit is
+// an error.
+func (b *binder) stepTypes(q queryOut, want []types.ColumnType, strict bool) (queryOut, error) {
+	if len(q.fields) != len(want) {
+		return q, errorf(CodeUnionColumns, "The used SELECT statements have a different number of columns")
+	}
+	var items []item
+	out := queryOut{}
+	for i, f := range q.fields {
+		x, err := b.coerce(b.col(f.id), want[i])
+		if err != nil {
+			return q, err
+		}
+		if strict && isCall(x, "cast") {
+			c := *x
+			c.Func = "cast:strict"
+			x = &c
+		}
+		id := b.newColumn(column{name: f.name, typ: want[i]})
+		items = append(items, item{id, x})
+		out.fields = append(out.fields, field{f.name, id})
+	}
+	out.rel = project(q.rel, items)
+	return out, nil
+}
+
+// leaf makes a FROM item of an operator that has no input.
+func (b *binder) leaf(n *physical.Node, r *recursion, name string) source {
+	s := source{rel: &rel{op: opSystem, leaf: n}}
+	for i, t := range r.types {
+		c := column{name: r.names[i], typ: t, origin: physical.OutColumn{Name: r.names[i], Table: name, Type: t}}
+		id := b.newColumn(c)
+		s.rel.out = append(s.rel.out, id)
+		s.cols = append(s.cols, scopeColumn{table: name, name: r.names[i], id: id})
+	}
+	return s
+}
+
+// lowerLeaf makes the node of a leaf, which every use has for itself.
+func (b *binder) lowerLeaf(r *rel) lowered {
+	if r.leaf == nil {
+		return b.node(&physical.Node{System: r.sys}, r.out)
+	}
+	n := *r.leaf
+	n.Schema = nil
+	return b.node(&n, r.out)
+}

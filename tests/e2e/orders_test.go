@@ -1,0 +1,483 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"stele/tests/cluster"
+)
+
+// orders is a cluster of four BEs on which nothing moves by itself, and what an operator orders on it.
+type orders struct {
+	*testing.T
+	ctx context.Context
+	c   *cluster.Cluster
+	db  *sql.DB
+}
+
+// ordersRows of about 2000 bytes make each of the four tablets so large that a copy at 1 MB/s takes seconds.
+const ordersRows = 6000
+
+// TestOrders orders what moves replicas and leaders, each to its end, and ends some in the middle of a copy.
+func TestOrders(t *testing.T) {
+	skipShort(t, "copies replicas at 1 MB/s and kills a BE")
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, cluster.Options{Backends: 4, FE: map[string]string{
+		"tablet_sched_checker_interval_seconds": "1", "tablet_sched_consecutive_full_clone_delay_sec": "0", "tablet_sched_disable_balance": "true"},
+		BE: map[string]string{"report_tablet_interval_ms": "500", "delta_flush_bytes": "524288"}})
+	o := &orders{T: t, ctx: ctx, c: c, db: databaseOf(ctx, t, c, "ord", repairTable)}
+	for n := 0; n < ordersRows; n += 200 {
+		o.exec(tuples(n, 200))
+	}
+	for _, step := range []struct {
+		name string
+		run  func(*orders)
+	}{
+		{"a running copy is cancelled", (*orders).cancelCopy},
+		{"a redistribution to a dead node is killed", (*orders).killRedistribution},
+		{"a wiped backend is recovered", (*orders).recoverWiped},
+		{"replicas move", (*orders).moves},
+		{"replicas of a database", (*orders).replicasOfDatabase},
+		{"two replicas, one down", (*orders).twoReplicas},
+		{"leaders move", (*orders).leadersMove},
+		{"leader weights", (*orders).weights},
+		{"balance of replicas", (*orders).balance},
+	} {
+		begun := time.Now()
+		if !t.Run(step.name, func(t *testing.T) {
+			o.T = t
+			step.run(o)
+		}) {
+			break
+		}
+		t.Logf("%s: %v", step.name, time.Since(begun).Round(100*time.Millisecond))
+	}
+}
+
+func (o *orders) exec(statement string) {
+	o.Helper()
+	if _, err := o.db.ExecContext(o.ctx, statement); err != nil {
+		o.Fatalf("%.200s: %v", statement, err)
+	}
+}
+
+func (o *orders) read(query string) cluster.Table {
+	o.Helper()
+	t, err := cluster.ReadTable(o.ctx, o.db, query)
+	if err != nil {
+		o.Fatalf("%s: %v", query, err)
+	}
+	return t
+}
+
+// until waits for what a query has to show.
+func (o *orders) until(what, query string, limit time.Duration, holds func(cluster.Table) bool) {
+	o.Helper()
+	o.c.Wait(o.T, what, limit, func() (bool, string) {
+		t, err := cluster.ReadTable(o.ctx, o.db, query)
+		if err != nil {
+			return false, err.Error()
+		}
+		return holds(t), fmt.Sprint(t.Rows)
+	})
+}
+
+// throttle limits copies, "default" for not.
+func (o *orders) throttle(mb string) {
+	o.Helper()
+	o.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "` + mb + `")`)
+	if mb == "default" {
+		return
+	}
+	o.until("the limit to reach all backends", "ADMIN SHOW BACKEND CONFIG LIKE 'clone_bandwidth%'", 30*time.Second, func(t cluster.Table) bool {
+		return !slices.ContainsFunc(t.Column("VALUE"), func(v string) bool { return v != mb })
+	})
+}
+
+func (o *orders) placement() string {
+	return fmt.Sprint(o.read("SELECT pid, endpoint FROM stele.showtable WHERE name = 'r' ORDER BY pid, endpoint").Rows)
+}
+
+// copying waits until a copy has moved some bytes and not all.
+func (o *orders) copying() {
+	o.Helper()
+	o.until("a copy to run", "SELECT BytesDone, BytesTotal FROM stele.clone_tasks WHERE State = 'RUNNING' AND BytesDone > 0", 30*time.Second,
+		func(t cluster.Table) bool { return len(t.Rows) > 0 })
+}
+
+// last is the newest op.
+func (o *orders) last() (id, state string) {
+	o.Helper()
+	t := o.read("SELECT op_id, status FROM stele.opstatus ORDER BY op_id DESC LIMIT 1")
+	if len(t.Rows) == 0 {
+		o.Fatal("no op was ordered")
+	}
+	return t.Rows[0][0], t.Rows[0][1]
+}
+
+// done waits for the end of all ops, each of which has to be done.
+func (o *orders) done() {
+	o.Helper()
+	for _, op := range opsDone(o.ctx, o.T, o.c, o.db) {
+		if !strings.HasSuffix(op, " kDone") {
+			o.Errorf("op %s: %v", op, o.read("showopstatus").Rows)
+		}
+	}
+	o.exec("deleteop done")
+}
+
+// asBefore waits until every replica is where it was, and nothing half made is left.
+func (o *orders) asBefore(before string, limit time.Duration) {
+	o.Helper()
+	o.c.Wait(o.T, "the placement to be as before", limit, func() (bool, string) { now := o.placement(); return now == before, now })
+	if t := o.read("SELECT State FROM stele.clone_tasks WHERE State = 'RUNNING'"); len(t.Rows) > 0 {
+		o.until("no copy to run", "SELECT State FROM stele.clone_tasks WHERE State = 'RUNNING'", limit, func(t cluster.Table) bool { return len(t.Rows) == 0 })
+	}
+}
+
+func (o *orders) cancelCopy() {
+	o.exec("confset auto_failover false")
+	o.throttle("1")
+	before := o.placement()
+	src, des := freeMove(o.ctx, o.T, o.c, o.db)
+	o.exec(fmt.Sprintf("migrate %s r 0 %s", src, o.c.BackendAddr(des)))
+	o.copying()
+	id, _ := o.last()
+	at := time.Now()
+	o.exec("cancelop " + id)
+	if _, state := o.last(); state != "kCanceled" {
+		o.Errorf("the op is %s", state)
+	}
+	o.asBefore(before, 10*time.Second)
+	o.Logf("cancelled and taken back within %v", time.Since(at).Round(time.Millisecond))
+	o.exec("deleteop canceled")
+	o.exec("makesnapshot r 0") // nothing is paused
+	o.done()
+}
+
+func (o *orders) killRedistribution() {
+	before := o.placement()
+	src, des := freeMove(o.ctx, o.T, o.c, o.db)
+	o.exec(o.redistribution(src, des))
+	o.copying()
+	must(o.T, o.c.Kill(des))
+	o.c.WaitAlive(o.T, des, false, 30*time.Second)
+	o.until("the op to wait for the dead node", "SHOW TRANSACTIONS", 20*time.Second, func(t cluster.Table) bool {
+		return slices.ContainsFunc(t.Column("last_action_info"), func(s string) bool { return strings.Contains(s, o.c.BackendAddr(des)) })
+	})
+	id, _ := o.last()
+	at := time.Now()
+	o.exec("KILL TRANSACTION " + id)
+	o.until("what was killed to end", "SHOW TRANSACTIONS", 10*time.Second, func(t cluster.Table) bool { return len(t.Rows) == 0 })
+	o.asBefore(before, time.Until(at.Add(10*time.Second)))
+	o.Logf("killed and taken back within %v", time.Since(at).Round(time.Millisecond))
+	must(o.T, o.c.StartNode(des))
+	o.c.WaitAlive(o.T, des, true, 30*time.Second)
+	o.throttle("default")
+	o.exec("recoverendpoint " + o.c.BackendAddr(des))
+	opsDone(o.ctx, o.T, o.c, o.db)
+	o.exec("deleteop canceled")
+	o.exec("deleteop done")
+	o.c.WaitHealthy(o.T, "ord.r", healTimeout)
+}
+
+// redistribution is the statement that moves partition 0 from one BE to another.
+func (o *orders) redistribution(src, des string) string {
+	o.Helper()
+	ids := o.read("SHOW BACKENDS")
+	idOf := func(ep string) string {
+		_, port, _ := strings.Cut(ep, ":")
+		return ids.Column("BackendId")[slices.Index(ids.Column("BePort"), port)]
+	}
+	statement := "REDISTRIBUTE VGROUP " + o.vgroup()
+	for _, ep := range o.read("SELECT endpoint FROM stele.showtable WHERE name = 'r' AND pid = 0").Column("endpoint") {
+		if ep == src {
+			ep = o.c.BackendAddr(des)
+		}
+		statement += " DNODE " + idOf(ep)
+	}
+	return statement
+}
+
+// vgroup is partition 0 of the table: the tablet of the lowest id.
+func (o *orders) vgroup() string {
+	return o.read("SELECT MIN(TabletId) AS id FROM stele.tablets WHERE TableName = 'r'").Rows[0][0]
+}
+
+// recoverWiped has a BE come back with empty disks in manual mode: one statement brings everything back, and a second one
+// says that there is nothing left to do.
+func (o *orders) recoverWiped() {
+	ep := o.c.BackendAddr("be1")
+	o.exec("offlineendpoint " + ep)
+	o.done()
+	must(o.T, o.c.Kill("be1"))
+	must(o.T, o.c.Wipe("be1"))
+	must(o.T, o.c.StartNode("be1"))
+	o.c.WaitAlive(o.T, "be1", true, 30*time.Second)
+	o.exec("recoverendpoint " + ep)
+	for _, op := range opsDone(o.ctx, o.T, o.c, o.db) {
+		if op != "kRecoverTableOP kDone" && op != "kReAddReplicaOP kDone" {
+			o.Errorf("op %s", op)
+		}
+	}
+	o.exec("deleteop done")
+	o.c.WaitHealthy(o.T, "ord.r", healTimeout)
+	if n := o.c.CheckReplicas(o.T, "ord.r", 3); n != ordersRows {
+		o.Errorf("the replicas hold %d rows, want %d", n, ordersRows)
+	}
+	st := &stage{c: o.c, db: o.db}
+	if got := st.exec(o.ctx, "recoverendpoint "+ep); !strings.HasPrefix(got, "ok: skipped") {
+		o.Errorf("a second run: %s", got)
+	}
+}
+
+// has reports where partition 0 has replicas.
+func (o *orders) has(ep string) bool {
+	return slices.Contains(o.read("SELECT endpoint FROM stele.showtable WHERE name = 'r' AND pid = 0").Column("endpoint"), ep)
+}
+
+func (o *orders) moves() {
+	src, des := freeMove(o.ctx, o.T, o.c, o.db)
+	to := o.c.BackendAddr(des)
+	o.exec(fmt.Sprintf("migrate %s r 0 %s", src, to))
+	o.done()
+	if o.has(src) || !o.has(to) {
+		o.Errorf("after migrate: %s", o.placement())
+	}
+	o.exec(fmt.Sprintf("addreplica r 0 %s", src))
+	o.done()
+	if n := len(o.read("SELECT 1 FROM stele.showtable WHERE name = 'r' AND pid = 0 AND is_alive = 'yes'").Rows); n != 4 {
+		o.Errorf("%d replicas after addreplica", n)
+	}
+	o.exec(fmt.Sprintf("delreplica r 0 %s", to))
+	o.done()
+	if o.has(to) || !o.has(src) {
+		o.Errorf("after delreplica: %s", o.placement())
+	}
+	leader := o.read("SELECT endpoint FROM stele.showtable WHERE name = 'r' AND pid = 0 AND role = 'leader'").Rows[0][0]
+	o.exec(o.redistribution(leader, des)) // a leader that leaves hands over
+	o.done()
+	if o.has(leader) || !o.has(to) {
+		o.Errorf("after the redistribution: %s", o.placement())
+	}
+	if again := o.read(o.redistribution("", "be1")); again.Column("state")[0] != "unchanged" {
+		o.Errorf("a second redistribution: %v", again.Rows)
+	}
+	for pid := range 4 {
+		o.exec(fmt.Sprintf("makesnapshot r %d", pid))
+	}
+	o.done()
+	o.c.WaitHealthy(o.T, "ord.r", healTimeout)
+	if n := o.c.CheckReplicas(o.T, "ord.r", 3); n != ordersRows {
+		o.Errorf("the replicas hold %d rows, want %d", n, ordersRows)
+	}
+	o.exec("confset auto_failover true")
+}
+
+// replicasOfDatabase gives a database under writes one more replica of everything. The statement answers at once, learners
+// are seen on their way, and the writes go on.
+func (o *orders) replicasOfDatabase() {
+	o.throttle("1")
+	defer o.throttle("default")
+	db := databaseOf(o.ctx, o.T, o.c, "grow", strings.Replace(repairTable, `"3"`, `"2"`, 1),
+		"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), UNIQUE KEY u (v, id)) DISTRIBUTED BY HASH(id) BUCKETS 4 PROPERTIES('replication_num'='2')")
+	for n := 0; n < ordersRows; n += 200 {
+		_, err := db.ExecContext(o.ctx, tuples(n, 200))
+		must(o.T, err)
+	}
+	load := startTraffic(o.ctx, db, "t", 4, 0)
+	defer load.stop()
+	o.c.Wait(o.T, "rows", healTimeout, func() (bool, string) { return load.count() > 200, fmt.Sprint(load.count()) })
+	before := load.rate(o.ctx, 3*time.Second)
+	at := time.Now()
+	_, err := db.ExecContext(o.ctx, "ALTER DATABASE grow REPLICA 3")
+	must(o.T, err)
+	if took := time.Since(at); took > time.Second {
+		o.Errorf("the statement took %v", took)
+	}
+	o.until("learners and how far they are", "SHOW grow.VGROUPS", 20*time.Second, func(t cluster.Table) bool {
+		return slices.ContainsFunc(t.Column("learners"), func(s string) bool { return strings.Contains(s, "%") })
+	})
+	during := load.rate(o.ctx, 3*time.Second)
+	o.until("every replica to follow", "SHOW grow.VGROUPS", healTimeout, func(t cluster.Table) bool {
+		return !slices.Contains(t.Column("v3_status"), "learner") && !slices.Contains(t.Column("v3_status"), "NULL")
+	})
+	gap, whole := load.gap(at, time.Now()), time.Since(at)
+	// A third copy costs something for good, most of all where all BEs share a machine; that is not the copying's.
+	after := load.rate(o.ctx, 3*time.Second)
+	usual := min(before, after)
+	o.Logf("%.0f writes a second to 2 replicas, %.0f while others were made, %.0f to 3 (%+.0f %%), longest pause %v, whole after %v", before, during,
+		after, 100*(during-usual)/usual, gap.Round(time.Millisecond), whole.Round(time.Millisecond))
+	if during < 0.8*usual {
+		o.Errorf("the rate of writes fell by %.0f %%", 100*(usual-during)/usual)
+	}
+	if failed := load.stop(); failed > 0 {
+		o.Errorf("%d writes failed: %v", failed, load.failed)
+	}
+	hidden := o.read("gettablestatus") // lists hidden tables, too
+	copies := map[string]int{}
+	for n, tid := range hidden.Column("tid") {
+		copies[tid+"/"+hidden.Column("pid")[n]]++
+	}
+	for tablet, n := range copies {
+		if n != 3 {
+			o.Errorf("tablet %s has %d replicas", tablet, n)
+		}
+	}
+	if _, err := db.ExecContext(o.ctx, "ALTER DATABASE grow REPLICA 9"); err == nil || !strings.Contains(err.Error(), "Out of dnodes") {
+		o.Errorf("9 replicas on 4 backends: %v", err)
+	}
+	o.exec("DROP DATABASE grow")
+}
+
+// twoReplicas has one of two replicas go: a majority of two is both, so writes wait, and then fail with a sentence that names
+// what to do. That helps at once.
+func (o *orders) twoReplicas() {
+	o.exec("CREATE TABLE two (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES('replication_num'='2')")
+	o.exec("INSERT INTO two VALUES (1, 'x')")
+	ep := o.read("SELECT endpoint FROM stele.showtable WHERE name = 'two' AND role = 'follower'").Rows[0][0]
+	node := ""
+	for _, n := range []string{"be1", "be2", "be3", "be4"} {
+		if o.c.BackendAddr(n) == ep {
+			node = n
+		}
+	}
+	must(o.T, o.c.Kill(node))
+	o.c.WaitAlive(o.T, node, false, 30*time.Second)
+	o.exec(`ADMIN SET FRONTEND CONFIG ("write_timeout_ms" = "3000")`)
+	at := time.Now()
+	_, err := o.db.ExecContext(o.ctx, "INSERT INTO two VALUES (2, 'x')")
+	o.Logf("refused after %v: %v", time.Since(at).Round(time.Millisecond), err)
+	if err == nil || !strings.Contains(err.Error(), "write_quorum") {
+		o.Errorf("a write that has no quorum: %v", err)
+	}
+	var n int
+	must(o.T, o.db.QueryRowContext(o.ctx, "SELECT COUNT(*) FROM two").Scan(&n))
+	if n != 1 {
+		o.Errorf("%d rows, want 1", n)
+	}
+	o.exec(`ADMIN SET FRONTEND CONFIG ("write_timeout_ms" = "30000")`)
+	o.exec("ALTER TABLE two SET ('write_quorum' = 'ONE')") // the way out that was named
+	o.exec("INSERT INTO two VALUES (3, 'x')")
+	must(o.T, o.c.StartNode(node))
+	o.c.WaitAlive(o.T, node, true, 30*time.Second)
+	o.c.WaitHealthy(o.T, "ord.two", healTimeout)
+	if n := o.c.CheckReplicas(o.T, "ord.two", 2); n != 2 {
+		o.Errorf("the replicas hold %d rows, want 2", n)
+	}
+	o.exec("DROP TABLE two")
+}
+
+// leadersMove drains a BE and measures for how long each tablet took no writes: every table has one, and one writer.
+func (o *orders) leadersMove() {
+	var loads []*traffic
+	for n := range 4 {
+		table := fmt.Sprintf("p%d", n)
+		o.exec("CREATE TABLE " + table + " (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1")
+		loads = append(loads, startTraffic(o.ctx, o.db, table, 1, 0))
+	}
+	for _, l := range loads {
+		o.c.Wait(o.T, "rows", healTimeout, func() (bool, string) { return l.count() > 50, fmt.Sprint(l.count()) })
+	}
+	quiet := time.Now()
+	pause(o.ctx, 2*time.Second)
+	at := time.Now()
+	moved := 0
+	for _, node := range []string{"be1", "be2", "be3", "be4"} {
+		moved += len(o.read("SELECT 1 FROM stele.showtable WHERE name LIKE 'p%' AND role = 'leader' AND endpoint = '" + o.c.BackendAddr(node) + "'").Rows)
+		o.read("ADMIN DRAIN BACKEND '" + o.c.BackendAddr(node) + "'")
+		o.done()
+		o.read("ADMIN UNDRAIN BACKEND '" + o.c.BackendAddr(node) + "'")
+		o.done()
+	}
+	end := time.Now()
+	for n, l := range loads {
+		// What a machine that is busy with other things does to writes anyway is not the transfer's.
+		usual, gap := l.gap(quiet, at), l.gap(at, end)
+		o.Logf("tablet of p%d: longest pause of writes %v, %v while no leader moved", n, gap.Round(time.Millisecond), usual.Round(time.Millisecond))
+		if gap > max(100*time.Millisecond, 2*usual) {
+			o.Errorf("writes to the tablet of p%d paused for %v", n, gap)
+		}
+		if failed := l.stop(); failed > 0 {
+			o.Errorf("%d writes failed: %v", failed, l.failed)
+		}
+	}
+	if moved < 4 {
+		o.Errorf("%d leaders moved", moved)
+	}
+}
+
+func (o *orders) leads() map[string]int {
+	o.Helper()
+	out := map[string]int{}
+	for _, node := range o.c.Nodes() {
+		if strings.HasPrefix(node, "be") {
+			out[o.c.BackendAddr(node)] = 0
+		}
+	}
+	for _, ep := range o.read("SELECT endpoint FROM stele.showtable WHERE role = 'leader' AND is_alive = 'yes'").Column("endpoint") {
+		out[ep]++
+	}
+	return out
+}
+
+func (o *orders) weights() {
+	o.exec("CREATE TABLE many (id INT PRIMARY KEY) DISTRIBUTED BY HASH(id) BUCKETS 16")
+	ep := o.c.BackendAddr("be3")
+	o.read("ADMIN SET LEADER WEIGHT 50 FOR BACKEND '" + ep + "'")
+	o.done()
+	leads := o.leads()
+	for other, n := range leads {
+		if other != ep && n < 2*leads[ep]-1 {
+			o.Errorf("at half the weight %s leads %d: %v", ep, leads[ep], leads)
+		}
+	}
+	o.read("ADMIN SET LEADER WEIGHT 0 FOR BACKEND '" + ep + "'")
+	o.done()
+	if spread := leaderSpread(o.ctx, o.T, o.db); spread > 1 {
+		o.Errorf("leaders differ by %d at the same weights: %v", spread, o.leads())
+	}
+}
+
+// balance adds a BE: nothing moves to it, because nothing is to, until it is ordered.
+func (o *orders) balance() {
+	node, err := o.c.AddBackend(o.ctx)
+	must(o.T, err)
+	o.c.WaitAlive(o.T, node, true, 30*time.Second)
+	if job := o.read("BALANCE VGROUP"); job.Column("state")[0] != "moving" {
+		o.Fatalf("job %v", job.Rows)
+	}
+	o.done()
+	counts := map[string]int{}
+	for _, ep := range o.read("showtable").Column("endpoint") {
+		counts[ep]++
+	}
+	low, high := 1<<30, 0
+	for _, n := range counts {
+		low, high = min(low, n), max(high, n)
+	}
+	o.Logf("replicas: %v", counts)
+	if counts[o.c.BackendAddr(node)] == 0 || high-low > 3 {
+		o.Errorf("replicas are not even: %v", counts)
+	}
+	for _, table := range []string{"ord.r", "ord.many"} {
+		o.c.WaitHealthy(o.T, table, healTimeout)
+	}
+	if n := o.c.CheckReplicas(o.T, "ord.r", 3); n != ordersRows {
+		o.Errorf("the replicas hold %s rows", strconv.FormatInt(n, 10))
+	}
+	moved := o.read("SELECT 1 FROM stele.showtable").Rows
+	before := fmt.Sprint(o.read("SELECT name, pid, endpoint FROM stele.showtable ORDER BY name, pid, endpoint").Rows)
+	o.read("BALANCE VGROUP")
+	o.done()
+	if after := fmt.Sprint(o.read("SELECT name, pid, endpoint FROM stele.showtable ORDER BY name, pid, endpoint").Rows); after != before {
+		o.Errorf("a second run moves replicas (%d in all):\n%s\n%s", len(moved), before, after)
+	}
+}

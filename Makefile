@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients sim race chaos powercut bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients sim race chaos powercut prove-storage bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ gen-check:
 
 powercut: ## cut the power of the store's file system 20 times under parallel writers (needs root)
 	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet
+
+prove-storage: ## the tests of the tablet store with all their histories, faults and tablets: some minutes
+	STELE_PROVE=1 go test -count=1 -timeout 60m ./be/tablet/...
 
 bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server galera-4 rsync iproute2; } || \

@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"stele/be/clone"
 	"stele/be/host"
 	"stele/be/peer"
+	"stele/be/query"
 	"stele/be/report"
 	"stele/be/scan"
 	"stele/be/server"
@@ -71,6 +74,7 @@ type node struct {
 	peers    *peer.Peers
 	writer   *write.Writer
 	scanner  *scan.Scanner
+	queries  *query.Runner
 	slots    *clone.Slots
 	clones   *clone.Manager
 	outgoing *clone.Outgoing
@@ -93,6 +97,7 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed}, log)
 	n.scanner = scan.New(n.host, n.writer)
+	n.queries = query.New(n.peers.Scan, n.spillDir, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	started := time.Now()
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
@@ -102,11 +107,20 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: n.slots, Throttle: throttle,
 		Log: log, Done: n.reporter.Changed})
 	n.outgoing = clone.NewOutgoing(n.host, n.writer, n.slots, throttle, scan.VersionWait)
-	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Clones: n.clones, Slots: n.slots,
+	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Queries: n.queries, Clones: n.clones, Slots: n.slots,
 		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,
 		Joined: n.reporter.Addresses, Stopping: n.stopping.Load, Strangers: n.strangers,
 		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
 	return n
+}
+
+// spillDir makes and names the folder for temporary files of queries, on the first disk of this BE.
+func (n *node) spillDir() (string, error) {
+	dir := filepath.Join(conf.StorageRootPath.Get(n.conf)[0].Path, "spill")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("folder for temporary files: %w", err)
+	}
+	return dir, nil
 }
 
 // changed has the FE told of a replica.

@@ -127,6 +127,7 @@ func (n *node) open(ctx context.Context) error {
 
 func (n *node) openSessions() error {
 	scanner := dist.New(n.clients, n.cluster, n.meta.Current, n.scans, n.reportBad, n.log)
+	scanner.OnQueryNodes(n.queryNodes)
 	router, err := stmt.NewRouter()
 	if err != nil {
 		return err
@@ -137,6 +138,20 @@ func (n *node) openSessions() error {
 		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
+}
+
+// queryNodes lists the BEs with the query role that answer and are of this version: a plan is only read by its like.
+func (n *node) queryNodes() []types.BEID {
+	var out []types.BEID
+	for be := range n.meta.Current().BEs() {
+		if be.QueryMs == 0 {
+			continue
+		}
+		if known, ok := n.cluster.Get(be.ID); ok && known.Alive && known.Version == n.version {
+			out = append(out, be.ID)
+		}
+	}
+	return out
 }
 
 // event passes on what the heartbeats have found.

@@ -136,12 +136,32 @@ func (in *changeIntake) take(ctx context.Context, c *bepb.FetchChangesResponse) 
 		return err
 	}
 	in.p.add(bytes)
-	for _, whole := range c.Changes {
-		if err := in.piece(types.Version(whole.Version), whole.Payload); err != nil {
+	if len(c.Changes) > 0 {
+		if err := in.apply(c.Changes); err != nil {
 			return err
 		}
 	}
 	return in.piece(types.Version(c.Version), c.Payload)
+}
+
+// apply applies change sets that came together, those that a publish has brought in the meantime excepted.
+func (in *changeIntake) apply(together []*bepb.FetchChangesResponse_Change) error {
+	if err := in.finish(); err != nil {
+		return err
+	}
+	var changes []tablet.Change
+	for _, c := range together {
+		if v := types.Version(c.Version); v > in.t.Version() {
+			changes = append(changes, tablet.Change{Version: v, Payload: c.Payload})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := in.t.ApplyChanges(changes); err != nil && changes[len(changes)-1].Version > in.t.Version() {
+		return fmt.Errorf("apply versions %d and on of tablet %d: %w", changes[0].Version, in.t.ID(), err)
+	}
+	return in.m.writer.Advance(in.t)
 }
 
 // piece takes a change set, or the next piece of one.

@@ -179,7 +179,7 @@ func (m *Manager) run(parent context.Context, p *progress) {
 	close(p.done)
 	s := p.snapshot(time.Now())
 	m.log.Info("clone ended", "task_id", s.TaskId, "tablet_id", s.TabletId, "state", s.State.String(), "full", s.Full,
-		"reason", s.Reason, "bytes", s.BytesDone, "version", s.Version, "elapsed_ms", s.ElapsedMs)
+		"reason", s.Reason, "bytes", s.BytesDone, "kept", s.BytesKept, "version", s.Version, "elapsed_ms", s.ElapsedMs)
 	m.done(p.task.Tablet)
 }
 

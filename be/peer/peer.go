@@ -70,6 +70,32 @@ func (p *Peers) Replicate(ctx context.Context, address string, req *bepb.Replica
 	return bepb.NewBackendClient(c).Replicate(ctx, req)
 }
 
+// Scan runs a fragment on another BE and hands every encoded batch to each.
+func (p *Peers) Scan(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+	c, err := p.conn(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := bepb.NewBackendClient(c).Scan(ctx, req)
+	if err != nil {
+		return err
+	}
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(msg.Batch); err != nil {
+			return err
+		}
+	}
+}
+
 // FetchChanges reads change sets from another BE.
 func (p *Peers) FetchChanges(ctx context.Context, address string, req *bepb.FetchChangesRequest, each func(*bepb.FetchChangesResponse) error) error {
 	c, err := p.conn(address)

@@ -16,6 +16,7 @@ import (
 
 	"stele/be/clone"
 	"stele/be/host"
+	"stele/be/query"
 	"stele/be/scan"
 	"stele/be/tablet"
 	"stele/be/write"
@@ -30,6 +31,7 @@ type Parts struct {
 	Cluster *rpc.Cluster
 	Writer  *write.Writer
 	Scanner *scan.Scanner
+	Queries *query.Runner
 	Clones  *clone.Manager
 	Slots   *clone.Slots
 	// Outgoing is the source side of clones.
@@ -90,6 +92,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: int64(mem.HeapInuse),
 		Clones: s.Clones.Statuses(req.FinishedTasksSeen), HttpPort: uint32(s.HTTPPort), Stopping: s.Stopping(),
 		RunningScans: uint32(s.Scanner.Running())}
+	if s.Queries != nil {
+		resp.RunningQueries, resp.Queries = uint32(s.Queries.Running()), s.Queries.Ended()
+	}
 	if s.Strangers != nil {
 		resp.Strangers = s.Strangers()
 	}
@@ -194,6 +199,17 @@ func (s *Server) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortRe
 		return nil, toStatus(err)
 	}
 	return &bepb.AbortResponse{}, nil
+}
+
+// Query streams the result of a query whose upper part runs here.
+func (s *Server) Query(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error {
+	if s.Stopping() {
+		return status.Error(codes.Unavailable, "this be stops")
+	}
+	err := s.Queries.Query(stream.Context(), req, func(batch []byte) error {
+		return stream.Send(&bepb.QueryResponse{Batch: batch})
+	})
+	return toStatus(err)
 }
 
 // Scan streams the result of a fragment.

@@ -381,7 +381,7 @@ func readersBesideWriters(t *testing.T, bulkBytes int64) {
 	for i := range state {
 		state[i] = each
 	}
-	for i := range 400 {
+	for i := range upTo(400, 120) {
 		a, b := i%rows, (i*7+3)%rows
 		if a == b {
 			b = (b + 1) % rows

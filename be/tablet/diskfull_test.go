@@ -13,7 +13,7 @@ import (
 	"stele/meta/types"
 )
 
-// smallDisk mounts a file system of so many MiB, or skips: that takes root.
+// smallDisk mounts a file system in memory, or skips: that takes root.
 func smallDisk(t *testing.T, options string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -34,7 +34,7 @@ func smallDisk(t *testing.T, options string) string {
 // TestDiskThatFillsUpRefusesWrites fills a real file system: clones end first, then writes, both with an error that says why,
 // and before Badger would meet the full disk, which kills the process. Reads go on, and so do writes when there is room again.
 func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
-	dir := smallDisk(t, "size=200m")
+	dir := smallDisk(t, "size=120m")
 	opt := testOptions()
 	opt.FloodBytes, opt.FloodPercent = 40<<20, 100
 	s := openStore(t, dir+"/store", opt)
@@ -48,7 +48,7 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 	var refused error
 	for n := 0; refused == nil; n++ {
 		if n == 1000 {
-			t.Fatal("200 MB have taken everything")
+			t.Fatal("120 MB have taken everything")
 		}
 		rows := make([]row, 5000)
 		for i := range rows {

@@ -360,7 +360,7 @@ func (im *Import) storeIndexes() error {
 
 func (im *Import) flip() error {
 	s, t := im.s, im.t
-	s.mu.Lock()
+	s.lockTablet(t.id)
 	defer s.mu.Unlock()
 	old := s.tablets[t.id]
 	t.mu.RLock()

@@ -115,8 +115,11 @@ func (s *Store) flushLargest(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// collect deletes garbage.
+// collect deletes garbage. When it returns, what was garbage before is deleted: a reclaim must not begin while another
+// collector is still at it, as it would free nothing of that.
 func (s *Store) collect(ctx context.Context) error {
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
 	s.mu.Lock()
 	todo := s.garbage
 	s.garbage = nil

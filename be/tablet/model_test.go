@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -141,13 +140,9 @@ func (x *machine) crash() {
 	acked := x.m.version()
 	x.dirs++
 	next := filepath.Join(x.root, "crash", string(rune('a'+x.dirs%26)), "disk")
-	x.check(os.RemoveAll(next))
 	x.check(os.MkdirAll(filepath.Dir(next), 0o755))
 	x.check(x.store.meta.Commit()) // version records are not waited for; here the crash comes after they are written
-	out, err := exec.Command("cp", "-a", "--sparse=always", x.dir, next).CombinedOutput()
-	if err != nil {
-		x.t.Fatalf("copy: %v: %s", err, out)
-	}
+	x.check(copyOpen(x.dir, next))
 	x.check(x.store.Close())
 	x.check(os.RemoveAll(x.dir))
 	x.dir = next
@@ -215,9 +210,7 @@ func (x *machine) fullClone() {
 	x.release()
 	x.tab, err = im.Commit(v, digest)
 	x.check(err)
-	for _, c := range later {
-		x.check(x.tab.ApplyChange(c.Version, c.Payload))
-	}
+	x.check(x.tab.ApplyChanges(later))
 }
 
 func (x *machine) verify() {

@@ -13,12 +13,11 @@ func (im *Import) CatchUp(src *Tablet, to types.Version) error {
 		return fmt.Errorf("catch up import of tablet %d: not verified, or over: %w", im.t.id, ErrImport)
 	}
 	changes, err := src.Changes(im.t.Version(), to)
-	for err == nil {
-		c, more, nerr := changes.Next()
-		if err = nerr; err != nil || !more {
-			break
+	for more := true; err == nil && more; {
+		var run []Change
+		if run, more, err = changes.nextRun(); err == nil {
+			err = im.t.ApplyChanges(run)
 		}
-		err = im.t.ApplyChange(c.Version, c.Payload)
 	}
 	if err != nil {
 		return fmt.Errorf("catch up import of tablet %d: %w", im.t.id, err)

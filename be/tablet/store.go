@@ -33,11 +33,13 @@ type Store struct {
 	mu      sync.Mutex // guards what follows; taken before a tablet's locks
 	super   super
 	tablets map[types.TabletID]*Tablet
-	imports map[uint64]*Import // by uid
+	making  map[types.TabletID]chan struct{} // tablets whose creation waits for the disk; closed when it has ended
+	imports map[uint64]*Import               // by uid
 	partial map[types.TabletID]*partialImport
 	garbage []garbage // what can be deleted
 	closed  bool
 
+	collecting  sync.Mutex // one collector of garbage at a time; taken before mu
 	tuned       atomic.Pointer[Tuning]
 	budget      *rate.Limiter // of all background work
 	scrubBudget *rate.Limiter
@@ -58,7 +60,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
 		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
-		tablets: make(map[types.TabletID]*Tablet), imports: make(map[uint64]*Import),
+		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1),
 	}
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
@@ -124,7 +126,7 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 	if err := checkMeta(&m); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
+	s.lockTablet(m.Tablet)
 	defer s.mu.Unlock()
 	if t := s.tablets[m.Tablet]; t != nil {
 		if t.Meta().Replica != m.Replica {
@@ -137,11 +139,37 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 	}
 	uid, superEntry := s.nextUIDLocked()
 	t := newTablet(s, uid, m.clone())
-	if err := s.meta.Commit(superEntry, t.recordEntry(), t.manifestEntry()); err != nil {
+	if err := s.makeLocked(m.Tablet, superEntry, t.recordEntry(), t.manifestEntry()); err != nil {
 		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
 	}
 	s.tablets[m.Tablet] = t
 	return t, nil
+}
+
+// makeLocked commits the first records of a tablet, with mu held but while it waits for the disk: others go on, and many
+// creations share a sync. They are queued with mu held, as the super record of a later one must not be overtaken.
+func (s *Store) makeLocked(id types.TabletID, entries ...kv.Entry) error {
+	ended := make(chan struct{})
+	s.making[id] = ended
+	written := make(chan error, 1)
+	s.meta.CommitAsync(entries, func(err error) { written <- err })
+	s.mu.Unlock()
+	err := <-written
+	s.mu.Lock()
+	delete(s.making, id)
+	close(ended)
+	return err
+}
+
+// lockTablet locks mu when no creation of tablet id is under way.
+func (s *Store) lockTablet(id types.TabletID) {
+	s.mu.Lock()
+	for s.making[id] != nil {
+		ended := s.making[id]
+		s.mu.Unlock()
+		<-ended
+		s.mu.Lock()
+	}
 }
 
 // Tablet returns the replica of tablet id on this disk.
@@ -166,7 +194,7 @@ func (s *Store) Tablets() []*Tablet {
 
 // Drop removes a replica; its bytes are deleted later. Dropping what is not there, or another replica, does nothing.
 func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
-	s.mu.Lock()
+	s.lockTablet(id)
 	defer s.mu.Unlock()
 	t := s.tablets[id]
 	if t == nil || t.Meta().Replica != replica {

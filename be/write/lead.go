@@ -75,6 +75,8 @@ func refused(id types.TabletID, err error) *bepb.WriteResponse {
 			r.code = bepb.WriteResponse_DISK_FULL
 		case errors.Is(err, tablet.ErrCorrupt), errors.Is(err, tablet.ErrBad):
 			r.code = bepb.WriteResponse_BAD_REPLICA
+		case errors.Is(err, tablet.ErrDropped): // since the statement began: another replica leads by now
+			r.code = bepb.WriteResponse_NO_TABLET
 		}
 	}
 	return &bepb.WriteResponse{Refusal: r.code, Message: r.err.Error(), RefusedTablet: uint64(r.tablet), RefusedRow: uint32(r.row)}

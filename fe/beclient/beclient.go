@@ -153,6 +153,32 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 	}
 }
 
+// Query runs the upper part of a query on a query node and hands every encoded batch to each.
+func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequest, each func([]byte) error) error {
+	be, err := c.BE(address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := be.Query(ctx, req)
+	if err != nil {
+		return err
+	}
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(msg.Batch); err != nil {
+			return err
+		}
+	}
+}
+
 // Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too
 // large for one message, or the BE older than the call: Scan is the way then.
 func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest, each func([]byte) error) (done bool, err error) {

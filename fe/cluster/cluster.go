@@ -72,6 +72,7 @@ type BE struct {
 	HTTPPort      int
 	RunningScans  int
 	Queries       int // that it runs as a query node
+	QueriesEnded  uint64
 	Disks         []Disk
 	Strangers     []stranger.Stranger // what of other clusters it has met
 }
@@ -309,6 +310,7 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	}
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
 	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
+	m.QueriesEnded = resp.Queries
 	m.Strangers = nil
 	for _, s := range resp.Strangers {
 		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/fe/beclient"
@@ -21,6 +22,7 @@ import (
 	"stele/proto/bepb"
 	"stele/sql/exec"
 	"stele/sql/physical"
+	"stele/sql/spool"
 	"stele/sql/vec"
 )
 
@@ -47,6 +49,9 @@ type Scanner struct {
 	settings func() Settings
 	bad      func(types.TabletID, types.BEID, error) // told of a replica that turned out damaged
 	log      *slog.Logger
+
+	queryNodes func() []types.BEID // nil = there are none
+	turn       atomic.Uint64       // spreads queries over them
 }
 
 // New returns a scanner.
@@ -133,7 +138,7 @@ type target struct {
 
 // answer is the complete result of one call, or the error that ends the scan.
 type answer struct {
-	spool *spool
+	spool *spool.Spool
 	err   error
 }
 
@@ -149,7 +154,7 @@ type run struct {
 	room     chan struct{} // bounds the calls
 	wg       sync.WaitGroup
 
-	now  *spool // being read by Next
+	now  *spool.Spool // being read by Next
 	done bool
 }
 
@@ -157,11 +162,11 @@ type run struct {
 func (r *run) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
 		if r.now != nil {
-			b, err := r.now.next()
+			b, err := r.now.Next()
 			if b != nil || err != nil {
 				return b, err
 			}
-			r.now.close()
+			r.now.Close()
 			r.now = nil
 		}
 		if r.done {
@@ -189,11 +194,11 @@ func (r *run) Close() {
 	r.cancel()
 	for a := range r.answers {
 		if a.spool != nil {
-			a.spool.close()
+			a.spool.Close()
 		}
 	}
 	if r.now != nil {
-		r.now.close()
+		r.now.Close()
 		r.now = nil
 	}
 	r.wg.Wait()
@@ -369,20 +374,20 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 			req.TxnId = uint64(r.q.Txn)
 		}
 	}
-	sp := newSpool(set.SpillDir)
-	err := r.call(ctx, r.s.live.Address(c.be), req, sp.add)
+	sp := spool.New(set.SpillDir)
+	err := r.call(ctx, r.s.live.Address(c.be), req, sp.Add)
 	if err == nil {
-		err = sp.rewind()
+		err = sp.Rewind()
 	}
 	if err != nil {
-		sp.close()
+		sp.Close()
 		return r.failed(ctx, c, err)
 	}
 	select {
 	case r.answers <- answer{spool: sp}:
 		return nil, nil
 	case <-ctx.Done():
-		sp.close()
+		sp.Close()
 		return nil, context.Cause(ctx)
 	}
 }

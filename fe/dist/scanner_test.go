@@ -16,6 +16,7 @@ import (
 	"stele/proto/bepb"
 	"stele/sql/exec"
 	"stele/sql/physical"
+	"stele/sql/spool"
 	"stele/sql/vec"
 )
 
@@ -327,7 +328,7 @@ func TestCloseBeforeTheEnd(t *testing.T) {
 
 func TestHoldKeepsEverything(t *testing.T) {
 	w := newWorld(t, 2, 5)
-	s, err := dist.Hold(context.Background(), w.scan(nil, false), t.TempDir())
+	s, err := spool.Hold(context.Background(), w.scan(nil, false), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

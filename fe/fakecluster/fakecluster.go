@@ -118,6 +118,7 @@ type BE struct {
 	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
 	OnScan      func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error
+	OnQuery     func(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error
 	OnHeartbeat func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error)
 	OnCreate    func(req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error)
 }
@@ -192,6 +193,17 @@ func (b *BE) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortRespon
 func (b *BE) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
 	b.mu.Lock()
 	f := b.OnScan
+	b.mu.Unlock()
+	if f != nil {
+		return f(req, stream)
+	}
+	return nil
+}
+
+// Query sends nothing.
+func (b *BE) Query(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error {
+	b.mu.Lock()
+	f := b.OnQuery
 	b.mu.Unlock()
 	if f != nil {
 		return f(req, stream)

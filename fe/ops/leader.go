@@ -38,11 +38,25 @@ func selectLeader(op *model.Op, f *Facts) outcome {
 			best = r
 		}
 	}
+	if best == nil && f.NowMs-op.StartedMs < deadGraceMs && f.behind(op.BE) {
+		return outcome{wait: "a follower to catch up"} // under writes one may miss the last version for a moment
+	}
 	if best == nil {
 		return outcome{fail: "310: no alive follower has every committed version"}
 	}
 	op.Chosen = best.BE
 	return outcome{}
+}
+
+// behind reports whether a follower other than that on be answers and lacks nothing but versions.
+func (f *Facts) behind(be types.BEID) bool {
+	for i := range f.Tablet.Replicas {
+		r := &f.Tablet.Replicas[i]
+		if r.BE != be && r.Votes() && !r.Bad && r.LastFailed != 0 && f.Nodes[r.BE].Alive && !f.Seen[r.BE].Lost {
+			return true
+		}
+	}
+	return false
 }
 
 // changeLeader is one entry of the metadata log; it holds only at the epoch at which the leader was selected.

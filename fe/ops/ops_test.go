@@ -217,6 +217,34 @@ func TestRunnable(t *testing.T) {
 	}
 }
 
+// TestLeaderWaits: a follower that lacks the last version for a moment is waited for, and then leads; one that does not catch
+// up ends the op.
+func TestLeaderWaits(t *testing.T) {
+	for _, catchesUp := range []bool{true, false} {
+		w := newWorld(t, 2, 2)
+		tab := w.tab()
+		o := op(ChangeLeader, w.bes[0])
+		o.Tablet, o.State, o.StartedMs, o.DeadlineMs = w.tablet, model.OpRunning, w.nowMs, w.nowMs+1e9
+		f := w.facts()
+		lagging := *f.Tablet
+		lagging.Replicas = slices.Clone(lagging.Replicas)
+		lagging.Replicas[1].LastFailed = 1
+		f.Tablet = &lagging
+		if d := Step(o, f); d.Op.State != model.OpRunning || d.Op.Waiting != "a follower to catch up" {
+			t.Fatalf("it does not wait: %s %q", StateName(d.Op.State), d.Op.Message)
+		}
+		if catchesUp {
+			f.Tablet = tab
+		} else {
+			f.NowMs += deadGraceMs
+		}
+		d := Step(o, f)
+		if (len(d.Effects) == 1) != catchesUp || (d.Op.State == model.OpFailed) == catchesUp {
+			t.Errorf("catches up %v: %s %q, %d effects", catchesUp, StateName(d.Op.State), d.Op.Message, len(d.Effects))
+		}
+	}
+}
+
 // TestMakeEmpty goes on with an empty tablet when nothing is left of it, and only then.
 func TestMakeEmpty(t *testing.T) {
 	w := newWorld(t, 2, 3)

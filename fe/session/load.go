@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -37,11 +38,17 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'LOAD DATA' here")
 	}
 	l := &loader{s: s, n: n, files: files}
+	last := errors.New("the commit was refused")
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+		if l.asked {
+			return interrupted(last.Error())
+		}
 		err := l.run(ctx, cat, t)
+		if err != nil {
+			last = err
+		}
 		if err != nil && l.asked && mayRetry(err) {
-			// The file has gone by: the statement cannot be tried again here.
-			return sqlErr(1205, "HY000", "LOAD DATA was interrupted and nothing of it was kept, run it again: %s", err.Error())
+			return interrupted(err.Error())
 		}
 		return err
 	})
@@ -49,6 +56,12 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 		return err
 	}
 	return out.done(l.result())
+}
+
+// interrupted ends a LOAD DATA that would otherwise be tried again: the file has gone by, and a client that was asked for
+// it once more would take the question for the result.
+func interrupted(why string) error {
+	return sqlErr(1205, "HY000", "LOAD DATA was interrupted and nothing of it was kept, run it again: %s", why)
 }
 
 // loader is one LOAD DATA.
@@ -176,9 +189,14 @@ func (l *loader) insert(ctx context.Context, jobs <-chan *loadJob) (failed error
 	return failed
 }
 
-// insertRows writes rows in chunks.
+// insertRows writes rows in chunks. With unique keys the rows that are in the way are read first: then chunks are as large as
+// other statements'.
 func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
-	step := max(1, min(loadRows, loadBytes/(rows.Size()/rows.N+1)))
+	most, size := loadRows, loadBytes
+	if len(i.keys) > 0 {
+		most, size = chunkRows, chunkBytes
+	}
+	step := max(1, min(most, size/(rows.Size()/rows.N+1)))
 	for from := 0; from < rows.N; from += step {
 		part := rows
 		if from > 0 || from+step < rows.N {

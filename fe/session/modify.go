@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
@@ -13,6 +12,7 @@ import (
 	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
+	"stele/sql/spool"
 	"stele/sql/vec"
 )
 
@@ -68,7 +68,7 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		}
 		if len(all) > 1 { // none may see what another writes
 			for _, m := range all {
-				held, err := dist.Hold(ctx, m.source, s.sh.Settings().SpillDir)
+				held, err := spool.Hold(ctx, m.source, s.sh.Settings().SpillDir)
 				if err != nil {
 					m.source = &batches{} // Hold has closed it
 					return err

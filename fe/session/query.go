@@ -16,6 +16,7 @@ import (
 	"stele/sql/parse"
 	"stele/sql/physical"
 	"stele/sql/plan"
+	"stele/sql/spool"
 	"stele/sql/vec"
 )
 
@@ -44,7 +45,10 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	if err != nil {
 		return err
 	}
-	rows, err := s.build(p, cat, now)
+	rows, err := s.offload(ctx, p, cat, now)
+	if err == nil && rows == nil {
+		rows, err = s.build(p, cat, now)
+	}
 	if err != nil {
 		return err
 	}
@@ -119,10 +123,22 @@ func (s *Session) source(ctx context.Context, p *physical.Node, cat *catalog.Cat
 	if err != nil || !s.inTx {
 		return rows, err
 	}
-	return dist.Hold(ctx, rows, s.sh.Settings().SpillDir)
+	return spool.Hold(ctx, rows, s.sh.Settings().SpillDir)
 }
 
 func (s *Session) warningCount() uint16 { return uint16(min(len(s.warnings), 65535)) }
+
+// offload has a query node run a plan, if there is one and the plan is worth it; without rows the FE runs it.
+func (s *Session) offload(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
+	if s.inTx && s.tx != nil {
+		return nil, nil // its own rows are where it wrote them
+	}
+	u := &dist.Upper{Plan: p, MemLimit: s.sh.Settings().QueryMem, GroupConcatMaxLen: s.vars.int("group_concat_max_len")}
+	if zone := s.vars.zone(); zone != time.UTC {
+		u.TimeZone = zone.String()
+	}
+	return s.sh.Scanner.Offload(ctx, &dist.Query{Snapshot: cat, NowMicros: now.UnixMicro()}, u)
+}
 
 // build makes the operators of a plan over one snapshot.
 func (s *Session) build(p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {

@@ -21,6 +21,7 @@ var _ = register(Statement{
 		create_time text When it got the role.
 		status      name ready or offline.
 		queries     int  Queries that it runs now.
+		ended       int  Queries that it has run to the end since its process started.
 	`),
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		var rows []Row
@@ -29,7 +30,7 @@ var _ = register(Statement{
 				continue
 			}
 			m := e.member(be.ID)
-			rows = append(rows, Row{be.ID, endpoint(e, be.ID), e.stampMs(be.QueryMs), readyOr(m.Alive, "offline"), m.Queries})
+			rows = append(rows, Row{be.ID, endpoint(e, be.ID), e.stampMs(be.QueryMs), readyOr(m.Alive, "offline"), m.Queries, m.QueriesEnded})
 		}
 		return rows, nil
 	},

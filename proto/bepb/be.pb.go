@@ -498,6 +498,7 @@ type HeartbeatResponse struct {
 	RunningScans   uint32                 `protobuf:"varint,12,opt,name=running_scans,json=runningScans,proto3" json:"running_scans,omitempty"`
 	Strangers      []*Stranger            `protobuf:"bytes,13,rep,name=strangers,proto3" json:"strangers,omitempty"`
 	RunningQueries uint32                 `protobuf:"varint,14,opt,name=running_queries,json=runningQueries,proto3" json:"running_queries,omitempty"` // that this BE runs as a query node
+	Queries        uint64                 `protobuf:"varint,15,opt,name=queries,proto3" json:"queries,omitempty"`                                     // that it has run to the end since it started
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -626,6 +627,13 @@ func (x *HeartbeatResponse) GetStrangers() []*Stranger {
 func (x *HeartbeatResponse) GetRunningQueries() uint32 {
 	if x != nil {
 		return x.RunningQueries
+	}
+	return 0
+}
+
+func (x *HeartbeatResponse) GetQueries() uint64 {
+	if x != nil {
+		return x.Queries
 	}
 	return 0
 }
@@ -3623,7 +3631,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
 	"\bDiskWish\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\rR\x05state\"\xe7\x03\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\x81\x04\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -3639,7 +3647,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\bstopping\x18\v \x01(\bR\bstopping\x12#\n" +
 	"\rrunning_scans\x18\f \x01(\rR\frunningScans\x12*\n" +
 	"\tstrangers\x18\r \x03(\v2\f.be.StrangerR\tstrangers\x12'\n" +
-	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\"\xb7\x01\n" +
+	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\x12\x18\n" +
+	"\aqueries\x18\x0f \x01(\x04R\aqueries\"\xb7\x01\n" +
 	"\bStranger\x12\x10\n" +
 	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +

@@ -36,3 +36,33 @@ func DecodeFragment(b []byte) (*Fragment, error) {
 	}
 	return &f, nil
 }
+
+// maxPlanLevels is how deeply operators may nest in a plan that travels; each takes a map and an array.
+const maxPlanLevels = 4096
+
+var planCodec = func() cbor.DecMode {
+	m, err := cbor.DecOptions{MaxNestedLevels: expr.NestedLevels + maxPlanLevels, MaxArrayElements: maxFragmentElements}.DecMode()
+	if err != nil {
+		panic("BUG: plan codec: " + err.Error())
+	}
+	return m
+}()
+
+// EncodePlan gives a plan the form in which it travels to query nodes of the same version: unlike a fragment it is never
+// read by another one.
+func EncodePlan(n *Node) ([]byte, error) {
+	b, err := cbor.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("encode plan: %w", err)
+	}
+	return b, nil
+}
+
+// DecodePlan reads what EncodePlan wrote.
+func DecodePlan(b []byte) (*Node, error) {
+	var n Node
+	if err := planCodec.Unmarshal(b, &n); err != nil {
+		return nil, fmt.Errorf("decode plan: %w", err)
+	}
+	return &n, nil
+}

@@ -95,6 +95,13 @@ func (s *store) query(sql string) ([]string, error) {
 	if err := checkPlan(n); err != nil {
 		return nil, err
 	}
+	encoded, err := physical.EncodePlan(n) // every plan must survive the way to a query node
+	if err != nil {
+		return nil, err
+	}
+	if n, err = physical.DecodePlan(encoded); err != nil {
+		return nil, err
+	}
 	stream, err := exec.Build(n, &exec.Env{Scan: s.scan, Expr: expr.Context{NowMicros: s.ctx.NowMicros}})
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, strings.Join(Explain(n, nil), "\n"))

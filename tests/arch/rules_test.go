@@ -38,6 +38,7 @@ var layers = []layer{
 	{"sql/parse/...", "meta/types sql/types sql/syntax sql/parse/...", "text to syntax tree, nothing is resolved here"},
 	{"sql/physical", "meta/types sql/expr", "the plan as plain data, so that a BE needs neither planner nor catalog"},
 	{"sql/exec/...", "meta/types sql/types sql/vec sql/fn/... sql/expr/... sql/physical sql/exec/...", "operators run on FE and BE alike"},
+	{"sql/spool", "meta/types sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
 	{"sql/...", "sql/... meta/types meta/catalog/... proto/...", "SQL never knows where it runs: no fe, no be, no raftlog, no conf"},
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
@@ -53,7 +54,7 @@ var layers = []layer{
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical",
+	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -1,7 +1,8 @@
 //go:build chaos
 
 // Package chaos searches for broken promises: clients write through the MySQL protocol and keep ledgers of what was
-// acknowledged, while a nemesis kills, pauses, wipes and corrupts the processes of a real cluster. During the run every
+// acknowledged, while a nemesis kills, pauses, cuts off, wipes and corrupts the processes of a real cluster, FEs and BEs,
+// and does what operators do. During the run every
 // read is checked against what it must see; after it, the healed cluster is compared with the ledgers.
 //
 // It proves I1 (nothing acknowledged is lost), I3 (replicas at one version are equal), I4 (snapshots, and reads that see

@@ -232,8 +232,12 @@ func TestManualMode(t *testing.T) {
 		for pid := range 4 {
 			run(fmt.Sprintf("changeleader t %d auto", pid))
 		}
-		opsDone(ctx, t, c, db)
-		table, err := cluster.ReadTable(ctx, db, "SELECT pid, endpoint FROM stele.showtable WHERE is_alive = 'no'")
+		for _, op := range opsDone(ctx, t, c, db) {
+			if op != "kChangeLeaderOP kDone" {
+				t.Errorf("op %s", op)
+			}
+		}
+		table, err := cluster.ReadTable(ctx, db, "SELECT pid, endpoint FROM stele.showtable WHERE role = 'leader' AND is_alive = 'no'")
 		must(t, err)
 		if len(table.Rows) != 4 {
 			t.Errorf("old leaders set aside: %v", table.Rows)

@@ -251,7 +251,7 @@ func throttled(ctx context.Context, from *tablet.Tablet, to *tablet.Store, perSe
 
 // measureReclaim drops half of ten tablets and gives the space back, beside readers and writers.
 func (b *benchmark) measureReclaim() error {
-	s, err := disk(b.path("reclaim"), false) // in the background it could have begun to delete what is dropped here
+	s, err := disk(b.path("reclaim"), true)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,8 @@
-package dist
+// Package spool keeps an answer of another node aside, in memory and beyond a bound in a file, until it is complete: an
+// answer is taken whole or not at all, so that the death of who gives it never shows a row twice.
+//
+// Files are unlinked as soon as they are open: a crash leaves none behind.
+package spool
 
 import (
 	"bufio"
@@ -16,8 +20,8 @@ import (
 // spoolMemory is how much of an answer is kept in memory before the rest goes to a file.
 const spoolMemory = 32 << 20
 
-// spool keeps the encoded batches of one answer until it is complete. It is used by one goroutine at a time.
-type spool struct {
+// Spool keeps the encoded batches of one answer until it is complete. It is used by one goroutine at a time.
+type Spool struct {
 	dir    string
 	memory [][]byte
 	bytes  int
@@ -27,10 +31,11 @@ type spool struct {
 	at     int
 }
 
-func newSpool(dir string) *spool { return &spool{dir: dir} }
+// New returns an empty spool whose file, if it needs one, lies in dir ("" = where temporary files are).
+func New(dir string) *Spool { return &Spool{dir: dir} }
 
-// add appends an encoded batch.
-func (s *spool) add(b []byte) error {
+// Add appends an encoded batch.
+func (s *Spool) Add(b []byte) error {
 	if s.file == nil && s.bytes+len(b) <= spoolMemory {
 		s.memory = append(s.memory, b)
 		s.bytes += len(b)
@@ -53,7 +58,7 @@ func (s *spool) add(b []byte) error {
 }
 
 // open makes the file and unlinks it at once, so that no crash leaves it behind.
-func (s *spool) open() error {
+func (s *Spool) open() error {
 	f, err := os.CreateTemp(s.dir, "scan-*.spool")
 	if err != nil {
 		return fmt.Errorf("spool an answer: %w", err)
@@ -62,8 +67,8 @@ func (s *spool) open() error {
 	return os.Remove(f.Name())
 }
 
-// rewind ends writing.
-func (s *spool) rewind() error {
+// Rewind ends writing.
+func (s *Spool) Rewind() error {
 	if s.file == nil {
 		return nil
 	}
@@ -77,8 +82,8 @@ func (s *spool) rewind() error {
 	return nil
 }
 
-// next returns the next batch, nil at the end.
-func (s *spool) next() (*vec.Batch, error) {
+// Next returns the next batch, nil at the end.
+func (s *Spool) Next() (*vec.Batch, error) {
 	if s.at < len(s.memory) {
 		b := s.memory[s.at]
 		s.memory[s.at] = nil
@@ -102,7 +107,8 @@ func (s *spool) next() (*vec.Batch, error) {
 	return vec.Decode(b)
 }
 
-func (s *spool) close() {
+// Close frees the memory and the file.
+func (s *Spool) Close() {
 	if s.file != nil {
 		s.file.Close()
 		s.file = nil
@@ -114,30 +120,33 @@ func (s *spool) close() {
 // not meet its own rows. The stream is closed.
 func Hold(ctx context.Context, in exec.Stream, dir string) (exec.Stream, error) {
 	defer in.Close()
-	sp := newSpool(dir)
+	sp := New(dir)
 	for {
 		b, err := in.Next(ctx)
 		if err == nil && b != nil {
-			err = sp.add(vec.Encode(nil, b))
+			err = sp.Add(vec.Encode(nil, b))
 		}
 		if err == nil && b == nil {
-			err = sp.rewind()
+			err = sp.Rewind()
 		}
 		if err != nil {
-			sp.close()
+			sp.Close()
 			return nil, err
 		}
 		if b == nil {
-			return held{sp}, nil
+			return sp.Stream(), nil
 		}
 	}
 }
 
+// Stream returns the rows of a spool that is complete. Closing it closes the spool.
+func (s *Spool) Stream() exec.Stream { return held{s} }
+
 // held is a stream over a complete spool.
-type held struct{ sp *spool }
+type held struct{ sp *Spool }
 
 // Next returns the next batch.
-func (h held) Next(context.Context) (*vec.Batch, error) { return h.sp.next() }
+func (h held) Next(context.Context) (*vec.Batch, error) { return h.sp.Next() }
 
 // Close frees the spool.
-func (h held) Close() { h.sp.close() }
+func (h held) Close() { h.sp.Close() }

@@ -1,4 +1,4 @@
-package dist
+package spool
 
 import (
 	"testing"
@@ -9,8 +9,8 @@ import (
 
 // TestSpoolGoesToAFile keeps more than fits in memory, in order.
 func TestSpoolGoesToAFile(t *testing.T) {
-	sp := newSpool(t.TempDir())
-	defer sp.close()
+	sp := New(t.TempDir())
+	defer sp.Close()
 	const rows = 1 << 20
 	const batches = 6
 	for i := range batches {
@@ -18,23 +18,23 @@ func TestSpoolGoesToAFile(t *testing.T) {
 		for k := range v.I64 {
 			v.I64[k] = int64(i)<<40 | int64(k*7919)
 		}
-		if err := sp.add(vec.Encode(nil, &vec.Batch{Cols: []*vec.Vector{v}, N: rows})); err != nil {
+		if err := sp.Add(vec.Encode(nil, &vec.Batch{Cols: []*vec.Vector{v}, N: rows})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if sp.file == nil {
 		t.Fatal("all of it stayed in memory")
 	}
-	if err := sp.rewind(); err != nil {
+	if err := sp.Rewind(); err != nil {
 		t.Fatal(err)
 	}
 	for i := range batches {
-		b, err := sp.next()
+		b, err := sp.Next()
 		if err != nil || b == nil || b.N != rows || b.Cols[0].I64[5] != int64(i)<<40|5*7919 {
 			t.Fatalf("batch %d: %v, %v", i, b, err)
 		}
 	}
-	if b, err := sp.next(); b != nil || err != nil {
+	if b, err := sp.Next(); b != nil || err != nil {
 		t.Fatalf("after the end: %v, %v", b, err)
 	}
 }

@@ -1,0 +1,158 @@
+package tablet
+
+import (
+	"fmt"
+	"slices"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+// ApplyChange brings a lagging replica one version further with a change set of another replica, durably: version must be
+// the one after Version, a version that is there already is no error. A pending transaction that the change set is of is
+// settled by it.
+func (t *Tablet) ApplyChange(version types.Version, payload []byte) error {
+	if err := t.applyChange(version, payload); err != nil {
+		return fmt.Errorf("apply version %d to tablet %d: %w", version, t.id, t.checkBad(err))
+	}
+	return nil
+}
+
+func (t *Tablet) applyChange(version types.Version, payload []byte) error {
+	done, err := t.nextVersion(version)
+	if err != nil || done {
+		return err
+	}
+	txn, parts, err := DecodeChange(payload)
+	if err != nil {
+		return err
+	}
+	if err := t.s.writable(); err != nil {
+		return err
+	}
+	staged, err := t.stageChange(parts)
+	if err != nil {
+		return err
+	}
+	t.write.Lock()
+	defer t.write.Unlock()
+	if done, err := t.nextVersion(version); err != nil || done {
+		t.dropStaged(staged...)
+		return err
+	}
+	apply, err := t.planChange(version, parts, staged)
+	if err != nil {
+		t.dropStaged(staged...)
+		return err
+	}
+	at := t.s.opt.Now()
+	rec := versionRecord{Txn: txn, AtMs: at.UnixMilli(), Bulk: bulkEntries(version, staged)}
+	unused := t.pendingStaged(txn)
+	if err := t.storeChange(version, &rec, parts); err != nil {
+		return err // what is staged may be named by a record now
+	}
+	t.mu.Lock()
+	apply()
+	t.settle(version, rec, at)
+	t.mu.Unlock()
+	t.dropStaged(unused...)
+	t.pokeIfFull()
+	return nil
+}
+
+// planChange returns what makes the version, to be called with mu held.
+func (t *Tablet) planChange(version types.Version, parts [][]byte, staged []*stagedPart) (func(), error) {
+	if len(staged) > 0 {
+		plan, err := t.planBulk(version, staged)
+		if err != nil {
+			return nil, err
+		}
+		return plan.apply, nil
+	}
+	writes, err := t.decodeParts(parts)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := t.locateWrites(writes)
+	if err != nil {
+		return nil, err
+	}
+	return func() { t.apply(version, writes, refs) }, nil
+}
+
+const (
+	// requestBytes bounds the small parts of one request: Badger's transactions of meta hold 4.8 MB, and 50,000 entries.
+	requestBytes = 2 << 20
+	entryBytes   = 64
+)
+
+// storeChange makes the parts and the version record durable. Parts of the pending transaction that the change set does
+// not have are deleted with it. What is too much for one request goes before the record, the last part first: after a crash
+// in between, the first part is either missing, and the transaction with it, or all of them are there.
+func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts [][]byte) error {
+	var small []kv.Entry
+	bytes := 0
+	flush := func() error {
+		entries := small
+		small, bytes = nil, 0
+		if len(entries) == 0 {
+			return nil
+		}
+		return t.s.meta.Commit(entries...)
+	}
+	noteParts(rec, parts)
+	for i, p := range slices.Backward(parts) {
+		e := t.partStoreEntry(rec.Txn, i, p)
+		t.chargePart(p)
+		if !rec.Parts[i].Large {
+			if bytes > 0 && bytes+len(p)+entryBytes > requestBytes {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			small = append(small, e)
+			bytes += len(p) + entryBytes
+			continue
+		}
+		if i == 0 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if err := t.s.data.Commit(e); err != nil {
+			return err
+		}
+	}
+	for i, old := range t.pendingEntries(rec.Txn) {
+		if i < len(parts) && old.Large == rec.Parts[i].Large {
+			continue
+		}
+		del := kv.Entry{Key: partKey(t.uid, rec.Txn, i, old.Large), Delete: true}
+		if !old.Large {
+			small = append(small, del)
+		} else if err := t.s.data.Commit(del); err != nil {
+			return err
+		}
+	}
+	return t.s.meta.Commit(append(small, sealed(key2(kVersion, t.uid, uint64(version)), rec))...)
+}
+
+func noteParts(rec *versionRecord, parts [][]byte) {
+	for _, p := range parts {
+		rec.Parts = append(rec.Parts, partEntry{Bytes: int64(len(p)), Large: len(p) >= largePart})
+	}
+}
+
+func (t *Tablet) chargePart(p []byte) {
+	t.s.charge(int64(len(p)))
+	t.s.counters.payload.Add(int64(len(p)))
+}
+
+func (t *Tablet) pendingEntries(txn types.TxnID) []partEntry {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if p := t.pending[txn]; p != nil {
+		return entriesOf(p)
+	}
+	return nil
+}

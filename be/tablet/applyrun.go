@@ -1,0 +1,149 @@
+package tablet
+
+import (
+	"fmt"
+	"slices"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+// ApplyChanges is ApplyChange for change sets of versions that follow one another. Runs of small ones become durable in one
+// synced request: a sync a version would hold up a replica that is many small versions behind.
+func (t *Tablet) ApplyChanges(changes []Change) error {
+	for len(changes) > 0 {
+		n, err := t.applyRun(changes)
+		if err == nil && n == 0 {
+			n, err = 1, t.applyChange(changes[0].Version, changes[0].Payload)
+		}
+		if err != nil {
+			return fmt.Errorf("apply versions %d to %d to tablet %d: %w", changes[0].Version, changes[len(changes)-1].Version, t.id, t.checkBad(err))
+		}
+		changes = changes[n:]
+	}
+	return nil
+}
+
+const (
+	// runBytes, runChanges and runParts bound the change sets that are applied together: writers of the tablet wait for them.
+	runBytes   = 1 << 20
+	runChanges = 256
+	runParts   = 8192
+)
+
+// smallChange is one change set of a run.
+type smallChange struct {
+	version types.Version
+	parts   [][]byte
+	writes  []write
+	rec     versionRecord
+}
+
+// applyRun applies the small change sets that changes begins with and returns how many those are, 0 when the first one has
+// to be applied by itself.
+func (t *Tablet) applyRun(changes []Change) (int, error) {
+	n, bytes := 0, 0
+	for n < min(len(changes), runChanges) && bytes+len(changes[n].Payload) <= runBytes {
+		bytes += len(changes[n].Payload)
+		n++
+	}
+	if n < 2 {
+		return 0, nil
+	}
+	var run []*smallChange
+	parts := 0
+	for _, c := range changes[:n] {
+		s := &smallChange{version: c.Version}
+		var err error
+		if s.rec.Txn, s.parts, err = DecodeChange(c.Payload); err != nil {
+			return 0, err
+		}
+		if parts += len(s.parts); parts > runParts || slices.ContainsFunc(s.parts, t.s.largeWrite) {
+			break
+		}
+		run = append(run, s)
+	}
+	if n = len(run); n < 2 {
+		return 0, nil
+	}
+	if err := t.s.writable(); err != nil {
+		return 0, err
+	}
+	t.write.Lock()
+	defer t.write.Unlock()
+	return n, t.applySmall(run)
+}
+
+// applySmall is called with write held. All of the run is decoded before any of it is stored, and stored before any of it can
+// be seen.
+func (t *Tablet) applySmall(run []*smallChange) error {
+	for len(run) > 0 {
+		done, err := t.nextVersion(run[0].version)
+		if err != nil {
+			return err
+		}
+		if !done {
+			break
+		}
+		run = run[1:]
+	}
+	var entries []kv.Entry
+	now := t.s.opt.Now()
+	for i, s := range run {
+		var err error
+		if want := run[0].version + types.Version(i); s.version != want {
+			return fmt.Errorf("version %d follows %d: %w", s.version, want-1, ErrGap)
+		}
+		if s.writes, err = t.decodeParts(s.parts); err != nil {
+			return err
+		}
+		s.rec.AtMs = now.UnixMilli()
+		noteParts(&s.rec, s.parts)
+		more, err := t.changeEntries(s)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, more...)
+	}
+	if len(run) == 0 {
+		return nil
+	}
+	if err := t.s.meta.Commit(entries...); err != nil {
+		return err
+	}
+	for _, s := range run {
+		refs, err := t.locateWrites(s.writes)
+		if err != nil {
+			return err // stored already: applied again, or replayed at the next open
+		}
+		unused := t.pendingStaged(s.rec.Txn)
+		t.mu.Lock()
+		t.apply(s.version, s.writes, refs)
+		t.settle(s.version, s.rec, now)
+		t.mu.Unlock()
+		t.dropStaged(unused...)
+	}
+	t.pokeIfFull()
+	return nil
+}
+
+// changeEntries returns what makes a small change set durable.
+func (t *Tablet) changeEntries(s *smallChange) ([]kv.Entry, error) {
+	var entries []kv.Entry
+	for i, p := range s.parts {
+		entries = append(entries, t.partStoreEntry(s.rec.Txn, i, p))
+		t.chargePart(p)
+	}
+	for i, old := range t.pendingEntries(s.rec.Txn) {
+		if !old.Large && i < len(s.parts) {
+			continue
+		}
+		del := kv.Entry{Key: partKey(t.uid, s.rec.Txn, i, old.Large), Delete: true}
+		if !old.Large {
+			entries = append(entries, del)
+		} else if err := t.s.data.Commit(del); err != nil {
+			return nil, err
+		}
+	}
+	return append(entries, sealed(key2(kVersion, t.uid, uint64(s.version)), &s.rec)), nil
+}

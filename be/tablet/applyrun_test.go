@@ -1,0 +1,247 @@
+package tablet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	"stele/meta/types"
+)
+
+// changesOf returns the change sets of the versions (from, newest].
+func changesOf(t testing.TB, tb *Tablet, from types.Version) (out []Change) {
+	t.Helper()
+	stream, err := tb.Changes(from, tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, ok, err := stream.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return out
+		}
+		out = append(out, c)
+	}
+}
+
+// TestApplyChangesInRuns catches up 600 small versions and a large one in the middle: with few syncs, from any version on, with
+// a transaction of them pending, and with all of it there after a restart.
+func TestApplyChangesInRuns(t *testing.T) {
+	_, src := newTestTablet(t)
+	want := make(map[rowKey]int64)
+	for i := range 600 {
+		r := row{int64(i % 97), "t", int64(i)}
+		if want[rowKey{r.id, r.tag}] = r.val; i%5 == 4 {
+			delete(want, rowKey{r.id, r.tag})
+			commit(t, src, deletesPayload(t, r))
+			continue
+		}
+		commit(t, src, puts(t, r))
+		if i == 300 {
+			many := manyRows(1000, 30_000)
+			for _, r := range many {
+				want[rowKey{r.id, r.tag}] = r.val
+			}
+			commit(t, src, puts(t, many...))
+		}
+	}
+	changes := changesOf(t, src, 1)
+	writes := 0
+	opt := testOptions()
+	opt.Faults.Write = func(instance string, durable bool) error {
+		if durable && instance == "meta" {
+			writes++
+		}
+		return nil
+	}
+	dir := t.TempDir()
+	s := openStore(t, dir, opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	txn, parts, err := DecodeChange(changes[20].Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.PreparePart(context.Background(), txn, 0, parts[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.ApplyChanges(changes[:10]); err != nil {
+		t.Fatal(err)
+	}
+	before := writes
+	if err := tb.ApplyChanges(changes[5:]); err != nil { // five are there already
+		t.Fatal(err)
+	}
+	if n := writes - before; n > 12 {
+		t.Fatalf("%d versions took %d writes", len(changes), n)
+	}
+	check := func(tb *Tablet) {
+		t.Helper()
+		sameDigest(t, src, tb)
+		wantContents(t, tb, src.Version(), want)
+		if p := tb.Pending(); len(p) != 0 {
+			t.Fatalf("pending %v", p)
+		}
+	}
+	check(tb)
+	wantContents(t, tb, 150, contents(t, src, 150))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tb, _ = openStore(t, dir, testOptions()).Tablet(1)
+	check(tb)
+	if err := tb.ApplyChanges([]Change{changes[7], {Version: 9000}, changes[8]}); err == nil {
+		t.Fatal("a change set of nothing was applied")
+	}
+	gap := []Change{{Version: tb.Version() + 1, Payload: changes[0].Payload}, {Version: tb.Version() + 3, Payload: changes[1].Payload}}
+	if err := tb.ApplyChanges(gap); !errors.Is(err, ErrGap) {
+		t.Fatalf("a gap: %v", err)
+	}
+	check(tb)
+}
+
+// manyParts is a transaction of small parts that are too much for one request together.
+func manyParts(t testing.TB) (parts [][]byte, want map[rowKey]int64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(7, 7))
+	want = make(map[rowKey]int64)
+	for part := range 16 {
+		rows := make([]row, 400)
+		for i := range rows {
+			tag := make([]byte, 1000)
+			for n := range tag {
+				tag[n] = byte(r.Uint32())
+			}
+			rows[i] = row{int64(part*1_000 + i), string(tag), int64(i)}
+			want[rowKey{rows[i].id, rows[i].tag}] = rows[i].val
+		}
+		p := puts(t, rows...)
+		if len(p) >= largePart {
+			t.Fatalf("a part has %d bytes", len(p))
+		}
+		parts = append(parts, p)
+	}
+	return parts, want
+}
+
+func TestApplyChangeOfManySmallParts(t *testing.T) {
+	parts, want := manyParts(t)
+	change := encodeChange(5, parts)
+	if len(change) < 5<<20 {
+		t.Fatalf("%d bytes are not too much for one request", len(change))
+	}
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.ApplyChange(2, change); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := contents(t, tb, 2); !maps.Equal(got, want) {
+			t.Fatalf("%d rows of %d, or other ones", len(got), len(want))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openStore(t, dir, testOptions())
+		tb, _ = s.Tablet(1)
+	}
+}
+
+// TestCrashBetweenRequestsOfAChange lets each write of a change set of several requests fail in turn: after a restart the
+// transaction is not there at all, or is pending with all of its parts, but never with some, which a publish would make a
+// version of.
+func TestCrashBetweenRequestsOfAChange(t *testing.T) {
+	parts, want := manyParts(t)
+	change := encodeChange(5, parts)
+	failed := errors.New("the disk failed")
+	for n := 1; ; n++ {
+		opt := testOptions()
+		armed, count := false, 0
+		opt.Faults.Write = func(_ string, durable bool) error {
+			if armed && durable {
+				if count++; count >= n {
+					return failed
+				}
+			}
+			return nil
+		}
+		dir := t.TempDir()
+		s := openStore(t, dir, opt)
+		tb, err := s.Create(testMeta(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		armed = true
+		err = tb.ApplyChange(2, change)
+		armed = false
+		_ = s.Close()
+		if err == nil {
+			if n < 3 {
+				t.Fatalf("%d writes: the change set is too small", n-1)
+			}
+			return
+		}
+		tb, _ = openStore(t, dir, testOptions()).Tablet(1)
+		whole := fmt.Sprint(tb.Pending()) == "[5]" && len(tb.pending[5].parts) == len(parts)
+		if tb.Version() == 1 && len(tb.Pending()) != 0 && !whole {
+			t.Fatalf("after write %d: pending %v, %d parts", n, tb.Pending(), len(tb.pending[5].parts))
+		}
+		if err := tb.ApplyChange(2, change); err != nil {
+			t.Fatal(err)
+		}
+		if got := contents(t, tb, 2); !maps.Equal(got, want) || len(tb.Pending()) != 0 {
+			t.Fatalf("after write %d: %d rows of %d, pending %v", n, len(got), len(want), tb.Pending())
+		}
+	}
+}
+
+// BenchmarkCatchUp brings a replica 2,000 versions of one row further.
+func BenchmarkCatchUp(b *testing.B) {
+	s := benchStore(b)
+	src, err := s.Create(testMeta(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 2000 {
+		commit(b, src, puts(b, row{int64(i), "t", int64(i)}))
+	}
+	changes := changesOf(b, src, 1)
+	id := types.TabletID(2)
+	for name, apply := range map[string]func(*Tablet) error{
+		"together": func(tb *Tablet) error { return tb.ApplyChanges(changes) },
+		"one by one": func(tb *Tablet) error {
+			for _, c := range changes {
+				if err := tb.ApplyChange(c.Version, c.Payload); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				tb, err := s.Create(testMeta(id))
+				if err != nil {
+					b.Fatal(err)
+				}
+				id++
+				if err := apply(tb); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(changes)*b.N)/b.Elapsed().Seconds(), "versions/s")
+		})
+	}
+}

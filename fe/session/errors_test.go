@@ -1,0 +1,25 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"stele/fe/txn"
+	"stele/meta/catalog"
+)
+
+// TestQuorumError: a write for which too few replicas are left names what it waited for and the ways out, also when other
+// errors came on the way.
+func TestQuorumError(t *testing.T) {
+	few := &txn.RetryError{Err: &catalog.ErrQuorum{Tablet: 10031, Have: 1, Need: 2}, Tablet: 10031}
+	for _, err := range []error{few, fmt.Errorf("commit: %w", few), errors.Join(few, &txn.RetryError{Err: errors.New("tablet 10031 has no live leader")})} {
+		got := mysqlError(err).Error()
+		for _, want := range []string{"nothing of it is in effect", "asks for 2 complete replicas of tablet 10031 and 1 took it", "SHOW BACKENDS", "'write_quorum' = 'ONE'"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q lacks %q", got, want)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package frontends
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,7 @@ func TestSplitIdentity(t *testing.T) {
 
 	must(t, c.Kill("fe1"))
 	blank(t, c, "fe1", map[string]string{"bootstrap": "false",
-		"fe_helpers": fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", c.MySQLPort+101, c.MySQLPort+102)})
+		"fe_helpers": rpcAddr(t, c, "fe2") + "," + rpcAddr(t, c, "fe3")})
 	column(t, c, 2, "SHOW MNODES", "role", has("waiting"))
 	id := one(t, c.FrontendDB(2), fmt.Sprintf("SELECT id FROM stele.mnodes WHERE endpoint = '%s' AND id IS NOT NULL", c.FrontendAddr("fe1")))
 	column(t, c, 2, "RESTORE MNODE ON DNODE "+id+" DRY RUN", "action", only("restore"))
@@ -150,13 +151,21 @@ func restoreBackend(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
+// rpcAddr is where an FE takes calls.
+func rpcAddr(t *testing.T, c *cluster.Cluster, node string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(c.FrontendAddr(node))
+	must(t, err)
+	return fmt.Sprintf("%s:%d", host, c.MySQLPort+100+int(node[2]-'1'))
+}
+
 // refuseNewer sends what an FE of a newer version would: the leading FE refuses each command by its name, and goes on. A caller
 // of another cluster is not even heard.
 func refuseNewer(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	db := c.FrontendDB(2)
 	lead := leader(t, c)
-	address := fmt.Sprintf("127.0.0.1:%d", c.MySQLPort+100+int(lead[2]-'1'))
+	address := rpcAddr(t, c, lead)
 	id := types.ClusterID(one(t, db, "SELECT id FROM stele.cluster"))
 	name := one(t, db, "SELECT Name FROM stele.frontends WHERE Role <> 'LEADER' LIMIT 1")
 	encoded, err := command.Encode(&command.DropDatabase{ID: 10002})

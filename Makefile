@@ -22,7 +22,8 @@ run: build ## build and run a cluster on this machine in DIR (default data) unti
 	bin/stele local --dir $(DIR)
 
 test: ## run all tests, end-to-end tests with real processes included
-	go test -timeout $(TEST_TIMEOUT) ./...
+	go test -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v -e /tests/e2e -e /tests/frontends)
+	go test -p 1 -timeout $(TEST_TIMEOUT) ./tests/e2e ./tests/frontends # with the machine to themselves: they watch for pauses
 
 test-clients: build ## install real MySQL clients (apt, npm) and run them against a fresh cluster
 	sh tests/clients/install.sh

@@ -88,9 +88,10 @@ func keep() int {
 	err := errors.Join(
 		syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
 		syscall.Mount("proc", "/proc", "proc", 0, ""),
+		run("ip", "link", "set", "lo", "up"), // for clusters without a Network
 	)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "mount /proc of the namespace:", err)
+		fmt.Fprintln(os.Stderr, "set up the namespaces:", err)
 		return 2
 	}
 	stop := make(chan os.Signal, 1)
@@ -143,7 +144,6 @@ const (
 
 var bridgeOnce = sync.OnceValue(func() error {
 	return errors.Join(
-		run("ip", "link", "set", "lo", "up"),
 		run("ip", "link", "add", bridge, "type", "bridge"),
 		run("ip", "addr", "add", testHost+subnetBits, "dev", bridge),
 		run("ip", "link", "set", bridge, "up"),

@@ -213,7 +213,7 @@ func (r *restoration) vnodes(ctx context.Context, be *catalog.BE) error {
 	switch {
 	case !r.e.alive(be.ID):
 		return refusal("dnode %d (%s) is offline: start it first. It may have empty storage_root_paths", be.ID, endpoint(r.e, be.ID))
-	case m.LastReport.IsZero() || m.LastReport.Before(m.LastStart):
+	case !m.Heard():
 		return refusal("dnode %d (%s) has not told yet what it holds: try again in some seconds", be.ID, endpoint(r.e, be.ID))
 	}
 	r.order = newOrder(r.e, ops.MaxConcurrency)

@@ -241,6 +241,7 @@ func TestManualMode(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+	t.Run("the verbs, as they are written", func(t *testing.T) { playVerbs(ctx, t, c, db) })
 	load := startTraffic(ctx, db, "t", 3, 0)
 	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 300, fmt.Sprint(load.count()) })
 	run("confset auto_failover false")
@@ -370,6 +371,31 @@ func TestManualMode(t *testing.T) {
 	if lost := load.lost(ctx, t); lost != 0 {
 		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
 	}
+}
+
+// playVerbs plays a session about one tablet on four BEs.
+func playVerbs(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
+	must(t, execute(ctx, db, "CREATE TABLE flow (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1"))
+	must(t, execute(ctx, db, "INSERT INTO flow VALUES (1,'a'), (2,'b'), (3,'c'), (4,'d')"))
+	table, err := cluster.ReadTable(ctx, db, "showtable flow")
+	must(t, err)
+	st := &stage{c: c, db: db, nodes: map[string]string{}, words: map[string]string{"tid": table.Column("tid")[0]}}
+	follower := 0
+	for n := 1; n <= 4; n++ {
+		node := fmt.Sprintf("be%d", n)
+		i := slices.Index(table.Column("endpoint"), c.BackendAddr(node))
+		switch {
+		case i < 0:
+			st.nodes["free"] = node
+		case table.Column("role")[i] == "leader":
+			st.nodes["lead"] = node
+		default:
+			follower++
+			st.nodes[fmt.Sprintf("f%d", follower)] = node
+		}
+	}
+	st.play(ctx, t, "testdata/ops/verbs.session")
+	must(t, execute(ctx, db, "DROP TABLE flow"))
 }
 
 func awaitRows(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {

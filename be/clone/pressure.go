@@ -26,12 +26,12 @@ type Pressure struct {
 
 const (
 	pressureWindow = 100 * time.Millisecond
-	pressureKeep   = 600 // windows: a minute
-	pressureSample = 64  // writes looked at in a window
-	pressureRatio  = 1.3 // this many times the usual latency is suffering …
+	pressureKeep   = 600  // windows: a minute
+	pressureSample = 64   // writes looked at in a window
+	pressureRatio  = 1.25 // this many times the usual latency is suffering …
 	pressureSlack  = 300 * time.Microsecond
 	minShare       = 0.05
-	shareStep      = 0.05 // back by this much a window
+	shareStep      = 0.02 // back by this much a window
 	// pressureRest is how long clones have to be idle, or users, for the next one to count as the beginning of something.
 	pressureRest = time.Second
 	// pressureStuck is after how many slow windows at the lowest share the slowness is not the clones'.

@@ -45,13 +45,13 @@ func TestPressure(t *testing.T) {
 	if got := p.Share(p.now); got != minShare {
 		t.Fatalf("clones begin with a share of %v beside writes", got)
 	}
-	if got := p.play(25, 2*time.Millisecond, true); got != 1 {
+	if got := p.play(60, 2*time.Millisecond, true); got != 1 {
 		t.Fatalf("share %v while writes are fast", got)
 	}
 	if got := p.play(8, 5*time.Millisecond, true); got != minShare {
 		t.Fatalf("share %v while writes suffer", got)
 	}
-	if got := p.play(25, 2*time.Millisecond, true); got != 1 {
+	if got := p.play(60, 2*time.Millisecond, true); got != 1 {
 		t.Fatalf("share %v after writes are fast again", got)
 	}
 	p.play(3, 40*time.Millisecond, true)
@@ -69,7 +69,7 @@ func TestPressureOfAnotherKind(t *testing.T) {
 	if got := p.play(pressureStuck/2, 20*time.Millisecond, true); got != minShare {
 		t.Fatalf("share %v while writes suffer", got)
 	}
-	if got := p.play(pressureStuck+25, 20*time.Millisecond, true); got != 1 {
+	if got := p.play(pressureStuck+60, 20*time.Millisecond, true); got != 1 {
 		t.Fatalf("share %v although the clones are not why writes are slow", got)
 	}
 }

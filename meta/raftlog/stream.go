@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -195,7 +196,7 @@ func (s *stream) greet(c net.Conn) error {
 	}
 	if cluster != string(s.cluster) {
 		_, _ = c.Write([]byte{verdictWrongCluster})
-		s.tell(c.RemoteAddr().String(), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
+		s.tell(rpc.HostOf(c.RemoteAddr()), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
 		return fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
 	}
 	if _, err := c.Write([]byte{verdictOK}); err != nil {

@@ -159,7 +159,11 @@ func (s *stream) admit(raw net.Conn) {
 	delete(s.open, raw)
 	s.mu.Unlock()
 	if err != nil {
-		s.log.Warn("raft connection refused", "remote", c.RemoteAddr(), "err", err)
+		level := slog.LevelWarn
+		if errors.Is(err, ErrWrongCluster) && s.refused != nil {
+			level = slog.LevelDebug // it tries again and again; who is told says it now and then
+		}
+		s.log.Log(context.Background(), level, "raft connection refused", "remote", c.RemoteAddr(), "err", err)
 		c.Close()
 		return
 	}

@@ -60,7 +60,7 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 	}
 	c.opts.Frontends = n
 	c.foreign = append(c.foreign, node)
-	return node, c.StartNode(node)
+	return node, c.Spawn(node)
 }
 
 // FrontendAddr is the address under which the cluster knows an FE.
@@ -83,15 +83,24 @@ func (c *Cluster) Pause(node string) error { return c.signal(node, syscall.SIGST
 func (c *Cluster) Resume(node string) error { return c.signal(node, syscall.SIGCONT) }
 
 func (c *Cluster) signal(node string, sig syscall.Signal) error {
+	pid := c.process(node)
+	if pid == 0 {
+		return fmt.Errorf("signal %s: it has no process", node)
+	}
+	return syscall.Kill(pid, sig)
+}
+
+// process is the number of a node's process, 0 = it has none.
+func (c *Cluster) process(node string) int {
 	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))
 	if err != nil {
-		return fmt.Errorf("signal %s: %w", node, err)
+		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return fmt.Errorf("signal %s: %w", node, err)
+		return 0
 	}
-	return syscall.Kill(pid, sig)
+	return pid
 }
 
 // Leader names the leading FE, as the first FE that answers has it. Skip names nodes that are not asked.

@@ -19,7 +19,6 @@ func TestAllAtOnce(t *testing.T) {
 	c := start(t, 3)
 	exec(t, c.FrontendDB(2), "UPDATE ha.reg SET v = 42 WHERE k = 1")
 	must(t, c.KillAll())
-	must(t, c.Restart())
 	for n := 1; n <= 3; n++ {
 		c.Wait(t, fmt.Sprintf("fe%d reads what was written", n), 30*time.Second, func() (bool, string) {
 			var v int
@@ -61,7 +60,7 @@ func TestBlankFrontendWaits(t *testing.T) {
 	must(t, os.RemoveAll(meta))
 	must(t, os.Mkdir(meta, 0o750))
 	must(t, c.SetItems(blank, map[string]string{"bootstrap": "false"}))
-	must(t, c.StartNode(blank))
+	must(t, c.Spawn(blank))
 	db := c.FrontendDB(int(leader(t, c, blank)[2] - '0'))
 	c.Wait(t, "the cluster shows who waits and why", 20*time.Second, func() (bool, string) {
 		rows, err := cluster.ReadTable(t.Context(), db, "SHOW MNODES WHERE status = 'waiting'")

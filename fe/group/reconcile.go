@@ -101,7 +101,7 @@ func (g *Group) Drop(ctx context.Context, fe *catalog.FE) error {
 	if fe.Name == g.o.Log.ID() {
 		return errors.New("can not drop current master node. ALTER SYSTEM TRANSFER LEADER hands leadership to another FE first")
 	}
-	if err := g.mayDrop(fe.Name); err != nil {
+	if err := g.awaitMayDrop(ctx, fe.Name); err != nil {
 		return err
 	}
 	if _, err := g.o.Log.ProposeOne(ctx, &command.DropFE{FE: fe.ID}); err != nil {
@@ -117,6 +117,30 @@ func (g *Group) Drop(ctx context.Context, fe *catalog.FE) error {
 		}
 	}
 	return nil
+}
+
+// awaitMayDrop waits while this FE has just begun to lead and has not heard yet from all that are alive.
+func (g *Group) awaitMayDrop(ctx context.Context, name string) error {
+	tick := time.NewTicker(beatInterval / 10)
+	defer tick.Stop()
+	for {
+		err := g.mayDrop(name)
+		if err == nil || !g.leadsSince(beatInterval+2*beatTimeout) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// leadsSince reports whether this FE has begun to lead within the time before now.
+func (g *Group) leadsSince(d time.Duration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leading.IsZero() || time.Since(g.leading) < d
 }
 
 // mayDrop refuses to drop a voter when the voters that are left would lack a live majority.

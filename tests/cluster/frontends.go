@@ -90,6 +90,16 @@ func (c *Cluster) signal(node string, sig syscall.Signal) error {
 	return syscall.Kill(pid, sig)
 }
 
+// Runs reports whether a node has a process, by the lock of its pid file, which it holds for as long as it lives.
+func (c *Cluster) Runs(node string) bool {
+	f, err := os.Open(filepath.Join(c.Dir, node, "stele.pid"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
 // process is the number of a node's process, 0 = it has none.
 func (c *Cluster) process(node string) int {
 	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))

@@ -16,7 +16,7 @@ type heard struct {
 	term   uint64
 	leader string
 	at     time.Time // of the last beat
-	view   uint64 // version taken over from that leader
+	view   uint64    // version taken over from that leader
 }
 
 // lastHeard is from when on an FE is silent for one that begins to lead: the leader before has not been heard since its

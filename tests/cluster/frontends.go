@@ -58,7 +58,9 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 	if err := c.SetItems(node, items); err != nil {
 		return "", err
 	}
+	c.mu.Lock()
 	c.opts.Frontends = n
+	c.mu.Unlock()
 	c.foreign = append(c.foreign, node)
 	return node, c.Spawn(node)
 }

@@ -118,7 +118,7 @@ func (l *Log) open() error {
 	if err := l.bootstrap(conf, cache, snaps); err != nil {
 		return err
 	}
-	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, l.transport); err != nil {
+	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, transport{l.transport}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
 			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, remedy)
 		}

@@ -52,6 +52,7 @@ type Clients interface {
 // Settings are read at each use.
 type Settings struct {
 	AutoFailover bool
+	RecoverEmpty bool          // tablets of which nothing is left go on as empty ones
 	Timeout      time.Duration // of an op
 }
 
@@ -83,6 +84,7 @@ type Engine struct {
 	balancing bool             // the scheduler was told to balance
 	manual    bool             // auto_failover was off when last looked at, or has not been looked at
 	jobs      map[uint64]*job
+	emptied   time.Time // when tablets of which nothing is left were looked for last
 }
 
 // New returns an engine; Run makes it work.
@@ -112,6 +114,9 @@ func (e *Engine) Run(ctx context.Context) {
 // Round looks at every op once. Tests call it instead of Run.
 func (e *Engine) Round(ctx context.Context) error {
 	if err := e.release(ctx); err != nil {
+		return err
+	}
+	if err := e.recoverEmpty(ctx); err != nil {
 		return err
 	}
 	cat := e.o.Log.Current()

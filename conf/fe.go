@@ -193,6 +193,12 @@ var (
 		Range(0, 86400), Mutable, Cluster)
 	DropBackendAfterDecommission = feRepair.Bool("drop_backend_after_decommission", true,
 		"Drop a BE by itself once decommissioning has emptied it.", Mutable, Cluster)
+	RecoverWithEmptyTablet = feRepair.Bool("recover_with_empty_tablet", false,
+		"DANGER: tablets of which no replica is left (each is damaged, lost by its disk, or on a dropped BE) go on as empty ones, without being asked. Queries then answer without the rows that are gone, and a disk or BE that comes back later is not believed any more. RECOVER DATA … ACCEPT LOSS does the same once, table by table, and says first what is given up. Switch it on for a cluster whose tables can be loaded anew, and off again afterwards; stele.operations lists each tablet that was emptied.",
+		Mutable, Cluster)
+	StrictStorageMedium = feRepair.Bool("enable_strict_storage_medium_check", false,
+		"Keep replicas on disks of their medium: CREATE TABLE is refused where too few BEs have one, and a replica that only moves (decommission, spread over hosts) waits for a disk of its medium. A replica that is missing is still made on whatever disk there is.",
+		Mutable, Cluster)
 )
 
 // Balance between backends and disks.

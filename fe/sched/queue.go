@@ -100,22 +100,9 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 }
 
-// stealMs is how often tablets whose planned source is busy are looked at for another one.
-const stealMs = 500
-
-// planPending tries to do something for each task of the queue, the most urgent first. Those whose planned source is busy
-// have a second chance with another, after all plans had their turn.
+// planPending tries to do something for each task of the queue, the most urgent first.
 func (s *Scheduler) planPending() {
 	s.planSources()
-	s.planEach(false)
-	if s.in.NowMs-s.stoleMs >= stealMs {
-		s.stoleMs = s.in.NowMs
-		s.planEach(true)
-	}
-}
-
-func (s *Scheduler) planEach(anySource bool) {
-	s.anySource = anySource
 	keep := s.pending[:0]
 	for _, task := range s.pending {
 		if s.due(task) && !s.plan(task) {
@@ -132,9 +119,6 @@ func (s *Scheduler) planEach(anySource bool) {
 func (s *Scheduler) due(task *Task) bool {
 	waits := task.Wait == WaitSlot && task.source != (diskKey{})
 	busy := waits && !s.slots.mayTake(task.source.be, task.source.disk, false, task.Size, false)
-	if s.anySource {
-		return busy && !s.touched[task.Tablet]
-	}
 	s.adjust(task)
 	if s.freed && task.Wait == WaitSlot {
 		task.NextMs = 0

@@ -97,10 +97,8 @@ type Scheduler struct {
 	slots     slotTable
 	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
 	idle      []types.BEID // of these, those with a disk that receives nothing
-	anySource bool         // the plan of sources had its turn
 	overflow  bool         // a scan found more than the queue holds
 	scannedMs int64        // the last scan
-	stoleMs   int64        // when busy sources were passed over last
 	plannedMs int64        // when sources were planned last
 	freed     bool         // a slot has come free: tasks that wait for one may go on
 	moves     []LeaderMove

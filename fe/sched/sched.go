@@ -197,6 +197,9 @@ func (s *Scheduler) noteBEs() bool {
 		now[i] = classedBE{s.in.View.BEs[i].ID, s.class(&s.in.View.BEs[i])}
 	}
 	changed := !slices.Equal(now, s.beClass)
+	if changed {
+		s.movable = nil
+	}
 	s.beClass = now
 	return changed
 }

@@ -1,6 +1,9 @@
 package sched
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // Pauses of the queue, in milliseconds.
 const (
@@ -18,7 +21,7 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
 		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
 	s.tasks[t.ID] = task
-	s.pending = append(s.pending, task)
+	s.pending, s.unsorted = append(s.pending, task), true
 	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
 		s.trimQueue() // a scan may find far more than fits
 	}
@@ -29,7 +32,10 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 // trimQueue sorts the queue and keeps it within its bound: those that cannot be helped go first, then the least
 // urgent. A later scan finds them again.
 func (s *Scheduler) trimQueue() {
-	slices.SortFunc(s.pending, order)
+	if s.unsorted {
+		slices.SortFunc(s.pending, order)
+		s.unsorted = false
+	}
 	over := len(s.pending) - s.in.Limits.MaxScheduling
 	if over <= 0 {
 		return
@@ -62,18 +68,24 @@ func (s *Scheduler) trimQueue() {
 
 // reprioritise takes over a new verdict on a tablet that is in the queue already.
 func (s *Scheduler) reprioritise(task *Task, v Verdict) {
-	task.Copies = v.Copies
+	s.recount(task, v.Copies)
 	if task.State != Pending || v.Status == Healthy {
 		return
 	}
 	if v.Priority > task.OrigPrio || v.Status != task.Status {
-		task.OrigPrio, task.DynmPrio = v.Priority, v.Priority
+		task.OrigPrio, task.DynmPrio, s.unsorted = v.Priority, v.Priority, true
 		task.FailedSched, task.LastAdjPrioMs, task.NextMs = 0, 0, 0
 	}
 	task.Status = v.Status
 	if task.Err == "" || task.Hopeless {
 		task.NextMs = 0 // something has changed: look at once
 	}
+}
+
+// recount notes how many copies a tablet has.
+func (s *Scheduler) recount(task *Task, copies int) {
+	s.unsorted = s.unsorted || task.Copies != copies
+	task.Copies = copies
 }
 
 // adjust moves the priority of a task that has waited for long one step up, of one that keeps failing one step down.
@@ -85,7 +97,7 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 	if t.FailedSched > failuresToLow && now-t.LastAdjPrioMs >= adjustMs && t.DynmPrio > PriorityLow {
 		if t.OrigPrio != PriorityVeryHigh || t.DynmPrio > PriorityNormal {
-			t.DynmPrio--
+			t.DynmPrio, s.unsorted = t.DynmPrio-1, true
 			s.stats.Downgraded++
 		}
 		t.FailedSched, t.LastAdjPrioMs = 0, now
@@ -93,7 +105,7 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 	if since := max(t.LastSchedMs, t.LastAdjPrioMs, t.CreatedMs); now-since >= s.in.Limits.MaxNotScheduledMs && t.DynmPrio < PriorityVeryHigh {
 		if t.OrigPrio != PriorityLow || t.DynmPrio < PriorityHigh {
-			t.DynmPrio++
+			t.DynmPrio, s.unsorted = t.DynmPrio+1, true
 			s.stats.Upgraded++
 		}
 		t.LastAdjPrioMs = now
@@ -117,8 +129,7 @@ func (s *Scheduler) planPending() {
 // due reports whether a task is to be planned now. A task that waits for a slot on its planned source is not looked at
 // while that is busy: a long queue must cost little.
 func (s *Scheduler) due(task *Task) bool {
-	waits := task.Wait == WaitSlot && task.source != (diskKey{})
-	busy := waits && !s.slots.mayTake(task.source.be, task.source.disk, false, task.Size, false)
+	busy := task.Wait == WaitSlot && s.sourceBusy(task)
 	s.adjust(task)
 	if s.freed && task.Wait == WaitSlot {
 		task.NextMs = 0
@@ -166,6 +177,9 @@ func (s *Scheduler) start(t *Task, spec CloneSpec) {
 	t.Wait, t.WaitSinceMs = WaitNone, 0
 	t.last, t.lastBE = t.ID, t.DestBE
 	s.slots.take(t)
+	if t.sourceAt > 0 && int(t.sourceAt) <= len(s.sourceFree) {
+		s.sourceFree[t.sourceAt-1] = s.slots.mayTake(t.source.be, t.source.disk, false, math.MaxInt64, false)
+	}
 	s.closeFull(t.DestBE)
 	s.closeFull(t.SrcBE)
 	s.running = append(s.running, t)
@@ -205,6 +219,6 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	if pause {
 		t.NextMs = s.in.NowMs + min(int64(retryMs)<<min(t.FailedRunning-1, 10), retryMaxMs)
 	}
-	s.pending = append(s.pending, t)
+	s.pending, s.unsorted = append(s.pending, t), true
 	s.stats.Failed++
 }

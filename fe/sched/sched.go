@@ -80,9 +80,12 @@ type Scheduler struct {
 	beClass           []classedBE                        // of the last Step, by id
 	loads             *loadTable
 	loadsMs           int64
-	quietSinceMs      int64 // since when there is nothing to repair; 0 = there is
-	leadersMs         int64 // last attempt to even out leaders
-	leadersHot        bool  // the last attempts found something to move: go on without waiting for a scan
+	unsorted          bool      // the queue
+	sources           []diskKey // of the last plan
+	sourceFree        []bool    // of these, those that may begin to send
+	quietSinceMs      int64     // since when there is nothing to repair; 0 = there is
+	leadersMs         int64     // last attempt to even out leaders
+	leadersHot        bool      // the last attempts found something to move: go on without waiting for a scan
 	balanceHot        bool
 	movable           *balanceIndex
 	disksMs           int64 // when disks of BEs were evened out last

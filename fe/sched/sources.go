@@ -2,6 +2,7 @@ package sched
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"stele/meta/types"
@@ -40,9 +41,10 @@ type planned struct {
 
 // planSources chooses the source of each waiting tablet. What turned out slower than planned is spread anew soon.
 func (s *Scheduler) planSources() {
+	defer s.findFree()
 	unplanned := 0
 	for _, task := range s.pending {
-		if task.source == (diskKey{}) && !task.Hopeless && !task.Status.drops() {
+		if task.sourceAt == 0 && !task.Hopeless && !task.Status.drops() {
 			unplanned++
 		}
 	}
@@ -52,9 +54,30 @@ func (s *Scheduler) planSources() {
 	s.plannedMs = s.in.NowMs
 	p := s.newSourcePlan()
 	p.spread()
+	s.sources = p.disks
 	for i := range p.tablets {
-		p.tablets[i].task.source = p.disks[p.tablets[i].at]
+		w := &p.tablets[i]
+		w.task.source, w.task.sourceAt = p.disks[w.at], w.at+1
 	}
+}
+
+// findFree notes which planned sources may begin to send. Thousands of tablets may wait for each.
+func (s *Scheduler) findFree() {
+	s.sourceFree = slices.Grow(s.sourceFree[:0], len(s.sources))[:len(s.sources)]
+	for i, k := range s.sources {
+		s.sourceFree[i] = s.slots.mayTake(k.be, k.disk, false, math.MaxInt64, false)
+	}
+}
+
+// sourceBusy reports whether the planned source of a task cannot begin to send.
+func (s *Scheduler) sourceBusy(task *Task) bool {
+	if task.sourceAt == 0 {
+		return false
+	}
+	if task.Size > smallClone && int(task.sourceAt) <= len(s.sourceFree) {
+		return !s.sourceFree[task.sourceAt-1]
+	}
+	return !s.slots.mayTake(task.source.be, task.source.disk, false, task.Size, false)
 }
 
 // newSourcePlan lists what is to be sent and from where it could come. What runs stays where it is and counts with the bytes
@@ -81,7 +104,7 @@ func (s *Scheduler) newSourcePlan() *sourcePlan {
 	for _, task := range s.pending {
 		t := s.tablet(task)
 		if t == nil || task.Hopeless || task.Status.drops() {
-			task.source = diskKey{}
+			task.source, task.sourceAt = diskKey{}, 0
 			continue
 		}
 		w := planned{task: task, at: -1}
@@ -96,7 +119,7 @@ func (s *Scheduler) newSourcePlan() *sourcePlan {
 				w.at = w.from[len(w.from)-1]
 			}
 		}
-		task.source = diskKey{}
+		task.source, task.sourceAt = diskKey{}, 0
 		if len(w.from) > 0 {
 			p.tablets = append(p.tablets, w)
 		}
@@ -166,7 +189,11 @@ func (p *sourcePlan) move(i, to int32) {
 // relieve takes something off the disk that has most to send, and again, until that cannot be done; then off the next one.
 func (p *sourcePlan) relieve(depth int) {
 	stuck := make([]bool, len(p.disks))
-	var peak int64 // of the disks that cannot be relieved
+	var peak, average int64 // peak: of the disks that cannot be relieved
+	for _, n := range p.load {
+		average += n
+	}
+	average /= int64(max(len(p.load), 1))
 	for p.looks < sourceLooks {
 		worst := -1
 		for d := range p.load {
@@ -174,8 +201,8 @@ func (p *sourcePlan) relieve(depth int) {
 				worst = d
 			}
 		}
-		if worst < 0 || p.load[worst]*reliefRange < peak*(reliefRange-1) {
-			return // the others are done long before
+		if worst < 0 || p.load[worst]*reliefRange <= max(peak*(reliefRange-1), average*(reliefRange+1)) {
+			return // the others are done before, or all at the same time
 		}
 		most := p.load[worst] - 1 - p.load[worst]/reliefShare
 		if !p.below(int32(worst), most, depth, min(p.looks+chainLooks, sourceLooks)) {

@@ -52,7 +52,7 @@ type Catalog struct {
 	tableNames tree[tableName, types.TableID]
 	parts      tree[types.PartitionID, types.TableID]
 	tablets    tree[types.TabletID, *Tablet]
-	onBE       tree[beTablet, struct{}]
+	onBE       onBE
 	counters   tree[types.TableID, tableCounters]
 	bes        tree[types.BEID, *BE]
 	fes        tree[types.FEID, *FE]
@@ -76,11 +76,6 @@ type tableName struct {
 	name string
 }
 
-type beTablet struct {
-	be     types.BEID
-	tablet types.TabletID
-}
-
 type userName struct{ name, host string }
 
 // tableCounters are the next numbers to draw.
@@ -101,11 +96,9 @@ func New() *Catalog {
 		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
 			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 		}),
-		parts:   newTree[types.PartitionID, types.TableID](cmp.Compare),
-		tablets: newTree[types.TabletID, *Tablet](cmp.Compare),
-		onBE: newTree[beTablet, struct{}](func(a, b beTablet) int {
-			return cmp.Or(cmp.Compare(a.be, b.be), cmp.Compare(a.tablet, b.tablet))
-		}),
+		parts:    newTree[types.PartitionID, types.TableID](cmp.Compare),
+		tablets:  newTree[types.TabletID, *Tablet](cmp.Compare),
+		onBE:     newOnBE(),
 		counters: newTree[types.TableID, tableCounters](cmp.Compare),
 		bes:      newTree[types.BEID, *BE](cmp.Compare),
 		fes:      newTree[types.FEID, *FE](cmp.Compare),
@@ -256,11 +249,8 @@ func (c *Catalog) TabletsOfTable(t *Table) iter.Seq[*Tablet] {
 // TabletsOn yields the tablets that have a replica on be, by id.
 func (c *Catalog) TabletsOn(be types.BEID) iter.Seq[*Tablet] {
 	return func(yield func(*Tablet) bool) {
-		for k := range c.onBE.from(beTablet{be: be}) {
-			if k.be != be {
-				return
-			}
-			if t, _ := c.tablets.get(k.tablet); !yield(t) {
+		for id := range c.onBE.on(be) {
+			if t, _ := c.tablets.get(id); !yield(t) {
 				return
 			}
 		}

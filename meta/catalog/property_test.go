@@ -472,7 +472,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			if r.LastFailed != 0 && r.Version >= r.LastFailed || r.LastFailed > tab.Version || r.Settled > r.Version {
 				t.Fatalf("C2: tablet %d at %d, replica %+v", tab.ID, tab.Version, r)
 			}
-			if _, ok := c.onBE.get(beTablet{r.BE, tab.ID}); !ok {
+			if !c.onBE.has(r.BE, tab.ID) {
 				t.Fatalf("tablet %d is not indexed at backend %d", tab.ID, r.BE)
 			}
 		}

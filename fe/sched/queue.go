@@ -20,6 +20,7 @@ const (
 func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
 		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
+	s.recall(task)
 	s.tasks[t.ID] = task
 	s.pending, s.unsorted = append(s.pending, task), true
 	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
@@ -167,6 +168,7 @@ func (s *Scheduler) end(t *Task, state State, why string) {
 		s.stats.Failed++
 	}
 	s.history.add(*t)
+	s.out.Ended = append(s.out.Ended, *t)
 }
 
 // start makes a task running: its clone holds slots from now on.
@@ -217,8 +219,9 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	t.FailedRunning++
 	t.NextMs = 0
 	if pause {
-		t.NextMs = s.in.NowMs + min(int64(retryMs)<<min(t.FailedRunning-1, 10), retryMaxMs)
+		t.NextMs = s.in.NowMs + pauseMs(t.FailedRunning)
 	}
 	s.pending, s.unsorted = append(s.pending, t), true
+	s.out.Tried = append(s.out.Tried, *t)
 	s.stats.Failed++
 }

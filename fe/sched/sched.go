@@ -23,8 +23,8 @@
 //	S4  In a healthy and even cluster there is nothing to do: no Actions.
 //
 // Everything in a Scheduler can be lost: a new one finds out from the View and from reported clones what is going on.
-// All that is forgotten is pacing (how long a task waited, how often it failed) and which move a redundant replica
-// came from.
+// What has ended, and how often a task has failed, is told to the caller and taken back by Restore; all that is forgotten is how
+// long a task waited and which move a redundant replica came from.
 package sched
 
 import (
@@ -57,6 +57,9 @@ type Output struct {
 	// WakeMs is when Step wants to be called even if nothing happens.
 	WakeMs int64
 	Trace  []Note
+	// Ended are the tasks that have come to an end in this Step, Tried those that have failed and are tried again: what the next
+	// leader is to know (Restore).
+	Ended, Tried []Task
 }
 
 // Note says why something was decided, for one tablet (0 = the cluster).
@@ -91,6 +94,7 @@ type Scheduler struct {
 	disksMs           int64 // when disks of BEs were evened out last
 	fulls             map[types.TabletID]fullMark
 	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
+	recalled          map[types.TabletID]Task  // tasks of an earlier leader that had failed
 	stats             Stats
 
 	// Of the Step that runs.
@@ -116,7 +120,7 @@ type classedBE struct {
 // New returns a scheduler that knows nothing yet.
 func New() *Scheduler {
 	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{},
-		rested: map[types.TabletID]int64{}}
+		rested: map[types.TabletID]int64{}, recalled: map[types.TabletID]Task{}}
 }
 
 // GrantTasks gives the scheduler n task ids to use.

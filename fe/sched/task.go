@@ -168,6 +168,15 @@ func classify(reason string) Failure {
 	return FailOther
 }
 
+// Known reports whether all that is numbered in the task has a name: it may come from a newer binary.
+func (t *Task) Known() bool {
+	known := t.Kind <= Balance && t.Status < statusCount && t.State <= Timeout && t.OrigPrio <= PriorityVeryHigh && t.DynmPrio <= PriorityVeryHigh
+	for _, a := range t.Attempts {
+		known = known && a.Kind <= FailStale
+	}
+	return known
+}
+
 // Rate is the rate of the last clone in bytes per second, 0 when there is none.
 func (t *Task) Rate() int64 {
 	if t.ElapsedMs <= 0 {

@@ -59,6 +59,8 @@ type Catalog struct {
 	config     tree[string, string]
 	hints      tree[types.PartitionID, *RepairHint]
 	ops        tree[uint64, *Op]
+	tasks      tree[uint64, *Task]         // ended ones, in the order of their ends
+	tried      tree[types.TabletID, *Task] // that failed and were to be tried again
 	users      tree[userName, *User]
 	txns       txnLog
 	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
@@ -103,6 +105,8 @@ func New() *Catalog {
 		bes:      newTree[types.BEID, *BE](cmp.Compare),
 		fes:      newTree[types.FEID, *FE](cmp.Compare),
 		config:   newTree[string, string](strings.Compare),
+		tasks:    newTree[uint64, *Task](cmp.Compare),
+		tried:    newTree[types.TabletID, *Task](cmp.Compare),
 		hints:    newTree[types.PartitionID, *RepairHint](cmp.Compare),
 		ops:      newTree[uint64, *Op](cmp.Compare),
 		users: newTree[userName, *User](func(a, b userName) int {

@@ -157,6 +157,8 @@ type BE struct {
 	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
 	// QueryMs says since when the BE has the query role, 0 = it has not: it runs the upper parts of queries for the FEs.
 	QueryMs int64 `cbor:"51,keyasint,omitempty"`
+	// Location is where the BE stands, "key:value"; "" = nobody has said.
+	Location string `cbor:"66,keyasint,omitempty"`
 }
 
 // BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.

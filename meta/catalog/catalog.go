@@ -226,6 +226,9 @@ func (c *Catalog) TabletCount() int { return c.tablets.len() }
 // ReplicaCount returns how many replicas there are.
 func (c *Catalog) ReplicaCount() int { return c.onBE.len() }
 
+// ReplicasOn returns how many replicas there are on a BE.
+func (c *Catalog) ReplicasOn(be types.BEID) int { return c.onBE.count(be) }
+
 // TabletsOf yields the tablets of a partition by bucket.
 func (c *Catalog) TabletsOf(p *Partition) iter.Seq[*Tablet] {
 	return func(yield func(*Tablet) bool) {

@@ -21,6 +21,12 @@ func newOnBE() onBE {
 // len is the number of replicas.
 func (x onBE) len() int { return x.n }
 
+// count is the number of replicas on one BE.
+func (x onBE) count(be types.BEID) int {
+	tablets, _ := x.bes.get(be)
+	return tablets.len()
+}
+
 func (x onBE) has(be types.BEID, id types.TabletID) bool {
 	tablets, _ := x.bes.get(be)
 	_, ok := tablets.get(id)

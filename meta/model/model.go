@@ -38,6 +38,15 @@ type Table struct {
 	IndexOf types.TableID `cbor:"30,keyasint,omitempty"`
 	// Colocate is the group of tables, within the database, whose buckets lie on the same BEs; "" = none.
 	Colocate string `cbor:"75,keyasint,omitempty"`
+	// ColocatedMs is when the table came into its group, 0 = with its creation.
+	ColocatedMs int64 `cbor:"68,keyasint,omitempty"`
+}
+
+// LeadsGroup reports whether the table came into their colocate group before another: where the tablets of the first one lie,
+// those of the others belong.
+func (t *Table) LeadsGroup(other *Table) bool {
+	a, b := max(t.CreatedMs, t.ColocatedMs), max(other.CreatedMs, other.ColocatedMs)
+	return a < b || a == b && t.ID < other.ID
 }
 
 // RangePartition says by which columns a table is partitioned.

@@ -85,6 +85,7 @@ func (pl *placement) choose(n int) []*beLoad {
 	var chosen []*beLoad
 	for _, clash := range [...]func(x, y *beLoad) bool{
 		func(x, y *beLoad) bool { return x.location == y.location || x.host == y.host },
+		func(x, y *beLoad) bool { return x.location == y.location },
 		func(x, y *beLoad) bool { return x.host == y.host },
 		func(x, y *beLoad) bool { return x == y },
 	} {

@@ -40,7 +40,7 @@ const (
 	// changePiece is the most of one change set in a message: a transaction may be larger than a message.
 	changePiece = 4 << 20
 	// signOfLife is how often a source that has nothing to send yet says that it is at work.
-	signOfLife = 2 * time.Second
+	signOfLife = 300 * time.Millisecond
 )
 
 // NewOutgoing returns the source side over a host. wait bounds waiting for a version that is not here yet.
@@ -132,7 +132,8 @@ func (f *changeFrames) flush() error {
 	if f.bytes == 0 {
 		return nil
 	}
-	if err := f.throttle.Wait(f.ctx, f.disk, f.bytes); err != nil {
+	alive := func() error { return f.send(&bepb.FetchChangesResponse{}) }
+	if err := f.throttle.waitTelling(f.ctx, f.disk, f.bytes, alive); err != nil {
 		return err
 	}
 	msg := &bepb.FetchChangesResponse{Version: f.frame.Version, Payload: f.frame.Payload, Changes: f.frame.Changes, TotalBytes: f.frame.TotalBytes}
@@ -192,7 +193,8 @@ func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send 
 		if err != nil {
 			return err
 		}
-		if err := o.throttle.Wait(ctx, disk, bytes); err != nil {
+		alive := func() error { return send(&bepb.FetchSnapshotResponse{}) }
+		if err := o.throttle.waitTelling(ctx, disk, bytes, alive); err != nil {
 			return err
 		}
 		if err := send(frame); err != nil {

@@ -54,6 +54,7 @@ type Clients interface {
 // Settings are read at each use.
 type Settings struct {
 	AutoFailover bool
+	RecoverEmpty bool          // tablets of which nothing is left go on as empty ones
 	Timeout      time.Duration // of an op
 }
 
@@ -89,6 +90,7 @@ type Engine struct {
 	jobs      map[uint64]*job
 	begun     map[uint64]time.Time // when this engine first saw each op that has not ended
 	asked     bool                 // an op waits for heartbeats that were just asked for
+	emptied   time.Time            // when tablets of which nothing is left were looked for last
 }
 
 // New returns an engine; Run makes it work.
@@ -122,6 +124,9 @@ func (e *Engine) Run(ctx context.Context) {
 // Tests call it instead of Run.
 func (e *Engine) Round(ctx context.Context) error {
 	if err := e.release(ctx); err != nil {
+		return err
+	}
+	if err := e.recoverEmpty(ctx); err != nil {
 		return err
 	}
 	for begun := e.now(); ; {

@@ -38,6 +38,8 @@ type Store struct {
 	partial map[types.TabletID]*partialImport
 	garbage []garbage // what can be deleted
 	closed  bool
+	// unscrubbed are replicas that clones have brought and whose rows have not been read yet.
+	unscrubbed []types.TabletID
 
 	collecting  sync.Mutex // one collector of garbage at a time; taken before mu
 	tuned       atomic.Pointer[Tuning]
@@ -50,6 +52,7 @@ type Store struct {
 	mem       memGauge
 	deadBytes atomic.Int64
 	wake      chan struct{} // buffered, 1: there is maintenance to do
+	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
 }
@@ -61,7 +64,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
-		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1),
+		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
 	s.retune()

@@ -106,22 +106,24 @@ func OpenGroup(id GroupID, val []byte) (*Group, error) {
 	return g, nil
 }
 
-// Restamp returns a copy of the verified row group val under the identity id.
-func Restamp(id GroupID, val []byte) ([]byte, error) {
+// Restamp gives the row group val, once it is verified, the identity id, in place.
+func Restamp(id GroupID, val []byte) error {
 	g := &Group{val: val}
 	if err := g.open(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.VerifyAll(); err != nil {
-		return nil, err
+		return err
 	}
-	out := append([]byte(nil), val...)
-	h := g.h
-	h.id = id
-	h.encode(out)
-	sealGroup(out, len(g.dir))
-	return out, nil
+	g.h.id = id
+	g.h.encode(val)
+	sealGroup(val, len(g.dir))
+	return nil
 }
+
+// Content returns a hash of everything but the identity, given that VerifyAll was successful: the directory holds the
+// hashes of what it names.
+func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xxh3.Hash(g.dir)) }
 
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }

@@ -440,15 +440,23 @@ func TestGroupIdentity(t *testing.T) {
 	if _, err := OpenGroup(other, val); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("another row group's value: %v", err)
 	}
-	stamped, err := Restamp(other, val)
+	before, err := OpenGroup(testID, slices.Clone(val))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenGroup(other, stamped); err != nil {
+	if err := Restamp(other, val); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenGroup(testID, val); err != nil {
-		t.Fatalf("restamping changed the original: %v", err)
+	after, err := OpenGroup(other, val)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Content() != before.Content() {
+		t.Fatal("the identity is part of the content")
+	}
+	val[len(val)/2] ^= 1
+	if err := Restamp(testID, val); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("restamped what is damaged: %v", err)
 	}
 }
 

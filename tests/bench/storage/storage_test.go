@@ -112,7 +112,7 @@ func (b *benchmark) peers(t *testing.T) (d *duck, m *maria) {
 }
 
 func (b *benchmark) measureLoad(d *duck, m *maria) (err error) {
-	if b.s, err = disk(b.path("main"), false); err != nil {
+	if b.s, err = disk(storeIn(b.path("main")), false); err != nil {
 		return err
 	}
 	wall, cpu, err := timed(func() (err error) { b.t, err = load(b.s, 1, b.tsv); return err })
@@ -221,7 +221,7 @@ func (b *benchmark) measureCold(hot time.Duration) error {
 }
 
 func (b *benchmark) reopen() (err error) {
-	if b.s, err = disk(b.path("main"), false); err != nil {
+	if b.s, err = disk(storeIn(b.path("main")), false); err != nil {
 		return err
 	}
 	var ok bool

@@ -131,6 +131,7 @@ func (t *Tablet) learnDigest(p DigestPoint) {
 	defer t.mu.Unlock()
 	if !t.digest.known && p.Schema == t.meta.Schema.Version {
 		t.digest.known, t.digest.point = true, p
+		t.s.active.add(t)
 	}
 }
 
@@ -366,6 +367,7 @@ func (t *Tablet) resetDigest(old *types.Schema) {
 		}
 	}
 	d.known, d.compare = same, DigestPoint{}
+	t.s.active.add(t)
 	d.point.Schema = next.Version
 }
 

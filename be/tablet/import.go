@@ -364,6 +364,7 @@ func (im *Import) Flip() (*Tablet, error) {
 	if err := im.flip(); err != nil {
 		return nil, fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
+	im.s.active.add(im.t)
 	im.s.scrubSoon(im.t.id)
 	return im.t, nil
 }

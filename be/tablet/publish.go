@@ -194,6 +194,7 @@ func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 		}
 	}
 	t.version = version
+	t.s.active.add(t)
 	t.s.mem.add(active.bytes - before)
 }
 

@@ -47,6 +47,7 @@ type Store struct {
 	scrubBudget *rate.Limiter
 	counters    counters
 
+	active    activeSet
 	failed    atomic.Pointer[string] // why the disk is read-only
 	space     spaceGauge
 	mem       memGauge
@@ -66,6 +67,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
+	s.active.tablets = make(map[types.TabletID]*Tablet)
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
 	s.retune()
 	s.mem.limit = opt.MemLimit
@@ -83,6 +85,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
+	}
+	for _, t := range s.tablets {
+		s.active.add(t)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -146,6 +151,7 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
 	}
 	s.tablets[m.Tablet] = t
+	s.active.add(t)
 	return t, nil
 }
 

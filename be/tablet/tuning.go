@@ -82,6 +82,7 @@ type counters struct {
 	digestsCorrected, reclaimedBytes   atomic.Int64
 	compactionFailures, flushFailures  atomic.Int64
 	scrubRoundBytes, scrubRoundTablets atomic.Int64 // done in the present round
+	turns                              atomic.Int64 // of tablets, of the maintenance worker
 	scrubTotal                         atomic.Int64 // bytes of the present round in all
 }
 

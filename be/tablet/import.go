@@ -241,6 +241,7 @@ func (im *Import) writeGroup(body []byte) error {
 	im.got[rs][g] = true
 	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
 	im.bytes += int64(len(val))
+	im.s.importing.Add(int64(len(val)))
 	im.done += int64(len(val))
 	if im.bytes < importPiece {
 		return nil
@@ -265,8 +266,11 @@ func (im *Import) push() error {
 		return err
 	}
 	im.s.charge(im.bytes)
-	written := make(chan error, 1)
-	im.s.data.CommitAsync(im.queued, func(err error) { written <- err })
+	written, bytes := make(chan error, 1), im.bytes
+	im.s.data.CommitAsync(im.queued, func(err error) {
+		im.s.importing.Add(-bytes)
+		written <- err
+	})
 	im.writing = append(im.writing, written)
 	im.queued, im.bytes = nil, 0
 	im.touch()
@@ -456,6 +460,8 @@ func (im *Import) Abort() {
 	}
 	im.over = true
 	s := im.s
+	s.importing.Add(-im.bytes)
+	im.queued, im.bytes = nil, 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.imports, im.t.uid)

@@ -124,6 +124,8 @@ type Memory struct {
 	BlockCaches        int64 // of both instances, at most
 	IndexCaches        int64 // at most
 	Memtables          int64 // of both instances, at most
+	// Imports is what clones have received and not written yet, ImportLimit the most that it may be with the clones of now.
+	Imports, ImportLimit int64
 }
 
 // Total is the most that the disk takes, but for what scans and clones under way hold.
@@ -133,9 +135,12 @@ func (m Memory) Total() int64 {
 
 // Memory returns where the memory of the disk goes.
 func (s *Store) Memory() Memory {
+	s.mu.Lock()
+	imports := int64(len(s.imports))
+	s.mu.Unlock()
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
-	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit}
+	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}
 	metaOpt, dataOpt := s.kvOptions()
 	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes} {
 		m.BlockCaches += o

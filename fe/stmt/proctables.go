@@ -21,6 +21,7 @@ var procTables = []struct {
 	{"current_queries", "/current_queries", queryColumns},
 	{"history_tablets", "/cluster_balance/history_tablets", procTaskColumns},
 	{"load_error_hub", "/load_error_hub", errorHubColumns},
+	{"memory", "/memory", memoryColumns},
 	{"monitor", "/monitor/jvm", runtimeColumns},
 	{"pending_tablets", "/cluster_balance/pending_tablets", procTaskColumns},
 	{"priority_repair", "/cluster_balance/priority_repair", hintColumns},

@@ -82,8 +82,11 @@ type counters struct {
 	digestsCorrected, reclaimedBytes   atomic.Int64
 	compactionFailures, flushFailures  atomic.Int64
 	scrubRoundBytes, scrubRoundTablets atomic.Int64 // done in the present round
-	turns                              atomic.Int64 // of tablets, of the maintenance worker
-	scrubTotal                         atomic.Int64 // bytes of the present round in all
+	// Vectors of rowsets that scans have read, and that they have passed over by zone maps and by the filters of secondary keys.
+	vectorsRead, skippedByZone, skippedByFilter atomic.Int64
+
+	turns      atomic.Int64 // of tablets, of the maintenance worker
+	scrubTotal atomic.Int64 // bytes of the present round in all
 }
 
 // Counters describes the background work of a disk since it was opened.
@@ -94,6 +97,8 @@ type Counters struct {
 	ScrubbedBytes, ScrubRounds, ScrubBad      int64
 	DigestsCorrected                          int64
 	FlushFailures, CompactionFailures         int64
+	// Vectors of rowsets that scans have read and that they have skipped.
+	VectorsRead, SkippedByZone, SkippedByFilter int64
 	// The round of the scrubber that is under way.
 	ScrubRoundBytes, ScrubRoundTotal, ScrubRoundTablets int64
 }
@@ -114,6 +119,7 @@ func (s *Store) Counters() Counters {
 		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Reclaims: c.reclaims.Load(), ReclaimedBytes: c.reclaimedBytes.Load(),
 		ScrubbedBytes: c.scrubbed.Load(), ScrubRounds: c.scrubRounds.Load(), ScrubBad: c.scrubBad.Load(),
 		DigestsCorrected: c.digestsCorrected.Load(), FlushFailures: c.flushFailures.Load(), CompactionFailures: c.compactionFailures.Load(),
+		VectorsRead: c.vectorsRead.Load(), SkippedByZone: c.skippedByZone.Load(), SkippedByFilter: c.skippedByFilter.Load(),
 		ScrubRoundBytes: c.scrubRoundBytes.Load(), ScrubRoundTotal: c.scrubTotal.Load(), ScrubRoundTablets: c.scrubRoundTablets.Load(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/zeebo/xxh3"
@@ -16,9 +17,10 @@ import (
 //
 //	header     64 bytes, see encodeHeader
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
-//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4, dictionary offset 4, length 4, hash 8},
+//	directory  per column {id 4, kind 1, unsigned 1, filters 1, zero 1, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
-//	vectors    encoded values; a dictionary precedes the vectors that share it
+//	vectors    encoded values; a dictionary precedes the vectors that share it; a column with filters has them behind its
+//	           vectors (see filter.go)
 //	bloom      filter over the keys, in hashed blocks
 //	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
 const (
@@ -42,6 +44,8 @@ type GroupID struct {
 type Columns struct {
 	IDs  []types.ColumnID
 	Vecs []*vec.Vector
+	// Filtered are the columns that get a filter over the values of each vector.
+	Filtered []types.ColumnID
 }
 
 // EncodeGroup encodes rows as row group id. keys are the memcomparable keys of the rows, ascending.
@@ -74,6 +78,10 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 			binary.LittleEndian.PutUint64(e[16:], z.Min)
 			binary.LittleEndian.PutUint64(e[24:], z.Max)
 			entry += vectorEntry
+		}
+		if slices.Contains(cols.Filtered, cols.IDs[i]) && filterable(v) {
+			out = appendFilters(out, v, rows)
+			out[dirStart+i*columnEntry+filterFlag] = 1
 		}
 	}
 	bloomOff := len(out)
@@ -231,12 +239,12 @@ func (g *Group) VerifyAll() error {
 			}
 		}
 	}
+	if err := g.verifyFilters(); err != nil {
+		return err
+	}
 	filter := g.val[g.h.bloomOff:g.h.keysOff]
-	for at := 0; at+bloomBlock <= len(filter); at += bloomBlock {
-		block := filter[at : at+bloomBlock]
-		if xxh3.Hash(block[:bloomBody]) != binary.LittleEndian.Uint64(block[bloomBody:]) {
-			return fmt.Errorf("bloom filter: %w", ErrCorrupt)
-		}
+	if err := verifyBloom(filter); err != nil {
+		return fmt.Errorf("bloom filter: %w", err)
 	}
 	_, err := g.FirstKeys()
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
 )
@@ -141,6 +142,7 @@ func (s *Store) scrubRound(ctx context.Context) {
 		}
 		return s.spend(ctx, s.budget, bytes)
 	}
+	s.scrubInstances(ctx, pace)
 	for _, t := range tablets {
 		s.scrubCloned(ctx)
 		s.scrubOne(ctx, t, pace)
@@ -150,6 +152,20 @@ func (s *Store) scrubRound(ctx context.Context) {
 		c.scrubRoundTablets.Add(1)
 	}
 	c.scrubRounds.Add(1)
+}
+
+// scrubInstances verifies the tables of the key-value stores. Damage there may be anybody's, manifests and tombstones included, and
+// Badger would build new tables of it: the disk takes no more writes, and says why. Replicas whose records are sound are served.
+func (s *Store) scrubInstances(ctx context.Context, pace func(ctx context.Context, bytes int64) error) {
+	for _, db := range []*kv.DB{s.meta, s.data} {
+		err := db.VerifyTables(ctx, pace)
+		if errors.Is(err, kv.ErrDamaged) {
+			s.counters.scrubBad.Add(1)
+			s.setFailed(fmt.Errorf("scrub: %w", err))
+		} else if err != nil && ctx.Err() == nil {
+			s.log.Warn("scrub tables", "err", err)
+		}
+	}
 }
 
 func (s *Store) scrubOne(ctx context.Context, t *Tablet, pace func(ctx context.Context, bytes int64) error) {

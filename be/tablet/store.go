@@ -52,7 +52,7 @@ type Store struct {
 	space     spaceGauge
 	mem       memGauge
 	deadBytes atomic.Int64
-	importing atomic.Int64 // bytes that imports hold in memory
+	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
 	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
 	cancel    context.CancelFunc

@@ -126,7 +126,7 @@ func (p *Peers) FetchSnapshot(ctx context.Context, address string, req *bepb.Fet
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := bepb.NewBackendClient(c).FetchSnapshot(ctx, req)
+	stream, err := bepb.NewBackendClient(c).FetchSnapshot(ctx, req, inSnapshots)
 	if err != nil {
 		return sourceError(err)
 	}

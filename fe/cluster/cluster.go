@@ -53,6 +53,13 @@ type Disk struct {
 	Tablets        int
 }
 
+// MemoryPart is something that takes memory of a BE; Limit is 0 when it has none of its own.
+type MemoryPart struct {
+	Name        string
+	Used, Limit int64
+	Info        string
+}
+
 // BE is the state of one BE.
 type BE struct {
 	ID            types.BEID
@@ -70,6 +77,7 @@ type BE struct {
 	CPUCores      int
 	MemLimit      int64
 	MemUsed       int64
+	Memory        []MemoryPart
 	HTTPPort      int
 	RunningScans  int
 	Queries       int // that it runs as a query node
@@ -316,6 +324,10 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
 	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
 	m.QueriesEnded = resp.Queries
+	m.Memory = nil
+	for _, p := range resp.Memory {
+		m.Memory = append(m.Memory, MemoryPart{Name: p.Name, Used: p.UsedBytes, Limit: p.LimitBytes, Info: p.Info})
+	}
 	m.Strangers = nil
 	for _, s := range resp.Strangers {
 		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,

@@ -37,6 +37,7 @@ var (
 	port   = flag.Int("port", 39030, "")
 	env    = flag.String("env", "", "K=V,K=V")
 	slackus = flag.Int("slack", 0, "")
+	straced = flag.String("strace", "", "")
 	perfd  = flag.String("perf", "", "")
 )
 
@@ -307,8 +308,24 @@ func main() {
 				pc = exec.Command("perf", "record", "-q", "-g", "-F", "999", "-o", filepath.Join(*perfd, t+".perf"), "-p", strings.Join(ids, ","))
 				pc.Start()
 			}
+			var sc []*exec.Cmd
+			if *straced != "" {
+				for _, p := range ps {
+					c := exec.Command("strace", "-f", "-c", "-q", "-o", filepath.Join(*straced, t+"."+p.name+".strace"), "-p", strconv.Itoa(p.pid))
+					c.Start()
+					sc = append(sc, c)
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
 			b := time.Now()
 			ops, lat := run(*span)
+			for _, c := range sc {
+				c.Process.Signal(os.Interrupt)
+				c.Wait()
+			}
+			if sc != nil {
+				fmt.Println("ops under strace", ops)
+			}
 			if pc != nil {
 				pc.Process.Signal(os.Interrupt)
 				pc.Wait()

@@ -20,6 +20,7 @@ type request struct {
 	entries []Entry
 	bytes   int64
 	lazy    bool
+	seq     uint64 // in the front
 	step    func() error
 	done    func(error) // called once, from the committer; must not block
 }
@@ -59,7 +60,6 @@ func (db *DB) send(r *request) {
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
-	commits := 0
 	var next *request
 	for {
 		first := next
@@ -72,15 +72,15 @@ func (db *DB) commitLoop() {
 			first = r
 		}
 		if first.step != nil {
+			if db.behind != nil {
+				db.behind.settle()
+			}
 			first.done(first.step())
 			continue
 		}
 		var group []*request
 		group, next = db.drain(first)
 		db.commitGroup(group)
-		if commits++; commits%discardEvery == 0 {
-			db.bdb.SetDiscardTs(db.ts)
-		}
 	}
 }
 
@@ -163,6 +163,55 @@ func (db *DB) writeGroup(group []*request) error {
 	if err := db.fault(db.opt.Faults.Before); err != nil {
 		return err
 	}
+	var err error
+	if db.front == nil {
+		err = db.writeBadger(group)
+	} else {
+		err = db.writeFront(group)
+	}
+	if err != nil {
+		return err
+	}
+	return db.fault(db.opt.Faults.After)
+}
+
+// writeFront makes a group durable in the front, or, when it is too large for that, in Badger after all that came before.
+func (db *DB) writeFront(group []*request) error {
+	bytes, entries := int64(0), 0
+	for _, r := range group {
+		bytes, entries = bytes+r.bytes, entries+len(r.entries)
+	}
+	if !db.front.takes(bytes, entries+len(group)) {
+		if !db.behind.settle() {
+			return ErrReadOnly
+		}
+		if err := db.front.clear(); err != nil {
+			db.setFailed(err)
+			return err
+		}
+		return db.writeBadger(group)
+	}
+	buf, requests := db.front.encode(group)
+	if ok, until := db.front.fits(len(buf)); !ok {
+		if !db.behind.wait(until) {
+			return ErrReadOnly
+		}
+		db.front.turn()
+		buf, requests = db.front.again(group)
+	}
+	if err := db.front.write(buf); err != nil {
+		db.setFailed(err)
+		return err
+	}
+	db.behind.add(requests)
+	return nil
+}
+
+// writeBadger writes a group in one transaction. One goroutine at a time may.
+func (db *DB) writeBadger(group []*request) error {
+	if db.commits++; db.commits%discardEvery == 0 {
+		db.bdb.SetDiscardTs(db.ts)
+	}
 	db.ts++
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
@@ -186,7 +235,7 @@ func (db *DB) writeGroup(group []*request) error {
 		db.setFailed(err)
 		return err
 	}
-	return db.fault(db.opt.Faults.After)
+	return nil
 }
 
 // fault is the failing disk of a test.

@@ -38,6 +38,7 @@ var (
 	env    = flag.String("env", "", "K=V,K=V")
 	slackus = flag.Int("slack", 0, "")
 	straced = flag.String("strace", "", "")
+	sopt = flag.String("sopt", "-c", "")
 	perfd  = flag.String("perf", "", "")
 )
 
@@ -311,7 +312,7 @@ func main() {
 			var sc []*exec.Cmd
 			if *straced != "" {
 				for _, p := range ps {
-					c := exec.Command("strace", "-f", "-c", "-q", "-o", filepath.Join(*straced, t+"."+p.name+".strace"), "-p", strconv.Itoa(p.pid))
+					c := exec.Command("strace", append(strings.Fields(*sopt), "-f", "-q", "-o", filepath.Join(*straced, t+"."+p.name+".strace"), "-p", strconv.Itoa(p.pid))...)
 					c.Start()
 					sc = append(sc, c)
 				}

@@ -32,9 +32,9 @@ type change struct {
 
 const (
 	// applyDelay is how long changes gather before Badger gets them.
-	applyDelay = 10 * time.Millisecond
+	applyDelay = 50 * time.Millisecond
 	// applyEntries is how many do not wait for more.
-	applyEntries = 512
+	applyEntries = 1000
 )
 
 func newBehind() *behind {

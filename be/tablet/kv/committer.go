@@ -3,14 +3,9 @@ package kv
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
-
-// lazyDelay is how long changes that nobody waits for may wait for company: they ride with the next synced group, which
-// doubles the rate of small writes (a prepare that is waited for, a version record that is not).
-const lazyDelay = 5 * time.Millisecond
 
 // discardEvery is how many group commits pass between two advances of the discard timestamp.
 const discardEvery = 64
@@ -48,83 +43,32 @@ func (db *DB) enqueue(entries []Entry, lazy bool, done func(error)) {
 }
 
 func (db *DB) send(r *request) {
-	db.sendMu.RLock()
-	defer db.sendMu.RUnlock()
-	if db.closed {
+	if !db.reqs.add(r) {
 		r.done(ErrClosed)
-		return
 	}
-	db.reqs <- r
 }
 
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
-	var next *request
-	for {
-		first := next
-		next = nil
-		if first == nil {
-			r, ok := <-db.reqs
-			if !ok {
+	for range db.reqs.poke {
+		for {
+			group, end := db.reqs.take(db.opt.GroupEntries, db.opt.GroupBytes)
+			if end {
 				return
 			}
-			first = r
-		}
-		if first.step != nil {
+			if len(group) == 0 {
+				break
+			}
+			if group[0].step == nil {
+				db.commitGroup(group)
+				continue
+			}
 			if db.behind != nil {
 				db.behind.settle()
 			}
-			first.done(first.step())
-			continue
+			group[0].done(group[0].step())
 		}
-		var group []*request
-		group, next = db.drain(first)
-		db.commitGroup(group)
-	}
-}
-
-// drain adds to first what is queued already, within the bounds of a group, and waits for more only while nobody waits
-// for any of it. The second result is a request that was taken from the queue but did not fit.
-func (db *DB) drain(first *request) (group []*request, next *request) {
-	group = []*request{first}
-	entries, bytes, lazy := len(first.entries), first.bytes, first.lazy
-	var timer *time.Timer
-	for entries < db.opt.GroupEntries && bytes < db.opt.GroupBytes {
-		if lazy && timer == nil {
-			timer = time.NewTimer(lazyDelay)
-			defer timer.Stop()
-		}
-		r := db.take(lazy, timer)
-		if r == nil {
-			return group, nil
-		}
-		if r.step != nil || entries+len(r.entries) > db.opt.GroupEntries || bytes+r.bytes > db.opt.GroupBytes {
-			return group, r
-		}
-		group = append(group, r)
-		entries += len(r.entries)
-		bytes += r.bytes
-		lazy = lazy && r.lazy
-	}
-	return group, nil
-}
-
-// take returns a queued request, or nil when there is none; when it may wait, none before the timer ends.
-func (db *DB) take(wait bool, timer *time.Timer) *request {
-	select {
-	case r := <-db.reqs: // nil when the queue is closed and empty
-		return r
-	default:
-	}
-	if !wait {
-		return nil
-	}
-	select {
-	case r := <-db.reqs:
-		return r
-	case <-timer.C:
-		return nil
 	}
 }
 

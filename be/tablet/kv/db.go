@@ -30,15 +30,12 @@ type DB struct {
 	// when nothing is left to apply.
 	ts      uint64
 	commits int
-	reqs    chan *request
+	reqs    *queue
 	done    chan struct{} // closed when the committer has ended
 
 	front   *front        // nil without one; the committer's
 	behind  *behind       // nil without a front
 	applied chan struct{} // closed when the applier has ended
-
-	sendMu sync.RWMutex // held shared while sending to reqs, exclusively to close it
-	closed bool
 
 	failMu  sync.Mutex
 	fail    error
@@ -54,7 +51,7 @@ type DB struct {
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
-	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
+	db := &DB{opt: opt, reqs: newQueue(), done: make(chan struct{})}
 	var err error
 	if db.unclean, err = examine(dir, opt.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
@@ -93,7 +90,7 @@ func (db *DB) openFront(dir string) error {
 	if err := removeFront(dir); err != nil {
 		return err
 	}
-	db.front, db.behind, db.applied = newFront(dir, db.opt.MemTableBytes), newBehind(), make(chan struct{})
+	db.front, db.behind, db.applied = newFront(dir, db.opt), newBehind(), make(chan struct{})
 	go db.applyLoop()
 	return nil
 }
@@ -134,14 +131,9 @@ func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 
 // Close writes what is queued, ends the committer and closes Badger.
 func (db *DB) Close() error {
-	db.sendMu.Lock()
-	if db.closed {
-		db.sendMu.Unlock()
+	if !db.reqs.close() {
 		return nil
 	}
-	db.closed = true
-	close(db.reqs)
-	db.sendMu.Unlock()
 	<-db.done
 	if db.front != nil {
 		db.behind.close()

@@ -50,9 +50,10 @@ type Options struct {
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int
-	Compress         bool // snappy in the LSM tree
-	Front            bool // small requests are acknowledged from a log of our own, and reach Badger a little later
-	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	Compress         bool  // snappy in the LSM tree
+	Front            bool  // small requests are acknowledged from a log of our own, and reach Badger a little later
+	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
+	ReadOnly         bool  // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)

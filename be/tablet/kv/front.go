@@ -52,8 +52,12 @@ func hasFront(dir string) bool {
 	return false
 }
 
-func newFront(dir string, memTable int64) *front {
-	return &front{dir: dir, size: memTable / frontPart, gen: 1}
+func newFront(dir string, opt Options) *front {
+	f := &front{dir: dir, size: opt.FrontBytes, gen: 1}
+	if most := opt.MemTableBytes / frontPart; f.size == 0 || f.size > most {
+		f.size = most
+	}
+	return f
 }
 
 // takes reports whether a group of so many bytes may pass.

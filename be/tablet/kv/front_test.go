@@ -2,6 +2,7 @@ package kv
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ type frontMachine struct {
 
 func (m *frontMachine) open(rt *rapid.T) {
 	opt := smallOptions()
-	opt.Front, opt.MemTableBytes = true, 1<<20 // files of 128 KiB: they take turns often
+	opt.Front, opt.FrontBytes, opt.MemTableBytes = true, 64<<10, 16<<20 // they take turns often, and Badger moves no file while it is copied
 	db, err := Open(m.dir, opt)
 	if err != nil {
 		rt.Fatalf("open: %v", err)
@@ -60,7 +61,7 @@ func (m *frontMachine) request(rt *rapid.T) []Entry {
 	}
 	if rapid.IntRange(0, 15).Draw(rt, "large") == 0 { // it goes past the front
 		m.n++
-		value := make([]byte, 70<<10)
+		value := make([]byte, 60<<10)
 		copy(value, fmt.Sprint(m.n))
 		out = append(out, Entry{Key: []byte("large"), Value: value})
 	}
@@ -171,6 +172,9 @@ func (m *frontMachine) Scan(rt *rapid.T) {
 
 // TestFrontAgainstAMap is the property of a front: it is not there, but for the time that a commit takes.
 func TestFrontAgainstAMap(t *testing.T) {
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &frontMachine{t: t, dir: filepath.Join(t.TempDir(), "db"), model: map[string]string{}}
 		m.open(rt)
@@ -179,13 +183,13 @@ func TestFrontAgainstAMap(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"write": m.Write, "write again": m.Write, "read": m.Read, "scan": m.Scan,
 			"crash": func(rt *rapid.T) {
-				if crashes++; crashes > 3 { // a copy takes its time
+				if crashes++; crashes > 2 { // a copy takes its time
 					rt.Skip()
 				}
 				m.Crash(rt)
 			},
 			"reopen": func(rt *rapid.T) {
-				if crashes++; crashes > 3 {
+				if crashes++; crashes > 2 {
 					rt.Skip()
 				}
 				m.Reopen(rt)
@@ -240,7 +244,7 @@ func TestFlippedBitInFront(t *testing.T) {
 
 // FuzzReadFront: what is read of any bytes is well formed, and nothing panics.
 func FuzzReadFront(f *testing.F) {
-	log := newFront("", 1<<20)
+	log := newFront("", Options{MemTableBytes: 1 << 20})
 	buf, _ := log.encode([]*request{{entries: []Entry{set("a", "b"), {Key: []byte("c"), Delete: true}}}, {}, {entries: []Entry{set("", "")}}})
 	f.Add(buf)
 	f.Add(buf[:len(buf)-9])

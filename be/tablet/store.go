@@ -242,7 +242,8 @@ const memtablesOfAnInstance = 5
 // whose big values are mapped.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true}
+	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true,
+		Front: true}
 	dataOpt = kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {

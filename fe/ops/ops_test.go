@@ -284,7 +284,9 @@ func TestOpsUnderFaults(t *testing.T) {
 		var txn types.TxnID
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			be := w.bes[n("be", 3)]
-			switch n("what", 8) {
+			clear(w.stale)
+			w.stale[w.bes[n("stale", 3)]] = n("is stale", 2) == 0
+			switch n("what", 9) {
 			case 0:
 				txn++
 				w.write(txn)
@@ -293,6 +295,10 @@ func TestOpsUnderFaults(t *testing.T) {
 			case 2, 3:
 				delete(w.dead, be)
 				w.start[be] = w.nowMs
+			case 9: // its disk is lost, if others have everything
+				if at := w.tab(); at.Replica(be) != nil && w.has[be].version < at.Version {
+					delete(w.has, be)
+				}
 			case 4:
 				ids := slices.Collect(w.cat.Ops())
 				if len(ids) > 0 {
@@ -311,6 +317,7 @@ func TestOpsUnderFaults(t *testing.T) {
 			checkCopy(rt, w)
 		}
 		w.dead = map[types.BEID]int64{}
+		clear(w.stale)
 		w.settle(t)
 		checkCopy(rt, w)
 		for i := range w.tab().Replicas {

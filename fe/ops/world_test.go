@@ -21,6 +21,8 @@ type world struct {
 	has    map[types.BEID]held
 	calls  []Call
 	slow   bool // copies take for ever
+	// stale BEs have not been heard of lately: what is known of them may be of an earlier process.
+	stale map[types.BEID]bool
 }
 
 // held is what a BE has on its disk.
@@ -30,7 +32,7 @@ type held struct {
 }
 
 func newWorld(t testing.TB, replicas, bes int) *world {
-	w := &world{cat: catalog.New(), nowMs: 1000, dead: map[types.BEID]int64{}, start: map[types.BEID]int64{}, has: map[types.BEID]held{}}
+	w := &world{cat: catalog.New(), nowMs: 1000, dead: map[types.BEID]int64{}, start: map[types.BEID]int64{}, has: map[types.BEID]held{}, stale: map[types.BEID]bool{}}
 	w.must(t, &command.InitCluster{ClusterID: "c", FE: model.FE{Name: "f"}})
 	for i := range bes {
 		w.must(t, &command.AddBE{BE: model.BE{Host: fmt.Sprint("b", i+1), Port: 9050}})
@@ -115,7 +117,10 @@ func (w *world) copy() {
 	tab := w.tab()
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if !w.alive(r.BE) || r.OfflineMs != 0 || r.Bad || r.Complete() || w.facts().source(r.BE) == nil {
+		if !w.alive(r.BE) || r.OfflineMs != 0 || r.Bad || r.Complete() {
+			continue
+		}
+		if src := w.facts().source(r.BE); src == nil || !w.alive(src.BE) || w.has[src.BE].replica != src.ID {
 			continue
 		}
 		if w.slow || r.Role == types.RoleFollower && w.has[r.BE].replica != r.ID {
@@ -134,13 +139,16 @@ func (w *world) facts() *Facts {
 		f.Want = table.Parts[i].Replicas
 	}
 	for be := range w.cat.BEs() {
-		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID), Fresh: true, DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
+		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID) || w.stale[be.ID], Fresh: !w.stale[be.ID], DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
 	}
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
 		h := w.has[r.BE]
 		same := h.replica == r.ID
 		f.Seen[r.BE] = Seen{Heard: true, Reported: same, Lost: !same && r.Role == types.RoleFollower && w.alive(r.BE), Version: h.version, OldestRetained: 1}
+		if w.stale[r.BE] { // it seems to have all that the catalog counts on, whatever is the case
+			f.Seen[r.BE] = Seen{Reported: true, Version: r.Version, OldestRetained: 1}
+		}
 	}
 	return f
 }

@@ -24,7 +24,7 @@ import (
 //	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction
 //	data: c uid(8) rowset(8) group(4)    row group
 //	      i uid(8) rowset(8)             index of a rowset: its row groups
-//	      p uid(8) txn(8) part(4)        a large part
+//	      p uid(8) txn(8) part(4)        a large part, or the record of one whose rows are in a rowset
 //	both: Z                              marker of the reclaim cycle
 const (
 	kSuper     = 'S'
@@ -180,6 +180,8 @@ type versionRecord struct {
 type partEntry struct {
 	Bytes int64 `cbor:"1,keyasint"`
 	Large bool  `cbor:"2,keyasint,omitempty"`
+	// Rowset holds the rows when the part came as row groups, 0 when the part itself does.
+	Rowset uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // deletesRecord is the record X.

@@ -109,6 +109,16 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	}
 	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
 	schema := t.Schema()
+	if !explicit {
+		payload, ok, err := w.leadLarge(txn, t, schema, p, ops, rows, led.resp)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			led.payload = payload
+			return led, nil
+		}
+	}
 	if freshRows(schema, ops) {
 		for i := range ops {
 			ops[i] = types.OpPut

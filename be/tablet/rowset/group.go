@@ -116,12 +116,23 @@ func Restamp(id GroupID, val []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := append([]byte(nil), val...)
-	h := g.h
-	h.id = id
-	h.encode(out)
-	sealGroup(out, len(g.dir))
+	Stamp(id, out)
 	return out, nil
 }
+
+// Stamp gives val, which OpenGroup takes, the identity id.
+func Stamp(id GroupID, val []byte) {
+	g := &Group{val: val}
+	if err := g.open(); err != nil {
+		panic("BUG: stamp what is no row group: " + err.Error())
+	}
+	g.h.id = id
+	g.h.encode(val)
+	sealGroup(val, len(g.dir))
+}
+
+// ColumnType returns the type that column c was stored with.
+func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
 
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }

@@ -99,20 +99,22 @@ func (p *LoadPlan) LoadRows(text []byte, firstRow int) (rows *vec.Batch, short i
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}
 	cols := p.filler.builder(len(text)/(8*len(p.columns)+8) + 1)
+	quick := p.quick()
 	n := 0
 	for r.line() {
 		width, wrong := 0, false
-		for {
-			cell, more := r.field()
-			if width < len(p.columns) {
-				if err := p.loadCell(cols, width, cell, firstRow+n); err != nil {
-					return nil, 0, err
+		for more := true; more; width++ {
+			if width < len(quick) && quick[width].take != nil {
+				if end, ok := quick[width].take(&quick[width], cols[p.columns[width]], r.s); ok {
+					more = r.past(end)
+					continue
 				}
-			} else {
-				wrong = true
 			}
-			if width++; !more {
-				break
+			var cell ast.Cell
+			if cell, more = r.field(); width >= len(p.columns) {
+				wrong = true
+			} else if err := p.loadCell(cols, width, cell, firstRow+n); err != nil {
+				return nil, 0, err
 			}
 		}
 		for ; width < len(p.columns); width++ {

@@ -3,6 +3,7 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/zeebo/xxh3"
@@ -98,13 +99,23 @@ func sealed(key []byte, record any) kv.Entry {
 	return kv.Entry{Key: key, Value: seal(key, body)}
 }
 
+// records decodes records: a delete vector may have as many entries as a rowset has rows, which is more than CBOR's bound
+// for what comes from strangers. What is decoded here carries our checksum.
+var records = func() cbor.DecMode {
+	m, err := cbor.DecOptions{MaxArrayElements: math.MaxInt32}.DecMode()
+	if err != nil {
+		panic("BUG: options of CBOR: " + err.Error())
+	}
+	return m
+}()
+
 // openRecord decodes a sealed CBOR value into record.
 func openRecord(key, val []byte, record any) error {
 	body, err := unseal(key, val)
 	if err != nil {
 		return err
 	}
-	if err := cbor.Unmarshal(body, record); err != nil {
+	if err := records.Unmarshal(body, record); err != nil {
 		return fmt.Errorf("record of key %x: %w: %w", key, ErrCorrupt, err)
 	}
 	return nil

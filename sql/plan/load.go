@@ -96,10 +96,14 @@ func loadFormat(stmt *ast.LoadDataStmt) (LoadFormat, error) {
 // LoadRows converts lines into rows of the table; text is not changed afterwards, and firstRow numbers its first row from 1.
 // It may be called by several goroutines at once. Short is how many lines had too few or too many values.
 func (p *LoadPlan) LoadRows(text []byte, firstRow int) (rows *vec.Batch, short int, err error) {
+	return p.loadRows(text, firstRow, p.quick())
+}
+
+// loadRows is LoadRows with given quick ways, one a column or none at all.
+func (p *LoadPlan) loadRows(text []byte, firstRow int, quick []quickColumn) (rows *vec.Batch, short int, err error) {
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}
 	cols := p.filler.builder(len(text)/(8*len(p.columns)+8) + 1)
-	quick := p.quick()
 	n := 0
 	for r.line() {
 		width, wrong := 0, false

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stele/meta/types"
+	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -17,12 +18,13 @@ type quickColumn struct {
 	f     *LoadFormat
 	stops *[256]bool // bytes with which something other than the text of a field may begin
 
-	lo, hi int64 // of integers
-	zero   bool  // 0 is a value like others
-	chars  int   // of strings
-	scale  int
-	limit  int64 // decimals are nearer to zero
-	wide   bool
+	lo, hi  int64 // of integers
+	zero    bool  // 0 is a value like others
+	chars   int   // of strings
+	trimmed bool  // blanks at the end are no part of the value
+	scale   int
+	limit   int64 // decimals are nearer to zero
+	wide    bool
 }
 
 // stops returns the bytes that may end a field or escape something.
@@ -40,28 +42,61 @@ func (p *LoadPlan) quick() []quickColumn {
 	out := make([]quickColumn, len(p.columns))
 	stops := p.Format.stops()
 	for i, pos := range p.columns {
-		q := &out[i]
-		*q = quickColumn{f: &p.Format, stops: stops}
-		c := &p.Table.Schema.Columns[pos]
-		switch t := c.Type; {
-		case t.Kind >= types.KindTinyInt && t.Kind <= types.KindBigInt:
-			lo, hi := sqltypes.IntRange(t)
-			q.lo, q.hi, q.zero = lo, int64(min(hi, 1<<62)), !c.AutoIncrement || p.filler.zeroID
-			q.take = (*quickColumn).integer
-		case t.Kind == types.KindDecimal && t.Scale < quickDigits && !t.Unsigned:
-			q.scale, q.limit, q.take = int(t.Scale), pow10(min(t.Length, quickDigits)), (*quickColumn).decimal
-			q.wide = t.Phys() == decimalPhys
-		case t.Kind == types.KindDouble && t.Scale == 0 && !t.Unsigned:
-			q.take = (*quickColumn).double
-		case t.Kind == types.KindDate:
-			q.take = (*quickColumn).date
-		case t.Kind == types.KindDateTime:
-			q.take = (*quickColumn).dateTime
-		case t.Kind == types.KindVarChar || t.Kind == types.KindText:
-			q.chars, q.take = int(t.Length), (*quickColumn).text
-		}
+		out[i] = p.filler.quick(pos)
+		out[i].f, out[i].stops = &p.Format, stops
 	}
 	return out
+}
+
+// quick returns how a column is taken.
+func (f *filler) quick(col int) quickColumn {
+	q := quickColumn{}
+	c := &f.table.Schema.Columns[col]
+	switch t := c.Type; {
+	case t.Kind >= types.KindTinyInt && t.Kind <= types.KindBigInt:
+		lo, hi := sqltypes.IntRange(t)
+		q.lo, q.hi, q.zero = lo, int64(min(hi, 1<<62)), !c.AutoIncrement || f.zeroID
+		q.take = (*quickColumn).integer
+	case t.Kind == types.KindDecimal && t.Scale < quickDigits && !t.Unsigned:
+		q.scale, q.limit, q.wide = int(t.Scale), pow10(min(t.Length, quickDigits)), t.Phys() == decimalPhys
+		q.take = (*quickColumn).decimal
+	case t.Kind == types.KindDouble && t.Scale == 0 && !t.Unsigned:
+		q.take = (*quickColumn).double
+	case t.Kind == types.KindDate:
+		q.take = (*quickColumn).date
+	case t.Kind == types.KindDateTime:
+		q.take = (*quickColumn).dateTime
+	case t.Kind == types.KindVarChar || t.Kind == types.KindText || t.Kind == types.KindChar:
+		q.chars, q.trimmed, q.take = int(t.Length), t.Kind == types.KindChar, (*quickColumn).text
+	}
+	return q
+}
+
+// literalFormat is the format of literals: where their text ends, they end.
+var literalFormat = LoadFormat{Field: "\x00", Line: "\x00"}
+
+// literals returns the quick column for the literals of a long INSERT.
+func (f *filler) literals(col int) quickColumn {
+	q := f.quick(col)
+	q.f, q.stops = &literalFormat, noStops
+	return q
+}
+
+var noStops = new([256]bool)
+
+// literal appends a literal that surely is a value of the column as it stands.
+func (q *quickColumn) literal(cb *vec.ColumnBuilder, kind types.Kind, c ast.Cell) bool {
+	switch {
+	case c.Neg || q.take == nil || strings.IndexByte(c.Text, 0) >= 0:
+		return false
+	case kind == types.KindDecimal && (c.Kind == ast.CellInt || c.Kind == ast.CellDecimal),
+		kind == types.KindDate && c.Kind == ast.CellString && c.Plain() && len(c.Text) == 10,
+		kind == types.KindDateTime && c.Kind == ast.CellString && c.Plain() && len(c.Text) == 19,
+		kind == types.KindChar && c.Kind == ast.CellString && c.Plain():
+		_, ok := q.take(q, cb, c.Text)
+		return ok
+	}
+	return false
 }
 
 // quickDigits is how many digits surely fit an int64.
@@ -220,7 +255,7 @@ func (q *quickColumn) text(cb *vec.ColumnBuilder, s string) (int, bool) {
 	}
 	text := s[:end]
 	switch {
-	case end > q.chars, !q.ends(s, end), seen >= utf8.RuneSelf && !utf8.ValidString(text):
+	case end > q.chars, q.trimmed && end > 0 && s[end-1] == ' ', !q.ends(s, end), seen >= utf8.RuneSelf && !utf8.ValidString(text):
 		return 0, false
 	case text == "NULL" && (q.f.Quote != 0 || q.f.Escape == 0):
 		return 0, false

@@ -57,7 +57,7 @@ func MeasureTSV(ctx context.Context, t *Table, servers []*Server, rounds int) er
 	}
 	for _, s := range servers {
 		t.Put("LOAD DATA LOCAL of tab-separated lines, 1 client", "rows/s", true, s.Name, median(rates[s.Name]))
-		t.Put("the same, CPU of all nodes for a million rows", "s", false, s.Name, median(cpus[s.Name]))
+		t.Put("LOAD DATA LOCAL, CPU of all nodes for a million rows", "s", false, s.Name, median(cpus[s.Name]))
 	}
 	return nil
 }

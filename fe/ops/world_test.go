@@ -21,6 +21,8 @@ type world struct {
 	has    map[types.BEID]held
 	calls  []Call
 	slow   bool // copies take for ever
+	// between is called after the effects of a step and before its record is kept; nil = nothing.
+	between func(op *model.Op)
 	// stale BEs have not been heard of lately: what is known of them may be of an earlier process.
 	stale map[types.BEID]bool
 }
@@ -165,9 +167,19 @@ func (w *world) round() {
 		}
 	}
 	for _, op := range Runnable(open) {
-		if op.NextMs <= w.nowMs {
-			w.effect(op, Step(*op, w.facts()))
+		if op.NextMs > w.nowMs {
+			continue
 		}
+		d := Step(*op, w.facts())
+		if op.State == model.OpInited && d.Op.State != model.OpFailed { // as the engine: it is known as begun before anything is done
+			begun := *op
+			begun.State, begun.StartedMs, begun.DeadlineMs = model.OpRunning, d.Op.StartedMs, d.Op.DeadlineMs
+			_ = w.apply(&command.UpdateOp{Op: begun, TimeMs: w.nowMs})
+			if now, ok := w.cat.Op(op.ID); ok && now.State == model.OpRunning {
+				op, d = now, Step(*now, w.facts())
+			}
+		}
+		w.effect(op, d)
 	}
 	w.copy()
 }
@@ -187,6 +199,9 @@ func (w *world) effect(op *model.Op, d Decision) {
 			d = Refused(*op, w.facts(), err.Error())
 			break
 		}
+	}
+	if w.between != nil {
+		w.between(op)
 	}
 	for _, drop := range d.Drops {
 		if w.has[drop.BE].replica == drop.Replica {

@@ -134,7 +134,7 @@ var _ = register(Statement{
 var _ = register(Statement{
 	Name: "show_cluster_variables", Table: "cluster_variables", Like: "name",
 	Syntax: "SHOW CLUSTER VARIABLES [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc: "The configuration that FEs share, and what it is now. ADMIN SHOW FRONTEND CONFIG tells more of it.",
+	Doc:    "The configuration that FEs share, and what it is now. ADMIN SHOW FRONTEND CONFIG tells more of it.",
 	Columns: cols(`
 		name  text Name of the item.
 		value text Its value.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -83,15 +84,41 @@ func (c *Cluster) Pause(node string) error { return c.signal(node, syscall.SIGST
 func (c *Cluster) Resume(node string) error { return c.signal(node, syscall.SIGCONT) }
 
 func (c *Cluster) signal(node string, sig syscall.Signal) error {
-	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))
-	if err != nil {
-		return fmt.Errorf("signal %s: %w", node, err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, err := c.pid(node)
 	if err != nil {
 		return fmt.Errorf("signal %s: %w", node, err)
 	}
 	return syscall.Kill(pid, sig)
+}
+
+func (c *Cluster) pid(node string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// CPU returns for how long processors have worked for a node; only Linux tells.
+func (c *Cluster) CPU(node string) (time.Duration, error) {
+	pid, err := c.pid(node)
+	if err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", node, err)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", node, err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var sum time.Duration
+	for _, f := range fields[11:13] { // user and system, in ticks of 10 ms
+		ticks, err := strconv.Atoi(f)
+		if err != nil {
+			return 0, fmt.Errorf("processor time of %s: %w", node, err)
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum, nil
 }
 
 // Leader names the leading FE, as the first FE that answers has it. Skip names nodes that are not asked.

@@ -32,6 +32,7 @@ func TestQueryNodes(t *testing.T) {
 	skipShort(t, "it runs a cluster")
 	c := cluster.Start(t, cluster.Options{Backends: 4})
 	must(t, c.Kill("be4"))
+	c.WaitAlive(t, "be4", false, 30*time.Second)
 	must(t, c.SetItems("be4", map[string]string{"storage_root_path": "none"}))
 	must(t, c.StartNode("be4"))
 	c.WaitAlive(t, "be4", true, 30*time.Second)

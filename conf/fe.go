@@ -146,7 +146,7 @@ var (
 		"How long a statement waits for a row lock before error 1205; a session may set its own.",
 		Range(1, 1073741824), Alias("innodb_lock_wait_timeout"), Mutable)
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
-		"How long a committed write waits until a quorum can serve it before the client is told so.",
+		"How long a committed write waits, when a backend does not keep up with committed versions, until a quorum can serve it.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
 		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
@@ -193,6 +193,12 @@ var (
 		Range(0, 86400), Mutable, Cluster)
 	DropBackendAfterDecommission = feRepair.Bool("drop_backend_after_decommission", true,
 		"Drop a BE by itself once decommissioning has emptied it.", Mutable, Cluster)
+	RecoverWithEmptyTablet = feRepair.Bool("recover_with_empty_tablet", false,
+		"DANGER: tablets of which no replica is left (each is damaged, lost by its disk, or on a dropped BE) go on as empty ones, without being asked. Queries then answer without the rows that are gone, and a disk or BE that comes back later is not believed any more. RECOVER DATA … ACCEPT LOSS does the same once, table by table, and says first what is given up. Switch it on for a cluster whose tables can be loaded anew, and off again afterwards; stele.operations lists each tablet that was emptied.",
+		Mutable, Cluster)
+	StrictStorageMedium = feRepair.Bool("enable_strict_storage_medium_check", false,
+		"Keep replicas on disks of their medium: CREATE TABLE is refused where too few BEs have one, and a replica that only moves (decommission, spread over hosts) waits for a disk of its medium. A replica that is missing is still made on whatever disk there is.",
+		Mutable, Cluster)
 )
 
 // Balance between backends and disks.

@@ -100,12 +100,8 @@ var _ = register(Statement{
 				if a.Has("id") && int64(r.BE) != a.Int("id") {
 					continue
 				}
-				have := r.Version
-				if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
-					have = seen.Version
-				}
 				rows = append(rows, Row{r.BE, tab.ID, p.db.Name, memberStatus(e, tab, r), "N/A", e.stamp(e.member(r.BE).LastStart),
-					usable(e, tab, r), "N/A", max(int64(tab.Version)-int64(have), 0), nil, nil})
+					usable(e, tab, r), "N/A", tab.Version - applied(e, tab, r), nil, nil})
 			}
 		}
 		return rows, nil

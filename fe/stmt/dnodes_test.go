@@ -13,29 +13,29 @@ import (
 	"stele/meta/types"
 )
 
-// fakeGroup lets every FE go and knows who waits.
-type fakeGroup struct {
+// droppingGroup lets every FE go and knows who waits.
+type droppingGroup struct {
 	w       *world
 	waiting []group.Waiting
 }
 
-func (g *fakeGroup) Waiting() []group.Waiting { return g.waiting }
-func (g *fakeGroup) Drop(ctx context.Context, fe *catalog.FE) error {
+func (g *droppingGroup) Waiting() []group.Waiting { return g.waiting }
+func (g *droppingGroup) Drop(ctx context.Context, fe *catalog.FE) error {
 	_, err := g.w.Propose(ctx, &command.DropFE{FE: fe.ID})
 	return err
 }
-func (g *fakeGroup) Transfer(context.Context, string) error { return nil }
+func (g *droppingGroup) Transfer(context.Context, string) error { return nil }
 
 // crowd is a cluster where two of three BEs share a host with two FEs, and the third has a host with one FE.
 type crowd struct {
 	*world
-	g     *fakeGroup
+	g     *droppingGroup
 	alive map[string]bool // FEs that answer, by name
 }
 
 func newCrowd(t *testing.T) *crowd {
 	w := &crowd{world: newWorld(t, 3), alive: map[string]bool{}}
-	w.g = &fakeGroup{w: w.world}
+	w.g = &droppingGroup{w: w.world}
 	w.must(t, &command.SetBEAddress{BE: 10003, Host: "10.0.1.1", Port: 9051}, &command.NoteLeader{RaftID: "10.0.0.1_9010_1", Term: 2, TimeMs: 1})
 	for _, at := range []struct {
 		host string

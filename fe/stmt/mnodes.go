@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -109,9 +110,18 @@ func dropFrontend(ctx context.Context, e *Env, fe *catalog.FE) error {
 		return refusal("the FEs of the cluster are not known here")
 	}
 	if err := e.Group.Drop(ctx, fe); err != nil {
-		return refusal("%s", err)
+		return refused(err)
 	}
 	return note(ctx, e, "drop_frontend", net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)))
+}
+
+// refused gives a refusal of the group its number; other errors have theirs.
+func refused(err error) error {
+	var r *group.Refusal
+	if errors.As(err, &r) {
+		return refusal("%s", r.Why)
+	}
+	return err
 }
 
 var _ = register(Statement{
@@ -139,7 +149,7 @@ var _ = register(Statement{
 			return Result{}, err
 		}
 		if err := e.Group.Transfer(ctx, name); err != nil {
-			return Result{}, refusal("leadership was not handed over: %s", err)
+			return Result{}, refusal("leadership was not handed over: %s. Try again, or name another FE", err)
 		}
 		return Result{Info: "Leadership was handed over"}, nil
 	},

@@ -242,7 +242,7 @@ func heard(e *Env, be *catalog.BE) error {
 			why = " (" + m.Err + ")"
 		}
 		return refusal("dnode %d (%s) is offline%s: start it first. It may have empty storage_root_paths", be.ID, endpoint(e, be.ID), why)
-	case m.LastReport.IsZero() || m.LastReport.Before(m.LastStart):
+	case !m.Heard():
 		return refusal("dnode %d (%s) has not told yet what it holds: try again in some seconds", be.ID, endpoint(e, be.ID))
 	}
 	return nil

@@ -71,6 +71,8 @@ const (
 	TypePlanFE           Type = 55
 	TypeSetFE            Type = 56
 	TypeSetDiskState     Type = 65
+	TypeNoteTasks        Type = 66
+	TypeSetBELocation    Type = 67
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82

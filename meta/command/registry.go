@@ -59,6 +59,8 @@ var specs = func() map[Type]spec {
 		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
 		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
 		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
+		{TypeNoteTasks, "note_tasks", 1, func() Command { return new(NoteTasks) }},
+		{TypeSetBELocation, "set_be_location", 1, func() Command { return new(SetBELocation) }},
 		{TypeAddIndex, "add_index", 1, func() Command { return new(AddIndex) }},
 		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
 		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},

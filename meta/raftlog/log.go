@@ -48,6 +48,8 @@ type Log struct {
 
 	proposals chan *proposal
 	inflight  chan flight
+	launching sync.Mutex // held while an entry is handed to Raft
+	ended     bool       // inflight is closed; guarded by launching
 	closing   chan struct{}
 	once      sync.Once
 	closeErr  error
@@ -118,7 +120,7 @@ func (l *Log) open() error {
 	if err := l.bootstrap(conf, cache, snaps); err != nil {
 		return err
 	}
-	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, l.transport); err != nil {
+	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, transport{l.transport}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
 			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, remedy)
 		}

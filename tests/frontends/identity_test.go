@@ -33,7 +33,7 @@ func blank(t *testing.T, c *cluster.Cluster, node string, items map[string]strin
 	must(t, os.RemoveAll(meta))
 	must(t, os.Mkdir(meta, 0o750))
 	must(t, c.SetItems(node, items))
-	must(t, c.StartNode(node))
+	must(t, c.Spawn(node))
 }
 
 // column waits until a query answers and holds says yes to one of its columns.

@@ -194,22 +194,15 @@ var _ = register(Statement{
 		if err != nil {
 			return nil, err
 		}
-		led, all := 0, 0
-		for t := range e.Catalog.Tables(db.ID) {
-			for tab := range e.Catalog.TabletsOfTable(t) {
-				all++
-				if tab.Leader != 0 && e.alive(tab.Leader) && !e.lost(tab.Leader, tab.ID) {
-					led++
+		return aliveRow(e, func(yield func(*catalog.Tablet) bool) {
+			for t := range e.Catalog.Tables(db.ID) {
+				for tab := range e.Catalog.TabletsOfTable(t) {
+					if !yield(tab) {
+						return
+					}
 				}
 			}
-		}
-		switch {
-		case led == all:
-			return []Row{{1}}, nil
-		case led == 0:
-			return []Row{{0}}, nil
-		}
-		return []Row{{2}}, nil
+		}), nil
 	},
 	Examples: []string{"SHOW db1.ALIVE"},
 })

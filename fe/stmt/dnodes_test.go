@@ -24,6 +24,13 @@ func (g *droppingGroup) Drop(ctx context.Context, fe *catalog.FE) error {
 	_, err := g.w.Propose(ctx, &command.DropFE{FE: fe.ID})
 	return err
 }
+func (g *droppingGroup) Replace(ctx context.Context, fe *catalog.FE, by *command.PlanFE) error {
+	out, err := g.w.Propose(ctx, &command.DropFE{FE: fe.ID}, by)
+	if err != nil {
+		return err
+	}
+	return catalog.BatchResult(out).Err()
+}
 func (g *droppingGroup) Transfer(context.Context, string) error { return nil }
 
 // crowd is a cluster where two of three BEs share a host with two FEs, and the third has a host with one FE.

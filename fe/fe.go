@@ -135,7 +135,7 @@ func (n *node) openSessions() error {
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
-		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
+		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
 }

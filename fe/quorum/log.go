@@ -201,6 +201,8 @@ func remote(err error) error {
 		return raftlog.ErrBusy
 	case ReasonUnknown:
 		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
+	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // the leader's address has an FE that came back on a blank disk: another will lead
+		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
 	case ReasonDropped:
 		return fmt.Errorf("%w: %w", raftlog.ErrDropped, err)
 	}

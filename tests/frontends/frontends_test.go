@@ -18,10 +18,16 @@ import (
 // start runs a cluster whose FEs all vote, with the table of registers.
 func start(t *testing.T, frontends int) *cluster.Cluster {
 	t.Helper()
+	return startWith(t, frontends, nil)
+}
+
+// startWith is start with items of the configuration of every node.
+func startWith(t *testing.T, frontends int, items map[string]string) *cluster.Cluster {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: it runs a cluster")
 	}
-	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3, Network: cluster.Networked()})
+	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3, Network: cluster.Networked(), FE: items, BE: items})
 	c.Wait(t, "all frontends vote", 60*time.Second, func() (bool, string) {
 		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES")
 		if err != nil {

@@ -404,3 +404,22 @@ func TestAsksAnew(t *testing.T) {
 	s.rounds(10)
 	s.want(id, catalog.OpDone)
 }
+
+// TestLanesDoNotWait: an op begins as soon as the one before it in its lane has ended, not a tick later: where leaders are to be
+// replaced, each tick is a pause of writes.
+func TestLanesDoNotWait(t *testing.T) {
+	s := newStage(t)
+	s.rounds(1)
+	var list []catalog.Op
+	for n := range 40 {
+		op := of(ops.UpdateTableAlive, s.c.BEs[2].ID)
+		op.Tablet, op.Target, op.Alive = s.c.Tablets[0], "t", n%2 == 1
+		list = append(list, op)
+	}
+	first := s.c.Log.Current().NextID()
+	s.c.Log.Must(s, &command.AddOps{Ops: list, TimeMs: s.clock.UnixMilli()})
+	s.rounds(2)
+	for n := range list {
+		s.want(first+uint64(n), catalog.OpDone)
+	}
+}

@@ -40,6 +40,7 @@ type Import struct {
 	verified, refused bool
 	from              *partialImport // what an interrupted import left
 	record            *importRecord  // nil before the header
+	alike             []alikeCopy    // row groups to be copied from what another source has sent
 }
 
 // BeginImport prepares the disk for a full clone of size bytes. There is one import of a tablet at a time.

@@ -225,6 +225,7 @@ func (n *node) serve(ctx context.Context) error {
 	defer stopLoops()
 	wg.Go(func() { n.lead(loops) })
 	wg.Go(func() { n.suspects.run(loops) })
+	wg.Go(func() { n.askMembership(loops) })
 	failed := make(chan error, 4)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
@@ -269,6 +270,10 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 		return nil
 	case <-n.meta.Failed():
 		return n.meta.Failure()
+	case <-n.quorum.Dropped():
+		n.log.Warn("this FE was dropped from the cluster and ends")
+		fmt.Fprintf(n.stdout, "fe %s was dropped from the cluster and ends. To add it again, move meta_dir away and start it with fe_helpers set\n", n.name)
+		return nil
 	case err := <-failed:
 		return err
 	}

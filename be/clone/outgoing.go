@@ -67,6 +67,10 @@ func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.
 
 // Changes sends the change sets after a version, those that are small together.
 func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
+	return behind(func() error { return o.changes(ctx, req, send) })
+}
+
+func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -139,6 +143,20 @@ func (f *changeFrames) flush() error {
 
 // Snapshot sends a whole replica at its newest version, but for what the destination has already.
 func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
+	return behind(func() error { return o.snapshot(ctx, req, send) })
+}
+
+// behind runs f on a thread that gives way to others, and waits for it.
+func behind(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		stayBehind()
+		done <- f()
+	}()
+	return <-done
+}
+
+func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err

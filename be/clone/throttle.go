@@ -23,6 +23,9 @@ type Throttle struct {
 // minBurst is what may pass at once: less would make many short sleeps of one message.
 const minBurst = 64 << 10
 
+// minRate is what clones get in any case, in bytes per second: one that hardly moves would be given up for a hung one.
+const minRate = 1 << 20
+
 // NewThrottle returns a throttle with the rate that perSecond gives, in bytes. pressure may be nil.
 func NewThrottle(perSecond func() int64, pressure *Pressure) *Throttle {
 	return &Throttle{rate: perSecond, pressure: pressure, disks: map[types.DiskID]*rate.Limiter{}}
@@ -67,7 +70,7 @@ func (t *Throttle) limiter(disk types.DiskID) *rate.Limiter {
 		return nil
 	}
 	if t.pressure != nil {
-		perSecond *= t.pressure.Share(time.Now())
+		perSecond = max(perSecond*t.pressure.Share(time.Now()), min(perSecond, minRate))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

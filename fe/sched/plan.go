@@ -15,7 +15,8 @@ func (s *Scheduler) plan(task *Task) bool {
 		return false
 	}
 	v := Health(t, s.in.View, s.clock())
-	task.Copies, task.VisibleVersion, task.CommittedVersion = v.Copies, t.Version, t.Version
+	s.recount(task, v.Copies)
+	task.VisibleVersion, task.CommittedVersion = t.Version, t.Version
 	if v.Status == Healthy {
 		s.end(task, Finished, "")
 		return false

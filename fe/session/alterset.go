@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"stele/fe/ddl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -55,6 +56,13 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 		if next.Replicas, err = s.replicas(value); err == nil {
 			setReplicas(cmd, next.Parts, next.Replicas)
 		}
+	case key == "colocate_with":
+		if next.Colocate == value {
+			s.warn("Note", 1105, fmt.Sprintf("table %s is in that group already", next.Name))
+			return nil
+		}
+		next.Colocate, next.ColocatedMs = value, time.Now().UnixMilli()
+		return ddl.FitsGroup(s.sh.Log.Current(), next)
 	case key == "default.storage_medium":
 		next.Medium, err = medium(value)
 	case key == "storage_medium":

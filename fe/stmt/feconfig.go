@@ -31,7 +31,7 @@ var _ = register(Statement{
 			if a.Has("pattern") && !configMatches(s, a.String("pattern")) {
 				continue
 			}
-			rows = append(rows, Row{s.Key, s.AliasNames(), values.Text(s), string(s.Type), s.IsMutable(), s.Comment()})
+			rows = append(rows, Row{s.Key, s.AliasNames(), values.Shown(s), string(s.Type), s.IsMutable(), s.Comment()})
 		}
 		return rows, nil
 	},

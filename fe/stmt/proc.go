@@ -74,6 +74,7 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"global_current_queries":    procQueries,
 	"jobs":                      procDBList(procJobs),
 	"load_error_hub":            empty(errorHubColumns),
+	"memory":                    procMemory,
 	"monitor":                   procMonitor,
 	"replications":              empty(replicationColumns),
 	"resources":                 empty(resourceColumns),

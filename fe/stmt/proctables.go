@@ -25,6 +25,7 @@ var procTables = []struct {
 	{"history_tablets", "/cluster_balance/history_tablets", procTaskColumns},
 	{"load_error_hub", "/load_error_hub", errorHubColumns},
 	{"meta_recovery", "/meta_recovery", recoveryColumns},
+	{"memory", "/memory", memoryColumns},
 	{"monitor", "/monitor/jvm", runtimeColumns},
 	{"pending_tablets", "/cluster_balance/pending_tablets", procTaskColumns},
 	{"priority_repair", "/cluster_balance/priority_repair", hintColumns},

@@ -82,9 +82,6 @@ var _ = register(Statement{
 // absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
 // to do instead.
 var absent = []struct{ name, syntax, example, instead string }{
-	{"alter_system_modify_backend", "ALTER SYSTEM MODIFY BACKEND {<host:hostport>|<text:string>} SET <props:props>",
-		`ALTER SYSTEM MODIFY BACKEND "10.0.0.1:9050" SET ("labels.location" = "rack:r1")`,
-		"labels of backends are not supported: replicas are kept on different hosts"},
 	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
 		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
 	{"alter_system_modify_frontend_host", "ALTER SYSTEM MODIFY FRONTEND HOST <from:string> TO <to:string>",

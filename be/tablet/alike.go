@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -80,17 +81,18 @@ func (im *Import) copyAlike() error {
 		old := rowset.GroupID{UID: im.t.uid, Rowset: c.Local, Group: c.From}
 		id := im.t.rowsets[c.rowset].group(int(c.Group))
 		var val []byte
-		err := im.s.viewData(groupKey(old), func(raw []byte) (err error) {
-			val, err = rowset.Restamp(id, raw)
-			return err
+		err := im.s.viewData(groupKey(old), func(raw []byte) error {
+			val = slices.Clone(raw)
+			return rowset.Restamp(id, val)
 		})
 		if err != nil {
 			return fmt.Errorf("row group %d of rowset %d from another source: %w", c.Group, c.rowset, err)
 		}
 		im.got[c.rowset][c.Group] = true
 		im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
-		if im.bytes += int64(len(val)); im.bytes >= flushBytes {
-			if err := im.flush(); err != nil {
+		im.s.importing.Add(int64(len(val)))
+		if im.bytes += int64(len(val)); im.bytes >= importPiece {
+			if err := im.push(); err != nil {
 				return err
 			}
 		}

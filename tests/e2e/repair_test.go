@@ -65,6 +65,7 @@ func TestRepairs(t *testing.T) {
 		{"diverged unasked", (*repairs).divergedUnasked},
 		{"diverged", (*repairs).diverged},
 		{"colocated", (*repairs).colocated},
+		{"locations", (*repairs).locations},
 		{"may I", (*repairs).mayI},
 		{"decommission", (*repairs).decommission},
 		{"nowhere else", (*repairs).nowhereElse},

@@ -358,3 +358,34 @@ func (w *repairs) mayI() {
 		w.Errorf("a dry run has moved something: %d replicas, then %d", held, again)
 	}
 }
+
+// locations says where backends stand: replicas that share a place are moved apart.
+func (w *repairs) locations() {
+	together := w.read("SELECT BackendId FROM stele.tablets WHERE TableName = 'r' ORDER BY TabletId, BackendId LIMIT 2").Column("BackendId")
+	place := map[string]string{w.nodeOf(together[0]): "zone:a", w.nodeOf(together[1]): "zone:a"}
+	for _, node := range []string{"be1", "be2", "be3", "be4"} {
+		if place[node] == "" {
+			place[node] = "zone:" + node
+		}
+	}
+	set := func(node, location string) {
+		w.exec(fmt.Sprintf(`ALTER SYSTEM MODIFY BACKEND "%s" SET ("labels.location" = "%s")`, w.c.BackendAddr(node), location))
+	}
+	zone := map[string]string{}
+	for node, location := range place {
+		set(node, location)
+		zone[w.id(node)] = location
+	}
+	w.until("every tablet in three zones", "SELECT TabletId, BackendId FROM stele.tablets WHERE TableName = 'r'", func(t cluster.Table) bool {
+		in := map[string]bool{}
+		for i, id := range t.Column("TabletId") {
+			in[id+" "+zone[t.Column("BackendId")[i]]] = true
+		}
+		return len(in) == 12 && len(t.Rows) == 12
+	})
+	w.healthy()
+	w.happened("LOCATION_MISMATCH")
+	for node := range place {
+		set(node, "")
+	}
+}

@@ -307,6 +307,9 @@ func (w *repairs) nothingLeft() {
 	if err := w.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM single").Scan(&n); err == nil {
 		w.Errorf("a table whose tablet %s has no replica answers %d rows", row[0], n)
 	}
+	if advice := w.read("ADMIN EXPLAIN TABLET " + row[0]).Column("Suggestion"); !strings.Contains(advice[0], "RECOVER DATA") {
+		w.Errorf("what to do when nothing is left: %q", advice)
+	}
 	w.exec(`ADMIN SET FRONTEND CONFIG ("recover_with_empty_tablet" = "true")`)
 	w.c.WaitHealthy(w.T, "rep.single", healTimeout)
 	w.exec(`ADMIN SET FRONTEND CONFIG ("recover_with_empty_tablet" = "false")`)

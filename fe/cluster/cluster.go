@@ -442,6 +442,12 @@ func (c *Cluster) Get(id types.BEID) (BE, bool) {
 	return c.getLocked(id)
 }
 
+// Stores reports whether a BE holds replicas: it has said that it has disks, or nothing at all yet.
+func (c *Cluster) Stores(be types.BEID) bool {
+	known, ok := c.Get(be)
+	return !ok || !known.Alive || len(known.Disks) > 0
+}
+
 // Alive reports whether a BE answers heartbeats.
 func (c *Cluster) Alive(id types.BEID) bool {
 	c.mu.RLock()

@@ -103,7 +103,15 @@ func (s *Scheduler) moving() int {
 func (s *Scheduler) newBalancer(m types.Medium) *balancer {
 	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}}
 	for _, t := range s.running {
-		b.settle(t)
+		b.settle(t.Tablet)
+	}
+	for i := range s.in.Outcomes { // the clone of a move has ended, the replica that is left is still there
+		if id := s.in.Outcomes[i].Tablet; s.tasks[id] == nil {
+			b.settle(id)
+		}
+	}
+	for _, t := range s.pending {
+		b.settle(t.Tablet)
 	}
 	b.loads.rate()
 	if b.loads.even() {
@@ -213,16 +221,18 @@ func (s *Scheduler) movableNow(t *Tablet) bool {
 }
 
 // settle counts a running move as done: its new replica counts already, the one that it leaves counts no more.
-func (b *balancer) settle(task *Task) {
-	t := b.s.in.View.Tablet(task.Tablet)
+func (b *balancer) settle(id types.TabletID) {
+	leaving, ok := b.s.moved[id]
+	if !ok {
+		return
+	}
+	t := b.s.in.View.Tablet(id)
 	if t == nil || t.Medium != b.m {
 		return
 	}
-	if id, ok := b.s.moved[t.ID]; ok {
-		for i := range t.Replicas {
-			if r := &t.Replicas[i]; r.ID == id {
-				b.loads.add(r.BE, -r.Bytes, -1)
-			}
+	for i := range t.Replicas {
+		if r := &t.Replicas[i]; r.ID == leaving {
+			b.loads.add(r.BE, -r.Bytes, -1)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type diskBalancer struct {
 // balanceDisks starts at most room moves between the disks of BEs, and returns how many. It looks at all tablets, so it
 // comes round seldom in a large cluster.
 func (s *Scheduler) balanceDisks(room int) int {
-	if s.disksMs != 0 && s.in.NowMs-s.disksMs < s.refreshMs() || !s.severalDisks() {
+	if s.disksMs != 0 && s.in.NowMs-s.disksMs < s.refreshMs() || !s.severalDisks() || len(s.in.Outcomes) > 0 { // what has ended is not where it is seen
 		return 0
 	}
 	s.disksMs = s.in.NowMs

@@ -24,6 +24,7 @@ type world struct {
 	clones  []*worldClone
 	nextID  types.ReplicaID
 	follow  func() // keeps colocated tablets assigned
+	added   func(types.TabletID, types.BEID)
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -273,6 +274,9 @@ func (w *world) add(a *Action) {
 		w.t.Fatalf("tablet %d: new replica on be %d: %+v", t.ID, a.BE, t.Replicas)
 	}
 	w.moves++
+	if w.added != nil {
+		w.added(t.ID, a.BE)
+	}
 	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version})
 	w.nextID++
 	w.clone(a, w.nextID-1)
@@ -467,9 +471,14 @@ func (w *world) checkHealthy() {
 // checkQuiet proves S4: with nothing to do, nothing is done, for hours.
 func (w *world) checkQuiet() {
 	w.t.Helper()
+	w.checkQuietFor(3 * 3600_000)
+}
+
+func (w *world) checkQuietFor(ms int64) {
+	w.t.Helper()
 	w.actions = 0
 	from := len(w.log)
-	w.run(3 * 3600_000)
+	w.run(ms)
 	if w.actions != 0 {
 		w.t.Fatalf("%d actions in a healthy, even cluster: %v", w.actions, w.log[from:min(len(w.log), from+20)])
 	}

@@ -12,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/plan"
 	"stele/sql/syntax"
 )
 
@@ -69,7 +70,9 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 			setMedium(cmd, next.Parts, next.Medium)
 		}
 	case slices.Contains(withoutEffect, key):
-		s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+		if err = plan.CheckForeign(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
+			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+		}
 	default:
 		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
 	}

@@ -51,10 +51,16 @@ var _ = register(Statement{
 	Examples: []string{"SHOW BACKENDS", "SHOW BACKENDS LIKE '10.0.%'", "SHOW BACKENDS WHERE Alive = 'false'"},
 })
 
-// backendRows are the rows of SHOW BACKENDS and /backends.
-func backendRows(e *Env) []Row {
+// sortedBEs returns the BEs by host and port.
+func sortedBEs(e *Env) []*catalog.BE {
 	bes := slices.Collect(e.Catalog.BEs())
 	slices.SortFunc(bes, func(a, b *catalog.BE) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port)) })
+	return bes
+}
+
+// backendRows are the rows of SHOW BACKENDS and /backends.
+func backendRows(e *Env) []Row {
+	bes := sortedBEs(e)
 	rows := make([]Row, len(bes))
 	for i, be := range bes {
 		rows[i] = backendRow(e, be)

@@ -81,6 +81,7 @@ const (
 	TypeAdoptReplicas    Type = 86
 	TypeEndRestore       Type = 87
 	TypeSetQueryRole     Type = 88
+	TypeSetFEDNode       Type = 89
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

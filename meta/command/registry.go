@@ -69,6 +69,7 @@ var specs = func() map[Type]spec {
 		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
 		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
+		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

@@ -209,6 +209,9 @@ type FE struct {
 	// Server is a small number that no other FE of the cluster has; client connection ids carry it. 0 means 1: an FE
 	// that was alone before there were several.
 	Server uint32 `cbor:"12,keyasint,omitempty"`
+	// DNode is the BE that makes a dnode together with this FE, as an operator has said; 0 = nobody has: it is the BE of the
+	// same host, if that has only one.
+	DNode types.BEID `cbor:"20,keyasint,omitempty"`
 }
 
 // RepairHint is an operator's wish that a partition be repaired first.

@@ -231,10 +231,20 @@ func (b *balancer) settle(id types.TabletID) {
 		return
 	}
 	for i := range t.Replicas {
-		if r := &t.Replicas[i]; r.ID == leaving {
-			b.loads.add(r.BE, -r.Bytes, -1)
+		switch r := &t.Replicas[i]; {
+		case r.ID == leaving:
+			bytes, replicas := moves(t, r)
+			b.loads.add(r.BE, -bytes, -replicas)
+		case r.Role == types.RoleLearner:
+			b.loads.add(r.BE, t.TrailBytes, int(t.Trail))
 		}
 	}
+}
+
+// moves are the replicas, and their bytes, that leave a BE when a replica of a tablet does: those of the tablets that follow it
+// come along.
+func moves(t *Tablet, r *Replica) (bytes int64, replicas int) {
+	return r.Bytes + t.TrailBytes, 1 + int(t.Trail)
 }
 
 // move starts the best move between the most and the least loaded BEs, until none helps. At least one end must be out
@@ -331,9 +341,10 @@ func (b *balancer) choose(src, dst *Load) *Tablet {
 		looked++
 		t := &v.Tablets[i]
 		r := t.On(src.BE)
-		off := max(r.Bytes-ideal, ideal-r.Bytes)
+		bytes, replicas := moves(t, r)
+		off := max(bytes-ideal, ideal-bytes)
 		skew := x.skew(t.Table, src.BE, dst.BE)
-		if skew < bestSkew || skew == bestSkew && off >= bestOff && best != nil || b.loads.gain(src, dst, r.Bytes) < b.loads.minGain() {
+		if skew < bestSkew || skew == bestSkew && off >= bestOff && best != nil || b.loads.gain(src, dst, bytes, replicas) < b.loads.minGain() {
 			continue
 		}
 		if b.s.movableNow(t) && b.source(t, dst.BE) {
@@ -388,8 +399,9 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 	s.index().shift(t.Table, from.BE, to.BE)
 	s.note(t.ID, fmt.Sprintf("balance: from be %d (score %.3f) to be %d (score %.3f)", from.BE, from.Score, to.BE, to.Score))
 	s.addAndClone(task, t, src, to.BE, disk, true)
-	b.loads.add(from.BE, -leaving.Bytes, -1)
-	b.loads.bump(to.BE, leaving.Bytes, 1)
+	bytes, replicas := moves(t, leaving)
+	b.loads.add(from.BE, -bytes, -replicas)
+	b.loads.bump(to.BE, bytes, replicas)
 	b.moved(from.BE, to.BE)
 	if !s.mayReceive(s.in.View.BE(to.BE)) {
 		b.fill(to.BE)

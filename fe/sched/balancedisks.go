@@ -160,7 +160,7 @@ func (b *diskBalancer) choose(from diskKey, l *diskLoads, src, dst int) (*Tablet
 		if r == nil || !b.s.in.View.isCopy(r) {
 			continue
 		}
-		if gain := l.gain(&l.rows[src], &l.rows[dst], r.Bytes); gain > bestGain && !math.IsInf(gain, 0) {
+		if gain := l.gain(&l.rows[src], &l.rows[dst], r.Bytes, 1); gain > bestGain && !math.IsInf(gain, 0) {
 			best, bestBytes, bestGain = t, r.Bytes, gain
 		}
 	}

@@ -224,13 +224,13 @@ func (t *mediumLoads) even() bool {
 // minGain is by how much a move must shrink the spread: a fair part of what one replica among so many can do.
 func (t *mediumLoads) minGain() float64 { return min(minGain, 0.1/max(t.avgReplicas, 1)) }
 
-// gain is by how much a move of a replica shrinks |score - average| of its two ends together. A move after which the
+// gain is by how much a move of replicas shrinks |score - average| of its two ends together. A move after which the
 // destination is as high as the source was gains nothing: so the scores, highest first, get smaller with every move, and there
 // can be no circle, although the average of unlike disks shifts with what is moved.
-func (t *mediumLoads) gain(src, dst *Load, bytes int64) float64 {
+func (t *mediumLoads) gain(src, dst *Load, bytes int64, replicas int) float64 {
 	from, to := *src, *dst
-	from.Used, from.Replicas = from.Used-bytes, from.Replicas-1
-	to.Used, to.Replicas = to.Used+bytes, to.Replicas+1
+	from.Used, from.Replicas = max(0, from.Used-bytes), max(0, from.Replicas-replicas)
+	to.Used, to.Replicas = to.Used+bytes, to.Replicas+replicas
 	from.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
 	to.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
 	if to.Score > src.Score-minGain {

@@ -25,6 +25,8 @@ type world struct {
 	nextID  types.ReplicaID
 	follow  func() // keeps colocated tablets assigned
 	added   func(types.TabletID, types.BEID)
+	cloned  func(*Action)
+	sound   bool // no clone breaks
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -289,6 +291,9 @@ func (w *world) clone(a *Action, replica types.ReplicaID) {
 		}
 	}
 	t := w.tablet(a.Tablet)
+	if w.cloned != nil {
+		w.cloned(a)
+	}
 	_, has := t.data[replica]
 	ms := int64(1000)
 	if !has || a.Clone.SourceBE == a.BE {
@@ -314,7 +319,7 @@ func (w *world) endClones() {
 		switch {
 		case !w.alive(c.dst):
 			continue
-		case src == nil || dst == nil || !w.alive(c.src) || w.rng.IntN(20) == 0:
+		case src == nil || dst == nil || !w.alive(c.src) || !w.sound && w.rng.IntN(20) == 0:
 			o.Reason = "stream broke"
 		default:
 			dst.Bytes = src.Bytes
@@ -377,6 +382,21 @@ func (w *world) write(t *worldTablet) {
 		}
 	}
 	w.dirty = append(w.dirty, t.ID)
+}
+
+// lag has the last n replicas of a tablet miss a version.
+func (w *world) lag(tab *worldTablet, n int) {
+	tab.Version++
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if i >= len(tab.Replicas)-n {
+			r.LastFailed = tab.Version
+		} else {
+			r.Version = tab.Version
+			tab.data[r.ID] = tab.Version
+		}
+	}
+	w.dirty = append(w.dirty, tab.ID)
 }
 
 // checkSlots proves S2 by counting what really runs.

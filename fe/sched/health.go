@@ -56,10 +56,6 @@ func Health(t *Tablet, v *View, c Clock) Verdict {
 func count(t *Tablet, v *View, c Clock) Verdict {
 	d := Verdict{Want: t.Want, Free: v.available, SpreadMax: min(t.Want, v.places)}
 	d.Assigned.want = len(t.Assigned)
-	tolerance := c.ToleranceMs
-	if t.Hinted { // an operator wants it repaired, not waited for
-		tolerance = 0
-	}
 	var places [8]int32
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
@@ -83,7 +79,7 @@ func count(t *Tablet, v *View, c Clock) Verdict {
 		case be == nil || r.damaged():
 			d.Damaged++
 			continue
-		case be.dead() && c.NowMs-be.DeadSinceMs >= tolerance:
+		case be.dead() && (t.Hinted || c.NowMs-be.DeadSinceMs >= c.ToleranceMs): // a hint asks for repair, not for patience
 			continue
 		}
 		if r.Offline {

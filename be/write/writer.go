@@ -59,6 +59,7 @@ type Writer struct {
 
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
+	stragglers stragglers
 	closing    sync.RWMutex   // held shared while background grows
 	background sync.WaitGroup // replications that answer after their write did
 	late       atomic.Int64   // bytes of writes that were answered while a replication goes on

@@ -71,6 +71,7 @@ type BE struct {
 	LastStart     time.Time
 	FirstMiss     time.Time // when it began to be dead
 	LastReport    time.Time // last full report
+	ReportedStart time.Time // when the process that sent it had started
 	Err           string
 	Version       string
 	CPUCores      int
@@ -84,6 +85,10 @@ type BE struct {
 	Disks         []Disk
 	Strangers     []stranger.Stranger // what of other clusters it has met
 }
+
+// Heard reports whether the process that answers now has said what it holds. What an earlier process of the BE has said may
+// be true no more. Both times are the BE's, so that clocks need not agree.
+func (b *BE) Heard() bool { return !b.LastReport.IsZero() && b.ReportedStart.Equal(b.LastStart) }
 
 // EventKind says what happened.
 type EventKind uint8
@@ -518,7 +523,7 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	if req.Full || all == nil {
 		all = newReported(len(req.Replicas))
 		c.replicas[be] = all
-		m.LastReport = now
+		m.LastReport, m.ReportedStart = now, time.UnixMilli(req.StartTimeMs)
 	}
 	for _, r := range req.Replicas {
 		id := types.TabletID(r.TabletId)

@@ -238,12 +238,15 @@ func (s *Store) nextUIDLocked() (uint64, kv.Entry) {
 // memtablesOfAnInstance is how many of Badger's memtables may be in memory at once.
 const memtablesOfAnInstance = 5
 
+// leastMemtable holds the largest transactions of the data instance.
+const leastMemtable = 8 << 20
+
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
 // whose big values are mapped.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true}
-	dataOpt = kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
+	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true}
+	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize = 4<<20, 1<<20, 1<<20, 8<<20

@@ -146,7 +146,7 @@ var (
 		"How long a statement waits for a row lock before error 1205; a session may set its own.",
 		Range(1, 1073741824), Alias("innodb_lock_wait_timeout"), Mutable)
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
-		"How long a committed write waits until a quorum can serve it before the client is told so.",
+		"How long a committed write waits, when a backend does not keep up with committed versions, until a quorum can serve it.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
 		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)

@@ -26,9 +26,12 @@ func (n *node) operations() opctl.Settings {
 	return opctl.Settings{AutoFailover: conf.AutoFailover.Get(v), Timeout: conf.OpTimeout.Get(v), RecoverEmpty: conf.RecoverWithEmptyTablet.Get(v)}
 }
 
+// publishBacklog is far above what a BE that keeps up has waiting, and far below what hurts.
+const publishBacklog = 1024
+
 func (n *node) writes() txn.Settings {
 	v := n.live.Load()
-	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishWait: conf.PublishWaitTimeout.Get(v)}
+	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishBacklog: publishBacklog, PublishWait: conf.PublishWaitTimeout.Get(v)}
 }
 
 func (n *node) scans() dist.Settings {

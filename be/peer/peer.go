@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -68,13 +69,15 @@ func (p *Peers) Close() error {
 	return errors.Join(errs...)
 }
 
-// Replicate forwards resolved rows to another replica.
-func (p *Peers) Replicate(ctx context.Context, address string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+// Forward sends the rows of a write to another replica; done must not block, and may run before Forward returns.
+func (p *Peers) Forward(address string, req *bepb.ReplicateRequest, timeout time.Duration, done func(*bepb.ReplicateResponse, error)) {
 	c, err := p.conn(address)
 	if err != nil {
-		return nil, err
+		done(nil, err)
+		return
 	}
-	return bepb.NewBackendClient(c).Replicate(ctx, req)
+	resp := &bepb.ReplicateResponse{}
+	c.Start(bepb.Backend_Replicate_FullMethodName, req, resp, timeout, func(err error) { done(resp, err) })
 }
 
 // Scan runs a fragment on another BE and hands every encoded batch to each.

@@ -184,8 +184,8 @@ func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*be
 }
 
 // Publish makes committed versions visible.
-func (s *Server) Publish(_ context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
-	return &bepb.PublishResponse{Versions: s.Writer.Publish(req.Items)}, nil
+func (s *Server) Publish(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
+	return &bepb.PublishResponse{Versions: s.Writer.Publish(ctx, req.Items)}, nil
 }
 
 // Abort drops a transaction.

@@ -48,6 +48,8 @@ type Log struct {
 
 	proposals chan *proposal
 	inflight  chan flight
+	launching sync.Mutex // held while an entry is handed to Raft
+	ended     bool       // inflight is closed; guarded by launching
 	closing   chan struct{}
 	once      sync.Once
 	closeErr  error

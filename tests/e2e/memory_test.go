@@ -47,7 +47,7 @@ func TestMemoryLimitHolds(t *testing.T) {
 			}
 		}
 	})
-	const writers, statements, rows = 4, 60, 1000
+	const writers, statements, rows = 4, 40, 1000
 	var group sync.WaitGroup
 	for w := range writers {
 		group.Go(func() {

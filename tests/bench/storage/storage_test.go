@@ -3,7 +3,6 @@
 package storage
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"stele/be/tablet"
-	"stele/meta/types"
 	"stele/sql/vec"
 )
 

@@ -87,6 +87,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
 	}
+	if err := s.findDead(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open disk %s: %w", dir, err), s.closeStores())
+	}
 	for _, t := range s.tablets {
 		s.active.add(t)
 	}
@@ -258,19 +261,25 @@ func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 }
 
 func (s *Store) openStores() error {
-	metaOpt, dataOpt := s.kvOptions()
+	meta, _ := s.kvOptions()
 	var err error
-	metaOpt.ReadOnly, dataOpt.ReadOnly = s.opt.offline, s.opt.offline
-	metaOpt.Faults, dataOpt.Faults = s.opt.Faults.kv("meta"), s.opt.Faults.kv("data")
-	metaOpt.Logf, dataOpt.Logf = s.badgerLog("meta"), s.badgerLog("data")
-	metaOpt.OnFailure, dataOpt.OnFailure = s.setFailed, s.setFailed
-	if s.meta, err = kv.Open(filepath.Join(s.dir, "meta"), metaOpt); err != nil {
+	if s.meta, err = s.openInstance("meta", meta); err != nil {
 		return err
 	}
-	if s.data, err = kv.Open(filepath.Join(s.dir, "data"), dataOpt); err != nil {
+	if s.data, err = s.openData(); err != nil {
 		return errors.Join(err, s.meta.Close())
 	}
 	return nil
+}
+
+func (s *Store) openData() (*kv.DB, error) {
+	_, data := s.kvOptions()
+	return s.openInstance("data", data)
+}
+
+func (s *Store) openInstance(name string, opt kv.Options) (*kv.DB, error) {
+	opt.ReadOnly, opt.Faults, opt.Logf, opt.OnFailure = s.opt.offline, s.opt.Faults.kv(name), s.badgerLog(name), s.setFailed
+	return kv.Open(filepath.Join(s.dir, name), opt)
 }
 
 func (s *Store) badgerLog(instance string) func(kv.Level, string, ...any) {

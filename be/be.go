@@ -94,6 +94,7 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	})
 	n.cluster = rpc.NewCluster("")
 	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
+	n.peers.OnStranger(n.metAt)
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask}, log)
 	n.scanner = scan.New(n.host, n.writer)

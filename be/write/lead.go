@@ -282,10 +282,6 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 	return out
 }
 
-// stragglerGrace is how long a write that enough replicas have waits for the others: long against a healthy fsync,
-// short against a user's patience with a hung disk.
-const stragglerGrace = 300 * time.Millisecond
-
 // maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
 const maxLateBytes = 256 << 20
 
@@ -293,18 +289,20 @@ func (w *Writer) collect(parts []*part, requests []*peerRequest, answers <-chan 
 	var grace <-chan time.Time
 	for missing := len(requests); missing > 0; {
 		if grace == nil && majority(parts) && w.late.Load() < maxLateBytes {
-			timer := time.NewTimer(stragglerGrace)
+			timer := time.NewTimer(w.stragglers.grace(requests, time.Now()))
 			defer timer.Stop()
 			grace = timer.C
 		}
 		select {
 		case a := <-answers:
 			missing--
+			w.stragglers.heard(requests[a.request].address)
 			note(parts, requests[a.request], a)
 		case <-w.ctx.Done():
 			giveUp(parts, requests, errors.New("this be is stopping"))
 			return
 		case <-grace:
+			w.stragglers.late(requests, time.Now())
 			giveUp(parts, requests, errors.New("no answer yet"))
 			return
 		}

@@ -63,9 +63,10 @@ type Writer struct {
 	mu       sync.Mutex
 	replicas map[types.TabletID]*replica // of the incarnation that is listed
 
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	late atomic.Int64 // bytes of writes that were answered while a replication goes on
+	ctx        context.Context // ends with Close
+	stop       context.CancelFunc
+	stragglers stragglers
+	late       atomic.Int64 // bytes of writes that were answered while a replication goes on
 }
 
 // New returns a writer over the tablets.

@@ -175,6 +175,7 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
 	if err != nil || !known {
+		cfg.tell(addr, "pipe", err)
 		_ = conn.Close() // the error before it tells why
 		return nil, err
 	}

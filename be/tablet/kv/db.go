@@ -56,7 +56,11 @@ func Open(dir string, opt Options) (*DB, error) {
 	if db.unclean, err = examine(dir, opt.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
-	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
+	bopt := badgerOptions(dir, opt, logger{db})
+	if err := tryTables(dir, bopt); err != nil {
+		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
+	}
+	bdb, err := openBadger(bopt)
 	if err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}

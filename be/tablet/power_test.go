@@ -75,7 +75,8 @@ func powerPayload(t testing.TB, n int64) []byte {
 			rows, ops = append(rows, row{int64(i), "large", n*int64(i) ^ 0x5DEECE66D}), append(ops, types.OpPut)
 		}
 	}
-	return encode(t, ops, rows)
+	schema := testSchema()
+	return regrouped(t, &schema, encode(t, ops, rows))
 }
 
 // TestPowerCut emulates power cuts: a file system of its own is shut down without writing anything back, mounted again, and

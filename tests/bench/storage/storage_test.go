@@ -133,7 +133,7 @@ func (b *benchmark) measureLoad(d *duck, m *maria) (err error) {
 		b.report.Ratio("size vs InnoDB", sizes, fmt.Sprintf("%.1f MB", float64(m.Bytes)/1e6), float64(size)/float64(m.Bytes), 0.25, true)
 	}
 	if d != nil {
-		b.report.Ratio("load from TSV, vs DuckDB "+d.Version, ours, fmt.Sprintf("%.2f s", d.Load.Wall), d.Load.Wall/wall.Seconds(), 1.5, false)
+		b.report.Ratio("load from TSV, vs DuckDB "+d.Version, ours, fmt.Sprintf("%.2f s, %.1f CPU-s", d.Load.Wall, d.Load.CPU), d.Load.Wall/wall.Seconds(), 1.5, false)
 		b.report.Ratio("size vs DuckDB", sizes, fmt.Sprintf("%.1f MB", float64(d.Bytes)/1e6), float64(size)/float64(d.Bytes), 1.15, true)
 	}
 	return nil

@@ -25,9 +25,9 @@ test: ## run all tests, end-to-end tests with real processes included
 	go test -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v -e /tests/e2e -e /tests/frontends)
 	go test -p 1 -timeout $(TEST_TIMEOUT) ./tests/e2e ./tests/frontends # with the machine to themselves: they watch for pauses
 
-test-clients: build ## install real MySQL clients (apt, npm) and run them against a fresh cluster
+test-clients: build ## install real MySQL clients (apt, npm), run them against a fresh cluster, and compare answers with MariaDB's
 	sh tests/clients/install.sh
-	go test -count=1 -timeout $(TEST_TIMEOUT) -tags clients ./tests/clients
+	go test -count=1 -timeout $(TEST_TIMEOUT) -tags clients ./tests/clients ./tests/peer
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...

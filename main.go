@@ -52,6 +52,11 @@ var commands = map[string]command{
 }
 
 func main() {
+	if len(os.Args) > 1 && (os.Args[1] == "fe" || os.Args[1] == "be") {
+		if err := coarseTimers(); err != nil {
+			fmt.Fprintf(os.Stderr, "stele: timers stay as they are: %v\n", err)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal asks for an orderly end; with the handler gone the second one ends the process at once.
 	context.AfterFunc(ctx, stop)

@@ -94,8 +94,9 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	})
 	n.cluster = rpc.NewCluster("")
 	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
+	n.peers.OnStranger(n.metAt)
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
-		Caught: n.changed}, log)
+		Caught: n.changed, Late: n.ask}, log)
 	n.scanner = scan.New(n.host, n.writer)
 	n.queries = query.New(n.peers.Scan, n.spillDir, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
@@ -125,6 +126,8 @@ func (n *node) spillDir() (string, error) {
 
 // changed has the FE told of a replica.
 func (n *node) changed(id types.TabletID) { n.reporter.Changed(id) }
+
+func (n *node) ask() { n.reporter.Ask() }
 
 // openKnown opens the disks of a BE that belongs to a cluster already.
 func (n *node) openKnown() error {
@@ -169,6 +172,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
 	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
+	pipes.Brief(bepb.Backend_Publish_FullMethodName, bepb.Backend_Get_FullMethodName)
 	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {

@@ -60,7 +60,7 @@ func (s *settings) items() []*bepb.ConfigItem {
 	v := s.Load()
 	var out []*bepb.ConfigItem
 	for _, spec := range conf.BE.All() {
-		out = append(out, &bepb.ConfigItem{Key: spec.Key, Value: v.Text(spec), Type: string(spec.Type), Default: spec.Default,
+		out = append(out, &bepb.ConfigItem{Key: spec.Key, Value: v.Shown(spec), Type: string(spec.Type), Default: spec.Default,
 			Mutable: spec.Mutable, Comment: spec.Comment(), Aliases: spec.AliasNames()})
 	}
 	return out

@@ -35,6 +35,8 @@ func (n *node) runGossip(ctx context.Context) {
 		BindPort: conf.BEGossipPort.Get(v), Keys: keys, Log: n.log,
 		Refused: func(address string, cluster types.ClusterID) {
 			n.met.Note(stranger.ViaGossip, address, cluster, "it gossips with this be")
+		}, Unreadable: func(address, why string) {
+			n.met.Note(stranger.ViaGossip, address, "", "gossip_keys differ: "+why)
 		}, Meta: gossip.Meta{Kind: gossip.KindBE, ID: uint64(id.BE), Host: conf.BEHost.Get(v),
 			RPCPort: conf.BERPCPort.Get(v), HTTPPort: conf.BEHTTPPort.Get(v), Incarnation: n.service.Started.UnixMilli(), Version: n.service.Version}})
 	if err != nil {

@@ -15,6 +15,11 @@ func (n *node) refused(address string, cluster types.ClusterID, method string) {
 	n.met.Note(stranger.ViaRPC, address, cluster, "it called "+method)
 }
 
+// metAt notes a node of another cluster that answers at an address of this one.
+func (n *node) metAt(address string, cluster types.ClusterID, method string) {
+	n.met.Note(stranger.ViaCall, address, cluster, "it answers where this cluster has another node, and refused "+method)
+}
+
 // strangers is what of other clusters this BE has met, for the FE to show. A foreign disk is met as long as it is there.
 func (n *node) strangers() []*bepb.Stranger {
 	for _, d := range n.host.Disks() {

@@ -121,5 +121,6 @@ var (
 var _ = BE.check(func(v *Values) (faults []Fault) {
 	faults = append(faults, distinctPorts(v, BERPCPort, BEHTTPPort, BEGossipPort)...)
 	faults = append(faults, together(v, BETLSCert, BETLSKey, BETLSCA)...)
+	faults = append(faults, usableKeys(v, BEGossipKeys)...)
 	return faults
 })

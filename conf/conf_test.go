@@ -109,6 +109,9 @@ func TestCrossChecks(t *testing.T) {
 		{FE, "min_clone_task_timeout_sec = 8000", "is above tablet_sched_max_clone_task_timeout_sec"},
 		{FE, "raft_leader_lease_timeout_ms = 600", "two FEs could believe to lead"},
 		{FE, "raft_election_timeout_ms = 100", "is below raft_heartbeat_timeout_ms"},
+		{FE, "gossip_keys = c2hvcnQ=", `gossip_keys = "…" has a key (number 1) of 5 bytes`},
+		{BE, "gossip_keys = MDEyMzQ1Njc4OWFiY2RlZg==, %%", `be.conf:1: gossip_keys = "…" has a key (number 2) that is no base64`},
+		{BE, "tls_cert = a", "is needed together with tls_key and tls_ca"},
 		{BE, "rpc_port = 8040", "is the port of rpc_port already"},
 	} {
 		_, err := c.reg.Parse(c.reg.Name()+".conf", []byte(c.text), "/base")

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding/base64"
 	"fmt"
 	"time"
 )
@@ -62,7 +63,7 @@ var (
 // Help of items that FEs and BEs share.
 const (
 	tlsCertHelp = "PEM certificate of this node, signed by tls_ca. With it, RPC and Raft are encrypted, and only nodes with such a certificate are talked to. " +
-		"Set it on every node of a cluster, or on none."
+		"Set it on every node of a cluster, or on none. The files are read again when they change; tls_ca may hold an old and a new CA meanwhile."
 	tlsCAHelp      = "PEM certificate of the cluster's own CA: whoever it has signed is a member."
 	gossipKeysHelp = "Keys of the gossip between nodes, base64 of 16, 24 or 32 bytes each, separated by commas; the first encrypts, all decrypt. " +
 		"Empty: gossip is not encrypted."
@@ -145,7 +146,7 @@ var (
 		"How long a statement waits for a row lock before error 1205; a session may set its own.",
 		Range(1, 1073741824), Alias("innodb_lock_wait_timeout"), Mutable)
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
-		"How long a committed write waits until a quorum can serve it before the client is told so.",
+		"How long a committed write waits, when a backend does not keep up with committed versions, until a quorum can serve it.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
 		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
@@ -192,6 +193,12 @@ var (
 		Range(0, 86400), Mutable, Cluster)
 	DropBackendAfterDecommission = feRepair.Bool("drop_backend_after_decommission", true,
 		"Drop a BE by itself once decommissioning has emptied it.", Mutable, Cluster)
+	RecoverWithEmptyTablet = feRepair.Bool("recover_with_empty_tablet", false,
+		"DANGER: tablets of which no replica is left (each is damaged, lost by its disk, or on a dropped BE) go on as empty ones, without being asked. Queries then answer without the rows that are gone, and a disk or BE that comes back later is not believed any more. RECOVER DATA … ACCEPT LOSS does the same once, table by table, and says first what is given up. Switch it on for a cluster whose tables can be loaded anew, and off again afterwards; stele.operations lists each tablet that was emptied.",
+		Mutable, Cluster)
+	StrictStorageMedium = feRepair.Bool("enable_strict_storage_medium_check", false,
+		"Keep replicas on disks of their medium: CREATE TABLE is refused where too few BEs have one, and a replica that only moves (decommission, spread over hosts) waits for a disk of its medium. A replica that is missing is still made on whatever disk there is.",
+		Mutable, Cluster)
 )
 
 // Balance between backends and disks.
@@ -226,6 +233,7 @@ var _ = FE.check(func(v *Values) (faults []Fault) {
 		faults = append(faults, crossFault(v, MySQLTLSCert.Spec, "needs mysql_tls_key, and the other way round"))
 	}
 	faults = append(faults, together(v, FETLSCert, FETLSKey, FETLSCA)...)
+	faults = append(faults, usableKeys(v, FEGossipKeys)...)
 	if MinCloneTaskTimeout.Get(v) > MaxCloneTaskTimeout.Get(v) {
 		faults = append(faults, crossFault(v, MinCloneTaskTimeout.Spec, "is above "+MaxCloneTaskTimeout.Key))
 	}
@@ -249,6 +257,22 @@ func together(v *Values, items ...*Item[string]) (faults []Fault) {
 	}
 	if set != 0 && set != len(items) {
 		faults = append(faults, crossFault(v, items[0].Spec, "is needed together with tls_key and tls_ca, or none of them"))
+	}
+	return faults
+}
+
+// usableKeys faults keys that gossip cannot use. They are secret: no fault shows them.
+func usableKeys(v *Values, it *Item[[]string]) (faults []Fault) {
+	for i, text := range it.Get(v) {
+		key, err := base64.StdEncoding.DecodeString(text)
+		problem := fmt.Sprintf("has a key (number %d) of %d bytes; 16, 24 or 32 are needed", i+1, len(key))
+		switch {
+		case err != nil:
+			problem = fmt.Sprintf("has a key (number %d) that is no base64", i+1)
+		case len(key) == 16 || len(key) == 24 || len(key) == 32:
+			continue
+		}
+		faults = append(faults, Fault{Where: v.Origin(it.Spec).Detail, Key: it.Key, Value: "…", Problem: problem})
 	}
 	return faults
 }

@@ -24,8 +24,6 @@ var foreign = map[string]map[string]string{
 		"storage_flood_stage_usage_percent":                       "a BE refuses by itself: storage_flood_stage_usage_percent in be.conf",
 		"storage_usage_hard_limit_reserve_bytes":                  "a BE refuses by itself: storage_flood_stage_left_capacity_bytes in be.conf",
 		"storage_flood_stage_left_capacity_bytes":                 "a BE refuses by itself: storage_flood_stage_left_capacity_bytes in be.conf",
-		"recover_with_empty_tablet":                               "lost data is never replaced by an empty tablet: ALTER TABLE … TRUNCATE PARTITION does it on purpose",
-		"enable_strict_storage_medium_check":                      "replicas prefer disks of their medium and take others when there are none",
 		"heartbeat_timeout_second":                                "use heartbeat_timeout_ms",
 		"heartbeat_mgr_threads_num":                               "each BE has a heartbeat loop of its own",
 		"heartbeat_mgr_blocking_queue_size":                       "each BE has a heartbeat loop of its own",

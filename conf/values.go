@@ -50,6 +50,15 @@ func (v *Values) Registry() *Registry { return v.reg }
 // Text returns the value of an item as a file would spell it; paths are shown resolved.
 func (v *Values) Text(s *Spec) string { return s.format(v.vals[s.index]) }
 
+// Shown is Text for eyes: of a secret it says only whether there is one.
+func (v *Values) Shown(s *Spec) string {
+	text := v.Text(s)
+	if text != "" && (s.Key == FEGossipKeys.Key || s.Key == BEGossipKeys.Key) {
+		return "******"
+	}
+	return text
+}
+
 // Origin returns where the value of an item came from.
 func (v *Values) Origin(s *Spec) Origin { return v.origins[s.index] }
 

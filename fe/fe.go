@@ -135,7 +135,7 @@ func (n *node) openSessions() error {
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
-		Leader: asker{n}, Group: n.group, Others: n.otherSessions,
+		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
 }
@@ -225,6 +225,7 @@ func (n *node) serve(ctx context.Context) error {
 	defer stopLoops()
 	wg.Go(func() { n.lead(loops) })
 	wg.Go(func() { n.suspects.run(loops) })
+	wg.Go(func() { n.askMembership(loops) })
 	failed := make(chan error, 4)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
@@ -269,6 +270,10 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 		return nil
 	case <-n.meta.Failed():
 		return n.meta.Failure()
+	case <-n.quorum.Dropped():
+		n.log.Warn("this FE was dropped from the cluster and ends")
+		fmt.Fprintf(n.stdout, "fe %s was dropped from the cluster and ends. To add it again, move meta_dir away and start it with fe_helpers set\n", n.name)
+		return nil
 	case err := <-failed:
 		return err
 	}

@@ -28,6 +28,8 @@ func (n *node) runGossip(ctx context.Context) error {
 	g, err := gossip.New(gossip.Config{Cluster: n.id.ID(), Name: n.name, BindHost: conf.FEHost.Get(v), BindPort: conf.FEGossipPort.Get(v), Keys: keys, Log: n.log,
 		Refused: func(address string, cluster types.ClusterID) {
 			n.met.Note(stranger.ViaGossip, address, cluster, "it gossips with this fe")
+		}, Unreadable: func(address, why string) {
+			n.met.Note(stranger.ViaGossip, address, "", "gossip_keys differ: "+why)
 		},
 		Meta: gossip.Meta{Kind: gossip.KindFE, Host: conf.FEHost.Get(v), RPCPort: conf.FERPCPort.Get(v), HTTPPort: conf.FEHTTPPort.Get(v),
 			QueryPort: conf.QueryPort.Get(v), RaftPort: conf.EditLogPort.Get(v), Incarnation: n.started.UnixMilli(), Version: n.version}})

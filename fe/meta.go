@@ -20,6 +20,7 @@ import (
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
+	"stele/fe/quorum"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -84,7 +85,7 @@ func (n *node) awaitMeta(ctx context.Context) error {
 			return errors.New("stopped while it waited for the metadata")
 		case n.meta.Failure() != nil:
 			return n.meta.Failure()
-		case metarpc.Reason(err) == "not_a_member", err == nil:
+		case errors.Is(err, quorum.ErrDropped), err == nil:
 			return fmt.Errorf("frontend %s was dropped from the cluster. To add it again, move meta_dir away and start it with fe_helpers set", n.name)
 		}
 		words.say(n, fmt.Sprintf("waits for the metadata: %v. A majority of the voting FEs must run", err))
@@ -111,11 +112,13 @@ func (n *node) introduce(ctx context.Context) error {
 // configPause is how often at most the cluster's configuration is looked at for changes.
 const configPause = 50 * time.Millisecond
 
-// followConfig applies what is set for the whole cluster, on whichever FE, until ctx ends.
+// followConfig applies what is set for the whole cluster, on whichever FE, until ctx ends. It also notices when the cluster
+// has dropped this FE.
 func (n *node) followConfig(ctx context.Context) {
 	taken := ownConfig(n.meta.Current())
 	for {
 		changed := n.meta.Changed()
+		n.checkMembership()
 		now := ownConfig(n.meta.Current())
 		if !maps.Equal(now, taken) {
 			for key := range taken {

@@ -23,12 +23,15 @@ func (n *node) heartbeats() cluster.Settings {
 
 func (n *node) operations() opctl.Settings {
 	v := n.live.Load()
-	return opctl.Settings{AutoFailover: conf.AutoFailover.Get(v), Timeout: conf.OpTimeout.Get(v)}
+	return opctl.Settings{AutoFailover: conf.AutoFailover.Get(v), Timeout: conf.OpTimeout.Get(v), RecoverEmpty: conf.RecoverWithEmptyTablet.Get(v)}
 }
+
+// publishBacklog is far above what a BE that keeps up has waiting, and far below what hurts.
+const publishBacklog = 1024
 
 func (n *node) writes() txn.Settings {
 	v := n.live.Load()
-	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishWait: conf.PublishWaitTimeout.Get(v)}
+	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishBacklog: publishBacklog, PublishWait: conf.PublishWaitTimeout.Get(v)}
 }
 
 func (n *node) scans() dist.Settings {
@@ -65,6 +68,6 @@ func (n *node) limits() sched.Limits {
 		ScanMs: conf.CheckerInterval.Get(v).Milliseconds(), BalanceThreshold: conf.BalanceLoadScoreThreshold.Get(v),
 		HighWater: conf.CapacityUsedHighWater.Get(v), SoftLimitPercent: conf.StorageSoftLimitPercent.Get(v),
 		SoftLimitReserve: conf.StorageSoftLimitReserve.Get(v), DisableBalance: conf.DisableBalance.Get(v),
-		DropDecommissioned: conf.DropBackendAfterDecommission.Get(v),
+		DropDecommissioned: conf.DropBackendAfterDecommission.Get(v), StrictMedium: conf.StrictStorageMedium.Get(v),
 	}
 }

@@ -191,8 +191,14 @@ func (c *cluster) restart(i int) {
 	c.start(i)
 }
 
-// Replicate is the network between the writers.
-func (c *cluster) Replicate(ctx context.Context, to string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+// Forward is the network between the writers.
+func (c *cluster) Forward(to string, req *bepb.ReplicateRequest, timeout time.Duration, done func(*bepb.ReplicateResponse, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	done(c.replicate(ctx, to, req))
+}
+
+func (c *cluster) replicate(ctx context.Context, to string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	c.mu.Lock()
 	f := c.fates[to]
 	n := c.at(to)
@@ -448,7 +454,7 @@ func (c *cluster) deliver(n *node) {
 		n.writer.Replicate(context.Background(), req)
 	}
 	some := c.rng.IntN(len(n.inbox) + 1)
-	n.writer.Publish(n.inbox[:some])
+	n.writer.Publish(context.Background(), n.inbox[:some])
 	n.inbox = n.inbox[some:]
 }
 

@@ -129,6 +129,7 @@ func (m *Manager) Submit(task Task) {
 		if before != nil {
 			<-before.done
 		}
+		stayBehind()
 		m.run(ctx, p)
 	})
 }

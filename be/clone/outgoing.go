@@ -40,7 +40,7 @@ const (
 	// changePiece is the most of one change set in a message: a transaction may be larger than a message.
 	changePiece = 4 << 20
 	// signOfLife is how often a source that has nothing to send yet says that it is at work.
-	signOfLife = 2 * time.Second
+	signOfLife = 300 * time.Millisecond
 )
 
 // NewOutgoing returns the source side over a host. wait bounds waiting for a version that is not here yet.
@@ -67,6 +67,10 @@ func (o *Outgoing) open(id types.TabletID, balance bool) (*tablet.Tablet, types.
 
 // Changes sends the change sets after a version, those that are small together.
 func (o *Outgoing) Changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
+	return behind(func() error { return o.changes(ctx, req, send) })
+}
+
+func (o *Outgoing) changes(ctx context.Context, req *bepb.FetchChangesRequest, send func(*bepb.FetchChangesResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -128,7 +132,8 @@ func (f *changeFrames) flush() error {
 	if f.bytes == 0 {
 		return nil
 	}
-	if err := f.throttle.Wait(f.ctx, f.disk, f.bytes); err != nil {
+	alive := func() error { return f.send(&bepb.FetchChangesResponse{}) }
+	if err := f.throttle.waitTelling(f.ctx, f.disk, f.bytes, alive); err != nil {
 		return err
 	}
 	msg := &bepb.FetchChangesResponse{Version: f.frame.Version, Payload: f.frame.Payload, Changes: f.frame.Changes, TotalBytes: f.frame.TotalBytes}
@@ -138,6 +143,20 @@ func (f *changeFrames) flush() error {
 
 // Snapshot sends a whole replica at its newest version, but for what the destination has already.
 func (o *Outgoing) Snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
+	return behind(func() error { return o.snapshot(ctx, req, send) })
+}
+
+// behind runs f on a thread that gives way to others, and waits for it.
+func behind(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		stayBehind()
+		done <- f()
+	}()
+	return <-done
+}
+
+func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest, send func(*bepb.FetchSnapshotResponse) error) error {
 	t, disk, release, err := o.open(types.TabletID(req.TabletId), req.Balance)
 	if err != nil {
 		return err
@@ -174,7 +193,8 @@ func (o *Outgoing) send(ctx context.Context, e *export, disk types.DiskID, send 
 		if err != nil {
 			return err
 		}
-		if err := o.throttle.Wait(ctx, disk, bytes); err != nil {
+		alive := func() error { return send(&bepb.FetchSnapshotResponse{}) }
+		if err := o.throttle.waitTelling(ctx, disk, bytes, alive); err != nil {
 			return err
 		}
 		if err := send(frame); err != nil {

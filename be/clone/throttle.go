@@ -23,6 +23,9 @@ type Throttle struct {
 // minBurst is what may pass at once: less would make many short sleeps of one message.
 const minBurst = 64 << 10
 
+// minRate is what clones get in any case, in bytes per second: one that hardly moves would be given up for a hung one.
+const minRate = 1 << 20
+
 // NewThrottle returns a throttle with the rate that perSecond gives, in bytes. pressure may be nil.
 func NewThrottle(perSecond func() int64, pressure *Pressure) *Throttle {
 	return &Throttle{rate: perSecond, pressure: pressure, disks: map[types.DiskID]*rate.Limiter{}}
@@ -31,6 +34,12 @@ func NewThrottle(perSecond func() int64, pressure *Pressure) *Throttle {
 // Wait returns when n more bytes may be moved on a disk. It takes them in pieces, so that a message larger than what may
 // pass at once is exactly as slow as several small ones.
 func (t *Throttle) Wait(ctx context.Context, disk types.DiskID, n int) error {
+	return t.waitTelling(ctx, disk, n, nil)
+}
+
+// waitTelling is Wait that calls tell, if it is set, every signOfLife: somebody waits for what is being held back.
+func (t *Throttle) waitTelling(ctx context.Context, disk types.DiskID, n int, tell func() error) error {
+	told := time.Now()
 	for n > 0 {
 		limit := t.limiter(disk)
 		if limit == nil {
@@ -44,6 +53,12 @@ func (t *Throttle) Wait(ctx context.Context, disk types.DiskID, n int) error {
 			return err // the deadline comes before the bytes may pass
 		}
 		n -= piece
+		if now := time.Now(); tell != nil && n > 0 && now.Sub(told) >= signOfLife {
+			if err := tell(); err != nil {
+				return err
+			}
+			told = now
+		}
 	}
 	return nil
 }
@@ -55,7 +70,7 @@ func (t *Throttle) limiter(disk types.DiskID) *rate.Limiter {
 		return nil
 	}
 	if t.pressure != nil {
-		perSecond *= t.pressure.Share(time.Now())
+		perSecond = max(perSecond*t.pressure.Share(time.Now()), min(perSecond, minRate))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -73,7 +73,8 @@ func (h *Host) readIdentity() (Identity, error) {
 			continue
 		}
 		if err != nil {
-			return found, err
+			h.log.Error("read the identity of a storage root", "path", r.Path, "err", err) // open says so of the disk
+			continue
 		}
 		if found.Cluster != "" && found != id {
 			h.log.Warn("storage roots belong to different clusters or bes: this be waits for the frontend that knows it, and then "+

@@ -1,10 +1,12 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"stele/be/tablet"
@@ -98,6 +100,48 @@ func TestForeignDiskIsRefusedAndLeftAlone(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(foreign, identityFile)); !errors.Is(err, os.ErrNotExist) {
 		t.Fatal("the foreign disk was stamped")
+	}
+}
+
+// TestDamagedIdentity: a root that cannot say whose it is stays closed and as it is; the others go on.
+func TestDamagedIdentity(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	h := newHost(t, a, b)
+	if err := h.Join("one", 3); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, h)
+	file := filepath.Join(b, identityFile)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoilt := range map[string][]byte{
+		"another be":      bytes.Replace(whole, []byte(`"be_id":3`), []byte(`"be_id":7`), 1),
+		"another cluster": bytes.Replace(whole, []byte(`"one"`), []byte(`"onE"`), 1),
+		"cut short":       whole[:len(whole)/2],
+		"empty":           nil,
+	} {
+		if err := os.WriteFile(file, spoilt, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, roots := range [][]string{{a, b}, {b}} {
+			h := newHost(t, roots...)
+			if err := errors.Join(h.OpenKnown(), h.Join("one", 3)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			d := h.Disks()[len(roots)-1]
+			if d.Store != nil || d.Err == nil || !strings.Contains(d.Err.Error(), "is damaged") {
+				t.Errorf("%s: %v", name, d.Err)
+			}
+			if len(roots) == 2 && h.Disks()[0].Store == nil {
+				t.Errorf("%s: the other root stays closed, too: %v", name, h.Disks()[0].Err)
+			}
+			closed(t, h)
+		}
+		if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, spoilt) {
+			t.Errorf("%s: the root was stamped anew: %s, %v", name, now, err)
+		}
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"stele/be/clone"
 	"stele/meta/rpc"
+	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
 )
@@ -22,6 +24,7 @@ import (
 type Peers struct {
 	cluster *rpc.Cluster
 	tls     *tls.Config // nil = clear text
+	met     func(address string, cluster types.ClusterID, method string)
 
 	mu    sync.Mutex
 	conns map[string]*rpc.Conn
@@ -35,13 +38,18 @@ func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Peers {
 	return &Peers{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
 }
 
+// OnStranger has met be told of nodes of another cluster that answer where one of this cluster was called. Call it first.
+func (p *Peers) OnStranger(met func(address string, cluster types.ClusterID, method string)) {
+	p.met = met
+}
+
 func (p *Peers) conn(address string) (*rpc.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls}, bepb.Backend_Replicate_FullMethodName)
+	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls, Met: p.met}, bepb.Backend_Replicate_FullMethodName)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
@@ -61,13 +69,15 @@ func (p *Peers) Close() error {
 	return errors.Join(errs...)
 }
 
-// Replicate forwards resolved rows to another replica.
-func (p *Peers) Replicate(ctx context.Context, address string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
+// Forward sends the rows of a write to another replica; done must not block, and may run before Forward returns.
+func (p *Peers) Forward(address string, req *bepb.ReplicateRequest, timeout time.Duration, done func(*bepb.ReplicateResponse, error)) {
 	c, err := p.conn(address)
 	if err != nil {
-		return nil, err
+		done(nil, err)
+		return
 	}
-	return bepb.NewBackendClient(c).Replicate(ctx, req)
+	resp := &bepb.ReplicateResponse{}
+	c.Start(bepb.Backend_Replicate_FullMethodName, req, resp, timeout, func(err error) { done(resp, err) })
 }
 
 // Scan runs a fragment on another BE and hands every encoded batch to each.
@@ -119,7 +129,7 @@ func (p *Peers) FetchSnapshot(ctx context.Context, address string, req *bepb.Fet
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := bepb.NewBackendClient(c).FetchSnapshot(ctx, req)
+	stream, err := bepb.NewBackendClient(c).FetchSnapshot(ctx, req, inSnapshots)
 	if err != nil {
 		return sourceError(err)
 	}

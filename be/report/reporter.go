@@ -50,6 +50,7 @@ type Reporter struct {
 	pending   map[pendingKey]bool // seen in the previous step; used by StepOnce alone
 	nextFull  time.Time
 	wake      chan struct{} // something has changed
+	asked     chan struct{} // somebody waits for an outcome
 }
 
 type pendingKey struct {
@@ -60,7 +61,7 @@ type pendingKey struct {
 // New returns a reporter; Run starts it.
 func New(o Options) *Reporter {
 	return &Reporter{Options: o, moved: make(chan struct{}), changed: map[types.TabletID]bool{}, pending: map[pendingKey]bool{},
-		wake: make(chan struct{}, 1)}
+		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
 }
 
 // Addresses says where the FEs are, the leader of a Raft term first; a new leader gets a full report at once, and calls
@@ -93,6 +94,37 @@ func (r *Reporter) Changed(id types.TabletID) {
 	}
 }
 
+// Ask has the outcome of everything that is pending asked for soon: somebody waits for a version.
+func (r *Reporter) Ask() {
+	select {
+	case r.asked <- struct{}{}:
+	default:
+	}
+}
+
+// askPause is the least time between two such questions.
+const askPause = 20 * time.Millisecond
+
+// resolveNow asks about all that is unsettled, however young. What comes meanwhile is in the next question.
+func (r *Reporter) resolveNow(ctx context.Context) {
+	timer := time.NewTimer(askPause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	r.mu.Lock()
+	ready := len(r.addresses) > 0
+	r.mu.Unlock()
+	if !ready {
+		return
+	}
+	if err := r.resolve(ctx, true); err != nil && ctx.Err() == nil {
+		r.Log.Debug("resolve pending transactions", "err", err)
+	}
+}
+
 // Run steps until ctx ends.
 func (r *Reporter) Run(ctx context.Context) {
 	tick := time.NewTicker(r.Step)
@@ -105,6 +137,8 @@ func (r *Reporter) Run(ctx context.Context) {
 			r.StepOnce(ctx, now)
 		case <-r.wake:
 			r.reportSoon(ctx)
+		case <-r.asked:
+			r.resolveNow(ctx)
 		}
 	}
 }
@@ -142,7 +176,7 @@ func (r *Reporter) StepOnce(ctx context.Context, now time.Time) {
 	if !ready {
 		return
 	}
-	if err := r.resolve(ctx); err != nil && ctx.Err() == nil {
+	if err := r.resolve(ctx, false); err != nil && ctx.Err() == nil {
 		r.Log.Debug("resolve pending transactions", "err", err)
 	}
 	if err := r.report(ctx, now); err != nil && ctx.Err() == nil {
@@ -278,14 +312,14 @@ func (r *Reporter) describe(t *tablet.Tablet, disk types.DiskID) *fepb.Replica {
 // maxQuestions bounds one request; the other transactions are asked about in the next step.
 const maxQuestions = 10_000
 
-// resolve asks for the outcome of transactions that were unsettled in the previous step already.
-func (r *Reporter) resolve(ctx context.Context) error {
+// resolve asks for the outcome of transactions that were unsettled in the previous step already, or of all.
+func (r *Reporter) resolve(ctx context.Context, all bool) error {
 	req := &fepb.ResolveRequest{BeId: uint64(r.Host.Identity().BE)}
 	seen := map[pendingKey]bool{}
 	r.Writer.Unsettled(func(txn types.TxnID, id types.TabletID) {
 		k := pendingKey{id, txn}
 		seen[k] = true
-		if r.pending[k] && len(req.Items) < maxQuestions {
+		if (all || r.pending[k]) && len(req.Items) < maxQuestions {
 			req.Items = append(req.Items, &fepb.ResolveRequest_Item{TxnId: uint64(txn), TabletId: uint64(id)})
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"stele/be/tablet"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/exec"
@@ -29,6 +30,7 @@ func (s *Scanner) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetRespo
 	if req.TxnId == 0 && len(req.Keys) == 1 && isPlain(f) {
 		return s.getRow(ctx, req, f)
 	}
+	rpc.Waits(ctx) // it may be many rows
 	if len(req.Keys) > 0 {
 		with := *f
 		with.Keys, f = req.Keys, &with

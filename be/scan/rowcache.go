@@ -85,3 +85,17 @@ func (s *rowShard) putLocked(k rowKey, a rowAnswer) {
 	s.young[k] = a
 	s.bytes += size
 }
+
+// RowCache returns about how many bytes the cached answers to point queries take, and the most that they may.
+func (s *Scanner) RowCache() (used, limit int64) {
+	for i := range s.rows.shards {
+		shard := &s.rows.shards[i]
+		shard.mu.Lock()
+		used += int64(shard.bytes)
+		if len(shard.old) > 0 {
+			used += rowCacheBytes / rowCacheShards / 2
+		}
+		shard.mu.Unlock()
+	}
+	return used, rowCacheBytes
+}

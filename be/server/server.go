@@ -86,10 +86,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	if req.CloneSlotsPerDisk > 0 {
 		s.Slots.Resize(int(req.CloneSlotsPerDisk), int(req.BalanceSlotsPerDisk))
 	}
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
+	memory := s.Memory()
 	resp := &bepb.HeartbeatResponse{BeId: req.BeId, StartTimeMs: s.Started.UnixMilli(), Version: s.Version,
-		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: int64(mem.HeapInuse),
+		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: MemoryUsed(memory), Memory: memory,
 		Clones: s.Clones.Statuses(req.FinishedTasksSeen), HttpPort: uint32(s.HTTPPort), Stopping: s.Stopping(),
 		RunningScans: uint32(s.Scanner.Running())}
 	if s.Queries != nil {
@@ -185,8 +184,8 @@ func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*be
 }
 
 // Publish makes committed versions visible.
-func (s *Server) Publish(_ context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
-	return &bepb.PublishResponse{Versions: s.Writer.Publish(req.Items)}, nil
+func (s *Server) Publish(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
+	return &bepb.PublishResponse{Versions: s.Writer.Publish(ctx, req.Items)}, nil
 }
 
 // Abort drops a transaction.

@@ -113,7 +113,9 @@ func TestForeignCallerIsTurnedAway(t *testing.T) {
 	at, _ := serve(t)
 	peers := peer.New(rpc.NewCluster("two"))
 	defer peers.Close()
-	if _, err := peers.Replicate(context.Background(), at, &bepb.ReplicateRequest{}); err == nil {
+	done := make(chan error, 1)
+	peers.Forward(at, &bepb.ReplicateRequest{}, 5*time.Second, func(_ *bepb.ReplicateResponse, err error) { done <- err })
+	if err := <-done; err == nil {
 		t.Fatal("a node of another cluster wrote")
 	}
 }

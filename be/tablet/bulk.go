@@ -432,6 +432,7 @@ func (p *bulkPlan) apply() {
 		}
 	}
 	t.version = p.version
+	t.s.active.add(t)
 }
 
 // entries returns what the version record says of the parts.

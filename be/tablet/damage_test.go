@@ -2,10 +2,12 @@ package tablet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -112,7 +114,9 @@ func TestDamageMakesTheReplicaBad(t *testing.T) {
 	}
 }
 
-// TestFlippedBitsOnDisk damages files of a closed store: what is read afterwards is right for its version, or refused.
+// TestFlippedBitsOnDisk flips bits in each file of a store that was closed, and of one that was killed: what is read afterwards is
+// right for its version, or refused; and in every kind of file that holds something of a replica a flip is noticed, by an open, a
+// read or a scrub.
 func TestFlippedBitsOnDisk(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "disk")
@@ -126,55 +130,89 @@ func TestFlippedBitsOnDisk(t *testing.T) {
 		v := commit(t, tb, payload)
 		want = append(want, contents(t, tb, v))
 	}
-	for i := range 4 {
+	var large []row // a row group in the value log
+	for i := range 3000 {
+		large = append(large, row{int64(i), "large", int64(i * i % 1009)})
+	}
+	step(puts(t, large...))
+	for i := range 3 {
 		step(puts(t, row{int64(i), "a", 1}, row{int64(i), "b", 2}))
 		if err := tb.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		step(deletesPayload(t, row{int64(i), "b", 0}))
 	}
+	killed := filepath.Join(root, "killed")
+	if err := s.meta.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyOpen(dir, killed); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	noticed := make(map[string]int)
+	for _, from := range []string{dir, killed} {
+		for kind, n := range flipIn(t, from, filepath.Join(root, "copy"), want) {
+			noticed[kind] += n
+		}
+	}
+	t.Log(noticed)
+	for _, kind := range []string{"meta/.sst", "meta/.mem", "meta/MANIFEST", "data/.vlog", "data/.sst", "data/.mem", "data/MANIFEST"} {
+		if noticed[kind] == 0 {
+			t.Errorf("no flip in %s was noticed: %v", kind, noticed)
+		}
+	}
+}
+
+// flipIn flips a bit at some places of each file of dir, one at a time, and says how often that was noticed, by kind of file.
+func flipIn(t *testing.T, dir, copyDir string, want []map[rowKey]int64) map[string]int {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := 0
+	noticed := make(map[string]int)
 	for _, file := range files {
+		rel, err := filepath.Rel(dir, file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		body, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		used := len(bytes.TrimRight(body, "\x00")) // files are allocated ahead
-		for i := range 6 {
-			if used == 0 || filepath.Base(file) == "LOCK" {
-				continue
-			}
-			copyDir := filepath.Join(root, "copy")
+		if used == 0 || filepath.Base(file) == "LOCK" {
+			continue
+		}
+		kind := filepath.Dir(rel) + "/" + cmp.Or(filepath.Ext(rel), filepath.Base(rel))
+		places := upTo(24, 2)
+		for i := range places {
 			if err := os.RemoveAll(copyDir); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.CopyFS(copyDir, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
+			if out, err := exec.Command("cp", "-a", "--sparse=always", dir, copyDir).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
 			}
-			rel, err := filepath.Rel(dir, file)
+			at := used * (2*i + 1) / (2 * places)
+			f, err := os.OpenFile(filepath.Join(copyDir, rel), os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			bad := slices.Clone(body)
-			bad[used*(2*i+1)/12] ^= 0x20
-			if err := os.WriteFile(filepath.Join(copyDir, rel), bad, 0o600); err != nil {
+			if _, err := f.WriteAt([]byte{body[at] ^ 0x20}, int64(at)); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}
 			if !rightOrRefused(t, copyDir, want) {
-				refused++
+				noticed[kind]++
 			}
 		}
 	}
-	if refused == 0 {
-		t.Fatal("no damage was ever noticed")
-	}
+	return noticed
 }
 
 func rightOrRefused(t *testing.T, dir string, want []map[rowKey]int64) (right bool) {
@@ -211,7 +249,11 @@ func rightOrRefused(t *testing.T, dir string, want []map[rowKey]int64) (right bo
 	if int(tb.Version()) >= len(want) || !maps.Equal(got, want[tb.Version()]) {
 		t.Fatalf("version %d has %v, want %v", tb.Version(), got, want[tb.Version()])
 	}
-	return int(tb.Version()) == len(want)-1
+	if int(tb.Version()) != len(want)-1 {
+		return false // the FE knows of later versions, and has it catch up
+	}
+	_, damage := s.VerifyTablet(context.Background(), tb)
+	return damage == nil && len(s.VerifyDisk()) == 0
 }
 
 func TestDiskBelowItsReserve(t *testing.T) {

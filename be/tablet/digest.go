@@ -95,7 +95,17 @@ func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err e
 
 // ScanDigest is Tablet.ScanDigest of the snapshot's version.
 func (s *Snapshot) ScanDigest(ctx context.Context) (digest uint64, rows int64, err error) {
+	return s.scanDigest(ctx, func(context.Context, int64) error { return nil })
+}
+
+// scanDigest is ScanDigest that lets pace wait for what it has read, by the average size of a row.
+func (s *Snapshot) scanDigest(ctx context.Context, pace func(ctx context.Context, bytes int64) error) (digest uint64, rows int64, err error) {
 	ids := s.digestColumns()
+	stored, of := int64(0), int64(0)
+	for _, w := range s.rowsets {
+		stored += w.r.entry.Bytes
+		of += int64(w.r.entry.Rows)
+	}
 	it := s.Scan(ids, ScanOptions{Reuse: true})
 	for {
 		b, err := it.Next(ctx)
@@ -107,6 +117,9 @@ func (s *Snapshot) ScanDigest(ctx context.Context) (digest uint64, rows int64, e
 		}
 		digest += digestBatch(b, ids)
 		rows += int64(b.Rows())
+		if err := pace(ctx, int64(b.N)*stored/max(of, 1)); err != nil {
+			return 0, 0, err
+		}
 	}
 	s.t.learnDigest(DigestPoint{Version: s.version, Digest: digest, Rows: rows, Schema: s.schema.Version})
 	return digest, rows, nil
@@ -118,6 +131,7 @@ func (t *Tablet) learnDigest(p DigestPoint) {
 	defer t.mu.Unlock()
 	if !t.digest.known && p.Schema == t.meta.Schema.Version {
 		t.digest.known, t.digest.point = true, p
+		t.s.active.add(t)
 	}
 }
 
@@ -353,6 +367,7 @@ func (t *Tablet) resetDigest(old *types.Schema) {
 		}
 	}
 	d.known, d.compare = same, DigestPoint{}
+	t.s.active.add(t)
 	d.point.Schema = next.Version
 }
 

@@ -54,6 +54,9 @@ type cloneRowset struct {
 type cloneEnd struct {
 	Rows   int64  `cbor:"1,keyasint"`
 	Digest uint64 `cbor:"2,keyasint"`
+	// Proof is the hash of all row groups as they are stored but for their identity, in order: what the target reads back
+	// must have the same. 0 comes from a source that does not know of it.
+	Proof uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // Exporter cuts a snapshot into chunks for a full clone: rowsets as they are stored, with delete vectors of the
@@ -68,6 +71,8 @@ type Exporter struct {
 	err    error // found while planning
 	// skipped is how many bytes are left out.
 	skipped int64
+	// contents are the hashes of the row groups that were read, by rowset and row group; 0 = not yet.
+	contents [][]uint64
 }
 
 // exportGroup is one row group to send: a stored one, or an encoded one of the deltas.
@@ -124,48 +129,103 @@ func (e *Exporter) chunk(ctx context.Context, seq int) (Chunk, error) {
 	if err := ctx.Err(); err != nil {
 		return Chunk{}, err
 	}
-	var kind byte
-	var body []byte
+	var out []byte
 	var err error
 	switch {
 	case seq == 0:
-		kind = chunkHeader
-		body, err = cbor.Marshal(&e.header)
+		if out, err = cbor.Marshal(&e.header); err == nil {
+			out = e.seal(chunkHeader, seq, out)
+		}
 	case seq <= len(e.groups):
-		kind = chunkGroup
-		body, err = e.groupBody(&e.groups[seq-1])
+		out, err = e.groupChunk(&e.groups[seq-1], seq)
 	default:
-		kind = chunkEnd
 		if _, err = e.Digest(ctx); err == nil {
-			body, err = cbor.Marshal(e.end)
+			e.end.Proof, err = e.proof(ctx)
+		}
+		if err == nil {
+			if out, err = cbor.Marshal(e.end); err == nil {
+				out = e.seal(chunkEnd, seq, out)
+			}
 		}
 	}
-	if err != nil {
-		return Chunk{}, err
-	}
-	return Chunk{Seq: seq, Bytes: sealChunk(kind, e.header.Tablet, e.header.Version, seq, body)}, nil
+	return Chunk{Seq: seq, Bytes: out}, err
 }
 
-// groupBody copies a row group out of the mapping, verified: damage must not travel.
-func (e *Exporter) groupBody(g *exportGroup) ([]byte, error) {
-	out := binary.BigEndian.AppendUint32(nil, uint32(g.rowset))
-	out = binary.BigEndian.AppendUint32(out, uint32(g.group))
+func (e *Exporter) seal(kind byte, seq int, body []byte) []byte {
+	return sealChunk(kind, e.header.Tablet, e.header.Version, seq, body)
+}
+
+// groupChunk copies a row group out of the mapping, once, and verifies the copy: damage must not travel.
+func (e *Exporter) groupChunk(g *exportGroup, seq int) ([]byte, error) {
+	begin := func(size int) []byte {
+		out := beginChunk(chunkGroup, e.header.Tablet, e.header.Version, seq, 8+size)
+		out = binary.BigEndian.AppendUint32(out, uint32(g.rowset))
+		return binary.BigEndian.AppendUint32(out, uint32(g.group))
+	}
 	if g.val != nil {
-		return append(out, g.val...), nil
+		return endChunk(append(begin(len(g.val)), g.val...)), nil
 	}
 	id := g.w.r.group(g.group)
 	key := groupKey(id)
+	var out []byte
 	err := e.s.t.s.viewData(key, func(val []byte) error {
-		group, err := rowset.OpenGroup(id, val)
-		if err == nil {
-			err = group.VerifyAll()
-		}
-		if err == nil {
-			out = append(out[:8], val...)
-		}
+		out = append(begin(len(val)), val...)
+		content, err := contentOf(id, out[len(out)-len(val):])
+		e.contents[g.rowset][g.group] = content
 		return err
 	})
-	return out, missingIsCorrupt(key, err)
+	if err != nil {
+		return nil, missingIsCorrupt(key, err)
+	}
+	return endChunk(out), nil
+}
+
+// contentOf verifies row group id in all its parts and returns the hash of its content.
+func contentOf(id rowset.GroupID, val []byte) (uint64, error) {
+	group, err := rowset.OpenGroup(id, val)
+	if err == nil {
+		err = group.VerifyAll()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return group.Content(), nil
+}
+
+// proof returns the hash over all row groups. Those that were sent have been read; those that the target has already are
+// looked at.
+func (e *Exporter) proof(ctx context.Context) (uint64, error) {
+	for at := range e.s.rowsets {
+		r := e.s.rowsets[at].r
+		for g := range r.groups {
+			if e.contents[at][g] != 0 {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
+			err := e.s.t.s.viewGroup(r.group(g), func(group *rowset.Group) error {
+				e.contents[at][g] = group.Content()
+				return nil
+			})
+			if err != nil {
+				return 0, err
+			}
+		}
+	}
+	return proofOf(e.contents), nil
+}
+
+// proofOf combines the contents of row groups, by rowset. It is never 0.
+func proofOf(contents [][]uint64) uint64 {
+	h := uint64(len(contents))
+	for _, groups := range contents {
+		h = mixHash(h, uint64(len(groups)))
+		for _, c := range groups {
+			h = mixHash(h, c)
+		}
+	}
+	return max(h, 1)
 }
 
 func (e *Exporter) plan() error {
@@ -185,6 +245,7 @@ func (e *Exporter) plan() error {
 		}
 		e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.r.groups, Deletes: body,
 			Source: sourceRowset{Disk: e.s.t.s.ID(), UID: w.r.uid, Rowset: w.r.entry.ID}})
+		e.contents = append(e.contents, make([]uint64, len(w.r.groups)))
 	}
 	return e.planDeltas()
 }
@@ -250,23 +311,36 @@ func (e *Exporter) planDeltas() error {
 	if err := w.endGroup(); err != nil {
 		return err
 	}
+	contents := make([]uint64, len(w.groups))
 	for g := range w.groups {
-		e.groups = append(e.groups, exportGroup{rowset: n, group: g, val: w.queued[g].Value})
+		val := w.queued[g].Value
+		content, err := contentOf(rowset.GroupID{UID: w.uid, Rowset: w.id, Group: uint32(g)}, val)
+		if err != nil {
+			return err
+		}
+		contents[g] = content
+		e.groups = append(e.groups, exportGroup{rowset: n, group: g, val: val})
 		e.header.Bytes += w.groups[g].Bytes
 	}
+	e.contents = append(e.contents, contents)
 	e.header.Rowsets = append(e.header.Rowsets, cloneRowset{Groups: w.groups})
 	return nil
 }
 
 func sealChunk(kind byte, tablet types.TabletID, version types.Version, seq int, body []byte) []byte {
-	out := make([]byte, 0, chunkFixed+len(body)+8)
+	return endChunk(append(beginChunk(kind, tablet, version, seq, len(body)), body...))
+}
+
+// beginChunk returns a chunk that ends before its body, with room for one of size bytes and for endChunk.
+func beginChunk(kind byte, tablet types.TabletID, version types.Version, seq, size int) []byte {
+	out := make([]byte, 0, chunkFixed+size+8)
 	out = append(out, kind)
 	out = binary.BigEndian.AppendUint64(out, uint64(tablet))
 	out = binary.BigEndian.AppendUint64(out, uint64(version))
-	out = binary.BigEndian.AppendUint32(out, uint32(seq))
-	out = append(out, body...)
-	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+	return binary.BigEndian.AppendUint32(out, uint32(seq))
 }
+
+func endChunk(out []byte) []byte { return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out)) }
 
 func openChunk(c Chunk, tablet types.TabletID) (kind byte, version types.Version, body []byte, err error) {
 	n := len(c.Bytes) - 8

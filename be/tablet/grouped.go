@@ -48,7 +48,7 @@ func EncodeGrouped(schema *types.Schema, rows *vec.Batch, keys [][]byte) ([]byte
 		return nil, fmt.Errorf("%d rows: %w", rows.N, ErrTooLarge)
 	}
 	g := &grouped{schema: uint64(schema.Version)}
-	cols := rowset.Columns{}
+	cols := rowset.Columns{Filtered: schema.Indexed}
 	for i := range schema.Columns {
 		cols.IDs = append(cols.IDs, schema.Columns[i].ID)
 	}
@@ -344,7 +344,8 @@ func (t *Tablet) loadGrouped(key []byte) ([]byte, error) {
 		e := &index.Groups[i]
 		id := rowset.GroupID{UID: t.uid, Rowset: rec.Rowset, Group: uint32(i)}
 		err := t.s.viewGroupValue(id, func(val []byte) error {
-			own, err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, val)
+			own := bytes.Clone(val)
+			err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, own)
 			if err == nil {
 				g.add(own, e.MinKey, e.MaxKey, int(e.Rows))
 			}

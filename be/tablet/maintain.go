@@ -56,21 +56,15 @@ func (s *Store) maintainLoop(ctx context.Context) {
 }
 
 // Maintain does one round of what the background worker does: flush what has grown, merge rowsets, drop what retention no
-// longer asks for, delete garbage. A tablet that fails does not keep the others from their turn.
+// longer asks for, delete garbage.
 func (s *Store) Maintain(ctx context.Context) error {
-	var errs []error
-	for _, t := range s.Tablets() {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := t.maintain(ctx); err != nil && !errors.Is(err, ErrDropped) && !errors.Is(err, ErrBad) {
-			errs = append(errs, err)
-		}
-	}
-	if s.mem.over(0.5) {
+	errs := []error{s.maintainActive(ctx)}
+	if ctx.Err() == nil && s.mem.over(0.5) {
 		errs = append(errs, s.flushLargest(ctx))
 	}
-	errs = append(errs, s.expirePartial(), s.collect(ctx))
+	if ctx.Err() == nil {
+		errs = append(errs, s.expirePartial(), s.collect(ctx))
+	}
 	return errors.Join(errs...)
 }
 
@@ -97,7 +91,7 @@ func (s *Store) flushLargest(ctx context.Context) error {
 	for s.mem.over(0.5) && ctx.Err() == nil {
 		var largest *Tablet
 		most := int64(0)
-		for _, t := range s.Tablets() {
+		for _, t := range s.active.all() { // what has deltas is active
 			t.mu.RLock()
 			n := t.memBytes()
 			if t.usable() == nil && n > most && t.version > t.manifestVersion {

@@ -63,8 +63,15 @@ func TestManyTablets(t *testing.T) {
 	start = time.Now()
 	maintain(t, s)
 	t.Logf("a round of maintenance takes %v", time.Since(start).Round(time.Microsecond))
+	looked := s.counters.turns.Load()
 	tb, _ := s.Tablet(types.TabletID(many / 2))
 	commit(t, tb, puts(t, row{1, "a", 1}))
+	for range 10 {
+		maintain(t, s)
+	}
+	if turns := s.counters.turns.Load() - looked; turns > int64(10*(many/sweepRounds+2)) {
+		t.Errorf("the maintenance worker looked at %d tablets in 10 rounds, of which one had anything to do", turns)
+	}
 	wantContents(t, tb, 2, map[rowKey]int64{{1, "a"}: 1})
 }
 

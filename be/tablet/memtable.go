@@ -72,12 +72,27 @@ func (m *memtable) grow(n int) {
 	}
 }
 
-// put appends row of b, whose columns are those of the schema, as the newest row of key.
-func (m *memtable) put(key string, b *vec.Batch, row int, version types.Version) {
-	size := int64(rowOverhead + 2*len(key))
-	for i := range m.cols {
-		size += m.cols[i].append(b.Cols[i], row)
+// appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column. Each of them must
+// be linked then, in the same order.
+func (m *memtable) appendPuts(w write) {
+	for from := 0; from < len(w.ops); {
+		if w.ops[from] != types.OpPut {
+			from++
+			continue
+		}
+		to := from + 1
+		for to < len(w.ops) && w.ops[to] == types.OpPut {
+			to++
+		}
+		for i := range m.cols {
+			m.bytes += m.cols[i].append(w.rows.Cols[i], from, to)
+		}
+		from = to
 	}
+}
+
+// link makes the next row that was appended the newest one of key.
+func (m *memtable) link(key string, version types.Version) {
 	old, ok := m.index[key]
 	if !ok {
 		old = noRow
@@ -88,7 +103,7 @@ func (m *memtable) put(key string, b *vec.Batch, row int, version types.Version)
 	m.keys = append(m.keys, key)
 	m.created = append(m.created, version)
 	m.deleted = append(m.deleted, 0)
-	m.bytes += size
+	m.bytes += int64(rowOverhead + 2*len(key))
 }
 
 // end marks row as replaced or deleted by version. It returns false when the row had ended before.
@@ -120,23 +135,35 @@ func (m *memtable) sink(key string) {
 	}
 }
 
-func (c *memColumn) append(src *vec.Vector, row int) int64 {
-	null := src.IsNull(row)
-	c.null = append(c.null, null)
-	c.nulls = c.nulls || null
-	if null {
-		rowset.AppendZero(&c.v)
-		return 1
+// append appends the rows [from, to) of src and returns about how many bytes they take.
+func (c *memColumn) append(src *vec.Vector, from, to int) int64 {
+	before, n := len(c.v.Data), to-from
+	if src.Valid == nil {
+		c.null = append(c.null, make([]bool, n)...)
+		rowset.AppendRange(&c.v, src, from, to)
+	} else {
+		c.appendNullable(src, from, to)
 	}
-	before := len(c.v.Data)
-	rowset.AppendRow(&c.v, src, row)
 	switch c.v.Type.Phys() {
 	case types.PhysBytes:
-		return int64(len(c.v.Data)-before) + 5
+		return int64(len(c.v.Data) - before + 5*n)
 	case types.PhysDec128:
-		return 17
+		return int64(17 * n)
 	}
-	return 9
+	return int64(9 * n)
+}
+
+func (c *memColumn) appendNullable(src *vec.Vector, from, to int) {
+	for row := from; row < to; row++ {
+		null := src.IsNull(row)
+		c.null = append(c.null, null)
+		c.nulls = c.nulls || null
+		if null {
+			rowset.AppendZero(&c.v)
+		} else {
+			rowset.AppendRow(&c.v, src, row)
+		}
+	}
 }
 
 // memView is a memtable as it was at some moment: later appends are beyond its lengths. Deleted marks that were set

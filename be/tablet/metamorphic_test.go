@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -51,10 +52,17 @@ func drawHistory(t *rapid.T, tb testing.TB) *history {
 		}
 		h.cols = append(h.cols, types.ColumnID(i+1))
 		h.schema.Columns = append(h.schema.Columns, types.Column{ID: types.ColumnID(i + 1), Name: fmt.Sprint("c", i), Type: ct})
+		if rapid.Bool().Draw(t, "indexed") {
+			h.schema.Indexed = append(h.schema.Indexed, types.ColumnID(i+1))
+		}
 	}
 	rows := make(map[string]string)
 	for range rapid.IntRange(3, 14).Draw(t, "steps") {
-		deed := rapid.SampledFrom([]string{"write", "write", "write", "flush", "merge", "maintain", "reopen", "clone"}).Draw(t, "deed")
+		deed := rapid.SampledFrom([]string{"write", "write", "write", "flush", "merge", "maintain", "reopen", "crash", "clone", "follow", "abort"}).Draw(t, "deed")
+		if deed == "abort" { // of rows that nobody ever sees
+			h.steps = append(h.steps, historyStep{deed: deed, payload: h.drawWrite(t, tb, maps.Clone(rows))})
+			continue
+		}
 		if deed != "write" {
 			h.steps = append(h.steps, historyStep{deed: deed})
 			continue
@@ -142,6 +150,103 @@ func (h *history) read(t *rapid.T, s *Snapshot) map[string]string {
 	}
 }
 
+// checkSkipping reads the rows that have one value in a column, for a value of each column: skipping must not lose any.
+func (h *history) checkSkipping(t *rapid.T, s *Snapshot) {
+	all := h.batches(t, s, ScanOptions{})
+	if len(all) == 0 {
+		return
+	}
+	first := all[0]
+	for c, id := range h.cols {
+		v := first.Cols[c]
+		if v.IsNull(0) || v.Type.Phys() != types.PhysInt64 && v.Type.Phys() != types.PhysBytes {
+			continue
+		}
+		p := Predicate{Column: id, Op: rowset.OpEQ}
+		if v.Type.Phys() == types.PhysInt64 {
+			p.Value.I = v.I64[0]
+		} else {
+			p.Value.B = v.Bytes(0)
+		}
+		count := func(bs []*vec.Batch) (n int) {
+			want := string(vec.AppendKey(nil, v, 0))
+			for _, b := range bs {
+				for row := range b.N {
+					if string(vec.AppendKey(nil, b.Cols[c], row)) == want {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		if got, want := count(h.batches(t, s, ScanOptions{Prune: []Predicate{p}})), count(all); got != want {
+			t.Fatalf("column %d: %d rows with a value are found when skipping, %d are there", c, got, want)
+		}
+	}
+}
+
+// batches returns all rows of a scan.
+func (h *history) batches(t *rapid.T, s *Snapshot, opt ScanOptions) (out []*vec.Batch) {
+	it := s.Scan(h.cols, opt)
+	for {
+		b, err := it.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			return out
+		}
+		out = append(out, b.Compact())
+	}
+}
+
+// follower is a replica on a disk of its own that catches up now and then, as the FE has one do.
+type follower struct {
+	store *Store
+	tab   *Tablet
+}
+
+// follow brings the follower to the version of tb: by change sets if they are retained, else by a full clone.
+func (f *follower) follow(t *rapid.T, tb *Tablet, dir string, opt Options) {
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.store == nil {
+		s, err := Open(dir, opt)
+		check(err)
+		m := tb.Meta()
+		m.Replica++
+		f.store = s
+		f.tab, err = s.Create(m)
+		check(err)
+	}
+	stream, err := tb.Changes(f.tab.Version(), tb.Version())
+	if errors.Is(err, ErrGone) {
+		f.tab = cloneTo(t, f.store, f.tab.Meta(), tb)
+	} else {
+		check(err)
+		var changes []Change
+		for {
+			c, ok, err := stream.Next()
+			check(err)
+			if !ok {
+				break
+			}
+			changes = append(changes, c)
+		}
+		check(f.tab.ApplyChanges(changes))
+	}
+	mine, n, err := f.tab.ScanDigest(context.Background(), tb.Version())
+	check(err)
+	theirs, m, err := tb.Digest(tb.Version())
+	check(err)
+	if mine != theirs || n != m {
+		t.Fatalf("the follower has %d rows with digest %x, not %d with %x", n, mine, m, theirs)
+	}
+}
+
 // play does all of it to a new store and returns the digest and number of rows in the end.
 func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows int64) {
 	check := func(err error) {
@@ -155,7 +260,14 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 	tb, err := s.Create(Meta{Tablet: 1, Table: 1, Partition: 1, Replica: 10, Schema: h.schema, Epoch: 1})
 	check(err)
 	wanted := []map[string]string{1: {}} // by version
-	for _, step := range h.steps {
+	far := &follower{}
+	defer func() {
+		if far.store != nil {
+			_ = far.store.Close()
+		}
+	}()
+	const aborted = types.TxnID(1 << 40)
+	for i, step := range h.steps {
 		switch step.deed {
 		case "":
 			v := tb.Version() + 1
@@ -173,14 +285,40 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 			s, err = Open(dir, opt)
 			check(err)
 			tb, _ = s.Tablet(1)
+		case "crash":
+			check(s.meta.Commit()) // version records are not waited for: the crash comes after they are written
+			next := fmt.Sprint(dir, "-", i)
+			check(copyOpen(dir, next))
+			check(s.Close())
+			dir = next
+			s, err = Open(dir, opt)
+			check(err)
+			tb, _ = s.Tablet(1)
+		case "abort":
+			check(tb.Prepare(context.Background(), aborted, step.payload))
+			if i%2 == 0 {
+				check(s.Close())
+				s, err = Open(dir, opt)
+				check(err)
+				tb, _ = s.Tablet(1)
+			}
+			if pending := tb.Pending(); len(pending) != 1 || pending[0] != aborted {
+				t.Fatalf("pending %v", pending)
+			}
+			check(tb.Abort(aborted))
 		case "clone":
-			tb = cloneOnto(t, s, tb)
+			tb = cloneTo(t, s, tb.Meta(), tb)
+		case "follow":
+			far.follow(t, tb, filepath.Join(filepath.Dir(dir), "far"+filepath.Base(dir)), opt)
 		}
 		for v := tb.Stats().OldestReadable; v <= tb.Version(); v++ {
 			snap, err := tb.Snapshot(v)
 			check(err)
 			if got := h.read(t, snap); !maps.Equal(got, wanted[v]) {
 				t.Fatalf("after %q: version %d has %d rows, want %d, or other ones", step.deed, v, len(got), len(wanted[v]))
+			}
+			if v == tb.Version() {
+				h.checkSkipping(t, snap)
 			}
 			snap.Release()
 		}
@@ -195,14 +333,14 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 	return digest, rows
 }
 
-// cloneOnto replaces a replica by a full clone of itself.
-func cloneOnto(t *rapid.T, s *Store, tb *Tablet) *Tablet {
+// cloneTo puts a full clone of a replica on a disk, in the place of what is there.
+func cloneTo(t *rapid.T, s *Store, m Meta, tb *Tablet) *Tablet {
 	snap, err := tb.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer snap.Release()
-	im, err := s.BeginImport(tb.Meta(), 0)
+	im, err := s.BeginImport(m, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,8 +167,10 @@ func (s *Store) VerifyTablet(ctx context.Context, t *Tablet) (Check, *Damage) {
 	damage := func(what string, err error) (Check, *Damage) {
 		return Check{}, &Damage{Tablet: t.id, What: what, Err: err}
 	}
-	pace := func(_ context.Context, n int64) error { c.Bytes += n; return nil }
-	if err := t.Scrub(ctx, pace); err != nil {
+	for _, r := range t.Rowsets() {
+		c.Bytes += r.Bytes
+	}
+	if err := t.Scrub(ctx, func(context.Context, int64) error { return nil }); err != nil {
 		return damage("row groups", err)
 	}
 	if err := t.verifyGroups(); err != nil {

@@ -1,7 +1,9 @@
 package tablet
 
 import (
+	"bytes"
 	"fmt"
+	"sort"
 
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -20,11 +22,70 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 		return nil, false, false, err
 	}
 	defer s.Release()
-	b, all, err := s.Get([][]byte{key}, cols)
-	if err != nil {
-		return nil, false, false, err
+	if b, err = s.getStored(key, cols); err != nil {
+		return nil, false, false, fmt.Errorf("get a row of tablet %d: %w", t.id, t.checkBad(err))
 	}
-	return b, all[0], true, nil
+	return b, b != nil, true, nil
+}
+
+// getStored reads a row that is in no memtable; nil when there is none. Each row group whose keys and filter allow for the row is
+// opened once, to find the row and to read it.
+func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch, err error) {
+	hash := rowset.KeyHash(key)
+	for i := len(s.rowsets) - 1; i >= 0; i-- {
+		w := &s.rowsets[i]
+		g := sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, key) >= 0 })
+		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
+			err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) (err error) {
+				out, err = s.pickKey(w, g, group, key, hash, cols)
+				return err
+			})
+			if err != nil || out != nil {
+				return out, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// pickKey reads the row with a key that the snapshot sees in a row group; nil when there is none.
+func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte, hash uint64, cols []types.ColumnID) (*vec.Batch, error) {
+	if may, err := group.MayContain(hash); err != nil || !may {
+		return nil, err
+	}
+	keyCols, err := s.t.keyColumns(group)
+	if err != nil {
+		return nil, err
+	}
+	finder, err := group.NewFinder(keyCols)
+	if err != nil {
+		return nil, err
+	}
+	defer finder.Close()
+	var buf [4]int
+	rows, err := finder.Positions(buf[:0], key)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		pos := w.r.starts[g] + uint32(row)
+		if w.deletes.has(pos, s.version) {
+			continue
+		}
+		created, err := createdAt(w.r, g, group, row, s.version)
+		if err != nil || created > s.version {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		picked, err := s.pickRows(group, groupRef{r: w.r, g: g}, []int{0}, []rowRef{{rowset: w.r, pos: pos}}, cols)
+		if err != nil {
+			return nil, err
+		}
+		return &vec.Batch{Cols: picked, N: 1}, nil
+	}
+	return nil, nil
 }
 
 // getInMemory is done when the memtables decide.

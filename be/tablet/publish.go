@@ -174,29 +174,32 @@ func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
 	if len(refs) >= bulkRows {
 		active.grow(len(refs))
 	}
-	n := 0
+	n, wanted := 0, t.recent.wants(version)
 	for _, w := range writes {
+		active.appendPuts(w)
 		for i, key := range w.keys {
-			ended := t.endRow(active, key, refs[n], version)
+			put := w.ops[i] == types.OpPut
+			ended := t.endRow(active, key, refs[n], version, put)
 			if ended {
 				t.rows--
 			}
-			if w.ops[i] == types.OpPut {
-				active.put(string(key), w.rows, i, version)
+			if put {
+				active.link(string(key), version)
 				t.rows++
 			}
-			if (ended || w.ops[i] == types.OpPut) && t.recent.wants(version) {
+			if (ended || put) && wanted {
 				t.recent.record(rowset.KeyHash(key), version)
 			}
 			n++
 		}
 	}
 	t.version = version
+	t.s.active.add(t)
 	t.s.mem.add(active.bytes - before)
 }
 
-// endRow ends the living row of key, wherever it is, and reports whether there was one.
-func (t *Tablet) endRow(active *memtable, key []byte, ref rowRef, version types.Version) bool {
+// endRow ends the living row of key, wherever it is, and reports whether there was one. put says that a new row follows.
+func (t *Tablet) endRow(active *memtable, key []byte, ref rowRef, version types.Version, put bool) bool {
 	if m, row, ok := t.inMemory(key); ok {
 		return row != noRow && m.end(row, version)
 	}
@@ -204,7 +207,9 @@ func (t *Tablet) endRow(active *memtable, key []byte, ref rowRef, version types.
 		return false
 	}
 	ref.rowset.deletes.add(version, ref.pos)
-	active.bury(string(key))
+	if !put {
+		active.bury(string(key))
+	}
 	return true
 }
 

@@ -23,6 +23,9 @@ func newRecentChanges(v types.Version) recentChanges {
 // begin makes room for a version with n changes.
 func (r *recentChanges) begin(v types.Version, n int) {
 	if len(r.young)+n <= recentCapacity {
+		if len(r.young) == 0 && n > 1 {
+			r.young = make(map[uint64]types.Version, n)
+		}
 		return
 	}
 	if n > recentCapacity { // too many to remember: nothing up to v is known

@@ -187,8 +187,8 @@ func (im *Import) Suspend() {
 // have makes durable what is queued and says what has been received; nil when that has to be looked at.
 func (im *Import) have() map[uint64]*roaring.Bitmap {
 	have := make(map[uint64]*roaring.Bitmap)
-	if err := im.flush(); err != nil {
-		im.s.log.Warn("row groups of an interrupted clone are not kept", "tablet_id", im.t.id, "err", err)
+	if err := im.flush(); err != nil || im.unsure {
+		im.s.log.Warn("what an interrupted clone has received is uncertain", "tablet_id", im.t.id, "err", err)
 		return nil
 	}
 	for rs := range im.got {

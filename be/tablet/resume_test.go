@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func receive(t *testing.T, s *Store, chunks []Chunk) *Import {
 		t.Fatal(err)
 	}
 	for _, c := range chunks {
-		if err := im.Write(c); err != nil {
+		if err := im.Write(Chunk{Seq: c.Seq, Bytes: slices.Clone(c.Bytes)}); err != nil {
 			t.Fatal(err)
 		}
 	}

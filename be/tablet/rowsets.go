@@ -118,8 +118,15 @@ func (t *Tablet) locate(views []rowsetView, keys [][]byte, v types.Version) ([]r
 
 // locateIn looks the keys that are not found yet, in the given ascending order, up in one rowset.
 func (t *Tablet) locateIn(w *rowsetView, keys [][]byte, order []int, v types.Version, refs []rowRef) error {
-	for g := range w.r.groups {
+	g := 0
+	if len(order) > 0 { // row groups are in key order: those before the first key are none of ours
+		g = sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, keys[order[0]]) >= 0 })
+	}
+	for ; g < len(w.r.groups); g++ {
 		ge := &w.r.groups[g]
+		if len(order) > 0 && bytes.Compare(ge.MinKey, keys[order[len(order)-1]]) > 0 {
+			break
+		}
 		from := sort.Search(len(order), func(i int) bool { return bytes.Compare(keys[order[i]], ge.MinKey) >= 0 })
 		to := sort.Search(len(order), func(i int) bool { return bytes.Compare(keys[order[i]], ge.MaxKey) > 0 })
 		var wanted []int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -79,6 +80,8 @@ type unit struct {
 type prune struct {
 	Predicate
 	prefix uint64
+	hash   uint64 // of the value, for filters
+	filter bool   // filters can be asked
 }
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
@@ -93,7 +96,11 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 			continue
 		}
 		appendValue(one, p.Value)
-		it.prune = append(it.prune, prune{Predicate: p, prefix: rowset.Prefix(one, 0)})
+		pr := prune{Predicate: p, prefix: rowset.Prefix(one, 0), filter: p.Op == rowset.OpEQ && slices.Contains(s.schema.Indexed, p.Column)}
+		if pr.filter = pr.filter && one.Type.Phys() != types.PhysFloat64; pr.filter {
+			pr.hash = rowset.ValueHash(one, 0)
+		}
+		it.prune = append(it.prune, pr)
 	}
 	n := 0
 	add := func(u unit) {
@@ -277,6 +284,7 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if err != nil {
 			return nil, 0, err
 		}
+		it.s.t.s.counters.vectorsRead.Add(1)
 		ready = append(ready, &vec.Batch{Cols: cols, N: group.VectorRows(next), Sel: sel})
 	}
 	return ready, next, nil
@@ -293,8 +301,20 @@ func (it *Iter) wantedVectors(w *rowsetView, g int, group *rowset.Group) ([]bool
 		if c < 0 {
 			continue
 		}
+		zoned := int64(0)
 		for i := range out {
-			out[i] = out[i] && group.Zone(c, i).MayMatch(p.Op, p.prefix)
+			if out[i] && !group.Zone(c, i).MayMatch(p.Op, p.prefix) {
+				out[i] = false
+				zoned++
+			}
+		}
+		it.s.t.s.counters.skippedByZone.Add(zoned)
+		if p.filter && group.HasFilters(c) {
+			filtered, err := group.MayHold(c, p.hash, out)
+			if err != nil {
+				return nil, err
+			}
+			it.s.t.s.counters.skippedByFilter.Add(int64(filtered))
 		}
 	}
 	if len(it.opt.KeyRanges) == 0 {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
+	"stele/meta/types"
 )
 
-// Scrub reads and verifies every row group of the replica. The first damage makes the replica bad and is returned. pace is
-// called after each row group with its size and may wait; it may end the scrub with an error.
+// Scrub reads and verifies every row group of the replica, and then its rows. The first damage makes the replica bad and is
+// returned. pace is called with how many bytes were read and may wait; it may end the scrub with an error.
 func (t *Tablet) Scrub(ctx context.Context, pace func(ctx context.Context, bytes int64) error) error {
 	s, err := t.Current()
 	if err != nil {
@@ -27,30 +29,37 @@ func (t *Tablet) Scrub(ctx context.Context, pace func(ctx context.Context, bytes
 			}
 		}
 	}
-	return t.checkDigest(ctx, s)
+	return t.checkDigest(ctx, s, pace)
 }
 
 // checkDigest scans the rows and compares their digest with the one that was kept up from write to write. What is stored is
 // the truth about this replica, so the scanned one is kept: whether other replicas hold the same is the FE's to compare.
-func (t *Tablet) checkDigest(ctx context.Context, s *Snapshot) error {
-	kept, rows, err := s.Digest(ctx)
-	if err != nil {
-		return err
+func (t *Tablet) checkDigest(ctx context.Context, s *Snapshot, pace func(ctx context.Context, bytes int64) error) error {
+	t.mu.RLock()
+	known := t.digest.known
+	t.mu.RUnlock()
+	var kept uint64
+	var rows int64
+	var err error
+	if known {
+		if kept, rows, err = s.Digest(ctx); err != nil {
+			return err
+		}
 	}
-	scanned, n, err := s.ScanDigest(ctx)
-	if err != nil || kept == scanned && rows == n {
+	scanned, n, err := s.scanDigest(ctx, pace)
+	if err != nil || !known || kept == scanned && rows == n {
 		return err
 	}
 	t.s.log.Error("the content digest of a replica was wrong and is corrected", "tablet_id", t.id, "version", s.version, "rows", n, "rows_kept", rows)
 	t.s.counters.digestsCorrected.Add(1)
 	t.mu.Lock()
-	t.digest = digestState{} // found again by the next scan
+	t.digest = digestState{}
 	t.mu.Unlock()
-	_, _, err = s.ScanDigest(ctx)
-	return err
+	t.learnDigest(DigestPoint{Version: s.version, Digest: scanned, Rows: n, Schema: s.schema.Version})
+	return nil
 }
 
-// scrubLoop goes over all replicas, a round every Tuning.ScrubEvery, slowly.
+// scrubLoop goes over all replicas, a round every Tuning.ScrubEvery, slowly; what a clone has brought comes first.
 func (s *Store) scrubLoop(ctx context.Context) {
 	defer s.workers.Done()
 	every := s.tuning().ScrubEvery
@@ -62,6 +71,9 @@ func (s *Store) scrubLoop(ctx context.Context) {
 			case <-ctx.Done():
 				timer.Stop()
 				return
+			case <-s.cloned:
+				timer.Stop()
+				s.scrubCloned(ctx)
 			case <-timer.C:
 			}
 		}
@@ -69,6 +81,40 @@ func (s *Store) scrubLoop(ctx context.Context) {
 		s.scrubRound(ctx)
 	}
 }
+
+// scrubSoon has a replica scrubbed before its turn.
+func (s *Store) scrubSoon(id types.TabletID) {
+	s.mu.Lock()
+	s.unscrubbed = append(s.unscrubbed, id)
+	s.mu.Unlock()
+	select {
+	case s.cloned <- struct{}{}:
+	default:
+	}
+}
+
+// scrubCloned scrubs the replicas that clones have brought, as fast as background work may.
+func (s *Store) scrubCloned(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		if len(s.unscrubbed) == 0 {
+			s.mu.Unlock()
+			return
+		}
+		t := s.tablets[s.unscrubbed[0]]
+		s.unscrubbed = s.unscrubbed[1:]
+		s.mu.Unlock()
+		if t != nil {
+			s.scrubOne(ctx, t, func(ctx context.Context, bytes int64) error {
+				s.counters.scrubbed.Add(bytes)
+				return s.spend(ctx, s.budget, bytes)
+			})
+		}
+	}
+}
+
+// scrubPasses is how often a scrub reads a replica: its bytes, and its rows.
+const scrubPasses = 2
 
 const (
 	// scrubLook is how soon a shorter ScrubEvery is noticed.
@@ -83,7 +129,7 @@ func (s *Store) scrubRound(ctx context.Context) {
 	tablets := s.Tablets()
 	total := int64(0)
 	for _, t := range tablets {
-		total += t.Stats().Bytes
+		total += scrubPasses * t.Stats().Bytes
 	}
 	c.scrubTotal.Store(total)
 	c.scrubRoundBytes.Store(0)
@@ -96,18 +142,40 @@ func (s *Store) scrubRound(ctx context.Context) {
 		}
 		return s.spend(ctx, s.budget, bytes)
 	}
+	s.scrubInstances(ctx, pace)
 	for _, t := range tablets {
-		err := t.Scrub(ctx, pace)
-		switch {
-		case ctx.Err() != nil:
+		s.scrubCloned(ctx)
+		s.scrubOne(ctx, t, pace)
+		if ctx.Err() != nil {
 			return
-		case errors.Is(err, ErrCorrupt):
-			c.scrubBad.Add(1)
-			s.log.Error("scrub found damage", "tablet_id", t.id, "err", err)
-		case err != nil && !errors.Is(err, ErrDropped) && !errors.Is(err, ErrBad):
-			s.log.Warn("scrub", "tablet_id", t.id, "err", err)
 		}
 		c.scrubRoundTablets.Add(1)
 	}
 	c.scrubRounds.Add(1)
+}
+
+// scrubInstances verifies the tables of the key-value stores. Damage there may be anybody's, manifests and tombstones included, and
+// Badger would build new tables of it: the disk takes no more writes, and says why. Replicas whose records are sound are served.
+func (s *Store) scrubInstances(ctx context.Context, pace func(ctx context.Context, bytes int64) error) {
+	for _, db := range []*kv.DB{s.meta, s.data} {
+		err := db.VerifyTables(ctx, pace)
+		if errors.Is(err, kv.ErrDamaged) {
+			s.counters.scrubBad.Add(1)
+			s.setFailed(fmt.Errorf("scrub: %w", err))
+		} else if err != nil && ctx.Err() == nil {
+			s.log.Warn("scrub tables", "err", err)
+		}
+	}
+}
+
+func (s *Store) scrubOne(ctx context.Context, t *Tablet, pace func(ctx context.Context, bytes int64) error) {
+	err := t.Scrub(ctx, pace)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, ErrCorrupt):
+		s.counters.scrubBad.Add(1)
+		s.log.Error("scrub found damage", "tablet_id", t.id, "err", err)
+	case err != nil && !errors.Is(err, ErrDropped) && !errors.Is(err, ErrBad):
+		s.log.Warn("scrub", "tablet_id", t.id, "err", err)
+	}
 }

@@ -38,6 +38,8 @@ type Store struct {
 	partial map[types.TabletID]*partialImport
 	garbage []garbage // what can be deleted
 	closed  bool
+	// unscrubbed are replicas that clones have brought and whose rows have not been read yet.
+	unscrubbed []types.TabletID
 
 	collecting  sync.Mutex // one collector of garbage at a time; taken before mu
 	tuned       atomic.Pointer[Tuning]
@@ -45,11 +47,14 @@ type Store struct {
 	scrubBudget *rate.Limiter
 	counters    counters
 
+	active    activeSet
 	failed    atomic.Pointer[string] // why the disk is read-only
 	space     spaceGauge
 	mem       memGauge
 	deadBytes atomic.Int64
+	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
+	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
 }
@@ -61,8 +66,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
-		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1),
+		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
+	s.active.tablets = make(map[types.TabletID]*Tablet)
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
 	s.retune()
 	s.mem.limit = opt.MemLimit
@@ -80,6 +86,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
+	}
+	for _, t := range s.tablets {
+		s.active.add(t)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -143,6 +152,7 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
 	}
 	s.tablets[m.Tablet] = t
+	s.active.add(t)
 	return t, nil
 }
 
@@ -232,7 +242,8 @@ const memtablesOfAnInstance = 5
 // whose big values are mapped.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true}
+	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true,
+		Front: true}
 	dataOpt = kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {

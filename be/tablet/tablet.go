@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/be/tablet/kv"
@@ -20,6 +21,8 @@ type Tablet struct {
 	id  types.TabletID
 	uid uint64
 	key []types.ColumnID // the primary key: it never changes
+
+	active atomic.Bool // it is in the store's activeSet
 
 	maint     sync.Mutex // held by a flush or a compaction
 	digesting sync.Mutex // held while the known digest moves

@@ -82,7 +82,11 @@ type counters struct {
 	digestsCorrected, reclaimedBytes   atomic.Int64
 	compactionFailures, flushFailures  atomic.Int64
 	scrubRoundBytes, scrubRoundTablets atomic.Int64 // done in the present round
-	scrubTotal                         atomic.Int64 // bytes of the present round in all
+	// Vectors of rowsets that scans have read, and that they have passed over by zone maps and by the filters of secondary keys.
+	vectorsRead, skippedByZone, skippedByFilter atomic.Int64
+
+	turns      atomic.Int64 // of tablets, of the maintenance worker
+	scrubTotal atomic.Int64 // bytes of the present round in all
 }
 
 // Counters describes the background work of a disk since it was opened.
@@ -93,6 +97,8 @@ type Counters struct {
 	ScrubbedBytes, ScrubRounds, ScrubBad      int64
 	DigestsCorrected                          int64
 	FlushFailures, CompactionFailures         int64
+	// Vectors of rowsets that scans have read and that they have skipped.
+	VectorsRead, SkippedByZone, SkippedByFilter int64
 	// The round of the scrubber that is under way.
 	ScrubRoundBytes, ScrubRoundTotal, ScrubRoundTablets int64
 }
@@ -113,6 +119,7 @@ func (s *Store) Counters() Counters {
 		Flushes: c.flushes.Load(), Compactions: c.compactions.Load(), Reclaims: c.reclaims.Load(), ReclaimedBytes: c.reclaimedBytes.Load(),
 		ScrubbedBytes: c.scrubbed.Load(), ScrubRounds: c.scrubRounds.Load(), ScrubBad: c.scrubBad.Load(),
 		DigestsCorrected: c.digestsCorrected.Load(), FlushFailures: c.flushFailures.Load(), CompactionFailures: c.compactionFailures.Load(),
+		VectorsRead: c.vectorsRead.Load(), SkippedByZone: c.skippedByZone.Load(), SkippedByFilter: c.skippedByFilter.Load(),
 		ScrubRoundBytes: c.scrubRoundBytes.Load(), ScrubRoundTotal: c.scrubTotal.Load(), ScrubRoundTablets: c.scrubRoundTablets.Load(),
 	}
 }
@@ -123,6 +130,8 @@ type Memory struct {
 	BlockCaches        int64 // of both instances, at most
 	IndexCaches        int64 // at most
 	Memtables          int64 // of both instances, at most
+	// Imports is what clones have received and not written yet, ImportLimit the most that it may be with the clones of now.
+	Imports, ImportLimit int64
 }
 
 // Total is the most that the disk takes, but for what scans and clones under way hold.
@@ -132,9 +141,12 @@ func (m Memory) Total() int64 {
 
 // Memory returns where the memory of the disk goes.
 func (s *Store) Memory() Memory {
+	s.mu.Lock()
+	imports := int64(len(s.imports))
+	s.mu.Unlock()
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
-	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit}
+	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}
 	metaOpt, dataOpt := s.kvOptions()
 	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes} {
 		m.BlockCaches += o

@@ -90,7 +90,7 @@ func (w *rowsetWriter) endGroup() error {
 	}
 	ids = append(ids, rowset.VersionColumn)
 	id := rowset.GroupID{UID: w.uid, Rowset: w.id, Group: uint32(len(w.groups))}
-	val := rowset.EncodeGroup(id, rowset.Columns{IDs: ids, Vecs: w.cols}, w.keys)
+	val := rowset.EncodeGroup(id, rowset.Columns{IDs: ids, Vecs: w.cols, Filtered: w.schema.Indexed}, w.keys)
 	w.groups = append(w.groups, groupEntry{
 		Rows: uint32(len(w.keys)), Bytes: int64(len(val)), MaxVersion: w.maxVer,
 		MinKey: append([]byte(nil), w.keys[0]...), MaxKey: append([]byte(nil), w.keys[len(w.keys)-1]...),

@@ -96,9 +96,6 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if r.recovering() {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
-	if !w.WaitVersion(ctx, t, types.Version(p.MinVersion), w.opt.VersionWait) {
-		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d has version %d, %d is committed", id, t.Version(), p.MinVersion)
-	}
 	rows, err := vec.Decode(p.Rows)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
@@ -109,6 +106,10 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	}
 	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
 	schema := t.Schema()
+	fresh := freshRows(schema, ops)
+	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
+		return nil, err
+	}
 	if !explicit {
 		payload, ok, err := w.leadLarge(txn, t, schema, p, ops, rows, led.resp)
 		if err != nil {
@@ -119,7 +120,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			return led, nil
 		}
 	}
-	if freshRows(schema, ops) {
+	if fresh {
 		for i := range ops {
 			ops[i] = types.OpPut
 		}
@@ -145,6 +146,21 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
 	}
 	return led, nil
+}
+
+// caughtUp waits until this leader has the versions that the write must see. Once it has had those of the epoch's first
+// write it need not wait for later ones if all rows are locked or new (safe): what was committed at this epoch since then
+// was led here, and its rows stay locked until their version is visible. Rows under hidden ids are written without a lock,
+// so who changes them waits for what he may have read elsewhere.
+func (w *Writer) caughtUp(ctx context.Context, r *replica, p *bepb.WriteRequest_Part, safe bool) error {
+	if safe && r.leads(types.Epoch(p.Epoch)) {
+		return nil
+	}
+	if !w.WaitVersion(ctx, r.t, types.Version(p.MinVersion), w.opt.VersionWait) {
+		return refuse(bepb.WriteResponse_BEHIND, r.t.ID(), "tablet %d has version %d, %d is committed", r.t.ID(), r.t.Version(), p.MinVersion)
+	}
+	r.lead(types.Epoch(p.Epoch))
+	return nil
 }
 
 func lockRefusal(id types.TabletID, err error) error {
@@ -192,7 +208,7 @@ func freshRows(s *types.Schema, ops []types.RowOp) bool {
 func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) error {
 	requests := fanOut(txn, parts)
 	answers := make(chan peerAnswer, len(requests))
-	if err := w.forward(ctx, requests, answers); err != nil {
+	if err := w.forward(requests, answers); err != nil {
 		return err
 	}
 	if err := w.prepareLocal(ctx, txn, parts); err != nil {
@@ -207,20 +223,14 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) 
 
 // forward starts the calls to the other replicas. The write may be answered before a straggler: its replication goes on
 // under its own deadline.
-func (w *Writer) forward(ctx context.Context, requests []*peerRequest, answers chan<- peerAnswer) error {
-	w.closing.RLock()
-	defer w.closing.RUnlock()
+func (w *Writer) forward(requests []*peerRequest, answers chan<- peerAnswer) error {
 	if w.ctx.Err() != nil {
 		return errors.New("this be is stopping")
 	}
 	for i, req := range requests {
 		w.late.Add(req.bytes)
-		w.background.Go(func() {
-			defer w.late.Add(-req.bytes)
-			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.opt.ReplicateTimeout)
-			defer cancel()
-			defer context.AfterFunc(w.ctx, cancel)()
-			resp, err := w.peers.Replicate(rctx, req.address, req.req)
+		w.peers.Forward(req.address, req.req, w.opt.ReplicateTimeout, func(resp *bepb.ReplicateResponse, err error) {
+			w.late.Add(-req.bytes)
 			answers <- peerAnswer{i, resp, err}
 		})
 	}
@@ -228,6 +238,12 @@ func (w *Writer) forward(ctx context.Context, requests []*peerRequest, answers c
 }
 
 func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*part) error {
+	if len(parts) == 1 { // nearly all writes
+		var err error
+		p := parts[0]
+		p.r, err = w.store(ctx, p.r, txn, int(p.req.Seq), p.payload)
+		return err
+	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
@@ -276,10 +292,6 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 	return out
 }
 
-// stragglerGrace is how long a write that enough replicas have waits for the others: long against a healthy fsync,
-// short against a user's patience with a hung disk.
-const stragglerGrace = 300 * time.Millisecond
-
 // maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
 const maxLateBytes = 256 << 20
 
@@ -287,21 +299,31 @@ func (w *Writer) collect(parts []*part, requests []*peerRequest, answers <-chan 
 	var grace <-chan time.Time
 	for missing := len(requests); missing > 0; {
 		if grace == nil && majority(parts) && w.late.Load() < maxLateBytes {
-			timer := time.NewTimer(stragglerGrace)
+			timer := time.NewTimer(w.stragglers.grace(requests, time.Now()))
 			defer timer.Stop()
 			grace = timer.C
 		}
 		select {
 		case a := <-answers:
 			missing--
+			w.stragglers.heard(requests[a.request].address)
 			note(parts, requests[a.request], a)
-		case <-grace:
-			for i, r := range requests {
-				if !r.noted {
-					note(parts, r, peerAnswer{request: i, err: errors.New("no answer yet")})
-				}
-			}
+		case <-w.ctx.Done():
+			giveUp(parts, requests, errors.New("this be is stopping"))
 			return
+		case <-grace:
+			w.stragglers.late(requests, time.Now())
+			giveUp(parts, requests, errors.New("no answer yet"))
+			return
+		}
+	}
+}
+
+// giveUp notes the BEs that have not answered.
+func giveUp(parts []*part, requests []*peerRequest, err error) {
+	for i, r := range requests {
+		if !r.noted {
+			note(parts, r, peerAnswer{request: i, err: err})
 		}
 	}
 }

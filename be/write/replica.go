@@ -28,6 +28,9 @@ type replica struct {
 	mu sync.Mutex
 	// epoch is the highest that a leader has written with; lower ones are fenced off (I2).
 	epoch types.Epoch
+	// led is the epoch at which this incarnation, since the BE started, has had every version that was committed before its
+	// first write.
+	led types.Epoch
 	// decided holds committed versions that cannot be applied yet, because an earlier one or the pending rows are
 	// missing. A clone or a late Replicate fills the gap and applies them.
 	decided map[types.Version]decision
@@ -87,6 +90,19 @@ func (r *replica) fence(e types.Epoch) error {
 	return nil
 }
 
+// leads reports whether lead was called for an epoch.
+func (r *replica) leads(e types.Epoch) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.led == e && e != 0
+}
+
+func (r *replica) lead(e types.Epoch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.led = max(r.led, e)
+}
+
 // recovering reports whether transactions from before the last start still await their outcome. One that is pending
 // no more has been settled by a clone.
 func (r *replica) recovering() bool {
@@ -123,6 +139,13 @@ func (r *replica) store(ctx context.Context, txn types.TxnID, part int, payload 
 	r.open[txn] += int64(len(payload))
 	r.openBytes += int64(len(payload))
 	return err
+}
+
+// holds returns how many bytes of a transaction are stored here and not over.
+func (r *replica) holds(txn types.TxnID) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open[txn]
 }
 
 func (r *replica) room(bytes int64) error {
@@ -259,10 +282,14 @@ func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]decision)
 	}
 }
 
-// waitVersion waits until the tablet has version v, at most for wait.
-func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
+// lateAfter is how long a version that somebody waits for may be on its way before this BE asks for it.
+const lateAfter = 30 * time.Millisecond
+
+// waitVersion waits until the tablet has version v, at most for wait. late is called when it takes long.
+func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Duration, late func()) bool {
+	timer := time.NewTimer(min(wait, lateAfter))
 	defer timer.Stop()
+	rest := wait - min(wait, lateAfter)
 	for {
 		r.mu.Lock()
 		changed := r.changed
@@ -273,7 +300,12 @@ func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Du
 		select {
 		case <-changed:
 		case <-timer.C:
-			return r.t.Version() >= v
+			if rest == 0 {
+				return r.t.Version() >= v
+			}
+			late()
+			timer.Reset(rest)
+			rest = 0
 		case <-ctx.Done():
 			return false
 		}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -31,7 +32,9 @@ type Tablets interface {
 
 // Peers reaches other BEs.
 type Peers interface {
-	Replicate(ctx context.Context, address string, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error)
+	// Forward sends the rows of a write to another replica. It does not wait: done is called once with the answer, at most
+	// timeout later, and does not block.
+	Forward(address string, req *bepb.ReplicateRequest, timeout time.Duration, done func(*bepb.ReplicateResponse, error))
 }
 
 // Options are the bounds of the write path.
@@ -42,7 +45,10 @@ type Options struct {
 	VersionWait time.Duration
 	// Caught is called with a tablet that has applied versions which it had missed at first; the FE should hear of it.
 	Caught func(types.TabletID)
-	Now    func() time.Time
+	// Late is called when somebody waits for a version longer than publishing takes: it may be pending here without anybody
+	// who would tell its outcome unasked.
+	Late func()
+	Now  func() time.Time
 }
 
 // Writer is the write path of one BE. It is safe for concurrent use.
@@ -59,15 +65,17 @@ type Writer struct {
 
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
-	closing    sync.RWMutex   // held shared while background grows
-	background sync.WaitGroup // replications that answer after their write did
-	late       atomic.Int64   // bytes of writes that were answered while a replication goes on
+	stragglers stragglers
+	late       atomic.Int64 // bytes of writes that were answered while a replication goes on
 }
 
 // New returns a writer over the tablets.
 func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 	if opt.Caught == nil {
 		opt.Caught = func(types.TabletID) {}
+	}
+	if opt.Late == nil {
+		opt.Late = func() {}
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -77,13 +85,8 @@ func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 		replicas: map[types.TabletID]*replica{}, ctx: ctx, stop: stop}
 }
 
-// Close gives up replications under way and waits for them. Writes that come later are refused.
-func (w *Writer) Close() {
-	w.closing.Lock()
-	w.stop()
-	w.closing.Unlock()
-	w.background.Wait()
-}
+// Close has writes under way end without the replicas that have not answered. Writes that come later are refused.
+func (w *Writer) Close() { w.stop() }
 
 // replica returns the state of a tablet; its first use notes what was pending at that moment. An incarnation that is
 // no longer listed gets a state that nobody keeps.
@@ -111,6 +114,12 @@ func (w *Writer) Adopt(t *tablet.Tablet) {
 // Replicate stores the resolved rows of a leader as pending. One error a part, "" when it is durable.
 func (w *Writer) Replicate(ctx context.Context, req *bepb.ReplicateRequest) *bepb.ReplicateResponse {
 	resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
+	if len(req.Parts) == 1 { // nearly all writes
+		if err := w.follow(ctx, types.TxnID(req.TxnId), req.Parts[0]); err != nil {
+			resp.Errors[0] = err.Error()
+		}
+		return resp
+	}
 	var wg sync.WaitGroup
 	for i, p := range req.Parts {
 		wg.Go(func() {
@@ -173,12 +182,15 @@ func (w *Writer) Advance(t *tablet.Tablet) error { return w.advance(w.replica(t)
 
 // Publish makes committed versions visible, in the order of versions whatever the order of arrival. The answer holds
 // the version that each tablet has afterwards, 0 where there is no such tablet.
-func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
+func (w *Writer) Publish(ctx context.Context, items []*bepb.PublishRequest_Item) []uint64 {
 	versions := make([]uint64, len(items))
 	for i, it := range items {
 		t, ok := w.tablets.Tablet(types.TabletID(it.TabletId))
 		if !ok {
 			continue
+		}
+		if w.replica(t).holds(types.TxnID(it.TxnId)) > briefBytes {
+			rpc.Waits(ctx) // it is made rowsets of
 		}
 		if err := w.publish(t, decision{types.TxnID(it.TxnId), int(it.Parts)}, types.Version(it.Version)); err != nil {
 			w.log.Error("publish", "tablet_id", it.TabletId, "version", it.Version, "err", err)
@@ -190,6 +202,9 @@ func (w *Writer) Publish(items []*bepb.PublishRequest_Item) []uint64 {
 	}
 	return versions
 }
+
+// briefBytes is up to what size a transaction is published in no time.
+const briefBytes = 64 << 10
 
 func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
 	r := w.replica(t)
@@ -236,7 +251,8 @@ func (w *Writer) WaitVersion(ctx context.Context, t *tablet.Tablet, v types.Vers
 	if t.Version() >= v {
 		return true
 	}
-	return w.replica(t).waitVersion(ctx, v, wait)
+	rpc.Waits(ctx)
+	return w.replica(t).waitVersion(ctx, v, wait, w.opt.Late)
 }
 
 // Missing returns the version that t lacks although later or equal ones are committed and only a clone can bring it, 0

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -54,6 +55,26 @@ func (c *Clients) OnStranger(met func(address string, cluster types.ClusterID, m
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
 func (c *Clients) BE(address string) (bepb.BackendClient, error) {
+	conn, err := c.conn(address)
+	if err != nil {
+		return nil, err
+	}
+	return bepb.NewBackendClient(conn), nil
+}
+
+// Publish tells a BE committed versions; done must not block, and may run before Publish returns.
+func (c *Clients) Publish(address string, req *bepb.PublishRequest, timeout time.Duration, done func(*bepb.PublishResponse, error)) {
+	conn, err := c.conn(address)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	resp := &bepb.PublishResponse{}
+	conn.Start(bepb.Backend_Publish_FullMethodName, req, resp, timeout, func(err error) { done(resp, err) })
+}
+
+// conn returns the connection to a BE.
+func (c *Clients) conn(address string) (*rpc.Conn, error) {
 	if address == "" {
 		return nil, status.Error(codes.Unavailable, "the be is not known here")
 	}
@@ -63,7 +84,7 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial be %s: %w", address, err)
 	}
-	return bepb.NewBackendClient(conn), nil
+	return conn, nil
 }
 
 // Drop closes the connection to an address that nobody is at any more.

@@ -53,6 +53,13 @@ type Disk struct {
 	Tablets        int
 }
 
+// MemoryPart is something that takes memory of a BE; Limit is 0 when it has none of its own.
+type MemoryPart struct {
+	Name        string
+	Used, Limit int64
+	Info        string
+}
+
 // BE is the state of one BE.
 type BE struct {
 	ID            types.BEID
@@ -64,11 +71,13 @@ type BE struct {
 	LastStart     time.Time
 	FirstMiss     time.Time // when it began to be dead
 	LastReport    time.Time // last full report
+	ReportedStart time.Time // when the process that sent it had started
 	Err           string
 	Version       string
 	CPUCores      int
 	MemLimit      int64
 	MemUsed       int64
+	Memory        []MemoryPart
 	HTTPPort      int
 	RunningScans  int
 	Queries       int // that it runs as a query node
@@ -76,6 +85,10 @@ type BE struct {
 	Disks         []Disk
 	Strangers     []stranger.Stranger // what of other clusters it has met
 }
+
+// Heard reports whether the process that answers now has said what it holds. What an earlier process of the BE has said may
+// be true no more. Both times are the BE's, so that clocks need not agree.
+func (b *BE) Heard() bool { return !b.LastReport.IsZero() && b.ReportedStart.Equal(b.LastStart) }
 
 // EventKind says what happened.
 type EventKind uint8
@@ -311,6 +324,10 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
 	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
 	m.QueriesEnded = resp.Queries
+	m.Memory = nil
+	for _, p := range resp.Memory {
+		m.Memory = append(m.Memory, MemoryPart{Name: p.Name, Used: p.UsedBytes, Limit: p.LimitBytes, Info: p.Info})
+	}
 	m.Strangers = nil
 	for _, s := range resp.Strangers {
 		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,
@@ -506,7 +523,7 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	if req.Full || all == nil {
 		all = newReported(len(req.Replicas))
 		c.replicas[be] = all
-		m.LastReport = now
+		m.LastReport, m.ReportedStart = now, time.UnixMilli(req.StartTimeMs)
 	}
 	for _, r := range req.Replicas {
 		id := types.TabletID(r.TabletId)

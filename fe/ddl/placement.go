@@ -9,11 +9,16 @@ import (
 
 // placement spreads the tablets of one statement over the BEs. Its choice follows from the catalog and what it has
 // placed so far alone.
-type placement struct{ load []*beLoad }
+type placement struct {
+	cat  *catalog.Catalog
+	load []*beLoad
+}
 
 // beLoad counts what a BE has.
 type beLoad struct {
 	be       types.BEID
+	host     string
+	location string // its host where nobody has said
 	replicas int
 	leaders  int
 }
@@ -21,12 +26,15 @@ type beLoad struct {
 // placement counts replicas and leaders of the BEs that may get new replicas, by id.
 func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 	cat := d.log.Current()
-	pl := &placement{}
+	pl := &placement{cat: cat}
 	for be := range cat.BEs() {
 		if be.Decommission || avoid[be.ID] || !d.live.Alive(be.ID) {
 			continue
 		}
-		l := &beLoad{be: be.ID}
+		l := &beLoad{be: be.ID, host: be.Host, location: "host " + be.Host}
+		if be.Location != "" {
+			l.location = be.Location
+		}
 		for t := range cat.TabletsOn(be.ID) {
 			l.replicas++
 			if t.Leader == be.ID {
@@ -38,8 +46,9 @@ func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 	return pl
 }
 
-// place makes the tablets of a partition: replicas go to the BEs with the fewest, leaders are spread evenly.
-func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets int, ids *idRange) ([]catalog.Tablet, error) {
+// place makes the tablets of a partition: replicas go to the BEs with the fewest, each to a location and host of its own as far
+// as there are any, or to where the tablet of the same bucket of their group is (homes); leaders are spread evenly.
+func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets int, homes [][]types.BEID, ids *idRange) ([]catalog.Tablet, error) {
 	if len(pl.load) < p.Replicas {
 		alive := make([]types.BEID, len(pl.load))
 		for i, l := range pl.load {
@@ -51,8 +60,10 @@ func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets in
 	tablets := make([]catalog.Tablet, buckets)
 	p.Tablets = make([]types.TabletID, buckets)
 	for b := range tablets {
-		slices.SortStableFunc(pl.load, func(x, y *beLoad) int { return x.replicas - y.replicas })
-		chosen := slices.Clone(pl.load[:p.Replicas])
+		chosen := pl.home(homes, b, p.Replicas)
+		if chosen == nil {
+			chosen = pl.choose(p.Replicas)
+		}
 		t := catalog.Tablet{ID: types.TabletID(ids.next()), Table: table, Partition: p.ID, Bucket: int32(b),
 			Version: types.InitialVersion, Epoch: 1}
 		leader := slices.MinFunc(chosen, func(x, y *beLoad) int { return x.leaders - y.leaders })
@@ -66,4 +77,71 @@ func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets in
 		tablets[b], p.Tablets[b] = t, t.ID
 	}
 	return tablets, nil
+}
+
+// choose picks n BEs, those with the fewest replicas first: of different locations, then of different hosts, then any.
+func (pl *placement) choose(n int) []*beLoad {
+	slices.SortStableFunc(pl.load, func(x, y *beLoad) int { return x.replicas - y.replicas })
+	var chosen []*beLoad
+	for _, clash := range [...]func(x, y *beLoad) bool{
+		func(x, y *beLoad) bool { return x.location == y.location || x.host == y.host },
+		func(x, y *beLoad) bool { return x.location == y.location },
+		func(x, y *beLoad) bool { return x.host == y.host },
+		func(x, y *beLoad) bool { return x == y },
+	} {
+		for _, l := range pl.load {
+			if len(chosen) < n && !slices.ContainsFunc(chosen, func(c *beLoad) bool { return c == l || clash(c, l) }) {
+				chosen = append(chosen, l)
+			}
+		}
+	}
+	return chosen
+}
+
+// home returns the BEs that a tablet of a colocated table belongs on, nil when they cannot all take it.
+func (pl *placement) home(homes [][]types.BEID, bucket, n int) []*beLoad {
+	if bucket >= len(homes) || len(homes[bucket]) != n {
+		return nil
+	}
+	var chosen []*beLoad
+	for _, be := range homes[bucket] {
+		i := slices.IndexFunc(pl.load, func(l *beLoad) bool { return l.be == be })
+		if i < 0 {
+			return nil
+		}
+		chosen = append(chosen, pl.load[i])
+	}
+	return chosen
+}
+
+// homes are the BEs by bucket that the tablets of a colocated table belong on: those of the first partition of the table that
+// leads its group. nil = it is the first of its group, or in none.
+func (pl *placement) homes(t *catalog.Table) [][]types.BEID {
+	if t.Colocate == "" {
+		return nil
+	}
+	var lead *catalog.Table
+	for other := range pl.cat.Tables(t.DatabaseID) {
+		if other.Colocate == t.Colocate && len(other.Parts) > 0 && (lead == nil || other.LeadsGroup(lead)) {
+			lead = other
+		}
+	}
+	if lead == nil {
+		return nil
+	}
+	var out [][]types.BEID
+	for tab := range pl.cat.TabletsOf(&lead.Parts[0]) {
+		out = append(out, votersOf(tab))
+	}
+	return out
+}
+
+func votersOf(t *catalog.Tablet) []types.BEID {
+	var bes []types.BEID
+	for i := range t.Replicas {
+		if r := &t.Replicas[i]; r.Role == types.RoleFollower && !r.Bad {
+			bes = append(bes, r.BE)
+		}
+	}
+	return bes
 }

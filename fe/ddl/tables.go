@@ -71,7 +71,7 @@ type made struct {
 // Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets, and
 // unique keys without hidden tables.
 func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
-	if err := fitsGroup(d.log.Current(), &table); err != nil {
+	if err := FitsGroup(d.log.Current(), &table); err != nil {
 		return err
 	}
 	now := time.Now().UnixMilli()
@@ -117,12 +117,18 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
 // fill gives every partition of a new table its id and its tablets.
 func (pl *placement) fill(table *catalog.Table, ids *idRange, now int64) (made, error) {
 	m := made{table: table}
+	homes := pl.homes(table)
 	for i := range table.Parts {
 		p := &table.Parts[i]
 		p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
-		tablets, err := pl.place(table.ID, p, table.Buckets, ids)
+		tablets, err := pl.place(table.ID, p, table.Buckets, homes, ids)
 		if err != nil {
 			return m, err
+		}
+		if table.Colocate != "" && homes == nil { // the first partition of a new group leads
+			for j := range tablets {
+				homes = append(homes, votersOf(&tablets[j]))
+			}
 		}
 		m.tablets = append(m.tablets, tablets...)
 	}
@@ -192,7 +198,7 @@ func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part ca
 		for i, t := range owners {
 			p := part
 			p.ID = types.PartitionID(ids.next())
-			tablets, err := pl.place(t.ID, &p, t.Buckets, ids)
+			tablets, err := pl.place(t.ID, &p, t.Buckets, pl.homes(t), ids)
 			if err != nil {
 				return nil, err
 			}
@@ -279,7 +285,7 @@ func (pl *placement) renew(t *catalog.Table, parts []int, ids *idRange) (made, [
 	for _, i := range parts {
 		p := t.Parts[i]
 		ask(t, &p, 0)
-		tablets, err := pl.place(t.ID, &p, len(p.Tablets), ids)
+		tablets, err := pl.place(t.ID, &p, len(p.Tablets), pl.homes(t), ids)
 		if err != nil {
 			return m, nil, err
 		}

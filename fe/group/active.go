@@ -10,7 +10,7 @@ import (
 )
 
 // activeTimeout bounds the question which transactions an FE still works on.
-const activeTimeout = 2 * time.Second
+const activeTimeout = 500 * time.Millisecond
 
 // Active returns which transactions some other FE still works on, or may work on: one that does not answer may, until
 // it has been silent for DeadAfter. Whoever is not active is safe to abort: the abort is an entry of the log, and a
@@ -60,7 +60,7 @@ func (g *Group) askable() (ask []*member, sure bool) {
 		switch m := g.members[fe.Name]; {
 		case m == nil && time.Since(g.leading) < DeadAfter:
 			return nil, false
-		case m != nil && (m.Alive || !m.gone && time.Since(m.LastSeen) < DeadAfter):
+		case m != nil && !m.gone && time.Since(m.LastSeen) < DeadAfter:
 			ask = append(ask, m)
 		}
 	}

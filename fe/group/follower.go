@@ -15,7 +15,23 @@ type heard struct {
 	mu     sync.Mutex
 	term   uint64
 	leader string
-	view   uint64 // version taken over from that leader
+	at     time.Time // of the last beat
+	view   uint64    // version taken over from that leader
+}
+
+// lastHeard is from when on an FE is silent for one that begins to lead: the leader before has not been heard since its
+// last beat, but gets the time to answer one; the others get their time from now on.
+func (g *Group) lastHeard(name string) time.Time {
+	g.heard.mu.Lock()
+	defer g.heard.mu.Unlock()
+	now := time.Now()
+	if g.heard.leader != name {
+		return now
+	}
+	if oneBeat := now.Add(beatTimeout - DeadAfter); g.heard.at.Before(oneBeat) {
+		return oneBeat
+	}
+	return g.heard.at
 }
 
 // Heard takes in a beat of the leading FE and answers how this one is. A beat of a term that is over is refused: its
@@ -30,6 +46,7 @@ func (g *Group) Heard(req *fepb.BeatRequest) (*fepb.BeatResponse, error) {
 	if req.Term != h.term || req.Leader != h.leader {
 		h.term, h.leader, h.view = req.Term, req.Leader, 0
 	}
+	h.at = time.Now()
 	if len(req.View) > 0 {
 		if err := g.o.Mirror(req.View); err != nil {
 			return nil, err

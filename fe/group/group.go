@@ -29,11 +29,13 @@ import (
 // Timings of beats and of what follows from them.
 const (
 	beatInterval = 300 * time.Millisecond
-	beatTimeout  = time.Second
+	beatTimeout  = 500 * time.Millisecond
+	// aliveFor is for how long an FE counts as alive after it last answered.
+	aliveFor = 2 * time.Second
 	// DeadAfter is how long an FE may be silent before nobody waits for its transactions any more; where nobody listens at
 	// its address they are not waited for at all. It cannot commit them without the leading FE, so that too early costs
-	// it a retry and nothing else.
-	DeadAfter = 3 * time.Second
+	// it a retry and nothing else, and too late is time in which the rows that it has locked cannot be written.
+	DeadAfter = 1200 * time.Millisecond
 	// reconcileInterval is how often the Raft group is compared with the catalog.
 	reconcileInterval = 200 * time.Millisecond
 )
@@ -159,7 +161,7 @@ func (g *Group) follow(ctx context.Context, loops *sync.WaitGroup) {
 		}
 		mctx, cancel := context.WithCancel(ctx)
 		m := &member{name: name, address: address, wake: make(chan struct{}, 1), cancel: cancel}
-		m.LastSeen = time.Now() // it gets its time from here on
+		m.LastSeen = g.lastHeard(name)
 		g.members[name] = m
 		loops.Go(func() { g.beatLoop(mctx, m) })
 	}
@@ -227,7 +229,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 	}
 	m.view = 0
 	m.gone = err != nil && beclient.Refused(err)
-	if time.Since(m.LastSeen) > 2*beatTimeout || m.gone {
+	if time.Since(m.LastSeen) > aliveFor || m.gone {
 		m.Alive = false
 	}
 }

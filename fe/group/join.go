@@ -30,7 +30,7 @@ func (g *Group) Knock(ctx context.Context, req *fepb.JoinRequest) (*fepb.JoinRes
 		why = fmt.Sprintf("frontend %s is not part of cluster %s: ALTER SYSTEM ADD FOLLOWER '%s' (or ADD OBSERVER) on it lets it join", at, cat.ClusterID(), at)
 	case !fe.Pending:
 		why = fmt.Sprintf("cluster %s has a frontend %s (%s) that had its metadata already, but meta_dir is empty here: bring meta_dir back or, "+
-			"if it is lost, ALTER SYSTEM DROP %s '%s' and ADD it again", cat.ClusterID(), at, fe.Name, Role(fe), at)
+			"if it is lost, RESTORE MNODE ON DNODE %d (or ALTER SYSTEM DROP %s '%s', and ADD it again)", cat.ClusterID(), at, fe.Name, fe.ID, Role(fe), at)
 	}
 	g.note(at, req, why)
 	if why != "" {

@@ -95,57 +95,6 @@ func (g *Group) step(ctx context.Context, what, name string, do func(context.Con
 	return nil
 }
 
-// Drop takes an FE out of the cluster for good. It is refused for the FE that leads, and where too few live voters
-// would be left.
-func (g *Group) Drop(ctx context.Context, fe *catalog.FE) error {
-	if fe.Name == g.o.Log.ID() {
-		return errors.New("can not drop current master node. ALTER SYSTEM TRANSFER LEADER hands leadership to another FE first")
-	}
-	if err := g.mayDrop(fe.Name); err != nil {
-		return err
-	}
-	if _, err := g.o.Log.ProposeOne(ctx, &command.DropFE{FE: fe.ID}); err != nil {
-		return err
-	}
-	servers, err := g.o.Log.Servers()
-	if err != nil {
-		return nil // it is dropped; the next leader takes it out
-	}
-	for _, s := range servers {
-		if s.ID == fe.Name {
-			return g.step(ctx, "take out", fe.Name, func(ctx context.Context) error { return g.o.Log.Remove(ctx, fe.Name) })
-		}
-	}
-	return nil
-}
-
-// mayDrop refuses to drop a voter when the voters that are left would lack a live majority.
-func (g *Group) mayDrop(name string) error {
-	servers, err := g.o.Log.Servers()
-	if err != nil {
-		return err
-	}
-	status := g.Statuses()
-	left, alive, voter := 0, 0, false
-	for _, s := range servers {
-		switch {
-		case !s.Voter:
-		case s.ID == name:
-			voter = true
-		default:
-			left++
-			if s.ID == g.o.Log.ID() || status[s.ID].Alive {
-				alive++
-			}
-		}
-	}
-	if !voter || alive > left/2 {
-		return nil
-	}
-	return fmt.Errorf("without it only %d of %d voting frontends would be alive, which is no majority: the cluster could not "+
-		"change its metadata any more. Bring another one back, or drop a dead one first", alive, left)
-}
-
 // Transfer hands leadership to the FE of that name, or to the one that has most of the log.
 func (g *Group) Transfer(ctx context.Context, name string) error {
 	tctx, cancel := context.WithTimeout(ctx, stepTimeout)

@@ -13,9 +13,6 @@ import (
 // detachedAttr gives the node a session of its own: it outlives the command that started it and its terminal.
 func detachedAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// listenTimeout is how long Start waits for a node to listen before it leaves the node to itself.
-const listenTimeout = 15 * time.Second
-
 // Start starts one node of the folder detached, if it does not run, and returns when the node listens on its first
 // port. A node that dies at once is an error.
 func Start(ctx context.Context, opts Options, name string) error {
@@ -50,7 +47,7 @@ func Start(ctx context.Context, opts Options, name string) error {
 }
 
 func (n *node) awaitListening(ctx context.Context, opts Options, cmd *exec.Cmd, died <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	ctx, cancel := context.WithTimeout(ctx, opts.ListenTimeout)
 	defer cancel()
 	tick := time.NewTicker(opts.pollInterval)
 	defer tick.Stop()

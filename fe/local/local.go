@@ -45,6 +45,9 @@ type Options struct {
 	Guard bool
 	// ReadyTimeout is how long the cluster may take to come up, default two minutes.
 	ReadyTimeout time.Duration
+	// ListenTimeout is how long Start waits for a node to listen before it leaves the node to itself; negative = it does not
+	// wait, default 15 seconds.
+	ListenTimeout time.Duration
 
 	Stdout io.Writer // gets the ready line and nothing else
 	Stderr io.Writer // gets what happens to nodes
@@ -73,6 +76,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.ReadyTimeout, 2 * time.Minute},
+		{&o.ListenTimeout, 15 * time.Second},
 		{&o.firstBackoff, time.Second},
 		{&o.stopTimeout, 30 * time.Second},
 		{&o.pollInterval, 100 * time.Millisecond},
@@ -114,8 +118,15 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		flags.BoolVar(&opts.Guard, "guard", false, "restart a node that dies")
 		flags.DurationVar(&opts.ReadyTimeout, "ready-timeout", 2*time.Minute, "how long the cluster may take to come up")
 	}
+	wait := true
+	if verb == "start" {
+		flags.BoolVar(&wait, "wait", true, "return when the node listens, or after 15 s")
+	}
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if !wait {
+		opts.ListenTimeout = -1
 	}
 	if verb != "" && node == "" && flags.NArg() > 0 {
 		node = flags.Arg(0)

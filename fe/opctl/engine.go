@@ -33,6 +33,8 @@ type Cluster interface {
 	Get(be types.BEID) (cluster.BE, bool)
 	Replica(be types.BEID, tablet types.TabletID) (cluster.Replica, bool)
 	Lost(be types.BEID, tablet types.TabletID) bool
+	// Probe asks for a heartbeat at once.
+	Probe(be types.BEID)
 }
 
 // Control is the control loop of tablets.
@@ -52,6 +54,7 @@ type Clients interface {
 // Settings are read at each use.
 type Settings struct {
 	AutoFailover bool
+	RecoverEmpty bool          // tablets of which nothing is left go on as empty ones
 	Timeout      time.Duration // of an op
 }
 
@@ -67,6 +70,7 @@ type Options struct {
 
 const (
 	tick         = 100 * time.Millisecond
+	answerTick   = 5 * time.Millisecond // while BEs were asked for a heartbeat
 	callLimit    = 10 * time.Second
 	dropsAtATime = 16
 	stepsMax     = 16 // effects of one op in one round
@@ -83,23 +87,29 @@ type Engine struct {
 	balancing bool             // the scheduler was told to balance
 	manual    bool             // auto_failover was off when last looked at, or has not been looked at
 	jobs      map[uint64]*job
+	begun     map[uint64]time.Time // when this engine first saw each op that has not ended
+	asked     bool                 // an op waits for heartbeats that were just asked for
+	emptied   time.Time            // when tablets of which nothing is left were looked for last
 }
 
 // New returns an engine; Run makes it work.
 func New(o Options) *Engine {
-	return &Engine{o: o, now: time.Now, drops: make(chan struct{}, dropsAtATime), manual: true, jobs: map[uint64]*job{}}
+	return &Engine{o: o, now: time.Now, drops: make(chan struct{}, dropsAtATime), manual: true, jobs: map[uint64]*job{}, begun: map[uint64]time.Time{}}
 }
 
 // Run works until ctx ends, then waits for the calls it has begun.
 func (e *Engine) Run(ctx context.Context) {
 	defer e.calls.Wait()
 	defer e.o.Control.Balance(false)
-	e.seen, e.manual, e.jobs = nil, true, map[uint64]*job{}
-	timer := time.NewTicker(tick)
+	e.seen, e.manual, e.jobs, e.begun = nil, true, map[uint64]*job{}, map[uint64]time.Time{}
+	timer := time.NewTimer(tick)
 	defer timer.Stop()
 	for {
 		if err := e.Round(ctx); err != nil && ctx.Err() == nil {
 			e.o.Logger.Warn("ops", "err", err)
+		}
+		if timer.Reset(tick); e.asked {
+			timer.Reset(answerTick)
 		}
 		select {
 		case <-ctx.Done():
@@ -112,6 +122,9 @@ func (e *Engine) Run(ctx context.Context) {
 // Round looks at every op once. Tests call it instead of Run.
 func (e *Engine) Round(ctx context.Context) error {
 	if err := e.release(ctx); err != nil {
+		return err
+	}
+	if err := e.recoverEmpty(ctx); err != nil {
 		return err
 	}
 	cat := e.o.Log.Current()
@@ -134,13 +147,19 @@ func (e *Engine) Round(ctx context.Context) error {
 	if e.balancing && !slices.ContainsFunc(open, func(op *catalog.Op) bool { return op.Type == ops.BalanceReplicas }) {
 		e.balancing = e.o.Control.Balance(false) // whatever way it ended: cancelled, too
 	}
+	e.asked = false
+	e.greet(open)
 	if len(open) == 0 && !undone {
 		e.seen = cat
 		return nil
 	}
-	nowMs := e.now().UnixMilli()
+	now := e.now()
 	for _, op := range ops.Runnable(open) {
-		if op.NextMs > nowMs {
+		switch {
+		case op.NextMs > now.UnixMilli():
+			continue
+		case now.Sub(e.begun[op.ID]) < tick && !e.answered(op):
+			e.asked = true
 			continue
 		}
 		if err := e.carryOn(ctx, op); err != nil {
@@ -148,6 +167,50 @@ func (e *Engine) Round(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// greet notes the ops that are new and asks the BEs that have to do with them for a heartbeat, so that what an op rests on
+// is no older than the op.
+func (e *Engine) greet(open []*catalog.Op) {
+	begun, ask := make(map[uint64]time.Time, len(open)), map[types.BEID]bool{}
+	for _, op := range open {
+		at, ok := e.begun[op.ID]
+		if !ok {
+			at = e.now()
+			for _, be := range e.concerned(op) {
+				ask[be] = true
+			}
+		}
+		begun[op.ID] = at
+	}
+	e.begun = begun
+	for be := range ask {
+		e.o.Cluster.Probe(be)
+	}
+}
+
+// concerned lists the BEs that an op has to do with.
+func (e *Engine) concerned(op *catalog.Op) (out []types.BEID) {
+	tab, ok := e.o.Log.Current().Tablet(op.Tablet)
+	if ok && !ops.IsJob(op) {
+		for i := range tab.Replicas {
+			out = append(out, tab.Replicas[i].BE)
+		}
+	}
+	for _, be := range []types.BEID{op.BE, op.Dest} {
+		if be != 0 && !slices.Contains(out, be) {
+			out = append(out, be)
+		}
+	}
+	return out
+}
+
+// answered reports whether all BEs of an op have answered since it is known, or are known to be dead.
+func (e *Engine) answered(op *catalog.Op) bool {
+	return !slices.ContainsFunc(e.concerned(op), func(id types.BEID) bool {
+		be, ok := e.o.Cluster.Get(id)
+		return ok && be.Alive && !be.LastHeartbeat.After(e.begun[op.ID])
+	})
 }
 
 func (e *Engine) carryOn(ctx context.Context, op *catalog.Op) error {

@@ -3,6 +3,7 @@ package opctl
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,10 +34,14 @@ type stage struct {
 	busy   int // rounds for which Balance has something to move
 	on     bool
 	kicked []types.TabletID
+	beats  map[types.BEID]time.Time     // last heartbeats
+	stale  map[types.BEID]time.Duration // how much older than the process its report is
+	mute   bool                         // nobody answers probes
 }
 
 func newStage(t *testing.T) *stage {
-	s := &stage{T: t, c: fakecluster.New(t, 3, 1, types.QuorumMajority), clock: time.UnixMilli(1_700_000_000_000), lost: map[types.BEID]bool{}}
+	s := &stage{T: t, c: fakecluster.New(t, 3, 1, types.QuorumMajority), clock: time.UnixMilli(1_700_000_000_000), lost: map[types.BEID]bool{},
+		beats: map[types.BEID]time.Time{}, stale: map[types.BEID]time.Duration{}}
 	s.engine()
 	return s
 }
@@ -50,7 +55,7 @@ func (s *stage) engine() {
 
 // Get says that a BE is well unless the fake cluster says otherwise.
 func (s *stage) Get(id types.BEID) (cluster.BE, bool) {
-	return cluster.BE{ID: id, Alive: s.c.Alive(id), LastStart: s.clock.Add(-time.Hour), LastReport: s.clock, LastHeartbeat: s.clock, FirstMiss: time.Time{}}, true
+	return cluster.BE{ID: id, Alive: s.c.Alive(id), LastStart: s.start(id), ReportedStart: s.start(id).Add(-s.stale[id]), LastReport: s.clock, LastHeartbeat: s.beats[id], FirstMiss: time.Time{}}, true
 }
 
 // Replica reports what the catalog says, all versions.
@@ -63,6 +68,15 @@ func (s *stage) Replica(be types.BEID, id types.TabletID) (cluster.Replica, bool
 }
 
 func (s *stage) Lost(be types.BEID, _ types.TabletID) bool { return s.lost[be] }
+
+func (s *stage) start(types.BEID) time.Time { return time.UnixMilli(1_600_000_000_000) }
+
+// Probe answers with a heartbeat unless the BE is dead.
+func (s *stage) Probe(be types.BEID) {
+	if s.c.Alive(be) && !s.mute {
+		s.beats[be] = s.e.now().Add(time.Millisecond)
+	}
+}
 
 func (s *stage) Kick(ids ...types.TabletID)                     { s.kicked = append(s.kicked, ids...) }
 func (s *stage) PlanLeaders(sched.LeaderScope) sched.LeaderPlan { return s.plan }
@@ -360,5 +374,33 @@ func TestRunEnds(t *testing.T) {
 	}
 	cancel()
 	<-ended
+	s.want(id, catalog.OpDone)
+}
+
+// TestAsksAnew: what an op rests on is asked anew. A BE that the FE takes for alive and that does not answer is neither recovered
+// nor made a leader, and the op goes on once it answers, with what the process says that answers then.
+func TestAsksAnew(t *testing.T) {
+	s := newStage(t)
+	be := s.c.BEs[2].ID
+	s.rounds(1)
+	aside := s.order(of(ops.OfflineReplica, be))
+	s.rounds(3)
+	s.want(aside, catalog.OpDone)
+	s.mute = true
+	s.stale[be] = time.Hour // and its last report is of an earlier process
+	id := s.order(of(ops.RecoverTable, be))
+	s.rounds(10)
+	s.want(id, catalog.OpRunning)
+	if op := s.op(id); !strings.HasSuffix(op.Waiting, "to answer a heartbeat") {
+		t.Errorf("it waits for %q", op.Waiting)
+	}
+	s.mute = false
+	s.Probe(be)
+	s.rounds(3)
+	if op := s.op(id); op.State != catalog.OpRunning || !strings.HasSuffix(op.Waiting, "to report what it has") {
+		t.Errorf("%s, it waits for %q", ops.StateName(op.State), op.Waiting)
+	}
+	s.stale[be] = 0
+	s.rounds(10)
 	s.want(id, catalog.OpDone)
 }

@@ -19,7 +19,7 @@ func (e *Engine) facts(op *catalog.Op) *ops.Facts {
 	f := &ops.Facts{NowMs: e.now().UnixMilli(), Nodes: map[types.BEID]ops.Node{}, Seen: map[types.BEID]ops.Seen{},
 		Timeout: e.o.Settings().Timeout.Milliseconds()}
 	for be := range cat.BEs() {
-		f.Nodes[be.ID] = e.node(be, f.NowMs)
+		f.Nodes[be.ID] = e.node(op, be, f.NowMs)
 	}
 	tab, ok := cat.Tablet(op.Tablet)
 	if !ok {
@@ -42,9 +42,12 @@ func (e *Engine) facts(op *catalog.Op) *ops.Facts {
 	return f
 }
 
-func (e *Engine) node(be *catalog.BE, nowMs int64) ops.Node {
+// node says what a BE is. Whether it answers is asked anew for each op: an operator may know of a death before this FE does.
+func (e *Engine) node(op *catalog.Op, be *catalog.BE, nowMs int64) ops.Node {
 	known, _ := e.o.Cluster.Get(be.ID)
 	n := ops.Node{Endpoint: beclient.Address(be.Host, be.Port), Alive: known.Alive, StartMs: known.LastStart.UnixMilli()}
+	begun, ok := e.begun[op.ID]
+	n.Fresh = ok && known.LastHeartbeat.After(begun)
 	switch {
 	case known.Alive:
 	case !known.FirstMiss.IsZero():
@@ -59,7 +62,7 @@ func (e *Engine) node(be *catalog.BE, nowMs int64) ops.Node {
 
 func (e *Engine) replica(tab *catalog.Tablet, r *catalog.Replica) ops.Seen {
 	known, _ := e.o.Cluster.Get(r.BE)
-	s := ops.Seen{Heard: !known.LastReport.IsZero() && known.LastReport.After(known.LastStart), Lost: e.o.Cluster.Lost(r.BE, tab.ID)}
+	s := ops.Seen{Heard: known.Heard(), Lost: e.o.Cluster.Lost(r.BE, tab.ID)}
 	if seen, ok := e.o.Cluster.Replica(r.BE, tab.ID); ok && seen.ID == r.ID && s.Heard && !s.Lost {
 		s.Reported, s.Version, s.OldestRetained = true, seen.Version, seen.OldestRetained
 	}

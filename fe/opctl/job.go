@@ -2,6 +2,7 @@ package opctl
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -75,7 +76,7 @@ func (e *Engine) moveLeaders(ctx context.Context, op *catalog.Op, j *job) error 
 	op.After = plan.After.Max - plan.After.Min
 	if len(plan.Moves) == 0 || j.refused > refusedMax {
 		op.State = catalog.OpDone
-		op.Message = "leaders are even"
+		op.Message = fmt.Sprintf("%d leaders moved, spread %d before and %d after", op.Done, op.Before, op.After)
 		if len(plan.Moves) > 0 {
 			op.State, op.Message = catalog.OpFailed, "the tablets change faster than leaders can move"
 		}

@@ -23,13 +23,14 @@ type Facts struct {
 type Node struct {
 	Endpoint    string
 	Alive       bool
+	Fresh       bool // Alive is no older than the op: it has answered since the op was taken up
 	DeadSinceMs int64
 	StartMs     int64 // of its process
 }
 
 // Seen is what a BE has reported of a replica.
 type Seen struct {
-	Heard          bool // the BE has sent a full report since it started
+	Heard          bool // the process that answers now has sent a full report
 	Reported       bool // it has the replica that the catalog puts there
 	Lost           bool // it has said twice that it has not
 	Version        types.Version

@@ -65,3 +65,17 @@ func Ordered(all func(func(*model.Op) bool)) map[types.TabletID]bool {
 	}
 	return out
 }
+
+// kindOfWork is what types of ops come to: those that bring a replica back are one kind, whichever way they take.
+func kindOfWork(t model.OpType) model.OpType {
+	switch t {
+	case ReAddReplica, ReAddReplicaNoSend, ReAddReplicaWithDrop, ReAddReplicaSimplify:
+		return RecoverTable
+	}
+	return t
+}
+
+// SameWork reports whether two ops are to do the same.
+func SameWork(a, b *model.Op) bool {
+	return kindOfWork(a.Type) == kindOfWork(b.Type) && a.Tablet == b.Tablet && a.BE == b.BE && a.Dest == b.Dest && a.Alive == b.Alive
+}

@@ -44,6 +44,9 @@ func selectLeader(op *model.Op, f *Facts) outcome {
 	if best == nil {
 		return outcome{fail: "310: no alive follower has every committed version"}
 	}
+	if o, ok := f.answers(best.BE); !ok { // one that died unnoticed must not become a leader that nobody hears of
+		return o
+	}
 	op.Chosen = best.BE
 	return outcome{}
 }

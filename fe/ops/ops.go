@@ -141,6 +141,9 @@ func CurrentTask(op *model.Op) string {
 	return taskNames[op.Tasks[op.Task]]
 }
 
+// TaskName is the name of the n-th task of an op.
+func TaskName(op *model.Op, n int) string { return taskNames[op.Tasks[n]] }
+
 // StateName is the state of an op as SHOW OPSTATUS prints it.
 func StateName(s model.OpState) string {
 	return map[model.OpState]string{catalog.OpInited: "kInited", catalog.OpRunning: "kDoing", catalog.OpDone: "kDone",

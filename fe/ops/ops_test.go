@@ -332,3 +332,41 @@ func checkCopy(rt *rapid.T, w *world) {
 	}
 	rt.Fatalf("version %d is on no disk: %+v, disks %+v; %q", tab.Version, tab.Replicas, w.has, w.log())
 }
+
+// TestStaleFacts: nothing is decided by what a BE was before the op: whether it answers, and what it holds.
+func TestStaleFacts(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		typ   model.OpType
+		be    int // of the op; its tablet is led by the first
+		stale func(f *Facts, be types.BEID)
+		waits string
+	}{
+		{"recover, not heard since", RecoverTable, 1, func(f *Facts, be types.BEID) { n := f.Nodes[be]; n.Fresh = false; f.Nodes[be] = n },
+			"b2:9050 to answer a heartbeat"},
+		{"recover, an earlier process reported", RecoverTable, 1, func(f *Facts, be types.BEID) { s := f.Seen[be]; s.Heard = false; f.Seen[be] = s },
+			"b2:9050 to report what it has"},
+		{"recover, an earlier process had lost it", RecoverTable, 1, func(f *Facts, be types.BEID) { f.Seen[be] = Seen{Lost: true} },
+			"b2:9050 to report what it has"},
+		{"lead, not heard since", ChangeLeader, 0, func(f *Facts, _ types.BEID) {
+			for be, n := range f.Nodes {
+				n.Fresh = false
+				f.Nodes[be] = n
+			}
+		}, "b2:9050 to answer a heartbeat"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, 2, 2)
+			o := op(tc.typ, w.bes[tc.be])
+			o.Tablet, o.State, o.StartedMs, o.DeadlineMs = w.tablet, model.OpRunning, w.nowMs, w.nowMs+1e9
+			f := w.facts()
+			tc.stale(f, w.bes[tc.be])
+			if d := Step(o, f); d.Op.State != model.OpRunning || d.Op.Waiting != tc.waits || len(d.Effects)+len(d.Children) > 0 {
+				t.Fatalf("%s, waits for %q: %+v", StateName(d.Op.State), d.Op.Waiting, d)
+			}
+			if d := Step(o, w.facts()); d.Op.Waiting != "" {
+				t.Fatalf("with fresh facts it waits for %q", d.Op.Waiting)
+			}
+		})
+	}
+}

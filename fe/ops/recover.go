@@ -23,12 +23,12 @@ func recoverTable(op *model.Op, f *Facts) outcome {
 	if o, ok := f.answers(op.BE); !ok {
 		return o
 	}
+	seen := f.Seen[op.BE]
+	if r.Role == types.RoleFollower && (!seen.Heard || !seen.Reported && !seen.Lost) {
+		return outcome{wait: f.name(op.BE) + " to report what it has"}
+	}
 	if f.usable(r) {
 		return outcome{message: "the replica on " + f.name(op.BE) + " is alive already"}
-	}
-	seen := f.Seen[op.BE]
-	if r.Role == types.RoleFollower && !seen.Reported && !seen.Lost {
-		return outcome{wait: f.name(op.BE) + " to report what it has"}
 	}
 	if len(f.Tablet.Replicas) == 1 {
 		return recoverSingle(op, r, seen)

@@ -70,6 +70,8 @@ func (f *Facts) answers(be types.BEID) (outcome, bool) {
 	switch {
 	case !ok:
 		return outcome{fail: fmt.Sprintf("302: %s is not in the cluster", f.name(be))}, false
+	case n.Alive && !n.Fresh: // it may have died, and come back with less, unnoticed so far
+		return outcome{wait: f.name(be) + " to answer a heartbeat"}, false
 	case n.Alive:
 		return outcome{}, true
 	case f.NowMs-n.DeadSinceMs >= deadGraceMs:

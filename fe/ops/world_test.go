@@ -134,7 +134,7 @@ func (w *world) facts() *Facts {
 		f.Want = table.Parts[i].Replicas
 	}
 	for be := range w.cat.BEs() {
-		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID), DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
+		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID), Fresh: true, DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
 	}
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]

@@ -32,7 +32,11 @@ const (
 	ReasonNotLeader = "not_leader"
 	ReasonBusy      = "busy"
 	ReasonUnknown   = "outcome_unknown"
+	ReasonDropped   = "not_a_member"
 )
+
+// ErrDropped says that this FE was dropped from the cluster: it can do nothing for anybody any more.
+var ErrDropped = errors.New("this frontend was dropped from the cluster")
 
 // NoLeaderError says that a statement needed the leading FE and there was none in time. Nothing was done.
 type NoLeaderError struct {
@@ -57,12 +61,21 @@ type Log struct {
 	clients *beclient.Clients
 	wait    func() time.Duration // how long to wait for a leader
 	rounds  rounds
+	member  context.Context // ends when this FE knows that it was dropped from the cluster
+	drop    context.CancelFunc
 }
 
 // New returns the log of an FE.
 func New(local *raftlog.Log, clients *beclient.Clients, wait func() time.Duration) *Log {
-	return &Log{local: local, clients: clients, wait: wait}
+	member, drop := context.WithCancel(context.Background())
+	return &Log{local: local, clients: clients, wait: wait, member: member, drop: drop}
 }
+
+// Dropped is closed when this FE has learnt that it was dropped from the cluster.
+func (l *Log) Dropped() <-chan struct{} { return l.member.Done() }
+
+// Drop notes that this FE was dropped, as the catalog or the leading FE says. What waits here for the log ends.
+func (l *Log) Drop() { l.drop() }
 
 // Current returns the newest catalog that this FE has applied.
 func (l *Log) Current() *catalog.Catalog { return l.local.Current() }
@@ -122,9 +135,25 @@ func (l *Log) AtLeader(ctx context.Context, again bool, here func(context.Contex
 	})
 }
 
-// WaitApplied waits until this FE has applied the entry at index.
+// WaitApplied waits until this FE has applied the entry at index, which it never does once it was dropped: then what it
+// has applied is the last that it will ever show, and the wait is over.
 func (l *Log) WaitApplied(ctx context.Context, index uint64) error {
-	_, err := l.local.WaitApplied(ctx, index)
+	err := l.awaitApplied(ctx, index)
+	if errors.Is(err, ErrDropped) {
+		return nil
+	}
+	return err
+}
+
+// awaitApplied is WaitApplied with ErrDropped where this FE was dropped meanwhile.
+func (l *Log) awaitApplied(ctx context.Context, index uint64) error {
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.member, cancel)()
+	_, err := l.local.WaitApplied(wctx, index)
+	if err != nil && ctx.Err() == nil && l.member.Err() != nil {
+		return ErrDropped
+	}
 	return err
 }
 
@@ -153,7 +182,7 @@ func (l *Log) forward(ctx context.Context, fe fepb.FrontendClient, encoded [][]b
 	}
 	l.learn(resp.Mark)
 	// The commands are in the log: that this FE is late with them is no reason to say otherwise.
-	if _, err := l.local.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
+	if err := l.WaitApplied(ctx, resp.Index); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	return out, nil
@@ -175,6 +204,10 @@ func remote(err error) error {
 		return raftlog.ErrBusy
 	case ReasonUnknown:
 		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
+	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // the leader's address has an FE that came back on a blank disk: another will lead
+		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
+	case ReasonDropped:
+		return fmt.Errorf("%w: %w", ErrDropped, err)
 	}
 	switch {
 	case beclient.Refused(err):
@@ -210,6 +243,9 @@ func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, h
 		err := l.try(ctx, moved, grace, here, there)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, ErrDropped) {
+			l.drop()
 		}
 		unknown := errors.Is(err, raftlog.ErrOutcomeUnknown)
 		if unknown {
@@ -255,6 +291,9 @@ func (l *Log) pause(ctx context.Context, moved <-chan struct{}, deadline time.Ti
 func (l *Log) try(ctx context.Context, moved <-chan struct{}, grace time.Duration, here func(context.Context) error, there func(context.Context, fepb.FrontendClient) error) error {
 	if l.local.IsLeader() {
 		return here(ctx)
+	}
+	if l.member.Err() != nil {
+		return ErrDropped
 	}
 	address := l.LeaderAddress()
 	if address == "" {

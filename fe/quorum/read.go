@@ -43,11 +43,10 @@ func (l *Log) ReadIndex(ctx context.Context) (uint64, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	cat, err := l.local.WaitApplied(ctx, r.index)
-	if err != nil {
+	if err := l.awaitApplied(ctx, r.index); err != nil {
 		return 0, err
 	}
-	return cat.Index(), nil
+	return l.Current().Index(), nil
 }
 
 func (l *Log) join() *round {

@@ -59,17 +59,24 @@ func (s *Server) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 	return s.Ledger.Resolve(ctx, req)
 }
 
-// member refuses calls of an FE that was dropped: it must not act for the cluster any more.
-func (s *Server) member(name string) error {
-	if _, ok := s.Log.Current().FEByName(name); !ok {
-		return &metarpc.Error{Msg: fmt.Sprintf("frontend %s is not a member of the cluster", name), Reason: "not_a_member"}
+// member refuses calls of an FE that was dropped: it must not act for the cluster any more. Only an FE that certainly
+// leads says so, because the one that is told ends: what others have applied may be from before it was added.
+func (s *Server) member(ctx context.Context, name string) error {
+	if _, ok := s.Log.Current().FEByName(name); ok {
+		return nil
 	}
-	return nil
+	if _, err := s.Log.ReadIndex(ctx); err != nil {
+		return reasoned(err)
+	}
+	if _, ok := s.Log.Current().FEByName(name); ok {
+		return nil
+	}
+	return &metarpc.Error{Msg: fmt.Sprintf("frontend %s is not a member of the cluster", name), Reason: quorum.ReasonDropped}
 }
 
 // Propose puts commands of another FE into the log.
 func (s *Server) Propose(ctx context.Context, req *fepb.ProposeRequest) (*fepb.ProposeResponse, error) {
-	if err := s.member(req.Fe); err != nil {
+	if err := s.member(ctx, req.Fe); err != nil {
 		return nil, err
 	}
 	out, err := s.Log.ProposeEncoded(ctx, req.Commands)
@@ -94,7 +101,7 @@ func (s *Server) mark() *fepb.Mark {
 
 // ReadIndex tells how far a follower must have applied to see all that is committed.
 func (s *Server) ReadIndex(ctx context.Context, req *fepb.ReadIndexRequest) (*fepb.ReadIndexResponse, error) {
-	if err := s.member(req.Fe); err != nil {
+	if err := s.member(ctx, req.Fe); err != nil {
 		return nil, err
 	}
 	index, err := s.Log.ReadIndex(ctx)
@@ -106,7 +113,7 @@ func (s *Server) ReadIndex(ctx context.Context, req *fepb.ReadIndexRequest) (*fe
 
 // Ask runs a statement, or reads a system table, for a session of another FE.
 func (s *Server) Ask(req *fepb.AskRequest, out fepb.Frontend_AskServer) error {
-	if err := s.member(req.Fe); err != nil {
+	if err := s.member(out.Context(), req.Fe); err != nil {
 		return err
 	}
 	if !s.Log.IsLeader() {

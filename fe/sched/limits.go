@@ -21,6 +21,7 @@ type Limits struct {
 	DisableBalance     bool
 	AutoFailover       bool // move leaders away from dead BEs, repair and balance without being told
 	BalanceNow         bool // an operator has asked for it: even out replicas whatever DisableBalance and AutoFailover say
+	StrictMedium       bool // a replica that only moves waits for a disk of its medium
 	DropDecommissioned bool // drop a decommissioned BE that holds nothing any more
 }
 

@@ -193,9 +193,14 @@ func (t *mediumLoads) rate() {
 
 // bump counts a replica that comes or goes.
 func (t *mediumLoads) bump(be types.BEID, bytes int64, replicas int) {
+	t.add(be, bytes, replicas)
+	t.rate()
+}
+
+// add counts a replica that comes or goes; the scores stay what they were.
+func (t *mediumLoads) add(be types.BEID, bytes int64, replicas int) {
 	if row := t.row(be); row != nil {
 		row.Used, row.Replicas = max(0, row.Used+bytes), max(0, row.Replicas+replicas)
-		t.rate()
 	}
 }
 

@@ -15,7 +15,8 @@ func (s *Scheduler) plan(task *Task) bool {
 		return false
 	}
 	v := Health(t, s.in.View, s.clock())
-	task.Copies, task.VisibleVersion, task.CommittedVersion = v.Copies, t.Version, t.Version
+	s.recount(task, v.Copies)
+	task.VisibleVersion, task.CommittedVersion = t.Version, t.Version
 	if v.Status == Healthy {
 		s.end(task, Finished, "")
 		return false
@@ -76,7 +77,8 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 			return s.planRemove(task, t, r, "its backend cannot go on with it", false)
 		}
 	}
-	return s.planNew(task, t, wants{place: v.Status == LocationMismatch})
+	moves := v.Status == ReplicaRelocating || v.Status == LocationMismatch
+	return s.planNew(task, t, wants{place: v.Status == LocationMismatch, medium: moves && s.in.Limits.StrictMedium})
 }
 
 // planDiskMove takes a replica off its disk: to another disk of the same BE, or, where there is none, by a new replica on

@@ -1,6 +1,9 @@
 package sched
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // Pauses of the queue, in milliseconds.
 const (
@@ -17,8 +20,9 @@ const (
 func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
 		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
+	s.recall(task)
 	s.tasks[t.ID] = task
-	s.pending = append(s.pending, task)
+	s.pending, s.unsorted = append(s.pending, task), true
 	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
 		s.trimQueue() // a scan may find far more than fits
 	}
@@ -29,7 +33,10 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 // trimQueue sorts the queue and keeps it within its bound: those that cannot be helped go first, then the least
 // urgent. A later scan finds them again.
 func (s *Scheduler) trimQueue() {
-	slices.SortFunc(s.pending, order)
+	if s.unsorted {
+		slices.SortFunc(s.pending, order)
+		s.unsorted = false
+	}
 	over := len(s.pending) - s.in.Limits.MaxScheduling
 	if over <= 0 {
 		return
@@ -62,18 +69,24 @@ func (s *Scheduler) trimQueue() {
 
 // reprioritise takes over a new verdict on a tablet that is in the queue already.
 func (s *Scheduler) reprioritise(task *Task, v Verdict) {
-	task.Copies = v.Copies
+	s.recount(task, v.Copies)
 	if task.State != Pending || v.Status == Healthy {
 		return
 	}
 	if v.Priority > task.OrigPrio || v.Status != task.Status {
-		task.OrigPrio, task.DynmPrio = v.Priority, v.Priority
+		task.OrigPrio, task.DynmPrio, s.unsorted = v.Priority, v.Priority, true
 		task.FailedSched, task.LastAdjPrioMs, task.NextMs = 0, 0, 0
 	}
 	task.Status = v.Status
 	if task.Err == "" || task.Hopeless {
 		task.NextMs = 0 // something has changed: look at once
 	}
+}
+
+// recount notes how many copies a tablet has.
+func (s *Scheduler) recount(task *Task, copies int) {
+	s.unsorted = s.unsorted || task.Copies != copies
+	task.Copies = copies
 }
 
 // adjust moves the priority of a task that has waited for long one step up, of one that keeps failing one step down.
@@ -85,7 +98,7 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 	if t.FailedSched > failuresToLow && now-t.LastAdjPrioMs >= adjustMs && t.DynmPrio > PriorityLow {
 		if t.OrigPrio != PriorityVeryHigh || t.DynmPrio > PriorityNormal {
-			t.DynmPrio--
+			t.DynmPrio, s.unsorted = t.DynmPrio-1, true
 			s.stats.Downgraded++
 		}
 		t.FailedSched, t.LastAdjPrioMs = 0, now
@@ -93,29 +106,16 @@ func (s *Scheduler) adjust(t *Task) {
 	}
 	if since := max(t.LastSchedMs, t.LastAdjPrioMs, t.CreatedMs); now-since >= s.in.Limits.MaxNotScheduledMs && t.DynmPrio < PriorityVeryHigh {
 		if t.OrigPrio != PriorityLow || t.DynmPrio < PriorityHigh {
-			t.DynmPrio++
+			t.DynmPrio, s.unsorted = t.DynmPrio+1, true
 			s.stats.Upgraded++
 		}
 		t.LastAdjPrioMs = now
 	}
 }
 
-// stealMs is how often tablets whose planned source is busy are looked at for another one.
-const stealMs = 500
-
-// planPending tries to do something for each task of the queue, the most urgent first. Those whose planned source is busy
-// have a second chance with another, after all plans had their turn.
+// planPending tries to do something for each task of the queue, the most urgent first.
 func (s *Scheduler) planPending() {
 	s.planSources()
-	s.planEach(false)
-	if s.in.NowMs-s.stoleMs >= stealMs {
-		s.stoleMs = s.in.NowMs
-		s.planEach(true)
-	}
-}
-
-func (s *Scheduler) planEach(anySource bool) {
-	s.anySource = anySource
 	keep := s.pending[:0]
 	for _, task := range s.pending {
 		if s.due(task) && !s.plan(task) {
@@ -130,11 +130,7 @@ func (s *Scheduler) planEach(anySource bool) {
 // due reports whether a task is to be planned now. A task that waits for a slot on its planned source is not looked at
 // while that is busy: a long queue must cost little.
 func (s *Scheduler) due(task *Task) bool {
-	waits := task.Wait == WaitSlot && task.source != (diskKey{})
-	busy := waits && !s.slots.mayTake(task.source.be, task.source.disk, false, task.Size, false)
-	if s.anySource {
-		return busy && !s.touched[task.Tablet]
-	}
+	busy := task.Wait == WaitSlot && s.sourceBusy(task)
 	s.adjust(task)
 	if s.freed && task.Wait == WaitSlot {
 		task.NextMs = 0
@@ -172,6 +168,7 @@ func (s *Scheduler) end(t *Task, state State, why string) {
 		s.stats.Failed++
 	}
 	s.history.add(*t)
+	s.out.Ended = append(s.out.Ended, *t)
 }
 
 // start makes a task running: its clone holds slots from now on.
@@ -182,6 +179,9 @@ func (s *Scheduler) start(t *Task, spec CloneSpec) {
 	t.Wait, t.WaitSinceMs = WaitNone, 0
 	t.last, t.lastBE = t.ID, t.DestBE
 	s.slots.take(t)
+	if t.sourceAt > 0 && int(t.sourceAt) <= len(s.sourceFree) {
+		s.sourceFree[t.sourceAt-1] = s.slots.mayTake(t.source.be, t.source.disk, false, math.MaxInt64, false)
+	}
 	s.closeFull(t.DestBE)
 	s.closeFull(t.SrcBE)
 	s.running = append(s.running, t)
@@ -219,8 +219,9 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	t.FailedRunning++
 	t.NextMs = 0
 	if pause {
-		t.NextMs = s.in.NowMs + min(int64(retryMs)<<min(t.FailedRunning-1, 10), retryMaxMs)
+		t.NextMs = s.in.NowMs + pauseMs(t.FailedRunning)
 	}
-	s.pending = append(s.pending, t)
+	s.pending, s.unsorted = append(s.pending, t), true
+	s.out.Tried = append(s.out.Tried, *t)
 	s.stats.Failed++
 }

@@ -35,6 +35,7 @@ func (s *Scheduler) adopt(t *Tablet, r *Replica, f *FoundClone) {
 	if f.Balance {
 		task.Kind, task.OrigPrio, task.DynmPrio = Balance, PriorityLow, PriorityLow
 	}
+	s.recall(task)
 	s.tasks[t.ID] = task
 	s.running = append(s.running, task)
 	s.slots.take(task)

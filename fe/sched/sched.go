@@ -23,8 +23,8 @@
 //	S4  In a healthy and even cluster there is nothing to do: no Actions.
 //
 // Everything in a Scheduler can be lost: a new one finds out from the View and from reported clones what is going on.
-// All that is forgotten is pacing (how long a task waited, how often it failed) and which move a redundant replica
-// came from.
+// What has ended, and how often a task has failed, is told to the caller and taken back by Restore; all that is forgotten is how
+// long a task waited and which move a redundant replica came from.
 package sched
 
 import (
@@ -57,6 +57,9 @@ type Output struct {
 	// WakeMs is when Step wants to be called even if nothing happens.
 	WakeMs int64
 	Trace  []Note
+	// Ended are the tasks that have come to an end in this Step, Tried those that have failed and are tried again: what the next
+	// leader is to know (Restore).
+	Ended, Tried []Task
 }
 
 // Note says why something was decided, for one tablet (0 = the cluster).
@@ -80,14 +83,18 @@ type Scheduler struct {
 	beClass           []classedBE                        // of the last Step, by id
 	loads             *loadTable
 	loadsMs           int64
-	quietSinceMs      int64 // since when there is nothing to repair; 0 = there is
-	leadersMs         int64 // last attempt to even out leaders
-	leadersHot        bool  // the last attempts found something to move: go on without waiting for a scan
+	unsorted          bool      // the queue
+	sources           []diskKey // of the last plan
+	sourceFree        []bool    // of these, those that may begin to send
+	quietSinceMs      int64     // since when there is nothing to repair; 0 = there is
+	leadersMs         int64     // last attempt to even out leaders
+	leadersHot        bool      // the last attempts found something to move: go on without waiting for a scan
 	balanceHot        bool
 	movable           *balanceIndex
 	disksMs           int64 // when disks of BEs were evened out last
 	fulls             map[types.TabletID]fullMark
 	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
+	recalled          map[types.TabletID]Task  // tasks of an earlier leader that had failed
 	stats             Stats
 
 	// Of the Step that runs.
@@ -97,10 +104,8 @@ type Scheduler struct {
 	slots     slotTable
 	open      []types.BEID // BEs with a free repair slot, by load; nil = not listed yet
 	idle      []types.BEID // of these, those with a disk that receives nothing
-	anySource bool         // the plan of sources had its turn
 	overflow  bool         // a scan found more than the queue holds
 	scannedMs int64        // the last scan
-	stoleMs   int64        // when busy sources were passed over last
 	plannedMs int64        // when sources were planned last
 	freed     bool         // a slot has come free: tasks that wait for one may go on
 	moves     []LeaderMove
@@ -115,7 +120,7 @@ type classedBE struct {
 // New returns a scheduler that knows nothing yet.
 func New() *Scheduler {
 	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{},
-		rested: map[types.TabletID]int64{}}
+		rested: map[types.TabletID]int64{}, recalled: map[types.TabletID]Task{}}
 }
 
 // GrantTasks gives the scheduler n task ids to use.
@@ -199,6 +204,9 @@ func (s *Scheduler) noteBEs() bool {
 		now[i] = classedBE{s.in.View.BEs[i].ID, s.class(&s.in.View.BEs[i])}
 	}
 	changed := !slices.Equal(now, s.beClass)
+	if changed {
+		s.movable = nil
+	}
 	s.beClass = now
 	return changed
 }

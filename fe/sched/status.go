@@ -30,6 +30,11 @@ func (s Status) Unhealthy() bool {
 	return s != Healthy && s != Redundant && s != ColocateRedundant && s != NeedFurtherRepair
 }
 
+// drops reports whether the remedy is to drop a replica, so that nothing is copied.
+func (s Status) drops() bool {
+	return s == Redundant || s == ForceRedundant || s == ColocateRedundant
+}
+
 // Priority of a task.
 type Priority uint8
 

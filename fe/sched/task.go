@@ -74,6 +74,7 @@ type Task struct {
 	Local    bool       // a move between two disks of one BE
 	at       int        // position of the tablet in the View
 	source   diskKey    // that it is to be copied from
+	sourceAt int32      // its position in the plan of sources, from 1; 0 = none
 	avoid    types.BEID // source that let the last clone down
 	balance  bool       // the running clone holds balance slots
 	last     types.TaskID
@@ -165,6 +166,15 @@ func classify(reason string) Failure {
 		}
 	}
 	return FailOther
+}
+
+// Known reports whether all that is numbered in the task has a name: it may come from a newer binary.
+func (t *Task) Known() bool {
+	known := t.Kind <= Balance && t.Status < statusCount && t.State <= Timeout && t.OrigPrio <= PriorityVeryHigh && t.DynmPrio <= PriorityVeryHigh
+	for _, a := range t.Attempts {
+		known = known && a.Kind <= FailStale
+	}
+	return known
 }
 
 // Rate is the rate of the last clone in bytes per second, 0 when there is none.

@@ -6,10 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"stele/fe/ddl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/plan"
 	"stele/sql/syntax"
 )
 
@@ -53,6 +56,13 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 		if next.Replicas, err = s.replicas(value); err == nil {
 			setReplicas(cmd, next.Parts, next.Replicas)
 		}
+	case key == "colocate_with":
+		if next.Colocate == value {
+			s.warn("Note", 1105, fmt.Sprintf("table %s is in that group already", next.Name))
+			return nil
+		}
+		next.Colocate, next.ColocatedMs = value, time.Now().UnixMilli()
+		return ddl.FitsGroup(s.sh.Log.Current(), next)
 	case key == "default.storage_medium":
 		next.Medium, err = medium(value)
 	case key == "storage_medium":
@@ -60,7 +70,9 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 			setMedium(cmd, next.Parts, next.Medium)
 		}
 	case slices.Contains(withoutEffect, key):
-		s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+		if err = plan.CheckForeign(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
+			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
+		}
 	default:
 		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
 	}

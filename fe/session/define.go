@@ -148,6 +148,9 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 		return sqlErr(1050, "42S01", "Table '%s' already exists", spec.Table.Name)
 	}
 	spec.Table.DatabaseID = db.ID
+	if err := s.strictMedium(&spec.Table); err != nil {
+		return err
+	}
 	err = s.sh.Tables.Create(ctx, spec.Table)
 	var exists *catalog.ErrExists
 	if errors.As(err, &exists) && exists.Kind == "table" && spec.IfNotExists { // another session was faster

@@ -69,6 +69,7 @@ type Parts struct {
 	Backend func(types.BEID) (bepb.BackendClient, error)
 	Leader  Leader     // nil = this FE alone
 	Group   stmt.Group // nil = this FE alone
+	Image   func(ctx context.Context) (bool, error)
 	// Others lists the sessions of the other FEs; nil = there are none.
 	Others    func() []stmt.Process
 	Conf      *conf.Live

@@ -45,7 +45,7 @@ func declareVariables(list []variable) map[string]*variable {
 }
 
 // twins are two names of one variable.
-var twins = map[string]string{"tx_isolation": "transaction_isolation", "tx_read_only": "transaction_read_only"}
+var twins = map[string]string{"forward_to_master": "forward_to_leader", "tx_isolation": "transaction_isolation", "tx_read_only": "transaction_read_only"}
 
 func canonical(name string) string {
 	if c, ok := twins[name]; ok {

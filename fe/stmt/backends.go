@@ -37,6 +37,7 @@ var backendColumns = cols(`
 	NumRunningQueries     int   Scans that run on it.
 	MemUsedPct            text  Use of the memory that the process may take.
 	CpuUsedPct            text  NULL: BEs do not measure it.
+	Location              text  Where it stands, as ALTER SYSTEM MODIFY BACKEND has said; empty when nobody has.
 `)
 
 var _ = register(Statement{
@@ -50,10 +51,16 @@ var _ = register(Statement{
 	Examples: []string{"SHOW BACKENDS", "SHOW BACKENDS LIKE '10.0.%'", "SHOW BACKENDS WHERE Alive = 'false'"},
 })
 
-// backendRows are the rows of SHOW BACKENDS and /backends.
-func backendRows(e *Env) []Row {
+// sortedBEs returns the BEs by host and port.
+func sortedBEs(e *Env) []*catalog.BE {
 	bes := slices.Collect(e.Catalog.BEs())
 	slices.SortFunc(bes, func(a, b *catalog.BE) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port)) })
+	return bes
+}
+
+// backendRows are the rows of SHOW BACKENDS and /backends.
+func backendRows(e *Env) []Row {
+	bes := sortedBEs(e)
 	rows := make([]Row, len(bes))
 	for i, be := range bes {
 		rows[i] = backendRow(e, be)
@@ -68,18 +75,14 @@ func backendRow(e *Env, be *catalog.BE) Row {
 	if m.HTTPPort != 0 {
 		httpPort = m.HTTPPort
 	}
-	replicas := 0
-	for range e.Catalog.TabletsOn(be.ID) {
-		replicas++
-	}
 	status, err := json.Marshal(map[string]string{"lastSuccessReportTabletsTime": e.stamp(m.LastReport)})
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	return Row{be.ID, be.Host, be.Port, be.Port, httpPort, be.Port, e.stamp(m.LastStart), e.stamp(m.LastHeartbeat), m.Alive,
-		be.Decommission, false, replicas, capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
+		be.Decommission, false, e.Catalog.ReplicasOn(be.ID), capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
 		s.fullest, m.Err, m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
-		m.RunningScans, percent(m.MemUsed, m.MemLimit), nil}
+		m.RunningScans, percent(m.MemUsed, m.MemLimit), nil, be.Location}
 }
 
 var diskColumns = cols(`

@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"context"
+	"iter"
 	"net"
 	"strconv"
 
@@ -22,6 +23,7 @@ var _ = register(Statement{
 		create_time    text When it was added.
 		reboot_time    text When its process started.
 		note           text Why it is offline, or which of its disks cannot be used.
+		mnode_id       int  The mnode that belongs to it, NULL = none, or nobody can say (ALTER MNODE).
 	`),
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		var rows []Row
@@ -57,7 +59,11 @@ func dnodeRow(e *Env, be *catalog.BE) Row {
 			}
 		}
 	}
-	return Row{be.ID, endpoint(e, be.ID), vnodes, nil, status, e.stampMs(be.AddedMs), e.stamp(m.LastStart), why}
+	var mnode any
+	if fes := mnodesOf(e, be); len(fes) > 0 {
+		mnode = fes[0].ID
+	}
+	return Row{be.ID, endpoint(e, be.ID), vnodes, nil, status, e.stampMs(be.AddedMs), e.stamp(m.LastStart), why, mnode}
 }
 
 var _ = register(Statement{
@@ -94,12 +100,8 @@ var _ = register(Statement{
 				if a.Has("id") && int64(r.BE) != a.Int("id") {
 					continue
 				}
-				have := r.Version
-				if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
-					have = seen.Version
-				}
 				rows = append(rows, Row{r.BE, tab.ID, p.db.Name, memberStatus(e, tab, r), "N/A", e.stamp(e.member(r.BE).LastStart),
-					usable(e, tab, r), "N/A", max(int64(tab.Version)-int64(have), 0), nil, nil})
+					usable(e, tab, r), "N/A", tab.Version - applied(e, tab, r), nil, nil})
 			}
 		}
 		return rows, nil
@@ -115,22 +117,50 @@ var _ = register(Statement{
 		status int 0: no tablet has a leader that answers; 1: all have; 2: some have.
 	`),
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
-		led, all := 0, 0
-		for tab := range e.Catalog.Tablets() {
-			all++
-			if tab.Leader != 0 && e.alive(tab.Leader) && !e.lost(tab.Leader, tab.ID) {
-				led++
-			}
-		}
-		switch {
-		case led == all:
-			return []Row{{1}}, nil
-		case led == 0:
-			return []Row{{0}}, nil
-		}
-		return []Row{{2}}, nil
+		return aliveRow(e, e.Catalog.Tablets()), nil
 	},
 	Examples: []string{"SHOW CLUSTER ALIVE"},
+})
+
+// aliveRow counts the tablets that have a leader that answers.
+func aliveRow(e *Env, tablets iter.Seq[*catalog.Tablet]) []Row {
+	led, all := 0, 0
+	for tab := range tablets {
+		all++
+		if tab.Leader != 0 && e.alive(tab.Leader) && !e.lost(tab.Leader, tab.ID) {
+			led++
+		}
+	}
+	switch {
+	case led == all:
+		return []Row{{1}}
+	case led == 0:
+		return []Row{{0}}
+	}
+	return []Row{{2}}
+}
+
+var _ = register(Statement{
+	Name:   "show_db_alive",
+	Syntax: "SHOW <db:ident>.ALIVE",
+	Doc:    "One row that says whether every tablet of a database takes reads and writes now.",
+	Columns: cols(`
+		status int 0: no tablet has a leader that answers; 1: all have; 2: some have.
+	`),
+	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		db, err := e.database(a.String("db"))
+		if err != nil {
+			return nil, err
+		}
+		return aliveRow(e, func(yield func(*catalog.Tablet) bool) {
+			for tab := range e.Catalog.Tablets() {
+				if p, ok := placeOf(e.Catalog, tab); ok && p.db.ID == db.ID && !yield(tab) {
+					return
+				}
+			}
+		}), nil
+	},
+	Examples: []string{"SHOW shop.ALIVE"},
 })
 
 // mnodeAddress is host:edit_log_port of an FE.

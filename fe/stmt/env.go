@@ -146,6 +146,8 @@ type Env struct {
 	Transactions func() []Transaction
 	// SetConfig makes a configuration change that other FEs and a restart keep.
 	SetConfig func(ctx context.Context, key, value string) error
+	// Image writes an image of the metadata on this FE; false when there was nothing new to write.
+	Image func(ctx context.Context) (bool, error)
 	// CreateTable prints a table for SHOW CREATE TABLE.
 	CreateTable func(*catalog.Table) string
 }

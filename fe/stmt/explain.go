@@ -2,11 +2,14 @@ package stmt
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
 
+	"stele/conf"
 	"stele/fe/sched"
+	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
@@ -27,7 +30,7 @@ var _ = register(Statement{
 		Info       text  What is the case.
 		Suggestion text  What an operator can do, empty when nothing.
 	`),
-	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+	Rows: func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		if e.Control == nil {
 			return nil, noControl()
 		}
@@ -44,10 +47,65 @@ var _ = register(Statement{
 		for _, l := range sched.Explain(v, t, e.Control.Clock(), e.Control.Limits(), task) {
 			rows = append(rows, Row{l.Item, l.Info, l.Advice})
 		}
-		return rows, nil
+		return append(append(rows, explainProgress(ctx, e, id)...), explainHint(e, t.Partition)...), nil
 	},
 	Examples: []string{"ADMIN EXPLAIN TABLET 10031"},
 })
+
+// explainProgress says how far the clone of a tablet is, and what holds it back.
+func explainProgress(ctx context.Context, e *Env, id types.TabletID) []Row {
+	running := e.Control.Running()
+	i := slices.IndexFunc(running, func(t tabletctl.RunningTask) bool { return t.Tablet == id })
+	if i < 0 {
+		return nil
+	}
+	t := &running[i]
+	kind := "incremental"
+	if t.CloneFull {
+		kind = "full"
+	}
+	switch {
+	case t.Waiting:
+		return []Row{{"Progress", "the backend that copies waits for a slot of its own or of the source", "ADMIN SET FRONTEND CONFIG (\"tablet_sched_slot_num_per_path\" = \"…\")"}}
+	case t.BytesTotal == 0:
+		return []Row{{"Progress", kind + " clone, nothing has been copied yet", ""}}
+	}
+	left := "unknown"
+	if ms := t.LeftMs(); ms >= 0 {
+		left = fmt.Sprintf("%d s", (ms+999)/1000)
+	}
+	info := fmt.Sprintf("%s clone, %d of %d bytes, %s/s, time left %s", kind, t.BytesDone, t.BytesTotal, capacity(t.BytesPerSecond()), left)
+	if t.Reason != "" {
+		info += ": " + t.Reason
+	}
+	rows := []Row{{"Progress", info, ""}}
+	if limit := e.cloneLimit(ctx, t.DestBE); limit != "" {
+		rows = append(rows, Row{"Throttled", "to " + limit + " MB/s a disk by clone_bandwidth_limit_mb_per_disk, which all clones of the disk share",
+			"ADMIN SET BACKEND CONFIG (\"clone_bandwidth_limit_mb_per_disk\" = \"…\")"})
+	}
+	return rows
+}
+
+// cloneLimit is the MB a second that a BE may spend on clones of one disk, as it says itself; "" when it does not answer.
+func (e *Env) cloneLimit(ctx context.Context, id types.BEID) string {
+	be, ok := e.Catalog.BE(id)
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return askConfig(ctx, e, be)[conf.CloneBandwidth.Key]
+}
+
+// explainHint says who wants the partition of a tablet first.
+func explainHint(e *Env, id types.PartitionID) []Row {
+	h, ok := e.Catalog.Hint(id)
+	if !ok || h.ExpiresMs <= e.Now.UnixMilli() {
+		return nil
+	}
+	return []Row{{"Hint", fmt.Sprintf("repaired first by the word of %s of %s, until %s", h.Owner, e.stampMs(h.AddedMs), e.stampMs(h.ExpiresMs)),
+		"ADMIN CANCEL REPAIR TABLE takes it back"}}
+}
 
 var hazardColumns = cols(`
 	TabletId   int   The tablet.
@@ -235,37 +293,3 @@ var _ = register(Statement{
 	},
 	Examples: []string{"ADMIN BALANCE DRY RUN"},
 })
-
-var _ = registerTable(Table{Database: steleDB, Name: "repair_progress",
-	Doc: "What is left to do for each BE that is lost or being decommissioned, and how long it takes at the rate of late. stele.operations keeps what was done.",
-	Columns: cols(`
-		be_id           int   The BE.
-		cause           name  LOST or DECOMMISSION.
-		tablets_left    int   Tablets that still have a replica there.
-		bytes_left      int   Bytes of them.
-		bytes_per_second int  Of all repair of late.
-		eta_ms          int   Milliseconds left at that rate, NULL when nothing was copied of late.
-	`),
-	Rows: func(_ context.Context, e *Env) ([]Row, error) {
-		if e.Control == nil {
-			return nil, nil
-		}
-		var copying int64
-		running := e.Control.Running()
-		for i := range running {
-			if running[i].Kind == sched.Repair {
-				copying += running[i].BytesPerSecond()
-			}
-		}
-		clock := e.Control.Clock()
-		rate := sched.RepairRate(e.Control.History(), clock.NowMs, copying)
-		var rows []Row
-		for _, l := range sched.LeftToDo(e.Control.View(), clock, rate) {
-			var eta any
-			if l.EtaMs >= 0 {
-				eta = l.EtaMs
-			}
-			rows = append(rows, Row{l.BE, l.Cause.String(), l.Tablets, l.Bytes, rate, eta})
-		}
-		return rows, nil
-	}})

@@ -31,7 +31,7 @@ var _ = register(Statement{
 			if a.Has("pattern") && !configMatches(s, a.String("pattern")) {
 				continue
 			}
-			rows = append(rows, Row{s.Key, s.AliasNames(), values.Text(s), string(s.Type), s.IsMutable(), s.Comment()})
+			rows = append(rows, Row{s.Key, s.AliasNames(), values.Shown(s), string(s.Type), s.IsMutable(), s.Comment()})
 		}
 		return rows, nil
 	},
@@ -78,8 +78,16 @@ func setFrontendConfig(ctx context.Context, e *Env, a syntax.Args) (Result, erro
 			return Result{}, err
 		}
 	}
+	before := e.Conf.Load().Text(spec)
 	if _, err := e.Conf.Set(spec.Key, value); err != nil {
 		return Result{}, configError(key, err)
+	}
+	after := e.Conf.Load().Text(spec)
+	switch {
+	case spec.Key == conf.RecoverWithEmptyTablet.Key && after == "true":
+		return Result{Notes: []string{"tablets of which no replica is left go on as empty ones from now on, without being asked; their rows are given up for good"}}, nil
+	case before == after && !a.Has("PERSISTENT"):
+		return nothing("its value is " + after + " already"), nil
 	}
 	return Result{}, nil
 }

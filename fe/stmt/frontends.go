@@ -73,6 +73,7 @@ var _ = register(Statement{
 		uptime      int   Seconds since this FE started.
 		create_time text  When the cluster was made.
 		version     text  Version of this FE.
+		expire_time text  unlimited: there is no licence to expire.
 	`),
 	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
 		var uptime any
@@ -80,7 +81,7 @@ var _ = register(Statement{
 			uptime = int64(e.Now.Sub(e.Started).Seconds())
 		}
 		id := string(e.Catalog.ClusterID())
-		return []Row{{id, id, uptime, e.stampMs(e.Catalog.CreatedMs()), e.Version}}, nil
+		return []Row{{id, id, uptime, e.stampMs(e.Catalog.CreatedMs()), e.Version, "unlimited"}}, nil
 	},
 	Examples: []string{"SHOW CLUSTER"},
 })

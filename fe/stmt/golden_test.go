@@ -106,7 +106,7 @@ func TestTables(t *testing.T) {
 	w := shopWorld(t)
 	var b strings.Builder
 	for _, table := range Tables() {
-		if table.Name == "monitor" {
+		if table.Name == "monitor" || table.Name == "memory" {
 			continue // it measures this process
 		}
 		rows, err := table.Rows(context.Background(), w.env())
@@ -130,7 +130,7 @@ func TestTables(t *testing.T) {
 				}
 			}
 		}
-		if table.Name != "frontend_config" {
+		if table.Name != "frontend_config" && table.Name != "cluster_variables" {
 			fmt.Fprintf(&b, "> %s.%s\n%s\n", table.Database, table.Name, print(Result{Columns: table.Columns, Rows: shown}, nil))
 		}
 	}

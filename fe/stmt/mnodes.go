@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -28,7 +29,7 @@ var _ = register(Statement{
 		}
 		var texts []string
 		for _, hp := range hosts {
-			if err := addFrontend(ctx, e, hp.Host, int(hp.Port), a.Choice("role") == "OBSERVER"); err != nil {
+			if err := addFrontend(ctx, e, hp.Host, int(hp.Port), a.Choice("role") == "OBSERVER", 0); err != nil {
 				return Result{}, err
 			}
 			texts = append(texts, net.JoinHostPort(hp.Host, strconv.Itoa(int(hp.Port))))
@@ -38,8 +39,9 @@ var _ = register(Statement{
 	Examples: []string{`ALTER SYSTEM ADD FOLLOWER "10.0.0.1:9010"`, `ALTER SYSTEM ADD OBSERVER "10.0.0.2:9010", "10.0.0.3:9010"`},
 })
 
-// addFrontend plans an FE. Everything after that is done by the leading FE, whichever it is then.
-func addFrontend(ctx context.Context, e *Env, host string, port int, observer bool) error {
+// addFrontend plans an FE; dnode is the BE that it makes a dnode with, 0 = as the host tells. Everything after that is done by
+// the leading FE, whichever it is then.
+func addFrontend(ctx context.Context, e *Env, host string, port int, observer bool, dnode types.BEID) error {
 	if port < 1 || port > 65535 {
 		return refusal("Port is out of range: %d", port)
 	}
@@ -52,7 +54,7 @@ func addFrontend(ctx context.Context, e *Env, host string, port int, observer bo
 		return refusal("Unknown host: %s", host)
 	}
 	ms := e.Now.UnixMilli()
-	fe := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", host, port, ms), Host: host, RaftPort: port, Observer: observer}
+	fe := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", host, port, ms), Host: host, RaftPort: port, Observer: observer, DNode: dnode}
 	_, err := e.propose(ctx, &command.PlanFE{FE: fe, TimeMs: ms})
 	return err
 }
@@ -108,9 +110,18 @@ func dropFrontend(ctx context.Context, e *Env, fe *catalog.FE) error {
 		return refusal("the FEs of the cluster are not known here")
 	}
 	if err := e.Group.Drop(ctx, fe); err != nil {
-		return refusal("%s", err)
+		return refused(err)
 	}
 	return note(ctx, e, "drop_frontend", net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)))
+}
+
+// refused gives a refusal of the group its number; other errors have theirs.
+func refused(err error) error {
+	var r *group.Refusal
+	if errors.As(err, &r) {
+		return refusal("%s", r.Why)
+	}
+	return err
 }
 
 var _ = register(Statement{
@@ -138,7 +149,7 @@ var _ = register(Statement{
 			return Result{}, err
 		}
 		if err := e.Group.Transfer(ctx, name); err != nil {
-			return Result{}, refusal("leadership was not handed over: %s", err)
+			return Result{}, refusal("leadership was not handed over: %s. Try again, or name another FE", err)
 		}
 		return Result{Info: "Leadership was handed over"}, nil
 	},
@@ -177,6 +188,7 @@ var _ = register(Statement{
 		create_time text  When it was added.
 		role_time   text  When the leading FE began to lead; for others when their process started.
 		note        text  What is in its way, or how far it is.
+		dnode_id    int   The dnode that it belongs to; NULL when its machine has several and nobody has said which (ALTER MNODE).
 	`),
 	Rows:     func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) { return mnodeRows(e), nil },
 	Examples: []string{"SHOW MNODES", "SHOW MNODES WHERE role = 'leader'"},
@@ -205,10 +217,11 @@ func mnodeRows(e *Env) []Row {
 		if lead := e.Catalog.Leader(); lead.RaftID == fe.Name && f.Role == "LEADER" {
 			since = e.stampMs(lead.TimeMs)
 		}
-		rows = append(rows, Row{fe.ID, net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)), role, status, e.stampMs(fe.AddedMs), since, f.Err})
+		rows = append(rows, Row{fe.ID, net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)), role, status, e.stampMs(fe.AddedMs), since, f.Err,
+			orNull(e.Catalog.DNodeOf(fe))})
 	}
 	for _, w := range waiting(e) {
-		rows = append(rows, Row{nil, net.JoinHostPort(w.Host, strconv.Itoa(w.RaftPort)), "waiting", "waiting", e.stamp(w.Since), "N/A", w.Why})
+		rows = append(rows, Row{nil, net.JoinHostPort(w.Host, strconv.Itoa(w.RaftPort)), "waiting", "waiting", e.stamp(w.Since), "N/A", w.Why, nil})
 	}
 	return rows
 }
@@ -218,75 +231,4 @@ func waiting(e *Env) []group.Waiting {
 		return nil
 	}
 	return e.Group.Waiting()
-}
-
-var _ = register(Statement{
-	Name:   "create_mnode",
-	Syntax: "CREATE MNODE ON DNODE <id:int>",
-	Doc: "Let the FE that waits on the machine of a dnode (a BE, by its id of SHOW BACKENDS) join as a follower, as ALTER SYSTEM ADD FOLLOWER does by address. " +
-		"SHOW MNODES lists who waits.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		be, ok := e.Catalog.BE(types.BEID(a.Int("id")))
-		if !ok {
-			return Result{}, refusal("dnode %d does not exist: SHOW BACKENDS lists them", a.Int("id"))
-		}
-		var there []group.Waiting
-		for _, w := range waiting(e) {
-			if _, known := e.Catalog.FEAt(w.Host, w.RaftPort); w.Host == be.Host && !known {
-				there = append(there, w)
-			}
-		}
-		switch {
-		case len(there) == 0 && slices.ContainsFunc(slices.Collect(e.Catalog.FEs()), func(fe *catalog.FE) bool { return fe.Host == be.Host }):
-			return Result{}, refusal("dnode %d (%s) has an mnode already, and no other FE waits there", be.ID, be.Host)
-		case len(there) == 0:
-			return Result{}, refusal("no FE waits on %s to join: start `stele fe` there with an empty meta_dir and with fe_helpers naming FEs of this cluster", be.Host)
-		case len(there) > 1:
-			return Result{}, refusal("%d FEs wait on %s: name one of them with ALTER SYSTEM ADD FOLLOWER 'host:edit_log_port' (SHOW MNODES)", len(there), be.Host)
-		}
-		if err := addFrontend(ctx, e, there[0].Host, there[0].RaftPort, false); err != nil {
-			return Result{}, err
-		}
-		return Result{Affected: 1}, note(ctx, e, "create_mnode", net.JoinHostPort(there[0].Host, strconv.Itoa(there[0].RaftPort)))
-	},
-	Examples: []string{"CREATE MNODE ON DNODE 10002"},
-})
-
-var _ = register(Statement{
-	Name:   "drop_mnode",
-	Syntax: "DROP MNODE ON DNODE <id:int>",
-	Doc: "Take the FE on the machine of a dnode (a BE, by its id) out of the cluster, as ALTER SYSTEM DROP FOLLOWER does by address. " +
-		"The id of the mnode itself (SHOW MNODES) does as well, and is needed where a machine has several.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		fe, err := mnodeOn(e, a.Int("id"))
-		if err != nil {
-			return Result{}, err
-		}
-		return Result{Affected: 1}, dropFrontend(ctx, e, fe)
-	},
-	Examples: []string{"DROP MNODE ON DNODE 10002"},
-})
-
-// mnodeOn finds the FE that is meant by the id of a BE on its machine, or by its own.
-func mnodeOn(e *Env, id int64) (*catalog.FE, error) {
-	if fe, ok := e.Catalog.FE(types.FEID(id)); ok {
-		return fe, nil
-	}
-	be, ok := e.Catalog.BE(types.BEID(id))
-	if !ok {
-		return nil, refusal("dnode %d does not exist: SHOW BACKENDS lists them", id)
-	}
-	var there []*catalog.FE
-	for fe := range e.Catalog.FEs() {
-		if fe.Host == be.Host {
-			there = append(there, fe)
-		}
-	}
-	switch len(there) {
-	case 0:
-		return nil, refusal("dnode %d (%s) has no mnode", id, be.Host)
-	case 1:
-		return there[0], nil
-	}
-	return nil, refusal("%s has %d mnodes: name one by its own id (SHOW MNODES)", be.Host, len(there))
 }

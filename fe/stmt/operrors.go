@@ -3,6 +3,7 @@ package stmt
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"stele/conf"
 	"stele/fe/ops"
@@ -81,6 +82,8 @@ type order struct {
 	list    []catalog.Op
 	skipped int
 	why     string // of the last that was skipped
+	twice   uint64 // an op that is at work already on what was to be ordered again
+	whole   bool   // it is about a whole BE, so that some of it may be under way
 }
 
 func newOrder(e *Env, lanes int) *order { return &order{e: e, lanes: lanes} }
@@ -97,9 +100,31 @@ func (o *order) skip(format string, args ...any) {
 	o.why = fmt.Sprintf(format, args...)
 }
 
-// send puts the ops into the catalog. text is what success is called; what was skipped is said behind it.
+// dropTwice leaves out what an op that has not ended is at work on already.
+func (o *order) dropTwice() {
+	for was := range o.e.Catalog.Ops() {
+		if was.Type == 0 || was.Ended() {
+			continue
+		}
+		o.list = slices.DeleteFunc(o.list, func(op catalog.Op) bool {
+			if !ops.SameWork(was, &op) {
+				return false
+			}
+			o.twice = was.ID
+			o.skip("op %d is at it already", was.ID)
+			return true
+		})
+	}
+}
+
+// send puts the ops into the catalog. text is what success is called; what was skipped is said behind it. A verb about one
+// tablet that is ordered twice is refused.
 func (o *order) send(ctx context.Context, text string) (Result, error) {
 	var notes []string
+	one := len(o.list) == 1
+	if o.dropTwice(); one && !o.whole && o.twice != 0 {
+		return Result{}, opError(334, "op already exists: %d", o.twice)
+	}
 	switch {
 	case o.skipped > 0:
 		notes = []string{fmt.Sprintf("skipped %d: %s", o.skipped, o.why)}

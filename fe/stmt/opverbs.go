@@ -62,7 +62,9 @@ func endpointOrder(e *Env, a syntax.Args) (*order, *catalog.BE, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return newOrder(e, lanes), be, nil
+	o := newOrder(e, lanes)
+	o.whole = true
+	return o, be, nil
 }
 
 // eachOn calls f for every replica on a BE, by table and pid.

@@ -74,6 +74,7 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"global_current_queries":    procQueries,
 	"jobs":                      procDBList(procJobs),
 	"load_error_hub":            empty(errorHubColumns),
+	"memory":                    procMemory,
 	"monitor":                   procMonitor,
 	"replications":              empty(replicationColumns),
 	"resources":                 empty(resourceColumns),
@@ -82,6 +83,20 @@ var procRoot = map[string]func(procCall) (Result, error){
 	"stream_loads":              empty(streamLoadColumns),
 	"tasks":                     procTasks,
 	"transactions":              procDBList(procTransactions),
+	"historical_nodes":          empty(historicalColumns),
+	"meta_recovery":             empty(recoveryColumns),
+	"warehouses":                procWarehouses,
+}
+
+// procWarehouses answers the one warehouse that there is: all BEs.
+func procWarehouses(c procCall) (Result, error) {
+	n := 0
+	for be := range c.Catalog.BEs() {
+		if c.alive(be.ID) {
+			n++
+		}
+	}
+	return c.table(warehouseColumns, []Row{{0, "default_warehouse", "AVAILABLE", n}})
 }
 
 var procNameColumns = cols(`

@@ -91,9 +91,11 @@ var procBalanceNodes = []struct {
 	{"working_slots", func(c procCall) int { return len(slotBEs(c)) }, procSlots},
 	{"sched_stat", func(c procCall) int { return min(len(counterRows(c.Env)), 1) }, procCounters},
 	{"priority_repair", func(c procCall) int { return len(procHints(c)) }, func(c procCall) (Result, error) { return c.table(hintColumns, procHints(c)) }},
+	{"balance_stat", func(c procCall) int { return len(balanceStat(c)) }, func(c procCall) (Result, error) { return c.table(balanceStatColumns, balanceStat(c)) }},
 	{"pending_tablets", func(c procCall) int { return len(c.tasks(Control.Pending)) }, procTaskList(Control.Pending)},
 	{"running_tablets", func(c procCall) int { return len(c.tasks(runningTasks)) }, procTaskList(runningTasks)},
 	{"history_tablets", func(c procCall) int { return len(c.tasks(Control.History)) }, procTaskList(Control.History)},
+	{"all_tablets", func(c procCall) int { return len(taskTablets(c.Env)) }, procAllTablets},
 }
 
 // procBalance answers /cluster_balance and below.

@@ -139,12 +139,14 @@ func procTable(c procCall, t *catalog.Table) (Result, error) {
 
 func procSchema(c procCall, t *catalog.Table) (Result, error) {
 	if len(c.rest) == 0 {
-		keys := t.KeyModel
+		keys, key := t.KeyModel, t.Schema.Key
 		if keys == "" {
 			keys = "PRIMARY"
 		}
-		return c.table(procSchemaColumns, []Row{{t.ID, t.Name, t.Schema.Version, -1, len(t.Schema.Key), "COLUMN",
-			keys + "(" + columnNames(t, t.Schema.Key) + ")"}})
+		if t.Schema.HasRowID() { // the hidden key is nobody's business: what was declared is shown
+			key = t.DupKey
+		}
+		return c.table(procSchemaColumns, []Row{{t.ID, t.Name, t.Schema.Version, -1, len(key), "COLUMN", keys + "(" + columnNames(t, key) + ")"}})
 	}
 	part, c := c.next()
 	if !isIndex(t, part) {

@@ -68,6 +68,26 @@ var (
 		Progress     text -
 		Error        text -
 	`)
+	warehouseColumns = cols(`
+		Id        int  Always 0.
+		Warehouse text default_warehouse: all backends.
+		State     text AVAILABLE.
+		NodeCount int  Backends that answer.
+	`)
+	recoveryColumns = cols(`
+		DbName        text None: versions of partitions need no repair by hand, see ADMIN EXPLAIN TABLET.
+		TableName     text -
+		PartitionName text -
+		PartitionId   text -
+		VisibleVersion text -
+		Reason        text -
+	`)
+	historicalColumns = cols(`
+		Warehouse      text None: nothing is kept of backends that were dropped but their operations, see stele.operations.
+		BackendIDs     text -
+		ComputeNodeIDs text -
+		UpdateTime     text -
+	`)
 	computeNodeColumns = cols(`
 		ComputeNodeId         int  None: every BE stores and computes.
 		IP                    text -

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -19,11 +20,11 @@ var (
 	`)
 	jobCountColumns = cols(`
 		JobType   text load, rollup, schema_change or export.
-		Pending   int  Always 0: these statements finish before they answer.
-		Running   int  Always 0.
-		Finished  int  Always 0: nothing is kept of those that are over.
-		Cancelled int  Always 0.
-		Total     int  Always 0.
+		Pending   int  Always 0: nothing is queued, statements begin at once.
+		Running   int  ALTER TABLE statements that run.
+		Finished  int  Loads that are remembered: /transactions has the same.
+		Cancelled int  Always 0: a statement that fails says so to its client.
+		Total     int  The sum.
 	`)
 	txnCountColumns = cols(`
 		State  text running or finished.
@@ -61,8 +62,8 @@ var jobKinds = []struct {
 	columns []Column
 }{
 	{"load", cols(`
-		JobId text None: INSERT answers when it is done.
-		Label text -
+		JobId text The transaction: every INSERT, UPDATE, DELETE and LOAD DATA is one.
+		Label text insert_<id>: there are no labels.
 		State text -
 		Progress text -
 		Type text -
@@ -98,7 +99,7 @@ var jobKinds = []struct {
 		Timeout text -
 	`)},
 	{"schema_change", cols(`
-		JobId text None: ALTER TABLE answers when it is done.
+		JobId text The session of an ALTER TABLE that runs; it answers when it is done, and nothing is kept of it.
 		TableName text -
 		CreateTime text -
 		FinishTime text -
@@ -124,6 +125,19 @@ var jobKinds = []struct {
 		FinishTime text -
 		Timeout text -
 		ErrorMsg text -
+	`)},
+	{"optimize", cols(`
+		JobId text None: rows are spread anew by repairs and the balancer, not by jobs.
+		TableName text -
+		CreateTime text -
+		FinishTime text -
+		Operation text -
+		TransactionId text -
+		State text -
+		Msg text -
+		Progress text -
+		Timeout text -
+		Warehouse text -
 	`)},
 	{"delete", cols(`
 		TableName text None: DELETE answers when it is done.
@@ -154,21 +168,56 @@ func procDBList(each func(procCall, *catalog.Database) (Result, error)) func(pro
 }
 
 // procJobs answers /jobs/<db> and below.
-func procJobs(c procCall, _ *catalog.Database) (Result, error) {
+func procJobs(c procCall, db *catalog.Database) (Result, error) {
+	rows := map[string][]Row{"load": loadJobs(c.Env, db), "schema_change": alterJobs(c.Env, db)}
 	if len(c.rest) == 0 {
-		var rows []Row
+		var counts []Row
 		for _, k := range jobKinds[:4] {
-			rows = append(rows, Row{k.name, 0, 0, 0, 0, 0})
+			n, running, finished := len(rows[k.name]), 0, 0
+			if k.name == "schema_change" {
+				running = n
+			} else {
+				finished = n
+			}
+			counts = append(counts, Row{k.name, 0, running, finished, 0, n})
 		}
-		return c.table(jobCountColumns, rows)
+		return c.table(jobCountColumns, counts)
 	}
 	part, c := c.next()
 	for _, k := range jobKinds {
 		if k.name == part {
-			return c.table(k.columns, nil)
+			list := rows[part]
+			return c.table(k.columns, list[:min(len(list), shownTransactions)])
 		}
 	}
 	return c.fail("Invalid job type: %s", part)
+}
+
+// loadJobs are the committed transactions of a database that are remembered still, as the reference system shows an INSERT.
+func loadJobs(e *Env, db *catalog.Database) []Row {
+	var rows []Row
+	for _, t := range finishedIn(e, db) {
+		at := e.stampMs(t.TimeMs)
+		rows = append(rows, Row{t.ID.String(), "insert_" + t.ID.String(), "FINISHED", "ETL:100%; LOAD:100%", "INSERT", "NORMAL", nil, nil, nil, nil, "N/A", "N/A",
+			"", "N/A", "N/A", "N/A", "N/A", at, "", "", "default_warehouse"})
+	}
+	return rows
+}
+
+// alterJobs are the ALTER TABLE statements that sessions of a database run now.
+func alterJobs(e *Env, db *catalog.Database) []Row {
+	if e.Processes == nil {
+		return nil
+	}
+	var rows []Row
+	for _, p := range e.Processes() {
+		words := strings.Fields(p.Text)
+		if !strings.EqualFold(p.DB, db.Name) || p.Command == "Sleep" || len(words) < 3 || !strings.EqualFold(words[0], "ALTER") || !strings.EqualFold(words[1], "TABLE") {
+			continue
+		}
+		rows = append(rows, Row{strconv.FormatUint(p.ID, 10), strings.Trim(words[2], "`"), e.stamp(p.Since), "N/A", nil, nil, nil, nil, -1, "RUNNING", p.Text, "N/A", nil})
+	}
+	return rows
 }
 
 // procTransactions answers /transactions/<db> and below.

@@ -13,14 +13,19 @@ var procTables = []struct {
 	name, path string
 	columns    []Column
 }{
+	{"all_tablets", "/cluster_balance/all_tablets", tabletIDColumns},
+	{"balance_stat", "/cluster_balance/balance_stat", balanceStatColumns},
 	{"brokers", "/brokers", brokerColumns},
 	{"catalogs", "/catalog", catalogColumns},
 	{"cluster_balance", "/cluster_balance", balanceColumns},
 	{"compactions", "/compactions", compactionColumns},
 	{"current_backend_instances", "/current_backend_instances", instanceColumns},
 	{"current_queries", "/current_queries", queryColumns},
+	{"historical_nodes", "/historical_nodes", historicalColumns},
 	{"history_tablets", "/cluster_balance/history_tablets", procTaskColumns},
 	{"load_error_hub", "/load_error_hub", errorHubColumns},
+	{"meta_recovery", "/meta_recovery", recoveryColumns},
+	{"memory", "/memory", memoryColumns},
 	{"monitor", "/monitor/jvm", runtimeColumns},
 	{"pending_tablets", "/cluster_balance/pending_tablets", procTaskColumns},
 	{"priority_repair", "/cluster_balance/priority_repair", hintColumns},
@@ -33,6 +38,7 @@ var procTables = []struct {
 	{"stream_loads", "/stream_loads", streamLoadColumns},
 	{"tasks", "/tasks", taskColumns},
 	{"tasks_of_backends", "/tasks/CLONE", taskBEColumns},
+	{"warehouses", "/warehouses", warehouseColumns},
 	{"working_slots", "/cluster_balance/working_slots", slotColumns},
 }
 

@@ -23,7 +23,7 @@ var _ = register(Statement{
 		table_name text Table.
 		pid        int  Place of the tablet in the table.
 		vgroup_id  int  The tablet.
-		action     name leader, recover, wait, loss (what ACCEPT LOSS would give up), unrecoverable, or empty (what ACCEPT LOSS makes of that).
+		action     name leader, recover, running (an op is at it), wait, loss (what ACCEPT LOSS would give up), unrecoverable, or empty (what ACCEPT LOSS makes of that).
 		endpoint   text BE that is to lead, to come back, or to be waited for.
 		lost_from  int  First version that is lost, NULL when none is.
 		lost_to    int  Last version that is lost.
@@ -56,12 +56,22 @@ func recoverData(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	o := newOrder(e, ops.MaxConcurrency)
 	var rows []Row
 	var at []int // of rows, the first op of each
+	busy := map[types.TabletID]*catalog.Op{}
+	for op := range e.Catalog.Ops() {
+		if op.Type != 0 && op.Tablet != 0 && op.BE != 0 && !op.Ended() {
+			busy[op.Tablet] = op
+		}
+	}
 	for t := range e.Catalog.AllTables() {
 		db, ok := e.Catalog.DatabaseByID(t.DatabaseID)
 		if !ok || only != 0 && db.ID != only {
 			continue
 		}
 		for pid, tab := range pids(e, t) {
+			if op, ok := busy[tab.ID]; ok {
+				rows, at = append(rows, Row{db.Name, t.Name, pid, tab.ID, "running", endpoint(e, op.BE), nil, nil, op.ID, fmt.Sprintf("%s is at it: SHOW TRANSACTION %d", ops.TypeName(op.Type), op.ID)}), append(at, -1)
+				continue
+			}
 			for _, r := range rescueOf(e, tab, a.Has("LOSS")) {
 				var from, to any
 				if r.lostTo != 0 {

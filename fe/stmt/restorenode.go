@@ -42,10 +42,17 @@ var _ = register(Statement{
 		if err != nil {
 			return nil, err
 		}
+		if err := heard(e, be); err != nil {
+			return nil, err // before anything is begun
+		}
 		r := &restoration{e: e, dry: a.Has("DRY"), unsafe: a.Has("UNSAFE")}
 		for _, fe := range mnodesOf(e, be) {
+			r.mnodeOfNode(ctx, fe)
+		}
+		for _, fe := range strayMnodes(e, be) {
 			if blankMnode(e, fe) {
-				r.mnode(ctx, fe)
+				r.add("mnode", mnodeAddress(fe), nil, "wait", "", "", fmt.Sprintf("nobody has said whether it is of dnode %d: RESTORE MNODE ON DNODE %d restores it, "+
+					"ALTER MNODE %d ON DNODE %d says so for good", be.ID, fe.ID, fe.ID, be.ID))
 			}
 		}
 		if err := r.vnodes(ctx, be); err != nil {
@@ -68,9 +75,11 @@ var _ = register(Statement{
 			return nil, err
 		}
 		r := &restoration{e: e, dry: a.Has("DRY")}
-		if blankMnode(e, fe) {
-			r.mnode(ctx, fe)
+		if alive, why := mnodeAlive(e, fe); !alive && !blankMnode(e, fe) {
+			return nil, refusal("mnode %d (%s) does not answer, nor does it ask to join: start it, with an empty meta_dir and fe_helpers if its metadata is lost (%s)",
+				fe.ID, mnodeAddress(fe), why)
 		}
+		r.mnodeOfNode(ctx, fe)
 		return r.answer(ctx, mnodeAddress(fe))
 	},
 	Examples: []string{"RESTORE MNODE ON DNODE 10002", "RESTORE MNODE ON DNODE 3 DRY RUN"},
@@ -84,6 +93,9 @@ var _ = register(Statement{
 	Rows: func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		be, err := dnode(e, a)
 		if err != nil {
+			return nil, err
+		}
+		if err := heard(e, be); err != nil {
 			return nil, err
 		}
 		r := &restoration{e: e, dry: a.Has("DRY"), unsafe: a.Has("UNSAFE")}
@@ -156,18 +168,6 @@ func (r *restoration) answer(ctx context.Context, target string) ([]Row, error) 
 	return r.rows, nil
 }
 
-// mnodesOf are the FEs on the machine of a BE. Where a machine has several backends nobody can say which FE belongs to
-// which, and all FEs that wait there are meant.
-func mnodesOf(e *Env, be *catalog.BE) []*catalog.FE {
-	var out []*catalog.FE
-	for fe := range e.Catalog.FEs() {
-		if fe.Host == be.Host {
-			out = append(out, fe)
-		}
-	}
-	return out
-}
-
 // blankMnode reports whether an FE of the catalog asks to join as one without metadata.
 func blankMnode(e *Env, fe *catalog.FE) bool {
 	for _, w := range waiting(e) {
@@ -176,6 +176,30 @@ func blankMnode(e *Env, fe *catalog.FE) bool {
 		}
 	}
 	return fe.Pending
+}
+
+// mnodeAlive reports whether an FE answers; why says what is known of one that does not.
+func mnodeAlive(e *Env, fe *catalog.FE) (alive bool, why string) {
+	if e.Frontends == nil {
+		return false, "the FEs of the cluster are not known here"
+	}
+	for _, f := range e.Frontends() {
+		if f.Name == fe.Name {
+			return f.Alive, f.Err
+		}
+	}
+	return false, "nothing is known of it"
+}
+
+// mnodeOfNode restores an FE that is blank, and says of one that is away that it has to be started.
+func (r *restoration) mnodeOfNode(ctx context.Context, fe *catalog.FE) {
+	if blankMnode(r.e, fe) {
+		r.mnode(ctx, fe)
+		return
+	}
+	if alive, why := mnodeAlive(r.e, fe); !alive {
+		r.add("mnode", mnodeAddress(fe), nil, "wait", "", "", fmt.Sprintf("it does not answer (%s): start it, with an empty meta_dir if its own is lost", why))
+	}
 }
 
 // mnode has an FE taken out and planned anew: a voter without its log must not vote under its old name.
@@ -198,7 +222,8 @@ func (r *restoration) mnode(ctx context.Context, fe *catalog.FE) {
 		return
 	}
 	ms := r.e.Now.UnixMilli()
-	again := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", fe.Host, fe.RaftPort, ms), Host: fe.Host, RaftPort: fe.RaftPort, Observer: fe.Observer}
+	again := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", fe.Host, fe.RaftPort, ms), Host: fe.Host, RaftPort: fe.RaftPort, Observer: fe.Observer,
+		DNode: fe.DNode}
 	if _, err := r.e.propose(ctx, &command.PlanFE{FE: again, TimeMs: ms}); err != nil {
 		r.add("mnode", at, nil, "wait", source, "", fmt.Sprintf("its old self is taken out, but it could not be added (%v): ALTER SYSTEM ADD %s '%s'", err, group.Role(fe), at))
 		return
@@ -207,15 +232,24 @@ func (r *restoration) mnode(ctx context.Context, fe *catalog.FE) {
 	r.add("mnode", at, nil, "restore", source, "", "it joins as a learner, then as "+group.Role(fe)+": SHOW MNODES tells how far it is")
 }
 
+// heard refuses a BE that is offline, or has not told yet what it holds.
+func heard(e *Env, be *catalog.BE) error {
+	m := e.member(be.ID)
+	switch {
+	case !e.alive(be.ID):
+		why := ""
+		if m.Err != "" {
+			why = " (" + m.Err + ")"
+		}
+		return refusal("dnode %d (%s) is offline%s: start it first. It may have empty storage_root_paths", be.ID, endpoint(e, be.ID), why)
+	case !m.Heard():
+		return refusal("dnode %d (%s) has not told yet what it holds: try again in some seconds", be.ID, endpoint(e, be.ID))
+	}
+	return nil
+}
+
 // vnodes has the replicas on a BE made again that it does not have.
 func (r *restoration) vnodes(ctx context.Context, be *catalog.BE) error {
-	m := r.e.member(be.ID)
-	switch {
-	case !r.e.alive(be.ID):
-		return refusal("dnode %d (%s) is offline: start it first. It may have empty storage_root_paths", be.ID, endpoint(r.e, be.ID))
-	case m.LastReport.IsZero() || m.LastReport.Before(m.LastStart):
-		return refusal("dnode %d (%s) has not told yet what it holds: try again in some seconds", be.ID, endpoint(r.e, be.ID))
-	}
 	r.order = newOrder(r.e, ops.MaxConcurrency)
 	r.watch()
 	for t := range r.e.Catalog.AllTables() {

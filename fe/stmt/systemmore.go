@@ -61,16 +61,32 @@ var _ = register(Statement{
 	Examples: []string{"ALTER SYSTEM CLEAN TABLET SCHEDULER QUEUE"},
 })
 
+var _ = register(Statement{
+	Name:   "alter_system_create_image",
+	Syntax: "ALTER SYSTEM CREATE IMAGE",
+	Doc: "Have the leading FE write an image of the metadata now, so that it starts from that and needs less of the log. Every FE does so by itself from " +
+		"time to time; ADMIN BACKUP METADATA writes one to a file of your own.",
+	Do: func(ctx context.Context, e *Env, _ syntax.Args) (Result, error) {
+		written, err := e.Image(ctx)
+		if err != nil {
+			return Result{}, fmt.Errorf("write an image of the metadata: %w", err)
+		}
+		if !written {
+			return nothing("nothing has changed since the last image"), nil
+		}
+		return Result{Info: "The image is written"}, nil
+	},
+	Examples: []string{"ALTER SYSTEM CREATE IMAGE"},
+})
+
 // absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
 // to do instead.
 var absent = []struct{ name, syntax, example, instead string }{
-	{"alter_system_modify_backend", "ALTER SYSTEM MODIFY BACKEND {<host:hostport>|<text:string>} SET <props:props>",
-		`ALTER SYSTEM MODIFY BACKEND "10.0.0.1:9050" SET ("labels.location" = "rack:r1")`,
-		"labels of backends are not supported: replicas are kept on different hosts"},
 	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
 		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
-	{"alter_system_create_image", "ALTER SYSTEM CREATE IMAGE", "ALTER SYSTEM CREATE IMAGE",
-		"every FE makes images of the metadata by itself: ADMIN BACKUP METADATA TO writes one to a file"},
+	{"alter_system_modify_frontend_host", "ALTER SYSTEM MODIFY FRONTEND HOST <from:string> TO <to:string>",
+		`ALTER SYSTEM MODIFY FRONTEND HOST "10.0.0.1" TO "10.0.0.2"`,
+		"a frontend keeps its address: ALTER SYSTEM ADD FOLLOWER takes one in under its new address, then ALTER SYSTEM DROP FOLLOWER the old one"},
 	{"admin_set_table_version", "ADMIN SET TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>] VERSION TO <version:int>",
 		"ADMIN SET TABLE db1.t1 PARTITION (p1) VERSION TO 5", "versions are decided by commits and cannot be set: ADMIN SET REPLICA STATUS gives up a damaged replica"},
 }

@@ -84,12 +84,22 @@ var _ = register(Statement{
 		}
 		parts, err := partitionsArg(t, a, "partitions")
 		if err != nil {
-			return nil, err
+			return nil, unknownPartition(t, a, err)
 		}
 		return tabletRows(e, parts...), nil
 	},
 	Examples: []string{"SHOW TABLETS FROM db1.t1", "SHOW TABLET FROM t1 PARTITION (p1) WHERE State = 'NORMAL' ORDER BY DataSize DESC LIMIT 10"},
 })
+
+// unknownPartition is what SHOW TABLET says of a partition that is not there.
+func unknownPartition(t *catalog.Table, a syntax.Args, err error) error {
+	for _, name := range a.Names("partitions") {
+		if partitionNamed(t, name) == nil && !a.Has("TEMPORARY") {
+			return analysis("Unknown partition: %s", name)
+		}
+	}
+	return err
+}
 
 // tabletRows are the replicas of partitions by tablet and replica.
 func tabletRows(e *Env, parts ...*catalog.Partition) []Row {

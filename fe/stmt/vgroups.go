@@ -106,14 +106,10 @@ func vgroupRow(e *Env, db *catalog.Database, t *catalog.Table, tab *catalog.Tabl
 			continue
 		}
 		r := &tab.Replicas[i]
-		have := r.Version
-		if seen, ok := e.reported(r.BE, tab.ID); ok {
-			have = seen.Version
-			if r.BE == tab.Leader {
-				keep = seen.OldestRetained
-			}
+		if seen, ok := e.reported(r.BE, tab.ID); ok && r.BE == tab.Leader {
+			keep = seen.OldestRetained
 		}
-		row = append(row, r.BE, memberStatus(e, tab, r), have.String()+"/"+tab.Version.String())
+		row = append(row, r.BE, memberStatus(e, tab, r), applied(e, tab, r).String()+"/"+tab.Version.String())
 	}
 	row = append(row, ready(e, t, tab), 0, 0, 0, 0, keep, "N/A", "N/A")
 	c, running := copies[tab.ID]
@@ -121,6 +117,16 @@ func vgroupRow(e *Env, db *catalog.Database, t *catalog.Table, tab *catalog.Tabl
 		return append(row, learnersOf(e, tab, nil), nil, nil, nil)
 	}
 	return append(row, learnersOf(e, tab, &c), percentOf(c.BytesDone, c.BytesTotal), c.BytesDone, c.BytesTotal)
+}
+
+// applied is the version that a replica has, as far as it is known: the catalog learns of a commit before the next report says
+// so, and a report of what a copy has brought before the catalog does.
+func applied(e *Env, tab *catalog.Tablet, r *catalog.Replica) types.Version {
+	have := r.Version
+	if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
+		have = max(have, seen.Version)
+	}
+	return min(have, tab.Version)
 }
 
 func percentOf(part, whole int64) float64 {
@@ -135,17 +141,14 @@ func learnersOf(e *Env, tab *catalog.Tablet, c *tabletctl.RunningTask) string {
 		if r.Role != types.RoleLearner {
 			continue
 		}
-		have, copied, left := r.Version, "waits for its copy", ""
-		if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
-			have = max(have, seen.Version)
-		}
+		copied, left := "waits for its copy", ""
 		if c != nil && c.DestBE == r.BE {
 			copied = fmt.Sprintf("%.1f%%", percentOf(c.BytesDone, c.BytesTotal))
 			if ms := c.LeftMs(); ms >= 0 {
 				left = fmt.Sprintf(", %ds left", (ms+999)/1000)
 			}
 		}
-		behind := tab.Version - min(have, tab.Version)
+		behind := tab.Version - applied(e, tab, r)
 		out = append(out, fmt.Sprintf("%d %s, %d versions behind%s", r.BE, copied, behind, left))
 	}
 	return strings.Join(out, "; ")
@@ -178,3 +181,35 @@ func ready(e *Env, t *catalog.Table, tab *catalog.Tablet) bool {
 	}
 	return tab.Leader != 0 && e.alive(tab.Leader) && complete >= t.Quorum.Need(followers)
 }
+
+var _ = register(Statement{
+	Name:   "show_db_alive",
+	Syntax: "SHOW <db:ident> . ALIVE",
+	Doc:    "One row that says whether every tablet of a database takes reads and writes now: SHOW CLUSTER ALIVE for one database.",
+	Columns: cols(`
+		status int 0: no tablet has a leader that answers; 1: all have; 2: some have.
+	`),
+	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		db, err := e.database(a.String("db"))
+		if err != nil {
+			return nil, err
+		}
+		led, all := 0, 0
+		for t := range e.Catalog.Tables(db.ID) {
+			for tab := range e.Catalog.TabletsOfTable(t) {
+				all++
+				if tab.Leader != 0 && e.alive(tab.Leader) && !e.lost(tab.Leader, tab.ID) {
+					led++
+				}
+			}
+		}
+		switch {
+		case led == all:
+			return []Row{{1}}, nil
+		case led == 0:
+			return []Row{{0}}, nil
+		}
+		return []Row{{2}}, nil
+	},
+	Examples: []string{"SHOW db1.ALIVE"},
+})

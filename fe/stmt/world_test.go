@@ -148,7 +148,7 @@ func newWorld(t testing.TB, n int) *world {
 		host := fmt.Sprintf("10.0.1.%d", i+1)
 		w.must(t, &command.AddBE{BE: catalog.BE{Host: host, Port: 9050}, TimeMs: 1})
 		id := types.BEID(10002 + i)
-		w.bes[id] = &cluster.BE{ID: id, Address: host + ":9050", Alive: true, LastHeartbeat: noon, LastStart: noon.Add(-time.Hour), LastReport: noon.Add(-time.Second),
+		w.bes[id] = &cluster.BE{ID: id, Address: host + ":9050", Alive: true, LastHeartbeat: noon, LastStart: noon.Add(-time.Hour), ReportedStart: noon.Add(-time.Hour), LastReport: noon.Add(-time.Second),
 			Version: "0.1", CPUCores: 8, MemLimit: 1 << 30, MemUsed: 1 << 28, HTTPPort: 8040, RunningScans: 1,
 			Disks: []cluster.Disk{{ID: types.DiskID(21 + 10*i), Path: "/disk1", Total: 1000 << 30, Available: 400 << 30, DataUsed: 500 << 30, Tablets: 3}}}
 	}
@@ -222,6 +222,7 @@ func (w *world) env() *Env {
 			return []Process{{ID: 8, User: "root", Host: "h:1", Command: "Sleep", Since: noon}, {ID: 7, User: "root", Host: "h:2", DB: "shop", Command: "Query",
 				Since: noon.Add(-3 * time.Second), Text: "SELECT 1"}}
 		},
+		Image:     func(context.Context) (bool, error) { return w.cat.Index() == 0, nil },
 		Warnings:  []Warning{{Level: "Warning", Code: 1265, Message: "Data truncated"}, {Level: "Error", Code: 1062, Message: "Duplicate entry"}},
 		Variables: []Variable{{"version", "8.0.36"}, {"autocommit", "ON"}},
 		Status:    func() []Variable { return []Variable{{"Uptime", "60"}} },

@@ -86,6 +86,7 @@ type Controller struct {
 	world   world
 	limits  sched.Limits
 	started bool // this Scheduler has been told of the clones that ran before it
+	notes   notes
 	balance bool // an operator has asked for replicas to be evened out now
 }
 
@@ -113,6 +114,7 @@ func (c *Controller) reset() {
 	c.sched = sched.New()
 	c.world = newWorld(c.now())
 	c.limits = c.settings()
+	c.notes = notes{}
 	c.started = false
 }
 
@@ -234,6 +236,7 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 	input := c.world.input(cat, c.o.Cluster, in, c.limits, now)
 	if !c.started {
 		input.Found = c.found(input.View)
+		c.sched.Restore(restored(cat))
 		c.started = true
 	}
 	input.Clones = c.progress()
@@ -243,14 +246,31 @@ func (c *Controller) Step(ctx context.Context) (time.Time, error) {
 		hints = append(hints, episodes(cat, input.View, sched.Clock{NowMs: now.UnixMilli(), ToleranceMs: c.limits.ToleranceMs})...)
 	}
 	out := c.sched.Step(input)
+	c.notes.add(&out, input.NowMs)
+	var note *command.NoteTasks
+	if c.notes.due(input.NowMs, len(out.Actions)+len(hints) > 0) {
+		note = c.notes.taken()
+		hints = append(hints, note)
+	}
 	c.mu.Unlock()
 	for _, n := range out.Trace {
 		c.o.Logger.Debug("tablet control", "tablet_id", n.Tablet, "why", n.Text)
 	}
 	if err := c.carryOut(ctx, out.Actions, hints); err != nil {
+		c.keepNotes(note, input.NowMs)
 		return now, err
 	}
 	return time.UnixMilli(out.WakeMs), nil
+}
+
+// keepNotes has what could not be written down tried again.
+func (c *Controller) keepNotes(note *command.NoteTasks, nowMs int64) {
+	if note == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notes.back(note, nowMs)
 }
 
 // grant draws task ids from the catalog when the scheduler runs low: ids are never reused, so that a BE can tell the

@@ -1,11 +1,13 @@
 package tabletctl
 
 import (
+	"slices"
+
 	"stele/meta/catalog"
 	"stele/meta/types"
 )
 
-// groups are the colocated tables. The first partition of a group's oldest table leads: its tablets are repaired and
+// groups are the colocated tables. The first partition of the table that came into a group first leads: its tablets are repaired and
 // balanced like any other, and the tablets of the same bucket in all other partitions belong on the same BEs.
 type groups struct {
 	cat   *catalog.Catalog
@@ -17,7 +19,7 @@ type groupKey struct {
 	name string
 }
 
-// Group is one group of colocated tables, the oldest table first.
+// Group is one group of colocated tables, in the order in which they came into it.
 type Group struct {
 	DB     types.DatabaseID
 	Name   string
@@ -29,7 +31,7 @@ type Group struct {
 func Groups(cat *catalog.Catalog) []Group {
 	var out []Group
 	at := map[groupKey]int{}
-	for t := range cat.AllTables() { // by id: the oldest first
+	for t := range cat.AllTables() {
 		if t.Colocate == "" {
 			continue
 		}
@@ -40,8 +42,17 @@ func Groups(cat *catalog.Catalog) []Group {
 			out = append(out, Group{DB: t.DatabaseID, Name: t.Colocate})
 		}
 		out[i].Tables = append(out[i].Tables, t)
-		if out[i].Leads == nil && len(t.Parts) > 0 {
-			out[i].Leads = t.Parts[0].Tablets
+	}
+	for i := range out {
+		g := &out[i]
+		slices.SortStableFunc(g.Tables, func(a, b *catalog.Table) int {
+			if a.LeadsGroup(b) {
+				return -1
+			}
+			return 1
+		})
+		if at := slices.IndexFunc(g.Tables, func(t *catalog.Table) bool { return len(t.Parts) > 0 }); at >= 0 {
+			g.Leads = g.Tables[at].Parts[0].Tablets
 		}
 	}
 	return out

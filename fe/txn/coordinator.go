@@ -3,8 +3,9 @@
 //
 // The Raft entry is the truth. Before it, everything is pending and Abort (or, should the FE die, the BEs' question
 // for the outcome) clears it; after it, the transaction is committed even if nobody hears of it at first: a BE that
-// missed the publish learns the outcome from its own question. The client hears OK when enough replicas of every
-// tablet can serve the new versions (I4).
+// missed the publish learns the outcome from its own question. The client hears OK when the entry is committed: the rows
+// are on disk on a quorum then, and publishing goes on behind it. Every later query carries the version, and a replica that
+// has not heard of it yet waits for it, asks for it, or sends the query to another one (I4).
 package txn
 
 import (
@@ -36,7 +37,9 @@ type Liveness interface {
 // Settings are read at each use.
 type Settings struct {
 	WriteTimeout time.Duration
-	PublishWait  time.Duration
+	// PublishBacklog is how many versions may wait to be told to a BE before commits wait for it, for PublishWait at most.
+	PublishBacklog int
+	PublishWait    time.Duration
 }
 
 // Coordinator runs the transactions of one FE. It is safe for concurrent use.
@@ -66,7 +69,7 @@ const (
 	txnRangeAge = 10 * time.Second
 )
 
-// Close waits for publishes under way.
+// Close waits a moment for what is still to be published.
 func (c *Coordinator) Close() { c.pub.close() }
 
 // Active reports whether a transaction of this FE is still undecided here.

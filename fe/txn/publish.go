@@ -2,127 +2,50 @@ package txn
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
-	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
 
-// publisher tells BEs the committed versions: one queue a BE, so that transactions which commit together share a call.
-// No answer is called under its lock.
-type publisher struct {
-	clients *beclient.Clients
-	live    Liveness
-	logger  *slog.Logger
-	wg      sync.WaitGroup
-	ctx     context.Context
-	stop    context.CancelFunc
-
-	mu     sync.Mutex
-	closed bool
-	queues map[types.BEID]*publishQueue // of the BEs that something is on its way to
-}
-
-// publishItem is one version to tell; done is called with whether the BE can serve it.
-type publishItem struct {
-	msg  *bepb.PublishRequest_Item
-	done func(served bool)
-}
-
-// publishQueue is what waits for the call under way to a BE to end.
-type publishQueue struct {
-	items []publishItem
-}
-
-// publishTimeout bounds one call: a BE that hangs longer learns the outcome by asking.
-const publishTimeout = 5 * time.Second
-
-func newPublisher(clients *beclient.Clients, live Liveness, logger *slog.Logger) *publisher {
-	ctx, stop := context.WithCancel(context.Background())
-	return &publisher{clients: clients, live: live, logger: logger, ctx: ctx, stop: stop, queues: map[types.BEID]*publishQueue{}}
-}
-
-func (p *publisher) close() {
-	p.mu.Lock()
-	p.closed = true // before the wait: no drain starts after it
-	p.mu.Unlock()
-	p.stop()
-	p.wg.Wait()
-}
-
-// add queues an item; a goroutine drains the queue for as long as there is something in it.
-func (p *publisher) add(be types.BEID, it publishItem) {
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		it.done(false)
-		return
-	}
-	defer p.mu.Unlock()
-	q := p.queues[be]
-	if q != nil {
-		q.items = append(q.items, it)
-		return
-	}
-	q = &publishQueue{items: []publishItem{it}}
-	p.queues[be] = q
-	p.wg.Go(func() { p.drain(be, q) })
-}
-
-func (p *publisher) drain(be types.BEID, q *publishQueue) {
-	for {
-		p.mu.Lock()
-		items := q.items
-		q.items = nil
-		if len(items) == 0 {
-			delete(p.queues, be)
-			p.mu.Unlock()
-			return
-		}
-		p.mu.Unlock()
-		p.send(be, items)
-	}
-}
-
-func (p *publisher) send(be types.BEID, items []publishItem) {
-	req := &bepb.PublishRequest{}
-	for _, it := range items {
-		req.Items = append(req.Items, it.msg)
-	}
-	ctx, cancel := context.WithTimeout(p.ctx, publishTimeout)
-	defer cancel()
-	client, err := p.clients.BE(p.live.Address(be))
-	var resp *bepb.PublishResponse
-	if err == nil {
-		resp, err = client.Publish(ctx, req)
-	}
-	if err != nil {
-		p.live.Probe(be)
-		p.logger.Debug("publish", "be_id", be, "items", len(items), "err", err)
-	}
-	for i, it := range items {
-		it.done(err == nil && i < len(resp.Versions) && resp.Versions[i] >= it.msg.Version)
-	}
-}
-
-// publish tells every replica the versions that a transaction got, and returns when enough followers of each tablet
-// can serve them or the publish wait is over. The transaction is committed either way. Learners are told, so that they
-// stay current, and never waited for: they serve no reads (I6).
+// publish tells every replica the versions that a transaction got. It does not wait for them: the transaction is committed,
+// its rows are on disk on a quorum, and who reads the version waits for it where he reads. Only when a BE does not keep up
+// does it return after enough followers of each tablet can serve them, or the publish wait is over, so that no queue grows
+// without bound. Learners are told, so that they stay current, and never waited for: they serve no reads (I6).
 func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.TabletVersion) {
 	cat := c.log.Current()
-	w := newPublishWait()
+	var told []publishTo
 	for _, tv := range tablets {
 		if tab, ok := cat.Tablet(tv.Tablet); ok { // else dropped meanwhile
-			msg := &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(t.id), Version: uint64(tv.Version), Parts: t.parts(tab.ID)}
-			c.publishTablet(cat, tab, msg, w)
+			told = append(told, c.audience(cat, tab, &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(t.id),
+				Version: uint64(tv.Version), Parts: t.parts(tab.ID)}))
 		}
 	}
+	set := c.settings()
+	w := newPublishWait()
+	wait := false
+	for _, to := range told {
+		wait = wait || c.pub.backlog(to.followers) >= set.PublishBacklog
+	}
+	for _, to := range told {
+		var done func(bool)
+		if wait {
+			done = w.expect(to.need, len(to.followers))
+		}
+		for _, be := range to.followers {
+			c.pub.add(be, publishItem{msg: to.msg, done: done})
+		}
+		for _, be := range to.learners {
+			c.pub.add(be, publishItem{msg: to.msg})
+		}
+	}
+	if !wait {
+		return
+	}
 	w.seal()
-	timer := time.NewTimer(c.settings().PublishWait)
+	timer := time.NewTimer(set.PublishWait)
 	defer timer.Stop()
 	select {
 	case <-w.ready:
@@ -132,12 +55,15 @@ func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.Tab
 	}
 }
 
-func (c *Coordinator) publishTablet(cat *catalog.Catalog, tab *catalog.Tablet, msg *bepb.PublishRequest_Item, w *publishWait) {
-	table, ok := cat.TableByID(tab.Table)
-	if !ok {
-		return
-	}
-	var learners, followers []types.BEID
+// publishTo is who hears of one version.
+type publishTo struct {
+	msg                 *bepb.PublishRequest_Item
+	followers, learners []types.BEID
+	need                int // of the followers
+}
+
+func (c *Coordinator) audience(cat *catalog.Catalog, tab *catalog.Tablet, msg *bepb.PublishRequest_Item) publishTo {
+	to := publishTo{msg: msg}
 	voters := 0
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
@@ -148,18 +74,15 @@ func (c *Coordinator) publishTablet(cat *catalog.Catalog, tab *catalog.Tablet, m
 		case r.OfflineMs != 0:
 		case !c.live.Alive(r.BE):
 		case r.Role == types.RoleFollower:
-			followers = append(followers, r.BE)
+			to.followers = append(to.followers, r.BE)
 		default:
-			learners = append(learners, r.BE)
+			to.learners = append(to.learners, r.BE)
 		}
 	}
-	done := w.expect(min(table.Quorum.Need(voters), len(followers)), len(followers))
-	for _, be := range followers {
-		c.pub.add(be, publishItem{msg: msg, done: done})
+	if table, ok := cat.TableByID(tab.Table); ok {
+		to.need = min(table.Quorum.Need(voters), len(to.followers))
 	}
-	for _, be := range learners {
-		c.pub.add(be, publishItem{msg: msg, done: func(bool) {}})
-	}
+	return to
 }
 
 // publishWait counts the tablets of one transaction that are not served by enough replicas yet. ready is closed when
@@ -179,7 +102,7 @@ func (w *publishWait) expect(need, answers int) func(bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if need <= 0 {
-		return func(bool) {}
+		return nil
 	}
 	w.left++
 	over := false

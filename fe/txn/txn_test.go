@@ -28,7 +28,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, bes, tablets int, quorum types.WriteQuorum) *world {
-	w := &world{Cluster: fakecluster.New(t, bes, tablets, quorum), t: t, set: txn.Settings{WriteTimeout: 3 * time.Second, PublishWait: 3 * time.Second}}
+	w := &world{Cluster: fakecluster.New(t, bes, tablets, quorum), t: t, set: txn.Settings{WriteTimeout: 3 * time.Second, PublishBacklog: 100, PublishWait: 3 * time.Second}}
 	w.txns = txn.New(w.Log, w.Clients, w, func() txn.Settings { return w.set }, w.Logger)
 	t.Cleanup(w.txns.Close)
 	return w
@@ -67,8 +67,10 @@ func mustRetry(t *testing.T, err error) *txn.RetryError {
 	return retry
 }
 
-func TestCommitIsPublishedBeforeOK(t *testing.T) {
+// TestBacklogIsWaitedFor: when BEs do not keep up, OK comes only when a quorum can serve the versions.
+func TestBacklogIsWaitedFor(t *testing.T) {
 	w := newWorld(t, 3, 2, types.QuorumMajority)
+	w.set.PublishBacklog = 0
 	x := w.begin(false)
 	w.write(x, w.Tablets[0], 1)
 	w.write(x, w.Tablets[1], 2)
@@ -96,6 +98,53 @@ func TestCommitIsPublishedBeforeOK(t *testing.T) {
 	}
 	if w.txns.Active(x.ID()) {
 		t.Error("a committed transaction is still active")
+	}
+}
+
+// TestPublishFollowsOK: OK comes while no BE answers a publish, later versions queue up behind the call, and each BE hears
+// of every version in the end, also when the coordinator is closed right away.
+func TestPublishFollowsOK(t *testing.T) {
+	w := newWorld(t, 3, 2, types.QuorumMajority)
+	release := make(chan struct{})
+	var calls atomic.Int32
+	for _, b := range w.BEs {
+		b.Set(func(b *fakecluster.BE) {
+			b.OnPublish = func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error) {
+				calls.Add(1)
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
+				return &bepb.PublishResponse{Versions: make([]uint64, len(req.Items))}, nil
+			}
+		})
+	}
+	const n = 20
+	for i := range n {
+		x := w.begin(false)
+		w.write(x, w.Tablets[i%2], int64(i))
+		if err := x.Commit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	w.txns.Close()
+	for _, b := range w.BEs {
+		b.Seen(func() {
+			if len(b.Published) != n {
+				t.Errorf("be %d heard of %d versions of %d", b.ID, len(b.Published), n)
+			}
+			seen := map[uint64]uint64{}
+			for _, it := range b.Published {
+				if it.Version != seen[it.TabletId]+1 && seen[it.TabletId] != 0 {
+					t.Errorf("be %d heard of version %d of tablet %d after %d", b.ID, it.Version, it.TabletId, seen[it.TabletId])
+				}
+				seen[it.TabletId] = it.Version
+			}
+		})
+	}
+	if c := calls.Load(); c >= 3*n {
+		t.Errorf("%d calls: versions that waited did not share one", c)
 	}
 }
 
@@ -345,7 +394,7 @@ func TestUndoFindsChange(t *testing.T) {
 
 func TestPublishWaitIgnoresLearners(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
-	w.set.PublishWait = 200 * time.Millisecond
+	w.set.PublishWait, w.set.PublishBacklog = 200*time.Millisecond, 0
 	// The followers but the leader are dead for publishing; a learner answers.
 	tab := w.Tablet(t, w.Tablets[0])
 	w.Log.Must(t, &command.DropReplica{Tablet: tab.ID, Replica: tab.Replicas[2].ID, Force: true})

@@ -115,7 +115,7 @@ func (d *draft) apply(cmd command.Command) (any, error) {
 		return nil, refused("the cluster is not initialised")
 	}
 	for _, try := range [...]func(command.Command) (any, error, bool){
-		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applyOther, d.applyRestore,
+		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyRestore,
 	} {
 		if result, err, mine := try(cmd); mine {
 			return result, err
@@ -143,7 +143,7 @@ func (d *draft) drawn(kind string, id uint64) error {
 func (d *draft) putTablet(t *Tablet) {
 	d.tablets = d.tablets.set(d.o, t.ID, t)
 	for i := range t.Replicas {
-		d.onBE = d.onBE.set(d.o, beTablet{t.Replicas[i].BE, t.ID}, struct{}{})
+		d.onBE = d.onBE.set(d.o, t.Replicas[i].BE, t.ID)
 	}
 }
 
@@ -154,7 +154,7 @@ func (d *draft) dropTablet(id types.TabletID) {
 		return
 	}
 	for i := range t.Replicas {
-		d.onBE = d.onBE.del(d.o, beTablet{t.Replicas[i].BE, id})
+		d.onBE = d.onBE.del(d.o, t.Replicas[i].BE, id)
 	}
 	d.tablets = d.tablets.del(d.o, id)
 }

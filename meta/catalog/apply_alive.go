@@ -102,7 +102,7 @@ func (d *draft) acceptLoss(c *command.AcceptLoss) (any, error) {
 	}
 	t := cloneTablet(old)
 	for i := range t.Replicas {
-		d.onBE = d.onBE.del(d.o, beTablet{t.Replicas[i].BE, t.ID})
+		d.onBE = d.onBE.del(d.o, t.Replicas[i].BE, t.ID)
 	}
 	r := keep
 	r.OfflineMs, r.Deposed = 0, false

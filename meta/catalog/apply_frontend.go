@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"stele/meta/command"
+	"stele/meta/types"
 )
 
 // FEAt returns the frontend at a host and Raft port.
@@ -26,6 +27,9 @@ func (d *draft) planFE(c *command.PlanFE) (any, error) {
 	}
 	if _, ok := d.FEByName(fe.Name); ok {
 		return nil, exists("fe", fe.Name)
+	}
+	if err := d.checkDNode(0, fe.DNode); err != nil {
+		return nil, err
 	}
 	fe.ID, fe.AddedMs, fe.Pending = feID(d.drawID()), c.TimeMs, true
 	fe.Server = d.freeServer()
@@ -65,4 +69,53 @@ func (d *draft) setFE(c *command.SetFE) error {
 	}
 	d.fes = d.fes.set(d.o, fe.ID, &fe)
 	return nil
+}
+
+func (d *draft) setFEDNode(c *command.SetFEDNode) error {
+	old, ok := d.fes.get(c.FE)
+	if !ok {
+		return notFound("fe", c.FE)
+	}
+	if err := d.checkDNode(c.FE, c.BE); err != nil {
+		return err
+	}
+	fe := *old
+	fe.DNode = c.BE
+	d.fes = d.fes.set(d.o, fe.ID, &fe)
+	return nil
+}
+
+// checkDNode refuses a BE that is not there or that another FE has.
+func (d *draft) checkDNode(fe types.FEID, be types.BEID) error {
+	if be == 0 {
+		return nil
+	}
+	if _, ok := d.bes.get(be); !ok {
+		return notFound("be", be)
+	}
+	for f := range d.FEs() {
+		if f.ID != fe && f.DNode == be {
+			return exists("mnode", fmt.Sprintf("%d on dnode %d", f.ID, be))
+		}
+	}
+	return nil
+}
+
+// DNodeOf returns the BE that makes a dnode together with an FE: the one that an operator has named, else the BE of the same
+// host if that has only one; 0 = nobody can say.
+func (c *Catalog) DNodeOf(fe *FE) types.BEID {
+	if _, ok := c.BE(fe.DNode); ok {
+		return fe.DNode
+	}
+	var only types.BEID
+	for be := range c.BEs() {
+		if be.Host != fe.Host {
+			continue
+		}
+		if only != 0 {
+			return 0
+		}
+		only = be.ID
+	}
+	return only
 }

@@ -147,11 +147,34 @@ func (d *draft) addIndex(c *command.AddIndex) error {
 		}
 		d.fence(t)
 	}
+	reindex(t)
 	if err := d.checkTable(t); err != nil {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return nil
+}
+
+// IndexedColumns returns the columns of the keys that are not enforced: they are kept as filters.
+func IndexedColumns(keys []UniqueKey) []types.ColumnID {
+	var out []types.ColumnID
+	for _, k := range keys {
+		for _, id := range k.Columns {
+			if !k.Unique && !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// reindex has the schema, in a new version of it, name the columns of the secondary keys.
+func reindex(t *Table) {
+	if next := IndexedColumns(t.Unique); !slices.Equal(next, t.Schema.Indexed) {
+		t.Schema.Indexed = next
+		t.Schema.Version++
+	}
 }
 
 // fence lets no transaction commit that has written to the table before: whoever planned it did not know the key.
@@ -206,6 +229,7 @@ func (d *draft) dropIndex(c *command.DropIndex) (any, error) {
 			return nil, err
 		}
 	}
+	reindex(t)
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return res, nil
 }

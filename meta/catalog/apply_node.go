@@ -24,6 +24,8 @@ func (d *draft) applyNode(cmd command.Command) (any, error, bool) {
 		result, err = d.planFE(c)
 	case *command.SetFE:
 		err = d.setFE(c)
+	case *command.SetFEDNode:
+		err = d.setFEDNode(c)
 	case *command.AddBE:
 		result, err = d.addBE(c)
 	case *command.DropBE:

@@ -118,7 +118,7 @@ func (d *draft) dropReplica(c *command.DropReplica) (any, error) {
 			t.Leader = c.NewLeader
 		}
 	}
-	d.onBE = d.onBE.del(d.o, beTablet{gone.BE, t.ID})
+	d.onBE = d.onBE.del(d.o, gone.BE, t.ID)
 	d.tablets = d.tablets.set(d.o, t.ID, t)
 	return EpochResult{Epoch: t.Epoch, Leader: t.Leader}, nil
 }

@@ -52,13 +52,15 @@ type Catalog struct {
 	tableNames tree[tableName, types.TableID]
 	parts      tree[types.PartitionID, types.TableID]
 	tablets    tree[types.TabletID, *Tablet]
-	onBE       tree[beTablet, struct{}]
+	onBE       onBE
 	counters   tree[types.TableID, tableCounters]
 	bes        tree[types.BEID, *BE]
 	fes        tree[types.FEID, *FE]
 	config     tree[string, string]
 	hints      tree[types.PartitionID, *RepairHint]
 	ops        tree[uint64, *Op]
+	tasks      tree[uint64, *Task]         // ended ones, in the order of their ends
+	tried      tree[types.TabletID, *Task] // that failed and were to be tried again
 	users      tree[userName, *User]
 	txns       txnLog
 	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
@@ -74,11 +76,6 @@ type LeaderNote struct {
 type tableName struct {
 	db   types.DatabaseID
 	name string
-}
-
-type beTablet struct {
-	be     types.BEID
-	tablet types.TabletID
 }
 
 type userName struct{ name, host string }
@@ -101,15 +98,15 @@ func New() *Catalog {
 		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
 			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 		}),
-		parts:   newTree[types.PartitionID, types.TableID](cmp.Compare),
-		tablets: newTree[types.TabletID, *Tablet](cmp.Compare),
-		onBE: newTree[beTablet, struct{}](func(a, b beTablet) int {
-			return cmp.Or(cmp.Compare(a.be, b.be), cmp.Compare(a.tablet, b.tablet))
-		}),
+		parts:    newTree[types.PartitionID, types.TableID](cmp.Compare),
+		tablets:  newTree[types.TabletID, *Tablet](cmp.Compare),
+		onBE:     newOnBE(),
 		counters: newTree[types.TableID, tableCounters](cmp.Compare),
 		bes:      newTree[types.BEID, *BE](cmp.Compare),
 		fes:      newTree[types.FEID, *FE](cmp.Compare),
 		config:   newTree[string, string](strings.Compare),
+		tasks:    newTree[uint64, *Task](cmp.Compare),
+		tried:    newTree[types.TabletID, *Task](cmp.Compare),
 		hints:    newTree[types.PartitionID, *RepairHint](cmp.Compare),
 		ops:      newTree[uint64, *Op](cmp.Compare),
 		users: newTree[userName, *User](func(a, b userName) int {
@@ -229,6 +226,9 @@ func (c *Catalog) TabletCount() int { return c.tablets.len() }
 // ReplicaCount returns how many replicas there are.
 func (c *Catalog) ReplicaCount() int { return c.onBE.len() }
 
+// ReplicasOn returns how many replicas there are on a BE.
+func (c *Catalog) ReplicasOn(be types.BEID) int { return c.onBE.count(be) }
+
 // TabletsOf yields the tablets of a partition by bucket.
 func (c *Catalog) TabletsOf(p *Partition) iter.Seq[*Tablet] {
 	return func(yield func(*Tablet) bool) {
@@ -256,11 +256,8 @@ func (c *Catalog) TabletsOfTable(t *Table) iter.Seq[*Tablet] {
 // TabletsOn yields the tablets that have a replica on be, by id.
 func (c *Catalog) TabletsOn(be types.BEID) iter.Seq[*Tablet] {
 	return func(yield func(*Tablet) bool) {
-		for k := range c.onBE.from(beTablet{be: be}) {
-			if k.be != be {
-				return
-			}
-			if t, _ := c.tablets.get(k.tablet); !yield(t) {
+		for id := range c.onBE.on(be) {
+			if t, _ := c.tablets.get(id); !yield(t) {
 				return
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/types"
 )
 
@@ -140,7 +141,7 @@ func (w *world) other(c *Catalog) command.Command {
 func (w *world) alive(c *Catalog) command.Command {
 	t := w.tablet(c)
 	r, _ := pick(w, t.Replicas)
-	switch w.n("alive", 0, 9) {
+	switch w.n("alive", 0, 11) {
 	case 0:
 		return &command.AcceptLoss{Tablet: t.ID, Replica: r.ID, Version: t.Version, Epoch: t.Epoch, TimeMs: w.now}
 	case 1:
@@ -148,10 +149,26 @@ func (w *world) alive(c *Catalog) command.Command {
 	case 3:
 		id := types.ReplicaID(w.n("drawn", 1, int(c.NextID())))
 		return &command.AcceptLoss{Tablet: t.ID, Replica: id, Empty: r.BE, Version: t.Version, Epoch: t.Epoch, TimeMs: w.now}
+	case 4:
+		return w.tasks(t)
+	case 5:
+		return &command.SetBELocation{BE: r.BE, Location: []string{"", "rack:r1", "zone:a", "nonsense"}[w.n("location", 0, 3)]}
 	case 2:
 		return &command.SetBELeading{BE: r.BE, Drained: w.chance(50), Weight: w.n("weight", 0, 300)}
 	}
 	return &command.SetReplicaAlive{Items: []command.ReplicaAlive{{Tablet: t.ID, BE: r.BE, Alive: w.chance(50)}}, TimeMs: w.now}
+}
+
+// tasks draws what the control loop writes down.
+func (w *world) tasks(t *Tablet) command.Command {
+	c := &command.NoteTasks{}
+	for range w.n("ended", 0, 3) {
+		c.Ended = append(c.Ended, Task{Tablet: t.ID, FinishedMs: w.now, Err: "e"})
+	}
+	for range w.n("tried", 0, 2) {
+		c.Tried = append(c.Tried, Task{Tablet: t.ID, LastSchedMs: w.now, Attempts: []model.Attempt{{AtMs: w.now, Reason: "r"}}})
+	}
+	return c
 }
 
 // op draws a change of the operation log.
@@ -472,7 +489,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			if r.LastFailed != 0 && r.Version >= r.LastFailed || r.LastFailed > tab.Version || r.Settled > r.Version {
 				t.Fatalf("C2: tablet %d at %d, replica %+v", tab.ID, tab.Version, r)
 			}
-			if _, ok := c.onBE.get(beTablet{r.BE, tab.ID}); !ok {
+			if !c.onBE.has(r.BE, tab.ID) {
 				t.Fatalf("tablet %d is not indexed at backend %d", tab.ID, r.BE)
 			}
 		}

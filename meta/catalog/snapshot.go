@@ -50,6 +50,8 @@ const (
 	kindUser
 	kindDecided
 	kindTxn
+	kindTask
+	kindTried
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -76,6 +78,11 @@ type countersRecord struct {
 type configRecord struct {
 	Key   string `cbor:"1,keyasint"`
 	Value string `cbor:"2,keyasint"`
+}
+
+type taskRecord struct {
+	N    uint64 `cbor:"1,keyasint"`
+	Task Task   `cbor:"2,keyasint"`
 }
 
 type rangeRecord struct {
@@ -184,6 +191,10 @@ func (c *Catalog) writeObjects(s *snapshotWriter) {
 	writeAll(s, kindHint, c.hints)
 	writeAll(s, kindOp, c.ops)
 	writeAll(s, kindUser, c.users)
+	for id, t := range c.tasks.all() {
+		s.record(kindTask, taskRecord{id, *t})
+	}
+	writeAll(s, kindTried, c.tried)
 }
 
 func writeAll[K, V any](s *snapshotWriter, kind uint8, t tree[K, V]) {
@@ -309,6 +320,10 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 		return loadOne(body, func(v *Op) { d.ops = d.ops.set(d.o, v.ID, v) })
 	case kindUser:
 		return loadOne(body, func(v *User) { d.users = d.users.set(d.o, userName{v.Name, v.Host}, v) })
+	case kindTask:
+		return loadOne(body, func(v *taskRecord) { d.tasks = d.tasks.set(d.o, v.N, &v.Task) })
+	case kindTried:
+		return loadOne(body, func(v *Task) { d.tried = d.tried.set(d.o, v.Tablet, v) })
 	case kindDecided:
 		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
 	case kindTxn:

@@ -121,17 +121,15 @@ func (n *node[K, V]) split(o *owner) (left, right *node[K, V]) {
 	}
 	at := len(n.keys) * 3 / 4
 	right = &node[K, V]{by: o, keys: slices.Clone(n.keys[at:])}
+	// The left part is copied as well: it seldom grows again, and what it grew to so far would be kept with it.
+	n.keys = append(make([]K, 0, at), n.keys[:at]...)
 	if n.kids != nil {
 		right.kids = slices.Clone(n.kids[at:])
-		clear(n.kids[at:])
-		n.kids = n.kids[:at]
+		n.kids = append(make([]*node[K, V], 0, at), n.kids[:at]...)
 	} else {
 		right.vals = slices.Clone(n.vals[at:])
-		clear(n.vals[at:])
-		n.vals = n.vals[:at]
+		n.vals = append(make([]V, 0, at), n.vals[:at]...)
 	}
-	clear(n.keys[at:])
-	n.keys = n.keys[:at]
 	return n, right
 }
 

@@ -71,6 +71,8 @@ const (
 	TypePlanFE           Type = 55
 	TypeSetFE            Type = 56
 	TypeSetDiskState     Type = 65
+	TypeNoteTasks        Type = 66
+	TypeSetBELocation    Type = 67
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82
@@ -79,6 +81,7 @@ const (
 	TypeAdoptReplicas    Type = 86
 	TypeEndRestore       Type = 87
 	TypeSetQueryRole     Type = 88
+	TypeSetFEDNode       Type = 89
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

@@ -1,6 +1,9 @@
 package command
 
-import "stele/meta/model"
+import (
+	"stele/meta/model"
+	"stele/meta/types"
+)
 
 // PlanFE adds an FE at a host and Raft port that no other FE has. It is pending: it becomes a member of the Raft group
 // when it asks to join. The answer is its id.
@@ -19,6 +22,15 @@ type SetFE struct {
 	// Joined ends that it is pending.
 	Joined bool `cbor:"6,keyasint,omitempty"`
 }
+
+// SetFEDNode says which BE makes a dnode together with an FE; 0 = whichever the host tells. A BE has one FE.
+type SetFEDNode struct {
+	FE types.FEID `cbor:"1,keyasint"`
+	BE types.BEID `cbor:"2,keyasint,omitempty"`
+}
+
+// Type returns TypeSetFEDNode.
+func (*SetFEDNode) Type() Type { return TypeSetFEDNode }
 
 // Type returns TypePlanFE.
 func (*PlanFE) Type() Type { return TypePlanFE }

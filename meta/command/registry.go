@@ -59,6 +59,8 @@ var specs = func() map[Type]spec {
 		{TypePlanFE, "plan_fe", 1, func() Command { return new(PlanFE) }},
 		{TypeSetFE, "set_fe", 1, func() Command { return new(SetFE) }},
 		{TypeSetDiskState, "set_disk_state", 1, func() Command { return new(SetDiskState) }},
+		{TypeNoteTasks, "note_tasks", 1, func() Command { return new(NoteTasks) }},
+		{TypeSetBELocation, "set_be_location", 1, func() Command { return new(SetBELocation) }},
 		{TypeAddIndex, "add_index", 1, func() Command { return new(AddIndex) }},
 		{TypeRenewIndex, "renew_index", 1, func() Command { return new(RenewIndex) }},
 		{TypePublishIndex, "publish_index", 1, func() Command { return new(PublishIndex) }},
@@ -67,6 +69,7 @@ var specs = func() map[Type]spec {
 		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
 		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
+		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {
 			panic(fmt.Sprintf("BUG: command type %d declared twice", s.typ))

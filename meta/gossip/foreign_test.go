@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,5 +49,52 @@ func TestStrangersAreTold(t *testing.T) {
 	}
 	if len(one.Members()) != 1 {
 		t.Errorf("members: %v", one.Members())
+	}
+}
+
+// TestUnreadableIsTold: memberlist says only in its log that it cannot decrypt a packet, or that one is not encrypted.
+func TestUnreadableIsTold(t *testing.T) {
+	for name, keys := range map[string][2][]byte{
+		"another key":      {[]byte("0123456789abcdef"), []byte("fedcba9876543210")},
+		"not encrypted":    {[]byte("0123456789abcdef"), nil},
+		"encrypted, alone": {nil, []byte("0123456789abcdef")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := make(chan string, 64)
+			open := func(name string, key []byte) *Gossip {
+				cfg := Config{Cluster: "c", Name: name, BindHost: "127.0.0.1", Profile: Fast, Log: slog.New(slog.DiscardHandler),
+					Unreadable: func(address, why string) {
+						select {
+						case told <- name + " " + address + " " + why:
+						default:
+						}
+					}}
+				if key != nil {
+					cfg.Keys = [][]byte{key}
+				}
+				g, err := New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := g.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+				return g
+			}
+			one, two := open("one", keys[0]), open("two", keys[1])
+			if err := two.Join(one.Addr()); err == nil {
+				t.Fatal("they mix")
+			}
+			select {
+			case s := <-told:
+				if !strings.HasPrefix(s, "one 127.0.0.1") {
+					t.Errorf("told %q", s)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("nobody was told")
+			}
+		})
 	}
 }

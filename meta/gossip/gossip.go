@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -71,7 +72,9 @@ type Config struct {
 	Meta    Meta
 	// Refused, if set, is told of a node of another cluster that wanted to gossip ("" = it has no label).
 	Refused func(address string, cluster types.ClusterID)
-	Log     *slog.Logger // nil = slog.Default
+	// Unreadable, if set, is told of a node whose gossip this one cannot decrypt, or that does not encrypt it.
+	Unreadable func(address, why string)
+	Log        *slog.Logger // nil = slog.Default
 }
 
 // Gossip is this node's part in the membership.
@@ -127,7 +130,7 @@ func (g *Gossip) listConfig(cfg *Config) *memberlist.Config {
 	c.BindAddr, c.BindPort = cfg.BindHost, cfg.BindPort
 	c.AdvertiseAddr, c.AdvertisePort = cfg.Advertise, cfg.BindPort
 	c.Delegate, c.Events = g, g.events
-	c.Logger = log.New(logWriter{cfg.Log, cfg.Refused}, "", 0)
+	c.Logger = log.New(logWriter{cfg.Log, cfg.Refused, cfg.Unreadable}, "", 0)
 	c.TCPTimeout = time.Second
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 3
 	c.ProbeInterval, c.ProbeTimeout = 500*time.Millisecond, 200*time.Millisecond
@@ -273,6 +276,7 @@ func (g *Gossip) MergeRemoteState([]byte, bool) {}
 type logWriter struct {
 	l       *slog.Logger
 	refused func(address string, cluster types.ClusterID)
+	garbled func(address, why string)
 }
 
 func (w logWriter) Write(b []byte) (int, error) {
@@ -289,12 +293,19 @@ func (w logWriter) Write(b []byte) (int, error) {
 		w.refused(address, cluster) // it comes with every packet: who is told says it now and then
 		return len(b), nil
 	}
+	if m := unreadable.FindStringSubmatch(line); m != nil && w.garbled != nil {
+		w.garbled(sender(m[1] == "failed to receive", m[3]), m[2])
+		return len(b), nil
+	}
 	w.l.Log(context.Background(), level, line, "component", "gossip")
 	return len(b), nil
 }
 
 // refusal is how memberlist says, in its log only, that a packet or connection has another label than this cluster's.
-var refusal = regexp.MustCompile(`^discarding (?:packet|stream) with unacceptable label ("(?:[^"\\]|\\.)*"): from=(\S+)$`)
+var refusal = regexp.MustCompile(`^discarding (packet|stream) with unacceptable label ("(?:[^"\\]|\\.)*"): from=(\S+)$`)
+
+// unreadable is how memberlist says, in its log only, that keys differ.
+var unreadable = regexp.MustCompile(`(?i)^(decrypt packet failed|failed to receive): (.*crypt.*?):? from=(\S+)$`)
 
 // foreign reads a refusal: where it came from and of which cluster.
 func foreign(line string) (address string, cluster types.ClusterID, ok bool) {
@@ -302,10 +313,18 @@ func foreign(line string) (address string, cluster types.ClusterID, ok bool) {
 	if m == nil {
 		return "", "", false
 	}
-	label, err := strconv.Unquote(m[1])
+	label, err := strconv.Unquote(m[2])
 	if err != nil {
 		return "", "", false
 	}
 	parts := strings.SplitN(label, "/", 3) // stele/format/cluster
-	return m[2], types.ClusterID(parts[len(parts)-1]), true
+	return sender(m[1] == "stream", m[3]), types.ClusterID(parts[len(parts)-1]), true
+}
+
+// sender is where a packet came from; the port of a connection is another one each time and says nothing.
+func sender(stream bool, address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil && stream {
+		return host
+	}
+	return address
 }

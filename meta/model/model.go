@@ -38,6 +38,15 @@ type Table struct {
 	IndexOf types.TableID `cbor:"30,keyasint,omitempty"`
 	// Colocate is the group of tables, within the database, whose buckets lie on the same BEs; "" = none.
 	Colocate string `cbor:"75,keyasint,omitempty"`
+	// ColocatedMs is when the table came into its group, 0 = with its creation.
+	ColocatedMs int64 `cbor:"68,keyasint,omitempty"`
+}
+
+// LeadsGroup reports whether the table came into their colocate group before another: where the tablets of the first one lie,
+// those of the others belong.
+func (t *Table) LeadsGroup(other *Table) bool {
+	a, b := max(t.CreatedMs, t.ColocatedMs), max(other.CreatedMs, other.ColocatedMs)
+	return a < b || a == b && t.ID < other.ID
 }
 
 // RangePartition says by which columns a table is partitioned.
@@ -157,6 +166,8 @@ type BE struct {
 	Disks []BEDisk `cbor:"21,keyasint,omitempty"`
 	// QueryMs says since when the BE has the query role, 0 = it has not: it runs the upper parts of queries for the FEs.
 	QueryMs int64 `cbor:"51,keyasint,omitempty"`
+	// Location is where the BE stands, "key:value"; "" = nobody has said.
+	Location string `cbor:"66,keyasint,omitempty"`
 }
 
 // BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.
@@ -198,6 +209,9 @@ type FE struct {
 	// Server is a small number that no other FE of the cluster has; client connection ids carry it. 0 means 1: an FE
 	// that was alone before there were several.
 	Server uint32 `cbor:"12,keyasint,omitempty"`
+	// DNode is the BE that makes a dnode together with this FE, as an operator has said; 0 = nobody has: it is the BE of the
+	// same host, if that has only one.
+	DNode types.BEID `cbor:"20,keyasint,omitempty"`
 }
 
 // RepairHint is an operator's wish that a partition be repaired first.

@@ -29,4 +29,6 @@ var (
 	ErrWrongCluster = errors.New("belongs to another cluster")
 	// ErrSnapshotUnusable is wrapped by Open when the newest snapshot cannot be read.
 	ErrSnapshotUnusable = errors.New("the newest metadata snapshot cannot be read")
+	// ErrLogUnusable is wrapped by Open and Failure when an entry of the log is damaged or missing.
+	ErrLogUnusable = errors.New("the metadata log cannot be read")
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,13 +23,22 @@ type Identity struct {
 	Format    int             `json:"format"`
 	ClusterID types.ClusterID `json:"cluster_id"`
 	ID        string          `json:"server_id"`
+	// Used says that the directory has had a log: one that has none any more has lost it.
+	Used bool `json:"used,omitempty"`
+	// Sum is the checksum of the others, "" = of a version that wrote none.
+	Sum string `json:"sum,omitempty"`
+}
+
+func (id *Identity) sum() string {
+	text := fmt.Sprintf("%d %q %q %v", id.Format, id.ClusterID, id.ID, id.Used)
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(text), castagnoli))
 }
 
 // ReadIdentity returns the identity of a metadata directory; ok is false when it has none yet.
 func ReadIdentity(dir string) (id Identity, ok bool, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, identityFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return id, false, nil
+		return id, false, unowned(dir)
 	}
 	if err != nil {
 		return id, false, fmt.Errorf("read metadata identity: %w", err)
@@ -39,7 +49,50 @@ func ReadIdentity(dir string) (id Identity, ok bool, err error) {
 	if id.Format != identityFormat {
 		return id, false, fmt.Errorf("metadata directory %s is of format %d, this binary knows %d: upgrade this FE", dir, id.Format, identityFormat)
 	}
+	if id.Sum != "" && id.Sum != id.sum() {
+		return id, false, fmt.Errorf("metadata identity %s is damaged: its checksum is wrong (remedy: %s)", filepath.Join(dir, identityFile), remedy)
+	}
+	if id.Used && lostLog(dir) {
+		return id, false, fmt.Errorf("metadata directory %s of frontend %s has lost its log: %w (remedy: %s)", dir, id.ID, ErrLogUnusable, remedy)
+	}
 	return id, true, nil
+}
+
+// unowned refuses a directory without identity that has a log or snapshots: as an empty one it would be given a new
+// identity, and an FE would take what is there for its own.
+func unowned(dir string) error {
+	for _, sub := range []string{"log", "snapshots"} {
+		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if len(entries) > 0 {
+			return fmt.Errorf("metadata directory %s has lost its %s, but not its %s: nobody can say whose it is (remedy: put the file back, or %s)",
+				dir, identityFile, sub, remedy)
+		}
+	}
+	return nil
+}
+
+// writeIdentity makes a directory that FE's, for good.
+func writeIdentity(dir string, id Identity) error {
+	id.Format = identityFormat
+	id.Sum = id.sum()
+	b, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return writeSynced(filepath.Join(dir, identityFile), b)
+}
+
+// markUsed notes that the directory has a log.
+func markUsed(dir string) error {
+	id, ok, err := ReadIdentity(dir)
+	if err != nil || !ok || id.Used {
+		return err
+	}
+	id.Used = true
+	return writeIdentity(dir, id)
 }
 
 // lockDir keeps other processes out of a directory until the file is closed. Without it the log store would wait for
@@ -64,7 +117,7 @@ func claimDir(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	want := Identity{Format: identityFormat, ClusterID: cfg.ClusterID, ID: cfg.ID}
+	want := Identity{ClusterID: cfg.ClusterID, ID: cfg.ID}
 	if ok {
 		if id.ClusterID != want.ClusterID {
 			return fmt.Errorf("the directory %w: %q, not %q", ErrWrongCluster, id.ClusterID, want.ClusterID)
@@ -74,11 +127,7 @@ func claimDir(cfg *Config) error {
 		}
 		return nil
 	}
-	b, err := json.Marshal(want)
-	if err != nil {
-		return err
-	}
-	return writeSynced(filepath.Join(cfg.Dir, identityFile), b)
+	return writeIdentity(cfg.Dir, want)
 }
 
 // writeSynced writes a file so that after a crash it is there whole or not at all.

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -222,6 +223,15 @@ func (l *Log) TransferLeadership(ctx context.Context, id string) error {
 
 // Snapshot writes a snapshot now.
 func (l *Log) Snapshot(ctx context.Context) error { return l.await(ctx, l.raft.Snapshot()) }
+
+// Image writes a snapshot now; false when nothing has changed since the last one.
+func (l *Log) Image(ctx context.Context) (bool, error) {
+	err := l.await(ctx, l.raft.Snapshot())
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // AppliedIndex returns the index of the last entry that this FE has applied.
 func (l *Log) AppliedIndex() uint64 { return l.fsm.applied.Load() }

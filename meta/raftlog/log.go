@@ -24,8 +24,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"stele/meta/catalog"
 )
@@ -45,12 +43,13 @@ type Log struct {
 	raft      *raft.Raft
 	stream    *stream
 	transport *raft.NetworkTransport
-	wal       *wal.WAL
-	walMeta   metadb.BoltMetaDB // of wal, which opens it and does not close it
+	wal       *logStore
 	lock      *os.File
 
 	proposals chan *proposal
 	inflight  chan flight
+	launching sync.Mutex // held while an entry is handed to Raft
+	ended     bool       // inflight is closed; guarded by launching
 	closing   chan struct{}
 	once      sync.Once
 	closeErr  error
@@ -98,20 +97,16 @@ func (l *Log) open() error {
 	if err := claimDir(&l.cfg); err != nil {
 		return err
 	}
-	logDir := filepath.Join(l.cfg.Dir, "log")
-	if err := os.MkdirAll(logDir, 0o750); err != nil {
-		return err
+	if l.wal, err = openLogStore(filepath.Join(l.cfg.Dir, "log"), l.cfg.SegmentBytes, l.cfg.Log); err != nil {
+		return fmt.Errorf("%w (remedy: %s)", err, remedy)
 	}
-	l.wal, err = wal.Open(logDir, wal.WithSegmentSize(l.cfg.SegmentBytes), wal.WithLogger(logger),
-		wal.WithMetaStore(&walMeta{MetaStore: &l.walMeta, log: l.cfg.Log}))
-	if err != nil {
-		return fmt.Errorf("open raft log: %w (remedy: %s)", err, remedy)
-	}
-	files, err := raft.NewFileSnapshotStoreWithLogger(l.cfg.Dir, snapshotsRetained, logger)
+	snaps, err := openSnapshots(l.cfg.Dir, logger)
 	if err != nil {
 		return err
 	}
-	snaps := &snapshots{SnapshotStore: files, dir: filepath.Join(l.cfg.Dir, "snapshots")}
+	if err := l.checkFiles(snaps); err != nil {
+		return err
+	}
 	cache, err := raft.NewLogCache(logCacheEntries, l.wal)
 	if err != nil {
 		return err
@@ -125,13 +120,33 @@ func (l *Log) open() error {
 	if err := l.bootstrap(conf, cache, snaps); err != nil {
 		return err
 	}
-	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, l.transport); err != nil {
+	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, transport{l.transport}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
 			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, remedy)
 		}
 		return err
 	}
 	return nil
+}
+
+// checkFiles proves that the newest snapshot is whole and this cluster's, and every log entry behind it is there and whole, before
+// Raft begins to believe them.
+func (l *Log) checkFiles(snaps *snapshots) error {
+	all, err := snaps.List()
+	if err != nil {
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, err, remedy)
+	}
+	newest := uint64(0)
+	if len(all) > 0 {
+		newest = all[0].Index
+	}
+	if err := l.wal.check(newest); err != nil {
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)
+	}
+	l.wal.onBad(func(err error) {
+		_ = l.fsm.fail(fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)) // it is what Failure returns
+	})
+	return markUsed(l.cfg.Dir)
 }
 
 const remedy = "move this directory away, drop this frontend from the cluster and add it again, so that it gets the " +
@@ -185,7 +200,6 @@ func (l *Log) release() error {
 	if l.wal != nil {
 		errs = append(errs, l.wal.Close())
 	}
-	errs = append(errs, l.walMeta.Close())
 	if l.lock != nil {
 		errs = append(errs, l.lock.Close())
 	}

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -61,6 +62,41 @@ func (l *Log) Learn(m Mark) {
 	}
 }
 
+// A mark may be here before the entry that it names: other FEs are a majority without this one. It waits for the entry
+// then, looking every markPoll for markWait; after that the leader's next message does as well.
+const (
+	markPoll = 500 * time.Microsecond
+	markWait = 50 * time.Millisecond
+)
+
+// nextMark returns the newest mark when its entry is here, or nil when it says nothing new by then.
+func (l *Log) nextMark() *Mark {
+	for begun := time.Now(); ; {
+		l.learns.mu.Lock()
+		m := l.learns.next
+		here := m == nil || m.Index <= l.raft.LastIndex()
+		if here || time.Since(begun) > markWait {
+			l.learns.next = nil
+		}
+		l.learns.mu.Unlock()
+		switch {
+		case m == nil || m.Index <= l.raft.CommitIndex():
+			return nil
+		case here:
+			return m
+		case time.Since(begun) > markWait:
+			return nil
+		}
+		timer := time.NewTimer(markPoll)
+		select {
+		case <-timer.C:
+		case <-l.closing:
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
 // learnAll hands marks to Raft, one at a time.
 func (l *Log) learnAll() {
 	defer l.wg.Done()
@@ -70,11 +106,8 @@ func (l *Log) learnAll() {
 		case <-l.closing:
 			return
 		}
-		l.learns.mu.Lock()
-		m := l.learns.next
-		l.learns.next = nil
-		l.learns.mu.Unlock()
-		if m == nil || m.Index <= l.raft.CommitIndex() {
+		m := l.nextMark()
+		if m == nil {
 			continue
 		}
 		req := &raft.AppendEntriesRequest{

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -23,9 +22,8 @@ type Offline struct {
 	dir      string
 	identity Identity
 	lock     *os.File
-	wal      *wal.WAL
-	walMeta  metadb.BoltMetaDB
-	snaps    *raft.FileSnapshotStore
+	wal      *logStore
+	snaps    *snapshots
 }
 
 // SnapshotInfo describes one snapshot of a metadata directory.
@@ -57,11 +55,11 @@ func (o *Offline) open() error {
 	if o.lock, err = lockDir(o.dir); err != nil {
 		return err
 	}
-	logger := newHclog(slog.New(slog.DiscardHandler), "raft")
-	if o.wal, err = wal.Open(filepath.Join(o.dir, "log"), wal.WithLogger(logger), wal.WithMetaStore(&o.walMeta)); err != nil {
-		return fmt.Errorf("open raft log: %w", err)
+	quiet := slog.New(slog.DiscardHandler)
+	if o.wal, err = openLogStore(filepath.Join(o.dir, "log"), wal.DefaultSegmentSize, quiet); err != nil {
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)
 	}
-	o.snaps, err = raft.NewFileSnapshotStoreWithLogger(o.dir, snapshotsRetained, logger)
+	o.snaps, err = openSnapshots(o.dir, newHclog(quiet, "raft"))
 	return err
 }
 
@@ -71,7 +69,6 @@ func (o *Offline) Close() error {
 	if o.wal != nil {
 		errs = append(errs, o.wal.Close())
 	}
-	errs = append(errs, o.walMeta.Close())
 	if o.lock != nil {
 		errs = append(errs, o.lock.Close())
 	}
@@ -83,7 +80,7 @@ func (o *Offline) Identity() Identity { return o.identity }
 
 // Snapshots lists the snapshots, the newest first.
 func (o *Offline) Snapshots() ([]SnapshotInfo, error) {
-	metas, err := o.snaps.List()
+	metas, err := o.snaps.all()
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +142,7 @@ func (o *Offline) Catalog() (*catalog.Catalog, []Server, error) {
 		return nil, nil, err
 	}
 	if first > c.Index()+1 {
-		return nil, nil, fmt.Errorf("entries %d to %d are missing between the snapshot and the log", c.Index()+1, first-1)
+		return nil, nil, fmt.Errorf("entries %d to %d are missing between the snapshot and the log: %w", c.Index()+1, first-1, ErrLogUnusable)
 	}
 	for i := max(first, c.Index()+1); i <= last && i > 0; i++ {
 		var l raft.Log
@@ -207,26 +204,21 @@ func Restore(cfg RestoreConfig, backup io.Reader) (types.ClusterID, error) {
 	if err := seedSnapshot(cfg, c.WithIndex(c.Index()+1), term); err != nil {
 		return "", err
 	}
-	id := Config{Dir: cfg.Dir, ClusterID: c.ClusterID(), ID: cfg.Name}
-	return c.ClusterID(), claimDir(&id)
+	return c.ClusterID(), writeIdentity(cfg.Dir, Identity{ClusterID: c.ClusterID(), ID: cfg.Name, Used: true})
 }
 
 // seedTerm makes the log of an FE that has seen every term up to this one, so that BEs take its word.
 func seedTerm(dir string, term uint64) error {
 	logDir := filepath.Join(dir, "log")
-	if err := os.MkdirAll(logDir, 0o750); err != nil {
+	w, err := openLogStore(logDir, wal.DefaultSegmentSize, slog.New(slog.DiscardHandler))
+	if err != nil {
 		return err
 	}
-	var meta metadb.BoltMetaDB
-	w, err := wal.Open(logDir, wal.WithLogger(newHclog(slog.New(slog.DiscardHandler), "raft")), wal.WithMetaStore(&meta))
-	if err != nil {
-		return errors.Join(err, meta.Close())
-	}
-	return errors.Join(w.SetUint64([]byte("CurrentTerm"), term), w.Close(), meta.Close())
+	return errors.Join(w.SetUint64([]byte("CurrentTerm"), term), w.Close())
 }
 
 func seedSnapshot(cfg RestoreConfig, c *catalog.Catalog, term uint64) error {
-	files, err := raft.NewFileSnapshotStoreWithLogger(cfg.Dir, snapshotsRetained, newHclog(slog.New(slog.DiscardHandler), "raft"))
+	files, err := openSnapshots(cfg.Dir, newHclog(slog.New(slog.DiscardHandler), "raft"))
 	if err != nil {
 		return err
 	}

@@ -100,12 +100,14 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 	if !l.IsLeader() {
 		return nil, l.notLeaderOrClosed()
 	}
-	select {
-	case l.proposals <- p:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-l.closing:
-		return nil, ErrClosed
+	if !l.goesAlone(p) {
+		select {
+		case l.proposals <- p:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-l.closing:
+			return nil, ErrClosed
+		}
 	}
 	select {
 	case o := <-p.done:
@@ -115,6 +117,19 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 	case <-l.closing:
 		return nil, ErrOutcomeUnknown
 	}
+}
+
+// goesAlone launches a proposal at once when there is none whose company it could wait for: then it takes no goroutine.
+func (l *Log) goesAlone(p *proposal) bool {
+	if len(l.proposals) > 0 || len(l.inflight) > 0 || !l.launching.TryLock() {
+		return false
+	}
+	defer l.launching.Unlock()
+	if l.ended {
+		return false
+	}
+	l.launch([]*proposal{p}) // should the log close meanwhile, nobody knows what became of the entry
+	return true
 }
 
 func (l *Log) notLeaderOrClosed() error {
@@ -132,7 +147,12 @@ func (l *Log) notLeaderOrClosed() error {
 // propose turns waiting proposals into entries.
 func (l *Log) propose() {
 	defer l.wg.Done()
-	defer close(l.inflight)
+	defer func() {
+		l.launching.Lock()
+		defer l.launching.Unlock()
+		l.ended = true
+		close(l.inflight)
+	}()
 	var next *proposal // taken from the queue, but too big for the entry before
 	for {
 		first := next
@@ -159,13 +179,16 @@ func (l *Log) propose() {
 				break gather
 			}
 		}
-		if !l.launch(shared) {
+		l.launching.Lock()
+		launched := l.launch(shared)
+		l.launching.Unlock()
+		if !launched {
 			return
 		}
 	}
 }
 
-// launch hands one entry to Raft. It is false when the log closes.
+// launch hands one entry to Raft. It is false when the log closes. Called with launching held.
 func (l *Log) launch(shared []*proposal) bool {
 	var all [][]byte
 	for _, p := range shared {

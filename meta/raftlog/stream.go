@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -158,7 +159,11 @@ func (s *stream) admit(raw net.Conn) {
 	delete(s.open, raw)
 	s.mu.Unlock()
 	if err != nil {
-		s.log.Warn("raft connection refused", "remote", c.RemoteAddr(), "err", err)
+		level := slog.LevelWarn
+		if errors.Is(err, ErrWrongCluster) && s.refused != nil {
+			level = slog.LevelDebug // it tries again and again; who is told says it now and then
+		}
+		s.log.Log(context.Background(), level, "raft connection refused", "remote", c.RemoteAddr(), "err", err)
 		c.Close()
 		return
 	}
@@ -195,7 +200,7 @@ func (s *stream) greet(c net.Conn) error {
 	}
 	if cluster != string(s.cluster) {
 		_, _ = c.Write([]byte{verdictWrongCluster})
-		s.tell(c.RemoteAddr().String(), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
+		s.tell(rpc.HostOf(c.RemoteAddr()), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
 		return fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
 	}
 	if _, err := c.Write([]byte{verdictOK}); err != nil {

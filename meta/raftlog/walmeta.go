@@ -24,7 +24,7 @@ type walMeta struct {
 	log *slog.Logger
 }
 
-// Load mends the segments and returns the state of the log.
+// Load proves and mends the segments and returns the state of the log.
 func (m *walMeta) Load(dir string) (waltypes.PersistentState, error) {
 	state, err := m.MetaStore.Load(dir)
 	if err != nil {
@@ -33,7 +33,13 @@ func (m *walMeta) Load(dir string) (waltypes.PersistentState, error) {
 	mended := false
 	for i := range state.Segments {
 		s := &state.Segments[i]
-		if s.SealTime.IsZero() || s.IndexStart != 0 {
+		if s.SealTime.IsZero() {
+			if err := checkTail(filepath.Join(dir, segment.FileName(*s))); err != nil {
+				return state, err
+			}
+			continue
+		}
+		if s.IndexStart != 0 {
 			continue
 		}
 		if s.IndexStart, err = writeIndex(filepath.Join(dir, segment.FileName(*s)), s); err != nil {

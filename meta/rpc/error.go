@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"stele/meta/types"
 )
 
 // Reasons that this package itself gives.
@@ -25,6 +27,8 @@ type Error struct {
 	Msg    string
 	Reason string     // enumerated cause in snake_case, for callers that branch
 	GRPC   codes.Code // OK = FailedPrecondition
+	// Cluster is that of the node which refused a call of another cluster, "" = it did not say.
+	Cluster types.ClusterID
 }
 
 // wireError is the detail of a status. Append keys, never renumber.
@@ -33,6 +37,8 @@ type wireError struct {
 	State  string `cbor:"2,keyasint,omitempty"`
 	Msg    string `cbor:"3,keyasint,omitempty"`
 	Reason string `cbor:"4,keyasint,omitempty"`
+
+	Cluster types.ClusterID `cbor:"5,keyasint,omitempty"`
 }
 
 func (e *Error) Error() string {
@@ -57,7 +63,7 @@ func (e *Error) GRPCStatus() *status.Status {
 		code = codes.FailedPrecondition
 	}
 	st := status.New(code, e.Msg)
-	detail, err := cbor.Marshal(wireError{Code: e.Code, State: e.State, Msg: e.Msg, Reason: e.Reason})
+	detail, err := cbor.Marshal(wireError{Code: e.Code, State: e.State, Msg: e.Msg, Reason: e.Reason, Cluster: e.Cluster})
 	if err != nil {
 		return st
 	}
@@ -108,7 +114,7 @@ func fromStatus(err error) error {
 		}
 		var w wireError
 		if cbor.Unmarshal(b.GetValue(), &w) == nil {
-			return &Error{Code: w.Code, State: w.State, Msg: w.Msg, Reason: w.Reason, GRPC: st.Code()}
+			return &Error{Code: w.Code, State: w.State, Msg: w.Msg, Reason: w.Reason, GRPC: st.Code(), Cluster: w.Cluster}
 		}
 	}
 	return err

@@ -175,6 +175,7 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
 	if err != nil || !known {
+		cfg.tell(addr, "pipe", err)
 		_ = conn.Close() // the error before it tells why
 		return nil, err
 	}
@@ -196,9 +197,22 @@ type pipeConn struct {
 	err   error
 }
 
-// pipeCall waits for its answer.
+// pipeCall waits for its answer: for done, or take is called with it.
 type pipeCall struct {
-	done chan frame // of capacity 1
+	done chan frame  // of capacity 1
+	take func(frame) // nil = done
+
+	mu    sync.Mutex
+	timer *time.Timer // of a call with take
+}
+
+// answer hands an answer over.
+func (c *pipeCall) answer(f frame) {
+	if c.take != nil {
+		c.take(f)
+		return
+	}
+	c.done <- f
 }
 
 var pipeCalls = sync.Pool{New: func() any { return &pipeCall{done: make(chan frame, 1)} }}
@@ -242,12 +256,7 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	if err != nil {
 		return err
 	}
-	err = p.w.send(func(dst []byte) ([]byte, error) {
-		dst = appendHead(dst, frameCall, id)
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(min(timeout.Milliseconds()+1, 1<<31)))
-		dst = append(append(dst, byte(len(method))), method...)
-		return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, in) // Invoke has asked for it
-	})
+	err = p.w.send(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		pipeCalls.Put(c)
 		return status.Error(codes.Unavailable, "send: "+err.Error())
@@ -257,13 +266,15 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 		return err
 	}
 	pipeCalls.Put(c)
-	if f.kind == frameError {
-		return decodeStatus(f.body)
-	}
-	if err := proto.Unmarshal(f.body, out); err != nil {
-		return status.Error(codes.Internal, "answer: "+err.Error())
-	}
-	return nil
+	return p.outcome(f, out)
+}
+
+// appendCall appends a call; its size has been asked for.
+func appendCall(dst []byte, id uint64, method string, in proto.Message, timeout time.Duration) ([]byte, error) {
+	dst = appendHead(dst, frameCall, id)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(min(timeout.Milliseconds()+1, 1<<31)))
+	dst = append(append(dst, byte(len(method))), method...)
+	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, in)
 }
 
 func (p *pipeConn) register(c *pipeCall) (uint64, error) {
@@ -333,7 +344,7 @@ func (p *pipeConn) receive() {
 		delete(p.calls, f.id)
 		p.mu.Unlock()
 		if c != nil && f.kind != framePing {
-			c.done <- f
+			c.answer(f)
 		}
 	}
 }
@@ -361,8 +372,8 @@ func (p *pipeConn) watch() {
 // fail ends the pipe and every call on it.
 func (p *pipeConn) fail(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.err != nil {
+		p.mu.Unlock()
 		return
 	}
 	p.err = err
@@ -370,9 +381,11 @@ func (p *pipeConn) fail(err error) {
 	close(p.done)
 	p.w.fail(err)
 	_ = p.conn.Close() // whoever reads or writes learns it
-	for id, c := range p.calls {
-		delete(p.calls, id)
-		c.done <- frame{}
+	calls := p.calls
+	p.calls = map[uint64]*pipeCall{}
+	p.mu.Unlock()
+	for _, c := range calls {
+		c.answer(frame{})
 	}
 }
 

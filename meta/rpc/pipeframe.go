@@ -71,6 +71,23 @@ func (w *frameWriter) send(build func(dst []byte) ([]byte, error)) error {
 	return w.flushLocked()
 }
 
+// queue is send without sending: that comes with flush, or with what somebody sends.
+func (w *frameWriter) queue(build func(dst []byte) ([]byte, error)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.queueLocked(build)
+}
+
+// flush sends what is queued.
+func (w *frameWriter) flush() error {
+	w.mu.Lock()
+	if len(w.buf) == 0 {
+		defer w.mu.Unlock()
+		return w.err
+	}
+	return w.flushLocked()
+}
+
 func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error {
 	if w.err != nil {
 		return w.err

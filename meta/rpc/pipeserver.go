@@ -29,6 +29,7 @@ const sniffTimeout = 5 * time.Second
 type PipeServer struct {
 	cfg     ServerConfig
 	methods map[string]pipeMethod
+	brief   map[string]bool
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -46,6 +47,7 @@ type pipeMethod struct {
 	name    string
 	impl    any
 	handler grpc.MethodHandler
+	brief   bool
 }
 
 // NewPipeServer returns a server that admits whom a gRPC server with this configuration admits, but no fresh node.
@@ -61,7 +63,40 @@ func NewPipeServer(cfg ServerConfig) *PipeServer {
 func (s *PipeServer) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	for _, m := range desc.Methods {
 		name := "/" + desc.ServiceName + "/" + m.MethodName
-		s.methods[name] = pipeMethod{name, impl, m.Handler}
+		s.methods[name] = pipeMethod{name, impl, m.Handler, s.brief[name]}
+	}
+}
+
+// Brief names methods that run in the goroutine which reads the pipe: nothing else of it is read until they are done, or say
+// by Waits that they may take their time. It comes before RegisterService.
+func (s *PipeServer) Brief(methods ...string) {
+	s.brief = map[string]bool{}
+	for _, m := range methods {
+		s.brief[m] = true
+	}
+}
+
+// reader is the goroutine that reads a pipe while it runs a brief call.
+type reader struct {
+	p     *pipePeer
+	r     *bufio.Reader
+	state atomic.Int32
+}
+
+// States of a reader.
+const (
+	readerRuns   = iota
+	readerHanded // another goroutine reads
+	readerDone
+)
+
+type readerKey struct{}
+
+// Waits says that the call of ctx may block from here on: another goroutine takes over what this one has to do for others.
+func Waits(ctx context.Context) {
+	if rd, ok := ctx.Value(readerKey{}).(*reader); ok && rd.state.CompareAndSwap(readerRuns, readerHanded) {
+		rd.p.running.Add(1)
+		rd.p.s.spawn(func() { rd.p.read(rd.r) })
 	}
 }
 
@@ -251,10 +286,14 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 func (p *pipePeer) read(r *bufio.Reader) {
 	defer p.running.Done()
 	for {
+		if r.Buffered() < frameHead { // else there is more to answer first
+			_ = p.w.flush() // a failure breaks the pipe, which the read finds
+		}
 		f, err := readFrame(r)
 		var run func()
+		var rd *reader
 		if err == nil {
-			run, err = p.take(f)
+			run, rd, err = p.take(f)
 		}
 		if err != nil {
 			if errors.Is(err, errFrame) {
@@ -265,6 +304,12 @@ func (p *pipePeer) read(r *bufio.Reader) {
 		}
 		switch {
 		case run == nil:
+		case rd != nil:
+			rd.r = r
+			run()
+			if !rd.state.CompareAndSwap(readerRuns, readerDone) {
+				return
+			}
 		case r.Buffered() > 0:
 			p.running.Add(1)
 			p.s.spawn(func() {
@@ -323,8 +368,8 @@ func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err 
 	return string(id), err
 }
 
-// take handles one frame of the client; a call is what it returns.
-func (p *pipePeer) take(f frame) (run func(), err error) {
+// take handles one frame of the client; a call is what it returns, with the reader if it is to run there.
+func (p *pipePeer) take(f frame) (run func(), rd *reader, err error) {
 	switch f.kind {
 	case frameCall:
 		return p.call(f)
@@ -335,38 +380,43 @@ func (p *pipePeer) take(f frame) (run func(), err error) {
 		if cancel != nil {
 			cancel()
 		}
-		return nil, nil
+		return nil, nil, nil
 	case framePing:
-		return nil, p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
+		return nil, nil, p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
 	}
-	return nil, fmt.Errorf("%w: kind %d", errFrame, f.kind)
+	return nil, nil, fmt.Errorf("%w: kind %d", errFrame, f.kind)
 }
 
 // call makes a call ready to run. It may wait for locks and disks.
-func (p *pipePeer) call(f frame) (run func(), err error) {
+func (p *pipePeer) call(f frame) (run func(), rd *reader, err error) {
 	if len(f.body) < 5 || len(f.body) < 5+int(f.body[4]) {
-		return nil, fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
+		return nil, nil, fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
 	}
 	timeout := time.Duration(binary.LittleEndian.Uint32(f.body)) * time.Millisecond
 	name, msg := f.body[5:5+f.body[4]], f.body[5+f.body[4]:]
 	m, ok := p.s.methods[string(name)]
 	if !ok {
-		return nil, p.reply(f.id, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
+		return nil, nil, p.reply(f.id, nil, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last {
-		return nil, p.reply(f.id, nil, status.Error(codes.Unavailable, "the server is stopping"))
+		return nil, nil, p.reply(f.id, nil, nil, status.Error(codes.Unavailable, "the server is stopping"))
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	parent := p.ctx
+	if m.brief {
+		rd = &reader{p: p}
+		parent = context.WithValue(parent, readerKey{}, rd)
+	}
+	ctx, cancel := context.WithTimeout(parent, timeout)
 	p.calls[f.id] = cancel
 	return func() {
 		defer p.end(f.id, cancel)
 		resp, err := p.handle(ctx, m, msg)
-		if err := p.reply(f.id, resp, err); err != nil {
+		if err := p.reply(f.id, rd, resp, err); err != nil {
 			_ = p.conn.Close() // the reader ends, and with it the pipe
 		}
-	}, nil
+	}, rd, nil
 }
 
 // handle runs a method; a panic of it becomes an answer.
@@ -392,9 +442,13 @@ func (p *pipePeer) end(id uint64, cancel context.CancelFunc) {
 	}
 }
 
-// reply sends the answer to a call.
-func (p *pipePeer) reply(id uint64, resp any, err error) error {
-	return p.w.send(func(dst []byte) ([]byte, error) {
+// reply sends the answer to a call. The one of a brief call goes with those of the calls that were read together with it.
+func (p *pipePeer) reply(id uint64, rd *reader, resp any, err error) error {
+	send := p.w.send
+	if rd != nil && rd.state.Load() == readerRuns && rd.r.Buffered() >= frameHead {
+		send = p.w.queue
+	}
+	return send(func(dst []byte) ([]byte, error) {
 		if err != nil {
 			return encodeStatus(appendHead(dst, frameError, id), err)
 		}

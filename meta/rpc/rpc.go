@@ -7,6 +7,7 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -81,7 +82,7 @@ type ServerConfig struct {
 	// cluster: by a caller that has no cluster yet, or on a node that has none. PeerCluster tells the handler which id
 	// the caller carried. A caller with another id than this node's is turned away all the same. Nil allows none.
 	AllowFresh func(method string) bool
-	// Refused, if set, is told of a caller of another cluster that was turned away.
+	// Refused, if set, is told of a caller of another cluster, or of none (""), that was turned away.
 	Refused func(address string, cluster types.ClusterID, method string)
 	TLS     *tls.Config  // nil = clear text
 	Log     *slog.Logger // nil = slog.Default
@@ -108,9 +109,6 @@ func NewServer(cfg ServerConfig, extra ...grpc.ServerOption) *grpc.Server {
 
 func (c *ServerConfig) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	if err := c.admit(ctx, info.FullMethod); err != nil {
-		if mine := c.Cluster.ID(); mine != "" {
-			_ = grpc.SetTrailer(ctx, metadata.Pairs(ClusterKey, string(mine))) // so that the caller can name whom it met
-		}
 		return nil, toStatus(err)
 	}
 	if _, ok := ctx.Deadline(); !ok {
@@ -150,7 +148,7 @@ func (c *ServerConfig) admit(ctx context.Context, method string) error {
 			c.Refused(callerAddress(ctx), theirs, method)
 		}
 		return &Error{Msg: fmt.Sprintf("%s: the caller belongs to cluster %q, this node to %q", method, theirs, mine),
-			Reason: ReasonWrongCluster, GRPC: codes.PermissionDenied}
+			Reason: ReasonWrongCluster, GRPC: codes.PermissionDenied, Cluster: mine}
 	}
 	if c.AllowFresh != nil && c.AllowFresh(method) {
 		return nil
@@ -158,6 +156,9 @@ func (c *ServerConfig) admit(ctx context.Context, method string) error {
 	who := "this node does"
 	if theirs == "" {
 		who = "the caller does"
+		if mine != "" && c.Refused != nil {
+			c.Refused(callerAddress(ctx), "", method)
+		}
 	}
 	return &Error{Msg: fmt.Sprintf("%s: %s not belong to a cluster yet", method, who), Reason: ReasonNoCluster, GRPC: codes.PermissionDenied}
 }
@@ -229,19 +230,16 @@ func (c *DialConfig) unary(ctx context.Context, method string, req, reply any, c
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	var trailer metadata.MD
-	if c.Met != nil {
-		opts = append(opts[:len(opts):len(opts)], grpc.Trailer(&trailer))
-	}
 	err := fromStatus(invoke(c.carry(ctx), method, req, reply, cc, opts...))
-	if c.Met != nil && Reason(err) == ReasonWrongCluster {
-		theirs := types.ClusterID("")
-		if v := trailer.Get(ClusterKey); len(v) == 1 {
-			theirs = types.ClusterID(v[0])
-		}
-		c.Met(strings.TrimPrefix(cc.Target(), "passthrough:///"), theirs, method)
-	}
+	c.tell(cc.Target(), method, err)
 	return err
+}
+
+// tell has Met told if a callee has refused a call because it is of another cluster.
+func (c *DialConfig) tell(target, method string, err error) {
+	if e := (*Error)(nil); c.Met != nil && errors.As(err, &e) && e.Reason == ReasonWrongCluster {
+		c.Met(strings.TrimPrefix(target, "passthrough:///"), e.Cluster, method)
+	}
 }
 
 func (c *DialConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, start grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -249,7 +247,7 @@ func (c *DialConfig) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	if err != nil {
 		return nil, fromStatus(err)
 	}
-	return clientStream{s}, nil
+	return clientStream{s, c, cc.Target(), method}, nil
 }
 
 func (c *DialConfig) carry(ctx context.Context) context.Context {
@@ -260,7 +258,16 @@ func (c *DialConfig) carry(ctx context.Context) context.Context {
 }
 
 // clientStream gives errors of a stream their detail back. io.EOF passes as it is.
-type clientStream struct{ grpc.ClientStream }
+type clientStream struct {
+	grpc.ClientStream
+	cfg            *DialConfig
+	target, method string
+}
 
-func (s clientStream) RecvMsg(m any) error { return fromStatus(s.ClientStream.RecvMsg(m)) }
+func (s clientStream) RecvMsg(m any) error {
+	err := fromStatus(s.ClientStream.RecvMsg(m))
+	s.cfg.tell(s.target, s.method, err)
+	return err
+}
+
 func (s clientStream) SendMsg(m any) error { return fromStatus(s.ClientStream.SendMsg(m)) }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +129,69 @@ func TestClusterIsChecked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBothSidesAreToldOfAStranger: by unary calls, streams and pipes, and the caller hears whose node it has met.
+func TestBothSidesAreToldOfAStranger(t *testing.T) {
+	var mu sync.Mutex
+	told := map[string]int{}
+	note := func(side string) func(string, types.ClusterID, string) {
+		return func(address string, cluster types.ClusterID, method string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[side+" "+string(cluster)+" "+method[strings.LastIndexByte(method, '/')+1:]]++
+			if address == "" || strings.Contains(address, "passthrough") {
+				t.Errorf("%s is told of address %q", side, address)
+			}
+		}
+	}
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := ServerConfig{Cluster: NewCluster("a"), Log: slog.New(slog.DiscardHandler), Refused: note("callee")}
+	server, pipes := NewServer(cfg), NewPipeServer(cfg)
+	grpc_health_v1.RegisterHealthServer(server, service{})
+	grpc_health_v1.RegisterHealthServer(pipes, service{})
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(pipes.Listen(lis)) }()
+	defer func() {
+		server.Stop()
+		pipes.Stop(0)
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	}()
+	dial := DialConfig{Cluster: NewCluster("b"), Timeout: 10 * time.Second, Met: note("caller")}
+	plain, err := Dial(lis.Addr().String(), dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	c := grpc_health_v1.NewHealthClient(plain)
+	if err := check(t, c, ""); Reason(err) != ReasonWrongCluster {
+		t.Errorf("unary: %v", err)
+	}
+	if s, err := c.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Error(err)
+	} else if _, err := s.Recv(); Reason(err) != ReasonWrongCluster {
+		t.Errorf("stream: %v", err)
+	}
+	piped, err := DialPiped(lis.Addr().String(), dial, grpc_health_v1.Health_Check_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer piped.Close()
+	if err := check(t, grpc_health_v1.NewHealthClient(piped), ""); Reason(err) != ReasonWrongCluster {
+		t.Errorf("pipe: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{"callee b Check", "callee b Watch", "callee b pipe", "caller a Check", "caller a Watch", "caller a pipe"} {
+		if told[want] == 0 {
+			t.Errorf("nobody noted %q: %v", want, told)
+		}
 	}
 }
 

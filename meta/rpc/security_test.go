@@ -2,8 +2,13 @@ package rpc_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +65,101 @@ func TestSecurity(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestCertificatesAreReplaced: node by node, without a restart and without a moment in which members do not talk; and a member
+// of the old CA is turned away once it is out of tls_ca.
+func TestCertificatesAreReplaced(t *testing.T) {
+	old, fresh := rpctest.NewCA(t), rpctest.NewCA(t)
+	dir := t.TempDir()
+	put := func(node string, f rpctest.Files, cas ...string) rpctest.Files {
+		t.Helper()
+		to := rpctest.Files{Cert: filepath.Join(dir, node+".cert"), Key: filepath.Join(dir, node+".key"), CA: filepath.Join(dir, node+".ca")}
+		for from, to := range map[string]string{f.Cert: to.Cert, f.Key: to.Key} {
+			b, err := os.ReadFile(from)
+			if err == nil {
+				err = os.WriteFile(to, b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var all []byte
+		for _, ca := range cas {
+			b, err := os.ReadFile(ca)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, b...)
+		}
+		if err := os.WriteFile(to.CA, all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return to
+	}
+	oldNode, freshNode := old.Node("old"), fresh.Node("fresh")
+	a, b := load(t, put("a", oldNode, oldNode.CA)), load(t, put("b", oldNode, oldNode.CA))
+	talk := func(when string, server, client *rpc.Security, want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			err := handshake(server.ServerTLS(), client.ClientTLS())
+			if (err == nil) == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %v, want they talk = %v", when, err, want)
+			}
+		}
+	}
+	talk("at first", a, b, true)
+	put("a", oldNode, oldNode.CA, freshNode.CA)
+	put("b", oldNode, oldNode.CA, freshNode.CA)
+	put("a", freshNode, oldNode.CA, freshNode.CA)
+	talk("one has a certificate of the new CA", a, load(t, freshNode), true)
+	talk("and talks to the others", a, b, true)
+	talk("the other way", b, a, true)
+	put("b", freshNode, freshNode.CA)
+	talk("both have one", b, load(t, freshNode), true)
+	talk("both have one", a, b, true)
+	talk("a member of the old CA", b, load(t, oldNode), false)
+	if err := os.WriteFile(filepath.Join(dir, "a.cert"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1100 * time.Millisecond) // longer than files go unlooked at
+	talk("with half a file", a, b, true)
+}
+
+// handshake has two sides shake hands and say a word each.
+func handshake(server, client *tls.Config) error {
+	lis, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		return err
+	}
+	defer lis.Close()
+	side := make(chan error, 1)
+	go func() {
+		s, err := lis.Accept()
+		if err == nil {
+			_, err = io.ReadFull(s, make([]byte, 1))
+		}
+		if err == nil {
+			_, err = s.Write([]byte{1})
+		}
+		side <- err
+		if s != nil {
+			_ = s.Close() // the error before it tells
+		}
+	}()
+	c, err := tls.Dial("tcp", lis.Addr().String(), client)
+	if err != nil {
+		return errors.Join(err, <-side)
+	}
+	_, err = c.Write([]byte{1})
+	if err == nil {
+		_, err = io.ReadFull(c, make([]byte, 1))
+	}
+	_ = c.Close() // the error before it tells
+	return errors.Join(err, <-side)
 }
 
 func TestLoadSecurity(t *testing.T) {

@@ -127,6 +127,8 @@ type Schema struct {
 	Version uint32     `cbor:"2,keyasint"` // schema version, grows with each ALTER
 	Columns []Column   `cbor:"3,keyasint"`
 	Key     []ColumnID `cbor:"4,keyasint"` // the primary key, in key order; never empty
+	// Indexed are the columns of secondary keys: parts of a tablet that do not hold a value of theirs are skipped.
+	Indexed []ColumnID `cbor:"5,keyasint,omitempty"`
 }
 
 // ColumnIndex returns the position of column id, or -1.

@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
 }
 
 type HeartbeatRequest struct {
@@ -499,6 +499,7 @@ type HeartbeatResponse struct {
 	Strangers      []*Stranger            `protobuf:"bytes,13,rep,name=strangers,proto3" json:"strangers,omitempty"`
 	RunningQueries uint32                 `protobuf:"varint,14,opt,name=running_queries,json=runningQueries,proto3" json:"running_queries,omitempty"` // that this BE runs as a query node
 	Queries        uint64                 `protobuf:"varint,15,opt,name=queries,proto3" json:"queries,omitempty"`                                     // that it has run to the end since it started
+	Memory         []*MemoryPart          `protobuf:"bytes,20,rep,name=memory,proto3" json:"memory,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -638,6 +639,82 @@ func (x *HeartbeatResponse) GetQueries() uint64 {
 	return 0
 }
 
+func (x *HeartbeatResponse) GetMemory() []*MemoryPart {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+// MemoryPart is something that takes memory of a BE.
+type MemoryPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	UsedBytes     int64                  `protobuf:"varint,2,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	LimitBytes    int64                  `protobuf:"varint,3,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"` // 0 = it has none of its own
+	Info          string                 `protobuf:"bytes,4,opt,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryPart) Reset() {
+	*x = MemoryPart{}
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryPart) ProtoMessage() {}
+
+func (x *MemoryPart) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryPart.ProtoReflect.Descriptor instead.
+func (*MemoryPart) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MemoryPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MemoryPart) GetUsedBytes() int64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *MemoryPart) GetLimitBytes() int64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *MemoryPart) GetInfo() string {
+	if x != nil {
+		return x.Info
+	}
+	return ""
+}
+
 // Stranger is a node or disk of another cluster that was met and refused.
 type Stranger struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -654,7 +731,7 @@ type Stranger struct {
 
 func (x *Stranger) Reset() {
 	*x = Stranger{}
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +743,7 @@ func (x *Stranger) String() string {
 func (*Stranger) ProtoMessage() {}
 
 func (x *Stranger) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +756,7 @@ func (x *Stranger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
 func (*Stranger) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Stranger) GetVia() string {
@@ -749,7 +826,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +838,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +851,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -871,7 +948,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +960,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +973,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -1022,7 +1099,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1111,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1124,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -1080,7 +1157,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1169,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1182,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1124,7 +1201,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1213,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1226,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1167,7 +1244,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1256,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1269,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 type ReplicaAddress struct {
@@ -1206,7 +1283,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1295,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1308,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1267,7 +1344,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1356,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1369,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1336,7 +1413,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1425,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1438,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1414,7 +1491,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1503,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1516,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *QueryRequest) GetPlan() []byte {
@@ -1500,7 +1577,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1589,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1602,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *QueryResponse) GetBatch() []byte {
@@ -1545,7 +1622,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1634,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1647,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -1596,7 +1673,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1685,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1698,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -1640,7 +1717,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1729,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1742,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -1684,7 +1761,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1773,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1786,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -1729,7 +1806,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1818,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1831,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -1779,7 +1856,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1791,7 +1868,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1804,7 +1881,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 type ScanRequest struct {
@@ -1820,7 +1897,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1909,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1922,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -1892,7 +1969,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +1981,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +1994,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -1938,7 +2015,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2027,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2040,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -1998,7 +2075,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2087,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2100,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2071,7 +2148,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2160,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2173,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2219,7 +2296,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2308,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2321,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 type CancelCloneRequest struct {
@@ -2256,7 +2333,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2345,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2358,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2299,7 +2376,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2388,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2401,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 type FetchChangesRequest struct {
@@ -2340,7 +2417,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2429,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2442,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -2416,7 +2493,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2428,7 +2505,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2441,7 +2518,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -2486,7 +2563,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2575,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2588,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -2568,7 +2645,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2657,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2670,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -2681,7 +2758,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2770,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2783,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -2768,7 +2845,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2857,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2870,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -2821,7 +2898,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2833,7 +2910,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2846,7 +2923,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -2879,7 +2956,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +2968,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +2981,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -2927,7 +3004,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2939,7 +3016,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2952,7 +3029,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -3000,7 +3077,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3012,7 +3089,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3025,7 +3102,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -3059,7 +3136,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3071,7 +3148,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3084,7 +3161,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -3160,7 +3237,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3249,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3185,7 +3262,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -3217,7 +3294,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3229,7 +3306,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3242,7 +3319,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -3305,7 +3382,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3394,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3407,7 @@ func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *QueryRequest_Tablet) GetTabletId() uint64 {
@@ -3367,7 +3444,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +3456,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +3469,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -3442,7 +3519,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +3531,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +3544,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -3508,7 +3585,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3520,7 +3597,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3533,7 +3610,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -3560,7 +3637,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3649,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3662,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -3631,7 +3708,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
 	"\bDiskWish\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\rR\x05state\"\x81\x04\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\xa9\x04\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -3648,7 +3725,16 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\rrunning_scans\x18\f \x01(\rR\frunningScans\x12*\n" +
 	"\tstrangers\x18\r \x03(\v2\f.be.StrangerR\tstrangers\x12'\n" +
 	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\x12\x18\n" +
-	"\aqueries\x18\x0f \x01(\x04R\aqueries\"\xb7\x01\n" +
+	"\aqueries\x18\x0f \x01(\x04R\aqueries\x12&\n" +
+	"\x06memory\x18\x14 \x03(\v2\x0e.be.MemoryPartR\x06memory\"t\n" +
+	"\n" +
+	"MemoryPart\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x02 \x01(\x03R\tusedBytes\x12\x1f\n" +
+	"\vlimit_bytes\x18\x03 \x01(\x03R\n" +
+	"limitBytes\x12\x12\n" +
+	"\x04info\x18\x04 \x01(\tR\x04info\"\xb7\x01\n" +
 	"\bStranger\x12\x10\n" +
 	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +
@@ -3951,7 +4037,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -3961,110 +4047,112 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*ConfigResponse)(nil),              // 5: be.ConfigResponse
 	(*DiskWish)(nil),                    // 6: be.DiskWish
 	(*HeartbeatResponse)(nil),           // 7: be.HeartbeatResponse
-	(*Stranger)(nil),                    // 8: be.Stranger
-	(*Disk)(nil),                        // 9: be.Disk
-	(*CloneStatus)(nil),                 // 10: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 11: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 12: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 13: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 14: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 15: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 16: be.WriteRequest
-	(*WriteResponse)(nil),               // 17: be.WriteResponse
-	(*QueryRequest)(nil),                // 18: be.QueryRequest
-	(*QueryResponse)(nil),               // 19: be.QueryResponse
-	(*ReplicateRequest)(nil),            // 20: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 21: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 22: be.PublishRequest
-	(*PublishResponse)(nil),             // 23: be.PublishResponse
-	(*AbortRequest)(nil),                // 24: be.AbortRequest
-	(*AbortResponse)(nil),               // 25: be.AbortResponse
-	(*ScanRequest)(nil),                 // 26: be.ScanRequest
-	(*ScanResponse)(nil),                // 27: be.ScanResponse
-	(*DigestRequest)(nil),               // 28: be.DigestRequest
-	(*DigestResponse)(nil),              // 29: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 30: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 31: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 32: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 33: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 34: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 35: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 36: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 37: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 38: be.GetRequest
-	(*GetResponse)(nil),                 // 39: be.GetResponse
-	(*SettleRequest)(nil),               // 40: be.SettleRequest
-	(*SettleResponse)(nil),              // 41: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 42: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 43: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 44: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 45: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 46: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 47: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 48: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 49: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 50: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 51: be.FetchChangesResponse.Change
+	(*MemoryPart)(nil),                  // 8: be.MemoryPart
+	(*Stranger)(nil),                    // 9: be.Stranger
+	(*Disk)(nil),                        // 10: be.Disk
+	(*CloneStatus)(nil),                 // 11: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 12: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 13: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 14: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 15: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 16: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 17: be.WriteRequest
+	(*WriteResponse)(nil),               // 18: be.WriteResponse
+	(*QueryRequest)(nil),                // 19: be.QueryRequest
+	(*QueryResponse)(nil),               // 20: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 21: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 22: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 23: be.PublishRequest
+	(*PublishResponse)(nil),             // 24: be.PublishResponse
+	(*AbortRequest)(nil),                // 25: be.AbortRequest
+	(*AbortResponse)(nil),               // 26: be.AbortResponse
+	(*ScanRequest)(nil),                 // 27: be.ScanRequest
+	(*ScanResponse)(nil),                // 28: be.ScanResponse
+	(*DigestRequest)(nil),               // 29: be.DigestRequest
+	(*DigestResponse)(nil),              // 30: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 31: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 32: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 33: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 34: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 35: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 36: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 37: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 38: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 39: be.GetRequest
+	(*GetResponse)(nil),                 // 40: be.GetResponse
+	(*SettleRequest)(nil),               // 41: be.SettleRequest
+	(*SettleResponse)(nil),              // 42: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 43: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 44: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 45: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 46: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 47: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 48: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 49: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 50: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 51: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 52: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	3,  // 1: be.HeartbeatRequest.config:type_name -> be.ConfigItem
 	3,  // 2: be.ConfigResponse.items:type_name -> be.ConfigItem
-	9,  // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
-	10, // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	8,  // 5: be.HeartbeatResponse.strangers:type_name -> be.Stranger
-	0,  // 6: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	42, // 7: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	43, // 8: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	44, // 9: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	1,  // 10: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	46, // 11: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	47, // 12: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	48, // 13: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	49, // 14: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	50, // 15: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	51, // 16: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	15, // 17: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	45, // 18: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	2,  // 19: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	11, // 20: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	13, // 21: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	16, // 22: be.Backend.Write:input_type -> be.WriteRequest
-	20, // 23: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	22, // 24: be.Backend.Publish:input_type -> be.PublishRequest
-	24, // 25: be.Backend.Abort:input_type -> be.AbortRequest
-	26, // 26: be.Backend.Scan:input_type -> be.ScanRequest
-	28, // 27: be.Backend.Digest:input_type -> be.DigestRequest
-	30, // 28: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	32, // 29: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	34, // 30: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	36, // 31: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	38, // 32: be.Backend.Get:input_type -> be.GetRequest
-	18, // 33: be.Backend.Query:input_type -> be.QueryRequest
-	40, // 34: be.Backend.Settle:input_type -> be.SettleRequest
-	4,  // 35: be.Backend.Config:input_type -> be.ConfigRequest
-	7,  // 36: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	12, // 37: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	14, // 38: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	17, // 39: be.Backend.Write:output_type -> be.WriteResponse
-	21, // 40: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	23, // 41: be.Backend.Publish:output_type -> be.PublishResponse
-	25, // 42: be.Backend.Abort:output_type -> be.AbortResponse
-	27, // 43: be.Backend.Scan:output_type -> be.ScanResponse
-	29, // 44: be.Backend.Digest:output_type -> be.DigestResponse
-	31, // 45: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	33, // 46: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	35, // 47: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	37, // 48: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	39, // 49: be.Backend.Get:output_type -> be.GetResponse
-	19, // 50: be.Backend.Query:output_type -> be.QueryResponse
-	41, // 51: be.Backend.Settle:output_type -> be.SettleResponse
-	5,  // 52: be.Backend.Config:output_type -> be.ConfigResponse
-	36, // [36:53] is the sub-list for method output_type
-	19, // [19:36] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	10, // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
+	11, // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	9,  // 5: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	8,  // 6: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
+	0,  // 7: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	43, // 8: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	44, // 9: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	45, // 10: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	1,  // 11: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	47, // 12: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	48, // 13: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	49, // 14: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	50, // 15: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	51, // 16: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	52, // 17: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	16, // 18: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	46, // 19: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	2,  // 20: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	12, // 21: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	14, // 22: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	17, // 23: be.Backend.Write:input_type -> be.WriteRequest
+	21, // 24: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	23, // 25: be.Backend.Publish:input_type -> be.PublishRequest
+	25, // 26: be.Backend.Abort:input_type -> be.AbortRequest
+	27, // 27: be.Backend.Scan:input_type -> be.ScanRequest
+	29, // 28: be.Backend.Digest:input_type -> be.DigestRequest
+	31, // 29: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	33, // 30: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	35, // 31: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	37, // 32: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	39, // 33: be.Backend.Get:input_type -> be.GetRequest
+	19, // 34: be.Backend.Query:input_type -> be.QueryRequest
+	41, // 35: be.Backend.Settle:input_type -> be.SettleRequest
+	4,  // 36: be.Backend.Config:input_type -> be.ConfigRequest
+	7,  // 37: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	13, // 38: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	15, // 39: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	18, // 40: be.Backend.Write:output_type -> be.WriteResponse
+	22, // 41: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	24, // 42: be.Backend.Publish:output_type -> be.PublishResponse
+	26, // 43: be.Backend.Abort:output_type -> be.AbortResponse
+	28, // 44: be.Backend.Scan:output_type -> be.ScanResponse
+	30, // 45: be.Backend.Digest:output_type -> be.DigestResponse
+	32, // 46: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	34, // 47: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	36, // 48: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	38, // 49: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	40, // 50: be.Backend.Get:output_type -> be.GetResponse
+	20, // 51: be.Backend.Query:output_type -> be.QueryResponse
+	42, // 52: be.Backend.Settle:output_type -> be.SettleResponse
+	5,  // 53: be.Backend.Config:output_type -> be.ConfigResponse
+	37, // [37:54] is the sub-list for method output_type
+	20, // [20:37] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -4078,7 +4166,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -70,6 +70,7 @@ func newWindow(n *physical.Node, in Stream, env *Env) (Stream, error) {
 var (
 	windowArgs = map[string][2]int{
 		"row_number": {0, 0}, "rank": {0, 0}, "dense_rank": {0, 0}, "ntile": {1, 1}, "lag": {1, 3}, "lead": {1, 3},
+		"percent_rank": {0, 0}, "cume_dist": {0, 0}, "nth_value": {2, 2},
 		"first_value": {1, 1}, "last_value": {1, 1}, "sum": {1, 1}, "avg": {1, 1}, "count": {0, 1}, "min": {1, 1}, "max": {1, 1},
 	}
 )
@@ -82,7 +83,7 @@ func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, e
 	for i, a := range f.Args {
 		want := f.Type.Phys()
 		switch {
-		case (f.Name == "lag" || f.Name == "lead") && i == 1, f.Name == "ntile":
+		case (f.Name == "lag" || f.Name == "lead" || f.Name == "nth_value") && i == 1, f.Name == "ntile":
 			want = types.PhysInt64
 		case f.Name == "count", f.Name == "sum" || f.Name == "avg":
 			continue

@@ -37,12 +37,22 @@ func (r *windowRun) run() error {
 			}
 			r.out.AppendInt(n)
 		}
+	case "percent_rank":
+		for i := r.lo; i < r.hi; i++ {
+			r.out.AppendFloat(float64(r.peers[i][0]-r.lo) / float64(max(r.hi-r.lo-1, 1)))
+		}
+	case "cume_dist":
+		for i := r.lo; i < r.hi; i++ {
+			r.out.AppendFloat(float64(r.peers[i][1]-r.lo) / float64(r.hi-r.lo))
+		}
 	case "ntile":
 		return r.ntile()
 	case "lag", "lead":
 		return r.shift()
 	case "first_value", "last_value":
 		r.edge()
+	case "nth_value":
+		return r.nth()
 	default:
 		return r.aggregate()
 	}
@@ -105,6 +115,22 @@ func (r *windowRun) edge() {
 			r.out.AppendFrom(r.args[0], to-1)
 		}
 	}
+}
+
+// nth is NTH_VALUE: NULL while the frame is shorter.
+func (r *windowRun) nth() error {
+	for i := r.lo; i < r.hi; i++ {
+		if r.args[1].IsNull(i) || r.args[1].I64[i] <= 0 {
+			return errArguments("nth_value")
+		}
+		from, to := r.frame(i)
+		if n := r.args[1].I64[i]; n <= int64(to-from) {
+			r.out.AppendFrom(r.args[0], from+int(n)-1)
+		} else {
+			r.out.AppendNull()
+		}
+	}
+	return nil
 }
 
 // frame returns the rows [from, to) that row i sees.

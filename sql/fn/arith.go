@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strconv"
 
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
@@ -16,8 +17,8 @@ func init() {
 			Rule: additive, Row: arithRow('+'), Vec: addVec('+')},
 		Def{Name: "-", Group: "arithmetic", Syntax: "a - b", Doc: "Difference.", Min: 2, Max: 2, CanFail: true, Rule: additive, Row: arithRow('-'), Vec: addVec('-')},
 		Def{Name: "*", Group: "arithmetic", Syntax: "a * b", Doc: "Product.", Min: 2, Max: 2, CanFail: true, Rule: multiplicative, Row: arithRow('*'), Vec: mulVec},
-		Def{Name: "/", Group: "arithmetic", Syntax: "a / b", Doc: "Quotient; of exact numbers a decimal with 4 more digits. NULL when b is zero.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
-			Rule: division, Row: nullable(arithRow('/')), Vec: divVec},
+		Def{Name: "/", Group: "arithmetic", Syntax: "a / b", Doc: "Quotient; of exact numbers a decimal with 4 more digits; within a larger expression it keeps more. NULL when b is zero.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
+			Params: quotientScales(), Rule: division, Row: nullable(arithRow('/')), Vec: divVec},
 		Def{Name: "div", Group: "arithmetic", Syntax: "a DIV b", Doc: "Integer quotient, truncated toward zero. NULL when b is zero.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
 			Rule: integerDivision, Row: nullable(intDiv)},
 		Def{Name: "%", Aliases: []string{"mod"}, Group: "arithmetic", Syntax: "a % b, MOD(a, b)", Doc: "Remainder with the sign of a. NULL when b is zero.", Min: 2, Max: 2, TakesNull: true,
@@ -71,13 +72,37 @@ func multiplicative(_ string, a []T) ([]T, T, error) {
 	return []T{x, y}, decimal(x.Length+y.Length, x.Scale+y.Scale), nil
 }
 
-func division(_ string, a []T) ([]T, T, error) {
+// A quotient that enters other computations is not rounded to the 4 more digits that are shown, but cut off after the
+// digits that MySQL keeps, which is in words of nine (libmysql's decimal.c, do_div_mod). The parameter says after how many.
+func quotientScales() []string {
+	out := []string{""}
+	for scale := range maxScale + 1 {
+		out = append(out, strconv.Itoa(int(scale)))
+	}
+	return out
+}
+
+const wordDigits = 9
+
+// words rounds a scale up to whole words.
+func words(scale int32) int32 { return (scale + wordDigits - 1) / wordDigits * wordDigits }
+
+// QuotientScale is how many digits MySQL keeps of a quotient of decimals with scales x and y.
+func QuotientScale(x, y int32) int32 {
+	more := max(4-(words(x)-x)-(words(y)-y), 0)
+	return min(words(words(x)+words(y)+more), maxScale)
+}
+
+func division(param string, a []T) ([]T, T, error) {
 	x, y := operands(a)
 	if x.Kind == types.KindDouble {
 		return []T{x, y}, tDouble, nil
 	}
 	x, y = asDecimal(x), asDecimal(y)
 	scale := min(x.Scale+4, maxScale)
+	if cut, err := strconv.Atoi(param); err == nil {
+		scale = int32(cut)
+	}
 	return []T{x, y}, decimal(x.Length-x.Scale+y.Scale+scale, scale), nil
 }
 
@@ -193,7 +218,7 @@ func (c *Call) decimalOp(op byte, a []vec.Value) (vec.Value, error) {
 			return vec.NullValue(), nil
 		}
 		if op == '/' {
-			r, ok = sqltypes.DivDecimal(x, xs, y, ys, c.Result.Scale)
+			r, ok = c.divDecimal(x, xs, y, ys, c.Result.Scale)
 		} else {
 			r, ok = sqltypes.ModDecimal(x, xs, y, ys)
 		}
@@ -202,6 +227,14 @@ func (c *Call) decimalOp(op byte, a []vec.Value) (vec.Value, error) {
 		return vec.Value{}, c.outOfRange(string(op), a...)
 	}
 	return decimalValue(r, c.Result), nil
+}
+
+// divDecimal rounds a quotient or cuts it off.
+func (c *Call) divDecimal(x vec.Int128, xs int32, y vec.Int128, ys, scale int32) (vec.Int128, bool) {
+	if c.Param != "" {
+		return sqltypes.CutQuotient(x, xs, y, ys, scale)
+	}
+	return sqltypes.DivDecimal(x, xs, y, ys, scale)
 }
 
 // decimalValue puts a 128-bit decimal into the physical form of its type.
@@ -440,7 +473,7 @@ func divVec(c *Call, a []Arg, n int) (*vec.Vector, error) {
 			out.SetNull(i)
 			continue
 		}
-		r, ok := sqltypes.DivDecimal(vec.Int128Of(x.I64[x.At(i)]), 0, vec.Int128Of(d), 0, shift)
+		r, ok := c.divDecimal(vec.Int128Of(x.I64[x.At(i)]), 0, vec.Int128Of(d), 0, shift)
 		if !ok || !sqltypes.FitsDecimal(r, c.Result.Length) {
 			return nil, nil
 		}

@@ -251,7 +251,7 @@ func extremeRow(sign int) func(*Call, []vec.Value) (vec.Value, error) {
 	return func(c *Call, a []vec.Value) (vec.Value, error) {
 		best := a[0]
 		for _, x := range a[1:] {
-			if CompareValues(x, c.Args[0], best, c.Args[0])*sign > 0 {
+			if CompareValues(x, c.Result, best, c.Result)*sign > 0 { // arguments may be narrower, and unsigned
 				best = x
 			}
 		}

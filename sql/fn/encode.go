@@ -111,18 +111,35 @@ func fromBase64(_ *Call, a []vec.Value) (vec.Value, error) {
 
 // hexRule takes numbers as unsigned integers and everything else as text.
 func hexRule(_ string, a []T) ([]T, T, error) {
-	if a[0].IsNumeric() {
+	switch {
+	case a[0].IsInteger():
 		return []T{tUint}, varchar(16), nil
+	case a[0].IsNumeric():
+		return []T{tDouble}, varchar(16), nil
 	}
 	t := text(a[0])
 	return []T{t}, varchar(2 * t.Length), nil
 }
 
 func hexRow(c *Call, a []vec.Value) (vec.Value, error) {
-	if c.Args[0].Phys() == types.PhysInt64 {
+	switch c.Args[0].Phys() {
+	case types.PhysInt64:
 		return vec.Str([]byte(strings.ToUpper(strconv.FormatUint(uint64(a[0].I), 16)))), nil
+	case types.PhysFloat64:
+		return vec.Str([]byte(strings.ToUpper(strconv.FormatUint(wrapped(a[0].F), 16)))), nil
 	}
 	return vec.Str([]byte(strings.ToUpper(hex.EncodeToString(a[0].B)))), nil
+}
+
+// wrapped rounds to 64 bits, negative numbers as two's complement, and gives all ones for what does not fit.
+func wrapped(x float64) uint64 {
+	switch x = math.Round(x); {
+	case x <= math.MinInt64 || x >= math.MaxUint64:
+		return math.MaxUint64
+	case x < 0:
+		return uint64(int64(x))
+	}
+	return uint64(x)
 }
 
 func unhex(_ *Call, a []vec.Value) (vec.Value, error) {

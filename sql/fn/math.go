@@ -224,7 +224,7 @@ func roundRule(param string, a []T) ([]T, T, error) {
 	}
 	if x.Kind == types.KindDecimal && (param != "" || len(a) == 1) {
 		d, _ := strconv.Atoi(param)
-		scale := min(max(int32(d), 0), x.Scale)
+		scale := min(max(int32(d), 0), maxScale)
 		res = decimal(x.Length-x.Scale+1+scale, scale)
 	}
 	return []T{x, tInt}[:len(a)], res, nil

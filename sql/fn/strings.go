@@ -146,6 +146,7 @@ func init() {
 				return want, textResult(0, want[1:]...), nil
 			}},
 		Def{Name: "field", Group: "string", Syntax: "FIELD(x, a, ...)", Doc: "The position of x among the others, 0 when absent.", Min: 2, Max: -1, TakesNull: true, Rule: fieldRule, Row: fieldRow},
+		Def{Name: "interval", Group: "string", Syntax: "INTERVAL(x, a, ...)", Doc: "How many of the ascending values are not above x; -1 when x is NULL.", Min: 2, Max: -1, TakesNull: true, Rule: intervalRule, Row: intervalRow},
 		Def{Name: "find_in_set", Group: "string", Syntax: "FIND_IN_SET(s, list)", Doc: "The position of s in a comma-separated list, 0 when absent.", Min: 2, Max: 2, Rule: fixed(tInt, tStr), Row: findInSet},
 	)
 }
@@ -431,6 +432,28 @@ func fieldRow(c *Call, a []vec.Value) (vec.Value, error) {
 		}
 	}
 	return vec.Int(0), nil
+}
+
+// intervalRule compares integers as they are, anything else as doubles.
+func intervalRule(_ string, a []T) ([]T, T, error) {
+	want := tInt
+	for _, t := range a {
+		if !t.IsInteger() && t.Kind != types.KindNull || t.Unsigned {
+			want = tDouble
+		}
+	}
+	return repeat([]T{want}, len(a)), tInt, nil
+}
+
+func intervalRow(c *Call, a []vec.Value) (vec.Value, error) {
+	if a[0].Null {
+		return vec.Int(-1), nil
+	}
+	n := 0
+	for n+1 < len(a) && (a[n+1].Null || CompareValues(a[n+1], c.Args[0], a[0], c.Args[0]) <= 0) {
+		n++
+	}
+	return vec.Int(int64(n)), nil
 }
 
 func findInSet(_ *Call, a []vec.Value) (vec.Value, error) {

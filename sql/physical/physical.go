@@ -159,7 +159,7 @@ type Window struct {
 	Funcs     []WindowFunc
 }
 
-// WindowFunc is one window function: row_number, rank, dense_rank, ntile, lag, lead, first_value, last_value, or an aggregate.
+// WindowFunc is one window function: row_number, rank, dense_rank, percent_rank, cume_dist, ntile, nth_value, lag, lead, first_value, last_value, or an aggregate.
 type WindowFunc struct {
 	Name string
 	Args []*expr.Node

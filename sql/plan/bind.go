@@ -442,7 +442,7 @@ func (e *env) whenCond(subject *expr.Node, n ast.ExprNode) (*expr.Node, error) {
 // aggregateRef finds the result of an aggregate call.
 func (e *env) aggregateRef(n *ast.AggregateFuncExpr) (*expr.Node, error) {
 	if id, ok := e.aggs[n]; ok {
-		return e.b.col(id), nil
+		return e.b.rounded(e.b.col(id), e.b.cols[id].visible)
 	}
 	return nil, errorf(CodeInvalidGroupFunc, "Invalid use of group function")
 }

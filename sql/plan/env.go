@@ -16,6 +16,8 @@ type binder struct {
 	fullGroupBy bool
 	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
 	depth       int  // nesting of queries, bounded
+
+	unrounded map[*expr.Node]*expr.Node // by the rounded expression, see digits.go
 }
 
 // maxDepth bounds how deep queries may nest, CTE uses included.

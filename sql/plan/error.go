@@ -1,6 +1,10 @@
 package plan
 
-import sqltypes "stele/sql/types"
+import (
+	"errors"
+
+	sqltypes "stele/sql/types"
+)
 
 // Error is a statement that cannot be planned, with MySQL's number and SQLSTATE.
 type Error = sqltypes.Error
@@ -76,6 +80,12 @@ func errorf(code uint16, format string, args ...any) *Error {
 		state = "HY000"
 	}
 	return sqltypes.Errorf(code, state, format, args...)
+}
+
+// refused reports whether a statement is one that Stele does not support.
+func refused(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == CodeNotSupported
 }
 
 // refuse names a construct that is understood but not offered.

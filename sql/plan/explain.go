@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -134,6 +135,9 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	if s.Via != nil {
 		line += fmt.Sprintf(" via=%s(%d)", s.Via.Key, len(s.Via.Fragment.Keys))
 	}
+	if skip := skipsBy(f); len(skip) > 0 {
+		line += fmt.Sprintf(" skip_by_key=[%s]", strings.Join(skip, " "))
+	}
 	p.add(depth, "%s", line)
 	if f.Filter != nil {
 		p.add(depth+1, "| filter %s", show(f.Filter, names))
@@ -157,6 +161,34 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	if f.TabletColumn {
 		p.add(depth+1, "| tablet id")
 	}
+}
+
+// skipsBy names the columns of secondary keys of which the filter wants one value: what does not hold it is not read.
+func skipsBy(f *physical.Fragment) (out []string) {
+	var walk func(*expr.Node)
+	walk = func(n *expr.Node) {
+		if n == nil || n.Kind != expr.NodeCall {
+			return
+		}
+		if n.Func == "and" {
+			for _, a := range n.Args {
+				walk(a)
+			}
+			return
+		}
+		if n.Func != "=" || len(n.Args) != 2 {
+			return
+		}
+		col, val := n.Args[0], n.Args[1]
+		if col.Kind == expr.NodeConst {
+			col, val = val, col
+		}
+		if col.Kind == expr.NodeColumn && val.Kind == expr.NodeConst && !val.Value.Null && slices.Contains(f.Schema.Indexed, f.Columns[col.Col]) {
+			out = append(out, f.Schema.Columns[f.Schema.ColumnIndex(f.Columns[col.Col])].Name)
+		}
+	}
+	walk(f.Filter)
+	return out
 }
 
 // tabletList shows a few tablet ids, or how many there are.

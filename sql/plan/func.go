@@ -20,8 +20,14 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range n.Args { // the casts that Call has put in
+	return b.digits(name, args, n)
+}
+
+// foldCall evaluates what constants decide, the casts that expr.Call has put in first.
+func (b *binder) foldCall(n *expr.Node) (*expr.Node, error) {
+	for i, a := range n.Args {
 		if isCall(a, "cast") && a.Args[0].Kind == expr.NodeConst {
+			var err error
 			if n.Args[i], err = b.fold(a); err != nil {
 				return nil, err
 			}
@@ -40,6 +46,9 @@ func (b *binder) coerce(n *expr.Node, to types.ColumnType) (*expr.Node, error) {
 	}
 	if fn.SameForm(n.Type, to) {
 		return n, nil
+	}
+	if to.IsNumeric() {
+		n = b.exact(n)
 	}
 	if n.Kind == expr.NodeConst && n.Value.Null {
 		return constNull(to), nil
@@ -279,6 +288,9 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 		if to.Length == 0 {
 			to.Kind = types.KindVarBinary
 		}
+	}
+	if to.IsNumeric() {
+		x = e.b.exact(x)
 	}
 	cast := expr.Cast(x, to)
 	if e.b.strictWrite {

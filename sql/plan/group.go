@@ -32,12 +32,13 @@ func (s *selecter) aggregate() error {
 	e.noAgg = true
 	s.env.aggs = map[*ast.AggregateFuncExpr]int{}
 	var aggs []aggItem
+	nested := s.nestedCalls()
 	for _, call := range calls {
-		fnc, err := e.aggregateCall(call)
+		fnc, visible, err := e.aggregateCall(call, nested[call])
 		if err != nil {
 			return err
 		}
-		s.env.aggs[call] = s.b.addAgg(&aggs, fnc)
+		s.env.aggs[call] = s.b.addAgg(&aggs, fnc, visible)
 	}
 	in := e.rel
 	if s.env.rollup != nil {
@@ -50,20 +51,20 @@ func (s *selecter) aggregate() error {
 }
 
 // addAgg adds an aggregate unless the same one is there, and returns its column.
-func (b *binder) addAgg(aggs *[]aggItem, f expr.AggFunc) int {
+func (b *binder) addAgg(aggs *[]aggItem, f expr.AggFunc, visible types.ColumnType) int {
 	for _, a := range *aggs {
 		if sameAgg(a.fn, f) {
 			return a.id
 		}
 	}
-	id := b.newColumn(column{name: f.Name, typ: f.Type})
+	id := b.newColumn(column{name: f.Name, typ: f.Type, visible: visible})
 	*aggs = append(*aggs, aggItem{id, f})
 	return id
 }
 
 // sameAgg reports whether two aggregates compute the same.
 func sameAgg(a, b expr.AggFunc) bool {
-	if a.Name != b.Name || a.Distinct != b.Distinct || a.Sep != b.Sep || len(a.Order)+len(b.Order) > 0 {
+	if a.Name != b.Name || a.Type != b.Type || a.Distinct != b.Distinct || a.Sep != b.Sep || len(a.Order)+len(b.Order) > 0 {
 		return false
 	}
 	return a.Arg == nil && b.Arg == nil || a.Arg != nil && b.Arg != nil && sameExpr(a.Arg, b.Arg)
@@ -82,20 +83,32 @@ func (s *selecter) aggCalls() []*ast.AggregateFuncExpr {
 		}
 		return true
 	}
+	s.afterGrouping(func(n ast.Node) { inspect(n, visit) })
+	return out
+}
+
+// nestedCalls are those aggregate calls of this level with which something is computed.
+func (s *selecter) nestedCalls() map[*ast.AggregateFuncExpr]bool {
+	out := map[*ast.AggregateFuncExpr]bool{}
+	s.afterGrouping(func(n ast.Node) { nestedAggregates(n, out) })
+	return out
+}
+
+// afterGrouping visits the expressions that may hold aggregates.
+func (s *selecter) afterGrouping(visit func(ast.Node)) {
 	for _, f := range s.fields {
 		if f.Expr != nil {
-			inspect(f.Expr, visit)
+			visit(f.Expr)
 		}
 	}
 	if s.stmt.Having != nil {
-		inspect(s.stmt.Having.Expr, visit)
+		visit(s.stmt.Having.Expr)
 	}
 	if s.stmt.OrderBy != nil {
 		for _, it := range s.stmt.OrderBy.Items {
-			inspect(it.Expr, visit)
+			visit(it.Expr)
 		}
 	}
-	return out
 }
 
 // groupItems binds GROUP BY: positions, columns, then names of the select list.
@@ -137,9 +150,9 @@ func (s *selecter) groupExpr(e *env, g *ast.ByItem) (*expr.Node, error) {
 	return e.bind(s.fields[p.N-1].Expr)
 }
 
-// aggregateCall binds one aggregate over the rows before grouping.
-func (e *env) aggregateCall(n *ast.AggregateFuncExpr) (expr.AggFunc, error) {
-	f := expr.AggFunc{Name: fn.CanonicalAgg(n.F), Distinct: n.Distinct}
+// aggregateCall binds one aggregate over the rows before grouping. It returns the type to show, too.
+func (e *env) aggregateCall(n *ast.AggregateFuncExpr, nested bool) (f expr.AggFunc, visible types.ColumnType, err error) {
+	f = expr.AggFunc{Name: fn.CanonicalAgg(n.F), Distinct: n.Distinct}
 	args := n.Args
 	if f.Name == "approx_count_distinct" {
 		f.Name, f.Distinct = "count", true
@@ -147,17 +160,17 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr) (expr.AggFunc, error) {
 	if f.Name == "group_concat" {
 		sep, err := e.bind(args[len(args)-1])
 		if err != nil {
-			return f, err
+			return f, visible, err
 		}
 		f.Sep, args = string(sep.Value.B), args[:len(args)-1]
 	}
 	arg, err := e.aggregateArg(&f, args)
 	if err != nil {
-		return f, err
+		return f, visible, err
 	}
 	if c := e.b.specialArg(arg); c != nil && (f.Name == "group_concat" || c.Bits == 0 && (f.Name == "min" || f.Name == "max")) {
 		if arg, err = e.b.shown(arg); err != nil {
-			return f, err
+			return f, visible, err
 		}
 	}
 	in := types.ColumnType{}
@@ -166,19 +179,23 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr) (expr.AggFunc, error) {
 	}
 	want, result, _, err := fn.ResolveAgg(f.Name, in, f.Distinct)
 	if err != nil {
-		return f, err
+		return f, visible, err
 	}
-	f.Type = result
+	f.Type, visible = result, result
 	if arg != nil {
 		if f.Arg, err = e.b.coerce(arg, want); err != nil {
-			return f, err
+			return f, visible, err
 		}
+		if err := e.checkLevel(arg); err != nil {
+			return f, visible, err
+		}
+		visible = e.b.precise(&f, arg, nested)
 	}
 	if n.Order != nil {
 		for _, it := range n.Order.Items {
 			k, err := e.bind(it.Expr)
 			if err != nil {
-				return f, err
+				return f, visible, err
 			}
 			f.Order = append(f.Order, expr.SortKey{Expr: k, Desc: it.Desc})
 		}
@@ -186,7 +203,17 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr) (expr.AggFunc, error) {
 	if f.Name == "min" || f.Name == "max" || f.Name == "any_value" {
 		f.Distinct = false // the same answer, and it can be split in two
 	}
-	return f, nil
+	return f, visible, nil
+}
+
+// checkLevel refuses an aggregate whose columns are all of outer queries: in MySQL it is an aggregate of one of those.
+func (e *env) checkLevel(arg *expr.Node) error {
+	used := idSet{}
+	used.addExpr(arg)
+	if len(used) > 0 && !newSet(e.rel.out...).touches(arg) {
+		return refuse("an aggregate of an outer query's columns in a subquery")
+	}
+	return nil
 }
 
 // aggregateArg binds the arguments of an aggregate; nil stands for the star of COUNT(*).

@@ -51,9 +51,10 @@ func (c *creator) constraints() error {
 		}
 	}
 	slices.SortStableFunc(c.table.Unique, uniqueFirst)
+	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
 	for _, k := range c.table.Unique {
 		if !k.Unique {
-			c.note("index '" + k.Name + "' is kept as a declaration only")
+			c.note("index '" + k.Name + "' lets scans skip: parts of a tablet that do not hold a value are not read")
 		}
 	}
 	return nil

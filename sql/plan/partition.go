@@ -369,6 +369,17 @@ func (c *creator) properties() error {
 			return err
 		}
 	}
+	var medium *types.Medium
+	for _, p := range c.tail.Properties {
+		if strings.EqualFold(p.Key, "storage_medium") {
+			medium = &c.table.Medium
+		}
+	}
+	for _, p := range c.tail.Properties {
+		if err := CheckForeign(strings.ToLower(p.Key), p.Value, medium, c.b.ctx.NowMicros, c.b.ctx.TimeZone); err != nil {
+			return err
+		}
+	}
 	for i := range c.table.Parts {
 		if c.table.Parts[i].Replicas == 0 {
 			c.table.Parts[i].Replicas = c.table.Replicas
@@ -401,7 +412,7 @@ func (c *creator) property(key, value string) error {
 	case "colocate_with":
 		c.table.Colocate = value
 	case "compression", "replicated_storage", "fast_schema_evolution", "enable_persistent_index", "in_memory", "storage_format",
-		"bucket_size", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
+		"bucket_size", "mutable_bucket_num", "light_schema_change", "storage_cooldown_time", "storage_cooldown_ttl", "persistent_index_type":
 		c.note(fmt.Sprintf("property %q has no effect", key))
 	default:
 		return errorf(CodeUnknownProperty, "Unknown property '%s'", key)

@@ -82,11 +82,12 @@ type rel struct {
 
 // column is what is known of a column id.
 type column struct {
-	name   string // for display
-	typ    types.ColumnType
-	table  *catalog.Table // the base table, when it is a stored column
-	pos    int            // its position in that table's schema
-	origin physical.OutColumn
+	name    string // for display
+	typ     types.ColumnType
+	visible types.ColumnType // of an aggregate whose result is kept with more digits than are shown
+	table   *catalog.Table   // the base table, when it is a stored column
+	pos     int              // its position in that table's schema
+	origin  physical.OutColumn
 }
 
 // newColumn draws a column id.

@@ -19,22 +19,33 @@ func (e *env) filterBySubquery(n ast.ExprNode) error {
 		}
 		x, not = unparen(u.V), !not
 	}
-	switch x := x.(type) {
-	case *ast.ExistsSubqueryExpr:
-		return e.existsJoin(x.Sel, x.Not != not)
-	case *ast.PatternInExpr:
-		if x.Sel != nil {
-			return e.inJoin(x.Expr, x.Sel, x.Not != not)
-		}
-	case *ast.CompareSubqueryExpr:
-		return e.compareJoin(x, not)
+	before := e.rel
+	if done, err := e.subqueryJoin(x, not); done && !refused(err) {
+		return err
 	}
+	e.rel = before
 	p, err := e.condition(n)
 	if err != nil {
 		return err
 	}
 	e.rel = filter(e.rel, conjuncts(p)...)
 	return nil
+}
+
+// subqueryJoin makes a semi or anti join of a condition that is a subquery test. What cannot be joined so is refused, and
+// e.rel is as it was.
+func (e *env) subqueryJoin(x ast.ExprNode, not bool) (bool, error) {
+	switch x := x.(type) {
+	case *ast.ExistsSubqueryExpr:
+		return true, e.existsJoin(x.Sel, x.Not != not)
+	case *ast.PatternInExpr:
+		if x.Sel != nil {
+			return true, e.inJoin(x.Expr, x.Sel, x.Not != not)
+		}
+	case *ast.CompareSubqueryExpr:
+		return true, e.compareJoin(x, not)
+	}
+	return false, nil // its value is computed
 }
 
 // subquery binds a subquery of this level; want is how many columns it must have, 0 for any.
@@ -321,13 +332,29 @@ func (e *env) scalarJoin(out queryOut) (*expr.Node, error) {
 	if v, done, err := e.scalarAgg(out.rel, id); done || err != nil {
 		return v, err
 	}
-	r, on, err := e.b.pull(out.rel, false)
+	return e.scalarRow(out.rel, e.b.col(id))
+}
+
+// scalarRow joins a correlated query that is no aggregate. A value that uses columns of the outer query is computed above
+// the join, for the rows that have found one.
+func (e *env) scalarRow(r *rel, value *expr.Node) (*expr.Node, error) {
+	outside := false
+	if r.op == opProject && !newSet(r.kids[0].out...).covers(substitute(value, itemsOf(r))) {
+		value, r, outside = substitute(value, itemsOf(r)), r.kids[0], true
+	}
+	r, on, err := e.b.pull(r, false)
 	if err != nil {
 		return nil, err
 	}
+	if !outside {
+		e.rel = join(physical.JoinScalar, e.rel, r, on...)
+		e.b.forgetNotNull(r)
+		return value, nil
+	}
+	r, mark := e.b.marked(r)
 	e.rel = join(physical.JoinScalar, e.rel, r, on...)
 	e.b.forgetNotNull(r)
-	return e.b.col(id), nil
+	return e.b.whenFound(mark, value)
 }
 
 // leftJoin adds a right side that matches at most once.
@@ -389,45 +416,4 @@ func itemsOf(r *rel) func(*expr.Node) *expr.Node {
 		}
 		return nil
 	}
-}
-
-// attachAgg joins the aggregates of the rows of r that belong to each row of e.rel. It returns how to read their results:
-// where no row belongs, COUNT is 0 and the bit aggregates are what they are of nothing.
-func (e *env) attachAgg(r *rel, aggs []aggItem) (func(*expr.Node) *expr.Node, error) {
-	r, on, err := e.b.pull(r, false)
-	if err != nil {
-		return nil, err
-	}
-	if len(on) == 0 {
-		e.rel = join(physical.JoinInner, e.rel, aggregate(r, nil, aggs))
-		return func(*expr.Node) *expr.Node { return nil }, nil
-	}
-	groups, on, err := e.b.correlationKeys(r, on)
-	if err != nil {
-		return nil, err
-	}
-	e.leftJoin(aggregate(r, groups, aggs), on...)
-	empty := map[int]*expr.Node{}
-	for _, a := range aggs {
-		if v := emptyAgg(a.fn); v != nil {
-			col := e.b.col(a.id)
-			if empty[a.id], err = e.b.call("coalesce", col, v); err != nil {
-				return nil, err
-			}
-		} else {
-			empty[a.id] = e.b.col(a.id)
-		}
-	}
-	return func(c *expr.Node) *expr.Node { return empty[c.Col] }, nil
-}
-
-// emptyAgg is the value of an aggregate over nothing when that is not NULL.
-func emptyAgg(f expr.AggFunc) *expr.Node {
-	switch f.Name {
-	case "count", "bit_or", "bit_xor":
-		return &expr.Node{Kind: expr.NodeConst, Type: f.Type}
-	case "bit_and":
-		return &expr.Node{Kind: expr.NodeConst, Type: f.Type, Value: expr.Value{I: -1}}
-	}
-	return nil
 }

@@ -47,25 +47,47 @@ func (e *env) inValue(n *ast.PatternInExpr) (*expr.Node, error) {
 	if len(left) != 1 {
 		return nil, refuse("IN of rows over a query outside AND-ed conditions")
 	}
-	match, err := e.matchMark(left[0], n.Sel)
-	if err != nil {
+	v, err := e.membership(left[0], n.Sel)
+	if err != nil || !n.Not {
+		return v, err
+	}
+	return e.b.not(v)
+}
+
+// membership is the truth of x IN (query).
+func (e *env) membership(left *expr.Node, sel ast.ExprNode) (*expr.Node, error) {
+	match, err := e.matchMark(left, sel)
+	if err != nil && !refused(err) {
 		return nil, err
 	}
-	out, err := e.subquery(n.Sel, 1)
+	counted := refused(err)
+	out, err := e.subquery(sel, 1)
 	if err != nil {
 		return nil, err
 	}
 	col := e.b.col(out.fields[0].id)
 	all, known := e.b.countOf(nil), e.b.countOf(col)
-	sub, err := e.attachAgg(out.rel, []aggItem{all, known})
+	aggs := []aggItem{all, known}
+	if counted { // the equal members are counted, too
+		eq, err := e.b.call("=", left, col)
+		if err != nil {
+			return nil, err
+		}
+		if eq, err = e.b.call("case", eq, constBool(true), constNull(boolType)); err != nil {
+			return nil, err
+		}
+		aggs = append(aggs, e.b.countOf(eq))
+	}
+	sub, err := e.attachAgg(out.rel, aggs)
 	if err != nil {
 		return nil, err
 	}
-	v, err := e.b.threeWay(match, constBool(true), left[0], substitute(e.b.col(all.id), sub), substitute(e.b.col(known.id), sub))
-	if err != nil || !n.Not {
-		return v, err
+	if counted {
+		if match, err = e.b.call("!=", substitute(e.b.col(aggs[2].id), sub), constInt(0)); err != nil {
+			return nil, err
+		}
 	}
-	return e.b.not(v)
+	return e.b.threeWay(match, constBool(true), left, substitute(e.b.col(all.id), sub), substitute(e.b.col(known.id), sub))
 }
 
 // matchMark joins the distinct members of a query to the rows whose value is among them, and tells which those are.
@@ -126,8 +148,9 @@ func (b *binder) threeWay(hit, answer, left, all, known *expr.Node) (*expr.Node,
 	return b.call("case", hit, answer, none, other, unknown, constNull(boolType), other)
 }
 
-// extreme maps a comparison with ANY to the aggregate that decides it; with ALL it is the other one.
-var extreme = map[string][2]string{">": {"min", "max"}, ">=": {"min", "max"}, "<": {"max", "min"}, "<=": {"max", "min"}}
+// deciding are the aggregates of which one tells whether a comparison holds for any member: if all but one member are
+// equal, either the least or the greatest differs.
+var deciding = map[string][]string{">": {"min"}, ">=": {"min"}, "<": {"max"}, "<=": {"max"}, "!=": {"min", "max"}}
 
 // compareValue is x op ANY/ALL (query) where its truth is needed as a value.
 func (e *env) compareValue(n *ast.CompareSubqueryExpr) (*expr.Node, error) {
@@ -135,9 +158,8 @@ func (e *env) compareValue(n *ast.CompareSubqueryExpr) (*expr.Node, error) {
 	if op == "=" && !n.All || op == "!=" && n.All {
 		return e.inValue(&ast.PatternInExpr{Expr: n.L, Sel: n.R, Not: n.All})
 	}
-	names, ok := extreme[op]
-	if !ok {
-		return nil, refuse(op + " with ANY or ALL outside AND-ed conditions")
+	if inverse[op] == "" {
+		return nil, refuse(op + " with ANY or ALL")
 	}
 	left, err := e.value(n.L)
 	if err != nil {
@@ -148,21 +170,32 @@ func (e *env) compareValue(n *ast.CompareSubqueryExpr) (*expr.Node, error) {
 		return nil, err
 	}
 	col := e.b.col(out.fields[0].id)
-	name, answer := names[0], constBool(true)
+	answer := !n.All
 	if n.All {
-		name, answer, op = names[1], constBool(false), inverse[op]
+		op = inverse[op] // whoever is not so decides
 	}
-	t := col.Type
-	t.NotNull = false
-	ext := aggItem{e.b.newColumn(column{name: name, typ: t}), expr.AggFunc{Name: name, Arg: col, Type: t}}
 	all, known := e.b.countOf(nil), e.b.countOf(col)
-	sub, err := e.attachAgg(out.rel, []aggItem{ext, all, known})
+	aggs := []aggItem{all, known}
+	for _, name := range deciding[op] {
+		t := col.Type
+		t.NotNull = false
+		aggs = append(aggs, aggItem{e.b.newColumn(column{name: name, typ: t}), expr.AggFunc{Name: name, Arg: col, Type: t}})
+	}
+	sub, err := e.attachAgg(out.rel, aggs)
 	if err != nil {
 		return nil, err
 	}
-	hit, err := e.b.call(op, left, e.b.col(ext.id))
-	if err != nil {
-		return nil, err
+	hits := make([]*expr.Node, len(aggs)-2)
+	for i, a := range aggs[2:] {
+		if hits[i], err = e.b.call(op, left, substitute(e.b.col(a.id), sub)); err != nil {
+			return nil, err
+		}
 	}
-	return e.b.threeWay(hit, answer, left, substitute(e.b.col(all.id), sub), substitute(e.b.col(known.id), sub))
+	hit := hits[0]
+	if len(hits) > 1 {
+		if hit, err = e.b.call("or", hits...); err != nil {
+			return nil, err
+		}
+	}
+	return e.b.threeWay(hit, constBool(answer), left, substitute(e.b.col(all.id), sub), substitute(e.b.col(known.id), sub))
 }

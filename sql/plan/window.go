@@ -167,12 +167,12 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 	switch f.Name {
 	case "row_number", "rank", "dense_rank", "ntile":
 		f.Type = unsigned
-	case "lag", "lead", "first_value", "last_value":
+	case "percent_rank", "cume_dist":
+		f.Type = types.ColumnType{Kind: types.KindDouble, NotNull: true}
+	case "lag", "lead", "first_value", "last_value", "nth_value":
 		f.Type = args[0].Type
 		f.Type.NotNull = false
 		return f, s.lagDefault(&f)
-	case "cume_dist", "percent_rank", "nth_value":
-		return f, refuse(strings.ToUpper(f.Name) + "()")
 	default:
 		return f, s.windowAgg(&f)
 	}
@@ -181,7 +181,7 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 
 // lagDefault converts the default of LAG and LEAD to the type of the value.
 func (s *selecter) lagDefault(f *physical.WindowFunc) error {
-	if len(f.Args) < 3 || f.Name[0] != 'l' {
+	if len(f.Args) < 3 {
 		return nil
 	}
 	t, err := s.b.commonType(f.Args[0].Type, f.Args[2].Type)

@@ -96,7 +96,7 @@ func MulDecimal(a Int128, as int32, b Int128, bs, scale int32) (Int128, bool) {
 		return r, ok && FitsDecimal(r, 38)
 	}
 	p := new(big.Int).Mul(a.Big(), b.Big())
-	return bigRescale(p, big.NewInt(1), as+bs, scale)
+	return bigRescale(p, big.NewInt(1), as+bs, scale, true)
 }
 
 // DivDecimal divides and rounds to the result scale; b is not zero.
@@ -110,11 +110,22 @@ func DivDecimal(a Int128, as int32, b Int128, bs, scale int32) (Int128, bool) {
 			return r, FitsDecimal(r, 38)
 		}
 	}
-	return bigRescale(a.Big(), b.Big(), as-bs, scale)
+	return bigRescale(a.Big(), b.Big(), as-bs, scale, true)
 }
 
-// bigRescale computes n/d at the given scale when 128 bits are not enough.
-func bigRescale(n, d *big.Int, from, to int32) (Int128, bool) {
+// CutQuotient divides and cuts off what the result scale does not hold; b is not zero.
+func CutQuotient(a Int128, as int32, b Int128, bs, scale int32) (Int128, bool) {
+	if shift := scale - as + bs; shift >= 0 && shift <= 38 {
+		if n, ok := a.Mul(pow10[shift]); ok {
+			q, _ := n.QuoRem(b)
+			return q, FitsDecimal(q, 38)
+		}
+	}
+	return bigRescale(a.Big(), b.Big(), as-bs, scale, false)
+}
+
+// bigRescale computes n/d at the given scale when 128 bits are not enough, rounded half away from zero or cut off.
+func bigRescale(n, d *big.Int, from, to int32, round bool) (Int128, bool) {
 	shift := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(to-from, from-to))), nil)
 	n, d = new(big.Int).Set(n), new(big.Int).Set(d)
 	if to >= from {
@@ -126,7 +137,7 @@ func bigRescale(n, d *big.Int, from, to int32) (Int128, bool) {
 	n.Abs(n)
 	d.Abs(d)
 	q, r := n.QuoRem(n, d, new(big.Int))
-	if r.Lsh(r, 1).Cmp(d) >= 0 {
+	if round && r.Lsh(r, 1).Cmp(d) >= 0 {
 		q.Add(q, big.NewInt(1))
 	}
 	if neg {

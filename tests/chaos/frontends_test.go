@@ -117,13 +117,20 @@ func (n *nemesis) admin(statement string) string {
 	return statement
 }
 
-// rejoin drops an FE for good and lets it join again with an empty folder.
+// rejoin drops an FE for good and lets it join again with an empty folder. The statement is given to any FE, the one that
+// goes included. One time in two it is an FE without a vote, which joins for the first time when there is none yet.
 func (n *nemesis) rejoin() (string, time.Time) {
 	if *fes < 3 {
 		return "too few frontends", time.Time{}
 	}
 	ctx, cancel := context.WithTimeout(n.ch.t.Context(), time.Minute)
 	defer cancel()
+	if n.rnd.IntN(2) == 0 {
+		if n.extra == "" {
+			return n.addFrontend(), time.Time{}
+		}
+		return n.replace(ctx, n.extra, "OBSERVER"), time.Time{}
+	}
 	leader, err := n.ch.c.Leader(ctx)
 	if err != nil {
 		return err.Error(), time.Time{}
@@ -132,28 +139,64 @@ func (n *nemesis) rejoin() (string, time.Time) {
 	if node == leader {
 		node = "fe" + fmt.Sprint(*fes-1)
 	}
+	return n.replace(ctx, node, "FOLLOWER"), time.Time{}
+}
+
+// replace drops an FE and lets it join again.
+func (n *nemesis) replace(ctx context.Context, node, role string) string {
 	address := n.ch.c.FrontendAddr(node)
-	drop := `ALTER SYSTEM DROP FOLLOWER "` + address + `"`
-	// On the leading FE: a session on the FE that goes would lose the answer with it.
-	if _, err := n.ch.c.FrontendDB(int(leader[2]-'0')).ExecContext(ctx, drop); err != nil {
-		return drop + ": " + err.Error(), time.Time{}
+	drop := "ALTER SYSTEM DROP " + role + ` "` + address + `"`
+	by := 1 + n.rnd.IntN(*fes)
+	what := fmt.Sprintf("%s on fe%d", drop, by)
+	if _, err := n.ch.c.FrontendDB(by).ExecContext(ctx, drop); err != nil {
+		return what + ": " + err.Error()
 	}
-	n.killNode(node)
+	n.ch.c.Wait(n.ch.t, node+" has ended", 30*time.Second, func() (bool, string) { return n.pid(node) == 0, "it runs" })
 	meta := filepath.Join(n.ch.c.Dir, node, "meta")
-	if err := errors.Join(os.RemoveAll(meta), os.Mkdir(meta, 0o750)); err != nil {
+	if err := errors.Join(os.RemoveAll(meta), os.Mkdir(meta, 0o750), n.ch.c.Spawn(node)); err != nil {
 		n.ch.t.Fatal(err)
 	}
-	n.start(node)
-	what := drop + ", " + n.admin(`ALTER SYSTEM ADD FOLLOWER "`+address+`"`)
-	n.ch.c.Wait(n.ch.t, node+" votes again", time.Minute, func() (bool, string) {
-		rows, err := cluster.ReadTable(ctx, n.ch.db, "SHOW MNODES")
+	what += ", " + n.admin("ALTER SYSTEM ADD "+role+` "`+address+`"`)
+	n.joined(node, role)
+	return what
+}
+
+// addFrontend has an FE without a vote join that was not there before.
+func (n *nemesis) addFrontend() string {
+	node, err := n.ch.c.AddFrontend()
+	if err != nil {
+		n.ch.t.Fatal(err)
+	}
+	n.extra = node
+	what := n.admin(`ALTER SYSTEM ADD OBSERVER "` + n.ch.c.FrontendAddr(node) + `"`)
+	n.joined(node, "OBSERVER")
+	return what
+}
+
+// joined waits until an FE has its role and answers clients.
+func (n *nemesis) joined(node, role string) {
+	want := map[string]string{"FOLLOWER": "follower", "OBSERVER": "learner"}[role]
+	n.ch.c.Wait(n.ch.t, node+" is a "+want, time.Minute, func() (bool, string) {
+		ctx, cancel := context.WithTimeout(n.ch.t.Context(), 10*time.Second)
+		defer cancel()
+		rows, err := cluster.ReadTable(ctx, n.ch.db, "SHOW MNODES WHERE endpoint = '"+n.ch.c.FrontendAddr(node)+"'")
 		if err != nil {
 			return false, err.Error()
 		}
-		roles := strings.Join(rows.Column("role"), " ")
-		return strings.Count(roles, "follower") == *fes-1, roles
+		role, status := rows.Column("role"), rows.Column("status")
+		return len(role) == 1 && status[0] == "ready" && (role[0] == want || role[0] == "leader"), fmt.Sprint(rows.Rows)
 	})
-	return what, time.Time{}
+	n.answers(node)
+}
+
+// answers waits until an FE answers clients.
+func (n *nemesis) answers(node string) {
+	n.ch.c.Wait(n.ch.t, node+" answers", time.Minute, func() (bool, string) {
+		ctx, cancel := context.WithTimeout(n.ch.t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := n.ch.c.FrontendDB(int(node[2]-'0')).ExecContext(ctx, "SELECT 1")
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // operate does what operators do, and takes it back.

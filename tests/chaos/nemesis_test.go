@@ -63,7 +63,8 @@ type nemesis struct {
 	tables []string
 	rnd    *rand.Rand
 	events []string
-	added  bool
+	added  bool   // a BE
+	extra  string // an FE beyond those at the start, "" = none yet
 }
 
 func newNemesis(ch *chaos, p *probes, tables []string) *nemesis {
@@ -83,6 +84,7 @@ func (n *nemesis) run(d time.Duration) {
 	if len(choice) == 0 {
 		n.ch.t.Fatalf("no fault is named %q", *only)
 	}
+	n.ch.t.Logf("faults %s", strings.Join(names(choice), ","))
 	for {
 		for _, i := range n.rnd.Perm(len(choice)) {
 			if time.Now().After(end) {
@@ -91,6 +93,14 @@ func (n *nemesis) run(d time.Duration) {
 			n.inflict(choice[i])
 		}
 	}
+}
+
+func names(of []fault) []string {
+	var out []string
+	for _, f := range of {
+		out = append(out, f.name)
+	}
+	return out
 }
 
 func (n *nemesis) inflict(f fault) {
@@ -296,10 +306,13 @@ func (n *nemesis) power() (string, time.Time) {
 		n.ch.c.Wait(n.ch.t, node+" gone", 10*time.Second, func() (bool, string) { return n.pid(node) == 0, "it runs" })
 	}
 	n.rnd.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-	for _, node := range nodes {
-		if err := n.ch.c.StartNode(node); err != nil {
+	for _, node := range nodes { // an FE listens when enough of them run: no start waits for that
+		if err := n.ch.c.Spawn(node); err != nil {
 			n.ch.t.Fatal(err)
 		}
+	}
+	for _, node := range n.frontends() {
+		n.answers(node)
 	}
 	for _, node := range n.backends() {
 		n.ch.c.WaitAlive(n.ch.t, node, true, 30*time.Second)
@@ -441,7 +454,7 @@ func (n *nemesis) pid(node string) int {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		n.ch.t.Fatalf("pid of %s: %v", node, err)
+		return 0 // somebody empties the file of a process that is gone, or has not written it yet
 	}
 	return pid
 }

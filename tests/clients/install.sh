@@ -4,11 +4,12 @@
 set -eu
 cd "$(dirname "$0")"
 
-packages="mariadb-client python3-pymysql php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
+packages="mariadb-client mariadb-server python3-pymysql php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
 missing=""
 for p in $packages; do
 	case $p in
 	mariadb-client) command -v mariadb >/dev/null || missing="$missing $p" ;;
+	mariadb-server) command -v mariadbd >/dev/null || missing="$missing $p" ;;
 	php-cli) command -v php >/dev/null || missing="$missing $p" ;;
 	default-jdk-headless) command -v javac >/dev/null || missing="$missing $p" ;;
 	nodejs) command -v node >/dev/null || missing="$missing $p" ;;

@@ -160,10 +160,9 @@ func (c *Cluster) confPath(kind string, n int) string {
 
 func (c *Cluster) launch() error {
 	if c.net != nil {
-		for _, node := range c.Nodes() {
-			if err := c.StartNode(node); err != nil {
-				return err
-			}
+		// They are started where they live. The supervisor adopts them and lets them join: most listen only then.
+		if err := c.Spawn(c.Nodes()...); err != nil {
+			return err
 		}
 	}
 	s, err := startSupervisor(c.binary, c.Dir, c.opts.Guard, readyTimeout)
@@ -183,8 +182,20 @@ func (c *Cluster) Stop(node string) error { return c.act("stop", node) }
 // StartNode starts a node that is down and returns when it listens.
 func (c *Cluster) StartNode(node string) error { return c.act("start", node) }
 
-func (c *Cluster) act(verb, node string) error {
-	out, err := c.command(verb, node).CombinedOutput() // each verb has a time limit of its own
+// Spawn starts nodes that are down, all at once, and does not wait for them to listen: an FE does only when enough others
+// run, and one that has to be let in maybe never.
+func (c *Cluster) Spawn(nodes ...string) error {
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, node := range nodes {
+		wg.Go(func() { errs[i] = c.act("start", node, "--wait=false") })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *Cluster) act(verb, node string, flags ...string) error {
+	out, err := c.command(verb, node, flags...).CombinedOutput() // each verb has a time limit of its own
 	if err != nil {
 		return fmt.Errorf("stele local %s %s: %w\n%s", verb, node, err, out)
 	}

@@ -58,9 +58,11 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 	if err := c.SetItems(node, items); err != nil {
 		return "", err
 	}
+	c.mu.Lock()
 	c.opts.Frontends = n
+	c.mu.Unlock()
 	c.foreign = append(c.foreign, node)
-	return node, c.StartNode(node)
+	return node, c.Spawn(node)
 }
 
 // FrontendAddr is the address under which the cluster knows an FE.
@@ -83,15 +85,34 @@ func (c *Cluster) Pause(node string) error { return c.signal(node, syscall.SIGST
 func (c *Cluster) Resume(node string) error { return c.signal(node, syscall.SIGCONT) }
 
 func (c *Cluster) signal(node string, sig syscall.Signal) error {
+	pid := c.process(node)
+	if pid == 0 {
+		return fmt.Errorf("signal %s: it has no process", node)
+	}
+	return syscall.Kill(pid, sig)
+}
+
+// Runs reports whether a node has a process, by the lock of its pid file, which it holds for as long as it lives.
+func (c *Cluster) Runs(node string) bool {
+	f, err := os.Open(filepath.Join(c.Dir, node, "stele.pid"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
+// process is the number of a node's process, 0 = it has none.
+func (c *Cluster) process(node string) int {
 	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))
 	if err != nil {
-		return fmt.Errorf("signal %s: %w", node, err)
+		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return fmt.Errorf("signal %s: %w", node, err)
+		return 0
 	}
-	return syscall.Kill(pid, sig)
+	return pid
 }
 
 // Leader names the leading FE, as the first FE that answers has it. Skip names nodes that are not asked.

@@ -104,8 +104,8 @@ func (c *Cluster) relocate(node string) error {
 }
 
 // command is `stele local VERB NODE` where the node lives.
-func (c *Cluster) command(verb, node string) *exec.Cmd {
-	args := []string{c.binary, "local", verb, node, "--dir", c.Dir}
+func (c *Cluster) command(verb, node string, flags ...string) *exec.Cmd {
+	args := append([]string{c.binary, "local", verb, node, "--dir", c.Dir}, flags...)
 	if c.net != nil {
 		args = c.net.inside(node, args...)
 	}

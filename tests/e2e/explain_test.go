@@ -40,4 +40,36 @@ func TestExplainAnalyze(t *testing.T) {
 	}
 }
 
+// TestSecondaryKeySkips: EXPLAIN names the columns by whose key a scan skips, also of a key that came later and until it goes.
+func TestSecondaryKeySkips(t *testing.T) {
+	db := uniqueDatabase(t, "key_skips")
+	mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), w INT, KEY by_v (v))")
+	mustExec(t, db, "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)")
+	explain := func(want string) {
+		t.Helper()
+		rows, err := cluster.ReadTable(t.Context(), db, "EXPLAIN SELECT id FROM t WHERE v = 'b' AND w = 2 AND id > 0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, r := range rows.Rows {
+			text += r[0] + "\n"
+		}
+		if got := strings.Contains(text, "skip_by_key="); !strings.Contains(text, want) || got != (want != "") {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+		if rows, err := cluster.ReadTable(t.Context(), db, "SELECT id FROM t WHERE v = 'b' AND w = 2 AND id > 0"); err != nil || len(rows.Rows) != 1 || rows.Rows[0][0] != "2" {
+			t.Errorf("%v %v", rows.Rows, err)
+		}
+	}
+	explain("skip_by_key=[v]")
+	mustExec(t, db, "CREATE INDEX by_w ON t (w)")
+	explain("skip_by_key=[v w]")
+	mustExec(t, db, "INSERT INTO t VALUES (4, 'd', 4)")
+	mustExec(t, db, "DROP INDEX by_v ON t")
+	explain("skip_by_key=[w]")
+	mustExec(t, db, "ALTER TABLE t DROP INDEX by_w")
+	explain("")
+}
+
 var did = regexp.MustCompile(` \((rows=\d+ time=\d+\.\d{3}ms( runs=\d+)?|never run)\)$`)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,7 +119,9 @@ func TestAutomaticMode(t *testing.T) {
 	c := cluster.Start(t, manualOptions)
 	db := databaseOf(ctx, t, c, "auto", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20)) DISTRIBUTED BY HASH(id) BUCKETS 9")
 	load := startTraffic(ctx, db, "t", 4, 0)
-	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 200, fmt.Sprint(load.count()) })
+	begun := time.Now()
+	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 500, fmt.Sprint(load.count()) })
+	usual := load.slowest(begun, time.Now()) // what a busy machine does to writes anyway is not the failover's
 
 	t.Run("writes resume after a crash", func(t *testing.T) {
 		at := time.Now()
@@ -124,10 +129,10 @@ func TestAutomaticMode(t *testing.T) {
 		c.WaitAlive(t, "be1", false, 30*time.Second)
 		held := load.count()
 		c.Wait(t, "writes without be1", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
-		gap := load.gap(at, time.Now())
-		t.Logf("longest pause of writes after a crash: %v, the goal is 500 ms", gap)
-		if gap > 10*time.Second { // only what no busy machine explains
-			t.Errorf("writes paused for %v", gap)
+		pause := load.slowest(at, time.Now())
+		t.Logf("longest write after a crash: %v, %v before; the goal is 500 ms", pause, usual)
+		if pause > usual+1500*time.Millisecond { // as long as what notices a BE that hangs: the refused connection was not enough
+			t.Errorf("a write took %v", pause)
 		}
 	})
 	t.Run("what was missed comes incrementally", func(t *testing.T) {
@@ -139,17 +144,29 @@ func TestAutomaticMode(t *testing.T) {
 			t.Errorf("%d full clones for a BE that was only restarted", full-before)
 		}
 	})
+	t.Run("leaders come back by themselves", func(t *testing.T) {
+		ep := c.BackendAddr("be1")
+		c.Wait(t, "leaders to be even without a command", healTimeout, func() (bool, string) {
+			spread := leaderSpread(ctx, t, db)
+			return spread <= 1, fmt.Sprintf("spread %d", spread)
+		})
+		table, err := cluster.ReadTable(ctx, db, "SELECT COUNT(*) AS n FROM stele.showtable WHERE endpoint = '"+ep+"' AND is_alive = 'no'")
+		must(t, err)
+		if n := table.Column("n")[0]; n != "0" {
+			t.Errorf("%s leads again while %s of its replicas are behind", ep, n)
+		}
+	})
 	t.Run("writes resume after a hang", func(t *testing.T) {
 		must(t, c.Pause("be2"))
 		at := time.Now()
 		c.WaitAlive(t, "be2", false, 30*time.Second)
 		held := load.count()
 		c.Wait(t, "writes without be2", healTimeout, func() (bool, string) { return load.count() > held+200, fmt.Sprint(load.count()) })
-		gap := load.gap(at, time.Now())
+		pause := load.slowest(at, time.Now())
 		must(t, c.Resume("be2"))
-		t.Logf("longest pause of writes after a hang: %v, the goal is 3 s", gap)
-		if gap > 20*time.Second {
-			t.Errorf("writes paused for %v", gap)
+		t.Logf("longest write after a hang: %v, the goal is 3 s", pause)
+		if pause > usual+6*time.Second {
+			t.Errorf("a write took %v", pause)
 		}
 		c.WaitAlive(t, "be2", true, 30*time.Second)
 		c.WaitHealthy(t, "auto.t", healTimeout)
@@ -224,6 +241,7 @@ func TestManualMode(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+	t.Run("the verbs, as they are written", func(t *testing.T) { playVerbs(ctx, t, c, db) })
 	load := startTraffic(ctx, db, "t", 3, 0)
 	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 300, fmt.Sprint(load.count()) })
 	run("confset auto_failover false")
@@ -309,17 +327,33 @@ func TestManualMode(t *testing.T) {
 	load.stop()
 	t.Run("a total outage is over with one statement", func(t *testing.T) {
 		run("deleteop done")
-		must(t, c.KillAll())
+		for _, node := range c.Nodes() {
+			must(t, c.Kill(node))
+		}
+		must(t, c.Wipe("be1")) // one of them comes back with nothing
+		must(t, c.Restart())
 		awaitRows(ctx, t, c, db)
 		for _, node := range []string{"be1", "be2", "be3", "be4"} {
 			c.WaitAlive(t, node, true, 30*time.Second)
+		}
+		recovered := map[string]bool{}
+		c.Wait(t, "the disks of be1 to be known as lost", healTimeout, func() (bool, string) {
+			plan, err := cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE hand DRY RUN")
+			if err != nil {
+				return false, err.Error()
+			}
+			return slices.Contains(plan.Column("endpoint"), c.BackendAddr("be1")) && slices.Contains(plan.Column("action"), "recover"), fmt.Sprint(plan.Rows)
+		})
+		if table, err := cluster.ReadTable(ctx, db, "showopstatus"); err != nil || len(table.Rows) > 0 {
+			t.Errorf("a DRY RUN ordered %v: %v", table.Rows, err)
 		}
 		c.Wait(t, "RECOVER DATA to find nothing left to do", healTimeout, func() (bool, string) {
 			plan, err := cluster.ReadTable(ctx, db, "RECOVER DATA DATABASE hand")
 			if err != nil {
 				return false, err.Error()
 			}
-			for _, action := range plan.Column("action") {
+			for n, action := range plan.Column("action") {
+				recovered[action+" "+plan.Column("endpoint")[n]] = true
 				if action == "loss" || action == "unrecoverable" {
 					t.Errorf("%v", plan.Rows)
 				}
@@ -327,6 +361,9 @@ func TestManualMode(t *testing.T) {
 			opsDone(ctx, t, c, db)
 			return len(plan.Rows) == 0, fmt.Sprint(plan.Rows)
 		})
+		if !recovered["recover "+c.BackendAddr("be1")] {
+			t.Errorf("the wiped backend was not recovered: %v", recovered)
+		}
 		run("INSERT INTO t VALUES (-1, 'x'), (-2, 'x'), (-3, 'x'), (-4, 'x'), (-5, 'x'), (-6, 'x')")
 		c.WaitHealthy(t, "hand.t", healTimeout)
 	})
@@ -334,6 +371,31 @@ func TestManualMode(t *testing.T) {
 	if lost := load.lost(ctx, t); lost != 0 {
 		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
 	}
+}
+
+// playVerbs plays a session about one tablet on four BEs.
+func playVerbs(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
+	must(t, execute(ctx, db, "CREATE TABLE flow (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1"))
+	must(t, execute(ctx, db, "INSERT INTO flow VALUES (1,'a'), (2,'b'), (3,'c'), (4,'d')"))
+	table, err := cluster.ReadTable(ctx, db, "showtable flow")
+	must(t, err)
+	st := &stage{c: c, db: db, nodes: map[string]string{}, words: map[string]string{"tid": table.Column("tid")[0]}}
+	follower := 0
+	for n := 1; n <= 4; n++ {
+		node := fmt.Sprintf("be%d", n)
+		i := slices.Index(table.Column("endpoint"), c.BackendAddr(node))
+		switch {
+		case i < 0:
+			st.nodes["free"] = node
+		case table.Column("role")[i] == "leader":
+			st.nodes["lead"] = node
+		default:
+			follower++
+			st.nodes[fmt.Sprintf("f%d", follower)] = node
+		}
+	}
+	st.play(ctx, t, "testdata/ops/verbs.session")
+	must(t, execute(ctx, db, "DROP TABLE flow"))
 }
 
 func awaitRows(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB) {
@@ -400,9 +462,52 @@ func TestOpsSurviveLeader(t *testing.T) {
 	if lost := load.lost(ctx, t); lost != 0 {
 		t.Errorf("%d of %d acknowledged rows are lost", lost, load.count())
 	}
-	must(t, c.StartNode(lead))
 	run("confset auto_failover true")
+	blankFrontend(ctx, t, c, db, lead)
 	t.Logf("%d rows, %d statements failed", load.count(), len(load.failed))
+}
+
+// blankFrontend has an FE that is down come back on an empty disk at its old address, told to bootstrap: it is a cluster of its
+// own, the others go on, no node goes offline, and both sides name the other one.
+func blankFrontend(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB, node string) {
+	t.Helper()
+	meta := filepath.Join(c.Dir, node, "meta")
+	must(t, os.RemoveAll(meta))
+	must(t, os.Mkdir(meta, 0o750))
+	must(t, c.SetItems(node, map[string]string{"bootstrap": "true"}))
+	must(t, c.StartNode(node))
+	blank := c.FrontendDB(int(node[2] - '0'))
+	id := ""
+	c.Wait(t, "the blank FE to be a cluster", healTimeout, func() (bool, string) {
+		table, err := cluster.ReadTable(ctx, blank, "SHOW CLUSTER")
+		if err == nil {
+			id = table.Column("id")[0]
+		}
+		return err == nil, fmt.Sprint(err)
+	})
+	c.Wait(t, "the old cluster to name the other one", healTimeout, func() (bool, string) {
+		table, err := cluster.ReadTable(ctx, db, "SHOW CLUSTER CONFLICTS")
+		if err != nil {
+			return false, err.Error()
+		}
+		return slices.Contains(table.Column("cluster_id"), id), fmt.Sprint(table.Rows)
+	})
+	table, err := cluster.ReadTable(ctx, db, "SHOW DNODES")
+	must(t, err)
+	for n, status := range table.Column("status") {
+		if status != "ready" {
+			t.Errorf("dnode %v is %s", table.Rows[n], status)
+		}
+	}
+	must(t, execute(ctx, db, "INSERT INTO t VALUES (-1, 'after'), (-2, 'after'), (-3, 'after')"))
+	if table, err = cluster.ReadTable(ctx, blank, "SHOW DNODES"); err != nil || len(table.Rows) > 0 {
+		t.Errorf("the blank FE has taken dnodes: %v %v", table.Rows, err)
+	}
+}
+
+func execute(ctx context.Context, db *sql.DB, statement string) error {
+	_, err := db.ExecContext(ctx, statement)
+	return err
 }
 
 // freeMove finds a follower of partition 0 and a BE that has none of it.

@@ -336,7 +336,7 @@ func (o *orders) replicasOfDatabase() {
 	usual := min(before, after)
 	o.Logf("%.0f writes a second to 2 replicas, %.0f while others were made, %.0f to 3 (%+.0f %%), longest pause %v, whole after %v", before, during,
 		after, 100*(during-usual)/usual, gap.Round(time.Millisecond), whole.Round(time.Millisecond))
-	if during < 0.2*usual { // the goal is 0.8; only what no busy machine explains fails
+	if during < 0.4*usual { // the goal is 0.8; only what no busy machine explains fails
 		o.Errorf("the rate of writes fell by %.0f %%", 100*(usual-during)/usual)
 	}
 	if failed := load.stop(); failed > 0 {
@@ -396,42 +396,52 @@ func (o *orders) twoReplicas() {
 	o.exec("DROP TABLE two")
 }
 
-// leadersMove drains a BE and measures for how long each tablet took no writes: every table has one, and one writer.
+// leadersMove drains one BE after the other and measures for how long each tablet took no writes: every table has one, and one
+// writer. What all tables suffer at the same time is the machine's; what one whose leader moves suffers beyond it is the move's.
 func (o *orders) leadersMove() {
-	var loads []*traffic
+	loads := map[string]*traffic{}
 	for n := range 4 {
 		table := fmt.Sprintf("p%d", n)
 		o.exec("CREATE TABLE " + table + " (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1")
-		loads = append(loads, startTraffic(o.ctx, o.db, table, 1, 0))
+		loads[table] = startTraffic(o.ctx, o.db, table, 1, 0)
 	}
 	for _, l := range loads {
 		o.c.Wait(o.T, "rows", healTimeout, func() (bool, string) { return l.count() > 50, fmt.Sprint(l.count()) })
 	}
-	quiet := time.Now()
-	pause(o.ctx, 2*time.Second)
-	at := time.Now()
-	moved := 0
+	var pauses []time.Duration
 	for _, node := range []string{"be1", "be2", "be3", "be4"} {
-		moved += len(o.read("SELECT 1 FROM stele.showtable WHERE name LIKE 'p%' AND role = 'leader' AND endpoint = '" + o.c.BackendAddr(node) + "'").Rows)
-		o.read("ADMIN DRAIN BACKEND '" + o.c.BackendAddr(node) + "'")
+		ep := o.c.BackendAddr(node)
+		led := o.read("SELECT name FROM stele.showtable WHERE name LIKE 'p%' AND role = 'leader' AND endpoint = '" + ep + "'").Column("name")
+		at := time.Now()
+		o.read("ADMIN DRAIN BACKEND '" + ep + "'")
 		o.done()
-		o.read("ADMIN UNDRAIN BACKEND '" + o.c.BackendAddr(node) + "'")
+		end := time.Now()
+		usual, longest := time.Duration(0), time.Duration(0)
+		for table, l := range loads {
+			if took := l.slowest(at, end); slices.Contains(led, table) {
+				longest = max(longest, took)
+			} else {
+				usual = max(usual, took)
+			}
+		}
+		if len(led) > 0 && len(led) < len(loads) {
+			pauses = append(pauses, max(longest-usual, 0))
+			o.Logf("%s gave up %v: longest write %v, %v of the others", node, led, longest.Round(time.Millisecond), usual.Round(time.Millisecond))
+		}
+		o.read("ADMIN UNDRAIN BACKEND '" + ep + "'")
 		o.done()
 	}
-	end := time.Now()
-	for n, l := range loads {
-		// What a machine that is busy with other things does to writes anyway is not the transfer's.
-		usual, gap := l.gap(quiet, at), l.gap(at, end)
-		o.Logf("tablet of p%d: longest pause of writes %v, %v while no leader moved", n, gap.Round(time.Millisecond), usual.Round(time.Millisecond))
-		if gap > usual+5*time.Second { // the goal is 100 ms
-			o.Errorf("writes to the tablet of p%d paused for %v", n, gap)
-		}
+	for table, l := range loads {
 		if failed := l.stop(); failed > 0 {
-			o.Errorf("%d writes failed: %v", failed, l.failed)
+			o.Errorf("%d writes to %s failed: %v", failed, table, l.failed)
 		}
 	}
-	if moved < 4 {
-		o.Errorf("%d leaders moved", moved)
+	slices.Sort(pauses)
+	if len(pauses) < 2 {
+		o.Fatalf("leaders moved %d times", len(pauses))
+	}
+	if pause := pauses[(len(pauses)-1)/2]; pause > 100*time.Millisecond { // half of them may meet what else the machine does
+		o.Errorf("a move of a leader pauses writes for %v: %v", pause, pauses)
 	}
 }
 

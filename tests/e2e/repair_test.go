@@ -60,7 +60,15 @@ func TestRepairs(t *testing.T) {
 		{"disabled disk", (*repairs).disabledDisk},
 		{"decommissioned disk", (*repairs).decommissionedDisk},
 		{"lost backend", (*repairs).lostBackend},
+		{"hung source", (*repairs).hungSource},
+		{"back too late", (*repairs).backTooLate},
+		{"diverged unasked", (*repairs).divergedUnasked},
+		{"diverged", (*repairs).diverged},
+		{"colocated", (*repairs).colocated},
+		{"may I", (*repairs).mayI},
 		{"decommission", (*repairs).decommission},
+		{"nowhere else", (*repairs).nowhereElse},
+		{"nothing left", (*repairs).nothingLeft},
 		{"refusals", (*repairs).refusals},
 	} {
 		begun := time.Now()
@@ -425,7 +433,6 @@ func (w *repairs) refusals() {
 		fmt.Sprintf(`ALTER SYSTEM DECOMMISSION BACKEND "%s"`, w.c.BackendAddr("be1")):                  "requires 3 replicas",
 		`ALTER TABLE rep.r SET ("replication_num" = "9")`:                                              "Current alive backend is",
 		`ADMIN SET REPLICA STATUS PROPERTIES("tablet_id" = "1", "backend_id" = "1", "status" = "bad")`: "Tablet 1 does not exist",
-		`ADMIN SET FRONTEND CONFIG ("recover_with_empty_tablet" = "true")`:                             "never replaced by an empty tablet",
 		`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "none")`:                      "must be a whole number",
 		`ADMIN CHECK TABLET (1) PROPERTIES("type" = "consistency")`:                                    "Tablet 1 does not exist",
 		fmt.Sprintf(`ALTER SYSTEM DISABLE DISK "/nowhere" ON BACKEND "%s"`, w.c.BackendAddr("be1")):    "Disk: /nowhere does not exist",

@@ -20,12 +20,12 @@ import (
 // sessionStep is one step of a printed session: a statement or an action with what is expected of it.
 type sessionStep struct {
 	line   int
-	kind   string // ">" run once, "until" run until it is so, "do" an action
+	kind   string // ">" run once, "until" run until it is so, "columns" run once for its columns, "do" an action
 	text   string
 	expect []string
 }
 
-// readSession reads a session file. Steps start with ">", "until" or "do"; the lines up to a blank one are what is
+// readSession reads a session file. Steps start with ">", "until", "columns" or "do"; the lines up to a blank one are what is
 // expected: "ok", "ok: note", "error N" or "error N: text", or a table, columns first, of which the rows may come in any
 // order unless the column op_type is shown.
 func readSession(t *testing.T, path string) []sessionStep {
@@ -40,9 +40,9 @@ func readSession(t *testing.T, path string) []sessionStep {
 		line := strings.TrimSpace(s.Text())
 		kind, text, _ := strings.Cut(line, " ")
 		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
+		case line == "" || strings.HasPrefix(line, "#") && !open:
 			open = false
-		case !open && (kind == ">" || kind == "until"):
+		case !open && (kind == ">" || kind == "until" || kind == "columns"):
 			steps = append(steps, sessionStep{line: n, kind: kind, text: text})
 			open = true
 		case !open && kind == "do":
@@ -62,11 +62,15 @@ type stage struct {
 	c     *cluster.Cluster
 	db    *sql.DB
 	nodes map[string]string // name in the file: node
+	words map[string]string // other names in the file: what they stand for
 }
 
 func (st *stage) subst(text string) string {
 	for name, node := range st.nodes {
 		text = strings.ReplaceAll(text, "{"+name+"}", st.c.BackendAddr(node))
+	}
+	for name, word := range st.words {
+		text = strings.ReplaceAll(text, "{"+name+"}", word)
 	}
 	return text
 }
@@ -82,7 +86,13 @@ func (st *stage) play(ctx context.Context, t *testing.T, path string) {
 			if !ok {
 				t.Fatalf("%s:%d: no action %q", path, step.line, verb)
 			}
-			must(t, do(st.nodes[name]))
+			must(t, do(st.nodes[strings.Trim(name, "{}")]))
+			continue
+		}
+		if step.kind == "columns" {
+			if got := st.columns(ctx, t, step.text); got != step.expect[0] {
+				t.Errorf("%s:%d: %s has the columns\n%s\nwant\n%s", path, step.line, step.text, got, step.expect[0])
+			}
 			continue
 		}
 		var want []string
@@ -101,6 +111,17 @@ func (st *stage) play(ctx context.Context, t *testing.T, path string) {
 			t.Fatalf("%s:%d: %s\ngot\n%s\nwant\n%s", path, step.line, text, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
+}
+
+// columns are the names of all columns of an answer.
+func (st *stage) columns(ctx context.Context, t *testing.T, text string) string {
+	t.Helper()
+	rows, err := st.db.QueryContext(ctx, text)
+	must(t, err)
+	defer rows.Close()
+	names, err := rows.Columns()
+	must(t, err)
+	return strings.Join(names, " | ")
 }
 
 // sameAnswer compares an answer with what is expected; the text of an error and the info of an OK may be left out.

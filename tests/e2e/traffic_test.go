@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ type traffic struct {
 
 	mu     sync.Mutex
 	acked  map[int]bool
-	times  []time.Time // of acknowledgements
+	times  []time.Time     // of acknowledgements
+	took   []time.Duration // from the statement to its acknowledgement
 	failed []error
 }
 
@@ -39,13 +41,14 @@ func startTraffic(ctx context.Context, db *sql.DB, table string, writers, first 
 }
 
 func (f *traffic) insert(ctx context.Context, id int) {
+	begun := time.Now()
 	_, err := f.db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s VALUES (%d, 'x')", f.table, id))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case err == nil:
 		f.acked[id] = true
-		f.times = append(f.times, time.Now())
+		f.times, f.took = append(f.times, time.Now()), append(f.took, time.Since(begun))
 	case ctx.Err() == nil:
 		f.failed = append(f.failed, fmt.Errorf("row %d: %w", id, err))
 	}
@@ -64,12 +67,19 @@ func (f *traffic) stop() int {
 	return len(f.failed)
 }
 
-// rate is how many rows a second are acknowledged from now on, for d.
+// rate is how many rows a second are acknowledged from now on, for d: the median of quarter seconds, of which what else a
+// machine does spoils some.
 func (f *traffic) rate(ctx context.Context, d time.Duration) float64 {
-	from := f.count()
-	at := time.Now()
-	pause(ctx, d)
-	return float64(f.count()-from) / time.Since(at).Seconds()
+	const window = 250 * time.Millisecond
+	var rates []float64
+	for range max(d/window, 1) {
+		from := f.count()
+		at := time.Now()
+		pause(ctx, window)
+		rates = append(rates, float64(f.count()-from)/time.Since(at).Seconds())
+	}
+	slices.Sort(rates)
+	return rates[len(rates)/2]
 }
 
 // gap is the longest time without an acknowledgement between two moments.
@@ -83,6 +93,20 @@ func (f *traffic) gap(from, to time.Time) time.Duration {
 		}
 	}
 	return max(longest, to.Sub(last))
+}
+
+// slowest is the longest that a statement took which ran between two moments: what a client sees of a pause, whichever tablet
+// it was of.
+func (f *traffic) slowest(from, to time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	longest := time.Duration(0)
+	for i, at := range f.times {
+		if at.After(from) && at.Add(-f.took[i]).Before(to) {
+			longest = max(longest, f.took[i])
+		}
+	}
+	return longest
 }
 
 // lost counts the acknowledged rows that a query does not see.

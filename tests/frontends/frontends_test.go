@@ -18,10 +18,16 @@ import (
 // start runs a cluster whose FEs all vote, with the table of registers.
 func start(t *testing.T, frontends int) *cluster.Cluster {
 	t.Helper()
+	return startWith(t, frontends, nil)
+}
+
+// startWith is start with items of the configuration of every node.
+func startWith(t *testing.T, frontends int, items map[string]string) *cluster.Cluster {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: it runs a cluster")
 	}
-	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3, Network: cluster.Networked()})
+	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3, Network: cluster.Networked(), FE: items, BE: items})
 	c.Wait(t, "all frontends vote", 60*time.Second, func() (bool, string) {
 		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES")
 		if err != nil {
@@ -106,36 +112,36 @@ func TestLinearizableUnderFaults(t *testing.T) {
 	l := newLoad()
 	var crash, hang time.Duration
 	l.run(t.Context(), pools(t, c, 3), 2, func() {
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 		first, at := leader(t, c), time.Now()
 		must(t, c.Kill(first))
-		sleep(t, 4*time.Second)
+		sleep(t, 2500*time.Millisecond)
 		crash = l.gap(at)
 		second := leader(t, c, first)
 		must(t, c.StartNode(first))
-		sleep(t, 3*time.Second)
+		sleep(t, time.Second)
 
 		at = time.Now()
 		must(t, c.Pause(second))
-		sleep(t, 6*time.Second)
+		sleep(t, 3500*time.Millisecond)
 		hang = l.gap(at)
 		third := leader(t, c, second)
 		must(t, c.Resume(second))
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 
 		follower := otherThan(third)
 		must(t, c.Pause(follower))
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 		must(t, c.Resume(follower))
 		must(t, c.Kill(follower))
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 		must(t, c.StartNode(follower))
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 		last := leader(t, c)
 		exec(t, c.FrontendDB(int(otherThan(last)[2]-'0')), "ALTER SYSTEM TRANSFER LEADER")
 		sleep(t, time.Second)
 		must(t, c.Stop(leader(t, c)))
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 	})
 	t.Logf("no write was acknowledged for %v when the leader was killed (%.1f of the goal), for %v when it hung (%.1f of the goal)",
 		crash, crash.Seconds(), hang, hang.Seconds()/3)
@@ -157,18 +163,18 @@ func TestLinearizableUnderCuts(t *testing.T) {
 	cut := func(what, node string, do func() error) {
 		at := time.Now()
 		must(t, do())
-		sleep(t, 5*time.Second)
+		sleep(t, 3500*time.Millisecond)
 		gap := l.gapFor(at, node)
 		gaps = append(gaps, fmt.Sprintf("%s: %v", what, gap.Round(time.Millisecond)))
 		if gap > 10*time.Second {
 			t.Errorf("%s: no write on the other FEs for %v", what, gap)
 		}
 		must(t, c.Mend())
-		sleep(t, 2*time.Second)
+		sleep(t, 1500*time.Millisecond)
 	}
 	fes, bes := []string{"fe1", "fe2", "fe3"}, []string{"be1", "be2", "be3"}
 	l.run(t.Context(), pools(t, c, 3), 2, func() {
-		sleep(t, 2*time.Second)
+		sleep(t, time.Second)
 		lead := leader(t, c)
 		cut("leader cut from the FEs", lead, func() error { return c.Isolate(lead, fes...) })
 		lead = leader(t, c)
@@ -204,7 +210,7 @@ func TestFiveLoseTwo(t *testing.T) {
 		first, lost := leader(t, c), time.Now()
 		must(t, c.Kill(first))
 		must(t, c.Kill(otherThan(first)))
-		sleep(t, 4*time.Second)
+		sleep(t, 3*time.Second)
 		gap = l.gap(lost)
 		at := time.Now()
 		sleep(t, 2*time.Second)

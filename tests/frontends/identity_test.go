@@ -1,6 +1,8 @@
 package frontends
 
 import (
+	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -10,9 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
 	"stele/meta/command"
 	"stele/meta/rpc"
+	"stele/meta/rpc/rpctest"
 	"stele/meta/types"
+	"stele/proto/bepb"
 	"stele/proto/fepb"
 	"stele/tests/cluster"
 )
@@ -24,7 +33,7 @@ func blank(t *testing.T, c *cluster.Cluster, node string, items map[string]strin
 	must(t, os.RemoveAll(meta))
 	must(t, os.Mkdir(meta, 0o750))
 	must(t, c.SetItems(node, items))
-	must(t, c.StartNode(node))
+	must(t, c.Spawn(node))
 }
 
 // column waits until a query answers and holds says yes to one of its columns.
@@ -52,12 +61,29 @@ func has(word string) func([]string) bool {
 	return func(got []string) bool { return slices.Contains(got, word) }
 }
 
+// secret is the configuration of an encrypted cluster, and what a member of it calls with.
+func secret(t *testing.T) (items map[string]string, member *rpc.Security) {
+	t.Helper()
+	f := rpctest.NewCA(t).Node("node")
+	member, err := rpc.LoadSecurity(f.Cert, f.Key, f.CA)
+	must(t, err)
+	return map[string]string{"tls_cert": f.Cert, "tls_key": f.Key, "tls_ca": f.CA, "gossip_keys": gossipKey("k")}, member
+}
+
+func gossipKey(letter string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
+}
+
 // TestSplitIdentity is the story of a first FE that comes back on a blank disk. Told to bootstrap it is a cluster of its own,
-// and the others go on as the old one, with every node online. Then RESTORE MNODE takes it back.
+// and the others go on as the old one, with every node online. Then RESTORE MNODE takes it back. All of it is encrypted.
 func TestSplitIdentity(t *testing.T) {
-	c := start(t, 3)
-	refuseNewer(t, c)
+	items, member := secret(t)
+	c := startWith(t, 3, items)
+	refuseNewer(t, c, member)
+	refuseStrangers(t, c, member)
 	old := one(t, c.FrontendDB(2), "SELECT id FROM stele.cluster")
+	dnode, err := c.BackendID(t.Context(), "be1")
+	must(t, err)
 	must(t, c.Kill("fe1"))
 	blank(t, c, "fe1", map[string]string{"bootstrap": "true"})
 	ids := column(t, c, 1, "SHOW CLUSTER", "id", func(ids []string) bool { return len(ids) == 1 })
@@ -74,6 +100,10 @@ func TestSplitIdentity(t *testing.T) {
 	if rows := column(t, c, 1, "SHOW DATABASES", "Database", func(d []string) bool { return len(d) > 0 }); slices.Contains(rows, "ha") {
 		t.Error("the new cluster has the databases of the old one")
 	}
+	exec(t, c.FrontendDB(1), "CREATE DNODE '"+c.BackendAddr("be1")+"'") // it is the old cluster's
+	column(t, c, 1, "SHOW DNODES", "note", func(n []string) bool { return len(n) == 1 && strings.Contains(n[0], old) })
+	column(t, c, 1, "SHOW DNODES", "status", only("creating"))
+	column(t, c, 2, "SHOW DNODES", "status", only("ready"))
 	said, err := os.ReadFile(filepath.Join(c.Dir, "fe1", "log", "fe.log"))
 	must(t, err)
 	if !strings.Contains(string(said), "of another cluster was refused") {
@@ -84,14 +114,21 @@ func TestSplitIdentity(t *testing.T) {
 	blank(t, c, "fe1", map[string]string{"bootstrap": "false",
 		"fe_helpers": rpcAddr(t, c, "fe2") + "," + rpcAddr(t, c, "fe3")})
 	column(t, c, 2, "SHOW MNODES", "role", has("waiting"))
+	said, err = os.ReadFile(filepath.Join(c.Dir, "fe1", "log", "fe.log"))
+	must(t, err)
+	if !strings.Contains(string(said), "waits to join a cluster: ") {
+		t.Error("the log does not say what the blank FE waits for")
+	}
 	id := one(t, c.FrontendDB(2), fmt.Sprintf("SELECT id FROM stele.mnodes WHERE endpoint = '%s' AND id IS NOT NULL", c.FrontendAddr("fe1")))
+	exec(t, c.FrontendDB(2), "ALTER MNODE "+id+" ON DNODE "+dnode)
 	column(t, c, 2, "RESTORE MNODE ON DNODE "+id+" DRY RUN", "action", only("restore"))
-	column(t, c, 3, "RESTORE MNODE ON DNODE "+id, "action", only("restore"))
+	column(t, c, 3, "RESTORE MNODE ON DNODE "+dnode, "action", only("restore"))
 	column(t, c, 1, "SHOW MNODES", "role", func(r []string) bool {
 		return len(r) == 3 && !slices.ContainsFunc(r, func(s string) bool { return s != "leader" && s != "follower" })
 	})
 	id = one(t, c.FrontendDB(2), fmt.Sprintf("SELECT id FROM stele.mnodes WHERE endpoint = '%s'", c.FrontendAddr("fe1")))
 	column(t, c, 2, "RESTORE MNODE ON DNODE "+id, "action", only("nothing"))
+	column(t, c, 1, "SHOW DNODES WHERE id = "+dnode, "mnode_id", only(id))
 	if got := one(t, c.FrontendDB(1), "SELECT v FROM ha.reg WHERE k = 1"); got != "3" {
 		t.Errorf("the FE that was restored reads %s", got)
 	}
@@ -123,6 +160,7 @@ func restoreBackend(t *testing.T, c *cluster.Cluster) {
 
 	must(t, c.Kill("be3"))
 	must(t, c.Wipe("be3"))
+	must(t, c.SetItems("be3", map[string]string{"gossip_keys": gossipKey("x")})) // which only slows the news of its death
 	must(t, c.StartNode("be3"))
 	c.WaitAlive(t, "be3", true, 30*time.Second)
 	began := column(t, c, 1, "RESTORE DNODE "+id, "action", func(a []string) bool { return len(a) > 0 })
@@ -145,6 +183,7 @@ func restoreBackend(t *testing.T, c *cluster.Cluster) {
 	if got := one(t, c.DB(), "SELECT COUNT(*) FROM ha.single"); got != "8" {
 		t.Errorf("the table that was emptied in part has %s rows, 8 were written anew", got)
 	}
+	column(t, c, 2, "SHOW CLUSTER CONFLICTS WHERE detail LIKE 'gossip_keys differ%'", "via", has("gossip"))
 	c.WaitHealthy(t, "ha.reg", 60*time.Second)
 	if got := one(t, c.DB(), "SELECT COUNT(*) FROM ha.reg"); got != fmt.Sprint(registers) {
 		t.Errorf("%s registers", got)
@@ -161,7 +200,7 @@ func rpcAddr(t *testing.T, c *cluster.Cluster, node string) string {
 
 // refuseNewer sends what an FE of a newer version would: the leading FE refuses each command by its name, and goes on. A caller
 // of another cluster is not even heard.
-func refuseNewer(t *testing.T, c *cluster.Cluster) {
+func refuseNewer(t *testing.T, c *cluster.Cluster, member *rpc.Security) {
 	t.Helper()
 	db := c.FrontendDB(2)
 	lead := leader(t, c)
@@ -183,7 +222,7 @@ func refuseNewer(t *testing.T, c *cluster.Cluster) {
 		{id, unknown, `command "fold_database" (type 32767`},
 		{"elsewhere", encoded, `belongs to cluster "elsewhere"`},
 	} {
-		conn, err := rpc.Dial(address, rpc.DialConfig{Cluster: rpc.NewCluster(tc.cluster)})
+		conn, err := rpc.Dial(address, rpc.DialConfig{Cluster: rpc.NewCluster(tc.cluster), TLS: member.ClientTLS()})
 		must(t, err)
 		_, err = fepb.NewFrontendClient(conn).Propose(t.Context(), &fepb.ProposeRequest{Fe: name, Commands: [][]byte{tc.bytes}})
 		if err == nil || !strings.Contains(err.Error(), tc.says) {
@@ -193,4 +232,66 @@ func refuseNewer(t *testing.T, c *cluster.Cluster) {
 	}
 	column(t, c, 2, "SHOW CLUSTER CONFLICTS WHERE via = 'rpc'", "cluster_id", has("elsewhere"))
 	exec(t, db, "UPDATE ha.reg SET v = 5 WHERE k = 0")
+}
+
+// refuseStrangers makes every call that there is to an FE and a BE as one of another cluster, and as one of none. Only what a
+// fresh node needs is heard; a clear word and a certificate of another CA are not.
+func refuseStrangers(t *testing.T, c *cluster.Cluster, member *rpc.Security) {
+	t.Helper()
+	stranger, err := rpc.LoadSecurity(files(rpctest.NewCA(t).Node("stranger")))
+	must(t, err)
+	mine := types.ClusterID(one(t, c.FrontendDB(2), "SELECT id FROM stele.cluster"))
+	fresh := map[string]bool{fepb.Frontend_Join_FullMethodName: true, bepb.Backend_Heartbeat_FullMethodName: true}
+	calls := 0
+	for address, service := range map[string]grpc.ServiceDesc{rpcAddr(t, c, "fe2"): fepb.Frontend_ServiceDesc, c.BackendAddr("be1"): bepb.Backend_ServiceDesc} {
+		for _, as := range []struct {
+			cluster types.ClusterID
+			secure  *rpc.Security
+			says    string
+		}{
+			{"elsewhere", member, `the caller belongs to cluster "elsewhere", this node to "` + string(mine) + `"`},
+			{"", member, "the caller does not belong to a cluster yet"},
+			{mine, nil, ""},
+			{mine, stranger, ""},
+		} {
+			conn, err := rpc.Dial(address, rpc.DialConfig{Cluster: rpc.NewCluster(as.cluster), TLS: as.secure.ClientTLS(), Timeout: 10 * time.Second})
+			must(t, err)
+			for method, err := range callAll(t, conn, &service) {
+				calls++
+				switch {
+				case as.cluster == "" && fresh[method]:
+				case err == nil || status.Code(err) == codes.DeadlineExceeded || !strings.Contains(err.Error(), as.says):
+					t.Errorf("%s as one of cluster %q: %v, want %q", method, as.cluster, err, as.says)
+				}
+			}
+			must(t, conn.Close())
+		}
+	}
+	if calls < 100 {
+		t.Errorf("%d calls: not all are known", calls)
+	}
+	column(t, c, 2, "SHOW CLUSTER CONFLICTS WHERE cluster_id = 'elsewhere'", "via", has("rpc"))
+}
+
+func files(f rpctest.Files) (cert, key, ca string) { return f.Cert, f.Key, f.CA }
+
+// callAll makes every call of a service with an empty request.
+func callAll(t *testing.T, conn *grpc.ClientConn, service *grpc.ServiceDesc) map[string]error {
+	out := map[string]error{}
+	for _, m := range service.Methods {
+		name := "/" + service.ServiceName + "/" + m.MethodName
+		out[name] = conn.Invoke(t.Context(), name, &emptypb.Empty{}, &emptypb.Empty{})
+	}
+	for i := range service.Streams {
+		name := "/" + service.ServiceName + "/" + service.Streams[i].StreamName
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		s, err := conn.NewStream(ctx, &service.Streams[i], name)
+		if err == nil {
+			_ = s.SendMsg(&emptypb.Empty{}) // what is wrong is told to who receives
+			err = s.RecvMsg(&emptypb.Empty{})
+		}
+		cancel()
+		out[name] = err
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -61,7 +62,7 @@ func (w *World) settle() error {
 func (w *World) step() sched.Output {
 	slices.Sort(w.dirty)
 	in := sched.Input{NowMs: w.now, View: w.View(), Dirty: slices.Compact(w.dirty), Outcomes: w.ended, Restarted: w.restart, Found: w.found,
-		Limits: w.shape.Limits, Scan: w.now >= w.scanAt}
+		Clones: w.progress(), Limits: w.shape.Limits, Scan: w.now >= w.scanAt}
 	if in.Scan {
 		w.scanAt = w.now + w.shape.Limits.ScanMs
 	}
@@ -72,6 +73,17 @@ func (w *World) step() sched.Output {
 	w.Stats.Steps++
 	w.Stats.StepSumNs += took
 	w.Stats.StepMaxNs = max(w.Stats.StepMaxNs, took)
+	return out
+}
+
+// progress is how far the clones are, by task.
+func (w *World) progress() []sched.CloneProgress {
+	out := make([]sched.CloneProgress, 0, len(w.queue))
+	for _, c := range w.queue {
+		left := c.left - c.rate*float64(w.now-c.atMs)
+		out = append(out, sched.CloneProgress{Task: c.task, Bytes: c.bytes - int64(max(left, 0)), ElapsedMs: w.now - c.begunMs, Full: true})
+	}
+	slices.SortFunc(out, func(a, b sched.CloneProgress) int { return cmp.Compare(a.Task, b.Task) })
 	return out
 }
 

@@ -3,14 +3,9 @@ package kv
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
-
-// lazyDelay is how long changes that nobody waits for may wait for company: they ride with the next synced group, which
-// doubles the rate of small writes (a prepare that is waited for, a version record that is not).
-const lazyDelay = 5 * time.Millisecond
 
 // discardEvery is how many group commits pass between two advances of the discard timestamp.
 const discardEvery = 64
@@ -20,6 +15,7 @@ type request struct {
 	entries []Entry
 	bytes   int64
 	lazy    bool
+	seq     uint64 // in the front
 	step    func() error
 	done    func(error) // called once, from the committer; must not block
 }
@@ -47,84 +43,32 @@ func (db *DB) enqueue(entries []Entry, lazy bool, done func(error)) {
 }
 
 func (db *DB) send(r *request) {
-	db.sendMu.RLock()
-	defer db.sendMu.RUnlock()
-	if db.closed {
+	if !db.reqs.add(r) {
 		r.done(ErrClosed)
-		return
 	}
-	db.reqs <- r
 }
 
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
-	commits := 0
-	var next *request
-	for {
-		first := next
-		next = nil
-		if first == nil {
-			r, ok := <-db.reqs
-			if !ok {
+	for range db.reqs.poke {
+		for {
+			group, end := db.reqs.take(db.opt.GroupEntries, db.opt.GroupBytes)
+			if end {
 				return
 			}
-			first = r
+			if len(group) == 0 {
+				break
+			}
+			if group[0].step == nil {
+				db.commitGroup(group)
+				continue
+			}
+			if db.behind != nil {
+				db.behind.settle()
+			}
+			group[0].done(group[0].step())
 		}
-		if first.step != nil {
-			first.done(first.step())
-			continue
-		}
-		var group []*request
-		group, next = db.drain(first)
-		db.commitGroup(group)
-		if commits++; commits%discardEvery == 0 {
-			db.bdb.SetDiscardTs(db.ts)
-		}
-	}
-}
-
-// drain adds to first what is queued already, within the bounds of a group, and waits for more only while nobody waits
-// for any of it. The second result is a request that was taken from the queue but did not fit.
-func (db *DB) drain(first *request) (group []*request, next *request) {
-	group = []*request{first}
-	entries, bytes, lazy := len(first.entries), first.bytes, first.lazy
-	var timer *time.Timer
-	for entries < db.opt.GroupEntries && bytes < db.opt.GroupBytes {
-		if lazy && timer == nil {
-			timer = time.NewTimer(lazyDelay)
-			defer timer.Stop()
-		}
-		r := db.take(lazy, timer)
-		if r == nil {
-			return group, nil
-		}
-		if r.step != nil || entries+len(r.entries) > db.opt.GroupEntries || bytes+r.bytes > db.opt.GroupBytes {
-			return group, r
-		}
-		group = append(group, r)
-		entries += len(r.entries)
-		bytes += r.bytes
-		lazy = lazy && r.lazy
-	}
-	return group, nil
-}
-
-// take returns a queued request, or nil when there is none; when it may wait, none before the timer ends.
-func (db *DB) take(wait bool, timer *time.Timer) *request {
-	select {
-	case r := <-db.reqs: // nil when the queue is closed and empty
-		return r
-	default:
-	}
-	if !wait {
-		return nil
-	}
-	select {
-	case r := <-db.reqs:
-		return r
-	case <-timer.C:
-		return nil
 	}
 }
 
@@ -163,6 +107,55 @@ func (db *DB) writeGroup(group []*request) error {
 	if err := db.fault(db.opt.Faults.Before); err != nil {
 		return err
 	}
+	var err error
+	if db.front == nil {
+		err = db.writeBadger(group)
+	} else {
+		err = db.writeFront(group)
+	}
+	if err != nil {
+		return err
+	}
+	return db.fault(db.opt.Faults.After)
+}
+
+// writeFront makes a group durable in the front, or, when it is too large for that, in Badger after all that came before.
+func (db *DB) writeFront(group []*request) error {
+	bytes, entries := int64(0), 0
+	for _, r := range group {
+		bytes, entries = bytes+r.bytes, entries+len(r.entries)
+	}
+	if !db.front.takes(bytes, entries+len(group)) {
+		if !db.behind.settle() {
+			return ErrReadOnly
+		}
+		if err := db.front.clear(); err != nil {
+			db.setFailed(err)
+			return err
+		}
+		return db.writeBadger(group)
+	}
+	buf, requests := db.front.encode(group)
+	if ok, until := db.front.fits(len(buf)); !ok {
+		if !db.behind.wait(until) {
+			return ErrReadOnly
+		}
+		db.front.turn()
+		buf, requests = db.front.again(group)
+	}
+	if err := db.front.write(buf); err != nil {
+		db.setFailed(err)
+		return err
+	}
+	db.behind.add(requests)
+	return nil
+}
+
+// writeBadger writes a group in one transaction. One goroutine at a time may.
+func (db *DB) writeBadger(group []*request) error {
+	if db.commits++; db.commits%discardEvery == 0 {
+		db.bdb.SetDiscardTs(db.ts)
+	}
 	db.ts++
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
@@ -186,7 +179,7 @@ func (db *DB) writeGroup(group []*request) error {
 		db.setFailed(err)
 		return err
 	}
-	return db.fault(db.opt.Faults.After)
+	return nil
 }
 
 // fault is the failing disk of a test.

@@ -24,14 +24,18 @@ const viewTries = 3
 
 // DB is one instance.
 type DB struct {
-	bdb  *badger.DB
-	opt  Options
-	ts   uint64 // last commit timestamp; only the committer changes it
-	reqs chan *request
-	done chan struct{} // closed when the committer has ended
+	bdb *badger.DB
+	opt Options
+	// ts is the last commit timestamp. It and commits change in writeBadger: that runs in the applier, or in the committer
+	// when nothing is left to apply.
+	ts      uint64
+	commits int
+	reqs    *queue
+	done    chan struct{} // closed when the committer has ended
 
-	sendMu sync.RWMutex // held shared while sending to reqs, exclusively to close it
-	closed bool
+	front   *front        // nil without one; the committer's
+	behind  *behind       // nil without a front
+	applied chan struct{} // closed when the applier has ended
 
 	failMu  sync.Mutex
 	fail    error
@@ -47,12 +51,16 @@ type DB struct {
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
-	db := &DB{opt: opt, reqs: make(chan *request, 4096), done: make(chan struct{})}
+	db := &DB{opt: opt, reqs: newQueue(), done: make(chan struct{})}
 	var err error
 	if db.unclean, err = examine(dir, opt.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
-	bdb, err := openBadger(badgerOptions(dir, opt, logger{db}))
+	bopt := badgerOptions(dir, opt, logger{db})
+	if err := tryTables(dir, bopt); err != nil {
+		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
+	}
+	bdb, err := openBadger(bopt)
 	if err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
@@ -61,8 +69,34 @@ func Open(dir string, opt Options) (*DB, error) {
 	if !opt.ReadOnly {
 		bdb.SetDiscardTs(db.ts)
 	}
+	if opt.Front && !opt.ReadOnly {
+		if err := db.openFront(dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), bdb.Close())
+		}
+	}
 	go db.commitLoop()
 	return db, nil
+}
+
+// openFront puts what the process before has left in the front into Badger, and begins a new one.
+func (db *DB) openFront(dir string) error {
+	left, err := readFront(dir)
+	if err != nil {
+		return err
+	}
+	for len(left) > 0 {
+		n := min(len(left), db.opt.GroupEntries)
+		if err := db.apply(left[:n]); err != nil {
+			return fmt.Errorf("apply the front log: %w", err)
+		}
+		left = left[n:]
+	}
+	if err := removeFront(dir); err != nil {
+		return err
+	}
+	db.front, db.behind, db.applied = newFront(dir, db.opt), newBehind(), make(chan struct{})
+	go db.applyLoop()
+	return nil
 }
 
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
@@ -80,7 +114,7 @@ func examine(dir string, readOnly bool) (unclean bool, err error) {
 		return false, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err == nil && readOnly && len(logs) > 0 {
+	if err == nil && readOnly && (len(logs) > 0 || hasFront(dir)) {
 		return true, ErrUnclean
 	}
 	if err == nil && !readOnly {
@@ -101,22 +135,37 @@ func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 
 // Close writes what is queued, ends the committer and closes Badger.
 func (db *DB) Close() error {
-	db.sendMu.Lock()
-	if db.closed {
-		db.sendMu.Unlock()
+	if !db.reqs.close() {
 		return nil
 	}
-	db.closed = true
-	close(db.reqs)
-	db.sendMu.Unlock()
 	<-db.done
+	if db.front != nil {
+		db.behind.close()
+		<-db.applied
+	}
+	failed := db.Err() != nil
 	db.closing.Store(true)
-	return db.bdb.Close()
+	err := db.bdb.Close()
+	if db.front != nil {
+		err = errors.Join(err, db.front.close())
+		if err == nil && !failed { // else the next start reads it again
+			err = removeFront(db.front.dir)
+		}
+	}
+	return err
 }
 
 // View calls fn with the value of key. The bytes may be a mapping of the value log: they are valid only inside fn, which
 // must not block. While fn returns an error and tries are left, the value is looked up again.
 func (db *DB) View(key []byte, fn func(val []byte) error) error {
+	if db.behind != nil {
+		if e, ok := db.behind.get(key); ok {
+			if e.Delete {
+				return ErrNotFound
+			}
+			return fn(e.Value)
+		}
+	}
 	var err error
 	for range viewTries {
 		if err = db.viewOnce(key, fn); err == nil {
@@ -159,6 +208,9 @@ func (db *DB) ScanKeys(prefix []byte, fn func(key []byte) error) error {
 }
 
 func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err error) {
+	if db.behind != nil && !db.behind.settle() {
+		return fmt.Errorf("scan: %w: %w", ErrReadOnly, db.Err())
+	}
 	g := guard{}
 	defer g.end(&err)
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)

@@ -8,6 +8,11 @@
 // writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
 // were queued. A request is atomic. After a crash the requests that survive are a prefix of that order.
 //
+// With a front, the group goes into a short log, which is flushed, and reaches Badger in larger groups a little later;
+// readers see it at once. After a crash it is read again. Invariant: what is in the front and what is in Badger alone come
+// in this order nowhere: a change passes the front, or the front was made void before it. So to put all of the front into
+// Badger once more, however much is there already, never takes anything back.
+//
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
 package kv
@@ -45,8 +50,10 @@ type Options struct {
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int
-	Compress         bool // snappy in the LSM tree
-	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	Compress         bool  // snappy in the LSM tree
+	Front            bool  // small requests are acknowledged from a log of our own, and reach Badger a little later
+	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
+	ReadOnly         bool  // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)

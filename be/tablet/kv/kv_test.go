@@ -15,8 +15,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// fronted has the tests of this package run with a front.
+var fronted bool
+
 func smallOptions() Options {
-	return Options{MemTableBytes: 4 << 20, BlockCacheBytes: 1 << 20, IndexCacheBytes: 1 << 20, ValueThreshold: 1 << 10, ValueLogFileSize: 4 << 20}
+	return Options{Front: fronted, MemTableBytes: 4 << 20, BlockCacheBytes: 1 << 20, IndexCacheBytes: 1 << 20, ValueThreshold: 1 << 10, ValueLogFileSize: 4 << 20}
 }
 
 func open(t *testing.T, dir string) *DB {

@@ -55,6 +55,17 @@ func bloomMayContain(filter []byte, h uint64) (bool, error) {
 	return true, nil
 }
 
+// verifyBloom checks the hash of every block.
+func verifyBloom(filter []byte) error {
+	for at := 0; at+bloomBlock <= len(filter); at += bloomBlock {
+		block := filter[at : at+bloomBlock]
+		if xxh3.Hash(block[:bloomBody]) != binary.LittleEndian.Uint64(block[bloomBody:]) {
+			return ErrCorrupt
+		}
+	}
+	return nil
+}
+
 // bloomBit maps the low 16 bits of h to a bit of a block.
 func bloomBit(h uint64) uint64 { return (h & 0xFFFF) * (bloomBody * 8) >> 16 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/zeebo/xxh3"
@@ -16,9 +17,10 @@ import (
 //
 //	header     64 bytes, see encodeHeader
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
-//	directory  per column {id 4, kind 1, unsigned 1, 2 zero, length 4, scale 4, dictionary offset 4, length 4, hash 8},
+//	directory  per column {id 4, kind 1, unsigned 1, filters 1, zero 1, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}
-//	vectors    encoded values; a dictionary precedes the vectors that share it
+//	vectors    encoded values; a dictionary precedes the vectors that share it; a column with filters has them behind its
+//	           vectors (see filter.go)
 //	bloom      filter over the keys, in hashed blocks
 //	keys       first key of each vector: nvec+1 offsets 4, bytes, hash
 const (
@@ -42,6 +44,8 @@ type GroupID struct {
 type Columns struct {
 	IDs  []types.ColumnID
 	Vecs []*vec.Vector
+	// Filtered are the columns that get a filter over the values of each vector.
+	Filtered []types.ColumnID
 }
 
 // EncodeGroup encodes rows as row group id. keys are the memcomparable keys of the rows, ascending.
@@ -75,6 +79,10 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 			binary.LittleEndian.PutUint64(e[24:], z.Max)
 			entry += vectorEntry
 		}
+		if slices.Contains(cols.Filtered, cols.IDs[i]) && filterable(v) {
+			out = appendFilters(out, v, rows)
+			out[dirStart+i*columnEntry+filterFlag] = 1
+		}
 	}
 	bloomOff := len(out)
 	out = append(out, buildBloom(hashesOf(keys))...)
@@ -106,33 +114,40 @@ func OpenGroup(id GroupID, val []byte) (*Group, error) {
 	return g, nil
 }
 
-// Restamp returns a copy of the verified row group val under the identity id.
-func Restamp(id GroupID, val []byte) ([]byte, error) {
+// Restamp gives the row group val, once it is verified, the identity id, in place.
+func Restamp(id GroupID, val []byte) error {
 	g := &Group{val: val}
 	if err := g.open(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.VerifyAll(); err != nil {
-		return nil, err
+		return err
 	}
-	out := append([]byte(nil), val...)
-	Stamp(id, out)
-	return out, nil
+	g.stamp(id)
+	return nil
 }
 
-// Stamp gives val, which OpenGroup takes, the identity id.
+func (g *Group) stamp(id GroupID) {
+	g.h.id = id
+	g.h.encode(g.val)
+	sealGroup(g.val, len(g.dir))
+}
+
+// Stamp gives val, which OpenGroup takes, the identity id, in place.
 func Stamp(id GroupID, val []byte) {
 	g := &Group{val: val}
 	if err := g.open(); err != nil {
 		panic("BUG: stamp what is no row group: " + err.Error())
 	}
-	g.h.id = id
-	g.h.encode(val)
-	sealGroup(val, len(g.dir))
+	g.stamp(id)
 }
 
 // ColumnType returns the type that column c was stored with.
 func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
+
+// Content returns a hash of everything but the identity, given that VerifyAll was successful: the directory holds the
+// hashes of what it names.
+func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xxh3.Hash(g.dir)) }
 
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }
@@ -240,12 +255,12 @@ func (g *Group) VerifyAll() error {
 			}
 		}
 	}
+	if err := g.verifyFilters(); err != nil {
+		return err
+	}
 	filter := g.val[g.h.bloomOff:g.h.keysOff]
-	for at := 0; at+bloomBlock <= len(filter); at += bloomBlock {
-		block := filter[at : at+bloomBlock]
-		if xxh3.Hash(block[:bloomBody]) != binary.LittleEndian.Uint64(block[bloomBody:]) {
-			return fmt.Errorf("bloom filter: %w", ErrCorrupt)
-		}
+	if err := verifyBloom(filter); err != nil {
+		return fmt.Errorf("bloom filter: %w", err)
 	}
 	_, err := g.FirstKeys()
 	return err

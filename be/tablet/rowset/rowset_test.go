@@ -367,7 +367,7 @@ func testGroup(n int) ([]byte, Columns, [][]byte) {
 		text.Off = append(text.Off, uint32(len(text.Data)))
 	}
 	key.N, text.N = n, n
-	cols := Columns{IDs: []types.ColumnID{3, 4}, Vecs: []*vec.Vector{key, text}}
+	cols := Columns{IDs: []types.ColumnID{3, 4}, Vecs: []*vec.Vector{key, text}, Filtered: []types.ColumnID{4}}
 	keys := vec.EncodeKeys(&vec.Batch{Cols: cols.Vecs, N: n}, []int{0})
 	return EncodeGroup(testID, cols, keys), cols, keys
 }
@@ -434,21 +434,54 @@ func TestGroup(t *testing.T) {
 	}
 }
 
+// TestFilters: what a vector holds is never denied, most of what it does not hold is, and NULLs and other columns are no matter.
+func TestFilters(t *testing.T) {
+	const n = 5000
+	val, cols, _ := testGroup(n)
+	g, err := OpenGroup(testID, val)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.HasFilters(0) || !g.HasFilters(1) {
+		t.Fatal("another column has the filters")
+	}
+	wrong := 0
+	for row := range n {
+		wanted := []bool{true, true, true}
+		skipped, err := g.MayHold(1, ValueHash(cols.Vecs[1], row), wanted)
+		if err != nil || !wanted[row/vec.MaxRows] {
+			t.Fatalf("row %d is denied: %v %v", row, wanted, err)
+		}
+		wrong += 2 - skipped
+	}
+	if wrong > n/20 {
+		t.Errorf("%d vectors of %d are read for nothing", wrong, 2*n)
+	}
+}
+
 func TestGroupIdentity(t *testing.T) {
 	val, _, _ := testGroup(10)
 	other := GroupID{UID: 70, Rowset: 8, Group: 9}
 	if _, err := OpenGroup(other, val); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("another row group's value: %v", err)
 	}
-	stamped, err := Restamp(other, val)
+	before, err := OpenGroup(testID, slices.Clone(val))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenGroup(other, stamped); err != nil {
+	if err := Restamp(other, val); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenGroup(testID, val); err != nil {
-		t.Fatalf("restamping changed the original: %v", err)
+	after, err := OpenGroup(other, val)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Content() != before.Content() {
+		t.Fatal("the identity is part of the content")
+	}
+	val[len(val)/2] ^= 1
+	if err := Restamp(testID, val); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("restamped what is damaged: %v", err)
 	}
 }
 

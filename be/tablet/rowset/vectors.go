@@ -62,7 +62,7 @@ func AppendZero(dst *vec.Vector) {
 
 // AppendRange appends the rows [from, to) of src to dst.
 func AppendRange(dst, src *vec.Vector, from, to int) {
-	if src.Valid != nil || dst.Valid != nil || dst.Type.Phys() == types.PhysBytes {
+	if src.Valid != nil || dst.Valid != nil {
 		for i := from; i < to; i++ {
 			AppendRow(dst, src, i)
 		}
@@ -73,8 +73,14 @@ func AppendRange(dst, src *vec.Vector, from, to int) {
 		dst.I64 = append(dst.I64, src.I64[from:to]...)
 	case types.PhysFloat64:
 		dst.F64 = append(dst.F64, src.F64[from:to]...)
-	default:
+	case types.PhysDec128:
 		dst.Dec = append(dst.Dec, src.Dec[from:to]...)
+	default:
+		shift := uint32(len(dst.Data)) - src.Off[from]
+		dst.Data = append(dst.Data, src.Data[src.Off[from]:src.Off[to]]...)
+		for _, off := range src.Off[from+1 : to+1] {
+			dst.Off = append(dst.Off, off+shift)
+		}
 	}
 	dst.N += to - from
 }

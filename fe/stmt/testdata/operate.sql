@@ -46,3 +46,10 @@ ADMIN SET FRONTEND CONFIG ("auto_failover" = "true", "query_mem_limit_bytes" = "
 ADMIN SET BACKEND CONFIG ("a" = "1")
 ALTER SYSTEM CLEAN TABLET SCHEDULER QUEUE
 ALTER SYSTEM CREATE IMAGE
+
+ALTER SYSTEM MODIFY BACKEND "10.0.1.1:9050" SET ("labels.location" = "rack:r1");
+ALTER SYSTEM MODIFY BACKEND "10.0.1.1:9050" SET ("labels.location" = "rack: r1");
+ALTER SYSTEM MODIFY BACKEND 10.0.1.1:9050 SET ("labels.location" = "");
+ALTER SYSTEM MODIFY BACKEND "10.0.1.1:9050" SET ("labels.location" = "nowhere");
+ALTER SYSTEM MODIFY BACKEND "10.0.1.1:9050" SET ("labels.rack" = "r1");
+ALTER SYSTEM MODIFY BACKEND "10.0.9.9:9050" SET ("labels.location" = "rack:r1");

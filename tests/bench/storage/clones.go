@@ -4,7 +4,7 @@ package storage
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,61 +14,40 @@ import (
 	"stele/sql/vec"
 )
 
-// clone copies a tablet to a new disk over gRPC: the pieces of a full clone of a BE, without its throttle.
-func clone(ctx context.Context, from *tablet.Tablet, to *tablet.Store) (bytes int64, err error) {
-	snap, err := from.Current()
-	if err != nil {
-		return 0, err
-	}
-	defer snap.Release()
-	e := snap.Export()
-	im, err := to.BeginImport(from.Meta(), e.TotalBytes())
-	if err != nil {
-		return 0, err
-	}
-	defer im.Abort()
-	send := func(send func([]byte) error) error {
-		for {
-			c, ok, err := e.Next(ctx)
-			if err != nil || !ok {
-				return err
-			}
-			if err := send(append(binary.LittleEndian.AppendUint32(nil, uint32(c.Seq)), c.Bytes...)); err != nil {
-				return err
-			}
-		}
-	}
-	take := func(b []byte) error {
-		return im.Write(tablet.Chunk{Seq: int(binary.LittleEndian.Uint32(b)), Bytes: b[4:]})
-	}
-	if err := pipe(ctx, send, take); err != nil {
-		return 0, err
-	}
-	digest, err := e.Digest(ctx)
-	if err != nil {
-		return 0, err
-	}
-	_, err = im.Commit(snap.Version(), digest)
-	return e.TotalBytes(), err
-}
-
-// measureClones clones the tablet several times over into one disk, so that there is enough to measure.
+// measureClones clones the tablet from one BE to another, which is empty each time.
 func (b *benchmark) measureClones() (full time.Duration, err error) {
 	ctx := context.Background()
 	var took, cpu time.Duration
 	var bytes int64
+	if err := b.s.Close(); err != nil {
+		return 0, err
+	}
+	source, err := startNode(b.path("main"), 1)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, source.close(), b.reopen()) }()
+	from, ok := source.disk.Tablet(1)
+	if !ok {
+		return 0, errors.New("the tablet is gone")
+	}
+	if _, _, err := from.Digest(from.Version()); err != nil { // known, as it is on a replica that has been there for a while
+		return 0, err
+	}
 	const times = 3
 	for i := range times {
-		target, err := disk(b.path(fmt.Sprint("clone", i)), false)
+		target, err := startNode(b.path(fmt.Sprint("clone", i)), 2)
 		if err != nil {
 			return 0, err
 		}
 		w, c, err := timed(func() error {
-			n, err := clone(ctx, b.t, target)
-			bytes = n
+			bytes, err = target.pull(ctx, source, from)
 			return err
 		})
-		if err = closing(target, err); err != nil {
+		if t, ok := target.disk.Tablet(1); err == nil && ok && i == 0 {
+			err = sameDigest(from, t)
+		}
+		if err = errors.Join(err, target.close()); err != nil {
 			return 0, err
 		}
 		if i == 0 || w < took {
@@ -79,7 +58,7 @@ func (b *benchmark) measureClones() (full time.Duration, err error) {
 	ours := fmt.Sprintf("%.0f MB/s, %.1f CPU-s/GB", rate, cpu.Seconds()/(float64(bytes)/1e9))
 	var copied int64
 	wall, _, err := best(3, func() (err error) {
-		copied, err = copyAll(b.path("main"), b.path("copy"))
+		copied, err = copyAll(storeIn(b.path("main")), b.path("copy"))
 		return err
 	})
 	if err != nil {
@@ -87,6 +66,9 @@ func (b *benchmark) measureClones() (full time.Duration, err error) {
 	}
 	cp := mbps(copied, wall)
 	b.report.Ratio("full clone, vs cp and fsync", ours, fmt.Sprintf("%.0f MB/s", cp), rate/cp, 0.3, false)
+	if err := b.measureSmallClones(ctx); err != nil {
+		return 0, err
+	}
 	raw, err := b.rawGRPC(ctx)
 	if err != nil {
 		return 0, err
@@ -98,6 +80,60 @@ func (b *benchmark) measureClones() (full time.Duration, err error) {
 	}
 	b.report.Ratio("full clone, vs writing to the disk", ours, fmt.Sprintf("%.0f MB/s", write), rate/write, 0.5, false)
 	return took, nil
+}
+
+// measureSmallClones clones tablets of two row groups each: what a disk of many small tablets costs.
+func (b *benchmark) measureSmallClones(ctx context.Context) (err error) {
+	const tablets = 64
+	source, err := startNode(b.path("small"), 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.close()) }()
+	all, err := b.smallTablets(source.disk, tablets)
+	if err != nil {
+		return err
+	}
+	target, err := startNode(b.path("smallclone"), 2)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, target.close()) }()
+	var bytes int64
+	wall, cpu, err := timed(func() (err error) { bytes, err = target.pull(ctx, source, all...); return err })
+	if err != nil {
+		return err
+	}
+	b.report.Fact(fmt.Sprintf("full clone of %d tablets of %.1f MB", tablets, float64(bytes)/tablets/1e6),
+		fmt.Sprintf("%.0f MB/s, %.0f tablets/s, %.1f CPU-s/GB", mbps(bytes, wall), tablets/wall.Seconds(), cpu.Seconds()/(float64(bytes)/1e9)))
+	return nil
+}
+
+// smallTablets makes n tablets of 100,000 rows.
+func (b *benchmark) smallTablets(s *tablet.Store, n int) (out []*tablet.Tablet, err error) {
+	var batch *vec.Batch
+	if err := readTSV(b.tsv, min(100_000, b.rows), func(x *vec.Batch) error {
+		if batch == nil {
+			batch = x
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for id := range n {
+		t, err := s.Create(metaOf(types.TabletID(id + 1)))
+		if err != nil {
+			return nil, err
+		}
+		if err := commit(t, make([]types.RowOp, batch.N), batch); err != nil {
+			return nil, err
+		}
+		if err := t.Flush(); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
 }
 
 func (b *benchmark) rawGRPC(ctx context.Context) (float64, error) {
@@ -115,47 +151,51 @@ func (b *benchmark) rawGRPC(ctx context.Context) (float64, error) {
 	return mbps(total, time.Since(start)), err
 }
 
-// measureIncremental changes 1 % of the rows and brings the clone up to date.
-func (b *benchmark) measureIncremental(full time.Duration) error {
-	target, err := disk(b.path("clone0"), false)
+// measureIncremental changes 1 % of the rows, several times, and has the clone catch up each time.
+func (b *benchmark) measureIncremental(full time.Duration) (err error) {
+	if err := b.s.Close(); err != nil {
+		return err
+	}
+	source, err := startNode(b.path("main"), 1)
 	if err != nil {
 		return err
 	}
-	defer target.Close()
-	t, ok := target.Tablet(b.t.ID())
-	if !ok {
-		return fmt.Errorf("the clone is not there")
-	}
-	from := t.Version()
-	if err := b.change(b.t, 100, types.OpPut); err != nil {
+	defer func() { err = errors.Join(err, source.close(), b.reopen()) }()
+	target, err := startNode(b.path("clone0"), 2)
+	if err != nil {
 		return err
 	}
-	bytes := int64(0)
-	wall, _, err := timed(func() error {
-		stream, err := b.t.Changes(from, b.t.Version())
+	defer func() { err = errors.Join(err, target.close()) }()
+	from, ok := source.disk.Tablet(1)
+	to, also := target.disk.Tablet(1)
+	if !ok || !also {
+		return errors.New("the tablet or its clone is gone")
+	}
+	var took, cpu time.Duration
+	var bytes int64
+	for round := range 5 {
+		if err := b.change(from, 100, types.OpPut); err != nil {
+			return err
+		}
+		var n int64
+		w, c, err := timed(func() error { n, err = target.pull(context.Background(), source, from); return err })
 		if err != nil {
 			return err
 		}
-		for {
-			c, ok, err := stream.Next()
-			if err != nil || !ok {
-				return err
-			}
-			bytes += int64(len(c.Payload))
-			if err := t.ApplyChange(c.Version, c.Payload); err != nil {
-				return err
-			}
+		if round == 0 || w < took {
+			took = w
 		}
-	})
-	if err != nil {
+		if round == 0 || c < cpu {
+			cpu = c
+		}
+		bytes = n
+	}
+	if err := sameDigest(from, to); err != nil {
 		return err
 	}
-	if err := sameDigest(b.t, t); err != nil {
-		return err
-	}
-	all := b.t.Stats().Bytes
+	all := from.Stats().Bytes
 	b.report.Ratio("incremental clone, 1 % changed: bytes vs full clone", fmt.Sprintf("%.2f MB", float64(bytes)/1e6), fmt.Sprintf("%.1f MB", float64(all)/1e6), float64(bytes)/float64(all), 0.02, true)
-	b.report.Ratio("incremental clone, 1 % changed: time vs full clone", ms(wall), ms(full), ratio(wall, full), 0.1, true)
+	b.report.Ratio("incremental clone, 1 % changed: time vs full clone", ms(took)+", "+ms(cpu)+" CPU", ms(full), ratio(took, full), 0.1, true)
 	return nil
 }
 
@@ -342,14 +382,10 @@ func (b *benchmark) longest(done <-chan struct{}, f func() error) <-chan time.Du
 	return out
 }
 
+// getOne reads a whole row as a BE does for a point query that its row cache does not know.
 func getOne(t *tablet.Tablet, keys [][]byte) error {
-	snap, err := t.Current()
-	if err != nil {
-		return err
-	}
-	defer snap.Release()
-	_, found, err := snap.Get(keys, []types.ColumnID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
-	if err == nil && !found[0] {
+	_, found, _, err := t.GetAt(t.Version(), keys[0], []types.ColumnID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	if err == nil && !found {
 		err = fmt.Errorf("row is not found")
 	}
 	return err

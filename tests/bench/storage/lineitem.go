@@ -164,8 +164,12 @@ func parseDate(s []byte) (int64, bool) {
 
 // disk opens a store as a BE does, but for what would disturb measurements.
 func disk(dir string, background bool) (*tablet.Store, error) {
-	return tablet.Open(dir, tablet.Options{ClusterID: "bench", FloodBytes: 1, FloodPercent: 1, MemLimit: 4 << 30, NoBackground: !background,
-		Retention: tablet.Retention{Versions: 1000, Age: 1, Bytes: 1 << 30}, ReadAge: 1})
+	return tablet.Open(dir, diskOptions(background))
+}
+
+func diskOptions(background bool) tablet.Options {
+	return tablet.Options{ClusterID: "bench", FloodBytes: 1, FloodPercent: 1, MemLimit: 4 << 30, NoBackground: !background,
+		Retention: tablet.Retention{Versions: 1000, Age: 1, Bytes: 1 << 30}, ReadAge: 1}
 }
 
 func metaOf(id types.TabletID) tablet.Meta {

@@ -82,11 +82,7 @@ func runMaria(ctx context.Context, tsv string, writers []int) (m *maria, err err
 	if err := os.Chmod(tsv, 0o644); err != nil {
 		return nil, err
 	}
-	for _, sql := range []string{"CREATE DATABASE b", `CREATE TABLE b.lineitem (l_orderkey BIGINT NOT NULL, l_partkey INT NOT NULL,
-		l_suppkey INT NOT NULL, l_linenumber INT NOT NULL, l_quantity DECIMAL(15,2) NOT NULL, l_extendedprice DECIMAL(15,2) NOT NULL,
-		l_discount DECIMAL(15,2) NOT NULL, l_tax DECIMAL(15,2) NOT NULL, l_returnflag CHAR(1) NOT NULL, l_linestatus CHAR(1) NOT NULL,
-		l_shipdate DATE NOT NULL, l_commitdate DATE NOT NULL, l_receiptdate DATE NOT NULL, l_shipinstruct CHAR(25) NOT NULL,
-		l_shipmode CHAR(10) NOT NULL, l_comment VARCHAR(44) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber)) CHARSET latin1`} {
+	for _, sql := range []string{"CREATE DATABASE b", lineitemSQL + " CHARSET latin1"} {
 		if _, err := db.ExecContext(ctx, sql); err != nil {
 			return nil, err
 		}
@@ -102,12 +98,8 @@ func runMaria(ctx context.Context, tsv string, writers []int) (m *maria, err err
 		return nil, err
 	}
 	m.Bytes = diskBytes(filepath.Join(peer.Dir, "b"))
-	q1 := `SELECT l_returnflag, l_linestatus, sum(l_quantity), sum(l_extendedprice), sum(l_extendedprice*(1-l_discount)),
-		sum(l_extendedprice*(1-l_discount)*(1+l_tax)), avg(l_quantity), count(*) FROM b.lineitem WHERE l_shipdate <= '1998-09-02' GROUP BY 1, 2`
-	q6 := `SELECT sum(l_extendedprice*l_discount) FROM b.lineitem WHERE l_shipdate >= '1994-01-01' AND l_shipdate < '1995-01-01'
-		AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24`
 	for range 2 { // the second one is warm
-		if err := errors.Join(run(&m.Q1, q1), run(&m.Q6, q6)); err != nil {
+		if err := errors.Join(run(&m.Q1, sqlQ1), run(&m.Q6, sqlQ6)); err != nil {
 			return nil, err
 		}
 	}

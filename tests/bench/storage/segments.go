@@ -166,14 +166,13 @@ func (b *benchmark) moveGroups(groups [][]byte, rounds int, kind string, overGRP
 	store := func(val []byte) error {
 		id := rowset.GroupID{UID: 9, Rowset: 1, Group: number}
 		number++
-		stamped := val
 		if overGRPC {
 			var err error
-			if stamped, err = rowset.Restamp(id, val); err != nil {
+			if err = rowset.Restamp(id, val); err != nil {
 				return err
 			}
 		}
-		if err := to.put(id, stamped); err != nil {
+		if err := to.put(id, val); err != nil {
 			return err
 		}
 		if pending += len(val); pending < syncBytes {
@@ -206,10 +205,11 @@ func (b *benchmark) sendGroups(groups [][]byte, rounds int, store func([]byte) e
 	return pipe(context.Background(), func(send func([]byte) error) error {
 		for range rounds {
 			for _, g := range groups {
-				if _, err := rowset.Restamp(rowset.GroupID{}, g); err != nil { // verifies and copies, as an export does
+				msg := append(make([]byte, 0, len(g)+8), g...)
+				if err := rowset.Restamp(rowset.GroupID{}, msg); err != nil { // verifies, as an export does
 					return err
 				}
-				if err := send(binary.LittleEndian.AppendUint64(append(make([]byte, 0, len(g)+8), g...), xxh3.Hash(g))); err != nil {
+				if err := send(binary.LittleEndian.AppendUint64(msg, xxh3.Hash(msg))); err != nil {
 					return err
 				}
 			}

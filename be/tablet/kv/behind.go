@@ -1,0 +1,206 @@
+package kv
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// behind is what is durable in the front and not in Badger yet: the newest change of each key, which readers see, and the
+// requests in their order. The front's size bounds it.
+type behind struct {
+	mu      sync.RWMutex
+	keys    map[string]change
+	queue   []*request
+	entries int    // in queue
+	acked   uint64 // sequence number of the last request
+	applied uint64 // and of the last one that is in Badger
+	urgent  bool   // somebody waits for applied
+	closed  bool
+	poke    chan struct{} // of capacity 1: the queue is not empty, urgent, or closed
+	moved   *sync.Cond    // of mu: applied has grown, or there was a failure
+	failed  bool
+}
+
+// change is the newest change of a key.
+type change struct {
+	Entry
+	seq uint64
+}
+
+const (
+	// applyDelay is how long changes gather before Badger gets them.
+	applyDelay = 50 * time.Millisecond
+	// applyEntries is how many do not wait for more.
+	applyEntries = 1000
+)
+
+func newBehind() *behind {
+	b := &behind{keys: map[string]change{}, poke: make(chan struct{}, 1)}
+	b.moved = sync.NewCond(&b.mu)
+	return b
+}
+
+// get returns the newest change of a key that is not in Badger yet.
+func (b *behind) get(key []byte) (Entry, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	c, ok := b.keys[string(key)]
+	return c.Entry, ok
+}
+
+// add takes requests that are durable. They are visible before anybody hears that they are.
+func (b *behind) add(requests []*request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range requests {
+		for _, e := range r.entries {
+			b.keys[string(e.Key)] = change{e, r.seq}
+		}
+		b.entries += len(r.entries)
+		b.acked = r.seq
+	}
+	wake := len(b.queue) == 0 || b.entries >= applyEntries
+	b.queue = append(b.queue, requests...)
+	if wake {
+		b.pokeLocked()
+	}
+}
+
+func (b *behind) pokeLocked() {
+	select {
+	case b.poke <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when the request with a sequence number, or the last one there is, is in Badger; false after a failure.
+func (b *behind) wait(seq uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seq = min(seq, b.acked)
+	for b.applied < seq && !b.failed {
+		b.urgent = true
+		b.pokeLocked()
+		b.moved.Wait()
+	}
+	return !b.failed
+}
+
+// settle is wait for all that is acknowledged now.
+func (b *behind) settle() bool { return b.wait(^uint64(0)) }
+
+// close has the applier end when the queue is empty.
+func (b *behind) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.pokeLocked()
+}
+
+// next takes what is to be applied next, nil = nothing at present; end says that nothing will come any more.
+func (b *behind) next(entries int, bytes int64) (group []*request, end bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, size := 0, int64(0)
+	for len(group) < len(b.queue) {
+		r := b.queue[len(group)]
+		if len(group) > 0 && (n+len(r.entries) > entries || size+r.bytes > bytes) {
+			break
+		}
+		n, size = n+len(r.entries), size+r.bytes
+		group = b.queue[:len(group)+1]
+	}
+	if len(group) == 0 {
+		b.urgent = false
+	}
+	return group, b.failed || b.closed && len(group) == 0
+}
+
+// done forgets the first requests of the queue: they are in Badger.
+func (b *behind) done(group []*request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.applied = group[len(group)-1].seq
+	b.queue = append([]*request(nil), b.queue[len(group):]...)
+	for _, r := range group {
+		b.entries -= len(r.entries)
+		for _, e := range r.entries {
+			if c, ok := b.keys[string(e.Key)]; ok && c.seq <= b.applied {
+				delete(b.keys, string(e.Key))
+			}
+		}
+	}
+	b.moved.Broadcast()
+}
+
+func (b *behind) fail() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed = true
+	b.moved.Broadcast()
+}
+
+// hurried reports whether what is queued must not wait for more.
+func (b *behind) hurried() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.urgent || b.closed || b.entries >= applyEntries
+}
+
+// applyLoop puts into Badger what is durable in the front, until behind is closed and empty, or Badger fails.
+func (db *DB) applyLoop() {
+	defer close(db.applied)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		<-db.behind.poke
+		for {
+			db.gather(timer)
+			group, end := db.behind.next(db.opt.GroupEntries, db.opt.GroupBytes)
+			if end {
+				return
+			}
+			if len(group) == 0 {
+				break
+			}
+			if err := db.apply(group); err != nil {
+				db.setFailed(err)
+				db.behind.fail()
+				return
+			}
+			db.behind.done(group)
+		}
+	}
+}
+
+// gather waits for more to apply while nobody is in a hurry.
+func (db *DB) gather(timer *time.Timer) {
+	timer.Reset(applyDelay)
+	for !db.behind.hurried() {
+		select {
+		case <-db.behind.poke:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// apply writes requests of the front to Badger. Each by itself is small enough for a transaction.
+func (db *DB) apply(group []*request) error {
+	err := db.writeBadger(group)
+	if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
+		for _, r := range group {
+			if err := db.apply([]*request{r}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err == nil {
+		err = db.Err() // Badger only logs a failed sync
+	}
+	return err
+}

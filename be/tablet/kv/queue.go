@@ -1,0 +1,120 @@
+package kv
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// lazyDelay is how long changes that nobody waits for may wait for company: they ride with the next synced group, which
+	// doubles the rate of small writes (a prepare that is waited for, a version record that is not).
+	lazyDelay = 5 * time.Millisecond
+	// maxQueued bounds the requests that wait for the committer.
+	maxQueued = 4096
+)
+
+// queue holds requests in order until the committer takes them. One that nobody waits for wakes nobody: a wake-up of a
+// thread costs more than such a request does.
+type queue struct {
+	mu     sync.Mutex
+	items  []*request
+	urgent int           // of items, those that are waited for
+	due    bool          // the oldest lazy item has waited long enough
+	armed  bool          // timer runs
+	timer  *time.Timer   // of lazy items
+	poke   chan struct{} // of capacity 1: there is something to take, or it is closed
+	space  *sync.Cond    // of mu: items has room
+	closed bool
+}
+
+func newQueue() *queue {
+	q := &queue{poke: make(chan struct{}, 1)}
+	q.space = sync.NewCond(&q.mu)
+	q.timer = time.AfterFunc(time.Hour, q.late)
+	q.timer.Stop()
+	return q
+}
+
+// add is false when the queue is closed. It blocks while the queue is full.
+func (q *queue) add(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) >= maxQueued && !q.closed {
+		q.pokeLocked()
+		q.space.Wait()
+	}
+	if q.closed {
+		return false
+	}
+	q.items = append(q.items, r)
+	switch {
+	case !r.lazy:
+		q.urgent++
+		q.pokeLocked()
+	case !q.armed:
+		q.armed = true
+		q.timer.Reset(lazyDelay)
+	}
+	return true
+}
+
+// late runs when the timer ends.
+func (q *queue) late() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.armed = false
+	if len(q.items) > 0 {
+		q.due = true
+		q.pokeLocked()
+	}
+}
+
+func (q *queue) pokeLocked() {
+	select {
+	case q.poke <- struct{}{}:
+	default:
+	}
+}
+
+// close takes no more; what is queued is still to be taken. False says that it was closed before.
+func (q *queue) close() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first := !q.closed
+	q.closed = true
+	q.timer.Stop()
+	q.space.Broadcast()
+	q.pokeLocked()
+	return first
+}
+
+// take returns the next group within the bounds, a step alone; nil when nothing is to be done yet. end says that nothing will
+// come any more.
+func (q *queue) take(entries int, bytes int64) (group []*request, end bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.urgent == 0 && !q.due && !q.closed && len(q.items) < maxQueued {
+		return nil, false
+	}
+	n, size := 0, int64(0)
+	for len(group) < len(q.items) {
+		r := q.items[len(group)]
+		if len(group) > 0 && (r.step != nil || n+len(r.entries) > entries || size+r.bytes > bytes) {
+			break
+		}
+		group = q.items[: len(group)+1 : len(group)+1]
+		n, size = n+len(r.entries), size+r.bytes
+		if !r.lazy {
+			q.urgent--
+		}
+		if r.step != nil {
+			break
+		}
+	}
+	q.items = q.items[len(group):]
+	if len(q.items) == 0 {
+		q.items, q.due = nil, false
+	}
+	q.space.Broadcast()
+	return group, q.closed && len(group) == 0
+}

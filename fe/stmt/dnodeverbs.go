@@ -1,0 +1,154 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	"stele/conf"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/sql/syntax"
+)
+
+var _ = register(Statement{
+	Name:   "create_dnode",
+	Syntax: "CREATE DNODE {<hosts:hostports>|<texts:strings>} [PORT <port:int>]",
+	Doc:    "Take a BE into the cluster, as ALTER SYSTEM ADD BACKEND does: 'host:port', or 'host' PORT port. Its status is creating until it is first heard of.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		hosts, err := dnodeAddresses(a)
+		if err != nil {
+			return Result{}, err
+		}
+		var cmds []command.Command
+		var bes []*catalog.BE
+		for _, hp := range hosts {
+			be := catalog.BE{Host: hp.Host, Port: int(hp.Port), AddedMs: e.Now.UnixMilli()}
+			if err := checkNewBackend(ctx, e, &be, bes); err != nil {
+				return Result{}, err
+			}
+			bes = append(bes, &be)
+			cmds = append(cmds, &command.AddBE{BE: be, TimeMs: e.Now.UnixMilli()})
+		}
+		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "create_dnode", hostList(bes), cmds...)
+	},
+	Examples: []string{`CREATE DNODE '10.0.0.1:9050'`, `CREATE DNODE '10.0.0.1' PORT 9050`},
+})
+
+// dnodeAddresses reads the hosts of CREATE DNODE.
+func dnodeAddresses(a syntax.Args) ([]syntax.HostPort, error) {
+	if !a.Has("port") {
+		return addresses(a)
+	}
+	names := a.Names("texts")
+	if len(names) != 1 || a.Has("hosts") {
+		return nil, refusal("PORT goes with one host without a port of its own")
+	}
+	hp, err := parseAddress(net.JoinHostPort(names[0], strconv.FormatInt(a.Int("port"), 10)))
+	return []syntax.HostPort{hp}, err
+}
+
+var _ = register(Statement{
+	Name:   "drop_dnode",
+	Syntax: "DROP DNODE {<id:int>|<hosts:hostports>|<texts:strings>} [FORCE] [UNSAFE]",
+	Doc: "Take a dnode out of the cluster for good. One that answers is emptied first: its mnode leaves, its replicas move to others, then it is dropped " +
+		"(SHOW DNODES: dropping; CANCEL DECOMMISSION BACKEND keeps it). FORCE is for one that is offline: it is forgotten at once, and its replicas are made " +
+		"anew from the others; tablets of which it has the only complete replica are named and need UNSAFE, which gives them up.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		be, err := dnodeNamed(e, a)
+		if err != nil {
+			return Result{}, err
+		}
+		bes := []*catalog.BE{be}
+		force := a.Has("FORCE") || a.Has("UNSAFE")
+		switch alive := e.alive(be.ID); {
+		case force && alive:
+			return Result{}, refusal("dnode %d (%s) is online: DROP DNODE %d without FORCE moves what it has to others first", be.ID, endpoint(e, be.ID), be.ID)
+		case !force && !alive:
+			return Result{}, refusal("dnode %d (%s) is offline: start it, or say DROP DNODE %d FORCE to have its replicas made anew from the others", be.ID, endpoint(e, be.ID), be.ID)
+		case !force && be.Decommission:
+			return nothing("this dnode is being dropped already"), nil
+		}
+		for _, fe := range mnodesOf(e, be) {
+			if e.Catalog.Leader().RaftID == fe.Name {
+				return Result{}, refusal("mnode %d of dnode %d leads: ALTER SYSTEM TRANSFER LEADER first", fe.ID, be.ID)
+			}
+		}
+		if !force {
+			err = checkRoom(e, bes)
+		} else if !a.Has("UNSAFE") {
+			err = inTheWay(fmt.Sprintf("dnode %d has the last complete replica of tablets; UNSAFE gives them up (RECOVER DATA tells what others have). In the way", be.ID),
+				lastCopies(e, func(_ *catalog.Tablet, r *catalog.Replica) bool { return r.BE == be.ID }))
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		for _, fe := range mnodesOf(e, be) {
+			if err := dropFrontend(ctx, e, fe); err != nil {
+				return Result{}, err
+			}
+		}
+		if force {
+			return Result{Affected: 1}, act(ctx, e, "drop_dnode", hostList(bes), &command.DropBE{BE: be.ID, Force: true})
+		}
+		return Result{Affected: 1}, act(ctx, e, "drop_dnode", hostList(bes), setDecommission(bes, true)...)
+	},
+	Examples: []string{"DROP DNODE 10002", "DROP DNODE '10.0.0.1:9050'", "DROP DNODE 10002 FORCE", "DROP DNODE 10002 FORCE UNSAFE"},
+})
+
+// dnodeNamed finds the BE that a statement names by id or by address.
+func dnodeNamed(e *Env, a syntax.Args) (*catalog.BE, error) {
+	if a.Has("id") {
+		return dnode(e, a)
+	}
+	bes, err := backendsAt(e, a, "dnode does not exist")
+	if err != nil {
+		return nil, err
+	}
+	if len(bes) != 1 {
+		return nil, refusal("one dnode at a time: %d are named", len(bes))
+	}
+	return bes[0], nil
+}
+
+var _ = register(Statement{
+	Name:   "alter_dnodes",
+	Syntax: "ALTER {ALL DNODES|DNODE <id:int>} <key:string> [<value:string>]",
+	Doc: "Change an item of be.conf while BEs run, as ADMIN SET BACKEND CONFIG does. The configuration of BEs is that of the cluster: ALTER DNODE with one " +
+		"id is refused unless there is only that one.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		if a.Has("id") {
+			if _, err := dnode(e, a); err != nil {
+				return Result{}, err
+			}
+			if e.Catalog.BECount() > 1 {
+				return Result{}, refusal("backends have one configuration: ALTER ALL DNODES sets it, be.conf what is one machine's own")
+			}
+		}
+		return setBackendConfig(ctx, e, a.String("key"), a.String("value"))
+	},
+	Examples: []string{"ALTER ALL DNODES 'clone_bandwidth_limit_mb_per_disk' '50'", "ALTER DNODE 10002 'log_level' 'debug'"},
+})
+
+var _ = register(Statement{
+	Name: "show_cluster_variables", Table: "cluster_variables", Like: "name",
+	Syntax: "SHOW CLUSTER VARIABLES [LIKE <like:string>] [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
+	Doc:    "The configuration that FEs share, and what it is now. ADMIN SHOW FRONTEND CONFIG tells more of it.",
+	Columns: cols(`
+		name  text Name of the item.
+		value text Its value.
+		scope name cluster, or node for what is each process's own.
+	`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		var rows []Row
+		for _, s := range conf.FE.All() {
+			if e.Conf == nil {
+				break
+			}
+			rows = append(rows, Row{s.Key, e.Conf.Load().Shown(s), s.Scope.String()})
+		}
+		return rows, nil
+	},
+	Examples: []string{"SHOW CLUSTER VARIABLES", "SHOW CLUSTER VARIABLES LIKE 'tablet_sched%'"},
+})

@@ -1,0 +1,138 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// TestStartAnswers makes calls with Start, before and after the pipe is connected, and ends them in every way.
+func TestStartAnswers(t *testing.T) {
+	e, addr, stop := servePiped(t, "c1")
+	c, client := piped(t, addr, "c1")
+	start := func(name string, timeout time.Duration) (*grpc_health_v1.HealthCheckResponse, chan error) {
+		out, done := &grpc_health_v1.HealthCheckResponse{}, make(chan error, 2)
+		c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: name}, out, timeout, func(err error) { done <- err })
+		return out, done
+	}
+	for round := range 2 {
+		out, done := start("nnn", 10*time.Second)
+		if err := <-done; err != nil || out.Status != 3 {
+			t.Fatalf("round %d: %v, %v", round, out.Status, err)
+		}
+	}
+	if !c.hasPipe() {
+		t.Fatal("no pipe: the calls went another way")
+	}
+	_, done := start("wait", 50*time.Millisecond)
+	<-e.waiting
+	if err := <-done; status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a late call ended with %v", err)
+	}
+	<-e.cancelled // the server was told
+	_, done = start("wait", 10*time.Second)
+	<-e.waiting
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	if err := <-done; err == nil {
+		t.Error("a call outlived its server")
+	}
+	<-e.cancelled
+	<-stopped
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	_, done = start("n", time.Second)
+	if err := <-done; err == nil {
+		t.Error("a call on a closed connection succeeded")
+	}
+	if _, err := client.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: "n"}); err == nil {
+		t.Error("a call on a closed connection succeeded")
+	}
+	select {
+	case err := <-done:
+		t.Errorf("done was called twice, with %v", err)
+	default:
+	}
+}
+
+// brief is a service whose calls run where they are read; one named "wait" says so and waits for one named "go".
+type brief struct {
+	echo
+	goes chan struct{}
+}
+
+func (b *brief) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	switch r.Service {
+	case "wait":
+		Waits(ctx)
+		Waits(ctx) // once is enough, twice does no harm
+		select {
+		case <-b.goes:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case "go":
+		b.goes <- struct{}{}
+	}
+	return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_ServingStatus(len(r.Service))}, nil
+}
+
+// TestBriefCalls has calls that run in the reader, and some that let it go: none holds up another.
+func TestBriefCalls(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &brief{goes: make(chan struct{})}
+	cfg := ServerConfig{Cluster: NewCluster("c1"), Log: slog.New(slog.DiscardHandler)}
+	g, p := NewServer(cfg), NewPipeServer(cfg)
+	p.Brief(grpc_health_v1.Health_Check_FullMethodName)
+	grpc_health_v1.RegisterHealthServer(p, b)
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(p.Listen(l)) }()
+	t.Cleanup(func() {
+		Stop(g, time.Second)
+		p.Stop(time.Second)
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	c, client := piped(t, l.Addr().String(), "c1")
+	if _, err := client.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 300)
+	for i := range 100 {
+		for _, name := range []string{"wait", "go", fmt.Sprint("plain", i)} {
+			wg.Add(1)
+			out := &grpc_health_v1.HealthCheckResponse{}
+			c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: name}, out, 10*time.Second, func(err error) {
+				defer wg.Done()
+				if err == nil && int(out.Status) != len(name) {
+					err = fmt.Errorf("%s got the answer %d", name, out.Status)
+				}
+				if err != nil {
+					errs <- err
+				}
+			})
+		}
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+}

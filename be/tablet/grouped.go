@@ -345,11 +345,11 @@ func (t *Tablet) loadGrouped(key []byte) ([]byte, error) {
 		id := rowset.GroupID{UID: t.uid, Rowset: rec.Rowset, Group: uint32(i)}
 		err := t.s.viewGroupValue(id, func(val []byte) error {
 			own := bytes.Clone(val)
-			err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, own)
-			if err == nil {
-				g.add(own, e.MinKey, e.MaxKey, int(e.Rows))
+			if err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, own); err != nil {
+				return err
 			}
-			return err
+			g.add(own, e.MinKey, e.MaxKey, int(e.Rows))
+			return nil
 		})
 		if err != nil {
 			return nil, err

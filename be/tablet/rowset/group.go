@@ -127,13 +127,7 @@ func Restamp(id GroupID, val []byte) error {
 	return nil
 }
 
-func (g *Group) stamp(id GroupID) {
-	g.h.id = id
-	g.h.encode(g.val)
-	sealGroup(g.val, len(g.dir))
-}
-
-// Stamp gives val, which OpenGroup takes, the identity id, in place.
+// Stamp gives val, which OpenGroup takes, the identity id.
 func Stamp(id GroupID, val []byte) {
 	g := &Group{val: val}
 	if err := g.open(); err != nil {
@@ -142,12 +136,18 @@ func Stamp(id GroupID, val []byte) {
 	g.stamp(id)
 }
 
-// ColumnType returns the type that column c was stored with.
-func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
+func (g *Group) stamp(id GroupID) {
+	g.h.id = id
+	g.h.encode(g.val)
+	sealGroup(g.val, len(g.dir))
+}
 
 // Content returns a hash of everything but the identity, given that VerifyAll was successful: the directory holds the
 // hashes of what it names.
 func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xxh3.Hash(g.dir)) }
+
+// ColumnType returns the type that column c was stored with.
+func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
 
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }

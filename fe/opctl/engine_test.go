@@ -27,6 +27,7 @@ type stage struct {
 	e      *Engine
 	clock  time.Time
 	auto   bool
+	empty  bool // recover_with_empty_tablet
 	lost   map[types.BEID]bool
 	plan   sched.LeaderPlan
 	moves  int // leaders that MoveLeaders was asked for
@@ -49,7 +50,7 @@ func newStage(t *testing.T) *stage {
 // engine starts another engine over the same catalog, as a change of the leading FE does.
 func (s *stage) engine() {
 	s.e = New(Options{Log: s.c.Log, Cluster: s, Control: s, Clients: s.c.Clients, Logger: s.c.Logger,
-		Settings: func() Settings { return Settings{AutoFailover: s.auto, Timeout: time.Hour} }})
+		Settings: func() Settings { return Settings{AutoFailover: s.auto, RecoverEmpty: s.empty, Timeout: time.Hour} }})
 	s.e.now = func() time.Time { return s.clock }
 }
 

@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -40,6 +41,8 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 		t.dropStaged(staged...)
 		return err
 	}
+	t.awaitParts(txn)
+	defer t.awaitParts(0)
 	apply, err := t.planChange(version, parts, staged)
 	if err != nil {
 		t.dropStaged(staged...)
@@ -58,6 +61,23 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	t.dropStaged(unused...)
 	t.pokeIfFull()
 	return nil
+}
+
+// errApplying refuses a part of a transaction that a clone is just bringing.
+var errApplying = errors.New("a change set of the transaction is being stored")
+
+// awaitParts keeps new parts of a transaction away and waits for those under way: they lie under the keys of its change set.
+func (t *Tablet) awaitParts(txn types.TxnID) {
+	t.mu.Lock()
+	t.applying = txn
+	var parts []*pendingPart
+	if p := t.pending[txn]; p != nil {
+		parts = slices.Clone(p.parts)
+	}
+	t.mu.Unlock()
+	for _, p := range parts {
+		<-p.done
+	}
 }
 
 // planChange returns what makes the version, to be called with mu held.
@@ -123,7 +143,8 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 			return err
 		}
 	}
-	for i, old := range t.pendingEntries(rec.Txn) {
+	pending := t.pendingEntries(rec.Txn)
+	for i, old := range pending {
 		if i < len(parts) && old.Large == rec.Parts[i].Large {
 			continue
 		}
@@ -134,12 +155,18 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 			return err
 		}
 	}
-	return t.s.meta.Commit(append(small, sealed(key2(kVersion, t.uid, uint64(version)), rec))...)
+	if err := t.s.meta.Commit(append(small, sealed(key2(kVersion, t.uid, uint64(version)), rec))...); err != nil {
+		return err
+	}
+	for _, old := range pending {
+		t.partGone(old) // its record is deleted, or was overwritten by the part itself
+	}
+	return nil
 }
 
 func noteParts(rec *versionRecord, parts [][]byte) {
 	for _, p := range parts {
-		rec.Parts = append(rec.Parts, partEntry{Bytes: int64(len(p)), Large: len(p) >= largePart})
+		rec.Parts = append(rec.Parts, partEntry{Bytes: int64(len(p)), Large: storedLarge(p)})
 	}
 }
 

@@ -143,6 +143,8 @@ func (t *Tablet) changeEntries(s *smallChange) ([]kv.Entry, error) {
 			entries = append(entries, del)
 		} else if err := t.s.data.Commit(del); err != nil {
 			return nil, err
+		} else {
+			t.partGone(old)
 		}
 	}
 	return append(entries, sealed(key2(kVersion, t.uid, uint64(s.version)), &s.rec)), nil

@@ -56,6 +56,9 @@ func (t *Tablet) stage(payload []byte) (*stagedPart, error) {
 	id, schema, fill, keyIdx := t.nextRowset, t.meta.Schema, fillValues(t.meta.Fill), t.keyIdx
 	t.nextRowset++
 	t.mu.Unlock()
+	if isGrouped(payload) {
+		return t.stageGrouped(id, &schema, payload)
+	}
 	ops, rows, err := decodeWrite(&schema, fill, payload)
 	if err != nil {
 		return nil, err
@@ -104,8 +107,7 @@ func lastOfEachKey(keys [][]byte) []int {
 func (t *Tablet) dropStaged(staged ...*stagedPart) {
 	for _, st := range staged {
 		if st != nil && st.rowset != nil {
-			r := st.rowset
-			t.s.addGarbage(garbage{uid: t.uid, rowset: r.entry.ID, groups: len(r.groups), bytes: r.entry.Bytes})
+			t.dropRowset(st.rowset.garbage())
 		}
 	}
 }
@@ -123,7 +125,7 @@ const manyWriteRows = 16 << 10
 
 // largeWrite reports whether a part makes its transaction one that is published as rowsets.
 func (s *Store) largeWrite(payload []byte) bool {
-	if int64(len(payload)) >= s.opt.bulkBytes {
+	if int64(len(payload)) >= s.opt.bulkBytes || isGrouped(payload) {
 		return true
 	}
 	r := &writeReader{src: payload[min(2, len(payload)):]}
@@ -247,7 +249,8 @@ type bulkPlan struct {
 	ends    map[*rowsetState]*roaring.Bitmap
 	mems    []memEnd
 	hashes  []uint64
-	keys    int
+	keys    int // seen so far
+	total   int
 }
 
 // memEnd is a key that a memtable knows: its row, if it has one, ends, and its newest change is in a rowset from now on.
@@ -261,6 +264,12 @@ func (t *Tablet) planBulk(version types.Version, parts []*stagedPart) (*bulkPlan
 	t.mu.RLock()
 	p := &bulkPlan{t: t, version: version, views: t.rowsetViews(), ends: make(map[*rowsetState]*roaring.Bitmap)}
 	t.mu.RUnlock()
+	for _, st := range parts {
+		p.total += len(st.deletes)
+		if st.rowset != nil {
+			p.total += int(st.rowset.entry.Rows)
+		}
+	}
 	for _, st := range parts {
 		if st.rowset != nil {
 			if err := p.eachKeys(st.rowset); err != nil {
@@ -281,6 +290,10 @@ func (t *Tablet) planBulk(version types.Version, parts []*stagedPart) (*bulkPlan
 // eachKeys takes the keys of a rowset, a row group at a time.
 func (p *bulkPlan) eachKeys(r *rowsetState) error {
 	for g := range r.groups {
+		if p.beside(&r.groups[g]) {
+			p.keys += int(r.groups[g].Rows)
+			continue
+		}
 		var keys [][]byte
 		err := p.t.s.viewGroup(r.group(g), func(group *rowset.Group) error {
 			keys = keys[:0]
@@ -310,6 +323,52 @@ func (p *bulkPlan) eachKeys(r *rowsetState) error {
 	return nil
 }
 
+// beside reports whether a row group can meet no row there is, and is too large for its keys to be remembered.
+func (p *bulkPlan) beside(e *groupEntry) bool {
+	if p.total <= recentCapacity {
+		return false
+	}
+	for i := range p.views {
+		if p.views[i].r.mayHold(e.MinKey, e.MaxKey) {
+			return false
+		}
+	}
+	p.t.mu.RLock()
+	defer p.t.mu.RUnlock()
+	return !p.t.mayRemember(e.MinKey, e.MaxKey)
+}
+
+// MayHold reports whether some row of the tablet, living or not, may have a key from first to last.
+func (t *Tablet) MayHold(first, last []byte) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.mayRemember(first, last) || slices.ContainsFunc(t.rowsets, func(r *rowsetState) bool { return r.mayHold(first, last) })
+}
+
+func (r *rowsetState) mayHold(first, last []byte) bool {
+	return slices.ContainsFunc(r.groups, func(g groupEntry) bool {
+		return bytes.Compare(g.MinKey, last) <= 0 && bytes.Compare(first, g.MaxKey) <= 0
+	})
+}
+
+// mayRemember is MayHold for the memtables. Called with mu held in either mode.
+func (t *Tablet) mayRemember(first, last []byte) bool {
+	for _, m := range t.mems {
+		if len(m.index) > besideKeys {
+			return true
+		}
+		for key := range m.index {
+			if key >= string(first) && key <= string(last) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// besideKeys is up to how many keys of a memtable are compared with the range of a row group, which has thousands.
+const besideKeys = 4096
+
 // take plans the end of the rows that keys, ascending, have.
 func (p *bulkPlan) take(keys [][]byte) error {
 	p.keys += len(keys)
@@ -322,7 +381,7 @@ func (p *bulkPlan) take(keys [][]byte) error {
 		if !ok || len(p.staged) > 0 {
 			rest = append(rest, key)
 		}
-		if p.keys <= recentCapacity {
+		if p.total <= recentCapacity {
 			p.hashes = append(p.hashes, rowset.KeyHash(key))
 		}
 	}

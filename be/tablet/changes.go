@@ -89,10 +89,10 @@ func (t *Tablet) trimChanges() {
 				entries = append(entries, del)
 				continue
 			}
-			t.s.deadBytes.Add(e.Bytes)
 			if err := t.s.data.Commit(del); err != nil {
 				t.s.log.Warn("large part is not deleted", "tablet_id", t.id, "err", err)
 			}
+			t.partGone(e)
 		}
 		t.s.meta.CommitLazy(entries, t.s.logFailure("drop change set"))
 	}

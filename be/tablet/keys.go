@@ -3,6 +3,7 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/zeebo/xxh3"
@@ -24,7 +25,7 @@ import (
 //	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction
 //	data: c uid(8) rowset(8) group(4)    row group
 //	      i uid(8) rowset(8)             index of a rowset: its row groups
-//	      p uid(8) txn(8) part(4)        a large part
+//	      p uid(8) txn(8) part(4)        a large part, or the record of one whose rows are in a rowset
 //	both: Z                              marker of the reclaim cycle
 const (
 	kSuper     = 'S'
@@ -98,13 +99,23 @@ func sealed(key []byte, record any) kv.Entry {
 	return kv.Entry{Key: key, Value: seal(key, body)}
 }
 
+// records decodes records: a delete vector may have as many entries as a rowset has rows, which is more than CBOR's bound
+// for what comes from strangers. What is decoded here carries our checksum.
+var records = func() cbor.DecMode {
+	m, err := cbor.DecOptions{MaxArrayElements: math.MaxInt32}.DecMode()
+	if err != nil {
+		panic("BUG: options of CBOR: " + err.Error())
+	}
+	return m
+}()
+
 // openRecord decodes a sealed CBOR value into record.
 func openRecord(key, val []byte, record any) error {
 	body, err := unseal(key, val)
 	if err != nil {
 		return err
 	}
-	if err := cbor.Unmarshal(body, record); err != nil {
+	if err := records.Unmarshal(body, record); err != nil {
 		return fmt.Errorf("record of key %x: %w: %w", key, ErrCorrupt, err)
 	}
 	return nil
@@ -180,6 +191,8 @@ type versionRecord struct {
 type partEntry struct {
 	Bytes int64 `cbor:"1,keyasint"`
 	Large bool  `cbor:"2,keyasint,omitempty"`
+	// Rowset holds the rows when the part came as row groups, 0 when the part itself does.
+	Rowset uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // deletesRecord is the record X.

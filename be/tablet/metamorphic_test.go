@@ -113,7 +113,7 @@ func (h *history) drawWrite(t *rapid.T, tb testing.TB, rows map[string]string) [
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return payload
+	return regrouped(tb, &h.schema, payload)
 }
 
 func rowImage(b *vec.Batch, row int) string {

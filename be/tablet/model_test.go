@@ -75,7 +75,8 @@ func (x *machine) drawWrite() ([]byte, []effect) {
 		}
 		effects[i] = effect{ops[i], rows[i]}
 	}
-	return encode(x.tb, ops, rows), effects
+	schema := testSchema()
+	return regrouped(x.tb, &schema, encode(x.tb, ops, rows)), effects
 }
 
 func (x *machine) prepare() {

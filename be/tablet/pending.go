@@ -26,6 +26,8 @@ type pendingPart struct {
 	staged  *stagedPart // nil when it is small, or has not been staged yet
 	done    chan struct{}
 	err     error
+
+	replaces *pendingPart // the same part, which the disk has refused
 }
 
 // committedPart stands for a part of a transaction that has been published: it is there for good.
@@ -62,7 +64,8 @@ func (t *Tablet) PreparePart(ctx context.Context, txn types.TxnID, part int, pay
 }
 
 func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
-	if _, _, err := DecodeWrite(t.Schema(), payload); err != nil {
+	g, err := checkPayload(t.Schema(), payload)
+	if err != nil {
 		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
 	}
 	if err := t.s.writable(); err != nil {
@@ -75,7 +78,13 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	if err != nil {
 		return fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
 	}
-	if mine {
+	if mine && p.replaces != nil {
+		t.dropStaged(p.replaces.staged)
+		t.partGone(p.replaces.entry)
+	}
+	if mine && g != nil && t.groupPart(txn, number, p, g) {
+		defer t.dropStray(txn, number, p)
+	} else if mine {
 		t.storePart(txn, number, p, payload)
 		t.stagePrepared(txn, number, p, payload)
 	}
@@ -100,6 +109,9 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	if _, committed := t.changes.txns[txn]; committed {
 		return committedPart, part, false, nil
 	}
+	if t.applying == txn {
+		return nil, 0, false, errApplying
+	}
 	pt := t.pending[txn]
 	if pt == nil {
 		pt = &pendingTxn{}
@@ -113,11 +125,12 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	if part < len(pt.parts) && !pt.parts[part].refused() {
 		return pt.parts[part], part, false, nil
 	}
-	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: len(payload) >= largePart}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
+	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: storedLarge(payload)}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
 		p.payload = slices.Clone(payload)
 	}
 	if part < len(pt.parts) {
+		p.replaces = pt.parts[part]
 		pt.parts[part] = p
 	} else {
 		pt.parts = append(pt.parts, p)
@@ -146,9 +159,12 @@ func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload 
 }
 
 func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
-	key := partKey(t.uid, txn, number, len(payload) >= largePart)
+	key := partKey(t.uid, txn, number, storedLarge(payload))
 	return kv.Entry{Key: key, Value: seal(key, payload)}
 }
+
+// storedLarge reports whether a payload is stored in data.
+func storedLarge(payload []byte) bool { return len(payload) >= largePart || isGrouped(payload) }
 
 func (s *Store) partDB(large bool) *kv.DB {
 	if large {
@@ -161,15 +177,20 @@ func (s *Store) partDB(large bool) *kv.DB {
 func (t *Tablet) loadPart(txn types.TxnID, number int, e partEntry) ([]byte, error) {
 	key := partKey(t.uid, txn, number, e.Large)
 	var out []byte
+	var err error
 	read := t.s.meta.View
 	if e.Large {
 		read = t.s.viewData
 	}
-	err := read(key, func(val []byte) error {
-		body, err := unseal(key, val)
-		out = slices.Clone(body)
-		return err
-	})
+	if e.Rowset != 0 {
+		out, err = t.loadGrouped(key)
+	} else {
+		err = read(key, func(val []byte) error {
+			body, err := unseal(key, val)
+			out = slices.Clone(body)
+			return err
+		})
+	}
 	if err = missingIsCorrupt(key, err); err == nil && int64(len(out)) != e.Bytes {
 		err = fmt.Errorf("%d bytes, not %d: %w", len(out), e.Bytes, ErrCorrupt)
 	}
@@ -219,7 +240,7 @@ func (t *Tablet) Abort(txn types.TxnID) error {
 	}
 	if p != nil {
 		t.dropStaged(p.staged()...)
-		t.s.deleteParts(t.uid, txn, entriesOf(p))
+		t.deleteParts(txn, entriesOf(p))
 	}
 	return nil
 }
@@ -233,13 +254,15 @@ func entriesOf(p *pendingTxn) []partEntry {
 }
 
 // deleteParts queues the deletion of the parts of a transaction that has no version record.
-func (s *Store) deleteParts(uid uint64, txn types.TxnID, parts []partEntry) {
+func (t *Tablet) deleteParts(txn types.TxnID, parts []partEntry) {
 	for i, e := range parts {
-		s.partDB(e.Large).CommitLazy([]kv.Entry{{Key: partKey(uid, txn, i, e.Large), Delete: true}}, s.logFailure("delete part"))
-		if e.Large {
-			s.deadBytes.Add(e.Bytes)
-		}
+		t.deletePart(txn, i, e)
 	}
+}
+
+func (t *Tablet) deletePart(txn types.TxnID, number int, e partEntry) {
+	t.s.partDB(e.Large).CommitLazy([]kv.Entry{{Key: partKey(t.uid, txn, number, e.Large), Delete: true}}, t.s.logFailure("delete part"))
+	t.partGone(e)
 }
 
 func (s *Store) logFailure(what string) func(error) {
@@ -264,6 +287,9 @@ func (t *Tablet) decodeParts(payloads [][]byte) ([]write, error) {
 	t.mu.RUnlock()
 	out := make([]write, len(payloads))
 	for i, payload := range payloads {
+		if payload == nil {
+			continue // a rowset has its rows, and it deletes nothing
+		}
 		ops, rows, err := decodeWrite(&schema, fill, payload)
 		if err != nil {
 			return nil, err

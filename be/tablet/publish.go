@@ -70,7 +70,7 @@ func (t *Tablet) dropLeftover(txn types.TxnID) {
 	t.mu.Unlock()
 	if p != nil {
 		t.dropStaged(p.staged()...)
-		t.s.deleteParts(t.uid, txn, entriesOf(p))
+		t.deleteParts(txn, entriesOf(p))
 	}
 }
 

@@ -168,12 +168,17 @@ func (p storedParts) complete(rec *versionRecord) bool {
 
 func (t *Tablet) loadPartKeys() (storedParts, error) {
 	out := make(storedParts)
-	add := func(key []byte, size int, large bool) {
+	add := func(key, val []byte, large bool) {
 		txn, n := types.TxnID(keyUint(key, 1)), int(partNumber(key))
 		for len(out[txn]) <= n {
 			out[txn] = append(out[txn], nil)
 		}
-		out[txn][n] = &partEntry{Bytes: int64(size - 8), Large: large}
+		out[txn][n] = &partEntry{Bytes: int64(len(val) - 8), Large: large}
+		if rec, ok := openPartRecord(key, val); ok {
+			*out[txn][n] = partEntry{Bytes: rec.Bytes, Large: large, Rowset: rec.Rowset}
+			t.partRowsets[rec.Rowset] = &partRowset{}
+			t.nextRowset = max(t.nextRowset, rec.Rowset+1)
+		}
 	}
 	for _, large := range []bool{false, true} {
 		kind := byte(kPart)
@@ -182,7 +187,7 @@ func (t *Tablet) loadPartKeys() (storedParts, error) {
 		}
 		if err := t.s.partDB(large).Scan(key1(kind, t.uid), func(key, val []byte) error {
 			if partNumber(key) < maxParts {
-				add(key, len(val), large)
+				add(key, val, large)
 			}
 			return nil
 		}); err != nil {
@@ -233,6 +238,9 @@ func (t *Tablet) replay(versions map[types.Version]versionRecord, parts storedPa
 func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 	payloads := make([][]byte, len(rec.Parts))
 	for i, e := range rec.Parts {
+		if e.Rowset != 0 && len(rec.Bulk) > 0 {
+			continue // the rowset is all there is of it
+		}
 		var err error
 		if payloads[i], err = t.loadPart(rec.Txn, i, e); err != nil {
 			return err
@@ -262,6 +270,8 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 			for i, e := range rec.Parts {
 				if !e.Large {
 					entries = append(entries, kv.Entry{Key: partKey(t.uid, rec.Txn, i, false), Delete: true})
+				} else if !t.s.opt.offline {
+					t.deletePart(rec.Txn, i, e)
 				}
 			}
 			delete(parts, rec.Txn)
@@ -289,6 +299,9 @@ func (t *Tablet) restorePending(parts storedParts) error {
 			if errors.Is(err, ErrCorrupt) {
 				// If the transaction was committed, the FE finds this replica lagging and it catches up.
 				t.s.log.Error("part of a pending transaction is damaged", "tablet_id", t.id, "txn_id", txn, "part", i, "err", err)
+				if e.Rowset != 0 && !t.s.opt.offline {
+					t.deletePart(txn, i, *e)
+				}
 				break
 			}
 			if err != nil {
@@ -296,6 +309,9 @@ func (t *Tablet) restorePending(parts storedParts) error {
 			}
 			part := &pendingPart{entry: *e, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 			close(part.done)
+			if e.Rowset != 0 {
+				part.staged = t.restoreStaged(e.Rowset, payload)
+			}
 			if !e.Large {
 				part.payload = payload
 			}
@@ -348,13 +364,27 @@ func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 		s.garbage = append(s.garbage, garbage{uid: uid})
 	}
 	for at, n := range groups {
-		s.garbage = append(s.garbage, garbage{uid: at[0], rowset: at[1], groups: n})
+		g := garbage{uid: at[0], rowset: at[1], groups: n}
+		if t := known[at[0]]; t != nil && t.partRowsets[at[1]] != nil {
+			t.partRowsets[at[1]].garbage = &g
+			continue
+		}
+		s.garbage = append(s.garbage, g)
 	}
 	return nil
 }
 
+// names reports whether a rowset is one of the tablet's, or may become one.
 func (t *Tablet) names(rowset uint64) bool {
-	return slices.ContainsFunc(t.rowsets, func(r *rowsetState) bool { return r.entry.ID == rowset })
+	is := func(r *rowsetState) bool { return r.entry.ID == rowset }
+	for _, p := range t.pending {
+		for _, st := range p.staged() {
+			if st != nil && st.rowset != nil && is(st.rowset) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(t.rowsets, is)
 }
 
 func keyGroup(key []byte) uint32 {

@@ -91,7 +91,7 @@ func (s *Snapshot) Release() {
 	last := t.retired && len(t.pins) == 0
 	t.mu.Unlock()
 	for _, r := range dead {
-		t.s.addGarbage(garbage{uid: t.uid, rowset: r.entry.ID, groups: len(r.groups), bytes: r.entry.Bytes})
+		t.dropRowset(r.garbage())
 	}
 	if last {
 		t.s.addGarbage(garbage{uid: t.uid, bytes: t.storedBytes()})

@@ -53,6 +53,8 @@ type Tablet struct {
 	pins            map[*Snapshot]struct{}
 	manifestVersion types.Version
 	nextRowset      uint64
+	partRowsets     map[uint64]*partRowset // by rowset
+	applying        types.TxnID            // a change set of it is being stored: it takes no parts
 }
 
 func newTablet(s *Store, uid uint64, m Meta) *Tablet {
@@ -60,6 +62,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 		s: s, id: m.Tablet, uid: uid, key: m.Schema.Key, version: types.InitialVersion, manifestVersion: types.InitialVersion,
 		readFrom: types.InitialVersion, nextRowset: 1,
 		pending: make(map[types.TxnID]*pendingTxn), pins: make(map[*Snapshot]struct{}),
+		partRowsets: make(map[uint64]*partRowset),
 	}
 	t.setMeta(m)
 	t.mems = []*memtable{t.newMemtable()}

@@ -69,6 +69,13 @@ func DecodeWrite(schema *types.Schema, payload []byte) ([]types.RowOp, *vec.Batc
 }
 
 func decodeWrite(schema *types.Schema, fill fillValues, payload []byte) ([]types.RowOp, *vec.Batch, error) {
+	if isGrouped(payload) {
+		g, err := openGrouped(payload)
+		if err != nil {
+			return nil, nil, err
+		}
+		return g.decode(schema, fill)
+	}
 	r, err := openWrite(payload)
 	if err != nil {
 		return nil, nil, err

@@ -110,6 +110,16 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
 	}
+	if !explicit {
+		payload, ok, err := w.leadLarge(txn, t, schema, p, ops, rows, led.resp)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			led.payload = payload
+			return led, nil
+		}
+	}
 	if fresh {
 		for i := range ops {
 			ops[i] = types.OpPut

@@ -82,12 +82,15 @@ type lockTable struct {
 	order   []holder // of ended, a ring
 	next    int      // where the ring is written next
 	limit   int
+
+	large     map[types.TabletID][]*largeLock
+	largeKeys int
 }
 
 func newLockTable() *lockTable {
 	return &lockTable{
 		rows: map[types.TabletID]map[string]*rowLock{}, held: map[holder][]*rowLock{}, waiting: map[types.TxnID]*lockWaiter{},
-		ended: map[holder]struct{}{}, limit: maxRowLocks,
+		ended: map[holder]struct{}{}, limit: maxRowLocks, large: map[types.TabletID][]*largeLock{},
 	}
 }
 
@@ -183,6 +186,9 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 	if _, over := l.ended[h]; over {
 		return nil, ErrEnded
 	}
+	if len(b.keys) > 0 {
+		l.spreadLocked(b.tablet, b.keys)
+	}
 	rows := l.rows[b.tablet]
 	if rows == nil {
 		rows = make(map[string]*rowLock, len(b.keys))
@@ -275,6 +281,7 @@ func (l *lockTable) release(txn types.TxnID, tablet types.TabletID) {
 }
 
 func (l *lockTable) releaseLocked(h holder) {
+	l.forgetLargeLocked(h.tablet, func(o *largeLock) bool { return o.holder == h })
 	held := l.held[h]
 	if len(held) == 0 {
 		return
@@ -358,6 +365,13 @@ func (l *lockTable) holders() []holder {
 	for h := range l.held {
 		out = append(out, h)
 	}
+	for _, locks := range l.large {
+		for _, o := range locks {
+			if !slices.Contains(out, o.holder) {
+				out = append(out, o.holder)
+			}
+		}
+	}
 	return out
 }
 
@@ -374,4 +388,5 @@ func (l *lockTable) dropTablet(tablet types.TabletID) {
 	for _, h := range gone {
 		l.releaseLocked(h)
 	}
+	l.forgetLargeLocked(tablet, func(*largeLock) bool { return true })
 }

@@ -92,6 +92,36 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 					waiters[txn] = w
 				}
 			},
+			"lock large": func(t *rapid.T) {
+				txn := drawTxn()
+				rows := rapid.SliceOfNDistinct(rapid.IntRange(0, 3), 1, 3, rapid.ID[int]).Draw(t, "rows")
+				slices.Sort(rows)
+				var keys [][]byte
+				free := true
+				for _, row := range rows {
+					keys = append(keys, []byte{byte('a' + row)})
+					free = free && len(m.queues[row]) == 0
+				}
+				if _, blocked := m.waitsFor(txn); blocked {
+					t.Skip("it waits")
+				}
+				lock, err := l.acquireLarge(txn, 1, keys)
+				switch {
+				case m.ended[txn]:
+					if !errors.Is(err, ErrEnded) {
+						t.Fatalf("ended txn: %v", err)
+					}
+				case err != nil || (lock != nil) != free:
+					t.Fatalf("large lock %v of rows that are free: %v: %v", lock, free, err)
+				case free && rapid.Bool().Draw(t, "written"):
+					l.wroteLarge(lock)
+					fallthrough
+				case free:
+					for _, row := range rows {
+						m.queues[row] = []types.TxnID{txn}
+					}
+				}
+			},
 			"give up": func(t *rapid.T) {
 				txn := drawTxn()
 				if w := waiters[txn]; w != nil {
@@ -122,11 +152,20 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 				delete(waiters, txn)
 			},
 			"": func(t *rapid.T) {
-				if l.count != len(m.queues) {
-					t.Fatalf("%d rows are locked, not %d", l.count, len(m.queues))
+				if n := l.count + l.largeKeys; n != len(m.queues) {
+					t.Fatalf("%d rows are locked, not %d", n, len(m.queues))
+				}
+				owners := map[string]types.TxnID{}
+				for key, row := range l.rows[1] {
+					owners[key] = row.owner
+				}
+				for _, lock := range l.large[1] {
+					for _, key := range lock.keys {
+						owners[string(key)] = lock.txn
+					}
 				}
 				for row, q := range m.queues {
-					if got := l.rows[1][string(rune('a'+row))].owner; got != q[0] {
+					if got := owners[string(rune('a'+row))]; got != q[0] {
 						t.Fatalf("row %d is owned by %d, not %d", row, got, q[0])
 					}
 				}

@@ -173,14 +173,18 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)
 	}
-	op := types.OpInsert
+	return i.send(ctx, rows, i.op())
+}
+
+// op is what becomes of a row.
+func (i *inserter) op() types.RowOp {
 	switch i.plan.Mode {
 	case plan.ModeIgnore:
-		op = types.OpInsertIgnore
+		return types.OpInsertIgnore
 	case plan.ModeReplace:
-		op = types.OpPut
+		return types.OpPut
 	}
-	return i.send(ctx, rows, op)
+	return types.OpInsert
 }
 
 // send routes rows to their tablets, and their entries to those of the unique keys.
@@ -196,6 +200,11 @@ func (i *inserter) send(ctx context.Context, rows *vec.Batch, op types.RowOp) er
 		}
 		writes = append(writes, more...)
 	}
+	return i.write(ctx, writes)
+}
+
+// write has the leaders take rows that are routed.
+func (i *inserter) write(ctx context.Context, writes []txn.TabletWrite) error {
 	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
 	if err != nil {
 		return nameEntry(err, i.plan.Table, i.keys, writes)

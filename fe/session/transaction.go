@@ -125,6 +125,9 @@ func (s *Session) retrier() *retrier {
 	return &retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
 }
 
+// extend has tries go on until d from now: what was done so far was no waiting in vain.
+func (r *retrier) extend(d time.Duration) { r.deadline = time.Now().Add(d) }
+
 // again waits for the next try after err; false when there is none.
 func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) bool {
 	if ctx.Err() != nil || time.Now().After(r.deadline) {
@@ -139,14 +142,17 @@ func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) b
 // want of a leader, a replica or a current snapshot is tried again from the start: nothing of it was visible. Inside
 // one the statement joins it.
 func (s *Session) write(ctx context.Context, try attempt) error {
+	return s.writeWith(ctx, s.retrier(), try)
+}
+
+func (s *Session) writeWith(ctx context.Context, r *retrier, try attempt) error {
 	s.implicit()
 	if s.readOnly() {
 		return sqlErr(1792, "25006", "Cannot execute statement in a READ ONLY transaction.")
 	}
 	if s.inTx {
-		return s.writeInTransaction(ctx, try)
+		return s.writeInTransaction(ctx, r, try)
 	}
-	r := s.retrier()
 	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)
@@ -193,10 +199,9 @@ func (s *Session) writeOnce(ctx context.Context, try attempt) error {
 // writeInTransaction runs a statement of the open transaction. As in MySQL a statement that fails is undone and the
 // transaction goes on, but a conflict with another transaction ends it, and so does a failure that cannot be undone.
 // The error is then 1213, which every client knows to mean that the transaction is over.
-func (s *Session) writeInTransaction(ctx context.Context, try attempt) error {
+func (s *Session) writeInTransaction(ctx context.Context, r *retrier, try attempt) error {
 	// A transaction that has read and written nothing is bound to no snapshot: it may wait for another one and go on after it.
 	fresh := s.snapshot == nil && s.tx == nil
-	r := s.retrier()
 	for {
 		err := s.writeInSnapshot(ctx, r, try)
 		if !conflicts(err) {

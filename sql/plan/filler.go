@@ -158,6 +158,9 @@ func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, fi
 	return cb.Finish(), nil
 }
 
+// manyLiterals is from how many rows on an INSERT looks for the quick way of each column.
+const manyLiterals = 8
+
 // InsertValues plans an INSERT of literals straight from the fast path of the parser: the literals are converted to the
 // columns' vectors without a syntax tree.
 func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
@@ -177,7 +180,15 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 	rows := in.Rows()
 	out := p.filler.builder(rows)
 	for j, pos := range p.columns {
+		var quick quickColumn
+		if rows >= manyLiterals {
+			quick = p.filler.literals(pos)
+		}
+		kind := p.Table.Schema.Columns[pos].Type.Kind
 		for i := range rows {
+			if quick.take != nil && quick.literal(out[pos], kind, in.Cells[i*in.Width+j]) {
+				continue
+			}
 			if err := p.filler.cell(out[pos], pos, in.Cells[i*in.Width+j], i+1); err != nil {
 				return nil, err
 			}

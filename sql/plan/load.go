@@ -96,23 +96,29 @@ func loadFormat(stmt *ast.LoadDataStmt) (LoadFormat, error) {
 // LoadRows converts lines into rows of the table; text is not changed afterwards, and firstRow numbers its first row from 1.
 // It may be called by several goroutines at once. Short is how many lines had too few or too many values.
 func (p *LoadPlan) LoadRows(text []byte, firstRow int) (rows *vec.Batch, short int, err error) {
+	return p.loadRows(text, firstRow, p.quick())
+}
+
+// loadRows is LoadRows with given quick ways, one a column or none at all.
+func (p *LoadPlan) loadRows(text []byte, firstRow int, quick []quickColumn) (rows *vec.Batch, short int, err error) {
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}
 	cols := p.filler.builder(len(text)/(8*len(p.columns)+8) + 1)
 	n := 0
 	for r.line() {
 		width, wrong := 0, false
-		for {
-			cell, more := r.field()
-			if width < len(p.columns) {
-				if err := p.loadCell(cols, width, cell, firstRow+n); err != nil {
-					return nil, 0, err
+		for more := true; more; width++ {
+			if width < len(quick) && quick[width].take != nil {
+				if end, ok := quick[width].take(&quick[width], cols[p.columns[width]], r.s); ok {
+					more = r.past(end)
+					continue
 				}
-			} else {
-				wrong = true
 			}
-			if width++; !more {
-				break
+			var cell ast.Cell
+			if cell, more = r.field(); width >= len(p.columns) {
+				wrong = true
+			} else if err := p.loadCell(cols, width, cell, firstRow+n); err != nil {
+				return nil, 0, err
 			}
 		}
 		for ; width < len(p.columns); width++ {

@@ -61,6 +61,20 @@ func (r *loadReader) field() (c ast.Cell, more bool) {
 	return c, false
 }
 
+// past goes beyond the field that ends at end, where a terminator stands or the text ends; the line may have more.
+func (r *loadReader) past(end int) (more bool) {
+	switch {
+	case end == len(r.s):
+		r.s, r.open = "", true
+		return false
+	case strings.HasPrefix(r.s[end:], r.f.Field):
+		r.s = r.s[end+len(r.f.Field):]
+		return true
+	}
+	r.s = r.s[end+len(r.f.Line):]
+	return false
+}
+
 // quoted reads a field that begins with the quote. It ends with a quote that a terminator follows; a doubled one is one.
 func (r *loadReader) quoted() (c ast.Cell, more bool) {
 	i, escaped := 1, false

@@ -230,6 +230,13 @@ func TestFastInsert(t *testing.T) {
 			}
 			slow, slowErr := Insert(ctx, st.Node.(*ast.InsertStmt))
 			fast, fastErr := InsertValues(ctx, in)
+			if many, ok := ast.FastInsert(sql+strings.Repeat(fmt.Sprintf(", (1, %s)", lit), manyLiterals), 0); !ok {
+				t.Fatalf("%s, repeated: not a fast INSERT", sql)
+			} else if p, err := InsertValues(ctx, many); fmt.Sprint(err) != fmt.Sprint(fastErr) {
+				t.Errorf("%s\nonce: %v\nrepeated: %v", sql, fastErr, err)
+			} else if err == nil && rowText(fast.Rows, []int{i}, 0) != rowText(p.Rows, []int{i}, 3) {
+				t.Errorf("%s\nonce: %s\nrepeated: %s", sql, rowText(fast.Rows, []int{i}, 0), rowText(p.Rows, []int{i}, 3))
+			}
 			if (slowErr == nil) != (fastErr == nil) || slowErr != nil && errorText(slowErr) != errorText(fastErr) {
 				t.Errorf("%s\nfast: %v\nslow: %v", sql, fastErr, slowErr)
 			} else if slowErr == nil && rowText(fast.Rows, []int{i}, 0) != rowText(slow.Rows, []int{i}, 0) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 
@@ -34,6 +35,7 @@ var ErrCorrupt = errors.New("corrupt batch")
 // Encode appends the wire form of the rows of b that count.
 func Encode(dst []byte, b *Batch) []byte {
 	b = b.Compact()
+	dst = slices.Grow(dst, b.Size()+wireColumn*len(b.Cols)+wireHeader+wireTrailer)
 	start := len(dst)
 	le := binary.LittleEndian
 	dst = le.AppendUint32(dst, wireMagic)

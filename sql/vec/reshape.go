@@ -244,19 +244,84 @@ func (b *Batch) Slice(from, to int) *Batch {
 
 // ConcatBatches puts the rows that count of batches with the same column types one after another.
 func ConcatBatches(bs ...*Batch) *Batch {
-	ts := make([]types.ColumnType, len(bs[0].Cols))
-	for i, v := range bs[0].Cols {
-		ts[i] = v.Type
-	}
-	n := 0
+	out := &Batch{Cols: make([]*Vector, len(bs[0].Cols))}
 	for _, b := range bs {
-		n += b.Rows()
+		out.N += b.Rows()
 	}
-	out := NewBuilder(ts, n)
+	for c := range out.Cols {
+		out.Cols[c] = concatColumn(bs, c, out.N)
+	}
+	return out
+}
+
+// concatColumn allocates each buffer once.
+func concatColumn(bs []*Batch, c, n int) *Vector {
+	t := bs[0].Cols[c].Type
+	out := &Vector{Type: t, N: n}
+	nulls := false
 	for _, b := range bs {
-		out.AppendBatch(b)
+		nulls = nulls || b.Cols[c].Valid != nil
 	}
-	res := out.Finish()
-	res.N = n // also right without columns
-	return res
+	switch t.Phys() {
+	case types.PhysFloat64:
+		out.F64 = concat(bs, n, func(b *Batch) []float64 { return b.Cols[c].F64 })
+	case types.PhysDec128:
+		out.Dec = concat(bs, n, func(b *Batch) []Int128 { return b.Cols[c].Dec })
+	case types.PhysBytes:
+		out.concatBytes(bs, c)
+	default:
+		out.I64 = concat(bs, n, func(b *Batch) []int64 { return b.Cols[c].I64 })
+	}
+	if nulls {
+		out.Valid = make([]uint64, ValidWords(n))
+		at := 0
+		for _, b := range bs {
+			for k := range b.Rows() {
+				if !b.Cols[c].IsNull(b.Row(k)) {
+					out.Valid[at>>6] |= 1 << (uint(at) & 63)
+				}
+				at++
+			}
+		}
+	}
+	return out
+}
+
+func concat[T any](bs []*Batch, n int, values func(*Batch) []T) []T {
+	out := make([]T, 0, n)
+	for _, b := range bs {
+		src := values(b)
+		if b.Sel == nil {
+			out = append(out, src[:b.N]...)
+			continue
+		}
+		for _, i := range b.Sel {
+			out = append(out, src[i])
+		}
+	}
+	return out
+}
+
+func (v *Vector) concatBytes(bs []*Batch, c int) {
+	size := 0
+	for _, b := range bs {
+		src := b.Cols[c]
+		if b.Sel == nil {
+			size += int(src.Off[b.N] - src.Off[0])
+			continue
+		}
+		for _, i := range b.Sel {
+			size += int(src.Off[i+1] - src.Off[i])
+		}
+	}
+	v.Off = append(make([]uint32, 0, v.N+1), 0)
+	v.Data = make([]byte, 0, size)
+	for _, b := range bs {
+		src := b.Cols[c]
+		for k := range b.Rows() {
+			i := b.Row(k)
+			v.Data = append(v.Data, src.Data[src.Off[i]:src.Off[i+1]]...)
+			v.Off = append(v.Off, uint32(len(v.Data)))
+		}
+	}
 }

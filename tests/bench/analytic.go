@@ -84,15 +84,24 @@ func MeasureLoad(ctx context.Context, t *Table, servers []*Server, d tpch.Data, 
 		}
 	}
 	const name = "load of lineitem by multi-row INSERT, 4 clients"
-	rates := map[string][]float64{}
+	rates, cpus := map[string][]float64{}, map[string][]float64{}
 	for round := range rounds {
 		for _, s := range servers {
+			before, err := s.cpuSeconds()
+			if err != nil {
+				return err
+			}
 			done := around(s, name)
 			took, err := loadLineitem(ctx, s, lineitem, round)
 			done()
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
 			}
+			after, err := s.cpuSeconds()
+			if err != nil {
+				return err
+			}
+			cpus[s.Name] = append(cpus[s.Name], (after-before)*1e6/float64(rows))
 			rates[s.Name] = append(rates[s.Name], float64(rows)/took.Seconds())
 		}
 	}
@@ -103,6 +112,7 @@ func MeasureLoad(ctx context.Context, t *Table, servers []*Server, d tpch.Data, 
 	}
 	for _, s := range servers {
 		t.Put(name, "rows/s", true, s.Name, median(rates[s.Name]))
+		t.Put(name+", CPU of all nodes for a million rows", "s", false, s.Name, median(cpus[s.Name]))
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ var (
 	rounds = flag.Int("rounds", 3, "how often each measurement is made; the median is told")
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
-	parts  = flag.String("parts", "point,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load")
+	parts  = flag.String("parts", "point,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
 	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 BE; the figures suffer")
 )
 
@@ -90,11 +90,20 @@ func TestBench(t *testing.T) {
 	})
 	part("heal", func(t *testing.T) { MeasureHeal(t, table, three) })
 	part("failover", func(t *testing.T) { MeasureFailover(t, table, three) })
-	part("galera", func(t *testing.T) { measureGalera(t) })
+	part("galera", func(t *testing.T) { measureGalera(t, MeasureReplicated) })
+	part("copies", func(t *testing.T) {
+		measureGalera(t, func(tb testing.TB, table *Table, galera *Galera, three *Server, rounds int, _ time.Duration) {
+			servers := []*Server{three}
+			if galera != nil {
+				servers = []*Server{&galera.Server, three}
+			}
+			checked(tb, MeasureTSV(tb.Context(), table, servers, rounds))
+		})
+	})
 }
 
 // measureGalera prints a table of its own: three nodes against three BEs, with nothing else running.
-func measureGalera(t *testing.T) {
+func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, *Server, int, time.Duration)) {
 	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE"}}
 	galera, err := StartGalera(t.Context())
 	switch {
@@ -110,7 +119,7 @@ func measureGalera(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { fmt.Println(table) })
-	MeasureReplicated(t, table, galera, launch(t, 3), *rounds, *span)
+	measure(t, table, galera, launch(t, 3), *rounds, *span)
 }
 
 func must(t *testing.T, err error) {

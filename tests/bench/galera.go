@@ -64,6 +64,12 @@ func StartGalera(ctx context.Context) (*Galera, error) {
 	g := &Galera{dir: dir, daemon: daemon, provider: provider}
 	g.Name, g.MySQL, g.Dir = "Galera 3 nodes", true, dir
 	g.Open = func(database string) *sql.DB { return pooled(open(g.nodes[0].port, database)) }
+	g.Pids = func() (pids []int, err error) {
+		for _, n := range g.nodes {
+			pids = append(pids, n.cmd.Process.Pid)
+		}
+		return pids, nil
+	}
 	if err := g.start(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

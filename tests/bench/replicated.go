@@ -6,6 +6,9 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,20 +36,55 @@ func MeasureTSV(ctx context.Context, t *Table, servers []*Server, rounds int) er
 	lines := tsvLines()
 	mysql.RegisterReaderHandler(tsvName, func() io.Reader { return bytes.NewReader(lines) })
 	defer mysql.DeregisterReaderHandler(tsvName)
-	rates := map[string][]float64{}
+	rates, cpus := map[string][]float64{}, map[string][]float64{}
 	for range rounds {
 		for _, s := range servers {
+			before, err := s.cpuSeconds()
+			if err != nil {
+				return err
+			}
 			seconds, err := loadTSV(ctx, s)
 			if err != nil {
 				return fmt.Errorf("%s: load of lines: %w", s.Name, err)
 			}
+			after, err := s.cpuSeconds()
+			if err != nil {
+				return err
+			}
 			rates[s.Name] = append(rates[s.Name], tsvRows/seconds)
+			cpus[s.Name] = append(cpus[s.Name], (after-before)*1e6/tsvRows)
 		}
 	}
 	for _, s := range servers {
 		t.Put("LOAD DATA LOCAL of tab-separated lines, 1 client", "rows/s", true, s.Name, median(rates[s.Name]))
+		t.Put("LOAD DATA LOCAL, CPU of all nodes for a million rows", "s", false, s.Name, median(cpus[s.Name]))
 	}
 	return nil
+}
+
+// cpuSeconds returns the CPU time, user and system, that the processes of a server have taken since they started: where
+// others are busy on the machine it says more than the clock.
+func (s *Server) cpuSeconds() (float64, error) {
+	pids, err := s.Pids()
+	if err != nil {
+		return 0, err
+	}
+	ticks := 0
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, fmt.Errorf("CPU of %s: %w", s.Name, err)
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		for _, at := range []int{11, 12} { // utime, stime
+			n, err := strconv.Atoi(fields[at])
+			if err != nil {
+				return 0, fmt.Errorf("CPU of %s: %w", s.Name, err)
+			}
+			ticks += n
+		}
+	}
+	return float64(ticks) / 100, nil // USER_HZ
 }
 
 func loadTSV(ctx context.Context, s *Server) (seconds float64, err error) {

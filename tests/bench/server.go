@@ -32,13 +32,26 @@ type Server struct {
 	Open func(database string) *sql.DB
 	// Cluster is the cluster behind the server, nil for the peer.
 	Cluster *cluster.Cluster
+	// Pids are the processes of its nodes.
+	Pids func() ([]int, error)
 	// Dir is where the server keeps its data.
 	Dir string
 }
 
 // Stele describes a running cluster.
 func Stele(name string, c *cluster.Cluster) *Server {
-	return &Server{Name: name, Cluster: c, Dir: c.Dir, Open: func(database string) *sql.DB { return pooled(c.OpenDB(database)) }}
+	s := &Server{Name: name, Cluster: c, Dir: c.Dir, Open: func(database string) *sql.DB { return pooled(c.OpenDB(database)) }}
+	s.Pids = func() (pids []int, err error) {
+		for _, node := range c.Nodes() {
+			pid, err := pidOf(s, node)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, pid)
+		}
+		return pids, nil
+	}
+	return s
 }
 
 // poolMax is above the largest number of clients, so that no client waits for a connection.
@@ -103,6 +116,7 @@ func (p *Peer) start(daemon, dir string) error {
 		return fmt.Errorf("start the peer: %w", err)
 	}
 	go func() { p.done <- p.cmd.Wait() }()
+	p.Pids = func() ([]int, error) { return []int{p.cmd.Process.Pid}, nil }
 	p.Open = func(database string) *sql.DB { return pooled(open(port, database)) }
 	return p.await(log.Name())
 }

@@ -123,15 +123,31 @@ func Restamp(id GroupID, val []byte) error {
 	if err := g.VerifyAll(); err != nil {
 		return err
 	}
-	g.h.id = id
-	g.h.encode(val)
-	sealGroup(val, len(g.dir))
+	g.stamp(id)
 	return nil
+}
+
+// Stamp gives val, which OpenGroup takes, the identity id.
+func Stamp(id GroupID, val []byte) {
+	g := &Group{val: val}
+	if err := g.open(); err != nil {
+		panic("BUG: stamp what is no row group: " + err.Error())
+	}
+	g.stamp(id)
+}
+
+func (g *Group) stamp(id GroupID) {
+	g.h.id = id
+	g.h.encode(g.val)
+	sealGroup(g.val, len(g.dir))
 }
 
 // Content returns a hash of everything but the identity, given that VerifyAll was successful: the directory holds the
 // hashes of what it names.
 func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xxh3.Hash(g.dir)) }
+
+// ColumnType returns the type that column c was stored with.
+func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
 
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }

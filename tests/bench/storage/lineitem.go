@@ -6,8 +6,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime"
+	"slices"
 
 	"stele/be/tablet"
 	"stele/meta/types"
@@ -175,19 +179,113 @@ func metaOf(id types.TabletID) tablet.Meta {
 // loadRows is how many rows of a load make one transaction: a payload holds up to 64 MiB.
 const loadRows = 1 << 18
 
-// load writes a file into a new tablet, as rowsets.
+// chunkBytes is how much of a file makes one transaction of a load: some 64 Ki rows.
+const chunkBytes = 8 << 20
+
+// load writes a file into a new tablet, as rowsets: as a leader of LOAD DATA does, with lines that are parsed and row groups
+// that are encoded by as many goroutines as there are cores, while those before them are stored.
 func load(s *tablet.Store, id types.TabletID, path string) (*tablet.Tablet, error) {
 	t, err := s.Create(metaOf(id))
 	if err != nil {
 		return nil, err
 	}
-	err = readTSV(path, loadRows, func(b *vec.Batch) error {
-		if err := commit(t, make([]types.RowOp, b.N), b); err != nil {
+	chunks := make(chan chan encoded, runtime.GOMAXPROCS(0))
+	stop := make(chan struct{})
+	var readErr error // read after chunks is closed
+	go func() {
+		defer close(chunks)
+		readErr = eachChunk(path, func(text []byte) error {
+			out := make(chan encoded, 1)
+			select {
+			case chunks <- out:
+			case <-stop:
+				return nil
+			}
+			go func() { out <- encodeChunk(text) }()
+			return nil
+		})
+	}()
+	for out := range chunks {
+		e := <-out
+		if err == nil {
+			err = e.err
+		}
+		if err == nil {
+			v := t.Version() + 1
+			if err = t.Prepare(context.Background(), types.TxnID(v), e.payload); err == nil {
+				err = t.Publish(types.TxnID(v), v)
+			}
+			if err != nil {
+				close(stop)
+			}
+		}
+	}
+	if err := errors.Join(readErr, err); err != nil {
+		return nil, err
+	}
+	return t, t.Flush()
+}
+
+// encoded is a chunk as it is sent to replicas.
+type encoded struct {
+	payload []byte
+	err     error
+}
+
+func encodeChunk(text []byte) encoded {
+	schema := lineitem()
+	colTypes := make([]types.ColumnType, len(schema.Columns))
+	for i := range colTypes {
+		colTypes[i] = schema.Columns[i].Type
+	}
+	b := vec.NewBuilder(colTypes, bytes.Count(text, []byte{'\n'})+1)
+	for len(text) > 0 {
+		line := text
+		if at := bytes.IndexByte(text, '\n'); at >= 0 {
+			line, text = text[:at], text[at+1:]
+		} else {
+			text = nil
+		}
+		if err := parseLine(b, colTypes, line); err != nil {
+			return encoded{err: err}
+		}
+	}
+	rows := b.Finish()
+	keys := vec.EncodeKeys(rows, schema.KeyIndexes())
+	if !slices.IsSortedFunc(keys, bytes.Compare) {
+		return encoded{err: errors.New("the file is not in the order of its keys")}
+	}
+	payload, err := tablet.EncodeGrouped(&schema, rows, keys)
+	return encoded{payload, err}
+}
+
+// eachChunk reads a file in pieces of whole lines, each of which f owns.
+func eachChunk(path string, f func(text []byte) error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var rest []byte
+	for {
+		text := append(make([]byte, 0, chunkBytes+len(rest)), rest...)
+		n, err := io.ReadFull(file, text[len(rest):cap(text)])
+		text = text[:len(rest)+n]
+		if err != nil {
+			if err == io.EOF || err == io.ErrUnexpectedEOF {
+				err = nil
+			}
+			if err == nil && len(text) > 0 {
+				err = f(text)
+			}
 			return err
 		}
-		return t.Flush()
-	})
-	return t, err
+		cut := bytes.LastIndexByte(text, '\n') + 1
+		rest = bytes.Clone(text[cut:])
+		if err := f(text[:cut]); err != nil {
+			return err
+		}
+	}
 }
 
 // commit makes rows the next version of a tablet.

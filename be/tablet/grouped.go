@@ -1,0 +1,471 @@
+package tablet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/zeebo/xxh3"
+
+	"stele/be/tablet/kv"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// A grouped payload is a write whose rows are encoded as row groups already: every replica stores them as they are, under
+// its own identity, as the rowset that the write becomes. It holds puts alone, in key order, one row a key:
+//
+//	magic, format 3, schema version, rows, number of row groups; per row group its rows, bytes, first and last key; the row
+//	groups, of rowset 0 of incarnation 0; XXH3 of all that precedes
+//
+// A part that came so is stored once: its record (a partRecord) names the rowset, and makes it again from that.
+const (
+	groupedFormat = 3
+	recordFormat  = 4
+)
+
+// partRecord is what a part is stored as whose rows are in a rowset.
+type partRecord struct {
+	Rowset uint64 `cbor:"1,keyasint"`
+	Bytes  int64  `cbor:"2,keyasint"` // of the payload
+	Schema uint64 `cbor:"3,keyasint"`
+}
+
+func isGrouped(payload []byte) bool {
+	return len(payload) > 2 && payload[0] == writeMagic && payload[1] == groupedFormat
+}
+
+// EncodeGrouped encodes rows, which are to be put, as a grouped payload. They have the columns of the schema in order, and
+// keys are theirs: ascending, each another.
+func EncodeGrouped(schema *types.Schema, rows *vec.Batch, keys [][]byte) ([]byte, error) {
+	if len(keys) != rows.N || rows.Sel != nil || len(rows.Cols) != len(schema.Columns) {
+		panic(fmt.Sprintf("BUG: group %d rows of %d columns with %d keys", rows.N, len(rows.Cols), len(keys)))
+	}
+	if rows.N > MaxWriteRows {
+		return nil, fmt.Errorf("%d rows: %w", rows.N, ErrTooLarge)
+	}
+	g := &grouped{schema: uint64(schema.Version)}
+	cols := rowset.Columns{Filtered: schema.Indexed}
+	for i := range schema.Columns {
+		cols.IDs = append(cols.IDs, schema.Columns[i].ID)
+	}
+	cols.IDs = append(cols.IDs, rowset.VersionColumn)
+	versions := vec.New(rowset.VersionType, min(rows.N, rowset.MaxGroupRows))
+	for from := 0; from < rows.N; {
+		to := groupEnd(rows, from)
+		cols.Vecs = cols.Vecs[:0]
+		for _, v := range rows.Cols {
+			cols.Vecs = append(cols.Vecs, v.Slice(from, to))
+		}
+		cols.Vecs = append(cols.Vecs, versions.Slice(0, to-from))
+		g.add(rowset.EncodeGroup(rowset.GroupID{Group: uint32(len(g.vals))}, cols, keys[from:to]), keys[from], keys[to-1], to-from)
+		from = to
+	}
+	out := g.encode()
+	if len(out) > MaxWriteBytes {
+		return nil, fmt.Errorf("%d bytes: %w", len(out), ErrTooLarge)
+	}
+	return out, nil
+}
+
+// groupEnd returns where the row group ends that begins at row from, as a rowsetWriter would end it.
+func groupEnd(rows *vec.Batch, from int) int {
+	for to := from; ; {
+		to = min(to+vec.MaxRows, rows.N)
+		raw := 8 * (to - from) * len(rows.Cols)
+		for _, v := range rows.Cols {
+			if v.Off != nil {
+				raw += int(v.Off[to] - v.Off[from])
+			}
+		}
+		if to == rows.N || to-from >= rowset.MaxGroupRows || raw >= groupBytes {
+			return to
+		}
+	}
+}
+
+// grouped is a grouped payload that has been opened; it aliases the payload.
+type grouped struct {
+	schema  uint64
+	rows    int
+	entries []groupEntry
+	vals    [][]byte
+}
+
+func (g *grouped) add(val, first, last []byte, rows int) {
+	g.entries = append(g.entries, groupEntry{Rows: uint32(rows), Bytes: int64(len(val)), MinKey: bytes.Clone(first), MaxKey: bytes.Clone(last)})
+	g.vals = append(g.vals, val)
+	g.rows += rows
+}
+
+func (g *grouped) encode() []byte {
+	size := 64
+	for i := range g.entries {
+		size += int(g.entries[i].Bytes) + len(g.entries[i].MinKey) + len(g.entries[i].MaxKey) + 4*binary.MaxVarintLen32
+	}
+	out := append(make([]byte, 0, size), writeMagic, groupedFormat)
+	out = binary.AppendUvarint(out, g.schema)
+	out = binary.AppendUvarint(out, uint64(g.rows))
+	out = binary.AppendUvarint(out, uint64(len(g.entries)))
+	for i := range g.entries {
+		e := &g.entries[i]
+		out = binary.AppendUvarint(out, uint64(e.Rows))
+		out = binary.AppendUvarint(out, uint64(e.Bytes))
+		out = append(binary.AppendUvarint(out, uint64(len(e.MinKey))), e.MinKey...)
+		out = append(binary.AppendUvarint(out, uint64(len(e.MaxKey))), e.MaxKey...)
+	}
+	for _, val := range g.vals {
+		out = append(out, val...)
+	}
+	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
+}
+
+// openGrouped checks a grouped payload, but for the insides of the row groups: its checksum covers them.
+func openGrouped(payload []byte) (*grouped, error) {
+	end := len(payload) - 8
+	if end < 2 || !isGrouped(payload) || len(payload) > MaxWriteBytes ||
+		xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
+		return nil, fmt.Errorf("grouped write of %d bytes: %w", len(payload), ErrPayload)
+	}
+	r := &writeReader{src: payload[2:end]}
+	g := &grouped{schema: r.uvarint()}
+	rows, n := r.uvarint(), r.uvarint()
+	if r.err != nil || rows > MaxWriteRows || n > rows {
+		return nil, fmt.Errorf("grouped write of %d rows in %d row groups: %w", rows, n, ErrPayload)
+	}
+	for range n {
+		e := groupEntry{Rows: uint32(r.uvarint()), Bytes: int64(r.uvarint())}
+		e.MinKey = bytes.Clone(r.take(r.uvarint()))
+		e.MaxKey = bytes.Clone(r.take(r.uvarint()))
+		g.entries = append(g.entries, e)
+		g.rows += int(e.Rows)
+	}
+	for i := range g.entries {
+		g.vals = append(g.vals, r.take(uint64(g.entries[i].Bytes)))
+	}
+	if r.err != nil || len(r.src) != 0 || uint64(g.rows) != rows {
+		return nil, fmt.Errorf("grouped write: %w", ErrPayload)
+	}
+	return g, nil
+}
+
+// groups opens the row groups, and checks that their columns have the form of the schema's.
+func (g *grouped) groups(schema *types.Schema) ([]*rowset.Group, error) {
+	var out []*rowset.Group
+	var last []byte
+	for i, val := range g.vals {
+		e := &g.entries[i]
+		group, err := rowset.OpenGroup(rowset.GroupID{Group: uint32(i)}, val)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrPayload, err)
+		}
+		if group.Rows() != int(e.Rows) || bytes.Compare(e.MinKey, e.MaxKey) > 0 || i > 0 && bytes.Compare(last, e.MinKey) >= 0 {
+			return nil, fmt.Errorf("row group %d is not what its write says: %w", i, ErrPayload)
+		}
+		last = e.MaxKey
+		for c := range schema.Columns {
+			if at := group.Column(schema.Columns[c].ID); at >= 0 && group.ColumnType(at).Phys() != schema.Columns[c].Type.Phys() {
+				return nil, fmt.Errorf("column %d is stored in another form: %w", schema.Columns[c].ID, ErrPayload)
+			}
+		}
+		for _, id := range schema.Key {
+			if group.Column(id) < 0 {
+				return nil, fmt.Errorf("row group %d has no key column %d: %w", i, id, ErrPayload)
+			}
+		}
+		out = append(out, group)
+	}
+	return out, nil
+}
+
+// decode returns the rows as those of the schema.
+func (g *grouped) decode(schema *types.Schema, fill fillValues) ([]types.RowOp, *vec.Batch, error) {
+	groups, err := g.groups(schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	budget := int64(maxDecodedBytes)
+	b := &vec.Batch{N: g.rows}
+	for c := range schema.Columns {
+		col := &schema.Columns[c]
+		out := rowset.NewVector(col.Type, g.rows)
+		for _, group := range groups {
+			at := group.Column(col.ID)
+			if at < 0 {
+				rowset.AppendRange(out, fill.vector(col, group.Rows()), 0, group.Rows())
+				continue
+			}
+			for i := range group.Vectors() {
+				v, err := group.Decode(at, i)
+				if err != nil {
+					return nil, nil, fmt.Errorf("%w: %w", ErrPayload, err)
+				}
+				if budget -= int64(len(v.Data) + 16*v.N); budget < 0 {
+					return nil, nil, fmt.Errorf("decodes to too many bytes: %w", ErrPayload)
+				}
+				rowset.AppendRange(out, v, 0, v.N)
+			}
+		}
+		b.Cols = append(b.Cols, out)
+	}
+	return make([]types.RowOp, g.rows), b, nil // all of them puts
+}
+
+// checkPayload verifies what is to be stored as a part.
+func checkPayload(schema *types.Schema, payload []byte) (*grouped, error) {
+	if !isGrouped(payload) {
+		_, _, err := DecodeWrite(schema, payload)
+		return nil, err
+	}
+	g, err := openGrouped(payload)
+	if err == nil {
+		_, err = g.groups(schema)
+	}
+	return g, err
+}
+
+// rowsetOf returns the rowset that the row groups are under an id, and what is to be stored of it.
+func (g *grouped) rowsetOf(uid, id uint64) (*rowsetState, []kv.Entry) {
+	entries := make([]kv.Entry, 0, len(g.vals)+2)
+	size := int64(0)
+	for i, val := range g.vals {
+		at := rowset.GroupID{UID: uid, Rowset: id, Group: uint32(i)}
+		own := bytes.Clone(val)
+		rowset.Stamp(at, own)
+		entries = append(entries, kv.Entry{Key: groupKey(at), Value: own})
+		size += int64(len(own))
+	}
+	index := sealed(key2(kIndex, uid, id), &rowsetIndex{Groups: g.entries})
+	size += int64(len(index.Value))
+	return newRowsetState(uid, rowsetEntry{ID: id, Rows: uint32(g.rows), Bytes: size}, slices.Clone(g.entries)), append(entries, index)
+}
+
+// stageGrouped stores the rows of a grouped payload as a rowset.
+func (t *Tablet) stageGrouped(id uint64, schema *types.Schema, payload []byte) (*stagedPart, error) {
+	g, err := checkPayload(schema, payload)
+	if err != nil {
+		return nil, err
+	}
+	r, entries := g.rowsetOf(t.uid, id)
+	if err = t.commitLarge(entries, nil); err != nil {
+		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.vals), bytes: r.entry.Bytes})
+		return nil, err
+	}
+	t.s.counters.flushed.Add(r.entry.Bytes)
+	return &stagedPart{rowset: r}, nil
+}
+
+// commitLarge commits entries of data in order, in requests of bounded size. The last one is not waited for when done is
+// given: it hears of that one, or of an earlier one that failed.
+func (t *Tablet) commitLarge(entries []kv.Entry, done func(error)) error {
+	for len(entries) > 0 {
+		n, size := 0, int64(0)
+		for n < len(entries) && (n == 0 || size+int64(len(entries[n].Value)) <= flushBytes) {
+			size += int64(len(entries[n].Value))
+			n++
+		}
+		t.s.charge(size)
+		if n == len(entries) && done != nil {
+			t.s.data.CommitAsync(entries, done)
+			return nil
+		}
+		if err := t.s.data.Commit(entries[:n]...); err != nil {
+			if done != nil {
+				done(err)
+			}
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// encodePartRecord returns the value of a part whose rows are in a rowset.
+func encodePartRecord(key []byte, rec partRecord) []byte {
+	body, err := cbor.Marshal(&rec)
+	if err != nil {
+		panic("BUG: encode a part record: " + err.Error())
+	}
+	return seal(key, append([]byte{writeMagic, recordFormat}, body...))
+}
+
+// openPartRecord reads the value of a part; ok is false when the rows are in it, or nobody can tell.
+func openPartRecord(key, val []byte) (rec partRecord, ok bool) {
+	if len(val) < 2 || val[0] != writeMagic || val[1] != recordFormat {
+		return rec, false
+	}
+	body, err := unseal(key, val)
+	if err != nil || len(body) < 2 || cbor.Unmarshal(body[2:], &rec) != nil {
+		return rec, false
+	}
+	return rec, true
+}
+
+// restoreStaged returns the rowset of a pending part after a restart, nil when it is not what its payload says.
+func (t *Tablet) restoreStaged(id uint64, payload []byte) *stagedPart {
+	g, err := openGrouped(payload)
+	if err != nil {
+		return nil
+	}
+	size := int64(0)
+	for i := range g.entries {
+		size += g.entries[i].Bytes
+	}
+	return &stagedPart{rowset: newRowsetState(t.uid, rowsetEntry{ID: id, Rows: uint32(g.rows), Bytes: size}, g.entries)}
+}
+
+// loadGrouped makes the payload of a part again from its rowset.
+func (t *Tablet) loadGrouped(key []byte) ([]byte, error) {
+	var rec partRecord
+	err := t.s.viewData(key, func(val []byte) (err error) {
+		if _, err = unseal(key, val); err != nil {
+			return err
+		}
+		ok := false
+		if rec, ok = openPartRecord(key, val); !ok {
+			err = fmt.Errorf("part is stored in another form: %w", ErrCorrupt)
+		}
+		return err
+	})
+	if err = missingIsCorrupt(key, err); err != nil {
+		return nil, err
+	}
+	var index rowsetIndex
+	ikey := key2(kIndex, t.uid, rec.Rowset)
+	err = t.s.viewData(ikey, func(val []byte) error { return openRecord(ikey, val, &index) })
+	if err = missingIsCorrupt(ikey, err); err != nil {
+		return nil, err
+	}
+	g := &grouped{schema: rec.Schema}
+	for i := range index.Groups {
+		e := &index.Groups[i]
+		id := rowset.GroupID{UID: t.uid, Rowset: rec.Rowset, Group: uint32(i)}
+		err := t.s.viewGroupValue(id, func(val []byte) error {
+			own := bytes.Clone(val)
+			if err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, own); err != nil {
+				return err
+			}
+			g.add(own, e.MinKey, e.MaxKey, int(e.Rows))
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return g.encode(), nil
+}
+
+// viewGroupValue is viewGroup for those who want the bytes.
+func (s *Store) viewGroupValue(id rowset.GroupID, fn func(val []byte) error) error {
+	key := groupKey(id)
+	err := s.viewData(key, func(val []byte) error {
+		if _, err := rowset.OpenGroup(id, val); err != nil {
+			return err
+		}
+		return fn(val)
+	})
+	return missingIsCorrupt(key, err)
+}
+
+// partRowset is a rowset that holds the rows of a part which is stored: pending, or retained as change set. When it is
+// garbage in every other respect, it goes with the part.
+type partRowset struct {
+	garbage *garbage
+}
+
+// dropRowset deletes a rowset that no manifest names any more, now or with the part that it holds the rows of.
+func (t *Tablet) dropRowset(g garbage) {
+	t.mu.Lock()
+	held := t.partRowsets[g.rowset]
+	if held != nil {
+		held.garbage = &g
+	}
+	t.mu.Unlock()
+	if held == nil {
+		t.s.addGarbage(g)
+	}
+}
+
+// partGone counts a part whose deletion is on its way to the disk, and lets go of its rowset.
+func (t *Tablet) partGone(e partEntry) {
+	if e.Rowset == 0 {
+		if e.Large {
+			t.s.deadBytes.Add(e.Bytes)
+		}
+		return
+	}
+	t.mu.Lock()
+	held := t.partRowsets[e.Rowset]
+	delete(t.partRowsets, e.Rowset)
+	t.mu.Unlock()
+	if held != nil && held.garbage != nil {
+		t.s.addGarbage(*held.garbage)
+	}
+}
+
+// groupPart gives a grouped part the rowset that it becomes and has both stored; false when the rowsets of the tablet are not
+// laid out yet, which is while it is imported.
+func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *grouped) bool {
+	t.record.Lock()
+	unlisted := t.unlisted
+	t.record.Unlock()
+	if unlisted {
+		return false
+	}
+	t.mu.Lock()
+	id := t.nextRowset
+	t.nextRowset++
+	t.mu.Unlock()
+	r, entries := g.rowsetOf(t.uid, id)
+	t.mu.Lock()
+	pt := t.pending[txn]
+	there := pt != nil && number < len(pt.parts) && pt.parts[number] == p
+	if there {
+		p.entry.Rowset, p.staged = id, &stagedPart{rowset: r}
+		t.partRowsets[id] = &partRowset{}
+	}
+	t.mu.Unlock()
+	if !there { // the transaction was dropped meanwhile
+		p.err = ErrUnknownTxn
+		close(p.done)
+		return true
+	}
+	t.storeGrouped(txn, number, p, entries, g.schema)
+	return true
+}
+
+// storeGrouped makes a grouped part durable, as the rowset that it is to become and a record that names it.
+func (t *Tablet) storeGrouped(txn types.TxnID, number int, p *pendingPart, entries []kv.Entry, schema uint64) {
+	key := partKey(t.uid, txn, number, true)
+	rec := partRecord{Rowset: p.entry.Rowset, Bytes: p.entry.Bytes, Schema: schema}
+	t.s.counters.payload.Add(p.entry.Bytes)
+	// A failure has been told by the callback.
+	_ = t.commitLarge(append(entries, kv.Entry{Key: key, Value: encodePartRecord(key, rec)}), func(err error) {
+		p.err = err
+		close(p.done)
+	})
+}
+
+// dropStray deletes what a part has left on disk whose transaction was dropped, or which was refused, while it was stored.
+func (t *Tablet) dropStray(txn types.TxnID, number int, p *pendingPart) {
+	t.mu.RLock()
+	if p.entry.Rowset == 0 {
+		t.mu.RUnlock()
+		return
+	}
+	pt := t.pending[txn]
+	_, committed := t.changes.txns[txn]
+	stray := !committed && (pt == nil || number >= len(pt.parts) || pt.parts[number] != p)
+	t.mu.RUnlock()
+	if stray {
+		t.deletePart(txn, number, p.entry)
+		t.s.addGarbage(p.staged.rowset.garbage())
+	}
+}
+
+func (r *rowsetState) garbage() garbage {
+	return garbage{uid: r.uid, rowset: r.entry.ID, groups: len(r.groups), bytes: r.entry.Bytes}
+}

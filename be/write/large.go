@@ -1,0 +1,107 @@
+package write
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"stele/be/tablet"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/sql/vec"
+)
+
+const (
+	// largeRows and largeBytes (of the rows as the FE sends them) are what makes a part large: it becomes a rowset, which is
+	// encoded here, once for all replicas.
+	largeRows  = 16 << 10
+	largeBytes = 2 << 20
+)
+
+// largeLead is the way of a large part through its leader, by sorted keys in the place of a lock a row. Where two rows may
+// have to do with one another it gives up, having changed nothing, and the part goes the way of all others.
+type largeLead struct {
+	w    *Writer
+	txn  types.TxnID
+	t    *tablet.Tablet
+	rows *vec.Batch
+	op   types.RowOp
+	keys [][]byte
+}
+
+// leadLarge resolves and encodes a part; ok is false when it has to go row by row.
+func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, ops []types.RowOp,
+	rows *vec.Batch, resp *bepb.WriteResponse_Part) (payload []byte, ok bool, err error) {
+	if rows.N < largeRows && len(p.Rows) < largeBytes || rows.Sel != nil || p.ReadVersion != 0 || len(p.Ops) != 1 || ops[0] == types.OpDelete {
+		return nil, false, nil
+	}
+	l := &largeLead{w: w, txn: txn, t: t, rows: rows, op: ops[0], keys: vec.EncodeKeys(rows, schema.KeyIndexes())}
+	if !l.sort() {
+		return nil, false, nil
+	}
+	if freshRows(schema, ops[:1]) {
+		resp.Inserted = int64(rows.N)
+	} else if ok, err := l.lock(resp); err != nil || !ok {
+		return nil, false, err
+	}
+	if payload, err = tablet.EncodeGrouped(schema, l.rows, l.keys); err != nil {
+		return nil, false, fmt.Errorf("encode rows for tablet %d: %w", t.ID(), err)
+	}
+	return payload, true, nil
+}
+
+// sort brings the rows into the order of their keys; false when two have the same.
+func (l *largeLead) sort() bool {
+	if !slices.IsSortedFunc(l.keys, bytes.Compare) {
+		order := make([]int32, len(l.keys))
+		for i := range order {
+			order[i] = int32(i)
+		}
+		slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(l.keys[a], l.keys[b]) })
+		keys := make([][]byte, len(order))
+		for i, at := range order {
+			keys[i] = l.keys[at]
+		}
+		l.keys, l.rows = keys, gatherRows(l.rows, order)
+	}
+	for i := 1; i < len(l.keys); i++ {
+		if bytes.Equal(l.keys[i-1], l.keys[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// lock locks the keys as a whole and looks for rows that they have. Rows that are in the way of an INSERT are not its matter.
+func (l *largeLead) lock(resp *bepb.WriteResponse_Part) (bool, error) {
+	id := l.t.ID()
+	if l.w.own.get(holder{l.txn, id}) != nil {
+		return false, nil
+	}
+	lock, err := l.w.locks.acquireLarge(l.txn, id, l.keys)
+	if err != nil {
+		return false, lockRefusal(id, err)
+	}
+	if lock == nil {
+		return false, nil
+	}
+	alive := 0
+	if l.t.MayHold(l.keys[0], l.keys[len(l.keys)-1]) {
+		exists, err := l.t.Exists(l.keys)
+		if err != nil {
+			return false, err
+		}
+		for _, there := range exists {
+			if there {
+				alive++
+			}
+		}
+	}
+	if alive > 0 && l.op != types.OpPut {
+		l.w.locks.giveUpLarge(lock)
+		return false, nil
+	}
+	l.w.locks.wroteLarge(lock)
+	resp.Replaced, resp.Inserted = int64(alive), int64(len(l.keys)-alive)
+	return true, nil
+}

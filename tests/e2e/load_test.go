@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"stele/tests/cluster"
+)
+
+// loadFrom runs LOAD DATA LOCAL over what r gives.
+func loadFrom(ctx context.Context, t *testing.T, db *sql.DB, r io.Reader, clauses string) (int64, error) {
+	t.Helper()
+	name := t.Name()
+	mysql.RegisterReaderHandler(name, func() io.Reader { return r })
+	defer mysql.DeregisterReaderHandler(name)
+	res, err := db.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' "+clauses)
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.RowsAffected()
+	must(t, err)
+	return n, nil
+}
+
+// total returns how many rows a table has and the sum of a column.
+func total(ctx context.Context, t *testing.T, db *sql.DB, table, column string) (rows, sum int64) {
+	t.Helper()
+	must(t, db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*), COALESCE(SUM(%s), 0) FROM %s", column, table)).Scan(&rows, &sum))
+	return rows, sum
+}
+
+// TestLoadMeetsRows loads files whose lines have keys of one another and of rows of the table, small ones and such as become
+// rowsets, in and out of the order of keys: IGNORE keeps what was there first, REPLACE what comes last.
+func TestLoadMeetsRows(t *testing.T) {
+	ctx := t.Context()
+	db := uniqueDatabase(t, "loads")
+	for _, mode := range []string{"IGNORE", "REPLACE"} {
+		must(t, execOn(ctx, db, "DROP TABLE IF EXISTS t"))
+		must(t, execOn(ctx, db, "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT NOT NULL, s VARCHAR(40))"))
+		want := map[int64]int64{}
+		for round, lines := range []struct {
+			n      int
+			random bool
+		}{{90_000, false}, {80_000, true}, {500, true}, {120_000, false}} {
+			var text bytes.Buffer
+			for i := range lines.n {
+				key := int64(i)*3 + int64(round)
+				if lines.random {
+					key = rand.Int64N(200_000)
+				}
+				value := int64(round*1_000_000 + i)
+				fmt.Fprintf(&text, "%d\t%d\tline %d \\t of %d\n", key, value, i, round)
+				if _, there := want[key]; !there || mode == "REPLACE" {
+					want[key] = value
+				}
+			}
+			if _, err := loadFrom(ctx, t, db, &text, mode+" INTO TABLE t"); err != nil {
+				t.Fatalf("%s, file %d: %v", mode, round, err)
+			}
+			sum := int64(0)
+			for _, v := range want {
+				sum += v
+			}
+			if rows, got := total(ctx, t, db, "t", "v"); rows != int64(len(want)) || got != sum {
+				t.Fatalf("%s, file %d: %d rows with sum %d, not %d with %d", mode, round, rows, got, len(want), sum)
+			}
+		}
+	}
+	// What is ended in the middle leaves nothing.
+	rows, sum := total(ctx, t, db, "t", "v")
+	lctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if _, err := loadFrom(lctx, t, db, &brokenOff{lines: 200_000, at: 150_000, event: cancel}, "REPLACE INTO TABLE t (k, v)"); err == nil {
+		t.Fatal("a load that was cancelled succeeded")
+	}
+	if r, s := total(ctx, t, db, "t", "v"); r != rows || s != sum {
+		t.Fatalf("%d rows with sum %d after a load that was cancelled, %d with %d before", r, s, rows, sum)
+	}
+}
+
+func execOn(ctx context.Context, db *sql.DB, q string) error {
+	_, err := db.ExecContext(ctx, q)
+	return err
+}
+
+// brokenOff gives lines "n n", and lets something happen before one of them.
+type brokenOff struct {
+	lines, at, next int
+	event           func()
+	rest            []byte
+}
+
+func (b *brokenOff) Read(p []byte) (int, error) {
+	for len(b.rest) < len(p) && b.next < b.lines {
+		if b.next == b.at {
+			b.event()
+		}
+		b.rest = fmt.Appendf(b.rest, "%d\t%d\n", b.next, b.next)
+		b.next++
+	}
+	if len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// TestLoadSurvivesACrash kills a BE, which leads some tablets, in the middle of a LOAD DATA: the client has sent half of its
+// file and will not send it again. The load succeeds all the same, and the replicas agree in the end, also after all were
+// killed at once.
+func TestLoadSurvivesACrash(t *testing.T) {
+	skipShort(t, "kills BEs")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, manualOptions)
+	db := databaseOf(ctx, t, c, "loads", "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT NOT NULL) DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES('replication_num'='3')")
+	const lines = 400_000
+	load := func(round int, kill string) {
+		t.Helper()
+		r := &brokenOff{lines: lines, at: lines / 2, event: func() { must(t, c.Kill(kill)) }}
+		n, err := loadFrom(ctx, t, db, r, "REPLACE INTO TABLE t (k, v)")
+		if want := int64(lines * (1 + round)); err != nil || n != want { // a replaced row counts twice
+			t.Fatalf("load %d: %d rows affected, not %d: %v", round, n, want, err)
+		}
+		if rows, sum := total(ctx, t, db, "t", "v"); rows != lines || sum != lines*(lines-1)/2 {
+			t.Fatalf("load %d: %d rows with sum %d", round, rows, sum)
+		}
+		must(t, c.StartNode(kill))
+		c.WaitHealthy(t, "loads.t", healTimeout)
+	}
+	load(0, "be1")
+	load(1, "be2")
+	must(t, c.KillAll())
+	must(t, c.Restart())
+	db = c.OpenDB("loads")
+	defer db.Close()
+	c.WaitHealthy(t, "loads.t", healTimeout)
+	if rows, sum := total(ctx, t, db, "t", "v"); rows != lines || sum != lines*(lines-1)/2 {
+		t.Fatalf("after all were killed: %d rows with sum %d", rows, sum)
+	}
+}

@@ -64,6 +64,7 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 	sessions(t, dbs)
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
+	hints(t, c, dbs)
 }
 
 // givenIDs: a row that gets its id from a client on one FE keeps the others from drawing it.

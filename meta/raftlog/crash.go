@@ -20,7 +20,9 @@ import (
 // This only hurries an election: who wins it is decided as in any other.
 
 const (
-	crashDial = 100 * time.Millisecond // an address that does not answer for so long is not refused
+	crashDial  = 200 * time.Millisecond // an address that does not answer for so long is not refused
+	crashTries = 3
+	crashPause = 20 * time.Millisecond
 	// crashStep is the head start of a voter over the next one: an election takes less.
 	crashStep = 100 * time.Millisecond
 )
@@ -74,19 +76,37 @@ func (l *Log) watchCrashes() {
 	}
 }
 
-// crashed reports whether id leads and nobody listens at its address.
+// crashed reports whether id leads and nobody listens at its address. The system closes what a process had open one after
+// the other, so that an address may still be open for a moment when a connection has ended already.
 func (l *Log) crashed(ctx context.Context, id string) bool {
-	addr, leader := l.raft.LeaderWithID()
-	if string(leader) != id || id == l.cfg.ID {
-		return false
+	for try := 0; ; try++ {
+		addr, leader := l.raft.LeaderWithID()
+		if string(leader) != id || id == l.cfg.ID {
+			return false
+		}
+		if l.refused(ctx, string(addr)) {
+			return true
+		}
+		if try == crashTries {
+			return false
+		}
+		timer := time.NewTimer(crashPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
 	}
+}
+
+// refused reports whether a connection to an address is refused. One that is not is greeted, so that the peer sees no stranger.
+func (l *Log) refused(ctx context.Context, addr string) bool {
 	dctx, cancel := context.WithTimeout(ctx, crashDial)
 	defer cancel()
-	var d net.Dialer
-	c, err := d.DialContext(dctx, "tcp", string(addr))
+	c, err := l.stream.dial(dctx, addr)
 	if err == nil {
 		_ = c.Close() // it lives, and loses a connection that said nothing
-		return false
 	}
 	return errors.Is(err, syscall.ECONNREFUSED)
 }

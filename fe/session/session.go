@@ -23,6 +23,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/raftlog"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/parse"
@@ -441,7 +442,7 @@ func (s *Session) fail(ctx context.Context, sql string, err error) error {
 // translate gives an error the form that the client sees.
 func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	var known server.MySQLError
-	if errors.As(err, &known) {
+	if errors.As(err, &known) && !errors.Is(err, raftlog.ErrDropped) { // of that the leading FE's words are only a part
 		return known
 	}
 	if ctx.Err() != nil {

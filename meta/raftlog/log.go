@@ -64,6 +64,7 @@ type Log struct {
 	moves  moves
 	logs   raft.LogStore
 	learns learns
+	lost   chan string // ids of peers of whom a connection has ended
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -74,11 +75,13 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, fsm: newFSM(cfg.decode), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
+		lost: make(chan string, 16),
 	}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(6)
+	l.wg.Add(7)
+	go l.watchCrashes()
 	go l.learnAll()
 	go l.watchLeader()
 	go l.watchLeadership()
@@ -112,7 +115,7 @@ func (l *Log) open() error {
 		return err
 	}
 	l.logs = cache
-	l.stream = newStream(&l.cfg)
+	l.stream = newStream(&l.cfg, l.lostPeer)
 	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: l.stream, MaxPool: connectionPool, Timeout: transportTimeout, Logger: logger,
 	})

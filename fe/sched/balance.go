@@ -103,7 +103,15 @@ func (s *Scheduler) moving() int {
 func (s *Scheduler) newBalancer(m types.Medium) *balancer {
 	b := &balancer{s: s, m: m, loads: s.table().media[m].copied(), blocked: map[[2]types.BEID]bool{}}
 	for _, t := range s.running {
-		b.settle(t)
+		b.settle(t.Tablet)
+	}
+	for i := range s.in.Outcomes { // the clone of a move has ended, the replica that is left is still there
+		if id := s.in.Outcomes[i].Tablet; s.tasks[id] == nil {
+			b.settle(id)
+		}
+	}
+	for _, t := range s.pending {
+		b.settle(t.Tablet)
 	}
 	b.loads.rate()
 	if b.loads.even() {
@@ -213,18 +221,30 @@ func (s *Scheduler) movableNow(t *Tablet) bool {
 }
 
 // settle counts a running move as done: its new replica counts already, the one that it leaves counts no more.
-func (b *balancer) settle(task *Task) {
-	t := b.s.in.View.Tablet(task.Tablet)
+func (b *balancer) settle(id types.TabletID) {
+	leaving, ok := b.s.moved[id]
+	if !ok {
+		return
+	}
+	t := b.s.in.View.Tablet(id)
 	if t == nil || t.Medium != b.m {
 		return
 	}
-	if id, ok := b.s.moved[t.ID]; ok {
-		for i := range t.Replicas {
-			if r := &t.Replicas[i]; r.ID == id {
-				b.loads.add(r.BE, -r.Bytes, -1)
-			}
+	for i := range t.Replicas {
+		switch r := &t.Replicas[i]; {
+		case r.ID == leaving:
+			bytes, replicas := moves(t, r)
+			b.loads.add(r.BE, -bytes, -replicas)
+		case r.Role == types.RoleLearner:
+			b.loads.add(r.BE, t.TrailBytes, int(t.Trail))
 		}
 	}
+}
+
+// moves are the replicas, and their bytes, that leave a BE when a replica of a tablet does: those of the tablets that follow it
+// come along.
+func moves(t *Tablet, r *Replica) (bytes int64, replicas int) {
+	return r.Bytes + t.TrailBytes, 1 + int(t.Trail)
 }
 
 // move starts the best move between the most and the least loaded BEs, until none helps. At least one end must be out
@@ -321,9 +341,10 @@ func (b *balancer) choose(src, dst *Load) *Tablet {
 		looked++
 		t := &v.Tablets[i]
 		r := t.On(src.BE)
-		off := max(r.Bytes-ideal, ideal-r.Bytes)
+		bytes, replicas := moves(t, r)
+		off := max(bytes-ideal, ideal-bytes)
 		skew := x.skew(t.Table, src.BE, dst.BE)
-		if skew < bestSkew || skew == bestSkew && off >= bestOff && best != nil || b.loads.gain(src, dst, r.Bytes) < b.loads.minGain() {
+		if skew < bestSkew || skew == bestSkew && off >= bestOff && best != nil || b.loads.gain(src, dst, bytes, replicas) < b.loads.minGain() {
 			continue
 		}
 		if b.s.movableNow(t) && b.source(t, dst.BE) {
@@ -378,8 +399,9 @@ func (b *balancer) start(t *Tablet, from, to *Load) bool {
 	s.index().shift(t.Table, from.BE, to.BE)
 	s.note(t.ID, fmt.Sprintf("balance: from be %d (score %.3f) to be %d (score %.3f)", from.BE, from.Score, to.BE, to.Score))
 	s.addAndClone(task, t, src, to.BE, disk, true)
-	b.loads.add(from.BE, -leaving.Bytes, -1)
-	b.loads.bump(to.BE, leaving.Bytes, 1)
+	bytes, replicas := moves(t, leaving)
+	b.loads.add(from.BE, -bytes, -replicas)
+	b.loads.bump(to.BE, bytes, replicas)
 	b.moved(from.BE, to.BE)
 	if !s.mayReceive(s.in.View.BE(to.BE)) {
 		b.fill(to.BE)

@@ -22,7 +22,7 @@ type diskBalancer struct {
 // balanceDisks starts at most room moves between the disks of BEs, and returns how many. It looks at all tablets, so it
 // comes round seldom in a large cluster.
 func (s *Scheduler) balanceDisks(room int) int {
-	if s.disksMs != 0 && s.in.NowMs-s.disksMs < s.refreshMs() || !s.severalDisks() {
+	if s.disksMs != 0 && s.in.NowMs-s.disksMs < s.refreshMs() || !s.severalDisks() || len(s.in.Outcomes) > 0 { // what has ended is not where it is seen
 		return 0
 	}
 	s.disksMs = s.in.NowMs
@@ -160,7 +160,7 @@ func (b *diskBalancer) choose(from diskKey, l *diskLoads, src, dst int) (*Tablet
 		if r == nil || !b.s.in.View.isCopy(r) {
 			continue
 		}
-		if gain := l.gain(&l.rows[src], &l.rows[dst], r.Bytes); gain > bestGain && !math.IsInf(gain, 0) {
+		if gain := l.gain(&l.rows[src], &l.rows[dst], r.Bytes, 1); gain > bestGain && !math.IsInf(gain, 0) {
 			best, bestBytes, bestGain = t, r.Bytes, gain
 		}
 	}

@@ -78,12 +78,13 @@ type dryWorld struct {
 	dirty   []types.TabletID
 	ended   []Outcome
 	moved   map[types.TabletID]bool // by balance, and the old replica is still there
+	own     map[types.TabletID]bool // whose replicas are copied: the others are those of the real cluster, and only read
 }
 
 const whyEvenLoad = "even load"
 
 func newDryWorld(v *View, l Limits, nowMs int64) *dryWorld {
-	w := &dryWorld{now: nowMs, limits: l, bes: slices.Clone(v.BEs), tablets: slices.Clone(v.Tablets), nextID: math.MaxUint32, moved: map[types.TabletID]bool{}}
+	w := &dryWorld{now: nowMs, limits: l, bes: slices.Clone(v.BEs), tablets: slices.Clone(v.Tablets), nextID: math.MaxUint32, moved: map[types.TabletID]bool{}, own: map[types.TabletID]bool{}}
 	w.limits.DropDecommissioned = false
 	for i := range w.bes {
 		be := &w.bes[i]
@@ -96,7 +97,6 @@ func newDryWorld(v *View, l Limits, nowMs int64) *dryWorld {
 		}
 	}
 	for i := range w.tablets {
-		w.tablets[i].Replicas = slices.Clone(w.tablets[i].Replicas)
 		for j := range w.tablets[i].Replicas {
 			w.nextID = max(w.nextID, w.tablets[i].Replicas[j].ID)
 		}
@@ -104,9 +104,15 @@ func newDryWorld(v *View, l Limits, nowMs int64) *dryWorld {
 	return w
 }
 
+// tablet returns a tablet to be changed.
 func (w *dryWorld) tablet(id types.TabletID) *Tablet {
 	v := View{Tablets: w.tablets}
-	return v.Tablet(id)
+	t := v.Tablet(id)
+	if t != nil && !w.own[id] {
+		w.own[id] = true
+		t.Replicas = slices.Clone(t.Replicas)
+	}
+	return t
 }
 
 func (w *dryWorld) carryOut(a *Action, out *Outlook) {

@@ -74,6 +74,8 @@ func statusAdvice(h *Verdict) string {
 	switch {
 	case h.Status == Healthy || h.Copies > 0 && h.Free > 0:
 		return ""
+	case h.Followers == h.Damaged:
+		return "nothing of it is left on any disk: RECOVER DATA tells what is lost, and with ACCEPT LOSS makes an empty tablet of it"
 	case h.Copies == 0:
 		return "bring a backend with a complete replica back; no other copy can be read"
 	case h.Status == ReplicaMissing && h.Free == 0 && h.Learners == 0:
@@ -158,10 +160,10 @@ func delayEnds(v *View, t *Tablet, h Verdict, c Clock, l *Limits) int64 {
 	return at
 }
 
-// delayAdvice is how to end a delay. A hint ends that of a repair that is due, not the tolerance: to that the tablet is healthy.
+// delayAdvice is how to end a delay.
 func delayAdvice(h Verdict) string {
 	if h.Status == Healthy {
-		return "if the backend does not come back: ALTER SYSTEM DROP BACKEND, or lower tablet_sched_be_down_tolerate_time_s"
+		return "ADMIN REPAIR TABLE repairs it now; if the backend does not come back: ALTER SYSTEM DROP BACKEND, or lower tablet_sched_be_down_tolerate_time_s"
 	}
 	return "ADMIN REPAIR TABLE repairs it now"
 }

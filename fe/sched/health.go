@@ -79,7 +79,7 @@ func count(t *Tablet, v *View, c Clock) Verdict {
 		case be == nil || r.damaged():
 			d.Damaged++
 			continue
-		case be.dead() && c.NowMs-be.DeadSinceMs >= c.ToleranceMs:
+		case be.dead() && (t.Hinted || c.NowMs-be.DeadSinceMs >= c.ToleranceMs): // a hint asks for repair, not for patience
 			continue
 		}
 		if r.Offline {

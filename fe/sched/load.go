@@ -43,7 +43,7 @@ type Load struct {
 type mediumLoads struct {
 	rows        []Load // by BE
 	avg         float64
-	avgUsed     float64 // share of the capacity that is used
+	avgUsed     float64 // share of the capacity that is used, replicaCost included
 	avgReplicas float64
 	l           *Limits
 }
@@ -170,7 +170,7 @@ func (t *mediumLoads) rate() {
 	var used, capacity, replicas, n float64
 	for i := range rows {
 		if rows[i].Available {
-			used, capacity = used+float64(rows[i].Used), capacity+float64(rows[i].Capacity)
+			used, capacity = used+float64(rows[i].cost()), capacity+float64(rows[i].Capacity)
 			replicas, n = replicas+float64(rows[i].Replicas), n+1
 		}
 	}
@@ -224,13 +224,18 @@ func (t *mediumLoads) even() bool {
 // minGain is by how much a move must shrink the spread: a fair part of what one replica among so many can do.
 func (t *mediumLoads) minGain() float64 { return min(minGain, 0.1/max(t.avgReplicas, 1)) }
 
-// gain is by how much a move of a replica shrinks |score - average| of its two ends together.
-func (t *mediumLoads) gain(src, dst *Load, bytes int64) float64 {
+// gain is by how much a move of replicas shrinks |score - average| of its two ends together. A move after which the
+// destination is as high as the source was gains nothing: so the scores, highest first, get smaller with every move, and there
+// can be no circle, although the average of unlike disks shifts with what is moved.
+func (t *mediumLoads) gain(src, dst *Load, bytes int64, replicas int) float64 {
 	from, to := *src, *dst
-	from.Used, from.Replicas = from.Used-bytes, from.Replicas-1
-	to.Used, to.Replicas = to.Used+bytes, to.Replicas+1
+	from.Used, from.Replicas = max(0, from.Used-bytes), max(0, from.Replicas-replicas)
+	to.Used, to.Replicas = to.Used+bytes, to.Replicas+replicas
 	from.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
 	to.score(t.avgUsed, t.avgReplicas, t.l.HighWater)
+	if to.Score > src.Score-minGain {
+		return 0
+	}
 	off := func(x, y *Load) float64 { return math.Abs(x.Score-t.avg) + math.Abs(y.Score-t.avg) }
 	return off(src, dst) - off(&from, &to)
 }
@@ -246,8 +251,14 @@ func (l *Load) score(avgPct, avgReplicas, highWater float64) {
 		l.CapCoeff = min(1, 0.5+0.5*share(l.UsedPercent-0.5, highWater-0.5))
 	}
 	l.ReplCoeff = 1 - l.CapCoeff
-	l.Score = share(l.UsedPercent, avgPct)*l.CapCoeff + share(float64(l.Replicas), avgReplicas)*l.ReplCoeff
+	l.Score = share(share(float64(l.cost()), float64(l.Capacity)), avgPct)*l.CapCoeff + share(float64(l.Replicas), avgReplicas)*l.ReplCoeff
 }
+
+// replicaCost is what a replica counts for beyond its bytes. Without it the first kilobytes of a nearly empty cluster would weigh
+// as much as half of all replicas: their BE would lose every other one.
+const replicaCost = 1 << 20
+
+func (l *Load) cost() int64 { return l.Used + int64(l.Replicas)*replicaCost }
 
 func share(part, whole float64) float64 {
 	if whole <= 0 {

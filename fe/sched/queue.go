@@ -3,6 +3,8 @@ package sched
 import (
 	"math"
 	"slices"
+
+	"stele/meta/types"
 )
 
 // Pauses of the queue, in milliseconds.
@@ -21,6 +23,9 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	task := &Task{Tablet: t.ID, Medium: t.Medium, Status: v.Status, OrigPrio: v.Priority, DynmPrio: v.Priority, Copies: v.Copies,
 		Size: t.Bytes(), CreatedMs: s.in.NowMs, VisibleVersion: t.Version, CommittedVersion: t.Version}
 	s.recall(task)
+	if s.known(t.ID, v) {
+		task.Hopeless = true
+	}
 	s.tasks[t.ID] = task
 	s.pending, s.unsorted = append(s.pending, task), true
 	if len(s.pending) >= 2*s.in.Limits.MaxScheduling+queueSlack {
@@ -28,6 +33,29 @@ func (s *Scheduler) admit(t *Tablet, v Verdict) {
 	}
 	s.stats.Added++
 	s.stats.ByStatus[v.Status]++
+}
+
+// Tablets that could not be helped and had no room in the queue: how many are remembered, and for how long.
+const (
+	hopelessMax     = 100_000
+	hopelessKnownMs = 300_000
+)
+
+// known reports whether a tablet that comes into the queue cannot be helped as far as is known: it must not take the place of
+// one that can, however urgent it looks.
+func (s *Scheduler) known(id types.TabletID, v Verdict) bool {
+	return v.Copies == 0 && !v.Status.drops() || s.hopeless[id] > s.in.NowMs
+}
+
+// forget takes a task out of the queue that has no room. A later scan finds its tablet again.
+func (s *Scheduler) forget(t *Task) {
+	delete(s.tasks, t.Tablet)
+	if t.Hopeless && s.hopeless[t.Tablet] <= s.in.NowMs {
+		if len(s.hopeless) >= hopelessMax {
+			clear(s.hopeless)
+		}
+		s.hopeless[t.Tablet] = s.in.NowMs + hopelessKnownMs
+	}
 }
 
 // trimQueue sorts the queue and keeps it within its bound: those that cannot be helped go first, then the least
@@ -57,7 +85,7 @@ func (s *Scheduler) trimQueue() {
 			room = &keepHopeless
 		}
 		if *room <= 0 {
-			delete(s.tasks, t.Tablet)
+			s.forget(t)
 			continue
 		}
 		*room--

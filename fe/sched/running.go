@@ -129,6 +129,7 @@ func (s *Scheduler) endMove(task *Task, why string) {
 	task.tried(s.in.NowMs, classify(why), why)
 	s.end(task, Cancelled, why)
 	s.dropLearner(task, why)
+	delete(s.moved, task.Tablet)
 	s.rest(task.Tablet)
 }
 

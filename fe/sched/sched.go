@@ -95,6 +95,7 @@ type Scheduler struct {
 	fulls             map[types.TabletID]fullMark
 	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
 	recalled          map[types.TabletID]Task  // tasks of an earlier leader that had failed
+	hopeless          map[types.TabletID]int64 // tablets that could not be helped and had no room, and until when that is remembered
 	stats             Stats
 
 	// Of the Step that runs.
@@ -120,7 +121,7 @@ type classedBE struct {
 // New returns a scheduler that knows nothing yet.
 func New() *Scheduler {
 	return &Scheduler{tasks: map[types.TabletID]*Task{}, moved: map[types.TabletID]types.ReplicaID{}, fulls: map[types.TabletID]fullMark{},
-		rested: map[types.TabletID]int64{}, recalled: map[types.TabletID]Task{}}
+		rested: map[types.TabletID]int64{}, recalled: map[types.TabletID]Task{}, hopeless: map[types.TabletID]int64{}}
 }
 
 // GrantTasks gives the scheduler n task ids to use.
@@ -206,6 +207,7 @@ func (s *Scheduler) noteBEs() bool {
 	changed := !slices.Equal(now, s.beClass)
 	if changed {
 		s.movable = nil
+		clear(s.hopeless)
 	}
 	s.beClass = now
 	return changed

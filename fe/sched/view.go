@@ -60,6 +60,10 @@ type Tablet struct {
 	Medium    types.Medium
 	Hinted    bool // an operator wants it first
 	Ordered   bool // an operator's op has it in hand: fill what is there, do nothing else
+	// Trail is how many tablets follow this one wherever it goes, those of the same bucket in the rest of its colocate group, and
+	// TrailBytes what one replica of each of them takes.
+	Trail      uint16
+	TrailBytes int64
 	// Assigned are the BEs that a colocated tablet belongs on, because the tablet that its group follows is there; nil =
 	// the tablet is on its own.
 	Assigned []types.BEID

@@ -24,6 +24,9 @@ type world struct {
 	clones  []*worldClone
 	nextID  types.ReplicaID
 	follow  func() // keeps colocated tablets assigned
+	added   func(types.TabletID, types.BEID)
+	cloned  func(*Action)
+	sound   bool // no clone breaks
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -273,6 +276,9 @@ func (w *world) add(a *Action) {
 		w.t.Fatalf("tablet %d: new replica on be %d: %+v", t.ID, a.BE, t.Replicas)
 	}
 	w.moves++
+	if w.added != nil {
+		w.added(t.ID, a.BE)
+	}
 	t.Replicas = append(t.Replicas, Replica{ID: w.nextID, BE: a.BE, Disk: a.Disk, Role: types.RoleLearner, LastFailed: t.Version})
 	w.nextID++
 	w.clone(a, w.nextID-1)
@@ -285,6 +291,9 @@ func (w *world) clone(a *Action, replica types.ReplicaID) {
 		}
 	}
 	t := w.tablet(a.Tablet)
+	if w.cloned != nil {
+		w.cloned(a)
+	}
 	_, has := t.data[replica]
 	ms := int64(1000)
 	if !has || a.Clone.SourceBE == a.BE {
@@ -310,7 +319,7 @@ func (w *world) endClones() {
 		switch {
 		case !w.alive(c.dst):
 			continue
-		case src == nil || dst == nil || !w.alive(c.src) || w.rng.IntN(20) == 0:
+		case src == nil || dst == nil || !w.alive(c.src) || !w.sound && w.rng.IntN(20) == 0:
 			o.Reason = "stream broke"
 		default:
 			dst.Bytes = src.Bytes
@@ -373,6 +382,21 @@ func (w *world) write(t *worldTablet) {
 		}
 	}
 	w.dirty = append(w.dirty, t.ID)
+}
+
+// lag has the last n replicas of a tablet miss a version.
+func (w *world) lag(tab *worldTablet, n int) {
+	tab.Version++
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if i >= len(tab.Replicas)-n {
+			r.LastFailed = tab.Version
+		} else {
+			r.Version = tab.Version
+			tab.data[r.ID] = tab.Version
+		}
+	}
+	w.dirty = append(w.dirty, tab.ID)
 }
 
 // checkSlots proves S2 by counting what really runs.
@@ -467,9 +491,14 @@ func (w *world) checkHealthy() {
 // checkQuiet proves S4: with nothing to do, nothing is done, for hours.
 func (w *world) checkQuiet() {
 	w.t.Helper()
+	w.checkQuietFor(3 * 3600_000)
+}
+
+func (w *world) checkQuietFor(ms int64) {
+	w.t.Helper()
 	w.actions = 0
 	from := len(w.log)
-	w.run(3 * 3600_000)
+	w.run(ms)
 	if w.actions != 0 {
 		w.t.Fatalf("%d actions in a healthy, even cluster: %v", w.actions, w.log[from:min(len(w.log), from+20)])
 	}

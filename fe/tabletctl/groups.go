@@ -1,6 +1,7 @@
 package tabletctl
 
 import (
+	"math"
 	"slices"
 
 	"stele/meta/catalog"
@@ -11,7 +12,8 @@ import (
 // balanced like any other, and the tablets of the same bucket in all other partitions belong on the same BEs.
 type groups struct {
 	cat   *catalog.Catalog
-	leads map[types.PartitionID][]types.TabletID // of a partition that follows: the leading tablets, by bucket
+	leads map[types.PartitionID][]types.TabletID     // of a partition that follows: the leading tablets, by bucket
+	trail map[types.PartitionID][]*catalog.Partition // of a partition that leads: those that follow
 }
 
 type groupKey struct {
@@ -60,15 +62,17 @@ func Groups(cat *catalog.Catalog) []Group {
 
 // load finds the groups of a catalog.
 func (g *groups) load(cat *catalog.Catalog) {
-	g.cat, g.leads = cat, map[types.PartitionID][]types.TabletID{}
+	g.cat, g.leads, g.trail = cat, map[types.PartitionID][]types.TabletID{}, map[types.PartitionID][]*catalog.Partition{}
 	for _, group := range Groups(cat) {
-		leads := false
+		var first types.PartitionID
 		for _, t := range group.Tables {
 			for i := range t.Parts {
-				if leads {
-					g.leads[t.Parts[i].ID] = group.Leads
+				if first == 0 {
+					first = t.Parts[i].ID
+					continue
 				}
-				leads = true
+				g.leads[t.Parts[i].ID] = group.Leads
+				g.trail[first] = append(g.trail[first], &t.Parts[i])
 			}
 		}
 	}
@@ -95,4 +99,25 @@ func (g *groups) assigned(t *catalog.Tablet, want int) []types.BEID {
 		}
 	}
 	return out
+}
+
+// behind counts the tablets that follow a leading one, and what one replica of each takes by what BEs have reported.
+func (g *groups) behind(t *catalog.Tablet, cl Cluster) (n uint16, bytes int64) {
+	for _, p := range g.trail[t.Partition] {
+		if int(t.Bucket) >= len(p.Tablets) || n == math.MaxUint16 {
+			continue
+		}
+		follower, ok := g.cat.Tablet(p.Tablets[t.Bucket])
+		if !ok {
+			continue
+		}
+		n++
+		var largest int64
+		for i := range follower.Replicas {
+			r, _ := cl.Replica(follower.Replicas[i].BE, follower.ID)
+			largest = max(largest, r.Bytes)
+		}
+		bytes += largest
+	}
+	return n, bytes
 }

@@ -263,7 +263,8 @@ func (w *world) convert(i int, t *catalog.Tablet, cl Cluster, now time.Time) {
 		}
 		replicas = append(replicas, c)
 	}
-	*out = sched.Tablet{ID: t.ID, Assigned: w.groups.assigned(t, max(p.want, 1)), Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
+	trail, trailBytes := w.groups.behind(t, cl)
+	*out = sched.Tablet{ID: t.ID, Assigned: w.groups.assigned(t, max(p.want, 1)), Trail: trail, TrailBytes: trailBytes, Table: t.Table, Partition: t.Partition, Want: t.Wanted(p.want), Medium: p.medium, Version: t.Version,
 		Epoch: t.Epoch, Leader: t.Leader, Hinted: p.hinted, Ordered: w.ordered[t.ID], Replicas: replicas}
 	w.sources[i] = t
 }

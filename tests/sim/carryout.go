@@ -27,8 +27,12 @@ func (w *World) Run(ms int64, done func() bool) (bool, error) {
 		if len(w.events) > 0 {
 			next = min(next, max(w.events[0].atMs, w.now))
 		}
+		if w.writes.n > 0 {
+			next = min(next, max(w.writes.atMs, w.now+1))
+		}
 		w.now = max(next, w.now+1)
 		w.endClones()
+		w.write()
 		for len(w.events) > 0 && w.events[0].atMs <= w.now {
 			e := w.events[0]
 			w.events = w.events[1:]
@@ -184,7 +188,10 @@ func (w *World) clone(a *sched.Action, replica types.ReplicaID) error {
 		return fmt.Errorf("tablet %d: a clone from be %d to be %d, one of which is dead", t.ID, a.Clone.SourceBE, a.BE)
 	}
 	c := &clone{task: a.Task, tablet: a.Tablet, replica: replica, src: diskKey{a.Clone.SourceBE, a.Clone.SourceDisk},
-		dst: diskKey{a.BE, a.Clone.DestDisk}, balance: a.Clone.Balance, version: a.Clone.Version, bytes: t.On(a.Clone.SourceBE).Bytes}
+		dst: diskKey{a.BE, a.Clone.DestDisk}, balance: a.Clone.Balance, version: a.Clone.Version, full: true, bytes: t.On(a.Clone.SourceBE).Bytes}
+	if r := t.On(a.BE); r.Version > 0 && a.BE != a.Clone.SourceBE { // it lacks only what came since
+		c.full, c.bytes = false, int64(a.Clone.Version-min(r.Version, a.Clone.Version))*writeBytes
+	}
 	w.begin(c)
 	for _, k := range []diskKey{c.src, c.dst} {
 		d := w.disks[k]

@@ -31,6 +31,7 @@ type clone struct {
 	replica  types.ReplicaID
 	src, dst diskKey
 	balance  bool
+	full     bool
 	version  types.Version
 	bytes    int64
 	left     float64 // bytes, at atMs
@@ -82,6 +83,9 @@ func (w *World) begin(c *clone) {
 	dst.slots[kind(c.balance)]++
 	w.reflow(src, dst)
 	w.Stats.Clones++
+	if c.full {
+		w.Stats.Fulls++
+	}
 	if w.Stats.FirstMs == 0 {
 		w.Stats.FirstMs = w.now
 	}
@@ -155,7 +159,7 @@ func (w *World) endClones() {
 		c := w.queue[0]
 		w.remove(c)
 		t := w.tablet(c.tablet)
-		o := sched.Outcome{Task: c.task, Tablet: c.tablet, BE: c.dst.be, Disk: c.dst.disk, Full: true, ElapsedMs: w.now - c.begunMs, Bytes: c.bytes}
+		o := sched.Outcome{Task: c.task, Tablet: c.tablet, BE: c.dst.be, Disk: c.dst.disk, Full: c.full, ElapsedMs: w.now - c.begunMs, Bytes: c.bytes}
 		if r := t.On(c.dst.be); r != nil && r.ID == c.replica && t.On(c.src.be) != nil {
 			r.Bytes = t.On(c.src.be).Bytes
 			o.Done, o.Version = true, c.version

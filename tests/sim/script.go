@@ -20,6 +20,7 @@ import (
 //	add N                          empty BEs
 //	outage 30s be N [M…] every 60s one after the other dies and comes back after 30s
 //	leader                         another FE leads
+//	writes 20 every 1s             tablets at random get a version each, from now on; writes 0 ends it
 //	wait 60s                       time passes
 //	heal 6h                        time passes until all is healthy and nothing is left to do
 //	expect NAME <=|>=|= NUMBER     about what has happened since the last change; see facts
@@ -82,6 +83,8 @@ func (r *Runner) do(words []string) error {
 		return r.pass(verb == "heal", ms)
 	case "expect":
 		return r.expect(args)
+	case "writes":
+		return r.startWrites(args)
 	}
 	return fmt.Errorf("no such word: %s", verb)
 }
@@ -289,6 +292,10 @@ func (r *Runner) fact(name string) (float64, error) {
 		return float64(p.Stats.Adds - p.before.Adds), nil
 	case "clones":
 		return float64(p.Stats.Clones - p.before.Clones), nil
+	case "full": // clones of everything
+		return float64(p.Stats.Fulls - p.before.Fulls), nil
+	case "written": // versions
+		return float64(p.Stats.Written - p.before.Written), nil
 	case "drops":
 		return float64(p.Stats.Drops - p.before.Drops), nil
 	case "unhealthy":

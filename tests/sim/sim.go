@@ -52,6 +52,7 @@ type World struct {
 	found   []sched.FoundClone
 	events  []event
 	offsets []int
+	writes  writes
 	Stats   Stats
 }
 
@@ -69,6 +70,8 @@ type event struct {
 // Stats counts what a run did.
 type Stats struct {
 	Adds, Drops, Clones, Failed int
+	Fulls                       int   // clones of everything
+	Written                     int   // versions committed
 	Bytes                       int64 // copied
 	FirstMs, LastMs             int64 // of the first begin and the last end of a clone
 	RepairedMs                  int64 // end of the last clone that was no balance

@@ -1,0 +1,151 @@
+package tabletctl
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"stele/fe/sched"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+// TestLocationsAreKept: replicas that share a location move apart once the BEs are said to stand in some, and back together when
+// one is lost, as far as it must be.
+func TestLocationsAreKept(t *testing.T) {
+	s := newStage(t, 6, 8)
+	zone := map[types.BEID]string{}
+	n := 0
+	for b := range s.cat.BEs() {
+		zone[b.ID] = fmt.Sprintf("zone:z%d", n/2) // neighbours, which the tablets lie on, stand together
+		s.must(&command.SetBELocation{BE: b.ID, Location: zone[b.ID]})
+		n++
+	}
+	zones := func() (least, most int) {
+		least = n
+		for tab := range s.Current().Tablets() {
+			seen := map[string]bool{}
+			for i := range tab.Replicas {
+				seen[zone[tab.Replicas[i].BE]] = true
+			}
+			least, most = min(least, len(seen)), max(most, len(seen))
+		}
+		return least, most
+	}
+	if least, _ := zones(); least != 2 {
+		t.Fatalf("the test begins with %d locations", least)
+	}
+	for range 5 {
+		s.pass(30 * time.Second)
+		s.settle()
+	}
+	s.checkHealthy()
+	if least, _ := zones(); least != 3 {
+		t.Fatalf("a tablet is in %d locations", least)
+	}
+	for id, z := range zone {
+		if z == "zone:z0" {
+			s.kill(id)
+		}
+	}
+	for range 10 {
+		s.pass(5 * time.Minute)
+		s.settle()
+	}
+	s.checkHealthy()
+	if least, most := zones(); least != 2 || most != 2 {
+		t.Fatalf("after the loss of a location: %d to %d", least, most)
+	}
+}
+
+// another makes a second table whose buckets lie elsewhere.
+func (s *stage) another(id uint64, buckets int) *catalog.Table {
+	db, _ := s.cat.Database("d")
+	var bes []types.BEID
+	for b := range s.cat.BEs() {
+		bes = append(bes, b.ID)
+	}
+	table := catalog.Table{ID: types.TableID(id), DatabaseID: db.ID, Name: fmt.Sprintf("t%d", id), Replicas: 3, Buckets: buckets, HashBy: []types.ColumnID{1},
+		Schema: types.Schema{TableID: types.TableID(id), Version: 1, Columns: []types.Column{{ID: 1, Name: "k"}}, Key: []types.ColumnID{1}}}
+	part := catalog.Partition{ID: types.PartitionID(id + 1), Name: "p", Replicas: 3}
+	cmd := &command.CreateTable{}
+	next := id + 2
+	for i := range buckets {
+		tab := catalog.Tablet{ID: types.TabletID(next), Table: table.ID, Partition: part.ID, Bucket: int32(i), Version: 1, Epoch: 1}
+		next++
+		for j := range 3 {
+			be := bes[(len(bes)-1-i+j)%len(bes)]
+			tab.Replicas = append(tab.Replicas, catalog.Replica{ID: types.ReplicaID(next), BE: be, Disk: types.DiskID(be) * 10, Version: 1})
+			next++
+		}
+		tab.Leader = tab.Replicas[0].BE
+		part.Tablets = append(part.Tablets, tab.ID)
+		cmd.Tablets = append(cmd.Tablets, tab)
+	}
+	table.Parts = []catalog.Partition{part}
+	cmd.Table = table
+	s.must(cmd)
+	made, _ := s.cat.TableByID(table.ID)
+	return made
+}
+
+// TestGroupOfAnAlteredTable: tables that come into a group by ALTER TABLE go to where the group is, in the order in which they
+// came, whichever is older; they stay together when a BE is lost, and are on their own again when they leave.
+func TestGroupOfAnAlteredTable(t *testing.T) {
+	s := newStage(t, 6, 4)
+	s.ctl.o.Settings = func() sched.Limits {
+		l := sched.DefaultLimits()
+		l.DisableBalance = true // it would move the group
+		return l
+	}
+	s.must(&command.AllocIDs{Counter: command.CounterIDs, N: 1000})
+	younger := s.another(10_400, 4)
+	join := func(id types.TableID, group string, ms int64) {
+		old, _ := s.cat.TableByID(id)
+		next := *old
+		next.Colocate, next.ColocatedMs = group, ms
+		s.must(&command.AlterTable{Table: next, ExpectVersion: next.Schema.Version})
+	}
+	at := func(id types.TableID) (out [][]types.BEID) {
+		table, _ := s.Current().TableByID(id)
+		for tab := range s.Current().TabletsOfTable(table) {
+			var bes []types.BEID
+			for i := range tab.Replicas {
+				bes = append(bes, tab.Replicas[i].BE)
+			}
+			slices.Sort(bes)
+			out = append(out, bes)
+		}
+		return out
+	}
+	same := func(a, b [][]types.BEID) bool { return slices.EqualFunc(a, b, slices.Equal) }
+	home := at(younger.ID)
+	join(younger.ID, "g", 1000)
+	join(10_100, "g", 2000)
+	pass := func() {
+		for range 6 {
+			s.pass(5 * time.Minute)
+			s.settle()
+		}
+	}
+	pass()
+	if !same(at(10_100), home) || !same(at(younger.ID), home) {
+		t.Fatalf("the older table is on %v, the group on %v, at first on %v", at(10_100), at(younger.ID), home)
+	}
+	s.kill(home[0][0])
+	pass()
+	if !same(at(10_100), at(younger.ID)) || slices.Contains(at(10_100)[0], home[0][0]) {
+		t.Fatalf("after a death: %v and %v", at(10_100), at(younger.ID))
+	}
+	s.checkHealthy()
+	join(10_100, "", 0)
+	pass()
+	for i := range s.ctl.View().Tablets {
+		if tab := &s.ctl.View().Tablets[i]; tab.Assigned != nil || tab.Trail != 0 {
+			t.Fatalf("tablet %d still belongs to a group", tab.ID)
+		}
+	}
+	s.checkHealthy()
+}

@@ -108,6 +108,9 @@ func (c *Conn) Close() error {
 	}
 	err := c.ClientConn.Close()
 	c.wg.Wait()
+	if p != nil {
+		p.w.rest.Wait()
+	}
 	return err
 }
 
@@ -170,8 +173,9 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}
-	p := &pipeConn{conn: conn, w: frameWriter{conn: conn}, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
+	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
 		done: make(chan struct{})}
+	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
 	if err != nil || !known {

@@ -52,6 +52,8 @@ var errFrame = errors.New("malformed frame")
 // frameWriter sends frames of many goroutines. Whoever finds nobody sending sends for all, until nothing is left.
 type frameWriter struct {
 	conn net.Conn
+	raw  syscall.RawConn // nil when conn has none
+	rest sync.WaitGroup  // goroutines that go on sending
 
 	mu      sync.Mutex
 	buf     []byte // frames to send
@@ -61,6 +63,14 @@ type frameWriter struct {
 	err     error
 }
 
+// init sets the connection.
+func (w *frameWriter) init(conn net.Conn) {
+	w.conn = conn
+	if c, ok := conn.(syscall.Conn); ok {
+		w.raw, _ = c.SyscallConn() // without it all writes are patient
+	}
+}
+
 // send queues what build appends and sees that it is sent.
 func (w *frameWriter) send(build func(dst []byte) ([]byte, error)) error {
 	w.mu.Lock()
@@ -68,7 +78,17 @@ func (w *frameWriter) send(build func(dst []byte) ([]byte, error)) error {
 		w.mu.Unlock()
 		return err
 	}
-	return w.flushLocked()
+	return w.flushLocked(true)
+}
+
+// post is send for who must not wait for a peer that takes nothing: then another goroutine sends.
+func (w *frameWriter) post(build func(dst []byte) ([]byte, error)) error {
+	w.mu.Lock()
+	if err := w.queueLocked(build); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	return w.flushLocked(false)
 }
 
 // queue is send without sending: that comes with flush, or with what somebody sends.
@@ -85,7 +105,7 @@ func (w *frameWriter) flush() error {
 		defer w.mu.Unlock()
 		return w.err
 	}
-	return w.flushLocked()
+	return w.flushLocked(true)
 }
 
 func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error {
@@ -105,8 +125,9 @@ func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error 
 	return nil
 }
 
-// flushLocked sends what is queued and unlocks.
-func (w *frameWriter) flushLocked() error {
+// flushLocked sends what is queued and unlocks. Who is not patient leaves what the peer does not take at once to a goroutine,
+// which ends with the connection.
+func (w *frameWriter) flushLocked(patient bool) error {
 	defer w.mu.Unlock()
 	if w.sending || len(w.buf) == 0 {
 		return w.err
@@ -116,13 +137,33 @@ func (w *frameWriter) flushLocked() error {
 	w.mu.Unlock()
 	runtime.Gosched()
 	w.mu.Lock()
-	for len(w.buf) > 0 && w.err == nil {
-		out := w.buf
-		w.buf = w.spare[:0]
+	w.drainLocked(nil, nil, patient)
+	return w.err
+}
+
+// drainLocked sends all there is: the rest of out first. It leaves sending set when a goroutine goes on.
+func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
+	for (len(w.buf) > 0 || len(rest) > 0) && w.err == nil {
+		if len(rest) == 0 {
+			out = w.buf
+			rest, w.buf = out, w.spare[:0]
+		}
 		w.mu.Unlock()
-		err := w.conn.SetWriteDeadline(time.Now().Add(pipeWriteMax))
-		if err == nil {
-			_, err = w.conn.Write(out)
+		var err error
+		rest, err = w.some(rest)
+		if err == nil && len(rest) > 0 && !patient {
+			w.mu.Lock()
+			left := rest
+			w.rest.Go(func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.drainLocked(out, left, true)
+			})
+			return
+		}
+		if err == nil && len(rest) > 0 {
+			err = w.all(rest)
+			rest = nil
 		}
 		w.mu.Lock()
 		if w.spare = nil; cap(out) <= keptBuffer {
@@ -136,7 +177,34 @@ func (w *frameWriter) flushLocked() error {
 	if w.ending {
 		_ = w.conn.Close() // the reader learns it
 	}
-	return w.err
+}
+
+// some writes what the peer takes at once.
+func (w *frameWriter) some(out []byte) (rest []byte, err error) {
+	if w.raw == nil {
+		return out, nil
+	}
+	werr := w.raw.Write(func(fd uintptr) bool {
+		var n int
+		n, err = syscall.Write(int(fd), out)
+		out = out[max(n, 0):]
+		return true
+	})
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
+		err = nil
+	}
+	return out, errors.Join(err, werr)
+}
+
+// all writes to a peer that is slow, and gives it up when it is too slow.
+func (w *frameWriter) all(out []byte) error {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(pipeWriteMax)); err != nil {
+		return err
+	}
+	if _, err := w.conn.Write(out); err != nil {
+		return err
+	}
+	return w.conn.SetWriteDeadline(time.Time{})
 }
 
 // end closes the connection once all is sent.

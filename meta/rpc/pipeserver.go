@@ -270,7 +270,8 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 	}
 	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, cluster)))
 	defer cancel()
-	p := &pipePeer{s: s, conn: conn, w: frameWriter{conn: conn}, ctx: ctx, calls: map[uint64]context.CancelFunc{}}
+	p := &pipePeer{s: s, conn: conn, ctx: ctx, calls: map[uint64]context.CancelFunc{}}
+	p.w.init(conn)
 	defer context.AfterFunc(s.ctx, func() { _ = conn.Close() })()
 	if !s.add(p) {
 		return

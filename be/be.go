@@ -98,6 +98,7 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask}, log)
 	n.scanner = scan.New(n.host, n.writer)
+	n.scanner.LimitRowCache(conf.BEMemLimit.Get(v) / 32)
 	n.queries = query.New(n.peers.Scan, n.spillDir, conf.BEMemLimit.Get(v)/queryShare, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	started := time.Now()

@@ -273,6 +273,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
+	if done, err := s.pointWrite(ctx, sql, params, out); done {
+		return err
+	}
 	s.sh.queries.Add(1)
 	if ms := s.vars.int("max_execution_time"); ms > 0 {
 		var cancel context.CancelFunc

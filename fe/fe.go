@@ -135,7 +135,7 @@ func (n *node) openSessions() error {
 	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
-		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions,
+		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
 		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
 }
@@ -213,7 +213,7 @@ func (n *node) serve(ctx context.Context) error {
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
 	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)
 	if cfg.TLS == nil { // pipes are clear text

@@ -113,6 +113,25 @@ func (n *node) otherSessions() []stmt.Process {
 	return out
 }
 
+// otherTransactions lists the transactions that run on the other FEs. One that does not answer is left out.
+func (n *node) otherTransactions() []stmt.Transaction {
+	var mu sync.Mutex
+	var out []stmt.Transaction
+	n.others(func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient) {
+		resp, err := client.Sessions(ctx, &fepb.SessionsRequest{})
+		if err != nil {
+			n.log.Debug("transactions of another frontend", "fe", fe.Name, "err", err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, t := range resp.Transactions {
+			out = append(out, stmt.Transaction{ID: types.TxnID(t.Id), Since: time.UnixMilli(t.SinceMs), Frontend: fe.Name})
+		}
+	})
+	return out
+}
+
 // kill ends a statement or a connection of this FE or another: the id says whose it is.
 func (n *node) kill(ctx context.Context, _ server.ConnInfo, id uint64, queryOnly bool) error {
 	if n.killHere(id, queryOnly) {

@@ -30,7 +30,9 @@ type Parts struct {
 	// Active reports whether a transaction of this FE is undecided.
 	Active   func(types.TxnID) bool
 	Sessions func() []stmt.Process
-	Kill     func(id uint64, queryOnly bool) bool
+	// Transactions are those that run on this FE; nil = nothing is told of them.
+	Transactions func() []stmt.Transaction
+	Kill         func(id uint64, queryOnly bool) bool
 	// Suspect takes hints of other FEs.
 	Suspect func(bes []types.BEID, tablets []types.TabletID)
 	// Knock answers an FE that wants to join, here or on the leading FE.
@@ -177,6 +179,11 @@ func (s *Server) Sessions(context.Context, *fepb.SessionsRequest) (*fepb.Session
 	for _, p := range s.Parts.Sessions() {
 		resp.Sessions = append(resp.Sessions, &fepb.Session{Id: p.ID, User: p.User, Host: p.Host, Db: p.DB, Command: p.Command,
 			SinceMs: p.Since.UnixMilli(), Text: p.Text})
+	}
+	if s.Parts.Transactions != nil {
+		for _, t := range s.Parts.Transactions() {
+			resp.Transactions = append(resp.Transactions, &fepb.RunningTransaction{Id: uint64(t.ID), SinceMs: t.Since.UnixMilli()})
+		}
 	}
 	return resp, nil
 }

@@ -107,7 +107,7 @@ func (sh *Shared) answerTable(ctx context.Context, e *stmt.Env, q Question) (stm
 // env is what a statement of the registry may use, without what belongs to a session.
 func (sh *Shared) env(cat *catalog.Catalog) *stmt.Env {
 	return &stmt.Env{Catalog: cat, Now: time.Now(), Log: sh.Log, Members: sh.Members, Control: sh.Control, Checker: sh.Checker, Backend: sh.Backend,
-		Transactions: sh.transactions, Conf: sh.Conf, Image: sh.Image,
+		Transactions: sh.allTransactions, Conf: sh.Conf, Image: sh.Image,
 		Frontends: sh.Frontends, Strangers: sh.Strangers, Group: sh.Group, Processes: sh.allProcesses, Status: sh.status, SetConfig: sh.setConfig,
 		CreateTable: plan.ShowCreateTable, Version: sh.Version, Started: sh.Started}
 }

@@ -72,7 +72,9 @@ type Parts struct {
 	Group   stmt.Group // nil = this FE alone
 	Image   func(ctx context.Context) (bool, error)
 	// Others lists the sessions of the other FEs; nil = there are none.
-	Others    func() []stmt.Process
+	Others func() []stmt.Process
+	// OtherTxns lists the transactions that run on the other FEs; nil = there are none.
+	OtherTxns func() []stmt.Transaction
 	Conf      *conf.Live
 	Frontends func() []stmt.Frontend
 	// Strangers lists what of other clusters the nodes have met; nil = nothing is known.

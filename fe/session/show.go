@@ -162,8 +162,17 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
 }
 
-// transactions are those that run on this FE.
-func (sh *Shared) transactions() []stmt.Transaction {
+// allTransactions are those that run on any FE that answers.
+func (sh *Shared) allTransactions() []stmt.Transaction {
+	out := sh.Transactions()
+	if sh.OtherTxns != nil {
+		out = append(out, sh.OtherTxns()...)
+	}
+	return out
+}
+
+// Transactions are those that run on this FE.
+func (sh *Shared) Transactions() []stmt.Transaction {
 	var out []stmt.Transaction
 	for id, since := range sh.Txns.Running() {
 		out = append(out, stmt.Transaction{ID: id, Since: since})

@@ -61,10 +61,11 @@ type Checker interface {
 	Waiting() int
 }
 
-// Transaction is one that runs on this FE.
+// Transaction is one that runs.
 type Transaction struct {
-	ID    types.TxnID
-	Since time.Time
+	ID       types.TxnID
+	Since    time.Time
+	Frontend string // that runs it, "" = this one
 }
 
 // Frontend is an FE as SHOW FRONTENDS prints it.
@@ -144,7 +145,7 @@ type Env struct {
 	Status    func() []Variable // SHOW STATUS
 	// Backend reaches a BE.
 	Backend func(types.BEID) (bepb.BackendClient, error)
-	// Transactions are those that run on this FE.
+	// Transactions are those that run on any FE that answers.
 	Transactions func() []Transaction
 	// SetConfig makes a configuration change that other FEs and a restart keep.
 	SetConfig func(ctx context.Context, key, value string) error

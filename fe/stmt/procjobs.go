@@ -33,7 +33,7 @@ var (
 	txnColumns = cols(`
 		TransactionId      int  The transaction.
 		Label              text insert_<id>: there are no labels.
-		Coordinator        text FE that runs it.
+		Coordinator        text FE that runs it, N/A when it is over.
 		TransactionStatus  text PREPARE, VISIBLE or ABORTED.
 		LoadJobSourceType  text INSERT_STREAMING.
 		PrepareTime        text When it began; N/A when it is over.
@@ -236,18 +236,26 @@ func procTransactions(c procCall, db *catalog.Database) (Result, error) {
 	var rows []Row
 	if part == "running" {
 		for _, t := range c.running() {
-			rows = append(rows, txnRow(c.Env, t.ID, "PREPARE", c.stamp(t.Since), "N/A"))
+			rows = append(rows, txnRow(t.ID, coordinator(c.Env, t), "PREPARE", c.stamp(t.Since), "N/A"))
 		}
 	} else {
 		for _, t := range finished {
-			rows = append(rows, txnRow(c.Env, t.ID, "VISIBLE", "N/A", c.stampMs(t.TimeMs)))
+			rows = append(rows, txnRow(t.ID, "N/A", "VISIBLE", "N/A", c.stampMs(t.TimeMs)))
 		}
 	}
 	return c.table(txnColumns, rows[:min(len(rows), shownTransactions)])
 }
 
-func txnRow(e *Env, id types.TxnID, status, begun, ended string) Row {
-	return Row{uint64(id), "insert_" + id.String(), "FE: " + e.self(), status, "INSERT_STREAMING", begun, ended, ended, ended, "", 0, -1, 0, ""}
+// coordinator is the FE that runs a transaction. Of one that is over nobody remembers it.
+func coordinator(e *Env, t Transaction) string {
+	if t.Frontend != "" {
+		return "FE: " + t.Frontend
+	}
+	return "FE: " + e.self()
+}
+
+func txnRow(id types.TxnID, coordinator, status, begun, ended string) Row {
+	return Row{uint64(id), "insert_" + id.String(), coordinator, status, "INSERT_STREAMING", begun, ended, ended, ended, "", 0, -1, 0, ""}
 }
 
 // self is the name of this FE.
@@ -263,7 +271,7 @@ func (e *Env) self() string {
 	return ""
 }
 
-// running are the transactions of this FE, newest first.
+// running are the transactions of all FEs, newest first.
 func (e *Env) running() []Transaction {
 	if e.Transactions == nil {
 		return nil

@@ -118,11 +118,11 @@ var _ = registerTable(Table{Database: steleDB, Name: "transactions", Doc: "SHOW 
 		return procRows(func(c procCall) (Result, error) { return procTransactions(c, db) }, "finished")(e)
 	})})
 
-var _ = registerTable(Table{Database: steleDB, Name: "running_transactions", Doc: "SHOW PROC '/transactions/<db>/running': those of the leading FE.", Columns: txnColumns,
+var _ = registerTable(Table{Database: steleDB, Name: "running_transactions", Doc: "SHOW PROC '/transactions/<db>/running': those of all FEs that answer.", Columns: txnColumns,
 	Rows: func(_ context.Context, e *Env) ([]Row, error) {
 		var rows []Row
 		for _, t := range e.running() {
-			rows = append(rows, txnRow(e, t.ID, "PREPARE", e.stamp(t.Since), "N/A"))
+			rows = append(rows, txnRow(t.ID, coordinator(e, t), "PREPARE", e.stamp(t.Since), "N/A"))
 		}
 		return rows, nil
 	}})

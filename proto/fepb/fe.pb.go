@@ -1472,6 +1472,7 @@ func (x *Session) GetText() string {
 type SessionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      []*Session             `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	Transactions  []*RunningTransaction  `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1513,6 +1514,66 @@ func (x *SessionsResponse) GetSessions() []*Session {
 	return nil
 }
 
+func (x *SessionsResponse) GetTransactions() []*RunningTransaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+// RunningTransaction is one that this FE runs.
+type RunningTransaction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	SinceMs       int64                  `protobuf:"varint,2,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunningTransaction) Reset() {
+	*x = RunningTransaction{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunningTransaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunningTransaction) ProtoMessage() {}
+
+func (x *RunningTransaction) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunningTransaction.ProtoReflect.Descriptor instead.
+func (*RunningTransaction) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RunningTransaction) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *RunningTransaction) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
 type KillRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1523,7 +1584,7 @@ type KillRequest struct {
 
 func (x *KillRequest) Reset() {
 	*x = KillRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1596,7 @@ func (x *KillRequest) String() string {
 func (*KillRequest) ProtoMessage() {}
 
 func (x *KillRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[22]
+	mi := &file_proto_fepb_fe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1609,7 @@ func (x *KillRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillRequest.ProtoReflect.Descriptor instead.
 func (*KillRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{22}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *KillRequest) GetId() uint64 {
@@ -1574,7 +1635,7 @@ type KillResponse struct {
 
 func (x *KillResponse) Reset() {
 	*x = KillResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1647,7 @@ func (x *KillResponse) String() string {
 func (*KillResponse) ProtoMessage() {}
 
 func (x *KillResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[23]
+	mi := &file_proto_fepb_fe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1660,7 @@ func (x *KillResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillResponse.ProtoReflect.Descriptor instead.
 func (*KillResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{23}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *KillResponse) GetFound() bool {
@@ -1624,7 +1685,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1697,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[24]
+	mi := &file_proto_fepb_fe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1710,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{24}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JoinRequest) GetHost() string {
@@ -1712,7 +1773,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1785,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[25]
+	mi := &file_proto_fepb_fe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1798,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{25}
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *JoinResponse) GetClusterId() string {
@@ -1771,7 +1832,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1844,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[26]
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1884,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1896,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1936,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1948,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,9 +2102,13 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x02db\x18\x04 \x01(\tR\x02db\x12\x18\n" +
 	"\acommand\x18\x05 \x01(\tR\acommand\x12\x19\n" +
 	"\bsince_ms\x18\x06 \x01(\x03R\asinceMs\x12\x12\n" +
-	"\x04text\x18\a \x01(\tR\x04text\";\n" +
+	"\x04text\x18\a \x01(\tR\x04text\"w\n" +
 	"\x10SessionsResponse\x12'\n" +
-	"\bsessions\x18\x01 \x03(\v2\v.fe.SessionR\bsessions\"<\n" +
+	"\bsessions\x18\x01 \x03(\v2\v.fe.SessionR\bsessions\x12:\n" +
+	"\ftransactions\x18\x02 \x03(\v2\x16.fe.RunningTransactionR\ftransactions\"?\n" +
+	"\x12RunningTransaction\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x19\n" +
+	"\bsince_ms\x18\x02 \x01(\x03R\asinceMs\"<\n" +
 	"\vKillRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1d\n" +
 	"\n" +
@@ -2091,7 +2156,7 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0), // 0: fe.ResolveResponse.Outcome
 	(*Replica)(nil),              // 1: fe.Replica
@@ -2116,51 +2181,53 @@ var file_proto_fepb_fe_proto_goTypes = []any{
 	(*SessionsRequest)(nil),      // 20: fe.SessionsRequest
 	(*Session)(nil),              // 21: fe.Session
 	(*SessionsResponse)(nil),     // 22: fe.SessionsResponse
-	(*KillRequest)(nil),          // 23: fe.KillRequest
-	(*KillResponse)(nil),         // 24: fe.KillResponse
-	(*JoinRequest)(nil),          // 25: fe.JoinRequest
-	(*JoinResponse)(nil),         // 26: fe.JoinResponse
-	(*ReportResponse_Drop)(nil),  // 27: fe.ReportResponse.Drop
-	(*ResolveRequest_Item)(nil),  // 28: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil), // 29: fe.ResolveResponse.Item
+	(*RunningTransaction)(nil),   // 23: fe.RunningTransaction
+	(*KillRequest)(nil),          // 24: fe.KillRequest
+	(*KillResponse)(nil),         // 25: fe.KillResponse
+	(*JoinRequest)(nil),          // 26: fe.JoinRequest
+	(*JoinResponse)(nil),         // 27: fe.JoinResponse
+	(*ReportResponse_Drop)(nil),  // 28: fe.ReportResponse.Drop
+	(*ResolveRequest_Item)(nil),  // 29: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil), // 30: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	27, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	28, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	29, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	28, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	29, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	30, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
 	8,  // 4: fe.ProposeResponse.mark:type_name -> fe.Mark
 	8,  // 5: fe.ReadIndexResponse.mark:type_name -> fe.Mark
 	17, // 6: fe.BeatResponse.strangers:type_name -> fe.Stranger
 	21, // 7: fe.SessionsResponse.sessions:type_name -> fe.Session
-	0,  // 8: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2,  // 9: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4,  // 10: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	6,  // 11: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	9,  // 12: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	11, // 13: fe.Frontend.Ask:input_type -> fe.AskRequest
-	13, // 14: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	15, // 15: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	18, // 16: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	20, // 17: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	23, // 18: fe.Frontend.Kill:input_type -> fe.KillRequest
-	25, // 19: fe.Frontend.Join:input_type -> fe.JoinRequest
-	3,  // 20: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5,  // 21: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7,  // 22: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	10, // 23: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	12, // 24: fe.Frontend.Ask:output_type -> fe.AskResponse
-	14, // 25: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	16, // 26: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	19, // 27: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	22, // 28: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	24, // 29: fe.Frontend.Kill:output_type -> fe.KillResponse
-	26, // 30: fe.Frontend.Join:output_type -> fe.JoinResponse
-	20, // [20:31] is the sub-list for method output_type
-	9,  // [9:20] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	23, // 8: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
+	0,  // 9: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	2,  // 10: fe.Frontend.Report:input_type -> fe.ReportRequest
+	4,  // 11: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	6,  // 12: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	9,  // 13: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	11, // 14: fe.Frontend.Ask:input_type -> fe.AskRequest
+	13, // 15: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	15, // 16: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	18, // 17: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	20, // 18: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	24, // 19: fe.Frontend.Kill:input_type -> fe.KillRequest
+	26, // 20: fe.Frontend.Join:input_type -> fe.JoinRequest
+	3,  // 21: fe.Frontend.Report:output_type -> fe.ReportResponse
+	5,  // 22: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	7,  // 23: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	10, // 24: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	12, // 25: fe.Frontend.Ask:output_type -> fe.AskResponse
+	14, // 26: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	16, // 27: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	19, // 28: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	22, // 29: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	25, // 30: fe.Frontend.Kill:output_type -> fe.KillResponse
+	27, // 31: fe.Frontend.Join:output_type -> fe.JoinResponse
+	21, // [21:32] is the sub-list for method output_type
+	10, // [10:21] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2174,7 +2241,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

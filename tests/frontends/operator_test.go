@@ -38,6 +38,7 @@ func answers(t *testing.T, db *sql.DB) ([]string, error) {
 // hints of an operator, what was repaired and what is wrong are told alike by every FE, and outlive the one that leads.
 func hints(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	t.Helper()
+	running(t, dbs)
 	rows, err := cluster.ReadTable(t.Context(), dbs[0], "SHOW TABLET FROM ha.t1 LIMIT 1")
 	must(t, err)
 	exec(t, dbs[1], fmt.Sprintf(`ADMIN SET REPLICA STATUS PROPERTIES("tablet_id" = "%s", "backend_id" = "%s", "status" = "bad")`, rows.Column("TabletId")[0], rows.Column("BackendId")[0]))
@@ -78,4 +79,27 @@ func hints(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	}
 	must(t, c.StartNode("be3"))
 	c.WaitAlive(t, "be3", true, 30*time.Second)
+}
+
+// running: a transaction of one FE is told by all of them, with the name of that FE.
+func running(t *testing.T, dbs []*sql.DB) {
+	t.Helper()
+	tx, err := dbs[2].BeginTx(t.Context(), nil)
+	must(t, err)
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(t.Context(), "INSERT INTO t2 (v) VALUES (77)"); err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for i, db := range dbs {
+		list, err := cluster.ReadTable(t.Context(), db, "SHOW PROC '/transactions/ha/running'")
+		must(t, err)
+		if len(list.Rows) != 1 {
+			t.Fatalf("fe%d: transactions %v, want one", i+1, list.Rows)
+		}
+		told[list.Column("TransactionId")[0]+" "+list.Column("Coordinator")[0]] = true
+	}
+	if len(told) != 1 {
+		t.Errorf("the frontends tell of one transaction: %v", told)
+	}
 }

@@ -64,6 +64,7 @@ func (w *World) settle() error {
 }
 
 func (w *World) step() sched.Output {
+	w.group()
 	slices.Sort(w.dirty)
 	in := sched.Input{NowMs: w.now, View: w.View(), Dirty: slices.Compact(w.dirty), Outcomes: w.ended, Restarted: w.restart, Found: w.found,
 		Clones: w.progress(), Limits: w.shape.Limits, Scan: w.now >= w.scanAt}

@@ -304,6 +304,8 @@ func (r *Runner) fact(name string) (float64, error) {
 		return float64(p.HeapMB), nil
 	case "spread": // replicas of the fullest BE against the average
 		return r.spread(), nil
+	case "apart": // tablets of a group that are not where it is
+		return float64(r.W.apart()), nil
 	case "on_gone": // replicas left on BEs that are dead or decommissioned
 		return float64(r.onGone()), nil
 	}

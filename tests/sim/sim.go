@@ -21,6 +21,7 @@ type Shape struct {
 	BEs, Disks, Zones int
 	Tablets, Replicas int
 	Tables            int
+	Colocate          int   // so many of the tables are a group
 	SizeMin, SizeMax  int64 // bytes of a tablet, evenly spread
 	Capacity          int64 // bytes of a disk
 	Bandwidth         int64 // bytes a second that one disk takes in, and as many that it gives out

@@ -77,7 +77,7 @@ type Stats struct {
 	FirstMs, LastMs             int64 // of the first begin and the last end of a clone
 	RepairedMs                  int64 // end of the last clone that was no balance
 	Steps                       int
-	StepMaxNs                   int64
+	StepMaxNs                   int64 // of processor time, the collector's included
 	StepSumNs                   int64
 }
 

@@ -98,7 +98,8 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask}, log)
 	n.scanner = scan.New(n.host, n.writer)
-	n.queries = query.New(n.peers.Scan, n.spillDir, log)
+	n.scanner.LimitRowCache(conf.BEMemLimit.Get(v) / 32)
+	n.queries = query.New(n.peers.Scan, n.spillDir, conf.BEMemLimit.Get(v)/queryShare, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	started := time.Now()
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
@@ -115,9 +116,15 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	return n
 }
 
-// spillDir makes and names the folder for temporary files of queries, on the first disk of this BE.
+// queryShare is the part of be_mem_limit_bytes that all queries of FEs may hold together; the rest is for the stores.
+const queryShare = 2
+
+// spillDir makes and names the folder for temporary files of queries: on the first disk of this BE or, without one, beside its logs.
 func (n *node) spillDir() (string, error) {
-	dir := filepath.Join(conf.StorageRootPath.Get(n.conf)[0].Path, "spill")
+	dir := filepath.Join(conf.BELogDir.Get(n.conf), "spill")
+	if disks := conf.StorageRootPath.Get(n.conf); len(disks) > 0 {
+		dir = filepath.Join(disks[0].Path, "spill")
+	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("folder for temporary files: %w", err)
 	}

@@ -17,7 +17,8 @@ func storeOptions(live *conf.Live, disks int, r host.Root, cluster types.Cluster
 		Logger: log, ClusterID: cluster, Medium: r.Medium, Capacity: r.Capacity,
 		FloodBytes: conf.FloodStageLeftCapacity.Get(v), FloodPercent: 100 - conf.FloodStageUsagePercent.Get(v),
 		MemLimit: share / 4, CacheBytes: min(max(share/8, leastCaches), mostCaches),
-		Tuning: func() tablet.Tuning { return storeTuning(live.Load()) },
+		MemtableBytes: min(max(share/64, leastMemtable), mostMemtable), // ten of them, five half as large: an eighth of the share
+		Tuning:        func() tablet.Tuning { return storeTuning(live.Load()) },
 	}
 }
 
@@ -26,6 +27,9 @@ const (
 	// mapped and not cached.
 	leastCaches = 16 << 20
 	mostCaches  = 2 << 30
+
+	leastMemtable = 8 << 20
+	mostMemtable  = 32 << 20
 )
 
 // storeTuning is what may change while the store runs.

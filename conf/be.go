@@ -27,7 +27,7 @@ var (
 	beFiles = BE.group("Disks and logs")
 
 	StorageRootPath = beFiles.storageRoots("storage_root_path", "storage",
-		"Disks of the BE as path[,medium:ssd|hdd][,capacity:bytes], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD, the capacity is that of the file system unless less is given (50GB; a bare number is GB). One path for each physical disk.")
+		"Disks of the BE as path[,medium:ssd|hdd][,capacity:bytes], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD, the capacity is that of the file system unless less is given (50GB; a bare number is GB). One path for each physical disk. The word none makes a BE that holds no replicas and keeps nothing: a query node.")
 	BELogDir = beFiles.Path("log_dir", "log",
 		"Folder of the log files.", Alias("sys_log_dir"))
 	BELogLevel = beFiles.String("log_level", "info",

@@ -135,6 +135,7 @@ func TestStorageRootPath(t *testing.T) {
 		{"/a,colour:red", "", `unknown property "colour"`},
 		{",medium:ssd", "", "without a folder"},
 		{";", "", "1 to 64 disks"},
+		{"none", "none", ""},
 	} {
 		v, err := BE.Parse("be.conf", []byte("storage_root_path = "+c.text), "/base")
 		switch {

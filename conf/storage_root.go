@@ -39,12 +39,15 @@ const maxDisks = 64
 func (g *Group) storageRoots(key, def, doc string) *Item[[]StorageRoot] {
 	d := declare(key, String, doc, nil)
 	d.spec.Default = def
-	d.spec.Bounds = fmt.Sprintf("1 to %d disks", maxDisks)
+	d.spec.Bounds = fmt.Sprintf("1 to %d disks, or none", maxDisks)
 	d.spec.parse = func(text string) (any, error) { roots, err := parseStorageRoots(text); return roots, err }
 	d.spec.format = func(v any) string {
 		parts := []string{}
 		for _, root := range v.([]StorageRoot) {
 			parts = append(parts, root.String())
+		}
+		if len(parts) == 0 {
+			return noStorage
 		}
 		return strings.Join(parts, ";")
 	}
@@ -59,8 +62,14 @@ func (g *Group) storageRoots(key, def, doc string) *Item[[]StorageRoot] {
 	return &Item[[]StorageRoot]{d.spec}
 }
 
+// noStorage is the item of a BE that holds no replicas.
+const noStorage = "none"
+
 func parseStorageRoots(text string) ([]StorageRoot, error) {
 	roots := []StorageRoot{}
+	if strings.EqualFold(strings.TrimSpace(text), noStorage) {
+		return roots, nil
+	}
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(text, ";") {
 		if strings.TrimSpace(part) == "" {
@@ -77,7 +86,7 @@ func parseStorageRoots(text string) ([]StorageRoot, error) {
 		roots = append(roots, root)
 	}
 	if len(roots) == 0 || len(roots) > maxDisks {
-		return nil, fmt.Errorf("must name 1 to %d disks", maxDisks)
+		return nil, fmt.Errorf("must name 1 to %d disks, or be the word none", maxDisks)
 	}
 	return roots, nil
 }

@@ -20,7 +20,6 @@ import (
 	"stele/conf"
 	"stele/fe/beclient"
 	"stele/fe/cluster"
-	"stele/fe/quorum"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -85,7 +84,7 @@ func (n *node) awaitMeta(ctx context.Context) error {
 			return errors.New("stopped while it waited for the metadata")
 		case n.meta.Failure() != nil:
 			return n.meta.Failure()
-		case errors.Is(err, quorum.ErrDropped), err == nil:
+		case errors.Is(err, raftlog.ErrDropped), err == nil:
 			return fmt.Errorf("frontend %s was dropped from the cluster. To add it again, move meta_dir away and start it with fe_helpers set", n.name)
 		}
 		words.say(n, fmt.Sprintf("waits for the metadata: %v. A majority of the voting FEs must run", err))

@@ -103,6 +103,50 @@ func TestForeignDiskIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
+// TestDisksOfAnotherBE: disks that were mounted on the wrong machine of the same cluster are refused and left alone, also when two
+// machines have each other's; put back, all of them are as they were.
+func TestDisksOfAnotherBE(t *testing.T) {
+	a, b, c, d := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	for be, roots := range map[types.BEID][]string{1: {a, b}, 2: {c, d}} {
+		h := newHost(t, roots...)
+		if err := h.Join("one", be); err != nil {
+			t.Fatal(err)
+		}
+		closed(t, h)
+	}
+	for be, roots := range map[types.BEID][]string{1: {a, c}, 2: {b, d}} { // b and c are swapped
+		h := newHost(t, roots...)
+		if err := errors.Join(h.OpenKnown(), h.Join("one", be)); err != nil {
+			t.Fatalf("be %d with a disk of its own: %v", be, err)
+		}
+		for i, disk := range h.Disks() {
+			mine := (be == 1) == (i == 0)
+			var refusal *ForeignError
+			if (disk.Store != nil) != mine || !mine && (!errors.As(disk.Err, &refusal) || refusal.Owner.BE != 3-be) {
+				t.Errorf("be %d, disk %s: open %v, %v", be, disk.Root.Path, disk.Store != nil, disk.Err)
+			}
+		}
+		closed(t, h)
+	}
+	for be, roots := range map[types.BEID][]string{1: {c, d}, 2: {a, b}} { // all are
+		h := newHost(t, roots...)
+		if err := h.OpenKnown(); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Join("one", be); err == nil || !strings.Contains(err.Error(), "cannot join") {
+			t.Errorf("be %d with the disks of the other: %v", be, err)
+		}
+		closed(t, h)
+	}
+	for be, roots := range map[types.BEID][]string{1: {a, b}, 2: {c, d}} {
+		h := newHost(t, roots...)
+		if err := h.OpenKnown(); err != nil || h.Identity().BE != be || h.Disks()[0].Store == nil || h.Disks()[1].Store == nil {
+			t.Errorf("be %d put back: %v", be, err)
+		}
+		closed(t, h)
+	}
+}
+
 // TestDamagedIdentity: a root that cannot say whose it is stays closed and as it is; the others go on.
 func TestDamagedIdentity(t *testing.T) {
 	a, b := t.TempDir(), t.TempDir()

@@ -33,14 +33,16 @@ type Scan func(ctx context.Context, address string, req *bepb.ScanRequest, each 
 type Runner struct {
 	scan     Scan
 	spillDir func() (string, error)
+	mem      *exec.Memory // of all queries together
 	log      *slog.Logger
 	running  atomic.Int64
 	ended    atomic.Uint64
 }
 
-// New returns a runner. spillDir makes and names the folder for temporary files.
-func New(scan Scan, spillDir func() (string, error), log *slog.Logger) *Runner {
-	return &Runner{scan: scan, spillDir: spillDir, log: log}
+// New returns a runner whose queries together hold at most mem bytes, beyond which they spill. spillDir makes and names the
+// folder for temporary files.
+func New(scan Scan, spillDir func() (string, error), mem int64, log *slog.Logger) *Runner {
+	return &Runner{scan: scan, spillDir: spillDir, mem: exec.NewMemory(mem), log: log}
 }
 
 // Running returns how many queries are under way.
@@ -100,6 +102,6 @@ func (r *Runner) open(req *bepb.QueryRequest) (exec.Stream, error) {
 		System: func(context.Context, *physical.System) (exec.Stream, error) {
 			return nil, errors.New("a query node has no system tables")
 		},
-		Expr: expr.Context{Loc: loc, NowMicros: req.NowUs}, Mem: exec.NewMemory(req.MemLimitBytes), SpillDir: dir,
+		Expr: expr.Context{Loc: loc, NowMicros: req.NowUs}, Mem: exec.NewMemoryIn(r.mem, req.MemLimitBytes), SpillDir: dir,
 		GroupConcatMaxLen: req.GroupConcatMaxLen})
 }

@@ -18,6 +18,9 @@ import (
 // callsAtOnce bounds the calls of one scan that are under way together.
 const callsAtOnce = 8
 
+// answerMemory is how much of the answer to one call is kept in memory; there may be many at once.
+const answerMemory = 2 << 20
+
 // scans starts the scans of one query.
 type scans struct {
 	r       *Runner
@@ -166,7 +169,7 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	for _, t := range c.targets {
 		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: t.TabletId, Version: t.Version})
 	}
-	sp := spool.New(r.s.dir)
+	sp := spool.Sized(r.s.dir, answerMemory)
 	err := r.s.r.scan(ctx, c.address, req, sp.Add)
 	if err == nil {
 		err = sp.Rewind()

@@ -11,7 +11,7 @@ import (
 // Bounds of the row cache: a row group keeps hundreds of rows compressed together, and a point query that finds its row
 // here opens none of it.
 const (
-	rowCacheBytes  = 64 << 20
+	rowCacheBytes  = 64 << 20 // unless LimitRowCache says less
 	rowCacheShards = 16
 	// rowCacheEntry is what an entry takes beside its key and its answer.
 	rowCacheEntry = 120
@@ -20,6 +20,7 @@ const (
 // rowCache keeps the encoded answers to point queries on rows that lie in rowsets. An answer is good for every version at
 // which its key is known not to have changed since. The zero value is empty.
 type rowCache struct {
+	limit  int // bytes; 0 = rowCacheBytes. Set before it is used
 	shards [rowCacheShards]rowShard
 }
 
@@ -59,7 +60,7 @@ func (c *rowCache) get(t *tablet.Tablet, f *physical.Fragment, key []byte, v typ
 	a, ok := s.young[rowKey{t, f, string(key)}]
 	if !ok {
 		if a, ok = s.old[rowKey{t, f, string(key)}]; ok {
-			s.putLocked(rowKey{t, f, string(key)}, a)
+			s.putLocked(rowKey{t, f, string(key)}, a, c.share())
 		}
 	}
 	s.mu.Unlock()
@@ -74,16 +75,31 @@ func (c *rowCache) put(t *tablet.Tablet, f *physical.Fragment, key []byte, v typ
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.putLocked(rowKey{t, f, string(key)}, rowAnswer{v, batch})
+	s.putLocked(rowKey{t, f, string(key)}, rowAnswer{v, batch}, c.share())
 }
 
-func (s *rowShard) putLocked(k rowKey, a rowAnswer) {
+// share is how many bytes a generation of a shard may take.
+func (c *rowCache) share() int {
+	if c.limit > 0 {
+		return c.limit / rowCacheShards / 2
+	}
+	return rowCacheBytes / rowCacheShards / 2
+}
+
+func (s *rowShard) putLocked(k rowKey, a rowAnswer, share int) {
 	size := len(k.key) + len(a.batch) + rowCacheEntry
-	if s.young == nil || s.bytes+size > rowCacheBytes/rowCacheShards/2 {
+	if s.young == nil || s.bytes+size > share {
 		s.old, s.young, s.bytes = s.young, map[rowKey]rowAnswer{}, 0
 	}
 	s.young[k] = a
 	s.bytes += size
+}
+
+// LimitRowCache bounds the cached answers to point queries, before the first one. A limit above the usual one changes nothing.
+func (s *Scanner) LimitRowCache(bytes int64) {
+	if bytes > 0 && bytes < rowCacheBytes {
+		s.rows.limit = int(bytes)
+	}
 }
 
 // RowCache returns about how many bytes the cached answers to point queries take, and the most that they may.
@@ -93,9 +109,9 @@ func (s *Scanner) RowCache() (used, limit int64) {
 		shard.mu.Lock()
 		used += int64(shard.bytes)
 		if len(shard.old) > 0 {
-			used += rowCacheBytes / rowCacheShards / 2
+			used += int64(s.rows.share())
 		}
 		shard.mu.Unlock()
 	}
-	return used, rowCacheBytes
+	return used, int64(s.rows.share()) * 2 * rowCacheShards
 }

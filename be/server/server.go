@@ -57,6 +57,7 @@ type Parts struct {
 type Server struct {
 	bepb.UnimplementedBackendServer
 	Parts
+	cpu      processor
 	creating sync.Mutex // two calls for one tablet must not choose two disks
 }
 
@@ -90,7 +91,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	resp := &bepb.HeartbeatResponse{BeId: req.BeId, StartTimeMs: s.Started.UnixMilli(), Version: s.Version,
 		CpuCores: uint32(runtime.NumCPU()), MemLimitBytes: s.MemLimit, MemUsedBytes: MemoryUsed(memory), Memory: memory,
 		Clones: s.Clones.Statuses(req.FinishedTasksSeen), HttpPort: uint32(s.HTTPPort), Stopping: s.Stopping(),
-		RunningScans: uint32(s.Scanner.Running())}
+		RunningScans: uint32(s.Scanner.Running()), CpuUsed: s.cpu.used(time.Now())}
 	if s.Queries != nil {
 		resp.RunningQueries, resp.Queries = uint32(s.Queries.Running()), s.Queries.Ended()
 	}

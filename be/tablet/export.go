@@ -48,6 +48,7 @@ type cloneRowset struct {
 	Deletes []byte       `cbor:"2,keyasint,omitempty"` // a roaring bitmap
 	Source  sourceRowset `cbor:"3,keyasint"`           // zero for the deltas, which are encoded anew each time
 	Skipped []uint32     `cbor:"4,keyasint,omitempty"` // row groups that the target said it has
+	Alike   []likeGroup  `cbor:"5,keyasint,omitempty"` // row groups that it has from another source
 }
 
 // cloneEnd says what must have arrived.

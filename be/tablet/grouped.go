@@ -48,7 +48,7 @@ func EncodeGrouped(schema *types.Schema, rows *vec.Batch, keys [][]byte) ([]byte
 		return nil, fmt.Errorf("%d rows: %w", rows.N, ErrTooLarge)
 	}
 	g := &grouped{schema: uint64(schema.Version)}
-	cols := rowset.Columns{}
+	cols := rowset.Columns{Filtered: schema.Indexed}
 	for i := range schema.Columns {
 		cols.IDs = append(cols.IDs, schema.Columns[i].ID)
 	}

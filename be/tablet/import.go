@@ -42,6 +42,7 @@ type Import struct {
 	unsure            bool           // a write failed: nobody knows which row groups are there
 	from              *partialImport // what an interrupted import left
 	record            *importRecord  // nil before the header
+	alike             []alikeCopy    // row groups to be copied from what another source has sent
 }
 
 // BeginImport prepares the disk for a full clone of size bytes. There is one import of a tablet at a time.

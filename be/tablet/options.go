@@ -33,6 +33,10 @@ type Options struct {
 	// CacheBytes bounds Badger's caches of blocks and indexes; 0 = 176 MiB.
 	CacheBytes int64
 
+	// MemtableBytes is the size of a memtable of the meta instance, of which there may be five; those of the data instance are half
+	// as large. 0 = 32 MiB.
+	MemtableBytes int64
+
 	// ReclaimBytes is how many dead bytes start a reclaim cycle (and 15 % of the disk's data, if that is more).
 	ReclaimBytes int64
 
@@ -104,6 +108,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Age, 10*time.Minute)
 	setDefault(&o.bulkBytes, largePart)
 	setDefault(&o.CacheBytes, 176<<20)
+	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
 	return o
 }

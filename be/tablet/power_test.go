@@ -107,6 +107,14 @@ type loopFS struct{ image, dir string }
 func newLoopFS(t *testing.T) *loopFS {
 	t.Helper()
 	root := t.TempDir()
+	// A process that makes a mount namespace meanwhile takes a copy of every mount, which keeps the dead file system alive; of a
+	// mount below a shared one it loses the copy as well when it is unmounted here.
+	for _, args := range [][]string{{"--bind", root, root}, {"--make-shared", root}} {
+		if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
+			t.Skipf("nothing can be mounted: %v: %s", err, out)
+		}
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", root).Run() })
 	fs := &loopFS{image: filepath.Join(root, "image"), dir: filepath.Join(root, "mnt")}
 	if err := os.Mkdir(fs.dir, 0o755); err != nil {
 		t.Fatal(err)

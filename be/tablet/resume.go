@@ -53,6 +53,9 @@ type partialImport struct {
 type tokenEntry struct {
 	Source sourceRowset `cbor:"1,keyasint"`
 	Groups []byte       `cbor:"2,keyasint"` // a roaring bitmap
+	// Local and Kinds describe the same row groups for a source that knows nothing of Source.
+	Local uint64       `cbor:"3,keyasint,omitempty"`
+	Kinds []groupEntry `cbor:"4,keyasint,omitempty"` // in the order of Groups
 }
 
 func (p *partialImport) rowset(src sourceRowset) *importRowset {
@@ -84,7 +87,7 @@ func (s *Store) ResumeToken(id types.TabletID, replica types.ReplicaID) []byte {
 	var entries []tokenEntry
 	for _, r := range rec.Rowsets {
 		if groups := have[r.Local]; groups != nil && !groups.IsEmpty() {
-			entries = append(entries, tokenEntry{Source: r.Source, Groups: bitmapBytes(groups)})
+			entries = append(entries, tokenEntry{Source: r.Source, Groups: bitmapBytes(groups), Local: r.Local, Kinds: kindsOf(&r, groups)})
 		}
 	}
 	if len(entries) == 0 {
@@ -135,22 +138,29 @@ func (e *Exporter) Skip(token []byte) error {
 		return fmt.Errorf("resume token: %w: %w", ErrImport, err)
 	}
 	have := make(map[sourceRowset]*roaring.Bitmap)
+	alike := make(map[groupKind]likeGroup)
 	for _, t := range entries {
 		groups := roaring.New()
 		if err := groups.UnmarshalBinary(t.Groups); err != nil {
 			return fmt.Errorf("resume token: %w: %w", ErrImport, err)
 		}
 		have[t.Source] = groups
+		t.addKinds(alike, groups)
 	}
 	kept := e.groups[:0:0]
 	for _, g := range e.groups {
 		cr := &e.header.Rowsets[g.rowset]
 		groups := have[cr.Source]
-		if g.w == nil || groups == nil || !groups.Contains(uint32(g.group)) {
+		switch like, ok := alike[kindOf(&cr.Groups[g.group])]; {
+		case g.w != nil && groups != nil && groups.Contains(uint32(g.group)):
+			cr.Skipped = append(cr.Skipped, uint32(g.group))
+		case g.w != nil && ok:
+			like.Group = uint32(g.group)
+			cr.Alike = append(cr.Alike, like)
+		default:
 			kept = append(kept, g)
 			continue
 		}
-		cr.Skipped = append(cr.Skipped, uint32(g.group))
 		e.header.Bytes -= cr.Groups[g.group].Bytes
 		e.skipped += cr.Groups[g.group].Bytes
 	}
@@ -311,6 +321,9 @@ func (im *Import) layRowsets(h *cloneHeader) error {
 		if err := im.carryGroups(i, id, cr.Skipped); err != nil {
 			return err
 		}
+		if err := im.announce(i, cr.Alike); err != nil {
+			return err
+		}
 	}
 	im.t.nextRowset, im.record = rec.Next, rec
 	return nil
@@ -323,6 +336,9 @@ func (im *Import) storeRecord() error {
 	}
 	if im.from == nil {
 		return nil
+	}
+	if err := im.copyAlike(); err != nil {
+		return err
 	}
 	for _, r := range im.from.rec.Rowsets {
 		if im.record.local(r.Local) == nil {

@@ -87,6 +87,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
 	}
+	if err := s.findDead(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open disk %s: %w", dir, err), s.closeStores())
+	}
 	for _, t := range s.tablets {
 		s.active.add(t)
 	}
@@ -238,13 +241,17 @@ func (s *Store) nextUIDLocked() (uint64, kv.Entry) {
 // memtablesOfAnInstance is how many of Badger's memtables may be in memory at once.
 const memtablesOfAnInstance = 5
 
+// leastMemtable holds the largest transactions of the data instance.
+const leastMemtable = 8 << 20
+
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
 // whose big values are mapped.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: 32 << 20, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20, Compress: true,
-		Front: true}
-	dataOpt = kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: part, IndexCacheBytes: 2 * part, ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
+	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
+		Compress: true, Front: true}
+	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
+		ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize = 4<<20, 1<<20, 1<<20, 8<<20
@@ -254,19 +261,25 @@ func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 }
 
 func (s *Store) openStores() error {
-	metaOpt, dataOpt := s.kvOptions()
+	meta, _ := s.kvOptions()
 	var err error
-	metaOpt.ReadOnly, dataOpt.ReadOnly = s.opt.offline, s.opt.offline
-	metaOpt.Faults, dataOpt.Faults = s.opt.Faults.kv("meta"), s.opt.Faults.kv("data")
-	metaOpt.Logf, dataOpt.Logf = s.badgerLog("meta"), s.badgerLog("data")
-	metaOpt.OnFailure, dataOpt.OnFailure = s.setFailed, s.setFailed
-	if s.meta, err = kv.Open(filepath.Join(s.dir, "meta"), metaOpt); err != nil {
+	if s.meta, err = s.openInstance("meta", meta); err != nil {
 		return err
 	}
-	if s.data, err = kv.Open(filepath.Join(s.dir, "data"), dataOpt); err != nil {
+	if s.data, err = s.openData(); err != nil {
 		return errors.Join(err, s.meta.Close())
 	}
 	return nil
+}
+
+func (s *Store) openData() (*kv.DB, error) {
+	_, data := s.kvOptions()
+	return s.openInstance("data", data)
+}
+
+func (s *Store) openInstance(name string, opt kv.Options) (*kv.DB, error) {
+	opt.ReadOnly, opt.Faults, opt.Logf, opt.OnFailure = s.opt.offline, s.opt.Faults.kv(name), s.badgerLog(name), s.setFailed
+	return kv.Open(filepath.Join(s.dir, name), opt)
 }
 
 func (s *Store) badgerLog(instance string) func(kv.Level, string, ...any) {

@@ -120,8 +120,13 @@ func (c *Clients) Close() error {
 	return errors.Join(errs...)
 }
 
-// Unreachable reports whether an error says that the BE did not answer, as against answered no.
+// Unreachable reports whether an error says that the BE did not answer, as against answered no. A node of another cluster at its
+// address, or a blank one, is not that BE.
 func Unreachable(err error) bool {
+	switch rpc.Reason(err) {
+	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // another node answers there, or one that has lost all that it knew
+		return true
+	}
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return true

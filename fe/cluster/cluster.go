@@ -77,6 +77,7 @@ type BE struct {
 	CPUCores      int
 	MemLimit      int64
 	MemUsed       int64
+	CPUUsed       float64 // of all its processors lately, 0 to 1; negative = not measured
 	Memory        []MemoryPart
 	HTTPPort      int
 	RunningScans  int
@@ -322,6 +323,7 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 		m.FirstMiss = m.LastHeartbeat
 	}
 	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
+	m.CPUUsed = resp.CpuUsed
 	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
 	m.QueriesEnded = resp.Queries
 	m.Memory = nil
@@ -438,6 +440,12 @@ func (c *Cluster) Get(id types.BEID) (BE, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.getLocked(id)
+}
+
+// Stores reports whether a BE holds replicas: it has said that it has disks, or nothing at all yet.
+func (c *Cluster) Stores(be types.BEID) bool {
+	known, ok := c.Get(be)
+	return !ok || !known.Alive || len(known.Disks) > 0
 }
 
 // Alive reports whether a BE answers heartbeats.

@@ -28,7 +28,7 @@ func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 	cat := d.log.Current()
 	pl := &placement{cat: cat}
 	for be := range cat.BEs() {
-		if be.Decommission || avoid[be.ID] || !d.live.Alive(be.ID) {
+		if be.Decommission || avoid[be.ID] || !d.live.Alive(be.ID) || !d.live.Stores(be.ID) {
 			continue
 		}
 		l := &beLoad{be: be.ID, host: be.Host, location: "host " + be.Host}

@@ -32,6 +32,8 @@ type Log interface {
 // Liveness tells which BEs answer.
 type Liveness interface {
 	Alive(types.BEID) bool
+	// Stores reports whether a BE has disks, as far as is known.
+	Stores(types.BEID) bool
 	Address(types.BEID) string
 	Probe(types.BEID)
 }

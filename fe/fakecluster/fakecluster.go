@@ -334,6 +334,9 @@ func (c *Cluster) createTable(t testing.TB, n int, quorum types.WriteQuorum) {
 	c.Table, c.Tablets = table.ID, part.Tablets
 }
 
+// Stores reports whether a BE has disks; all have.
+func (c *Cluster) Stores(types.BEID) bool { return true }
+
 // Alive reports whether a BE is alive.
 func (c *Cluster) Alive(id types.BEID) bool {
 	c.mu.Lock()

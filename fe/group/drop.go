@@ -16,10 +16,23 @@ func (r *Refusal) Error() string { return r.Why }
 
 // Drop takes an FE out of the cluster for good, or fails with a *Refusal.
 func (g *Group) Drop(ctx context.Context, fe *catalog.FE) error {
+	return g.drop(ctx, fe, &command.DropFE{FE: fe.ID})
+}
+
+// Replace takes an FE out as Drop does and plans another one in its stead, both by one log entry: nothing comes in between.
+func (g *Group) Replace(ctx context.Context, fe *catalog.FE, by *command.PlanFE) error {
+	return g.drop(ctx, fe, &command.DropFE{FE: fe.ID}, by)
+}
+
+func (g *Group) drop(ctx context.Context, fe *catalog.FE, cmds ...command.Command) error {
 	if err := g.awaitMayDrop(ctx, fe.Name); err != nil {
 		return err
 	}
-	if _, err := g.o.Log.ProposeOne(ctx, &command.DropFE{FE: fe.ID}); err != nil {
+	out, err := g.o.Log.Propose(ctx, cmds...)
+	if err == nil {
+		err = catalog.BatchResult(out).Err()
+	}
+	if err != nil {
 		return err
 	}
 	servers, err := g.o.Log.Servers()

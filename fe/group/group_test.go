@@ -193,6 +193,30 @@ func TestDrop(t *testing.T) {
 }
 
 // TestDropBelowMajority: with one of three dead, dropping a live one would leave one of two.
+// TestReplace: an FE that has lost its metadata is taken out and planned anew by one log entry.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	all := world(t, 3)
+	leader := all[0]
+	wait(t, "beats", func() bool {
+		s := leader.group.Statuses()
+		return s["fe2"].Alive && s["fe3"].Alive
+	})
+	old, _ := leader.log.Current().FEByName("fe3")
+	plan := &command.PlanFE{FE: catalog.FE{Name: "fe3b", Host: old.Host, RaftPort: old.RaftPort}}
+	if err := leader.group.Replace(ctx(t), old, plan); err != nil {
+		t.Fatal(err)
+	}
+	now, ok := leader.log.Current().FEByName("fe3b")
+	if _, there := leader.log.Current().FEByName("fe3"); there || !ok || !now.Pending {
+		t.Errorf("the catalog has %+v, the old one is there: %v", now, there)
+	}
+	servers, err := leader.log.Servers()
+	if err != nil || len(servers) != 2 {
+		t.Errorf("servers %+v, %v", servers, err)
+	}
+}
+
 func TestDropBelowMajority(t *testing.T) {
 	t.Parallel()
 	all := world(t, 3)

@@ -82,6 +82,7 @@ func Command(_ context.Context, args []string, stdout, stderr io.Writer) int {
 	i := &invocation{out: stdout}
 	flags := flag.NewFlagSet("stele fe tool "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(stderr, usage) }
 	if args[0] == "restore" {
 		flags.StringVar(&i.fe, "fe", "", "the frontend of the backup that DIR becomes")
 		flags.StringVar(&i.address, "address", "", "HOST:PORT where it listens for other frontends")

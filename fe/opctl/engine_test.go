@@ -27,6 +27,7 @@ type stage struct {
 	e      *Engine
 	clock  time.Time
 	auto   bool
+	empty  bool // recover_with_empty_tablet
 	lost   map[types.BEID]bool
 	plan   sched.LeaderPlan
 	moves  int // leaders that MoveLeaders was asked for
@@ -49,7 +50,7 @@ func newStage(t *testing.T) *stage {
 // engine starts another engine over the same catalog, as a change of the leading FE does.
 func (s *stage) engine() {
 	s.e = New(Options{Log: s.c.Log, Cluster: s, Control: s, Clients: s.c.Clients, Logger: s.c.Logger,
-		Settings: func() Settings { return Settings{AutoFailover: s.auto, Timeout: time.Hour} }})
+		Settings: func() Settings { return Settings{AutoFailover: s.auto, RecoverEmpty: s.empty, Timeout: time.Hour} }})
 	s.e.now = func() time.Time { return s.clock }
 }
 
@@ -403,4 +404,23 @@ func TestAsksAnew(t *testing.T) {
 	s.stale[be] = 0
 	s.rounds(10)
 	s.want(id, catalog.OpDone)
+}
+
+// TestLanesDoNotWait: an op begins as soon as the one before it in its lane has ended, not a tick later: where leaders are to be
+// replaced, each tick is a pause of writes.
+func TestLanesDoNotWait(t *testing.T) {
+	s := newStage(t)
+	s.rounds(1)
+	var list []catalog.Op
+	for n := range 40 {
+		op := of(ops.UpdateTableAlive, s.c.BEs[2].ID)
+		op.Tablet, op.Target, op.Alive = s.c.Tablets[0], "t", n%2 == 1
+		list = append(list, op)
+	}
+	first := s.c.Log.Current().NextID()
+	s.c.Log.Must(s, &command.AddOps{Ops: list, TimeMs: s.clock.UnixMilli()})
+	s.rounds(2)
+	for n := range list {
+		s.want(first+uint64(n), catalog.OpDone)
+	}
 }

@@ -284,7 +284,13 @@ func TestOpsUnderFaults(t *testing.T) {
 		var txn types.TxnID
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			be := w.bes[n("be", 3)]
-			switch n("what", 8) {
+			w.between = nil
+			if n("cancelled in between", 5) == 0 {
+				w.between = func(op *model.Op) { _ = w.apply(&command.CancelOp{ID: op.ID, TimeMs: w.nowMs}) }
+			}
+			clear(w.stale)
+			w.stale[w.bes[n("stale", 3)]] = n("is stale", 2) == 0
+			switch n("what", 9) {
 			case 0:
 				txn++
 				w.write(txn)
@@ -293,6 +299,10 @@ func TestOpsUnderFaults(t *testing.T) {
 			case 2, 3:
 				delete(w.dead, be)
 				w.start[be] = w.nowMs
+			case 9: // its disk is lost, if others have everything
+				if at := w.tab(); at.Replica(be) != nil && w.has[be].version < at.Version {
+					delete(w.has, be)
+				}
 			case 4:
 				ids := slices.Collect(w.cat.Ops())
 				if len(ids) > 0 {
@@ -310,7 +320,8 @@ func TestOpsUnderFaults(t *testing.T) {
 			w.round()
 			checkCopy(rt, w)
 		}
-		w.dead = map[types.BEID]int64{}
+		w.dead, w.between = map[types.BEID]int64{}, nil
+		clear(w.stale)
 		w.settle(t)
 		checkCopy(rt, w)
 		for i := range w.tab().Replicas {
@@ -368,5 +379,86 @@ func TestStaleFacts(t *testing.T) {
 				t.Fatalf("with fresh facts it waits for %q", d.Op.Waiting)
 			}
 		})
+	}
+}
+
+// TestCancelledBetween cancels an op after each of its effects, before the op could note it: the placement is as before, or as
+// it was to be, and no learner and nothing set aside is left.
+func TestCancelledBetween(t *testing.T) {
+	for _, typ := range []model.OpType{AddReplica, Migrate, DelReplica, OfflineReplica} {
+		for at := 1; at <= 4; at++ {
+			w := newWorld(t, 3, 4)
+			o := op(typ, w.bes[1])
+			switch typ {
+			case AddReplica:
+				o.BE = w.bes[3]
+			case Migrate:
+				o.Dest = w.bes[3]
+			}
+			before := placement(w)
+			id := w.order(t, o)
+			effects, epoch := 0, w.tab().Epoch
+			w.between = func(op *model.Op) {
+				if w.tab().Epoch != epoch || op.ID != id {
+					epoch = w.tab().Epoch
+					effects++
+				}
+				if effects == at {
+					_ = w.apply(&command.CancelOp{ID: id, TimeMs: w.nowMs})
+					w.slow = true // nothing is finished any more that is not whole yet
+				}
+			}
+			w.settle(t)
+			w.slow = false
+			w.settle(t)
+			after, done := placement(w), map[model.OpType]int{AddReplica: 4, Migrate: 3, DelReplica: 2, OfflineReplica: 3}[typ]
+			ended := mustOp(t, w, id)
+			if ended.State == catalog.OpCancelled && !slices.Equal(after, before) && len(after) != done {
+				t.Errorf("%s cancelled after effect %d: %v became %v", TypeName(typ), at, before, after)
+			}
+			for i := range w.tab().Replicas {
+				r := &w.tab().Replicas[i]
+				if ended.State == catalog.OpCancelled && (r.Role == types.RoleLearner || r.OfflineMs != 0) {
+					t.Errorf("%s cancelled after effect %d: %+v is left", TypeName(typ), at, r)
+				}
+			}
+		}
+	}
+}
+
+// placement lists the BEs of the replicas.
+func placement(w *world) (out []types.BEID) {
+	for i := range w.tab().Replicas {
+		out = append(out, w.tab().Replicas[i].BE)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestCancelledRecovery: a recovery that is cancelled leaves the replica in its place, not alive, so that it can be ordered again.
+func TestCancelledRecovery(t *testing.T) {
+	w := newWorld(t, 3, 3)
+	be := w.bes[2]
+	w.order(t, op(OfflineReplica, be))
+	w.settle(t)
+	delete(w.has, be)
+	w.slow = true
+	id := w.order(t, op(RecoverTable, be))
+	for range 5 {
+		w.round()
+	}
+	w.must(t, &command.CancelOp{ID: id + 1, TimeMs: w.nowMs}) // the child
+	w.settle(t)
+	if o := mustOp(t, w, id+1); o.State != catalog.OpCancelled || kindOfWork(o.Type) != RecoverTable {
+		t.Fatalf("%s %s", TypeName(o.Type), StateName(o.State))
+	}
+	if r := w.tab().Replica(be); r == nil || r.Complete() {
+		t.Fatalf("after the cancel: %+v", w.tab().Replicas)
+	}
+	w.slow = false
+	w.order(t, op(RecoverTable, be))
+	w.settle(t)
+	if r := w.tab().Replica(be); r == nil || !r.Complete() || len(w.tab().Replicas) != 3 {
+		t.Fatalf("recovered again: %+v", w.tab().Replicas)
 	}
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"stele/meta/command"
 	"stele/meta/model"
@@ -108,13 +109,13 @@ func Undo(op model.Op, f *Facts) Decision {
 	d := Decision{Op: op}
 	if f.Tablet != nil {
 		made := f.Tablet.Replica(target(&op))
-		if made != nil && op.Replica == made.ID && tooMany(&op, made, f) {
+		if made != nil && madeBy(&op, made) && tooMany(&op, made, f) {
 			d.Effects = append(d.Effects, &command.DropReplica{Tablet: op.Tablet, Replica: made.ID})
 			d.Drops = append(d.Drops, Drop{BE: made.BE, Tablet: op.Tablet, Replica: made.ID})
 			return d
 		}
 		src := f.Tablet.Replica(op.BE)
-		if (op.Type == Migrate || op.Type == DelReplica) && src != nil && src.OfflineMs != 0 {
+		if setsAside(op.Type) && src != nil && src.OfflineMs != 0 {
 			d.Effects = append(d.Effects, setAlive(&op, op.BE, true, f))
 			return d
 		}
@@ -123,10 +124,26 @@ func Undo(op model.Op, f *Facts) Decision {
 	return d
 }
 
+// madeBy reports whether an op has made a replica. One that was cancelled right after it could not note the replica; what has
+// come to its target since it was ordered (ids are drawn in order) is its own then, because nobody else touches the tablet
+// while the op has it in hand.
+func madeBy(op *model.Op, made *model.Replica) bool {
+	if op.Replica != 0 {
+		return op.Replica == made.ID
+	}
+	send := slices.Index(op.Tasks, taskSendSnapshot)
+	return op.StartedMs != 0 && op.Task <= send && uint64(made.ID) > op.ID
+}
+
+// setsAside reports whether a type of op sets its replica aside on the way to something that a cancel takes back.
+func setsAside(t model.OpType) bool { return t == Migrate || t == DelReplica || t == OfflineReplica }
+
 // tooMany reports whether the replica that an op has made is not to stay: it is not complete, or the one that it was to
 // take the place of, or beside, is there.
 func tooMany(op *model.Op, made *model.Replica, f *Facts) bool {
 	switch {
+	case kindOfWork(op.Type) == RecoverTable: // there was one before: it stays in its place, not alive, to be recovered again
+		return false
 	case made.Role == types.RoleLearner:
 		return true
 	case op.Type == Migrate:

@@ -21,6 +21,10 @@ type world struct {
 	has    map[types.BEID]held
 	calls  []Call
 	slow   bool // copies take for ever
+	// between is called after the effects of a step and before its record is kept; nil = nothing.
+	between func(op *model.Op)
+	// stale BEs have not been heard of lately: what is known of them may be of an earlier process.
+	stale map[types.BEID]bool
 }
 
 // held is what a BE has on its disk.
@@ -30,7 +34,7 @@ type held struct {
 }
 
 func newWorld(t testing.TB, replicas, bes int) *world {
-	w := &world{cat: catalog.New(), nowMs: 1000, dead: map[types.BEID]int64{}, start: map[types.BEID]int64{}, has: map[types.BEID]held{}}
+	w := &world{cat: catalog.New(), nowMs: 1000, dead: map[types.BEID]int64{}, start: map[types.BEID]int64{}, has: map[types.BEID]held{}, stale: map[types.BEID]bool{}}
 	w.must(t, &command.InitCluster{ClusterID: "c", FE: model.FE{Name: "f"}})
 	for i := range bes {
 		w.must(t, &command.AddBE{BE: model.BE{Host: fmt.Sprint("b", i+1), Port: 9050}})
@@ -115,7 +119,10 @@ func (w *world) copy() {
 	tab := w.tab()
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if !w.alive(r.BE) || r.OfflineMs != 0 || r.Bad || r.Complete() || w.facts().source(r.BE) == nil {
+		if !w.alive(r.BE) || r.OfflineMs != 0 || r.Bad || r.Complete() {
+			continue
+		}
+		if src := w.facts().source(r.BE); src == nil || !w.alive(src.BE) || w.has[src.BE].replica != src.ID {
 			continue
 		}
 		if w.slow || r.Role == types.RoleFollower && w.has[r.BE].replica != r.ID {
@@ -134,13 +141,16 @@ func (w *world) facts() *Facts {
 		f.Want = table.Parts[i].Replicas
 	}
 	for be := range w.cat.BEs() {
-		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID), Fresh: true, DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
+		f.Nodes[be.ID] = Node{Endpoint: fmt.Sprintf("%s:%d", be.Host, be.Port), Alive: w.alive(be.ID) || w.stale[be.ID], Fresh: !w.stale[be.ID], DeadSinceMs: w.dead[be.ID], StartMs: w.start[be.ID]}
 	}
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
 		h := w.has[r.BE]
 		same := h.replica == r.ID
 		f.Seen[r.BE] = Seen{Heard: true, Reported: same, Lost: !same && r.Role == types.RoleFollower && w.alive(r.BE), Version: h.version, OldestRetained: 1}
+		if w.stale[r.BE] { // it seems to have all that the catalog counts on, whatever is the case
+			f.Seen[r.BE] = Seen{Reported: true, Version: r.Version, OldestRetained: 1}
+		}
 	}
 	return f
 }
@@ -157,9 +167,19 @@ func (w *world) round() {
 		}
 	}
 	for _, op := range Runnable(open) {
-		if op.NextMs <= w.nowMs {
-			w.effect(op, Step(*op, w.facts()))
+		if op.NextMs > w.nowMs {
+			continue
 		}
+		d := Step(*op, w.facts())
+		if op.State == model.OpInited && d.Op.State != model.OpFailed { // as the engine: it is known as begun before anything is done
+			begun := *op
+			begun.State, begun.StartedMs, begun.DeadlineMs = model.OpRunning, d.Op.StartedMs, d.Op.DeadlineMs
+			_ = w.apply(&command.UpdateOp{Op: begun, TimeMs: w.nowMs})
+			if now, ok := w.cat.Op(op.ID); ok && now.State == model.OpRunning {
+				op, d = now, Step(*now, w.facts())
+			}
+		}
+		w.effect(op, d)
 	}
 	w.copy()
 }
@@ -179,6 +199,9 @@ func (w *world) effect(op *model.Op, d Decision) {
 			d = Refused(*op, w.facts(), err.Error())
 			break
 		}
+	}
+	if w.between != nil {
+		w.between(op)
 	}
 	for _, drop := range d.Drops {
 		if w.has[drop.BE].replica == drop.Replica {

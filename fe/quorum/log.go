@@ -35,9 +35,6 @@ const (
 	ReasonDropped   = "not_a_member"
 )
 
-// ErrDropped says that this FE was dropped from the cluster: it can do nothing for anybody any more.
-var ErrDropped = errors.New("this frontend was dropped from the cluster")
-
 // NoLeaderError says that a statement needed the leading FE and there was none in time. Nothing was done.
 type NoLeaderError struct {
 	Waited time.Duration
@@ -139,20 +136,20 @@ func (l *Log) AtLeader(ctx context.Context, again bool, here func(context.Contex
 // has applied is the last that it will ever show, and the wait is over.
 func (l *Log) WaitApplied(ctx context.Context, index uint64) error {
 	err := l.awaitApplied(ctx, index)
-	if errors.Is(err, ErrDropped) {
+	if errors.Is(err, raftlog.ErrDropped) {
 		return nil
 	}
 	return err
 }
 
-// awaitApplied is WaitApplied with ErrDropped where this FE was dropped meanwhile.
+// awaitApplied is WaitApplied with raftlog.ErrDropped where this FE was dropped meanwhile.
 func (l *Log) awaitApplied(ctx context.Context, index uint64) error {
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.member, cancel)()
 	_, err := l.local.WaitApplied(wctx, index)
 	if err != nil && ctx.Err() == nil && l.member.Err() != nil {
-		return ErrDropped
+		return raftlog.ErrDropped
 	}
 	return err
 }
@@ -207,7 +204,7 @@ func remote(err error) error {
 	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // the leader's address has an FE that came back on a blank disk: another will lead
 		return fmt.Errorf("%w: %w", &raftlog.ErrNotLeader{}, err)
 	case ReasonDropped:
-		return fmt.Errorf("%w: %w", ErrDropped, err)
+		return fmt.Errorf("%w: %w", raftlog.ErrDropped, err)
 	}
 	switch {
 	case beclient.Refused(err):
@@ -244,7 +241,7 @@ func (l *Log) withLeader(ctx context.Context, again bool, grace time.Duration, h
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, ErrDropped) {
+		if errors.Is(err, raftlog.ErrDropped) {
 			l.drop()
 		}
 		unknown := errors.Is(err, raftlog.ErrOutcomeUnknown)
@@ -293,7 +290,7 @@ func (l *Log) try(ctx context.Context, moved <-chan struct{}, grace time.Duratio
 		return here(ctx)
 	}
 	if l.member.Err() != nil {
-		return ErrDropped
+		return raftlog.ErrDropped
 	}
 	address := l.LeaderAddress()
 	if address == "" {

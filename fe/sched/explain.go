@@ -74,6 +74,8 @@ func statusAdvice(h *Verdict) string {
 	switch {
 	case h.Status == Healthy || h.Copies > 0 && h.Free > 0:
 		return ""
+	case h.Followers == h.Damaged:
+		return "nothing of it is left on any disk: RECOVER DATA tells what is lost, and with ACCEPT LOSS makes an empty tablet of it"
 	case h.Copies == 0:
 		return "bring a backend with a complete replica back; no other copy can be read"
 	case h.Status == ReplicaMissing && h.Free == 0 && h.Learners == 0:

@@ -125,3 +125,13 @@ func (sh *Shared) allProcesses() []stmt.Process {
 func leaderShows(n *parse.ShowStmt) bool {
 	return n.Tp == parse.ShowTableStatus || n.Tp == parse.ShowIndex
 }
+
+// hereShows are the kinds of MySQL's SHOW that tell of this FE and of the session, whatever the catalog holds.
+func hereShows(n *parse.ShowStmt) bool {
+	switch n.Tp {
+	case parse.ShowVariables, parse.ShowStatus, parse.ShowWarnings, parse.ShowErrors, parse.ShowCharset, parse.ShowCollation,
+		parse.ShowEngines, parse.ShowPrivileges, parse.ShowPlugins, parse.ShowProcessList:
+		return true
+	}
+	return false
+}

@@ -31,7 +31,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	if !s.inTx {
 		s.nextReadOnly = false // this query was the next transaction
 	}
-	cat, err := s.read(ctx)
+	cat, err := s.readFor(ctx, n)
 	if err != nil {
 		return err
 	}

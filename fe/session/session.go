@@ -124,6 +124,7 @@ type Session struct {
 	marks        []savepoint // of the open transaction, in order
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
+	inVain       error       // why the point path had no leader for the statement
 	lastInsertID uint64
 	foundRows    int64
 	warnings     []stmt.Warning
@@ -294,6 +295,9 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 
 // dispatch runs a parsed statement.
 func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
+	if _, ok := st.Node.(*parse.SelectStmt); !ok {
+		s.inVain = nil
+	}
 	s.before = s.warnings
 	if !isDiagnostic(st) {
 		s.warnings = nil
@@ -389,6 +393,19 @@ func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
 		return nil, false
 	}
 	return c.Catalog.Table(d.ID, name)
+}
+
+// readFor is read for a query: one that names no table is answered by what is here, leader or not.
+func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catalog, error) {
+	waited := s.inVain
+	s.inVain = nil
+	switch {
+	case !parse.ReadsTables(n):
+		return s.sh.Log.Current(), nil
+	case waited != nil: // the point path waited for a leader already
+		return nil, waited
+	}
+	return s.read(ctx)
 }
 
 // read returns the catalog state that a statement reads: the transaction's, or the newest.

@@ -85,8 +85,10 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 		}
 		return s.table(ctx, r, out)
 	}
-	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
-		return err
+	if !hereShows(n) {
+		if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+			return err
+		}
 	}
 	r, err := stmt.Show(ctx, s.stmtEnv(s.sh.Log.Current()), n)
 	if err != nil {

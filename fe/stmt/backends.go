@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
+	"stele/fe/cluster"
 	"stele/meta/catalog"
 	"stele/sql/syntax"
 )
@@ -36,7 +38,7 @@ var backendColumns = cols(`
 	CpuCores              int   Processors.
 	NumRunningQueries     int   Scans that run on it.
 	MemUsedPct            text  Use of the memory that the process may take.
-	CpuUsedPct            text  NULL: BEs do not measure it.
+	CpuUsedPct            text  Use of all its processors by the process lately, NULL when it has not said.
 	Location              text  Where it stands, as ALTER SYSTEM MODIFY BACKEND has said; empty when nobody has.
 `)
 
@@ -82,7 +84,15 @@ func backendRow(e *Env, be *catalog.BE) Row {
 	return Row{be.ID, be.Host, be.Port, be.Port, httpPort, be.Port, e.stamp(m.LastStart), e.stamp(m.LastHeartbeat), m.Alive,
 		be.Decommission, false, e.Catalog.ReplicasOn(be.ID), capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
 		s.fullest, m.Err, m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
-		m.RunningScans, percent(m.MemUsed, m.MemLimit), nil, be.Location}
+		m.RunningScans, percent(m.MemUsed, m.MemLimit), cpuUsed(&m), be.Location}
+}
+
+// cpuUsed prints the use of processors, one decimal.
+func cpuUsed(m *cluster.BE) any {
+	if m.CPUUsed < 0 || !m.Alive {
+		return nil
+	}
+	return fmt.Sprintf("%.1f %%", m.CPUUsed*100)
 }
 
 var diskColumns = cols(`

@@ -140,28 +140,5 @@ func aliveRow(e *Env, tablets iter.Seq[*catalog.Tablet]) []Row {
 	return []Row{{2}}
 }
 
-var _ = register(Statement{
-	Name:   "show_db_alive",
-	Syntax: "SHOW <db:ident>.ALIVE",
-	Doc:    "One row that says whether every tablet of a database takes reads and writes now.",
-	Columns: cols(`
-		status int 0: no tablet has a leader that answers; 1: all have; 2: some have.
-	`),
-	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		db, err := e.database(a.String("db"))
-		if err != nil {
-			return nil, err
-		}
-		return aliveRow(e, func(yield func(*catalog.Tablet) bool) {
-			for tab := range e.Catalog.Tablets() {
-				if p, ok := placeOf(e.Catalog, tab); ok && p.db.ID == db.ID && !yield(tab) {
-					return
-				}
-			}
-		}), nil
-	},
-	Examples: []string{"SHOW shop.ALIVE"},
-})
-
 // mnodeAddress is host:edit_log_port of an FE.
 func mnodeAddress(fe *catalog.FE) string { return net.JoinHostPort(fe.Host, strconv.Itoa(fe.RaftPort)) }

@@ -24,6 +24,13 @@ func (g *droppingGroup) Drop(ctx context.Context, fe *catalog.FE) error {
 	_, err := g.w.Propose(ctx, &command.DropFE{FE: fe.ID})
 	return err
 }
+func (g *droppingGroup) Replace(ctx context.Context, fe *catalog.FE, by *command.PlanFE) error {
+	out, err := g.w.Propose(ctx, &command.DropFE{FE: fe.ID}, by)
+	if err != nil {
+		return err
+	}
+	return catalog.BatchResult(out).Err()
+}
 func (g *droppingGroup) Transfer(context.Context, string) error { return nil }
 
 // crowd is a cluster where two of three BEs share a host with two FEs, and the third has a host with one FE.
@@ -202,7 +209,7 @@ func TestDropDNode(t *testing.T) {
 	if !ok {
 		t.Fatal("the dnode was not made")
 	}
-	w.bes[made.ID] = &cluster.BE{ID: made.ID, Address: "127.0.0.1:9050", Alive: true}
+	w.bes[made.ID] = &cluster.BE{ID: made.ID, Address: "127.0.0.1:9050", Alive: true, Disks: []cluster.Disk{{ID: 9, Available: 1 << 50}}}
 	w.table(t, "one", []catalog.Partition{{Name: "one"}}, 1, [][]types.BEID{{10004}})
 	w.table(t, "two", []catalog.Partition{{Name: "two"}}, 2, [][]types.BEID{{10004, 10003}})
 	w.report()
@@ -223,7 +230,6 @@ func TestDropDNode(t *testing.T) {
 	if _, ok := w.cat.FE(c); ok {
 		t.Error("its mnode is still there")
 	}
-	w.bes[10003].Disks = nil
 	w.rows(t, "DROP DNODE '10.0.1.1:9051'")
 	if be, _ := w.cat.BE(10003); !be.Decommission {
 		t.Error("a dnode that answers is not emptied")

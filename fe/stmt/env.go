@@ -93,6 +93,8 @@ type Group interface {
 	// Waiting lists the FEs with an empty meta_dir that ask to join and may not yet.
 	Waiting() []group.Waiting
 	Drop(ctx context.Context, fe *catalog.FE) error
+	// Replace is Drop, and plans another FE by the same log entry.
+	Replace(ctx context.Context, fe *catalog.FE, by *command.PlanFE) error
 	// Transfer hands leadership to the FE of that name, "" = to the best.
 	Transfer(ctx context.Context, name string) error
 }

@@ -35,6 +35,9 @@ func (g *fakeGroup) Drop(ctx context.Context, fe *catalog.FE) error {
 	return out[0].Err
 }
 
+func (g *fakeGroup) Replace(ctx context.Context, fe *catalog.FE, _ *command.PlanFE) error {
+	return g.Drop(ctx, fe)
+}
 func (g *fakeGroup) Transfer(context.Context, string) error { return nil }
 
 // mnodeWorld has FEs on the machines of BEs: 10.0.0.1 leads, then come followers, alive as they are given, and an observer.

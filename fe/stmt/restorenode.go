@@ -217,15 +217,13 @@ func (r *restoration) mnode(ctx context.Context, fe *catalog.FE) {
 		r.add("mnode", at, nil, "wait", source, "", "the FEs of the cluster are not known here")
 		return
 	}
-	if err := r.e.Group.Drop(ctx, fe); err != nil {
-		r.add("mnode", at, nil, "wait", source, "", err.Error())
-		return
-	}
 	ms := r.e.Now.UnixMilli()
-	again := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", fe.Host, fe.RaftPort, ms), Host: fe.Host, RaftPort: fe.RaftPort, Observer: fe.Observer,
-		DNode: fe.DNode}
-	if _, err := r.e.propose(ctx, &command.PlanFE{FE: again, TimeMs: ms}); err != nil {
-		r.add("mnode", at, nil, "wait", source, "", fmt.Sprintf("its old self is taken out, but it could not be added (%v): ALTER SYSTEM ADD %s '%s'", err, group.Role(fe), at))
+	again := catalog.FE{Name: fmt.Sprintf("%s_%d_%d", fe.Host, fe.RaftPort, ms), Host: fe.Host, RaftPort: fe.RaftPort, Observer: fe.Observer}
+	if _, there := r.e.Catalog.BE(fe.DNode); there {
+		again.DNode = fe.DNode
+	}
+	if err := r.e.Group.Replace(ctx, fe, &command.PlanFE{FE: again, TimeMs: ms}); err != nil {
+		r.add("mnode", at, nil, "wait", source, "", err.Error())
 		return
 	}
 	r.done = true

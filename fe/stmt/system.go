@@ -236,7 +236,7 @@ func checkRoom(e *Env, bes []*catalog.BE) error {
 		switch {
 		case slices.ContainsFunc(bes, func(b *catalog.BE) bool { return b.ID == be.ID }):
 			need += s.data
-		case !be.Decommission && e.alive(be.ID):
+		case !be.Decommission && e.alive(be.ID) && len(e.member(be.ID).Disks) > 0:
 			free += s.avail
 			left++
 		}

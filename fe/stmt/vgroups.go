@@ -181,3 +181,28 @@ func ready(e *Env, t *catalog.Table, tab *catalog.Tablet) bool {
 	}
 	return tab.Leader != 0 && e.alive(tab.Leader) && complete >= t.Quorum.Need(followers)
 }
+
+var _ = register(Statement{
+	Name:   "show_db_alive",
+	Syntax: "SHOW <db:ident> . ALIVE",
+	Doc:    "One row that says whether every tablet of a database takes reads and writes now: SHOW CLUSTER ALIVE for one database.",
+	Columns: cols(`
+		status int 0: no tablet has a leader that answers; 1: all have; 2: some have.
+	`),
+	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
+		db, err := e.database(a.String("db"))
+		if err != nil {
+			return nil, err
+		}
+		return aliveRow(e, func(yield func(*catalog.Tablet) bool) {
+			for t := range e.Catalog.Tables(db.ID) {
+				for tab := range e.Catalog.TabletsOfTable(t) {
+					if !yield(tab) {
+						return
+					}
+				}
+			}
+		}), nil
+	},
+	Examples: []string{"SHOW db1.ALIVE"},
+})

@@ -65,6 +65,9 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		if !unknown && notProposed(err) {
 			return catalog.CommitResult{}, &RetryError{Err: err}
 		}
+		if errors.Is(err, raftlog.ErrDropped) { // nobody takes another try, or tells
+			return t.cutOff(unknown, err)
+		}
 		unknown = true
 		// Another FE may lead by now; then its log tells, once it is here.
 		if tablets, ok := t.c.log.Current().TxnTablets(t.id); ok {
@@ -81,6 +84,16 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		t.c.over(t.id)
 		return catalog.CommitResult{}, &UnknownError{Txn: t.id, Err: err}
 	}
+}
+
+// cutOff ends a commit on an FE that was dropped from the cluster. The leading FE has aborted, or will, what was not
+// proposed: nobody works on it any more.
+func (t *Txn) cutOff(unknown bool, err error) (catalog.CommitResult, error) {
+	t.c.over(t.id)
+	if unknown {
+		err = &UnknownError{Txn: t.id, Err: err}
+	}
+	return catalog.CommitResult{}, err
 }
 
 // decidePause is the pause between two questions for the outcome of a commit.

@@ -25,6 +25,7 @@ type Sequence struct {
 	next  uint64
 	end   uint64
 	drawn time.Time
+	ahead uint64 // by how much the next fence is set further than asked for
 }
 
 // NewSequence returns a sequence over a counter; table is 0 for the cluster's own counters.
@@ -56,6 +57,7 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	}
 	first := s.next
 	s.next += n
+	s.ahead /= 2
 	return first, nil
 }
 
@@ -76,9 +78,13 @@ func (s *Sequence) Raise(ctx context.Context, v, fence uint64) error {
 	return s.drawLocked(ctx, s.size, v+1, v)
 }
 
-// fenceLocked keeps what is left of the range: all of it is above v.
+// fenceLocked keeps what is left of the range: all of it is above v. Rows that are given their numbers one after the
+// other, as a copy of a table does, do not cost a command each: the fence is set further and further ahead of them. It
+// stays below the range, so that it costs nothing but numbers that other FEs hold.
 func (s *Sequence) fenceLocked(ctx context.Context, v uint64) error {
-	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, Table: s.table, AtLeast: v + 1, TimeMs: time.Now().UnixMilli(), Fence: v})
+	fence := max(v, min(v+s.ahead, s.first-1))
+	s.ahead = min(max(1, 2*s.ahead), s.size)
+	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, Table: s.table, AtLeast: fence + 1, TimeMs: time.Now().UnixMilli(), Fence: fence})
 	if err == nil {
 		err = out[0].Err
 	}

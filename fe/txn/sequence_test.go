@@ -7,6 +7,7 @@ import (
 
 	"stele/fe/fakecluster"
 	"stele/fe/txn"
+	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
 )
@@ -74,6 +75,53 @@ func TestSequenceGivenElsewhere(t *testing.T) {
 		}
 		if gotA, gotB := next(a), next(b); gotA != c.a || gotB != c.b {
 			t.Errorf("after %d was given: %d and %d, want %d and %d", c.given, gotA, gotB, c.a, c.b)
+		}
+	}
+}
+
+// proposals counts the commands that reach the log.
+type proposals struct {
+	txn.Log
+	n int
+}
+
+func (p *proposals) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	p.n += len(cmds)
+	return p.Log.Propose(ctx, cmds...)
+}
+
+// TestGivenOneAfterTheOther: rows that bring their numbers along cost few commands, whichever FE has which range.
+func TestGivenOneAfterTheOther(t *testing.T) {
+	w := fakecluster.New(t, 1, 1, types.QuorumOne)
+	ctx := context.Background()
+	log := &proposals{Log: w.Log}
+	a := txn.NewSequence(log, command.CounterAutoInc, w.Table, 1000, 0)
+	b := txn.NewSequence(log, command.CounterAutoInc, w.Table, 1000, 0)
+	first, err := a.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Next(ctx); err != nil {
+		t.Fatal(err)
+	}
+	log.n = 0
+	const rows = 5000
+	for v := first; v < first+rows; v++ { // a load balancer sends them to both
+		s := a
+		if v%2 == 0 {
+			s = b
+		}
+		if err := s.Raise(ctx, v, w.Log.Current().AutoIncrementFence(w.Table)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log.n > 60 {
+		t.Errorf("%d rows that were given their numbers cost %d commands", rows, log.n)
+	}
+	for name, s := range map[string]*txn.Sequence{"a": a, "b": b} {
+		s.RaiseTo(w.Log.Current().AutoIncrementFence(w.Table))
+		if v, err := s.Next(ctx); err != nil || v < first+rows {
+			t.Errorf("%s hands out %d after %d was given: %v", name, v, first+rows-1, err)
 		}
 	}
 }

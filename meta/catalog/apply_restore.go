@@ -60,9 +60,16 @@ func (d *draft) applyRestore(cmd command.Command) (any, error, bool) {
 }
 
 func (d *draft) restoreMetadata(c *command.RestoreMetadata) error {
-	if _, ok := d.fes.get(c.KeepFE); !ok {
+	old, ok := d.fes.get(c.KeepFE)
+	if !ok {
 		return notFound("fe", c.KeepFE)
 	}
+	kept := *old
+	kept.Pending, kept.Observer = false, false // it is alone and has to vote
+	if c.Host != "" {
+		kept.Host, kept.RaftPort = c.Host, c.RaftPort
+	}
+	d.fes = d.fes.set(d.o, kept.ID, &kept)
 	for id := range d.fes.all() {
 		if id != c.KeepFE {
 			d.fes = d.fes.del(d.o, id)

@@ -8,6 +8,9 @@ import "stele/meta/types"
 type RestoreMetadata struct {
 	KeepFE types.FEID `cbor:"1,keyasint"` // the FE that was restored; the others are forgotten and can be added again
 	TimeMs int64      `cbor:"2,keyasint"`
+	// Host and RaftPort are where that FE is reached now; "" and 0 = where it was.
+	Host     string `cbor:"3,keyasint,omitempty"`
+	RaftPort int    `cbor:"4,keyasint,omitempty"`
 }
 
 // AdoptReplicas takes over what a BE holds into a catalog that was restored: versions that were committed after the

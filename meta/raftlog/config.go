@@ -59,6 +59,8 @@ type Config struct {
 
 	Log *slog.Logger     // nil = slog.Default
 	Now func() time.Time // nil = time.Now
+
+	decode func([]byte) (command.Command, error) // nil = command.Decode; of other versions in tests
 }
 
 func (c *Config) check() error {
@@ -91,6 +93,9 @@ func (c *Config) check() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.decode == nil {
+		c.decode = command.Decode
 	}
 	if c.Now == nil {
 		c.Now = time.Now

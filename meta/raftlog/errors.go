@@ -23,6 +23,8 @@ var (
 	ErrOutcomeUnknown = errors.New("leadership was lost while the change was on its way: it may or may not be in effect")
 	// ErrClosed says that the log is closed.
 	ErrClosed = errors.New("the metadata log is closed")
+	// ErrDropped says that this FE was dropped from the cluster: the log takes nothing from it any more.
+	ErrDropped = errors.New("this frontend was dropped from the cluster")
 	// ErrBusy says that the log took no proposal in time; nothing was proposed.
 	ErrBusy = errors.New("the metadata log is overloaded")
 	// ErrWrongCluster is wrapped when an identity or a peer belongs to another cluster.

@@ -15,6 +15,7 @@ import (
 // fsm applies log entries to the catalog and publishes each result. An entry that it cannot read stops it for good:
 // to pass over one would be to drift away from the other FEs.
 type fsm struct {
+	decode  func([]byte) (command.Command, error)
 	current atomic.Pointer[catalog.Catalog]
 	applied atomic.Uint64 // index of the last command or configuration entry seen
 
@@ -25,8 +26,8 @@ type fsm struct {
 	restore error         // why the last snapshot could not be restored
 }
 
-func newFSM() *fsm {
-	f := &fsm{changed: make(chan struct{}), failed: make(chan struct{})}
+func newFSM(decode func([]byte) (command.Command, error)) *fsm {
+	f := &fsm{decode: decode, changed: make(chan struct{}), failed: make(chan struct{})}
 	f.current.Store(catalog.New())
 	return f
 }
@@ -46,7 +47,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		if l.Type != raft.LogCommand {
 			continue
 		}
-		cmd, err := command.Decode(l.Data)
+		cmd, err := f.decode(l.Data)
 		if err != nil {
 			out[i] = f.fail(fmt.Errorf("apply metadata log entry %d: %w", l.Index, err))
 			continue

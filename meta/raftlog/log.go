@@ -72,7 +72,7 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		cfg: cfg, fsm: newFSM(), notify: make(chan bool, 16), closing: make(chan struct{}),
+		cfg: cfg, fsm: newFSM(cfg.decode), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
 	}
 	if err := l.open(); err != nil {

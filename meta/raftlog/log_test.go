@@ -161,14 +161,21 @@ func TestConcurrentProposalsShareEntries(t *testing.T) {
 	}
 }
 
-// group opens three voters; the first leads.
-func group(t *testing.T) []*Log {
+// group opens three voters; the first leads. Each may be opened differently.
+func group(t *testing.T, differ ...func(*Config)) []*Log {
 	t.Helper()
-	logs := []*Log{open(t, bootstrapped(t, t.TempDir()))}
+	first := bootstrapped(t, t.TempDir())
+	for _, d := range differ {
+		d(&first)
+	}
+	logs := []*Log{open(t, first)}
 	lead(t, logs[0])
 	ctx := testContext(t)
 	for i := 2; i <= 3; i++ {
 		cfg := config(t, fmt.Sprint("fe", i), t.TempDir())
+		for _, d := range differ {
+			d(&cfg)
+		}
 		addr := cfg.Listener.Addr().String()
 		l := open(t, cfg)
 		if err := logs[0].AddLearner(ctx, cfg.ID, addr); err != nil {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -186,7 +188,11 @@ func Restore(cfg RestoreConfig, backup io.Reader) (types.ClusterID, error) {
 	if !ok {
 		return "", fmt.Errorf("the backup knows no frontend %q", cfg.Name)
 	}
-	if c, _, err = catalog.Apply(c, &command.RestoreMetadata{KeepFE: fe.ID, TimeMs: cfg.Now.UnixMilli()}); err != nil {
+	host, port, err := splitAddress(cfg.Addr)
+	if err != nil {
+		return "", err
+	}
+	if c, _, err = catalog.Apply(c, &command.RestoreMetadata{KeepFE: fe.ID, TimeMs: cfg.Now.UnixMilli(), Host: host, RaftPort: port}); err != nil {
 		return "", err
 	}
 	if entries, err := os.ReadDir(cfg.Dir); err == nil && len(entries) > 0 {
@@ -205,6 +211,18 @@ func Restore(cfg RestoreConfig, backup io.Reader) (types.ClusterID, error) {
 		return "", err
 	}
 	return c.ClusterID(), writeIdentity(cfg.Dir, Identity{ClusterID: c.ClusterID(), ID: cfg.Name, Used: true})
+}
+
+// splitAddress reads where an FE listens for others.
+func splitAddress(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil || host == "" || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("address %q is not HOST:PORT", address)
+	}
+	return host, port, nil
 }
 
 // seedTerm makes the log of an FE that has seen every term up to this one, so that BEs take its word.

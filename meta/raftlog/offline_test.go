@@ -100,7 +100,7 @@ func TestRestore(t *testing.T) {
 	}
 	cfg := config(t, "fe2", t.TempDir())
 	spec := RestoreConfig{Dir: cfg.Dir, Name: "fe2", Addr: cfg.Listener.Addr().String(), Now: time.UnixMilli(9)}
-	for name, bad := range map[string]RestoreConfig{"unknown frontend": {Dir: cfg.Dir, Name: "fe9"}, "a directory with a file": {Dir: "testdata", Name: "fe2"}} {
+	for name, bad := range map[string]RestoreConfig{"unknown frontend": {Dir: cfg.Dir, Name: "fe9", Addr: "h:1"}, "a directory with a file": {Dir: "testdata", Name: "fe2"}} {
 		if name == "a directory with a file" {
 			bad.Dir = t.TempDir()
 			if err := os.WriteFile(filepath.Join(bad.Dir, "x"), nil, 0o600); err != nil {

@@ -500,6 +500,7 @@ type HeartbeatResponse struct {
 	RunningQueries uint32                 `protobuf:"varint,14,opt,name=running_queries,json=runningQueries,proto3" json:"running_queries,omitempty"` // that this BE runs as a query node
 	Queries        uint64                 `protobuf:"varint,15,opt,name=queries,proto3" json:"queries,omitempty"`                                     // that it has run to the end since it started
 	Memory         []*MemoryPart          `protobuf:"bytes,20,rep,name=memory,proto3" json:"memory,omitempty"`
+	CpuUsed        float64                `protobuf:"fixed64,21,opt,name=cpu_used,json=cpuUsed,proto3" json:"cpu_used,omitempty"` // of all processors lately, 0 to 1; negative = not measured
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -644,6 +645,13 @@ func (x *HeartbeatResponse) GetMemory() []*MemoryPart {
 		return x.Memory
 	}
 	return nil
+}
+
+func (x *HeartbeatResponse) GetCpuUsed() float64 {
+	if x != nil {
+		return x.CpuUsed
+	}
+	return 0
 }
 
 // MemoryPart is something that takes memory of a BE.
@@ -3708,7 +3716,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
 	"\bDiskWish\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\rR\x05state\"\xa9\x04\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\xc4\x04\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -3726,7 +3734,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\tstrangers\x18\r \x03(\v2\f.be.StrangerR\tstrangers\x12'\n" +
 	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\x12\x18\n" +
 	"\aqueries\x18\x0f \x01(\x04R\aqueries\x12&\n" +
-	"\x06memory\x18\x14 \x03(\v2\x0e.be.MemoryPartR\x06memory\"t\n" +
+	"\x06memory\x18\x14 \x03(\v2\x0e.be.MemoryPartR\x06memory\x12\x19\n" +
+	"\bcpu_used\x18\x15 \x01(\x01R\acpuUsed\"t\n" +
 	"\n" +
 	"MemoryPart\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +

@@ -20,6 +20,7 @@ type Memory struct {
 
 	limit   int64
 	floor   int64
+	pool    *Memory // shared with other queries, nil = none
 	used    atomic.Int64
 	peak    atomic.Int64
 	spilled atomic.Int64
@@ -31,6 +32,13 @@ func NewMemory(limit int64) *Memory {
 		limit = DefaultMemoryLimit
 	}
 	return &Memory{limit: limit, floor: minOperatorBytes}
+}
+
+// NewMemoryIn returns a budget of limit bytes that, with the other queries of pool, may not hold more than pool has.
+func NewMemoryIn(pool *Memory, limit int64) *Memory {
+	m := NewMemory(limit)
+	m.pool = pool
+	return m
 }
 
 // Limit returns the budget in bytes (the setting query_mem_limit_bytes).
@@ -48,7 +56,7 @@ func (m *Memory) Spilled() int64 { return m.spilled.Load() }
 // add moves the use by n; when force is not set and the limit would be exceeded, it does nothing and reports false.
 func (m *Memory) add(n int64, force bool) bool {
 	now := m.used.Add(n)
-	if n > 0 && now > m.limit && !force {
+	if n > 0 && now > m.limit && !force || m.pool != nil && !m.pool.add(n, force) {
 		m.used.Add(-n)
 		return false
 	}

@@ -390,6 +390,9 @@ func addDecs(a, b []vec.Int128, ma, mb int, sub bool, precision int32, out []vec
 
 func mulVec(c *Call, a []Arg, n int) (*vec.Vector, error) {
 	x, y := a[0], a[1]
+	if c.isWideProduct() {
+		return c.mulWide(x, y, n), nil
+	}
 	if !c.isPlain() {
 		return nil, nil
 	}
@@ -424,6 +427,42 @@ func mulVec(c *Call, a []Arg, n int) (*vec.Vector, error) {
 	}
 	setNulls(out, nulls(n, x, y))
 	return out, nil
+}
+
+// isWideProduct reports whether the result is a decimal of 128 bits of which a factor has 128 bits too, with all its digits.
+func (c *Call) isWideProduct() bool {
+	x, y := c.Args[0], c.Args[1]
+	return c.Result.Phys() == types.PhysDec128 && (x.Phys() == types.PhysDec128 || y.Phys() == types.PhysDec128) &&
+		isDecimal64Or128(x) && isDecimal64Or128(y) && x.Scale+y.Scale == c.Result.Scale
+}
+
+func isDecimal64Or128(t T) bool {
+	return t.Kind == types.KindDecimal && (t.Phys() == types.PhysDec128 || t.Phys() == types.PhysInt64)
+}
+
+// mulWide multiplies decimals, at least one of which has 128 bits; nil leaves the matter, an overflow, to the scalar kernel.
+func (c *Call) mulWide(x, y Arg, n int) *vec.Vector {
+	if x.Type.Phys() != types.PhysDec128 {
+		x, y = y, x
+	}
+	wide := y.Type.Phys() == types.PhysDec128
+	out := vec.New(c.Result, n)
+	limit := sqltypes.Pow10(min(c.Result.Length, types.MaxDecimalPrecision))
+	for i := range out.Dec {
+		var by vec.Int128
+		if wide {
+			by = y.Dec[i&y.mask]
+		} else {
+			by = vec.Int128Of(y.I64[i&y.mask])
+		}
+		r, ok := x.Dec[i&x.mask].Mul(by)
+		if !ok || r.Abs().Cmp(limit) >= 0 {
+			return nil
+		}
+		out.Dec[i] = r
+	}
+	setNulls(out, nulls(n, x, y))
+	return out
 }
 
 // mul64 multiplies signed integers to 128 bits.

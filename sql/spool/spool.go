@@ -23,6 +23,7 @@ const spoolMemory = 32 << 20
 // Spool keeps the encoded batches of one answer until it is complete. It is used by one goroutine at a time.
 type Spool struct {
 	dir    string
+	room   int // bytes that may be kept in memory
 	memory [][]byte
 	bytes  int
 	file   *os.File
@@ -32,11 +33,14 @@ type Spool struct {
 }
 
 // New returns an empty spool whose file, if it needs one, lies in dir ("" = where temporary files are).
-func New(dir string) *Spool { return &Spool{dir: dir} }
+func New(dir string) *Spool { return Sized(dir, spoolMemory) }
+
+// Sized is New with another bound of what is kept in memory.
+func Sized(dir string, room int) *Spool { return &Spool{dir: dir, room: room} }
 
 // Add appends an encoded batch.
 func (s *Spool) Add(b []byte) error {
-	if s.file == nil && s.bytes+len(b) <= spoolMemory {
+	if s.file == nil && s.bytes+len(b) <= s.room {
 		s.memory = append(s.memory, b)
 		s.bytes += len(b)
 		return nil

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -113,6 +114,24 @@ func (c *Cluster) process(node string) int {
 		return 0
 	}
 	return pid
+}
+
+// CPU returns for how long processors have worked for a node; only Linux tells.
+func (c *Cluster) CPU(node string) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process(node)))
+	if err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", node, err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var sum time.Duration
+	for _, f := range fields[11:13] { // user and system, in ticks of 10 ms
+		ticks, err := strconv.Atoi(f)
+		if err != nil {
+			return 0, fmt.Errorf("processor time of %s: %w", node, err)
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum, nil
 }
 
 // Leader names the leading FE, as the first FE that answers has it. Skip names nodes that are not asked.

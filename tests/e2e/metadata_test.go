@@ -31,6 +31,31 @@ func TestMetadataBackup(t *testing.T) {
 	exec1("INSERT INTO m.t VALUES (1, 1), (2, 2), (3, 3)")
 	exec1("INSERT INTO m.free VALUES (1), (2)")
 	backup := filepath.Join(t.TempDir(), "backup")
+	exec1("CREATE TABLE m.busy (id INT PRIMARY KEY)")
+	stop, acknowledged := make(chan struct{}), make(chan int, 1)
+	begun := make(chan struct{})
+	go func() {
+		db := c.OpenDB("m")
+		defer db.Close()
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-stop:
+				acknowledged <- n
+				return
+			default:
+			}
+			if n == 5 {
+				close(begun)
+			}
+			if _, err := db.ExecContext(ctx, "INSERT INTO busy VALUES (?)", n); err != nil {
+				t.Errorf("a write while a backup is made: %v", err)
+				acknowledged <- n
+				return
+			}
+		}
+	}()
+	<-begun
 	exec1("ADMIN BACKUP METADATA TO '" + backup + "'")
 	if _, err := db.ExecContext(ctx, "ADMIN BACKUP METADATA TO '"+backup+"'"); err == nil {
 		t.Error("a backup was overwritten")
@@ -38,6 +63,8 @@ func TestMetadataBackup(t *testing.T) {
 	exec1("UPDATE m.t SET v = 20 WHERE id = 2")
 	exec1("INSERT INTO m.t VALUES (4, 4), (5, 5)")
 	exec1("INSERT INTO m.free VALUES (3)")
+	close(stop)
+	written := <-acknowledged
 
 	if err := c.Kill("fe1"); err != nil {
 		t.Fatal(err)
@@ -85,8 +112,35 @@ func TestMetadataBackup(t *testing.T) {
 	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM m.free").Scan(&free); err != nil || free != 4 {
 		t.Errorf("%d rows without a key (%v), want 4", free, err)
 	}
+	var busy int
+	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM m.busy").Scan(&busy); err != nil || busy != written {
+		t.Errorf("%d rows that were written while and after the backup was made (%v), want %d", busy, err, written)
+	}
 	c.CheckReplicas(t, "m.t", 3)
 	c.CheckReplicas(t, "m.free", 3)
+	growAgain(t, c)
+}
+
+// growAgain gives the restored frontend two others.
+func growAgain(t *testing.T, c *cluster.Cluster) {
+	for range 2 {
+		node, err := c.AddFrontend()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.DB().ExecContext(t.Context(), "ALTER SYSTEM ADD FOLLOWER '"+c.FrontendAddr(node)+"'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Wait(t, "three frontends vote", time.Minute, func() (bool, string) {
+		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES WHERE role IN ('leader', 'follower')")
+		return err == nil && len(rows.Rows) == 3, fmt.Sprint(rows.Rows, err)
+	})
+	c.Wait(t, "the third frontend answers alike", time.Minute, func() (bool, string) {
+		var n int
+		err := c.FrontendDB(3).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM m.t").Scan(&n)
+		return err == nil && n == 6, fmt.Sprint(n, err)
+	})
 }
 
 // tool runs `stele fe tool` and returns what it prints.

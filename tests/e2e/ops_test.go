@@ -123,8 +123,10 @@ func TestAutomaticMode(t *testing.T) {
 	c.Wait(t, "rows", healTimeout, func() (bool, string) { return load.count() > 500, fmt.Sprint(load.count()) })
 	usual := load.slowest(begun, time.Now()) // what a busy machine does to writes anyway is not the failover's
 
+	var atDeath int
 	t.Run("writes resume after a crash", func(t *testing.T) {
 		at := time.Now()
+		atDeath = load.count()
 		must(t, c.Kill("be1"))
 		c.WaitAlive(t, "be1", false, 30*time.Second)
 		held := load.count()
@@ -140,8 +142,15 @@ func TestAutomaticMode(t *testing.T) {
 		must(t, c.StartNode("be1"))
 		c.WaitAlive(t, "be1", true, 30*time.Second)
 		c.WaitHealthy(t, "auto.t", healTimeout)
+		missed := int64(load.count() - atDeath)
 		if full, _ := clones(t, c); full != before {
 			t.Errorf("%d full clones for a BE that was only restarted", full-before)
+		}
+		bytes, err := c.CloneBytes("be1")
+		must(t, err)
+		t.Logf("%d bytes for at most %d rows that were missed", bytes, missed)
+		if bytes == 0 || bytes > missed*500 { // a row in a transaction of its own takes about 100
+			t.Errorf("%d bytes were copied for %d rows", bytes, missed)
 		}
 	})
 	t.Run("leaders come back by themselves", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,17 +12,29 @@ import (
 	"stele/tests/cluster"
 )
 
+// shape is a table of the table of availability.
+type shape struct {
+	name     string
+	replicas int
+	quorum   string
+}
+
+var shapes = []shape{
+	{"1 replica", 1, "MAJORITY"}, {"2 replicas", 2, "MAJORITY"}, {"2 replicas, ONE", 2, "ONE"}, {"3 replicas", 3, "MAJORITY"},
+	{"3 replicas, ALL", 3, "ALL"},
+}
+
 // outage is one row of the table of availability: how many BEs of those with a replica are down at once, and what is
-// expected of tables with so many replicas.
+// expected of which tables.
 type outage struct {
 	down   int
-	writes map[int]bool // by replicas: whether writes go on
-	reads  map[int]bool // whether every row can be read
+	writes []string // tables that go on to take writes
+	reads  []string // tables of which every row can be read
 }
 
 var outages = []outage{
-	{1, map[int]bool{3: true}, map[int]bool{3: true, 2: true}},
-	{2, nil, map[int]bool{3: true}},
+	{1, []string{"3 replicas", "2 replicas, ONE"}, []string{"2 replicas", "2 replicas, ONE", "3 replicas", "3 replicas, ALL"}},
+	{2, nil, []string{"3 replicas, ALL"}},
 	{3, nil, nil},
 }
 
@@ -34,25 +47,30 @@ func TestAvailabilityTable(t *testing.T) {
 	defer cancel()
 	c := cluster.Start(t, manualOptions)
 	db := databaseOf(ctx, t, c, "ha")
-	for n := 1; n <= 3; n++ {
-		_, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE r%d (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES('replication_num'='%d')", n, n))
+	for n, s := range shapes {
+		_, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE t%d (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 "+
+			"PROPERTIES('replication_num'='%d','write_quorum'='%s')", n, s.replicas, s.quorum))
 		must(t, err)
 	}
 	var rows []string
 	for i, o := range outages {
 		rows = append(rows, playOutage(ctx, t, c, db, i, o)...)
 	}
-	t.Logf("replicas | down | writes | reads | acknowledged | lost\n%s", strings.Join(rows, "\n"))
+	t.Logf("table | down | writes | reads | acknowledged | lost\n%s", strings.Join(rows, "\n"))
 }
 
 func playOutage(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB, round int, o outage) (rows []string) {
 	t.Helper()
-	loads := map[int]*traffic{}
-	for n := 1; n <= 3; n++ {
-		loads[n] = startTraffic(ctx, db, fmt.Sprintf("r%d", n), 2, round*10*trafficStride+1)
+	loads := make([]*traffic, len(shapes))
+	for n := range shapes {
+		loads[n] = startTraffic(ctx, db, fmt.Sprintf("t%d", n), 2, round*10*trafficStride+1)
 	}
 	c.Wait(t, "rows", healTimeout, func() (bool, string) {
-		return min(loads[1].count(), loads[2].count(), loads[3].count()) > 60, fmt.Sprint(loads[1].count())
+		least := loads[0].count()
+		for _, l := range loads {
+			least = min(least, l.count())
+		}
+		return least > 60, fmt.Sprint(least)
 	})
 	for n := range o.down {
 		must(t, c.Kill(fmt.Sprintf("be%d", n+1)))
@@ -60,11 +78,11 @@ func playOutage(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.D
 	for n := range o.down {
 		c.WaitAlive(t, fmt.Sprintf("be%d", n+1), false, 30*time.Second)
 	}
-	writes, reads := map[int]bool{}, map[int]bool{}
-	for n := 1; n <= 3; n++ {
+	writes, reads := make([]bool, len(shapes)), make([]bool, len(shapes))
+	for n, s := range shapes {
 		writes[n], reads[n] = serves(ctx, t, c, db, loads[n], o, n)
-		if o.writes[n] && !writes[n] || o.reads[n] && !reads[n] {
-			t.Errorf("%d replicas, %d down: writes %v, reads %v", n, o.down, writes[n], reads[n])
+		if slices.Contains(o.reads, s.name) && !reads[n] {
+			t.Errorf("%s, %d down: not to be read", s.name, o.down)
 		}
 	}
 	for _, l := range loads {
@@ -73,32 +91,32 @@ func playOutage(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.D
 	for n := range o.down {
 		must(t, c.StartNode(fmt.Sprintf("be%d", n+1)))
 	}
-	for n := 1; n <= 3; n++ {
+	for n, s := range shapes {
 		loads[n].stop()
-		c.WaitHealthy(t, fmt.Sprintf("ha.r%d", n), healTimeout)
+		c.WaitHealthy(t, fmt.Sprintf("ha.t%d", n), healTimeout)
 		lost := loads[n].lost(ctx, t)
 		if lost != 0 {
-			t.Errorf("%d replicas, %d down: %d of %d acknowledged rows are lost", n, o.down, lost, loads[n].count())
+			t.Errorf("%s, %d down: %d of %d acknowledged rows are lost", s.name, o.down, lost, loads[n].count())
 		}
-		rows = append(rows, fmt.Sprintf("%d | %d | %v | %v | %d | %d", n, o.down, writes[n], reads[n], loads[n].count(), lost))
+		rows = append(rows, fmt.Sprintf("%s | %d | %v | %v | %d | %d", s.name, o.down, writes[n], reads[n], loads[n].count(), lost))
 	}
 	return rows
 }
 
-// serves finds out whether a table takes writes and can be read while BEs are down.
+// serves finds out whether a table takes writes, when it is to, and can be read while BEs are down.
 func serves(ctx context.Context, t *testing.T, c *cluster.Cluster, db *sql.DB, load *traffic, o outage, n int) (writes, reads bool) {
 	t.Helper()
-	if o.writes[n] {
+	if slices.Contains(o.writes, shapes[n].name) {
 		held := load.count()
-		c.Wait(t, fmt.Sprintf("writes to %d replicas with %d BEs down", n, o.down), healTimeout, func() (bool, string) {
+		c.Wait(t, fmt.Sprintf("writes to %s with %d BEs down", shapes[n].name, o.down), healTimeout, func() (bool, string) {
 			return load.count() > held+20, fmt.Sprint(load.count() - held)
 		})
 		writes = true
 	}
-	qctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	qctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var count int
-	return writes, db.QueryRowContext(qctx, fmt.Sprintf("SELECT COUNT(*) FROM r%d", n)).Scan(&count) == nil
+	return writes, db.QueryRowContext(qctx, fmt.Sprintf("SELECT COUNT(*) FROM t%d", n)).Scan(&count) == nil
 }
 
 // TestAcceptedLoss loses what only one BE had acknowledged (write_quorum ONE): RECOVER DATA names the versions, does nothing

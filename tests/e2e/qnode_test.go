@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,12 @@ var upperQueries = []string{
 // meanwhile costs nobody an error.
 func TestQueryNodes(t *testing.T) {
 	skipShort(t, "it runs a cluster")
-	c := cluster.Start(t, cluster.Options{})
+	c := cluster.Start(t, cluster.Options{Backends: 4})
+	must(t, c.Kill("be4"))
+	c.WaitAlive(t, "be4", false, 30*time.Second)
+	must(t, c.SetItems("be4", map[string]string{"storage_root_path": "none"}))
+	must(t, c.StartNode("be4"))
+	c.WaitAlive(t, "be4", true, 30*time.Second)
 	ctx, db := t.Context(), c.OpenDB("")
 	defer db.Close()
 	db.SetMaxOpenConns(1) // one session, for SET
@@ -73,7 +79,7 @@ func TestQueryNodes(t *testing.T) {
 	}
 	alone := answers()
 	ids := map[string]string{}
-	for _, node := range []string{"be1", "be2"} {
+	for _, node := range []string{"be1", "be4"} {
 		id, err := c.BackendID(ctx, node)
 		must(t, err)
 		ids[node] = id
@@ -95,13 +101,81 @@ func TestQueryNodes(t *testing.T) {
 		!strings.Contains(err.Error(), "1242") {
 		t.Errorf("an error of the query itself comes back as %v", err)
 	}
+	killOffloaded(t, c)
+	offloadedWork(t, c)
 	loseQueryNode(t, c, alone, same)
 	run("DROP QNODE ON DNODE " + ids["be1"])
-	run("DROP QNODE ON DNODE " + ids["be2"])
-	if _, err := db.ExecContext(ctx, "DROP QNODE ON DNODE "+ids["be2"]); err == nil {
+	run("DROP QNODE ON DNODE " + ids["be4"])
+	if _, err := db.ExecContext(ctx, "DROP QNODE ON DNODE "+ids["be4"]); err == nil {
 		t.Error("a qnode was dropped twice")
 	}
 	same("after the query nodes were dropped", alone, answers())
+	rows, err := cluster.ReadTable(ctx, db, "SHOW DNODES WHERE id = "+ids["be4"])
+	must(t, err)
+	if rows.Column("vnodes")[0] != "0" || rows.Column("status")[0] != "ready" {
+		t.Errorf("the dnode without storage: %v", rows.Rows)
+	}
+}
+
+// killOffloaded: KILL QUERY reaches a query where it runs, and so does a time limit.
+func killOffloaded(t *testing.T, c *cluster.Cluster) {
+	db, victim := c.OpenDB(""), c.OpenDB("")
+	defer db.Close()
+	defer victim.Close()
+	const endless = "SELECT COUNT(*) FROM q.a x, q.a y, q.a z, q.a w WHERE x.v + y.v + z.v + w.v < 0"
+	running := func(n string) {
+		t.Helper()
+		c.Wait(t, n+" queries run on query nodes", 20*time.Second, func() (bool, string) {
+			var sum string
+			err := db.QueryRowContext(t.Context(), "SELECT CAST(SUM(queries) AS CHAR) FROM stele.qnodes").Scan(&sum)
+			return err == nil && sum == n, fmt.Sprint(sum, err)
+		})
+	}
+	conn, err := victim.Conn(t.Context())
+	must(t, err)
+	defer conn.Close()
+	var id int
+	must(t, conn.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id))
+	ended := make(chan error, 1)
+	go func() { ended <- conn.QueryRowContext(t.Context(), endless).Scan(new(int)) }()
+	running("1")
+	if _, err := db.ExecContext(t.Context(), fmt.Sprintf("KILL QUERY %d", id)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1317") {
+		t.Errorf("a killed query ends with %v", err)
+	}
+	running("0")
+	if _, err := conn.ExecContext(t.Context(), "SET max_execution_time = 300"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.QueryRowContext(t.Context(), endless).Scan(new(int)); err == nil || !strings.Contains(err.Error(), "3024") {
+		t.Errorf("a query beyond its time ends with %v", err)
+	}
+	running("0")
+}
+
+// offloadedWork shows whose processor works when a query is offloaded: that of the FE hardly.
+func offloadedWork(t *testing.T, c *cluster.Cluster) {
+	if runtime.GOOS != "linux" {
+		return // nobody tells there
+	}
+	db := c.OpenDB("")
+	defer db.Close()
+	used := func(node string) time.Duration {
+		t.Helper()
+		d, err := c.CPU(node)
+		must(t, err)
+		return d
+	}
+	fe, be1, be4 := used("fe1"), used("be1"), used("be4")
+	var n int
+	must(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM q.a x, q.a y, q.a z WHERE x.v + y.v > z.v AND x.k < 60").Scan(&n))
+	fe, nodes := used("fe1")-fe, used("be1")-be1+used("be4")-be4
+	t.Logf("the FE worked for %v, the query nodes for %v", fe, nodes)
+	if n == 0 || fe > nodes/2 {
+		t.Errorf("%d rows; the FE worked for %v, the query nodes for %v", n, fe, nodes)
+	}
 }
 
 // loseQueryNode kills a query node while sessions read, and starts it again.

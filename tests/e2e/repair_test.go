@@ -65,6 +65,7 @@ func TestRepairs(t *testing.T) {
 		{"diverged unasked", (*repairs).divergedUnasked},
 		{"diverged", (*repairs).diverged},
 		{"colocated", (*repairs).colocated},
+		{"locations", (*repairs).locations},
 		{"may I", (*repairs).mayI},
 		{"decommission", (*repairs).decommission},
 		{"nowhere else", (*repairs).nowhereElse},
@@ -188,13 +189,12 @@ func (w *repairs) flapping() {
 
 // slotsAndThrottle has all tablets cloned to new replicas at once, at 1 MB/s a disk.
 func (w *repairs) slotsAndThrottle() {
-	w.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "1")`)
-	w.until("the limit to reach all backends", "ADMIN SHOW BACKEND CONFIG LIKE 'clone_bandwidth%'", func(t cluster.Table) bool {
-		return !slices.ContainsFunc(t.Column("VALUE"), func(v string) bool { return v != "1" })
-	})
+	unlimited := w.throttle("1")
+	wire, direct := w.relayed()
 	tablets := w.read("SHOW TABLET FROM rep.r")
 	seen := map[string]bool{}
 	begun := time.Now()
+	quiet, _ := wire.total()
 	for i, id := range tablets.Column("TabletId") {
 		if be := tablets.Column("BackendId")[i]; !seen[id] {
 			seen[id] = true
@@ -206,6 +206,7 @@ func (w *repairs) slotsAndThrottle() {
 	w.c.WaitHealthy(w.T, "rep.r", healTimeout)
 	took := time.Since(begun)
 	watch.stop()
+	sent, most := wire.total()
 	if watch.slots > 2 || watch.slots == 0 {
 		w.Errorf("a disk took part in %d repair clones at a time, 2 are allowed", watch.slots)
 	}
@@ -220,7 +221,16 @@ func (w *repairs) slotsAndThrottle() {
 	if watch.fastest > 3<<19 {
 		w.Errorf("a clone ran at %d bytes/s, 1 MB/s is allowed", watch.fastest)
 	}
-	w.exec(`ADMIN SET BACKEND CONFIG ("clone_bandwidth_limit_mb_per_disk" = "default")`)
+	// Random digits in hexadecimal are half as long once they are packed. A BE sends from two disks.
+	w.Logf("on the wire: %d bytes, %d by one backend", sent-quiet, most)
+	if sent-quiet < 4*tabletBytes/2 {
+		w.Errorf("%d bytes were on the wire, four tablets have at least %d", sent-quiet, 4*tabletBytes/2)
+	}
+	if limit := int64(took.Seconds()*2*(1<<20)) + 1<<20; most > limit {
+		w.Errorf("a backend has sent %d bytes in %v at 1 MB/s a disk, which allows %d", most, took, limit)
+	}
+	direct()
+	unlimited()
 }
 
 // cloneWatch is what was seen of clones while they ran.

@@ -95,7 +95,7 @@ func (w *repairs) hungSource() {
 	})
 	must(w.T, w.c.Resume(hung))
 	w.c.WaitAlive(w.T, hung, true, 30*time.Second)
-	if kept := w.keptBy(w.nodeOf(dest), id); kept < 0 {
+	if kept := w.keptBy(w.nodeOf(dest), id); kept < 1_000_000 {
 		w.Errorf("the second clone of tablet %s began anew: %d bytes were kept of more than 1,000,000", id, kept)
 	}
 	w.exec(`ADMIN SET FRONTEND CONFIG ("tablet_sched_clone_stall_timeout_sec" = "15")`)
@@ -307,6 +307,9 @@ func (w *repairs) nothingLeft() {
 	if err := w.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM single").Scan(&n); err == nil {
 		w.Errorf("a table whose tablet %s has no replica answers %d rows", row[0], n)
 	}
+	if advice := w.read("ADMIN EXPLAIN TABLET " + row[0]).Column("Suggestion"); !strings.Contains(advice[0], "RECOVER DATA") {
+		w.Errorf("what to do when nothing is left: %q", advice)
+	}
 	w.exec(`ADMIN SET FRONTEND CONFIG ("recover_with_empty_tablet" = "true")`)
 	w.c.WaitHealthy(w.T, "rep.single", healTimeout)
 	w.exec(`ADMIN SET FRONTEND CONFIG ("recover_with_empty_tablet" = "false")`)
@@ -356,5 +359,36 @@ func (w *repairs) mayI() {
 	}
 	if again := len(w.read("SELECT 1 FROM stele.tablets WHERE BackendId = " + both[1]).Rows); again != held {
 		w.Errorf("a dry run has moved something: %d replicas, then %d", held, again)
+	}
+}
+
+// locations says where backends stand: replicas that share a place are moved apart.
+func (w *repairs) locations() {
+	together := w.read("SELECT BackendId FROM stele.tablets WHERE TableName = 'r' ORDER BY TabletId, BackendId LIMIT 2").Column("BackendId")
+	place := map[string]string{w.nodeOf(together[0]): "zone:a", w.nodeOf(together[1]): "zone:a"}
+	for _, node := range []string{"be1", "be2", "be3", "be4"} {
+		if place[node] == "" {
+			place[node] = "zone:" + node
+		}
+	}
+	set := func(node, location string) {
+		w.exec(fmt.Sprintf(`ALTER SYSTEM MODIFY BACKEND "%s" SET ("labels.location" = "%s")`, w.c.BackendAddr(node), location))
+	}
+	zone := map[string]string{}
+	for node, location := range place {
+		set(node, location)
+		zone[w.id(node)] = location
+	}
+	w.until("every tablet in three zones", "SELECT TabletId, BackendId FROM stele.tablets WHERE TableName = 'r'", func(t cluster.Table) bool {
+		in := map[string]bool{}
+		for i, id := range t.Column("TabletId") {
+			in[id+" "+zone[t.Column("BackendId")[i]]] = true
+		}
+		return len(in) == 12 && len(t.Rows) == 12
+	})
+	w.healthy()
+	w.happened("LOCATION_MISMATCH")
+	for node := range place {
+		set(node, "")
 	}
 }

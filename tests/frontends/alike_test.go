@@ -64,6 +64,7 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 	sessions(t, dbs)
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
+	hints(t, c, dbs)
 }
 
 // givenIDs: a row that gets its id from a client on one FE keeps the others from drawing it.
@@ -151,7 +152,7 @@ func TestWithoutMajority(t *testing.T) {
 	c := start(t, 3)
 	lead := leader(t, c)
 	for _, db := range pools(t, c, 3) {
-		exec(t, db, `ADMIN SET FRONTEND CONFIG ("leader_wait_timeout_ms" = "1500")`)
+		exec(t, db, fmt.Sprintf(`ADMIN SET FRONTEND CONFIG ("leader_wait_timeout_ms" = "%d")`, leaderWait.Milliseconds()))
 	}
 	left := otherThan(lead)
 	db := c.FrontendDB(int(left[2] - '0'))
@@ -169,6 +170,7 @@ func TestWithoutMajority(t *testing.T) {
 		}
 		return number(err) == 1205, fmt.Sprint(err)
 	})
+	leaderless(t, c, db)
 	if _, err := db.ExecContext(t.Context(), "SELECT COUNT(*) FROM ha.reg"); number(err) != 1205 {
 		t.Errorf("a query without a leader: %v", err)
 	}

@@ -32,7 +32,7 @@ func TestAllAtOnce(t *testing.T) {
 	if leader(t, c) == gone {
 		exec(t, c.DB(), `ALTER SYSTEM TRANSFER LEADER TO "`+c.FrontendAddr("fe1")+`"`)
 	}
-	dropsItself(t, c, gone)
+	underLoad(t, c, func() { dropsItself(t, c, gone) })
 	meta := filepath.Join(c.Dir, gone, "meta")
 	must(t, os.RemoveAll(meta))
 	must(t, os.Mkdir(meta, 0o750))
@@ -59,6 +59,23 @@ func TestAllAtOnce(t *testing.T) {
 	must(t, c.Resume(gone))
 	ended(t, c, gone)
 	exec(t, c.FrontendDB(2), "UPDATE ha.reg SET v = 43 WHERE k = 1")
+}
+
+// underLoad has clients on all FEs while do is done. Statements of theirs do not hold up an FE that ends.
+func underLoad(t *testing.T, c *cluster.Cluster, do func()) {
+	t.Helper()
+	exec(t, c.DB(), "UPDATE ha.reg SET v = 0")
+	l := newLoad()
+	begun := time.Now()
+	l.run(t.Context(), pools(t, c, 3), 2, func() {
+		sleep(t, 500*time.Millisecond)
+		do()
+	})
+	if took := time.Since(begun); took > 12*time.Second {
+		t.Errorf("an FE that was dropped took %v to end", took)
+	}
+	l.check(t)
+	exec(t, c.DB(), "UPDATE ha.reg SET v = 42 WHERE k = 1")
 }
 
 // dropsItself drops an FE in a session of its own: the statement is answered, then it stops listening and ends.

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -122,6 +123,69 @@ func TestTrapEmptyLogFile(t *testing.T) {
 			}
 			if got, ok := get(t, open(t, dir), "k"); !ok || got != "v" {
 				t.Fatalf("%q, %v", got, ok)
+			}
+		})
+	}
+}
+
+// TestTrapLostDiscardStatistics: Badger keeps what it knows of dead bytes in a file that it does not sync. When a power cut takes that,
+// the value logs are suspected: each is looked at, what is dead goes and what lives stays.
+func TestTrapLostDiscardStatistics(t *testing.T) {
+	for name, suspect := range map[string]bool{"empty": false, "suspected": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			db, err := Open(dir, smallOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			const values = 128
+			for i := range values {
+				if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%03d", i), Value: noise(uint64(i), 256<<10)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range values * 3 / 4 {
+				if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%03d", i), Delete: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			marker := []byte("Z")
+			if err := db.between(func() error {
+				db.bdb.SetDiscardTs(db.ts)
+				return errors.Join(db.bdb.DropPrefix(marker), db.bdb.Flatten(1)) // what is dead is counted now, and no tombstone is left
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(dir, "DISCARD")); err != nil {
+				t.Fatal(err)
+			}
+			if suspect {
+				if err := SuspectDead(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			db = open(t, dir)
+			before := db.Size()
+			if err := db.Reclaim(t.Context(), marker, noPace); err != nil {
+				t.Fatal(err)
+			}
+			after := db.Size()
+			t.Logf("%d bytes became %d", before, after)
+			if suspect && after > before*2/3 {
+				t.Errorf("%d bytes became %d", before, after)
+			}
+			for i := values * 3 / 4; i < values; i++ {
+				if err := db.View(fmt.Appendf(nil, "k%03d", i), func(val []byte) error {
+					if string(val) != string(noise(uint64(i), 256<<10)) {
+						t.Errorf("value %d is another", i)
+					}
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 			return []*rowsetState{r}
 		}
 	}
-	rs := slices.Clone(all)
+	rs := beneath(all)
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
 	for from := 0; from+l.FanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
@@ -133,6 +133,45 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 		return nil
 	}
 	return rs[:n]
+}
+
+// maxApart is how many rowsets may stay apart from all merging.
+const maxApart = 256
+
+// beneath returns the rowsets that merging is about: not those of full row groups whose keys lie apart from those of all
+// others, as a load leaves them. A reader finds a key in one of them by its range, and merged they would be as large.
+func beneath(all []*rowsetState) []*rowsetState {
+	byKey := slices.Clone(all)
+	slices.SortFunc(byKey, func(a, b *rowsetState) int { return bytes.Compare(a.minKey(), b.minKey()) })
+	var rest []*rowsetState
+	var last []byte // the highest key so far
+	for i, r := range byKey {
+		alone := (i == 0 || bytes.Compare(last, r.minKey()) < 0) && (i+1 == len(byKey) || bytes.Compare(r.maxKey(), byKey[i+1].minKey()) < 0)
+		if !alone || r.entry.Rows < rowset.MaxGroupRows || len(r.groups) == 0 {
+			rest = append(rest, r)
+		}
+		if bytes.Compare(last, r.maxKey()) < 0 {
+			last = r.maxKey()
+		}
+	}
+	if len(all)-len(rest) > maxApart {
+		return slices.Clone(all)
+	}
+	return rest
+}
+
+func (r *rowsetState) minKey() []byte {
+	if len(r.groups) == 0 {
+		return nil
+	}
+	return r.groups[0].MinKey
+}
+
+func (r *rowsetState) maxKey() []byte {
+	if len(r.groups) == 0 {
+		return nil
+	}
+	return r.groups[len(r.groups)-1].MaxKey
 }
 
 func (c *compaction) run(ctx context.Context) error {

@@ -3,8 +3,10 @@ package tablet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
+	"stele/be/tablet/rowset"
 	"stele/meta/types"
 )
 
@@ -120,5 +122,28 @@ func TestDeletesAtVersions(t *testing.T) {
 	}
 	if len(d.checkpoints) > maxCheckpoints {
 		t.Fatalf("%d checkpoints", len(d.checkpoints))
+	}
+}
+
+// TestLoadsStayApart: what a load has left in the order of keys is not merged, what overlaps is.
+func TestLoadsStayApart(t *testing.T) {
+	limits := defaultCompaction
+	var apart, over []*rowsetState
+	for i := range 40 {
+		key := func(n int) []byte { return []byte{byte(n)} }
+		entry := rowsetEntry{ID: uint64(i + 1), Rows: rowset.MaxGroupRows}
+		apart = append(apart, newRowsetState(1, entry, []groupEntry{{Rows: entry.Rows, MinKey: key(2 * i), MaxKey: key(2*i + 1)}}))
+		over = append(over, newRowsetState(1, entry, []groupEntry{{Rows: entry.Rows, MinKey: key(2 * i), MaxKey: key(2*i + 2)}}))
+	}
+	if got := pickCompaction(limits, apart, 0); got != nil {
+		t.Errorf("%d rowsets of a load are merged", len(got))
+	}
+	if got := pickCompaction(limits, over, 0); len(got) < limits.FanIn {
+		t.Errorf("%d rowsets that overlap are merged", len(got))
+	}
+	small := newRowsetState(1, rowsetEntry{ID: 99, Rows: 10}, []groupEntry{{Rows: 10, MinKey: []byte{7}, MaxKey: []byte{9}}})
+	rest := beneath(append(slices.Clone(apart), small))
+	if len(rest) != 3 || !slices.Contains(rest, small) { // it, and the two that it overlaps
+		t.Errorf("%d rowsets are merged when a small one overlaps two", len(rest))
 	}
 }

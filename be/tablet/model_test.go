@@ -143,6 +143,7 @@ func (x *machine) crash() {
 	next := filepath.Join(x.root, "crash", string(rune('a'+x.dirs%26)), "disk")
 	x.check(os.MkdirAll(filepath.Dir(next), 0o755))
 	x.check(x.store.meta.Commit()) // version records are not waited for; here the crash comes after they are written
+	x.check(x.store.data.Commit()) // nor are deletions of large parts
 	x.check(copyOpen(x.dir, next))
 	x.check(x.store.Close())
 	x.check(os.RemoveAll(x.dir))

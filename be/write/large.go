@@ -2,8 +2,10 @@ package write
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"stele/be/tablet"
 	"stele/meta/types"
@@ -29,25 +31,40 @@ type largeLead struct {
 	keys [][]byte
 }
 
-// leadLarge resolves and encodes a part; ok is false when it has to go row by row.
+// leadLarge resolves a part and returns what encodes it; nil when it has to go row by row.
 func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, ops []types.RowOp,
-	rows *vec.Batch, resp *bepb.WriteResponse_Part) (payload []byte, ok bool, err error) {
+	rows *vec.Batch, resp *bepb.WriteResponse_Part) (encode func() ([]byte, error), err error) {
 	if rows.N < largeRows && len(p.Rows) < largeBytes || rows.Sel != nil || p.ReadVersion != 0 || len(p.Ops) != 1 || ops[0] == types.OpDelete {
-		return nil, false, nil
+		return nil, nil
 	}
 	l := &largeLead{w: w, txn: txn, t: t, rows: rows, op: ops[0], keys: vec.EncodeKeys(rows, schema.KeyIndexes())}
 	if !l.sort() {
-		return nil, false, nil
+		return nil, nil
 	}
 	if freshRows(schema, ops[:1]) {
 		resp.Inserted = int64(rows.N)
 	} else if ok, err := l.lock(resp); err != nil || !ok {
-		return nil, false, err
+		return nil, err
 	}
-	if payload, err = tablet.EncodeGrouped(schema, l.rows, l.keys); err != nil {
-		return nil, false, fmt.Errorf("encode rows for tablet %d: %w", t.ID(), err)
+	return func() ([]byte, error) { return tablet.EncodeGrouped(schema, l.rows, l.keys) }, nil
+}
+
+// encodeLarge encodes the large parts of a write beside one another.
+func encodeLarge(parts []*part) error {
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, p := range parts {
+		if p.encode != nil {
+			wg.Go(func() {
+				if p.payload, errs[i] = p.encode(); errs[i] != nil {
+					errs[i] = fmt.Errorf("encode rows for tablet %d: %w", p.r.t.ID(), errs[i])
+				}
+				p.encode = nil // it keeps the rows alive
+			})
+		}
 	}
-	return payload, true, nil
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // sort brings the rows into the order of their keys; false when two have the same.

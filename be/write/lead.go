@@ -34,6 +34,7 @@ type part struct {
 	req     *bepb.WriteRequest_Part
 	r       *replica
 	payload []byte
+	encode  func() ([]byte, error) // makes the payload of a large part, once all parts are resolved
 	resp    *bepb.WriteResponse_Part
 }
 
@@ -52,6 +53,9 @@ func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteR
 			return refused(types.TabletID(p.TabletId), err)
 		}
 		parts = append(parts, led)
+	}
+	if err := encodeLarge(parts); err != nil {
+		return refused(0, err)
 	}
 	if err := w.replicate(ctx, txn, parts); err != nil {
 		return refused(0, err)
@@ -111,13 +115,8 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, err
 	}
 	if !explicit {
-		payload, ok, err := w.leadLarge(txn, t, schema, p, ops, rows, led.resp)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			led.payload = payload
-			return led, nil
+		if led.encode, err = w.leadLarge(txn, t, schema, p, ops, rows, led.resp); err != nil || led.encode != nil {
+			return led, err
 		}
 	}
 	if fresh {

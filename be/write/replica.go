@@ -141,11 +141,14 @@ func (r *replica) store(ctx context.Context, txn types.TxnID, part int, payload 
 	return err
 }
 
-// holds returns how many bytes of a transaction are stored here and not over.
-func (r *replica) holds(txn types.TxnID) int64 {
-	r.mu.Lock()
+// brief reports whether a transaction is published in no time: it is small, not made rowsets of, and nobody is at work on the
+// replica, as a move to another disk is for long.
+func (r *replica) brief(txn types.TxnID) bool {
+	if !r.mu.TryLock() {
+		return false
+	}
 	defer r.mu.Unlock()
-	return r.open[txn]
+	return r.open[txn] <= briefBytes
 }
 
 func (r *replica) room(bytes int64) error {

@@ -189,8 +189,8 @@ func (w *Writer) Publish(ctx context.Context, items []*bepb.PublishRequest_Item)
 		if !ok {
 			continue
 		}
-		if w.replica(t).holds(types.TxnID(it.TxnId)) > briefBytes {
-			rpc.Waits(ctx) // it is made rowsets of
+		if !w.replica(t).brief(types.TxnID(it.TxnId)) {
+			rpc.Waits(ctx)
 		}
 		if err := w.publish(t, decision{types.TxnID(it.TxnId), int(it.Parts)}, types.Version(it.Version)); err != nil {
 			w.log.Error("publish", "tablet_id", it.TabletId, "version", it.Version, "err", err)

@@ -31,6 +31,7 @@ const leaderWait = 2 * time.Second
 // frontend is an FE without BEs and clients: its log, its part in the group and the service that others call.
 type frontend struct {
 	t       *testing.T
+	dir     string
 	name    string
 	raft    net.Listener
 	rpc     net.Listener
@@ -56,7 +57,7 @@ func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // blank is an FE with an empty meta_dir: it has only addresses.
 func blank(t *testing.T) *frontend {
-	f := &frontend{t: t, raft: listen(t), rpc: listen(t)}
+	f := &frontend{t: t, dir: t.TempDir(), raft: listen(t), rpc: listen(t)} // the folder outlives the log
 	t.Cleanup(f.close)
 	return f
 }
@@ -69,7 +70,7 @@ func (f *frontend) record(name string) catalog.FE {
 func (f *frontend) open(name string, boot bool) {
 	f.t.Helper()
 	f.name = name
-	cfg := raftlog.Config{Dir: f.t.TempDir(), ClusterID: clusterID, ID: name, Listener: f.raft, Timings: raftlog.TestTimings(),
+	cfg := raftlog.Config{Dir: f.dir, ClusterID: clusterID, ID: name, Listener: f.raft, Timings: raftlog.TestTimings(),
 		SegmentBytes: 1 << 20, Log: slog.New(slog.DiscardHandler)}
 	if boot {
 		cfg.Bootstrap = &command.InitCluster{ClusterID: clusterID, FE: f.record(name), TimeMs: 1}

@@ -171,8 +171,7 @@ func verify(i *invocation) error {
 		}
 		c, _, err := o.Catalog()
 		if err := errors.Join(append(errs, err)...); err != nil {
-			return fmt.Errorf("%w\n(remedy: drop this frontend from its cluster, empty the directory and add it again; if it is the "+
-				"only frontend, restore a backup)", err)
+			return fmt.Errorf("%w\n(remedy: %s)", err, raftlog.Remedy)
 		}
 		fmt.Fprintf(i.out, "%d snapshots and the log are sound\n", len(snaps))
 		describe(i.out, c)

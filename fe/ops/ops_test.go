@@ -452,10 +452,13 @@ func TestCancelledRecovery(t *testing.T) {
 	if o := mustOp(t, w, id+1); o.State != catalog.OpCancelled || kindOfWork(o.Type) != RecoverTable {
 		t.Fatalf("%s %s", TypeName(o.Type), StateName(o.State))
 	}
-	if r := w.tab().Replica(be); r == nil || r.Complete() {
+	w.slow = false
+	for range 5 {
+		w.round()
+	}
+	if r := w.tab().Replica(be); r == nil || r.Complete() || r.OfflineMs == 0 {
 		t.Fatalf("after the cancel: %+v", w.tab().Replicas)
 	}
-	w.slow = false
 	w.order(t, op(RecoverTable, be))
 	w.settle(t)
 	if r := w.tab().Replica(be); r == nil || !r.Complete() || len(w.tab().Replicas) != 3 {

@@ -114,6 +114,10 @@ func Undo(op model.Op, f *Facts) Decision {
 			d.Drops = append(d.Drops, Drop{BE: made.BE, Tablet: op.Tablet, Replica: made.ID})
 			return d
 		}
+		if made != nil && made.Role == types.RoleLearner && made.OfflineMs == 0 && kindOfWork(op.Type) == RecoverTable && begunCopy(&op) {
+			d.Effects = append(d.Effects, setAlive(&op, made.BE, false, f)) // it was not alive before, and nothing fills it now
+			return d
+		}
 		src := f.Tablet.Replica(op.BE)
 		if setsAside(op.Type) && src != nil && src.OfflineMs != 0 {
 			d.Effects = append(d.Effects, setAlive(&op, op.BE, true, f))
@@ -134,6 +138,9 @@ func madeBy(op *model.Op, made *model.Replica) bool {
 	send := slices.Index(op.Tasks, taskSendSnapshot)
 	return op.StartedMs != 0 && op.Task <= send && uint64(made.ID) > op.ID
 }
+
+// begunCopy reports whether an op that brings a replica back had begun, so that a learner may be in its place.
+func begunCopy(op *model.Op) bool { return op.Type != RecoverTable && op.StartedMs != 0 }
 
 // setsAside reports whether a type of op sets its replica aside on the way to something that a cancel takes back.
 func setsAside(t model.OpType) bool { return t == Migrate || t == DelReplica || t == OfflineReplica }

@@ -87,6 +87,8 @@ func sendSnapshot(op *model.Op, f *Facts) outcome {
 	switch {
 	case f.usable(r):
 		return outcome{}
+	case r != nil && r.Role == types.RoleLearner && r.OfflineMs != 0: // left by an op that was cancelled
+		return outcome{effects: []command.Command{setAlive(op, be, true, f)}}
 	case r != nil && r.Role == types.RoleLearner:
 		op.Replica = r.ID
 		return outcome{}

@@ -66,7 +66,7 @@ func count(t *Tablet, v *View, c Clock) Verdict {
 		if d.Assigned.want > 0 && assignedTo(t, r.BE) {
 			d.Assigned.note(r)
 		}
-		if r.Role == types.RoleLearner {
+		if r.Role == types.RoleLearner && !r.Offline { // one that was set aside keeps its place, as a follower does
 			d.countLearner(r, be)
 			continue
 		}

@@ -151,3 +151,40 @@ func TestOperatorsWishesHoldInManualMode(t *testing.T) {
 		}
 	}
 }
+
+// TestCancelledRecoveryIsLeftAlone: a learner that a cancelled op has left is set aside. Its clone ends, and nothing is copied to
+// it until somebody orders it again.
+func TestCancelledRecoveryIsLeftAlone(t *testing.T) {
+	v := onDisks(ledByFirst([]BE{{ID: 1, Alive: true}, {ID: 2, Alive: true}, {ID: 3, Alive: true}}, 1))
+	tab := &v.Tablets[0]
+	tab.Version, tab.Ordered = 2, true
+	tab.Replicas[0].Version, tab.Replicas[1].Version = 2, 2
+	tab.Replicas[2].Role, tab.Replicas[2].Version, tab.Replicas[2].LastFailed = types.RoleLearner, 0, 1
+	s := New()
+	s.GrantTasks(1, 100_000)
+	l := DefaultLimits()
+	l.AutoFailover, l.ToleranceMs, l.DelayFactorMs = false, 0, 0
+	now := int64(1_000_000)
+	next := func() []Action {
+		now += 1000
+		return s.Step(Input{NowMs: now, View: NewView(v.BEs, v.Tablets), Scan: true, Limits: l}).Actions
+	}
+	if got := next(); len(got) != 1 || got[0].Kind != ActClone {
+		t.Fatalf("what an op has ordered: %+v", got)
+	}
+	tab.Ordered, tab.Replicas[2].Offline = false, true
+	if got := next(); len(got) != 1 || got[0].Kind != ActCancel {
+		t.Fatalf("after the cancel: %+v", got)
+	}
+	for n := range 10 {
+		tab.Hinted = n >= 5 // nor does a hint
+		if got := next(); len(got) != 0 {
+			t.Fatalf("nobody has ordered %+v", got)
+		}
+	}
+	tab.Hinted = false
+	tab.Ordered, tab.Replicas[2].Offline = true, false
+	if got := next(); len(got) != 1 || got[0].Kind != ActClone {
+		t.Fatalf("ordered again: %+v", got)
+	}
+}

@@ -189,6 +189,10 @@ func (s *Scheduler) planExtra(task *Task, t *Tablet) bool {
 
 // planClone starts a clone to a replica that is there.
 func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
+	if dest.Offline { // whatever else asks for it: a clone would be given up at once
+		s.stuck(task, WaitBackend, "the replica was set aside: recovertable brings it back")
+		return true
+	}
 	if m := s.fulls[t.ID]; m.be == dest.BE && m.count >= 2 && s.in.NowMs < m.ms+s.in.Limits.FullCloneDelayMs {
 		s.wait(task, m.ms+s.in.Limits.FullCloneDelayMs-s.in.NowMs, WaitDelay, "consecutive full clone needs to delay")
 		return true

@@ -244,6 +244,8 @@ func (s *Scheduler) verdictOn(task *Task) (string, State) {
 	switch {
 	case r == nil || task.Replica != 0 && r.ID != task.Replica:
 		return replicaGone, Pending
+	case r.Offline:
+		return "the replica was set aside", Cancelled
 	case task.Local && r.Disk == task.DestDisk:
 		return "the replica has moved", Finished
 	case !task.Local && r.Role == types.RoleFollower && r.LastFailed == 0 && !r.damaged():

@@ -21,6 +21,7 @@ type BE struct {
 	Alive          bool
 	Unknown        bool // neither heard of nor missed for long enough since this FE became leader
 	Decommissioned bool
+	NoStorage      bool  // it has no disks, and is there for queries alone
 	DeadSinceMs    int64 // when it is neither alive nor unknown
 	Drained        bool  // an operator wants no leaders on it
 	LeaderWeight   int   // its share of leaders in percent of that of others, 0 = 100
@@ -33,7 +34,7 @@ type BE struct {
 func (b *BE) dead() bool { return !b.Alive && !b.Unknown }
 
 // Available reports whether the BE may be given replicas and leaders.
-func (b *BE) Available() bool { return b.Alive && !b.Decommissioned }
+func (b *BE) Available() bool { return b.Alive && !b.Decommissioned && !b.NoStorage }
 
 // mayLead reports whether the BE is to be given leaders.
 func (b *BE) mayLead() bool { return b.Available() && !b.Drained }

@@ -31,7 +31,7 @@ func mysqlError(err error) error {
 		known   server.MySQLError
 	)
 	switch {
-	case errors.Is(err, raftlog.ErrDropped):
+	case errors.Is(err, raftlog.ErrDropped) && !errors.As(err, &unknown):
 		return sqlErr(1053, "08S01", "Server shutdown in progress: this FE was dropped from the cluster. Connect to another one")
 	case errors.As(err, &alone) && !errors.As(err, &unknown):
 		// 1205 is what clients and frameworks take for "try again", and it leaves the transaction open.

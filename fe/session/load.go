@@ -189,14 +189,16 @@ func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 // gather makes writes of the rows, in the order of the file.
 func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, writes chan<- []txn.TabletWrite) error {
 	var rows []*vec.Batch
-	count, size, want := 0, 0, min(loadRows, loadTabletRows*max(1, l.plan.Table.Buckets))
+	first := min(loadRows, loadTabletRows*max(1, l.plan.Table.Buckets))
+	count, size, total, want := 0, 0, 0, first
 	flush := func() error {
 		if count == 0 {
 			return nil
 		}
 		chunk := rows
+		total += count
 		rows, count, size = nil, 0, 0
-		want = min(loadRows, 2*want)
+		want = min(loadRows, max(first, total/3)) // the last one, which nothing runs beside, is a part of the whole
 		if len(l.ins.keys) > 0 {
 			return l.ins.insertRows(ctx, vec.ConcatBatches(chunk...))
 		}

@@ -24,6 +24,7 @@ const (
 // as soon as it is open. One goroutine receives, another one takes.
 type loadSource struct {
 	dir    string
+	most   int64 // bytes that are kept in memory
 	format plan.LoadFormat
 	text   []byte // received and not cut yet
 
@@ -49,7 +50,7 @@ type sourcePiece struct {
 }
 
 func newLoadSource(dir string, format plan.LoadFormat) *loadSource {
-	return &loadSource{dir: dir, format: format, changed: make(chan struct{})}
+	return &loadSource{dir: dir, most: loadKept, format: format, changed: make(chan struct{})}
 }
 
 // receive takes in bytes of the file. It waits when they come faster than they are wanted.
@@ -95,7 +96,7 @@ func (s *loadSource) put(text []byte) error {
 	}
 	s.pieces = append(s.pieces, sourcePiece{text: text, n: len(text)})
 	s.kept += int64(len(text))
-	for s.kept > loadKept && s.inFile < s.next {
+	for s.kept > s.most && s.inFile < s.next {
 		s.spillLocked()
 	}
 	s.wakeLocked()

@@ -22,6 +22,11 @@ func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan
 	if err != nil {
 		return err
 	}
+	return s.updated(m, out)
+}
+
+// updated answers an UPDATE.
+func (s *Session) updated(m modified, out *output) error {
 	affected := m.changed
 	if s.info.FoundRows {
 		affected = m.matched

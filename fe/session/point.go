@@ -36,8 +36,9 @@ type pointPlan struct {
 	until     time.Time
 	db, table string // as the statement resolves them
 	plan      *plan.Point
-	columns   []server.Column // in UTC
-	zoned     bool            // some column is shown in the session's zone
+	write     *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
+	columns   []server.Column  // in UTC
+	zoned     bool             // some column is shown in the session's zone
 }
 
 func (c *points) get(key []byte) *pointPlan {
@@ -67,6 +68,11 @@ func (s *Session) pointText(ctx context.Context, sql string, out *output) (done 
 	if !ok {
 		return false, nil
 	}
+	return s.point(ctx, key, sql, pointParams(values), false, out)
+}
+
+// pointParams gives literals the form of parameters.
+func pointParams(values []parse.PointValue) []plan.Param {
 	params := make([]plan.Param, len(values))
 	for i, v := range values {
 		if v.IsInt {
@@ -75,7 +81,7 @@ func (s *Session) pointText(ctx context.Context, sql string, out *output) (done 
 			params[i] = plan.Param{Value: expr.Value{B: []byte(v.Text)}, Type: types.ColumnType{Kind: types.KindVarChar, Length: int32(len(v.Text))}}
 		}
 	}
-	return s.point(ctx, key, sql, params, false, out)
+	return params
 }
 
 // pointPrepared is pointText for a prepared statement.

@@ -23,6 +23,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/raftlog"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/parse"
@@ -271,6 +272,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
+	if done, err := s.pointWrite(ctx, sql, params, out); done {
+		return err
+	}
 	s.sh.queries.Add(1)
 	if ms := s.vars.int("max_execution_time"); ms > 0 {
 		var cancel context.CancelFunc
@@ -438,7 +442,7 @@ func (s *Session) fail(ctx context.Context, sql string, err error) error {
 // translate gives an error the form that the client sees.
 func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	var known server.MySQLError
-	if errors.As(err, &known) {
+	if errors.As(err, &known) && !errors.Is(err, raftlog.ErrDropped) { // of that the leading FE's words are only a part
 		return known
 	}
 	if ctx.Err() != nil {

@@ -150,6 +150,7 @@ func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, clu
 	if !be.Alive {
 		be.Unknown, be.DeadSinceMs = w.deadSince(&known, now)
 	}
+	be.NoStorage = be.Alive && known.Seen && len(known.Disks) == 0
 	for _, d := range known.Disks {
 		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: b.DiskState(d.ID, d.State), Total: d.Total, Available: d.Available, Used: d.DataUsed})
 	}

@@ -44,16 +44,16 @@ func ReadIdentity(dir string) (id Identity, ok bool, err error) {
 		return id, false, fmt.Errorf("read metadata identity: %w", err)
 	}
 	if err := json.Unmarshal(b, &id); err != nil {
-		return id, false, fmt.Errorf("read metadata identity %s: %w (remedy: %s)", filepath.Join(dir, identityFile), err, remedy)
+		return id, false, fmt.Errorf("read metadata identity %s: %w (remedy: %s)", filepath.Join(dir, identityFile), err, Remedy)
 	}
 	if id.Format != identityFormat {
 		return id, false, fmt.Errorf("metadata directory %s is of format %d, this binary knows %d: upgrade this FE", dir, id.Format, identityFormat)
 	}
 	if id.Sum != "" && id.Sum != id.sum() {
-		return id, false, fmt.Errorf("metadata identity %s is damaged: its checksum is wrong (remedy: %s)", filepath.Join(dir, identityFile), remedy)
+		return id, false, fmt.Errorf("metadata identity %s is damaged: its checksum is wrong (remedy: %s)", filepath.Join(dir, identityFile), Remedy)
 	}
 	if id.Used && lostLog(dir) {
-		return id, false, fmt.Errorf("metadata directory %s of frontend %s has lost its log: %w (remedy: %s)", dir, id.ID, ErrLogUnusable, remedy)
+		return id, false, fmt.Errorf("metadata directory %s of frontend %s has lost its log: %w (remedy: %s)", dir, id.ID, ErrLogUnusable, Remedy)
 	}
 	return id, true, nil
 }
@@ -68,7 +68,7 @@ func unowned(dir string) error {
 		}
 		if len(entries) > 0 {
 			return fmt.Errorf("metadata directory %s has lost its %s, but not its %s: nobody can say whose it is (remedy: put the file back, or %s)",
-				dir, identityFile, sub, remedy)
+				dir, identityFile, sub, Remedy)
 		}
 	}
 	return nil

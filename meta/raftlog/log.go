@@ -64,6 +64,7 @@ type Log struct {
 	moves  moves
 	logs   raft.LogStore
 	learns learns
+	lost   chan string // ids of peers of whom a connection has ended
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -74,11 +75,13 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, fsm: newFSM(cfg.decode), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
+		lost: make(chan string, 16),
 	}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(6)
+	l.wg.Add(7)
+	go l.watchCrashes()
 	go l.learnAll()
 	go l.watchLeader()
 	go l.watchLeadership()
@@ -98,7 +101,7 @@ func (l *Log) open() error {
 		return err
 	}
 	if l.wal, err = openLogStore(filepath.Join(l.cfg.Dir, "log"), l.cfg.SegmentBytes, l.cfg.Log); err != nil {
-		return fmt.Errorf("%w (remedy: %s)", err, remedy)
+		return fmt.Errorf("%w (remedy: %s)", err, Remedy)
 	}
 	snaps, err := openSnapshots(l.cfg.Dir, logger)
 	if err != nil {
@@ -112,7 +115,7 @@ func (l *Log) open() error {
 		return err
 	}
 	l.logs = cache
-	l.stream = newStream(&l.cfg)
+	l.stream = newStream(&l.cfg, l.lostPeer)
 	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: l.stream, MaxPool: connectionPool, Timeout: transportTimeout, Logger: logger,
 	})
@@ -122,7 +125,7 @@ func (l *Log) open() error {
 	}
 	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, transport{l.transport}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
-			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, remedy)
+			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, Remedy)
 		}
 		return err
 	}
@@ -134,23 +137,24 @@ func (l *Log) open() error {
 func (l *Log) checkFiles(snaps *snapshots) error {
 	all, err := snaps.List()
 	if err != nil {
-		return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, err, remedy)
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, err, Remedy)
 	}
 	newest := uint64(0)
 	if len(all) > 0 {
 		newest = all[0].Index
 	}
 	if err := l.wal.check(newest); err != nil {
-		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)
 	}
 	l.wal.onBad(func(err error) {
-		_ = l.fsm.fail(fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)) // it is what Failure returns
+		_ = l.fsm.fail(fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)) // it is what Failure returns
 	})
 	return markUsed(l.cfg.Dir)
 }
 
-const remedy = "move this directory away, drop this frontend from the cluster and add it again, so that it gets the " +
-	"metadata from the others; if it is the only frontend, put back a copy of the directory"
+// Remedy says what to do about a metadata directory that is damaged; errors of this package end with it.
+const Remedy = "move this directory away, start this frontend again with fe_helpers naming the others and RESTORE MNODE on one of them, so that " +
+	"it gets the metadata from them; if it is the only frontend, put back a copy of the directory, or `stele fe tool restore` a backup"
 
 func (l *Log) raftConfig(logger hclog.Logger) *raft.Config {
 	conf := raft.DefaultConfig()

@@ -59,7 +59,7 @@ func (o *Offline) open() error {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	if o.wal, err = openLogStore(filepath.Join(o.dir, "log"), wal.DefaultSegmentSize, quiet); err != nil {
-		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, remedy)
+		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)
 	}
 	o.snaps, err = openSnapshots(o.dir, newHclog(quiet, "raft"))
 	return err

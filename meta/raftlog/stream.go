@@ -47,6 +47,7 @@ type stream struct {
 	refused  func(address string, cluster types.ClusterID, what string) // nil = nobody is told
 	server   *tls.Config                                                // nil = clear text
 	client   *tls.Config
+	lost     func(id string) // told that a connection of a peer has ended; nil = nobody is
 	accepted chan net.Conn
 	done     chan struct{}
 	once     sync.Once
@@ -61,10 +62,10 @@ type advertised string
 func (a advertised) Network() string { return "tcp" }
 func (a advertised) String() string  { return string(a) }
 
-func newStream(cfg *Config) *stream {
+func newStream(cfg *Config, lost func(id string)) *stream {
 	s := &stream{
 		Listener: cfg.Listener, cluster: cfg.ClusterID, id: cfg.ID, addr: advertised(cfg.Advertise), log: cfg.Log,
-		refused: cfg.Refused, server: cfg.Server, client: cfg.Client, accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
+		refused: cfg.Refused, lost: lost, server: cfg.Server, client: cfg.Client, accepted: make(chan net.Conn), done: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
 	s.wg.Add(1)
 	go s.acceptAll()
@@ -154,7 +155,7 @@ func (s *stream) admit(raw net.Conn) {
 	if s.server != nil {
 		c = tls.Server(raw, s.server) // its handshake is part of the first read, under the same deadline
 	}
-	err := s.greet(c)
+	id, err := s.greet(c)
 	s.mu.Lock()
 	delete(s.open, raw)
 	s.mu.Unlock()
@@ -167,6 +168,9 @@ func (s *stream) admit(raw net.Conn) {
 		c.Close()
 		return
 	}
+	if s.lost != nil {
+		c = &lostConn{Conn: c, id: id, lost: s.lost}
+	}
 	select {
 	case s.accepted <- c:
 	case <-s.done:
@@ -175,38 +179,37 @@ func (s *stream) admit(raw net.Conn) {
 }
 
 // greet reads who the peer is and answers with the verdict.
-func (s *stream) greet(c net.Conn) error {
+func (s *stream) greet(c net.Conn) (id string, err error) {
 	if err := c.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
-		return err
+		return "", err
 	}
 	var head [len(streamMagic) + 1]byte
 	if _, err := io.ReadFull(c, head[:]); err != nil {
-		return fmt.Errorf("read handshake: %w", err)
+		return "", fmt.Errorf("read handshake: %w", err)
 	}
 	if string(head[:len(streamMagic)]) != streamMagic {
-		return errors.New("not a raft connection")
+		return "", errors.New("not a raft connection")
 	}
 	if v := head[len(streamMagic)]; v != streamVersion {
 		_, _ = c.Write([]byte{verdictWrongVersion})
-		return fmt.Errorf("handshake version %d, want %d", v, streamVersion)
+		return "", fmt.Errorf("handshake version %d, want %d", v, streamVersion)
 	}
 	cluster, err := readField(c)
 	if err != nil {
-		return err
+		return "", err
 	}
-	id, err := readField(c)
-	if err != nil {
-		return err
+	if id, err = readField(c); err != nil {
+		return "", err
 	}
 	if cluster != string(s.cluster) {
 		_, _ = c.Write([]byte{verdictWrongCluster})
 		s.tell(rpc.HostOf(c.RemoteAddr()), types.ClusterID(cluster), "frontend "+id+" wanted to talk Raft to this one")
-		return fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
+		return "", fmt.Errorf("server %q %w (%q)", id, ErrWrongCluster, cluster)
 	}
 	if _, err := c.Write([]byte{verdictOK}); err != nil {
-		return err
+		return "", err
 	}
-	return c.SetDeadline(time.Time{})
+	return id, c.SetDeadline(time.Time{})
 }
 
 func readField(r io.Reader) (string, error) {

@@ -23,7 +23,7 @@ func endpoint(t *testing.T, id string) *raft.NetworkTransport {
 	if err := cfg.check(); err != nil {
 		t.Fatal(err)
 	}
-	s := newStream(&cfg)
+	s := newStream(&cfg, nil)
 	n := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: 1, Timeout: 5 * time.Second, Logger: hclog.NewNullLogger()})
 	t.Cleanup(func() {
 		_ = n.Close()

@@ -20,7 +20,22 @@ type PointValue struct {
 // else which does not stand for itself: other literals, comments, question marks, several statements. Texts that come out
 // equal are equal but for the literals.
 func PointText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
-	if len(sql) > maxPointText || !isSelect(sql) {
+	if !begins(sql, "select") {
+		return dst, values, false
+	}
+	return plainText(dst, values, sql)
+}
+
+// PointWriteText is PointText for statements that may be an UPDATE or a DELETE of one row.
+func PointWriteText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
+	if !begins(sql, "update") && !begins(sql, "delete") {
+		return dst, values, false
+	}
+	return plainText(dst, values, sql)
+}
+
+func plainText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
+	if len(sql) > maxPointText {
 		return dst, values, false
 	}
 	for i := 0; i < len(sql); {
@@ -79,8 +94,8 @@ func joins(before []byte, after string) bool {
 	return (isWord(c) || c == '`' || c >= '0' && c <= '9') && (isWord(after[0]) || after[0] == '`')
 }
 
-func isSelect(sql string) bool {
-	const word = "select"
+// begins reports whether a text begins with a word of small letters, in whatever letters.
+func begins(sql, word string) bool {
 	if len(sql) < len(word) {
 		return false
 	}

@@ -77,6 +77,7 @@ type env struct {
 	target   *catalog.Table // of an INSERT: whose columns DEFAULT(c) means
 	noAgg    bool           // aggregates cannot stand here (1111)
 	oldToNew func(name string) (*expr.Node, bool)
+	vars     map[string]int // user variables that are columns: of LOAD DATA
 }
 
 // cteScope is a list of common table expressions, innermost first.

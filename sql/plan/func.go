@@ -304,6 +304,9 @@ func (e *env) variable(n *ast.VariableExpr) (*expr.Node, error) {
 	if n.Value != nil {
 		return nil, refuse("assignment of a variable inside an expression")
 	}
+	if id, ok := e.vars[strings.ToLower(n.Name)]; ok && !n.IsSystem {
+		return e.b.col(id), nil
+	}
 	name := "@" + strings.ToLower(n.Name)
 	if n.IsSystem {
 		scope := ""

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"unsafe"
 
 	ast "stele/sql/parse"
@@ -14,6 +16,11 @@ type LoadPlan struct {
 	Format LoadFormat
 	// Skip is how many lines are passed over first.
 	Skip uint64
+
+	fields []int    // of a line: an index of columns, or -1 minus one of vars
+	vars   []string // user variables that take fields
+	sets   []Assign // over the columns of the table, then vars
+	latin1 bool     // the file is not in UTF-8
 }
 
 // Load plans LOAD DATA LOCAL INFILE. As in MySQL a file of the client is loaded as INSERT IGNORE inserts, or as REPLACE does:
@@ -27,28 +34,40 @@ func Load(ctx *Context, stmt *ast.LoadDataStmt) (*LoadPlan, error) {
 	if stmt.OnDuplicate == ast.OnDuplicateKeyHandlingReplace {
 		mode = ModeReplace
 	}
-	if len(stmt.ColumnAssignments) > 0 {
-		return nil, refuse("LOAD DATA ... SET")
-	}
 	if stmt.Table == nil || len(stmt.Table.PartitionNames) > 0 {
 		return nil, refuse("PARTITION selection")
 	}
-	var names []string
-	for _, c := range stmt.ColumnsAndUserVars {
-		if c.ColumnName == nil {
-			return nil, refuse("LOAD DATA into user variables")
-		}
-		names = append(names, c.ColumnName.Name.O)
+	out := &LoadPlan{Format: format}
+	if out.latin1, err = loadCharset(stmt.Charset); err != nil {
+		return nil, err
 	}
-	p, err := newInsert(newBinder(ctx), stmt.Table.Schema.O, stmt.Table.Name.O, mode, names, len(names) > 0)
+	names := out.loadFields(stmt)
+	listed := len(stmt.ColumnsAndUserVars) > 0
+	fromFile := len(names)
+	if listed {
+		for _, a := range stmt.ColumnAssignments {
+			if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, a.Column.Name.O) }) {
+				names = append(names, a.Column.Name.O)
+			}
+		}
+	}
+	b := newBinder(ctx)
+	p, err := newInsert(b, stmt.Table.Schema.O, stmt.Table.Name.O, mode, names, listed)
 	if err != nil {
 		return nil, err
 	}
-	out := &LoadPlan{InsertPlan: *p, Format: format}
+	out.InsertPlan = *p
+	if listed {
+		out.columns = out.columns[:fromFile] // the others are computed
+	} else {
+		for i := range out.columns {
+			out.fields = append(out.fields, i)
+		}
+	}
 	if stmt.IgnoreLines != nil {
 		out.Skip = *stmt.IgnoreLines
 	}
-	return out, nil
+	return out, out.assign(b, stmt.ColumnAssignments)
 }
 
 // LoadFormat is how the lines of a file are cut into values.
@@ -101,38 +120,75 @@ func (p *LoadPlan) LoadRows(text []byte, firstRow int) (rows *vec.Batch, short i
 
 // loadRows is LoadRows with given quick ways, one a column or none at all.
 func (p *LoadPlan) loadRows(text []byte, firstRow int, quick []quickColumn) (rows *vec.Batch, short int, err error) {
+	if p.latin1 {
+		text = fromLatin1(text)
+	}
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}
-	cols := p.filler.builder(len(text)/(8*len(p.columns)+8) + 1)
+	cols := p.filler.builder(len(text)/(8*len(p.fields)+8) + 1)
+	vars := make([]*vec.ColumnBuilder, len(p.vars))
+	for i := range vars {
+		vars[i] = vec.NewColumnBuilder(loadVar, 0)
+	}
 	n := 0
 	for r.line() {
-		width, wrong := 0, false
-		for more := true; more; width++ {
-			if width < len(quick) && quick[width].take != nil {
-				if end, ok := quick[width].take(&quick[width], cols[p.columns[width]], r.s); ok {
-					more = r.past(end)
-					continue
-				}
-			}
-			var cell ast.Cell
-			if cell, more = r.field(); width >= len(p.columns) {
-				wrong = true
-			} else if err := p.loadCell(cols, width, cell, firstRow+n); err != nil {
-				return nil, 0, err
-			}
-		}
-		for ; width < len(p.columns); width++ {
-			wrong = true
-			if err := p.missing(cols, width, firstRow+n); err != nil {
-				return nil, 0, err
-			}
+		wrong, err := p.loadLine(&r, cols, vars, quick, firstRow+n)
+		if err != nil {
+			return nil, 0, err
 		}
 		if wrong {
 			short++
 		}
 		n++
 	}
-	return p.filler.finish(cols, n), short, nil
+	rows = p.filler.finish(cols, n)
+	return rows, short, p.compute(rows, vars, firstRow)
+}
+
+// loadLine takes one line in; wrong says that it has too few or too many fields.
+func (p *LoadPlan) loadLine(r *loadReader, cols, vars []*vec.ColumnBuilder, quick []quickColumn, row int) (wrong bool, err error) {
+	width := 0
+	for more := true; more; width++ {
+		at := -1
+		if width < len(p.fields) {
+			at = p.fields[width]
+		}
+		if at >= 0 && quick != nil && quick[at].take != nil {
+			if end, ok := quick[at].take(&quick[at], cols[p.columns[at]], r.s); ok {
+				more = r.past(end)
+				continue
+			}
+		}
+		var cell ast.Cell
+		cell, more = r.field()
+		switch {
+		case width >= len(p.fields):
+			wrong = true
+		case at < 0:
+			takeVar(vars[-1-at], cell)
+		default:
+			if err := p.loadCell(cols, at, cell, row); err != nil {
+				return false, err
+			}
+		}
+	}
+	for ; width < len(p.fields); width++ {
+		wrong = true
+		if at := p.fields[width]; at < 0 {
+			takeVar(vars[-1-at], ast.Cell{Kind: ast.CellNull})
+		} else if err := p.missing(cols, at, row); err != nil {
+			return false, err
+		}
+	}
+	return wrong, nil
+}
+
+func takeVar(v *vec.ColumnBuilder, c ast.Cell) {
+	if c.Kind == ast.CellNull {
+		v.AppendNull()
+	} else {
+		v.AppendBytes(c.AppendBytes(nil))
+	}
 }
 
 func (p *LoadPlan) loadCell(cols []*vec.ColumnBuilder, at int, c ast.Cell, row int) error {

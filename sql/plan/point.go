@@ -254,24 +254,25 @@ var firstInts = [16]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // appendPoint appends the memcomparable form of a value that is one of the type as it stands.
 func appendPoint(dst []byte, v Param, t types.ColumnType) ([]byte, bool) {
+	one, ok := pointVector(v, t)
+	if !ok {
+		return nil, false
+	}
+	return vec.AppendKey(dst, one, 0), true
+}
+
+// pointVector is a vector of a value that is one of the type as it stands.
+func pointVector(v Param, t types.ColumnType) (*vec.Vector, bool) {
 	if v.Value.Null {
 		return nil, false
 	}
-	one := vec.Vector{Type: t, N: 1}
+	one := &vec.Vector{Type: t, N: 1}
 	if t.Kind == types.KindVarChar {
-		if v.Type.Kind != types.KindVarChar || len(v.Value.B) > int(t.Length) || !isASCII(v.Value.B) {
-			return nil, false
-		}
-		off := [2]uint32{0, uint32(len(v.Value.B))}
-		one.Off, one.Data = off[:], v.Value.B
-		return vec.AppendKey(dst, &one, 0), true
+		one.Off, one.Data = []uint32{0, uint32(len(v.Value.B))}, v.Value.B
+		return one, v.Type.Kind == types.KindVarChar && len(v.Value.B) <= int(t.Length) && isASCII(v.Value.B)
 	}
-	if v.Type.Kind < types.KindTinyInt || v.Type.Kind > types.KindBigInt || !holds(t, v.Value.I) || v.Type.Unsigned && v.Value.I < 0 {
-		return nil, false
-	}
-	n := [1]int64{v.Value.I}
-	one.I64 = n[:]
-	return vec.AppendKey(dst, &one, 0), true
+	one.I64 = []int64{v.Value.I}
+	return one, v.Type.Kind >= types.KindTinyInt && v.Type.Kind <= types.KindBigInt && holds(t, v.Value.I) && !(v.Type.Unsigned && v.Value.I < 0)
 }
 
 func isASCII(b []byte) bool {

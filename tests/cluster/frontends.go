@@ -79,6 +79,9 @@ func (c *Cluster) number(node string) int {
 	return n
 }
 
+// Crash ends the process of a node this instant, where Kill starts a program for it; Kill clears up after it.
+func (c *Cluster) Crash(node string) error { return c.signal(node, syscall.SIGKILL) }
+
 // Pause stops the process of a node as if it hung; Resume lets it go on.
 func (c *Cluster) Pause(node string) error { return c.signal(node, syscall.SIGSTOP) }
 

@@ -180,6 +180,36 @@ func (o *orders) cancelCopy() {
 	o.exec("deleteop canceled")
 	o.exec("makesnapshot r 0") // nothing is paused
 	o.done()
+	o.cancelRecovery(src)
+}
+
+// cancelRecovery ends a recovery in the middle of its copy: the replica stays where it was, not alive, nothing is copied to it,
+// and it can be recovered again.
+func (o *orders) cancelRecovery(ep string) {
+	_, port, _ := strings.Cut(ep, ":")
+	be := o.read("SELECT BackendId FROM stele.backends WHERE BePort = " + port).Rows[0][0]
+	tablet := o.read("SHOW ord.VGROUPS").Column("vgroup_id")[0]
+	o.exec("updatetablealive r 0 " + ep + " no")
+	o.done()
+	o.exec(`ADMIN SET REPLICA STATUS PROPERTIES("tablet_id" = "` + tablet + `", "backend_id" = "` + be + `", "status" = "bad")`)
+	before := o.placement()
+	o.exec("recovertable r 0 " + ep)
+	o.copying()
+	id, _ := o.last()
+	o.exec("cancelop " + id)
+	o.asBefore(before, 10*time.Second)
+	alive := func() string {
+		return fmt.Sprint(o.read("SELECT is_alive FROM stele.showtable WHERE name = 'r' AND pid = 0 AND endpoint = '" + ep + "'").Rows)
+	}
+	if got := alive(); got != "[[no]]" {
+		o.Errorf("after the cancel: %s", got)
+	}
+	o.exec("deleteop canceled")
+	o.exec("recovertable r 0 " + ep)
+	o.done()
+	if got := alive(); got != "[[yes]]" {
+		o.Errorf("recovered again: %s", got)
+	}
 }
 
 func (o *orders) killRedistribution() {

@@ -190,7 +190,7 @@ func (db *DB) gather(timer *time.Timer) {
 
 // apply writes requests of the front to Badger. Each by itself is small enough for a transaction.
 func (db *DB) apply(group []*request) error {
-	err := db.writeBadger(group)
+	err := db.writeBadger(group, group[len(group)-1].seq)
 	if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
 		for _, r := range group {
 			if err := db.apply([]*request{r}); err != nil {

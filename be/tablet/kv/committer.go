@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -109,7 +110,7 @@ func (db *DB) writeGroup(group []*request) error {
 	}
 	var err error
 	if db.front == nil {
-		err = db.writeBadger(group)
+		err = db.writeBadger(group, 0)
 	} else {
 		err = db.writeFront(group)
 	}
@@ -133,7 +134,7 @@ func (db *DB) writeFront(group []*request) error {
 			db.setFailed(err)
 			return err
 		}
-		return db.writeBadger(group)
+		return db.writeBadger(group, db.front.seq)
 	}
 	buf, requests := db.front.encode(group)
 	if ok, until := db.front.fits(len(buf)); !ok {
@@ -151,8 +152,9 @@ func (db *DB) writeFront(group []*request) error {
 	return nil
 }
 
-// writeBadger writes a group in one transaction. One goroutine at a time may.
-func (db *DB) writeBadger(group []*request) error {
+// writeBadger writes a group in one transaction, and with it how far Badger has the records of the front, if there is one.
+// One goroutine at a time may.
+func (db *DB) writeBadger(group []*request, seq uint64) error {
 	if db.commits++; db.commits%discardEvery == 0 {
 		db.bdb.SetDiscardTs(db.ts)
 	}
@@ -172,6 +174,11 @@ func (db *DB) writeBadger(group []*request) error {
 			if err != nil {
 				return fmt.Errorf("write key of %d bytes, value of %d: %w", len(e.Key), len(e.Value), err)
 			}
+		}
+	}
+	if seq > 0 {
+		if err := txn.SetEntry(badger.NewEntry(frontKey, binary.BigEndian.AppendUint64(nil, seq))); err != nil {
+			return fmt.Errorf("note how far the front is applied: %w", err)
 		}
 	}
 	if err := db.quiet.commit(small, func() error { return txn.CommitAt(db.ts, nil) }); err != nil {

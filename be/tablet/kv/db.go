@@ -1,6 +1,8 @@
 package kv
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -84,6 +86,16 @@ func (db *DB) openFront(dir string) error {
 	if err != nil {
 		return err
 	}
+	applied, err := db.frontApplied()
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		if left[0].seq > applied+1 {
+			return fmt.Errorf("the front log begins with record %d, the tables end with %d: %w", left[0].seq, applied, ErrDamaged)
+		}
+		applied = max(applied, left[len(left)-1].seq)
+	}
 	for len(left) > 0 {
 		n := min(len(left), db.opt.GroupEntries)
 		if err := db.apply(left[:n]); err != nil {
@@ -95,8 +107,28 @@ func (db *DB) openFront(dir string) error {
 		return err
 	}
 	db.front, db.behind, db.applied = newFront(dir, db.opt), newBehind(), make(chan struct{})
+	db.front.seq = applied
 	go db.applyLoop()
 	return nil
+}
+
+// frontKey holds how far Badger has the records of the front. Should Badger lose the end of its own log, so much that the
+// front does not reach back to it, this key tells.
+var frontKey = []byte("\xfffront")
+
+// frontApplied returns the sequence number of the last record of the front that is in Badger.
+func (db *DB) frontApplied() (seq uint64, err error) {
+	err = db.viewOnce(frontKey, func(val []byte) error {
+		if len(val) != 8 {
+			return fmt.Errorf("%d bytes under the key of the front: %w", len(val), ErrDamaged)
+		}
+		seq = binary.BigEndian.Uint64(val)
+		return nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	return seq, err
 }
 
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
@@ -218,6 +250,9 @@ func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err erro
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix}) // no prefetch: it copies every value
 	defer it.Close()
 	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+		if bytes.Equal(it.Item().Key(), frontKey) {
+			continue
+		}
 		if err := fn(&g, it.Item()); err != nil {
 			return err
 		}

@@ -1,11 +1,13 @@
 package kv
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -238,6 +240,63 @@ func TestFlippedBitInFront(t *testing.T) {
 			if err := again.Close(); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// TestLogShorterThanFront: Badger loses the end of its own log. What the front reaches back to is put in again; what lies
+// before that is missed, and told.
+func TestLogShorterThanFront(t *testing.T) {
+	opt := smallOptions()
+	opt.Front, opt.FrontBytes, opt.MemTableBytes, opt.ValueThreshold = true, 64<<10, 16<<20, 32<<10
+	dir := filepath.Join(t.TempDir(), "db")
+	db, err := Open(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 200
+	for i := range n {
+		if err := db.Commit(Entry{Key: []byte(keyNumber(i)), Value: sealedValue(keyNumber(i), 3000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.behind.settle()
+	crashed := copied(t, dir)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(crashed, "*.mem"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	raw, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(raw, "\x00"))
+	for _, c := range []struct {
+		lost int
+		told bool
+	}{{used / 2, true}, {20 << 10, false}, {0, false}} {
+		cut := copied(t, crashed)
+		short := append(slices.Clone(raw[:used-c.lost]), make([]byte, len(raw)-used+c.lost)...)
+		if err := os.WriteFile(filepath.Join(cut, filepath.Base(logs[0])), short, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(cut, opt)
+		if errors.Is(err, ErrDamaged) != c.told || err != nil && !c.told {
+			t.Fatalf("%d bytes of %d are lost: %v", c.lost, used, err)
+		}
+		if err != nil {
+			continue
+		}
+		for i := range n {
+			if err := again.View([]byte(keyNumber(i)), checked(keyNumber(i))); err != nil {
+				t.Fatalf("%d bytes are lost: %s: %v", c.lost, keyNumber(i), err)
+			}
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 const (
 	// lazyDelay is how long changes that nobody waits for may wait for company: they ride with the next synced group, which
 	// doubles the rate of small writes (a prepare that is waited for, a version record that is not).
-	lazyDelay = 5 * time.Millisecond
+	lazyDelay = 20 * time.Millisecond
 	// maxQueued bounds the requests that wait for the committer.
 	maxQueued = 4096
 )

@@ -173,7 +173,7 @@ func (b *benchmark) measureIncremental(full time.Duration) (err error) {
 	}
 	var took, cpu time.Duration
 	var bytes int64
-	for round := range 5 {
+	for round := range 3 {
 		if err := b.change(from, 100, types.OpPut); err != nil {
 			return err
 		}

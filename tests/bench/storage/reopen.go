@@ -5,6 +5,7 @@ package storage
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -47,24 +48,16 @@ func (b *benchmark) measureReopen() error {
 	if err != nil {
 		return err
 	}
-	defer again.Close()
-	if n := again.TabletCount(); n != tablets+4 {
-		return fmt.Errorf("%d tablets are there, not %d", n, tablets+4)
+	n := again.TabletCount()
+	err = again.Tablets()[0].Scrub(context.Background(), func(context.Context, int64) error { return nil })
+	if err = closing(again, err); err == nil && n != tablets+4 {
+		err = fmt.Errorf("%d tablets are there, not %d", n, tablets+4)
 	}
-	if err := again.Tablets()[0].Scrub(context.Background(), func(context.Context, int64) error { return nil }); err != nil {
+	if err != nil {
 		return err
 	}
 	b.report.Ratio(fmt.Sprintf("reopen of %.1f GB after a kill, in s", float64(size)/1e9), ms(wall)+", "+ms(cpu)+" CPU", fmt.Sprintf("%d tablets", tablets+4), wall.Seconds(), 2, true)
-	return errorsOf(os.RemoveAll(b.path("reopened")), os.RemoveAll(b.path("killed")))
-}
-
-func errorsOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(os.RemoveAll(b.path("reopened")), os.RemoveAll(b.path("killed")))
 }
 
 // room is how many bytes are free where the benchmark works.

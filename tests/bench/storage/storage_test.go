@@ -75,8 +75,8 @@ func TestStorage(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	var hot, hotCPU, full time.Duration
-	step("query", func() (err error) { hot, hotCPU, err = b.measureQueries(d, m); return err })
+	var hot, full time.Duration
+	step("query", func() (err error) { hot, err = b.measureQueries(d, m); return err })
 	step("cold", func() error { return b.measureCold(hot) })
 	step("get", b.measureGets)
 	step("clone", func() (err error) {
@@ -88,7 +88,7 @@ func TestStorage(t *testing.T) {
 	step("segments", b.measureSegments)
 	step("beside", b.measureInsertsBesideClone)
 	step("reopen", b.measureReopen)
-	step("deleted", func() error { return b.measureDeleted(hotCPU) })
+	step("deleted", b.measureDeleted)
 	step("inserts", func() error { return b.measureInserts(m) })
 	step("compaction", b.measureCompaction)
 	step("reclaim", b.measureReclaim)
@@ -137,10 +137,10 @@ func (b *benchmark) measureLoad(d *duck, m *maria) (err error) {
 	return nil
 }
 
-func (b *benchmark) measureQueries(d *duck, m *maria) (hot, hotCPU time.Duration, err error) {
+func (b *benchmark) measureQueries(d *duck, m *maria) (hot time.Duration, err error) {
 	snap, err := b.t.Current()
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer snap.Release()
 	var a1, a6 string
@@ -154,23 +154,23 @@ func (b *benchmark) measureQueries(d *duck, m *maria) (hot, hotCPU time.Duration
 	}
 	w1, c1, err := best(7, run(1, &a1))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	var again string
 	w2, c2, err := best(7, run(2, &again))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	if again != a1 {
-		return 0, 0, errors.New("two threads have another answer")
+		return 0, errors.New("two threads have another answer")
 	}
 	w6, c6, err := best(7, run6)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	_, cs, err := best(7, func() error { _, err := sumOf(snap, colPrice); return err })
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	b.report.Ratio("Q1, 2 threads vs 1", ms(w2), ms(w1), ratio(w1, w2), 1.7, false)
 	b.report.Ratio("Q1, CPU of 2 threads vs 1: 1.18 at most leaves room for 1.7 on idle cores", ms(c2), ms(c1), ratio(c2, c1), 1.18, true)
@@ -187,10 +187,10 @@ func (b *benchmark) measureQueries(d *duck, m *maria) (hot, hotCPU time.Duration
 			b.report.Ratio(q.name+", CPU of 1 thread, vs DuckDB", ms(q.ours), fmt.Sprintf("%.1f ms", q.duck*1000), q.ours.Seconds()/q.duck, 1.5, true)
 		}
 		if d.Q1 != a1 || d.Q6 != a6 {
-			return 0, 0, fmt.Errorf("DuckDB has other answers:\n%s\n%s\nnot\n%s\n%s", d.Q1, d.Q6, a1, a6)
+			return 0, fmt.Errorf("DuckDB has other answers:\n%s\n%s\nnot\n%s\n%s", d.Q1, d.Q6, a1, a6)
 		}
 	}
-	return w1, c1, nil
+	return w1, nil
 }
 
 // measureCold drops the page cache before each scan, which takes root; the disk is closed, as mapped pages stay.

@@ -323,7 +323,7 @@ func (s *Scheduler) planRemove(task *Task, t *Tablet, r *Replica, why string, en
 		s.end(task, Finished, "redundant replica is deleted: "+why)
 		return false
 	}
-	task.NextMs = 0
+	task.NextMs, task.Wait, task.WaitSinceMs = 0, WaitNone, 0
 	return true
 }
 

@@ -244,6 +244,7 @@ func (s *Scheduler) backOff(t *Task, why string, pause bool) {
 	t.State, t.ID = Pending, 0
 	s.waitFor(t, WaitRetry, why)
 	t.SrcBE, t.SrcDisk, t.TimeoutMs = 0, 0, 0
+	t.source, t.sourceAt = diskKey{}, 0 // the plan has gone on without it
 	t.FailedRunning++
 	t.NextMs = 0
 	if pause {

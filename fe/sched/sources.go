@@ -15,6 +15,7 @@ const (
 	chainLooks  = 50_000  // tablets weighed for the sake of one disk
 	sourceLooks = 400_000 // tablets weighed for one plan
 	reliefRange = 50      // disks that have less to send than all but one part in so many of the busiest are not relieved
+	noSource    = -1      // position of a tablet that the plan found no source for
 	reliefShare = 512     // what a disk is relieved of at least: less is not worth the search
 )
 
@@ -71,7 +72,7 @@ func (s *Scheduler) findFree() {
 
 // sourceBusy reports whether the planned source of a task cannot begin to send.
 func (s *Scheduler) sourceBusy(task *Task) bool {
-	if task.sourceAt == 0 {
+	if task.sourceAt <= 0 {
 		return false
 	}
 	if task.Size > smallClone && int(task.sourceAt) <= len(s.sourceFree) {
@@ -122,6 +123,8 @@ func (s *Scheduler) newSourcePlan() *sourcePlan {
 		task.source, task.sourceAt = diskKey{}, 0
 		if len(w.from) > 0 {
 			p.tablets = append(p.tablets, w)
+		} else {
+			task.sourceAt = noSource // until the next plan: to plan at once would not find any either
 		}
 	}
 	p.inChain = make([]bool, len(p.disks))

@@ -74,7 +74,7 @@ type Task struct {
 	Local    bool       // a move between two disks of one BE
 	at       int        // position of the tablet in the View
 	source   diskKey    // that it is to be copied from
-	sourceAt int32      // its position in the plan of sources, from 1; 0 = none
+	sourceAt int32      // its position in the plan of sources, from 1; 0 = not planned, noSource = there is none
 	avoid    types.BEID // source that let the last clone down
 	balance  bool       // the running clone holds balance slots
 	last     types.TaskID

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
 	"stele/fe/sched"
 	"stele/meta/types"
@@ -64,6 +63,7 @@ func (w *World) settle() error {
 }
 
 func (w *World) step() sched.Output {
+	w.group()
 	slices.Sort(w.dirty)
 	in := sched.Input{NowMs: w.now, View: w.View(), Dirty: slices.Compact(w.dirty), Outcomes: w.ended, Restarted: w.restart, Found: w.found,
 		Clones: w.progress(), Limits: w.shape.Limits, Scan: w.now >= w.scanAt}
@@ -71,9 +71,9 @@ func (w *World) step() sched.Output {
 		w.scanAt = w.now + w.shape.Limits.ScanMs
 	}
 	w.dirty, w.ended, w.restart, w.found = nil, nil, nil, nil
-	begun := time.Now()
+	begun := cpuTime()
 	out := w.sched.Step(in)
-	took := time.Since(begun).Nanoseconds()
+	took := (cpuTime() - begun).Nanoseconds()
 	w.Stats.Steps++
 	w.Stats.StepSumNs += took
 	w.Stats.StepMaxNs = max(w.Stats.StepMaxNs, took)

@@ -32,9 +32,9 @@ type Phase struct {
 	TookMs  float64 // from the first begin to the last end of a clone
 	Stats   Stats
 	HeapMB  uint64
-	Real    time.Duration
+	CPU     time.Duration // that all of it took, the simulated world included
 	before  Stats
-	begun   time.Time
+	begun   time.Duration
 }
 
 // Runner runs one script.
@@ -91,7 +91,7 @@ func (r *Runner) do(words []string) error {
 
 // change does something to the cluster and begins a phase.
 func (r *Runner) change(verb string, args []string) error {
-	p := Phase{Name: verb + " " + strings.Join(args, " "), before: r.W.Stats, begun: time.Now()}
+	p := Phase{Name: verb + " " + strings.Join(args, " "), before: r.W.Stats, begun: cpuTime()}
 	r.W.Stats.FirstMs, r.W.Stats.LastMs, r.W.Stats.RepairedMs, r.W.Stats.StepMaxNs = 0, 0, 0, 0
 	var err error
 	switch verb {
@@ -263,7 +263,7 @@ func (r *Runner) pass(heal bool, ms int64) error {
 		if w.Stats.RepairedMs > 0 { // moves for balance that follow do not count
 			p.TookMs = float64(w.Stats.RepairedMs - w.Stats.FirstMs)
 		}
-		p.Real = time.Since(p.begun)
+		p.CPU = cpuTime() - p.begun
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		p.HeapMB = max(p.HeapMB, m.HeapAlloc>>20)
@@ -304,6 +304,8 @@ func (r *Runner) fact(name string) (float64, error) {
 		return float64(p.HeapMB), nil
 	case "spread": // replicas of the fullest BE against the average
 		return r.spread(), nil
+	case "apart": // tablets of a group that are not where it is
+		return float64(r.W.apart()), nil
 	case "on_gone": // replicas left on BEs that are dead or decommissioned
 		return float64(r.onGone()), nil
 	}

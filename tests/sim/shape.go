@@ -44,6 +44,8 @@ func (s *Shape) set(key, value string) (err error) {
 		whole(&s.Replicas)
 	case "tables":
 		whole(&s.Tables)
+	case "colocate":
+		whole(&s.Colocate)
 	case "slots":
 		whole(&s.Limits.RepairSlots)
 	case "balancing":

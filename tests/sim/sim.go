@@ -21,6 +21,7 @@ type Shape struct {
 	BEs, Disks, Zones int
 	Tablets, Replicas int
 	Tables            int
+	Colocate          int   // so many of the tables are a group
 	SizeMin, SizeMax  int64 // bytes of a tablet, evenly spread
 	Capacity          int64 // bytes of a disk
 	Bandwidth         int64 // bytes a second that one disk takes in, and as many that it gives out
@@ -76,7 +77,7 @@ type Stats struct {
 	FirstMs, LastMs             int64 // of the first begin and the last end of a clone
 	RepairedMs                  int64 // end of the last clone that was no balance
 	Steps                       int
-	StepMaxNs                   int64
+	StepMaxNs                   int64 // of processor time, the collector's included
 	StepSumNs                   int64
 }
 

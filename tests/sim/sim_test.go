@@ -35,10 +35,10 @@ func report(t *testing.T, p *Phase) {
 	if p.BoundMs > 0 {
 		ratio = p.TookMs / p.BoundMs
 	}
-	t.Logf("%-28s bound %.1f s, took %.1f s (%.2fx), %d clones, %d new replicas, %d drops, %.1f GB; %d steps, %.2f ms each, %d ms at most; %d MB heap, %.1f s real",
+	t.Logf("%-20s bound %.1f s, took %.1f s (%.2fx), %d clones, %d new replicas, %d drops, %.1f GB; %d steps, %.2f ms each, %d ms at most; %d MB heap, %.1f s of CPU",
 		p.Name, p.BoundMs/1000, p.TookMs/1000, ratio, p.Stats.Clones-p.before.Clones, p.Stats.Adds-p.before.Adds, p.Stats.Drops-p.before.Drops,
 		float64(p.Stats.Bytes-p.before.Bytes)/(1<<30), steps, float64(p.Stats.StepSumNs-p.before.StepSumNs)/1e6/float64(steps), p.Stats.StepMaxNs/1e6,
-		p.HeapMB, p.Real.Seconds())
+		p.HeapMB, p.CPU.Seconds())
 }
 
 func TestSmall(t *testing.T) { play(t, "small") }

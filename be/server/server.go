@@ -307,6 +307,8 @@ func toStatus(err error) error {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	case errors.Is(err, clone.ErrBusy):
 		return &rpc.Error{Msg: err.Error(), Reason: clone.ReasonNoSlot, GRPC: codes.ResourceExhausted}
+	case errors.Is(err, write.ErrOutcomeAwaited):
+		return status.Error(codes.Unavailable, err.Error())
 	case errors.Is(err, clone.ErrNoReplica):
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, tablet.ErrExists):

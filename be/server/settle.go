@@ -23,10 +23,7 @@ func (s *Server) Settle(ctx context.Context, req *bepb.SettleRequest) (*bepb.Set
 		}
 		return &bepb.SettleResponse{Version: uint64(t.Version())}, nil
 	}
-	if err := t.SkipTo(ctx, types.Version(req.Version)); err != nil {
-		return nil, toStatus(err)
-	}
-	if err := s.Writer.Advance(t); err != nil {
+	if err := s.Writer.PassOver(ctx, t, types.Version(req.Version)); err != nil {
 		return nil, toStatus(err)
 	}
 	return &bepb.SettleResponse{Version: uint64(t.Version())}, nil

@@ -180,6 +180,30 @@ func (w *Writer) letGo(id types.TabletID, over []types.TxnID) {
 // Advance is called when a clone has raised the version of t.
 func (w *Writer) Advance(t *tablet.Tablet) error { return w.advance(w.replica(t)) }
 
+// PassOver has a replica go on at version v although versions are lost: nothing will ever come under those that it lacks.
+// What it has pending is no loss. It is refused until every outcome is known, and what is committed is applied.
+func (w *Writer) PassOver(ctx context.Context, t *tablet.Tablet, v types.Version) error {
+	r := w.replica(t)
+	if waits := r.unsettled(); len(waits) > 0 {
+		return fmt.Errorf("pass over versions of tablet %d: %w of %d transactions", t.ID(), ErrOutcomeAwaited, len(waits))
+	}
+	for {
+		if err := w.advance(r); err != nil {
+			return err
+		}
+		next := t.Version() + 1
+		if next > v {
+			return nil
+		}
+		if err := t.SkipTo(ctx, next); err != nil {
+			return err
+		}
+	}
+}
+
+// ErrOutcomeAwaited says that a replica holds rows that may or may not be committed.
+var ErrOutcomeAwaited = errors.New("the replica awaits the outcome")
+
 // Publish makes committed versions visible, in the order of versions whatever the order of arrival. The answer holds
 // the version that each tablet has afterwards, 0 where there is no such tablet.
 func (w *Writer) Publish(ctx context.Context, items []*bepb.PublishRequest_Item) []uint64 {

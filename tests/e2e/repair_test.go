@@ -327,7 +327,7 @@ func flipBytes(t *testing.T, dir string) (flipped int) {
 			return err
 		}
 		end := len(bytes.TrimRight(text, "\x00"))
-		for at := 100_000; at < end-1000; at += 200_000 {
+		for at := 100_000; at < end-1000; at += 20_000 {
 			if _, err := f.WriteAt([]byte{text[at] ^ 0xff}, int64(at)); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package metatool_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,7 @@ func metadata(t *testing.T) string {
 
 func run(args ...string) (code int, out string) {
 	var stdout, stderr bytes.Buffer
-	code = metatool.Command(nil, args, &stdout, &stderr)
+	code = metatool.Command(context.Background(), args, &stdout, &stderr)
 	return code, stdout.String() + stderr.String()
 }
 

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -83,7 +84,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 // GetLog reads an entry.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	err := s.read(index, l)
-	if err == nil || err == raft.ErrLogNotFound {
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
 	err = fmt.Errorf("log entry %d in %s: %w", index, s.dir, err)

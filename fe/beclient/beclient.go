@@ -87,7 +87,8 @@ func (c *Clients) conn(address string) (*rpc.Conn, error) {
 	return conn, nil
 }
 
-// Drop closes the connection to an address that nobody is at any more.
+// Drop closes the connection to an address that nobody is at any more. Calls under way get their answer, an error, within it: hold
+// no lock that their callbacks may want.
 func (c *Clients) Drop(address string) {
 	c.mu.Lock()
 	conn := c.conns[address]

@@ -219,12 +219,14 @@ func (c *Cluster) follow(ctx context.Context, loops *sync.WaitGroup) {
 	for be := range c.current().BEs() {
 		want[be.ID] = beclient.Address(be.Host, be.Port)
 	}
+	var gone []string
+	defer func() { c.drop(gone) }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, m := range c.bes {
 		if want[id] != m.Address {
 			c.forgetLocked(m)
-			c.clients.Drop(m.Address)
+			gone = append(gone, m.Address)
 		}
 	}
 	for id, address := range want {

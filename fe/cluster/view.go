@@ -83,6 +83,8 @@ func (c *Cluster) Mirror(encoded []byte) error {
 		b := fromView(&view[i])
 		mirror[b.ID] = b
 	}
+	var dead []string
+	defer func() { c.drop(dead) }() // calls under way to a BE that hangs fail now and are tried elsewhere
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running {
@@ -90,11 +92,18 @@ func (c *Cluster) Mirror(encoded []byte) error {
 	}
 	for id, was := range c.mirror {
 		if was.Alive && !mirror[id].Alive {
-			c.clients.Drop(was.Address) // calls under way to a BE that hangs fail now and are tried elsewhere
+			dead = append(dead, was.Address)
 		}
 	}
 	c.mirror = mirror
 	return nil
+}
+
+// drop closes connections. Whoever has a call on one is told within it, and may ask this Cluster: mu must not be held.
+func (c *Cluster) drop(addresses []string) {
+	for _, a := range addresses {
+		c.clients.Drop(a)
+	}
 }
 
 func fromView(v *viewBE) BE {

@@ -289,7 +289,7 @@ func (s *Scheduler) clock() Clock {
 func (s *Scheduler) promote(t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Role != types.RoleLearner || r.damaged() || r.LastFailed != 0 {
+		if r.Role != types.RoleLearner || r.damaged() || r.Offline || r.LastFailed != 0 {
 			continue
 		}
 		if be := s.in.View.BE(r.BE); be == nil || !be.Alive {

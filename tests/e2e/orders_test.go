@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -181,10 +180,6 @@ func (o *orders) cancelCopy() {
 	o.exec("deleteop canceled")
 	o.exec("makesnapshot r 0") // nothing is paused
 	o.done()
-	if os.Getenv("STELE_PROVE") == "" {
-		o.Log("the cancel of a recovery is left out (STELE_PROVE=1 runs it): a replica that is marked bad while it is set aside is dropped by the scheduler now and then")
-		return
-	}
 	o.cancelRecovery(src)
 }
 

@@ -23,6 +23,7 @@ const (
 
 // job is what an engine remembers of a job that it works on; a new engine starts with none.
 type job struct {
+	begun      bool
 	quietSince time.Time
 	refused    int
 }
@@ -73,9 +74,11 @@ func LeaderScope(cat *catalog.Catalog, db types.DatabaseID, tablet types.TabletI
 // moveLeaders makes the next batch of transfers. The plan is made anew for each, so that it fits what the cluster is by then.
 func (e *Engine) moveLeaders(ctx context.Context, op *catalog.Op, j *job) error {
 	plan := e.o.Control.PlanLeaders(LeaderScope(e.o.Log.Current(), op.Database, op.Tablet))
-	if op.After = plan.After.Max - plan.After.Min; op.Total == 0 && op.Done == 0 { // ordered without a plan
+	op.After = plan.After.Max - plan.After.Min
+	if !j.begun && op.Done == 0 { // what follows a drain is ordered without a plan
 		op.Before = plan.Before.Max - plan.Before.Min
 	}
+	j.begun = true
 	if len(plan.Moves) == 0 || j.refused > refusedMax {
 		op.State = catalog.OpDone
 		op.Message = fmt.Sprintf("%d leaders moved, spread %d before and %d after", op.Done, op.Before, op.After)

@@ -33,23 +33,23 @@ func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 		out = append(out, Line{Item: "Delayed", Info: fmt.Sprintf("for another %d s: a dead backend may come back with what it had", (at-c.NowMs+999)/1000),
 			Advice: delayAdvice(h)})
 	}
-	if task == nil && h.Status != Healthy && !l.AutoFailover {
-		out = append(out, explainManual(t)...)
+	if task == nil && h.Status != Healthy && !mayRepair(t, h, l.AutoFailover) {
+		return append(out, explainManual(t))
 	}
 	return append(out, explainTask(t, h, c, task)...)
 }
 
-// explainManual says what a tablet waits for when nothing is repaired by itself.
-func explainManual(t *Tablet) []Line {
+// explainManual says whom a tablet waits for that may not be repaired without being told.
+func explainManual(t *Tablet) Line {
 	switch {
+	case t.Ordered:
+		return Line{Item: "Operation", Info: "an operation has the tablet in hand", Advice: "SHOW OPSTATUS tells how far it is"}
 	case t.setAside():
-		return []Line{{Item: "Manual", Info: "auto_failover is off, and an operator has set a replica aside: it is neither filled nor replaced, whatever hints say",
-			Advice: "recovertable brings it back, delreplica drops it"}}
-	case !t.Hinted:
-		return []Line{{Item: "Manual", Info: "auto_failover is off: what fails is not repaired without being told",
-			Advice: "ADMIN REPAIR TABLE orders the repair, recovertable that of one replica"}}
+		return Line{Item: "Manual", Info: "auto_failover is off, and an operator has set a replica aside: it is neither filled nor replaced, whatever hints say",
+			Advice: "recovertable brings it back, delreplica drops it"}
 	}
-	return nil
+	return Line{Item: "Manual", Info: "auto_failover is off: what fails is not repaired without being told",
+		Advice: "ADMIN REPAIR TABLE orders the repair, recovertable that of one replica"}
 }
 
 // ruleText says which rule of the order decided.

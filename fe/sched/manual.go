@@ -9,11 +9,11 @@ import (
 // mayRepair says whether a tablet may be repaired without being told. With auto_failover off only what an operator has
 // asked for is done: an op, a repair hint, a decommission, another number of replicas. A tablet with a replica that he has set
 // aside waits for his verbs, whatever a hint says: only replicas that he wants more of, or can spare, are made and dropped.
-func (s *Scheduler) mayRepair(t *Tablet, v Verdict) bool {
+func mayRepair(t *Tablet, v Verdict, auto bool) bool {
 	switch {
 	case t.Ordered:
 		return v.Status != Redundant && v.Status != ForceRedundant
-	case s.in.Limits.AutoFailover:
+	case auto:
 		return true
 	case t.setAside():
 		return v.Damaged == 0 && (v.Followers < v.Want || v.Complete > v.Want || v.Learners > 0 || v.Stray > 0)

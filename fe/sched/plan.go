@@ -25,7 +25,7 @@ func (s *Scheduler) plan(task *Task) bool {
 		s.end(task, Cancelled, "a dead backend may come back: it is too early")
 		return false
 	}
-	if !s.mayRepair(t, v) {
+	if !mayRepair(t, v, s.in.Limits.AutoFailover) {
 		s.end(task, Cancelled, "auto_failover is off, and nobody has ordered it")
 		return false
 	}

@@ -290,7 +290,7 @@ func (s *Scheduler) examine(t *Tablet) {
 		s.reprioritise(task, v)
 		return
 	}
-	if v.Status == Healthy || !s.mayRepair(t, v) {
+	if v.Status == Healthy || !mayRepair(t, v, s.in.Limits.AutoFailover) {
 		return
 	}
 	s.stats.Unhealthy++

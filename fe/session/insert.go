@@ -10,6 +10,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -60,6 +61,9 @@ func (s *Session) insertWith(ctx context.Context, out *output, planned func(*pla
 		if err != nil {
 			return err
 		}
+		if err := s.mayWrite(insertPrivileges(p), p.Database, p.Table); err != nil {
+			return err
+		}
 		keys, err := s.keysOf(ctx, cat, p.Table)
 		if err != nil {
 			return err
@@ -78,6 +82,17 @@ func (s *Session) insertWith(ctx context.Context, out *output, planned func(*pla
 		s.lastInsertID = ins.firstID
 	}
 	return out.done(ins.result())
+}
+
+// insertPrivileges are those that an INSERT or LOAD DATA needs on the table that it writes.
+func insertPrivileges(p *plan.InsertPlan) model.Privilege {
+	switch {
+	case p.Mode == plan.ModeReplace:
+		return model.PrivInsert | model.PrivDelete
+	case len(p.OnDuplicate) > 0:
+		return model.PrivInsert | model.PrivUpdate
+	}
+	return model.PrivInsert
 }
 
 // inserter is one try of an INSERT.

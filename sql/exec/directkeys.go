@@ -93,9 +93,9 @@ func extent(vals []int64) (lo, hi int64) {
 
 func (d *directKeys) size() int64 { return int64(len(d.slots))*2 + int64(cap(d.codes))*4 }
 
-// find writes the slot of each of the n rows to out. ok is false when a key is not within the table; known is false when a slot
-// is 0.
-func (d *directKeys) find(keys []*vec.Vector, n int, out []int32) (known, ok bool) {
+// find writes the slot of each of the n rows to out, and 0 for those that sel does not name (nil = all). ok is false when a key
+// is not within the table; known is false when a row has no slot yet.
+func (d *directKeys) find(keys []*vec.Vector, n int, sel, out []int32) (known, ok bool) {
 	if d == nil {
 		return false, false
 	}
@@ -111,6 +111,15 @@ func (d *directKeys) find(keys []*vec.Vector, n int, out []int32) (known, ok boo
 	}
 	slots, missing := d.slots, int32(0)
 	out = out[:len(codes)]
+	if sel != nil {
+		clear(out)
+		for _, r := range sel {
+			s := int32(slots[codes[r]])
+			out[r] = s
+			missing |= s - 1
+		}
+		return missing >= 0, true
+	}
 	for i, c := range codes {
 		s := int32(slots[c])
 		out[i] = s
@@ -131,22 +140,27 @@ func (p *directPart) addTo(codes []uint32, v *vec.Vector) bool {
 	switch {
 	case !p.bytes:
 		return p.addInts(codes, v)
-	case v.Valid == nil && eachOneByte(v.Off[:len(codes)+1]):
-		for i, b := range v.Data[v.Off[0]:][:len(codes)] {
-			codes[i] += (2 + uint32(b)) * p.stride
-		}
-		return true
+	case v.Valid == nil && v.Off[len(codes)]-v.Off[0] == uint32(len(codes)):
+		return p.addSingles(codes, v.Off, v.Data[v.Off[0]:]) || p.addBytes(codes, v)
 	}
 	return p.addBytes(codes, v)
 }
 
-// eachOneByte reports whether all values have one byte.
-func eachOneByte(off []uint32) bool {
-	other := uint32(0)
-	for i, o := range off {
-		other |= (o - off[0]) ^ uint32(i)
+// addSingles is addBytes for values that all have one byte; it reports false, and has added nothing, when one has not.
+func (p *directPart) addSingles(codes, off []uint32, data []byte) bool {
+	off, data = off[:len(codes)], data[:len(codes)]
+	first, stride, other := off[0], p.stride, uint32(0)
+	for i, b := range data {
+		other |= off[i] - first ^ uint32(i)
+		codes[i] += (2 + uint32(b)) * stride
 	}
-	return other == 0
+	if other == 0 {
+		return true
+	}
+	for i, b := range data {
+		codes[i] -= (2 + uint32(b)) * stride
+	}
+	return false
 }
 
 func (p *directPart) addBytes(codes []uint32, v *vec.Vector) bool {

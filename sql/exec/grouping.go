@@ -115,19 +115,16 @@ func (t *groupTable) place(in *aggInput) bool {
 		return false
 	}
 	g.slots = growTo(g.slots[:0], in.n)
-	known, ok := g.direct.find(in.keys, in.n, g.slots)
+	known, ok := g.direct.find(in.keys, in.n, in.sel, g.slots)
 	if !ok { // the first batch, or one with other keys
 		if g.direct = g.direct.widen(in.keys, in.n); g.direct == nil {
 			g.hopeless = true
 			return false
 		}
-		known, _ = g.direct.find(in.keys, in.n, g.slots)
+		known, _ = g.direct.find(in.keys, in.n, in.sel, g.slots)
 	}
 	if !known {
 		t.placeNew(in)
-	}
-	if in.sel != nil {
-		g.hide(in.sel)
 	}
 	return t.n <= maxDirectGroups
 }
@@ -145,18 +142,6 @@ func (t *groupTable) placeNew(in *aggInput) {
 		g.slots[rows[i]] = id + 1
 		g.direct.learn(rows[i], id)
 	}
-}
-
-// hide takes the slots of the rows away that sel does not name.
-func (g *grouping) hide(sel []int32) {
-	next := int32(0)
-	for _, r := range sel {
-		for ; next < r; next++ {
-			g.slots[next] = 0
-		}
-		next = r + 1
-	}
-	clear(g.slots[next:])
 }
 
 // scatter makes slots of groups.

@@ -301,16 +301,30 @@ func (n *exactNode) column(e *Exact) bool {
 	if !n.measure && n.static != 0 {
 		return true
 	}
-	seen := int64(0)
-	for _, x := range n.out.V {
-		seen |= x ^ x>>63
-	}
-	if n.typ.Unsigned { // what is beyond the signed range looks negative
+	seen := bitsOf(n.out.V)
+	if seen < 0 && !n.typ.Unsigned { // unsigned values that look negative are too large
+		seen = 0
 		for _, x := range n.out.V {
-			seen |= x
+			seen |= x ^ x>>63
 		}
 	}
 	return n.measured(seen)
+}
+
+// bitsOf returns the bits that are set in any of the values.
+func bitsOf(vals []int64) int64 {
+	var a, b, c, d int64
+	for len(vals) >= 4 {
+		a |= vals[0]
+		b |= vals[1]
+		c |= vals[2]
+		d |= vals[3]
+		vals = vals[4:]
+	}
+	for _, x := range vals {
+		a |= x
+	}
+	return a | b | c | d
 }
 
 // measured sets the largest value, given the bits that values or, when they are negative, their complements have.

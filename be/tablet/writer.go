@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -9,7 +10,7 @@ import (
 
 const (
 	// groupBytes is how many raw bytes end a row group before it has MaxGroupRows rows.
-	groupBytes = 8 << 20
+	groupBytes = groups.RawBytes
 	// flushBytes is how many encoded bytes are written in one synced transaction (reference §5: 16 MB).
 	flushBytes = 16 << 20
 )

@@ -138,7 +138,7 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 // maxApart is how many rowsets may stay apart from all merging.
 const maxApart = 256
 
-// beneath returns the rowsets that merging is about: not those of full row groups whose keys lie apart from those of all
+// beneath returns the rowsets that merging is about: not the large ones whose keys lie apart from those of all
 // others, as a load leaves them. A reader finds a key in one of them by its range, and merged they would be as large.
 func beneath(all []*rowsetState) []*rowsetState {
 	byKey := slices.Clone(all)
@@ -147,7 +147,7 @@ func beneath(all []*rowsetState) []*rowsetState {
 	var last []byte // the highest key so far
 	for i, r := range byKey {
 		alone := (i == 0 || bytes.Compare(last, r.minKey()) < 0) && (i+1 == len(byKey) || bytes.Compare(r.maxKey(), byKey[i+1].minKey()) < 0)
-		if !alone || r.entry.Rows < rowset.MaxGroupRows || len(r.groups) == 0 {
+		if !alone || !r.large() {
 			rest = append(rest, r)
 		}
 		if bytes.Compare(last, r.maxKey()) < 0 {
@@ -158,6 +158,14 @@ func beneath(all []*rowsetState) []*rowsetState {
 		return slices.Clone(all)
 	}
 	return rest
+}
+
+// apartBytes makes a rowset a large one although its rows are few: row groups of wide rows end by their bytes.
+const apartBytes = 1 << 20
+
+// large reports whether a rowset fills half a row group at least.
+func (r *rowsetState) large() bool {
+	return len(r.groups) > 0 && (r.entry.Rows >= rowset.MaxGroupRows/2 || r.entry.Bytes >= apartBytes)
 }
 
 func (r *rowsetState) minKey() []byte {

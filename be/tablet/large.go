@@ -41,17 +41,19 @@ func (l *Large) Rows() int { return l.g.rows }
 // Keys returns the keys of the rows, ascending. That they are each another is for whoever encoded them to see to, and is checked
 // here because keys are locked by it.
 func (l *Large) Keys() ([][]byte, error) {
-	var out [][]byte
+	out := make([][]byte, 0, l.g.rows)
+	b := &vec.Batch{}
+	order := make([]int, len(l.schema.Key))
+	for n := range order {
+		b.Cols, order[n] = append(b.Cols, &vec.Vector{}), n
+	}
 	for _, group := range l.opened {
 		for i := range group.Vectors() {
-			b := &vec.Batch{N: group.VectorRows(i)}
-			var order []int
+			b.N = group.VectorRows(i)
 			for n, id := range l.schema.Key {
-				v, err := group.Decode(group.Column(id), i)
-				if err != nil {
+				if err := group.DecodeInto(b.Cols[n], group.Column(id), i); err != nil {
 					return nil, fmt.Errorf("%w: %w", groups.ErrPayload, err)
 				}
-				b.Cols, order = append(b.Cols, v), append(order, n)
 			}
 			out = append(out, vec.EncodeKeys(b, order)...)
 		}

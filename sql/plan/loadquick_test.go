@@ -37,7 +37,8 @@ func TestQuickColumnsAgree(t *testing.T) {
 		"18446744073709551615", "123456789012345678", "1.005", "-.5", "5.", "1.5", "-1234.56", "9999.99", "10000", "0.00001", "1e3", "-2.5E-3",
 		"1.7e308", "1e400", ".", "-", "", "abc", "abcd", "äöü", "äöüß", "\xff", " 7 ", "+7", "NULL", "\\N", "a\\tb", "a\\\\", "\"x\"", "\"x\"\"y\"",
 		"2024-02-29", "2023-02-29", "0000-01-01", "2024-2-9", "2024-01-01 10:11:12", "2024-01-01 24:00:00", "2024-01-01T10:11:12",
-		"2024-01-01 10:11:12.9999", "20240101", "10:11:12", "1|2", "x\r", "NULLs"}
+		"2024-01-01 10:11:12.9999", "20240101", "10:11:12", "1|2", "x\r", "NULLs",
+		"a text of more than eight bytes", "a text ä of more", "seven b\\teight", "eight by\\nnine", "sixteen bytes it", "sixteen bytes \xc3("}
 	columns := len(plans["tsv"].columns)
 	old := map[string]*vec.Batch{} // rows lie in the buffers of earlier ones
 	rapid.Check(t, func(t *rapid.T) {

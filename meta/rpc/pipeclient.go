@@ -175,6 +175,7 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	}
 	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
 		done: make(chan struct{})}
+	p.outbox = cfg.Outbox
 	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
@@ -190,6 +191,7 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 type pipeConn struct {
 	conn   net.Conn
 	w      frameWriter
+	outbox *Outbox // nil = none
 	r      *bufio.Reader
 	heard  atomic.Int64 // when something came last
 	broken atomic.Bool
@@ -216,6 +218,7 @@ func (c *pipeCall) answer(f frame) {
 		c.take(f)
 		return
 	}
+	f.body, f.shared = f.own(f.body), false
 	c.done <- f
 }
 
@@ -336,8 +339,14 @@ func (p *pipeConn) answered(f frame) (frame, error) {
 
 // receive hands out answers until the pipe breaks.
 func (p *pipeConn) receive() {
+	b := batch{o: p.outbox}
+	defer b.end()
 	for {
+		if !frameBuffered(p.r) {
+			b.end()
+		}
 		f, err := readFrame(p.r)
+		b.begin()
 		if err != nil {
 			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
 			return

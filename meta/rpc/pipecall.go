@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"bufio"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -20,8 +19,6 @@ type servedCall struct {
 	msg             []byte
 	deadline        time.Time
 
-	r        *bufio.Reader // of a brief call: what else it reads
-	batch    *batch        // of the reader
 	state    atomic.Int32
 	later    bool // the answer comes after the handler has returned
 	answered atomic.Bool
@@ -107,7 +104,7 @@ func (c *servedCall) answer(resp proto.Message, err error) {
 	if !c.answered.CompareAndSwap(false, true) {
 		return
 	}
-	if err = c.p.reply(c.id, c.later || c.r != nil && c.state.Load() == readerRuns, resp, toStatus(err)); err != nil {
+	if err = c.p.reply(c.id, c.later || c.m.brief && c.state.Load() == readerRuns, resp, toStatus(err)); err != nil {
 		_ = c.p.conn.Close() // the reader ends, and with it the pipe
 	}
 	c.p.end(c)
@@ -116,12 +113,12 @@ func (c *servedCall) answer(resp proto.Message, err error) {
 // Waits says that the call of ctx may block from here on: another goroutine takes over what this one has to do for others.
 func Waits(ctx context.Context) {
 	c, ok := ctx.Value(callKey{}).(*servedCall)
-	if !ok || c.r == nil || !c.state.CompareAndSwap(readerRuns, readerHanded) {
+	if !ok || !c.m.brief || !c.state.CompareAndSwap(readerRuns, readerHanded) {
 		return
 	}
-	c.batch.end()
+	c.p.batch.end()
 	c.p.running.Add(1)
-	c.p.s.spawn(func() { c.p.read(c.r) })
+	c.p.s.spawn(c.p.read)
 }
 
 // Later has a brief call answered after its handler has returned, with no goroutine that waits for the answer: what the
@@ -129,7 +126,7 @@ func Waits(ctx context.Context) {
 // once. ok is false for a call that does not come by a pipe, or may block already; then the handler returns the answer.
 func Later(ctx context.Context) (answer func(resp proto.Message, err error), ok bool) {
 	c, _ := ctx.Value(callKey{}).(*servedCall)
-	if c == nil || c.r == nil || c.state.Load() != readerRuns {
+	if c == nil || !c.m.brief || c.state.Load() != readerRuns {
 		return nil, false
 	}
 	c.later = true

@@ -173,7 +173,8 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}
-	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
+	b := newBatch(cfg.Outbox, conn)
+	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(b, pipeBuffer), batch: b, calls: map[uint64]*pipeCall{},
 		done: make(chan struct{})}
 	p.outbox = cfg.Outbox
 	p.w.init(conn)
@@ -193,6 +194,7 @@ type pipeConn struct {
 	w      frameWriter
 	outbox *Outbox // nil = none
 	r      *bufio.Reader
+	batch  *batch
 	heard  atomic.Int64 // when something came last
 	broken atomic.Bool
 	done   chan struct{} // closed when broken
@@ -339,14 +341,10 @@ func (p *pipeConn) answered(f frame) (frame, error) {
 
 // receive hands out answers until the pipe breaks.
 func (p *pipeConn) receive() {
-	b := batch{o: p.outbox}
-	defer b.end()
+	defer p.batch.end()
 	for {
-		if !frameBuffered(p.r) {
-			b.end()
-		}
 		f, err := readFrame(p.r)
-		b.begin()
+		p.batch.begin()
 		if err != nil {
 			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
 			return

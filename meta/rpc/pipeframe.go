@@ -291,15 +291,6 @@ func readFrame(r *bufio.Reader) (frame, error) {
 	return f, err
 }
 
-// frameBuffered reports whether a frame can be read without waiting.
-func frameBuffered(r *bufio.Reader) bool {
-	if r.Buffered() < frameHead {
-		return false
-	}
-	head, err := r.Peek(4)
-	return err == nil && r.Buffered()-4 >= int(binary.LittleEndian.Uint32(head))
-}
-
 // isReset reports whether the peer has hung up hard.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF)

@@ -191,11 +191,12 @@ const sniffPause = 50 * time.Millisecond
 
 // sort finds out what a connection is. It serves pipes.
 func (l *sniffer) sort(conn net.Conn) {
-	r := bufio.NewReaderSize(conn, pipeBuffer)
+	b := newBatch(l.s.outbox, conn)
+	r := bufio.NewReaderSize(b, pipeBuffer)
 	_ = conn.SetReadDeadline(time.Now().Add(sniffTimeout)) // fails on a closed connection, as the read does
 	first, err := r.Peek(1)
 	if err == nil && first[0] == pipeMagic[0] {
-		l.s.serve(conn, r)
+		l.s.serve(conn, r, b)
 		return
 	}
 	if err != nil || conn.SetReadDeadline(time.Time{}) != nil {
@@ -234,6 +235,10 @@ type pipePeer struct {
 	w    frameWriter
 	ctx  context.Context
 
+	// Of the goroutine that reads.
+	r     *bufio.Reader
+	batch *batch
+
 	mu    sync.Mutex
 	calls map[uint64]*servedCall
 	last  bool // no more calls are taken
@@ -242,7 +247,7 @@ type pipePeer struct {
 }
 
 // serve runs the calls of one pipe until it breaks.
-func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
+func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
 	defer conn.Close()
 	cluster, err := s.greet(conn, r)
 	if err != nil {
@@ -251,7 +256,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 	}
 	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, cluster)))
 	defer cancel()
-	p := &pipePeer{s: s, conn: conn, ctx: ctx, calls: map[uint64]*servedCall{}}
+	p := &pipePeer{s: s, conn: conn, r: r, batch: b, ctx: ctx, calls: map[uint64]*servedCall{}}
 	p.w.init(conn)
 	defer context.AfterFunc(s.ctx, func() { _ = conn.Close() })()
 	if !s.add(p) {
@@ -259,7 +264,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 	}
 	defer s.remove(p)
 	p.running.Add(1)
-	p.read(r)
+	p.read()
 	p.running.Wait()
 	_ = conn.Close() // it may be closed already
 	p.w.rest.Wait()
@@ -267,17 +272,12 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 
 // read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor
 // already, and another goroutine reads on.
-func (p *pipePeer) read(r *bufio.Reader) {
+func (p *pipePeer) read() {
 	defer p.running.Done()
-	b := batch{o: p.s.outbox}
-	defer b.end()
 	for {
-		if !frameBuffered(r) { // else there is more to answer first
-			b.end()
-			p.w.slow()
-		}
-		f, err := readFrame(r)
-		b.begin()
+		p.w.slow()
+		f, err := readFrame(p.r)
+		p.batch.begin()
 		var c *servedCall
 		if err == nil {
 			c, err = p.take(f)
@@ -287,25 +287,25 @@ func (p *pipePeer) read(r *bufio.Reader) {
 				p.s.cfg.Log.Warn("pipe broken", "peer", p.conn.RemoteAddr().String(), "err", err)
 			}
 			_ = p.conn.Close() // it may be closed already
+			p.batch.end()
 			return
 		}
 		switch {
 		case c == nil:
 		case c.m.brief:
-			c.r, c.batch = r, &b
 			if !c.runBrief() {
 				return
 			}
-		case r.Buffered() > 0:
+		case p.r.Buffered() > 0:
 			p.running.Add(1)
 			p.s.spawn(func() {
 				defer p.running.Done()
 				c.run()
 			})
 		default:
-			b.end()
+			p.batch.end()
 			p.running.Add(1)
-			p.s.spawn(func() { p.read(r) })
+			p.s.spawn(p.read)
 			c.run()
 			return
 		}

@@ -56,7 +56,6 @@ func (w *Writer) moveLocked(ctx context.Context, r *replica, im *tablet.Import, 
 	w.mu.Lock()
 	w.replicas[t.ID()] = next
 	w.mu.Unlock()
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wakeLocked()
 	return next, nil
 }

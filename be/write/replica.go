@@ -47,7 +47,7 @@ type replica struct {
 	// stuckAt is the version below a gap, since stuckSince; 0 when there is no gap.
 	stuckAt    types.Version
 	stuckSince time.Time
-	changed    chan struct{} // closed and replaced whenever the version may have grown
+	changed    chan struct{} // closed when the version may have grown; nil = nobody waits
 }
 
 // decision is a committed transaction: how many parts it has on the tablet, 0 = the FE vouches for this replica, which
@@ -75,7 +75,7 @@ var (
 
 func newReplica(t *tablet.Tablet) *replica {
 	r := &replica{t: t, epoch: t.Meta().Epoch, decided: map[types.Version]decision{}, unresolved: map[types.TxnID]bool{},
-		open: map[types.TxnID]int64{}, changed: make(chan struct{})}
+		open: map[types.TxnID]int64{}}
 	for _, txn := range t.Pending() {
 		r.unresolved[txn] = true
 		r.open[txn] = 0
@@ -184,7 +184,7 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 	for {
 		next := r.t.Version() + 1
 		d, ok := r.decided[next]
-		if !ok || r.t.PendingParts(d.txn) < d.parts {
+		if !ok || d.parts > 0 && r.t.PendingParts(d.txn) < d.parts {
 			break // the rows that lack may still arrive, or a clone brings the version
 		}
 		txn := d.txn
@@ -205,8 +205,7 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 	case r.stuckAt != r.t.Version():
 		r.stuckAt, r.stuckSince = r.t.Version(), now
 	}
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wakeLocked()
 	return over, err
 }
 
@@ -288,6 +287,14 @@ func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]decision)
 // lateAfter is how long a version that somebody waits for may be on its way before this BE asks for it.
 const lateAfter = 30 * time.Millisecond
 
+// wakeLocked has those look again who wait for a version.
+func (r *replica) wakeLocked() {
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
+
 // waitVersion waits until the tablet has version v, at most for wait. late is called when it takes long.
 func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Duration, late func()) bool {
 	timer := time.NewTimer(min(wait, lateAfter))
@@ -295,6 +302,9 @@ func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Du
 	rest := wait - min(wait, lateAfter)
 	for {
 		r.mu.Lock()
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
 		changed := r.changed
 		r.mu.Unlock()
 		if r.t.Version() >= v {

@@ -47,9 +47,8 @@ type Log struct {
 	lock      *os.File
 
 	proposals chan *proposal
-	inflight  chan flight
+	flights   flights
 	launching sync.Mutex // held while an entry is handed to Raft
-	ended     bool       // inflight is closed; guarded by launching
 	closing   chan struct{}
 	once      sync.Once
 	closeErr  error
@@ -73,10 +72,11 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		cfg: cfg, fsm: newFSM(cfg.decode), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
+		cfg: cfg, flights: newFlights(), notify: make(chan bool, 16), closing: make(chan struct{}),
+		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
 		lost: make(chan string, 16),
 	}
+	l.fsm = newFSM(cfg.decode, l.flights.landed)
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
@@ -86,7 +86,7 @@ func Open(cfg Config) (*Log, error) {
 	go l.watchLeader()
 	go l.watchLeadership()
 	go l.propose()
-	go l.collect()
+	go l.reap()
 	go l.watchFailure()
 	return l, nil
 }
@@ -110,6 +110,7 @@ func (l *Log) open() error {
 	if err := l.checkFiles(snaps); err != nil {
 		return err
 	}
+	l.wal.onStored(l.flights.entryStored)
 	cache, err := raft.NewLogCache(logCacheEntries, l.wal)
 	if err != nil {
 		return err
@@ -166,7 +167,7 @@ func (l *Log) raftConfig(logger hclog.Logger) *raft.Config {
 	conf.SnapshotInterval = l.cfg.SnapshotInterval
 	conf.SnapshotThreshold = l.cfg.SnapshotThreshold
 	conf.TrailingLogs = l.cfg.TrailingLogs
-	conf.MaxAppendEntries = 512
+	conf.MaxAppendEntries = 64 // the library makes room for so many at each entry
 	conf.NotifyCh = l.notify
 	conf.Logger = logger
 	conf.NoLegacyTelemetry = true

@@ -50,7 +50,7 @@ func (w *resultWriter) ReceiveFile(name string, each func(piece []byte) error) e
 func (c *conn) readFile(ctx context.Context, each func(piece []byte) error) error {
 	var failed error
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+		if err := c.readUntil(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
 			return err
 		}
 		piece, err := c.r.next(c.s.cfg.MaxPacket)

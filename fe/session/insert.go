@@ -225,9 +225,7 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 	return (&vec.Batch{Cols: b.Cols, N: b.N, Sel: rows}).Compact()
 }
 
-func (s *Session) lockWait() time.Duration {
-	return time.Duration(s.vars.int("innodb_lock_wait_timeout")) * time.Second
-}
+func (s *Session) lockWait() time.Duration { return s.vars.now().lockWait }
 
 // number fills the hidden row ids and the AUTO_INCREMENT column.
 func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {

@@ -137,6 +137,8 @@ type Session struct {
 
 	stateMu sync.Mutex
 	state   stmt.Process
+
+	target *plan.InsertTarget // of the last INSERT of literals; nil = none
 }
 
 // Open starts a session.
@@ -266,6 +268,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		}
 		return nil
 	}
+	if done, err := s.insertText(ctx, sql, w); done {
+		return err
+	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
 		return syntax.NewError(sql, pieces[1].Offset, "end of statement")
@@ -282,12 +287,24 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 	return nil
 }
 
+// insertText runs a text that is one INSERT of literals, without looking for further statements first.
+func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWriter) (done bool, err error) {
+	if !mayInsert(sql) {
+		return false, nil
+	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
+	if done, err = s.fastInsert(ctx, sql, &output{w: w, zone: s.vars.zone}); err != nil {
+		err = s.fail(ctx, sql, err)
+	}
+	return done, err
+}
+
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}
-	s.sh.queries.Add(1)
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
 	if len(params) == 0 {
@@ -295,6 +312,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 			return err
 		}
 	}
+	s.sh.queries.Add(1)
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil {
 		return err

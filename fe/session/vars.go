@@ -57,9 +57,9 @@ func canonical(name string) string {
 
 // vars are the variables of one session: what it has set, over what the server says, over the declared defaults.
 type vars struct {
-	set    map[string]string
-	server map[string]string
-	user   map[string]userVar
+	set      map[string]string
+	server   map[string]string
+	user     map[string]userVar
 	frequent *frequent // of the values as they are; nil = not worked out yet
 	// dynamic answers the variables that tell of the statement before: warning_count, last_insert_id and the like.
 	dynamic func(name string) (uint64, bool)

@@ -54,16 +54,17 @@ type Log struct {
 	closeErr  error
 	wg        sync.WaitGroup
 
-	ready  atomic.Uint64 // the term that this FE leads and has established, 0 = none
-	notify chan bool     // from the Raft library
-	reads  readRounds
-	subMu  sync.Mutex
-	subs   []chan bool // of LeaderCh
-	closed bool        // subs are closed
-	moves  moves
-	logs   raft.LogStore
-	learns learns
-	lost   chan string // ids of peers of whom a connection has ended
+	ready   atomic.Uint64 // the term that this FE leads and has established, 0 = none
+	notify  chan bool     // from the Raft library
+	reads   readRounds
+	members membership
+	subMu   sync.Mutex
+	subs    []chan bool // of LeaderCh
+	closed  bool        // subs are closed
+	moves   moves
+	logs    raft.LogStore
+	learns  learns
+	lost    chan string // ids of peers of whom a connection has ended
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -268,10 +269,17 @@ func (l *Log) WaitApplied(ctx context.Context, index uint64) (*catalog.Catalog, 
 }
 
 // await waits for a future of the Raft library or for ctx.
-func (l *Log) await(ctx context.Context, f raft.Future) error {
+func (l *Log) await(ctx context.Context, f raft.Future) error { return l.awaitThen(ctx, f, func() {}) }
+
+// awaitThen is await with something to do when the future has ended, be it after ctx.
+func (l *Log) awaitThen(ctx context.Context, f raft.Future, then func()) error {
 	done := make(chan error, 1)
 	// Nobody waits for this goroutine in Close: the library may leave a future open when it shuts down.
-	go func() { done <- f.Error() }()
+	go func() {
+		err := f.Error()
+		then()
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		return l.translate(err)

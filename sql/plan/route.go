@@ -37,20 +37,25 @@ func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
 	if t.Partition != nil {
 		by = columnIndexes(t, t.Partition.Columns)
 	}
-	slots := map[types.TabletID]int{}
 	var out []TabletRows
-	var key []byte
-	for _, row := range rowsOf(b) {
-		at := 0
-		if by != nil {
-			key = vec.AppendRowKey(key[:0], b, by, int(row))
-			if at = partitionOf(t, key); at < 0 {
-				return nil, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
-			}
+	var room [64]byte
+	key := room[:0]
+	rows := rowsOf(b)
+	if len(rows) == 1 { // most statements
+		at, bucket, err := placeOf(t, b, by, hash, key, rows[0])
+		if err != nil {
+			return nil, err
 		}
 		part := &t.Parts[at]
-		key = vec.AppendRowKey(key[:0], b, hash, int(row))
-		bucket := Bucket(key, len(part.Tablets))
+		return []TabletRows{{Partition: part.ID, Tablet: part.Tablets[bucket], Rows: rows}}, nil
+	}
+	slots := map[types.TabletID]int{}
+	for _, row := range rows {
+		at, bucket, err := placeOf(t, b, by, hash, key, row)
+		if err != nil {
+			return nil, err
+		}
+		part := &t.Parts[at]
 		tablet := part.Tablets[bucket]
 		slot, ok := slots[tablet]
 		if !ok {
@@ -63,6 +68,18 @@ func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
 	// One order for all statements, so that equal statements lock in equal order.
 	slices.SortFunc(out, func(a, b TabletRows) int { return a.order - b.order })
 	return out, nil
+}
+
+// placeOf finds the partition and the bucket of a row; key is room for its columns.
+func placeOf(t *catalog.Table, b *vec.Batch, by, hash []int, key []byte, row int32) (at, bucket int, err error) {
+	if by != nil {
+		key = vec.AppendRowKey(key[:0], b, by, int(row))
+		if at = partitionOf(t, key); at < 0 {
+			return 0, 0, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
+		}
+	}
+	key = vec.AppendRowKey(key[:0], b, hash, int(row))
+	return at, Bucket(key, len(t.Parts[at].Tablets)), nil
 }
 
 // rowsOf lists the positions that count.

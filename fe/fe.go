@@ -116,7 +116,7 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.clients = beclient.NewSecure(n.id, n.secure.ClientTLS())
 	n.clients.OnStranger(n.metAt)
-	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, conf.LeaderWaitTimeout.Get))
+	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})

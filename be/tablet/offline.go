@@ -249,7 +249,8 @@ func (f Faults) kv(instance string) kv.Faults {
 		return kv.Faults{}
 	}
 	return kv.Faults{
-		Before: func() error { return f.Write(instance, false) },
-		After:  func() error { return f.Write(instance, true) },
+		Before:  func() error { return f.Write(instance, false) },
+		Between: func() error { return f.Write(instance, false) },
+		After:   func() error { return f.Write(instance, true) },
 	}
 }

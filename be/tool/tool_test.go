@@ -196,11 +196,11 @@ func TestKilledBE(t *testing.T) {
 	wants(t, runTool(t, 0, "verify", killed), "ok: 2 replicas")
 }
 
-// damage flips a bit of a value of tablet 1 in the value log of data.
+// damage flips a bit of a value of tablet 1 in a segment of data.
 func damage(t *testing.T, dir string) {
 	t.Helper()
 	const group = "SRG1\x02\x00" // how a row group begins; its 8 bytes from the 8th on are the incarnation
-	files, err := filepath.Glob(filepath.Join(dir, "data", "*.vlog"))
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*.seg"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func damage(t *testing.T, dir string) {
 			return
 		}
 	}
-	t.Fatal("no value log has a row group of tablet 1")
+	t.Fatal("no segment has a row group of tablet 1")
 }
 
 func TestVerifyAndRepair(t *testing.T) {

@@ -325,7 +325,7 @@ func (m *valueMachine) fail(rt *rapid.T) {
 // TestValuesAgainstAMap plays histories of an instance with segments.
 func TestValuesAgainstAMap(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == "100" {
-		if err := flag.Set("rapid.checks", "25"); err != nil {
+		if err := flag.Set("rapid.checks", "6"); err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = flag.Set("rapid.checks", "100") }()

@@ -174,20 +174,46 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// stepBytes is how much is given to the kernel at once. It takes pages as large as a write for the cache, and looks for these for
+// four to eight times as long as it writes: 2 CPU seconds a GB with writes of megabytes, 0.3 with these.
+const stepBytes = 128 << 10
+
+func (d *diskFile) WriteAt(pieces [][]byte, offset int64) error {
+	for i, at := 0, 0; i < len(pieces); {
+		var step [][]byte
+		for room := stepBytes - int(offset%stepBytes); i < len(pieces) && room > 0 && len(step) < maxPieces; {
+			b := pieces[i][at:]
+			if len(b) > room {
+				b = b[:room]
+				at += room
+			} else {
+				i, at = i+1, 0
+			}
+			step, room = append(step, b), room-len(b)
+		}
+		n, err := d.writeStep(step, offset)
+		if err != nil {
+			return err
+		}
+		offset += n
+	}
+	return nil
+}
+
 // maxPieces is how many pieces the kernel takes at once.
 const maxPieces = 1024
 
-func (d *diskFile) WriteAt(pieces [][]byte, offset int64) error {
-	pieces = append([][]byte(nil), pieces...)
+// writeStep writes all of the pieces and returns how many bytes these are.
+func (d *diskFile) writeStep(pieces [][]byte, offset int64) (all int64, err error) {
 	for len(pieces) > 0 {
-		n, err := unix.Pwritev(int(d.f.Fd()), pieces[:min(len(pieces), maxPieces)], offset)
+		n, err := unix.Pwritev(int(d.f.Fd()), pieces, offset+all)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
-			return err
+			return all, err
 		}
-		offset += int64(n)
+		all += int64(n)
 		for len(pieces) > 0 && n >= len(pieces[0]) {
 			n -= len(pieces[0])
 			pieces = pieces[1:]
@@ -196,7 +222,7 @@ func (d *diskFile) WriteAt(pieces [][]byte, offset int64) error {
 			pieces[0] = pieces[0][n:]
 		}
 	}
-	return nil
+	return all, nil
 }
 
 func (d *diskFile) Sync() error { return unix.Fdatasync(int(d.f.Fd())) }

@@ -53,6 +53,8 @@ type Options struct {
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
+	// valueLogs keeps large values where older releases have them: tests open such disks.
+	valueLogs bool
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }

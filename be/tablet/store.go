@@ -247,7 +247,7 @@ func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
 		Compress: true, Front: true}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
-		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: true}
+		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: !s.opt.valueLogs}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes = 4<<20, 1<<20, 1<<20, 8<<20, 8<<20

@@ -96,6 +96,24 @@ func suspectOldLogs(dir string) error {
 	return nil
 }
 
+// marker is a key that is only there while it is dropped.
+var marker = []byte("\xffmarker")
+
+// learnDead has Badger find out what is dead, by dropping a prefix that nothing else has: that flushes the memtables and compacts. It
+// refuses writes meanwhile, so the committer does it, and writers wait.
+func (db *DB) learnDead() error {
+	if err := db.Commit(Entry{Key: marker, Value: []byte{1}}); err != nil {
+		return err
+	}
+	return db.between(func() error {
+		db.bdb.SetDiscardTs(db.ts)
+		if err := db.bdb.DropPrefix(marker); err != nil {
+			return fmt.Errorf("flush by dropping the marker: %w", err)
+		}
+		return nil
+	})
+}
+
 // moveOldValues moves what lives in value logs to segments, and has Badger delete the logs.
 func (db *DB) moveOldValues(ctx context.Context, pace Pace) error {
 	if db.values.old.disk.Load() == 0 {
@@ -113,6 +131,9 @@ func (db *DB) moveOldValues(ctx context.Context, pace Pace) error {
 		if moved == 0 {
 			break // what is left cannot be read
 		}
+	}
+	if err := db.learnDead(); err != nil {
+		return err
 	}
 	if err := db.CollectValues(ctx, pace); err != nil {
 		return err

@@ -63,6 +63,7 @@ type Options struct {
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)
+	Together         func(tell func()) // runs tell, which says to all requests of a group that they are durable; nil = just so
 
 	createSegment func(path string, size int64) (segment.Output, error) // of a test
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -229,7 +230,11 @@ func damage(t *testing.T, dir string) {
 
 func TestVerifyAndRepair(t *testing.T) {
 	dir := closed(t)
+	wants(t, runTool(t, 0, "segments", dir), "SEGMENT", "000001.seg")
 	damage(t, dir)
+	if out := runTool(t, 1, "segments", dir); !regexp.MustCompile(`seg +[1-9][0-9]* +[1-9][0-9]* +1 +0\n`).MatchString(out) {
+		t.Errorf("a flipped bit shows as %s", out)
+	}
 	wants(t, runTool(t, 1, "verify", dir), "DAMAGED tablet 1: row groups", "tablet 2: ok", "1 damaged")
 	before := fingerprint(t, dir)
 	wants(t, runTool(t, 1, "repair", dir), "would mark the replica of tablet 1 bad", "nothing was changed")

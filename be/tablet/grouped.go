@@ -330,8 +330,7 @@ func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *group
 	}
 	t.mu.Unlock()
 	if !there { // the transaction was dropped meanwhile
-		p.err = ErrUnknownTxn
-		close(p.done)
+		p.settle(ErrUnknownTxn)
 		return true
 	}
 	t.storeGrouped(txn, number, p, entries, g.Schema)
@@ -344,10 +343,7 @@ func (t *Tablet) storeGrouped(txn types.TxnID, number int, p *pendingPart, entri
 	rec := partRecord{Rowset: p.entry.Rowset, Bytes: p.entry.Bytes, Schema: schema}
 	t.s.counters.payload.Add(p.entry.Bytes)
 	// A failure has been told by the callback.
-	_ = t.commitLarge(append(entries, kv.Entry{Key: key, Value: encodePartRecord(key, rec)}), func(err error) {
-		p.err = err
-		close(p.done)
-	})
+	_ = t.commitLarge(append(entries, kv.Entry{Key: key, Value: encodePartRecord(key, rec)}), p.settle)
 }
 
 // dropStray deletes what a part has left on disk whose transaction was dropped, or which was refused, while it was stored.

@@ -79,6 +79,9 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	if err != nil {
 		return err
 	}
+	if err := l.s.mayWrite(insertPrivileges(&p.InsertPlan), p.Database, p.Table); err != nil {
+		return err
+	}
 	l.plan, l.odd = p, 0
 	keys, err := l.s.keysOf(ctx, cat, p.Table)
 	if err != nil {

@@ -176,6 +176,9 @@ func (d *dictionary) decode(off []uint32, data, src []byte) ([]byte, error) {
 }
 
 func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, error) {
+	if d.single {
+		return d.gatherSingle(off, data, codes)
+	}
 	total := int64(0)
 	off[0] = 0
 	ends := off[1:][:len(codes)]
@@ -196,16 +199,24 @@ func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, e
 		return data, nil
 	}
 	data = reuse(data, int(total)+8) // each store writes 8 bytes, of which the next value covers what is too much
-	if d.single {
-		for i, c := range codes {
-			data[i] = byte(d.words[c])
-		}
-		return data[:total:total], nil
-	}
 	for i, c := range codes {
 		binary.LittleEndian.PutUint64(data[off[i]:], d.words[c])
 	}
 	return data[:total:total], nil
+}
+
+// gatherSingle is gather for values of one byte.
+func (d *dictionary) gatherSingle(off []uint32, data []byte, codes []int64) ([]byte, error) {
+	data = reuse(data, len(codes))
+	off[0] = 0
+	ends, words := off[1:][:len(codes)], d.words
+	for i, c := range codes {
+		if uint64(c) >= uint64(len(words)) {
+			return nil, ErrCorrupt
+		}
+		data[i], ends[i] = byte(words[c]), uint32(i+1)
+	}
+	return data, nil
 }
 
 // pick returns the value of one row of n, if the codes have random access.

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"stele/be/tablet/groups"
-	"stele/be/tablet/rowset"
 	"stele/fe/txn"
 	"stele/meta/types"
 	"stele/sql/plan"
@@ -97,7 +96,7 @@ func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 			g.order = append(g.order, r.Tablet)
 		}
 		raw := size * len(r.Rows)
-		if to.n > 0 && (to.n+len(r.Rows) > rowset.MaxGroupRows || to.raw+raw > groups.RawBytes) {
+		if to.n > 0 && (to.n+len(r.Rows) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
 			if err := g.cut(ctx, r.Tablet); err != nil {
 				return err
 			}

@@ -52,6 +52,7 @@ var layers = []layer{
 	{"fe/ops", "meta/types meta/model meta/command meta/catalog", "pure: what an op does next follows from its record and the facts"},
 	{"fe/opctl", "meta/... conf proto/... fe/ops fe/sched fe/beclient fe/cluster fe/fakecluster", "the driver of ops is below statements and beside that of tablets"},
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
+	{"fe/session", "meta/... conf proto/... sql/... fe/... be/tablet/groups", "a load is encoded once, in the form that replicas store: the form is shared, the store is not"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/expr/...", "the store is below clones, scans and writes"},

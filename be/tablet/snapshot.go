@@ -94,7 +94,7 @@ func (s *Snapshot) Release() {
 		t.dropRowset(r.garbage())
 	}
 	if last {
-		t.s.addGarbage(garbage{uid: t.uid, bytes: t.storedBytes()})
+		t.s.addGarbage(garbage{uid: t.uid})
 	}
 }
 

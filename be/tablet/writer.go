@@ -157,5 +157,5 @@ func (w *rowsetWriter) finish() (*rowsetState, error) {
 
 // orphan names what was written, for when no manifest will.
 func (w *rowsetWriter) orphan() garbage {
-	return garbage{uid: w.t.uid, rowset: w.id, groups: len(w.groups), bytes: w.written}
+	return garbage{uid: w.t.uid, rowset: w.id, groups: len(w.groups)}
 }

@@ -17,7 +17,11 @@
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
 package kv
 
-import "errors"
+import (
+	"errors"
+
+	"stele/be/tablet/kv/segment"
+)
 
 // Errors.
 var (
@@ -46,24 +50,30 @@ type Options struct {
 	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
 	BlockCacheBytes  int64
 	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
-	ValueThreshold   int64 // larger values go to the value log; at most 1/256 of a memtable
+	ValueThreshold   int64 // larger values go to a segment or the value log; at most 1/256 of a memtable
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int
 	Compress         bool  // snappy in the LSM tree
 	Front            bool  // small requests are acknowledged from a log of our own, and reach Badger a little later
 	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
-	ReadOnly         bool  // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	Segments         bool  // large values go to segments of our own, Badger holds pointers; not together with Front
+	SegmentBytes     int64
+	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)
 	Together         func(tell func()) // runs tell, which says to all requests of a group that they are durable; nil = just so
+
+	createSegment func(path string, size int64) (segment.Output, error) // of a test
 }
 
-// Faults are for tests: what a failing disk would do. Both run in the committer.
+// Faults are for tests: what a failing disk would do. They run in the committer.
 type Faults struct {
 	// Before runs before a group is written: its error is that of the write, of which nothing is on disk.
 	Before func() error
+	// Between runs when the large values of a group are durable in a segment and nothing names them.
+	Between func() error
 	// After runs when a group is durable: its error is that of a sync whose outcome nobody knows.
 	After func() error
 }

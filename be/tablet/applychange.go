@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
 	"stele/meta/types"
+	"stele/sql/rowset/groups"
 )
 
 // ApplyChange brings a lagging replica one version further with a change set of another replica, durably: version must be

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/zeebo/xxh3"
-	"stele/be/tablet/groups"
 	"stele/meta/types"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 

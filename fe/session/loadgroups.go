@@ -6,10 +6,10 @@ import (
 	"slices"
 	"sync"
 
-	"stele/be/tablet/groups"
 	"stele/fe/txn"
 	"stele/meta/types"
 	"stele/sql/plan"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 

@@ -18,8 +18,8 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -177,6 +177,16 @@ func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.Write
 	return s.Writer.Write(ctx, req), nil
 }
 
+// Modify leads a write of one row that is worked out here.
+func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
+	if req.Part == nil {
+		return nil, status.Error(codes.InvalidArgument, "a modification without its tablet")
+	}
+	begun := time.Now()
+	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	return s.Writer.Modify(ctx, req), nil
+}
+
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	begun := time.Now()

@@ -38,7 +38,7 @@ type Clients struct {
 
 // piped are the calls that statements consist of.
 var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
-	bepb.Backend_Get_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
+	bepb.Backend_Get_FullMethodName, bepb.Backend_Modify_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -57,6 +58,13 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		if err != nil {
 			return err
 		}
+		if one, ok := oneRow(pctx, plans); ok {
+			total, err = s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
+				NowMicros: pctx.NowMicros})
+			if !errors.Is(err, txn.ErrGeneral) {
+				return err
+			}
+		}
 		var all []*modifier
 		defer func() {
 			for _, m := range all {
@@ -92,6 +100,14 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		return nil
 	})
 	return total, err
+}
+
+// oneRow recognises a statement that the leader of one tablet can do.
+func oneRow(pctx *plan.Context, plans []*plan.ModifyPlan) (*plan.OneRow, bool) {
+	if len(plans) != 1 {
+		return nil, false
+	}
+	return plans[0].OneRow(pctx)
 }
 
 // modifier makes the modifier of one table, which owns the rows that it reads.

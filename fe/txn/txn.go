@@ -175,7 +175,10 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d has no live leader", w.Tablet), Tablet: w.Tablet, Epoch: tab.Epoch}
 	}
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
-		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: vec.Encode(nil, w.Rows), Seq: sh.seq}
+		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Seq: sh.seq}
+	if w.Rows != nil {
+		p.Rows = vec.Encode(nil, w.Rows)
+	}
 	sh.seq++
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
@@ -258,25 +261,27 @@ func worst(errs []error) error {
 }
 
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
-	first := req.Parts[0]
-	retry := func(err error) error {
-		return &RetryError{Err: fmt.Errorf("write on be %d: %w", be, err), Tablet: types.TabletID(first.TabletId), Epoch: types.Epoch(first.Epoch)}
-	}
 	client, err := t.c.clients.BE(t.c.live.Address(be))
 	if err != nil {
-		return nil, retry(err)
+		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}
 	resp, err := client.Write(ctx, req)
+	if err != nil {
+		return nil, t.unanswered(ctx, be, req.Parts[0], err)
+	}
+	return resp, nil
+}
+
+// unanswered is the failure of a call to a leader; part is the first that was to be written.
+func (t *Txn) unanswered(ctx context.Context, be types.BEID, part *bepb.WriteRequest_Part, err error) error {
 	switch {
-	case err == nil:
-		return resp, nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	case beclient.Unreachable(err):
 		t.c.live.Probe(be)
-		return nil, retry(err)
+		return &RetryError{Err: fmt.Errorf("write on be %d: %w", be, err), Tablet: types.TabletID(part.TabletId), Epoch: types.Epoch(part.Epoch)}
 	}
-	return nil, fmt.Errorf("write on be %d: %w", be, err)
+	return fmt.Errorf("write on be %d: %w", be, err)
 }
 
 // take notes which replicas hold each part.

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"slices"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// OneRow is an UPDATE or DELETE of one row by its primary key, in the form in which the leader of its tablet does it by itself.
+type OneRow struct {
+	Tablet types.TabletID
+	Key    []byte
+	Change []byte // encoded physical.Change
+	Delete bool
+}
+
+// OneRow recognises a plan that changes one row where it lies, and needs nothing to do so but the row.
+func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
+	t := p.Table
+	if p.Ignore || p.MovesRows || t.Schema.HasRowID() || t.HasUniqueKeys() {
+		return nil, false
+	}
+	scan, exprs := flat(p.Source)
+	if scan == nil || len(scan.Tablets) != 1 || scan.Via != nil || len(scan.Fragment.Keys) != 1 {
+		return nil, false
+	}
+	f := &scan.Fragment
+	change := &physical.Change{Delete: len(p.Assign) == 0, Strict: strictMode(ctx.SQLMode), TimeZone: f.TimeZone}
+	for i := range t.Schema.Columns {
+		change.Columns = append(change.Columns, t.Schema.Columns[i].ID)
+	}
+	stored := func(c *expr.Node) *expr.Node {
+		if c.Col >= len(f.Columns) {
+			return nil
+		}
+		return expr.Col(t.Schema.ColumnIndex(f.Columns[c.Col]), c.Type)
+	}
+	if f.Filter != nil {
+		change.Filter = substitute(f.Filter, stored)
+	}
+	for i, a := range p.Assign {
+		x := exprs[p.Values+i]
+		if x == nil { // the tablet's id
+			return nil, false
+		}
+		change.Assign = append(change.Assign, assignment(t, a.Column, substitute(x, stored), a.Auto))
+	}
+	encoded, err := physical.EncodeChange(change)
+	return &OneRow{Tablet: scan.Tablets[0], Key: f.Keys[0], Change: encoded, Delete: change.Delete}, err == nil
+}
+
+// flat returns the scan of a plan that does nothing but read and project, and what it yields over the columns of the
+// scan's fragment: nil stands for the tablet's id. The scan is nil when the plan does more.
+func flat(n *physical.Node) (*physical.Scan, []*expr.Node) {
+	if n.Scan != nil {
+		f := &n.Scan.Fragment
+		if f.Agg != nil || f.TopN != nil || f.Limit > 0 {
+			return nil, nil
+		}
+		out := slices.Clone(f.Project)
+		if f.Project == nil {
+			for i, id := range f.Columns {
+				out = append(out, expr.Col(i, f.Schema.Columns[f.Schema.ColumnIndex(id)].Type))
+			}
+		}
+		if f.TabletColumn {
+			out = append(out, nil)
+		}
+		return n.Scan, out
+	}
+	if n.Project == nil || len(n.Children) != 1 {
+		return nil, nil
+	}
+	scan, below := flat(n.Children[0])
+	if scan == nil {
+		return nil, nil
+	}
+	out := make([]*expr.Node, len(n.Project))
+	for i, x := range n.Project {
+		if x.Kind == expr.NodeColumn {
+			out[i] = below[x.Col]
+			continue
+		}
+		out[i] = substitute(x, func(c *expr.Node) *expr.Node { return below[c.Col] })
+	}
+	return scan, out
+}

@@ -3,6 +3,7 @@ package tablet
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 
 	"stele/be/tablet/rowset"
@@ -79,13 +80,37 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 			}
 			continue
 		}
-		picked, err := s.pickRows(group, groupRef{r: w.r, g: g}, []int{0}, []rowRef{{rowset: w.r, pos: pos}}, cols)
+		picked, err := s.pickRow(group, finder, row, cols)
 		if err != nil {
 			return nil, err
 		}
 		return &vec.Batch{Cols: picked, N: 1}, nil
 	}
 	return nil, nil
+}
+
+// pickRow reads columns of the row that finder has found.
+func (s *Snapshot) pickRow(group *rowset.Group, finder *rowset.Finder, row int, cols []types.ColumnID) ([]*vec.Vector, error) {
+	var few [32]types.ColumnType
+	ts := few[:0]
+	for _, id := range cols {
+		ts = append(ts, s.columnType(id))
+	}
+	out := rowset.NewRow(ts)
+	for i, id := range cols {
+		if at := slices.Index(s.t.key, id); at >= 0 && finder.Key(out[i], at, row) {
+			continue
+		}
+		c := group.Column(id)
+		if c < 0 {
+			out[i] = s.fillColumn(id, 1)
+			continue
+		}
+		if err := group.AppendRow(out[i], c, row); err != nil {
+			return nil, fmt.Errorf("column %d: %w", id, err)
+		}
+	}
+	return out, nil
 }
 
 // getInMemory is done when the memtables decide.

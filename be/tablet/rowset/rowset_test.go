@@ -120,7 +120,7 @@ func TestVectorRoundTrip(t *testing.T) {
 		}
 		for _, row := range []int{0, (n - from) / 2, n - from - 1} {
 			one := NewVector(ct, 1)
-			if row < 0 || row >= n-from || !pick(one, n-from, row, enc, nil) {
+			if row < 0 || row >= n-from || !pick(one, n-from, row, enc, nil, new(scratch)) {
 				continue
 			}
 			if err := sameRows(Constant(want, row, 1), one); err != nil {
@@ -188,7 +188,7 @@ func TestEveryEncodingIsChosen(t *testing.T) {
 		}
 		for row := range e.v.N {
 			one := NewVector(e.v.Type, 1)
-			if !pick(one, e.v.N, row, enc, nil) {
+			if !pick(one, e.v.N, row, enc, nil, new(scratch)) {
 				continue
 			}
 			if err := sameRows(Constant(e.v, row, 1), one); err != nil {

@@ -45,8 +45,8 @@ func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan
 	return out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
 }
 
-// modified counts what an UPDATE or DELETE did.
-type modified struct{ matched, changed int64 }
+// modified counts what an UPDATE or DELETE did; inserted is what ON DUPLICATE KEY UPDATE did where there was no row.
+type modified struct{ matched, changed, inserted int64 }
 
 // modify runs an UPDATE or DELETE until it commits.
 func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {

@@ -95,7 +95,7 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	}
 	c.Schema = table.Schema.Version
 	out, err := t.Modify(ctx, c, s.lockWait())
-	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted}
+	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted, inserted: out.Counts.Inserted}
 	if out.Matched {
 		m.matched = 1
 	}

@@ -21,6 +21,11 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 	if err != nil {
 		return err
 	}
+	if rows.N == 1 && !i.remembers {
+		if err := i.upsertRow(ctx, routes[0].Tablet, rows); !errors.Is(err, txn.ErrGeneral) {
+			return err
+		}
+	}
 	var writes []txn.TabletWrite
 	for _, r := range routes {
 		w, err := i.upsertTablet(ctx, r.Tablet, gather(rows, r.Rows))
@@ -44,6 +49,21 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 	}
 	i.counts.Inserted += counts.Inserted
 	return nil
+}
+
+// upsertRow has the leader of its tablet put a single row, or update the one that is there; txn.ErrGeneral says that nothing has
+// happened.
+func (i *inserter) upsertRow(ctx context.Context, tablet types.TabletID, row *vec.Batch) error {
+	change, ok := i.plan.Upsert(i.pctx)
+	if !ok {
+		return txn.ErrGeneral
+	}
+	out, err := i.s.modifyRow(ctx, i.cat, i.t, i.plan.Table, txn.RowChange{Tablet: tablet, Values: row, Change: change,
+		Key: vec.AppendRowKey(nil, row, i.plan.Table.Schema.KeyIndexes(), 0), NowMicros: i.pctx.NowMicros})
+	i.counts.Inserted += out.inserted
+	i.updated += out.changed
+	i.same += out.matched - out.changed
+	return err
 }
 
 // merged is the row that a key ends up with.

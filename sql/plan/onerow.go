@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
@@ -27,10 +28,8 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 		return nil, false
 	}
 	f := &scan.Fragment
-	change := &physical.Change{Delete: len(p.Assign) == 0, Strict: strictMode(ctx.SQLMode), TimeZone: f.TimeZone}
-	for i := range t.Schema.Columns {
-		change.Columns = append(change.Columns, t.Schema.Columns[i].ID)
-	}
+	change := newChange(ctx, t)
+	change.Delete, change.TimeZone = len(p.Assign) == 0, f.TimeZone
 	stored := func(c *expr.Node) *expr.Node {
 		if c.Col >= len(f.Columns) {
 			return nil
@@ -49,6 +48,45 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 	}
 	encoded, err := physical.EncodeChange(change)
 	return &OneRow{Tablet: scan.Tablets[0], Key: f.Keys[0], Change: encoded, Delete: change.Delete}, err == nil
+}
+
+func newChange(ctx *Context, t *catalog.Table) *physical.Change {
+	c := &physical.Change{Strict: strictMode(ctx.SQLMode)}
+	for i := range t.Schema.Columns {
+		c.Columns = append(c.Columns, t.Schema.Columns[i].ID)
+	}
+	return c
+}
+
+// Upsert returns what becomes of the row with the key of a new one under ON DUPLICATE KEY UPDATE, encoded; the new row are its
+// values. It is not ok where a row may move, or other keys may be in the way.
+func (p *InsertPlan) Upsert(ctx *Context) (change []byte, ok bool) {
+	t := p.Table
+	if p.Mode != ModeInsert || p.OnDuplicate == nil || t.Schema.HasRowID() || t.HasUniqueKeys() {
+		return nil, false
+	}
+	c := newChange(ctx, t)
+	c.Insert, c.InOrder, c.Lasting, c.TimeZone = true, true, true, ctx.zoneName()
+	for i := range t.Schema.Columns {
+		c.Values = append(c.Values, t.Schema.Columns[i].Type)
+	}
+	for _, a := range p.OnDuplicate {
+		if slices.Contains(t.Locator(), t.Schema.Columns[a.Column].ID) {
+			return nil, false
+		}
+		c.Lasting = c.Lasting && !a.Auto && isLasting(a.Expr)
+		c.Assign = append(c.Assign, assignment(t, a.Column, a.Expr, a.Auto))
+	}
+	encoded, err := physical.EncodeChange(c)
+	return encoded, err == nil
+}
+
+// isLasting reports whether an expression is certain to mean the same at any time: it only calculates with integers.
+func isLasting(x *expr.Node) bool {
+	if x.Kind != expr.NodeCall {
+		return true
+	}
+	return x.Type.IsInteger() && !slices.ContainsFunc(x.Args, func(a *expr.Node) bool { return !a.Type.IsInteger() || !isLasting(a) })
 }
 
 // flat returns the scan of a plan that does nothing but read and project, and what it yields over the columns of the

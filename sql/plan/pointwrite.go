@@ -57,10 +57,8 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	if !p.bind(terms) {
 		return nil, false
 	}
-	change := &physical.Change{Delete: p.Delete, Strict: strictMode(ctx.SQLMode), Lasting: true}
-	for i := range t.Schema.Columns {
-		change.Columns = append(change.Columns, t.Schema.Columns[i].ID)
-	}
+	change := newChange(ctx, t)
+	change.Delete, change.Lasting = p.Delete, true
 	if !p.assign(list, change) || len(p.slots)+len(terms) != values {
 		return nil, false
 	}

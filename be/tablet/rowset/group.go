@@ -100,6 +100,8 @@ type Group struct {
 	val   []byte
 	dir   []byte
 	dicts map[int]*dictionary // by column, once they are needed: a Group is used by one goroutine
+
+	blocks *BlockCache // of point reads, or none
 }
 
 // OpenGroup checks that val is row group id and returns a reader of it.

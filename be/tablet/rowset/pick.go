@@ -34,6 +34,13 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 		return fmt.Errorf("stored in another form: %w", ErrCorrupt)
 	}
 	if r.vector != i {
+		k := blockKey{group: r.g.h.id, c: int32(r.c), at: int32(row / blockRows)}
+		if dst.Type.Phys() == types.PhysBytes {
+			if b := r.g.blocks.get(k); b != nil {
+				b.appendTo(dst, row)
+				return nil
+			}
+		}
 		src, err := r.g.vectorBytes(r.c, i)
 		if err != nil {
 			return err
@@ -44,6 +51,9 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 		}
 		room := scratchPool.Get().(*scratch)
 		picked := pick(dst, r.g.VectorRows(i), at, src, shared, room)
+		if picked && src[0] == encBlocks && src[1] != validBitmap && r.g.blocks.wants(k) {
+			r.g.keepBlock(k, r.g.VectorRows(i), at, room)
+		}
 		if cap(room.block) > maxScratchBlock {
 			room.block = nil
 		}

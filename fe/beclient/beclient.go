@@ -145,6 +145,9 @@ func Behind(err error) bool {
 	return false
 }
 
+// Unknown reports whether a BE does not know the call: it is of an older version.
+func Unknown(err error) bool { return status.Code(err) == codes.Unimplemented }
+
 // NoRoom reports whether a BE said that none of its disks takes what was to be stored.
 func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
 
@@ -215,7 +218,7 @@ func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest,
 	}
 	resp, err := be.Get(ctx, req)
 	switch {
-	case status.Code(err) == codes.Unimplemented, err == nil && resp.Large:
+	case Unknown(err), err == nil && resp.Large:
 		return false, nil
 	case err != nil:
 		return false, err

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
+	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -72,7 +70,7 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	}
 	resp, err := client.Modify(mctx, req)
 	switch {
-	case status.Code(err) == codes.Unimplemented, err == nil && resp.General:
+	case beclient.Unknown(err), err == nil && resp.General:
 		t.unwrite(c.Tablet, known)
 		return RowOutcome{}, ErrGeneral
 	case err != nil:

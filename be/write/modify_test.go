@@ -114,7 +114,7 @@ func erase() *physical.Change {
 
 // upsert is INSERT … VALUES (id, n) ON DUPLICATE KEY UPDATE n = VALUES(n).
 func upsert(id, n int64) (*physical.Change, *vec.Batch) {
-	return &physical.Change{Columns: []types.ColumnID{1, 2}, Values: []types.ColumnType{bigint, narrow}, Insert: true, InOrder: true, Strict: true,
+	return &physical.Change{Columns: []types.ColumnID{1, 2}, Values: []types.ColumnType{bigint, narrow}, Insert: true, Strict: true,
 			Assign: []physical.Assignment{{Column: 1, Value: expr.Col(3, narrow), To: types.Column{ID: 2, Type: narrow}}}},
 		&vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{id}}, {Type: narrow, N: 1, I64: []int64{n}}}}
 }

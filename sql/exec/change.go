@@ -83,25 +83,18 @@ func (c *RowChange) Apply(row, values *vec.Batch) (Outcome, error) {
 func (c *RowChange) assign(row, in *vec.Batch) (next *vec.Batch, changed bool, err error) {
 	next = &vec.Batch{Cols: append([]*vec.Vector(nil), row.Cols...), N: 1}
 	for i := range c.def.Assign {
-		a := &c.def.Assign[i]
-		if a.Auto && c.def.InOrder && !changed {
-			continue
-		}
 		v, err := c.values[i].Eval(in)
 		if err != nil {
 			return nil, false, err
 		}
-		if v, err = c.convert(v, &a.To); err != nil {
+		a := &c.def.Assign[i]
+		if next.Cols[a.Column], err = c.convert(v, &a.To); err != nil {
 			return nil, false, err
 		}
-		if c.def.InOrder {
-			if !sameRow(next.Cols[a.Column], v) {
-				next.Cols[a.Column], in.Cols[a.Column], changed = v, v, true
-			}
-			continue
-		}
-		changed = changed || !a.Auto && !sameRow(row.Cols[a.Column], v)
-		next.Cols[a.Column] = v
+	}
+	for i := range c.def.Assign { // a column may be assigned twice
+		a := &c.def.Assign[i]
+		changed = changed || !a.Auto && !sameRow(row.Cols[a.Column], next.Cols[a.Column])
 	}
 	return next, changed, nil
 }

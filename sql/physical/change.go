@@ -11,7 +11,7 @@ import (
 
 // Change is what the leader of a tablet does with one row that a statement names by its primary key: an UPDATE, or a DELETE,
 // of the row if it is there and passes Filter; or an INSERT … ON DUPLICATE KEY UPDATE, which puts a row where none is.
-// Expressions refer to Columns, then to the values that come with each call.
+// Expressions refer to Columns as they were before, then to the values that come with each call.
 type Change struct {
 	// Columns are all columns of the table, in order; a leader whose replica has others does not do it.
 	Columns []types.ColumnID `cbor:"1,keyasint"`
@@ -21,8 +21,6 @@ type Change struct {
 	Delete bool               `cbor:"4,keyasint,omitempty"`
 	Insert bool               `cbor:"5,keyasint,omitempty"`
 	Assign []Assignment       `cbor:"6,keyasint,omitempty"`
-	// InOrder: an assignment sees what those before it have set.
-	InOrder bool `cbor:"7,keyasint,omitempty"`
 	// Strict refuses values that do not fit; otherwise they are bent.
 	Strict   bool   `cbor:"8,keyasint,omitempty"`
 	TimeZone string `cbor:"9,keyasint,omitempty"` // the session's ("" = UTC)

@@ -66,7 +66,7 @@ func (p *InsertPlan) Upsert(ctx *Context) (change []byte, ok bool) {
 		return nil, false
 	}
 	c := newChange(ctx, t)
-	c.Insert, c.InOrder, c.Lasting, c.TimeZone = true, true, true, ctx.zoneName()
+	c.Insert, c.Lasting, c.TimeZone = true, true, ctx.zoneName()
 	for i := range t.Schema.Columns {
 		c.Values = append(c.Values, t.Schema.Columns[i].Type)
 	}

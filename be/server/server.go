@@ -173,6 +173,13 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 // Write leads a write.
 func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.Lead(ctx, req, func(resp *bepb.WriteResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Write(ctx, req), nil
 }
@@ -183,6 +190,13 @@ func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.Mod
 		return nil, status.Error(codes.InvalidArgument, "a modification without its tablet")
 	}
 	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Modify(ctx, req), nil
 }
@@ -190,6 +204,13 @@ func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.Mod
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.Follow(ctx, req, func(resp *bepb.ReplicateResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Replicate(ctx, req), nil
 }

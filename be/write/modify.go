@@ -21,23 +21,48 @@ import (
 // errGeneral says that a row cannot be modified here, and that the general way is to say what comes of the statement.
 var errGeneral = errors.New("for reads and writes")
 
-// Modify leads an UPDATE or DELETE of one row: it locks the row, reads it, works out what becomes of it, and goes on as Write
-// does. What leaves the row as it is leaves nothing behind, not even the lock.
+// Modify leads an UPDATE or DELETE of one row, and waits until it is over.
 func (w *Writer) Modify(ctx context.Context, req *bepb.ModifyRequest) *bepb.ModifyResponse {
+	ended := make(chan *bepb.ModifyResponse, 1)
+	w.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) { ended <- resp })
+	select {
+	case resp := <-ended:
+		return resp
+	case <-ctx.Done():
+		return &bepb.ModifyResponse{Write: refused(types.TabletID(req.Part.TabletId), ctx.Err())}
+	}
+}
+
+// LeadModify leads an UPDATE or DELETE of one row: it locks the row, reads it, works out what becomes of it, and goes on as Lead
+// does. What leaves the row as it is leaves nothing behind, not even the lock. done is as that of Lead.
+func (w *Writer) LeadModify(ctx context.Context, req *bepb.ModifyRequest, done func(*bepb.ModifyResponse)) {
 	m := &modify{w: w, req: req, txn: types.TxnID(req.TxnId)}
 	led, err := m.lead(ctx)
-	if errors.Is(err, errGeneral) {
-		return &bepb.ModifyResponse{General: true, Write: &bepb.WriteResponse{}}
+	switch {
+	case errors.Is(err, errGeneral):
+		done(&bepb.ModifyResponse{General: true, Write: &bepb.WriteResponse{}})
+		return
+	case err != nil:
+		done(&bepb.ModifyResponse{Write: refused(types.TabletID(req.Part.TabletId), err)})
+		return
+	case led == nil:
+		done(&bepb.ModifyResponse{Matched: m.out.Matched, Write: &bepb.WriteResponse{}})
+		return
 	}
-	if err != nil {
-		return &bepb.ModifyResponse{Write: refused(types.TabletID(req.Part.TabletId), err)}
-	}
-	resp := &bepb.ModifyResponse{Matched: m.out.Matched, Write: &bepb.WriteResponse{}}
-	if led == nil {
-		return resp
-	}
-	resp.Write = w.prepare(ctx, m.txn, []*part{led})
-	if req.ExplicitTxn && resp.Write.Refusal == bepb.WriteResponse_REFUSAL_UNSPECIFIED {
+	parts := []*part{led}
+	w.replicate(ctx, m.txn, parts, func(err error) {
+		if err != nil {
+			done(&bepb.ModifyResponse{Write: refused(0, err)})
+			return
+		}
+		w.led(m.txn, parts, func(resp *bepb.WriteResponse) { done(m.answer(resp)) })
+	})
+}
+
+// answer is that for a row that was written, or refused in the end.
+func (m *modify) answer(written *bepb.WriteResponse) *bepb.ModifyResponse {
+	resp := &bepb.ModifyResponse{Matched: m.out.Matched, Write: written}
+	if m.req.ExplicitTxn && written.Refusal == bepb.WriteResponse_REFUSAL_UNSPECIFIED {
 		resp.Row = vec.Encode(nil, m.out.Row)
 	}
 	return resp
@@ -60,7 +85,7 @@ func (m *modify) lead(ctx context.Context) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.r, err = m.w.leads(m.req.Part); err != nil {
+	if m.r, err = m.w.leads(ctx, m.req.Part); err != nil {
 		return nil, err
 	}
 	t := m.r.t
@@ -76,7 +101,11 @@ func (m *modify) lead(ctx context.Context) (*part, error) {
 		return nil, lockRefusal(t.ID(), err)
 	}
 	m.lock = locks[0]
-	existed, err := m.resolve(c)
+	var existed bool
+	err = m.w.reads.watch(ctx, func() (err error) {
+		existed, err = m.resolve(c)
+		return err
+	})
 	if err == nil && m.out.Row != nil {
 		return m.part(schema, c.def, existed)
 	}

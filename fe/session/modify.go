@@ -9,6 +9,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/exec"
 	"stele/sql/parse"
@@ -19,7 +20,7 @@ import (
 
 // update runs UPDATE.
 func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
+	m, err := s.modify(ctx, model.PrivUpdate, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (s *Session) updated(m modified, out *output) error {
 
 // delete runs DELETE.
 func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
+	m, err := s.modify(ctx, model.PrivDelete, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
 	if err != nil {
 		return err
 	}
@@ -48,8 +49,8 @@ func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan
 // modified counts what an UPDATE or DELETE did; inserted is what ON DUPLICATE KEY UPDATE did where there was no row.
 type modified struct{ matched, changed, inserted int64 }
 
-// modify runs an UPDATE or DELETE until it commits.
-func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
+// modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
+func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
 	var total modified
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
@@ -58,12 +59,8 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		if err != nil {
 			return err
 		}
-		if one, ok := oneRow(pctx, plans); ok {
-			total, err = s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
-				NowMicros: pctx.NowMicros})
-			if !errors.Is(err, txn.ErrGeneral) {
-				return err
-			}
+		if total, err = s.modifyOne(ctx, cat, t, pctx, need, plans); !errors.Is(err, txn.ErrGeneral) {
+			return err
 		}
 		var all []*modifier
 		defer func() {
@@ -73,6 +70,9 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		}()
 		var keys []*uniqueKey
 		for _, p := range plans {
+			if err := s.mayWrite(need, p.Database, p.Table); err != nil {
+				return err
+			}
 			m, err := s.modifier(ctx, cat, t, pctx, p, now)
 			if err != nil {
 				return err
@@ -102,12 +102,18 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 	return total, err
 }
 
-// oneRow recognises a statement that the leader of one tablet can do.
-func oneRow(pctx *plan.Context, plans []*plan.ModifyPlan) (*plan.OneRow, bool) {
-	if len(plans) != 1 {
-		return nil, false
+// modifyOne has the leader of a tablet do a statement that modifies one row; txn.ErrGeneral says that nothing has happened. What the
+// account lacks is for the general way to say.
+func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege, plans []*plan.ModifyPlan) (modified, error) {
+	if len(plans) != 1 || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
+		return modified{}, txn.ErrGeneral
 	}
-	return plans[0].OneRow(pctx)
+	one, ok := plans[0].OneRow(pctx)
+	if !ok {
+		return modified{}, txn.ErrGeneral
+	}
+	return s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
+		NowMicros: pctx.NowMicros})
 }
 
 // modifier makes the modifier of one table, which owns the rows that it reads.

@@ -8,6 +8,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -72,7 +73,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 
 // modifyPoint is one try.
 func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, tablet types.TabletID, key []byte, params []plan.Param) (modified, error) {
-	if !p.current(cat) {
+	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
 	m, err := s.modifyRow(ctx, cat, t, p.write.Table, txn.RowChange{Tablet: tablet, Key: key, Change: p.write.Change, Values: p.write.Values(params),
@@ -113,5 +114,9 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, values int, p
 	if !ok {
 		return none
 	}
-	return &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w}
+	p := &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
+	if w.Delete {
+		p.needs = model.PrivSelect | model.PrivDelete
+	}
+	return p
 }

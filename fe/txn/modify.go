@@ -62,7 +62,7 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	if c.Values != nil {
 		req.Values = vec.Encode(nil, c.Values)
 	}
-	mctx, cancel := context.WithTimeout(ctx, t.c.settings().WriteTimeout+lockWait)
+	mctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
 	client, err := t.c.clients.BE(t.c.live.Address(be))
 	if err != nil {

@@ -18,7 +18,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if done || err != nil {
 		return b, found, false, err
 	}
-	s, err := t.Snapshot(v)
+	s, err := t.stored(v)
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -118,14 +118,8 @@ func (s *Snapshot) pickRow(group *rowset.Group, finder *rowset.Finder, row int, 
 func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID) (b *vec.Batch, found, done bool, err error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if err := t.usable(); err != nil {
+	if err := t.readable(v); err != nil {
 		return nil, false, false, err
-	}
-	if v > t.version {
-		return nil, false, false, &BehindError{Tablet: t.id, Have: t.version, Want: v}
-	}
-	if v < t.readFrom {
-		return nil, false, false, fmt.Errorf("read tablet %d at version %d, oldest is %d: %w", t.id, v, t.readFrom, ErrGone)
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		m := t.mems[i]

@@ -184,6 +184,23 @@ func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.Write
 	return s.Writer.Write(ctx, req), nil
 }
 
+// Modify leads a write of one row that is worked out here.
+func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
+	if req.Part == nil {
+		return nil, status.Error(codes.InvalidArgument, "a modification without its tablet")
+	}
+	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
+	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	return s.Writer.Modify(ctx, req), nil
+}
+
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	begun := time.Now()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stele/conf"
+	"stele/fe/account"
 	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/stmt"
@@ -134,6 +135,7 @@ type Session struct {
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	state        atomic.Pointer[stmt.Process]
+	granted      granted
 }
 
 // Open starts a session.
@@ -176,7 +178,9 @@ func (s *Session) freshVars() {
 func (sh *Shared) Processes() []stmt.Process {
 	var out []stmt.Process
 	sh.live.Range(func(_, v any) bool {
-		out = append(out, *v.(*Session).state.Load())
+		p := *v.(*Session).state.Load()
+		p.Text = account.Redact(p.Text)
+		out = append(out, p)
 		return true
 	})
 	return out
@@ -195,6 +199,9 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 			return s.translate(ctx, "USE "+db, err)
 		}
 		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if err := s.checkUse(db); err != nil {
+		return err
 	}
 	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
@@ -308,6 +315,9 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	if !isDiagnostic(st) {
 		s.warnings = nil
 	}
+	if err := s.allow(ctx, st); err != nil {
+		return err
+	}
 	switch {
 	case st.Admin != nil:
 		return s.admin(ctx, st, out)
@@ -345,6 +355,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.kill(ctx, n, out)
 	case *parse.DoStmt:
 		return s.do(ctx, n, params, out)
+	case *parse.CreateUserStmt, *parse.AlterUserStmt, *parse.DropUserStmt, *parse.RenameUserStmt, *parse.SetPwdStmt, *parse.GrantStmt, *parse.RevokeStmt:
+		return s.changeAccounts(ctx, st.Node, out)
 	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
 		return s.maintain(ctx, st.Node, out)
 	}
@@ -368,8 +380,8 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	mode, _, _ := s.vars.get("sql_mode")
 	version, _, _ := s.vars.get("version")
-	return &plan.Context{Catalog: snapshot{cat}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
-		SQLMode: mode, User: s.info.User + "@" + s.info.Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
+		SQLMode: mode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
@@ -458,9 +470,10 @@ func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	return mysqlError(err)
 }
 
-// abbreviate cuts a statement for a log line.
+// abbreviate cuts a statement for a log line, and takes passwords out.
 func abbreviate(sql string) string {
 	const limit = 200
+	sql = account.Redact(sql)
 	if len(sql) > limit {
 		return strings.ToValidUTF8(sql[:limit], "") + "…"
 	}

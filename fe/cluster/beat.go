@@ -23,6 +23,9 @@ func (c *Cluster) beat(ctx context.Context, m *member) {
 		pause := s.Interval
 		if err != nil {
 			pause = c.missed(m, err, s)
+			if known := identityIn(err); known != 0 && known != m.ID && c.readmit != nil {
+				c.readmit(ctx, m.ID, known)
+			}
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -179,6 +182,16 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 		c.events(Event{Kind: BEDown, BE: m.ID})
 	}
 	return pause
+}
+
+// identityIn returns which BE of this cluster has refused a heartbeat because it was meant for another one, 0 when it is none.
+func identityIn(err error) types.BEID {
+	for _, d := range status.Convert(err).Details() {
+		if who, ok := d.(*bepb.HeartbeatResponse); ok {
+			return types.BEID(who.BeId)
+		}
+	}
+	return 0
 }
 
 // silence says in words why a heartbeat was not answered.

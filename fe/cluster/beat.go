@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/grpc/status"
-
 	"stele/fe/beclient"
 	"stele/meta/stranger"
 	"stele/meta/types"
@@ -23,7 +21,7 @@ func (c *Cluster) beat(ctx context.Context, m *member) {
 		pause := s.Interval
 		if err != nil {
 			pause = c.missed(m, err, s)
-			if known := identityIn(err); known != 0 && known != m.ID && c.readmit != nil {
+			if known := beclient.OtherBE(err); known != 0 && known != m.ID && c.readmit != nil {
 				c.readmit(ctx, m.ID, known)
 			}
 		}
@@ -184,16 +182,6 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 	return pause
 }
 
-// identityIn returns which BE of this cluster has refused a heartbeat because it was meant for another one, 0 when it is none.
-func identityIn(err error) types.BEID {
-	for _, d := range status.Convert(err).Details() {
-		if who, ok := d.(*bepb.HeartbeatResponse); ok {
-			return types.BEID(who.BeId)
-		}
-	}
-	return 0
-}
-
 // silence says in words why a heartbeat was not answered.
 func silence(err error) string {
 	switch {
@@ -202,7 +190,7 @@ func silence(err error) string {
 	case beclient.Silent(err):
 		return "no answer to a heartbeat in time"
 	}
-	return status.Convert(err).Message()
+	return beclient.Reason(err)
 }
 
 // brokenPause is how long after a broken connection the next heartbeat finds out whether the process is gone.

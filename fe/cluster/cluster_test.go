@@ -7,9 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/fe/fakecluster"
@@ -147,16 +144,9 @@ func TestReadmit(t *testing.T) {
 	beats := make(chan uint64, 1000)
 	be.Set(func(b *fakecluster.BE) {
 		b.OnHeartbeat = func(context.Context, *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
-			st := status.New(codes.PermissionDenied, "this be is another one")
 			id := who.Load()
-			if id != 0 {
-				var err error
-				if st, err = st.WithDetails(&bepb.HeartbeatResponse{BeId: id}); err != nil {
-					return nil, err
-				}
-			}
 			beats <- id
-			return nil, st.Err()
+			return nil, fakecluster.OtherBE(types.BEID(id))
 		}
 	})
 	until := func(id uint64) {

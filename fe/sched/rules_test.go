@@ -263,7 +263,7 @@ func TestReturnEndsPause(t *testing.T) {
 		tab := &v.Tablets[0]
 		tab.Want, tab.Replicas, tab.Version = 3, tab.Replicas[:3], 2
 		tab.Replicas[0].Version, tab.Replicas[2].LastFailed = 2, 2
-		tab.Replicas[1].Offline = true // so that there is one source
+		v.BEs[1].Alive, v.BEs[1].DeadSinceMs = false, 1_000_000 // so that there is one source
 		s := New()
 		s.GrantTasks(1, 1000)
 		now := int64(1_000_000)

@@ -178,7 +178,7 @@ func TestFewestCopiesFirst(t *testing.T) {
 func TestHintIsNotMadeToWait(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := smallWorld(rt, 4)
-		w.lim.DisableBalance = true
+		w.lim.DisableBalance, w.lim.ToleranceMs = true, 600_000 // time for all of them, one by one
 		hinted := rapid.IntRange(0, len(w.tablets)).Draw(rt, "hinted")
 		for _, tab := range w.tablets[:hinted] {
 			tab.Hinted = true

@@ -119,7 +119,7 @@ func (n *node) open(ctx context.Context) error {
 	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
-		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})
+		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
 		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)

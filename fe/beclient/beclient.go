@@ -238,3 +238,16 @@ func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded 
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")
 }
+
+// OtherBE returns which BE of this cluster has refused a heartbeat because it was meant for another one, 0 when it is none.
+func OtherBE(err error) types.BEID {
+	for _, d := range status.Convert(err).Details() {
+		if who, ok := d.(*bepb.HeartbeatResponse); ok {
+			return types.BEID(who.BeId)
+		}
+	}
+	return 0
+}
+
+// Reason is what an error says, without the words of the protocol.
+func Reason(err error) string { return status.Convert(err).Message() }

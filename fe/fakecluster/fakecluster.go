@@ -405,3 +405,16 @@ func (c *Cluster) Tablet(t testing.TB, id types.TabletID) *catalog.Tablet {
 	}
 	return tab
 }
+
+// OtherBE is how a BE refuses a heartbeat that was meant for another one; 0 = it does not say which one it is.
+func OtherBE(id types.BEID) error {
+	st := status.New(codes.PermissionDenied, "this be is another one")
+	if id == 0 {
+		return st.Err()
+	}
+	known, err := st.WithDetails(&bepb.HeartbeatResponse{BeId: uint64(id)})
+	if err != nil {
+		return err
+	}
+	return known.Err()
+}

@@ -73,20 +73,31 @@ func DialPiped(addr string, cfg DialConfig, methods ...string) (*Conn, error) {
 
 // Invoke makes a unary call.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	ctx, timeout := c.plain(ctx)
 	in, ok := args.(proto.Message)
 	out, ok2 := reply.(proto.Message)
 	if !c.piped[method] || !ok || !ok2 || len(opts) > 1 || // generated code gives StaticMethod
 		c.cfg.Cluster.ID() == "" || proto.Size(in) > maxPiped {
-		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
 	p, err := c.connected(ctx)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
-	return fromStatus(p.call(ctx, method, in, out, c.cfg.Timeout))
+	return fromStatus(p.call(ctx, method, in, out, timeout))
+}
+
+// unpiped makes a call by gRPC.
+func (c *Conn) unpiped(ctx context.Context, timeout time.Duration, method string, args, reply any, opts ...grpc.CallOption) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
 }
 
 // ResetConnectBackoff makes the next call connect at once.
@@ -173,8 +184,10 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}
-	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
+	b := newBatch(cfg.Outbox, conn)
+	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(b, pipeBuffer), batch: b, calls: map[uint64]*pipeCall{},
 		done: make(chan struct{})}
+	p.outbox = cfg.Outbox
 	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
@@ -190,7 +203,9 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 type pipeConn struct {
 	conn   net.Conn
 	w      frameWriter
+	outbox *Outbox // nil = none
 	r      *bufio.Reader
+	batch  *batch
 	heard  atomic.Int64 // when something came last
 	broken atomic.Bool
 	done   chan struct{} // closed when broken
@@ -216,6 +231,7 @@ func (c *pipeCall) answer(f frame) {
 		c.take(f)
 		return
 	}
+	f.body, f.shared = f.own(f.body), false
 	c.done <- f
 }
 
@@ -305,8 +321,8 @@ func (p *pipeConn) forget(id uint64) bool {
 func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout time.Duration) (frame, error) {
 	var late <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
-		timer := time.NewTimer(timeout)
-		defer timer.Stop()
+		timer := startTimer(timeout)
+		defer stopTimer(timer)
 		late = timer.C
 	}
 	err := error(context.DeadlineExceeded)
@@ -336,8 +352,10 @@ func (p *pipeConn) answered(f frame) (frame, error) {
 
 // receive hands out answers until the pipe breaks.
 func (p *pipeConn) receive() {
+	defer p.batch.end()
 	for {
 		f, err := readFrame(p.r)
+		p.batch.begin()
 		if err != nil {
 			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
 			return

@@ -65,8 +65,9 @@ func (c *conn) reauthenticate(ctx context.Context, info *ConnInfo) error {
 		}
 	}
 	if !ok {
-		c.s.count.loginFailures.Add(1)
-		return denied(info.User, info.Host, !isEmpty(reply))
+		err := denied(info.User, info.Host, !isEmpty(reply))
+		c.s.refused(c.id, info.User, info.Host, err)
+		return err
 	}
 	info.Account = acc
 	return admissible(acc, info.User, info.Host, info.TLS)

@@ -74,7 +74,6 @@ func (c *conn) serve() {
 	defer c.cancel(nil)
 	st, err := c.s.login(c.ctx, c.nc, uint32(c.id))
 	if err != nil {
-		c.s.count.loginFailures.Add(1)
 		c.s.cfg.Log.Debug("login failed", "conn", c.id, "host", c.info.Host, "err", err)
 		return
 	}

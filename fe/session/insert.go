@@ -10,6 +10,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -85,6 +86,9 @@ func (s *Session) insertWith(ctx context.Context, out *output, plan planned) err
 		if err != nil {
 			return err
 		}
+		if err := s.mayWrite(insertPrivileges(p), p.Database, p.Table); err != nil {
+			return err
+		}
 		keys, err := s.keysOf(ctx, cat, p.Table)
 		if err != nil {
 			return err
@@ -103,6 +107,17 @@ func (s *Session) insertWith(ctx context.Context, out *output, plan planned) err
 		s.lastInsertID = ins.firstID
 	}
 	return out.done(ins.result())
+}
+
+// insertPrivileges are those that an INSERT or LOAD DATA needs on the table that it writes.
+func insertPrivileges(p *plan.InsertPlan) model.Privilege {
+	switch {
+	case p.Mode == plan.ModeReplace:
+		return model.PrivInsert | model.PrivDelete
+	case len(p.OnDuplicate) > 0:
+		return model.PrivInsert | model.PrivUpdate
+	}
+	return model.PrivInsert
 }
 
 // inserter is one try of an INSERT.
@@ -255,6 +270,9 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 }
 
 func (s *Session) lockWait() time.Duration { return s.vars.now().lockWait }
+
+// numbers reports whether number has anything to fill.
+func (i *inserter) numbers() bool { return i.plan.NeedsRowID || i.plan.AutoIncrement >= 0 }
 
 // number fills the hidden row ids and the AUTO_INCREMENT column.
 func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {

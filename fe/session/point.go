@@ -8,6 +8,7 @@ import (
 
 	"stele/fe/server"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/parse"
@@ -37,6 +38,7 @@ type pointPlan struct {
 	db, table string // as the statement resolves them
 	plan      *plan.Point
 	write     *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
+	needs     model.Privilege  // for write
 	columns   []server.Column  // in UTC
 	zoned     bool             // some column is shown in the session's zone
 }
@@ -122,7 +124,7 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 		p = s.planPoint(cat, sql, params, prepared)
 		s.sh.points.put(key, p)
 	}
-	if p.plan == nil {
+	if p.plan == nil || !s.holds(model.PrivSelect, p.db, p.plan.Table) {
 		return false, nil
 	}
 	tablet, rowKey, ok := p.plan.Locate(params)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stele/conf"
+	"stele/fe/account"
 	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/stmt"
@@ -133,7 +134,7 @@ type Session struct {
 	warnings     []stmt.Warning
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
-	user         string            // user@host
+	granted      granted
 
 	stateMu sync.Mutex
 	state   stmt.Process
@@ -143,7 +144,7 @@ type Session struct {
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
-	s := &Session{sh: sh, info: info, user: info.User + "@" + info.Host, named: map[string]string{}}
+	s := &Session{sh: sh, info: info, named: map[string]string{}}
 	s.state = stmt.Process{ID: info.ID, User: info.User, Host: info.Host}
 	s.freshVars()
 	if info.DB != "" {
@@ -182,7 +183,9 @@ func (s *Session) freshVars() {
 func (sh *Shared) Processes() []stmt.Process {
 	var out []stmt.Process
 	sh.live.Range(func(_, v any) bool {
-		out = append(out, v.(*Session).process())
+		p := v.(*Session).process()
+		p.Text = account.Redact(p.Text)
+		out = append(out, p)
 		return true
 	})
 	return out
@@ -210,6 +213,9 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 			return s.translate(ctx, "USE "+db, err)
 		}
 		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if err := s.checkUse(db); err != nil {
+		return err
 	}
 	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
@@ -341,6 +347,9 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	if !isDiagnostic(st) {
 		s.warnings = nil
 	}
+	if err := s.allow(ctx, st); err != nil {
+		return err
+	}
 	switch {
 	case st.Admin != nil:
 		return s.admin(ctx, st, out)
@@ -378,6 +387,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.kill(ctx, n, out)
 	case *parse.DoStmt:
 		return s.do(ctx, n, params, out)
+	case *parse.CreateUserStmt, *parse.AlterUserStmt, *parse.DropUserStmt, *parse.RenameUserStmt, *parse.SetPwdStmt, *parse.GrantStmt, *parse.RevokeStmt:
+		return s.changeAccounts(ctx, st.Node, out)
 	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
 		return s.maintain(ctx, st.Node, out)
 	}
@@ -400,8 +411,8 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()
-	return &plan.Context{Catalog: snapshot{cat}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SQLMode: f.sqlMode, User: s.user, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SQLMode: f.sqlMode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
@@ -490,9 +501,10 @@ func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	return mysqlError(err)
 }
 
-// abbreviate cuts a statement for a log line.
+// abbreviate cuts a statement for a log line, and takes passwords out.
 func abbreviate(sql string) string {
 	const limit = 200
+	sql = account.Redact(sql)
 	if len(sql) > limit {
 		return strings.ToValidUTF8(sql[:limit], "") + "…"
 	}

@@ -133,7 +133,7 @@ func (d *draft) apply(cmd command.Command) (any, error) {
 		return nil, refused("the cluster is not initialised")
 	}
 	for _, try := range [...]func(command.Command) (any, error, bool){
-		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyRestore,
+		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyAccount, d.applyRestore,
 	} {
 		if result, err, mine := try(cmd); mine {
 			return result, err

@@ -81,4 +81,3 @@ func (l *Log) runReads() {
 		close(r.done)
 	}
 }
-

@@ -74,7 +74,7 @@ func (g guarded) Table(db, name string) (*catalog.Table, bool) {
 }
 
 // who is the client as errors name it.
-func (s *Session) who() string { return s.user }
+func (s *Session) who() string { return s.info.User + "@" + s.info.Host }
 
 // allow refuses a statement that the session's account may not run.
 func (s *Session) allow(ctx context.Context, st *parse.Statement) error {

@@ -124,6 +124,7 @@ type changeIntake struct {
 	p       *progress
 	t       *tablet.Tablet
 	disk    types.DiskID
+	owed    int // bytes that are here and not paid for to the throttle, as with a full clone
 	version types.Version
 	payload []byte
 }
@@ -136,9 +137,10 @@ func (in *changeIntake) take(ctx context.Context, c *bepb.FetchChangesResponse) 
 	for _, whole := range c.Changes {
 		bytes += len(whole.Payload)
 	}
-	if err := in.m.throttle.Wait(ctx, in.disk, bytes); err != nil {
+	if err := in.m.throttle.Wait(ctx, in.disk, in.owed); err != nil {
 		return err
 	}
+	in.owed = bytes
 	in.p.add(bytes)
 	if len(c.Changes) > 0 {
 		if err := in.apply(c.Changes); err != nil {

@@ -130,7 +130,7 @@ func TestFlippedBitsOnDisk(t *testing.T) {
 		v := commit(t, tb, payload)
 		want = append(want, contents(t, tb, v))
 	}
-	var large []row // a row group in the value log
+	var large []row // a row group in a segment
 	for i := range 3000 {
 		large = append(large, row{int64(i), "large", int64(i * i % 1009)})
 	}
@@ -160,7 +160,7 @@ func TestFlippedBitsOnDisk(t *testing.T) {
 	}
 	t.Log(noticed)
 	// What the last memtable log of meta holds is in the front as well: there a flip is healed, and never yields other rows.
-	for _, kind := range []string{"meta/.sst", "meta/.0", "meta/MANIFEST", "data/.vlog", "data/.sst", "data/.mem", "data/MANIFEST"} {
+	for _, kind := range []string{"meta/.sst", "meta/.0", "meta/MANIFEST", "data/.seg", "data/.sst", "data/.mem", "data/MANIFEST"} {
 		if noticed[kind] == 0 {
 			t.Errorf("no flip in %s was noticed: %v", kind, noticed)
 		}

@@ -7,14 +7,14 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 
-// A part that came as a grouped payload (be/tablet/groups) is stored once: its record (a partRecord) names the rowset that its row
+// A part that came as a grouped payload (sql/rowset/groups) is stored once: its record (a partRecord) names the rowset that its row
 // groups become, and the payload is made again from that.
 const recordFormat = 4
 
@@ -152,7 +152,7 @@ func (t *Tablet) stageGrouped(id uint64, schema *types.Schema, payload []byte) (
 	}
 	r, entries := g.rowsetOf(t.uid, id)
 	if err = t.commitLarge(entries, nil); err != nil {
-		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.Groups), bytes: r.entry.Bytes})
+		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.Groups)})
 		return nil, err
 	}
 	t.s.counters.flushed.Add(r.entry.Bytes)
@@ -290,12 +290,9 @@ func (t *Tablet) dropRowset(g garbage) {
 	}
 }
 
-// partGone counts a part whose deletion is on its way to the disk, and lets go of its rowset.
+// partGone lets go of the rowset of a part whose deletion is on its way to the disk.
 func (t *Tablet) partGone(e partEntry) {
 	if e.Rowset == 0 {
-		if e.Large {
-			t.s.deadBytes.Add(e.Bytes)
-		}
 		return
 	}
 	t.mu.Lock()
@@ -364,5 +361,5 @@ func (t *Tablet) dropStray(txn types.TxnID, number int, p *pendingPart) {
 }
 
 func (r *rowsetState) garbage() garbage {
-	return garbage{uid: r.uid, rowset: r.entry.ID, groups: len(r.groups), bytes: r.entry.Bytes}
+	return garbage{uid: r.uid, rowset: r.entry.ID, groups: len(r.groups)}
 }

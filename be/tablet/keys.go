@@ -9,8 +9,8 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Keys; integers are big-endian. uid is the incarnation of a tablet on this disk: a create or a clone draws a new one and
@@ -26,7 +26,6 @@ import (
 //	data: c uid(8) rowset(8) group(4)    row group
 //	      i uid(8) rowset(8)             index of a rowset: its row groups
 //	      p uid(8) txn(8) part(4)        a large part, or the record of one whose rows are in a rowset
-//	both: Z                              marker of the reclaim cycle
 const (
 	kSuper     = 'S'
 	kTablet    = 'T'
@@ -38,7 +37,6 @@ const (
 	kGroup     = 'c'
 	kIndex     = 'i'
 	kLargePart = 'p'
-	kMarker    = 'Z'
 )
 
 func key1(kind byte, a uint64) []byte {

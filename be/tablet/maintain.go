@@ -20,7 +20,6 @@ const (
 type garbage struct {
 	uid, rowset uint64
 	groups      int
-	bytes       int64
 }
 
 func (s *Store) addGarbage(g garbage) {
@@ -129,7 +128,6 @@ func (s *Store) collect(ctx context.Context) error {
 			s.mu.Unlock()
 			return err
 		}
-		s.deadBytes.Add(g.bytes)
 	}
 	return nil
 }
@@ -182,7 +180,7 @@ func deleteKeys(db *kv.DB, keys [][]byte) error {
 }
 
 func (s *Store) reclaimDue() bool {
-	dead := s.deadBytes.Load()
+	dead := s.data.Dead()
 	return dead > s.opt.ReclaimBytes && dead > s.data.Size()*15/100
 }
 
@@ -193,16 +191,12 @@ func (s *Store) Reclaim(ctx context.Context) error {
 		return err
 	}
 	before := s.data.Size()
-	_, dataOpt := s.kvOptions()
-	file := dataOpt.ValueLogFileSize
-	setDefault(&file, 128<<20)
-	pace := func(ctx context.Context) error { return s.spend(ctx, s.budget, file) }
-	err := s.data.Reclaim(ctx, []byte{kMarker}, pace)
+	pace := func(ctx context.Context, bytes int64) error { return s.spend(ctx, s.budget, bytes) }
+	err := s.data.Reclaim(ctx, pace)
 	if err == nil {
-		err = s.meta.CollectValues(ctx, pace) // large delete vectors and parts; its small writes make it compact by itself
+		err = s.meta.Reclaim(ctx, pace) // large delete vectors and parts
 	}
 	if err == nil {
-		s.deadBytes.Store(0)
 		s.counters.reclaims.Add(1)
 		s.counters.reclaimedBytes.Add(max(before-s.data.Size(), 0))
 	}

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
+	"stele/be/tablet/kv/segment"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // OpenOffline opens the disk of a stopped BE, whatever its cluster, to look at it: nothing is written. A disk that a BE
@@ -108,6 +110,33 @@ func (t *Tablet) Rowsets() []RowsetInfo {
 		out = append(out, RowsetInfo{ID: r.entry.ID, Rows: int64(r.entry.Rows), Hidden: int64(r.deletes.count()), Groups: len(r.groups), Bytes: r.entry.Bytes})
 	}
 	return out
+}
+
+// SegmentInfo is what is in a segment of the data instance, dead or alive.
+type SegmentInfo struct {
+	Path           string
+	Records, Bytes int64 // that are sound
+	Damaged        int64 // records that are not what was written
+	Lost           int64 // bytes of no record
+}
+
+// Segments walks the segments of a disk by themselves, whatever the state of its key-value stores.
+func Segments(ctx context.Context, dir string) (out []SegmentInfo, err error) {
+	files, err := segment.Files(filepath.Join(dir, "data"))
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(files)) {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		found, err := segment.Walk(id, files[id], nil)
+		if err != nil {
+			return out, fmt.Errorf("walk segment %s: %w", files[id], err)
+		}
+		out = append(out, SegmentInfo{Path: files[id], Records: found.Records, Bytes: found.Bytes, Damaged: found.Damaged, Lost: found.Lost})
+	}
+	return out, nil
 }
 
 // Damage is something on a disk that is not what was stored.
@@ -249,7 +278,8 @@ func (f Faults) kv(instance string) kv.Faults {
 		return kv.Faults{}
 	}
 	return kv.Faults{
-		Before: func() error { return f.Write(instance, false) },
-		After:  func() error { return f.Write(instance, true) },
+		Before:  func() error { return f.Write(instance, false) },
+		Between: func() error { return f.Write(instance, false) },
+		After:   func() error { return f.Write(instance, true) },
 	}
 }

@@ -49,13 +49,15 @@ type Options struct {
 	Now func() time.Time
 	// NoBackground leaves flushing, compaction and reclaim to calls of Maintain.
 	NoBackground bool
-	// Small takes small memtables, caches and value log files: for tests and for disks of a few tablets.
+	// Small takes small memtables, caches, segments and value log files: for tests and for disks of a few tablets.
 	Small bool
 	// Faults are for tests.
 	Faults Faults
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
+	// valueLogs keeps large values where older releases have them: tests open such disks.
+	valueLogs bool
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }
@@ -82,8 +84,8 @@ type Faults struct {
 	Space func() (total, available int64, err error)
 	// Read may return other bytes for a value of the data store; it must not change val.
 	Read func(key, val []byte) []byte
-	// Write runs before a group is written to an instance ("meta" or "data"), and again, with durable set, when it is
-	// synced. An error is that of the write, and the disk is read-only from then on.
+	// Write runs before a group is written to an instance ("meta" or "data"), before its pointers are when its large values are
+	// in a segment, and again, with durable set, when it is synced. An error is that of the write, and the disk is read-only from then on.
 	Write func(instance string, durable bool) error
 }
 

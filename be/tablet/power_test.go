@@ -22,7 +22,7 @@ const (
 	powerDirEnv    = "STELE_TEST_POWER_DIR"
 	powerTrialsEnv = "STELE_POWER_TRIALS"
 	powerWriters   = 6
-	// powerLarge is how many rows every tenth transaction has: its payload goes to the value log.
+	// powerLarge is how many rows every tenth transaction has: its payload goes to a segment.
 	powerLarge = 30_000
 )
 

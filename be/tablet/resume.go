@@ -10,8 +10,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // A full clone that was interrupted, by a restart of either end too, goes on where it stopped: what was received stays for
@@ -242,15 +242,7 @@ func (s *Store) dropPartialLocked(id types.TabletID) error {
 		return fmt.Errorf("drop interrupted import of tablet %d: %w", id, err)
 	}
 	delete(s.partial, id)
-	g := garbage{uid: p.rec.UID}
-	for _, r := range p.rec.Rowsets {
-		for i := range r.Groups {
-			if have := p.have[r.Local]; have == nil || have.Contains(uint32(i)) {
-				g.bytes += r.Groups[i].Bytes
-			}
-		}
-	}
-	s.garbage = append(s.garbage, g)
+	s.garbage = append(s.garbage, garbage{uid: p.rec.UID})
 	s.poke()
 	return nil
 }

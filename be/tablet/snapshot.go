@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"sort"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
@@ -94,7 +94,7 @@ func (s *Snapshot) Release() {
 		t.dropRowset(r.garbage())
 	}
 	if last {
-		t.s.addGarbage(garbage{uid: t.uid, bytes: t.storedBytes()})
+		t.s.addGarbage(garbage{uid: t.uid})
 	}
 }
 

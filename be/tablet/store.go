@@ -19,8 +19,12 @@ import (
 	"stele/meta/types"
 )
 
-// storeFormat is the format of all that is on a disk; 2 has run lengths and zstd in row groups.
-const storeFormat = 2
+// storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments. A
+// disk of format 2 becomes one of 3 when it is opened.
+const (
+	storeFormat     = 3
+	valueLogsFormat = 2
+)
 
 // Store is one disk: two Badger instances, shared by all tablets on it.
 type Store struct {
@@ -51,7 +55,6 @@ type Store struct {
 	failed    atomic.Pointer[string] // why the disk is read-only
 	space     spaceGauge
 	mem       memGauge
-	deadBytes atomic.Int64
 	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
 	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
@@ -86,9 +89,6 @@ func Open(dir string, opt Options) (*Store, error) {
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover disk %s: %w", dir, err), s.closeStores())
-	}
-	if err := s.findDead(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open disk %s: %w", dir, err), s.closeStores())
 	}
 	for _, t := range s.tablets {
 		s.active.add(t)
@@ -227,7 +227,7 @@ func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
 // the tablet's record held, if it ever was listed.
 func (s *Store) retireLocked(t *Tablet) {
 	if t.retire() {
-		s.garbage = append(s.garbage, garbage{uid: t.uid, bytes: t.storedBytes()})
+		s.garbage = append(s.garbage, garbage{uid: t.uid})
 		s.poke()
 	}
 }
@@ -245,36 +245,31 @@ const memtablesOfAnInstance = 5
 const leastMemtable = 8 << 20
 
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
-// whose big values are mapped.
+// whose big values are in segments, which are mapped.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
 	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
 		Compress: true, Front: true}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
-		ValueThreshold: 4 << 10, GroupBytes: 16 << 20}
+		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: !s.opt.valueLogs}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
-			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize = 4<<20, 1<<20, 1<<20, 8<<20
+			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes = 4<<20, 1<<20, 1<<20, 8<<20, 8<<20
 		}
 	}
 	return metaOpt, dataOpt
 }
 
 func (s *Store) openStores() error {
-	meta, _ := s.kvOptions()
+	meta, data := s.kvOptions()
 	var err error
 	if s.meta, err = s.openInstance("meta", meta); err != nil {
 		return err
 	}
-	if s.data, err = s.openData(); err != nil {
+	if s.data, err = s.openInstance("data", data); err != nil {
 		return errors.Join(err, s.meta.Close())
 	}
 	return nil
-}
-
-func (s *Store) openData() (*kv.DB, error) {
-	_, data := s.kvOptions()
-	return s.openInstance("data", data)
 }
 
 func (s *Store) openInstance(name string, opt kv.Options) (*kv.DB, error) {
@@ -302,10 +297,13 @@ func (s *Store) openSuper() error {
 		switch {
 		case s.super.Cluster != s.opt.ClusterID && !s.opt.offline:
 			return fmt.Errorf("%w: %q, not %q", ErrForeignDisk, s.super.Cluster, s.opt.ClusterID)
-		case s.super.Format != storeFormat:
-			return fmt.Errorf("%w: it is %d, this release reads %d", ErrFormat, s.super.Format, storeFormat)
+		case s.super.Format != storeFormat && s.super.Format != valueLogsFormat:
+			return fmt.Errorf("%w: it is %d, this release reads %d and %d", ErrFormat, s.super.Format, valueLogsFormat, storeFormat)
+		case s.super.Format == s.format() || s.opt.offline:
+			return nil
 		}
-		return nil
+		s.super.Format = s.format() // before there is a segment, which an older release would take for damage
+		return s.meta.Commit(sealed(k, &s.super))
 	}
 	if !errors.Is(err, kv.ErrNotFound) {
 		return fmt.Errorf("superblock: %w", err)
@@ -316,8 +314,16 @@ func (s *Store) openSuper() error {
 	if s.opt.offline {
 		return ErrNoDisk
 	}
-	s.super = super{Format: storeFormat, Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
+	s.super = super{Format: s.format(), Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
 	return s.meta.Commit(sealed(k, &s.super))
+}
+
+// format is that of what is written.
+func (s *Store) format() int {
+	if s.opt.valueLogs {
+		return valueLogsFormat
+	}
+	return storeFormat
 }
 
 // refuseUsed keeps a disk whose superblock was lost from being taken for an empty one.

@@ -264,17 +264,6 @@ func (t *Tablet) memBytes() int64 {
 	return n
 }
 
-// storedBytes is called when the tablet has been retired.
-func (t *Tablet) storedBytes() int64 {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	n := t.changes.bytes
-	for _, r := range t.rowsets {
-		n += r.entry.Bytes
-	}
-	return n
-}
-
 // recordEntry returns the record T; mu is held, or nobody else knows the tablet.
 func (t *Tablet) recordEntry() kv.Entry {
 	return sealed(key1(kTablet, uint64(t.id)), &tabletRecord{UID: t.uid, Meta: t.meta, Bad: t.bad, BadReason: t.badReason})

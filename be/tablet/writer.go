@@ -1,10 +1,10 @@
 package tablet
 
 import (
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 
@@ -157,5 +157,5 @@ func (w *rowsetWriter) finish() (*rowsetState, error) {
 
 // orphan names what was written, for when no manifest will.
 func (w *rowsetWriter) orphan() garbage {
-	return garbage{uid: w.t.uid, rowset: w.id, groups: len(w.groups), bytes: w.written}
+	return garbage{uid: w.t.uid, rowset: w.id, groups: len(w.groups)}
 }

@@ -30,6 +30,8 @@ DIR is a storage root path (the folder with meta and data) of a BE that is not r
   ls      list the replicas on the disk: versions, rows, rowsets, bytes
   dump    print the rows of a replica, tab-separated: dump [--version N] DIR TABLET
   verify  read and check everything; exit code 1 with a list when something is damaged
+  segments  walk the files of large values one by one, without the key-value stores:
+          how many records there are, and what is damaged
   repair  say what verify found and what could be cleaned up; with --yes do it:
           damaged replicas are marked bad, so that the cluster clones them again,
           and data that no record names is deleted
@@ -65,7 +67,8 @@ var commands = map[string]command{
 		f.Uint64Var(&i.version, "version", 0, "the version to read; 0 is the newest")
 		f.BoolVar(&i.header, "header", true, "print the names of the columns first")
 	}},
-	"verify": {run: verify, flags: func(*flag.FlagSet, *invocation) {}},
+	"segments": {run: segments, flags: func(*flag.FlagSet, *invocation) {}},
+	"verify":   {run: verify, flags: func(*flag.FlagSet, *invocation) {}},
 	"repair": {run: repair, flags: func(f *flag.FlagSet, i *invocation) {
 		f.BoolVar(&i.yes, "yes", false, "really change the disk")
 	}},

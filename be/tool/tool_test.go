@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -196,11 +197,11 @@ func TestKilledBE(t *testing.T) {
 	wants(t, runTool(t, 0, "verify", killed), "ok: 2 replicas")
 }
 
-// damage flips a bit of a value of tablet 1 in the value log of data.
+// damage flips a bit of a value of tablet 1 in a segment of data.
 func damage(t *testing.T, dir string) {
 	t.Helper()
 	const group = "SRG1\x02\x00" // how a row group begins; its 8 bytes from the 8th on are the incarnation
-	files, err := filepath.Glob(filepath.Join(dir, "data", "*.vlog"))
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*.seg"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,12 +225,16 @@ func damage(t *testing.T, dir string) {
 			return
 		}
 	}
-	t.Fatal("no value log has a row group of tablet 1")
+	t.Fatal("no segment has a row group of tablet 1")
 }
 
 func TestVerifyAndRepair(t *testing.T) {
 	dir := closed(t)
+	wants(t, runTool(t, 0, "segments", dir), "SEGMENT", "000001.seg")
 	damage(t, dir)
+	if out := runTool(t, 1, "segments", dir); !regexp.MustCompile(`seg +[1-9][0-9]* +[1-9][0-9]* +1 +0\n`).MatchString(out) {
+		t.Errorf("a flipped bit shows as %s", out)
+	}
 	wants(t, runTool(t, 1, "verify", dir), "DAMAGED tablet 1: row groups", "tablet 2: ok", "1 damaged")
 	before := fingerprint(t, dir)
 	wants(t, runTool(t, 1, "repair", dir), "would mark the replica of tablet 1 bad", "nothing was changed")

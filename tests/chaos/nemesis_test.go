@@ -384,7 +384,7 @@ func (n *nemesis) flipBits(node string) string {
 	var files []string
 	for _, disk := range must(filepath.Glob(filepath.Join(n.ch.c.Dir, node, "storage*"))) {
 		err := filepath.WalkDir(disk, func(path string, entry fs.DirEntry, err error) error {
-			if ext := filepath.Ext(path); err == nil && (ext == ".sst" || ext == ".vlog" || ext == ".mem") {
+			if ext := filepath.Ext(path); err == nil && (ext == ".sst" || ext == ".seg" || ext == ".vlog" || ext == ".mem") {
 				files = append(files, path)
 			}
 			return err

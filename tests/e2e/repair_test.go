@@ -315,7 +315,7 @@ func (w *repairs) corruptChunk() {
 func flipBytes(t *testing.T, dir string) (flipped int) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".vlog") || !strings.Contains(path, "data") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".seg") {
 			return err
 		}
 		f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"stele/be/tablet/kv/segment"
 )
 
 // discardEvery is how many group commits pass between two advances of the discard timestamp.
@@ -19,6 +21,9 @@ type request struct {
 	seq     uint64 // in the front
 	step    func() error
 	done    func(error) // called once, from the committer; must not block
+
+	placed   bool              // what is large of it is in a segment
+	pointers []segment.Pointer // by entry, zero for one that is not; nil = none is
 }
 
 // Commit makes the entries durable, atomically, and returns when they are.
@@ -106,6 +111,9 @@ func (db *DB) commitGroup(group []*request) {
 			err = db.Err()
 		}
 	}
+	for _, r := range group {
+		db.settle(r)
+	}
 	db.opt.Together(func() {
 		for _, r := range group {
 			r.done(err)
@@ -126,10 +134,15 @@ func (db *DB) writeGroup(group []*request) error {
 		return err
 	}
 	var err error
-	if db.front == nil {
-		err = db.writeBadger(group, 0)
-	} else {
+	switch {
+	case db.front != nil:
 		err = db.writeFront(group)
+	case db.values != nil:
+		if err = db.place(group); err == nil {
+			err = db.writeBadger(group, 0)
+		}
+	default:
+		err = db.writeBadger(group, 0)
 	}
 	if err != nil {
 		return err
@@ -179,13 +192,19 @@ func (db *DB) writeBadger(group []*request, seq uint64) error {
 	txn := db.bdb.NewTransactionAt(db.ts, true)
 	defer txn.Discard()
 	small := true
+	changed := db.newLedger()
 	for _, r := range group {
-		for _, e := range r.entries {
-			small = small && int64(len(e.Value)) < db.threshold
+		for i, e := range r.entries {
+			p, placed := r.pointer(i)
+			small = small && (placed || int64(len(e.Value)) < db.threshold)
+			changed.change(e.Key, p, placed)
 			var err error
-			if e.Delete {
+			switch {
+			case e.Delete:
 				err = txn.Delete(e.Key)
-			} else {
+			case placed:
+				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: p.Encode(), UserMeta: userPointer})
+			default:
 				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: e.Value})
 			}
 			if err != nil {
@@ -203,6 +222,7 @@ func (db *DB) writeBadger(group []*request, seq uint64) error {
 		db.setFailed(err)
 		return err
 	}
+	changed.settle()
 	return nil
 }
 

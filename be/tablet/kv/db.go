@@ -15,6 +15,8 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+
+	"stele/be/tablet/kv/segment"
 )
 
 // thresholdPart bounds the values that stay out of the value log: Badger's transactions hold 15 % of a memtable of them, so
@@ -39,13 +41,15 @@ type DB struct {
 	behind  *behind       // nil without a front
 	applied chan struct{} // closed when the applier has ended
 
+	values     *values    // nil without segments
+	collecting sync.Mutex // one collector at a time
+
 	failMu  sync.Mutex
 	fail    error
 	closing atomic.Bool
-	unclean bool // the instance was not closed before it was opened
 
 	quiet     *quietLog
-	threshold int64 // values of so many bytes go to the value log
+	threshold int64 // values of so many bytes go to a segment, or to the value log
 
 	betweenGetAndValue func() // of a test
 }
@@ -54,8 +58,11 @@ type DB struct {
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{opt: opt, reqs: newQueue(), done: make(chan struct{})}
-	var err error
-	if db.unclean, err = examine(dir, opt.ReadOnly); err != nil {
+	err := examine(dir, opt.ReadOnly)
+	if err == nil && opt.Segments && !opt.ReadOnly {
+		err = suspectOldLogs(dir)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
 	bopt := badgerOptions(dir, opt, logger{db})
@@ -71,10 +78,14 @@ func Open(dir string, opt Options) (*DB, error) {
 	if !opt.ReadOnly {
 		bdb.SetDiscardTs(db.ts)
 	}
-	if opt.Front && !opt.ReadOnly {
-		if err := db.openFront(dir); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), bdb.Close())
-		}
+	switch {
+	case opt.Segments:
+		err = db.openValues(dir)
+	case opt.Front && !opt.ReadOnly:
+		err = db.openFront(dir)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), bdb.Close())
 	}
 	go db.commitLoop()
 	return db, nil
@@ -133,31 +144,27 @@ func (db *DB) frontApplied() (seq uint64, err error) {
 
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
 // to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
-func examine(dir string, readOnly bool) (unclean bool, err error) {
+func examine(dir string, readOnly bool) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) && !readOnly {
-			return false, nil
+			return nil
 		}
-		return false, err
+		return err
 	}
 	defer d.Close() // which unlocks
 	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrInUse, err)
+		return fmt.Errorf("%w: %w", ErrInUse, err)
+	}
+	if !readOnly {
+		return dropEmptyLogs(dir)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err == nil && readOnly && (len(logs) > 0 || hasFront(dir)) {
-		return true, ErrUnclean
+	if err == nil && (len(logs) > 0 || hasFront(dir)) {
+		err = ErrUnclean
 	}
-	if err == nil && !readOnly {
-		err = dropEmptyLogs(dir)
-	}
-	return len(logs) > 0, err
+	return err
 }
-
-// Unclean reports whether the process that had the instance before ended without Close: what Badger knows about dead bytes
-// may be lost then, as it keeps that in a file that it does not sync.
-func (db *DB) Unclean() bool { return db.unclean }
 
 func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 	g := guard{}
@@ -176,8 +183,13 @@ func (db *DB) Close() error {
 		<-db.applied
 	}
 	failed := db.Err() != nil
+	db.collecting.Lock() // a collector hears that the committer has ended, and ends
+	defer db.collecting.Unlock()
 	db.closing.Store(true)
 	err := db.bdb.Close()
+	if db.values != nil {
+		err = errors.Join(err, db.values.close(failed))
+	}
 	if db.front != nil {
 		err = errors.Join(err, db.front.close())
 		if err == nil && !failed { // else the next start reads it again
@@ -187,8 +199,8 @@ func (db *DB) Close() error {
 	return err
 }
 
-// View calls fn with the value of key. The bytes may be a mapping of the value log: they are valid only inside fn, which
-// must not block. While fn returns an error and tries are left, the value is looked up again.
+// View calls fn with the value of key. The bytes may be a mapping of a file: they are valid only inside fn, which must not
+// block. While fn returns an error and tries are left, the value is looked up again: it may have moved.
 func (db *DB) View(key []byte, fn func(val []byte) error) error {
 	if db.behind != nil {
 		if e, ok := db.behind.get(key); ok {
@@ -208,6 +220,28 @@ func (db *DB) View(key []byte, fn func(val []byte) error) error {
 }
 
 func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
+	var p segment.Pointer
+	pointed := false
+	err = db.item(key, func(g *guard, item *badger.Item) (err error) {
+		if p, pointed, err = pointerOf(item); err != nil || pointed {
+			return err
+		}
+		if db.betweenGetAndValue != nil {
+			db.betweenGetAndValue()
+		}
+		return g.value(item, fn)
+	})
+	if err != nil || !pointed {
+		return err
+	}
+	if db.betweenGetAndValue != nil {
+		db.betweenGetAndValue()
+	}
+	return db.viewPointer(key, p, fn)
+}
+
+// item calls fn with what Badger has of a key.
+func (db *DB) item(key []byte, fn func(*guard, *badger.Item) error) (err error) {
 	g := guard{}
 	defer g.end(&err)
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
@@ -219,17 +253,35 @@ func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("get: %w: %w", ErrDamaged, err)
 	}
-	if db.betweenGetAndValue != nil {
-		db.betweenGetAndValue()
-	}
-	return g.value(item, fn)
+	return fn(&g, item)
 }
 
 // Scan calls fn for each key with the prefix, in key order, with its value. Both are valid only inside fn.
 func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
 	return db.scan(prefix, func(g *guard, item *badger.Item) error {
-		return g.value(item, func(val []byte) error { return fn(item.Key(), val) })
+		read := func(val []byte) error { return fn(item.Key(), val) }
+		p, pointed, err := pointerOf(item)
+		if err != nil {
+			return err
+		}
+		if !pointed {
+			return g.value(item, read)
+		}
+		return g.call(func() error { return db.scanPointer(item.Key(), p, read) })
 	})
+}
+
+// scanPointer reads a value at the place where it was when the scan began. If it has moved since, what is there now is read; if the
+// key was deleted, nothing.
+func (db *DB) scanPointer(key []byte, p segment.Pointer, read func(val []byte) error) error {
+	err := db.viewPointer(key, p, read)
+	if !errors.Is(err, segment.ErrGone) {
+		return err
+	}
+	if err = db.viewOnce(key, read); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // ScanKeys is Scan without reading values.
@@ -414,8 +466,10 @@ func (l logger) Warningf(format string, args ...any) { l.line(LevelWarn, format,
 func (l logger) Infof(format string, args ...any)    { l.line(LevelInfo, format, args...) }
 func (l logger) Debugf(format string, args ...any)   { l.line(LevelDebug, format, args...) }
 
-func (l logger) line(level Level, format string, args ...any) {
-	if l.db.opt.Logf != nil {
-		l.db.opt.Logf(level, format, args...)
+func (l logger) line(level Level, format string, args ...any) { l.db.logf(level, format, args...) }
+
+func (db *DB) logf(level Level, format string, args ...any) {
+	if db.opt.Logf != nil {
+		db.opt.Logf(level, format, args...)
 	}
 }

@@ -2,7 +2,7 @@
 //
 // It owns one Badger instance and the goroutine that writes to it. It never interprets keys or values: checksums and
 // identities are the caller's, because Badger reports damage as absence, as empty values or not at all (reference §8);
-// View offers every value again up to three times, since value log GC can move one between lookup and read (B2).
+// View offers every value again up to three times, since a collector can move one between lookup and read (B2).
 //
 // All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
 // writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
@@ -13,11 +13,22 @@
 // in this order nowhere: a change passes the front, or the front was made void before it. So to put all of the front into
 // Badger once more, however much is there already, never takes anything back.
 //
+// With segments, a value above the threshold is not Badger's: a group commit writes such values to an append-only file (package
+// segment), syncs that, and then commits, in one synced transaction as ever, the small values and pointers to the large ones.
+// Invariants: a pointer never names what is not durable; a crash in between leaves bytes that nothing names; a segment is removed
+// only when a scan of all keys, begun after it was sealed and free of pins, and a look at each key that the scan has found say that
+// no pointer to it is left. The collector copies what lives beside the committer, and has it change a pointer only where the key
+// has not changed since. What is alive of each segment is counted with each commit, and anew at open.
+//
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
 package kv
 
-import "errors"
+import (
+	"errors"
+
+	"stele/be/tablet/kv/segment"
+)
 
 // Errors.
 var (
@@ -46,24 +57,30 @@ type Options struct {
 	MemTableBytes    int64 // one memtable; a request may hold 15 % of it outside the value log
 	BlockCacheBytes  int64
 	IndexCacheBytes  int64 // 0 would be unbounded in Badger: a default is taken instead
-	ValueThreshold   int64 // larger values go to the value log; at most 1/256 of a memtable
+	ValueThreshold   int64 // larger values go to a segment or the value log; at most 1/256 of a memtable
 	ValueLogFileSize int64
 	GroupBytes       int64 // most bytes of one group commit
 	GroupEntries     int
 	Compress         bool  // snappy in the LSM tree
 	Front            bool  // small requests are acknowledged from a log of our own, and reach Badger a little later
 	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
-	ReadOnly         bool  // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	Segments         bool  // large values go to segments of our own, Badger holds pointers; not together with Front
+	SegmentBytes     int64
+	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)
 	Together         func(tell func()) // runs tell, which says to all requests of a group that they are durable; nil = just so
+
+	createSegment func(path string, size int64) (segment.Output, error) // of a test
 }
 
-// Faults are for tests: what a failing disk would do. Both run in the committer.
+// Faults are for tests: what a failing disk would do. They run in the committer.
 type Faults struct {
 	// Before runs before a group is written: its error is that of the write, of which nothing is on disk.
 	Before func() error
+	// Between runs when the large values of a group are durable in a segment and nothing names them.
+	Between func() error
 	// After runs when a group is durable: its error is that of a sync whose outcome nobody knows.
 	After func() error
 }

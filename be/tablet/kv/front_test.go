@@ -23,7 +23,6 @@ func TestWithFront(t *testing.T) {
 		"DeleteAndScan": TestDeleteAndScan, "AnErrorLineEndsWriting": TestAnErrorLineEndsWriting, "ClosedRefuses": TestClosedRefuses,
 		"OneSyncPerRequest": TestTrapOneSyncPerRequest, "OlderTimestamp": TestTrapOlderTimestamp, "TransactionTooBig": TestTrapTransactionTooBig,
 		"CleanAndUncleanStarts": TestCleanAndUncleanStarts, "ReadOnly": TestReadOnly, "EveryWriteMayFail": TestEveryWriteMayFail,
-		"WritesBlockedByDrop": TestTrapWritesBlockedByDrop,
 	} {
 		t.Run(name, test)
 	}

@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,11 +14,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fronted has the tests of this package run with a front.
-var fronted bool
+// fronted and segmented have the tests of this package run with a front, and with segments.
+var fronted, segmented bool
 
 func smallOptions() Options {
-	return Options{Front: fronted, MemTableBytes: 4 << 20, BlockCacheBytes: 1 << 20, IndexCacheBytes: 1 << 20, ValueThreshold: 1 << 10, ValueLogFileSize: 4 << 20}
+	return Options{Front: fronted, Segments: segmented, SegmentBytes: 4 << 20, MemTableBytes: 4 << 20, BlockCacheBytes: 1 << 20, IndexCacheBytes: 1 << 20, ValueThreshold: 1 << 10, ValueLogFileSize: 4 << 20}
 }
 
 func open(t *testing.T, dir string) *DB {
@@ -161,55 +160,5 @@ func TestClosedRefuses(t *testing.T) {
 	}
 	if err := db.Commit(set("k", "v")); !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
-	}
-}
-
-func TestReclaimFreesSpaceWhileWriting(t *testing.T) {
-	db := open(t, t.TempDir())
-	val := make([]byte, 256<<10)
-	for i := range 64 {
-		for j := range val {
-			val[j] = byte(i * j)
-		}
-		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Value: append([]byte(nil), val...)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := db.Size()
-	for i := range 60 {
-		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Delete: true}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := db.Commit(set("beside", fmt.Sprint(i))); err != nil {
-				t.Errorf("write during reclaim: %v", err)
-				return
-			}
-		}
-	}()
-	err := db.Reclaim(context.Background(), []byte("Z"), func(context.Context) error { return nil })
-	close(stop)
-	wg.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if after := db.Size(); after > before/2 {
-		t.Fatalf("%d bytes of value log became %d", before, after)
-	}
-	for i := 60; i < 64; i++ {
-		if got, ok := get(t, db, fmt.Sprintf("k%02d", i)); !ok || len(got) != len(val) {
-			t.Fatalf("live value %d is gone", i)
-		}
 	}
 }

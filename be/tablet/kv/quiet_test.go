@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -55,7 +54,7 @@ func TestQuietLogBesideCollection(t *testing.T) {
 		})
 	}
 	for range 3 {
-		if err := db.Reclaim(t.Context(), []byte("marker"), func(context.Context) error { return nil }); err != nil {
+		if err := db.CollectValues(t.Context(), noPace); err != nil {
 			t.Error(err)
 		}
 	}

@@ -7,10 +7,19 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+
+	"stele/be/tablet/kv/segment"
 )
 
-func noPace(context.Context) error { return nil }
+func noPace(context.Context, int64) error { return nil }
+
+// withSegments has a test keep large values in segments.
+func withSegments(t *testing.T) {
+	segmented = true
+	t.Cleanup(func() { segmented = false })
+}
 
 func noise(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -21,66 +30,9 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
-// TestTrapNewestFileHasTheMostDeadBytes: Badger's GC looks at the file with the most dead bytes only, and rewrites nothing
-// when that is the one it writes to, however dead the others are.
-func TestTrapNewestFileHasTheMostDeadBytes(t *testing.T) {
-	db := open(t, t.TempDir())
-	const piece = 256 << 10
-	commit := func(i int, del bool) {
-		t.Helper()
-		e := Entry{Key: fmt.Appendf(nil, "k%03d", i), Delete: del}
-		if !del {
-			e.Value = noise(uint64(i), piece)
-		}
-		if err := db.Commit(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n := 0
-	for ; ; n++ { // two full files and most of a third
-		commit(n, false)
-		if _, newest, err := db.valueLogs(); err != nil {
-			t.Fatal(err)
-		} else if newest == 3 {
-			break
-		}
-	}
-	first := n + 1
-	for end := n + 14; n < end; {
-		n++
-		commit(n, false)
-	}
-	live := 0
-	for i := range n + 1 {
-		if dead := i%2 == 0 || i >= first && i < n; dead { // half of the older files, nearly all of the newest
-			commit(i, true)
-		} else {
-			live++
-		}
-	}
-	if err := db.reclaimOnce(t.Context(), []byte("Z"), noPace); err != nil {
-		t.Fatal(err)
-	}
-	if stuck, err := db.newestKeepsOthers(); err != nil || !stuck {
-		t.Fatalf("the trap is not set up: stuck %v, %v", stuck, err)
-	}
-	if err := db.Reclaim(t.Context(), []byte("Z"), noPace); err != nil {
-		t.Fatal(err)
-	}
-	// What stays beside the live values: the tables, and the dead tail of the file that is written.
-	if size, most := db.Size(), int64(live*piece)*115/100+(1<<20); size > most {
-		t.Fatalf("%d bytes on disk of %d live bytes", size, live*piece)
-	}
-	for i := range n + 1 {
-		_, found := get(t, db, fmt.Sprintf("k%03d", i))
-		if want := i%2 == 1 && (i < first || i >= n); found != want {
-			t.Fatalf("value %d is there: %v", i, found)
-		}
-	}
-}
-
 // TestSteadyStateSpace rewrites values over and over, a cycle now and then, as compaction does: the files stay near what lives.
 func TestSteadyStateSpace(t *testing.T) {
+	withSegments(t)
 	db := open(t, t.TempDir())
 	const piece, keys = 128 << 10, 128
 	for round := range 8 {
@@ -92,11 +44,62 @@ func TestSteadyStateSpace(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := db.Reclaim(t.Context(), []byte("Z"), noPace); err != nil {
+		if err := db.Reclaim(t.Context(), noPace); err != nil {
 			t.Fatal(err)
 		}
 		if size := db.Size(); round > 0 && size > piece*keys*3/2 {
 			t.Fatalf("round %d: %d bytes on disk of %d live bytes", round, size, piece*keys)
+		}
+	}
+}
+
+func TestReclaimFreesSpaceWhileWriting(t *testing.T) {
+	withSegments(t)
+	db := open(t, t.TempDir())
+	val := make([]byte, 256<<10)
+	for i := range 64 {
+		for j := range val {
+			val[j] = byte(i * j)
+		}
+		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Value: append([]byte(nil), val...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := db.Size()
+	for i := range 60 {
+		if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%02d", i), Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := db.Commit(set("beside", fmt.Sprint(i))); err != nil {
+				t.Errorf("write during reclaim: %v", err)
+				return
+			}
+		}
+	}()
+	err := db.Reclaim(t.Context(), noPace)
+	close(stop)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := db.Size(); after > before/2 {
+		t.Fatalf("%d bytes became %d", before, after)
+	}
+	for i := 60; i < 64; i++ {
+		if got, ok := get(t, db, fmt.Sprintf("k%02d", i)); !ok || len(got) != len(val) {
+			t.Fatalf("live value %d is gone", i)
 		}
 	}
 }
@@ -128,65 +131,89 @@ func TestTrapEmptyLogFile(t *testing.T) {
 	}
 }
 
-// TestTrapLostDiscardStatistics: Badger keeps what it knows of dead bytes in a file that it does not sync. When a power cut takes that,
-// the value logs are suspected: each is looked at, what is dead goes and what lives stays.
-func TestTrapLostDiscardStatistics(t *testing.T) {
-	for name, suspect := range map[string]bool{"empty": false, "suspected": true} {
+// TestOldValuesMove: an instance of an older release has its large values in value logs. They are read there, new ones go to
+// segments, and a cycle moves the old ones and gives the logs back, whether or not Badger still knows what of them is dead.
+func TestOldValuesMove(t *testing.T) {
+	for name, lose := range map[string]bool{"closed": false, "statistics lost": true} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			db, err := Open(dir, smallOptions())
 			if err != nil {
 				t.Fatal(err)
 			}
-			const values = 128
+			const values, gone = 128, 96
+			commit := func(i int, e Entry) {
+				t.Helper()
+				e.Key = fmt.Appendf(nil, "k%03d", i)
+				if err := db.Commit(e); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for i := range values {
-				if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%03d", i), Value: noise(uint64(i), 256<<10)}); err != nil {
-					t.Fatal(err)
-				}
+				commit(i, Entry{Value: noise(uint64(i), 256<<10)})
 			}
-			for i := range values * 3 / 4 {
-				if err := db.Commit(Entry{Key: fmt.Appendf(nil, "k%03d", i), Delete: true}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			marker := []byte("Z")
-			if err := db.between(func() error {
-				db.bdb.SetDiscardTs(db.ts)
-				return errors.Join(db.bdb.DropPrefix(marker), db.bdb.Flatten(1)) // what is dead is counted now, and no tombstone is left
-			}); err != nil {
-				t.Fatal(err)
+			for i := range gone {
+				commit(i, Entry{Delete: true})
 			}
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Remove(filepath.Join(dir, "DISCARD")); err != nil {
-				t.Fatal(err)
-			}
-			if suspect {
-				if err := SuspectDead(dir); err != nil {
+			if lose {
+				if err := os.Remove(filepath.Join(dir, "DISCARD")); err != nil {
 					t.Fatal(err)
 				}
 			}
+			withSegments(t)
 			db = open(t, dir)
-			before := db.Size()
-			if err := db.Reclaim(t.Context(), marker, noPace); err != nil {
-				t.Fatal(err)
-			}
-			after := db.Size()
-			t.Logf("%d bytes became %d", before, after)
-			if suspect && after > before*2/3 {
-				t.Errorf("%d bytes became %d", before, after)
-			}
-			for i := values * 3 / 4; i < values; i++ {
-				if err := db.View(fmt.Appendf(nil, "k%03d", i), func(val []byte) error {
-					if string(val) != string(noise(uint64(i), 256<<10)) {
-						t.Errorf("value %d is another", i)
+			right := func(step string) {
+				t.Helper()
+				for i := range values {
+					err := db.View(fmt.Appendf(nil, "k%03d", i), func(val []byte) error {
+						if string(val) != string(noise(uint64(i), 256<<10)) {
+							return errBadValue
+						}
+						return nil
+					})
+					if want := i >= gone; want != (err == nil) || !want && !errors.Is(err, ErrNotFound) {
+						t.Fatalf("%s: value %d: %v", step, i, err)
 					}
-					return nil
-				}); err != nil {
-					t.Error(err)
 				}
 			}
+			right("opened")
+			if dead := db.Dead(); dead < gone*256<<10*8/10 || dead > gone*256<<10*12/10 {
+				t.Errorf("%d bytes are dead, %d were deleted", dead, gone*256<<10)
+			}
+			if len(segmentsOf(t, dir)) > 0 {
+				t.Fatal("there are segments")
+			}
+			commit(gone, Entry{Value: noise(gone, 256<<10)}) // the same again
+			if len(segmentsOf(t, dir)) != 1 {
+				t.Fatal("the new value is in no segment")
+			}
+			if err := db.Reclaim(t.Context(), noPace); err != nil {
+				t.Fatal(err)
+			}
+			right("moved")
+			if logs, err := oldLogs(dir); err != nil || len(logs) > 0 {
+				t.Errorf("value logs are left: %v, %v", logs, err)
+			}
+			if size, live := db.Size(), int64(values-gone)*256<<10; size > live*115/100+1<<20 {
+				t.Errorf("%d bytes on disk of %d live bytes", size, live)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db = open(t, dir)
+			right("opened again")
 		})
 	}
+}
+
+func segmentsOf(t *testing.T, dir string) map[uint32]string {
+	t.Helper()
+	files, err := segment.Files(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }

@@ -16,12 +16,18 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
+	"stele/sql/rowset"
 )
 
 // What stands between a full clone and cp: each measurement moves the same row groups, with more of the way or another store
 // at its end. Writes are synced every 16 MiB everywhere, as a clone does.
 const syncBytes = 16 << 20
+
+const (
+	plainFiles = "plain files"
+	segments   = "segments"
+	valueLog   = "Badger's value log"
+)
 
 // sink stores row groups.
 type sink interface {
@@ -35,27 +41,26 @@ type nothing struct{}
 func (nothing) put(rowset.GroupID, []byte) error { return nil }
 func (nothing) sync() error                      { return nil }
 
-// badgerSink is the data instance of a disk.
-type badgerSink struct {
+// kvSink is an instance as the data instance of a disk is, or was: with large values in segments, or in Badger's value log.
+type kvSink struct {
 	db     *kv.DB
 	queued []kv.Entry
 }
 
-func (s *badgerSink) put(id rowset.GroupID, val []byte) error {
+func (s *kvSink) put(id rowset.GroupID, val []byte) error {
 	key := binary.BigEndian.AppendUint64([]byte{'c'}, id.UID)
 	key = binary.BigEndian.AppendUint64(key, id.Rowset)
 	s.queued = append(s.queued, kv.Entry{Key: binary.BigEndian.AppendUint32(key, id.Group), Value: val})
 	return nil
 }
 
-func (s *badgerSink) sync() error {
+func (s *kvSink) sync() error {
 	queued := s.queued
 	s.queued = nil
 	return s.db.Commit(queued...)
 }
 
-// fileSink is append-only files of 128 MiB: what a store of segments would write, its index left out (some 40 bytes a row
-// group in meta).
+// fileSink is append-only files of 128 MiB: the least that a store of segments writes.
 type fileSink struct {
 	dir  string
 	n    int
@@ -107,7 +112,7 @@ func (b *benchmark) rowGroups() (out [][]byte, err error) {
 	}
 }
 
-// measureSegments tells what the value log costs a clone and what plain files would.
+// measureSegments tells what a clone pays for each way to store row groups.
 func (b *benchmark) measureSegments() error {
 	groups, err := b.rowGroups()
 	if err != nil {
@@ -119,7 +124,7 @@ func (b *benchmark) measureSegments() error {
 	}
 	rounds := max(1, int((1<<30)/size)) // about a gigabyte
 	for _, overGRPC := range []bool{false, true} {
-		for _, kind := range []string{"no store", "plain files", "Badger"} {
+		for _, kind := range []string{"no store", plainFiles, segments, valueLog} {
 			if !overGRPC && kind == "no store" {
 				continue
 			}
@@ -146,14 +151,14 @@ func (b *benchmark) moveGroups(groups [][]byte, rounds int, kind string, overGRP
 	defer os.RemoveAll(dir)
 	var to sink = nothing{}
 	switch kind {
-	case "Badger":
-		db, err := kv.Open(dir, kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: 16 << 20, ValueThreshold: 4 << 10, GroupBytes: 16 << 20})
+	case segments, valueLog:
+		db, err := kv.Open(dir, kv.Options{MemTableBytes: 16 << 20, BlockCacheBytes: 16 << 20, ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: kind == segments})
 		if err != nil {
 			return 0, 0, err
 		}
 		defer db.Close()
-		to = &badgerSink{db: db}
-	case "plain files":
+		to = &kvSink{db: db}
+	case plainFiles:
 		f := &fileSink{dir: dir}
 		defer func() {
 			if f.f != nil {

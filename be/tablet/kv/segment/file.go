@@ -1,0 +1,96 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// file is one segment, mapped to be read.
+type file struct {
+	id     uint32
+	path   string
+	data   []byte       // the mapping: as long as the file was when it was mapped
+	end    atomic.Int64 // of what may be read of it: the file may have been cut behind
+	disk   atomic.Int64 // bytes that it takes
+	live   atomic.Int64 // bytes of records that pointers name
+	values atomic.Int64 // and how many these are
+	pins   atomic.Int64 // records whose pointers are not known yet
+	refs   atomic.Int64 // readers, and one for the log
+	sealed atomic.Bool  // nobody writes to it
+}
+
+// mapFile maps a segment of size bytes.
+func mapFile(id uint32, path string, from *os.File, size int64) (*file, error) {
+	f := &file{id: id, path: path}
+	f.refs.Store(1)
+	if size == 0 {
+		return f, nil
+	}
+	data, err := unix.Mmap(int(from.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map segment %s: %w", path, err)
+	}
+	f.data = data
+	return f, nil
+}
+
+// openFile maps a segment that another process has left.
+func openFile(id uint32, path string) (*file, error) {
+	from, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return nil, err
+	}
+	f, err := mapFile(id, path, from, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	f.end.Store(info.Size())
+	f.disk.Store(info.Size())
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		f.disk.Store(min(info.Size(), st.Blocks*512)) // a killed process leaves it as long as it might have become
+	}
+	f.sealed.Store(true)
+	return f, nil
+}
+
+// value returns the value of a pointer, which is that of key; it is not verified.
+func (f *file) value(key []byte, p Pointer) ([]byte, error) {
+	end := min(f.end.Load(), int64(len(f.data)))
+	rec, found, ok := readRecord(f.data[:end], f.id, p.Offset)
+	if !ok || found != p || !bytes.Equal(rec.Key, key) {
+		return nil, fmt.Errorf("no value of %d bytes at %d of segment %s: %w", p.Length, p.Offset, f.path, ErrDamaged)
+	}
+	return rec.Value, nil
+}
+
+func (f *file) release() error {
+	if f.refs.Add(-1) > 0 || f.data == nil {
+		return nil
+	}
+	data := f.data
+	f.data = nil
+	return unix.Munmap(data)
+}
+
+// dead is how many bytes a rewrite would give back.
+func (f *file) dead() int64 { return max(f.disk.Load()-f.live.Load(), 0) }
+
+// remove deletes the file; its mapping goes with the last reader.
+func (f *file) remove() error {
+	err := os.Remove(f.path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, f.release())
+}

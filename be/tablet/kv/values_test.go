@@ -1,0 +1,361 @@
+package kv
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"stele/be/tablet/kv/segment"
+)
+
+// TestWithSegments runs the tests of an instance once more with its large values in segments.
+func TestWithSegments(t *testing.T) {
+	withSegments(t)
+	for name, test := range map[string]func(*testing.T){
+		"ConcurrentCommitsSurviveACopy": TestConcurrentCommitsSurviveACopy, "RequestsKeepTheirOrder": TestRequestsKeepTheirOrder,
+		"DeleteAndScan": TestDeleteAndScan, "AnErrorLineEndsWriting": TestAnErrorLineEndsWriting, "ClosedRefuses": TestClosedRefuses,
+		"OneSyncPerRequest": TestTrapOneSyncPerRequest, "OlderTimestamp": TestTrapOlderTimestamp,
+		"CleanAndUncleanStarts": TestCleanAndUncleanStarts, "ReadOnly": TestReadOnly, "EveryWriteMayFail": TestEveryWriteMayFail,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// powerFile is a segment that forgets, in a power cut, part of what was not synced. WriteAt may fail half way, Sync with nothing
+// known.
+type powerFile struct {
+	disk *powerDisk
+	name string
+	f    *os.File
+}
+
+// powerDisk is what its files have in common.
+type powerDisk struct {
+	mu       sync.Mutex
+	unsynced map[string]map[int64]bool // pages by file
+	fail     func(step string) error
+}
+
+const pageBytes = 4 << 10 // what a disk writes as a whole: nothing durable may be in one that is written
+
+func (d *powerDisk) create(path string, size int64) (segment.Output, error) {
+	if err := d.fault("create"); err != nil {
+		return nil, err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return &powerFile{d, filepath.Base(path), f}, f.Truncate(size)
+}
+
+func (d *powerDisk) fault(step string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail == nil {
+		return nil
+	}
+	return d.fail(step)
+}
+
+func (p *powerFile) WriteAt(pieces [][]byte, offset int64) error {
+	err := p.disk.fault("write")
+	for i, b := range pieces {
+		if err != nil && i == len(pieces)/2 {
+			return err
+		}
+		if _, err := p.f.WriteAt(b, offset); err != nil {
+			return err
+		}
+		p.disk.mu.Lock()
+		pages := p.disk.unsynced[p.name]
+		if pages == nil {
+			pages = make(map[int64]bool)
+			p.disk.unsynced[p.name] = pages
+		}
+		for at := offset / pageBytes; at*pageBytes < offset+int64(len(b)); at++ {
+			pages[at] = true
+		}
+		p.disk.mu.Unlock()
+		offset += int64(len(b))
+	}
+	return err
+}
+
+func (p *powerFile) Sync() error {
+	if err := p.disk.fault("sync"); err != nil {
+		return err
+	}
+	p.disk.mu.Lock()
+	defer p.disk.mu.Unlock()
+	delete(p.disk.unsynced, p.name)
+	return nil
+}
+
+func (p *powerFile) Cut(size int64) error {
+	return errors.Join(p.disk.fault("cut"), p.f.Truncate(size))
+}
+
+func (p *powerFile) Close() error { return p.f.Close() }
+
+// cut takes each unsynced page from a copy of the files, or leaves it.
+func (d *powerDisk) cut(dir string, keep func() bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, pages := range d.unsynced {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY, 0)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for at := range pages {
+			if !keep() {
+				if _, err := f.WriteAt(make([]byte, pageBytes), at*pageBytes); err != nil {
+					return err
+				}
+			}
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	d.unsynced = make(map[string]map[int64]bool)
+	return nil
+}
+
+// valueMachine is an instance with segments beside a map: it is written, read, scanned and collected; writes and syncs fail; the
+// power is cut at any step of a commit or a collection; it is closed and opened again.
+type valueMachine struct {
+	t     *testing.T
+	dir   string
+	n     int
+	db    *DB
+	disk  *powerDisk
+	model map[string]string
+	rng   *rand.Rand
+}
+
+func (m *valueMachine) open(rt *rapid.T) {
+	opt := smallOptions()
+	opt.Segments, opt.SegmentBytes, opt.MemTableBytes, opt.createSegment = true, 64<<10, 16<<20, m.disk.create
+	db, err := Open(m.dir, opt)
+	if err != nil {
+		rt.Fatalf("open: %v", err)
+	}
+	m.db = db
+}
+
+func (m *valueMachine) request(rt *rapid.T) []Entry {
+	var out []Entry
+	for range rapid.IntRange(1, 6).Draw(rt, "changes") {
+		e := Entry{Key: fmt.Appendf(nil, "k%02d", rapid.IntRange(0, 15).Draw(rt, "key"))}
+		if e.Delete = rapid.IntRange(0, 3).Draw(rt, "delete") == 0; !e.Delete {
+			m.n++
+			size := rapid.SampledFrom([]int{8, 1023, 1024, 1025, 5000, 20 << 10}).Draw(rt, "size")
+			e.Value = []byte(strings.Repeat(fmt.Sprintf("%d ", m.n), size)[:size])
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func took(model map[string]string, entries []Entry) map[string]string {
+	model = maps.Clone(model)
+	for _, e := range entries {
+		if delete(model, string(e.Key)); !e.Delete {
+			model[string(e.Key)] = string(e.Value)
+		}
+	}
+	return model
+}
+
+// lose cuts the power: what is there then is one of the states that are given.
+func (m *valueMachine) lose(rt *rapid.T, states ...map[string]string) {
+	next := filepath.Join(m.t.TempDir(), "next")
+	for before := ""; ; { // Badger may begin and remove files while they are copied: then they are copied again
+		if err := os.RemoveAll(next); err != nil {
+			rt.Fatal(err)
+		}
+		out, err := exec.Command("cp", "-a", "--sparse=always", m.dir, next).CombinedOutput()
+		after := names(rt, m.dir)
+		if err == nil && before == after && names(rt, next) == after {
+			break
+		}
+		if before == after && err != nil {
+			rt.Fatalf("%v: %s", err, out)
+		}
+		before = after
+	}
+	if err := m.disk.cut(next, func() bool { return m.rng.IntN(2) == 0 }); err != nil {
+		rt.Fatal(err)
+	}
+	_ = m.db.Close() // the old one may be failed
+	if err := os.RemoveAll(m.dir); err != nil {
+		rt.Fatal(err)
+	}
+	m.dir = next
+	m.disk.mu.Lock()
+	m.disk.fail, m.disk.unsynced = nil, make(map[string]map[int64]bool)
+	m.disk.mu.Unlock()
+	m.open(rt)
+	got := m.contents(rt)
+	for _, s := range states {
+		if maps.Equal(got, s) {
+			m.model = got
+			return
+		}
+	}
+	may := ""
+	for _, s := range states {
+		may += "\n  " + summary(s)
+	}
+	rt.Fatalf("after a power cut there are\n  %s, not one of%s", summary(got), may)
+}
+
+func names(rt *rapid.T, dir string) (out string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	for _, e := range entries {
+		out += e.Name() + " "
+	}
+	return out
+}
+
+func (m *valueMachine) contents(rt *rapid.T) map[string]string {
+	got := make(map[string]string)
+	if err := m.db.Scan(nil, func(k, v []byte) error { got[string(k)] = string(v); return nil }); err != nil {
+		rt.Fatalf("scan: %v", err)
+	}
+	return got
+}
+
+func summary(m map[string]string) (out string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out += fmt.Sprintf("%s=%.6s(%d) ", k, m[k], len(m[k]))
+	}
+	return out
+}
+
+func (m *valueMachine) check(rt *rapid.T) {
+	if got := m.contents(rt); !maps.Equal(got, m.model) {
+		rt.Fatalf("there are %s, not %s", summary(got), summary(m.model))
+	}
+	for k, want := range m.model {
+		if err := m.db.View([]byte(k), func(val []byte) error {
+			if string(val) != want {
+				return errBadValue
+			}
+			return nil
+		}); err != nil {
+			rt.Fatalf("key %s: %v", k, err)
+		}
+	}
+	live := int64(0)
+	values := 0
+	for _, v := range m.model {
+		if int64(len(v)) >= m.db.threshold {
+			values++
+			live += int64(len(v))
+		}
+	}
+	counted, n := int64(0), int64(0)
+	for _, s := range m.db.values.log.Segments() {
+		counted, n = counted+s.Live, n+s.Values
+		if s.Pinned {
+			rt.Fatalf("segment %d is pinned", s.ID)
+		}
+	}
+	if n != int64(values) || counted < live || counted > live+n*64 {
+		rt.Fatalf("%d values of %d bytes are counted, there are %d of %d", n, counted, values, live)
+	}
+}
+
+func (m *valueMachine) commit(rt *rapid.T) {
+	entries := m.request(rt)
+	if err := m.db.Commit(entries...); err != nil {
+		rt.Fatal(err)
+	}
+	m.model = took(m.model, entries)
+}
+
+// fail has a step of a commit, or of a collection, fail, and cuts the power then.
+func (m *valueMachine) fail(rt *rapid.T) {
+	left := rapid.IntRange(0, 4).Draw(rt, "steps")
+	m.disk.mu.Lock()
+	m.disk.fail = func(step string) error {
+		if left--; left < 0 {
+			return errors.New(step + " failed")
+		}
+		return nil
+	}
+	m.disk.mu.Unlock()
+	states := []map[string]string{m.model}
+	if rapid.Bool().Draw(rt, "collect") {
+		_ = m.db.Reclaim(m.t.Context(), noPace)
+	} else {
+		entries := m.request(rt)
+		next := took(m.model, entries)
+		if err := m.db.Commit(entries...); err == nil {
+			states[0] = next
+		} else {
+			states = append(states, next)
+			if err := m.db.Commit(set("k00", "x")); !errors.Is(err, ErrReadOnly) {
+				rt.Fatalf("a commit after a failed one: %v", err)
+			}
+		}
+	}
+	m.lose(rt, states...)
+}
+
+// TestValuesAgainstAMap plays histories of an instance with segments.
+func TestValuesAgainstAMap(t *testing.T) {
+	checks := "6"
+	if os.Getenv("STELE_PROVE") != "" {
+		checks = "100"
+	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &valueMachine{t: t, dir: filepath.Join(t.TempDir(), "db"), model: map[string]string{},
+			disk: &powerDisk{unsynced: make(map[string]map[int64]bool)}, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))}
+		m.open(rt)
+		defer func() { _ = m.db.Close() }()
+		rt.Repeat(map[string]func(*rapid.T){
+			"":       m.check,
+			"commit": m.commit,
+			"again":  m.commit,
+			"reclaim": func(rt *rapid.T) {
+				if err := m.db.Reclaim(t.Context(), noPace); err != nil {
+					rt.Fatal(err)
+				}
+				if s := m.db.values.log.Wasteful(gcDiscardRatio); len(s) > 0 {
+					rt.Fatalf("segments %v are still worth a rewrite", s)
+				}
+			},
+			"power cut": func(rt *rapid.T) { m.lose(rt, m.model) },
+			"fail":      m.fail,
+			"close": func(rt *rapid.T) {
+				if err := m.db.Close(); err != nil {
+					rt.Fatal(err)
+				}
+				m.open(rt)
+			},
+		})
+	})
+}

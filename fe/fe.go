@@ -43,7 +43,7 @@ import (
 
 // heapBallast is memory that nobody touches and that is never resident. It counts as living, so that the collector does not run
 // several times a second only because little lives: an FE that commits small statements allocates a hundred megabytes in each.
-const heapBallast = 32 << 20
+const heapBallast = 24 << 20
 
 // Run runs a frontend with the configuration file until ctx ends, and returns when everything is closed.
 func Run(ctx context.Context, confPath, version string, stdout io.Writer) error {

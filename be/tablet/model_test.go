@@ -89,7 +89,7 @@ func (x *machine) prepare() {
 	payload, effects := x.drawWrite()
 	part := len(x.m.pending[txn])
 	for range rapid.IntRange(1, 2).Draw(x.t, "sends") {
-		x.check(x.tab.PreparePart(context.Background(), txn, part, payload))
+		x.check(prepare(x.tab, txn, part, payload))
 	}
 	x.m.pending[txn] = append(x.m.pending[txn], payload)
 	x.m.effects[txn] = append(x.m.effects[txn], effects...)

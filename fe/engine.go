@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stele/conf"
+	"stele/fe/account"
 	"stele/fe/group"
 	"stele/fe/server"
 	"stele/fe/session"
@@ -22,31 +23,22 @@ type engine struct {
 	node   *node
 }
 
-// Account finds the account of a user. A cluster without accounts has root without a password, as a fresh MySQL has. An
-// account that is not known here may have been made on another FE just now.
-func (e *engine) Account(user, _ string) (server.Account, bool) {
-	if a, ok := e.account(user); ok {
-		return a, true
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), otherTimeout)
+// loginPatience is how long a login waits to hear from the leading FE what has become of the accounts.
+const loginPatience = 250 * time.Millisecond
+
+// Account finds the account that a user comes in under. It may have been made, changed or dropped on another FE just now; without
+// a leader the accounts are as this FE knows them.
+func (e *engine) Account(user, host string) (server.Account, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), loginPatience)
 	defer cancel()
 	if _, err := e.node.quorum.ReadIndex(ctx); err != nil {
+		e.node.log.Debug("accounts of the leading frontend", "err", err)
+	}
+	u, ok := account.Find(e.node.meta.Current().Accounts(), user, host)
+	if !ok {
 		return server.Account{}, false
 	}
-	return e.account(user)
-}
-
-func (e *engine) account(user string) (server.Account, bool) {
-	cat := e.node.meta.Current()
-	for u := range cat.Users() {
-		if u.Name == user {
-			return server.Account{Host: u.Host, Plugin: u.Plugin, AuthString: string(u.Auth)}, true
-		}
-	}
-	if user == "root" {
-		return server.Account{Host: "%", Plugin: server.PluginNative}, true
-	}
-	return server.Account{}, false
+	return server.Account{User: u.Name, Host: u.Host, Plugin: u.Plugin, AuthString: string(u.Auth), Locked: u.Locked, RequireTLS: u.RequireTLS}, true
 }
 
 // Open starts the session of a connection.

@@ -142,24 +142,24 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if r.recovering(ctx) {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
-	rows, err := vec.Decode(p.Rows)
-	if err != nil {
-		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
-	}
-	ops, err := decodeOps(p.Ops, rows.Rows())
+	in, err := openRows(t, p)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
 	schema := t.Schema()
-	fresh := freshRows(schema, ops)
+	fresh := freshRows(schema, in.ops)
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
 	}
-	if !explicit {
-		if led.encode, err = w.leadLarge(txn, t, schema, p, ops, rows, led.resp); err != nil || led.encode != nil {
+	if !explicit && p.ReadVersion == 0 {
+		if done, err := w.leadLarge(txn, t, schema, in, led); err != nil || done {
 			return led, err
 		}
+	}
+	rows, ops, err := in.each()
+	if err != nil {
+		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	if fresh {
 		for i := range ops {
@@ -214,20 +214,54 @@ func lockRefusal(id types.TabletID, err error) error {
 	return err
 }
 
-// decodeOps expands the ops of a part; a single byte holds for all rows.
-func decodeOps(b []byte, rows int) ([]types.RowOp, error) {
-	if len(b) != rows && len(b) != 1 {
-		return nil, fmt.Errorf("%d ops for %d rows", len(b), rows)
+// incoming is the rows of a part as they came: row groups, or rows.
+type incoming struct {
+	large *tablet.Large // nil when rows are there
+	sent  []byte        // what large was opened on
+	rows  *vec.Batch
+	ops   []types.RowOp // one for all rows, or one a row
+}
+
+func openRows(t *tablet.Tablet, p *bepb.WriteRequest_Part) (*incoming, error) {
+	in := &incoming{sent: p.Rows}
+	n := 0
+	var err error
+	if p.Grouped {
+		if in.large, err = t.OpenLarge(p.Rows); err != nil {
+			return nil, err
+		}
+		n = in.large.Rows()
+	} else {
+		if in.rows, err = vec.Decode(p.Rows); err != nil {
+			return nil, err
+		}
+		n = in.rows.Rows()
 	}
-	ops := make([]types.RowOp, rows)
-	for i := range ops {
-		op := b[min(i, len(b)-1)]
+	if len(p.Ops) != n && len(p.Ops) != 1 {
+		return nil, fmt.Errorf("%d ops for %d rows", len(p.Ops), n)
+	}
+	in.ops = make([]types.RowOp, len(p.Ops))
+	for i, op := range p.Ops {
 		if op > byte(types.OpInsertIgnore) {
 			return nil, fmt.Errorf("unknown row op %d", op)
 		}
-		ops[i] = types.RowOp(op)
+		in.ops[i] = types.RowOp(op)
 	}
-	return ops, nil
+	return in, nil
+}
+
+// each returns the rows with an op for each.
+func (in *incoming) each() (*vec.Batch, []types.RowOp, error) {
+	if in.large != nil {
+		var err error
+		if in.rows, err = in.large.Decode(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if n := in.rows.Rows(); len(in.ops) != n {
+		in.ops = slices.Repeat(in.ops, n)
+	}
+	return in.rows, in.ops, nil
 }
 
 // freshRows reports whether no row can meet an existing key: inserts under hidden row ids, which are never drawn twice.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 
 	"stele/conf"
 )
+
+// codeAccessDenied is the number of the error that turns a login away.
+const codeAccessDenied = 1045
 
 // session is a connection to a frontend, as any MySQL client has one.
 type session interface {
@@ -34,6 +38,9 @@ func bringUp(ctx context.Context, opts Options, l *layout) error {
 		err := tryBringUp(ctx, opts, l)
 		if err == nil {
 			return nil
+		}
+		if denied := (*mysql.MySQLError)(nil); errors.As(err, &denied) && denied.Number == codeAccessDenied {
+			return fmt.Errorf("root of this cluster has a password: set MYSQL_PWD to it: %w", err)
 		}
 		if problem == nil || ctx.Err() == nil {
 			problem = err // but not the one that only says that the time is over
@@ -145,7 +152,7 @@ type mysqlSession struct{ db *sql.DB }
 
 func dialMySQL(ctx context.Context, addr string) (session, error) {
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", addr
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = "root", os.Getenv("MYSQL_PWD"), "tcp", addr
 	cfg.Logger = log.New(io.Discard, "", 0) // each failed attempt would be a line on the terminal
 	cfg.Timeout = 3 * time.Second
 	connector, err := mysql.NewConnector(cfg)

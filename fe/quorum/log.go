@@ -221,7 +221,7 @@ func twice(cmds []command.Command) bool {
 	for _, c := range cmds {
 		switch c.(type) {
 		case *command.AllocIDs, *command.AbortTxns, *command.ExpireTxns, *command.ReportReplicas,
-			*command.SetConfig, *command.SetUser, *command.SetFE, *command.ExpireHints, *command.SetRepairHint:
+			*command.SetConfig, *command.SetFE, *command.ExpireHints, *command.SetRepairHint:
 		default:
 			return false
 		}

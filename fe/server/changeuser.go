@@ -31,7 +31,7 @@ func (c *conn) changeUser(ctx context.Context, arg []byte) error {
 		}
 	}
 	c.watch.stop(c) // the dialogue reads from the client
-	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.HandshakeTimeout)); err != nil {
+	if err := c.readUntil(time.Now().Add(c.s.cfg.HandshakeTimeout)); err != nil {
 		return err
 	}
 	if err := c.reauthenticate(ctx, &info); err != nil {
@@ -65,8 +65,9 @@ func (c *conn) reauthenticate(ctx context.Context, info *ConnInfo) error {
 		}
 	}
 	if !ok {
-		c.s.count.loginFailures.Add(1)
-		return denied(info.User, info.Host, !isEmpty(reply))
+		err := denied(info.User, info.Host, !isEmpty(reply))
+		c.s.refused(c.id, info.User, info.Host, err)
+		return err
 	}
 	info.Account = acc
 	return admissible(acc, info.User, info.Host, info.TLS)

@@ -33,6 +33,7 @@ type Engine interface {
 
 // Account is what a login needs to know of an account.
 type Account struct {
+	User       string // as in CREATE USER; "" = the anonymous one, which any user may come in under
 	Host       string // the host pattern of the account, as in CREATE USER
 	Plugin     string // PluginNative or PluginSHA2
 	AuthString string // authentication_string as stored (see HashPassword); empty = no password

@@ -19,6 +19,7 @@ const stateGeneral = "HY000"
 
 // Error codes that MySQL knows and the library does not name.
 const (
+	codeBadHash   = 1827 // ER_PASSWORD_FORMAT
 	codeMalformed = 1835 // ER_MALFORMED_PACKET
 	codeTimeout   = 3024 // ER_QUERY_TIMEOUT
 	codeLocked    = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED

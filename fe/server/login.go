@@ -81,6 +81,11 @@ func (s *Server) login(ctx context.Context, nc net.Conn, id uint32) (*loginState
 		if l.fail != nil {
 			err = l.fail
 		}
+		if l.gotHello {
+			s.refused(uint64(id), l.hello.user, l.host, err)
+		} else {
+			s.count.loginFailures.Add(1) // a port scan, or a probe of a load balancer
+		}
 		return nil, err
 	}
 	if st.session == nil {

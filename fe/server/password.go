@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha1" // of mysql_native_password, as the protocol has it
 	"crypto/sha256"
 	"crypto/subtle"
 	"strings"
@@ -23,6 +24,9 @@ func HashPassword(plugin, password string) (string, error) {
 	}
 	return "", clientErrorf(mysql.ER_PLUGIN_IS_NOT_LOADED, "Plugin '%s' is not loaded", plugin)
 }
+
+// sha2StoredLen is the length of "$A$", three digits of rounds, "$", 20 bytes of salt and 43 of hash.
+const sha2StoredLen = 3 + 3 + 1 + 20 + 43
 
 // checkNative verifies the answer to a challenge against the stored "*HEX".
 func checkNative(stored string, salt, reply []byte) bool {
@@ -59,4 +63,22 @@ func checkSHA2Fast(digest [sha256.Size]byte, salt, reply []byte) bool {
 	}
 	got := sha256.Sum256(mask[:])
 	return subtle.ConstantTimeCompare(got[:], digest[:]) == 1
+}
+
+// CheckHash refuses an authentication string that no password can have under a plugin: nobody could log in.
+func CheckHash(plugin, stored string) error {
+	ok := stored == ""
+	switch plugin {
+	case PluginNative:
+		hash, err := mysql.DecodePasswordHex(stored)
+		ok = ok || err == nil && len(hash) == sha1.Size && strings.HasPrefix(stored, "*")
+	case PluginSHA2:
+		ok = ok || strings.HasPrefix(stored, "$A$") && len(stored) == sha2StoredLen
+	default:
+		return clientErrorf(mysql.ER_PLUGIN_IS_NOT_LOADED, "Plugin '%s' is not loaded", plugin)
+	}
+	if !ok {
+		return clientErrorf(codeBadHash, "The password hash doesn't have the expected format.")
+	}
+	return nil
 }

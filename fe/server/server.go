@@ -91,12 +91,13 @@ var ErrClosed = errors.New("mysql server closed")
 
 // Server is the MySQL endpoint of an FE.
 type Server struct {
-	cfg     Config
-	engine  Engine
-	lib     *lib.Server
-	auth    *authenticator
-	count   counters
-	maxConn atomic.Int64
+	cfg      Config
+	engine   Engine
+	lib      *lib.Server
+	auth     *authenticator
+	count    counters
+	refusals refusals
+	maxConn  atomic.Int64
 
 	ctx    context.Context // of all connections
 	cancel context.CancelCauseFunc

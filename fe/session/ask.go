@@ -3,10 +3,13 @@ package session
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"stele/fe/account"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -38,7 +41,7 @@ type Leader interface {
 func (s *Session) question() Question {
 	zone, _, _ := s.vars.get("time_zone")
 	mode, _, _ := s.vars.get("sql_mode")
-	return Question{SessionDB: s.db, User: s.info.User + "@" + s.info.Host, Zone: zone, Mode: mode}
+	return Question{SessionDB: s.db, User: s.who(), Zone: zone, Mode: mode}
 }
 
 // elsewhere reports whether another FE has to answer what is not local.
@@ -79,6 +82,12 @@ func (sh *Shared) answer(ctx context.Context, q Question) (stmt.Result, error) {
 	}
 	e := sh.env(sh.Log.Current())
 	e.DB, e.User, e.Zone = q.SessionDB, q.User, zone
+	at := max(strings.LastIndexByte(q.User, '@'), 0)
+	u, ok := account.Find(e.Catalog.Accounts(), q.User[:at], strings.TrimPrefix(q.User[at:], "@"))
+	if ok {
+		e.Account = model.AccountName{Name: u.Name, Host: u.Host}
+	}
+	e.Rights = account.RightsOf(u)
 	if q.Statement == "" {
 		return sh.answerTable(ctx, e, q)
 	}

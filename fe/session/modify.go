@@ -8,6 +8,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/exec"
 	"stele/sql/parse"
@@ -18,7 +19,7 @@ import (
 
 // update runs UPDATE.
 func (s *Session) update(ctx context.Context, n *parse.UpdateStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
+	m, err := s.modify(ctx, model.PrivUpdate, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, n) })
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (s *Session) updated(m modified, out *output) error {
 
 // delete runs DELETE.
 func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan.Param, out *output) error {
-	m, err := s.modify(ctx, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
+	m, err := s.modify(ctx, model.PrivDelete, params, func(pctx *plan.Context) ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, n) })
 	if err != nil {
 		return err
 	}
@@ -47,8 +48,8 @@ func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan
 // modified counts what an UPDATE or DELETE did.
 type modified struct{ matched, changed int64 }
 
-// modify runs an UPDATE or DELETE until it commits.
-func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
+// modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
+func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
 	var total modified
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
@@ -65,6 +66,9 @@ func (s *Session) modify(ctx context.Context, params []plan.Param, planned func(
 		}()
 		var keys []*uniqueKey
 		for _, p := range plans {
+			if err := s.mayWrite(need, p.Database, p.Table); err != nil {
+				return err
+			}
 			m, err := s.modifier(ctx, cat, t, pctx, p, now)
 			if err != nil {
 				return err

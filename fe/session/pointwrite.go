@@ -8,6 +8,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
@@ -73,7 +74,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 
 // modifyPoint is one try.
 func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, tablet types.TabletID, key []byte, params []plan.Param) (modified, error) {
-	if !p.current(cat) {
+	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
 	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, key)
@@ -101,5 +102,9 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, values int, p
 	if !ok {
 		return none
 	}
-	return &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w}
+	p := &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
+	if len(w.Modify.Assign) == 0 {
+		p.needs = model.PrivSelect | model.PrivDelete
+	}
+	return p
 }

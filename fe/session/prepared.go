@@ -31,6 +31,9 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 	if err != nil {
 		return nil, s.translate(ctx, sql, err)
 	}
+	if err := s.allow(ctx, &st); err != nil {
+		return nil, s.translate(ctx, sql, err)
+	}
 	p := &prepared{s: s, text: pieces[0].Text, params: len(st.Params)}
 	switch st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stele/conf"
+	"stele/fe/account"
 	"stele/fe/dist"
 	"stele/fe/server"
 	"stele/fe/stmt"
@@ -133,12 +134,18 @@ type Session struct {
 	warnings     []stmt.Warning
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
-	state        atomic.Pointer[stmt.Process]
+	granted      granted
+
+	stateMu sync.Mutex
+	state   stmt.Process
+
+	target *plan.InsertTarget // of the last INSERT of literals; nil = none
 }
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
 	s := &Session{sh: sh, info: info, named: map[string]string{}}
+	s.state = stmt.Process{ID: info.ID, User: info.User, Host: info.Host}
 	s.freshVars()
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
@@ -176,7 +183,9 @@ func (s *Session) freshVars() {
 func (sh *Shared) Processes() []stmt.Process {
 	var out []stmt.Process
 	sh.live.Range(func(_, v any) bool {
-		out = append(out, *v.(*Session).state.Load())
+		p := v.(*Session).process()
+		p.Text = account.Redact(p.Text)
+		out = append(out, p)
 		return true
 	})
 	return out
@@ -184,7 +193,16 @@ func (sh *Shared) Processes() []stmt.Process {
 
 // note records what the session is doing, for SHOW PROCESSLIST.
 func (s *Session) note(command, text string) {
-	s.state.Store(&stmt.Process{ID: s.info.ID, User: s.info.User, Host: s.info.Host, DB: s.db, Command: command, Since: time.Now(), Text: text})
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	s.state.DB, s.state.Command, s.state.Since, s.state.Text = s.db, command, time.Now(), text
+}
+
+// process is what note has recorded.
+func (s *Session) process() stmt.Process {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	return s.state
 }
 
 // UseDB changes the default database.
@@ -195,6 +213,9 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 			return s.translate(ctx, "USE "+db, err)
 		}
 		_, ok = s.sh.Log.Current().Database(db)
+	}
+	if err := s.checkUse(db); err != nil {
+		return err
 	}
 	if !ok && !stmt.IsSystemDatabase(db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
@@ -216,7 +237,7 @@ func (s *Session) Reset(ctx context.Context) error {
 // Status returns the status flags as of now.
 func (s *Session) Status() uint16 {
 	var f uint16
-	if s.vars.bool("autocommit") {
+	if s.vars.now().autocommit {
 		f |= server.StatusAutocommit
 	}
 	if s.inTx {
@@ -241,10 +262,7 @@ func (s *Session) Close() {
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.
-func (s *Session) mode() syntax.Mode {
-	m, _, _ := s.vars.get("sql_mode")
-	return syntax.ParseMode(m)
-}
+func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 
 // Query runs the statements of one text.
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
@@ -255,6 +273,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 			return s.fail(ctx, sql, err)
 		}
 		return nil
+	}
+	if done, err := s.insertText(ctx, sql, w); done {
+		return err
 	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
@@ -272,23 +293,32 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 	return nil
 }
 
+// insertText runs a text that is one INSERT of literals, without looking for further statements first.
+func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWriter) (done bool, err error) {
+	if !mayInsert(sql) {
+		return false, nil
+	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
+	if done, err = s.fastInsert(ctx, sql, &output{w: w, zone: s.vars.zone}); err != nil {
+		err = s.fail(ctx, sql, err)
+	}
+	return done, err
+}
+
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}
-	s.sh.queries.Add(1)
-	if ms := s.vars.int("max_execution_time"); ms > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
-			sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
-		defer cancel()
-	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
 	if len(params) == 0 {
 		if done, err := s.fastInsert(ctx, sql, out); done {
 			return err
 		}
 	}
+	s.sh.queries.Add(1)
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil {
 		return err
@@ -299,6 +329,15 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 	return s.dispatch(ctx, &st, params, out)
 }
 
+// timed ends a statement that runs longer than max_execution_time allows.
+func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := s.vars.now().maxExecution
+	if d == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, d, sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
+}
+
 // dispatch runs a parsed statement.
 func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	if _, ok := st.Node.(*parse.SelectStmt); !ok {
@@ -307,6 +346,9 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	s.before = s.warnings
 	if !isDiagnostic(st) {
 		s.warnings = nil
+	}
+	if err := s.allow(ctx, st); err != nil {
+		return err
 	}
 	switch {
 	case st.Admin != nil:
@@ -345,6 +387,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 		return s.kill(ctx, n, out)
 	case *parse.DoStmt:
 		return s.do(ctx, n, params, out)
+	case *parse.CreateUserStmt, *parse.AlterUserStmt, *parse.DropUserStmt, *parse.RenameUserStmt, *parse.SetPwdStmt, *parse.GrantStmt, *parse.RevokeStmt:
+		return s.changeAccounts(ctx, st.Node, out)
 	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
 		return s.maintain(ctx, st.Node, out)
 	}
@@ -366,10 +410,9 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
-	mode, _, _ := s.vars.get("sql_mode")
-	version, _, _ := s.vars.get("version")
-	return &plan.Context{Catalog: snapshot{cat}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
-		SQLMode: mode, User: s.info.User + "@" + s.info.Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+	f := s.vars.now()
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SQLMode: f.sqlMode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
@@ -458,9 +501,10 @@ func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	return mysqlError(err)
 }
 
-// abbreviate cuts a statement for a log line.
+// abbreviate cuts a statement for a log line, and takes passwords out.
 func abbreviate(sql string) string {
 	const limit = 200
+	sql = account.Redact(sql)
 	if len(sql) > limit {
 		return strings.ToValidUTF8(sql[:limit], "") + "…"
 	}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"stele/fe/account"
 	"stele/fe/server"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/parse"
@@ -162,6 +164,9 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	if err != nil {
 		return expr.Value{}, types.ColumnType{}, err
 	}
+	if err := s.check(ctx, account.ReadNeeds(st.Node, s.db)); err != nil {
+		return expr.Value{}, types.ColumnType{}, err
+	}
 	now := time.Now()
 	cat := s.sh.Log.Current()
 	pctx := s.planContext(cat, now, params)
@@ -184,6 +189,19 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	return v, p.Schema[0].Type, nil
 }
 
+// mayKill refuses to end a session of another user without SUPER.
+func (s *Session) mayKill(id uint64) error {
+	if s.rights().Holds(model.PrivSuper, "", "") {
+		return nil
+	}
+	for _, p := range s.sh.allProcesses() {
+		if p.ID == id && p.User != s.info.User {
+			return sqlErr(1095, "HY000", "You are not owner of thread %d", id)
+		}
+	}
+	return nil
+}
+
 // kill runs KILL [QUERY] id.
 func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) error {
 	id := n.ConnectionID
@@ -196,6 +214,9 @@ func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) erro
 			return sqlErr(1094, "HY000", "Unknown thread id: 0")
 		}
 		id = uint64(v.I)
+	}
+	if err := s.mayKill(id); err != nil {
+		return err
 	}
 	if err := s.sh.Kill(ctx, s.info, id, n.Query); err != nil {
 		return err

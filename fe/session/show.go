@@ -3,9 +3,11 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"stele/fe/account"
 	"stele/fe/quorum"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
@@ -100,7 +102,8 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 // stmtEnv is what a statement of the registry may use.
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := s.sh.env(cat)
-	e.DB, e.User, e.Zone, e.Warnings = s.db, s.info.User+"@"+s.info.Host, s.vars.zone(), s.warnings
+	e.DB, e.User, e.Zone, e.Warnings = s.db, s.who(), s.vars.zone(), s.warnings
+	e.Account, e.Rights = s.accountName(), s.rights()
 	for _, v := range s.vars.rows() {
 		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
 	}
@@ -149,6 +152,9 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	if err != nil {
 		return nil, err
 	}
+	if err := s.check(ctx, filterNeeds(st.Node)); err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	pctx := s.planContext(s.sh.Log.Current(), now, nil)
 	pctx.System = func(string, string) ([]physical.OutColumn, bool) {
@@ -160,6 +166,11 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	}
 	return exec.Build(p, &exec.Env{Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()},
 		System: func(context.Context, *physical.System) (exec.Stream, error) { return &batches{left: all}, nil }})
+}
+
+// filterNeeds are what the conditions of a SHOW ask for beside its own rows.
+func filterNeeds(n parse.Node) []account.Need {
+	return slices.DeleteFunc(account.ReadNeeds(n, ""), func(n account.Need) bool { return n.Database == "stele" && n.Table == shownTable })
 }
 
 // allTransactions are those that run on any FE that answers.

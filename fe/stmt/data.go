@@ -10,6 +10,7 @@ import (
 
 var _ = register(Statement{
 	Name:   "show_data",
+	Open:   true,
 	Syntax: "SHOW DATA",
 	Doc:    "Bytes and replicas of each table of the session's database, all copies counted; then the sum. There are no quotas: Quota is the largest number.",
 	Columns: cols(`
@@ -25,6 +26,9 @@ var _ = register(Statement{
 		var rows []Row
 		var bytes, replicas int64
 		for t := range e.Catalog.Tables(db.ID) {
+			if !e.sees(db.Name, t.Name) {
+				continue
+			}
 			s := tableSize(e, t)
 			rows = append(rows, Row{t.Name, capacity(s.bytes), s.replicas})
 			bytes, replicas = bytes+s.bytes, replicas+int64(s.replicas)
@@ -37,6 +41,7 @@ var _ = register(Statement{
 
 var _ = register(Statement{
 	Name:   "show_data_from",
+	Open:   true,
 	Syntax: "SHOW DATA FROM <table:table>",
 	Doc:    "Bytes, replicas and rows of one table, all copies counted in bytes and replicas.",
 	Columns: cols(`

@@ -9,6 +9,7 @@ import (
 
 var _ = register(Statement{
 	Name:   "show_data_distribution",
+	Open:   true,
 	Syntax: "SHOW DATA DISTRIBUTION FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>]",
 	Doc:    "How rows and bytes of one copy spread over the buckets of each partition: a bucket far above its share says that the distribution columns are badly chosen.",
 	Columns: cols(`
@@ -65,6 +66,7 @@ var _ = register(Statement{
 
 var _ = register(Statement{
 	Name:   "show_temporary_partitions",
+	Open:   true,
 	Syntax: "SHOW TEMPORARY PARTITIONS FROM <table:table> [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
 	Doc:    "Empty: there are no temporary partitions.", Columns: partitionColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stele/conf"
+	"stele/fe/account"
 	"stele/fe/cluster"
 	"stele/fe/consistency"
 	"stele/fe/group"
@@ -12,6 +13,7 @@ import (
 	"stele/fe/tabletctl"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -123,9 +125,11 @@ type Variable struct{ Name, Value string }
 
 // Env is what a handler may use. Funcs and Control may be nil: what they would tell is then left out.
 type Env struct {
-	Catalog   *catalog.Catalog // one snapshot for the whole statement
-	DB        string           // the session's default database, "" = none
-	User      string
+	Catalog   *catalog.Catalog  // one snapshot for the whole statement
+	DB        string            // the session's default database, "" = none
+	User      string            // user@host of the client
+	Account   model.AccountName // that it came in under
+	Rights    *account.Rights   // of that account; nil = everything
 	Now       time.Time
 	Zone      *time.Location // of the session, nil = UTC
 	Version   string         // of the server, as clients see it

@@ -53,27 +53,8 @@ var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Local: true
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return processRows(e, 1<<30), nil }})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "USER_PRIVILEGES", Local: true, Doc: "What accounts may do everywhere.",
-	Columns: cols(`
-		GRANTEE text
-		TABLE_CATALOG name
-		PRIVILEGE_TYPE name
-		IS_GRANTABLE name
-	`),
-	Rows: func(context.Context, *Env) ([]Row, error) {
-		var rows []Row
-		for _, p := range privilegeRows {
-			if p[0] != "Usage" {
-				rows = append(rows, Row{"'root'@'%'", "def", upperWord(p[0]), "YES"})
-			}
-		}
-		return rows, nil
-	}})
-
 // empties are the tables of information_schema about what Stele does not have; clients ask for them all the same.
 var _ = registerEmpty(map[string]string{
-	"SCHEMA_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA PRIVILEGE_TYPE IS_GRANTABLE",
-	"TABLE_PRIVILEGES":  "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME PRIVILEGE_TYPE IS_GRANTABLE",
 	"COLUMN_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME PRIVILEGE_TYPE IS_GRANTABLE",
 	"VIEWS": "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME VIEW_DEFINITION CHECK_OPTION IS_UPDATABLE DEFINER SECURITY_TYPE CHARACTER_SET_CLIENT " +
 		"COLLATION_CONNECTION",

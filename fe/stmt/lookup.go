@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"stele/fe/account"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
@@ -84,6 +86,9 @@ func (e *Env) userTableArg(a syntax.Args, name string) (*catalog.Table, error) {
 		return nil, err
 	}
 	t, ok := e.Catalog.Table(db.ID, tblName)
+	if ok && !e.sees(db.Name, tblName) {
+		return nil, account.Denied(e.User, account.Need{Privileges: model.PrivSelect, Database: db.Name, Table: tblName})
+	}
 	if !ok {
 		return nil, sqltypes.Errorf(codeUnknownTable, stateNoTable, "Table '%s.%s' doesn't exist", db.Name, tblName)
 	}

@@ -31,6 +31,7 @@ var partitionColumns = cols(`
 
 var _ = register(Statement{
 	Name:    "show_partitions",
+	Open:    true,
 	Syntax:  "SHOW PARTITIONS FROM <table:table> [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
 	Doc:     "One row per partition of a table, in the order of their ranges.",
 	Columns: partitionColumns,

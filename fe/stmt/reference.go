@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"stele/fe/account"
 	"stele/sql/syntax"
 )
 
@@ -28,6 +29,9 @@ func docStatement(b *strings.Builder, s *Statement) {
 	fmt.Fprintf(b, "\n### %s\n\n```\n%s\n```\n\n%s\n", title(s), syntax.MustCompile(s.Syntax), s.Doc)
 	if s.Table != "" {
 		fmt.Fprintf(b, "\nAlso as table `%s.%s`.\n", steleDB, s.Table)
+	}
+	if needs := Needs(s.Name); len(needs) > 0 {
+		fmt.Fprintf(b, "\nNeeds %s.\n", strings.Join(account.Names(needs[0].Privileges), " or "))
 	}
 	if s.Overrides != "" {
 		fmt.Fprintf(b, "\nTakes the place of MySQL's: %s\n", s.Overrides)

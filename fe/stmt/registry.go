@@ -66,6 +66,9 @@ type Statement struct {
 	Examples []string
 	// Overrides says why a text that the MySQL parser also accepts is taken from it; "" = there is none.
 	Overrides string
+	// Open: any account may run it; what it may not see is left out. Else a statement that shows something needs PROCESS, and
+	// one that acts SUPER.
+	Open bool
 	// Local: the FE that has the session answers, from the catalog, the session or its own memory. Other statements go
 	// to the leading FE, so that every FE answers alike.
 	Local bool

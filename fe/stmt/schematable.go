@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"stele/fe/account"
 	"stele/meta/catalog"
+	"stele/meta/model"
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
 )
@@ -59,6 +61,7 @@ func databaseNames(e *Env) []string {
 	for db := range e.Catalog.Databases() {
 		out = append(out, db.Name)
 	}
+	out = slices.DeleteFunc(out, func(name string) bool { return !e.sees(name, "") })
 	slices.Sort(out)
 	return out
 }
@@ -67,7 +70,7 @@ func databaseNames(e *Env) []string {
 func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
 	return func(yield func(schemaTable) bool) {
 		for _, t := range Tables() {
-			if strings.EqualFold(t.Database, db) && !yield(schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}) {
+			if strings.EqualFold(t.Database, db) && e.sees(t.Database, t.Name) && !yield(schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}) {
 				return
 			}
 		}
@@ -76,7 +79,7 @@ func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
 			return
 		}
 		for t := range e.Catalog.Tables(d.ID) {
-			if !yield(schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}) {
+			if e.sees(d.Name, t.Name) && !yield(schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}) {
 				return
 			}
 		}
@@ -101,6 +104,9 @@ func (e *Env) schemaDatabase(name string) (string, error) {
 	if name == "" {
 		name = e.DB
 	}
+	if name != "" && !e.sees(name, "") {
+		return "", account.Denied(e.User, account.Need{Database: name})
+	}
 	if IsSystemDatabase(name) {
 		return strings.ToLower(name), nil
 	}
@@ -122,6 +128,9 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 	}
 	if d, ok := e.Catalog.Database(db); ok {
 		if t, ok := e.Catalog.Table(d.ID, name); ok {
+			if !e.sees(db, t.Name) {
+				return schemaTable{}, account.Denied(e.User, account.Need{Privileges: model.PrivSelect, Database: db, Table: t.Name})
+			}
 			return schemaTable{db: db, name: t.Name, kind: baseTable, table: t}, nil
 		}
 	}

@@ -32,10 +32,11 @@ var shows = map[parse.ShowStmtType]showFunc{
 	parse.ShowErrors:          showWarnings,
 	parse.ShowProcessList:     showProcessList,
 	parse.ShowGrants:          showGrants,
+	parse.ShowCreateUser:      showCreateUser,
 	parse.ShowEngines:         constant("Engine Support Comment Transactions XA Savepoints", engineRows),
 	parse.ShowCharset:         constant("Charset Description Default~collation Maxlen#", charsetRows),
 	parse.ShowCollation:       constant("Collation Charset Id# Default Compiled Sortlen# Pad_attribute", collationRows),
-	parse.ShowPrivileges:      constant("Privilege Context Comment", privilegeRows),
+	parse.ShowPrivileges:      constant("Privilege Context Comment", privilegeRows()),
 	parse.ShowPlugins:         constant("Name Status Type Library License", nil),
 	parse.ShowOpenTables:      constant("Database Table In_use# Name_locked#", nil),
 	parse.ShowEvents:          constant(eventColumns, nil),
@@ -355,7 +356,7 @@ func processRows(e *Env, limit int) []Row {
 	if e.Processes == nil {
 		return nil
 	}
-	list := slices.Clone(e.Processes())
+	list := e.ownProcesses()
 	slices.SortFunc(list, func(a, b Process) int { return int(int64(a.ID) - int64(b.ID)) })
 	rows := make([]Row, len(list))
 	for i, p := range list {
@@ -373,44 +374,9 @@ func processRows(e *Env, limit int) []Row {
 	return rows
 }
 
-func showGrants(e *Env, n *parse.ShowStmt) (Result, error) {
-	user, host := e.User, "%"
-	if at := strings.LastIndexByte(user, '@'); at >= 0 {
-		user = user[:at]
-	}
-	if n.User != nil && !n.User.CurrentUser {
-		user, host = n.User.Username, n.User.Hostname
-	}
-	if user == "" {
-		user = "root"
-	}
-	if user != "root" {
-		return Result{}, sqltypes.Errorf(1141, stateSyntax, "There is no such grant defined for user '%s' on host '%s'", user, host)
-	}
-	r := Result{Columns: plain("x")}
-	r.Columns[0].Name = "Grants for " + user + "@" + host
-	r.Rows = []Row{{"GRANT ALL PRIVILEGES ON *.* TO " + quoteName(user) + "@" + quoteName(host) + " WITH GRANT OPTION"}}
-	return r, nil
-}
-
 // Rows that do not change.
 var (
 	engineRows    = []Row{{engineName, "DEFAULT", "Replicated column store with transactions", "YES", "NO", "NO"}}
 	charsetRows   = []Row{{"utf8mb4", "UTF-8 Unicode", "utf8mb4_bin", 4}, {"binary", "Binary pseudo charset", "binary", 1}}
 	collationRows = []Row{{"binary", "binary", 63, "Yes", "Yes", 1, "NO PAD"}, {"utf8mb4_bin", "utf8mb4", 46, "Yes", "Yes", 1, "NO PAD"}}
-	privilegeRows = privileges("Alter Create Delete Drop Index Insert Select Update")
 )
-
-// privileges are the rows of SHOW PRIVILEGES.
-func privileges(names string) []Row {
-	rows := []Row{{"Create", "Databases,Tables,Indexes", "To create new databases and tables"}}
-	for name := range strings.FieldsSeq(names) {
-		if name != "Create" {
-			rows = append(rows, Row{name, "Tables", "To " + strings.ToLower(name) + " tables or their rows"})
-		}
-	}
-	rows = append(rows, Row{"Process", "Server Admin", "To view the statements of other sessions"},
-		Row{"Super", "Server Admin", "To change the cluster: ADMIN, ALTER SYSTEM, KILL"}, Row{"Usage", "Server Admin", "No privileges - allow connect only"})
-	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a[0].(string), b[0].(string)) })
-	return rows
-}

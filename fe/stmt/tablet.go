@@ -69,6 +69,7 @@ var tabletColumns = cols(`
 
 var _ = register(Statement{
 	Name: "show_tablets",
+	Open: true,
 	Syntax: "SHOW {TABLET|TABLETS} FROM <table:table> [{PARTITION|PARTITIONS} <partitions:names>] [WHERE <where:expr>] " +
 		"[ORDER BY <order:expr>] [LIMIT <limit:expr>]",
 	Doc:     "One row per replica of a table, by tablet and replica. WHERE and ORDER BY take any expression over the columns.",

@@ -23,15 +23,6 @@ func (d *draft) applyOther(cmd command.Command) (any, error, bool) {
 		result, err = d.cancelHints(c)
 	case *command.ExpireHints:
 		result = d.dropHints(func(h *RepairHint) bool { return h.ExpiresMs <= c.NowMs })
-	case *command.SetUser:
-		u := c.User
-		d.users = d.users.set(d.o, userName{u.Name, u.Host}, &u)
-	case *command.DropUser:
-		key := userName{c.Name, c.Host}
-		if _, ok := d.users.get(key); !ok {
-			return nil, notFound("user", c.Name+"@"+c.Host), true
-		}
-		d.users = d.users.del(d.o, key)
 	default:
 		return nil, nil, false
 	}

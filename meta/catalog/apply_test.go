@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/types"
 )
 
@@ -337,7 +338,8 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	b.must(table("t", 10400, types.QuorumMajority, tabletA))
 	b.must(b.commit(1, r1, r2))
 	b.must(&command.SetConfig{Key: "k", Value: "v"})
-	b.must(&command.SetUser{User: User{Name: "root", Host: "%", Auth: []byte{1}, Grants: []Grant{{Privileges: 7}}}})
+	b.must(&command.ChangeAccounts{Changes: []command.AccountChange{{Verb: command.AccountAlter, Account: model.RootName,
+		Login: &command.Login{Plugin: "p", Auth: []byte{1}}}}})
 	b.must(&command.SetRepairHint{Hints: []RepairHint{{Partition: 10401, Owner: "root", ExpiresMs: 5}}})
 	b.must(&command.AddOp{Op: Op{Kind: "k"}})
 	b.must(&command.NoteLeader{RaftID: "fe1", Term: 3, TimeMs: 4})

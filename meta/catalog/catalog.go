@@ -317,12 +317,6 @@ func (c *Catalog) Op(id uint64) (*Op, bool) { return c.ops.get(id) }
 // Ops yields the operation log, oldest first.
 func (c *Catalog) Ops() iter.Seq[*Op] { return values(c.ops) }
 
-// User returns an account.
-func (c *Catalog) User(name, host string) (*User, bool) { return c.users.get(userName{name, host}) }
-
-// Users yields the accounts by name and host.
-func (c *Catalog) Users() iter.Seq[*User] { return values(c.users) }
-
 // NextAutoIncrement returns the next value that a table would draw for its AUTO_INCREMENT column.
 func (c *Catalog) NextAutoIncrement(t types.TableID) uint64 {
 	n, ok := c.counters.get(t)

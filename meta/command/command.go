@@ -23,7 +23,7 @@ type Command interface {
 // Type is the number of a command in the log format.
 type Type uint16
 
-// Command types. The numbers are in Raft logs: append, never renumber, never reuse.
+// Command types. The numbers are in Raft logs: append, never renumber, never reuse (34 and 35 were declared and never written).
 const (
 	TypeBatch            Type = 1
 	TypeInitCluster      Type = 2
@@ -58,8 +58,6 @@ const (
 	TypeAllocIDs         Type = 31
 	TypeAddOp            Type = 32
 	TypeFinishOp         Type = 33
-	TypeSetUser          Type = 34
-	TypeDropUser         Type = 35
 	TypeAddOps           Type = 40
 	TypeUpdateOp         Type = 41
 	TypeCancelOp         Type = 42
@@ -73,6 +71,8 @@ const (
 	TypeSetDiskState     Type = 65
 	TypeNoteTasks        Type = 66
 	TypeSetBELocation    Type = 67
+	TypeChangeAccounts   Type = 75
+	TypeChangeGrants     Type = 76
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82
@@ -400,15 +400,4 @@ type FinishOp struct {
 	Done    int64         `cbor:"4,keyasint,omitempty"`
 	Total   int64         `cbor:"5,keyasint,omitempty"`
 	TimeMs  int64         `cbor:"6,keyasint,omitempty"`
-}
-
-// SetUser adds an account or replaces the one with the same name and host.
-type SetUser struct {
-	User model.User `cbor:"1,keyasint"`
-}
-
-// DropUser removes an account.
-type DropUser struct {
-	Name string `cbor:"1,keyasint"`
-	Host string `cbor:"2,keyasint"`
 }

@@ -46,8 +46,6 @@ var specs = func() map[Type]spec {
 		{TypeAllocIDs, "alloc_ids", 1, func() Command { return new(AllocIDs) }},
 		{TypeAddOp, "add_op", 1, func() Command { return new(AddOp) }},
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
-		{TypeSetUser, "set_user", 1, func() Command { return new(SetUser) }},
-		{TypeDropUser, "drop_user", 1, func() Command { return new(DropUser) }},
 		{TypeAddOps, "add_ops", 1, func() Command { return new(AddOps) }},
 		{TypeUpdateOp, "update_op", 1, func() Command { return new(UpdateOp) }},
 		{TypeCancelOp, "cancel_op", 1, func() Command { return new(CancelOp) }},
@@ -69,6 +67,8 @@ var specs = func() map[Type]spec {
 		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
 		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
+		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},
+		{TypeChangeGrants, "change_grants", 1, func() Command { return new(ChangeGrants) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {
@@ -190,12 +190,6 @@ func (*AddOp) Type() Type { return TypeAddOp }
 
 // Type returns TypeFinishOp.
 func (*FinishOp) Type() Type { return TypeFinishOp }
-
-// Type returns TypeSetUser.
-func (*SetUser) Type() Type { return TypeSetUser }
-
-// Type returns TypeDropUser.
-func (*DropUser) Type() Type { return TypeDropUser }
 
 // Type returns TypeSetDiskState.
 func (*SetDiskState) Type() Type { return TypeSetDiskState }

@@ -291,23 +291,6 @@ type Op struct {
 // Ended reports whether nothing more will be done for the op but taking it back.
 func (o *Op) Ended() bool { return o.State == OpDone || o.State == OpFailed || o.State == OpCancelled }
 
-// User is an account. What the grants mean is the business of the layer that checks them.
-type User struct {
-	Name   string  `cbor:"1,keyasint"`
-	Host   string  `cbor:"2,keyasint"` // "%" = any
-	Plugin string  `cbor:"3,keyasint,omitempty"`
-	Auth   []byte  `cbor:"4,keyasint,omitempty"` // the plugin's verifier, never a password
-	Grants []Grant `cbor:"5,keyasint,omitempty"`
-}
-
-// Grant gives privileges (a bit set) on *.*, a database or a table.
-type Grant struct {
-	Database   string `cbor:"1,keyasint,omitempty"` // "" = *
-	Table      string `cbor:"2,keyasint,omitempty"` // "" = *
-	Privileges uint64 `cbor:"3,keyasint"`
-	Grantable  bool   `cbor:"4,keyasint,omitempty"`
-}
-
 // TabletVersion says at which version a transaction landed in a tablet.
 type TabletVersion struct {
 	Tablet  types.TabletID `cbor:"1,keyasint"`

@@ -22,13 +22,17 @@ type Security struct {
 // LoadSecurity reads PEM files. All empty = nil: clear text. The files are read again when they change, so that certificates
 // and the CA are replaced without a restart: tls_ca may hold the old and the new one meanwhile.
 func LoadSecurity(certFile, keyFile, caFile string) (*Security, error) {
+	return loadSecurity(certFile, keyFile, caFile, time.Now)
+}
+
+func loadSecurity(certFile, keyFile, caFile string, clock func() time.Time) (*Security, error) {
 	if certFile == "" && keyFile == "" && caFile == "" {
 		return nil, nil
 	}
 	if certFile == "" || keyFile == "" || caFile == "" {
 		return nil, errors.New("tls_cert, tls_key and tls_ca are needed together")
 	}
-	k := &keys{files: [3]string{certFile, keyFile, caFile}}
+	k := &keys{files: [3]string{certFile, keyFile, caFile}, clock: clock}
 	if err := k.load(); err != nil {
 		return nil, err
 	}
@@ -49,6 +53,7 @@ const keysChecked = time.Second
 // keys holds the certificate and the CA as the files have them.
 type keys struct {
 	files [3]string // certificate, key, CA
+	clock func() time.Time
 
 	mu      sync.Mutex
 	checked time.Time
@@ -65,8 +70,8 @@ type keyring struct {
 func (k *keys) current() *keyring {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.checked) >= keysChecked {
-		k.checked = time.Now()
+	if now := k.clock(); now.Sub(k.checked) >= keysChecked {
+		k.checked = now
 		if k.stamp != k.stampOf() {
 			if err := k.load(); err != nil {
 				slog.Error("certificates have changed and cannot be used: the old ones stay in force", "err", err)

@@ -40,6 +40,7 @@ type Context struct {
 	TimeZone     *time.Location // nil = UTC
 	SQLMode      string         // comma-separated, as @@sql_mode shows it
 	User         string         // user@host, as USER() shows it
+	Account      string         // name@host pattern of the account, as CURRENT_USER() shows it
 	Version      string         // as VERSION() shows it
 	ConnectionID uint64
 	LastInsertID uint64

@@ -167,8 +167,10 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 			return constNull(types.ColumnType{Kind: types.KindVarChar, Length: 64}), true, nil
 		}
 		return constString(c.CurrentDB), true, nil
-	case "user", "current_user", "session_user", "system_user":
+	case "user", "session_user", "system_user":
 		return constString(c.User), true, nil
+	case "current_user":
+		return constString(c.Account), true, nil
 	case "version":
 		return constString(c.Version), true, nil
 	case "connection_id":

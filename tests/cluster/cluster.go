@@ -340,11 +340,20 @@ func (c *Cluster) OpenDB(database string) *sql.DB { return c.open(1, database) }
 // OpenFrontend returns a pool of its own of frontend n whose sessions start in a database. The caller closes it.
 func (c *Cluster) OpenFrontend(n int, database string) *sql.DB { return c.open(n, database) }
 
+// OpenAs returns a pool of its own of frontend n for an account. The caller closes it.
+func (c *Cluster) OpenAs(n int, user, password, database string) *sql.DB {
+	return sql.OpenDB(c.connectorAs(n, user, password, database))
+}
+
 func (c *Cluster) open(n int, database string) *sql.DB { return sql.OpenDB(c.connector(n, database)) }
 
 func (c *Cluster) connector(n int, database string) driver.Connector {
+	return c.connectorAs(n, "root", "", database)
+}
+
+func (c *Cluster) connectorAs(n int, user, password, database string) driver.Connector {
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.DBName = "root", "tcp", database
+	cfg.User, cfg.Passwd, cfg.Net, cfg.DBName = user, password, "tcp", database
 	cfg.Addr = fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(n)), c.MySQLPort+n-1)
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = 10*time.Second, 2*time.Minute, time.Minute
 	cfg.Logger = noLog{}

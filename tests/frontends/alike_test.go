@@ -62,6 +62,7 @@ func TestEveryFrontendAnswersAlike(t *testing.T) {
 	}
 	givenIDs(t, dbs)
 	sessions(t, dbs)
+	accounts(t, c, dbs)
 	configuration(t, c, dbs)
 	refusals(t, c, dbs)
 	hints(t, c, dbs)
@@ -106,6 +107,35 @@ func sessions(t *testing.T, dbs []*sql.DB) {
 	if _, err := dbs[0].ExecContext(t.Context(), "KILL 1"); number(err) != 1094 {
 		t.Errorf("KILL of nobody: %v", err)
 	}
+}
+
+// accounts that one FE has made, changed or dropped are so on the others at once.
+func accounts(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
+	t.Helper()
+	exec(t, dbs[0], "CREATE DATABASE acc", "CREATE TABLE acc.t (id INT PRIMARY KEY, v INT)")
+	for k := range 6 {
+		from, to := k%3, (k+1)%3
+		exec(t, dbs[from], "CREATE USER ann IDENTIFIED BY 'a'", "GRANT SELECT ON acc.t TO ann")
+		ann := c.OpenAs(to+1, "ann", "a", "acc")
+		exec(t, ann, "SELECT v FROM t WHERE id = 1", "SELECT COUNT(*) FROM t")
+		exec(t, dbs[from], "REVOKE SELECT ON acc.t FROM ann")
+		for _, query := range []string{"SELECT v FROM t WHERE id = 1", "SELECT COUNT(*) FROM t"} {
+			if _, err := ann.ExecContext(t.Context(), query); number(err) != 1142 {
+				t.Errorf("fe%d after REVOKE on fe%d: %s: %v", to+1, from+1, query, err)
+			}
+		}
+		exec(t, dbs[from], "ALTER USER ann IDENTIFIED BY 'b'")
+		for password, want := range map[string]uint16{"a": 1045, "b": 0} {
+			again := c.OpenAs(to+1, "ann", password, "")
+			if _, err := again.ExecContext(t.Context(), "SELECT 1"); number(err) != want {
+				t.Errorf("login with %q at fe%d: %v", password, to+1, err)
+			}
+			must(t, again.Close())
+		}
+		must(t, ann.Close())
+		exec(t, dbs[from], "DROP USER ann")
+	}
+	exec(t, dbs[0], "DROP DATABASE acc")
 }
 
 // configuration that is set to stay reaches every FE.

@@ -1,0 +1,202 @@
+package account
+
+import (
+	"strings"
+
+	"stele/meta/model"
+	"stele/sql/parse"
+	"stele/sql/syntax"
+)
+
+// informationSchema is the database that everybody may read: its tables leave out what a reader may not see.
+const informationSchema = "information_schema"
+
+// steleSchema is the database that shows the state of the cluster, to whoever may see the sessions of others.
+const steleSchema = "stele"
+
+// Needs returns what a statement of MySQL's grammar asks for. What an INSERT, UPDATE, DELETE or LOAD DATA writes is not among
+// it: that follows from its plan, as its tables may be named by aliases. Statements about accounts are judged where they run.
+func Needs(st *parse.Statement, db string) []Need {
+	if st.Alter != nil {
+		return alterNeeds(st.Alter, db)
+	}
+	var out []Need
+	switch n := st.Node.(type) {
+	case *parse.InsertStmt:
+		out = reads(n, db, onlyTable(n.Table))
+	case *parse.LoadDataStmt:
+		out = reads(n, db, n.Table)
+	case *parse.UpdateStmt:
+		out = updateNeeds(n, db)
+	case *parse.DeleteStmt:
+		out = deleteNeeds(n, db)
+	case *parse.SelectStmt, *parse.SetOprStmt:
+		out = reads(n, db)
+	case *parse.ExplainStmt:
+		if _, show := n.Stmt.(*parse.ShowStmt); !show {
+			out = reads(n.Stmt, db)
+		}
+	default:
+		return defineNeeds(st.Node, db)
+	}
+	return Readable(out)
+}
+
+// ReadNeeds returns what an expression or query asks for that is not a statement of its own.
+func ReadNeeds(n parse.Node, db string) []Need { return Readable(reads(n, db)) }
+
+// Readable gives the needs of reading the form that the tables have which the FE makes up, and drops those without a database,
+// which cannot be met by any table.
+func Readable(needs []Need) []Need {
+	out := needs[:0]
+	for _, n := range needs {
+		switch {
+		case n.Database == "":
+			continue
+		case strings.EqualFold(n.Database, informationSchema):
+			if t := strings.ToLower(n.Table); !strings.HasPrefix(t, "be_") && !strings.HasPrefix(t, "fe_") {
+				continue
+			}
+			n.Privileges = model.PrivProcess // they show the cluster
+		case strings.EqualFold(n.Database, steleSchema):
+			n.Privileges |= model.PrivProcess
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// onlyTable returns the table of a clause that names one, else nil.
+func onlyTable(refs *parse.TableRefsClause) *parse.TableName {
+	if refs == nil || refs.TableRefs == nil || refs.TableRefs.Right != nil {
+		return nil
+	}
+	source, ok := refs.TableRefs.Left.(*parse.TableSource)
+	if !ok {
+		return nil
+	}
+	t, _ := source.Source.(*parse.TableName)
+	return t
+}
+
+// updateNeeds: an UPDATE of one table that looks at none of its values does not read it.
+func updateNeeds(n *parse.UpdateStmt, db string) []Need {
+	looks := n.Where != nil || n.Order != nil
+	for _, a := range n.List {
+		looks = looks || readsColumns(a.Expr)
+	}
+	if target := onlyTable(n.TableRefs); target != nil && !looks {
+		return reads(n, db, target)
+	}
+	return reads(n, db)
+}
+
+func deleteNeeds(n *parse.DeleteStmt, db string) []Need {
+	if target := onlyTable(n.TableRefs); target != nil && n.Where == nil && n.Order == nil {
+		return reads(n, db, target)
+	}
+	return reads(n, db)
+}
+
+// columnFinder looks for the name of a column.
+type columnFinder struct{ found bool }
+
+func readsColumns(n parse.Node) bool {
+	f := columnFinder{}
+	n.Accept(&f)
+	return f.found
+}
+
+// Enter stops at the name of a column.
+func (f *columnFinder) Enter(n parse.Node) (parse.Node, bool) {
+	if _, ok := n.(*parse.ColumnNameExpr); ok {
+		f.found = true
+	}
+	return n, f.found
+}
+
+// Leave goes on unless one was found.
+func (f *columnFinder) Leave(n parse.Node) (parse.Node, bool) { return n, !f.found }
+
+// defineNeeds is for statements that define or maintain.
+func defineNeeds(n parse.StmtNode, db string) []Need {
+	on := func(t *parse.TableName, p ...model.Privilege) []Need { return onTable(t, db, p...) }
+	switch n := n.(type) {
+	case *parse.CreateDatabaseStmt:
+		return []Need{{model.PrivCreate, n.Name.O, ""}}
+	case *parse.DropDatabaseStmt:
+		return []Need{{model.PrivDrop, n.Name.O, ""}}
+	case *parse.CreateTableStmt:
+		out := on(n.Table, model.PrivCreate)
+		if n.ReferTable != nil {
+			out = append(out, on(n.ReferTable, model.PrivSelect)...)
+		}
+		if n.Select != nil {
+			out = append(append(out, on(n.Table, model.PrivInsert)...), ReadNeeds(n.Select, db)...)
+		}
+		return out
+	case *parse.DropTableStmt:
+		return onTables(n.Tables, db, model.PrivDrop)
+	case *parse.TruncateTableStmt:
+		return on(n.Table, model.PrivDrop)
+	case *parse.AlterTableStmt:
+		return on(n.Table, model.PrivAlter)
+	case *parse.CreateIndexStmt:
+		return on(n.Table, model.PrivIndex)
+	case *parse.DropIndexStmt:
+		return on(n.Table, model.PrivIndex)
+	case *parse.LockTablesStmt:
+		var out []Need
+		for i := range n.TableLocks {
+			out = append(out, on(n.TableLocks[i].Table, model.PrivSelect, model.PrivLockTables)...)
+		}
+		return out
+	case *parse.AnalyzeTableStmt:
+		return onTables(n.TableNames, db, model.PrivSelect, model.PrivInsert)
+	case *parse.FlushStmt:
+		return []Need{{Privileges: model.PrivReload}}
+	}
+	return nil
+}
+
+func alterNeeds(a *syntax.AlterTable, db string) []Need {
+	if a.Table.DB != "" {
+		db = a.Table.DB
+	}
+	out := []Need{{model.PrivAlter, db, a.Table.Table}}
+	if a.Op == syntax.AlterDropPartition || a.Op == syntax.AlterTruncatePartition {
+		out = append(out, Need{model.PrivDrop, db, a.Table.Table})
+	}
+	return named(out)
+}
+
+// onTable returns a need for each privilege on a table.
+func onTable(t *parse.TableName, db string, privileges ...model.Privilege) []Need {
+	if t.Schema.O != "" {
+		db = t.Schema.O
+	}
+	out := make([]Need, len(privileges))
+	for i, p := range privileges {
+		out[i] = Need{p, db, t.Name.O}
+	}
+	return named(out)
+}
+
+func onTables(tables []*parse.TableName, db string, privileges ...model.Privilege) []Need {
+	var out []Need
+	for _, t := range tables {
+		out = append(out, onTable(t, db, privileges...)...)
+	}
+	return out
+}
+
+// named leaves out what names no database: the statement fails for that before it does anything.
+func named(needs []Need) []Need {
+	out := needs[:0]
+	for _, n := range needs {
+		if n.Database != "" {
+			out = append(out, n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+
+	"stele/fe/account"
+	"stele/fe/stmt"
+	"stele/meta/catalog"
+	"stele/meta/model"
+	"stele/sql/parse"
+)
+
+// granted is what the session has worked out of the grants of its account. It holds for as long as the mark is that of the
+// catalog; the table is the one that was asked for last.
+type granted struct {
+	mark  catalog.AccountsMark
+	of    *account.Rights
+	table *catalog.Table
+	on    model.Privilege
+}
+
+// accountName names the account of the session.
+func (s *Session) accountName() model.AccountName {
+	return model.AccountName{Name: s.info.Account.User, Host: s.info.Account.Host}
+}
+
+// rights are those of the session's account as this FE knows them now. An account that is gone has none.
+func (s *Session) rights() *account.Rights {
+	cat := s.sh.Log.Current()
+	if mark := cat.AccountsMark(); s.granted.of == nil || mark != s.granted.mark {
+		u, _ := cat.Account(s.accountName())
+		s.granted = granted{mark: mark, of: account.RightsOf(u)}
+	}
+	return s.granted.of
+}
+
+// holds reports whether the session may use a table in every way of want. It is asked once a statement, so what was found
+// out about a table is kept.
+func (s *Session) holds(want model.Privilege, database string, t *catalog.Table) bool {
+	r := s.rights()
+	if s.granted.table != t {
+		s.granted.table, s.granted.on = t, r.On(database, t.Name)
+	}
+	return s.granted.on&want == want
+}
+
+// mayWrite refuses a write to a table that lacks one of the privileges of want.
+func (s *Session) mayWrite(want model.Privilege, database string, t *catalog.Table) error {
+	if s.holds(want, database, t) {
+		return nil
+	}
+	for bit := model.Privilege(1); bit != 0; bit <<= 1 {
+		if want&bit&^s.granted.on != 0 {
+			return account.Denied(s.who(), account.Need{Privileges: bit, Database: database, Table: t.Name})
+		}
+	}
+	return nil
+}
+
+// guarded is a snapshot as one account may know it. What a statement needs is judged by its syntax before and by its plan
+// after; this is the second lock on the same door: a planner never sees a table of whose rows the account may do nothing.
+type guarded struct {
+	snapshot
+	may *account.Rights
+}
+
+// Table finds a table by database and name.
+func (g guarded) Table(db, name string) (*catalog.Table, bool) {
+	const rows = model.PrivSelect | model.PrivInsert | model.PrivUpdate | model.PrivDelete | model.PrivCreate | model.PrivAlter
+	if g.may.On(db, name)&rows == 0 {
+		return nil, false
+	}
+	return g.snapshot.Table(db, name)
+}
+
+// who is the client as errors name it.
+func (s *Session) who() string { return s.info.User + "@" + s.info.Host }
+
+// allow refuses a statement that the session's account may not run.
+func (s *Session) allow(ctx context.Context, st *parse.Statement) error {
+	if st.Admin != nil {
+		return s.check(ctx, stmt.Needs(st.Admin.ID))
+	}
+	return s.check(ctx, account.Needs(st, s.db))
+}
+
+// check refuses what the session's account may not do. A grant that another FE has given or taken before counts: only what
+// is allowed anyway is not asked for.
+func (s *Session) check(ctx context.Context, needs []account.Need) error {
+	if len(needs) == 0 {
+		return nil
+	}
+	if err := account.Check(s.rights(), s.who(), needs); err == nil && s.grantedForGood() {
+		return nil
+	}
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return err
+	}
+	return account.Check(s.rights(), s.who(), needs)
+}
+
+// grantedForGood reports whether the account is one that may do everything: it is not worth asking the leading FE with every
+// statement whether that was taken from it a moment ago.
+func (s *Session) grantedForGood() bool { return s.granted.of.Holds(model.PrivAll, "", "") }
+
+// checkUse refuses a default database of which the account may know nothing.
+func (s *Session) checkUse(db string) error {
+	if stmt.IsSystemDatabase(db) || s.rights().Sees(db, "") {
+		return nil
+	}
+	return account.Denied(s.who(), account.Need{Database: db})
+}

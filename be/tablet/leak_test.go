@@ -12,6 +12,7 @@ import (
 // TestDeadBytesSurviveARestart: what was deleted and not reclaimed before a restart is reclaimed after it, also when a power cut took
 // Badger's statistics of it.
 func TestDeadBytesSurviveARestart(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]bool{"killed": false, "power cut": true} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()

@@ -371,6 +371,7 @@ func cloneTo(t *rapid.T, s *Store, m Meta, tb *Tablet) *Tablet {
 // TestOptionsDoNotShow plays one history of a random schema of all types to stores of different options: each shows what a map
 // would show, at every version that can be read, and all have the same digest, whatever lies on their disks.
 func TestOptionsDoNotShow(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt, t)
 		root, err := os.MkdirTemp(t.TempDir(), "options")

@@ -270,6 +270,7 @@ func (x *machine) verifyDigestOf(s *Snapshot) {
 // TestModel checks that a replica shows what a map would show, whatever is flushed, merged, cloned, closed or killed in
 // between.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		root, err := os.MkdirTemp(t.TempDir(), "model")
 		if err != nil {

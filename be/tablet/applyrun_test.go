@@ -33,6 +33,7 @@ func changesOf(t testing.TB, tb *Tablet, from types.Version) (out []Change) {
 // TestApplyChangesInRuns catches up 600 small versions and a large one in the middle: with few syncs, from any version on, with
 // a transaction of them pending, and with all of it there after a restart.
 func TestApplyChangesInRuns(t *testing.T) {
+	t.Parallel()
 	_, src := newTestTablet(t)
 	want := make(map[rowKey]int64)
 	for i := range 600 {
@@ -163,6 +164,7 @@ func TestApplyChangeOfManySmallParts(t *testing.T) {
 // transaction is not there at all, or is pending with all of its parts, but never with some, which a publish would make a
 // version of.
 func TestCrashBetweenRequestsOfAChange(t *testing.T) {
+	t.Parallel()
 	parts, want := manyParts(t)
 	change := encodeChange(5, parts)
 	failed := errors.New("the disk failed")

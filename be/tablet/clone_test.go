@@ -310,6 +310,7 @@ func TestChangesBeyondRetentionAreGone(t *testing.T) {
 }
 
 func TestLargePartsTravelAndSurvive(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir, testOptions())
 	tb, err := s.Create(testMeta(1))

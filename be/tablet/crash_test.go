@@ -2,7 +2,6 @@ package tablet
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,7 +31,7 @@ func TestCrashChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := tb.Version() + 1; ; n++ {
-		if err := tb.PreparePart(context.Background(), types.TxnID(n), 0, crashPayload(t, int64(n))); err != nil {
+		if err := prepare(tb, types.TxnID(n), 0, crashPayload(t, int64(n))); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println("durable", n)

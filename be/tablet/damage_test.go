@@ -118,6 +118,7 @@ func TestDamageMakesTheReplicaBad(t *testing.T) {
 // right for its version, or refused; and in every kind of file that holds something of a replica a flip is noticed, by an open, a
 // read or a scrub.
 func TestFlippedBitsOnDisk(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	dir := filepath.Join(root, "disk")
 	s := openStore(t, dir, testOptions())

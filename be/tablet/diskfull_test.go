@@ -34,6 +34,7 @@ func smallDisk(t *testing.T, options string) string {
 // TestDiskThatFillsUpRefusesWrites fills a real file system: clones end first, then writes, both with an error that says why,
 // and before Badger would meet the full disk, which kills the process. Reads go on, and so do writes when there is room again.
 func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t, "size=120m")
 	opt := testOptions()
 	opt.FloodBytes, opt.FloodPercent = 40<<20, 100

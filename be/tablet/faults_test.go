@@ -121,6 +121,7 @@ func TestEmptyValueIsBad(t *testing.T) {
 // TestFaultsAtEveryWrite fails the n-th write of an instance, for every n (every third one, from a random one on, unless
 // proving): what was acknowledged is there after a restart.
 func TestFaultsAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	for _, instance := range []string{"meta", "data"} {
 		for _, durable := range []bool{false, true} {
 			stride := upTo(1, 3)

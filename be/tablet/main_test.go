@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
 	if !given {
-		if err := flag.Set("rapid.checks", fmt.Sprint(upTo(300, 15))); err != nil {
+		if err := flag.Set("rapid.checks", fmt.Sprint(upTo(300, 10))); err != nil {
 			panic(err)
 		}
 	}

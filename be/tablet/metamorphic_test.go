@@ -271,7 +271,7 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 		switch step.deed {
 		case "":
 			v := tb.Version() + 1
-			check(tb.Prepare(context.Background(), types.TxnID(v), step.payload))
+			check(prepare(tb, types.TxnID(v), 0, step.payload))
 			check(tb.Publish(types.TxnID(v), v))
 			wanted = append(wanted, step.rows)
 		case "flush":
@@ -295,7 +295,7 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 			check(err)
 			tb, _ = s.Tablet(1)
 		case "abort":
-			check(tb.Prepare(context.Background(), aborted, step.payload))
+			check(prepare(tb, aborted, 0, step.payload))
 			if i%2 == 0 {
 				check(s.Close())
 				s, err = Open(dir, opt)
@@ -371,6 +371,7 @@ func cloneTo(t *rapid.T, s *Store, m Meta, tb *Tablet) *Tablet {
 // TestOptionsDoNotShow plays one history of a random schema of all types to stores of different options: each shows what a map
 // would show, at every version that can be read, and all have the same digest, whatever lies on their disks.
 func TestOptionsDoNotShow(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt, t)
 		root, err := os.MkdirTemp(t.TempDir(), "options")

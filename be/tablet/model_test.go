@@ -89,7 +89,7 @@ func (x *machine) prepare() {
 	payload, effects := x.drawWrite()
 	part := len(x.m.pending[txn])
 	for range rapid.IntRange(1, 2).Draw(x.t, "sends") {
-		x.check(x.tab.PreparePart(context.Background(), txn, part, payload))
+		x.check(prepare(x.tab, txn, part, payload))
 	}
 	x.m.pending[txn] = append(x.m.pending[txn], payload)
 	x.m.effects[txn] = append(x.m.effects[txn], effects...)
@@ -270,6 +270,7 @@ func (x *machine) verifyDigestOf(s *Snapshot) {
 // TestModel checks that a replica shows what a map would show, whatever is flushed, merged, cloned, closed or killed in
 // between.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		root, err := os.MkdirTemp(t.TempDir(), "model")
 		if err != nil {

@@ -49,7 +49,7 @@ func TestPowerChild(t *testing.T) {
 		}
 		group.Go(func() {
 			for n := tb.Version() + 1; ; n++ {
-				if err := tb.PreparePart(context.Background(), types.TxnID(n), 0, powerPayload(t, int64(n))); err != nil {
+				if err := prepare(tb, types.TxnID(n), 0, powerPayload(t, int64(n))); err != nil {
 					fmt.Println("refused", id, n, err) // the disk is gone, or else the parent complains
 					return
 				}

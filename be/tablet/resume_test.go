@@ -75,6 +75,7 @@ func receive(t *testing.T, s *Store, chunks []Chunk) *Import {
 // TestImportGoesOnAfterRestarts interrupts a clone three times: by a lost connection, a restart of the target, and a restart
 // of the source that has written and merged meanwhile.
 func TestImportGoesOnAfterRestarts(t *testing.T) {
+	t.Parallel()
 	srcDir, dstDir := t.TempDir(), t.TempDir()
 	src, tb := longTablet(t, srcDir, testOptions())
 	dst := openStore(t, dstDir, testOptions())
@@ -143,6 +144,7 @@ func TestImportGoesOnAfterRestarts(t *testing.T) {
 // TestWhatAnInterruptedImportLeftGoes lets it expire, be replaced by another replica's, and be dropped by a merge at the
 // source.
 func TestWhatAnInterruptedImportLeftGoes(t *testing.T) {
+	t.Parallel()
 	_, tb := longTablet(t, t.TempDir(), testOptions())
 	now := time.Now()
 	opt := testOptions()
@@ -189,6 +191,7 @@ func TestWhatAnInterruptedImportLeftGoes(t *testing.T) {
 
 // TestDamagedPartOfAnInterruptedImportIsSentAgain flips a bit of what has been received.
 func TestDamagedPartOfAnInterruptedImportIsSentAgain(t *testing.T) {
+	t.Parallel()
 	_, tb := longTablet(t, t.TempDir(), testOptions())
 	dir := t.TempDir()
 	flip := &flipper{kind: kGroup, at: 500}

@@ -12,6 +12,7 @@ import (
 // TestSecondaryKeysSkip: a scan for one value of a column with a secondary key reads the parts that hold it and hardly any other,
 // also where values lie all over the tablet and zone maps are of no use; of rowsets that are older than the key it reads all.
 func TestSecondaryKeysSkip(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, t.TempDir(), testOptions())
 	m := testMeta(1)
 	tb, err := s.Create(m)

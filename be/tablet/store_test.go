@@ -28,6 +28,7 @@ func TestFailedDiskServesReadsOnly(t *testing.T) {
 }
 
 func TestReclaimAfterDrop(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, t.TempDir(), testOptions())
 	ctx := context.Background()
 	for id := types.TabletID(1); id <= 4; id++ {

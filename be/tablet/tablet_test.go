@@ -108,12 +108,21 @@ func deletesPayload(t testing.TB, rows ...row) []byte {
 	return encode(t, slices.Repeat([]types.RowOp{types.OpDelete}, len(rows)), rows)
 }
 
+// prepare is PreparePart, every other time by PrepareLater.
+func prepare(tb *Tablet, txn types.TxnID, part int, payload []byte) error {
+	ended := make(chan error, 1)
+	if txn%2 == 0 && tb.PrepareLater(txn, part, payload, func(err error) { ended <- err }) {
+		return <-ended
+	}
+	return tb.PreparePart(context.Background(), txn, part, payload)
+}
+
 // commit prepares and publishes a payload as the next version.
 func commit(t testing.TB, tb *Tablet, payload []byte) types.Version {
 	t.Helper()
 	v := tb.Version() + 1
 	txn := types.TxnID(1000 + v)
-	if err := tb.Prepare(context.Background(), txn, payload); err != nil {
+	if err := prepare(tb, txn, 0, payload); err != nil {
 		t.Fatal(err)
 	}
 	if err := tb.Publish(txn, v); err != nil {

@@ -77,7 +77,7 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	in, ok := args.(proto.Message)
 	out, ok2 := reply.(proto.Message)
 	if !c.piped[method] || !ok || !ok2 || len(opts) > 1 || // generated code gives StaticMethod
-		c.cfg.Cluster.ID() == "" || proto.Size(in) > maxPiped {
+		c.cfg.Cluster.ID() == "" || tooLarge(in) {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
 	p, err := c.connected(ctx)
@@ -289,12 +289,12 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	return p.outcome(f, out)
 }
 
-// appendCall appends a call; its size has been asked for.
+// appendCall appends a call.
 func appendCall(dst []byte, id uint64, method string, in proto.Message, timeout time.Duration) ([]byte, error) {
 	dst = appendHead(dst, frameCall, id)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(min(timeout.Milliseconds()+1, 1<<31)))
 	dst = append(append(dst, byte(len(method))), method...)
-	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(dst, in)
+	return marshal(dst, in)
 }
 
 func (p *pipeConn) register(c *pipeCall) (uint64, error) {

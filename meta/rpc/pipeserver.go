@@ -406,7 +406,7 @@ func (p *pipePeer) handle(ctx context.Context, m pipeMethod, msg []byte) (resp a
 	defer func() { err = toStatus(err) }()
 	defer p.s.cfg.rescue(m.name, &err)
 	return m.handler(m.impl, ctx, func(in any) error {
-		if err := proto.Unmarshal(msg, in.(proto.Message)); err != nil {
+		if err := unmarshal(msg, in.(proto.Message)); err != nil {
 			return status.Error(codes.Internal, "request: "+err.Error())
 		}
 		return nil
@@ -430,7 +430,7 @@ func (p *pipePeer) reply(id uint64, gather bool, resp proto.Message, err error) 
 		if err != nil {
 			return encodeStatus(appendHead(dst, frameError, id), err)
 		}
-		return proto.MarshalOptions{}.MarshalAppend(appendHead(dst, frameReply, id), resp)
+		return marshal(appendHead(dst, frameReply, id), resp)
 	}
 	if gather {
 		return p.s.outbox.put(&p.w, build)

@@ -13,7 +13,7 @@ import (
 // an error; it may run before Start returns and in the goroutine that takes in all answers of the peer, so it must not
 // block. The call ends after timeout, or with the connection.
 func (c *Conn) Start(method string, in, out proto.Message, timeout time.Duration, done func(error)) {
-	if !c.piped[method] || c.cfg.Cluster.ID() == "" || proto.Size(in) > maxPiped {
+	if !c.piped[method] || c.cfg.Cluster.ID() == "" || tooLarge(in) {
 		c.invoke(method, in, out, timeout, done)
 		return
 	}
@@ -101,7 +101,7 @@ func (p *pipeConn) outcome(f frame, out proto.Message) error {
 	if f.kind == frameError {
 		return decodeStatus(f.body)
 	}
-	if err := proto.Unmarshal(f.body, out); err != nil {
+	if err := unmarshal(f.body, out); err != nil {
 		return status.Error(codes.Internal, "answer: "+err.Error())
 	}
 	return nil

@@ -1,0 +1,88 @@
+package report
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"stele/be/host"
+	"stele/be/tablet"
+	"stele/be/write"
+	"stele/meta/types"
+	"stele/proto/bepb"
+	"stele/proto/fepb"
+	"stele/sql/vec"
+)
+
+// oracle is an FE that knows that every transaction is committed, as version 2.
+type oracle struct {
+	asked chan *fepb.ResolveRequest
+}
+
+func (oracle) Report(context.Context, string, *fepb.ReportRequest) (*fepb.ReportResponse, error) {
+	return &fepb.ReportResponse{}, nil
+}
+
+func (o oracle) Resolve(_ context.Context, _ string, req *fepb.ResolveRequest) (*fepb.ResolveResponse, error) {
+	o.asked <- req
+	resp := &fepb.ResolveResponse{}
+	for range req.Items {
+		resp.Items = append(resp.Items, &fepb.ResolveResponse_Item{Outcome: fepb.ResolveResponse_COMMITTED, Version: 2})
+	}
+	return resp, nil
+}
+
+type nobody struct{}
+
+func (nobody) Forward(string, *bepb.ReplicateRequest, time.Duration, func(*bepb.ReplicateResponse, error)) {
+}
+
+// TestAsk: whoever waits for a version has the FE asked about what is pending, however young, long before the next step; the
+// answer is what was waited for.
+func TestAsk(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	h := host.New([]host.Root{{Path: t.TempDir()}}, log, func(_ host.Root, c types.ClusterID) tablet.Options {
+		return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+	})
+	if err := h.Join("one", 1); err != nil {
+		t.Fatal(err)
+	}
+	bigint := types.ColumnType{Kind: types.KindBigInt, NotNull: true}
+	tb, err := h.Disks()[0].Store.Create(tablet.Meta{Tablet: 5, Table: 1, Partition: 1, Replica: 50, Epoch: 1,
+		Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r *Reporter
+	w := write.New(h, nobody{}, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Second, Late: func() { r.Ask() }}, log)
+	fe := oracle{make(chan *fepb.ResolveRequest, 10)}
+	r = New(Options{Host: h, Writer: w, FE: fe, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
+	r.Addresses(1, []string{"fe"})
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { r.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+		w.Close()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}}}
+	resp := w.Write(ctx, &bepb.WriteRequest{TxnId: 9, Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50,
+		Ops: []byte{byte(types.OpInsert)}, Rows: vec.Encode(nil, rows)}}})
+	if resp.Refusal != 0 {
+		t.Fatal(resp)
+	}
+	begun := time.Now()
+	if !w.WaitVersion(ctx, tb, 2, time.Minute) {
+		t.Fatal("the version has not come")
+	}
+	t.Logf("after %v", time.Since(begun))
+	if req := <-fe.asked; len(req.Items) != 1 || req.Items[0].TxnId != 9 || req.Items[0].TabletId != 5 {
+		t.Errorf("asked about %v", req.Items)
+	}
+}

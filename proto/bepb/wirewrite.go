@@ -1,0 +1,205 @@
+package bepb
+
+import "unicode/utf8"
+
+// AppendWire appends the message as it goes over the wire; false = the generated code has to.
+func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
+	ok := plain(m.unknownFields)
+	dst = appendNumber(dst, 1, m.TxnId)
+	for _, p := range m.Parts {
+		var at int
+		dst, at = begin(dst, 2)
+		dst = appendNumber(dst, 1, p.TabletId)
+		dst = appendNumber(dst, 2, p.Epoch)
+		dst = appendNumber(dst, 3, p.MinVersion)
+		dst = appendNumber(dst, 4, p.ReadVersion)
+		dst = appendNumber(dst, 5, p.ReplicaId)
+		for _, o := range p.Others {
+			var in int
+			dst, in = begin(dst, 6)
+			dst = appendNumber(dst, 1, o.ReplicaId)
+			dst = appendNumber(dst, 2, o.BeId)
+			dst = end(appendChunk(dst, 3, o.Address), in)
+			ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
+		}
+		dst = appendChunk(dst, 7, p.Ops)
+		dst = appendChunk(dst, 8, p.Rows)
+		dst = appendNumber(dst, 9, p.Seq)
+		dst = end(appendFlag(dst, 10, p.Grouped), at)
+		ok = ok && plain(p.unknownFields)
+	}
+	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
+	return appendFlag(dst, 4, m.ExplicitTxn), ok
+}
+
+// WireBytes is no less than what the message takes.
+func (m *WriteRequest) WireBytes() int {
+	n := fixedBytes
+	for _, p := range m.Parts {
+		n += 2*fixedBytes + len(p.Ops) + len(p.Rows)
+		for _, o := range p.Others {
+			n += fixedBytes + len(o.Address)
+		}
+	}
+	return n
+}
+
+// ParseWire reads an empty message; false = the generated code has to.
+func (m *WriteRequest) ParseWire(b []byte) bool {
+	return byHand && parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.TxnId = v
+		case 2<<3 | chunk:
+			p := &WriteRequest_Part{}
+			m.Parts = append(m.Parts, p)
+			return p.parse(data)
+		case 3<<3 | varint:
+			m.LockWaitMs = int64(v)
+		case 4<<3 | varint:
+			m.ExplicitTxn = v != 0
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (m *WriteRequest_Part) parse(b []byte) bool {
+	return parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.TabletId = v
+		case 2<<3 | varint:
+			m.Epoch = v
+		case 3<<3 | varint:
+			m.MinVersion = v
+		case 4<<3 | varint:
+			m.ReadVersion = v
+		case 5<<3 | varint:
+			m.ReplicaId = v
+		case 6<<3 | chunk:
+			o := &ReplicaAddress{}
+			m.Others = append(m.Others, o)
+			return o.parse(data)
+		case 7<<3 | chunk:
+			m.Ops = keep(data)
+		case 8<<3 | chunk:
+			m.Rows = keep(data)
+		case 9<<3 | varint:
+			m.Seq = v
+		case 10<<3 | varint:
+			m.Grouped = v != 0
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (m *ReplicaAddress) parse(b []byte) bool {
+	return parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.ReplicaId = v
+		case 2<<3 | varint:
+			m.BeId = v
+		case 3<<3 | chunk:
+			return text(&m.Address, data)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// AppendWire appends the message as it goes over the wire; false = the generated code has to.
+func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
+	ok := plain(m.unknownFields) && utf8.ValidString(m.Message)
+	dst = appendNumber(dst, 1, uint64(m.Refusal))
+	dst = appendChunk(dst, 2, m.Message)
+	dst = appendNumber(dst, 3, m.RefusedTablet)
+	dst = appendNumber(dst, 4, uint64(m.RefusedRow))
+	for _, p := range m.Parts {
+		var at int
+		dst, at = begin(dst, 5)
+		dst = appendNumber(dst, 1, p.TabletId)
+		dst = appendNumbers(dst, 2, p.OkReplicas)
+		for _, f := range p.Failures {
+			var in int
+			dst, in = begin(dst, 3)
+			dst = appendNumber(dst, 1, f.ReplicaId)
+			dst = end(appendChunk(dst, 2, f.Error), in)
+			ok = ok && plain(f.unknownFields) && utf8.ValidString(f.Error)
+		}
+		dst = appendNumber(dst, 4, uint64(p.Inserted))
+		dst = appendNumber(dst, 5, uint64(p.Replaced))
+		dst = appendNumber(dst, 6, uint64(p.Deleted))
+		dst = end(appendNumber(dst, 7, uint64(p.Ignored)), at)
+		ok = ok && plain(p.unknownFields)
+	}
+	return dst, ok
+}
+
+// ParseWire reads an empty message; false = the generated code has to.
+func (m *WriteResponse) ParseWire(b []byte) bool {
+	return byHand && parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.Refusal = WriteResponse_Refusal(v)
+		case 2<<3 | chunk:
+			return text(&m.Message, data)
+		case 3<<3 | varint:
+			m.RefusedTablet = v
+		case 4<<3 | varint:
+			m.RefusedRow = uint32(v)
+		case 5<<3 | chunk:
+			p := &WriteResponse_Part{}
+			m.Parts = append(m.Parts, p)
+			return p.parse(data)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (m *WriteResponse_Part) parse(b []byte) bool {
+	return parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.TabletId = v
+		case 2<<3 | chunk:
+			return numbers(&m.OkReplicas, data)
+		case 3<<3 | chunk:
+			f := &WriteResponse_Failure{}
+			m.Failures = append(m.Failures, f)
+			return f.parse(data)
+		case 4<<3 | varint:
+			m.Inserted = int64(v)
+		case 5<<3 | varint:
+			m.Replaced = int64(v)
+		case 6<<3 | varint:
+			m.Deleted = int64(v)
+		case 7<<3 | varint:
+			m.Ignored = int64(v)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+func (m *WriteResponse_Failure) parse(b []byte) bool {
+	return parse(b, func(tag, v uint64, data []byte) bool {
+		switch tag {
+		case 1<<3 | varint:
+			m.ReplicaId = v
+		case 2<<3 | chunk:
+			return text(&m.Error, data)
+		default:
+			return false
+		}
+		return true
+	})
+}

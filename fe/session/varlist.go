@@ -103,7 +103,7 @@ var variables = declareVariables([]variable{
 	{name: "sql_notes", kind: varBool, def: "1"},
 	{name: "sql_quote_show_create", kind: varBool, def: "1"},
 	{name: "sql_require_primary_key", kind: varBool, def: "0", readOnly: true},
-	{name: "sql_safe_updates", kind: varBool, def: "0", readOnly: true},
+	{name: "sql_safe_updates", kind: varBool, def: "0"},
 	{name: "sql_select_limit", kind: varInt, def: noSelectLimit, check: checkSelectLimit},
 	{name: "sql_warnings", kind: varBool, def: "0"},
 	{name: "super_read_only", kind: varBool, def: "0", readOnly: true},

@@ -1,0 +1,7 @@
+package rpc
+
+// What tests need to have a clock of their own.
+var (
+	LoadSecurityAt = loadSecurity
+	KeysChecked    = keysChecked
+)

@@ -70,6 +70,7 @@ type node struct {
 	settings *settings
 	log      *slog.Logger
 	cluster  *rpc.Cluster // none until this BE has joined one
+	outbox   *rpc.Outbox
 	host     *host.Host
 	peers    *peer.Peers
 	writer   *write.Writer
@@ -86,14 +87,14 @@ type node struct {
 }
 
 func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
-	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log), met: stranger.New(log)}
+	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log), met: stranger.New(log), outbox: &rpc.Outbox{}}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
 		opt := storeOptions(n.settings.Live, len(conf.StorageRootPath.Get(v)), r, cluster, log)
-		opt.OnBad = n.changed
+		opt.OnBad, opt.Together = n.changed, n.outbox.Batch
 		return opt
 	})
 	n.cluster = rpc.NewCluster("")
-	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS())
+	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS(), n.outbox)
 	n.peers.OnStranger(n.metAt)
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask}, log)
@@ -176,10 +177,12 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
 	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(), Refused: n.refused,
+		Outbox:     n.outbox,
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
 	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
-	pipes.Brief(bepb.Backend_Publish_FullMethodName, bepb.Backend_Get_FullMethodName)
+	pipes.Brief(bepb.Backend_Write_FullMethodName, bepb.Backend_Replicate_FullMethodName, bepb.Backend_Publish_FullMethodName,
+		bepb.Backend_Get_FullMethodName)
 	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 type Peers struct {
 	cluster *rpc.Cluster
 	tls     *tls.Config // nil = clear text
+	outbox  *rpc.Outbox
 	met     func(address string, cluster types.ClusterID, method string)
 
 	mu    sync.Mutex
@@ -31,11 +32,11 @@ type Peers struct {
 }
 
 // New returns peers that carry the id of the cluster with every call.
-func New(cluster *rpc.Cluster) *Peers { return NewSecure(cluster, nil) }
+func New(cluster *rpc.Cluster) *Peers { return NewSecure(cluster, nil, nil) }
 
-// NewSecure is New with mutual TLS; nil = clear text.
-func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Peers {
-	return &Peers{cluster: cluster, tls: secure, conns: map[string]*rpc.Conn{}}
+// NewSecure is New with mutual TLS, nil = clear text, and with an outbox for what is sent, nil = none.
+func NewSecure(cluster *rpc.Cluster, secure *tls.Config, outbox *rpc.Outbox) *Peers {
+	return &Peers{cluster: cluster, tls: secure, outbox: outbox, conns: map[string]*rpc.Conn{}}
 }
 
 // OnStranger has met be told of nodes of another cluster that answer where one of this cluster was called. Call it first.
@@ -49,7 +50,7 @@ func (p *Peers) conn(address string) (*rpc.Conn, error) {
 	if c := p.conns[address]; c != nil {
 		return c, nil
 	}
-	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls, Met: p.met}, bepb.Backend_Replicate_FullMethodName)
+	c, err := rpc.DialPiped(address, rpc.DialConfig{Cluster: p.cluster, TLS: p.tls, Met: p.met, Outbox: p.outbox}, bepb.Backend_Replicate_FullMethodName)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}

@@ -227,10 +227,24 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		r.nextFull = now.Add(r.Step) // what it said is lost: say everything again
 		return err
 	}
+	if resp.Again {
+		r.again()
+	}
 	for _, d := range resp.Drops {
 		r.drop(types.TabletID(d.TabletId), types.ReplicaID(d.ReplicaId))
 	}
 	return nil
+}
+
+// again has a full report follow at once.
+func (r *Reporter) again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nextFull = time.Time{}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 }
 
 // drop removes a replica that the cluster no longer knows.

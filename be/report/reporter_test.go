@@ -72,3 +72,27 @@ func TestCallEndsWithTheLeader(t *testing.T) {
 		t.Errorf("%d, %v after asking %v", got, err, asked)
 	}
 }
+
+// TestAgain: an FE that misses replicas is told everything once more at once, not at the end of the interval.
+func TestAgain(t *testing.T) {
+	r := New(Options{Full: time.Hour})
+	now := time.Now()
+	if full, _, _ := r.due(now); !full {
+		t.Fatal("the first report is not full")
+	}
+	if full, _, sequence := r.due(now.Add(time.Second)); full || sequence != 0 {
+		t.Fatal("another full report is due before its time")
+	}
+	r.again()
+	select {
+	case <-r.wake:
+	default:
+		t.Error("nobody is woken")
+	}
+	if full, _, sequence := r.due(now.Add(time.Second)); !full || sequence != 2 {
+		t.Errorf("full %v, sequence %d", full, sequence)
+	}
+	if full, _, _ := r.due(now.Add(2 * time.Second)); full {
+		t.Error("it goes on after that")
+	}
+}

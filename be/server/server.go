@@ -173,6 +173,13 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 // Write leads a write.
 func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.Lead(ctx, req, func(resp *bepb.WriteResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Write(ctx, req), nil
 }
@@ -180,6 +187,13 @@ func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.Write
 // Replicate follows a write.
 func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*bepb.ReplicateResponse, error) {
 	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.Follow(ctx, req, func(resp *bepb.ReplicateResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Replicate(ctx, req), nil
 }

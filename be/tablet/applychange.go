@@ -89,7 +89,7 @@ func (t *Tablet) planChange(version types.Version, parts [][]byte, staged []*sta
 		}
 		return plan.apply, nil
 	}
-	writes, err := t.decodeParts(parts)
+	writes, err := t.decodeParts(parts, nil)
 	if err != nil {
 		return nil, err
 	}

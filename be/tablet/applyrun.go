@@ -94,7 +94,7 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 		if want := run[0].version + types.Version(i); s.version != want {
 			return fmt.Errorf("version %d follows %d: %w", s.version, want-1, ErrGap)
 		}
-		if s.writes, err = t.decodeParts(s.parts); err != nil {
+		if s.writes, err = t.decodeParts(s.parts, nil); err != nil {
 			return err
 		}
 		s.rec.AtMs = now.UnixMilli()

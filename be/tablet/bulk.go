@@ -140,10 +140,13 @@ func (p *pendingTxn) bulk() bool {
 
 // stagePrepared stages a large part that has just been queued for the disk. A failure is left to the publish.
 func (t *Tablet) stagePrepared(txn types.TxnID, number int, p *pendingPart, payload []byte) {
+	if !p.bulk {
+		return
+	}
 	t.record.Lock()
 	unlisted := t.unlisted // an import has not laid out its rowsets yet
 	t.record.Unlock()
-	if unlisted || !p.bulk {
+	if unlisted {
 		return
 	}
 	st, err := t.stage(payload)

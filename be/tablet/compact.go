@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -19,8 +20,8 @@ import (
 var defaultCompaction = CompactionLimits{FanIn: 6, MaxRowsets: 20, DeadPercent: 20}
 
 const (
-	// compactMax is how many rowsets are merged at once.
-	compactMax = 10
+	// compactMax is how many rowsets are merged at once, compactSmall how many that make no more than a row group together.
+	compactMax, compactSmall = 10, 64
 	// compactRatio is how far apart sizes may be to count as similar.
 	compactRatio = 4
 	// maxRowsetRows bounds one merge.
@@ -111,7 +112,10 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
 	for from := 0; from+l.FanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
-		for to < len(rs) && to-from < max(compactMax, l.FanIn) && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
+		for to < len(rs) && uint64(rs[to].entry.Rows) <= compactRatio*uint64(rs[from].entry.Rows) {
+			if most := max(compactMax, l.FanIn); to-from >= most && (to-from >= compactSmall || sum+uint64(rs[to].entry.Rows) > rowset.MaxGroupRows) {
+				break
+			}
 			if sum += uint64(rs[to].entry.Rows); sum > maxRowsetRows {
 				break
 			}
@@ -138,7 +142,7 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 // maxApart is how many rowsets may stay apart from all merging.
 const maxApart = 256
 
-// beneath returns the rowsets that merging is about: not those of full row groups whose keys lie apart from those of all
+// beneath returns the rowsets that merging is about: not the large ones whose keys lie apart from those of all
 // others, as a load leaves them. A reader finds a key in one of them by its range, and merged they would be as large.
 func beneath(all []*rowsetState) []*rowsetState {
 	byKey := slices.Clone(all)
@@ -147,7 +151,7 @@ func beneath(all []*rowsetState) []*rowsetState {
 	var last []byte // the highest key so far
 	for i, r := range byKey {
 		alone := (i == 0 || bytes.Compare(last, r.minKey()) < 0) && (i+1 == len(byKey) || bytes.Compare(r.maxKey(), byKey[i+1].minKey()) < 0)
-		if !alone || r.entry.Rows < rowset.MaxGroupRows || len(r.groups) == 0 {
+		if !alone || !r.large() {
 			rest = append(rest, r)
 		}
 		if bytes.Compare(last, r.maxKey()) < 0 {
@@ -158,6 +162,14 @@ func beneath(all []*rowsetState) []*rowsetState {
 		return slices.Clone(all)
 	}
 	return rest
+}
+
+// apartBytes makes a rowset a large one although its rows are few: row groups of wide rows end by their bytes.
+const apartBytes = 1 << 20
+
+// large reports whether a rowset fills half a row group at least.
+func (r *rowsetState) large() bool {
+	return len(r.groups) > 0 && (r.entry.Rows >= rowset.MaxGroupRows/2 || r.entry.Bytes >= apartBytes)
 }
 
 func (r *rowsetState) minKey() []byte {
@@ -207,28 +219,32 @@ func (c *compaction) merge(ctx context.Context, w *rowsetWriter) error {
 		}
 		cursors = append(cursors, cur)
 	}
-	for n := 0; ; n++ {
-		if n%vec.MaxRows == 0 && ctx.Err() != nil {
+	for {
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		least := leastCursor(cursors)
+		least, bound := leastCursor(cursors)
 		if least == nil {
 			return nil
 		}
-		if err := least.emit(w); err != nil {
+		if err := least.emit(w, bound); err != nil {
 			return err
 		}
 	}
 }
 
-func leastCursor(cursors []*cursor) *cursor {
-	var least *cursor
+// leastCursor returns the cursor whose row is next, and the next row of the others.
+func leastCursor(cursors []*cursor) (least, bound *cursor) {
 	for _, cur := range cursors {
-		if !cur.ended && (least == nil || cur.less(least)) {
-			least = cur
+		switch {
+		case cur.ended:
+		case least == nil || cur.less(least):
+			least, bound = cur, least
+		case bound == nil || cur.less(bound):
+			bound = cur
 		}
 	}
-	return least
+	return least, bound
 }
 
 // cursor walks the rows of one input in key order.
@@ -260,21 +276,52 @@ func (cur *cursor) less(o *cursor) bool {
 	return cur.versions[cur.row] < o.versions[o.row]
 }
 
-// emit hands the present row to w, unless it is dropped, and steps to the next.
-func (cur *cursor) emit(w *rowsetWriter) error {
-	out := dropped
-	if !cur.dead.Contains(cur.pos) {
-		var err error
-		if out, err = w.add(cur.keys[cur.row], cur.cols, cur.row, types.Version(cur.versions[cur.row])); err != nil {
+// emit hands the present row to w, unless it is dropped, and those of its vector that come before the row of bound, and steps
+// beyond them.
+func (cur *cursor) emit(w *rowsetWriter, bound *cursor) error {
+	to := cur.before(bound)
+	pos := cur.c.pos[cur.in]
+	if n := uint64(to - cur.row); n > 1 && !cur.dead.IntersectsWithInterval(uint64(cur.pos), uint64(cur.pos)+n) {
+		first, err := w.addRange(cur.keys[cur.row:to], cur.cols, cur.row, cur.versions[cur.row:to])
+		if err != nil {
 			return err
 		}
+		for ; cur.row < to; cur.row++ {
+			pos[cur.pos] = first
+			cur.pos++
+			first++
+		}
 	}
-	cur.c.pos[cur.in][cur.pos] = out
-	cur.pos++
-	if cur.row++; cur.row < len(cur.keys) {
+	for ; cur.row < to; cur.row++ {
+		out := dropped
+		if !cur.dead.Contains(cur.pos) {
+			var err error
+			if out, err = w.add(cur.keys[cur.row], cur.cols, cur.row, types.Version(cur.versions[cur.row])); err != nil {
+				return err
+			}
+		}
+		pos[cur.pos] = out
+		cur.pos++
+	}
+	if cur.row < len(cur.keys) {
 		return nil
 	}
 	return cur.load()
+}
+
+// before returns where the rows end that have a lower key than that of bound, but the present row at the least.
+func (cur *cursor) before(bound *cursor) int {
+	if bound == nil {
+		return len(cur.keys)
+	}
+	key := bound.keys[bound.row]
+	lo, step := cur.row+1, 1 // galloping: interleaved inputs cost no more than row by row
+	for lo+step <= len(cur.keys) && bytes.Compare(cur.keys[lo+step-1], key) < 0 {
+		lo += step
+		step *= 2
+	}
+	rest := cur.keys[lo:min(lo+step, len(cur.keys))]
+	return lo + sort.Search(len(rest), func(i int) bool { return bytes.Compare(rest[i], key) >= 0 })
 }
 
 // load decodes the next vector.

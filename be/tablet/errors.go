@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -42,9 +43,9 @@ var (
 	// ErrUnclean says that a disk must be opened by a BE, or recovered, before it can be looked at offline.
 	ErrUnclean = kv.ErrUnclean
 	// ErrPayload says that the bytes of a write are malformed.
-	ErrPayload = errors.New("malformed write payload")
+	ErrPayload = groups.ErrPayload
 	// ErrTooLarge says that a write has more rows or bytes than one payload may hold.
-	ErrTooLarge = errors.New("write is too large for one payload")
+	ErrTooLarge = groups.ErrTooLarge
 	// ErrDigest says that a clone does not hold the rows that its source had.
 	ErrDigest = errors.New("content digest differs")
 	// ErrImport says that a clone stream is malformed or incomplete.

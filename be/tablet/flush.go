@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -69,6 +70,9 @@ type frozen struct {
 	views   []memView
 	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
 	sums    map[*rowsetState]uint64 // of the delete vectors that the manifest stores anew
+
+	keys    [][]byte // of a run of rows, for writeRange alone
+	created []int64
 }
 
 // dropped as a position says that a row is in no rowset.
@@ -118,14 +122,32 @@ func (f *frozen) writeRows(w *rowsetWriter) error {
 	for m := range f.views {
 		cols[m] = f.columns(&f.views[m])
 	}
-	for _, r := range rows {
-		pos, err := w.add([]byte(f.mems[r.mem].keys[r.row]), cols[r.mem], r.row, f.views[r.mem].created[r.row])
-		if err != nil {
+	for len(rows) > 0 { // what was written in the order of keys is copied as a whole
+		n := 1
+		for n < len(rows) && n < vec.MaxRows && rows[n] == (memRow{rows[0].mem, rows[0].row + n}) {
+			n++
+		}
+		if err := f.writeRange(w, rows[0], n, cols[rows[0].mem]); err != nil {
 			return err
 		}
-		f.pos[r.mem][r.row] = pos
+		rows = rows[n:]
 	}
 	return nil
+}
+
+// writeRange writes n rows that follow one another in a memtable.
+func (f *frozen) writeRange(w *rowsetWriter, r memRow, n int, cols []*vec.Vector) error {
+	f.keys, f.created = f.keys[:0], f.created[:0]
+	for i := range n {
+		key := f.mems[r.mem].keys[r.row+i]
+		f.keys = append(f.keys, unsafe.Slice(unsafe.StringData(key), len(key))) // w copies it
+		f.created = append(f.created, int64(f.views[r.mem].created[r.row+i]))
+	}
+	pos, err := w.addRange(f.keys, cols, r.row, f.created)
+	for i := range n {
+		f.pos[r.mem][r.row+i] = pos + uint32(i)
+	}
+	return err
 }
 
 // columns returns all rows of a memtable as columns of the present schema.

@@ -2,30 +2,21 @@ package tablet
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/fxamacker/cbor/v2"
-	"github.com/zeebo/xxh3"
 
+	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
 
-// A grouped payload is a write whose rows are encoded as row groups already: every replica stores them as they are, under
-// its own identity, as the rowset that the write becomes. It holds puts alone, in key order, one row a key:
-//
-//	magic, format 3, schema version, rows, number of row groups; per row group its rows, bytes, first and last key; the row
-//	groups, of rowset 0 of incarnation 0; XXH3 of all that precedes
-//
-// A part that came so is stored once: its record (a partRecord) names the rowset, and makes it again from that.
-const (
-	groupedFormat = 3
-	recordFormat  = 4
-)
+// A part that came as a grouped payload (be/tablet/groups) is stored once: its record (a partRecord) names the rowset that its row
+// groups become, and the payload is made again from that.
+const recordFormat = 4
 
 // partRecord is what a part is stored as whose rows are in a rowset.
 type partRecord struct {
@@ -34,131 +25,41 @@ type partRecord struct {
 	Schema uint64 `cbor:"3,keyasint"`
 }
 
-func isGrouped(payload []byte) bool {
-	return len(payload) > 2 && payload[0] == writeMagic && payload[1] == groupedFormat
-}
+func isGrouped(payload []byte) bool { return groups.Is(payload) }
 
 // EncodeGrouped encodes rows, which are to be put, as a grouped payload. They have the columns of the schema in order, and
 // keys are theirs: ascending, each another.
 func EncodeGrouped(schema *types.Schema, rows *vec.Batch, keys [][]byte) ([]byte, error) {
-	if len(keys) != rows.N || rows.Sel != nil || len(rows.Cols) != len(schema.Columns) {
-		panic(fmt.Sprintf("BUG: group %d rows of %d columns with %d keys", rows.N, len(rows.Cols), len(keys)))
-	}
-	if rows.N > MaxWriteRows {
-		return nil, fmt.Errorf("%d rows: %w", rows.N, ErrTooLarge)
-	}
-	g := &grouped{schema: uint64(schema.Version)}
-	cols := rowset.Columns{Filtered: schema.Indexed}
-	for i := range schema.Columns {
-		cols.IDs = append(cols.IDs, schema.Columns[i].ID)
-	}
-	cols.IDs = append(cols.IDs, rowset.VersionColumn)
-	versions := vec.New(rowset.VersionType, min(rows.N, rowset.MaxGroupRows))
-	for from := 0; from < rows.N; {
-		to := groupEnd(rows, from)
-		cols.Vecs = cols.Vecs[:0]
-		for _, v := range rows.Cols {
-			cols.Vecs = append(cols.Vecs, v.Slice(from, to))
-		}
-		cols.Vecs = append(cols.Vecs, versions.Slice(0, to-from))
-		g.add(rowset.EncodeGroup(rowset.GroupID{Group: uint32(len(g.vals))}, cols, keys[from:to]), keys[from], keys[to-1], to-from)
-		from = to
-	}
-	out := g.encode()
-	if len(out) > MaxWriteBytes {
-		return nil, fmt.Errorf("%d bytes: %w", len(out), ErrTooLarge)
-	}
-	return out, nil
-}
-
-// groupEnd returns where the row group ends that begins at row from, as a rowsetWriter would end it.
-func groupEnd(rows *vec.Batch, from int) int {
-	for to := from; ; {
-		to = min(to+vec.MaxRows, rows.N)
-		raw := 8 * (to - from) * len(rows.Cols)
-		for _, v := range rows.Cols {
-			if v.Off != nil {
-				raw += int(v.Off[to] - v.Off[from])
-			}
-		}
-		if to == rows.N || to-from >= rowset.MaxGroupRows || raw >= groupBytes {
-			return to
-		}
-	}
+	return (&groups.Payload{Schema: uint64(schema.Version), Groups: groups.Encode(schema, rows, keys)}).Encode()
 }
 
 // grouped is a grouped payload that has been opened; it aliases the payload.
 type grouped struct {
-	schema  uint64
+	groups.Payload
 	rows    int
 	entries []groupEntry
-	vals    [][]byte
 }
 
-func (g *grouped) add(val, first, last []byte, rows int) {
-	g.entries = append(g.entries, groupEntry{Rows: uint32(rows), Bytes: int64(len(val)), MinKey: bytes.Clone(first), MaxKey: bytes.Clone(last)})
-	g.vals = append(g.vals, val)
-	g.rows += rows
-}
-
-func (g *grouped) encode() []byte {
-	size := 64
-	for i := range g.entries {
-		size += int(g.entries[i].Bytes) + len(g.entries[i].MinKey) + len(g.entries[i].MaxKey) + 4*binary.MaxVarintLen32
-	}
-	out := append(make([]byte, 0, size), writeMagic, groupedFormat)
-	out = binary.AppendUvarint(out, g.schema)
-	out = binary.AppendUvarint(out, uint64(g.rows))
-	out = binary.AppendUvarint(out, uint64(len(g.entries)))
-	for i := range g.entries {
-		e := &g.entries[i]
-		out = binary.AppendUvarint(out, uint64(e.Rows))
-		out = binary.AppendUvarint(out, uint64(e.Bytes))
-		out = append(binary.AppendUvarint(out, uint64(len(e.MinKey))), e.MinKey...)
-		out = append(binary.AppendUvarint(out, uint64(len(e.MaxKey))), e.MaxKey...)
-	}
-	for _, val := range g.vals {
-		out = append(out, val...)
-	}
-	return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
-}
-
-// openGrouped checks a grouped payload, but for the insides of the row groups: its checksum covers them.
 func openGrouped(payload []byte) (*grouped, error) {
-	end := len(payload) - 8
-	if end < 2 || !isGrouped(payload) || len(payload) > MaxWriteBytes ||
-		xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
-		return nil, fmt.Errorf("grouped write of %d bytes: %w", len(payload), ErrPayload)
+	p, err := groups.Open(payload)
+	if err != nil {
+		return nil, err
 	}
-	r := &writeReader{src: payload[2:end]}
-	g := &grouped{schema: r.uvarint()}
-	rows, n := r.uvarint(), r.uvarint()
-	if r.err != nil || rows > MaxWriteRows || n > rows {
-		return nil, fmt.Errorf("grouped write of %d rows in %d row groups: %w", rows, n, ErrPayload)
-	}
-	for range n {
-		e := groupEntry{Rows: uint32(r.uvarint()), Bytes: int64(r.uvarint())}
-		e.MinKey = bytes.Clone(r.take(r.uvarint()))
-		e.MaxKey = bytes.Clone(r.take(r.uvarint()))
-		g.entries = append(g.entries, e)
-		g.rows += int(e.Rows)
-	}
-	for i := range g.entries {
-		g.vals = append(g.vals, r.take(uint64(g.entries[i].Bytes)))
-	}
-	if r.err != nil || len(r.src) != 0 || uint64(g.rows) != rows {
-		return nil, fmt.Errorf("grouped write: %w", ErrPayload)
+	g := &grouped{Payload: *p, rows: p.Rows()}
+	for i := range p.Groups {
+		e := &p.Groups[i]
+		g.entries = append(g.entries, groupEntry{Rows: uint32(e.Rows), Bytes: int64(len(e.Val)), MinKey: e.MinKey, MaxKey: e.MaxKey})
 	}
 	return g, nil
 }
 
-// groups opens the row groups, and checks that their columns have the form of the schema's.
-func (g *grouped) groups(schema *types.Schema) ([]*rowset.Group, error) {
+// open opens the row groups, and checks that their columns have the form of the schema's.
+func (g *grouped) open(schema *types.Schema) ([]*rowset.Group, error) {
 	var out []*rowset.Group
 	var last []byte
-	for i, val := range g.vals {
+	for i := range g.Groups {
 		e := &g.entries[i]
-		group, err := rowset.OpenGroup(rowset.GroupID{Group: uint32(i)}, val)
+		group, err := rowset.OpenGroup(rowset.GroupID{Group: uint32(i)}, g.Groups[i].Val)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrPayload, err)
 		}
@@ -183,7 +84,7 @@ func (g *grouped) groups(schema *types.Schema) ([]*rowset.Group, error) {
 
 // decode returns the rows as those of the schema.
 func (g *grouped) decode(schema *types.Schema, fill fillValues) ([]types.RowOp, *vec.Batch, error) {
-	groups, err := g.groups(schema)
+	opened, err := g.open(schema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -192,7 +93,7 @@ func (g *grouped) decode(schema *types.Schema, fill fillValues) ([]types.RowOp, 
 	for c := range schema.Columns {
 		col := &schema.Columns[c]
 		out := rowset.NewVector(col.Type, g.rows)
-		for _, group := range groups {
+		for _, group := range opened {
 			at := group.Column(col.ID)
 			if at < 0 {
 				rowset.AppendRange(out, fill.vector(col, group.Rows()), 0, group.Rows())
@@ -222,18 +123,18 @@ func checkPayload(schema *types.Schema, payload []byte) (*grouped, error) {
 	}
 	g, err := openGrouped(payload)
 	if err == nil {
-		_, err = g.groups(schema)
+		_, err = g.open(schema)
 	}
 	return g, err
 }
 
 // rowsetOf returns the rowset that the row groups are under an id, and what is to be stored of it.
 func (g *grouped) rowsetOf(uid, id uint64) (*rowsetState, []kv.Entry) {
-	entries := make([]kv.Entry, 0, len(g.vals)+2)
+	entries := make([]kv.Entry, 0, len(g.Groups)+2)
 	size := int64(0)
-	for i, val := range g.vals {
+	for i := range g.Groups {
 		at := rowset.GroupID{UID: uid, Rowset: id, Group: uint32(i)}
-		own := bytes.Clone(val)
+		own := bytes.Clone(g.Groups[i].Val)
 		rowset.Stamp(at, own)
 		entries = append(entries, kv.Entry{Key: groupKey(at), Value: own})
 		size += int64(len(own))
@@ -251,7 +152,7 @@ func (t *Tablet) stageGrouped(id uint64, schema *types.Schema, payload []byte) (
 	}
 	r, entries := g.rowsetOf(t.uid, id)
 	if err = t.commitLarge(entries, nil); err != nil {
-		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.vals), bytes: r.entry.Bytes})
+		t.s.addGarbage(garbage{uid: t.uid, rowset: id, groups: len(g.Groups), bytes: r.entry.Bytes})
 		return nil, err
 	}
 	t.s.counters.flushed.Add(r.entry.Bytes)
@@ -339,7 +240,7 @@ func (t *Tablet) loadGrouped(key []byte) ([]byte, error) {
 	if err = missingIsCorrupt(ikey, err); err != nil {
 		return nil, err
 	}
-	g := &grouped{schema: rec.Schema}
+	g := &groups.Payload{Schema: rec.Schema}
 	for i := range index.Groups {
 		e := &index.Groups[i]
 		id := rowset.GroupID{UID: t.uid, Rowset: rec.Rowset, Group: uint32(i)}
@@ -348,14 +249,14 @@ func (t *Tablet) loadGrouped(key []byte) ([]byte, error) {
 			if err := rowset.Restamp(rowset.GroupID{Group: uint32(i)}, own); err != nil {
 				return err
 			}
-			g.add(own, e.MinKey, e.MaxKey, int(e.Rows))
+			g.Groups = append(g.Groups, groups.Group{Rows: int(e.Rows), MinKey: e.MinKey, MaxKey: e.MaxKey, Val: own})
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return g.encode(), nil
+	return g.Encode()
 }
 
 // viewGroupValue is viewGroup for those who want the bytes.
@@ -429,11 +330,10 @@ func (t *Tablet) groupPart(txn types.TxnID, number int, p *pendingPart, g *group
 	}
 	t.mu.Unlock()
 	if !there { // the transaction was dropped meanwhile
-		p.err = ErrUnknownTxn
-		close(p.done)
+		p.settle(ErrUnknownTxn)
 		return true
 	}
-	t.storeGrouped(txn, number, p, entries, g.schema)
+	t.storeGrouped(txn, number, p, entries, g.Schema)
 	return true
 }
 
@@ -443,10 +343,7 @@ func (t *Tablet) storeGrouped(txn types.TxnID, number int, p *pendingPart, entri
 	rec := partRecord{Rowset: p.entry.Rowset, Bytes: p.entry.Bytes, Schema: schema}
 	t.s.counters.payload.Add(p.entry.Bytes)
 	// A failure has been told by the callback.
-	_ = t.commitLarge(append(entries, kv.Entry{Key: key, Value: encodePartRecord(key, rec)}), func(err error) {
-		p.err = err
-		close(p.done)
-	})
+	_ = t.commitLarge(append(entries, kv.Entry{Key: key, Value: encodePartRecord(key, rec)}), p.settle)
 }
 
 // dropStray deletes what a part has left on disk whose transaction was dropped, or which was refused, while it was stored.

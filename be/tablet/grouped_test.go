@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/zeebo/xxh3"
+	"stele/be/tablet/groups"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -182,7 +183,7 @@ func TestGroupedOutlivesItsRowset(t *testing.T) {
 func FuzzOpenGrouped(f *testing.F) {
 	schema := testSchema()
 	f.Add(groupedPuts(f, row{1, "a", 1}, row{2, "b", 2}))
-	f.Add([]byte{writeMagic, groupedFormat, 1, 1, 1})
+	f.Add([]byte{writeMagic, groups.Format, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		ops, b, err := DecodeWrite(&schema, resealed(p))
 		if err == nil && len(ops) != b.N {

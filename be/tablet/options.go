@@ -43,6 +43,9 @@ type Options struct {
 	// OnBad is called, without a lock, with each tablet that turns bad.
 	OnBad func(types.TabletID)
 
+	// Together runs tell, which has all that wait for one flush of the disk go on: what they send may share system calls.
+	Together func(tell func())
+
 	Now func() time.Time
 	// NoBackground leaves flushing, compaction and reclaim to calls of Maintain.
 	NoBackground bool

@@ -26,6 +26,8 @@ type pendingPart struct {
 	staged  *stagedPart // nil when it is small, or has not been staged yet
 	done    chan struct{}
 	err     error
+	tell    func(error)   // nil = nobody but who waits for done
+	decoded *decodedWrite // of payload; nil = not kept
 
 	replaces *pendingPart // the same part, which the disk has refused
 }
@@ -36,6 +38,22 @@ var committedPart = func() *pendingPart {
 	close(p.done)
 	return p
 }()
+
+// decodedWrite is a payload as rows of a version of the schema.
+type decodedWrite struct {
+	schema uint32
+	ops    []types.RowOp
+	rows   *vec.Batch
+}
+
+// settle says that the part is durable, or why it is refused.
+func (p *pendingPart) settle(err error) {
+	p.err = err
+	close(p.done)
+	if p.tell != nil {
+		p.tell(err)
+	}
+}
 
 func (p *pendingTxn) durable() bool {
 	for _, part := range p.parts {
@@ -99,6 +117,68 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	return nil
 }
 
+// laterBytes is up to what size a part is worth no wait.
+const laterBytes = 64 << 10
+
+// PrepareLater is PreparePart for a small payload and a caller that must not wait: done is called once, perhaps at once, else by
+// the goroutine that has written the part, so it must not block. False says that this part has to be waited for after all, by
+// PreparePart; done is not called then.
+func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done func(error)) bool {
+	if len(payload) > laterBytes || isGrouped(payload) || t.s.largeWrite(payload) || t.s.mem.over(1) || t.s.meta.Crowded() {
+		return false
+	}
+	told := func(err error) {
+		if err != nil {
+			err = fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
+		}
+		done(err)
+	}
+	decoded, err := t.decodeNow(payload)
+	if err == nil {
+		err = t.s.writable()
+	}
+	if err != nil {
+		told(err)
+		return true
+	}
+	p, number, mine, err := t.reservePart(txn, part, payload)
+	switch {
+	case err != nil:
+		told(err)
+	case !mine:
+		select {
+		case <-p.done:
+			told(p.err)
+		default:
+			return false
+		}
+	default:
+		if p.replaces != nil {
+			t.dropStaged(p.replaces.staged)
+			t.partGone(p.replaces.entry)
+		}
+		p.tell, p.decoded = told, decoded
+		t.chargePart(payload)
+		t.s.meta.CommitBeyond([]kv.Entry{t.partStoreEntry(txn, number, payload)}, p.settle)
+	}
+	return true
+}
+
+// decodeNow checks a payload, and keeps its rows for as long as the schema stays as it is.
+func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
+	schema := t.Schema()
+	ops, rows, err := DecodeWrite(schema, payload)
+	if err != nil {
+		return nil, err
+	}
+	d := &decodedWrite{schema: schema.Version, ops: ops, rows: rows}
+	r := &writeReader{src: payload[2:]}
+	if r.uvarint() != uint64(schema.Version) { // columns that it lacks have values that are not known here
+		return nil, nil
+	}
+	return d, nil
+}
+
 // reservePart finds or makes the slot of a part; mine says that the caller has to store it.
 func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pendingPart, number int, mine bool, err error) {
 	t.mu.Lock()
@@ -150,12 +230,8 @@ func (p *pendingPart) refused() bool {
 
 func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
 	entry := t.partStoreEntry(txn, number, payload)
-	t.s.charge(int64(len(payload)))
-	t.s.counters.payload.Add(int64(len(payload)))
-	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, func(err error) {
-		p.err = err
-		close(p.done)
-	})
+	t.chargePart(payload)
+	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, p.settle)
 }
 
 func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
@@ -280,8 +356,9 @@ type write struct {
 	keys [][]byte
 }
 
-// decodeParts reads payloads as rows of the present schema, with their keys.
-func (t *Tablet) decodeParts(payloads [][]byte) ([]write, error) {
+// decodeParts reads payloads as rows of the present schema, with their keys. Those that are known as rows of it already are not
+// read again; known may be nil.
+func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write, error) {
 	t.mu.RLock()
 	schema, fill, keyIdx := t.meta.Schema, fillValues(t.meta.Fill), t.keyIdx
 	t.mu.RUnlock()
@@ -290,11 +367,16 @@ func (t *Tablet) decodeParts(payloads [][]byte) ([]write, error) {
 		if payload == nil {
 			continue // a rowset has its rows, and it deletes nothing
 		}
-		ops, rows, err := decodeWrite(&schema, fill, payload)
-		if err != nil {
-			return nil, err
+		w := &out[i]
+		if known != nil && known[i] != nil && known[i].schema == schema.Version {
+			w.ops, w.rows = known[i].ops, known[i].rows
+		} else {
+			var err error
+			if w.ops, w.rows, err = decodeWrite(&schema, fill, payload); err != nil {
+				return nil, err
+			}
 		}
-		out[i] = write{ops: ops, rows: rows, keys: vec.EncodeKeys(rows, keyIdx)}
+		w.keys = vec.EncodeKeys(w.rows, keyIdx)
 	}
 	return out, nil
 }

@@ -37,11 +37,11 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 		return t.publishBulk(txn, version, parts, staged)
 	}
 	unused := t.pendingStaged(txn)
-	parts, payloads, err := t.pendingParts(txn)
+	parts, payloads, known, err := t.pendingParts(txn)
 	if err != nil {
 		return err
 	}
-	writes, err := t.decodeParts(payloads)
+	writes, err := t.decodeParts(payloads, known)
 	if err != nil {
 		return err
 	}
@@ -90,30 +90,29 @@ func (t *Tablet) nextVersion(version types.Version) (done bool, err error) {
 	return false, nil
 }
 
-// pendingParts returns the parts of a pending transaction and their payloads.
-func (t *Tablet) pendingParts(txn types.TxnID) ([]partEntry, [][]byte, error) {
+// pendingParts returns the parts of a pending transaction, their payloads, and those as rows where they are known.
+func (t *Tablet) pendingParts(txn types.TxnID) (entries []partEntry, payloads [][]byte, known []*decodedWrite, err error) {
 	t.mu.RLock()
 	p := t.pending[txn]
 	if p == nil || !p.durable() {
 		t.mu.RUnlock()
-		return nil, nil, ErrUnknownTxn
+		return nil, nil, nil, ErrUnknownTxn
 	}
-	entries := entriesOf(p)
-	payloads := make([][]byte, len(p.parts))
+	entries = entriesOf(p)
+	payloads, known = make([][]byte, len(p.parts)), make([]*decodedWrite, len(p.parts))
 	for i, part := range p.parts {
-		payloads[i] = part.payload
+		payloads[i], known[i] = part.payload, part.decoded
 	}
 	t.mu.RUnlock()
 	for i := range payloads {
 		if payloads[i] != nil {
 			continue
 		}
-		var err error
 		if payloads[i], err = t.loadPart(txn, i, entries[i]); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	return entries, payloads, nil
+	return entries, payloads, known, nil
 }
 
 // locateWrites finds the living rowset row of each key that is in no memtable. Called with write held, so that the answer

@@ -246,7 +246,7 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 			return err
 		}
 	}
-	writes, err := t.decodeParts(payloads)
+	writes, err := t.decodeParts(payloads, nil)
 	if err != nil {
 		return err
 	}

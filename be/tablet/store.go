@@ -279,6 +279,7 @@ func (s *Store) openData() (*kv.DB, error) {
 
 func (s *Store) openInstance(name string, opt kv.Options) (*kv.DB, error) {
 	opt.ReadOnly, opt.Faults, opt.Logf, opt.OnFailure = s.opt.offline, s.opt.Faults.kv(name), s.badgerLog(name), s.setFailed
+	opt.Together = s.opt.Together
 	return kv.Open(filepath.Join(s.dir, name), opt)
 }
 

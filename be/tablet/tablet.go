@@ -100,6 +100,13 @@ func (t *Tablet) Meta() Meta {
 	return t.meta.clone()
 }
 
+// Replica returns which replica of the tablet this is.
+func (t *Tablet) Replica() types.ReplicaID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.meta.Replica
+}
+
 // Schema returns the schema, which must not be changed.
 func (t *Tablet) Schema() *types.Schema {
 	t.mu.RLock()

@@ -6,18 +6,19 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"stele/be/tablet/groups"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
 
 const (
-	writeMagic  = 0x57
+	writeMagic  = groups.Magic
 	writeFormat = 2 // 1 had no runs
 	// MaxWriteRows is the most rows of one payload; larger writes are several parts.
-	MaxWriteRows = 1 << 20
+	MaxWriteRows = groups.MaxRows
 	// MaxWriteBytes is the most bytes of one payload.
-	MaxWriteBytes = 64 << 20
+	MaxWriteBytes = groups.MaxBytes
 
 	opsAllPut    = 0
 	opsAllDelete = 1

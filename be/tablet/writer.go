@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
 	"stele/be/tablet/rowset"
 	"stele/meta/types"
@@ -9,7 +10,7 @@ import (
 
 const (
 	// groupBytes is how many raw bytes end a row group before it has MaxGroupRows rows.
-	groupBytes = 8 << 20
+	groupBytes = groups.RawBytes
 	// flushBytes is how many encoded bytes are written in one synced transaction (reference §5: 16 MB).
 	flushBytes = 16 << 20
 )
@@ -56,27 +57,38 @@ func (w *rowsetWriter) reset() {
 
 // add appends a row: row of the vectors cols, which are those of the schema. It returns its position.
 func (w *rowsetWriter) add(key []byte, cols []*vec.Vector, row int, created types.Version) (uint32, error) {
-	if len(w.keys) == rowset.MaxGroupRows || w.raw >= groupBytes {
-		if err := w.endGroup(); err != nil {
-			return 0, err
-		}
-	}
-	for i, v := range cols {
-		rowset.AppendRow(w.cols[i], v, row)
-		if v.Type.Phys() == types.PhysBytes {
-			w.raw += len(v.Bytes(row))
-		}
-	}
-	w.raw += 8 * len(cols)
-	version := w.cols[len(w.cols)-1]
-	version.I64 = append(version.I64, int64(created))
-	version.N++
-	w.maxVer = max(w.maxVer, created)
-	start := len(w.arena)
-	w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
-	w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
+	return w.addRange([][]byte{key}, cols, row, []int64{int64(created)})
+}
+
+// addRange appends rows of the vectors cols, from row on, one for each key, and returns the position of the first.
+func (w *rowsetWriter) addRange(keys [][]byte, cols []*vec.Vector, row int, created []int64) (uint32, error) {
 	pos := w.rows
-	w.rows++
+	for len(keys) > 0 {
+		if len(w.keys) == rowset.MaxGroupRows || w.raw >= groupBytes {
+			if err := w.endGroup(); err != nil {
+				return 0, err
+			}
+		}
+		n := min(len(keys), vec.MaxRows, rowset.MaxGroupRows-len(w.keys))
+		for i, v := range cols {
+			rowset.AppendRange(w.cols[i], v, row, row+n)
+			if v.Type.Phys() == types.PhysBytes {
+				w.raw += int(v.Off[row+n] - v.Off[row])
+			}
+		}
+		w.raw += 8 * len(cols) * n
+		version := w.cols[len(w.cols)-1]
+		version.I64 = append(version.I64, created[:n]...)
+		version.N += n
+		for k, key := range keys[:n] {
+			w.maxVer = max(w.maxVer, types.Version(created[k]))
+			start := len(w.arena)
+			w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
+			w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
+		}
+		w.rows += uint32(n)
+		keys, row, created = keys[n:], row+n, created[n:]
+	}
 	return pos, nil
 }
 

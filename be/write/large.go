@@ -26,27 +26,43 @@ type largeLead struct {
 	w    *Writer
 	txn  types.TxnID
 	t    *tablet.Tablet
-	rows *vec.Batch
+	rows *vec.Batch // nil when they came as row groups
 	op   types.RowOp
 	keys [][]byte
 }
 
-// leadLarge resolves a part and returns what encodes it; nil when it has to go row by row.
-func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, ops []types.RowOp,
-	rows *vec.Batch, resp *bepb.WriteResponse_Part) (encode func() ([]byte, error), err error) {
-	if rows.N < largeRows && len(p.Rows) < largeBytes || rows.Sel != nil || p.ReadVersion != 0 || len(p.Ops) != 1 || ops[0] == types.OpDelete {
-		return nil, nil
+// leadLarge resolves a large part, which then has its payload, or what encodes it; done is false when it has to go row by row.
+func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, in *incoming, led *part) (done bool, err error) {
+	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0]}
+	fresh := freshRows(schema, in.ops)
+	n := 0
+	switch {
+	case len(in.ops) != 1, l.op == types.OpDelete:
+		return false, nil
+	case in.large != nil:
+		if n = in.large.Rows(); !fresh { // who encoded them has seen to their order
+			l.keys, err = in.large.Keys()
+		}
+		led.payload = in.sent
+	case in.rows.N < largeRows && len(in.sent) < largeBytes || in.rows.Sel != nil:
+		return false, nil
+	default:
+		n = in.rows.N
+		l.keys = vec.EncodeKeys(in.rows, schema.KeyIndexes())
+		if !l.sort() {
+			return false, nil
+		}
+		led.encode = func() ([]byte, error) { return tablet.EncodeGrouped(schema, l.rows, l.keys) }
 	}
-	l := &largeLead{w: w, txn: txn, t: t, rows: rows, op: ops[0], keys: vec.EncodeKeys(rows, schema.KeyIndexes())}
-	if !l.sort() {
-		return nil, nil
+	if err == nil && fresh {
+		led.resp.Inserted, done = int64(n), true
+	} else if err == nil {
+		done, err = l.lock(led.resp)
 	}
-	if freshRows(schema, ops[:1]) {
-		resp.Inserted = int64(rows.N)
-	} else if ok, err := l.lock(resp); err != nil || !ok {
-		return nil, err
+	if !done {
+		led.payload, led.encode = nil, nil
 	}
-	return func() ([]byte, error) { return tablet.EncodeGrouped(schema, l.rows, l.keys) }, nil
+	return done, err
 }
 
 // encodeLarge encodes the large parts of a write beside one another.

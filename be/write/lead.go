@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -38,36 +38,78 @@ type part struct {
 	resp    *bepb.WriteResponse_Part
 }
 
-// Write leads the parts of a transaction: epoch, locks, key checks, then durable on this replica and the others at
-// the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears, or the answer to the
-// question for the outcome when the FE is gone.
+// Write leads the parts of a transaction, and waits until it is over.
 func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteResponse {
+	ended := make(chan *bepb.WriteResponse, 1)
+	w.Lead(ctx, req, func(resp *bepb.WriteResponse) { ended <- resp })
+	select {
+	case resp := <-ended:
+		return resp
+	case <-ctx.Done():
+		return refused(0, ctx.Err())
+	}
+}
+
+// Lead leads the parts of a transaction: epoch, locks, key checks, then durable on this replica and the others at
+// the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears, or the answer to the
+// question for the outcome when the FE is gone. done is called once, perhaps before Lead returns, and must not block. Of a
+// brief call, what may block in Lead says so before.
+func (w *Writer) Lead(ctx context.Context, req *bepb.WriteRequest, done func(*bepb.WriteResponse)) {
 	txn := types.TxnID(req.TxnId)
-	// In order of tablets, as within one: statements over the same tablets queue up instead of deadlocking.
-	order := slices.Clone(req.Parts)
-	slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
+	parts, refusal := w.leadAll(ctx, txn, req)
+	if refusal != nil {
+		done(refusal)
+		return
+	}
+	w.replicate(ctx, txn, parts, func(err error) {
+		if err != nil {
+			done(refused(0, err))
+			return
+		}
+		w.led(txn, parts, done)
+	})
+}
+
+// briefRows is up to what size, encoded, the rows of a part are resolved in no time.
+const briefRows = 16 << 10
+
+// leadAll resolves all parts.
+func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRequest) ([]*part, *bepb.WriteResponse) {
+	order := req.Parts
+	if len(order) != 1 || len(order[0].Rows) > briefRows {
+		rpc.Waits(ctx)
+		// In order of tablets, as within one: statements over the same tablets queue up instead of deadlocking.
+		order = slices.Clone(order)
+		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
+	}
 	parts := make([]*part, 0, len(order))
 	for _, p := range order {
 		led, err := w.lead(ctx, txn, p, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
 		if err != nil {
-			return refused(types.TabletID(p.TabletId), err)
+			return nil, refused(types.TabletID(p.TabletId), err)
 		}
 		parts = append(parts, led)
 	}
 	if err := encodeLarge(parts); err != nil {
-		return refused(0, err)
+		return nil, refused(0, err)
 	}
-	if err := w.replicate(ctx, txn, parts); err != nil {
-		return refused(0, err)
-	}
-	resp := &bepb.WriteResponse{}
+	return parts, nil
+}
+
+// led answers for parts that are durable.
+func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteResponse)) {
+	resp := &bepb.WriteResponse{Parts: make([]*bepb.WriteResponse_Part, 0, len(parts))}
 	for _, p := range parts {
 		if w.locks.isEnded(txn, p.r.t.ID()) { // the Abort came while the rows were being stored
-			return refused(p.r.t.ID(), errors.Join(ErrEnded, p.r.abort(txn)))
+			id := p.r.t.ID()
+			if !w.aside(func() { done(refused(id, errors.Join(ErrEnded, p.r.abort(txn)))) }) {
+				done(refused(id, ErrEnded))
+			}
+			return
 		}
 		resp.Parts = append(resp.Parts, p.resp)
 	}
-	return resp
+	done(resp)
 }
 
 func refused(id types.TabletID, err error) *bepb.WriteResponse {
@@ -90,34 +132,34 @@ func refused(id types.TabletID, err error) *bepb.WriteResponse {
 func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
 	id := types.TabletID(p.TabletId)
 	t, ok := w.tablets.Tablet(id)
-	if !ok || uint64(t.Meta().Replica) != p.ReplicaId {
+	if !ok || uint64(t.Replica()) != p.ReplicaId {
 		return nil, refuse(bepb.WriteResponse_NO_TABLET, id, "no replica %d of tablet %d here", p.ReplicaId, id)
 	}
 	r := w.replica(t)
-	if err := r.fence(types.Epoch(p.Epoch)); err != nil {
+	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
 		return nil, refuse(bepb.WriteResponse_STALE_EPOCH, id, "tablet %d: %w", id, err)
 	}
-	if r.recovering() {
+	if r.recovering(ctx) {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
-	rows, err := vec.Decode(p.Rows)
-	if err != nil {
-		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
-	}
-	ops, err := decodeOps(p.Ops, rows.Rows())
+	in, err := openRows(t, p)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
 	schema := t.Schema()
-	fresh := freshRows(schema, ops)
+	fresh := freshRows(schema, in.ops)
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
 	}
-	if !explicit {
-		if led.encode, err = w.leadLarge(txn, t, schema, p, ops, rows, led.resp); err != nil || led.encode != nil {
+	if !explicit && p.ReadVersion == 0 {
+		if done, err := w.leadLarge(txn, t, schema, in, led); err != nil || done {
 			return led, err
 		}
+	}
+	rows, ops, err := in.each()
+	if err != nil {
+		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	if fresh {
 		for i := range ops {
@@ -132,7 +174,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		if res.locks, err = w.locks.acquire(ctx, txn, id, res.keys, lockWait); err != nil {
 			return nil, lockRefusal(id, err)
 		}
-		if err := res.resolve(types.Version(p.ReadVersion)); err != nil {
+		if err := w.reads.watch(ctx, func() error { return res.resolve(types.Version(p.ReadVersion)) }); err != nil {
 			return nil, err
 		}
 		rows, ops = res.take(rows)
@@ -152,13 +194,13 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 // was led here, and its rows stay locked until their version is visible. Rows under hidden ids are written without a lock,
 // so who changes them waits for what he may have read elsewhere.
 func (w *Writer) caughtUp(ctx context.Context, r *replica, p *bepb.WriteRequest_Part, safe bool) error {
-	if safe && r.leads(types.Epoch(p.Epoch)) {
+	if safe && r.leads(ctx, types.Epoch(p.Epoch)) {
 		return nil
 	}
 	if !w.WaitVersion(ctx, r.t, types.Version(p.MinVersion), w.opt.VersionWait) {
 		return refuse(bepb.WriteResponse_BEHIND, r.t.ID(), "tablet %d has version %d, %d is committed", r.t.ID(), r.t.Version(), p.MinVersion)
 	}
-	r.lead(types.Epoch(p.Epoch))
+	r.lead(ctx, types.Epoch(p.Epoch))
 	return nil
 }
 
@@ -172,20 +214,54 @@ func lockRefusal(id types.TabletID, err error) error {
 	return err
 }
 
-// decodeOps expands the ops of a part; a single byte holds for all rows.
-func decodeOps(b []byte, rows int) ([]types.RowOp, error) {
-	if len(b) != rows && len(b) != 1 {
-		return nil, fmt.Errorf("%d ops for %d rows", len(b), rows)
+// incoming is the rows of a part as they came: row groups, or rows.
+type incoming struct {
+	large *tablet.Large // nil when rows are there
+	sent  []byte        // what large was opened on
+	rows  *vec.Batch
+	ops   []types.RowOp // one for all rows, or one a row
+}
+
+func openRows(t *tablet.Tablet, p *bepb.WriteRequest_Part) (*incoming, error) {
+	in := &incoming{sent: p.Rows}
+	n := 0
+	var err error
+	if p.Grouped {
+		if in.large, err = t.OpenLarge(p.Rows); err != nil {
+			return nil, err
+		}
+		n = in.large.Rows()
+	} else {
+		if in.rows, err = vec.Decode(p.Rows); err != nil {
+			return nil, err
+		}
+		n = in.rows.Rows()
 	}
-	ops := make([]types.RowOp, rows)
-	for i := range ops {
-		op := b[min(i, len(b)-1)]
+	if len(p.Ops) != n && len(p.Ops) != 1 {
+		return nil, fmt.Errorf("%d ops for %d rows", len(p.Ops), n)
+	}
+	in.ops = make([]types.RowOp, len(p.Ops))
+	for i, op := range p.Ops {
 		if op > byte(types.OpInsertIgnore) {
 			return nil, fmt.Errorf("unknown row op %d", op)
 		}
-		ops[i] = types.RowOp(op)
+		in.ops[i] = types.RowOp(op)
 	}
-	return ops, nil
+	return in, nil
+}
+
+// each returns the rows with an op for each.
+func (in *incoming) each() (*vec.Batch, []types.RowOp, error) {
+	if in.large != nil {
+		var err error
+		if in.rows, err = in.large.Decode(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if n := in.rows.Rows(); len(in.ops) != n {
+		in.ops = slices.Repeat(in.ops, n)
+	}
+	return in.rows, in.ops, nil
 }
 
 // freshRows reports whether no row can meet an existing key: inserts under hidden row ids, which are never drawn twice.
@@ -199,161 +275,4 @@ func freshRows(s *types.Schema, ops []types.RowOp) bool {
 		}
 	}
 	return true
-}
-
-// replicate makes the parts durable here and forwards them, and notes for each part which replicas have it. It
-// answers when every replica has or has failed, or shortly after enough of them have: a straggler that stores the
-// rows later still gets the publish, and its report clears the mark.
-func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part) error {
-	requests := fanOut(txn, parts)
-	answers := make(chan peerAnswer, len(requests))
-	if err := w.forward(requests, answers); err != nil {
-		return err
-	}
-	if err := w.prepareLocal(ctx, txn, parts); err != nil {
-		return err
-	}
-	for _, p := range parts {
-		p.resp.OkReplicas = append(p.resp.OkReplicas, p.req.ReplicaId)
-	}
-	w.collect(parts, requests, answers)
-	return nil
-}
-
-// forward starts the calls to the other replicas. The write may be answered before a straggler: its replication goes on
-// under its own deadline.
-func (w *Writer) forward(requests []*peerRequest, answers chan<- peerAnswer) error {
-	if w.ctx.Err() != nil {
-		return errors.New("this be is stopping")
-	}
-	for i, req := range requests {
-		w.late.Add(req.bytes)
-		w.peers.Forward(req.address, req.req, w.opt.ReplicateTimeout, func(resp *bepb.ReplicateResponse, err error) {
-			w.late.Add(-req.bytes)
-			answers <- peerAnswer{i, resp, err}
-		})
-	}
-	return nil
-}
-
-func (w *Writer) prepareLocal(ctx context.Context, txn types.TxnID, parts []*part) error {
-	if len(parts) == 1 { // nearly all writes
-		var err error
-		p := parts[0]
-		p.r, err = w.store(ctx, p.r, txn, int(p.req.Seq), p.payload)
-		return err
-	}
-	errs := make([]error, len(parts))
-	var wg sync.WaitGroup
-	for i, p := range parts {
-		wg.Go(func() { p.r, errs[i] = w.store(ctx, p.r, txn, int(p.req.Seq), p.payload) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// peerRequest is what goes to one other BE; index maps its parts to those of the write.
-type peerRequest struct {
-	address string
-	req     *bepb.ReplicateRequest
-	index   []int
-	bytes   int64
-	noted   bool
-}
-
-type peerAnswer struct {
-	request int
-	resp    *bepb.ReplicateResponse
-	err     error
-}
-
-// maxPeerBytes is when a request to a BE is full: a message has a limit, and many small parts must not add up to it.
-const maxPeerBytes = 16 << 20
-
-// fanOut makes one request a BE, or more where the parts are large.
-func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
-	var out []*peerRequest
-	open := map[string]*peerRequest{}
-	for i, p := range parts {
-		for _, o := range p.req.Others {
-			r := open[o.Address]
-			if r == nil || r.bytes+int64(len(p.payload)) > maxPeerBytes {
-				r = &peerRequest{address: o.Address, req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
-				open[o.Address] = r
-				out = append(out, r)
-			}
-			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
-				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload})
-			r.index = append(r.index, i)
-			r.bytes += int64(len(p.payload))
-		}
-	}
-	return out
-}
-
-// maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
-const maxLateBytes = 256 << 20
-
-func (w *Writer) collect(parts []*part, requests []*peerRequest, answers <-chan peerAnswer) {
-	var grace <-chan time.Time
-	for missing := len(requests); missing > 0; {
-		if grace == nil && majority(parts) && w.late.Load() < maxLateBytes {
-			timer := time.NewTimer(w.stragglers.grace(requests, time.Now()))
-			defer timer.Stop()
-			grace = timer.C
-		}
-		select {
-		case a := <-answers:
-			missing--
-			w.stragglers.heard(requests[a.request].address)
-			note(parts, requests[a.request], a)
-		case <-w.ctx.Done():
-			giveUp(parts, requests, errors.New("this be is stopping"))
-			return
-		case <-grace:
-			w.stragglers.late(requests, time.Now())
-			giveUp(parts, requests, errors.New("no answer yet"))
-			return
-		}
-	}
-}
-
-// giveUp notes the BEs that have not answered.
-func giveUp(parts []*part, requests []*peerRequest, err error) {
-	for i, r := range requests {
-		if !r.noted {
-			note(parts, r, peerAnswer{request: i, err: err})
-		}
-	}
-}
-
-// majority reports whether more than half of the replicas of every part have it.
-func majority(parts []*part) bool {
-	for _, p := range parts {
-		if len(p.resp.OkReplicas) < types.QuorumMajority.Need(len(p.req.Others)+1) {
-			return false
-		}
-	}
-	return true
-}
-
-// note records the answer of one BE.
-func note(parts []*part, r *peerRequest, a peerAnswer) {
-	r.noted = true
-	for i, rp := range r.req.Parts {
-		p, text := parts[r.index[i]], ""
-		switch {
-		case a.err != nil:
-			text = a.err.Error()
-		case i >= len(a.resp.Errors):
-			text = "short answer"
-		default:
-			text = a.resp.Errors[i]
-		}
-		if text == "" {
-			p.resp.OkReplicas = append(p.resp.OkReplicas, rp.ReplicaId)
-		} else {
-			p.resp.Failures = append(p.resp.Failures, &bepb.WriteResponse_Failure{ReplicaId: rp.ReplicaId, Error: text})
-		}
-	}
 }

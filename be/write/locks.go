@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -112,6 +113,7 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 			return b.out, nil
 		}
 		if err == nil {
+			rpc.Waits(ctx)
 			err = l.await(ctx, waiter, deadline)
 		}
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	"stele/be/tablet"
-	"stele/meta/types"
 )
 
 // errMoved says that the replica lies on another disk by now: the caller tries there.
@@ -51,23 +50,12 @@ func (w *Writer) moveLocked(ctx context.Context, r *replica, im *tablet.Import, 
 	next := newReplica(t)
 	next.epoch, next.decided, next.unresolved = r.epoch, maps.Clone(r.decided), maps.Clone(r.unresolved)
 	next.open, next.openBytes = maps.Clone(r.open), r.openBytes
+	next.ahead.Store(len(next.decided) > 0)
 	next.stuckAt, next.stuckSince = r.stuckAt, r.stuckSince
 	r.next = next
 	w.mu.Lock()
 	w.replicas[t.ID()] = next
 	w.mu.Unlock()
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wakeLocked()
 	return next, nil
-}
-
-// store makes a part durable as pending where the replica lies when it is its turn, and returns the state of that.
-func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte) (*replica, error) {
-	for {
-		err := r.store(ctx, txn, part, payload)
-		if !errors.Is(err, errMoved) {
-			return r, err
-		}
-		r = r.next
-	}
 }

@@ -70,8 +70,7 @@ func (p *Replacement) flip(ctx context.Context, im *tablet.Import, at types.Vers
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wakeLocked()
 	return t, maps.Clone(r.decided), r.epoch, nil
 }
 

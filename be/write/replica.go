@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/be/tablet"
@@ -34,6 +35,9 @@ type replica struct {
 	// decided holds committed versions that cannot be applied yet, because an earlier one or the pending rows are
 	// missing. A clone or a late Replicate fills the gap and applies them.
 	decided map[types.Version]decision
+	// ahead is set while decided holds anything: rows that become durable may be what it waits for. It is set before anybody looks
+	// whether they are, and read after they are.
+	ahead atomic.Bool
 	// unresolved are transactions found pending when the BE started. Their row locks are gone, so the BE leads no
 	// write on this tablet until the FE has told their outcome.
 	unresolved map[types.TxnID]bool
@@ -43,7 +47,7 @@ type replica struct {
 	// stuckAt is the version below a gap, since stuckSince; 0 when there is no gap.
 	stuckAt    types.Version
 	stuckSince time.Time
-	changed    chan struct{} // closed and replaced whenever the version may have grown
+	changed    chan struct{} // closed when the version may have grown; nil = nobody waits
 }
 
 // decision is a committed transaction: how many parts it has on the tablet, 0 = the FE vouches for this replica, which
@@ -71,7 +75,7 @@ var (
 
 func newReplica(t *tablet.Tablet) *replica {
 	r := &replica{t: t, epoch: t.Meta().Epoch, decided: map[types.Version]decision{}, unresolved: map[types.TxnID]bool{},
-		open: map[types.TxnID]int64{}, changed: make(chan struct{})}
+		open: map[types.TxnID]int64{}}
 	for _, txn := range t.Pending() {
 		r.unresolved[txn] = true
 		r.open[txn] = 0
@@ -80,8 +84,8 @@ func newReplica(t *tablet.Tablet) *replica {
 }
 
 // fence accepts an epoch that is not older than any seen.
-func (r *replica) fence(e types.Epoch) error {
-	r.mu.Lock()
+func (r *replica) fence(ctx context.Context, e types.Epoch) error {
+	r.lock(ctx)
 	defer r.mu.Unlock()
 	if e < r.epoch {
 		return fmt.Errorf("epoch %d is older than %d", e, r.epoch)
@@ -91,22 +95,22 @@ func (r *replica) fence(e types.Epoch) error {
 }
 
 // leads reports whether lead was called for an epoch.
-func (r *replica) leads(e types.Epoch) bool {
-	r.mu.Lock()
+func (r *replica) leads(ctx context.Context, e types.Epoch) bool {
+	r.lock(ctx)
 	defer r.mu.Unlock()
 	return r.led == e && e != 0
 }
 
-func (r *replica) lead(e types.Epoch) {
-	r.mu.Lock()
+func (r *replica) lead(ctx context.Context, e types.Epoch) {
+	r.lock(ctx)
 	defer r.mu.Unlock()
 	r.led = max(r.led, e)
 }
 
 // recovering reports whether transactions from before the last start still await their outcome. One that is pending
 // no more has been settled by a clone.
-func (r *replica) recovering() bool {
-	r.mu.Lock()
+func (r *replica) recovering(ctx context.Context) bool {
+	r.lock(ctx)
 	defer r.mu.Unlock()
 	if len(r.unresolved) == 0 {
 		return false
@@ -119,25 +123,18 @@ func (r *replica) recovering() bool {
 	return len(r.unresolved) > 0
 }
 
-// store makes a part durable as pending.
+// store makes a part durable as pending, and waits for that.
 func (r *replica) store(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
 	if r.next != nil {
 		return errMoved
 	}
-	if r.replacing {
-		return fmt.Errorf("tablet %d: %w", r.t.ID(), errReplacing)
-	}
-	if err := r.room(int64(len(payload))); err != nil {
-		return fmt.Errorf("tablet %d: %w", r.t.ID(), err)
+	if err := r.takes(ctx, int64(len(payload))); err != nil {
+		return err
 	}
 	err := r.t.PreparePart(ctx, txn, part, payload)
-	// Also after an error: the part may become durable later, and must then be asked about.
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[txn] += int64(len(payload))
-	r.openBytes += int64(len(payload))
+	r.note(ctx, txn, int64(len(payload)))
 	return err
 }
 
@@ -151,8 +148,8 @@ func (r *replica) brief(txn types.TxnID) bool {
 	return r.open[txn] <= briefBytes
 }
 
-func (r *replica) room(bytes int64) error {
-	r.mu.Lock()
+func (r *replica) room(ctx context.Context, bytes int64) error {
+	r.lock(ctx)
 	defer r.mu.Unlock()
 	if len(r.decided) >= maxDecided || len(r.decided) > 0 && r.openBytes+bytes > maxAheadBytes {
 		return errFarBehind
@@ -169,6 +166,7 @@ func (r *replica) publish(v types.Version, d decision, now time.Time) ([]types.T
 	}
 	if v <= r.t.Version() || len(r.decided) < maxDecided {
 		r.decided[v] = d
+		r.ahead.Store(true)
 	}
 	return r.advanceLocked(now)
 }
@@ -186,7 +184,7 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 	for {
 		next := r.t.Version() + 1
 		d, ok := r.decided[next]
-		if !ok || r.t.PendingParts(d.txn) < d.parts {
+		if !ok || d.parts > 0 && r.t.PendingParts(d.txn) < d.parts {
 			break // the rows that lack may still arrive, or a clone brings the version
 		}
 		txn := d.txn
@@ -200,14 +198,14 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 		r.overLocked(txn)
 		over = append(over, txn)
 	}
+	r.ahead.Store(len(r.decided) > 0)
 	switch {
 	case len(r.decided) == 0:
 		r.stuckAt = 0
 	case r.stuckAt != r.t.Version():
 		r.stuckAt, r.stuckSince = r.t.Version(), now
 	}
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wakeLocked()
 	return over, err
 }
 
@@ -281,12 +279,21 @@ func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]decision)
 	for v, d := range decided {
 		if _, ok := r.decided[v]; !ok {
 			r.decided[v] = d
+			r.ahead.Store(true)
 		}
 	}
 }
 
 // lateAfter is how long a version that somebody waits for may be on its way before this BE asks for it.
 const lateAfter = 30 * time.Millisecond
+
+// wakeLocked has those look again who wait for a version.
+func (r *replica) wakeLocked() {
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
 
 // waitVersion waits until the tablet has version v, at most for wait. late is called when it takes long.
 func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Duration, late func()) bool {
@@ -295,6 +302,9 @@ func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Du
 	rest := wait - min(wait, lateAfter)
 	for {
 		r.mu.Lock()
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
 		changed := r.changed
 		r.mu.Unlock()
 		if r.t.Version() >= v {

@@ -67,6 +67,10 @@ type Writer struct {
 	stop       context.CancelFunc
 	stragglers stragglers
 	late       atomic.Int64 // bytes of writes that were answered while a replication goes on
+	rounds     rounds
+	reads      reads
+	asideMu    sync.Mutex // guards that nothing is added to asides once ctx has ended
+	asides     sync.WaitGroup
 }
 
 // New returns a writer over the tablets.
@@ -86,7 +90,13 @@ func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 }
 
 // Close has writes under way end without the replicas that have not answered. Writes that come later are refused.
-func (w *Writer) Close() { w.stop() }
+func (w *Writer) Close() {
+	w.asideMu.Lock()
+	w.stop()
+	w.asideMu.Unlock()
+	w.rounds.step()
+	w.asides.Wait()
+}
 
 // replica returns the state of a tablet; its first use notes what was pending at that moment. An incarnation that is
 // no longer listed gets a state that nobody keeps.
@@ -111,48 +121,83 @@ func (w *Writer) Adopt(t *tablet.Tablet) {
 	}
 }
 
-// Replicate stores the resolved rows of a leader as pending. One error a part, "" when it is durable.
+// Replicate stores the resolved rows of a leader as pending, and waits for that.
 func (w *Writer) Replicate(ctx context.Context, req *bepb.ReplicateRequest) *bepb.ReplicateResponse {
-	resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
-	if len(req.Parts) == 1 { // nearly all writes
-		if err := w.follow(ctx, types.TxnID(req.TxnId), req.Parts[0]); err != nil {
-			resp.Errors[0] = err.Error()
+	ended := make(chan *bepb.ReplicateResponse, 1)
+	w.Follow(ctx, req, func(resp *bepb.ReplicateResponse) { ended <- resp })
+	select {
+	case resp := <-ended:
+		return resp
+	case <-ctx.Done():
+		resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
+		for i := range resp.Errors {
+			resp.Errors[i] = ctx.Err().Error()
 		}
 		return resp
 	}
-	var wg sync.WaitGroup
+}
+
+// maxBriefParts is how many parts are stored in no time.
+const maxBriefParts = 4
+
+// Follow stores the resolved rows of a leader as pending. One error a part, "" when it is durable. done is called once, perhaps
+// before Follow returns, and must not block. Of a brief call, what may block in Follow says so before.
+func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done func(*bepb.ReplicateResponse)) {
+	resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
+	if len(req.Parts) == 0 {
+		done(resp)
+		return
+	}
+	if len(req.Parts) > maxBriefParts {
+		rpc.Waits(ctx)
+	}
+	var left atomic.Int32
+	left.Store(int32(len(req.Parts)))
 	for i, p := range req.Parts {
-		wg.Go(func() {
-			if err := w.follow(ctx, types.TxnID(req.TxnId), p); err != nil {
+		w.follow(ctx, types.TxnID(req.TxnId), p, func(err error) {
+			if err != nil {
 				resp.Errors[i] = err.Error()
+			}
+			if left.Add(-1) == 0 {
+				done(resp)
 			}
 		})
 	}
-	wg.Wait()
-	return resp
 }
 
-func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateRequest_Part) error {
+func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateRequest_Part, done func(error)) {
 	t, ok := w.tablets.Tablet(types.TabletID(p.TabletId))
-	if !ok || uint64(t.Meta().Replica) != p.ReplicaId {
-		return fmt.Errorf("no replica %d of tablet %d here", p.ReplicaId, p.TabletId)
+	if !ok || uint64(t.Replica()) != p.ReplicaId {
+		done(fmt.Errorf("no replica %d of tablet %d here", p.ReplicaId, p.TabletId))
+		return
 	}
 	r := w.replica(t)
-	if err := r.fence(types.Epoch(p.Epoch)); err != nil {
-		return err
+	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
+		done(err)
+		return
 	}
 	if w.locks.isEnded(txn, t.ID()) {
-		return fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded)
+		done(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
+		return
 	}
-	r, err := w.store(ctx, r, txn, int(p.Seq), p.Payload)
-	if err != nil {
-		return err
-	}
-	t = r.t
-	if w.locks.isEnded(txn, t.ID()) { // the Abort came while the rows were being stored
+	w.store(ctx, r, txn, int(p.Seq), p.Payload, func(r *replica, err error) {
+		if err != nil || !w.locks.isEnded(txn, r.t.ID()) && !r.ahead.Load() {
+			done(err)
+			return
+		}
+		if !w.aside(func() { done(w.followed(r, txn)) }) {
+			done(errStopping)
+		}
+	})
+}
+
+// followed ends a transaction whose Abort came while its rows were being stored, and publishes it if its version did.
+func (w *Writer) followed(r *replica, txn types.TxnID) error {
+	t := r.t
+	if w.locks.isEnded(txn, t.ID()) {
 		return errors.Join(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded), r.abort(txn))
 	}
-	// The outcome may have come before the rows did. They are stored whatever becomes of publishing them.
+	// They are stored whatever becomes of publishing them.
 	before := t.Version()
 	if err := w.advance(r); err != nil {
 		w.log.Error("publish", "tablet_id", t.ID(), "err", err)

@@ -312,9 +312,8 @@ func TestLostAtSecondFullReport(t *testing.T) {
 	w.run()
 	w.await(cluster.BEUp, w.BEs[0].ID)
 	disk := []uint64{uint64(w.BEs[0].ID) + 1000}
-	w.report(1, 7, disk, w.replica(0))
-	if w.lost(1) {
-		t.Fatal("lost at the first report")
+	if resp := w.report(1, 7, disk, w.replica(0)); w.lost(1) || !resp.Again {
+		t.Fatalf("after the first report: lost %v, asked for another one %v", w.lost(1), resp.Again)
 	}
 	w.report(1, 7, disk, w.replica(0)) // the same one, sent twice
 	w.report(1, 6, disk, w.replica(0)) // and an older one that comes late
@@ -325,8 +324,7 @@ func TestLostAtSecondFullReport(t *testing.T) {
 	if w.lost(1) {
 		t.Fatal("what the process before said counts")
 	}
-	w.report(2, 2, disk, w.replica(0))
-	if !w.lost(1) || w.lost(0) {
+	if resp := w.report(2, 2, disk, w.replica(0)); !w.lost(1) || w.lost(0) || resp.Again {
 		t.Fatalf("lost: %v and %v", w.lost(0), w.lost(1))
 	}
 	w.report(2, 3, disk, w.replica(0), w.replica(1))

@@ -117,7 +117,9 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		}
 	}
 	if req.Full {
-		events = append(events, l.missing(be, cat, req, h, seen)...)
+		var lost []Event
+		lost, resp.Again = l.missing(be, cat, req, h, seen)
+		events = append(events, lost...)
 	}
 	if err := l.propose(ctx, items, now); err != nil {
 		return nil, err
@@ -236,9 +238,8 @@ func (h *heard) lost(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, 
 
 // missing finds replicas of the catalog that a full report lacks. They count as lost at the second full report in a
 // row, because the first may have been written before the replica was; and only if their disk is open or no more,
-// because a report says nothing about a disk that could not be opened.
-func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, h *heard, seen map[replicaKey]bool) []Event {
-	var events []Event
+// because a report says nothing about a disk that could not be opened. The second report is asked for at once (again).
+func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRequest, h *heard, seen map[replicaKey]bool) (events []Event, again bool) {
 	allOpen := l.cluster.allDisksOpen(be)
 	absent := map[replicaKey]bool{}
 	for tab := range cat.TabletsOn(be) {
@@ -251,15 +252,17 @@ func (l *Ledger) missing(be types.BEID, cat *catalog.Catalog, req *fepb.ReportRe
 			continue
 		}
 		absent[k] = true
-		if h.absent[k] {
-			l.cluster.setLost(be, tab.ID, known.ID)
-			events = append(events, Event{Kind: ReplicaChanged, BE: be, Tablet: tab.ID})
+		if !h.absent[k] {
+			again = true
+			continue
 		}
+		l.cluster.setLost(be, tab.ID, known.ID)
+		events = append(events, Event{Kind: ReplicaChanged, BE: be, Tablet: tab.ID})
 	}
 	h.absent = absent
 	maps.DeleteFunc(h.foreign, func(k replicaKey, _ time.Time) bool { return !seen[k] })
 	maps.DeleteFunc(h.suspect, func(k replicaKey, _ suspicion) bool { return !seen[k] })
-	return events
+	return events, again
 }
 
 // Resolve answers what became of pending transactions. One that is neither decided nor active at any FE is aborted here

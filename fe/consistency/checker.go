@@ -45,6 +45,8 @@ type Options struct {
 	// Digest asks a BE for the digest of a replica.
 	Digest  func(context.Context, types.BEID, *bepb.DigestRequest) (*bepb.DigestResponse, error)
 	Timeout func() time.Duration // of one comparison
+	// Manual reports that nothing is repaired unless an operator orders it: what is found damaged waits for him. nil = never.
+	Manual func() bool
 	// Kick has the control loop look at a tablet.
 	Kick   func(...types.TabletID)
 	Logger *slog.Logger
@@ -228,9 +230,10 @@ func (c *Checker) Act(ctx context.Context, r *Result, owner string) (int, error)
 	if marked == 0 {
 		return 0, nil
 	}
-	now := time.Now()
-	cmds = append(cmds, &command.SetRepairHint{Hints: []catalog.RepairHint{{Partition: tab.Partition, Table: tab.Table, Owner: owner,
-		AddedMs: now.UnixMilli(), ExpiresMs: now.Add(hintLife).UnixMilli()}}})
+	if now := time.Now(); c.o.Manual == nil || !c.o.Manual() {
+		cmds = append(cmds, &command.SetRepairHint{Hints: []catalog.RepairHint{{Partition: tab.Partition, Table: tab.Table, Owner: owner,
+			AddedMs: now.UnixMilli(), ExpiresMs: now.Add(hintLife).UnixMilli()}}})
+	}
 	out, err := c.o.Log.Propose(ctx, cmds...)
 	if err == nil {
 		err = catalog.BatchResult(out).Err()

@@ -23,6 +23,7 @@ const (
 
 // job is what an engine remembers of a job that it works on; a new engine starts with none.
 type job struct {
+	begun      bool
 	quietSince time.Time
 	refused    int
 }
@@ -74,6 +75,10 @@ func LeaderScope(cat *catalog.Catalog, db types.DatabaseID, tablet types.TabletI
 func (e *Engine) moveLeaders(ctx context.Context, op *catalog.Op, j *job) error {
 	plan := e.o.Control.PlanLeaders(LeaderScope(e.o.Log.Current(), op.Database, op.Tablet))
 	op.After = plan.After.Max - plan.After.Min
+	if !j.begun && op.Done == 0 { // what follows a drain is ordered without a plan
+		op.Before = plan.Before.Max - plan.Before.Min
+	}
+	j.begun = true
 	if len(plan.Moves) == 0 || j.refused > refusedMax {
 		op.State = catalog.OpDone
 		op.Message = fmt.Sprintf("%d leaders moved, spread %d before and %d after", op.Done, op.Before, op.After)

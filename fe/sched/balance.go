@@ -363,7 +363,7 @@ func (b *balancer) source(t *Tablet, dst types.BEID) bool {
 // fits reports whether a tablet could move, without looking at its health.
 func (b *balancer) fits(t *Tablet, src types.BEID, dst *BE) bool {
 	r := t.On(src)
-	if r == nil || !b.s.in.View.isCopy(r) || t.On(dst.ID) != nil || b.s.touched[t.ID] || b.s.tasks[t.ID] != nil {
+	if r == nil || !b.s.in.View.isCopy(r) || t.On(dst.ID) != nil || b.s.touched[t.ID] || b.s.tasks[t.ID] != nil || t.Ordered {
 		return false
 	}
 	return !b.crowds(t, r, dst)

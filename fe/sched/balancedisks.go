@@ -153,7 +153,7 @@ func (b *diskBalancer) choose(from diskKey, l *diskLoads, src, dst int) (*Tablet
 			break
 		}
 		t := b.s.in.View.Tablet(id)
-		if t == nil || b.s.touched[id] || b.s.tasks[id] != nil {
+		if t == nil || t.Ordered || b.s.touched[id] || b.s.tasks[id] != nil {
 			continue
 		}
 		r := t.On(from.be)

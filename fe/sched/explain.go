@@ -33,10 +33,23 @@ func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 		out = append(out, Line{Item: "Delayed", Info: fmt.Sprintf("for another %d s: a dead backend may come back with what it had", (at-c.NowMs+999)/1000),
 			Advice: delayAdvice(h)})
 	}
-	if task == nil && h.Status != Healthy && !l.AutoFailover && !t.Hinted {
-		out = append(out, Line{Item: "Manual", Info: "auto_failover is off: what fails is not repaired without being told", Advice: "ADMIN REPAIR TABLE orders the repair"})
+	if task == nil && h.Status != Healthy && !mayRepair(t, h, l.AutoFailover) {
+		return append(out, explainManual(t))
 	}
 	return append(out, explainTask(t, h, c, task)...)
+}
+
+// explainManual says whom a tablet waits for that may not be repaired without being told.
+func explainManual(t *Tablet) Line {
+	switch {
+	case t.Ordered:
+		return Line{Item: "Operation", Info: "an operation has the tablet in hand", Advice: "SHOW OPSTATUS tells how far it is"}
+	case t.setAside():
+		return Line{Item: "Manual", Info: "auto_failover is off, and an operator has set a replica aside: it is neither filled nor replaced, whatever hints say",
+			Advice: "recovertable brings it back, delreplica drops it"}
+	}
+	return Line{Item: "Manual", Info: "auto_failover is off: what fails is not repaired without being told",
+		Advice: "ADMIN REPAIR TABLE orders the repair, recovertable that of one replica"}
 }
 
 // ruleText says which rule of the order decided.
@@ -121,7 +134,7 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 	}
 	if r.Offline {
 		notes = append(notes, "was taken out of use by an operator")
-		advice = "updatetablealive with yes puts it back into use"
+		advice = "recovertable brings it back; updatetablealive with yes puts it back into use as it is"
 	}
 	if r.LastFailed != 0 {
 		notes = append(notes, fmt.Sprintf("it lacks versions %d to %d of %d", r.Version+1, r.LastFailed, t.Version))

@@ -1,19 +1,39 @@
 package sched
 
-import "stele/meta/types"
+import (
+	"slices"
+
+	"stele/meta/types"
+)
 
 // mayRepair says whether a tablet may be repaired without being told. With auto_failover off only what an operator has
-// asked for is done: an op, a repair hint, a decommission, another number of replicas.
-func (s *Scheduler) mayRepair(t *Tablet, v Verdict) bool {
+// asked for is done: an op, a repair hint, a decommission, another number of replicas. A tablet with a replica that he has set
+// aside waits for his verbs, whatever a hint says: only replicas that he wants more of, or can spare, are made and dropped.
+func mayRepair(t *Tablet, v Verdict, auto bool) bool {
 	switch {
 	case t.Ordered:
 		return v.Status != Redundant && v.Status != ForceRedundant
-	case s.in.Limits.AutoFailover, t.Hinted, v.Status == ReplicaRelocating, v.Status == DiskMigration:
+	case auto:
+		return true
+	case t.setAside():
+		return v.Damaged == 0 && (v.Followers < v.Want || v.Complete > v.Want || v.Learners > 0 || v.Stray > 0)
+	case t.Hinted, v.Status == ReplicaRelocating, v.Status == DiskMigration:
 		return true
 	case v.Damaged > 0:
 		return false
 	}
 	return v.Followers < v.Want || v.Followers > v.Want || v.Learners > 0 || v.Stray > 0
+}
+
+// setAside reports whether an operator has set a replica of the tablet aside.
+func (t *Tablet) setAside() bool {
+	return slices.ContainsFunc(t.Replicas, func(r Replica) bool { return r.Offline })
+}
+
+// reserved reports whether a replica is the operator's alone: with auto_failover off, what he has set aside is neither dropped
+// nor filled, and what an op has in hand is not dropped. (With auto_failover on nothing stays aside.)
+func (s *Scheduler) reserved(t *Tablet, r *Replica) bool {
+	return t.Ordered || r.Offline && !s.in.Limits.AutoFailover
 }
 
 // planOrdered fills what an op has put there: it copies to replicas in use that lag and to learners, and never adds or drops

@@ -25,7 +25,7 @@ func (s *Scheduler) plan(task *Task) bool {
 		s.end(task, Cancelled, "a dead backend may come back: it is too early")
 		return false
 	}
-	if !s.mayRepair(t, v) {
+	if !mayRepair(t, v, s.in.Limits.AutoFailover) {
 		s.end(task, Cancelled, "auto_failover is off, and nobody has ordered it")
 		return false
 	}
@@ -68,7 +68,7 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 	}
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Role != types.RoleLearner {
+		if r.Role != types.RoleLearner || s.reserved(t, r) {
 			continue
 		}
 		if be := s.in.View.BE(r.BE); be != nil && be.Available() && !r.damaged() {
@@ -175,7 +175,7 @@ func (s *Scheduler) planExtra(task *Task, t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := s.in.View.BE(r.BE)
-		if r.Role != types.RoleLearner || be == nil || !be.Available() || r.damaged() {
+		if r.Role != types.RoleLearner || s.reserved(t, r) || be == nil || !be.Available() || r.damaged() {
 			continue
 		}
 		if task.FailedRunning >= failuresToMove || s.in.Limits.DisableBalance {
@@ -283,7 +283,8 @@ func (s *Scheduler) noSource(task *Task, t *Tablet, why string) {
 func (s *Scheduler) planDrop(task *Task, t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if be := s.in.View.BE(r.BE); r.Role == types.RoleLearner && (be == nil || be.dead() || be.Decommissioned || r.damaged()) {
+		be := s.in.View.BE(r.BE)
+		if r.Role == types.RoleLearner && !s.reserved(t, r) && (be == nil || be.dead() || be.Decommissioned || r.damaged()) {
 			return s.planRemove(task, t, r, "its backend cannot go on with it", true)
 		}
 	}
@@ -303,7 +304,7 @@ func (s *Scheduler) planDropDamaged(task *Task, t *Tablet, v Verdict) bool {
 	}
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if be := s.in.View.BE(r.BE); r.Role != types.RoleLearner && (r.damaged() || be == nil) {
+		if be := s.in.View.BE(r.BE); (r.Role != types.RoleLearner || r.Offline) && (r.damaged() || be == nil) { // as Health counts them
 			why := "replica is bad"
 			if be == nil {
 				why = "backend dropped"

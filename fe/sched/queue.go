@@ -9,7 +9,7 @@ import (
 
 // Pauses of the queue, in milliseconds.
 const (
-	retryMs       = 5_000   // after a first failure; doubles
+	retryMs       = 1_000   // after a first failure; doubles
 	retryMaxMs    = 300_000 // the longest pause
 	hopelessMs    = 10_000  // until a tablet that cannot be helped is looked at again
 	slotMs        = 1_000   // until a tablet that waits for a slot is looked at again, unless one comes free

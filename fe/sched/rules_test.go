@@ -250,3 +250,46 @@ func (w *world) homes(lead *worldTablet) []types.BEID {
 	}
 	return out
 }
+
+// TestReturnEndsPause: a clone that failed because its destination died goes on as soon as that is back, and only then.
+func TestReturnEndsPause(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		dies      types.BEID // and comes back
+		unnoticed bool       // between two Steps
+		waits     bool
+	}{{"destination", 3, false, false}, {"source", 1, false, false}, {"restarted", 3, true, false}, {"another", 4, false, true}} {
+		v := onDisks(ledByFirst([]BE{{ID: 1, Alive: true}, {ID: 2, Alive: true}, {ID: 3, Alive: true}, {ID: 4, Alive: true}}, 1))
+		tab := &v.Tablets[0]
+		tab.Want, tab.Replicas, tab.Version = 3, tab.Replicas[:3], 2
+		tab.Replicas[0].Version, tab.Replicas[2].LastFailed = 2, 2
+		tab.Replicas[1].Offline = true // so that there is one source
+		s := New()
+		s.GrantTasks(1, 1000)
+		now := int64(1_000_000)
+		next := func(in Input) []Action {
+			now += 100
+			in.NowMs, in.View, in.Limits = now, NewView(v.BEs, v.Tablets), DefaultLimits()
+			return s.Step(in).Actions
+		}
+		begun := next(Input{Scan: true})
+		if len(begun) != 1 || begun[0].Kind != ActClone {
+			t.Fatalf("%s: %+v", tc.name, begun)
+		}
+		fail := Input{Outcomes: []Outcome{{Task: begun[0].Task, Tablet: tab.ID, BE: 3, Reason: "connection reset"}}}
+		if tc.unnoticed {
+			next(fail)
+		} else {
+			v.BEs[tc.dies-1].Alive, v.BEs[tc.dies-1].DeadSinceMs = false, now
+			next(fail)
+			v.BEs[tc.dies-1].Alive = true
+		}
+		in := Input{}
+		if tc.unnoticed {
+			in.Restarted = []types.BEID{tc.dies}
+		}
+		if got := next(in); (len(got) == 0) != tc.waits {
+			t.Errorf("%s: %+v", tc.name, got)
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (s *Scheduler) record(o *Outcome) {
 		return
 	}
 	s.act(Action{Kind: ActReport, Tablet: t.ID, Replica: r.ID, BE: o.BE, Disk: o.Disk, Version: o.Version, Why: "clone ended"})
-	if r.Role == types.RoleLearner {
+	if r.Role == types.RoleLearner && !r.Offline {
 		s.act(Action{Kind: ActPromote, Tablet: t.ID, Replica: r.ID, BE: o.BE, Version: o.Version, Why: "clone ended"})
 		s.stats.Promoted++
 	}
@@ -183,7 +183,7 @@ func (s *Scheduler) dropLearner(task *Task, why string) {
 	if t == nil || s.touched[t.ID] {
 		return
 	}
-	if r := t.On(task.DestBE); r != nil && r.Role == types.RoleLearner {
+	if r := t.On(task.DestBE); r != nil && r.Role == types.RoleLearner && !s.reserved(t, r) {
 		s.act(Action{Kind: ActDrop, Tablet: t.ID, Replica: r.ID, BE: r.BE, Epoch: t.Epoch, Why: "clone to it failed: " + why})
 		s.stats.Dropped++
 	}

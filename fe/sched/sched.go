@@ -209,8 +209,27 @@ func (s *Scheduler) noteBEs() bool {
 		s.movable = nil
 		clear(s.hopeless)
 	}
+	was := s.beClass
 	s.beClass = now
+	if changed || len(s.in.Restarted) > 0 {
+		s.endPauses(was)
+	}
 	return changed
+}
+
+// endPauses has tasks whose clone failed with a BE go on at once when that BE has come back: the pause is for what fails again.
+func (s *Scheduler) endPauses(was []classedBE) {
+	back := func(id types.BEID) bool {
+		be := s.in.View.BE(id)
+		return be != nil && be.Alive && (slices.Contains(s.in.Restarted, id) || !slices.Contains(was, classedBE{id, s.class(be)}))
+	}
+	for _, t := range s.pending {
+		if n := len(t.Attempts); n > 0 && t.Wait == WaitRetry && t.NextMs > s.in.NowMs {
+			if last := &t.Attempts[n-1]; back(last.Dest) || back(last.Src) {
+				t.NextMs = 0
+			}
+		}
+	}
 }
 
 // class of a BE: which of the patience limits its death has passed.
@@ -271,7 +290,7 @@ func (s *Scheduler) examine(t *Tablet) {
 		s.reprioritise(task, v)
 		return
 	}
-	if v.Status == Healthy || !s.mayRepair(t, v) {
+	if v.Status == Healthy || !mayRepair(t, v, s.in.Limits.AutoFailover) {
 		return
 	}
 	s.stats.Unhealthy++
@@ -289,7 +308,7 @@ func (s *Scheduler) clock() Clock {
 func (s *Scheduler) promote(t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Role != types.RoleLearner || r.damaged() || r.LastFailed != 0 {
+		if r.Role != types.RoleLearner || r.damaged() || r.Offline || r.LastFailed != 0 {
 			continue
 		}
 		if be := s.in.View.BE(r.BE); be == nil || !be.Alive {

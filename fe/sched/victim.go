@@ -21,7 +21,7 @@ func (s *Scheduler) victim(t *Tablet) (*Replica, string) {
 		{"src replica of rebalance", func(r *Replica, _ *BE) bool { return s.moved[t.ID] == r.ID }},
 	}
 	mayGo := func(r *Replica) bool {
-		if r.Role == types.RoleLearner {
+		if r.Role == types.RoleLearner || s.reserved(t, r) {
 			return false
 		}
 		if v.isCopy(r) {

@@ -26,7 +26,8 @@ type world struct {
 	follow  func() // keeps colocated tablets assigned
 	added   func(types.TabletID, types.BEID)
 	cloned  func(*Action)
-	sound   bool // no clone breaks
+	acts    func(*Action) // looks at what is about to be carried out
+	sound   bool          // no clone breaks
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -181,6 +182,9 @@ func (w *world) run(ms int64) {
 }
 
 func (w *world) carryOut(a *Action) {
+	if w.acts != nil {
+		w.acts(a)
+	}
 	w.log = append(w.log, fmt.Sprintf("%d %s tablet %d replica %d be %d: %s", w.now, a.Kind, a.Tablet, a.Replica, a.BE, a.Why))
 	if a.Tablet != 0 {
 		w.dirty = append(w.dirty, a.Tablet)

@@ -46,14 +46,18 @@ func (w *resultWriter) ReceiveFile(name string, each func(piece []byte) error) e
 	return err
 }
 
+// fileBuffer is what a file is read through: clients send it in small packets, and each read costs more than its bytes do.
+const fileBuffer = 256 << 10
+
 // readFile reads packets up to the empty one that ends a file.
 func (c *conn) readFile(ctx context.Context, each func(piece []byte) error) error {
+	defer c.r.widen(fileBuffer)()
 	var failed error
 	for {
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
 			return err
 		}
-		piece, err := c.r.next(c.s.cfg.MaxPacket)
+		piece, err := c.r.nextInPlace(c.s.cfg.MaxPacket)
 		if err != nil {
 			c.quit = true // what follows in the stream is not known
 			return err

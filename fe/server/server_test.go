@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -430,7 +431,7 @@ func TestZoneOfTimestamps(t *testing.T) {
 func TestZerofillIsFilledUp(t *testing.T) {
 	typ := types.ColumnType{Kind: types.KindInt, Unsigned: true}
 	enc := encoders([]Column{{Type: typ, Flags: FlagZerofill, Bits: 6}, {Type: typ, Bits: 6}}, false)
-	v := vec.NewVector(typ, 2)
+	v := vec.New(typ, 2)
 	v.I64 = []int64{42, 1234567}
 	var got []string
 	for i := range 2 {

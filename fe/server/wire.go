@@ -33,6 +33,7 @@ type packetReader struct {
 	comp *frameReader  // nil without compression
 	seq  uint8         // number of the next packet
 	buf  []byte        // the last payload
+	lent int           // bytes at the beginning of raw's buffer that nextInPlace has returned
 	rest int           // bytes of the current packet that were not read, after errPacketTooLarge
 }
 
@@ -59,6 +60,52 @@ func (r *packetReader) next(limit int) ([]byte, error) {
 			return r.buf, nil
 		}
 	}
+}
+
+// widen reads the socket through a larger buffer until the function that it returns is called. Compressed streams have buffers of
+// their own.
+func (r *packetReader) widen(size int) (narrow func()) {
+	if r.comp != nil {
+		return func() {}
+	}
+	small, wide := r.raw, bufio.NewReaderSize(r.raw, size)
+	r.raw, r.src = wide, wide
+	return func() {
+		if r.inPlace(); wide.Buffered() == 0 { // else the client has sent on without waiting for an answer
+			r.raw, r.src = small, small
+		}
+	}
+}
+
+// nextInPlace is next, without a copy of what lies in the buffer of the socket as a whole.
+func (r *packetReader) nextInPlace(limit int) ([]byte, error) {
+	r.inPlace()
+	if r.comp != nil {
+		return r.next(limit)
+	}
+	h, err := r.raw.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	n := int(h[0]) | int(h[1])<<8 | int(h[2])<<16
+	if n+4 > r.raw.Size() || n > limit {
+		return r.next(limit)
+	}
+	if _, err := r.header(); err != nil {
+		return nil, err
+	}
+	piece, err := r.raw.Peek(n)
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	r.lent = n
+	return piece, nil
+}
+
+// inPlace passes over what nextInPlace returned last.
+func (r *packetReader) inPlace() {
+	_, _ = r.raw.Discard(r.lent) // it is in the buffer
+	r.lent = 0
 }
 
 // skip reads past a payload that next has refused.

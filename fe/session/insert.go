@@ -244,6 +244,9 @@ func (s *Session) lockWait() time.Duration {
 	return time.Duration(s.vars.int("innodb_lock_wait_timeout")) * time.Second
 }
 
+// numbers reports whether number has anything to fill.
+func (i *inserter) numbers() bool { return i.plan.NeedsRowID || i.plan.AutoIncrement >= 0 }
+
 // number fills the hidden row ids and the AUTO_INCREMENT column.
 func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {
 	out := &vec.Batch{Cols: append([]*vec.Vector(nil), rows.Cols...), N: rows.N}

@@ -164,7 +164,7 @@ func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.Tabl
 		return err
 	}
 	for _, w := range writes {
-		if w.Tablet != r.Tablet || r.Row >= w.Rows.N {
+		if w.Tablet != r.Tablet || w.Rows == nil || r.Row >= w.Rows.N {
 			continue
 		}
 		for _, u := range keys {

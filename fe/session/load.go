@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,21 +9,14 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
-	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
 
-// Bounds of LOAD DATA: what is sent to the leaders at once is so large that each tablet's part of it becomes a rowset of its
-// own, which spares it the memtable and a flush. It begins small, so that the leaders have something to do soon, and grows,
-// so that a long load leaves few rowsets.
 const (
-	loadTabletRows = 20 << 10 // at least, for each bucket
-	loadRows       = 256 << 10
-	loadBytes      = 24 << 20
-	loadsAtOnce    = 3 // pieces that are converted or wait to be written
-	loadTries      = 5
+	loadsAtOnce = 3 // pieces that are converted, or wait to be taken on
+	loadTries   = 5
 )
 
 // load runs LOAD DATA LOCAL INFILE: the client sends the file, whose lines are converted by several goroutines while
@@ -62,18 +54,22 @@ type loader struct {
 	reading sync.WaitGroup
 	tries   int
 
-	plan *plan.LoadPlan
-	ins  *inserter
-	odd  int64 // lines with too few or too many values
+	plan    *plan.LoadPlan
+	ins     *inserter
+	grouped bool            // rows go to the leaders as row groups
+	spare   chan *vec.Batch // rows whose buffers may be used again
+	odd     int64           // lines with too few or too many values
 }
 
 // loadJob is a piece on its way to rows; done is closed when they are there.
 type loadJob struct {
-	text []byte
-	done chan struct{}
-	rows *vec.Batch
-	odd  int
-	err  error
+	text   []byte // as it was taken
+	lines  []byte // of text
+	done   chan struct{}
+	rows   *vec.Batch
+	routes []plan.TabletRows // nil where rows have to be numbered first
+	odd    int
+	err    error
 }
 
 // run is one try.
@@ -93,6 +89,8 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	}
 	lockFor(t, keys, l.s.inTx, l.s.contended)
 	l.ins = &inserter{s: l.s, cat: cat, t: t, plan: &p.InsertPlan, pctx: pctx, keys: keys}
+	l.grouped = len(keys) == 0 && !l.s.inTx
+	l.spare = make(chan *vec.Batch, loadsAtOnce+1)
 	if len(keys) > 0 && t.Empty() {
 		// Later pieces read the rows of earlier ones. Without unique keys their primary keys are enough, which leaders keep.
 		t.Remember()
@@ -122,40 +120,33 @@ func (l *loader) begin() error {
 	return nil
 }
 
-// feed brings the file into the table: one goroutine has pieces converted, this one makes writes of them, a third one sends.
+// feed brings the file into the table: one goroutine has pieces converted, this one takes the rows on.
 func (l *loader) feed(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	jobs, writes := make(chan *loadJob, loadsAtOnce), make(chan []txn.TabletWrite, 1)
+	jobs := make(chan *loadJob, loadsAtOnce)
 	var wg sync.WaitGroup
-	var reads, sends error
 	wg.Go(func() {
 		defer close(jobs)
-		if reads = l.read(ctx, jobs); reads != nil {
-			cancel(reads)
+		if err := l.read(ctx, jobs); err != nil {
+			cancel(err) // which is what the others hear
 		}
 	})
-	wg.Go(func() {
-		if sends = l.send(ctx, writes); sends != nil {
-			cancel(sends)
-		}
-	})
-	err := l.gather(ctx, jobs, writes)
+	take, end := l.insertJob, func(context.Context) error { return nil }
+	if l.grouped {
+		g := newGroupLoad(ctx, l, cancel)
+		take, end = g.take, g.end
+	}
+	err := l.gather(ctx, jobs, take)
 	if err != nil {
 		cancel(err)
 	}
 	for j := range jobs {
 		<-j.done
 	}
-	close(writes)
 	wg.Wait()
-	switch { // what came of it first is what the others only heard of
-	case sends != nil:
-		return sends
-	case err != nil && !errors.Is(err, context.Canceled):
-		return err
-	case reads != nil:
-		return reads
+	if ended := end(ctx); err == nil {
+		err = ended
 	}
 	return err
 }
@@ -168,122 +159,71 @@ func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 		if err != nil || !ok {
 			return err
 		}
+		j := &loadJob{text: text, lines: text, done: make(chan struct{})}
 		if skip > 0 {
 			var n uint64
-			text, n = l.plan.Format.SkipLines(text, skip)
-			if skip -= n; len(text) == 0 {
-				continue
-			}
+			j.lines, n = l.plan.Format.SkipLines(text, skip)
+			skip -= n
 		}
-		j := &loadJob{text: text, done: make(chan struct{})}
 		select {
 		case jobs <- j:
 		case <-ctx.Done():
+			l.source.release(text)
 			return context.Cause(ctx)
 		}
 		go func() { // whoever takes the job waits for it
 			defer close(j.done)
-			j.rows, j.odd, j.err = l.plan.LoadRows(j.text, 1)
-			j.text = nil
+			l.convert(j)
 		}()
 	}
 }
 
-// gather makes writes of the rows, in the order of the file.
-func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, writes chan<- []txn.TabletWrite) error {
-	var rows []*vec.Batch
-	first := min(loadRows, loadTabletRows*max(1, l.plan.Table.Buckets))
-	count, size, total, want := 0, 0, 0, first
-	flush := func() error {
-		if count == 0 {
-			return nil
+func (l *loader) convert(j *loadJob) {
+	defer l.source.release(j.text)
+	var old *vec.Batch
+	select {
+	case old = <-l.spare:
+	default:
+	}
+	j.rows, j.odd, j.err = l.plan.LoadRows(j.lines, 1, old)
+	if j.err == nil && l.grouped && !l.ins.numbers() {
+		j.routes, j.err = plan.Route(l.plan.Table, j.rows)
+	}
+}
+
+// gather takes the rows on in the order of the file.
+func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, take func(context.Context, *loadJob) error) error {
+	for j := range jobs {
+		<-j.done
+		err := j.err
+		if err == nil && j.rows.N > 0 {
+			err = take(ctx, j)
 		}
-		chunk := rows
-		total += count
-		rows, count, size = nil, 0, 0
-		want = min(loadRows, max(first, total/3)) // the last one, which nothing runs beside, is a part of the whole
-		if len(l.ins.keys) > 0 {
-			return l.ins.insertRows(ctx, vec.ConcatBatches(chunk...))
-		}
-		routed, err := l.ins.route(ctx, chunk)
 		if err != nil {
 			return err
 		}
-		select {
-		case writes <- routed:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	for j := range jobs {
-		<-j.done
-		if j.err != nil {
-			return j.err
-		}
 		l.odd += int64(j.odd)
-		if j.rows.N > 0 {
-			rows = append(rows, j.rows)
-			count, size = count+j.rows.N, size+j.rows.Size()
-		}
-		if count >= want || size >= loadBytes {
-			if err := flush(); err != nil {
-				return err
+		if j.rows != nil {
+			select {
+			case l.spare <- j.rows:
+			default:
 			}
 		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return flush()
+	return nil
 }
 
-// send writes what is routed.
-func (l *loader) send(ctx context.Context, writes <-chan []txn.TabletWrite) error {
-	for {
-		select {
-		case w, ok := <-writes:
-			if !ok {
-				return nil
-			}
-			if err := l.ins.write(ctx, w); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// insertJob writes rows as other statements do: in chunks, row by row at their leaders.
+func (l *loader) insertJob(ctx context.Context, j *loadJob) error {
+	rows := j.rows
+	j.rows = nil // a transaction may keep them
+	return l.ins.insertRows(ctx, rows)
 }
 
-// route numbers the rows of some batches and sends them to their tablets.
-func (i *inserter) route(ctx context.Context, batches []*vec.Batch) ([]txn.TabletWrite, error) {
-	parts := map[types.TabletID][]*vec.Batch{}
-	var order []types.TabletID
-	for _, b := range batches {
-		b, err := i.number(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		i.rows += int64(b.N)
-		routes, err := plan.Route(i.plan.Table, b)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range routes {
-			if parts[r.Tablet] == nil {
-				order = append(order, r.Tablet)
-			}
-			parts[r.Tablet] = append(parts[r.Tablet], &vec.Batch{Cols: b.Cols, N: b.N, Sel: r.Rows})
-		}
-	}
-	var out []txn.TabletWrite
-	for _, id := range order {
-		out = append(out, txn.TabletWrite{Tablet: id, Ops: []byte{byte(i.op())}, Rows: vec.ConcatBatches(parts[id]...), Schema: i.plan.Table.Schema.Version})
-	}
-	return out, nil
-}
-
-// insertRows writes rows that meet unique keys: what is in the way is read first, so chunks are as large as other statements'.
+// insertRows writes rows in chunks as large as other statements': where they meet unique keys, what is in the way is read first.
 func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
 	step := max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
 	for from := 0; from < rows.N; from += step {

@@ -29,7 +29,9 @@ type loadSource struct {
 	text   []byte // received and not cut yet
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced with every change
+	reading map[*byte]bool // texts that were taken, by where they begin; true: nobody else has them
+	free    [][]byte       // buffers of texts that nobody has
+	changed chan struct{}  // closed and replaced with every change
 	pieces  []sourcePiece
 	next    int   // what is taken next
 	inFile  int   // pieces before it are in the file
@@ -50,7 +52,7 @@ type sourcePiece struct {
 }
 
 func newLoadSource(dir string, format plan.LoadFormat) *loadSource {
-	return &loadSource{dir: dir, most: loadKept, format: format, changed: make(chan struct{})}
+	return &loadSource{dir: dir, most: loadKept, format: format, changed: make(chan struct{}), reading: map[*byte]bool{}}
 }
 
 // receive takes in bytes of the file. It waits when they come faster than they are wanted.
@@ -66,9 +68,38 @@ func (s *loadSource) receive(piece []byte) error {
 		}
 		return nil
 	}
-	whole := s.text[:cut:cut]
-	s.text = append(make([]byte, 0, loadPiece+2*len(piece)), s.text[cut:]...)
+	whole := s.text[:cut]
+	s.text = append(s.buffer(loadPiece+2*len(piece)), s.text[cut:]...)
 	return s.put(whole)
+}
+
+// buffer returns an empty one with room for size bytes: clearing the pages of new ones costs more than the copy into them.
+func (s *loadSource) buffer(size int) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := len(s.free); n > 0; n = len(s.free) {
+		b := s.free[n-1]
+		if s.free = s.free[:n-1]; cap(b) >= size {
+			return b[:0]
+		}
+	}
+	return make([]byte, 0, size)
+}
+
+// release gives back a text that was taken.
+func (s *loadSource) release(text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading[&text[0]] {
+		s.freeLocked(text)
+	}
+	delete(s.reading, &text[0])
+}
+
+func (s *loadSource) freeLocked(text []byte) {
+	if len(s.free) < loadAhead {
+		s.free = append(s.free, text[:0])
+	}
 }
 
 // finish says that the file is there, or why not.
@@ -107,6 +138,7 @@ func (s *loadSource) put(text []byte) error {
 func (s *loadSource) spillLocked() {
 	p := &s.pieces[s.inFile]
 	text := p.text
+	defer s.dropLocked(text)
 	p.text = nil
 	p.at = s.size
 	s.kept -= int64(p.n)
@@ -125,6 +157,15 @@ func (s *loadSource) spillLocked() {
 	}
 }
 
+// dropLocked gives up the text of a piece that has gone to the file, or is lost.
+func (s *loadSource) dropLocked(text []byte) {
+	if _, ok := s.reading[&text[0]]; ok {
+		s.reading[&text[0]] = true
+		return
+	}
+	s.freeLocked(text)
+}
+
 func openUnlinked(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "stele-load-")
 	if err != nil {
@@ -136,7 +177,7 @@ func openUnlinked(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// take returns the next piece; ok is false at the end of the file.
+// take returns the next piece, until release; ok is false at the end of the file.
 func (s *loadSource) take(ctx context.Context) (text []byte, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,6 +197,7 @@ func (s *loadSource) take(ctx context.Context) (text []byte, ok bool, err error)
 			return nil, false, fmt.Errorf("read the lines of a load again: %w", err)
 		}
 	}
+	s.reading[&text[0]] = p.text == nil
 	s.next++
 	s.wakeLocked()
 	return text, true, nil

@@ -51,6 +51,7 @@ func takeAll(t *testing.T, s *loadSource, most int) []byte {
 			t.Fatal("a piece does not end with a line")
 		}
 		out = append(out, text...)
+		s.release(text)
 	}
 	return out
 }

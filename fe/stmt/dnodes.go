@@ -52,6 +52,13 @@ func dnodeRow(e *Env, be *catalog.BE) Row {
 	case !m.Alive:
 		status = "offline"
 	}
+	switch {
+	case why == "" || m.Alive:
+	case m.Seen:
+		why = "status msg timeout: " + why
+	default:
+		why = "status not received: " + why
+	}
 	if why == "" && m.Alive {
 		for _, d := range m.Disks {
 			if d.Error != "" {

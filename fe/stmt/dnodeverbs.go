@@ -152,3 +152,29 @@ var _ = register(Statement{
 	},
 	Examples: []string{"SHOW CLUSTER VARIABLES", "SHOW CLUSTER VARIABLES LIKE 'tablet_sched%'"},
 })
+
+var _ = register(Statement{
+	Name: "show_cluster_machines", Table: "cluster_machines",
+	Syntax: "SHOW CLUSTER MACHINES",
+	Doc:    "One row per host with how many BEs it has.",
+	Columns: cols(`
+		id        text The host.
+		dnode_num int  BEs on it.
+		version   text Version of the first of them, empty while it has not been heard of.
+	`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		var rows []Row
+		at := map[string]int{}
+		for be := range e.Catalog.BEs() {
+			i, known := at[be.Host]
+			if !known {
+				i, at[be.Host] = len(rows), len(rows)
+				rows = append(rows, Row{be.Host, 0, e.member(be.ID).Version})
+			}
+			n, _ := rows[i][1].(int)
+			rows[i][1] = n + 1
+		}
+		return rows, nil
+	},
+	Examples: []string{"SHOW CLUSTER MACHINES"},
+})

@@ -373,3 +373,20 @@ func tabletStatusRow(e *Env, t *catalog.Table, pid int, tab *catalog.Tablet, r *
 	}
 	return Row{t.ID, pid, r.Version, mode, state, "false", "0min", "0s", humanBytes(seen.Bytes), "kNoCompress", 0, endpoint(e, r.BE)}
 }
+
+var _ = register(Statement{
+	Name:   "showdb",
+	Syntax: "SHOWDB",
+	Doc:    "The databases, as SHOW DATABASES lists them but for those of the system.",
+	Columns: cols(`
+		Databases name Name.
+	`),
+	Rows: func(_ context.Context, e *Env, _ syntax.Args) ([]Row, error) {
+		var rows []Row
+		for db := range e.Catalog.Databases() {
+			rows = append(rows, Row{db.Name})
+		}
+		return rows, nil
+	},
+	Examples: []string{"showdb"},
+})

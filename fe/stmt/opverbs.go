@@ -8,6 +8,7 @@ import (
 	"stele/fe/ops"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/types"
 	"stele/sql/syntax"
 )
 
@@ -113,9 +114,9 @@ var _ = register(Statement{
 		if err := healthyBE(e, be, 303); err != nil {
 			return Result{}, err
 		}
-		restore := a.Has("LEADERS") || a.Choice("restore") == "TRUE"
+		restore, leaving := a.Has("LEADERS") || a.Choice("restore") == "TRUE", settingAside(e, be.ID)
 		eachOn(e, be, func(t *catalog.Table, pid int, tab *catalog.Tablet, r *catalog.Replica) {
-			if usable(e, tab, r) {
+			if usable(e, tab, r) && !leaving[tab.ID] {
 				o.skip("replicas on it are alive (offlineendpoint comes first)")
 				return
 			}
@@ -125,6 +126,22 @@ var _ = register(Statement{
 	},
 	Examples: []string{"recoverendpoint 10.0.0.1:9050", "recoverendpoint 10.0.0.1:9050 true 4", "ADMIN RECOVER ENDPOINT '10.0.0.1:9050' RESTORE LEADERS"},
 })
+
+// settingAside lists the tablets whose replica on a BE an op that has not ended is to set aside: what is ordered after it finds it so,
+// for the ops of a tablet run in order.
+func settingAside(e *Env, be types.BEID) map[types.TabletID]bool {
+	out := map[types.TabletID]bool{}
+	for op := range e.Catalog.Ops() {
+		if op.BE != be || op.Ended() || op.Alive {
+			continue
+		}
+		switch op.Type {
+		case ops.OfflineReplica, ops.ChangeLeader, ops.UpdateTableAlive, ops.UpdatePartitionStatus:
+			out[op.Tablet] = true
+		}
+	}
+	return out
+}
 
 // recover orders the return of a replica; restore has it lead again, and the leader it relieves recovered behind it.
 func (o *order) recover(t *catalog.Table, pid int, tab *catalog.Tablet, r *catalog.Replica, restore bool) {
@@ -240,7 +257,7 @@ var _ = register(Statement{
 		if r == nil {
 			return Result{}, opError(308, "pid does not exist: partition %d of %s has no replica on %s", pid, t.Name, hostList([]*catalog.BE{be}))
 		}
-		if usable(e, tab, r) {
+		if usable(e, tab, r) && !settingAside(e, be.ID)[tab.ID] {
 			return Result{}, opError(311, "partition is alive")
 		}
 		o := newOrder(e, 1)

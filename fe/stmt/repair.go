@@ -108,8 +108,8 @@ var _ = register(Statement{
 var _ = register(Statement{
 	Name:   "admin_set_replica_status",
 	Syntax: "ADMIN SET REPLICA STATUS <props:props>",
-	Doc: "Declare a replica damaged (\"status\" = \"bad\": it is not read any more and a new one is made first of all) or sound again " +
-		"(\"ok\"). tablet_id and backend_id say which one.",
+	Doc: "Declare a replica damaged (\"status\" = \"bad\": it is not read any more and a new one is made first of all; with auto_failover off it waits " +
+		"for recovertable or ADMIN REPAIR TABLE) or sound again (\"ok\"). tablet_id and backend_id say which one.",
 	Do:       setReplicaStatus,
 	Examples: []string{`ADMIN SET REPLICA STATUS PROPERTIES("tablet_id" = "10003", "backend_id" = "10001", "status" = "bad")`},
 })
@@ -171,12 +171,16 @@ func setReplicaStatus(ctx context.Context, e *Env, a syntax.Args) (Result, error
 		return nothing("the replica has that status already"), nil
 	}
 	cmds := []command.Command{&command.SetReplicaBad{Tablet: p.tablet, BE: p.be, Bad: p.bad}}
-	if where, ok := placeOf(e.Catalog, tab); ok && p.bad {
+	auto := autoFailover(e)
+	if where, ok := placeOf(e.Catalog, tab); ok && p.bad && auto {
 		cmds = append(cmds, &command.SetRepairHint{Hints: repairHints(e, where.table, []*catalog.Partition{where.part})})
 	}
 	if _, err := e.propose(ctx, cmds...); err != nil {
 		return Result{}, err
 	}
 	e.kick(p.tablet)
+	if p.bad && !auto {
+		return Result{Affected: 1, Info: "auto_failover is off: the replica waits for recovertable, or for ADMIN REPAIR TABLE"}, nil
+	}
 	return Result{Affected: 1}, nil
 }

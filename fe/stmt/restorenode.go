@@ -32,10 +32,10 @@ const restoreTail = " One row per part; DRY RUN only tells. Ask again to see how
 
 var _ = register(Statement{
 	Name:   "restore_dnode",
-	Syntax: "RESTORE DNODE <id:int> [UNSAFE] [DRY RUN]",
+	Syntax: "{RESTORE DNODE <id:int> [UNSAFE] [DRY RUN] | EXPLAIN RESTORE DNODE <id:int> [UNSAFE]}",
 	Doc: "After a BE and the FE on its machine came back with empty data directories: give them back what the catalog says is theirs. The FE joins again " +
 		"as a learner and then votes, the replicas are cloned from the others, the query role is there again. What has no other copy is named and left " +
-		"as it is; UNSAFE makes it anew, empty." + restoreTail,
+		"as it is; UNSAFE makes it anew, empty. EXPLAIN is DRY RUN." + restoreTail,
 	Columns: restoreColumns,
 	Rows: func(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		be, err := dnode(e, a)
@@ -45,7 +45,7 @@ var _ = register(Statement{
 		if err := heard(e, be); err != nil {
 			return nil, err // before anything is begun
 		}
-		r := &restoration{e: e, dry: a.Has("DRY"), unsafe: a.Has("UNSAFE")}
+		r := &restoration{e: e, dry: a.Has("DRY") || a.Has("EXPLAIN"), unsafe: a.Has("UNSAFE")}
 		for _, fe := range mnodesOf(e, be) {
 			r.mnodeOfNode(ctx, fe)
 		}
@@ -60,7 +60,7 @@ var _ = register(Statement{
 		}
 		return r.answer(ctx, fmt.Sprint(be.ID))
 	},
-	Examples: []string{"RESTORE DNODE 10002", "RESTORE DNODE 10002 DRY RUN", "RESTORE DNODE 10002 UNSAFE"},
+	Examples: []string{"RESTORE DNODE 10002", "RESTORE DNODE 10002 DRY RUN", "RESTORE DNODE 10002 UNSAFE", "EXPLAIN RESTORE DNODE 10002"},
 })
 
 var _ = register(Statement{

@@ -78,24 +78,3 @@ var _ = register(Statement{
 	},
 	Examples: []string{"ALTER SYSTEM CREATE IMAGE"},
 })
-
-// absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
-// to do instead.
-var absent = []struct{ name, syntax, example, instead string }{
-	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
-		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
-	{"alter_system_modify_frontend_host", "ALTER SYSTEM MODIFY FRONTEND HOST <from:string> TO <to:string>",
-		`ALTER SYSTEM MODIFY FRONTEND HOST "10.0.0.1" TO "10.0.0.2"`,
-		"a frontend keeps its address: ALTER SYSTEM ADD FOLLOWER takes one in under its new address, then ALTER SYSTEM DROP FOLLOWER the old one"},
-	{"admin_set_table_version", "ADMIN SET TABLE <table:table> [{PARTITION|PARTITIONS} <partitions:names>] VERSION TO <version:int>",
-		"ADMIN SET TABLE db1.t1 PARTITION (p1) VERSION TO 5", "versions are decided by commits and cannot be set: ADMIN SET REPLICA STATUS gives up a damaged replica"},
-}
-
-func init() {
-	for _, s := range absent {
-		register(Statement{Name: s.name, Syntax: s.syntax, Doc: "Refused: " + s.instead + ".", Examples: []string{s.example},
-			Do: func(context.Context, *Env, syntax.Args) (Result, error) {
-				return Result{}, refusal("Not supported: %s", s.instead)
-			}})
-	}
-}

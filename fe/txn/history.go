@@ -29,7 +29,10 @@ const historyBytes = 16 << 20
 
 func (h *history) add(writes []TabletWrite, counts Counts, lockWait time.Duration) {
 	for _, w := range writes {
-		h.bytes += w.Rows.Size() + len(w.Ops)
+		h.bytes += len(w.Grouped) + len(w.Ops)
+		if w.Rows != nil {
+			h.bytes += w.Rows.Size()
+		}
 	}
 	if h.lost || h.bytes > historyBytes {
 		h.statements, h.lost = nil, true

@@ -57,6 +57,8 @@ type TabletWrite struct {
 	Tablet types.TabletID
 	Ops    []byte // one types.RowOp a row, or one for all
 	Rows   *vec.Batch
+	// Grouped is the rows as row groups (be/tablet/groups), in the place of Rows. A transaction that is remembered has none.
+	Grouped []byte
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version
 	// Schema is the version of the table's schema by which the write was planned. It must be given for a table with unique
@@ -175,7 +177,10 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d has no live leader", w.Tablet), Tablet: w.Tablet, Epoch: tab.Epoch}
 	}
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
-		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: vec.Encode(nil, w.Rows), Seq: sh.seq}
+		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
+	if !p.Grouped {
+		p.Rows = vec.Encode(nil, w.Rows)
+	}
 	sh.seq++
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]

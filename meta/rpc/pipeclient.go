@@ -173,8 +173,10 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}
-	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(conn, pipeBuffer), calls: map[uint64]*pipeCall{},
+	b := newBatch(cfg.Outbox, conn)
+	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(b, pipeBuffer), batch: b, calls: map[uint64]*pipeCall{},
 		done: make(chan struct{})}
+	p.outbox = cfg.Outbox
 	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
 	known, err := p.greet(cfg.Cluster)
@@ -190,7 +192,9 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 type pipeConn struct {
 	conn   net.Conn
 	w      frameWriter
+	outbox *Outbox // nil = none
 	r      *bufio.Reader
+	batch  *batch
 	heard  atomic.Int64 // when something came last
 	broken atomic.Bool
 	done   chan struct{} // closed when broken
@@ -216,6 +220,7 @@ func (c *pipeCall) answer(f frame) {
 		c.take(f)
 		return
 	}
+	f.body, f.shared = f.own(f.body), false
 	c.done <- f
 }
 
@@ -336,8 +341,10 @@ func (p *pipeConn) answered(f frame) (frame, error) {
 
 // receive hands out answers until the pipe breaks.
 func (p *pipeConn) receive() {
+	defer p.batch.end()
 	for {
 		f, err := readFrame(p.r)
+		p.batch.begin()
 		if err != nil {
 			p.fail(status.Error(codes.Unavailable, "connection lost: "+err.Error()))
 			return

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,11 +62,14 @@ type frameWriter struct {
 	sending bool
 	ending  bool // the connection is closed when all is sent
 	err     error
+	taken   *sync.Cond // of mu: some of buf has been sent, or there is an error
+
+	listed bool // in an outbox, whose lock guards it
 }
 
 // init sets the connection.
 func (w *frameWriter) init(conn net.Conn) {
-	w.conn = conn
+	w.conn, w.taken = conn, sync.NewCond(&w.mu)
 	if c, ok := conn.(syscall.Conn); ok {
 		w.raw, _ = c.SyscallConn() // without it all writes are patient
 	}
@@ -91,21 +95,31 @@ func (w *frameWriter) post(build func(dst []byte) ([]byte, error)) error {
 	return w.flushLocked(false)
 }
 
-// queue is send without sending: that comes with flush, or with what somebody sends.
+// queue is send without sending: that comes with pass, or with what somebody sends.
 func (w *frameWriter) queue(build func(dst []byte) ([]byte, error)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.queueLocked(build)
 }
 
-// flush sends what is queued.
-func (w *frameWriter) flush() error {
+// pass sends what is queued, and does not wait for a peer that takes nothing, nor for others that may have frames.
+func (w *frameWriter) pass() error {
 	w.mu.Lock()
-	if len(w.buf) == 0 {
-		defer w.mu.Unlock()
-		return w.err
+	defer w.mu.Unlock()
+	if !w.sending && len(w.buf) > 0 {
+		w.sending = true
+		w.drainLocked(nil, nil, false)
 	}
-	return w.flushLocked(true)
+	return w.err
+}
+
+// slow waits while the peer leaves much of what it has been sent.
+func (w *frameWriter) slow() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.buf) > keptBuffer && w.sending && w.err == nil {
+		w.taken.Wait()
+	}
 }
 
 func (w *frameWriter) queueLocked(build func(dst []byte) ([]byte, error)) error {
@@ -172,6 +186,7 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 		if err != nil {
 			w.err = err
 		}
+		w.taken.Broadcast()
 	}
 	w.sending = false
 	if w.ending {
@@ -212,7 +227,8 @@ func (w *frameWriter) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ending = true; !w.sending {
-		_ = w.conn.Close() // the reader learns it
+		w.sending = true
+		w.drainLocked(nil, nil, false)
 	}
 }
 
@@ -223,6 +239,7 @@ func (w *frameWriter) fail(err error) {
 	if w.err == nil {
 		w.err = err
 	}
+	w.taken.Broadcast()
 }
 
 // appendHead appends the part of a frame that all kinds have.
@@ -230,11 +247,20 @@ func appendHead(dst []byte, kind byte, id uint64) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, kind), id)
 }
 
-// frame is one received frame; body is a slice of its own.
+// frame is one received frame.
 type frame struct {
-	kind byte
-	id   uint64
-	body []byte
+	kind   byte
+	id     uint64
+	body   []byte
+	shared bool // body is the reader's, and valid until that reads on
+}
+
+// own returns part of the body for keeps.
+func (f *frame) own(part []byte) []byte {
+	if f.shared {
+		return bytes.Clone(part)
+	}
+	return part
 }
 
 // readFrame reads one frame.
@@ -247,6 +273,15 @@ func readFrame(r *bufio.Reader) (frame, error) {
 	f := frame{kind: head[4], id: binary.LittleEndian.Uint64(head[5:])}
 	if n < frameHead-4 || n > MaxMessage {
 		return frame{}, fmt.Errorf("%w: length %d", errFrame, n)
+	}
+	if f.shared = 4+n <= r.Size(); f.shared {
+		whole, err := r.Peek(4 + n)
+		if err != nil {
+			return frame{}, err
+		}
+		f.body = whole[frameHead:]
+		_, err = r.Discard(4 + n)
+		return f, err
 	}
 	if _, err := r.Discard(frameHead); err != nil {
 		return frame{}, err

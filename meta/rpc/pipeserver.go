@@ -30,6 +30,7 @@ type PipeServer struct {
 	cfg     ServerConfig
 	methods map[string]pipeMethod
 	brief   map[string]bool
+	outbox  *Outbox
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -55,8 +56,12 @@ func NewPipeServer(cfg ServerConfig) *PipeServer {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Outbox == nil {
+		cfg.Outbox = &Outbox{}
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &PipeServer{cfg: cfg, methods: map[string]pipeMethod{}, conns: map[*pipePeer]struct{}{}, ctx: ctx, stop: stop, idle: make(chan func()), ended: make(chan struct{})}
+	return &PipeServer{cfg: cfg, methods: map[string]pipeMethod{}, outbox: cfg.Outbox, conns: map[*pipePeer]struct{}{}, ctx: ctx, stop: stop,
+		idle: make(chan func()), ended: make(chan struct{})}
 }
 
 // RegisterService adds the unary methods of a service. It comes before Listen.
@@ -73,30 +78,6 @@ func (s *PipeServer) Brief(methods ...string) {
 	s.brief = map[string]bool{}
 	for _, m := range methods {
 		s.brief[m] = true
-	}
-}
-
-// reader is the goroutine that reads a pipe while it runs a brief call.
-type reader struct {
-	p     *pipePeer
-	r     *bufio.Reader
-	state atomic.Int32
-}
-
-// States of a reader.
-const (
-	readerRuns   = iota
-	readerHanded // another goroutine reads
-	readerDone
-)
-
-type readerKey struct{}
-
-// Waits says that the call of ctx may block from here on: another goroutine takes over what this one has to do for others.
-func Waits(ctx context.Context) {
-	if rd, ok := ctx.Value(readerKey{}).(*reader); ok && rd.state.CompareAndSwap(readerRuns, readerHanded) {
-		rd.p.running.Add(1)
-		rd.p.s.spawn(func() { rd.p.read(rd.r) })
 	}
 }
 
@@ -210,11 +191,12 @@ const sniffPause = 50 * time.Millisecond
 
 // sort finds out what a connection is. It serves pipes.
 func (l *sniffer) sort(conn net.Conn) {
-	r := bufio.NewReaderSize(conn, pipeBuffer)
+	b := newBatch(l.s.outbox, conn)
+	r := bufio.NewReaderSize(b, pipeBuffer)
 	_ = conn.SetReadDeadline(time.Now().Add(sniffTimeout)) // fails on a closed connection, as the read does
 	first, err := r.Peek(1)
 	if err == nil && first[0] == pipeMagic[0] {
-		l.s.serve(conn, r)
+		l.s.serve(conn, r, b)
 		return
 	}
 	if err != nil || conn.SetReadDeadline(time.Time{}) != nil {
@@ -253,15 +235,19 @@ type pipePeer struct {
 	w    frameWriter
 	ctx  context.Context
 
+	// Of the goroutine that reads.
+	r     *bufio.Reader
+	batch *batch
+
 	mu    sync.Mutex
-	calls map[uint64]context.CancelFunc
+	calls map[uint64]*servedCall
 	last  bool // no more calls are taken
 
 	running sync.WaitGroup // the reader and the calls
 }
 
 // serve runs the calls of one pipe until it breaks.
-func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
+func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
 	defer conn.Close()
 	cluster, err := s.greet(conn, r)
 	if err != nil {
@@ -270,7 +256,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 	}
 	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, cluster)))
 	defer cancel()
-	p := &pipePeer{s: s, conn: conn, ctx: ctx, calls: map[uint64]context.CancelFunc{}}
+	p := &pipePeer{s: s, conn: conn, r: r, batch: b, ctx: ctx, calls: map[uint64]*servedCall{}}
 	p.w.init(conn)
 	defer context.AfterFunc(s.ctx, func() { _ = conn.Close() })()
 	if !s.add(p) {
@@ -278,49 +264,49 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader) {
 	}
 	defer s.remove(p)
 	p.running.Add(1)
-	p.read(r)
+	p.read()
 	p.running.Wait()
+	_ = conn.Close() // it may be closed already
+	p.w.rest.Wait()
 }
 
 // read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor
 // already, and another goroutine reads on.
-func (p *pipePeer) read(r *bufio.Reader) {
+func (p *pipePeer) read() {
 	defer p.running.Done()
 	for {
-		if r.Buffered() < frameHead { // else there is more to answer first
-			_ = p.w.flush() // a failure breaks the pipe, which the read finds
-		}
-		f, err := readFrame(r)
-		var run func()
-		var rd *reader
+		p.w.slow()
+		f, err := readFrame(p.r)
+		p.batch.begin()
+		var c *servedCall
 		if err == nil {
-			run, rd, err = p.take(f)
+			c, err = p.take(f)
 		}
 		if err != nil {
 			if errors.Is(err, errFrame) {
 				p.s.cfg.Log.Warn("pipe broken", "peer", p.conn.RemoteAddr().String(), "err", err)
 			}
 			_ = p.conn.Close() // it may be closed already
+			p.batch.end()
 			return
 		}
 		switch {
-		case run == nil:
-		case rd != nil:
-			rd.r = r
-			run()
-			if !rd.state.CompareAndSwap(readerRuns, readerDone) {
+		case c == nil:
+		case c.m.brief:
+			if !c.runBrief() {
 				return
 			}
-		case r.Buffered() > 0:
+		case p.r.Buffered() > 0:
 			p.running.Add(1)
 			p.s.spawn(func() {
 				defer p.running.Done()
-				run()
+				c.run()
 			})
 		default:
+			p.batch.end()
 			p.running.Add(1)
-			p.s.spawn(func() { p.read(r) })
-			run()
+			p.s.spawn(p.read)
+			c.run()
 			return
 		}
 	}
@@ -369,55 +355,50 @@ func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err 
 	return string(id), err
 }
 
-// take handles one frame of the client; a call is what it returns, with the reader if it is to run there.
-func (p *pipePeer) take(f frame) (run func(), rd *reader, err error) {
+// take handles one frame of the client; it returns the call that is to be run, if it is one.
+func (p *pipePeer) take(f frame) (*servedCall, error) {
 	switch f.kind {
 	case frameCall:
 		return p.call(f)
 	case frameCancel:
 		p.mu.Lock()
-		cancel := p.calls[f.id]
+		c := p.calls[f.id]
 		p.mu.Unlock()
-		if cancel != nil {
-			cancel()
+		if c != nil {
+			c.cancel()
 		}
-		return nil, nil, nil
+		return nil, nil
 	case framePing:
-		return nil, nil, p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
+		return nil, p.s.outbox.put(&p.w, func(dst []byte) ([]byte, error) { return appendHead(dst, framePing, 0), nil })
 	}
-	return nil, nil, fmt.Errorf("%w: kind %d", errFrame, f.kind)
+	return nil, fmt.Errorf("%w: kind %d", errFrame, f.kind)
 }
 
-// call makes a call ready to run. It may wait for locks and disks.
-func (p *pipePeer) call(f frame) (run func(), rd *reader, err error) {
+// call makes a call ready to run.
+func (p *pipePeer) call(f frame) (*servedCall, error) {
 	if len(f.body) < 5 || len(f.body) < 5+int(f.body[4]) {
-		return nil, nil, fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
+		return nil, fmt.Errorf("%w: call of %d bytes", errFrame, len(f.body))
 	}
 	timeout := time.Duration(binary.LittleEndian.Uint32(f.body)) * time.Millisecond
-	name, msg := f.body[5:5+f.body[4]], f.body[5+f.body[4]:]
+	name := f.body[5 : 5+f.body[4]]
 	m, ok := p.s.methods[string(name)]
 	if !ok {
-		return nil, nil, p.reply(f.id, nil, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
+		return nil, p.reply(f.id, true, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
+	}
+	c := &servedCall{Context: p.ctx, p: p, m: m, id: f.id, msg: f.body[5+f.body[4]:], deadline: time.Now().Add(timeout)}
+	if !m.brief { // else it is decoded before anything else is read
+		c.msg = f.own(c.msg)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.last {
-		return nil, nil, p.reply(f.id, nil, nil, status.Error(codes.Unavailable, "the server is stopping"))
+	last := p.last
+	if !last {
+		p.calls[f.id] = c
 	}
-	parent := p.ctx
-	if m.brief {
-		rd = &reader{p: p}
-		parent = context.WithValue(parent, readerKey{}, rd)
+	p.mu.Unlock()
+	if last {
+		return nil, p.reply(f.id, true, nil, status.Error(codes.Unavailable, "the server is stopping"))
 	}
-	ctx, cancel := context.WithTimeout(parent, timeout)
-	p.calls[f.id] = cancel
-	return func() {
-		defer p.end(f.id, cancel)
-		resp, err := p.handle(ctx, m, msg)
-		if err := p.reply(f.id, rd, resp, err); err != nil {
-			_ = p.conn.Close() // the reader ends, and with it the pipe
-		}
-	}, rd, nil
+	return c, nil
 }
 
 // handle runs a method; a panic of it becomes an answer.
@@ -433,28 +414,28 @@ func (p *pipePeer) handle(ctx context.Context, m pipeMethod, msg []byte) (resp a
 }
 
 // end forgets a call that is answered. The last one of a server that is stopping ends the pipe.
-func (p *pipePeer) end(id uint64, cancel context.CancelFunc) {
-	cancel()
+func (p *pipePeer) end(c *servedCall) {
+	c.cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.calls, id)
+	delete(p.calls, c.id)
 	if p.last && len(p.calls) == 0 {
 		p.w.end()
 	}
 }
 
-// reply sends the answer to a call. The one of a brief call goes with those of the calls that were read together with it.
-func (p *pipePeer) reply(id uint64, rd *reader, resp any, err error) error {
-	send := p.w.send
-	if rd != nil && rd.state.Load() == readerRuns && rd.r.Buffered() >= frameHead {
-		send = p.w.queue
-	}
-	return send(func(dst []byte) ([]byte, error) {
+// reply sends the answer to a call, or has it gathered with others.
+func (p *pipePeer) reply(id uint64, gather bool, resp proto.Message, err error) error {
+	build := func(dst []byte) ([]byte, error) {
 		if err != nil {
 			return encodeStatus(appendHead(dst, frameError, id), err)
 		}
-		return proto.MarshalOptions{}.MarshalAppend(appendHead(dst, frameReply, id), resp.(proto.Message))
-	})
+		return proto.MarshalOptions{}.MarshalAppend(appendHead(dst, frameReply, id), resp)
+	}
+	if gather {
+		return p.s.outbox.put(&p.w, build)
+	}
+	return p.w.send(build)
 }
 
 // drain takes no more calls, and ends the pipe when those under way are answered.

@@ -70,7 +70,7 @@ func (p *pipeConn) start(method string, in, out proto.Message, timeout time.Dura
 		_ = p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
 		done(status.FromContextError(context.DeadlineExceeded).Err())
 	})
-	err = p.w.post(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
+	err = p.outbox.put(&p.w, func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		c.stop()
 		done(status.Error(codes.Unavailable, "send: "+err.Error()))

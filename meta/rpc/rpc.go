@@ -86,6 +86,7 @@ type ServerConfig struct {
 	Refused func(address string, cluster types.ClusterID, method string)
 	TLS     *tls.Config  // nil = clear text
 	Log     *slog.Logger // nil = slog.Default
+	Outbox  *Outbox      // of pipes; nil = one of the server's own
 }
 
 // NewServer returns a gRPC server with the checks of this package. extra comes last.
@@ -195,6 +196,8 @@ type DialConfig struct {
 	// Met, if set, is told of a callee of another cluster, which has refused a call.
 	Met func(address string, cluster types.ClusterID, method string)
 	TLS *tls.Config // nil = clear text
+	// Outbox, if set, gathers what is sent by Start.
+	Outbox *Outbox
 }
 
 // Dial returns a connection to addr ("host:port"); it connects when first used and again when it breaks. Calls on it

@@ -3135,9 +3135,10 @@ type WriteRequest_Part struct {
 	ReadVersion   uint64                 `protobuf:"varint,4,opt,name=read_version,json=readVersion,proto3" json:"read_version,omitempty"` // > 0: refuse when a key changed after it
 	ReplicaId     uint64                 `protobuf:"varint,5,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`       // the leader's own
 	Others        []*ReplicaAddress      `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
-	Ops           []byte                 `protobuf:"bytes,7,opt,name=ops,proto3" json:"ops,omitempty"`   // one types.RowOp a row; a single byte holds for all
-	Rows          []byte                 `protobuf:"bytes,8,opt,name=rows,proto3" json:"rows,omitempty"` // vec.Encode, all columns of the schema in order
-	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`  // part number within (txn, tablet), from 0
+	Ops           []byte                 `protobuf:"bytes,7,opt,name=ops,proto3" json:"ops,omitempty"`           // one types.RowOp a row; a single byte holds for all
+	Rows          []byte                 `protobuf:"bytes,8,opt,name=rows,proto3" json:"rows,omitempty"`         // vec.Encode, all columns of the schema in order
+	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`          // part number within (txn, tablet), from 0
+	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"` // rows are row groups, ready to be stored (be/tablet/groups)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3233,6 +3234,13 @@ func (x *WriteRequest_Part) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *WriteRequest_Part) GetGrouped() bool {
+	if x != nil {
+		return x.Grouped
+	}
+	return false
 }
 
 type WriteResponse_Failure struct {
@@ -3821,13 +3829,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x9a\x03\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xb4\x03\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
-	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\x80\x02\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\x9a\x02\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -3839,7 +3847,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06others\x18\x06 \x03(\v2\x12.be.ReplicaAddressR\x06others\x12\x10\n" +
 	"\x03ops\x18\a \x01(\fR\x03ops\x12\x12\n" +
 	"\x04rows\x18\b \x01(\fR\x04rows\x12\x10\n" +
-	"\x03seq\x18\t \x01(\x04R\x03seq\"\xbc\x05\n" +
+	"\x03seq\x18\t \x01(\x04R\x03seq\x12\x18\n" +
+	"\agrouped\x18\n" +
+	" \x01(\bR\agrouped\"\xbc\x05\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +

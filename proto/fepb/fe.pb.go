@@ -326,8 +326,10 @@ func (x *ReportRequest) GetReplicas() []*Replica {
 }
 
 type ReportResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Drops         []*ReportResponse_Drop `protobuf:"bytes,1,rep,name=drops,proto3" json:"drops,omitempty"` // replicas that the cluster no longer knows
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Drops []*ReportResponse_Drop `protobuf:"bytes,1,rep,name=drops,proto3" json:"drops,omitempty"` // replicas that the cluster no longer knows
+	// again asks for another full report at once: replicas are missing in this one, unless they were made after it was written.
+	Again         bool `protobuf:"varint,2,opt,name=again,proto3" json:"again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -367,6 +369,13 @@ func (x *ReportResponse) GetDrops() []*ReportResponse_Drop {
 		return x.Drops
 	}
 	return nil
+}
+
+func (x *ReportResponse) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 type ResolveRequest struct {
@@ -2008,9 +2017,10 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\rstart_time_ms\x18\x03 \x01(\x03R\vstartTimeMs\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x12\x19\n" +
 	"\bdisk_ids\x18\x05 \x03(\x04R\adiskIds\x12'\n" +
-	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\"\x83\x01\n" +
+	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\"\x99\x01\n" +
 	"\x0eReportResponse\x12-\n" +
-	"\x05drops\x18\x01 \x03(\v2\x17.fe.ReportResponse.DropR\x05drops\x1aB\n" +
+	"\x05drops\x18\x01 \x03(\v2\x17.fe.ReportResponse.DropR\x05drops\x12\x14\n" +
+	"\x05again\x18\x02 \x01(\bR\x05again\x1aB\n" +
 	"\x04Drop\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"stele/meta/types"
-	"stele/sql/expr"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
@@ -21,8 +20,7 @@ type aggOp struct {
 	in    Stream
 	level int
 
-	exprs   *exprSet // the groups, then the arguments of each aggregate
-	nargs   []int
+	input   *aggInput          // unless merge
 	inTypes []types.ColumnType // merge
 	table   *groupTable
 	acct    account
@@ -59,18 +57,7 @@ func newAggAt(spec *physical.Agg, merge bool, in Stream, env *Env, level int) (*
 		}
 		return a, nil
 	}
-	nodes := append([]*expr.Node(nil), spec.Group...)
-	for _, f := range spec.Aggs {
-		before := len(nodes)
-		if f.Arg != nil {
-			nodes = append(nodes, f.Arg)
-		}
-		for _, o := range f.Order {
-			nodes = append(nodes, o.Expr)
-		}
-		a.nargs = append(a.nargs, len(nodes)-before)
-	}
-	if a.exprs, err = compileAll(nodes, env.Expr); err != nil {
+	if a.input, err = newAggInput(spec, env.Expr); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -128,6 +115,9 @@ func (a *aggOp) consume(ctx context.Context) error {
 			return err
 		}
 		fits := !a.table.full() && a.acct.resize(a.table.size())
+		if !fits && a.table.dropDirect() {
+			fits = !a.table.full() && a.acct.resize(a.table.size())
+		}
 		switch {
 		case a.spec.Partial && (!fits || a.table.n >= partialGroups):
 			a.reader = a.table.reader(true)
@@ -149,16 +139,10 @@ func (a *aggOp) add(b *vec.Batch) error {
 		}
 		return a.table.merge(b)
 	}
-	cols, err := a.exprs.eval(b)
-	if err != nil {
+	if err := a.input.load(b); err != nil {
 		return err
 	}
-	keys, rest := cols[:len(a.spec.Group)], cols[len(a.spec.Group):]
-	args := make([][]*vec.Vector, len(a.nargs))
-	for i, n := range a.nargs {
-		args[i], rest = rest[:n], rest[n:]
-	}
-	return a.table.update(keys, args, denseRows(b.Rows()))
+	return a.table.update(a.input)
 }
 
 // spill writes all groups to the partition and starts again.

@@ -52,6 +52,11 @@ func (s *exprSet) dense(b *vec.Batch) *vec.Batch {
 	if b.Sel == nil || len(s.progs) < 2 {
 		return b
 	}
+	return s.gather(b)
+}
+
+// gather copies the rows of b that count, of the columns in use.
+func (s *exprSet) gather(b *vec.Batch) *vec.Batch {
 	out := &vec.Batch{Cols: make([]*vec.Vector, len(b.Cols)), N: len(b.Sel)}
 	for _, c := range s.cols {
 		if c < len(b.Cols) { // otherwise the evaluation says so

@@ -45,9 +45,12 @@ func fragmentStream(f *physical.Fragment, in Stream, tablet types.TabletID, env 
 	}
 	s, err := in, error(nil)
 	if f.Filter != nil {
-		if s, err = newFilter(f.Filter, s, env.Expr); err != nil {
+		filter, err := newFilter(f.Filter, s, env.Expr)
+		if err != nil {
 			return nil, err
 		}
+		filter.reuse = f.Agg != nil // it has taken what it needs when it asks for the next batch
+		s = filter
 	}
 	if f.Agg != nil {
 		s, err = newAgg(f.Agg, s, env)

@@ -53,6 +53,7 @@ type groupTable struct {
 	n      int
 	ids    []int32
 	fresh  []int32
+	group  grouping
 }
 
 func newGroupTable(spec *physical.Agg, maxLen int64) (*groupTable, error) {
@@ -82,6 +83,7 @@ func (t *groupTable) reset() error {
 		t.accs = append(t.accs, acc)
 	}
 	t.n, t.keys, t.cols = 0, nil, nil
+	t.group.direct, t.group.hopeless = nil, false
 	if len(t.types) == 0 {
 		t.grow(1)
 		return nil
@@ -119,16 +121,6 @@ func (t *groupTable) groupsOf(keys []*vec.Vector, rows []int32) []int32 {
 	return t.ids
 }
 
-func (t *groupTable) update(keys []*vec.Vector, args [][]*vec.Vector, rows []int32) error {
-	ids := t.groupsOf(keys, rows)
-	for i, a := range t.accs {
-		if err := a.update(ids, rows, args[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // merge adds a batch of groups and states.
 func (t *groupTable) merge(b *vec.Batch) error {
 	rows := rowsOf(b)
@@ -145,7 +137,7 @@ func (t *groupTable) merge(b *vec.Batch) error {
 }
 
 func (t *groupTable) size() int64 {
-	n := int64(cap(t.ids)+cap(t.fresh)) * 4
+	n := int64(cap(t.ids)+cap(t.fresh))*4 + t.group.size()
 	if t.keys != nil {
 		n += t.keys.bytes()
 	}

@@ -28,11 +28,13 @@ func (s *batchStream) Close() { s.rest = nil }
 
 // filterOp passes the rows for which the predicate is true.
 type filterOp struct {
-	in   Stream
-	prog *expr.Program
+	in    Stream
+	prog  *expr.Program
+	reuse bool    // a batch is used no longer when the next one is asked for
+	buf   []int32 // with reuse
 }
 
-func newFilter(cond *expr.Node, in Stream, ectx expr.Context) (Stream, error) {
+func newFilter(cond *expr.Node, in Stream, ectx expr.Context) (*filterOp, error) {
 	prog, err := expr.Compile(cond, ectx)
 	if err != nil {
 		return nil, fmt.Errorf("compile filter: %w", err)
@@ -46,7 +48,10 @@ func (f *filterOp) Next(ctx context.Context) (*vec.Batch, error) {
 		if err != nil || b == nil {
 			return nil, err
 		}
-		sel, err := f.prog.EvalFilter(b)
+		if f.reuse && len(f.buf) < b.N {
+			f.buf = make([]int32, max(b.N, vec.MaxRows))
+		}
+		sel, err := f.prog.EvalFilterInto(b, f.buf)
 		if err != nil {
 			return nil, err
 		}

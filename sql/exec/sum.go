@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"stele/meta/types"
+	"stele/sql/expr"
 	"stele/sql/vec"
 )
 
@@ -107,6 +108,52 @@ func (a *exactSum) addDec(ids, rows []int32, v *vec.Vector) error {
 		}
 		a.sums[g] = sum
 		a.n[g]++
+	}
+	return nil
+}
+
+// addTotal adds the sum of n values to group g.
+func (a *exactSum) addTotal(g int, sum, n int64) error {
+	x, ok := a.sums[g].Add(vec.Int128Of(sum))
+	if !ok {
+		return errOutOfRange(a.name())
+	}
+	a.sums[g] = x
+	a.n[g] += n
+	return nil
+}
+
+// updateInts is update for values that fit 64 bits, whatever their type.
+func (a *exactSum) updateInts(ids, rows []int32, c *expr.Ints) error {
+	for i, g := range ids {
+		r := rows[i]
+		if c.Valid != nil && c.Valid[r>>6]>>(uint(r)&63)&1 == 0 {
+			continue
+		}
+		if err := a.addTotal(int(g), c.V[r], 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addFused adds what fusedSum has found for column c in a lane.
+func (a *exactSum) addFused(sums []fusedRow, lane int, c *expr.Ints, slots []int32) error {
+	for g := range a.sums {
+		n := sums[g+1][0]
+		if c.Valid != nil {
+			n = 0
+		}
+		if err := a.addTotal(g, sums[g+1][lane], n); err != nil {
+			return err
+		}
+	}
+	if c.Valid != nil {
+		for i, s := range slots {
+			if s > 0 {
+				a.n[s-1] += int64(c.Valid[i>>6] >> (uint(i) & 63) & 1)
+			}
+		}
 	}
 	return nil
 }

@@ -15,24 +15,68 @@ type predicate struct {
 	code *code
 	fast bool
 	col  int
-	op   fn.Op
+	op   fn.Op // unless between
 	bias int64 // the sign bit for unsigned integers: x ^ bias compares as signed
 	i    int64
 	f    float64
 	b    []byte
 	phys types.Phys
 	null bool // compared with NULL: no row passes
+
+	between bool // what several comparisons of a column of integers leave: i and the values up to i+span
+	span    uint64
 }
 
 func predicates(root *code) []predicate {
 	if root.kind == NodeCall && root.call.Def.Lazy == fn.LazyAnd {
 		var out []predicate
 		for _, a := range root.args {
-			out = append(out, predicates(a)...)
+			for _, p := range predicates(a) {
+				out = addPredicate(out, p)
+			}
 		}
 		return out
 	}
 	return []predicate{newPredicate(root)}
+}
+
+// addPredicate joins p to one of the same column, if both leave a range of integers, which then takes one pass.
+func addPredicate(ps []predicate, p predicate) []predicate {
+	lo, hi, ok := p.limits()
+	for i := range ps {
+		q := &ps[i]
+		if qlo, qhi, is := q.limits(); ok && is && q.col == p.col && q.bias == p.bias && q.phys == p.phys {
+			lo, hi = max(lo, qlo), min(hi, qhi)
+			q.between, q.i, q.span = true, lo, uint64(hi)-uint64(lo)
+			q.null = lo > hi
+			return ps
+		}
+	}
+	return append(ps, p)
+}
+
+// limits returns the range of integers that pass, with the bias.
+func (p *predicate) limits() (lo, hi int64, ok bool) {
+	lo, hi = math.MinInt64, math.MaxInt64
+	if !p.fast || p.null || p.phys != types.PhysInt64 {
+		return 0, 0, false
+	}
+	if p.between {
+		return p.i, p.i + int64(p.span), true
+	}
+	switch p.op {
+	case fn.OpEQ:
+		return p.i, p.i, true
+	case fn.OpLT:
+		return lo, p.i - 1, p.i != lo
+	case fn.OpLE:
+		return lo, p.i, true
+	case fn.OpGT:
+		return p.i + 1, hi, p.i != hi
+	case fn.OpGE:
+		return p.i, hi, true
+	}
+	return 0, 0, false
 }
 
 func newPredicate(c *code) predicate {
@@ -65,12 +109,15 @@ func newPredicate(c *code) predicate {
 
 // EvalFilter returns the physical positions of the rows of b that count and for which the predicate is true. The
 // result is never nil and belongs to the caller.
-func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) {
+func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) { return p.EvalFilterInto(b, nil) }
+
+// EvalFilterInto is EvalFilter that puts the result into buf if it has the room.
+func (p *Program) EvalFilterInto(b *vec.Batch, buf []int32) ([]int32, error) {
 	sel := b.Sel
 	owned := false // whether sel may be overwritten
 	for i := range p.preds {
 		var err error
-		if sel, err = p.preds[i].narrow(b, sel, owned); err != nil {
+		if sel, err = p.preds[i].narrow(b, sel, owned, buf); err != nil {
 			return nil, err
 		}
 		owned = true
@@ -85,7 +132,7 @@ func (p *Program) EvalFilter(b *vec.Batch) ([]int32, error) {
 }
 
 // narrow keeps the rows of sel (nil = all) that pass. When owned it works in place.
-func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool) ([]int32, error) {
+func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool, buf []int32) ([]int32, error) {
 	if p.null {
 		return make([]int32, 0), nil
 	}
@@ -93,14 +140,16 @@ func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool) ([]int32, erro
 		return p.narrowCode(b, sel)
 	}
 	v := b.Cols[p.col]
-	var out []int32
-	switch {
-	case sel == nil:
-		out = make([]int32, b.N)
-	case owned:
-		out = sel
-	default:
-		out = make([]int32, len(sel))
+	out := sel
+	if !owned {
+		n := b.N
+		if sel != nil {
+			n = len(sel)
+		}
+		if out = buf[:0:cap(buf)]; cap(buf) < n {
+			out = make([]int32, n)
+		}
+		out = out[:n]
 	}
 	var k int
 	switch p.phys {
@@ -109,7 +158,9 @@ func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool) ([]int32, erro
 	case types.PhysBytes:
 		k = p.narrowBytes(v, sel, out)
 	default:
-		if p.bias != 0 {
+		if p.between {
+			k = narrowRange(v.I64[:v.N], p.bias, p.i, p.span, sel, out)
+		} else if p.bias != 0 {
 			k = p.narrowUnsigned(v.I64, sel, out)
 		} else {
 			k = narrowLoop(p.op, v.I64[:v.N], p.i, sel, out)
@@ -171,6 +222,23 @@ func (p *predicate) passes(s []byte) bool {
 		return !bytes.Equal(s, p.b)
 	}
 	return p.op.Holds(bytes.Compare(s, p.b))
+}
+
+// narrowRange keeps the values from lo to lo+span as narrowLoop does.
+func narrowRange(vals []int64, bias, lo int64, span uint64, sel, out []int32) int {
+	k := 0
+	if sel == nil {
+		for i, x := range vals {
+			out[k] = int32(i)
+			k += b2i(uint64(x^bias)-uint64(lo) <= span)
+		}
+		return k
+	}
+	for _, i := range sel {
+		out[k] = i
+		k += b2i(uint64(vals[i]^bias)-uint64(lo) <= span)
+	}
+	return k
 }
 
 func (p *predicate) narrowUnsigned(vals []int64, sel, out []int32) int {

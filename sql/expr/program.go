@@ -31,6 +31,7 @@ type code struct {
 	call    *fn.Call
 	args    []*code
 	canFail bool // evaluation may return an error
+	varies  bool // two evaluations may differ
 }
 
 // Compile prepares an expression for evaluation. Constant parts are evaluated here, once.
@@ -73,6 +74,9 @@ func checkDepth(n *Node, depth int) error {
 // Type returns the type of the result.
 func (p *Program) Type() types.ColumnType { return p.typ }
 
+// Pure reports whether evaluating more rows than asked for does no harm.
+func (p *Program) Pure() bool { return !p.root.canFail && !p.root.varies }
+
 func compile(n *Node, ctx *Context) (*code, error) {
 	c := &code{kind: n.Kind, typ: n.Type, col: n.Col}
 	switch n.Kind {
@@ -102,6 +106,7 @@ func (c *code) compileCall(n *Node, ctx *Context) error {
 		}
 		c.args = append(c.args, k)
 		c.canFail = c.canFail || k.canFail
+		c.varies = c.varies || k.varies
 		ts[i] = a.Type
 		if a.Kind == NodeConst {
 			consts[i] = &a.Value
@@ -113,6 +118,7 @@ func (c *code) compileCall(n *Node, ctx *Context) error {
 	}
 	c.call = call
 	c.canFail = c.canFail || call.Def.CanFail
+	c.varies = c.varies || call.Def.Volatile
 	return nil
 }
 

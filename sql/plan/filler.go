@@ -97,7 +97,7 @@ func (f *filler) finish(cols []*vec.ColumnBuilder, rows int) *vec.Batch {
 				c.AppendValue(f.defaults[i])
 			}
 		}
-		out.Cols = append(out.Cols, c.Finish())
+		out.Cols = append(out.Cols, c.Take())
 	}
 	return out
 }

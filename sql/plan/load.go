@@ -112,20 +112,26 @@ func loadFormat(stmt *ast.LoadDataStmt) (LoadFormat, error) {
 	return f, nil
 }
 
-// LoadRows converts lines into rows of the table; text is not changed afterwards, and firstRow numbers its first row from 1.
-// It may be called by several goroutines at once. Short is how many lines had too few or too many values.
-func (p *LoadPlan) LoadRows(text []byte, firstRow int) (rows *vec.Batch, short int, err error) {
-	return p.loadRows(text, firstRow, p.quick())
+// LoadRows converts lines into rows of the table; nobody changes text before it returns, and firstRow numbers its first row from
+// 1. Where old is given, rows that came of LoadRows and that nobody reads any more, they lie in its buffers. It may be called by
+// several goroutines at once. Short is how many lines had too few or too many values.
+func (p *LoadPlan) LoadRows(text []byte, firstRow int, old *vec.Batch) (rows *vec.Batch, short int, err error) {
+	return p.loadRows(text, firstRow, old, p.quick())
 }
 
 // loadRows is LoadRows with given quick ways, one a column or none at all.
-func (p *LoadPlan) loadRows(text []byte, firstRow int, quick []quickColumn) (rows *vec.Batch, short int, err error) {
+func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []quickColumn) (rows *vec.Batch, short int, err error) {
 	if p.latin1 {
 		text = fromLatin1(text)
 	}
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}
-	cols := p.filler.builder(len(text)/(8*len(p.fields)+8) + 1)
+	var cols []*vec.ColumnBuilder
+	if old != nil {
+		cols = vec.ReuseBuilders(old)
+	} else {
+		cols = p.filler.builder(len(text)/(8*len(p.fields)+8) + 1)
+	}
 	vars := make([]*vec.ColumnBuilder, len(p.vars))
 	for i := range vars {
 		vars[i] = vec.NewColumnBuilder(loadVar, 0)

@@ -1,9 +1,12 @@
 package plan
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"stele/meta/types"
 	ast "stele/sql/parse"
@@ -16,7 +19,7 @@ import (
 type quickColumn struct {
 	take  func(q *quickColumn, cb *vec.ColumnBuilder, s string) (end int, ok bool)
 	f     *LoadFormat
-	stops *[256]bool // bytes with which something other than the text of a field may begin
+	stops *stops
 
 	lo, hi  int64 // of integers
 	zero    bool  // 0 is a value like others
@@ -27,14 +30,45 @@ type quickColumn struct {
 	wide    bool
 }
 
-// stops returns the bytes that may end a field or escape something.
-func (f *LoadFormat) stops() *[256]bool {
-	var out [256]bool
-	out[f.Field[0]], out[f.Line[0]] = true, true
-	if f.Escape != 0 {
-		out[f.Escape] = true
+// stops are the bytes with which something other than the text of a field may begin.
+type stops struct {
+	field, line, escape byte
+	single              bool // both terminators are one byte
+}
+
+// stops returns the bytes that may end a field or escape something; without an escape a terminator stands for it.
+func (f *LoadFormat) stops() *stops {
+	s := &stops{field: f.Field[0], line: f.Line[0], escape: f.Escape, single: len(f.Field) == 1 && len(f.Line) == 1}
+	if s.escape == 0 {
+		s.escape = s.field
 	}
-	return &out
+	return s
+}
+
+const (
+	eachByte = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// zeroBytes marks, by its highest bit, the first byte of x that is zero; what it marks above that means nothing.
+func zeroBytes(x uint64) uint64 { return (x - eachByte) &^ x & highBits }
+
+// find returns where the first of the bytes is, or the length of s, and whether no byte before it is above ASCII.
+func (t *stops) find(s string) (end int, ascii bool) {
+	seen := uint64(0)
+	f, l, e := uint64(t.field)*eachByte, uint64(t.line)*eachByte, uint64(t.escape)*eachByte
+	for b := unsafe.Slice(unsafe.StringData(s), len(s)); end+8 <= len(b); end += 8 {
+		x := binary.LittleEndian.Uint64(b[end:])
+		if stop := zeroBytes(x^f) | zeroBytes(x^l) | zeroBytes(x^e); stop != 0 {
+			n := bits.TrailingZeros64(stop) &^ 7
+			return end + n/8, (seen|x&(1<<n-1))&highBits == 0
+		}
+		seen |= x
+	}
+	for ; end < len(s) && s[end] != t.field && s[end] != t.line && s[end] != t.escape; end++ {
+		seen |= uint64(s[end])
+	}
+	return end, seen&highBits == 0
 }
 
 // quick returns how each column of the file is taken; entries without take have no quick way.
@@ -78,11 +112,12 @@ var literalFormat = LoadFormat{Field: "\x00", Line: "\x00"}
 // literals returns the quick column for the literals of a long INSERT.
 func (f *filler) literals(col int) quickColumn {
 	q := f.quick(col)
-	q.f, q.stops = &literalFormat, noStops
+	q.f, q.stops = &literalFormat, literalStops
 	return q
 }
 
-var noStops = new([256]bool)
+// literalStops is the zero byte alone, which literal passes by.
+var literalStops = literalFormat.stops()
 
 // literal appends a literal that surely is a value of the column as it stands.
 func (q *quickColumn) literal(cb *vec.ColumnBuilder, kind types.Kind, c ast.Cell) bool {
@@ -106,6 +141,9 @@ const quickDigits = 18
 func (q *quickColumn) ends(s string, i int) bool {
 	if i == len(s) {
 		return true
+	}
+	if q.stops.single {
+		return s[i] == q.stops.field || s[i] == q.stops.line
 	}
 	switch s[i] {
 	case q.f.Field[0]:
@@ -187,7 +225,7 @@ func (q *quickColumn) decimal(cb *vec.ColumnBuilder, s string) (int, bool) {
 
 func (q *quickColumn) double(cb *vec.ColumnBuilder, s string) (int, bool) {
 	end := 0
-	for end < len(s) && !q.stops[s[end]] && (s[end]-'0' <= 9 || strings.IndexByte(".-+eE", s[end]) >= 0) {
+	for end < len(s) && s[end] != q.stops.field && s[end] != q.stops.line && s[end] != q.stops.escape && (s[end]-'0' <= 9 || strings.IndexByte(".-+eE", s[end]) >= 0) {
 		end++
 	}
 	if end == 0 || !q.ends(s, end) || s[end-1]-'0' > 9 || s[0]-'0' > 9 && (s[0] != '-' || s[1]-'0' > 9) {
@@ -206,13 +244,20 @@ func day(s string) (days int64, ok bool) {
 	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
 		return 0, false
 	}
-	y, yEnd := readDigits(s[:4], 0, 0)
-	m, mEnd := readDigits(s[5:7], 0, 0)
-	d, dEnd := readDigits(s[8:10], 0, 0)
-	if yEnd != 4 || mEnd != 2 || dEnd != 2 || y == 0 || !sqltypes.ValidDate(int(y), int(m), int(d)) {
+	century, ok1 := twoDigits(s[0:2])
+	year, ok2 := twoDigits(s[2:4])
+	m, ok3 := twoDigits(s[5:7])
+	d, ok4 := twoDigits(s[8:10])
+	y := 100*century + year
+	if !ok1 || !ok2 || !ok3 || !ok4 || y == 0 || !sqltypes.ValidDate(y, m, d) {
 		return 0, false
 	}
-	return sqltypes.DaysOf(int(y), int(m), int(d)), true
+	return sqltypes.DaysOf(y, m, d), true
+}
+
+func twoDigits(s string) (x int, ok bool) {
+	a, b := s[0]-'0', s[1]-'0'
+	return 10*int(a) + int(b), a <= 9 && b <= 9
 }
 
 func (q *quickColumn) date(cb *vec.ColumnBuilder, s string) (int, bool) {
@@ -230,13 +275,13 @@ func (q *quickColumn) dateTime(cb *vec.ColumnBuilder, s string) (int, bool) {
 	if !ok || len(s) < 19 || s[10] != ' ' || s[13] != ':' || s[16] != ':' || !q.ends(s, 19) {
 		return 0, false
 	}
-	h, hEnd := readDigits(s[11:13], 0, 0)
-	m, mEnd := readDigits(s[14:16], 0, 0)
-	sec, sEnd := readDigits(s[17:19], 0, 0)
-	if hEnd != 2 || mEnd != 2 || sEnd != 2 || h > 23 || m > 59 || sec > 59 {
+	h, ok1 := twoDigits(s[11:13])
+	m, ok2 := twoDigits(s[14:16])
+	sec, ok3 := twoDigits(s[17:19])
+	if !ok1 || !ok2 || !ok3 || h > 23 || m > 59 || sec > 59 {
 		return 0, false
 	}
-	cb.AppendInt(days*sqltypes.Day + h*sqltypes.Hour + m*sqltypes.Minute + sec*sqltypes.Second)
+	cb.AppendInt(days*sqltypes.Day + int64(h)*sqltypes.Hour + int64(m)*sqltypes.Minute + int64(sec)*sqltypes.Second)
 	return 19, true
 }
 
@@ -244,18 +289,10 @@ func (q *quickColumn) text(cb *vec.ColumnBuilder, s string) (int, bool) {
 	if q.f.Quote != 0 && s != "" && s[0] == q.f.Quote {
 		return 0, false
 	}
-	end, seen := 0, byte(0)
-	for end < len(s) {
-		b := s[end]
-		if q.stops[b] {
-			break
-		}
-		seen |= b
-		end++
-	}
+	end, ascii := q.stops.find(s)
 	text := s[:end]
 	switch {
-	case end > q.chars, q.trimmed && end > 0 && s[end-1] == ' ', !q.ends(s, end), seen >= utf8.RuneSelf && !utf8.ValidString(text):
+	case end > q.chars, q.trimmed && end > 0 && s[end-1] == ' ', !q.ends(s, end), !ascii && !utf8.ValidString(text):
 		return 0, false
 	case text == "NULL" && (q.f.Quote != 0 || q.f.Escape == 0):
 		return 0, false

@@ -39,7 +39,7 @@ func TestLoadSet(t *testing.T) {
 			}
 			continue
 		}
-		rows, _, err := p.LoadRows([]byte(c.text), 1)
+		rows, _, err := p.LoadRows([]byte(c.text), 1, nil)
 		if err != nil {
 			t.Errorf("%s: %v", sql, err)
 			continue

@@ -67,6 +67,10 @@ func (r *loadReader) past(end int) (more bool) {
 	case end == len(r.s):
 		r.s, r.open = "", true
 		return false
+	case len(r.f.Field) == 1 && len(r.f.Line) == 1:
+		more = r.s[end] == r.f.Field[0]
+		r.s = r.s[end+1:]
+		return more
 	case strings.HasPrefix(r.s[end:], r.f.Field):
 		r.s = r.s[end+len(r.f.Field):]
 		return true

@@ -32,15 +32,15 @@ type TabletRows struct {
 // Route sends each row that counts in a batch to its tablet. The batch has the table's columns in schema order, in their
 // types. A row that no partition takes is error 1526. Tablets come in the order of partitions and buckets.
 func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
-	hash := columnIndexes(t, t.HashBy)
+	hash := vec.EncodeKeys(b, columnIndexes(t, t.HashBy))
 	var by []int
 	if t.Partition != nil {
 		by = columnIndexes(t, t.Partition.Columns)
 	}
-	slots := map[types.TabletID]int{}
+	slots := make([][]int32, len(t.Parts)) // by partition and bucket: 1 + where it is in out
 	var out []TabletRows
 	var key []byte
-	for _, row := range rowsOf(b) {
+	for k, row := range rowsOf(b) {
 		at := 0
 		if by != nil {
 			key = vec.AppendRowKey(key[:0], b, by, int(row))
@@ -49,16 +49,17 @@ func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
 			}
 		}
 		part := &t.Parts[at]
-		key = vec.AppendRowKey(key[:0], b, hash, int(row))
-		bucket := Bucket(key, len(part.Tablets))
-		tablet := part.Tablets[bucket]
-		slot, ok := slots[tablet]
-		if !ok {
-			slot = len(out)
-			slots[tablet] = slot
-			out = append(out, TabletRows{Partition: part.ID, Tablet: tablet, order: at<<16 | bucket})
+		if slots[at] == nil {
+			slots[at] = make([]int32, len(part.Tablets))
 		}
-		out[slot].Rows = append(out[slot].Rows, row)
+		bucket := Bucket(hash[k], len(part.Tablets))
+		slot := slots[at][bucket]
+		if slot == 0 {
+			out = append(out, TabletRows{Partition: part.ID, Tablet: part.Tablets[bucket], order: at<<16 | bucket})
+			slot = int32(len(out))
+			slots[at][bucket] = slot
+		}
+		out[slot-1].Rows = append(out[slot-1].Rows, row)
 	}
 	// One order for all statements, so that equal statements lock in equal order.
 	slices.SortFunc(out, func(a, b TabletRows) int { return a.order - b.order })

@@ -2,6 +2,7 @@ package vec
 
 import (
 	"math"
+	"slices"
 
 	"stele/meta/types"
 )
@@ -174,6 +175,58 @@ func (c *ColumnBuilder) AppendVector(src *Vector, from, to int) {
 		c.v.I64 = append(c.v.I64, src.I64[from:to]...)
 	}
 	c.v.N += to - from
+}
+
+// AppendRows appends the rows of a vector of the same physical type that sel names.
+func (c *ColumnBuilder) AppendRows(src *Vector, sel []int32) {
+	if src.Valid != nil || c.v.Valid != nil {
+		for _, i := range sel {
+			c.AppendFrom(src, int(i))
+		}
+		return
+	}
+	switch c.phys {
+	case types.PhysFloat64:
+		c.v.F64 = appendRows(c.v.F64, src.F64, sel)
+	case types.PhysDec128:
+		c.v.Dec = appendRows(c.v.Dec, src.Dec, sel)
+	case types.PhysBytes:
+		for _, i := range sel {
+			c.v.Data = append(c.v.Data, src.Data[src.Off[i]:src.Off[i+1]]...)
+			c.endBytes()
+		}
+	default:
+		c.v.I64 = appendRows(c.v.I64, src.I64, sel)
+	}
+	c.v.N += len(sel)
+}
+
+func appendRows[T any](dst, src []T, sel []int32) []T {
+	at := len(dst)
+	dst = slices.Grow(dst, len(sel))[:at+len(sel)]
+	for k, i := range sel {
+		dst[at+k] = src[i]
+	}
+	return dst
+}
+
+// ReuseBuilders starts empty vectors in the buffers of those of a batch that nobody reads any more.
+func ReuseBuilders(old *Batch) []*ColumnBuilder {
+	out := make([]*ColumnBuilder, len(old.Cols))
+	for i, v := range old.Cols {
+		out[i] = &ColumnBuilder{phys: v.Type.Phys(), v: Vector{Type: v.Type, I64: v.I64[:0], F64: v.F64[:0], Dec: v.Dec[:0], Data: v.Data[:0]}}
+		if v.Off != nil {
+			out[i].v.Off = append(v.Off[:0], 0)
+		}
+	}
+	return out
+}
+
+// Take returns the vector, which is the end of the builder: Finish would allocate another one.
+func (c *ColumnBuilder) Take() *Vector {
+	v := c.v
+	c.v = Vector{}
+	return &v
 }
 
 // Finish returns the vector and starts an empty one of the same type.

@@ -65,6 +65,9 @@ func AppendRowKey(dst []byte, b *Batch, cols []int, row int) []byte {
 // one buffer and must not be appended to.
 func EncodeKeys(b *Batch, cols []int) [][]byte {
 	n := b.Rows()
+	if keys := fixedKeys(b, cols); keys != nil {
+		return keys
+	}
 	arena := make([]byte, 0, n*keySizeHint(b, cols))
 	ends := make([]int, n)
 	for i := range n {
@@ -80,6 +83,38 @@ func EncodeKeys(b *Batch, cols []int) [][]byte {
 	for i, end := range ends {
 		keys[i] = arena[start:end:end]
 		start = end
+	}
+	return keys
+}
+
+// fixedKeys is EncodeKeys over integers none of which is NULL, column by column; nil when the keys are others.
+func fixedKeys(b *Batch, cols []int) [][]byte {
+	if b.Sel != nil {
+		return nil
+	}
+	for _, c := range cols {
+		if v := b.Cols[c]; v.Valid != nil || v.Type.Phys() != types.PhysInt64 {
+			return nil
+		}
+	}
+	stride := 9 * len(cols)
+	arena := make([]byte, b.N*stride)
+	for k, c := range cols {
+		flip := signBit
+		if b.Cols[c].Type.Unsigned {
+			flip = 0
+		}
+		at := 9 * k
+		for _, x := range b.Cols[c].I64[:b.N] {
+			out := arena[at : at+9]
+			out[0] = keyValue
+			binary.BigEndian.PutUint64(out[1:], uint64(x)^flip)
+			at += stride
+		}
+	}
+	keys := make([][]byte, b.N)
+	for i := range keys {
+		keys[i] = arena[i*stride : (i+1)*stride : (i+1)*stride]
 	}
 	return keys
 }

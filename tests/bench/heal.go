@@ -34,39 +34,56 @@ func MeasureHeal(tb testing.TB, t *Table, s *Server) {
 
 func heal(tb testing.TB, t *Table, s *Server, node, name string, meanwhile func() error) {
 	tb.Helper()
-	before := clonedBytes(tb, s)
+	before, tables := clonedBytes(tb, s), loaded(tb, s)
 	err := errors.Join(s.Cluster.Kill(node), meanwhile())
 	began := time.Now()
 	if err := errors.Join(err, s.Cluster.StartNode(node)); err != nil { // in any case started: other measurements follow
 		tb.Fatal(err)
 	}
 	s.Cluster.WaitAlive(tb, node, true, healTimeout)
-	s.Cluster.Wait(tb, "all replicas the same", healTimeout, func() (bool, string) { return same(tb.Context(), s) })
+	s.Cluster.Wait(tb, "all replicas the same", healTimeout, func() (bool, string) { return sameIn(tb.Context(), s, tables) })
 	seconds := time.Since(began).Seconds()
 	t.Put(name+", from process start", "s", false, s.Name, seconds)
 	t.Put(name+", bytes copied", "MB", false, s.Name, float64(clonedBytes(tb, s)-before)/1e6)
 }
 
-// healed lists the tables whose replicas are waited for.
-var healed = []string{"tpch.lineitem", "tpch.orders", "tpch.partsupp", "tpch.part", "tpch.customer", "tpch.supplier", "tpch.nation",
-	"tpch.region", "kv.kv", "kv.ins"}
+// loaded lists the tables that the parts that ran have made.
+func loaded(tb testing.TB, s *Server) []string {
+	tb.Helper()
+	t, err := cluster.ReadTable(tb.Context(), s.Cluster.DB(),
+		"SELECT CONCAT(table_schema, '.', table_name) AS name FROM information_schema.tables WHERE table_schema IN ('tpch', 'kv') ORDER BY 1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if len(t.Rows) == 0 {
+		tb.Fatal("there are no tables to heal: load makes them")
+	}
+	return t.Column("name")
+}
 
-// same says whether all replicas of all tables answer and hold the same rows at the newest version. It asks the BEs, since
-// the FE takes a moment to hear that a replica is lost.
-func same(ctx context.Context, s *Server) (bool, string) { return sameIn(ctx, s, healed) }
+// copies is how many replicas each tablet has.
+const copies = 3
 
+// sameIn says whether all tablets of some tables have all their replicas, and these answer and hold the same rows at the newest
+// version. It asks the BEs, since the FE takes a moment to hear that a replica is lost.
 func sameIn(ctx context.Context, s *Server, tables []string) (bool, string) {
 	for _, table := range tables {
 		digests, err := s.Cluster.Digests(ctx, table)
 		if err != nil {
 			return false, err.Error()
 		}
-		first := map[uint64]cluster.Digest{}
+		first, count := map[uint64]cluster.Digest{}, map[uint64]int{}
 		for _, d := range digests {
+			count[d.Tablet]++
 			if f, seen := first[d.Tablet]; !seen {
 				first[d.Tablet] = d
 			} else if f.Digest != d.Digest || f.Version != d.Version {
 				return false, fmt.Sprintf("%+v and %+v differ", f, d)
+			}
+		}
+		for tablet, n := range count {
+			if n < copies {
+				return false, fmt.Sprintf("tablet %d of %s has %d replicas", tablet, table, n)
 			}
 		}
 	}

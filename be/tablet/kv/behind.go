@@ -31,10 +31,13 @@ type change struct {
 }
 
 const (
-	// applyDelay is how long changes gather before Badger gets them.
-	applyDelay = 50 * time.Millisecond
+	// applyDelay is how long changes gather before Badger gets them: each time it flushes its own log of them, for which the
+	// front must wait. What gathers is in memory and in the front, which bounds it.
+	applyDelay = 200 * time.Millisecond
 	// applyEntries is how many do not wait for more.
-	applyEntries = 1000
+	applyEntries = 4000
+	// applyPart of a memtable is what Badger gets at once: well below what it takes in one transaction.
+	applyPart = 16
 )
 
 func newBehind() *behind {
@@ -159,7 +162,7 @@ func (db *DB) applyLoop() {
 		<-db.behind.poke
 		for {
 			db.gather(timer)
-			group, end := db.behind.next(db.opt.GroupEntries, db.opt.GroupBytes)
+			group, end := db.behind.next(applyEntries, min(db.opt.GroupBytes, db.opt.MemTableBytes/applyPart))
 			if end {
 				return
 			}
@@ -192,12 +195,11 @@ func (db *DB) gather(timer *time.Timer) {
 func (db *DB) apply(group []*request) error {
 	err := db.writeBadger(group, group[len(group)-1].seq)
 	if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
-		for _, r := range group {
-			if err := db.apply([]*request{r}); err != nil {
-				return err
-			}
+		half := len(group) / 2
+		if err := db.apply(group[:half]); err != nil {
+			return err
 		}
-		return nil
+		return db.apply(group[half:])
 	}
 	if err == nil {
 		err = db.Err() // Badger only logs a failed sync

@@ -32,15 +32,30 @@ func (db *DB) Commit(entries ...Entry) error {
 // block. Requests become durable in the order of the calls. It blocks while the queue is full.
 func (db *DB) CommitAsync(entries []Entry, done func(error)) { db.enqueue(entries, false, done) }
 
+// CommitBeyond is CommitAsync without waiting for room in the queue, for who has found that it is not Crowded.
+func (db *DB) CommitBeyond(entries []Entry, done func(error)) {
+	r := newRequest(entries, false, done)
+	if !db.reqs.addBeyond(r) {
+		r.done(ErrClosed)
+	}
+}
+
+// Crowded reports whether the queue is full, as it is when the disk hangs.
+func (db *DB) Crowded() bool { return db.reqs.full() }
+
 // CommitLazy is CommitAsync for what nobody waits for: it may stay in memory for a few milliseconds longer.
 func (db *DB) CommitLazy(entries []Entry, done func(error)) { db.enqueue(entries, true, done) }
 
 func (db *DB) enqueue(entries []Entry, lazy bool, done func(error)) {
+	db.send(newRequest(entries, lazy, done))
+}
+
+func newRequest(entries []Entry, lazy bool, done func(error)) *request {
 	r := &request{entries: entries, lazy: lazy, done: done}
 	for _, e := range entries {
 		r.bytes += int64(len(e.Key) + len(e.Value))
 	}
-	db.send(r)
+	return r
 }
 
 func (db *DB) send(r *request) {
@@ -91,9 +106,11 @@ func (db *DB) commitGroup(group []*request) {
 			err = db.Err()
 		}
 	}
-	for _, r := range group {
-		r.done(err)
-	}
+	db.opt.Together(func() {
+		for _, r := range group {
+			r.done(err)
+		}
+	})
 }
 
 // commitOneByOne is for a group that Badger's transaction limit does not hold together. A request that is too large by

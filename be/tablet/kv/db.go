@@ -358,6 +358,9 @@ func (o Options) withDefaults() Options {
 	if o.GroupEntries == 0 {
 		o.GroupEntries = 1000
 	}
+	if o.Together == nil {
+		o.Together = func(tell func()) { tell() }
+	}
 	return o
 }
 

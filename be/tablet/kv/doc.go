@@ -57,6 +57,7 @@ type Options struct {
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)
+	Together         func(tell func()) // runs tell, which says to all requests of a group that they are durable; nil = just so
 }
 
 // Faults are for tests: what a failing disk would do. Both run in the committer.

@@ -43,6 +43,23 @@ func (q *queue) add(r *request) bool {
 		q.pokeLocked()
 		q.space.Wait()
 	}
+	return q.addLocked(r)
+}
+
+// addBeyond is add that does not block: the queue may become longer than it should by what was on its way when it was full.
+func (q *queue) addBeyond(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.addLocked(r)
+}
+
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items) >= maxQueued && !q.closed
+}
+
+func (q *queue) addLocked(r *request) bool {
 	if q.closed {
 		return false
 	}

@@ -2,6 +2,7 @@ package rowset
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -51,26 +52,27 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 	return d
 })
 
-// compressBlock returns data in the codec, or nil when it does not get smaller.
-func compressBlock(codec byte, data []byte) []byte {
+// appendCompressed appends data in the codec; false, and dst as it was, when it does not get smaller.
+func appendCompressed(dst []byte, codec byte, data []byte) ([]byte, bool) {
+	start := len(dst)
 	switch codec {
 	case codecLZ4:
 		c := lz4Compressors.Get().(*lz4.Compressor)
 		defer lz4Compressors.Put(c)
-		out := make([]byte, len(data))
-		n, err := c.CompressBlock(data, out)
+		dst = slices.Grow(dst, len(data))
+		n, err := c.CompressBlock(data, dst[start:start+len(data)])
 		if err != nil || n == 0 || n >= len(data) {
-			return nil
+			return dst, false
 		}
-		return out[:n]
+		return dst[:start+n], true
 	case codecZstd:
-		out := zstdEncoder().EncodeAll(data, nil)
-		if len(out) >= len(data) || len(out)*maxExpansion < len(data) {
-			return nil
+		out := zstdEncoder().EncodeAll(data, dst)
+		if n := len(out) - start; n >= len(data) || n*maxExpansion < len(data) {
+			return out[:start], false
 		}
-		return out
+		return out, true
 	}
-	return nil
+	return dst, false
 }
 
 // decompressBlock fills out, whose length is that of the decoded block.
@@ -103,10 +105,10 @@ func sampleCodec(v *vec.Vector, rows int) byte {
 		return codecLZ4 // the vectors themselves decide
 	}
 	fast, small := len(data), len(data)
-	if out := compressBlock(codecLZ4, data); out != nil {
+	if out, ok := appendCompressed(nil, codecLZ4, data); ok {
 		fast = len(out)
 	}
-	if out := compressBlock(codecZstd, data); out != nil {
+	if out, ok := appendCompressed(nil, codecZstd, data); ok {
 		small = len(out)
 	}
 	if float64(small) <= float64(fast)*(1-zstdGain) {
@@ -132,12 +134,11 @@ func appendBlocks(dst []byte, codec byte, v *vec.Vector, from, to int) ([]byte, 
 	dst = append(dst, make([]byte, 4*n)...)
 	for i := range n {
 		data := v.Data[v.Off[from+i*blockRows]:v.Off[min(from+(i+1)*blockRows, to)]]
-		block := compressBlock(codec, data)
-		if block == nil { // stored as it is, which its size says
-			block = data
+		at, smaller := len(dst), false
+		if dst, smaller = appendCompressed(dst, codec, data); !smaller { // stored as it is, which its size says
+			dst = append(dst, data...)
 		}
-		binary.LittleEndian.PutUint32(dst[sizes+4*i:], uint32(len(block)))
-		dst = append(dst, block...)
+		binary.LittleEndian.PutUint32(dst[sizes+4*i:], uint32(len(dst)-at))
 	}
 	if float64(len(dst)-start) > float64(raw)*(1-codecGain) {
 		return dst[:start], false

@@ -12,9 +12,11 @@ const maxVectorBytes = 1 << 30
 // chunk is how the vectors of one column of a row group are encoded, chosen once for all of them.
 type chunk struct {
 	v      *vec.Vector
+	codec  byte     // of bytes without a dictionary
 	values [][]byte // the dictionary that all vectors share, or none
 	codes  []uint16 // of all rows
-	codec  byte     // of bytes without a dictionary
+
+	prefixes []uint64 // of values
 }
 
 // chooseChunk samples the rows of a chunk.
@@ -40,6 +42,24 @@ func chooseChunk(v *vec.Vector, rows int) *chunk {
 	}
 	c.codec = sampleCodec(v, rows)
 	return c
+}
+
+// zoneOf returns the zone of the rows [from, to): of their codes, where there is a dictionary.
+func (c *chunk) zoneOf(from, to int) Zone {
+	if c.values == nil || c.v.Valid != nil {
+		return zoneOf(c.v, from, to)
+	}
+	if c.prefixes == nil {
+		for _, b := range c.values {
+			c.prefixes = append(c.prefixes, bytesPrefix(b))
+		}
+	}
+	z := emptyZone
+	for _, code := range c.codes[from:to] {
+		p := c.prefixes[code]
+		z.Min, z.Max = min(z.Min, p), max(z.Max, p)
+	}
+	return z
 }
 
 // appendBytes appends the rows [from, to) in the chosen form.

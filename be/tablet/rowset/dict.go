@@ -20,6 +20,7 @@ const (
 // dictBuilder gives each distinct value a code, in order of appearance.
 type dictBuilder struct {
 	values [][]byte
+	ends   []valueEnds // of values
 	bytes  int
 	limit  int
 	table  []uint16 // open addressing: code+1, or 0
@@ -30,15 +31,45 @@ func newDictBuilder(limit int) *dictBuilder {
 	return &dictBuilder{limit: limit, table: make([]uint16, 4<<bits.Len(uint(limit)))}
 }
 
+// valueEnds are both ends of a value, which is all of it up to 16 bytes.
+type valueEnds struct {
+	head, tail uint64
+	size       int
+}
+
+func endsOf(b []byte) valueEnds {
+	switch n := len(b); {
+	case n >= 8:
+		return valueEnds{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:]), n}
+	case n >= 4:
+		return valueEnds{uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:])), n}
+	case n > 0:
+		return valueEnds{uint64(b[0]) | uint64(b[n/2])<<8, uint64(b[n-1]), n}
+	}
+	return valueEnds{}
+}
+
+// hash is enough for words, and cheap.
+func (e valueEnds) hash() uint64 {
+	hi, lo := bits.Mul64(e.head^0x9E3779B97F4A7C15, e.tail^uint64(e.size)*0xC2B2AE3D27D4EB4F^0x165667B19E3779F9)
+	return hi ^ lo
+}
+
+// is reports whether a value has the code.
+func (d *dictBuilder) is(code int, e valueEnds, b []byte) bool {
+	return d.ends[code] == e && (e.size <= 16 || string(d.values[code]) == string(b))
+}
+
 // code returns the code of b; false when the dictionary is full.
 func (d *dictBuilder) code(b []byte) (uint16, bool) {
-	if len(d.values) > 0 && string(d.values[d.last]) == string(b) {
+	e := endsOf(b)
+	if len(d.values) > 0 && d.is(d.last, e, b) {
 		return uint16(d.last), true
 	}
 	mask := len(d.table) - 1
-	at := int(dictHash(b)) & mask
+	at := int(e.hash()) & mask
 	for ; d.table[at] != 0; at = (at + 1) & mask {
-		if code := int(d.table[at]) - 1; string(d.values[code]) == string(b) {
+		if code := int(d.table[at]) - 1; d.is(code, e, b) {
 			d.last = code
 			return uint16(code), true
 		}
@@ -46,25 +77,11 @@ func (d *dictBuilder) code(b []byte) (uint16, bool) {
 	if len(d.values) == d.limit || d.bytes+len(b) > maxDictBytes {
 		return 0, false
 	}
-	d.values = append(d.values, b)
+	d.values, d.ends = append(d.values, b), append(d.ends, e)
 	d.bytes += len(b)
 	d.table[at] = uint16(len(d.values))
 	d.last = len(d.values) - 1
 	return uint16(d.last), true
-}
-
-// dictHash mixes the length and both ends of a value: enough for words, and cheap.
-func dictHash(b []byte) uint64 {
-	var head, tail uint64
-	if n := len(b); n >= 8 {
-		head, tail = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
-	} else {
-		for _, x := range b {
-			head = head<<8 | uint64(x)
-		}
-	}
-	hi, lo := bits.Mul64(head^0x9E3779B97F4A7C15, tail^uint64(len(b))*0xC2B2AE3D27D4EB4F^0x165667B19E3779F9)
-	return hi ^ lo
 }
 
 // codesOf returns the dictionary and the code of each row, unless a dictionary would not pay.
@@ -159,6 +176,9 @@ func (d *dictionary) decode(off []uint32, data, src []byte) ([]byte, error) {
 }
 
 func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, error) {
+	if d.single {
+		return d.gatherSingle(off, data, codes)
+	}
 	total := int64(0)
 	off[0] = 0
 	ends := off[1:][:len(codes)]
@@ -179,16 +199,24 @@ func (d *dictionary) gather(off []uint32, data []byte, codes []int64) ([]byte, e
 		return data, nil
 	}
 	data = reuse(data, int(total)+8) // each store writes 8 bytes, of which the next value covers what is too much
-	if d.single {
-		for i, c := range codes {
-			data[i] = byte(d.words[c])
-		}
-		return data[:total:total], nil
-	}
 	for i, c := range codes {
 		binary.LittleEndian.PutUint64(data[off[i]:], d.words[c])
 	}
 	return data[:total:total], nil
+}
+
+// gatherSingle is gather for values of one byte.
+func (d *dictionary) gatherSingle(off []uint32, data []byte, codes []int64) ([]byte, error) {
+	data = reuse(data, len(codes))
+	off[0] = 0
+	ends, words := off[1:][:len(codes)], d.words
+	for i, c := range codes {
+		if uint64(c) >= uint64(len(words)) {
+			return nil, ErrCorrupt
+		}
+		data[i], ends[i] = byte(words[c]), uint32(i+1)
+	}
+	return data, nil
 }
 
 // pick returns the value of one row of n, if the codes have random access.

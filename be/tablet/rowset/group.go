@@ -53,7 +53,9 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 	rows := len(keys)
 	nvec := vectorsOf(rows)
 	dirLen := len(cols.IDs) * (columnEntry + nvec*vectorEntry)
-	out := make([]byte, dirStart+dirLen, dirStart+dirLen+64*rows)
+	scratch := groupScratch.Get().(*[]byte)
+	defer groupScratch.Put(scratch)
+	out := append((*scratch)[:0], make([]byte, dirStart+dirLen)...)
 	dir := out[dirStart:]
 	for c, cid := range cols.IDs {
 		putColumnEntry(dir[c*columnEntry:], cid, cols.Vecs[c].Type)
@@ -74,7 +76,7 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 			binary.LittleEndian.PutUint32(e, uint32(start))
 			binary.LittleEndian.PutUint32(e[4:], uint32(len(out)-start))
 			binary.LittleEndian.PutUint64(e[8:], xxh3.Hash(out[start:]))
-			z := zoneOf(v, from, to)
+			z := c.zoneOf(from, to)
 			binary.LittleEndian.PutUint64(e[16:], z.Min)
 			binary.LittleEndian.PutUint64(e[24:], z.Max)
 			entry += vectorEntry
@@ -91,8 +93,12 @@ func EncodeGroup(id GroupID, cols Columns, keys [][]byte) []byte {
 	h := header{id: id, rows: uint32(rows), cols: uint16(len(cols.IDs)), bloomOff: uint32(bloomOff), keysOff: uint32(keysOff), size: uint32(len(out))}
 	h.encode(out)
 	sealGroup(out, dirLen)
-	return out
+	*scratch = out
+	return slices.Clone(out)
 }
+
+// groupScratch are buffers in which row groups grow: nobody knows their size before.
+var groupScratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // Group reads a row group in place. It is valid as long as the bytes it was opened on.
 type Group struct {

@@ -58,14 +58,20 @@ func Prefix(v *vec.Vector, row int) uint64 {
 	case types.PhysDec128:
 		return uint64(v.Dec[row].Hi) ^ sign
 	default:
-		b := v.Bytes(row)
-		if len(b) >= 8 {
-			return binary.BigEndian.Uint64(b)
-		}
-		var p [8]byte
-		copy(p[:], b)
-		return binary.BigEndian.Uint64(p[:])
+		return bytesPrefix(v.Bytes(row))
 	}
+}
+
+func bytesPrefix(b []byte) uint64 {
+	switch n := len(b); {
+	case n >= 8:
+		return binary.BigEndian.Uint64(b)
+	case n >= 4:
+		return uint64(binary.BigEndian.Uint32(b))<<32 | uint64(binary.BigEndian.Uint32(b[n-4:]))<<(64-8*n)
+	case n > 0:
+		return uint64(b[0])<<56 | uint64(b[n/2])<<(56-8*(n/2)) | uint64(b[n-1])<<(64-8*n)
+	}
+	return 0
 }
 
 func zoneOf(v *vec.Vector, from, to int) Zone {
@@ -77,6 +83,13 @@ func zoneOf(v *vec.Vector, from, to int) Zone {
 		}
 		for _, x := range v.I64[from:to] {
 			p := uint64(x) ^ flip
+			z.Min, z.Max = min(z.Min, p), max(z.Max, p)
+		}
+		return z
+	}
+	if v.Valid == nil && v.Off != nil {
+		for i := from; i < to; i++ {
+			p := bytesPrefix(v.Data[v.Off[i]:v.Off[i+1]])
 			z.Min, z.Max = min(z.Min, p), max(z.Max, p)
 		}
 		return z

@@ -62,6 +62,7 @@ func (b *benchmark) measureSQL(t *testing.T, d *duck, m *maria) error {
 	if d != nil {
 		b.report.Ratio("LOAD DATA through SQL, 1 replica, vs DuckDB", ours, fmt.Sprintf("%.2f s", d.Load.Wall), d.Load.Wall/took.Seconds(), 1.5, false)
 	}
+	settle(c.Dir)
 	for _, q := range []struct {
 		name, text string
 		duck       func(*duck) float64
@@ -112,6 +113,18 @@ func (b *benchmark) loadSQL(ctx context.Context, db *sql.DB) (time.Duration, err
 		return 0, fmt.Errorf("%d rows are there, not %d: %w", rows, b.rows, err)
 	}
 	return took, nil
+}
+
+// settle waits, for a minute at most, until the cluster has done in the background what a load leaves to do: it is not the queries'.
+func settle(dir string) {
+	const look = 500 * time.Millisecond
+	for range int(time.Minute / look) {
+		before := clusterCPU(dir)
+		time.Sleep(look)
+		if clusterCPU(dir)-before <= look/20 {
+			return
+		}
+	}
 }
 
 // querySQL runs a query several times and returns the least times; as the kernel counts CPU in hundredths of a second, that is the

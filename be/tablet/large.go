@@ -1,0 +1,73 @@
+package tablet
+
+import (
+	"fmt"
+
+	"stele/be/tablet/groups"
+	"stele/be/tablet/rowset"
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Large is a write that came as row groups, as its leader looks at it. It aliases the payload.
+type Large struct {
+	g      *grouped
+	schema types.Schema
+	fill   fillValues
+	opened []*rowset.Group
+}
+
+// OpenLarge opens a grouped payload.
+func (t *Tablet) OpenLarge(payload []byte) (*Large, error) {
+	t.mu.RLock()
+	l := &Large{schema: t.meta.Schema, fill: fillValues(t.meta.Fill)}
+	t.mu.RUnlock()
+	var err error
+	if l.g, err = openGrouped(payload); err == nil {
+		l.opened, err = l.g.open(&l.schema)
+	}
+	if err == nil && len(l.opened) == 0 {
+		err = fmt.Errorf("no row group: %w", groups.ErrPayload)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rows for tablet %d: %w", t.id, err)
+	}
+	return l, nil
+}
+
+// Rows returns how many rows there are.
+func (l *Large) Rows() int { return l.g.rows }
+
+// Keys returns the keys of the rows, ascending. That they are each another is for whoever encoded them to see to, and is checked
+// here because keys are locked by it.
+func (l *Large) Keys() ([][]byte, error) {
+	out := make([][]byte, 0, l.g.rows)
+	b := &vec.Batch{}
+	order := make([]int, len(l.schema.Key))
+	for n := range order {
+		b.Cols, order[n] = append(b.Cols, &vec.Vector{}), n
+	}
+	for _, group := range l.opened {
+		for i := range group.Vectors() {
+			b.N = group.VectorRows(i)
+			for n, id := range l.schema.Key {
+				if err := group.DecodeInto(b.Cols[n], group.Column(id), i); err != nil {
+					return nil, fmt.Errorf("%w: %w", groups.ErrPayload, err)
+				}
+			}
+			out = append(out, vec.EncodeKeys(b, order)...)
+		}
+	}
+	for i := 1; i < len(out); i++ {
+		if string(out[i-1]) >= string(out[i]) {
+			return nil, fmt.Errorf("keys %d and %d do not ascend: %w", i-1, i, groups.ErrPayload)
+		}
+	}
+	return out, nil
+}
+
+// Decode returns the rows as those of the tablet's schema.
+func (l *Large) Decode() (*vec.Batch, error) {
+	_, b, err := l.g.decode(&l.schema, l.fill)
+	return b, err
+}

@@ -1,0 +1,130 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"stele/meta/rpc"
+	"stele/meta/types"
+)
+
+// errStopping refuses what comes when the BE stops.
+var errStopping = errors.New("this be is stopping")
+
+// aside runs f, which may wait, in a goroutine that Close waits for: the caller must not. False = it has not.
+func (w *Writer) aside(f func()) bool {
+	w.asideMu.Lock()
+	defer w.asideMu.Unlock()
+	if w.ctx.Err() != nil {
+		return false
+	}
+	w.asides.Go(f)
+	return true
+}
+
+// store makes a part durable as pending where the replica lies when it is its turn. done is called once, with the state of that,
+// by whatever goroutine learns it, so it must not block.
+func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, done func(*replica, error)) {
+	if !w.storeLater(ctx, r, txn, part, payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, txn, part, payload)) }) {
+		done(r, errStopping)
+	}
+}
+
+// storeNow is store by a goroutine that may wait.
+func (w *Writer) storeNow(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte) (*replica, error) {
+	for {
+		err := r.store(ctx, txn, part, payload)
+		if !errors.Is(err, errMoved) {
+			return r, err
+		}
+		r = r.next
+	}
+}
+
+// storeLater is store of a small part, without a goroutine that waits for it; false = it cannot be.
+func (w *Writer) storeLater(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, done func(*replica, error)) bool {
+	if !r.gate.TryRLock() {
+		return false
+	}
+	var users atomic.Int32 // of the gate
+	users.Store(2)
+	leave := func() {
+		if users.Add(-1) == 0 {
+			r.gate.RUnlock()
+		}
+	}
+	if r.next != nil {
+		r.gate.RUnlock()
+		return false
+	}
+	if err := r.takes(ctx, int64(len(payload))); err != nil {
+		r.gate.RUnlock()
+		done(r, err)
+		return true
+	}
+	if !r.t.PrepareLater(txn, part, payload, func(err error) {
+		leave()
+		done(r, err)
+	}) {
+		r.gate.RUnlock()
+		return false
+	}
+	r.note(ctx, txn, int64(len(payload)))
+	leave()
+	return true
+}
+
+// takes says why a replica stores nothing at the moment. It is called with the gate held.
+func (r *replica) takes(ctx context.Context, bytes int64) error {
+	if r.replacing {
+		return fmt.Errorf("tablet %d: %w", r.t.ID(), errReplacing)
+	}
+	if err := r.room(ctx, bytes); err != nil {
+		return fmt.Errorf("tablet %d: %w", r.t.ID(), err)
+	}
+	return nil
+}
+
+// note remembers a part that is being stored, or could not be: it may become durable all the same, and must then be asked about.
+func (r *replica) note(ctx context.Context, txn types.TxnID, bytes int64) {
+	r.lock(ctx)
+	defer r.mu.Unlock()
+	r.open[txn] += bytes
+	r.openBytes += bytes
+}
+
+// lock locks mu, which is held for long while a large transaction is published or the replica moves to another disk.
+func (r *replica) lock(ctx context.Context) {
+	if !r.mu.TryLock() {
+		rpc.Waits(ctx)
+		r.mu.Lock()
+	}
+}
+
+const (
+	// slowRead is what a look at the keys of a write takes when it waits for the disk.
+	slowRead = time.Millisecond
+	// slowFor is how long such looks are expected then.
+	slowFor = time.Second
+)
+
+// reads tells whether the keys of writes are found in memory. While they are not, no call may look for them in the goroutine
+// that reads other calls.
+type reads struct {
+	slow atomic.Int64 // until when, Unix nanoseconds
+}
+
+func (s *reads) watch(ctx context.Context, look func() error) error {
+	begun := time.Now()
+	if begun.UnixNano() < s.slow.Load() {
+		rpc.Waits(ctx)
+	}
+	err := look()
+	if time.Since(begun) > slowRead {
+		s.slow.Store(begun.Add(slowFor).UnixNano())
+	}
+	return err
+}

@@ -1,0 +1,247 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// round is one write on its way to the disks of its replicas. It ends when every replica has the rows or has failed, or shortly
+// after enough of them have: a straggler that stores the rows later still gets the publish, and its report clears the mark. It
+// has no goroutine: whoever brings an answer sees what comes next.
+type round struct {
+	w        *Writer
+	parts    []*part
+	requests []*peerRequest
+	done     func(error)
+
+	mu      sync.Mutex
+	here    int         // parts that are not durable here yet
+	missing int         // requests without an answer
+	grace   *time.Timer // of the stragglers, once enough replicas have the rows
+	over    bool
+}
+
+// replicate makes the parts durable here and forwards them, and notes for each part which replicas have it. done is called once.
+func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, done func(error)) {
+	requests := fanOut(txn, parts)
+	d := &round{w: w, parts: parts, requests: requests, here: len(parts), missing: len(requests), done: done}
+	w.rounds.add(d)
+	if w.ctx.Err() != nil {
+		d.end(errStopping)
+		return
+	}
+	// The write may be answered before a straggler: its replication goes on under its own deadline.
+	for _, req := range requests {
+		w.late.Add(req.bytes)
+		w.peers.Forward(req.address, req.req, w.opt.ReplicateTimeout, func(resp *bepb.ReplicateResponse, err error) {
+			w.late.Add(-req.bytes)
+			d.heard(req, peerAnswer{resp, err})
+		})
+	}
+	for _, p := range parts {
+		w.store(ctx, p.r, txn, int(p.req.Seq), p.payload, func(r *replica, err error) { d.stored(p, r, err) })
+	}
+	if len(parts) == 0 {
+		d.end(nil)
+	}
+}
+
+// stored notes that a part is durable here, or not.
+func (d *round) stored(p *part, r *replica, err error) {
+	if err != nil {
+		d.end(err)
+		return
+	}
+	d.mu.Lock()
+	if d.over {
+		d.mu.Unlock()
+		return
+	}
+	p.r = r
+	p.resp.OkReplicas = append(p.resp.OkReplicas, p.req.ReplicaId)
+	d.here--
+	d.stepLocked()
+}
+
+// heard notes the answer of another BE.
+func (d *round) heard(req *peerRequest, a peerAnswer) {
+	d.mu.Lock()
+	if d.over {
+		d.mu.Unlock()
+		return
+	}
+	d.missing--
+	d.w.stragglers.heard(req.address)
+	note(d.parts, req, a)
+	d.stepLocked()
+}
+
+// maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
+const maxLateBytes = 256 << 20
+
+// stepLocked ends the round if that is due, and unlocks.
+func (d *round) stepLocked() {
+	switch {
+	case d.over || d.here > 0:
+	case d.missing == 0:
+		d.endLocked(nil)
+		return
+	case d.w.ctx.Err() != nil:
+		giveUp(d.parts, d.requests, errStopping)
+		d.endLocked(nil)
+		return
+	case d.grace == nil && majority(d.parts) && d.w.late.Load() < maxLateBytes:
+		d.grace = time.AfterFunc(d.w.stragglers.grace(d.requests, time.Now()), d.late)
+	}
+	d.mu.Unlock()
+}
+
+// late ends the round without the stragglers.
+func (d *round) late() {
+	d.mu.Lock()
+	if d.over {
+		d.mu.Unlock()
+		return
+	}
+	d.w.stragglers.late(d.requests, time.Now())
+	giveUp(d.parts, d.requests, errors.New("no answer yet"))
+	d.endLocked(nil)
+}
+
+func (d *round) end(err error) {
+	d.mu.Lock()
+	if d.over {
+		d.mu.Unlock()
+		return
+	}
+	d.endLocked(err)
+}
+
+// endLocked ends the round and unlocks.
+func (d *round) endLocked(err error) {
+	d.over = true
+	if d.grace != nil {
+		d.grace.Stop()
+	}
+	d.mu.Unlock()
+	d.w.rounds.remove(d)
+	d.done(err)
+}
+
+// rounds are those under way.
+type rounds struct {
+	mu sync.Mutex
+	m  map[*round]struct{}
+}
+
+func (s *rounds) add(d *round) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = map[*round]struct{}{}
+	}
+	s.m[d] = struct{}{}
+}
+
+func (s *rounds) remove(d *round) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.m, d)
+}
+
+// step has every round look again whether it is over.
+func (s *rounds) step() {
+	s.mu.Lock()
+	all := make([]*round, 0, len(s.m))
+	for d := range s.m {
+		all = append(all, d)
+	}
+	s.mu.Unlock()
+	for _, d := range all {
+		d.mu.Lock()
+		d.stepLocked()
+	}
+}
+
+// peerRequest is what goes to one other BE; index maps its parts to those of the write.
+type peerRequest struct {
+	address string
+	req     *bepb.ReplicateRequest
+	index   []int
+	bytes   int64
+	noted   bool
+}
+
+type peerAnswer struct {
+	resp *bepb.ReplicateResponse
+	err  error
+}
+
+// maxPeerBytes is when a request to a BE is full: a message has a limit, and many small parts must not add up to it.
+const maxPeerBytes = 16 << 20
+
+// fanOut makes one request a BE, or more where the parts are large.
+func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
+	var out []*peerRequest
+	open := map[string]*peerRequest{}
+	for i, p := range parts {
+		for _, o := range p.req.Others {
+			r := open[o.Address]
+			if r == nil || r.bytes+int64(len(p.payload)) > maxPeerBytes {
+				r = &peerRequest{address: o.Address, req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
+				open[o.Address] = r
+				out = append(out, r)
+			}
+			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
+				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload})
+			r.index = append(r.index, i)
+			r.bytes += int64(len(p.payload))
+		}
+	}
+	return out
+}
+
+// giveUp notes the BEs that have not answered.
+func giveUp(parts []*part, requests []*peerRequest, err error) {
+	for _, r := range requests {
+		if !r.noted {
+			note(parts, r, peerAnswer{err: err})
+		}
+	}
+}
+
+// majority reports whether more than half of the replicas of every part have it.
+func majority(parts []*part) bool {
+	for _, p := range parts {
+		if len(p.resp.OkReplicas) < types.QuorumMajority.Need(len(p.req.Others)+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// note records the answer of one BE.
+func note(parts []*part, r *peerRequest, a peerAnswer) {
+	r.noted = true
+	for i, rp := range r.req.Parts {
+		p, text := parts[r.index[i]], ""
+		switch {
+		case a.err != nil:
+			text = a.err.Error()
+		case i >= len(a.resp.Errors):
+			text = "short answer"
+		default:
+			text = a.resp.Errors[i]
+		}
+		if text == "" {
+			p.resp.OkReplicas = append(p.resp.OkReplicas, rp.ReplicaId)
+		} else {
+			p.resp.Failures = append(p.resp.Failures, &bepb.WriteResponse_Failure{ReplicaId: rp.ReplicaId, Error: text})
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	"stele/fe/beclient"
+	"stele/meta/stranger"
+	"stele/meta/types"
+	"stele/proto/bepb"
+)
+
+// beat sends heartbeats to one BE.
+func (c *Cluster) beat(ctx context.Context, m *member) {
+	for {
+		s := c.settings()
+		err := c.heartbeat(ctx, m, s)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := s.Interval
+		if err != nil {
+			pause = c.missed(m, err, s)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-m.probe:
+			timer.Stop()
+		}
+	}
+}
+
+func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
+	be, err := c.clients.BE(m.Address)
+	if err != nil {
+		return err
+	}
+	if !c.Alive(m.ID) {
+		c.clients.Reset(m.Address) // a BE that is back must not wait for a back-off to end
+	}
+	req := &bepb.HeartbeatRequest{BeId: uint64(m.ID), FeAddresses: c.feAddresses(), CloneSlotsPerDisk: uint32(s.CloneSlots),
+		BalanceSlotsPerDisk: uint32(s.BalanceSlots)}
+	if c.term != nil {
+		req.Term = c.term()
+	}
+	c.wishes(req)
+	c.mu.RLock()
+	for id := range m.seen {
+		req.FinishedTasksSeen = append(req.FinishedTasksSeen, uint64(id))
+	}
+	c.mu.RUnlock()
+	hctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	resp, err := be.Heartbeat(hctx, req)
+	if err != nil {
+		return err
+	}
+	c.answered(m, req, resp)
+	return nil
+}
+
+// answered takes in a good heartbeat.
+func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) {
+	var events []Event
+	c.mu.Lock()
+	if c.bes[m.ID] != m { // removed while it answered
+		c.mu.Unlock()
+		return
+	}
+	started := time.UnixMilli(resp.StartTimeMs)
+	switch {
+	case resp.Stopping:
+		if m.Alive {
+			events = append(events, Event{Kind: BEDown, BE: m.ID})
+		}
+	case !m.Alive:
+		events = append(events, Event{Kind: BEUp, BE: m.ID})
+	case !m.LastStart.Equal(started):
+		events = append(events, Event{Kind: BERestarted, BE: m.ID})
+	}
+	m.Alive, m.Seen, m.misses, m.Err = !resp.Stopping, true, 0, ""
+	m.Stopping, m.LastHeartbeat, m.LastStart = resp.Stopping, time.Now(), started
+	switch {
+	case !resp.Stopping:
+		m.FirstMiss = time.Time{}
+	case m.FirstMiss.IsZero():
+		m.FirstMiss = m.LastHeartbeat
+	}
+	m.Version, m.CPUCores, m.MemLimit, m.MemUsed = resp.Version, int(resp.CpuCores), resp.MemLimitBytes, resp.MemUsedBytes
+	m.CPUUsed = resp.CpuUsed
+	m.HTTPPort, m.RunningScans, m.Queries = int(resp.HttpPort), int(resp.RunningScans), int(resp.RunningQueries)
+	m.QueriesEnded = resp.Queries
+	m.Memory = nil
+	for _, p := range resp.Memory {
+		m.Memory = append(m.Memory, MemoryPart{Name: p.Name, Used: p.UsedBytes, Limit: p.LimitBytes, Info: p.Info})
+	}
+	m.Strangers = nil
+	for _, s := range resp.Strangers {
+		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,
+			First: time.UnixMilli(s.FirstMs), Last: time.UnixMilli(s.LastMs), Count: s.Count})
+	}
+	m.Disks = m.Disks[:0:0]
+	for _, d := range resp.Disks {
+		m.Disks = append(m.Disks, Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
+			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Error: d.Error,
+			CloneSlotsUsed: int(d.CloneSlotsUsed), Tablets: int(d.Tablets)})
+	}
+	events = append(events, c.clonesLocked(m, req, resp)...)
+	c.mu.Unlock()
+	for _, e := range events {
+		c.events(e)
+	}
+}
+
+// clonesLocked takes in clone progress; an outcome becomes an event once.
+func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb.HeartbeatResponse) []Event {
+	for _, id := range req.FinishedTasksSeen {
+		delete(m.seen, types.TaskID(id))
+		delete(m.tasks, types.TaskID(id))
+		delete(c.clones, types.TaskID(id))
+	}
+	var events []Event
+	for _, s := range resp.Clones {
+		id := types.TaskID(s.TaskId)
+		if m.seen[id] {
+			continue
+		}
+		c.clones[id], m.tasks[id] = s, true
+		if s.State != bepb.CloneStatus_WAITING && s.State != bepb.CloneStatus_RUNNING {
+			m.seen[id] = true
+			events = append(events, Event{Kind: CloneEnded, BE: m.ID, Tablet: types.TabletID(s.TabletId), Clone: s})
+		}
+	}
+	return events
+}
+
+// missed counts a failed heartbeat and returns when to send the next one. A BE that is gone for certain (nobody listens
+// there) is dead at once; one that does not answer is dead after as many misses as configured, each of which costs no
+// more than the timeout. Probes may ask for heartbeats more often than that; their misses do not count twice.
+func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
+	pause, now, refused := s.Interval, time.Now(), beclient.Refused(err)
+	c.mu.Lock()
+	if c.bes[m.ID] != m {
+		c.mu.Unlock()
+		return pause
+	}
+	first := m.misses == 0
+	if first || now.Sub(m.lastMiss) >= min(s.Interval, s.Timeout)/2 {
+		m.misses++
+		m.lastMiss = now
+	}
+	m.Err = silence(err)
+	if m.FirstMiss.IsZero() {
+		m.FirstMiss = now
+	}
+	died := m.Alive && (m.misses >= s.Retries || refused)
+	if died {
+		m.Alive = false
+	}
+	switch {
+	case !m.Alive:
+	case beclient.Silent(err):
+		pause = 0 // it was silent for the whole timeout already
+	case first:
+		pause = min(pause, brokenPause)
+	}
+	c.mu.Unlock()
+	if died {
+		c.log.Warn("be is dead", "be_id", m.ID, "address", m.Address, "err", err)
+		// A process that hangs keeps its connections: calls under way would wait for it until their own deadlines, long
+		// after its tablets have other leaders. Without the connection they fail now, and are tried elsewhere.
+		c.clients.Drop(m.Address)
+		c.events(Event{Kind: BEDown, BE: m.ID})
+	}
+	return pause
+}
+
+// silence says in words why a heartbeat was not answered.
+func silence(err error) string {
+	switch {
+	case beclient.Refused(err):
+		return "nobody listens there (connection refused)"
+	case beclient.Silent(err):
+		return "no answer to a heartbeat in time"
+	}
+	return status.Convert(err).Message()
+}
+
+// brokenPause is how long after a broken connection the next heartbeat finds out whether the process is gone.
+const brokenPause = 50 * time.Millisecond
+
+// Probe asks for a heartbeat to a BE at once.
+func (c *Cluster) Probe(id types.BEID) {
+	c.mu.RLock()
+	m, running := c.bes[id], c.running
+	c.mu.RUnlock()
+	if m == nil && !running && c.suspect != nil {
+		c.suspect(id)
+	}
+	if m != nil {
+		m.ask()
+	}
+}
+
+// ask has the loop of a member send a heartbeat at once.
+func (m *member) ask() {
+	select {
+	case m.probe <- struct{}{}:
+	default:
+	}
+}

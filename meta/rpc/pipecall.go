@@ -1,0 +1,134 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// servedCall is one call on a server, and its context. Most calls never look at the context, so its timer and its channel
+// are made when they are asked for.
+type servedCall struct {
+	context.Context // of the pipe
+	p               *pipePeer
+	m               pipeMethod
+	id              uint64
+	msg             []byte
+	deadline        time.Time
+
+	state    atomic.Int32
+	later    bool // the answer comes after the handler has returned
+	answered atomic.Bool
+
+	mu    sync.Mutex
+	live  context.Context // nil = nobody has asked yet
+	stop  context.CancelFunc
+	ended bool
+}
+
+// States of a brief call.
+const (
+	readerRuns   = iota // it runs in the goroutine that reads the pipe
+	readerHanded        // another goroutine reads
+	readerDone
+)
+
+type callKey struct{}
+
+// Deadline implements context.Context.
+func (c *servedCall) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Done implements context.Context.
+func (c *servedCall) Done() <-chan struct{} { return c.alive().Done() }
+
+// Err implements context.Context.
+func (c *servedCall) Err() error { return c.alive().Err() }
+
+// Value implements context.Context.
+func (c *servedCall) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	c.mu.Lock()
+	live := c.live
+	c.mu.Unlock()
+	if live != nil { // contexts that are made of this one look for what cancels them
+		return live.Value(key)
+	}
+	return c.Context.Value(key)
+}
+
+func (c *servedCall) alive() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live == nil {
+		c.live, c.stop = context.WithDeadline(c.Context, c.deadline)
+		if c.ended {
+			c.stop()
+		}
+	}
+	return c.live
+}
+
+// cancel ends the context.
+func (c *servedCall) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.stop != nil {
+		c.stop()
+	}
+}
+
+// run runs the handler.
+func (c *servedCall) run() {
+	resp, err := c.p.handle(c, c.m, c.msg)
+	if c.later && err == nil {
+		return
+	}
+	out, _ := resp.(proto.Message)
+	c.answer(out, err)
+}
+
+// runBrief runs the handler in the goroutine that reads the pipe; false = another one reads by now.
+func (c *servedCall) runBrief() bool {
+	c.run()
+	return c.state.CompareAndSwap(readerRuns, readerDone)
+}
+
+// answer sends the answer, the first time. The one of a brief call goes with what else is being answered.
+func (c *servedCall) answer(resp proto.Message, err error) {
+	if !c.answered.CompareAndSwap(false, true) {
+		return
+	}
+	if err = c.p.reply(c.id, c.later || c.m.brief && c.state.Load() == readerRuns, resp, toStatus(err)); err != nil {
+		_ = c.p.conn.Close() // the reader ends, and with it the pipe
+	}
+	c.p.end(c)
+}
+
+// Waits says that the call of ctx may block from here on: another goroutine takes over what this one has to do for others.
+func Waits(ctx context.Context) {
+	c, ok := ctx.Value(callKey{}).(*servedCall)
+	if !ok || !c.m.brief || !c.state.CompareAndSwap(readerRuns, readerHanded) {
+		return
+	}
+	c.p.batch.end()
+	c.p.running.Add(1)
+	c.p.s.spawn(c.p.read)
+}
+
+// Later has a brief call answered after its handler has returned, with no goroutine that waits for the answer: what the
+// handler returns is ignored, unless it is an error. answer may be called by any goroutine; it does not block, and counts
+// once. ok is false for a call that does not come by a pipe, or may block already; then the handler returns the answer.
+func Later(ctx context.Context) (answer func(resp proto.Message, err error), ok bool) {
+	c, _ := ctx.Value(callKey{}).(*servedCall)
+	if c == nil || !c.m.brief || c.state.Load() != readerRuns {
+		return nil, false
+	}
+	c.later = true
+	return c.answer, true
+}

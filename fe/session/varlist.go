@@ -66,7 +66,7 @@ var variables = declareVariables([]variable{
 	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
 	{name: "max_connections", kind: varInt, def: "4096", readOnly: true},
 	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
-	{name: "max_join_size", kind: varInt, def: noSelectLimit, readOnly: true},
+	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned}, // no query is refused for its size
 	{name: "max_prepared_stmt_count", kind: varInt, def: "16382", readOnly: true},
 	{name: "max_sort_length", kind: varInt, def: "1024", readOnly: true},
 	{name: "net_buffer_length", kind: varInt, def: "16384", readOnly: true},

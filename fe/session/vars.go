@@ -266,6 +266,11 @@ func checkSelectLimit(s string) (string, error) {
 	return s, nil
 }
 
+func checkUnsigned(s string) (string, error) {
+	_, err := strconv.ParseUint(s, 10, 64)
+	return s, err
+}
+
 func checkIsolation(s string) (string, error) {
 	switch u := strings.ToUpper(strings.ReplaceAll(s, " ", "-")); u {
 	case "REPEATABLE-READ", "READ-COMMITTED", "READ-UNCOMMITTED":

@@ -57,6 +57,12 @@ func (s *Session) mayWrite(want model.Privilege, database string, t *catalog.Tab
 	return nil
 }
 
+// mayLock refuses to lock rows without a privilege to change them: who may only read must not stand in the way of others.
+func (s *Session) mayLock(database string, t *catalog.Table) error {
+	return account.Check(s.rights(), s.who(), []account.Need{{
+		Privileges: model.PrivUpdate | model.PrivDelete | model.PrivLockTables, Database: database, Table: t.Name}})
+}
+
 // guarded is a snapshot as one account may know it. What a statement needs is judged by its syntax before and by its plan
 // after; this is the second lock on the same door: a planner never sees a table of whose rows the account may do nothing.
 type guarded struct {

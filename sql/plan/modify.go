@@ -89,6 +89,8 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
 	if !grouped {
 		del.Order, del.Limit = stmt.OrderBy, stmt.Limit
 	}
+	reading := *ctx
+	ctx, reading.SafeUpdates = &reading, false // nothing is changed
 	p, err := Delete(ctx, del)
 	if err != nil && del.Order != nil { // the order may use names of the select list
 		del.Order, del.Limit = nil, nil

@@ -73,6 +73,9 @@ func TestAccounts(t *testing.T) {
 	}
 	reads(0)
 	writes(1142)
+	expect(0, "BEGIN")
+	expect(1142, "SELECT v FROM t WHERE id = 1 FOR UPDATE")
+	expect(0, "ROLLBACK")
 	expect(1142, "SELECT * FROM u")
 	expect(1142, "SELECT v FROM u WHERE id = 1")
 	expect(1044, "CREATE DATABASE acc2")

@@ -62,6 +62,9 @@ func (e *engine) Open(ctx context.Context, info server.ConnInfo) (server.Session
 
 // Kill ends a statement or a connection of this FE.
 func (e *engine) Kill(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error {
+	if err := e.shared.MayKill(by, id); err != nil {
+		return err
+	}
 	return e.node.kill(ctx, by, id, queryOnly)
 }
 

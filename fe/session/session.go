@@ -380,7 +380,7 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	mode, _, _ := s.vars.get("sql_mode")
 	version, _, _ := s.vars.get("version")
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, SafeUpdates: s.vars.bool("sql_safe_updates"), NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, SafeUpdates: s.vars.bool("sql_safe_updates"), FoundRows: s.foundRows, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
 		SQLMode: mode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -40,6 +41,10 @@ import (
 	"stele/sql/parse"
 )
 
+// heapBallast is memory that nobody touches and that is never resident. It counts as living, so that the collector does not run
+// several times a second only because little lives: an FE that commits small statements allocates a hundred megabytes in each.
+const heapBallast = 32 << 20
+
 // Run runs a frontend with the configuration file until ctx ends, and returns when everything is closed.
 func Run(ctx context.Context, confPath, version string, stdout io.Writer) error {
 	v, err := conf.FE.Load(confPath)
@@ -47,6 +52,8 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	debug.SetGCPercent(conf.FEGCPercent.Get(v))
+	ballast := make([]byte, heapBallast)
+	defer runtime.KeepAlive(ballast)
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))
 	if err != nil {
 		return err
@@ -109,13 +116,13 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.clients = beclient.NewSecure(n.id, n.secure.ClientTLS())
 	n.clients.OnStranger(n.metAt)
-	n.quorum = quorum.New(n.meta, n.clients, func() time.Duration { return conf.LeaderWaitTimeout.Get(n.live.Load()) })
+	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
 		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
-	n.txns = txn.New(n.quorum, n.clients, n.cluster, n.writes, n.log)
+	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
@@ -127,7 +134,7 @@ func (n *node) open(ctx context.Context) error {
 }
 
 func (n *node) openSessions() error {
-	scanner := dist.New(n.clients, n.cluster, n.meta.Current, n.scans, n.reportBad, n.log)
+	scanner := dist.New(n.clients, n.cluster, n.meta.Current, derived(n.live, scanSettings), n.reportBad, n.log)
 	scanner.OnQueryNodes(n.queryNodes)
 	router, err := stmt.NewRouter()
 	if err != nil {
@@ -137,7 +144,7 @@ func (n *node) openSessions() error {
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
-		Settings: n.sessions, Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
+		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package fe
 
 import (
+	"sync/atomic"
+
 	"stele/conf"
 	"stele/fe/cluster"
 	"stele/fe/dist"
@@ -29,18 +31,33 @@ func (n *node) operations() opctl.Settings {
 // publishBacklog is far above what a BE that keeps up has waiting, and far below what hurts.
 const publishBacklog = 1024
 
-func (n *node) writes() txn.Settings {
-	v := n.live.Load()
+// derived returns what follows from the configuration, worked out once for each state of it: statements ask for it.
+func derived[T any](live *conf.Live, from func(*conf.Values) T) func() T {
+	type state struct {
+		of *conf.Values
+		is T
+	}
+	var last atomic.Pointer[state]
+	return func() T {
+		v := live.Load()
+		s := last.Load()
+		if s == nil || s.of != v {
+			s = &state{v, from(v)}
+			last.Store(s)
+		}
+		return s.is
+	}
+}
+
+func writeSettings(v *conf.Values) txn.Settings {
 	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishBacklog: publishBacklog, PublishWait: conf.PublishWaitTimeout.Get(v)}
 }
 
-func (n *node) scans() dist.Settings {
-	v := n.live.Load()
+func scanSettings(v *conf.Values) dist.Settings {
 	return dist.Settings{Patience: conf.WriteTimeout.Get(v), MemLimit: conf.QueryMemLimit.Get(v)}
 }
 
-func (n *node) sessions() session.Settings {
-	v := n.live.Load()
+func sessionSettings(v *conf.Values) session.Settings {
 	return session.Settings{QueryMem: conf.QueryMemLimit.Get(v), LockWait: conf.LockWaitTimeout.Get(v), WriteTimeout: conf.WriteTimeout.Get(v),
 		Defaults: plan.TableDefaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
 }

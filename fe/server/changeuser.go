@@ -31,7 +31,7 @@ func (c *conn) changeUser(ctx context.Context, arg []byte) error {
 		}
 	}
 	c.watch.stop(c) // the dialogue reads from the client
-	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.HandshakeTimeout)); err != nil {
+	if err := c.readUntil(time.Now().Add(c.s.cfg.HandshakeTimeout)); err != nil {
 		return err
 	}
 	if err := c.reauthenticate(ctx, &info); err != nil {

@@ -18,7 +18,7 @@ var commandNames = map[byte]string{
 	mysql.COM_SET_OPTION: "Set option", mysql.COM_STMT_FETCH: "Fetch", mysql.COM_RESET_CONNECTION: "Reset Connection",
 }
 
-// shownSQLMax is how much of a statement the process list keeps.
+// shownSQLMax is how much of a statement the process list shows.
 const shownSQLMax = 1024
 
 // run executes one command under its own context and answers it, with an error packet if need be.
@@ -30,10 +30,14 @@ func (c *conn) run(payload []byte) {
 		cmd = payload[0]
 	}
 	c.s.count.command(cmd)
-	c.busy(cmd, payload, stop)
+	var sql string
+	if cmd == mysql.COM_QUERY || cmd == mysql.COM_STMT_PREPARE {
+		sql = string(payload[1:])
+	}
+	c.busy(cmd, sql, stop)
 	defer c.s.count.running.Add(-1)
 	c.watch.start(c, stop)
-	err := c.dispatch(ctx, payload)
+	err := c.dispatch(ctx, payload, sql)
 	c.watch.stop(c)
 	c.mu.Lock()
 	c.stmtStop = nil
@@ -52,36 +56,31 @@ func (c *conn) run(payload []byte) {
 }
 
 // busy notes what runs, for the process list and KILL QUERY.
-func (c *conn) busy(cmd byte, payload []byte, stop context.CancelCauseFunc) {
+func (c *conn) busy(cmd byte, sql string, stop context.CancelCauseFunc) {
 	name, known := commandNames[cmd]
 	if !known {
 		name = "Error"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.command, c.since, c.stmtStop = phaseBusy, name, time.Now(), stop
-	if cmd == mysql.COM_QUERY || cmd == mysql.COM_STMT_PREPARE {
-		c.sql = shownSQL(string(payload[1:min(len(payload), shownSQLMax+1)]))
-	}
+	c.phase, c.command, c.sql, c.since, c.stmtStop = phaseBusy, name, sql, time.Now(), stop
 	c.s.count.running.Add(1)
 }
 
-// shownSQL is a statement as the process list keeps it.
-func shownSQL(sql string) string {
-	return strings.Clone(strings.ToValidUTF8(sql[:min(len(sql), shownSQLMax)], ""))
-}
+// shownSQL is a statement as the process list shows it.
+func shownSQL(sql string) string { return strings.ToValidUTF8(sql[:min(len(sql), shownSQLMax)], "") }
 
-// dispatch runs the command in payload. Its error is sent to the client.
-func (c *conn) dispatch(ctx context.Context, payload []byte) error {
+// dispatch runs the command in payload; sql is the text of one that has one. Its error is sent to the client.
+func (c *conn) dispatch(ctx context.Context, payload []byte, sql string) error {
 	if len(payload) == 0 {
 		return errMalformed
 	}
 	arg := payload[1:]
 	switch payload[0] {
 	case mysql.COM_QUERY:
-		return c.query(ctx, string(arg))
+		return c.query(ctx, sql)
 	case mysql.COM_STMT_PREPARE:
-		return c.prepare(ctx, string(arg))
+		return c.prepare(ctx, sql)
 	case mysql.COM_STMT_EXECUTE:
 		return c.execute(ctx, arg)
 	case mysql.COM_STMT_SEND_LONG_DATA:
@@ -132,7 +131,7 @@ func (c *conn) dispatchRare(ctx context.Context, cmd byte, arg []byte) error {
 var errMalformed = clientErrorf(codeMalformed, "Malformed communication packet.")
 
 func (c *conn) query(ctx context.Context, sql string) error {
-	w := newResultWriter(ctx, c, false)
+	w := c.results(ctx, false)
 	if err := c.sess.Query(ctx, sql, w); err != nil {
 		return err
 	}

@@ -43,6 +43,10 @@ type conn struct {
 	longBytes int  // of parameters sent ahead, over all statements; at most MaxPacket
 	quit      bool // end after this command
 
+	result   resultWriter // of the command
+	readEnd  time.Time    // deadline of the socket, but for what retire sets
+	writeEnd time.Time    // likewise, but for what hurry sets; guarded by mu
+
 	ctx    context.Context // of the connection
 	cancel context.CancelCauseFunc
 	watch  watcher
@@ -165,7 +169,27 @@ func (c *conn) idle() bool {
 		return false
 	}
 	c.phase, c.command, c.sql, c.since = phaseIdle, "Sleep", "", time.Now()
-	return c.nc.SetReadDeadline(c.since.Add(c.s.cfg.IdleTimeout)) == nil
+	if stands(c.readEnd, c.since, c.s.cfg.IdleTimeout) {
+		return true
+	}
+	return c.readUntil(c.since.Add(slack(c.s.cfg.IdleTimeout))) == nil
+}
+
+// readUntil sets the deadline of reads.
+func (c *conn) readUntil(t time.Time) error {
+	c.readEnd = t
+	return c.nc.SetReadDeadline(t)
+}
+
+// Deadlines are set a little late, so that they need not be set for each statement anew.
+
+// slack is a timeout with the room that a deadline is given.
+func slack(d time.Duration) time.Duration { return d + d/16 }
+
+// stands reports whether a deadline still is between a timeout from now and the same with its slack.
+func stands(deadline, now time.Time, d time.Duration) bool {
+	left := deadline.Sub(now)
+	return left >= d && left <= slack(d)
 }
 
 // readFailed judges why no command came.
@@ -186,7 +210,7 @@ func (c *conn) readFailed(err error) error {
 // refuseLong answers a packet beyond the limit. The client is still sending and would not hear us, so the rest of
 // the packet is read first; behind it the stream is in order again.
 func (c *conn) refuseLong() error {
-	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+	if err := c.readUntil(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
 		return err
 	}
 	skipErr := c.r.skip()
@@ -206,19 +230,27 @@ func (c *conn) isClosing() bool {
 
 // write sends bytes to the client within the write timeout.
 func (c *conn) write(b []byte) error {
-	c.mu.Lock()
-	d := c.s.cfg.WriteTimeout
-	if c.hurried {
-		d = killGrace
-	}
-	err := c.nc.SetWriteDeadline(time.Now().Add(d))
-	c.mu.Unlock()
-	if err != nil {
+	if err := c.armWrite(); err != nil {
 		return err
 	}
 	c.s.count.bytesSent.Add(uint64(len(b)))
-	_, err = c.stream.Write(b)
+	_, err := c.stream.Write(b)
 	return err
+}
+
+// armWrite sets the deadline of a write.
+func (c *conn) armWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	switch {
+	case c.hurried:
+		return c.nc.SetWriteDeadline(now.Add(killGrace))
+	case stands(c.writeEnd, now, c.s.cfg.WriteTimeout):
+		return nil
+	}
+	c.writeEnd = now.Add(slack(c.s.cfg.WriteTimeout))
+	return c.nc.SetWriteDeadline(c.writeEnd)
 }
 
 // kill interrupts the running statement and, unless queryOnly, ends the connection.
@@ -261,36 +293,43 @@ func (c *conn) hurry() {
 func (c *conn) snapshot() ConnState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ConnState{Info: c.info, Command: c.command, SQL: c.sql, Since: c.since}
+	return ConnState{Info: c.info, Command: c.command, SQL: shownSQL(c.sql), Since: c.since}
 }
 
-// watcher notices a client that vanishes while its statement runs, by peeking at the socket.
+// watcher notices a client that vanishes while its statement runs, by peeking at the socket. Its timer serves all statements of
+// the connection.
 type watcher struct {
-	timer *time.Timer
-	done  chan struct{}
+	timer  *time.Timer
+	done   chan struct{} // of capacity 1: the timer has fired, and what it does is done
+	armed  bool
+	cancel context.CancelCauseFunc
 }
 
 // start arms the watcher: from watchAfter on, a vanished client cancels the statement.
 func (w *watcher) start(c *conn, cancel context.CancelCauseFunc) {
-	done := make(chan struct{})
-	w.done = done
+	w.cancel, w.armed = cancel, true
+	if w.timer != nil {
+		w.timer.Reset(watchAfter)
+		return
+	}
+	w.done = make(chan struct{}, 1)
 	w.timer = time.AfterFunc(watchAfter, func() {
-		defer close(done)
 		if _, err := c.r.raw.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			cancel(errClientGone)
+			w.cancel(errClientGone)
 		}
+		w.done <- struct{}{}
 	})
 }
 
 // stop disarms the watcher and waits for it, so that the reader is the connection's again.
 func (w *watcher) stop(c *conn) {
-	if w.timer == nil {
+	if !w.armed {
 		return
 	}
 	if !w.timer.Stop() {
-		_ = c.nc.SetReadDeadline(past) // fails only on a closed socket, whose read returns anyway
+		_ = c.readUntil(past) // fails only on a closed socket, whose read returns anyway
 		<-w.done
-		_ = c.nc.SetReadDeadline(time.Time{})
+		_ = c.readUntil(time.Time{})
 	}
-	w.timer = nil
+	w.armed = false
 }

@@ -36,9 +36,9 @@ type encoder struct {
 	zone  *time.Location // never nil
 }
 
-func encoders(cols []Column, binaryRows bool) []encoder {
-	out := make([]encoder, len(cols))
-	for i, c := range cols {
+func appendEncoders(dst []encoder, cols []Column, binaryRows bool) []encoder {
+	for i := range cols {
+		c := &cols[i]
 		e := encoder{phys: c.Type.Phys(), zone: c.Zone, local: c.Type.Kind == types.KindTimestamp}
 		if c.Flags&FlagZerofill != 0 && !c.Type.IsString() {
 			e.fill = int(min(c.Bits, fillMax))
@@ -49,9 +49,9 @@ func encoders(cols []Column, binaryRows bool) []encoder {
 		if binaryRows {
 			e.wire = wireOf(c.Type.Kind)
 		}
-		out[i] = e
+		dst = append(dst, e)
 	}
-	return out
+	return dst
 }
 
 func wireOf(k types.Kind) wire {

@@ -54,7 +54,7 @@ func (c *conn) readFile(ctx context.Context, each func(piece []byte) error) erro
 	defer c.r.widen(fileBuffer)()
 	var failed error
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+		if err := c.readUntil(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
 			return err
 		}
 		piece, err := c.r.nextInPlace(c.s.cfg.MaxPacket)

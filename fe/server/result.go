@@ -26,8 +26,10 @@ type resultWriter struct {
 	done   bool      // the last result is complete
 }
 
-func newResultWriter(ctx context.Context, c *conn, binaryRows bool) *resultWriter {
-	return &resultWriter{ctx: ctx, c: c, binary: binaryRows}
+// results returns the writer of the connection for its next command.
+func (c *conn) results(ctx context.Context, binaryRows bool) *resultWriter {
+	c.result = resultWriter{ctx: ctx, c: c, binary: binaryRows, encode: c.result.encode[:0]}
+	return &c.result
 }
 
 // MultiStatements implements ResultWriter.
@@ -42,7 +44,7 @@ func (w *resultWriter) Columns(cols []Column) error {
 		return errors.New("BUG: result set without columns")
 	}
 	w.cols, w.inRows = cols, true
-	w.encode = encoders(cols, w.binary)
+	w.encode = appendEncoders(w.encode[:0], cols, w.binary)
 	if w.store != nil {
 		w.store.cols = cols
 		return nil

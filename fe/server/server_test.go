@@ -417,7 +417,7 @@ func TestZoneOfTimestamps(t *testing.T) {
 	b := vec.NewBuilder([]types.ColumnType{ts}, 1)
 	b.Cols[0].AppendInt(0)
 	cols := b.Finish().Cols
-	enc := encoders([]Column{{Type: ts, Zone: time.FixedZone("x", 3600)}}, true)
+	enc := appendEncoders(nil, []Column{{Type: ts, Zone: time.FixedZone("x", 3600)}}, true)
 	got := appendBinaryRow(nil, enc, cols, 0)
 	if want := []byte{0, 0, 7, 0xb2, 7, 1, 1, 1, 0, 0}; !bytes.Equal(got, want) {
 		t.Errorf("binary: got %v, want %v", got, want)

@@ -111,7 +111,7 @@ func (c *conn) execute(ctx context.Context, arg []byte) error {
 	c.mu.Lock()
 	c.sql = st.sql
 	c.mu.Unlock()
-	w := newResultWriter(ctx, c, true)
+	w := c.results(ctx, true)
 	if wantCursor {
 		w.store = &rowStore{max: c.s.cfg.CursorBytes - c.cursorBytes()}
 	}

@@ -33,8 +33,25 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 	if !ok {
 		return false, nil
 	}
+	s.sh.queries.Add(1)
 	s.warnings = nil
-	return true, s.insertWith(ctx, out, func(pctx *plan.Context) (*plan.InsertPlan, error) { return plan.InsertValues(pctx, values) })
+	return true, s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+		if p, ok := s.targeted(cat, values); ok {
+			return p, nil, nil
+		}
+		pctx := s.planContext(cat, now, nil)
+		p, err := plan.InsertValues(pctx, values)
+		return p, pctx, err
+	})
+}
+
+// targeted plans an INSERT of literals by what is kept of the one before, which most often went to the same table.
+func (s *Session) targeted(cat *catalog.Catalog, values *parse.InsertValues) (*plan.InsertPlan, bool) {
+	mode := s.vars.now().sqlMode
+	if s.target == nil || !s.target.Fits(snapshot{cat}, s.db, mode, values) {
+		s.target = plan.NewInsertTarget(s.planContext(cat, time.Now(), nil), values)
+	}
+	return s.target.Insert(values)
 }
 
 // mayInsert looks at the first letter only: the fast path costs other statements nothing.
@@ -45,19 +62,22 @@ func mayInsert(sql string) bool {
 
 // insert runs INSERT and REPLACE.
 func (s *Session) insert(ctx context.Context, n *parse.InsertStmt, params []plan.Param, out *output) error {
-	return s.insertWith(ctx, out, func(pctx *plan.Context) (*plan.InsertPlan, error) {
-		pctx.Params = params
-		return plan.Insert(pctx, n)
+	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+		pctx := s.planContext(cat, now, params)
+		p, err := plan.Insert(pctx, n)
+		return p, pctx, err
 	})
 }
 
+// planned plans an INSERT against a snapshot. The context comes with a plan that has more to work out than its rows.
+type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error)
+
 // insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
-func (s *Session) insertWith(ctx context.Context, out *output, planned func(*plan.Context) (*plan.InsertPlan, error)) error {
+func (s *Session) insertWith(ctx context.Context, out *output, plan planned) error {
 	var ins *inserter
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
-		pctx := s.planContext(cat, now, nil)
-		p, err := planned(pctx)
+		p, pctx, err := plan(cat, now)
 		if err != nil {
 			return err
 		}
@@ -75,7 +95,7 @@ func (s *Session) insertWith(ctx context.Context, out *output, planned func(*pla
 	if err != nil {
 		return err
 	}
-	if ins.plan.Mode == plan.ModeIgnore && ins.counts.Inserted == 0 {
+	if ins.op() == types.OpInsertIgnore && ins.counts.Inserted == 0 {
 		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
 	}
 	if ins.firstID != 0 {
@@ -162,10 +182,14 @@ func (i *inserter) chunks(more bool) {
 
 // insertChunks writes the rows of a statement that has them all.
 func (i *inserter) insertChunks(ctx context.Context, rows *vec.Batch) error {
-	step := rows.N
-	if step > 0 {
-		step = max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
+	if rows.N <= chunkRows && rows.Size() <= chunkBytes {
+		if rows.N == 0 {
+			return nil
+		}
+		i.chunks(false)
+		return i.insert(ctx, rows)
 	}
+	step := max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
 	for from := 0; from < rows.N; from += step {
 		i.chunks(from+step < rows.N)
 		if err := i.insert(ctx, rows.Slice(from, min(from+step, rows.N)).Compact()); err != nil {
@@ -240,15 +264,16 @@ func gather(b *vec.Batch, rows []int32) *vec.Batch {
 	return (&vec.Batch{Cols: b.Cols, N: b.N, Sel: rows}).Compact()
 }
 
-func (s *Session) lockWait() time.Duration {
-	return time.Duration(s.vars.int("innodb_lock_wait_timeout")) * time.Second
-}
+func (s *Session) lockWait() time.Duration { return s.vars.now().lockWait }
 
 // numbers reports whether number has anything to fill.
 func (i *inserter) numbers() bool { return i.plan.NeedsRowID || i.plan.AutoIncrement >= 0 }
 
 // number fills the hidden row ids and the AUTO_INCREMENT column.
 func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, error) {
+	if !i.plan.NeedsRowID && i.plan.AutoIncrement < 0 {
+		return rows, nil
+	}
 	out := &vec.Batch{Cols: append([]*vec.Vector(nil), rows.Cols...), N: rows.N}
 	if i.plan.NeedsRowID {
 		at := i.plan.Table.Schema.KeyIndexes()[0]

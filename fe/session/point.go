@@ -97,19 +97,14 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 
 // mayPoint reports whether the state of the session lets queries take the short way.
 func (s *Session) mayPoint() bool {
-	if s.inTx || !s.vars.bool("autocommit") {
-		return false
-	}
-	_, limited := s.vars.set["sql_select_limit"]
-	_, timed := s.vars.set["max_execution_time"]
-	return !limited && !timed
+	f := s.vars.now()
+	return !s.inTx && f.autocommit && !f.limitsSelects && f.maxExecution == 0
 }
 
 // pointKey is what the meaning of a text depends on beside the text.
 func (s *Session) pointKey(dst []byte, kind byte) []byte {
-	mode, _, _ := s.vars.get("sql_mode")
 	dst = append(append(dst, kind), s.db...)
-	return append(append(append(dst, 0), mode...), 0)
+	return append(append(append(dst, 0), s.vars.now().sqlMode...), 0)
 }
 
 func (s *Session) point(ctx context.Context, key []byte, sql string, params []plan.Param, prepared bool, out *output) (done bool, err error) {

@@ -134,13 +134,19 @@ type Session struct {
 	warnings     []stmt.Warning
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
-	state        atomic.Pointer[stmt.Process]
 	granted      granted
+	account      string // name@host of accountName
+
+	stateMu sync.Mutex
+	state   stmt.Process
+
+	target *plan.InsertTarget // of the last INSERT of literals; nil = none
 }
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
-	s := &Session{sh: sh, info: info, named: map[string]string{}}
+	s := &Session{sh: sh, info: info, account: info.Account.User + "@" + info.Account.Host, named: map[string]string{}}
+	s.state = stmt.Process{ID: info.ID, User: info.User, Host: info.Host}
 	s.freshVars()
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
@@ -178,7 +184,7 @@ func (s *Session) freshVars() {
 func (sh *Shared) Processes() []stmt.Process {
 	var out []stmt.Process
 	sh.live.Range(func(_, v any) bool {
-		p := *v.(*Session).state.Load()
+		p := v.(*Session).process()
 		p.Text = account.Redact(p.Text)
 		out = append(out, p)
 		return true
@@ -188,7 +194,16 @@ func (sh *Shared) Processes() []stmt.Process {
 
 // note records what the session is doing, for SHOW PROCESSLIST.
 func (s *Session) note(command, text string) {
-	s.state.Store(&stmt.Process{ID: s.info.ID, User: s.info.User, Host: s.info.Host, DB: s.db, Command: command, Since: time.Now(), Text: text})
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	s.state.DB, s.state.Command, s.state.Since, s.state.Text = s.db, command, time.Now(), text
+}
+
+// process is what note has recorded.
+func (s *Session) process() stmt.Process {
+	s.stateMu.Lock()
+	defer s.stateMu.Unlock()
+	return s.state
 }
 
 // UseDB changes the default database.
@@ -223,7 +238,7 @@ func (s *Session) Reset(ctx context.Context) error {
 // Status returns the status flags as of now.
 func (s *Session) Status() uint16 {
 	var f uint16
-	if s.vars.bool("autocommit") {
+	if s.vars.now().autocommit {
 		f |= server.StatusAutocommit
 	}
 	if s.inTx {
@@ -248,10 +263,7 @@ func (s *Session) Close() {
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.
-func (s *Session) mode() syntax.Mode {
-	m, _, _ := s.vars.get("sql_mode")
-	return syntax.ParseMode(m)
-}
+func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 
 // Query runs the statements of one text.
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
@@ -262,6 +274,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 			return s.fail(ctx, sql, err)
 		}
 		return nil
+	}
+	if done, err := s.insertText(ctx, sql, w); done {
+		return err
 	}
 	pieces := syntax.Split(sql, s.mode())
 	if len(pieces) > 1 && !w.MultiStatements() {
@@ -279,23 +294,32 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 	return nil
 }
 
+// insertText runs a text that is one INSERT of literals, without looking for further statements first.
+func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWriter) (done bool, err error) {
+	if !mayInsert(sql) {
+		return false, nil
+	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
+	if done, err = s.fastInsert(ctx, sql, &output{w: w, zone: s.vars.zone}); err != nil {
+		err = s.fail(ctx, sql, err)
+	}
+	return done, err
+}
+
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}
-	s.sh.queries.Add(1)
-	if ms := s.vars.int("max_execution_time"); ms > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond,
-			sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
-		defer cancel()
-	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
 	if len(params) == 0 {
 		if done, err := s.fastInsert(ctx, sql, out); done {
 			return err
 		}
 	}
+	s.sh.queries.Add(1)
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil {
 		return err
@@ -304,6 +328,15 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 		return sqlErr(1210, "HY000", "Incorrect arguments to EXECUTE: %d parameters, %d given", len(st.Params), len(params))
 	}
 	return s.dispatch(ctx, &st, params, out)
+}
+
+// timed ends a statement that runs longer than max_execution_time allows.
+func (s *Session) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := s.vars.now().maxExecution
+	if d == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, d, sqlErr(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
 }
 
 // dispatch runs a parsed statement.
@@ -378,10 +411,10 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
-	mode, _, _ := s.vars.get("sql_mode")
-	version, _, _ := s.vars.get("version")
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, SafeUpdates: s.vars.bool("sql_safe_updates"), FoundRows: s.foundRows, NowMicros: now.UnixMicro(), TimeZone: s.vars.zone(),
-		SQLMode: mode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+	f := s.vars.now()
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows,
+		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 

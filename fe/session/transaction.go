@@ -67,7 +67,7 @@ func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
 func (s *Session) readOnly() bool {
 	next := s.nextReadOnly
 	s.nextReadOnly = false
-	return s.txReadOnly || next || s.vars.bool("transaction_read_only")
+	return s.txReadOnly || next || s.vars.now().readOnly
 }
 
 // commit ends the open transaction, if any.
@@ -101,7 +101,7 @@ func (s *Session) end() *txn.Txn {
 
 // implicit opens a transaction for a statement when autocommit is off.
 func (s *Session) implicit() {
-	if !s.vars.bool("autocommit") {
+	if !s.vars.now().autocommit {
 		s.inTx = true
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
 
@@ -56,9 +57,10 @@ func canonical(name string) string {
 
 // vars are the variables of one session: what it has set, over what the server says, over the declared defaults.
 type vars struct {
-	set    map[string]string
-	server map[string]string
-	user   map[string]userVar
+	set      map[string]string
+	server   map[string]string
+	user     map[string]userVar
+	frequent *frequent // of the values as they are; nil = not worked out yet
 	// dynamic answers the variables that tell of the statement before: warning_count, last_insert_id and the like.
 	dynamic func(name string) (uint64, bool)
 }
@@ -100,12 +102,43 @@ func (v *vars) int(name string) int64 {
 	return n
 }
 
+// frequent are the variables that every statement looks at, in the form that it needs.
+type frequent struct {
+	safeUpdates   bool
+	sqlMode       string
+	version       string
+	mode          syntax.Mode
+	autocommit    bool
+	readOnly      bool
+	lockWait      time.Duration
+	maxExecution  time.Duration // 0 = no limit
+	limitsSelects bool          // sql_select_limit was set
+	zone          *time.Location
+}
+
+// now returns the variables that every statement looks at.
+func (v *vars) now() *frequent {
+	if v.frequent != nil {
+		return v.frequent
+	}
+	f := &frequent{autocommit: v.bool("autocommit"), safeUpdates: v.bool("sql_safe_updates"), readOnly: v.bool("transaction_read_only"), zone: v.zone(),
+		lockWait:     time.Duration(v.int("innodb_lock_wait_timeout")) * time.Second,
+		maxExecution: max(0, time.Duration(v.int("max_execution_time"))*time.Millisecond)}
+	f.sqlMode, _, _ = v.get("sql_mode")
+	f.version, _, _ = v.get("version")
+	f.mode = syntax.ParseMode(f.sqlMode)
+	_, f.limitsSelects = v.set["sql_select_limit"]
+	v.frequent = f
+	return f
+}
+
 // assign sets a system variable of the session.
 func (v *vars) assign(name, value string) error {
 	d, ok := variables[name]
 	if !ok {
 		return sqlErr(1193, "HY000", "Unknown system variable '%s'", name)
 	}
+	v.frequent = nil
 	if strings.EqualFold(value, "DEFAULT") {
 		delete(v.set, canonical(name))
 		return nil

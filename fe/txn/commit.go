@@ -24,8 +24,8 @@ func (t *Txn) Commit(ctx context.Context) error {
 		t.c.over(t.id)
 		return nil
 	}
-	dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.c.settings().WriteTimeout)
-	defer cancel()
+	dctx := patient(ctx, t.c.settings().WriteTimeout)
+	defer dctx.free()
 	for {
 		result, err := t.decide(dctx)
 		if err == nil {
@@ -107,6 +107,7 @@ func notProposed(err error) bool {
 
 func (t *Txn) command() *command.CommitTxn {
 	cmd := &command.CommitTxn{Txn: t.id, TimeMs: time.Now().UnixMilli()}
+	cmd.Tablets = make([]command.TxnTablet, 0, len(t.tablets))
 	for id, sh := range t.tablets {
 		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows})
 	}

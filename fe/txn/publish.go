@@ -16,7 +16,7 @@ import (
 // without bound. Learners are told, so that they stay current, and never waited for: they serve no reads (I6).
 func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.TabletVersion) {
 	cat := c.log.Current()
-	var told []publishTo
+	told := make([]publishTo, 0, len(tablets))
 	for _, tv := range tablets {
 		if tab, ok := cat.Tablet(tv.Tablet); ok { // else dropped meanwhile
 			told = append(told, c.audience(cat, tab, &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(t.id),
@@ -24,10 +24,13 @@ func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.Tab
 		}
 	}
 	set := c.settings()
-	w := newPublishWait()
 	wait := false
 	for _, to := range told {
 		wait = wait || c.pub.backlog(to.followers) >= set.PublishBacklog
+	}
+	var w *publishWait
+	if wait {
+		w = newPublishWait()
 	}
 	for _, to := range told {
 		var done func(bool)
@@ -63,7 +66,7 @@ type publishTo struct {
 }
 
 func (c *Coordinator) audience(cat *catalog.Catalog, tab *catalog.Tablet, msg *bepb.PublishRequest_Item) publishTo {
-	to := publishTo{msg: msg}
+	to := publishTo{msg: msg, followers: make([]types.BEID, 0, len(tab.Replicas))}
 	voters := 0
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]

@@ -11,6 +11,7 @@ import (
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -135,6 +136,9 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 	if r := cat.Restoring(); r != nil {
 		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
 	}
+	if len(writes) == 1 { // nearly all statements
+		return t.writeOne(ctx, cat, writes[0], lockWait)
+	}
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
 		leader, part, err := t.part(cat, w)
@@ -142,16 +146,39 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 			return Counts{}, err
 		}
 		if groups[leader] == nil {
-			groups[leader] = &bepb.WriteRequest{TxnId: uint64(t.id), LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit}
+			groups[leader] = t.request(lockWait)
 		}
 		groups[leader].Parts = append(groups[leader].Parts, part)
 	}
 	lockWait = t.patience(groups, lockWait)
-	// The wait for row locks comes on top of the time that the work may take.
-	wctx, cancel := context.WithTimeout(ctx, t.c.settings().WriteTimeout+lockWait)
+	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
 	return t.send(wctx, groups)
 }
+
+func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
+	leader, part, err := t.part(cat, w)
+	if err != nil {
+		return Counts{}, err
+	}
+	req := t.request(lockWait)
+	req.Parts = []*bepb.WriteRequest_Part{part}
+	wctx, cancel := t.bounded(ctx, lockWait)
+	defer cancel()
+	return t.sendOne(wctx, leader, req)
+}
+
+func (t *Txn) request(lockWait time.Duration) *bepb.WriteRequest {
+	return &bepb.WriteRequest{TxnId: uint64(t.id), LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit}
+}
+
+// bounded limits a call to a leader: the wait for row locks comes on top of the time that the work may take.
+func (t *Txn) bounded(ctx context.Context, lockWait time.Duration) (context.Context, context.CancelFunc) {
+	return rpc.Within(ctx, t.c.settings().WriteTimeout+lockWait)
+}
+
+// encodedHead is about what the heads of an encoded batch and its columns take.
+const encodedHead = 64
 
 // part builds the request for one tablet and notes who may come to hold pending rows.
 func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.WriteRequest_Part, error) {
@@ -179,7 +206,7 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
 		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
 	if !p.Grouped {
-		p.Rows = vec.Encode(nil, w.Rows)
+		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
 	}
 	sh.seq++
 	for i := range tab.Replicas {
@@ -204,16 +231,10 @@ func (t *Txn) parts(id types.TabletID) uint32 {
 
 // send calls the leaders at the same time and takes in their answers.
 func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest) (Counts, error) {
-	for be, req := range groups {
-		if len(groups) > 1 {
-			break
+	if len(groups) == 1 {
+		for be, req := range groups {
+			return t.sendOne(ctx, be, req)
 		}
-		var counts Counts // nearly all statements: no goroutine
-		resp, err := t.call(ctx, be, req)
-		if err == nil {
-			err = t.take(req, resp, &counts)
-		}
-		return counts, t.contended(groups, err)
 	}
 	var (
 		mu     sync.Mutex
@@ -241,6 +262,15 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 	}
 	wg.Wait()
 	return counts, t.contended(groups, worst(errs))
+}
+
+// sendOne calls one leader, without a goroutine.
+func (t *Txn) sendOne(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (counts Counts, err error) {
+	resp, err := t.call(ctx, be, req)
+	if err == nil {
+		err = t.take(req, resp, &counts)
+	}
+	return counts, err
 }
 
 // worst picks the error to report: what the user did wrong before what the cluster may do better next time. Of several

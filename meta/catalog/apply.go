@@ -89,17 +89,35 @@ type draft struct {
 // A refused command is an ordinary outcome: it took its place in the log and changed nothing.
 func Apply(c *Catalog, cmd command.Command) (next *Catalog, result any, err error) {
 	if b, ok := cmd.(*command.Batch); ok {
-		results := make(BatchResult, len(b.Commands))
-		for i, one := range b.Commands {
-			c, results[i].Value, results[i].Err = Apply(c, one)
-		}
-		return c, results, nil
+		next, results := applyBatch(c, b)
+		return next, results, nil
 	}
 	d := &draft{Catalog: *c, o: &owner{}}
 	if result, err = d.apply(cmd); err != nil {
 		return c, nil, err
 	}
 	return &d.Catalog, result, nil
+}
+
+// applyBatch applies commands in order. Commits that follow one another share a draft, so that a full batch copies each node of
+// the trees once: a commit that is refused leaves the draft as it was.
+func applyBatch(c *Catalog, b *command.Batch) (*Catalog, BatchResult) {
+	results := make(BatchResult, len(b.Commands))
+	var shared *draft // c is its Catalog
+	for i, one := range b.Commands {
+		commit, ok := one.(*command.CommitTxn)
+		if !ok || c.cluster == "" {
+			shared = nil
+			c, results[i].Value, results[i].Err = Apply(c, one)
+			continue
+		}
+		if shared == nil {
+			shared = &draft{Catalog: *c, o: &owner{}}
+			c = &shared.Catalog
+		}
+		results[i].Value, results[i].Err = shared.commitTxn(commit)
+	}
+	return c, results
 }
 
 // apply dispatches; the cluster's first command must come first. On an error the draft is thrown away.

@@ -48,14 +48,12 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if len(c.Tablets) == 0 {
 		return nil, refused("transaction %d touches no tablet", c.Txn)
 	}
-	seen := make(map[types.TabletID]struct{}, len(c.Tablets))
 	for i := range c.Tablets {
 		if err := d.checkCommit(&c.Tablets[i]); err != nil {
 			return nil, err
 		}
-		seen[c.Tablets[i].Tablet] = struct{}{}
 	}
-	if len(seen) != len(c.Tablets) {
+	if namesTwice(c.Tablets) {
 		return nil, refused("transaction %d names a tablet twice", c.Txn)
 	}
 	rec := &txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
@@ -64,6 +62,18 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	}
 	d.txns.decide(d.o, c.Txn, rec)
 	return CommitResult{Txn: c.Txn, Tablets: rec.Tablets}, nil
+}
+
+// namesTwice reports whether a tablet is among the parts of a transaction twice.
+func namesTwice(parts []command.TxnTablet) bool {
+	if len(parts) == 1 {
+		return false
+	}
+	seen := make(map[types.TabletID]struct{}, len(parts))
+	for i := range parts {
+		seen[parts[i].Tablet] = struct{}{}
+	}
+	return len(seen) != len(parts)
 }
 
 // checkCommit says whether a transaction may step one tablet: its epoch is current (I2), the leader has the rowset (its

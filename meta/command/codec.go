@@ -90,6 +90,10 @@ func Encode(c Command) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("encode command type %d: not registered", c.Type())
 	}
+	if commit, ok := c.(*CommitTxn); ok {
+		out := appendHeader(make([]byte, 0, headerSize+len(s.name)+commitRoom), s.version, s.typ, s.name)
+		return bounded(appendCommit(out, commit), s.name)
+	}
 	body, err := encMode.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode command %s: %w", s.name, err)
@@ -97,6 +101,9 @@ func Encode(c Command) ([]byte, error) {
 	out := appendHeader(make([]byte, 0, headerSize+len(s.name)+len(body)), s.version, s.typ, s.name)
 	return bounded(append(out, body...), s.name)
 }
+
+// commitRoom is enough for a commit to one tablet of three replicas.
+const commitRoom = 64
 
 func appendHeader(out []byte, version uint8, t Type, name string) []byte {
 	out = append(out, magic...)
@@ -169,6 +176,11 @@ func Decode(b []byte) (Command, error) {
 	}
 	if version == 0 || version > s.version {
 		return nil, &UnknownError{Format: b[2], Type: t, Name: name, Version: version, Knows: s.version}
+	}
+	if t == TypeCommitTxn {
+		if c, ok := readCommit(body); ok {
+			return c, nil
+		}
 	}
 	c := s.make()
 	if err := decMode.Unmarshal(body, c); err != nil {

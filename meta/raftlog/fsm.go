@@ -16,18 +16,19 @@ import (
 // to pass over one would be to drift away from the other FEs.
 type fsm struct {
 	decode  func([]byte) (command.Command, error)
+	landed  func(data []byte, result any) // told what each command entry came to, once it is published
 	current atomic.Pointer[catalog.Catalog]
 	applied atomic.Uint64 // index of the last command or configuration entry seen
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when applied moves
+	changed chan struct{} // closed when applied moves; nil while nobody has asked for it
 	err     error         // why the fsm stopped
 	failed  chan struct{} // closed with err
 	restore error         // why the last snapshot could not be restored
 }
 
-func newFSM(decode func([]byte) (command.Command, error)) *fsm {
-	f := &fsm{decode: decode, changed: make(chan struct{}), failed: make(chan struct{})}
+func newFSM(decode func([]byte) (command.Command, error), landed func([]byte, any)) *fsm {
+	f := &fsm{decode: decode, landed: landed, failed: make(chan struct{})}
 	f.current.Store(catalog.New())
 	return f
 }
@@ -59,6 +60,11 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if f.failure() == nil && len(logs) > 0 {
 		f.advance(logs[len(logs)-1].Index)
 	}
+	for i, l := range logs {
+		if l.Type == raft.LogCommand {
+			f.landed(l.Data, out[i])
+		}
+	}
 	return out
 }
 
@@ -77,14 +83,19 @@ func (f *fsm) advance(index uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied.Store(index)
-	close(f.changed)
-	f.changed = make(chan struct{})
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
 }
 
 // changes returns a channel that is closed when more has been applied.
 func (f *fsm) changes() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
 	return f.changed
 }
 

@@ -181,7 +181,9 @@ func (l *Log) AddLearner(ctx context.Context, id, addr string) error {
 	if err := l.CheckPeer(ctx, addr); err != nil {
 		return fmt.Errorf("add frontend %s: %w", id, err)
 	}
-	return l.await(ctx, l.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(addr), 0, timeoutOf(ctx)))
+	return l.changeMembers(ctx, func() raft.Future {
+		return l.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(addr), 0, timeoutOf(ctx))
+	})
 }
 
 // Promote makes a learner a voter. Do it when the learner has applied about as much as the leader (its AppliedIndex),
@@ -193,7 +195,9 @@ func (l *Log) Promote(ctx context.Context, id string) error {
 	}
 	for _, s := range servers {
 		if s.ID == id {
-			return l.await(ctx, l.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(s.Addr), 0, timeoutOf(ctx)))
+			return l.changeMembers(ctx, func() raft.Future {
+				return l.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(s.Addr), 0, timeoutOf(ctx))
+			})
 		}
 	}
 	return fmt.Errorf("promote frontend %s: it is not in the group", id)
@@ -201,7 +205,7 @@ func (l *Log) Promote(ctx context.Context, id string) error {
 
 // Remove takes an FE out of the group.
 func (l *Log) Remove(ctx context.Context, id string) error {
-	return l.await(ctx, l.raft.RemoveServer(raft.ServerID(id), 0, timeoutOf(ctx)))
+	return l.changeMembers(ctx, func() raft.Future { return l.raft.RemoveServer(raft.ServerID(id), 0, timeoutOf(ctx)) })
 }
 
 // TransferLeadership hands leadership to another voter: to the one named, or ("") to the one that has most of the log.

@@ -47,24 +47,24 @@ type Log struct {
 	lock      *os.File
 
 	proposals chan *proposal
-	inflight  chan flight
+	flights   flights
 	launching sync.Mutex // held while an entry is handed to Raft
-	ended     bool       // inflight is closed; guarded by launching
 	closing   chan struct{}
 	once      sync.Once
 	closeErr  error
 	wg        sync.WaitGroup
 
-	ready  atomic.Uint64 // the term that this FE leads and has established, 0 = none
-	notify chan bool     // from the Raft library
-	reads  readRounds
-	subMu  sync.Mutex
-	subs   []chan bool // of LeaderCh
-	closed bool        // subs are closed
-	moves  moves
-	logs   raft.LogStore
-	learns learns
-	lost   chan string // ids of peers of whom a connection has ended
+	ready   atomic.Uint64 // the term that this FE leads and has established, 0 = none
+	notify  chan bool     // from the Raft library
+	reads   readRounds
+	members membership
+	subMu   sync.Mutex
+	subs    []chan bool // of LeaderCh
+	closed  bool        // subs are closed
+	moves   moves
+	logs    raft.LogStore
+	learns  learns
+	lost    chan string // ids of peers of whom a connection has ended
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -73,10 +73,11 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		cfg: cfg, fsm: newFSM(cfg.decode), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), inflight: make(chan flight, maxInflight), moves: newMoves(), learns: newLearns(),
+		cfg: cfg, flights: newFlights(), notify: make(chan bool, 16), closing: make(chan struct{}),
+		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
 		lost: make(chan string, 16),
 	}
+	l.fsm = newFSM(cfg.decode, l.flights.landed)
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
@@ -86,7 +87,7 @@ func Open(cfg Config) (*Log, error) {
 	go l.watchLeader()
 	go l.watchLeadership()
 	go l.propose()
-	go l.collect()
+	go l.reap()
 	go l.watchFailure()
 	return l, nil
 }
@@ -110,6 +111,7 @@ func (l *Log) open() error {
 	if err := l.checkFiles(snaps); err != nil {
 		return err
 	}
+	l.wal.onStored(l.flights.entryStored)
 	cache, err := raft.NewLogCache(logCacheEntries, l.wal)
 	if err != nil {
 		return err
@@ -166,7 +168,7 @@ func (l *Log) raftConfig(logger hclog.Logger) *raft.Config {
 	conf.SnapshotInterval = l.cfg.SnapshotInterval
 	conf.SnapshotThreshold = l.cfg.SnapshotThreshold
 	conf.TrailingLogs = l.cfg.TrailingLogs
-	conf.MaxAppendEntries = 512
+	conf.MaxAppendEntries = 64 // the library makes room for so many at each entry
 	conf.NotifyCh = l.notify
 	conf.Logger = logger
 	conf.NoLegacyTelemetry = true
@@ -267,10 +269,17 @@ func (l *Log) WaitApplied(ctx context.Context, index uint64) (*catalog.Catalog, 
 }
 
 // await waits for a future of the Raft library or for ctx.
-func (l *Log) await(ctx context.Context, f raft.Future) error {
+func (l *Log) await(ctx context.Context, f raft.Future) error { return l.awaitThen(ctx, f, func() {}) }
+
+// awaitThen is await with something to do when the future has ended, be it after ctx.
+func (l *Log) awaitThen(ctx context.Context, f raft.Future, then func()) error {
 	done := make(chan error, 1)
 	// Nobody waits for this goroutine in Close: the library may leave a future open when it shuts down.
-	go func() { done <- f.Error() }()
+	go func() {
+		err := f.Error()
+		then()
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		return l.translate(err)

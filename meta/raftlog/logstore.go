@@ -23,6 +23,8 @@ type logStore struct {
 
 	mu  sync.Mutex
 	bad func(error) // told of an entry that is damaged, nil = nobody
+
+	stored func() // told when entries are durable or could not be stored, nil = nobody
 }
 
 // openLogStore opens the log in dir, a sub-folder of the metadata directory, and mends what a crash leaves behind.
@@ -47,6 +49,9 @@ func (s *logStore) onBad(f func(error)) {
 	s.bad = f
 }
 
+// onStored has f told when entries are durable, or could not be stored. It is set before anything is stored.
+func (s *logStore) onStored(f func()) { s.stored = f }
+
 const (
 	sumMark = 0xc3 // begins the checksum, the last bytes of Extensions
 	sumSize = 5
@@ -70,13 +75,17 @@ func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{
 
 // StoreLogs appends entries, durably.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
-	signed := make([]*raft.Log, len(logs))
+	if s.stored != nil {
+		defer s.stored()
+	}
+	signed, copies := make([]*raft.Log, len(logs)), make([]raft.Log, len(logs))
 	for i, l := range logs {
-		c := *l
+		c := &copies[i]
+		*c = *l
 		ext := make([]byte, 0, len(l.Extensions)+sumSize)
 		ext = append(append(ext, l.Extensions...), sumMark)
 		c.Extensions = binary.LittleEndian.AppendUint32(ext, sumOf(l, l.Extensions))
-		signed[i] = &c
+		signed[i] = c
 	}
 	return s.WAL.StoreLogs(signed)
 }

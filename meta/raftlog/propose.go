@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"stele/meta/catalog"
 	"stele/meta/command"
 )
@@ -31,12 +29,6 @@ type proposal struct {
 type outcome struct {
 	results []catalog.Result
 	err     error
-}
-
-// flight is an entry on its way with the proposals in it.
-type flight struct {
-	future    raft.ApplyFuture
-	proposals []*proposal
 }
 
 // Propose puts commands into the log, in order and in one entry, and returns what each came to once they are applied
@@ -121,14 +113,16 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 
 // goesAlone launches a proposal at once when there is none whose company it could wait for: then it takes no goroutine.
 func (l *Log) goesAlone(p *proposal) bool {
-	if len(l.proposals) > 0 || len(l.inflight) > 0 || !l.launching.TryLock() {
+	if len(l.proposals) > 0 || l.flights.storing.Load() || !l.launching.TryLock() {
 		return false
 	}
 	defer l.launching.Unlock()
-	if l.ended {
+	select {
+	case l.flights.slots <- struct{}{}:
+	default:
 		return false
 	}
-	l.launch([]*proposal{p}) // should the log close meanwhile, nobody knows what became of the entry
+	l.launch([]*proposal{p})
 	return true
 }
 
@@ -147,12 +141,6 @@ func (l *Log) notLeaderOrClosed() error {
 // propose turns waiting proposals into entries.
 func (l *Log) propose() {
 	defer l.wg.Done()
-	defer func() {
-		l.launching.Lock()
-		defer l.launching.Unlock()
-		l.ended = true
-		close(l.inflight)
-	}()
 	var next *proposal // taken from the queue, but too big for the entry before
 	for {
 		first := next
@@ -163,34 +151,58 @@ func (l *Log) propose() {
 				return
 			}
 		}
-		shared := []*proposal{first}
-		commands, size := len(first.encoded), first.size
-	gather:
-		for commands < maxShared && size < maxSharedBytes {
-			select {
-			case p := <-l.proposals:
-				if commands+len(p.encoded) > command.MaxBatchCommands || size+p.size > command.MaxEncodedSize/2 {
-					next = p
-					break gather
-				}
-				shared = append(shared, p)
-				commands, size = commands+len(p.encoded), size+p.size
-			default:
-				break gather
-			}
-		}
-		l.launching.Lock()
-		launched := l.launch(shared)
-		l.launching.Unlock()
-		if !launched {
+		if !l.awaitTurn() {
 			return
 		}
+		var shared []*proposal
+		shared, next = l.gather(first)
+		l.launching.Lock()
+		l.launch(shared)
+		l.launching.Unlock()
 	}
 }
 
-// launch hands one entry to Raft. It is false when the log closes. Called with launching held.
-func (l *Log) launch(shared []*proposal) bool {
-	var all [][]byte
+// awaitTurn waits until Raft has stored the entry before, so that all who come meanwhile share the next one, and until there
+// is a slot for it. It is false when the log closes.
+func (l *Log) awaitTurn() bool {
+	for l.flights.storing.Load() {
+		select {
+		case <-l.flights.stored:
+		case <-l.closing:
+			return false
+		}
+	}
+	select {
+	case l.flights.slots <- struct{}{}:
+		return true
+	case <-l.closing:
+		return false
+	}
+}
+
+// gather takes what waits and fits into an entry with the first proposal, and what was taken but does not fit.
+func (l *Log) gather(first *proposal) (shared []*proposal, next *proposal) {
+	shared = append(make([]*proposal, 0, 1+len(l.proposals)), first)
+	commands, size := len(first.encoded), first.size
+	for commands < maxShared && size < maxSharedBytes {
+		select {
+		case p := <-l.proposals:
+			if commands+len(p.encoded) > command.MaxBatchCommands || size+p.size > command.MaxEncodedSize/2 {
+				return shared, p
+			}
+			shared = append(shared, p)
+			commands, size = commands+len(p.encoded), size+p.size
+		default:
+			return shared, nil
+		}
+	}
+	return shared, nil
+}
+
+// launch hands one entry to Raft. Called with launching held and with a slot, which goes back when the entry has ended. Should
+// the log close meanwhile, nobody knows what became of it.
+func (l *Log) launch(shared []*proposal) {
+	all := make([][]byte, 0, len(shared))
 	for _, p := range shared {
 		all = append(all, p.encoded...)
 	}
@@ -199,38 +211,9 @@ func (l *Log) launch(shared []*proposal) bool {
 		for _, p := range shared {
 			p.done <- outcome{err: err}
 		}
-		return true
+		<-l.flights.slots
+		return
 	}
-	select {
-	case l.inflight <- flight{future: l.raft.Apply(data, enqueueTimeout), proposals: shared}:
-		return true
-	case <-l.closing:
-		return false
-	}
-}
-
-// collect hands results out. It ends after propose, when nothing is in flight any more.
-func (l *Log) collect() {
-	defer l.wg.Done()
-	for f := range l.inflight {
-		err := l.translate(f.future.Error())
-		var results catalog.BatchResult
-		if err == nil {
-			switch r := f.future.Response().(type) {
-			case catalog.BatchResult:
-				results = r
-			case error:
-				err = r
-			}
-		}
-		for _, p := range f.proposals {
-			if err != nil {
-				p.done <- outcome{err: err}
-				continue
-			}
-			n := len(p.encoded)
-			p.done <- outcome{results: results[:n:n]}
-			results = results[n:]
-		}
-	}
+	one := l.flights.begin(data, shared)
+	l.flights.launched(one, l.raft.Apply(data, enqueueTimeout))
 }

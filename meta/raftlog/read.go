@@ -3,8 +3,6 @@ package raftlog
 import (
 	"context"
 	"sync"
-
-	"github.com/hashicorp/raft"
 )
 
 // readRounds lets concurrent callers of ReadIndex share one round of heartbeats. A caller joins the round that has not
@@ -82,25 +80,4 @@ func (l *Log) runReads() {
 		}
 		close(r.done)
 	}
-}
-
-// alone reports whether this FE leads and is the only voter: then nobody else can have committed anything, and what it
-// has answered itself it has applied before. It asks for the newest configuration, committed or not, so that a second
-// voter counts before it can vote.
-func (l *Log) alone() bool {
-	f := l.raft.GetConfiguration()
-	if f.Error() != nil {
-		return false
-	}
-	voters := 0
-	for _, s := range f.Configuration().Servers {
-		if s.Suffrage != raft.Voter {
-			continue
-		}
-		if string(s.ID) != l.cfg.ID {
-			return false
-		}
-		voters++
-	}
-	return voters == 1 && l.IsLeader()
 }

@@ -73,20 +73,31 @@ func DialPiped(addr string, cfg DialConfig, methods ...string) (*Conn, error) {
 
 // Invoke makes a unary call.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	ctx, timeout := c.plain(ctx)
 	in, ok := args.(proto.Message)
 	out, ok2 := reply.(proto.Message)
 	if !c.piped[method] || !ok || !ok2 || len(opts) > 1 || // generated code gives StaticMethod
 		c.cfg.Cluster.ID() == "" || proto.Size(in) > maxPiped {
-		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
 	p, err := c.connected(ctx)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
+		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
-	return fromStatus(p.call(ctx, method, in, out, c.cfg.Timeout))
+	return fromStatus(p.call(ctx, method, in, out, timeout))
+}
+
+// unpiped makes a call by gRPC.
+func (c *Conn) unpiped(ctx context.Context, timeout time.Duration, method string, args, reply any, opts ...grpc.CallOption) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	return c.ClientConn.Invoke(ctx, method, args, reply, opts...)
 }
 
 // ResetConnectBackoff makes the next call connect at once.
@@ -310,8 +321,8 @@ func (p *pipeConn) forget(id uint64) bool {
 func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout time.Duration) (frame, error) {
 	var late <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
-		timer := time.NewTimer(timeout)
-		defer timer.Stop()
+		timer := startTimer(timeout)
+		defer stopTimer(timer)
 		late = timer.C
 	}
 	err := error(context.DeadlineExceeded)

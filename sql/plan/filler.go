@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -164,13 +163,7 @@ const manyLiterals = 8
 // InsertValues plans an INSERT of literals straight from the fast path of the parser: the literals are converted to the
 // columns' vectors without a syntax tree.
 func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
-	mode := ModeInsert
-	if in.Replace {
-		mode = ModeReplace
-	} else if in.Ignore {
-		mode = ModeIgnore
-	}
-	p, err := newInsert(newBinder(ctx), in.Table.DB, in.Table.Table, mode, in.Columns, in.Columns != nil)
+	p, err := newInsert(newBinder(ctx), in.Table.DB, in.Table.Table, insertMode(in), in.Columns, in.Columns != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -219,19 +212,14 @@ func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error
 // quickCell appends a literal that surely is a value of the column as it stands.
 func quickCell(cb *vec.ColumnBuilder, t *types.Column, c ast.Cell) bool {
 	switch {
-	case c.Kind == ast.CellInt && t.Type.Kind >= types.KindTinyInt && t.Type.Kind <= types.KindBigInt && !t.Type.Unsigned && !t.AutoIncrement && len(c.Text) < 19:
-		n, err := strconv.ParseInt(c.Text, 10, 64)
-		if c.Neg {
-			n = -n
-		}
+	case storesInts(t):
 		lo, hi := sqltypes.IntRange(t.Type)
-		if err != nil || n < lo || n > 0 && uint64(n) > hi {
-			return false
+		n, ok := intLiteral(c, lo, hi)
+		if ok {
+			cb.AppendInt(n)
 		}
-		cb.AppendInt(n)
-		return true
-	case c.Kind == ast.CellString && c.Plain() && (t.Type.Kind == types.KindVarChar || t.Type.Kind == types.KindText) &&
-		len(c.Text) <= int(t.Type.Length) && utf8.ValidString(c.Text):
+		return ok
+	case storesTexts(t) && textLiteral(c, t):
 		cb.AppendString(c.Text)
 		return true
 	}

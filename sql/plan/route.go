@@ -32,27 +32,29 @@ type TabletRows struct {
 // Route sends each row that counts in a batch to its tablet. The batch has the table's columns in schema order, in their
 // types. A row that no partition takes is error 1526. Tablets come in the order of partitions and buckets.
 func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
-	hash := vec.EncodeKeys(b, columnIndexes(t, t.HashBy))
+	hash := columnIndexes(t, t.HashBy)
 	var by []int
 	if t.Partition != nil {
 		by = columnIndexes(t, t.Partition.Columns)
 	}
+	rows := rowsOf(b)
+	if len(rows) == 1 { // most statements
+		return routeOne(t, b, by, hash, rows[0])
+	}
+	keys := vec.EncodeKeys(b, hash)
 	slots := make([][]int32, len(t.Parts)) // by partition and bucket: 1 + where it is in out
 	var out []TabletRows
 	var key []byte
-	for k, row := range rowsOf(b) {
-		at := 0
-		if by != nil {
-			key = vec.AppendRowKey(key[:0], b, by, int(row))
-			if at = partitionOf(t, key); at < 0 {
-				return nil, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
-			}
+	for k, row := range rows {
+		at, err := partitionFor(t, b, by, &key, row)
+		if err != nil {
+			return nil, err
 		}
 		part := &t.Parts[at]
 		if slots[at] == nil {
 			slots[at] = make([]int32, len(part.Tablets))
 		}
-		bucket := Bucket(hash[k], len(part.Tablets))
+		bucket := Bucket(keys[k], len(part.Tablets))
 		slot := slots[at][bucket]
 		if slot == 0 {
 			out = append(out, TabletRows{Partition: part.ID, Tablet: part.Tablets[bucket], order: at<<16 | bucket})
@@ -64,6 +66,32 @@ func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
 	// One order for all statements, so that equal statements lock in equal order.
 	slices.SortFunc(out, func(a, b TabletRows) int { return a.order - b.order })
 	return out, nil
+}
+
+// routeOne routes the only row of a batch without the tables that many rows are worth.
+func routeOne(t *catalog.Table, b *vec.Batch, by, hash []int, row int32) ([]TabletRows, error) {
+	var room [64]byte
+	key := room[:0]
+	at, err := partitionFor(t, b, by, &key, row)
+	if err != nil {
+		return nil, err
+	}
+	part := &t.Parts[at]
+	key = vec.AppendRowKey(key[:0], b, hash, int(row))
+	return []TabletRows{{Partition: part.ID, Tablet: part.Tablets[Bucket(key, len(part.Tablets))], Rows: []int32{row}}}, nil
+}
+
+// partitionFor finds the partition of a row by the columns by; key is room for them.
+func partitionFor(t *catalog.Table, b *vec.Batch, by []int, key *[]byte, row int32) (int, error) {
+	if by == nil {
+		return 0, nil
+	}
+	*key = vec.AppendRowKey((*key)[:0], b, by, int(row))
+	at := partitionOf(t, *key)
+	if at < 0 {
+		return 0, errorf(CodeNoPartition, "Table has no partition for value %s", rowText(b, by, int(row)))
+	}
+	return at, nil
 }
 
 // rowsOf lists the positions that count.

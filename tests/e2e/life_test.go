@@ -265,6 +265,11 @@ func TestBackendAdded(t *testing.T) {
 			tablets, err := cluster.ReadTable(ctx, db, "SHOW TABLET FROM "+table)
 			return err == nil && slices.Contains(tablets.Column("BackendId"), id), fmt.Sprint(tablets.Column("BackendId"), err)
 		})
+	}
+	// A move that begins now would have its tablet on four BEs while replicas are counted.
+	_, err = db.ExecContext(ctx, `ADMIN SET FRONTEND CONFIG ("tablet_sched_disable_balance" = "true")`)
+	must(t, err)
+	for _, table := range []string{"led.later", "led.led"} {
 		c.WaitHealthy(t, table, healTimeout)
 		if n := c.CheckReplicas(t, table, 3); n != 5000 {
 			t.Errorf("%s has %d rows on its replicas, want 5000", table, n)

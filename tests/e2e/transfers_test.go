@@ -18,13 +18,13 @@ import (
 // movers write rows of their own while leaders move: half of them by statements that commit themselves, half by transactions of
 // three statements. What each has been told is counted, so that the total tells what is lost or done twice.
 type movers struct {
-	mu      sync.Mutex
-	sum     int64 // that was acknowledged
-	took    []time.Duration
-	at      []time.Time
-	single  []error // of statements that commit themselves
+	mu       sync.Mutex
+	sum      int64 // that was acknowledged
+	took     []time.Duration
+	at       []time.Time
+	single   []error // of statements that commit themselves
 	explicit []error // of transactions
-	done    int
+	done     int
 }
 
 const (

@@ -1,0 +1,186 @@
+package command
+
+import "stele/meta/types"
+
+// CommitTxn is nearly all that a busy log holds, and reflection was most of what an entry of it cost. This file writes and
+// reads its body by hand, in the bytes that the general codec writes; what it cannot read is left to the general codec,
+// which knows what to say about it.
+
+// Major types of CBOR, and nil.
+const (
+	cborUint  = 0x00
+	cborNeg   = 0x20
+	cborArray = 0x80
+	cborMap   = 0xa0
+	cborNil   = 0xf6
+)
+
+func appendHead(dst []byte, major byte, n uint64) []byte {
+	switch {
+	case n < 24:
+		return append(dst, major|byte(n))
+	case n < 1<<8:
+		return append(dst, major|24, byte(n))
+	case n < 1<<16:
+		return append(dst, major|25, byte(n>>8), byte(n))
+	case n < 1<<32:
+		return append(dst, major|26, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+	return append(dst, major|27, byte(n>>56), byte(n>>48), byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+func appendInt(dst []byte, n int64) []byte {
+	if n < 0 {
+		return appendHead(dst, cborNeg, uint64(^n))
+	}
+	return appendHead(dst, cborUint, uint64(n))
+}
+
+// appendCommit appends the body of a command.
+func appendCommit(dst []byte, c *CommitTxn) []byte {
+	dst = appendHead(append(dst, cborMap|3, 1), cborUint, uint64(c.Txn))
+	dst = appendInt(append(dst, 2), c.TimeMs)
+	dst = append(dst, 3)
+	if c.Tablets == nil {
+		return append(dst, cborNil)
+	}
+	dst = appendHead(dst, cborArray, uint64(len(c.Tablets)))
+	for i := range c.Tablets {
+		dst = appendPart(dst, &c.Tablets[i])
+	}
+	return dst
+}
+
+func appendPart(dst []byte, p *TxnTablet) []byte {
+	fields := byte(3)
+	if p.Rows != 0 {
+		fields = 4
+	}
+	dst = appendHead(append(dst, cborMap|fields, 1), cborUint, uint64(p.Tablet))
+	dst = appendHead(append(dst, 2), cborUint, uint64(p.Epoch))
+	dst = append(dst, 3)
+	if p.OK == nil {
+		dst = append(dst, cborNil)
+	} else {
+		dst = appendHead(dst, cborArray, uint64(len(p.OK)))
+		for _, r := range p.OK {
+			dst = appendHead(dst, cborUint, uint64(r))
+		}
+	}
+	if p.Rows != 0 {
+		dst = appendInt(append(dst, 4), p.Rows)
+	}
+	return dst
+}
+
+// commitReader reads what appendCommit writes. The first read that does not fit sets bad.
+type commitReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *commitReader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+// head reads a major type and its number, in the shortest form.
+func (r *commitReader) head() (major byte, n uint64) {
+	c := r.byte()
+	low := c & 0x1f
+	if low < 24 {
+		return c &^ 0x1f, uint64(low)
+	}
+	if low > 27 {
+		r.bad = true
+		return 0, 0
+	}
+	size := 1 << (low - 24)
+	for range size {
+		n = n<<8 | uint64(r.byte())
+	}
+	if n < 24 || size > 1 && n>>(size*4) == 0 {
+		r.bad = true
+	}
+	return c &^ 0x1f, n
+}
+
+func (r *commitReader) want(major byte) uint64 {
+	m, n := r.head()
+	r.bad = r.bad || m != major
+	return n
+}
+
+func (r *commitReader) key(k byte) { r.bad = r.byte() != k || r.bad }
+
+func (r *commitReader) int() int64 {
+	m, n := r.head()
+	if n > 1<<63-1 || m != cborUint && m != cborNeg {
+		r.bad = true
+	}
+	if m == cborNeg {
+		return ^int64(n)
+	}
+	return int64(n)
+}
+
+// array reads the length of an array whose items have at least one byte each.
+func (r *commitReader) array() int {
+	n := r.want(cborArray)
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// readCommit is false when the body is not as appendCommit writes it.
+func readCommit(body []byte) (*CommitTxn, bool) {
+	r := commitReader{b: body}
+	c := &CommitTxn{}
+	r.key(cborMap | 3)
+	r.key(1)
+	c.Txn = types.TxnID(r.want(cborUint))
+	r.key(2)
+	c.TimeMs = r.int()
+	r.key(3)
+	n := r.array()
+	if r.bad {
+		return nil, false
+	}
+	c.Tablets = make([]TxnTablet, n)
+	for i := range c.Tablets {
+		r.part(&c.Tablets[i])
+	}
+	return c, !r.bad && len(r.b) == 0
+}
+
+func (r *commitReader) part(p *TxnTablet) {
+	fields := r.byte()
+	r.key(1)
+	p.Tablet = types.TabletID(r.want(cborUint))
+	r.key(2)
+	p.Epoch = types.Epoch(r.want(cborUint))
+	r.key(3)
+	n := r.array()
+	if r.bad {
+		return
+	}
+	p.OK = make([]types.ReplicaID, n)
+	for i := range p.OK {
+		p.OK[i] = types.ReplicaID(r.want(cborUint))
+	}
+	switch fields {
+	case cborMap | 3:
+	case cborMap | 4:
+		r.key(4)
+		p.Rows = r.int()
+	default:
+		r.bad = true
+	}
+}

@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"stele/meta/types"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// InsertTarget is the plan of the INSERTs of literals that differ in nothing but the literals: where they go, and into which
+// columns. It is only a shorter way than InsertValues, for tables whose rows are given whole.
+type InsertTarget struct {
+	plan    InsertPlan // without rows
+	db      string     // as the statement names it
+	table   string
+	names   []string // likewise; nil = no list
+	current string   // the default database
+	modes   string   // sql_mode
+	usable  bool     // every column of a row is given by the statement
+}
+
+// NewInsertTarget plans INSERTs like in. One that is wrong is not usable: InsertValues knows what to say.
+func NewInsertTarget(ctx *Context, in *ast.InsertValues) *InsertTarget {
+	t := &InsertTarget{db: in.Table.DB, table: in.Table.Table, current: ctx.CurrentDB, modes: ctx.SQLMode}
+	if in.Columns != nil {
+		t.names = slices.Clone(in.Columns)
+	}
+	mode := insertMode(in)
+	p, err := newInsert(newBinder(ctx), in.Table.DB, in.Table.Table, mode, in.Columns, in.Columns != nil)
+	if err != nil {
+		t.plan.Mode = mode
+		return t
+	}
+	t.plan = *p
+	t.plan.filler = nil // it belongs to one statement
+	t.usable = len(p.columns) == len(p.Table.Schema.Columns) && p.AutoIncrement < 0 && !p.NeedsRowID && !p.Table.HasUniqueKeys()
+	return t
+}
+
+func insertMode(in *ast.InsertValues) InsertMode {
+	switch {
+	case in.Replace:
+		return ModeReplace
+	case in.Ignore:
+		return ModeIgnore
+	}
+	return ModeInsert
+}
+
+// Fits reports whether a statement is one of the target's, and the target's table is that of the snapshot.
+func (t *InsertTarget) Fits(snapshot Snapshot, currentDB, modes string, in *ast.InsertValues) bool {
+	if t.table != in.Table.Table || t.db != in.Table.DB || t.current != currentDB || t.modes != modes || t.plan.Mode != insertMode(in) ||
+		(t.names == nil) != (in.Columns == nil) || !slices.Equal(t.names, in.Columns) {
+		return false
+	}
+	if t.plan.Table == nil {
+		return false // it may be made
+	}
+	table, ok := snapshot.Table(t.plan.Database, t.table)
+	return ok && table == t.plan.Table
+}
+
+// Insert plans one statement. It is not ok when a literal is not a value of its column as it stands.
+func (t *InsertTarget) Insert(in *ast.InsertValues) (*InsertPlan, bool) {
+	if !t.usable || in.Width != len(t.plan.columns) {
+		return nil, false
+	}
+	p := t.plan
+	var ok bool
+	if p.Rows, ok = t.rows(in); !ok {
+		return nil, false
+	}
+	return &p, true
+}
+
+func (t *InsertTarget) rows(in *ast.InsertValues) (*vec.Batch, bool) {
+	cols := t.plan.Table.Schema.Columns
+	n := in.Rows()
+	vectors := make([]vec.Vector, len(cols))
+	out := &vec.Batch{N: n, Cols: make([]*vec.Vector, len(cols))}
+	for j, pos := range t.plan.columns {
+		v := &vectors[pos]
+		v.Type, v.N = cols[pos].Type, n
+		if !literals(v, &cols[pos], in, j) {
+			return nil, false
+		}
+		out.Cols[pos] = v
+	}
+	return out, true
+}
+
+// literals fills a vector with the j-th literal of each row; false when one has to be converted.
+func literals(v *vec.Vector, c *types.Column, in *ast.InsertValues, j int) bool {
+	switch {
+	case storesInts(c):
+		lo, hi := sqltypes.IntRange(c.Type)
+		v.I64 = make([]int64, v.N)
+		for i := range v.I64 {
+			n, ok := intLiteral(in.Cells[i*in.Width+j], lo, hi)
+			if !ok {
+				return false
+			}
+			v.I64[i] = n
+		}
+		return true
+	case storesTexts(c):
+		size := 0
+		for i := range v.N {
+			cell := &in.Cells[i*in.Width+j]
+			if !textLiteral(*cell, c) {
+				return false
+			}
+			size += len(cell.Text)
+		}
+		v.Off, v.Data = make([]uint32, v.N+1), make([]byte, 0, size)
+		for i := range v.N {
+			v.Data = append(v.Data, in.Cells[i*in.Width+j].Text...)
+			v.Off[i+1] = uint32(len(v.Data))
+		}
+		return true
+	}
+	return false
+}
+
+// storesInts reports whether integers in the range of the column's type are values of it.
+func storesInts(c *types.Column) bool {
+	return c.Type.Kind >= types.KindTinyInt && c.Type.Kind <= types.KindBigInt && !c.Type.Unsigned && !c.AutoIncrement && !c.Special()
+}
+
+// storesTexts reports whether texts that are not too long are values of the column.
+func storesTexts(c *types.Column) bool {
+	return c.Type.Kind == types.KindVarChar || c.Type.Kind == types.KindText
+}
+
+// intLiteral reads a literal that is a value of the range as it stands.
+func intLiteral(c ast.Cell, lo int64, hi uint64) (int64, bool) {
+	if c.Kind != ast.CellInt || len(c.Text) >= 19 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(c.Text, 10, 64)
+	if c.Neg {
+		n = -n
+	}
+	return n, err == nil && n >= lo && (n <= 0 || uint64(n) <= hi)
+}
+
+// textLiteral reports whether a literal is a value of the column as it stands.
+func textLiteral(c ast.Cell, to *types.Column) bool {
+	return c.Kind == ast.CellString && c.Plain() && len(c.Text) <= int(to.Type.Length) && utf8.ValidString(c.Text)
+}

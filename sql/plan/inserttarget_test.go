@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	ast "stele/sql/parse"
+)
+
+var targetTables = []string{
+	"CREATE TABLE ta (id BIGINT PRIMARY KEY, v VARCHAR(5), n INT NOT NULL)",
+	"CREATE TABLE tb (a TINYINT, b SMALLINT UNSIGNED, t TEXT, e ENUM('x','y') DEFAULT 'x', PRIMARY KEY (a))",
+	"CREATE TABLE tc (id INT AUTO_INCREMENT PRIMARY KEY, d DATE, c CHAR(3))",
+	"CREATE TABLE td (v VARCHAR(5), n MEDIUMINT DEFAULT 7)",
+}
+
+// drawInsert draws an INSERT of literals into one of the tables.
+func drawInsert(t *rapid.T) string {
+	pick := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+	table := pick("table", "ta", "tb", "tc", "td")
+	columns := map[string][]string{"ta": {"id", "v", "n"}, "tb": {"a", "b", "t", "e"}, "tc": {"id", "d", "c"}, "td": {"v", "n"}}[table]
+	list := ""
+	if rapid.Bool().Draw(t, "list") {
+		columns = rapid.Permutation(columns).Draw(t, "order")
+		columns = columns[:rapid.IntRange(1, len(columns)).Draw(t, "given")]
+		list = " (" + strings.Join(columns, ",") + ")"
+	}
+	width := max(1, len(columns)+rapid.SampledFrom([]int{0, 0, 0, 0, 1, -1}).Draw(t, "wrong"))
+	var rows []string
+	for range rapid.IntRange(1, 3).Draw(t, "rows") {
+		var cells []string
+		for i := range width {
+			if i < len(columns) && rapid.IntRange(0, 5).Draw(t, "fits") > 0 {
+				cells = append(cells, map[bool]string{true: "'abc'", false: "12"}[strings.Contains("vtc", columns[i])])
+				continue
+			}
+			cells = append(cells, pick("cell", "1", "0", "-1", "127", "128", "-128", "-129", "32768", "8388608", "2147483648", "9223372036854775807",
+				"9223372036854775808", "000000000000000000001", "1.5", "1e2", "'a'", "'abcde'", "'abcdef'", "'äöüßé'", "'\xff'", "'a\\'b'", "'a''b'", "\"q\"",
+				"'7'", "NULL", "DEFAULT", "TRUE", "x'31'", "'2024-01-02'", "'y'", "+3"))
+		}
+		rows = append(rows, "("+strings.Join(cells, ",")+")")
+	}
+	return pick("verb", "INSERT INTO ", "INSERT IGNORE ", "REPLACE ") + pick("db", "", "test.") + table + list + " VALUES " + strings.Join(rows, ",")
+}
+
+// TestInsertTargetAgrees holds what a target makes of a statement against what InsertValues makes of it.
+func TestInsertTargetAgrees(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode = defaultMode
+	for _, sql := range targetTables {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := 0
+	var target *InsertTarget // of some statement before
+	rapid.Check(t, func(t *rapid.T) {
+		sql := drawInsert(t)
+		in, ok := ast.FastInsert(sql, 0)
+		if !ok {
+			return
+		}
+		if target == nil || !target.Fits(ctx.Catalog, ctx.CurrentDB, ctx.SQLMode, in) {
+			target = NewInsertTarget(ctx, in)
+		}
+		got, ok := target.Insert(in)
+		if !ok {
+			return
+		}
+		taken++
+		want, err := InsertValues(ctx, in)
+		if err != nil {
+			t.Fatalf("%q is taken by the target, but: %v", sql, err)
+		}
+		if got.Table != want.Table || got.Database != want.Database || got.Mode != want.Mode || got.NeedsRowID != want.NeedsRowID ||
+			got.AutoIncrement != want.AutoIncrement || got.Rows.N != want.Rows.N || len(got.Rows.Cols) != len(want.Rows.Cols) {
+			t.Fatalf("%q: %+v, generally %+v", sql, got, want)
+		}
+		for c := range want.Rows.Cols {
+			if !reflect.DeepEqual(fmt.Sprintf("%+v", *got.Rows.Cols[c]), fmt.Sprintf("%+v", *want.Rows.Cols[c])) {
+				t.Fatalf("%q: column %d is %+v, generally %+v", sql, c, got.Rows.Cols[c], want.Rows.Cols[c])
+			}
+		}
+	})
+	if taken == 0 {
+		t.Error("no statement was taken: the test proves nothing")
+	}
+}
+
+// TestInsertTargetFits: a target is not used for statements that mean something else.
+func TestInsertTargetFits(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode = defaultMode
+	for _, sql := range targetTables[:1] {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := func(sql string) *ast.InsertValues {
+		v, ok := ast.FastInsert(sql, 0)
+		if !ok {
+			t.Fatalf("%q is not taken", sql)
+		}
+		return v
+	}
+	target := NewInsertTarget(ctx, in("INSERT INTO ta VALUES (1,'a',2)"))
+	for _, c := range []struct {
+		sql, db, modes string
+		want           bool
+	}{
+		{"INSERT INTO ta VALUES (2,'b',3),(4,'c',5)", ctx.CurrentDB, defaultMode, true},
+		{"REPLACE INTO ta VALUES (2,'b',3)", ctx.CurrentDB, defaultMode, false},
+		{"INSERT IGNORE INTO ta VALUES (2,'b',3)", ctx.CurrentDB, defaultMode, false},
+		{"INSERT INTO test.ta VALUES (2,'b',3)", ctx.CurrentDB, defaultMode, false},
+		{"INSERT INTO tb VALUES (2,'b',3)", ctx.CurrentDB, defaultMode, false},
+		{"INSERT INTO ta (id,v,n) VALUES (2,'b',3)", ctx.CurrentDB, defaultMode, false},
+		{"INSERT INTO ta VALUES (2,'b',3)", "other", defaultMode, false},
+		{"INSERT INTO ta VALUES (2,'b',3)", ctx.CurrentDB, "", false},
+	} {
+		if got := target.Fits(ctx.Catalog, c.db, c.modes, in(c.sql)); got != c.want {
+			t.Errorf("%q in %q with %q: %v", c.sql, c.db, c.modes, got)
+		}
+	}
+}

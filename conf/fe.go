@@ -76,6 +76,9 @@ var (
 	MaxConnections = feClients.Int("max_connections", 4096,
 		"Client connections that one FE serves at the same time; further ones get error 1040.",
 		Range(1, 100000), Alias("qe_max_connection"), Mutable)
+	SkipGrantTables = feClients.Bool("skip_grant_tables", false,
+		"To set a lost password: clients of this machine come in without one, under an account that may do everything; all others are turned away. "+
+			"Needs a restart; take it out again afterwards.")
 	ConnectTimeout = feClients.Duration("connect_timeout_s", 10*time.Second,
 		"How long a client may take from connecting to the end of its login.", Range(1, 3600), Mutable)
 	WaitTimeout = feClients.Duration("wait_timeout_s", 28800*time.Second,

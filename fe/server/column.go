@@ -143,6 +143,8 @@ func stringShape(t types.ColumnType) shape {
 func appendColumn(b []byte, c *Column) []byte {
 	s := shapeOf(c.Type)
 	switch {
+	case c.Flags&FlagZerofill != 0:
+		s.length = uint32(c.Bits)
 	case c.Bits > 0:
 		s = shape{code: mysql.MYSQL_TYPE_BIT, charset: charsetBinary, length: uint32(c.Bits), flags: mysql.UNSIGNED_FLAG | s.flags&mysql.NOT_NULL_FLAG}
 	case c.Flags&(FlagEnum|FlagSet) != 0:

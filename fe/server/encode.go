@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"stele/meta/types"
@@ -31,6 +32,7 @@ type encoder struct {
 	wire  wire
 	phys  types.Phys
 	local bool           // TIMESTAMP: shown in zone
+	fill  int            // ZEROFILL: to how many digits
 	zone  *time.Location // never nil
 }
 
@@ -38,6 +40,9 @@ func appendEncoders(dst []encoder, cols []Column, binaryRows bool) []encoder {
 	for i := range cols {
 		c := &cols[i]
 		e := encoder{phys: c.Type.Phys(), zone: c.Zone, local: c.Type.Kind == types.KindTimestamp}
+		if c.Flags&FlagZerofill != 0 && !c.Type.IsString() {
+			e.fill = int(min(c.Bits, fillMax))
+		}
 		if e.zone == nil {
 			e.zone = time.UTC
 		}
@@ -92,9 +97,15 @@ func appendText(b []byte, e *encoder, v *vec.Vector, i int) []byte {
 	}
 	at := len(b) // every other type prints in fewer than 251 bytes, so its length takes one byte
 	b = sqltypes.AppendVectorText(append(b, 0), v, i, e.zone)
+	for short := e.fill - (len(b) - at - 1); short > 0; short-- {
+		b = slices.Insert(b, at+1, '0')
+	}
 	b[at] = byte(len(b) - at - 1)
 	return b
 }
+
+// fillMax is the largest display width, as in MySQL.
+const fillMax = 250
 
 // appendBinaryRow appends row i in the binary protocol.
 func appendBinaryRow(b []byte, enc []encoder, cols []*vec.Vector, i int) []byte {

@@ -110,6 +110,7 @@ const (
 	FlagPrimaryKey    = uint16(2)
 	FlagUniqueKey     = uint16(4)
 	FlagMultipleKey   = uint16(8)
+	FlagZerofill      = uint16(64)
 	FlagEnum          = uint16(256)
 	FlagAutoIncrement = uint16(512)
 	FlagSet           = uint16(2048)
@@ -126,7 +127,7 @@ type Column struct {
 	DB       string
 	Type     types.ColumnType
 	Flags    uint16         // Flag… constants
-	Bits     int32          // the width of a BIT, whose bytes are sent; 0 = Type says all
+	Bits     int32          // the width of a BIT, whose bytes are sent, or of a ZEROFILL; 0 = Type says all
 	Zone     *time.Location // the session's time_zone, in which TIMESTAMP is shown; nil = UTC
 }
 

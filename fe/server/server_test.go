@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -423,5 +424,22 @@ func TestZoneOfTimestamps(t *testing.T) {
 	}
 	if got := appendTextRow(nil, enc, cols, 0); string(got[1:]) != "1970-01-01 01:00:00" {
 		t.Errorf("text: got %q", got)
+	}
+}
+
+// TestZerofillIsFilledUp: numbers that are longer, and NULL, are as they are.
+func TestZerofillIsFilledUp(t *testing.T) {
+	typ := types.ColumnType{Kind: types.KindInt, Unsigned: true}
+	enc := encoders([]Column{{Type: typ, Flags: FlagZerofill, Bits: 6}, {Type: typ, Bits: 6}}, false)
+	v := vec.New(typ, 2)
+	v.I64 = []int64{42, 1234567}
+	var got []string
+	for i := range 2 {
+		for k := range enc {
+			got = append(got, string(appendText(nil, &enc[k], v, i)[1:]))
+		}
+	}
+	if want := []string{"000042", "42", "1234567", "1234567"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

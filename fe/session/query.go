@@ -53,7 +53,12 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return err
 	}
 	defer rows.Close()
+	total, err := s.countAll(ctx, n, params, cat, now)
+	if err != nil {
+		return err
+	}
 	s.foundRows, err = out.stream(ctx, p.Schema, s.limited(n, rows), s.warningCount())
+	s.foundRows = max(s.foundRows, total)
 	var lost *dist.LostRowsError
 	if errors.As(err, &lost) {
 		return errors.Join(lostTransaction(err), s.rollback(ctx))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"stele/fe/account"
+	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/model"
@@ -55,6 +56,30 @@ func (s *Session) mayWrite(want model.Privilege, database string, t *catalog.Tab
 		}
 	}
 	return nil
+}
+
+// mayLock refuses to lock rows without a privilege to change them: who may only read must not stand in the way of others.
+func (s *Session) mayLock(database string, t *catalog.Table) error {
+	return account.Check(s.rights(), s.who(), []account.Need{{
+		Privileges: model.PrivUpdate | model.PrivDelete | model.PrivLockTables, Database: database, Table: t.Name}})
+}
+
+// MayKill refuses to end a session of another user without SUPER; by is who asks.
+func (sh *Shared) MayKill(by server.ConnInfo, id uint64) error {
+	u, _ := sh.Log.Current().Account(model.AccountName{Name: by.Account.User, Host: by.Account.Host})
+	if account.RightsOf(u).Holds(model.PrivSuper, "", "") {
+		return nil
+	}
+	for _, p := range sh.allProcesses() {
+		switch {
+		case p.ID != id:
+		case p.User == by.User:
+			return nil
+		default:
+			return sqlErr(1095, "HY000", "You are not owner of thread %d", id)
+		}
+	}
+	return sqlErr(1094, "HY000", "Unknown thread id: %d", id)
 }
 
 // guarded is a snapshot as one account may know it. What a statement needs is judged by its syntax before and by its plan

@@ -135,6 +135,7 @@ type Session struct {
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	granted      granted
+	account      string // name@host of accountName
 
 	stateMu sync.Mutex
 	state   stmt.Process
@@ -144,7 +145,7 @@ type Session struct {
 
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
-	s := &Session{sh: sh, info: info, named: map[string]string{}}
+	s := &Session{sh: sh, info: info, account: info.Account.User + "@" + info.Account.Host, named: map[string]string{}}
 	s.state = stmt.Process{ID: info.ID, User: info.User, Host: info.Host}
 	s.freshVars()
 	if info.DB != "" {
@@ -412,7 +413,8 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()
 	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SQLMode: f.sqlMode, User: s.who(), Account: s.accountName().Name + "@" + s.accountName().Host, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows,
+		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"stele/fe/account"
 	"stele/fe/server"
-	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/parse"
@@ -189,19 +188,6 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	return v, p.Schema[0].Type, nil
 }
 
-// mayKill refuses to end a session of another user without SUPER.
-func (s *Session) mayKill(id uint64) error {
-	if s.rights().Holds(model.PrivSuper, "", "") {
-		return nil
-	}
-	for _, p := range s.sh.allProcesses() {
-		if p.ID == id && p.User != s.info.User {
-			return sqlErr(1095, "HY000", "You are not owner of thread %d", id)
-		}
-	}
-	return nil
-}
-
 // kill runs KILL [QUERY] id.
 func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) error {
 	id := n.ConnectionID
@@ -215,7 +201,7 @@ func (s *Session) kill(ctx context.Context, n *parse.KillStmt, out *output) erro
 		}
 		id = uint64(v.I)
 	}
-	if err := s.mayKill(id); err != nil {
+	if err := s.sh.MayKill(s.info, id); err != nil {
 		return err
 	}
 	if err := s.sh.Kill(ctx, s.info, id, n.Query); err != nil {

@@ -66,7 +66,7 @@ var variables = declareVariables([]variable{
 	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
 	{name: "max_connections", kind: varInt, def: "4096", readOnly: true},
 	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
-	{name: "max_join_size", kind: varInt, def: noSelectLimit, readOnly: true},
+	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned}, // no query is refused for its size
 	{name: "max_prepared_stmt_count", kind: varInt, def: "16382", readOnly: true},
 	{name: "max_sort_length", kind: varInt, def: "1024", readOnly: true},
 	{name: "net_buffer_length", kind: varInt, def: "16384", readOnly: true},
@@ -103,7 +103,7 @@ var variables = declareVariables([]variable{
 	{name: "sql_notes", kind: varBool, def: "1"},
 	{name: "sql_quote_show_create", kind: varBool, def: "1"},
 	{name: "sql_require_primary_key", kind: varBool, def: "0", readOnly: true},
-	{name: "sql_safe_updates", kind: varBool, def: "0", readOnly: true},
+	{name: "sql_safe_updates", kind: varBool, def: "0"},
 	{name: "sql_select_limit", kind: varInt, def: noSelectLimit, check: checkSelectLimit},
 	{name: "sql_warnings", kind: varBool, def: "0"},
 	{name: "super_read_only", kind: varBool, def: "0", readOnly: true},

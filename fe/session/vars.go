@@ -104,6 +104,7 @@ func (v *vars) int(name string) int64 {
 
 // frequent are the variables that every statement looks at, in the form that it needs.
 type frequent struct {
+	safeUpdates   bool
 	sqlMode       string
 	version       string
 	mode          syntax.Mode
@@ -120,7 +121,7 @@ func (v *vars) now() *frequent {
 	if v.frequent != nil {
 		return v.frequent
 	}
-	f := &frequent{autocommit: v.bool("autocommit"), readOnly: v.bool("transaction_read_only"), zone: v.zone(),
+	f := &frequent{autocommit: v.bool("autocommit"), safeUpdates: v.bool("sql_safe_updates"), readOnly: v.bool("transaction_read_only"), zone: v.zone(),
 		lockWait:     time.Duration(v.int("innodb_lock_wait_timeout")) * time.Second,
 		maxExecution: max(0, time.Duration(v.int("max_execution_time"))*time.Millisecond)}
 	f.sqlMode, _, _ = v.get("sql_mode")
@@ -296,6 +297,11 @@ func checkSelectLimit(s string) (string, error) {
 		return "", sqlErr(1232, "42000", "Incorrect argument type to variable 'sql_select_limit'")
 	}
 	return s, nil
+}
+
+func checkUnsigned(s string) (string, error) {
+	_, err := strconv.ParseUint(s, 10, 64)
+	return s, err
 }
 
 func checkIsolation(s string) (string, error) {

@@ -91,7 +91,7 @@ func checkTable(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	if e.Checker == nil {
 		return nil, refusal("This FE does not compare replicas: connect to the leading one")
 	}
-	results, err := checkAll(ctx, e, parts)
+	results, err := checkAll(ctx, e, parts, true)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func checkTable(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	return rows, nil
 }
 
-// checkAll compares the tablets of partitions, a few at a time.
-func checkAll(ctx context.Context, e *Env, parts []*catalog.Partition) ([]consistency.Result, error) {
+// checkAll compares the tablets of partitions, a few at a time; with verify their rows are read.
+func checkAll(ctx context.Context, e *Env, parts []*catalog.Partition, verify bool) ([]consistency.Result, error) {
 	var ids []types.TabletID
 	for _, p := range parts {
 		ids = append(ids, p.Tablets...)
@@ -120,7 +120,7 @@ func checkAll(ctx context.Context, e *Env, parts []*catalog.Partition) ([]consis
 		wg.Go(func() {
 			defer func() { <-slots }()
 			if errs[i] = ctx.Err(); errs[i] == nil {
-				results[i], errs[i] = e.Checker.Check(ctx, id, true)
+				results[i], errs[i] = e.Checker.Check(ctx, id, verify)
 			}
 		})
 	}

@@ -21,17 +21,7 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		var cmds []command.Command
-		var bes []*catalog.BE
-		for _, hp := range hosts {
-			be := catalog.BE{Host: hp.Host, Port: int(hp.Port), AddedMs: e.Now.UnixMilli()}
-			if err := checkNewBackend(ctx, e, &be, bes); err != nil {
-				return Result{}, err
-			}
-			bes = append(bes, &be)
-			cmds = append(cmds, &command.AddBE{BE: be, TimeMs: e.Now.UnixMilli()})
-		}
-		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "create_dnode", hostList(bes), cmds...)
+		return addBackends(ctx, e, "create_dnode", hosts)
 	},
 	Examples: []string{`CREATE DNODE '10.0.0.1:9050'`, `CREATE DNODE '10.0.0.1' PORT 9050`},
 })

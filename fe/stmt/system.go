@@ -102,20 +102,25 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		var cmds []command.Command
-		var bes []*catalog.BE
-		for _, hp := range hosts {
-			be := catalog.BE{Host: hp.Host, Port: int(hp.Port), AddedMs: e.Now.UnixMilli()}
-			if err := checkNewBackend(ctx, e, &be, bes); err != nil {
-				return Result{}, err
-			}
-			bes = append(bes, &be)
-			cmds = append(cmds, &command.AddBE{BE: be, TimeMs: e.Now.UnixMilli()})
-		}
-		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_add_backend", hostList(bes), cmds...)
+		return addBackends(ctx, e, "alter_system_add_backend", hosts)
 	},
 	Examples: []string{`ALTER SYSTEM ADD BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM ADD BACKEND "10.0.0.1:9050", "10.0.0.2:9050"`},
 })
+
+// addBackends takes BEs into the cluster, all or none; kind names the statement in the operation log.
+func addBackends(ctx context.Context, e *Env, kind string, hosts []syntax.HostPort) (Result, error) {
+	var cmds []command.Command
+	var bes []*catalog.BE
+	for _, hp := range hosts {
+		be := catalog.BE{Host: hp.Host, Port: int(hp.Port), AddedMs: e.Now.UnixMilli()}
+		if err := checkNewBackend(ctx, e, &be, bes); err != nil {
+			return Result{}, err
+		}
+		bes = append(bes, &be)
+		cmds = append(cmds, &command.AddBE{BE: be, TimeMs: e.Now.UnixMilli()})
+	}
+	return Result{Affected: uint64(len(cmds))}, act(ctx, e, kind, hostList(bes), cmds...)
+}
 
 // checkNewBackend refuses a BE that is there already or cannot be found.
 func checkNewBackend(ctx context.Context, e *Env, be *catalog.BE, others []*catalog.BE) error {

@@ -44,6 +44,15 @@ func (h *history) add(writes []TabletWrite, counts Counts, lockWait time.Duratio
 // complete reports whether the transaction can be written once more.
 func (h *history) complete() bool { return !h.lost }
 
+// Keep has the transaction of one statement keep what it writes, as an explicit one does, so that it can go back to a mark. It
+// must come before the first Write.
+func (t *Txn) Keep() {
+	t.Remember()
+	if t.Empty() {
+		t.done.lost = false
+	}
+}
+
 // Mark is a point in a transaction to which a failed statement goes back.
 type Mark struct{ statements, bytes int }
 

@@ -10,7 +10,7 @@ import (
 // unknownStatements are statements of MySQL's that the parser's grammar lacks, by their leading words: they are refused
 // by name instead of at the first word that the parser does not know.
 var unknownStatements = [][]string{
-	{"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"}, {"CHECK", "TABLE"}, {"CHECKSUM", "TABLE"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"},
+	{"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"}, {"CHECKSUM", "TABLE"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"},
 	{"CREATE", "FUNCTION"}, {"CREATE", "SERVER"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TRIGGER"},
 	{"HANDLER"}, {"INSTALL", "PLUGIN"}, {"REPAIR", "TABLE"}, {"SHOW", "BINARY"}, {"START", "REPLICA"}, {"START", "SLAVE"}, {"STOP", "REPLICA"},
 	{"STOP", "SLAVE"}, {"UNINSTALL", "PLUGIN"}, {"XA"},

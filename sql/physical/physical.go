@@ -52,7 +52,7 @@ type OutColumn struct {
 	// Of a stored column:
 	BaseTable string // the table's own name, whatever its alias
 	Flags     uint16 // Flag… constants
-	Bits      int32  // the width of a BIT
+	Bits      int32  // the width of a BIT, or to how many digits a ZEROFILL is filled up
 }
 
 // What clients are told of a stored column, as MySQL numbers it.
@@ -60,6 +60,7 @@ const (
 	FlagPrimaryKey    uint16 = 2
 	FlagUniqueKey     uint16 = 4
 	FlagMultipleKey   uint16 = 8
+	FlagZerofill      uint16 = 64
 	FlagEnum          uint16 = 256
 	FlagAutoIncrement uint16 = 512
 	FlagSet           uint16 = 2048

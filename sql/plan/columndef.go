@@ -38,7 +38,7 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
 	case zerofill && t.IsNumeric() && !special:
 		col.Type.Unsigned = t.IsInteger()
-		col.Shown = sqltypes.TypeName(col.Type) + " zerofill"
+		col.Shown = zerofillName(col.Type, def.Tp.GetFlen())
 	case t.Kind == types.KindTinyInt && t.Length == 1:
 		col.Shown = "tinyint(1)"
 	}

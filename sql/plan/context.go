@@ -34,7 +34,10 @@ type Context struct {
 	Catalog   Snapshot
 	CurrentDB string
 	// Vars reads a variable: "@@name", "@@global.name", "@@session.name" or "@name", in lower case.
-	Vars func(name string) (expr.Value, types.ColumnType, bool)
+	Vars      func(name string) (expr.Value, types.ColumnType, bool)
+	FoundRows int64 // FOUND_ROWS()
+	// SafeUpdates is sql_safe_updates.
+	SafeUpdates bool
 	// NowMicros is the statement's time, microseconds since 1970 in UTC.
 	NowMicros    int64
 	TimeZone     *time.Location // nil = UTC

@@ -33,6 +33,7 @@ const (
 	CodeUnknownTable      = 1146
 	CodeWrongArguments    = 1210
 	CodeUnionColumns      = 1222
+	CodeSafeUpdate        = 1175
 	CodeNotSupported      = 1235
 	CodeOperandColumns    = 1241
 	CodeSubqueryRows      = 1242

@@ -21,6 +21,8 @@ func columnFlags(t *catalog.Table, c *types.Column) uint16 {
 		f |= physical.FlagNoDefault
 	}
 	switch {
+	case zerofillWidth(c) > 0:
+		f |= physical.FlagZerofill
 	case c.IsSet():
 		f |= physical.FlagSet
 	case len(c.Elems) > 0:

@@ -152,7 +152,7 @@ func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (sour
 		c := &t.Schema.Columns[i]
 		id := b.newColumn(column{name: c.Name, typ: c.Type, table: t, pos: i,
 			origin: physical.OutColumn{Name: c.Name, Table: name, Database: db, Column: c.Name, Type: c.Type, BaseTable: t.Name,
-				Flags: columnFlags(t, c), Bits: c.Bits}})
+				Flags: columnFlags(t, c), Bits: max(c.Bits, zerofillWidth(c))}})
 		s.rel.out = append(s.rel.out, id)
 		s.rel.columns = append(s.rel.columns, i)
 		s.cols = append(s.cols, scopeColumn{db: db, table: name, name: c.Name, id: id, hidden: c.Hidden})

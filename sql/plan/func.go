@@ -175,6 +175,8 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 		return constString(c.Version), true, nil
 	case "connection_id":
 		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.ConnectionID)}}, true, nil
+	case "found_rows":
+		return &expr.Node{Kind: expr.NodeConst, Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}, Value: expr.Value{I: c.FoundRows}}, true, nil
 	case "last_insert_id":
 		if len(args) > 0 {
 			return nil, true, refuse("LAST_INSERT_ID(expr)")

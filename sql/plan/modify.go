@@ -35,6 +35,9 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 	}
 	m.plan.Ignore = stmt.IgnoreErr
 	m.b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
+	if err := m.checkSafe(stmt.Where, stmt.Limit); err != nil {
+		return nil, err
+	}
 	if stmt.Where != nil {
 		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
 			return nil, err
@@ -53,6 +56,9 @@ func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
 		return nil, err
 	}
 	m.plan.Ignore = stmt.IgnoreErr
+	if err := m.checkSafe(stmt.Where, stmt.Limit); err != nil {
+		return nil, err
+	}
 	if stmt.Where != nil {
 		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
 			return nil, err
@@ -83,6 +89,8 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
 	if !grouped {
 		del.Order, del.Limit = stmt.OrderBy, stmt.Limit
 	}
+	reading := *ctx
+	ctx, reading.SafeUpdates = &reading, false // nothing is changed
 	p, err := Delete(ctx, del)
 	if err != nil && del.Order != nil { // the order may use names of the select list
 		del.Order, del.Limit = nil, nil

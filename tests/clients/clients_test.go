@@ -25,10 +25,7 @@ const scriptTimeout = 3 * time.Minute
 
 // unsupported are the cases, as stack/case, that fail for what Stele refuses, and what that is. A case that passes must
 // leave the list.
-var unsupported = map[string]string{
-	"mariadb/check":        "CHECK TABLE",
-	"mariadb/safe_updates": "sql_safe_updates",
-}
+var unsupported = map[string]string{}
 
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password
 // STELE_PASSWORD), or against a cluster that it starts with bin/stele local.

@@ -60,6 +60,11 @@ func TestAccounts(t *testing.T) {
 		expect(code, "UPDATE t SET v = ? WHERE id = ?", 8, 1)
 		expect(code, "UPDATE t SET v = v + 1")
 		expect(code, "INSERT INTO t VALUES (3, 3)")
+		expect(code, "INSERT INTO t VALUES (?, ?), (6, 6)", 5, 5) // prepared, whose plan may be kept
+		expect(code, "INSERT INTO t (id, v) VALUES (?, ?) ON DUPLICATE KEY UPDATE v = v + VALUES(v)", 5, 5)
+		expect(code, "INSERT INTO t (id, v) VALUES (5, 5) ON DUPLICATE KEY UPDATE v = v + VALUES(v)")
+		expect(code, "DELETE FROM t WHERE id = ?", 5)
+		expect(code, "DELETE FROM t WHERE id = 6")
 		expect(code, "INSERT INTO t SELECT 4, 4")
 		expect(code, "REPLACE INTO t VALUES (3, 4)")
 		expect(code, "INSERT INTO t VALUES (3, 3) ON DUPLICATE KEY UPDATE v = 5")
@@ -68,6 +73,9 @@ func TestAccounts(t *testing.T) {
 	}
 	reads(0)
 	writes(1142)
+	expect(0, "BEGIN")
+	expect(1142, "SELECT v FROM t WHERE id = 1 FOR UPDATE")
+	expect(0, "ROLLBACK")
 	expect(1142, "SELECT * FROM u")
 	expect(1142, "SELECT v FROM u WHERE id = 1")
 	expect(1044, "CREATE DATABASE acc2")
@@ -79,6 +87,7 @@ func TestAccounts(t *testing.T) {
 
 	// What is granted and taken counts at once, in sessions that are open, on the plans that are kept.
 	do("GRANT INSERT, UPDATE, DELETE ON acc.* TO acc_ann")
+	writes(0)
 	writes(0)
 	expect(1142, "UPDATE u SET v = 2 WHERE id = 1") // it reads u
 	do("REVOKE INSERT, UPDATE, DELETE ON acc.* FROM acc_ann")

@@ -112,12 +112,16 @@ func sessions(t *testing.T, dbs []*sql.DB) {
 // accounts that one FE has made, changed or dropped are so on the others at once.
 func accounts(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	t.Helper()
-	exec(t, dbs[0], "CREATE DATABASE acc", "CREATE TABLE acc.t (id INT PRIMARY KEY, v INT)")
+	exec(t, dbs[0], "CREATE DATABASE acc", "CREATE TABLE acc.t (id INT PRIMARY KEY, v INT)", "CREATE TABLE acc.u (id INT PRIMARY KEY)")
 	for k := range 6 {
 		from, to := k%3, (k+1)%3
 		exec(t, dbs[from], "CREATE USER ann IDENTIFIED BY 'a'", "GRANT SELECT ON acc.t TO ann")
 		ann := c.OpenAs(to+1, "ann", "a", "acc")
 		exec(t, ann, "SELECT v FROM t WHERE id = 1", "SELECT COUNT(*) FROM t")
+		// The leading FE leaves out what the account may not see, too.
+		if n := one(t, ann, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'acc'"); n != "1" {
+			t.Errorf("fe%d shows %s tables, 1 was granted", to+1, n)
+		}
 		exec(t, dbs[from], "REVOKE SELECT ON acc.t FROM ann")
 		for _, query := range []string{"SELECT v FROM t WHERE id = 1", "SELECT COUNT(*) FROM t"} {
 			if _, err := ann.ExecContext(t.Context(), query); number(err) != 1142 {

@@ -1,0 +1,47 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"stele/fe/server"
+)
+
+// codeDuplicate is the number of the error of a key that is there already.
+const codeDuplicate = 1062
+
+// runEach is run for UPDATE IGNORE of key columns: each row is written by itself, and one that meets a key stays as it is, with
+// a warning. A refused write is undone by writing what came before it again, which is dear; but such updates are few and small.
+func (m *modifier) runEach(ctx context.Context) error {
+	m.t.Keep()
+	for {
+		b, err := m.source.Next(ctx)
+		if err != nil || b == nil {
+			return err
+		}
+		b = b.Compact()
+		for i := range b.N {
+			mark, changed := m.t.Mark(), m.changed
+			if err := m.take(gather(b, []int32{int32(i)})); err != nil {
+				return err
+			}
+			err := m.flush(ctx)
+			var known server.MySQLError
+			if err == nil || !errors.As(err, &known) {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			code, _, msg := known.MySQL()
+			if code != codeDuplicate {
+				return err
+			}
+			if rerr := m.t.RollbackTo(ctx, mark); rerr != nil {
+				return errors.Join(err, rerr)
+			}
+			m.changed = changed
+			m.s.warn("Warning", code, msg)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package stmt
+
+import (
+	"context"
+	"fmt"
+
+	"stele/fe/consistency"
+	"stele/sql/syntax"
+	sqltypes "stele/sql/types"
+)
+
+var _ = register(Statement{
+	Name:   "check_table",
+	Open:   true,
+	Syntax: "CHECK {TABLE|TABLES} <table:table> [FOR UPGRADE] [QUICK] [FAST] [MEDIUM] [EXTENDED] [CHANGED]",
+	Doc: "MySQL's CHECK TABLE: read every row of every replica and compare them, for tools like mysqlcheck. It changes nothing: a replica that is damaged or " +
+		"differs is an error here and is repaired by ADMIN CHECK TABLE … CHECKSUM, or by the comparison that goes on all the time. With QUICK, FAST or " +
+		"CHANGED nothing is read, only what replicas have reported is compared.",
+	Columns: cols(`
+		Table    text Database and table.
+		Op       name Always check.
+		Msg_type name status, warning or error.
+		Msg_text long OK, or what is wrong.
+	`),
+	Rows:     mysqlCheck,
+	Examples: []string{"CHECK TABLE db1.t1", "CHECK TABLE t1 QUICK"},
+})
+
+func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
+	db, name := a.Table("table")
+	if db == "" {
+		db = e.DB
+	}
+	full := db + "." + name
+	t, err := e.userTableArg(a, "table")
+	if sqlErr, ok := sqltypes.AsError(err); ok && sqlErr.Code == codeUnknownTable { // as MySQL has it
+		return []Row{{full, "check", "Error", sqlErr.Msg}, {full, "check", "status", "Operation failed"}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if e.Checker == nil {
+		return nil, refusal("This FE does not compare replicas: connect to the leading one")
+	}
+	parts, err := partitionsArg(t, a, "partitions")
+	if err != nil {
+		return nil, err
+	}
+	results, err := checkAll(ctx, e, parts, !a.Has("QUICK") && !a.Has("FAST") && !a.Has("CHANGED"))
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	failed := false
+	for i := range results {
+		for _, r := range results[i].Replicas {
+			switch r.Verdict {
+			case consistency.Agrees:
+				continue
+			case consistency.Skipped:
+				rows = append(rows, Row{full, "check", "warning", fmt.Sprintf("replica %d of tablet %d on backend %d was not checked: %s", r.ID, results[i].Tablet, r.BE, r.Why)})
+			default:
+				failed = true
+				rows = append(rows, Row{full, "check", "error", fmt.Sprintf("replica %d of tablet %d on backend %d: %s: %s", r.ID, results[i].Tablet, r.BE, r.Verdict, r.Why)})
+			}
+		}
+	}
+	if failed {
+		return append(rows, Row{full, "check", "error", "Corrupt"}), nil
+	}
+	return append(rows, Row{full, "check", "status", "OK"}), nil
+}

@@ -1,0 +1,47 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"stele/meta/types"
+	sqltypes "stele/sql/types"
+)
+
+// A ZEROFILL column is a number like any other; only clients are sent it with zeros before it. How many is a part of what SHOW
+// prints of the type, and nowhere else.
+
+// zerofillEnd is how the text of such a type ends.
+const zerofillEnd = " zerofill"
+
+// zerofillWidths are the display widths of integers without one.
+var zerofillWidths = map[types.Kind]int{types.KindTinyInt: 3, types.KindSmallInt: 5, types.KindMediumInt: 8, types.KindInt: 10, types.KindBigInt: 20}
+
+// zerofillName is the type as SHOW prints it; width is what the definition says, below 1 = nothing.
+func zerofillName(t types.ColumnType, width int) string {
+	name, rest, _ := strings.Cut(sqltypes.TypeName(t), " ")
+	if most := zerofillWidths[t.Kind]; most > 0 {
+		if width < 1 {
+			width = most
+		}
+		name += "(" + strconv.Itoa(width) + ")"
+	}
+	if rest != "" {
+		name += " " + rest
+	}
+	return name + zerofillEnd
+}
+
+// zerofillWidth is to how many digits clients see a column filled up, 0 = as it is.
+func zerofillWidth(c *types.Column) int32 {
+	if !c.Type.IsInteger() || !strings.HasSuffix(c.Shown, zerofillEnd) {
+		return 0
+	}
+	_, rest, _ := strings.Cut(c.Shown, "(")
+	digits, _, _ := strings.Cut(rest, ")")
+	n, err := strconv.Atoi(digits)
+	if err != nil { // of a table that was made before widths were kept
+		n = zerofillWidths[c.Type.Kind]
+	}
+	return int32(n)
+}

@@ -2,10 +2,10 @@ package scan
 
 import (
 	"stele/be/tablet"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
+	"stele/sql/rowset"
 )
 
 // prune finds the parts of the fragment's filter that zone maps and bloom filters can use: comparisons of a column

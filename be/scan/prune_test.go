@@ -3,10 +3,10 @@ package scan
 import (
 	"testing"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
+	"stele/sql/rowset"
 )
 
 // TestPrune: a comparison skips rows when the constant compares with the stored values as they are, and only then.

@@ -7,6 +7,7 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
+	"stele/sql/rowset/groups"
 )
 
 // ApplyChange brings a lagging replica one version further with a change set of another replica, durably: version must be
@@ -51,10 +52,15 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, AtMs: at.UnixMilli(), Bulk: bulkEntries(version, staged)}
 	unused := t.pendingStaged(txn)
-	if err := t.storeChange(version, &rec, parts); err != nil {
+	if err := t.storeChange(version, &rec, parts, staged); err != nil {
 		return err // what is staged may be named by a record now
 	}
 	t.mu.Lock()
+	for _, e := range rec.Parts {
+		if e.Rowset != 0 {
+			t.partRowsets[e.Rowset] = &partRowset{}
+		}
+	}
 	apply()
 	t.settle(version, rec, at)
 	t.mu.Unlock()
@@ -108,8 +114,9 @@ const (
 
 // storeChange makes the parts and the version record durable. Parts of the pending transaction that the change set does
 // not have are deleted with it. What is too much for one request goes before the record, the last part first: after a crash
-// in between, the first part is either missing, and the transaction with it, or all of them are there.
-func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts [][]byte) error {
+// in between, the first part is either missing, and the transaction with it, or all of them are there. A grouped part is in its
+// staged rowset, and stored as a record that names it.
+func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts [][]byte, staged []*stagedPart) error {
 	var small []kv.Entry
 	bytes := 0
 	flush := func() error {
@@ -122,8 +129,11 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 	}
 	noteParts(rec, parts)
 	for i, p := range slices.Backward(parts) {
-		e := t.partStoreEntry(rec.Txn, i, p)
-		t.chargePart(p)
+		e, err := t.changeEntry(rec, i, p, staged)
+		if err != nil {
+			return err
+		}
+		t.chargePart(e.Value)
 		if !rec.Parts[i].Large {
 			if bytes > 0 && bytes+len(p)+entryBytes > requestBytes {
 				if err := flush(); err != nil {
@@ -162,6 +172,20 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 		t.partGone(old) // its record is deleted, or was overwritten by the part itself
 	}
 	return nil
+}
+
+// changeEntry returns what part i of a change set is stored as, and notes where its rows are.
+func (t *Tablet) changeEntry(rec *versionRecord, i int, p []byte, staged []*stagedPart) (kv.Entry, error) {
+	if i >= len(staged) || staged[i].rowset == nil || !isGrouped(p) {
+		return t.partStoreEntry(rec.Txn, i, p), nil
+	}
+	g, err := groups.Open(p)
+	if err != nil {
+		return kv.Entry{}, err
+	}
+	rec.Parts[i].Rowset = staged[i].rowset.entry.ID
+	key := partKey(t.uid, rec.Txn, i, true)
+	return kv.Entry{Key: key, Value: encodePartRecord(key, partRecord{Rowset: rec.Parts[i].Rowset, Bytes: int64(len(p)), Schema: g.Schema})}, nil
 }
 
 func noteParts(rec *versionRecord, parts [][]byte) {

@@ -11,8 +11,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
@@ -139,37 +139,41 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 	return rs[:n]
 }
 
-// maxApart is how many rowsets may stay apart from all merging.
-const maxApart = 256
+const (
+	// maxApart is how many rowsets may stay apart from all merging.
+	maxApart = 256
+	// apartRows or apartBytes make a rowset large enough to stay apart for good.
+	apartRows, apartBytes = rowset.MaxGroupRows / 4, 512 << 10
+	// fewApart is up to how many smaller ones stay apart: merged sooner, they would be merged once more before they are large.
+	fewApart = 16
+)
 
-// beneath returns the rowsets that merging is about: not the large ones whose keys lie apart from those of all
-// others, as a load leaves them. A reader finds a key in one of them by its range, and merged they would be as large.
+// beneath returns the rowsets that merging is about: not those whose keys lie apart from those of all others and that are large,
+// as a load leaves them, or few. A reader finds a key in one of them by its range.
 func beneath(all []*rowsetState) []*rowsetState {
 	byKey := slices.Clone(all)
 	slices.SortFunc(byKey, func(a, b *rowsetState) int { return bytes.Compare(a.minKey(), b.minKey()) })
-	var rest []*rowsetState
+	var rest, small []*rowsetState
 	var last []byte // the highest key so far
 	for i, r := range byKey {
 		alone := (i == 0 || bytes.Compare(last, r.minKey()) < 0) && (i+1 == len(byKey) || bytes.Compare(r.maxKey(), byKey[i+1].minKey()) < 0)
-		if !alone || !r.large() {
+		switch {
+		case !alone || len(r.groups) == 0:
 			rest = append(rest, r)
+		case r.entry.Rows < apartRows && r.entry.Bytes < apartBytes:
+			small = append(small, r)
 		}
 		if bytes.Compare(last, r.maxKey()) < 0 {
 			last = r.maxKey()
 		}
 	}
+	if len(small) >= fewApart {
+		rest = append(rest, small...)
+	}
 	if len(all)-len(rest) > maxApart {
 		return slices.Clone(all)
 	}
 	return rest
-}
-
-// apartBytes makes a rowset a large one although its rows are few: row groups of wide rows end by their bytes.
-const apartBytes = 1 << 20
-
-// large reports whether a rowset fills half a row group at least.
-func (r *rowsetState) large() bool {
-	return len(r.groups) > 0 && (r.entry.Rows >= rowset.MaxGroupRows/2 || r.entry.Bytes >= apartBytes)
 }
 
 func (r *rowsetState) minKey() []byte {

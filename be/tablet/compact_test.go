@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 func TestPickCompaction(t *testing.T) {

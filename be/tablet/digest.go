@@ -9,8 +9,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

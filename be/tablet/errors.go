@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 )
 
 // Errors that callers branch on.

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // TestReuseGivesTheSameRows scans rowsets, a schema's later column, deleted rows and a memtable with vectors filled again.

@@ -7,14 +7,14 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 
-// A part that came as a grouped payload (be/tablet/groups) is stored once: its record (a partRecord) names the rowset that its row
+// A part that came as a grouped payload (sql/rowset/groups) is stored once: its record (a partRecord) names the rowset that its row
 // groups become, and the payload is made again from that.
 const recordFormat = 4
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/zeebo/xxh3"
-	"stele/be/tablet/groups"
 	"stele/meta/types"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 
@@ -116,6 +116,52 @@ func TestGroupedIsStoredOnce(t *testing.T) {
 	if err != nil || !bytes.Equal(got, payload) {
 		t.Fatalf("the part came back as %d bytes, not the %d it was: %v", len(got), len(payload), err)
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGroupedChangeIsStoredOnce applies a change set that another replica has as row groups, and passes it on.
+func TestGroupedChangeIsStoredOnce(t *testing.T) {
+	dir, opt := t.TempDir(), testOptions()
+	s := openStore(t, dir, opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := groupedPuts(t, row{1, "a", 10}, row{2, "b", 20})
+	if err := tb.Prepare(context.Background(), 7, payload); err != nil { // what it has pending of the same transaction is overwritten
+		t.Fatal(err)
+	}
+	if err := tb.ApplyChange(types.InitialVersion+1, encodeChange(7, [][]byte{payload})); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		if err := s.collect(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := stored(t, tb, kGroup); n != 1 {
+			t.Fatalf("%s: %d row groups", when, n)
+		}
+		if n, size := stored(t, tb, kLargePart); n != 1 || size >= int64(len(payload)) {
+			t.Fatalf("%s: %d parts of %d bytes beside the rowset", when, n, size)
+		}
+		got, err := tb.loadPart(7, 0, tb.changes.records[0].Parts[0])
+		if err != nil || !bytes.Equal(got, payload) {
+			t.Fatalf("%s: the change set came back as %d bytes, not %d: %v", when, len(got), len(payload), err)
+		}
+	}
+	check("applied")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, opt)
+	tb, _ = s.Tablet(1)
+	if st := tb.Stats(); st.Bad || st.Rows != 2 {
+		t.Fatalf("after a restart: %d rows, %s", st.Rows, st.BadReason)
+	}
+	check("opened again")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Import receives a full clone under a new incarnation of the tablet. Nothing of it is visible, and the replica that the

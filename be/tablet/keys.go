@@ -9,8 +9,8 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Keys; integers are big-endian. uid is the incarnation of a tablet on this disk: a create or a clone draws a new one and

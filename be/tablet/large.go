@@ -3,9 +3,9 @@ package tablet
 import (
 	"fmt"
 
-	"stele/be/tablet/groups"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 

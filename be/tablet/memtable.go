@@ -4,8 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -4,9 +4,9 @@ import (
 	"maps"
 	"slices"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

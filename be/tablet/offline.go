@@ -11,8 +11,8 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/be/tablet/kv/segment"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // OpenOffline opens the disk of a stopped BE, whatever its cluster, to look at it: nothing is written. A disk that a BE

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"sort"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

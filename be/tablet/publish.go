@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"stele/be/tablet/rowset"
+	"stele/sql/rowset"
 )
 
 // readAheadMin is the size from which a row group is worth reading ahead: smaller ones come with the first page fault.

@@ -1,8 +1,8 @@
 package tablet
 
 import (
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // recentCapacity bounds one generation of remembered changes (about 2 MB).

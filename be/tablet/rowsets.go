@@ -9,8 +9,8 @@ import (
 	"sort"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -8,9 +8,9 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Scrub reads and verifies every row group of the replica, and then its rows. The first damage makes the replica bad and is

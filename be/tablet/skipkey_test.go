@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 

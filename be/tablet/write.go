@@ -6,9 +6,9 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"stele/be/tablet/groups"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 

@@ -1,10 +1,10 @@
 package tablet
 
 import (
-	"stele/be/tablet/groups"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 

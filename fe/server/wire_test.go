@@ -54,7 +54,11 @@ func TestPacketsSurviveTheWire(t *testing.T) {
 		}
 		for i, want := range payloads {
 			limit := rapid.SampledFrom([]int{len(want), len(want) - 1}).Draw(t, "limit")
-			got, err := r.next(limit)
+			narrow, next := func() {}, r.next
+			if rapid.Bool().Draw(t, "in place") {
+				narrow, next = r.widen(rapid.SampledFrom([]int{16, 4096}).Draw(t, "buffer")), r.nextInPlace
+			}
+			got, err := next(limit)
 			if limit < len(want) {
 				if !errors.Is(err, errPacketTooLarge) || r.skip() != nil {
 					t.Fatalf("packet %d beyond the limit: %v", i, err)
@@ -64,6 +68,7 @@ func TestPacketsSurviveTheWire(t *testing.T) {
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("packet %d of %d bytes: got %d, %v", i, len(want), len(got), err)
 			}
+			narrow()
 		}
 		if _, err := r.next(1); !errors.Is(err, io.EOF) {
 			t.Fatalf("at the end: %v", err)

@@ -172,9 +172,10 @@ func (i *inserter) run(ctx context.Context, now time.Time) error {
 	}
 }
 
-// chunks is told before each chunk whether another one follows: it may have the keys of an earlier one.
+// chunks is told before each chunk whether another one follows, which may have the keys of an earlier one. Where the statement
+// only inserts, the leaders' locks tell; what reads the rows that are in its way reads its own too.
 func (i *inserter) chunks(more bool) {
-	if more && i.t.Empty() && (!i.plan.Table.Schema.HasRowID() || len(i.keys) > 0) {
+	if more && i.t.Empty() && (i.plan.OnDuplicate != nil || len(i.keys) > 0) {
 		i.t.Remember()
 		i.remembers = true
 	}

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"sync"
 
-	"stele/be/tablet/groups"
-	"stele/be/tablet/rowset"
 	"stele/fe/txn"
 	"stele/meta/types"
 	"stele/sql/plan"
+	"stele/sql/rowset/groups"
 	"stele/sql/vec"
 )
 
@@ -18,7 +17,7 @@ const (
 	// groupsAtOnce is how many row groups are encoded, or wait to be sent.
 	groupsAtOnce = 2
 	// fewRows are sent as rows: a part that is as small belongs in the memtable, with others.
-	fewRows = 16 << 10
+	fewRows = 1 << 10
 	// Row groups are sent together: few bytes at first, so that the leaders have something to do soon, then a share of what was
 	// sent before, so that a long load leaves few rowsets and no long wait for the last of them.
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6
@@ -97,7 +96,7 @@ func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 			g.order = append(g.order, r.Tablet)
 		}
 		raw := size * len(r.Rows)
-		if to.n > 0 && (to.n+len(r.Rows) > rowset.MaxGroupRows || to.raw+raw > groups.RawBytes) {
+		if to.n > 0 && (to.n+len(r.Rows) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
 			if err := g.cut(ctx, r.Tablet); err != nil {
 				return err
 			}

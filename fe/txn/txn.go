@@ -58,7 +58,7 @@ type TabletWrite struct {
 	Tablet types.TabletID
 	Ops    []byte // one types.RowOp a row, or one for all
 	Rows   *vec.Batch
-	// Grouped is the rows as row groups (be/tablet/groups), in the place of Rows. A transaction that is remembered has none.
+	// Grouped is the rows as row groups (sql/rowset/groups), in the place of Rows. A transaction that is remembered has none.
 	Grouped []byte
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version

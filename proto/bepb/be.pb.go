@@ -3138,7 +3138,7 @@ type WriteRequest_Part struct {
 	Ops           []byte                 `protobuf:"bytes,7,opt,name=ops,proto3" json:"ops,omitempty"`           // one types.RowOp a row; a single byte holds for all
 	Rows          []byte                 `protobuf:"bytes,8,opt,name=rows,proto3" json:"rows,omitempty"`         // vec.Encode, all columns of the schema in order
 	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`          // part number within (txn, tablet), from 0
-	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"` // rows are row groups, ready to be stored (be/tablet/groups)
+	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"` // rows are row groups, ready to be stored (sql/rowset/groups)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -134,3 +134,20 @@ func FuzzDecodeKey(f *testing.F) {
 		}
 	})
 }
+
+// TestKeysOfIntegers compares the keys that are made column by column with those of single rows.
+func TestKeysOfIntegers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 20).Draw(t, "rows")
+		b := &Batch{N: n}
+		for _, ct := range []types.ColumnType{keyTypes[0], keyTypes[1]} {
+			b.Cols = append(b.Cols, &Vector{Type: ct, N: n, I64: rapid.SliceOfN(rapid.Int64(), n, n).Draw(t, "values")})
+		}
+		cols := rapid.SampledFrom([][]int{{0}, {1}, {1, 0}}).Draw(t, "columns")
+		for row, key := range EncodeKeys(b, cols) {
+			if want := AppendRowKey(nil, b, cols, row); !bytes.Equal(key, want) {
+				t.Fatalf("row %d has the key %x, not %x", row, key, want)
+			}
+		}
+	})
+}

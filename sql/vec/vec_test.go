@@ -210,3 +210,29 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestBuildersUsedAgain appends rows of one batch to the buffers of another.
+func TestBuildersUsedAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		src, old := drawModel(t, columnTypes), drawModel(t, columnTypes)
+		from, cols := src.build(columnTypes), vec.ReuseBuilders(old.build(columnTypes))
+		var want model
+		for range rapid.IntRange(0, 3).Draw(t, "times") {
+			var sel []int32
+			if len(src) > 0 {
+				sel = rapid.SliceOf(rapid.Int32Range(0, int32(len(src)-1))).Draw(t, "sel")
+			}
+			for _, i := range sel {
+				want = append(want, src[i])
+			}
+			for c := range cols {
+				cols[c].AppendRows(from.Cols[c], sel)
+			}
+		}
+		got := &vec.Batch{N: len(want)}
+		for _, c := range cols {
+			got.Cols = append(got.Cols, c.Take())
+		}
+		check(t, "appended", got, want)
+	})
+}

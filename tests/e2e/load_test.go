@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -49,12 +50,12 @@ func TestLoadMeetsRows(t *testing.T) {
 		for round, lines := range []struct {
 			n      int
 			random bool
-		}{{90_000, false}, {80_000, true}, {500, true}, {120_000, false}} {
+		}{{90_000, false}, {120_000, true}, {500, true}, {220_000, false}} {
 			var text bytes.Buffer
 			for i := range lines.n {
 				key := int64(i)*3 + int64(round)
 				if lines.random {
-					key = rand.Int64N(200_000)
+					key = rand.Int64N(300_000)
 				}
 				value := int64(round*1_000_000 + i)
 				fmt.Fprintf(&text, "%d\t%d\tline %d \\t of %d\n", key, value, i, round)
@@ -74,6 +75,7 @@ func TestLoadMeetsRows(t *testing.T) {
 			}
 		}
 	}
+	insertsMeetRows(ctx, t, db)
 	// What is ended in the middle leaves nothing.
 	rows, sum := total(ctx, t, db, "t", "v")
 	lctx, cancel := context.WithCancel(ctx)
@@ -83,6 +85,32 @@ func TestLoadMeetsRows(t *testing.T) {
 	}
 	if r, s := total(ctx, t, db, "t", "v"); r != rows || s != sum {
 		t.Fatalf("%d rows with sum %d after a load that was cancelled, %d with %d before", r, s, rows, sum)
+	}
+}
+
+// insertsMeetRows copies table t by INSERT ... SELECT, which goes in several chunks: as a whole or not at all, with rows in the way
+// and with keys that come again in a later chunk.
+func insertsMeetRows(ctx context.Context, t *testing.T, db *sql.DB) {
+	t.Helper()
+	rows, sum := total(ctx, t, db, "t", "v")
+	must(t, execOn(ctx, db, "DROP TABLE IF EXISTS copied, folded"))
+	must(t, execOn(ctx, db, "CREATE TABLE copied (k BIGINT PRIMARY KEY, v BIGINT NOT NULL)"))
+	must(t, execOn(ctx, db, "CREATE TABLE folded (k BIGINT PRIMARY KEY)"))
+	must(t, execOn(ctx, db, "INSERT INTO copied SELECT k, v FROM t"))
+	for _, again := range []string{"INSERT INTO copied SELECT k, v FROM t", "INSERT INTO copied SELECT 10000000 + k % 150000, 1 FROM t"} {
+		var e *mysql.MySQLError
+		if err := execOn(ctx, db, again); !errors.As(err, &e) || e.Number != 1062 {
+			t.Fatalf("%s: %v", again, err)
+		}
+		if r, s := total(ctx, t, db, "copied", "v"); r != rows || s != sum {
+			t.Fatalf("%d rows with sum %d after %s, not %d with %d", r, s, again, rows, sum)
+		}
+	}
+	must(t, execOn(ctx, db, "INSERT IGNORE INTO folded SELECT k % 150000 FROM t"))
+	var want int64
+	must(t, db.QueryRowContext(ctx, "SELECT COUNT(DISTINCT k % 150000) FROM t").Scan(&want))
+	if got, _ := total(ctx, t, db, "folded", "k"); got != want {
+		t.Fatalf("%d rows were folded, not %d", got, want)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/tablet/kv"
-	"stele/be/tablet/rowset"
+	"stele/sql/rowset"
 )
 
 // What stands between a full clone and cp: each measurement moves the same row groups, with more of the way or another store

@@ -541,6 +541,24 @@ func TestZones(t *testing.T) {
 	}
 }
 
+// TestEndsOfValues compares what is loaded in words with the bytes.
+func TestEndsOfValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xff}), 0, 20)
+		a, b := value.Draw(t, "a"), value.Draw(t, "b")
+		var padded [8]byte
+		copy(padded[:], a)
+		if got, want := bytesPrefix(a), binary.BigEndian.Uint64(padded[:]); got != want {
+			t.Fatalf("prefix of %x is %x", a, got)
+		}
+		d := newDictBuilder(4)
+		x, _ := d.code(a)
+		if y, _ := d.code(b); (x == y) != bytes.Equal(a, b) {
+			t.Fatalf("%x and %x have the codes %d and %d", a, b, x, y)
+		}
+	})
+}
+
 func FuzzOpenGroup(f *testing.F) {
 	val, _, _ := testGroup(3)
 	f.Add(val)

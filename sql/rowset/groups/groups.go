@@ -18,8 +18,8 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"stele/be/tablet/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
@@ -30,8 +30,9 @@ const (
 	// MaxRows and MaxBytes bound one payload; larger writes are several parts.
 	MaxRows  = 1 << 20
 	MaxBytes = 64 << 20
-	// RawBytes is how many bytes of rows end a row group before it has rowset.MaxGroupRows rows.
-	RawBytes = 8 << 20
+	// GroupRows is the most rows of a row group, RawBytes how many bytes of rows end it before.
+	GroupRows = rowset.MaxGroupRows
+	RawBytes  = 8 << 20
 )
 
 var (

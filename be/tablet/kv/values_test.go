@@ -324,7 +324,7 @@ func (m *valueMachine) fail(rt *rapid.T) {
 
 // TestValuesAgainstAMap plays histories of an instance with segments.
 func TestValuesAgainstAMap(t *testing.T) {
-	checks := "6"
+	checks := "3"
 	if os.Getenv("STELE_PROVE") != "" {
 		checks = "100"
 	}

@@ -430,7 +430,7 @@ func TestZoneOfTimestamps(t *testing.T) {
 // TestZerofillIsFilledUp: numbers that are longer, and NULL, are as they are.
 func TestZerofillIsFilledUp(t *testing.T) {
 	typ := types.ColumnType{Kind: types.KindInt, Unsigned: true}
-	enc := encoders([]Column{{Type: typ, Flags: FlagZerofill, Bits: 6}, {Type: typ, Bits: 6}}, false)
+	enc := appendEncoders(nil, []Column{{Type: typ, Flags: FlagZerofill, Bits: 6}, {Type: typ, Bits: 6}}, false)
 	v := vec.New(typ, 2)
 	v.I64 = []int64{42, 1234567}
 	var got []string

@@ -34,6 +34,7 @@ type Import struct {
 	version types.Version
 	queued  []kv.Entry
 	bytes   int64        // queued
+	free    []func()     // of the chunks that are queued
 	writing []chan error // on their way to the disk
 	done    int64        // received
 	over    bool
@@ -147,7 +148,7 @@ func (im *Import) write(c Chunk) error {
 	case chunkHeader:
 		return im.begin(body)
 	case chunkGroup:
-		return im.writeGroup(body)
+		return im.writeGroup(body, c.Free)
 	case chunkEnd:
 		im.end = &cloneEnd{}
 		if err := cbor.Unmarshal(body, im.end); err != nil {
@@ -225,8 +226,8 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 	return nil
 }
 
-// writeGroup verifies a row group, gives it the identity that it has here, and stores it.
-func (im *Import) writeGroup(body []byte) error {
+// writeGroup verifies a row group, gives it the identity that it has here, and stores it. free, if any, is called when it is stored.
+func (im *Import) writeGroup(body []byte, free func()) error {
 	if len(body) < 8 {
 		return fmt.Errorf("row group of %d bytes: %w", len(body), ErrImport)
 	}
@@ -242,6 +243,9 @@ func (im *Import) writeGroup(body []byte) error {
 	im.got[rs][g] = true
 	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
 	im.bytes += int64(len(val))
+	if free != nil {
+		im.free = append(im.free, free)
+	}
 	im.s.importing.Add(int64(len(val)))
 	im.done += int64(len(val))
 	if im.bytes < importPiece {
@@ -267,13 +271,16 @@ func (im *Import) push() error {
 		return err
 	}
 	im.s.charge(im.bytes)
-	written, bytes := make(chan error, 1), im.bytes
+	written, bytes, free := make(chan error, 1), im.bytes, im.free
 	im.s.data.CommitAsync(im.queued, func(err error) {
 		im.s.importing.Add(-bytes)
+		for _, f := range free {
+			f()
+		}
 		written <- err
 	})
 	im.writing = append(im.writing, written)
-	im.queued, im.bytes = nil, 0
+	im.queued, im.bytes, im.free = nil, 0, nil
 	im.touch()
 	return im.settle(importAhead)
 }

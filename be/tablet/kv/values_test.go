@@ -341,7 +341,7 @@ func TestValuesAgainstAMap(t *testing.T) {
 				if err := m.db.Reclaim(t.Context(), noPace); err != nil {
 					rt.Fatal(err)
 				}
-				if s := m.db.values.log.Wasteful(gcDiscardRatio); len(s) > 0 {
+				if s := m.db.values.log.Wasteful(deadRatio); len(s) > 0 {
 					rt.Fatalf("segments %v are still worth a rewrite", s)
 				}
 			},

@@ -95,15 +95,17 @@ func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 			g.tablets[r.Tablet] = to
 			g.order = append(g.order, r.Tablet)
 		}
-		raw := size * len(r.Rows)
-		if to.n > 0 && (to.n+len(r.Rows) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
-			if err := g.cut(ctx, r.Tablet); err != nil {
-				return err
+		for sel := range slices.Chunk(r.Rows, groups.GroupRows) { // a piece of very short lines has more
+			raw := size * len(sel)
+			if to.n > 0 && (to.n+len(sel) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
+				if err := g.cut(ctx, r.Tablet); err != nil {
+					return err
+				}
 			}
+			to.add(g, rows, sel)
+			to.raw += raw
+			g.raw += raw
 		}
-		to.add(g, rows, r.Rows)
-		to.raw += raw
-		g.raw += raw
 	}
 	for g.raw > mostGathered {
 		if err := g.cut(ctx, slices.MaxFunc(g.order, func(a, b types.TabletID) int { return g.tablets[a].raw - g.tablets[b].raw })); err != nil {

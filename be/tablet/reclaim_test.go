@@ -119,6 +119,9 @@ func TestDiskOfAnOlderRelease(t *testing.T) {
 			}
 		}
 		same("opened")
+		if s.Format() != storeFormat {
+			t.Errorf("%s: the disk has format %d", name, s.Format())
+		}
 		write(s, 2, 77)
 		write(s, 4, 4)
 		same("written")

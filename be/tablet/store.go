@@ -19,8 +19,12 @@ import (
 	"stele/meta/types"
 )
 
-// storeFormat is the format of all that is on a disk; 2 has run lengths and zstd in row groups.
-const storeFormat = 2
+// storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments. A
+// disk of format 2 becomes one of 3 when it is opened.
+const (
+	storeFormat     = 3
+	valueLogsFormat = 2
+)
 
 // Store is one disk: two Badger instances, shared by all tablets on it.
 type Store struct {
@@ -293,10 +297,13 @@ func (s *Store) openSuper() error {
 		switch {
 		case s.super.Cluster != s.opt.ClusterID && !s.opt.offline:
 			return fmt.Errorf("%w: %q, not %q", ErrForeignDisk, s.super.Cluster, s.opt.ClusterID)
-		case s.super.Format != storeFormat:
-			return fmt.Errorf("%w: it is %d, this release reads %d", ErrFormat, s.super.Format, storeFormat)
+		case s.super.Format != storeFormat && s.super.Format != valueLogsFormat:
+			return fmt.Errorf("%w: it is %d, this release reads %d and %d", ErrFormat, s.super.Format, valueLogsFormat, storeFormat)
+		case s.super.Format == s.format() || s.opt.offline:
+			return nil
 		}
-		return nil
+		s.super.Format = s.format() // before there is a segment, which an older release would take for damage
+		return s.meta.Commit(sealed(k, &s.super))
 	}
 	if !errors.Is(err, kv.ErrNotFound) {
 		return fmt.Errorf("superblock: %w", err)
@@ -307,8 +314,16 @@ func (s *Store) openSuper() error {
 	if s.opt.offline {
 		return ErrNoDisk
 	}
-	s.super = super{Format: storeFormat, Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
+	s.super = super{Format: s.format(), Disk: newDiskID(), Cluster: s.opt.ClusterID, NextUID: 1}
 	return s.meta.Commit(sealed(k, &s.super))
+}
+
+// format is that of what is written.
+func (s *Store) format() int {
+	if s.opt.valueLogs {
+		return valueLogsFormat
+	}
+	return storeFormat
 }
 
 // refuseUsed keeps a disk whose superblock was lost from being taken for an empty one.

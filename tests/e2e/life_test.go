@@ -269,6 +269,12 @@ func TestBackendAdded(t *testing.T) {
 	// A move that begins now would have its tablet on four BEs while replicas are counted.
 	_, err = db.ExecContext(ctx, `ADMIN SET FRONTEND CONFIG ("tablet_sched_disable_balance" = "true")`)
 	must(t, err)
+	for _, path := range []string{"pending_tablets", "running_tablets"} {
+		c.Wait(t, "no "+path, healTimeout, func() (bool, string) {
+			tasks, err := cluster.ReadTable(ctx, db, "SHOW PROC '/cluster_balance/"+path+"'")
+			return err == nil && len(tasks.Rows) == 0, fmt.Sprint(tasks.Rows, err)
+		})
+	}
 	for _, table := range []string{"led.later", "led.led"} {
 		c.WaitHealthy(t, table, healTimeout)
 		if n := c.CheckReplicas(t, table, 3); n != 5000 {

@@ -183,11 +183,11 @@ func (db *DB) Close() error {
 		<-db.applied
 	}
 	failed := db.Err() != nil
+	db.collecting.Lock() // a collector hears that the committer has ended, and ends
+	defer db.collecting.Unlock()
 	db.closing.Store(true)
 	err := db.bdb.Close()
 	if db.values != nil {
-		db.collecting.Lock() // its collector hears that the committer has ended
-		defer db.collecting.Unlock()
 		err = errors.Join(err, db.values.close(failed))
 	}
 	if db.front != nil {

@@ -2,7 +2,7 @@
 //
 // It owns one Badger instance and the goroutine that writes to it. It never interprets keys or values: checksums and
 // identities are the caller's, because Badger reports damage as absence, as empty values or not at all (reference §8);
-// View offers every value again up to three times, since value log GC can move one between lookup and read (B2).
+// View offers every value again up to three times, since a collector can move one between lookup and read (B2).
 //
 // All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
 // writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
@@ -12,6 +12,13 @@
 // readers see it at once. After a crash it is read again. Invariant: what is in the front and what is in Badger alone come
 // in this order nowhere: a change passes the front, or the front was made void before it. So to put all of the front into
 // Badger once more, however much is there already, never takes anything back.
+//
+// With segments, a value above the threshold is not Badger's: a group commit writes such values to an append-only file (package
+// segment), syncs that, and then commits, in one synced transaction as ever, the small values and pointers to the large ones.
+// Invariants: a pointer never names what is not durable; a crash in between leaves bytes that nothing names; a segment is removed
+// only when a scan of all keys, begun after it was sealed and free of pins, and a look at each key that the scan has found say that
+// no pointer to it is left. The collector copies what lives beside the committer, and has it change a pointer only where the key
+// has not changed since. What is alive of each segment is counted with each commit, and anew at open.
 //
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.

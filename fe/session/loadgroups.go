@@ -17,7 +17,7 @@ const (
 	// groupsAtOnce is how many row groups are encoded, or wait to be sent.
 	groupsAtOnce = 2
 	// fewRows are sent as rows: a part that is as small belongs in the memtable, with others.
-	fewRows = 1 << 10
+	fewRows = 512
 	// Row groups are sent together: few bytes at first, so that the leaders have something to do soon, then a share of what was
 	// sent before, so that a long load leaves few rowsets and no long wait for the last of them.
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6

@@ -43,7 +43,7 @@ import (
 
 // heapBallast is memory that nobody touches and that is never resident. It counts as living, so that the collector does not run
 // several times a second only because little lives: an FE that commits small statements allocates a hundred megabytes in each.
-const heapBallast = 32 << 20
+const heapBallast = 24 << 20
 
 // Run runs a frontend with the configuration file until ctx ends, and returns when everything is closed.
 func Run(ctx context.Context, confPath, version string, stdout io.Writer) error {
@@ -119,7 +119,7 @@ func (n *node) open(ctx context.Context) error {
 	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
-		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE})
+		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
 		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)

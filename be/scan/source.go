@@ -74,8 +74,8 @@ func (s *source) start() error {
 	if s.f.Keys == nil {
 		s.iter = s.snap.Scan(s.cols, tablet.ScanOptions{
 			Prune: prune(s.f),
-			// An aggregation has taken what it needs of a batch when it asks for the next; others may keep it.
-			Reuse: s.f.Agg != nil,
+			// A sort keeps batches; everything else has taken what it needs of one, or it is encoded, when it asks for the next.
+			Reuse: s.f.Agg != nil || s.f.TopN == nil,
 		})
 		return nil
 	}

@@ -72,7 +72,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	}
 	if err := s.Host.Join(cluster, types.BEID(req.BeId)); err != nil {
 		s.Log.Warn("a heartbeat was refused", "its_cluster", string(cluster), "its_be_id", req.BeId, "err", err)
-		return nil, status.Error(codes.PermissionDenied, err.Error())
+		return nil, refuseHeartbeat(err, s.Host.Identity(), cluster)
 	}
 	if err := s.Cluster.Adopt(cluster); err != nil {
 		return nil, err
@@ -104,6 +104,19 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		resp.Tablets += pd.Tablets
 	}
 	return resp, nil
+}
+
+// refuseHeartbeat tells the FE who this BE is, if it is one of the same cluster: it may have been dropped and added again, and can have
+// its id back.
+func refuseHeartbeat(err error, id host.Identity, cluster types.ClusterID) error {
+	st := status.New(codes.PermissionDenied, err.Error())
+	if id.Cluster != cluster {
+		return st.Err()
+	}
+	if known, derr := st.WithDetails(&bepb.HeartbeatResponse{BeId: uint64(id.BE)}); derr == nil {
+		st = known
+	}
+	return st.Err()
 }
 
 func (s *Server) disk(d *host.Disk) *bepb.Disk {
@@ -182,6 +195,23 @@ func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.Write
 	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
 	return s.Writer.Write(ctx, req), nil
+}
+
+// Modify leads a write of one row that is worked out here.
+func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
+	if req.Part == nil {
+		return nil, status.Error(codes.InvalidArgument, "a modification without its tablet")
+	}
+	begun := time.Now()
+	if answer, ok := rpc.Later(ctx); ok {
+		s.Writer.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) {
+			s.Pressure.Observe(time.Since(begun), time.Now())
+			answer(resp, nil)
+		})
+		return nil, nil
+	}
+	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	return s.Writer.Modify(ctx, req), nil
 }
 
 // Replicate follows a write.

@@ -30,7 +30,7 @@ type Options struct {
 
 	// Tuning is asked about once a second for what may change while the store runs; nil = nothing does.
 	Tuning func() Tuning
-	// CacheBytes bounds Badger's caches of blocks and indexes; 0 = 176 MiB.
+	// CacheBytes bounds Badger's caches of blocks and indexes, and that of decoded blocks; 0 = 176 MiB.
 	CacheBytes int64
 
 	// MemtableBytes is the size of a memtable of the meta instance, of which there may be five; those of the data instance are half
@@ -123,4 +123,12 @@ func setDefault[T comparable](p *T, v T) {
 	if *p == zero {
 		*p = v
 	}
+}
+
+// blockCacheBytes is the share of the caches that decoded blocks of point reads have.
+func (o *Options) blockCacheBytes() int64 {
+	if o.Small {
+		return 1 << 20
+	}
+	return o.CacheBytes / 11
 }

@@ -3,6 +3,7 @@ package tablet
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 
 	"stele/meta/types"
@@ -17,7 +18,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if done || err != nil {
 		return b, found, false, err
 	}
-	s, err := t.Snapshot(v)
+	s, err := t.stored(v)
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -37,6 +38,7 @@ func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch,
 		g := sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, key) >= 0 })
 		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
 			err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) (err error) {
+				group.CacheBlocks(s.t.s.blocks)
 				out, err = s.pickKey(w, g, group, key, hash, cols)
 				return err
 			})
@@ -79,7 +81,7 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 			}
 			continue
 		}
-		picked, err := s.pickRows(group, groupRef{r: w.r, g: g}, []int{0}, []rowRef{{rowset: w.r, pos: pos}}, cols)
+		picked, err := s.pickRow(group, finder, row, cols)
 		if err != nil {
 			return nil, err
 		}
@@ -88,18 +90,36 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 	return nil, nil
 }
 
+// pickRow reads columns of the row that finder has found.
+func (s *Snapshot) pickRow(group *rowset.Group, finder *rowset.Finder, row int, cols []types.ColumnID) ([]*vec.Vector, error) {
+	var few [32]types.ColumnType
+	ts := few[:0]
+	for _, id := range cols {
+		ts = append(ts, s.columnType(id))
+	}
+	out := rowset.NewRow(ts)
+	for i, id := range cols {
+		if at := slices.Index(s.t.key, id); at >= 0 && finder.Key(out[i], at, row) {
+			continue
+		}
+		c := group.Column(id)
+		if c < 0 {
+			out[i] = s.fillColumn(id, 1)
+			continue
+		}
+		if err := group.AppendRow(out[i], c, row); err != nil {
+			return nil, fmt.Errorf("column %d: %w", id, err)
+		}
+	}
+	return out, nil
+}
+
 // getInMemory is done when the memtables decide.
 func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID) (b *vec.Batch, found, done bool, err error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if err := t.usable(); err != nil {
+	if err := t.readable(v); err != nil {
 		return nil, false, false, err
-	}
-	if v > t.version {
-		return nil, false, false, &BehindError{Tablet: t.id, Have: t.version, Want: v}
-	}
-	if v < t.readFrom {
-		return nil, false, false, fmt.Errorf("read tablet %d at version %d, oldest is %d: %w", t.id, v, t.readFrom, ErrGone)
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		m := t.mems[i]

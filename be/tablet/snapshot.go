@@ -25,16 +25,34 @@ type Snapshot struct {
 func (t *Tablet) Snapshot(v types.Version) (*Snapshot, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.usable(); err != nil {
+	if err := t.readable(v); err != nil {
 		return nil, err
 	}
+	return t.snapshotLocked(v), nil
+}
+
+// stored is Snapshot without the rows in memory.
+func (t *Tablet) stored(v types.Version) (*Snapshot, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.readable(v); err != nil {
+		return nil, err
+	}
+	return t.storedLocked(v), nil
+}
+
+// readable says why version v cannot be read. Called with mu held.
+func (t *Tablet) readable(v types.Version) error {
+	if err := t.usable(); err != nil {
+		return err
+	}
 	if v > t.version {
-		return nil, &BehindError{Tablet: t.id, Have: t.version, Want: v}
+		return &BehindError{Tablet: t.id, Have: t.version, Want: v}
 	}
 	if v < t.readFrom {
-		return nil, fmt.Errorf("read tablet %d at version %d, oldest is %d: %w", t.id, v, t.readFrom, ErrGone)
+		return fmt.Errorf("read tablet %d at version %d, oldest is %d: %w", t.id, v, t.readFrom, ErrGone)
 	}
-	return t.snapshotLocked(v), nil
+	return nil
 }
 
 // Current pins the newest version.
@@ -48,19 +66,23 @@ func (t *Tablet) Current() (*Snapshot, error) {
 }
 
 func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
-	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill}
-	for _, r := range t.rowsets {
-		if r.entry.Created <= v {
-			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
-		}
-	}
+	s := t.storedLocked(v)
 	for _, m := range t.mems {
 		if m.rows() > 0 || len(m.index) > 0 {
 			s.mems = append(s.mems, m.view())
 		}
 	}
-	for _, w := range s.rowsets {
-		w.r.refs++
+	return s
+}
+
+// storedLocked pins the rowsets of version v.
+func (t *Tablet) storedLocked(v types.Version) *Snapshot {
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill, rowsets: make([]rowsetView, 0, len(t.rowsets))}
+	for _, r := range t.rowsets {
+		if r.entry.Created <= v {
+			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
+			r.refs++
+		}
 	}
 	t.pins[s] = struct{}{}
 	return s

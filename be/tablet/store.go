@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"stele/be/tablet/kv"
+	"stele/sql/rowset"
 	"stele/meta/types"
 )
 
@@ -50,6 +51,7 @@ type Store struct {
 	budget      *rate.Limiter // of all background work
 	scrubBudget *rate.Limiter
 	counters    counters
+	blocks      *rowset.BlockCache
 
 	active    activeSet
 	failed    atomic.Pointer[string] // why the disk is read-only
@@ -67,7 +69,7 @@ type Store struct {
 func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
-		dir: dir, opt: opt, log: opt.Logger.With("disk", dir),
+		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.blockCacheBytes()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
@@ -245,10 +247,10 @@ const memtablesOfAnInstance = 5
 const leastMemtable = 8 << 20
 
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
-// whose big values are in segments, which are mapped.
+// whose big values are in segments, which are mapped. One part is that of decoded blocks.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 4 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
+	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
 		Compress: true, Front: true}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
 		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: !s.opt.valueLogs}

@@ -127,7 +127,7 @@ func (s *Store) Counters() Counters {
 // Memory says where the memory of a disk goes, in bytes.
 type Memory struct {
 	Deltas, DeltaLimit int64 // decoded writes that are not in a rowset yet
-	BlockCaches        int64 // of both instances, at most
+	BlockCaches        int64 // of both instances and of point reads, at most
 	IndexCaches        int64 // at most
 	Memtables          int64 // of both instances, at most
 	// Imports is what clones have received and not written yet, ImportLimit the most that it may be with the clones of now.
@@ -148,7 +148,7 @@ func (s *Store) Memory() Memory {
 	defer s.mem.mu.Unlock()
 	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}
 	metaOpt, dataOpt := s.kvOptions()
-	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes} {
+	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes, s.opt.blockCacheBytes()} {
 		m.BlockCaches += o
 	}
 	for _, o := range []int64{metaOpt.IndexCacheBytes, dataOpt.IndexCacheBytes} {

@@ -128,8 +128,8 @@ func refused(id types.TabletID, err error) *bepb.WriteResponse {
 	return &bepb.WriteResponse{Refusal: r.code, Message: r.err.Error(), RefusedTablet: uint64(r.tablet), RefusedRow: uint32(r.row)}
 }
 
-// lead resolves one part: what is left of it afterwards is puts and deletes that hold on every replica.
-func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
+// leads returns the replica that is to lead a part, if it may.
+func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica, error) {
 	id := types.TabletID(p.TabletId)
 	t, ok := w.tablets.Tablet(id)
 	if !ok || uint64(t.Replica()) != p.ReplicaId {
@@ -142,6 +142,16 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if r.recovering(ctx) {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
+	return r, nil
+}
+
+// lead resolves one part: what is left of it afterwards is puts and deletes that hold on every replica.
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
+	r, err := w.leads(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	t, id := r.t, r.t.ID()
 	in, err := openRows(t, p)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)

@@ -296,26 +296,52 @@ func (l *lockTable) releaseLocked(h holder) {
 		return
 	}
 	for _, row := range held {
-		if len(row.queue) == 0 {
-			delete(rows, row.key)
-			l.count--
-			continue
-		}
-		next := row.queue[0]
-		passed := &rowLock{owner: next.txn, key: row.key, queue: row.queue[1:]}
-		for _, w := range passed.queue {
-			w.row = passed
-		}
-		rows[row.key] = passed
-		to := holder{next.txn, h.tablet}
-		l.held[to] = append(l.held[to], passed)
-		delete(l.waiting, next.txn)
-		close(next.done)
+		l.passLocked(rows, h.tablet, row)
 	}
 	if len(rows) == 0 {
 		delete(l.rows, h.tablet)
 	}
 	delete(l.held, h)
+}
+
+// passLocked takes a row from its owner and hands it to the next waiter.
+func (l *lockTable) passLocked(rows map[string]*rowLock, tablet types.TabletID, row *rowLock) {
+	if len(row.queue) == 0 {
+		delete(rows, row.key)
+		l.count--
+		return
+	}
+	next := row.queue[0]
+	passed := &rowLock{owner: next.txn, key: row.key, queue: row.queue[1:]}
+	for _, w := range passed.queue {
+		w.row = passed
+	}
+	rows[row.key] = passed
+	to := holder{next.txn, tablet}
+	l.held[to] = append(l.held[to], passed)
+	delete(l.waiting, next.txn)
+	close(next.done)
+}
+
+// giveBack releases a row that txn has locked and then left as it was. It may have lost it meanwhile.
+func (l *lockTable) giveBack(txn types.TxnID, tablet types.TabletID, row *rowLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := holder{txn, tablet}
+	held := l.held[h]
+	i := slices.Index(held, row)
+	if i < 0 {
+		return
+	}
+	if held = slices.Delete(held, i, i+1); len(held) > 0 {
+		l.held[h] = held
+	} else {
+		delete(l.held, h)
+	}
+	rows := l.rows[tablet]
+	if l.passLocked(rows, tablet, row); len(rows) == 0 {
+		delete(l.rows, tablet)
+	}
 }
 
 func nobodyWaits(rows []*rowLock) bool {

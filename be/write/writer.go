@@ -59,6 +59,7 @@ type Writer struct {
 	log     *slog.Logger
 	locks   *lockTable
 	own     *overlays
+	changes changes
 
 	mu       sync.Mutex
 	replicas map[types.TabletID]*replica // of the incarnation that is listed

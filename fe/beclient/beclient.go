@@ -38,7 +38,7 @@ type Clients struct {
 
 // piped are the calls that statements consist of.
 var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
-	bepb.Backend_Get_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
+	bepb.Backend_Get_FullMethodName, bepb.Backend_Modify_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
@@ -145,6 +145,9 @@ func Behind(err error) bool {
 	return false
 }
 
+// Unknown reports whether a BE does not know the call: it is of an older version.
+func Unknown(err error) bool { return status.Code(err) == codes.Unimplemented }
+
 // NoRoom reports whether a BE said that none of its disks takes what was to be stored.
 func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
 
@@ -215,7 +218,7 @@ func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest,
 	}
 	resp, err := be.Get(ctx, req)
 	switch {
-	case status.Code(err) == codes.Unimplemented, err == nil && resp.Large:
+	case Unknown(err), err == nil && resp.Large:
 		return false, nil
 	case err != nil:
 		return false, err
@@ -235,3 +238,16 @@ func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded 
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")
 }
+
+// OtherBE returns which BE of this cluster has refused a heartbeat because it was meant for another one, 0 when it is none.
+func OtherBE(err error) types.BEID {
+	for _, d := range status.Convert(err).Details() {
+		if who, ok := d.(*bepb.HeartbeatResponse); ok {
+			return types.BEID(who.BeId)
+		}
+	}
+	return 0
+}
+
+// Reason is what an error says, without the words of the protocol.
+func Reason(err error) string { return status.Convert(err).Message() }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/grpc/status"
-
 	"stele/fe/beclient"
 	"stele/meta/stranger"
 	"stele/meta/types"
@@ -23,6 +21,9 @@ func (c *Cluster) beat(ctx context.Context, m *member) {
 		pause := s.Interval
 		if err != nil {
 			pause = c.missed(m, err, s)
+			if known := beclient.OtherBE(err); known != 0 && known != m.ID && c.readmit != nil {
+				c.readmit(ctx, m.ID, known)
+			}
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -189,7 +190,7 @@ func silence(err error) string {
 	case beclient.Silent(err):
 		return "no answer to a heartbeat in time"
 	}
-	return status.Convert(err).Message()
+	return beclient.Reason(err)
 }
 
 // brokenPause is how long after a broken connection the next heartbeat finds out whether the process is gone.

@@ -130,6 +130,7 @@ type Cluster struct {
 	events      func(Event)
 	term        func() uint64
 	suspect     func(types.BEID)
+	readmit     func(ctx context.Context, added, known types.BEID)
 
 	mu       sync.RWMutex
 	bes      map[types.BEID]*member
@@ -164,12 +165,14 @@ type Options struct {
 	Term func() uint64
 	// Suspect passes a Probe on to the leading FE when this one does not lead; nil = nobody.
 	Suspect func(types.BEID)
+	// Readmit is called when the BE at the address of one that was added says that it is another one of this cluster. It may propose.
+	Readmit func(ctx context.Context, added, known types.BEID)
 }
 
 // New returns a cluster that knows nobody yet; Run starts the heartbeats.
 func New(o Options) *Cluster {
 	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
-		events: o.Events, term: o.Term, suspect: o.Suspect, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
+		events: o.Events, term: o.Term, suspect: o.Suspect, readmit: o.Readmit, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 

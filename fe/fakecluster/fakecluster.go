@@ -116,6 +116,7 @@ type BE struct {
 	Dropped   []*bepb.DropReplicasRequest_Item
 
 	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
+	OnModify    func(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
 	OnScan      func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error
 	OnQuery     func(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error
@@ -150,6 +151,17 @@ func (b *BE) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResp
 		return f(ctx, req)
 	}
 	return Wrote(req), nil
+}
+
+// Modify does not know the call unless it is told what to do.
+func (b *BE) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
+	b.mu.Lock()
+	f := b.OnModify
+	b.mu.Unlock()
+	if f != nil {
+		return f(ctx, req)
+	}
+	return b.UnimplementedBackendServer.Modify(ctx, req)
 }
 
 // Wrote is the answer of a healthy leader whose other replicas are healthy too.
@@ -392,4 +404,17 @@ func (c *Cluster) Tablet(t testing.TB, id types.TabletID) *catalog.Tablet {
 		t.Fatalf("tablet %d is not there", id)
 	}
 	return tab
+}
+
+// OtherBE is how a BE refuses a heartbeat that was meant for another one; 0 = it does not say which one it is.
+func OtherBE(id types.BEID) error {
+	st := status.New(codes.PermissionDenied, "this be is another one")
+	if id == 0 {
+		return st.Err()
+	}
+	known, err := st.WithDetails(&bepb.HeartbeatResponse{BeId: uint64(id)})
+	if err != nil {
+		return err
+	}
+	return known.Err()
 }

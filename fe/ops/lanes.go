@@ -54,12 +54,13 @@ func Runnable(all []*model.Op) []*model.Op {
 	return out
 }
 
-// Ordered lists the tablets that unended ops have in hand: the scheduler fills what they wait for and does nothing else to
-// them.
+// Ordered lists the tablets that ops have in hand: the scheduler fills what they wait for and does nothing else to them. A child that
+// has not begun goes on with what its parent had in hand, and what one that has ended has left is its own until it is taken back.
 func Ordered(all func(func(*model.Op) bool)) map[types.TabletID]bool {
 	out := map[types.TabletID]bool{}
 	for op := range all {
-		if op.Type != 0 && op.State == model.OpRunning && op.Tablet != 0 {
+		child := op.State == model.OpInited && op.Root != op.ID
+		if op.Type != 0 && op.Tablet != 0 && (op.State == model.OpRunning || child || op.Undo) {
 			out[op.Tablet] = true
 		}
 	}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -463,5 +464,19 @@ func TestCancelledRecovery(t *testing.T) {
 	w.settle(t)
 	if r := w.tab().Replica(be); r == nil || !r.Complete() || len(w.tab().Replicas) != 3 {
 		t.Fatalf("recovered again: %+v", w.tab().Replicas)
+	}
+}
+
+// TestOrdered: a tablet is in hand from the beginning of an op to the end of its last child, without a gap between the two.
+func TestOrdered(t *testing.T) {
+	op := func(tablet types.TabletID, id, root uint64, state model.OpState) *model.Op {
+		return &model.Op{Type: RecoverTable, ID: id, Root: root, Tablet: tablet, State: state}
+	}
+	list := []*model.Op{op(1, 10, 10, model.OpInited), op(2, 11, 11, model.OpRunning), op(3, 12, 12, model.OpDone), op(3, 13, 12, model.OpInited),
+		op(4, 14, 14, model.OpDone), op(4, 15, 14, model.OpFailed), {Type: BalanceLeader, ID: 16, Root: 16, State: model.OpRunning},
+		{Type: Migrate, ID: 17, Root: 17, Tablet: 5, State: model.OpCancelled, Undo: true}}
+	got := Ordered(slices.Values(list))
+	if want := map[types.TabletID]bool{2: true, 3: true, 5: true}; !maps.Equal(got, want) {
+		t.Errorf("in hand: %v, want %v", got, want)
 	}
 }

@@ -34,16 +34,18 @@ func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 			Advice: delayAdvice(h)})
 	}
 	if task == nil && h.Status != Healthy && !mayRepair(t, h, l.AutoFailover) {
-		return append(out, explainManual(t))
+		return append(out, explainManual(t, l.AutoFailover))
 	}
 	return append(out, explainTask(t, h, c, task)...)
 }
 
 // explainManual says whom a tablet waits for that may not be repaired without being told.
-func explainManual(t *Tablet) Line {
+func explainManual(t *Tablet, auto bool) Line {
 	switch {
 	case t.Ordered:
 		return Line{Item: "Operation", Info: "an operation has the tablet in hand", Advice: "SHOW OPSTATUS tells how far it is"}
+	case auto:
+		return Line{Item: "Manual", Info: "auto_failover is on again: the replica that an operator has set aside is about to be in use again"}
 	case t.setAside():
 		return Line{Item: "Manual", Info: "auto_failover is off, and an operator has set a replica aside: it is neither filled nor replaced, whatever hints say",
 			Advice: "recovertable brings it back, delreplica drops it"}

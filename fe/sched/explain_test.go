@@ -46,7 +46,7 @@ func TestSentences(t *testing.T) {
 		{name: "relocating", change: func(bes []BE, _ *Tablet, _ *Limits) { bes[0].Decommissioned = true },
 			says: []string{"REPLICA_RELOCATING", "its backend is being decommissioned"}, safe: true, dry: true, dryAction: ActAdd},
 		{name: "set aside", change: func(_ []BE, tab *Tablet, _ *Limits) { tab.Replicas[0].Offline = true },
-			says: []string{"taken out of use by an operator", "puts it back into use"}, dry: true, dryAction: ActAdd},
+			says: []string{"taken out of use by an operator", "puts it back into use", "about to be in use again"}},
 		{name: "nowhere to go", change: func(bes []BE, _ *Tablet, _ *Limits) { dead(&bes[0], 3*tolerance); dead(&bes[3], 3*tolerance) },
 			says: []string{"REPLICA_MISSING", "add a backend, or lower replication_num"}},
 		{name: "no copy left", change: func(bes []BE, _ *Tablet, _ *Limits) {

@@ -14,7 +14,7 @@ func mayRepair(t *Tablet, v Verdict, auto bool) bool {
 	case t.Ordered:
 		return v.Status != Redundant && v.Status != ForceRedundant
 	case auto:
-		return true
+		return !t.setAside() // it is about to be in use again, and then it may need nothing
 	case t.setAside():
 		return v.Damaged == 0 && (v.Followers < v.Want || v.Complete > v.Want || v.Learners > 0 || v.Stray > 0)
 	case t.Hinted, v.Status == ReplicaRelocating, v.Status == DiskMigration:

@@ -99,6 +99,10 @@ func TestBadReplicaSetAside(t *testing.T) {
 		if got := step(NewView(v.BEs, v.Tablets), false); len(got) != 0 {
 			t.Errorf("manual, %v: %+v", role, got)
 		}
+		if got := step(NewView(v.BEs, v.Tablets), true); len(got) != 0 {
+			t.Errorf("auto_failover was switched on, %v: %+v", role, got)
+		}
+		r.Offline = false // as it is a moment later
 		if got := step(NewView(v.BEs, v.Tablets), true); len(got) != 1 || got[0].Kind != ActDrop || got[0].Replica != r.ID {
 			t.Errorf("with auto_failover, %v: %+v", role, got)
 		}

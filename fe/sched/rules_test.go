@@ -178,7 +178,7 @@ func TestFewestCopiesFirst(t *testing.T) {
 func TestHintIsNotMadeToWait(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := smallWorld(rt, 4)
-		w.lim.DisableBalance = true
+		w.lim.DisableBalance, w.lim.ToleranceMs = true, 600_000 // time for all of them, one by one
 		hinted := rapid.IntRange(0, len(w.tablets)).Draw(rt, "hinted")
 		for _, tab := range w.tablets[:hinted] {
 			tab.Hinted = true
@@ -263,7 +263,7 @@ func TestReturnEndsPause(t *testing.T) {
 		tab := &v.Tablets[0]
 		tab.Want, tab.Replicas, tab.Version = 3, tab.Replicas[:3], 2
 		tab.Replicas[0].Version, tab.Replicas[2].LastFailed = 2, 2
-		tab.Replicas[1].Offline = true // so that there is one source
+		v.BEs[1].Alive, v.BEs[1].DeadSinceMs = false, 1_000_000 // so that there is one source
 		s := New()
 		s.GrantTasks(1, 1000)
 		now := int64(1_000_000)

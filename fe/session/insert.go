@@ -33,9 +33,14 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 	if !ok {
 		return false, nil
 	}
+	return true, s.insertValues(ctx, values, out)
+}
+
+// insertValues runs an INSERT of literals.
+func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, out *output) error {
 	s.sh.queries.Add(1)
 	s.warnings = nil
-	return true, s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		if p, ok := s.targeted(cat, values); ok {
 			return p, nil, nil
 		}

@@ -12,16 +12,15 @@ import (
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
-	"stele/sql/vec"
 )
 
 // errNoPoint says that a point write is for the general way after all. Nothing has happened.
 var errNoPoint = errors.New("no point write")
 
-// pointWrite runs an UPDATE or DELETE of one row by its key whose plan is kept under the text without its literals: it reads
-// the row by one call and writes it as every UPDATE or DELETE does. Done is false when the statement is to go the general way.
+// pointWrite runs an UPDATE or DELETE of one row by its key whose plan is kept under the text without its literals: the leader of
+// the row's tablet does it by one call. Done is false when the statement is to go the general way.
 func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
-	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || !s.mayPoint() {
+	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || !s.vars.now().autocommit {
 		return false, nil
 	}
 	var room [512]byte
@@ -66,7 +65,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	switch {
 	case err != nil:
 		return true, err
-	case len(p.write.Modify.Assign) > 0:
+	case !p.write.Delete:
 		return true, s.updated(m, out)
 	}
 	return true, out.done(server.Result{AffectedRows: uint64(m.matched), Warnings: s.warningCount()})
@@ -77,18 +76,31 @@ func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.
 	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
-	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, key)
-	if err != nil {
-		return modified{}, errNoPoint // the general way tries other replicas and knows what to say
+	m, err := s.modifyRow(ctx, cat, t, p.write.Table, txn.RowChange{Tablet: tablet, Key: key, Change: p.write.Change, Values: p.write.Values(params),
+		Delete: p.write.Delete})
+	if errors.Is(err, txn.ErrGeneral) {
+		return m, errNoPoint
 	}
-	if row == nil {
-		return modified{}, nil
+	return m, err
+}
+
+// modifyRow has the leader of a tablet modify one row; txn.ErrGeneral says that nothing has happened. An autocommitted statement
+// changes the newest row, as MySQL's does. A transaction changes the row of its snapshot, or loses against who has changed it since.
+func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, table *catalog.Table, c txn.RowChange) (modified, error) {
+	if s.inTx {
+		tab, ok := cat.Tablet(c.Tablet)
+		if !ok {
+			return modified{}, txn.ErrGeneral
+		}
+		c.ReadVersion = tab.Version
 	}
-	m := &modifier{s: s, cat: cat, t: t, plan: &p.write.Modify, pctx: s.planContext(cat, time.Now(), nil), pending: map[types.TabletID]*tabletRows{},
-		source: &batches{left: []*vec.Batch{p.write.Source(row, tablet, params)}}}
-	lockFor(t, nil, s.inTx, s.contended)
-	err = m.run(ctx)
-	return modified{m.matched, m.changed}, err
+	c.Schema = table.Schema.Version
+	out, err := t.Modify(ctx, c, s.lockWait())
+	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted, inserted: out.Counts.Inserted}
+	if out.Matched {
+		m.matched = 1
+	}
+	return m, err
 }
 
 // planPointWrite plans a text, or finds that it is no point write.
@@ -103,7 +115,7 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, values int, p
 		return none
 	}
 	p := &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
-	if len(w.Modify.Assign) == 0 {
+	if w.Delete {
 		p.needs = model.PrivSelect | model.PrivDelete
 	}
 	return p

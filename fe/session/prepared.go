@@ -19,6 +19,8 @@ type prepared struct {
 	text    string
 	params  int
 	columns []server.Column
+	insert  *parse.InsertValues // an INSERT of literals and parameters; nil = it is anything else
+	mode    syntax.Mode         // by which insert was read
 }
 
 // Prepare checks a statement and describes it.
@@ -34,8 +36,10 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 	if err := s.allow(ctx, &st); err != nil {
 		return nil, s.translate(ctx, sql, err)
 	}
-	p := &prepared{s: s, text: pieces[0].Text, params: len(st.Params)}
+	p := &prepared{s: s, text: pieces[0].Text, params: len(st.Params), mode: s.mode()}
 	switch st.Node.(type) {
+	case *parse.InsertStmt:
+		p.insert, _ = parse.FastInsertPrepared(p.text, p.mode)
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		if p.columns, err = s.describe(&st); err != nil {
 			if _, rerr := s.sh.Log.ReadIndex(ctx); rerr != nil { // another FE may have made the table just now
@@ -96,10 +100,33 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 		}
 		return nil
 	}
-	if err := p.s.run(ctx, p.text, params, out); err != nil {
+	done, err := p.fastInsert(ctx, params, out)
+	if !done {
+		err = p.s.run(ctx, p.text, params, out)
+	}
+	if err != nil {
 		return p.s.fail(ctx, p.text, err)
 	}
 	return nil
+}
+
+// fastInsert runs an INSERT of literals and parameters without parsing it again; done is false when it is anything else, or when
+// what the parameters are is for the general way.
+func (p *prepared) fastInsert(ctx context.Context, params []plan.Param, out *output) (done bool, err error) {
+	s := p.s
+	if p.insert == nil || p.mode != s.mode() {
+		return false, nil
+	}
+	values, ok := plan.BindInsert(p.insert, params)
+	if !ok {
+		return false, nil
+	}
+	if _, ok := s.targeted(s.sh.Log.Current(), values); !ok {
+		return false, nil
+	}
+	ctx, cancel := s.timed(ctx)
+	defer cancel()
+	return true, s.insertValues(ctx, values, out)
 }
 
 // boundValue gives a parameter the form of a constant.

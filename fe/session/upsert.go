@@ -21,6 +21,11 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 	if err != nil {
 		return err
 	}
+	if rows.N == 1 && !i.remembers {
+		if err := i.upsertRow(ctx, routes[0].Tablet, rows); !errors.Is(err, txn.ErrGeneral) {
+			return err
+		}
+	}
 	var writes []txn.TabletWrite
 	for _, r := range routes {
 		w, err := i.upsertTablet(ctx, r.Tablet, gather(rows, r.Rows))
@@ -44,6 +49,21 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 	}
 	i.counts.Inserted += counts.Inserted
 	return nil
+}
+
+// upsertRow has the leader of its tablet put a single row, or update the one that is there; txn.ErrGeneral says that nothing has
+// happened.
+func (i *inserter) upsertRow(ctx context.Context, tablet types.TabletID, row *vec.Batch) error {
+	change, ok := i.plan.Upsert(i.pctx)
+	if !ok {
+		return txn.ErrGeneral
+	}
+	out, err := i.s.modifyRow(ctx, i.cat, i.t, i.plan.Table, txn.RowChange{Tablet: tablet, Values: row, Change: change,
+		Key: vec.AppendRowKey(nil, row, i.plan.Table.Schema.KeyIndexes(), 0), NowMicros: i.pctx.NowMicros})
+	i.counts.Inserted += out.inserted
+	i.updated += out.changed
+	i.same += out.matched - out.changed
+	return err
 }
 
 // merged is the row that a key ends up with.
@@ -124,26 +144,23 @@ func (i *inserter) existing(ctx context.Context, tablet types.TabletID, keys [][
 func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, changed bool, err error) {
 	next = &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: 1}
 	ectx := expr.Context{Loc: i.s.vars.zone(), NowMicros: i.pctx.NowMicros}
+	// What assignments before have set is part of the expressions: they refer to the row as it was.
+	in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), old.Cols...), fresh.Cols...), N: 1}
 	for _, a := range i.plan.OnDuplicate {
-		if a.Auto && !changed {
-			continue
-		}
 		prog, err := expr.Compile(a.Expr, ectx)
 		if err != nil {
 			return nil, false, err
 		}
-		// As in MySQL an assignment sees what those before it have set.
-		in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), next.Cols...), fresh.Cols...), N: 1}
 		v, err := prog.Eval(in)
 		if err != nil {
 			return nil, false, err
 		}
-		if v, err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
+		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
 			return nil, false, err
 		}
-		if !sameValue(next.Cols[a.Column], v, 0) {
-			next.Cols[a.Column], changed = v, true
-		}
+	}
+	for _, a := range i.plan.OnDuplicate { // a column may be assigned twice
+		changed = changed || !a.Auto && !sameValue(old.Cols[a.Column], next.Cols[a.Column], 0)
 	}
 	return next, changed, nil
 }

@@ -18,7 +18,7 @@ func Needs(id string) []account.Need {
 	switch {
 	case s.Open:
 		return nil
-	case s.Do != nil:
+	case s.Do != nil, s.Acts:
 		return []account.Need{{Privileges: model.PrivSuper}}
 	}
 	return []account.Need{{Privileges: model.PrivProcess | model.PrivSuper}}

@@ -37,6 +37,16 @@ func setBackendConfig(ctx context.Context, e *Env, key, value string) (Result, e
 	return Result{Affected: uint64(e.Catalog.BECount())}, act(ctx, e, "admin_set_backend_config", spec.Key+" = "+value, cmd)
 }
 
+var _ = register(Statement{
+	Name: "update_be_configs", Overrides: "UPDATE of a system table, which is an error there",
+	Syntax: "UPDATE INFORMATION_SCHEMA . BE_CONFIGS SET VALUE = <value:value> WHERE NAME = <name:string>",
+	Doc:    "ADMIN SET BACKEND CONFIG in the words of the reference system: set an item of be.conf on all BEs.",
+	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		return setBackendConfig(ctx, e, a.String("name"), a.String("value"))
+	},
+	Examples: []string{"UPDATE information_schema.be_configs SET value = 50 WHERE name = 'clone_bandwidth_limit_mb_per_disk'"},
+})
+
 var beConfigColumns = cols(`
 	BE_ID      int  The BE.
 	NAME       text Name of the item.

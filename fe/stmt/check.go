@@ -70,7 +70,7 @@ var compareColumns = cols(`
 `)
 
 var _ = register(Statement{
-	Name:   "admin_check_table",
+	Name: "admin_check_table", Acts: true,
 	Syntax: "ADMIN CHECK TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>] CHECKSUM",
 	Doc: "Compare the replicas of every tablet of a table row by row, at one version each, and wait for it. A replica that differs from most others, " +
 		"or is damaged, is marked bad and repaired first of all; without a majority nothing is marked and ADMIN SET REPLICA STATUS decides.",

@@ -12,7 +12,7 @@ import (
 )
 
 var _ = register(Statement{
-	Name:   "recover_data",
+	Name: "recover_data", Acts: true,
 	Syntax: "{RECOVERDATA|[ADMIN] RECOVER DATA} [DATABASE <db:name>] [DRY RUN] [ACCEPT LOSS]",
 	Doc: "After an outage, do what does not come back by itself: have each tablet led by a replica with every committed version, and bring the " +
 		"others back into use. One row per tablet that is not whole: what is done, or what it waits for. When no replica with every version " +

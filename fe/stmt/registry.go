@@ -69,6 +69,8 @@ type Statement struct {
 	// Open: any account may run it; what it may not see is left out. Else a statement that shows something needs PROCESS, and
 	// one that acts SUPER.
 	Open bool
+	// Acts: it shows rows and changes something, too.
+	Acts bool
 	// Local: the FE that has the session answers, from the catalog, the session or its own memory. Other statements go
 	// to the leading FE, so that every FE answers alike.
 	Local bool

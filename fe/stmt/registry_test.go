@@ -39,12 +39,16 @@ func TestExamples(t *testing.T) {
 // TestDeclarations checks what must hold for each declaration.
 func TestDeclarations(t *testing.T) {
 	word := regexp.MustCompile(`^[a-z][a-z_]*$`)
+	shown := regexp.MustCompile(`^\{?(ADMIN )?(SHOW|EXPLAIN|CONFGET|GETTABLESTATUS|GETFOLLOWER)`)
 	names := map[string]bool{}
 	for _, s := range Statements() {
 		if names[s.Name] || !word.MatchString(s.Name) {
 			t.Errorf("statement name %q is taken or no lower-case word", s.Name)
 		}
 		names[s.Name] = true
+		if shows := shown.MatchString(s.Syntax) || strings.HasSuffix(s.Syntax, "DRY RUN"); s.Rows != nil && !s.Open && shows == s.Acts {
+			t.Errorf("%s: Acts is %v: what acts and shows rows needs another privilege than what only shows", s.Name, s.Acts)
+		}
 		if !strings.HasSuffix(s.Doc, ".") {
 			t.Errorf("%s: the documentation %q is no sentence", s.Name, s.Doc)
 		}

@@ -31,7 +31,7 @@ const restoreTail = " One row per part; DRY RUN only tells. Ask again to see how
 	"answer is one row: nothing to restore."
 
 var _ = register(Statement{
-	Name:   "restore_dnode",
+	Name: "restore_dnode", Acts: true,
 	Syntax: "{RESTORE DNODE <id:int> [UNSAFE] [DRY RUN] | EXPLAIN RESTORE DNODE <id:int> [UNSAFE]}",
 	Doc: "After a BE and the FE on its machine came back with empty data directories: give them back what the catalog says is theirs. The FE joins again " +
 		"as a learner and then votes, the replicas are cloned from the others, the query role is there again. What has no other copy is named and left " +
@@ -64,7 +64,7 @@ var _ = register(Statement{
 })
 
 var _ = register(Statement{
-	Name:   "restore_mnode",
+	Name: "restore_mnode", Acts: true,
 	Syntax: "RESTORE MNODE ON DNODE <id:int> [DRY RUN]",
 	Doc: "Let the FE on the machine of a dnode (or the FE with that id of SHOW MNODES), which has come back with an empty meta_dir and waits, into the cluster " +
 		"again in the role that it had. Its old self is taken out of the Raft group first, because it has forgotten whom it voted for." + restoreTail,
@@ -86,7 +86,7 @@ var _ = register(Statement{
 })
 
 var _ = register(Statement{
-	Name:    "restore_vnode",
+	Name: "restore_vnode", Acts: true,
 	Syntax:  "RESTORE VNODE ON DNODE <id:int> [UNSAFE] [DRY RUN]",
 	Doc:     "Bring the replicas back that a BE has lost with its disks: RESTORE DNODE for the replicas alone." + restoreTail,
 	Columns: restoreColumns,
@@ -108,7 +108,7 @@ var _ = register(Statement{
 })
 
 var _ = register(Statement{
-	Name:   "restore_qnode",
+	Name: "restore_qnode", Acts: true,
 	Syntax: "RESTORE QNODE ON DNODE <id:int>",
 	Doc: "Bring the query role of a BE back. The role is kept by the cluster and not by the BE, so a BE that answers has it already; the answer says so." +
 		restoreTail,

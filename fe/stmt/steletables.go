@@ -138,7 +138,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "be_tablets",
 		if p.table.KeyModel == "DUPLICATE" {
 			kind = "DUP_KEYS"
 		}
-		return Row{r.BE, tab.Table, tab.Partition, tab.ID, seen.VersionCount, seen.Version, seen.OldestRetained, seen.Rowsets, seen.Rows, seen.Bytes, 0,
+		return Row{r.BE, tab.Table, tab.Partition, tab.ID, seen.VersionCount, seen.Version, min(seen.OldestRetained, seen.Version), seen.Rowsets, seen.Rows, seen.Bytes, 0,
 			p.part.CreatedMs / 1000, r.State.String(), kind, dir, 0, 0, 0, medium.String(), seen.Rowsets}
 	})})
 

@@ -96,7 +96,7 @@ var _ = register(Statement{
 	Name:   "alter_system_add_backend",
 	Syntax: "ALTER SYSTEM ADD BACKEND {<hosts:hostports>|<texts:strings>}",
 	Doc: "Take BEs into the cluster: \"host:port\" with the port of be.conf. They get replicas as soon as they answer; SHOW BACKENDS tells. " +
-		"Undo: ALTER SYSTEM DECOMMISSION BACKEND.",
+		"One that was dropped and comes with its disks as they are gets the id back that it had, with what was not replaced meanwhile. Undo: ALTER SYSTEM DECOMMISSION BACKEND.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		hosts, err := addresses(a)
 		if err != nil {

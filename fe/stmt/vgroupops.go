@@ -14,7 +14,7 @@ import (
 )
 
 var _ = register(Statement{
-	Name:   "balance_vgroup_leader",
+	Name: "balance_vgroup_leader", Acts: true,
 	Syntax: "BALANCE VGROUP LEADER [ON <id:int>] [DATABASE <db:name>] [DRY RUN]",
 	Doc: "Spread the leaders of tablets evenly over the BEs, with the fewest transfers: leaders per BE, and per table, differ by no more than one where " +
 		"the replicas allow it. Answers at once with the job and one row per transfer; the job makes them in batches, each a pause of " +
@@ -101,7 +101,7 @@ func leaderRows(e *Env, state string, plan sched.LeaderPlan, job any) []Row {
 }
 
 var _ = register(Statement{
-	Name:   "balance_vgroup",
+	Name: "balance_vgroup", Acts: true,
 	Syntax: "BALANCE VGROUP",
 	Doc: "Even out replicas over the BEs now, whatever tablet_sched_disable_balance and auto_failover say, until nothing is left to move. Every BE " +
 		"has to answer. Returns at once with the job; SHOW OPSTATUS follows it, KILL TRANSACTION ends it.",
@@ -132,7 +132,7 @@ var jobColumns = cols(`
 `)
 
 var _ = register(Statement{
-	Name:   "redistribute_vgroup",
+	Name: "redistribute_vgroup", Acts: true,
 	Syntax: "REDISTRIBUTE VGROUP <id:int> DNODE <a:int> [DNODE <b:int>] [DNODE <c:int>] [DNODE <d:int>] [DNODE <e:int>]",
 	Doc: "Put the replicas of a tablet on exactly these BEs, one after the other: each is copied first and the old one dropped after, and writes go " +
 		"on. As many BEs have to be named as there are replicas, and all that are concerned have to answer. KILL TRANSACTION ends it.",
@@ -243,7 +243,7 @@ func (o *order) swapLeader(t *catalog.Table, pid int, tab *catalog.Tablet, src, 
 }
 
 var _ = register(Statement{
-	Name:   "admin_drain_backend",
+	Name: "admin_drain_backend", Acts: true,
 	Syntax: "ADMIN {verb: DRAIN|UNDRAIN} BACKEND <ep:hostport>",
 	Doc: "DRAIN moves all leaders off a BE and keeps them away, restarts and changes of the leading FE included: for an upgrade, or a BE that is slow. " +
 		"Its replicas stay and follow. UNDRAIN lets it lead again and gives it its share of leaders, in batches. Tablets of which it has the only " +
@@ -275,7 +275,7 @@ func followLeaders(ctx context.Context, e *Env) ([]Row, error) {
 }
 
 var _ = register(Statement{
-	Name:   "admin_set_leader_weight",
+	Name: "admin_set_leader_weight", Acts: true,
 	Syntax: "ADMIN SET LEADER WEIGHT <weight:int> FOR BACKEND <ep:hostport>",
 	Doc: "Set how many leaders a BE gets in percent of what the others get (100 is the default, 50 half as many, 0 sets it back). It is kept, and leaders " +
 		"move at once.",

@@ -205,7 +205,7 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	}
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
 		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
-	if !p.Grouped {
+	if w.Rows != nil && !p.Grouped {
 		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
 	}
 	sh.seq++
@@ -293,25 +293,27 @@ func worst(errs []error) error {
 }
 
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
-	first := req.Parts[0]
-	retry := func(err error) error {
-		return &RetryError{Err: fmt.Errorf("write on be %d: %w", be, err), Tablet: types.TabletID(first.TabletId), Epoch: types.Epoch(first.Epoch)}
-	}
 	client, err := t.c.clients.BE(t.c.live.Address(be))
 	if err != nil {
-		return nil, retry(err)
+		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}
 	resp, err := client.Write(ctx, req)
+	if err != nil {
+		return nil, t.unanswered(ctx, be, req.Parts[0], err)
+	}
+	return resp, nil
+}
+
+// unanswered is the failure of a call to a leader; part is the first that was to be written.
+func (t *Txn) unanswered(ctx context.Context, be types.BEID, part *bepb.WriteRequest_Part, err error) error {
 	switch {
-	case err == nil:
-		return resp, nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	case beclient.Unreachable(err):
 		t.c.live.Probe(be)
-		return nil, retry(err)
+		return &RetryError{Err: fmt.Errorf("write on be %d: %w", be, err), Tablet: types.TabletID(part.TabletId), Epoch: types.Epoch(part.Epoch)}
 	}
-	return nil, fmt.Errorf("write on be %d: %w", be, err)
+	return fmt.Errorf("write on be %d: %w", be, err)
 }
 
 // take notes which replicas hold each part.

@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,177 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
+}
+
+type ModifyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	Part          *WriteRequest_Part     `protobuf:"bytes,2,opt,name=part,proto3" json:"part,omitempty"` // without ops and rows; read_version > 0: a row that has changed after it is for the general way
+	LockWaitMs    int64                  `protobuf:"varint,3,opt,name=lock_wait_ms,json=lockWaitMs,proto3" json:"lock_wait_ms,omitempty"`
+	ExplicitTxn   bool                   `protobuf:"varint,4,opt,name=explicit_txn,json=explicitTxn,proto3" json:"explicit_txn,omitempty"`
+	Change        []byte                 `protobuf:"bytes,5,opt,name=change,proto3" json:"change,omitempty"` // CBOR of physical.Change
+	Key           []byte                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`       // the row's primary key, memcomparable
+	Values        []byte                 `protobuf:"bytes,7,opt,name=values,proto3" json:"values,omitempty"` // vec.Encode of one row: what the change refers to behind the columns of the table; empty = nothing
+	NowUs         int64                  `protobuf:"varint,8,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModifyRequest) Reset() {
+	*x = ModifyRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModifyRequest) ProtoMessage() {}
+
+func (x *ModifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModifyRequest.ProtoReflect.Descriptor instead.
+func (*ModifyRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ModifyRequest) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+func (x *ModifyRequest) GetPart() *WriteRequest_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ModifyRequest) GetLockWaitMs() int64 {
+	if x != nil {
+		return x.LockWaitMs
+	}
+	return 0
+}
+
+func (x *ModifyRequest) GetExplicitTxn() bool {
+	if x != nil {
+		return x.ExplicitTxn
+	}
+	return false
+}
+
+func (x *ModifyRequest) GetChange() []byte {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *ModifyRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *ModifyRequest) GetValues() []byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ModifyRequest) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
+}
+
+type ModifyResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Write   *WriteResponse         `protobuf:"bytes,1,opt,name=write,proto3" json:"write,omitempty"`      // without parts when nothing was written
+	Matched bool                   `protobuf:"varint,2,opt,name=matched,proto3" json:"matched,omitempty"` // there is such a row
+	// Nothing was done and no lock was kept, because the statement fails or cannot be run here: it is to be run by reads and writes,
+	// which know what to say.
+	General       bool   `protobuf:"varint,3,opt,name=general,proto3" json:"general,omitempty"`
+	Row           []byte `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"` // vec.Encode of the row that was written, or deleted, for an explicit transaction
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModifyResponse) Reset() {
+	*x = ModifyResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModifyResponse) ProtoMessage() {}
+
+func (x *ModifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModifyResponse.ProtoReflect.Descriptor instead.
+func (*ModifyResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ModifyResponse) GetWrite() *WriteResponse {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+func (x *ModifyResponse) GetMatched() bool {
+	if x != nil {
+		return x.Matched
+	}
+	return false
+}
+
+func (x *ModifyResponse) GetGeneral() bool {
+	if x != nil {
+		return x.General
+	}
+	return false
+}
+
+func (x *ModifyResponse) GetRow() []byte {
+	if x != nil {
+		return x.Row
+	}
+	return nil
 }
 
 type HeartbeatRequest struct {
@@ -174,7 +344,7 @@ type HeartbeatRequest struct {
 
 func (x *HeartbeatRequest) Reset() {
 	*x = HeartbeatRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[0]
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -186,7 +356,7 @@ func (x *HeartbeatRequest) String() string {
 func (*HeartbeatRequest) ProtoMessage() {}
 
 func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[0]
+	mi := &file_proto_bepb_be_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -199,7 +369,7 @@ func (x *HeartbeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatRequest.ProtoReflect.Descriptor instead.
 func (*HeartbeatRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *HeartbeatRequest) GetBeId() uint64 {
@@ -273,7 +443,7 @@ type ConfigItem struct {
 
 func (x *ConfigItem) Reset() {
 	*x = ConfigItem{}
-	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +455,7 @@ func (x *ConfigItem) String() string {
 func (*ConfigItem) ProtoMessage() {}
 
 func (x *ConfigItem) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[1]
+	mi := &file_proto_bepb_be_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +468,7 @@ func (x *ConfigItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigItem.ProtoReflect.Descriptor instead.
 func (*ConfigItem) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ConfigItem) GetKey() string {
@@ -358,7 +528,7 @@ type ConfigRequest struct {
 
 func (x *ConfigRequest) Reset() {
 	*x = ConfigRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +540,7 @@ func (x *ConfigRequest) String() string {
 func (*ConfigRequest) ProtoMessage() {}
 
 func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[2]
+	mi := &file_proto_bepb_be_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +553,7 @@ func (x *ConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigRequest.ProtoReflect.Descriptor instead.
 func (*ConfigRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{2}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
 }
 
 type ConfigResponse struct {
@@ -395,7 +565,7 @@ type ConfigResponse struct {
 
 func (x *ConfigResponse) Reset() {
 	*x = ConfigResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +577,7 @@ func (x *ConfigResponse) String() string {
 func (*ConfigResponse) ProtoMessage() {}
 
 func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[3]
+	mi := &file_proto_bepb_be_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +590,7 @@ func (x *ConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigResponse.ProtoReflect.Descriptor instead.
 func (*ConfigResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{3}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigResponse) GetItems() []*ConfigItem {
@@ -440,7 +610,7 @@ type DiskWish struct {
 
 func (x *DiskWish) Reset() {
 	*x = DiskWish{}
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +622,7 @@ func (x *DiskWish) String() string {
 func (*DiskWish) ProtoMessage() {}
 
 func (x *DiskWish) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[4]
+	mi := &file_proto_bepb_be_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +635,7 @@ func (x *DiskWish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskWish.ProtoReflect.Descriptor instead.
 func (*DiskWish) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{4}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DiskWish) GetDiskId() uint64 {
@@ -507,7 +677,7 @@ type HeartbeatResponse struct {
 
 func (x *HeartbeatResponse) Reset() {
 	*x = HeartbeatResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +689,7 @@ func (x *HeartbeatResponse) String() string {
 func (*HeartbeatResponse) ProtoMessage() {}
 
 func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[5]
+	mi := &file_proto_bepb_be_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +702,7 @@ func (x *HeartbeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatResponse.ProtoReflect.Descriptor instead.
 func (*HeartbeatResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{5}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HeartbeatResponse) GetBeId() uint64 {
@@ -667,7 +837,7 @@ type MemoryPart struct {
 
 func (x *MemoryPart) Reset() {
 	*x = MemoryPart{}
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +849,7 @@ func (x *MemoryPart) String() string {
 func (*MemoryPart) ProtoMessage() {}
 
 func (x *MemoryPart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[6]
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +862,7 @@ func (x *MemoryPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryPart.ProtoReflect.Descriptor instead.
 func (*MemoryPart) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{6}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *MemoryPart) GetName() string {
@@ -739,7 +909,7 @@ type Stranger struct {
 
 func (x *Stranger) Reset() {
 	*x = Stranger{}
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +921,7 @@ func (x *Stranger) String() string {
 func (*Stranger) ProtoMessage() {}
 
 func (x *Stranger) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[7]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +934,7 @@ func (x *Stranger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
 func (*Stranger) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{7}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Stranger) GetVia() string {
@@ -834,7 +1004,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1016,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1029,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -956,7 +1126,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1138,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1151,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -1107,7 +1277,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1289,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1302,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -1165,7 +1335,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1347,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1360,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1209,7 +1379,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1391,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1404,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1252,7 +1422,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1434,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1447,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 type ReplicaAddress struct {
@@ -1291,7 +1461,7 @@ type ReplicaAddress struct {
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1473,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1486,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1352,7 +1522,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1534,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1547,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1421,7 +1591,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1603,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1616,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1499,7 +1669,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1681,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1694,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *QueryRequest) GetPlan() []byte {
@@ -1585,7 +1755,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1767,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1780,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *QueryResponse) GetBatch() []byte {
@@ -1630,7 +1800,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1812,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1825,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -1681,7 +1851,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1863,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1876,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -1725,7 +1895,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +1907,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1920,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -1769,7 +1939,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1951,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1964,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -1814,7 +1984,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1996,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +2009,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -1864,7 +2034,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2046,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2059,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 type ScanRequest struct {
@@ -1905,7 +2075,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2087,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2100,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -1977,7 +2147,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2159,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2172,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -2023,7 +2193,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2035,7 +2205,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2048,7 +2218,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -2083,7 +2253,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2265,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2278,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2156,7 +2326,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2338,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2351,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2304,7 +2474,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2486,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2499,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 type CancelCloneRequest struct {
@@ -2341,7 +2511,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2523,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2536,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2384,7 +2554,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2566,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2579,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 type FetchChangesRequest struct {
@@ -2425,7 +2595,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2607,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2620,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -2501,7 +2671,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2683,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2696,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -2571,7 +2741,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2583,7 +2753,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2596,7 +2766,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -2653,7 +2823,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2835,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2848,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -2766,7 +2936,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2948,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2961,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -2853,7 +3023,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +3035,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +3048,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -2906,7 +3076,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3088,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3101,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -2964,7 +3134,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +3146,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +3159,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -3012,7 +3182,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +3194,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +3207,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -3085,7 +3255,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3267,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3280,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -3145,7 +3315,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3327,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3340,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -3253,7 +3423,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3265,7 +3435,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3278,7 +3448,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -3310,7 +3480,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3322,7 +3492,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3335,7 +3505,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -3398,7 +3568,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3580,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3593,7 @@ func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *QueryRequest_Tablet) GetTabletId() uint64 {
@@ -3460,7 +3630,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3472,7 +3642,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3485,7 +3655,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -3535,7 +3705,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +3717,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +3730,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -3601,7 +3771,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3613,7 +3783,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3626,7 +3796,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -3653,7 +3823,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3665,7 +3835,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3678,7 +3848,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -3699,7 +3869,22 @@ var File_proto_bepb_be_proto protoreflect.FileDescriptor
 
 const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/bepb/be.proto\x12\x02be\"\xcb\x02\n" +
+	"\x13proto/bepb/be.proto\x12\x02be\"\xef\x01\n" +
+	"\rModifyRequest\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12)\n" +
+	"\x04part\x18\x02 \x01(\v2\x15.be.WriteRequest.PartR\x04part\x12 \n" +
+	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
+	"lockWaitMs\x12!\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x12\x16\n" +
+	"\x06change\x18\x05 \x01(\fR\x06change\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\fR\x03key\x12\x16\n" +
+	"\x06values\x18\a \x01(\fR\x06values\x12\x15\n" +
+	"\x06now_us\x18\b \x01(\x03R\x05nowUs\"\x7f\n" +
+	"\x0eModifyResponse\x12'\n" +
+	"\x05write\x18\x01 \x01(\v2\x11.be.WriteResponseR\x05write\x12\x18\n" +
+	"\amatched\x18\x02 \x01(\bR\amatched\x12\x18\n" +
+	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x10\n" +
+	"\x03row\x18\x04 \x01(\fR\x03row\"\xcb\x02\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
@@ -4023,7 +4208,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
 	"\x0eSettleResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\xbe\a\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\xef\a\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -4041,7 +4226,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x03Get\x12\x0e.be.GetRequest\x1a\x0f.be.GetResponse\x12.\n" +
 	"\x05Query\x12\x10.be.QueryRequest\x1a\x11.be.QueryResponse0\x01\x12/\n" +
 	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
-	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponse\x12/\n" +
+	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -4056,122 +4242,128 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
-	(*HeartbeatRequest)(nil),            // 2: be.HeartbeatRequest
-	(*ConfigItem)(nil),                  // 3: be.ConfigItem
-	(*ConfigRequest)(nil),               // 4: be.ConfigRequest
-	(*ConfigResponse)(nil),              // 5: be.ConfigResponse
-	(*DiskWish)(nil),                    // 6: be.DiskWish
-	(*HeartbeatResponse)(nil),           // 7: be.HeartbeatResponse
-	(*MemoryPart)(nil),                  // 8: be.MemoryPart
-	(*Stranger)(nil),                    // 9: be.Stranger
-	(*Disk)(nil),                        // 10: be.Disk
-	(*CloneStatus)(nil),                 // 11: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 12: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 13: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 14: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 15: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 16: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 17: be.WriteRequest
-	(*WriteResponse)(nil),               // 18: be.WriteResponse
-	(*QueryRequest)(nil),                // 19: be.QueryRequest
-	(*QueryResponse)(nil),               // 20: be.QueryResponse
-	(*ReplicateRequest)(nil),            // 21: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 22: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 23: be.PublishRequest
-	(*PublishResponse)(nil),             // 24: be.PublishResponse
-	(*AbortRequest)(nil),                // 25: be.AbortRequest
-	(*AbortResponse)(nil),               // 26: be.AbortResponse
-	(*ScanRequest)(nil),                 // 27: be.ScanRequest
-	(*ScanResponse)(nil),                // 28: be.ScanResponse
-	(*DigestRequest)(nil),               // 29: be.DigestRequest
-	(*DigestResponse)(nil),              // 30: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 31: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 32: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 33: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 34: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 35: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 36: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 37: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 38: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 39: be.GetRequest
-	(*GetResponse)(nil),                 // 40: be.GetResponse
-	(*SettleRequest)(nil),               // 41: be.SettleRequest
-	(*SettleResponse)(nil),              // 42: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 43: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 44: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 45: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 46: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 47: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 48: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 49: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 50: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 51: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 52: be.FetchChangesResponse.Change
+	(*ModifyRequest)(nil),               // 2: be.ModifyRequest
+	(*ModifyResponse)(nil),              // 3: be.ModifyResponse
+	(*HeartbeatRequest)(nil),            // 4: be.HeartbeatRequest
+	(*ConfigItem)(nil),                  // 5: be.ConfigItem
+	(*ConfigRequest)(nil),               // 6: be.ConfigRequest
+	(*ConfigResponse)(nil),              // 7: be.ConfigResponse
+	(*DiskWish)(nil),                    // 8: be.DiskWish
+	(*HeartbeatResponse)(nil),           // 9: be.HeartbeatResponse
+	(*MemoryPart)(nil),                  // 10: be.MemoryPart
+	(*Stranger)(nil),                    // 11: be.Stranger
+	(*Disk)(nil),                        // 12: be.Disk
+	(*CloneStatus)(nil),                 // 13: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 14: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 15: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 16: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 17: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 18: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 19: be.WriteRequest
+	(*WriteResponse)(nil),               // 20: be.WriteResponse
+	(*QueryRequest)(nil),                // 21: be.QueryRequest
+	(*QueryResponse)(nil),               // 22: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 23: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 24: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 25: be.PublishRequest
+	(*PublishResponse)(nil),             // 26: be.PublishResponse
+	(*AbortRequest)(nil),                // 27: be.AbortRequest
+	(*AbortResponse)(nil),               // 28: be.AbortResponse
+	(*ScanRequest)(nil),                 // 29: be.ScanRequest
+	(*ScanResponse)(nil),                // 30: be.ScanResponse
+	(*DigestRequest)(nil),               // 31: be.DigestRequest
+	(*DigestResponse)(nil),              // 32: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 33: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 34: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 35: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 36: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 37: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 38: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 39: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 40: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 41: be.GetRequest
+	(*GetResponse)(nil),                 // 42: be.GetResponse
+	(*SettleRequest)(nil),               // 43: be.SettleRequest
+	(*SettleResponse)(nil),              // 44: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 45: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 46: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 47: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 48: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 49: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 50: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 51: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 52: be.PublishRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 53: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 54: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	6,  // 0: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
-	3,  // 1: be.HeartbeatRequest.config:type_name -> be.ConfigItem
-	3,  // 2: be.ConfigResponse.items:type_name -> be.ConfigItem
-	10, // 3: be.HeartbeatResponse.disks:type_name -> be.Disk
-	11, // 4: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	9,  // 5: be.HeartbeatResponse.strangers:type_name -> be.Stranger
-	8,  // 6: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
-	0,  // 7: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	43, // 8: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	44, // 9: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	45, // 10: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	1,  // 11: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	47, // 12: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	48, // 13: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	49, // 14: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	50, // 15: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	51, // 16: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	52, // 17: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	16, // 18: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	46, // 19: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	2,  // 20: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	12, // 21: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	14, // 22: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	17, // 23: be.Backend.Write:input_type -> be.WriteRequest
-	21, // 24: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	23, // 25: be.Backend.Publish:input_type -> be.PublishRequest
-	25, // 26: be.Backend.Abort:input_type -> be.AbortRequest
-	27, // 27: be.Backend.Scan:input_type -> be.ScanRequest
-	29, // 28: be.Backend.Digest:input_type -> be.DigestRequest
-	31, // 29: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	33, // 30: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	35, // 31: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	37, // 32: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	39, // 33: be.Backend.Get:input_type -> be.GetRequest
-	19, // 34: be.Backend.Query:input_type -> be.QueryRequest
-	41, // 35: be.Backend.Settle:input_type -> be.SettleRequest
-	4,  // 36: be.Backend.Config:input_type -> be.ConfigRequest
-	7,  // 37: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	13, // 38: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	15, // 39: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	18, // 40: be.Backend.Write:output_type -> be.WriteResponse
-	22, // 41: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	24, // 42: be.Backend.Publish:output_type -> be.PublishResponse
-	26, // 43: be.Backend.Abort:output_type -> be.AbortResponse
-	28, // 44: be.Backend.Scan:output_type -> be.ScanResponse
-	30, // 45: be.Backend.Digest:output_type -> be.DigestResponse
-	32, // 46: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	34, // 47: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	36, // 48: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	38, // 49: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	40, // 50: be.Backend.Get:output_type -> be.GetResponse
-	20, // 51: be.Backend.Query:output_type -> be.QueryResponse
-	42, // 52: be.Backend.Settle:output_type -> be.SettleResponse
-	5,  // 53: be.Backend.Config:output_type -> be.ConfigResponse
-	37, // [37:54] is the sub-list for method output_type
-	20, // [20:37] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	47, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	20, // 1: be.ModifyResponse.write:type_name -> be.WriteResponse
+	8,  // 2: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
+	5,  // 3: be.HeartbeatRequest.config:type_name -> be.ConfigItem
+	5,  // 4: be.ConfigResponse.items:type_name -> be.ConfigItem
+	12, // 5: be.HeartbeatResponse.disks:type_name -> be.Disk
+	13, // 6: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	11, // 7: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	10, // 8: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
+	0,  // 9: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	45, // 10: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	46, // 11: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	47, // 12: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	1,  // 13: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	49, // 14: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	50, // 15: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	51, // 16: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	52, // 17: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	53, // 18: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	54, // 19: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	18, // 20: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	48, // 21: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	4,  // 22: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	14, // 23: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	16, // 24: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	19, // 25: be.Backend.Write:input_type -> be.WriteRequest
+	23, // 26: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	25, // 27: be.Backend.Publish:input_type -> be.PublishRequest
+	27, // 28: be.Backend.Abort:input_type -> be.AbortRequest
+	29, // 29: be.Backend.Scan:input_type -> be.ScanRequest
+	31, // 30: be.Backend.Digest:input_type -> be.DigestRequest
+	33, // 31: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	35, // 32: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	37, // 33: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	39, // 34: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	41, // 35: be.Backend.Get:input_type -> be.GetRequest
+	21, // 36: be.Backend.Query:input_type -> be.QueryRequest
+	43, // 37: be.Backend.Settle:input_type -> be.SettleRequest
+	6,  // 38: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 39: be.Backend.Modify:input_type -> be.ModifyRequest
+	9,  // 40: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	15, // 41: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	17, // 42: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	20, // 43: be.Backend.Write:output_type -> be.WriteResponse
+	24, // 44: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	26, // 45: be.Backend.Publish:output_type -> be.PublishResponse
+	28, // 46: be.Backend.Abort:output_type -> be.AbortResponse
+	30, // 47: be.Backend.Scan:output_type -> be.ScanResponse
+	32, // 48: be.Backend.Digest:output_type -> be.DigestResponse
+	34, // 49: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	36, // 50: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	38, // 51: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	40, // 52: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	42, // 53: be.Backend.Get:output_type -> be.GetResponse
+	22, // 54: be.Backend.Query:output_type -> be.QueryResponse
+	44, // 55: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 56: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 57: be.Backend.Modify:output_type -> be.ModifyResponse
+	40, // [40:58] is the sub-list for method output_type
+	22, // [22:40] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -4185,7 +4377,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

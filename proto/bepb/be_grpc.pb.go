@@ -40,6 +40,7 @@ const (
 	Backend_Query_FullMethodName          = "/be.Backend/Query"
 	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
+	Backend_Modify_FullMethodName         = "/be.Backend/Modify"
 )
 
 // BackendClient is the client API for Backend service.
@@ -77,6 +78,9 @@ type BackendClient interface {
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(ctx context.Context, in *ConfigRequest, opts ...grpc.CallOption) (*ConfigResponse, error)
+	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
+	// becomes of it, and prepares that as Write does.
+	Modify(ctx context.Context, in *ModifyRequest, opts ...grpc.CallOption) (*ModifyResponse, error)
 }
 
 type backendClient struct {
@@ -293,6 +297,16 @@ func (c *backendClient) Config(ctx context.Context, in *ConfigRequest, opts ...g
 	return out, nil
 }
 
+func (c *backendClient) Modify(ctx context.Context, in *ModifyRequest, opts ...grpc.CallOption) (*ModifyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ModifyResponse)
+	err := c.cc.Invoke(ctx, Backend_Modify_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -328,6 +342,9 @@ type BackendServer interface {
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	// Config answers the configuration that is in force here.
 	Config(context.Context, *ConfigRequest) (*ConfigResponse, error)
+	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
+	// becomes of it, and prepares that as Write does.
+	Modify(context.Context, *ModifyRequest) (*ModifyResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -388,6 +405,9 @@ func (UnimplementedBackendServer) Settle(context.Context, *SettleRequest) (*Sett
 }
 func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*ConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Config not implemented")
+}
+func (UnimplementedBackendServer) Modify(context.Context, *ModifyRequest) (*ModifyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Modify not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -688,6 +708,24 @@ func _Backend_Config_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Modify_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ModifyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Modify(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Modify_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Modify(ctx, req.(*ModifyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -746,6 +784,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Config",
 			Handler:    _Backend_Config_Handler,
+		},
+		{
+			MethodName: "Modify",
+			Handler:    _Backend_Modify_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -27,7 +27,18 @@ type keyTable struct {
 	arena  []byte   // otherwise: key id is arena[ends[id-1]:ends[id]]
 	ends   []int
 	enc    []byte // scratch
+	block  *keyBlock
 }
+
+// keyBlock is the packed keys of some rows with the ids that their slots hold. That they are looked up for all of them first lets
+// the processor wait for many slots, which lie all over the memory, at the same time.
+type keyBlock struct {
+	keys   [keyBlockRows]intKey
+	hashes [keyBlockRows]uint64
+	ids    [keyBlockRows]uint32 // +1, 0 = free
+}
+
+const keyBlockRows = 256
 
 type intKey struct{ a, b, nulls uint64 }
 
@@ -79,21 +90,64 @@ func (t *keyTable) assign(keys []*vec.Vector, rows []int32, ids []int32, fresh [
 
 // assignPacked is assign as far as the keys can be packed: it returns how many rows it did.
 func (t *keyTable) assignPacked(keys []*vec.Vector, rows []int32, ids []int32, fresh []int32) (int, []int32) {
+	for done := 0; done < len(rows); {
+		some := rows[done:min(done+keyBlockRows, len(rows))]
+		n := t.load(keys, some)
+		b, out := t.block, ids[done:done+n]
+		for i := range out {
+			if id := b.ids[i]; id != 0 && t.pairs[id-1] == b.keys[i] {
+				out[i] = int32(id - 1)
+				continue
+			}
+			slot := t.findInts(b.keys[i], b.hashes[i])
+			if t.slots[slot] == 0 {
+				t.pairs = append(t.pairs, b.keys[i])
+				t.add(slot, b.hashes[i])
+				fresh = append(fresh, some[i])
+			}
+			out[i] = int32(t.slots[slot] - 1)
+		}
+		if done += n; n < len(some) {
+			return done, fresh
+		}
+	}
+	return len(rows), fresh
+}
+
+// load packs the keys of a block of rows and looks their slots up. It returns for how many it could.
+func (t *keyTable) load(keys []*vec.Vector, rows []int32) int {
+	if t.block == nil {
+		t.block = &keyBlock{}
+	}
+	b := t.block
+	n := t.packBlock(keys, rows)
+	slots, mask := t.slots, t.mask
+	for i := range b.keys[:n] {
+		b.hashes[i] = b.keys[i].hash()
+	}
+	for i, h := range b.hashes[:n] {
+		b.ids[i] = slots[h&mask]
+	}
+	return n
+}
+
+// packBlock packs the keys of a block of rows, up to a string that is too long for that.
+func (t *keyTable) packBlock(keys []*vec.Vector, rows []int32) int {
+	out := t.block.keys[:len(rows)]
+	if v := keys[0]; len(keys) == 1 && v.Valid == nil && t.phys[0] == types.PhysInt64 {
+		for i, r := range rows {
+			out[i] = intKey{a: uint64(v.I64[r])}
+		}
+		return len(rows)
+	}
 	for i, r := range rows {
 		k, ok := t.pack(keys, int(r))
 		if !ok {
-			return i, fresh
+			return i
 		}
-		h := k.hash()
-		slot := t.findInts(k, h)
-		if t.slots[slot] == 0 {
-			t.pairs = append(t.pairs, k)
-			t.add(slot, h)
-			fresh = append(fresh, r)
-		}
-		ids[i] = int32(t.slots[slot] - 1)
+		out[i] = k
 	}
-	return len(rows), fresh
+	return len(rows)
 }
 
 // unpack turns packed keys into encoded ones. The ids stay.
@@ -131,18 +185,35 @@ func appendUnpacked(dst []byte, phys types.Phys, x uint64, null bool) []byte {
 
 // find writes to ids the number of the key of each of rows, or -1.
 func (t *keyTable) find(keys []*vec.Vector, rows []int32, ids []int32) {
-	for i, r := range rows {
-		if !t.packed {
-			t.enc = appendHashKey(t.enc[:0], keys, int(r))
-			ids[i] = int32(t.slots[t.findBytes(maphash.Bytes(hashSeed, t.enc))]) - 1
-			continue
+	for len(rows) > 0 {
+		n := 0
+		if t.packed {
+			n = t.findPacked(keys, rows[:min(keyBlockRows, len(rows))], ids)
 		}
-		if k, ok := t.pack(keys, int(r)); ok {
-			ids[i] = int32(t.slots[t.findInts(k, k.hash())]) - 1
-		} else {
-			ids[i] = -1
+		if n == 0 { // not packed, or a string that no key of this table is as long as
+			ids[0] = -1
+			if !t.packed {
+				t.enc = appendHashKey(t.enc[:0], keys, int(rows[0]))
+				ids[0] = int32(t.slots[t.findBytes(maphash.Bytes(hashSeed, t.enc))]) - 1
+			}
+			n = 1
 		}
+		rows, ids = rows[n:], ids[n:]
 	}
+}
+
+// findPacked is find for a block, as far as its keys can be packed: it returns how many rows it did.
+func (t *keyTable) findPacked(keys []*vec.Vector, rows []int32, ids []int32) int {
+	n := t.load(keys, rows)
+	b := t.block
+	for i := range ids[:n] {
+		id := b.ids[i]
+		if id != 0 && t.pairs[id-1] != b.keys[i] {
+			id = t.slots[t.findInts(b.keys[i], b.hashes[i])]
+		}
+		ids[i] = int32(id) - 1
+	}
+	return n
 }
 
 // findInts returns the slot of k, or the free one where it belongs.

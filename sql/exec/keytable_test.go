@@ -16,7 +16,7 @@ func TestKeyTableMatchesModel(t *testing.T) {
 			{tWide}, {tInt, tInt, tInt}}).Draw(rt, "types")
 		table, model := newKeyTable(ts), map[string]int32{}
 		for range rapid.IntRange(1, 4).Draw(rt, "batches") {
-			tab := genTable(ts, 80).Draw(rt, "rows")
+			tab := genTable(ts, 400).Draw(rt, "rows")
 			b := vec.NewBuilder(ts, 0)
 			for _, r := range tab.rows {
 				b.AppendValues(r...)

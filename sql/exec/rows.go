@@ -18,6 +18,14 @@ type rowStore struct {
 	chunks []*vec.Batch
 	n      int
 	size   int64
+	cols   []storedColumn // by column, once gather has asked for it
+}
+
+// storedColumn is one column of all chunks, which gather would look for in each row otherwise.
+type storedColumn struct {
+	chunks []*vec.Vector
+	ints   [][]int64 // their values, if they are integers
+	nulls  bool
 }
 
 // add keeps the rows of b that count.
@@ -41,7 +49,58 @@ func (s *rowStore) gather(ts []types.ColumnType, refs []rowRef) []*vec.Vector {
 	return out
 }
 
+// column returns a column of all chunks.
+func (s *rowStore) column(col int) *storedColumn {
+	for len(s.cols) <= col {
+		s.cols = append(s.cols, storedColumn{})
+	}
+	c := &s.cols[col]
+	for _, b := range s.chunks[len(c.chunks):] {
+		v := b.Cols[col]
+		c.chunks, c.ints = append(c.chunks, v), append(c.ints, v.I64)
+		c.nulls = c.nulls || v.Valid != nil
+	}
+	return c
+}
+
+// gatherPresent is gatherColumn for integers and bytes of which no row is NULL; nil when there are others.
+func (s *rowStore) gatherPresent(t types.ColumnType, col int, refs []rowRef) *vec.Vector {
+	missing := rowRef(0)
+	for _, r := range refs {
+		missing |= r
+	}
+	if missing < 0 || t.Phys() != types.PhysInt64 && t.Phys() != types.PhysBytes {
+		return nil
+	}
+	c := s.column(col)
+	if c.nulls {
+		return nil
+	}
+	v := vec.New(t, len(refs))
+	if t.Phys() == types.PhysInt64 {
+		ints := c.ints
+		for i, r := range refs {
+			v.I64[i] = ints[r.chunk()][r.row()]
+		}
+		return v
+	}
+	size := 0
+	for i, r := range refs {
+		off := c.chunks[r.chunk()].Off
+		size += int(off[r.row()+1] - off[r.row()])
+		v.Off[i+1] = uint32(size)
+	}
+	v.Data = make([]byte, 0, size)
+	for _, r := range refs {
+		v.Data = append(v.Data, c.chunks[r.chunk()].Bytes(r.row())...)
+	}
+	return v
+}
+
 func (s *rowStore) gatherColumn(t types.ColumnType, col int, refs []rowRef) *vec.Vector {
+	if v := s.gatherPresent(t, col, refs); v != nil {
+		return v
+	}
 	switch t.Phys() {
 	case types.PhysInt64:
 		v := vec.New(t, len(refs))

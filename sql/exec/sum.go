@@ -130,9 +130,12 @@ func (a *exactSum) updateInts(ids, rows []int32, c *expr.Ints) error {
 		if c.Valid != nil && c.Valid[r>>6]>>(uint(r)&63)&1 == 0 {
 			continue
 		}
-		if err := a.addTotal(int(g), c.V[r], 1); err != nil {
-			return err
+		sum, ok := a.sums[g].Add(vec.Int128Of(c.V[r]))
+		if !ok {
+			return errOutOfRange(a.name())
 		}
+		a.sums[g] = sum
+		a.n[g]++
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ const (
 	CellString  // see Cell.AppendBytes
 	CellHex     // the digits of 0x.. or x'..'
 	CellBit     // the digits of 0b.. or b'..'
+	CellParam   // a question mark, of FastInsertPrepared alone
 )
 
 // Cell is one literal of an INSERT, cut from the statement without copying.
@@ -113,6 +114,16 @@ func FastInsert(sql string, mode syntax.Mode) (*InsertValues, bool) {
 	return &r.out, true
 }
 
+// FastInsertPrepared is FastInsert for a statement that may have question marks among its literals.
+func FastInsertPrepared(sql string, mode syntax.Mode) (*InsertValues, bool) {
+	r := insertReader{sql: sql, mode: mode, lx: syntax.NewLexer(sql, mode), params: true}
+	r.next()
+	if !r.header() || !r.rows() {
+		return nil, false
+	}
+	return &r.out, true
+}
+
 // insertReader reads one INSERT token by token.
 type insertReader struct {
 	sql  string
@@ -120,6 +131,8 @@ type insertReader struct {
 	lx   syntax.Lexer
 	tok  syntax.Token
 	out  InsertValues
+
+	params bool // question marks are cells
 }
 
 // next moves to the next token.
@@ -295,6 +308,11 @@ func (r *insertReader) row() bool {
 
 // cell reads one literal.
 func (r *insertReader) cell(c *Cell) bool {
+	if r.params && r.tok.Kind == syntax.Param {
+		c.Kind = CellParam
+		r.next()
+		return true
+	}
 	if r.tok.Kind == syntax.Punct {
 		if r.tok.Is(r.sql, `\N`) {
 			r.next()

@@ -23,18 +23,19 @@ func PointText(dst []byte, values []PointValue, sql string) (text []byte, out []
 	if !begins(sql, "select") {
 		return dst, values, false
 	}
-	return plainText(dst, values, sql)
+	return plainText(dst, values, sql, "")
 }
 
-// PointWriteText is PointText for statements that may be an UPDATE or a DELETE of one row.
+// PointWriteText is PointText for statements that may be an UPDATE or a DELETE of one row. They may have sums and differences.
 func PointWriteText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
 	if !begins(sql, "update") && !begins(sql, "delete") {
 		return dst, values, false
 	}
-	return plainText(dst, values, sql)
+	return plainText(dst, values, sql, "+-")
 }
 
-func plainText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
+// plainText does the work of both; signs stand for themselves unless they begin a comment.
+func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte, out []PointValue, ok bool) {
 	if len(sql) > maxPointText {
 		return dst, values, false
 	}
@@ -68,7 +69,7 @@ func plainText(dst []byte, values []PointValue, sql string) (text []byte, out []
 				return dst, values, false
 			}
 			dst, i = append(dst, sql[i:i+n]...), i+n
-		case plainByte[c], c == '.' && joins(dst, sql[i+1:]):
+		case plainByte[c], c == '.' && joins(dst, sql[i+1:]), strings.IndexByte(signs, c) >= 0 && !strings.HasPrefix(sql[i:], "--"):
 			dst, i = append(dst, c), i+1
 		default:
 			return dst, values, false

@@ -50,6 +50,12 @@ func TestAnswers(t *testing.T) {
 		{"SELECT id, (WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < 4) SELECT SUM(n) FROM r) FROM s WHERE id < 3", "~1|10 2|10"},
 		{"WITH RECURSIVE r AS (SELECT NULL n UNION ALL SELECT 1 FROM r WHERE n IS NULL) SELECT * FROM r", "NULL 1"},
 		{"SELECT DISTINCT COUNT(*) FROM s GROUP BY r WITH ROLLUP", "~1 3 5"},
+		{"SELECT a.id, b.id FROM s a JOIN s b ON b.id = a.id + 1 AND b.n > (SELECT AVG(n) FROM s)", "~3|4 4|5"},
+		{"SELECT a.id, b.id FROM s a JOIN s b ON a.id = b.id AND a.n = (SELECT MAX(c.n) FROM s c WHERE c.y = b.y)", "~2|2 5|5"},
+		{"SELECT a.id FROM s a JOIN s b ON a.id = b.id AND NOT EXISTS (SELECT 1 FROM s c WHERE c.id = a.id + b.id - b.id + 1)", "5"},
+		{"SELECT a.id, b.id FROM s a JOIN s b ON a.id = 1 AND (b.id = 5 OR b.r IN (SELECT r FROM s WHERE y = 2000 AND id > a.id))", "~1|2 1|5"},
+		{"SELECT a.id, c.id FROM s a LEFT JOIN (s b JOIN s c ON b.id = c.id AND c.id IN (SELECT id FROM s WHERE r = 's')) ON a.id = b.id",
+			"~1|NULL 2|2 3|NULL 4|NULL 5|NULL"},
 	} {
 		for _, literal := range []bool{false, true} {
 			ctx.literal = literal

@@ -206,6 +206,12 @@ func (b *binder) joinRef(n *ast.Join, outer *env, ctes *cteScope) (source, error
 	s.rel.on = using
 	if n.On != nil {
 		e := &env{b: b, outer: outer, ctes: ctes, cols: s.cols, clause: "on clause", noAgg: true}
+		if s.rel.kind == physical.JoinInner && hasSubquery(n.On.Expr) { // it filters as a WHERE does
+			e.rel = s.rel
+			err := e.filterBy(n.On.Expr)
+			s.rel = e.rel
+			return s, err
+		}
 		cond, err := e.predicate(n.On.Expr)
 		if err != nil {
 			return source{}, err

@@ -126,6 +126,42 @@ func literals(v *vec.Vector, c *types.Column, in *ast.InsertValues, j int) bool 
 	return false
 }
 
+// BindInsert puts the values of parameters in the place of their question marks. It is not ok when one is neither an integer nor a
+// string: what those mean in the place of a literal is for Insert to say.
+func BindInsert(in *ast.InsertValues, params []Param) (*ast.InsertValues, bool) {
+	out := *in
+	out.Cells = slices.Clone(in.Cells)
+	for i := range out.Cells {
+		c := &out.Cells[i]
+		if c.Kind != ast.CellParam {
+			continue
+		}
+		if len(params) == 0 || !bindCell(c, &params[0]) {
+			return nil, false
+		}
+		params = params[1:]
+	}
+	return &out, len(params) == 0
+}
+
+func bindCell(c *ast.Cell, p *Param) bool {
+	kind := p.Type.Kind
+	switch {
+	case p.Value.Null:
+		return false
+	case kind >= types.KindTinyInt && kind <= types.KindBigInt && (!p.Type.Unsigned || p.Value.I >= 0):
+		c.Kind = ast.CellInt
+		if c.Text = strconv.FormatInt(p.Value.I, 10); p.Value.I < 0 {
+			c.Text, c.Neg = c.Text[1:], true
+		}
+		return true
+	case kind == types.KindVarChar:
+		c.Kind, c.Text = ast.CellString, string(p.Value.B)
+		return true
+	}
+	return false
+}
+
 // storesInts reports whether integers in the range of the column's type are values of it.
 func storesInts(c *types.Column) bool {
 	return c.Type.Kind >= types.KindTinyInt && c.Type.Kind <= types.KindBigInt && !c.Type.Unsigned && !c.AutoIncrement && !c.Special()

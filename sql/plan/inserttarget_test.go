@@ -2,12 +2,14 @@ package plan
 
 import (
 	"fmt"
-	"reflect"
+	"math"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"stele/meta/types"
+	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
 
@@ -81,8 +83,8 @@ func TestInsertTargetAgrees(t *testing.T) {
 			t.Fatalf("%q: %+v, generally %+v", sql, got, want)
 		}
 		for c := range want.Rows.Cols {
-			if !reflect.DeepEqual(fmt.Sprintf("%+v", *got.Rows.Cols[c]), fmt.Sprintf("%+v", *want.Rows.Cols[c])) {
-				t.Fatalf("%q: column %d is %+v, generally %+v", sql, c, got.Rows.Cols[c], want.Rows.Cols[c])
+			if a, b := fmt.Sprintf("%+v", *got.Rows.Cols[c]), fmt.Sprintf("%+v", *want.Rows.Cols[c]); a != b {
+				t.Fatalf("%q: column %d is %s, generally %s", sql, c, a, b)
 			}
 		}
 	})
@@ -124,5 +126,75 @@ func TestInsertTargetFits(t *testing.T) {
 		if got := target.Fits(ctx.Catalog, c.db, c.modes, in(c.sql)); got != c.want {
 			t.Errorf("%q in %q with %q: %v", c.sql, c.db, c.modes, got)
 		}
+	}
+}
+
+// drawParams draws values for parameters as clients bind them.
+func drawParams(t *rapid.T, n int) []Param {
+	text := func(s string) Param {
+		return Param{Value: expr.Value{B: []byte(s)}, Type: types.ColumnType{Kind: types.KindVarChar, Length: int32(len(s))}}
+	}
+	number := func(k types.Kind, unsigned bool, n int64) Param {
+		return Param{Value: expr.Value{I: n}, Type: types.ColumnType{Kind: k, Unsigned: unsigned}}
+	}
+	all := []Param{text("abc"), text("abcde"), text("abcdef"), text("äöüßé"), text("a'b\\"), text("\xff"), text(""), text("7"),
+		number(types.KindBigInt, false, 12), number(types.KindTinyInt, false, -128), number(types.KindInt, false, -129), number(types.KindBigInt, false, math.MinInt64),
+		number(types.KindBigInt, true, -1), number(types.KindInt, true, 3_000_000_000), {Value: expr.Value{F: 2.5}, Type: types.ColumnType{Kind: types.KindDouble}},
+		{Value: expr.Value{Null: true}, Type: types.ColumnType{Kind: types.KindNull}},
+		{Value: expr.Value{B: []byte("abc")}, Type: types.ColumnType{Kind: types.KindVarBinary, Length: 3}}}
+	out := make([]Param, n)
+	for i := range out {
+		out[i] = all[rapid.SampledFrom([]int{0, 0, 8, 8, 9, rapid.IntRange(0, len(all)-1).Draw(t, "any")}).Draw(t, "value")]
+	}
+	return out
+}
+
+// TestInsertTargetAgreesPrepared holds what a target makes of a prepared INSERT against what Insert makes of it.
+func TestInsertTargetAgreesPrepared(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode = defaultMode
+	for _, sql := range targetTables {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := 0
+	rapid.Check(t, func(t *rapid.T) {
+		sql := rapid.SampledFrom([]string{"INSERT INTO ta VALUES (?,?,?)", "INSERT INTO ta VALUES (?,'a',?),(7,?,-7)", "REPLACE ta (n,v,id) VALUES (?,?,?)",
+			"INSERT IGNORE INTO tb (a,b,t) VALUES (?,?,?)", "INSERT INTO td VALUES (?,?)", "INSERT INTO ta (id,n,v) VALUES (?,1,?);"}).Draw(t, "sql")
+		template, ok := ast.FastInsertPrepared(sql, 0)
+		if !ok {
+			t.Fatalf("%q is not taken", sql)
+		}
+		if _, ok := ast.FastInsert(sql, 0); ok {
+			t.Fatalf("%q has no values, and is taken as if it had", sql)
+		}
+		ctx := *ctx
+		ctx.Params = drawParams(t, strings.Count(sql, "?"))
+		in, ok := BindInsert(template, ctx.Params)
+		if !ok {
+			return
+		}
+		got, ok := NewInsertTarget(&ctx, in).Insert(in)
+		if !ok {
+			return
+		}
+		taken++
+		st, err := ast.Parse(sql, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Insert(&ctx, st.Node.(*ast.InsertStmt))
+		if err != nil {
+			t.Fatalf("%q with %+v is taken by the target, but: %v", sql, ctx.Params, err)
+		}
+		for c := range want.Rows.Cols {
+			if a, b := fmt.Sprintf("%+v", *got.Rows.Cols[c]), fmt.Sprintf("%+v", *want.Rows.Cols[c]); a != b {
+				t.Fatalf("%q with %+v: column %d is %s, generally %s", sql, ctx.Params, c, a, b)
+			}
+		}
+	})
+	if taken == 0 {
+		t.Error("no statement was taken: the test proves nothing")
 	}
 }

@@ -3,19 +3,29 @@ package plan
 import (
 	"slices"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
 
-// PointWrite is the plan of an UPDATE that sets columns to constants, or of a DELETE, WHERE every column of the primary key
-// equals a constant. Only the constants differ from one execution to the next.
+// PointWrite is the plan of an UPDATE or DELETE WHERE every column of the primary key equals a constant. An UPDATE sets columns to
+// constants, or to sums, differences and products of integers. Only the constants differ from one execution to the next.
 type PointWrite struct {
-	Point // of all columns of the row
-	// Modify is the plan without its source, whose rows Source makes.
-	Modify ModifyPlan
-	values []types.Column // that are set, in the order of the text: their values come before those of the key
+	Point // where the row is; it reads nothing
+	// Change is what becomes of the row, encoded; it refers to the values that Values makes.
+	Change []byte
+	Delete bool
+	slots  []slot // of the assignments, in the order of the text: their values come before those of the key
+}
+
+// slot is a constant on the right of an assignment.
+type slot struct {
+	typ     types.ColumnType
+	operand bool // of an operator: it must be a signed integer
+	minus   bool
 }
 
 // PointUpdate recognises such a statement; values are as for PointSelect. What is not recognised, also what is wrong, is for
@@ -37,16 +47,26 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 		return nil, false
 	}
 	terms, ok := equalities(where, name.Name.O, nil)
-	if !ok || len(terms)+len(list) != values || len(terms) != len(t.Schema.Key) {
+	if !ok || len(terms) != len(t.Schema.Key) {
 		return nil, false
 	}
-	p := &PointWrite{Point: Point{Database: name.Schema.O, Name: name.Name.O, Table: t}}
+	p := &PointWrite{Point: Point{Database: name.Schema.O, Name: name.Name.O, Table: t}, Delete: list == nil}
 	if p.Database == "" {
 		p.Database = ctx.CurrentDB
 	}
-	width := len(t.Schema.Columns)
-	p.Modify = ModifyPlan{Database: p.Database, Table: t, TabletColumn: width, Values: width + 1}
-	return p, p.bind(terms) && p.assign(list) && p.readAll()
+	if !p.bind(terms) {
+		return nil, false
+	}
+	change := newChange(ctx, t)
+	change.Delete, change.Lasting = p.Delete, true
+	if !p.assign(list, change) || len(p.slots)+len(terms) != values {
+		return nil, false
+	}
+	for _, s := range p.slots {
+		change.Values = append(change.Values, s.typ)
+	}
+	p.Change, err = physical.EncodeChange(change)
+	return p, err == nil
 }
 
 // bareWrite takes an UPDATE or DELETE apart that has nothing but a table, assignments and conditions.
@@ -62,57 +82,121 @@ func bareWrite(stmt ast.StmtNode) (refs *ast.TableRefsClause, where ast.ExprNode
 	return nil, nil, nil, false
 }
 
-// assign takes assignments of constants to columns that do not decide where the row lies.
-func (p *PointWrite) assign(list []*ast.Assignment) bool {
+// assign takes assignments to columns that do not decide where the row lies.
+func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) bool {
 	s := &p.Table.Schema
 	for _, a := range list {
-		if a.Column.Schema.O != "" || a.Column.Table.O != "" && a.Column.Table.O != p.Name || !isValue(a.Expr) {
+		if a.Column.Schema.O != "" || a.Column.Table.O != "" && a.Column.Table.O != p.Name {
 			return false
 		}
 		at := columnNamed(p.Table, a.Column.Name.O)
-		if at < 0 || !pointKind(s.Columns[at].Type) || slices.ContainsFunc(p.Modify.Assign, func(o Assign) bool { return o.Column == at }) {
+		if at < 0 || !pointKind(s.Columns[at].Type) || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
 			return false
 		}
-		id := s.Columns[at].ID
-		if slices.Contains(s.Key, id) || slices.Contains(p.Table.HashBy, id) || p.Table.Partition != nil && slices.Contains(p.Table.Partition.Columns, id) {
+		var x *expr.Node
+		ok := true
+		if isValue(a.Expr) {
+			x = p.slot(slot{typ: s.Columns[at].Type})
+		} else if x, ok = p.operation(a.Expr, change); !ok || x == nil {
 			return false
 		}
-		p.Modify.Assign = append(p.Modify.Assign, Assign{Column: at})
-		p.values = append(p.values, s.Columns[at])
+		change.Assign = append(change.Assign, assignment(p.Table, at, x, false))
 	}
 	return true
 }
 
-// readAll makes the fragment that reads the row.
-func (p *PointWrite) readAll() bool {
-	f := physical.Fragment{Schema: p.Table.Schema}
-	for i := range p.Table.Schema.Columns {
-		f.Columns = append(f.Columns, p.Table.Schema.Columns[i].ID)
+func assigns(c *physical.Change, column int) bool {
+	return slices.ContainsFunc(c.Assign, func(a physical.Assignment) bool { return a.Column == column })
+}
+
+// assignment has a leader set a column.
+func assignment(t *catalog.Table, column int, x *expr.Node, auto bool) physical.Assignment {
+	c := &t.Schema.Columns[column]
+	return physical.Assignment{Column: column, Value: x, Auto: auto, To: types.Column{ID: c.ID, Type: c.Type, Elems: c.Elems, Bits: c.Bits}}
+}
+
+// slot adds a constant, and refers to it.
+func (p *PointWrite) slot(s slot) *expr.Node {
+	s.typ.NotNull = true
+	p.slots = append(p.slots, s)
+	return expr.Col(len(p.Table.Schema.Columns)+len(p.slots)-1, s.typ)
+}
+
+// operation binds sums, differences and products of integer constants and columns that no assignment has changed before.
+func (p *PointWrite) operation(n ast.ExprNode, change *physical.Change) (*expr.Node, bool) {
+	switch x := unparen(n).(type) {
+	case *ast.UnaryOperationExpr:
+		if x.Op == ast.OpMinus && isInt(x.V) {
+			return p.slot(slot{typ: types.ColumnType{Kind: types.KindBigInt}, operand: true, minus: true}), true
+		}
+	case *ast.BinaryOperationExpr:
+		l, ok := p.operation(x.L, change)
+		if !ok {
+			return nil, false
+		}
+		r, ok := p.operation(x.R, change)
+		if !ok || pointOperators[x.Op] == "" {
+			return nil, false
+		}
+		out, err := expr.Call(pointOperators[x.Op], l, r)
+		return out, err == nil
+	case *ast.ColumnNameExpr:
+		name, ok := bareColumn(x, p.Name)
+		at := columnNamed(p.Table, name)
+		if !ok || at < 0 || assigns(change, at) {
+			return nil, false
+		}
+		t := p.Table.Schema.Columns[at].Type
+		return expr.Col(at, t), t.Kind >= types.KindTinyInt && t.Kind <= types.KindBigInt
+	case ast.ExprNode:
+		if isInt(x) {
+			return p.slot(slot{typ: types.ColumnType{Kind: types.KindBigInt}, operand: true}), true
+		}
 	}
-	var err error
-	p.Fragment, err = physical.EncodeFragment(&f)
-	return err == nil
+	return nil, false
+}
+
+var pointOperators = map[ast.Op]string{ast.OpPlus: "+", ast.OpMinus: "-", ast.OpMul: "*"}
+
+// isInt recognises a parameter, which has yet to prove it, and an integer literal.
+func isInt(n ast.ExprNode) bool {
+	l, ok := unparen(n).(*ast.Literal)
+	return isValue(unparen(n)) && (!ok || l.Kind == ast.LiteralInt)
 }
 
 // Locate is that of the row; it is not ok for values that have to be converted, in the key or in the columns that are set.
 func (p *PointWrite) Locate(values []Param) (tablet types.TabletID, key []byte, ok bool) {
-	if len(values) < len(p.values) {
+	if len(values) < len(p.slots) {
 		return 0, nil, false
 	}
-	for i := range p.values {
-		if _, ok := pointVector(values[i], p.values[i].Type); !ok {
+	for i := range p.slots {
+		if _, ok := p.slots[i].vector(values[i]); !ok {
 			return 0, nil, false
 		}
 	}
-	return p.Point.Locate(values[len(p.values):])
+	return p.Point.Locate(values[len(p.slots):])
 }
 
-// Source is what the source of Modify yields for the row; Locate has taken the values.
-func (p *PointWrite) Source(row *vec.Batch, tablet types.TabletID, values []Param) *vec.Batch {
-	out := &vec.Batch{N: 1, Cols: slices.Clone(row.Compact().Cols)}
-	out.Cols = append(out.Cols, &vec.Vector{Type: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}, N: 1, I64: []int64{int64(tablet)}})
-	for i := range p.values {
-		v, _ := pointVector(values[i], p.values[i].Type) // see Locate
+// vector is the constant as a leader gets it.
+func (s *slot) vector(v Param) (*vec.Vector, bool) {
+	if s.operand && v.Type.Unsigned {
+		return nil, false
+	}
+	out, ok := pointVector(v, s.typ)
+	if ok && s.minus {
+		out.I64[0] = -out.I64[0]
+	}
+	return out, ok
+}
+
+// Values are the constants that Change refers to; nil when it refers to none. Locate has taken them.
+func (p *PointWrite) Values(values []Param) *vec.Batch {
+	if len(p.slots) == 0 {
+		return nil
+	}
+	out := &vec.Batch{N: 1}
+	for i := range p.slots {
+		v, _ := p.slots[i].vector(values[i]) // see Locate
 		out.Cols = append(out.Cols, v)
 	}
 	return out

@@ -180,6 +180,23 @@ func decodeBlock(codec byte, out, block []byte) error {
 	return decompressBlock(codec, out, block)
 }
 
+// blockAt returns the codec and block b as it is stored.
+func blockAt(rows, b int, src []byte) (codec byte, block []byte, ok bool) {
+	n := blocksOf(rows)
+	if len(src) < 1+4*n {
+		return 0, nil, false
+	}
+	sizes, rest := src[1:], src[1+4*n:]
+	for i := range b + 1 {
+		size := int64(binary.LittleEndian.Uint32(sizes[4*i:]))
+		if size > int64(len(rest)) {
+			return 0, nil, false
+		}
+		block, rest = rest[:size], rest[size:]
+	}
+	return src[0], block, true
+}
+
 // splitBlocks returns the codec and the blocks as they are stored.
 func splitBlocks(rows int, src []byte) (codec byte, blocks [][]byte, err error) {
 	n := blocksOf(rows)

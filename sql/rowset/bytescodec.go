@@ -112,7 +112,7 @@ func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *d
 	default:
 		return nil, ErrCorrupt
 	}
-	rest, err := decodeOffsets(off, src)
+	rest, err := decodeOffsets(off, len(off)-1, src)
 	if err != nil {
 		return nil, err
 	}
@@ -127,15 +127,15 @@ func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *d
 	return data, nil
 }
 
-// decodeOffsets reads the lengths of len(off)-1 values and adds them up.
-func decodeOffsets(off []uint32, src []byte) ([]byte, error) {
-	var buf [vec.MaxRows]int64
-	n := len(off) - 1
-	if len(src) < 1 || n > len(buf) {
+// decodeOffsets reads the lengths of n values, adds up the first len(off)-1 of them, and returns what follows.
+func decodeOffsets(off []uint32, n int, src []byte) ([]byte, error) {
+	if len(src) < 1 || n > vec.MaxRows {
 		return nil, ErrCorrupt
 	}
-	lengths := buf[:n]
-	rest, err := decodeIntsTo(lengths, src[0], src[1:])
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	lengths := room.ints[0][:len(off)-1]
+	rest, err := decodeFirst(lengths, n, src[0], src[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +171,8 @@ func decodeConstBytes(off []uint32, data, src []byte) ([]byte, error) {
 	return data, nil
 }
 
-// pickBytes returns the value of one row of n; aliasing src, or decompressed.
-func pickBytes(n, row int, enc byte, src []byte, shared *dictionary) ([]byte, bool) {
+// pickBytes returns the value of one row of n; aliasing src, or decompressed into room.
+func pickBytes(n, row int, enc byte, src, shared []byte, room *scratch) ([]byte, bool) {
 	switch enc {
 	case encConst:
 		if len(src) < 4 || int64(binary.LittleEndian.Uint32(src)) != int64(len(src)-4) {
@@ -180,52 +180,65 @@ func pickBytes(n, row int, enc byte, src []byte, shared *dictionary) ([]byte, bo
 		}
 		return src[4:], true
 	case encDict:
-		d, rest, err := parseDict(src)
-		if err != nil {
+		size, ok := dictSize(src)
+		if !ok {
 			return nil, false
 		}
-		return d.pick(n, row, rest)
+		return pickShared(n, row, src[size:], src[:size])
 	case encShared:
-		if shared == nil {
-			return nil, false
-		}
-		return shared.pick(n, row, src)
-	case encPlain, encBlocks:
-		return pickFromBlocks(n, row, enc, src)
+		return pickShared(n, row, src, shared)
+	case encPlain:
+		return pickPlain(n, row, src, room)
+	case encBlocks:
+		return pickFromBlocks(n, row, src, room)
 	}
 	return nil, false
 }
 
-// pickFromBlocks decodes the lengths, which are short, and at most one block.
-func pickFromBlocks(n, row int, enc byte, src []byte) ([]byte, bool) {
-	var buf [vec.MaxRows + 1]uint32
-	if n >= len(buf) {
+func pickShared(n, row int, codes, dict []byte) ([]byte, bool) {
+	code, ok := pickCode(n, row, codes)
+	if !ok {
 		return nil, false
 	}
-	off := buf[:n+1]
-	rest, err := decodeOffsets(off, src)
-	if err != nil {
+	return pickValue(dict, code)
+}
+
+func pickPlain(n, row int, src []byte, room *scratch) ([]byte, bool) {
+	if n > vec.MaxRows {
 		return nil, false
 	}
-	if enc == encPlain {
-		if len(rest) != int(off[n]) {
-			return nil, false
-		}
-		return rest[off[row]:off[row+1]], true
+	off := room.off[:n+1]
+	rest, err := decodeOffsets(off, n, src)
+	if err != nil || len(rest) != int(off[n]) {
+		return nil, false
 	}
-	codec, blocks, err := splitBlocks(n, rest)
-	if err != nil {
+	return rest[off[row]:off[row+1]], true
+}
+
+// pickFromBlocks decodes the lengths up to the end of one block, and the block.
+func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
+	if n > vec.MaxRows {
 		return nil, false
 	}
 	b := row / blockRows
+	end := min((b+1)*blockRows, n)
+	off := room.off[:end+1]
+	rest, err := decodeOffsets(off, n, src)
+	if err != nil {
+		return nil, false
+	}
+	codec, block, ok := blockAt(n, b, rest)
+	if !ok {
+		return nil, false
+	}
 	first := off[b*blockRows]
-	size := int(off[min((b+1)*blockRows, n)] - first)
-	if size > maxExpansion*len(blocks[b]) {
+	size := int(off[end] - first)
+	if size > maxExpansion*len(block) {
 		return nil, false
 	}
-	out := make([]byte, size)
-	if decodeBlock(codec, out, blocks[b]) != nil {
+	room.block = reuse(room.block, size)
+	if decodeBlock(codec, room.block, block) != nil {
 		return nil, false
 	}
-	return out[off[row]-first : off[row+1]-first], true
+	return room.block[off[row]-first : off[row+1]-first], true
 }

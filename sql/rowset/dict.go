@@ -161,6 +161,42 @@ func parseDict(src []byte) (*dictionary, []byte, error) {
 	return d, rest, nil
 }
 
+// dictSize is how many bytes the dictionary takes that src begins with.
+func dictSize(src []byte) (int, bool) {
+	if len(src) < 2 {
+		return 0, false
+	}
+	count := int(binary.LittleEndian.Uint16(src))
+	if count == 0 || count > maxChunkDict || len(src) < 2+4*count {
+		return 0, false
+	}
+	size := uint64(2 + 4*count)
+	for i := range count {
+		size += uint64(binary.LittleEndian.Uint32(src[2+4*i:]))
+	}
+	return int(min(size, uint64(len(src)))), size <= uint64(len(src))
+}
+
+// pickValue returns one value of a dictionary without reading the others.
+func pickValue(src []byte, code int64) ([]byte, bool) {
+	if len(src) < 2 {
+		return nil, false
+	}
+	count := int64(binary.LittleEndian.Uint16(src))
+	if src = src[2:]; count > maxChunkDict || uint64(code) >= uint64(count) || int64(len(src)) < 4*count {
+		return nil, false
+	}
+	from := uint64(4 * count)
+	for i := range code {
+		from += uint64(binary.LittleEndian.Uint32(src[4*i:]))
+	}
+	to := from + uint64(binary.LittleEndian.Uint32(src[4*code:]))
+	if to > uint64(len(src)) {
+		return nil, false
+	}
+	return src[from:to], true
+}
+
 // decode reads the codes of len(off)-1 rows and returns their values, in data if they fit.
 func (d *dictionary) decode(off []uint32, data, src []byte) ([]byte, error) {
 	var buf [vec.MaxRows]int64
@@ -219,14 +255,10 @@ func (d *dictionary) gatherSingle(off []uint32, data []byte, codes []int64) ([]b
 	return data, nil
 }
 
-// pick returns the value of one row of n, if the codes have random access.
-func (d *dictionary) pick(n, row int, src []byte) ([]byte, bool) {
+// pickCode returns the code of one row of n, if the codes have random access.
+func pickCode(n, row int, src []byte) (int64, bool) {
 	if len(src) < 1 {
-		return nil, false
+		return 0, false
 	}
-	code, ok := pickInt(n, row, src[0], src[1:])
-	if !ok || uint64(code) >= uint64(len(d.values)) {
-		return nil, false
-	}
-	return d.values[code], true
+	return pickInt(n, row, src[0], src[1:])
 }

@@ -106,6 +106,8 @@ type Group struct {
 	val   []byte
 	dir   []byte
 	dicts map[int]*dictionary // by column, once they are needed: a Group is used by one goroutine
+
+	blocks *BlockCache // of point reads, or none
 }
 
 // OpenGroup checks that val is row group id and returns a reader of it.
@@ -339,6 +341,17 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 	return out, nil
 }
 
+// Key appends key column number at of a row that Positions has just found to dst. It is not ok when that is to be read like any
+// other column.
+func (f *Finder) Key(dst *vec.Vector, at, row int) bool {
+	v := f.scratch.keys.Cols[at]
+	if f.vector != row/vec.MaxRows || v.Type.Phys() != dst.Type.Phys() {
+		return false
+	}
+	AppendRow(dst, v, row%vec.MaxRows)
+	return true
+}
+
 func (f *Finder) keyAt(row int) []byte {
 	s := f.scratch
 	s.buf = vec.AppendRowKey(s.buf[:0], &s.keys, s.order, row)
@@ -392,18 +405,14 @@ func (g *Group) vectorBytes(c, i int) ([]byte, error) {
 
 // dictionary returns what the vectors of column c share, or nil.
 func (g *Group) dictionary(c int) (*dictionary, error) {
-	e := g.dir[c*columnEntry : (c+1)*columnEntry]
-	off, size := uint64(binary.LittleEndian.Uint32(e[16:])), uint64(binary.LittleEndian.Uint32(e[20:]))
-	if size == 0 {
-		return nil, nil
-	}
 	if d := g.dicts[c]; d != nil {
 		return d, nil
 	}
-	if off+size > uint64(len(g.val)) || xxh3.Hash(g.val[off:off+size]) != binary.LittleEndian.Uint64(e[24:]) {
-		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	src, err := g.dictionaryBytes(c)
+	if err != nil || src == nil {
+		return nil, err
 	}
-	d, rest, err := parseDict(g.val[off : off+size])
+	d, rest, err := parseDict(src)
 	if err != nil || len(rest) != 0 {
 		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
 	}
@@ -412,6 +421,19 @@ func (g *Group) dictionary(c int) (*dictionary, error) {
 	}
 	g.dicts[c] = d
 	return d, nil
+}
+
+// dictionaryBytes returns the dictionary of column c as it is stored, or nil.
+func (g *Group) dictionaryBytes(c int) ([]byte, error) {
+	e := g.dir[c*columnEntry : (c+1)*columnEntry]
+	off, size := uint64(binary.LittleEndian.Uint32(e[16:])), uint64(binary.LittleEndian.Uint32(e[20:]))
+	if size == 0 {
+		return nil, nil
+	}
+	if off+size > uint64(len(g.val)) || xxh3.Hash(g.val[off:off+size]) != binary.LittleEndian.Uint64(e[24:]) {
+		return nil, fmt.Errorf("dictionary of column %d: %w", c, ErrCorrupt)
+	}
+	return g.val[off : off+size], nil
 }
 
 func putDictEntry(e []byte, start int, body []byte) {

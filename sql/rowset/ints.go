@@ -164,11 +164,12 @@ func decodeRuns(out []int64, src []byte) ([]byte, error) {
 	if src = src[2:]; n == 0 || n > len(out) {
 		return nil, ErrCorrupt
 	}
-	var buf [2][vec.MaxRows]int64
 	if n > vec.MaxRows {
 		return nil, ErrCorrupt
 	}
-	parts := [2][]int64{buf[0][:n], buf[1][:n]} // values, lengths
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	parts := [2][]int64{room.ints[0][:n], room.ints[1][:n]} // values, lengths
 	for i := range parts {
 		if len(src) < 1 {
 			return nil, ErrCorrupt
@@ -184,9 +185,12 @@ func decodeRuns(out []int64, src []byte) ([]byte, error) {
 		if length < 1 || length > int64(len(out)) {
 			return nil, ErrCorrupt
 		}
-		run := out[:length]
-		for j := range run {
-			run[j] = x
+		if length <= 8 && len(out) >= 8 { // no loop whose end cannot be foreseen: the next runs cover what is too much
+			*(*[8]int64)(out) = [8]int64{x, x, x, x, x, x, x, x}
+		} else {
+			for j := range out[:length] {
+				out[j] = x
+			}
 		}
 		out = out[length:]
 	}
@@ -214,15 +218,84 @@ func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
 			return 0, false
 		}
 		return int64(binary.LittleEndian.Uint64(src[8*row:])), true
-	case encDelta, encRuns:
-		var buf [vec.MaxRows]int64
-		if n > len(buf) {
+	case encDelta:
+		if n > vec.MaxRows {
 			return 0, false
 		}
-		if _, err := decodeIntsTo(buf[:n], enc, src); err != nil {
+		room := scratchPool.Get().(*scratch)
+		defer scratchPool.Put(room)
+		buf := room.ints[0][:n]
+		if _, err := decodeDelta(buf, src); err != nil {
 			return 0, false
 		}
 		return buf[row], true
+	case encRuns:
+		return pickRuns(n, row, src)
 	}
 	return 0, false
+}
+
+// pickRuns decodes the lengths of runs, and one value.
+func pickRuns(n, row int, src []byte) (int64, bool) {
+	if len(src) < 3 || n > vec.MaxRows {
+		return 0, false
+	}
+	runs := int(binary.LittleEndian.Uint16(src))
+	size, ok := flatSize(runs, src[2], src[3:])
+	if !ok || runs > n || len(src)-3 <= size {
+		return 0, false
+	}
+	values, lengths := src[3:3+size], src[3+size:]
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	buf := room.ints[1][:runs]
+	if _, err := decodeFlatInts(buf, lengths[0], lengths[1:]); err != nil {
+		return 0, false
+	}
+	end := int64(0)
+	for i, length := range buf {
+		if length < 1 || length > int64(n) {
+			return 0, false
+		}
+		if end += length; int64(row) < end {
+			return pickInt(runs, i, src[2], values)
+		}
+	}
+	return 0, false
+}
+
+// flatSize is how many bytes n ints take that are no runs.
+func flatSize(n int, enc byte, src []byte) (size int, ok bool) {
+	switch enc {
+	case encConst:
+		size = 8
+	case encFOR:
+		if len(src) < 9 || uint(src[8]) > maxPackWidth {
+			return 0, false
+		}
+		size = 9 + packedLen(n, uint(src[8]))
+	case encDelta:
+		if n == 0 || len(src) < 17 || uint(src[16]) > maxPackWidth {
+			return 0, false
+		}
+		size = 17 + packedLen(n-1, uint(src[16]))
+	case encRaw:
+		size = 8 * n
+	default:
+		return 0, false
+	}
+	return size, n > 0 && size <= len(src)
+}
+
+// decodeFirst fills out with the first of n ints and returns what follows all of them.
+func decodeFirst(out []int64, n int, enc byte, src []byte) ([]byte, error) {
+	if enc == encFOR && len(out) < n {
+		size, ok := flatSize(n, enc, src)
+		if !ok {
+			return nil, ErrCorrupt
+		}
+		unpackInts(out, src[9:], binary.LittleEndian.Uint64(src), uint(src[8]))
+		return src[size:], nil
+	}
+	return decodeIntsTo(out[:n], enc, src)
 }

@@ -3,6 +3,7 @@ package rowset
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"stele/meta/types"
 	"stele/sql/vec"
@@ -20,6 +21,12 @@ type RowReader struct {
 // NewRowReader returns a reader of column c.
 func (g *Group) NewRowReader(c int) *RowReader { return &RowReader{g: g, c: c, vector: -1} }
 
+// AppendRow appends one row of column c to dst, which has the column's physical type.
+func (g *Group) AppendRow(dst *vec.Vector, c, row int) error {
+	r := RowReader{g: g, c: c, vector: -1}
+	return r.Append(dst, row)
+}
+
 // Append appends a row to dst, which has the column's physical type.
 func (r *RowReader) Append(dst *vec.Vector, row int) error {
 	i, at := row/vec.MaxRows, row%vec.MaxRows
@@ -27,15 +34,30 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 		return fmt.Errorf("stored in another form: %w", ErrCorrupt)
 	}
 	if r.vector != i {
+		k := blockKey{group: r.g.h.id, c: int32(r.c), at: int32(row / blockRows)}
+		if dst.Type.Phys() == types.PhysBytes {
+			if b := r.g.blocks.get(k); b != nil {
+				b.appendTo(dst, row)
+				return nil
+			}
+		}
 		src, err := r.g.vectorBytes(r.c, i)
 		if err != nil {
 			return err
 		}
-		shared, err := r.g.dictionary(r.c)
+		shared, err := r.g.dictionaryBytes(r.c)
 		if err != nil {
 			return err
 		}
-		if pick(dst, r.g.VectorRows(i), at, src, shared) {
+		room := scratchPool.Get().(*scratch)
+		picked := pick(dst, r.g.VectorRows(i), at, src, shared, room)
+		if picked && src[0] == encBlocks && src[1] != validBitmap && r.g.blocks.wants(k) {
+			r.g.keepBlock(k, r.g.VectorRows(i), at, room)
+		}
+		if cap(room.block) > maxScratchBlock {
+			room.block = nil
+		}
+		if scratchPool.Put(room); picked {
 			return nil
 		}
 		if r.v, err = r.g.Decode(r.c, i); err != nil {
@@ -47,9 +69,21 @@ func (r *RowReader) Append(dst *vec.Vector, row int) error {
 	return nil
 }
 
+// scratch is room that a point read needs for what is decoded beside its value.
+type scratch struct {
+	ints  [2][vec.MaxRows]int64
+	off   [vec.MaxRows + 1]uint32
+	block []byte
+}
+
+// maxScratchBlock bounds the block that is kept: the values of most are short.
+const maxScratchBlock = 1 << 20
+
+var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
 // pick appends value row of an encoded vector of n rows to dst. It returns false, having changed nothing, when the
 // encoding has no random access or src is not what it should be: the caller decodes the vector and finds out.
-func pick(dst *vec.Vector, n, row int, src []byte, shared *dictionary) bool {
+func pick(dst *vec.Vector, n, row int, src, shared []byte, room *scratch) bool {
 	if len(src) < 2 {
 		return false
 	}
@@ -77,7 +111,7 @@ func pick(dst *vec.Vector, n, row int, src []byte, shared *dictionary) bool {
 		}
 		dst.I64 = append(dst.I64, x)
 	case types.PhysBytes:
-		b, ok := pickBytes(n, row, enc, src, shared)
+		b, ok := pickBytes(n, row, enc, src, shared, room)
 		if !ok {
 			return false
 		}

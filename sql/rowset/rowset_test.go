@@ -120,7 +120,7 @@ func TestVectorRoundTrip(t *testing.T) {
 		}
 		for _, row := range []int{0, (n - from) / 2, n - from - 1} {
 			one := NewVector(ct, 1)
-			if row < 0 || row >= n-from || !pick(one, n-from, row, enc, nil) {
+			if row < 0 || row >= n-from || !pick(one, n-from, row, enc, nil, new(scratch)) {
 				continue
 			}
 			if err := sameRows(Constant(want, row, 1), one); err != nil {
@@ -188,7 +188,7 @@ func TestEveryEncodingIsChosen(t *testing.T) {
 		}
 		for row := range e.v.N {
 			one := NewVector(e.v.Type, 1)
-			if !pick(one, e.v.N, row, enc, nil) {
+			if !pick(one, e.v.N, row, enc, nil, new(scratch)) {
 				continue
 			}
 			if err := sameRows(Constant(e.v, row, 1), one); err != nil {
@@ -610,5 +610,56 @@ func sealParts(val []byte, h *header) {
 	}
 	for e := range int(h.cols) * vectorsOf(int(h.rows)) {
 		seal(dir[int(h.cols)*columnEntry+e*vectorEntry:], 8)
+	}
+}
+
+// TestBlockCache reads rows of a group by way of a small cache, in an order in which blocks come again: what is read is what was
+// written, blocks are kept, and no more of them than may be.
+func TestBlockCache(t *testing.T) {
+	const n = 3 * vec.MaxRows
+	text := &vec.Vector{Type: types.ColumnType{Kind: types.KindVarChar, Length: 100}, N: n, Off: []uint32{0}}
+	var keys [][]byte
+	for i := range n {
+		text.Data = fmt.Appendf(text.Data, "%040d", i*i)
+		text.Off = append(text.Off, uint32(len(text.Data)))
+		keys = append(keys, binary.BigEndian.AppendUint32(nil, uint32(i)))
+	}
+	val := EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{text}}, keys)
+	g, err := OpenGroup(testID, val)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := NewBlockCache(256 << 10)
+	g.CacheBlocks(cache)
+	for i := range 4000 {
+		row := i * 7 % n
+		dst := NewRow([]types.ColumnType{text.Type})[0]
+		if err := g.AppendRow(dst, 0, row); err != nil || string(dst.Bytes(0)) != string(text.Bytes(row)) || dst.N != 1 {
+			t.Fatalf("row %d is %q, not %q: %v", row, dst.Bytes(0), text.Bytes(row), err)
+		}
+	}
+	if len(cache.young) == 0 || cache.bytes > cache.limit {
+		t.Fatalf("%d blocks of %d bytes are kept, at most %d", len(cache.young), cache.bytes, cache.limit)
+	}
+	kept := 0
+	for _, b := range cache.young {
+		kept += len(b.data)
+	}
+	for i := range val { // every block is damaged: what is in the cache is not looked at again
+		if i > dirStart+len(g.dir) {
+			val[i] ^= 1
+		}
+	}
+	known := 0
+	for row := range n {
+		dst := NewRow([]types.ColumnType{text.Type})[0]
+		if g.AppendRow(dst, 0, row) == nil {
+			if known++; string(dst.Bytes(0)) != string(text.Bytes(row)) {
+				t.Fatalf("row %d of a damaged block is %q", row, dst.Bytes(0))
+			}
+		}
+	}
+	if known*40 < kept {
+		t.Fatalf("%d rows were read, %d bytes are kept", known, kept)
 	}
 }

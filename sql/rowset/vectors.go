@@ -21,6 +21,24 @@ func NewVector(t types.ColumnType, n int) *vec.Vector {
 	return v
 }
 
+// NewRow returns empty vectors of the types for one row, in few pieces of memory.
+func NewRow(ts []types.ColumnType) []*vec.Vector {
+	out, vectors := make([]*vec.Vector, len(ts)), make([]vec.Vector, len(ts))
+	ints, offs := make([]int64, len(ts)), make([]uint32, 2*len(ts))
+	for i, t := range ts {
+		v := &vectors[i]
+		switch v.Type = t; t.Phys() {
+		case types.PhysInt64:
+			v.I64 = ints[i : i : i+1]
+		case types.PhysFloat64, types.PhysDec128:
+		default:
+			v.Off = offs[2*i : 2*i+1 : 2*i+2]
+		}
+		out[i] = v
+	}
+	return out
+}
+
 // AppendRow appends row of src, which has the same physical type, to dst.
 func AppendRow(dst, src *vec.Vector, row int) {
 	if src.IsNull(row) {

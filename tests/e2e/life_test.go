@@ -283,6 +283,34 @@ func TestBackendAdded(t *testing.T) {
 	}
 }
 
+// TestBackendDroppedByMistake: a BE that was dropped, with all it holds, and added again with its disks as they are is itself again. It has
+// the id that it had, and what had not been replaced meanwhile need not be cloned.
+func TestBackendDroppedByMistake(t *testing.T) {
+	skipShort(t, "drops a BE")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := cluster.Start(t, cluster.Options{BE: map[string]string{"report_tablet_interval_ms": "500"}})
+	db := databaseOf(ctx, t, c, "led", ledgerTable)
+	_, err := db.ExecContext(ctx, "INSERT INTO led VALUES "+numbers(3000))
+	must(t, err)
+	id, err := c.BackendID(ctx, "be2")
+	must(t, err)
+	_, err = db.ExecContext(ctx, "ALTER SYSTEM DROP BACKEND '"+c.BackendAddr("be2")+"' FORCE")
+	must(t, err)
+	_, err = db.ExecContext(ctx, "INSERT INTO led VALUES (100001, 1)") // what it misses
+	must(t, err)
+	_, err = db.ExecContext(ctx, "ALTER SYSTEM ADD BACKEND '"+c.BackendAddr("be2")+"'")
+	must(t, err)
+	c.WaitAlive(t, "be2", true, 30*time.Second)
+	if again, err := c.BackendID(ctx, "be2"); err != nil || again != id {
+		t.Errorf("it is backend %s, %v; it was %s", again, err, id)
+	}
+	c.WaitHealthy(t, "led.led", healTimeout)
+	if n := c.CheckReplicas(t, "led.led", 3); n != 3001 {
+		t.Errorf("%d rows on the replicas, want 3001", n)
+	}
+}
+
 // numbers are the tuples (0,0),(1,1),…
 func numbers(n int) string {
 	tuples := make([]string, n)

@@ -38,3 +38,6 @@ ADMIN REPAIR TABLE orders DRY RUN
 ADMIN BALANCE DRY RUN
 ADMIN EXPLAIN TABLET 10009
 SHOW TABLET FROM orders PARTITIONS (p1, p7)
+UPDATE information_schema.be_configs SET value = 50 WHERE name = 'clone_bandwidth_limit_mb_per_disk';
+UPDATE information_schema.be_configs SET value = '4' WHERE name = "parallel_clone_task_per_path";
+UPDATE information_schema.be_configs SET value = 4 WHERE be_id = 10002;

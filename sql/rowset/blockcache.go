@@ -1,0 +1,102 @@
+package rowset
+
+import (
+	"slices"
+	"sync"
+
+	"stele/sql/vec"
+)
+
+// BlockCache keeps decoded blocks of values, that point reads come back to: to decompress one costs more than everything else that
+// a point read does. What is in it was verified when it was decoded, and row groups never change. It is safe for concurrent use.
+type BlockCache struct {
+	limit int // bytes of a generation
+
+	mu         sync.Mutex
+	young, old map[blockKey]*block // when the young one is full it becomes the old one
+	bytes      int                 // of young
+	// asked are blocks that were decoded lately: one that is asked for once, among many, is not worth keeping.
+	asked [askedBlocks]blockKey
+}
+
+// askedBlocks is among how many blocks one that comes again is noticed.
+const askedBlocks = 1024
+
+// blockKey names a block of a column of a row group.
+type blockKey struct {
+	group GroupID
+	c, at int32
+}
+
+// block is the values of blockRows rows, none of them NULL.
+type block struct {
+	off  []uint32 // of the first row, and the end of each
+	data []byte
+}
+
+// NewBlockCache returns a cache of at most limit bytes.
+func NewBlockCache(limit int64) *BlockCache { return &BlockCache{limit: int(limit / 2)} }
+
+// CacheBlocks has point reads of the row group use a cache.
+func (g *Group) CacheBlocks(c *BlockCache) { g.blocks = c }
+
+func (c *BlockCache) get(k blockKey) *block {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.young[k]
+	if b == nil {
+		if b = c.old[k]; b != nil {
+			c.putLocked(k, b)
+		}
+	}
+	return b
+}
+
+// wants reports whether a block that has just been decoded is to be kept.
+func (c *BlockCache) wants(k blockKey) bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slot := &c.asked[(k.group.Rowset*31+uint64(k.group.Group)*1031+uint64(k.c)*257+uint64(k.at))%askedBlocks]
+	again := *slot == k
+	*slot = k
+	return again
+}
+
+func (c *BlockCache) put(k blockKey, b *block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putLocked(k, b)
+}
+
+func (c *BlockCache) putLocked(k blockKey, b *block) {
+	size := len(b.data) + 4*len(b.off) + 128
+	if size > c.limit/4 {
+		return
+	}
+	if c.young == nil || c.bytes+size > c.limit {
+		c.old, c.young, c.bytes = c.young, map[blockKey]*block{}, 0
+	}
+	c.young[k] = b
+	c.bytes += size
+}
+
+// keepBlock keeps the block of a row that was picked by way of room.
+func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
+	first := row / blockRows * blockRows
+	off := room.off[first : min(first+blockRows, rows)+1]
+	g.blocks.put(k, &block{off: slices.Clone(off), data: slices.Clone(room.block)})
+}
+
+// appendTo appends the value of a row of the vector to dst.
+func (b *block) appendTo(dst *vec.Vector, row int) {
+	i := row % blockRows
+	dst.Data = append(dst.Data, b.data[b.off[i]-b.off[0]:b.off[i+1]-b.off[0]]...)
+	dst.Off = append(dst.Off, uint32(len(dst.Data)))
+	endValid(dst)
+}

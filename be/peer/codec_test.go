@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/encoding"
@@ -9,10 +11,11 @@ import (
 	pb "google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"stele/meta/rpc"
 	"stele/proto/bepb"
 )
 
-// TestSnapshotCodecIsProtobuf: whatever one side writes in either codec, the other reads in either.
+// TestSnapshotCodecIsProtobuf: whatever one side writes in either codec, the other reads in either, however the frames cut it.
 func TestSnapshotCodecIsProtobuf(t *testing.T) {
 	codecs := []encoding.CodecV2{encoding.GetCodecV2(proto.Name), encoding.GetCodecV2(snapshotCodecName)}
 	rapid.Check(t, func(t *rapid.T) {
@@ -29,7 +32,7 @@ func TestSnapshotCodecIsProtobuf(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := &bepb.FetchSnapshotResponse{}
-				if err := to.Unmarshal(data, got); err != nil {
+				if err := to.Unmarshal(frames(data, rapid.IntRange(1, 400).Draw(t, "frame")), got); err != nil {
 					t.Fatal(err)
 				}
 				if !pb.Equal(m, got) {
@@ -38,6 +41,46 @@ func TestSnapshotCodecIsProtobuf(t *testing.T) {
 			}
 		}
 	})
+}
+
+func frames(data mem.BufferSlice, size int) (out mem.BufferSlice) {
+	for piece := range slices.Chunk(data.Materialize(), size) {
+		out = append(out, mem.SliceBuffer(piece))
+	}
+	return out
+}
+
+// TestChunksAreInBuffersOfTheirOwn: each is given back by itself, and what is sent afterwards does not show in the others.
+func TestChunksAreInBuffersOfTheirOwn(t *testing.T) {
+	codec := encoding.GetCodecV2(snapshotCodecName)
+	for round := range byte(5) {
+		chunk := func(fill byte) []byte {
+			b := *rpc.Buffers.Get(3000)
+			for i := range b {
+				b[i] = fill
+			}
+			return b
+		}
+		data, err := codec.Marshal(&bepb.FetchSnapshotResponse{Chunk: chunk(round), More: [][]byte{chunk(round + 100), chunk(round + 200)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &bepb.FetchSnapshotResponse{}
+		if err := codec.Unmarshal(data, got); err != nil {
+			t.Fatal(err)
+		}
+		data.Free() // what was sent may be written over from here on
+		for range 3 {
+			chunk(0xEE)
+		}
+		for i, b := range append([][]byte{got.Chunk}, got.More...) {
+			if want := bytes.Repeat([]byte{round + byte(i)*100}, 3000); !bytes.Equal(b, want) {
+				t.Fatalf("round %d: chunk %d has changed", round, i)
+			}
+			rpc.Buffers.Put(&b)
+			chunk(0xEE)
+		}
+	}
 }
 
 // FuzzSnapshotCodec: what protobuf refuses is refused, what it takes is taken alike.

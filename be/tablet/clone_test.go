@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,100 @@ func export(t *testing.T, tb *Tablet, v types.Version) ([]Chunk, uint64) {
 		t.Fatal(err)
 	}
 	return out, digest
+}
+
+// TestCloneInBuffersThatAreUsedAgain: what a chunk lies in may be written over as soon as the import gives it back, once.
+func TestCloneInBuffersThatAreUsedAgain(t *testing.T) {
+	src, v, want := sourceTablet(t)
+	snap, err := src.Snapshot(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	e := snap.Export()
+	taken, freed := 0, make(chan []byte, 100)
+	e.Buffer = func(size int) []byte {
+		taken++
+		return make([]byte, size)
+	}
+	dst := openStore(t, t.TempDir(), testOptions())
+	im, err := dst.BeginImport(testMeta(1), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		c, ok, err := e.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		c.Free = func() {
+			for i := range c.Bytes {
+				c.Bytes[i] = 0xA5
+			}
+			freed <- c.Bytes
+		}
+		if err := im.Write(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	digest, err := e.Digest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb, err := im.Commit(v, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantContents(t, tb, v, want)
+	if groups := e.Chunks() - 2; taken != groups || len(freed) != groups {
+		t.Fatalf("%d buffers were taken and %d given back for %d row groups", taken, len(freed), groups)
+	}
+}
+
+// TestDamageBeforeAndAfterReadingBack: a row group that cannot be read while the clone arrives is looked at again by Verify, which
+// refuses it if it is still bad.
+func TestDamageBeforeAndAfterReadingBack(t *testing.T) {
+	for _, lasting := range []bool{false, true} {
+		src, v, want := sourceTablet(t)
+		chunks, digest := export(t, src, v)
+		var bad atomic.Bool
+		opt := testOptions()
+		opt.Faults.Read = func(_, val []byte) []byte {
+			if !bad.Load() {
+				return val
+			}
+			val = slices.Clone(val)
+			val[len(val)/2] ^= 4
+			return val
+		}
+		dst := openStore(t, t.TempDir(), opt)
+		im, err := dst.BeginImport(testMeta(1), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad.Store(true)
+		for _, c := range chunks {
+			if err := im.Write(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bad.Store(lasting)
+		tb, err := im.Commit(v, digest)
+		if lasting {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("a damaged clone: %v", err)
+			}
+			im.Abort()
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantContents(t, tb, v, want)
+	}
 }
 
 func TestFullCloneOfAnOldVersionThenCatchUp(t *testing.T) {

@@ -174,6 +174,9 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	for _, note := range spec.Notes {
 		s.warn("Note", 1105, note)
 	}
+	if n.Select != nil {
+		return s.fillCreated(ctx, spec, n, out)
+	}
 	return out.done(server.Result{Warnings: s.warningCount()})
 }
 

@@ -32,6 +32,8 @@ func Needs(st *parse.Statement, db string) []Need {
 		out = deleteNeeds(n, db)
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		out = reads(n, db)
+	case *parse.IntoStmt:
+		out = reads(n.StmtNode, db)
 	case *parse.ExplainStmt:
 		if _, show := n.Stmt.(*parse.ShowStmt); !show {
 			out = reads(n.Stmt, db)

@@ -360,6 +360,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	switch n := st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		return s.query(ctx, st.Node, params, out)
+	case *parse.IntoStmt:
+		return s.selectInto(ctx, n, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
 	case *parse.LoadDataStmt:

@@ -40,7 +40,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	}
 	now := time.Now()
 	pctx := s.planContext(cat, now, params)
-	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	s.acts(ctx, pctx)
 	p, err := plan.Select(pctx, n)
 	if err != nil {
 		return err
@@ -64,6 +64,12 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return errors.Join(lostTransaction(err), s.rollback(ctx))
 	}
 	return err
+}
+
+// acts lets the functions that do something when they are called do it.
+func (s *Session) acts(ctx context.Context, pctx *plan.Context) {
+	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	pctx.Locks = sessionLocks{ctx, s}
 }
 
 // sleep waits for some seconds, or until the statement is to end.

@@ -37,6 +37,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) 
 			do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
 		case plan.ChangesKeys(n):
 			do = func() error { return s.alterKeys(ctx, n, out) }
+		case plan.AltersColumns(n):
+			do = func() error { return s.alterColumns(ctx, n, out) }
 		default:
 			return unsupported(leadingWords(st.Text))
 		}

@@ -39,7 +39,6 @@ type cloneHeader struct {
 	Tablet  types.TabletID `cbor:"1,keyasint"`
 	Version types.Version  `cbor:"2,keyasint"`
 	Schema  types.Schema   `cbor:"3,keyasint"`
-	Fill    fillValues     `cbor:"4,keyasint,omitempty"`
 	Rowsets []cloneRowset  `cbor:"5,keyasint,omitempty"`
 	Bytes   int64          `cbor:"6,keyasint"`
 }
@@ -89,7 +88,7 @@ type exportGroup struct {
 
 // Export plans a full clone of the snapshot; what goes wrong is returned by Next.
 func (s *Snapshot) Export() *Exporter {
-	e := &Exporter{s: s, header: cloneHeader{Tablet: s.t.id, Version: s.version, Schema: s.schema, Fill: s.fill}}
+	e := &Exporter{s: s, header: cloneHeader{Tablet: s.t.id, Version: s.version, Schema: s.schema}}
 	e.err = e.plan()
 	return e
 }
@@ -294,7 +293,7 @@ func (s *Snapshot) hiddenRows(w *rowsetView) (*roaring.Bitmap, error) {
 // planDeltas encodes the rows of the memtables as a rowset of their own.
 func (e *Exporter) planDeltas() error {
 	s := e.s
-	f := frozen{schema: s.schema, fill: s.fill, views: s.mems}
+	f := frozen{schema: s.schema, views: s.mems}
 	var rows []memRow
 	cols := make([][]*vec.Vector, len(s.mems))
 	for m := range s.mems {

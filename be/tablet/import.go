@@ -117,6 +117,9 @@ func (im *Import) Prepare(ctx context.Context, txn types.TxnID, part int, payloa
 	return im.t.PreparePart(ctx, txn, part, payload)
 }
 
+// SetSchema is Tablet.SetSchema for the replica that the import is making.
+func (im *Import) SetSchema(schema types.Schema) error { return im.t.SetSchema(schema) }
+
 // Discard is Tablet.Abort for the replica that the import is making.
 func (im *Import) Discard(txn types.TxnID) error { return im.t.Abort(txn) }
 
@@ -186,7 +189,7 @@ func (im *Import) lay(h *cloneHeader) error {
 	defer t.mu.Unlock()
 	if h.Schema.Version > t.meta.Schema.Version {
 		m := t.meta.clone()
-		m.Schema, m.Fill = h.Schema, h.Fill
+		m.Schema = h.Schema
 		t.setMeta(m)
 		t.mems = []*memtable{t.newMemtable()}
 	}
@@ -344,6 +347,9 @@ func (im *Import) Flip() (*Tablet, error) {
 // Carry copies, durably, what is pending on an older replica of the tablet to the import, so that rows which that one
 // has acknowledged do not go with it. Nothing may be prepared on old meanwhile.
 func (im *Import) Carry(ctx context.Context, old *Tablet) error {
+	if err := im.t.SetSchema(*old.Schema()); err != nil {
+		return err
+	}
 	for _, txn := range old.Pending() {
 		old.mu.RLock()
 		p := old.pending[txn]

@@ -86,7 +86,7 @@ func (s *Session) firstRows(ctx context.Context, n parse.StmtNode, params []plan
 // openQuery plans a query and has its rows made, here or on a query node.
 func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan.Param, cat *catalog.Catalog, now time.Time) (*physical.Node, exec.Stream, error) {
 	pctx := s.planContext(cat, now, params)
-	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	s.acts(ctx, pctx)
 	p, err := plan.Select(pctx, n)
 	if err != nil {
 		return nil, nil, err
@@ -112,6 +112,12 @@ func (h *headed) Next(ctx context.Context) (*vec.Batch, error) {
 		return h.first, nil
 	}
 	return h.Stream.Next(ctx)
+}
+
+// acts lets the functions that do something when they are called do it.
+func (s *Session) acts(ctx context.Context, pctx *plan.Context) {
+	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	pctx.Locks = sessionLocks{ctx, s}
 }
 
 // sleep waits for some seconds, or until the statement is to end.

@@ -44,6 +44,7 @@ var specs = func() map[Type]spec {
 		{TypeCancelRepairHint, "cancel_repair_hint", 1, func() Command { return new(CancelRepairHint) }},
 		{TypeExpireHints, "expire_hints", 1, func() Command { return new(ExpireHints) }},
 		{TypeAllocIDs, "alloc_ids", 1, func() Command { return new(AllocIDs) }},
+		{TypeAlterColumns, "alter_columns", 1, func() Command { return new(AlterColumns) }},
 		{TypeAddOp, "add_op", 1, func() Command { return new(AddOp) }},
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeAddOps, "add_ops", 1, func() Command { return new(AddOps) }},
@@ -69,6 +70,7 @@ var specs = func() map[Type]spec {
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
 		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},
 		{TypeChangeGrants, "change_grants", 1, func() Command { return new(ChangeGrants) }},
+		{TypeRenameTables, "rename_tables", 1, func() Command { return new(RenameTables) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {

@@ -254,6 +254,9 @@ func (m *Manager) incremental(ctx context.Context, p *progress, t *tablet.Tablet
 }
 
 func (m *Manager) pullChanges(ctx context.Context, p *progress, t *tablet.Tablet, disk *tablet.Store) error {
+	if err := t.SetSchema(p.task.Schema); err != nil {
+		return err
+	}
 	in := &changeIntake{m: m, p: p, t: t, disk: disk.ID()}
 	req := &bepb.FetchChangesRequest{TaskId: uint64(p.task.ID), TabletId: uint64(p.task.Tablet), From: uint64(t.Version()),
 		Balance: p.task.Balance}

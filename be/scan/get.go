@@ -69,10 +69,19 @@ func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.
 	if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
 		return nil, &tablet.BehindError{Tablet: id, Have: t.Version(), Want: v}
 	}
+	if f.Schema.Version > t.SchemaVersion() {
+		rpc.Waits(ctx)
+		if err := t.SetSchema(f.Schema); err != nil {
+			return nil, err
+		}
+	}
 	key := req.Keys[0]
 	batch, known := s.rows.get(t, f, key, v)
 	if !known {
 		b, found, stored, err := t.GetAt(v, key, f.Columns)
+		if errors.Is(err, tablet.ErrColumn) {
+			err = &ChangedError{err}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("tablet %d: %w", id, err)
 		}

@@ -95,6 +95,9 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 		if !ok {
 			return out, &tablet.BehindError{Tablet: types.TabletID(rt.TabletId), Want: types.Version(rt.Version)}
 		}
+		if err := t.SetSchema(f.Schema); err != nil {
+			return out, err
+		}
 		v := types.Version(rt.Version)
 		if !s.writer.WaitVersion(ctx, t, v, VersionWait) {
 			return out, &tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v}
@@ -103,10 +106,18 @@ func (s *Scanner) open(ctx context.Context, req *bepb.ScanRequest, f *physical.F
 		if err != nil {
 			return out, fmt.Errorf("tablet %d: %w", t.ID(), err)
 		}
+		if err := tablet.HasColumns(snap.Schema(), f.Columns); err != nil {
+			snap.Release()
+			return out, fmt.Errorf("tablet %d: %w", t.ID(), &ChangedError{err})
+		}
 		src := &source{id: t.ID(), snap: snap, f: f}
 		if req.TxnId != 0 {
 			txn := types.TxnID(req.TxnId)
 			src.overlay = s.writer.Overlay(txn, t.ID())
+			if src.overlay != nil && src.overlay.Schema != f.Schema.Version {
+				snap.Release()
+				return out, &ChangedError{fmt.Errorf("rows of schema version %d for a query by %d", src.overlay.Schema, f.Schema.Version)}
+			}
 			if src.overlay == nil && slices.Contains(t.Pending(), txn) {
 				snap.Release()
 				return out, &LostTxnError{Txn: txn, Tablet: t.ID()}
@@ -130,6 +141,17 @@ func (e *LostTxnError) Error() string {
 
 // MySQL returns the error as a client sees it.
 func (e *LostTxnError) MySQL() (code uint16, state, msg string) { return 1213, "40001", e.Error() }
+
+// ChangedError says that a read was planned before its table was altered, and that what it wants is no longer there.
+type ChangedError struct{ Err error }
+
+func (e *ChangedError) Error() string { return e.Err.Error() }
+func (e *ChangedError) Unwrap() error { return e.Err }
+
+// MySQL returns the error as a client sees it.
+func (e *ChangedError) MySQL() (code uint16, state, msg string) {
+	return 1412, "HY000", "Table definition has changed, please retry transaction"
+}
 
 // chain is several streams, one after the other.
 type chain struct {

@@ -276,6 +276,15 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "no replica of tablet %d here", req.TabletId)
 	}
+	if len(req.Schema) > 0 {
+		schema, err := decodeSchema(req.Schema)
+		if err == nil {
+			err = toStatus(t.SetSchema(schema))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	v := types.Version(req.Version)
 	if v == 0 {
 		v = t.Version()
@@ -283,19 +292,20 @@ func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.Dig
 	if !s.Writer.WaitVersion(ctx, t, v, scan.VersionWait) {
 		return nil, toStatus(&tablet.BehindError{Tablet: t.ID(), Have: t.Version(), Want: v})
 	}
-	digest, rows, err := s.digest(ctx, t, v, req.Verify)
+	snap, err := t.Snapshot(v)
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v)}, nil
-}
-
-// digest trusts what was noted when rows were written, or reads every row.
-func (s *Server) digest(ctx context.Context, t *tablet.Tablet, v types.Version, verify bool) (uint64, int64, error) {
-	if verify {
-		return t.ScanDigest(ctx, v)
+	defer snap.Release()
+	read := snap.Digest
+	if req.Verify { // else what was noted when rows were written is trusted
+		read = snap.ScanDigest
 	}
-	return t.Digest(v)
+	digest, rows, err := read(ctx)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &bepb.DigestResponse{Digest: digest, Rows: rows, Version: uint64(v), SchemaVersion: snap.Schema().Version}, nil
 }
 
 // Config answers the configuration that is in force.

@@ -53,13 +53,13 @@ func (t *Tablet) stage(payload []byte) (*stagedPart, error) {
 		t.mu.Unlock()
 		return nil, err
 	}
-	id, schema, fill, keyIdx := t.nextRowset, t.meta.Schema, fillValues(t.meta.Fill), t.keyIdx
+	id, schema, keyIdx := t.nextRowset, t.meta.Schema, t.keyIdx
 	t.nextRowset++
 	t.mu.Unlock()
 	if isGrouped(payload) {
 		return t.stageGrouped(id, &schema, payload)
 	}
-	ops, rows, err := decodeWrite(&schema, fill, payload)
+	ops, rows, err := DecodeWrite(&schema, payload)
 	if err != nil {
 		return nil, err
 	}

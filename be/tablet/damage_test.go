@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"stele/meta/types"
-	"stele/sql/expr"
 )
 
 // flipper damages values of the data store while it is armed.
@@ -308,15 +307,15 @@ func TestSchemaChangeKeepsOldRows(t *testing.T) {
 	next := testSchema()
 	next.Version = 2
 	next.Columns = append(slices.Delete(next.Columns, 3, 4),
-		types.Column{ID: 9, Type: types.ColumnType{Kind: types.KindInt, NotNull: true}},
+		types.Column{ID: 9, Type: types.ColumnType{Kind: types.KindInt, NotNull: true}, Initial: &types.Initial{I: 42}},
 		types.Column{ID: 10, Type: types.ColumnType{Kind: types.KindVarChar}})
-	if err := tb.SetSchema(next, map[types.ColumnID]expr.Value{9: {I: 42}}); err != nil {
+	if err := tb.SetSchema(next); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, tb, puts(t, row{3, "c", 3})) // of a writer that knows the old schema only
 	wrong := next
 	wrong.Version, wrong.Key = 3, []types.ColumnID{1}
-	if err := tb.SetSchema(wrong, nil); err == nil {
+	if err := tb.SetSchema(wrong); err == nil {
 		t.Fatal("the key changed")
 	}
 	check := func(step string) {

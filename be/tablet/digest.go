@@ -363,7 +363,7 @@ func (t *Tablet) resetDigest(old *types.Schema) {
 	}
 	for i := range next.Columns {
 		if c := &next.Columns[i]; old.ColumnIndex(c.ID) < 0 {
-			same = same && fillValues(t.meta.Fill).vector(c, 1).IsNull(0)
+			same = same && initialVector(c, 1).IsNull(0)
 		}
 	}
 	d.known, d.compare = same, DigestPoint{}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"stele/meta/types"
-	"stele/sql/expr"
 )
 
 // groupReads counts the row groups that a store reads.
@@ -136,7 +135,7 @@ func TestDigestSurvivesAnEmptyColumn(t *testing.T) {
 	next := testSchema()
 	next.Version = 2
 	next.Columns = append(next.Columns, types.Column{ID: 9, Type: types.ColumnType{Kind: types.KindInt}})
-	if err := tb.SetSchema(next, nil); err != nil {
+	if err := tb.SetSchema(next); err != nil {
 		t.Fatal(err)
 	}
 	if !tb.digest.known {
@@ -144,8 +143,8 @@ func TestDigestSurvivesAnEmptyColumn(t *testing.T) {
 	}
 	wantDigest(t, tb, "a column of NULLs")
 	next.Version = 3
-	next.Columns = append(next.Columns, types.Column{ID: 10, Type: types.ColumnType{Kind: types.KindInt, NotNull: true}})
-	if err := tb.SetSchema(next, map[types.ColumnID]expr.Value{10: {I: 7}}); err != nil {
+	next.Columns = append(next.Columns, types.Column{ID: 10, Type: types.ColumnType{Kind: types.KindInt, NotNull: true}, Initial: &types.Initial{I: 7}})
+	if err := tb.SetSchema(next); err != nil {
 		t.Fatal(err)
 	}
 	if tb.digest.known {

@@ -48,6 +48,10 @@ var (
 	ErrTooLarge = groups.ErrTooLarge
 	// ErrDigest says that a clone does not hold the rows that its source had.
 	ErrDigest = errors.New("content digest differs")
+	// ErrSchema says that a write is of a schema which the replica has not heard of yet.
+	ErrSchema = errors.New("schema of the write is not known here")
+	// ErrColumn says that a read wants a column that has been dropped.
+	ErrColumn = errors.New("the table definition has changed, please retry transaction")
 	// ErrImport says that a clone stream is malformed or incomplete.
 	ErrImport = errors.New("malformed clone stream")
 )

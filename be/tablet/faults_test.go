@@ -41,7 +41,7 @@ func TestReuseGivesTheSameRows(t *testing.T) {
 	next := testSchema()
 	next.Version = 2
 	next.Columns = append(next.Columns, types.Column{ID: 9, Type: types.ColumnType{Kind: types.KindInt}})
-	if err := tb.SetSchema(next, nil); err != nil {
+	if err := tb.SetSchema(next); err != nil {
 		t.Fatal(err)
 	}
 	snap, err := tb.Current()

@@ -65,7 +65,6 @@ type frozen struct {
 	drop    types.Version // rows that ended at or before it need not be kept
 	rowset  uint64        // the id of the new rowset
 	schema  types.Schema
-	fill    fillValues
 	mems    []*memtable
 	views   []memView
 	pos     [][]uint32              // by memtable and row: the position in the new rowset, or dropped
@@ -90,7 +89,7 @@ func (t *Tablet) freeze() (*frozen, error) {
 	if t.version == t.manifestVersion {
 		return nil, nil
 	}
-	f := &frozen{version: t.version, rowset: t.nextRowset, schema: t.meta.Schema, fill: t.meta.Fill, mems: slices.Clone(t.mems)}
+	f := &frozen{version: t.version, rowset: t.nextRowset, schema: t.meta.Schema, mems: slices.Clone(t.mems)}
 	f.drop = t.advanceHorizon(f.version)
 	t.nextRowset++
 	for _, m := range f.mems {
@@ -158,7 +157,7 @@ func (f *frozen) columns(v *memView) []*vec.Vector {
 		if at := v.schema.ColumnIndex(c.ID); at >= 0 {
 			out[i] = v.column(at, 0, v.rows())
 		} else {
-			out[i] = f.fill.vector(c, v.rows())
+			out[i] = initialVector(c, v.rows())
 		}
 	}
 	return out

@@ -55,6 +55,9 @@ func openGrouped(payload []byte) (*grouped, error) {
 
 // open opens the row groups, and checks that their columns have the form of the schema's.
 func (g *grouped) open(schema *types.Schema) ([]*rowset.Group, error) {
+	if err := knowsSchema(schema, g.Schema); err != nil {
+		return nil, err
+	}
 	var out []*rowset.Group
 	var last []byte
 	for i := range g.Groups {
@@ -83,7 +86,7 @@ func (g *grouped) open(schema *types.Schema) ([]*rowset.Group, error) {
 }
 
 // decode returns the rows as those of the schema.
-func (g *grouped) decode(schema *types.Schema, fill fillValues) ([]types.RowOp, *vec.Batch, error) {
+func (g *grouped) decode(schema *types.Schema) ([]types.RowOp, *vec.Batch, error) {
 	opened, err := g.open(schema)
 	if err != nil {
 		return nil, nil, err
@@ -96,7 +99,7 @@ func (g *grouped) decode(schema *types.Schema, fill fillValues) ([]types.RowOp, 
 		for _, group := range opened {
 			at := group.Column(col.ID)
 			if at < 0 {
-				rowset.AppendRange(out, fill.vector(col, group.Rows()), 0, group.Rows())
+				rowset.AppendRange(out, initialVector(col, group.Rows()), 0, group.Rows())
 				continue
 			}
 			for i := range group.Vectors() {

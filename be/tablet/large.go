@@ -13,15 +13,12 @@ import (
 type Large struct {
 	g      *grouped
 	schema types.Schema
-	fill   fillValues
 	opened []*rowset.Group
 }
 
-// OpenLarge opens a grouped payload.
-func (t *Tablet) OpenLarge(payload []byte) (*Large, error) {
-	t.mu.RLock()
-	l := &Large{schema: t.meta.Schema, fill: fillValues(t.meta.Fill)}
-	t.mu.RUnlock()
+// OpenLarge opens a grouped payload as rows of a schema.
+func (t *Tablet) OpenLarge(schema *types.Schema, payload []byte) (*Large, error) {
+	l := &Large{schema: *schema}
 	var err error
 	if l.g, err = openGrouped(payload); err == nil {
 		l.opened, err = l.g.open(&l.schema)
@@ -66,8 +63,8 @@ func (l *Large) Keys() ([][]byte, error) {
 	return out, nil
 }
 
-// Decode returns the rows as those of the tablet's schema.
+// Decode returns the rows as those of the schema.
 func (l *Large) Decode() (*vec.Batch, error) {
-	_, b, err := l.g.decode(&l.schema, l.fill)
+	_, b, err := l.g.decode(&l.schema)
 	return b, err
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"stele/meta/types"
-	"stele/sql/expr"
 	"stele/sql/vec"
 )
 
@@ -77,8 +76,8 @@ func TestPrepareLaterBySchema(t *testing.T) {
 	}
 	next := testSchema()
 	next.Version = 2
-	next.Columns = append(next.Columns[:2:2], types.Column{ID: 9, Name: "new", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}})
-	if err := tb.SetSchema(next, map[types.ColumnID]expr.Value{9: {I: 42}}); err != nil {
+	next.Columns = append(next.Columns[:2:2], types.Column{ID: 9, Name: "new", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}, Initial: &types.Initial{I: 42}})
+	if err := tb.SetSchema(next); err != nil {
 		t.Fatal(err)
 	}
 	if err := tb.Publish(2, 2); err != nil {

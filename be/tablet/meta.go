@@ -1,7 +1,7 @@
 package tablet
 
 import (
-	"maps"
+	"math"
 	"slices"
 
 	"stele/meta/types"
@@ -18,28 +18,22 @@ type Meta struct {
 	Replica   types.ReplicaID   `cbor:"4,keyasint"`
 	Schema    types.Schema      `cbor:"5,keyasint"`
 	Epoch     types.Epoch       `cbor:"6,keyasint,omitempty"`
-	// Fill is the value that rows written before a column existed have in it. Without one it is NULL, or zero when the
-	// column is NOT NULL.
-	Fill map[types.ColumnID]expr.Value `cbor:"7,keyasint,omitempty"`
 }
 
 func (m Meta) clone() Meta {
 	m.Schema.Columns = slices.Clone(m.Schema.Columns)
 	m.Schema.Key = slices.Clone(m.Schema.Key)
-	m.Fill = maps.Clone(m.Fill)
 	return m
 }
 
-type fillValues map[types.ColumnID]expr.Value
-
-// vector returns n rows of the value that old rows have in col.
-func (f fillValues) vector(col *types.Column, n int) *vec.Vector {
+// initialVector returns n rows of the value that rows have in a column which is younger than they are. A column that must not be
+// NULL and does not say has zero.
+func initialVector(col *types.Column, n int) *vec.Vector {
 	one := rowset.NewVector(col.Type, 1)
-	val, ok := f[col.ID]
-	switch {
-	case ok && !val.Null:
-		appendValue(one, val)
-	case !ok && col.Type.NotNull:
+	switch val := col.Initial; {
+	case val != nil:
+		appendValue(one, expr.Value{I: val.I, Hi: val.Hi, F: math.Float64frombits(uint64(val.I)), B: val.Bytes})
+	case col.Type.NotNull:
 		rowset.AppendZero(one)
 	default:
 		rowset.AppendNull(one)

@@ -171,12 +171,7 @@ func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decodedWrite{schema: schema.Version, ops: ops, rows: rows}
-	r := &writeReader{src: payload[2:]}
-	if r.uvarint() != uint64(schema.Version) { // columns that it lacks have values that are not known here
-		return nil, nil
-	}
-	return d, nil
+	return &decodedWrite{schema: schema.Version, ops: ops, rows: rows}, nil
 }
 
 // reservePart finds or makes the slot of a part; mine says that the caller has to store it.
@@ -360,7 +355,7 @@ type write struct {
 // read again; known may be nil.
 func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write, error) {
 	t.mu.RLock()
-	schema, fill, keyIdx := t.meta.Schema, fillValues(t.meta.Fill), t.keyIdx
+	schema, keyIdx := t.meta.Schema, t.keyIdx
 	t.mu.RUnlock()
 	out := make([]write, len(payloads))
 	for i, payload := range payloads {
@@ -372,7 +367,7 @@ func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write,
 			w.ops, w.rows = known[i].ops, known[i].rows
 		} else {
 			var err error
-			if w.ops, w.rows, err = decodeWrite(&schema, fill, payload); err != nil {
+			if w.ops, w.rows, err = DecodeWrite(&schema, payload); err != nil {
 				return nil, err
 			}
 		}

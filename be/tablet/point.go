@@ -23,10 +23,23 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 		return nil, false, false, err
 	}
 	defer s.Release()
+	if err := HasColumns(&s.schema, cols); err != nil {
+		return nil, false, false, err
+	}
 	if b, err = s.getStored(key, cols); err != nil {
 		return nil, false, false, fmt.Errorf("get a row of tablet %d: %w", t.id, t.checkBad(err))
 	}
 	return b, b != nil, true, nil
+}
+
+// HasColumns refuses columns that a schema does not have: what wants them was planned before they were dropped.
+func HasColumns(schema *types.Schema, cols []types.ColumnID) error {
+	for _, id := range cols {
+		if schema.ColumnIndex(id) < 0 {
+			return fmt.Errorf("column %d: %w", id, ErrColumn)
+		}
+	}
+	return nil
 }
 
 // getStored reads a row that is in no memtable; nil when there is none. Each row group whose keys and filter allow for the row is
@@ -121,6 +134,9 @@ func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID)
 	if err := t.readable(v); err != nil {
 		return nil, false, false, err
 	}
+	if err := HasColumns(&t.meta.Schema, cols); err != nil {
+		return nil, false, false, err
+	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		m := t.mems[i]
 		row, ok := m.index[string(key)]
@@ -144,7 +160,7 @@ func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch 
 		}
 		in := m.schema.ColumnIndex(id)
 		if in < 0 { // the row is older than the column
-			b.Cols[i] = fillValues(t.meta.Fill).vector(&t.meta.Schema.Columns[at], 1)
+			b.Cols[i] = initialVector(&t.meta.Schema.Columns[at], 1)
 			continue
 		}
 		v := rowset.NewVector(t.meta.Schema.Columns[at].Type, 1)

@@ -55,7 +55,7 @@ func TestSecondaryKeysSkip(t *testing.T) {
 	}
 	schema := m.Schema
 	schema.Version, schema.Indexed = 2, []types.ColumnID{6}
-	if err := tb.SetSchema(schema, nil); err != nil {
+	if err := tb.SetSchema(schema); err != nil {
 		t.Fatal(err)
 	}
 	load(parts * vec.MaxRows)

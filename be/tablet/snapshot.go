@@ -15,7 +15,6 @@ type Snapshot struct {
 	t        *Tablet
 	version  types.Version
 	schema   types.Schema
-	fill     fillValues
 	mems     []memView
 	rowsets  []rowsetView
 	released bool // guarded by the tablet's mu
@@ -77,7 +76,7 @@ func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
 
 // storedLocked pins the rowsets of version v.
 func (t *Tablet) storedLocked(v types.Version) *Snapshot {
-	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, fill: t.meta.Fill, rowsets: make([]rowsetView, 0, len(t.rowsets))}
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, rowsets: make([]rowsetView, 0, len(t.rowsets))}
 	for _, r := range t.rowsets {
 		if r.entry.Created <= v {
 			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
@@ -343,7 +342,7 @@ func (s *Snapshot) columnType(id types.ColumnID) types.ColumnType {
 
 // fillColumn returns n rows of what rows from before column id have in it.
 func (s *Snapshot) fillColumn(id types.ColumnID, n int) *vec.Vector {
-	return s.fill.vector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
+	return initialVector(&s.schema.Columns[s.schema.ColumnIndex(id)], n)
 }
 
 // newVector is decodeColumns' into for those who keep what they get.

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"stele/be/tablet/kv"
-	"stele/sql/rowset"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments. A

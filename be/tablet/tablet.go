@@ -2,14 +2,12 @@ package tablet
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
-	"stele/sql/expr"
 )
 
 // Tablet is one replica: the rows of one bucket on one disk.
@@ -115,6 +113,13 @@ func (t *Tablet) Schema() *types.Schema {
 	return &s
 }
 
+// SchemaVersion returns the version of the schema.
+func (t *Tablet) SchemaVersion() uint32 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.meta.Schema.Version
+}
+
 // Version returns the newest published version.
 func (t *Tablet) Version() types.Version {
 	t.mu.RLock()
@@ -133,9 +138,12 @@ func (t *Tablet) SetEpoch(e types.Epoch) error {
 	})
 }
 
-// SetSchema replaces the schema by one with a higher version; fill says what older rows have in new columns. Rows are
-// not rewritten. The key, and how a column that stays is stored, cannot change.
-func (t *Tablet) SetSchema(schema types.Schema, fill map[types.ColumnID]expr.Value) error {
+// SetSchema replaces the schema by one with a higher version; any other is ignored. Rows are not rewritten: those that are older
+// than a column have its Initial. The key, and how a column that stays is stored, cannot change.
+func (t *Tablet) SetSchema(schema types.Schema) error {
+	if schema.Version <= t.SchemaVersion() {
+		return nil
+	}
 	t.write.Lock()
 	defer t.write.Unlock()
 	return t.changeRecord(func() (bool, error) {
@@ -147,10 +155,6 @@ func (t *Tablet) SetSchema(schema types.Schema, fill map[types.ColumnID]expr.Val
 		}
 		m := t.meta.clone()
 		m.Schema = schema
-		if m.Fill == nil {
-			m.Fill = make(fillValues)
-		}
-		maps.Copy(m.Fill, fill)
 		before := t.meta.Schema
 		t.setMeta(m.clone())
 		t.resetDigest(&before)
@@ -194,19 +198,11 @@ func compatible(old, next *types.Schema) error {
 	}
 	for i := range next.Columns {
 		c := &next.Columns[i]
-		if at := old.ColumnIndex(c.ID); at >= 0 && !sameForm(old.Columns[at].Type, c.Type) {
+		if at := old.ColumnIndex(c.ID); at >= 0 && !types.SameForm(old.Columns[at].Type, c.Type) {
 			return fmt.Errorf("column %d would be stored in another form", c.ID)
 		}
 	}
 	return nil
-}
-
-// sameForm reports whether values of both types have the same bytes and the same order.
-func sameForm(a, b types.ColumnType) bool {
-	if a.Phys() != b.Phys() || a.Unsigned != b.Unsigned {
-		return false
-	}
-	return a.Kind == b.Kind && a.Scale == b.Scale || a.IsInteger() && b.IsInteger() || a.IsString() && b.IsString()
 }
 
 // SetBad marks the replica bad, for good: it serves nothing until it is dropped or replaced by a clone.

@@ -63,25 +63,24 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	return out, nil
 }
 
-// DecodeWrite reads a payload as rows of the schema: columns that the writer did not know are NULL, or zero when they
-// are NOT NULL; columns that the schema does not know are dropped.
+// DecodeWrite reads a payload as rows of the schema: columns that the writer did not know have what rows older than
+// them have; columns that the schema has no more are dropped. A payload
+// of a newer schema is ErrSchema.
 func DecodeWrite(schema *types.Schema, payload []byte) ([]types.RowOp, *vec.Batch, error) {
-	return decodeWrite(schema, nil, payload)
-}
-
-func decodeWrite(schema *types.Schema, fill fillValues, payload []byte) ([]types.RowOp, *vec.Batch, error) {
 	if isGrouped(payload) {
 		g, err := openGrouped(payload)
 		if err != nil {
 			return nil, nil, err
 		}
-		return g.decode(schema, fill)
+		return g.decode(schema)
 	}
 	r, err := openWrite(payload)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.uvarint() // schema version: for the reader of a hex dump; columns are matched by id
+	if err := knowsSchema(schema, r.uvarint()); err != nil { // columns are matched by id
+		return nil, nil, err
+	}
 	n := int(r.uvarint())
 	ops := r.ops(n)
 	cols := r.columns()
@@ -110,10 +109,18 @@ func decodeWrite(schema *types.Schema, fill fillValues, payload []byte) ([]types
 	}
 	for i, v := range b.Cols {
 		if v == nil {
-			b.Cols[i] = fill.vector(&schema.Columns[i], n)
+			b.Cols[i] = initialVector(&schema.Columns[i], n)
 		}
 	}
 	return ops, b, nil
+}
+
+// knowsSchema refuses a sound payload of a newer schema: columns that the replica does not know would be lost.
+func knowsSchema(schema *types.Schema, version uint64) error {
+	if version > uint64(schema.Version) {
+		return fmt.Errorf("schema version %d, the replica has %d: %w", version, schema.Version, ErrSchema)
+	}
+	return nil
 }
 
 // maxDecodedBytes bounds the memory that one payload may decode to.

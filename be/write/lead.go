@@ -152,12 +152,15 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, err
 	}
 	t, id := r.t, r.t.ID()
-	in, err := openRows(t, p)
+	schema, err := schemaOf(ctx, t, p)
+	if err != nil {
+		return nil, err
+	}
+	in, err := openRows(t, schema, p)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
 	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
-	schema := t.Schema()
 	fresh := freshRows(schema, in.ops)
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
@@ -177,7 +180,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		}
 		led.resp.Inserted = int64(len(ops))
 		if explicit { // else nobody reads them, and their keys cannot meet
-			w.own.add(holder{txn, id}, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
+			w.own.add(holder{txn, id}, schema.Version, vec.EncodeKeys(rows, schema.KeyIndexes()), ops, rows)
 		}
 	} else {
 		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
@@ -189,7 +192,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		}
 		rows, ops = res.take(rows)
 		if explicit {
-			w.own.add(holder{txn, id}, res.keys, ops, rows)
+			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
 		}
 	}
 	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
@@ -232,12 +235,12 @@ type incoming struct {
 	ops   []types.RowOp // one for all rows, or one a row
 }
 
-func openRows(t *tablet.Tablet, p *bepb.WriteRequest_Part) (*incoming, error) {
+func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part) (*incoming, error) {
 	in := &incoming{sent: p.Rows}
 	n := 0
 	var err error
 	if p.Grouped {
-		if in.large, err = t.OpenLarge(p.Rows); err != nil {
+		if in.large, err = t.OpenLarge(schema, p.Rows); err != nil {
 			return nil, err
 		}
 		n = in.large.Rows()

@@ -89,7 +89,10 @@ func (m *modify) lead(ctx context.Context) (*part, error) {
 		return nil, err
 	}
 	t := m.r.t
-	schema := t.Schema()
+	schema, err := schemaOf(ctx, t, m.req.Part)
+	if err != nil {
+		return nil, err
+	}
 	if schema.HasRowID() || !sameColumns(schema, c.def.Columns) || len(m.req.Key) == 0 {
 		return nil, errGeneral
 	}
@@ -192,7 +195,7 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 		led.resp.Inserted = 1
 	}
 	if m.req.ExplicitTxn {
-		m.w.own.add(holder{m.txn, id}, [][]byte{m.req.Key}, ops, m.out.Row)
+		m.w.own.add(holder{m.txn, id}, schema.Version, [][]byte{m.req.Key}, ops, m.out.Row)
 	}
 	var err error
 	if led.payload, err = tablet.EncodeWrite(schema, ops, m.out.Row); err != nil {

@@ -15,6 +15,9 @@ type Overlay struct {
 	// layers are disjoint in time, the newest last, and shrink by half at least: a transaction of n statements copies
 	// each key log n times instead of n times.
 	layers []map[string]*OverlayRow
+	// Schema is the version of the schema by which the rows are laid out: all are by one, as a table that is altered lets no
+	// transaction go on that has written to it.
+	Schema uint32
 }
 
 // OverlayRow points at a row of a batch; the transaction has deleted the key where it is nil.
@@ -47,7 +50,7 @@ func (o *Overlay) Rows() map[string]*OverlayRow {
 }
 
 // with returns the overlay with one more layer.
-func (o *Overlay) with(layer map[string]*OverlayRow) *Overlay {
+func (o *Overlay) with(schema uint32, layer map[string]*OverlayRow) *Overlay {
 	var layers []map[string]*OverlayRow
 	if o != nil {
 		layers = slices.Clone(o.layers)
@@ -59,7 +62,7 @@ func (o *Overlay) with(layer map[string]*OverlayRow) *Overlay {
 		maps.Copy(merged, layer)
 		layers, layer = layers[:len(layers)-1], merged
 	}
-	return &Overlay{layers: append(layers, layer)}
+	return &Overlay{layers: append(layers, layer), Schema: schema}
 }
 
 // overlays keeps the overlays of open transactions on tablets that this BE leads.
@@ -71,7 +74,7 @@ type overlays struct {
 func newOverlays() *overlays { return &overlays{m: map[holder]*Overlay{}} }
 
 // add records a resolved batch.
-func (o *overlays) add(h holder, keys [][]byte, ops []types.RowOp, rows *vec.Batch) {
+func (o *overlays) add(h holder, schema uint32, keys [][]byte, ops []types.RowOp, rows *vec.Batch) {
 	layer := make(map[string]*OverlayRow, len(keys))
 	for i, key := range keys {
 		switch {
@@ -83,7 +86,7 @@ func (o *overlays) add(h holder, keys [][]byte, ops []types.RowOp, rows *vec.Bat
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.m[h] = o.m[h].with(layer)
+	o.m[h] = o.m[h].with(schema, layer)
 }
 
 // get returns the overlay, or nil.

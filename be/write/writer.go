@@ -177,6 +177,10 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 		done(err)
 		return
 	}
+	if err := learnSchema(ctx, t, p.SchemaVersion, p.Schema); err != nil {
+		done(err)
+		return
+	}
 	if w.locks.isEnded(txn, t.ID()) {
 		done(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
 		return

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/meta/catalog"
@@ -182,8 +184,15 @@ func (c *Checker) ask(ctx context.Context, tab *catalog.Tablet, rep *catalog.Rep
 	if out.Why != "" {
 		return out, false
 	}
-	resp, err := c.o.Digest(ctx, rep.BE, &bepb.DigestRequest{TabletId: uint64(tab.ID), Version: uint64(tab.Version), Verify: verify})
+	schema, version, err := c.schema(tab)
+	if err != nil {
+		out.Why = err.Error()
+		return out, false
+	}
+	resp, err := c.o.Digest(ctx, rep.BE, &bepb.DigestRequest{TabletId: uint64(tab.ID), Version: uint64(tab.Version), Verify: verify, Schema: schema})
 	switch {
+	case err == nil && version > 1 && resp.SchemaVersion != version: // altered meanwhile: other columns are another digest
+		out.Why = fmt.Sprintf("it has schema version %d, not %d", resp.SchemaVersion, version)
 	case err == nil:
 		out.Verdict, out.Digest, out.Rows = Agrees, resp.Digest, resp.Rows
 	case beclient.Corrupt(err):
@@ -192,6 +201,16 @@ func (c *Checker) ask(ctx context.Context, tab *catalog.Tablet, rep *catalog.Rep
 		out.Why = err.Error()
 	}
 	return out, beclient.Gone(err)
+}
+
+// schema returns the schema by which the replicas of a tablet are compared: one that has not heard of it learns it.
+func (c *Checker) schema(tab *catalog.Tablet) (encoded []byte, version uint32, err error) {
+	t, ok := c.o.Log.Current().TableByID(tab.Table)
+	if !ok {
+		return nil, 0, fmt.Errorf("table %d does not exist", tab.Table)
+	}
+	encoded, err = cbor.Marshal(t.Schema)
+	return encoded, t.Schema.Version, err
 }
 
 func (c *Checker) remember(r Result) {

@@ -39,6 +39,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 			do = func() error { return s.alterName(ctx, n, out) }
 		case plan.ChangesKeys(n):
 			do = func() error { return s.alterKeys(ctx, n, out) }
+		case plan.AltersColumns(n):
+			do = func() error { return s.alterColumns(ctx, n, out) }
 		default:
 			return unsupported(leadingWords(st.Text))
 		}

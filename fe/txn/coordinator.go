@@ -51,6 +51,7 @@ type Coordinator struct {
 	logger   *slog.Logger
 	ids      *Sequence
 	pub      *publisher
+	schemas  schemas
 
 	mu     sync.Mutex
 	active map[types.TxnID]time.Time // since when

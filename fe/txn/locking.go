@@ -54,14 +54,14 @@ func (t *Txn) contended(groups map[types.BEID]*bepb.WriteRequest, err error) err
 	return err
 }
 
-// planned refuses a write that was planned by another schema than the one under which it would be committed: AddIndex
-// raises epochs and schema version in one command, so what is written at the epoch of cat knows the keys of cat.
+// planned refuses a write that was planned by another schema than the one under which it would be committed: AddIndex and
+// AlterColumns raise epochs and schema version in one command, so what is written at the epoch of cat knows the keys of cat.
 func planned(cat *catalog.Catalog, tab *catalog.Tablet, w *TabletWrite) error {
 	if w.Index {
 		return nil
 	}
 	table, ok := cat.TableByID(tab.Table)
-	if !ok || w.Schema == table.Schema.Version || w.Schema == 0 && !table.HasUniqueKeys() {
+	if !ok || w.Schema == table.Schema.Version || w.Schema == 0 && !table.HasUniqueKeys() && table.Schema.Version <= 1 {
 		return nil
 	}
 	return &RetryError{Err: fmt.Errorf("table %s has schema version %d, the write was planned by %d", table.Name, table.Schema.Version, w.Schema),

@@ -62,8 +62,8 @@ type TabletWrite struct {
 	Grouped []byte
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version
-	// Schema is the version of the table's schema by which the write was planned. It must be given for a table with unique
-	// keys: a write that does not know all of them is refused.
+	// Schema is the version of the table's schema by which the write was planned. It must be given for a table that has
+	// unique keys or was altered: a write that does not know all of it is refused.
 	Schema uint32
 	// Index marks rows of a hidden table that enforces a unique key: they do not count.
 	Index bool
@@ -207,6 +207,13 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
 	if w.Rows != nil && !p.Grouped {
 		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
+	}
+	if table, ok := cat.TableByID(tab.Table); ok && !w.Index {
+		var err error
+		if p.Schema, err = t.c.schemas.of(table); err != nil {
+			return 0, nil, err
+		}
+		p.SchemaVersion = w.Schema
 	}
 	sh.seq++
 	for i := range tab.Replicas {

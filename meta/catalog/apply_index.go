@@ -14,6 +14,8 @@ func (d *draft) applyIndex(cmd command.Command) (any, error, bool) {
 	switch c := cmd.(type) {
 	case *command.AddIndex:
 		err = d.addIndex(c)
+	case *command.AlterColumns:
+		err = d.alterColumns(c)
 	case *command.RenewIndex:
 		err = d.editKey(c.Table, c.Index, func(t *Table, k *UniqueKey) { k.BuildUntilMs = c.UntilMs })
 	case *command.PublishIndex:

@@ -74,6 +74,7 @@ const (
 	TypeChangeAccounts   Type = 75
 	TypeChangeGrants     Type = 76
 	TypeRenameTables     Type = 78
+	TypeAlterColumns     Type = 77
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82

@@ -59,6 +59,19 @@ type DropIndex struct {
 	ExpiredMs int64 `cbor:"4,keyasint,omitempty"`
 }
 
+// AlterColumns replaces the columns of a table; those that are new, by their ids, say what older rows have in them. It raises the
+// schema version and the epochs of the table, so that no transaction that was planned by the columns before can commit any more.
+type AlterColumns struct {
+	Table         types.TableID  `cbor:"1,keyasint"`
+	ExpectVersion uint32         `cbor:"2,keyasint"`
+	Columns       []types.Column `cbor:"3,keyasint"`
+	// LastColumn is the highest id that a column of the table has ever had.
+	LastColumn types.ColumnID `cbor:"4,keyasint"`
+}
+
+// Type returns TypeAlterColumns.
+func (*AlterColumns) Type() Type { return TypeAlterColumns }
+
 // Type returns TypeAddIndex.
 func (*AddIndex) Type() Type { return TypeAddIndex }
 

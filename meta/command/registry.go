@@ -44,6 +44,7 @@ var specs = func() map[Type]spec {
 		{TypeCancelRepairHint, "cancel_repair_hint", 1, func() Command { return new(CancelRepairHint) }},
 		{TypeExpireHints, "expire_hints", 1, func() Command { return new(ExpireHints) }},
 		{TypeAllocIDs, "alloc_ids", 1, func() Command { return new(AllocIDs) }},
+		{TypeAlterColumns, "alter_columns", 1, func() Command { return new(AlterColumns) }},
 		{TypeAddOp, "add_op", 1, func() Command { return new(AddOp) }},
 		{TypeFinishOp, "finish_op", 1, func() Command { return new(FinishOp) }},
 		{TypeAddOps, "add_ops", 1, func() Command { return new(AddOps) }},

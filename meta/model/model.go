@@ -40,6 +40,17 @@ type Table struct {
 	Colocate string `cbor:"75,keyasint,omitempty"`
 	// ColocatedMs is when the table came into its group, 0 = with its creation.
 	ColocatedMs int64 `cbor:"68,keyasint,omitempty"`
+	// LastColumn is the highest id that a column has ever had, 0 = that of those there are. Ids are not used again.
+	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
+}
+
+// HighestColumn returns the highest id that a column of the table has ever had.
+func (t *Table) HighestColumn() types.ColumnID {
+	last := t.LastColumn
+	for i := range t.Schema.Columns {
+		last = max(last, t.Schema.Columns[i].ID)
+	}
+	return last
 }
 
 // LeadsGroup reports whether the table came into their colocate group before another: where the tablets of the first one lie,

@@ -94,6 +94,14 @@ func (t ColumnType) IsNumeric() bool {
 	return t.Kind >= KindTinyInt && t.Kind <= KindDecimal || t.Kind == KindYear || t.Kind == KindBool
 }
 
+// SameForm reports whether values of both types have the same bytes and the same order.
+func SameForm(a, b ColumnType) bool {
+	if a.Phys() != b.Phys() || a.Unsigned != b.Unsigned {
+		return false
+	}
+	return a.Kind == b.Kind && a.Scale == b.Scale || a.IsInteger() && b.IsInteger() || a.IsString() && b.IsString()
+}
+
 // Column is one column of a table.
 type Column struct {
 	ID            ColumnID   `cbor:"1,keyasint"`
@@ -108,6 +116,15 @@ type Column struct {
 	Shown         string     `cbor:"10,keyasint,omitempty"` // the type as the user wrote it, when it prints otherwise
 	Elems         []string   `cbor:"11,keyasint,omitempty"` // the members of an ENUM (SMALLINT UNSIGNED) or SET (BIGINT UNSIGNED)
 	Bits          int32      `cbor:"12,keyasint,omitempty"` // the width of a BIT (BIGINT UNSIGNED)
+	// Initial is what rows that are older than the column have in it, fixed when it was added; nil = NULL.
+	Initial *Initial `cbor:"13,keyasint,omitempty"`
+}
+
+// Initial is a value that is not NULL, in the physical form of its column's type.
+type Initial struct {
+	I     int64  `cbor:"1,keyasint,omitempty"` // PhysInt64, the bits of PhysFloat64, the lower half of PhysDec128
+	Hi    int64  `cbor:"2,keyasint,omitempty"` // the upper half of PhysDec128
+	Bytes []byte `cbor:"3,keyasint,omitempty"` // PhysBytes
 }
 
 // Special reports whether the column keeps numbers that users see as something else: ENUM, SET, BIT.

@@ -2187,6 +2187,7 @@ type DigestRequest struct {
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
 	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Verify        bool                   `protobuf:"varint,3,opt,name=verify,proto3" json:"verify,omitempty"` // read every row, rather than trust what was noted when it was written
+	Schema        []byte                 `protobuf:"bytes,4,opt,name=schema,proto3" json:"schema,omitempty"`  // CBOR of types.Schema, for a replica that has not heard of it; empty = any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2242,11 +2243,19 @@ func (x *DigestRequest) GetVerify() bool {
 	return false
 }
 
+func (x *DigestRequest) GetSchema() []byte {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
+}
+
 type DigestResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Digest        uint64                 `protobuf:"varint,1,opt,name=digest,proto3" json:"digest,omitempty"`
 	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
 	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	SchemaVersion uint32                 `protobuf:"varint,4,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // digests of different ones are not comparable
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2298,6 +2307,13 @@ func (x *DigestResponse) GetRows() int64 {
 func (x *DigestResponse) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
+	}
+	return 0
+}
+
+func (x *DigestResponse) GetSchemaVersion() uint32 {
+	if x != nil {
+		return x.SchemaVersion
 	}
 	return 0
 }
@@ -3305,10 +3321,12 @@ type WriteRequest_Part struct {
 	ReadVersion   uint64                 `protobuf:"varint,4,opt,name=read_version,json=readVersion,proto3" json:"read_version,omitempty"` // > 0: refuse when a key changed after it
 	ReplicaId     uint64                 `protobuf:"varint,5,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`       // the leader's own
 	Others        []*ReplicaAddress      `protobuf:"bytes,6,rep,name=others,proto3" json:"others,omitempty"`
-	Ops           []byte                 `protobuf:"bytes,7,opt,name=ops,proto3" json:"ops,omitempty"`           // one types.RowOp a row; a single byte holds for all
-	Rows          []byte                 `protobuf:"bytes,8,opt,name=rows,proto3" json:"rows,omitempty"`         // vec.Encode, all columns of the schema in order
-	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`          // part number within (txn, tablet), from 0
-	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"` // rows are row groups, ready to be stored (sql/rowset/groups)
+	Ops           []byte                 `protobuf:"bytes,7,opt,name=ops,proto3" json:"ops,omitempty"`                                            // one types.RowOp a row; a single byte holds for all
+	Rows          []byte                 `protobuf:"bytes,8,opt,name=rows,proto3" json:"rows,omitempty"`                                          // vec.Encode, all columns of the schema in order
+	Seq           uint64                 `protobuf:"varint,9,opt,name=seq,proto3" json:"seq,omitempty"`                                           // part number within (txn, tablet), from 0
+	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"`                                  // rows are row groups, ready to be stored (sql/rowset/groups)
+	SchemaVersion uint32                 `protobuf:"varint,11,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // of the rows; 0 = that of the replica
+	Schema        []byte                 `protobuf:"bytes,12,opt,name=schema,proto3" json:"schema,omitempty"`                                     // CBOR of types.Schema, once the table was altered: for replicas that have not heard of it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3411,6 +3429,20 @@ func (x *WriteRequest_Part) GetGrouped() bool {
 		return x.Grouped
 	}
 	return false
+}
+
+func (x *WriteRequest_Part) GetSchemaVersion() uint32 {
+	if x != nil {
+		return x.SchemaVersion
+	}
+	return 0
+}
+
+func (x *WriteRequest_Part) GetSchema() []byte {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
 }
 
 type WriteResponse_Failure struct {
@@ -3624,6 +3656,8 @@ type ReplicateRequest_Part struct {
 	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
+	SchemaVersion uint32                 `protobuf:"varint,6,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // as in WriteRequest
+	Schema        []byte                 `protobuf:"bytes,7,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3689,6 +3723,20 @@ func (x *ReplicateRequest_Part) GetSeq() uint64 {
 func (x *ReplicateRequest_Part) GetPayload() []byte {
 	if x != nil {
 		return x.Payload
+	}
+	return nil
+}
+
+func (x *ReplicateRequest_Part) GetSchemaVersion() uint32 {
+	if x != nil {
+		return x.SchemaVersion
+	}
+	return 0
+}
+
+func (x *ReplicateRequest_Part) GetSchema() []byte {
+	if x != nil {
+		return x.Schema
 	}
 	return nil
 }
@@ -4014,13 +4062,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xb4\x03\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xf3\x03\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
-	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\x9a\x02\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\xd9\x02\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -4034,7 +4082,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x04rows\x18\b \x01(\fR\x04rows\x12\x10\n" +
 	"\x03seq\x18\t \x01(\x04R\x03seq\x12\x18\n" +
 	"\agrouped\x18\n" +
-	" \x01(\bR\agrouped\"\xbc\x05\n" +
+	" \x01(\bR\agrouped\x12%\n" +
+	"\x0eschema_version\x18\v \x01(\rR\rschemaVersion\x12\x16\n" +
+	"\x06schema\x18\f \x01(\fR\x06schema\"\xbc\x05\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +
@@ -4083,17 +4133,19 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x0e\n" +
 	"\x02at\x18\x03 \x03(\rR\x02at\"%\n" +
 	"\rQueryResponse\x12\x14\n" +
-	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xe1\x01\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xa0\x02\n" +
 	"\x10ReplicateRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12/\n" +
-	"\x05parts\x18\x02 \x03(\v2\x19.be.ReplicateRequest.PartR\x05parts\x1a\x84\x01\n" +
+	"\x05parts\x18\x02 \x03(\v2\x19.be.ReplicateRequest.PartR\x05parts\x1a\xc3\x01\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x18\n" +
-	"\apayload\x18\x05 \x01(\fR\apayload\"+\n" +
+	"\apayload\x18\x05 \x01(\fR\apayload\x12%\n" +
+	"\x0eschema_version\x18\x06 \x01(\rR\rschemaVersion\x12\x16\n" +
+	"\x06schema\x18\a \x01(\fR\x06schema\"+\n" +
 	"\x11ReplicateResponse\x12\x16\n" +
 	"\x06errors\x18\x01 \x03(\tR\x06errors\"\xab\x01\n" +
 	"\x0ePublishRequest\x12-\n" +
@@ -4120,15 +4172,17 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"$\n" +
 	"\fScanResponse\x12\x14\n" +
-	"\x05batch\x18\x01 \x01(\fR\x05batch\"^\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"v\n" +
 	"\rDigestRequest\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x16\n" +
-	"\x06verify\x18\x03 \x01(\bR\x06verify\"V\n" +
+	"\x06verify\x18\x03 \x01(\bR\x06verify\x12\x16\n" +
+	"\x06schema\x18\x04 \x01(\fR\x06schema\"}\n" +
 	"\x0eDigestResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\x04R\x06digest\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x04R\aversion\"\xca\x03\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12%\n" +
+	"\x0eschema_version\x18\x04 \x01(\rR\rschemaVersion\"\xca\x03\n" +
 	"\x12SubmitCloneRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x19\n" +

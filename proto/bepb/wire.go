@@ -12,8 +12,8 @@ import (
 
 // fieldsKnown is how many fields the messages have that this file knows. One that has grown is left to the generated code.
 var fieldsKnown = map[proto.Message]int{
-	&WriteRequest{}: 4, &WriteRequest_Part{}: 10, &ReplicaAddress{}: 3, &WriteResponse{}: 5, &WriteResponse_Part{}: 7,
-	&WriteResponse_Failure{}: 2, &ReplicateRequest{}: 2, &ReplicateRequest_Part{}: 5, &ReplicateResponse{}: 1, &PublishRequest{}: 1,
+	&WriteRequest{}: 4, &WriteRequest_Part{}: 12, &ReplicaAddress{}: 3, &WriteResponse{}: 5, &WriteResponse_Part{}: 7,
+	&WriteResponse_Failure{}: 2, &ReplicateRequest{}: 2, &ReplicateRequest_Part{}: 7, &ReplicateResponse{}: 1, &PublishRequest{}: 1,
 	&PublishRequest_Item{}: 4, &PublishResponse{}: 1, &GetRequest{}: 7, &GetResponse{}: 2,
 }
 

@@ -13,7 +13,9 @@ func (m *ReplicateRequest) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 2, p.ReplicaId)
 		dst = appendNumber(dst, 3, p.Epoch)
 		dst = appendNumber(dst, 4, p.Seq)
-		dst = end(appendChunk(dst, 5, p.Payload), at)
+		dst = appendChunk(dst, 5, p.Payload)
+		dst = appendNumber(dst, 6, uint64(p.SchemaVersion))
+		dst = end(appendChunk(dst, 7, p.Schema), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	return dst, ok
@@ -23,7 +25,7 @@ func (m *ReplicateRequest) AppendWire(dst []byte) ([]byte, bool) {
 func (m *ReplicateRequest) WireBytes() int {
 	n := fixedBytes
 	for _, p := range m.Parts {
-		n += fixedBytes + len(p.Payload)
+		n += fixedBytes + len(p.Payload) + len(p.Schema)
 	}
 	return n
 }
@@ -58,6 +60,10 @@ func (m *ReplicateRequest_Part) parse(b []byte) bool {
 			m.Seq = v
 		case 5<<3 | chunk:
 			m.Payload = keep(data)
+		case 6<<3 | varint:
+			m.SchemaVersion = uint32(v)
+		case 7<<3 | chunk:
+			m.Schema = keep(data)
 		default:
 			return false
 		}

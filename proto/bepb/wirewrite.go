@@ -25,7 +25,9 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendChunk(dst, 7, p.Ops)
 		dst = appendChunk(dst, 8, p.Rows)
 		dst = appendNumber(dst, 9, p.Seq)
-		dst = end(appendFlag(dst, 10, p.Grouped), at)
+		dst = appendFlag(dst, 10, p.Grouped)
+		dst = appendNumber(dst, 11, uint64(p.SchemaVersion))
+		dst = end(appendChunk(dst, 12, p.Schema), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
@@ -36,7 +38,7 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 func (m *WriteRequest) WireBytes() int {
 	n := fixedBytes
 	for _, p := range m.Parts {
-		n += 2*fixedBytes + len(p.Ops) + len(p.Rows)
+		n += 2*fixedBytes + len(p.Ops) + len(p.Rows) + len(p.Schema)
 		for _, o := range p.Others {
 			n += fixedBytes + len(o.Address)
 		}
@@ -90,6 +92,10 @@ func (m *WriteRequest_Part) parse(b []byte) bool {
 			m.Seq = v
 		case 10<<3 | varint:
 			m.Grouped = v != 0
+		case 11<<3 | varint:
+			m.SchemaVersion = uint32(v)
+		case 12<<3 | chunk:
+			m.Schema = keep(data)
 		default:
 			return false
 		}

@@ -102,6 +102,9 @@ func (c *creator) like() error {
 	t.ID, t.DatabaseID, t.CreatedMs, t.Name = 0, 0, 0, c.table.Name
 	t.Schema.TableID, t.Schema.Version = 0, 1
 	t.Schema.Columns = slices.Clone(from.Schema.Columns)
+	for i := range t.Schema.Columns {
+		t.Schema.Columns[i].Initial = nil
+	}
 	t.Unique = t.VisibleKeys()
 	for i := range t.Unique {
 		t.Unique[i].Index = 0

@@ -1,0 +1,46 @@
+package catalog
+
+import (
+	"slices"
+
+	"stele/meta/command"
+	"stele/meta/types"
+)
+
+// alterColumns gives a table other columns, in one step for all of them.
+func (d *draft) alterColumns(c *command.AlterColumns) error {
+	t, err := d.editTable(c.Table)
+	if err != nil {
+		return err
+	}
+	if t.Hidden() {
+		return notFound("table", c.Table)
+	}
+	if c.ExpectVersion != t.Schema.Version {
+		return &ErrSchemaChanged{Table: t.ID, Given: c.ExpectVersion, Current: t.Schema.Version}
+	}
+	if k := t.Building(); k != nil {
+		return refusedBuilding(k)
+	}
+	old, last := t.Schema, t.HighestColumn()
+	t.Schema.Columns = slices.Clone(c.Columns)
+	for i := range c.Columns {
+		col := &c.Columns[i]
+		at := old.ColumnIndex(col.ID)
+		switch {
+		case at < 0 && col.ID <= last:
+			return refused("table %s: column id %d of %s has been used before", t.Name, col.ID, col.Name)
+		case col.ID > c.LastColumn:
+			return refused("table %s: column id %d of %s is beyond %d", t.Name, col.ID, col.Name, c.LastColumn)
+		case at >= 0 && !types.SameForm(old.Columns[at].Type, col.Type):
+			return refused("table %s: column %s would be stored in another form", t.Name, col.Name)
+		}
+	}
+	t.LastColumn = max(last, c.LastColumn)
+	if err := d.checkTable(t); err != nil {
+		return err
+	}
+	d.fence(t)
+	d.tables = d.tables.set(d.o, t.ID, t)
+	return nil
+}

@@ -1,0 +1,344 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	ast "stele/sql/parse"
+)
+
+// Columns is what an ALTER TABLE makes of the columns of a table.
+type Columns struct {
+	Columns []types.Column
+	Last    types.ColumnID // the highest id that a column has ever had
+}
+
+// AltersColumns reports whether an ALTER TABLE changes columns and nothing else.
+func AltersColumns(stmt *ast.AlterTableStmt) bool {
+	alters := false
+	for _, spec := range stmt.Specs {
+		switch spec.Tp {
+		case ast.AlterTableAddColumns, ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn,
+			ast.AlterTableModifyColumn, ast.AlterTableAlterColumn:
+			alters = true
+		case ast.AlterTableAlgorithm, ast.AlterTableLock:
+		default:
+			return false
+		}
+	}
+	return alters
+}
+
+// AlterColumns works out all clauses of an ALTER TABLE that changes columns. No row is rewritten: a new column says what older rows
+// have in it, and a column that stays keeps how its values are stored. What cannot be done so is refused.
+func AlterColumns(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Columns, error) {
+	a := &columnAlterer{b: newBinder(ctx), table: t, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
+	for _, spec := range stmt.Specs {
+		if err := a.clause(spec); err != nil {
+			return nil, err
+		}
+	}
+	if !slices.ContainsFunc(a.cols, func(c types.Column) bool { return !c.Hidden }) {
+		return nil, errorf(1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead")
+	}
+	return &Columns{Columns: a.cols, Last: a.last}, nil
+}
+
+// columnAlterer carries out the clauses of one statement, in their order.
+type columnAlterer struct {
+	b     *binder
+	table *catalog.Table
+	cols  []types.Column
+	last  types.ColumnID
+}
+
+func (a *columnAlterer) clause(spec *ast.AlterTableSpec) error {
+	switch spec.Tp {
+	case ast.AlterTableAddColumns:
+		return a.add(spec)
+	case ast.AlterTableDropColumn:
+		return a.drop(spec.OldColumnName.Name.O, spec.IfExists)
+	case ast.AlterTableRenameColumn:
+		at, err := a.known(spec.OldColumnName.Name.O)
+		if err != nil {
+			return err
+		}
+		return a.rename(at, spec.NewColumnName.Name.O)
+	case ast.AlterTableModifyColumn:
+		return a.modify(spec.NewColumns[0].Name.Name.O, spec)
+	case ast.AlterTableChangeColumn:
+		return a.modify(spec.OldColumnName.Name.O, spec)
+	case ast.AlterTableAlterColumn:
+		return a.setDefault(spec.NewColumns[0])
+	}
+	return nil // ALGORITHM and LOCK: every change is instant
+}
+
+// find returns the position of a column that statements may name, or -1.
+func (a *columnAlterer) find(name string) int {
+	return slices.IndexFunc(a.cols, func(c types.Column) bool { return !c.Hidden && strings.EqualFold(c.Name, name) })
+}
+
+func (a *columnAlterer) known(name string) (int, error) {
+	at := a.find(name)
+	if at < 0 {
+		return at, errorf(CodeUnknownColumn, "Unknown column '%s' in '%s'", name, a.table.Name)
+	}
+	return at, nil
+}
+
+// free refuses a name that another column has.
+func (a *columnAlterer) free(name string, self int) error {
+	if at := a.find(name); at >= 0 && at != self {
+		return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", name)
+	}
+	if name == "" || strings.EqualFold(name, types.RowIDColumn) {
+		return errorf(1166, "Incorrect column name '%s'", name)
+	}
+	return nil
+}
+
+func (a *columnAlterer) add(spec *ast.AlterTableSpec) error {
+	if len(spec.NewConstraints) > 0 {
+		return refuse("ADD COLUMN with a key: add it by a second ALTER TABLE")
+	}
+	for _, def := range spec.NewColumns {
+		if spec.IfNotExists && a.find(def.Name.Name.O) >= 0 {
+			continue
+		}
+		if err := a.addOne(def, spec.Position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition) error {
+	col, err := a.definition(def)
+	if err != nil {
+		return err
+	}
+	if col.AutoIncrement {
+		return refuse("ADD COLUMN ... AUTO_INCREMENT: rows would be rewritten; " + rewriteRemedy)
+	}
+	if err := a.free(col.Name, -1); err != nil {
+		return err
+	}
+	if col.Initial, err = a.initial(&col); err != nil {
+		return err
+	}
+	a.last++
+	col.ID = a.last
+	return a.place(col, position, a.visible())
+}
+
+// definition checks the definition of a column that is added or changed.
+func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
+	for _, o := range def.Options {
+		switch o.Tp {
+		case ast.ColumnOptionPrimaryKey:
+			return types.Column{}, refuse("a PRIMARY KEY by ALTER TABLE: rows would be rewritten; " + rewriteRemedy)
+		case ast.ColumnOptionUniqKey:
+			return types.Column{}, refuse("UNIQUE with a column in ALTER TABLE: add the key by a second ALTER TABLE ... ADD UNIQUE KEY")
+		}
+	}
+	return columnDef(a.b, def)
+}
+
+const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... SELECT and use it instead"
+
+// initial is what rows that are there already have in a new column: its default, as of now.
+func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
+	d, err := a.b.defaultValue(col)
+	if err != nil {
+		zero, ok := zeroValue(col.Type)
+		if !ok && col.Type.IsTemporal() {
+			return nil, errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
+		}
+		if !ok {
+			return nil, err
+		}
+		return &types.Initial{I: zero.I, Bytes: zero.B}, nil
+	}
+	v := d.Value
+	if v.Null {
+		return nil, nil
+	}
+	out := &types.Initial{I: v.I, Hi: v.Hi, Bytes: v.B}
+	if col.Type.Phys() == types.PhysFloat64 {
+		out.I = int64(math.Float64bits(v.F))
+	}
+	return out, nil
+}
+
+// visible is where the columns end that users see.
+func (a *columnAlterer) visible() int {
+	if n := len(a.cols); n > 0 && a.cols[n-1].Hidden {
+		return n - 1
+	}
+	return len(a.cols)
+}
+
+// place puts a column where the clause says, else at a position.
+func (a *columnAlterer) place(col types.Column, position *ast.ColumnPosition, at int) error {
+	if position != nil {
+		switch position.Tp {
+		case ast.ColumnPositionFirst:
+			at = 0
+		case ast.ColumnPositionAfter:
+			after, err := a.known(position.RelativeColumn.Name.O)
+			if err != nil {
+				return err
+			}
+			at = after + 1
+		}
+	}
+	a.cols = slices.Insert(a.cols, at, col)
+	return nil
+}
+
+func (a *columnAlterer) drop(name string, ifExists bool) error {
+	at := a.find(name)
+	if at < 0 && ifExists {
+		return nil
+	}
+	if at < 0 {
+		return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+	}
+	id := a.cols[at].ID
+	if p := a.table.Partition; p != nil && slices.Contains(p.Columns, id) {
+		return errorf(3855, "Column '%s' has a partitioning function dependency and cannot be dropped or renamed.", name)
+	}
+	if a.layout(id) {
+		return refuse("DROP COLUMN " + name + ": rows are kept by it; " + rewriteRemedy)
+	}
+	if k := a.keyOf(id); k != "" {
+		return refuse("DROP COLUMN " + name + ": key " + k + " has it; drop the key first with ALTER TABLE ... DROP INDEX")
+	}
+	a.cols = slices.Delete(a.cols, at, at+1)
+	return nil
+}
+
+// layout reports whether rows are found, spread or ordered by a column.
+func (a *columnAlterer) layout(id types.ColumnID) bool {
+	t := a.table
+	return slices.Contains(t.Schema.Key, id) || slices.Contains(t.HashBy, id) || slices.Contains(t.DupKey, id) ||
+		t.Partition != nil && slices.Contains(t.Partition.Columns, id)
+}
+
+// keyOf names a secondary key that has a column.
+func (a *columnAlterer) keyOf(id types.ColumnID) string {
+	for _, k := range a.table.Unique {
+		if slices.Contains(k.Columns, id) {
+			return k.Name
+		}
+	}
+	return ""
+}
+
+func (a *columnAlterer) rename(at int, name string) error {
+	if err := a.free(name, at); err != nil {
+		return err
+	}
+	a.cols[at].Name = name
+	return nil
+}
+
+// modify gives a column another definition, which must leave its values as they are stored.
+func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
+	at, err := a.known(name)
+	if err != nil {
+		return err
+	}
+	old := a.cols[at]
+	col, err := a.definition(spec.NewColumns[0])
+	if err != nil {
+		return err
+	}
+	if err := a.free(col.Name, at); err != nil {
+		return err
+	}
+	col.ID, col.Initial = old.ID, old.Initial
+	if slices.Contains(a.table.Schema.Key, col.ID) {
+		col.Type.NotNull = true
+	}
+	if err := a.keeps(&old, &col); err != nil {
+		return err
+	}
+	a.cols = slices.Delete(a.cols, at, at+1)
+	return a.place(col, spec.Position, at)
+}
+
+// keeps refuses a definition by which rows would have to be looked at or rewritten.
+func (a *columnAlterer) keeps(old, col *types.Column) error {
+	from, to := old.Type, col.Type
+	reason := ""
+	switch {
+	case old.AutoIncrement != col.AutoIncrement:
+		reason = "AUTO_INCREMENT stays as it was declared"
+	case to.NotNull && !from.NotNull:
+		reason = "rows may have NULL there"
+	case !widens(old, col):
+		reason = "rows would be rewritten"
+	case to != from && (a.layout(col.ID) || a.uniqueHas(col.ID)):
+		reason = "rows are found by it"
+	}
+	if reason == "" {
+		return nil
+	}
+	return refuse("MODIFY COLUMN " + old.Name + " from " + typeText(old) + " to " + typeText(col) + ": " + reason + "; " + rewriteRemedy)
+}
+
+func (a *columnAlterer) uniqueHas(id types.ColumnID) bool {
+	return slices.ContainsFunc(a.table.Unique, func(k catalog.UniqueKey) bool { return k.Enforced() && slices.Contains(k.Columns, id) })
+}
+
+// widens reports whether every value of a column is, as it is stored, the same value of another definition.
+func widens(old, col *types.Column) bool {
+	from, to := old.Type, col.Type
+	from.NotNull, to.NotNull = false, false
+	if old.Special() || col.Special() {
+		return from == to && old.IsSet() == col.IsSet() && (old.Bits > 0) == (col.Bits > 0) && col.Bits >= old.Bits &&
+			len(col.Elems) >= len(old.Elems) && slices.Equal(col.Elems[:len(old.Elems)], old.Elems)
+	}
+	if from == to {
+		return true
+	}
+	if !types.SameForm(from, to) {
+		return false
+	}
+	switch {
+	case from.Kind >= types.KindTinyInt && from.Kind <= types.KindBigInt:
+		return to.Kind >= from.Kind && to.Kind <= types.KindBigInt
+	case from.Kind == types.KindDecimal:
+		return to.Kind == from.Kind && to.Length >= from.Length
+	case from.Kind == types.KindChar, from.Kind == types.KindVarChar:
+		return to.Kind == from.Kind && to.Length >= from.Length || from.Kind == types.KindChar && to.Kind == types.KindVarChar && to.Length >= from.Length ||
+			to.Kind == types.KindText && int64(to.Length) >= 4*int64(from.Length)
+	case from.Kind == types.KindVarBinary:
+		return (to.Kind == types.KindVarBinary || to.Kind == types.KindBlob) && to.Length >= from.Length
+	case from.Kind == types.KindText, from.Kind == types.KindBlob:
+		return to.Kind == from.Kind && to.Length >= from.Length
+	}
+	return false
+}
+
+// setDefault is ALTER COLUMN ... SET DEFAULT and DROP DEFAULT.
+func (a *columnAlterer) setDefault(def *ast.ColumnDef) error {
+	at, err := a.known(def.Name.Name.O)
+	if err != nil {
+		return err
+	}
+	col := a.cols[at]
+	col.Default, col.DefaultNow = nil, false
+	if len(def.Options) == 1 {
+		if err := columnDefault(a.b, &col, def.Options[0].Expr); err != nil {
+			return err
+		}
+	}
+	a.cols[at] = col
+	return nil
+}

@@ -18,7 +18,7 @@ import (
 
 // define runs statements that change what there is. As in MySQL, they commit the open transaction first; a statement
 // that Stele lacks leaves it alone.
-func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) error {
+func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	var do func() error
 	switch n := st.Node.(type) {
 	case *parse.CreateDatabaseStmt:
@@ -26,7 +26,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) 
 	case *parse.DropDatabaseStmt:
 		do = func() error { return s.dropDatabase(ctx, n, out) }
 	case *parse.CreateTableStmt:
-		do = func() error { return s.createTable(ctx, n, st.Tail, out) }
+		do = func() error { return s.createTable(ctx, n, st.Tail, params, out) }
 	case *parse.DropTableStmt:
 		do = func() error { return s.dropTables(ctx, n, out) }
 	case *parse.TruncateTableStmt:
@@ -136,9 +136,9 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 }
 
 // createTable checks the definition and has the replicas made.
-func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, out *output) error {
+func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, params []plan.Param, out *output) error {
 	cat := s.sh.Log.Current()
-	spec, err := plan.CreateTable(s.planContext(cat, time.Now(), nil), n, tail, s.sh.Settings().Defaults)
+	spec, err := plan.CreateTable(s.planContext(cat, time.Now(), params), n, tail, s.sh.Settings().Defaults)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 		s.warn("Note", 1105, note)
 	}
 	if n.Select != nil {
-		return s.fillCreated(ctx, spec, n, out)
+		return s.fillCreated(ctx, spec, n, params, out)
 	}
 	return out.done(server.Result{Warnings: s.warningCount()})
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -65,6 +66,19 @@ func mysqlError(err error) error {
 		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
 	return sqlErr(1105, "HY000", "%s", err.Error())
+}
+
+// outOfTime gives an error that only came of the end of the statement's time the number that says so.
+func outOfTime(ctx context.Context, err error) error {
+	var known server.MySQLError
+	var unknown *txn.UnknownError
+	if err == nil || ctx.Err() == nil || errors.As(err, &known) || errors.As(err, &unknown) {
+		return err
+	}
+	if errors.As(context.Cause(ctx), &known) {
+		return known
+	}
+	return err
 }
 
 // quorumError says what a write waited for in vain, and what helps.

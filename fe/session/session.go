@@ -331,7 +331,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 	if len(st.Params) != len(params) {
 		return sqlErr(1210, "HY000", "Incorrect arguments to EXECUTE: %d parameters, %d given", len(st.Params), len(params))
 	}
-	return s.dispatch(ctx, &st, params, out)
+	return outOfTime(ctx, s.dispatch(ctx, &st, params, out))
 }
 
 // timed ends a statement that runs longer than max_execution_time allows.
@@ -399,7 +399,7 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	case *parse.LockTablesStmt, *parse.UnlockTablesStmt, *parse.FlushStmt, *parse.AnalyzeTableStmt:
 		return s.maintain(ctx, st.Node, out)
 	}
-	return s.define(ctx, st, out)
+	return s.define(ctx, st, params, out)
 }
 
 // isDiagnostic reports whether a statement reads the warnings of the one before.

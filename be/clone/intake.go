@@ -7,6 +7,7 @@ import (
 
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -61,7 +62,7 @@ func (in *intake) chunk(ctx context.Context, seq int, bytes []byte) error {
 		return err
 	}
 	in.owed = len(bytes)
-	if err := in.im.Write(tablet.Chunk{Seq: seq, Bytes: bytes}); err != nil {
+	if err := in.im.Write(tablet.Chunk{Seq: seq, Bytes: bytes, Free: func() { rpc.Buffers.Put(&bytes) }}); err != nil {
 		return fmt.Errorf("store a chunk of tablet %d: %w", in.p.task.Tablet, err)
 	}
 	in.p.add(len(bytes))

@@ -10,6 +10,7 @@ import (
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -171,6 +172,7 @@ func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest,
 	}
 	defer snap.Release()
 	e := &export{snap: snap, ex: snap.Export()}
+	e.ex.Buffer = func(size int) []byte { return *rpc.Buffers.Get(size) } // the codec puts them back
 	if err := e.ex.Skip(req.ResumeToken); err != nil {
 		return err
 	}

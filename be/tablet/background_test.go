@@ -47,8 +47,13 @@ func TestScrubberRunsByItself(t *testing.T) {
 	if !tabs[0].Stats().Bad || tabs[1].Stats().Bad || tabs[2].Stats().Bad {
 		t.Fatal("bad replicas are not the damaged one")
 	}
-	if c := s.Counters(); c.ScrubbedBytes == 0 {
-		t.Fatalf("%+v", c)
+	deadline := time.After(20 * time.Second)
+	for s.Counters().ScrubbedBytes == 0 { // counted when the pass is through, after what it found was told
+		select {
+		case <-deadline:
+			t.Fatalf("%+v", s.Counters())
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 

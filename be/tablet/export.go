@@ -22,6 +22,8 @@ import (
 type Chunk struct {
 	Seq   int
 	Bytes []byte
+	// Free, if it is set, is called when Bytes are of no more use to the Import that has got them. It must not block.
+	Free func()
 }
 
 // Chunk kinds: one header, the row groups as they are stored, one end.
@@ -71,6 +73,8 @@ type Exporter struct {
 	err    error // found while planning
 	// skipped is how many bytes are left out.
 	skipped int64
+	// Buffer gives the memory of chunks, of that length or more of capacity, to be had back when they are sent; nil = new memory.
+	Buffer func(size int) []byte
 	// contents are the hashes of the row groups that were read, by rowset and row group; 0 = not yet.
 	contents [][]uint64
 }
@@ -158,7 +162,7 @@ func (e *Exporter) seal(kind byte, seq int, body []byte) []byte {
 // groupChunk copies a row group out of the mapping, once, and verifies the copy: damage must not travel.
 func (e *Exporter) groupChunk(g *exportGroup, seq int) ([]byte, error) {
 	begin := func(size int) []byte {
-		out := beginChunk(chunkGroup, e.header.Tablet, e.header.Version, seq, 8+size)
+		out := beginChunk(e.buffer(8+size), chunkGroup, e.header.Tablet, e.header.Version, seq)
 		out = binary.BigEndian.AppendUint32(out, uint32(g.rowset))
 		return binary.BigEndian.AppendUint32(out, uint32(g.group))
 	}
@@ -178,6 +182,14 @@ func (e *Exporter) groupChunk(g *exportGroup, seq int) ([]byte, error) {
 		return nil, missingIsCorrupt(key, err)
 	}
 	return endChunk(out), nil
+}
+
+// buffer returns room for a chunk with a body of size bytes.
+func (e *Exporter) buffer(size int) []byte {
+	if e.Buffer == nil {
+		return make([]byte, 0, chunkSize(size))
+	}
+	return e.Buffer(chunkSize(size))[:0]
 }
 
 // contentOf verifies row group id in all its parts and returns the hash of its content.
@@ -328,12 +340,15 @@ func (e *Exporter) planDeltas() error {
 }
 
 func sealChunk(kind byte, tablet types.TabletID, version types.Version, seq int, body []byte) []byte {
-	return endChunk(append(beginChunk(kind, tablet, version, seq, len(body)), body...))
+	room := make([]byte, 0, chunkSize(len(body)))
+	return endChunk(append(beginChunk(room, kind, tablet, version, seq), body...))
 }
 
-// beginChunk returns a chunk that ends before its body, with room for one of size bytes and for endChunk.
-func beginChunk(kind byte, tablet types.TabletID, version types.Version, seq, size int) []byte {
-	out := make([]byte, 0, chunkFixed+size+8)
+// chunkSize is the length of a chunk with a body of so many bytes.
+func chunkSize(body int) int { return chunkFixed + body + 8 }
+
+// beginChunk appends a chunk up to its body.
+func beginChunk(out []byte, kind byte, tablet types.TabletID, version types.Version, seq int) []byte {
 	out = append(out, kind)
 	out = binary.BigEndian.AppendUint64(out, uint64(tablet))
 	out = binary.BigEndian.AppendUint64(out, uint64(version))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/fxamacker/cbor/v2"
@@ -25,18 +26,23 @@ import (
 //
 // An Import is used by one goroutine, except for Prepare.
 type Import struct {
-	s       *Store
-	t       *Tablet
-	header  *cloneHeader
-	end     *cloneEnd
-	got     [][]bool // by rowset and row group
-	next    int      // chunk
-	version types.Version
-	queued  []kv.Entry
-	bytes   int64        // queued
-	writing []chan error // on their way to the disk
-	done    int64        // received
-	over    bool
+	s      *Store
+	t      *Tablet
+	header *cloneHeader
+	end    *cloneEnd
+	got    [][]bool // by rowset and row group
+	// contents are the hashes of the row groups that were read back already, as got; 0 = Verify does it.
+	contents [][]uint64
+	reading  sync.WaitGroup // of contents
+	next     int            // chunk
+	version  types.Version
+	queued   []kv.Entry
+	bytes    int64        // queued
+	free     []func()     // of the chunks that are queued
+	back     []readBack   // what of that was received
+	writing  []chan error // on their way to the disk
+	done     int64        // received
+	over     bool
 	// verified says that everything is there and has the right digest, refused that it has another one, or damage.
 	verified, refused bool
 	unsure            bool           // a write failed: nobody knows which row groups are there
@@ -150,7 +156,7 @@ func (im *Import) write(c Chunk) error {
 	case chunkHeader:
 		return im.begin(body)
 	case chunkGroup:
-		return im.writeGroup(body)
+		return im.writeGroup(body, c.Free)
 	case chunkEnd:
 		im.end = &cloneEnd{}
 		if err := cbor.Unmarshal(body, im.end); err != nil {
@@ -225,11 +231,12 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 	im.t.rowsets = append(im.t.rowsets, r)
 	im.t.rows += int64(rows) - int64(hidden.GetCardinality())
 	im.got = append(im.got, make([]bool, len(groups)))
+	im.contents = append(im.contents, make([]uint64, len(groups)))
 	return nil
 }
 
-// writeGroup verifies a row group, gives it the identity that it has here, and stores it.
-func (im *Import) writeGroup(body []byte) error {
+// writeGroup verifies a row group, gives it the identity that it has here, and stores it. free, if any, is called when it is stored.
+func (im *Import) writeGroup(body []byte, free func()) error {
 	if len(body) < 8 {
 		return fmt.Errorf("row group of %d bytes: %w", len(body), ErrImport)
 	}
@@ -243,8 +250,12 @@ func (im *Import) writeGroup(body []byte) error {
 		return fmt.Errorf("row group %d of rowset %d: %w: %w", g, rs, ErrImport, err)
 	}
 	im.got[rs][g] = true
+	im.back = append(im.back, readBack{id: id, content: &im.contents[rs][g]})
 	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
 	im.bytes += int64(len(val))
+	if free != nil {
+		im.free = append(im.free, free)
+	}
 	im.s.importing.Add(int64(len(val)))
 	im.done += int64(len(val))
 	if im.bytes < importPiece {
@@ -270,13 +281,24 @@ func (im *Import) push() error {
 		return err
 	}
 	im.s.charge(im.bytes)
-	written, bytes := make(chan error, 1), im.bytes
+	stored, bytes, free := make(chan error, 1), im.bytes, im.free
 	im.s.data.CommitAsync(im.queued, func(err error) {
 		im.s.importing.Add(-bytes)
-		written <- err
+		for _, f := range free {
+			f()
+		}
+		stored <- err
 	})
-	im.writing = append(im.writing, written)
-	im.queued, im.bytes = nil, 0
+	done, back := make(chan error, 1), im.back
+	im.reading.Go(func() {
+		err := <-stored
+		if err == nil {
+			im.readBack(back)
+		}
+		done <- err
+	})
+	im.writing = append(im.writing, done)
+	im.queued, im.bytes, im.free, im.back = nil, 0, nil, nil
 	im.touch()
 	return im.settle(importAhead)
 }
@@ -306,61 +328,6 @@ func (im *Import) Commit(version types.Version, digest uint64) (*Tablet, error) 
 		return nil, err
 	}
 	return im.Flip()
-}
-
-// Verify is the first half of Commit: it reads back what has arrived, as it is stored, and changes nothing.
-//
-// Row groups that are the source's byte for byte, with the same rows hidden, hold the source's rows: so their hashes are
-// compared, which costs a hundredth of computing the digest from the rows. Flip has the rows scrubbed soon, which does that.
-func (im *Import) Verify(version types.Version, digest uint64) error {
-	err := im.check(version)
-	if err == nil {
-		err = im.storeIndexes()
-	}
-	if err == nil && im.end.Proof == 0 {
-		err = im.compareRows(digest)
-	} else if err == nil {
-		err = im.compareGroups(digest)
-	}
-	if err != nil {
-		im.refused = im.refused || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrDigest)
-		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
-	}
-	im.verified = true
-	return nil
-}
-
-// compareGroups verifies every row group in the store and that all of them are the source's.
-func (im *Import) compareGroups(digest uint64) error {
-	contents := make([][]uint64, len(im.t.rowsets))
-	for rs, r := range im.t.rowsets {
-		contents[rs] = make([]uint64, len(r.groups))
-		for g := range r.groups {
-			id := r.group(g)
-			key := groupKey(id)
-			err := im.s.viewData(key, func(val []byte) (err error) {
-				contents[rs][g], err = contentOf(id, val)
-				return err
-			})
-			if err != nil {
-				return missingIsCorrupt(key, err)
-			}
-		}
-	}
-	if proof := proofOf(contents); proof != im.end.Proof || digest != im.end.Digest || im.t.rows != im.end.Rows {
-		return fmt.Errorf("%d rows in row groups with hash %x, not %d in %x; digest %x, asked for %x: %w", im.t.rows, proof, im.end.Rows, im.end.Proof, im.end.Digest, digest, ErrDigest)
-	}
-	im.t.learnDigest(DigestPoint{Version: im.version, Digest: digest, Rows: im.t.rows, Schema: im.header.Schema.Version})
-	return nil
-}
-
-// compareRows is for a source that sends no hash of its row groups: it computes the digest from the rows.
-func (im *Import) compareRows(digest uint64) error {
-	got, rows, err := im.t.ScanDigest(context.Background(), im.version)
-	if err == nil && (got != digest || got != im.end.Digest || rows != im.end.Rows) {
-		err = fmt.Errorf("%d rows with digest %x, not %d with %x (asked for %x): %w", rows, got, im.end.Rows, im.end.Digest, digest, ErrDigest)
-	}
-	return err
 }
 
 // Flip is the second half of Commit, short: it puts the verified import in the place of the older replica, which is
@@ -419,19 +386,25 @@ func (im *Import) check(version types.Version) error {
 	return nil
 }
 
-// storeIndexes writes what the manifest will name.
+// storeIndexes writes what the manifest will name, all of it with one sync or few.
 func (im *Import) storeIndexes() error {
+	errs := make(chan error, 2*len(im.t.rowsets))
+	n := 0
+	store := func(db *kv.DB, e kv.Entry) {
+		db.CommitAsync([]kv.Entry{e}, func(err error) { errs <- err })
+		n++
+	}
 	for _, r := range im.t.rowsets {
-		if err := im.s.data.Commit(sealed(key2(kIndex, r.uid, r.entry.ID), &rowsetIndex{Groups: r.groups})); err != nil {
-			return err
-		}
+		store(im.s.data, sealed(key2(kIndex, r.uid, r.entry.ID), &rowsetIndex{Groups: r.groups}))
 		if r.entry.Deletes != 0 {
-			if err := im.s.meta.Commit(deletesEntry(r, &r.deletes, im.version)); err != nil {
-				return err
-			}
+			store(im.s.meta, deletesEntry(r, &r.deletes, im.version))
 		}
 	}
-	return nil
+	var err error
+	for range n {
+		err = errors.Join(err, <-errs)
+	}
+	return err
 }
 
 func (im *Import) flip() error {
@@ -466,9 +439,10 @@ func (im *Import) Abort() {
 		return
 	}
 	im.over = true
+	im.reading.Wait()
 	s := im.s
 	s.importing.Add(-im.bytes)
-	im.queued, im.bytes = nil, 0
+	im.queued, im.bytes, im.free, im.back = nil, 0, nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.imports, im.t.uid)

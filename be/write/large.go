@@ -16,7 +16,7 @@ import (
 const (
 	// largeRows and largeBytes (of the rows as the FE sends them) are what makes a part large: it becomes a rowset, which is
 	// encoded here, once for all replicas.
-	largeRows  = 1 << 10
+	largeRows  = 512
 	largeBytes = 2 << 20
 )
 

@@ -33,8 +33,11 @@ func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part in
 	}
 }
 
-// storeNow is store by a goroutine that may wait.
+// storeNow is store by a goroutine that may wait, until the writer is closed.
 func (w *Writer) storeNow(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte) (*replica, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.ctx, cancel)()
 	for {
 		err := r.store(ctx, txn, part, payload)
 		if !errors.Is(err, errMoved) {

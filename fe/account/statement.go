@@ -32,6 +32,8 @@ func Needs(st *parse.Statement, db string) []Need {
 		out = deleteNeeds(n, db)
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		out = reads(n, db)
+	case *parse.IntoStmt:
+		out = reads(n.StmtNode, db)
 	case *parse.ExplainStmt:
 		if _, show := n.Stmt.(*parse.ShowStmt); !show {
 			out = reads(n.Stmt, db)
@@ -140,7 +142,13 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 	case *parse.TruncateTableStmt:
 		return on(n.Table, model.PrivDrop)
 	case *parse.AlterTableStmt:
-		return on(n.Table, model.PrivAlter)
+		return alterTableNeeds(n, db)
+	case *parse.RenameTableStmt:
+		var out []Need
+		for _, r := range n.TableToTables {
+			out = append(append(out, on(r.OldTable, model.PrivAlter, model.PrivDrop)...), on(r.NewTable, model.PrivCreate, model.PrivInsert)...)
+		}
+		return out
 	case *parse.CreateIndexStmt:
 		return on(n.Table, model.PrivIndex)
 	case *parse.DropIndexStmt:
@@ -157,6 +165,17 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 		return []Need{{Privileges: model.PrivReload}}
 	}
 	return nil
+}
+
+// alterTableNeeds: a table that gets another name is taken away under the old one and made under the new one.
+func alterTableNeeds(n *parse.AlterTableStmt, db string) []Need {
+	out := onTable(n.Table, db, model.PrivAlter)
+	for _, spec := range n.Specs {
+		if spec.Tp == parse.AlterTableRenameTable {
+			out = append(append(out, onTable(n.Table, db, model.PrivDrop)...), onTable(spec.NewTable, db, model.PrivCreate, model.PrivInsert)...)
+		}
+	}
+	return out
 }
 
 func alterNeeds(a *syntax.AlterTable, db string) []Need {

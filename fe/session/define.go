@@ -35,6 +35,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) 
 		switch {
 		case switchesKeys(n):
 			do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
+		case renames(n):
+			do = func() error { return s.alterName(ctx, n, out) }
 		case plan.ChangesKeys(n):
 			do = func() error { return s.alterKeys(ctx, n, out) }
 		case plan.AltersColumns(n):
@@ -42,6 +44,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, out *output) 
 		default:
 			return unsupported(leadingWords(st.Text))
 		}
+	case *parse.RenameTableStmt:
+		do = func() error { return s.renameTables(ctx, n.TableToTables, out) }
 	case *parse.CreateIndexStmt:
 		do = func() error { return s.createIndex(ctx, n, out) }
 	case *parse.DropIndexStmt:
@@ -171,6 +175,9 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	}
 	for _, note := range spec.Notes {
 		s.warn("Note", 1105, note)
+	}
+	if n.Select != nil {
+		return s.fillCreated(ctx, spec, n, out)
 	}
 	return out.done(server.Result{Warnings: s.warningCount()})
 }

@@ -2,7 +2,9 @@ package session
 
 import (
 	"errors"
+	"strings"
 
+	"stele/fe/account"
 	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/quorum"
@@ -118,4 +120,14 @@ func notFoundError(e *catalog.ErrNotFound) error {
 		return sqlErr(1735, "HY000", "Unknown partition '%s'", e.Name)
 	}
 	return sqlErr(1105, "HY000", "%s", e.Error())
+}
+
+// abbreviate cuts a statement for a log line, and takes passwords out.
+func abbreviate(sql string) string {
+	const limit = 200
+	sql = account.Redact(sql)
+	if len(sql) > limit {
+		return strings.ToValidUTF8(sql[:limit], "") + "…"
+	}
+	return sql
 }

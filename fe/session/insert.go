@@ -79,8 +79,13 @@ type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.
 
 // insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
 func (s *Session) insertWith(ctx context.Context, out *output, plan planned) error {
+	return s.insertBy(ctx, s.write, out, plan)
+}
+
+// insertBy is insertWith; write is how the statement gets its transaction.
+func (s *Session) insertBy(ctx context.Context, write func(context.Context, attempt) error, out *output, plan planned) error {
 	var ins *inserter
-	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+	err := write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
 		p, pctx, err := plan(cat, now)
 		if err != nil {

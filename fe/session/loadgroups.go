@@ -17,7 +17,7 @@ const (
 	// groupsAtOnce is how many row groups are encoded, or wait to be sent.
 	groupsAtOnce = 2
 	// fewRows are sent as rows: a part that is as small belongs in the memtable, with others.
-	fewRows = 1 << 10
+	fewRows = 512
 	// Row groups are sent together: few bytes at first, so that the leaders have something to do soon, then a share of what was
 	// sent before, so that a long load leaves few rowsets and no long wait for the last of them.
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6
@@ -95,15 +95,17 @@ func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 			g.tablets[r.Tablet] = to
 			g.order = append(g.order, r.Tablet)
 		}
-		raw := size * len(r.Rows)
-		if to.n > 0 && (to.n+len(r.Rows) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
-			if err := g.cut(ctx, r.Tablet); err != nil {
-				return err
+		for sel := range slices.Chunk(r.Rows, groups.GroupRows) { // a piece of very short lines has more
+			raw := size * len(sel)
+			if to.n > 0 && (to.n+len(sel) > groups.GroupRows || to.raw+raw > groups.RawBytes) {
+				if err := g.cut(ctx, r.Tablet); err != nil {
+					return err
+				}
 			}
+			to.add(g, rows, sel)
+			to.raw += raw
+			g.raw += raw
 		}
-		to.add(g, rows, r.Rows)
-		to.raw += raw
-		g.raw += raw
 	}
 	for g.raw > mostGathered {
 		if err := g.cut(ctx, slices.MaxFunc(g.order, func(a, b types.TabletID) int { return g.tablets[a].raw - g.tablets[b].raw })); err != nil {

@@ -35,22 +35,10 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	if err != nil {
 		return err
 	}
-	if err := s.refresh(ctx); err != nil {
-		return err
-	}
 	now := time.Now()
-	pctx := s.planContext(cat, now, params)
-	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
-	p, err := plan.Select(pctx, n)
+	p, rows, err := s.firstRows(ctx, n, params, cat, now)
 	if err != nil {
-		return err
-	}
-	rows, err := s.offload(ctx, p, cat, now)
-	if err == nil && rows == nil {
-		rows, err = s.build(p, cat, now)
-	}
-	if err != nil {
-		return err
+		return s.ended(ctx, err)
 	}
 	defer rows.Close()
 	total, err := s.countAll(ctx, n, params, cat, now)
@@ -59,11 +47,77 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	}
 	s.foundRows, err = out.stream(ctx, p.Schema, s.limited(n, rows), s.warningCount())
 	s.foundRows = max(s.foundRows, total)
+	return s.ended(ctx, err)
+}
+
+// ended ends the transaction too when the error of a query says that what it wrote is gone.
+func (s *Session) ended(ctx context.Context, err error) error {
 	var lost *dist.LostRowsError
 	if errors.As(err, &lost) {
 		return errors.Join(lostTransaction(err), s.rollback(ctx))
 	}
 	return err
+}
+
+// firstRows opens a query. That of a transaction is read up to its first rows: when a leader changes before they come, what the
+// transaction wrote there is written again and the query with it, since nobody has seen anything of the answer.
+func (s *Session) firstRows(ctx context.Context, n parse.StmtNode, params []plan.Param, cat *catalog.Catalog, now time.Time) (*physical.Node, exec.Stream, error) {
+	r := s.retrier()
+	for {
+		if err := s.refresh(ctx); err != nil {
+			return nil, nil, err
+		}
+		p, rows, err := s.openQuery(ctx, n, params, cat, now)
+		if err != nil || s.tx == nil {
+			return p, rows, err
+		}
+		first, err := rows.Next(ctx)
+		if err == nil {
+			return p, &headed{Stream: rows, first: first}, nil
+		}
+		rows.Close()
+		var lost *dist.LostRowsError
+		if !errors.As(err, &lost) || !r.again(ctx, s.sh.Txns, err) {
+			return nil, nil, err
+		}
+	}
+}
+
+// openQuery plans a query and has its rows made, here or on a query node.
+func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan.Param, cat *catalog.Catalog, now time.Time) (*physical.Node, exec.Stream, error) {
+	pctx := s.planContext(cat, now, params)
+	s.acts(ctx, pctx)
+	p, err := plan.Select(pctx, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := s.offload(ctx, p, cat, now)
+	if err == nil && rows == nil {
+		rows, err = s.build(p, cat, now)
+	}
+	return p, rows, err
+}
+
+// headed is a stream whose first batch is there already.
+type headed struct {
+	exec.Stream
+	first *vec.Batch
+	begun bool
+}
+
+// Next returns the next batch.
+func (h *headed) Next(ctx context.Context) (*vec.Batch, error) {
+	if !h.begun {
+		h.begun = true
+		return h.first, nil
+	}
+	return h.Stream.Next(ctx)
+}
+
+// acts lets the functions that do something when they are called do it.
+func (s *Session) acts(ctx context.Context, pctx *plan.Context) {
+	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	pctx.Locks = sessionLocks{ctx, s}
 }
 
 // sleep waits for some seconds, or until the statement is to end.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,10 +94,13 @@ type Shared struct {
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
 	points    points
+	locks     *userLocks
 }
 
 // New returns what sessions share.
-func New(p Parts) *Shared { return &Shared{Parts: p, sequences: newSequences(p.Log)} }
+func New(p Parts) *Shared {
+	return &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
+}
 
 // serverVars are the variables whose values this server gives, as of now: a new session starts with them.
 func (sh *Shared) serverVars() map[string]string {
@@ -228,6 +230,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 // Reset brings the session back to the state after the login.
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
+	s.sh.locks.releaseAll(s)
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
@@ -260,6 +263,7 @@ func (s *Session) Close() {
 	if err := s.rollback(context.Background()); err != nil {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
+	s.sh.locks.releaseAll(s)
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.
@@ -360,6 +364,8 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	switch n := st.Node.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		return s.query(ctx, st.Node, params, out)
+	case *parse.IntoStmt:
+		return s.selectInto(ctx, n, params, out)
 	case *parse.InsertStmt:
 		return s.insert(ctx, n, params, out)
 	case *parse.LoadDataStmt:
@@ -501,14 +507,4 @@ func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	}
 	s.sh.Logger.Warn("statement failed", "conn", s.info.ID, "sql", abbreviate(sql), "err", err)
 	return mysqlError(err)
-}
-
-// abbreviate cuts a statement for a log line, and takes passwords out.
-func abbreviate(sql string) string {
-	const limit = 200
-	sql = account.Redact(sql)
-	if len(sql) > limit {
-		return strings.ToValidUTF8(sql[:limit], "") + "…"
-	}
-	return sql
 }

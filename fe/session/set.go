@@ -169,7 +169,7 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	now := time.Now()
 	cat := s.sh.Log.Current()
 	pctx := s.planContext(cat, now, params)
-	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	s.acts(ctx, pctx)
 	p, err := plan.Select(pctx, st.Node)
 	if err != nil {
 		return expr.Value{}, types.ColumnType{}, err

@@ -153,6 +153,11 @@ func (s *Session) writeWith(ctx context.Context, r *retrier, try attempt) error 
 	if s.inTx {
 		return s.writeInTransaction(ctx, r, try)
 	}
+	return s.writeAlone(ctx, r, try)
+}
+
+// writeAlone runs a writing statement in a transaction of its own, again as long as nothing of it was visible.
+func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error {
 	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)

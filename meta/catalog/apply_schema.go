@@ -28,6 +28,8 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 		result, err = d.dropPartition(c)
 	case *command.AlterTable:
 		err = d.alterTable(c)
+	case *command.RenameTables:
+		err = d.renameTables(c)
 	default:
 		return d.applyIndex(cmd)
 	}

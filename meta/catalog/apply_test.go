@@ -360,3 +360,29 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		t.Errorf("outcome after restore: %s %d", o, v)
 	}
 }
+
+func TestTablesExchangeTheirNames(t *testing.T) {
+	b := newBench(t)
+	b.must(table("a", 10400, types.QuorumMajority, tabletA))
+	b.must(table("b", 10420, types.QuorumMajority, 10520))
+	rename := func(id types.TableID, from, to string) command.TableRename {
+		return command.TableRename{Table: id, From: 10007, FromName: from, To: 10007, ToName: to}
+	}
+	swap := &command.RenameTables{Renames: []command.TableRename{rename(10400, "a", "x"), rename(10420, "b", "a"), rename(10400, "x", "b")}}
+	b.must(swap)
+	for name, id := range map[string]types.TableID{"a": 10420, "b": 10400} {
+		if got, ok := b.c.Table(10007, name); !ok || got.ID != id {
+			t.Errorf("%s is table %+v, want %d", name, got, id)
+		}
+	}
+	if _, ok := b.c.Table(10007, "x"); ok {
+		t.Error("the name in between is still there")
+	}
+	_ = fails[*ErrNotFound](b, swap) // the tables do not have the names any more
+	before := b.c
+	_ = fails[*ErrExists](b, &command.RenameTables{Renames: []command.TableRename{rename(10400, "b", "y"), rename(10420, "a", "y")}})
+	if b.c != before {
+		t.Error("a refused rename left its first part behind")
+	}
+	_ = fails[*ErrNotFound](b, &command.RenameTables{Renames: []command.TableRename{{Table: 10400, From: 10007, FromName: "b", To: 1, ToName: "b"}}})
+}

@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 22) {
+	switch w.n("other", 0, 23) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -133,8 +133,26 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.publishIndex(c)
 	case 19:
 		return w.dropIndex(c)
+	case 20:
+		return w.rename(c)
 	}
 	return w.truncate(c)
+}
+
+// rename draws one or two renames, the second perhaps to the name that the first leaves.
+func (w *world) rename(c *Catalog) command.Command {
+	out := &command.RenameTables{}
+	to := fmt.Sprint("t", w.n("name", 0, 4))
+	for range w.n("renames", 1, 2) {
+		t := w.table(c)
+		db, ok := pick(w, slices.Collect(c.Databases()))
+		if !ok {
+			return out
+		}
+		out.Renames = append(out.Renames, command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to})
+		to = t.Name
+	}
+	return out
 }
 
 // alive draws what operators do to replicas.
@@ -371,7 +389,7 @@ func TestApplyIsDeterministic(t *testing.T) {
 		}
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
-		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable} {
+		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}

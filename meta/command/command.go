@@ -73,6 +73,7 @@ const (
 	TypeSetBELocation    Type = 67
 	TypeChangeAccounts   Type = 75
 	TypeChangeGrants     Type = 76
+	TypeRenameTables     Type = 78
 	TypeAlterColumns     Type = 77
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81

@@ -70,6 +70,7 @@ var specs = func() map[Type]spec {
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
 		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},
 		{TypeChangeGrants, "change_grants", 1, func() Command { return new(ChangeGrants) }},
+		{TypeRenameTables, "rename_tables", 1, func() Command { return new(RenameTables) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {

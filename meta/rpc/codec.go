@@ -32,12 +32,12 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 		out, err := opts.Marshal(m)
 		return mem.BufferSlice{mem.SliceBuffer(out)}, err
 	}
-	buf := buffers.Get(size)
+	buf := Buffers.Get(size)
 	if _, err := opts.MarshalAppend((*buf)[:0], m); err != nil {
-		buffers.Put(buf)
+		Buffers.Put(buf)
 		return nil, err
 	}
-	return mem.BufferSlice{mem.NewBuffer(buf, &buffers)}, nil
+	return mem.BufferSlice{mem.NewBuffer(buf, Buffers)}, nil
 }
 
 // Unmarshal decodes a message; it keeps nothing of data.
@@ -46,7 +46,7 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return fmt.Errorf("decode %T: it is no message", v)
 	}
-	buf := data.MaterializeToBuffer(&buffers)
+	buf := data.MaterializeToBuffer(Buffers)
 	defer buf.Free()
 	return pb.Unmarshal(buf.ReadOnlyData(), m)
 }
@@ -57,7 +57,9 @@ type bufferPool struct{ pools [maxBufferBits + 1]sync.Pool }
 // maxBufferBits: larger buffers are not kept.
 const maxBufferBits = 22
 
-var buffers bufferPool
+// Buffers is the pool of this package, for the transport too, and for codecs whose messages are handed on without a copy. Whoever puts
+// a buffer back looks at it no more.
+var Buffers mem.BufferPool = new(bufferPool)
 
 // Get returns a buffer of length n.
 func (p *bufferPool) Get(n int) *[]byte {

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -213,6 +214,72 @@ func TestOutbox(t *testing.T) {
 	want("de")
 	put(o, 'f')
 	want("f")
+}
+
+// TestPeerThatDoesNotRead: while a peer takes no answers its calls are not read, and what a batch has for others goes all the same.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	near, far := net.Pipe()
+	otherNear, otherFar := net.Pipe()
+	t.Cleanup(func() {
+		for _, c := range []net.Conn{near, far, otherNear, otherFar} {
+			_ = c.Close()
+		}
+	})
+	var stuck, other frameWriter
+	stuck.init(near)
+	other.init(otherNear)
+	o := &Outbox{}
+	frame := func(size int) func([]byte) ([]byte, error) {
+		return func(dst []byte) ([]byte, error) { return append(dst, make([]byte, size)...), nil }
+	}
+	for range 2 { // the first is on its way, the second waits
+		if err := o.put(&stuck, frame(2*keptBuffer)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBatch(o, near)
+	b.begin()
+	if err := o.put(&other, frame(1)); err != nil {
+		t.Fatal(err)
+	}
+	goesOn := make(chan struct{})
+	go func() {
+		defer close(goesOn)
+		stuck.heeds(b)
+	}()
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(otherFar, got); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-goesOn:
+		t.Fatal("went on before anything was taken")
+	default:
+	}
+	if _, err := io.CopyN(io.Discard, far, 2*(2*keptBuffer+4)); err != nil {
+		t.Fatal(err)
+	}
+	<-goesOn
+}
+
+// TestStopBesideAnswers stops servers whose last answers the readers are about to send.
+func TestStopBesideAnswers(t *testing.T) {
+	for range 50 {
+		addr, stop := serveDeferring(t, &deferring{held: make(chan func(proto.Message, error), 1)}, &Outbox{})
+		c, client := piped(t, addr, "c1")
+		if _, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "first"}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 20)
+		for range cap(ended) {
+			c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: "now"},
+				&grpc_health_v1.HealthCheckResponse{}, 10*time.Second, func(err error) { ended <- err })
+		}
+		stop()
+		for range cap(ended) {
+			<-ended // answered, or told that the server is gone
+		}
+	}
 }
 
 type testKey struct{}

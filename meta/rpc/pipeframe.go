@@ -113,11 +113,17 @@ func (w *frameWriter) pass() error {
 	return w.err
 }
 
-// slow waits while the peer leaves much of what it has been sent.
-func (w *frameWriter) slow() {
+// heeds waits while the peer leaves much of what it has been sent; before it does it ends the batch, of which others have parts.
+func (w *frameWriter) heeds(b *batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.buf) > keptBuffer && w.sending && w.err == nil {
+		if b.open {
+			w.mu.Unlock()
+			b.end()
+			w.mu.Lock()
+			continue
+		}
 		w.taken.Wait()
 	}
 }
@@ -190,7 +196,8 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 	}
 	w.sending = false
 	if w.ending {
-		_ = w.conn.Close() // the reader learns it
+		// Close waits for who reads, and that may be the caller, which ends its batch before it waits for more to read.
+		w.rest.Go(func() { _ = w.conn.Close() }) // the reader learns it
 	}
 }
 

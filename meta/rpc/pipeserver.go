@@ -275,7 +275,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
 func (p *pipePeer) read() {
 	defer p.running.Done()
 	for {
-		p.w.slow()
+		p.w.heeds(p.batch)
 		f, err := readFrame(p.r)
 		p.batch.begin()
 		var c *servedCall

@@ -16,12 +16,14 @@ import (
 //	VALUES (...) AS new ON DUPLICATE KEY ...    row alias
 //	CAST(x AS STRING)                           StarRocks' name of CHAR
 //	EXPLAIN FORMAT=TREE, EXPLAIN VERBOSE        formats without quotes
+//	SELECT ... INTO @a, @b                      user variables, see IntoStmt
 type repair struct {
 	text string
 	mode syntax.Mode
 	toks []syntax.Token
 	out  []byte // nil until something is overwritten
 	fix  []func(StmtNode) error
+	into []string // user variables that the row of a query goes to
 }
 
 // parseRepaired parses, and if that fails tries again with repairs. The error of the second try is the better one if it stands
@@ -34,6 +36,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
 	r.explain()
 	r.rowAlias()
+	r.intoVars()
 	r.parentheses()
 	if r.out == nil {
 		return nil, err
@@ -50,6 +53,9 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 		if err := fix(nodes[0]); err != nil {
 			return nil, err
 		}
+	}
+	if r.into != nil && len(nodes) > 0 {
+		nodes[0] = &IntoStmt{nodes[0], r.into}
 	}
 	return nodes, nil
 }

@@ -9,6 +9,9 @@ import (
 	sqltypes "stele/sql/types"
 )
 
+// maxVarChar is the most characters of a column that is not a TEXT or BLOB.
+const maxVarChar = 1048576
+
 // columnDef checks one column definition by itself.
 func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	col := types.Column{Name: def.Name.Name.O}
@@ -22,7 +25,7 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 			return col, err
 		}
 	}
-	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > 1048576 {
+	if t.Kind == types.KindVarChar && t.Length == 0 && def.Tp.GetFlen() < 0 || t.Length > 0 && t.IsString() && t.Kind != types.KindText && t.Kind != types.KindBlob && t.Length > maxVarChar {
 		return col, errorf(CodeTooBig, "Column length too big for column '%s' (max = 1048576); use BLOB or TEXT instead", col.Name)
 	}
 	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {

@@ -54,6 +54,8 @@ type Context struct {
 	Stats    Stats
 	// Sleep pauses the statement for SLEEP(); nil = the plan is only looked at.
 	Sleep func(seconds float64) error
+	// Locks are those of GET_LOCK(); nil = the statement may not call it.
+	Locks UserLocks
 	// System describes the tables that the FE makes up itself.
 	System func(database, table string) ([]physical.OutColumn, bool)
 

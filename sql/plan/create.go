@@ -71,8 +71,6 @@ func (c *creator) name() error {
 	switch {
 	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
 		return refuse("CREATE TEMPORARY TABLE")
-	case c.stmt.Select != nil:
-		return refuse("CREATE TABLE ... SELECT")
 	case len(c.stmt.SplitIndex) > 0:
 		return refuse("SPLIT INDEX")
 	}
@@ -138,6 +136,9 @@ func (c *creator) columns() error {
 		}
 		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
 		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
+	}
+	if c.stmt.Select != nil {
+		return c.selected()
 	}
 	if len(c.table.Schema.Columns) == 0 {
 		return errorf(CodeNoColumns, "A table must have at least 1 column")

@@ -186,6 +186,10 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 		n, err := e.sleep(args)
 		return n, true, err
 	}
+	if _, ok := userLockArgs[name]; ok {
+		n, err := e.userLock(name, args)
+		return n, true, err
+	}
 	return e.clockCall(name, args)
 }
 

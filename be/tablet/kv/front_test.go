@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -173,7 +174,7 @@ func (m *frontMachine) Scan(rt *rapid.T) {
 
 // TestFrontAgainstAMap is the property of a front: it is not there, but for the time that a commit takes.
 func TestFrontAgainstAMap(t *testing.T) {
-	if err := flag.Set("rapid.checks", "40"); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa(sample(10, 40))); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -14,6 +14,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// sample is how many of something a test takes: few, or all of them when the store is to be proved.
+func sample(few, all int) int {
+	if os.Getenv("STELE_PROVE") != "" {
+		return all
+	}
+	return few
+}
+
 // fronted and segmented have the tests of this package run with a front, and with segments.
 var fronted, segmented bool
 

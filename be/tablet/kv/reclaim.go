@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	// gcDiscardRatio is how much of a segment, or of a value log, must be dead for it to be rewritten.
+	// gcDiscardRatio is how much of a value log must be dead for it to be rewritten.
 	gcDiscardRatio = 0.3
+	// deadRatio is the same of a segment: what lives is then at least four fifths of the disk. Less would copy more than four bytes for
+	// one that comes free.
+	deadRatio = 0.2
 	// moveBytes and moveEntries bound what a collector moves at once.
 	moveBytes   = 4 << 20
 	moveEntries = 1000
@@ -41,7 +44,7 @@ func (db *DB) Reclaim(ctx context.Context, pace Pace) error {
 			return err
 		}
 		var victims []uint32
-		for _, id := range db.values.log.Wasteful(gcDiscardRatio) {
+		for _, id := range db.values.log.Wasteful(deadRatio) {
 			if !tried[id] {
 				victims = append(victims, id)
 				tried[id] = true
@@ -59,7 +62,7 @@ func (db *DB) Reclaim(ctx context.Context, pace Pace) error {
 // sealWasteful leaves the segments that are written if they are worth a rewrite.
 func (db *DB) sealWasteful() error {
 	seal := func(w *segment.Writer) error {
-		if dead, all := w.Waste(); all == 0 || float64(dead) < gcDiscardRatio*float64(all) {
+		if dead, all := w.Waste(); all == 0 || float64(dead) < deadRatio*float64(all) {
 			return nil
 		}
 		return w.Seal()

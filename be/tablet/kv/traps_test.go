@@ -448,7 +448,7 @@ func TestInstanceInUse(t *testing.T) {
 // TestEveryWriteMayFail fails the n-th write, before or after it is durable, for every n. The instance refuses everything
 // from then on; after a restart it has what was acknowledged, and at most the one whose outcome was not known.
 func TestEveryWriteMayFail(t *testing.T) {
-	const writes = 6
+	writes := sample(3, 6)
 	for fail := range writes {
 		for _, durable := range []bool{false, true} {
 			dir := t.TempDir()

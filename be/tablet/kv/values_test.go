@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -324,11 +325,7 @@ func (m *valueMachine) fail(rt *rapid.T) {
 
 // TestValuesAgainstAMap plays histories of an instance with segments.
 func TestValuesAgainstAMap(t *testing.T) {
-	checks := "3"
-	if os.Getenv("STELE_PROVE") != "" {
-		checks = "100"
-	}
-	if err := flag.Set("rapid.checks", checks); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa(sample(3, 100))); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -344,7 +341,7 @@ func TestValuesAgainstAMap(t *testing.T) {
 				if err := m.db.Reclaim(t.Context(), noPace); err != nil {
 					rt.Fatal(err)
 				}
-				if s := m.db.values.log.Wasteful(gcDiscardRatio); len(s) > 0 {
+				if s := m.db.values.log.Wasteful(deadRatio); len(s) > 0 {
 					rt.Fatalf("segments %v are still worth a rewrite", s)
 				}
 			},

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+
+	"stele/fe/account"
+	"stele/fe/stmt"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/model"
+	"stele/meta/types"
+	"stele/sql/parse"
+)
+
+// codeRefused is the number of errors that MySQL has none for.
+const codeRefused = 1105
+
+// renames reports whether an ALTER TABLE is RENAME TO alone.
+func renames(n *parse.AlterTableStmt) bool {
+	return len(n.Specs) == 1 && n.Specs[0].Tp == parse.AlterTableRenameTable
+}
+
+// renameTables runs RENAME TABLE: its renames count in order, so that a later one sees what an earlier one did.
+func (s *Session) renameTables(ctx context.Context, pairs []*parse.TableToTable, out *output) error {
+	r := &renamer{s: s, cat: s.sh.Log.Current(), moved: map[placeName]types.TableID{}}
+	for _, p := range pairs {
+		if err := r.add(p.OldTable, p.NewTable); err != nil {
+			return err
+		}
+	}
+	if err := s.apply(ctx, &r.cmd); err != nil {
+		return err
+	}
+	return out.ok()
+}
+
+// alterName runs ALTER TABLE a RENAME TO b. A table may be given the name that it has, which RENAME TABLE refuses.
+func (s *Session) alterName(ctx context.Context, n *parse.AlterTableStmt, out *output) error {
+	to := n.Specs[0].NewTable
+	db, t, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O)
+	if err != nil {
+		return err
+	}
+	if schema := to.Schema.O; to.Name.O == t.Name && (schema == db.Name || schema == "" && s.db == db.Name) {
+		return out.ok()
+	}
+	return s.renameTables(ctx, []*parse.TableToTable{{OldTable: n.Table, NewTable: to}}, out)
+}
+
+// placeName is a name of a table in a database.
+type placeName struct {
+	db   types.DatabaseID
+	name string
+}
+
+// renamer works out a RENAME TABLE.
+type renamer struct {
+	s     *Session
+	cat   *catalog.Catalog
+	moved map[placeName]types.TableID // what names mean behind the renames before; 0 = nothing
+	cmd   command.RenameTables
+}
+
+// at returns the table of a name as the renames before leave it, 0 if there is none.
+func (r *renamer) at(p placeName) types.TableID {
+	if id, ok := r.moved[p]; ok {
+		return id
+	}
+	if t, ok := r.cat.Table(p.db, p.name); ok {
+		return t.ID
+	}
+	return 0
+}
+
+// database finds the database of a name.
+func (r *renamer) database(name *parse.TableName) (*catalog.Database, error) {
+	db := name.Schema.O
+	if db == "" {
+		db = r.s.db
+	}
+	switch d, ok := r.cat.Database(db); {
+	case db == "":
+		return nil, sqlErr(1046, "3D000", "No database selected")
+	case stmt.IsSystemDatabase(db):
+		return nil, account.Denied(r.s.who(), account.Need{Privileges: model.PrivAlter, Database: db})
+	case !ok:
+		return nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
+	default:
+		return d, nil
+	}
+}
+
+// add takes up one rename.
+func (r *renamer) add(from, to *parse.TableName) error {
+	oldDB, err := r.database(from)
+	if err != nil {
+		return err
+	}
+	newDB, err := r.database(to)
+	if err != nil {
+		return err
+	}
+	old, next := placeName{oldDB.ID, from.Name.O}, placeName{newDB.ID, to.Name.O}
+	id := r.at(old)
+	if id == 0 {
+		return sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", oldDB.Name, old.name)
+	}
+	if r.at(next) != 0 {
+		return sqlErr(1050, "42S01", "Table '%s' already exists", next.name)
+	}
+	if t, _ := r.cat.TableByID(id); t.Colocate != "" && old.db != next.db {
+		return sqlErr(codeRefused, "HY000", "Table '%s' is in the colocate group '%s' of its database: take it out first "+
+			"(ALTER TABLE … SET ('colocate_with' = ''))", old.name, t.Colocate)
+	}
+	r.moved[old], r.moved[next] = 0, id
+	r.cmd.Renames = append(r.cmd.Renames, command.TableRename{Table: id, From: old.db, FromName: old.name, To: next.db, ToName: next.name})
+	return nil
+}

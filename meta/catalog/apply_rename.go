@@ -1,0 +1,42 @@
+package catalog
+
+import "stele/meta/command"
+
+// renameTables gives tables their new names in order, so that names can be exchanged.
+func (d *draft) renameTables(c *command.RenameTables) error {
+	for i := range c.Renames {
+		if err := d.renameTable(&c.Renames[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renameTable gives one table its new name; its hidden tables go with it.
+func (d *draft) renameTable(r *command.TableRename) error {
+	t, err := d.editTable(r.Table)
+	if err != nil {
+		return err
+	}
+	from, to := tableName{t.DatabaseID, t.Name}, tableName{r.To, r.ToName}
+	if t.Hidden() || from != (tableName{r.From, r.FromName}) {
+		return notFound("table", r.FromName)
+	}
+	if _, taken := d.tableNames.get(to); taken {
+		return exists("table", r.ToName)
+	}
+	if t.Colocate != "" && r.To != r.From {
+		return refused("table %s: its colocate group %s belongs to its database", t.Name, t.Colocate)
+	}
+	if t.Partition == nil && len(t.Parts) == 1 && t.Parts[0].Name == t.Name {
+		t.Parts[0].Name = r.ToName
+	}
+	t.DatabaseID, t.Name = r.To, r.ToName
+	if err := d.checkTable(t); err != nil {
+		return err
+	}
+	d.tableNames = d.tableNames.del(d.o, from)
+	d.tableNames = d.tableNames.set(d.o, to, t.ID)
+	d.tables = d.tables.set(d.o, t.ID, t)
+	return d.alterIndexes(t, nil)
+}

@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/types"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+)
+
+// CREATE TABLE ... SELECT makes a table with the columns of a query, beside those that the statement declares, and fills it.
+
+// selected adds the columns of the query behind those that are only declared; the declaration of a column that is in both
+// says what it is, the query where it stands.
+func (c *creator) selected() error {
+	fresh, err := queryColumns(c.b.ctx, c.stmt.Select)
+	if err != nil {
+		return err
+	}
+	declared := c.table.Schema.Columns
+	var columns []types.Column
+	for _, col := range declared {
+		if !slices.ContainsFunc(fresh, func(x types.Column) bool { return strings.EqualFold(x.Name, col.Name) }) {
+			columns = append(columns, col)
+		}
+	}
+	for _, col := range fresh {
+		switch i := c.find(col.Name); {
+		case strings.EqualFold(col.Name, types.RowIDColumn):
+			return errorf(1166, "Incorrect column name '%s'", col.Name)
+		case slices.ContainsFunc(columns, func(x types.Column) bool { return strings.EqualFold(x.Name, col.Name) }):
+			return errorf(CodeDuplicateColumn, "Duplicate column name '%s'", col.Name)
+		case i >= 0:
+			col = declared[i]
+		}
+		columns = append(columns, col)
+	}
+	for i := range columns {
+		columns[i].ID = types.ColumnID(i + 1)
+	}
+	c.table.Schema.Columns = columns
+	return nil
+}
+
+// queryColumns returns the columns of a table that is to hold the rows of a query.
+func queryColumns(ctx *Context, q ast.ResultSetNode) ([]types.Column, error) {
+	b := newBinder(ctx)
+	raw, err := b.query(q, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.showFields(raw)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.finish(out)
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]types.Column, len(p.Schema))
+	for i := range p.Schema {
+		bound := &b.cols[raw.fields[i].id]
+		if bound.table != nil && bound.pos >= 0 {
+			columns[i] = copiedColumn(&bound.table.Schema.Columns[bound.pos], bound.typ.NotNull)
+		} else {
+			columns[i].Type = storable(p.Schema[i])
+		}
+		columns[i].Name = raw.fields[i].name
+	}
+	return columns, nil
+}
+
+// copiedColumn is a stored column as another table gets it: without the numbers it draws, which leave a default behind.
+func copiedColumn(of *types.Column, notNull bool) types.Column {
+	col := types.Column{Type: of.Type, Elems: of.Elems, Bits: of.Bits, Shown: of.Shown, Comment: of.Comment,
+		Default: of.Default, DefaultNow: of.DefaultNow, OnUpdateNow: of.OnUpdateNow}
+	col.Type.NotNull = of.Type.NotNull && notNull
+	if of.AutoIncrement {
+		zero := "0"
+		col.Default = &zero
+	}
+	return col
+}
+
+// storable is the type of a column that takes whatever an expression yields.
+func storable(c physical.OutColumn) types.ColumnType {
+	t := c.Type
+	switch {
+	case t.Kind == types.KindNull:
+		return types.ColumnType{Kind: types.KindVarBinary, Length: 1}
+	case t.Kind == types.KindBool:
+		t.Kind, t.Length = types.KindInt, 0
+	case t.IsInteger():
+		t.Length = 0
+	case t.Kind == types.KindDecimal && (t.Length == 0 || t.Length > types.MaxDecimalPrecision):
+		t.Length = types.MaxDecimalPrecision
+	case t.IsString() && (t.Length == 0 || t.Length > maxVarChar):
+		binary := t.Kind == types.KindBinary || t.Kind == types.KindVarBinary || t.Kind == types.KindBlob
+		if t.Kind, t.Length = types.KindText, longText; binary {
+			t.Kind = types.KindBlob
+		}
+	}
+	return t
+}
+
+// Filling is the INSERT of a CREATE TABLE ... SELECT, behind the creation.
+func Filling(ctx *Context, stmt *ast.CreateTableStmt) (*InsertPlan, error) {
+	b := newBinder(ctx)
+	mode := ModeInsert
+	switch stmt.OnDuplicate {
+	case ast.OnDuplicateKeyHandlingIgnore:
+		mode = ModeIgnore
+	case ast.OnDuplicateKeyHandlingReplace:
+		mode = ModeReplace
+	}
+	b.strictWrite = strictMode(ctx.SQLMode) && mode != ModeIgnore
+	columns, err := queryColumns(ctx, stmt.Select)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(columns))
+	for i := range columns {
+		names[i] = columns[i].Name
+	}
+	p, err := newInsert(b, stmt.Table.Schema.O, stmt.Table.Name.O, mode, names, true)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.fromQuery(b, stmt.Select)
+}

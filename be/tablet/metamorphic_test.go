@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,9 +20,11 @@ import (
 
 // history is what is done to a tablet of a random schema, drawn once and then played to stores of different options.
 type history struct {
-	schema types.Schema
+	first  types.Schema
+	schema types.Schema // as it is at the step that is being drawn
+	last   types.ColumnID
 	keyIdx []int
-	cols   []types.ColumnID
+	cols   []types.ColumnID // as they are at the step that is being played
 	steps  []historyStep
 }
 
@@ -30,6 +33,7 @@ type historyStep struct {
 	payload []byte
 	rows    map[string]string
 	deed    string
+	alter   *alteration
 }
 
 var anyKinds = []types.ColumnType{
@@ -50,17 +54,26 @@ func drawHistory(t *rapid.T, tb testing.TB) *history {
 			h.schema.Key = append(h.schema.Key, types.ColumnID(i+1))
 			h.keyIdx = append(h.keyIdx, i)
 		}
-		h.cols = append(h.cols, types.ColumnID(i+1))
 		h.schema.Columns = append(h.schema.Columns, types.Column{ID: types.ColumnID(i + 1), Name: fmt.Sprint("c", i), Type: ct})
 		if rapid.Bool().Draw(t, "indexed") {
 			h.schema.Indexed = append(h.schema.Indexed, types.ColumnID(i+1))
 		}
 	}
+	h.first, h.last = h.schema, types.ColumnID(n)
 	rows := make(map[string]string)
 	for range rapid.IntRange(3, 14).Draw(t, "steps") {
-		deed := rapid.SampledFrom([]string{"write", "write", "write", "flush", "merge", "maintain", "reopen", "crash", "clone", "follow", "abort"}).Draw(t, "deed")
+		deed := rapid.SampledFrom([]string{"write", "write", "write", "flush", "merge", "maintain", "reopen", "crash", "clone", "follow", "abort", "alter"}).Draw(t, "deed")
 		if deed == "abort" { // of rows that nobody ever sees
 			h.steps = append(h.steps, historyStep{deed: deed, payload: h.drawWrite(t, tb, maps.Clone(rows))})
+			continue
+		}
+		if deed == "alter" { // with a write by the old schema that is published by the new one
+			rows = maps.Clone(rows)
+			step := historyStep{deed: deed, payload: h.drawWrite(t, tb, rows)}
+			step.alter = h.drawAlteration(t)
+			rows = step.alter.of(rows)
+			step.rows = rows
+			h.steps = append(h.steps, step)
 			continue
 		}
 		if deed != "write" {
@@ -119,9 +132,15 @@ func (h *history) drawWrite(t *rapid.T, tb testing.TB, rows map[string]string) [
 func rowImage(b *vec.Batch, row int) string {
 	var out []byte
 	for _, c := range b.Cols {
-		out = vec.AppendKey(out, c, row)
+		out = append(out, columnImage(c, row)...)
 	}
 	return string(out)
+}
+
+// columnImage begins with its length.
+func columnImage(c *vec.Vector, row int) []byte {
+	image := vec.AppendKey(nil, c, row)
+	return append(binary.AppendUvarint(nil, uint64(len(image))), image...)
 }
 
 // read returns all rows by key.
@@ -222,10 +241,12 @@ func (f *follower) follow(t *rapid.T, tb *Tablet, dir string, opt Options) {
 		f.tab, err = s.Create(m)
 		check(err)
 	}
-	stream, err := tb.Changes(f.tab.Version(), tb.Version())
-	if errors.Is(err, ErrGone) {
-		f.tab = cloneTo(t, f.store, f.tab.Meta(), tb)
-	} else {
+	for {
+		stream, err := tb.Changes(f.tab.Version(), tb.Version())
+		if errors.Is(err, ErrGone) {
+			f.tab = cloneTo(t, f.store, f.tab.Meta(), tb)
+			break
+		}
 		check(err)
 		var changes []Change
 		for {
@@ -236,8 +257,17 @@ func (f *follower) follow(t *rapid.T, tb *Tablet, dir string, opt Options) {
 			}
 			changes = append(changes, c)
 		}
-		check(f.tab.ApplyChanges(changes))
+		err = f.tab.ApplyChanges(changes)
+		if !errors.Is(err, ErrSchema) {
+			check(err)
+			break
+		}
+		if f.tab.SchemaVersion() >= tb.SchemaVersion() {
+			t.Fatal(err)
+		}
+		check(f.tab.SetSchema(*tb.Schema()))
 	}
+	check(f.tab.SetSchema(*tb.Schema())) // it may have no change by it
 	mine, n, err := f.tab.ScanDigest(context.Background(), tb.Version())
 	check(err)
 	theirs, m, err := tb.Digest(tb.Version())
@@ -257,8 +287,9 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 	s, err := Open(dir, opt)
 	check(err)
 	defer func() { _ = s.Close() }()
-	tb, err := s.Create(Meta{Tablet: 1, Table: 1, Partition: 1, Replica: 10, Schema: h.schema, Epoch: 1})
+	tb, err := s.Create(Meta{Tablet: 1, Table: 1, Partition: 1, Replica: 10, Schema: h.first, Epoch: 1})
 	check(err)
+	h.cols = columnIDs(&h.first)
 	wanted := []map[string]string{1: {}} // by version
 	far := &follower{}
 	defer func() {
@@ -272,6 +303,16 @@ func (h *history) play(t *rapid.T, dir string, opt Options) (digest uint64, rows
 		case "":
 			v := tb.Version() + 1
 			check(prepare(tb, types.TxnID(v), 0, step.payload))
+			check(tb.Publish(types.TxnID(v), v))
+			wanted = append(wanted, step.rows)
+		case "alter":
+			v := tb.Version() + 1
+			check(prepare(tb, types.TxnID(v), 0, step.payload))
+			check(tb.SetSchema(step.alter.schema))
+			h.cols = columnIDs(&step.alter.schema)
+			for old := range wanted {
+				wanted[old] = step.alter.of(wanted[old])
+			}
 			check(tb.Publish(types.TxnID(v), v))
 			wanted = append(wanted, step.rows)
 		case "flush":

@@ -139,10 +139,20 @@ func newLoopFS(t *testing.T) *loopFS {
 	return fs
 }
 
+// mount mounts a copy of the file: whatever still holds the dead file system, perhaps a mount namespace that was made meanwhile, does
+// not hold the copy.
 func (fs *loopFS) mount(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("umount", fs.dir).CombinedOutput(); err != nil {
 		t.Fatalf("umount: %v: %s", err, out)
+	}
+	dead := fs.image
+	fs.image += "'"
+	if out, err := exec.Command("cp", "--sparse=always", dead, fs.image).CombinedOutput(); err != nil {
+		t.Fatalf("copy the file system: %v: %s", err, out)
+	}
+	if err := os.Remove(dead); err != nil {
+		t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-o", "loop", fs.image, fs.dir).CombinedOutput(); err != nil {
 		t.Fatalf("mount: %v: %s", err, out)

@@ -358,7 +358,9 @@ func TestExporterGoesOnAfterSeek(t *testing.T) {
 
 func TestChangesBeyondRetentionAreGone(t *testing.T) {
 	opt := testOptions()
-	opt.Retention = Retention{Versions: 2, Age: 1, Bytes: 1 << 30}
+	opt.Retention = Retention{Versions: 2, Age: time.Minute, Bytes: 1 << 30}
+	var later atomic.Int64
+	opt.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	dir := t.TempDir()
 	s := openStore(t, dir, opt)
 	tb, err := s.Create(testMeta(1))
@@ -375,6 +377,7 @@ func TestChangesBeyondRetentionAreGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	later.Store(int64(time.Hour))
 	if err := tb.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package stmt
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"stele/fe/consistency"
 	"stele/fe/sched"
@@ -11,9 +10,6 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 )
-
-// upperWord prints a word in upper case.
-func upperWord(v any) string { return strings.ToUpper(cellText(v)) }
 
 // eachReplica makes the Rows of a table with one row a replica.
 func eachReplica(row func(e *Env, p place, tab *catalog.Tablet, r *catalog.Replica) Row) func(context.Context, *Env) ([]Row, error) {

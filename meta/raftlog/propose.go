@@ -144,7 +144,7 @@ func (l *Log) propose() {
 	var next *proposal // taken from the queue, but too big for the entry before
 	for {
 		first := next
-		if next = nil; first == nil {
+		if first == nil {
 			select {
 			case first = <-l.proposals:
 			case <-l.closing:

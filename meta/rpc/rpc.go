@@ -104,7 +104,7 @@ func NewServer(cfg ServerConfig, extra ...grpc.ServerOption) *grpc.Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(cfg.unary), grpc.ChainStreamInterceptor(cfg.stream),
 		grpc.WaitForHandlers(true), // what they use is closed after Stop
-		experimental.BufferPool(Buffers), grpc.WriteBufferSize(ioBuffer), grpc.SharedWriteBuffer(true),
+		experimental.BufferPool(Buffers), grpc.WriteBufferSize(ioBuffer),
 	}
 	if cfg.TLS != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(cfg.TLS)))

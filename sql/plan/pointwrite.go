@@ -93,16 +93,22 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 		if at < 0 || !pointKind(s.Columns[at].Type) || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
 			return false
 		}
-		var x *expr.Node
-		ok := true
-		if isValue(a.Expr) {
-			x = p.slot(slot{typ: s.Columns[at].Type})
-		} else if x, ok = p.operation(a.Expr, change); !ok || x == nil {
+		x, ok := p.assigned(a.Expr, s.Columns[at].Type, change)
+		if !ok {
 			return false
 		}
 		change.Assign = append(change.Assign, assignment(p.Table, at, x, false))
 	}
 	return true
+}
+
+// assigned binds the right side of an assignment to a column of a type.
+func (p *PointWrite) assigned(n ast.ExprNode, t types.ColumnType, change *physical.Change) (*expr.Node, bool) {
+	if isValue(n) {
+		return p.slot(slot{typ: t}), true
+	}
+	x, ok := p.operation(n, change)
+	return x, ok && x != nil
 }
 
 func assigns(c *physical.Change, column int) bool {

@@ -97,12 +97,16 @@ func (l *Log) acquire(id uint32) *file {
 
 // View calls fn with the value that p, read under key, points to. The bytes are a mapping: they are valid only inside fn. Where
 // the record is and whose is verified, the value itself is not: that is for fn.
-func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) error {
+func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) (err error) {
 	f := l.acquire(p.Segment)
 	if f == nil {
 		return fmt.Errorf("segment %d: %w", p.Segment, ErrGone)
 	}
-	defer f.release()
+	defer func() {
+		if failed := f.release(); err == nil {
+			err = failed
+		}
+	}()
 	val, err := f.value(key, p)
 	if err != nil {
 		return err

@@ -102,23 +102,24 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 		}
 		it.prune = append(it.prune, pr)
 	}
-	n := 0
-	add := func(u unit) {
-		if opt.Shards <= 1 || n%opt.Shards == opt.Shard {
+	rows := make([]int, max(opt.Shards, 1)) // of the shards so far; the next unit goes where they are fewest, as loads leave uneven ones
+	add := func(u unit, n int) {
+		least := slices.Index(rows, slices.Min(rows))
+		rows[least] += n
+		if opt.Shards <= 1 || least == opt.Shard {
 			it.units = append(it.units, u)
 		}
-		n++
 	}
 	for i := range s.rowsets {
 		w := &s.rowsets[i]
 		for g := range w.r.groups {
 			if it.wantsKeys(w.r.groups[g].MinKey, w.r.groups[g].MaxKey) {
-				add(unit{w: w, group: g})
+				add(unit{w: w, group: g}, int(w.r.groups[g].Rows))
 			}
 		}
 	}
 	for i := range s.mems {
-		add(unit{mem: &s.mems[i]})
+		add(unit{mem: &s.mems[i]}, s.mems[i].rows())
 	}
 	return it
 }

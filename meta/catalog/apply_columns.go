@@ -9,18 +9,9 @@ import (
 
 // alterColumns gives a table other columns, in one step for all of them.
 func (d *draft) alterColumns(c *command.AlterColumns) error {
-	t, err := d.editTable(c.Table)
+	t, err := d.tableToAlter(c.Table, c.ExpectVersion)
 	if err != nil {
 		return err
-	}
-	if t.Hidden() {
-		return notFound("table", c.Table)
-	}
-	if c.ExpectVersion != t.Schema.Version {
-		return &ErrSchemaChanged{Table: t.ID, Given: c.ExpectVersion, Current: t.Schema.Version}
-	}
-	if k := t.Building(); k != nil {
-		return refusedBuilding(k)
 	}
 	old, last := t.Schema, t.HighestColumn()
 	t.Schema.Columns = slices.Clone(c.Columns)

@@ -122,19 +122,28 @@ func checkIndex(owner *Table, k *UniqueKey, t *Table) error {
 	return nil
 }
 
-func (d *draft) addIndex(c *command.AddIndex) error {
-	t, err := d.editTable(c.Table)
+// tableToAlter edits a table whose schema is still the one that a change was planned on, and that has no key in the making.
+func (d *draft) tableToAlter(id types.TableID, planned uint32) (*Table, error) {
+	t, err := d.editTable(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if t.Hidden() {
-		return notFound("table", c.Table)
+		return nil, notFound("table", id)
 	}
-	if c.ExpectVersion != t.Schema.Version {
-		return &ErrSchemaChanged{Table: t.ID, Given: c.ExpectVersion, Current: t.Schema.Version}
+	if planned != t.Schema.Version {
+		return nil, &ErrSchemaChanged{Table: t.ID, Given: planned, Current: t.Schema.Version}
 	}
 	if k := t.Building(); k != nil {
-		return refusedBuilding(k)
+		return nil, refusedBuilding(k)
+	}
+	return t, nil
+}
+
+func (d *draft) addIndex(c *command.AddIndex) error {
+	t, err := d.tableToAlter(c.Table, c.ExpectVersion)
+	if err != nil {
+		return err
 	}
 	if slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return strings.EqualFold(k.Name, c.Key.Name) }) {
 		return exists("key", c.Key.Name)

@@ -84,6 +84,8 @@ const (
 	TypeEndRestore       Type = 87
 	TypeSetQueryRole     Type = 88
 	TypeSetFEDNode       Type = 89
+	TypeStartBE          Type = 93
+	TypeTrimRedo         Type = 94
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -250,13 +252,33 @@ type CommitTxn struct {
 	Tablets []TxnTablet `cbor:"3,keyasint"`
 }
 
-// TxnTablet is a transaction's part in one tablet: the epoch it was written at, the replicas that hold its rowset
-// durably, and by how many rows the tablet grows.
+// TxnTablet is a transaction's part in one tablet: the epoch it was written at, the replicas that hold its rowset, and by
+// how many rows the tablet grows. Redo is empty when those replicas have it on disk, else all the payloads by seq: until enough
+// replicas do, the log has them.
 type TxnTablet struct {
 	Tablet types.TabletID    `cbor:"1,keyasint"`
 	Epoch  types.Epoch       `cbor:"2,keyasint"`
 	OK     []types.ReplicaID `cbor:"3,keyasint"`
 	Rows   int64             `cbor:"4,keyasint,omitempty"`
+	Redo   [][]byte          `cbor:"5,keyasint,omitempty"`
+}
+
+// TrimRedo forgets payloads of commits: the replicas of these tablets have the versions, up to the given ones, on disk.
+type TrimRedo struct {
+	Tablets []TabletUpTo `cbor:"1,keyasint"`
+}
+
+// TabletUpTo names the versions of a tablet up to one.
+type TabletUpTo struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"`
+}
+
+// StartBE notes that a BE runs as the process that began at StartMs. Row locks and rows in memory went with the one before, so
+// every tablet that the BE leads gets the next epoch: what was written at the last one cannot be committed any more (I2).
+type StartBE struct {
+	BE      types.BEID `cbor:"1,keyasint"`
+	StartMs int64      `cbor:"2,keyasint"`
 }
 
 // AbortTxns decides that transactions are aborted, unless they are committed already: a later CommitTxn fails.

@@ -10,6 +10,7 @@ import "stele/meta/types"
 const (
 	cborUint  = 0x00
 	cborNeg   = 0x20
+	cborBytes = 0x40
 	cborArray = 0x80
 	cborMap   = 0xa0
 	cborNil   = 0xf6
@@ -54,7 +55,10 @@ func appendCommit(dst []byte, c *CommitTxn) []byte {
 func appendPart(dst []byte, p *TxnTablet) []byte {
 	fields := byte(3)
 	if p.Rows != 0 {
-		fields = 4
+		fields++
+	}
+	if len(p.Redo) > 0 {
+		fields++
 	}
 	dst = appendHead(append(dst, cborMap|fields, 1), cborUint, uint64(p.Tablet))
 	dst = appendHead(append(dst, 2), cborUint, uint64(p.Epoch))
@@ -69,6 +73,12 @@ func appendPart(dst []byte, p *TxnTablet) []byte {
 	}
 	if p.Rows != 0 {
 		dst = appendInt(append(dst, 4), p.Rows)
+	}
+	if len(p.Redo) > 0 {
+		dst = appendHead(append(dst, 5), cborArray, uint64(len(p.Redo)))
+		for _, payload := range p.Redo {
+			dst = append(appendHead(dst, cborBytes, uint64(len(payload))), payload...)
+		}
 	}
 	return dst
 }
@@ -175,12 +185,42 @@ func (r *commitReader) part(p *TxnTablet) {
 	for i := range p.OK {
 		p.OK[i] = types.ReplicaID(r.want(cborUint))
 	}
-	switch fields {
-	case cborMap | 3:
-	case cborMap | 4:
-		r.key(4)
+	rest := int(fields) - cborMap - 3
+	if rest > 0 && r.next(4) {
 		p.Rows = r.int()
-	default:
+		r.bad = r.bad || p.Rows == 0
+		rest--
+	}
+	if rest > 0 && r.next(5) {
+		r.redo(p)
+		rest--
+	}
+	r.bad = r.bad || rest != 0
+}
+
+// next takes a key if it comes next.
+func (r *commitReader) next(k byte) bool {
+	if len(r.b) == 0 || r.b[0] != k {
+		return false
+	}
+	r.b = r.b[1:]
+	return true
+}
+
+// redo reads payloads. They stay where they are: an entry lives about as long as they do.
+func (r *commitReader) redo(p *TxnTablet) {
+	n := r.array()
+	if r.bad || n == 0 {
 		r.bad = true
+		return
+	}
+	p.Redo = make([][]byte, n)
+	for i := range p.Redo {
+		size := r.want(cborBytes)
+		if r.bad || size > uint64(len(r.b)) {
+			r.bad = true
+			return
+		}
+		p.Redo[i], r.b = r.b[:size:size], r.b[size:]
 	}
 }

@@ -20,6 +20,9 @@ func drawCommit(t *rapid.T) *CommitTxn {
 			for range rapid.IntRange(0, 3).Draw(t, "ok") {
 				p.OK = append(p.OK, types.ReplicaID(number.Draw(t, "replica")))
 			}
+			for range rapid.IntRange(0, 2).Draw(t, "redo") {
+				p.Redo = append(p.Redo, bytes.Repeat([]byte{7}, rapid.SampledFrom([]int{0, 1, 23, 24, 300}).Draw(t, "bytes")))
+			}
 			return p
 		}), 0, 40).Draw(t, "parts")
 	}
@@ -69,7 +72,7 @@ func agree(t interface{ Fatalf(string, ...any) }, body []byte) {
 }
 
 func FuzzReadCommit(f *testing.F) {
-	for _, c := range []*CommitTxn{{}, {Txn: 7, TimeMs: 1 << 40, Tablets: []TxnTablet{{Tablet: 1, Epoch: 2, OK: []types.ReplicaID{3, 400}, Rows: -5}, {OK: []types.ReplicaID{}}}}} {
+	for _, c := range []*CommitTxn{{}, {Txn: 7, TimeMs: 1 << 40, Tablets: []TxnTablet{{Tablet: 1, Epoch: 2, OK: []types.ReplicaID{3, 400}, Rows: -5}, {OK: []types.ReplicaID{}, Redo: [][]byte{{1}, {}}}}}} {
 		f.Add(appendCommit(nil, c))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { agree(t, body) })

@@ -71,6 +71,8 @@ var specs = func() map[Type]spec {
 		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},
 		{TypeChangeGrants, "change_grants", 1, func() Command { return new(ChangeGrants) }},
 		{TypeRenameTables, "rename_tables", 1, func() Command { return new(RenameTables) }},
+		{TypeStartBE, "start_be", 1, func() Command { return new(StartBE) }},
+		{TypeTrimRedo, "trim_redo", 1, func() Command { return new(TrimRedo) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {
@@ -195,3 +197,9 @@ func (*FinishOp) Type() Type { return TypeFinishOp }
 
 // Type returns TypeSetDiskState.
 func (*SetDiskState) Type() Type { return TypeSetDiskState }
+
+// Type returns TypeStartBE.
+func (*StartBE) Type() Type { return TypeStartBE }
+
+// Type returns TypeTrimRedo.
+func (*TrimRedo) Type() Type { return TypeTrimRedo }

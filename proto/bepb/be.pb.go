@@ -1974,6 +1974,184 @@ func (x *PublishResponse) GetVersions() []uint64 {
 	return nil
 }
 
+// RedoRequest brings versions that a replica has lost, or never had, out of the commits that carry their rows.
+type RedoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tablets       []*RedoRequest_Tablet  `protobuf:"bytes,1,rep,name=tablets,proto3" json:"tablets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedoRequest) Reset() {
+	*x = RedoRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedoRequest) ProtoMessage() {}
+
+func (x *RedoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedoRequest.ProtoReflect.Descriptor instead.
+func (*RedoRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RedoRequest) GetTablets() []*RedoRequest_Tablet {
+	if x != nil {
+		return x.Tablets
+	}
+	return nil
+}
+
+type RedoResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []uint64               `protobuf:"varint,1,rep,packed,name=versions,proto3" json:"versions,omitempty"` // what each tablet has now; 0 = no such replica
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedoResponse) Reset() {
+	*x = RedoResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedoResponse) ProtoMessage() {}
+
+func (x *RedoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedoResponse.ProtoReflect.Descriptor instead.
+func (*RedoResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RedoResponse) GetVersions() []uint64 {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+// HardenRequest asks for the versions of replicas that are on disk, after everything in memory has been put there.
+type HardenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*HardenRequest_Item  `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HardenRequest) Reset() {
+	*x = HardenRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HardenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HardenRequest) ProtoMessage() {}
+
+func (x *HardenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HardenRequest.ProtoReflect.Descriptor instead.
+func (*HardenRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *HardenRequest) GetItems() []*HardenRequest_Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type HardenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []uint64               `protobuf:"varint,1,rep,packed,name=versions,proto3" json:"versions,omitempty"` // of each item; 0 = no such replica, or it cannot be written
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HardenResponse) Reset() {
+	*x = HardenResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HardenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HardenResponse) ProtoMessage() {}
+
+func (x *HardenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HardenResponse.ProtoReflect.Descriptor instead.
+func (*HardenResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *HardenResponse) GetVersions() []uint64 {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
 type AbortRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
@@ -1984,7 +2162,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2174,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2187,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -2034,7 +2212,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2046,7 +2224,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2059,7 +2237,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 type ScanRequest struct {
@@ -2075,7 +2253,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2265,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2278,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -2147,7 +2325,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2337,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2350,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -2194,7 +2372,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2384,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2397,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -2262,7 +2440,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2452,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2465,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2342,7 +2520,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2532,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2545,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2490,7 +2668,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2680,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2693,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 type CancelCloneRequest struct {
@@ -2527,7 +2705,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2717,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2730,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2570,7 +2748,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +2760,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +2773,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 type FetchChangesRequest struct {
@@ -2611,7 +2789,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2623,7 +2801,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2636,7 +2814,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -2687,7 +2865,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2699,7 +2877,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2712,7 +2890,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -2757,7 +2935,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2769,7 +2947,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2782,7 +2960,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -2839,7 +3017,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +3029,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +3042,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -2952,7 +3130,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3142,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3155,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -3039,7 +3217,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3051,7 +3229,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3064,7 +3242,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -3092,7 +3270,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3104,7 +3282,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3117,7 +3295,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -3150,7 +3328,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3340,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3353,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -3198,7 +3376,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3388,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3449,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3283,7 +3461,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3327,13 +3505,16 @@ type WriteRequest_Part struct {
 	Grouped       bool                   `protobuf:"varint,10,opt,name=grouped,proto3" json:"grouped,omitempty"`                                  // rows are row groups, ready to be stored (sql/rowset/groups)
 	SchemaVersion uint32                 `protobuf:"varint,11,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // of the rows; 0 = that of the replica
 	Schema        []byte                 `protobuf:"bytes,12,opt,name=schema,proto3" json:"schema,omitempty"`                                     // CBOR of types.Schema, once the table was altered: for replicas that have not heard of it
+	// > 0: the commit will carry a payload of up to so many bytes, so it need not be on any disk before the answer.
+	RedoBytes     uint32 `protobuf:"varint,13,opt,name=redo_bytes,json=redoBytes,proto3" json:"redo_bytes,omitempty"`
+	LeaderStartMs int64  `protobuf:"varint,14,opt,name=leader_start_ms,json=leaderStartMs,proto3" json:"leader_start_ms,omitempty"` // of the BE process that was given the epoch: another one has lost its locks; 0 = any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3345,7 +3526,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,6 +3626,20 @@ func (x *WriteRequest_Part) GetSchema() []byte {
 	return nil
 }
 
+func (x *WriteRequest_Part) GetRedoBytes() uint32 {
+	if x != nil {
+		return x.RedoBytes
+	}
+	return 0
+}
+
+func (x *WriteRequest_Part) GetLeaderStartMs() int64 {
+	if x != nil {
+		return x.LeaderStartMs
+	}
+	return 0
+}
+
 type WriteResponse_Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ReplicaId     uint64                 `protobuf:"varint,1,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
@@ -3455,7 +3650,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3662,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3506,13 +3701,14 @@ type WriteResponse_Part struct {
 	Replaced      int64                    `protobuf:"varint,5,opt,name=replaced,proto3" json:"replaced,omitempty"` // puts that found the key
 	Deleted       int64                    `protobuf:"varint,6,opt,name=deleted,proto3" json:"deleted,omitempty"`   // deletes that found the key
 	Ignored       int64                    `protobuf:"varint,7,opt,name=ignored,proto3" json:"ignored,omitempty"`
+	Redo          []byte                   `protobuf:"bytes,8,opt,name=redo,proto3" json:"redo,omitempty"` // the payload, which is in memory only: the commit must carry it; empty = it is on the disks of ok_replicas
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +3720,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,6 +3785,13 @@ func (x *WriteResponse_Part) GetIgnored() int64 {
 	return 0
 }
 
+func (x *WriteResponse_Part) GetRedo() []byte {
+	if x != nil {
+		return x.Redo
+	}
+	return nil
+}
+
 type QueryRequest_Tablet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3600,7 +3803,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3815,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,13 +3861,14 @@ type ReplicateRequest_Part struct {
 	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
 	SchemaVersion uint32                 `protobuf:"varint,6,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // as in WriteRequest
 	Schema        []byte                 `protobuf:"bytes,7,opt,name=schema,proto3" json:"schema,omitempty"`
+	Redo          bool                   `protobuf:"varint,8,opt,name=redo,proto3" json:"redo,omitempty"` // the commit will carry the payload: memory is enough
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +3880,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,6 +3945,13 @@ func (x *ReplicateRequest_Part) GetSchema() []byte {
 	return nil
 }
 
+func (x *ReplicateRequest_Part) GetRedo() bool {
+	if x != nil {
+		return x.Redo
+	}
+	return false
+}
+
 type PublishRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3753,7 +3964,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3765,7 +3976,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,6 +4020,194 @@ func (x *PublishRequest_Item) GetParts() uint32 {
 	return 0
 }
 
+type RedoRequest_Version struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Parts         [][]byte               `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"` // payloads, all that the transaction has on the tablet, by seq
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedoRequest_Version) Reset() {
+	*x = RedoRequest_Version{}
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedoRequest_Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedoRequest_Version) ProtoMessage() {}
+
+func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedoRequest_Version.ProtoReflect.Descriptor instead.
+func (*RedoRequest_Version) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 0}
+}
+
+func (x *RedoRequest_Version) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+func (x *RedoRequest_Version) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RedoRequest_Version) GetParts() [][]byte {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+type RedoRequest_Tablet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,2,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
+	SchemaVersion uint32                 `protobuf:"varint,3,opt,name=schema_version,json=schemaVersion,proto3" json:"schema_version,omitempty"` // as in WriteRequest
+	Schema        []byte                 `protobuf:"bytes,4,opt,name=schema,proto3" json:"schema,omitempty"`
+	Versions      []*RedoRequest_Version `protobuf:"bytes,5,rep,name=versions,proto3" json:"versions,omitempty"` // ascending, without a gap
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedoRequest_Tablet) Reset() {
+	*x = RedoRequest_Tablet{}
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedoRequest_Tablet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedoRequest_Tablet) ProtoMessage() {}
+
+func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedoRequest_Tablet.ProtoReflect.Descriptor instead.
+func (*RedoRequest_Tablet) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 1}
+}
+
+func (x *RedoRequest_Tablet) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *RedoRequest_Tablet) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
+}
+
+func (x *RedoRequest_Tablet) GetSchemaVersion() uint32 {
+	if x != nil {
+		return x.SchemaVersion
+	}
+	return 0
+}
+
+func (x *RedoRequest_Tablet) GetSchema() []byte {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
+}
+
+func (x *RedoRequest_Tablet) GetVersions() []*RedoRequest_Version {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type HardenRequest_Item struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,2,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HardenRequest_Item) Reset() {
+	*x = HardenRequest_Item{}
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HardenRequest_Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HardenRequest_Item) ProtoMessage() {}
+
+func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HardenRequest_Item.ProtoReflect.Descriptor instead.
+func (*HardenRequest_Item) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27, 0}
+}
+
+func (x *HardenRequest_Item) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *HardenRequest_Item) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
+}
+
 type ScanRequest_Tablet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3819,7 +4218,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3831,7 +4230,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3844,7 +4243,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -3871,7 +4270,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3883,7 +4282,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3896,7 +4295,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -4062,13 +4461,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xf3\x03\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xba\x04\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
-	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\xd9\x02\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\xa0\x03\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -4084,7 +4483,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\agrouped\x18\n" +
 	" \x01(\bR\agrouped\x12%\n" +
 	"\x0eschema_version\x18\v \x01(\rR\rschemaVersion\x12\x16\n" +
-	"\x06schema\x18\f \x01(\fR\x06schema\"\xbc\x05\n" +
+	"\x06schema\x18\f \x01(\fR\x06schema\x12\x1d\n" +
+	"\n" +
+	"redo_bytes\x18\r \x01(\rR\tredoBytes\x12&\n" +
+	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\"\xd0\x05\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +
@@ -4095,7 +4497,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aFailure\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\x1a\xe7\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x1a\xfb\x01\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vok_replicas\x18\x02 \x03(\x04R\n" +
@@ -4104,7 +4506,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\binserted\x18\x04 \x01(\x03R\binserted\x12\x1a\n" +
 	"\breplaced\x18\x05 \x01(\x03R\breplaced\x12\x18\n" +
 	"\adeleted\x18\x06 \x01(\x03R\adeleted\x12\x18\n" +
-	"\aignored\x18\a \x01(\x03R\aignored\"\xbb\x01\n" +
+	"\aignored\x18\a \x01(\x03R\aignored\x12\x12\n" +
+	"\x04redo\x18\b \x01(\fR\x04redo\"\xbb\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rDUPLICATE_KEY\x10\x01\x12\x10\n" +
@@ -4133,10 +4536,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x0e\n" +
 	"\x02at\x18\x03 \x03(\rR\x02at\"%\n" +
 	"\rQueryResponse\x12\x14\n" +
-	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xa0\x02\n" +
+	"\x05batch\x18\x01 \x01(\fR\x05batch\"\xb4\x02\n" +
 	"\x10ReplicateRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12/\n" +
-	"\x05parts\x18\x02 \x03(\v2\x19.be.ReplicateRequest.PartR\x05parts\x1a\xc3\x01\n" +
+	"\x05parts\x18\x02 \x03(\v2\x19.be.ReplicateRequest.PartR\x05parts\x1a\xd7\x01\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
@@ -4145,7 +4548,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x18\n" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12%\n" +
 	"\x0eschema_version\x18\x06 \x01(\rR\rschemaVersion\x12\x16\n" +
-	"\x06schema\x18\a \x01(\fR\x06schema\"+\n" +
+	"\x06schema\x18\a \x01(\fR\x06schema\x12\x12\n" +
+	"\x04redo\x18\b \x01(\bR\x04redo\"+\n" +
 	"\x11ReplicateResponse\x12\x16\n" +
 	"\x06errors\x18\x01 \x03(\tR\x06errors\"\xab\x01\n" +
 	"\x0ePublishRequest\x12-\n" +
@@ -4156,6 +4560,29 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x14\n" +
 	"\x05parts\x18\x04 \x01(\rR\x05parts\"-\n" +
 	"\x0fPublishResponse\x12\x1a\n" +
+	"\bversions\x18\x01 \x03(\x04R\bversions\"\xcc\x02\n" +
+	"\vRedoRequest\x120\n" +
+	"\atablets\x18\x01 \x03(\v2\x16.be.RedoRequest.TabletR\atablets\x1aP\n" +
+	"\aVersion\x12\x15\n" +
+	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05parts\x18\x03 \x03(\fR\x05parts\x1a\xb8\x01\n" +
+	"\x06Tablet\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12%\n" +
+	"\x0eschema_version\x18\x03 \x01(\rR\rschemaVersion\x12\x16\n" +
+	"\x06schema\x18\x04 \x01(\fR\x06schema\x123\n" +
+	"\bversions\x18\x05 \x03(\v2\x17.be.RedoRequest.VersionR\bversions\"*\n" +
+	"\fRedoResponse\x12\x1a\n" +
+	"\bversions\x18\x01 \x03(\x04R\bversions\"\x81\x01\n" +
+	"\rHardenRequest\x12,\n" +
+	"\x05items\x18\x01 \x03(\v2\x16.be.HardenRequest.ItemR\x05items\x1aB\n" +
+	"\x04Item\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\",\n" +
+	"\x0eHardenResponse\x12\x1a\n" +
 	"\bversions\x18\x01 \x03(\x04R\bversions\"D\n" +
 	"\fAbortRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12\x1d\n" +
@@ -4262,7 +4689,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
 	"\x0eSettleResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\xef\a\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\xcb\b\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -4270,7 +4697,9 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05Write\x12\x10.be.WriteRequest\x1a\x11.be.WriteResponse\x128\n" +
 	"\tReplicate\x12\x14.be.ReplicateRequest\x1a\x15.be.ReplicateResponse\x122\n" +
 	"\aPublish\x12\x12.be.PublishRequest\x1a\x13.be.PublishResponse\x12,\n" +
-	"\x05Abort\x12\x10.be.AbortRequest\x1a\x11.be.AbortResponse\x12+\n" +
+	"\x05Abort\x12\x10.be.AbortRequest\x1a\x11.be.AbortResponse\x12)\n" +
+	"\x04Redo\x12\x0f.be.RedoRequest\x1a\x10.be.RedoResponse\x12/\n" +
+	"\x06Harden\x12\x11.be.HardenRequest\x1a\x12.be.HardenResponse\x12+\n" +
 	"\x04Scan\x12\x0f.be.ScanRequest\x1a\x10.be.ScanResponse0\x01\x12/\n" +
 	"\x06Digest\x12\x11.be.DigestRequest\x1a\x12.be.DigestResponse\x12>\n" +
 	"\vSubmitClone\x12\x16.be.SubmitCloneRequest\x1a\x17.be.SubmitCloneResponse\x12>\n" +
@@ -4296,7 +4725,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -4325,37 +4754,44 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*ReplicateResponse)(nil),           // 24: be.ReplicateResponse
 	(*PublishRequest)(nil),              // 25: be.PublishRequest
 	(*PublishResponse)(nil),             // 26: be.PublishResponse
-	(*AbortRequest)(nil),                // 27: be.AbortRequest
-	(*AbortResponse)(nil),               // 28: be.AbortResponse
-	(*ScanRequest)(nil),                 // 29: be.ScanRequest
-	(*ScanResponse)(nil),                // 30: be.ScanResponse
-	(*DigestRequest)(nil),               // 31: be.DigestRequest
-	(*DigestResponse)(nil),              // 32: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 33: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 34: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 35: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 36: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 37: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 38: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 39: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 40: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 41: be.GetRequest
-	(*GetResponse)(nil),                 // 42: be.GetResponse
-	(*SettleRequest)(nil),               // 43: be.SettleRequest
-	(*SettleResponse)(nil),              // 44: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 45: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 46: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 47: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 48: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 49: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 50: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 51: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 52: be.PublishRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 53: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 54: be.FetchChangesResponse.Change
+	(*RedoRequest)(nil),                 // 27: be.RedoRequest
+	(*RedoResponse)(nil),                // 28: be.RedoResponse
+	(*HardenRequest)(nil),               // 29: be.HardenRequest
+	(*HardenResponse)(nil),              // 30: be.HardenResponse
+	(*AbortRequest)(nil),                // 31: be.AbortRequest
+	(*AbortResponse)(nil),               // 32: be.AbortResponse
+	(*ScanRequest)(nil),                 // 33: be.ScanRequest
+	(*ScanResponse)(nil),                // 34: be.ScanResponse
+	(*DigestRequest)(nil),               // 35: be.DigestRequest
+	(*DigestResponse)(nil),              // 36: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 37: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 38: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 39: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 40: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 41: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 42: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 43: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 44: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 45: be.GetRequest
+	(*GetResponse)(nil),                 // 46: be.GetResponse
+	(*SettleRequest)(nil),               // 47: be.SettleRequest
+	(*SettleResponse)(nil),              // 48: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 49: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 50: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 51: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 52: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 53: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 54: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 55: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 56: be.PublishRequest.Item
+	(*RedoRequest_Version)(nil),         // 57: be.RedoRequest.Version
+	(*RedoRequest_Tablet)(nil),          // 58: be.RedoRequest.Tablet
+	(*HardenRequest_Item)(nil),          // 59: be.HardenRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 60: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 61: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	47, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	51, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
 	20, // 1: be.ModifyResponse.write:type_name -> be.WriteResponse
 	8,  // 2: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	5,  // 3: be.HeartbeatRequest.config:type_name -> be.ConfigItem
@@ -4365,59 +4801,66 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	11, // 7: be.HeartbeatResponse.strangers:type_name -> be.Stranger
 	10, // 8: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
 	0,  // 9: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	45, // 10: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	46, // 11: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	47, // 12: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	49, // 10: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	50, // 11: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	51, // 12: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
 	1,  // 13: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	49, // 14: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	50, // 15: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	51, // 16: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	52, // 17: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	53, // 18: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	54, // 19: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	18, // 20: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	48, // 21: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	4,  // 22: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	14, // 23: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	16, // 24: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	19, // 25: be.Backend.Write:input_type -> be.WriteRequest
-	23, // 26: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	25, // 27: be.Backend.Publish:input_type -> be.PublishRequest
-	27, // 28: be.Backend.Abort:input_type -> be.AbortRequest
-	29, // 29: be.Backend.Scan:input_type -> be.ScanRequest
-	31, // 30: be.Backend.Digest:input_type -> be.DigestRequest
-	33, // 31: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	35, // 32: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	37, // 33: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	39, // 34: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	41, // 35: be.Backend.Get:input_type -> be.GetRequest
-	21, // 36: be.Backend.Query:input_type -> be.QueryRequest
-	43, // 37: be.Backend.Settle:input_type -> be.SettleRequest
-	6,  // 38: be.Backend.Config:input_type -> be.ConfigRequest
-	2,  // 39: be.Backend.Modify:input_type -> be.ModifyRequest
-	9,  // 40: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	15, // 41: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	17, // 42: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	20, // 43: be.Backend.Write:output_type -> be.WriteResponse
-	24, // 44: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	26, // 45: be.Backend.Publish:output_type -> be.PublishResponse
-	28, // 46: be.Backend.Abort:output_type -> be.AbortResponse
-	30, // 47: be.Backend.Scan:output_type -> be.ScanResponse
-	32, // 48: be.Backend.Digest:output_type -> be.DigestResponse
-	34, // 49: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	36, // 50: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	38, // 51: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	40, // 52: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	42, // 53: be.Backend.Get:output_type -> be.GetResponse
-	22, // 54: be.Backend.Query:output_type -> be.QueryResponse
-	44, // 55: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 56: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 57: be.Backend.Modify:output_type -> be.ModifyResponse
-	40, // [40:58] is the sub-list for method output_type
-	22, // [22:40] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	53, // 14: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	54, // 15: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	55, // 16: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	56, // 17: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	58, // 18: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	59, // 19: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	60, // 20: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	61, // 21: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	18, // 22: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	52, // 23: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	57, // 24: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	4,  // 25: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	14, // 26: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	16, // 27: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	19, // 28: be.Backend.Write:input_type -> be.WriteRequest
+	23, // 29: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	25, // 30: be.Backend.Publish:input_type -> be.PublishRequest
+	31, // 31: be.Backend.Abort:input_type -> be.AbortRequest
+	27, // 32: be.Backend.Redo:input_type -> be.RedoRequest
+	29, // 33: be.Backend.Harden:input_type -> be.HardenRequest
+	33, // 34: be.Backend.Scan:input_type -> be.ScanRequest
+	35, // 35: be.Backend.Digest:input_type -> be.DigestRequest
+	37, // 36: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	39, // 37: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	41, // 38: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	43, // 39: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	45, // 40: be.Backend.Get:input_type -> be.GetRequest
+	21, // 41: be.Backend.Query:input_type -> be.QueryRequest
+	47, // 42: be.Backend.Settle:input_type -> be.SettleRequest
+	6,  // 43: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 44: be.Backend.Modify:input_type -> be.ModifyRequest
+	9,  // 45: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	15, // 46: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	17, // 47: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	20, // 48: be.Backend.Write:output_type -> be.WriteResponse
+	24, // 49: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	26, // 50: be.Backend.Publish:output_type -> be.PublishResponse
+	32, // 51: be.Backend.Abort:output_type -> be.AbortResponse
+	28, // 52: be.Backend.Redo:output_type -> be.RedoResponse
+	30, // 53: be.Backend.Harden:output_type -> be.HardenResponse
+	34, // 54: be.Backend.Scan:output_type -> be.ScanResponse
+	36, // 55: be.Backend.Digest:output_type -> be.DigestResponse
+	38, // 56: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	40, // 57: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	42, // 58: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	44, // 59: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	46, // 60: be.Backend.Get:output_type -> be.GetResponse
+	22, // 61: be.Backend.Query:output_type -> be.QueryResponse
+	48, // 62: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 63: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 64: be.Backend.Modify:output_type -> be.ModifyResponse
+	45, // [45:65] is the sub-list for method output_type
+	25, // [25:45] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -4431,7 +4874,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   53,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ const (
 	Backend_Replicate_FullMethodName      = "/be.Backend/Replicate"
 	Backend_Publish_FullMethodName        = "/be.Backend/Publish"
 	Backend_Abort_FullMethodName          = "/be.Backend/Abort"
+	Backend_Redo_FullMethodName           = "/be.Backend/Redo"
+	Backend_Harden_FullMethodName         = "/be.Backend/Harden"
 	Backend_Scan_FullMethodName           = "/be.Backend/Scan"
 	Backend_Digest_FullMethodName         = "/be.Backend/Digest"
 	Backend_SubmitClone_FullMethodName    = "/be.Backend/SubmitClone"
@@ -59,6 +61,8 @@ type BackendClient interface {
 	// Publish tells the committed version of pending parts.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	Abort(ctx context.Context, in *AbortRequest, opts ...grpc.CallOption) (*AbortResponse, error)
+	Redo(ctx context.Context, in *RedoRequest, opts ...grpc.CallOption) (*RedoResponse, error)
+	Harden(ctx context.Context, in *HardenRequest, opts ...grpc.CallOption) (*HardenResponse, error)
 	// Scan runs a plan fragment over tablets at given versions.
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
 	// Digest answers the additive content digest of a tablet at a version (invariant I3).
@@ -155,6 +159,26 @@ func (c *backendClient) Abort(ctx context.Context, in *AbortRequest, opts ...grp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AbortResponse)
 	err := c.cc.Invoke(ctx, Backend_Abort_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backendClient) Redo(ctx context.Context, in *RedoRequest, opts ...grpc.CallOption) (*RedoResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedoResponse)
+	err := c.cc.Invoke(ctx, Backend_Redo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *backendClient) Harden(ctx context.Context, in *HardenRequest, opts ...grpc.CallOption) (*HardenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HardenResponse)
+	err := c.cc.Invoke(ctx, Backend_Harden_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -323,6 +347,8 @@ type BackendServer interface {
 	// Publish tells the committed version of pending parts.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	Abort(context.Context, *AbortRequest) (*AbortResponse, error)
+	Redo(context.Context, *RedoRequest) (*RedoResponse, error)
+	Harden(context.Context, *HardenRequest) (*HardenResponse, error)
 	// Scan runs a plan fragment over tablets at given versions.
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
 	// Digest answers the additive content digest of a tablet at a version (invariant I3).
@@ -375,6 +401,12 @@ func (UnimplementedBackendServer) Publish(context.Context, *PublishRequest) (*Pu
 }
 func (UnimplementedBackendServer) Abort(context.Context, *AbortRequest) (*AbortResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Abort not implemented")
+}
+func (UnimplementedBackendServer) Redo(context.Context, *RedoRequest) (*RedoResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Redo not implemented")
+}
+func (UnimplementedBackendServer) Harden(context.Context, *HardenRequest) (*HardenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Harden not implemented")
 }
 func (UnimplementedBackendServer) Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error {
 	return status.Error(codes.Unimplemented, "method Scan not implemented")
@@ -552,6 +584,42 @@ func _Backend_Abort_Handler(srv interface{}, ctx context.Context, dec func(inter
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(BackendServer).Abort(ctx, req.(*AbortRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Backend_Redo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Redo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Redo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Redo(ctx, req.(*RedoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Backend_Harden_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HardenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Harden(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Harden_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Harden(ctx, req.(*HardenRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -760,6 +828,14 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Abort",
 			Handler:    _Backend_Abort_Handler,
+		},
+		{
+			MethodName: "Redo",
+			Handler:    _Backend_Redo_Handler,
+		},
+		{
+			MethodName: "Harden",
+			Handler:    _Backend_Harden_Handler,
 		},
 		{
 			MethodName: "Digest",

@@ -12,8 +12,8 @@ import (
 
 // fieldsKnown is how many fields the messages have that this file knows. One that has grown is left to the generated code.
 var fieldsKnown = map[proto.Message]int{
-	&WriteRequest{}: 4, &WriteRequest_Part{}: 12, &ReplicaAddress{}: 3, &WriteResponse{}: 5, &WriteResponse_Part{}: 7,
-	&WriteResponse_Failure{}: 2, &ReplicateRequest{}: 2, &ReplicateRequest_Part{}: 7, &ReplicateResponse{}: 1, &PublishRequest{}: 1,
+	&WriteRequest{}: 4, &WriteRequest_Part{}: 14, &ReplicaAddress{}: 3, &WriteResponse{}: 5, &WriteResponse_Part{}: 8,
+	&WriteResponse_Failure{}: 2, &ReplicateRequest{}: 2, &ReplicateRequest_Part{}: 8, &ReplicateResponse{}: 1, &PublishRequest{}: 1,
 	&PublishRequest_Item{}: 4, &PublishResponse{}: 1, &GetRequest{}: 7, &GetResponse{}: 2,
 }
 
@@ -32,8 +32,8 @@ const (
 	chunk  = uint64(protowire.BytesType)
 )
 
-// fixedBytes is more than the numbers of a message take, five or six of them.
-const fixedBytes = 80
+// fixedBytes is more than the numbers of a message take, eight at most.
+const fixedBytes = 96
 
 // parse calls field with each field of a message: its number and wire type as on the wire, its value or its bytes. False = the
 // message is not what is expected.

@@ -15,7 +15,8 @@ func (m *ReplicateRequest) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 4, p.Seq)
 		dst = appendChunk(dst, 5, p.Payload)
 		dst = appendNumber(dst, 6, uint64(p.SchemaVersion))
-		dst = end(appendChunk(dst, 7, p.Schema), at)
+		dst = appendChunk(dst, 7, p.Schema)
+		dst = end(appendFlag(dst, 8, p.Redo), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	return dst, ok
@@ -64,6 +65,8 @@ func (m *ReplicateRequest_Part) parse(b []byte) bool {
 			m.SchemaVersion = uint32(v)
 		case 7<<3 | chunk:
 			m.Schema = keep(data)
+		case 8<<3 | varint:
+			m.Redo = v != 0
 		default:
 			return false
 		}

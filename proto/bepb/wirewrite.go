@@ -27,7 +27,9 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 9, p.Seq)
 		dst = appendFlag(dst, 10, p.Grouped)
 		dst = appendNumber(dst, 11, uint64(p.SchemaVersion))
-		dst = end(appendChunk(dst, 12, p.Schema), at)
+		dst = appendChunk(dst, 12, p.Schema)
+		dst = appendNumber(dst, 13, uint64(p.RedoBytes))
+		dst = end(appendNumber(dst, 14, uint64(p.LeaderStartMs)), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
@@ -96,6 +98,10 @@ func (m *WriteRequest_Part) parse(b []byte) bool {
 			m.SchemaVersion = uint32(v)
 		case 12<<3 | chunk:
 			m.Schema = keep(data)
+		case 13<<3 | varint:
+			m.RedoBytes = uint32(v)
+		case 14<<3 | varint:
+			m.LeaderStartMs = int64(v)
 		default:
 			return false
 		}
@@ -141,7 +147,8 @@ func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 4, uint64(p.Inserted))
 		dst = appendNumber(dst, 5, uint64(p.Replaced))
 		dst = appendNumber(dst, 6, uint64(p.Deleted))
-		dst = end(appendNumber(dst, 7, uint64(p.Ignored)), at)
+		dst = appendNumber(dst, 7, uint64(p.Ignored))
+		dst = end(appendChunk(dst, 8, p.Redo), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	return dst, ok
@@ -189,6 +196,8 @@ func (m *WriteResponse_Part) parse(b []byte) bool {
 			m.Deleted = int64(v)
 		case 7<<3 | varint:
 			m.Ignored = int64(v)
+		case 8<<3 | chunk:
+			m.Redo = keep(data)
 		default:
 			return false
 		}

@@ -329,7 +329,8 @@ type ReportResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Drops []*ReportResponse_Drop `protobuf:"bytes,1,rep,name=drops,proto3" json:"drops,omitempty"` // replicas that the cluster no longer knows
 	// again asks for another full report at once: replicas are missing in this one, unless they were made after it was written.
-	Again         bool `protobuf:"varint,2,opt,name=again,proto3" json:"again,omitempty"`
+	Again         bool                     `protobuf:"varint,2,opt,name=again,proto3" json:"again,omitempty"`
+	Behind        []*ReportResponse_Behind `protobuf:"bytes,3,rep,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +377,13 @@ func (x *ReportResponse) GetAgain() bool {
 		return x.Again
 	}
 	return false
+}
+
+func (x *ReportResponse) GetBehind() []*ReportResponse_Behind {
+	if x != nil {
+		return x.Behind
+	}
+	return nil
 }
 
 type ResolveRequest struct {
@@ -1883,6 +1891,67 @@ func (x *ReportResponse_Drop) GetReplicaId() uint64 {
 	return 0
 }
 
+// behind answers a full report: versions that are committed and that these replicas lack. They take no rows until they have them.
+type ReportResponse_Behind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	ReplicaId     uint64                 `protobuf:"varint,2,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse_Behind) Reset() {
+	*x = ReportResponse_Behind{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse_Behind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse_Behind) ProtoMessage() {}
+
+func (x *ReportResponse_Behind) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse_Behind.ProtoReflect.Descriptor instead.
+func (*ReportResponse_Behind) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{2, 1}
+}
+
+func (x *ReportResponse_Behind) GetTabletId() uint64 {
+	if x != nil {
+		return x.TabletId
+	}
+	return 0
+}
+
+func (x *ReportResponse_Behind) GetReplicaId() uint64 {
+	if x != nil {
+		return x.ReplicaId
+	}
+	return 0
+}
+
+func (x *ReportResponse_Behind) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type ResolveRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
@@ -1893,7 +1962,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1974,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2014,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2026,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,14 +2086,20 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\rstart_time_ms\x18\x03 \x01(\x03R\vstartTimeMs\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\x12\x19\n" +
 	"\bdisk_ids\x18\x05 \x03(\x04R\adiskIds\x12'\n" +
-	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\"\x99\x01\n" +
+	"\breplicas\x18\x06 \x03(\v2\v.fe.ReplicaR\breplicas\"\xac\x02\n" +
 	"\x0eReportResponse\x12-\n" +
 	"\x05drops\x18\x01 \x03(\v2\x17.fe.ReportResponse.DropR\x05drops\x12\x14\n" +
-	"\x05again\x18\x02 \x01(\bR\x05again\x1aB\n" +
+	"\x05again\x18\x02 \x01(\bR\x05again\x121\n" +
+	"\x06behind\x18\x03 \x03(\v2\x19.fe.ReportResponse.BehindR\x06behind\x1aB\n" +
 	"\x04Drop\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
-	"replica_id\x18\x02 \x01(\x04R\treplicaId\"\x90\x01\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\x1a^\n" +
+	"\x06Behind\x12\x1b\n" +
+	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
+	"\n" +
+	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"\x90\x01\n" +
 	"\x0eResolveRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12-\n" +
 	"\x05items\x18\x02 \x03(\v2\x17.fe.ResolveRequest.ItemR\x05items\x1a:\n" +
@@ -2166,78 +2241,80 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_proto_fepb_fe_proto_goTypes = []any{
-	(ResolveResponse_Outcome)(0), // 0: fe.ResolveResponse.Outcome
-	(*Replica)(nil),              // 1: fe.Replica
-	(*ReportRequest)(nil),        // 2: fe.ReportRequest
-	(*ReportResponse)(nil),       // 3: fe.ReportResponse
-	(*ResolveRequest)(nil),       // 4: fe.ResolveRequest
-	(*ResolveResponse)(nil),      // 5: fe.ResolveResponse
-	(*ProposeRequest)(nil),       // 6: fe.ProposeRequest
-	(*ProposeResponse)(nil),      // 7: fe.ProposeResponse
-	(*Mark)(nil),                 // 8: fe.Mark
-	(*ReadIndexRequest)(nil),     // 9: fe.ReadIndexRequest
-	(*ReadIndexResponse)(nil),    // 10: fe.ReadIndexResponse
-	(*AskRequest)(nil),           // 11: fe.AskRequest
-	(*AskResponse)(nil),          // 12: fe.AskResponse
-	(*SuspectRequest)(nil),       // 13: fe.SuspectRequest
-	(*SuspectResponse)(nil),      // 14: fe.SuspectResponse
-	(*BeatRequest)(nil),          // 15: fe.BeatRequest
-	(*BeatResponse)(nil),         // 16: fe.BeatResponse
-	(*Stranger)(nil),             // 17: fe.Stranger
-	(*ActiveRequest)(nil),        // 18: fe.ActiveRequest
-	(*ActiveResponse)(nil),       // 19: fe.ActiveResponse
-	(*SessionsRequest)(nil),      // 20: fe.SessionsRequest
-	(*Session)(nil),              // 21: fe.Session
-	(*SessionsResponse)(nil),     // 22: fe.SessionsResponse
-	(*RunningTransaction)(nil),   // 23: fe.RunningTransaction
-	(*KillRequest)(nil),          // 24: fe.KillRequest
-	(*KillResponse)(nil),         // 25: fe.KillResponse
-	(*JoinRequest)(nil),          // 26: fe.JoinRequest
-	(*JoinResponse)(nil),         // 27: fe.JoinResponse
-	(*ReportResponse_Drop)(nil),  // 28: fe.ReportResponse.Drop
-	(*ResolveRequest_Item)(nil),  // 29: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil), // 30: fe.ResolveResponse.Item
+	(ResolveResponse_Outcome)(0),  // 0: fe.ResolveResponse.Outcome
+	(*Replica)(nil),               // 1: fe.Replica
+	(*ReportRequest)(nil),         // 2: fe.ReportRequest
+	(*ReportResponse)(nil),        // 3: fe.ReportResponse
+	(*ResolveRequest)(nil),        // 4: fe.ResolveRequest
+	(*ResolveResponse)(nil),       // 5: fe.ResolveResponse
+	(*ProposeRequest)(nil),        // 6: fe.ProposeRequest
+	(*ProposeResponse)(nil),       // 7: fe.ProposeResponse
+	(*Mark)(nil),                  // 8: fe.Mark
+	(*ReadIndexRequest)(nil),      // 9: fe.ReadIndexRequest
+	(*ReadIndexResponse)(nil),     // 10: fe.ReadIndexResponse
+	(*AskRequest)(nil),            // 11: fe.AskRequest
+	(*AskResponse)(nil),           // 12: fe.AskResponse
+	(*SuspectRequest)(nil),        // 13: fe.SuspectRequest
+	(*SuspectResponse)(nil),       // 14: fe.SuspectResponse
+	(*BeatRequest)(nil),           // 15: fe.BeatRequest
+	(*BeatResponse)(nil),          // 16: fe.BeatResponse
+	(*Stranger)(nil),              // 17: fe.Stranger
+	(*ActiveRequest)(nil),         // 18: fe.ActiveRequest
+	(*ActiveResponse)(nil),        // 19: fe.ActiveResponse
+	(*SessionsRequest)(nil),       // 20: fe.SessionsRequest
+	(*Session)(nil),               // 21: fe.Session
+	(*SessionsResponse)(nil),      // 22: fe.SessionsResponse
+	(*RunningTransaction)(nil),    // 23: fe.RunningTransaction
+	(*KillRequest)(nil),           // 24: fe.KillRequest
+	(*KillResponse)(nil),          // 25: fe.KillResponse
+	(*JoinRequest)(nil),           // 26: fe.JoinRequest
+	(*JoinResponse)(nil),          // 27: fe.JoinResponse
+	(*ReportResponse_Drop)(nil),   // 28: fe.ReportResponse.Drop
+	(*ReportResponse_Behind)(nil), // 29: fe.ReportResponse.Behind
+	(*ResolveRequest_Item)(nil),   // 30: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil),  // 31: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
 	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
 	28, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	29, // 2: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	30, // 3: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
-	8,  // 4: fe.ProposeResponse.mark:type_name -> fe.Mark
-	8,  // 5: fe.ReadIndexResponse.mark:type_name -> fe.Mark
-	17, // 6: fe.BeatResponse.strangers:type_name -> fe.Stranger
-	21, // 7: fe.SessionsResponse.sessions:type_name -> fe.Session
-	23, // 8: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
-	0,  // 9: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2,  // 10: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4,  // 11: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	6,  // 12: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	9,  // 13: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	11, // 14: fe.Frontend.Ask:input_type -> fe.AskRequest
-	13, // 15: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	15, // 16: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	18, // 17: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	20, // 18: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	24, // 19: fe.Frontend.Kill:input_type -> fe.KillRequest
-	26, // 20: fe.Frontend.Join:input_type -> fe.JoinRequest
-	3,  // 21: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5,  // 22: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7,  // 23: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	10, // 24: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	12, // 25: fe.Frontend.Ask:output_type -> fe.AskResponse
-	14, // 26: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	16, // 27: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	19, // 28: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	22, // 29: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	25, // 30: fe.Frontend.Kill:output_type -> fe.KillResponse
-	27, // 31: fe.Frontend.Join:output_type -> fe.JoinResponse
-	21, // [21:32] is the sub-list for method output_type
-	10, // [10:21] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	29, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
+	30, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	31, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	8,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
+	8,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
+	17, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
+	21, // 8: fe.SessionsResponse.sessions:type_name -> fe.Session
+	23, // 9: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
+	0,  // 10: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	2,  // 11: fe.Frontend.Report:input_type -> fe.ReportRequest
+	4,  // 12: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	6,  // 13: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	9,  // 14: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	11, // 15: fe.Frontend.Ask:input_type -> fe.AskRequest
+	13, // 16: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	15, // 17: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	18, // 18: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	20, // 19: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	24, // 20: fe.Frontend.Kill:input_type -> fe.KillRequest
+	26, // 21: fe.Frontend.Join:input_type -> fe.JoinRequest
+	3,  // 22: fe.Frontend.Report:output_type -> fe.ReportResponse
+	5,  // 23: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	7,  // 24: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	10, // 25: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	12, // 26: fe.Frontend.Ask:output_type -> fe.AskResponse
+	14, // 27: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	16, // 28: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	19, // 29: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	22, // 30: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	25, // 31: fe.Frontend.Kill:output_type -> fe.KillResponse
+	27, // 32: fe.Frontend.Join:output_type -> fe.JoinResponse
+	22, // [22:33] is the sub-list for method output_type
+	11, // [11:22] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2251,7 +2328,7 @@ func file_proto_fepb_fe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@
 //	C7  A transaction is decided once: committed in all its tablets or in none.
 //	C8  A unique key has a hidden table with the partitions and the replication of its owner, and no hidden table is
 //	    without its owner.
+//	C9  A name means a table or a view, and each view has its name.
 package catalog
 
 import (
@@ -49,7 +50,8 @@ type Catalog struct {
 	dbs        tree[types.DatabaseID, *Database]
 	dbNames    tree[string, types.DatabaseID]
 	tables     tree[types.TableID, *Table]
-	tableNames tree[tableName, types.TableID]
+	tableNames tree[tableName, types.TableID] // of views, too
+	views      tree[types.TableID, *View]
 	parts      tree[types.PartitionID, types.TableID]
 	tablets    tree[types.TabletID, *Tablet]
 	onBE       onBE
@@ -95,6 +97,7 @@ func New() *Catalog {
 		dbs:     newTree[types.DatabaseID, *Database](cmp.Compare),
 		dbNames: newTree[string, types.DatabaseID](strings.Compare),
 		tables:  newTree[types.TableID, *Table](cmp.Compare),
+		views:   newTree[types.TableID, *View](cmp.Compare),
 		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
 			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 		}),
@@ -180,7 +183,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 			if k.db != db {
 				return
 			}
-			if t, _ := c.tables.get(id); !yield(t) {
+			if t, ok := c.tables.get(id); ok && !yield(t) {
 				return
 			}
 		}
@@ -191,7 +194,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 func (c *Catalog) AllTables() iter.Seq[*Table] { return values(c.tables) }
 
 // TableCount returns how many tables there are that users know.
-func (c *Catalog) TableCount() int { return c.tableNames.len() }
+func (c *Catalog) TableCount() int { return c.tableNames.len() - c.views.len() }
 
 // TableOfPartition returns the table that has the partition, and the partition's place in Table.Parts.
 func (c *Catalog) TableOfPartition(id types.PartitionID) (*Table, int, bool) {

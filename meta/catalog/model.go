@@ -23,6 +23,7 @@ type (
 	User           = model.User
 	Grant          = model.Grant
 	TabletVersion  = model.TabletVersion
+	View           = model.View
 )
 
 // Operation states.

@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 23) {
+	switch w.n("other", 0, 26) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -135,6 +135,8 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.dropIndex(c)
 	case 20:
 		return w.rename(c)
+	case 21, 22, 23:
+		return w.view(c)
 	}
 	return w.truncate(c)
 }
@@ -149,8 +151,12 @@ func (w *world) rename(c *Catalog) command.Command {
 		if !ok {
 			return out
 		}
-		out.Renames = append(out.Renames, command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to})
-		to = t.Name
+		r := command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to}
+		if v, ok := pick(w, viewsOf(c)); ok && w.chance(30) {
+			r.Table, r.From, r.FromName = v.ID, v.DatabaseID, v.Name
+		}
+		out.Renames = append(out.Renames, r)
+		to = r.FromName
 	}
 	return out
 }
@@ -389,7 +395,7 @@ func TestApplyIsDeterministic(t *testing.T) {
 		}
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
-		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables} {
+		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables, command.TypeChangeViews} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}
@@ -539,6 +545,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}
+	checkViews(t, c)
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {
 		t.Fatalf("%d tablets are named, %d stored", tablets, c.TabletCount())
 	}

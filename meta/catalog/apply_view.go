@@ -17,6 +17,12 @@ func (c *Catalog) View(db types.DatabaseID, name string) (*View, bool) {
 	return c.views.get(id)
 }
 
+// Named reports whether a name in a database is taken, by a table or a view.
+func (c *Catalog) Named(db types.DatabaseID, name string) bool {
+	_, ok := c.tableNames.get(tableName{db, name})
+	return ok
+}
+
 // Views yields the views of a database by name.
 func (c *Catalog) Views(db types.DatabaseID) iter.Seq[*View] {
 	return func(yield func(*View) bool) {

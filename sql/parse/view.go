@@ -80,22 +80,19 @@ func RestoreQuery(n Node) (string, error) {
 // ParseQuery reads what RestoreQuery has written.
 func ParseQuery(text string) (StmtNode, error) { return parseMySQL(text, text, 0) }
 
-// WithoutDatabase writes a query without the name of a database, if all its tables are of that one; else as it is.
-func WithoutDatabase(text, db string) string {
+// WithoutDatabase writes a query without the name of a database; false when it has tables of others.
+func WithoutDatabase(text, db string) (string, bool) {
 	n, err := ParseQuery(text)
 	if err != nil {
-		return text
+		return "", false
 	}
 	u := unqualifier{db: db, alone: true}
 	n.Accept(&u)
 	if !u.alone {
-		return text
+		return "", false
 	}
 	short, err := RestoreQuery(n)
-	if err != nil {
-		return text
-	}
-	return short
+	return short, err == nil
 }
 
 // unqualifier takes a database out of the names of a query.

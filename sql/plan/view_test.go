@@ -60,5 +60,9 @@ func (f *fakeCatalog) defineView(ctx *Context, sql string) string {
 		v.ID = types.TableID(1000 + len(f.views))
 		f.views = append(f.views, v)
 	}
-	return strings.Join(v.Columns, ", ") + "\n" + v.Query + "\n" + "short: " + ast.WithoutDatabase(v.Query, "test") + "\n"
+	text := strings.Join(v.Columns, ", ") + "\n" + v.Query + "\n"
+	if short, ok := ast.WithoutDatabase(v.Query, "test"); ok {
+		text += short + "\n"
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"stele/meta/catalog"
 	"stele/meta/model"
@@ -32,10 +33,13 @@ func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced *ViewUse) (*cat
 		return nil, err
 	}
 	b.meaning.write(stmt.Select)
-	nameFields(stmt.Select, names)
+	named := nameFields(stmt.Select, names)
 	v := &catalog.View{Columns: names, Algorithm: model.ViewAlgorithm(stmt.Algorithm), Invoker: stmt.Security == ast.SecurityInvoker}
 	if v.Query, err = ast.RestoreQuery(stmt.Select); err != nil {
 		return nil, err
+	}
+	if !named {
+		v.Query = selectNamed(v.Query, names)
 	}
 	return v, checkWritten(ctx, v, replaced)
 }
@@ -81,21 +85,31 @@ func viewNames(out queryOut, declared []ast.CIStr) ([]string, error) {
 	return names, nil
 }
 
-// nameFields gives the fields of a query, of its first member if it has several, their names.
-func nameFields(q ast.Node, names []string) {
+// nameFields gives the fields of a query, of its first member if it has several, their names. VALUES have nowhere to put them.
+func nameFields(q ast.Node, names []string) bool {
 	switch q := q.(type) {
 	case *ast.SetOprStmt:
-		nameFields(q.SelectList, names)
+		return nameFields(q.SelectList, names)
 	case *ast.SetOprSelectList:
-		nameFields(q.Selects[0], names)
+		return nameFields(q.Selects[0], names)
 	case *ast.SelectStmt:
 		if q.Kind == ast.SelectStmtKindValues {
-			return // the view keeps its names
+			return false
 		}
 		for i, f := range q.Fields.Fields {
 			f.AsName = ast.NewCIStr(names[i])
 		}
 	}
+	return true
+}
+
+// selectNamed wraps a query that cannot name its columns.
+func selectNamed(query string, names []string) string {
+	var list, out []string
+	for _, n := range names {
+		list, out = append(list, quoteName(n)), append(out, "`_`."+quoteName(n)+" as "+quoteName(n))
+	}
+	return "select " + strings.Join(out, ",") + " from (" + query + ") as `_`(" + strings.Join(list, ", ") + ")"
 }
 
 // checkWritten refuses a query that would not be read again as what it was.

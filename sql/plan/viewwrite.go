@@ -146,6 +146,12 @@ func checkRows(checks []viewCheck, ectx expr.Context, rows *vec.Batch) error {
 	return nil
 }
 
+// Checked reports whether CheckRows has something to look at.
+func (p *ModifyPlan) Checked() bool { return len(p.checks) > 0 }
+
+// Checked reports whether CheckRows has something to look at.
+func (p *InsertPlan) Checked() bool { return len(p.target.checks) > 0 }
+
 // CheckRows refuses new rows of the table that a view WITH CHECK OPTION, through which they are written, would not show.
 func (p *ModifyPlan) CheckRows(ctx *Context, rows *vec.Batch) error {
 	return checkRows(p.checks, newBinder(ctx).evalContext(), rows)

@@ -43,10 +43,10 @@ func (f *fakeCatalog) defineView(ctx *Context, sql string) string {
 		return "parse: " + err.Error() + "\n"
 	}
 	n := st.Node.(*ast.CreateViewStmt)
-	var replaced *ViewUse
+	var replaced types.TableID
 	old, ok := f.View("test", n.ViewName.Name.O)
 	if ok {
-		replaced = &ViewUse{"test", old}
+		replaced = old.ID
 	}
 	v, err := DefineView(ctx, n, replaced)
 	if err != nil {

@@ -114,7 +114,11 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 	}
 	t := p.Table
 	p.NeedsRowID = t.Schema.HasRowID()
-	p.AutoIncrement = slices.IndexFunc(t.Schema.Columns, func(c types.Column) bool { return c.AutoIncrement })
+	for i := range t.Schema.Columns {
+		if t.Schema.Columns[i].AutoIncrement {
+			p.AutoIncrement = i
+		}
+	}
 	given := map[int]bool{}
 	if !listed {
 		for _, c := range p.target.columns {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/catalog"
@@ -168,15 +169,16 @@ func (m *meaning) natural(j *ast.Join, names []string) {
 	}
 }
 
-// selected notes the fields of a SELECT: those of its wildcards are given by position.
-func (m *meaning) selected(s *selecter, wild map[int]scopeColumn) {
+// selected notes the fields of a SELECT, with those that its wildcards stand for.
+func (m *meaning) selected(s *selecter) {
 	if m == nil {
 		return
 	}
 	fields := make([]*ast.SelectField, len(s.fields))
 	for i, f := range s.fields {
 		field := &ast.SelectField{Expr: f.Expr, AsName: ast.NewCIStr(fieldName(f))}
-		if c, ok := wild[i]; ok {
+		if id, ok := s.wild[i]; ok {
+			c := s.env.cols[slices.IndexFunc(s.env.cols, func(c scopeColumn) bool { return c.id == id })]
 			name := &ast.ColumnName{Name: ast.NewCIStr(c.name)}
 			m.column(name, c)
 			field.Expr = &ast.ColumnNameExpr{Name: name}

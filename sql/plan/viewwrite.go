@@ -197,7 +197,7 @@ func (c targetColumn) writable() error {
 
 // tableTarget is a table by its own name.
 func tableTarget(t *catalog.Table) target {
-	out := target{name: t.Name}
+	out := target{name: t.Name, columns: make([]targetColumn, 0, len(t.Schema.Columns))}
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
 			out.columns = append(out.columns, targetColumn{c.Name, i})

@@ -6,7 +6,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"stele/meta/model"
+	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
 )
@@ -53,7 +53,7 @@ func (f *fakeCatalog) defineView(ctx *Context, sql string) string {
 		return errorText(err)
 	}
 	v.Name = n.ViewName.Name.O
-	if v.Check = map[string]model.ViewCheck{"LOCAL": model.CheckLocal, "CASCADED": model.CheckCascaded}[st.View.Check]; ok {
+	if v.Check = map[string]catalog.ViewCheck{"LOCAL": catalog.CheckLocal, "CASCADED": catalog.CheckCascaded}[st.View.Check]; ok {
 		v.ID = old.ID
 		*old = *v
 	} else {

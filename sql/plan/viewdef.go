@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
 	"stele/meta/types"
 	ast "stele/sql/parse"
 )
@@ -34,7 +33,7 @@ func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced types.TableID) 
 	}
 	b.meaning.write(stmt.Select)
 	named := nameFields(stmt.Select, names)
-	v := &catalog.View{Columns: names, Algorithm: model.ViewAlgorithm(stmt.Algorithm), Invoker: stmt.Security == ast.SecurityInvoker}
+	v := &catalog.View{Columns: names, Algorithm: catalog.ViewAlgorithm(stmt.Algorithm), Invoker: stmt.Security == ast.SecurityInvoker}
 	if v.Query, err = ast.RestoreQuery(stmt.Select); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
 	"stele/sql/expr"
 	"stele/sql/vec"
 )
@@ -104,9 +103,9 @@ func (b *binder) noteChecks(r *rel, use ViewUse) {
 	own := conds[scan.bound:]
 	scan.bound = len(conds)
 	switch use.View.Check {
-	case model.CheckNone:
+	case catalog.CheckNone:
 		return
-	case model.CheckLocal:
+	case catalog.CheckLocal:
 		conds = own
 	}
 	layout := make([]int, len(scan.table.Schema.Columns))

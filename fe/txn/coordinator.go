@@ -40,6 +40,8 @@ type Settings struct {
 	// PublishBacklog is how many versions may wait to be told to a BE before commits wait for it, for PublishWait at most.
 	PublishBacklog int
 	PublishWait    time.Duration
+	// RedoBytes is how many bytes of rows a transaction may carry in its commit; 0 = its rows are on disk before.
+	RedoBytes int
 }
 
 // Coordinator runs the transactions of one FE. It is safe for concurrent use.

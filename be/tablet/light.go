@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"errors"
 	"fmt"
 
 	"stele/be/tablet/kv"
@@ -184,23 +185,28 @@ func (t *Tablet) unwrittenPart(txn types.TxnID, number int) []byte {
 	return nil
 }
 
-// Settled returns a version whose records, and those of all versions before it, have been queued: they are durable when Barrier,
-// called later, returns.
-func (t *Tablet) Settled() (types.Version, error) {
-	t.write.Lock() // a version can be seen a moment before it is queued
-	defer t.write.Unlock()
+// Queued returns a version that has been queued for the disk, with all before it: they are durable when a Barrier that follows is
+// done.
+func (t *Tablet) Queued() (types.Version, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.version, t.usable()
+	v := t.version
+	if seen := types.Version(t.queueing.Load()); seen != 0 && seen <= v {
+		v = seen - 1
+	}
+	return v, t.usable()
 }
 
-// Barrier returns when everything that was queued for the disk before the call is durable.
-func (s *Store) Barrier() error {
-	if err := s.meta.Commit(); err != nil {
-		return fmt.Errorf("wait for disk %s: %w", s.dir, err)
+// Barrier calls done when everything that was queued for the disk before it is durable, or the disk has failed. done must not block.
+func (s *Store) Barrier(done func(error)) {
+	if s.meta.Crowded() { // as it is when the disk hangs: nothing must gather behind it
+		done(errCrowded)
+		return
 	}
-	return nil
+	s.meta.CommitBeyond(nil, done)
 }
+
+var errCrowded = errors.New("the disk has more to write than it takes")
 
 // Reopened reports whether the replica was on the disk when it was opened: what it had in memory alone is lost.
 func (t *Tablet) Reopened() bool { return t.reopened }

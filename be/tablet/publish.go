@@ -61,6 +61,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	if light {
 		t.unwritten[txn] = payloads
 	}
+	t.queueing.Store(uint64(version))
 	t.apply(version, writes, refs)
 	t.settle(version, rec, at)
 	t.mu.Unlock()
@@ -71,6 +72,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	} else {
 		t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	}
+	t.queueing.Store(0)
 	t.pokeIfFull()
 	return nil
 }

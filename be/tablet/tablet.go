@@ -20,8 +20,9 @@ type Tablet struct {
 	uid uint64
 	key []types.ColumnID // the primary key: it never changes
 
-	active   atomic.Bool // it is in the store's activeSet
-	reopened bool        // it was here when the disk was opened
+	active   atomic.Bool   // it is in the store's activeSet
+	queueing atomic.Uint64 // a version that can be seen, or will be soon, and whose record is not queued yet; 0 = none
+	reopened bool          // it was here when the disk was opened
 
 	maint     sync.Mutex // held by a flush or a compaction
 	digesting sync.Mutex // held while the known digest moves

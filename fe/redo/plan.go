@@ -15,10 +15,11 @@ type Tablet struct {
 	Replicas []Replica
 }
 
-// Replica is a replica of a Tablet that may have rows in memory only. Learners are not among them: they store what they get at once.
+// Replica is a follower of a Tablet: it may have rows in memory only. A learner stores what it gets at once.
 type Replica struct {
 	ID       types.ReplicaID
 	BE       types.BEID
+	Voter    bool // it counts for the quorum
 	Complete bool // no committed version is known to be missing
 }
 
@@ -104,7 +105,8 @@ func (t *Tablet) ask(r *Replica, want types.Version) Ask {
 }
 
 // trim returns up to which version the rows of a tablet need not be in the log any more, 0 = none of them: a write quorum has it on
-// disk, and so has every complete replica, but for those on BEs that are away (missed), which the catalog then counts on no more.
+// disk, and so has every complete replica, but for those on BEs that are away. Replicas that are away and were not heard to have it
+// may have acknowledged and lost it (missed): the catalog counts on them no more.
 // A leader is never passed over. Nothing is committed on its tablet while it is away, and where nobody else may lead, it goes on
 // when it is back.
 func (p *Planner) trim(t *Tablet, away func(types.BEID) bool) (v types.Version, missed []types.ReplicaID) {
@@ -122,10 +124,12 @@ func (p *Planner) trim(t *Tablet, away func(types.BEID) bool) (v types.Version, 
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		switch {
-		case p.durable[replicaKey{t.ID, r.ID}] >= v:
+		case p.durable[replicaKey{t.ID, r.ID}] < v:
+			if away(r.BE) {
+				missed = append(missed, r.ID)
+			}
+		case r.Voter:
 			have++
-		case r.Complete:
-			missed = append(missed, r.ID)
 		}
 	}
 	if have < t.Need {

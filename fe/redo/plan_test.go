@@ -215,7 +215,7 @@ func (m *model) views() (out []Tablet) {
 			continue
 		}
 		for _, r := range tab.replicas {
-			w.Replicas = append(w.Replicas, Replica{ID: r.id, BE: r.be, Complete: r.lastFailed == 0})
+			w.Replicas = append(w.Replicas, Replica{ID: r.id, BE: r.be, Voter: true, Complete: r.lastFailed == 0})
 		}
 		out = append(out, w)
 	}
@@ -366,6 +366,7 @@ func TestTrim(t *testing.T) {
 		away    types.BEID
 		leader  types.BEID
 		gap     types.ReplicaID
+		aside   types.ReplicaID
 		need    int
 		want    types.Version
 		missed  []types.ReplicaID
@@ -380,13 +381,16 @@ func TestTrim(t *testing.T) {
 		"the leader is away":              {durable: [3]types.Version{0, 9, 9}, away: 1, need: 2},
 		"one has a gap":                   {durable: [3]types.Version{9, 9, 2}, gap: 3, need: 2, want: 9},
 		"one has a gap and is needed":     {durable: [3]types.Version{9, 9, 2}, gap: 3, need: 3},
+		"one has a gap and is away":       {durable: [3]types.Version{9, 9, 2}, gap: 3, away: 3, need: 2, want: 9, missed: []types.ReplicaID{3}},
+		"one does not count":              {durable: [3]types.Version{9, 0, 9}, aside: 3, away: 2, need: 2},
+		"one does not count, but lives":   {durable: [3]types.Version{9, 9, 6}, aside: 3, need: 2, want: 6},
 		"an old gap, but everything here": {durable: [3]types.Version{9, 9, 9}, gap: 3, need: 3, want: 9},
 	} {
 		p := NewPlanner()
 		tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: c.need, Leader: 1}
 		for i, v := range c.durable {
 			id := types.ReplicaID(i + 1)
-			tab.Replicas = append(tab.Replicas, Replica{ID: id, BE: types.BEID(id), Complete: id != c.gap})
+			tab.Replicas = append(tab.Replicas, Replica{ID: id, BE: types.BEID(id), Voter: id != c.aside, Complete: id != c.gap})
 			p.Heard(1, id, v)
 		}
 		v, missed := p.trim(&tab, func(be types.BEID) bool { return be == c.away })
@@ -399,7 +403,7 @@ func TestTrim(t *testing.T) {
 // TestWantsWhatWasCommittedARoundAgo: a version that was committed just now is under way to its replicas, and is not given to them.
 func TestWantsWhatWasCommittedARoundAgo(t *testing.T) {
 	p := NewPlanner()
-	tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: 1, Leader: 1, Replicas: []Replica{{ID: 7, BE: 1, Complete: true}}}
+	tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: 1, Leader: 1, Replicas: []Replica{{ID: 7, BE: 1, Voter: true, Complete: true}}}
 	never := func(types.BEID) bool { return false }
 	_, asks := p.Round([]Tablet{tab}, never)
 	if a := asks[1][0]; a.Want != 0 || a.Committed != 9 {

@@ -66,7 +66,7 @@ func (t *term) round(ctx context.Context, now time.Time) bool {
 		return false
 	}
 	trims, asks := t.plan.Round(tablets, func(be types.BEID) bool { return t.o.Members.Away(be, awayGrace) })
-	t.trim(ctx, trims)
+	t.trim(ctx, trims, now)
 	for id, items := range asks {
 		if b := t.be(id); !b.busy && t.o.Members.Alive(id) {
 			t.visit(ctx, id, b, items, now)
@@ -140,13 +140,13 @@ func (t *term) note(v visit, now time.Time) {
 }
 
 // trim has the log forget.
-func (t *term) trim(ctx context.Context, trims []command.TabletUpTo) {
+func (t *term) trim(ctx context.Context, trims []command.TabletUpTo, now time.Time) {
 	if len(trims) == 0 {
 		return
 	}
 	var cmds []command.Command
 	for chunk := range slices.Chunk(trims, trimMax) {
-		cmds = append(cmds, &command.TrimRedo{Tablets: chunk})
+		cmds = append(cmds, &command.TrimRedo{Tablets: chunk, TimeMs: now.UnixMilli()})
 	}
 	pctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -173,12 +173,11 @@ func watched(cat *catalog.Catalog) []Tablet {
 		voters := 0
 		for i := range tab.Replicas {
 			r := &tab.Replicas[i]
-			if !r.Votes() {
-				continue
+			if r.Votes() {
+				voters++
 			}
-			voters++
-			if !r.Bad {
-				w.Replicas = append(w.Replicas, Replica{ID: r.ID, BE: r.BE, Complete: r.Complete()})
+			if r.Role == types.RoleFollower { // also one that is set aside: it may be put into use again as it is
+				w.Replicas = append(w.Replicas, Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad, Complete: !r.Bad && r.LastFailed == 0})
 			}
 		}
 		w.Need = table.Quorum.Need(voters)

@@ -51,8 +51,12 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 	if err == nil && give {
 		err = t.give(ctx, client, &v)
 	}
-	if err != nil && ctx.Err() == nil {
-		t.o.Logger.Debug("redo", "be_id", id, "replicas", len(items), "err", err)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		t.o.Logger.Warn("redo", "be_id", id, "replicas", len(items), "err", err)
+	case v.given:
+		t.o.Logger.Info("gave replicas rows that they lacked", "be_id", id, "still_lacking", v.lacking)
 	}
 	return v
 }

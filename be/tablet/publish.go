@@ -11,8 +11,8 @@ import (
 
 // Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is
 // visible at once; the record that txn became version is queued and not waited for. After a crash before that, txn is
-// pending again and the FE, which knows the outcome, publishes it again with the same result. A version that is there
-// already is no error.
+// pending again and the FE, which knows the outcome, publishes it again with the same result; if its parts are light, they are
+// queued with the record, and a crash loses all of it. A version that is there already is no error.
 func (t *Tablet) Publish(txn types.TxnID, version types.Version) error {
 	if err := t.stagePending(txn); err != nil {
 		return fmt.Errorf("publish txn %d as version %d of tablet %d: %w", txn, version, t.id, t.checkBad(err))
@@ -52,12 +52,27 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
 	t.mu.Lock()
+	p := t.pending[txn]
+	if !p.durable() { // a part of it has come that makes the others durable: the record must not be queued before them
+		t.mu.Unlock()
+		return ErrUnknownTxn
+	}
+	light := p.light()
+	if light {
+		t.unwritten[txn] = payloads
+	}
+	t.queueing.Store(uint64(version))
 	t.apply(version, writes, refs)
 	t.settle(version, rec, at)
 	t.mu.Unlock()
 	t.dropStaged(unused...)
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
-	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+	if light {
+		t.writeLight(txn, payloads, entry)
+	} else {
+		t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+	}
+	t.queueing.Store(0)
 	t.pokeIfFull()
 	return nil
 }
@@ -68,10 +83,7 @@ func (t *Tablet) dropLeftover(txn types.TxnID) {
 	p := t.pending[txn]
 	delete(t.pending, txn)
 	t.mu.Unlock()
-	if p != nil {
-		t.dropStaged(p.staged()...)
-		t.deleteParts(txn, entriesOf(p))
-	}
+	t.forget(txn, p)
 }
 
 // nextVersion says whether version is there already, or can come next.

@@ -343,3 +343,19 @@ func TestCarriedIsWhatIsInMemory(t *testing.T) {
 		t.Errorf("%v: the test proves nothing", carried)
 	}
 }
+
+// TestLearnersAreNamed: a leader has to know whose rows must be on disk in any case.
+func TestLearnersAreNamed(t *testing.T) {
+	w := newWorld(t, 3, 1, types.QuorumMajority)
+	tab := w.Tablet(t, w.Tablets[0])
+	w.Log.Must(t, &command.DropReplica{Tablet: tab.ID, Replica: tab.Replicas[2].ID})
+	w.Log.Must(t, &command.AddReplica{Tablet: tab.ID, Replica: catalog.Replica{BE: w.BEs[2].ID}})
+	w.write(w.begin(false), tab.ID, 1)
+	w.BEs[0].Seen(func() {
+		for _, o := range w.BEs[0].Writes[0].Parts[0].Others {
+			if o.Learner != (o.BeId == uint64(w.BEs[2].ID)) {
+				t.Errorf("%v", o)
+			}
+		}
+	})
+}

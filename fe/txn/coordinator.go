@@ -4,7 +4,7 @@
 // The Raft entry is the truth. Before it, everything is pending and Abort (or, should the FE die, the BEs' question
 // for the outcome) clears it; after it, the transaction is committed even if nobody hears of it at first: a BE that
 // missed the publish learns the outcome from its own question. The client hears OK when the entry is committed: the rows
-// are on disk on a quorum then, and publishing goes on behind it. Every later query carries the version, and a replica that
+// are on disk on a quorum then, or in the entry, and publishing goes on behind it. Every later query carries the version, and a replica that
 // has not heard of it yet waits for it, asks for it, or sends the query to another one (I4).
 package txn
 

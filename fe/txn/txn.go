@@ -231,7 +231,8 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 			sh.bes = append(sh.bes, r.BE)
 		}
 		if r.BE != tab.Leader && !r.Bad && r.OfflineMs == 0 && t.c.live.Alive(r.BE) {
-			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE)})
+			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE),
+				Learner: r.Role == types.RoleLearner})
 		}
 	}
 	return tab.Leader, p, nil

@@ -26,7 +26,8 @@
 //
 // Rows that a commit carries are here so that they are in the log of the FE group until enough replicas have them on disk: they are
 // written to snapshots, go when TrimRedo says that they may, and with their tablet. The catalog only keeps them; who needs them and when
-// they may go is for package fe/redo to say.
+// they may go is for package fe/redo to say. What goes while a replica has not said that it has it makes that replica an incomplete one:
+// it is the same as if it had missed the versions.
 package catalog
 
 import (

@@ -151,7 +151,11 @@ func (w *world) trim(c *Catalog) command.Command {
 		if !ok {
 			t = w.tablet(c)
 		}
-		out.Tablets = append(out.Tablets, command.TabletUpTo{Tablet: t.ID, Version: t.Version - types.Version(w.n("kept", 0, 2))})
+		upTo := command.TabletUpTo{Tablet: t.ID, Version: t.Version - types.Version(w.n("kept", 0, 2))}
+		if r, ok := pick(w, t.Replicas); ok && w.chance(20) {
+			upTo.Missed = append(upTo.Missed, r.ID)
+		}
+		out.Tablets = append(out.Tablets, upTo)
 	}
 	return out
 }

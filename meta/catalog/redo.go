@@ -63,7 +63,7 @@ func (d *draft) applyRedo(cmd command.Command) (any, error, bool) {
 	case *command.TrimRedo:
 		n := 0
 		for i := range c.Tablets {
-			n += d.trimRedo(&c.Tablets[i])
+			n += d.trimRedo(&c.Tablets[i], c.TimeMs)
 		}
 		return CountResult{N: n}, nil, true
 	}
@@ -148,26 +148,44 @@ func copyPayloads(from [][]byte) [][]byte {
 	return to
 }
 
-// trimRedo forgets the rows of the versions of a tablet up to one, and says how many they were.
-func (d *draft) trimRedo(upTo *command.TabletUpTo) int {
+// trimRedo forgets the rows of the versions of a tablet up to one, and says how many they were. A replica that may lack one of them
+// can get it from nowhere but another replica from now on, so it must not count as complete.
+func (d *draft) trimRedo(upTo *command.TabletUpTo, timeMs int64) int {
 	old, ok := d.tablets.get(upTo.Tablet)
 	if !ok {
 		return 0
 	}
-	var kept []*Redo
-	r := old.Redo
-	for ; r != nil && r.Version > upTo.Version; r = r.Prev {
-		kept = append(kept, r)
-	}
+	t := cloneTablet(old)
+	var oldest *Redo
 	n := 0
-	for ; r != nil; r = r.Prev {
+	for r := d.cutRedo(t, upTo.Version); r != nil; r = r.Prev {
 		d.redo.bytes -= r.Bytes()
+		oldest = r
 		n++
 	}
 	if n == 0 {
 		return 0
 	}
-	t := *old
+	for _, id := range upTo.Missed {
+		if r := t.ReplicaByID(id); r != nil {
+			lose(t, r, oldest.Version-1, timeMs)
+		}
+	}
+	depose(t)
+	d.tablets = d.tablets.set(d.o, t.ID, t)
+	return n
+}
+
+// cutRedo leaves a tablet what is above a version, and returns the rest of the list.
+func (d *draft) cutRedo(t *Tablet, v types.Version) *Redo {
+	var kept []*Redo
+	rest := t.Redo
+	for ; rest != nil && rest.Version > v; rest = rest.Prev {
+		kept = append(kept, rest)
+	}
+	if rest == nil {
+		return nil
+	}
 	t.Redo = nil
 	for _, r := range slices.Backward(kept) { // what older catalogs have is not changed
 		again := *r
@@ -177,8 +195,7 @@ func (d *draft) trimRedo(upTo *command.TabletUpTo) int {
 	if t.Redo == nil {
 		d.redo.tablets = d.redo.tablets.del(d.o, t.ID)
 	}
-	d.tablets = d.tablets.set(d.o, t.ID, &t)
-	return n
+	return rest
 }
 
 // writeRedo writes the rows of commits, by tablet and oldest first.

@@ -357,3 +357,42 @@ func TestStartBEFencesWrites(t *testing.T) {
 	fails[*ErrRefused](b, &command.StartBE{BE: be1})
 	fails[*ErrNotFound](b, &command.StartBE{BE: 99, StartMs: 1})
 }
+
+// TestTrimMarksWhoWasNotHeard: a replica that has not said that it has what is trimmed is none that is complete, until it says so.
+func TestTrimMarksWhoWasNotHeard(t *testing.T) {
+	b := newBench(t)
+	b.must(table("a", 10100, types.QuorumMajority, tabletA))
+	for txn := range types.TxnID(3) { // versions 2 to 4
+		cmd := b.commit(txn+1, r1, r2, r3)
+		cmd.Tablets[0].Redo = [][]byte{{byte(txn)}}
+		b.must(cmd)
+	}
+	b.must(&command.TrimRedo{Tablets: []command.TabletUpTo{{Tablet: tabletA, Version: 1, Missed: []types.ReplicaID{r3}}}})
+	if !b.tablet().ReplicaByID(r3).Complete() {
+		t.Fatal("nothing was trimmed, and the replica is marked")
+	}
+	trim := &command.TrimRedo{Tablets: []command.TabletUpTo{{Tablet: tabletA, Version: 3, Missed: []types.ReplicaID{r3, 999}}}, TimeMs: 50}
+	if res := b.must(trim).(CountResult); res.N != 2 {
+		t.Fatalf("%d versions were trimmed", res.N)
+	}
+	was := b.tablet().Epoch
+	if r := b.tablet().ReplicaByID(r3); r.Complete() || r.Version != 1 || r.LastFailed != 4 || r.LastFailedMs != 50 || r.Settled > 1 {
+		t.Fatalf("%+v", r)
+	}
+	fails[*ErrQuorum](b, b.commit(5, r1, r3)) // it counts for nothing
+	b.must(&command.ReportReplicas{Items: []command.ReplicaReport{{Tablet: tabletA, Replica: r3, BE: be3, Version: 3}}})
+	if b.tablet().ReplicaByID(r3).Complete() {
+		t.Fatal("it lacks version 4")
+	}
+	b.must(&command.ReportReplicas{Items: []command.ReplicaReport{{Tablet: tabletA, Replica: r3, BE: be3, Version: 4}}})
+	if r := b.tablet().ReplicaByID(r3); !r.Complete() || b.tablet().Epoch != was {
+		t.Fatalf("%+v", r)
+	}
+	if b.must(trim); !b.tablet().ReplicaByID(r3).Complete() {
+		t.Fatal("heard of twice, it marks twice")
+	}
+	b.must(&command.TrimRedo{Tablets: []command.TabletUpTo{{Tablet: tabletA, Version: 4, Missed: []types.ReplicaID{r1}}}})
+	if tab := b.tablet(); tab.Leader != 0 || tab.Epoch != was+1 { // the leader
+		t.Fatalf("%+v", tab)
+	}
+}

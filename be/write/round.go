@@ -171,11 +171,11 @@ func (s *rounds) step() {
 }
 
 // chooseLight says which parts the commit carries. How many bytes it may carry is said by an FE that knows which process leads: one
-// that does not would commit what a restart has taken.
+// that does not would commit what a restart has taken. Behind a durable part of a tablet no other is light.
 func chooseLight(txn types.TxnID, parts []*part) {
 	carried := 0
-	for _, p := range parts {
-		if p.req.LeaderStartMs == 0 || carried+len(p.payload) > int(p.req.RedoBytes) {
+	for i, p := range parts {
+		if p.req.LeaderStartMs == 0 || carried+len(p.payload) > int(p.req.RedoBytes) || i > 0 && parts[i-1].r == p.r && !parts[i-1].light {
 			continue
 		}
 		if own := p.r.t.Light(txn, int(p.req.Seq), p.payload); own != nil {

@@ -136,6 +136,22 @@ func DecodeKey(ts []types.ColumnType, key []byte) ([]*Vector, error) {
 	return out, nil
 }
 
+// KeyIntSize is how many bytes an integer takes in a key.
+const KeyIntSize = 9
+
+// KeyInt returns value number i of a key of which all values up to that one are integers; not ok when it is NULL or is not there.
+func KeyInt(key []byte, i int, unsigned bool) (x int64, ok bool) {
+	at := i * KeyIntSize
+	if len(key) < at+KeyIntSize || key[at] != keyValue {
+		return 0, false
+	}
+	u := binary.BigEndian.Uint64(key[at+1:])
+	if !unsigned {
+		u ^= signBit
+	}
+	return int64(u), true
+}
+
 // KeySuccessor returns the smallest key that is greater than every key which begins with prefix: the exclusive upper
 // bound of a prefix range. It is nil when there is none.
 func KeySuccessor(prefix []byte) []byte {

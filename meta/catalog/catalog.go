@@ -9,7 +9,7 @@
 //
 // Names of databases and tables are case-sensitive, as MySQL's are on Linux; names of partitions and columns are not.
 //
-// Invariants that Apply keeps (tests/property):
+// Invariants that Apply keeps (property_test.go):
 //
 //	C1  A commit raises the version of each tablet it touches by exactly one.
 //	C2  A replica with LastFailed == 0 has Version equal to the tablet's: it has every committed version.

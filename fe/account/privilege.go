@@ -1,11 +1,6 @@
 package account
 
-import (
-	"slices"
-	"strings"
-
-	"stele/meta/model"
-)
+import "stele/meta/model"
 
 // privilege describes one privilege.
 type privilege struct {
@@ -67,15 +62,6 @@ func Level(database, table string) model.Privilege {
 		return databasePrivileges
 	}
 	return tablePrivileges
-}
-
-// Named finds a privilege by its name in GRANT.
-func Named(name string) (model.Privilege, bool) {
-	i := slices.IndexFunc(privileges, func(p privilege) bool { return strings.EqualFold(p.name, name) })
-	if i < 0 {
-		return 0, false
-	}
-	return privileges[i].bit, true
 }
 
 // Names lists the privileges of a set.

@@ -37,17 +37,9 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		switch {
-		case switchesKeys(n):
-			do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
-		case renames(n):
-			do = func() error { return s.alterName(ctx, n, out) }
-		case plan.ChangesKeys(n):
-			do = func() error { return s.alterKeys(ctx, n, out) }
-		case plan.AltersColumns(n):
-			do = func() error { return s.alterColumns(ctx, n, out) }
-		default:
-			return unsupported(leadingWords(st.Text))
+		do = s.alter(ctx, n, out)
+		if do == nil {
+			return unsupported(plan.RefusedAlter(n))
 		}
 	case *parse.RenameTableStmt:
 		do = func() error { return s.renameTables(ctx, n.TableToTables, out) }
@@ -67,14 +59,31 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	return do()
 }
 
-// switchesKeys reports whether an ALTER TABLE is DISABLE KEYS or ENABLE KEYS alone.
-func switchesKeys(n *parse.AlterTableStmt) bool {
-	for _, spec := range n.Specs {
-		if spec.Tp != parse.AlterTableEnableKeys && spec.Tp != parse.AlterTableDisableKeys {
-			return false
-		}
+// alter returns what does an ALTER TABLE, nil = what it asks for is not done.
+func (s *Session) alter(ctx context.Context, n *parse.AlterTableStmt, out *output) func() error {
+	notes, idle := plan.AltersNothing(n)
+	switch {
+	case idle:
+		return func() error { return s.alterNothing(n, notes, out) }
+	case renames(n):
+		return func() error { return s.alterName(ctx, n, out) }
+	case plan.ChangesKeys(n):
+		return func() error { return s.alterKeys(ctx, n, out) }
+	case plan.AltersColumns(n):
+		return func() error { return s.alterColumns(ctx, n, out) }
 	}
-	return len(n.Specs) > 0
+	return nil
+}
+
+// alterNothing answers an ALTER TABLE that needs no work.
+func (s *Session) alterNothing(n *parse.AlterTableStmt, notes []string, out *output) error {
+	if _, _, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O); err != nil {
+		return err
+	}
+	for _, note := range notes {
+		s.warn("Note", 1235, note)
+	}
+	return out.warned(s.warningCount())
 }
 
 // leadingWords names a statement by its first words.

@@ -231,7 +231,7 @@ func (d *draft) newTablets(t *Table, parts []Partition, tablets []Tablet) error 
 			return err
 		}
 		tab.Table, tab.Partition, tab.Bucket = t.ID, at.part, at.bucket
-		tab.Version, tab.Epoch, tab.Rows = types.InitialVersion, 1, 0
+		tab.Version, tab.Epoch, tab.Rows, tab.Redo = types.InitialVersion, 1, 0, nil
 		for j := range tab.Replicas {
 			r := &tab.Replicas[j]
 			*r = Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Version: tab.Version, LastSuccess: tab.Version, Settled: tab.Version}

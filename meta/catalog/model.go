@@ -12,6 +12,7 @@ type (
 	Replica        = model.Replica
 	Tablet         = model.Tablet
 	BE             = model.BE
+	Redo           = model.Redo
 	Task           = model.Task
 	BEDisk         = model.BEDisk
 	FE             = model.FE

@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 26) {
+	switch w.n("other", 0, 30) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -135,10 +135,31 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.dropIndex(c)
 	case 20:
 		return w.rename(c)
-	case 21, 22, 23:
+	case 21:
+		return &command.StartBE{BE: types.BEID(w.n("be", 10002, 10007)), StartMs: int64(w.n("start", 1, 3))}
+	case 22, 23, 24:
+		return w.trim(c)
+	case 25, 26, 27:
 		return w.view(c)
 	}
 	return w.truncate(c)
+}
+
+// trim draws what goes of the rows that commits carried, often all.
+func (w *world) trim(c *Catalog) command.Command {
+	out := &command.TrimRedo{}
+	for range w.n("trimmed", 1, 3) {
+		t, ok := pick(w, slices.Collect(c.Redoing()))
+		if !ok {
+			t = w.tablet(c)
+		}
+		upTo := command.TabletUpTo{Tablet: t.ID, Version: t.Version - types.Version(w.n("kept", 0, 2))}
+		if r, ok := pick(w, t.Replicas); ok && w.chance(20) {
+			upTo.Missed = append(upTo.Missed, r.ID)
+		}
+		out.Tablets = append(out.Tablets, upTo)
+	}
+	return out
 }
 
 // rename draws one or two renames, the second perhaps to the name that the first leaves.
@@ -231,6 +252,9 @@ func (w *world) commit(c *Catalog) command.Command {
 			if w.chance(85) {
 				part.OK = append(part.OK, r.ID)
 			}
+		}
+		for range max(0, w.n("payloads", -2, 2)) {
+			part.Redo = append(part.Redo, bytes.Repeat([]byte{byte(cmd.Txn)}, w.n("payload", 1, 30)))
 		}
 		if !slices.ContainsFunc(cmd.Tablets, func(p command.TxnTablet) bool { return p.Tablet == t.ID }) {
 			cmd.Tablets = append(cmd.Tablets, part)
@@ -395,7 +419,8 @@ func TestApplyIsDeterministic(t *testing.T) {
 		}
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
-		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables, command.TypeChangeViews} {
+		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables,
+		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}
@@ -529,6 +554,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			t.Fatalf("tablet %d is not where it says it is", tab.ID)
 		}
 	}
+	checkRedoing(t, c)
 	if replicas != c.ReplicaCount() {
 		t.Fatalf("%d replicas, %d indexed", replicas, c.ReplicaCount())
 	}

@@ -52,6 +52,7 @@ const (
 	kindTxn
 	kindTask
 	kindTried
+	kindRedo
 	kindView
 )
 
@@ -89,6 +90,15 @@ type taskRecord struct {
 type rangeRecord struct {
 	Start types.TxnID `cbor:"1,keyasint"`
 	End   types.TxnID `cbor:"2,keyasint"`
+}
+
+// redoRecord is one version of a tablet. A list within the tablet's record could be as deep as there are versions.
+type redoRecord struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"`
+	Txn     types.TxnID    `cbor:"3,keyasint"`
+	Parts   [][]byte       `cbor:"4,keyasint"`
+	Schema  uint32         `cbor:"5,keyasint,omitempty"`
 }
 
 type txnEntry struct {
@@ -165,6 +175,7 @@ func (c *Catalog) WriteSnapshot(w io.Writer) error {
 	for id, rec := range c.txns.records.all() {
 		s.record(kindTxn, txnEntry{id, *rec})
 	}
+	c.writeRedo(s)
 	tail := binary.BigEndian.AppendUint32([]byte{kindEnd, 0, 0, 0, 8}, s.n)
 	tail = binary.BigEndian.AppendUint32(tail, s.sum)
 	s.raw(tail)
@@ -333,6 +344,8 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 		})
 	case kindDecided:
 		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
+	case kindRedo:
+		return d.loadRedo(body)
 	case kindTxn:
 		return loadOne(body, func(v *txnEntry) { d.txns.records = d.txns.records.set(d.o, v.ID, &v.Record) })
 	}

@@ -40,6 +40,7 @@ type Context struct {
 	// Vars reads a variable: "@@name", "@@global.name", "@@session.name" or "@name", in lower case.
 	Vars      func(name string) (expr.Value, types.ColumnType, bool)
 	FoundRows int64 // FOUND_ROWS()
+	RowCount  int64 // ROW_COUNT()
 	// SafeUpdates is sql_safe_updates.
 	SafeUpdates bool
 	// NowMicros is the statement's time, microseconds since 1970 in UTC.

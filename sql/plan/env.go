@@ -48,6 +48,7 @@ type scopeColumn struct {
 	id              int
 	hidden          bool // not part of *
 	merged          bool // the other half of a USING column: only its qualified name finds it
+	common          bool // the one for both of a USING: t.* stands for the halves instead
 }
 
 // alias is one name that the select list gives.

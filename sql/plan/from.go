@@ -269,6 +269,7 @@ func (b *binder) usingColumns(n *ast.Join, left, right []scopeColumn) ([]*expr.N
 			keep, drop = drop, keep
 		}
 		c := *keep
+		c.common = true
 		common = append(common, c)
 		keep.hidden, keep.merged = true, true
 		drop.hidden, drop.merged = true, true

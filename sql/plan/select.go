@@ -204,13 +204,14 @@ func (s *selecter) expand() error {
 	return nil
 }
 
-// wildMatch reports whether a wildcard stands for a column. The qualified form also gives the halves of USING columns.
+// wildMatch reports whether a wildcard stands for a column. The qualified form gives the halves of USING columns where they
+// stand in their tables.
 func wildMatch(w *ast.WildCardField, c *scopeColumn) bool {
 	if w.Table.O == "" {
 		return !c.hidden
 	}
 	name := &ast.ColumnName{Schema: w.Schema, Table: w.Table, Name: ast.NewCIStr(c.name)}
-	return (!c.hidden || c.merged) && c.match(name)
+	return (!c.hidden || c.merged) && !c.common && c.match(name)
 }
 
 // fieldName is how a field is shown.

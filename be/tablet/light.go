@@ -3,6 +3,7 @@ package tablet
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -76,7 +77,7 @@ func (t *Tablet) Light(txn types.TxnID, part int, payload []byte) []byte {
 	case pt == nil:
 		return payload
 	case part < len(pt.parts) && pt.light():
-		return pt.parts[part].payload
+		return slices.Clip(pt.parts[part].payload)
 	case !pt.takesLight(len(payload)):
 		return nil
 	}

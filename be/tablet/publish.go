@@ -3,6 +3,7 @@ package tablet
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -51,30 +52,39 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	}
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
-	t.mu.Lock()
-	p := t.pending[txn]
-	if !p.durable() { // a part of it has come that makes the others durable: the record must not be queued before them
-		t.mu.Unlock()
+	if !t.show(version, rec, at, payloads, func() { t.apply(version, writes, refs) }) {
 		return ErrUnknownTxn
+	}
+	t.dropStaged(unused...)
+	t.pokeIfFull()
+	return nil
+}
+
+// show makes a version visible and queues its record, with the parts if they are light; false = a part has come meanwhile that
+// makes the others durable, and the record must not be queued before them.
+func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, payloads [][]byte, apply func()) bool {
+	t.mu.Lock()
+	p := t.pending[rec.Txn]
+	if !p.durable() {
+		t.mu.Unlock()
+		return false
 	}
 	light := p.light()
 	if light {
-		t.unwritten[txn] = payloads
+		t.unwritten[rec.Txn] = payloads
 	}
 	t.queueing.Store(uint64(version))
-	t.apply(version, writes, refs)
+	apply()
 	t.settle(version, rec, at)
 	t.mu.Unlock()
-	t.dropStaged(unused...)
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
 	if light {
-		t.writeLight(txn, payloads, entry)
+		t.writeLight(rec.Txn, payloads, entry)
 	} else {
 		t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	}
 	t.queueing.Store(0)
-	t.pokeIfFull()
-	return nil
+	return true
 }
 
 // dropLeftover forgets a pending transaction whose version is there already: a repetition of its parts came late.

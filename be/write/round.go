@@ -215,7 +215,8 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 				out = append(out, r)
 			}
 			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
-				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload, SchemaVersion: p.req.SchemaVersion, Schema: p.req.Schema, Redo: p.light})
+				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload, SchemaVersion: p.req.SchemaVersion, Schema: p.req.Schema,
+				Redo: p.light && !o.Learner}) // what a learner has is not asked for before it counts: it must stay
 			r.index = append(r.index, i)
 			r.bytes += int64(len(p.payload))
 		}

@@ -65,7 +65,11 @@ func (t *term) round(ctx context.Context, now time.Time) bool {
 		maps.DeleteFunc(t.bes, func(_ types.BEID, b *backend) bool { return !b.busy })
 		return false
 	}
-	trims, asks := t.plan.Round(tablets, func(be types.BEID) bool { return t.o.Members.Away(be, awayGrace) })
+	grace := awayGrace
+	if cat.RedoBytes() >= graceBytes {
+		grace = 0
+	}
+	trims, asks := t.plan.Round(tablets, func(be types.BEID) bool { return t.o.Members.Away(be, grace) })
 	t.trim(ctx, trims, now)
 	for id, items := range asks {
 		if b := t.be(id); !b.busy && t.o.Members.Alive(id) {
@@ -177,7 +181,15 @@ func watched(cat *catalog.Catalog) []Tablet {
 				voters++
 			}
 			if r.Role == types.RoleFollower { // also one that is set aside: it may be put into use again as it is
-				w.Replicas = append(w.Replicas, Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad, Complete: !r.Bad && r.LastFailed == 0})
+				f := Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad}
+				switch {
+				case r.Bad: // whatever it has, it is replaced
+				case r.LastFailed == 0:
+					f.Known = tab.Version
+				default:
+					f.Known = r.Version
+				}
+				w.Replicas = append(w.Replicas, f)
 			}
 		}
 		w.Need = table.Quorum.Need(voters)

@@ -62,7 +62,7 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 }
 
 // harden asks for some replicas. A BE of an older version does not know the question: it stores what it gets before it answers,
-// so its complete replicas have everything on disk.
+// so its replicas have on disk what the catalog takes them to have.
 func (v *visit) harden(ctx context.Context, client bepb.BackendClient, items []Ask) error {
 	req := &bepb.HardenRequest{Items: make([]*bepb.HardenRequest_Item, len(items))}
 	for i, a := range items {
@@ -74,9 +74,7 @@ func (v *visit) harden(ctx context.Context, client bepb.BackendClient, items []A
 	switch {
 	case beclient.Unknown(err):
 		for _, a := range items {
-			if a.Complete {
-				v.heard = append(v.heard, answered{a, a.Committed})
-			}
+			v.heard = append(v.heard, answered{a, a.Known})
 		}
 		return nil
 	case err != nil:

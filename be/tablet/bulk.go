@@ -437,7 +437,7 @@ func (p *bulkPlan) apply() {
 	t.s.active.add(t)
 }
 
-// entries returns what the version record says of the parts.
+// bulkEntries returns what the version record says of the parts.
 func bulkEntries(version types.Version, parts []*stagedPart) []bulkEntry {
 	var out []bulkEntry
 	for i, st := range parts {

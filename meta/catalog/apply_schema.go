@@ -30,6 +30,8 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 		err = d.alterTable(c)
 	case *command.RenameTables:
 		err = d.renameTables(c)
+	case *command.ChangeViews:
+		err = d.changeViews(c)
 	default:
 		return d.applyIndex(cmd)
 	}
@@ -68,6 +70,9 @@ func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
 			return nil, err
 		}
 		res.Tablets = append(res.Tablets, dropped.Tablets...)
+	}
+	for _, v := range slices.Collect(d.Views(c.ID)) {
+		d.dropView(v)
 	}
 	d.dbs = d.dbs.del(d.o, c.ID)
 	d.dbNames = d.dbNames.del(d.o, db.Name)

@@ -9,7 +9,7 @@
 //
 // Names of databases and tables are case-sensitive, as MySQL's are on Linux; names of partitions and columns are not.
 //
-// Invariants that Apply keeps (tests/property):
+// Invariants that Apply keeps (property_test.go):
 //
 //	C1  A commit raises the version of each tablet it touches by exactly one.
 //	C2  A replica with LastFailed == 0 has Version equal to the tablet's: it has every committed version.
@@ -23,6 +23,7 @@
 //	    without its owner.
 //	C9  Tablet.Redo has the rows of every version that was committed with them and not trimmed since; a tablet has one exactly if it is
 //	    among Redoing, and RedoBytes is their sum.
+//	C10  A name means a table or a view, and each view has its name.
 //
 // Rows that a commit carries are here so that they are in the log of the FE group until enough replicas have them on disk: they are
 // written to snapshots, go when TrimRedo says that they may, and with their tablet. The catalog only keeps them; who needs them and when
@@ -56,7 +57,8 @@ type Catalog struct {
 	dbs        tree[types.DatabaseID, *Database]
 	dbNames    tree[string, types.DatabaseID]
 	tables     tree[types.TableID, *Table]
-	tableNames tree[tableName, types.TableID]
+	tableNames tree[tableName, types.TableID] // of views, too
+	views      tree[types.TableID, *View]
 	parts      tree[types.PartitionID, types.TableID]
 	tablets    tree[types.TabletID, *Tablet]
 	onBE       onBE
@@ -103,6 +105,7 @@ func New() *Catalog {
 		dbs:     newTree[types.DatabaseID, *Database](cmp.Compare),
 		dbNames: newTree[string, types.DatabaseID](strings.Compare),
 		tables:  newTree[types.TableID, *Table](cmp.Compare),
+		views:   newTree[types.TableID, *View](cmp.Compare),
 		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
 			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 		}),
@@ -189,7 +192,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 			if k.db != db {
 				return
 			}
-			if t, _ := c.tables.get(id); !yield(t) {
+			if t, ok := c.tables.get(id); ok && !yield(t) {
 				return
 			}
 		}
@@ -200,7 +203,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 func (c *Catalog) AllTables() iter.Seq[*Table] { return values(c.tables) }
 
 // TableCount returns how many tables there are that users know.
-func (c *Catalog) TableCount() int { return c.tableNames.len() }
+func (c *Catalog) TableCount() int { return c.tableNames.len() - c.views.len() }
 
 // TableOfPartition returns the table that has the partition, and the partition's place in Table.Parts.
 func (c *Catalog) TableOfPartition(id types.PartitionID) (*Table, int, bool) {

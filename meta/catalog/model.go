@@ -24,6 +24,7 @@ type (
 	User           = model.User
 	Grant          = model.Grant
 	TabletVersion  = model.TabletVersion
+	View           = model.View
 )
 
 // Operation states.

@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 27) {
+	switch w.n("other", 0, 30) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -139,6 +139,8 @@ func (w *world) other(c *Catalog) command.Command {
 		return &command.StartBE{BE: types.BEID(w.n("be", 10002, 10007)), StartMs: int64(w.n("start", 1, 3))}
 	case 22, 23, 24:
 		return w.trim(c)
+	case 25, 26, 27:
+		return w.view(c)
 	}
 	return w.truncate(c)
 }
@@ -170,8 +172,12 @@ func (w *world) rename(c *Catalog) command.Command {
 		if !ok {
 			return out
 		}
-		out.Renames = append(out.Renames, command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to})
-		to = t.Name
+		r := command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to}
+		if v, ok := pick(w, viewsOf(c)); ok && w.chance(30) {
+			r.Table, r.From, r.FromName = v.ID, v.DatabaseID, v.Name
+		}
+		out.Renames = append(out.Renames, r)
+		to = r.FromName
 	}
 	return out
 }
@@ -414,7 +420,7 @@ func TestApplyIsDeterministic(t *testing.T) {
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
 		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables,
-		command.TypeStartBE, command.TypeTrimRedo} {
+		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}
@@ -565,6 +571,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}
+	checkViews(t, c)
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {
 		t.Fatalf("%d tablets are named, %d stored", tablets, c.TabletCount())
 	}

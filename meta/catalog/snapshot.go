@@ -53,6 +53,7 @@ const (
 	kindTask
 	kindTried
 	kindRedo
+	kindView
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -206,6 +207,7 @@ func (c *Catalog) writeObjects(s *snapshotWriter) {
 		s.record(kindTask, taskRecord{id, *t})
 	}
 	writeAll(s, kindTried, c.tried)
+	writeAll(s, kindView, c.views)
 }
 
 func writeAll[K, V any](s *snapshotWriter, kind uint8, t tree[K, V]) {
@@ -335,6 +337,11 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 		return loadOne(body, func(v *taskRecord) { d.tasks = d.tasks.set(d.o, v.N, &v.Task) })
 	case kindTried:
 		return loadOne(body, func(v *Task) { d.tried = d.tried.set(d.o, v.Tablet, v) })
+	case kindView:
+		return loadOne(body, func(v *View) {
+			d.views = d.views.set(d.o, v.ID, v)
+			d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
+		})
 	case kindDecided:
 		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
 	case kindRedo:

@@ -75,6 +75,7 @@ const (
 	TypeChangeGrants     Type = 76
 	TypeRenameTables     Type = 78
 	TypeAlterColumns     Type = 77
+	TypeChangeViews      Type = 79
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82

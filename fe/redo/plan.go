@@ -25,10 +25,10 @@ type Replica struct {
 
 // Ask is a replica whose BE is to be asked what is on disk.
 type Ask struct {
-	Tablet    types.TabletID
-	Replica   types.ReplicaID
-	Known     types.Version // as of the question
-	Want      types.Version // what it should have by now: below it, it lacks something and is given it
+	Tablet  types.TabletID
+	Replica types.ReplicaID
+	Known   types.Version // as of the question
+	Want    types.Version // what it should have by now: below it, it lacks something and is given it
 }
 
 // replicaKey names a replica: ids of replicas are compared within a tablet only.
@@ -85,14 +85,19 @@ func (p *Planner) Round(tablets []Tablet, away func(types.BEID) bool) (trims []c
 	return trims, asks
 }
 
-// AsksOf lists what one BE is to be asked when it must have everything now: it has been restarted, or somebody waits there.
-func AsksOf(be types.BEID, tablets []Tablet) []Ask {
+// AsksOf lists what one BE is to be asked between two rounds. One that begins anew is to have everything at once, because nobody
+// publishes it what was committed before; another one what was committed before the last round.
+func (p *Planner) AsksOf(be types.BEID, tablets []Tablet, anew bool) []Ask {
 	var asks []Ask
 	for i := range tablets {
 		t := &tablets[i]
+		want := p.committed[t.ID]
+		if anew {
+			want = t.Version
+		}
 		for j := range t.Replicas {
 			if r := &t.Replicas[j]; r.BE == be {
-				asks = append(asks, t.ask(r, t.Version))
+				asks = append(asks, t.ask(r, want))
 			}
 		}
 	}

@@ -307,7 +307,7 @@ func (m *model) answered(a Ask) {
 func (m *model) poke(*rapid.T) {
 	be, b := m.be()
 	if !b.dead {
-		m.asked = append(m.asked, AsksOf(be, m.views())...)
+		m.asked = append(m.asked, m.plan.AsksOf(be, m.views(), rapid.Bool().Draw(m.t, "anew"))...)
 	}
 }
 
@@ -435,9 +435,14 @@ func TestWantsWhatWasCommittedARoundAgo(t *testing.T) {
 	if a := asks[1][0]; a.Want != 9 {
 		t.Errorf("then %+v", a)
 	}
-	if a := AsksOf(1, []Tablet{tab})[0]; a.Want != 12 {
+	if a := p.AsksOf(1, []Tablet{tab}, false)[0]; a.Want != 12 {
 		t.Errorf("when somebody waits %+v", a)
 	}
+	tab.Version = 14
+	if a := p.AsksOf(1, []Tablet{tab}, true)[0]; a.Want != 14 {
+		t.Errorf("when it begins anew %+v", a)
+	}
+	tab.Version = 12
 	p.Heard(1, 7, 12)
 	if trims, asks := p.Round([]Tablet{tab}, never); len(trims) != 1 || len(asks) != 0 {
 		t.Errorf("trims %v, and asks about what is over %v", trims, asks)

@@ -22,11 +22,12 @@ const (
 
 // visit is what the calls of one BE have brought.
 type visit struct {
-	be      types.BEID
-	heard   []answered
-	given   bool // versions were sent
-	taken   bool // and some replica has more for it
-	lacking int  // replicas that lack something still
+	be        types.BEID
+	heard     []answered
+	given     bool // versions were sent
+	taken     bool // and some replica has more for it
+	lacking   int  // replicas that lack something still
+	unreached bool // it did not answer
 }
 
 // answered is a replica whose BE has told what is on disk.
@@ -41,6 +42,7 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 	client, err := t.o.Clients.BE(t.o.Members.Address(id))
 	if err != nil {
 		t.o.Logger.Debug("redo", "be_id", id, "err", err)
+		v.unreached = true
 		return v
 	}
 	for chunk := range slices.Chunk(items, askMax) {
@@ -51,8 +53,11 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 	if err == nil && give {
 		err = t.give(ctx, client, &v)
 	}
+	v.unreached = beclient.Unreachable(err)
 	switch {
 	case ctx.Err() != nil:
+	case v.unreached: // whether it is dead is for others to find out
+		t.o.Logger.Debug("redo", "be_id", id, "replicas", len(items), "err", err)
 	case err != nil:
 		t.o.Logger.Warn("redo", "be_id", id, "replicas", len(items), "err", err)
 	case v.given:

@@ -230,6 +230,24 @@ func TestResolvePokes(t *testing.T) {
 	}
 }
 
+// TestResolveKeepsWhatCounts: a replica that has missed a version drops what it holds of it, and keeps what it has acknowledged before.
+func TestResolveKeepsWhatCounts(t *testing.T) {
+	w := newWorld(t, 3)
+	w.commit()
+	kept := w.lastTxn()
+	w.commitWithout(w.BEs[1].ID)
+	missed := w.lastTxn()
+	req := &fepb.ResolveRequest{BeId: uint64(w.BEs[1].ID), Items: []*fepb.ResolveRequest_Item{
+		{TxnId: kept, TabletId: uint64(w.Tablets[0])}, {TxnId: missed, TabletId: uint64(w.Tablets[0])}}}
+	resp, err := w.ledger.Resolve(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := resp.Items[0].Outcome, resp.Items[1].Outcome; a != fepb.ResolveResponse_COMMITTED || b != fepb.ResolveResponse_ABORTED {
+		t.Errorf("what it has is %s, what it has missed %s", a, b)
+	}
+}
+
 // lastTxn returns the transaction that was committed last.
 func (w *world) lastTxn() (last uint64) {
 	for c := range w.Log.Current().Committed() {

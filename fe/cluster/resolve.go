@@ -89,13 +89,14 @@ func redoBefore(cat *catalog.Catalog, tablet types.TabletID, v types.Version) bo
 	return r != nil
 }
 
-// missedVersion reports whether the replica on be has missed version v, or one after it. What it holds of the transaction may
-// then be a part only: it has to drop that and wait for a clone, as if the transaction were aborted (I3).
+// missedVersion reports whether the replica on be may have missed version v. What it holds of the transaction may
+// then be a part only: it has to drop that and wait for a clone, as if the transaction were aborted (I3). What it has acknowledged before
+// its first gap it keeps: it was counted for the quorum.
 func missedVersion(cat *catalog.Catalog, be types.BEID, tablet types.TabletID, v types.Version) bool {
 	t, ok := cat.Tablet(tablet)
 	if !ok {
 		return false
 	}
 	r := t.Replica(be)
-	return r != nil && r.LastFailed >= v
+	return r != nil && r.LastFailed >= v && r.Version < v
 }

@@ -109,13 +109,18 @@ func (p *pipeConn) release(d *direct) {
 
 // call makes one call and reads its answer.
 func (d *direct) call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
-	f, err := d.exchange(ctx, method, in, timeout)
+	if err := d.build(method, in, timeout); err != nil {
+		d.p.release(d)
+		return status.Error(codes.Unavailable, "send: "+err.Error())
+	}
+	f, err := d.exchange(ctx, timeout)
 	if err == nil {
 		err = d.p.outcome(f, out)
 		d.p.release(d)
 		return err
 	}
 	// What still comes on this connection belongs to a call that nobody waits for.
+	d.forget()
 	_ = d.conn.Close() // its end is no news
 	defer d.p.release(nil)
 	switch {
@@ -129,18 +134,24 @@ func (d *direct) call(ctx context.Context, method string, in, out proto.Message,
 	return err
 }
 
-// exchange sends a call and reads the frame that answers it, which is valid until the next call. After an error the connection is
-// of no use any more; the peer has been told that nobody waits.
-func (d *direct) exchange(ctx context.Context, method string, in proto.Message, timeout time.Duration) (frame, error) {
+// build makes the frame of the next call.
+func (d *direct) build(method string, in proto.Message, timeout time.Duration) error {
 	d.last++
+	if cap(d.buf) > pipeBuffer {
+		d.buf = nil
+	}
 	out, err := appendCall(append(d.buf[:0], 0, 0, 0, 0), d.last, method, in, timeout)
 	if err != nil {
-		return frame{}, err
+		return err
 	}
 	binary.LittleEndian.PutUint32(out, uint32(len(out)-4))
-	if cap(out) <= pipeBuffer {
-		d.buf = out
-	}
+	d.buf = out
+	return nil
+}
+
+// exchange sends a call and reads the frame that answers it, which is valid until the next call. After an error the connection is
+// of no use any more.
+func (d *direct) exchange(ctx context.Context, timeout time.Duration) (frame, error) {
 	if err := d.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return frame{}, err
 	}
@@ -148,12 +159,9 @@ func (d *direct) exchange(ctx context.Context, method string, in proto.Message, 
 	if ctx.Done() != nil {
 		stop = context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(past) }) // fails on a closed connection, whose read ends
 	}
-	f, err := d.roundTrip(out)
+	f, err := d.roundTrip()
 	if !stop() { // its deadline may hit the next call
 		err = errors.Join(err, ctx.Err())
-	}
-	if err != nil {
-		d.forget()
 	}
 	return f, err
 }
@@ -161,8 +169,8 @@ func (d *direct) exchange(ctx context.Context, method string, in proto.Message, 
 // past is a deadline that has expired.
 var past = time.Unix(1, 0)
 
-func (d *direct) roundTrip(out []byte) (frame, error) {
-	if _, err := d.conn.Write(out); err != nil {
+func (d *direct) roundTrip() (frame, error) {
+	if _, err := d.conn.Write(d.buf); err != nil {
 		return frame{}, err
 	}
 	f, err := readFrame(d.r)

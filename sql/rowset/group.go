@@ -14,7 +14,7 @@ import (
 
 // The layout of a row group, little-endian:
 //
-//	header     64 bytes, see encodeHeader
+//	header     64 bytes, see header.encode
 //	hash       XXH3 of header and directory: the identity is part of it, so a value under the wrong key is corrupt
 //	directory  per column {id 4, kind 1, unsigned 1, filters 1, zero 1, length 4, scale 4, dictionary offset 4, length 4, hash 8},
 //	           then per column and vector {offset 4, length 4, hash 8, zone min 8, zone max 8}

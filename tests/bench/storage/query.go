@@ -134,7 +134,7 @@ func (st *q1State) merge(o *q1State) {
 	}
 }
 
-// String prints the groups as exactQ1 of the peer does: sums as integers of their scale.
+// String prints the groups as those of the peers are printed: sums as integers of their scale.
 func (st *q1State) String() string {
 	var rows []string
 	for flag := range 256 {

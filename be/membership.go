@@ -11,9 +11,6 @@ import (
 	"stele/meta/types"
 )
 
-// gossipLeave bounds how long a stop waits for the others to hear of it.
-const gossipLeave = 500 * time.Millisecond
-
 // gossipRejoin is how often a node contacts its seeds again, which also heals a long split.
 const gossipRejoin = 5 * time.Second
 
@@ -53,12 +50,7 @@ func (n *node) runGossip(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			lctx, cancel := context.WithTimeout(context.Background(), gossipLeave)
-			defer cancel()
-			if err := g.Leave(lctx); err != nil {
-				n.log.Debug("leave gossip", "err", err)
-			}
-			if err := g.Close(); err != nil {
+			if err := g.Depart(); err != nil {
 				n.log.Debug("close gossip", "err", err)
 			}
 			return

@@ -11,9 +11,6 @@ import (
 	"stele/meta/types"
 )
 
-// gossipLeave bounds how long a stop waits for the others to hear of it.
-const gossipLeave = 500 * time.Millisecond
-
 // gossipRejoin is how often a node contacts its seeds again, which also heals a long split.
 const gossipRejoin = 30 * time.Second
 
@@ -47,12 +44,7 @@ func (n *node) runGossip(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			lctx, cancel := context.WithTimeout(context.Background(), gossipLeave)
-			defer cancel()
-			if err := g.Leave(lctx); err != nil {
-				n.log.Debug("leave gossip", "err", err)
-			}
-			return g.Close()
+			return g.Depart()
 		case <-rejoin.C:
 			join()
 		case e, ok := <-g.Events():

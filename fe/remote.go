@@ -93,18 +93,25 @@ func (n *node) others(f func(ctx context.Context, fe *catalog.FE, client fepb.Fr
 	wg.Wait()
 }
 
-// otherSessions lists the sessions of the other FEs. One that does not answer is left out.
-func (n *node) otherSessions() []stmt.Process {
+// othersSay asks the other FEs what runs there and hands each answer to each, one at a time. One that does not answer is
+// left out.
+func (n *node) othersSay(each func(fe *catalog.FE, resp *fepb.SessionsResponse)) {
 	var mu sync.Mutex
-	var out []stmt.Process
 	n.others(func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient) {
 		resp, err := client.Sessions(ctx, &fepb.SessionsRequest{})
 		if err != nil {
-			n.log.Debug("sessions of another frontend", "fe", fe.Name, "err", err)
+			n.log.Debug("what runs on another frontend", "fe", fe.Name, "err", err)
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		each(fe, resp)
+	})
+}
+
+// otherSessions lists the sessions of the other FEs.
+func (n *node) otherSessions() (out []stmt.Process) {
+	n.othersSay(func(_ *catalog.FE, resp *fepb.SessionsResponse) {
 		for _, s := range resp.Sessions {
 			out = append(out, stmt.Process{ID: s.Id, User: s.User, Host: s.Host, DB: s.Db, Command: s.Command,
 				Since: time.UnixMilli(s.SinceMs), Text: s.Text})
@@ -113,18 +120,9 @@ func (n *node) otherSessions() []stmt.Process {
 	return out
 }
 
-// otherTransactions lists the transactions that run on the other FEs. One that does not answer is left out.
-func (n *node) otherTransactions() []stmt.Transaction {
-	var mu sync.Mutex
-	var out []stmt.Transaction
-	n.others(func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient) {
-		resp, err := client.Sessions(ctx, &fepb.SessionsRequest{})
-		if err != nil {
-			n.log.Debug("transactions of another frontend", "fe", fe.Name, "err", err)
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
+// otherTransactions lists the transactions that run on the other FEs.
+func (n *node) otherTransactions() (out []stmt.Transaction) {
+	n.othersSay(func(fe *catalog.FE, resp *fepb.SessionsResponse) {
 		for _, t := range resp.Transactions {
 			out = append(out, stmt.Transaction{ID: types.TxnID(t.Id), Since: time.UnixMilli(t.SinceMs), Frontend: fe.Name})
 		}

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -93,18 +92,7 @@ func (p *Peers) Scan(ctx context.Context, address string, req *bepb.ScanRequest,
 	if err != nil {
 		return err
 	}
-	for {
-		msg, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := each(msg.Batch); err != nil {
-			return err
-		}
-	}
+	return rpc.Drain(stream.Recv, func(m *bepb.ScanResponse) error { return each(m.Batch) })
 }
 
 // FetchChanges reads change sets from another BE.
@@ -119,7 +107,7 @@ func (p *Peers) FetchChanges(ctx context.Context, address string, req *bepb.Fetc
 	if err != nil {
 		return sourceError(err)
 	}
-	return drain(stream.Recv, each)
+	return rpc.Drain(fromSource(stream.Recv), each)
 }
 
 // FetchSnapshot reads a whole replica from another BE.
@@ -134,22 +122,17 @@ func (p *Peers) FetchSnapshot(ctx context.Context, address string, req *bepb.Fet
 	if err != nil {
 		return sourceError(err)
 	}
-	return drain(stream.Recv, each)
+	return rpc.Drain(fromSource(stream.Recv), each)
 }
 
-// drain hands every message of a stream to each.
-func drain[T any](recv func() (T, error), each func(T) error) error {
-	for {
+// fromSource maps the error with which a stream of a clone's source ends.
+func fromSource[T any](recv func() (T, error)) func() (T, error) {
+	return func() (T, error) {
 		msg, err := recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
-			return sourceError(err)
+			err = sourceError(err)
 		}
-		if err := each(msg); err != nil {
-			return err
-		}
+		return msg, err
 	}
 }
 

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 
 	"stele/meta/rpc"
 	"stele/proto/bepb"
 	"stele/sql/exec"
 	"stele/sql/physical"
 	"stele/sql/spool"
-	"stele/sql/vec"
 )
 
 // callsAtOnce bounds the calls of one scan that are under way together.
@@ -36,22 +34,13 @@ type target struct {
 	err  error // of the last one that was asked
 }
 
-// answer is the result of one call, or the error that ends the scan.
-type answer struct {
-	spool *spool.Spool
-	err   error
-}
-
-// run is one scan under way, and the stream of its result.
+// run is one scan under way.
 type run struct {
 	s        *scans
 	fragment []byte
-	whole    bool // one call for all tablets of a BE, so that it aggregates them together
-	cancel   context.CancelFunc
-	answers  chan answer
-	wg       sync.WaitGroup
-	now      *spool.Spool
-	done     bool
+	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
+	room     chan struct{} // bounds the calls
+	give     func(context.Context, *spool.Spool) error
 }
 
 // open starts a scan.
@@ -70,19 +59,10 @@ func (s *scans) open(ctx context.Context, scan *physical.Scan) (exec.Stream, err
 		rand.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
 		targets = append(targets, &target{QueryRequest_Tablet: t, left: left})
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, fragment: fragment, whole: scan.Fragment.Agg != nil, cancel: cancel, answers: make(chan answer)}
-	r.wg.Go(func() {
-		err := r.all(ctx, targets)
-		if err != nil {
-			select {
-			case r.answers <- answer{err: err}:
-			case <-ctx.Done():
-			}
-		}
-		close(r.answers)
-	})
-	return r, nil
+	return spool.Gather(ctx, func(ctx context.Context, give func(context.Context, *spool.Spool) error) error {
+		r := &run{s: s, fragment: fragment, whole: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce), give: give}
+		return r.all(ctx, targets)
+	}), nil
 }
 
 // all serves every tablet; one that fails goes to the next BE that has it.
@@ -92,7 +72,7 @@ func (r *run) all(ctx context.Context, left []*target) error {
 		if err != nil {
 			return err
 		}
-		if left, err = r.round(ctx, calls); err != nil {
+		if left, err = spool.Round(ctx, r.room, calls, r.one); err != nil {
 			return err
 		}
 	}
@@ -131,38 +111,6 @@ func (r *run) assign(targets []*target) ([]call, error) {
 	return calls, nil
 }
 
-// round makes calls at the same time and returns the tablets to try elsewhere.
-func (r *run) round(ctx context.Context, calls []call) ([]*target, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var (
-		mu    sync.Mutex
-		again []*target
-		wg    sync.WaitGroup
-		room  = make(chan struct{}, callsAtOnce)
-	)
-	for _, c := range calls {
-		select {
-		case room <- struct{}{}:
-		case <-ctx.Done():
-			wg.Wait()
-			return nil, context.Cause(ctx)
-		}
-		wg.Go(func() {
-			defer func() { <-room }()
-			retry, err := r.one(ctx, c)
-			if err != nil {
-				cancel(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			again = append(again, retry...)
-		})
-	}
-	wg.Wait()
-	return again, context.Cause(ctx)
-}
-
 // one makes one call and hands its answer over when it is complete.
 func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.s.req.NowUs, MemLimitBytes: r.s.req.MemLimitBytes}
@@ -175,12 +123,7 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 		err = sp.Rewind()
 	}
 	if err == nil {
-		select {
-		case r.answers <- answer{spool: sp}:
-			return nil, nil
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
+		return nil, r.give(ctx, sp)
 	}
 	sp.Close()
 	if ctx.Err() != nil {
@@ -194,49 +137,4 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 		t.err = err
 	}
 	return c.targets, nil
-}
-
-// Next returns the next batch.
-func (r *run) Next(ctx context.Context) (*vec.Batch, error) {
-	for {
-		if r.now != nil {
-			b, err := r.now.Next()
-			if b != nil || err != nil {
-				return b, err
-			}
-			r.now.Close()
-			r.now = nil
-		}
-		if r.done {
-			return nil, nil
-		}
-		select {
-		case a, ok := <-r.answers:
-			if !ok || a.err != nil {
-				r.done = true
-				if ok {
-					return nil, a.err
-				}
-				continue
-			}
-			r.now = a.spool
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// Close ends the scan and waits for its calls.
-func (r *run) Close() {
-	r.cancel()
-	for a := range r.answers {
-		if a.spool != nil {
-			a.spool.Close()
-		}
-	}
-	if r.now != nil {
-		r.now.Close()
-		r.now = nil
-	}
-	r.wg.Wait()
 }

@@ -51,7 +51,7 @@ func BenchmarkSmallWrites(b *testing.B) {
 	})
 }
 
-// BenchmarkLoad is rows of a bulk load from batch to rowset; BenchmarkScan reads them.
+// BenchmarkLoad is rows of a bulk load from batch to rowset; BenchmarkScanAndGet reads them.
 func BenchmarkLoad(b *testing.B) {
 	s := benchStore(b)
 	rows := make([]row, 100_000)

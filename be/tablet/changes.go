@@ -188,7 +188,7 @@ func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
 			return nil, t.checkBad(err)
 		}
 	}
-	return encodeChange(rec.Txn, parts), nil
+	return EncodeChange(rec.Txn, parts), nil
 }
 
 func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
@@ -206,7 +206,8 @@ func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
 // changeMagic begins a change payload.
 const changeMagic = 0x43
 
-func encodeChange(txn types.TxnID, parts [][]byte) []byte {
+// EncodeChange returns the change set of a transaction of these parts: what ApplyChange takes.
+func EncodeChange(txn types.TxnID, parts [][]byte) []byte {
 	out := []byte{changeMagic}
 	out = binary.AppendUvarint(out, uint64(txn))
 	out = binary.AppendUvarint(out, uint64(len(parts)))

@@ -17,22 +17,7 @@ func TestDeadBytesSurviveARestart(t *testing.T) {
 	opt := testOptions()
 	opt.ReclaimBytes = 1 << 20
 	s := openStore(t, filepath.Join(root, "disk"), opt)
-	for id := types.TabletID(1); id <= 6; id++ {
-		tb, err := s.Create(testMeta(id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var rows []row
-		seed := uint64(id)
-		for i := range 60_000 {
-			seed = seed*6364136223846793005 + 1442695040888963407
-			rows = append(rows, row{int64(i), "t", int64(seed >> 2)})
-		}
-		commit(t, tb, puts(t, rows...))
-		if err := tb.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fillTablets(t, s, 6)
 	for id := types.TabletID(1); id <= 5; id++ {
 		if err := s.Drop(id, testMeta(id).Replica); err != nil {
 			t.Fatal(err)

@@ -27,11 +27,10 @@ func TestFailedDiskServesReadsOnly(t *testing.T) {
 	wantContents(t, tb, v, map[rowKey]int64{{1, "a"}: 1})
 }
 
-func TestReclaimAfterDrop(t *testing.T) {
-	t.Parallel()
-	s := openStore(t, t.TempDir(), testOptions())
-	ctx := context.Background()
-	for id := types.TabletID(1); id <= 4; id++ {
+// fillTablets makes tablets 1 to n, each a rowset of values that do not compress.
+func fillTablets(t *testing.T, s *Store, n types.TabletID) {
+	t.Helper()
+	for id := types.TabletID(1); id <= n; id++ {
 		tb, err := s.Create(testMeta(id))
 		if err != nil {
 			t.Fatal(err)
@@ -47,6 +46,13 @@ func TestReclaimAfterDrop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestReclaimAfterDrop(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), testOptions())
+	ctx := context.Background()
+	fillTablets(t, s, 4)
 	before := s.Usage().DataUsed
 	for id := types.TabletID(1); id <= 3; id++ {
 		if err := s.Drop(id, testMeta(id).Replica); err != nil {

@@ -1,11 +1,6 @@
 package account
 
-import (
-	"slices"
-	"strings"
-
-	"stele/meta/model"
-)
+import "stele/meta/model"
 
 // privilege describes one privilege.
 type privilege struct {
@@ -37,8 +32,8 @@ var privileges = []privilege{
 	{model.PrivExecute, "EXECUTE", "Functions,Procedures", "Allows nothing here"},
 	{model.PrivReplicationSlave, "REPLICATION SLAVE", "Server Admin", "Allows nothing here"},
 	{model.PrivReplicationClient, "REPLICATION CLIENT", "Server Admin", "Allows nothing here"},
-	{model.PrivCreateView, "CREATE VIEW", "Tables", "Allows nothing here"},
-	{model.PrivShowView, "SHOW VIEW", "Tables", "Allows nothing here"},
+	{model.PrivCreateView, "CREATE VIEW", "Tables", "To create and alter views"},
+	{model.PrivShowView, "SHOW VIEW", "Tables", "To see the queries of views, and their plans"},
 	{model.PrivCreateRoutine, "CREATE ROUTINE", "Databases", "Allows nothing here"},
 	{model.PrivAlterRoutine, "ALTER ROUTINE", "Functions,Procedures", "Allows nothing here"},
 	{model.PrivCreateUser, "CREATE USER", "Server Admin", "To create, alter and drop accounts"},
@@ -67,15 +62,6 @@ func Level(database, table string) model.Privilege {
 		return databasePrivileges
 	}
 	return tablePrivileges
-}
-
-// Named finds a privilege by its name in GRANT.
-func Named(name string) (model.Privilege, bool) {
-	i := slices.IndexFunc(privileges, func(p privilege) bool { return strings.EqualFold(p.name, name) })
-	if i < 0 {
-		return 0, false
-	}
-	return privileges[i].bit, true
 }
 
 // Names lists the privileges of a set.

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -169,18 +168,7 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 	if err != nil {
 		return err
 	}
-	for {
-		msg, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := each(msg.Batch); err != nil {
-			return err
-		}
-	}
+	return rpc.Drain(stream.Recv, func(m *bepb.ScanResponse) error { return each(m.Batch) })
 }
 
 // Query runs the upper part of a query on a query node and hands every encoded batch to each.
@@ -195,18 +183,7 @@ func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequ
 	if err != nil {
 		return err
 	}
-	for {
-		msg, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := each(msg.Batch); err != nil {
-			return err
-		}
-	}
+	return rpc.Drain(stream.Recv, func(m *bepb.QueryResponse) error { return each(m.Batch) })
 }
 
 // Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 	"stele/sql/exec"
 	"stele/sql/physical"
 	"stele/sql/spool"
-	"stele/sql/vec"
 )
 
 // Liveness tells which BEs answer, and takes hints that one may not.
@@ -98,14 +96,12 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	r := &run{s: s, q: q, fragment: fragment, cancel: cancel, answers: make(chan answer), whole: scan.Fragment.Agg != nil,
-		room: make(chan struct{}, callsAtOnce), keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
+	r := &run{s: s, q: q, fragment: fragment, whole: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
+		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
 		if !ok {
-			cancel()
 			return nil, fmt.Errorf("tablet %d is not in the snapshot", id)
 		}
 		g := &target{id: id, version: t.Version, tried: map[types.BEID]error{}}
@@ -115,11 +111,10 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 		}
 		tablets = append(tablets, g)
 	}
-	r.wg.Go(func() {
-		err := r.all(ctx, tablets)
-		r.finish(ctx, err)
-	})
-	return r, nil
+	return spool.Gather(ctx, func(ctx context.Context, give func(context.Context, *spool.Spool) error) error {
+		r.give = give
+		return r.all(ctx, tablets)
+	}), nil
 }
 
 // target is one tablet at the version of the snapshot. It is used by one goroutine at a time.
@@ -136,83 +131,15 @@ type target struct {
 	alone bool                 // to be asked for in a call of its own
 }
 
-// answer is the complete result of one call, or the error that ends the scan.
-type answer struct {
-	spool *spool.Spool
-	err   error
-}
-
-// run is one scan under way. It is the stream of its result.
+// run is one scan under way.
 type run struct {
 	s        *Scanner
 	q        *Query
 	fragment []byte
-	cancel   context.CancelFunc
-	answers  chan answer
 	keyed    bool          // a few rows of one tablet: worth a call instead of a stream
 	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
-	wg       sync.WaitGroup
-
-	now  *spool.Spool // being read by Next
-	done bool
-}
-
-// Next returns the next batch.
-func (r *run) Next(ctx context.Context) (*vec.Batch, error) {
-	for {
-		if r.now != nil {
-			b, err := r.now.Next()
-			if b != nil || err != nil {
-				return b, err
-			}
-			r.now.Close()
-			r.now = nil
-		}
-		if r.done {
-			return nil, nil
-		}
-		select {
-		case a, ok := <-r.answers:
-			if !ok {
-				r.done = true
-				continue
-			}
-			if a.err != nil {
-				r.done = true
-				return nil, a.err
-			}
-			r.now = a.spool
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// Close ends the scan and waits for its calls.
-func (r *run) Close() {
-	r.cancel()
-	for a := range r.answers {
-		if a.spool != nil {
-			a.spool.Close()
-		}
-	}
-	if r.now != nil {
-		r.now.Close()
-		r.now = nil
-	}
-	r.wg.Wait()
-}
-
-// finish hands over the error, if any, and ends the stream.
-func (r *run) finish(ctx context.Context, err error) {
-	if err != nil {
-		select {
-		case r.answers <- answer{err: err}:
-		case <-ctx.Done():
-		}
-	}
-	close(r.answers)
+	give     func(context.Context, *spool.Spool) error
 }
 
 // all serves every tablet, going back to those that failed with other replicas. A tablet that no replica can serve is
@@ -229,7 +156,7 @@ func (r *run) all(ctx context.Context, tablets []*target) error {
 				return err
 			}
 		}
-		failed, err := r.round(ctx, calls)
+		failed, err := spool.Round(ctx, r.room, calls, r.one)
 		if err != nil {
 			return err
 		}
@@ -329,40 +256,6 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 	return best, best != 0, nil
 }
 
-// round runs calls at the same time and returns the tablets to try elsewhere. The first error ends the others.
-func (r *run) round(ctx context.Context, calls []call) ([]*target, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var (
-		mu     sync.Mutex
-		failed []*target
-		wg     sync.WaitGroup
-	)
-	for _, c := range calls {
-		select {
-		case r.room <- struct{}{}:
-		case <-ctx.Done():
-			wg.Wait()
-			return nil, context.Cause(ctx)
-		}
-		wg.Go(func() {
-			defer func() { <-r.room }()
-			again, err := r.one(ctx, c)
-			if err != nil {
-				cancel(err) // the first cause stays
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			failed = append(failed, again...)
-		})
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return failed, nil
-}
-
 // one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
 // query itself is at fault.
 func (r *run) one(ctx context.Context, c call) ([]*target, error) {
@@ -383,13 +276,7 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 		sp.Close()
 		return r.failed(ctx, c, err)
 	}
-	select {
-	case r.answers <- answer{spool: sp}:
-		return nil, nil
-	case <-ctx.Done():
-		sp.Close()
-		return nil, context.Cause(ctx)
-	}
+	return nil, r.give(ctx, sp)
 }
 
 // call asks one BE.

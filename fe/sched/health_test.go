@@ -93,17 +93,3 @@ func TestHealth(t *testing.T) {
 		}
 	}
 }
-
-func TestStatusOfReplica(t *testing.T) {
-	for kind, want := range map[string]ReplicaStatus{"o": ReplicaOK, "l": ReplicaVersionError, "b": ReplicaDead, "x": ReplicaDead,
-		"d": ReplicaDead, "D": ReplicaDead, "g": ReplicaDead, "n": ReplicaVersionError} {
-		tab, v := healthCase(1, 0, kind)
-		if got := StatusOfReplica(tab, &tab.Replicas[0], v, true); got != want {
-			t.Errorf("%s: %s, want %s", kind, got, want)
-		}
-	}
-	tab, v := healthCase(3, 0, "o")
-	if got := StatusOfReplica(tab, &tab.Replicas[0], v, false); got != ReplicaSchemaError || AbsentReplicas(tab) != 2 {
-		t.Errorf("%s, %d absent", got, AbsentReplicas(tab))
-	}
-}

@@ -48,36 +48,5 @@ const (
 
 func (p Priority) String() string { return [...]string{"LOW", "NORMAL", "HIGH", "VERY_HIGH"}[p] }
 
-// ReplicaStatus is what ADMIN SHOW REPLICA STATUS says of a replica.
-type ReplicaStatus uint8
-
-// Replica statuses.
-const (
-	ReplicaOK ReplicaStatus = iota
-	ReplicaDead
-	ReplicaVersionError
-	ReplicaSchemaError
-	ReplicaAbsent
-)
-
-func (s ReplicaStatus) String() string {
-	return [...]string{"OK", "DEAD", "VERSION_ERROR", "SCHEMA_ERROR", "MISSING"}[s]
-}
-
-// StatusOfReplica judges one replica. schemaOK says whether it has the schema of its table, as far as is known. A
-// tablet with fewer than Want replicas has ReplicaAbsent rows for the rest (AbsentReplicas).
-func StatusOfReplica(t *Tablet, r *Replica, v *View, schemaOK bool) ReplicaStatus {
-	be := v.BE(r.BE)
-	switch {
-	case be == nil || !be.Available() || r.damaged():
-		return ReplicaDead
-	case r.LastFailed != 0 || r.Version < t.Version:
-		return ReplicaVersionError
-	case !schemaOK:
-		return ReplicaSchemaError
-	}
-	return ReplicaOK
-}
-
 // AbsentReplicas is how many replicas a tablet has too few.
 func AbsentReplicas(t *Tablet) int { return max(0, t.Want-len(t.Replicas)) }

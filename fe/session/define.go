@@ -27,22 +27,19 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 		do = func() error { return s.dropDatabase(ctx, n, out) }
 	case *parse.CreateTableStmt:
 		do = func() error { return s.createTable(ctx, n, st.Tail, params, out) }
+	case *parse.CreateViewStmt:
+		do = func() error { return s.createView(ctx, n, st.View, out) }
 	case *parse.DropTableStmt:
 		do = func() error { return s.dropTables(ctx, n, out) }
+		if n.IsView {
+			do = func() error { return s.dropViews(ctx, n, out) }
+		}
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		switch {
-		case switchesKeys(n):
-			do = out.ok // dumps switch keys off and on around their rows; there is nothing to switch
-		case renames(n):
-			do = func() error { return s.alterName(ctx, n, out) }
-		case plan.ChangesKeys(n):
-			do = func() error { return s.alterKeys(ctx, n, out) }
-		case plan.AltersColumns(n):
-			do = func() error { return s.alterColumns(ctx, n, out) }
-		default:
-			return unsupported(leadingWords(st.Text))
+		do = s.alter(ctx, n, out)
+		if do == nil {
+			return unsupported(plan.RefusedAlter(n))
 		}
 	case *parse.RenameTableStmt:
 		do = func() error { return s.renameTables(ctx, n.TableToTables, out) }
@@ -62,14 +59,31 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	return do()
 }
 
-// switchesKeys reports whether an ALTER TABLE is DISABLE KEYS or ENABLE KEYS alone.
-func switchesKeys(n *parse.AlterTableStmt) bool {
-	for _, spec := range n.Specs {
-		if spec.Tp != parse.AlterTableEnableKeys && spec.Tp != parse.AlterTableDisableKeys {
-			return false
-		}
+// alter returns what does an ALTER TABLE, nil = what it asks for is not done.
+func (s *Session) alter(ctx context.Context, n *parse.AlterTableStmt, out *output) func() error {
+	notes, idle := plan.AltersNothing(n)
+	switch {
+	case idle:
+		return func() error { return s.alterNothing(n, notes, out) }
+	case renames(n):
+		return func() error { return s.alterName(ctx, n, out) }
+	case plan.ChangesKeys(n):
+		return func() error { return s.alterKeys(ctx, n, out) }
+	case plan.AltersColumns(n):
+		return func() error { return s.alterColumns(ctx, n, out) }
 	}
-	return len(n.Specs) > 0
+	return nil
+}
+
+// alterNothing answers an ALTER TABLE that needs no work.
+func (s *Session) alterNothing(n *parse.AlterTableStmt, notes []string, out *output) error {
+	if _, _, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O); err != nil {
+		return err
+	}
+	for _, note := range notes {
+		s.warn("Note", 1235, note)
+	}
+	return out.warned(s.warningCount())
 }
 
 // leadingWords names a statement by its first words.
@@ -126,6 +140,9 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 	for range cat.Tables(db.ID) {
 		tables++
 	}
+	for range cat.Views(db.ID) {
+		tables++
+	}
 	if err := s.apply(ctx, &command.DropDatabase{ID: db.ID}); err != nil {
 		return err
 	}
@@ -146,7 +163,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if !ok {
 		return sqlErr(1049, "42000", "Unknown database '%s'", spec.Database)
 	}
-	if _, ok := cat.Table(db.ID, spec.Table.Name); ok {
+	if cat.Named(db.ID, spec.Table.Name) {
 		if spec.IfNotExists {
 			s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
 			return out.done(server.Result{Warnings: 1})
@@ -195,6 +212,9 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 		return nil, nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	t, ok := cat.Table(d.ID, table)
+	if _, isView := cat.View(d.ID, table); isView {
+		return d, nil, sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not BASE TABLE", db, table)
+	}
 	if !ok {
 		return d, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
 	}
@@ -203,9 +223,6 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 
 // dropTables drops all tables of the statement or, when one is missing, none.
 func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *output) error {
-	if n.IsView {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'DROP VIEW'")
-	}
 	cat := s.sh.Log.Current()
 	var cmds []command.Command
 	var missing []string

@@ -91,7 +91,7 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 		if err != nil {
 			return err
 		}
-		if err := s.mayWrite(insertPrivileges(p), p.Database, p.Table); err != nil {
+		if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
 			return err
 		}
 		keys, err := s.keysOf(ctx, cat, p.Table)
@@ -366,6 +366,9 @@ func fits(t types.ColumnType, n uint64) bool {
 
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {
+	if n := i.counts.Ignored; n > 0 {
+		i.s.warn("Warning", 1062, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
+	}
 	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
 	if r.LastInsertID == 0 { // as MySQL: the client hears of a given value, LAST_INSERT_ID() does not change
 		r.LastInsertID = i.lastID

@@ -15,11 +15,22 @@ type output struct {
 	w    server.ResultWriter
 	more bool
 	zone func() *time.Location
+	rows bool   // a result set was announced
+	last *int64 // what ROW_COUNT() tells the next statement
 }
 
-// done ends a statement without a result set.
+// output is where a statement of this session answers.
+func (s *Session) output(w server.ResultWriter) *output {
+	return &output{w: w, zone: s.vars.zone, last: &s.affected}
+}
+
+// done ends a statement.
 func (o *output) done(r server.Result) error {
 	r.More = o.more
+	*o.last = int64(r.AffectedRows)
+	if o.rows {
+		*o.last = -1
+	}
 	return o.w.Done(r)
 }
 
@@ -31,7 +42,13 @@ func (o *output) warned(n uint16) error { return o.done(server.Result{Warnings: 
 
 // columns announces a result set.
 func (o *output) columns(schema []physical.OutColumn) error {
-	return o.w.Columns(serverColumns(schema, o.zone()))
+	return o.head(serverColumns(schema, o.zone()))
+}
+
+// head announces a result set of columns as the client sees them.
+func (o *output) head(columns []server.Column) error {
+	o.rows = true
+	return o.w.Columns(columns)
 }
 
 // stream sends a result set as it comes and returns how many rows there were.

@@ -184,7 +184,7 @@ func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	if p.zoned {
 		columns = serverColumns(p.plan.Schema, out.zone())
 	}
-	if err := out.w.Columns(columns); err != nil {
+	if err := out.head(columns); err != nil {
 		return err
 	}
 	s.foundRows = 0

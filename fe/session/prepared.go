@@ -93,7 +93,7 @@ func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.Re
 	for i, a := range args {
 		params[i] = boundValue(a)
 	}
-	out := &output{w: w, zone: p.s.vars.zone}
+	out := p.s.output(w)
 	if done, err := p.s.pointPrepared(ctx, p.text, params, out); done {
 		if err != nil {
 			return p.s.fail(ctx, p.text, err)

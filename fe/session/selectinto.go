@@ -14,7 +14,7 @@ import (
 // without a row the variables stay as they are.
 func (s *Session) selectInto(ctx context.Context, n *parse.IntoStmt, params []plan.Param, out *output) error {
 	w := &varWriter{s: s, names: n.Vars}
-	if err := s.query(ctx, n.StmtNode, params, &output{w: w, zone: out.zone}); err != nil {
+	if err := s.query(ctx, n.StmtNode, params, s.output(w)); err != nil {
 		return err
 	}
 	if w.rows == 0 {

@@ -133,6 +133,7 @@ type Session struct {
 	inVain       error       // why the point path had no leader for the statement
 	lastInsertID uint64
 	foundRows    int64
+	affected     int64 // ROW_COUNT(): -1 = the last statement gave rows, or failed
 	warnings     []stmt.Warning
 	before       []stmt.Warning    // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
@@ -234,7 +235,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
-	s.lastInsertID, s.warnings = 0, nil
+	s.lastInsertID, s.affected, s.warnings = 0, 0, nil
 	return err
 }
 
@@ -273,7 +274,7 @@ func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
-	if done, err := s.pointText(ctx, sql, &output{w: w, zone: s.vars.zone}); done {
+	if done, err := s.pointText(ctx, sql, s.output(w)); done {
 		if err != nil {
 			return s.fail(ctx, sql, err)
 		}
@@ -290,7 +291,8 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		return sqlErr(1065, "42000", "Query was empty")
 	}
 	for i, p := range pieces {
-		out := &output{w: w, more: i < len(pieces)-1, zone: s.vars.zone}
+		out := s.output(w)
+		out.more = i < len(pieces)-1
 		if err := s.run(ctx, p.Text, nil, out); err != nil {
 			return s.fail(ctx, p.Text, err)
 		}
@@ -305,7 +307,7 @@ func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWri
 	}
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
-	if done, err = s.fastInsert(ctx, sql, &output{w: w, zone: s.vars.zone}); err != nil {
+	if done, err = s.fastInsert(ctx, sql, s.output(w)); err != nil {
 		err = s.fail(ctx, sql, err)
 	}
 	return done, err
@@ -418,8 +420,8 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows,
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
 		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
@@ -483,6 +485,7 @@ func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
 // fail gives the error of a statement the form that the client sees, and keeps it for SHOW WARNINGS.
 func (s *Session) fail(ctx context.Context, sql string, err error) error {
 	err = s.translate(ctx, sql, err)
+	s.affected = -1
 	var known server.MySQLError
 	if errors.As(err, &known) {
 		code, _, msg := known.MySQL()

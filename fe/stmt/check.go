@@ -80,11 +80,7 @@ var _ = register(Statement{
 })
 
 func checkTable(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	_, t, err := e.tableArg(a, "table")
-	if err != nil {
-		return nil, err
-	}
-	parts, err := partitionsArg(t, a, "partitions")
+	_, parts, err := e.tableParts(a)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stele/fe/consistency"
+	"stele/meta/catalog"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
@@ -27,17 +28,9 @@ var _ = register(Statement{
 })
 
 func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	db, name := a.Table("table")
-	if db == "" {
-		db = e.DB
-	}
-	full := db + "." + name
-	t, err := e.userTableArg(a, "table")
-	if sqlErr, ok := sqltypes.AsError(err); ok && sqlErr.Code == codeUnknownTable { // as MySQL has it
-		return []Row{{full, "check", "Error", sqlErr.Msg}, {full, "check", "status", "Operation failed"}}, nil
-	}
-	if err != nil {
-		return nil, err
+	full, t, missing, err := maintained(e, a, "check")
+	if err != nil || missing != nil {
+		return missing, err
 	}
 	if e.Checker == nil {
 		return nil, refusal("This FE does not compare replicas: connect to the leading one")
@@ -69,4 +62,19 @@ func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 		return append(rows, Row{full, "check", "error", "Corrupt"}), nil
 	}
 	return append(rows, Row{full, "check", "status", "OK"}), nil
+}
+
+// maintained finds the table of a statement by which tools look after a server. A missing one is no error to them but an answer, as
+// in MySQL.
+func maintained(e *Env, a syntax.Args, op string) (full string, t *catalog.Table, missing []Row, err error) {
+	db, name := a.Table("table")
+	if db == "" {
+		db = e.DB
+	}
+	full = db + "." + name
+	t, err = e.userTableArg(a, "table")
+	if unknown, ok := sqltypes.AsError(err); ok && unknown.Code == codeUnknownTable {
+		return full, nil, []Row{{full, op, "Error", unknown.Msg}, {full, op, "status", "Operation failed"}}, nil
+	}
+	return full, t, nil, err
 }

@@ -22,11 +22,7 @@ var _ = register(Statement{
 	Doc:     "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
 	Columns: distributionColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		_, t, err := e.tableArg(a, "table")
-		if err != nil {
-			return nil, err
-		}
-		parts, err := partitionsArg(t, a, "partitions")
+		_, parts, err := e.tableParts(a)
 		if err != nil {
 			return nil, err
 		}

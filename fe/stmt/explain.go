@@ -254,11 +254,7 @@ var _ = register(Statement{
 		if e.Control == nil {
 			return nil, noControl()
 		}
-		_, t, err := e.tableArg(a, "table")
-		if err != nil {
-			return nil, err
-		}
-		parts, err := partitionsArg(t, a, "partitions")
+		_, parts, err := e.tableParts(a)
 		if err != nil {
 			return nil, err
 		}

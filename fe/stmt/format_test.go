@@ -95,22 +95,3 @@ func TestBatches(t *testing.T) {
 		t.Error("no rows make a batch")
 	}
 }
-
-func TestWriteJSON(t *testing.T) {
-	columns := cols(`
-		id int A number.
-		big int x.
-		ok text x.
-		share float x.
-		at time x.
-	`)
-	var b strings.Builder
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	if err := WriteJSON(&b, columns, []Row{{types.BEID(7), int64(math.MaxInt64), true, 0.5, at}, {nil, -1, nil, math.Inf(1), nil}}); err != nil {
-		t.Fatal(err)
-	}
-	want := `"rows":[[7,"9223372036854775807","true",0.5,"2026-01-02 03:04:05"],[null,-1,null,"+Inf",null]]}`
-	if got := strings.TrimSpace(b.String()); !strings.HasSuffix(got, want) || !strings.Contains(got, `{"name":"id","type":"bigint","doc":"A number."}`) {
-		t.Errorf("got %s", got)
-	}
-}

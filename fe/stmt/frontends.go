@@ -41,17 +41,23 @@ var _ = register(Statement{
 
 // frontendRows are the rows of SHOW FRONTENDS and /frontends.
 func frontendRows(e *Env) []Row {
+	live := e.liveFrontends()
+	var rows []Row
+	for fe := range e.Catalog.FEs() {
+		rows = append(rows, frontendRow(e, fe, live[fe.Name]))
+	}
+	return rows
+}
+
+// liveFrontends is what FEs are known to be now, by name.
+func (e *Env) liveFrontends() map[string]Frontend {
 	live := map[string]Frontend{}
 	if e.Frontends != nil {
 		for _, f := range e.Frontends() {
 			live[f.Name] = f
 		}
 	}
-	var rows []Row
-	for fe := range e.Catalog.FEs() {
-		rows = append(rows, frontendRow(e, fe, live[fe.Name]))
-	}
-	return rows
+	return live
 }
 
 func frontendRow(e *Env, fe *catalog.FE, f Frontend) Row {

@@ -95,6 +95,16 @@ func (e *Env) userTableArg(a syntax.Args, name string) (*catalog.Table, error) {
 	return t, nil
 }
 
+// tableParts finds the table that a statement of operators names, and those of its partitions that it names.
+func (e *Env) tableParts(a syntax.Args) (*catalog.Table, []*catalog.Partition, error) {
+	_, t, err := e.tableArg(a, "table")
+	if err != nil {
+		return nil, nil, err
+	}
+	parts, err := partitionsArg(t, a, "partitions")
+	return t, parts, err
+}
+
 // partitionsArg returns the partitions that an argument names, in its order; all of them when it is absent.
 func partitionsArg(t *catalog.Table, a syntax.Args, name string) ([]*catalog.Partition, error) {
 	if !a.Has(name) {

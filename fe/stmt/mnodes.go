@@ -195,12 +195,7 @@ var _ = register(Statement{
 })
 
 func mnodeRows(e *Env) []Row {
-	live := map[string]Frontend{}
-	if e.Frontends != nil {
-		for _, f := range e.Frontends() {
-			live[f.Name] = f
-		}
-	}
+	live := e.liveFrontends()
 	var rows []Row
 	for fe := range e.Catalog.FEs() {
 		f := live[fe.Name]

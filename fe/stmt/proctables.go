@@ -52,7 +52,7 @@ func init() {
 	}
 }
 
-// ofColumns name the database that the rows of a node are about, or the database and the table.
+// ofDBColumns and ofTableColumns name the database that the rows of a node are about, or the database and the table.
 var (
 	ofDBColumns = cols(`
 		DbName name Database.

@@ -22,11 +22,7 @@ var _ = register(Statement{
 	Doc: "Repair these partitions before all others, for the next 4 hours. The hint survives a restart and a change of the leading FE; " +
 		"stele.repair_hints and SHOW PROC '/cluster_balance/priority_repair' list it. Undo: ADMIN CANCEL REPAIR TABLE.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		_, t, err := e.tableArg(a, "table")
-		if err != nil {
-			return Result{}, err
-		}
-		parts, err := partitionsArg(t, a, "partitions")
+		t, parts, err := e.tableParts(a)
 		if err != nil {
 			return Result{}, err
 		}
@@ -75,11 +71,7 @@ var _ = register(Statement{
 	Syntax: "ADMIN CANCEL REPAIR TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
 	Doc:    "Take back ADMIN REPAIR TABLE. Repairs that wait already keep their place.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		_, t, err := e.tableArg(a, "table")
-		if err != nil {
-			return Result{}, err
-		}
-		parts, err := partitionsArg(t, a, "partitions")
+		t, parts, err := e.tableParts(a)
 		if err != nil {
 			return Result{}, err
 		}

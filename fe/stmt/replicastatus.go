@@ -52,11 +52,7 @@ func replicaStatusRows(_ context.Context, e *Env, a syntax.Args) ([]Row, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, t, err := e.tableArg(a, "table")
-	if err != nil {
-		return nil, err
-	}
-	parts, err := partitionsArg(t, a, "partitions")
+	_, parts, err := e.tableParts(a)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (s *size) add(e *Env, tab *catalog.Tablet) {
 	s.rows += max(rows, 0)
 }
 
-// one is the size of the tablet as users count it: one copy.
+// oneCopy is the size of the tablet as users count it: one copy.
 func oneCopy(e *Env, tab *catalog.Tablet) int64 {
 	var most int64
 	for i := range tab.Replicas {

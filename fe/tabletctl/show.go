@@ -104,8 +104,8 @@ func (c *Controller) Load() []sched.Load {
 	return sched.Loads(c.View(), c.settings())
 }
 
-// View returns a copy of what the scheduler sees, for health and status columns (sched.Health,
-// sched.StatusOfReplica). It works on any FE, as far as that FE has heard of BEs.
+// View returns a copy of what the scheduler sees, for health and status columns (sched.Health). It works on
+// any FE, as far as that FE has heard of BEs.
 func (c *Controller) View() *sched.View {
 	cat := c.o.Log.Current()
 	now := c.now()

@@ -240,6 +240,19 @@ func (g *Gossip) sayLeaving(timeout time.Duration) error {
 	return g.list.UpdateNode(timeout)
 }
 
+// leaveTime bounds how long Depart waits for the others to hear of it.
+const leaveTime = 500 * time.Millisecond
+
+// Depart tells the others, as far as they can be reached in short time, and stops taking part.
+func (g *Gossip) Depart() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	if err := g.Leave(ctx); err != nil {
+		g.log.Debug("leave gossip", "err", err)
+	}
+	return g.Close()
+}
+
 // Close stops taking part, without a word unless Leave came first.
 func (g *Gossip) Close() error {
 	g.closeMu.Lock()

@@ -157,7 +157,7 @@ func (s *logStore) check(snapshot uint64) error {
 	return nil
 }
 
-// lost reports whether a metadata directory lacks the log that was there.
+// lostLog reports whether a metadata directory lacks the log that was there.
 func lostLog(dir string) bool {
 	for _, name := range []string{metaFileName, "wal-meta.db"} {
 		if _, err := os.Stat(filepath.Join(dir, "log", name)); err == nil {

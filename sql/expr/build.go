@@ -309,17 +309,6 @@ func Columns(n *Node) map[int]bool {
 	return out
 }
 
-// And joins predicates; nil for none.
-func And(preds ...*Node) *Node {
-	switch len(preds) {
-	case 0:
-		return nil
-	case 1:
-		return preds[0]
-	}
-	return MustCall("and", preds...)
-}
-
 // IsVolatile reports whether n calls a function whose result differs from call to call.
 func IsVolatile(n *Node) bool {
 	found := false
@@ -330,24 +319,4 @@ func IsVolatile(n *Node) bool {
 		}
 	})
 	return found
-}
-
-// Equal reports whether two expressions are the same, their types included.
-func Equal(a, b *Node) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	if a.Kind != b.Kind || a.Type != b.Type || a.Col != b.Col || a.Func != b.Func || len(a.Args) != len(b.Args) {
-		return false
-	}
-	v, w := a.Value, b.Value
-	if v.Null != w.Null || v.I != w.I || v.F != w.F || v.Hi != w.Hi || string(v.B) != string(w.B) {
-		return false
-	}
-	for i := range a.Args {
-		if !Equal(a.Args[i], b.Args[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -57,12 +57,6 @@ func ResolveAgg(name string, arg T, distinct bool) (argType, result T, state []T
 	return T{}, T{}, nil, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)
 }
 
-// IsAgg reports whether a name is an aggregate.
-func IsAgg(name string) bool {
-	_, _, _, err := ResolveAgg(name, tInt, false)
-	return err == nil
-}
-
 // CanonicalAgg maps the synonyms of aggregates to the names of expr.AggFunc.
 func CanonicalAgg(name string) string {
 	name = strings.ToLower(name)

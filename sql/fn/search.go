@@ -179,19 +179,6 @@ func matchPiece(piece []likeChar, s []byte) (int, bool) {
 	return i, true
 }
 
-// LikePrefix returns the literal bytes with which every match of a pattern starts, and whether the pattern is just
-// that (exact) or that and % (prefix only); the planner prunes by it.
-func LikePrefix(pattern []byte) (prefix []byte, exact, prefixOnly bool) {
-	p := compileLike(pattern, '\\', true)
-	for _, c := range p.pieces[0] {
-		if c.any {
-			return prefix, false, false
-		}
-		prefix = append(prefix, c.b)
-	}
-	return prefix, len(p.pieces) == 1, len(p.pieces) == 2 && len(p.pieces[1]) == 0
-}
-
 func prepareLike(c *Call) error {
 	escape, has := byte('\\'), true
 	if len(c.Const) > 2 {

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stele/meta/types"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -239,16 +240,7 @@ func charOffset(s []byte, n int64, binary bool) int {
 	if binary || int64(len(s)) <= n {
 		return int(min(n, int64(len(s))))
 	}
-	i := 0
-	for ; n > 0 && i < len(s); n-- {
-		if s[i] < utf8.RuneSelf {
-			i++
-			continue
-		}
-		_, w := utf8.DecodeRune(s[i:])
-		i += w
-	}
-	return i
+	return sqltypes.RunePrefix(s, int(n))
 }
 
 // substring returns n characters from pos on; pos counts from 1, or from the end when negative.

@@ -11,13 +11,16 @@ import (
 // Bounds of a fragment that a BE accepts.
 const maxFragmentElements = 1 << 20 // keys of one scan, constants of one IN
 
-var fragmentCodec = func() cbor.DecMode {
-	m, err := cbor.DecOptions{MaxNestedLevels: expr.NestedLevels, MaxArrayElements: maxFragmentElements}.DecMode()
+var fragmentCodec = codec(expr.NestedLevels)
+
+// codec reads what nests so deeply.
+func codec(levels int) cbor.DecMode {
+	m, err := cbor.DecOptions{MaxNestedLevels: levels, MaxArrayElements: maxFragmentElements}.DecMode()
 	if err != nil {
-		panic("BUG: fragment codec: " + err.Error())
+		panic("BUG: codec of fragments and plans: " + err.Error())
 	}
 	return m
-}()
+}
 
 // EncodeFragment gives a fragment the form in which it travels to BEs.
 func EncodeFragment(f *Fragment) ([]byte, error) {
@@ -40,13 +43,7 @@ func DecodeFragment(b []byte) (*Fragment, error) {
 // maxPlanLevels is how deeply operators may nest in a plan that travels; each takes a map and an array.
 const maxPlanLevels = 4096
 
-var planCodec = func() cbor.DecMode {
-	m, err := cbor.DecOptions{MaxNestedLevels: expr.NestedLevels + maxPlanLevels, MaxArrayElements: maxFragmentElements}.DecMode()
-	if err != nil {
-		panic("BUG: plan codec: " + err.Error())
-	}
-	return m
-}()
+var planCodec = codec(expr.NestedLevels + maxPlanLevels)
 
 // EncodePlan gives a plan the form in which it travels to query nodes of the same version: unlike a fragment it is never
 // read by another one.

@@ -215,7 +215,7 @@ func (c *creator) options() error {
 			}
 		case ast.TableOptionCollate:
 			if !binaryCollation(o.StrValue) {
-				c.note("collation " + o.StrValue + " is not kept: strings compare by their bytes")
+				c.note(collationNote(o.StrValue))
 			}
 		}
 	}

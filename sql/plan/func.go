@@ -176,7 +176,9 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 	case "connection_id":
 		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.ConnectionID)}}, true, nil
 	case "found_rows":
-		return &expr.Node{Kind: expr.NodeConst, Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}, Value: expr.Value{I: c.FoundRows}}, true, nil
+		return constCount(c.FoundRows), true, nil
+	case "row_count":
+		return constCount(c.RowCount), true, nil
 	case "last_insert_id":
 		if len(args) > 0 {
 			return nil, true, refuse("LAST_INSERT_ID(expr)")
@@ -191,6 +193,11 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 		return n, true, err
 	}
 	return e.clockCall(name, args)
+}
+
+// constCount is a number of rows.
+func constCount(n int64) *expr.Node {
+	return &expr.Node{Kind: expr.NodeConst, Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}, Value: expr.Value{I: n}}
 }
 
 // sleep binds SLEEP(): the statement pauses while it is planned, so only where it is to run, once, and not for each row of a

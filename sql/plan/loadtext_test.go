@@ -9,7 +9,7 @@ import (
 	ast "stele/sql/parse"
 )
 
-// field is one value of a line, nil = NULL.
+// loadField is one value of a line, nil = NULL.
 type loadField *string
 
 // writeLine writes fields as MySQL's SELECT ... INTO OUTFILE does.

@@ -179,6 +179,7 @@ func hasSubquery(n ast.Node) bool {
 // expand replaces * and t.* by the columns they stand for.
 func (s *selecter) expand() error {
 	s.wild = map[int]int{}
+	wild := map[int]scopeColumn{}
 	for _, f := range s.stmt.Fields.Fields {
 		if f.WildCard == nil {
 			s.fields = append(s.fields, f)
@@ -189,7 +190,7 @@ func (s *selecter) expand() error {
 			if !wildMatch(f.WildCard, &c) {
 				continue
 			}
-			s.wild[len(s.fields)] = c.id
+			s.wild[len(s.fields)], wild[len(s.fields)] = c.id, c
 			s.fields = append(s.fields, &ast.SelectField{AsName: ast.NewCIStr(c.name)})
 			n++
 		}
@@ -200,16 +201,18 @@ func (s *selecter) expand() error {
 			return errorf(1096, "No tables used")
 		}
 	}
+	s.b.meaning.selected(s, wild)
 	return nil
 }
 
-// wildMatch reports whether a wildcard stands for a column. The qualified form also gives the halves of USING columns.
+// wildMatch reports whether a wildcard stands for a column. The qualified form gives the halves of USING columns where they
+// stand in their tables.
 func wildMatch(w *ast.WildCardField, c *scopeColumn) bool {
 	if w.Table.O == "" {
 		return !c.hidden
 	}
 	name := &ast.ColumnName{Schema: w.Schema, Table: w.Table, Name: ast.NewCIStr(c.name)}
-	return (!c.hidden || c.merged) && c.match(name)
+	return (!c.hidden || c.merged) && !c.common && c.match(name)
 }
 
 // fieldName is how a field is shown.

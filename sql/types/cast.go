@@ -415,7 +415,7 @@ func toString(v vec.Value, from, to mt.ColumnType, env Env, store bool) (vec.Val
 		return vec.Str(padded(s, to, store)), fine
 	}
 	if character && to.Kind != mt.KindText {
-		if cut := runePrefix(s, limit); cut < len(s) {
+		if cut := RunePrefix(s, limit); cut < len(s) {
 			if len(bytes.TrimRight(s[cut:], " ")) > 0 {
 				p = tooLong
 			}
@@ -445,8 +445,8 @@ func padded(s []byte, to mt.ColumnType, store bool) []byte {
 	return s
 }
 
-// runePrefix returns how many bytes the first n characters take.
-func runePrefix(s []byte, n int) int {
+// RunePrefix returns how many bytes the first n characters take.
+func RunePrefix(s []byte, n int) int {
 	if len(s) <= n {
 		return len(s)
 	}

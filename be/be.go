@@ -96,13 +96,13 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.cluster = rpc.NewCluster("")
 	n.peers = peer.NewSecure(n.cluster, secure.ClientTLS(), n.outbox)
 	n.peers.OnStranger(n.metAt)
+	started := time.Now()
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
-		Caught: n.changed, Late: n.ask}, log)
+		Caught: n.changed, Late: n.ask, StartMs: started.UnixMilli()}, log)
 	n.scanner = scan.New(n.host, n.writer)
 	n.scanner.LimitRowCache(conf.BEMemLimit.Get(v) / 32)
 	n.queries = query.New(n.peers.Scan, n.spillDir, conf.BEMemLimit.Get(v)/queryShare, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
-	started := time.Now()
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
 		Step: reportStep, Started: started, Log: log})
 	pressure := clone.NewPressure()

@@ -151,6 +151,10 @@ var (
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
 		"How long a committed write waits, when a backend does not keep up with committed versions, until a quorum can serve it.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)
+	RedoMaxBytes = feWork.Bytes("redo_max_bytes", 16<<10,
+		"How many bytes of rows a transaction may carry in its commit: they are in the metadata log, on a majority of the frontends, until its replicas have "+
+			"them on disk a moment later, so that it waits for one disk instead of two. 0 = rows are on the disks of a quorum before the commit.",
+		Range(0, mib), Mutable, Cluster)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
 		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
 )

@@ -25,12 +25,14 @@ import (
 	"stele/fe/group"
 	"stele/fe/opctl"
 	"stele/fe/quorum"
+	"stele/fe/redo"
 	"stele/fe/rpc"
 	"stele/fe/server"
 	"stele/fe/session"
 	"stele/fe/stmt"
 	"stele/fe/tabletctl"
 	"stele/fe/txn"
+	"stele/meta/command"
 	"stele/meta/logfile"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
@@ -96,6 +98,7 @@ type node struct {
 	clients  *beclient.Clients
 	cluster  *cluster.Cluster
 	ledger   *cluster.Ledger
+	redo     *redo.Driver
 	txns     *txn.Coordinator
 	control  *tabletctl.Controller
 	checker  *consistency.Checker
@@ -119,11 +122,12 @@ func (n *node) open(ctx context.Context) error {
 	n.quorum = quorum.New(n.meta, n.clients, derived(n.live, func(v *conf.Values) time.Duration { return conf.LeaderWaitTimeout.Get(v) }))
 	n.suspects = newSuspects(n)
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
-		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit})
+		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit, Started: n.startBE})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
 		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)
-	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
+	n.redo = redo.New(redo.Options{Log: n.meta, Members: n.cluster, Clients: n.clients, Logger: n.log})
+	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, n.redo, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
 	n.control = tabletctl.New(tabletctl.Options{Log: n.meta, Cluster: n.cluster, Clients: n.clients, Settings: n.limits,
 		AutoFailover: func() bool { return conf.AutoFailover.Get(n.live.Load()) }, Logger: n.log})
 	n.checker = consistency.New(consistency.Options{Log: n.meta, Members: n.cluster, Digest: n.digest, Kick: n.control.Kick, Logger: n.log,
@@ -169,6 +173,15 @@ func (n *node) event(e cluster.Event) {
 	case cluster.BEUp, cluster.BEDown, cluster.BERestarted:
 		n.group.Wake()
 	}
+}
+
+// startBE has the catalog note which process a BE is.
+func (n *node) startBE(ctx context.Context, be types.BEID, startMs int64) error {
+	out, err := n.meta.Propose(ctx, &command.StartBE{BE: be, StartMs: startMs})
+	if err == nil {
+		err = out[0].Err
+	}
+	return err
 }
 
 // activeTxns tells which transactions this FE or another one still works on.
@@ -340,6 +353,7 @@ func (n *node) startLeading(ctx context.Context) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { n.cluster.Run(ctx) })
+	wg.Go(func() { n.redo.Run(ctx) })
 	wg.Go(func() { n.control.Run(ctx) })
 	wg.Go(func() { n.checker.Run(ctx) })
 	wg.Go(func() { n.ops.Run(ctx) })

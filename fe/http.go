@@ -53,6 +53,8 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("tablets", "Tablets in the catalog.", func() float64 { return float64(n.meta.Current().TabletCount()) })
 	gauge("replicas", "Replicas in the catalog.", func() float64 { return float64(n.meta.Current().ReplicaCount()) })
 	gauge("raft_applied_index", "Last log entry applied.", func() float64 { return float64(n.meta.AppliedIndex()) })
+	gauge("redo_bytes", "Bytes of rows that commits carry and replicas do not have on disk for certain.", func() float64 { return float64(n.meta.Current().RedoBytes()) })
+	gauge("redo_tablets", "Tablets with such rows.", func() float64 { return float64(n.meta.Current().RedoTablets()) })
 	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Load().Connections())) })
 	return r
 }

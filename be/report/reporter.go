@@ -73,7 +73,7 @@ func (r *Reporter) Addresses(term uint64, addresses []string) {
 		return
 	}
 	if len(r.addresses) == 0 || term > r.term || addresses[0] != r.addresses[0] {
-		r.nextFull = time.Time{}
+		r.againLocked() // at once: no row is taken before the first one is answered
 		close(r.moved)
 		r.moved = make(chan struct{})
 	}
@@ -227,6 +227,9 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 		r.nextFull = now.Add(r.Step) // what it said is lost: say everything again
 		return err
 	}
+	if req.Full {
+		r.behind(resp.Behind)
+	}
 	if resp.Again {
 		r.again()
 	}
@@ -236,10 +239,23 @@ func (r *Reporter) report(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// behind hands on which replicas lack committed versions.
+func (r *Reporter) behind(replicas []*fepb.ReportResponse_Behind) {
+	out := make([]write.Behind, len(replicas))
+	for i, b := range replicas {
+		out[i] = write.Behind{Tablet: types.TabletID(b.TabletId), Replica: types.ReplicaID(b.ReplicaId), Version: types.Version(b.Version)}
+	}
+	r.Writer.Reported(out)
+}
+
 // again has a full report follow at once.
 func (r *Reporter) again() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.againLocked()
+}
+
+func (r *Reporter) againLocked() {
 	r.nextFull = time.Time{}
 	select {
 	case r.wake <- struct{}{}:

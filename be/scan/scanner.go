@@ -171,6 +171,18 @@ func (c *chain) Next(ctx context.Context) (*vec.Batch, error) {
 	return nil, nil
 }
 
+// AddUp has the streams add their columns up, until one has a batch.
+func (c *chain) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *vec.Batch, err error) {
+	for c.at < len(c.sources) {
+		n, b, err := c.sources[c.at].AddUp(ctx, totals)
+		if rows += n; b != nil || err != nil {
+			return rows, b, err
+		}
+		c.at++
+	}
+	return rows, nil, nil
+}
+
 // Tablet returns the tablet of the last batch.
 func (c *chain) Tablet() types.TabletID { return c.sources[c.at].id }
 

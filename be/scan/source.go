@@ -63,6 +63,23 @@ func (s *source) Next(ctx context.Context) (*vec.Batch, error) {
 	return b, nil
 }
 
+// AddUp is Next, but rows whose totals are cheaper to find than they are themselves are added to totals, as many as it returns.
+func (s *source) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *vec.Batch, err error) {
+	if !s.started {
+		if err := s.start(); err != nil {
+			return 0, nil, err
+		}
+	}
+	if s.iter == nil || s.overlay != nil {
+		b, err = s.Next(ctx)
+		return 0, b, err
+	}
+	if rows, b, err = s.iter.AddUp(ctx, totals); err != nil {
+		return rows, nil, fmt.Errorf("tablet %d: %w", s.id, err)
+	}
+	return rows, b, nil
+}
+
 // start begins the scan or looks the keys up.
 func (s *source) start() error {
 	s.started = true

@@ -135,7 +135,7 @@ func manyParts(t testing.TB) (parts [][]byte, want map[rowKey]int64) {
 
 func TestApplyChangeOfManySmallParts(t *testing.T) {
 	parts, want := manyParts(t)
-	change := encodeChange(5, parts)
+	change := EncodeChange(5, parts)
 	if len(change) < 5<<20 {
 		t.Fatalf("%d bytes are not too much for one request", len(change))
 	}
@@ -166,7 +166,7 @@ func TestApplyChangeOfManySmallParts(t *testing.T) {
 func TestCrashBetweenRequestsOfAChange(t *testing.T) {
 	t.Parallel()
 	parts, want := manyParts(t)
-	change := encodeChange(5, parts)
+	change := EncodeChange(5, parts)
 	failed := errors.New("the disk failed")
 	for n := 1; ; n++ {
 		opt := testOptions()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -459,12 +458,9 @@ func (t *Tablet) publishBulk(txn types.TxnID, version types.Version, parts []par
 	}
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli(), Bulk: bulkEntries(version, staged)}
-	t.mu.Lock()
-	plan.apply()
-	t.settle(version, rec, at)
-	t.mu.Unlock()
-	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
-	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+	if !t.show(version, rec, at, nil, plan.apply) {
+		return ErrUnknownTxn
+	}
 	t.pokeIfFull()
 	return nil
 }

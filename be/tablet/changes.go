@@ -80,21 +80,33 @@ func (t *Tablet) trimChanges() {
 	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
 	t.mu.Unlock()
+	t.deleteChanges(first, dropped)
+}
+
+// deleteChanges deletes the change sets of the versions from first on, many in one request: a request each would fill the
+// queue, and writers of all tablets would wait for it.
+func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord) {
+	var entries []kv.Entry
 	for i := range dropped {
 		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
-		entries := []kv.Entry{{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true}}
+		entries = append(entries, kv.Entry{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true})
+		large := false
 		for part, e := range dropped[i].Parts {
 			del := kv.Entry{Key: partKey(t.uid, dropped[i].Txn, part, e.Large), Delete: true}
 			if !e.Large {
 				entries = append(entries, del)
 				continue
 			}
+			large = true
 			if err := t.s.data.Commit(del); err != nil {
 				t.s.log.Warn("large part is not deleted", "tablet_id", t.id, "err", err)
 			}
 			t.partGone(e)
 		}
-		t.s.meta.CommitLazy(entries, t.s.logFailure("drop change set"))
+		if large || len(entries) >= deleteBatch || i == len(dropped)-1 {
+			t.s.meta.CommitLazy(entries, t.s.logFailure("drop change sets"))
+			entries = nil
+		}
 	}
 }
 
@@ -176,7 +188,7 @@ func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
 			return nil, t.checkBad(err)
 		}
 	}
-	return encodeChange(rec.Txn, parts), nil
+	return EncodeChange(rec.Txn, parts), nil
 }
 
 func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
@@ -194,7 +206,8 @@ func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
 // changeMagic begins a change payload.
 const changeMagic = 0x43
 
-func encodeChange(txn types.TxnID, parts [][]byte) []byte {
+// EncodeChange returns the change set of a transaction of these parts: what ApplyChange takes.
+func EncodeChange(txn types.TxnID, parts [][]byte) []byte {
 	out := []byte{changeMagic}
 	out = binary.AppendUvarint(out, uint64(txn))
 	out = binary.AppendUvarint(out, uint64(len(parts)))

@@ -6,14 +6,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
-	"stele/sql/vec"
 )
 
 // defaultCompaction: reads merge at most 20 rowsets, and each byte is rewritten about log6(size/flush) times.
@@ -211,164 +207,6 @@ func (c *compaction) run(ctx context.Context) error {
 	c.install(out)
 	c.t.s.counters.compactions.Add(1)
 	c.t.s.counters.compacted.Add(w.written)
-	return nil
-}
-
-func (c *compaction) merge(ctx context.Context, w *rowsetWriter) error {
-	var cursors []*cursor
-	for i := range c.in {
-		cur := &cursor{c: c, in: i, dead: c.in[i].deletes.rowsAt(c.drop)}
-		if err := cur.load(); err != nil {
-			return err
-		}
-		cursors = append(cursors, cur)
-	}
-	for {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		least, bound := leastCursor(cursors)
-		if least == nil {
-			return nil
-		}
-		if err := least.emit(w, bound); err != nil {
-			return err
-		}
-	}
-}
-
-// leastCursor returns the cursor whose row is next, and the next row of the others.
-func leastCursor(cursors []*cursor) (least, bound *cursor) {
-	for _, cur := range cursors {
-		switch {
-		case cur.ended:
-		case least == nil || cur.less(least):
-			least, bound = cur, least
-		case bound == nil || cur.less(bound):
-			bound = cur
-		}
-	}
-	return least, bound
-}
-
-// cursor walks the rows of one input in key order.
-type cursor struct {
-	c             *compaction
-	in            int
-	dead          *roaring.Bitmap
-	group, vector int // the next to load
-	ended         bool
-	cols          []*vec.Vector
-	versions      []int64
-	keys          [][]byte
-	row           int
-	pos           uint32 // of row
-}
-
-// vectorOf returns the last vector of a column, which has been copied, to be filled again.
-func (cur *cursor) vectorOf(at int) *vec.Vector {
-	if at < len(cur.cols) {
-		return cur.cols[at]
-	}
-	return &vec.Vector{}
-}
-
-func (cur *cursor) less(o *cursor) bool {
-	if d := bytes.Compare(cur.keys[cur.row], o.keys[o.row]); d != 0 {
-		return d < 0
-	}
-	return cur.versions[cur.row] < o.versions[o.row]
-}
-
-// emit hands the present row to w, unless it is dropped, and those of its vector that come before the row of bound, and steps
-// beyond them.
-func (cur *cursor) emit(w *rowsetWriter, bound *cursor) error {
-	to := cur.before(bound)
-	pos := cur.c.pos[cur.in]
-	if n := uint64(to - cur.row); n > 1 && !cur.dead.IntersectsWithInterval(uint64(cur.pos), uint64(cur.pos)+n) {
-		first, err := w.addRange(cur.keys[cur.row:to], cur.cols, cur.row, cur.versions[cur.row:to])
-		if err != nil {
-			return err
-		}
-		for ; cur.row < to; cur.row++ {
-			pos[cur.pos] = first
-			cur.pos++
-			first++
-		}
-	}
-	for ; cur.row < to; cur.row++ {
-		out := dropped
-		if !cur.dead.Contains(cur.pos) {
-			var err error
-			if out, err = w.add(cur.keys[cur.row], cur.cols, cur.row, types.Version(cur.versions[cur.row])); err != nil {
-				return err
-			}
-		}
-		pos[cur.pos] = out
-		cur.pos++
-	}
-	if cur.row < len(cur.keys) {
-		return nil
-	}
-	return cur.load()
-}
-
-// before returns where the rows end that have a lower key than that of bound, but the present row at the least.
-func (cur *cursor) before(bound *cursor) int {
-	if bound == nil {
-		return len(cur.keys)
-	}
-	key := bound.keys[bound.row]
-	lo, step := cur.row+1, 1 // galloping: interleaved inputs cost no more than row by row
-	for lo+step <= len(cur.keys) && bytes.Compare(cur.keys[lo+step-1], key) < 0 {
-		lo += step
-		step *= 2
-	}
-	rest := cur.keys[lo:min(lo+step, len(cur.keys))]
-	return lo + sort.Search(len(rest), func(i int) bool { return bytes.Compare(rest[i], key) >= 0 })
-}
-
-// load decodes the next vector.
-func (cur *cursor) load() error {
-	r := cur.c.in[cur.in].r
-	cur.row = 0
-	if cur.group == len(r.groups) {
-		cur.ended = true
-		return nil
-	}
-	vectors := 0
-	err := cur.c.t.s.viewGroup(r.group(cur.group), func(g *rowset.Group) error {
-		if g.Rows() != int(r.groups[cur.group].Rows) {
-			return fmt.Errorf("row group has %d rows, not %d: %w", g.Rows(), r.groups[cur.group].Rows, ErrCorrupt)
-		}
-		vectors = g.Vectors()
-		return cur.decode(g)
-	})
-	if err != nil {
-		return err
-	}
-	if cur.vector++; cur.vector == vectors {
-		cur.group, cur.vector = cur.group+1, 0
-	}
-	return nil
-}
-
-func (cur *cursor) decode(g *rowset.Group) error {
-	snap := cur.c.snap
-	ids := make([]types.ColumnID, len(snap.schema.Columns))
-	for i := range ids {
-		ids[i] = snap.schema.Columns[i].ID
-	}
-	cols, err := snap.decodeColumns(g, cur.vector, ids, cur.vectorOf)
-	if err != nil {
-		return err
-	}
-	versions, err := cur.c.in[cur.in].r.versionsOf(g, cur.vector)
-	if err != nil {
-		return err
-	}
-	cur.cols, cur.versions = cols, versions
-	cur.keys = vec.EncodeKeys(&vec.Batch{Cols: cols, N: len(versions)}, snap.schema.KeyIndexes())
 	return nil
 }
 

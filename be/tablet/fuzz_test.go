@@ -32,7 +32,7 @@ func FuzzDecodeWrite(f *testing.F) {
 }
 
 func FuzzDecodeChange(f *testing.F) {
-	for _, c := range [][]byte{encodeChange(7, nil), encodeChange(8, [][]byte{puts(f, row{1, "a", 1}), {}})} {
+	for _, c := range [][]byte{EncodeChange(7, nil), EncodeChange(8, [][]byte{puts(f, row{1, "a", 1}), {}})} {
 		f.Add(c[:len(c)-8])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -40,7 +40,7 @@ func FuzzDecodeChange(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, same, err := DecodeChange(encodeChange(txn, parts))
+		again, same, err := DecodeChange(EncodeChange(txn, parts))
 		if err != nil || again != txn || len(same) != len(parts) {
 			t.Fatalf("what was decoded and encoded is %d, %d parts, %v", again, len(same), err)
 		}

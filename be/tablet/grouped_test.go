@@ -133,7 +133,7 @@ func TestGroupedChangeIsStoredOnce(t *testing.T) {
 	if err := tb.Prepare(context.Background(), 7, payload); err != nil { // what it has pending of the same transaction is overwritten
 		t.Fatal(err)
 	}
-	if err := tb.ApplyChange(types.InitialVersion+1, encodeChange(7, [][]byte{payload})); err != nil {
+	if err := tb.ApplyChange(types.InitialVersion+1, EncodeChange(7, [][]byte{payload})); err != nil {
 		t.Fatal(err)
 	}
 	check := func(when string) {

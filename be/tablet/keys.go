@@ -71,9 +71,17 @@ func keyUint(key []byte, n int) uint64 {
 }
 
 // seal returns body with an XXH3 over key and body: the identity of a value is its key (B1).
-func seal(key, body []byte) []byte {
-	out := append(make([]byte, 0, len(body)+8), body...)
-	return binary.LittleEndian.AppendUint64(out, xxh3.HashSeed(body, xxh3.Hash(key)))
+func seal(key, body []byte) []byte { return sealHere(key, sealable(body)) }
+
+// sealable returns a copy of body that sealHere seals where it is.
+func sealable(body []byte) []byte { return append(make([]byte, 0, len(body)+sealBytes), body...) }
+
+// sealBytes is what seal adds.
+const sealBytes = 8
+
+// sealHere is seal in the memory behind body.
+func sealHere(key, body []byte) []byte {
+	return binary.LittleEndian.AppendUint64(body, xxh3.HashSeed(body, xxh3.Hash(key)))
 }
 
 // unseal returns the body of a sealed value, aliasing it.

@@ -20,6 +20,8 @@ type model struct {
 	payloads [][][]byte         // parts of the transaction that made a version
 	pending  map[types.TxnID][][]byte
 	effects  map[types.TxnID][]effect
+	light    map[types.TxnID]bool // pending in memory alone
+	txns     []types.TxnID        // that made version 2, 3, …
 	nextTxn  types.TxnID
 }
 
@@ -89,10 +91,66 @@ func (x *machine) prepare() {
 	payload, effects := x.drawWrite()
 	part := len(x.m.pending[txn])
 	for range rapid.IntRange(1, 2).Draw(x.t, "sends") {
-		x.check(prepare(x.tab, txn, part, payload))
+		x.send(txn, part, payload)
 	}
 	x.m.pending[txn] = append(x.m.pending[txn], payload)
 	x.m.effects[txn] = append(x.m.effects[txn], effects...)
+}
+
+// send prepares a part: light, if the rest of the transaction is and it may be, or durable, and the rest with it.
+func (x *machine) send(txn types.TxnID, part int, payload []byte) {
+	if rapid.Bool().Draw(x.t, "light") {
+		there := x.tab.PendingParts(txn) > part // a repetition changes nothing
+		taken, err := x.tab.PrepareLight(txn, part, payload)
+		x.check(err)
+		if taken && !there {
+			x.m.light[txn] = true
+		}
+		if taken {
+			return
+		}
+	}
+	x.check(prepare(x.tab, txn, part, payload))
+	delete(x.m.light, txn)
+}
+
+// forgetLight is what a restart does to what is in memory alone.
+func (x *machine) forgetLight() {
+	for txn := range x.m.light {
+		delete(x.m.pending, txn)
+		delete(x.m.effects, txn)
+	}
+	clear(x.m.light)
+}
+
+// crashNow opens what is left when the process is killed at once. Versions that were not written yet are lost, but only the last
+// ones; brought again they are the same. What was aborted may be pending again.
+func (x *machine) crashNow() {
+	x.release()
+	x.dirs++
+	next := filepath.Join(x.root, "crash", string(rune('a'+x.dirs%26)), "disk")
+	x.check(os.MkdirAll(filepath.Dir(next), 0o755))
+	x.check(copyOpen(x.dir, next))
+	x.check(x.store.Close())
+	x.check(os.RemoveAll(x.dir))
+	x.dir = next
+	x.open()
+	x.forgetLight()
+	if x.tab.Version() > x.m.version() {
+		x.t.Fatalf("version %d became %d", x.m.version(), x.tab.Version())
+	}
+	for v := x.tab.Version() + 1; v <= x.m.version(); v++ {
+		txn := x.m.txns[v-2]
+		for part, payload := range x.m.payloads[v-2] {
+			x.check(x.tab.PreparePart(context.Background(), txn, part, payload))
+		}
+		x.check(x.tab.Publish(txn, v))
+	}
+	for _, txn := range x.tab.Pending() {
+		if _, open := x.m.pending[txn]; !open {
+			x.check(x.tab.Abort(txn))
+		}
+	}
 }
 
 func (x *machine) drawPending() (types.TxnID, bool) {
@@ -118,7 +176,9 @@ func (x *machine) publish() {
 	}
 	x.m.versions = append(x.m.versions, next)
 	x.m.payloads = append(x.m.payloads, x.m.pending[txn])
+	x.m.txns = append(x.m.txns, txn)
 	delete(x.m.pending, txn)
+	delete(x.m.light, txn)
 }
 
 func (x *machine) abort() {
@@ -126,6 +186,7 @@ func (x *machine) abort() {
 		x.check(x.tab.Abort(txn))
 		delete(x.m.pending, txn)
 		delete(x.m.effects, txn)
+		delete(x.m.light, txn)
 	}
 }
 
@@ -133,6 +194,7 @@ func (x *machine) reopen() {
 	x.release()
 	x.check(x.store.Close())
 	x.open()
+	x.forgetLight()
 }
 
 // crash opens a copy of the directory that is taken while the store is open: what a killed process leaves.
@@ -149,6 +211,7 @@ func (x *machine) crash() {
 	x.check(os.RemoveAll(x.dir))
 	x.dir = next
 	x.open()
+	x.forgetLight()
 	if x.tab.Version() != acked {
 		x.t.Fatalf("version %d became %d", acked, x.tab.Version())
 	}
@@ -178,11 +241,8 @@ func (x *machine) fullClone() {
 	x.check(err)
 	im, err := x.store.BeginImport(x.tab.Meta(), 0)
 	x.check(err)
-	for txn, parts := range x.m.pending {
-		for i, p := range parts {
-			x.check(im.Prepare(context.Background(), txn, i, p))
-		}
-	}
+	x.check(im.Carry(context.Background(), x.tab))
+	clear(x.m.light)
 	e := s.Export()
 	for {
 		c, ok, err := e.Next(context.Background())
@@ -213,6 +273,23 @@ func (x *machine) fullClone() {
 	x.tab, err = im.Commit(v, digest)
 	x.check(err)
 	x.check(x.tab.ApplyChanges(later))
+}
+
+// changes reads a change set, which may not be on the disk yet.
+func (x *machine) changes() {
+	newest := x.m.version()
+	if newest == 1 || x.tab.Stats().OldestRetained > newest {
+		return
+	}
+	stream, err := x.tab.Changes(newest-1, newest)
+	x.check(err)
+	c, _, err := stream.Next()
+	x.check(err)
+	txn, parts, err := DecodeChange(c.Payload)
+	x.check(err)
+	if want := x.m.payloads[newest-2]; txn != x.m.txns[newest-2] || !slices.EqualFunc(parts, want, slices.Equal) {
+		x.t.Fatalf("the change set of version %d is of txn %d with %d parts, want %d with %d", newest, txn, len(parts), x.m.txns[newest-2], len(want))
+	}
 }
 
 func (x *machine) verify() {
@@ -283,7 +360,8 @@ func TestModel(t *testing.T) {
 			opt.ReadAge = 1 // a nanosecond: every flush and merge drops what no snapshot pins
 		}
 		x := &machine{t: rt, tb: t, opt: opt, root: root, dir: filepath.Join(root, "disk")}
-		x.m = model{versions: []map[rowKey]int64{{}}, pending: map[types.TxnID][][]byte{}, effects: map[types.TxnID][]effect{}, nextTxn: 1}
+		x.m = model{versions: []map[rowKey]int64{{}}, pending: map[types.TxnID][][]byte{}, effects: map[types.TxnID][]effect{},
+			light: map[types.TxnID]bool{}, nextTxn: 1}
 		s, err := Open(x.dir, opt)
 		x.check(err)
 		_, err = s.Create(testMeta(1))
@@ -292,7 +370,8 @@ func TestModel(t *testing.T) {
 		x.tab, _ = s.Tablet(1)
 		defer func() { x.release(); _ = x.store.Close() }()
 		steps := []func(){
-			x.prepare, x.prepare, x.prepare, x.publish, x.publish, x.publish, x.abort, x.snapshot, x.reopen, x.crash, x.fullClone,
+			x.prepare, x.prepare, x.prepare, x.publish, x.publish, x.publish, x.abort, x.snapshot, x.reopen, x.crash, x.crashNow, x.fullClone,
+			x.changes,
 			func() { x.check(x.tab.Flush()) },
 			func() { x.check(x.tab.Flush()) },
 			func() { x.check(x.tab.CompactAll(context.Background())) },
@@ -312,7 +391,7 @@ func (x *machine) verifyDigest() {
 	other, err := x.store.Create(testMeta(2))
 	x.check(err)
 	for i, parts := range x.m.payloads {
-		x.check(other.ApplyChange(types.Version(i+2), encodeChange(types.TxnID(i+1), parts)))
+		x.check(other.ApplyChange(types.Version(i+2), EncodeChange(types.TxnID(i+1), parts)))
 	}
 	got, rows, err := x.tab.Digest(x.m.version())
 	x.check(err)

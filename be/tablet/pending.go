@@ -13,14 +13,16 @@ import (
 // largePart is the size from which a part is stored in data, whose value log takes big values, and not kept in memory.
 const largePart = 512 << 10
 
-// pendingTxn is a transaction that is durable here but whose outcome is not known. Guarded by the tablet's mu.
+// pendingTxn is a transaction whose rows are here but whose outcome is not known: all of its parts are light, or none is. Guarded
+// by the tablet's mu.
 type pendingTxn struct {
 	parts []*pendingPart
 }
 
-// pendingPart is one payload. done is closed when it is durable or refused; err is set before.
+// pendingPart is one payload. done is closed when it is durable, light or refused; err is set before.
 type pendingPart struct {
 	entry   partEntry
+	light   bool        // in memory alone (light.go)
 	payload []byte      // nil when it is large: it is read again at publish
 	bulk    bool        // large: its transaction is published as rowsets
 	staged  *stagedPart // nil when it is small, or has not been staged yet
@@ -29,7 +31,8 @@ type pendingPart struct {
 	tell    func(error)   // nil = nobody but who waits for done
 	decoded *decodedWrite // of payload; nil = not kept
 
-	replaces *pendingPart // the same part, which the disk has refused
+	replaces *pendingPart   // the same part, which the disk has refused, or which is light
+	hardened []numberedPart // those that were light until this one came, and become durable with it
 }
 
 // committedPart stands for a part of a transaction that has been published: it is there for good.
@@ -48,6 +51,10 @@ type decodedWrite struct {
 
 // settle says that the part is durable, or why it is refused.
 func (p *pendingPart) settle(err error) {
+	for _, h := range p.hardened {
+		h.part.settle(err)
+	}
+	p.hardened = nil
 	p.err = err
 	close(p.done)
 	if p.tell != nil {
@@ -96,13 +103,17 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	if err != nil {
 		return fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
 	}
-	if mine && p.replaces != nil {
-		t.dropStaged(p.replaces.staged)
-		t.partGone(p.replaces.entry)
+	if mine {
+		t.dropReplaced(p)
+		err = t.hardenBefore(txn, p)
 	}
-	if mine && g != nil && t.groupPart(txn, number, p, g) {
+	switch {
+	case !mine:
+	case err != nil:
+		p.settle(err)
+	case g != nil && t.groupPart(txn, number, p, g):
 		defer t.dropStray(txn, number, p)
-	} else if mine {
+	default:
 		t.storePart(txn, number, p, payload)
 		t.stagePrepared(txn, number, p, payload)
 	}
@@ -124,7 +135,7 @@ const laterBytes = 64 << 10
 // the goroutine that has written the part, so it must not block. False says that this part has to be waited for after all, by
 // PreparePart; done is not called then.
 func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done func(error)) bool {
-	if len(payload) > laterBytes || isGrouped(payload) || t.s.largeWrite(payload) || t.s.mem.over(1) || t.s.meta.Crowded() {
+	if !t.takesNow(payload) {
 		return false
 	}
 	told := func(err error) {
@@ -134,9 +145,6 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 		done(err)
 	}
 	decoded, err := t.decodeNow(payload)
-	if err == nil {
-		err = t.s.writable()
-	}
 	if err != nil {
 		told(err)
 		return true
@@ -153,65 +161,91 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 			return false
 		}
 	default:
-		if p.replaces != nil {
-			t.dropStaged(p.replaces.staged)
-			t.partGone(p.replaces.entry)
-		}
+		t.dropReplaced(p)
 		p.tell, p.decoded = told, decoded
+		entries := t.hardenEntries(txn, p)
 		t.chargePart(payload)
-		t.s.meta.CommitBeyond([]kv.Entry{t.partStoreEntry(txn, number, payload)}, p.settle)
+		t.s.meta.CommitBeyond(append(entries, t.partStoreEntry(txn, number, payload)), p.settle)
 	}
 	return true
 }
 
-// decodeNow checks a payload, and keeps its rows for as long as the schema stays as it is.
+// takesNow reports whether a part is small enough, and the disk idle enough, that nobody has to wait for anything.
+func (t *Tablet) takesNow(payload []byte) bool {
+	return len(payload) <= laterBytes && !isGrouped(payload) && !t.s.largeWrite(payload) && !t.s.mem.over(1) && !t.s.meta.Crowded()
+}
+
+// decodeNow checks a payload and the disk, and keeps the rows for as long as the schema stays as it is.
 func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
 	schema := t.Schema()
 	ops, rows, err := DecodeWrite(schema, payload)
+	if err == nil {
+		err = t.s.writable()
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &decodedWrite{schema: schema.Version, ops: ops, rows: rows}, nil
 }
 
-// reservePart finds or makes the slot of a part; mine says that the caller has to store it.
+// reservePart finds or makes the slot of a part; mine says that the caller has to store it, and with it the light ones.
 func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pendingPart, number int, mine bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.usable(); err != nil {
+	pt, err := t.openTxn(txn, part)
+	if err != nil {
 		return nil, 0, false, err
 	}
-	if _, committed := t.changes.txns[txn]; committed {
-		return committedPart, part, false, nil
-	}
-	if t.applying == txn {
-		return nil, 0, false, errApplying
-	}
-	pt := t.pending[txn]
 	if pt == nil {
-		pt = &pendingTxn{}
+		return committedPart, part, false, nil
 	}
 	if part < 0 {
 		part = len(pt.parts)
 	}
-	if part > len(pt.parts) {
-		return nil, 0, false, ErrPartGap
-	}
-	if part < len(pt.parts) && !pt.parts[part].refused() {
+	if part < len(pt.parts) && !pt.parts[part].refused() && !pt.parts[part].light {
 		return pt.parts[part], part, false, nil
 	}
 	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: storedLarge(payload)}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
 		p.payload = slices.Clone(payload)
 	}
-	if part < len(pt.parts) {
-		p.replaces = pt.parts[part]
-		pt.parts[part] = p
-	} else {
+	if part == len(pt.parts) {
 		pt.parts = append(pt.parts, p)
+	} else {
+		p.replaces, pt.parts[part] = pt.parts[part], p
 	}
+	p.hardened = pt.harden()
 	t.pending[txn] = pt
 	return p, part, true, nil
+}
+
+// openTxn returns the pending transaction, or a new one, that may take a part; nil when it is committed. Called with mu held.
+func (t *Tablet) openTxn(txn types.TxnID, part int) (*pendingTxn, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if _, committed := t.changes.txns[txn]; committed {
+		return nil, nil
+	}
+	if t.applying == txn {
+		return nil, errApplying
+	}
+	pt := t.pending[txn]
+	if pt == nil {
+		pt = &pendingTxn{}
+	}
+	if part > len(pt.parts) {
+		return nil, ErrPartGap
+	}
+	return pt, nil
+}
+
+// dropReplaced lets go of what a refused part has left behind.
+func (t *Tablet) dropReplaced(p *pendingPart) {
+	if p.replaces != nil {
+		t.dropStaged(p.replaces.staged)
+		t.partGone(p.replaces.entry)
+	}
 }
 
 func (p *pendingPart) refused() bool {
@@ -224,9 +258,9 @@ func (p *pendingPart) refused() bool {
 }
 
 func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
-	entry := t.partStoreEntry(txn, number, payload)
+	entries := t.hardenEntries(txn, p)
 	t.chargePart(payload)
-	t.s.partDB(p.entry.Large).CommitAsync([]kv.Entry{entry}, p.settle)
+	t.s.partDB(p.entry.Large).CommitAsync(append(entries, t.partStoreEntry(txn, number, payload)), p.settle)
 }
 
 func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
@@ -244,8 +278,11 @@ func (s *Store) partDB(large bool) *kv.DB {
 	return s.meta
 }
 
-// loadPart reads a stored part.
+// loadPart reads a stored part, or one that is in memory alone yet.
 func (t *Tablet) loadPart(txn types.TxnID, number int, e partEntry) ([]byte, error) {
+	if payload := t.unwrittenPart(txn, number); payload != nil {
+		return payload, nil
+	}
 	key := partKey(t.uid, txn, number, e.Large)
 	var out []byte
 	var err error
@@ -283,7 +320,7 @@ func (t *Tablet) Pending() []types.TxnID {
 	return out
 }
 
-// PendingParts returns how many parts of a transaction are pending and on disk, from the first on without a gap.
+// PendingParts returns how many parts of a transaction are pending and on disk, or light, from the first on without a gap.
 func (t *Tablet) PendingParts(txn types.TxnID) int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -309,11 +346,21 @@ func (t *Tablet) Abort(txn types.TxnID) error {
 	if err != nil {
 		return fmt.Errorf("abort txn %d: %w", txn, err)
 	}
-	if p != nil {
-		t.dropStaged(p.staged()...)
-		t.deleteParts(txn, entriesOf(p))
-	}
+	t.forget(txn, p)
 	return nil
+}
+
+// forget deletes what a transaction that is pending no more has on disk; nil has nothing.
+func (t *Tablet) forget(txn types.TxnID, p *pendingTxn) {
+	if p == nil {
+		return
+	}
+	t.dropStaged(p.staged()...)
+	for i, part := range p.parts {
+		if !part.light {
+			t.deletePart(txn, i, part.entry)
+		}
+	}
 }
 
 func entriesOf(p *pendingTxn) []partEntry {
@@ -322,13 +369,6 @@ func entriesOf(p *pendingTxn) []partEntry {
 		out[i] = part.entry
 	}
 	return out
-}
-
-// deleteParts queues the deletion of the parts of a transaction that has no version record.
-func (t *Tablet) deleteParts(txn types.TxnID, parts []partEntry) {
-	for i, e := range parts {
-		t.deletePart(txn, i, e)
-	}
 }
 
 func (t *Tablet) deletePart(txn types.TxnID, number int, e partEntry) {

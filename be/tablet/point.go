@@ -78,7 +78,7 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 	}
 	defer finder.Close()
 	var buf [4]int
-	rows, err := finder.Positions(buf[:0], key)
+	rows, err := finder.Seek(buf[:0], key)
 	if err != nil {
 		return nil, err
 	}

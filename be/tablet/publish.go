@@ -3,6 +3,7 @@ package tablet
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -11,8 +12,8 @@ import (
 
 // Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is
 // visible at once; the record that txn became version is queued and not waited for. After a crash before that, txn is
-// pending again and the FE, which knows the outcome, publishes it again with the same result. A version that is there
-// already is no error.
+// pending again and the FE, which knows the outcome, publishes it again with the same result; if its parts are light, they are
+// queued with the record, and a crash loses all of it. A version that is there already is no error.
 func (t *Tablet) Publish(txn types.TxnID, version types.Version) error {
 	if err := t.stagePending(txn); err != nil {
 		return fmt.Errorf("publish txn %d as version %d of tablet %d: %w", txn, version, t.id, t.checkBad(err))
@@ -51,15 +52,39 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	}
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
-	t.mu.Lock()
-	t.apply(version, writes, refs)
-	t.settle(version, rec, at)
-	t.mu.Unlock()
+	if !t.show(version, rec, at, payloads, func() { t.apply(version, writes, refs) }) {
+		return ErrUnknownTxn
+	}
 	t.dropStaged(unused...)
-	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
-	t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
 	t.pokeIfFull()
 	return nil
+}
+
+// show makes a version visible and queues its record, with the parts if they are light; false = a part has come meanwhile that
+// makes the others durable, and the record must not be queued before them.
+func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, payloads [][]byte, apply func()) bool {
+	t.mu.Lock()
+	p := t.pending[rec.Txn]
+	if !p.durable() {
+		t.mu.Unlock()
+		return false
+	}
+	light := p.light()
+	if light {
+		t.unwritten[rec.Txn] = payloads
+	}
+	t.queueing.Store(uint64(version))
+	apply()
+	t.settle(version, rec, at)
+	t.mu.Unlock()
+	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
+	if light {
+		t.writeLight(rec.Txn, payloads, entry)
+	} else {
+		t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+	}
+	t.queueing.Store(0)
+	return true
 }
 
 // dropLeftover forgets a pending transaction whose version is there already: a repetition of its parts came late.
@@ -68,10 +93,7 @@ func (t *Tablet) dropLeftover(txn types.TxnID) {
 	p := t.pending[txn]
 	delete(t.pending, txn)
 	t.mu.Unlock()
-	if p != nil {
-		t.dropStaged(p.staged()...)
-		t.deleteParts(txn, entriesOf(p))
-	}
+	t.forget(txn, p)
 }
 
 // nextVersion says whether version is there already, or can come next.

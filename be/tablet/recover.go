@@ -20,6 +20,7 @@ func (s *Store) recover() error {
 	known := make(map[uint64]*Tablet, len(s.tablets))
 	for _, t := range s.tablets {
 		known[t.uid] = t
+		t.reopened = true
 		if t.bad {
 			continue
 		}

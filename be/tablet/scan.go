@@ -64,10 +64,10 @@ type Iter struct {
 	next    int // vector (rowset) or row (memtable) of the current unit
 	left    int // rows until MaxRows; -1 = no limit
 	deleted map[*rowsetState]*roaring.Bitmap
-	dead    []uint32        // scratch of visibleRows
-	stored  bool            // ready comes from a rowset
-	lent    []*vec.Vector   // with Reuse: what the caller has
-	free    [][]*vec.Vector // with Reuse: vectors to fill again, by column
+	dead    []uint32 // deleted rows of the current row group, ascending
+	stored  bool     // ready comes from a rowset
+	reused  reused
+	adding  *adding // rows are added up where that is possible; or nil
 }
 
 // unit is a row group or a memtable.
@@ -142,9 +142,7 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 			if len(it.units) == 0 {
 				return nil, nil
 			}
-			it.current, it.next = &it.units[0], 0
-			it.units = it.units[1:]
-			it.readAhead()
+			it.begin()
 		}
 		if err := it.fill(); err != nil {
 			return nil, fmt.Errorf("scan tablet %d at version %d: %w", it.s.t.id, it.s.version, it.s.t.checkBad(err))
@@ -153,38 +151,24 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 	return nil, nil
 }
 
+// begin goes on to the next unit.
+func (it *Iter) begin() {
+	it.current, it.next = &it.units[0], 0
+	it.units = it.units[1:]
+	if w, g := it.current.w, it.current.group; w != nil {
+		it.dead = deadRows(it.dead[:0], it.deletedRows(w), w.r.starts[g], w.r.groups[g].Rows)
+	}
+	it.readAhead()
+}
+
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
 func (it *Iter) lend(b *vec.Batch) {
 	if it.opt.Reuse && it.stored {
-		it.lent = append(it.lent[:0], b.Cols...) // not b: the caller may put other vectors into it
+		it.reused.lend(b)
 	}
 }
 
-func (it *Iter) takeBack() {
-	if len(it.lent) == 0 {
-		return
-	}
-	if it.free == nil {
-		it.free = make([][]*vec.Vector, len(it.cols))
-	}
-	for c, v := range it.lent {
-		if len(it.free[c]) < vectorsPerRead { // columns that no row group has are not filled again
-			it.free[c] = append(it.free[c], v)
-		}
-	}
-	it.lent = it.lent[:0]
-}
-
-// vector returns a vector for column number c of the scan: one to fill again, or a new one.
-func (it *Iter) vector(c int) *vec.Vector {
-	if it.free == nil || len(it.free[c]) == 0 {
-		return &vec.Vector{}
-	}
-	last := len(it.free[c]) - 1
-	v := it.free[c][last]
-	it.free[c] = it.free[c][:last]
-	return v
-}
+func (it *Iter) takeBack() { it.reused.takeBack(len(it.cols)) }
 
 func (it *Iter) limit(b *vec.Batch) *vec.Batch {
 	if it.left < 0 {
@@ -215,6 +199,7 @@ func (it *Iter) fill() error {
 		if err == nil {
 			it.ready, it.next = ready, next
 			ended = next >= group.Vectors()
+			it.adding.keep()
 		}
 		return err
 	})
@@ -270,6 +255,7 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 	if err != nil {
 		return nil, 0, err
 	}
+	it.adding.begin()
 	for next = it.next; next < group.Vectors() && len(ready) < vectorsPerRead; next++ {
 		if !wanted[next] {
 			continue
@@ -281,11 +267,18 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if !some {
 			continue
 		}
-		cols, err := it.s.decodeColumns(group, next, it.cols, it.vector)
+		it.s.t.s.counters.vectorsRead.Add(1)
+		if sel == nil && it.adding != nil {
+			if added, err := it.addVector(group, next); err != nil {
+				return nil, 0, err
+			} else if added {
+				continue
+			}
+		}
+		cols, err := it.s.decodeColumns(group, next, it.cols, it.reused.vector)
 		if err != nil {
 			return nil, 0, err
 		}
-		it.s.t.s.counters.vectorsRead.Add(1)
 		ready = append(ready, &vec.Batch{Cols: cols, N: group.VectorRows(next), Sel: sel})
 	}
 	return ready, next, nil
@@ -348,7 +341,6 @@ func (it *Iter) wantsKeys(lo, hi []byte) bool {
 // visibleRows returns the rows of vector i that the snapshot sees: a nil selection means all of them.
 func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (sel []int32, some bool, err error) {
 	n := group.VectorRows(i)
-	deleted := it.deletedRows(w)
 	var versions []int64
 	if w.r.groups[g].MaxVersion > it.s.version {
 		versions, err = w.r.versionsOf(group, i)
@@ -357,16 +349,18 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 		}
 	}
 	start := w.r.starts[g] + uint32(i*vec.MaxRows)
-	it.dead = deadRows(it.dead[:0], deleted, start, uint32(n))
-	if versions == nil && len(it.dead) == 0 {
+	from, _ := slices.BinarySearch(it.dead, start)
+	to, _ := slices.BinarySearch(it.dead, start+uint32(n))
+	dead := it.dead[from:to]
+	if versions == nil && len(dead) == 0 {
 		return nil, true, nil
 	}
-	sel = make([]int32, 0, n)
+	sel = it.reused.selection(n)
 	row := int32(0)
-	for k := 0; k <= len(it.dead); k++ {
+	for k := 0; k <= len(dead); k++ {
 		end := int32(n)
-		if k < len(it.dead) {
-			end = int32(it.dead[k] - start)
+		if k < len(dead) {
+			end = int32(dead[k] - start)
 		}
 		if versions == nil {
 			sel = append(sel, identity[row:end]...)
@@ -374,7 +368,7 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 			continue
 		}
 		for ; row < end; row++ {
-			if versions == nil || types.Version(versions[row]) <= it.s.version {
+			if types.Version(versions[row]) <= it.s.version {
 				sel = append(sel, row)
 			}
 		}
@@ -385,6 +379,9 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 
 // deadRows appends the deleted rows of [start, start+n), ascending.
 func deadRows(dst []uint32, deleted *roaring.Bitmap, start, n uint32) []uint32 {
+	if deleted.IsEmpty() {
+		return dst
+	}
 	dead := deleted.Iterator()
 	for dead.AdvanceIfNeeded(start); dead.HasNext(); {
 		pos := dead.Next()

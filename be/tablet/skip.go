@@ -10,7 +10,7 @@ import (
 // SkipTo has the replica pass over every version up to v that it lacks, as if each had changed nothing, durably. It is for
 // versions that are lost for good; what is pending is dropped when its outcome is heard.
 func (t *Tablet) SkipTo(ctx context.Context, v types.Version) error {
-	nothing := encodeChange(0, nil)
+	nothing := EncodeChange(0, nil)
 	for next := t.Version() + 1; next <= v; next++ {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("skip version %d of tablet %d: %w", next, t.id, err)

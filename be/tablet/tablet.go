@@ -20,7 +20,9 @@ type Tablet struct {
 	uid uint64
 	key []types.ColumnID // the primary key: it never changes
 
-	active atomic.Bool // it is in the store's activeSet
+	active   atomic.Bool   // it is in the store's activeSet
+	queueing atomic.Uint64 // a version that can be seen, or will be soon, and whose record is not queued yet; 0 = none
+	reopened bool          // it was here when the disk was opened
 
 	maint     sync.Mutex // held by a flush or a compaction
 	digesting sync.Mutex // held while the known digest moves
@@ -41,6 +43,7 @@ type Tablet struct {
 	mems            []*memtable
 	rowsets         []*rowsetState
 	pending         map[types.TxnID]*pendingTxn
+	unwritten       map[types.TxnID][][]byte // parts of versions that are on their way to the disk with their records
 	changes         changeLog
 	recent          recentChanges
 	times           versionTimes
@@ -60,7 +63,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 		s: s, id: m.Tablet, uid: uid, key: m.Schema.Key, version: types.InitialVersion, manifestVersion: types.InitialVersion,
 		readFrom: types.InitialVersion, nextRowset: 1,
 		pending: make(map[types.TxnID]*pendingTxn), pins: make(map[*Snapshot]struct{}),
-		partRowsets: make(map[uint64]*partRowset),
+		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte),
 	}
 	t.setMeta(m)
 	t.mems = []*memtable{t.newMemtable()}

@@ -46,13 +46,18 @@ func newMemoryWriter(schema *types.Schema) *rowsetWriter {
 	return w
 }
 
+// reset begins a row group, in the memory of the one before, which is encoded.
 func (w *rowsetWriter) reset() {
-	w.cols = w.cols[:0]
-	for i := range w.schema.Columns {
-		w.cols = append(w.cols, rowset.NewVector(w.schema.Columns[i].Type, 0))
+	if w.cols == nil {
+		for i := range w.schema.Columns {
+			w.cols = append(w.cols, rowset.NewVector(w.schema.Columns[i].Type, 0))
+		}
+		w.cols = append(w.cols, rowset.NewVector(rowset.VersionType, 0))
 	}
-	w.cols = append(w.cols, rowset.NewVector(rowset.VersionType, 0))
-	w.keys, w.arena, w.raw, w.maxVer = nil, nil, 0, 0
+	for _, v := range w.cols {
+		rowset.Empty(v)
+	}
+	w.keys, w.arena, w.raw, w.maxVer = w.keys[:0], w.arena[:0], 0, 0
 }
 
 // add appends a row: row of the vectors cols, which are those of the schema. It returns its position.
@@ -77,19 +82,49 @@ func (w *rowsetWriter) addRange(keys [][]byte, cols []*vec.Vector, row int, crea
 			}
 		}
 		w.raw += 8 * len(cols) * n
-		version := w.cols[len(w.cols)-1]
-		version.I64 = append(version.I64, created[:n]...)
-		version.N += n
-		for k, key := range keys[:n] {
-			w.maxVer = max(w.maxVer, types.Version(created[k]))
-			start := len(w.arena)
-			w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
-			w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
-		}
-		w.rows += uint32(n)
+		w.addKeys(keys[:n], created[:n])
 		keys, row, created = keys[n:], row+n, created[n:]
 	}
 	return pos, nil
+}
+
+// addKeys appends the keys of rows, and the versions that created them.
+func (w *rowsetWriter) addKeys(keys [][]byte, created []int64) {
+	version := w.cols[len(w.cols)-1]
+	version.I64 = append(version.I64, created...)
+	version.N += len(keys)
+	for k, key := range keys {
+		w.maxVer = max(w.maxVer, types.Version(created[k]))
+		start := len(w.arena)
+		w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
+		w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
+	}
+	w.rows += uint32(len(keys))
+}
+
+// room is how many rows addPieces takes at once.
+func (w *rowsetWriter) room() int { return min(vec.MaxRows, rowset.MaxGroupRows-len(w.keys)) }
+
+// addPieces appends n rows, as many as there is room for at most, from the vectors that cursors hold.
+func (w *rowsetWriter) addPieces(from []*cursor, pieces []rowset.Piece, n int) error {
+	srcs := make([]*vec.Vector, len(from))
+	for i, v := range w.cols[:len(w.cols)-1] {
+		for k, cur := range from {
+			srcs[k] = cur.cols[i]
+		}
+		before := len(v.Data)
+		rowset.AppendPieces(v, srcs, pieces, n)
+		w.raw += len(v.Data) - before
+	}
+	w.raw += 8 * (len(w.cols) - 1) * n
+	for _, p := range pieces {
+		cur := from[p.Src]
+		w.addKeys(cur.keys[p.From:p.To], cur.versions[p.From:p.To])
+	}
+	if len(w.keys) == rowset.MaxGroupRows || w.raw >= groupBytes {
+		return w.endGroup()
+	}
+	return nil
 }
 
 func (w *rowsetWriter) endGroup() error {

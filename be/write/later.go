@@ -25,9 +25,12 @@ func (w *Writer) aside(f func()) bool {
 	return true
 }
 
-// store makes a part durable as pending where the replica lies when it is its turn. done is called once, with the state of that,
-// by whatever goroutine learns it, so it must not block.
-func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, done func(*replica, error)) {
+// store makes a part durable as pending where the replica lies when it is its turn, or keeps it in memory if that is enough (light).
+// done is called once, with the state of that, by whatever goroutine learns it, so it must not block.
+func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, light bool, done func(*replica, error)) {
+	if light && r.storeLight(ctx, txn, part, payload, done) {
+		return
+	}
 	if !w.storeLater(ctx, r, txn, part, payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, txn, part, payload)) }) {
 		done(r, errStopping)
 	}
@@ -78,6 +81,29 @@ func (w *Writer) storeLater(ctx context.Context, r *replica, txn types.TxnID, pa
 	r.note(ctx, txn, int64(len(payload)))
 	leave()
 	return true
+}
+
+// storeLight is store of what may be in memory alone; false = it becomes durable after all.
+func (r *replica) storeLight(ctx context.Context, txn types.TxnID, part int, payload []byte, done func(*replica, error)) bool {
+	if !r.gate.TryRLock() {
+		return false
+	}
+	if r.next != nil {
+		r.gate.RUnlock()
+		return false
+	}
+	err, kept := r.takes(ctx, int64(len(payload))), true
+	if err == nil {
+		kept, err = r.t.PrepareLight(txn, part, payload)
+	}
+	if kept && err == nil {
+		r.note(ctx, txn, int64(len(payload)))
+	}
+	r.gate.RUnlock()
+	if kept {
+		done(r, err)
+	}
+	return kept
 }
 
 // takes says why a replica stores nothing at the moment. It is called with the gate held.

@@ -34,6 +34,7 @@ type part struct {
 	req     *bepb.WriteRequest_Part
 	r       *replica
 	payload []byte
+	light   bool                   // the commit carries the payload: memory is enough
 	encode  func() ([]byte, error) // makes the payload of a large part, once all parts are resolved
 	resp    *bepb.WriteResponse_Part
 }
@@ -50,7 +51,7 @@ func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteR
 	}
 }
 
-// Lead leads the parts of a transaction: epoch, locks, key checks, then durable on this replica and the others at
+// Lead leads the parts of a transaction: epoch, locks, key checks, then durable, or light, on this replica and the others at
 // the same time. A refusal leaves locks and pending rows behind, which the FE's Abort clears, or the answer to the
 // question for the outcome when the FE is gone. done is called once, perhaps before Lead returns, and must not block. Of a
 // brief call, what may block in Lead says so before.
@@ -96,7 +97,7 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 	return parts, nil
 }
 
-// led answers for parts that are durable.
+// led answers for parts that are durable, or light.
 func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteResponse)) {
 	resp := &bepb.WriteResponse{Parts: make([]*bepb.WriteResponse_Part, 0, len(parts))}
 	for _, p := range parts {
@@ -106,6 +107,9 @@ func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteRespon
 				done(refused(id, ErrEnded))
 			}
 			return
+		}
+		if p.light {
+			p.resp.Redo = p.payload
 		}
 		resp.Parts = append(resp.Parts, p.resp)
 	}
@@ -134,6 +138,12 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 	t, ok := w.tablets.Tablet(id)
 	if !ok || uint64(t.Replica()) != p.ReplicaId {
 		return nil, refuse(bepb.WriteResponse_NO_TABLET, id, "no replica %d of tablet %d here", p.ReplicaId, id)
+	}
+	if p.LeaderStartMs != 0 && w.opt.StartMs != 0 && p.LeaderStartMs != w.opt.StartMs {
+		return nil, refuse(bepb.WriteResponse_STALE_EPOCH, id, "tablet %d: this be has been restarted since epoch %d", id, p.Epoch)
+	}
+	if err := w.restart.refuses(t); err != nil {
+		return nil, refuse(bepb.WriteResponse_BEHIND, id, "%w", err)
 	}
 	r := w.replica(t)
 	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {

@@ -17,6 +17,9 @@ var errMoved = errors.New("replica has moved to another disk")
 // brought by old's change sets, what is pending is carried over. drop removes old from its disk; when it fails it has
 // removed the copy instead. A crash in the middle leaves both, with the same rows: one of them goes at the next start.
 func (w *Writer) Move(ctx context.Context, old *tablet.Tablet, im *tablet.Import, drop func() error) (*tablet.Tablet, error) {
+	if err := w.restart.refuses(old); err != nil {
+		return nil, fmt.Errorf("move tablet %d: %w", old.ID(), err) // its copy would not be known to lack anything
+	}
 	r := w.replica(old)
 	r.gate.Lock()
 	defer r.gate.Unlock()

@@ -24,7 +24,7 @@ type Replacement struct {
 	end sync.Once
 }
 
-// BeginReplace makes old refuse rows until End; when it returns, every row that was acknowledged is durable in old.
+// BeginReplace makes old refuse rows until End; when it returns, every row that was acknowledged is durable in old, or light.
 func (w *Writer) BeginReplace(old *tablet.Tablet) *Replacement {
 	p := &Replacement{w: w, r: w.replica(old)}
 	p.set(true)
@@ -41,7 +41,7 @@ func (p *Replacement) set(replacing bool) {
 func (p *Replacement) End() { p.end.Do(func() { p.set(false) }) }
 
 // Commit puts a verified import at version at in the place of the old replica, with the rows that were pending there
-// and the outcomes known of them.
+// and the outcomes known of them. Those that were light are durable there.
 func (p *Replacement) Commit(ctx context.Context, im *tablet.Import, at types.Version) (*tablet.Tablet, error) {
 	t, decided, epoch, err := p.flip(ctx, im, at)
 	if err != nil {

@@ -20,14 +20,16 @@ type round struct {
 	done     func(error)
 
 	mu      sync.Mutex
-	here    int         // parts that are not durable here yet
+	here    int         // parts that are not stored here yet
 	missing int         // requests without an answer
 	grace   *time.Timer // of the stragglers, once enough replicas have the rows
 	over    bool
 }
 
-// replicate makes the parts durable here and forwards them, and notes for each part which replicas have it. done is called once.
+// replicate makes the parts durable here, or keeps the light ones, and forwards them, and notes for each part which replicas have
+// it. done is called once.
 func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, done func(error)) {
+	chooseLight(txn, parts)
 	requests := fanOut(txn, parts)
 	d := &round{w: w, parts: parts, requests: requests, here: len(parts), missing: len(requests), done: done}
 	w.rounds.add(d)
@@ -44,7 +46,7 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 		})
 	}
 	for _, p := range parts {
-		w.store(ctx, p.r, txn, int(p.req.Seq), p.payload, func(r *replica, err error) { d.stored(p, r, err) })
+		w.store(ctx, p.r, txn, int(p.req.Seq), p.payload, p.light, func(r *replica, err error) { d.stored(p, r, err) })
 	}
 	if len(parts) == 0 {
 		d.end(nil)
@@ -168,6 +170,21 @@ func (s *rounds) step() {
 	}
 }
 
+// chooseLight says which parts the commit carries. How many bytes it may carry is said by an FE that knows which process leads: one
+// that does not would commit what a restart has taken. Behind a durable part of a tablet no other is light.
+func chooseLight(txn types.TxnID, parts []*part) {
+	carried := 0
+	for i, p := range parts {
+		if p.req.LeaderStartMs == 0 || carried+len(p.payload) > int(p.req.RedoBytes) || i > 0 && parts[i-1].r == p.r && !parts[i-1].light {
+			continue
+		}
+		if own := p.r.t.Light(txn, int(p.req.Seq), p.payload); own != nil {
+			p.payload, p.light = own, true
+			carried += len(own)
+		}
+	}
+}
+
 // peerRequest is what goes to one other BE; index maps its parts to those of the write.
 type peerRequest struct {
 	address string
@@ -198,7 +215,8 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 				out = append(out, r)
 			}
 			r.req.Parts = append(r.req.Parts, &bepb.ReplicateRequest_Part{TabletId: p.req.TabletId, ReplicaId: o.ReplicaId,
-				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload, SchemaVersion: p.req.SchemaVersion, Schema: p.req.Schema})
+				Epoch: p.req.Epoch, Seq: p.req.Seq, Payload: p.payload, SchemaVersion: p.req.SchemaVersion, Schema: p.req.Schema,
+				Redo: p.light && !o.Learner}) // what a learner has is not asked for before it counts: it must stay
 			r.index = append(r.index, i)
 			r.bytes += int64(len(p.payload))
 		}

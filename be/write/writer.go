@@ -49,6 +49,8 @@ type Options struct {
 	// who would tell its outcome unasked.
 	Late func()
 	Now  func() time.Time
+	// StartMs is when this process began, as FEs know it; 0 = nobody asks, and no write waits for the answer to a report.
+	StartMs int64
 }
 
 // Writer is the write path of one BE. It is safe for concurrent use.
@@ -70,6 +72,7 @@ type Writer struct {
 	late       atomic.Int64 // bytes of writes that were answered while a replication goes on
 	rounds     rounds
 	reads      reads
+	restart    restart
 	asideMu    sync.Mutex // guards that nothing is added to asides once ctx has ended
 	asides     sync.WaitGroup
 }
@@ -86,8 +89,10 @@ func New(tablets Tablets, peers Peers, opt Options, log *slog.Logger) *Writer {
 		opt.Now = time.Now
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Writer{tablets: tablets, peers: peers, opt: opt, log: log, locks: newLockTable(), own: newOverlays(),
+	w := &Writer{tablets: tablets, peers: peers, opt: opt, log: log, locks: newLockTable(), own: newOverlays(),
 		replicas: map[types.TabletID]*replica{}, ctx: ctx, stop: stop}
+	w.restart.answered.Store(opt.StartMs == 0)
+	return w
 }
 
 // Close has writes under way end without the replicas that have not answered. Writes that come later are refused.
@@ -141,7 +146,7 @@ func (w *Writer) Replicate(ctx context.Context, req *bepb.ReplicateRequest) *bep
 // maxBriefParts is how many parts are stored in no time.
 const maxBriefParts = 4
 
-// Follow stores the resolved rows of a leader as pending. One error a part, "" when it is durable. done is called once, perhaps
+// Follow stores the resolved rows of a leader as pending. One error a part, "" when it is durable, or light if it may be. done is called once, perhaps
 // before Follow returns, and must not block. Of a brief call, what may block in Follow says so before.
 func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done func(*bepb.ReplicateResponse)) {
 	resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
@@ -172,6 +177,10 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 		done(fmt.Errorf("no replica %d of tablet %d here", p.ReplicaId, p.TabletId))
 		return
 	}
+	if err := w.restart.refuses(t); err != nil {
+		done(err)
+		return
+	}
 	r := w.replica(t)
 	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
 		done(err)
@@ -185,7 +194,7 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 		done(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
 		return
 	}
-	w.store(ctx, r, txn, int(p.Seq), p.Payload, func(r *replica, err error) {
+	w.store(ctx, r, txn, int(p.Seq), p.Payload, p.Redo, func(r *replica, err error) {
 		if err != nil || !w.locks.isEnded(txn, r.t.ID()) && !r.ahead.Load() {
 			done(err)
 			return

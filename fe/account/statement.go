@@ -34,6 +34,8 @@ func Needs(st *parse.Statement, db string) []Need {
 		out = reads(n, db)
 	case *parse.IntoStmt:
 		out = reads(n.StmtNode, db)
+	case *parse.CreateViewStmt:
+		return createViewNeeds(n, st.View, db)
 	case *parse.ExplainStmt:
 		if _, show := n.Stmt.(*parse.ShowStmt); !show {
 			out = reads(n.Stmt, db)
@@ -165,6 +167,15 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 		return []Need{{Privileges: model.PrivReload}}
 	}
 	return nil
+}
+
+// createViewNeeds: who makes a view must be able to read what it reads, and to drop the view whose place it takes.
+func createViewNeeds(n *parse.CreateViewStmt, form *parse.ViewForm, db string) []Need {
+	out := onTable(n.ViewName, db, model.PrivCreateView)
+	if n.OrReplace || form.Alter {
+		out = append(out, onTable(n.ViewName, db, model.PrivDrop)...)
+	}
+	return append(out, ReadNeeds(n.Select, db)...)
 }
 
 // alterTableNeeds: a table that gets another name is taken away under the old one and made under the new one.

@@ -62,8 +62,22 @@ func (c *Cluster) heartbeat(ctx context.Context, m *member, s Settings) error {
 	if err != nil {
 		return err
 	}
+	if err := c.began(hctx, m.ID, resp.StartTimeMs, false); err != nil { // the next heartbeat tries again
+		c.log.Warn("note the start of a be", "be_id", m.ID, "err", err)
+	}
 	c.answered(m, req, resp)
 	return nil
+}
+
+// began has the catalog note that a BE is a process that it does not know: the locks and the rows in memory of the one before are
+// gone. What is answered to a question is of the process that runs. A report may be late; then it tells of an older one, if clocks
+// are right, and if they are not the next heartbeat makes up for it.
+func (c *Cluster) began(ctx context.Context, id types.BEID, startMs int64, late bool) error {
+	be, ok := c.current().BE(id)
+	if !ok || c.started == nil || startMs <= 0 || startMs == be.StartMs || late && startMs < be.StartMs {
+		return nil
+	}
+	return c.started(ctx, id, startMs)
 }
 
 // answered takes in a good heartbeat.

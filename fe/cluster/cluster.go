@@ -131,6 +131,7 @@ type Cluster struct {
 	term        func() uint64
 	suspect     func(types.BEID)
 	readmit     func(ctx context.Context, added, known types.BEID)
+	started     func(ctx context.Context, be types.BEID, startMs int64) error
 
 	mu       sync.RWMutex
 	bes      map[types.BEID]*member
@@ -145,6 +146,7 @@ type member struct {
 	BE
 	misses   int
 	lastMiss time.Time
+	told     time.Time                          // when the last report of it came
 	seen     map[types.TaskID]bool              // clone outcomes passed on and not yet forgotten by the BE
 	tasks    map[types.TaskID]bool              // clones of the BE that are in Cluster.clones
 	lost     map[types.TabletID]types.ReplicaID // replicas that the BE has said twice it does not have
@@ -167,12 +169,15 @@ type Options struct {
 	Suspect func(types.BEID)
 	// Readmit is called when the BE at the address of one that was added says that it is another one of this cluster. It may propose.
 	Readmit func(ctx context.Context, added, known types.BEID)
+	// Started is called when a BE turns out to be another process than the catalog has noted, before anything of what it says is used. It
+	// proposes that; nil = nobody wants to know.
+	Started func(ctx context.Context, be types.BEID, startMs int64) error
 }
 
 // New returns a cluster that knows nobody yet; Run starts the heartbeats.
 func New(o Options) *Cluster {
 	return &Cluster{clients: o.Clients, current: o.Current, settings: o.Settings, feAddresses: o.FEAddresses, log: o.Log,
-		events: o.Events, term: o.Term, suspect: o.Suspect, readmit: o.Readmit, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
+		events: o.Events, term: o.Term, suspect: o.Suspect, readmit: o.Readmit, started: o.Started, bes: map[types.BEID]*member{}, replicas: map[types.BEID]*reported{},
 		clones: map[types.TaskID]*bepb.CloneStatus{}}
 }
 
@@ -268,6 +273,15 @@ func (c *Cluster) Alive(id types.BEID) bool {
 	return ok && b.Alive
 }
 
+// Away reports whether a BE is dead for at least so long, and has reported nothing since. One that this FE has not tried to reach, or
+// not for long enough, may be there.
+func (c *Cluster) Away(id types.BEID, least time.Duration) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.bes[id]
+	return m != nil && !m.Alive && !m.FirstMiss.IsZero() && !m.told.After(m.FirstMiss) && time.Since(m.FirstMiss) >= least
+}
+
 // Address returns where a BE is reached, "" for an unknown one.
 func (c *Cluster) Address(id types.BEID) string {
 	c.mu.RLock()
@@ -335,6 +349,9 @@ func (c *Cluster) store(be types.BEID, req *fepb.ReportRequest, now time.Time) {
 	m := c.bes[be]
 	if m == nil {
 		return
+	}
+	if m.told = now; !m.Alive {
+		m.ask() // it has come back, and the next heartbeat may be far
 	}
 	if !req.Full && len(m.tasks) > len(m.seen) {
 		m.ask() // a clone may have ended: its outcome comes with a heartbeat

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,35 @@ type world struct {
 	events chan cluster.Event
 	active map[types.TxnID]bool
 	age    time.Duration
+	pokes  pokes
+}
+
+// pokes notes what the driver of redo is told.
+type pokes struct {
+	mu    sync.Mutex
+	lacks []types.BEID
+	fresh []types.BEID
+}
+
+func (p *pokes) Poke(be types.BEID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lacks = append(p.lacks, be)
+}
+
+func (p *pokes) Restarted(be types.BEID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fresh = append(p.fresh, be)
+}
+
+// counts returns how often each was called since the last look.
+func (p *pokes) counts() (lacks, fresh int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lacks, fresh = len(p.lacks), len(p.fresh)
+	p.lacks, p.fresh = nil, nil
+	return lacks, fresh
 }
 
 const (
@@ -39,8 +69,15 @@ func newWorld(t *testing.T, bes int) *world {
 		Settings: func() cluster.Settings {
 			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}
 		},
-		Events: func(e cluster.Event) { w.events <- e }})
-	w.ledger = cluster.NewLedger(w.c, w.Log, func(context.Context, []types.TxnID) map[types.TxnID]bool { return w.active }, func() time.Duration { return w.age })
+		Events: func(e cluster.Event) { w.events <- e },
+		Started: func(ctx context.Context, be types.BEID, ms int64) error {
+			out, err := w.Log.Propose(ctx, &command.StartBE{BE: be, StartMs: ms})
+			if err == nil {
+				err = out[0].Err
+			}
+			return err
+		}})
+	w.ledger = cluster.NewLedger(w.c, w.Log, func(context.Context, []types.TxnID) map[types.TxnID]bool { return w.active }, &w.pokes, func() time.Duration { return w.age })
 	return w
 }
 
@@ -407,8 +444,8 @@ func TestReportToWrongFEChangesNothing(t *testing.T) {
 	}
 }
 
-// commit steps the first tablet on all replicas.
-func (w *world) commit() types.Version {
+// commit steps the first tablet on all replicas; its rows may travel in the commit.
+func (w *world) commit(redo ...[]byte) types.Version {
 	w.t.Helper()
 	id := w.Log.Must(w.t, &command.AllocIDs{Counter: command.CounterTxns, N: 1, TimeMs: 1}).(catalog.AllocResult).First
 	tab := w.Tablet(w.t, w.Tablets[0])
@@ -416,7 +453,7 @@ func (w *world) commit() types.Version {
 	for _, r := range tab.Replicas {
 		all = append(all, r.ID)
 	}
-	w.Log.Must(w.t, &command.CommitTxn{Txn: types.TxnID(id), Tablets: []command.TxnTablet{{Tablet: tab.ID, Epoch: tab.Epoch, OK: all}}})
+	w.Log.Must(w.t, &command.CommitTxn{Txn: types.TxnID(id), Tablets: []command.TxnTablet{{Tablet: tab.ID, Epoch: tab.Epoch, OK: all, Redo: redo}}})
 	return tab.Version + 1
 }
 

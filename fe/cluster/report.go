@@ -20,6 +20,7 @@ type Ledger struct {
 	log     Log
 	active  Active
 	dropAge func() time.Duration
+	redo    Redo
 
 	gate chan struct{} // one report at a time; it guards all below
 	bes  map[types.BEID]*heard
@@ -27,6 +28,14 @@ type Ledger struct {
 
 // Active tells which of some transactions a live FE still works on. Whatever it leaves out is aborted for good.
 type Active func(ctx context.Context, ids []types.TxnID) map[types.TxnID]bool
+
+// Redo gives BEs what they lack of commits that carry their rows. Both calls return at once.
+type Redo interface {
+	// Poke says that a BE lacks a version, or that somebody waits for one there.
+	Poke(be types.BEID)
+	// Restarted says that a BE begins anew.
+	Restarted(be types.BEID)
+}
 
 // Log is the metadata log.
 type Log interface {
@@ -57,8 +66,8 @@ type suspicion struct {
 }
 
 // NewLedger returns a ledger. dropAge tells how long a replica that only the BE knows is kept.
-func NewLedger(c *Cluster, log Log, active Active, dropAge func() time.Duration) *Ledger {
-	return &Ledger{cluster: c, log: log, active: active, dropAge: dropAge, bes: map[types.BEID]*heard{}, gate: make(chan struct{}, 1)}
+func NewLedger(c *Cluster, log Log, active Active, redo Redo, dropAge func() time.Duration) *Ledger {
+	return &Ledger{cluster: c, log: log, active: active, redo: redo, dropAge: dropAge, bes: map[types.BEID]*heard{}, gate: make(chan struct{}, 1)}
 }
 
 // itemsAtOnce bounds the replicas that one command speaks of.
@@ -76,22 +85,50 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		return nil, ctx.Err()
 	}
 	defer func() { <-l.gate }()
-	be, now, cat := types.BEID(req.BeId), time.Now(), l.log.Current()
-	if _, ok := cat.BE(be); !ok {
+	be, now := types.BEID(req.BeId), time.Now()
+	if _, ok := l.log.Current().BE(be); !ok {
 		delete(l.bes, be)
 		return nil, &rpc.Error{Msg: fmt.Sprintf("be %d is not a member of the cluster", be), Reason: "not_a_member"}
 	}
-	h := l.hear(be, req)
+	if err := l.cluster.began(ctx, be, req.StartTimeMs, true); err != nil {
+		return nil, fmt.Errorf("note the start of be %d: %w", be, err)
+	}
+	cat := l.log.Current()
+	h, fresh := l.hear(be, req)
 	if h == nil {
-		return &fepb.ReportResponse{}, nil // a newer one was here before it
+		return &fepb.ReportResponse{Behind: behind(cat, be, req)}, nil // a newer one was here before it
 	}
 	l.cluster.store(be, req, now)
 	if r := cat.Restoring(); r != nil {
 		return &fepb.ReportResponse{}, l.adopt(ctx, r, be, req, now)
 	}
-	resp := &fepb.ReportResponse{}
-	var items []command.ReplicaReport
-	var events []Event
+	f := l.judge(cat, h, be, req, now)
+	if err := l.propose(ctx, f.items, now); err != nil {
+		return nil, err
+	}
+	for _, e := range f.events {
+		l.cluster.events(e)
+	}
+	switch lacks := f.lacks || len(f.resp.Behind) > 0; {
+	case lacks && fresh:
+		l.redo.Restarted(be)
+	case lacks:
+		l.redo.Poke(be)
+	}
+	return &f.resp, nil
+}
+
+// findings are what follows from a report.
+type findings struct {
+	items  []command.ReplicaReport
+	events []Event
+	lacks  bool // a replica would be lost, but the log has what it lacks
+	resp   fepb.ReportResponse
+}
+
+// judge compares a report with the catalog.
+func (l *Ledger) judge(cat *catalog.Catalog, h *heard, be types.BEID, req *fepb.ReportRequest, now time.Time) *findings {
+	f := &findings{}
 	seen := make(map[replicaKey]bool, len(req.Replicas))
 	for _, r := range req.Replicas {
 		k := replicaKey{types.TabletID(r.TabletId), types.ReplicaID(r.ReplicaId)}
@@ -103,31 +140,54 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		}
 		if known == nil || known.ID != k.replica {
 			if h.drop(k, now, l.dropAge()) {
-				resp.Drops = append(resp.Drops, &fepb.ReportResponse_Drop{TabletId: r.TabletId, ReplicaId: r.ReplicaId})
+				f.resp.Drops = append(f.resp.Drops, &fepb.ReportResponse_Drop{TabletId: r.TabletId, ReplicaId: r.ReplicaId})
 			}
 			continue
 		}
 		delete(h.foreign, k)
-		item, changed, urgent := h.compare(be, tab, known, r, req.Full)
+		lostFrom, covered := h.lost(k, tab, known, r)
+		f.lacks = f.lacks || covered
+		item, changed, urgent := compare(be, tab, known, r, req.Full, lostFrom)
 		if changed {
-			items = append(items, item)
+			f.items = append(f.items, item)
 		}
 		if urgent {
-			events = append(events, Event{Kind: ReplicaChanged, BE: be, Tablet: k.tablet})
+			f.events = append(f.events, Event{Kind: ReplicaChanged, BE: be, Tablet: k.tablet})
 		}
 	}
 	if req.Full {
 		var lost []Event
-		lost, resp.Again = l.missing(be, cat, req, h, seen)
-		events = append(events, lost...)
+		lost, f.resp.Again = l.missing(be, cat, req, h, seen)
+		f.events = append(f.events, lost...)
+		f.resp.Behind = behind(cat, be, req)
 	}
-	if err := l.propose(ctx, items, now); err != nil {
-		return nil, err
+	return f
+}
+
+// behind lists the replicas of a full report that lack versions on which the catalog counts: they were acknowledged, and a process that
+// ended may have had them in memory only.
+func behind(cat *catalog.Catalog, be types.BEID, req *fepb.ReportRequest) (out []*fepb.ReportResponse_Behind) {
+	if !req.Full {
+		return nil
 	}
-	for _, e := range events {
-		l.cluster.events(e)
+	for _, r := range req.Replicas {
+		tab, ok := cat.Tablet(types.TabletID(r.TabletId))
+		if !ok || types.Version(r.Version) >= tab.Version {
+			continue
+		}
+		known := tab.Replica(be)
+		if known == nil || known.ID != types.ReplicaID(r.ReplicaId) {
+			continue
+		}
+		want := known.LastSuccess // a replica with a gap has stored what came after it
+		if known.LastFailed == 0 {
+			want = tab.Version
+		}
+		if types.Version(r.Version) < want {
+			out = append(out, &fepb.ReportResponse_Behind{TabletId: r.TabletId, ReplicaId: r.ReplicaId, Version: uint64(want)})
+		}
 	}
-	return resp, nil
+	return out
 }
 
 // adopt has a catalog that comes from a backup learn what a BE holds. Until every BE has told, nothing else is made of
@@ -161,9 +221,9 @@ func (l *Ledger) proposeOne(ctx context.Context, cmd command.Command) error {
 }
 
 // hear notes a report; nil when it is older than one before it. What an earlier process said does not count against
-// this one.
-func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
-	h := l.bes[be]
+// this one, which is fresh.
+func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) (h *heard, fresh bool) {
+	h = l.bes[be]
 	switch {
 	case h == nil || req.StartTimeMs != h.start: // another process; clocks may go back
 		foreign := map[replicaKey]time.Time{}
@@ -171,12 +231,12 @@ func (l *Ledger) hear(be types.BEID, req *fepb.ReportRequest) *heard {
 			foreign = h.foreign // by age, which a restart does not change
 		}
 		h = &heard{start: req.StartTimeMs, foreign: foreign, absent: map[replicaKey]bool{}, suspect: map[replicaKey]suspicion{}}
-		l.bes[be] = h
+		l.bes[be], fresh = h, true
 	case req.Sequence <= h.sequence:
-		return nil
+		return nil, false
 	}
 	h.sequence = req.Sequence
-	return h
+	return h, fresh
 }
 
 func (l *Ledger) propose(ctx context.Context, items []command.ReplicaReport, now time.Time) error {
@@ -201,20 +261,28 @@ func (h *heard) drop(k replicaKey, now time.Time, age time.Duration) bool {
 
 // compare finds out whether the catalog must learn something of a replica, and whether the control loop should look
 // at once. A full report always settles versions, so that the catalog may forget outcomes that nobody will ask for.
-func (h *heard) compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool) (item command.ReplicaReport, changed, urgent bool) {
+func compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool, lostFrom types.Version) (item command.ReplicaReport, changed, urgent bool) {
 	v := types.Version(r.Version)
-	item = command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad}
-	item.LostFrom = h.lost(replicaKey{tab.ID, known.ID}, tab, known, r)
+	item = command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad, LostFrom: lostFrom}
 	grows := known.LastFailed != 0 || known.Role == types.RoleLearner
-	urgent = r.Bad && !known.Bad || item.LostFrom != 0 || grows && v > known.Version
+	urgent = r.Bad && !known.Bad || lostFrom != 0 || grows && v > known.Version
 	changed = urgent || item.Disk != known.Disk || v > known.Settled && (full || grows || v == tab.Version)
 	return item, changed, urgent
 }
 
-// lost returns the first version that a replica lacks although the catalog counts on it. A BE may say so itself, but
+// lost returns the first version that a replica lacks although the catalog counts on it. Nothing is lost that the log has (covered).
+func (h *heard) lost(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) (from types.Version, covered bool) {
+	from = h.missed(k, tab, known, r)
+	if from != 0 && tab.RedoAfter(types.Version(r.Version)) != nil {
+		return 0, true
+	}
+	return from, false
+}
+
+// missed returns the first version that a replica lacks for certain. A BE may say so itself, but
 // while rows are pending the version may only wait for its publish. Then, and when the BE has forgotten (its pending
 // rows went with a disk), standing still below what the tablet had already at the report before is the proof.
-func (h *heard) lost(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) types.Version {
+func (h *heard) missed(k replicaKey, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica) types.Version {
 	v := types.Version(r.Version)
 	if known.LastFailed != 0 || v >= tab.Version {
 		delete(h.suspect, k)
@@ -298,9 +366,11 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 		cat = l.log.Current()
 	}
 	resp := &fepb.ResolveResponse{}
+	lacks := false
 	for _, it := range req.Items {
 		o, v := cat.Outcome(types.TxnID(it.TxnId), types.TabletID(it.TabletId))
-		if o == catalog.OutcomeCommitted && missed(cat, types.BEID(req.BeId), types.TabletID(it.TabletId), v) {
+		lacks = lacks || o == catalog.OutcomeCommitted && redoBefore(cat, types.TabletID(it.TabletId), v)
+		if o == catalog.OutcomeCommitted && missedVersion(cat, types.BEID(req.BeId), types.TabletID(it.TabletId), v) {
 			o = catalog.OutcomeAborted
 		}
 		out := &fepb.ResolveResponse_Item{Outcome: fepb.ResolveResponse_UNDECIDED, Version: uint64(v)}
@@ -312,12 +382,28 @@ func (l *Ledger) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 		}
 		resp.Items = append(resp.Items, out)
 	}
+	if lacks {
+		l.redo.Poke(types.BEID(req.BeId))
+	}
 	return resp, nil
 }
 
-// missed reports whether the replica on be has missed version v, or one after it. What it holds of the transaction may
+// redoBefore reports whether the log has rows of a version of a tablet before v: then a BE that asks about v may wait for those.
+func redoBefore(cat *catalog.Catalog, tablet types.TabletID, v types.Version) bool {
+	tab, ok := cat.Tablet(tablet)
+	if !ok {
+		return false
+	}
+	r := tab.Redo
+	for r != nil && r.Version >= v {
+		r = r.Prev
+	}
+	return r != nil
+}
+
+// missedVersion reports whether the replica on be has missed version v, or one after it. What it holds of the transaction may
 // then be a part only: it has to drop that and wait for a clone, as if the transaction were aborted (I3).
-func missed(cat *catalog.Catalog, be types.BEID, tablet types.TabletID, v types.Version) bool {
+func missedVersion(cat *catalog.Catalog, be types.BEID, tablet types.TabletID, v types.Version) bool {
 	t, ok := cat.Tablet(tablet)
 	if !ok {
 		return false

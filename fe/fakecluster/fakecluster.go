@@ -42,8 +42,9 @@ const ClusterID = types.ClusterID("test")
 
 // Log applies commands to a catalog in memory.
 type Log struct {
-	mu  sync.Mutex
-	cat *catalog.Catalog
+	mu      sync.Mutex
+	cat     *catalog.Catalog
+	changed chan struct{} // closed at the next change, nil = nobody waits
 	// Before may refuse a proposal, as if it had never come into the log.
 	Before func(cmds []command.Command) error
 	// After may lose the answer of a proposal that was applied.
@@ -57,6 +58,16 @@ func (l *Log) Current() *catalog.Catalog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.cat
+}
+
+// Changed returns a channel that is closed when something is applied.
+func (l *Log) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed
 }
 
 // Propose applies commands.
@@ -74,6 +85,10 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 	out := make([]catalog.Result, len(cmds))
 	for i, c := range cmds {
 		l.cat, out[i].Value, out[i].Err = catalog.Apply(l.cat, c)
+	}
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
 	}
 	if l.After != nil {
 		if err := l.After(cmds); err != nil {
@@ -122,6 +137,8 @@ type BE struct {
 	OnQuery     func(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error
 	OnHeartbeat func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error)
 	OnCreate    func(req *bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error)
+	OnHarden    func(req *bepb.HardenRequest) (*bepb.HardenResponse, error)
+	OnRedo      func(req *bepb.RedoRequest) (*bepb.RedoResponse, error)
 }
 
 // Set changes what the BE does.
@@ -248,6 +265,28 @@ func (b *BE) CreateReplicas(_ context.Context, req *bepb.CreateReplicasRequest) 
 		resp.DiskIds = append(resp.DiskIds, uint64(b.ID)+1000)
 	}
 	return resp, nil
+}
+
+// Harden does not know the call unless it is told what to do.
+func (b *BE) Harden(ctx context.Context, req *bepb.HardenRequest) (*bepb.HardenResponse, error) {
+	b.mu.Lock()
+	f := b.OnHarden
+	b.mu.Unlock()
+	if f != nil {
+		return f(req)
+	}
+	return b.UnimplementedBackendServer.Harden(ctx, req)
+}
+
+// Redo does not know the call unless it is told what to do.
+func (b *BE) Redo(ctx context.Context, req *bepb.RedoRequest) (*bepb.RedoResponse, error) {
+	b.mu.Lock()
+	f := b.OnRedo
+	b.mu.Unlock()
+	if f != nil {
+		return f(req)
+	}
+	return b.UnimplementedBackendServer.Redo(ctx, req)
 }
 
 // Settle notes the request.

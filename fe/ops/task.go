@@ -149,7 +149,7 @@ func updateStatus(op *model.Op, f *Facts) outcome {
 	case UpdateTableAlive, UpdatePartitionStatus, ReLoadTable:
 		return setStatus(op, r, f)
 	case AddReplica:
-		if extra := f.followers() - f.Want; extra > f.Tablet.Extra {
+		if extra := f.followers() - f.Want; extra > int(f.Tablet.Extra) {
 			return outcome{effects: []command.Command{&command.AdjustReplicas{Tablet: op.Tablet, Extra: extra}}}
 		}
 	}

@@ -27,6 +27,9 @@ func (s *Session) explainAnalyze(ctx context.Context, n *parse.ExplainStmt, para
 	if err != nil {
 		return err
 	}
+	if err := s.mayExplain(cat, n.Stmt); err != nil {
+		return err
+	}
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}

@@ -27,8 +27,13 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 		do = func() error { return s.dropDatabase(ctx, n, out) }
 	case *parse.CreateTableStmt:
 		do = func() error { return s.createTable(ctx, n, st.Tail, params, out) }
+	case *parse.CreateViewStmt:
+		do = func() error { return s.createView(ctx, n, st.View, out) }
 	case *parse.DropTableStmt:
 		do = func() error { return s.dropTables(ctx, n, out) }
+		if n.IsView {
+			do = func() error { return s.dropViews(ctx, n, out) }
+		}
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
@@ -135,6 +140,9 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 	for range cat.Tables(db.ID) {
 		tables++
 	}
+	for range cat.Views(db.ID) {
+		tables++
+	}
 	if err := s.apply(ctx, &command.DropDatabase{ID: db.ID}); err != nil {
 		return err
 	}
@@ -155,7 +163,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if !ok {
 		return sqlErr(1049, "42000", "Unknown database '%s'", spec.Database)
 	}
-	if _, ok := cat.Table(db.ID, spec.Table.Name); ok {
+	if cat.Named(db.ID, spec.Table.Name) {
 		if spec.IfNotExists {
 			s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
 			return out.done(server.Result{Warnings: 1})
@@ -204,6 +212,9 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 		return nil, nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	t, ok := cat.Table(d.ID, table)
+	if _, isView := cat.View(d.ID, table); isView {
+		return d, nil, sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not BASE TABLE", db, table)
+	}
 	if !ok {
 		return d, nil, sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", db, table)
 	}
@@ -212,9 +223,6 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 
 // dropTables drops all tables of the statement or, when one is missing, none.
 func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *output) error {
-	if n.IsView {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'DROP VIEW'")
-	}
 	cat := s.sh.Log.Current()
 	var cmds []command.Command
 	var missing []string

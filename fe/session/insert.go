@@ -91,7 +91,7 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 		if err != nil {
 			return err
 		}
-		if err := s.mayWrite(insertPrivileges(p), p.Database, p.Table); err != nil {
+		if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
 			return err
 		}
 		keys, err := s.keysOf(ctx, cat, p.Table)

@@ -79,7 +79,7 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	if err != nil {
 		return err
 	}
-	if err := l.s.mayWrite(insertPrivileges(&p.InsertPlan), p.Database, p.Table); err != nil {
+	if err := l.s.mayWrite(insertPrivileges(&p.InsertPlan), p.Via, p.Database, p.Table); err != nil {
 		return err
 	}
 	l.plan, l.odd = p, 0

@@ -33,7 +33,7 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 		if err != nil || p == nil {
 			return err
 		}
-		if err := s.mayLock(p.Database, p.Table); err != nil {
+		if err := s.mayLock(p); err != nil {
 			return err
 		}
 		m, err := s.modifier(ctx, cat, t, pctx, p, now)

@@ -23,7 +23,8 @@ func (s *Session) maintain(ctx context.Context, n parse.StmtNode, out *output) e
 	case *parse.LockTablesStmt:
 		// Dumps lock the tables that they load. A real lock would need every FE; snapshots make it needless for readers.
 		for i := range n.TableLocks {
-			if _, _, err := s.findTable(s.sh.Log.Current(), n.TableLocks[i].Table.Schema.O, n.TableLocks[i].Table.Name.O); err != nil {
+			name := n.TableLocks[i].Table
+			if d, _, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O); err != nil && (d == nil || !s.sh.Log.Current().Named(d.ID, name.Name.O)) {
 				return err
 			}
 		}
@@ -45,6 +46,11 @@ func (s *Session) analyze(ctx context.Context, n *parse.AnalyzeTableStmt, out *o
 	r := stmt.Result{Columns: []stmt.Column{{Name: "Table", Type: text}, {Name: "Op", Type: text}, {Name: "Msg_type", Type: text}, {Name: "Msg_text", Type: text}}}
 	for _, name := range n.TableNames {
 		db, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
+		if db != nil && err != nil && s.sh.Log.Current().Named(db.ID, name.Name.O) {
+			full := db.Name + "." + name.Name.O
+			r.Rows = append(r.Rows, stmt.Row{full, "analyze", "Error", "'" + full + "' is not BASE TABLE"}, stmt.Row{full, "analyze", "status", "Operation failed"})
+			continue
+		}
 		if err != nil {
 			return err
 		}

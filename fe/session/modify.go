@@ -71,7 +71,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		}()
 		var keys []*uniqueKey
 		for _, p := range plans {
-			if err := s.mayWrite(need, p.Database, p.Table); err != nil {
+			if err := s.mayWrite(need, p.Via, p.Database, p.Table); err != nil {
 				return err
 			}
 			m, err := s.modifier(ctx, cat, t, pctx, p, now)
@@ -111,7 +111,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 // modifyOne has the leader of a tablet do a statement that modifies one row; txn.ErrGeneral says that nothing has happened. What the
 // account lacks is for the general way to say.
 func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege, plans []*plan.ModifyPlan) (modified, error) {
-	if len(plans) != 1 || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
+	if len(plans) != 1 || len(plans[0].Via) > 0 || !s.holds(need|model.PrivSelect, plans[0].Database, plans[0].Table) {
 		return modified{}, txn.ErrGeneral
 	}
 	one, ok := plans[0].OneRow(pctx)
@@ -254,7 +254,10 @@ func (m *modifier) assign(b, old *vec.Batch) (next *vec.Batch, changed []int32, 
 			changed = append(changed, int32(i))
 		}
 	}
-	return next, changed, nil
+	if m.plan.Checked() {
+		err = m.plan.CheckRows(m.pctx, gather(next, changed))
+	}
+	return next, changed, err
 }
 
 // group hands the rows of each tablet to add; sel picks rows, nil = all.

@@ -275,6 +275,9 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 	if err != nil {
 		return err
 	}
+	if err := s.mayExplain(cat, n.Stmt); err != nil {
+		return err
+	}
 	lines, err := explained(s.planContext(cat, time.Now(), params), n.Stmt)
 	if err != nil {
 		return err

@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 
-	"stele/fe/account"
-	"stele/fe/stmt"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/model"
@@ -61,7 +59,7 @@ type renamer struct {
 	cmd   command.RenameTables
 }
 
-// at returns the table of a name as the renames before leave it, 0 if there is none.
+// at returns the table or view of a name as the renames before leave it, 0 if there is none.
 func (r *renamer) at(p placeName) types.TableID {
 	if id, ok := r.moved[p]; ok {
 		return id
@@ -69,34 +67,19 @@ func (r *renamer) at(p placeName) types.TableID {
 	if t, ok := r.cat.Table(p.db, p.name); ok {
 		return t.ID
 	}
+	if v, ok := r.cat.View(p.db, p.name); ok {
+		return v.ID
+	}
 	return 0
-}
-
-// database finds the database of a name.
-func (r *renamer) database(name *parse.TableName) (*catalog.Database, error) {
-	db := name.Schema.O
-	if db == "" {
-		db = r.s.db
-	}
-	switch d, ok := r.cat.Database(db); {
-	case db == "":
-		return nil, sqlErr(1046, "3D000", "No database selected")
-	case stmt.IsSystemDatabase(db):
-		return nil, account.Denied(r.s.who(), account.Need{Privileges: model.PrivAlter, Database: db})
-	case !ok:
-		return nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
-	default:
-		return d, nil
-	}
 }
 
 // add takes up one rename.
 func (r *renamer) add(from, to *parse.TableName) error {
-	oldDB, err := r.database(from)
+	oldDB, err := r.s.namedDatabase(r.cat, from, model.PrivAlter)
 	if err != nil {
 		return err
 	}
-	newDB, err := r.database(to)
+	newDB, err := r.s.namedDatabase(r.cat, to, model.PrivAlter)
 	if err != nil {
 		return err
 	}
@@ -108,7 +91,9 @@ func (r *renamer) add(from, to *parse.TableName) error {
 	if r.at(next) != 0 {
 		return sqlErr(1050, "42S01", "Table '%s' already exists", next.name)
 	}
-	if t, _ := r.cat.TableByID(id); t.Colocate != "" && old.db != next.db {
+	if t, ok := r.cat.TableByID(id); !ok && old.db != next.db {
+		return sqlErr(1450, "HY000", "Changing schema from '%s' to '%s' is not allowed.", oldDB.Name, newDB.Name)
+	} else if ok && t.Colocate != "" && old.db != next.db {
 		return sqlErr(codeRefused, "HY000", "Table '%s' is in the colocate group '%s' of its database: take it out first "+
 			"(ALTER TABLE … SET ('colocate_with' = ''))", old.name, t.Colocate)
 	}

@@ -9,6 +9,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/sql/parse"
+	"stele/sql/plan"
 )
 
 // granted is what the session has worked out of the grants of its account. It holds for as long as the mark is that of the
@@ -45,23 +46,36 @@ func (s *Session) holds(want model.Privilege, database string, t *catalog.Table)
 	return s.granted.on&want == want
 }
 
-// mayWrite refuses a write to a table that lacks one of the privileges of want.
-func (s *Session) mayWrite(want model.Privilege, database string, t *catalog.Table) error {
-	if s.holds(want, database, t) {
+// mayWrite refuses a write to a table that lacks one of the privileges of want. A table that is named by views asks for them there.
+func (s *Session) mayWrite(want model.Privilege, via []plan.ViewUse, database string, t *catalog.Table) error {
+	switch {
+	case len(via) > 0:
+		return s.mayWriteVia(want, via, database, t)
+	case s.holds(want, database, t):
 		return nil
 	}
+	return guarded{may: s.granted.of}.mayAll(s.who(), want, database, t.Name)
+}
+
+// mayAll refuses the first privilege of want that is missing.
+func (g guarded) mayAll(who string, want model.Privilege, database, table string) error {
+	missing := want &^ g.may.On(database, table)
 	for bit := model.Privilege(1); bit != 0; bit <<= 1 {
-		if want&bit&^s.granted.on != 0 {
-			return account.Denied(s.who(), account.Need{Privileges: bit, Database: database, Table: t.Name})
+		if missing&bit != 0 {
+			return account.Denied(who, account.Need{Privileges: bit, Database: database, Table: table})
 		}
 	}
 	return nil
 }
 
 // mayLock refuses to lock rows without a privilege to change them: who may only read must not stand in the way of others.
-func (s *Session) mayLock(database string, t *catalog.Table) error {
+func (s *Session) mayLock(p *plan.ModifyPlan) error {
+	database, name := p.Database, p.Table.Name
+	if len(p.Via) > 0 { // what is below it, it reads by the rights of its definer
+		database, name = p.Via[0].Database, p.Via[0].View.Name
+	}
 	return account.Check(s.rights(), s.who(), []account.Need{{
-		Privileges: model.PrivUpdate | model.PrivDelete | model.PrivLockTables, Database: database, Table: t.Name}})
+		Privileges: model.PrivUpdate | model.PrivDelete | model.PrivLockTables, Database: database, Table: name}})
 }
 
 // MayKill refuses to end a session of another user without SUPER; by is who asks.
@@ -86,13 +100,16 @@ func (sh *Shared) MayKill(by server.ConnInfo, id uint64) error {
 // after; this is the second lock on the same door: a planner never sees a table of whose rows the account may do nothing.
 type guarded struct {
 	snapshot
-	may *account.Rights
+	may      *account.Rights
+	accounts *catalog.Catalog // the newest: what a definer of a view was granted or lost counts at once
 }
+
+// rowPrivileges are those by which an account may do something with the rows of a table, or with the table for their sake.
+const rowPrivileges = model.PrivSelect | model.PrivInsert | model.PrivUpdate | model.PrivDelete | model.PrivCreate | model.PrivAlter
 
 // Table finds a table by database and name.
 func (g guarded) Table(db, name string) (*catalog.Table, bool) {
-	const rows = model.PrivSelect | model.PrivInsert | model.PrivUpdate | model.PrivDelete | model.PrivCreate | model.PrivAlter
-	if g.may.On(db, name)&rows == 0 {
+	if g.may.On(db, name)&rowPrivileges == 0 {
 		return nil, false
 	}
 	return g.snapshot.Table(db, name)

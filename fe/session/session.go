@@ -420,10 +420,10 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows,
+	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
 		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
-		Params: params, Stats: stats{cat}, System: systemTable, RowCount: s.affected}
+		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
 // snapshot gives the planner the catalog by names.

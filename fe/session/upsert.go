@@ -55,7 +55,7 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 // happened.
 func (i *inserter) upsertRow(ctx context.Context, tablet types.TabletID, row *vec.Batch) error {
 	change, ok := i.plan.Upsert(i.pctx)
-	if !ok {
+	if !ok || i.plan.Checked() {
 		return txn.ErrGeneral
 	}
 	out, err := i.s.modifyRow(ctx, i.cat, i.t, i.plan.Table, txn.RowChange{Tablet: tablet, Values: row, Change: change,
@@ -158,6 +158,9 @@ func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, chan
 		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
 			return nil, false, err
 		}
+	}
+	if err := i.plan.CheckRows(i.pctx, next); err != nil {
+		return nil, false, err
 	}
 	for _, a := range i.plan.OnDuplicate { // a column may be assigned twice
 		changed = changed || !a.Auto && !sameValue(old.Cols[a.Column], next.Cols[a.Column], 0)

@@ -157,6 +157,8 @@ type Env struct {
 	Image func(ctx context.Context) (bool, error)
 	// CreateTable prints a table for SHOW CREATE TABLE.
 	CreateTable func(*catalog.Table) string
+	// View works out what a view is, by what it reads now.
+	View func(db string, v *catalog.View) (ViewFacts, error)
 }
 
 // stamp prints a time in the session's zone, "N/A" when it is unset.

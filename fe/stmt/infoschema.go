@@ -67,7 +67,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "TABLES", Doc: "The tables
 	`),
 	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
 		f := t.facts(e)
-		return []Row{{"def", t.db, t.name, t.kind, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, 0, 0, 0, f.auto, f.created, nil, nil,
+		return []Row{{"def", t.db, t.name, t.kind, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, f.none(), f.none(), f.none(), f.auto, f.created, nil, nil,
 			f.coll, nil, "", f.comment}}
 	})})
 
@@ -96,8 +96,11 @@ var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Local: true, Do
 		GENERATION_EXPRESSION long
 		SRS_ID uint
 	`),
-	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
-		columns := t.columns()
+	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
+		columns, err := t.columns(e)
+		if err != nil { // a view of what is gone
+			return nil
+		}
 		rows := make([]Row, len(columns))
 		for i := range columns {
 			c := &columns[i]

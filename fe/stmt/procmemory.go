@@ -39,6 +39,8 @@ func procMemory(c procCall) (Result, error) {
 	add(self, "FE", cluster.MemoryPart{Name: "heap", Used: int64(m.HeapInuse), Info: "objects, and what the collector has not taken back yet"})
 	add(self, "FE", cluster.MemoryPart{Name: "heap_idle", Used: int64(m.HeapIdle - m.HeapReleased), Info: "kept for objects to come"})
 	add(self, "FE", cluster.MemoryPart{Name: "stacks", Used: int64(m.StackInuse)})
+	add(self, "FE", cluster.MemoryPart{Name: "redo", Used: c.Catalog.RedoBytes(),
+		Info: fmt.Sprintf("rows that commits carry, of %d tablets: their replicas do not have them on disk for certain", c.Catalog.RedoTablets())})
 	for _, be := range sortedBEs(c.Env) {
 		for _, p := range c.member(be.ID).Memory {
 			add(fmt.Sprintf("%s:%d", be.Host, be.Port), "BE", p)

@@ -21,6 +21,7 @@ const (
 // The words of TABLE_TYPE.
 const (
 	baseTable  = "BASE TABLE"
+	userView   = "VIEW"
 	systemView = "SYSTEM VIEW"
 )
 
@@ -28,23 +29,28 @@ const (
 type schemaTable struct {
 	db, name string
 	kind     string
-	table    *catalog.Table // nil for a system table
+	table    *catalog.Table // nil for a system table or a view
+	view     *catalog.View
 	system   *Table
 }
 
-// columns are the columns that users see.
-func (t schemaTable) columns() []types.Column {
+// columns are the columns that users see. Those of a view are not known when what it reads is gone.
+func (t schemaTable) columns(e *Env) ([]types.Column, error) {
 	var out []types.Column
-	if t.table != nil {
+	switch {
+	case t.table != nil:
 		for _, c := range visible(t.table) {
 			out = append(out, *c)
 		}
-		return out
+		return out, nil
+	case t.view != nil:
+		f, err := e.View(t.db, t.view)
+		return f.Columns, err
 	}
 	for _, c := range t.system.Columns {
 		out = append(out, types.Column{Name: c.Name, Type: c.Type, Comment: c.Doc})
 	}
-	return out
+	return out, nil
 }
 
 // key is the Key word of a column.
@@ -78,12 +84,34 @@ func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
 		if !ok {
 			return
 		}
-		for t := range e.Catalog.Tables(d.ID) {
-			if e.sees(d.Name, t.Name) && !yield(schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}) {
+		for _, t := range userTables(e.Catalog, d) {
+			if e.sees(d.Name, t.name) && !yield(t) {
 				return
 			}
 		}
 	}
+}
+
+// userTables lists the tables and views of a database by name.
+func userTables(cat *catalog.Catalog, d *catalog.Database) []schemaTable {
+	var out []schemaTable
+	for t := range cat.Tables(d.ID) {
+		out = append(out, schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t})
+	}
+	for v := range cat.Views(d.ID) {
+		out = append(out, schemaTable{db: d.Name, name: v.Name, kind: userView, view: v})
+	}
+	slices.SortFunc(out, func(a, b schemaTable) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+// userTable finds a table or view of a user.
+func userTable(cat *catalog.Catalog, d *catalog.Database, name string) (schemaTable, bool) {
+	if t, ok := cat.Table(d.ID, name); ok {
+		return schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}, true
+	}
+	v, ok := cat.View(d.ID, name)
+	return schemaTable{db: d.Name, name: name, kind: userView, view: v}, ok
 }
 
 // schemaTables yields all tables by database and name.
@@ -127,11 +155,11 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 		return schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}, nil
 	}
 	if d, ok := e.Catalog.Database(db); ok {
-		if t, ok := e.Catalog.Table(d.ID, name); ok {
-			if !e.sees(db, t.Name) {
-				return schemaTable{}, account.Denied(e.User, account.Need{Privileges: model.PrivSelect, Database: db, Table: t.Name})
+		if t, ok := userTable(e.Catalog, d, name); ok {
+			if !e.sees(db, name) {
+				return schemaTable{}, account.Denied(e.User, account.Need{Privileges: model.PrivSelect, Database: db, Table: name})
 			}
-			return schemaTable{db: db, name: t.Name, kind: baseTable, table: t}, nil
+			return t, nil
 		}
 	}
 	return schemaTable{}, sqltypes.Errorf(codeUnknownTable, stateNoTable, "Table '%s.%s' doesn't exist", db, name)
@@ -152,8 +180,19 @@ type tableFacts struct {
 	comment                                 string
 }
 
+// none is the size of what tables do not have; of a view nothing is said.
+func (f tableFacts) none() any {
+	if f.version == nil {
+		return nil
+	}
+	return 0
+}
+
 func (t schemaTable) facts(e *Env) tableFacts {
-	if t.table == nil {
+	switch {
+	case t.view != nil:
+		return tableFacts{created: e.when(t.view.CreatedMs), comment: userView}
+	case t.table == nil:
 		return tableFacts{version: 10, rows: 0, data: 0, avgRow: 0, comment: t.system.Doc}
 	}
 	var rows, bytes int64

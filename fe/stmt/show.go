@@ -25,6 +25,7 @@ var shows = map[parse.ShowStmtType]showFunc{
 	parse.ShowColumns:         showColumns,
 	parse.ShowCreateDatabase:  showCreateDatabase,
 	parse.ShowCreateTable:     showCreateTable,
+	parse.ShowCreateView:      showCreateView,
 	parse.ShowIndex:           showIndex,
 	parse.ShowVariables:       showVariables,
 	parse.ShowStatus:          showStatus,
@@ -165,7 +166,7 @@ func showTableStatus(e *Env, n *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: tableStatusColumns}
 	for t := range schemaTablesOf(e, db) {
 		f := t.facts(e)
-		r.Rows = append(r.Rows, Row{t.name, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, 0, 0, 0, f.auto, f.created, nil, nil,
+		r.Rows = append(r.Rows, Row{t.name, f.engine, f.version, f.format, f.rows, f.avgRow, f.data, f.none(), f.none(), f.none(), f.auto, f.created, nil, nil,
 			f.coll, nil, "", f.comment})
 	}
 	return r, nil
@@ -189,7 +190,10 @@ func showColumns(e *Env, n *parse.ShowStmt) (Result, error) {
 	if n.Full {
 		r.Columns = plain("Field Type Collation Null Key Default Extra Privileges Comment")
 	}
-	columns := t.columns()
+	columns, err := t.columns(e)
+	if err != nil {
+		return Result{}, err
+	}
 	for i := range columns {
 		c := &columns[i]
 		if n.Column != nil && !strings.EqualFold(c.Name, n.Column.Name.O) {
@@ -230,6 +234,8 @@ func showCreateTable(e *Env, n *parse.ShowStmt) (Result, error) {
 	}
 	text := ""
 	switch {
+	case t.view != nil:
+		return createView(e, t)
 	case t.table == nil:
 		text = createSystem(t.system)
 	case e.CreateTable == nil:

@@ -109,7 +109,7 @@ func (t *Txn) command() *command.CommitTxn {
 	cmd := &command.CommitTxn{Txn: t.id, TimeMs: time.Now().UnixMilli()}
 	cmd.Tablets = make([]command.TxnTablet, 0, len(t.tablets))
 	for id, sh := range t.tablets {
-		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows})
+		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads})
 	}
 	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
 	return cmd

@@ -4,7 +4,7 @@
 // The Raft entry is the truth. Before it, everything is pending and Abort (or, should the FE die, the BEs' question
 // for the outcome) clears it; after it, the transaction is committed even if nobody hears of it at first: a BE that
 // missed the publish learns the outcome from its own question. The client hears OK when the entry is committed: the rows
-// are on disk on a quorum then, and publishing goes on behind it. Every later query carries the version, and a replica that
+// are on disk on a quorum then, or in the entry, and publishing goes on behind it. Every later query carries the version, and a replica that
 // has not heard of it yet waits for it, asks for it, or sends the query to another one (I4).
 package txn
 
@@ -40,6 +40,8 @@ type Settings struct {
 	// PublishBacklog is how many versions may wait to be told to a BE before commits wait for it, for PublishWait at most.
 	PublishBacklog int
 	PublishWait    time.Duration
+	// RedoBytes is how many bytes of rows a transaction may carry in its commit; 0 = its rows are on disk before.
+	RedoBytes int
 }
 
 // Coordinator runs the transactions of one FE. It is safe for concurrent use.

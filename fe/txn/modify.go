@@ -57,6 +57,7 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	if err != nil {
 		return RowOutcome{}, err
 	}
+	t.offer(cat, 1, []*bepb.WriteRequest_Part{part})
 	req := &bepb.ModifyRequest{TxnId: uint64(t.id), Part: part, LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit, Change: c.Change,
 		Key: c.Key, NowUs: c.NowMicros}
 	if c.Values != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // publish tells every replica the versions that a transaction got. It does not wait for them: the transaction is committed,
-// its rows are on disk on a quorum, and who reads the version waits for it where he reads. Only when a BE does not keep up
+// its rows are on disk on a quorum or in the log, and who reads the version waits for it where he reads. Only when a BE does not keep up
 // does it return after enough followers of each tablet can serve them, or the publish wait is over, so that no queue grows
 // without bound. Learners are told, so that they stay current, and never waited for: they serve no reads (I6).
 func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.TabletVersion) {

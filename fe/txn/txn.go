@@ -81,6 +81,7 @@ type Txn struct {
 	explicit bool
 	locking  Locking
 	tablets  map[types.TabletID]*share
+	carried  int  // bytes that the commit carries, see offer
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
 	done     history
 }
@@ -94,6 +95,7 @@ type share struct {
 	seq    uint64
 	rows   int64
 	index  bool // of a hidden table: its rows do not count
+	redo   carried
 }
 
 // ID returns the id of the transaction; RollbackTo changes it.
@@ -150,6 +152,9 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 		}
 		groups[leader].Parts = append(groups[leader].Parts, part)
 	}
+	for _, req := range groups {
+		t.offer(cat, len(groups), req.Parts)
+	}
 	lockWait = t.patience(groups, lockWait)
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
@@ -163,6 +168,7 @@ func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite,
 	}
 	req := t.request(lockWait)
 	req.Parts = []*bepb.WriteRequest_Part{part}
+	t.offer(cat, 1, req.Parts)
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
 	return t.sendOne(wctx, leader, req)
@@ -205,6 +211,9 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	}
 	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
 		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
+	if be, ok := cat.BE(tab.Leader); ok {
+		p.LeaderStartMs = be.StartMs
+	}
 	if w.Rows != nil && !p.Grouped {
 		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
 	}
@@ -222,7 +231,8 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 			sh.bes = append(sh.bes, r.BE)
 		}
 		if r.BE != tab.Leader && !r.Bad && r.OfflineMs == 0 && t.c.live.Alive(r.BE) {
-			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE)})
+			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE),
+				Learner: r.Role == types.RoleLearner})
 		}
 	}
 	return tab.Leader, p, nil
@@ -354,6 +364,9 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 		} else { // a replica counts when it holds every part of the transaction
 			sh.ok = slices.DeleteFunc(sh.ok, func(r types.ReplicaID) bool { return !slices.Contains(ok, r) })
 		}
+		if err := t.carry(types.TabletID(p.TabletId), &sh.redo, p.Redo); err != nil {
+			return err
+		}
 		sh.rows += p.Inserted - p.Deleted
 		if sh.index {
 			continue
@@ -394,6 +407,6 @@ func (t *Txn) Rollback(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	t.tablets = map[types.TabletID]*share{}
+	t.tablets, t.carried = map[types.TabletID]*share{}, 0
 	return nil
 }

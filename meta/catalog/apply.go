@@ -53,7 +53,8 @@ type (
 		Deposed  []types.TabletID `cbor:"3,keyasint,omitempty"` // tablets whose leader lost the right to lead
 		CaughtUp []types.TabletID `cbor:"4,keyasint,omitempty"` // tablets where a lagging replica became complete or promotable
 	}
-	// CountResult answers CancelRepairHint, ExpireHints, CancelOp, DeleteOps and SetReplicaAlive: how many there were.
+	// CountResult answers CancelRepairHint, ExpireHints, CancelOp, DeleteOps, SetReplicaAlive, StartBE (tablets that got another epoch)
+	// and TrimRedo (versions that were forgotten): how many there were.
 	CountResult struct {
 		N int `cbor:"1,keyasint"`
 	}
@@ -133,7 +134,7 @@ func (d *draft) apply(cmd command.Command) (any, error) {
 		return nil, refused("the cluster is not initialised")
 	}
 	for _, try := range [...]func(command.Command) (any, error, bool){
-		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyAccount, d.applyRestore,
+		d.applyNode, d.applySchema, d.applyTxn, d.applyReplica, d.applyOp, d.applyAlive, d.applySched, d.applyOther, d.applyAccount, d.applyRestore, d.applyRedo,
 	} {
 		if result, err, mine := try(cmd); mine {
 			return result, err
@@ -175,4 +176,5 @@ func (d *draft) dropTablet(id types.TabletID) {
 		d.onBE = d.onBE.del(d.o, t.Replicas[i].BE, id)
 	}
 	d.tablets = d.tablets.del(d.o, id)
+	d.redo = d.redo.drop(d.o, t)
 }

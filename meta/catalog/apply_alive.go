@@ -79,7 +79,7 @@ func (d *draft) adjustReplicas(c *command.AdjustReplicas) error {
 		return refused("tablet %d cannot have %d more replicas than its partition says", c.Tablet, c.Extra)
 	}
 	t := *old
-	t.Extra = c.Extra
+	t.Extra = int32(c.Extra)
 	d.tablets = d.tablets.set(d.o, t.ID, &t)
 	return nil
 }
@@ -109,8 +109,9 @@ func (d *draft) acceptLoss(c *command.AcceptLoss) (any, error) {
 	r.Version, r.LastSuccess, r.LastFailed, r.LastFailedMs = t.Version, t.Version, 0, 0
 	t.Replicas = append(t.Replicas[:0:0], r)
 	t.Leader = r.BE
-	if c.Empty != 0 {
-		t.Rows = 0
+	if c.Empty != 0 { // nothing is what it is to have
+		t.Rows, t.Redo = 0, nil
+		d.redo = d.redo.drop(d.o, old)
 	}
 	t.Epoch++
 	d.putTablet(t)

@@ -12,8 +12,11 @@ func (d *draft) renameTables(c *command.RenameTables) error {
 	return nil
 }
 
-// renameTable gives one table its new name; its hidden tables go with it.
+// renameTable gives one table, or view, its new name; its hidden tables go with it.
 func (d *draft) renameTable(r *command.TableRename) error {
+	if v, ok := d.views.get(r.Table); ok {
+		return d.renameView(v, r)
+	}
 	t, err := d.editTable(r.Table)
 	if err != nil {
 		return err

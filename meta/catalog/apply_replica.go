@@ -191,13 +191,18 @@ func report(t *Tablet, r *Replica, item *command.ReplicaReport, timeMs int64) {
 		r.Bad = true
 	}
 	if item.LostFrom != 0 && item.LostFrom <= t.Version {
-		r.Version = min(r.Version, max(item.Version, item.LostFrom-1))
-		r.LastFailed, r.LastFailedMs = t.Version, timeMs
-		r.Settled = min(r.Settled, r.Version)
+		lose(t, r, max(item.Version, item.LostFrom-1), timeMs)
 		return
 	}
 	raise(t, r, item.Version)
 	r.Settled = max(r.Settled, item.Version)
+}
+
+// lose records that a replica may lack versions above one, until it has said that it has them all.
+func lose(t *Tablet, r *Replica, above types.Version, timeMs int64) {
+	r.Version = min(r.Version, above)
+	r.LastFailed, r.LastFailedMs = t.Version, timeMs
+	r.Settled = min(r.Settled, r.Version)
 }
 
 // raise records that a replica holds every version up to v. LastFailed is the last version that the replica missed,

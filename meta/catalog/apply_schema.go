@@ -30,6 +30,8 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 		err = d.alterTable(c)
 	case *command.RenameTables:
 		err = d.renameTables(c)
+	case *command.ChangeViews:
+		err = d.changeViews(c)
 	default:
 		return d.applyIndex(cmd)
 	}
@@ -68,6 +70,9 @@ func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
 			return nil, err
 		}
 		res.Tablets = append(res.Tablets, dropped.Tablets...)
+	}
+	for _, v := range slices.Collect(d.Views(c.ID)) {
+		d.dropView(v)
 	}
 	d.dbs = d.dbs.del(d.o, c.ID)
 	d.dbNames = d.dbNames.del(d.o, db.Name)
@@ -226,7 +231,7 @@ func (d *draft) newTablets(t *Table, parts []Partition, tablets []Tablet) error 
 			return err
 		}
 		tab.Table, tab.Partition, tab.Bucket = t.ID, at.part, at.bucket
-		tab.Version, tab.Epoch, tab.Rows = types.InitialVersion, 1, 0
+		tab.Version, tab.Epoch, tab.Rows, tab.Redo = types.InitialVersion, 1, 0, nil
 		for j := range tab.Replicas {
 			r := &tab.Replicas[j]
 			*r = Replica{ID: r.ID, BE: r.BE, Disk: r.Disk, Version: tab.Version, LastSuccess: tab.Version, Settled: tab.Version}

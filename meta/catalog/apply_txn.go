@@ -56,9 +56,12 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if namesTwice(c.Tablets) {
 		return nil, refused("transaction %d names a tablet twice", c.Txn)
 	}
+	if err := checkRedo(c); err != nil {
+		return nil, err
+	}
 	rec := &txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
 	for i := range c.Tablets {
-		rec.Tablets[i] = TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c.TimeMs)}
+		rec.Tablets[i] = TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c)}
 	}
 	d.txns.decide(d.o, c.Txn, rec)
 	return CommitResult{Txn: c.Txn, Tablets: rec.Tablets}, nil
@@ -113,7 +116,7 @@ func (d *draft) checkCommit(part *command.TxnTablet) error {
 
 // step gives a tablet its next version and marks who has it. A replica with an earlier gap stays where it is, but
 // what it stored is remembered in LastSuccess: once the gap is closed it is up to date (see report).
-func (d *draft) step(part *command.TxnTablet, timeMs int64) types.Version {
+func (d *draft) step(part *command.TxnTablet, c *command.CommitTxn) types.Version {
 	old, _ := d.tablets.get(part.Tablet)
 	t := cloneTablet(old)
 	t.Version++
@@ -121,13 +124,16 @@ func (d *draft) step(part *command.TxnTablet, timeMs int64) types.Version {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if !slices.Contains(part.OK, r.ID) {
-			r.LastFailed, r.LastFailedMs = t.Version, timeMs
+			r.LastFailed, r.LastFailedMs = t.Version, c.TimeMs
 			continue
 		}
 		r.LastSuccess = t.Version
 		if r.LastFailed == 0 {
 			r.Version = t.Version
 		}
+	}
+	if len(part.Redo) > 0 {
+		d.keepRedo(t, c.Txn, part.Redo)
 	}
 	d.tablets = d.tablets.set(d.o, t.ID, t)
 	return t.Version

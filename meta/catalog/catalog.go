@@ -16,11 +16,19 @@
 //	C3  Tablet.Leader is 0 or the BE of a complete follower (Replica.Complete).
 //	C4  A learner never counts toward a quorum and becomes follower only when C2 holds for it.
 //	C5  Every follower that stays out of a commit gets LastFailed = that version.
-//	C6  The epoch of a tablet grows with each change of its leader or its followers, and when its table gets a unique key. A learner that comes or goes does
-//	    not change it: it counts for nothing, and a repair would abort the writes that run.
+//	C6  The epoch of a tablet grows with each change of its leader or its followers, when its leader is another process (StartBE), and when its table gets a
+//	    unique key. A learner that comes or goes does not change it: it counts for nothing, and a repair would abort the writes that run.
 //	C7  A transaction is decided once: committed in all its tablets or in none.
 //	C8  A unique key has a hidden table with the partitions and the replication of its owner, and no hidden table is
 //	    without its owner.
+//	C9  Tablet.Redo has the rows of every version that was committed with them and not trimmed since; a tablet has one exactly if it is
+//	    among Redoing, and RedoBytes is their sum.
+//	C10  A name means a table or a view, and each view has its name.
+//
+// Rows that a commit carries are here so that they are in the log of the FE group until enough replicas have them on disk: they are
+// written to snapshots, go when TrimRedo says that they may, and with their tablet. The catalog only keeps them; who needs them and when
+// they may go is for package fe/redo to say. What goes while a replica has not said that it has it makes that replica an incomplete one:
+// it is the same as if it had missed the versions.
 package catalog
 
 import (
@@ -49,7 +57,8 @@ type Catalog struct {
 	dbs        tree[types.DatabaseID, *Database]
 	dbNames    tree[string, types.DatabaseID]
 	tables     tree[types.TableID, *Table]
-	tableNames tree[tableName, types.TableID]
+	tableNames tree[tableName, types.TableID] // of views, too
+	views      tree[types.TableID, *View]
 	parts      tree[types.PartitionID, types.TableID]
 	tablets    tree[types.TabletID, *Tablet]
 	onBE       onBE
@@ -63,6 +72,7 @@ type Catalog struct {
 	tried      tree[types.TabletID, *Task] // that failed and were to be tried again
 	users      tree[userName, *User]
 	txns       txnLog
+	redo       redoing
 	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
 }
 
@@ -95,6 +105,7 @@ func New() *Catalog {
 		dbs:     newTree[types.DatabaseID, *Database](cmp.Compare),
 		dbNames: newTree[string, types.DatabaseID](strings.Compare),
 		tables:  newTree[types.TableID, *Table](cmp.Compare),
+		views:   newTree[types.TableID, *View](cmp.Compare),
 		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
 			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 		}),
@@ -113,6 +124,7 @@ func New() *Catalog {
 			return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.host, b.host))
 		}),
 		txns: newTxnLog(),
+		redo: newRedoing(),
 	}
 }
 
@@ -180,7 +192,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 			if k.db != db {
 				return
 			}
-			if t, _ := c.tables.get(id); !yield(t) {
+			if t, ok := c.tables.get(id); ok && !yield(t) {
 				return
 			}
 		}
@@ -191,7 +203,7 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 func (c *Catalog) AllTables() iter.Seq[*Table] { return values(c.tables) }
 
 // TableCount returns how many tables there are that users know.
-func (c *Catalog) TableCount() int { return c.tableNames.len() }
+func (c *Catalog) TableCount() int { return c.tableNames.len() - c.views.len() }
 
 // TableOfPartition returns the table that has the partition, and the partition's place in Table.Parts.
 func (c *Catalog) TableOfPartition(id types.PartitionID) (*Table, int, bool) {

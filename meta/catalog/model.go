@@ -12,6 +12,7 @@ type (
 	Replica        = model.Replica
 	Tablet         = model.Tablet
 	BE             = model.BE
+	Redo           = model.Redo
 	Task           = model.Task
 	BEDisk         = model.BEDisk
 	FE             = model.FE
@@ -23,6 +24,7 @@ type (
 	User           = model.User
 	Grant          = model.Grant
 	TabletVersion  = model.TabletVersion
+	View           = model.View
 )
 
 // Operation states.

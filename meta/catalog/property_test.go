@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 23) {
+	switch w.n("other", 0, 30) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -135,8 +135,31 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.dropIndex(c)
 	case 20:
 		return w.rename(c)
+	case 21:
+		return &command.StartBE{BE: types.BEID(w.n("be", 10002, 10007)), StartMs: int64(w.n("start", 1, 3))}
+	case 22, 23, 24:
+		return w.trim(c)
+	case 25, 26, 27:
+		return w.view(c)
 	}
 	return w.truncate(c)
+}
+
+// trim draws what goes of the rows that commits carried, often all.
+func (w *world) trim(c *Catalog) command.Command {
+	out := &command.TrimRedo{}
+	for range w.n("trimmed", 1, 3) {
+		t, ok := pick(w, slices.Collect(c.Redoing()))
+		if !ok {
+			t = w.tablet(c)
+		}
+		upTo := command.TabletUpTo{Tablet: t.ID, Version: t.Version - types.Version(w.n("kept", 0, 2))}
+		if r, ok := pick(w, t.Replicas); ok && w.chance(20) {
+			upTo.Missed = append(upTo.Missed, r.ID)
+		}
+		out.Tablets = append(out.Tablets, upTo)
+	}
+	return out
 }
 
 // rename draws one or two renames, the second perhaps to the name that the first leaves.
@@ -149,8 +172,12 @@ func (w *world) rename(c *Catalog) command.Command {
 		if !ok {
 			return out
 		}
-		out.Renames = append(out.Renames, command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to})
-		to = t.Name
+		r := command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: db.ID, ToName: to}
+		if v, ok := pick(w, viewsOf(c)); ok && w.chance(30) {
+			r.Table, r.From, r.FromName = v.ID, v.DatabaseID, v.Name
+		}
+		out.Renames = append(out.Renames, r)
+		to = r.FromName
 	}
 	return out
 }
@@ -225,6 +252,9 @@ func (w *world) commit(c *Catalog) command.Command {
 			if w.chance(85) {
 				part.OK = append(part.OK, r.ID)
 			}
+		}
+		for range max(0, w.n("payloads", -2, 2)) {
+			part.Redo = append(part.Redo, bytes.Repeat([]byte{byte(cmd.Txn)}, w.n("payload", 1, 30)))
 		}
 		if !slices.ContainsFunc(cmd.Tablets, func(p command.TxnTablet) bool { return p.Tablet == t.ID }) {
 			cmd.Tablets = append(cmd.Tablets, part)
@@ -389,7 +419,8 @@ func TestApplyIsDeterministic(t *testing.T) {
 		}
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
-		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables} {
+		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables,
+		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}
@@ -523,6 +554,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			t.Fatalf("tablet %d is not where it says it is", tab.ID)
 		}
 	}
+	checkRedoing(t, c)
 	if replicas != c.ReplicaCount() {
 		t.Fatalf("%d replicas, %d indexed", replicas, c.ReplicaCount())
 	}
@@ -539,6 +571,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}
+	checkViews(t, c)
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {
 		t.Fatalf("%d tablets are named, %d stored", tablets, c.TabletCount())
 	}

@@ -52,6 +52,8 @@ const (
 	kindTxn
 	kindTask
 	kindTried
+	kindRedo
+	kindView
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -88,6 +90,15 @@ type taskRecord struct {
 type rangeRecord struct {
 	Start types.TxnID `cbor:"1,keyasint"`
 	End   types.TxnID `cbor:"2,keyasint"`
+}
+
+// redoRecord is one version of a tablet. A list within the tablet's record could be as deep as there are versions.
+type redoRecord struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"`
+	Txn     types.TxnID    `cbor:"3,keyasint"`
+	Parts   [][]byte       `cbor:"4,keyasint"`
+	Schema  uint32         `cbor:"5,keyasint,omitempty"`
 }
 
 type txnEntry struct {
@@ -164,6 +175,7 @@ func (c *Catalog) WriteSnapshot(w io.Writer) error {
 	for id, rec := range c.txns.records.all() {
 		s.record(kindTxn, txnEntry{id, *rec})
 	}
+	c.writeRedo(s)
 	tail := binary.BigEndian.AppendUint32([]byte{kindEnd, 0, 0, 0, 8}, s.n)
 	tail = binary.BigEndian.AppendUint32(tail, s.sum)
 	s.raw(tail)
@@ -195,6 +207,7 @@ func (c *Catalog) writeObjects(s *snapshotWriter) {
 		s.record(kindTask, taskRecord{id, *t})
 	}
 	writeAll(s, kindTried, c.tried)
+	writeAll(s, kindView, c.views)
 }
 
 func writeAll[K, V any](s *snapshotWriter, kind uint8, t tree[K, V]) {
@@ -324,8 +337,15 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 		return loadOne(body, func(v *taskRecord) { d.tasks = d.tasks.set(d.o, v.N, &v.Task) })
 	case kindTried:
 		return loadOne(body, func(v *Task) { d.tried = d.tried.set(d.o, v.Tablet, v) })
+	case kindView:
+		return loadOne(body, func(v *View) {
+			d.views = d.views.set(d.o, v.ID, v)
+			d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
+		})
 	case kindDecided:
 		return loadOne(body, func(v *rangeRecord) { d.txns.decided = d.txns.decided.set(d.o, v.Start, v.End) })
+	case kindRedo:
+		return d.loadRedo(body)
 	case kindTxn:
 		return loadOne(body, func(v *txnEntry) { d.txns.records = d.txns.records.set(d.o, v.ID, &v.Record) })
 	}

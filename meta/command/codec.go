@@ -91,7 +91,7 @@ func Encode(c Command) ([]byte, error) {
 		return nil, fmt.Errorf("encode command type %d: not registered", c.Type())
 	}
 	if commit, ok := c.(*CommitTxn); ok {
-		out := appendHeader(make([]byte, 0, headerSize+len(s.name)+commitRoom), s.version, s.typ, s.name)
+		out := appendHeader(make([]byte, 0, headerSize+len(s.name)+roomOf(commit)), s.version, s.typ, s.name)
 		return bounded(appendCommit(out, commit), s.name)
 	}
 	body, err := encMode.Marshal(c)

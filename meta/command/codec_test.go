@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden bytes; only for commands that no release has written yet")
 
-// fill sets every field of a value to something that is not its zero, so that a lost field is noticed.
+// fill sets every field of a value to something that is not its zero, so that a lost field is noticed, but those that no command has.
 func fill(v reflect.Value, n *int) {
 	*n++
 	switch v.Kind() {
@@ -27,7 +27,9 @@ func fill(v reflect.Value, n *int) {
 		fill(v.Elem(), n)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			fill(v.Field(i), n)
+			if travels(v.Type().Field(i)) {
+				fill(v.Field(i), n)
+			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
@@ -48,6 +50,9 @@ func fill(v reflect.Value, n *int) {
 		panic(fmt.Sprintf("BUG: fill %s", v.Type()))
 	}
 }
+
+// travels is false for what a record of the catalog has and no command carries.
+func travels(f reflect.StructField) bool { return f.Tag.Get("cbor") != "-" }
 
 func filled() []Command {
 	var known []Type
@@ -228,10 +233,14 @@ func TestModelFieldsHaveKeys(t *testing.T) {
 		}
 		seen[ty] = true
 		for i := range ty.NumField() {
-			if f := ty.Field(i); !strings.Contains(f.Tag.Get("cbor"), ",keyasint") {
+			f := ty.Field(i)
+			if !travels(f) {
+				continue
+			}
+			if !strings.Contains(f.Tag.Get("cbor"), ",keyasint") {
 				t.Errorf("%s.%s has no integer CBOR key", ty, f.Name)
 			}
-			check(ty.Field(i).Type)
+			check(f.Type)
 		}
 	}
 	for _, c := range filled() {

@@ -75,6 +75,7 @@ const (
 	TypeChangeGrants     Type = 76
 	TypeRenameTables     Type = 78
 	TypeAlterColumns     Type = 77
+	TypeChangeViews      Type = 79
 	TypeAddIndex         Type = 80
 	TypeRenewIndex       Type = 81
 	TypePublishIndex     Type = 82
@@ -266,12 +267,15 @@ type TxnTablet struct {
 // TrimRedo forgets payloads of commits: the replicas of these tablets have the versions, up to the given ones, on disk.
 type TrimRedo struct {
 	Tablets []TabletUpTo `cbor:"1,keyasint"`
+	TimeMs  int64        `cbor:"2,keyasint,omitempty"`
 }
 
-// TabletUpTo names the versions of a tablet up to one.
+// TabletUpTo names the versions of a tablet up to one. Missed are replicas that count as complete and have not said that they have
+// these versions on disk: until they do, they count as lacking them.
 type TabletUpTo struct {
-	Tablet  types.TabletID `cbor:"1,keyasint"`
-	Version types.Version  `cbor:"2,keyasint"`
+	Tablet  types.TabletID    `cbor:"1,keyasint"`
+	Version types.Version     `cbor:"2,keyasint"`
+	Missed  []types.ReplicaID `cbor:"3,keyasint,omitempty"`
 }
 
 // StartBE notes that a BE runs as the process that began at StartMs. Row locks and rows in memory went with the one before, so

@@ -37,6 +37,20 @@ func appendInt(dst []byte, n int64) []byte {
 	return appendHead(dst, cborUint, uint64(n))
 }
 
+// roomOf is about how many bytes the body of a commit takes.
+func roomOf(c *CommitTxn) int {
+	n := commitRoom
+	for i := range c.Tablets {
+		for _, payload := range c.Tablets[i].Redo {
+			n += len(payload) + maxHead
+		}
+	}
+	return n
+}
+
+// maxHead is how long a head is at most.
+const maxHead = 9
+
 // appendCommit appends the body of a command.
 func appendCommit(dst []byte, c *CommitTxn) []byte {
 	dst = appendHead(append(dst, cborMap|3, 1), cborUint, uint64(c.Txn))
@@ -207,7 +221,7 @@ func (r *commitReader) next(k byte) bool {
 	return true
 }
 
-// redo reads payloads. They stay where they are: an entry lives about as long as they do.
+// redo reads payloads. They stay where they are: who keeps them longer than the entry copies them.
 func (r *commitReader) redo(p *TxnTablet) {
 	n := r.array()
 	if r.bad || n == 0 {

@@ -71,6 +71,7 @@ var specs = func() map[Type]spec {
 		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},
 		{TypeChangeGrants, "change_grants", 1, func() Command { return new(ChangeGrants) }},
 		{TypeRenameTables, "rename_tables", 1, func() Command { return new(RenameTables) }},
+		{TypeChangeViews, "change_views", 1, func() Command { return new(ChangeViews) }},
 		{TypeStartBE, "start_be", 1, func() Command { return new(StartBE) }},
 		{TypeTrimRedo, "trim_redo", 1, func() Command { return new(TrimRedo) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},

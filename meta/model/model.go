@@ -6,7 +6,11 @@
 // keys are the format of snapshots and of the Raft log: append, never renumber, never change a type.
 package model
 
-import "stele/meta/types"
+import (
+	"slices"
+
+	"stele/meta/types"
+)
 
 // Database is a database.
 type Database struct {
@@ -129,17 +133,20 @@ type Tablet struct {
 	Table     types.TableID     `cbor:"2,keyasint"`
 	Partition types.PartitionID `cbor:"3,keyasint"`
 	Bucket    int32             `cbor:"4,keyasint"`
-	Version   types.Version     `cbor:"5,keyasint"` // committed
-	Epoch     types.Epoch       `cbor:"6,keyasint"`
-	Leader    types.BEID        `cbor:"7,keyasint"`
-	Replicas  []Replica         `cbor:"8,keyasint"`
-	Rows      int64             `cbor:"9,keyasint,omitempty"` // sum of the row deltas of commits: an estimate
-	// Extra is how many replicas an operator has added to this tablet alone, or taken from it (negative).
-	Extra int `cbor:"41,keyasint,omitempty"`
+	// Extra is how many replicas an operator has added to this tablet alone, or taken from it (negative). It stands beside the
+	// other small field because there are many tablets.
+	Extra    int32         `cbor:"41,keyasint,omitempty"`
+	Version  types.Version `cbor:"5,keyasint"` // committed
+	Epoch    types.Epoch   `cbor:"6,keyasint"`
+	Leader   types.BEID    `cbor:"7,keyasint"`
+	Replicas []Replica     `cbor:"8,keyasint"`
+	Rows     int64         `cbor:"9,keyasint,omitempty"` // sum of the row deltas of commits: an estimate
+	// Redo is the newest version whose rows the catalog has, nil = it has none. A snapshot has it in records of its own.
+	Redo *Redo `cbor:"-"`
 }
 
 // Wanted returns how many replicas the tablet is to have when its partition is to have n.
-func (t *Tablet) Wanted(n int) int { return max(n+t.Extra, 1) }
+func (t *Tablet) Wanted(n int) int { return max(n+int(t.Extra), 1) }
 
 // ReplicaByID returns the replica with the id, or nil.
 func (t *Tablet) ReplicaByID(id types.ReplicaID) *Replica {
@@ -161,6 +168,45 @@ func (t *Tablet) Replica(be types.BEID) *Replica {
 	return nil
 }
 
+// Redo is the rows of one committed version of a tablet, as its commit carried them: some replicas may not have them on disk yet.
+type Redo struct {
+	Version types.Version
+	Txn     types.TxnID
+	Parts   [][]byte // payloads, by seq
+	// Schema is the version of the table's schema by which the rows were written, 0 = that of a hidden table.
+	Schema uint32
+	// Prev is the version before it whose rows there are. Between them may be others, whose rows were on disk when they were committed.
+	Prev *Redo
+}
+
+// redoOverhead is about what the catalog needs beside the bytes of a payload.
+const redoOverhead = 64
+
+// Bytes is about what the version takes in the catalog.
+func (r *Redo) Bytes() int64 {
+	n := int64(redoOverhead)
+	for _, p := range r.Parts {
+		n += int64(len(p)) + redoOverhead
+	}
+	return n
+}
+
+// RedoAfter returns the versions v+1, v+2, … whose rows there are, up to the first whose rows there are not.
+func (t *Tablet) RedoAfter(v types.Version) []*Redo {
+	var run []*Redo
+	for r := t.Redo; r != nil && r.Version > v; r = r.Prev {
+		if len(run) > 0 && run[len(run)-1].Version != r.Version+1 {
+			run = run[:0]
+		}
+		run = append(run, r)
+	}
+	if len(run) == 0 || run[len(run)-1].Version != v+1 {
+		return nil
+	}
+	slices.Reverse(run)
+	return run
+}
+
 // BE is a backend that belongs to the cluster.
 type BE struct {
 	ID           types.BEID `cbor:"1,keyasint"`
@@ -179,6 +225,9 @@ type BE struct {
 	QueryMs int64 `cbor:"51,keyasint,omitempty"`
 	// Location is where the BE stands, "key:value"; "" = nobody has said.
 	Location string `cbor:"66,keyasint,omitempty"`
+	// StartMs is since when the process runs that the cluster counts on, 0 = nobody has noted it. One that was started later has none
+	// of the row locks, nor of the rows in memory, that were this one's.
+	StartMs int64 `cbor:"78,keyasint,omitempty"`
 }
 
 // BEDisk is what an operator wants of a disk. It is known by its own id: a new disk under the same path is another one.

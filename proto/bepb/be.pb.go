@@ -1455,6 +1455,7 @@ type ReplicaAddress struct {
 	ReplicaId     uint64                 `protobuf:"varint,1,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
 	BeId          uint64                 `protobuf:"varint,2,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Learner       bool                   `protobuf:"varint,4,opt,name=learner,proto3" json:"learner,omitempty"` // its rows are on disk when it answers, whatever the others do: it may be all that is left of them one day
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1508,6 +1509,13 @@ func (x *ReplicaAddress) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *ReplicaAddress) GetLearner() bool {
+	if x != nil {
+		return x.Learner
+	}
+	return false
 }
 
 type WriteRequest struct {
@@ -4456,12 +4464,13 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\"\x16\n" +
-	"\x14DropReplicasResponse\"^\n" +
+	"\x14DropReplicasResponse\"x\n" +
 	"\x0eReplicaAddress\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xba\x04\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
+	"\alearner\x18\x04 \x01(\bR\alearner\"\xba\x04\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +

@@ -19,7 +19,8 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 			dst, in = begin(dst, 6)
 			dst = appendNumber(dst, 1, o.ReplicaId)
 			dst = appendNumber(dst, 2, o.BeId)
-			dst = end(appendChunk(dst, 3, o.Address), in)
+			dst = appendChunk(dst, 3, o.Address)
+			dst = end(appendFlag(dst, 4, o.Learner), in)
 			ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
 		}
 		dst = appendChunk(dst, 7, p.Ops)
@@ -118,6 +119,8 @@ func (m *ReplicaAddress) parse(b []byte) bool {
 			m.BeId = v
 		case 3<<3 | chunk:
 			return text(&m.Address, data)
+		case 4<<3 | varint:
+			m.Learner = v != 0
 		default:
 			return false
 		}

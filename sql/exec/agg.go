@@ -21,6 +21,7 @@ type aggOp struct {
 	level int
 
 	input   *aggInput          // unless merge
+	totals  *totals            // when the input adds its columns up itself
 	inTypes []types.ColumnType // merge
 	table   *groupTable
 	acct    account
@@ -104,7 +105,7 @@ func (a *aggOp) restart() error {
 // consume takes input until it ends, or until a partial aggregation has to hand out what it has.
 func (a *aggOp) consume(ctx context.Context) error {
 	for {
-		b, err := nextBatch(ctx, a.in)
+		b, err := a.nextInput(ctx)
 		if err != nil {
 			return err
 		}
@@ -130,6 +131,16 @@ func (a *aggOp) consume(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+func (a *aggOp) nextInput(ctx context.Context) (*vec.Batch, error) {
+	if a.totals == nil {
+		return nextBatch(ctx, a.in)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return a.totals.next(ctx, a.table)
 }
 
 func (a *aggOp) add(b *vec.Batch) error {

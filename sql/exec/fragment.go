@@ -53,7 +53,7 @@ func fragmentStream(f *physical.Fragment, in Stream, tablet types.TabletID, env 
 		s = filter
 	}
 	if f.Agg != nil {
-		s, err = newAgg(f.Agg, s, env)
+		s, err = fragmentAgg(f, s, env)
 	} else if f.Project != nil {
 		s, err = newProject(f.Project, s, env.Expr)
 	}
@@ -77,6 +77,18 @@ func fragmentStream(f *physical.Fragment, in Stream, tablet types.TabletID, env 
 		s = &limitOp{in: s, left: f.Limit}
 	}
 	return s, nil
+}
+
+// fragmentAgg aggregates, and leaves adding up to the rows' source where nothing is between.
+func fragmentAgg(f *physical.Fragment, in Stream, env *Env) (Stream, error) {
+	a, err := newAggAt(f.Agg, f.Agg.Merge, in, env, 0)
+	if err != nil {
+		return nil, err
+	}
+	if f.Filter == nil && a.input != nil {
+		a.totals = newTotals(f.Agg, len(f.Columns), in, a.input)
+	}
+	return a, nil
 }
 
 // TabletType is the type of the column that Fragment.TabletColumn appends.

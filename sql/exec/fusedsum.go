@@ -131,6 +131,14 @@ func total(c *expr.Ints, sel []int32) (sum, n int64) {
 	if sel == nil {
 		return sumAll(c.V), int64(len(c.V)) - nullsAmong(c, nil)
 	}
+	if len(sel) > len(c.V)-len(c.V)/16 { // long runs
+		for rest := sel; len(rest) > 0; {
+			n := vec.RunLength(rest)
+			sum += sumAll(c.V[rest[0]:][:n])
+			rest = rest[n:]
+		}
+		return sum, int64(len(sel)) - nullsAmong(c, sel)
+	}
 	for _, i := range sel {
 		sum += c.V[i]
 	}

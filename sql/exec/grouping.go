@@ -86,7 +86,7 @@ func (t *groupTable) updateOne(in *aggInput) error {
 		switch c := in.ints[i]; {
 		case c != nil && fitsSum(c, in.n):
 			sum, n := total(c, in.sel)
-			err = a.(*exactSum).addTotal(0, sum, n)
+			err = a.(*exactSum).addTotal(0, vec.Int128Of(sum), n)
 		case countsRows(a, in.vals[i]):
 			a.(*countAcc).n[0] += int64(in.count())
 		default:

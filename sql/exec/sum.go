@@ -113,8 +113,8 @@ func (a *exactSum) addDec(ids, rows []int32, v *vec.Vector) error {
 }
 
 // addTotal adds the sum of n values to group g.
-func (a *exactSum) addTotal(g int, sum, n int64) error {
-	x, ok := a.sums[g].Add(vec.Int128Of(sum))
+func (a *exactSum) addTotal(g int, sum vec.Int128, n int64) error {
+	x, ok := a.sums[g].Add(sum)
 	if !ok {
 		return errOutOfRange(a.name())
 	}
@@ -147,7 +147,7 @@ func (a *exactSum) addFused(sums []fusedRow, lane int, c *expr.Ints, slots []int
 		if c.Valid != nil {
 			n = 0
 		}
-		if err := a.addTotal(g, sums[g+1][lane], n); err != nil {
+		if err := a.addTotal(g, vec.Int128Of(sums[g+1][lane]), n); err != nil {
 			return err
 		}
 	}

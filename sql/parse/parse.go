@@ -30,6 +30,8 @@ type Statement struct {
 	Database *syntax.DatabaseTail
 	// Force is set for a DROP with FORCE.
 	Force bool
+	// View goes with a CREATE VIEW; that of an ALTER VIEW is the Node of a CREATE VIEW.
+	View *ViewForm
 	// Params are the question marks of Node in the order of the text.
 	Params []*Param
 }
@@ -64,6 +66,7 @@ func (p *Parser) Parse(sql string, mode syntax.Mode) (Statement, error) {
 			return st, err
 		}
 	}
+	sql, st.View = liftView(sql, mode)
 	lifted, err := syntax.Lift(sql, mode)
 	if err != nil {
 		return st, err

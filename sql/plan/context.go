@@ -8,6 +8,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
+	ast "stele/sql/parse"
 	"stele/sql/physical"
 )
 
@@ -16,6 +17,9 @@ type Snapshot interface {
 	Database(name string) (*catalog.Database, bool)
 	Table(database, name string) (*catalog.Table, bool)
 	TableByID(id types.TableID) (*catalog.Table, bool)
+	View(database, name string) (*catalog.View, bool)
+	// ReadBy is the snapshot as the query of a view may read it: by the rights of the view's definer, or its invoker.
+	ReadBy(v *catalog.View, query ast.Node) (Snapshot, error)
 }
 
 // Stats knows how big tables are. Guesses are welcome: they steer join order and nothing else.
@@ -103,6 +107,9 @@ func (c *Context) table(db, name string) (*catalog.Table, error) {
 	}
 	if t, ok := c.Catalog.Table(db, name); ok {
 		return t, nil
+	}
+	if _, ok := c.Catalog.View(db, name); ok {
+		return nil, errorf(CodeWrongObject, "'%s.%s' is not BASE TABLE", db, name)
 	}
 	if _, ok := c.Catalog.Database(db); !ok && !madeUp(db) {
 		return nil, errorf(CodeUnknownDatabase, "Unknown database '%s'", db)

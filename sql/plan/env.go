@@ -18,6 +18,9 @@ type binder struct {
 	depth       int  // nesting of queries, bounded
 
 	unrounded map[*expr.Node]*expr.Node // by the rounded expression, see digits.go
+
+	opened  []ViewUse // the views whose queries are being bound, the outermost first
+	meaning *meaning  // what names mean, of the query of a new view; nil = nobody asks
 }
 
 // maxDepth bounds how deep queries may nest, CTE uses included.
@@ -166,6 +169,7 @@ func (e *env) local(name *ast.ColumnName) (*expr.Node, error) {
 	if found < 0 {
 		return nil, nil
 	}
+	e.b.meaning.column(name, e.cols[found])
 	return e.b.col(e.cols[found].id), nil
 }
 

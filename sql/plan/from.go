@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
@@ -99,6 +100,7 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
 	s := source{rel: out.rel}
+	s.rel.derived = true
 	seen := map[string]bool{}
 	for i, f := range out.fields {
 		c := scopeColumn{table: name, name: f.name, id: f.id}
@@ -138,16 +140,25 @@ func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (sour
 	if db == "" {
 		return source{}, errorf(CodeNoDatabase, "No database selected")
 	}
+	b.meaning.table(n, db)
 	if b.ctx.System != nil {
 		if cols, ok := b.ctx.System(db, n.Name.O); ok {
 			return b.systemTable(db, n.Name.O, name, cols), nil
 		}
 	}
+	if v, ok := b.ctx.Catalog.View(db, n.Name.O); ok {
+		return b.view(v, db, name)
+	}
 	t, err := b.ctx.table(db, n.Name.O)
 	if err != nil {
 		return source{}, err
 	}
-	s := source{rel: &rel{op: opScan, table: t}}
+	return b.baseTable(t, db, name), nil
+}
+
+// baseTable binds a stored table.
+func (b *binder) baseTable(t *catalog.Table, db, name string) source {
+	s := source{rel: &rel{op: opScan, table: t, db: db, via: b.opened}}
 	for i := range t.Schema.Columns {
 		c := &t.Schema.Columns[i]
 		id := b.newColumn(column{name: c.Name, typ: c.Type, table: t, pos: i,
@@ -157,7 +168,7 @@ func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (sour
 		s.rel.columns = append(s.rel.columns, i)
 		s.cols = append(s.cols, scopeColumn{db: db, table: name, name: c.Name, id: id, hidden: c.Hidden})
 	}
-	return s, nil
+	return s
 }
 
 // systemTable binds a table that the FE makes up.
@@ -235,6 +246,7 @@ func (b *binder) usingColumns(n *ast.Join, left, right []scopeColumn) ([]*expr.N
 	if err != nil {
 		return nil, nil, err
 	}
+	b.meaning.natural(n, names)
 	var on []*expr.Node
 	var common []scopeColumn
 	l, r := append([]scopeColumn(nil), left...), append([]scopeColumn(nil), right...)

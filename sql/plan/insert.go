@@ -48,6 +48,10 @@ type InsertPlan struct {
 	// AutoIncrement is the position of the AUTO_INCREMENT column, or -1.
 	AutoIncrement int
 
+	// Via are the views by which the statement names the table, the outermost first.
+	Via []ViewUse
+
+	target  target
 	columns []int // schema positions of what is given, in order
 	filler  *filler
 }
@@ -101,27 +105,24 @@ func onlyTable(refs *ast.TableRefsClause) (*ast.TableName, error) {
 
 // newInsert resolves the table and the columns that values are given for.
 func newInsert(b *binder, db, table string, mode InsertMode, names []string, listed bool) (*InsertPlan, error) {
-	t, err := b.ctx.table(db, table)
-	if err != nil {
-		return nil, err
-	}
 	if db == "" {
 		db = b.ctx.CurrentDB
 	}
-	p := &InsertPlan{Database: db, Table: t, Mode: mode, NeedsRowID: t.Schema.HasRowID(), AutoIncrement: -1}
+	p := &InsertPlan{Database: db, Mode: mode, AutoIncrement: -1}
+	if err := p.resolve(b, table); err != nil {
+		return nil, err
+	}
+	t := p.Table
+	p.NeedsRowID = t.Schema.HasRowID()
+	p.AutoIncrement = slices.IndexFunc(t.Schema.Columns, func(c types.Column) bool { return c.AutoIncrement })
 	given := map[int]bool{}
-	for i := range t.Schema.Columns {
-		c := &t.Schema.Columns[i]
-		if c.AutoIncrement {
-			p.AutoIncrement = i
-		}
-		if !listed && !c.Hidden {
-			p.columns = append(p.columns, i)
-			given[i] = true
+	if !listed {
+		for _, c := range p.target.columns {
+			p.columns, given[c.pos] = append(p.columns, c.pos), true
 		}
 	}
 	for _, n := range names {
-		i := columnNamed(t, n)
+		i := p.target.named(n)
 		if i < 0 {
 			return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", n)
 		}
@@ -131,8 +132,21 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 		given[i] = true
 		p.columns = append(p.columns, i)
 	}
+	var err error
 	p.filler, err = newFiller(b, t, mode == ModeIgnore, given)
 	return p, err
+}
+
+// resolve finds the table, by its name or that of a view.
+func (p *InsertPlan) resolve(b *binder, name string) error {
+	if v, ok := b.ctx.Catalog.View(p.Database, name); ok {
+		return b.viewTarget(p, v)
+	}
+	t, err := b.ctx.table(p.Database, name)
+	if err == nil {
+		p.Table, p.target = t, tableTarget(t)
+	}
+	return err
 }
 
 // columnNamed finds a column that statements may name, or -1.
@@ -267,7 +281,13 @@ func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
 			}
 		}
 	}
-	return p.filler.finish(out, len(rows)), nil
+	return p.filled(out, len(rows))
+}
+
+// filled ends a batch of rows of the table, which a view may refuse.
+func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n int) (*vec.Batch, error) {
+	rows := p.filler.finish(out, n)
+	return rows, checkRows(p.target.checks, p.filler.b.evalContext(), rows)
 }
 
 // Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
@@ -283,7 +303,7 @@ func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
 			}
 		}
 	}
-	return p.filler.finish(out, len(rows)), nil
+	return p.filled(out, len(rows))
 }
 
 // onDuplicate binds ON DUPLICATE KEY UPDATE.
@@ -294,12 +314,9 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	old := p.tableColumns(b)
 	fresh := p.tableColumns(b)
 	e := &env{b: b, clause: "field list", noAgg: true}
-	for i := range p.Table.Schema.Columns {
-		c := &p.Table.Schema.Columns[i]
-		e.cols = append(e.cols, scopeColumn{db: p.Database, table: p.Table.Name, name: c.Name, id: old[i], hidden: c.Hidden})
-	}
+	e.cols = p.scope(old)
 	e.oldToNew = func(name string) (*expr.Node, bool) {
-		i := columnNamed(p.Table, name)
+		i := p.target.named(name)
 		if i < 0 {
 			return nil, false
 		}
@@ -309,7 +326,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	set := map[int]bool{}
 	earlier := map[int]*expr.Node{} // what assignments before have made of the old row's columns: the next ones see it
 	for _, a := range list {
-		pos := columnNamed(p.Table, a.Column.Name.O)
+		pos := p.target.named(a.Column.Name.O)
 		if pos < 0 {
 			return errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", a.Column.String())
 		}
@@ -333,6 +350,19 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 		}
 	}
 	return nil
+}
+
+// scope gives ids of the table's columns the names that the statement may use.
+func (p *InsertPlan) scope(ids []int) []scopeColumn {
+	db := p.Database
+	if len(p.Via) > 0 {
+		db = p.Via[0].Database
+	}
+	var out []scopeColumn
+	for _, c := range p.target.columns {
+		out = append(out, scopeColumn{db: db, table: p.target.name, name: c.name, id: ids[c.pos]})
+	}
+	return out
 }
 
 // tableColumns draws ids for the table's columns.

@@ -31,10 +31,7 @@ func (p *LoadPlan) loadFields(stmt *ast.LoadDataStmt) (names []string) {
 func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 	layout := p.tableColumns(b)
 	e := &env{b: b, clause: "field list", noAgg: true, vars: map[string]int{}}
-	for i := range p.Table.Schema.Columns {
-		c := &p.Table.Schema.Columns[i]
-		e.cols = append(e.cols, scopeColumn{db: p.Database, table: p.Table.Name, name: c.Name, id: layout[i], hidden: c.Hidden})
-	}
+	e.cols = p.scope(layout)
 	for _, name := range p.vars {
 		id := b.newColumn(column{name: "@" + name, typ: loadVar})
 		e.vars[name] = id // of several fields for one variable the last one counts
@@ -44,7 +41,7 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 		if hasSubquery(a.Expr) {
 			return refuse("LOAD DATA ... SET with a subquery")
 		}
-		pos := columnNamed(p.Table, a.Column.Name.O)
+		pos := p.target.named(a.Column.Name.O)
 		if pos < 0 {
 			return errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", a.Column.String())
 		}

@@ -25,11 +25,15 @@ type ModifyPlan struct {
 	// key or tablet: it is then a delete and an insert.
 	MovesRows bool
 	Ignore    bool
+	// Via are the views by which the statement names the table, the outermost first: each needs rights of its own.
+	Via []ViewUse
+
+	checks []viewCheck
 }
 
 // Update plans a single-table UPDATE.
 func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
-	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
+	m, err := newModifier(ctx, stmt.TableRefs, stmt.With, "UPDATE")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +55,7 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 
 // Delete plans a single-table DELETE.
 func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
-	m, err := newModifier(ctx, stmt.TableRefs, stmt.With)
+	m, err := newModifier(ctx, stmt.TableRefs, stmt.With, "DELETE")
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +77,11 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
 	if stmt.From == nil {
 		return nil, nil
 	}
-	if name, err := onlyTable(stmt.From); err != nil {
+	name, err := onlyTable(stmt.From)
+	if err != nil {
 		return nil, refuse("FOR UPDATE of anything but one table")
-	} else if madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+	}
+	if madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
 		return nil, nil
 	}
 	del := &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}
@@ -91,6 +97,9 @@ func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
 	}
 	reading := *ctx
 	ctx, reading.SafeUpdates = &reading, false // nothing is changed
+	if v, ok := ctx.view(name); ok && !Updatable(ctx, v) {
+		return nil, refuse("FOR UPDATE of a view of anything but rows of one table")
+	}
 	p, err := Delete(ctx, del)
 	if err != nil && del.Order != nil { // the order may use names of the select list
 		del.Order, del.Limit = nil, nil
@@ -117,8 +126,8 @@ type modifier struct {
 	values []item
 }
 
-// newModifier binds the table, with the tablet id as a further column.
-func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause) (*modifier, error) {
+// newModifier binds the table that a statement writes, or the view of it.
+func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, verb string) (*modifier, error) {
 	b := newBinder(ctx)
 	name, err := onlyTable(refs)
 	if err != nil {
@@ -128,27 +137,42 @@ func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ctx.table(name.Schema.O, name.Name.O); err != nil {
-		return nil, err
+	_, isView := ctx.view(name)
+	if !isView {
+		if _, err := ctx.table(name.Schema.O, name.Name.O); err != nil {
+			return nil, err
+		}
 	}
 	src, err := b.from(refs, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	if src.rel.op != opScan {
+	scan := onlyScan(src.rel)
+	switch {
+	case scan == nil && isView:
+		return nil, notUpdatable(name.Name.O, verb)
+	case scan == nil:
 		return nil, refuse("a write to a table that the system makes up")
 	}
-	t := src.rel.table
-	tablet := b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
-	m := &modifier{b: b, plan: &ModifyPlan{Database: name.Schema.O, Table: t, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1}}
-	if m.plan.Database == "" {
-		m.plan.Database = ctx.CurrentDB
-	}
-	src.rel.out = append(src.rel.out, tablet)
-	src.rel.columns = append(src.rel.columns, tabletPos)
-	m.ids = slices.Clone(src.rel.out)
-	m.env = &env{b: b, ctes: ctes, cols: src.cols, rel: src.rel, clause: "field list", noAgg: true}
-	return m, nil
+	m := &modifier{b: b, env: &env{b: b, ctes: ctes, cols: src.cols, rel: src.rel, clause: "field list", noAgg: true}}
+	return m, m.write(scan)
+}
+
+// notUpdatable is the error of a write to what shows no rows of one table.
+func notUpdatable(name, verb string) error {
+	return errorf(CodeNotUpdatable, "The target table %s of the %s is not updatable", name, verb)
+}
+
+// write makes a scan the one whose rows are written: the tablet id becomes a further column of it.
+func (m *modifier) write(scan *rel) error {
+	t := scan.table
+	tablet := m.b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
+	m.plan = &ModifyPlan{Database: scan.db, Table: t, Via: scan.via, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1, checks: scan.checks}
+	scan.out = append(scan.out, tablet)
+	scan.columns = append(scan.columns, tabletPos)
+	m.ids = slices.Clone(scan.out)
+	m.b.refreshOut(m.env.rel, scan)
+	return checkable(scan.checks)
 }
 
 // assign binds SET. As in MySQL, an assignment sees what those before it have set.
@@ -158,6 +182,9 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 		target, err := m.env.column(a.Column)
 		if err != nil {
 			return err
+		}
+		if !slices.Contains(m.ids, target.Col) {
+			return errorf(CodeColumnNotUpdatable, "Column '%s' is not updatable", a.Column.Name.O)
 		}
 		pos := m.b.cols[target.Col].pos
 		col := &m.plan.Table.Schema.Columns[pos]

@@ -134,53 +134,20 @@ func joinModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause,
 	if err != nil {
 		return nil, err
 	}
-	m := &modifier{b: e.b, env: e}
+	m, found := &modifier{b: e.b, env: e}, false
 	for _, c := range e.cols {
 		if !strings.EqualFold(c.table, target.table) || target.db != "" && !strings.EqualFold(c.db, target.db) {
 			continue
 		}
-		scan := scanOf(e.rel, c.id)
-		if scan == nil {
-			return nil, errorf(1288, "The target table %s of the statement is not updatable", target.table)
+		found = true
+		if scan := scanOf(e.rel, c.id); scan != nil { // a column of a view may be computed
+			return m, m.write(scan)
 		}
-		t := scan.table
-		m.plan = &ModifyPlan{Database: c.db, Table: t, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1}
-		tablet := m.b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true}})
-		scan.out = append(scan.out, tablet)
-		scan.columns = append(scan.columns, tabletPos)
-		m.ids = slices.Clone(scan.out)
-		refreshOut(e.rel)
-		return m, nil
+	}
+	if found {
+		return nil, notUpdatable(target.table, "statement")
 	}
 	return nil, errorf(CodeBadTableInDelete, "Unknown table '%s' in MULTI DELETE", target.table)
-}
-
-// scanOf finds the scan below the joins of a FROM clause that yields a column; nil when the column is computed.
-func scanOf(r *rel, id int) *rel {
-	switch r.op {
-	case opScan:
-		if slices.Contains(r.out, id) {
-			return r
-		}
-	case opJoin:
-		for _, k := range r.kids {
-			if s := scanOf(k, id); s != nil {
-				return s
-			}
-		}
-	}
-	return nil
-}
-
-// refreshOut recomputes what joins yield.
-func refreshOut(r *rel) {
-	if r.op != opJoin {
-		return
-	}
-	for _, k := range r.kids {
-		refreshOut(k)
-	}
-	r.setJoinOut()
 }
 
 // finishJoin keeps the rows that are there (an outer join may have none of the target), each once, whatever number of rows

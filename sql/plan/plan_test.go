@@ -22,6 +22,7 @@ import (
 // fakeCatalog is a catalog of one test.
 type fakeCatalog struct {
 	tables []*catalog.Table
+	views  []*catalog.View
 	next   uint64
 }
 
@@ -43,6 +44,17 @@ func (f *fakeCatalog) Table(db, name string) (*catalog.Table, bool) {
 	}
 	return nil, false
 }
+
+func (f *fakeCatalog) View(db, name string) (*catalog.View, bool) {
+	for _, v := range f.views {
+		if _, ok := f.Database(db); ok && v.Name == name {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+func (f *fakeCatalog) ReadBy(*catalog.View, ast.Node) (Snapshot, error) { return f, nil }
 
 func (f *fakeCatalog) TableByID(id types.TableID) (*catalog.Table, bool) {
 	for _, t := range f.tables {

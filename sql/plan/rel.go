@@ -54,6 +54,11 @@ type rel struct {
 
 	table   *catalog.Table // opScan
 	columns []int          // opScan: positions in the table's schema, parallel to out
+	db      string         // opScan: the database of the table
+	via     []ViewUse      // opScan: the views by which the statement names the table, the outermost first
+	checks  []viewCheck    // opScan: what rows that are written through the views must meet
+	bound   int            // opScan: how many conditions of views were met on the way to it
+	derived bool           // a derived table or the use of a CTE: nothing is written through it
 	sys     *physical.System
 
 	preds []*expr.Node // opFilter: all must hold

@@ -179,6 +179,7 @@ func hasSubquery(n ast.Node) bool {
 // expand replaces * and t.* by the columns they stand for.
 func (s *selecter) expand() error {
 	s.wild = map[int]int{}
+	wild := map[int]scopeColumn{}
 	for _, f := range s.stmt.Fields.Fields {
 		if f.WildCard == nil {
 			s.fields = append(s.fields, f)
@@ -189,7 +190,7 @@ func (s *selecter) expand() error {
 			if !wildMatch(f.WildCard, &c) {
 				continue
 			}
-			s.wild[len(s.fields)] = c.id
+			s.wild[len(s.fields)], wild[len(s.fields)] = c.id, c
 			s.fields = append(s.fields, &ast.SelectField{AsName: ast.NewCIStr(c.name)})
 			n++
 		}
@@ -200,6 +201,7 @@ func (s *selecter) expand() error {
 			return errorf(1096, "No tables used")
 		}
 	}
+	s.b.meaning.selected(s, wild)
 	return nil
 }
 

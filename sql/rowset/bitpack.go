@@ -54,7 +54,7 @@ func unpackInts(dst []int64, src []byte, base uint64, width uint) {
 	case width <= 16:
 		unpackFours(dst[:whole], src, base, width)
 	case width <= 28:
-		unpackTwos(dst[:whole], src, base, width)
+		whole = unpackTwos(dst[:whole], src, base, width)
 	default:
 		whole = 0
 	}
@@ -118,18 +118,23 @@ func unpackFours(dst []int64, src []byte, base uint64, width uint) {
 	}
 }
 
-// unpackTwos is for widths from 17 to 28: a load holds two values.
-func unpackTwos(dst []int64, src []byte, base uint64, width uint) {
-	mask := uint64(1)<<width - 1
-	s := width & 63
-	o1, s1 := width*2>>3, width*2&7
-	o2, s2 := width*4>>3, width*4&7
-	o3, s3 := width*6>>3, width*6&7
-	for at := uint(0); len(dst) >= 8; at += width {
-		a := binary.LittleEndian.Uint64(src[at:])
-		b := binary.LittleEndian.Uint64(src[at+o1:]) >> s1
-		c := binary.LittleEndian.Uint64(src[at+o2:]) >> s2
-		e := binary.LittleEndian.Uint64(src[at+o3:]) >> s3
+// groupReach is what the loads of eight values of up to 28 bits may reach: 31 bytes and a word.
+const groupReach = 40
+
+// unpackTwos is for widths from 17 to 28: a load holds two values. It returns how many it has come to: an array of constant size
+// spares the loop its bounds checks, and does not reach the last groups.
+func unpackTwos(dst []int64, src []byte, base uint64, width uint) (n int) {
+	s := width & 31
+	mask := uint64(1)<<s - 1
+	o1, s1 := width*2>>3&31, width*2&7
+	o2, s2 := width*4>>3&31, width*4&7
+	o3, s3 := width*6>>3&31, width*6&7
+	for ; len(dst) >= 8 && len(src) >= groupReach; n += 8 {
+		g := (*[groupReach]byte)(src)
+		a := binary.LittleEndian.Uint64(g[:])
+		b := binary.LittleEndian.Uint64(g[o1:]) >> s1
+		c := binary.LittleEndian.Uint64(g[o2:]) >> s2
+		e := binary.LittleEndian.Uint64(g[o3:]) >> s3
 		d := (*[8]int64)(dst)
 		d[0] = int64(base + a&mask)
 		d[1] = int64(base + a>>s&mask)
@@ -139,8 +144,9 @@ func unpackTwos(dst []int64, src []byte, base uint64, width uint) {
 		d[5] = int64(base + c>>s&mask)
 		d[6] = int64(base + e&mask)
 		d[7] = int64(base + e>>s&mask)
-		dst = dst[8:]
+		dst, src = dst[8:], src[s:]
 	}
+	return n
 }
 
 // unpackOne returns packed value row.

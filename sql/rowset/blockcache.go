@@ -30,7 +30,7 @@ type blockKey struct {
 
 // block is the values of blockRows rows, none of them NULL.
 type block struct {
-	off  []uint32 // of the first row, and the end of each
+	off  []uint32 // of each row, and the end of the last
 	data []byte
 }
 
@@ -86,17 +86,16 @@ func (c *BlockCache) putLocked(k blockKey, b *block) {
 	c.bytes += size
 }
 
-// keepBlock keeps the block of a row that was picked by way of room.
+// keepBlock keeps the block of which a row was picked by way of room.
 func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
-	first := row / blockRows * blockRows
-	off := room.off[first : min(first+blockRows, rows)+1]
+	off := room.off[:min(blockRows, rows-row/blockRows*blockRows)+1]
 	g.blocks.put(k, &block{off: slices.Clone(off), data: slices.Clone(room.block)})
 }
 
 // appendTo appends the value of a row of the vector to dst.
 func (b *block) appendTo(dst *vec.Vector, row int) {
 	i := row % blockRows
-	dst.Data = append(dst.Data, b.data[b.off[i]-b.off[0]:b.off[i+1]-b.off[0]]...)
+	dst.Data = append(dst.Data, b.data[b.off[i]:b.off[i+1]]...)
 	dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	endValid(dst)
 }

@@ -112,7 +112,7 @@ func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *d
 	default:
 		return nil, ErrCorrupt
 	}
-	rest, err := decodeOffsets(off, len(off)-1, src)
+	rest, err := decodeOffsets(off, 0, len(off)-1, src)
 	if err != nil {
 		return nil, err
 	}
@@ -127,15 +127,15 @@ func decodeByteValues(off []uint32, data []byte, enc byte, src []byte, shared *d
 	return data, nil
 }
 
-// decodeOffsets reads the lengths of n values, adds up the first len(off)-1 of them, and returns what follows.
-func decodeOffsets(off []uint32, n int, src []byte) ([]byte, error) {
+// decodeOffsets reads the lengths of n values, adds up len(off)-1 of them from number first on, a multiple of 8, and returns what
+// follows all of them.
+func decodeOffsets(off []uint32, first, n int, src []byte) ([]byte, error) {
 	if len(src) < 1 || n > vec.MaxRows {
 		return nil, ErrCorrupt
 	}
 	room := scratchPool.Get().(*scratch)
 	defer scratchPool.Put(room)
-	lengths := room.ints[0][:len(off)-1]
-	rest, err := decodeFirst(lengths, n, src[0], src[1:])
+	lengths, rest, err := decodeSome(room.ints[0][:n], first, len(off)-1, src[0], src[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -208,22 +208,22 @@ func pickPlain(n, row int, src []byte, room *scratch) ([]byte, bool) {
 		return nil, false
 	}
 	off := room.off[:n+1]
-	rest, err := decodeOffsets(off, n, src)
+	rest, err := decodeOffsets(off, 0, n, src)
 	if err != nil || len(rest) != int(off[n]) {
 		return nil, false
 	}
 	return rest[off[row]:off[row+1]], true
 }
 
-// pickFromBlocks decodes the lengths up to the end of one block, and the block.
+// pickFromBlocks decodes the lengths in one block, and the block. room.off gets the offsets in the block.
 func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
 	if n > vec.MaxRows {
 		return nil, false
 	}
 	b := row / blockRows
-	end := min((b+1)*blockRows, n)
-	off := room.off[:end+1]
-	rest, err := decodeOffsets(off, n, src)
+	first := b * blockRows
+	off := room.off[:min(blockRows, n-first)+1]
+	rest, err := decodeOffsets(off, first, n, src)
 	if err != nil {
 		return nil, false
 	}
@@ -231,8 +231,7 @@ func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	first := off[b*blockRows]
-	size := int(off[end] - first)
+	size := int(off[len(off)-1])
 	if size > maxExpansion*len(block) {
 		return nil, false
 	}
@@ -240,5 +239,5 @@ func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
 	if decodeBlock(codec, room.block, block) != nil {
 		return nil, false
 	}
-	return room.block[off[row]-first : off[row+1]-first], true
+	return room.block[off[row-first]:off[row-first+1]], true
 }

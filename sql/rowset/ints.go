@@ -180,21 +180,24 @@ func decodeRuns(out []int64, src []byte) ([]byte, error) {
 		}
 		src = rest
 	}
+	at := 0
 	for i, x := range parts[0] {
 		length := parts[1][i]
-		if length < 1 || length > int64(len(out)) {
+		rest := out[at:]
+		if length < 1 || length > int64(len(rest)) {
 			return nil, ErrCorrupt
 		}
-		if length <= 8 && len(out) >= 8 { // no loop whose end cannot be foreseen: the next runs cover what is too much
-			*(*[8]int64)(out) = [8]int64{x, x, x, x, x, x, x, x}
+		if length <= 8 && len(rest) >= 8 { // no loop whose end cannot be foreseen: the next runs cover what is too much
+			d := (*[8]int64)(rest)
+			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = x, x, x, x, x, x, x, x
 		} else {
-			for j := range out[:length] {
-				out[j] = x
+			for j := range rest[:length] {
+				rest[j] = x
 			}
 		}
-		out = out[length:]
+		at += int(length)
 	}
-	if len(out) != 0 {
+	if at != len(out) {
 		return nil, ErrCorrupt
 	}
 	return src, nil
@@ -287,15 +290,19 @@ func flatSize(n int, enc byte, src []byte) (size int, ok bool) {
 	return size, n > 0 && size <= len(src)
 }
 
-// decodeFirst fills out with the first of n ints and returns what follows all of them.
-func decodeFirst(out []int64, n int, enc byte, src []byte) ([]byte, error) {
-	if enc == encFOR && len(out) < n {
-		size, ok := flatSize(n, enc, src)
-		if !ok {
-			return nil, ErrCorrupt
-		}
-		unpackInts(out, src[9:], binary.LittleEndian.Uint64(src), uint(src[8]))
-		return src[size:], nil
+// decodeSome returns count of len(room) ints, from number first on, a multiple of 8, and what follows all of them. Only where they
+// are packed the others are left alone.
+func decodeSome(room []int64, first, count int, enc byte, src []byte) (vals []int64, rest []byte, err error) {
+	vals = room[first : first+count]
+	if enc != encFOR || count == len(room) {
+		rest, err = decodeIntsTo(room, enc, src)
+		return vals, rest, err
 	}
-	return decodeIntsTo(out[:n], enc, src)
+	size, ok := flatSize(len(room), enc, src)
+	if !ok {
+		return nil, nil, ErrCorrupt
+	}
+	width := uint(src[8])
+	unpackInts(vals, src[9+first/8*int(width):], binary.LittleEndian.Uint64(src), width)
+	return vals, src[size:], nil
 }

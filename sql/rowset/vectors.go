@@ -21,6 +21,15 @@ func NewVector(t types.ColumnType, n int) *vec.Vector {
 	return v
 }
 
+// Empty takes the rows of a vector away and leaves it their memory.
+func Empty(v *vec.Vector) {
+	v.N, v.Valid = 0, nil
+	v.I64, v.F64, v.Dec, v.Data = v.I64[:0], v.F64[:0], v.Dec[:0], v.Data[:0]
+	if v.Off != nil {
+		v.Off = v.Off[:1]
+	}
+}
+
 // NewRow returns empty vectors of the types for one row, in few pieces of memory.
 func NewRow(ts []types.ColumnType) []*vec.Vector {
 	out, vectors := make([]*vec.Vector, len(ts)), make([]vec.Vector, len(ts))

@@ -2,8 +2,6 @@ package vec
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 
 	"stele/meta/types"
@@ -29,9 +27,6 @@ const (
 	signBit    = uint64(1) << 63
 	keyNaNBits = 0x7FF8000000000001
 )
-
-// ErrKey says that bytes are not a memcomparable key of the wanted types.
-var ErrKey = errors.New("malformed key")
 
 // AppendKey appends the memcomparable form of row of v to dst.
 func AppendKey(dst []byte, v *Vector, row int) []byte {
@@ -119,21 +114,20 @@ func fixedKeys(b *Batch, cols []int) [][]byte {
 	return keys
 }
 
-// DecodeKey reads a key over columns of the types ts back into vectors of one row each. The whole key must be used.
-func DecodeKey(ts []types.ColumnType, key []byte) ([]*Vector, error) {
-	out := make([]*Vector, len(ts))
-	for i, t := range ts {
-		v := &Vector{Type: t, N: 1}
-		rest, err := decodeKeyValue(v, key)
-		if err != nil {
-			return nil, fmt.Errorf("key column %d: %w", i, err)
-		}
-		out[i], key = v, rest
+// KeyIntSize is how many bytes an integer takes in a key.
+const KeyIntSize = 9
+
+// KeyInt returns value number i of a key of which all values up to that one are integers; not ok when it is NULL or is not there.
+func KeyInt(key []byte, i int, unsigned bool) (x int64, ok bool) {
+	at := i * KeyIntSize
+	if len(key) < at+KeyIntSize || key[at] != keyValue {
+		return 0, false
 	}
-	if len(key) != 0 {
-		return nil, fmt.Errorf("%d bytes after the last column: %w", len(key), ErrKey)
+	u := binary.BigEndian.Uint64(key[at+1:])
+	if !unsigned {
+		u ^= signBit
 	}
-	return out, nil
+	return int64(u), true
 }
 
 // KeySuccessor returns the smallest key that is greater than every key which begins with prefix: the exclusive upper
@@ -186,13 +180,6 @@ func orderedFloat(f float64) uint64 {
 	return bits | signBit
 }
 
-func floatFromOrdered(u uint64) float64 {
-	if u&signBit != 0 {
-		return math.Float64frombits(u &^ signBit)
-	}
-	return math.Float64frombits(^u)
-}
-
 func appendKeyBytes(dst, b []byte) []byte {
 	for _, c := range b {
 		if c == 0 {
@@ -202,81 +189,4 @@ func appendKeyBytes(dst, b []byte) []byte {
 		}
 	}
 	return append(dst, 0, escEnd)
-}
-
-// decodeKeyValue fills the one-row vector v from the front of key and returns what follows.
-func decodeKeyValue(v *Vector, key []byte) ([]byte, error) {
-	if len(key) == 0 {
-		return nil, ErrKey
-	}
-	tag, key := key[0], key[1:]
-	phys := v.Type.Phys()
-	switch tag {
-	case keyNull:
-		v.Valid = []uint64{0}
-		setZero(v, phys)
-		return key, nil
-	case keyValue:
-	default:
-		return nil, fmt.Errorf("tag %#x: %w", tag, ErrKey)
-	}
-	switch phys {
-	case types.PhysBytes:
-		return decodeKeyBytes(v, key)
-	case types.PhysDec128:
-		if len(key) < 16 {
-			return nil, ErrKey
-		}
-		v.Dec = []Int128{{Hi: int64(binary.BigEndian.Uint64(key) ^ signBit), Lo: binary.BigEndian.Uint64(key[8:])}}
-		return key[16:], nil
-	}
-	if len(key) < 8 {
-		return nil, ErrKey
-	}
-	u := binary.BigEndian.Uint64(key)
-	switch {
-	case phys == types.PhysFloat64:
-		v.F64 = []float64{floatFromOrdered(u)}
-	case v.Type.Unsigned:
-		v.I64 = []int64{int64(u)}
-	default:
-		v.I64 = []int64{int64(u ^ signBit)}
-	}
-	return key[8:], nil
-}
-
-func setZero(v *Vector, phys types.Phys) {
-	switch phys {
-	case types.PhysInt64:
-		v.I64 = []int64{0}
-	case types.PhysFloat64:
-		v.F64 = []float64{0}
-	case types.PhysDec128:
-		v.Dec = []Int128{{}}
-	default:
-		v.Off = []uint32{0, 0}
-	}
-}
-
-func decodeKeyBytes(v *Vector, key []byte) ([]byte, error) {
-	data := make([]byte, 0, len(key))
-	for i := 0; i < len(key); i++ {
-		if key[i] != 0 {
-			data = append(data, key[i])
-			continue
-		}
-		if i++; i == len(key) {
-			break
-		}
-		switch key[i] {
-		case escZero:
-			data = append(data, 0)
-		case escEnd:
-			v.Off, v.Data = []uint32{0, uint32(len(data))}, data
-			return key[i+1:], nil
-		default:
-			return nil, ErrKey
-		}
-	}
-	return nil, ErrKey
 }

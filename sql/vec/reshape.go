@@ -2,6 +2,7 @@ package vec
 
 import (
 	"math/bits"
+	"sort"
 
 	"stele/meta/types"
 )
@@ -324,4 +325,17 @@ func (v *Vector) concatBytes(bs []*Batch, c int) {
 			v.Off = append(v.Off, uint32(len(v.Data)))
 		}
 	}
+}
+
+// RunLength returns how many rows at the front of a selection, which is not empty, follow one another.
+func RunLength(sel []int32) int {
+	n := 1 // rows known to
+	for step := 1; n < len(sel); step *= 2 {
+		at := min(n+step, len(sel)) - 1
+		if int(sel[at]-sel[0]) != at {
+			return n + sort.Search(at-n, func(i int) bool { return int(sel[n+i]-sel[0]) != n+i })
+		}
+		n = at + 1
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -12,7 +13,7 @@ import (
 // requests in their order. The front's size bounds it.
 type behind struct {
 	mu      sync.RWMutex
-	keys    map[string]change
+	keys    map[string]change // keys share the memory of their changes
 	queue   []*request
 	entries int    // in queue
 	acked   uint64 // sequence number of the last request
@@ -24,10 +25,10 @@ type behind struct {
 	failed  bool
 }
 
-// change is the newest change of a key.
+// change is the newest change of a key: an entry of a request.
 type change struct {
-	Entry
-	seq uint64
+	in *request
+	at int
 }
 
 const (
@@ -51,7 +52,10 @@ func (b *behind) get(key []byte) (Entry, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	c, ok := b.keys[string(key)]
-	return c.Entry, ok
+	if !ok {
+		return Entry{}, false
+	}
+	return c.in.entries[c.at], true
 }
 
 // add takes requests that are durable. They are visible before anybody hears that they are.
@@ -59,8 +63,8 @@ func (b *behind) add(requests []*request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range requests {
-		for _, e := range r.entries {
-			b.keys[string(e.Key)] = change{e, r.seq}
+		for i, e := range r.entries {
+			b.keys[unsafe.String(unsafe.SliceData(e.Key), len(e.Key))] = change{r, i}
 		}
 		b.entries += len(r.entries)
 		b.acked = r.seq
@@ -127,11 +131,15 @@ func (b *behind) done(group []*request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.applied = group[len(group)-1].seq
-	b.queue = append([]*request(nil), b.queue[len(group):]...)
-	for _, r := range group {
+	b.queue = b.queue[len(group):]
+	if len(b.queue) == 0 {
+		b.queue = nil
+	}
+	for at, r := range group {
+		group[at] = nil
 		b.entries -= len(r.entries)
 		for _, e := range r.entries {
-			if c, ok := b.keys[string(e.Key)]; ok && c.seq <= b.applied {
+			if c, ok := b.keys[string(e.Key)]; ok && c.in.seq <= b.applied {
 				delete(b.keys, string(e.Key))
 			}
 		}

@@ -103,18 +103,22 @@ func (f *front) turn() {
 
 // encode makes the records of a group. Keys and values of the result share its memory.
 func (f *front) encode(group []*request) ([]byte, []*request) {
-	size := 0
+	size, entries := 0, 0
 	for _, r := range group {
+		entries += len(r.entries)
 		size += frontHead + frontAlign + int(r.bytes) + len(r.entries)*2*binary.MaxVarintLen32
 	}
 	buf := make([]byte, 0, size)
-	out := make([]*request, len(group))
+	out, requests, all := make([]*request, len(group)), make([]request, len(group)), make([]Entry, entries)
 	f.group++
 	for i, r := range group {
 		f.seq++
 		start := len(buf)
 		buf = append(buf, make([]byte, frontHead)...)
-		out[i] = &request{entries: make([]Entry, len(r.entries)), bytes: r.bytes, seq: f.seq}
+		n := len(r.entries)
+		out[i] = &requests[i]
+		*out[i] = request{entries: all[:n:n], bytes: r.bytes, seq: f.seq}
+		all = all[n:]
 		for k, e := range r.entries {
 			buf, out[i].entries[k] = appendChange(buf, e)
 		}

@@ -129,8 +129,8 @@ func (q *queue) take(entries int, bytes int64) (group []*request, end bool) {
 		}
 	}
 	q.items = q.items[len(group):]
-	if len(q.items) == 0 {
-		q.items, q.due = nil, false
+	if len(q.items) == 0 { // as many as came meanwhile may come again
+		q.items, q.due = make([]*request, 0, len(group)), false
 	}
 	q.space.Broadcast()
 	return group, q.closed && len(group) == 0

@@ -106,8 +106,12 @@ func (st *q1State) add(b *vec.Batch, last int64) {
 			one(i)
 		}
 	} else {
-		for _, i := range b.Sel {
-			one(int(i))
+		for rest := b.Sel; len(rest) > 0; {
+			n, first := vec.RunLength(rest), int(rest[0])
+			for i := first; i < first+n; i++ {
+				one(i)
+			}
+			rest = rest[n:]
 		}
 	}
 	for g := range used {
@@ -173,21 +177,25 @@ func q6(s *tablet.Snapshot, threads int) (int64, error) {
 	return total, err
 }
 
-// sumOf adds up one column.
+// sumOf adds up one column, as SELECT sum(column) has the store do it.
 func sumOf(s *tablet.Snapshot, col types.ColumnID) (int64, error) {
-	total := int64(0)
-	err := parallel(s, 1, []types.ColumnID{col}, nil, func(_ int, b *vec.Batch) {
+	it := s.Scan([]types.ColumnID{col}, tablet.ScanOptions{Reuse: true})
+	total, totals := int64(0), make([]vec.Total, 1)
+	for {
+		_, b, err := it.AddUp(context.Background(), totals)
+		if err != nil || b == nil {
+			return total + int64(totals[0].Sum.Lo), err
+		}
 		if b.Sel == nil {
 			for _, x := range b.Cols[0].I64 {
 				total += x
 			}
-			return
+			continue
 		}
 		for _, i := range b.Sel {
 			total += b.Cols[0].I64[i]
 		}
-	})
-	return total, err
+	}
 }
 
 // parallel scans with one goroutine a shard.

@@ -1,0 +1,213 @@
+package tablet
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"stele/be/tablet/kv"
+	"stele/meta/types"
+)
+
+// A light part is in memory alone: who has sent it keeps it elsewhere until its version is durable here. Publish queues the
+// parts of its transaction and the version record as one request, so a version never survives without its parts. A crash before
+// that loses it, and with it every later version: who keeps the parts brings them again (PreparePart, Publish).
+
+// lightBytes bounds what a transaction has in light parts on a tablet: one request has to hold it.
+const lightBytes = 256 << 10
+
+// lightNow stands for the done of a light part.
+var lightNow = committedPart.done
+
+// numberedPart is a part and which one of its transaction it is.
+type numberedPart struct {
+	number int
+	part   *pendingPart
+}
+
+// PrepareLight keeps a small payload in memory as part number part, from 0, of pending transaction txn; nothing is queued for the
+// disk. It is idempotent; a part that is durable already is as good. False says that this part has to become durable, by
+// PrepareLater or PreparePart: it is large, or other parts of the transaction are durable, or memory is short.
+func (t *Tablet) PrepareLight(txn types.TxnID, part int, payload []byte) (bool, error) {
+	if !t.takesNow(payload) {
+		return false, nil
+	}
+	decoded, err := t.decodeNow(payload)
+	taken := false
+	if err == nil {
+		taken, err = t.keepLight(txn, part, payload, decoded)
+	}
+	if err != nil {
+		return true, fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
+	}
+	return taken, nil
+}
+
+func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *decodedWrite) (taken bool, err error) {
+	own := sealable(payload)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pt, err := t.openTxn(txn, part)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case pt == nil:
+		return true, nil
+	case part < len(pt.parts):
+		return pt.parts[part].there(), nil
+	case !pt.takesLight(len(payload)):
+		return false, nil
+	}
+	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded, done: lightNow})
+	t.pending[txn] = pt
+	return true, nil
+}
+
+// Light returns the payload by which a part can be light: the given one, or, of a part that is light already, its own. nil = it has
+// to be durable, because it is large, or others of the transaction are durable.
+func (t *Tablet) Light(txn types.TxnID, part int, payload []byte) []byte {
+	if len(payload) > laterBytes || isGrouped(payload) || t.s.largeWrite(payload) {
+		return nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	pt := t.pending[txn]
+	switch {
+	case pt == nil:
+		return payload
+	case part < len(pt.parts) && pt.light():
+		return slices.Clip(pt.parts[part].payload)
+	case !pt.takesLight(len(payload)):
+		return nil
+	}
+	return payload
+}
+
+// takesLight reports whether a part of so many bytes may be kept beside the others.
+func (p *pendingTxn) takesLight(bytes int) bool {
+	for _, part := range p.parts {
+		if !part.light {
+			return false
+		}
+		bytes += len(part.payload)
+	}
+	return bytes <= lightBytes
+}
+
+// light reports whether the transaction is in memory alone.
+func (p *pendingTxn) light() bool {
+	return len(p.parts) > 0 && p.parts[0].light
+}
+
+// there reports whether a part is durable or light, and not on its way or refused.
+func (p *pendingPart) there() bool {
+	select {
+	case <-p.done:
+		return p.err == nil
+	default:
+		return false
+	}
+}
+
+// harden gives the light parts the state of parts that are being stored, and returns them: a transaction is light as a whole or
+// not at all.
+func (p *pendingTxn) harden() []numberedPart {
+	var out []numberedPart
+	for i, old := range p.parts {
+		if old.light {
+			p.parts[i] = &pendingPart{entry: old.entry, payload: old.payload, decoded: old.decoded, done: make(chan struct{})}
+			out = append(out, numberedPart{i, p.parts[i]})
+		}
+	}
+	return out
+}
+
+// hardenEntries returns what stores the parts that become durable with p, in order, with room for one more.
+func (t *Tablet) hardenEntries(txn types.TxnID, p *pendingPart) []kv.Entry {
+	out := make([]kv.Entry, 0, len(p.hardened)+1)
+	for _, h := range p.hardened {
+		t.chargePart(h.part.payload)
+		out = append(out, t.lightEntry(txn, h.number, h.part.payload))
+	}
+	return out
+}
+
+// hardenBefore makes what was light durable before a part that goes to the other instance.
+func (t *Tablet) hardenBefore(txn types.TxnID, p *pendingPart) error {
+	if !p.entry.Large || len(p.hardened) == 0 {
+		return nil
+	}
+	err := t.s.meta.Commit(t.hardenEntries(txn, p)...)
+	if err == nil {
+		for _, h := range p.hardened {
+			h.part.settle(nil)
+		}
+		p.hardened = nil
+	}
+	return err
+}
+
+// lightEntry stores a light part, which is done once: its payload is sealed where it is.
+func (t *Tablet) lightEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
+	key := partKey(t.uid, txn, number, false)
+	return kv.Entry{Key: key, Value: sealHere(key, payload)}
+}
+
+// writeLight queues the parts of a version and its record. Until they are on disk, who asks for the parts gets them from memory;
+// after a failure for ever.
+func (t *Tablet) writeLight(txn types.TxnID, payloads [][]byte, version kv.Entry) {
+	entries := make([]kv.Entry, 0, len(payloads)+1)
+	for i, payload := range payloads {
+		t.chargePart(payload)
+		entries = append(entries, t.lightEntry(txn, i, payload))
+	}
+	t.s.meta.CommitLazy(append(entries, version), func(err error) {
+		if err != nil {
+			t.s.logFailure("parts of a version")(err)
+			return
+		}
+		t.mu.Lock()
+		delete(t.unwritten, txn)
+		t.mu.Unlock()
+	})
+}
+
+// unwrittenPart returns a part that is in memory alone, or on its way to the disk; nil when it is not.
+func (t *Tablet) unwrittenPart(txn types.TxnID, number int) []byte {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if payloads := t.unwritten[txn]; number < len(payloads) {
+		return payloads[number]
+	}
+	if p := t.pending[txn]; p != nil && number < len(p.parts) && p.parts[number].light {
+		return p.parts[number].payload
+	}
+	return nil
+}
+
+// Queued returns a version that has been queued for the disk, with all before it: they are durable when a Barrier that follows is
+// done.
+func (t *Tablet) Queued() (types.Version, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	v := t.version
+	if seen := types.Version(t.queueing.Load()); seen != 0 && seen <= v {
+		v = seen - 1
+	}
+	return v, t.usable()
+}
+
+// Barrier calls done when everything that was queued for the disk before it is durable, or the disk has failed. done must not block.
+func (s *Store) Barrier(done func(error)) {
+	if s.meta.Crowded() { // as it is when the disk hangs: nothing must gather behind it
+		done(errCrowded)
+		return
+	}
+	s.meta.CommitBeyond(nil, done)
+}
+
+var errCrowded = errors.New("the disk has more to write than it takes")
+
+// Reopened reports whether the replica was on the disk when it was opened: what it had in memory alone is lost.
+func (t *Tablet) Reopened() bool { return t.reopened }

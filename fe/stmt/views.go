@@ -1,0 +1,93 @@
+package stmt
+
+import (
+	"stele/fe/account"
+	"stele/meta/catalog"
+	"stele/meta/model"
+	"stele/meta/types"
+	"stele/sql/parse"
+	sqltypes "stele/sql/types"
+)
+
+// ViewFacts is what follows from the query of a view and from what it reads.
+type ViewFacts struct {
+	Columns   []types.Column
+	Updatable bool
+}
+
+func showCreateView(e *Env, n *parse.ShowStmt) (Result, error) {
+	t, err := tableOf(e, n)
+	if err != nil {
+		return Result{}, err
+	}
+	if t.view == nil {
+		return Result{}, sqltypes.Errorf(codeNotView, stateGeneral, "'%s.%s' is not VIEW", t.db, t.name)
+	}
+	return createView(e, t)
+}
+
+// codeNotView is the number of MySQL's error about a table that is no view.
+const codeNotView = 1347
+
+// createView answers SHOW CREATE VIEW, and SHOW CREATE TABLE of a view.
+func createView(e *Env, t schemaTable) (Result, error) {
+	for _, p := range []model.Privilege{model.PrivSelect, model.PrivShowView} {
+		if e.Rights != nil && e.Rights.On(t.db, t.name)&p == 0 {
+			return Result{}, account.Denied(e.User, account.Need{Privileges: p, Database: t.db, Table: t.name})
+		}
+	}
+	columns := plain("View Create~View character_set_client collation_connection")
+	columns[1].Type = columnKinds["long"]
+	return Result{Columns: columns, Rows: []Row{{t.name, viewText(t.view, t.db, e.DB), charset, collation}}}, nil
+}
+
+// viewText writes the statement that makes a view again. In the view's own database, and if all that it reads is there, no database
+// is named: so a dump can be loaded into another one.
+func viewText(v *catalog.View, db, current string) string {
+	name, query := quoteName(db)+"."+quoteName(v.Name), v.Query
+	if db == current {
+		if short, ok := parse.WithoutDatabase(query, db); ok {
+			name, query = quoteName(v.Name), short
+		}
+	}
+	text := "CREATE ALGORITHM=" + v.Algorithm.String() + " DEFINER=" + quoteName(v.Definer.Name) + "@" + quoteName(v.Definer.Host) +
+		" SQL SECURITY " + securityType(v) + " VIEW " + name + " AS " + query
+	if v.Check != model.CheckNone {
+		text += " WITH " + v.Check.String() + " CHECK OPTION"
+	}
+	return text
+}
+
+func securityType(v *catalog.View) string {
+	if v.Invoker {
+		return "INVOKER"
+	}
+	return "DEFINER"
+}
+
+var _ = registerTable(Table{Database: schemaDB, Name: "VIEWS", Local: true, Doc: "The views. Queries are shown to whoever has SHOW VIEW.",
+	Columns: cols(`
+		TABLE_CATALOG name
+		TABLE_SCHEMA name
+		TABLE_NAME name
+		VIEW_DEFINITION long
+		CHECK_OPTION name
+		IS_UPDATABLE name
+		DEFINER text
+		SECURITY_TYPE name
+		CHARACTER_SET_CLIENT name
+		COLLATION_CONNECTION name
+	`),
+	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
+		if t.view == nil {
+			return nil
+		}
+		v, query, updatable := t.view, "", "NO"
+		if e.Rights == nil || e.Rights.On(t.db, t.name)&model.PrivShowView != 0 {
+			query = v.Query
+		}
+		if f, err := e.View(t.db, v); err == nil && f.Updatable {
+			updatable = "YES"
+		}
+		return []Row{{"def", t.db, t.name, query, v.Check.String(), updatable, v.Definer.Name + "@" + v.Definer.Host, securityType(v), charset, collation}}
+	})})

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"stele/meta/model"
+	"stele/meta/types"
+	ast "stele/sql/parse"
+)
+
+// TestViews makes views and shows how statements over them are planned. Its directives: view (CREATE OR REPLACE VIEW, prints what
+// is kept), plan (a statement, prints its plan), columns (a view by name).
+func TestViews(t *testing.T) {
+	ctx, f := newContext()
+	createAll(t, ctx, f, "testdata/schema.sql")
+	datadriven.RunTest(t, "testdata/views.txt", func(t *testing.T, d *datadriven.TestData) string {
+		switch d.Cmd {
+		case "view":
+			return f.defineView(ctx, d.Input)
+		case "columns":
+			v, _ := f.View("test", strings.TrimSpace(d.Input))
+			cols, err := ViewColumns(ctx, ViewUse{"test", v})
+			if err != nil {
+				return errorText(err)
+			}
+			var b strings.Builder
+			for i := range cols {
+				b.WriteString(mysqlColumn(&cols[i]) + "\n")
+			}
+			return b.String()
+		}
+		return planText(ctx, d.Input)
+	})
+}
+
+// defineView makes or replaces a view as the FE would.
+func (f *fakeCatalog) defineView(ctx *Context, sql string) string {
+	st, err := ast.Parse(sql, 0)
+	if err != nil {
+		return "parse: " + err.Error() + "\n"
+	}
+	n := st.Node.(*ast.CreateViewStmt)
+	var replaced *ViewUse
+	old, ok := f.View("test", n.ViewName.Name.O)
+	if ok {
+		replaced = &ViewUse{"test", old}
+	}
+	v, err := DefineView(ctx, n, replaced)
+	if err != nil {
+		return errorText(err)
+	}
+	v.Name = n.ViewName.Name.O
+	if v.Check = map[string]model.ViewCheck{"LOCAL": model.CheckLocal, "CASCADED": model.CheckCascaded}[st.View.Check]; ok {
+		v.ID = old.ID
+		*old = *v
+	} else {
+		v.ID = types.TableID(1000 + len(f.views))
+		f.views = append(f.views, v)
+	}
+	text := strings.Join(v.Columns, ", ") + "\n" + v.Query + "\n"
+	if short, ok := ast.WithoutDatabase(v.Query, "test"); ok {
+		text += short + "\n"
+	}
+	return text
+}

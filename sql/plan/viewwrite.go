@@ -1,0 +1,221 @@
+package plan
+
+import (
+	"slices"
+
+	"stele/meta/catalog"
+	"stele/meta/model"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/vec"
+)
+
+// A view that shows rows of one table, one for one, is written through: the scan that its query begins with is the target, and all
+// that stands above it is made to yield what the scan yields. A view of anything else is refused.
+
+// viewCheck is what a view WITH CHECK OPTION asks of the rows that are written through it.
+type viewCheck struct {
+	use ViewUse
+	// conds are over the columns of the table, in schema order.
+	conds []*expr.Node
+	// sub: a condition has a subquery, which cannot be asked of a row that is not there yet.
+	sub bool
+}
+
+// onlyScan finds the scan whose rows a rel yields one for one, nil if there is none.
+func onlyScan(r *rel) *rel {
+	switch {
+	case r.derived:
+		return nil
+	case r.op == opScan:
+		return r
+	case r.op == opFilter, r.op == opProject, r.op == opSort && r.limit < 0, r.op == opJoin && isSemi(r.kind):
+		return onlyScan(r.kids[0])
+	}
+	return nil
+}
+
+// scanOf finds the scan below the joins and views of a FROM clause that yields a column; nil when the column is computed.
+func scanOf(r *rel, id int) *rel {
+	switch {
+	case r.op == opJoin && !isSemi(r.kind):
+		for _, k := range r.kids {
+			if s := scanOf(k, id); s != nil {
+				return s
+			}
+		}
+	default:
+		if s := onlyScan(r); s != nil && slices.Contains(s.out, id) {
+			return s
+		}
+	}
+	return nil
+}
+
+// refreshOut has everything above a scan yield what the scan yields; projections of views let its columns pass.
+func (b *binder) refreshOut(r, scan *rel) (above bool) {
+	if r == scan {
+		return true
+	}
+	for _, k := range r.kids {
+		above = b.refreshOut(k, scan) || above
+	}
+	switch {
+	case !above:
+	case r.op == opJoin:
+		r.setJoinOut()
+	case r.op == opProject:
+		for _, id := range scan.out {
+			if !slices.Contains(r.out, id) {
+				r.items, r.out = append(r.items, item{id, b.col(id)}), append(r.out, id)
+			}
+		}
+	default:
+		r.out = slices.Clone(r.kids[0].out)
+	}
+	return above
+}
+
+// conditions lists what holds for every row that a rel shows of its scan, over the scan's columns, those of inner views first. sub
+// says that there are conditions with subqueries beside them.
+func conditions(r *rel) (conds []*expr.Node, sub bool) {
+	if r.op == opScan {
+		return nil, false
+	}
+	conds, sub = conditions(r.kids[0])
+	for _, p := range r.preds {
+		for k := r.kids[0]; k.op != opScan; k = k.kids[0] {
+			if k.op == opProject {
+				p = substitute(p, itemsOf(k))
+			}
+		}
+		conds = append(conds, p)
+	}
+	return conds, sub || r.op == opJoin
+}
+
+// noteChecks writes down at the scan of a view what its CHECK OPTION asks.
+func (b *binder) noteChecks(r *rel, use ViewUse) {
+	scan := onlyScan(r)
+	if scan == nil {
+		return
+	}
+	conds, sub := conditions(r)
+	own := conds[scan.bound:]
+	scan.bound = len(conds)
+	switch use.View.Check {
+	case model.CheckNone:
+		return
+	case model.CheckLocal:
+		conds = own
+	}
+	layout := make([]int, len(scan.table.Schema.Columns))
+	for i, pos := range scan.columns {
+		layout[pos] = scan.out[i]
+	}
+	scan.checks = append(scan.checks, viewCheck{use: use, conds: atAll(conds, layout), sub: sub})
+}
+
+// checkable refuses to write through views whose CHECK OPTION cannot be judged row by row.
+func checkable(checks []viewCheck) error {
+	for _, c := range checks {
+		if c.sub {
+			return refuse("a write through view '" + c.use.View.Name + "', whose CHECK OPTION holds a subquery: write to its table")
+		}
+	}
+	return nil
+}
+
+// checkRows refuses rows, given by the columns of the table, that a view would not show.
+func checkRows(checks []viewCheck, ectx expr.Context, rows *vec.Batch) error {
+	for _, c := range checks {
+		for _, p := range c.conds {
+			prog, err := expr.Compile(p, ectx)
+			if err != nil {
+				return err
+			}
+			shown, err := prog.EvalFilter(rows)
+			if err != nil {
+				return err
+			}
+			if len(shown) != rows.Rows() {
+				return errorf(CodeViewCheck, "CHECK OPTION failed '%s.%s'", c.use.Database, c.use.View.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// Checked reports whether CheckRows has something to look at.
+func (p *ModifyPlan) Checked() bool { return len(p.checks) > 0 }
+
+// Checked reports whether CheckRows has something to look at.
+func (p *InsertPlan) Checked() bool { return len(p.target.checks) > 0 }
+
+// CheckRows refuses new rows of the table that a view WITH CHECK OPTION, through which they are written, would not show.
+func (p *ModifyPlan) CheckRows(ctx *Context, rows *vec.Batch) error {
+	return checkRows(p.checks, newBinder(ctx).evalContext(), rows)
+}
+
+// CheckRows is ModifyPlan's, of rows that ON DUPLICATE KEY UPDATE makes.
+func (p *InsertPlan) CheckRows(ctx *Context, rows *vec.Batch) error {
+	return checkRows(p.target.checks, newBinder(ctx).evalContext(), rows)
+}
+
+// target is what an INSERT or LOAD DATA writes: a table, by its own name or by a view of it.
+type target struct {
+	name    string
+	columns []targetColumn
+	checks  []viewCheck
+}
+
+// targetColumn is a column of a target and its position in the table's schema.
+type targetColumn struct {
+	name string
+	pos  int
+}
+
+// named finds the schema position of a column that a statement names, or -1.
+func (t *target) named(name string) int {
+	key := ast.NewCIStr(name).L
+	for _, c := range t.columns {
+		if ast.NewCIStr(c.name).L == key {
+			return c.pos
+		}
+	}
+	return -1
+}
+
+// tableTarget is a table by its own name.
+func tableTarget(t *catalog.Table) target {
+	out := target{name: t.Name}
+	for i := range t.Schema.Columns {
+		if c := &t.Schema.Columns[i]; !c.Hidden {
+			out.columns = append(out.columns, targetColumn{c.Name, i})
+		}
+	}
+	return out
+}
+
+// viewTarget makes a view the target of an INSERT.
+func (b *binder) viewTarget(p *InsertPlan, v *catalog.View) error {
+	s, err := b.view(v, p.Database, v.Name)
+	if err != nil {
+		return err
+	}
+	closed := errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into", v.Name)
+	scan := onlyScan(s.rel)
+	if scan == nil {
+		return closed
+	}
+	p.Table, p.Database, p.Via = scan.table, scan.db, scan.via
+	p.target = target{name: v.Name, checks: scan.checks}
+	for _, c := range s.cols {
+		at := slices.Index(scan.out, c.id)
+		if at < 0 {
+			return closed
+		}
+		p.target.columns = append(p.target.columns, targetColumn{c.name, scan.columns[at]})
+	}
+	return checkable(scan.checks)
+}

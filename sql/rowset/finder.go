@@ -1,0 +1,119 @@
+package rowset
+
+import (
+	"bytes"
+	"sync"
+
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// Finder looks keys up in one row group and keeps the key vectors it has decoded: look keys up in ascending order.
+type Finder struct {
+	g       *Group
+	keyCols []int
+	first   [][]byte
+	vector  int  // the decoded one, or -1
+	sought  bool // the last key was sought: its values are in scratch
+	scratch *finderScratch
+}
+
+// finderScratch is what outlives a Finder: a point read needs one vector of each key column, and no more.
+type finderScratch struct {
+	keys  vec.Batch
+	order []int // 0, 1, 2, ...: the columns of keys
+	buf   []byte
+	want  []int64 // the values of a key of integers
+}
+
+var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
+
+// NewFinder returns a Finder, given the positions of the key columns in the row group.
+func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
+	first, err := g.FirstKeys()
+	if err != nil {
+		return nil, err
+	}
+	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1, scratch: finderPool.Get().(*finderScratch)}
+	s := f.scratch
+	s.order = s.order[:0]
+	for i := range keyCols {
+		s.order = append(s.order, i)
+		if i == len(s.keys.Cols) {
+			s.keys.Cols = append(s.keys.Cols, &vec.Vector{})
+		}
+	}
+	return f, nil
+}
+
+// Close gives the buffers of the Finder back; it is not used afterwards.
+func (f *Finder) Close() { finderPool.Put(f.scratch) }
+
+// Positions appends to out the rows whose key is key.
+func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
+	f.sought = false
+	at := lowerBound(len(f.first), func(i int) bool { return bytes.Compare(f.first[i], key) >= 0 })
+	for i := max(at-1, 0); i < len(f.first) && bytes.Compare(f.first[i], key) <= 0; i++ {
+		if err := f.load(i); err != nil {
+			return nil, err
+		}
+		n := f.scratch.keys.N
+		row := lowerBound(n, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
+		for ; row < n && bytes.Equal(f.keyAt(row), key); row++ {
+			out = append(out, i*vec.MaxRows+row)
+		}
+	}
+	return out, nil
+}
+
+// Key appends key column number at of a row that Positions or Seek has just found to dst. It is not ok when that is to be read like any
+// other column.
+func (f *Finder) Key(dst *vec.Vector, at, row int) bool {
+	if f.sought {
+		if dst.Type.Phys() != types.PhysInt64 {
+			return false
+		}
+		dst.I64 = append(dst.I64, f.scratch.want[at])
+		endValid(dst)
+		return true
+	}
+	v := f.scratch.keys.Cols[at]
+	if f.vector != row/vec.MaxRows || v.Type.Phys() != dst.Type.Phys() {
+		return false
+	}
+	AppendRow(dst, v, row%vec.MaxRows)
+	return true
+}
+
+func (f *Finder) keyAt(row int) []byte {
+	s := f.scratch
+	s.buf = vec.AppendRowKey(s.buf[:0], &s.keys, s.order, row)
+	return s.buf
+}
+
+func (f *Finder) load(i int) error {
+	if f.vector == i {
+		return nil
+	}
+	f.vector, f.scratch.keys.N = -1, f.g.VectorRows(i)
+	for at, c := range f.keyCols {
+		if err := f.g.DecodeInto(f.scratch.keys.Cols[at], c, i); err != nil {
+			return err
+		}
+	}
+	f.vector = i
+	return nil
+}
+
+// lowerBound returns the smallest i in [0, n) for which f is true, or n; f is monotone.
+func lowerBound(n int, f func(int) bool) int {
+	lo, hi := 0, n
+	for lo < hi {
+		if mid := (lo + hi) / 2; f(mid) {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
+}

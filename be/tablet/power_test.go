@@ -49,15 +49,17 @@ func TestPowerChild(t *testing.T) {
 		}
 		group.Go(func() {
 			for n := tb.Version() + 1; ; n++ {
-				if err := prepare(tb, types.TxnID(n), 0, powerPayload(t, int64(n))); err != nil {
-					fmt.Println("refused", id, n, err) // the disk is gone, or else the parent complains
-					return
+				write := powerDurable
+				if id%2 == 0 {
+					write = powerLight
 				}
-				out.Lock()
-				fmt.Println("durable", id, n)
-				out.Unlock()
-				if err := tb.Publish(types.TxnID(n), n); err != nil {
-					fmt.Println("refused", id, n, err)
+				said := func(v types.Version) {
+					out.Lock()
+					fmt.Println("durable", id, v)
+					out.Unlock()
+				}
+				if err := write(tb, n, powerPayload(t, int64(n)), said); err != nil {
+					fmt.Println("refused", id, n, err) // the disk is gone, or else the parent complains
 					return
 				}
 			}
@@ -65,6 +67,42 @@ func TestPowerChild(t *testing.T) {
 	}
 	group.Wait()
 	_, _ = io.Copy(io.Discard, os.Stdin) // Close could hang or write: the parent kills this process
+}
+
+// powerDurable makes a version of rows that are durable before it is published.
+func powerDurable(tb *Tablet, n types.Version, payload []byte, durable func(types.Version)) error {
+	if err := prepare(tb, types.TxnID(n), 0, payload); err != nil {
+		return err
+	}
+	durable(n)
+	return tb.Publish(types.TxnID(n), n)
+}
+
+// powerLight makes a version of rows that are in memory until then, if they are small, and now and then waits for the disk.
+func powerLight(tb *Tablet, n types.Version, payload []byte, durable func(types.Version)) error {
+	taken, err := tb.PrepareLight(types.TxnID(n), 0, payload)
+	if err == nil && !taken {
+		err = prepare(tb, types.TxnID(n), 0, payload)
+	}
+	if err == nil {
+		err = tb.Publish(types.TxnID(n), n)
+	}
+	if err != nil || n%5 != 0 {
+		return err
+	}
+	v, err := tb.Queued()
+	if err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	tb.s.Barrier(func(err error) { written <- err })
+	if err := <-written; err != nil {
+		return err
+	}
+	for n -= 4; n <= v; n++ {
+		durable(n)
+	}
+	return nil
 }
 
 func powerPayload(t testing.TB, n int64) []byte {

@@ -8,7 +8,7 @@ import (
 )
 
 // The Raft library counts entries: after so many it takes a snapshot, and so many it keeps for followers that are late. Entries whose
-// commits carry rows are large, and the log would take tens of gigabytes on the disk of the FE, all of which is read when it starts. So
+// commits carry rows are large, and the log could take gigabytes on the disk of the FE, all of which is read when it starts. So
 // here bytes are counted as well.
 
 const (

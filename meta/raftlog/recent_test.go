@@ -21,7 +21,7 @@ func TestRecentIsTheLog(t *testing.T) {
 	data := map[uint64]byte{}
 	first, next, stored, hits := uint64(1), uint64(1), 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		for range rapid.IntRange(1, 20).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 			switch k := rapid.IntRange(0, 9).Draw(rt, "step"); {
 			case k < 6:
 				var logs []*raft.Log

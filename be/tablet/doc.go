@@ -6,7 +6,8 @@
 // transaction became is told to it. It never decides whether a row may be written: key checks and row locks are the
 // caller's (Exists, LastChange).
 //
-// How a row lives: Prepare makes the payload of a transaction durable as pending. Publish gives it the next version: its
+// How a row lives: Prepare makes the payload of a transaction durable as pending; PrepareLight keeps it in memory, for whoever can bring
+// it again. Publish gives it the next version: its
 // rows go to the memtable, each marked with the version that created it, and the rows that it replaces or deletes, in
 // memtables or rowsets, are marked with the version that ended them. Flush writes the memtables as a rowset with a version
 // column, compaction merges rowsets. So every layout can show every version from the horizon on (readFrom): a row is seen

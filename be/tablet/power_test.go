@@ -99,7 +99,9 @@ func powerLight(tb *Tablet, n types.Version, payload []byte, durable func(types.
 	if err := <-written; err != nil {
 		return err
 	}
-	durable(v)
+	for n -= 4; n <= v; n++ {
+		durable(n)
+	}
 	return nil
 }
 

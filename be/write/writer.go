@@ -2,12 +2,13 @@
 // and publishes what the leading FE has committed.
 //
 // It owns the row locks, the fencing epoch and the order of publishing of each tablet, all in memory. Rows become
-// durable as pending in the tablet store before any answer (I1), and visible only when the FE says that they are
-// committed and at which version (I2). What a crash may leave:
+// durable as pending in the tablet store before any answer, unless the commit carries them (I1), and visible only when the FE says
+// that they are committed and at which version (I2). What a crash may leave:
 //
 //   - pending rows without outcome: after the start the BE asks the FE (Unresolved), and leads no write on the tablet
 //     until it knows, because the row locks are gone;
-//   - a committed version that this BE never prepared: versions stay below it until a clone brings it.
+//   - a committed version that this BE never prepared, or had in memory alone: versions stay below it until the FE brings the rows
+//     out of its log (Redo), or a clone does.
 package write
 
 import (

@@ -376,9 +376,10 @@ func (p *bulkPlan) take(keys [][]byte) error {
 	p.keys += len(keys)
 	var rest [][]byte
 	for _, key := range keys {
-		m, row, ok := p.t.inMemory(key)
+		at := p.t.inMemory(key, place{})
+		ok := at.inMemory()
 		if ok {
-			p.mems = append(p.mems, memEnd{m: m, row: row, key: string(key)})
+			p.mems = append(p.mems, memEnd{m: at.mem, row: at.row, key: string(key)})
 		}
 		if !ok || len(p.staged) > 0 {
 			rest = append(rest, key)
@@ -428,11 +429,7 @@ func (p *bulkPlan) apply() {
 		e.m.sink(e.key)
 	}
 	t.recent.begin(p.version, p.keys)
-	if t.recent.wants(p.version) {
-		for _, h := range p.hashes {
-			t.recent.record(h, p.version)
-		}
-	}
+	t.recent.recordAll(p.hashes, p.version)
 	t.version = p.version
 	t.s.active.add(t)
 }

@@ -49,11 +49,16 @@ func newMemtable(schema *types.Schema) *memtable {
 
 func (m *memtable) rows() int { return len(m.created) }
 
-// grow makes room for n more rows at once.
+// grow makes room for n more rows at once, and for half as many again as there are when that takes new memory: what large writes
+// fill would be copied four times if it grew by a quarter each time.
 func (m *memtable) grow(n int) {
 	if len(m.index) == 0 {
 		m.index = make(map[string]int32, n)
 	}
+	if cap(m.created)-len(m.created) >= n {
+		return
+	}
+	n = max(n, len(m.created)/2)
 	m.created, m.deleted, m.prev = slices.Grow(m.created, n), slices.Grow(m.deleted, n), slices.Grow(m.prev, n)
 	m.keys = slices.Grow(m.keys, n)
 	for i := range m.cols {
@@ -91,12 +96,13 @@ func (m *memtable) appendPuts(w write) {
 	}
 }
 
-// link makes the next row that was appended the newest one of key.
-func (m *memtable) link(key string, version types.Version) {
-	old, ok := m.index[key]
-	if !ok {
-		old = noRow
-	}
+// holds reports whether row is there, lives, and has key: then it is the newest one of the key.
+func (m *memtable) holds(row int32, key []byte) bool {
+	return row >= 0 && int(row) < len(m.keys) && m.deleted[row] == 0 && m.keys[row] == string(key)
+}
+
+// link makes the next row that was appended the newest one of key. old is its newest row so far, or noRow.
+func (m *memtable) link(key string, old int32, version types.Version) {
 	m.index[key] = int32(len(m.created))
 	delete(m.sunk, key)
 	m.prev = append(m.prev, old)

@@ -183,10 +183,7 @@ func (t *Tablet) Unchanged(key []byte, since, v types.Version) bool {
 	if t.usable() != nil || v < since || v > t.version || v < t.readFrom {
 		return false
 	}
-	changed, known := t.recent.young[hash]
-	if !known {
-		changed, known = t.recent.old[hash]
-	}
+	changed, known := t.recent.lookup(hash)
 	if !known {
 		changed = t.recent.oldFrom
 	}

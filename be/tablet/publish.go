@@ -1,8 +1,10 @@
 package tablet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"stele/be/tablet/kv"
@@ -138,97 +140,170 @@ func (t *Tablet) pendingParts(txn types.TxnID) (entries []partEntry, payloads []
 	return entries, payloads, known, nil
 }
 
-// locateWrites finds the living rowset row of each key that is in no memtable. Called with write held, so that the answer
-// stays true until apply.
-func (t *Tablet) locateWrites(writes []write) ([]rowRef, error) {
+// place is where the newest change of a key lies.
+type place struct {
+	rowRef           // the living row, when it is in a rowset
+	mem    *memtable // the newest one that knows the key, nil = none does
+	row    int32     // its newest row there, or noRow
+	sunk   bool      // what mem knows is not the newest change: a rowset has that
+}
+
+// inMemory reports whether a memtable has the newest change.
+func (p *place) inMemory() bool { return p.mem != nil && !p.sunk }
+
+// rowIn returns the newest row of the key in m, or noRow.
+func (p *place) rowIn(m *memtable) int32 {
+	if p.mem == m {
+		return p.row
+	}
+	return noRow
+}
+
+// locateWrites finds where each key is: in a memtable, or which living row of a rowset has it. Called with write held, so that the
+// answer stays true until apply.
+func (t *Tablet) locateWrites(writes []write) ([]place, error) {
+	n := 0
+	for _, w := range writes {
+		n += len(w.keys)
+	}
+	places := make([]place, 0, n)
 	t.mu.RLock()
 	view := t.rowsetViews()
 	var keys [][]byte
 	var slots []int
-	n := 0
 	for _, w := range writes {
+		var p place
 		for _, key := range w.keys {
-			if _, _, ok := t.inMemory(key); !ok && len(view) > 0 {
+			if p = t.inMemory(key, p); !p.inMemory() && len(view) > 0 {
 				keys = append(keys, key)
-				slots = append(slots, n)
+				slots = append(slots, len(places))
 			}
-			n++
+			places = append(places, p)
 		}
 	}
 	t.mu.RUnlock()
-	refs := make([]rowRef, n)
 	if len(keys) == 0 {
-		return refs, nil
+		return places, nil
 	}
 	found, err := t.locate(view, keys, maxVersion)
 	if err != nil {
 		return nil, err
 	}
 	for i, slot := range slots {
-		refs[slot] = found[i]
+		places[slot].rowRef = found[i]
 	}
-	return refs, nil
+	return places, nil
 }
 
-// inMemory looks a key up in the memtables, newest first. Called with mu held.
-func (t *Tablet) inMemory(key []byte) (*memtable, int32, bool) {
+// inMemory looks a key up in the memtables, newest first. before is the place of the key before it: what was written together is
+// often changed together, and then its row follows there. Called with mu held.
+func (t *Tablet) inMemory(key []byte, before place) place {
+	if before.mem != nil && before.mem.holds(before.row+1, key) {
+		return place{mem: before.mem, row: before.row + 1}
+	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		if row, ok := t.mems[i].index[string(key)]; ok {
 			_, sunk := t.mems[i].sunk[string(key)]
-			return t.mems[i], row, !sunk
+			return place{mem: t.mems[i], row: row, sunk: sunk}
 		}
 	}
-	return nil, 0, false
+	return place{}
 }
 
 // bulkRows is from how many rows on a version makes room in the memtable for all of them first.
 const bulkRows = 1000
 
-// apply makes the writes version; refs are in the order of their rows. It cannot fail: either all of a version is there
+// apply makes the writes version; places are in the order of their rows. It cannot fail: either all of a version is there
 // or nothing. Called with write and mu held.
-func (t *Tablet) apply(version types.Version, writes []write, refs []rowRef) {
+func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	active := t.mems[len(t.mems)-1]
 	before := active.bytes
 	if t.version == t.manifestVersion {
 		t.unflushed = t.s.opt.Now()
 	}
-	t.recent.begin(version, len(refs))
-	if len(refs) >= bulkRows {
-		active.grow(len(refs))
+	t.recent.begin(version, len(places))
+	if len(places) >= bulkRows {
+		active.grow(len(places))
 	}
-	n, wanted := 0, t.recent.wants(version)
+	n, once := 0, distinct(writes)
+	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	for _, w := range writes {
 		active.appendPuts(w)
+		names := putKeys(w)
 		for i, key := range w.keys {
-			put := w.ops[i] == types.OpPut
-			ended := t.endRow(active, key, refs[n], version, put)
+			p, put := places[n], w.ops[i] == types.OpPut
+			if !once {
+				p = t.placeNow(key, p)
+			}
+			ended := t.endRow(active, key, p, version, put)
 			if ended {
 				t.rows--
 			}
 			if put {
-				active.link(string(key), version)
+				active.link(names[:len(key)], p.rowIn(active), version)
+				names = names[len(key):]
 				t.rows++
 			}
-			if (ended || put) && wanted {
-				t.recent.record(rowset.KeyHash(key), version)
+			if ended || put {
+				changed = append(changed, rowset.KeyHash(key))
 			}
 			n++
 		}
 	}
+	t.recent.recordAll(changed, version)
 	t.version = version
 	t.s.active.add(t)
 	t.s.mem.add(active.bytes - before)
 }
 
-// endRow ends the living row of key, wherever it is, and reports whether there was one. put says that a new row follows.
-func (t *Tablet) endRow(active *memtable, key []byte, ref rowRef, version types.Version, put bool) bool {
-	if m, row, ok := t.inMemory(key); ok {
-		return row != noRow && m.end(row, version)
-	}
-	if ref.rowset == nil {
+// placeNow is where a key lies now that rows before it, of the same version, may have changed it since it was found at p.
+func (t *Tablet) placeNow(key []byte, p place) place {
+	now := t.inMemory(key, place{})
+	now.rowRef = p.rowRef
+	return now
+}
+
+// distinct reports whether it is plain to see that no key is there twice: there is one write, in the order of keys.
+func distinct(writes []write) bool {
+	if len(writes) != 1 {
 		return false
 	}
-	ref.rowset.deletes.add(version, ref.pos)
+	keys := writes[0].keys
+	for i := 1; i < len(keys); i++ {
+		if bytes.Compare(keys[i-1], keys[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// putKeys returns the keys of the rows that are put, one after the other: the memtable keeps them, in one piece of memory.
+func putKeys(w write) string {
+	size := 0
+	for i, key := range w.keys {
+		if w.ops[i] == types.OpPut {
+			size += len(key)
+		}
+	}
+	var out strings.Builder
+	out.Grow(size)
+	for i, key := range w.keys {
+		if w.ops[i] == types.OpPut {
+			out.Write(key)
+		}
+	}
+	return out.String()
+}
+
+// endRow ends the living row of key, which lies at p, and reports whether there was one. put says that a new row follows.
+func (t *Tablet) endRow(active *memtable, key []byte, p place, version types.Version, put bool) bool {
+	if p.inMemory() {
+		return p.row != noRow && p.mem.end(p.row, version)
+	}
+	if p.rowset == nil {
+		return false
+	}
+	p.rowset.deletes.add(version, p.pos)
 	if !put {
 		active.bury(string(key))
 	}

@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,34 +26,6 @@ type world struct {
 	active map[types.TxnID]bool
 	age    time.Duration
 	pokes  pokes
-}
-
-// pokes notes what the driver of redo is told.
-type pokes struct {
-	mu    sync.Mutex
-	lacks []types.BEID
-	fresh []types.BEID
-}
-
-func (p *pokes) Poke(be types.BEID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lacks = append(p.lacks, be)
-}
-
-func (p *pokes) Restarted(be types.BEID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fresh = append(p.fresh, be)
-}
-
-// counts returns how often each was called since the last look.
-func (p *pokes) counts() (lacks, fresh int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	lacks, fresh = len(p.lacks), len(p.fresh)
-	p.lacks, p.fresh = nil, nil
-	return lacks, fresh
 }
 
 const (

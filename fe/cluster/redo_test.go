@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +16,34 @@ import (
 	"stele/proto/bepb"
 	"stele/proto/fepb"
 )
+
+// pokes notes what the driver of redo is told.
+type pokes struct {
+	mu    sync.Mutex
+	lacks []types.BEID
+	fresh []types.BEID
+}
+
+func (p *pokes) Poke(be types.BEID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lacks = append(p.lacks, be)
+}
+
+func (p *pokes) Restarted(be types.BEID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fresh = append(p.fresh, be)
+}
+
+// counts returns how often each was called since the last look.
+func (p *pokes) counts() (lacks, fresh int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lacks, fresh = len(p.lacks), len(p.fresh)
+	p.lacks, p.fresh = nil, nil
+	return lacks, fresh
+}
 
 func (w *world) epoch() types.Epoch { return w.Tablet(w.t, w.Tablets[0]).Epoch }
 
@@ -198,6 +227,24 @@ func TestResolvePokes(t *testing.T) {
 	}
 	if n := ask(w.lastTxn()); n != 1 {
 		t.Errorf("%d pokes for a version after one with rows", n)
+	}
+}
+
+// TestResolveKeepsWhatCounts: a replica that has missed a version drops what it holds of it, and keeps what it has acknowledged before.
+func TestResolveKeepsWhatCounts(t *testing.T) {
+	w := newWorld(t, 3)
+	w.commit()
+	kept := w.lastTxn()
+	w.commitWithout(w.BEs[1].ID)
+	missed := w.lastTxn()
+	req := &fepb.ResolveRequest{BeId: uint64(w.BEs[1].ID), Items: []*fepb.ResolveRequest_Item{
+		{TxnId: kept, TabletId: uint64(w.Tablets[0])}, {TxnId: missed, TabletId: uint64(w.Tablets[0])}}}
+	resp, err := w.ledger.Resolve(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := resp.Items[0].Outcome, resp.Items[1].Outcome; a != fepb.ResolveResponse_COMMITTED || b != fepb.ResolveResponse_ABORTED {
+		t.Errorf("what it has is %s, what it has missed %s", a, b)
 	}
 }
 

@@ -8,60 +8,44 @@ import (
 	"stele/meta/types"
 )
 
-// run looks at the present task of an op.
-func run(op *model.Op, f *Facts) outcome {
-	switch op.Tasks[op.Task] {
-	case taskPauseSnapshot:
-		if f.source(target(op)) == nil {
-			return outcome{wait: "a complete replica on a backend that answers, to copy from"}
-		}
-		return outcome{} // what is copied is pinned by the copy itself
-	case taskRecoverSnapshot, taskAddTableInfo:
-		return outcome{}
-	case taskSendSnapshot:
-		return sendSnapshot(op, f)
-	case taskLoadTable:
-		return loadTable(op, f)
-	case taskAddReplica:
-		return takeIn(op, f)
-	case taskCheckSync:
-		return checkSync(op, f)
-	case taskUpdatePartitionStatus, taskUpdateTableAlive:
-		return updateStatus(op, f)
-	case taskDelReplica:
-		return setAside(op, op.BE, f)
-	case taskDelTableInfo, taskUpdateTableInfo:
-		return forget(op, f)
-	case taskDropTable:
-		return dropTable(op, f)
-	default:
-		return runRest(op, f)
-	}
+// steps are what the tasks do. What is copied is pinned by the copy itself, so that nothing is left to recover after it; and the
+// catalog names a replica before it is filled.
+var steps = map[model.TaskType]func(*model.Op, *Facts) outcome{
+	taskPauseSnapshot:   pauseSnapshot,
+	taskRecoverSnapshot: nothing, taskAddTableInfo: nothing,
+	taskSendSnapshot: sendSnapshot, taskLoadTable: loadTable, taskAddReplica: takeIn, taskCheckSync: checkSync,
+	taskUpdatePartitionStatus: updateStatus, taskUpdateTableAlive: updateStatus,
+	taskDelReplica:   func(op *model.Op, f *Facts) outcome { return setAside(op, op.BE, f) },
+	taskDelTableInfo: forget, taskUpdateTableInfo: forget, taskDropTable: dropTable,
+	taskSelectLeader: selectLeader, taskChangeLeader: changeLeader, taskUpdateLeaderInfo: updateLeaderInfo,
+	taskRecoverTable: recoverTable, taskMakeSnapshot: makeSnapshot, taskAcceptLoss: acceptLoss, taskMakeEmpty: makeEmpty,
+	taskFillVersions: fillVersions,
 }
 
-func runRest(op *model.Op, f *Facts) outcome {
-	switch op.Tasks[op.Task] {
-	case taskSelectLeader:
-		return selectLeader(op, f)
-	case taskChangeLeader:
-		return changeLeader(op, f)
-	case taskUpdateLeaderInfo:
-		if op.BE == op.Chosen {
-			return outcome{}
-		}
-		return setAside(op, op.BE, f)
-	case taskRecoverTable:
-		return recoverTable(op, f)
-	case taskMakeSnapshot:
-		return makeSnapshot(op, f)
-	case taskAcceptLoss:
-		return acceptLoss(op, f)
-	case taskMakeEmpty:
-		return makeEmpty(op, f)
-	case taskFillVersions:
-		return fillVersions(op, f)
+// run looks at the present task of an op.
+func run(op *model.Op, f *Facts) outcome {
+	step := steps[op.Tasks[op.Task]]
+	if step == nil {
+		return outcome{fail: fmt.Sprintf("task %d is unknown to this version", op.Tasks[op.Task])}
 	}
-	return outcome{fail: fmt.Sprintf("task %d is unknown to this version", op.Tasks[op.Task])}
+	return step(op, f)
+}
+
+func nothing(*model.Op, *Facts) outcome { return outcome{} }
+
+func pauseSnapshot(op *model.Op, f *Facts) outcome {
+	if f.source(target(op)) == nil {
+		return outcome{wait: "a complete replica on a backend that answers, to copy from"}
+	}
+	return outcome{}
+}
+
+// updateLeaderInfo sets the leader so far aside.
+func updateLeaderInfo(op *model.Op, f *Facts) outcome {
+	if op.BE == op.Chosen {
+		return outcome{}
+	}
+	return setAside(op, op.BE, f)
 }
 
 // answers reports whether a BE answers, or how to go on without it.

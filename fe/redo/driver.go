@@ -60,8 +60,9 @@ const (
 	hurryBytes = 4 << 20
 	pokePause  = 50 * time.Millisecond // between two visits to one BE
 	// awayGrace is how long a dead BE may take to come back before what it has not said to have on disk is forgotten: until then
-	// a restart costs no clone.
-	awayGrace = 10 * time.Second
+	// a restart costs no clone. There is no grace while the log carries graceBytes or more: what is written meanwhile waits, too.
+	awayGrace  = 10 * time.Second
+	graceBytes = 12 << 20
 	// backOffMax bounds the pause after a BE has taken nothing of what it was given.
 	backOffMax = 16 * time.Second
 	trimMax    = 4096 // tablets of one command

@@ -17,19 +17,18 @@ type Tablet struct {
 
 // Replica is a follower of a Tablet: it may have rows in memory only. A learner stores what it gets at once.
 type Replica struct {
-	ID       types.ReplicaID
-	BE       types.BEID
-	Voter    bool // it counts for the quorum
-	Complete bool // no committed version is known to be missing
+	ID    types.ReplicaID
+	BE    types.BEID
+	Voter bool          // it counts for the quorum
+	Known types.Version // up to which the catalog takes it to have every version
 }
 
 // Ask is a replica whose BE is to be asked what is on disk.
 type Ask struct {
-	Tablet    types.TabletID
-	Replica   types.ReplicaID
-	Complete  bool
-	Committed types.Version // when the question is asked
-	Want      types.Version // what it should have by now: below it, it lacks something and is given it
+	Tablet  types.TabletID
+	Replica types.ReplicaID
+	Known   types.Version // as of the question
+	Want    types.Version // what it should have by now: below it, it lacks something and is given it
 }
 
 // replicaKey names a replica: ids of replicas are compared within a tablet only.
@@ -86,14 +85,19 @@ func (p *Planner) Round(tablets []Tablet, away func(types.BEID) bool) (trims []c
 	return trims, asks
 }
 
-// AsksOf lists what one BE is to be asked when it must have everything now: it has been restarted, or somebody waits there.
-func AsksOf(be types.BEID, tablets []Tablet) []Ask {
+// AsksOf lists what one BE is to be asked between two rounds. One that begins anew is to have everything at once, because nobody
+// publishes it what was committed before; another one what was committed before the last round.
+func (p *Planner) AsksOf(be types.BEID, tablets []Tablet, anew bool) []Ask {
 	var asks []Ask
 	for i := range tablets {
 		t := &tablets[i]
+		want := p.committed[t.ID]
+		if anew {
+			want = t.Version
+		}
 		for j := range t.Replicas {
 			if r := &t.Replicas[j]; r.BE == be {
-				asks = append(asks, t.ask(r, t.Version))
+				asks = append(asks, t.ask(r, want))
 			}
 		}
 	}
@@ -101,20 +105,20 @@ func AsksOf(be types.BEID, tablets []Tablet) []Ask {
 }
 
 func (t *Tablet) ask(r *Replica, want types.Version) Ask {
-	return Ask{Tablet: t.ID, Replica: r.ID, Complete: r.Complete, Committed: t.Version, Want: want}
+	return Ask{Tablet: t.ID, Replica: r.ID, Known: r.Known, Want: want}
 }
 
 // trim returns up to which version the rows of a tablet need not be in the log any more, 0 = none of them: a write quorum has it on
-// disk, and so has every complete replica, but for those on BEs that are away. Replicas that are away and were not heard to have it
-// may have acknowledged and lost it (missed): the catalog counts on them no more.
+// disk, and every replica has on disk what the catalog takes it to have, but for those on BEs that are away. Replicas that are away and
+// were not heard to have it may have acknowledged and lost it (missed): the catalog counts on them no more.
 // A leader is never passed over. Nothing is committed on its tablet while it is away, and where nobody else may lead, it goes on
 // when it is back.
 func (p *Planner) trim(t *Tablet, away func(types.BEID) bool) (v types.Version, missed []types.ReplicaID) {
 	v = t.Version
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if r.Complete && (r.BE == t.Leader || !away(r.BE)) {
-			v = min(v, p.durable[replicaKey{t.ID, r.ID}])
+		if d := p.durable[replicaKey{t.ID, r.ID}]; d < r.Known && (r.BE == t.Leader || !away(r.BE)) {
+			v = min(v, d)
 		}
 	}
 	if v < t.Oldest {

@@ -18,6 +18,7 @@ type modelReplica struct {
 	memory     map[types.Version]bool
 	disk       map[types.Version]bool
 	lastFailed types.Version
+	known      types.Version // what the catalog takes it to have
 	waits      types.Version // takes nothing before it has this one
 }
 
@@ -76,7 +77,7 @@ func newModel(t *rapid.T) *model {
 		tab := &modelTablet{id: types.TabletID(i + 1), version: 1, leader: 1, log: map[types.Version]bool{},
 			need: rapid.SampledFrom([]types.WriteQuorum{types.QuorumMajority, types.QuorumOne, types.QuorumAll}).Draw(t, "quorum").Need(n)}
 		for be := range n {
-			r := &modelReplica{id: types.ReplicaID(10*i + be + 1), be: types.BEID(be + 1), memory: map[types.Version]bool{}, disk: map[types.Version]bool{1: true}}
+			r := &modelReplica{id: types.ReplicaID(10*i + be + 1), be: types.BEID(be + 1), memory: map[types.Version]bool{}, disk: map[types.Version]bool{1: true}, known: 1}
 			tab.replicas, m.by[r.id] = append(tab.replicas, r), r.be
 		}
 		m.tablets = append(m.tablets, tab)
@@ -117,6 +118,9 @@ func (m *model) commit(t *rapid.T) {
 		tab.log[tab.version] = true
 	}
 	for _, r := range tab.replicas {
+		if slices.Contains(ok, r) && r.lastFailed == 0 {
+			r.known = tab.version
+		}
 		switch {
 		case !slices.Contains(ok, r):
 			r.lastFailed = tab.version
@@ -196,7 +200,7 @@ func (m *model) clone(*rapid.T) {
 				for _, v := range after(0, tab.version) {
 					r.disk[v] = true
 				}
-				r.lastFailed = 0
+				r.lastFailed, r.known = 0, tab.version
 			}
 		}
 	}
@@ -205,21 +209,26 @@ func (m *model) clone(*rapid.T) {
 // views is what the catalog says.
 func (m *model) views() (out []Tablet) {
 	for _, tab := range m.tablets {
-		w := Tablet{ID: tab.id, Version: tab.version, Need: tab.need, Leader: tab.leader}
-		for v := range tab.log {
-			if w.Oldest == 0 || v < w.Oldest {
-				w.Oldest = v
-			}
-		}
+		w := Tablet{ID: tab.id, Version: tab.version, Oldest: m.oldest(tab), Need: tab.need, Leader: tab.leader}
 		if w.Oldest == 0 {
 			continue
 		}
 		for _, r := range tab.replicas {
-			w.Replicas = append(w.Replicas, Replica{ID: r.id, BE: r.be, Voter: true, Complete: r.lastFailed == 0})
+			w.Replicas = append(w.Replicas, Replica{ID: r.id, BE: r.be, Voter: true, Known: r.known})
 		}
 		out = append(out, w)
 	}
 	return out
+}
+
+// oldest returns the first version that the log has, 0 = it has none.
+func (m *model) oldest(tab *modelTablet) (v types.Version) {
+	for l := range tab.log {
+		if v == 0 || l < v {
+			v = l
+		}
+	}
+	return v
 }
 
 // round is one of the driver's. Whatever is forgotten must be where it has to be.
@@ -233,13 +242,13 @@ func (m *model) round(t *rapid.T) {
 			switch {
 			case r.onDisk() >= trim.Version && !missed:
 				have++
-			case r.lastFailed == 0 && !missed:
-				t.Fatalf("tablet %d is trimmed up to %d, complete replica %d has %d on disk", tab.id, trim.Version, r.id, r.onDisk())
+			case r.onDisk() < r.known && !missed:
+				t.Fatalf("tablet %d is trimmed up to %d, replica %d of %d has %d on disk", tab.id, trim.Version, r.id, r.known, r.onDisk())
 			case missed && (!m.bes[r.be].away || r.be == tab.leader):
 				t.Fatalf("tablet %d is trimmed up to %d, replica %d is passed over but not away, or leads", tab.id, trim.Version, r.id)
 			}
 			if missed {
-				r.lastFailed = tab.version
+				r.lastFailed, r.known = tab.version, min(r.known, m.oldest(tab)-1)
 			}
 		}
 		if have < tab.need {
@@ -288,7 +297,9 @@ func (m *model) answered(a Ask) {
 		r.disk[v] = true
 	}
 	if r.has() >= r.lastFailed {
-		r.lastFailed = 0
+		r.lastFailed, r.known = 0, tab.version
+	} else {
+		r.known = max(r.known, r.has())
 	}
 }
 
@@ -296,7 +307,7 @@ func (m *model) answered(a Ask) {
 func (m *model) poke(*rapid.T) {
 	be, b := m.be()
 	if !b.dead {
-		m.asked = append(m.asked, AsksOf(be, m.views())...)
+		m.asked = append(m.asked, m.plan.AsksOf(be, m.views(), rapid.Bool().Draw(m.t, "anew"))...)
 	}
 }
 
@@ -313,6 +324,11 @@ func (m *model) check(t *rapid.T) {
 			}
 			if !tab.log[v] && on < tab.need {
 				t.Fatalf("version %d of tablet %d is on %d disks and not in the log", v, tab.id, on)
+			}
+			for _, r := range tab.replicas {
+				if !tab.log[v] && !r.disk[v] && v <= r.known {
+					t.Fatalf("replica %d of tablet %d lacks version %d, which neither the log has nor the catalog misses: %s", r.id, tab.id, v, tab.describe())
+				}
 			}
 		}
 	}
@@ -365,32 +381,37 @@ func TestTrim(t *testing.T) {
 		durable [3]types.Version
 		away    types.BEID
 		leader  types.BEID
-		gap     types.ReplicaID
+		gap     types.ReplicaID // a replica that has missed a version, and what it is taken to have
+		known   types.Version
 		aside   types.ReplicaID
 		need    int
 		want    types.Version
 		missed  []types.ReplicaID
 	}{
-		"all have all":                    {durable: [3]types.Version{9, 9, 9}, need: 2, want: 9},
-		"up to the lowest":                {durable: [3]types.Version{9, 7, 8}, need: 2, want: 7},
-		"below what there is":             {durable: [3]types.Version{9, 4, 9}, need: 2},
-		"nothing heard of one":            {durable: [3]types.Version{9, 0, 9}, need: 2},
-		"one is away":                     {durable: [3]types.Version{9, 9, 0}, away: 3, need: 2, want: 9, missed: []types.ReplicaID{3}},
-		"one is away and had all":         {durable: [3]types.Version{9, 9, 9}, away: 3, need: 2, want: 9},
-		"one is away, all are needed":     {durable: [3]types.Version{9, 9, 8}, away: 3, need: 3},
-		"the leader is away":              {durable: [3]types.Version{0, 9, 9}, away: 1, need: 2},
-		"one has a gap":                   {durable: [3]types.Version{9, 9, 2}, gap: 3, need: 2, want: 9},
-		"one has a gap and is needed":     {durable: [3]types.Version{9, 9, 2}, gap: 3, need: 3},
-		"one has a gap and is away":       {durable: [3]types.Version{9, 9, 2}, gap: 3, away: 3, need: 2, want: 9, missed: []types.ReplicaID{3}},
-		"one does not count":              {durable: [3]types.Version{9, 0, 9}, aside: 3, away: 2, need: 2},
-		"one does not count, but lives":   {durable: [3]types.Version{9, 9, 6}, aside: 3, need: 2, want: 6},
-		"an old gap, but everything here": {durable: [3]types.Version{9, 9, 9}, gap: 3, need: 3, want: 9},
+		"all have all":                     {durable: [3]types.Version{9, 9, 9}, need: 2, want: 9},
+		"up to the lowest":                 {durable: [3]types.Version{9, 7, 8}, need: 2, want: 7},
+		"below what there is":              {durable: [3]types.Version{9, 4, 9}, need: 2},
+		"nothing heard of one":             {durable: [3]types.Version{9, 0, 9}, need: 2},
+		"one is away":                      {durable: [3]types.Version{9, 9, 0}, away: 3, need: 2, want: 9, missed: []types.ReplicaID{3}},
+		"one is away and had all":          {durable: [3]types.Version{9, 9, 9}, away: 3, need: 2, want: 9},
+		"one is away, all are needed":      {durable: [3]types.Version{9, 9, 8}, away: 3, need: 3},
+		"the leader is away":               {durable: [3]types.Version{0, 9, 9}, away: 1, need: 2},
+		"one has a gap":                    {durable: [3]types.Version{9, 9, 7}, gap: 3, known: 7, need: 2, want: 9},
+		"one has a gap and less than that": {durable: [3]types.Version{9, 9, 6}, gap: 3, known: 7, need: 2, want: 6},
+		"one has a gap and is needed":      {durable: [3]types.Version{9, 9, 7}, gap: 3, known: 7, need: 3},
+		"one has a gap and is away":        {durable: [3]types.Version{9, 9, 2}, gap: 3, known: 7, away: 3, need: 2, want: 9, missed: []types.ReplicaID{3}},
+		"one does not count":               {durable: [3]types.Version{9, 0, 9}, aside: 3, away: 2, need: 2},
+		"one does not count, but lives":    {durable: [3]types.Version{9, 9, 6}, aside: 3, need: 2, want: 6},
+		"an old gap, but everything here":  {durable: [3]types.Version{9, 9, 9}, gap: 3, need: 3, want: 9},
 	} {
 		p := NewPlanner()
 		tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: c.need, Leader: 1}
 		for i, v := range c.durable {
-			id := types.ReplicaID(i + 1)
-			tab.Replicas = append(tab.Replicas, Replica{ID: id, BE: types.BEID(id), Voter: id != c.aside, Complete: id != c.gap})
+			id, known := types.ReplicaID(i+1), types.Version(9)
+			if id == c.gap {
+				known = c.known
+			}
+			tab.Replicas = append(tab.Replicas, Replica{ID: id, BE: types.BEID(id), Voter: id != c.aside, Known: known})
 			p.Heard(1, id, v)
 		}
 		v, missed := p.trim(&tab, func(be types.BEID) bool { return be == c.away })
@@ -403,20 +424,25 @@ func TestTrim(t *testing.T) {
 // TestWantsWhatWasCommittedARoundAgo: a version that was committed just now is under way to its replicas, and is not given to them.
 func TestWantsWhatWasCommittedARoundAgo(t *testing.T) {
 	p := NewPlanner()
-	tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: 1, Leader: 1, Replicas: []Replica{{ID: 7, BE: 1, Voter: true, Complete: true}}}
+	tab := Tablet{ID: 1, Version: 9, Oldest: 5, Need: 1, Leader: 1, Replicas: []Replica{{ID: 7, BE: 1, Voter: true, Known: 9}}}
 	never := func(types.BEID) bool { return false }
 	_, asks := p.Round([]Tablet{tab}, never)
-	if a := asks[1][0]; a.Want != 0 || a.Committed != 9 {
+	if a := asks[1][0]; a.Want != 0 {
 		t.Errorf("first %+v", a)
 	}
 	tab.Version = 12
 	_, asks = p.Round([]Tablet{tab}, never)
-	if a := asks[1][0]; a.Want != 9 || a.Committed != 12 {
+	if a := asks[1][0]; a.Want != 9 {
 		t.Errorf("then %+v", a)
 	}
-	if a := AsksOf(1, []Tablet{tab})[0]; a.Want != 12 {
+	if a := p.AsksOf(1, []Tablet{tab}, false)[0]; a.Want != 12 {
 		t.Errorf("when somebody waits %+v", a)
 	}
+	tab.Version = 14
+	if a := p.AsksOf(1, []Tablet{tab}, true)[0]; a.Want != 14 {
+		t.Errorf("when it begins anew %+v", a)
+	}
+	tab.Version = 12
 	p.Heard(1, 7, 12)
 	if trims, asks := p.Round([]Tablet{tab}, never); len(trims) != 1 || len(asks) != 0 {
 		t.Errorf("trims %v, and asks about what is over %v", trims, asks)

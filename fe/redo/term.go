@@ -27,6 +27,7 @@ type term struct {
 type backend struct {
 	busy    bool // a visit is under way
 	poked   bool // and has not been visited since
+	anew    bool // it was started, and lacks something since
 	last    time.Time
 	backOff time.Duration
 	after   time.Time // before it nothing is given to the BE: it has taken nothing the last time
@@ -47,7 +48,7 @@ func (t *term) step(ctx context.Context, now time.Time) (pause time.Duration, id
 		b := t.be(id)
 		b.poked = true
 		if p.restarted {
-			b.backOff, b.after = 0, time.Time{}
+			b.anew, b.backOff, b.after = true, 0, time.Time{}
 		}
 	}
 	if !now.Before(t.next) && !t.round(ctx, now) {
@@ -65,7 +66,11 @@ func (t *term) round(ctx context.Context, now time.Time) bool {
 		maps.DeleteFunc(t.bes, func(_ types.BEID, b *backend) bool { return !b.busy })
 		return false
 	}
-	trims, asks := t.plan.Round(tablets, func(be types.BEID) bool { return t.o.Members.Away(be, awayGrace) })
+	grace := awayGrace
+	if cat.RedoBytes() >= graceBytes {
+		grace = 0
+	}
+	trims, asks := t.plan.Round(tablets, func(be types.BEID) bool { return t.o.Members.Away(be, grace) })
 	t.trim(ctx, trims, now)
 	for id, items := range asks {
 		if b := t.be(id); !b.busy && t.o.Members.Alive(id) {
@@ -95,7 +100,7 @@ func (t *term) visitPoked(ctx context.Context, now time.Time) time.Duration {
 			tablets = watched(t.o.Log.Current())
 		}
 		b.poked = false
-		if items := AsksOf(id, tablets); len(items) > 0 {
+		if items := t.plan.AsksOf(id, tablets, b.anew); len(items) > 0 {
 			t.visit(ctx, id, b, items, now)
 		}
 	}
@@ -121,18 +126,20 @@ func (t *term) visit(ctx context.Context, id types.BEID, b *backend, items []Ask
 	})
 }
 
-// note takes in what a visit has brought. A BE that has taken something and lacks more is visited again soon; one that takes
-// nothing is given less and less often.
+// note takes in what a visit has brought. A BE that has taken something and lacks more is visited again soon, and so is one that begins
+// anew and could not be reached; one that takes nothing is given less and less often.
 func (t *term) note(v visit, now time.Time) {
 	b := t.be(v.be)
 	b.busy, b.last = false, now
+	again := b.anew && v.unreached && t.o.Members.Alive(v.be) || v.taken && v.lacking > 0
+	b.poked = b.poked || again
+	b.anew = b.anew && b.poked
 	for _, h := range v.heard {
 		t.plan.Heard(h.Tablet, h.Replica, h.durable)
 	}
 	switch {
 	case v.taken:
 		b.backOff, b.after = 0, time.Time{}
-		b.poked = b.poked || v.lacking > 0
 	case v.given:
 		b.backOff = min(max(2*b.backOff, roundPause), backOffMax)
 		b.after = now.Add(b.backOff)
@@ -177,7 +184,15 @@ func watched(cat *catalog.Catalog) []Tablet {
 				voters++
 			}
 			if r.Role == types.RoleFollower { // also one that is set aside: it may be put into use again as it is
-				w.Replicas = append(w.Replicas, Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad, Complete: !r.Bad && r.LastFailed == 0})
+				f := Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad}
+				switch {
+				case r.Bad: // whatever it has, it is replaced
+				case r.LastFailed == 0:
+					f.Known = tab.Version
+				default:
+					f.Known = r.Version
+				}
+				w.Replicas = append(w.Replicas, f)
 			}
 		}
 		w.Need = table.Quorum.Need(voters)

@@ -22,11 +22,12 @@ const (
 
 // visit is what the calls of one BE have brought.
 type visit struct {
-	be      types.BEID
-	heard   []answered
-	given   bool // versions were sent
-	taken   bool // and some replica has more for it
-	lacking int  // replicas that lack something still
+	be        types.BEID
+	heard     []answered
+	given     bool // versions were sent
+	taken     bool // and some replica has more for it
+	lacking   int  // replicas that lack something still
+	unreached bool // it did not answer
 }
 
 // answered is a replica whose BE has told what is on disk.
@@ -41,6 +42,7 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 	client, err := t.o.Clients.BE(t.o.Members.Address(id))
 	if err != nil {
 		t.o.Logger.Debug("redo", "be_id", id, "err", err)
+		v.unreached = true
 		return v
 	}
 	for chunk := range slices.Chunk(items, askMax) {
@@ -51,8 +53,11 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 	if err == nil && give {
 		err = t.give(ctx, client, &v)
 	}
+	v.unreached = beclient.Unreachable(err)
 	switch {
 	case ctx.Err() != nil:
+	case v.unreached: // whether it is dead is for others to find out
+		t.o.Logger.Debug("redo", "be_id", id, "replicas", len(items), "err", err)
 	case err != nil:
 		t.o.Logger.Warn("redo", "be_id", id, "replicas", len(items), "err", err)
 	case v.given:
@@ -62,7 +67,7 @@ func (t *term) call(ctx context.Context, id types.BEID, items []Ask, give bool) 
 }
 
 // harden asks for some replicas. A BE of an older version does not know the question: it stores what it gets before it answers,
-// so its complete replicas have everything on disk.
+// so its replicas have on disk what the catalog takes them to have.
 func (v *visit) harden(ctx context.Context, client bepb.BackendClient, items []Ask) error {
 	req := &bepb.HardenRequest{Items: make([]*bepb.HardenRequest_Item, len(items))}
 	for i, a := range items {
@@ -74,9 +79,7 @@ func (v *visit) harden(ctx context.Context, client bepb.BackendClient, items []A
 	switch {
 	case beclient.Unknown(err):
 		for _, a := range items {
-			if a.Complete {
-				v.heard = append(v.heard, answered{a, a.Committed})
-			}
+			v.heard = append(v.heard, answered{a, a.Known})
 		}
 		return nil
 	case err != nil:

@@ -201,13 +201,8 @@ func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
 		s.wait(task, slotMs, WaitSlot, fmt.Sprintf("path busy, wait for next round: no slot on be %d disk %d", dest.BE, dest.Disk))
 		return true
 	}
-	src, why := s.source(task, t, dest.BE, false)
+	src := s.ready(task, t, dest.BE)
 	if src == nil {
-		s.noSource(task, t, why)
-		return true
-	}
-	if s.taskNext >= s.taskEnd {
-		s.wait(task, 0, WaitIDs, "no task ids yet")
 		return true
 	}
 	if task.last != 0 && task.lastBE == dest.BE { // an outcome of it may have been lost: never two at a time
@@ -228,13 +223,8 @@ type wants struct {
 
 // planNew begins a new replica on another BE.
 func (s *Scheduler) planNew(task *Task, t *Tablet, w wants) bool {
-	src, why := s.source(task, t, 0, false)
+	src := s.ready(task, t, 0)
 	if src == nil {
-		s.noSource(task, t, why)
-		return true
-	}
-	if s.taskNext >= s.taskEnd {
-		s.wait(task, 0, WaitIDs, "no task ids yet")
 		return true
 	}
 	be, disk, why := s.destination(t, w)
@@ -268,6 +258,20 @@ func (s *Scheduler) drawTask() types.TaskID {
 	id := s.taskNext
 	s.taskNext++
 	return id
+}
+
+// ready returns the source of a clone that could begin now; nil = the task waits, and says for what.
+func (s *Scheduler) ready(task *Task, t *Tablet, dest types.BEID) *Replica {
+	src, why := s.source(task, t, dest, false)
+	if src == nil {
+		s.noSource(task, t, why)
+		return nil
+	}
+	if s.taskNext >= s.taskEnd {
+		s.wait(task, 0, WaitIDs, "no task ids yet")
+		return nil
+	}
+	return src
 }
 
 // noSource tells a tablet that waits for a slot from one that cannot be helped.

@@ -187,6 +187,9 @@ func (d *variable) normalise(value string) (string, error) {
 	}
 	if d.check != nil {
 		s, err := d.check(value)
+		if _, named := sqltypes.AsError(err); named {
+			return "", err
+		}
 		if err != nil {
 			return "", fmt.Errorf("%w", sqlErr(1231, "42000", "Variable '%s' can't be set to the value of '%s': %v", d.name, value, err))
 		}
@@ -264,7 +267,7 @@ func checkTimeZone(s string) (string, error) {
 		return "SYSTEM", nil
 	}
 	if _, err := sqltypes.LoadLocation(s, time.UTC); err != nil {
-		return "", err
+		return "", sqlErr(1298, "HY000", "Unknown or incorrect time zone: '%s'", s)
 	}
 	return s, nil
 }

@@ -56,7 +56,7 @@ func TestAssign(t *testing.T) {
 		{"sql_mode", "", "", 0},
 		{"sql_mode", "WHATEVER", "", 1231},
 		{"time_zone", "+05:30", "+05:30", 0},
-		{"time_zone", "Nowhere/Else", "", 1231},
+		{"time_zone", "Nowhere/Else", "", 1298},
 		{"tx_isolation", "read committed", "READ-COMMITTED", 0},
 		{"transaction_isolation", "SERIALIZABLE", "", 1231},
 		{"transaction_read_only", "1", "1", 0},

@@ -26,9 +26,9 @@ func (s *Session) createView(ctx context.Context, n *parse.CreateViewStmt, form 
 	if err != nil {
 		return err
 	}
-	var replaced *plan.ViewUse
+	var replaced types.TableID
 	if old != nil {
-		replaced = &plan.ViewUse{Database: db.Name, View: old}
+		replaced = old.ID
 	}
 	v, err := plan.DefineView(s.planContext(cat, time.Now(), nil), n, replaced)
 	if err != nil {

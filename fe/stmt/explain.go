@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"stele/conf"
 	"stele/fe/sched"
@@ -47,10 +48,35 @@ var _ = register(Statement{
 		for _, l := range sched.Explain(v, t, e.Control.Clock(), e.Control.Limits(), task) {
 			rows = append(rows, Row{l.Item, l.Info, l.Advice})
 		}
+		if tab, ok := e.Catalog.Tablet(id); ok {
+			rows = append(rows, explainRedo(e, tab)...)
+		}
 		return append(append(rows, explainProgress(ctx, e, id)...), explainHint(e, t.Partition)...), nil
 	},
 	Examples: []string{"ADMIN EXPLAIN TABLET 10031"},
 })
+
+// explainRedo says that the log has rows of a tablet until its replicas have them on disk, and which backends let it wait.
+func explainRedo(e *Env, tab *catalog.Tablet) []Row {
+	if tab.Redo == nil {
+		return nil
+	}
+	versions, oldest := 0, tab.Redo.Version
+	for r := tab.Redo; r != nil; r = r.Prev {
+		versions, oldest = versions+1, r.Version
+	}
+	info := fmt.Sprintf("the log has the rows of %d versions, from %d on, until the replicas have them on disk", versions, oldest)
+	var dead []string
+	for i := range tab.Replicas {
+		if r := &tab.Replicas[i]; r.Complete() && !e.alive(r.BE) {
+			dead = append(dead, r.BE.String())
+		}
+	}
+	if len(dead) == 0 {
+		return []Row{{"Redo", info, ""}}
+	}
+	return []Row{{"Redo", info, "backends that do not answer: " + strings.Join(dead, ", ") + "; started again, they get what they lack from the log"}}
+}
 
 // explainProgress says how far the clone of a tablet is, and what holds it back.
 func explainProgress(ctx context.Context, e *Env, id types.TabletID) []Row {

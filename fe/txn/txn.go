@@ -225,17 +225,37 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 		p.SchemaVersion = w.Schema
 	}
 	sh.seq++
+	p.Others = t.c.others(tab)
+	sh.reaches(tab)
+	return tab.Leader, p, nil
+}
+
+// others returns where the leader of a tablet, which has a replica, sends what it writes.
+func (c *Coordinator) others(tab *catalog.Tablet) []*bepb.ReplicaAddress {
+	all := make([]bepb.ReplicaAddress, len(tab.Replicas)-1)
+	out := make([]*bepb.ReplicaAddress, 0, len(all))
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if !slices.Contains(sh.bes, r.BE) {
-			sh.bes = append(sh.bes, r.BE)
+		if r.BE == tab.Leader || r.Bad || r.OfflineMs != 0 || !c.live.Alive(r.BE) {
+			continue
 		}
-		if r.BE != tab.Leader && !r.Bad && r.OfflineMs == 0 && t.c.live.Alive(r.BE) {
-			p.Others = append(p.Others, &bepb.ReplicaAddress{ReplicaId: uint64(r.ID), BeId: uint64(r.BE), Address: t.c.live.Address(r.BE),
-				Learner: r.Role == types.RoleLearner})
+		to := &all[len(out)]
+		to.ReplicaId, to.BeId, to.Address, to.Learner = uint64(r.ID), uint64(r.BE), c.live.Address(r.BE), r.Role == types.RoleLearner
+		out = append(out, to)
+	}
+	return out
+}
+
+// reaches notes that all replicas of a tablet may come to hold pending rows.
+func (sh *share) reaches(tab *catalog.Tablet) {
+	if sh.bes == nil {
+		sh.bes = make([]types.BEID, 0, len(tab.Replicas))
+	}
+	for i := range tab.Replicas {
+		if be := tab.Replicas[i].BE; !slices.Contains(sh.bes, be) {
+			sh.bes = append(sh.bes, be)
 		}
 	}
-	return tab.Leader, p, nil
 }
 
 // parts returns how many parts the transaction has on a tablet.

@@ -25,6 +25,8 @@ type (
 	Grant          = model.Grant
 	TabletVersion  = model.TabletVersion
 	View           = model.View
+	ViewAlgorithm  = model.ViewAlgorithm
+	ViewCheck      = model.ViewCheck
 )
 
 // Operation states.
@@ -34,4 +36,11 @@ const (
 	OpFailed    = model.OpFailed
 	OpCancelled = model.OpCancelled
 	OpInited    = model.OpInited
+)
+
+// Check options of views.
+const (
+	CheckNone     = model.CheckNone
+	CheckLocal    = model.CheckLocal
+	CheckCascaded = model.CheckCascaded
 )

@@ -55,6 +55,7 @@ type Config struct {
 	SnapshotInterval  time.Duration // 0 = 2 min
 	SnapshotThreshold uint64        // entries since the last snapshot; 0 = 8192
 	TrailingLogs      uint64        // entries kept behind a snapshot for slow followers; 0 = 10240
+	SnapshotBytes     int64         // of entries since the last snapshot, which make one due at once; 0 = 512 MiB
 	SegmentBytes      int           // size of a log file; 0 = 64 MiB
 
 	Log *slog.Logger     // nil = slog.Default
@@ -87,6 +88,9 @@ func (c *Config) check() error {
 	}
 	if c.TrailingLogs == 0 {
 		c.TrailingLogs = 10240
+	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = 512 << 20
 	}
 	if c.SegmentBytes == 0 {
 		c.SegmentBytes = 64 << 20

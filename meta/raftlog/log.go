@@ -33,7 +33,6 @@ const (
 	connectionPool    = 3
 	transportTimeout  = 10 * time.Second
 	snapshotsRetained = 2
-	logCacheEntries   = 512
 )
 
 // Log is the replicated catalog of one FE.
@@ -64,6 +63,7 @@ type Log struct {
 	moves   moves
 	logs    raft.LogStore
 	learns  learns
+	growth  *growth
 	lost    chan string // ids of peers of whom a connection has ended
 }
 
@@ -75,13 +75,13 @@ func Open(cfg Config) (*Log, error) {
 	l := &Log{
 		cfg: cfg, flights: newFlights(), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
-		lost: make(chan string, 16),
+		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}
 	l.fsm = newFSM(cfg.decode, l.flights.landed)
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(7)
+	l.wg.Add(8)
 	go l.watchCrashes()
 	go l.learnAll()
 	go l.watchLeader()
@@ -89,6 +89,7 @@ func Open(cfg Config) (*Log, error) {
 	go l.propose()
 	go l.reap()
 	go l.watchFailure()
+	go l.compact()
 	return l, nil
 }
 
@@ -112,20 +113,17 @@ func (l *Log) open() error {
 		return err
 	}
 	l.wal.onStored(l.flights.entryStored)
-	cache, err := raft.NewLogCache(logCacheEntries, l.wal)
-	if err != nil {
-		return err
-	}
-	l.logs = cache
+	logs := newRecent(l.wal, l.growth.add)
+	l.logs = logs
 	l.stream = newStream(&l.cfg, l.lostPeer)
 	l.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: l.stream, MaxPool: connectionPool, Timeout: transportTimeout, Logger: logger,
 	})
 	conf := l.raftConfig(logger)
-	if err := l.bootstrap(conf, cache, snaps); err != nil {
+	if err := l.bootstrap(conf, logs, snaps); err != nil {
 		return err
 	}
-	if l.raft, err = raft.NewRaft(conf, l.fsm, cache, l.wal, snaps, transport{l.transport}); err != nil {
+	if l.raft, err = raft.NewRaft(conf, l.fsm, logs, l.wal, snaps, transport{l.transport}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
 			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, Remedy)
 		}

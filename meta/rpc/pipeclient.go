@@ -87,6 +87,9 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	if p == nil {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
+	if d := c.direct(ctx, p); d != nil {
+		return fromStatus(d.call(ctx, method, in, out, timeout))
+	}
 	return fromStatus(p.call(ctx, method, in, out, timeout))
 }
 
@@ -190,7 +193,7 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	p.outbox = cfg.Outbox
 	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
-	known, err := p.greet(cfg.Cluster)
+	known, err := greet(conn, p.r, cfg.Cluster)
 	if err != nil || !known {
 		cfg.tell(addr, "pipe", err)
 		_ = conn.Close() // the error before it tells why
@@ -201,19 +204,23 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 
 // pipeConn is one connected pipe.
 type pipeConn struct {
-	conn   net.Conn
-	w      frameWriter
-	outbox *Outbox // nil = none
-	r      *bufio.Reader
-	batch  *batch
-	heard  atomic.Int64 // when something came last
-	broken atomic.Bool
-	done   chan struct{} // closed when broken
+	conn    net.Conn
+	w       frameWriter
+	outbox  *Outbox // nil = none
+	r       *bufio.Reader
+	batch   *batch
+	heard   atomic.Int64 // when something came last
+	waiting atomic.Int32 // calls whose callers wait
+	broken  atomic.Bool
+	done    chan struct{} // closed when broken
 
-	mu    sync.Mutex
-	next  uint64
-	calls map[uint64]*pipeCall
-	err   error
+	mu        sync.Mutex
+	next      uint64
+	calls     map[uint64]*pipeCall
+	err       error
+	side      *direct // nil = there is none yet
+	sideTaken bool    // by a call, or by who makes it
+	crowd     int     // so many calls more take the pipe
 }
 
 // pipeCall waits for its answer: for done, or take is called with it.
@@ -238,29 +245,29 @@ func (c *pipeCall) answer(f frame) {
 var pipeCalls = sync.Pool{New: func() any { return &pipeCall{done: make(chan frame, 1)} }}
 
 // greet is false when the peer knows no pipes: it hangs up on what is no HTTP/2.
-func (p *pipeConn) greet(cluster *Cluster) (known bool, err error) {
-	if err := p.conn.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
+func greet(conn net.Conn, r *bufio.Reader, cluster *Cluster) (known bool, err error) {
+	if err := conn.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
 		return false, status.Error(codes.Unavailable, err.Error())
 	}
 	id := cluster.ID()
 	hello := append(append([]byte(pipeMagic), byte(len(id))), id...)
-	if _, err := p.conn.Write(hello); err != nil {
+	if _, err := conn.Write(hello); err != nil {
 		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
 	}
-	verdict, err := p.r.ReadByte()
+	verdict, err := r.ReadByte()
 	switch {
 	case errors.Is(err, io.EOF), isReset(err), err == nil && verdict != pipeAdmitted && verdict != pipeRefused:
 		return false, nil
 	case err != nil:
 		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
 	case verdict == pipeRefused:
-		f, err := readFrame(p.r)
+		f, err := readFrame(r)
 		if err != nil {
 			return false, status.Error(codes.Unavailable, "greet: "+err.Error())
 		}
 		return false, fromStatus(decodeStatus(f.body))
 	}
-	return true, p.conn.SetDeadline(time.Time{})
+	return true, conn.SetDeadline(time.Time{})
 }
 
 // call makes one call and waits for its answer.
@@ -271,6 +278,8 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	if timeout <= 0 {
 		return status.FromContextError(context.DeadlineExceeded).Err()
 	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	c := pipeCalls.Get().(*pipeCall)
 	id, err := p.register(c)
 	if err != nil {
@@ -302,6 +311,9 @@ func (p *pipeConn) register(c *pipeCall) (uint64, error) {
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return 0, p.err
+	}
+	if c.take != nil {
+		p.crowd = crowdLasts // what is called next is not to overtake it
 	}
 	p.next++
 	p.calls[p.next] = c
@@ -403,6 +415,9 @@ func (p *pipeConn) fail(err error) {
 	close(p.done)
 	p.w.fail(err)
 	_ = p.conn.Close() // whoever reads or writes learns it
+	if p.side != nil {
+		_ = p.side.conn.Close() // likewise
+	}
 	calls := p.calls
 	p.calls = map[uint64]*pipeCall{}
 	p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
+	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
@@ -19,8 +20,9 @@ type binder struct {
 
 	unrounded map[*expr.Node]*expr.Node // by the rounded expression, see digits.go
 
-	opened  []ViewUse // the views whose queries are being bound, the outermost first
-	meaning *meaning  // what names mean, of the query of a new view; nil = nobody asks
+	opened   []ViewUse     // the views whose queries are being bound, the outermost first
+	replaces types.TableID // the view that a new one is to replace, 0 = none
+	meaning  *meaning      // what names mean, of the query of a new view; nil = nobody asks
 }
 
 // maxDepth bounds how deep queries may nest, CTE uses included.

@@ -80,7 +80,7 @@ var states = map[uint16]string{
 	CodeColumnCount: "21S01", CodeMixedGroup: "42000", CodeUnknownTable: "42S02", CodeUnionColumns: "21000",
 	CodeNotSupported: "42000", CodeOperandColumns: "21000", CodeSubqueryRows: "21000", CodeDerivedAlias: "42000",
 	CodeTruncatedWrong: "22007", CodeBadTableInDelete: "42S02", CodeOutOfRange: "22003", CodeUnknownFunction: "42000",
-	CodeTooLong: "22001", CodeTooBigPrecision: "42000", CodeTooBigScale: "42000",
+	CodeTooLong: "22001", CodeViewCheck: "44000", CodeTooBigPrecision: "42000", CodeTooBigScale: "42000",
 }
 
 // errorf makes an Error.

@@ -187,8 +187,8 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 			}
 		}
 	}
-	p.Rows = p.filler.finish(out, rows)
-	return p, nil
+	p.Rows, err = p.filled(out, rows)
+	return p, err
 }
 
 // cell converts one literal. The two commonest, a small integer for an integer column and a string without escapes for a

@@ -114,17 +114,24 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 	}
 	t := p.Table
 	p.NeedsRowID = t.Schema.HasRowID()
-	p.AutoIncrement = slices.IndexFunc(t.Schema.Columns, func(c types.Column) bool { return c.AutoIncrement })
+	for i := range t.Schema.Columns {
+		if t.Schema.Columns[i].AutoIncrement {
+			p.AutoIncrement = i
+		}
+	}
 	given := map[int]bool{}
 	if !listed {
 		for _, c := range p.target.columns {
+			if err := c.writable(); err != nil {
+				return nil, err
+			}
 			p.columns, given[c.pos] = append(p.columns, c.pos), true
 		}
 	}
 	for _, n := range names {
-		i := p.target.named(n)
-		if i < 0 {
-			return nil, errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", n)
+		i, err := p.target.named(n)
+		if err != nil {
+			return nil, err
 		}
 		if given[i] {
 			return nil, errorf(CodeColumnTwice, "Column '%s' specified twice", n)
@@ -316,8 +323,8 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	e := &env{b: b, clause: "field list", noAgg: true}
 	e.cols = p.scope(old)
 	e.oldToNew = func(name string) (*expr.Node, bool) {
-		i := p.target.named(name)
-		if i < 0 {
+		i, err := p.target.named(name)
+		if err != nil {
 			return nil, false
 		}
 		return b.col(fresh[i]), true
@@ -326,9 +333,9 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	set := map[int]bool{}
 	earlier := map[int]*expr.Node{} // what assignments before have made of the old row's columns: the next ones see it
 	for _, a := range list {
-		pos := p.target.named(a.Column.Name.O)
-		if pos < 0 {
-			return errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", a.Column.String())
+		pos, err := p.target.named(a.Column.Name.O)
+		if err != nil {
+			return err
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err != nil {
@@ -360,7 +367,9 @@ func (p *InsertPlan) scope(ids []int) []scopeColumn {
 	}
 	var out []scopeColumn
 	for _, c := range p.target.columns {
-		out = append(out, scopeColumn{db: db, table: p.target.name, name: c.name, id: ids[c.pos]})
+		if c.pos != computed {
+			out = append(out, scopeColumn{db: db, table: p.target.name, name: c.name, id: ids[c.pos]})
+		}
 	}
 	return out
 }

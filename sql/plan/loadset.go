@@ -41,9 +41,9 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 		if hasSubquery(a.Expr) {
 			return refuse("LOAD DATA ... SET with a subquery")
 		}
-		pos := p.target.named(a.Column.Name.O)
-		if pos < 0 {
-			return errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", a.Column.String())
+		pos, err := p.target.named(a.Column.Name.O)
+		if err != nil {
+			return err
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err == nil {

@@ -179,7 +179,6 @@ func hasSubquery(n ast.Node) bool {
 // expand replaces * and t.* by the columns they stand for.
 func (s *selecter) expand() error {
 	s.wild = map[int]int{}
-	wild := map[int]scopeColumn{}
 	for _, f := range s.stmt.Fields.Fields {
 		if f.WildCard == nil {
 			s.fields = append(s.fields, f)
@@ -190,7 +189,7 @@ func (s *selecter) expand() error {
 			if !wildMatch(f.WildCard, &c) {
 				continue
 			}
-			s.wild[len(s.fields)], wild[len(s.fields)] = c.id, c
+			s.wild[len(s.fields)] = c.id
 			s.fields = append(s.fields, &ast.SelectField{AsName: ast.NewCIStr(c.name)})
 			n++
 		}
@@ -201,7 +200,7 @@ func (s *selecter) expand() error {
 			return errorf(1096, "No tables used")
 		}
 	}
-	s.b.meaning.selected(s, wild)
+	s.b.meaning.selected(s)
 	return nil
 }
 

@@ -33,7 +33,10 @@ func (c *Context) view(name *ast.TableName) (ViewUse, bool) {
 func (b *binder) view(v *catalog.View, db, name string) (source, error) {
 	out, err := b.viewQuery(ViewUse{db, v})
 	if err != nil {
-		return source{}, b.viewError(err, db, v.Name)
+		if b.replaces == 0 { // who makes a view over others hears what is wrong below
+			err = b.viewError(err, db, v.Name)
+		}
+		return source{}, err
 	}
 	s := source{rel: withoutRenaming(out.rel)}
 	for i, f := range out.fields {
@@ -48,6 +51,9 @@ func (b *binder) view(v *catalog.View, db, name string) (source, error) {
 // viewQuery binds the query of a view.
 func (b *binder) viewQuery(use ViewUse) (queryOut, error) {
 	v := use.View
+	if v.ID == b.replaces && v.ID != 0 { // the view that is being made is not there yet
+		return queryOut{}, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", use.Database, v.Name)
+	}
 	for _, open := range b.opened {
 		if open.View.ID == v.ID {
 			return queryOut{}, errorf(CodeViewRecursive, "`%s`.`%s` contains view recursion", use.Database, v.Name)

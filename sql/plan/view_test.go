@@ -6,7 +6,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"stele/meta/model"
+	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
 )
@@ -43,17 +43,17 @@ func (f *fakeCatalog) defineView(ctx *Context, sql string) string {
 		return "parse: " + err.Error() + "\n"
 	}
 	n := st.Node.(*ast.CreateViewStmt)
-	var replaced *ViewUse
+	var replaced types.TableID
 	old, ok := f.View("test", n.ViewName.Name.O)
 	if ok {
-		replaced = &ViewUse{"test", old}
+		replaced = old.ID
 	}
 	v, err := DefineView(ctx, n, replaced)
 	if err != nil {
 		return errorText(err)
 	}
 	v.Name = n.ViewName.Name.O
-	if v.Check = map[string]model.ViewCheck{"LOCAL": model.CheckLocal, "CASCADED": model.CheckCascaded}[st.View.Check]; ok {
+	if v.Check = map[string]catalog.ViewCheck{"LOCAL": catalog.CheckLocal, "CASCADED": catalog.CheckCascaded}[st.View.Check]; ok {
 		v.ID = old.ID
 		*old = *v
 	} else {

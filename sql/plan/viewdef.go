@@ -2,10 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
+	"stele/meta/types"
 	ast "stele/sql/parse"
 )
 
@@ -14,16 +15,14 @@ const maxColumnName = 64
 
 // DefineView checks the query of a CREATE VIEW and returns the view with its columns and its query: every name qualified and every
 // * written out, so that it means the same in any session and stays what it is when tables get more columns. replaced is the view
-// whose place it takes, nil = none. The statement's tree is changed.
-func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced *ViewUse) (*catalog.View, error) {
+// whose place it takes, 0 = none. The statement's tree is changed.
+func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced types.TableID) (*catalog.View, error) {
 	if err := checkViewQuery(stmt.Select); err != nil {
 		return nil, err
 	}
 	b := newBinder(ctx)
 	b.meaning = newMeaning()
-	if replaced != nil {
-		b.opened = []ViewUse{*replaced}
-	}
+	b.replaces = replaced
 	out, err := b.query(stmt.Select, nil, nil)
 	if err != nil {
 		return nil, err
@@ -34,7 +33,7 @@ func DefineView(ctx *Context, stmt *ast.CreateViewStmt, replaced *ViewUse) (*cat
 	}
 	b.meaning.write(stmt.Select)
 	named := nameFields(stmt.Select, names)
-	v := &catalog.View{Columns: names, Algorithm: model.ViewAlgorithm(stmt.Algorithm), Invoker: stmt.Security == ast.SecurityInvoker}
+	v := &catalog.View{Columns: names, Algorithm: catalog.ViewAlgorithm(stmt.Algorithm), Invoker: stmt.Security == ast.SecurityInvoker}
 	if v.Query, err = ast.RestoreQuery(stmt.Select); err != nil {
 		return nil, err
 	}
@@ -113,7 +112,7 @@ func selectNamed(query string, names []string) string {
 }
 
 // checkWritten refuses a query that would not be read again as what it was.
-func checkWritten(ctx *Context, v *catalog.View, replaced *ViewUse) error {
+func checkWritten(ctx *Context, v *catalog.View, replaced types.TableID) error {
 	q, err := ast.ParseQuery(v.Query)
 	if err != nil {
 		return fmt.Errorf("read the query of the view again: %w", err)
@@ -124,9 +123,7 @@ func checkWritten(ctx *Context, v *catalog.View, replaced *ViewUse) error {
 	}
 	b := newBinder(ctx)
 	b.fullGroupBy = false
-	if replaced != nil {
-		b.opened = []ViewUse{*replaced}
-	}
+	b.replaces = replaced
 	out, err := b.query(q, nil, nil)
 	if err != nil {
 		return fmt.Errorf("plan the query of the view again: %w", err)
@@ -171,15 +168,16 @@ func (m *meaning) natural(j *ast.Join, names []string) {
 	}
 }
 
-// selected notes the fields of a SELECT: those of its wildcards are given by position.
-func (m *meaning) selected(s *selecter, wild map[int]scopeColumn) {
+// selected notes the fields of a SELECT, with those that its wildcards stand for.
+func (m *meaning) selected(s *selecter) {
 	if m == nil {
 		return
 	}
 	fields := make([]*ast.SelectField, len(s.fields))
 	for i, f := range s.fields {
 		field := &ast.SelectField{Expr: f.Expr, AsName: ast.NewCIStr(fieldName(f))}
-		if c, ok := wild[i]; ok {
+		if id, ok := s.wild[i]; ok {
+			c := s.env.cols[slices.IndexFunc(s.env.cols, func(c scopeColumn) bool { return c.id == id })]
 			name := &ast.ColumnName{Name: ast.NewCIStr(c.name)}
 			m.column(name, c)
 			field.Expr = &ast.ColumnNameExpr{Name: name}

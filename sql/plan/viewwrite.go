@@ -2,11 +2,10 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
 	"stele/sql/expr"
-	ast "stele/sql/parse"
 	"stele/sql/vec"
 )
 
@@ -104,9 +103,9 @@ func (b *binder) noteChecks(r *rel, use ViewUse) {
 	own := conds[scan.bound:]
 	scan.bound = len(conds)
 	switch use.View.Check {
-	case model.CheckNone:
+	case catalog.CheckNone:
 		return
-	case model.CheckLocal:
+	case catalog.CheckLocal:
 		conds = own
 	}
 	layout := make([]int, len(scan.table.Schema.Columns))
@@ -169,26 +168,35 @@ type target struct {
 	checks  []viewCheck
 }
 
+// computed is in the place of the position of a view's column that is no column of the table.
+const computed = -2
+
 // targetColumn is a column of a target and its position in the table's schema.
 type targetColumn struct {
 	name string
 	pos  int
 }
 
-// named finds the schema position of a column that a statement names, or -1.
-func (t *target) named(name string) int {
-	key := ast.NewCIStr(name).L
+// named finds the schema position of a column that a statement writes.
+func (t *target) named(name string) (int, error) {
 	for _, c := range t.columns {
-		if ast.NewCIStr(c.name).L == key {
-			return c.pos
+		if strings.EqualFold(c.name, name) {
+			return c.pos, c.writable()
 		}
 	}
-	return -1
+	return -1, errorf(CodeUnknownColumn, "Unknown column '%s' in 'field list'", name)
+}
+
+func (c targetColumn) writable() error {
+	if c.pos == computed {
+		return errorf(CodeColumnNotUpdatable, "Column '%s' is not updatable", c.name)
+	}
+	return nil
 }
 
 // tableTarget is a table by its own name.
 func tableTarget(t *catalog.Table) target {
-	out := target{name: t.Name}
+	out := target{name: t.Name, columns: make([]targetColumn, 0, len(t.Schema.Columns))}
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
 			out.columns = append(out.columns, targetColumn{c.Name, i})
@@ -203,19 +211,18 @@ func (b *binder) viewTarget(p *InsertPlan, v *catalog.View) error {
 	if err != nil {
 		return err
 	}
-	closed := errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into", v.Name)
 	scan := onlyScan(s.rel)
 	if scan == nil {
-		return closed
+		return errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into", v.Name)
 	}
 	p.Table, p.Database, p.Via = scan.table, scan.db, scan.via
 	p.target = target{name: v.Name, checks: scan.checks}
 	for _, c := range s.cols {
-		at := slices.Index(scan.out, c.id)
-		if at < 0 {
-			return closed
+		pos := computed
+		if at := slices.Index(scan.out, c.id); at >= 0 {
+			pos = scan.columns[at]
 		}
-		p.target.columns = append(p.target.columns, targetColumn{c.name, scan.columns[at]})
+		p.target.columns = append(p.target.columns, targetColumn{c.name, pos})
 	}
 	return checkable(scan.checks)
 }

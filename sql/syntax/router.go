@@ -129,10 +129,10 @@ func (r *Router) walk(sql string, mode Mode) (path []*leadNode, words []string) 
 }
 
 // mysqlLeads holds the leads, of one keyword or more, that also start a statement of the MySQL parser: there an error is
-// better told by it, unless the rest of the statement could only be ours.
+// better told by it, unless the rest of the statement could only be ours. MySQL has no ADMIN; what the parser knows of it is another
+// server's, and refused.
 var mysqlLeads = leadSet(`
-ADMIN; ADMIN CANCEL; ADMIN CHECK; ADMIN CHECKSUM; ADMIN CLEANUP; ADMIN RECOVER; ADMIN RELOAD; ADMIN REPAIR; ADMIN RESET;
-ADMIN SET; ADMIN SHOW; ALTER; ALTER DATABASE; ALTER SCHEMA; ALTER TABLE; ALTER USER; ALTER VIEW; ALTER INSTANCE;
+ALTER; ALTER DATABASE; ALTER SCHEMA; ALTER TABLE; ALTER USER; ALTER VIEW; ALTER INSTANCE;
 ALTER SEQUENCE; ALTER PLACEMENT; ALTER RESOURCE; ANALYZE; ANALYZE TABLE; BACKUP; BACKUP DATABASE; BACKUP SCHEMA; BACKUP TABLE;
 BEGIN; CALL; CANCEL; COMMIT; CREATE; CREATE DATABASE; CREATE SCHEMA; CREATE TABLE; CREATE USER; CREATE VIEW; CREATE ROLE;
 CREATE INDEX; CREATE PROCEDURE; CREATE SEQUENCE; CREATE RESOURCE; CREATE OR; DEALLOCATE; DELETE; DESC; DESCRIBE; DO; DROP; DROP DATABASE;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -125,7 +126,10 @@ func TestAcceptedLoss(t *testing.T) {
 	skipShort(t, "loses a BE for good")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	c := cluster.Start(t, manualOptions)
+	opts := manualOptions
+	opts.FE = maps.Clone(opts.FE)
+	opts.FE["redo_max_bytes"] = "0" // else the frontends still have them
+	c := cluster.Start(t, opts)
 	db := databaseOf(ctx, t, c, "one", "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES('replication_num'='2','write_quorum'='ONE')")
 	run := func(statement string) {
 		t.Helper()

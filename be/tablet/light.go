@@ -162,7 +162,7 @@ func (t *Tablet) writeLight(txn types.TxnID, payloads [][]byte, version kv.Entry
 		t.chargePart(payload)
 		entries = append(entries, t.lightEntry(txn, i, payload))
 	}
-	t.s.meta.CommitLazy(append(entries, version), func(err error) {
+	t.s.meta.CommitLazyBeyond(append(entries, version), func(err error) {
 		if err != nil {
 			t.s.logFailure("parts of a version")(err)
 			return

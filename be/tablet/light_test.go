@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"stele/meta/types"
@@ -199,5 +200,59 @@ func TestLightBesideReaders(t *testing.T) {
 	group.Wait()
 	if err := s.meta.Commit(); err != nil || len(tb.unwritten) != 0 {
 		t.Fatalf("%d transactions are not written after a wait, %v", len(tb.unwritten), err)
+	}
+}
+
+// TestLightBesideAHungDisk: versions are published beside a disk that hangs until what waits for it is enough; then no part is light,
+// and nobody who tells of a version waits.
+func TestLightBesideAHungDisk(t *testing.T) {
+	var hung atomic.Bool
+	goesOn := make(chan struct{})
+	opt := testOptions()
+	opt.Faults.Write = func(string, bool) error {
+		if hung.Load() {
+			<-goesOn
+		}
+		return nil
+	}
+	dir := t.TempDir()
+	s := openStore(t, dir, opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hung.Store(true)
+	payload := puts(t, row{1, "a", 1})
+	waiting := types.TxnID(1 << 30) // a transaction from before, published late
+	light(t, tb, waiting, 0, payload)
+	v := types.Version(2)
+	for ; ; v++ {
+		taken, err := tb.PrepareLight(types.TxnID(v), 0, payload)
+		if err != nil || v > 20_000 {
+			t.Fatalf("version %d: %v", v, err)
+		}
+		if !taken {
+			break
+		}
+		if err := tb.Publish(types.TxnID(v), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tb.Publish(waiting, v); err != nil {
+		t.Fatal(err)
+	}
+	said := errors.New("nothing")
+	s.Barrier(func(err error) { said = err })
+	if !errors.Is(said, errCrowded) {
+		t.Fatalf("the disk hangs, and says %v", said)
+	}
+	hung.Store(false)
+	close(goesOn)
+	if err := s.meta.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	light(t, tb, types.TxnID(v+1), 0, payload)
+	if got := tb.Version(); got != v {
+		t.Fatalf("version %d, want %d", got, v)
 	}
 }

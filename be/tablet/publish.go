@@ -79,11 +79,12 @@ func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, pa
 	apply()
 	t.settle(version, rec, at)
 	t.mu.Unlock()
+	// Who tells of a version must not wait for a disk that hangs: its parts were taken while the disk did not.
 	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
 	if light {
 		t.writeLight(rec.Txn, payloads, entry)
 	} else {
-		t.s.meta.CommitLazy([]kv.Entry{entry}, t.s.logFailure("version record"))
+		t.s.meta.CommitLazyBeyond([]kv.Entry{entry}, t.s.logFailure("version record"))
 	}
 	t.queueing.Store(0)
 	return true

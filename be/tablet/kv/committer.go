@@ -39,7 +39,16 @@ func (db *DB) CommitAsync(entries []Entry, done func(error)) { db.enqueue(entrie
 
 // CommitBeyond is CommitAsync without waiting for room in the queue, for who has found that it is not Crowded.
 func (db *DB) CommitBeyond(entries []Entry, done func(error)) {
-	r := newRequest(entries, false, done)
+	db.sendBeyond(newRequest(entries, false, done))
+}
+
+// CommitLazyBeyond is CommitLazy without waiting for room in the queue, for what follows from something that was taken while it was
+// not Crowded.
+func (db *DB) CommitLazyBeyond(entries []Entry, done func(error)) {
+	db.sendBeyond(newRequest(entries, true, done))
+}
+
+func (db *DB) sendBeyond(r *request) {
 	if !db.reqs.addBeyond(r) {
 		r.done(ErrClosed)
 	}

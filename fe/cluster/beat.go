@@ -160,6 +160,9 @@ func (c *Cluster) clonesLocked(m *member, req *bepb.HeartbeatRequest, resp *bepb
 // more than the timeout. Probes may ask for heartbeats more often than that; their misses do not count twice.
 func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 	pause, now, refused := s.Interval, time.Now(), beclient.Refused(err)
+	if be, ok := c.current().BE(m.ID); ok && beclient.Address(be.Host, be.Port) != m.Address {
+		return pause // it has moved, and follow is about to look for it there: that nobody is left here says nothing of it
+	}
 	c.mu.Lock()
 	if c.bes[m.ID] != m {
 		c.mu.Unlock()

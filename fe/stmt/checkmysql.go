@@ -65,7 +65,7 @@ func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 }
 
 // maintained finds the table of a statement by which tools look after a server. A missing one is no error to them but an answer, as
-// in MySQL.
+// in MySQL, and so is a view.
 func maintained(e *Env, a syntax.Args, op string) (full string, t *catalog.Table, missing []Row, err error) {
 	db, name := a.Table("table")
 	if db == "" {
@@ -73,8 +73,34 @@ func maintained(e *Env, a syntax.Args, op string) (full string, t *catalog.Table
 	}
 	full = db + "." + name
 	t, err = e.userTableArg(a, "table")
+	if v := viewNamed(e, db, name); err != nil && v != nil {
+		return full, nil, maintainedView(e, full, db, v, op), nil
+	}
 	if unknown, ok := sqltypes.AsError(err); ok && unknown.Code == codeUnknownTable {
 		return full, nil, []Row{{full, op, "Error", unknown.Msg}, {full, op, "status", "Operation failed"}}, nil
 	}
 	return full, t, nil, err
+}
+
+// viewNamed is the view of a name that the account may see, or nil.
+func viewNamed(e *Env, db, name string) *catalog.View {
+	d, ok := e.Catalog.Database(db)
+	if !ok || !e.sees(db, name) {
+		return nil
+	}
+	v, _ := e.Catalog.View(d.ID, name)
+	return v
+}
+
+// maintainedView is the answer about a view: it has no rows of its own, but what it reads may be gone.
+func maintainedView(e *Env, full, db string, v *catalog.View, op string) []Row {
+	if op != "check" {
+		return []Row{{full, op, "Error", "'" + full + "' is not BASE TABLE"}, {full, op, "status", "Operation failed"}}
+	}
+	if e.View != nil {
+		if _, err := e.View(db, v); err != nil {
+			return []Row{{full, op, "Error", err.Error()}, {full, op, "error", "Corrupt"}}
+		}
+	}
+	return []Row{{full, op, "status", "OK"}}
 }

@@ -2,6 +2,8 @@
 // a write, a table specification for CREATE TABLE. It owns name resolution, typing, rewriting, join order, pruning of
 // partitions, buckets and columns, and the routing of rows to tablets.
 //
+// A view is a query that is bound where its name is used; see view.go.
+//
 // It is pure: it reads no clock (the statement's time is in Context), does no I/O and starts no goroutine; the same
 // statement over the same Context gives the same plan. It never changes the catalog and never runs a plan. Nothing in it
 // outlives a call, so a crash loses nothing.

@@ -21,6 +21,7 @@ type binder struct {
 	unrounded map[*expr.Node]*expr.Node // by the rounded expression, see digits.go
 
 	opened   []ViewUse     // the views whose queries are being bound, the outermost first
+	views    int           // uses of views so far
 	replaces types.TableID // the view that a new one is to replace, 0 = none
 	meaning  *meaning      // what names mean, of the query of a new view; nil = nobody asks
 }

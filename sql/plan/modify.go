@@ -160,7 +160,7 @@ func newModifier(ctx *Context, refs *ast.TableRefsClause, with *ast.WithClause, 
 
 // notUpdatable is the error of a write to what shows no rows of one table.
 func notUpdatable(name, verb string) error {
-	return errorf(CodeNotUpdatable, "The target table %s of the %s is not updatable", name, verb)
+	return errorf(CodeNotUpdatable, "The target table %s of the %s is not updatable: it does not show the rows of one table, write to those that it reads", name, verb)
 }
 
 // write makes a scan the one whose rows are written: the tablet id becomes a further column of it.

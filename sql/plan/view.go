@@ -59,6 +59,9 @@ func (b *binder) viewQuery(use ViewUse) (queryOut, error) {
 			return queryOut{}, errorf(CodeViewRecursive, "`%s`.`%s` contains view recursion", use.Database, v.Name)
 		}
 	}
+	if b.views++; b.views > maxViews {
+		return queryOut{}, errorf(codeTooManyTables, "Too many tables: a statement can use %d views, those within views counted", maxViews)
+	}
 	q, err := ast.ParseQuery(v.Query)
 	if err != nil {
 		return queryOut{}, fmt.Errorf("read the query of view %d: %w", v.ID, err)
@@ -96,8 +99,12 @@ func (b *binder) viewError(err error, db, name string) error {
 	return err
 }
 
-// The numbers of missing rights, which package account gives.
+// maxViews bounds how many views a statement uses: views of views of views, each used twice, double with every level.
+const maxViews = 500
+
+// The numbers of errors that have no name elsewhere; those of missing rights come from package account.
 const (
+	codeTooManyTables  = 1116
 	codeDatabaseDenied = 1044
 	codeTableDenied    = 1142
 )

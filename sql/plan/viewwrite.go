@@ -213,7 +213,7 @@ func (b *binder) viewTarget(p *InsertPlan, v *catalog.View) error {
 	}
 	scan := onlyScan(s.rel)
 	if scan == nil {
-		return errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into", v.Name)
+		return errorf(CodeNotInsertable, "The target table %s of the INSERT is not insertable-into: it does not show the rows of one table, write to those that it reads", v.Name)
 	}
 	p.Table, p.Database, p.Via = scan.table, scan.db, scan.via
 	p.target = target{name: v.Name, checks: scan.checks}

@@ -340,6 +340,10 @@ func FuzzDecodeVector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, n uint16, src []byte) {
 		ct := columnTypes[int(which)%len(columnTypes)]
 		v, err := DecodeVector(ct, int(n), src)
+		total, ok, sumErr := totalOf(src, int(n), ct)
+		if ok && (err != nil || total != modelTotal(v)) || err == nil && sumErr != nil {
+			t.Fatalf("adds up to %v, %v, but is decoded with %v", total, sumErr, err)
+		}
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("error without a cause: %v", err)
@@ -589,6 +593,18 @@ func FuzzOpenGroup(f *testing.F) {
 		for i := range g.Vectors() {
 			for c := range int(g.h.cols) {
 				_, _ = g.Decode(c, i)
+			}
+			for _, rows := range []int{1, 2, vec.MaxRows} { // whatever the bytes, a search ends within the rows
+				if g.h.cols == 0 {
+					break
+				}
+				src, err := g.vectorBytes(0, i)
+				if err != nil || len(src) < 2 || rows > g.VectorRows(i) {
+					continue
+				}
+				if lo, hi, ok := narrow(rows, src[0], src[2:], 0, rows, 7, false); ok && (lo < 0 || hi < lo || hi > rows) {
+					t.Fatalf("rows %d to %d of %d", lo, hi, rows)
+				}
 			}
 		}
 		_, _ = g.MayContain(1)

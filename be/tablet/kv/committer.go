@@ -81,9 +81,13 @@ func (db *DB) send(r *request) {
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
+	most := db.opt.GroupBytes
+	if db.front != nil {
+		most = min(most, db.front.groupBytes(db.opt.GroupEntries))
+	}
 	for range db.reqs.poke {
 		for {
-			group, end := db.reqs.take(db.opt.GroupEntries, db.opt.GroupBytes)
+			group, end := db.reqs.take(db.opt.GroupEntries, most)
 			if end {
 				return
 			}

@@ -65,6 +65,12 @@ func (f *front) takes(bytes int64, entries int) bool {
 	return bytes+int64(entries)*frontHead <= f.size/2
 }
 
+// groupBytes is how much of small requests goes into one group. All of it passes, also when each has but one change: what does not
+// pass waits until Badger has all that came before, and everybody with it.
+func (f *front) groupBytes(entries int) int64 {
+	return max(f.size/2-2*int64(entries)*frontHead, f.size/4)
+}
+
 // create makes the files, so that they are there before something in them is acknowledged.
 func (f *front) create() error {
 	if f.files[0] != nil {

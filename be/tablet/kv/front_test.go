@@ -55,7 +55,7 @@ func (m *frontMachine) request(rt *rapid.T) []Entry {
 		e := Entry{Key: fmt.Appendf(nil, "k%02d", rapid.IntRange(0, 30).Draw(rt, "key"))}
 		if e.Delete = rapid.IntRange(0, 4).Draw(rt, "delete") == 0; !e.Delete {
 			m.n++
-			size := rapid.SampledFrom([]int{8, 100, 900, 3000}).Draw(rt, "size")
+			size := rapid.SampledFrom([]int{8, 100, 900, 3000, 9000}).Draw(rt, "size")
 			e.Value = append(make([]byte, 0, size), fmt.Sprintf("%d ", m.n)...)
 			e.Value = e.Value[:size]
 		}
@@ -298,6 +298,50 @@ func TestLogShorterThanFront(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestGroupsPassTheFront queues requests while the committer is busy that pass the front one by one, and would not all together:
+// none of them may wait for Badger. One that is too large by itself does.
+func TestGroupsPassTheFront(t *testing.T) {
+	opt := smallOptions()
+	opt.Front, opt.MemTableBytes = true, 8<<20
+	busy, held := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	opt.Faults.Before = func() error {
+		first.Do(func() { close(busy); <-held })
+		return nil
+	}
+	db, err := Open(filepath.Join(t.TempDir(), "db"), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const n, size = 40, 20 << 10
+	done := make(chan error, n)
+	for i := range n {
+		db.CommitAsync([]Entry{set(keyNumber(i), string(make([]byte, size)))}, func(err error) { done <- err })
+		if i == 0 {
+			<-busy
+		}
+	}
+	close(held)
+	for range n {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.behind.mu.RLock()
+	acked := db.behind.acked
+	db.behind.mu.RUnlock()
+	if acked != n {
+		t.Fatalf("%d of %d requests have passed the front", acked, n)
+	}
+	if err := db.Commit(set("large", string(make([]byte, db.front.size/2)))); err != nil {
+		t.Fatal(err)
+	}
+	if db.front.last != [2]uint64{} {
+		t.Fatal("a request that is too large has passed the front")
 	}
 }
 

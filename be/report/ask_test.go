@@ -86,3 +86,50 @@ func TestAsk(t *testing.T) {
 		t.Errorf("asked about %v", req.Items)
 	}
 }
+
+// TestFirstAnswerOpens: a replica from before the start takes rows when the FE has answered the first full report, and has said that it
+// lacks nothing.
+func TestFirstAnswerOpens(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	root := t.TempDir()
+	open := func() *host.Host {
+		h := host.New([]host.Root{{Path: root}}, log, func(_ host.Root, c types.ClusterID) tablet.Options {
+			return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+		})
+		if err := h.Join("one", 1); err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	h := open()
+	bigint := types.ColumnType{Kind: types.KindBigInt, NotNull: true}
+	if _, err := h.Disks()[0].Store.Create(tablet.Meta{Tablet: 5, Table: 1, Partition: 1, Replica: 50, Epoch: 1,
+		Schema: types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1}, Columns: []types.Column{{ID: 1, Name: "id", Type: bigint}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = open()
+	w := write.New(h, nobody{}, write.Options{ReplicateTimeout: time.Second, VersionWait: time.Second, StartMs: 7}, log)
+	t.Cleanup(func() {
+		w.Close()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := New(Options{Host: h, Writer: w, FE: oracle{}, Full: time.Hour, Step: time.Hour, Started: time.Now(), Log: log})
+	refused := func() bepb.WriteResponse_Refusal {
+		rows := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}}}
+		return w.Write(context.Background(), &bepb.WriteRequest{TxnId: 9, Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50,
+			Ops: []byte{byte(types.OpPut)}, Rows: vec.Encode(nil, rows)}}}).Refusal
+	}
+	if got := refused(); got != bepb.WriteResponse_BEHIND {
+		t.Fatalf("%v before any report", got)
+	}
+	r.Addresses(1, []string{"fe"})
+	r.StepOnce(context.Background(), time.Now())
+	if got := refused(); got != 0 {
+		t.Fatalf("%v after the answer", got)
+	}
+}

@@ -570,3 +570,13 @@ func TestRedoHistories(t *testing.T) {
 		h.settle()
 	})
 }
+
+// TestLearnersAreNeverLight: what a learner has must be on its disk, whatever the others keep in memory.
+func TestLearnersAreNeverLight(t *testing.T) {
+	of := &part{light: true, req: &bepb.WriteRequest_Part{Others: []*bepb.ReplicaAddress{{ReplicaId: 1, Address: "a"}, {ReplicaId: 2, Address: "b", Learner: true}}}}
+	for _, r := range fanOut(10, []*part{of}) {
+		if want := r.address == "a"; r.req.Parts[0].Redo != want {
+			t.Errorf("the copy for %s is light: %v", r.address, !want)
+		}
+	}
+}

@@ -92,14 +92,13 @@ func (r *redoRun) verify(ctx context.Context, t *testing.T, loads map[string]*tr
 		if lost := load.lost(ctx, t); lost != 0 {
 			t.Errorf("%s: %d of %d acknowledged rows are lost", table, lost, load.count())
 		}
-		var rows, keys int64
-		must(t, r.db.QueryRowContext(ctx, "SELECT COUNT(*), COUNT(DISTINCT id) FROM "+table).Scan(&rows, &keys))
-		if rows != keys {
-			t.Errorf("%s: %d rows with %d keys", table, rows, keys)
-		}
-		if n := r.c.CheckReplicas(t, "redo."+table, redoTables[table]); n != rows {
-			t.Errorf("%s: replicas hold %d rows, a query sees %d", table, n, rows)
-		}
+		// A statement whose answer went with the crash may be committed a moment later.
+		r.c.Wait(t, "replicas of "+table+" that hold what a query sees, once", healTimeout, func() (bool, string) {
+			var rows, keys int64
+			must(t, r.db.QueryRowContext(ctx, "SELECT COUNT(*), COUNT(DISTINCT id) FROM "+table).Scan(&rows, &keys))
+			n := r.c.CheckReplicas(t, "redo."+table, redoTables[table])
+			return rows == keys && n == rows, fmt.Sprintf("%d rows with %d keys, replicas hold %d", rows, keys, n)
+		})
 		tried := 0
 		for id := range load.acked {
 			if tried++; tried > 10 {

@@ -324,6 +324,12 @@ func (p *parser) named(name string) *expr.Node {
 		t := p.typeName()
 		p.want(")")
 		return expr.Cast(n, t)
+	case "convert":
+		n := p.expr(0)
+		p.want("using")
+		charset := p.word()
+		p.want(")")
+		return call("convert_using:"+charset, n)
 	case "extract":
 		unit := p.word()
 		p.want("from")

@@ -241,6 +241,9 @@ func (l *Literal) Accept(v ast.Visitor) (ast.Node, bool) {
 
 // Restore implements ast.Node: SQL that reads as the same literal.
 func (l *Literal) Restore(ctx *format.RestoreCtx) error {
+	if l.Type.GetFlag()&mysql.UnderScoreCharsetFlag != 0 {
+		ctx.WritePlain("_" + l.Type.GetCharset() + " ")
+	}
 	switch l.Kind {
 	case LiteralNull:
 		ctx.WriteKeyWord("NULL")
@@ -257,9 +260,6 @@ func (l *Literal) Restore(ctx *format.RestoreCtx) error {
 	case LiteralFloat:
 		ctx.WritePlain(strconv.FormatFloat(l.Float, 'e', -1, 64))
 	case LiteralString:
-		if l.Type.GetFlag()&mysql.UnderScoreCharsetFlag != 0 {
-			ctx.WritePlain("_" + l.Type.GetCharset())
-		}
 		ctx.WriteString(l.Str)
 	case LiteralHex:
 		ctx.WritePlainf("x'%x'", l.Str)

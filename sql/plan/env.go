@@ -18,7 +18,8 @@ type binder struct {
 	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
 	depth       int  // nesting of queries, bounded
 
-	unrounded map[*expr.Node]*expr.Node // by the rounded expression, see digits.go
+	unrounded map[*expr.Node]*expr.Node  // by the rounded expression, see digits.go
+	charsets  map[*expr.Node]charsetText // of text that is not in utf8mb4, see charset.go
 
 	opened   []ViewUse     // the views whose queries are being bound, the outermost first
 	views    int           // uses of views so far

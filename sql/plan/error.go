@@ -57,6 +57,7 @@ const (
 	CodeNotInsertable      = 1471
 	CodeColumnNotUpdatable = 1348
 	CodeTooBigPrecision    = 1426
+	CodeUnknownCharset     = 1115
 	CodeTooBigScale        = 1425
 	CodePartitionNotRange  = 1493
 	CodePartitionFields    = 1659

@@ -16,6 +16,7 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	args = b.inBytes(name, args)
 	n, err := expr.Call(name, args...)
 	if err != nil {
 		return nil, err
@@ -88,6 +89,10 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 		return e.typedLiteral(types.KindTime, n.Args[0])
 	case ast.TimestampLiteral:
 		return e.typedLiteral(types.KindDateTime, n.Args[0])
+	case "convert":
+		return e.convertUsing(n.Args)
+	case "charset", "collation":
+		return e.charsetCall(name, n.Args)
 	case "cube":
 		return nil, refuse("GROUP BY CUBE")
 	case "grouping":
@@ -295,6 +300,7 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 		if x, err = e.b.shown(x); err != nil {
 			return nil, err
 		}
+		x = e.b.storedText(x, to)
 	}
 	switch to.Kind {
 	case types.KindChar:

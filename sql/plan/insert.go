@@ -264,7 +264,7 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 				out[i], err = e.bind(x)
 			}
 		case *ast.Literal:
-			if out[i], err = e.bind(x); x.Kind == ast.LiteralHex || x.Kind == ast.LiteralBit {
+			if out[i], err = e.bind(x); (x.Kind == ast.LiteralHex || x.Kind == ast.LiteralBit) && x.Type.GetFlag()&ast.UnderScoreCharsetFlag == 0 {
 				v, t := bytesCell([]byte(x.Str), p.Table.Schema.Columns[p.columns[i]].Type)
 				out[i] = expr.Const(v, t)
 			}
@@ -274,6 +274,7 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 		if err != nil {
 			return nil, err
 		}
+		out[i] = e.b.storedText(out[i], p.Table.Schema.Columns[p.columns[i]].Type)
 	}
 	return out, nil
 }
@@ -389,7 +390,11 @@ func assigned(e *env, b *binder, c *types.Column, n ast.ExprNode) (*expr.Node, e
 	if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
 		return b.defaultValue(c)
 	}
-	return e.bind(n)
+	x, err := e.bind(n)
+	if err != nil {
+		return nil, err
+	}
+	return b.storedText(x, c.Type), nil
 }
 
 // now is the statement's time with all its digits.

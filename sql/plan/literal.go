@@ -20,6 +20,9 @@ func (b *binder) literal(n ast.ValueExpr) (*expr.Node, error) {
 	if !ok {
 		return nil, refuse("this kind of literal")
 	}
+	if l.Type.GetFlag()&ast.UnderScoreCharsetFlag != 0 {
+		return b.introduced(l)
+	}
 	switch l.Kind {
 	case ast.LiteralNull:
 		return expr.Null(), nil

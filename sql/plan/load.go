@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -125,7 +126,7 @@ func (p *LoadPlan) LoadRows(text []byte, firstRow int, old *vec.Batch) (rows *ve
 // loadRows is LoadRows with given quick ways, one a column or none at all.
 func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []quickColumn) (rows *vec.Batch, short int, err error) {
 	if p.latin1 {
-		text = fromLatin1(text)
+		text = sqltypes.FromLatin1(text)
 	}
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // nobody writes to it
 	r := loadReader{f: p.Format, s: s}

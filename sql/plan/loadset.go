@@ -96,24 +96,5 @@ func loadCharset(name *string) (latin1 bool, err error) {
 	case "latin1":
 		return true, nil
 	}
-	return false, errorf(1115, "Unknown character set: '%s'", *name)
-}
-
-// highLatin1 are the characters 0x80 to 0x9F of MySQL's latin1, which is Windows' code page 1252.
-var highLatin1 = [32]rune{0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f,
-	0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178}
-
-// fromLatin1 returns text as UTF-8.
-func fromLatin1(text []byte) []byte {
-	var out strings.Builder
-	out.Grow(len(text) + len(text)/8)
-	for _, b := range text {
-		switch {
-		case b >= 0x80 && b < 0xA0:
-			out.WriteRune(highLatin1[b-0x80])
-		default:
-			out.WriteRune(rune(b))
-		}
-	}
-	return []byte(out.String())
+	return false, errorf(CodeUnknownCharset, "Unknown character set: '%s'", *name)
 }

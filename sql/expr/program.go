@@ -117,7 +117,7 @@ func (c *code) compileCall(n *Node, ctx *Context) error {
 		return err
 	}
 	c.call = call
-	c.canFail = c.canFail || call.Def.CanFail
+	c.canFail = c.canFail || call.CanFail()
 	c.varies = c.varies || call.Def.Volatile
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
@@ -19,9 +20,9 @@ func init() {
 		Def{Name: "/", Group: "arithmetic", Syntax: "a / b", Doc: "Quotient; of exact numbers a decimal with 4 more digits; within a larger expression it keeps more. NULL when b is zero.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
 			Params: quotientScales(), Rule: division, Row: nullable(arithRow('/')), Vec: divVec},
 		Def{Name: "div", Group: "arithmetic", Syntax: "a DIV b", Doc: "Integer quotient, truncated toward zero. NULL when b is zero.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
-			Rule: integerDivision, Row: nullable(intDiv)},
+			Params: []string{"", strictDivision}, Rule: integerDivision, Row: nullable(intDiv)},
 		Def{Name: "%", Aliases: []string{"mod"}, Group: "arithmetic", Syntax: "a % b, MOD(a, b)", Doc: "Remainder with the sign of a. NULL when b is zero.", Min: 2, Max: 2, TakesNull: true,
-			Rule: remainder, Row: nullable(arithRow('%'))},
+			Params: []string{"", strictDivision}, Rule: remainder, Row: nullable(arithRow('%'))},
 		Def{Name: "neg", Group: "arithmetic", Syntax: "- a", Doc: "Negated value.", Min: 1, Max: 1, CanFail: true, Rule: negation, Row: negRow},
 	)
 }
@@ -74,11 +75,47 @@ func multiplicative(_ string, a []T) ([]T, T, error) {
 // A quotient that enters other computations is not rounded to the 4 more digits that are shown, but cut off after the
 // digits that MySQL keeps, which is in words of nine (libmysql's decimal.c, do_div_mod). The parameter says after how many.
 func quotientScales() []string {
-	out := []string{""}
+	out := []string{"", strictDivision}
 	for scale := range maxScale + 1 {
-		out = append(out, strconv.Itoa(int(scale)))
+		text := strconv.Itoa(int(scale))
+		out = append(out, text, strictDivision+text)
 	}
 	return out
+}
+
+// strictDivision is the parameter, or the beginning of it, of a division that fails when the divisor is zero: that of a
+// statement that writes in strict mode.
+const strictDivision = "strict"
+
+// StrictDivision returns the name of "/", "div" or "%" where dividing by zero is an error; other names stay as they are.
+func StrictDivision(name string) string {
+	switch name {
+	case "/", "div", "%", "mod":
+		return name + ":" + strictDivision
+	}
+	return name
+}
+
+// CutQuotient returns the name of a division, strict or not, whose quotient is cut off after so many digits.
+func CutQuotient(name string, digits int32) string {
+	base, param := splitName(name)
+	return base + ":" + param + strconv.Itoa(int(digits))
+}
+
+// dividesStrictly reports whether a call fails when its divisor is zero.
+func (c *Call) dividesStrictly() bool {
+	return c.Def.Group == "arithmetic" && strings.HasPrefix(c.Param, strictDivision)
+}
+
+// CanFail reports whether the kernel may return an error.
+func (c *Call) CanFail() bool { return c.Def.CanFail || c.dividesStrictly() }
+
+// byZero is what comes of a division by zero.
+func (c *Call) byZero() (vec.Value, error) {
+	if c.dividesStrictly() {
+		return vec.Value{}, sqltypes.ErrDivisionByZero()
+	}
+	return vec.NullValue(), nil
 }
 
 const wordDigits = 9
@@ -99,7 +136,7 @@ func division(param string, a []T) ([]T, T, error) {
 	}
 	x, y = asDecimal(x), asDecimal(y)
 	scale := min(x.Scale+4, maxScale)
-	if cut, err := strconv.Atoi(param); err == nil {
+	if cut, err := strconv.Atoi(strings.TrimPrefix(param, strictDivision)); err == nil {
 		scale = int32(cut)
 	}
 	return []T{x, y}, decimal(x.Length-x.Scale+y.Scale+scale, scale), nil
@@ -186,7 +223,7 @@ func (c *Call) floatOp(op byte, a []vec.Value) (vec.Value, error) {
 		r = x * y
 	default:
 		if y == 0 {
-			return vec.NullValue(), nil
+			return c.byZero()
 		}
 		if op == '/' {
 			r = x / y
@@ -214,7 +251,7 @@ func (c *Call) decimalOp(op byte, a []vec.Value) (vec.Value, error) {
 		r, ok = sqltypes.MulDecimal(x, xs, y, ys, c.Result.Scale)
 	default:
 		if y.Sign() == 0 {
-			return vec.NullValue(), nil
+			return c.byZero()
 		}
 		if op == '/' {
 			r, ok = c.divDecimal(x, xs, y, ys, c.Result.Scale)
@@ -230,7 +267,7 @@ func (c *Call) decimalOp(op byte, a []vec.Value) (vec.Value, error) {
 
 // divDecimal rounds a quotient or cuts it off.
 func (c *Call) divDecimal(x vec.Int128, xs int32, y vec.Int128, ys, scale int32) (vec.Int128, bool) {
-	if c.Param != "" {
+	if c.Param != "" && c.Param != strictDivision {
 		return sqltypes.CutQuotient(x, xs, y, ys, scale)
 	}
 	return sqltypes.DivDecimal(x, xs, y, ys, scale)
@@ -257,7 +294,7 @@ func (c *Call) intOp(op byte, a []vec.Value) (vec.Value, error) {
 		r, ok = x.Mul(y)
 	default:
 		if y.Sign() == 0 {
-			return vec.NullValue(), nil
+			return c.byZero()
 		}
 		_, r = x.QuoRem(y)
 	}
@@ -279,14 +316,14 @@ func (c *Call) narrow(r vec.Int128, ok bool, op string, a []vec.Value) (vec.Valu
 func intDiv(c *Call, a []vec.Value) (vec.Value, error) {
 	if c.Args[0].Kind == types.KindDouble {
 		if a[1].F == 0 {
-			return vec.NullValue(), nil
+			return c.byZero()
 		}
 		q, ok := sqltypes.FloatToDecimal(math.Trunc(a[0].F/a[1].F), 0)
 		return c.narrow(q, ok, "DIV", a)
 	}
 	x, y := decimalOf(a[0], c.Args[0]), decimalOf(a[1], c.Args[1])
 	if y.Sign() == 0 {
-		return vec.NullValue(), nil
+		return c.byZero()
 	}
 	s := max(c.Args[0].Scale, c.Args[1].Scale)
 	x, ok1 := sqltypes.Rescale(x, c.Args[0].Scale, s)

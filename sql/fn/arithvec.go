@@ -198,7 +198,7 @@ func mulInts(a, b []int64, ma, mb int, out []int64) bool {
 // divVec divides doubles and decimals whose scaled numerator stays within 64 bits.
 func divVec(c *Call, a []Arg, n int) (*vec.Vector, error) {
 	x, y := a[0], a[1]
-	if !c.isPlain() || c.Args[0].Phys() == types.PhysDec128 {
+	if !c.isPlain() || c.Args[0].Phys() == types.PhysDec128 || c.dividesStrictly() {
 		return nil, nil
 	}
 	out := vec.New(c.Result, n)

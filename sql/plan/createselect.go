@@ -114,7 +114,7 @@ func Filling(ctx *Context, stmt *ast.CreateTableStmt) (*InsertPlan, error) {
 	case ast.OnDuplicateKeyHandlingReplace:
 		mode = ModeReplace
 	}
-	b.strictWrite = strictMode(ctx.SQLMode) && mode != ModeIgnore
+	b.writes(mode == ModeIgnore)
 	columns, err := queryColumns(ctx, stmt.Select)
 	if err != nil {
 		return nil, err

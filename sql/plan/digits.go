@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strconv"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -91,7 +90,7 @@ func unroundedCall(name string, visible, unrounded []*expr.Node, quotient bool) 
 		}
 		x, y := n.Args[0].Type, n.Args[1].Type
 		room := types.MaxDecimalPrecision - min(x.Length-x.Scale+y.Scale, types.MaxDecimalPrecision-maxUnrounded)
-		return expr.Call(name+":"+strconv.Itoa(int(min(fn.QuotientScale(x.Scale, y.Scale), room))), unrounded...)
+		return expr.Call(fn.CutQuotient(name, min(fn.QuotientScale(x.Scale, y.Scale), room)), unrounded...)
 	}
 	for most := int32(types.MaxDecimalPrecision); ; {
 		in, next := slices.Clone(unrounded), int32(-1)

@@ -17,6 +17,9 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 		return nil, err
 	}
 	args = b.inBytes(name, args)
+	if b.byZeroFails {
+		name = fn.StrictDivision(name)
+	}
 	n, err := expr.Call(name, args...)
 	if err != nil {
 		return nil, err

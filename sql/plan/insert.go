@@ -59,7 +59,7 @@ type InsertPlan struct {
 // Insert plans INSERT and REPLACE, of values or of a query.
 func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
 	b := newBinder(ctx)
-	b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
+	b.writes(stmt.IgnoreErr)
 	name, err := onlyTable(stmt.Table)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func Update(ctx *Context, stmt *ast.UpdateStmt) (*ModifyPlan, error) {
 		return nil, err
 	}
 	m.plan.Ignore = stmt.IgnoreErr
-	m.b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
+	m.b.writes(stmt.IgnoreErr)
 	if err := m.checkSafe(stmt.Where, stmt.Limit); err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func Updates(ctx *Context, stmt *ast.UpdateStmt) ([]*ModifyPlan, error) {
 			return nil, err
 		}
 		m.plan.Ignore = stmt.IgnoreErr
-		m.b.strictWrite = strictMode(ctx.SQLMode) && !stmt.IgnoreErr
+		m.b.writes(stmt.IgnoreErr)
 		if stmt.Where != nil {
 			if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
 				return nil, err

@@ -53,6 +53,12 @@ func ErrOutOfRange(typ, expr string) *Error {
 	return Errorf(1690, "22003", "%s value is out of range in '%s'", typ, expr)
 }
 
+// ErrDivisionByZero is error 1365, of a statement that writes in strict mode.
+func ErrDivisionByZero() *Error { return Errorf(CodeDivisionByZero, "22012", "Division by 0") }
+
+// CodeDivisionByZero is the number of a division by zero, as a warning or an error.
+const CodeDivisionByZero = 1365
+
 // ErrNull is error 1048; WithColumn names the column.
 func ErrNull() *Error { return Errorf(1048, "23000", "Column cannot be null") }
 

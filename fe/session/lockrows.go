@@ -12,6 +12,25 @@ import (
 	"stele/sql/plan"
 )
 
+// lock takes the row locks that a query asks for. Outside a transaction they would go with the statement, so it waits for none;
+// NOWAIT takes them to see that nobody else has them.
+func (s *Session) lock(ctx context.Context, n *parse.SelectStmt, params []plan.Param) error {
+	if s.inTx {
+		return s.lockRows(ctx, n, params)
+	}
+	if !plan.NoWait(n) {
+		return nil
+	}
+	if err := s.begin(ctx, false, false); err != nil {
+		return err
+	}
+	err := s.lockRows(ctx, n, params)
+	if rerr := s.rollback(ctx); err == nil {
+		err = rerr
+	}
+	return err
+}
+
 // lockRows takes the row locks of SELECT ... FOR UPDATE (and FOR SHARE, which locks as strictly) inside a transaction: it
 // writes the rows that the query reads as they are. So they are locked at their leaders until the end of the transaction,
 // also when a leader changes, and a row that another transaction has changed since the snapshot is error 1213 here and not

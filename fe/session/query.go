@@ -23,8 +23,8 @@ import (
 // query runs a statement that yields rows.
 func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Param, out *output) error {
 	s.implicit()
-	if update, share := plan.Locking(n); (update || share) && s.inTx { // else the locks would go with the statement
-		if err := s.lockRows(ctx, n.(*parse.SelectStmt), params); err != nil {
+	if update, share := plan.Locking(n); update || share {
+		if err := s.lock(ctx, n.(*parse.SelectStmt), params); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,8 @@ type binder struct {
 	byZeroFails bool // and so is a division by zero
 	depth       int  // nesting of queries, bounded
 
+	locks *ast.SelectStmt // the one whose rows the session locks, when it asks for that
+
 	unrounded map[*expr.Node]*expr.Node  // by the rounded expression, see digits.go
 	charsets  map[*expr.Node]charsetText // of text that is not in utf8mb4, see charset.go
 

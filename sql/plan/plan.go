@@ -10,6 +10,7 @@ import (
 // Schema, in order.
 func Select(ctx *Context, stmt ast.Node) (*physical.Node, error) {
 	b := newBinder(ctx)
+	b.locks, _ = stmt.(*ast.SelectStmt)
 	out, err := b.query(stmt, nil, nil)
 	if err == nil {
 		out, err = b.showFields(out)
@@ -34,6 +35,24 @@ func Locking(stmt ast.Node) (update, share bool) {
 		return false, true
 	}
 	return false, false
+}
+
+// NoWait tells whether a query asks for row locks at once or not at all.
+func NoWait(s *ast.SelectStmt) bool {
+	return s.LockInfo != nil && (s.LockInfo.LockType == ast.SelectLockForUpdateNoWait || s.LockInfo.LockType == ast.SelectLockForShareNoWait)
+}
+
+// lockable refuses locking clauses that promise what is not done: nobody leaves locked rows out, and only the rows of a
+// statement's own SELECT are locked.
+func (b *binder) lockable(s *ast.SelectStmt) error {
+	switch {
+	case s.LockInfo == nil:
+	case s.LockInfo.LockType == ast.SelectLockForUpdateSkipLocked || s.LockInfo.LockType == ast.SelectLockForShareSkipLocked:
+		return refuse("SKIP LOCKED")
+	case NoWait(s) && b.locks != s:
+		return refuse("NOWAIT of a query within a statement")
+	}
+	return nil
 }
 
 // finish rewrites and lowers a bound query, with its columns in the order of its fields.

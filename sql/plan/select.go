@@ -47,6 +47,9 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 	if n.SelectIntoOpt != nil {
 		return queryOut{}, refuse("SELECT ... INTO")
 	}
+	if err := b.lockable(n); err != nil {
+		return queryOut{}, err
+	}
 	if n.Kind == ast.SelectStmtKindValues {
 		return b.valuesStmt(n, outer, ctes)
 	}

@@ -111,6 +111,9 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 	if ins.firstID != 0 {
 		s.lastInsertID = ins.firstID
 	}
+	if ins.pctx != nil {
+		s.warnByZero(ins.pctx)
+	}
 	return out.done(ins.result())
 }
 

@@ -17,6 +17,7 @@ import (
 	"stele/sql/physical"
 	"stele/sql/plan"
 	"stele/sql/spool"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -91,11 +92,19 @@ func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan
 	if err != nil {
 		return nil, nil, err
 	}
+	s.warnByZero(pctx)
 	rows, err := s.offload(ctx, p, cat, now)
 	if err == nil && rows == nil {
 		rows, err = s.build(p, cat, now)
 	}
 	return p, rows, err
+}
+
+// warnByZero adds the warnings of the divisions by zero that a plan has worked out.
+func (s *Session) warnByZero(pctx *plan.Context) {
+	for range pctx.ZeroDivisions {
+		s.warn("Warning", sqltypes.CodeDivisionByZero, sqltypes.ErrDivisionByZero().Msg)
+	}
 }
 
 // headed is a stream whose first batch is there already.

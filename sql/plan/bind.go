@@ -150,6 +150,7 @@ func (e *env) binary(n *ast.BinaryOperationExpr) (*expr.Node, error) {
 // logic binds AND, OR and XOR over truth values. A chain of one operator is bound as one call, so that a condition of
 // thousands of arms takes linear time.
 func (e *env) logic(name string, n *ast.BinaryOperationExpr) (*expr.Node, error) {
+	defer e.b.perhaps()()
 	arms := []ast.ExprNode{n.R}
 	left := n.L
 	for name != "xor" {
@@ -398,6 +399,7 @@ func (e *env) like(n *ast.PatternLikeOrIlikeExpr) (*expr.Node, error) {
 
 // caseExpr binds both forms of CASE to (condition, value)... [else].
 func (e *env) caseExpr(n *ast.CaseExpr) (*expr.Node, error) {
+	defer e.b.perhaps()()
 	var args []*expr.Node
 	var subject *expr.Node
 	var err error

@@ -64,6 +64,9 @@ type Context struct {
 	// System describes the tables that the FE makes up itself.
 	System func(database, table string) ([]physical.OutColumn, bool)
 
+	// ZeroDivisions is what planning tells: so many divisions by zero were worked out, each of which is a warning.
+	ZeroDivisions int
+
 	// literal keeps plans as they were bound: no predicate moves, no join is reordered, nothing is pruned. Tests compare
 	// what both kinds of plans answer.
 	literal bool

@@ -17,6 +17,7 @@ type binder struct {
 	fullGroupBy bool
 	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
 	byZeroFails bool // and so is a division by zero
+	once        bool // what is bound now is worked out exactly once
 	depth       int  // nesting of queries, bounded
 
 	locks *ast.SelectStmt // the one whose rows the session locks, when it asks for that
@@ -35,13 +36,6 @@ const maxDepth = 64
 
 func newBinder(ctx *Context) *binder {
 	return &binder{ctx: ctx, fullGroupBy: hasMode(ctx.SQLMode, "ONLY_FULL_GROUP_BY") || hasMode(ctx.SQLMode, "ANSI")}
-}
-
-// writes says that the statement writes; ignore is its IGNORE.
-func (b *binder) writes(ignore bool) {
-	modes := b.ctx.SQLMode
-	b.strictWrite = strictMode(modes) && !ignore
-	b.byZeroFails = b.strictWrite && (hasMode(modes, "ERROR_FOR_DIVISION_BY_ZERO") || hasMode(modes, "TRADITIONAL"))
 }
 
 // hasMode reports whether a comma-separated sql_mode holds a mode.

@@ -24,7 +24,10 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.digits(name, args, n)
+	if n, err = b.digits(name, args, n); err == nil {
+		b.noteDivision(name, args, n)
+	}
+	return n, err
 }
 
 // foldCall evaluates what constants decide, the casts that expr.Call has put in first.
@@ -104,6 +107,9 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 		return nil, refuse("this use of VALUES()")
 	case "nextval", "lastval", "setval":
 		return nil, refuse("SEQUENCE")
+	}
+	if d := fn.Lookup(name); d != nil && d.Lazy != fn.Eager {
+		defer e.b.perhaps()()
 	}
 	args, unit, err := e.callArgs(name, n.Args)
 	if err != nil {

@@ -254,6 +254,8 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row %d", row)
 	}
 	out := make([]*expr.Node, len(list))
+	e.b.once = true
+	defer func() { e.b.once = false }()
 	for i, n := range list {
 		var err error
 		switch x := unparen(n).(type) {

@@ -26,6 +26,7 @@ func (b *binder) query(n ast.Node, outer *env, ctes *cteScope) (queryOut, error)
 	if b.depth++; b.depth > maxDepth {
 		return queryOut{}, refuse("queries nested deeper than 64 levels")
 	}
+	defer b.perhaps()()
 	defer func() { b.depth-- }()
 	switch n := n.(type) {
 	case *ast.SelectStmt:
@@ -53,6 +54,7 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 	if n.Kind == ast.SelectStmtKindValues {
 		return b.valuesStmt(n, outer, ctes)
 	}
+	b.once = b.depth == 1 && onlyOnce(n)
 	src, err := b.from(n.From, outer, ctes)
 	if err != nil {
 		return queryOut{}, err

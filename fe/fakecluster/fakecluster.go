@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -51,6 +52,8 @@ type Log struct {
 	After func(cmds []command.Command) error
 	// NotLeading makes ReadIndex fail with this error.
 	NotLeading error
+	// Expected is the sum of what Expect was told.
+	Expected atomic.Int64
 }
 
 // Current returns the catalog.
@@ -97,6 +100,9 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 	}
 	return out, nil
 }
+
+// Expect counts the statements that are about to propose.
+func (l *Log) Expect(n int) { l.Expected.Add(int64(n)) }
 
 // ReadIndex returns at once: there is one copy.
 func (l *Log) ReadIndex(ctx context.Context) (uint64, error) { return 0, l.NotLeading }

@@ -112,6 +112,9 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 	return out, err
 }
 
+// Expect notes that n more statements here are about to propose; see raftlog.Log.Expect.
+func (l *Log) Expect(n int) { l.local.Expect(n) }
+
 // ProposeOne proposes one command and returns its result; a refusal is its error.
 func (l *Log) ProposeOne(ctx context.Context, cmd command.Command) (any, error) {
 	out, err := l.Propose(ctx, cmd)

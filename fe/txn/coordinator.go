@@ -27,6 +27,13 @@ type Log interface {
 	Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error)
 }
 
+// CommitLog is a Log that hears of commits before they are proposed, so that they may share an entry.
+type CommitLog interface {
+	Log
+	// Expect says that n more statements, or fewer, are about to propose.
+	Expect(n int)
+}
+
 // Liveness tells which BEs answer, and takes hints that one may not.
 type Liveness interface {
 	Alive(types.BEID) bool
@@ -46,7 +53,7 @@ type Settings struct {
 
 // Coordinator runs the transactions of one FE. It is safe for concurrent use.
 type Coordinator struct {
-	log      Log
+	log      CommitLog
 	clients  *beclient.Clients
 	live     Liveness
 	settings func() Settings
@@ -60,7 +67,7 @@ type Coordinator struct {
 }
 
 // New returns a coordinator; Close ends its publishing.
-func New(log Log, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
+func New(log CommitLog, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
 	return &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
 		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
 		active: map[types.TxnID]time.Time{}}

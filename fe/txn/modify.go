@@ -69,7 +69,9 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	if err != nil {
 		return RowOutcome{}, t.unanswered(mctx, be, part, err)
 	}
+	t.announce(1)
 	resp, err := client.Modify(mctx, req)
+	t.announce(-1)
 	switch {
 	case beclient.Unknown(err), err == nil && resp.General:
 		t.unwrite(c.Tablet, known)

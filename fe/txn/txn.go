@@ -334,11 +334,20 @@ func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (
 	if err != nil {
 		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}
+	t.announce(1)
 	resp, err := client.Write(ctx, req)
+	t.announce(-1)
 	if err != nil {
 		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}
 	return resp, nil
+}
+
+// announce tells the log of a call that a commit follows at once: in an explicit transaction none does.
+func (t *Txn) announce(n int) {
+	if !t.explicit {
+		t.c.log.Expect(n)
+	}
 }
 
 // unanswered is the failure of a call to a leader; part is the first that was to be written.

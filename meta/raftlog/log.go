@@ -47,6 +47,7 @@ type Log struct {
 
 	proposals chan *proposal
 	flights   flights
+	company   company
 	launching sync.Mutex // held while an entry is handed to Raft
 	closing   chan struct{}
 	once      sync.Once
@@ -73,7 +74,7 @@ func Open(cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		cfg: cfg, flights: newFlights(), notify: make(chan bool, 16), closing: make(chan struct{}),
+		cfg: cfg, flights: newFlights(), company: newCompany(), notify: make(chan bool, 16), closing: make(chan struct{}),
 		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
 		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}

@@ -95,6 +95,7 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 	if !l.goesAlone(p) {
 		select {
 		case l.proposals <- p:
+			l.company.joined(l.waiting())
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-l.closing:
@@ -113,7 +114,7 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 
 // goesAlone launches a proposal at once when there is none whose company it could wait for: then it takes no goroutine.
 func (l *Log) goesAlone(p *proposal) bool {
-	if len(l.proposals) > 0 || l.flights.storing.Load() || !l.launching.TryLock() {
+	if len(l.proposals) > 0 || l.flights.storing.Load() || l.company.pays(1) || !l.launching.TryLock() {
 		return false
 	}
 	defer l.launching.Unlock()
@@ -151,7 +152,7 @@ func (l *Log) propose() {
 				return
 			}
 		}
-		if !l.awaitTurn() {
+		if !l.awaitTurn() || !l.awaitCompany() {
 			return
 		}
 		var shared []*proposal
@@ -179,6 +180,9 @@ func (l *Log) awaitTurn() bool {
 		return false
 	}
 }
+
+// waiting is how many proposals the next entry has, if it leaves now: those in the queue, and the one that was taken from it.
+func (l *Log) waiting() int { return len(l.proposals) + 1 }
 
 // gather takes what waits and fits into an entry with the first proposal, and what was taken but does not fit.
 func (l *Log) gather(first *proposal) (shared []*proposal, next *proposal) {
@@ -214,6 +218,7 @@ func (l *Log) launch(shared []*proposal) {
 		<-l.flights.slots
 		return
 	}
+	l.company.gone(len(shared))
 	one := l.flights.begin(data, shared)
 	l.flights.launched(one, l.raft.Apply(data, enqueueTimeout))
 }

@@ -18,6 +18,7 @@ const (
 // company tells how long an entry waits for proposals that are expected to share it.
 type company struct {
 	expected atomic.Int64  // statements that are about to propose
+	vain     atomic.Int64  // of expected, those that an entry has waited for in vain: they may wait for row locks for long
 	last     atomic.Int64  // proposals in the entry before
 	parked   atomic.Bool   // an entry waits
 	enough   chan struct{} // of capacity 1: nothing is to be waited for any more
@@ -35,7 +36,7 @@ func worthWaiting(last, here, expected int) bool { return last >= several && exp
 
 // pays is worthWaiting as things are.
 func (c *company) pays(here int) bool {
-	return worthWaiting(int(c.last.Load()), here, int(c.expected.Load()))
+	return worthWaiting(int(c.last.Load()), here, int(c.expected.Load()-c.vain.Load()))
 }
 
 // joined is told of each proposal in the queue. It wakes nobody before the entry has company enough.
@@ -48,8 +49,11 @@ func (c *company) joined(here int) {
 	}
 }
 
-// gone is told how many proposals an entry has that leaves.
-func (c *company) gone(proposals int) { c.last.Store(int64(proposals)) }
+// gone is told how many proposals an entry has that leaves. No more than are expected still can have been waited for in vain.
+func (c *company) gone(proposals int) {
+	c.last.Store(int64(proposals))
+	c.vain.Store(min(c.vain.Load(), max(c.expected.Load(), 0)))
+}
 
 // awaitCompany waits for others if that pays; false = the log closes.
 func (l *Log) awaitCompany() bool {
@@ -69,6 +73,7 @@ func (c *company) await(here func() int, expired <-chan time.Time, closing <-cha
 		select {
 		case <-c.enough:
 		case <-expired:
+			c.vain.Store(c.expected.Load())
 			return true
 		case <-closing:
 			return false

@@ -72,6 +72,19 @@ func TestCompanyDoesNotWaitForEver(t *testing.T) {
 	if !c.await(one, expired, nil) {
 		t.Error("it says that the log is closed")
 	}
+	if c.pays(1) {
+		t.Error("the next entry would wait for the same statements")
+	}
+	c.expected.Add(2)
+	if !c.pays(1) {
+		t.Error("nobody would wait for those that came later")
+	}
+	c.expected.Store(1)
+	c.gone(several)
+	c.expected.Store(5)
+	if !c.pays(1) {
+		t.Error("statements that have gone on are still counted as stuck")
+	}
 	closing := make(chan struct{})
 	close(closing)
 	if c.await(one, nil, closing) {

@@ -83,7 +83,8 @@ func (n *node) frontends() []stmt.Frontend {
 	var out []stmt.Frontend
 	for f := range n.meta.Current().FEs() {
 		s, joined := in[f.Name]
-		row := stmt.Frontend{Name: f.Name, Role: group.Role(f), Join: joined && !f.Pending, Learner: joined && !s.Voter, Self: f.Name == n.name}
+		row := stmt.Frontend{Name: f.Name, Role: group.Role(f), Join: joined && !f.Pending && (s.Voter || f.Observer),
+			Learner: joined && !s.Voter, Self: f.Name == n.name}
 		if f.Name == leader {
 			row.Role = "LEADER"
 		}

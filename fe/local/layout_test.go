@@ -130,8 +130,8 @@ func TestRegisterAll(t *testing.T) {
 		l.add(newNode("/x", "fe", number, Options{MySQLPort: 9030, HTTPPort: 8030}))
 		l.add(newNode("/x", "be", number, Options{MySQLPort: 9030}))
 	}
-	fe := func(port, alive string) map[string]string {
-		return map[string]string{"ip": "127.0.0.1", "editlogport": port, "alive": alive}
+	fe := func(port, join string) map[string]string {
+		return map[string]string{"ip": "127.0.0.1", "editlogport": port, "alive": "true", "join": join}
 	}
 	be := func(port, alive string) map[string]string {
 		return map[string]string{"ip": "127.0.0.1", "heartbeatport": port, "beport": port, "alive": alive}
@@ -144,6 +144,7 @@ func TestRegisterAll(t *testing.T) {
 		problem  string
 	}{
 		{"second FE unknown", bothFEs[:1], nil, []string{`ALTER SYSTEM ADD FOLLOWER "127.0.0.1:9231"`}, "just added"},
+		{"second FE without a vote", []map[string]string{fe("9230", "true"), fe("9231", "false")}, nil, nil, "fe2"},
 		{"all BEs unknown", bothFEs, nil, []string{`ALTER SYSTEM ADD BACKEND "127.0.0.1:9430", "127.0.0.1:9431"`}, "just added"},
 		{"one BE unknown", bothFEs, []map[string]string{be("9430", "true")}, []string{`ALTER SYSTEM ADD BACKEND "127.0.0.1:9431"`}, "just added"},
 		{"one BE dead", bothFEs, []map[string]string{be("9430", "TRUE"), be("9431", "false")}, nil, "be2"},

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,7 @@ func registerAll(ctx context.Context, s session, l *layout) error {
 		// A frontend without a cluster waits until it is added; fe1 made the cluster and knows itself.
 		err := register(ctx, s, l.frontends, registration{
 			show: "SHOW FRONTENDS", ports: []string{"editlogport"}, port: conf.EditLogPort.Key,
+			ready: []string{"alive", "join"}, // one without a vote yet is no help when another one dies
 			add: func(addrs []string) []string {
 				var statements []string
 				for _, a := range addrs {
@@ -99,6 +101,7 @@ func registerAll(ctx context.Context, s session, l *layout) error {
 	}
 	return register(ctx, s, l.backends, registration{
 		show: "SHOW BACKENDS", ports: []string{"heartbeatport", "beport"}, port: conf.BERPCPort.Key,
+		ready: []string{"alive"},
 		add: func(addrs []string) []string {
 			return []string{"ALTER SYSTEM ADD BACKEND " + strings.Join(addrs, ", ")}
 		}})
@@ -109,28 +112,29 @@ type registration struct {
 	show  string
 	ports []string // columns that hold the port, lower case, any of them may match
 	port  string   // the configuration item of the same port
+	ready []string // columns that are true for a node that does its part, lower case
 	add   func(quotedAddrs []string) []string
 }
 
-// register adds the nodes that the cluster does not list and fails while one of them is not alive.
+// register adds the nodes that the cluster does not list and fails while one of them is not ready.
 func register(ctx context.Context, s session, nodes []*node, r registration) error {
 	rows, err := s.Rows(ctx, r.show)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.show, err)
 	}
-	alive := map[string]bool{} // by address; an entry means that the cluster knows the node
+	ready := map[string]bool{} // by address; an entry means that the cluster knows the node
 	for _, row := range rows {
 		for _, column := range r.ports {
-			alive[row["ip"]+":"+row[column]] = strings.EqualFold(row["alive"], "true")
+			ready[row["ip"]+":"+row[column]] = !slices.ContainsFunc(r.ready, func(c string) bool { return !strings.EqualFold(row[c], "true") })
 		}
 	}
-	var unknown, dead []string
+	var unknown, missing []string
 	for _, n := range nodes {
 		addr := n.addr(r.port)
-		if up, known := alive[addr]; !known {
+		if is, known := ready[addr]; !known {
 			unknown = append(unknown, `"`+addr+`"`)
-		} else if !up {
-			dead = append(dead, n.name())
+		} else if !is {
+			missing = append(missing, n.name())
 		}
 	}
 	if unknown != nil {
@@ -141,8 +145,8 @@ func register(ctx context.Context, s session, nodes []*node, r registration) err
 		}
 		return fmt.Errorf("%s were just added", strings.Join(unknown, ", "))
 	}
-	if dead != nil {
-		return fmt.Errorf("%s does not list as alive: %s", r.show, strings.Join(dead, ", "))
+	if missing != nil {
+		return fmt.Errorf("%s does not list as %s: %s", r.show, strings.Join(r.ready, " and "), strings.Join(missing, ", "))
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ type Frontend struct {
 	Name      string
 	Role      string // LEADER, FOLLOWER, OBSERVER
 	Learner   bool   // it has no vote (yet)
-	Join      bool
+	Join      bool   // it is in the Raft group as its role says: a follower votes
 	Alive     bool
 	Journal   uint64
 	Heartbeat time.Time

@@ -17,7 +17,7 @@ var frontendColumns = cols(`
 	RpcPort           int   Port of BEs and other FEs.
 	Role              text  LEADER, FOLLOWER or OBSERVER.
 	ClusterId         text  Id of the cluster.
-	Join              text  Whether it belongs to the Raft group.
+	Join              text  Whether it is in the Raft group as its role says: a follower votes.
 	Alive             text  Whether it answers.
 	ReplayedJournalId int   Index of the last Raft entry that it has applied.
 	LastHeartbeat     text  When it last answered.

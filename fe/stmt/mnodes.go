@@ -162,7 +162,7 @@ func mayLead(e *Env, name string) error {
 	if e.Frontends != nil {
 		all = e.Frontends()
 	}
-	able := func(f Frontend) bool { return f.Alive && f.Join && !f.Learner && f.Role == "FOLLOWER" }
+	able := func(f Frontend) bool { return f.Alive && f.Join && f.Role == "FOLLOWER" }
 	i := slices.IndexFunc(all, func(f Frontend) bool { return f.Name == name })
 	switch {
 	case name == "" && slices.ContainsFunc(all, able), i >= 0 && able(all[i]):

@@ -91,6 +91,7 @@ type node struct {
 	secure  *metarpc.Security // nil = clear text between nodes
 	met     *stranger.Book
 
+	listener *metarpc.Listener // for calls of other nodes
 	meta     *raftlog.Log
 	quorum   *quorum.Log
 	group    *group.Group
@@ -227,19 +228,17 @@ func (n *node) openServer() error {
 
 // serve answers until ctx ends. Other nodes are answered at once, clients when this FE has the metadata.
 func (n *node) serve(ctx context.Context) error {
-	rpcListener, err := net.Listen("tcp", n.rpcAddress())
+	listener, err := metarpc.Listen(n.rpcAddress(), conf.FELocalSockets.Get(n.file), n.log)
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
+	n.listener = listener
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
 	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
 		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)
-	if cfg.TLS == nil { // pipes are clear text
-		rpcListener = pipes.Listen(rpcListener)
-	}
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -248,6 +247,7 @@ func (n *node) serve(ctx context.Context) error {
 	wg.Go(func() { n.suspects.run(loops) })
 	wg.Go(func() { n.askMembership(loops) })
 	failed := make(chan error, 4)
+	rpcListener := pipes.Listen(listener)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
 	if err = n.awaitMeta(ctx); err == nil {

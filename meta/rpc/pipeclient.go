@@ -183,7 +183,7 @@ func (c *Conn) dial(d *pipeDial) {
 
 // openPipe connects and says which cluster this process belongs to.
 func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
-	conn, err := net.DialTimeout("tcp", addr, connectTimeout)
+	conn, err := connect(context.Background(), addr)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}

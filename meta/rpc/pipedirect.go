@@ -78,7 +78,7 @@ func (c *Conn) openDirect(p *pipeConn) {
 
 // greeted connects to a peer that knows pipes.
 func greeted(addr string, cfg DialConfig) (net.Conn, *bufio.Reader, error) {
-	conn, err := net.DialTimeout("tcp", addr, connectTimeout)
+	conn, err := connect(context.Background(), addr)
 	if err != nil {
 		return nil, nil, err
 	}

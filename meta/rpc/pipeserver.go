@@ -174,7 +174,7 @@ func (l *sniffer) run() {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
-			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED) {
+			if noFiles(err) || errors.Is(err, syscall.ECONNABORTED) {
 				time.Sleep(sniffPause)
 				continue
 			}

@@ -123,7 +123,7 @@ func (c *Conn) Close() error {
 	err := c.ClientConn.Close()
 	c.wg.Wait()
 	if p != nil {
-		p.w.rest.Wait()
+		p.w.await()
 	}
 	return err
 }

@@ -267,7 +267,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
 	p.read()
 	p.running.Wait()
 	_ = conn.Close() // it may be closed already
-	p.w.rest.Wait()
+	p.w.await()
 }
 
 // read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +86,11 @@ func TestNearCarriesAllCalls(t *testing.T) {
 	if n := s.lis.Local(); n != 2 {
 		t.Errorf("%d connections by the unix socket, not a pipe and a direct one", n)
 	}
+	for _, conn := range []net.Conn{c.ready().conn, c.ready().side.conn} {
+		if _, ok := conn.(*duct); !ok {
+			t.Errorf("calls go by %T", conn)
+		}
+	}
 	if n, err := ask(t.Context(), h, "n"+strings.Repeat("n", maxPiped)); err != nil || n != maxPiped+1 {
 		t.Errorf("a large call: %d, %v", n, err)
 	}
@@ -99,6 +106,104 @@ func TestNearCarriesAllCalls(t *testing.T) {
 	s.stop() // no connection is left
 	if conn := dialNear(t.Context(), s.lis.at); conn != nil {
 		t.Error("the unix socket outlives its listener")
+	}
+}
+
+// TestNearAsTCP runs tests of pipes over the Unix socket.
+func TestNearAsTCP(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"answers": TestPipeAnswersAsGRPC, "many at once": TestPipeCarriesManyCallsAtOnce, "cancelled": TestPipeCancelsCalls,
+		"another cluster": TestPipeOfAnotherClusterIsRefused, "again": TestPipeConnectsAgain, "direct": TestDirectAnswersAsGRPC,
+		"direct calls end": TestDirectCallsEnd, "one caller": TestDirectIsForOneCaller, "with the pipe": TestDirectEndsWithThePipe,
+		"started": TestStartAnswers, "brief": TestBriefCalls, "later": TestLater, "stopped": TestStopBesideAnswers,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// ducts returns the two ends of a duct.
+func ducts(t *testing.T) (*duct, *duct) {
+	t.Helper()
+	mine, theirs, err := makeDuct()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mine.open(nearAddr{}, func() {}), theirs.open(nearAddr{}, func() {})
+}
+
+func TestNearPostDoesNotWait(t *testing.T) {
+	postAndRead(t, func() (net.Conn, net.Conn) { return ducts(t) })
+}
+
+// TestDuctIsAConn: a duct has deadlines and an end as TCP has.
+func TestDuctIsAConn(t *testing.T) {
+	a, b := ducts(t)
+	if err := a.SetDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read after the deadline: %v", err)
+	}
+	if _, err := a.Write(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("write after the deadline: %v", err)
+	}
+	if err := a.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write([]byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	waits := make(chan error, 1)
+	go func() {
+		_, err := a.Read(make([]byte, 1))
+		waits <- err
+	}()
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waits; err == nil {
+		t.Error("a read outlived its connection")
+	}
+	if got, err := io.ReadAll(b); string(got) != "last" || err != nil {
+		t.Errorf("the other side got %q, %v", got, err)
+	}
+	if _, err := b.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("write to the end that is closed: %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNearLeavesNoFiles connects and disconnects in every way and counts what this process has open.
+func TestNearLeavesNoFiles(t *testing.T) {
+	files := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(all)
+	}
+	connectAll := func() {
+		s := serveAt(t, "127.0.0.1:0", true, "c1", nil)
+		c, h := piped(t, s.addr, "c1")
+		goDirect(t, c, h)
+		_, other := piped(t, s.addr, "c2")
+		if _, err := ask(t.Context(), other, "n"); Reason(err) != ReasonWrongCluster {
+			t.Error(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		s.stop()
+	}
+	connectAll()
+	before := files()
+	for range 20 {
+		connectAll()
+	}
+	if after := files(); after > before+5 {
+		t.Errorf("%d files open, %d before", after, before)
 	}
 }
 

@@ -256,6 +256,13 @@ func (w *frameWriter) end() {
 	}
 }
 
+// failed reports whether nothing can be sent any more.
+func (w *frameWriter) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil
+}
+
 // fail makes later sends fail.
 func (w *frameWriter) fail(err error) {
 	w.mu.Lock()

@@ -10,11 +10,6 @@ import (
 	"time"
 )
 
-// Near is who runs on the same machine: in the same network namespace, to be exact. A server that listens on TCP listens on a Unix
-// socket as well, whose name says where the TCP one is bound. A client connects by TCP, as ever, and so learns where it is, whether
-// somebody answers, and whether that is an address of its own machine. Only then it tries the Unix socket of that very address, and
-// stays with TCP whenever anything is not as it should be.
-
 const (
 	// nearWelcome is the first byte from a server to whom it lets in by its Unix socket.
 	nearWelcome = byte('N')
@@ -22,7 +17,8 @@ const (
 	nearTimeout = 250 * time.Millisecond
 )
 
-// connect connects to an address, by the Unix socket beside it where there is one.
+// connect connects to an address, by the Unix socket beside it where there is one. TCP comes first: it says whether anybody answers, which
+// address of a name does, and whether that is of this machine. It is what remains whenever anything else is not as it should be.
 func connect(ctx context.Context, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: connectTimeout}
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -73,8 +69,8 @@ func awaitWelcome(conn net.Conn) bool {
 	return n == 1 && first[0] == nearWelcome && conn.SetDeadline(time.Time{}) == nil
 }
 
-// mayTrust reports whether a process of user mine talks by a Unix socket to one of user theirs. Anybody can take the name of a Unix
-// socket; who has a TCP port below is no more trusted for it, but a client that knows the difference need not be fooled.
+// mayTrust reports whether a process of user mine talks by a Unix socket to one of user theirs. Anybody can take the name of such a socket
+// as long as it is free, also while the server that it should belong to has the TCP address.
 func mayTrust(mine, theirs int) bool { return theirs == mine || theirs == 0 }
 
 // nearAddr says where a process of this machine is. It has no port: its number stands in that place.

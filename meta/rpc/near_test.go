@@ -207,6 +207,25 @@ func TestNearLeavesNoFiles(t *testing.T) {
 	}
 }
 
+// TestGreetWithoutDuct has a server that cannot make one, and takes calls on the connection itself.
+func TestGreetWithoutDuct(t *testing.T) {
+	at := at("127.0.0.1")(1) // nobody has that port
+	squat(t, at, func(c net.Conn) {
+		welcomes(c)
+		if _, err := io.ReadFull(c, make([]byte, len(pipeMagic)+1+len("c1"))); err == nil {
+			_, _ = c.Write([]byte{pipeAdmitted}) // the client tells
+		}
+	})
+	conn := dialNear(t.Context(), at)
+	if conn == nil {
+		t.Fatal("not let in")
+	}
+	defer conn.Close()
+	if got, err := greet(conn, NewCluster("c1")); err != nil || got != conn {
+		t.Errorf("greeted by %T, %v", got, err)
+	}
+}
+
 // TestNearEnds ends a server, with calls under way, and starts another one at its address, again and again.
 func TestNearEnds(t *testing.T) {
 	s := serveAt(t, "127.0.0.1:0", true, "c1", nil)

@@ -307,7 +307,7 @@ func (n *node) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
-	if err := n.group.Transfer(ctx, ""); err != nil {
+	if err := n.meta.TransferLeadership(ctx, ""); err != nil {
 		n.log.Warn("hand leadership over before the stop", "err", err)
 	}
 }

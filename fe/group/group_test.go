@@ -308,3 +308,15 @@ func TestDoubtStays(t *testing.T) {
 		}
 	}
 }
+
+// TestStarting: an FE that answers other nodes is alive before it takes clients, and the leading FE knows the difference.
+func TestStarting(t *testing.T) {
+	all := world(t, 2)
+	for _, starts := range []bool{true, false} {
+		all[1].starts.Store(starts)
+		wait(t, "the leading FE hears of it", func() bool {
+			s := all[0].group.Statuses()["fe2"]
+			return s.Alive && s.Starting == starts
+		})
+	}
+}

@@ -32,6 +32,9 @@ func startWith(t *testing.T, frontends int, fe, be map[string]string) *cluster.C
 		t.Skip("-short: it runs a cluster")
 	}
 	c := cluster.Start(t, cluster.Options{Frontends: frontends, Backends: 3, Network: cluster.Networked(), FE: fe, BE: be})
+	for n := 1; n <= frontends; n++ {
+		exec(t, c.FrontendDB(n), "SELECT 1") // a cluster that is ready is so on each
+	}
 	c.Wait(t, "all frontends vote", 60*time.Second, func() (bool, string) {
 		rows, err := cluster.ReadTable(t.Context(), c.DB(), "SHOW MNODES")
 		if err != nil {

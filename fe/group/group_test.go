@@ -155,7 +155,7 @@ func TestNoLeader(t *testing.T) {
 		begun := time.Now()
 		err := call()
 		var none *quorum.NoLeaderError
-		if took := time.Since(begun); !errors.As(err, &none) || took < leaderWait/2 || took > 3*leaderWait {
+		if took := time.Since(begun); !errors.As(err, &none) || took < leaderWait/2 || took > 10*leaderWait {
 			t.Errorf("%s without a leader: %v after %v", name, err, took)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -134,26 +135,46 @@ func (r *replica) lock(ctx context.Context) {
 }
 
 const (
-	// slowRead is what a look at the keys of a write takes when it waits for the disk.
+	// slowRead is what a look at the keys of a write takes when it waits for the disk. It may also take so long because the
+	// processor was given to somebody else, and on a machine whose processors are all in use one of some hundred looks does.
 	slowRead = time.Millisecond
-	// slowFor is how long such looks are expected then.
+	// slowShare: one part of the time in so many may go by in slow looks before they count as waiting for the disk,
+	slowShare = 5
+	// slowBurst: after a quiet time, so much may.
+	slowBurst = 50 * time.Millisecond
+	// slowFor is how long they count so at most after the last one.
 	slowFor = time.Second
 )
 
 // reads tells whether the keys of writes are found in memory. While they are not, no call may look for them in the goroutine
-// that reads other calls.
+// that reads other calls. A slow look now and then is no reason: each call would get a goroutine, and what it sends a system call
+// of its own.
 type reads struct {
-	slow atomic.Int64 // until when, Unix nanoseconds
+	mu   sync.Mutex   // of who changes paid
+	paid atomic.Int64 // when the slow looks have been made up for, each by slowShare times what it took, Unix nanoseconds
 }
 
 func (s *reads) watch(ctx context.Context, look func() error) error {
 	begun := time.Now()
-	if begun.UnixNano() < s.slow.Load() {
+	if s.slow(begun) {
 		rpc.Waits(ctx)
 	}
 	err := look()
-	if time.Since(begun) > slowRead {
-		s.slow.Store(begun.Add(slowFor).UnixNano())
+	if took := time.Since(begun); took > slowRead {
+		s.note(begun.Add(took), took)
 	}
 	return err
+}
+
+// slow reports whether too much time has gone by in slow looks lately.
+func (s *reads) slow(now time.Time) bool {
+	return s.paid.Load()-now.UnixNano() > int64(slowShare*slowBurst)
+}
+
+// note takes a slow look into account.
+func (s *reads) note(now time.Time, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	paid := max(s.paid.Load(), now.UnixNano()) + int64(slowShare*min(took, slowFor))
+	s.paid.Store(min(paid, now.Add(slowShare*slowBurst+slowFor).UnixNano()))
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"stele/be/tablet"
 	"stele/meta/rpc"
 	"stele/meta/types"
 )
@@ -26,13 +27,22 @@ func (w *Writer) aside(f func()) bool {
 	return true
 }
 
+// storedPart is one part of a transaction that is to be kept as pending.
+type storedPart struct {
+	txn     types.TxnID
+	number  int
+	payload []byte
+	written *tablet.Written // what payload was made of, if that was here
+	light   bool            // memory is enough
+}
+
 // store makes a part durable as pending where the replica lies when it is its turn, or keeps it in memory if that is enough (light).
 // done is called once, with the state of that, by whatever goroutine learns it, so it must not block.
-func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, light bool, done func(*replica, error)) {
-	if light && r.storeLight(ctx, txn, part, payload, done) {
+func (w *Writer) store(ctx context.Context, r *replica, p storedPart, done func(*replica, error)) {
+	if p.light && r.storeLight(ctx, p, done) {
 		return
 	}
-	if !w.storeLater(ctx, r, txn, part, payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, txn, part, payload)) }) {
+	if !w.storeLater(ctx, r, p.txn, p.number, p.payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, p.txn, p.number, p.payload)) }) {
 		done(r, errStopping)
 	}
 }
@@ -85,7 +95,7 @@ func (w *Writer) storeLater(ctx context.Context, r *replica, txn types.TxnID, pa
 }
 
 // storeLight is store of what may be in memory alone; false = it becomes durable after all.
-func (r *replica) storeLight(ctx context.Context, txn types.TxnID, part int, payload []byte, done func(*replica, error)) bool {
+func (r *replica) storeLight(ctx context.Context, p storedPart, done func(*replica, error)) bool {
 	if !r.gate.TryRLock() {
 		return false
 	}
@@ -93,12 +103,12 @@ func (r *replica) storeLight(ctx context.Context, txn types.TxnID, part int, pay
 		r.gate.RUnlock()
 		return false
 	}
-	err, kept := r.takes(ctx, int64(len(payload))), true
+	err, kept := r.takes(ctx, int64(len(p.payload))), true
 	if err == nil {
-		kept, err = r.t.PrepareLight(txn, part, payload)
+		kept, err = r.t.PrepareWritten(p.txn, p.number, p.payload, p.written)
 	}
 	if kept && err == nil {
-		r.note(ctx, txn, int64(len(payload)))
+		r.note(ctx, p.txn, int64(len(p.payload)))
 	}
 	r.gate.RUnlock()
 	if kept {

@@ -182,8 +182,8 @@ func TestSmallLoadsWaitForQuiet(t *testing.T) {
 	if tb.settled() {
 		t.Fatal("the tablet is given up before they are merged")
 	}
-	if got := rowsets(manyApart); got >= fewApart {
-		t.Fatalf("%d rowsets after many came", got)
+	if got := rowsets(manyApart); got != n-manyApart+1 {
+		t.Fatalf("%d rowsets after many came, want %d", got, n-manyApart+1)
 	}
 	rowsets(fewApart)
 	now = now.Add(quietAfter)

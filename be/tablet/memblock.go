@@ -15,25 +15,31 @@ type memBlock struct {
 	cols     []*vec.Vector
 }
 
-// take makes the rows, which are all put, a block.
-func (m *memtable) take(rows *vec.Batch) {
+// take makes the rows [from, to) of decoded columns, which are all put, a block.
+func (m *memtable) take(cols []*vec.Vector, from, to int) {
 	if n := m.cols[0].v.N; n > 0 {
-		m.blocks = append(m.blocks, memBlock{from: m.tail, to: m.tail + n, cols: vectorsOf(m.cols)})
-		m.tail += n
+		m.addBlock(m.all(), n)
 		m.begin()
 	}
-	m.blocks = append(m.blocks, memBlock{from: m.tail, to: m.tail + rows.N, cols: rows.Cols})
-	m.tail += rows.N
-	for _, v := range rows.Cols {
-		m.bytes += bytesOf(v, 0, rows.N)
+	m.grow(to - from)
+	taken := make([]*vec.Vector, len(cols))
+	for i, v := range cols {
+		taken[i] = rowset.Slice(v, from, to)
+		m.bytes += bytesOf(v, from, to)
 	}
+	m.addBlock(taken, to-from)
 }
 
-// vectorsOf returns growing columns as what they are now.
-func vectorsOf(cols []memColumn) []*vec.Vector {
-	out := make([]*vec.Vector, len(cols))
-	for i := range cols {
-		out[i] = cols[i].part(0, cols[i].v.N)
+func (m *memtable) addBlock(cols []*vec.Vector, n int) {
+	m.blocks = append(m.blocks, memBlock{from: m.tail, to: m.tail + n, cols: cols})
+	m.tail += n
+}
+
+// all returns the growing columns as what they are now.
+func (m *memtable) all() []*vec.Vector {
+	out := make([]*vec.Vector, len(m.cols))
+	for i := range m.cols {
+		out[i] = m.cols[i].part(0, m.cols[i].v.N)
 	}
 	return out
 }

@@ -74,14 +74,9 @@ func (m *memtable) grow(n int) {
 	m.keys = slices.Grow(m.keys, n)
 }
 
-// appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column. Each of them must
-// be linked then, in the same order.
-func (m *memtable) appendPuts(w write) {
-	if len(w.ops) >= bulkRows && !slices.ContainsFunc(w.ops, func(op types.RowOp) bool { return op != types.OpPut }) {
-		m.grow(len(w.ops))
-		m.take(w.rows)
-		return
-	}
+// appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column; blockRows of them that
+// follow one another become a block. Each of them must be linked then, in the same order.
+func (m *memtable) appendPuts(w write, blockRows int) {
 	for from := 0; from < len(w.ops); {
 		if w.ops[from] != types.OpPut {
 			from++
@@ -91,8 +86,12 @@ func (m *memtable) appendPuts(w write) {
 		for to < len(w.ops) && w.ops[to] == types.OpPut {
 			to++
 		}
-		for i := range m.cols {
-			m.bytes += m.cols[i].append(w.rows.Cols[i], from, to)
+		if to-from >= blockRows {
+			m.take(w.rows.Cols, from, to)
+		} else {
+			for i := range m.cols {
+				m.bytes += m.cols[i].append(w.rows.Cols[i], from, to)
+			}
 		}
 		from = to
 	}

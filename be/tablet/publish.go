@@ -210,9 +210,6 @@ func (t *Tablet) inMemory(key []byte, before place) place {
 	return place{}
 }
 
-// bulkRows is from how many rows on a write that only puts becomes a block of the memtable.
-const bulkRows = 1000
-
 // apply makes the writes version; places are in the order of their rows. It cannot fail: either all of a version is there
 // or nothing. Called with write and mu held.
 func (t *Tablet) apply(version types.Version, writes []write, places []place) {
@@ -225,7 +222,7 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	for _, w := range writes {
-		active.appendPuts(w)
+		active.appendPuts(w, t.s.opt.blockRows)
 		names := putKeys(w)
 		for i, key := range w.keys {
 			p, put, hash := places[n], w.ops[i] == types.OpPut, rowset.KeyHash(key)

@@ -90,8 +90,11 @@ func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord) {
 	for i := range dropped {
 		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
 		entries = append(entries, kv.Entry{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true})
-		large := false
-		for part, e := range dropped[i].Parts {
+		large, parts := false, dropped[i].Parts
+		if dropped[i].inline {
+			parts = nil
+		}
+		for part, e := range parts {
 			del := kv.Entry{Key: partKey(t.uid, dropped[i].Txn, part, e.Large), Delete: true}
 			if !e.Large {
 				entries = append(entries, del)
@@ -179,14 +182,12 @@ func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := make([][]byte, len(rec.Parts))
-	for i, e := range rec.Parts {
-		if parts[i], err = t.loadPart(rec.Txn, i, e); err != nil {
-			if _, gone := t.retainedRecord(v); gone != nil {
-				return nil, gone // retention took it meanwhile
-			}
-			return nil, t.checkBad(err)
+	parts, err := t.loadParts(v, &rec, false)
+	if err != nil {
+		if _, gone := t.retainedRecord(v); gone != nil {
+			return nil, gone // retention took it meanwhile
 		}
+		return nil, t.checkBad(err)
 	}
 	return EncodeChange(rec.Txn, parts), nil
 }

@@ -151,16 +151,19 @@ func (t *Tablet) hardenBefore(txn types.TxnID, p *pendingPart) error {
 // lightEntry stores a light part, which is done once: its payload is sealed where it is.
 func (t *Tablet) lightEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
 	key := partKey(t.uid, txn, number, false)
-	return kv.Entry{Key: key, Value: sealHere(key, payload)}
+	return kv.Entry{Key: key, Value: sealHere(key, payload), New: true}
 }
 
 // writeLight queues the parts of a version and its record. Until they are on disk, who asks for the parts gets them from memory;
 // after a failure for ever.
-func (t *Tablet) writeLight(txn types.TxnID, payloads [][]byte, version kv.Entry) {
-	entries := make([]kv.Entry, 0, len(payloads)+1)
+func (t *Tablet) writeLight(rec *versionRecord, payloads [][]byte, version kv.Entry) {
+	txn := rec.Txn
+	var entries []kv.Entry
 	for i, payload := range payloads {
 		t.chargePart(payload)
-		entries = append(entries, t.lightEntry(txn, i, payload))
+		if !rec.inline {
+			entries = append(entries, t.lightEntry(txn, i, payload))
+		}
 	}
 	t.s.meta.CommitLazyBeyond(append(entries, version), func(err error) {
 		if err != nil {

@@ -56,8 +56,8 @@ type Options struct {
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
-	// valueLogs keeps large values where older releases have them: tests open such disks.
-	valueLogs bool
+	// format is that of an older release: tests open such disks. 0 = storeFormat.
+	format int
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }

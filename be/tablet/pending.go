@@ -265,7 +265,14 @@ func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload 
 
 func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
 	key := partKey(t.uid, txn, number, storedLarge(payload))
-	return kv.Entry{Key: key, Value: seal(key, payload)}
+	return kv.Entry{Key: key, Value: seal(key, payload), New: true}
+}
+
+// partAgainEntry stores a part over what may be pending under its key.
+func (t *Tablet) partAgainEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
+	e := t.partStoreEntry(txn, number, payload)
+	e.New = false
+	return e
 }
 
 // storedLarge reports whether a payload is stored in data.

@@ -153,6 +153,16 @@ func (r *writeReader) uvarint() uint64 {
 	return x
 }
 
+func (r *writeReader) varint() int64 {
+	x, n := binary.Varint(r.src)
+	if n <= 0 {
+		r.err = ErrPayload
+		return 0
+	}
+	r.src = r.src[n:]
+	return x
+}
+
 func (r *writeReader) take(n uint64) []byte {
 	if n > uint64(len(r.src)) {
 		r.err = ErrPayload

@@ -177,7 +177,7 @@ func (t *Tablet) storeChange(version types.Version, rec *versionRecord, parts []
 // changeEntry returns what part i of a change set is stored as, and notes where its rows are.
 func (t *Tablet) changeEntry(rec *versionRecord, i int, p []byte, staged []*stagedPart) (kv.Entry, error) {
 	if i >= len(staged) || staged[i].rowset == nil || !isGrouped(p) {
-		return t.partAgainEntry(rec.Txn, i, p), nil
+		return t.partStoreEntry(rec.Txn, i, p), nil
 	}
 	g, err := groups.Open(p)
 	if err != nil {

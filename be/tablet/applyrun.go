@@ -131,7 +131,7 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 func (t *Tablet) changeEntries(s *smallChange) ([]kv.Entry, error) {
 	var entries []kv.Entry
 	for i, p := range s.parts {
-		entries = append(entries, t.partAgainEntry(s.rec.Txn, i, p))
+		entries = append(entries, t.partStoreEntry(s.rec.Txn, i, p))
 		t.chargePart(p)
 	}
 	for i, old := range t.pendingEntries(s.rec.Txn) {

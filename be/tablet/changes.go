@@ -3,6 +3,7 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -27,6 +28,9 @@ func newChangeLog(first types.Version) changeLog {
 func (c *changeLog) append(v types.Version, rec versionRecord) {
 	if want := c.first + types.Version(len(c.records)); v != want {
 		panic(fmt.Sprintf("BUG: change set of version %d after %d", v, want-1))
+	}
+	if len(c.records) == cap(c.records) {
+		c.records = slices.Grow(c.records, max(len(c.records), 4)) // by twice: it is long, and grows with each write
 	}
 	c.records = append(c.records, rec)
 	c.bytes += rec.bytes()
@@ -54,7 +58,7 @@ func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int 
 }
 
 func (c *changeLog) drop(n int) []versionRecord {
-	out := append([]versionRecord(nil), c.records[:n]...)
+	out := c.records[:n:n]
 	c.records = append([]versionRecord(nil), c.records[n:]...)
 	c.first += types.Version(n)
 	for i := range out {

@@ -39,8 +39,11 @@ const (
 	kLargePart = 'p'
 )
 
+// keyBytes is the size of the longest key.
+const keyBytes = 1 + 8 + 8 + 4
+
 func key1(kind byte, a uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{kind}, a)
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, keyBytes), kind), a)
 }
 
 func key2(kind byte, a, b uint64) []byte {

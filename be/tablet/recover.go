@@ -300,7 +300,7 @@ func (t *Tablet) pendAgain(v types.Version, rec *versionRecord, parts storedPart
 	entries := make([]kv.Entry, len(payloads))
 	parts[rec.Txn] = make([]*partEntry, len(payloads))
 	for i, payload := range payloads {
-		entries[i] = t.partAgainEntry(rec.Txn, i, payload)
+		entries[i] = t.partStoreEntry(rec.Txn, i, payload)
 		parts[rec.Txn][i] = &rec.Parts[i]
 	}
 	return entries, nil

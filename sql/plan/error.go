@@ -53,6 +53,7 @@ const (
 	CodeViewInvalid        = 1356
 	CodeViewCheck          = 1369
 	CodeViewRecursive      = 1462
+	CodeCheckViolated      = 3819
 	CodeNotUpdatable       = 1288
 	CodeNotInsertable      = 1471
 	CodeColumnNotUpdatable = 1348

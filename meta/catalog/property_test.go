@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 30) {
+	switch w.n("other", 0, 36) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -141,6 +141,12 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.trim(c)
 	case 25, 26, 27:
 		return w.view(c)
+	case 28, 29:
+		return w.beginChange(c)
+	case 30, 31:
+		return w.changeTable(c)
+	case 32:
+		return w.holdChange(c)
 	}
 	return w.truncate(c)
 }
@@ -420,7 +426,8 @@ func TestApplyIsDeterministic(t *testing.T) {
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
 		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables,
-		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews} {
+		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews, command.TypeBeginChange,
+		command.TypeHoldChange, command.TypeChangeTable} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}

@@ -208,8 +208,8 @@ func (a *columnAlterer) drop(name string, ifExists bool) error {
 	if a.layout(id) {
 		return refuse("DROP COLUMN " + name + ": rows are kept by it; " + rewriteRemedy)
 	}
-	if k := a.keyOf(id); k != "" {
-		return refuse("DROP COLUMN " + name + ": key " + k + " has it; drop the key too with DROP INDEX")
+	if err := a.leaveKeys(id, name); err != nil {
+		return err
 	}
 	// As in MySQL, a constraint of this column alone goes with it.
 	a.table.Checks = slices.DeleteFunc(a.table.Checks, func(c catalog.Check) bool { return len(c.Columns) == 1 && c.Columns[0] == id })
@@ -227,14 +227,23 @@ func (a *columnAlterer) layout(id types.ColumnID) bool {
 		t.Partition != nil && slices.Contains(t.Partition.Columns, id)
 }
 
-// keyOf names a secondary key that has a column.
-func (a *columnAlterer) keyOf(id types.ColumnID) string {
+// leaveKeys takes a column that is dropped out of the secondary keys, as MySQL does; a key of which nothing is left goes. What is left
+// of a unique key might be no key of the rows.
+func (a *columnAlterer) leaveKeys(id types.ColumnID, name string) error {
+	var keys []catalog.UniqueKey
 	for _, k := range a.table.Unique {
 		if slices.Contains(k.Columns, id) {
-			return k.Name
+			if k.Unique && len(k.Columns) > 1 {
+				return refuse("DROP COLUMN " + name + ": unique key " + k.Name + " has it beside other columns; drop the key too with DROP INDEX")
+			}
+			k.Columns = slices.DeleteFunc(slices.Clone(k.Columns), func(c types.ColumnID) bool { return c == id })
+		}
+		if len(k.Columns) > 0 {
+			keys = append(keys, k)
 		}
 	}
-	return ""
+	a.table.Unique = keys
+	return nil
 }
 
 func (a *columnAlterer) rename(at int, name string) error {

@@ -40,6 +40,9 @@ func RefusedAlter(stmt *ast.AlterTableStmt) string {
 		if !alterParts[spec.Tp] {
 			return "this ALTER TABLE"
 		}
+		if spec.Tp == ast.AlterTableAddConstraint && spec.Constraint.Tp == ast.ConstraintForeignKey {
+			return "FOREIGN KEY"
+		}
 		for _, o := range spec.Options {
 			if o.Tp == ast.TableOptionCharset && !knownCharset(o.StrValue) {
 				return "CHARACTER SET " + o.StrValue

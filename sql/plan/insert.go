@@ -59,7 +59,6 @@ type InsertPlan struct {
 // Insert plans INSERT and REPLACE, of values or of a query.
 func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
 	b := newBinder(ctx)
-	b.writes(stmt.IgnoreErr)
 	name, err := onlyTable(stmt.Table)
 	if err != nil {
 		return nil, err
@@ -108,6 +107,7 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 	if db == "" {
 		db = b.ctx.CurrentDB
 	}
+	b.writes(mode == ModeIgnore)
 	p := &InsertPlan{Database: db, Mode: mode, AutoIncrement: -1}
 	if err := p.resolve(b, table); err != nil {
 		return nil, err

@@ -34,12 +34,14 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 		ok = ok && plain(p.unknownFields)
 	}
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
-	return appendFlag(dst, 4, m.ExplicitTxn), ok
+	dst = appendFlag(dst, 4, m.ExplicitTxn)
+	dst, plainItems := appendPublished(dst, 5, m.Published)
+	return dst, ok && plainItems
 }
 
 // WireBytes is no less than what the message takes.
 func (m *WriteRequest) WireBytes() int {
-	n := fixedBytes
+	n := fixedBytes * (1 + len(m.Published))
 	for _, p := range m.Parts {
 		n += 2*fixedBytes + len(p.Ops) + len(p.Rows) + len(p.Schema)
 		for _, o := range p.Others {
@@ -63,6 +65,10 @@ func (m *WriteRequest) ParseWire(b []byte) bool {
 			m.LockWaitMs = int64(v)
 		case 4<<3 | varint:
 			m.ExplicitTxn = v != 0
+		case 5<<3 | chunk:
+			it := &PublishRequest_Item{}
+			m.Published = append(m.Published, it)
+			return it.parse(data)
 		default:
 			return false
 		}
@@ -154,7 +160,7 @@ func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = end(appendChunk(dst, 8, p.Redo), at)
 		ok = ok && plain(p.unknownFields)
 	}
-	return dst, ok
+	return appendNumber(dst, 6, uint64(m.Published)), ok
 }
 
 // ParseWire reads an empty message; false = the generated code has to.
@@ -173,6 +179,8 @@ func (m *WriteResponse) ParseWire(b []byte) bool {
 			p := &WriteResponse_Part{}
 			m.Parts = append(m.Parts, p)
 			return p.parse(data)
+		case 6<<3 | varint:
+			m.Published = uint32(v)
 		default:
 			return false
 		}

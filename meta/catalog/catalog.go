@@ -16,14 +16,15 @@
 //	C3  Tablet.Leader is 0 or the BE of a complete follower (Replica.Complete).
 //	C4  A learner never counts toward a quorum and becomes follower only when C2 holds for it.
 //	C5  Every follower that stays out of a commit gets LastFailed = that version.
-//	C6  The epoch of a tablet grows with each change of its leader or its followers, when its leader is another process (StartBE), and when its table gets a
-//	    unique key. A learner that comes or goes does not change it: it counts for nothing, and a repair would abort the writes that run.
+//	C6  The epoch of a tablet grows with each change of its leader or its followers, when its leader is another process (StartBE), and when its table gets
+//	    other columns, a unique key or a CHECK constraint. A learner that comes or goes does not change it: it counts for nothing, and a repair would abort the writes that run.
 //	C7  A transaction is decided once: committed in all its tablets or in none.
 //	C8  A unique key has a hidden table with the partitions and the replication of its owner, and no hidden table is
 //	    without its owner.
 //	C9  Tablet.Redo has the rows of every version that was committed with them and not trimmed since; a tablet has one exactly if it is
 //	    among Redoing, and RedoBytes is their sum.
 //	C10  A name means a table or a view, and each view has its name.
+//	C11  Of a change of a table that has begun (BeginChange) nothing counts before ChangeTable, which does all of it or nothing.
 //
 // Rows that a commit carries are here so that they are in the log of the FE group until enough replicas have them on disk: they are
 // written to snapshots, go when TrimRedo says that they may, and with their tablet. The catalog only keeps them; who needs them and when

@@ -21,16 +21,3 @@ type Check struct {
 func (t *Table) HasChecks() bool {
 	return slices.ContainsFunc(t.Checks, func(c Check) bool { return !c.NotEnforced })
 }
-
-// Altering returns until when a change of the table is promised to be under way, 0 = none is. Nobody else writes to the table then.
-func (t *Table) Altering() int64 {
-	if t.AlterUntilMs != 0 {
-		return t.AlterUntilMs
-	}
-	for i := range t.Unique {
-		if t.Unique[i].Building() { // by the command of earlier versions
-			return t.Unique[i].BuildUntilMs
-		}
-	}
-	return 0
-}

@@ -34,6 +34,19 @@ func (t *Table) HasUniqueKeys() bool {
 	return t.AlterUntilMs != 0 || slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return k.Enforced() })
 }
 
+// Altering returns until when a change of the table is promised to be under way, 0 = none is. Nobody else writes to the table then.
+func (t *Table) Altering() int64 {
+	if t.AlterUntilMs != 0 {
+		return t.AlterUntilMs
+	}
+	for i := range t.Unique {
+		if t.Unique[i].Building() { // by the command of earlier versions
+			return t.Unique[i].BuildUntilMs
+		}
+	}
+	return 0
+}
+
 // VisibleKeys are the secondary keys that count: unique ones first, as MySQL lists them, else in order of declaration.
 func (t *Table) VisibleKeys() []UniqueKey {
 	var out []UniqueKey

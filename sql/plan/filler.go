@@ -32,7 +32,7 @@ func strictMode(modes string) bool {
 
 // newFiller works out the defaults of the columns that are not given: without one it is error 1364.
 func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*filler, error) {
-	f := &filler{b: b, table: t, strict: strictMode(b.ctx.SQLMode) && !ignore, lenient: ignore, given: given,
+	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, given: given,
 		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns))}
 	for i := range t.Schema.Columns {
 		if given[i] {

@@ -56,6 +56,8 @@ type Options struct {
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
+	// blockRows is how many rows of a write are kept in the memtable as they were decoded.
+	blockRows int
 	// valueLogs keeps large values where older releases have them: tests open such disks.
 	valueLogs bool
 	// offline is set by OpenOffline: nothing is written.
@@ -112,6 +114,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Versions, 10_000)
 	setDefault(&o.Flush.Age, 10*time.Minute)
 	setDefault(&o.bulkBytes, largePart)
+	setDefault(&o.blockRows, 1000)
 	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)

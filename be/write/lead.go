@@ -84,9 +84,9 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 		order = slices.Clone(order)
 		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
 	}
-	parts := make([]*part, 0, len(order))
+	parts, least := make([]*part, 0, len(order)), leastLarge(order)
 	for _, p := range order {
-		led, err := w.lead(ctx, txn, p, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
+		led, err := w.lead(ctx, txn, p, least, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
 		if err != nil {
 			return nil, refused(types.TabletID(p.TabletId), err)
 		}
@@ -156,8 +156,9 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 	return r, nil
 }
 
-// lead resolves one part: what is left of it afterwards is puts and deletes that hold on every replica.
-func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
+// lead resolves one part, which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
+// replica.
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, least int, lockWait time.Duration, explicit bool) (*part, error) {
 	r, err := w.leads(ctx, p)
 	if err != nil {
 		return nil, err
@@ -167,7 +168,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, err
 	}
-	in, err := openRows(t, schema, p)
+	in, err := openRows(t, schema, p, least)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
@@ -250,10 +251,11 @@ type incoming struct {
 	sent  []byte        // what large was opened on
 	rows  *vec.Batch
 	ops   []types.RowOp // one for all rows, or one a row
+	least int           // so many rows make it large
 }
 
-func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part) (*incoming, error) {
-	in := &incoming{sent: p.Rows}
+func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, least int) (*incoming, error) {
+	in := &incoming{sent: p.Rows, least: least}
 	n := 0
 	var err error
 	if p.Grouped {

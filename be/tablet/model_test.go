@@ -307,12 +307,33 @@ func (x *machine) verify() {
 	if newest := x.m.versions[len(x.m.versions)-1]; int(st.Rows) != len(newest) || st.Bad {
 		x.t.Fatalf("stats %+v, want %d rows", st, len(newest))
 	}
+	x.verifyExists()
 	for v := st.OldestReadable; v <= x.m.version(); v++ {
 		x.verifyVersion(v)
 	}
 	for _, s := range x.snaps {
 		if got := scanAll(x.tb, s, ScanOptions{}); !maps.Equal(got, x.m.versions[s.version-1]) {
 			x.t.Fatalf("pinned version %d has %v, want %v", s.version, got, x.m.versions[s.version-1])
+		}
+	}
+}
+
+// verifyExists asks for every key that any version has had, and one that none has.
+func (x *machine) verifyExists() {
+	keys := []rowKey{{1 << 40, "never"}}
+	for _, rows := range x.m.versions {
+		keys = slices.AppendSeq(keys, maps.Keys(rows))
+	}
+	encoded := make([][]byte, len(keys))
+	for i, k := range keys {
+		encoded[i] = keyOf(k)
+	}
+	found, err := x.tab.Exists(encoded)
+	x.check(err)
+	newest := x.m.versions[len(x.m.versions)-1]
+	for i, k := range keys {
+		if _, ok := newest[k]; found[i] != ok {
+			x.t.Fatalf("key %v exists: %v, want %v", k, found[i], ok)
 		}
 	}
 }

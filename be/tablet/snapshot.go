@@ -143,22 +143,49 @@ func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool
 	return b, found, nil
 }
 
-// Exists reports for each key whether there is a row with it at the newest published version.
+// Exists reports for each key whether there is a row with it at the newest published version. Rowsets are pinned and looked into
+// only for keys of which the memtables do not know.
 func (t *Tablet) Exists(keys [][]byte) ([]bool, error) {
-	s, err := t.Current()
-	if err != nil {
-		return nil, err
+	found := make([]bool, len(keys))
+	s, rest, err := t.existInMemory(keys, found)
+	if err != nil || s == nil {
+		return found, err
 	}
 	defer s.Release()
-	mems, refs, err := s.find(keys)
+	stored := make([][]byte, len(rest))
+	for i, at := range rest {
+		stored[i] = keys[at]
+	}
+	refs, err := t.locate(s.rowsets, stored, s.version)
 	if err != nil {
 		return nil, fmt.Errorf("look %d keys up in tablet %d: %w", len(keys), t.id, t.checkBad(err))
 	}
-	found := make([]bool, len(keys))
-	for i := range keys {
-		found[i] = mems[i].view != nil || refs[i].rowset != nil
+	for i, at := range rest {
+		found[at] = refs[i].rowset != nil
 	}
 	return found, nil
+}
+
+// existInMemory says of each key that a memtable knows whether there is a row with it. The others are rest, to be looked for in the
+// snapshot, which has no memtables; nil = there are none, or no rowsets.
+func (t *Tablet) existInMemory(keys [][]byte, found []bool) (s *Snapshot, rest []int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(); err != nil {
+		return nil, nil, err
+	}
+	var p place
+	for i, key := range keys {
+		if p = t.inMemory(key, p); p.inMemory() {
+			found[i] = p.row != noRow && p.mem.deleted[p.row] == 0
+		} else if len(t.rowsets) > 0 {
+			rest = append(rest, i)
+		}
+	}
+	if len(rest) > 0 {
+		s = t.storedLocked(t.version)
+	}
+	return s, rest, nil
 }
 
 // memRef is a row of a memtable; view is nil when there is none.

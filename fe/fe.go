@@ -106,6 +106,7 @@ type node struct {
 	ops      *opctl.Engine
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
+	serves   atomic.Bool                   // MySQL clients may come
 }
 
 // open builds the parts in the order in which they need one another.
@@ -125,7 +126,7 @@ func (n *node) open(ctx context.Context) error {
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit, Started: n.startBE})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
-		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
+		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List, Serves: n.serves.Load})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)
 	n.redo = redo.New(redo.Options{Log: n.meta, Members: n.cluster, Clients: n.clients, Logger: n.log})
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, n.redo, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
@@ -282,6 +283,7 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 	if err != nil {
 		return fmt.Errorf("listen for MySQL clients: %w", err)
 	}
+	n.serves.Store(true)
 	wg.Go(func() { failed <- n.mysql.Load().Serve(mysqlListener) })
 	wg.Go(func() { failed <- n.serveHTTP(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
@@ -307,7 +309,7 @@ func (n *node) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
-	if err := n.group.Transfer(ctx, ""); err != nil {
+	if err := n.meta.TransferLeadership(ctx, ""); err != nil {
 		n.log.Warn("hand leadership over before the stop", "err", err)
 	}
 }

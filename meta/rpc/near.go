@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-const (
-	// nearWelcome is the first byte from a server to whom it lets in by its Unix socket.
-	nearWelcome = byte('N')
-	// nearTimeout is how long a server may take to say it. One that hangs is found hung by TCP after it.
-	nearTimeout = 250 * time.Millisecond
-)
+// nearWelcome is the first byte from a server to whom it lets in by its Unix socket.
+const nearWelcome = byte('N')
+
+// nearTimeout is how long a server may take to say it. One that hangs is found hung by TCP after it. Tests are more patient.
+var nearTimeout = 250 * time.Millisecond
 
 // connect connects to an address, by the Unix socket beside it where there is one. TCP comes first: it says whether anybody answers, which
 // address of a name does, and whether that is of this machine. It is what remains whenever anything else is not as it should be.

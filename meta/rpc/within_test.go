@@ -28,16 +28,19 @@ func TestWithin(t *testing.T) {
 			<-e.cancelled
 			return status.Code(err)
 		}
-		if got := call(t.Context(), 20*time.Millisecond); got != codes.DeadlineExceeded {
+		if _, err := c.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "n"}); err != nil { // it is connected: the calls arrive
+			t.Fatal(err)
+		}
+		if got := call(t.Context(), 200*time.Millisecond); got != codes.DeadlineExceeded {
 			t.Errorf("%s: late: %v", name, got)
 		}
-		short, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		short, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		if got := call(short, time.Hour); got != codes.DeadlineExceeded {
 			t.Errorf("%s: the caller's deadline: %v", name, got)
 		}
 		stop()
 		gone, leave := context.WithCancel(t.Context())
-		time.AfterFunc(20*time.Millisecond, leave)
+		time.AfterFunc(200*time.Millisecond, leave)
 		if got := call(gone, time.Hour); got != codes.Canceled {
 			t.Errorf("%s: cancelled: %v", name, got)
 		}

@@ -56,8 +56,10 @@ type Options struct {
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
-	// valueLogs keeps large values where older releases have them: tests open such disks.
-	valueLogs bool
+	// blockRows is how many rows of a write are kept in the memtable as they were decoded.
+	blockRows int
+	// format is that of an older release: tests open such disks. 0 = storeFormat.
+	format int
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }
@@ -112,6 +114,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Versions, 10_000)
 	setDefault(&o.Flush.Age, 10*time.Minute)
 	setDefault(&o.bulkBytes, largePart)
+	setDefault(&o.blockRows, 1000)
 	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)

@@ -34,6 +34,7 @@ type part struct {
 	req     *bepb.WriteRequest_Part
 	r       *replica
 	payload []byte
+	written *tablet.Written        // what payload was made of; nil = not kept
 	light   bool                   // the commit carries the payload: memory is enough
 	encode  func() ([]byte, error) // makes the payload of a large part, once all parts are resolved
 	resp    *bepb.WriteResponse_Part
@@ -206,11 +207,17 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
 		}
 	}
-	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
-	if err != nil {
+	if err := led.encodeRows(schema, ops, rows); err != nil {
 		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
 	}
 	return led, nil
+}
+
+// encodeRows makes the payload of a part that is not large.
+func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) (err error) {
+	p.written = &tablet.Written{Schema: schema, Ops: ops, Rows: rows}
+	p.payload, err = tablet.EncodeWrite(schema, ops, rows)
+	return err
 }
 
 // caughtUp waits until this leader has the versions that the write must see. Once it has had those of the epoch's first

@@ -21,8 +21,9 @@ const (
 	// Row groups are sent together: few bytes at first, so that the leaders have something to do soon, then a share of what was
 	// sent before, so that a long load leaves few rowsets and no long wait for the last of them.
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6
-	// mostGathered is how many bytes of rows wait for more of their tablets: of many tablets none gets a full row group.
-	mostGathered = 64 << 20
+	// leastGathered, later a share of what was encoded before, at most mostGathered, is how many bytes of rows wait for more of their
+	// tablets: a short load is encoded and sent while it is read, and of very many tablets none gets a full row group.
+	leastGathered, mostGathered, gatherShare = 8 << 20, 64 << 20, 2
 	// mostPartRows bounds a part, whatever few bytes its rows take.
 	mostPartRows = groups.MaxRows / 2
 )
@@ -38,6 +39,7 @@ type groupLoad struct {
 	jobs    chan *groupJob
 	spare   chan *vec.Batch // rows whose buffers may be used again
 	raw     int             // bytes of all tablets
+	cutRaw  int             // bytes that were encoded, or are about to be
 	sending sync.WaitGroup
 	failed  error // of the sender, when it has ended
 }
@@ -107,7 +109,7 @@ func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 			g.raw += raw
 		}
 	}
-	for g.raw > mostGathered {
+	for g.raw > min(max(leastGathered, g.cutRaw/gatherShare), mostGathered) {
 		if err := g.cut(ctx, slices.MaxFunc(g.order, func(a, b types.TabletID) int { return g.tablets[a].raw - g.tablets[b].raw })); err != nil {
 			return err
 		}
@@ -151,6 +153,7 @@ func (g *groupLoad) cut(ctx context.Context, id types.TabletID) error {
 		j.rows.Cols = append(j.rows.Cols, c.Take())
 	}
 	g.raw -= from.raw
+	g.cutRaw += from.raw
 	*from = gathered{}
 	select {
 	case g.jobs <- j:

@@ -125,11 +125,20 @@ func fraction(t types.ColumnType) string {
 	return fmt.Sprintf("(%d)", t.Scale)
 }
 
-// mysqlPartitions writes PARTITION p VALUES LESS THAN (...).
+// mysqlPartitions writes PARTITION p VALUES LESS THAN (...). Bounds of integers are bare: other servers take nothing else.
 func mysqlPartitions(t *catalog.Table) string {
+	by := columnIndexes(t, t.Partition.Columns)
 	var out []string
 	for i := range t.Parts {
-		out = append(out, "PARTITION "+quoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+boundTexts(t.Parts[i].UpperText, quoteText)+")")
+		at := 0
+		bound := boundTexts(t.Parts[i].UpperText, func(v string) string {
+			at++
+			if t.Schema.Columns[by[at-1]].Type.IsInteger() {
+				return v
+			}
+			return quoteText(v)
+		})
+		out = append(out, "PARTITION "+quoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
 	}
 	return strings.Join(out, ",\n ")
 }

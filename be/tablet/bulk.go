@@ -111,7 +111,11 @@ func (t *Tablet) dropStaged(staged ...*stagedPart) {
 	}
 }
 
+// staged returns what is staged of each part; nil = nothing is of any.
 func (p *pendingTxn) staged() []*stagedPart {
+	if !slices.ContainsFunc(p.parts, func(part *pendingPart) bool { return part.staged != nil }) {
+		return nil
+	}
 	var out []*stagedPart
 	for _, part := range p.parts {
 		out = append(out, part.staged)
@@ -226,7 +230,7 @@ func (t *Tablet) stagedPending(txn types.TxnID) (parts []partEntry, staged []*st
 		return nil, nil
 	}
 	staged = p.staged()
-	if slices.Contains(staged, nil) {
+	if len(staged) == 0 || slices.Contains(staged, nil) {
 		return nil, nil
 	}
 	return entriesOf(p), staged

@@ -3,6 +3,7 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -27,6 +28,9 @@ func newChangeLog(first types.Version) changeLog {
 func (c *changeLog) append(v types.Version, rec versionRecord) {
 	if want := c.first + types.Version(len(c.records)); v != want {
 		panic(fmt.Sprintf("BUG: change set of version %d after %d", v, want-1))
+	}
+	if len(c.records) == cap(c.records) {
+		c.records = slices.Grow(c.records, max(len(c.records), 4)) // by twice: it is long, and grows with each write
 	}
 	c.records = append(c.records, rec)
 	c.bytes += rec.bytes()
@@ -54,7 +58,7 @@ func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int 
 }
 
 func (c *changeLog) drop(n int) []versionRecord {
-	out := append([]versionRecord(nil), c.records[:n]...)
+	out := c.records[:n:n]
 	c.records = append([]versionRecord(nil), c.records[n:]...)
 	c.first += types.Version(n)
 	for i := range out {
@@ -90,8 +94,11 @@ func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord) {
 	for i := range dropped {
 		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
 		entries = append(entries, kv.Entry{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true})
-		large := false
-		for part, e := range dropped[i].Parts {
+		large, parts := false, dropped[i].Parts
+		if dropped[i].inline {
+			parts = nil
+		}
+		for part, e := range parts {
 			del := kv.Entry{Key: partKey(t.uid, dropped[i].Txn, part, e.Large), Delete: true}
 			if !e.Large {
 				entries = append(entries, del)
@@ -179,14 +186,12 @@ func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := make([][]byte, len(rec.Parts))
-	for i, e := range rec.Parts {
-		if parts[i], err = t.loadPart(rec.Txn, i, e); err != nil {
-			if _, gone := t.retainedRecord(v); gone != nil {
-				return nil, gone // retention took it meanwhile
-			}
-			return nil, t.checkBad(err)
+	parts, err := t.loadParts(v, &rec, false)
+	if err != nil {
+		if _, gone := t.retainedRecord(v); gone != nil {
+			return nil, gone // retention took it meanwhile
 		}
+		return nil, t.checkBad(err)
 	}
 	return EncodeChange(rec.Txn, parts), nil
 }

@@ -20,9 +20,9 @@ import (
 //	      T tablet(8)                    which incarnation is the tablet, its schema, epoch and state
 //	      M uid(8)                       manifest: version, rowsets
 //	      X uid(8) rowset(8)             delete vector of a rowset at the manifest's version
-//	      V uid(8) version(8)            a committed version: the transaction that made it, its parts
+//	      V uid(8) version(8)            a committed version: the transaction that made it, and what its parts are, or small ones themselves
 //	      R tablet(8)                    an unfinished import: which rowsets of its source it has
-//	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction
+//	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction, unless V has it
 //	data: c uid(8) rowset(8) group(4)    row group
 //	      i uid(8) rowset(8)             index of a rowset: its row groups
 //	      p uid(8) txn(8) part(4)        a large part, or the record of one whose rows are in a rowset
@@ -39,8 +39,11 @@ const (
 	kLargePart = 'p'
 )
 
+// keyBytes is the size of the longest key.
+const keyBytes = 1 + 8 + 8 + 4
+
 func key1(kind byte, a uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{kind}, a)
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, keyBytes), kind), a)
 }
 
 func key2(kind byte, a, b uint64) []byte {
@@ -191,6 +194,8 @@ type versionRecord struct {
 	Parts []partEntry `cbor:"2,keyasint"`
 	AtMs  int64       `cbor:"3,keyasint"`
 	Bulk  []bulkEntry `cbor:"4,keyasint,omitempty"` // rowsets that hold the rows, when it is a large one
+
+	inline bool // the parts are stored in the record: see inline.go
 }
 
 // partEntry is a stored part of a transaction.

@@ -52,7 +52,11 @@ func (x *machine) check(err error) {
 	}
 }
 
+// open opens the disk; one of the release before may become one of this.
 func (x *machine) open() {
+	if x.opt.format != 0 && rapid.Bool().Draw(x.t, "upgrade") {
+		x.opt.format = 0
+	}
 	s, err := Open(x.dir, x.opt)
 	x.check(err)
 	tab, ok := s.Tablet(1)
@@ -357,6 +361,7 @@ func TestModel(t *testing.T) {
 		opt := testOptions()
 		opt.bulkBytes = rapid.SampledFrom([]int64{0, 1, 130}).Draw(rt, "bulk bytes")
 		opt.blockRows = rapid.SampledFrom([]int{0, 1, 2}).Draw(rt, "block rows")
+		opt.format = rapid.SampledFrom([]int{0, 0, segmentsFormat}).Draw(rt, "format")
 		if rapid.Bool().Draw(rt, "forgetful") {
 			opt.ReadAge = 1 // a nanosecond: every flush and merge drops what no snapshot pins
 		}

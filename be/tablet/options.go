@@ -58,8 +58,8 @@ type Options struct {
 	bulkBytes int64
 	// blockRows is how many rows of a write are kept in the memtable as they were decoded.
 	blockRows int
-	// valueLogs keeps large values where older releases have them: tests open such disks.
-	valueLogs bool
+	// format is that of an older release: tests open such disks. 0 = storeFormat.
+	format int
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }

@@ -89,7 +89,7 @@ func (t *Tablet) PreparePart(ctx context.Context, txn types.TxnID, part int, pay
 }
 
 func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload []byte) error {
-	g, err := checkPayload(t.Schema(), payload)
+	g, decoded, err := checkPart(t.Schema(), payload)
 	if err != nil {
 		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
 	}
@@ -104,6 +104,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 		return fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
 	}
 	if mine {
+		p.decoded = decoded
 		t.dropReplaced(p)
 		err = t.hardenBefore(txn, p)
 	}
@@ -128,7 +129,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	return nil
 }
 
-// laterBytes is up to what size a part is worth no wait.
+// laterBytes is up to what size a part is worth no wait, and its rows are kept for Publish as they were decoded to check them.
 const laterBytes = 64 << 10
 
 // PrepareLater is PreparePart for a small payload and a caller that must not wait: done is called once, perhaps at once, else by
@@ -165,7 +166,7 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 		p.tell, p.decoded = told, decoded
 		entries := t.hardenEntries(txn, p)
 		t.chargePart(payload)
-		t.s.meta.CommitBeyond(append(entries, t.partStoreEntry(txn, number, payload)), p.settle)
+		t.s.meta.CommitBeyond(append(entries, t.smallEntry(txn, number, p.payload)), p.settle)
 	}
 	return true
 }
@@ -178,14 +179,24 @@ func (t *Tablet) takesNow(payload []byte) bool {
 // decodeNow checks a payload and the disk, and keeps the rows for as long as the schema stays as it is.
 func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
 	schema := t.Schema()
-	ops, rows, err := DecodeWrite(schema, payload)
+	_, decoded, err := checkPart(schema, payload)
 	if err == nil {
 		err = t.s.writable()
 	}
-	if err != nil {
-		return nil, err
+	return decoded, err
+}
+
+// checkPart is checkPayload that keeps the rows of a small payload.
+func checkPart(schema *types.Schema, payload []byte) (*grouped, *decodedWrite, error) {
+	if isGrouped(payload) || len(payload) > laterBytes {
+		g, err := checkPayload(schema, payload)
+		return g, nil, err
 	}
-	return &decodedWrite{schema: schema.Version, ops: ops, rows: rows}, nil
+	ops, rows, err := DecodeWrite(schema, payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	return nil, &decodedWrite{schema: schema.Version, ops: ops, rows: rows}, nil
 }
 
 // reservePart finds or makes the slot of a part; mine says that the caller has to store it, and with it the light ones.
@@ -207,7 +218,7 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	}
 	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: storedLarge(payload)}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
-		p.payload = slices.Clone(payload)
+		p.payload = sealable(payload)
 	}
 	if part == len(pt.parts) {
 		pt.parts = append(pt.parts, p)
@@ -260,7 +271,21 @@ func (p *pendingPart) refused() bool {
 func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload []byte) {
 	entries := t.hardenEntries(txn, p)
 	t.chargePart(payload)
-	t.s.partDB(p.entry.Large).CommitAsync(append(entries, t.partStoreEntry(txn, number, payload)), p.settle)
+	entry := t.storeEntry(txn, number, p, payload)
+	t.s.partDB(p.entry.Large).CommitAsync(append(entries, entry), p.settle)
+}
+
+func (t *Tablet) storeEntry(txn types.TxnID, number int, p *pendingPart, payload []byte) kv.Entry {
+	if p.entry.Large {
+		return t.partStoreEntry(txn, number, payload)
+	}
+	return t.smallEntry(txn, number, p.payload)
+}
+
+// smallEntry stores a part that is kept in memory, too: it is sealed where it is, once.
+func (t *Tablet) smallEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
+	key := partKey(t.uid, txn, number, false)
+	return kv.Entry{Key: key, Value: sealHere(key, payload), New: true}
 }
 
 func (t *Tablet) partStoreEntry(txn types.TxnID, number int, payload []byte) kv.Entry {
@@ -395,7 +420,7 @@ type write struct {
 // read again; known may be nil.
 func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write, error) {
 	t.mu.RLock()
-	schema, keyIdx := t.meta.Schema, t.keyIdx
+	schema, keyIdx := t.schema, t.keyIdx
 	t.mu.RUnlock()
 	out := make([]write, len(payloads))
 	for i, payload := range payloads {
@@ -407,7 +432,7 @@ func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write,
 			w.ops, w.rows = known[i].ops, known[i].rows
 		} else {
 			var err error
-			if w.ops, w.rows, err = DecodeWrite(&schema, payload); err != nil {
+			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
 				return nil, err
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -54,6 +53,7 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	}
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
+	rec.inline = t.goesInline(&rec)
 	if !t.show(version, rec, at, payloads, func() { t.apply(version, writes, refs) }) {
 		return ErrUnknownTxn
 	}
@@ -80,11 +80,11 @@ func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, pa
 	t.settle(version, rec, at)
 	t.mu.Unlock()
 	// Who tells of a version must not wait for a disk that hangs: its parts were taken while the disk did not.
-	entry := sealed(key2(kVersion, t.uid, uint64(version)), &rec)
+	entry := t.versionEntry(version, &rec, payloads)
 	if light {
-		t.writeLight(rec.Txn, payloads, entry)
+		t.writeLight(&rec, payloads, entry)
 	} else {
-		t.s.meta.CommitLazyBeyond([]kv.Entry{entry}, t.s.logFailure("version record"))
+		t.s.meta.CommitLazyBeyond(t.takeOver(&rec, entry), t.s.logFailure("version record"))
 	}
 	t.queueing.Store(0)
 	return true

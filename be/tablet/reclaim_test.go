@@ -52,7 +52,7 @@ func TestDeadBytesSurviveARestart(t *testing.T) {
 func TestDiskOfAnOlderRelease(t *testing.T) {
 	root := t.TempDir()
 	old := testOptions()
-	old.valueLogs = true
+	old.format = valueLogsFormat
 	s := openStore(t, filepath.Join(root, "closed"), old)
 	want := make(map[types.TabletID]uint64)
 	write := func(s *Store, id types.TabletID, n int64) {

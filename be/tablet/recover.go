@@ -142,8 +142,8 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 func (t *Tablet) loadVersions() (map[types.Version]versionRecord, error) {
 	out := make(map[types.Version]versionRecord)
 	err := t.s.meta.Scan(key1(kVersion, t.uid), func(key, val []byte) error {
-		var rec versionRecord
-		if err := openRecord(key, val, &rec); err != nil {
+		rec, _, err := openVersion(key, val)
+		if err != nil {
 			t.s.log.Warn("version record is damaged", "tablet_id", t.id, "version", keyUint(key, 1), "err", err)
 			return nil
 		}
@@ -158,6 +158,9 @@ type storedParts map[types.TxnID][]*partEntry
 
 // complete reports whether all parts of a version are there: retention may have been interrupted between them.
 func (p storedParts) complete(rec *versionRecord) bool {
+	if rec.inline {
+		return true
+	}
 	have := p[rec.Txn]
 	for i, e := range rec.Parts {
 		if i >= len(have) || have[i] == nil || *have[i] != e {
@@ -237,15 +240,9 @@ func (t *Tablet) replay(versions map[types.Version]versionRecord, parts storedPa
 }
 
 func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
-	payloads := make([][]byte, len(rec.Parts))
-	for i, e := range rec.Parts {
-		if e.Rowset != 0 && len(rec.Bulk) > 0 {
-			continue // the rowset is all there is of it
-		}
-		var err error
-		if payloads[i], err = t.loadPart(rec.Txn, i, e); err != nil {
-			return err
-		}
+	payloads, err := t.loadParts(v, &rec, len(rec.Bulk) > 0) // of a part in a rowset that is all there is
+	if err != nil {
+		return err
 	}
 	writes, err := t.decodeParts(payloads, nil)
 	if err != nil {
@@ -280,6 +277,13 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 		if t.s.opt.offline {
 			continue
 		}
+		if v > t.version && rec.inline {
+			again, err := t.pendAgain(v, &rec, parts)
+			if err != nil {
+				return err
+			}
+			entries = append(entries, again...)
+		}
 		if err := t.s.meta.Commit(entries...); err != nil {
 			return err
 		}
@@ -287,10 +291,26 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 	return nil
 }
 
+// pendAgain returns what stores the parts in a record that proves nothing as those of a pending transaction.
+func (t *Tablet) pendAgain(v types.Version, rec *versionRecord, parts storedParts) ([]kv.Entry, error) {
+	payloads, err := t.loadParts(v, rec, false)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]kv.Entry, len(payloads))
+	parts[rec.Txn] = make([]*partEntry, len(payloads))
+	for i, payload := range payloads {
+		entries[i] = t.partStoreEntry(rec.Txn, i, payload)
+		parts[rec.Txn][i] = &rec.Parts[i]
+	}
+	return entries, nil
+}
+
 // restorePending makes the transactions without a version record pending again. One of which a part is missing was never
 // acknowledged as a whole: the parts before the gap stay, as the sender may go on.
 func (t *Tablet) restorePending(parts storedParts) error {
 	for txn, entries := range parts {
+		all := entries
 		if gap := slices.Index(entries, nil); gap >= 0 {
 			entries = entries[:gap]
 		}
@@ -300,9 +320,6 @@ func (t *Tablet) restorePending(parts storedParts) error {
 			if errors.Is(err, ErrCorrupt) {
 				// If the transaction was committed, the FE finds this replica lagging and it catches up.
 				t.s.log.Error("part of a pending transaction is damaged", "tablet_id", t.id, "txn_id", txn, "part", i, "err", err)
-				if e.Rowset != 0 && !t.s.opt.offline {
-					t.deletePart(txn, i, *e)
-				}
 				break
 			}
 			if err != nil {
@@ -321,8 +338,19 @@ func (t *Tablet) restorePending(parts storedParts) error {
 		if len(p.parts) > 0 {
 			t.pending[txn] = p
 		}
+		t.dropBehindGap(txn, all, len(p.parts))
 	}
 	return nil
+}
+
+// dropBehindGap deletes the parts that are of no use, as one before them is missing or damaged: they come again, under keys that
+// have nothing then.
+func (t *Tablet) dropBehindGap(txn types.TxnID, all []*partEntry, from int) {
+	for i := from; i < len(all) && !t.s.opt.offline; i++ {
+		if all[i] != nil {
+			t.deletePart(txn, i, *all[i])
+		}
+	}
 }
 
 // findOrphans lists what no record names: incarnations that were replaced or dropped, rowsets that were not finished.

@@ -20,10 +20,12 @@ import (
 	"stele/sql/rowset"
 )
 
-// storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments. A
-// disk of format 2 becomes one of 3 when it is opened.
+// storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments, 4
+// small parts in version records. A disk of an older one becomes one of 4 when it is opened.
 const (
-	storeFormat     = 3
+	storeFormat     = 4
+	inlineFormat    = 4
+	segmentsFormat  = 3
 	valueLogsFormat = 2
 )
 
@@ -253,7 +255,7 @@ func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
 		Compress: true, Front: true}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
-		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: !s.opt.valueLogs}
+		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: s.format() >= segmentsFormat}
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes = 4<<20, 1<<20, 1<<20, 8<<20, 8<<20
@@ -299,12 +301,12 @@ func (s *Store) openSuper() error {
 		switch {
 		case s.super.Cluster != s.opt.ClusterID && !s.opt.offline:
 			return fmt.Errorf("%w: %q, not %q", ErrForeignDisk, s.super.Cluster, s.opt.ClusterID)
-		case s.super.Format != storeFormat && s.super.Format != valueLogsFormat:
-			return fmt.Errorf("%w: it is %d, this release reads %d and %d", ErrFormat, s.super.Format, valueLogsFormat, storeFormat)
+		case s.super.Format < valueLogsFormat || s.super.Format > storeFormat:
+			return fmt.Errorf("%w: it is %d, this release reads %d to %d", ErrFormat, s.super.Format, valueLogsFormat, storeFormat)
 		case s.super.Format == s.format() || s.opt.offline:
 			return nil
 		}
-		s.super.Format = s.format() // before there is a segment, which an older release would take for damage
+		s.super.Format = s.format() // before there is what an older release would take for damage
 		return s.meta.Commit(sealed(k, &s.super))
 	}
 	if !errors.Is(err, kv.ErrNotFound) {
@@ -322,8 +324,8 @@ func (s *Store) openSuper() error {
 
 // format is that of what is written.
 func (s *Store) format() int {
-	if s.opt.valueLogs {
-		return valueLogsFormat
+	if s.opt.format != 0 {
+		return s.opt.format
 	}
 	return storeFormat
 }

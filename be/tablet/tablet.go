@@ -34,7 +34,8 @@ type Tablet struct {
 
 	mu              sync.RWMutex // guards what follows
 	meta            Meta
-	keyIdx          []int // positions of the key columns in the schema
+	schema          *types.Schema // a copy of that in meta, which nobody changes
+	keyIdx          []int         // positions of the key columns in the schema
 	bad             bool
 	badReason       string
 	retired         bool // dropped or replaced
@@ -81,14 +82,14 @@ func (t *Tablet) restartAt(v types.Version) {
 }
 
 func (t *Tablet) setMeta(m Meta) {
-	t.meta = m
+	schema := m.Schema
+	t.meta, t.schema = m, &schema
 	t.keyIdx = m.Schema.KeyIndexes()
 }
 
 // newMemtable returns an empty memtable of the present schema.
 func (t *Tablet) newMemtable() *memtable {
-	schema := t.meta.Schema
-	return newMemtable(&schema)
+	return newMemtable(t.schema)
 }
 
 // ID returns the tablet's id.
@@ -112,8 +113,7 @@ func (t *Tablet) Replica() types.ReplicaID {
 func (t *Tablet) Schema() *types.Schema {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	s := t.meta.Schema
-	return &s
+	return t.schema
 }
 
 // SchemaVersion returns the version of the schema.

@@ -37,7 +37,7 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 		return nil, fmt.Errorf("%d rows: %w", len(ops), ErrTooLarge)
 	}
 	rows = compact(rows)
-	out := []byte{writeMagic, writeFormat}
+	out := append(make([]byte, 0, sizeHint(rows)), writeMagic, writeFormat)
 	out = binary.AppendUvarint(out, uint64(schema.Version))
 	out = binary.AppendUvarint(out, uint64(len(ops)))
 	out, err := appendOps(out, ops)
@@ -63,6 +63,15 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	return out, nil
 }
 
+// sizeHint is about how many bytes a payload of a few rows takes.
+func sizeHint(rows *vec.Batch) int {
+	size := 32
+	for _, v := range rows.Cols {
+		size += 20 + min(len(v.Data), 4<<10)
+	}
+	return size
+}
+
 // DecodeWrite reads a payload as rows of the schema: columns that the writer did not know have what rows older than
 // them have; columns that the schema has no more are dropped. A payload
 // of a newer schema is ErrSchema.
@@ -83,23 +92,26 @@ func DecodeWrite(schema *types.Schema, payload []byte) ([]types.RowOp, *vec.Batc
 	}
 	n := int(r.uvarint())
 	ops := r.ops(n)
-	cols := r.columns()
+	heads, count := r.columns()
 	if r.err != nil {
 		return nil, nil, r.err
 	}
 	b := &vec.Batch{N: n, Cols: make([]*vec.Vector, len(schema.Columns))}
 	budget := int64(maxDecodedBytes)
-	for _, c := range cols {
-		v := r.vector(c.Type, n, &budget)
+	room := newDecodeRoom(n, count)
+	for range count {
+		id, typ := heads.column()
+		v := room.vector(typ)
+		r.vector(v, typ, n, &budget)
 		if r.err != nil {
-			return nil, nil, fmt.Errorf("column %d: %w", c.ID, r.err)
+			return nil, nil, fmt.Errorf("column %d: %w", id, r.err)
 		}
-		at := schema.ColumnIndex(c.ID)
+		at := schema.ColumnIndex(id)
 		if at < 0 {
 			continue
 		}
 		if v.Type.Phys() != schema.Columns[at].Type.Phys() || b.Cols[at] != nil {
-			return nil, nil, fmt.Errorf("column %d is twice there or stored in another form: %w", c.ID, ErrPayload)
+			return nil, nil, fmt.Errorf("column %d is twice there or stored in another form: %w", id, ErrPayload)
 		}
 		v.Type = schema.Columns[at].Type
 		b.Cols[at] = v
@@ -132,19 +144,29 @@ type writeReader struct {
 	err error
 }
 
-func openWrite(payload []byte) (*writeReader, error) {
+func openWrite(payload []byte) (r writeReader, err error) {
 	end := len(payload) - 8
 	if end < 2 || payload[0] != writeMagic || payload[1] != writeFormat || len(payload) > MaxWriteBytes {
-		return nil, fmt.Errorf("%d bytes: %w", len(payload), ErrPayload)
+		return r, fmt.Errorf("%d bytes: %w", len(payload), ErrPayload)
 	}
 	if xxh3.Hash(payload[:end]) != binary.LittleEndian.Uint64(payload[end:]) {
-		return nil, fmt.Errorf("checksum: %w", ErrPayload)
+		return r, fmt.Errorf("checksum: %w", ErrPayload)
 	}
-	return &writeReader{src: payload[2:end]}, nil
+	return writeReader{src: payload[2:end]}, nil
 }
 
 func (r *writeReader) uvarint() uint64 {
 	x, n := binary.Uvarint(r.src)
+	if n <= 0 {
+		r.err = ErrPayload
+		return 0
+	}
+	r.src = r.src[n:]
+	return x
+}
+
+func (r *writeReader) varint() int64 {
+	x, n := binary.Varint(r.src)
 	if n <= 0 {
 		r.err = ErrPayload
 		return 0
@@ -193,53 +215,86 @@ func (r *writeReader) ops(n int) []types.RowOp {
 	return ops
 }
 
-func (r *writeReader) columns() []types.Column {
-	n := r.uvarint()
-	if n > uint64(len(r.src)) {
-		r.err = ErrPayload
-		return nil
-	}
-	cols := make([]types.Column, n)
-	for i := range cols {
-		cols[i].ID = types.ColumnID(r.uvarint())
-		b := r.take(2)
-		length, scale := r.uvarint(), r.uvarint()
-		if r.err != nil {
-			return nil
+// columns passes over the heads of the columns and returns a reader of them, and how many there are.
+func (r *writeReader) columns() (heads writeReader, n int) {
+	count := r.uvarint()
+	heads.src = r.src
+	for range count {
+		if r.column(); r.err != nil {
+			return writeReader{}, 0
 		}
-		cols[i].Type = types.ColumnType{Kind: types.Kind(b[0]), Unsigned: b[1] == 1, Length: int32(length), Scale: int32(scale)}
+		n++
 	}
-	return cols
+	return heads, n
 }
 
-func (r *writeReader) vector(t types.ColumnType, n int, budget *int64) *vec.Vector {
-	if n > 0 && n <= vec.MaxRows {
-		return r.block(t, n, budget)
+func (r *writeReader) column() (types.ColumnID, types.ColumnType) {
+	id := types.ColumnID(r.uvarint())
+	b := r.take(2)
+	length, scale := r.uvarint(), r.uvarint()
+	if r.err != nil {
+		return 0, types.ColumnType{}
 	}
-	out := rowset.NewVector(t, n)
+	return id, types.ColumnType{Kind: types.Kind(b[0]), Unsigned: b[1] == 1, Length: int32(length), Scale: int32(scale)}
+}
+
+// decodeRoom is the memory of decoded columns: of one row, which most writes are, few pieces.
+type decodeRoom struct {
+	vectors []vec.Vector
+	ints    []int64
+	offs    []uint32
+}
+
+func newDecodeRoom(rows, columns int) decodeRoom {
+	d := decodeRoom{vectors: make([]vec.Vector, columns)}
+	if rows == 1 {
+		d.ints, d.offs = make([]int64, columns), make([]uint32, 2*columns)
+	}
+	return d
+}
+
+// vector returns the next column, empty.
+func (d *decodeRoom) vector(t types.ColumnType) *vec.Vector {
+	v := &d.vectors[0]
+	d.vectors = d.vectors[1:]
+	switch {
+	case len(d.ints) == 0:
+	case t.Phys() == types.PhysInt64:
+		v.I64, d.ints = d.ints[:0:1], d.ints[1:]
+	case t.Phys() == types.PhysBytes:
+		v.Off, d.offs = d.offs[:0:2], d.offs[2:]
+	}
+	return v
+}
+
+// vector fills v with the next column.
+func (r *writeReader) vector(v *vec.Vector, t types.ColumnType, n int, budget *int64) {
+	if n > 0 && n <= vec.MaxRows {
+		r.block(v, t, n, budget)
+		return
+	}
+	*v = *rowset.NewVector(t, n)
 	for from := 0; from < n && r.err == nil; from += vec.MaxRows {
 		rows := min(vec.MaxRows, n-from)
-		if v := r.block(t, rows, budget); r.err == nil {
-			rowset.AppendRange(out, v, 0, rows)
+		var part vec.Vector
+		if r.block(&part, t, rows, budget); r.err == nil {
+			rowset.AppendRange(v, &part, 0, rows)
 		}
 	}
-	return out
 }
 
-func (r *writeReader) block(t types.ColumnType, n int, budget *int64) *vec.Vector {
+func (r *writeReader) block(v *vec.Vector, t types.ColumnType, n int, budget *int64) {
 	src := r.take(r.uvarint())
 	if r.err != nil {
-		return nil
+		return
 	}
-	v, err := rowset.DecodeVector(t, n, src)
-	if err != nil {
+	if err := rowset.DecodeVectorTo(v, t, n, src); err != nil {
 		r.err = fmt.Errorf("%w: %w", ErrPayload, err)
-		return nil
+		return
 	}
 	if *budget -= int64(len(v.Data) + 16*n); *budget < 0 {
 		r.err = fmt.Errorf("decodes to too many bytes: %w", ErrPayload)
 	}
-	return v
 }
 
 func appendOps(out []byte, ops []types.RowOp) ([]byte, error) {

@@ -65,10 +65,15 @@ func appendVector(dst []byte, c *chunk, from, to int) []byte {
 // DecodeVector reads n rows of type t from src, which holds exactly one vector of AppendVector.
 func DecodeVector(t types.ColumnType, n int, src []byte) (*vec.Vector, error) {
 	v := &vec.Vector{}
-	if err := decodeVector(v, t, n, src, nil); err != nil {
+	if err := DecodeVectorTo(v, t, n, src); err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// DecodeVectorTo is DecodeVector into v, whose buffers are used as far as they reach.
+func DecodeVectorTo(v *vec.Vector, t types.ColumnType, n int, src []byte) error {
+	return decodeVector(v, t, n, src, nil)
 }
 
 // decodeVector fills v, whose buffers are used again as far as they reach.

@@ -15,8 +15,9 @@ type behind struct {
 	mu      sync.RWMutex
 	keys    map[string]change // keys share the memory of their changes
 	queue   []*request
-	entries int    // in queue
+	entries int    // in queue, but for those that are void
 	acked   uint64 // sequence number of the last request
+	taken   uint64 // and of the last one that was taken to be applied
 	applied uint64 // and of the last one that is in Badger
 	urgent  bool   // somebody waits for applied
 	closed  bool
@@ -30,6 +31,8 @@ type change struct {
 	in *request
 	at int
 }
+
+func (c change) entry() *Entry { return &c.in.entries[c.at] }
 
 const (
 	// applyDelay is how long changes gather before Badger gets them: each time it flushes its own log of them, for which the
@@ -63,8 +66,8 @@ func (b *behind) add(requests []*request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range requests {
-		for i, e := range r.entries {
-			b.keys[unsafe.String(unsafe.SliceData(e.Key), len(e.Key))] = change{r, i}
+		for i := range r.entries {
+			b.addLocked(r, i)
 		}
 		b.entries += len(r.entries)
 		b.acked = r.seq
@@ -74,6 +77,29 @@ func (b *behind) add(requests []*request) {
 	if wake {
 		b.pokeLocked()
 	}
+}
+
+// addLocked notes the newest change of a key. A new key and its deletion are both void, as long as nobody applies the first: Badger
+// has nothing of it. After a crash the front has both, or neither is durable.
+func (b *behind) addLocked(r *request, at int) {
+	e := &r.entries[at]
+	name := unsafe.String(unsafe.SliceData(e.Key), len(e.Key))
+	if !e.New && !e.Delete {
+		b.keys[name] = change{r, at}
+		return
+	}
+	before, known := b.keys[name]
+	if !e.Delete || !known || before.in.seq <= b.taken || !before.entry().New {
+		e.New = e.New && !known // else Badger may have, or get, what a deletion before it has ended
+		b.keys[name] = change{r, at}
+		return
+	}
+	delete(b.keys, name)
+	for _, c := range []change{before, {r, at}} {
+		c.entry().void = true
+		c.in.voids++
+	}
+	b.entries -= 2
 }
 
 func (b *behind) pokeLocked() {
@@ -114,14 +140,17 @@ func (b *behind) next(entries int, bytes int64) (group []*request, end bool) {
 	n, size := 0, int64(0)
 	for len(group) < len(b.queue) {
 		r := b.queue[len(group)]
-		if len(group) > 0 && (n+len(r.entries) > entries || size+r.bytes > bytes) {
+		live := len(r.entries) - r.voids
+		if len(group) > 0 && (n+live > entries || size+r.bytes > bytes) {
 			break
 		}
-		n, size = n+len(r.entries), size+r.bytes
+		n, size = n+live, size+r.bytes
 		group = b.queue[:len(group)+1]
 	}
 	if len(group) == 0 {
 		b.urgent = false
+	} else {
+		b.taken = group[len(group)-1].seq
 	}
 	return group, b.failed || b.closed && len(group) == 0
 }
@@ -137,8 +166,11 @@ func (b *behind) done(group []*request) {
 	}
 	for at, r := range group {
 		group[at] = nil
-		b.entries -= len(r.entries)
+		b.entries -= len(r.entries) - r.voids
 		for _, e := range r.entries {
+			if e.void {
+				continue
+			}
 			if c, ok := b.keys[string(e.Key)]; ok && c.in.seq <= b.applied {
 				delete(b.keys, string(e.Key))
 			}

@@ -19,6 +19,7 @@ type request struct {
 	bytes   int64
 	lazy    bool
 	seq     uint64 // in the front
+	voids   int    // entries that Badger need not hear of
 	step    func() error
 	done    func(error) // called once, from the committer; must not block
 
@@ -208,6 +209,9 @@ func (db *DB) writeBadger(group []*request, seq uint64) error {
 	changed := db.newLedger()
 	for _, r := range group {
 		for i, e := range r.entries {
+			if e.void {
+				continue
+			}
 			p, placed := r.pointer(i)
 			small = small && (placed || int64(len(e.Value)) < db.threshold)
 			changed.change(e.Key, p, placed)

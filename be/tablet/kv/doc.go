@@ -50,6 +50,11 @@ var (
 type Entry struct {
 	Key, Value []byte
 	Delete     bool
+	// New promises that the key has no value that no request before deletes: when it is deleted again while it is in the front alone,
+	// Badger hears of neither.
+	New bool
+
+	void bool // Badger need not hear of it
 }
 
 // Options tunes an instance. Zero values take defaults for the role.

@@ -151,7 +151,7 @@ func appendChange(buf []byte, e Entry) ([]byte, Entry) {
 	buf = binary.AppendUvarint(buf, n)
 	at := len(buf)
 	buf = append(buf, e.Key...)
-	out := Entry{Key: buf[at:len(buf):len(buf)], Delete: e.Delete}
+	out := Entry{Key: buf[at:len(buf):len(buf)], Delete: e.Delete, New: e.New}
 	if !e.Delete {
 		buf = binary.AppendUvarint(buf, uint64(len(e.Value)))
 		at = len(buf)

@@ -51,14 +51,20 @@ func (m *frontMachine) open(rt *rapid.T) {
 
 func (m *frontMachine) request(rt *rapid.T) []Entry {
 	var out []Entry
+	there := map[string]bool{} // by what this request does
 	for range rapid.IntRange(1, 8).Draw(rt, "changes") {
 		e := Entry{Key: fmt.Appendf(nil, "k%02d", rapid.IntRange(0, 30).Draw(rt, "key"))}
-		if e.Delete = rapid.IntRange(0, 4).Draw(rt, "delete") == 0; !e.Delete {
+		if e.Delete = rapid.IntRange(0, 4).Draw(rt, "delete") < 2; !e.Delete {
 			m.n++
 			size := rapid.SampledFrom([]int{8, 100, 900, 3000, 9000}).Draw(rt, "size")
 			e.Value = append(make([]byte, 0, size), fmt.Sprintf("%d ", m.n)...)
 			e.Value = e.Value[:size]
+			has, changed := there[string(e.Key)]
+			if _, before := m.model[string(e.Key)]; !has && (changed || !before) {
+				e.New = rapid.Bool().Draw(rt, "new")
+			}
 		}
+		there[string(e.Key)] = !e.Delete
 		out = append(out, e)
 	}
 	if rapid.IntRange(0, 15).Draw(rt, "large") == 0 { // it goes past the front
@@ -198,6 +204,62 @@ func TestFrontAgainstAMap(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestNewAndDeleted: of a new key that is deleted before anybody takes it, Badger hears nothing; of one that it has, or is being given,
+// it hears of the deletion.
+func TestNewAndDeleted(t *testing.T) {
+	b := newBehind()
+	seq := uint64(0)
+	add := func(entries ...Entry) {
+		seq++
+		b.add([]*request{{entries: entries, seq: seq}})
+	}
+	take := func() string {
+		group, _ := b.next(1000, 1<<20)
+		out := ""
+		for _, r := range group {
+			for _, e := range r.entries {
+				switch {
+				case e.void:
+				case e.Delete:
+					out += "-" + string(e.Key)
+				default:
+					out += "+" + string(e.Key)
+				}
+			}
+		}
+		return out
+	}
+	fresh := func(key string) Entry { return Entry{Key: []byte(key), Value: []byte("v"), New: true} }
+	gone := func(key string) Entry { return Entry{Key: []byte(key), Delete: true} }
+	add(fresh("a"), fresh("b"), set("c", "v"), fresh("d"), gone("d"))
+	add(gone("a"), gone("c"))
+	add(gone("a"))
+	if _, ok := b.get([]byte("b")); !ok || b.entries != 4 {
+		t.Errorf("%d changes to apply", b.entries)
+	}
+	if _, ok := b.get([]byte("d")); ok {
+		t.Error("what Badger never heard of is there")
+	}
+	group, _ := b.next(1000, 1<<20)
+	if got := take(); got != "+b+c-c-a" {
+		t.Errorf("applied: %s", got)
+	}
+	add(gone("b"))  // while the first are applied
+	add(fresh("b")) // which the deletion before it makes new, but Badger has to hear of that one
+	add(gone("b"))
+	b.done(group)
+	add(fresh("a"))
+	add(gone("a"))
+	if got := take(); got != "-b+b-b" || b.entries != 3 {
+		t.Errorf("applied: %s, %d changes", got, b.entries)
+	}
+	group, _ = b.next(1000, 1<<20)
+	b.done(group)
+	if len(b.keys) != 0 || b.entries != 0 {
+		t.Errorf("%d keys and %d changes are left", len(b.keys), b.entries)
+	}
 }
 
 // TestFlippedBitInFront: damage before what was acknowledged last is told, not taken for the end. In the last group it

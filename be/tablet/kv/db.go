@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -69,8 +70,8 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err := tryTables(dir, bopt); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
-	bdb, err := openBadger(bopt)
-	if err != nil {
+	var bdb *badger.DB
+	if err := whileLocked(func() error { bdb, err = openBadger(bopt); return err }); err != nil {
 		return nil, fmt.Errorf("open badger in %s: %w", dir, err)
 	}
 	db.bdb, db.ts = bdb, bdb.MaxVersion()
@@ -153,7 +154,7 @@ func examine(dir string, readOnly bool) error {
 		return err
 	}
 	defer d.Close() // which unlocks
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+	if err := whileLocked(func() error { return syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) }); err != nil {
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	if !readOnly {
@@ -165,6 +166,24 @@ func examine(dir string, readOnly bool) error {
 	}
 	return err
 }
+
+// whileLocked tries again for a moment what fails because an instance is locked. One that was closed just now may be: a child that
+// this process has made holds what its parent had open until it has become another program.
+func whileLocked(open func() error) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPause) {
+		err := open()
+		if !errors.Is(err, syscall.EWOULDBLOCK) && (err == nil || !strings.Contains(err.Error(), badgerLocked)) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+const (
+	lockPatience = 500 * time.Millisecond
+	lockPause    = 5 * time.Millisecond
+	// badgerLocked is in the error of a Badger that is locked; it has no type.
+	badgerLocked = "Cannot acquire directory lock"
+)
 
 func openBadger(opt badger.Options) (bdb *badger.DB, err error) {
 	g := guard{}

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/zeebo/xxh3"
 )
@@ -496,5 +498,32 @@ func TestEveryWriteMayFail(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestReopenBesideForks: a child that is about to become another program holds what was open, and its locks, for an instant. An
+// instance that was closed is opened again all the same.
+func TestReopenBesideForks(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, smallOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(dir) // as Badger locks it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { held.Close() })
+	if db, err = Open(dir, smallOptions()); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -49,10 +49,10 @@ func newMemtable(schema *types.Schema) *memtable {
 
 func (m *memtable) rows() int { return len(m.created) }
 
-// grow makes room for n more rows at once, and for half as many again as there are when that takes new memory: what large writes
-// fill would be copied four times if it grew by a quarter each time.
+// grow makes room for n more rows at once, and for half as many again as there are when that takes new memory: what is filled would be
+// copied four times if it grew by a quarter each time.
 func (m *memtable) grow(n int) {
-	if len(m.index) == 0 {
+	if len(m.index) == 0 && n > 1 {
 		m.index = make(map[string]int32, n)
 	}
 	if cap(m.created)-len(m.created) >= n {
@@ -73,6 +73,7 @@ func (m *memtable) grow(n int) {
 			c.v.Dec = slices.Grow(c.v.Dec, n)
 		default:
 			c.v.Off = slices.Grow(c.v.Off, n)
+			c.v.Data = slices.Grow(c.v.Data, len(c.v.Data)/2)
 		}
 	}
 }

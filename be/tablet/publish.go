@@ -210,9 +210,6 @@ func (t *Tablet) inMemory(key []byte, before place) place {
 	return place{}
 }
 
-// bulkRows is from how many rows on a version makes room in the memtable for all of them first.
-const bulkRows = 1000
-
 // apply makes the writes version; places are in the order of their rows. It cannot fail: either all of a version is there
 // or nothing. Called with write and mu held.
 func (t *Tablet) apply(version types.Version, writes []write, places []place) {
@@ -222,9 +219,7 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 		t.unflushed = t.s.opt.Now()
 	}
 	t.recent.begin(version, len(places))
-	if len(places) >= bulkRows {
-		active.grow(len(places))
-	}
+	active.grow(len(places))
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	for _, w := range writes {

@@ -81,6 +81,7 @@ type node struct {
 	outgoing *clone.Outgoing
 	reporter *report.Reporter
 	service  *server.Server
+	listener *rpc.Listener // for calls
 	stopping atomic.Bool
 	met      *stranger.Book
 	secure   *rpc.Security // nil = clear text
@@ -172,10 +173,11 @@ func roots(v *conf.Values) []host.Root {
 // serve answers calls and runs the loops until ctx ends, then lets calls under way finish.
 func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	address := net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BERPCPort.Get(n.conf)))
-	lis, err := net.Listen("tcp", address)
+	listener, err := rpc.Listen(address, conf.BELocalSockets.Get(n.conf), n.log)
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
+	n.listener = listener
 	cfg := rpc.ServerConfig{Cluster: n.cluster, Log: n.log, TLS: n.secure.ServerTLS(), Refused: n.refused,
 		Outbox:     n.outbox,
 		AllowFresh: func(method string) bool { return method == bepb.Backend_Heartbeat_FullMethodName }}
@@ -186,7 +188,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for http: %w", err), lis.Close())
+		return errors.Join(fmt.Errorf("listen for http: %w", err), listener.Close())
 	}
 
 	loops, stopLoops := context.WithCancel(ctx)
@@ -201,9 +203,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 			failed <- err
 		}
 	})
-	if cfg.TLS == nil { // pipes are clear text
-		lis = pipes.Listen(lis)
-	}
+	lis := pipes.Listen(listener)
 	wg.Go(func() { failed <- grpcServer.Serve(lis) })
 	n.log.Info("be serves", "address", address, "version", n.service.Version)
 	fmt.Fprintf(stdout, "be serves on %s\n", address)

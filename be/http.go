@@ -158,6 +158,7 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("clone_slots_used", "Clone slots taken on all disks.",
 		overDisks(func(s *tablet.Store) float64 { return float64(n.slots.Used(s.ID())) }))
 	n.storeMetrics(gauge, overDisks)
+	gauge("local_connections", "Open connections of nodes of this machine by the Unix socket.", func() float64 { return float64(n.listener.Local()) })
 	gauge("running_scans", "Scans under way.", func() float64 { return float64(n.scanner.Running()) })
 	return r
 }

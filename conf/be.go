@@ -18,7 +18,8 @@ var (
 		"HTTP: metrics and status pages.", portRange, Alias("be_http_port"))
 	BEGossipPort = beNetwork.Int("gossip_port", 9061,
 		"Gossip between all nodes, TCP and UDP.", portRange)
-	BESeeds = beNetwork.StringList("seeds", "",
+	BELocalSockets = beNetwork.Bool("local_sockets", true, localSocketsHelp)
+	BESeeds        = beNetwork.StringList("seeds", "",
 		"host:gossip_port of some FEs, separated by commas.")
 )
 

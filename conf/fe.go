@@ -36,7 +36,8 @@ var (
 		"host:gossip_port of some other nodes, separated by commas. A new node finds the cluster through them; the first FE needs none.")
 	FEHelpers = feNetwork.StringList("fe_helpers", "",
 		"host:rpc_port of some FEs of the cluster, separated by commas. An FE with an empty meta_dir asks them to let it join; ALTER SYSTEM ADD FOLLOWER allows it.")
-	Bootstrap = feNetwork.Bool("bootstrap", false,
+	FELocalSockets = feNetwork.Bool("local_sockets", true, localSocketsHelp)
+	Bootstrap      = feNetwork.Bool("bootstrap", false,
 		"Start a new cluster when meta_dir is empty. Set it on exactly one FE, the first; it has no effect once meta_dir holds a catalog.")
 )
 
@@ -62,6 +63,8 @@ var (
 
 // Help of items that FEs and BEs share.
 const (
+	localSocketsHelp = "Processes of the same machine and user reach rpc_port by a Unix socket beside it, which costs less than TCP (Linux). " +
+		"false: they come by TCP like all others, as a packet filter or a capture may want it."
 	tlsCertHelp = "PEM certificate of this node, signed by tls_ca. With it, RPC and Raft are encrypted, and only nodes with such a certificate are talked to. " +
 		"Set it on every node of a cluster, or on none. The files are read again when they change; tls_ca may hold an old and a new CA meanwhile."
 	tlsCAHelp      = "PEM certificate of the cluster's own CA: whoever it has signed is a member."

@@ -89,10 +89,12 @@ func (n *node) frontends() []stmt.Frontend {
 			row.Role = "LEADER"
 		}
 		if row.Self {
-			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = true, n.meta.AppliedIndex(), time.Now(), n.started, n.version
+			row.Starting = !n.serves.Load()
+			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = !row.Starting, n.meta.AppliedIndex(), time.Now(), n.started, n.version
 		} else {
 			st := statuses[f.Name]
-			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = st.Alive, st.Applied, st.LastSeen, st.Started, st.Version
+			row.Starting = st.Alive && st.Starting
+			row.Alive, row.Journal, row.Heartbeat, row.Started, row.Version = st.Alive && !st.Starting, st.Applied, st.LastSeen, st.Started, st.Version
 			row.Err = n.state(f, st, joined, s.Voter)
 		}
 		out = append(out, row)
@@ -111,6 +113,8 @@ func (n *node) state(f *catalog.FE, st group.Status, joined, voter bool) string 
 		return "is being added to the raft group"
 	case f.Pending || !voter && !f.Observer:
 		return fmt.Sprintf("learner: catches up, %d log entries behind", st.Behind)
+	case st.Alive && st.Starting:
+		return "starts: it takes no MySQL clients yet"
 	}
 	return ""
 }

@@ -91,6 +91,7 @@ type node struct {
 	secure  *metarpc.Security // nil = clear text between nodes
 	met     *stranger.Book
 
+	listener *metarpc.Listener // for calls of other nodes
 	meta     *raftlog.Log
 	quorum   *quorum.Log
 	group    *group.Group
@@ -105,6 +106,7 @@ type node struct {
 	ops      *opctl.Engine
 	shared   *session.Shared
 	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
+	serves   atomic.Bool                   // MySQL clients may come
 }
 
 // open builds the parts in the order in which they need one another.
@@ -124,7 +126,7 @@ func (n *node) open(ctx context.Context) error {
 	n.cluster = cluster.New(cluster.Options{Clients: n.clients, Current: n.meta.Current, Settings: n.heartbeats, Log: n.log,
 		FEAddresses: n.feAddresses, Term: n.meta.Term, Events: n.event, Suspect: n.suspectBE, Readmit: n.readmit, Started: n.startBE})
 	n.group = group.New(group.Options{Log: n.meta, Clients: n.clients, View: n.cluster.View, Mirror: n.cluster.Mirror,
-		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List})
+		Version: n.version, Started: n.started, Logger: n.log, Strangers: n.met.List, Serves: n.serves.Load})
 	n.txns = txn.New(n.quorum, n.clients, n.cluster, derived(n.live, writeSettings), n.log)
 	n.redo = redo.New(redo.Options{Log: n.meta, Members: n.cluster, Clients: n.clients, Logger: n.log})
 	n.ledger = cluster.NewLedger(n.cluster, n.meta, n.activeTxns, n.redo, func() time.Duration { return conf.ReportDropTabletDelay.Get(n.live.Load()) })
@@ -227,19 +229,17 @@ func (n *node) openServer() error {
 
 // serve answers until ctx ends. Other nodes are answered at once, clients when this FE has the metadata.
 func (n *node) serve(ctx context.Context) error {
-	rpcListener, err := net.Listen("tcp", n.rpcAddress())
+	listener, err := metarpc.Listen(n.rpcAddress(), conf.FELocalSockets.Get(n.file), n.log)
 	if err != nil {
 		return fmt.Errorf("listen for rpc: %w", err)
 	}
+	n.listener = listener
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
 	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
 		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)
-	if cfg.TLS == nil { // pipes are clear text
-		rpcListener = pipes.Listen(rpcListener)
-	}
 	loops, stopLoops := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -248,6 +248,7 @@ func (n *node) serve(ctx context.Context) error {
 	wg.Go(func() { n.suspects.run(loops) })
 	wg.Go(func() { n.askMembership(loops) })
 	failed := make(chan error, 4)
+	rpcListener := pipes.Listen(listener)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
 	if err = n.awaitMeta(ctx); err == nil {
@@ -282,6 +283,7 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 	if err != nil {
 		return fmt.Errorf("listen for MySQL clients: %w", err)
 	}
+	n.serves.Store(true)
 	wg.Go(func() { failed <- n.mysql.Load().Serve(mysqlListener) })
 	wg.Go(func() { failed <- n.serveHTTP(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
@@ -307,7 +309,7 @@ func (n *node) handOver() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handOverTimeout)
 	defer cancel()
-	if err := n.group.Transfer(ctx, ""); err != nil {
+	if err := n.meta.TransferLeadership(ctx, ""); err != nil {
 		n.log.Warn("hand leadership over before the stop", "err", err)
 	}
 }

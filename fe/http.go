@@ -55,6 +55,7 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("raft_applied_index", "Last log entry applied.", func() float64 { return float64(n.meta.AppliedIndex()) })
 	gauge("redo_bytes", "Bytes of rows that commits carry and replicas do not have on disk for certain.", func() float64 { return float64(n.meta.Current().RedoBytes()) })
 	gauge("redo_tablets", "Tablets with such rows.", func() float64 { return float64(n.meta.Current().RedoTablets()) })
+	gauge("local_connections", "Open connections of nodes of this machine by the Unix socket.", func() float64 { return float64(n.listener.Local()) })
 	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Load().Connections())) })
 	return r
 }

@@ -865,7 +865,7 @@ func TestHungSourceIsGivenUp(t *testing.T) {
 	c.hung = true
 	begun := time.Now()
 	s := c.try(2)
-	if s.State != bepb.CloneStatus_FAILED || !strings.Contains(s.Reason, "stalled") || time.Since(begun) > 10*stall {
+	if s.State != bepb.CloneStatus_FAILED || !strings.Contains(s.Reason, "stalled") || time.Since(begun) > 50*stall {
 		t.Fatalf("%v after %v", s, time.Since(begun))
 	}
 	c.hung = false

@@ -32,7 +32,7 @@ func (in *intake) request() *bepb.FetchSnapshotRequest {
 	in.head = false
 	task := &in.p.task
 	return &bepb.FetchSnapshotRequest{TaskId: uint64(task.ID), TabletId: uint64(task.Tablet), Balance: task.Balance,
-		MinVersion: uint64(task.MinVersion), ResumeToken: in.disk.ResumeToken(task.Tablet, task.Replica)}
+		MinVersion: uint64(task.MinVersion), ResumeToken: in.disk.ResumeToken(task.Tablet, task.Replica), Sealed: true}
 }
 
 func (in *intake) take(ctx context.Context, c *bepb.FetchSnapshotResponse) error {

@@ -173,6 +173,7 @@ func (o *Outgoing) snapshot(ctx context.Context, req *bepb.FetchSnapshotRequest,
 	defer snap.Release()
 	e := &export{snap: snap, ex: snap.Export()}
 	e.ex.Buffer = func(size int) []byte { return *rpc.Buffers.Get(size) } // the codec puts them back
+	e.ex.Plain = !req.Sealed
 	if err := e.ex.Skip(req.ResumeToken); err != nil {
 		return err
 	}

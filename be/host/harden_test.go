@@ -72,7 +72,7 @@ func TestHarden(t *testing.T) {
 		ctx := context.Background()
 		if hung.Load() != nil {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+			ctx, cancel = context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
 		}
 		if got := h.Harden(ctx, all); !slices.Equal(got, versions) {

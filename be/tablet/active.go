@@ -111,8 +111,12 @@ func (s *Store) maintainActive(ctx context.Context) error {
 }
 
 // settled reports whether nothing is left to do for the tablet until it changes: no deltas, nothing that retention or the
-// horizon will let go of later, and the digest that other replicas compare with is known.
+// horizon will let go of later, no rowsets that are merged when it has been quiet for a while, and the digest that other replicas
+// compare with is known.
 func (t *Tablet) settled() bool {
+	if t.quietFor() < 2*quietAfter { // by then a turn has come since it was quiet
+		return false
+	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	l := t.s.tuning().Retention

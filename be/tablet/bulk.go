@@ -360,10 +360,10 @@ func (r *rowsetState) mayHold(first, last []byte) bool {
 // mayRemember is MayHold for the memtables. Called with mu held in either mode.
 func (t *Tablet) mayRemember(first, last []byte) bool {
 	for _, m := range t.mems {
-		if len(m.index) > besideKeys {
+		if m.index.n > besideKeys {
 			return true
 		}
-		for key := range m.index {
+		for key := range m.index.all(m.keys) {
 			if key >= string(first) && key <= string(last) {
 				return true
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -28,6 +29,7 @@ const (
 // meanwhile. If the process ends before the manifest is durable, the new rowset is an orphan; after it, the old ones are.
 func (t *Tablet) Compact(ctx context.Context) (bool, error) {
 	limits := t.s.tuning().Compaction
+	limits.apart = t.fewApart()
 	return t.compact(ctx, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
 }
 
@@ -104,7 +106,7 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 			return []*rowsetState{r}
 		}
 	}
-	rs := beneath(all)
+	rs := beneath(all, max(l.apart, fewApart))
 	slices.SortStableFunc(rs, func(a, b *rowsetState) int { return cmp.Compare(a.entry.Rows, b.entry.Rows) })
 	for from := 0; from+l.FanIn <= len(rs); from++ {
 		to, sum := from, uint64(0)
@@ -140,13 +142,31 @@ const (
 	maxApart = 256
 	// apartRows or apartBytes make a rowset large enough to stay apart for good.
 	apartRows, apartBytes = rowset.MaxGroupRows / 4, 512 << 10
-	// fewApart is up to how many smaller ones stay apart: merged sooner, they would be merged once more before they are large.
-	fewApart = 16
+	// fewApart is up to how many smaller ones stay apart for good, manyApart while more keep coming: merged sooner, they would be merged
+	// once more before they are large.
+	fewApart, manyApart = 16, compactSmall
+	// quietAfter is how long after a write nothing more is expected.
+	quietAfter = 2 * time.Second
 )
 
+// fewApart is from how many small rowsets on that lie apart are merged now.
+func (t *Tablet) fewApart() int {
+	if t.quietFor() < quietAfter {
+		return manyApart
+	}
+	return fewApart
+}
+
+// quietFor is how long ago the tablet was last written to.
+func (t *Tablet) quietFor() time.Duration {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.s.opt.Now().Sub(t.published)
+}
+
 // beneath returns the rowsets that merging is about: not those whose keys lie apart from those of all others and that are large,
-// as a load leaves them, or few. A reader finds a key in one of them by its range.
-func beneath(all []*rowsetState) []*rowsetState {
+// as a load leaves them, or fewer than few. A reader finds a key in one of them by its range.
+func beneath(all []*rowsetState, few int) []*rowsetState {
 	byKey := slices.Clone(all)
 	slices.SortFunc(byKey, func(a, b *rowsetState) int { return bytes.Compare(a.minKey(), b.minKey()) })
 	var rest, small []*rowsetState
@@ -163,7 +183,7 @@ func beneath(all []*rowsetState) []*rowsetState {
 			last = r.maxKey()
 		}
 	}
-	if len(small) >= fewApart {
+	if len(small) >= few {
 		rest = append(rest, small...)
 	}
 	if len(all)-len(rest) > maxApart {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"stele/meta/types"
 	"stele/sql/rowset"
@@ -142,8 +143,59 @@ func TestLoadsStayApart(t *testing.T) {
 		t.Errorf("%d rowsets that overlap are merged", len(got))
 	}
 	small := newRowsetState(1, rowsetEntry{ID: 99, Rows: 10}, []groupEntry{{Rows: 10, MinKey: []byte{7}, MaxKey: []byte{9}}})
-	rest := beneath(append(slices.Clone(apart), small))
+	rest := beneath(append(slices.Clone(apart), small), fewApart)
 	if len(rest) != 3 || !slices.Contains(rest, small) { // it, and the two that it overlaps
 		t.Errorf("%d rowsets are merged when a small one overlaps two", len(rest))
+	}
+}
+
+// TestSmallLoadsWaitForQuiet: small rowsets that lie apart, as INSERTs of many rows leave them, are merged when nothing more comes, or
+// many have.
+func TestSmallLoadsWaitForQuiet(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	opt := testOptions()
+	opt.Now = func() time.Time { return now }
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	rowsets := func(more int) int {
+		for range more {
+			commit(t, tb, groupedPuts(t, row{int64(2 * n), "a", 1}, row{int64(2*n + 1), "a", 2}))
+			n++
+		}
+		now = now.Add(time.Second)
+		if err := tb.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Maintain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return tb.Stats().Rowsets
+	}
+	if got := rowsets(fewApart + 1); got != fewApart+1 {
+		t.Fatalf("%d rowsets while more may come, want %d", got, fewApart+1)
+	}
+	if tb.settled() {
+		t.Fatal("the tablet is given up before they are merged")
+	}
+	if got := rowsets(manyApart); got != n-manyApart+1 {
+		t.Fatalf("%d rowsets after many came, want %d", got, n-manyApart+1)
+	}
+	rowsets(fewApart)
+	now = now.Add(quietAfter)
+	if got := rowsets(0); got >= fewApart {
+		t.Fatalf("%d rowsets although it is quiet", got)
+	}
+	if got := contents(t, tb, tb.Version()); len(got) != 2*n {
+		t.Fatalf("%d rows of %d", len(got), 2*n)
+	}
+	now = now.Add(time.Hour)
+	rowsets(0)
+	if rowsets(0); !tb.settled() {
+		t.Error("the tablet stays active")
 	}
 }

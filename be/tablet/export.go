@@ -26,10 +26,12 @@ type Chunk struct {
 	Free func()
 }
 
-// Chunk kinds: one header, the row groups as they are stored, one end.
+// Chunk kinds: one header, the row groups as they are stored, one end. At the end of each is a hash, of all of it but for a sealed
+// row group: there it is one of the envelope and of the row group's content, whose directory has the hashes of all the rest.
 const (
 	chunkHeader = 'H'
-	chunkGroup  = 'G'
+	chunkGroup  = 'G' // for a target of an older release, or from such a source
+	chunkSealed = 'S'
 	chunkEnd    = 'E'
 	chunkFixed  = 1 + 8 + 8 + 4 // kind, tablet, version, seq
 )
@@ -75,6 +77,8 @@ type Exporter struct {
 	skipped int64
 	// Buffer gives the memory of chunks, of that length or more of capacity, to be had back when they are sent; nil = new memory.
 	Buffer func(size int) []byte
+	// Plain has the chunks of row groups hashed as a whole: for a target that knows no sealed ones.
+	Plain bool
 	// contents are the hashes of the row groups that were read, by rowset and row group; 0 = not yet.
 	contents [][]uint64
 }
@@ -160,28 +164,49 @@ func (e *Exporter) seal(kind byte, seq int, body []byte) []byte {
 }
 
 // groupChunk copies a row group out of the mapping, once, and verifies the copy: damage must not travel.
-func (e *Exporter) groupChunk(g *exportGroup, seq int) ([]byte, error) {
-	begin := func(size int) []byte {
-		out := beginChunk(e.buffer(8+size), chunkGroup, e.header.Tablet, e.header.Version, seq)
-		out = binary.BigEndian.AppendUint32(out, uint32(g.rowset))
-		return binary.BigEndian.AppendUint32(out, uint32(g.group))
-	}
+func (e *Exporter) groupChunk(g *exportGroup, seq int) (out []byte, err error) {
+	content := &e.contents[g.rowset][g.group]
 	if g.val != nil {
-		return endChunk(append(begin(len(g.val)), g.val...)), nil
+		out = append(e.beginGroup(g, seq, len(g.val)), g.val...)
+		return e.endGroup(out, *content), nil
 	}
 	id := g.w.r.group(g.group)
 	key := groupKey(id)
-	var out []byte
-	err := e.s.t.s.viewData(key, func(val []byte) error {
-		out = append(begin(len(val)), val...)
-		content, err := contentOf(id, out[len(out)-len(val):])
-		e.contents[g.rowset][g.group] = content
+	err = e.s.t.s.viewData(key, func(val []byte) error {
+		out = append(e.beginGroup(g, seq, len(val)), val...)
+		*content, err = contentOf(id, out[len(out)-len(val):])
 		return err
 	})
 	if err != nil {
 		return nil, missingIsCorrupt(key, err)
 	}
-	return endChunk(out), nil
+	return e.endGroup(out, *content), nil
+}
+
+// groupPlace is where a row group belongs, before it in a chunk: rowset and row group.
+const groupPlace = 4 + 4
+
+// beginGroup returns a chunk up to the row group, which has size bytes.
+func (e *Exporter) beginGroup(g *exportGroup, seq, size int) []byte {
+	kind := byte(chunkSealed)
+	if e.Plain {
+		kind = chunkGroup
+	}
+	out := beginChunk(e.buffer(groupPlace+size), kind, e.header.Tablet, e.header.Version, seq)
+	out = binary.BigEndian.AppendUint32(out, uint32(g.rowset))
+	return binary.BigEndian.AppendUint32(out, uint32(g.group))
+}
+
+func (e *Exporter) endGroup(out []byte, content uint64) []byte {
+	if e.Plain {
+		return endChunk(out)
+	}
+	return binary.LittleEndian.AppendUint64(out, sealOf(out, content))
+}
+
+// sealOf is the hash of a chunk with a row group of that content.
+func sealOf(chunk []byte, content uint64) uint64 {
+	return xxh3.HashSeed(chunk[:chunkFixed+groupPlace], content)
 }
 
 // buffer returns room for a chunk with a body of size bytes.
@@ -357,10 +382,11 @@ func beginChunk(out []byte, kind byte, tablet types.TabletID, version types.Vers
 
 func endChunk(out []byte) []byte { return binary.LittleEndian.AppendUint64(out, xxh3.Hash(out)) }
 
+// openChunk reads the envelope of a chunk. Its hash is compared, but for a sealed one's, which openSealed does.
 func openChunk(c Chunk, tablet types.TabletID) (kind byte, version types.Version, body []byte, err error) {
 	n := len(c.Bytes) - 8
-	if n < chunkFixed || xxh3.Hash(c.Bytes[:n]) != binary.LittleEndian.Uint64(c.Bytes[n:]) {
-		return 0, 0, nil, fmt.Errorf("chunk %d of %d bytes: checksum: %w", c.Seq, len(c.Bytes), ErrImport)
+	if n < chunkFixed || c.Bytes[0] != chunkSealed && xxh3.Hash(c.Bytes[:n]) != binary.LittleEndian.Uint64(c.Bytes[n:]) {
+		return 0, 0, nil, chunkDamaged(c)
 	}
 	if got := types.TabletID(binary.BigEndian.Uint64(c.Bytes[1:])); got != tablet {
 		return 0, 0, nil, fmt.Errorf("chunk %d is of tablet %d: %w", c.Seq, got, ErrImport)
@@ -369,4 +395,22 @@ func openChunk(c Chunk, tablet types.TabletID) (kind byte, version types.Version
 		return 0, 0, nil, fmt.Errorf("chunk %d says that it is %d: %w", c.Seq, got, ErrImport)
 	}
 	return c.Bytes[0], types.Version(binary.BigEndian.Uint64(c.Bytes[9:])), c.Bytes[chunkFixed:n], nil
+}
+
+func chunkDamaged(c Chunk) error {
+	return fmt.Errorf("chunk %d of %d bytes: checksum: %w", c.Seq, len(c.Bytes), ErrImport)
+}
+
+// openSealed gives the row group in a sealed chunk another identity, and refuses a chunk that is damaged anywhere but in a vector or a
+// dictionary: those are compared with the directory once they are stored.
+func openSealed(c Chunk, id rowset.GroupID) error {
+	end := len(c.Bytes) - 8
+	content, err := rowset.Rename(id, c.Bytes[chunkFixed+groupPlace:end])
+	if err != nil {
+		return fmt.Errorf("%w: %w", chunkDamaged(c), err)
+	}
+	if sealOf(c.Bytes, content) != binary.LittleEndian.Uint64(c.Bytes[end:]) {
+		return chunkDamaged(c)
+	}
+	return nil
 }

@@ -155,8 +155,8 @@ func (im *Import) write(c Chunk) error {
 	switch kind {
 	case chunkHeader:
 		return im.begin(body)
-	case chunkGroup:
-		return im.writeGroup(body, c.Free)
+	case chunkGroup, chunkSealed:
+		return im.writeGroup(c, kind, body)
 	case chunkEnd:
 		im.end = &cloneEnd{}
 		if err := cbor.Unmarshal(body, im.end); err != nil {
@@ -235,9 +235,10 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 	return nil
 }
 
-// writeGroup verifies a row group, gives it the identity that it has here, and stores it. free, if any, is called when it is stored.
-func (im *Import) writeGroup(body []byte, free func()) error {
-	if len(body) < 8 {
+// writeGroup gives a row group the identity that it has here, and stores it. One of a plain chunk is verified first, one of a sealed
+// chunk when it is read back.
+func (im *Import) writeGroup(c Chunk, kind byte, body []byte) error {
+	if len(body) < groupPlace {
 		return fmt.Errorf("row group of %d bytes: %w", len(body), ErrImport)
 	}
 	rs, g := int(binary.BigEndian.Uint32(body)), int(binary.BigEndian.Uint32(body[4:]))
@@ -245,16 +246,22 @@ func (im *Import) writeGroup(body []byte, free func()) error {
 		return fmt.Errorf("row group %d of rowset %d was not announced: %w", g, rs, ErrImport)
 	}
 	id := im.t.rowsets[rs].group(g)
-	val := body[8:]
-	if err := rowset.Restamp(id, val); err != nil {
+	val := body[groupPlace:]
+	err := error(nil)
+	if kind == chunkSealed {
+		err = openSealed(c, id)
+	} else {
+		err = rowset.Restamp(id, val)
+	}
+	if err != nil {
 		return fmt.Errorf("row group %d of rowset %d: %w: %w", g, rs, ErrImport, err)
 	}
 	im.got[rs][g] = true
 	im.back = append(im.back, readBack{id: id, content: &im.contents[rs][g]})
 	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
 	im.bytes += int64(len(val))
-	if free != nil {
-		im.free = append(im.free, free)
+	if c.Free != nil {
+		im.free = append(im.free, c.Free)
 	}
 	im.s.importing.Add(int64(len(val)))
 	im.done += int64(len(val))

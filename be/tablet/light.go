@@ -7,6 +7,7 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
+	"stele/sql/vec"
 )
 
 // A light part is in memory alone: who has sent it keeps it elsewhere until its version is durable here. Publish queues the
@@ -29,10 +30,25 @@ type numberedPart struct {
 // disk. It is idempotent; a part that is durable already is as good. False says that this part has to become durable, by
 // PrepareLater or PreparePart: it is large, or other parts of the transaction are durable, or memory is short.
 func (t *Tablet) PrepareLight(txn types.TxnID, part int, payload []byte) (bool, error) {
+	return t.PrepareWritten(txn, part, payload, nil)
+}
+
+// Written is what EncodeWrite has made a payload of. Nobody changes it any more.
+type Written struct {
+	Schema *types.Schema
+	Ops    []types.RowOp
+	Rows   *vec.Batch
+}
+
+// PrepareWritten is PrepareLight for who has made the payload: the rows need not be read out of it. written may be nil.
+func (t *Tablet) PrepareWritten(txn types.TxnID, part int, payload []byte, written *Written) (bool, error) {
 	if !t.takesNow(payload) {
 		return false, nil
 	}
-	decoded, err := t.decodeNow(payload)
+	decoded, err := t.writtenNow(written)
+	if err == nil && decoded == nil {
+		decoded, err = t.decodeNow(payload)
+	}
 	taken := false
 	if err == nil {
 		taken, err = t.keepLight(txn, part, payload, decoded)
@@ -41,6 +57,41 @@ func (t *Tablet) PrepareLight(txn types.TxnID, part int, payload []byte) (bool, 
 		return true, fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
 	}
 	return taken, nil
+}
+
+// writtenNow is decodeNow by what the payload was made of; nil = the payload has to be read.
+func (t *Tablet) writtenNow(w *Written) (*decodedWrite, error) {
+	if w == nil {
+		return nil, nil
+	}
+	rows := w.by(t.Schema())
+	if rows == nil {
+		return nil, nil
+	}
+	if err := t.s.writable(); err != nil {
+		return nil, err
+	}
+	return &decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows}, nil
+}
+
+// by returns the rows as they would be read out of the payload by a schema; nil = by another one than they were written by, or not
+// as the store has them.
+func (w *Written) by(schema *types.Schema) *vec.Batch {
+	if w.Schema.Version != schema.Version || w.Rows.Sel != nil || len(w.Rows.Cols) != len(schema.Columns) {
+		return nil
+	}
+	cols := slices.Clone(w.Rows.Cols)
+	for i, v := range cols {
+		t := schema.Columns[i].Type
+		if v.N != w.Rows.N || v.Type.Phys() != t.Phys() {
+			return nil
+		}
+		if v.Type != t {
+			own := *v
+			own.Type, cols[i] = t, &own
+		}
+	}
+	return &vec.Batch{N: w.Rows.N, Cols: cols}
 }
 
 func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *decodedWrite) (taken bool, err error) {

@@ -20,12 +20,14 @@ const rowOverhead = 96
 // memView reads what was there when it was taken.
 type memtable struct {
 	schema  *types.Schema
-	cols    []memColumn
+	blocks  []memBlock  // the rows before tail
+	tail    int         // the first row of cols
+	cols    []memColumn // the other rows
 	created []types.Version
 	deleted []uint64 // version that ended the row, 0 while it lives; accessed atomically
 	prev    []int32  // the row that held the same key before, within this memtable, or noRow
 	keys    []string
-	index   map[string]int32    // key -> its newest row, or noRow
+	index   memIndex            // key -> its newest row, or noRow
 	sunk    map[string]struct{} // keys of the index whose newest change is in a rowset after all: see bulk.go
 	bytes   int64
 	// sunkBytes is not part of bytes, which the gauge knows: a large write must not wait for a flush.
@@ -40,47 +42,41 @@ type memColumn struct {
 }
 
 func newMemtable(schema *types.Schema) *memtable {
-	m := &memtable{schema: schema, cols: make([]memColumn, len(schema.Columns)), index: make(map[string]int32)}
-	for i := range m.cols {
-		m.cols[i].v = *rowset.NewVector(schema.Columns[i].Type, 0)
-	}
+	m := &memtable{schema: schema}
+	m.begin()
 	return m
+}
+
+// begin has new memory take the next rows.
+func (m *memtable) begin() {
+	m.cols = make([]memColumn, len(m.schema.Columns))
+	for i := range m.cols {
+		m.cols[i].v = *rowset.NewVector(m.schema.Columns[i].Type, 0)
+	}
 }
 
 func (m *memtable) rows() int { return len(m.created) }
 
-// grow makes room for n more rows at once, and for half as many again as there are when that takes new memory: what is filled would be
-// copied four times if it grew by a quarter each time.
+// empty reports whether nothing was ever in it.
+func (m *memtable) empty() bool { return m.index.n == 0 }
+
+// lookup returns the newest row of a key, which may be noRow; ok is false when the memtable does not know the key.
+func (m *memtable) lookup(key []byte) (row int32, ok bool) { return m.index.get(m.keys, key) }
+
+// grow makes room for n more rows at once, and for half as many again as there are when that takes new memory: what large writes
+// fill would be copied four times if it grew by a quarter each time.
 func (m *memtable) grow(n int) {
-	if len(m.index) == 0 && n > 1 {
-		m.index = make(map[string]int32, n)
-	}
 	if cap(m.created)-len(m.created) >= n {
 		return
 	}
 	n = max(n, len(m.created)/2)
 	m.created, m.deleted, m.prev = slices.Grow(m.created, n), slices.Grow(m.deleted, n), slices.Grow(m.prev, n)
 	m.keys = slices.Grow(m.keys, n)
-	for i := range m.cols {
-		c := &m.cols[i]
-		c.null = slices.Grow(c.null, n)
-		switch c.v.Type.Phys() {
-		case types.PhysInt64:
-			c.v.I64 = slices.Grow(c.v.I64, n)
-		case types.PhysFloat64:
-			c.v.F64 = slices.Grow(c.v.F64, n)
-		case types.PhysDec128:
-			c.v.Dec = slices.Grow(c.v.Dec, n)
-		default:
-			c.v.Off = slices.Grow(c.v.Off, n)
-			c.v.Data = slices.Grow(c.v.Data, len(c.v.Data)/2)
-		}
-	}
 }
 
-// appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column. Each of them must
-// be linked then, in the same order.
-func (m *memtable) appendPuts(w write) {
+// appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column; blockRows of them that
+// follow one another become a block. Each of them must be linked then, in the same order.
+func (m *memtable) appendPuts(w write, blockRows int) {
 	for from := 0; from < len(w.ops); {
 		if w.ops[from] != types.OpPut {
 			from++
@@ -90,8 +86,12 @@ func (m *memtable) appendPuts(w write) {
 		for to < len(w.ops) && w.ops[to] == types.OpPut {
 			to++
 		}
-		for i := range m.cols {
-			m.bytes += m.cols[i].append(w.rows.Cols[i], from, to)
+		if to-from >= blockRows {
+			m.take(w.rows.Cols, from, to)
+		} else {
+			for i := range m.cols {
+				m.bytes += m.cols[i].append(w.rows.Cols[i], from, to)
+			}
 		}
 		from = to
 	}
@@ -102,9 +102,16 @@ func (m *memtable) holds(row int32, key []byte) bool {
 	return row >= 0 && int(row) < len(m.keys) && m.deleted[row] == 0 && m.keys[row] == string(key)
 }
 
-// link makes the next row that was appended the newest one of key. old is its newest row so far, or noRow.
-func (m *memtable) link(key string, old int32, version types.Version) {
-	m.index[key] = int32(len(m.created))
+// link makes the next row that was appended the newest one of key, whose hash is given. old is its newest row so far, or noRow.
+func (m *memtable) link(key string, hash uint64, old int32, version types.Version) {
+	m.index.grow(1)
+	var slot *indexSlot
+	if old != noRow {
+		slot = m.index.findRow(uint32(hash), old)
+	} else {
+		slot = m.index.find(m.keys, uint32(hash), key)
+	}
+	m.index.put(slot, uint32(hash), headOf(int32(len(m.created))))
 	delete(m.sunk, key)
 	m.prev = append(m.prev, old)
 	m.keys = append(m.keys, key)
@@ -123,11 +130,14 @@ func (m *memtable) end(row int32, version types.Version) bool {
 }
 
 // bury remembers that key, which has no row here, has no living row below either.
-func (m *memtable) bury(key string) {
-	if _, ok := m.index[key]; ok {
+func (m *memtable) bury(key string, hash uint64) {
+	m.index.grow(1)
+	slot := m.index.find(m.keys, uint32(hash), key)
+	if slot.head != 0 {
 		return // sunk: the rowsets are asked, and readers of older versions follow the index
 	}
-	m.index[key] = noRow
+	m.index.buried = append(m.index.buried, key)
+	m.index.put(slot, uint32(hash), int32(-len(m.index.buried)))
 	m.bytes += int64(len(key)) + rowOverhead/2
 }
 
@@ -144,20 +154,14 @@ func (m *memtable) sink(key string) {
 
 // append appends the rows [from, to) of src and returns about how many bytes they take.
 func (c *memColumn) append(src *vec.Vector, from, to int) int64 {
-	before, n := len(c.v.Data), to-from
+	before := c.v.N
 	if src.Valid == nil {
-		c.null = append(c.null, make([]bool, n)...)
+		c.null = append(c.null, make([]bool, to-from)...)
 		rowset.AppendRange(&c.v, src, from, to)
 	} else {
 		c.appendNullable(src, from, to)
 	}
-	switch c.v.Type.Phys() {
-	case types.PhysBytes:
-		return int64(len(c.v.Data) - before + 5*n)
-	case types.PhysDec128:
-		return int64(17 * n)
-	}
-	return int64(9 * n)
+	return bytesOf(&c.v, before, c.v.N)
 }
 
 func (c *memColumn) appendNullable(src *vec.Vector, from, to int) {
@@ -178,13 +182,15 @@ func (c *memColumn) appendNullable(src *vec.Vector, from, to int) {
 type memView struct {
 	m       *memtable
 	schema  *types.Schema
+	blocks  []memBlock
+	tail    int
 	cols    []memColumn
 	created []types.Version
 	deleted []uint64
 }
 
 func (m *memtable) view() memView {
-	return memView{m: m, schema: m.schema, cols: append([]memColumn(nil), m.cols...), created: m.created, deleted: m.deleted}
+	return memView{m: m, schema: m.schema, blocks: m.blocks, tail: m.tail, cols: append([]memColumn(nil), m.cols...), created: m.created, deleted: m.deleted}
 }
 
 func (w *memView) rows() int { return len(w.created) }
@@ -198,18 +204,11 @@ func (w *memView) visible(row int, v types.Version) bool {
 	return d == 0 || d > uint64(v)
 }
 
-// column returns the rows [from, to) of column i as a vector.
-func (w *memView) column(i, from, to int) *vec.Vector {
-	c := &w.cols[i]
-	v := c.v // copies the headers: the original keeps growing
-	v.N = len(w.created)
-	out := rowset.Slice(&v, from, to)
-	if out == &v {
-		copied := v
-		out = &copied
-	}
+// part returns the rows [from, to) as a vector.
+func (c *memColumn) part(from, to int) *vec.Vector {
+	out := *rowset.Slice(&c.v, from, to) // the header is the caller's
 	out.Valid = validity(c, from, to)
-	return out
+	return &out
 }
 
 func validity(c *memColumn, from, to int) []uint64 {

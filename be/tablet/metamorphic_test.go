@@ -435,6 +435,7 @@ func TestOptionsDoNotShow(t *testing.T) {
 			opt := testOptions()
 			if i > 0 { // the first is the plain one
 				opt.bulkBytes = rapid.SampledFrom([]int64{0, 1, 500}).Draw(rt, "bulk bytes")
+				opt.blockRows = rapid.SampledFrom([]int{0, 1, 3}).Draw(rt, "block rows")
 				opt.Flush.Rows = rapid.SampledFrom([]int{0, 1, 50}).Draw(rt, "flush rows")
 				opt.ReadAge = rapid.SampledFrom([]time.Duration{0, 1}).Draw(rt, "read age")
 				opt.NoBackground = rapid.Bool().Draw(rt, "no background")

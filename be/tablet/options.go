@@ -58,6 +58,8 @@ type Options struct {
 	bulkBytes int64
 	// format is that of an older release: tests open such disks. 0 = storeFormat.
 	format int
+	// blockRows is how many rows of a write are kept in the memtable as they were decoded.
+	blockRows int
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }
@@ -112,6 +114,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Versions, 10_000)
 	setDefault(&o.Flush.Age, 10*time.Minute)
 	setDefault(&o.bulkBytes, largePart)
+	setDefault(&o.blockRows, 1000)
 	setDefault(&o.CacheBytes, 176<<20)
 	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)

@@ -139,7 +139,7 @@ func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID)
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
 		m := t.mems[i]
-		row, ok := m.index[string(key)]
+		row, ok := m.lookup(key)
 		for ok && row != noRow {
 			if m.created[row] <= v && (m.deleted[row] == 0 || m.deleted[row] > uint64(v)) {
 				return t.memRow(m, int(row), cols), true, true, nil
@@ -164,11 +164,7 @@ func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch 
 			continue
 		}
 		v := rowset.NewVector(t.meta.Schema.Columns[at].Type, 1)
-		if m.cols[in].null[row] {
-			rowset.AppendNull(v)
-		} else {
-			rowset.AppendRow(v, &m.cols[in].v, row)
-		}
+		m.appendValue(v, in, row)
 		b.Cols[i] = v
 	}
 	return b

@@ -202,7 +202,7 @@ func (t *Tablet) inMemory(key []byte, before place) place {
 		return place{mem: before.mem, row: before.row + 1}
 	}
 	for i := len(t.mems) - 1; i >= 0; i-- {
-		if row, ok := t.mems[i].index[string(key)]; ok {
+		if row, ok := t.mems[i].lookup(key); ok {
 			_, sunk := t.mems[i].sunk[string(key)]
 			return place{mem: t.mems[i], row: row, sunk: sunk}
 		}
@@ -219,28 +219,27 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 		t.unflushed = t.s.opt.Now()
 	}
 	t.recent.begin(version, len(places))
-	active.grow(len(places))
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	for _, w := range writes {
-		active.appendPuts(w)
+		active.appendPuts(w, t.s.opt.blockRows)
 		names := putKeys(w)
 		for i, key := range w.keys {
-			p, put := places[n], w.ops[i] == types.OpPut
+			p, put, hash := places[n], w.ops[i] == types.OpPut, rowset.KeyHash(key)
 			if !once {
 				p = t.placeNow(key, p)
 			}
-			ended := t.endRow(active, key, p, version, put)
+			ended := t.endRow(active, key, hash, p, version, put)
 			if ended {
 				t.rows--
 			}
 			if put {
-				active.link(names[:len(key)], p.rowIn(active), version)
+				active.link(names[:len(key)], hash, p.rowIn(active), version)
 				names = names[len(key):]
 				t.rows++
 			}
 			if ended || put {
-				changed = append(changed, rowset.KeyHash(key))
+				changed = append(changed, hash)
 			}
 			n++
 		}
@@ -291,7 +290,7 @@ func putKeys(w write) string {
 }
 
 // endRow ends the living row of key, which lies at p, and reports whether there was one. put says that a new row follows.
-func (t *Tablet) endRow(active *memtable, key []byte, p place, version types.Version, put bool) bool {
+func (t *Tablet) endRow(active *memtable, key []byte, hash uint64, p place, version types.Version, put bool) bool {
 	if p.inMemory() {
 		return p.row != noRow && p.mem.end(p.row, version)
 	}
@@ -300,7 +299,7 @@ func (t *Tablet) endRow(active *memtable, key []byte, p place, version types.Ver
 	}
 	p.rowset.deletes.add(version, p.pos)
 	if !put {
-		active.bury(string(key))
+		active.bury(string(key), hash)
 	}
 	return true
 }

@@ -53,7 +53,7 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 		err = im.compareGroups(digest)
 	}
 	if err != nil {
-		im.refused = im.refused || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrDigest)
+		im.refused = im.refused || !errors.Is(err, errResend) && (errors.Is(err, ErrCorrupt) || errors.Is(err, ErrDigest))
 		return fmt.Errorf("import tablet %d: %w", im.t.id, err)
 	}
 	im.verified = true
@@ -63,17 +63,8 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 // compareGroups verifies the row groups that were not read back since they were stored, and that all of them are the source's.
 func (im *Import) compareGroups(digest uint64) error {
 	im.reading.Wait()
-	for rs, r := range im.t.rowsets {
-		for g := range r.groups {
-			if im.contents[rs][g] != 0 {
-				continue
-			}
-			content, err := im.s.contentOf(r.group(g))
-			if err != nil {
-				return err
-			}
-			im.contents[rs][g] = content
-		}
+	if err := im.readRest(); err != nil {
+		return err
 	}
 	if proof := proofOf(im.contents); proof != im.end.Proof || digest != im.end.Digest || im.t.rows != im.end.Rows {
 		return fmt.Errorf("%d rows in row groups with hash %x, not %d in %x; digest %x, asked for %x: %w", im.t.rows, proof, im.end.Rows, im.end.Proof, im.end.Digest, digest, ErrDigest)
@@ -81,6 +72,35 @@ func (im *Import) compareGroups(digest uint64) error {
 	im.t.learnDigest(DigestPoint{Version: im.version, Digest: digest, Rows: im.t.rows, Schema: im.header.Schema.Version})
 	return nil
 }
+
+// readRest reads what was not read back. What is damaged, on its way or here, counts as not received: the next import of the replica has
+// it sent again.
+func (im *Import) readRest() error {
+	var bad error
+	for rs, r := range im.t.rowsets {
+		for g := range r.groups {
+			if im.contents[rs][g] != 0 {
+				continue
+			}
+			content, err := im.s.contentOf(r.group(g))
+			switch {
+			case errors.Is(err, ErrCorrupt):
+				im.got[rs][g] = false
+				bad = errors.Join(bad, err)
+			case err != nil:
+				return err
+			}
+			im.contents[rs][g] = content
+		}
+	}
+	if bad != nil {
+		return fmt.Errorf("%w: %w: %w", ErrImport, errResend, bad)
+	}
+	return nil
+}
+
+// errResend says that some row groups have to be sent again, and the others not.
+var errResend = errors.New("row groups are damaged")
 
 // compareRows is for a source that sends no hash of its row groups: it computes the digest from the rows.
 func (im *Import) compareRows(digest uint64) error {

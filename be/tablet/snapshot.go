@@ -67,7 +67,7 @@ func (t *Tablet) Current() (*Snapshot, error) {
 func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
 	s := t.storedLocked(v)
 	for _, m := range t.mems {
-		if m.rows() > 0 || len(m.index) > 0 {
+		if !m.empty() {
 			s.mems = append(s.mems, m.view())
 		}
 	}
@@ -200,7 +200,7 @@ func (s *Snapshot) find(keys [][]byte) ([]memRef, []rowRef, error) {
 func (s *Snapshot) findInMemory(key []byte) memRef {
 	for i := len(s.mems) - 1; i >= 0; i-- {
 		w := &s.mems[i]
-		row, ok := w.m.index[string(key)]
+		row, ok := w.m.lookup(key)
 		for ok && row != noRow {
 			if int(row) < w.rows() && w.visible(int(row), s.version) {
 				return memRef{view: w, row: int(row)}

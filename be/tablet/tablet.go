@@ -161,7 +161,7 @@ func (t *Tablet) SetSchema(schema types.Schema) error {
 		before := t.meta.Schema
 		t.setMeta(m.clone())
 		t.resetDigest(&before)
-		if last := len(t.mems) - 1; len(t.mems[last].index) == 0 {
+		if last := len(t.mems) - 1; t.mems[last].empty() {
 			t.mems = t.mems[:last:last] // nothing was ever in it
 		}
 		t.mems = append(t.mems, t.newMemtable())

@@ -25,6 +25,8 @@ type CompactionLimits struct {
 	FanIn       int // so many of similar size are worth merging
 	MaxRowsets  int // with more, the smallest are merged whatever their sizes: a scan merges no more
 	DeadPercent int // a rowset of which more can be dropped is rewritten
+
+	apart int // so many that lie apart and are small are worth merging; at least fewApart
 }
 
 const (

@@ -13,6 +13,8 @@ const (
 	groupBytes = groups.RawBytes
 	// flushBytes is how many encoded bytes are written in one synced transaction (reference §5: 16 MB).
 	flushBytes = 16 << 20
+	// keyBytes is about what a key takes, maxArena how much room for keys is made at once.
+	keyBytes, maxArena = 16, 1 << 20
 )
 
 // rowsetWriter writes rows, which come in key order, as one rowset. What it wrote is an orphan until a manifest names it.
@@ -95,8 +97,11 @@ func (w *rowsetWriter) addKeys(keys [][]byte, created []int64) {
 	version.N += len(keys)
 	for k, key := range keys {
 		w.maxVer = max(w.maxVer, types.Version(created[k]))
+		if len(key) > cap(w.arena)-len(w.arena) { // older keys keep the array they are in
+			w.arena = make([]byte, 0, max(len(key), min(2*cap(w.arena)+keyBytes*len(keys), maxArena)))
+		}
 		start := len(w.arena)
-		w.arena = append(w.arena, key...) // when it grows, older keys keep the old array
+		w.arena = append(w.arena, key...)
 		w.keys = append(w.keys, w.arena[start:len(w.arena):len(w.arena)])
 	}
 	w.rows += uint32(len(keys))

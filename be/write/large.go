@@ -14,11 +14,26 @@ import (
 )
 
 const (
-	// largeRows and largeBytes (of the rows as the FE sends them) are what makes a part large: it becomes a rowset, which is
-	// encoded here, once for all replicas.
+	// largeRows and largeBytes (of the rows as the FE sends them) are what makes a part large in any case: it becomes a rowset,
+	// which is encoded here, once for all replicas.
 	largeRows  = 512
 	largeBytes = 2 << 20
+	// manyRows make a part large whose write is too large for the commit to carry: it is flushed in any case.
+	manyRows = 100
 )
+
+// leastLarge returns how many rows make a part of a write large.
+func leastLarge(parts []*bepb.WriteRequest_Part) int {
+	size, carried := 0, 0
+	for _, p := range parts {
+		size += len(p.Rows)
+		carried = max(carried, int(p.RedoBytes))
+	}
+	if size > 2*carried { // rows take about twice the bytes of their payload
+		return manyRows
+	}
+	return largeRows
+}
 
 // largeLead is the way of a large part through its leader, by sorted keys in the place of a lock a row. Where two rows may
 // have to do with one another it gives up, having changed nothing, and the part goes the way of all others.
@@ -44,7 +59,7 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 			l.keys, err = in.large.Keys()
 		}
 		led.payload = in.sent
-	case in.rows.N < largeRows && len(in.sent) < largeBytes || in.rows.Sel != nil:
+	case in.rows.N < in.least && len(in.sent) < largeBytes || in.rows.Sel != nil:
 		return false, nil
 	default:
 		n = in.rows.N

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"stele/be/tablet"
 	"stele/meta/rpc"
 	"stele/meta/types"
 )
@@ -25,13 +27,22 @@ func (w *Writer) aside(f func()) bool {
 	return true
 }
 
+// storedPart is one part of a transaction that is to be kept as pending.
+type storedPart struct {
+	txn     types.TxnID
+	number  int
+	payload []byte
+	written *tablet.Written // what payload was made of, if that was here
+	light   bool            // memory is enough
+}
+
 // store makes a part durable as pending where the replica lies when it is its turn, or keeps it in memory if that is enough (light).
 // done is called once, with the state of that, by whatever goroutine learns it, so it must not block.
-func (w *Writer) store(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte, light bool, done func(*replica, error)) {
-	if light && r.storeLight(ctx, txn, part, payload, done) {
+func (w *Writer) store(ctx context.Context, r *replica, p storedPart, done func(*replica, error)) {
+	if p.light && r.storeLight(ctx, p, done) {
 		return
 	}
-	if !w.storeLater(ctx, r, txn, part, payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, txn, part, payload)) }) {
+	if !w.storeLater(ctx, r, p.txn, p.number, p.payload, done) && !w.aside(func() { done(w.storeNow(ctx, r, p.txn, p.number, p.payload)) }) {
 		done(r, errStopping)
 	}
 }
@@ -84,7 +95,7 @@ func (w *Writer) storeLater(ctx context.Context, r *replica, txn types.TxnID, pa
 }
 
 // storeLight is store of what may be in memory alone; false = it becomes durable after all.
-func (r *replica) storeLight(ctx context.Context, txn types.TxnID, part int, payload []byte, done func(*replica, error)) bool {
+func (r *replica) storeLight(ctx context.Context, p storedPart, done func(*replica, error)) bool {
 	if !r.gate.TryRLock() {
 		return false
 	}
@@ -92,12 +103,12 @@ func (r *replica) storeLight(ctx context.Context, txn types.TxnID, part int, pay
 		r.gate.RUnlock()
 		return false
 	}
-	err, kept := r.takes(ctx, int64(len(payload))), true
+	err, kept := r.takes(ctx, int64(len(p.payload))), true
 	if err == nil {
-		kept, err = r.t.PrepareLight(txn, part, payload)
+		kept, err = r.t.PrepareWritten(p.txn, p.number, p.payload, p.written)
 	}
 	if kept && err == nil {
-		r.note(ctx, txn, int64(len(payload)))
+		r.note(ctx, p.txn, int64(len(p.payload)))
 	}
 	r.gate.RUnlock()
 	if kept {
@@ -134,26 +145,46 @@ func (r *replica) lock(ctx context.Context) {
 }
 
 const (
-	// slowRead is what a look at the keys of a write takes when it waits for the disk.
+	// slowRead is what a look at the keys of a write takes when it waits for the disk. It may also take so long because the
+	// processor was given to somebody else, and on a machine whose processors are all in use one of some hundred looks does.
 	slowRead = time.Millisecond
-	// slowFor is how long such looks are expected then.
+	// slowShare: one part of the time in so many may go by in slow looks before they count as waiting for the disk,
+	slowShare = 5
+	// slowBurst: after a quiet time, so much may.
+	slowBurst = 50 * time.Millisecond
+	// slowFor is how long they count so at most after the last one.
 	slowFor = time.Second
 )
 
 // reads tells whether the keys of writes are found in memory. While they are not, no call may look for them in the goroutine
-// that reads other calls.
+// that reads other calls. A slow look now and then is no reason: each call would get a goroutine, and what it sends a system call
+// of its own.
 type reads struct {
-	slow atomic.Int64 // until when, Unix nanoseconds
+	mu   sync.Mutex   // of who changes paid
+	paid atomic.Int64 // when the slow looks have been made up for, each by slowShare times what it took, Unix nanoseconds
 }
 
 func (s *reads) watch(ctx context.Context, look func() error) error {
 	begun := time.Now()
-	if begun.UnixNano() < s.slow.Load() {
+	if s.slow(begun) {
 		rpc.Waits(ctx)
 	}
 	err := look()
-	if time.Since(begun) > slowRead {
-		s.slow.Store(begun.Add(slowFor).UnixNano())
+	if took := time.Since(begun); took > slowRead {
+		s.note(begun.Add(took), took)
 	}
 	return err
+}
+
+// slow reports whether too much time has gone by in slow looks lately.
+func (s *reads) slow(now time.Time) bool {
+	return s.paid.Load()-now.UnixNano() > int64(slowShare*slowBurst)
+}
+
+// note takes a slow look into account.
+func (s *reads) note(now time.Time, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	paid := max(s.paid.Load(), now.UnixNano()) + int64(slowShare*min(took, slowFor))
+	s.paid.Store(min(paid, now.Add(slowShare*slowBurst+slowFor).UnixNano()))
 }

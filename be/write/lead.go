@@ -34,6 +34,7 @@ type part struct {
 	req     *bepb.WriteRequest_Part
 	r       *replica
 	payload []byte
+	written *tablet.Written        // what payload was made of; nil = not kept
 	light   bool                   // the commit carries the payload: memory is enough
 	encode  func() ([]byte, error) // makes the payload of a large part, once all parts are resolved
 	resp    *bepb.WriteResponse_Part
@@ -83,9 +84,9 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 		order = slices.Clone(order)
 		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
 	}
-	parts := make([]*part, 0, len(order))
+	parts, least := make([]*part, 0, len(order)), leastLarge(order)
 	for _, p := range order {
-		led, err := w.lead(ctx, txn, p, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
+		led, err := w.lead(ctx, txn, p, least, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
 		if err != nil {
 			return nil, refused(types.TabletID(p.TabletId), err)
 		}
@@ -155,8 +156,9 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 	return r, nil
 }
 
-// lead resolves one part: what is left of it afterwards is puts and deletes that hold on every replica.
-func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, lockWait time.Duration, explicit bool) (*part, error) {
+// lead resolves one part, which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
+// replica.
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, least int, lockWait time.Duration, explicit bool) (*part, error) {
 	r, err := w.leads(ctx, p)
 	if err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, err
 	}
-	in, err := openRows(t, schema, p)
+	in, err := openRows(t, schema, p, least)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
@@ -205,11 +207,17 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
 		}
 	}
-	led.payload, err = tablet.EncodeWrite(schema, ops, rows)
-	if err != nil {
+	if err := led.encodeRows(schema, ops, rows); err != nil {
 		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
 	}
 	return led, nil
+}
+
+// encodeRows makes the payload of a part that is not large.
+func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) (err error) {
+	p.written = &tablet.Written{Schema: schema, Ops: ops, Rows: rows}
+	p.payload, err = tablet.EncodeWrite(schema, ops, rows)
+	return err
 }
 
 // caughtUp waits until this leader has the versions that the write must see. Once it has had those of the epoch's first
@@ -243,10 +251,11 @@ type incoming struct {
 	sent  []byte        // what large was opened on
 	rows  *vec.Batch
 	ops   []types.RowOp // one for all rows, or one a row
+	least int           // so many rows make it large
 }
 
-func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part) (*incoming, error) {
-	in := &incoming{sent: p.Rows}
+func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, least int) (*incoming, error) {
+	in := &incoming{sent: p.Rows, least: least}
 	n := 0
 	var err error
 	if p.Grouped {

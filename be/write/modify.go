@@ -197,8 +197,7 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 	if m.req.ExplicitTxn {
 		m.w.own.add(holder{m.txn, id}, schema.Version, [][]byte{m.req.Key}, ops, m.out.Row)
 	}
-	var err error
-	if led.payload, err = tablet.EncodeWrite(schema, ops, m.out.Row); err != nil {
+	if err := led.encodeRows(schema, ops, m.out.Row); err != nil {
 		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
 	}
 	return led, nil

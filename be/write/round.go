@@ -46,7 +46,7 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 		})
 	}
 	for _, p := range parts {
-		w.store(ctx, p.r, txn, int(p.req.Seq), p.payload, p.light, func(r *replica, err error) { d.stored(p, r, err) })
+		w.store(ctx, p.r, storedPart{txn, int(p.req.Seq), p.payload, p.written, p.light}, func(r *replica, err error) { d.stored(p, r, err) })
 	}
 	if len(parts) == 0 {
 		d.end(nil)
@@ -179,6 +179,9 @@ func chooseLight(txn types.TxnID, parts []*part) {
 			continue
 		}
 		if own := p.r.t.Light(txn, int(p.req.Seq), p.payload); own != nil {
+			if &own[0] != &p.payload[0] {
+				p.written = nil // of another try
+			}
 			p.payload, p.light = own, true
 			carried += len(own)
 		}

@@ -195,7 +195,7 @@ func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateR
 		done(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
 		return
 	}
-	w.store(ctx, r, txn, int(p.Seq), p.Payload, p.Redo, func(r *replica, err error) {
+	w.store(ctx, r, storedPart{txn, int(p.Seq), p.Payload, nil, p.Redo}, func(r *replica, err error) {
 		if err != nil || !w.locks.isEnded(txn, r.t.ID()) && !r.ahead.Load() {
 			done(err)
 			return

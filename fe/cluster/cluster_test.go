@@ -26,6 +26,7 @@ type world struct {
 	active map[types.TxnID]bool
 	age    time.Duration
 	pokes  pokes
+	silent time.Duration // how long a heartbeat may take
 }
 
 const (
@@ -35,10 +36,10 @@ const (
 )
 
 func newWorld(t *testing.T, bes int) *world {
-	w := &world{Cluster: fakecluster.New(t, bes, 2, types.QuorumMajority), t: t, events: make(chan cluster.Event, 1000), active: map[types.TxnID]bool{}}
+	w := &world{Cluster: fakecluster.New(t, bes, 2, types.QuorumMajority), t: t, events: make(chan cluster.Event, 1000), active: map[types.TxnID]bool{}, silent: timeout}
 	w.c = cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: w.Logger, FEAddresses: func() []string { return []string{"fe"} },
 		Settings: func() cluster.Settings {
-			return cluster.Settings{Interval: interval, Timeout: timeout, Retries: retries}
+			return cluster.Settings{Interval: interval, Timeout: w.silent, Retries: retries}
 		},
 		Events: func(e cluster.Event) { w.events <- e },
 		Started: func(ctx context.Context, be types.BEID, ms int64) error {
@@ -97,14 +98,12 @@ func (w *world) awaitUp() {
 
 func TestRefusedIsDeadAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
+	w.silent = time.Minute // longer than await waits
 	w.run()
 	be := w.BEs[0]
 	w.await(cluster.BEUp, be.ID)
-	start := time.Now()
 	be.Stop()
-	if took := w.await(cluster.BEDown, be.ID).Sub(start); took > timeout*retries {
-		t.Errorf("a BE whose port refuses was alive for another %s", took)
-	}
+	w.await(cluster.BEDown, be.ID)
 	if w.c.Alive(be.ID) {
 		t.Error("alive after its death was told")
 	}
@@ -114,9 +113,11 @@ func TestHungCostsTimeoutTimesRetries(t *testing.T) {
 	w := newWorld(t, 1)
 	be := w.BEs[0]
 	var hung atomic.Bool
+	var beats atomic.Int64 // while it hung
 	be.Set(func(b *fakecluster.BE) {
 		b.OnHeartbeat = func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
 			if hung.Load() {
+				beats.Add(1)
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -128,8 +129,9 @@ func TestHungCostsTimeoutTimesRetries(t *testing.T) {
 	start := time.Now()
 	hung.Store(true)
 	took := w.await(cluster.BEDown, be.ID).Sub(start)
-	if took < timeout*(retries-1) || took > timeout*retries+20*interval {
-		t.Errorf("dead after %s, want about %s", took, timeout*retries)
+	// One that was sent before may have got no answer on a busy machine; one may have been sent since.
+	if n := beats.Load(); took < timeout*(retries-1) || n < retries-1 || n > retries+1 {
+		t.Errorf("dead after %d heartbeats and %s, want %d and about %s", n, took, retries, timeout*retries)
 	}
 	hung.Store(false)
 	w.await(cluster.BEUp, be.ID)

@@ -50,6 +50,8 @@ type Options struct {
 	Version string
 	Started time.Time
 	Logger  *slog.Logger
+	// Serves reports whether MySQL clients may come to this FE; nil = always.
+	Serves func() bool
 	// Strangers lists what of other clusters this FE has met; nil = nothing is known.
 	Strangers func() []stranger.Stranger
 }
@@ -57,6 +59,7 @@ type Options struct {
 // Status is how another FE is, as the leading FE knows it.
 type Status struct {
 	Alive    bool
+	Starting bool // it answers other nodes and takes no MySQL clients yet
 	LastSeen time.Time
 	Applied  uint64 // log index
 	Behind   uint64 // entries that it had still to apply at the last beat
@@ -220,6 +223,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Err = "another frontend answers there: " + resp.Name
 	case err == nil:
 		m.Err, m.Alive, m.gone, m.LastSeen = "", true, false, time.Now()
+		m.Starting = resp.Starting
 		m.Applied, m.view, m.Version = resp.Applied, resp.ViewVersion, resp.Version
 		m.Started, m.Strangers = time.UnixMilli(resp.StartTimeMs), strangersOf(resp)
 		m.Behind = committed - min(resp.Applied, committed)

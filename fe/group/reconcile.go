@@ -95,9 +95,28 @@ func (g *Group) step(ctx context.Context, what, name string, do func(context.Con
 	return nil
 }
 
-// Transfer hands leadership to the FE of that name, or to the one that has most of the log.
+// transferPause is between two tries to hand leadership over.
+const transferPause = 50 * time.Millisecond
+
+// Transfer hands leadership to the FE of that name, or to the one that has most of the log. A try lasts no longer than an election
+// may, which a busy machine outlasts: it is tried again while this FE leads.
 func (g *Group) Transfer(ctx context.Context, name string) error {
 	tctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	return g.o.Log.TransferLeadership(tctx, name)
+	for {
+		err := g.o.Log.TransferLeadership(tctx, name)
+		if err == nil {
+			return nil
+		}
+		if leader, _ := g.o.Log.Leader(); leader != "" && leader != g.o.Log.ID() && (name == "" || leader == name) {
+			return nil // the answer came too late
+		} else if leader != g.o.Log.ID() {
+			return err
+		}
+		select {
+		case <-tctx.Done():
+			return err
+		case <-time.After(transferPause):
+		}
+	}
 }

@@ -40,6 +40,7 @@ type frontend struct {
 	group   *group.Group
 	quorum  *quorum.Log
 	active  atomic.Uint64 // the transaction that it works on
+	starts  atomic.Bool   // it takes no MySQL clients
 	stop    func()
 	closed  bool
 }
@@ -84,7 +85,7 @@ func (f *frontend) open(name string, boot bool) {
 	f.quorum = quorum.New(f.log, f.clients, func() time.Duration { return leaderWait })
 	f.group = group.New(group.Options{Log: f.log, Clients: f.clients, Logger: slog.New(slog.DiscardHandler),
 		View:   func() (uint64, []byte, error) { return 7, []byte("view of " + name), nil },
-		Mirror: func([]byte) error { return nil }, Version: "v", Started: time.UnixMilli(1000)})
+		Mirror: func([]byte) error { return nil }, Serves: func() bool { return !f.starts.Load() }, Version: "v", Started: time.UnixMilli(1000)})
 	f.serve(id)
 }
 

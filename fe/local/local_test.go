@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -195,21 +196,24 @@ func TestGuardRestartsWhatDied(t *testing.T) {
 }
 
 func TestBackoffGrowsAndStarts(t *testing.T) {
-	s := &supervisor{opts: Options{Guard: true, firstBackoff: time.Second, Stderr: newOutput()}}
-	c := &child{node: &node{kind: "be", number: 1, dir: t.TempDir()}, backoff: time.Second}
-	s.children = []*child{c}
-	var waits []time.Duration
-	for i := range 8 {
-		c.started = time.Now()
-		if i == 7 {
-			c.started = time.Now().Add(-2 * steadyAfter)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) { // where time stands still
+		s := &supervisor{opts: Options{Guard: true, firstBackoff: time.Second, Stderr: newOutput()}}
+		c := &child{node: &node{kind: "be", number: 1, dir: dir}, backoff: time.Second}
+		s.children = []*child{c}
+		var waits []time.Duration
+		for i := range 8 {
+			c.started = time.Now()
+			if i == 7 {
+				c.started = time.Now().Add(-2 * steadyAfter)
+			}
+			s.bury(exit{child: c, err: os.ErrProcessDone})
+			waits = append(waits, time.Until(c.restart)/time.Second)
 		}
-		s.bury(exit{child: c, err: os.ErrProcessDone})
-		waits = append(waits, time.Until(c.restart).Round(time.Second)/time.Second)
-	}
-	if want := []time.Duration{1, 2, 4, 8, 16, 30, 30, 1}; !slices.Equal(waits, want) {
-		t.Errorf("waits %v, want %v", waits, want)
-	}
+		if want := []time.Duration{1, 2, 4, 8, 16, 30, 30, 1}; !slices.Equal(waits, want) {
+			t.Errorf("waits %v, want %v", waits, want)
+		}
+	})
 }
 
 func TestStubbornNodeIsKilled(t *testing.T) {

@@ -76,7 +76,8 @@ type Frontend struct {
 	Role      string // LEADER, FOLLOWER, OBSERVER
 	Learner   bool   // it has no vote (yet)
 	Join      bool   // it is in the Raft group as its role says: a follower votes
-	Alive     bool
+	Alive     bool   // it answers MySQL clients
+	Starting  bool   // it answers other nodes only, so far
 	Journal   uint64
 	Heartbeat time.Time
 	Self      bool

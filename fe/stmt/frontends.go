@@ -18,7 +18,7 @@ var frontendColumns = cols(`
 	Role              text  LEADER, FOLLOWER or OBSERVER.
 	ClusterId         text  Id of the cluster.
 	Join              text  Whether it is in the Raft group as its role says: a follower votes.
-	Alive             text  Whether it answers.
+	Alive             text  Whether it answers MySQL clients.
 	ReplayedJournalId int   Index of the last Raft entry that it has applied.
 	LastHeartbeat     text  When it last answered.
 	IsHelper          text  Whether a new FE may join through it.

@@ -184,7 +184,7 @@ var _ = register(Statement{
 		id          int   Id of the FE; NULL for one that waits.
 		endpoint    text  host:edit_log_port.
 		role        text  leader, follower, learner or offline; waiting for one that is not part of the cluster.
-		status      text  ready, creating (it gets the metadata), offline or waiting.
+		status      text  ready, creating (it gets the metadata and takes no clients yet), offline or waiting.
 		create_time text  When it was added.
 		role_time   text  When the leading FE began to lead; for others when their process started.
 		note        text  What is in its way, or how far it is.
@@ -203,6 +203,10 @@ func mnodeRows(e *Env) []Row {
 		switch {
 		case fe.Pending:
 			role, status = "learner", "creating"
+		case f.Starting && f.Learner:
+			role, status = "learner", "creating"
+		case f.Starting:
+			status = "creating"
 		case !f.Alive:
 			role, status = "offline", "offline"
 		case f.Learner:

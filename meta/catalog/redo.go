@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"stele/meta/command"
+	"stele/meta/command/canon"
 	"stele/meta/types"
 )
 
@@ -216,7 +217,7 @@ func (c *Catalog) writeRedo(s *snapshotWriter) {
 // loadRedo takes one version in. Its tablet has been loaded, and nobody else has seen it yet.
 func (d *draft) loadRedo(body []byte) error {
 	var v redoRecord
-	if err := snapDec.Unmarshal(body, &v); err != nil {
+	if err := canon.Dec.Unmarshal(body, &v); err != nil {
 		return err
 	}
 	t, ok := d.tablets.get(v.Tablet)

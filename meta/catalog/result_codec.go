@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"stele/meta/command/canon"
 	"stele/meta/types"
 )
 
@@ -87,7 +88,7 @@ func EncodeResults(rs []Result) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return snapEnc.Marshal(ws)
+	return canon.Enc.Marshal(ws)
 }
 
 func (w *wireResult) set(r Result) error {
@@ -130,7 +131,7 @@ func (w *wireResult) set(r Result) error {
 // DecodeResults reads what EncodeResults wrote.
 func DecodeResults(b []byte) ([]Result, error) {
 	var ws []wireResult
-	if err := snapDec.Unmarshal(b, &ws); err != nil {
+	if err := canon.Dec.Unmarshal(b, &ws); err != nil {
 		return nil, fmt.Errorf("decode results: %w", err)
 	}
 	rs := make([]Result, len(ws))

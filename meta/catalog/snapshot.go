@@ -10,6 +10,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"stele/meta/command/canon"
 	"stele/meta/types"
 )
 
@@ -106,28 +107,6 @@ type txnEntry struct {
 	Record txnRecord   `cbor:"2,keyasint"`
 }
 
-var snapEnc = func() cbor.EncMode {
-	m, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic("BUG: cbor encoding options: " + err.Error())
-	}
-	return m
-}()
-
-var snapDec = func() cbor.DecMode {
-	m, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		IndefLength:       cbor.IndefLengthForbidden,
-		MaxArrayElements:  1 << 24,
-		MaxNestedLevels:   16,
-	}.DecMode()
-	if err != nil {
-		panic("BUG: cbor decoding options: " + err.Error())
-	}
-	return m
-}()
-
 // snapshotWriter counts and checksums what it writes; the first error sticks.
 type snapshotWriter struct {
 	w   *bufio.Writer
@@ -147,7 +126,7 @@ func (s *snapshotWriter) record(kind uint8, v any) bool {
 	if s.err != nil {
 		return false
 	}
-	body, err := snapEnc.Marshal(v)
+	body, err := canon.Enc.Marshal(v)
 	if err != nil {
 		s.err = err
 		return false
@@ -288,7 +267,7 @@ func (d *draft) load(kind uint8, body []byte) error {
 	switch kind {
 	case kindHead:
 		var h headRecord
-		if err := snapDec.Unmarshal(body, &h); err != nil {
+		if err := canon.Dec.Unmarshal(body, &h); err != nil {
 			return err
 		}
 		d.index, d.cluster, d.createdMs, d.leader, d.nextID = h.Index, h.Cluster, h.CreatedMs, h.Leader, h.NextID
@@ -354,7 +333,7 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 
 func loadOne[T any](body []byte, put func(*T)) error {
 	v := new(T)
-	if err := snapDec.Unmarshal(body, v); err != nil {
+	if err := canon.Dec.Unmarshal(body, v); err != nil {
 		return err
 	}
 	put(v)

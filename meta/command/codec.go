@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"stele/meta/command/canon"
 )
 
 // The encoded form of a command:
@@ -58,29 +60,6 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("command %q is of version %d, this binary knows up to %d: upgrade this FE", e.Name, e.Version, e.Knows)
 }
 
-var encMode = func() cbor.EncMode {
-	m, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic("BUG: cbor encoding options: " + err.Error())
-	}
-	return m
-}()
-
-// decMode is strict: to pass over a field that a newer FE acts on would be to drift away from it.
-var decMode = func() cbor.DecMode {
-	m, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		IndefLength:       cbor.IndefLengthForbidden,
-		MaxArrayElements:  1 << 24,
-		MaxNestedLevels:   16,
-	}.DecMode()
-	if err != nil {
-		panic("BUG: cbor decoding options: " + err.Error())
-	}
-	return m
-}()
-
 // Encode returns the log form of a command.
 func Encode(c Command) ([]byte, error) {
 	if b, ok := c.(*Batch); ok {
@@ -94,7 +73,7 @@ func Encode(c Command) ([]byte, error) {
 		out := appendHeader(make([]byte, 0, headerSize+len(s.name)+roomOf(commit)), s.version, s.typ, s.name)
 		return bounded(appendCommit(out, commit), s.name)
 	}
-	body, err := encMode.Marshal(c)
+	body, err := canon.Enc.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode command %s: %w", s.name, err)
 	}
@@ -183,7 +162,7 @@ func Decode(b []byte) (Command, error) {
 		}
 	}
 	c := s.make()
-	if err := decMode.Unmarshal(body, c); err != nil {
+	if err := canon.Dec.Unmarshal(body, c); err != nil {
 		if field := (*cbor.UnknownFieldError)(nil); errors.As(err, &field) {
 			return nil, &UnknownError{Format: b[2], Type: t, Name: name, Version: version, Knows: s.version, Field: true}
 		}

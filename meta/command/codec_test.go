@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"stele/meta/command/canon"
 	"stele/meta/model"
 	"stele/meta/types"
 )
@@ -127,7 +128,7 @@ func TestRefusesTheUnknownByName(t *testing.T) {
 		b[at] = v
 		return b
 	}
-	extra, err := encMode.Marshal(map[int]int{1: 5, 99: 1})
+	extra, err := canon.Enc.Marshal(map[int]int{1: 5, 99: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

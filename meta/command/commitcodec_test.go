@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/meta/command/canon"
 	"stele/meta/types"
 )
 
@@ -34,7 +35,7 @@ func TestCommitCodec(t *testing.T) {
 	quick := 0
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCommit(t)
-		want, err := encMode.Marshal(c)
+		want, err := canon.Enc.Marshal(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +67,7 @@ func agree(t interface{ Fatalf(string, ...any) }, body []byte) {
 		return
 	}
 	want := &CommitTxn{}
-	if err := decMode.Unmarshal(body, want); err != nil || !reflect.DeepEqual(got, want) {
+	if err := canon.Dec.Unmarshal(body, want); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%x is read as %+v, want %+v (%v)", body, got, want, err)
 	}
 }

@@ -64,6 +64,9 @@ func (l *Log) watchCrashes() {
 		case <-ctx.Done():
 		}
 	}()
+	if l.onlyVoter() {
+		l.callElection(ctx, "") // there is no leader whose silence would have to last
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,7 +114,8 @@ func (l *Log) refused(ctx context.Context, addr string) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// callElection has this FE stand for leader after those voters that come before it.
+// callElection has this FE stand for leader in place of one that has crashed ("" = there was none), after those voters that come
+// before it.
 func (l *Log) callElection(ctx context.Context, crashed string) {
 	servers, err := l.Servers()
 	if err != nil {
@@ -138,7 +142,9 @@ func (l *Log) callElection(ctx context.Context, crashed string) {
 	if _, leader := l.raft.LeaderWithID(); string(leader) != crashed {
 		return
 	}
-	l.cfg.Log.Info("the leader has crashed: this frontend calls an election", "leader", crashed)
+	if crashed != "" {
+		l.cfg.Log.Info("the leader has crashed: this frontend calls an election", "leader", crashed)
+	}
 	req := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(l.cfg.ID), Addr: []byte(l.cfg.Advertise)}}
 	var resp raft.TimeoutNowResponse
 	if err := l.transport.TimeoutNow(raft.ServerID(l.cfg.ID), l.transport.LocalAddr(), req, &resp); err != nil {

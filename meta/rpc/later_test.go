@@ -53,10 +53,7 @@ func (d *deferring) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequ
 // serveDeferring serves d, with an outbox; stop ends it.
 func serveDeferring(t *testing.T, d *deferring, o *Outbox) (addr string, stop func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listenFor(t, "127.0.0.1:0")
 	cfg := ServerConfig{Cluster: NewCluster("c1"), Log: slog.New(slog.DiscardHandler), Outbox: o}
 	g, p := NewServer(cfg), NewPipeServer(cfg)
 	p.Brief(grpc_health_v1.Health_Check_FullMethodName)

@@ -41,13 +41,20 @@ func (e *echo) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest) 
 	return e.service.Check(ctx, r)
 }
 
-// servePiped serves both ways on one port; stop ends it.
-func servePiped(t *testing.T, id types.ClusterID) (e *echo, addr string, stop func()) {
+// listenFor listens by TCP, and in tests of the Unix socket by that.
+func listenFor(t *testing.T, address string) *Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := Listen(address, strings.HasPrefix(t.Name(), "TestNear"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+// servePiped serves both ways on one port; stop ends it.
+func servePiped(t *testing.T, id types.ClusterID) (e *echo, addr string, stop func()) {
+	t.Helper()
+	l := listenFor(t, "127.0.0.1:0")
 	e = &echo{waiting: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}
 	cfg := ServerConfig{Cluster: NewCluster(id), Log: slog.New(slog.DiscardHandler)}
 	g, p := NewServer(cfg), NewPipeServer(cfg)
@@ -190,10 +197,7 @@ func TestPipeConnectsAgain(t *testing.T) {
 	if _, err := pipe.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); status.Code(err) != codes.Unavailable {
 		t.Fatalf("call to a server that is gone: %v", err)
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listenFor(t, addr)
 	cfg := ServerConfig{Cluster: NewCluster("c1"), Log: slog.New(slog.DiscardHandler)}
 	g, p := NewServer(cfg), NewPipeServer(cfg)
 	grpc_health_v1.RegisterHealthServer(p, &echo{})

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -123,7 +121,7 @@ func (c *Conn) Close() error {
 	err := c.ClientConn.Close()
 	c.wg.Wait()
 	if p != nil {
-		p.w.rest.Wait()
+		p.w.await()
 	}
 	return err
 }
@@ -183,9 +181,14 @@ func (c *Conn) dial(d *pipeDial) {
 
 // openPipe connects and says which cluster this process belongs to.
 func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
-	conn, err := net.DialTimeout("tcp", addr, connectTimeout)
+	conn, err := connect(context.Background(), addr)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
+	}
+	conn, err = greet(conn, cfg.Cluster)
+	if err != nil || conn == nil {
+		cfg.tell(addr, "pipe", err)
+		return nil, err
 	}
 	b := newBatch(cfg.Outbox, conn)
 	p := &pipeConn{conn: conn, r: bufio.NewReaderSize(b, pipeBuffer), batch: b, calls: map[uint64]*pipeCall{},
@@ -193,12 +196,6 @@ func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
 	p.outbox = cfg.Outbox
 	p.w.init(conn)
 	p.heard.Store(time.Now().UnixNano())
-	known, err := greet(conn, p.r, cfg.Cluster)
-	if err != nil || !known {
-		cfg.tell(addr, "pipe", err)
-		_ = conn.Close() // the error before it tells why
-		return nil, err
-	}
 	return p, nil
 }
 
@@ -244,32 +241,6 @@ func (c *pipeCall) answer(f frame) {
 
 var pipeCalls = sync.Pool{New: func() any { return &pipeCall{done: make(chan frame, 1)} }}
 
-// greet is false when the peer knows no pipes: it hangs up on what is no HTTP/2.
-func greet(conn net.Conn, r *bufio.Reader, cluster *Cluster) (known bool, err error) {
-	if err := conn.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
-		return false, status.Error(codes.Unavailable, err.Error())
-	}
-	id := cluster.ID()
-	hello := append(append([]byte(pipeMagic), byte(len(id))), id...)
-	if _, err := conn.Write(hello); err != nil {
-		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
-	}
-	verdict, err := r.ReadByte()
-	switch {
-	case errors.Is(err, io.EOF), isReset(err), err == nil && verdict != pipeAdmitted && verdict != pipeRefused:
-		return false, nil
-	case err != nil:
-		return false, status.Error(codes.Unavailable, "greet: "+err.Error())
-	case verdict == pipeRefused:
-		f, err := readFrame(r)
-		if err != nil {
-			return false, status.Error(codes.Unavailable, "greet: "+err.Error())
-		}
-		return false, fromStatus(decodeStatus(f.body))
-	}
-	return true, conn.SetDeadline(time.Time{})
-}
-
 // call makes one call and waits for its answer.
 func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok {
@@ -288,7 +259,7 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	err = p.w.send(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		pipeCalls.Put(c)
-		return status.Error(codes.Unavailable, "send: "+err.Error())
+		return p.unsent(err)
 	}
 	f, err := p.await(ctx, id, c, timeout)
 	if err != nil {
@@ -296,6 +267,16 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	}
 	pipeCalls.Put(c)
 	return p.outcome(f, out)
+}
+
+// unsent returns what the caller is told of a call that could not be sent. If that is because of the pipe the next call has another one; the
+// receiver of this one ends the calls on it, whose callers want to be told by no caller of another.
+func (p *pipeConn) unsent(err error) error {
+	if p.w.failed() {
+		p.broken.Store(true)
+		_ = p.conn.Close() // the receiver learns it
+	}
+	return status.Error(codes.Unavailable, "send: "+err.Error())
 }
 
 // appendCall appends a call.

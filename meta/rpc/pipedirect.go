@@ -78,19 +78,18 @@ func (c *Conn) openDirect(p *pipeConn) {
 
 // greeted connects to a peer that knows pipes.
 func greeted(addr string, cfg DialConfig) (net.Conn, *bufio.Reader, error) {
-	conn, err := net.DialTimeout("tcp", addr, connectTimeout)
+	conn, err := connect(context.Background(), addr)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := bufio.NewReaderSize(conn, directBuffer)
-	known, err := greet(conn, r, cfg.Cluster)
-	if err == nil && !known {
+	conn, err = greet(conn, cfg.Cluster)
+	if err == nil && conn == nil {
 		err = errors.New("the peer knows no pipes")
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, conn.Close())
+		return nil, nil, err
 	}
-	return conn, r, nil
+	return conn, bufio.NewReaderSize(conn, directBuffer), nil
 }
 
 // directBuffer is enough for the answers of small statements; larger ones are read past it.

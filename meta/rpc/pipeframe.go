@@ -57,6 +57,7 @@ type frameWriter struct {
 	rest sync.WaitGroup  // goroutines that go on sending
 
 	mu      sync.Mutex
+	over    bool   // no goroutine starts any more
 	buf     []byte // frames to send
 	spare   []byte
 	sending bool
@@ -174,7 +175,7 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 		if err == nil && len(rest) > 0 && !patient {
 			w.mu.Lock()
 			left := rest
-			w.rest.Go(func() {
+			w.restLocked(func() {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.drainLocked(out, left, true)
@@ -197,8 +198,24 @@ func (w *frameWriter) drainLocked(out, rest []byte, patient bool) {
 	w.sending = false
 	if w.ending {
 		// Close waits for who reads, and that may be the caller, which ends its batch before it waits for more to read.
-		w.rest.Go(func() { _ = w.conn.Close() }) // the reader learns it
+		w.restLocked(func() { _ = w.conn.Close() }) // the reader learns it
 	}
+}
+
+// restLocked has a goroutine run f, which is not needed once the connection is closed and awaited.
+func (w *frameWriter) restLocked(f func()) {
+	if !w.over {
+		w.rest.Go(f)
+	}
+}
+
+// await returns when no goroutine sends any more. The connection is closed.
+func (w *frameWriter) await() {
+	w.fail(net.ErrClosed)
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
+	w.rest.Wait()
 }
 
 // some writes what the peer takes at once.
@@ -237,6 +254,13 @@ func (w *frameWriter) end() {
 		w.sending = true
 		w.drainLocked(nil, nil, false)
 	}
+}
+
+// failed reports whether nothing can be sent any more.
+func (w *frameWriter) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil
 }
 
 // fail makes later sends fail.

@@ -11,11 +11,12 @@ import (
 // TestPostDoesNotWait: a peer that takes nothing holds up nobody who posts; what was posted arrives whole and in order once
 // it reads, and the sender ends with the connection.
 func TestPostDoesNotWait(t *testing.T) {
-	for _, reads := range []bool{true, false} {
+	postAndRead(t, func() (net.Conn, net.Conn) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer l.Close()
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -24,6 +25,15 @@ func TestPostDoesNotWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		return conn, peer
+	})
+}
+
+// postAndRead posts to a peer that reads late, and to one that does not read.
+func postAndRead(t *testing.T, connected func() (conn, peer net.Conn)) {
+	t.Helper()
+	for _, reads := range []bool{true, false} {
+		conn, peer := connected()
 		var w frameWriter
 		w.init(conn)
 		const frames, size = 200, 100 << 10
@@ -45,7 +55,7 @@ func TestPostDoesNotWait(t *testing.T) {
 			}
 		}
 		_ = conn.Close()
-		w.rest.Wait()
-		_, _ = peer.Close(), l.Close()
+		w.await()
+		_ = peer.Close()
 	}
 }

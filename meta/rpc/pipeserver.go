@@ -174,7 +174,7 @@ func (l *sniffer) run() {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
-			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED) {
+			if noFiles(err) || errors.Is(err, syscall.ECONNABORTED) {
 				time.Sleep(sniffPause)
 				continue
 			}
@@ -196,7 +196,7 @@ func (l *sniffer) sort(conn net.Conn) {
 	_ = conn.SetReadDeadline(time.Now().Add(sniffTimeout)) // fails on a closed connection, as the read does
 	first, err := r.Peek(1)
 	if err == nil && first[0] == pipeMagic[0] {
-		l.s.serve(conn, r, b)
+		l.s.welcome(conn, r, b)
 		return
 	}
 	if err != nil || conn.SetReadDeadline(time.Time{}) != nil {
@@ -246,14 +246,38 @@ type pipePeer struct {
 	running sync.WaitGroup // the reader and the calls
 }
 
-// serve runs the calls of one pipe until it breaks.
-func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
-	defer conn.Close()
+// welcome greets a peer and serves it.
+func (s *PipeServer) welcome(conn net.Conn, r *bufio.Reader, b *batch) {
 	cluster, err := s.greet(conn, r)
 	if err != nil {
 		s.cfg.Log.Debug("pipe refused", "peer", conn.RemoteAddr().String(), "err", err)
+		_ = conn.Close() // the error before it tells
 		return
 	}
+	admitted, err := s.admit(conn)
+	if err != nil {
+		_ = conn.Close() // likewise
+		return
+	}
+	if admitted != conn {
+		b = newBatch(s.outbox, admitted)
+		r.Reset(b) // the peer says nothing until it has the verdict
+	}
+	s.serve(admitted, r, b, cluster)
+}
+
+// admit tells a peer that it is admitted, and returns the connection on which it makes its calls.
+func (s *PipeServer) admit(conn net.Conn) (net.Conn, error) {
+	if near, ok := conn.(*nearConn); ok {
+		return near.admit()
+	}
+	_, err := conn.Write([]byte{pipeAdmitted})
+	return conn, err
+}
+
+// serve runs the calls of one pipe until it breaks.
+func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch, cluster string) {
+	defer conn.Close()
 	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(s.ctx, metadata.Pairs(ClusterKey, cluster)))
 	defer cancel()
 	p := &pipePeer{s: s, conn: conn, r: r, batch: b, ctx: ctx, calls: map[uint64]*servedCall{}}
@@ -267,7 +291,7 @@ func (s *PipeServer) serve(conn net.Conn, r *bufio.Reader, b *batch) {
 	p.read()
 	p.running.Wait()
 	_ = conn.Close() // it may be closed already
-	p.w.rest.Wait()
+	p.w.await()
 }
 
 // read takes frames until the pipe breaks. A call runs in the goroutine that has read it, which is on the processor
@@ -327,7 +351,7 @@ func (s *PipeServer) remove(p *pipePeer) {
 	delete(s.conns, p)
 }
 
-// greet admits or refuses a peer.
+// greet reads which cluster a peer belongs to, and refuses those of others.
 func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err error) {
 	hello := make([]byte, len(pipeMagic)+1)
 	if _, err := io.ReadFull(r, hello); err != nil {
@@ -351,8 +375,7 @@ func (s *PipeServer) greet(conn net.Conn, r *bufio.Reader) (cluster string, err 
 		_, werr := conn.Write(answer)
 		return "", errors.Join(err, werr)
 	}
-	_, err = conn.Write([]byte{pipeAdmitted})
-	return string(id), err
+	return string(id), nil
 }
 
 // take handles one frame of the client; it returns the call that is to be run, if it is one.

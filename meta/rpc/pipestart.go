@@ -73,7 +73,7 @@ func (p *pipeConn) start(method string, in, out proto.Message, timeout time.Dura
 	err = p.outbox.put(&p.w, func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		c.stop()
-		done(status.Error(codes.Unavailable, "send: "+err.Error()))
+		done(p.unsent(err))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -91,10 +90,7 @@ func (b *brief) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest)
 
 // TestBriefCalls has calls that run in the reader, and some that let it go: none holds up another.
 func TestBriefCalls(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listenFor(t, "127.0.0.1:0")
 	b := &brief{goes: make(chan struct{})}
 	cfg := ServerConfig{Cluster: NewCluster("c1"), Log: slog.New(slog.DiscardHandler)}
 	g, p := NewServer(cfg), NewPipeServer(cfg)

@@ -221,7 +221,7 @@ func Dial(addr string, cfg DialConfig, extra ...grpc.DialOption) (*grpc.ClientCo
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		grpc.WithChainUnaryInterceptor(cfg.unary), grpc.WithChainStreamInterceptor(cfg.stream),
-		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableServiceConfig(), grpc.WithContextDialer(connect),
 		experimental.WithBufferPool(Buffers), grpc.WithReadBufferSize(ioBuffer),
 	}
 	// passthrough: addresses are ours, a resolver or proxy setting of the machine has no say.

@@ -2936,7 +2936,9 @@ type FetchSnapshotRequest struct {
 	MinVersion uint64                 `protobuf:"varint,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
 	Balance    bool                   `protobuf:"varint,4,opt,name=balance,proto3" json:"balance,omitempty"`
 	// What an interrupted clone has left at the destination (tablet.Store.ResumeToken): the source leaves it out.
-	ResumeToken   []byte `protobuf:"bytes,8,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	ResumeToken []byte `protobuf:"bytes,8,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// The destination knows chunks whose row groups are sealed by the hash of their content.
+	Sealed        bool `protobuf:"varint,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3004,6 +3006,13 @@ func (x *FetchSnapshotRequest) GetResumeToken() []byte {
 		return x.ResumeToken
 	}
 	return nil
+}
+
+func (x *FetchSnapshotRequest) GetSealed() bool {
+	if x != nil {
+		return x.Sealed
+	}
+	return false
 }
 
 type FetchSnapshotResponse struct {
@@ -4658,14 +4667,15 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"totalBytes\x1a<\n" +
 	"\x06Change\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\fR\apayload\"\xbc\x01\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"\xd4\x01\n" +
 	"\x14FetchSnapshotRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vmin_version\x18\x03 \x01(\x04R\n" +
 	"minVersion\x12\x18\n" +
 	"\abalance\x18\x04 \x01(\bR\abalance\x12!\n" +
-	"\fresume_token\x18\b \x01(\fR\vresumeTokenJ\x04\b\x05\x10\x06J\x04\b\x06\x10\aJ\x04\b\a\x10\b\"\x91\x02\n" +
+	"\fresume_token\x18\b \x01(\fR\vresumeToken\x12\x16\n" +
+	"\x06sealed\x18\t \x01(\bR\x06sealedJ\x04\b\x05\x10\x06J\x04\b\x06\x10\aJ\x04\b\a\x10\b\"\x91\x02\n" +
 	"\x15FetchSnapshotResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x03R\n" +

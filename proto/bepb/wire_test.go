@@ -17,7 +17,7 @@ type wired interface {
 
 func wiredMessages() []wired {
 	return []wired{&WriteRequest{}, &WriteResponse{}, &ReplicateRequest{}, &ReplicateResponse{}, &PublishRequest{}, &PublishResponse{},
-		&GetRequest{}, &GetResponse{}}
+		&GetRequest{}, &GetResponse{}, &ModifyRequest{}, &ModifyResponse{}}
 }
 
 // fill gives each field of a message some value, now and then none.
@@ -27,6 +27,8 @@ func fill(r *rand.Rand, m protoreflect.Message) {
 		f := fields.Get(i)
 		switch {
 		case r.IntN(8) == 0:
+		case f.Kind() == protoreflect.MessageKind && !f.IsList():
+			fill(r, m.Mutable(f).Message())
 		case f.IsList():
 			for range r.IntN(4) {
 				if f.Kind() == protoreflect.MessageKind {

@@ -9,42 +9,52 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 	for _, p := range m.Parts {
 		var at int
 		dst, at = begin(dst, 2)
-		dst = appendNumber(dst, 1, p.TabletId)
-		dst = appendNumber(dst, 2, p.Epoch)
-		dst = appendNumber(dst, 3, p.MinVersion)
-		dst = appendNumber(dst, 4, p.ReadVersion)
-		dst = appendNumber(dst, 5, p.ReplicaId)
-		for _, o := range p.Others {
-			var in int
-			dst, in = begin(dst, 6)
-			dst = appendNumber(dst, 1, o.ReplicaId)
-			dst = appendNumber(dst, 2, o.BeId)
-			dst = appendChunk(dst, 3, o.Address)
-			dst = end(appendFlag(dst, 4, o.Learner), in)
-			ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
-		}
-		dst = appendChunk(dst, 7, p.Ops)
-		dst = appendChunk(dst, 8, p.Rows)
-		dst = appendNumber(dst, 9, p.Seq)
-		dst = appendFlag(dst, 10, p.Grouped)
-		dst = appendNumber(dst, 11, uint64(p.SchemaVersion))
-		dst = appendChunk(dst, 12, p.Schema)
-		dst = appendNumber(dst, 13, uint64(p.RedoBytes))
-		dst = end(appendNumber(dst, 14, uint64(p.LeaderStartMs)), at)
-		ok = ok && plain(p.unknownFields)
+		dst, ok = p.append(dst, ok)
+		dst = end(dst, at)
 	}
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
 	return appendFlag(dst, 4, m.ExplicitTxn), ok
+}
+
+func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
+	ok = ok && plain(m.unknownFields)
+	dst = appendNumber(dst, 1, m.TabletId)
+	dst = appendNumber(dst, 2, m.Epoch)
+	dst = appendNumber(dst, 3, m.MinVersion)
+	dst = appendNumber(dst, 4, m.ReadVersion)
+	dst = appendNumber(dst, 5, m.ReplicaId)
+	for _, o := range m.Others {
+		var in int
+		dst, in = begin(dst, 6)
+		dst = appendNumber(dst, 1, o.ReplicaId)
+		dst = appendNumber(dst, 2, o.BeId)
+		dst = appendChunk(dst, 3, o.Address)
+		dst = end(appendFlag(dst, 4, o.Learner), in)
+		ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
+	}
+	dst = appendChunk(dst, 7, m.Ops)
+	dst = appendChunk(dst, 8, m.Rows)
+	dst = appendNumber(dst, 9, m.Seq)
+	dst = appendFlag(dst, 10, m.Grouped)
+	dst = appendNumber(dst, 11, uint64(m.SchemaVersion))
+	dst = appendChunk(dst, 12, m.Schema)
+	dst = appendNumber(dst, 13, uint64(m.RedoBytes))
+	return appendNumber(dst, 14, uint64(m.LeaderStartMs)), ok
 }
 
 // WireBytes is no less than what the message takes.
 func (m *WriteRequest) WireBytes() int {
 	n := fixedBytes
 	for _, p := range m.Parts {
-		n += 2*fixedBytes + len(p.Ops) + len(p.Rows) + len(p.Schema)
-		for _, o := range p.Others {
-			n += fixedBytes + len(o.Address)
-		}
+		n += p.wireBytes()
+	}
+	return n
+}
+
+func (m *WriteRequest_Part) wireBytes() int {
+	n := 2*fixedBytes + len(m.Ops) + len(m.Rows) + len(m.Schema)
+	for _, o := range m.Others {
+		n += fixedBytes + len(o.Address)
 	}
 	return n
 }

@@ -1094,6 +1094,7 @@ type BeatResponse struct {
 	ViewVersion   uint64                 `protobuf:"varint,5,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"` // the one that it has now
 	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
 	Strangers     []*Stranger            `protobuf:"bytes,7,rep,name=strangers,proto3" json:"strangers,omitempty"`
+	Starting      bool                   `protobuf:"varint,8,opt,name=starting,proto3" json:"starting,omitempty"` // it takes no MySQL clients yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1175,6 +1176,13 @@ func (x *BeatResponse) GetStrangers() []*Stranger {
 		return x.Strangers
 	}
 	return nil
+}
+
+func (x *BeatResponse) GetStarting() bool {
+	if x != nil {
+		return x.Starting
+	}
+	return false
 }
 
 // Stranger is a node or disk of another cluster that was met and refused.
@@ -2157,7 +2165,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12!\n" +
 	"\fview_version\x18\x03 \x01(\x04R\vviewVersion\x12\x12\n" +
-	"\x04view\x18\x04 \x01(\fR\x04view\"\xdd\x01\n" +
+	"\x04view\x18\x04 \x01(\fR\x04view\"\xf9\x01\n" +
 	"\fBeatResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\x04R\aapplied\x12\"\n" +
@@ -2165,7 +2173,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12!\n" +
 	"\fview_version\x18\x05 \x01(\x04R\vviewVersion\x12\x12\n" +
 	"\x04term\x18\x06 \x01(\x04R\x04term\x12*\n" +
-	"\tstrangers\x18\a \x03(\v2\f.fe.StrangerR\tstrangers\"\xb7\x01\n" +
+	"\tstrangers\x18\a \x03(\v2\f.fe.StrangerR\tstrangers\x12\x1a\n" +
+	"\bstarting\x18\b \x01(\bR\bstarting\"\xb7\x01\n" +
 	"\bStranger\x12\x10\n" +
 	"\x03via\x18\x01 \x01(\tR\x03via\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1d\n" +

@@ -288,24 +288,6 @@ func (r *insertReader) reserve(rowBytes int) {
 	}
 }
 
-// row reads one row.
-func (r *insertReader) row() bool {
-	if !r.punct('(') {
-		return false
-	}
-	for {
-		var c Cell
-		if !r.cell(&c) {
-			return false
-		}
-		r.out.Cells = append(r.out.Cells, c)
-		if r.punct(',') {
-			continue
-		}
-		return r.punct(')')
-	}
-}
-
 // cell reads one literal.
 func (r *insertReader) cell(c *Cell) bool {
 	if r.params && r.tok.Kind == syntax.Param {

@@ -20,7 +20,7 @@ type InsertTarget struct {
 	names   []string // likewise; nil = no list
 	current string   // the default database
 	modes   string   // sql_mode
-	usable  bool     // every column of a row is given by the statement
+	usable  bool     // every column of a row is given by the statement, and stores what literals are
 }
 
 // NewInsertTarget plans INSERTs like in. One that is wrong is not usable: InsertValues knows what to say.
@@ -38,6 +38,7 @@ func NewInsertTarget(ctx *Context, in *ast.InsertValues) *InsertTarget {
 	t.plan = *p
 	t.plan.filler = nil // it belongs to one statement
 	t.usable = p.Via == nil && len(p.columns) == len(p.Table.Schema.Columns) && p.AutoIncrement < 0 && !p.NeedsRowID && !p.Table.HasUniqueKeys()
+	t.usable = t.usable && !slices.ContainsFunc(p.Table.Schema.Columns, func(c types.Column) bool { return !storesInts(&c) && !storesTexts(&c) })
 	return t
 }
 
@@ -177,11 +178,11 @@ func intLiteral(c ast.Cell, lo int64, hi uint64) (int64, bool) {
 	if c.Kind != ast.CellInt || len(c.Text) >= 19 {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(c.Text, 10, 64)
+	n, _ := readDigits(c.Text, 0, 0)
 	if c.Neg {
 		n = -n
 	}
-	return n, err == nil && n >= lo && (n <= 0 || uint64(n) <= hi)
+	return n, n >= lo && (n <= 0 || uint64(n) <= hi)
 }
 
 // textLiteral reports whether a literal is a value of the column as it stands.

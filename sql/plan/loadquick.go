@@ -87,6 +87,7 @@ func (f *filler) quick(col int) quickColumn {
 	q := quickColumn{}
 	c := &f.table.Schema.Columns[col]
 	switch t := c.Type; {
+	case c.Special(): // whose texts are no numbers
 	case t.Kind >= types.KindTinyInt && t.Kind <= types.KindBigInt:
 		lo, hi := sqltypes.IntRange(t)
 		q.lo, q.hi, q.zero = lo, int64(min(hi, 1<<62)), !c.AutoIncrement || f.zeroID
@@ -124,7 +125,8 @@ func (q *quickColumn) literal(cb *vec.ColumnBuilder, kind types.Kind, c ast.Cell
 	switch {
 	case c.Neg || q.take == nil || strings.IndexByte(c.Text, 0) >= 0:
 		return false
-	case kind == types.KindDecimal && (c.Kind == ast.CellInt || c.Kind == ast.CellDecimal),
+	case kind >= types.KindTinyInt && kind <= types.KindBigInt && c.Kind == ast.CellInt,
+		kind == types.KindDecimal && (c.Kind == ast.CellInt || c.Kind == ast.CellDecimal),
 		kind == types.KindDate && c.Kind == ast.CellString && c.Plain() && len(c.Text) == 10,
 		kind == types.KindDateTime && c.Kind == ast.CellString && c.Plain() && len(c.Text) == 19,
 		kind == types.KindChar && c.Kind == ast.CellString && c.Plain():

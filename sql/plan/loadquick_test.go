@@ -15,7 +15,7 @@ import (
 func TestQuickColumnsAgree(t *testing.T) {
 	ctx, f := newContext()
 	ctx.SQLMode = defaultMode
-	if _, err := f.create(ctx, `CREATE TABLE all_types (k BIGINT PRIMARY KEY AUTO_INCREMENT, a TINYINT, b SMALLINT UNSIGNED, c INT NOT NULL,
+	if _, err := f.create(ctx, `CREATE TABLE all_types (k BIGINT PRIMARY KEY AUTO_INCREMENT, a TINYINT, en ENUM('3','b','1'), st SET('1','2'), bi BIT(9), b SMALLINT UNSIGNED, c INT NOT NULL,
 		d BIGINT UNSIGNED, e DECIMAL(6,2), f DECIMAL(30,10), g FLOAT, h DOUBLE, i CHAR(3), j VARCHAR(3), l TEXT, m BINARY(3), n VARBINARY(3),
 		o DATE, p DATETIME(3), q TIMESTAMP, r TIME, s YEAR, v TINYINT(1), w DECIMAL(18,0), x DECIMAL(5,5))`); err != nil {
 		t.Fatal(err)

@@ -15,9 +15,13 @@ type chunk struct {
 	codec  byte     // of bytes without a dictionary
 	values [][]byte // the dictionary that all vectors share, or none
 	codes  []uint16 // of all rows
+	varied bool     // it is one vector, and has too many values for a dictionary
 
 	prefixes []uint64 // of values
 }
+
+// fewRows and fewBytes are up to what a chunk is not worth samples: what is as small is on its way into a larger row group.
+const fewRows, fewBytes = vec.MaxRows / 2, 64 << 10
 
 // chooseChunk samples the rows of a chunk.
 func chooseChunk(v *vec.Vector, rows int) *chunk {
@@ -40,7 +44,9 @@ func chooseChunk(v *vec.Vector, rows int) *chunk {
 		c.values, c.codes = values, codes
 		return c
 	}
-	c.codec = sampleCodec(v, rows)
+	if c.varied = rows <= vec.MaxRows; rows > fewRows || v.Off[rows]-v.Off[0] > fewBytes {
+		c.codec = sampleCodec(v, rows)
+	}
 	return c
 }
 
@@ -67,6 +73,9 @@ func (c *chunk) appendBytes(dst []byte, from, to int) (byte, []byte) {
 	if c.values != nil {
 		return encShared, appendCodes(dst, c.codes[from:to])
 	}
+	if c.varied {
+		return appendTexts(dst, c.v, from, to, c.codec)
+	}
 	return appendByteValues(dst, c.v, from, to, c.codec)
 }
 
@@ -83,6 +92,11 @@ func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte
 		}
 		return encDict, appendCodes(appendDictValues(dst, values), codes)
 	}
+	return appendTexts(dst, v, from, to, codec)
+}
+
+// appendTexts appends bytes that hardly repeat.
+func appendTexts(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
 	lengths := make([]int64, to-from)
 	for i := range lengths {
 		lengths[i] = int64(v.Off[from+i+1] - v.Off[from+i])

@@ -43,7 +43,7 @@ func valuesOf[T any](srcs []*vec.Vector, values func(*vec.Vector) []T) [][]T {
 }
 
 func appendPieces[T any](dst []T, srcs [][]T, pieces []Piece, n int) []T {
-	dst = slices.Grow(dst, n)
+	dst = room(dst, n)
 	at := len(dst)
 	dst = dst[:at+n]
 	for _, p := range pieces {
@@ -59,8 +59,12 @@ func appendPieces[T any](dst []T, srcs [][]T, pieces []Piece, n int) []T {
 }
 
 func appendPiecesOfBytes(dst *vec.Vector, srcs []*vec.Vector, pieces []Piece, n int) {
-	dst.Off = slices.Grow(dst.Off, n)
-	off, data := dst.Off, dst.Data
+	size := 0
+	for _, p := range pieces {
+		off := srcs[p.Src].Off
+		size += int(off[p.To] - off[p.From])
+	}
+	off, data := room(dst.Off, n), room(dst.Data, size)
 	for _, p := range pieces {
 		src := srcs[p.Src]
 		offs := src.Off[p.From : p.To+1]
@@ -71,4 +75,13 @@ func appendPiecesOfBytes(dst *vec.Vector, srcs []*vec.Vector, pieces []Piece, n 
 		}
 	}
 	dst.Off, dst.Data = off, data
+}
+
+// room makes room for n values more, and at least doubles what there is: append grows long slices by a quarter, and would copy each
+// value four times.
+func room[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return slices.Grow(s, max(n, cap(s)))
 }

@@ -17,6 +17,9 @@ type Lexer struct {
 // NewLexer starts reading at the beginning of src.
 func NewLexer(src string, mode Mode) Lexer { return Lexer{src: src, mode: mode} }
 
+// Seek goes on at a byte at which a token ended or begins.
+func (l *Lexer) Seek(pos int) { l.pos, l.dotted = pos, false }
+
 // InBang reports whether the last token lies inside a /*! ... */ comment.
 func (l *Lexer) InBang() bool { return l.bang }
 

@@ -22,7 +22,7 @@ var layers = []layer{
 
 	{"meta/types", "", "plain values that all layers share"},
 	{"meta/model", "meta/types", "the records of the catalog, which commands carry"},
-	{"meta/command/...", "meta/types meta/model proto/...", "old log entries must decode whatever else changes"},
+	{"meta/command/...", "meta/types meta/model meta/command/canon proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
 	{"meta/stranger", "meta/types", "who meets a stranger has refused it already"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},

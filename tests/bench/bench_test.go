@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ var (
 	rounds = flag.Int("rounds", 3, "how often each measurement is made; the median is told")
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
-	parts  = flag.String("parts", "point,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
+	parts  = flag.String("parts", "point,bare,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
 	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 BE; the figures suffer")
 )
 
@@ -73,7 +74,10 @@ func TestBench(t *testing.T) {
 			t.Run(name, measure)
 		}
 	}
-	part("point", func(t *testing.T) { must(t, MeasurePoints(t.Context(), table, servers, *rounds, *span, around)) })
+	part("point", func(t *testing.T) {
+		must(t, MeasurePoints(t.Context(), table, servers, pointTests(), *rounds, *span, around))
+	})
+	part("bare", func(t *testing.T) { measureBare(t, servers) })
 	part("tsv", func(t *testing.T) { must(t, MeasureTSV(t.Context(), table, servers, *rounds)) })
 	part("load", func(t *testing.T) {
 		must(t, MeasureLoad(t.Context(), table, servers, tpch.Data{Scale: *scale}, *rounds, around))
@@ -100,6 +104,30 @@ func TestBench(t *testing.T) {
 			checked(tb, MeasureTSV(tb.Context(), table, servers, rounds))
 		})
 	})
+}
+
+// TestMain is also the main function of the processes of a bare path.
+func TestMain(m *testing.M) {
+	is, err := RunBare()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	case is:
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// measureBare prints a table of its own: the peer, what Stele cannot be faster than, and Stele with one BE.
+func measureBare(t *testing.T, servers []*Server) {
+	bare, stop, err := StartBare()
+	must(t, err)
+	t.Cleanup(func() { must(t, stop()) })
+	table := &Table{Servers: []string{"MariaDB", bareName, "Stele 1 BE"}}
+	servers = slices.Insert(slices.Clone(servers[:len(servers)-1]), len(servers)-2, bare)
+	must(t, MeasurePoints(t.Context(), table, servers, insertTests(), *rounds, *span, func(*Server, string) func() { return func() {} }))
+	fmt.Println(table)
 }
 
 // measureGalera prints a table of its own: three nodes against three BEs, with nothing else running.

@@ -15,11 +15,11 @@ const kvRows = 100_000
 
 const kvSchema = "CREATE TABLE kv (id BIGINT NOT NULL, v VARCHAR(120) NOT NULL, PRIMARY KEY (id))"
 
-// MakeKV makes database kv with a filled table kv and an empty table ins.
+// MakeKV makes database kv anew, with a filled table kv and an empty table ins.
 func MakeKV(ctx context.Context, s *Server) error {
 	setup := s.Open("")
 	defer setup.Close()
-	for _, text := range []string{"CREATE DATABASE kv", strings.Replace(kvSchema, "TABLE kv", "TABLE kv.kv", 1),
+	for _, text := range []string{"DROP DATABASE IF EXISTS kv", "CREATE DATABASE kv", strings.Replace(kvSchema, "TABLE kv", "TABLE kv.kv", 1),
 		strings.Replace(kvSchema, "TABLE kv", "TABLE kv.ins", 1)} {
 		if _, err := setup.ExecContext(ctx, text); err != nil {
 			return fmt.Errorf("%s: %s: %w", s.Name, text, err)
@@ -57,27 +57,32 @@ type pointTest struct {
 	work    Client
 }
 
-func pointTests() []pointTest {
+func insertTests() []pointTest {
 	var next atomic.Int64
 	insert := execute(func(int) string {
 		key := next.Add(1)
 		return fmt.Sprintf("INSERT INTO ins VALUES (%d,'%s')", key, kvValue(key))
 	})
+	var tests []pointTest
+	for _, clients := range []int{1, 16, 64} {
+		tests = append(tests, pointTest{"durable INSERT of one row", clients, insert})
+	}
+	return tests
+}
+
+func pointTests() []pointTest {
 	update := execute(func(int) string {
 		return fmt.Sprintf("UPDATE kv SET v = '%s' WHERE id = %d", kvValue(rand.Int64N(1<<30)), randomKey())
 	})
-	return []pointTest{
-		{"durable INSERT of one row", 1, insert}, {"durable INSERT of one row", 16, insert},
-		{"durable INSERT of one row", 64, insert},
-		{"SELECT by primary key, text", 1, read(randomKey)}, {"SELECT by primary key, text", 16, read(randomKey)},
-		{"SELECT by primary key, prepared", 1, readPrepared(randomKey)},
-		{"SELECT by primary key, prepared", 16, readPrepared(randomKey)},
-		{"durable UPDATE by primary key", 16, update},
-	}
+	return append(insertTests(),
+		pointTest{"SELECT by primary key, text", 1, read(randomKey)}, pointTest{"SELECT by primary key, text", 16, read(randomKey)},
+		pointTest{"SELECT by primary key, prepared", 1, readPrepared(randomKey)},
+		pointTest{"SELECT by primary key, prepared", 16, readPrepared(randomKey)},
+		pointTest{"durable UPDATE by primary key", 16, update})
 }
 
-// MeasurePoints runs every point test on every server in turn, as many rounds as are asked for.
-func MeasurePoints(ctx context.Context, t *Table, servers []*Server, rounds int, span time.Duration, around func(*Server, string) func()) error {
+// MeasurePoints runs every test on every server in turn, as many rounds as are asked for.
+func MeasurePoints(ctx context.Context, t *Table, servers []*Server, tests []pointTest, rounds int, span time.Duration, around func(*Server, string) func()) error {
 	pools := map[*Server]*sql.DB{}
 	for _, s := range servers {
 		if err := MakeKV(ctx, s); err != nil {
@@ -86,7 +91,7 @@ func MeasurePoints(ctx context.Context, t *Table, servers []*Server, rounds int,
 		pools[s] = s.Open("kv")
 		defer pools[s].Close()
 	}
-	for _, test := range pointTests() {
+	for _, test := range tests {
 		rates, p99s := map[string][]float64{}, map[string][]float64{}
 		name := fmt.Sprintf("%s, %d clients", test.name, test.clients)
 		for range rounds {

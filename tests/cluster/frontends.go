@@ -89,7 +89,7 @@ func (c *Cluster) Pause(node string) error { return c.signal(node, syscall.SIGST
 func (c *Cluster) Resume(node string) error { return c.signal(node, syscall.SIGCONT) }
 
 func (c *Cluster) signal(node string, sig syscall.Signal) error {
-	pid := c.process(node)
+	pid := c.Process(node)
 	if pid == 0 {
 		return fmt.Errorf("signal %s: it has no process", node)
 	}
@@ -106,8 +106,8 @@ func (c *Cluster) Runs(node string) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
-// process is the number of a node's process, 0 = it has none.
-func (c *Cluster) process(node string) int {
+// Process is the number of a node's process, 0 = it has none.
+func (c *Cluster) Process(node string) int {
 	text, err := os.ReadFile(filepath.Join(c.Dir, node, "stele.pid"))
 	if err != nil {
 		return 0
@@ -121,7 +121,7 @@ func (c *Cluster) process(node string) int {
 
 // CPU returns for how long processors have worked for a node; only Linux tells.
 func (c *Cluster) CPU(node string) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process(node)))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process(node)))
 	if err != nil {
 		return 0, fmt.Errorf("processor time of %s: %w", node, err)
 	}

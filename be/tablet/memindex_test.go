@@ -1,0 +1,63 @@
+package tablet
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"stele/sql/rowset"
+)
+
+// TestMemIndexAgainstAMap links, buries and looks keys up beside a map. Few different hashes make many keys meet in a slot.
+func TestMemIndexAgainstAMap(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		mask := rapid.SampledFrom([]uint64{1<<64 - 1, 7, 0}).Draw(rt, "mask of hashes")
+		m := &memtable{}
+		want := make(map[string]int32)
+		for range rapid.IntRange(1, 300).Draw(rt, "steps") {
+			key := fmt.Sprint("k", rapid.IntRange(0, 60).Draw(rt, "key"))
+			hash := rowset.KeyHash([]byte(key)) & mask
+			row, known := want[key]
+			if rapid.IntRange(0, 3).Draw(rt, "deed") > 0 {
+				old := noRow
+				if known {
+					old = row
+				}
+				want[key] = int32(len(m.created))
+				m.link(key, hash, old, 1)
+			} else {
+				if !known {
+					want[key] = noRow
+				}
+				m.bury(key, hash)
+			}
+		}
+		if m.index.n != len(want) {
+			rt.Fatalf("%d keys, not %d", m.index.n, len(want))
+		}
+		for i := range 61 {
+			key := fmt.Sprint("k", i)
+			hash := rowset.KeyHash([]byte(key)) & mask
+			slot := m.index.find(m.keys, uint32(hash), key)
+			row, known := want[key]
+			if known != (slot.head != 0) || known && slot.row() != row {
+				rt.Fatalf("key %s: row %d, not %d", key, slot.row(), row)
+			}
+			if got, ok := m.lookup([]byte(key)); mask == 1<<64-1 && (ok != known || known && got != row) {
+				rt.Fatalf("looking key %s up: %d, %v", key, got, ok)
+			}
+		}
+		seen := 0
+		for key := range m.index.all(m.keys) {
+			if _, ok := want[key]; !ok {
+				rt.Fatalf("key %q is not there", key)
+			}
+			seen++
+		}
+		if seen != len(want) {
+			rt.Fatalf("%d keys seen, not %d", seen, len(want))
+		}
+	})
+}

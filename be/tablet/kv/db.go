@@ -145,6 +145,10 @@ func (db *DB) frontApplied() (seq uint64, err error) {
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
 // to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
 func examine(dir string, readOnly bool) error {
+	// A process that is being started has all files of this one until it runs: those of an instance that was just closed, and their
+	// locks, and it must not get the one that is taken here.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	d, err := os.Open(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) && !readOnly {

@@ -186,15 +186,27 @@ func (s *Server) DropReplicas(_ context.Context, req *bepb.DropReplicasRequest) 
 // Write leads a write.
 func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	begun := time.Now()
+	published := s.published(ctx, req.Published)
 	if answer, ok := rpc.Later(ctx); ok {
 		s.Writer.Lead(ctx, req, func(resp *bepb.WriteResponse) {
 			s.Pressure.Observe(time.Since(begun), time.Now())
+			resp.Published = published
 			answer(resp, nil)
 		})
 		return nil, nil
 	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
-	return s.Writer.Write(ctx, req), nil
+	resp := s.Writer.Write(ctx, req)
+	resp.Published = published
+	return resp, nil
+}
+
+// published makes versions visible that came with a write, and returns what the answer says of them.
+func (s *Server) published(ctx context.Context, items []*bepb.PublishRequest_Item) uint32 {
+	if len(items) > 0 {
+		s.Writer.Publish(ctx, items)
+	}
+	return 1 + uint32(len(items))
 }
 
 // Modify leads a write of one row that is worked out here.
@@ -203,15 +215,19 @@ func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.Mod
 		return nil, status.Error(codes.InvalidArgument, "a modification without its tablet")
 	}
 	begun := time.Now()
+	published := s.published(ctx, req.Published)
 	if answer, ok := rpc.Later(ctx); ok {
 		s.Writer.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) {
 			s.Pressure.Observe(time.Since(begun), time.Now())
+			resp.Published = published
 			answer(resp, nil)
 		})
 		return nil, nil
 	}
 	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
-	return s.Writer.Modify(ctx, req), nil
+	resp := s.Writer.Modify(ctx, req)
+	resp.Published = published
+	return resp, nil
 }
 
 // Replicate follows a write.

@@ -109,6 +109,37 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestVersionComesWithAWrite: it is visible before the write is looked at, and the answer says so, whether the write is taken or not.
+func TestVersionComesWithAWrite(t *testing.T) {
+	at, _ := serve(t)
+	ctx := t.Context()
+	conn, err := rpc.Dial(at, rpc.DialConfig{Cluster: rpc.NewCluster("one")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	be := bepb.NewBackendClient(conn)
+	row := vec.Encode(nil, &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: schema().Columns[0].Type, N: 1, I64: []int64{1}}}})
+	insert := func(txn, after uint64, published ...*bepb.PublishRequest_Item) *bepb.WriteResponse {
+		resp, err := be.Write(ctx, &bepb.WriteRequest{TxnId: txn, Published: published, Parts: []*bepb.WriteRequest_Part{{TabletId: 5, Epoch: 1,
+			MinVersion: after, ReplicaId: 50, Ops: []byte{byte(types.OpInsert)}, Rows: row}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	if w := insert(9, 1); w.Refusal != 0 || w.Published != 1 {
+		t.Fatal(w)
+	}
+	if w := insert(10, 2, &bepb.PublishRequest_Item{TabletId: 5, TxnId: 9, Version: 2}); w.Refusal != bepb.WriteResponse_DUPLICATE_KEY || w.Published != 2 {
+		t.Fatal(w)
+	}
+	m, err := be.Modify(ctx, &bepb.ModifyRequest{TxnId: 11, Part: &bepb.WriteRequest_Part{TabletId: 6}, Published: []*bepb.PublishRequest_Item{{TabletId: 5, TxnId: 9, Version: 2}}})
+	if err != nil || m.Published != 2 {
+		t.Fatalf("%v, %v", m, err)
+	}
+}
+
 func TestForeignCallerIsTurnedAway(t *testing.T) {
 	at, _ := serve(t)
 	peers := peer.New(rpc.NewCluster("two"))

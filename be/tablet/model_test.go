@@ -360,8 +360,8 @@ func TestModel(t *testing.T) {
 		defer os.RemoveAll(root)
 		opt := testOptions()
 		opt.bulkBytes = rapid.SampledFrom([]int64{0, 1, 130}).Draw(rt, "bulk bytes")
-		opt.format = rapid.SampledFrom([]int{0, 0, segmentsFormat}).Draw(rt, "format")
 		opt.blockRows = rapid.SampledFrom([]int{0, 1, 2}).Draw(rt, "block rows")
+		opt.format = rapid.SampledFrom([]int{0, 0, segmentsFormat}).Draw(rt, "format")
 		if rapid.Bool().Draw(rt, "forgetful") {
 			opt.ReadAge = 1 // a nanosecond: every flush and merge drops what no snapshot pins
 		}

@@ -56,10 +56,10 @@ type Options struct {
 
 	// bulkBytes is the size of a part from which a transaction is published as rowsets, whatever its rows.
 	bulkBytes int64
-	// format is that of an older release: tests open such disks. 0 = storeFormat.
-	format int
 	// blockRows is how many rows of a write are kept in the memtable as they were decoded.
 	blockRows int
+	// format is that of an older release: tests open such disks. 0 = storeFormat.
+	format int
 	// offline is set by OpenOffline: nothing is written.
 	offline bool
 }

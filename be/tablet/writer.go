@@ -13,8 +13,8 @@ const (
 	groupBytes = groups.RawBytes
 	// flushBytes is how many encoded bytes are written in one synced transaction (reference §5: 16 MB).
 	flushBytes = 16 << 20
-	// keyBytes is about what a key takes, maxArena how much room for keys is made at once.
-	keyBytes, maxArena = 16, 1 << 20
+	// arenaKey is about what a key takes, maxArena how much room for keys is made at once.
+	arenaKey, maxArena = 16, 1 << 20
 )
 
 // rowsetWriter writes rows, which come in key order, as one rowset. What it wrote is an orphan until a manifest names it.
@@ -98,7 +98,7 @@ func (w *rowsetWriter) addKeys(keys [][]byte, created []int64) {
 	for k, key := range keys {
 		w.maxVer = max(w.maxVer, types.Version(created[k]))
 		if len(key) > cap(w.arena)-len(w.arena) { // older keys keep the array they are in
-			w.arena = make([]byte, 0, max(len(key), min(2*cap(w.arena)+keyBytes*len(keys), maxArena)))
+			w.arena = make([]byte, 0, max(len(key), min(2*cap(w.arena)+arenaKey*len(keys), maxArena)))
 		}
 		start := len(w.arena)
 		w.arena = append(w.arena, key...)

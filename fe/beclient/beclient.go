@@ -30,6 +30,7 @@ type Clients struct {
 	cluster *rpc.Cluster
 	tls     *tls.Config // nil = clear text
 	met     func(address string, cluster types.ClusterID, method string)
+	reads   func() // told before rows are read; nil = nobody
 
 	mu    sync.Mutex
 	conns map[string]*rpc.Conn
@@ -50,6 +51,15 @@ func NewSecure(cluster *rpc.Cluster, secure *tls.Config) *Clients {
 // OnStranger has met be told of nodes of another cluster that answer where one of this cluster was called. Call it first.
 func (c *Clients) OnStranger(met func(address string, cluster types.ClusterID, method string)) {
 	c.met = met
+}
+
+// BeforeReads has f run before rows are read by Get, Scan or Query. Call it first.
+func (c *Clients) BeforeReads(f func()) { c.reads = f }
+
+func (c *Clients) beforeRead() {
+	if c.reads != nil {
+		c.reads()
+	}
 }
 
 // BE returns the client of the BE at address; the connection is made when it is first used.
@@ -158,6 +168,7 @@ func Corrupt(err error) bool { return status.Code(err) == codes.DataLoss }
 
 // Scan runs a fragment on a BE and hands every encoded batch to each.
 func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+	c.beforeRead()
 	be, err := c.BE(address)
 	if err != nil {
 		return err
@@ -173,6 +184,7 @@ func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanReques
 
 // Query runs the upper part of a query on a query node and hands every encoded batch to each.
 func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequest, each func([]byte) error) error {
+	c.beforeRead()
 	be, err := c.BE(address)
 	if err != nil {
 		return err
@@ -189,6 +201,7 @@ func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequ
 // Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too
 // large for one message, or the BE older than the call: Scan is the way then.
 func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest, each func([]byte) error) (done bool, err error) {
+	c.beforeRead()
 	be, err := c.BE(address)
 	if err != nil {
 		return false, err

@@ -40,25 +40,45 @@ func indexTable(owner *catalog.Table, k *catalog.UniqueKey) *catalog.Table {
 	return t
 }
 
-// AddIndex adds a unique key to a table in the state of being built, with an empty hidden table; until is when its builder
-// is taken for dead. It returns the key's hidden table.
-func (d *Tables) AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error) {
+// BeginChange keeps others from writing to a table until a time, when whoever changes it is taken for dead, and makes the hidden tables
+// of its new unique keys: those of keys, over the columns of to. It returns them.
+func (d *Tables) BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error) {
 	now := time.Now().UnixMilli()
-	key.BuildUntilMs = until.UnixMilli()
-	need := uint64(1)
-	for i := range table.Parts {
-		p := table.Parts[i]
-		need += 1 + ask(table, &p, max(table.Buckets, len(p.Tablets)))
+	cmd := &command.BeginChange{Table: table.ID, ExpectVersion: table.Schema.Version, UntilMs: until.UnixMilli(), TimeMs: now, Keys: slices.Clone(keys)}
+	var out []types.TableID
+	if len(keys) > 0 {
+		all, err := d.makeIndexes(ctx, to, cmd.Keys, now)
+		if err != nil {
+			return nil, err
+		}
+		for i, m := range all {
+			cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
+			out = append(out, cmd.Keys[i].Index)
+		}
 	}
-	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
-		key.Index = types.TableID(ids.next())
-		m, err := pl.fill(indexTable(table, &key), ids, now)
-		return []made{m}, err
+	return out, d.propose(ctx, cmd)
+}
+
+// makeIndexes makes the hidden tables of keys, and gives the keys their ids.
+func (d *Tables) makeIndexes(ctx context.Context, owner *catalog.Table, keys []catalog.UniqueKey, now int64) ([]made, error) {
+	need := uint64(0)
+	for range keys {
+		need++
+		for i := range owner.Parts {
+			p := owner.Parts[i]
+			need += 1 + ask(owner, &p, max(owner.Buckets, len(p.Tablets)))
+		}
+	}
+	return d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+		var out []made
+		for i := range keys {
+			keys[i].Index = types.TableID(ids.next())
+			m, err := pl.fill(indexTable(owner, &keys[i]), ids, now)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, m)
+		}
+		return out, nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	cmd := &command.AddIndex{Table: table.ID, ExpectVersion: table.Schema.Version, Key: key, TimeMs: now,
-		Index: &command.IndexTable{Table: *all[0].table, Tablets: all[0].tablets}}
-	return key.Index, d.propose(ctx, cmd)
 }

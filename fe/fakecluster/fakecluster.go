@@ -168,6 +168,7 @@ func (b *BE) Seen(f func()) {
 func (b *BE) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	b.mu.Lock()
 	b.Writes = append(b.Writes, req)
+	b.Published = append(b.Published, req.Published...)
 	f := b.OnWrite
 	b.mu.Unlock()
 	if f != nil {
@@ -189,7 +190,7 @@ func (b *BE) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyR
 
 // Wrote is the answer of a healthy leader whose other replicas are healthy too.
 func Wrote(req *bepb.WriteRequest) *bepb.WriteResponse {
-	resp := &bepb.WriteResponse{}
+	resp := &bepb.WriteResponse{Published: 1 + uint32(len(req.Published))}
 	for _, p := range req.Parts {
 		ok := []uint64{p.ReplicaId}
 		for _, o := range p.Others {

@@ -37,10 +37,10 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		do = s.alter(ctx, n, out)
-		if do == nil {
-			return unsupported(plan.RefusedAlter(n))
+		if what := plan.RefusedAlter(n); what != "" {
+			return unsupported(what)
 		}
+		do = func() error { return s.alter(ctx, n, out) }
 	case *parse.RenameTableStmt:
 		do = func() error { return s.renameTables(ctx, n.TableToTables, out) }
 	case *parse.CreateIndexStmt:
@@ -57,33 +57,6 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 		return err
 	}
 	return do()
-}
-
-// alter returns what does an ALTER TABLE, nil = what it asks for is not done.
-func (s *Session) alter(ctx context.Context, n *parse.AlterTableStmt, out *output) func() error {
-	notes, idle := plan.AltersNothing(n)
-	switch {
-	case idle:
-		return func() error { return s.alterNothing(n, notes, out) }
-	case renames(n):
-		return func() error { return s.alterName(ctx, n, out) }
-	case plan.ChangesKeys(n):
-		return func() error { return s.alterKeys(ctx, n, out) }
-	case plan.AltersColumns(n):
-		return func() error { return s.alterColumns(ctx, n, out) }
-	}
-	return nil
-}
-
-// alterNothing answers an ALTER TABLE that needs no work.
-func (s *Session) alterNothing(n *parse.AlterTableStmt, notes []string, out *output) error {
-	if _, _, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O); err != nil {
-		return err
-	}
-	for _, note := range notes {
-		s.warn("Note", 1235, note)
-	}
-	return out.warned(s.warningCount())
 }
 
 // leadingWords names a statement by its first words.
@@ -283,9 +256,11 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	return out.ok()
 }
 
+// maxWarnings is how many warnings of a statement are kept.
+const maxWarnings = 64
+
 // warn adds a row to SHOW WARNINGS.
 func (s *Session) warn(level string, code uint16, msg string) {
-	const maxWarnings = 64
 	if len(s.warnings) < maxWarnings {
 		s.warnings = append(s.warnings, stmt.Warning{Level: level, Code: code, Message: msg})
 	}

@@ -113,6 +113,7 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 	}
 	if ins.pctx != nil {
 		s.warnByZero(ins.pctx)
+		s.warnViolations(ins.pctx.Violations)
 	}
 	return out.done(ins.result())
 }

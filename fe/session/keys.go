@@ -9,7 +9,6 @@ import (
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
-	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/plan"
@@ -25,18 +24,18 @@ type uniqueKey struct {
 	key   []int // where the owner has the key's columns, in the key's order
 }
 
-// keysOf returns the unique keys that a write to a table has to keep. While one is being built nobody writes: the
-// statement is tried again, and one whose transaction cannot see the end of it fails. A key whose builder has died is
-// undone by whoever meets it.
+// keysOf returns the unique keys that a write to a table has to keep. While the table is being altered by what its rows are nobody
+// writes: the statement is tried again, and one whose transaction cannot see the end of it fails. A change that is abandoned is taken
+// back by whoever meets it.
 func (s *Session) keysOf(ctx context.Context, cat *catalog.Catalog, t *catalog.Table) ([]*uniqueKey, error) {
 	if !t.HasUniqueKeys() {
 		return nil, nil
 	}
-	if k := t.Building(); k != nil {
-		if err := s.undoAbandoned(ctx, t, k); err != nil {
+	if t.Altering() != 0 {
+		if err := s.takeBackAbandoned(ctx, t); err != nil {
 			return nil, err
 		}
-		return nil, &txn.RetryError{Err: fmt.Errorf("unique key %s of table %s is being built", k.Name, t.Name), Gone: s.inTx}
+		return nil, &txn.RetryError{Err: fmt.Errorf("table %s is being altered", t.Name), Gone: s.inTx}
 	}
 	var out []*uniqueKey
 	for _, k := range t.Unique {
@@ -61,21 +60,6 @@ func newUniqueKey(t *catalog.Table, name string, index *catalog.Table) *uniqueKe
 		u.key = append(u.key, t.Schema.ColumnIndex(id))
 	}
 	return u
-}
-
-// undoAbandoned drops a key whose builder has not renewed its promise in time.
-func (s *Session) undoAbandoned(ctx context.Context, t *catalog.Table, k *catalog.UniqueKey) error {
-	now := time.Now().UnixMilli()
-	if k.BuildUntilMs >= now {
-		return nil
-	}
-	var refused *catalog.ErrRefused
-	var gone *catalog.ErrNotFound
-	err := s.apply(ctx, &command.DropIndex{Table: t.ID, Name: k.Name, Index: k.Index, ExpiredMs: now})
-	if errors.As(err, &refused) || errors.As(err, &gone) { // its builder lives, or somebody else was faster
-		return nil
-	}
-	return err
 }
 
 // hasEntry reports whether a row of the owner has an entry: NULL is no duplicate of anything.

@@ -59,6 +59,7 @@ type loader struct {
 	grouped bool            // rows go to the leaders as row groups
 	spare   chan *vec.Batch // rows whose buffers may be used again
 	odd     int64           // lines with too few or too many values
+	failed  []*plan.Error   // of rows that were left out
 }
 
 // loadJob is a piece on its way to rows; done is closed when they are there.
@@ -69,6 +70,7 @@ type loadJob struct {
 	rows   *vec.Batch
 	routes []plan.TabletRows // nil where rows have to be numbered first
 	odd    int
+	failed []*plan.Error // of rows that are left out
 	err    error
 }
 
@@ -82,7 +84,7 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	if err := l.s.mayWrite(insertPrivileges(&p.InsertPlan), p.Via, p.Database, p.Table); err != nil {
 		return err
 	}
-	l.plan, l.odd = p, 0
+	l.plan, l.odd, l.failed = p, 0, nil
 	keys, err := l.s.keysOf(ctx, cat, p.Table)
 	if err != nil {
 		return err
@@ -186,6 +188,9 @@ func (l *loader) convert(j *loadJob) {
 	default:
 	}
 	j.rows, j.odd, j.err = l.plan.LoadRows(j.lines, 1, old)
+	if j.err == nil && l.plan.Checked() {
+		j.rows, j.failed, j.err = l.plan.Meeting(j.rows)
+	}
 	if j.err == nil && l.grouped && !l.ins.numbers() {
 		j.routes, j.err = plan.Route(l.plan.Table, j.rows)
 	}
@@ -203,6 +208,7 @@ func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, take func(con
 			return err
 		}
 		l.odd += int64(j.odd)
+		l.failed = append(l.failed, j.failed[:min(len(j.failed), maxWarnings-len(l.failed))]...)
 		if j.rows != nil {
 			select {
 			case l.spare <- j.rows:
@@ -240,6 +246,7 @@ func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
 
 // result is what the client hears.
 func (l *loader) result() server.Result {
+	l.s.warnViolations(l.failed)
 	if l.odd > 0 {
 		l.s.warn("Warning", 1261, fmt.Sprintf("%d rows had fewer or more fields than the table has columns", l.odd))
 	}

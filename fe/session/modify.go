@@ -103,6 +103,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 			}
 			total.matched, total.changed = total.matched+m.matched, total.changed+m.changed
 		}
+		s.warnViolations(pctx.Violations)
 		return nil
 	})
 	return total, err
@@ -255,7 +256,7 @@ func (m *modifier) assign(b, old *vec.Batch) (next *vec.Batch, changed []int32, 
 		}
 	}
 	if m.plan.Checked() {
-		err = m.plan.CheckRows(m.pctx, gather(next, changed))
+		changed, err = m.plan.CheckRows(m.pctx, next, changed)
 	}
 	return next, changed, err
 }

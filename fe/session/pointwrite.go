@@ -24,37 +24,29 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 		return false, nil
 	}
 	var room [512]byte
-	var few [8]parse.PointValue
-	prepared := len(params) > 0
-	var key []byte
-	if prepared {
-		key = append(s.pointKey(room[:0], 'q'), sql...)
-	} else {
-		text, values, ok := parse.PointWriteText(s.pointKey(room[:0], 'w'), few[:0], sql)
-		if !ok {
-			return false, nil
-		}
-		key, params = text, pointParams(values)
+	key, values, ok := s.pointWriteKey(room[:0], sql, params)
+	if !ok {
+		return false, nil
 	}
 	p := s.sh.points.get(key)
 	if p != nil && p.plan == nil && time.Now().Before(p.until) {
 		return false, nil
 	}
 	if cat := s.sh.Log.Current(); p == nil || !p.current(cat) {
-		p = s.planPointWrite(cat, sql, len(params), prepared)
+		p = s.planPointWrite(cat, sql, len(params), len(values))
 		s.sh.points.put(key, p)
 	}
 	if p.plan == nil {
 		return false, nil
 	}
-	tablet, rowKey, ok := p.write.Locate(params)
+	tablet, rowKey, ok := p.write.Locate(values)
 	if !ok {
 		return false, nil
 	}
 	s.before, s.warnings = s.warnings, nil
 	var m modified
 	err = s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
-		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, params)
+		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, values)
 		return err
 	})
 	if errors.Is(err, errNoPoint) {
@@ -72,11 +64,11 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 }
 
 // modifyPoint is one try.
-func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, tablet types.TabletID, key []byte, params []plan.Param) (modified, error) {
+func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, tablet types.TabletID, key []byte, values []plan.Param) (modified, error) {
 	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
-	m, err := s.modifyRow(ctx, cat, t, p.write.Table, txn.RowChange{Tablet: tablet, Key: key, Change: p.write.Change, Values: p.write.Values(params),
+	m, err := s.modifyRow(ctx, cat, t, p.write.Table, txn.RowChange{Tablet: tablet, Key: key, Change: p.write.Change, Values: p.write.Values(values),
 		Delete: p.write.Delete})
 	if errors.Is(err, txn.ErrGeneral) {
 		return m, errNoPoint
@@ -103,11 +95,46 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	return m, err
 }
 
-// planPointWrite plans a text, or finds that it is no point write.
-func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, values int, prepared bool) *pointPlan {
+// pointWriteKey returns what the plan of a text is kept under, and the values of its literals and parameters in the order of the text.
+func (s *Session) pointWriteKey(room []byte, sql string, params []plan.Param) (key []byte, values []plan.Param, ok bool) {
+	var few [8]parse.PointValue
+	if len(params) == 0 {
+		key, found, ok := parse.PointWriteText(s.pointKey(room, 'w'), few[:0], sql)
+		return key, pointParams(found), ok
+	}
+	key, found, ok := parse.PreparedWriteText(s.pointKey(room, 'q'), few[:0], sql)
+	if !ok { // it may have no literals
+		return append(append(s.pointKey(room, 'r'), byte(len(params)), byte(len(params)>>8)), sql...), params, true
+	}
+	values, ok = bindMarks(found, params)
+	return key, values, ok
+}
+
+// bindMarks gives question marks the values of as many parameters.
+func bindMarks(found []parse.PointValue, params []plan.Param) ([]plan.Param, bool) {
+	marks := 0
+	for i := range found {
+		if found[i].Param {
+			marks++
+		}
+	}
+	if marks != len(params) || marks == len(found) {
+		return params, marks == len(params)
+	}
+	values := pointParams(found)
+	for i := range found {
+		if found[i].Param {
+			values[i], params = params[0], params[1:]
+		}
+	}
+	return values, true
+}
+
+// planPointWrite plans a text with so many parameters, and values with the literals, or finds that it is no point write.
+func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, params, values int) *pointPlan {
 	none := &pointPlan{until: time.Now().Add(pointRetry)}
 	st, err := s.sh.Parser.Parse(sql, s.mode())
-	if err != nil || prepared != (len(st.Params) > 0) || prepared && len(st.Params) != values {
+	if err != nil || len(st.Params) != params {
 		return none
 	}
 	w, ok := plan.PointUpdate(s.planContext(cat, time.Now(), nil), st.Node, values)

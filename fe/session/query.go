@@ -107,6 +107,13 @@ func (s *Session) warnByZero(pctx *plan.Context) {
 	}
 }
 
+// warnViolations adds the warnings of rows that a statement with IGNORE has left out because of a condition.
+func (s *Session) warnViolations(failed []*plan.Error) {
+	for _, e := range failed {
+		s.warn("Warning", e.Code, e.Msg)
+	}
+}
+
 // headed is a stream whose first batch is there already.
 type headed struct {
 	exec.Stream

@@ -13,11 +13,6 @@ import (
 // codeRefused is the number of errors that MySQL has none for.
 const codeRefused = 1105
 
-// renames reports whether an ALTER TABLE is RENAME TO alone.
-func renames(n *parse.AlterTableStmt) bool {
-	return len(n.Specs) == 1 && n.Specs[0].Tp == parse.AlterTableRenameTable
-}
-
 // renameTables runs RENAME TABLE: its renames count in order, so that a later one sees what an earlier one did.
 func (s *Session) renameTables(ctx context.Context, pairs []*parse.TableToTable, out *output) error {
 	r := &renamer{s: s, cat: s.sh.Log.Current(), moved: map[placeName]types.TableID{}}
@@ -30,19 +25,6 @@ func (s *Session) renameTables(ctx context.Context, pairs []*parse.TableToTable,
 		return err
 	}
 	return out.ok()
-}
-
-// alterName runs ALTER TABLE a RENAME TO b. A table may be given the name that it has, which RENAME TABLE refuses.
-func (s *Session) alterName(ctx context.Context, n *parse.AlterTableStmt, out *output) error {
-	to := n.Specs[0].NewTable
-	db, t, err := s.findTable(s.sh.Log.Current(), n.Table.Schema.O, n.Table.Name.O)
-	if err != nil {
-		return err
-	}
-	if schema := to.Schema.O; to.Name.O == t.Name && (schema == db.Name || schema == "" && s.db == db.Name) {
-		return out.ok()
-	}
-	return s.renameTables(ctx, []*parse.TableToTable{{OldTable: n.Table, NewTable: to}}, out)
 }
 
 // placeName is a name of a table in a database.

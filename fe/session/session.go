@@ -44,7 +44,7 @@ type Tables interface {
 	Create(ctx context.Context, table catalog.Table) error
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
-	AddIndex(ctx context.Context, table *catalog.Table, key catalog.UniqueKey, until time.Time) (types.TableID, error)
+	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error)
 }
 
 // Settings are read at each use.

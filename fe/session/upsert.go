@@ -159,8 +159,8 @@ func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, chan
 			return nil, false, err
 		}
 	}
-	if err := i.plan.CheckRows(i.pctx, next); err != nil {
-		return nil, false, err
+	if ok, err := i.plan.CheckRow(i.pctx, next); err != nil || !ok {
+		return old, false, err
 	}
 	for _, a := range i.plan.OnDuplicate { // a column may be assigned twice
 		changed = changed || !a.Auto && !sameValue(old.Cols[a.Column], next.Cols[a.Column], 0)

@@ -211,7 +211,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Local:
 		return rows
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local: true, Doc: "Primary and unique keys.",
+var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local: true, Doc: "Primary and unique keys, CHECK constraints.",
 	Columns: cols(`
 		CONSTRAINT_CATALOG name
 		CONSTRAINT_SCHEMA name
@@ -234,6 +234,31 @@ var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local
 			if k.unique {
 				rows = append(rows, Row{"def", t.db, k.name, t.db, t.name, kind, "YES"})
 			}
+		}
+		for _, c := range t.table.Checks {
+			enforced := "YES"
+			if c.NotEnforced {
+				enforced = "NO"
+			}
+			rows = append(rows, Row{"def", t.db, c.Name, t.db, t.name, "CHECK", enforced})
+		}
+		return rows
+	})})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "CHECK_CONSTRAINTS", Local: true, Doc: "The CHECK constraints. Names are unique in a table.",
+	Columns: cols(`
+		CONSTRAINT_CATALOG name
+		CONSTRAINT_SCHEMA name
+		CONSTRAINT_NAME name
+		CHECK_CLAUSE long
+	`),
+	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
+		if t.table == nil {
+			return nil
+		}
+		var rows []Row
+		for _, c := range t.table.Checks {
+			rows = append(rows, Row{"def", t.db, c.Name, "(" + c.Clause + ")"})
 		}
 		return rows
 	})})

@@ -68,9 +68,11 @@ type Coordinator struct {
 
 // New returns a coordinator; Close ends its publishing.
 func New(log CommitLog, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
-	return &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
+	c := &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
 		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
 		active: map[types.TxnID]time.Time{}}
+	clients.BeforeReads(c.pub.release)
+	return c
 }
 
 // Transaction ids are drawn in small ranges that go stale: an undecided transaction is expired by the age of its id.

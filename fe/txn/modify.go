@@ -69,9 +69,11 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	if err != nil {
 		return RowOutcome{}, t.unanswered(mctx, be, part, err)
 	}
+	req.Published = t.c.pub.board(be)
 	t.announce(1)
 	resp, err := client.Modify(mctx, req)
 	t.announce(-1)
+	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	switch {
 	case beclient.Unknown(err), err == nil && resp.General:
 		t.unwrite(c.Tablet, known)

@@ -32,13 +32,14 @@ func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.Tab
 	if wait {
 		w = newPublishWait()
 	}
+	alone := soleFE(cat)
 	for _, to := range told {
 		var done func(bool)
 		if wait {
 			done = w.expect(to.need, len(to.followers))
 		}
 		for _, be := range to.followers {
-			c.pub.add(be, publishItem{msg: to.msg, done: done})
+			c.pub.add(be, publishItem{msg: to.msg, done: done, mayWait: alone && !wait})
 		}
 		for _, be := range to.learners {
 			c.pub.add(be, publishItem{msg: to.msg})
@@ -56,6 +57,15 @@ func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.Tab
 		c.logger.Warn("committed, but not yet served by a quorum", "txn_id", t.id)
 	case <-ctx.Done():
 	}
+}
+
+// soleFE reports whether no other FE reads or writes what this one publishes.
+func soleFE(cat *catalog.Catalog) bool {
+	n := 0
+	for range cat.FEs() {
+		n++
+	}
+	return n <= 1
 }
 
 // publishTo is who hears of one version.

@@ -11,7 +11,7 @@ import (
 )
 
 // publisher tells BEs the committed versions: one queue a BE, so that transactions which commit while a call is under way
-// share the next one. No answer is called under its lock.
+// share the next one. No answer is called under its lock. See hold.go for versions that wait for a write to take them along.
 type publisher struct {
 	clients *beclient.Clients
 	live    Liveness
@@ -24,18 +24,22 @@ type publisher struct {
 	wake   chan struct{} // of capacity 1: ready is not empty, or it is closed
 	idle   *sync.Cond    // broadcast when a queue has run empty
 	closed bool
+	hold   holding
 }
 
 // publishItem is one version to tell; done, if there is one, is called with whether the BE can serve it.
 type publishItem struct {
 	msg  *bepb.PublishRequest_Item
 	done func(served bool)
+	// mayWait: nobody but this FE can miss the version for a moment.
+	mayWait bool
 }
 
-// publishQueue is what waits for the call under way to a BE to end.
+// publishQueue is what waits for the call under way to a BE to end, or is held.
 type publishQueue struct {
 	items []publishItem
 	busy  bool // a call is under way, or the queue is in ready
+	rides rides
 }
 
 const (
@@ -50,7 +54,8 @@ const (
 )
 
 func newPublisher(clients *beclient.Clients, live Liveness, logger *slog.Logger) *publisher {
-	p := &publisher{clients: clients, live: live, logger: logger, queues: map[types.BEID]*publishQueue{}, wake: make(chan struct{}, 1)}
+	p := &publisher{clients: clients, live: live, logger: logger, queues: map[types.BEID]*publishQueue{}, wake: make(chan struct{}, 1),
+		hold: holding{most: holdFor}}
 	p.idle = sync.NewCond(&p.mu)
 	p.wg.Go(p.run)
 	return p
@@ -60,6 +65,7 @@ func newPublisher(clients *beclient.Clients, live Liveness, logger *slog.Logger)
 func (p *publisher) close() {
 	timer := time.AfterFunc(publishGrace, p.giveUp)
 	p.mu.Lock()
+	p.endHoldingLocked()
 	for !p.closed && p.busyLocked() {
 		p.idle.Wait()
 	}
@@ -119,21 +125,31 @@ func (p *publisher) add(be types.BEID, it publishItem) {
 func (p *publisher) queue(be types.BEID, it publishItem) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	q := p.queueLocked(be)
+	if p.closed || len(q.items) >= maxQueued {
+		return false
+	}
+	q.items = append(q.items, it)
+	if !q.busy && !p.holdLocked(q, it) {
+		p.callLocked(be, q)
+	}
+	return true
+}
+
+func (p *publisher) queueLocked(be types.BEID) *publishQueue {
 	q := p.queues[be]
 	if q == nil {
 		q = &publishQueue{}
 		p.queues[be] = q
 	}
-	if p.closed || len(q.items) >= maxQueued {
-		return false
-	}
-	q.items = append(q.items, it)
-	if !q.busy {
-		q.busy = true
-		p.ready = append(p.ready, be)
-		p.signalLocked()
-	}
-	return true
+	return q
+}
+
+// callLocked has the loop send what is queued.
+func (p *publisher) callLocked(be types.BEID, q *publishQueue) {
+	q.busy = true
+	p.ready = append(p.ready, be)
+	p.signalLocked()
 }
 
 // backlog returns how many items wait for the slowest of some BEs.

@@ -334,9 +334,11 @@ func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (
 	if err != nil {
 		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}
+	req.Published = t.c.pub.board(be)
 	t.announce(1)
 	resp, err := client.Write(ctx, req)
 	t.announce(-1)
+	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	if err != nil {
 		return nil, t.unanswered(ctx, be, req.Parts[0], err)
 	}

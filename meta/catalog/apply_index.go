@@ -25,14 +25,20 @@ func (d *draft) applyIndex(cmd command.Command) (any, error, bool) {
 		})
 	case *command.DropIndex:
 		result, err = d.dropIndex(c)
+	case *command.BeginChange:
+		err = d.beginChange(c)
+	case *command.HoldChange:
+		result, err = d.holdChange(c)
+	case *command.ChangeTable:
+		result, err = d.changeTable(c)
 	default:
 		return nil, nil, false
 	}
 	return result, err, true
 }
 
-func refusedBuilding(k *UniqueKey) error {
-	return refused("unique key %s of the table is being built: try again when it is there", k.Name)
+func refusedAltering(t *Table) error {
+	return refused("table %s is being altered: try again when that is done", t.Name)
 }
 
 // indexesOf returns copies of the hidden tables of a table whose partitions may be changed, in the order of its keys.
@@ -122,7 +128,7 @@ func checkIndex(owner *Table, k *UniqueKey, t *Table) error {
 	return nil
 }
 
-// tableToAlter edits a table whose schema is still the one that a change was planned on, and that has no key in the making.
+// tableToAlter edits a table whose schema is still the one that a change was planned on, and that nobody else is changing.
 func (d *draft) tableToAlter(id types.TableID, planned uint32) (*Table, error) {
 	t, err := d.editTable(id)
 	if err != nil {
@@ -134,8 +140,8 @@ func (d *draft) tableToAlter(id types.TableID, planned uint32) (*Table, error) {
 	if planned != t.Schema.Version {
 		return nil, &ErrSchemaChanged{Table: t.ID, Given: planned, Current: t.Schema.Version}
 	}
-	if k := t.Building(); k != nil {
-		return nil, refusedBuilding(k)
+	if t.Altering() != 0 {
+		return nil, refusedAltering(t)
 	}
 	return t, nil
 }
@@ -247,8 +253,8 @@ func (d *draft) dropIndex(c *command.DropIndex) (any, error) {
 
 // truncateIndexes renews the partitions of hidden tables that belong to those renewed of their owner.
 func (d *draft) truncateIndexes(t *Table, c *command.TruncateTable, res *DropResult) error {
-	if k := t.Building(); k != nil {
-		return refusedBuilding(k)
+	if t.Altering() != 0 {
+		return refusedAltering(t)
 	}
 	indexes := d.indexesOf(t)
 	if len(indexes) != len(c.Indexes) {
@@ -275,8 +281,8 @@ func (d *draft) truncateIndexes(t *Table, c *command.TruncateTable, res *DropRes
 
 // addIndexPartitions adds to hidden tables what their owner has got.
 func (d *draft) addIndexPartitions(t *Table, c *command.AddPartition) error {
-	if k := t.Building(); k != nil {
-		return refusedBuilding(k)
+	if t.Altering() != 0 {
+		return refusedAltering(t)
 	}
 	indexes := d.indexesOf(t)
 	if len(indexes) != len(c.Indexes) {

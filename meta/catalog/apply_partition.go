@@ -124,8 +124,8 @@ func (d *draft) dropPartition(c *command.DropPartition) (any, error) {
 	if t.Hidden() {
 		return nil, notFound("table", c.Table)
 	}
-	if k := t.Building(); k != nil {
-		return nil, refusedBuilding(k)
+	if t.Altering() != 0 {
+		return nil, refusedAltering(t)
 	}
 	res := DropResult{Tablets: d.forgetPartition(&t.Parts[at])}
 	t.Parts = slices.Delete(t.Parts, at, at+1)

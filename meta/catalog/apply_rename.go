@@ -1,6 +1,11 @@
 package catalog
 
-import "stele/meta/command"
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/command"
+)
 
 // renameTables gives tables their new names in order, so that names can be exchanged.
 func (d *draft) renameTables(c *command.RenameTables) error {
@@ -34,6 +39,7 @@ func (d *draft) renameTable(r *command.TableRename) error {
 	if t.Partition == nil && len(t.Parts) == 1 && t.Parts[0].Name == t.Name {
 		t.Parts[0].Name = r.ToName
 	}
+	t.Checks = renameChecks(t.Checks, t.Name, r.ToName)
 	t.DatabaseID, t.Name = r.To, r.ToName
 	if err := d.checkTable(t); err != nil {
 		return err
@@ -42,4 +48,15 @@ func (d *draft) renameTable(r *command.TableRename) error {
 	d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return d.alterIndexes(t, nil)
+}
+
+// renameChecks has the names that constraints were given by that of their table follow it.
+func renameChecks(checks []Check, from, to string) []Check {
+	out := slices.Clone(checks)
+	for i := range out {
+		if n, ok := strings.CutPrefix(out[i].Name, from+"_chk_"); ok && n != "" && strings.Trim(n, "0123456789") == "" {
+			out[i].Name = to + "_chk_" + n
+		}
+	}
+	return out
 }

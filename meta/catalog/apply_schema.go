@@ -148,7 +148,12 @@ func (d *draft) checkTable(t *Table) error {
 		used = append(used, t.Partition.Columns...)
 	}
 	for i := range t.Unique {
-		used = append(used, t.Unique[i].Columns...)
+		if !t.Unique[i].Building() { // it may be over a column that comes with it
+			used = append(used, t.Unique[i].Columns...)
+		}
+	}
+	for i := range t.Checks {
+		used = append(used, t.Checks[i].Columns...)
 	}
 	for _, id := range used {
 		if !ids[id] {
@@ -329,7 +334,7 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 	if old.Hidden() {
 		return notFound("table", old.ID)
 	}
-	t.Unique, t.IndexOf = old.Unique, old.IndexOf
+	t.Unique, t.IndexOf, t.AlterUntilMs = old.Unique, old.IndexOf, old.AlterUntilMs
 	if err := d.checkTable(&t); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ type (
 	Database       = model.Database
 	Table          = model.Table
 	UniqueKey      = model.UniqueKey
+	Check          = model.Check
 	RangePartition = model.RangePartition
 	Partition      = model.Partition
 	Replica        = model.Replica

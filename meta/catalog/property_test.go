@@ -89,7 +89,7 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 30) {
+	switch w.n("other", 0, 40) {
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -101,7 +101,7 @@ func (w *world) other(c *Catalog) command.Command {
 			return &command.DropDatabase{ID: types.DatabaseID(w.n("db", 10002, 10012))}
 		}
 		return &command.DropTable{ID: w.table(c).ID}
-	case 5:
+	case 5, 37:
 		return w.addPartition(c)
 	case 6:
 		t := w.table(c)
@@ -133,14 +133,20 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.publishIndex(c)
 	case 19:
 		return w.dropIndex(c)
-	case 20:
+	case 20, 35:
 		return w.rename(c)
-	case 21:
+	case 21, 36:
 		return &command.StartBE{BE: types.BEID(w.n("be", 10002, 10007)), StartMs: int64(w.n("start", 1, 3))}
 	case 22, 23, 24:
 		return w.trim(c)
 	case 25, 26, 27:
 		return w.view(c)
+	case 28, 29:
+		return w.beginChange(c)
+	case 30, 31:
+		return w.changeTable(c)
+	case 32, 33, 34:
+		return w.holdChange(c)
 	}
 	return w.truncate(c)
 }
@@ -420,7 +426,8 @@ func TestApplyIsDeterministic(t *testing.T) {
 	})
 	for _, must := range []command.Type{command.TypeCommitTxn, command.TypePromoteReplica, command.TypeDropReplica, command.TypeAddReplica,
 		command.TypeSetLeaders, command.TypeCreateTable, command.TypeTruncateTable, command.TypeAddPartition, command.TypeAlterTable, command.TypeRenameTables,
-		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews} {
+		command.TypeStartBE, command.TypeTrimRedo, command.TypeChangeViews, command.TypeBeginChange,
+		command.TypeChangeTable} {
 		if applied[must] == 0 {
 			t.Errorf("no %s was ever accepted: the test proves nothing of it (%v)", must, applied)
 		}

@@ -87,6 +87,9 @@ const (
 	TypeSetFEDNode       Type = 89
 	TypeStartBE          Type = 93
 	TypeTrimRedo         Type = 94
+	TypeBeginChange      Type = 95
+	TypeHoldChange       Type = 96
+	TypeChangeTable      Type = 97
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

@@ -25,6 +25,9 @@ type IndexPartition struct {
 	Tablets   []model.Tablet  `cbor:"3,keyasint"`
 }
 
+// AddIndex, RenewIndex, PublishIndex, DropIndex and AlterColumns are how earlier versions altered tables: logs have them. ChangeTable does
+// what they did.
+
 // AddIndex adds a secondary key to a table. A unique one comes with its hidden table, empty and in the state of being
 // built (Key.BuildUntilMs): the command raises the schema version and the epochs of the table, so that no transaction
 // that does not know the key can commit any more. A plain key is there at once.

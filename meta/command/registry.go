@@ -74,6 +74,9 @@ var specs = func() map[Type]spec {
 		{TypeChangeViews, "change_views", 1, func() Command { return new(ChangeViews) }},
 		{TypeStartBE, "start_be", 1, func() Command { return new(StartBE) }},
 		{TypeTrimRedo, "trim_redo", 1, func() Command { return new(TrimRedo) }},
+		{TypeBeginChange, "begin_change", 1, func() Command { return new(BeginChange) }},
+		{TypeHoldChange, "hold_change", 1, func() Command { return new(HoldChange) }},
+		{TypeChangeTable, "change_table", 1, func() Command { return new(ChangeTable) }},
 		{TypeSetFEDNode, "set_fe_dnode", 1, func() Command { return new(SetFEDNode) }},
 	} {
 		if _, twice := m[s.typ]; twice {

@@ -44,6 +44,11 @@ type Table struct {
 	Colocate string `cbor:"75,keyasint,omitempty"`
 	// ColocatedMs is when the table came into its group, 0 = with its creation.
 	ColocatedMs int64 `cbor:"68,keyasint,omitempty"`
+	// Checks are the CHECK constraints, in order of declaration.
+	Checks []Check `cbor:"95,keyasint,omitempty"`
+	// AlterUntilMs is set while a change of the table is prepared by looking at its rows: nobody else writes to it. It is when
+	// whoever prepares the change is taken for dead unless he has renewed his promise; then anybody may take the change back.
+	AlterUntilMs int64 `cbor:"96,keyasint,omitempty"`
 	// LastColumn is the highest id that a column has ever had, 0 = that of those there are. Ids are not used again.
 	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
 }

@@ -15,8 +15,8 @@ type UniqueKey struct {
 	// Index is the hidden table of a unique key: one row for each row of the owner without NULL in the key's columns. Its
 	// primary key is the key's columns; its other columns are what finds the owner's row. Column ids are the owner's.
 	Index types.TableID `cbor:"4,keyasint,omitempty"`
-	// BuildUntilMs is set while Index is being filled: nobody may write to the owner, and the key does not count. It is when
-	// the builder is taken for dead unless it has renewed its promise; then anybody may undo the key.
+	// BuildUntilMs is set while Index is being filled: nobody may write to the owner, and the key does not count. Until when the
+	// builder has promised to be alive is Table.AlterUntilMs; a key of AddIndex has no other promise than this.
 	BuildUntilMs int64 `cbor:"5,keyasint,omitempty"`
 }
 
@@ -29,19 +29,9 @@ func (k *UniqueKey) Enforced() bool { return k.Index != 0 }
 // Hidden reports whether users must not see the table.
 func (t *Table) Hidden() bool { return t.IndexOf != 0 }
 
-// HasUniqueKeys reports whether a write to the table has to go through hidden tables as well, or has to wait for one.
+// HasUniqueKeys reports whether a write to the table has to go through hidden tables as well, or has to wait for a change of the table.
 func (t *Table) HasUniqueKeys() bool {
-	return slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return k.Enforced() })
-}
-
-// Building returns a key that is being built, or nil.
-func (t *Table) Building() *UniqueKey {
-	for i := range t.Unique {
-		if t.Unique[i].Building() {
-			return &t.Unique[i]
-		}
-	}
-	return nil
+	return t.AlterUntilMs != 0 || slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return k.Enforced() })
 }
 
 // VisibleKeys are the secondary keys that count: unique ones first, as MySQL lists them, else in order of declaration.

@@ -30,9 +30,10 @@ func newCompany() company { return company{enough: make(chan struct{}, 1)} }
 // entry that has others in it may wait a moment for them.
 func (l *Log) Expect(n int) { l.company.expected.Add(int64(n)) }
 
-// worthWaiting reports whether an entry with so many proposals waits: the entry before had several, and more are on their way
-// than are here.
-func worthWaiting(last, here, expected int) bool { return last >= several && expected > here }
+// worthWaiting reports whether an entry with so many proposals waits: the entry before had several, and more than half as many are on
+// their way as are here. The third that is left keeps the processors busy during the flush. Entries that left with half of all,
+// and so had fewer in them, cost 4 to 10 % more CPU with 16 and with 64 clients; those that waited for nearly all cost as much as these.
+func worthWaiting(last, here, expected int) bool { return last >= several && 2*expected > here }
 
 // pays is worthWaiting as things are.
 func (c *company) pays(here int) bool {

@@ -18,8 +18,9 @@ func TestWorthWaiting(t *testing.T) {
 		{"few clients", several - 1, 1, several, false},
 		{"many before, nobody on the way", 20, 1, 0, false},
 		{"many before, and many on the way", 20, 1, 30, true},
-		{"half of them are here", 20, 15, 15, false},
-		{"more on the way than are here", 20, 15, 16, true},
+		{"half of them are here", 20, 15, 15, true},
+		{"two thirds of them are here", 20, 20, 10, false},
+		{"nearly two thirds of them are here", 20, 20, 11, true},
 		{"the hint was taken back too often", 20, 1, -3, false},
 	} {
 		if got := worthWaiting(c.last, c.here, c.expected); got != c.want {
@@ -32,9 +33,9 @@ func TestWorthWaiting(t *testing.T) {
 func TestCompanyLeavesWhenItIsComplete(t *testing.T) {
 	c := newCompany()
 	c.gone(several)
-	c.expected.Store(3)
+	c.expected.Store(2)
 	var mu sync.Mutex
-	here := 1
+	here := 2
 	waiting := func() int {
 		mu.Lock()
 		defer mu.Unlock()
@@ -53,7 +54,7 @@ func TestCompanyLeavesWhenItIsComplete(t *testing.T) {
 	join()
 	select {
 	case <-over:
-		t.Fatal("it left with 2 while 3 were expected")
+		t.Fatal("it left with 3 while 2 were expected")
 	default:
 	}
 	join()

@@ -166,6 +166,7 @@ type ModifyRequest struct {
 	Key           []byte                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`       // the row's primary key, memcomparable
 	Values        []byte                 `protobuf:"bytes,7,opt,name=values,proto3" json:"values,omitempty"` // vec.Encode of one row: what the change refers to behind the columns of the table; empty = nothing
 	NowUs         int64                  `protobuf:"varint,8,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	Published     []*PublishRequest_Item `protobuf:"bytes,9,rep,name=published,proto3" json:"published,omitempty"` // as in WriteRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +257,13 @@ func (x *ModifyRequest) GetNowUs() int64 {
 	return 0
 }
 
+func (x *ModifyRequest) GetPublished() []*PublishRequest_Item {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
 type ModifyResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Write   *WriteResponse         `protobuf:"bytes,1,opt,name=write,proto3" json:"write,omitempty"`      // without parts when nothing was written
@@ -263,7 +271,8 @@ type ModifyResponse struct {
 	// Nothing was done and no lock was kept, because the statement fails or cannot be run here: it is to be run by reads and writes,
 	// which know what to say.
 	General       bool   `protobuf:"varint,3,opt,name=general,proto3" json:"general,omitempty"`
-	Row           []byte `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"` // vec.Encode of the row that was written, or deleted, for an explicit transaction
+	Row           []byte `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"`              // vec.Encode of the row that was written, or deleted, for an explicit transaction
+	Published     uint32 `protobuf:"varint,5,opt,name=published,proto3" json:"published,omitempty"` // as in WriteResponse
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -324,6 +333,13 @@ func (x *ModifyResponse) GetRow() []byte {
 		return x.Row
 	}
 	return nil
+}
+
+func (x *ModifyResponse) GetPublished() uint32 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
 }
 
 type HeartbeatRequest struct {
@@ -1524,6 +1540,7 @@ type WriteRequest struct {
 	Parts         []*WriteRequest_Part   `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
 	LockWaitMs    int64                  `protobuf:"varint,3,opt,name=lock_wait_ms,json=lockWaitMs,proto3" json:"lock_wait_ms,omitempty"`
 	ExplicitTxn   bool                   `protobuf:"varint,4,opt,name=explicit_txn,json=explicitTxn,proto3" json:"explicit_txn,omitempty"` // more statements may follow: remember the rows for the transaction's own reads
+	Published     []*PublishRequest_Item `protobuf:"bytes,5,rep,name=published,proto3" json:"published,omitempty"`                         // made visible before anything else
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1586,6 +1603,13 @@ func (x *WriteRequest) GetExplicitTxn() bool {
 	return false
 }
 
+func (x *WriteRequest) GetPublished() []*PublishRequest_Item {
+	if x != nil {
+		return x.Published
+	}
+	return nil
+}
+
 type WriteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Refusal       WriteResponse_Refusal  `protobuf:"varint,1,opt,name=refusal,proto3,enum=be.WriteResponse_Refusal" json:"refusal,omitempty"`
@@ -1593,6 +1617,7 @@ type WriteResponse struct {
 	RefusedTablet uint64                 `protobuf:"varint,3,opt,name=refused_tablet,json=refusedTablet,proto3" json:"refused_tablet,omitempty"`
 	RefusedRow    uint32                 `protobuf:"varint,4,opt,name=refused_row,json=refusedRow,proto3" json:"refused_row,omitempty"` // row of the part, for DUPLICATE_KEY
 	Parts         []*WriteResponse_Part  `protobuf:"bytes,5,rep,name=parts,proto3" json:"parts,omitempty"`
+	Published     uint32                 `protobuf:"varint,6,opt,name=published,proto3" json:"published,omitempty"` // 1 + how many versions came with the request and were published; 0 = the BE does not know of that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1660,6 +1685,13 @@ func (x *WriteResponse) GetParts() []*WriteResponse_Part {
 		return x.Parts
 	}
 	return nil
+}
+
+func (x *WriteResponse) GetPublished() uint32 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
 }
 
 type QueryRequest struct {
@@ -4333,7 +4365,7 @@ var File_proto_bepb_be_proto protoreflect.FileDescriptor
 
 const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
-	"\x13proto/bepb/be.proto\x12\x02be\"\xef\x01\n" +
+	"\x13proto/bepb/be.proto\x12\x02be\"\xa6\x02\n" +
 	"\rModifyRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12)\n" +
 	"\x04part\x18\x02 \x01(\v2\x15.be.WriteRequest.PartR\x04part\x12 \n" +
@@ -4343,12 +4375,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06change\x18\x05 \x01(\fR\x06change\x12\x10\n" +
 	"\x03key\x18\x06 \x01(\fR\x03key\x12\x16\n" +
 	"\x06values\x18\a \x01(\fR\x06values\x12\x15\n" +
-	"\x06now_us\x18\b \x01(\x03R\x05nowUs\"\x7f\n" +
+	"\x06now_us\x18\b \x01(\x03R\x05nowUs\x125\n" +
+	"\tpublished\x18\t \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\"\x9d\x01\n" +
 	"\x0eModifyResponse\x12'\n" +
 	"\x05write\x18\x01 \x01(\v2\x11.be.WriteResponseR\x05write\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\bR\amatched\x12\x18\n" +
 	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x10\n" +
-	"\x03row\x18\x04 \x01(\fR\x03row\"\xcb\x02\n" +
+	"\x03row\x18\x04 \x01(\fR\x03row\x12\x1c\n" +
+	"\tpublished\x18\x05 \x01(\rR\tpublished\"\xcb\x02\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +
@@ -4479,13 +4513,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
-	"\alearner\x18\x04 \x01(\bR\alearner\"\xba\x04\n" +
+	"\alearner\x18\x04 \x01(\bR\alearner\"\xf1\x04\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
-	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x1a\xa0\x03\n" +
+	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x125\n" +
+	"\tpublished\x18\x05 \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\x1a\xa0\x03\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -4504,14 +4539,15 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06schema\x18\f \x01(\fR\x06schema\x12\x1d\n" +
 	"\n" +
 	"redo_bytes\x18\r \x01(\rR\tredoBytes\x12&\n" +
-	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\"\xd0\x05\n" +
+	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\"\xee\x05\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +
 	"\x0erefused_tablet\x18\x03 \x01(\x04R\rrefusedTablet\x12\x1f\n" +
 	"\vrefused_row\x18\x04 \x01(\rR\n" +
 	"refusedRow\x12,\n" +
-	"\x05parts\x18\x05 \x03(\v2\x16.be.WriteResponse.PartR\x05parts\x1a>\n" +
+	"\x05parts\x18\x05 \x03(\v2\x16.be.WriteResponse.PartR\x05parts\x12\x1c\n" +
+	"\tpublished\x18\x06 \x01(\rR\tpublished\x1a>\n" +
 	"\aFailure\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x14\n" +
@@ -4811,75 +4847,77 @@ var file_proto_bepb_be_proto_goTypes = []any{
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
 	51, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
-	20, // 1: be.ModifyResponse.write:type_name -> be.WriteResponse
-	8,  // 2: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
-	5,  // 3: be.HeartbeatRequest.config:type_name -> be.ConfigItem
-	5,  // 4: be.ConfigResponse.items:type_name -> be.ConfigItem
-	12, // 5: be.HeartbeatResponse.disks:type_name -> be.Disk
-	13, // 6: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	11, // 7: be.HeartbeatResponse.strangers:type_name -> be.Stranger
-	10, // 8: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
-	0,  // 9: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	49, // 10: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	50, // 11: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	51, // 12: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	1,  // 13: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	53, // 14: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	54, // 15: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	55, // 16: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	56, // 17: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	58, // 18: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
-	59, // 19: be.HardenRequest.items:type_name -> be.HardenRequest.Item
-	60, // 20: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	61, // 21: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	18, // 22: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	52, // 23: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	57, // 24: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
-	4,  // 25: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	14, // 26: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	16, // 27: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	19, // 28: be.Backend.Write:input_type -> be.WriteRequest
-	23, // 29: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	25, // 30: be.Backend.Publish:input_type -> be.PublishRequest
-	31, // 31: be.Backend.Abort:input_type -> be.AbortRequest
-	27, // 32: be.Backend.Redo:input_type -> be.RedoRequest
-	29, // 33: be.Backend.Harden:input_type -> be.HardenRequest
-	33, // 34: be.Backend.Scan:input_type -> be.ScanRequest
-	35, // 35: be.Backend.Digest:input_type -> be.DigestRequest
-	37, // 36: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	39, // 37: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	41, // 38: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	43, // 39: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	45, // 40: be.Backend.Get:input_type -> be.GetRequest
-	21, // 41: be.Backend.Query:input_type -> be.QueryRequest
-	47, // 42: be.Backend.Settle:input_type -> be.SettleRequest
-	6,  // 43: be.Backend.Config:input_type -> be.ConfigRequest
-	2,  // 44: be.Backend.Modify:input_type -> be.ModifyRequest
-	9,  // 45: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	15, // 46: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	17, // 47: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	20, // 48: be.Backend.Write:output_type -> be.WriteResponse
-	24, // 49: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	26, // 50: be.Backend.Publish:output_type -> be.PublishResponse
-	32, // 51: be.Backend.Abort:output_type -> be.AbortResponse
-	28, // 52: be.Backend.Redo:output_type -> be.RedoResponse
-	30, // 53: be.Backend.Harden:output_type -> be.HardenResponse
-	34, // 54: be.Backend.Scan:output_type -> be.ScanResponse
-	36, // 55: be.Backend.Digest:output_type -> be.DigestResponse
-	38, // 56: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	40, // 57: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	42, // 58: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	44, // 59: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	46, // 60: be.Backend.Get:output_type -> be.GetResponse
-	22, // 61: be.Backend.Query:output_type -> be.QueryResponse
-	48, // 62: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 63: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 64: be.Backend.Modify:output_type -> be.ModifyResponse
-	45, // [45:65] is the sub-list for method output_type
-	25, // [25:45] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	56, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
+	20, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
+	8,  // 3: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
+	5,  // 4: be.HeartbeatRequest.config:type_name -> be.ConfigItem
+	5,  // 5: be.ConfigResponse.items:type_name -> be.ConfigItem
+	12, // 6: be.HeartbeatResponse.disks:type_name -> be.Disk
+	13, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	11, // 8: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	10, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
+	0,  // 10: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	49, // 11: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	50, // 12: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	51, // 13: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	56, // 14: be.WriteRequest.published:type_name -> be.PublishRequest.Item
+	1,  // 15: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	53, // 16: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	54, // 17: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	55, // 18: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	56, // 19: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	58, // 20: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	59, // 21: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	60, // 22: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	61, // 23: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	18, // 24: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	52, // 25: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	57, // 26: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	4,  // 27: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	14, // 28: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	16, // 29: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	19, // 30: be.Backend.Write:input_type -> be.WriteRequest
+	23, // 31: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	25, // 32: be.Backend.Publish:input_type -> be.PublishRequest
+	31, // 33: be.Backend.Abort:input_type -> be.AbortRequest
+	27, // 34: be.Backend.Redo:input_type -> be.RedoRequest
+	29, // 35: be.Backend.Harden:input_type -> be.HardenRequest
+	33, // 36: be.Backend.Scan:input_type -> be.ScanRequest
+	35, // 37: be.Backend.Digest:input_type -> be.DigestRequest
+	37, // 38: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	39, // 39: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	41, // 40: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	43, // 41: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	45, // 42: be.Backend.Get:input_type -> be.GetRequest
+	21, // 43: be.Backend.Query:input_type -> be.QueryRequest
+	47, // 44: be.Backend.Settle:input_type -> be.SettleRequest
+	6,  // 45: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 46: be.Backend.Modify:input_type -> be.ModifyRequest
+	9,  // 47: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	15, // 48: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	17, // 49: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	20, // 50: be.Backend.Write:output_type -> be.WriteResponse
+	24, // 51: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	26, // 52: be.Backend.Publish:output_type -> be.PublishResponse
+	32, // 53: be.Backend.Abort:output_type -> be.AbortResponse
+	28, // 54: be.Backend.Redo:output_type -> be.RedoResponse
+	30, // 55: be.Backend.Harden:output_type -> be.HardenResponse
+	34, // 56: be.Backend.Scan:output_type -> be.ScanResponse
+	36, // 57: be.Backend.Digest:output_type -> be.DigestResponse
+	38, // 58: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	40, // 59: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	42, // 60: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	44, // 61: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	46, // 62: be.Backend.Get:output_type -> be.GetResponse
+	22, // 63: be.Backend.Query:output_type -> be.QueryResponse
+	48, // 64: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 65: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 66: be.Backend.Modify:output_type -> be.ModifyResponse
+	47, // [47:67] is the sub-list for method output_type
+	27, // [27:47] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }

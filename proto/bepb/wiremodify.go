@@ -15,12 +15,14 @@ func (m *ModifyRequest) AppendWire(dst []byte) ([]byte, bool) {
 	dst = appendChunk(dst, 5, m.Change)
 	dst = appendChunk(dst, 6, m.Key)
 	dst = appendChunk(dst, 7, m.Values)
-	return appendNumber(dst, 8, uint64(m.NowUs)), ok
+	dst = appendNumber(dst, 8, uint64(m.NowUs))
+	dst, plainItems := appendPublished(dst, 9, m.Published)
+	return dst, ok && plainItems
 }
 
 // WireBytes is no less than what the message takes.
 func (m *ModifyRequest) WireBytes() int {
-	n := fixedBytes + len(m.Change) + len(m.Key) + len(m.Values)
+	n := fixedBytes*(1+len(m.Published)) + len(m.Change) + len(m.Key) + len(m.Values)
 	if m.Part != nil {
 		n += m.Part.wireBytes()
 	}
@@ -51,6 +53,10 @@ func (m *ModifyRequest) ParseWire(b []byte) bool {
 			m.Values = keep(data)
 		case 8<<3 | varint:
 			m.NowUs = int64(v)
+		case 9<<3 | chunk:
+			it := &PublishRequest_Item{}
+			m.Published = append(m.Published, it)
+			return it.parse(data)
 		default:
 			return false
 		}
@@ -70,7 +76,8 @@ func (m *ModifyResponse) AppendWire(dst []byte) ([]byte, bool) {
 	}
 	dst = appendFlag(dst, 2, m.Matched)
 	dst = appendFlag(dst, 3, m.General)
-	return appendChunk(dst, 4, m.Row), ok
+	dst = appendChunk(dst, 4, m.Row)
+	return appendNumber(dst, 5, uint64(m.Published)), ok
 }
 
 // ParseWire reads an empty message; false = the generated code has to.
@@ -89,6 +96,8 @@ func (m *ModifyResponse) ParseWire(b []byte) bool {
 			m.General = v != 0
 		case 4<<3 | chunk:
 			m.Row = keep(data)
+		case 5<<3 | varint:
+			m.Published = uint32(v)
 		default:
 			return false
 		}

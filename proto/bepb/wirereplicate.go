@@ -94,10 +94,16 @@ func (m *ReplicateResponse) ParseWire(b []byte) bool {
 
 // AppendWire appends the message as it goes over the wire; false = the generated code has to.
 func (m *PublishRequest) AppendWire(dst []byte) ([]byte, bool) {
-	ok := plain(m.unknownFields)
-	for _, it := range m.Items {
+	dst, ok := appendPublished(dst, 1, m.Items)
+	return dst, ok && plain(m.unknownFields)
+}
+
+// appendPublished appends versions to be published; false = the generated code has to.
+func appendPublished(dst []byte, field uint64, items []*PublishRequest_Item) ([]byte, bool) {
+	ok := true
+	for _, it := range items {
 		var at int
-		dst, at = begin(dst, 1)
+		dst, at = begin(dst, field)
 		dst = appendNumber(dst, 1, it.TabletId)
 		dst = appendNumber(dst, 2, it.TxnId)
 		dst = appendNumber(dst, 3, it.Version)

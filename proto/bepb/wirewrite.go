@@ -13,7 +13,9 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 		dst = end(dst, at)
 	}
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
-	return appendFlag(dst, 4, m.ExplicitTxn), ok
+	dst = appendFlag(dst, 4, m.ExplicitTxn)
+	dst, plainItems := appendPublished(dst, 5, m.Published)
+	return dst, ok && plainItems
 }
 
 func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
@@ -44,7 +46,7 @@ func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
 
 // WireBytes is no less than what the message takes.
 func (m *WriteRequest) WireBytes() int {
-	n := fixedBytes
+	n := fixedBytes * (1 + len(m.Published))
 	for _, p := range m.Parts {
 		n += p.wireBytes()
 	}
@@ -73,6 +75,10 @@ func (m *WriteRequest) ParseWire(b []byte) bool {
 			m.LockWaitMs = int64(v)
 		case 4<<3 | varint:
 			m.ExplicitTxn = v != 0
+		case 5<<3 | chunk:
+			it := &PublishRequest_Item{}
+			m.Published = append(m.Published, it)
+			return it.parse(data)
 		default:
 			return false
 		}
@@ -164,7 +170,7 @@ func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = end(appendChunk(dst, 8, p.Redo), at)
 		ok = ok && plain(p.unknownFields)
 	}
-	return dst, ok
+	return appendNumber(dst, 6, uint64(m.Published)), ok
 }
 
 // ParseWire reads an empty message; false = the generated code has to.
@@ -183,6 +189,8 @@ func (m *WriteResponse) ParseWire(b []byte) bool {
 			p := &WriteResponse_Part{}
 			m.Parts = append(m.Parts, p)
 			return p.parse(data)
+		case 6<<3 | varint:
+			m.Published = uint32(v)
 		default:
 			return false
 		}

@@ -13,6 +13,7 @@ type PointValue struct {
 	Text  string // of a string
 	Int   int64
 	IsInt bool
+	Param bool // of PreparedWriteText: a question mark, which has its value from elsewhere
 }
 
 // PointText appends a SELECT to dst with its literals replaced by question marks, and the literals to values. It knows
@@ -34,7 +35,15 @@ func PointWriteText(dst []byte, values []PointValue, sql string) (text []byte, o
 	return plainText(dst, values, sql, "+-")
 }
 
-// plainText does the work of both; signs stand for themselves unless they begin a comment.
+// PreparedWriteText is PointWriteText for a text whose question marks are parameters.
+func PreparedWriteText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
+	if !begins(sql, "update") && !begins(sql, "delete") {
+		return dst, values, false
+	}
+	return plainText(dst, values, sql, "+-?")
+}
+
+// plainText does the work of all; signs stand for themselves unless they begin a comment, a question mark for its value.
 func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte, out []PointValue, ok bool) {
 	if len(sql) > maxPointText {
 		return dst, values, false
@@ -54,6 +63,8 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 				return dst, values, false
 			}
 			dst, values, i = append(dst, '?'), append(values, PointValue{Text: sql[i+1 : end]}), end+1
+		case c == '?' && strings.IndexByte(signs, c) >= 0:
+			dst, values, i = append(dst, c), append(values, PointValue{Param: true}), i+1
 		case isWord(c):
 			end := i + 1
 			for end < len(sql) && (isWord(sql[end]) || sql[end] >= '0' && sql[end] <= '9') {

@@ -80,6 +80,18 @@ func RestoreQuery(n Node) (string, error) {
 // ParseQuery reads what RestoreQuery has written.
 func ParseQuery(text string) (StmtNode, error) { return parseMySQL(text, text, 0) }
 
+// ParseExpr reads an expression that RestoreQuery has written.
+func ParseExpr(text string) (ExprNode, error) {
+	n, err := ParseQuery("select " + text)
+	if err != nil {
+		return nil, err
+	}
+	if q, ok := n.(*SelectStmt); ok && q.From == nil && q.Fields != nil && len(q.Fields.Fields) == 1 && q.Fields.Fields[0].Expr != nil {
+		return q.Fields.Fields[0].Expr, nil
+	}
+	return nil, fmt.Errorf("no expression: %s", text)
+}
+
 // WithoutDatabase writes a query without the name of a database; false when it has tables of others.
 func WithoutDatabase(text, db string) (string, bool) {
 	n, err := ParseQuery(text)

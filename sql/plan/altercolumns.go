@@ -7,74 +7,59 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/expr"
 	ast "stele/sql/parse"
 )
 
-// Columns is what an ALTER TABLE makes of the columns of a table.
-type Columns struct {
-	Columns []types.Column
-	Last    types.ColumnID // the highest id that a column has ever had
-}
-
-// AltersColumns reports whether an ALTER TABLE changes columns and nothing else.
-func AltersColumns(stmt *ast.AlterTableStmt) bool {
-	alters := false
-	for _, spec := range stmt.Specs {
-		switch spec.Tp {
-		case ast.AlterTableAddColumns, ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn,
-			ast.AlterTableModifyColumn, ast.AlterTableAlterColumn:
-			alters = true
-		case ast.AlterTableAlgorithm, ast.AlterTableLock:
-		default:
-			return false
-		}
-	}
-	return alters
-}
-
-// AlterColumns works out all clauses of an ALTER TABLE that changes columns. No row is rewritten: a new column says what older rows
-// have in it, and a column that stays keeps how its values are stored. What cannot be done so is refused.
-func AlterColumns(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Columns, error) {
-	a := &columnAlterer{b: newBinder(ctx), table: t, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
-	for _, spec := range stmt.Specs {
-		if err := a.clause(spec); err != nil {
-			return nil, err
-		}
-	}
-	if !slices.ContainsFunc(a.cols, func(c types.Column) bool { return !c.Hidden }) {
-		return nil, errorf(1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead")
-	}
-	return &Columns{Columns: a.cols, Last: a.last}, nil
-}
-
-// columnAlterer carries out the clauses of one statement, in their order.
+// columnAlterer carries out the clauses of an ALTER TABLE that change columns, in their order. No row is rewritten: a new column says
+// what older rows have in it, and a column that stays keeps how its values are stored. What cannot be done so is refused.
 type columnAlterer struct {
 	b     *binder
-	table *catalog.Table
+	table *catalog.Table // without the keys and constraints that the statement drops
 	cols  []types.Column
 	last  types.ColumnID
+	// What comes with columns and is added when all columns are known.
+	keys   []*ast.Constraint
+	unique []string // columns that are unique by themselves
+	checks []checkDef
 }
 
-func (a *columnAlterer) clause(spec *ast.AlterTableSpec) error {
+// alterColumns makes the columns of a table what an ALTER TABLE says; changed tells whether it says anything of them.
+func (a *columnAlterer) alterColumns(specs []*ast.AlterTableSpec) (changed bool, err error) {
+	for _, spec := range specs {
+		mine, err := a.clause(spec)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || mine
+	}
+	if !slices.ContainsFunc(a.cols, func(c types.Column) bool { return !c.Hidden }) {
+		return false, errorf(1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead")
+	}
+	a.table.Schema.Columns, a.table.LastColumn = a.cols, a.last
+	return changed, nil
+}
+
+func (a *columnAlterer) clause(spec *ast.AlterTableSpec) (mine bool, err error) {
 	switch spec.Tp {
 	case ast.AlterTableAddColumns:
-		return a.add(spec)
+		return true, a.add(spec)
 	case ast.AlterTableDropColumn:
-		return a.drop(spec.OldColumnName.Name.O, spec.IfExists)
+		return true, a.drop(spec.OldColumnName.Name.O, spec.IfExists)
 	case ast.AlterTableRenameColumn:
 		at, err := a.known(spec.OldColumnName.Name.O)
 		if err != nil {
-			return err
+			return true, err
 		}
-		return a.rename(at, spec.NewColumnName.Name.O)
+		return true, a.rename(at, spec.NewColumnName.Name.O)
 	case ast.AlterTableModifyColumn:
-		return a.modify(spec.NewColumns[0].Name.Name.O, spec)
+		return true, a.modify(spec.NewColumns[0].Name.Name.O, spec)
 	case ast.AlterTableChangeColumn:
-		return a.modify(spec.OldColumnName.Name.O, spec)
+		return true, a.modify(spec.OldColumnName.Name.O, spec)
 	case ast.AlterTableAlterColumn:
-		return a.setDefault(spec.NewColumns[0])
+		return true, a.setDefault(spec.NewColumns[0])
 	}
-	return nil // ALGORITHM and LOCK: every change is instant
+	return false, nil
 }
 
 // find returns the position of a column that statements may name, or -1.
@@ -102,9 +87,7 @@ func (a *columnAlterer) free(name string, self int) error {
 }
 
 func (a *columnAlterer) add(spec *ast.AlterTableSpec) error {
-	if len(spec.NewConstraints) > 0 {
-		return refuse("ADD COLUMN with a key: add it by a second ALTER TABLE")
-	}
+	a.keys = append(a.keys, spec.NewConstraints...)
 	for _, def := range spec.NewColumns {
 		if spec.IfNotExists && a.find(def.Name.Name.O) >= 0 {
 			continue
@@ -142,9 +125,10 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 		case ast.ColumnOptionPrimaryKey:
 			return types.Column{}, refuse("a PRIMARY KEY by ALTER TABLE: rows would be rewritten; " + rewriteRemedy)
 		case ast.ColumnOptionUniqKey:
-			return types.Column{}, refuse("UNIQUE with a column in ALTER TABLE: add the key by a second ALTER TABLE ... ADD UNIQUE KEY")
+			a.unique = append(a.unique, def.Name.Name.O)
 		}
 	}
+	a.checks = append(a.checks, columnChecks(def)...)
 	return columnDef(a.b, def)
 }
 
@@ -172,6 +156,15 @@ func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
 		out.I = int64(math.Float64bits(v.F))
 	}
 	return out, nil
+}
+
+// InitialValue is what rows that are older than a column have in it; the column says that it is not NULL.
+func InitialValue(c *types.Column) expr.Value {
+	v := expr.Value{I: c.Initial.I, Hi: c.Initial.Hi, B: c.Initial.Bytes}
+	if c.Type.Phys() == types.PhysFloat64 {
+		v.F = math.Float64frombits(uint64(c.Initial.I))
+	}
+	return v
 }
 
 // visible is where the columns end that users see.
@@ -215,8 +208,13 @@ func (a *columnAlterer) drop(name string, ifExists bool) error {
 	if a.layout(id) {
 		return refuse("DROP COLUMN " + name + ": rows are kept by it; " + rewriteRemedy)
 	}
-	if k := a.keyOf(id); k != "" {
-		return refuse("DROP COLUMN " + name + ": key " + k + " has it; drop the key first with ALTER TABLE ... DROP INDEX")
+	if err := a.leaveKeys(id, name); err != nil {
+		return err
+	}
+	// As in MySQL, a constraint of this column alone goes with it.
+	a.table.Checks = slices.DeleteFunc(a.table.Checks, func(c catalog.Check) bool { return len(c.Columns) == 1 && c.Columns[0] == id })
+	if err := a.unchecked(id, name); err != nil {
+		return err
 	}
 	a.cols = slices.Delete(a.cols, at, at+1)
 	return nil
@@ -229,21 +227,45 @@ func (a *columnAlterer) layout(id types.ColumnID) bool {
 		t.Partition != nil && slices.Contains(t.Partition.Columns, id)
 }
 
-// keyOf names a secondary key that has a column.
-func (a *columnAlterer) keyOf(id types.ColumnID) string {
+// leaveKeys takes a column that is dropped out of the secondary keys, as MySQL does; a key of which nothing is left goes. What is left
+// of a unique key might be no key of the rows.
+func (a *columnAlterer) leaveKeys(id types.ColumnID, name string) error {
+	var keys []catalog.UniqueKey
 	for _, k := range a.table.Unique {
 		if slices.Contains(k.Columns, id) {
-			return k.Name
+			if k.Unique && len(k.Columns) > 1 {
+				return refuse("DROP COLUMN " + name + ": unique key " + k.Name + " has it beside other columns; drop the key too with DROP INDEX")
+			}
+			k.Columns = slices.DeleteFunc(slices.Clone(k.Columns), func(c types.ColumnID) bool { return c == id })
+		}
+		if len(k.Columns) > 0 {
+			keys = append(keys, k)
 		}
 	}
-	return ""
+	a.table.Unique = keys
+	return nil
 }
 
 func (a *columnAlterer) rename(at int, name string) error {
 	if err := a.free(name, at); err != nil {
 		return err
 	}
+	if a.cols[at].Name != name {
+		if err := a.unchecked(a.cols[at].ID, a.cols[at].Name); err != nil {
+			return err
+		}
+	}
 	a.cols[at].Name = name
+	return nil
+}
+
+// unchecked refuses to take a column, or its name, from a CHECK constraint.
+func (a *columnAlterer) unchecked(id types.ColumnID, name string) error {
+	for i := range a.table.Checks {
+		if c := &a.table.Checks[i]; slices.Contains(c.Columns, id) {
+			return errorf(codeCheckDepends, "Check constraint '%s' uses column '%s', hence column cannot be dropped or renamed.", c.Name, name)
+		}
+	}
 	return nil
 }
 
@@ -260,6 +282,11 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	}
 	if err := a.free(col.Name, at); err != nil {
 		return err
+	}
+	if col.Name != old.Name {
+		if err := a.unchecked(old.ID, old.Name); err != nil {
+			return err
+		}
 	}
 	col.ID, col.Initial = old.ID, old.Initial
 	if slices.Contains(a.table.Schema.Key, col.ID) {

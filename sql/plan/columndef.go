@@ -31,9 +31,7 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
 		t.Length = 1
 	}
-	if !binaryCollation(def.Tp.GetCollate()) {
-		return col, refuse("COLLATE " + def.Tp.GetCollate())
-	}
+	b.collated(&col, def.Tp.GetCollate())
 	if !knownCharset(def.Tp.GetCharset()) {
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
@@ -51,6 +49,10 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 			def0 = o.Expr
 			continue
 		}
+		if o.Tp == ast.ColumnOptionCollate {
+			b.collated(&col, o.StrValue)
+			continue
+		}
 		if err := columnOption(&col, o); err != nil {
 			return col, err
 		}
@@ -59,6 +61,13 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 		return col, columnDefault(b, &col, def0)
 	}
 	return col, nil
+}
+
+// collated notes that a collation of a column is not kept.
+func (b *binder) collated(col *types.Column, name string) {
+	if !binaryCollation(name) {
+		b.notes = append(b.notes, "collation "+name+" of column '"+col.Name+"' is not kept: strings compare by their bytes")
+	}
 }
 
 // columnOption applies one option.
@@ -82,16 +91,10 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 			return errorf(1294, "Invalid ON UPDATE clause for '%s' column", col.Name)
 		}
 		col.OnUpdateNow = true
-	case ast.ColumnOptionCollate:
-		if !binaryCollation(o.StrValue) {
-			return refuse("COLLATE " + o.StrValue)
-		}
 	case ast.ColumnOptionGenerated:
 		return refuse("a generated column")
 	case ast.ColumnOptionReference:
 		return refuse("FOREIGN KEY")
-	case ast.ColumnOptionCheck:
-		return refuse("CHECK")
 	case ast.ColumnOptionFulltext:
 		return refuse("FULLTEXT")
 	}

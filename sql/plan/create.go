@@ -35,8 +35,8 @@ type TableSpec struct {
 }
 
 // CreateTable checks a CREATE TABLE and completes it. Character data compares by its bytes whatever collation a dump
-// names: a collation that is not binary is accepted on the table as a default (with a note), because dumps carry one, and
-// refused on a column, where somebody wants it.
+// names: one that is not binary is accepted with a note that says so, on the table as on a column. Dumps name the default of their
+// server on either, depending on the tool, so what a column says tells no more of what somebody wants than what its table says.
 func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail, defaults TableDefaults) (*TableSpec, error) {
 	if tail == nil {
 		tail = &syntax.TableTail{}
@@ -46,7 +46,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
 	}
-	for _, step := range []func() error{c.name, c.columns, c.constraints, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey, c.checkUnique} {
+	for _, step := range []func() error{c.name, c.columns, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey, c.checkUnique} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -105,6 +105,11 @@ func (c *creator) like() error {
 	for i := range t.Schema.Columns {
 		t.Schema.Columns[i].Initial = nil
 	}
+	t.AlterUntilMs, t.Checks = 0, nil
+	for _, check := range from.Checks {
+		check.Name = nextCheckName(&t)
+		t.Checks = append(t.Checks, check)
+	}
 	t.Unique = t.VisibleKeys()
 	for i := range t.Unique {
 		t.Unique[i].Index = 0
@@ -137,11 +142,31 @@ func (c *creator) columns() error {
 		col.ID = types.ColumnID(len(c.table.Schema.Columns) + 1)
 		c.table.Schema.Columns = append(c.table.Schema.Columns, col)
 	}
+	c.spec.Notes = append(c.spec.Notes, c.b.notes...)
 	if c.stmt.Select != nil {
 		return c.selected()
 	}
 	if len(c.table.Schema.Columns) == 0 {
 		return errorf(CodeNoColumns, "A table must have at least 1 column")
+	}
+	return nil
+}
+
+// checks reads the CHECK constraints, those of columns first.
+func (c *creator) checks() error {
+	var defs []checkDef
+	for _, def := range c.stmt.Cols {
+		defs = append(defs, columnChecks(def)...)
+	}
+	for _, k := range c.stmt.Constraints {
+		if k.Tp == ast.ConstraintCheck {
+			defs = append(defs, tableCheck(k))
+		}
+	}
+	for _, d := range defs {
+		if err := c.b.addCheck(c.table, d); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -15,10 +15,11 @@ type binder struct {
 	cols []column
 	// modes of the session that binding depends on
 	fullGroupBy bool
-	strictWrite bool // a statement that writes in strict mode: a cast that fails is an error
-	byZeroFails bool // and so is a division by zero
-	once        bool // what is bound now is worked out exactly once
-	depth       int  // nesting of queries, bounded
+	strictWrite bool     // a statement that writes in strict mode: a cast that fails is an error
+	byZeroFails bool     // and so is a division by zero
+	once        bool     // what is bound now is worked out exactly once
+	depth       int      // nesting of queries, bounded
+	notes       []string // what a definition asks for and does not get
 
 	locks *ast.SelectStmt // the one whose rows the session locks, when it asks for that
 

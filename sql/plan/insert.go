@@ -59,7 +59,6 @@ type InsertPlan struct {
 // Insert plans INSERT and REPLACE, of values or of a query.
 func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
 	b := newBinder(ctx)
-	b.writes(stmt.IgnoreErr)
 	name, err := onlyTable(stmt.Table)
 	if err != nil {
 		return nil, err
@@ -108,11 +107,17 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 	if db == "" {
 		db = b.ctx.CurrentDB
 	}
+	b.writes(mode == ModeIgnore)
 	p := &InsertPlan{Database: db, Mode: mode, AutoIncrement: -1}
 	if err := p.resolve(b, table); err != nil {
 		return nil, err
 	}
 	t := p.Table
+	constraints, err := b.constraints(t)
+	if err != nil {
+		return nil, err
+	}
+	p.target.checks = slices.Concat(p.target.checks, constraints)
 	p.NeedsRowID = t.Schema.HasRowID()
 	for i := range t.Schema.Columns {
 		if t.Schema.Columns[i].AutoIncrement {
@@ -139,7 +144,6 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 		given[i] = true
 		p.columns = append(p.columns, i)
 	}
-	var err error
 	p.filler, err = newFiller(b, t, mode == ModeIgnore, given)
 	return p, err
 }
@@ -294,10 +298,11 @@ func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
 	return p.filled(out, len(rows))
 }
 
-// filled ends a batch of rows of the table, which a view may refuse.
+// filled ends a batch of rows of the table, without those that are not to be there and are ignored.
 func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n int) (*vec.Batch, error) {
-	rows := p.filler.finish(out, n)
-	return rows, checkRows(p.target.checks, p.filler.b.evalContext(), rows)
+	rows, failed, err := p.Meeting(p.filler.finish(out, n))
+	p.filler.b.ctx.Violations = append(p.filler.b.ctx.Violations, failed...)
+	return rows, err
 }
 
 // Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
@@ -321,8 +326,8 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 	if len(list) == 0 {
 		return nil
 	}
-	old := p.tableColumns(b)
-	fresh := p.tableColumns(b)
+	old := b.tableColumns(p.Table)
+	fresh := b.tableColumns(p.Table)
 	e := &env{b: b, clause: "field list", noAgg: true}
 	e.cols = p.scope(old)
 	e.oldToNew = func(name string) (*expr.Node, bool) {
@@ -375,16 +380,6 @@ func (p *InsertPlan) scope(ids []int) []scopeColumn {
 		}
 	}
 	return out
-}
-
-// tableColumns draws ids for the table's columns.
-func (p *InsertPlan) tableColumns(b *binder) []int {
-	var ids []int
-	for i := range p.Table.Schema.Columns {
-		c := &p.Table.Schema.Columns[i]
-		ids = append(ids, b.newColumn(column{name: c.Name, typ: c.Type, table: p.Table, pos: i}))
-	}
-	return ids
 }
 
 // assigned binds the value of an assignment; DEFAULT is the column's.

@@ -27,6 +27,9 @@ func (c *creator) constraints() error {
 		}
 	}
 	for _, k := range c.stmt.Constraints {
+		if k.Tp == ast.ConstraintCheck {
+			continue
+		}
 		if k.Tp == ast.ConstraintPrimaryKey {
 			if c.primary != nil {
 				return errorf(CodeMultiplePrimary, "Multiple primary key defined")
@@ -82,8 +85,6 @@ func keyKind(tp ast.ConstraintType) (unique bool, err error) {
 		return false, refuse("ADD PRIMARY KEY to a table that is there")
 	case ast.ConstraintForeignKey:
 		return false, refuse("FOREIGN KEY")
-	case ast.ConstraintCheck:
-		return false, refuse("CHECK")
 	case ast.ConstraintFulltext:
 		return false, refuse("FULLTEXT")
 	}
@@ -208,113 +209,48 @@ func fitsPartitions(t *catalog.Table, k *catalog.UniqueKey) error {
 	return nil
 }
 
-// KeyChange adds a secondary key to a table or drops one.
-type KeyChange struct {
-	Add  *catalog.UniqueKey
-	Drop string
-}
-
-// AlterKeys reads an ALTER TABLE whose parts all add or drop secondary keys; false says that it is anything else.
-func AlterKeys(t *catalog.Table, stmt *ast.AlterTableStmt) ([]KeyChange, bool, error) {
-	if !ChangesKeys(stmt) {
-		return nil, false, nil
-	}
-	work := *t
-	work.Unique = slices.Clone(t.Unique)
-	var out []KeyChange
-	for _, spec := range stmt.Specs {
-		switch spec.Tp {
-		case ast.AlterTableAddConstraint:
-			k := spec.Constraint
-			unique, err := keyKind(k.Tp)
-			if err != nil {
-				return nil, true, err
-			}
-			if k.IfNotExists && hasKey(&work, k.Name) {
-				continue
-			}
-			change, err := addedKey(&work, k.Name, k.Keys, unique)
-			if err != nil {
-				return nil, true, err
-			}
-			out = append(out, change)
-		case ast.AlterTableDropIndex:
-			change, err := droppedKey(&work, spec.Name, spec.IfExists)
-			if err != nil {
-				return nil, true, err
-			}
-			out = append(out, change...)
-		}
-	}
-	return out, true, nil
-}
-
-// ChangesKeys reports whether an ALTER TABLE adds or drops secondary keys and does nothing else.
-func ChangesKeys(stmt *ast.AlterTableStmt) bool {
-	changes := false
-	for _, spec := range stmt.Specs {
-		switch spec.Tp {
-		case ast.AlterTableAddConstraint, ast.AlterTableDropIndex:
-			changes = true
-		case ast.AlterTableAlgorithm, ast.AlterTableLock:
-		default:
-			return false
-		}
-	}
-	return changes
-}
-
-// CreateIndex reads CREATE [UNIQUE] INDEX.
-func CreateIndex(t *catalog.Table, stmt *ast.CreateIndexStmt) ([]KeyChange, error) {
-	switch stmt.KeyType {
-	case ast.IndexKeyTypeNone, ast.IndexKeyTypeUnique:
-	case ast.IndexKeyTypeFulltext:
-		return nil, refuse("CREATE FULLTEXT INDEX")
-	case ast.IndexKeyTypeSpatial:
-		return nil, refuse("CREATE SPATIAL INDEX")
-	default:
-		return nil, refuse("this kind of index")
-	}
-	work := *t
-	work.Unique = slices.Clone(t.Unique)
-	if stmt.IfNotExists && hasKey(&work, stmt.IndexName) {
-		return nil, nil
-	}
-	change, err := addedKey(&work, stmt.IndexName, stmt.IndexPartSpecifications, stmt.KeyType == ast.IndexKeyTypeUnique)
-	return []KeyChange{change}, err
-}
-
-// DropIndex reads DROP INDEX.
-func DropIndex(t *catalog.Table, stmt *ast.DropIndexStmt) ([]KeyChange, error) {
-	work := *t
-	work.Unique = slices.Clone(t.Unique)
-	return droppedKey(&work, stmt.IndexName, stmt.IfExists)
-}
-
-func addedKey(t *catalog.Table, name string, parts []*ast.IndexPartSpecification, unique bool) (KeyChange, error) {
+// addedKey adds a key that a statement declares for a table that is there.
+func addedKey(t *catalog.Table, name string, parts []*ast.IndexPartSpecification, unique bool) error {
 	names, err := keyNames(t, parts, unique)
 	if err != nil {
-		return KeyChange{}, err
+		return err
 	}
 	if err := addKey(t, name, names, unique); err != nil {
-		return KeyChange{}, err
+		return err
 	}
-	k := &t.Unique[len(t.Unique)-1]
-	return KeyChange{Add: k}, fitsPartitions(t, k)
+	return fitsPartitions(t, &t.Unique[len(t.Unique)-1])
 }
 
-func droppedKey(t *catalog.Table, name string, ifExists bool) ([]KeyChange, error) {
-	i := slices.IndexFunc(t.Unique, func(u catalog.UniqueKey) bool { return strings.EqualFold(u.Name, name) })
-	if i >= 0 {
-		k := t.Unique[i]
+// keyNamed returns the position of a secondary key, or -1.
+func keyNamed(t *catalog.Table, name string) int {
+	return slices.IndexFunc(t.Unique, func(u catalog.UniqueKey) bool { return strings.EqualFold(u.Name, name) })
+}
+
+// dropKey takes a secondary key away.
+func dropKey(t *catalog.Table, name string, ifExists bool) error {
+	switch i := keyNamed(t, name); {
+	case i >= 0:
 		t.Unique = slices.Delete(t.Unique, i, i+1)
-		return []KeyChange{{Drop: k.Name}}, nil
+		return nil
+	case ifExists:
+		return nil
+	case strings.EqualFold(name, "PRIMARY") && !t.Schema.HasRowID():
+		return refuse("DROP PRIMARY KEY")
 	}
-	if ifExists {
-		return nil, nil
+	return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+}
+
+// renameKey gives a secondary key another name.
+func renameKey(t *catalog.Table, from, to string) error {
+	i := keyNamed(t, from)
+	switch {
+	case strings.EqualFold(from, "PRIMARY") || strings.EqualFold(to, "PRIMARY"):
+		return errorf(1280, "Incorrect index name '%s'", "PRIMARY")
+	case i < 0:
+		return errorf(1176, "Key '%s' doesn't exist in table '%s'", from, t.Name)
+	case hasKey(t, to) && !strings.EqualFold(from, to):
+		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", to)
 	}
-	if strings.EqualFold(name, "PRIMARY") && !t.Schema.HasRowID() {
-		return nil, refuse("DROP PRIMARY KEY")
-	}
-	return nil, errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
+	t.Unique[i].Name = to
+	return nil
 }

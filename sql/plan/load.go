@@ -57,9 +57,6 @@ func Load(ctx *Context, stmt *ast.LoadDataStmt) (*LoadPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(p.target.checks) > 0 {
-		return nil, refuse("LOAD DATA into a view WITH CHECK OPTION: load into its table")
-	}
 	out.InsertPlan = *p
 	if listed {
 		out.columns = out.columns[:fromFile] // the others are computed

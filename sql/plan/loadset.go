@@ -29,7 +29,7 @@ func (p *LoadPlan) loadFields(stmt *ast.LoadDataStmt) (names []string) {
 
 // assign binds SET.
 func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
-	layout := p.tableColumns(b)
+	layout := b.tableColumns(p.Table)
 	e := &env{b: b, clause: "field list", noAgg: true, vars: map[string]int{}}
 	e.cols = p.scope(layout)
 	for _, name := range p.vars {

@@ -28,7 +28,7 @@ type ModifyPlan struct {
 	// Via are the views by which the statement names the table, the outermost first: each needs rights of its own.
 	Via []ViewUse
 
-	checks []viewCheck
+	checks []rowCheck
 }
 
 // Update plans a single-table UPDATE.
@@ -177,6 +177,11 @@ func (m *modifier) write(scan *rel) error {
 
 // assign binds SET. As in MySQL, an assignment sees what those before it have set.
 func (m *modifier) assign(list []*ast.Assignment) error {
+	constraints, err := m.b.constraints(m.plan.Table)
+	if err != nil {
+		return err
+	}
+	m.plan.checks = slices.Concat(m.plan.checks, constraints)
 	set := map[int]*expr.Node{}
 	for _, a := range list {
 		target, err := m.env.column(a.Column)

@@ -20,7 +20,7 @@ type OneRow struct {
 // OneRow recognises a plan that changes one row where it lies, and needs nothing to do so but the row.
 func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 	t := p.Table
-	if p.Ignore || p.MovesRows || t.Schema.HasRowID() || t.HasUniqueKeys() {
+	if p.Ignore || p.MovesRows || p.Checked() || t.Schema.HasRowID() || t.HasUniqueKeys() {
 		return nil, false
 	}
 	scan, exprs := flat(p.Source)

@@ -40,7 +40,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 		return nil, false
 	}
 	t, err := ctx.table(name.Schema.O, name.Name.O)
-	if err != nil || t.Schema.HasRowID() || t.HasUniqueKeys() || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+	if err != nil || t.Schema.HasRowID() || t.HasUniqueKeys() || t.HasChecks() && list != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
 		return nil, false
 	}
 	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() || c.OnUpdateNow || c.Hidden }) {

@@ -56,7 +56,7 @@ type rel struct {
 	columns []int          // opScan: positions in the table's schema, parallel to out
 	db      string         // opScan: the database of the table
 	via     []ViewUse      // opScan: the views by which the statement names the table, the outermost first
-	checks  []viewCheck    // opScan: what rows that are written through the views must meet
+	checks  []rowCheck     // opScan: what rows that are written through the views must meet
 	bound   int            // opScan: how many conditions of views were met on the way to it
 	derived bool           // a derived table or the use of a CTE: nothing is written through it
 	sys     *physical.System

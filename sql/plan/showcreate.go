@@ -67,6 +67,9 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 	for _, k := range t.VisibleKeys() {
 		lines = append(lines, "  "+indexText(t, &k, ","))
 	}
+	for i := range t.Checks {
+		lines = append(lines, "  "+checkText(&t.Checks[i]))
+	}
 	b.WriteString(strings.Join(lines, ",\n"))
 	b.WriteString("\n) ENGINE=STELE DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
 	if t.Comment != "" {
@@ -161,6 +164,9 @@ func showStarRocks(b *strings.Builder, t *catalog.Table) {
 			word = "  UNIQUE INDEX "
 		}
 		lines = append(lines, word+quoteName(k.Name)+" ("+quoteNames(t, k.Columns, ", ")+")")
+	}
+	for i := range t.Checks {
+		lines = append(lines, "  "+checkText(&t.Checks[i]))
 	}
 	b.WriteString(strings.Join(lines, ",\n"))
 	b.WriteString("\n) ENGINE=OLAP \n")

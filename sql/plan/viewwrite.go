@@ -6,20 +6,10 @@ import (
 
 	"stele/meta/catalog"
 	"stele/sql/expr"
-	"stele/sql/vec"
 )
 
 // A view that shows rows of one table, one for one, is written through: the scan that its query begins with is the target, and all
 // that stands above it is made to yield what the scan yields. A view of anything else is refused.
-
-// viewCheck is what a view WITH CHECK OPTION asks of the rows that are written through it.
-type viewCheck struct {
-	use ViewUse
-	// conds are over the columns of the table, in schema order.
-	conds []*expr.Node
-	// sub: a condition has a subquery, which cannot be asked of a row that is not there yet.
-	sub bool
-}
 
 // onlyScan finds the scan whose rows a rel yields one for one, nil if there is none.
 func onlyScan(r *rel) *rel {
@@ -112,60 +102,28 @@ func (b *binder) noteChecks(r *rel, use ViewUse) {
 	for i, pos := range scan.columns {
 		layout[pos] = scan.out[i]
 	}
-	scan.checks = append(scan.checks, viewCheck{use: use, conds: atAll(conds, layout), sub: sub})
+	check := rowCheck{conds: atAll(conds, layout), failed: errorf(CodeViewCheck, "CHECK OPTION failed '%s.%s'", use.Database, use.View.Name)}
+	if sub {
+		check.sub = use.View.Name
+	}
+	scan.checks = append(scan.checks, check)
 }
 
 // checkable refuses to write through views whose CHECK OPTION cannot be judged row by row.
-func checkable(checks []viewCheck) error {
+func checkable(checks []rowCheck) error {
 	for _, c := range checks {
-		if c.sub {
-			return refuse("a write through view '" + c.use.View.Name + "', whose CHECK OPTION holds a subquery: write to its table")
+		if c.sub != "" {
+			return refuse("a write through view '" + c.sub + "', whose CHECK OPTION holds a subquery: write to its table")
 		}
 	}
 	return nil
-}
-
-// checkRows refuses rows, given by the columns of the table, that a view would not show.
-func checkRows(checks []viewCheck, ectx expr.Context, rows *vec.Batch) error {
-	for _, c := range checks {
-		for _, p := range c.conds {
-			prog, err := expr.Compile(p, ectx)
-			if err != nil {
-				return err
-			}
-			shown, err := prog.EvalFilter(rows)
-			if err != nil {
-				return err
-			}
-			if len(shown) != rows.Rows() {
-				return errorf(CodeViewCheck, "CHECK OPTION failed '%s.%s'", c.use.Database, c.use.View.Name)
-			}
-		}
-	}
-	return nil
-}
-
-// Checked reports whether CheckRows has something to look at.
-func (p *ModifyPlan) Checked() bool { return len(p.checks) > 0 }
-
-// Checked reports whether CheckRows has something to look at.
-func (p *InsertPlan) Checked() bool { return len(p.target.checks) > 0 }
-
-// CheckRows refuses new rows of the table that a view WITH CHECK OPTION, through which they are written, would not show.
-func (p *ModifyPlan) CheckRows(ctx *Context, rows *vec.Batch) error {
-	return checkRows(p.checks, newBinder(ctx).evalContext(), rows)
-}
-
-// CheckRows is ModifyPlan's, of rows that ON DUPLICATE KEY UPDATE makes.
-func (p *InsertPlan) CheckRows(ctx *Context, rows *vec.Batch) error {
-	return checkRows(p.target.checks, newBinder(ctx).evalContext(), rows)
 }
 
 // target is what an INSERT or LOAD DATA writes: a table, by its own name or by a view of it.
 type target struct {
 	name    string
 	columns []targetColumn
-	checks  []viewCheck
+	checks  []rowCheck
 }
 
 // computed is in the place of the position of a view's column that is no column of the table.

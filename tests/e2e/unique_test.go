@@ -470,8 +470,8 @@ func checkRows(t *rapid.T, db cluster.Querier, q string, want []uniqueRow) {
 	}
 }
 
-// TestUniqueBuilderDies kills the FE that is building a unique key. The key is there or it is not, and the table can be
-// written again when the promise of the dead builder is over.
+// TestUniqueBuilderDies kills the FE that is altering a table and building a unique key for it. All of the ALTER TABLE is done or
+// nothing of it, and the table can be written again when the promise of the dead builder is over.
 func TestUniqueBuilderDies(t *testing.T) {
 	skipShort(t, "it waits for the promise of a dead builder to end")
 	c := cluster.Start(t, cluster.Options{})
@@ -481,9 +481,10 @@ func TestUniqueBuilderDies(t *testing.T) {
 	mustExec(t, db, "INSERT INTO d.l WITH ten AS (SELECT 0 n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 "+
 		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) "+
 		"SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n FROM ten a, ten b, ten c, ten d, ten e")
+	const several = "ALTER TABLE d.l ADD COLUMN x INT DEFAULT 7, ADD UNIQUE KEY u (u), ADD CONSTRAINT seven CHECK (x = 7), COMMENT = 'altered'"
 	altered := make(chan error, 1)
 	go func() {
-		_, err := db.Exec("ALTER TABLE d.l ADD UNIQUE KEY u (u)")
+		_, err := db.Exec(several)
 		altered <- err
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -497,7 +498,7 @@ func TestUniqueBuilderDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for { // the statement itself waits for a builder; the FE may still be starting
-		_, err := db.ExecContext(ctx, "REPLACE INTO d.l VALUES (1000000, 1000000)")
+		_, err := db.ExecContext(ctx, "REPLACE INTO d.l (id, u) VALUES (1000000, 1000000)")
 		if err == nil {
 			break
 		}
@@ -506,18 +507,24 @@ func TestUniqueBuilderDies(t *testing.T) {
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
-	_, err := db.Exec("INSERT INTO d.l VALUES (1000001, 1000000)")
+	_, err := db.Exec("INSERT INTO d.l (id, u) VALUES (1000001, 1000000)")
 	there := errorNumber(t, err) == 1062
 	t.Logf("the builder was told %v, the key is there: %t", told, there)
 	if told == nil && !there {
 		t.Error("a key that was acknowledged is gone")
 	}
+	if shown := showCreate(t, db, "d.l"); strings.Contains(shown, "`x`") != there || strings.Contains(shown, "seven") != there || strings.Contains(shown, "altered") != there {
+		t.Errorf("the key is there: %t, but the table is\n%s", there, shown)
+	}
 	if !there {
 		mustExec(t, db, "DELETE FROM d.l WHERE id = 1000001")
-		mustExec(t, db, "ALTER TABLE d.l ADD UNIQUE KEY u (u)")
-		if _, err := db.Exec("INSERT INTO d.l VALUES (1000001, 1000000)"); errorNumber(t, err) != 1062 {
+		mustExec(t, db, several)
+		if _, err := db.Exec("INSERT INTO d.l (id, u) VALUES (1000001, 1000000)"); errorNumber(t, err) != 1062 {
 			t.Errorf("a duplicate after the key was built anew: %v", err)
 		}
+	}
+	if _, err := db.Exec("UPDATE d.l SET x = 8 WHERE id = 5"); errorNumber(t, err) != 3819 {
+		t.Errorf("a row that does not meet the constraint: %v", err)
 	}
 	for _, q := range []string{"SELECT COUNT(*) FROM d.l", "SELECT COUNT(*) FROM d.l WHERE u = 77777"} {
 		rows, err := cluster.ReadTable(ctx, db, q)

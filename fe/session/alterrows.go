@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"stele/fe/dist"
+	"stele/fe/txn"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/physical"
+	"stele/sql/plan"
+	"stele/sql/vec"
+)
+
+// Whoever changes a table by what its rows are promises to be alive for alterLease and renews the promise every renewEvery. Who finds a
+// change whose promise is over takes it back.
+const (
+	alterLease = 10 * time.Second
+	renewEvery = 2 * time.Second
+)
+
+// prepared changes a table whose rows have to be looked at: for a unique key, which gets an entry for each of them, and for a constraint
+// that they have to meet. Nobody else writes to the table meanwhile. What the command says counts when it is applied; whatever goes
+// wrong before, the change is taken back.
+func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable) error {
+	var keys []catalog.UniqueKey
+	for _, i := range c.Built() {
+		keys = append(keys, c.To.Unique[i])
+	}
+	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	if err != nil {
+		return err
+	}
+	cmd.Begun, cmd.ExpectVersion, cmd.Keys = true, c.From.Schema.Version+1, slices.Clone(cmd.Keys)
+	for n, i := range c.Built() {
+		cmd.Keys[i].Index = ids[n]
+	}
+	if err = s.promised(ctx, c, cmd, ids); err == nil {
+		return nil
+	}
+	undo := s.apply(context.WithoutCancel(ctx), &command.HoldChange{Table: cmd.Table, Version: cmd.ExpectVersion})
+	if isOver(undo) {
+		undo = nil
+	}
+	return errors.Join(err, undo)
+}
+
+// isOver reports whether a change that is to be taken back is not there any more.
+func isOver(err error) bool {
+	var refused *catalog.ErrRefused
+	var gone *catalog.ErrNotFound
+	var changed *catalog.ErrSchemaChanged
+	return errors.As(err, &refused) || errors.As(err, &gone) || errors.As(err, &changed)
+}
+
+// takeBackAbandoned takes back the change of a table whose promise has run out.
+func (s *Session) takeBackAbandoned(ctx context.Context, t *catalog.Table) error {
+	now := time.Now().UnixMilli()
+	if t.Altering() >= now {
+		return nil
+	}
+	err := s.apply(ctx, &command.HoldChange{Table: t.ID, ExpiredMs: now})
+	if isOver(err) { // whoever changes it lives, or somebody else was faster
+		return nil
+	}
+	return err
+}
+
+// promised looks at the rows and ends the change, renewing the promise meanwhile.
+func (s *Session) promised(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable, ids []types.TableID) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		s.renew(ctx, cancel, cmd)
+	}()
+	err := s.lookAtRows(ctx, c, cmd.ExpectVersion, ids)
+	if err == nil {
+		err = s.apply(ctx, cmd)
+	}
+	if err != nil && context.Cause(ctx) != nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	cancel(nil)
+	<-renewed
+	return err
+}
+
+// renew keeps the promise of a change until ctx ends; a promise that cannot be renewed ends the change.
+func (s *Session) renew(ctx context.Context, cancel context.CancelCauseFunc, cmd *command.ChangeTable) {
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			err := s.apply(ctx, &command.HoldChange{Table: cmd.Table, Version: cmd.ExpectVersion, UntilMs: now.Add(alterLease).UnixMilli()})
+			if err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("renew the promise to change table %d: %w", cmd.Table, err))
+				return
+			}
+		}
+	}
+}
+
+// rowLooker reads the rows of a table as they will be after a change.
+type rowLooker struct {
+	s     *Session
+	c     *plan.TableChange
+	keys  []*uniqueKey // that get an entry for each row
+	reads []int        // columns of the table as it will be that are looked at
+	from  []int        // where the scan has each of them, -1 = it is new
+}
+
+// lookAtRows checks every row against new constraints and writes its entries of new unique keys. Nobody else writes to the tables.
+func (s *Session) lookAtRows(ctx context.Context, c *plan.TableChange, version uint32, ids []types.TableID) error {
+	t, err := s.fresh(ctx, c.From.ID)
+	if err != nil {
+		return err
+	}
+	if t.Schema.Version != version {
+		return &catalog.ErrSchemaChanged{Table: t.ID, Given: version, Current: t.Schema.Version}
+	}
+	cat := s.sh.Log.Current()
+	l := &rowLooker{s: s, c: c}
+	for n, i := range c.Built() {
+		index, ok := cat.TableByID(ids[n])
+		if !ok {
+			return &catalog.ErrNotFound{Kind: "key", Name: c.To.Unique[i].Name}
+		}
+		l.keys = append(l.keys, newUniqueKey(c.To, c.To.Unique[i].Name, index))
+	}
+	scan := l.scan(t)
+	rows, err := s.sh.Scanner.Scan(ctx, &dist.Query{Snapshot: cat, NowMicros: time.Now().UnixMicro()}, scan)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var pending []*vec.Batch
+	size, count := 0, 0
+	for {
+		b, err := rows.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			b = b.Compact()
+			pending, size, count = append(pending, l.rows(b)), size+b.Size(), count+b.N
+		}
+		if count > 0 && (b == nil || count >= chunkRows || size >= chunkBytes) {
+			if err := l.take(ctx, pending); err != nil {
+				return err
+			}
+			pending, size, count = nil, 0, 0
+		}
+		if b == nil {
+			return nil
+		}
+	}
+}
+
+// scan reads the columns that are looked at of a table as it is.
+func (l *rowLooker) scan(t *catalog.Table) *physical.Scan {
+	to := &l.c.To.Schema
+	wanted := slices.Concat(to.KeyIndexes(), l.columns())
+	slices.Sort(wanted)
+	scan := &physical.Scan{TableID: t.ID, Fragment: physical.Fragment{Schema: t.Schema}}
+	for _, at := range slices.Compact(wanted) {
+		l.reads, l.from = append(l.reads, at), append(l.from, -1)
+		if id := to.Columns[at].ID; t.Schema.ColumnIndex(id) >= 0 {
+			l.from[len(l.from)-1] = len(scan.Fragment.Columns)
+			scan.Fragment.Columns = append(scan.Fragment.Columns, id)
+		}
+	}
+	for i := range t.Parts {
+		scan.Tablets = append(scan.Tablets, t.Parts[i].Tablets...)
+	}
+	return scan
+}
+
+// columns lists what constraints and entries are made of.
+func (l *rowLooker) columns() []int {
+	var out []int
+	for _, id := range l.c.Reads() {
+		out = append(out, l.c.To.Schema.ColumnIndex(id))
+	}
+	for _, u := range l.keys {
+		out = append(out, u.from...)
+	}
+	return out
+}
+
+// rows makes rows of the table as it will be out of what the scan has read; only the columns that are looked at are there.
+func (l *rowLooker) rows(b *vec.Batch) *vec.Batch {
+	columns := l.c.To.Schema.Columns
+	out := &vec.Batch{Cols: make([]*vec.Vector, len(columns)), N: b.N}
+	for i, at := range l.reads {
+		if l.from[i] < 0 {
+			out.Cols[at] = initialVector(&columns[at], b.N)
+			continue
+		}
+		v := *b.Cols[l.from[i]]
+		v.Type = columns[at].Type // the same values, perhaps with more room
+		out.Cols[at] = &v
+	}
+	return out
+}
+
+// initialVector is what rows that are there have in a new column.
+func initialVector(c *types.Column, n int) *vec.Vector {
+	cb := vec.NewColumnBuilder(c.Type, n)
+	for range n {
+		if c.Initial == nil {
+			cb.AppendNull()
+		} else {
+			cb.AppendValue(plan.InitialValue(c))
+		}
+	}
+	return cb.Finish()
+}
+
+// take looks at some rows.
+func (l *rowLooker) take(ctx context.Context, rows []*vec.Batch) error {
+	for _, b := range rows {
+		if err := l.c.Verify(b); err != nil {
+			return err
+		}
+	}
+	for _, u := range l.keys {
+		if err := l.enter(ctx, u, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter commits the entries of some rows.
+func (l *rowLooker) enter(ctx context.Context, u *uniqueKey, rows []*vec.Batch) error {
+	s := l.s
+	var entries []*vec.Batch
+	for _, b := range rows {
+		if e := u.entries(b, nil); e.N > 0 {
+			entries = append(entries, e)
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	writes, err := u.write(vec.ConcatBatches(entries...), types.OpInsert)
+	if err != nil {
+		return err
+	}
+	r := s.retrier()
+	for {
+		err := s.writeOnce(ctx, func(ctx context.Context, _ *catalog.Catalog, tx *txn.Txn) error {
+			_, err := tx.Write(ctx, writes, s.lockWait())
+			return nameEntry(err, l.c.To, []*uniqueKey{u}, writes)
+		})
+		if err == nil || !mayRetry(err) || isGone(err) || !r.again(ctx, s.sh.Txns, err) {
+			return err
+		}
+	}
+}
+
+// fresh returns a table as it is now.
+func (s *Session) fresh(ctx context.Context, id types.TableID) (*catalog.Table, error) {
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
+	t, ok := s.sh.Log.Current().TableByID(id)
+	if !ok {
+		return nil, &catalog.ErrNotFound{Kind: "table", Name: fmt.Sprint(id)}
+	}
+	return t, nil
+}

@@ -1,0 +1,133 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"stele/fe/server"
+	"stele/meta/catalog"
+	"stele/meta/command"
+	"stele/meta/types"
+	"stele/sql/parse"
+	"stele/sql/plan"
+)
+
+// alterTries is how often an ALTER TABLE is planned anew because another one was faster.
+const alterTries = 8
+
+// planChange works out what a statement makes of a table.
+type planChange func(*plan.Context, *catalog.Table) (*plan.TableChange, error)
+
+// alter runs an ALTER TABLE in the grammar of MySQL.
+func (s *Session) alter(ctx context.Context, n *parse.AlterTableStmt, out *output) error {
+	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
+		return plan.AlterTable(pctx, t, n)
+	})
+}
+
+// createIndex runs CREATE [UNIQUE] INDEX.
+func (s *Session) createIndex(ctx context.Context, n *parse.CreateIndexStmt, out *output) error {
+	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
+		return plan.CreateIndex(pctx, t, n)
+	})
+}
+
+// dropIndex runs DROP INDEX.
+func (s *Session) dropIndex(ctx context.Context, n *parse.DropIndexStmt, out *output) error {
+	return s.changeTable(ctx, n.Table, out, func(pctx *plan.Context, t *catalog.Table) (*plan.TableChange, error) {
+		return plan.DropIndex(pctx, t, n)
+	})
+}
+
+// changeTable changes a table, all at once or not at all. Transactions that have written to it by other columns before cannot commit
+// any more; statements under way are run again.
+func (s *Session) changeTable(ctx context.Context, name *parse.TableName, out *output, planned planChange) error {
+	_, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
+	if err != nil {
+		return err
+	}
+	var changed *catalog.ErrSchemaChanged
+	now := time.Now()
+	for range alterTries {
+		err = s.changeOnce(ctx, name, t, now, planned)
+		if !errors.As(err, &changed) {
+			break
+		}
+		if t, err = s.fresh(ctx, t.ID); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return out.done(server.Result{Info: "Records: 0  Duplicates: 0  Warnings: 0", Warnings: s.warningCount()})
+}
+
+// changeOnce is one try.
+func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *catalog.Table, now time.Time, planned planChange) error {
+	t, err := s.unaltered(ctx, t)
+	if err != nil {
+		return err
+	}
+	c, err := planned(s.planContext(s.sh.Log.Current(), now, nil), t)
+	if err != nil {
+		return err
+	}
+	if !c.Idle() {
+		if err := s.doChange(ctx, name, c); err != nil {
+			return err
+		}
+	}
+	for _, note := range c.Notes {
+		s.warn("Note", codeRefused, note)
+	}
+	return nil
+}
+
+// unaltered returns a table that nobody else is changing; a change whose promise has run out is taken back.
+func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
+	if t.Altering() == 0 {
+		return t, nil
+	}
+	if err := s.takeBackAbandoned(ctx, t); err != nil {
+		return nil, err
+	}
+	t, err := s.fresh(ctx, t.ID)
+	if err == nil && t.Altering() != 0 {
+		err = sqlErr(codeRefused, "HY000", "Table '%s' is being altered; try again when that is done", t.Name)
+	}
+	return t, err
+}
+
+// doChange does a change: by one command where the rows need not be looked at.
+func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) error {
+	cmd := &command.ChangeTable{Table: c.From.ID, ExpectVersion: c.From.Schema.Version, Fence: c.Columns, Columns: c.To.Schema.Columns,
+		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, AutoIncrement: c.AutoIncrement}
+	if c.Rename != nil {
+		var err error
+		if cmd.Rename, err = s.newName(name, c); err != nil {
+			return err
+		}
+	}
+	if c.LooksAtRows() {
+		return s.prepared(ctx, c, cmd)
+	}
+	return s.apply(ctx, cmd)
+}
+
+// newName is the rename in an ALTER TABLE. A table may be given the name that it has, which RENAME TABLE refuses.
+func (s *Session) newName(name *parse.TableName, c *plan.TableChange) (*command.TableRename, error) {
+	r := &renamer{s: s, cat: s.sh.Log.Current(), moved: map[placeName]types.TableID{}}
+	db, _, err := s.findTable(r.cat, name.Schema.O, name.Name.O)
+	if err != nil {
+		return nil, err
+	}
+	if to := c.Rename; to.Name.O == c.From.Name && (to.Schema.O == db.Name || to.Schema.O == "" && s.db == db.Name) {
+		return nil, nil
+	}
+	if err := r.add(name, c.Rename); err != nil {
+		return nil, err
+	}
+	return &r.cmd.Renames[0], nil
+}

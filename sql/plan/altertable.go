@@ -1,0 +1,253 @@
+package plan
+
+import (
+	"slices"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/vec"
+)
+
+// TableChange is what an ALTER TABLE, CREATE INDEX or DROP INDEX makes of a table: all of it or nothing.
+type TableChange struct {
+	From *catalog.Table
+	// To is the table as it will be, with its old name. A unique key that it does not have yet has no hidden table.
+	To *catalog.Table
+	// Columns says that columns change: what was planned by the ones before must not be committed.
+	Columns bool
+	// Rename is the new name, nil = none.
+	Rename *ast.TableName
+	// AutoIncrement is the lowest number to be drawn from now on, 0 = as before.
+	AutoIncrement uint64
+	// Notes are what was accepted but has no effect.
+	Notes []string
+
+	effective bool
+	verify    []rowCheck // what rows that are there have to meet
+	reads     []types.ColumnID
+	ectx      expr.Context
+}
+
+// Idle reports whether nothing has to be done.
+func (c *TableChange) Idle() bool { return !c.effective }
+
+// Built are the unique keys that are to be made, by their positions in To.
+func (c *TableChange) Built() []int {
+	var out []int
+	for i := range c.To.Unique {
+		if k := &c.To.Unique[i]; k.Unique && k.Index == 0 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// LooksAtRows reports whether the rows that are there decide whether the table may change.
+func (c *TableChange) LooksAtRows() bool { return len(c.verify) > 0 || len(c.Built()) > 0 }
+
+// Reads are the columns of To that Verify looks at.
+func (c *TableChange) Reads() []types.ColumnID { return c.reads }
+
+// Verify refuses rows, given by the columns of To, that do not meet a new constraint.
+func (c *TableChange) Verify(rows *vec.Batch) error {
+	_, _, err := judge(c.verify, c.ectx, rows, false)
+	return err
+}
+
+// tableAlterer works out one TableChange.
+type tableAlterer struct {
+	columnAlterer
+	change  *TableChange
+	to      *catalog.Table
+	enforce []string // constraints that rows have to meet which are there
+}
+
+func newTableAlterer(ctx *Context, t *catalog.Table) *tableAlterer {
+	to := *t
+	to.Schema.Columns, to.Unique, to.Checks = slices.Clone(t.Schema.Columns), slices.Clone(t.Unique), slices.Clone(t.Checks)
+	a := &tableAlterer{to: &to, change: &TableChange{From: t, To: &to}}
+	a.columnAlterer = columnAlterer{b: newBinder(ctx), table: &to, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
+	return a
+}
+
+// AlterTable works out an ALTER TABLE that RefusedAlter has nothing against. As in MySQL its clauses are no sequence: what goes is gone
+// before anything comes, and keys and constraints are over the columns that there are in the end.
+func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*TableChange, error) {
+	a := newTableAlterer(ctx, t)
+	for _, step := range []func(*ast.AlterTableSpec) error{a.dropped, a.renamed} {
+		for _, spec := range stmt.Specs {
+			if err := step(spec); err != nil {
+				return nil, err
+			}
+		}
+	}
+	changed, err := a.alterColumns(stmt.Specs)
+	if err != nil {
+		return nil, err
+	}
+	a.change.Columns, a.change.effective = changed, a.change.effective || changed
+	if err := a.withColumns(); err != nil {
+		return nil, err
+	}
+	for _, spec := range stmt.Specs {
+		if err := a.added(spec); err != nil {
+			return nil, err
+		}
+	}
+	return a.finish()
+}
+
+// CreateIndex works out CREATE [UNIQUE] INDEX.
+func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*TableChange, error) {
+	switch stmt.KeyType {
+	case ast.IndexKeyTypeNone, ast.IndexKeyTypeUnique:
+	case ast.IndexKeyTypeFulltext:
+		return nil, refuse("CREATE FULLTEXT INDEX")
+	case ast.IndexKeyTypeSpatial:
+		return nil, refuse("CREATE SPATIAL INDEX")
+	default:
+		return nil, refuse("this kind of index")
+	}
+	a := newTableAlterer(ctx, t)
+	if stmt.IfNotExists && hasKey(t, stmt.IndexName) {
+		return a.finish()
+	}
+	a.change.effective = true
+	if err := addedKey(a.to, stmt.IndexName, stmt.IndexPartSpecifications, stmt.KeyType == ast.IndexKeyTypeUnique); err != nil {
+		return nil, err
+	}
+	return a.finish()
+}
+
+// DropIndex works out DROP INDEX.
+func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*TableChange, error) {
+	a := newTableAlterer(ctx, t)
+	if err := dropKey(a.to, stmt.IndexName, stmt.IfExists); err != nil {
+		return nil, err
+	}
+	a.change.effective = len(a.to.Unique) < len(t.Unique)
+	return a.finish()
+}
+
+// dropped takes keys and constraints away.
+func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
+	before := len(a.to.Unique) + len(a.to.Checks)
+	defer func() { a.change.effective = a.change.effective || len(a.to.Unique)+len(a.to.Checks) < before }()
+	switch spec.Tp {
+	case ast.AlterTableDropIndex:
+		return dropKey(a.to, spec.Name, spec.IfExists)
+	case ast.AlterTableDropCheck: // DROP CONSTRAINT as well, which may mean a key
+		name := spec.Constraint.Name
+		if i := checkNamed(a.to, name); i >= 0 {
+			a.to.Checks = slices.Delete(a.to.Checks, i, i+1)
+			return nil
+		}
+		if i := keyNamed(a.to, name); i >= 0 && a.to.Unique[i].Unique {
+			return dropKey(a.to, name, false)
+		}
+		return errorf(codeCheckUnknown, "Check constraint '%s' is not found in the table.", name)
+	}
+	return nil
+}
+
+// renamed gives keys, or the table, other names.
+func (a *tableAlterer) renamed(spec *ast.AlterTableSpec) error {
+	switch spec.Tp {
+	case ast.AlterTableRenameIndex:
+		a.change.effective = true
+		return renameKey(a.to, spec.FromKey.O, spec.ToKey.O)
+	case ast.AlterTableRenameTable:
+		a.change.Rename, a.change.effective = spec.NewTable, true
+	}
+	return nil
+}
+
+// withColumns adds the keys and constraints that stand in the definitions of columns.
+func (a *tableAlterer) withColumns() error {
+	for _, name := range a.unique {
+		if err := addKey(a.to, "", []string{name}, true); err != nil {
+			return err
+		}
+		if err := fitsPartitions(a.to, &a.to.Unique[len(a.to.Unique)-1]); err != nil {
+			return err
+		}
+	}
+	for _, d := range a.checks {
+		if err := a.addCheck(d); err != nil {
+			return err
+		}
+	}
+	for _, k := range a.keys {
+		if err := a.addConstraint(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// added adds keys and constraints, and sets options.
+func (a *tableAlterer) added(spec *ast.AlterTableSpec) error {
+	switch spec.Tp {
+	case ast.AlterTableAddConstraint:
+		return a.addConstraint(spec.Constraint)
+	case ast.AlterTableAlterCheck:
+		i := checkNamed(a.to, spec.Constraint.Name)
+		if i < 0 {
+			return errorf(codeCheckUnknown, "Check constraint '%s' is not found in the table.", spec.Constraint.Name)
+		}
+		c := &a.to.Checks[i]
+		if c.NotEnforced && spec.Constraint.Enforced {
+			a.enforce = append(a.enforce, c.Name)
+		}
+		c.NotEnforced, a.change.effective = !spec.Constraint.Enforced, true
+	case ast.AlterTableOption:
+		for _, o := range spec.Options {
+			a.option(o)
+		}
+	}
+	return nil
+}
+
+func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
+	if k.Tp == ast.ConstraintCheck {
+		return a.addCheck(tableCheck(k))
+	}
+	unique, err := keyKind(k.Tp)
+	if err != nil || k.IfNotExists && hasKey(a.to, k.Name) {
+		return err
+	}
+	a.change.effective = true
+	return addedKey(a.to, k.Name, k.Keys, unique)
+}
+
+func (a *tableAlterer) addCheck(d checkDef) error {
+	a.change.effective = true
+	if err := a.b.addCheck(a.to, d); err != nil {
+		return err
+	}
+	if d.enforced {
+		a.enforce = append(a.enforce, a.to.Checks[len(a.to.Checks)-1].Name)
+	}
+	return nil
+}
+
+// finish binds the constraints of the table as it will be, and those among them that rows have to meet which are there.
+func (a *tableAlterer) finish() (*TableChange, error) {
+	c := a.change
+	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
+	ids := a.b.tableColumns(a.to)
+	for i := range a.to.Checks {
+		check := &a.to.Checks[i]
+		bound, err := a.b.constraint(a.to, check, ids)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(a.enforce, check.Name) && !check.NotEnforced {
+			c.verify = append(c.verify, bound)
+			c.reads = append(c.reads, check.Columns...)
+		}
+	}
+	return c, nil
+}

@@ -58,6 +58,9 @@ func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int 
 }
 
 func (c *changeLog) drop(n int) []versionRecord {
+	if n == 0 {
+		return nil // which is what happens once a second
+	}
 	out := c.records[:n:n]
 	c.records = append([]versionRecord(nil), c.records[n:]...)
 	c.first += types.Version(n)

@@ -39,11 +39,11 @@ const (
 	kLargePart = 'p'
 )
 
-// keyBytes is the size of the longest key.
-const keyBytes = 1 + 8 + 8 + 4
+// longestKey is how many bytes a key has at most.
+const longestKey = 1 + 8 + 8 + 4
 
 func key1(kind byte, a uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(make([]byte, 0, keyBytes), kind), a)
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, longestKey), kind), a)
 }
 
 func key2(kind byte, a, b uint64) []byte {

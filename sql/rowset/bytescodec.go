@@ -81,6 +81,10 @@ func (c *chunk) appendBytes(dst []byte, from, to int) (byte, []byte) {
 
 // appendByteValues appends bytes as a vector that stands alone.
 func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
+	if to == from+1 && len(v.Bytes(from)) <= maxDictBytes { // a constant, without a dictionary to find that out
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(v.Bytes(from))))
+		return encConst, append(dst, v.Bytes(from)...)
+	}
 	if values, codes, ok := codesOf(v, from, to, maxVectorDict); ok {
 		if len(values) == 1 {
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(values[0])))

@@ -11,7 +11,8 @@
 // With a front, the group goes into a short log, which is flushed, and reaches Badger in larger groups a little later;
 // readers see it at once. After a crash it is read again. Invariant: what is in the front and what is in Badger alone come
 // in this order nowhere: a change passes the front, or the front was made void before it. So to put all of the front into
-// Badger once more, however much is there already, never takes anything back.
+// Badger once more, however much is there already, never takes anything back. A key that is new and deleted again before anybody has
+// begun to put it into Badger never gets there (Entry.New); both changes were durable in the front before.
 //
 // With segments, a value above the threshold is not Badger's: a group commit writes such values to an append-only file (package
 // segment), syncs that, and then commits, in one synced transaction as ever, the small values and pointers to the large ones.

@@ -170,3 +170,37 @@ func TestClosedRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestOpenBesideForks: an instance that was closed can be opened again while other processes are started, which have its files, and so
+// its locks, for a moment.
+func TestOpenBesideForks(t *testing.T) {
+	var starters sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		starters.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := exec.Command("true").Run(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	defer starters.Wait()
+	defer close(stop)
+	dir := t.TempDir()
+	for i := range 25 {
+		db, err := Open(dir, smallOptions())
+		if err != nil {
+			t.Fatalf("opened %d times: %v", i, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -145,23 +145,7 @@ func (db *DB) frontApplied() (seq uint64, err error) {
 
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
 // to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
-//
-// A process that is being started has all files of this one until it runs: those of an instance that was just closed, too, and with
-// them its lock. That takes a moment.
 func examine(dir string, readOnly bool) error {
-	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
-		if err := examineNow(dir, readOnly); !errors.Is(err, ErrInUse) || time.Since(begun) > startingFor {
-			return err
-		}
-	}
-}
-
-// startingFor is how long an instance that is in use may be one that a process which is being started has open.
-const startingFor = 500 * time.Millisecond
-
-func examineNow(dir string, readOnly bool) error {
-	syscall.ForkLock.RLock() // nobody gets the file that is locked here
-	defer syscall.ForkLock.RUnlock()
 	d, err := os.Open(dir)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) && !readOnly {

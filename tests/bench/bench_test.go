@@ -75,7 +75,7 @@ func TestBench(t *testing.T) {
 		}
 	}
 	part("point", func(t *testing.T) {
-		must(t, MeasurePoints(t.Context(), table, servers, pointTests(), *rounds, *span, around))
+		must(t, MeasurePoints(t.Context(), table, servers, *rounds, *span, around))
 	})
 	part("bare", func(t *testing.T) { measureBare(t, servers) })
 	part("tsv", func(t *testing.T) { must(t, MeasureTSV(t.Context(), table, servers, *rounds)) })
@@ -126,7 +126,7 @@ func measureBare(t *testing.T, servers []*Server) {
 	t.Cleanup(func() { must(t, stop()) })
 	table := &Table{Servers: []string{"MariaDB", bareName, "Stele 1 BE"}}
 	servers = slices.Insert(slices.Clone(servers[:len(servers)-1]), len(servers)-2, bare)
-	must(t, MeasurePoints(t.Context(), table, servers, insertTests(), *rounds, *span, func(*Server, string) func() { return func() {} }))
+	must(t, MeasureInserts(t.Context(), table, servers, *rounds, *span))
 	fmt.Println(table)
 }
 

@@ -110,7 +110,7 @@ func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *d
 	case !pt.takesLight(len(payload)):
 		return false, nil
 	}
-	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded, done: lightNow})
+	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded.kept(), done: lightNow})
 	t.pending[txn] = pt
 	return true, nil
 }

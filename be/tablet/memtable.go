@@ -75,7 +75,8 @@ func (m *memtable) grow(n int) {
 }
 
 // appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column; blockRows of them that
-// follow one another become a block. Each of them must be linked then, in the same order.
+// follow one another become a block, if they are most of w: a block keeps the memory of all of it. Each of them must be linked then,
+// in the same order.
 func (m *memtable) appendPuts(w write, blockRows int) {
 	for from := 0; from < len(w.ops); {
 		if w.ops[from] != types.OpPut {
@@ -86,7 +87,7 @@ func (m *memtable) appendPuts(w write, blockRows int) {
 		for to < len(w.ops) && w.ops[to] == types.OpPut {
 			to++
 		}
-		if to-from >= blockRows {
+		if to-from >= blockRows && 2*(to-from) >= len(w.ops) {
 			m.take(w.rows.Cols, from, to)
 		} else {
 			for i := range m.cols {

@@ -42,7 +42,9 @@ func TestRowsAreKeptWhileTheyAreSmall(t *testing.T) {
 	}
 	written := &Written{Schema: tb.Schema(), Ops: make([]types.RowOp, len(rows)), Rows: batchOf(rows)}
 	for txn, prepare := range map[types.TxnID]func(types.TxnID, []byte, *Written) error{
-		11: func(txn types.TxnID, payload []byte, _ *Written) error { return tb.PreparePart(t.Context(), txn, 0, payload) },
+		11: func(txn types.TxnID, payload []byte, _ *Written) error {
+			return tb.PreparePart(t.Context(), txn, 0, payload)
+		},
 		12: func(txn types.TxnID, payload []byte, _ *Written) error {
 			ended := make(chan error, 1)
 			tb.PrepareLater(txn, 0, payload, func(err error) { ended <- err })

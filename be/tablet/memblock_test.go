@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -47,11 +48,16 @@ func TestRowsAreKeptWhileTheyAreSmall(t *testing.T) {
 		},
 		12: func(txn types.TxnID, payload []byte, _ *Written) error {
 			ended := make(chan error, 1)
-			tb.PrepareLater(txn, 0, payload, func(err error) { ended <- err })
+			if !tb.PrepareLater(txn, 0, payload, func(err error) { ended <- err }) {
+				return errors.New("it has to be waited for")
+			}
 			return <-ended
 		},
 		13: func(txn types.TxnID, payload []byte, w *Written) error {
-			_, err := tb.PrepareWritten(txn, 0, payload, w)
+			taken, err := tb.PrepareWritten(txn, 0, payload, w)
+			if err == nil && !taken {
+				err = errors.New("it has to become durable")
+			}
 			return err
 		},
 	} {

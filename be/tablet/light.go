@@ -3,6 +3,7 @@ package tablet
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"stele/be/tablet/kv"
@@ -83,7 +84,7 @@ func (w *Written) by(schema *types.Schema) *vec.Batch {
 	cols := slices.Clone(w.Rows.Cols)
 	for i, v := range cols {
 		t := schema.Columns[i].Type
-		if v.N != w.Rows.N || v.Type.Phys() != t.Phys() {
+		if v.N != w.Rows.N || v.Type.Phys() != t.Phys() || !zeroUnderNulls(v) {
 			return nil
 		}
 		if v.Type != t {
@@ -92,6 +93,29 @@ func (w *Written) by(schema *types.Schema) *vec.Batch {
 		}
 	}
 	return &vec.Batch{N: w.Rows.N, Cols: cols}
+}
+
+// zeroUnderNulls reports whether NULLs have the value that vec.Vector promises: those of a payload have it, whatever was written, and
+// rows of a block are what readers get.
+func zeroUnderNulls(v *vec.Vector) bool {
+	if v.Valid == nil {
+		return true
+	}
+	zero := func(int) bool { return true }
+	switch v.Type.Phys() {
+	case types.PhysInt64:
+		zero = func(i int) bool { return v.I64[i] == 0 }
+	case types.PhysFloat64:
+		zero = func(i int) bool { return math.Float64bits(v.F64[i]) == 0 }
+	case types.PhysDec128:
+		zero = func(i int) bool { return v.Dec[i] == vec.Int128{} }
+	}
+	for i := range v.N {
+		if v.IsNull(i) && !zero(i) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *decodedWrite) (taken bool, err error) {
@@ -110,7 +134,7 @@ func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *d
 	case !pt.takesLight(len(payload)):
 		return false, nil
 	}
-	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded, done: lightNow})
+	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded.kept(), done: lightNow})
 	t.pending[txn] = pt
 	return true, nil
 }

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"iter"
+	"math/rand/v2"
 	"unsafe"
 
 	"stele/sql/rowset"
@@ -15,7 +16,13 @@ type memIndex struct {
 	buried []string // keys that have no row here
 }
 
-// indexSlot is a key: the low half of its hash, and where the key is. 0 = free, above 0 a row + 1, below 0 the number of a buried key.
+// slotSpread is an odd number that each process draws: who knows how keys are hashed cannot write keys that all meet in one slot.
+var slotSpread = rand.Uint64() | 1
+
+// slotHash returns the hash of a slot for the hash of a key.
+func slotHash(hash uint64) uint32 { return uint32(hash * slotSpread >> 32) }
+
+// indexSlot is a key: its slotHash, and where the key is. 0 = free, above 0 a row + 1, below 0 the number of a buried key.
 type indexSlot struct {
 	hash uint32
 	head int32
@@ -62,7 +69,7 @@ func (x *memIndex) get(keys []string, key []byte) (row int32, ok bool) {
 	if x.n == 0 {
 		return noRow, false
 	}
-	s := x.find(keys, uint32(rowset.KeyHash(key)), unsafe.String(unsafe.SliceData(key), len(key))) // find keeps nothing
+	s := x.find(keys, slotHash(rowset.KeyHash(key)), unsafe.String(unsafe.SliceData(key), len(key))) // find keeps nothing
 	return s.row(), s.head != 0
 }
 

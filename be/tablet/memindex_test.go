@@ -40,7 +40,7 @@ func TestMemIndexAgainstAMap(t *testing.T) {
 		for i := range 61 {
 			key := fmt.Sprint("k", i)
 			hash := rowset.KeyHash([]byte(key)) & mask
-			slot := m.index.find(m.keys, uint32(hash), key)
+			slot := m.index.find(m.keys, slotHash(hash), key)
 			row, known := want[key]
 			if known != (slot.head != 0) || known && slot.row() != row {
 				rt.Fatalf("key %s: row %d, not %d", key, slot.row(), row)
@@ -60,4 +60,18 @@ func TestMemIndexAgainstAMap(t *testing.T) {
 			rt.Fatalf("%d keys seen, not %d", seen, len(want))
 		}
 	})
+}
+
+// TestHashesMeetInNoSlot: keys whose hashes were made to agree in one half begin in slots of their own.
+func TestHashesMeetInNoSlot(t *testing.T) {
+	const keys = 1 << 14
+	for _, slots := range []uint32{keys * 2, 1 << 20} {
+		seen := make(map[uint32]bool)
+		for i := range uint64(keys) {
+			seen[slotHash(i<<32)&(slots-1)] = true
+		}
+		if len(seen) != keys {
+			t.Errorf("%d keys begin in %d slots of %d", keys, len(seen), slots)
+		}
+	}
 }

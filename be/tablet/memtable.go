@@ -75,7 +75,8 @@ func (m *memtable) grow(n int) {
 }
 
 // appendPuts appends the rows of w that are puts, whose columns are those of the schema, column by column; blockRows of them that
-// follow one another become a block. Each of them must be linked then, in the same order.
+// follow one another become a block, if they are most of w: a block keeps the memory of all of it. Each of them must be linked then,
+// in the same order.
 func (m *memtable) appendPuts(w write, blockRows int) {
 	for from := 0; from < len(w.ops); {
 		if w.ops[from] != types.OpPut {
@@ -86,7 +87,7 @@ func (m *memtable) appendPuts(w write, blockRows int) {
 		for to < len(w.ops) && w.ops[to] == types.OpPut {
 			to++
 		}
-		if to-from >= blockRows {
+		if to-from >= blockRows && 2*(to-from) >= len(w.ops) {
 			m.take(w.rows.Cols, from, to)
 		} else {
 			for i := range m.cols {
@@ -106,12 +107,13 @@ func (m *memtable) holds(row int32, key []byte) bool {
 func (m *memtable) link(key string, hash uint64, old int32, version types.Version) {
 	m.index.grow(1)
 	var slot *indexSlot
+	at := slotHash(hash)
 	if old != noRow {
-		slot = m.index.findRow(uint32(hash), old)
+		slot = m.index.findRow(at, old)
 	} else {
-		slot = m.index.find(m.keys, uint32(hash), key)
+		slot = m.index.find(m.keys, at, key)
 	}
-	m.index.put(slot, uint32(hash), headOf(int32(len(m.created))))
+	m.index.put(slot, at, headOf(int32(len(m.created))))
 	delete(m.sunk, key)
 	m.prev = append(m.prev, old)
 	m.keys = append(m.keys, key)
@@ -132,12 +134,13 @@ func (m *memtable) end(row int32, version types.Version) bool {
 // bury remembers that key, which has no row here, has no living row below either.
 func (m *memtable) bury(key string, hash uint64) {
 	m.index.grow(1)
-	slot := m.index.find(m.keys, uint32(hash), key)
+	at := slotHash(hash)
+	slot := m.index.find(m.keys, at, key)
 	if slot.head != 0 {
 		return // sunk: the rowsets are asked, and readers of older versions follow the index
 	}
 	m.index.buried = append(m.index.buried, key)
-	m.index.put(slot, uint32(hash), int32(-len(m.index.buried)))
+	m.index.put(slot, at, int32(-len(m.index.buried)))
 	m.bytes += int64(len(key)) + rowOverhead/2
 }
 

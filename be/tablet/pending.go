@@ -49,6 +49,27 @@ type decodedWrite struct {
 	rows   *vec.Batch
 }
 
+// keptBytes is up to how much of memory the rows of a pending part are kept as they were decoded. Who limits what is pending counts
+// payloads, and these may be compressed to a thousandth.
+const keptBytes = 8 * laterBytes
+
+// kept returns what is to be kept for Publish; nil = the payload is to be read again. d may be nil.
+func (d *decodedWrite) kept() *decodedWrite {
+	if d == nil {
+		return nil
+	}
+	bytes := int64(0)
+	for _, v := range d.rows.Cols {
+		if v.N > 0 {
+			bytes += bytesOf(v, 0, v.N)
+		}
+	}
+	if bytes > keptBytes {
+		return nil
+	}
+	return d
+}
+
 // settle says that the part is durable, or why it is refused.
 func (p *pendingPart) settle(err error) {
 	for _, h := range p.hardened {
@@ -104,7 +125,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 		return fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
 	}
 	if mine {
-		p.decoded = decoded
+		p.decoded = decoded.kept()
 		t.dropReplaced(p)
 		err = t.hardenBefore(txn, p)
 	}
@@ -129,7 +150,8 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	return nil
 }
 
-// laterBytes is up to what size a part is worth no wait, and its rows are kept for Publish as they were decoded to check them.
+// laterBytes is up to what size a part is worth no wait, and its rows are kept for Publish as they were decoded to check them, unless
+// they take more than keptBytes.
 const laterBytes = 64 << 10
 
 // PrepareLater is PreparePart for a small payload and a caller that must not wait: done is called once, perhaps at once, else by
@@ -163,7 +185,7 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 		}
 	default:
 		t.dropReplaced(p)
-		p.tell, p.decoded = told, decoded
+		p.tell, p.decoded = told, decoded.kept()
 		entries := t.hardenEntries(txn, p)
 		t.chargePart(payload)
 		t.s.meta.CommitBeyond(append(entries, t.smallEntry(txn, number, p.payload)), p.settle)

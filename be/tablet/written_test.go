@@ -58,10 +58,13 @@ func TestWrittenRows(t *testing.T) {
 func TestWrittenOtherwise(t *testing.T) {
 	schema := testSchema()
 	for name, change := range map[string]func(b *vec.Batch){
-		"a selection":     func(b *vec.Batch) { b.Sel = []int32{1} },
-		"a longer column": func(b *vec.Batch) { b.N = 1 },
-		"another form":    func(b *vec.Batch) { b.Cols[2].Type = types.ColumnType{Kind: types.KindDouble} },
-		"columns less":    func(b *vec.Batch) { b.Cols = b.Cols[:5] },
+		"a selection":            func(b *vec.Batch) { b.Sel = []int32{1} },
+		"a longer column":        func(b *vec.Batch) { b.N = 1 },
+		"another form":           func(b *vec.Batch) { b.Cols[2].Type = types.ColumnType{Kind: types.KindDouble} },
+		"an int under a NULL":    func(b *vec.Batch) { b.Cols[2].Valid = []uint64{1} },
+		"a float under a NULL":   func(b *vec.Batch) { b.Cols[3].Valid = []uint64{1} },
+		"a decimal under a NULL": func(b *vec.Batch) { b.Cols[4].Valid = []uint64{1} },
+		"columns less":           func(b *vec.Batch) { b.Cols = b.Cols[:5] },
 	} {
 		w := &Written{Schema: &schema, Ops: make([]types.RowOp, 2), Rows: batchOf([]row{{1, "a", 1}, {2, "b", 2}})}
 		if w.by(&schema) == nil {

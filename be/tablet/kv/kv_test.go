@@ -69,9 +69,7 @@ func TestConcurrentCommitsSurviveACopy(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	if out, err := exec.Command("cp", "-a", "--sparse=always", filepath.Join(root, "a"), filepath.Join(root, "b")).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	copyTo(t, filepath.Join(root, "a"), filepath.Join(root, "b"))
 	b := open(t, filepath.Join(root, "b"))
 	for w := range 8 {
 		for i := range 50 {

@@ -80,10 +80,39 @@ func filled(t *testing.T, size int, clean bool) string {
 func copied(t *testing.T, dir string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy")
-	if out, err := exec.Command("cp", "-a", "--sparse=always", dir, to).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	copyTo(t, dir, to)
 	return to
+}
+
+// copyTo copies an instance that may be open. Badger may begin and remove files while they are copied: then they are copied again.
+func copyTo(t testing.TB, dir, to string) {
+	t.Helper()
+	for before := ""; ; {
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("cp", "-a", "--sparse=always", dir, to).CombinedOutput()
+		after := names(t, dir)
+		if err == nil && before == after && names(t, to) == after {
+			return
+		}
+		if before == after && err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		before = after
+	}
+}
+
+func names(t testing.TB, dir string) (out string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		out += e.Name() + " "
+	}
+	return out
 }
 
 // flip flips a bit of the n-th file with the suffix (negative: from the end), at a part of what is used of it.

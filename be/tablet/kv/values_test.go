@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -186,20 +185,7 @@ func took(model map[string]string, entries []Entry) map[string]string {
 // lose cuts the power: what is there then is one of the states that are given.
 func (m *valueMachine) lose(rt *rapid.T, states ...map[string]string) {
 	next := filepath.Join(m.t.TempDir(), "next")
-	for before := ""; ; { // Badger may begin and remove files while they are copied: then they are copied again
-		if err := os.RemoveAll(next); err != nil {
-			rt.Fatal(err)
-		}
-		out, err := exec.Command("cp", "-a", "--sparse=always", m.dir, next).CombinedOutput()
-		after := names(rt, m.dir)
-		if err == nil && before == after && names(rt, next) == after {
-			break
-		}
-		if before == after && err != nil {
-			rt.Fatalf("%v: %s", err, out)
-		}
-		before = after
-	}
+	copyTo(m.t, m.dir, next)
 	if err := m.disk.cut(next, func() bool { return m.rng.IntN(2) == 0 }); err != nil {
 		rt.Fatal(err)
 	}
@@ -224,17 +210,6 @@ func (m *valueMachine) lose(rt *rapid.T, states ...map[string]string) {
 		may += "\n  " + summary(s)
 	}
 	rt.Fatalf("after a power cut there are\n  %s, not one of%s", summary(got), may)
-}
-
-func names(rt *rapid.T, dir string) (out string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	for _, e := range entries {
-		out += e.Name() + " "
-	}
-	return out
 }
 
 func (m *valueMachine) contents(rt *rapid.T) map[string]string {

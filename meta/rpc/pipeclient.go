@@ -256,7 +256,8 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	if err != nil {
 		return err
 	}
-	err = p.w.send(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
+	// Not send: the caller heeds ctx, also while a peer that hangs leaves what it was sent.
+	err = p.w.post(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		pipeCalls.Put(c)
 		return p.unsent(err)
@@ -329,7 +330,7 @@ func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout ti
 	if !p.forget(id) {
 		return p.answered(<-c.done)
 	}
-	_ = p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+	_ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
 	return frame{}, status.FromContextError(err).Err()
 }
 

@@ -1,0 +1,86 @@
+//go:build linux
+
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// admitting returns the address of a server that admits pipes and leaves their ends of the ducts to the test.
+func admitting(t *testing.T) (addr string, admitted chan *duct) {
+	t.Helper()
+	s := serveAt(t, "127.0.0.1:0", false, "c1", nil)
+	admitted = make(chan *duct, 8)
+	squat(t, s.lis.at, func(c net.Conn) {
+		welcomes(c)
+		if _, err := io.ReadFull(c, make([]byte, len(pipeMagic)+1+len("c1"))); err != nil {
+			return
+		}
+		d, err := newNearConn(c.(*net.UnixConn), s.lis.at.Addr(), 0, func() {}).admit()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = d.Close() }) // some tests have closed it
+		admitted <- d.(*duct)
+	})
+	return s.addr, admitted
+}
+
+// begun waits until the other side has written something.
+func begun(t *testing.T, d *duct) {
+	t.Helper()
+	if _, err := io.ReadFull(d, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// large is a request that no pipe of the kernel takes at once.
+var large = strings.Repeat("n", 200<<10)
+
+// TestCallOfAPeerThatHangs: a call ends with its context while the peer leaves half of it in the pipe.
+func TestCallOfAPeerThatHangs(t *testing.T) {
+	ends := func(t *testing.T, call func(ctx context.Context) error, peer func() *duct) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- call(ctx) }()
+		begun(t, peer())
+		cancel()
+		select {
+		case err := <-done:
+			if status.Code(err) != codes.Canceled {
+				t.Error(err)
+			}
+		case <-time.After(pipeWriteMax / 2):
+			t.Error("it waits for the peer")
+		}
+	}
+	t.Run("pipe", func(t *testing.T) {
+		addr, admitted := admitting(t)
+		_, h := piped(t, addr, "c1")
+		ends(t, func(ctx context.Context) error {
+			_, err := ask(ctx, h, large)
+			return err
+		}, func() *duct { return <-admitted })
+	})
+	t.Run("direct", func(t *testing.T) {
+		conn, peer := ducts(t)
+		t.Cleanup(func() { _ = peer.Close() })
+		d := &direct{p: &pipeConn{}, conn: conn, r: bufio.NewReader(conn)}
+		ends(t, func(ctx context.Context) error {
+			return d.call(ctx, "m", &grpc_health_v1.HealthCheckRequest{Service: large}, &grpc_health_v1.HealthCheckResponse{}, time.Minute)
+		}, func() *duct { return peer })
+	})
+}

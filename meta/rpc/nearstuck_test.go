@@ -84,3 +84,60 @@ func TestCallOfAPeerThatHangs(t *testing.T) {
 		}, func() *duct { return peer })
 	})
 }
+
+// TestLastAnswersOfAPeer: a peer that stops answers what it has taken. A call that finds its end closed takes none of that away.
+func TestLastAnswersOfAPeer(t *testing.T) {
+	addr, admitted := admitting(t)
+	c, h := piped(t, addr, "c1")
+	first := make(chan error, 1)
+	go func() { // the next calls find the pipe connected
+		_, err := ask(t.Context(), h, "first")
+		first <- err
+	}()
+	peer := <-admitted
+	r := bufio.NewReader(peer)
+	answer := func() {
+		t.Helper()
+		f, err := readFrame(r)
+		for err == nil && f.kind != frameCall { // pings
+			f, err = readFrame(r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply := appendHead([]byte{frameHead - 4, 0, 0, 0}, frameReply, f.id) // no message: all fields are zero
+		if _, err := peer.Write(reply); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer()
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	start := func(done func(error)) {
+		c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}, time.Minute, done)
+	}
+	held, release := make(chan error, 1), make(chan struct{})
+	start(func(err error) {
+		held <- err
+		<-release // the receiver does not read on
+	})
+	answer()
+	if err := <-held; err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	start(func(err error) { ended <- err })
+	answer()
+	if err := peer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(func(err error) { ended <- err })
+	if err := <-ended; status.Code(err) != codes.Unavailable {
+		t.Errorf("the call after the end: %v", err)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Errorf("the call that was answered: %v", err)
+	}
+}

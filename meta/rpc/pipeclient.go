@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -275,7 +277,9 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 func (p *pipeConn) unsent(err error) error {
 	if p.w.failed() {
 		p.broken.Store(true)
-		_ = p.conn.Close() // the receiver learns it
+		if !errors.Is(err, syscall.EPIPE) { // else the receiver comes to the end by itself, behind the last answers
+			_ = p.conn.Close() // the receiver learns it
+		}
 	}
 	return status.Error(codes.Unavailable, "send: "+err.Error())
 }

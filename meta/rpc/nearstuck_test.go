@@ -7,7 +7,9 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,4 +142,52 @@ func TestLastAnswersOfAPeer(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the call that was answered: %v", err)
 	}
+}
+
+// TestDuctThatDoesNotArrive: a process that is out of files when it is given a duct has no connection.
+func TestDuctThatDoesNotArrive(t *testing.T) {
+	at := at("127.0.0.1")(1) // nobody has that port
+	before := openFiles(t)
+	for round := range 20 {
+		n := 1 + 2*(round%2)
+		leave := squat(t, at, func(c net.Conn) {
+			welcomes(c)
+			if _, err := io.ReadFull(c, make([]byte, len(pipeMagic)+1+len("c1"))); err != nil {
+				return
+			}
+			ends := []int{syscall.Stdin, syscall.Stdin, syscall.Stdin}[:n]
+			_, _, _ = c.(*net.UnixConn).WriteMsgUnix([]byte{pipeAdmitted}, syscall.UnixRights(ends...), nil) // the client tells
+		})
+		conn := dialNear(t.Context(), at)
+		if conn == nil {
+			t.Fatal("not let in")
+		}
+		if got, err := greet(conn, NewCluster("c1")); status.Code(err) != codes.Unavailable {
+			t.Errorf("with %d ends greeted by %T, %v", n, got, err)
+		}
+		leave()
+	}
+	if after := openFiles(t); after > before+5 {
+		t.Errorf("%d files open, %d before", after, before)
+	}
+}
+
+// TestDuctOfOnePage: a user with very many pipes gets small ones.
+func TestDuctOfOnePage(t *testing.T) {
+	const setSize = 1031 // F_SETPIPE_SZ
+	postAndRead(t, func() (net.Conn, net.Conn) {
+		a, b := ducts(t)
+		raw, err := a.w.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed syscall.Errno
+		err = raw.Control(func(fd uintptr) {
+			_, _, failed = syscall.Syscall(syscall.SYS_FCNTL, fd, setSize, uintptr(os.Getpagesize()))
+		})
+		if err != nil || failed != 0 {
+			t.Fatal(err, failed)
+		}
+		return a, b
+	})
 }

@@ -86,18 +86,21 @@ func (p *publisher) holdEnds() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hold.armed = false
-	now := time.Now()
+	now, soonest := time.Now(), p.hold.most
 	for be, q := range p.queues {
 		if !q.rides.held {
 			continue
 		}
 		if left := p.hold.most - now.Sub(q.rides.last); left > 0 && !p.hold.over {
-			p.armLocked(left)
+			soonest = min(soonest, left)
 			continue
 		}
 		q.rides.pays = false
 		p.unholdLocked(q)
 		p.callLocked(be, q)
+	}
+	if p.hold.queues.Load() > 0 {
+		p.armLocked(soonest)
 	}
 }
 

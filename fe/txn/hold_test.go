@@ -142,6 +142,35 @@ func TestHeldIsSentInTime(t *testing.T) {
 	}
 }
 
+// TestEachIsSentInTime: the versions of a BE do not wait for the time of another one's.
+func TestEachIsSentInTime(t *testing.T) {
+	h := newHolder(t, time.Hour)
+	p := h.c.pub
+	const due, others = types.BEID(1000), 50
+	late := time.AfterFunc(10*time.Second, func() {
+		t.Error("a version still waits")
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.unholdLocked(p.queues[due])
+		p.idle.Broadcast()
+	})
+	defer late.Stop()
+	p.mu.Lock()
+	for i := range others {
+		q := p.queueLocked(due + types.BEID(i))
+		q.rides.held, q.rides.last = true, time.Now()
+		p.hold.queues.Add(1)
+	}
+	p.queues[due].rides.last = time.Now().Add(20*time.Millisecond - p.hold.most)
+	p.mu.Unlock()
+	p.holdEnds()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.queues[due].rides.held {
+		p.idle.Wait()
+	}
+}
+
 // TestNotHeldFromOthers: a version is sent at once while another write to the BE is under way, and where there is another FE.
 func TestNotHeldFromOthers(t *testing.T) {
 	t.Run("write under way", func(t *testing.T) {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -48,7 +49,7 @@ func (c *nearConn) admit() (net.Conn, error) {
 func verdictNear(conn *net.UnixConn) (verdict byte, d *duct, err error) {
 	var first [1]byte
 	rights := make([]byte, syscall.CmsgSpace(len(ductEnds{})*4))
-	_, n, _, _, err := conn.ReadMsgUnix(first[:], rights)
+	_, n, flags, _, err := conn.ReadMsgUnix(first[:], rights)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -58,11 +59,16 @@ func verdictNear(conn *net.UnixConn) (verdict byte, d *duct, err error) {
 		fds, ferr := syscall.ParseUnixRights(&msgs[i])
 		ends, err = append(ends, fds...), errors.Join(err, ferr)
 	}
-	if err != nil || len(ends) != len(ductEnds{}) {
+	cut := flags&syscall.MSG_CTRUNC != 0 // this process has too many files open
+	if err == nil && len(ends) == 0 && !cut {
+		return first[0], nil, nil
+	}
+	if err != nil || cut || len(ends) != len(ductEnds{}) {
 		for _, fd := range ends {
 			err = errors.Join(err, syscall.Close(fd))
 		}
-		return first[0], nil, err
+		// The server has left the connection for the duct.
+		return first[0], nil, errors.Join(fmt.Errorf("%d ends of a duct have arrived", len(ends)), err)
 	}
 	return first[0], ductEnds(ends).open(conn.RemoteAddr(), func() {}), nil
 }

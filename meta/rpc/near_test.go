@@ -178,15 +178,18 @@ func TestDuctIsAConn(t *testing.T) {
 	}
 }
 
+// openFiles counts what this process has open.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(all)
+}
+
 // TestNearLeavesNoFiles connects and disconnects in every way and counts what this process has open.
 func TestNearLeavesNoFiles(t *testing.T) {
-	files := func() int {
-		all, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip(err)
-		}
-		return len(all)
-	}
 	connectAll := func() {
 		s := serveAt(t, "127.0.0.1:0", true, "c1", nil)
 		c, h := piped(t, s.addr, "c1")
@@ -201,11 +204,11 @@ func TestNearLeavesNoFiles(t *testing.T) {
 		s.stop()
 	}
 	connectAll()
-	before := files()
+	before := openFiles(t)
 	for range 20 {
 		connectAll()
 	}
-	if after := files(); after > before+5 {
+	if after := openFiles(t); after > before+5 {
 		t.Errorf("%d files open, %d before", after, before)
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -256,7 +258,8 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 	if err != nil {
 		return err
 	}
-	err = p.w.send(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
+	// Not send: the caller heeds ctx, also while a peer that hangs leaves what it was sent.
+	err = p.w.post(func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })
 	if err != nil && p.forget(id) {
 		pipeCalls.Put(c)
 		return p.unsent(err)
@@ -274,7 +277,9 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 func (p *pipeConn) unsent(err error) error {
 	if p.w.failed() {
 		p.broken.Store(true)
-		_ = p.conn.Close() // the receiver learns it
+		if !errors.Is(err, syscall.EPIPE) { // else the receiver comes to the end by itself, behind the last answers
+			_ = p.conn.Close() // the receiver learns it
+		}
 	}
 	return status.Error(codes.Unavailable, "send: "+err.Error())
 }
@@ -329,7 +334,7 @@ func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout ti
 	if !p.forget(id) {
 		return p.answered(<-c.done)
 	}
-	_ = p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+	_ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
 	return frame{}, status.FromContextError(err).Err()
 }
 

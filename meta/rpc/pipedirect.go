@@ -156,7 +156,7 @@ func (d *direct) exchange(ctx context.Context, timeout time.Duration) (frame, er
 	}
 	stop := func() bool { return true }
 	if ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(past) }) // fails on a closed connection, whose read ends
+		stop = context.AfterFunc(ctx, func() { _ = d.conn.SetDeadline(past) }) // fails on a closed connection, which is of no use either
 	}
 	f, err := d.roundTrip()
 	if !stop() { // its deadline may hit the next call

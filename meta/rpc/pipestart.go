@@ -67,7 +67,7 @@ func (p *pipeConn) start(method string, in, out proto.Message, timeout time.Dura
 		if !p.forget(id) {
 			return
 		}
-		_ = p.w.send(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
+		_ = p.w.post(func(dst []byte) ([]byte, error) { return appendHead(dst, frameCancel, id), nil }) // fails on a broken pipe only
 		done(status.FromContextError(context.DeadlineExceeded).Err())
 	})
 	err = p.outbox.put(&p.w, func(dst []byte) ([]byte, error) { return appendCall(dst, id, method, in, timeout) })

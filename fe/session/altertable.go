@@ -85,7 +85,7 @@ func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *cata
 	return nil
 }
 
-// unaltered returns a table that nobody else is changing; a change whose promise has run out is taken back.
+// unaltered returns a table that nobody else is changing; a change whose promise is broken is taken back.
 func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
 	if t.Altering() == 0 {
 		return t, nil

@@ -87,7 +87,7 @@ func TestAbandonedChangeIsInNobodysWay(t *testing.T) {
 		tbl, _ := c.Log.Current().TableByID(c.Table)
 		until := time.Now().Add(time.Hour).UnixMilli()
 		c.Log.Must(t, &command.BeginChange{Table: tbl.ID, ExpectVersion: tbl.Schema.Version, UntilMs: until})
-		s := &Session{sh: New(Parts{Log: c.Log, Tables: truncator{}})}
+		s := &Session{sh: New(Parts{Log: c.Log, Tables: truncator{}, Settings: func() Settings { return Settings{} }})}
 		tbl = current(s, tbl)
 		if err := use(s, tbl); err == nil || tbl.Altering() != until {
 			t.Errorf("%s: the table is being altered: %v", about, err)
@@ -96,6 +96,19 @@ func TestAbandonedChangeIsInNobodysWay(t *testing.T) {
 		if err := use(s, tbl); err != nil || current(s, tbl).Altering() != 0 {
 			t.Errorf("%s: the change of a dead builder is in the way: %v", about, err)
 		}
+	}
+}
+
+// TestWhoAltersWaitsForAnother: a second ALTER TABLE is no error while a first one is under way.
+func TestWhoAltersWaitsForAnother(t *testing.T) {
+	c := fakecluster.New(t, 1, 1, types.QuorumAll)
+	tbl, _ := c.Log.Current().TableByID(c.Table)
+	until := time.Now().Add(time.Hour).UnixMilli()
+	c.Log.Must(t, &command.BeginChange{Table: tbl.ID, ExpectVersion: tbl.Schema.Version, UntilMs: until})
+	s := &Session{sh: New(Parts{Log: c.Log, Settings: func() Settings { return Settings{WriteTimeout: time.Minute} }})}
+	s.sh.promises.seen = map[types.TableID]seenPromise{tbl.ID: {until, time.Now().Add(100*time.Millisecond - alterLease)}}
+	if tbl, err := s.unaltered(t.Context(), current(s, tbl)); err != nil || tbl.Altering() != 0 {
+		t.Fatalf("it did not wait until the other one was over: %v", err)
 	}
 }
 

@@ -26,6 +26,12 @@ func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *out
 	if err != nil {
 		return err
 	}
+	if a.Op == syntax.AlterAddPartition || a.Op == syntax.AlterDropPartition || a.Op == syntax.AlterTruncatePartition {
+		if t, err = s.unaltered(ctx, t); err != nil {
+			return err
+		}
+		cat = s.sh.Log.Current()
+	}
 	switch a.Op {
 	case syntax.AlterSet:
 		err = s.setProperty(ctx, t, a.Properties)

@@ -18,7 +18,7 @@ import (
 )
 
 // Whoever changes a table by what its rows are promises to be alive for alterLease and renews the promise every renewEvery. Who finds a
-// change whose promise is over takes it back.
+// promise that was not renewed for so long takes the change back.
 const (
 	alterLease = 10 * time.Second
 	renewEvery = 2 * time.Second
@@ -58,14 +58,14 @@ func isOver(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &gone) || errors.As(err, &changed)
 }
 
-// takeBackAbandoned takes back the change of a table whose promise has run out.
+// takeBackAbandoned takes back the change of a table whose promise is broken.
 func (s *Session) takeBackAbandoned(ctx context.Context, t *catalog.Table) error {
-	now := time.Now().UnixMilli()
-	if t.Altering() >= now {
+	until := t.Altering()
+	if !s.sh.promises.broken(t.ID, until, time.Now()) {
 		return nil
 	}
-	err := s.apply(ctx, &command.HoldChange{Table: t.ID, ExpiredMs: now})
-	if isOver(err) { // whoever changes it lives, or somebody else was faster
+	err := s.apply(ctx, &command.HoldChange{Table: t.ID, ExpiredMs: until + 1})
+	if isOver(err) { // whoever changes it lives and has renewed the promise, or somebody else was faster
 		return nil
 	}
 	return err

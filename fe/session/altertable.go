@@ -85,19 +85,24 @@ func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *cata
 	return nil
 }
 
-// unaltered returns a table that nobody else is changing; a change whose promise has run out is taken back.
+// unaltered returns a table that nobody else is changing. It waits for that as writers do; a change whose promise is broken is taken back.
 func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
 	if t.Altering() == 0 {
 		return t, nil
 	}
-	if err := s.takeBackAbandoned(ctx, t); err != nil {
-		return nil, err
-	}
-	t, err := s.fresh(ctx, t.ID)
-	if err == nil && t.Altering() != 0 {
+	for r := s.retrier(); ; {
+		if err := s.takeBackAbandoned(ctx, t); err != nil {
+			return nil, err
+		}
+		t, err := s.fresh(ctx, t.ID)
+		if err != nil || t.Altering() == 0 {
+			return t, err
+		}
 		err = sqlErr(codeRefused, "HY000", "Table '%s' is being altered; try again when that is done", t.Name)
+		if !r.again(ctx, s.sh.Txns, err) {
+			return nil, err
+		}
 	}
-	return t, err
 }
 
 // doChange does a change: by one command where the rows need not be looked at.

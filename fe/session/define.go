@@ -245,6 +245,9 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	if err != nil {
 		return err
 	}
+	if t, err = s.unaltered(ctx, t); err != nil {
+		return err
+	}
 	var parts []types.PartitionID
 	for i := range t.Parts {
 		parts = append(parts, t.Parts[i].ID)

@@ -95,6 +95,7 @@ type Shared struct {
 	live      sync.Map // connection id -> *Session
 	points    points
 	locks     *userLocks
+	promises  promises
 }
 
 // New returns what sessions share.

@@ -118,7 +118,7 @@ func hexRule(_ string, a []T) ([]T, T, error) {
 		return []T{tDouble}, varchar(16), nil
 	}
 	t := text(a[0])
-	return []T{t}, varchar(2 * t.Length), nil
+	return []T{t}, textResult(2 * int64(t.Length)), nil
 }
 
 func hexRow(c *Call, a []vec.Value) (vec.Value, error) {

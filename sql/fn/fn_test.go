@@ -122,3 +122,24 @@ func TestCompareTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestLongestTextHasAType: what a function makes of the longest text has a length that can be told on the wire.
+func TestLongestTextHasAType(t *testing.T) {
+	for _, kind := range []types.Kind{types.KindText, types.KindBlob} {
+		longest := types.ColumnType{Kind: kind, Length: 1<<31 - 1}
+		for _, d := range fn.All() {
+			for n := d.Min; n <= max(d.Min, d.Max, 3) && (d.Max < 0 || n <= d.Max); n++ {
+				args := make([]types.ColumnType, n)
+				for i := range args {
+					args[i] = longest
+				}
+				if d.Rule == nil {
+					continue
+				}
+				if _, result, err := d.Rule("", args); err == nil && result.Length < 0 {
+					t.Errorf("%s of %d %s: length %d", d.Name, n, sqltypes.TypeName(longest), result.Length)
+				}
+			}
+		}
+	}
+}

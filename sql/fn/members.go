@@ -41,11 +41,11 @@ func init() {
 
 // memberText types enum_text and set_text: the longest member, or all of them with commas.
 func memberText(_ string, args []T) ([]T, T, error) {
-	longest := int32(0)
+	longest := int64(0)
 	for _, a := range args[1:] {
-		longest += a.Length + 1
+		longest += int64(a.Length) + 1
 	}
-	return repeat([]T{tUint, tStr}, len(args)), varchar(longest), nil
+	return repeat([]T{tUint, tStr}, len(args)), textResult(longest), nil
 }
 
 // prepareMembers keeps the members when they are constant, as the planner makes them.

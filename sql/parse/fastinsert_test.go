@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,21 @@ var fastRefused = []string{
 	"insert into t values (1e999)", "insert into t values ('open)", "insert into t values (default(a))", "insert into `` values (1)", "insert into t () values (1)", "insert into t values (@a)",
 }
 
+// fastHostile are statements that either parser may take, but not otherwise than the other.
+var fastHostile = []string{
+	`insert into t values ('a\\','b')`, `insert into t values ('\'','b')`, `insert into t values ('\\'',')')`, `insert into t values ('a''),(''b')`, `insert into t values ('\0\Z\_\%\x')`,
+	"insert into t values ('a'/**/'b','c')", "insert into t values ('a'/**/,'b')", "insert into t values ('a',/*','*/'b')", "insert into t values (1,-- 2)\n3)",
+	"insert into t values (1,#2)\n3)", "insert into t values (1,--2)", "insert into t values (1--1)", "insert into t values (-\t1,- 2,-/**/3)", "insert into t values (1/*!50000 ,2*/)",
+	"insert into t values (1,/*!99999 2,*/3)", "insert into t values /*!50000 (1),(2*/)", "insert into t values (1),/*!50000 (2),*/(3)", "insert into t values (/*+ 1 */2)",
+	"insert into t values (1.,.1,1.e1,1e+1,1e-400,1e)", "insert into t values (1.1.1)", "insert into t values (1 2)", "insert into t values (0x,0b,0xg,0b2)", "insert into t values (0X1f,0B1)",
+	"insert into t values (-0x1,-b'1',+x'ff')", "insert into t values (-18446744073709551615,-9223372036854775808,-00000000000000000000000001)", "insert into t values (1e400)",
+	"insert into t values (nULL,NULL ,NULL,NULLs)", "insert into t values (NULLIF(1,1))", "insert into t values (N'x',n'x',_binary'x',_latin1 0x41)", "insert into t values ('a' collate utf8mb4_bin)",
+	"insert into t values ('\x00','a\x00b')", "insert into t values ('\xff\xfe','\xed\xa0\x80','\xc3')", "insert into t values ('\xc3','\xa9')", "insert into t values (\u00a01,\u30002)", "insert into t values (1,\x002)",
+	"insert into t values (1)\x00", "insert into t values (1);;", "insert into t values (1) ; -- x", "insert into t values (1),(2)as n", "insert into t values (a),(`a`),('a')", "insert into t values ((1),(2))",
+	"insert into t values (concat('a',concat('b',',')),1)", "insert into t values (?,'?',\"?\")", "insert into t values (\"a\\\"\",\"b''\")", "insert into t values ('a\n','\r\n',' ')", "insert into t values ({d '2020-01-01'})",
+	"insert into t values (true,false,TRUE1,unknown)", "insert into t values (1,)", "insert into t values (,1)", "insert into t values ('", "insert into t values ('a", "insert into t values (-", "insert into t values (1.", "insert into t values (NUL",
+}
+
 func TestFastInsert(t *testing.T) {
 	for _, sql := range fastTaken {
 		v, ok := FastInsert(sql, 0)
@@ -208,8 +224,10 @@ func TestFastInsertModel(t *testing.T) {
 
 // FuzzFastInsert is invariant 4.
 func FuzzFastInsert(f *testing.F) {
-	for _, sql := range append(fastTaken, fastRefused...) {
+	for _, sql := range slices.Concat(fastTaken, fastRefused, fastHostile) {
 		f.Add(sql, uint8(0))
+		f.Add(sql, uint8(syntax.NoBackslashEscapes))
+		f.Add(sql, uint8(syntax.AnsiQuotes))
 	}
 	f.Fuzz(func(t *testing.T, sql string, m uint8) {
 		mode := syntax.Mode(m)

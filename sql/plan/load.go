@@ -200,8 +200,8 @@ func takeVar(v *vec.ColumnBuilder, c ast.Cell) {
 
 func (p *LoadPlan) loadCell(cols []*vec.ColumnBuilder, at int, c ast.Cell, row int) error {
 	pos := p.columns[at]
-	if c.Kind == ast.CellString {
-		t := p.Table.Schema.Columns[pos].Type
+	if col := &p.Table.Schema.Columns[pos]; c.Kind == ast.CellString && !col.Special() { // to those digits are a name first, or bytes
+		t := col.Type
 		switch {
 		case t.IsInteger() && plainInt(c.Text):
 			c.Kind = ast.CellInt

@@ -107,7 +107,10 @@ func enumValue(members []string, v vec.Value, from mt.ColumnType, env Env) (uint
 			return uint64(n), true
 		}
 		n, err := strconv.ParseUint(string(v.B), 10, 16)
-		return n, err == nil && n >= 1 && n <= uint64(len(members))
+		if err != nil || n < 1 || n > uint64(len(members)) {
+			return 0, false
+		}
+		return n, true
 	}
 	n, ok := wholeNumber(v, from, env)
 	if !ok || n < 1 || n > uint64(len(members)) {

@@ -36,6 +36,9 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
 	col.Type = t
+	if def.Tp.GetFlag()&ast.UnsignedFlag != 0 && t.IsNumeric() && !t.IsInteger() {
+		b.notes = append(b.notes, "UNSIGNED of column '"+col.Name+"' is not kept: CHECK (`"+col.Name+"` >= 0) keeps negative values out")
+	}
 	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
 	case zerofill && t.IsNumeric() && !special:
 		col.Type.Unsigned = t.IsInteger()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -46,7 +47,7 @@ func bareCluster() *rpc.Cluster { return rpc.NewCluster(types.ClusterID(strings.
 
 // listenBare says on standard output where it listens.
 func listenBare() (net.Listener, error) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := rpc.Listen("127.0.0.1:0", true, slog.Default())
 	if err != nil {
 		return nil, err
 	}

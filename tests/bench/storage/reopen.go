@@ -78,6 +78,7 @@ func (b *benchmark) fill(s *tablet.Store, bytes float64) (n int, err error) {
 	defer snap.Release()
 	for stored := 0.0; stored < bytes; n++ {
 		e := snap.Export()
+		e.Plain = true // a sealed chunk cannot be renamed
 		id := types.TabletID(n + 1)
 		im, err := s.BeginImport(metaOf(id), 0)
 		if err != nil {

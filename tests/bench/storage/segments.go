@@ -101,6 +101,7 @@ func (b *benchmark) rowGroups() (out [][]byte, err error) {
 	}
 	defer snap.Release()
 	e := snap.Export()
+	e.Plain = true
 	for {
 		c, ok, err := e.Next(context.Background())
 		if err != nil || !ok {

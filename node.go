@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"runtime"
 	"sync"
 
 	"stele/be"
@@ -25,10 +27,18 @@ func runNode(ctx context.Context, args []string, e env) int {
 		fmt.Fprintf(e.stderr, "stele node: unexpected argument %q\n", flags.Arg(0))
 		return 2
 	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + flushing)
+	}
 	return exitCode(e, runBoth(ctx, e.stdout,
 		func(ctx context.Context, out io.Writer) error { return fe.Run(ctx, *feConf, shortVersion(), out) },
 		func(ctx context.Context, out io.Writer) error { return be.Run(ctx, *beConf, shortVersion(), out) }))
 }
+
+// flushing is how many processors of the Go runtime a process of both roles has more than there are cores: a thread that waits for the
+// disk in the frontend's log keeps its processor meanwhile, and the backend would have one less for what others ask of it. Two processes
+// have twice as many.
+const flushing = 1
 
 // runBoth runs a frontend and a backend. When ctx ends the frontend ends first, so that no statement runs when the backend goes; the
 // failure of one of them ends both. A frontend that ends by itself, as one does that was dropped from its cluster, leaves the backend:

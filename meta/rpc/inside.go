@@ -136,11 +136,11 @@ func (w *inside) begin(method string, in proto.Message, timeout time.Duration) (
 		return nil, status.FromContextError(context.DeadlineExceeded).Err()
 	}
 	c := &insideCall{w: w}
-	msg, err := marshal(nil, in)
-	if err != nil {
+	var err error
+	if c.request, err = marshal(takeBuffer(), in); err != nil {
 		return nil, status.Error(codes.Internal, "request: "+err.Error())
 	}
-	c.servedCall = servedCall{Context: w.ctx, s: w.s, by: c, m: m, msg: msg, deadline: time.Now().Add(timeout)}
+	c.servedCall = servedCall{Context: w.ctx, s: w.s, by: c, m: m, msg: c.request, deadline: time.Now().Add(timeout)}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	if w.s.closed {
@@ -171,12 +171,15 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 		w.s.wg.Add(1) // the handler may go on after its answer
 		c.caller = ctx
 		c.run()
+		giveBuffer(c.request) // the handler has had it decoded
 		w.s.wg.Done()
 	}
 	if err := c.await(ctx, timeout); err != nil {
 		return err
 	}
-	return c.outcome(out)
+	err = c.outcome(out)
+	giveBuffer(c.body)
+	return err
 }
 
 // start makes a call whose answer done is told.
@@ -256,15 +259,31 @@ type insideCall struct {
 	tell    func(error)
 	timer   *time.Timer // of a call with tell
 
-	kind byte
-	body []byte
+	request []byte
+	kind    byte
+	body    []byte // of the answer
+}
+
+// insideBuffers are for messages on their way. Nothing is shared by a call and its handler, which may keep or change what they have.
+var insideBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func takeBuffer() []byte {
+	b := insideBuffers.Get().(*[]byte)
+	return (*b)[:0]
+}
+
+// giveBuffer takes back what nobody looks at any more.
+func giveBuffer(b []byte) {
+	if cap(b) <= pipeBuffer {
+		insideBuffers.Put(&b)
+	}
 }
 
 // answer implements carrier.
 func (c *insideCall) answer(_ *servedCall, resp proto.Message, err error) {
 	c.kind = frameReply
 	if err == nil {
-		c.body, err = marshal(nil, resp)
+		c.body, err = marshal(takeBuffer(), resp)
 	}
 	if err != nil {
 		c.kind = frameError

@@ -41,14 +41,17 @@ func launch(t *testing.T, backends int) *Server {
 	return Stele(fmt.Sprintf("Stele %d BE", backends), cluster.Start(t, opts))
 }
 
-// oneNode is one process, as the peer is.
-const oneNode = "Stele 1 node"
+// oneNode is one process, as the peer is; threeNodes are three, as those of Galera are.
+const (
+	oneNode    = "Stele 1 node"
+	threeNodes = "Stele 3 nodes"
+)
 
-func launchNode(t *testing.T) *Server {
+func launchNodes(t *testing.T, name string, nodes int) *Server {
 	t.Helper()
 	opts := settings
-	opts.Nodes = 1
-	return Stele(oneNode, cluster.Start(t, opts))
+	opts.Nodes = nodes
+	return Stele(name, cluster.Start(t, opts))
 }
 
 func startPeer(t *testing.T) *Server {
@@ -73,7 +76,7 @@ func startPeer(t *testing.T) *Server {
 func TestBench(t *testing.T) {
 	table := &Table{Servers: []string{"MariaDB", oneNode, "Stele 3 BE"}}
 	three := launch(t, 3)
-	servers := []*Server{launchNode(t), three}
+	servers := []*Server{launchNodes(t, oneNode, 1), three}
 	if peer := startPeer(t); peer != nil {
 		servers = append([]*Server{peer}, servers...)
 	}
@@ -106,12 +109,8 @@ func TestBench(t *testing.T) {
 	part("failover", func(t *testing.T) { MeasureFailover(t, table, three) })
 	part("galera", func(t *testing.T) { measureGalera(t, MeasureReplicated) })
 	part("copies", func(t *testing.T) {
-		measureGalera(t, func(tb testing.TB, table *Table, galera *Galera, three *Server, rounds int, _ time.Duration) {
-			servers := []*Server{three}
-			if galera != nil {
-				servers = []*Server{&galera.Server, three}
-			}
-			checked(tb, MeasureTSV(tb.Context(), table, servers, rounds))
+		measureGalera(t, func(tb testing.TB, table *Table, galera *Galera, stele []*Server, rounds int, _ time.Duration) {
+			checked(tb, MeasureTSV(tb.Context(), table, besides(galera, stele), rounds))
 		})
 	})
 }
@@ -143,9 +142,10 @@ func measureBare(t *testing.T, servers []*Server) {
 	fmt.Println(table)
 }
 
-// measureGalera prints a table of its own: three nodes against three BEs, with nothing else running.
-func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, *Server, int, time.Duration)) {
-	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE"}}
+// measureGalera prints a table of its own: three nodes against three BEs and one FE, and against three nodes which keep three copies of
+// the metadata, too, with nothing else running.
+func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, []*Server, int, time.Duration)) {
+	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE", threeNodes}}
 	galera, err := StartGalera(t.Context())
 	switch {
 	case errors.Is(err, ErrNoGalera):
@@ -160,7 +160,7 @@ func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, *Serv
 		})
 	}
 	t.Cleanup(func() { fmt.Println(table) })
-	measure(t, table, galera, launch(t, 3), *rounds, *span)
+	measure(t, table, galera, []*Server{launch(t, 3), launchNodes(t, threeNodes, 3)}, *rounds, *span)
 }
 
 func must(t *testing.T, err error) {

@@ -39,10 +39,11 @@ type command struct {
 	run   func(ctx context.Context, args []string, e env) int
 }
 
-// commands holds every subcommand; fe and be are {"run a frontend", node("fe", fe.Run)} and the like.
+// commands holds every subcommand; fe and be are {"run a frontend", role("fe", fe.Run)} and the like.
 var commands = map[string]command{
 	"fe":    {"run a frontend, or look at the metadata of one that is stopped (fe tool)", runFE},
 	"be":    {"run a backend, or look at the disk of one that is stopped (be tool)", runBE},
+	"node":  {"run a frontend and a backend in one process", runNode},
 	"local": {"run a whole cluster on this machine, or start, stop, kill one node of it", runLocal},
 	"sql":   {"run SQL against an endpoint", runSQL},
 	"version": {"print the version", func(_ context.Context, _ []string, e env) int {
@@ -52,7 +53,7 @@ var commands = map[string]command{
 }
 
 func main() {
-	if len(os.Args) > 1 && (os.Args[1] == "fe" || os.Args[1] == "be") {
+	if len(os.Args) > 1 && slices.Contains([]string{"fe", "be", "node"}, os.Args[1]) {
 		if err := coarseTimers(); err != nil {
 			fmt.Fprintf(os.Stderr, "stele: timers stay as they are: %v\n", err)
 		}
@@ -99,8 +100,8 @@ func help() string {
 	return b.String()
 }
 
-// node makes the command that runs one node in the foreground until a signal asks it to end.
-func node(kind string, run func(ctx context.Context, confPath, version string, stdout io.Writer) error) func(context.Context, []string, env) int {
+// role makes the command that runs one node in the foreground until a signal asks it to end.
+func role(kind string, run func(ctx context.Context, confPath, version string, stdout io.Writer) error) func(context.Context, []string, env) int {
 	return func(ctx context.Context, args []string, e env) int {
 		flags := flag.NewFlagSet("stele "+kind, flag.ContinueOnError)
 		flags.SetOutput(e.stderr)
@@ -120,14 +121,14 @@ func runFE(ctx context.Context, args []string, e env) int {
 	if len(args) > 0 && args[0] == "tool" {
 		return metatool.Command(ctx, args[1:], e.stdout, e.stderr)
 	}
-	return node("fe", fe.Run)(ctx, args, e)
+	return role("fe", fe.Run)(ctx, args, e)
 }
 
 func runBE(ctx context.Context, args []string, e env) int {
 	if len(args) > 0 && args[0] == "tool" {
 		return tool.Command(ctx, args[1:], e.stdout, e.stderr)
 	}
-	return node("be", be.Run)(ctx, args, e)
+	return role("be", be.Run)(ctx, args, e)
 }
 
 func runLocal(ctx context.Context, args []string, e env) int {

@@ -38,8 +38,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestNodeCommand(t *testing.T) {
-	cmd := node("be", func(_ context.Context, confPath, _ string, stdout io.Writer) error {
+func TestRoleCommand(t *testing.T) {
+	cmd := role("be", func(_ context.Context, confPath, _ string, stdout io.Writer) error {
 		fmt.Fprintln(stdout, "conf", confPath)
 		if confPath == "bad" {
 			return errors.New("disk on fire")

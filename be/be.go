@@ -28,6 +28,7 @@ import (
 	"stele/be/write"
 	"stele/conf"
 	"stele/meta/logfile"
+	"stele/meta/process"
 	"stele/meta/rpc"
 	"stele/meta/stranger"
 	"stele/meta/types"
@@ -45,7 +46,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
-	debug.SetGCPercent(conf.BEGCPercent.Get(v))
+	process.GCPercent(conf.BEGCPercent.Get(v))
 	if limit := conf.BEMemLimit.Get(v); limit > 0 {
 		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
 	}

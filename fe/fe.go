@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/command"
 	"stele/meta/logfile"
+	"stele/meta/process"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/meta/stranger"
@@ -53,7 +53,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(conf.FEGCPercent.Get(v))
+	process.GCPercent(conf.FEGCPercent.Get(v))
 	ballast := make([]byte, heapBallast)
 	defer runtime.KeepAlive(ballast)
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))

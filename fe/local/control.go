@@ -32,7 +32,7 @@ func Start(ctx context.Context, opts Options, name string) error {
 	if err := awaitPorts(ctx, []*node{n}, opts.pollInterval); err != nil {
 		return err
 	}
-	cmd, err := n.spawn(opts.Command(n.kind, n.confPath()), detachedAttr(), (*exec.Cmd).Start)
+	cmd, err := n.spawn(opts.Command(n.kind, n.confPaths()), detachedAttr(), (*exec.Cmd).Start)
 	if errors.Is(err, errRunning) {
 		fmt.Fprintf(opts.Stdout, "%s is already running\n", name)
 		return nil
@@ -51,7 +51,7 @@ func (n *node) awaitListening(ctx context.Context, opts Options, cmd *exec.Cmd, 
 	defer cancel()
 	tick := time.NewTicker(opts.pollInterval)
 	defer tick.Stop()
-	addr := n.addr(n.ports[0].key)
+	addr := n.sockets()[0].addr
 	for {
 		var dialer net.Dialer
 		if c, err := dialer.DialContext(ctx, "tcp", addr); err == nil {

@@ -30,16 +30,18 @@ func TestMain(m *testing.M) {
 	case os.Getenv(fakeSupervisorEnv) != "":
 		os.Exit(fakeSupervisor(os.Getenv(fakeSupervisorEnv)))
 	case os.Getenv(fakeNodeEnv) != "":
-		os.Exit(fakeNode(os.Args[1], os.Args[3]))
+		os.Exit(fakeNode(os.Args[1], os.Args[2:]))
 	}
 	goleak.VerifyTestMain(m)
 }
 
-func fakeNode(kind, confPath string) int {
-	n := &node{kind: kind, dir: filepath.Dir(confPath)}
-	if err := n.readConf(); err != nil {
-		fmt.Println(err)
-		return 2
+func fakeNode(kind string, confPaths []string) int {
+	n := emptyNode(kind, 1, filepath.Dir(confPaths[0]))
+	for _, r := range n.roles() {
+		if err := r.readConf(); err != nil {
+			fmt.Println(err)
+			return 2
+		}
 	}
 	behave, _ := os.ReadFile(filepath.Join(n.dir, "behave"))
 	if string(behave) == "die" {
@@ -48,8 +50,8 @@ func fakeNode(kind, confPath string) int {
 	}
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
-	for _, p := range n.ports {
-		l, err := net.Listen("tcp", n.addr(p.key))
+	for _, s := range n.sockets() {
+		l, err := net.Listen("tcp", s.addr)
 		if err != nil {
 			fmt.Println(err)
 			return 4
@@ -90,7 +92,9 @@ func testOptions(dir string) Options {
 	return Options{
 		Dir: dir, ReadyTimeout: 30 * time.Second, firstBackoff: 10 * time.Millisecond,
 		stopTimeout: 10 * time.Second, pollInterval: 10 * time.Millisecond,
-		Command: func(kind, confPath string) []string { return []string{os.Args[0], kind, "--conf", confPath} },
+		Command: func(kind string, confPaths []string) []string {
+			return append([]string{os.Args[0], kind}, confPaths...)
+		},
 	}
 }
 

@@ -34,17 +34,28 @@ type port struct {
 	udp    bool // also by UDP
 }
 
-// node is one frontend or backend of the layout.
+// node is one frontend or backend of the layout, or a process ("node") that is one of each, its parts.
 type node struct {
-	kind   string // "fe" or "be"
+	kind   string // "fe", "be" or "node"
 	number int
 	dir    string
-	host   string
-	ports  []port
-	disks  int // backends only
+	parts  []*node // of a "node": its frontend and its backend, in the same folder
+	of     *node   // what this is a part of, nil = it is a process of its own
+
+	founder bool // it starts the cluster
+
+	// Of frontends and backends.
+	host  string
+	ports []port
+	disks int // backends only
 }
 
-func (n *node) name() string     { return n.kind + strconv.Itoa(n.number) }
+func (n *node) name() string {
+	if n.of != nil {
+		return n.of.name()
+	}
+	return n.kind + strconv.Itoa(n.number)
+}
 func (n *node) confPath() string { return filepath.Join(n.dir, n.kind+".conf") }
 func (n *node) pidPath() string  { return filepath.Join(n.dir, "stele.pid") }
 func (n *node) logPath() string  { return filepath.Join(n.dir, "log", "out.log") }
@@ -61,16 +72,54 @@ func (n *node) port(key string) int {
 
 func (n *node) addr(key string) string { return n.host + ":" + strconv.Itoa(n.port(key)) }
 
+// roles lists the frontend and the backend of a process, or the one of them that it is.
+func (n *node) roles() []*node {
+	if n.parts != nil {
+		return n.parts
+	}
+	return []*node{n}
+}
+
+func (n *node) confPaths() (paths []string) {
+	for _, r := range n.roles() {
+		paths = append(paths, r.confPath())
+	}
+	return paths
+}
+
 // layout is the nodes of a folder, by number.
 type layout struct {
 	dir       string
-	frontends []*node
-	backends  []*node
+	nodes     []*node
+	frontends []*node // those of nodes, then the others
+	backends  []*node // likewise
 }
 
-// all lists frontends before backends: the order in which nodes are started, and in which they are stopped so that no
-// statement runs when the backends go.
-func (l *layout) all() []*node { return slices.Concat(l.frontends, l.backends) }
+// groups lists the processes in the order in which they are stopped, so that no statement runs when the backends go.
+func (l *layout) groups() [][]*node {
+	ownProcess := func(list []*node) (own []*node) {
+		for _, n := range list {
+			if n.of == nil {
+				own = append(own, n)
+			}
+		}
+		return own
+	}
+	return [][]*node{ownProcess(l.frontends), l.nodes, ownProcess(l.backends)}
+}
+
+// all lists the processes in the order in which they are started.
+func (l *layout) all() []*node { return slices.Concat(l.groups()...) }
+
+// count returns how many processes of a kind there are.
+func (l *layout) count(kind string) (count int) {
+	for _, n := range l.all() {
+		if n.kind == kind {
+			count++
+		}
+	}
+	return count
+}
 
 func (l *layout) find(name string) (*node, error) {
 	var names []string
@@ -86,7 +135,7 @@ func (l *layout) find(name string) (*node, error) {
 	return nil, fmt.Errorf("%s has no node %q, only %s", l.dir, name, strings.Join(names, ", "))
 }
 
-var nodeFolder = regexp.MustCompile(`^(fe|be)([1-9][0-9]?)$`)
+var nodeFolder = regexp.MustCompile(`^(fe|be|node)([1-9][0-9]?)$`)
 
 // readLayout finds the nodes that a folder holds and reads their configuration files. A folder that does not exist
 // holds none.
@@ -106,25 +155,51 @@ func readLayout(dir string) (*layout, error) {
 			continue
 		}
 		number, _ := strconv.Atoi(match[2])
-		n := &node{kind: match[1], number: number, dir: filepath.Join(abs, e.Name())}
-		if _, err := os.Stat(n.confPath()); errors.Is(err, os.ErrNotExist) {
+		n := emptyNode(match[1], number, filepath.Join(abs, e.Name()))
+		if _, err := os.Stat(n.roles()[0].confPath()); errors.Is(err, os.ErrNotExist) {
 			continue // laid out again by completeLayout
 		}
-		if err := n.readConf(); err != nil {
-			return nil, err
+		for _, r := range n.roles() {
+			if err := r.readConf(); err != nil {
+				return nil, err
+			}
 		}
 		l.add(n)
 	}
 	return l, nil
 }
 
-func (l *layout) add(n *node) {
-	list := &l.frontends
-	if n.kind == "be" {
-		list = &l.backends
+// emptyNode returns a node without addresses.
+func emptyNode(kind string, number int, dir string) *node {
+	n := &node{kind: kind, number: number, dir: dir}
+	if kind == "node" {
+		n.parts = []*node{{kind: "fe", number: number, dir: dir, of: n}, {kind: "be", number: number, dir: dir, of: n}}
 	}
-	*list = append(*list, n)
-	slices.SortFunc(*list, func(a, b *node) int { return a.number - b.number })
+	return n
+}
+
+func (l *layout) add(n *node) {
+	byPlace := func(a, b *node) int {
+		switch {
+		case a.of != nil && b.of == nil:
+			return -1
+		case a.of == nil && b.of != nil:
+			return 1
+		}
+		return a.number - b.number
+	}
+	if n.parts != nil {
+		l.nodes = append(l.nodes, n)
+		slices.SortFunc(l.nodes, byPlace)
+	}
+	for _, r := range n.roles() {
+		list := &l.frontends
+		if r.kind == "be" {
+			list = &l.backends
+		}
+		*list = append(*list, r)
+		slices.SortFunc(*list, byPlace)
+	}
 }
 
 // readConf takes the addresses of the node from its configuration file.
@@ -167,16 +242,16 @@ func completeLayout(opts Options) (*layout, error) {
 		return nil, err
 	}
 	var fresh []*node
-	for _, kind := range []string{"fe", "be"} {
-		count := want.Frontends
-		if kind == "be" {
-			count = want.Backends
-		}
-		for number := 1; number <= count; number++ {
-			n := newNode(l.dir, kind, number, want)
-			if _, err := l.find(n.name()); err == nil {
+	for _, k := range []struct {
+		kind  string
+		count int
+	}{{"node", want.Nodes}, {"fe", want.Frontends}, {"be", want.Backends}} {
+		for number := 1; number <= k.count; number++ {
+			if _, err := l.find(k.kind + strconv.Itoa(number)); err == nil {
 				continue
 			}
+			n := l.fit(k.kind, number, want)
+			n.founder = k.kind != "be" && len(l.frontends) == 0
 			l.add(n)
 			fresh = append(fresh, n)
 		}
@@ -185,8 +260,10 @@ func completeLayout(opts Options) (*layout, error) {
 		return nil, err
 	}
 	for _, n := range fresh {
-		if err := n.writeConf(l, want); err != nil {
-			return nil, err
+		for _, r := range slices.Backward(n.roles()) { // the file of the first says that the node is whole
+			if err := r.writeConf(l, want); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return l, nil
@@ -206,14 +283,25 @@ func (l *layout) resolve(opts Options) (Options, error) {
 		}
 	}
 	mysqlPort, httpPort, disks := 0, 0, 0
-	if fe1, err := l.find("fe1"); err == nil {
-		mysqlPort, httpPort = fe1.port(conf.QueryPort.Key), fe1.port(conf.FEHTTPPort.Key)
+	for _, name := range []string{"fe1", "node1"} {
+		first, err := l.find(name)
+		if err != nil {
+			continue
+		}
+		if fe := first.roles()[0]; mysqlPort == 0 || fe.port(conf.QueryPort.Key) < mysqlPort {
+			mysqlPort, httpPort = fe.port(conf.QueryPort.Key), fe.port(conf.FEHTTPPort.Key)
+		}
 	}
 	if len(l.backends) > 0 {
 		disks = l.backends[0].disks
 	}
-	pick("frontends", &opts.Frontends, len(l.frontends), 1, true)
-	pick("backends", &opts.Backends, len(l.backends), 3, true)
+	pick("nodes", &opts.Nodes, len(l.nodes), 0, true)
+	frontends, backends := 1, 3
+	if opts.Nodes > 0 {
+		frontends, backends = 0, 0
+	}
+	pick("frontends", &opts.Frontends, l.count("fe"), frontends, true)
+	pick("backends", &opts.Backends, l.count("be"), backends, true)
 	pick("disks", &opts.Disks, disks, 1, false)
 	pick("mysql-port", &opts.MySQLPort, mysqlPort, 9030, false)
 	pick("http-port", &opts.HTTPPort, httpPort, 8030, false)
@@ -225,11 +313,16 @@ func (l *layout) resolve(opts Options) (Options, error) {
 }
 
 func (o Options) checkBounds() error {
+	least := 1
+	if o.Nodes > 0 {
+		least = 0
+	}
 	for _, c := range []struct {
 		flag             string
 		value, low, high int
 	}{
-		{"frontends", o.Frontends, 1, maxNodes}, {"backends", o.Backends, 1, maxNodes}, {"disks", o.Disks, 1, 16},
+		{"nodes", o.Nodes, 0, maxNodes}, {"frontends", o.Frontends, least, maxNodes - o.Nodes}, {"backends", o.Backends, least, maxNodes - o.Nodes},
+		{"disks", o.Disks, 1, 16},
 		{"mysql-port", o.MySQLPort, 1, 65535 - beGossipOffset - maxNodes}, {"http-port", o.HTTPPort, 1, 65535 - maxNodes},
 	} {
 		if c.value < c.low || c.value > c.high {
@@ -239,37 +332,84 @@ func (o Options) checkBounds() error {
 	return nil
 }
 
-func newNode(dir, kind string, number int, opts Options) *node {
-	n := &node{kind: kind, number: number, host: "127.0.0.1"}
-	n.dir = filepath.Join(dir, n.name())
-	base := opts.MySQLPort + number - 1
-	if kind == "fe" {
-		n.ports = []port{
-			{conf.QueryPort.Key, base, false}, {conf.FEHTTPPort.Key, opts.HTTPPort + number - 1, false},
-			{conf.FERPCPort.Key, base + feRPCOffset, false}, {conf.EditLogPort.Key, base + feRaftOffset, false},
-			{conf.FEGossipPort.Key, base + feGossipOffset, true},
+// fit returns a new node. Beside nodes of both roles it may have other ports than its number says.
+func (l *layout) fit(kind string, number int, opts Options) *node {
+	first := newNode(l.dir, kind, number, opts)
+	if opts.Nodes == 0 {
+		return first
+	}
+	taken := map[string]bool{}
+	for _, n := range l.all() {
+		for _, s := range n.sockets() {
+			taken[s.addr] = true
 		}
-		return n
 	}
-	n.disks = opts.Disks
-	n.ports = []port{
-		{conf.BERPCPort.Key, base + beRPCOffset, false}, {conf.BEHTTPPort.Key, base + beHTTPOffset, false},
-		{conf.BEGossipPort.Key, base + beGossipOffset, true},
+	for n, place := first, number; place <= maxNodes; place++ {
+		n.takePorts(place, opts)
+		if !slices.ContainsFunc(n.sockets(), func(s socket) bool { return taken[s.addr] }) {
+			return n
+		}
 	}
+	return newNode(l.dir, kind, number, opts)
+}
+
+func newNode(dir, kind string, number int, opts Options) *node {
+	n := emptyNode(kind, number, filepath.Join(dir, kind+strconv.Itoa(number)))
+	n.takePorts(number, opts)
 	return n
+}
+
+// takePorts gives a node the ports of a place in each block.
+func (n *node) takePorts(place int, opts Options) {
+	base := opts.MySQLPort + place - 1
+	for _, r := range n.roles() {
+		r.host = "127.0.0.1"
+		if r.kind == "fe" {
+			r.ports = []port{
+				{conf.QueryPort.Key, base, false}, {conf.FEHTTPPort.Key, opts.HTTPPort + place - 1, false},
+				{conf.FERPCPort.Key, base + feRPCOffset, false}, {conf.EditLogPort.Key, base + feRaftOffset, false},
+				{conf.FEGossipPort.Key, base + feGossipOffset, true},
+			}
+			continue
+		}
+		r.disks = opts.Disks
+		r.ports = []port{
+			{conf.BERPCPort.Key, base + beRPCOffset, false}, {conf.BEHTTPPort.Key, base + beHTTPOffset, false},
+			{conf.BEGossipPort.Key, base + beGossipOffset, true},
+		}
+	}
+}
+
+// socket is one address that a process listens on.
+type socket struct {
+	what string // the node and the configuration item
+	addr string
+	udp  bool // also by UDP
+}
+
+func (n *node) sockets() (all []socket) {
+	for _, r := range n.roles() {
+		for _, p := range r.ports {
+			what := n.name() + " " + p.key
+			if n.parts != nil {
+				what = n.name() + " " + r.kind + " " + p.key
+			}
+			all = append(all, socket{what, r.addr(p.key), p.udp})
+		}
+	}
+	return all
 }
 
 // distinctPorts refuses a layout in which two nodes would listen on the same port.
 func (l *layout) distinctPorts() error {
 	owner := map[string]string{}
 	for _, n := range l.all() {
-		for _, p := range n.ports {
-			what, addr := n.name()+" "+p.key, n.addr(p.key)
-			if first, taken := owner[addr]; taken {
+		for _, s := range n.sockets() {
+			if first, taken := owner[s.addr]; taken {
 				return fmt.Errorf("%s and %s would both listen on %s: choose --http-port outside %s, or another --mysql-port",
-					first, what, addr, "the 700 ports from --mysql-port on")
+					first, s.what, s.addr, "the 700 ports from --mysql-port on")
 			}
-			owner[addr] = what
+			owner[s.addr] = s.what
 		}
 	}
 	return nil
@@ -290,12 +430,12 @@ func (n *node) writeConf(l *layout, opts Options) error {
 	folders := []string{"log"}
 	if n.kind == "fe" {
 		folders = append(folders, "meta")
-		fmt.Fprintf(&b, "meta_dir = meta\nbootstrap = %t\n", n.number == 1)
+		fmt.Fprintf(&b, "meta_dir = meta\nbootstrap = %t\n", n.founder || n.of != nil && n.of.founder)
 		if helpers := l.frontendAddresses(n, conf.FERPCPort.Key); helpers != "" {
 			fmt.Fprintf(&b, "%s = %s\n", conf.FEHelpers.Key, helpers)
 		}
-		if opts.Backends < conf.DefaultReplicationNum.Get(conf.FE.Defaults(n.dir)) {
-			fmt.Fprintf(&b, "%s = %d\n", conf.DefaultReplicationNum.Key, opts.Backends)
+		if backends := opts.Backends + opts.Nodes; backends < conf.DefaultReplicationNum.Get(conf.FE.Defaults(n.dir)) {
+			fmt.Fprintf(&b, "%s = %d\n", conf.DefaultReplicationNum.Key, backends)
 		}
 	} else {
 		var disks []string

@@ -5,7 +5,8 @@
 // It knows nodes only from outside, as an operator does: configuration files, processes, signals, the MySQL protocol.
 // It never looks into a node's data and never repairs anything; a node that dies stays down unless a guard is asked for.
 //
-// DIR/fe1, DIR/be1 … hold one node each: fe.conf or be.conf, meta/ or storage1/ …, log/ and stele.pid. Configuration
+// DIR/fe1, DIR/be1 … hold one node each: fe.conf or be.conf, meta/ or storage1/ …, log/ and stele.pid; DIR/node1 … hold what is
+// both in one process, with the files of both. Configuration
 // files are written once and are the truth afterwards, so they may be edited. Ports that no flag names follow from the
 // MySQL port; see ports.
 //
@@ -36,8 +37,9 @@ const DefaultDir = "./data"
 // Options say what cluster to run. Zero values take what the folder already holds, or else the default.
 type Options struct {
 	Dir       string
-	Frontends int // default 1
-	Backends  int // default 3
+	Nodes     int // of a frontend and a backend in one process, default 0
+	Frontends int // default 1, beside nodes 0
+	Backends  int // default 3, beside nodes 0
 	Disks     int // of each backend, default 1
 	MySQLPort int // of fe1, default 9030
 	HTTPPort  int // of fe1, default 8030
@@ -53,7 +55,8 @@ type Options struct {
 	Stderr io.Writer // gets what happens to nodes
 
 	// Command returns the program and arguments that run one node in the foreground; nil runs this program.
-	Command func(kind, confPath string) []string
+	// A node of both roles has the files of its frontend and its backend.
+	Command func(kind string, confPaths []string) []string
 
 	dial         func(ctx context.Context, addr string) (session, error)
 	firstBackoff time.Duration
@@ -88,9 +91,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-const usage = `usage: stele local [--dir DIR] [--frontends N|--fe N] [--backends N|--be N] [--disks N]
+const usage = `usage: stele local [--dir DIR] [--nodes N] [--frontends N|--fe N] [--backends N|--be N] [--disks N]
                    [--mysql-port P] [--http-port P] [--guard]      run a cluster until Ctrl-C
-       stele local start|stop|kill NODE [--dir DIR]                act on one node (fe1, be2, …) of it
+       stele local start|stop|kill NODE [--dir DIR]                act on one node (node1, fe1, be2, …) of it
 `
 
 // Command runs `stele local` with the arguments after that word.
@@ -108,6 +111,7 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
 	flags.StringVar(&opts.Dir, "dir", DefaultDir, "folder of the cluster")
 	if verb == "" {
+		flags.IntVar(&opts.Nodes, "nodes", 0, "number of nodes that are a frontend and a backend in one process; with it there are no others unless they are asked for")
 		flags.IntVar(&opts.Frontends, "frontends", 0, "number of frontends (default 1, or what DIR holds)")
 		flags.IntVar(&opts.Frontends, "fe", 0, "the same as --frontends")
 		flags.IntVar(&opts.Backends, "be", 0, "the same as --backends")

@@ -15,12 +15,15 @@ import (
 	"time"
 )
 
-func thisProgram(kind, confPath string) []string {
+func thisProgram(kind string, confPaths []string) []string {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	return []string{self, kind, "--conf", confPath}
+	if kind == "node" {
+		return []string{self, kind, "--fe", confPaths[0], "--be", confPaths[1]}
+	}
+	return []string{self, kind, "--conf", confPaths[0]}
 }
 
 // errRunning says that a process already holds a node's folder.
@@ -173,9 +176,9 @@ func awaitPorts(ctx context.Context, nodes []*node, poll time.Duration) error {
 func busyPorts(nodes []*node) error {
 	var busy []string
 	for _, n := range nodes {
-		for _, p := range n.ports {
-			if err := portFree(n.addr(p.key), p.udp); err != nil {
-				busy = append(busy, fmt.Sprintf("%s %s %d", n.name(), p.key, p.number))
+		for _, s := range n.sockets() {
+			if err := portFree(s.addr, s.udp); err != nil {
+				busy = append(busy, s.what+" "+s.addr[strings.LastIndexByte(s.addr, ':')+1:])
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func tryBringUp(ctx context.Context, opts Options, l *layout) error {
 	defer cancel()
 	s, err := opts.dial(ctx, l.frontends[0].addr(conf.QueryPort.Key))
 	if err != nil {
-		return fmt.Errorf("fe1 does not answer: %w", err)
+		return fmt.Errorf("%s does not answer: %w", l.frontends[0].name(), err)
 	}
 	err = registerAll(ctx, s, l)
 	if closeErr := s.Close(); err == nil {
@@ -84,7 +84,7 @@ func tryBringUp(ctx context.Context, opts Options, l *layout) error {
 
 func registerAll(ctx context.Context, s session, l *layout) error {
 	if len(l.frontends) > 1 {
-		// A frontend without a cluster waits until it is added; fe1 made the cluster and knows itself.
+		// A frontend without a cluster waits until it is added; the first made the cluster and knows itself.
 		err := register(ctx, s, l.frontends, registration{
 			show: "SHOW FRONTENDS", ports: []string{"editlogport"}, port: conf.EditLogPort.Key,
 			ready: []string{"alive", "join"}, // one without a vote yet is no help when another one dies

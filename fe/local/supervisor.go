@@ -119,7 +119,7 @@ func (s *supervisor) startAll(down []*child) error {
 }
 
 func (s *supervisor) start(c *child) error {
-	cmd, err := c.spawn(s.opts.Command(c.kind, c.confPath()), childAttr(), s.spawner.start)
+	cmd, err := c.spawn(s.opts.Command(c.kind, c.confPaths()), childAttr(), s.spawner.start)
 	if err != nil {
 		return err
 	}
@@ -264,12 +264,12 @@ func (s *supervisor) restartDue() {
 	}
 }
 
-// stopAll ends every node of the folder, frontends first, and kills what does not end in time.
+// stopAll ends every node of the folder, frontends first and backends last, and kills what does not end in time.
 func (s *supervisor) stopAll() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.stopTimeout)
 	defer cancel()
 	var errs []error
-	for _, nodes := range [][]*node{s.layout.frontends, s.layout.backends} {
+	for _, nodes := range s.layout.groups() {
 		results := make(chan error, len(nodes))
 		for _, n := range nodes {
 			go func() { results <- s.stopOne(ctx, n) }()

@@ -18,6 +18,7 @@ type Listener struct {
 	tcp   net.Listener
 	at    netip.AddrPort // where tcp is bound
 	log   *slog.Logger
+	calls bool         // of this process go straight to the handlers
 	local atomic.Int64 // open connections by the Unix socket
 
 	conns chan accepted
@@ -41,7 +42,7 @@ func Listen(address string, local bool, log *slog.Logger) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{tcp: tcp, at: addrPort(tcp.Addr()), log: log, conns: make(chan accepted)}
+	l := &Listener{tcp: tcp, at: addrPort(tcp.Addr()), log: log, calls: local, conns: make(chan accepted)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.close = sync.OnceValue(l.end)
 	l.byTCP.Go(l.takeTCP)
@@ -80,6 +81,7 @@ func (l *Listener) Close() error { return l.close() }
 
 func (l *Listener) end() error {
 	l.stop()
+	leaveInside(l.at)
 	l.near.Wait() // first: who has the TCP address next finds the name of the Unix socket free
 	err := l.tcp.Close()
 	l.byTCP.Wait()

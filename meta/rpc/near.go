@@ -19,22 +19,38 @@ var nearTimeout = 250 * time.Millisecond
 // connect connects to an address, by the Unix socket beside it where there is one. TCP comes first: it says whether anybody answers, which
 // address of a name does, and whether that is of this machine. It is what remains whenever anything else is not as it should be.
 func connect(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, remote, err := reach(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	remote := addrPort(conn.RemoteAddr())
+	return nearer(ctx, conn, remote), nil
+}
+
+// reach connects by TCP. remote is where that led, if it is on this machine.
+func reach(ctx context.Context, address string) (conn net.Conn, remote netip.AddrPort, err error) {
+	d := net.Dialer{Timeout: connectTimeout}
+	if conn, err = d.DialContext(ctx, "tcp", address); err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	remote = addrPort(conn.RemoteAddr())
 	if !ofThisMachine(remote.Addr(), addrPort(conn.LocalAddr()).Addr()) {
-		return conn, nil
+		return conn, netip.AddrPort{}, nil
+	}
+	return conn, remote, nil
+}
+
+// nearer returns a connection by the Unix socket in place of one by TCP, if there is one.
+func nearer(ctx context.Context, conn net.Conn, remote netip.AddrPort) net.Conn {
+	if !remote.IsValid() {
+		return conn
 	}
 	for _, at := range boundFor(remote) {
 		if near := dialNear(ctx, at); near != nil {
 			_ = conn.Close() // nothing was said on it
-			return near, nil
+			return near
 		}
 	}
-	return conn, nil
+	return conn
 }
 
 // ofThisMachine reports whether an address that a connection reaches is one of this machine, where the connection comes from local.

@@ -45,6 +45,7 @@ func serveAt(t *testing.T, address string, local bool, cluster types.ClusterID, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	lis.calls = false
 	s := &nearServer{echo: &echo{waiting: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}, lis: lis, addr: lis.Addr().String(),
 		refused: make(chan string, 16)}
 	cfg := ServerConfig{Cluster: NewCluster(cluster), Log: log, TLS: secure.ServerTLS(),
@@ -89,7 +90,7 @@ func TestNearCarriesAllCalls(t *testing.T) {
 	if n := s.lis.Local(); n != 2 {
 		t.Errorf("%d connections by the unix socket, not a pipe and a direct one", n)
 	}
-	for _, conn := range []net.Conn{c.ready().conn, c.ready().side.conn} {
+	for _, conn := range []net.Conn{c.ready().(*pipeConn).conn, c.ready().(*pipeConn).side.conn} {
 		if _, ok := conn.(*duct); !ok {
 			t.Errorf("calls go by %T", conn)
 		}

@@ -42,13 +42,15 @@ func (e *echo) Check(ctx context.Context, r *grpc_health_v1.HealthCheckRequest) 
 	return e.service.Check(ctx, r)
 }
 
-// listenFor listens by TCP, and in tests of the Unix socket by that.
+// listenFor listens by TCP, in tests of the Unix socket by that, and in those of calls within a process for these.
 func listenFor(t *testing.T, address string) *Listener {
 	t.Helper()
-	l, err := Listen(address, strings.HasPrefix(t.Name(), "TestNear"), slog.New(slog.DiscardHandler))
+	inside := strings.HasPrefix(t.Name(), "TestInside")
+	l, err := Listen(address, inside || strings.HasPrefix(t.Name(), "TestNear"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.calls = inside
 	return l
 }
 
@@ -85,9 +87,7 @@ func piped(t *testing.T, addr string, id types.ClusterID) (*Conn, grpc_health_v1
 }
 
 func (c *Conn) hasPipe() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pipe != nil && !c.pipe.broken.Load()
+	return c.ready() != nil
 }
 
 // TestPipeAnswersAsGRPC holds every outcome of a piped call against the same call by gRPC.

@@ -12,21 +12,32 @@ import (
 // servedCall is one call on a server, and its context. Most calls never look at the context, so its timer and its channel
 // are made when they are asked for.
 type servedCall struct {
-	context.Context // of the pipe
-	p               *pipePeer
+	context.Context // of who calls
+	s               *PipeServer
+	by              carrier
 	m               pipeMethod
 	id              uint64
 	msg             []byte
 	deadline        time.Time
+	caller          context.Context // of a caller whose goroutine runs the handler; nil = another one does
 
 	state    atomic.Int32
 	later    bool // the answer comes after the handler has returned
 	answered atomic.Bool
 
-	mu    sync.Mutex
-	live  context.Context // nil = nobody has asked yet
-	stop  context.CancelFunc
-	ended bool
+	mu     sync.Mutex
+	live   context.Context // nil = nobody has asked yet
+	stop   context.CancelFunc
+	unlink func() bool // from caller
+	ended  bool
+}
+
+// carrier is the way by which calls have come.
+type carrier interface {
+	// answer gives the answer to who has made the call; err is a status.
+	answer(c *servedCall, resp proto.Message, err error)
+	// handOver has another goroutine do what the one that runs a brief call has to do for others.
+	handOver(c *servedCall)
 }
 
 // States of a brief call.
@@ -66,8 +77,11 @@ func (c *servedCall) alive() context.Context {
 	defer c.mu.Unlock()
 	if c.live == nil {
 		c.live, c.stop = context.WithDeadline(c.Context, c.deadline)
-		if c.ended {
+		switch {
+		case c.ended:
 			c.stop()
+		case c.caller != nil && c.caller.Done() != nil:
+			c.unlink = context.AfterFunc(c.caller, c.stop)
 		}
 	}
 	return c.live
@@ -81,11 +95,14 @@ func (c *servedCall) cancel() {
 	if c.stop != nil {
 		c.stop()
 	}
+	if c.unlink != nil {
+		c.unlink()
+	}
 }
 
 // run runs the handler.
 func (c *servedCall) run() {
-	resp, err := c.p.handle(c, c.m, c.msg)
+	resp, err := c.s.handle(c)
 	if c.later && err == nil {
 		return
 	}
@@ -99,15 +116,12 @@ func (c *servedCall) runBrief() bool {
 	return c.state.CompareAndSwap(readerRuns, readerDone)
 }
 
-// answer sends the answer, the first time. The one of a brief call goes with what else is being answered.
+// answer gives the answer, the first time.
 func (c *servedCall) answer(resp proto.Message, err error) {
 	if !c.answered.CompareAndSwap(false, true) {
 		return
 	}
-	if err = c.p.reply(c.id, c.later || c.m.brief && c.state.Load() == readerRuns, resp, toStatus(err)); err != nil {
-		_ = c.p.conn.Close() // the reader ends, and with it the pipe
-	}
-	c.p.end(c)
+	c.by.answer(c, resp, toStatus(err))
 }
 
 // Waits says that the call of ctx may block from here on: another goroutine takes over what this one has to do for others.
@@ -116,14 +130,12 @@ func Waits(ctx context.Context) {
 	if !ok || !c.m.brief || !c.state.CompareAndSwap(readerRuns, readerHanded) {
 		return
 	}
-	c.p.batch.end()
-	c.p.running.Add(1)
-	c.p.s.spawn(c.p.read)
+	c.by.handOver(c)
 }
 
 // Later has a brief call answered after its handler has returned, with no goroutine that waits for the answer: what the
 // handler returns is ignored, unless it is an error. answer may be called by any goroutine; it does not block, and counts
-// once. ok is false for a call that does not come by a pipe, or may block already; then the handler returns the answer.
+// once. ok is false for a call that comes by gRPC, or may block already; then the handler returns the answer.
 func Later(ctx context.Context) (answer func(resp proto.Message, err error), ok bool) {
 	c, _ := ctx.Value(callKey{}).(*servedCall)
 	if c == nil || !c.m.brief || c.state.Load() != readerRuns {

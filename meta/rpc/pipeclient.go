@@ -29,8 +29,8 @@ const (
 	noPipePause = 10 * time.Second
 )
 
-// Conn is a gRPC connection whose frequent small calls take a pipe beside it. It implements grpc.ClientConnInterface. A
-// peer that knows no pipes gets everything by gRPC.
+// Conn is a gRPC connection whose frequent small calls take a pipe beside it, or go straight to the handler if the peer is of this
+// process. It implements grpc.ClientConnInterface. A peer that knows no pipes gets everything by gRPC.
 type Conn struct {
 	*grpc.ClientConn
 	cfg   DialConfig
@@ -38,7 +38,7 @@ type Conn struct {
 	piped map[string]bool
 
 	mu      sync.Mutex
-	pipe    *pipeConn
+	way     way
 	dialing *pipeDial
 	pause   time.Time // until then no attempt is made
 	err     error     // of the last attempt; nil during a pause: the peer knows no pipes
@@ -46,10 +46,26 @@ type Conn struct {
 	wg      sync.WaitGroup
 }
 
+// way carries small calls to a peer until it fails.
+type way interface {
+	call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error
+	// start is call without a goroutine that waits: done is told.
+	start(method string, in, out proto.Message, timeout time.Duration, done func(error))
+	// takes is false for a message that is to go by gRPC.
+	takes(in proto.Message) bool
+	usable() bool
+	// open does what is to be done before the first call. c's lock is held.
+	open(c *Conn)
+	// fail ends the way and every call on it.
+	fail(err error)
+	// await returns when nothing of a way that has failed goes on.
+	await()
+}
+
 // pipeDial is an attempt to connect that several calls wait for.
 type pipeDial struct {
 	done chan struct{}
-	pipe *pipeConn // nil without err: the peer knows no pipes
+	way  way // nil without err: the peer knows no pipes
 	err  error
 }
 
@@ -77,20 +93,29 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	in, ok := args.(proto.Message)
 	out, ok2 := reply.(proto.Message)
 	if !c.piped[method] || !ok || !ok2 || len(opts) > 1 || // generated code gives StaticMethod
-		c.cfg.Cluster.ID() == "" || tooLarge(in) {
+		c.cfg.Cluster.ID() == "" {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
-	p, err := c.connected(ctx)
+	w, err := c.wayFor(ctx, in)
 	if err != nil {
 		return err
 	}
-	if p == nil {
+	if w == nil {
 		return c.unpiped(ctx, timeout, method, args, reply, opts...)
 	}
-	if d := c.direct(ctx, p); d != nil {
-		return fromStatus(d.call(ctx, method, in, out, timeout))
+	return fromStatus(w.call(ctx, method, in, out, timeout))
+}
+
+// wayFor returns the way of a call, nil = gRPC. It connects for small ones.
+func (c *Conn) wayFor(ctx context.Context, in proto.Message) (way, error) {
+	w := c.ready()
+	switch {
+	case w != nil && w.takes(in):
+		return w, nil
+	case w != nil || tooLarge(in):
+		return nil, nil
 	}
-	return fromStatus(p.call(ctx, method, in, out, timeout))
+	return c.connected(ctx)
 }
 
 // unpiped makes a call by gRPC.
@@ -115,25 +140,25 @@ func (c *Conn) ResetConnectBackoff() {
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	c.closed = true
-	p := c.pipe
+	w := c.way
 	c.mu.Unlock()
-	if p != nil {
-		p.fail(status.Error(codes.Canceled, "the connection is closing"))
+	if w != nil {
+		w.fail(status.Error(codes.Canceled, "the connection is closing"))
 	}
 	err := c.ClientConn.Close()
 	c.wg.Wait()
-	if p != nil {
-		p.w.await()
+	if w != nil {
+		w.await()
 	}
 	return err
 }
 
-// connected returns the pipe, nil when the peer knows none.
-func (c *Conn) connected(ctx context.Context) (*pipeConn, error) {
+// connected returns the way to the peer, nil when it knows no pipes.
+func (c *Conn) connected(ctx context.Context) (way, error) {
 	c.mu.Lock()
-	if c.pipe != nil && !c.pipe.broken.Load() {
+	if c.way != nil && c.way.usable() {
 		defer c.mu.Unlock()
-		return c.pipe, nil
+		return c.way, nil
 	}
 	if c.closed {
 		c.mu.Unlock()
@@ -152,7 +177,7 @@ func (c *Conn) connected(ctx context.Context) (*pipeConn, error) {
 	c.mu.Unlock()
 	select {
 	case <-d.done:
-		return d.pipe, d.err
+		return d.way, d.err
 	case <-ctx.Done():
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
@@ -160,7 +185,7 @@ func (c *Conn) connected(ctx context.Context) (*pipeConn, error) {
 
 // dial connects for all who wait for d.
 func (c *Conn) dial(d *pipeDial) {
-	d.pipe, d.err = openPipe(c.addr, c.cfg)
+	d.way, d.err = openWay(c.addr, c.cfg)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dialing = nil
@@ -168,26 +193,34 @@ func (c *Conn) dial(d *pipeDial) {
 	switch {
 	case d.err != nil:
 		c.pause = time.Now().Add(pipePause)
-	case d.pipe == nil:
+	case d.way == nil:
 		c.pause = time.Now().Add(noPipePause)
 	case c.closed:
-		d.pipe.fail(status.Error(codes.Canceled, "the connection is closing"))
+		d.way.fail(status.Error(codes.Canceled, "the connection is closing"))
 		fallthrough
 	default:
-		c.pipe = d.pipe
-		c.wg.Go(d.pipe.receive)
-		c.wg.Go(d.pipe.watch)
+		c.way = d.way
+		d.way.open(c)
 	}
 	close(d.done)
 }
 
-// openPipe connects and says which cluster this process belongs to.
-func openPipe(addr string, cfg DialConfig) (*pipeConn, error) {
-	conn, err := connect(context.Background(), addr)
+// openWay connects and says which cluster this process belongs to.
+func openWay(addr string, cfg DialConfig) (way, error) {
+	conn, remote, err := reach(context.Background(), addr)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "connect: "+err.Error())
 	}
-	conn, err = greet(conn, cfg.Cluster)
+	if s := servedInside(remote); s != nil {
+		_ = conn.Close() // nothing was said on it
+		w, err := openInside(s, remote, cfg.Cluster)
+		if err != nil {
+			cfg.tell(addr, "pipe", err)
+			return nil, err
+		}
+		return w, nil
+	}
+	conn, err = greet(nearer(context.Background(), conn, remote), cfg.Cluster)
 	if err != nil || conn == nil {
 		cfg.tell(addr, "pipe", err)
 		return nil, err
@@ -210,6 +243,7 @@ type pipeConn struct {
 	batch   *batch
 	heard   atomic.Int64 // when something came last
 	waiting atomic.Int32 // calls whose callers wait
+	owner   *Conn
 	broken  atomic.Bool
 	done    chan struct{} // closed when broken
 
@@ -243,8 +277,28 @@ func (c *pipeCall) answer(f frame) {
 
 var pipeCalls = sync.Pool{New: func() any { return &pipeCall{done: make(chan frame, 1)} }}
 
+func (p *pipeConn) usable() bool { return !p.broken.Load() }
+
+func (p *pipeConn) takes(in proto.Message) bool { return !tooLarge(in) }
+
+func (p *pipeConn) open(c *Conn) {
+	p.owner = c
+	c.wg.Go(p.receive)
+	c.wg.Go(p.watch)
+}
+
+func (p *pipeConn) await() { p.w.await() }
+
 // call makes one call and waits for its answer.
 func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
+	if d := p.direct(ctx); d != nil {
+		return d.call(ctx, method, in, out, timeout)
+	}
+	return p.shared(ctx, method, in, out, timeout)
+}
+
+// shared makes a call beside others.
+func (p *pipeConn) shared(ctx context.Context, method string, in, out proto.Message, timeout time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = time.Until(deadline)
 	}
@@ -264,7 +318,7 @@ func (p *pipeConn) call(ctx context.Context, method string, in, out proto.Messag
 		pipeCalls.Put(c)
 		return p.unsent(err)
 	}
-	f, err := p.await(ctx, id, c, timeout)
+	f, err := p.awaitAnswer(ctx, id, c, timeout)
 	if err != nil {
 		return err
 	}
@@ -315,8 +369,8 @@ func (p *pipeConn) forget(id uint64) bool {
 	return waiting
 }
 
-// await waits for the answer to a call. A call that ends before its answer is cancelled at the peer.
-func (p *pipeConn) await(ctx context.Context, id uint64, c *pipeCall, timeout time.Duration) (frame, error) {
+// awaitAnswer waits for the answer to a call. A call that ends before its answer is cancelled at the peer.
+func (p *pipeConn) awaitAnswer(ctx context.Context, id uint64, c *pipeCall, timeout time.Duration) (frame, error) {
 	var late <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
 		timer := startTimer(timeout)

@@ -33,7 +33,7 @@ const directPause = time.Second
 
 // direct returns the direct connection for a call that is alone, as those before it were; nil = the call is to take the pipe. The
 // connection is made when it is first wanted. It comes back by release.
-func (c *Conn) direct(ctx context.Context, p *pipeConn) *direct {
+func (p *pipeConn) direct(ctx context.Context) *direct {
 	if _, ok := ctx.Deadline(); ok {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (c *Conn) direct(ctx context.Context, p *pipeConn) *direct {
 		return nil
 	case p.side == nil:
 		p.sideTaken = true
-		c.wg.Go(func() { c.openDirect(p) }) // the pipe has not failed: its receiver is counted in wg
+		p.owner.wg.Go(p.openDirect) // the pipe has not failed: its receiver is counted in wg
 		return nil
 	}
 	p.sideTaken = true
@@ -62,9 +62,9 @@ func (c *Conn) direct(ctx context.Context, p *pipeConn) *direct {
 // a call overtake what was sent by Start: a read or write that comes before the version it wants is published has to wait.
 const crowdLasts = 32
 
-// openDirect makes the direct connection of a pipe.
-func (c *Conn) openDirect(p *pipeConn) {
-	conn, r, err := greeted(c.addr, c.cfg)
+// openDirect makes the direct connection.
+func (p *pipeConn) openDirect() {
+	conn, r, err := greeted(p.owner.addr, p.owner.cfg)
 	if err != nil {
 		select {
 		case <-time.After(directPause):

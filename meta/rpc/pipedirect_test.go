@@ -14,8 +14,8 @@ import (
 
 // directCalls is how many calls the direct connection has carried, 0 without one.
 func (c *Conn) directCalls() uint64 {
-	p := c.ready()
-	if p == nil {
+	p, ok := c.ready().(*pipeConn)
+	if !ok {
 		return 0
 	}
 	p.mu.Lock()

@@ -119,6 +119,9 @@ func (s *PipeServer) Listen(lis net.Listener) net.Listener {
 	if s.cfg.TLS != nil {
 		return lis
 	}
+	if own, ok := lis.(*Listener); ok && own.calls {
+		serveInside(own.at, s)
+	}
 	l := &sniffer{Listener: lis, s: s, conns: make(chan net.Conn), failed: make(chan struct{})}
 	s.wg.Go(l.run)
 	return l
@@ -408,7 +411,7 @@ func (p *pipePeer) call(f frame) (*servedCall, error) {
 	if !ok {
 		return nil, p.reply(f.id, true, nil, status.Errorf(codes.Unimplemented, "unknown method %s", name))
 	}
-	c := &servedCall{Context: p.ctx, p: p, m: m, id: f.id, msg: f.body[5+f.body[4]:], deadline: time.Now().Add(timeout)}
+	c := &servedCall{Context: p.ctx, s: p.s, by: p, m: m, id: f.id, msg: f.body[5+f.body[4]:], deadline: time.Now().Add(timeout)}
 	if !m.brief { // else it is decoded before anything else is read
 		c.msg = f.own(c.msg)
 	}
@@ -424,16 +427,31 @@ func (p *pipePeer) call(f frame) (*servedCall, error) {
 	return c, nil
 }
 
-// handle runs a method; a panic of it becomes an answer.
-func (p *pipePeer) handle(ctx context.Context, m pipeMethod, msg []byte) (resp any, err error) {
+// handle runs the method of a call; a panic of it becomes an answer.
+func (s *PipeServer) handle(c *servedCall) (resp any, err error) {
 	defer func() { err = toStatus(err) }()
-	defer p.s.cfg.rescue(m.name, &err)
-	return m.handler(m.impl, ctx, func(in any) error {
-		if err := unmarshal(msg, in.(proto.Message)); err != nil {
+	defer s.cfg.rescue(c.m.name, &err)
+	return c.m.handler(c.m.impl, c, func(in any) error {
+		if err := unmarshal(c.msg, in.(proto.Message)); err != nil {
 			return status.Error(codes.Internal, "request: "+err.Error())
 		}
 		return nil
 	}, nil)
+}
+
+// answer sends the answer to a call. The one of a brief call goes with what else is being answered.
+func (p *pipePeer) answer(c *servedCall, resp proto.Message, err error) {
+	if err = p.reply(c.id, c.later || c.m.brief && c.state.Load() == readerRuns, resp, err); err != nil {
+		_ = p.conn.Close() // the reader ends, and with it the pipe
+	}
+	p.end(c)
+}
+
+// handOver has another goroutine read the pipe.
+func (p *pipePeer) handOver(*servedCall) {
+	p.batch.end()
+	p.running.Add(1)
+	p.s.spawn(p.read)
 }
 
 // end forgets a call that is answered. The last one of a server that is stopping ends the pipe.

@@ -13,26 +13,22 @@ import (
 // an error; it may run before Start returns and in the goroutine that takes in all answers of the peer, so it must not
 // block. The call ends after timeout, or with the connection.
 func (c *Conn) Start(method string, in, out proto.Message, timeout time.Duration, done func(error)) {
-	if !c.piped[method] || c.cfg.Cluster.ID() == "" || tooLarge(in) {
+	w := c.ready()
+	if w == nil || !c.piped[method] || c.cfg.Cluster.ID() == "" || !w.takes(in) { // to connect takes time
 		c.invoke(method, in, out, timeout, done)
 		return
 	}
-	p := c.ready()
-	if p == nil { // to connect takes time
-		c.invoke(method, in, out, timeout, done)
-		return
-	}
-	p.start(method, in, out, timeout, func(err error) { done(fromStatus(err)) })
+	w.start(method, in, out, timeout, func(err error) { done(fromStatus(err)) })
 }
 
-// ready returns the pipe if it is connected.
-func (c *Conn) ready() *pipeConn {
+// ready returns the way to the peer if there is one.
+func (c *Conn) ready() way {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pipe == nil || c.pipe.broken.Load() {
+	if c.way == nil || !c.way.usable() {
 		return nil
 	}
-	return c.pipe
+	return c.way
 }
 
 // invoke makes a call in a goroutine of its own.

@@ -56,7 +56,7 @@ var layers = []layer{
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
+	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -22,12 +22,14 @@ import (
 )
 
 // The bare path is what is left of a durable INSERT when nothing is done with it: the client's packet to a frontend, one call to a
-// backend in another process, one flush that all who wait share, and the OK. It has the sockets, the MySQL protocol and the pipes of
-// Stele, and no parser, no transaction, no Raft, no tablet. No INSERT of this shape can be faster, so its ratio to the peer bounds Stele's.
+// backend, one flush that all who wait share, and the OK. It has the sockets, the MySQL protocol and the calls of Stele, and no parser,
+// no transaction, no Raft, no tablet. No INSERT of this shape can be faster, so its ratio to the peer bounds Stele's. Its backend is in
+// the same process, as in a `stele node`, or in another one.
 const (
 	// bareRole is set in the environment of the processes of a bare path.
-	bareRole = "STELE_BENCH_BARE_PATH"
-	bareName = "bare path"
+	bareRole  = "STELE_BENCH_BARE_PATH"
+	bareName  = "bare path"
+	bareApart = "bare path, two processes"
 )
 
 // RunBare is the main function of a process of the bare path; false = this process is none.
@@ -37,23 +39,24 @@ func RunBare() (is bool, err error) {
 	case "":
 		return false, nil
 	case "be":
-		return true, bareBackend()
+		lis, err := serveBare()
+		if err == nil {
+			fmt.Println(lis.Addr())
+			_, err = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
+		}
+		return true, err
+	case "node":
+		lis, err := serveBare()
+		if err != nil {
+			return true, err
+		}
+		return true, bareFrontend(lis.Addr().String(), rest)
 	}
 	address, dir, _ := strings.Cut(rest, ",")
 	return true, bareFrontend(address, dir)
 }
 
 func bareCluster() *rpc.Cluster { return rpc.NewCluster(types.ClusterID(strings.Repeat("b", 32))) }
-
-// listenBare says on standard output where it listens.
-func listenBare() (net.Listener, error) {
-	lis, err := rpc.Listen("127.0.0.1:0", true, slog.Default())
-	if err != nil {
-		return nil, err
-	}
-	_, err = fmt.Println(lis.Addr())
-	return lis, err
-}
 
 type bareService struct {
 	bepb.UnimplementedBackendServer
@@ -63,17 +66,16 @@ func (bareService) Write(context.Context, *bepb.WriteRequest) (*bepb.WriteRespon
 	return &bepb.WriteResponse{}, nil
 }
 
-func bareBackend() error {
+// serveBare serves as a backend until the process ends.
+func serveBare() (net.Listener, error) {
 	pipes := rpc.NewPipeServer(rpc.ServerConfig{Cluster: bareCluster()})
 	pipes.Brief(bepb.Backend_Write_FullMethodName)
 	bepb.RegisterBackendServer(pipes, bareService{})
-	lis, err := listenBare()
+	lis, err := rpc.Listen("127.0.0.1:0", true, slog.Default())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pipes.Listen(lis)
-	_, err = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
-	return err
+	return pipes.Listen(lis), nil
 }
 
 func bareFrontend(backend, dir string) error {
@@ -89,10 +91,11 @@ func bareFrontend(backend, dir string) error {
 	if err != nil {
 		return err
 	}
-	lis, err := listenBare()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
+	fmt.Println(lis.Addr())
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }() // until the benchmark ends
 	go log.run()
 	return srv.Serve(lis)
@@ -187,8 +190,8 @@ func (l *bareLog) run() {
 	}
 }
 
-// StartBare starts the two processes of a bare path from this test's own binary. Close ends them.
-func StartBare() (s *Server, stop func() error, err error) {
+// StartBare starts the process of a bare path, or the two of one, from this test's own binary. stop ends them.
+func StartBare(name string) (s *Server, stop func() error, err error) {
 	dir, err := os.MkdirTemp("", "stele-bare-")
 	if err != nil {
 		return nil, nil, err
@@ -201,17 +204,21 @@ func StartBare() (s *Server, stop func() error, err error) {
 		}
 		return errors.Join(errs...)
 	}
-	backend, end, err := spawnBare("be")
-	if err == nil {
-		ends = append(ends, end)
-		var frontend string
-		if frontend, end, err = spawnBare("fe," + backend + "," + dir); err == nil {
-			ends = append(ends, end)
-			s = &Server{Name: bareName, Dir: dir, Open: func(database string) *sql.DB { return pooled(open(portOf(frontend), database)) }}
-			return s, stop, nil
+	role := "node," + dir
+	if name == bareApart {
+		backend, end, err := spawnBare("be")
+		if err != nil {
+			return nil, nil, errors.Join(err, stop())
 		}
+		ends = append(ends, end)
+		role = "fe," + backend + "," + dir
 	}
-	return nil, nil, errors.Join(err, stop())
+	frontend, end, err := spawnBare(role)
+	if err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	ends = append(ends, end)
+	return &Server{Name: name, Dir: dir, Open: func(database string) *sql.DB { return pooled(open(portOf(frontend), database)) }}, stop, nil
 }
 
 func portOf(address string) (port int) {

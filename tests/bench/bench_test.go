@@ -24,7 +24,7 @@ var (
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
 	parts  = flag.String("parts", "point,bare,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
-	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 BE; the figures suffer")
+	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 node; the figures suffer")
 )
 
 // settings have a cluster look for damage as often as a short measurement needs it.
@@ -39,6 +39,19 @@ func launch(t *testing.T, backends int) *Server {
 	opts := settings
 	opts.Backends = backends
 	return Stele(fmt.Sprintf("Stele %d BE", backends), cluster.Start(t, opts))
+}
+
+// oneNode is one process, as the peer is; threeNodes are three, as those of Galera are.
+const (
+	oneNode    = "Stele 1 node"
+	threeNodes = "Stele 3 nodes"
+)
+
+func launchNodes(t *testing.T, name string, nodes int) *Server {
+	t.Helper()
+	opts := settings
+	opts.Nodes = nodes
+	return Stele(name, cluster.Start(t, opts))
 }
 
 func startPeer(t *testing.T) *Server {
@@ -61,9 +74,9 @@ func startPeer(t *testing.T) *Server {
 
 // TestBench prints the table. It fails only when a statement does.
 func TestBench(t *testing.T) {
-	table := &Table{Servers: []string{"MariaDB", "Stele 1 BE", "Stele 3 BE"}}
+	table := &Table{Servers: []string{"MariaDB", oneNode, "Stele 3 BE"}}
 	three := launch(t, 3)
-	servers := []*Server{launch(t, 1), three}
+	servers := []*Server{launchNodes(t, oneNode, 1), three}
 	if peer := startPeer(t); peer != nil {
 		servers = append([]*Server{peer}, servers...)
 	}
@@ -96,12 +109,8 @@ func TestBench(t *testing.T) {
 	part("failover", func(t *testing.T) { MeasureFailover(t, table, three) })
 	part("galera", func(t *testing.T) { measureGalera(t, MeasureReplicated) })
 	part("copies", func(t *testing.T) {
-		measureGalera(t, func(tb testing.TB, table *Table, galera *Galera, three *Server, rounds int, _ time.Duration) {
-			servers := []*Server{three}
-			if galera != nil {
-				servers = []*Server{&galera.Server, three}
-			}
-			checked(tb, MeasureTSV(tb.Context(), table, servers, rounds))
+		measureGalera(t, func(tb testing.TB, table *Table, galera *Galera, stele []*Server, rounds int, _ time.Duration) {
+			checked(tb, MeasureTSV(tb.Context(), table, besides(galera, stele), rounds))
 		})
 	})
 }
@@ -119,20 +128,24 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// measureBare prints a table of its own: the peer, what Stele cannot be faster than, and Stele with one BE.
+// measureBare prints a table of its own: the peer, what Stele cannot be faster than, and Stele with one node.
 func measureBare(t *testing.T, servers []*Server) {
-	bare, stop, err := StartBare()
-	must(t, err)
-	t.Cleanup(func() { must(t, stop()) })
-	table := &Table{Servers: []string{"MariaDB", bareName, "Stele 1 BE"}}
-	servers = slices.Insert(slices.Clone(servers[:len(servers)-1]), len(servers)-2, bare)
+	table := &Table{Servers: []string{"MariaDB", bareName, bareApart, oneNode}}
+	servers = slices.Clone(servers[:len(servers)-1])
+	for _, name := range []string{bareApart, bareName} {
+		bare, stop, err := StartBare(name)
+		must(t, err)
+		t.Cleanup(func() { must(t, stop()) })
+		servers = slices.Insert(servers, len(servers)-1, bare)
+	}
 	must(t, MeasureInserts(t.Context(), table, servers, *rounds, *span))
 	fmt.Println(table)
 }
 
-// measureGalera prints a table of its own: three nodes against three BEs, with nothing else running.
-func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, *Server, int, time.Duration)) {
-	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE"}}
+// measureGalera prints a table of its own: three nodes against three BEs and one FE, and against three nodes which keep three copies of
+// the metadata, too, with nothing else running.
+func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, []*Server, int, time.Duration)) {
+	table := &Table{Servers: []string{"Galera 3 nodes", "Stele 3 BE", threeNodes}}
 	galera, err := StartGalera(t.Context())
 	switch {
 	case errors.Is(err, ErrNoGalera):
@@ -147,7 +160,7 @@ func measureGalera(t *testing.T, measure func(testing.TB, *Table, *Galera, *Serv
 		})
 	}
 	t.Cleanup(func() { fmt.Println(table) })
-	measure(t, table, galera, launch(t, 3), *rounds, *span)
+	measure(t, table, galera, []*Server{launch(t, 3), launchNodes(t, threeNodes, 3)}, *rounds, *span)
 }
 
 func must(t *testing.T, err error) {
@@ -157,10 +170,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// profiler records the nodes of Stele with 1 BE while something runs, when -perf asks for it.
+// profiler records Stele with 1 node while something runs, when -perf asks for it.
 func profiler(t *testing.T) func(*Server, string) func() {
 	return func(s *Server, what string) func() {
-		if *perf == "" || s.Name != "Stele 1 BE" {
+		if *perf == "" || s.Name != oneNode {
 			return func() {}
 		}
 		var pids []string

@@ -112,13 +112,9 @@ func loadTSV(ctx context.Context, s *Server) (seconds float64, err error) {
 }
 
 // MeasureReplicated measures what is written to three copies: durable inserts, loads, and how long a copy that has lost
-// everything takes to be back.
-func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, three *Server, rounds int, span time.Duration) {
-	ctx := tb.Context()
-	servers := []*Server{three}
-	if galera != nil {
-		servers = []*Server{&galera.Server, three}
-	}
+// everything takes to be back. The first of stele has its BEs apart.
+func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server, rounds int, span time.Duration) {
+	ctx, servers := tb.Context(), besides(galera, stele)
 	pools := map[*Server]*sql.DB{}
 	for _, s := range servers {
 		setup := s.Open("")
@@ -152,7 +148,15 @@ func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, three *Server, r
 		}
 	}
 	checked(tb, MeasureTSV(ctx, t, servers, rounds))
-	measureWiped(tb, t, galera, three)
+	measureWiped(tb, t, galera, stele[0])
+}
+
+// besides puts Galera before Stele, if it is there.
+func besides(galera *Galera, stele []*Server) []*Server {
+	if galera == nil {
+		return stele
+	}
+	return append([]*Server{&galera.Server}, stele...)
 }
 
 // measureWiped wipes one copy of the same rows on both.

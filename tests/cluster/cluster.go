@@ -22,7 +22,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,7 +34,9 @@ import (
 
 // Options say what cluster to run. The zero value is one FE and three BEs of one disk each.
 type Options struct {
-	Dir       string // default: a new folder, which Close removes
+	Dir string // default: a new folder, which Close removes
+	// Nodes are processes that are an FE and a BE. A cluster of them has no others, and none are added to it.
+	Nodes     int
 	Frontends int
 	Backends  int
 	Disks     int
@@ -48,6 +49,10 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.Nodes > 0 {
+		o.Disks = max(o.Disks, 1)
+		return o
+	}
 	for _, field := range []struct {
 		n        *int
 		fallback int
@@ -114,7 +119,7 @@ func Launch(opts Options) (*Cluster, error) {
 		}
 		c.ownsDir = true
 	}
-	if c.ports, c.MySQLPort, c.HTTPPort, err = takePorts(opts.Frontends, opts.Backends); err == nil {
+	if c.ports, c.MySQLPort, c.HTTPPort, err = takePorts(opts.Nodes+opts.Frontends, opts.Nodes+opts.Backends); err == nil {
 		err = c.layOut()
 	}
 	if err == nil && opts.Network {
@@ -134,19 +139,19 @@ func (c *Cluster) layOut() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // a supervisor that has to stop at once lays the folder out and runs at most `sleep` for an instant
 	err := local.Run(ctx, local.Options{
-		Dir: c.Dir, Frontends: c.opts.Frontends, Backends: c.opts.Backends, Disks: c.opts.Disks,
+		Dir: c.Dir, Nodes: c.opts.Nodes, Frontends: c.opts.Frontends, Backends: c.opts.Backends, Disks: c.opts.Disks,
 		MySQLPort: c.MySQLPort, HTTPPort: c.HTTPPort, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),
-		Command: func(string, string) []string { return []string{"sleep", "60"} },
+		Command: func(string, []string) []string { return []string{"sleep", "60"} },
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	for n := 1; n <= c.opts.Frontends; n++ {
+	for n := 1; n <= c.opts.Nodes+c.opts.Frontends; n++ {
 		if err := setItems(c.confPath("fe", n), c.opts.FE); err != nil {
 			return err
 		}
 	}
-	for n := 1; n <= c.opts.Backends; n++ {
+	for n := 1; n <= c.opts.Nodes+c.opts.Backends; n++ {
 		if err := setItems(c.confPath("be", n), c.opts.BE); err != nil {
 			return err
 		}
@@ -155,7 +160,15 @@ func (c *Cluster) layOut() error {
 }
 
 func (c *Cluster) confPath(kind string, n int) string {
-	return filepath.Join(c.Dir, kind+strconv.Itoa(n), kind+".conf")
+	return filepath.Join(c.Dir, c.nodeName(kind, n), kind+".conf")
+}
+
+// nodeName names the process of frontend or backend n.
+func (c *Cluster) nodeName(kind string, n int) string {
+	if c.opts.Nodes > 0 {
+		kind = "node"
+	}
+	return kind + strconv.Itoa(n)
 }
 
 func (c *Cluster) launch() error {
@@ -300,16 +313,15 @@ func (c *Cluster) AddBackend(ctx context.Context) (node string, err error) {
 
 // BackendAddr is the address under which the cluster knows a BE.
 func (c *Cluster) BackendAddr(node string) string {
-	n, err := strconv.Atoi(strings.TrimPrefix(node, "be"))
-	if err != nil {
-		panic("BUG: " + node + " is not the name of a backend")
-	}
-	return fmt.Sprintf("%s:%d", c.host(node), c.MySQLPort+rpcOffset+n-1)
+	return fmt.Sprintf("%s:%d", c.host(node), c.MySQLPort+rpcOffset+c.number(node)-1)
 }
 
 // Nodes lists the names of all nodes, frontends first.
 func (c *Cluster) Nodes() []string {
 	var names []string
+	for n := 1; n <= c.opts.Nodes; n++ {
+		names = append(names, c.nodeName("node", n))
+	}
 	for n := 1; n <= c.opts.Frontends; n++ {
 		names = append(names, "fe"+strconv.Itoa(n))
 	}

@@ -72,7 +72,7 @@ func (c *Cluster) FrontendAddr(node string) string {
 }
 
 func (c *Cluster) number(node string) int {
-	n, err := strconv.Atoi(strings.TrimLeft(node, "feb"))
+	n, err := strconv.Atoi(strings.TrimLeft(node, "nodefeb"))
 	if err != nil {
 		panic("BUG: " + node + " is not the name of a node")
 	}
@@ -149,7 +149,7 @@ func (c *Cluster) Leader(ctx context.Context, skip ...string) (node string, err 
 			if err != nil {
 				return "", err
 			}
-			return "fe" + strconv.Itoa(port-c.MySQLPort-feRaftOffset+1), nil
+			return c.nodeName("fe", port-c.MySQLPort-feRaftOffset+1), nil
 		}
 	}
 	return "", errors.New("no FE leads")
@@ -159,9 +159,9 @@ func (c *Cluster) Leader(ctx context.Context, skip ...string) (node string, err 
 func (c *Cluster) Frontends(ctx context.Context, skip ...string) (t Table, err error) {
 	err = errors.New("no FE was asked")
 next:
-	for n := 1; n <= c.opts.Frontends; n++ {
+	for n := 1; n <= c.opts.Nodes+c.opts.Frontends; n++ {
 		for _, s := range skip {
-			if s == "fe"+strconv.Itoa(n) {
+			if s == c.nodeName("fe", n) {
 				continue next
 			}
 		}

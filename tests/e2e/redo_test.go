@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"testing"
@@ -20,9 +21,20 @@ var redoTables = map[string]int{"copies": 3, "single": 1}
 
 // redoRun is a cluster whose small writes are in the memory of BEs and in the metadata log when they are acknowledged.
 type redoRun struct {
-	c    *cluster.Cluster
-	db   *sql.DB
-	next int // id of the next traffic
+	c      *cluster.Cluster
+	db     *sql.DB
+	tables map[string]int // by name: of how many replicas
+	next   int            // id of the next traffic
+}
+
+// newRedoRun makes the tables.
+func newRedoRun(ctx context.Context, t *testing.T, c *cluster.Cluster, tables map[string]int) *redoRun {
+	r := &redoRun{c: c, db: databaseOf(ctx, t, c, "redo"), tables: tables, next: 1}
+	for table, n := range tables {
+		_, err := r.db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES('replication_num'='%d')", table, n))
+		must(t, err)
+	}
+	return r
 }
 
 // TestRowsInCommits ends BEs, one and all, with the FE and without, right after they have acknowledged rows that are on no disk of
@@ -32,11 +44,7 @@ func TestRowsInCommits(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c := cluster.Start(t, prompt)
-	r := &redoRun{c: c, db: databaseOf(ctx, t, c, "redo"), next: 1}
-	for table, n := range redoTables {
-		_, err := r.db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %s (id INT PRIMARY KEY, v VARCHAR(9)) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES('replication_num'='%d')", table, n))
-		must(t, err)
-	}
+	r := newRedoRun(ctx, t, c, redoTables)
 	be := func(n int) []string { return []string{"be1", "be2", "be3"}[:n] }
 	t.Run("one BE is killed", func(t *testing.T) { r.crash(ctx, t, be(1), r.restart) })
 	t.Run("two BEs are killed", func(t *testing.T) { r.crash(ctx, t, be(2), r.restart) })
@@ -73,12 +81,15 @@ func (r *redoRun) crash(ctx context.Context, t *testing.T, nodes []string, crash
 // write starts writers on all tables and returns when rows have been acknowledged on each, some of which the log has.
 func (r *redoRun) write(ctx context.Context, t *testing.T) map[string]*traffic {
 	loads := map[string]*traffic{}
-	for table := range redoTables {
+	for table := range r.tables {
 		loads[table] = startTraffic(ctx, r.db, table, 4, r.next)
 	}
 	r.next += 10 * trafficStride
 	r.c.Wait(t, "rows", healTimeout, func() (bool, string) {
-		least := min(loads["copies"].count(), loads["single"].count())
+		least := math.MaxInt
+		for _, l := range loads {
+			least = min(least, l.count())
+		}
 		return least > 60, fmt.Sprint(least)
 	})
 	return loads
@@ -96,7 +107,7 @@ func (r *redoRun) verify(ctx context.Context, t *testing.T, loads map[string]*tr
 		r.c.Wait(t, "replicas of "+table+" that hold what a query sees, once", healTimeout, func() (bool, string) {
 			var rows, keys int64
 			must(t, r.db.QueryRowContext(ctx, "SELECT COUNT(*), COUNT(DISTINCT id) FROM "+table).Scan(&rows, &keys))
-			n := r.c.CheckReplicas(t, "redo."+table, redoTables[table])
+			n := r.c.CheckReplicas(t, "redo."+table, r.tables[table])
 			return rows == keys && n == rows, fmt.Sprintf("%d rows with %d keys, replicas hold %d", rows, keys, n)
 		})
 		tried := 0

@@ -27,7 +27,8 @@ type flights struct {
 	slots   chan struct{} // one for each entry on its way
 	stored  chan struct{} // of capacity 1: storing has become false
 	storing atomic.Bool   // Raft has been given an entry that the next one must not follow yet
-	alone   atomic.Bool   // the entry is committed once it is stored, see begin
+	alone   atomic.Bool   // the newest entry is committed once it is stored, see begin
+	newest  atomic.Pointer[flight]
 
 	mu   sync.Mutex
 	list []*flight
@@ -44,6 +45,7 @@ func newFlights() flights {
 func (f *flights) begin(data []byte, proposals []*proposal, alone bool) *flight {
 	one := &flight{data: data, proposals: proposals}
 	f.alone.Store(alone)
+	f.newest.Store(one)
 	f.storing.Store(true)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,7 +112,9 @@ func (f *flights) finish(one *flight, result any) {
 		p.done <- outcome{results: results[:n:n]}
 		results = results[n:]
 	}
-	f.free() // one that failed is not stored
+	if f.newest.Load() == one {
+		f.free() // it need not have come as far as the store, or the state machine
+	}
 	<-f.slots
 }
 

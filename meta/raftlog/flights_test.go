@@ -40,3 +40,19 @@ func TestNextFollows(t *testing.T) {
 		})
 	}
 }
+
+// TestOlderEndsLater: that an entry has ended says nothing of the one behind it, which Raft may still be storing.
+func TestOlderEndsLater(t *testing.T) {
+	f := newFlights()
+	for i := range byte(2) {
+		f.slots <- struct{}{}
+		f.begin([]byte{i}, nil, true)
+		if i == 0 {
+			f.free() // the state machine begins with it
+		}
+	}
+	f.landed(f.list[0].data, nil)
+	if !f.storing.Load() {
+		t.Error("a third entry may follow before the second is stored")
+	}
+}

@@ -75,7 +75,7 @@ func New(log CommitLog, clients *beclient.Clients, live Liveness, settings func(
 	return c
 }
 
-// Transaction ids are drawn in small ranges that go stale: an undecided transaction is expired by the age of its id.
+// Transaction ids are drawn in ranges that go stale: an undecided transaction is expired by the age of its id.
 const (
 	txnRange    = 512
 	txnRangeAge = 10 * time.Second

@@ -18,13 +18,14 @@ type Sequence struct {
 	counter command.Counter
 	table   types.TableID
 	size    uint64
-	age     time.Duration // 0 = ranges do not go stale
+	age     time.Duration // 0 = ranges do not go stale, and do not grow
 
 	mu    sync.Mutex
 	first uint64 // of the range
 	next  uint64
 	end   uint64
 	drawn time.Time
+	times uint64 // as many times the size is drawn, less 1
 	ahead uint64 // by how much the next fence is set further than asked for
 }
 
@@ -51,7 +52,7 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	defer s.mu.Unlock()
 	stale := s.age > 0 && time.Since(s.drawn) > s.age
 	if s.end-s.next < n || stale {
-		if err := s.drawLocked(ctx, max(n, s.size), 0, 0); err != nil {
+		if err := s.drawLocked(ctx, max(n, s.growLocked()), 0, 0); err != nil {
 			return 0, err
 		}
 	}
@@ -59,6 +60,24 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	s.next += n
 	s.ahead /= 2
 	return first, nil
+}
+
+// Everybody who wants a number waits while a range is drawn, so ranges that go stale are to last for rangeLasts, but have at most
+// rangeGrowth times their size.
+const (
+	rangeLasts  = time.Second
+	rangeGrowth = 64
+)
+
+// growLocked returns how many numbers are drawn next: more when those of the last range are used up too soon.
+func (s *Sequence) growLocked() uint64 {
+	switch lasted := time.Since(s.drawn); {
+	case lasted > s.age:
+		s.times = 0
+	case lasted < rangeLasts:
+		s.times = min(2*s.times+1, rangeGrowth-1)
+	}
+	return s.size * (s.times + 1)
 }
 
 // Raise makes sure that no number at or below v is handed out any more, by whichever FE: another one may hold a range

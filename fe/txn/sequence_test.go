@@ -148,3 +148,36 @@ func TestTxnIDsGoStale(t *testing.T) {
 		}
 	}
 }
+
+// TestRangesGrow: many transactions a second do not wait for a draw every few of them; numbers that nobody may lose come in even ranges.
+func TestRangesGrow(t *testing.T) {
+	w := fakecluster.New(t, 1, 1, types.QuorumOne)
+	const size, numbers = 10, 20_000
+	for name, c := range map[string]struct {
+		counter command.Counter
+		age     time.Duration
+		most    int
+	}{
+		"transactions":   {command.CounterTxns, time.Hour, 2 * (6 + numbers/(64*size))},
+		"AUTO_INCREMENT": {command.CounterAutoInc, 0, numbers / size},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := &proposals{Log: w.Log}
+			s := txn.NewSequence(log, c.counter, w.Table, size, c.age)
+			last := uint64(0)
+			for range numbers {
+				v, err := s.Next(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v <= last {
+					t.Fatalf("%d after %d", v, last)
+				}
+				last = v
+			}
+			if log.n > c.most || c.age == 0 && log.n != c.most {
+				t.Errorf("%d numbers cost %d commands, want %d at most", numbers, log.n, c.most)
+			}
+		})
+	}
+}

@@ -16,6 +16,7 @@ import (
 // to pass over one would be to drift away from the other FEs.
 type fsm struct {
 	decode  func([]byte) (command.Command, error)
+	taken   func()                        // told that entries are about to be applied
 	landed  func(data []byte, result any) // told what each command entry came to, once it is published
 	current atomic.Pointer[catalog.Catalog]
 	applied atomic.Uint64 // index of the last command or configuration entry seen
@@ -27,8 +28,8 @@ type fsm struct {
 	restore error         // why the last snapshot could not be restored
 }
 
-func newFSM(decode func([]byte) (command.Command, error), landed func([]byte, any)) *fsm {
-	f := &fsm{decode: decode, landed: landed, failed: make(chan struct{})}
+func newFSM(decode func([]byte) (command.Command, error), taken func(), landed func([]byte, any)) *fsm {
+	f := &fsm{decode: decode, taken: taken, landed: landed, failed: make(chan struct{})}
 	f.current.Store(catalog.New())
 	return f
 }
@@ -38,6 +39,7 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
 // ApplyBatch applies entries in order and publishes the last catalog once.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	f.taken()
 	out := make([]any, len(logs))
 	c := f.current.Load()
 	for i, l := range logs {

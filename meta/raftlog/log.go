@@ -78,7 +78,7 @@ func Open(cfg Config) (*Log, error) {
 		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
 		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}
-	l.fsm = newFSM(cfg.decode, l.flights.landed)
+	l.fsm = newFSM(cfg.decode, l.flights.free, l.flights.landed)
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}

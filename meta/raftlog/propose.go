@@ -163,8 +163,8 @@ func (l *Log) propose() {
 	}
 }
 
-// awaitTurn waits until Raft has stored the entry before, so that all who come meanwhile share the next one, and until there
-// is a slot for it. It is false when the log closes.
+// awaitTurn waits until Raft is done with the entry before, so that all who come meanwhile share the next one, and until there is a
+// slot for it. It is false when the log closes.
 func (l *Log) awaitTurn() bool {
 	for l.flights.storing.Load() {
 		select {
@@ -219,6 +219,6 @@ func (l *Log) launch(shared []*proposal) {
 		return
 	}
 	l.company.gone(len(shared))
-	one := l.flights.begin(data, shared)
+	one := l.flights.begin(data, shared, l.alone())
 	l.flights.launched(one, l.raft.Apply(data, enqueueTimeout))
 }

@@ -189,7 +189,10 @@ func TestLightBesideReaders(t *testing.T) {
 				err = s.meta.Commit()
 			}
 			if err == nil && v > 1 {
-				err = s.meta.View(key2(kVersion, tb.uid, uint64(v)), func([]byte) error { return nil })
+				var rec versionRecord
+				if rec, err = tb.retainedRecord(v); err == nil {
+					_, err = tb.readRun(v, &rec)
+				}
 			}
 			if err != nil {
 				t.Error(v, err)

@@ -24,9 +24,10 @@ type Tablet struct {
 	queueing atomic.Uint64 // a version that can be seen, or will be soon, and whose record is not queued yet; 0 = none
 	reopened bool          // it was here when the disk was opened
 
-	maint     sync.Mutex // held by a flush or a compaction
-	digesting sync.Mutex // held while the known digest moves
-	write     sync.Mutex // held by whatever makes the next version
+	maint     sync.Mutex  // held by a flush or a compaction
+	digesting sync.Mutex  // held while the known digest moves
+	write     sync.Mutex  // held by whatever makes the next version
+	run       *versionRun // the last one, which may still grow. Guarded by write
 
 	// record is held while the record T is changed, so that one that was dropped or replaced never comes back.
 	record   sync.Mutex

@@ -112,6 +112,14 @@ func (t *Tablet) versionEntry(version types.Version, rec *versionRecord) kv.Entr
 	return sealed(key2(kVersion, t.uid, uint64(version)), rec)
 }
 
+// settle notes that version is there. Called with mu held.
+func (t *Tablet) settle(version types.Version, rec versionRecord, at time.Time) {
+	t.times.record(version, at)
+	t.published = at
+	delete(t.pending, rec.Txn)
+	t.changes.append(version, rec)
+}
+
 // dropLeftover forgets a pending transaction whose version is there already: a repetition of its parts came late.
 func (t *Tablet) dropLeftover(txn types.TxnID) {
 	t.mu.Lock()

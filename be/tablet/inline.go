@@ -133,10 +133,12 @@ func (t *Tablet) loadApart(rec *versionRecord, leaveGrouped bool) (out [][]byte,
 // loadInline reads the parts in the record of a version; kv.ErrNotFound = it is not written yet, and its parts were durable before.
 func (t *Tablet) loadInline(version types.Version, rec *versionRecord) ([][]byte, error) {
 	t.mu.RLock()
-	light := t.unwritten[rec.Txn]
+	run := t.runs[rec.run]
 	t.mu.RUnlock()
-	if light != nil {
-		return light, nil
+	if run != nil {
+		if parts := run.partsOf(version); parts != nil {
+			return parts, nil
+		}
 	}
 	return t.readRun(version, rec)
 }

@@ -236,7 +236,9 @@ func (t *Tablet) writeLight(version types.Version, rec *versionRecord, payloads 
 			t.s.logFailure("parts of a version")(err)
 			return
 		}
-		t.unwrite(txn)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.unwritten, txn)
 	})
 }
 

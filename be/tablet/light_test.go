@@ -201,8 +201,8 @@ func TestLightBesideReaders(t *testing.T) {
 		}
 	})
 	group.Wait()
-	if err := s.meta.Commit(); err != nil || len(tb.unwritten) != 0 {
-		t.Fatalf("%d transactions are not written after a wait, %v", len(tb.unwritten), err)
+	if err := s.meta.Commit(); err != nil || len(tb.unwritten)+len(tb.runs) != 0 {
+		t.Fatalf("%d transactions and %d runs are not written after a wait, %v", len(tb.unwritten), len(tb.runs), err)
 	}
 }
 

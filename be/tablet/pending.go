@@ -17,6 +17,7 @@ const largePart = 512 << 10
 // by the tablet's mu.
 type pendingTxn struct {
 	parts []*pendingPart
+	one   [1]*pendingPart // of most there is one: room for it
 }
 
 // pendingPart is one payload. done is closed when it is durable, light or refused; err is set before.
@@ -266,6 +267,7 @@ func (t *Tablet) openTxn(txn types.TxnID, part int) (*pendingTxn, error) {
 	pt := t.pending[txn]
 	if pt == nil {
 		pt = &pendingTxn{}
+		pt.parts = pt.one[:0]
 	}
 	if part > len(pt.parts) {
 		return nil, ErrPartGap

@@ -72,13 +72,12 @@ func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, pa
 		return false
 	}
 	light := p.light()
-	if light {
-		t.unwritten[rec.Txn] = payloads
-	}
 	t.queueing.Store(uint64(version))
 	var fresh *versionRun
 	if t.goesInline(&rec) {
 		fresh = t.joinRun(version, &rec, payloads, light)
+	} else if light {
+		t.unwritten[rec.Txn] = payloads
 	}
 	apply()
 	t.settle(version, rec, at)

@@ -27,14 +27,13 @@ type versionRun struct {
 
 	mu    sync.Mutex // a leaf of the lock order; guards what follows
 	taken bool       // nothing is added any more
-	n     int
 	body  []byte
-	ends  []kv.Entry    // of the parts that were durable by themselves
-	light []types.TxnID // those whose parts are in memory alone until the run is on the disk
+	parts [][][]byte // of each version: light ones are nowhere else until the run is on the disk
+	ends  []kv.Entry // of the parts that were durable by themselves
 }
 
 // joinRun takes a small version into a run, and notes in its record which one. fresh = it is a new one, to be queued. Called with write
-// held.
+// and mu held.
 func (t *Tablet) joinRun(version types.Version, rec *versionRecord, payloads [][]byte, light bool) (fresh *versionRun) {
 	if t.run == nil || !t.run.add(version, rec, payloads, light) {
 		fresh = &versionRun{t: t, first: version, most: runLength}
@@ -42,7 +41,7 @@ func (t *Tablet) joinRun(version types.Version, rec *versionRecord, payloads [][
 			fresh.most = 1
 		}
 		fresh.add(version, rec, payloads, light)
-		t.run = fresh
+		t.run, t.runs[version] = fresh, fresh
 	}
 	rec.run = t.run.first
 	return fresh
@@ -52,17 +51,16 @@ func (t *Tablet) joinRun(version types.Version, rec *versionRecord, payloads [][
 func (r *versionRun) add(version types.Version, rec *versionRecord, payloads [][]byte, light bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.taken || r.n >= r.most || len(r.body) >= runSize || version != r.first+types.Version(r.n) {
+	if n := len(r.parts); r.taken || n >= r.most || len(r.body) >= runSize || version != r.first+types.Version(n) {
 		return false
 	}
 	r.body = appendInline(r.body, rec, payloads)
-	r.n++
+	r.parts = append(r.parts, payloads)
 	r.t.s.inRuns.Add(1)
-	if light {
-		r.light = append(r.light, rec.Txn)
-		return true
-	}
 	for i := range rec.Parts {
+		if light {
+			break
+		}
 		r.ends = append(r.ends, kv.Entry{Key: partKey(r.t.uid, rec.Txn, i, false), Delete: true})
 	}
 	return true
@@ -73,33 +71,36 @@ func (r *versionRun) take() []kv.Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.taken = true
-	if r.n > 1 {
+	if len(r.parts) > 1 {
 		r.body[0] = runMagic
 	}
 	key := key2(kVersion, r.t.uid, uint64(r.first))
 	return append(r.ends, kv.Entry{Key: key, Value: sealHere(key, r.body)})
 }
 
-// written lets go of what the run has in memory, when the disk has it.
-func (r *versionRun) written(err error) {
-	r.t.s.inRuns.Add(-int64(r.n)) // it is taken: nobody changes it any more
-	if err != nil {
-		r.t.s.logFailure("version records")(err)
-		return // nothing else has the parts of light transactions
+// partsOf returns the parts of a version; nil = the disk has them.
+func (r *versionRun) partsOf(v types.Version) [][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parts == nil {
+		return nil
 	}
-	r.t.unwrite(r.light...)
+	return r.parts[v-r.first]
 }
 
-// unwrite forgets parts that are on the disk now.
-func (t *Tablet) unwrite(txns ...types.TxnID) {
-	if len(txns) == 0 {
+// written lets go of what the run has in memory, when the disk has it; after a failure nothing else may.
+func (r *versionRun) written(err error) {
+	if err != nil {
+		r.t.s.logFailure("version records")(err)
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, txn := range txns {
-		delete(t.unwritten, txn)
-	}
+	r.t.mu.Lock()
+	delete(r.t.runs, r.first)
+	r.t.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.t.s.inRuns.Add(-int64(len(r.parts)))
+	r.body, r.parts, r.ends = nil, nil, nil // the tablet still names its last run
 }
 
 // crowded reports whether more is on its way to the disk than it should be, as it is when the disk hangs.

@@ -124,8 +124,8 @@ func TestRuns(t *testing.T) {
 	m.wantKeys(1, 0)
 	m.run(runLength + 3)
 	m.wantKeys(1+2, 0)
-	if m.s.inRuns.Load() != 0 || len(m.tb.unwritten) != 0 {
-		t.Fatalf("%d versions are on their way, %d transactions in memory", m.s.inRuns.Load(), len(m.tb.unwritten))
+	if m.s.inRuns.Load() != 0 || len(m.tb.runs) != 0 {
+		t.Fatalf("%d versions are on their way, %d runs in memory", m.s.inRuns.Load(), len(m.tb.runs))
 	}
 	wantChanges(t, m.tb, m.parts)
 	if err := copyOpen(filepath.Join(dir, "disk"), filepath.Join(dir, "killed")); err != nil {

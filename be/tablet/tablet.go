@@ -45,7 +45,8 @@ type Tablet struct {
 	mems            []*memtable
 	rowsets         []*rowsetState
 	pending         map[types.TxnID]*pendingTxn
-	unwritten       map[types.TxnID][][]byte // parts of versions that are on their way to the disk with their records
+	runs            map[types.Version]*versionRun // runs that are on their way to the disk, by their first version
+	unwritten       map[types.TxnID][][]byte      // light parts of other versions on their way
 	changes         changeLog
 	recent          recentChanges
 	times           versionTimes
@@ -65,7 +66,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 		s: s, id: m.Tablet, uid: uid, key: m.Schema.Key, version: types.InitialVersion, manifestVersion: types.InitialVersion,
 		readFrom: types.InitialVersion, nextRowset: 1,
 		pending: make(map[types.TxnID]*pendingTxn), pins: make(map[*Snapshot]struct{}),
-		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte),
+		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte), runs: make(map[types.Version]*versionRun),
 	}
 	t.setMeta(m)
 	t.mems = []*memtable{t.newMemtable()}

@@ -197,18 +197,21 @@ func (t *Tablet) locateWrites(writes []write) ([]place, error) {
 	}
 	places := make([]place, 0, n)
 	t.mu.RLock()
-	view := t.rowsetViews()
+	var view []rowsetView
 	var keys [][]byte
 	var slots []int
 	for _, w := range writes {
 		var p place
 		for _, key := range w.keys {
-			if p = t.inMemory(key, p); !p.inMemory() && len(view) > 0 {
+			if p = t.inMemory(key, p); !p.inMemory() && t.mayStore(key) {
 				keys = append(keys, key)
 				slots = append(slots, len(places))
 			}
 			places = append(places, p)
 		}
+	}
+	if len(keys) > 0 {
+		view = t.rowsetViews()
 	}
 	t.mu.RUnlock()
 	if len(keys) == 0 {

@@ -181,7 +181,7 @@ func (t *Tablet) existInMemory(keys [][]byte, found []bool) (s *Snapshot, rest [
 	for i, key := range keys {
 		if p = t.inMemory(key, p); p.inMemory() {
 			found[i] = p.row != noRow && p.mem.deleted[p.row] == 0
-		} else if len(t.rowsets) > 0 {
+		} else if t.mayStore(key) {
 			rest = append(rest, i)
 		}
 	}

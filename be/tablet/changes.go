@@ -57,6 +57,7 @@ func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int 
 	return n
 }
 
+// drop takes the oldest n records out.
 func (c *changeLog) drop(n int) []versionRecord {
 	if n == 0 {
 		return nil // which is what happens once a second
@@ -86,21 +87,29 @@ func (t *Tablet) trimChanges() {
 	first := t.changes.first
 	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
+	var next types.Version // the run that the oldest one that stays is in
+	if len(t.changes.records) > 0 {
+		next = t.changes.records[0].run
+	}
 	t.mu.Unlock()
-	t.deleteChanges(first, dropped)
+	t.deleteChanges(first, dropped, next)
 }
 
 // deleteChanges deletes the change sets of the versions from first on, many in one request: a request each would fill the
-// queue, and writers of all tablets would wait for it.
-func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord) {
+// queue, and writers of all tablets would wait for it. The run next, which the versions after them begin with, stays.
+func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord, next types.Version) {
 	var entries []kv.Entry
 	for i := range dropped {
-		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
-		entries = append(entries, kv.Entry{Key: key2(kVersion, t.uid, uint64(first)+uint64(i)), Delete: true})
-		large, parts := false, dropped[i].Parts
-		if dropped[i].inline {
-			parts = nil
+		v, parts := first+types.Version(i), dropped[i].Parts
+		run := dropped[i].run
+		if run != 0 {
+			v, parts = run, nil
 		}
+		// A version and its parts in meta go in one request: parts alone would look like a pending transaction.
+		if last := i == len(dropped)-1; run == 0 || last && run != next || !last && run != dropped[i+1].run {
+			entries = append(entries, kv.Entry{Key: key2(kVersion, t.uid, uint64(v)), Delete: true})
+		}
+		large := false
 		for part, e := range parts {
 			del := kv.Entry{Key: partKey(t.uid, dropped[i].Txn, part, e.Large), Delete: true}
 			if !e.Large {
@@ -113,7 +122,7 @@ func (t *Tablet) deleteChanges(first types.Version, dropped []versionRecord) {
 			}
 			t.partGone(e)
 		}
-		if large || len(entries) >= deleteBatch || i == len(dropped)-1 {
+		if large || len(entries) >= deleteBatch || i == len(dropped)-1 && len(entries) > 0 {
 			t.s.meta.CommitLazy(entries, t.s.logFailure("drop change sets"))
 			entries = nil
 		}

@@ -369,6 +369,9 @@ func TestChangesBeyondRetentionAreGone(t *testing.T) {
 	}
 	for i := range 6 {
 		commit(t, tb, puts(t, row{int64(i), "a", 1}))
+		if err := s.meta.Commit(); err != nil { // each is a run: a disk that is opened has all of one that it has any of
+			t.Fatal(err)
+		}
 	}
 	if c, err := tb.Changes(1, 7); err != nil || c.Bytes() == 0 {
 		t.Fatalf("deltas that are not flushed are all there: %v", err)

@@ -89,6 +89,7 @@ func (t *Tablet) freeze() (*frozen, error) {
 	if t.version == t.manifestVersion {
 		return nil, nil
 	}
+	t.run = nil // no run has both what is flushed and what is not: retention drops the one and keeps the other
 	f := &frozen{version: t.version, rowset: t.nextRowset, schema: t.meta.Schema, mems: slices.Clone(t.mems)}
 	f.drop = t.advanceHorizon(f.version)
 	t.nextRowset++

@@ -1,24 +1,25 @@
 package tablet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
 
-// A small version is one value: its record V has the parts in it, and there is no P. That halves what Badger is given, at publish
-// and when retention drops the version. Parts that were durable as pending are deleted in the request that writes the record; of
-// most of them Badger never hears (kv.Entry.New).
+// A small version has its parts in its record V, and there is no P. That halves what Badger is given, at publish and when retention
+// drops the version. Parts that were durable as pending are deleted in the request that writes the record; of most of them Badger never
+// hears (kv.Entry.New). Records that follow one another share a value (run.go).
 
 const (
 	// inlineBytes bounds the parts that are in a record: those of a durable transaction are written once more for it.
 	inlineBytes = 4 << 10
-	// inlineMagic begins a record with parts, where others begin with the head of a CBOR map.
+	// inlineMagic begins a record with parts, and runMagic several of them, where others begin with the head of a CBOR map.
 	inlineMagic = 0x49
+	runMagic    = 0x4a
 )
 
 // goesInline reports whether the parts of a version are stored in its record.
@@ -35,17 +36,15 @@ func (t *Tablet) goesInline(rec *versionRecord) bool {
 	return true
 }
 
-// versionEntry returns the entry that stores the record of a version; payloads are its parts, if they go there.
-func (t *Tablet) versionEntry(version types.Version, rec *versionRecord, payloads [][]byte) kv.Entry {
-	key := key2(kVersion, t.uid, uint64(version))
-	if !rec.inline {
-		return sealed(key, rec)
+// appendInline appends the record of a version, with its parts, to a run, or to nil for a new one.
+func appendInline(body []byte, rec *versionRecord, payloads [][]byte) []byte {
+	if body == nil {
+		size := 1 + (3+len(payloads))*binary.MaxVarintLen64 + sealBytes
+		for _, p := range payloads {
+			size += len(p)
+		}
+		body = append(make([]byte, 0, size), inlineMagic)
 	}
-	size := 1 + (3+len(payloads))*binary.MaxVarintLen64 + sealBytes
-	for _, p := range payloads {
-		size += len(p)
-	}
-	body := append(make([]byte, 0, size), inlineMagic)
 	body = binary.AppendUvarint(body, uint64(rec.Txn))
 	body = binary.AppendVarint(body, rec.AtMs)
 	body = binary.AppendUvarint(body, uint64(len(payloads)))
@@ -53,63 +52,69 @@ func (t *Tablet) versionEntry(version types.Version, rec *versionRecord, payload
 		body = binary.AppendUvarint(body, uint64(len(p)))
 		body = append(body, p...)
 	}
-	return kv.Entry{Key: key, Value: sealHere(key, body)}
+	return body
 }
 
-// takeOver returns what makes a version of parts that are durable already: its record, and the ends of those that are in it.
-func (t *Tablet) takeOver(rec *versionRecord, entry kv.Entry) []kv.Entry {
-	if !rec.inline {
-		return []kv.Entry{entry}
-	}
-	out := make([]kv.Entry, 0, len(rec.Parts)+1)
-	for i := range rec.Parts {
-		out = append(out, kv.Entry{Key: partKey(t.uid, rec.Txn, i, false), Delete: true})
-	}
-	return append(out, entry)
+// storedVersion is the record of a version as it is stored, and its parts if they are in it.
+type storedVersion struct {
+	rec      versionRecord
+	payloads [][]byte
 }
 
-// openVersion reads the record of a version, and its parts if they are there; they alias val.
-func openVersion(key, val []byte) (rec versionRecord, payloads [][]byte, err error) {
+// openVersions reads the records of the versions from that of key on; what is in them aliases val.
+func openVersions(key, val []byte) ([]storedVersion, error) {
 	body, err := unseal(key, val)
 	if err != nil {
-		return rec, nil, err
+		return nil, err
 	}
-	if len(body) == 0 || body[0] != inlineMagic {
-		err = openRecord(key, val, &rec)
-		return rec, nil, err
+	if len(body) == 0 || body[0] != inlineMagic && body[0] != runMagic {
+		var one storedVersion
+		if err := openRecord(key, val, &one.rec); err != nil {
+			return nil, err
+		}
+		return []storedVersion{one}, nil
 	}
 	r := &writeReader{src: body[1:]}
-	rec = versionRecord{Txn: types.TxnID(r.uvarint()), AtMs: r.varint(), inline: true}
+	first := types.Version(keyUint(key, 1))
+	out := []storedVersion{r.inline(first)}
+	for body[0] == runMagic && len(r.src) > 0 && r.err == nil {
+		out = append(out, r.inline(first))
+	}
+	if r.err != nil || len(r.src) != 0 {
+		return nil, fmt.Errorf("version record of key %x: %w", key, ErrCorrupt)
+	}
+	return out, nil
+}
+
+// inline reads the next record of a run.
+func (r *writeReader) inline(run types.Version) (out storedVersion) {
+	out.rec = versionRecord{Txn: types.TxnID(r.uvarint()), AtMs: r.varint(), run: run}
 	n := r.uvarint()
 	if n > uint64(len(r.src)) {
 		r.err = ErrPayload
-		n = 0
+		return out
 	}
 	for range n {
-		payloads = append(payloads, r.take(r.uvarint()))
+		out.payloads = append(out.payloads, r.take(r.uvarint()))
 	}
-	if r.err != nil || len(r.src) != 0 {
-		return versionRecord{}, nil, fmt.Errorf("version record of key %x: %w", key, ErrCorrupt)
-	}
-	noteParts(&rec, payloads)
-	return rec, payloads, nil
+	noteParts(&out.rec, out.payloads)
+	return out
 }
 
 // loadParts reads the parts of a version, wherever they are. What is in rowsets is made of them again, or left out.
 func (t *Tablet) loadParts(version types.Version, rec *versionRecord, leaveGrouped bool) ([][]byte, error) {
-	if !rec.inline {
+	if rec.run == 0 {
 		return t.loadApart(rec, leaveGrouped)
 	}
-	key := key2(kVersion, t.uid, uint64(version))
-	out, err := t.loadInline(key, rec)
+	out, err := t.loadInline(version, rec)
 	if !errors.Is(err, kv.ErrNotFound) {
 		return out, err
 	}
 	// The record is on its way, and what it takes over is where it was, or the record has just been written.
 	if out, err = t.loadApart(rec, leaveGrouped); err != nil {
-		out, err = t.loadInline(key, rec)
+		out, err = t.loadInline(version, rec)
 	}
-	return out, missingIsCorrupt(key, err)
+	return out, missingIsCorrupt(key2(kVersion, t.uid, uint64(rec.run)), err)
 }
 
 func (t *Tablet) loadApart(rec *versionRecord, leaveGrouped bool) (out [][]byte, err error) {
@@ -125,21 +130,36 @@ func (t *Tablet) loadApart(rec *versionRecord, leaveGrouped bool) (out [][]byte,
 	return out, nil
 }
 
-// loadInline reads the parts in the record under key; kv.ErrNotFound = it is not written yet, and its parts were durable before.
-func (t *Tablet) loadInline(key []byte, rec *versionRecord) (out [][]byte, err error) {
+// loadInline reads the parts in the record of a version; kv.ErrNotFound = it is not written yet, and its parts were durable before.
+func (t *Tablet) loadInline(version types.Version, rec *versionRecord) ([][]byte, error) {
 	t.mu.RLock()
-	light := t.unwritten[rec.Txn]
+	run := t.runs[rec.run]
 	t.mu.RUnlock()
-	if light != nil {
-		return light, nil
-	}
-	err = t.s.meta.View(key, func(val []byte) error {
-		stored, payloads, err := openVersion(key, slices.Clone(val))
-		if err == nil && (stored.Txn != rec.Txn || len(payloads) != len(rec.Parts)) {
-			err = fmt.Errorf("version record of key %x is of txn %d, with %d parts: %w", key, stored.Txn, len(payloads), ErrCorrupt)
+	if run != nil {
+		if parts := run.partsOf(version); parts != nil {
+			return parts, nil
 		}
-		out = payloads
-		return err
+	}
+	return t.readRun(version, rec)
+}
+
+// readRun reads the parts of a version in its run.
+func (t *Tablet) readRun(version types.Version, rec *versionRecord) (out [][]byte, err error) {
+	key := key2(kVersion, t.uid, uint64(rec.run))
+	err = t.s.meta.View(key, func(val []byte) error {
+		out = out[:0] // of another try
+		run, err := openVersions(key, val)
+		if err != nil {
+			return err
+		}
+		at := int(version - rec.run)
+		if at >= len(run) || run[at].rec.Txn != rec.Txn || len(run[at].payloads) != len(rec.Parts) {
+			return fmt.Errorf("version record of key %x has not the %d parts of txn %d: %w", key, len(rec.Parts), rec.Txn, ErrCorrupt)
+		}
+		for _, p := range run[at].payloads {
+			out = append(out, bytes.Clone(p))
+		}
+		return nil
 	})
 	return out, err
 }

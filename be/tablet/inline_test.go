@@ -76,8 +76,8 @@ func TestVersionsInOneValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantChanges(t, tb, want)
-	if parts, versions := keysOf(t, tb, kPart), keysOf(t, tb, kVersion); parts != apart || versions != len(want) {
-		t.Fatalf("%d parts, want %d; %d versions, want %d", parts, apart, versions, len(want))
+	if parts, versions := keysOf(t, tb, kPart), keysOf(t, tb, kVersion); parts != apart || versions < 4+2 || versions > len(want) {
+		t.Fatalf("%d parts, want %d; %d records of %d versions", parts, apart, versions, len(want))
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -111,6 +111,9 @@ func TestRecordBehindAGap(t *testing.T) {
 	for n := range int64(3) {
 		parts = append(parts, puts(t, row{n, "a", n}))
 		commit(t, tb, parts[n])
+		if err := s.meta.Commit(); err != nil { // which ends its run
+			t.Fatal(err)
+		}
 	}
 	txns := []types.TxnID{tb.changes.records[0].Txn, tb.changes.records[1].Txn, tb.changes.records[2].Txn}
 	if err := s.meta.Commit(kv.Entry{Key: key2(kVersion, tb.uid, 3), Delete: true}); err != nil {
@@ -248,22 +251,45 @@ func TestDiskWithPartsApart(t *testing.T) {
 // TestOpenVersionRefusesDamage: a record that ends early or goes on is refused, whatever its checksum says.
 func TestOpenVersionRefusesDamage(t *testing.T) {
 	_, tb := newTestTablet(t)
-	rec := versionRecord{Txn: 300, AtMs: -5, inline: true}
-	e := tb.versionEntry(2, &rec, [][]byte{[]byte("one"), nil, []byte("three")})
-	got, parts, err := openVersion(e.Key, e.Value)
-	if err != nil || got.Txn != 300 || got.AtMs != -5 || !got.inline || len(parts) != 3 || string(parts[2]) != "three" || len(got.Parts) != 3 || got.Parts[0].Bytes != 3 {
-		t.Fatalf("%+v %q %v", got, parts, err)
-	}
-	body := e.Value[:len(e.Value)-sealBytes]
-	for n := range len(body) {
-		if _, _, err := openVersion(e.Key, seal(e.Key, body[:n])); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("%d of %d bytes: %v", n, len(body), err)
+	parts := [][]byte{[]byte("one"), nil, []byte("three")}
+	for n := 1; n <= 3; n++ {
+		r := &versionRun{t: tb, first: 2, most: n}
+		ends := map[int]int{} // how many records end where one of them does
+		for i := range n {
+			if !r.add(types.Version(2+i), &versionRecord{Txn: types.TxnID(300 + i), AtMs: -5, Parts: make([]partEntry, 3)}, parts, i%2 == 0) {
+				t.Fatalf("record %d of %d is not taken", i, n)
+			}
+			ends[len(r.body)] = i + 1
 		}
-	}
-	if _, _, err := openVersion(e.Key, seal(e.Key, append(slices.Clone(body), 0))); !errors.Is(err, ErrCorrupt) {
-		t.Fatal(err)
-	}
-	if _, _, err := openVersion(key2(kVersion, tb.uid, 3), e.Value); !errors.Is(err, ErrCorrupt) {
-		t.Fatal("the record of another version: ", err)
+		if r.add(types.Version(2+n), &versionRecord{}, nil, false) {
+			t.Fatalf("a run of %d takes one more", n)
+		}
+		entries := r.take()
+		e := entries[len(entries)-1]
+		if len(entries) != 1+n/2*3 {
+			t.Fatalf("%d entries of %d versions", len(entries), n)
+		}
+		got, err := openVersions(e.Key, e.Value)
+		if err != nil || len(got) != n {
+			t.Fatal(got, err)
+		}
+		for i, v := range got {
+			if v.rec.Txn != types.TxnID(300+i) || v.rec.AtMs != -5 || v.rec.run != 2 || !slices.EqualFunc(v.payloads, parts, slices.Equal) || len(v.rec.Parts) != 3 || v.rec.Parts[0].Bytes != 3 {
+				t.Fatalf("record %d: %+v", i, v)
+			}
+		}
+		body := e.Value[:len(e.Value)-sealBytes]
+		for size := range len(body) {
+			got, err := openVersions(e.Key, seal(e.Key, body[:size]))
+			if whole := ends[size]; !errors.Is(err, ErrCorrupt) && (whole == 0 || whole != len(got)) {
+				t.Fatalf("%d of %d bytes: %d records, %v", size, len(body), len(got), err)
+			}
+		}
+		if _, err := openVersions(e.Key, seal(e.Key, append(slices.Clone(body), 0))); !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+		if _, err := openVersions(key2(kVersion, tb.uid, 3), e.Value); !errors.Is(err, ErrCorrupt) {
+			t.Fatal("the record of another version: ", err)
+		}
 	}
 }

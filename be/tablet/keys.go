@@ -20,7 +20,7 @@ import (
 //	      T tablet(8)                    which incarnation is the tablet, its schema, epoch and state
 //	      M uid(8)                       manifest: version, rowsets
 //	      X uid(8) rowset(8)             delete vector of a rowset at the manifest's version
-//	      V uid(8) version(8)            a committed version: the transaction that made it, and what its parts are, or small ones themselves
+//	      V uid(8) version(8)            a committed version: the transaction that made it, and what its parts are; or a run of them with their parts
 //	      R tablet(8)                    an unfinished import: which rowsets of its source it has
 //	      P uid(8) txn(8) part(4)        a part of a pending, replayable or retained transaction, unless V has it
 //	data: c uid(8) rowset(8) group(4)    row group
@@ -195,7 +195,7 @@ type versionRecord struct {
 	AtMs  int64       `cbor:"3,keyasint"`
 	Bulk  []bulkEntry `cbor:"4,keyasint,omitempty"` // rowsets that hold the rows, when it is a large one
 
-	inline bool // the parts are stored in the record: see inline.go
+	run types.Version // under whose key the record is, and the parts in it (run.go); 0 = they are apart
 }
 
 // partEntry is a stored part of a transaction.

@@ -223,25 +223,22 @@ func (t *Tablet) hardenBefore(txn types.TxnID, p *pendingPart) error {
 	return err
 }
 
-// writeLight queues the parts of a version and its record. Until they are on disk, who asks for the parts gets them from memory;
-// after a failure for ever.
-func (t *Tablet) writeLight(rec *versionRecord, payloads [][]byte, version kv.Entry) {
-	txn := rec.Txn
-	var entries []kv.Entry
+// writeLight queues the parts of a version that is in no run, and its record. Until they are on disk, who asks for the parts gets them
+// from memory; after a failure for ever.
+func (t *Tablet) writeLight(version types.Version, rec *versionRecord, payloads [][]byte) {
+	entries := make([]kv.Entry, 0, len(payloads)+1)
 	for i, payload := range payloads {
-		t.chargePart(payload)
-		if !rec.inline {
-			entries = append(entries, t.smallEntry(txn, i, payload))
-		}
+		entries = append(entries, t.smallEntry(rec.Txn, i, payload))
 	}
-	t.s.meta.CommitLazyBeyond(append(entries, version), func(err error) {
+	txn := rec.Txn
+	t.s.meta.CommitLazyBeyond(append(entries, t.versionEntry(version, rec)), func(err error) {
 		if err != nil {
 			t.s.logFailure("parts of a version")(err)
 			return
 		}
 		t.mu.Lock()
+		defer t.mu.Unlock()
 		delete(t.unwritten, txn)
-		t.mu.Unlock()
 	})
 }
 
@@ -272,7 +269,7 @@ func (t *Tablet) Queued() (types.Version, error) {
 
 // Barrier calls done when everything that was queued for the disk before it is durable, or the disk has failed. done must not block.
 func (s *Store) Barrier(done func(error)) {
-	if s.meta.Crowded() { // as it is when the disk hangs: nothing must gather behind it
+	if s.crowded() { // as it is when the disk hangs: nothing must gather behind it
 		done(errCrowded)
 		return
 	}

@@ -189,7 +189,10 @@ func TestLightBesideReaders(t *testing.T) {
 				err = s.meta.Commit()
 			}
 			if err == nil && v > 1 {
-				err = s.meta.View(key2(kVersion, tb.uid, uint64(v)), func([]byte) error { return nil })
+				var rec versionRecord
+				if rec, err = tb.retainedRecord(v); err == nil {
+					_, err = tb.readRun(v, &rec)
+				}
 			}
 			if err != nil {
 				t.Error(v, err)
@@ -198,8 +201,8 @@ func TestLightBesideReaders(t *testing.T) {
 		}
 	})
 	group.Wait()
-	if err := s.meta.Commit(); err != nil || len(tb.unwritten) != 0 {
-		t.Fatalf("%d transactions are not written after a wait, %v", len(tb.unwritten), err)
+	if err := s.meta.Commit(); err != nil || len(tb.unwritten)+len(tb.runs) != 0 {
+		t.Fatalf("%d transactions and %d runs are not written after a wait, %v", len(tb.unwritten), len(tb.runs), err)
 	}
 }
 

@@ -17,6 +17,7 @@ const largePart = 512 << 10
 // by the tablet's mu.
 type pendingTxn struct {
 	parts []*pendingPart
+	one   [1]*pendingPart // of most there is one: room for it
 }
 
 // pendingPart is one payload. done is closed when it is durable, light or refused; err is set before.
@@ -188,14 +189,14 @@ func (t *Tablet) PrepareLater(txn types.TxnID, part int, payload []byte, done fu
 		p.tell, p.decoded = told, decoded.kept()
 		entries := t.hardenEntries(txn, p)
 		t.chargePart(payload)
-		t.s.meta.CommitBeyond(append(entries, t.smallEntry(txn, number, p.payload)), p.settle)
+		t.s.meta.CommitAhead(append(entries, t.smallEntry(txn, number, p.payload)), true, p.settle)
 	}
 	return true
 }
 
 // takesNow reports whether a part is small enough, and the disk idle enough, that nobody has to wait for anything.
 func (t *Tablet) takesNow(payload []byte) bool {
-	return len(payload) <= laterBytes && !isGrouped(payload) && !t.s.largeWrite(payload) && !t.s.mem.over(1) && !t.s.meta.Crowded()
+	return len(payload) <= laterBytes && !isGrouped(payload) && !t.s.largeWrite(payload) && !t.s.mem.over(1) && !t.s.crowded()
 }
 
 // decodeNow checks a payload and the disk, and keeps the rows for as long as the schema stays as it is.
@@ -266,6 +267,7 @@ func (t *Tablet) openTxn(txn types.TxnID, part int) (*pendingTxn, error) {
 	pt := t.pending[txn]
 	if pt == nil {
 		pt = &pendingTxn{}
+		pt.parts = pt.one[:0]
 	}
 	if part > len(pt.parts) {
 		return nil, ErrPartGap
@@ -294,7 +296,7 @@ func (t *Tablet) storePart(txn types.TxnID, number int, p *pendingPart, payload 
 	entries := t.hardenEntries(txn, p)
 	t.chargePart(payload)
 	entry := t.storeEntry(txn, number, p, payload)
-	t.s.partDB(p.entry.Large).CommitAsync(append(entries, entry), p.settle)
+	t.s.partDB(p.entry.Large).CommitAhead(append(entries, entry), false, p.settle) // a run has nothing to do with what is pending
 }
 
 func (t *Tablet) storeEntry(txn types.TxnID, number int, p *pendingPart, payload []byte) kv.Entry {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -53,7 +54,6 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	}
 	at := t.s.opt.Now()
 	rec := versionRecord{Txn: txn, Parts: parts, AtMs: at.UnixMilli()}
-	rec.inline = t.goesInline(&rec)
 	if !t.show(version, rec, at, payloads, func() { t.apply(version, writes, refs) }) {
 		return ErrUnknownTxn
 	}
@@ -72,22 +72,51 @@ func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, pa
 		return false
 	}
 	light := p.light()
-	if light {
+	t.queueing.Store(uint64(version))
+	var fresh *versionRun
+	if t.goesInline(&rec) {
+		fresh = t.joinRun(version, &rec, payloads, light)
+	} else if light {
 		t.unwritten[rec.Txn] = payloads
 	}
-	t.queueing.Store(uint64(version))
 	apply()
 	t.settle(version, rec, at)
 	t.mu.Unlock()
-	// Who tells of a version must not wait for a disk that hangs: its parts were taken while the disk did not.
-	entry := t.versionEntry(version, &rec, payloads)
-	if light {
-		t.writeLight(&rec, payloads, entry)
-	} else {
-		t.s.meta.CommitLazyBeyond(t.takeOver(&rec, entry), t.s.logFailure("version record"))
-	}
+	t.queue(version, &rec, payloads, fresh, light)
 	t.queueing.Store(0)
 	return true
+}
+
+// queue queues the record of a version that is in no run, or its run if that is a new one. Who tells of a version must not wait for a
+// disk that hangs: its parts were taken while the disk did not.
+func (t *Tablet) queue(version types.Version, rec *versionRecord, payloads [][]byte, fresh *versionRun, light bool) {
+	if light {
+		for _, payload := range payloads {
+			t.chargePart(payload)
+		}
+	}
+	switch {
+	case fresh != nil:
+		t.s.meta.CommitGrowing(fresh.take, fresh.written)
+	case rec.run != 0:
+	case light:
+		t.writeLight(version, rec, payloads)
+	default:
+		t.s.meta.CommitLazyBeyond([]kv.Entry{t.versionEntry(version, rec)}, t.s.logFailure("version record"))
+	}
+}
+
+// versionEntry returns what stores the record of a version that is in no run.
+func (t *Tablet) versionEntry(version types.Version, rec *versionRecord) kv.Entry {
+	return sealed(key2(kVersion, t.uid, uint64(version)), rec)
+}
+
+// settle notes that version is there. Called with mu held.
+func (t *Tablet) settle(version types.Version, rec versionRecord, at time.Time) {
+	t.times.record(version, at)
+	t.published = at
+	delete(t.pending, rec.Txn)
+	t.changes.append(version, rec)
 }
 
 // dropLeftover forgets a pending transaction whose version is there already: a repetition of its parts came late.
@@ -168,18 +197,21 @@ func (t *Tablet) locateWrites(writes []write) ([]place, error) {
 	}
 	places := make([]place, 0, n)
 	t.mu.RLock()
-	view := t.rowsetViews()
+	var view []rowsetView
 	var keys [][]byte
 	var slots []int
 	for _, w := range writes {
 		var p place
 		for _, key := range w.keys {
-			if p = t.inMemory(key, p); !p.inMemory() && len(view) > 0 {
+			if p = t.inMemory(key, p); !p.inMemory() && t.mayStore(key) {
 				keys = append(keys, key)
 				slots = append(slots, len(places))
 			}
 			places = append(places, p)
 		}
+	}
+	if len(keys) > 0 {
+		view = t.rowsetViews()
 	}
 	t.mu.RUnlock()
 	if len(keys) == 0 {

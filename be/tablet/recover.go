@@ -142,12 +142,14 @@ func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {
 func (t *Tablet) loadVersions() (map[types.Version]versionRecord, error) {
 	out := make(map[types.Version]versionRecord)
 	err := t.s.meta.Scan(key1(kVersion, t.uid), func(key, val []byte) error {
-		rec, _, err := openVersion(key, val)
+		run, err := openVersions(key, val)
 		if err != nil {
 			t.s.log.Warn("version record is damaged", "tablet_id", t.id, "version", keyUint(key, 1), "err", err)
 			return nil
 		}
-		out[types.Version(keyUint(key, 1))] = rec
+		for i := range run {
+			out[types.Version(keyUint(key, 1))+types.Version(i)] = run[i].rec
+		}
 		return nil
 	})
 	return out, err
@@ -158,7 +160,7 @@ type storedParts map[types.TxnID][]*partEntry
 
 // complete reports whether all parts of a version are there: retention may have been interrupted between them.
 func (p storedParts) complete(rec *versionRecord) bool {
-	if rec.inline {
+	if rec.run != 0 {
 		return true
 	}
 	have := p[rec.Txn]
@@ -260,10 +262,18 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 }
 
 // dropUnproved deletes version records that are not part of the chain: below it, the rest of a dropped change set, whose
-// parts go too; above it, behind a gap.
+// parts go too; above it, behind a gap, where parts that are in a record become pending again.
 func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts storedParts) error {
+	var runs []kv.Entry // deleted when all of their parts are stored elsewhere: a crash before that has them stored once more
 	for v, rec := range versions {
-		entries := []kv.Entry{{Key: key2(kVersion, t.uid, uint64(v)), Delete: true}}
+		var entries []kv.Entry
+		key := key2(kVersion, t.uid, uint64(v))
+		switch {
+		case rec.run == 0:
+			entries = append(entries, kv.Entry{Key: key, Delete: true})
+		case rec.run == v:
+			runs = append(runs, kv.Entry{Key: key, Delete: true})
+		}
 		if v <= t.version {
 			for i, e := range rec.Parts {
 				if !e.Large {
@@ -277,7 +287,7 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 		if t.s.opt.offline {
 			continue
 		}
-		if v > t.version && rec.inline {
+		if v > t.version && rec.run != 0 {
 			again, err := t.pendAgain(v, &rec, parts)
 			if err != nil {
 				return err
@@ -288,7 +298,10 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 			return err
 		}
 	}
-	return nil
+	if len(runs) == 0 || t.s.opt.offline {
+		return nil
+	}
+	return t.s.meta.Commit(runs...)
 }
 
 // pendAgain returns what stores the parts in a record that proves nothing as those of a pending transaction.

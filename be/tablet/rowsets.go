@@ -116,6 +116,17 @@ func (t *Tablet) locate(views []rowsetView, keys [][]byte, v types.Version) ([]r
 	return refs, nil
 }
 
+// mayStore reports whether a rowset spans a key: most new keys lie behind all that there are, and nobody has to look for them. Called with
+// mu held in either mode.
+func (t *Tablet) mayStore(key []byte) bool {
+	for _, r := range t.rowsets {
+		if n := len(r.groups); n > 0 && bytes.Compare(key, r.groups[n-1].MaxKey) <= 0 && bytes.Compare(r.groups[0].MinKey, key) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // locateIn looks the keys that are not found yet, in the given ascending order, up in one rowset.
 func (t *Tablet) locateIn(w *rowsetView, keys [][]byte, order []int, v types.Version, refs []rowRef) error {
 	g := 0

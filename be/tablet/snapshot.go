@@ -146,6 +146,9 @@ func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool
 // Exists reports for each key whether there is a row with it at the newest published version. Rowsets are pinned and looked into
 // only for keys of which the memtables do not know.
 func (t *Tablet) Exists(keys [][]byte) ([]bool, error) {
+	if len(keys) > lookUpKeys {
+		return t.manyExist(keys)
+	}
 	found := make([]bool, len(keys))
 	s, rest, err := t.existInMemory(keys, found)
 	if err != nil || s == nil {
@@ -178,7 +181,7 @@ func (t *Tablet) existInMemory(keys [][]byte, found []bool) (s *Snapshot, rest [
 	for i, key := range keys {
 		if p = t.inMemory(key, p); p.inMemory() {
 			found[i] = p.row != noRow && p.mem.deleted[p.row] == 0
-		} else if len(t.rowsets) > 0 {
+		} else if t.mayStore(key) {
 			rest = append(rest, i)
 		}
 	}
@@ -186,6 +189,27 @@ func (t *Tablet) existInMemory(keys [][]byte, found []bool) (s *Snapshot, rest [
 		s = t.storedLocked(t.version)
 	}
 	return s, rest, nil
+}
+
+// lookUpKeys is how many keys are looked up in memtables before others have their turn with the lock: well below a millisecond.
+const lookUpKeys = 1024
+
+// manyExist is Exists for so many keys that the lock is given up in between: what is there at one version is, whatever comes meanwhile.
+func (t *Tablet) manyExist(keys [][]byte) ([]bool, error) {
+	s, err := t.Current()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Release()
+	mems, refs, err := s.find(keys)
+	if err != nil {
+		return nil, fmt.Errorf("look %d keys up in tablet %d: %w", len(keys), t.id, t.checkBad(err))
+	}
+	found := make([]bool, len(keys))
+	for i := range keys {
+		found[i] = mems[i].view != nil || refs[i].rowset != nil
+	}
+	return found, nil
 }
 
 // memRef is a row of a memtable; view is nil when there is none.
@@ -197,11 +221,13 @@ type memRef struct {
 // find locates the row of each key: in a memtable, in a rowset, or nowhere.
 func (s *Snapshot) find(keys [][]byte) ([]memRef, []rowRef, error) {
 	mems := make([]memRef, len(keys))
-	s.t.mu.RLock() // the index of a memtable is not part of its view
-	for i, key := range keys {
-		mems[i] = s.findInMemory(key)
+	for from := 0; from < len(keys); from += lookUpKeys {
+		s.t.mu.RLock() // the index of a memtable is not part of its view
+		for i, key := range keys[from:min(from+lookUpKeys, len(keys))] {
+			mems[from+i] = s.findInMemory(key)
+		}
+		s.t.mu.RUnlock()
 	}
-	s.t.mu.RUnlock()
 	var rest [][]byte
 	var at []int
 	for i, key := range keys {

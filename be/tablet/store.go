@@ -21,9 +21,10 @@ import (
 )
 
 // storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments, 4
-// small parts in version records. A disk of an older one becomes one of 4 when it is opened.
+// small parts in version records, 5 runs of such records. A disk of an older one becomes one of 5 when it is opened.
 const (
-	storeFormat     = 4
+	storeFormat     = 5
+	runFormat       = 5
 	inlineFormat    = 4
 	segmentsFormat  = 3
 	valueLogsFormat = 2
@@ -56,6 +57,7 @@ type Store struct {
 	blocks      *rowset.BlockCache
 
 	active    activeSet
+	inRuns    atomic.Int64           // versions in runs that are not on the disk yet
 	failed    atomic.Pointer[string] // why the disk is read-only
 	space     spaceGauge
 	mem       memGauge

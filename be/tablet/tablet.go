@@ -24,9 +24,10 @@ type Tablet struct {
 	queueing atomic.Uint64 // a version that can be seen, or will be soon, and whose record is not queued yet; 0 = none
 	reopened bool          // it was here when the disk was opened
 
-	maint     sync.Mutex // held by a flush or a compaction
-	digesting sync.Mutex // held while the known digest moves
-	write     sync.Mutex // held by whatever makes the next version
+	maint     sync.Mutex  // held by a flush or a compaction
+	digesting sync.Mutex  // held while the known digest moves
+	write     sync.Mutex  // held by whatever makes the next version
+	run       *versionRun // the last one, which may still grow. Guarded by write
 
 	// record is held while the record T is changed, so that one that was dropped or replaced never comes back.
 	record   sync.Mutex
@@ -44,7 +45,8 @@ type Tablet struct {
 	mems            []*memtable
 	rowsets         []*rowsetState
 	pending         map[types.TxnID]*pendingTxn
-	unwritten       map[types.TxnID][][]byte // parts of versions that are on their way to the disk with their records
+	runs            map[types.Version]*versionRun // runs that are on their way to the disk, by their first version
+	unwritten       map[types.TxnID][][]byte      // light parts of other versions on their way
 	changes         changeLog
 	recent          recentChanges
 	times           versionTimes
@@ -64,7 +66,7 @@ func newTablet(s *Store, uid uint64, m Meta) *Tablet {
 		s: s, id: m.Tablet, uid: uid, key: m.Schema.Key, version: types.InitialVersion, manifestVersion: types.InitialVersion,
 		readFrom: types.InitialVersion, nextRowset: 1,
 		pending: make(map[types.TxnID]*pendingTxn), pins: make(map[*Snapshot]struct{}),
-		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte),
+		partRowsets: make(map[uint64]*partRowset), unwritten: make(map[types.TxnID][][]byte), runs: make(map[types.Version]*versionRun),
 	}
 	t.setMeta(m)
 	t.mems = []*memtable{t.newMemtable()}

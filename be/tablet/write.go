@@ -48,12 +48,9 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	for i := range schema.Columns {
 		out = appendColumnHeader(out, &schema.Columns[i])
 	}
-	var scratch []byte
 	for _, v := range rows.Cols {
 		for from := 0; from < rows.N; from += vec.MaxRows {
-			scratch = rowset.AppendVector(scratch[:0], v, from, min(from+vec.MaxRows, rows.N))
-			out = binary.AppendUvarint(out, uint64(len(scratch)))
-			out = append(out, scratch...)
+			out = appendSized(out, v, from, min(from+vec.MaxRows, rows.N))
 		}
 	}
 	out = binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
@@ -63,11 +60,25 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	return out, nil
 }
 
+// appendSized appends the rows [from, to) of v behind the length of what they are encoded as, which most often takes one byte.
+func appendSized(out []byte, v *vec.Vector, from, to int) []byte {
+	at := len(out)
+	out = rowset.AppendVector(append(out, 0), v, from, to)
+	var head [binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(head[:], uint64(len(out)-at-1))
+	if n > 1 {
+		out = append(out, head[1:n]...) // room
+		copy(out[at+n:], out[at+1:len(out)-n+1])
+	}
+	copy(out[at:], head[:n])
+	return out
+}
+
 // sizeHint is about how many bytes a payload of a few rows takes.
 func sizeHint(rows *vec.Batch) int {
-	size := 32
+	size := 40
 	for _, v := range rows.Cols {
-		size += 20 + min(len(v.Data), 4<<10)
+		size += 28 + min(len(v.Data), 4<<10)
 	}
 	return size
 }

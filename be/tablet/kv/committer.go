@@ -17,7 +17,9 @@ const discardEvery = 64
 type request struct {
 	entries []Entry
 	bytes   int64
+	grows   func() []Entry // makes the entries when it is taken; nil = they are there
 	lazy    bool
+	ahead   bool   // it may be taken before what grows
 	seq     uint64 // in the front
 	voids   int    // entries that Badger need not hear of
 	step    func() error
@@ -61,16 +63,48 @@ func (db *DB) Crowded() bool { return db.reqs.full() }
 // CommitLazy is CommitAsync for what nobody waits for: it may stay in memory for a few milliseconds longer.
 func (db *DB) CommitLazy(entries []Entry, done func(error)) { db.enqueue(entries, true, done) }
 
+// CommitGrowing queues changes that nobody waits for and that may still become more: entries, which must not block, is called once,
+// when the committer takes them. They become durable before what is queued later, but for CommitAhead, and are taken some milliseconds
+// later at the latest. It does not block: who queues them bounds them.
+func (db *DB) CommitGrowing(entries func() []Entry, done func(error)) {
+	db.sendBeyond(&request{grows: entries, lazy: true, done: done})
+}
+
+// CommitAhead is CommitAsync for what may become durable before growing changes that were queued earlier: it has nothing to do with
+// them, and they go on growing. beyond = it does not wait for room in the queue either, as CommitBeyond.
+func (db *DB) CommitAhead(entries []Entry, beyond bool, done func(error)) {
+	r := newRequest(entries, false, done)
+	r.ahead = true
+	if beyond {
+		db.sendBeyond(r)
+		return
+	}
+	db.send(r)
+}
+
 func (db *DB) enqueue(entries []Entry, lazy bool, done func(error)) {
 	db.send(newRequest(entries, lazy, done))
 }
 
 func newRequest(entries []Entry, lazy bool, done func(error)) *request {
-	r := &request{entries: entries, lazy: lazy, done: done}
+	r := &request{lazy: lazy, done: done}
+	r.fill(entries)
+	return r
+}
+
+func (r *request) fill(entries []Entry) {
+	r.entries = entries
 	for _, e := range entries {
 		r.bytes += int64(len(e.Key) + len(e.Value))
 	}
-	return r
+}
+
+// ripen makes the entries of one that grew until now.
+func (r *request) ripen() {
+	if r.grows != nil {
+		r.fill(r.grows())
+		r.grows = nil
+	}
 }
 
 func (db *DB) send(r *request) {

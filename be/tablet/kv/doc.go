@@ -6,7 +6,8 @@
 //
 // All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
 // writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
-// were queued. A request is atomic. After a crash the requests that survive are a prefix of that order.
+// were queued. A request is atomic. After a crash the requests that survive are a prefix of that order. A request that grows
+// (CommitGrowing) is made when it is taken; only what says that it has nothing to do with it (CommitAhead) may come before it.
 //
 // With a front, the group goes into a short log, which is flushed, and reaches Badger in larger groups a little later;
 // readers see it at once. After a crash it is read again. Invariant: what is in the front and what is in Badger alone come

@@ -18,6 +18,7 @@ const (
 type queue struct {
 	mu     sync.Mutex
 	items  []*request
+	held   []*request    // those that grow: they come before the next one in items that is not ahead of them
 	urgent int           // of items, those that are waited for
 	due    bool          // the oldest lazy item has waited long enough
 	armed  bool          // timer runs
@@ -39,7 +40,8 @@ func newQueue() *queue {
 func (q *queue) add(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.items) >= maxQueued && !q.closed {
+	for q.fullLocked() {
+		q.releaseLocked()
 		q.pokeLocked()
 		q.space.Wait()
 	}
@@ -56,14 +58,24 @@ func (q *queue) addBeyond(r *request) bool {
 func (q *queue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items) >= maxQueued && !q.closed
+	return q.fullLocked()
 }
+
+func (q *queue) fullLocked() bool { return len(q.items)+len(q.held) >= maxQueued && !q.closed }
 
 func (q *queue) addLocked(r *request) bool {
 	if q.closed {
 		return false
 	}
-	q.items = append(q.items, r)
+	switch {
+	case r.grows != nil:
+		q.held = append(q.held, r)
+	case r.ahead:
+		q.items = append(q.items, r)
+	default:
+		q.releaseLocked()
+		q.items = append(q.items, r)
+	}
 	switch {
 	case !r.lazy:
 		q.urgent++
@@ -75,11 +87,19 @@ func (q *queue) addLocked(r *request) bool {
 	return true
 }
 
+// releaseLocked gives what was held its place in the order.
+func (q *queue) releaseLocked() {
+	q.items = append(q.items, q.held...)
+	clear(q.held)
+	q.held = q.held[:0]
+}
+
 // late runs when the timer ends.
 func (q *queue) late() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.armed = false
+	q.releaseLocked()
 	if len(q.items) > 0 {
 		q.due = true
 		q.pokeLocked()
@@ -99,6 +119,7 @@ func (q *queue) close() bool {
 	defer q.mu.Unlock()
 	first := !q.closed
 	q.closed = true
+	q.releaseLocked()
 	q.timer.Stop()
 	q.space.Broadcast()
 	q.pokeLocked()
@@ -116,6 +137,7 @@ func (q *queue) take(entries int, bytes int64) (group []*request, end bool) {
 	n, size := 0, int64(0)
 	for len(group) < len(q.items) {
 		r := q.items[len(group)]
+		r.ripen()
 		if len(group) > 0 && (r.step != nil || n+len(r.entries) > entries || size+r.bytes > bytes) {
 			break
 		}

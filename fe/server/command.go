@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"strings"
@@ -32,7 +33,7 @@ func (c *conn) run(payload []byte) {
 	c.s.count.command(cmd)
 	var sql string
 	if cmd == mysql.COM_QUERY || cmd == mysql.COM_STMT_PREPARE {
-		sql = string(payload[1:])
+		sql = string(bytes.TrimSuffix(payload[1:], []byte{0})) // mysqlslap sends the end of its C string, too
 	}
 	c.busy(cmd, sql, stop)
 	defer c.s.count.running.Add(-1)

@@ -109,7 +109,7 @@ func TestRareCommands(t *testing.T) {
 	if !bytes.HasSuffix(ok, append([]byte{sessionTrackSchema, 4, 3}, "db2"...)) {
 		t.Errorf("schema change not told: %q", ok)
 	}
-	ok = command(t, nc, mysql.COM_QUERY, []byte("USE db3")...)
+	ok = command(t, nc, mysql.COM_QUERY, []byte("USE db3\x00")...) // as mysqlslap ends it
 	if !bytes.HasSuffix(ok, []byte("db3")) || srv.Connections()[0].Info.DB != "db3" {
 		t.Errorf("schema change not told: %q", ok)
 	}

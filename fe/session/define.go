@@ -20,7 +20,11 @@ import (
 // that Stele lacks leaves it alone.
 func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	var do func() error
-	switch n := st.Node.(type) {
+	node, unkept := parse.Node(st.Node), []string(nil)
+	if !s.vars.bool("foreign_key_checks") {
+		node, unkept = plan.WithoutForeignKeys(st.Node)
+	}
+	switch n := node.(type) {
 	case *parse.CreateDatabaseStmt:
 		do = func() error { return s.createDatabase(ctx, n, out) }
 	case *parse.DropDatabaseStmt:
@@ -37,8 +41,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
 	case *parse.AlterTableStmt:
-		if what := plan.RefusedAlter(n); what != "" {
-			return unsupported(what)
+		if err := plan.RefusedAlter(n); err != nil {
+			return err
 		}
 		do = func() error { return s.alter(ctx, n, out) }
 	case *parse.RenameTableStmt:
@@ -55,6 +59,9 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
+	}
+	for _, name := range unkept {
+		s.warn("Warning", plan.CodeNotSupported, "foreign key '"+name+"' is left out: foreign_key_checks is OFF, and nothing would check it")
 	}
 	return do()
 }
@@ -139,7 +146,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if cat.Named(db.ID, spec.Table.Name) {
 		if spec.IfNotExists {
 			s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
-			return out.done(server.Result{Warnings: 1})
+			return out.warned(s.warningCount())
 		}
 		return sqlErr(1050, "42S01", "Table '%s' already exists", spec.Table.Name)
 	}
@@ -151,7 +158,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	var exists *catalog.ErrExists
 	if errors.As(err, &exists) && exists.Kind == "table" && spec.IfNotExists { // another session was faster
 		s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
-		return out.warned(1)
+		return out.warned(s.warningCount())
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"math"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -76,6 +77,10 @@ func newPlainAccumulator(s aggSpec) (accumulator, error) {
 		if s.arg.Phys() == types.PhysBytes {
 			return newConcat(s), nil
 		}
+	case "json_arrayagg", "json_objectagg":
+		a := newConcat(s)
+		a.maxLen, a.json = math.MaxInt, s.f.Name
+		return a, nil
 	default:
 		return nil, fmt.Errorf("aggregate %q is unknown", s.f.Name)
 	}

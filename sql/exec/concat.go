@@ -9,19 +9,21 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/expr"
+	"stele/sql/fn"
 	"stele/sql/vec"
 )
 
 // defaultConcatMaxLen is MySQL's group_concat_max_len in bytes.
 const defaultConcatMaxLen = 1024
 
-// concatAcc is GROUP_CONCAT. State (BLOB): entries of a sort key and a value, each with its length in front, in order
+// concatAcc is GROUP_CONCAT, and gathers the parts of JSON_ARRAYAGG and JSON_OBJECTAGG. State (BLOB): entries of a sort key and a value, each with its length in front, in order
 // of arrival; NULL when there is none. Without ORDER BY, entries beyond the maximal length are not kept.
 type concatAcc struct {
 	sep     string
 	order   []expr.SortKey
 	maxLen  int
 	binary  bool
+	json    string // the aggregate that makes a document of the values
 	entries [][]byte
 	length  []int // bytes of the values and separators in entries
 	set     *groupSet
@@ -112,9 +114,27 @@ func (a *concatAcc) emit(dst *vec.ColumnBuilder, lo, hi int) error {
 			dst.AppendNull()
 			continue
 		}
+		if a.json != "" {
+			doc, err := fn.JoinJSON(a.json == "json_objectagg", entryValues(e))
+			if err != nil {
+				return err
+			}
+			dst.AppendBytes(doc)
+			continue
+		}
 		dst.AppendBytes(a.join(e))
 	}
 	return nil
+}
+
+// entryValues are the values of entries, in order of arrival.
+func entryValues(entries []byte) [][]byte {
+	var values [][]byte
+	for len(entries) > 0 {
+		_, value, rest, _ := cutEntry(entries)
+		values, entries = append(values, value), rest
+	}
+	return values
 }
 
 // join makes the text of one group.

@@ -37,7 +37,7 @@ type Value = vec.Value
 // AggFunc is one aggregate of a group. Partial aggregation on the BE produces state columns (see exec), which the
 // final aggregation merges.
 type AggFunc struct {
-	Name     string           `cbor:"1,keyasint"`           // "count", "sum", "avg", "min", "max", "group_concat", "any_value", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "bit_and", "bit_or", "bit_xor"
+	Name     string           `cbor:"1,keyasint"`           // "count", "sum", "avg", "min", "max", "group_concat", "any_value", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "bit_and", "bit_or", "bit_xor", "json_arrayagg", "json_objectagg"
 	Arg      *Node            `cbor:"2,keyasint,omitempty"` // nil for count(*)
 	Distinct bool             `cbor:"3,keyasint,omitempty"`
 	Type     types.ColumnType `cbor:"4,keyasint"`           // the result

@@ -334,7 +334,7 @@ func (p *parser) named(name string) *expr.Node {
 		unit := p.word()
 		p.want("from")
 		return call("extract:"+unit, p.list()...)
-	case "timestampdiff", "timestampadd":
+	case "timestampdiff", "timestampadd", "get_format":
 		unit := p.word()
 		p.want(",")
 		return call(name+":"+unit, p.list()...)

@@ -17,6 +17,7 @@ import (
 //	bit_and/or/xor        state: the bits
 //	var_*/stddev_*        state: count BIGINT, mean DOUBLE, sum of squared differences DOUBLE
 //	group_concat          state: the text so far
+//	json_arrayagg         state: the documents so far; json_objectagg the same, each of one pair
 //
 // With distinct the caller aggregates in one place over the distinct values; the state is then not used.
 func ResolveAgg(name string, arg T, distinct bool) (argType, result T, state []T, err error) {
@@ -53,6 +54,8 @@ func ResolveAgg(name string, arg T, distinct bool) (argType, result T, state []T
 			result = T{Kind: types.KindBlob}
 		}
 		return text(arg), result, []T{result}, nil
+	case "json_arrayagg", "json_objectagg":
+		return tJSON, tJSON, []T{tText}, nil
 	}
 	return T{}, T{}, nil, sqltypes.Errorf(1305, "42000", "FUNCTION %s does not exist", name)
 }

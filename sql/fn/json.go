@@ -194,19 +194,20 @@ func (n *jsonNode) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// jsonStep is one leg of a path: a member, an element, or all of either.
+// jsonStep is one leg of a path: a member, an element, all of either, or everything below.
 type jsonStep struct {
-	kind  byte // '.' member, '[' element
-	key   string
-	index int
-	all   bool
+	kind    byte // '.' member, '[' element, '*' everything below
+	key     string
+	index   int
+	fromEnd bool // the index counts backwards from the last element
+	all     bool
 }
 
 func errPath(path string) error {
 	return sqltypes.Errorf(3143, "42000", "Invalid JSON path expression '%.64s'", path)
 }
 
-// parsePath reads $ followed by .key, ."key", .*, [n] and [*].
+// parsePath reads $ followed by .key, ."key", .*, [n], [last], [last-n], [*] and, before another leg, **.
 func parsePath(path string) ([]jsonStep, error) {
 	s, ok := strings.CutPrefix(strings.TrimSpace(path), "$")
 	if !ok {
@@ -216,10 +217,14 @@ func parsePath(path string) ([]jsonStep, error) {
 	for s != "" {
 		var step jsonStep
 		var err error
-		switch s[0] {
-		case '.':
-			step, s, err = parseMember(s[1:])
-		case '[':
+		switch s = strings.TrimLeft(s, " "); {
+		case strings.HasPrefix(s, "**") && len(s) > 2:
+			step, s = jsonStep{kind: '*', all: true}, s[2:]
+			out = append(out, step)
+			continue
+		case s[0] == '.':
+			step, s, err = parseMember(strings.TrimLeft(s[1:], " "))
+		case s[0] == '[':
 			step, s, err = parseElement(s[1:])
 		default:
 			err = errPath(path)
@@ -263,11 +268,21 @@ func parseElement(s string) (jsonStep, string, error) {
 	if inner == "*" {
 		return jsonStep{kind: '[', all: true}, rest, nil
 	}
-	i, err := strconv.Atoi(inner)
+	back, fromEnd := strings.CutPrefix(inner, "last")
+	if fromEnd {
+		inner, ok = strings.CutPrefix(strings.TrimSpace(back), "-")
+		if back != "" && !ok {
+			return jsonStep{}, "", errPath(s)
+		}
+		if back == "" {
+			inner = "0"
+		}
+	}
+	i, err := strconv.Atoi(strings.TrimSpace(inner))
 	if err != nil || i < 0 {
 		return jsonStep{}, "", errPath(s)
 	}
-	return jsonStep{kind: '[', index: i}, rest, nil
+	return jsonStep{kind: '[', index: i, fromEnd: fromEnd}, rest, nil
 }
 
 // find adds what a path names to out. A scalar or object is the only element of itself, as in MySQL.
@@ -277,20 +292,25 @@ func (n *jsonNode) find(path []jsonStep, out []*jsonNode) []*jsonNode {
 	}
 	step, rest := path[0], path[1:]
 	switch {
-	case step.kind == '.' && n.kind == 'o':
-		for i, k := range n.keys {
-			if step.all || k == step.key {
-				out = n.vals[i].find(rest, out)
-			}
-		}
-	case step.kind == '[' && n.kind == 'a':
-		for i, v := range n.vals {
-			if step.all || i == step.index {
-				out = v.find(rest, out)
-			}
-		}
-	case step.kind == '[' && !step.all && step.index == 0:
+	case step.kind == '*':
 		out = n.find(rest, out)
+		for _, v := range n.vals {
+			out = v.find(path, out)
+		}
+	case step.all && (step.kind == '.' && n.kind == 'o' || step.kind == '[' && n.kind == 'a'):
+		for _, v := range n.vals {
+			out = v.find(rest, out)
+		}
+	case step.all:
+	default:
+		at := n.at(step)
+		switch {
+		case at < 0:
+		case step.kind == '[' && n.kind != 'a':
+			out = n.find(rest, out)
+		default:
+			out = n.vals[at].find(rest, out)
+		}
 	}
 	return out
 }

@@ -22,6 +22,8 @@ type columnAlterer struct {
 	keys   []*ast.Constraint
 	unique []string // columns that are unique by themselves
 	checks []checkDef
+	// filled are columns that become NOT NULL: no row may have NULL there.
+	filled []types.ColumnID
 }
 
 // alterColumns makes the columns of a table what an ALTER TABLE says; changed tells whether it says anything of them.
@@ -295,22 +297,26 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	if err := a.keeps(&old, &col); err != nil {
 		return err
 	}
+	if col.Type.NotNull && !old.Type.NotNull {
+		a.filled = append(a.filled, col.ID)
+	}
+	if from := old.Type; from.Kind != col.Type.Kind || from.Length != col.Type.Length {
+		a.rebuildKeys(col.ID)
+	}
 	a.cols = slices.Delete(a.cols, at, at+1)
 	return a.place(col, spec.Position, at)
 }
 
-// keeps refuses a definition by which rows would have to be looked at or rewritten.
+// keeps refuses a definition by which rows would have to be rewritten.
 func (a *columnAlterer) keeps(old, col *types.Column) error {
 	from, to := old.Type, col.Type
 	reason := ""
 	switch {
 	case old.AutoIncrement != col.AutoIncrement:
 		reason = "AUTO_INCREMENT stays as it was declared"
-	case to.NotNull && !from.NotNull:
-		reason = "rows may have NULL there"
 	case !widens(old, col):
 		reason = "rows would be rewritten"
-	case to != from && (a.layout(col.ID) || a.uniqueHas(col.ID)):
+	case to != from && a.layout(col.ID):
 		reason = "rows are found by it"
 	}
 	if reason == "" {
@@ -319,8 +325,13 @@ func (a *columnAlterer) keeps(old, col *types.Column) error {
 	return refuse("MODIFY COLUMN " + old.Name + " from " + typeText(old) + " to " + typeText(col) + ": " + reason + "; " + rewriteRemedy)
 }
 
-func (a *columnAlterer) uniqueHas(id types.ColumnID) bool {
-	return slices.ContainsFunc(a.table.Unique, func(k catalog.UniqueKey) bool { return k.Enforced() && slices.Contains(k.Columns, id) })
+// rebuildKeys has the unique keys made anew that a column is part of: their hidden tables say what its values are.
+func (a *columnAlterer) rebuildKeys(id types.ColumnID) {
+	for i := range a.table.Unique {
+		if k := &a.table.Unique[i]; k.Enforced() && slices.Contains(k.Columns, id) {
+			k.Index = 0
+		}
+	}
 }
 
 // widens reports whether every value of a column is, as it is stored, the same value of another definition.

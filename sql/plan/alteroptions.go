@@ -9,7 +9,7 @@ func collationNote(name string) string {
 
 // alterClauses names clauses of ALTER TABLE that are not done.
 var alterClauses = map[ast.AlterTableType]string{
-	ast.AlterTableDropPrimaryKey: "DROP PRIMARY KEY", ast.AlterTableDropForeignKey: "FOREIGN KEY",
+	ast.AlterTableDropPrimaryKey: "DROP PRIMARY KEY",
 	ast.AlterTableIndexInvisible: "ALTER INDEX", ast.AlterTableOrderByColumns: "ORDER BY",
 	ast.AlterTablePartition: "PARTITION BY", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING",
 	ast.AlterTableCoalescePartitions: "COALESCE PARTITION", ast.AlterTableReorganizePartition: "REORGANIZE PARTITION",
@@ -31,25 +31,25 @@ var alterParts = func() map[ast.AlterTableType]bool {
 	return out
 }()
 
-// RefusedAlter names what of an ALTER TABLE is not done, "" = nothing.
-func RefusedAlter(stmt *ast.AlterTableStmt) string {
+// RefusedAlter refuses an ALTER TABLE for what of it is not done.
+func RefusedAlter(stmt *ast.AlterTableStmt) error {
 	for _, spec := range stmt.Specs {
+		if foreignKeySpec(spec, new([]string)) {
+			return refuseForeignKey()
+		}
 		if clause := alterClauses[spec.Tp]; clause != "" {
-			return "ALTER TABLE ... " + clause
+			return refuse("ALTER TABLE ... " + clause)
 		}
 		if !alterParts[spec.Tp] {
-			return "this ALTER TABLE"
-		}
-		if spec.Tp == ast.AlterTableAddConstraint && spec.Constraint.Tp == ast.ConstraintForeignKey {
-			return "FOREIGN KEY"
+			return refuse("this ALTER TABLE")
 		}
 		for _, o := range spec.Options {
 			if o.Tp == ast.TableOptionCharset && !knownCharset(o.StrValue) {
-				return "CHARACTER SET " + o.StrValue
+				return refuse("CHARACTER SET " + o.StrValue)
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 // option carries out a table option. The others ask for what needs no work here: another engine, storage options, a character set in

@@ -25,7 +25,8 @@ type TableChange struct {
 	Notes []string
 
 	effective bool
-	verify    []rowCheck // what rows that are there have to meet
+	verify    []rowCheck       // what rows that are there have to meet
+	filled    []types.ColumnID // columns in which they have to have values
 	reads     []types.ColumnID
 	ectx      expr.Context
 }
@@ -45,13 +46,20 @@ func (c *TableChange) Built() []int {
 }
 
 // LooksAtRows reports whether the rows that are there decide whether the table may change.
-func (c *TableChange) LooksAtRows() bool { return len(c.verify) > 0 || len(c.Built()) > 0 }
+func (c *TableChange) LooksAtRows() bool {
+	return len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
+}
 
 // Reads are the columns of To that Verify looks at.
 func (c *TableChange) Reads() []types.ColumnID { return c.reads }
 
 // Verify refuses rows, given by the columns of To, that do not meet a new constraint.
 func (c *TableChange) Verify(rows *vec.Batch) error {
+	for _, id := range c.filled {
+		if v := rows.Cols[c.To.Schema.ColumnIndex(id)]; v.HasNulls() {
+			return errorf(CodeNullUse, "Invalid use of NULL value")
+		}
+	}
 	_, _, err := judge(c.verify, c.ectx, rows, false)
 	return err
 }
@@ -88,6 +96,7 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 		return nil, err
 	}
 	a.change.Columns, a.change.effective = changed, a.change.effective || changed
+	a.change.filled, a.change.reads = a.filled, slices.Clone(a.filled)
 	if err := a.withColumns(); err != nil {
 		return nil, err
 	}

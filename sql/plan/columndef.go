@@ -97,7 +97,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 	case ast.ColumnOptionGenerated:
 		return refuse("a generated column")
 	case ast.ColumnOptionReference:
-		return refuse("FOREIGN KEY")
+		return refuseForeignKey()
 	case ast.ColumnOptionFulltext:
 		return refuse("FULLTEXT")
 	}

@@ -29,6 +29,7 @@ const (
 	CodeInvalidGroupFunc   = 1111
 	CodeNoColumns          = 1113
 	CodeColumnCount        = 1136
+	CodeNullUse            = 1138
 	CodeMixedGroup         = 1140
 	CodeUnknownTable       = 1146
 	CodeWrongArguments     = 1210
@@ -79,7 +80,7 @@ var states = map[uint16]string{
 	CodeUnknownColumn: "42S22", CodeNotGrouped: "42000", CodeDuplicateColumn: "42S21", CodeDuplicateKeyName: "42000",
 	CodeNotUniqueTable: "42000", CodeBadDefault: "42000", CodeMultiplePrimary: "42000", CodeKeyColumnMissing: "42000",
 	CodeTooBig: "42000", CodeWrongAutoKey: "42000", CodeColumnTwice: "42000", CodeNoColumns: "42000",
-	CodeColumnCount: "21S01", CodeMixedGroup: "42000", CodeUnknownTable: "42S02", CodeUnionColumns: "21000",
+	CodeColumnCount: "21S01", CodeNullUse: "22004", CodeMixedGroup: "42000", CodeUnknownTable: "42S02", CodeUnionColumns: "21000",
 	CodeNotSupported: "42000", CodeOperandColumns: "21000", CodeSubqueryRows: "21000", CodeDerivedAlias: "42000",
 	CodeTruncatedWrong: "22007", CodeBadTableInDelete: "42S02", CodeOutOfRange: "22003", CodeUnknownFunction: "42000",
 	CodeTooLong: "22001", CodeViewCheck: "44000", CodeTooBigPrecision: "42000", CodeTooBigScale: "42000",

@@ -99,6 +99,8 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 		return e.convertUsing(n.Args)
 	case "charset", "collation":
 		return e.charsetCall(name, n.Args)
+	case "any_value":
+		return e.anyValue(n.Args)
 	case "cube":
 		return nil, refuse("GROUP BY CUBE")
 	case "grouping":

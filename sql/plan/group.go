@@ -223,6 +223,9 @@ func (e *env) aggregateArg(f *expr.AggFunc, args []ast.ExprNode) (*expr.Node, er
 		if err != nil {
 			return nil, err
 		}
+		if f.Name == "json_arrayagg" {
+			return e.b.call("json_item", n)
+		}
 		if f.Name == "count" && !f.Distinct && n.Kind == expr.NodeConst && !n.Value.Null {
 			return nil, nil
 		}
@@ -239,6 +242,8 @@ func (e *env) aggregateArg(f *expr.AggFunc, args []ast.ExprNode) (*expr.Node, er
 	switch f.Name {
 	case "group_concat":
 		return e.b.call("concat", list...)
+	case "json_objectagg":
+		return e.b.call("json_object", list...)
 	case "count":
 		return e.countTuple(list)
 	}
@@ -289,6 +294,19 @@ func (e *env) checkGrouped(n *expr.Node, at int, what string) error {
 	if !e.grouped {
 		return nil
 	}
+	bad := e.takeColumns(n, func(id int) bool { return !e.b.fullGroupBy || e.determined(id) })
+	if bad < 0 {
+		return nil
+	}
+	name := e.qualified(bad)
+	if findAgg(e.rel).scalar {
+		return errorf(CodeMixedGroup, "In aggregated query without GROUP BY, expression #%d of %s contains nonaggregated column '%s'; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+	}
+	return errorf(CodeNotGrouped, "Expression #%d of %s is not in GROUP BY clause and contains nonaggregated column '%s' which is not functionally dependent on columns in GROUP BY clause; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+}
+
+// takeColumns has any value of the group taken of each plain column in an expression, and returns the first of which that may not be, or -1.
+func (e *env) takeColumns(n *expr.Node, may func(id int) bool) int {
 	bad := -1
 	own := e.ownColumns()
 	agg := findAgg(e.rel)
@@ -297,21 +315,27 @@ func (e *env) checkGrouped(n *expr.Node, at int, what string) error {
 		if bad >= 0 || !own.has(id) || made.has(id) {
 			return
 		}
-		if e.b.fullGroupBy && !e.determined(id) {
+		if !may(id) {
 			bad = id
 			return
 		}
 		e.b.takeAny(agg, e.rel, id)
 		made.add(id)
 	})
-	if bad < 0 {
-		return nil
+	return bad
+}
+
+// anyValue binds ANY_VALUE: its columns need not be grouped.
+func (e *env) anyValue(args []ast.ExprNode) (*expr.Node, error) {
+	if len(args) != 1 {
+		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'any_value'")
 	}
-	name := e.qualified(bad)
-	if agg.scalar {
-		return errorf(CodeMixedGroup, "In aggregated query without GROUP BY, expression #%d of %s contains nonaggregated column '%s'; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+	n, err := e.bind(args[0])
+	if err != nil || !e.grouped {
+		return n, err
 	}
-	return errorf(CodeNotGrouped, "Expression #%d of %s is not in GROUP BY clause and contains nonaggregated column '%s' which is not functionally dependent on columns in GROUP BY clause; this is incompatible with sql_mode=only_full_group_by", at, what, name)
+	e.takeColumns(n, func(int) bool { return true })
+	return n, nil
 }
 
 // ownColumns are the ids of the level's FROM.

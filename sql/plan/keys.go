@@ -84,7 +84,7 @@ func keyKind(tp ast.ConstraintType) (unique bool, err error) {
 	case ast.ConstraintPrimaryKey:
 		return false, refuse("ADD PRIMARY KEY to a table that is there")
 	case ast.ConstraintForeignKey:
-		return false, refuse("FOREIGN KEY")
+		return false, refuseForeignKey()
 	case ast.ConstraintFulltext:
 		return false, refuse("FULLTEXT")
 	}

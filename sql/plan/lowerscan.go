@@ -268,7 +268,7 @@ func (b *binder) twoPhase(c chain, r *rel, aggs []aggItem, layout []int) (lowere
 func splittable(aggs []aggItem) (distinct *expr.Node, ok bool) {
 	for i, a := range aggs {
 		switch {
-		case a.fn.Name == "group_concat":
+		case a.fn.Name == "group_concat" || a.fn.Name == "json_arrayagg" || a.fn.Name == "json_objectagg":
 			return nil, false
 		case a.fn.Distinct && (i > 0 && distinct == nil || distinct != nil && !sameExpr(distinct, a.fn.Arg)):
 			return nil, false

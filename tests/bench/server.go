@@ -107,6 +107,7 @@ func (p *Peer) start(daemon, dir string) error {
 	}
 	defer log.Close()
 	p.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+p.Dir, "--socket="+filepath.Join(dir, "sock"),
+		"--tmpdir="+dir, // one that starts empties the folder: not /tmp, where others have theirs
 		"--port="+strconv.Itoa(port), "--bind-address=127.0.0.1", "--user=root", "--skip-log-bin", "--skip-name-resolve",
 		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G", "--max-allowed-packet=64M",
 		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--max-connections=300", "--local-infile=1")

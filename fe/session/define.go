@@ -258,13 +258,3 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	s.sh.sequences.forget(t.ID)
 	return out.ok()
 }
-
-// maxWarnings is how many warnings of a statement are kept.
-const maxWarnings = 64
-
-// warn adds a row to SHOW WARNINGS.
-func (s *Session) warn(level string, code uint16, msg string) {
-	if len(s.warnings) < maxWarnings {
-		s.warnings = append(s.warnings, stmt.Warning{Level: level, Code: code, Message: msg})
-	}
-}

@@ -39,7 +39,7 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 // insertValues runs an INSERT of literals.
 func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, out *output) error {
 	s.sh.queries.Add(1)
-	s.warnings = nil
+	s.warnings = diagnostics{}
 	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		if p, ok := s.targeted(cat, values); ok {
 			return p, nil, nil
@@ -112,8 +112,7 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 		s.lastInsertID = ins.firstID
 	}
 	if ins.pctx != nil {
-		s.warnByZero(ins.pctx)
-		s.warnViolations(ins.pctx.Violations)
+		s.warnPlanned(ins.pctx)
 	}
 	return out.done(ins.result())
 }

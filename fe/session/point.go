@@ -178,7 +178,7 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 // answerPoint sends the row, if there is one.
 func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	s.sh.queries.Add(1)
-	s.before, s.warnings = s.warnings, nil
+	s.before, s.warnings = s.warnings, diagnostics{}
 	s.nextReadOnly = false // this query was the next transaction
 	columns := p.columns
 	if p.zoned {

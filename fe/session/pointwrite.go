@@ -43,7 +43,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	if !ok {
 		return false, nil
 	}
-	s.before, s.warnings = s.warnings, nil
+	s.before, s.warnings = s.warnings, diagnostics{}
 	var m modified
 	err = s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
 		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, values)

@@ -135,8 +135,8 @@ type Session struct {
 	lastInsertID uint64
 	foundRows    int64
 	affected     int64 // ROW_COUNT(): -1 = the last statement gave rows, or failed
-	warnings     []stmt.Warning
-	before       []stmt.Warning    // of the statement before, for @@warning_count
+	warnings     diagnostics
+	before       diagnostics       // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
 	granted      granted
 	account      string // name@host of accountName
@@ -168,15 +168,9 @@ func (s *Session) freshVars() {
 	s.vars.dynamic = func(name string) (uint64, bool) {
 		switch name {
 		case "warning_count":
-			return uint64(len(s.before)), true
+			return uint64(s.before.count), true
 		case "error_count":
-			n := 0
-			for _, w := range s.before {
-				if w.Level == "Error" {
-					n++
-				}
-			}
-			return uint64(n), true
+			return uint64(s.before.errors()), true
 		case "last_insert_id", "identity":
 			return s.lastInsertID, true
 		}
@@ -236,7 +230,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
-	s.lastInsertID, s.affected, s.warnings = 0, 0, nil
+	s.lastInsertID, s.affected, s.warnings = 0, 0, diagnostics{}
 	return err
 }
 
@@ -353,7 +347,7 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	}
 	s.before = s.warnings
 	if !isDiagnostic(st) {
-		s.warnings = nil
+		s.warnings = diagnostics{}
 	}
 	if err := s.allow(ctx, st); err != nil {
 		return err
@@ -490,7 +484,7 @@ func (s *Session) fail(ctx context.Context, sql string, err error) error {
 	var known server.MySQLError
 	if errors.As(err, &known) {
 		code, _, msg := known.MySQL()
-		s.warnings = nil
+		s.warnings = diagnostics{}
 		s.warn("Error", code, msg)
 	}
 	return err

@@ -39,7 +39,8 @@ type Log interface {
 
 // Tables makes and unmakes tables.
 type Tables interface {
-	Create(ctx context.Context, table catalog.Table) error
+	// Create returns the id of the new table.
+	Create(ctx context.Context, table catalog.Table) (types.TableID, error)
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
 	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error)
@@ -56,6 +57,7 @@ type Settings struct {
 
 // Parts are what sessions are made of.
 type Parts struct {
+	Name    string // of this FE
 	Log     Log
 	Parser  *parse.Parser
 	Scanner *dist.Scanner
@@ -136,6 +138,7 @@ type Session struct {
 	warnings     diagnostics
 	before       diagnostics       // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
+	temps        temporaries
 	granted      granted
 	account      string // name@host of accountName
 
@@ -225,6 +228,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
 	s.sh.locks.releaseAll(s)
+	s.dropTemporaries(ctx)
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
@@ -253,11 +257,12 @@ func (s *Session) Statistics() string {
 
 // Close rolls back what is open and frees the session.
 func (s *Session) Close() {
-	s.sh.live.Delete(s.info.ID)
+	s.sh.live.CompareAndDelete(s.info.ID, s) // another user may have come to the connection
 	if err := s.rollback(context.Background()); err != nil {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
 	s.sh.locks.releaseAll(s)
+	s.dropTemporaries(context.Background())
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.

@@ -13,14 +13,20 @@ import (
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
 		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
 		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 
-// snapshot gives the planner the catalog by names.
-type snapshot struct{ *catalog.Catalog }
+// snapshot gives the planner the catalog by names, those of the session's own tables first.
+type snapshot struct {
+	*catalog.Catalog
+	temps temporaries
+}
+
+// names is a catalog by the names that things have in the session.
+func (s *Session) names(cat *catalog.Catalog) snapshot { return snapshot{cat, s.temps} }
 
 // stats estimates table sizes from what commits have counted.
 type stats struct{ cat *catalog.Catalog }
@@ -43,6 +49,9 @@ func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
 	d, ok := c.Database(db)
 	if !ok {
 		return nil, false
+	}
+	if t, ok := c.temps.find(c.Catalog, d.ID, name); ok {
+		return t, true
 	}
 	return c.Catalog.Table(d.ID, name)
 }

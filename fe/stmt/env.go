@@ -145,6 +145,8 @@ type Env struct {
 	Strangers func() []Stranger
 	Processes func() []Process
 	Warnings  []Warning
+	// Temporary finds a table that only the session knows; nil = there are none.
+	Temporary func(*catalog.Database, string) (*catalog.Table, bool)
 	// WarningCount is how many there were, of which the first are kept.
 	WarningCount int
 	Variables    []Variable

@@ -64,7 +64,10 @@ func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
 		return nil, notFound("database", c.ID)
 	}
 	var res DropResult
-	for _, t := range slices.Collect(d.Tables(c.ID)) {
+	for _, t := range slices.Collect(d.AllTables()) {
+		if t.DatabaseID != c.ID || t.Hidden() {
+			continue
+		}
 		dropped, err := d.dropTable(t.ID)
 		if err != nil {
 			return nil, err
@@ -90,7 +93,7 @@ func (d *draft) createTable(c *command.CreateTable) error {
 	if err := d.drawn("table", uint64(t.ID)); err != nil {
 		return err
 	}
-	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok {
+	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok && t.Owner == nil {
 		return exists("table", t.Name)
 	}
 	if t.Hidden() {
@@ -101,7 +104,9 @@ func (d *draft) createTable(c *command.CreateTable) error {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
-	d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
+	if t.Named() {
+		d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
+	}
 	d.counters = d.counters.set(d.o, t.ID, tableCounters{Row: 1, Auto: 1})
 	return d.createIndexes(&t, c.Indexes, c.TimeMs)
 }
@@ -294,7 +299,9 @@ func (d *draft) dropTable(id types.TableID) (DropResult, error) {
 	if t.Hidden() {
 		return res, nil
 	}
-	d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	if t.Named() {
+		d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	}
 	d.counters = d.counters.del(d.o, id)
 	for _, k := range t.Unique {
 		if !k.Enforced() {

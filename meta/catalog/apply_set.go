@@ -28,6 +28,11 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 	if err := alterPartitions(t, c); err != nil {
 		return err
 	}
+	if c.Set.Publish {
+		if err := d.publish(t); err != nil {
+			return err
+		}
+	}
 	if c.Set.Colocate != nil {
 		if err := d.checkGroup(t); err != nil {
 			return err
@@ -49,6 +54,20 @@ func setProperties(t *Table, s *command.TableSet) {
 	if s.Colocate != nil {
 		t.Colocate, t.ColocatedMs = *s.Colocate, s.ColocatedMs
 	}
+}
+
+// publish gives a table of a session to everybody.
+func (d *draft) publish(t *Table) error {
+	if t.Owner == nil {
+		return refused("table %s belongs to no session", t.Name)
+	}
+	name := tableName{t.DatabaseID, t.Name}
+	if _, taken := d.tableNames.get(name); taken {
+		return exists("table", t.Name)
+	}
+	t.Owner = nil
+	d.tableNames = d.tableNames.set(d.o, name, t.ID)
+	return nil
 }
 
 // checkGroup refuses a table that joins a colocate group and has other numbers than the tables of it: they may have changed since
@@ -83,10 +102,10 @@ func (d *draft) replaceTable(c *command.AlterTable) error {
 	if t.Schema.Version < old.Schema.Version {
 		return refused("table %s: its schema version goes back", old.Name)
 	}
-	if old.Hidden() {
+	if !old.Named() {
 		return notFound("table", old.ID)
 	}
-	t.Unique, t.IndexOf, t.AlterUntilMs = old.Unique, old.IndexOf, old.AlterUntilMs
+	t.Owner, t.Unique, t.IndexOf, t.AlterUntilMs = nil, old.Unique, old.IndexOf, old.AlterUntilMs
 	if err := d.checkTable(&t); err != nil {
 		return err
 	}

@@ -64,3 +64,35 @@ func TestSetJoinsOnlyAFittingGroup(t *testing.T) {
 	b.must(replicas(first.Replicas, command.PartitionReplicas{Partition: 10431, Replicas: first.Replicas}))
 	b.must(join(10430))
 }
+
+// TestTablesOfSessions: a table of a session has no name, so that others may have its name, until it is published; and it goes with its
+// database.
+func TestTablesOfSessions(t *testing.T) {
+	b := newBench(t)
+	own := table("t", 10400, types.QuorumMajority, tabletA)
+	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Session: 9}
+	b.must(own)
+	if _, ok := b.c.Table(10007, "t"); ok || b.c.TableCount() != 0 {
+		t.Error("a table of a session is found by its name")
+	}
+	publish := &command.AlterTable{Table: Table{ID: 10400}, Set: &command.TableSet{Publish: true}}
+	b.must(table("t", 10430, types.QuorumMajority, 10530))
+	fails[*ErrExists](b, publish)
+	fails[*ErrNotFound](b, &command.RenameTables{Renames: []command.TableRename{{Table: 10400, From: 10007, FromName: "t", To: 10007, ToName: "u"}}})
+	b.must(&command.DropTable{ID: 10430})
+	if got, ok := b.c.TableByID(10400); !ok || got.Owner == nil {
+		t.Fatal("the table of the session went with its namesake")
+	}
+	b.must(publish)
+	if got, ok := b.c.Table(10007, "t"); !ok || got.ID != 10400 || got.Owner != nil {
+		t.Errorf("published: %+v", got)
+	}
+	fails[*ErrRefused](b, publish)
+
+	own = table("t", 10460, types.QuorumMajority, 10560)
+	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Session: 9}
+	b.must(own)
+	if res := b.must(&command.DropDatabase{ID: 10007}).(DropResult); len(res.Tablets) != 2 || b.c.TabletCount() != 0 {
+		t.Errorf("after DROP DATABASE: %+v, %d tablets", res, b.c.TabletCount())
+	}
+}

@@ -157,7 +157,7 @@ func (w *world) other(c *Catalog) command.Command {
 // set draws a change of properties; of one table in two a partition is named, perhaps of another table.
 func (w *world) set(t *Table) command.Command {
 	group, quorum := []string{"", "g"}[w.n("group", 0, 1)], types.WriteQuorum(w.n("quorum", 0, 3))
-	cmd := &command.AlterTable{Table: Table{ID: t.ID}, Set: &command.TableSet{Alone: w.chance(50), Replicas: w.n("replicas", 0, 3)}}
+	cmd := &command.AlterTable{Table: Table{ID: t.ID}, Set: &command.TableSet{Alone: w.chance(50), Replicas: w.n("replicas", 0, 3), Publish: w.chance(30)}}
 	switch w.n("set", 0, 2) {
 	case 0:
 		cmd.Set.Colocate, cmd.Set.ColocatedMs = &group, w.now
@@ -351,6 +351,9 @@ func (w *world) createTable(c *Catalog) command.Command {
 	}
 	if db, ok := pick(w, slices.Collect(c.Databases())); ok {
 		tbl.DatabaseID = db.ID
+	}
+	if w.chance(30) {
+		tbl.Owner = &TableOwner{FE: "fe1", StartMs: 1, Session: 7}
 	}
 	return &command.CreateTable{Table: tbl, Tablets: tablets, TimeMs: w.now}
 }
@@ -593,7 +596,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			}
 		}
 		checkKeys(t, c, tbl)
-		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok != !tbl.Hidden() || ok && byName != tbl {
+		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok && byName == tbl != tbl.Named() || !ok && tbl.Named() {
 			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}

@@ -244,6 +244,8 @@ type TableSet struct {
 	ColocatedMs int64   `cbor:"5,keyasint,omitempty"`
 	// Alone has the numbers of replicas hold only for a table that is in no group: all tables of a group have the same.
 	Alone bool `cbor:"6,keyasint,omitempty"`
+	// Publish gives a table that belonged to a session to everybody, under its name.
+	Publish bool `cbor:"7,keyasint,omitempty"`
 }
 
 // PartitionMedium is the medium that the replicas of one partition are to lie on.

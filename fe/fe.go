@@ -146,7 +146,7 @@ func (n *node) openSessions() error {
 	if err != nil {
 		return err
 	}
-	n.shared = session.New(session.Parts{Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
+	n.shared = session.New(session.Parts{Name: n.name, Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
@@ -286,6 +286,7 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 	n.serves.Store(true)
 	wg.Go(func() { failed <- n.mysql.Load().Serve(mysqlListener) })
 	wg.Go(func() { failed <- n.serveHTTP(loops) })
+	wg.Go(func() { n.shared.Sweep(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
 	fmt.Fprintf(n.stdout, "fe serves MySQL on %s\n", query)
 	select {

@@ -27,7 +27,7 @@ var privileges = []privilege{
 	{model.PrivAlter, "ALTER", "Tables", "To alter tables"},
 	{model.PrivShowDatabases, "SHOW DATABASES", "Server Admin", "To see the names of all databases"},
 	{model.PrivSuper, "SUPER", "Server Admin", "To change the cluster: ADMIN, ALTER SYSTEM, KILL of others"},
-	{model.PrivCreateTemporary, "CREATE TEMPORARY TABLES", "Databases", "Allows nothing here"},
+	{model.PrivCreateTemporary, "CREATE TEMPORARY TABLES", "Databases", "To create temporary tables"},
 	{model.PrivLockTables, "LOCK TABLES", "Databases", "To say LOCK TABLES"},
 	{model.PrivExecute, "EXECUTE", "Functions,Procedures", "Allows nothing here"},
 	{model.PrivReplicationSlave, "REPLICATION SLAVE", "Server Admin", "Allows nothing here"},

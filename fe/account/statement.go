@@ -132,14 +132,23 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 		return []Need{{model.PrivDrop, n.Name.O, ""}}
 	case *parse.CreateTableStmt:
 		out := on(n.Table, model.PrivCreate)
+		if n.TemporaryKeyword != parse.TemporaryNone {
+			out = onDatabaseOf(n.Table, db, model.PrivCreateTemporary)
+		}
 		if n.ReferTable != nil {
 			out = append(out, on(n.ReferTable, model.PrivSelect)...)
 		}
+		if n.Select != nil && n.TemporaryKeyword == parse.TemporaryNone {
+			out = append(out, on(n.Table, model.PrivInsert)...)
+		}
 		if n.Select != nil {
-			out = append(append(out, on(n.Table, model.PrivInsert)...), ReadNeeds(n.Select, db)...)
+			out = append(out, ReadNeeds(n.Select, db)...)
 		}
 		return out
 	case *parse.DropTableStmt:
+		if n.TemporaryKeyword != parse.TemporaryNone {
+			return nil // it drops only tables of the session
+		}
 		return onTables(n.Tables, db, model.PrivDrop)
 	case *parse.TruncateTableStmt:
 		return on(n.Table, model.PrivDrop)
@@ -210,6 +219,14 @@ func onTable(t *parse.TableName, db string, privileges ...model.Privilege) []Nee
 		out[i] = Need{p, db, t.Name.O}
 	}
 	return named(out)
+}
+
+// onDatabaseOf returns the need for a privilege on the database of a table.
+func onDatabaseOf(t *parse.TableName, db string, p model.Privilege) []Need {
+	if t.Schema.O != "" {
+		db = t.Schema.O
+	}
+	return named([]Need{{Privileges: p, Database: db}})
 }
 
 func onTables(tables []*parse.TableName, db string, privileges ...model.Privilege) []Need {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -168,22 +169,21 @@ func Corrupt(err error) bool { return status.Code(err) == codes.DataLoss }
 
 // Scan runs a fragment on a BE and hands every encoded batch to each.
 func (c *Clients) Scan(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
-	c.beforeRead()
-	be, err := c.BE(address)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := be.Scan(ctx, req)
-	if err != nil {
-		return err
-	}
-	return rpc.Drain(stream.Recv, func(m *bepb.ScanResponse) error { return each(m.Batch) })
+	return batches(ctx, c, address, func(ctx context.Context, be bepb.BackendClient) (grpc.ServerStreamingClient[bepb.ScanResponse], error) {
+		return be.Scan(ctx, req)
+	}, func(m *bepb.ScanResponse) error { return each(m.Batch) })
 }
 
 // Query runs the upper part of a query on a query node and hands every encoded batch to each.
 func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequest, each func([]byte) error) error {
+	return batches(ctx, c, address, func(ctx context.Context, be bepb.BackendClient) (grpc.ServerStreamingClient[bepb.QueryResponse], error) {
+		return be.Query(ctx, req)
+	}, func(m *bepb.QueryResponse) error { return each(m.Batch) })
+}
+
+// batches reads what a BE streams, to its end.
+func batches[M any](ctx context.Context, c *Clients, address string, open func(context.Context, bepb.BackendClient) (grpc.ServerStreamingClient[M], error),
+	each func(*M) error) error {
 	c.beforeRead()
 	be, err := c.BE(address)
 	if err != nil {
@@ -191,11 +191,11 @@ func (c *Clients) Query(ctx context.Context, address string, req *bepb.QueryRequ
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := be.Query(ctx, req)
+	stream, err := open(ctx, be)
 	if err != nil {
 		return err
 	}
-	return rpc.Drain(stream.Recv, func(m *bepb.QueryResponse) error { return each(m.Batch) })
+	return rpc.Drain(stream.Recv, each)
 }
 
 // Get reads rows that are named by their keys and hands every encoded batch to each. Done is false when the answer is too

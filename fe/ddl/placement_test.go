@@ -25,7 +25,7 @@ func TestPlacedByLocation(t *testing.T) {
 			}
 		}
 		d := ddl.New(w.Log, w.Clients, w)
-		if err := d.Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
+		if _, err := d.Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
 			t.Fatal(err)
 		}
 		for tab := range tablets(t, w, "p") {
@@ -61,7 +61,7 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 	make := func(name string, parts int) *catalog.Table {
 		tab := table(w, name, parts, 4, 2)
 		tab.Colocate = "g"
-		if err := d.Create(ctx, tab); err != nil {
+		if _, err := d.Create(ctx, tab); err != nil {
 			t.Fatal(err)
 		}
 		db, _ := w.Log.Current().Database("d")
@@ -69,7 +69,7 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 		return made
 	}
 	first := make("a", 3)
-	if err := d.Create(ctx, table(w, "noise", 1, 3, 2)); err != nil {
+	if _, err := d.Create(ctx, table(w, "noise", 1, 3, 2)); err != nil {
 		t.Fatal(err)
 	}
 	make("b", 2)

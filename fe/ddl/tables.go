@@ -70,11 +70,11 @@ type made struct {
 	tablets []catalog.Tablet
 }
 
-// Create creates a table whose names and shape are checked; its ids are drawn here. Partitions come without tablets, and
+// Create creates a table whose names and shape are checked; its ids are drawn here, and that of the table is returned. Partitions come without tablets, and
 // unique keys without hidden tables.
-func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
+func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID, error) {
 	if err := FitsGroup(d.log.Current(), &table); err != nil {
-		return err
+		return 0, err
 	}
 	now := time.Now().UnixMilli()
 	table.CreatedMs = now
@@ -107,13 +107,13 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) error {
 		return out, nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now}
 	for _, m := range all[1:] {
 		cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
 	}
-	return d.propose(ctx, cmd)
+	return table.ID, d.propose(ctx, cmd)
 }
 
 // fill gives every partition of a new table its id and its tablets.

@@ -66,7 +66,7 @@ func even(t *testing.T, what string, n map[types.BEID]int, bes, total int) {
 func TestCreateAndTruncateSpread(t *testing.T) {
 	w := fakecluster.New(t, 4, 1, types.QuorumMajority)
 	d := ddl.New(w.Log, w.Clients, w)
-	if err := d.Create(context.Background(), table(w, "p", 5, 2, 2)); err != nil {
+	if _, err := d.Create(context.Background(), table(w, "p", 5, 2, 2)); err != nil {
 		t.Fatal(err)
 	}
 	for _, again := range []bool{false, true} {
@@ -96,7 +96,7 @@ func TestCreateGoesRoundADeadBE(t *testing.T) {
 	w := fakecluster.New(t, 3, 1, types.QuorumMajority)
 	d := ddl.New(w.Log, w.Clients, w)
 	w.BEs[1].Stop() // nobody knows yet
-	if err := d.Create(context.Background(), table(w, "p", 2, 2, 2)); err != nil {
+	if _, err := d.Create(context.Background(), table(w, "p", 2, 2, 2)); err != nil {
 		t.Fatal(err)
 	}
 	if replicas, _ := spread(t, w, "p"); replicas[w.BEs[1].ID] != 0 {
@@ -105,7 +105,7 @@ func TestCreateGoesRoundADeadBE(t *testing.T) {
 	if w.Probes(w.BEs[1].ID) == 0 {
 		t.Error("nobody looks after the BE that did not answer")
 	}
-	err := d.Create(context.Background(), table(w, "q", 1, 1, 3))
+	_, err := d.Create(context.Background(), table(w, "q", 1, 1, 3))
 	var few *ddl.TooFewError
 	if !errors.As(err, &few) || len(few.Alive) != 2 {
 		t.Errorf("got %v, want two BEs to be too few", err)
@@ -121,7 +121,7 @@ func TestFullBEIsGoneRound(t *testing.T) {
 			return nil, fakecluster.DiskFull
 		}
 	})
-	if err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err != nil {
+	if _, err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if replicas, _ := spread(t, w, "p"); replicas[w.BEs[0].ID] != 0 {
@@ -137,7 +137,7 @@ func TestRefusalOfABEIsNotGoneRound(t *testing.T) {
 			return nil, fakecluster.BadQuery
 		}
 	})
-	if err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err == nil {
+	if _, err := d.Create(context.Background(), table(w, "p", 1, 1, 1)); err == nil {
 		t.Fatal("created although the BE could not")
 	}
 	w.BEs[1].Seen(func() {

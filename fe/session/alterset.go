@@ -21,53 +21,51 @@ func (s *Session) setProperty(ctx context.Context, t *catalog.Table, props []syn
 	if len(props) != 1 {
 		return sqlErr(1064, "42000", "Can only set one table property at a time")
 	}
-	next := *t
-	cmd := &command.AlterTable{ExpectVersion: t.Schema.Version}
+	cmd := newAlter(t)
 	key, value := strings.ToLower(props[0].Key), props[0].Value
-	if err := s.property(&next, cmd, key, value); err != nil {
+	if err := s.property(t, cmd, key, value); err != nil {
 		return err
 	}
-	cmd.Table = next
 	return s.apply(ctx, cmd)
+}
+
+// newAlter changes nothing of a table yet.
+func newAlter(t *catalog.Table) *command.AlterTable {
+	return &command.AlterTable{Table: catalog.Table{ID: t.ID}, Set: &command.TableSet{Alone: true}}
 }
 
 // withoutEffect are properties that say how the reference system stores data and have no counterpart.
 var withoutEffect = []string{"replicated_storage", "bucket_size", "mutable_bucket_num", "storage_cooldown_ttl", "default.storage_cooldown_ttl",
 	"storage_cooldown_time", "enable_persistent_index", "in_memory", "primary_index_cache_expire_sec"}
 
-// property puts one property into the table and the command.
-func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, value string) (err error) {
+// property puts one property of a table into the command.
+func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value string) (err error) {
 	switch {
 	case key == "write_quorum":
 		q, ok := types.ParseWriteQuorum(value)
 		if !ok {
 			return sqlErr(1064, "42000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
 		}
-		next.Quorum = q
-	case next.Colocate != "" && (key == "replication_num" || key == "default.replication_num"):
-		return colocated(next)
+		cmd.Set.Quorum = &q
+	case t.Colocate != "" && (key == "replication_num" || key == "default.replication_num"):
+		return colocated(t)
 	case key == "default.replication_num":
-		next.Replicas, err = s.replicas(value)
+		cmd.Set.Replicas, err = s.replicas(value)
 	case key == "replication_num":
-		if next.Partition != nil {
+		if t.Partition != nil {
 			return sqlErr(1064, "42000", "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
 				"If you want to set default replication number, please use 'default.replication_num' instead of 'replication_num'")
 		}
-		if next.Replicas, err = s.replicas(value); err == nil {
-			setReplicas(cmd, next.Parts, next.Replicas)
+		if cmd.Set.Replicas, err = s.replicas(value); err == nil {
+			setReplicas(cmd, t.Parts, cmd.Set.Replicas)
 		}
 	case key == "colocate_with":
-		if next.Colocate == value {
-			s.warn("Note", 1105, fmt.Sprintf("table %s is in that group already", next.Name))
-			return nil
-		}
-		next.Colocate, next.ColocatedMs = value, time.Now().UnixMilli()
-		return ddl.FitsGroup(s.sh.Log.Current(), next)
+		return s.colocateWith(t, cmd, value)
 	case key == "default.storage_medium":
-		next.Medium, err = medium(value)
+		cmd.Set.Medium, err = medium(value)
 	case key == "storage_medium":
-		if next.Medium, err = medium(value); err == nil {
-			setMedium(cmd, next.Parts, next.Medium)
+		if cmd.Set.Medium, err = medium(value); err == nil {
+			setMedium(cmd, t.Parts, *cmd.Set.Medium)
 		}
 	case slices.Contains(withoutEffect, key):
 		if err = plan.CheckForeign(key, value, nil, time.Now().UnixMicro(), s.vars.zone()); err == nil {
@@ -77,6 +75,18 @@ func (s *Session) property(next *catalog.Table, cmd *command.AlterTable, key, va
 		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
 	}
 	return err
+}
+
+// colocateWith has the table join a group.
+func (s *Session) colocateWith(t *catalog.Table, cmd *command.AlterTable, group string) error {
+	if t.Colocate == group {
+		s.warn("Note", 1105, fmt.Sprintf("table %s is in that group already", t.Name))
+		return nil
+	}
+	cmd.Set.Colocate, cmd.Set.ColocatedMs = &group, time.Now().UnixMilli()
+	next := *t
+	next.Colocate = group
+	return ddl.FitsGroup(s.sh.Log.Current(), &next)
 }
 
 // colocated refuses another number of replicas for a table of a colocate group: all tables of it have the same.
@@ -96,13 +106,13 @@ func setMedium(cmd *command.AlterTable, parts []catalog.Partition, m types.Mediu
 	}
 }
 
-func medium(value string) (types.Medium, error) {
+func medium(value string) (*types.Medium, error) {
 	for _, m := range []types.Medium{types.MediumHDD, types.MediumSSD} {
 		if strings.EqualFold(value, m.String()) {
-			return m, nil
+			return &m, nil
 		}
 	}
-	return 0, sqlErr(1064, "42000", "Invalid storage medium: %s", value)
+	return nil, sqlErr(1064, "42000", "Invalid storage medium: %s", value)
 }
 
 // replicas reads a replication_num that the available BEs can hold, each replica on one of its own.
@@ -142,7 +152,7 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 	if len(a.Properties) == 0 {
 		return sqlErr(1064, "42000", "MODIFY PARTITION needs properties: replication_num or storage_medium")
 	}
-	cmd := &command.AlterTable{Table: *t, ExpectVersion: t.Schema.Version}
+	cmd := newAlter(t)
 	for _, p := range a.Properties {
 		switch key := strings.ToLower(p.Key); {
 		case key == "replication_num" && t.Colocate != "":
@@ -158,7 +168,7 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 			if err != nil {
 				return err
 			}
-			setMedium(cmd, parts, m)
+			setMedium(cmd, parts, *m)
 		case slices.Contains(withoutEffect, key):
 			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
 		default:

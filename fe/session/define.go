@@ -34,9 +34,13 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	case *parse.CreateViewStmt:
 		do = func() error { return s.createView(ctx, n, st.View, out) }
 	case *parse.DropTableStmt:
-		do = func() error { return s.dropTables(ctx, n, out) }
-		if n.IsView {
+		switch {
+		case n.IsView:
 			do = func() error { return s.dropViews(ctx, n, out) }
+		case n.TemporaryKeyword != parse.TemporaryNone:
+			do = func() error { return s.dropTemporary(ctx, n, out) }
+		default:
+			do = func() error { return s.dropTables(ctx, n, out) }
 		}
 	case *parse.TruncateTableStmt:
 		do = func() error { return s.truncate(ctx, n, out) }
@@ -143,38 +147,74 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if !ok {
 		return sqlErr(1049, "42000", "Unknown database '%s'", spec.Database)
 	}
-	if cat.Named(db.ID, spec.Table.Name) {
-		if spec.IfNotExists {
-			s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
-			return out.warned(s.warningCount())
-		}
-		return sqlErr(1050, "42S01", "Table '%s' already exists", spec.Table.Name)
-	}
 	spec.Table.DatabaseID = db.ID
+	temporary := n.TemporaryKeyword != parse.TemporaryNone
+	if temporary {
+		_, ok = s.temps.find(cat, db.ID, spec.Table.Name)
+	} else {
+		ok = cat.Named(db.ID, spec.Table.Name)
+	}
+	if ok {
+		return s.alreadyThere(spec, out)
+	}
 	if err := s.strictMedium(&spec.Table); err != nil {
 		return err
 	}
-	err = s.sh.Tables.Create(ctx, spec.Table)
-	var exists *catalog.ErrExists
-	if errors.As(err, &exists) && exists.Kind == "table" && spec.IfNotExists { // another session was faster
-		s.warn("Note", 1050, "Table '"+spec.Table.Name+"' already exists")
-		return out.warned(s.warningCount())
+	if temporary {
+		keepOnce(&spec.Table)
 	}
+	if temporary || n.Select != nil {
+		spec.Table.Owner = s.owner()
+	}
+	err = s.makeTable(ctx, spec, n, params, out)
+	var exists *catalog.ErrExists
+	if errors.As(err, &exists) && exists.Kind == "table" { // another session was faster
+		return s.alreadyThere(spec, out)
+	}
+	return err
+}
+
+// keepOnce gives a table one replica: what is lost with its BE only one session had.
+func keepOnce(t *catalog.Table) {
+	t.Replicas, t.Colocate = 1, ""
+	for i := range t.Parts {
+		t.Parts[i].Replicas = 1
+	}
+}
+
+// alreadyThere answers a CREATE TABLE of a name that is taken.
+func (s *Session) alreadyThere(spec *plan.TableSpec, out *output) error {
+	text := "Table '" + spec.Table.Name + "' already exists"
+	if !spec.IfNotExists {
+		return sqlErr(1050, "42S01", "%s", text)
+	}
+	s.warn("Note", 1050, text)
+	return out.warned(s.warningCount())
+}
+
+// makeTable makes a table, and fills it if there is a query.
+func (s *Session) makeTable(ctx context.Context, spec *plan.TableSpec, n *parse.CreateTableStmt, params []plan.Param, out *output) error {
+	id, err := s.sh.Tables.Create(ctx, spec.Table)
 	if err != nil {
 		return err
 	}
+	t, ok := s.sh.Log.Current().TableByID(id)
+	if !ok {
+		return &catalog.ErrNotFound{Kind: "table", Name: spec.Table.Name}
+	}
 	if spec.AutoIncrement > 1 {
-		if _, t, err := s.findTable(s.sh.Log.Current(), spec.Database, spec.Table.Name); err == nil {
-			if err := s.sh.sequences.raise(ctx, t, spec.AutoIncrement-1); err != nil {
-				return err
-			}
+		if err := s.sh.sequences.raise(ctx, t, spec.AutoIncrement-1); err != nil {
+			return err
 		}
 	}
 	for _, note := range spec.Notes {
 		s.warn("Note", 1105, note)
 	}
 	if n.Select != nil {
-		return s.fillCreated(ctx, spec, n, params, out)
+		return s.fillCreated(ctx, t, n, params, out)
+	}
+	if t.Owner != nil {
+		s.ownTable(placeName{t.DatabaseID, t.Name}, id)
 	}
 	return out.done(server.Result{Warnings: s.warningCount()})
 }
@@ -191,6 +231,9 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 	if !ok {
 		return nil, nil, sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
+	if t, ok := s.temps.find(cat, d.ID, table); ok {
+		return d, t, nil
+	}
 	t, ok := cat.Table(d.ID, table)
 	if _, isView := cat.View(d.ID, table); isView {
 		return d, nil, sqlErr(plan.CodeWrongObject, "HY000", "'%s.%s' is not BASE TABLE", db, table)
@@ -203,41 +246,55 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 
 // dropTables drops all tables of the statement or, when one is missing, none.
 func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *output) error {
-	cat := s.sh.Log.Current()
-	var cmds []command.Command
-	var missing []string
+	var d dropping
 	for _, name := range n.Tables {
-		db, t, err := s.findTable(cat, name.Schema.O, name.Name.O)
+		db, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
 		switch {
 		case err == nil:
-			cmds = append(cmds, &command.DropTable{ID: t.ID})
+			d.add(t)
 		case db == nil && !n.IfExists:
 			return err
 		default:
-			full := name.Name.O
-			if schema := name.Schema.O; schema != "" || s.db != "" {
-				full = strings.TrimPrefix(schema+".", ".")
-				if schema == "" {
-					full = s.db + "."
-				}
-				full += name.Name.O
-			}
-			missing = append(missing, full)
+			d.missing = append(d.missing, s.fullName(name))
 		}
 	}
-	if len(missing) > 0 && !n.IfExists {
-		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(missing, ","))
+	return s.drop(ctx, d, n.IfExists, out)
+}
+
+// fullName names a table as errors about unknown ones do.
+func (s *Session) fullName(name *parse.TableName) string {
+	db := name.Schema.O
+	if db == "" {
+		db = s.db
 	}
-	for _, m := range missing {
+	return strings.TrimPrefix(db+"."+name.Name.O, ".")
+}
+
+// dropping is what a DROP TABLE is about.
+type dropping struct {
+	cmds    []command.Command
+	missing []string
+}
+
+func (d *dropping) add(t *catalog.Table) { d.cmds = append(d.cmds, &command.DropTable{ID: t.ID}) }
+
+// drop drops tables.
+func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *output) error {
+	if len(d.missing) > 0 && !ifExists {
+		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(d.missing, ","))
+	}
+	for _, m := range d.missing {
 		s.warn("Note", 1051, "Unknown table '"+m+"'")
 	}
-	if len(cmds) > 0 {
-		results, err := s.sh.Log.Propose(ctx, cmds...) // one entry: all or, if the FE dies, none
+	if len(d.cmds) > 0 {
+		results, err := s.sh.Log.Propose(ctx, d.cmds...) // one entry: all or, if the FE dies, none
 		if err != nil {
 			return err
 		}
 		for i, r := range results {
-			s.sh.sequences.drop(cmds[i].(*command.DropTable).ID)
+			id := d.cmds[i].(*command.DropTable).ID
+			s.sh.sequences.drop(id)
+			s.temps.forget(id)
 			err = errors.Join(err, r.Err)
 		}
 		if err != nil {
@@ -264,14 +321,4 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	}
 	s.sh.sequences.forget(t.ID)
 	return out.ok()
-}
-
-// maxWarnings is how many warnings of a statement are kept.
-const maxWarnings = 64
-
-// warn adds a row to SHOW WARNINGS.
-func (s *Session) warn(level string, code uint16, msg string) {
-	if len(s.warnings) < maxWarnings {
-		s.warnings = append(s.warnings, stmt.Warning{Level: level, Code: code, Message: msg})
-	}
 }

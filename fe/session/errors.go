@@ -55,9 +55,9 @@ func mysqlError(err error) error {
 	case errors.As(err, &remote):
 		return sqlErr(remote.Code, remote.State, "%s", remote.Msg)
 	case errors.As(err, &exists):
-		return existsError(exists)
+		return namedError(existing, exists.Kind, exists.Name, exists)
 	case errors.As(err, &none):
-		return notFoundError(none)
+		return namedError(missing, none.Kind, none.Name, none)
 	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
 		return sqlErr(1412, "HY000", "Table definition has changed, please retry transaction")
 	case errors.As(err, &copies):
@@ -108,32 +108,64 @@ func unsupported(what string) error {
 	return sqlErr(1235, "42000", "This version of Stele doesn't yet support '%s'", what)
 }
 
-func existsError(e *catalog.ErrExists) error {
-	switch e.Kind {
-	case "database":
-		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", e.Name)
-	case "table":
-		return sqlErr(1050, "42S01", "Table '%s' already exists", e.Name)
-	case "key":
-		return sqlErr(1061, "42000", "Duplicate key name '%s'", e.Name)
-	case "partition":
-		return sqlErr(1517, "HY000", "Duplicate partition name %s", e.Name)
-	}
-	return sqlErr(1105, "HY000", "%s", e.Error())
+// named is an error whose text names something.
+type named struct {
+	code          uint16
+	state, format string
 }
 
-func notFoundError(e *catalog.ErrNotFound) error {
-	switch e.Kind {
-	case "database":
-		return sqlErr(1049, "42000", "Unknown database '%s'", e.Name)
-	case "table":
-		return sqlErr(1146, "42S02", "Table '%s' doesn't exist", e.Name)
-	case "key":
-		return sqlErr(1091, "42000", "Can't DROP '%s'; check that column/key exists", e.Name)
-	case "partition":
-		return sqlErr(1735, "HY000", "Unknown partition '%s'", e.Name)
+// existing and missing are the errors of things that are there already, and of those that are not, by what they are.
+var (
+	existing = map[string]named{
+		"database":  {1007, "HY000", "Can't create database '%s'; database exists"},
+		"table":     {1050, "42S01", "Table '%s' already exists"},
+		"key":       {1061, "42000", "Duplicate key name '%s'"},
+		"partition": {1517, "HY000", "Duplicate partition name %s"},
 	}
-	return sqlErr(1105, "HY000", "%s", e.Error())
+	missing = map[string]named{
+		"database":  {1049, "42000", "Unknown database '%s'"},
+		"table":     {1146, "42S02", "Table '%s' doesn't exist"},
+		"key":       {1091, "42000", "Can't DROP '%s'; check that column/key exists"},
+		"partition": {1735, "HY000", "Unknown partition '%s'"},
+	}
+)
+
+// namedError words an error of the catalog about a thing of some kind.
+func namedError(texts map[string]named, kind, name string, err error) error {
+	if n, ok := texts[kind]; ok {
+		return sqlErr(n.code, n.state, n.format, name)
+	}
+	return sqlErr(1105, "HY000", "%s", err.Error())
+}
+
+// fail gives the error of a statement the form that the client sees, and keeps it for SHOW WARNINGS.
+func (s *Session) fail(ctx context.Context, sql string, err error) error {
+	err = s.translate(ctx, sql, err)
+	s.affected = -1
+	var known server.MySQLError
+	if errors.As(err, &known) {
+		code, _, msg := known.MySQL()
+		s.warnings = diagnostics{}
+		s.warn("Error", code, msg)
+	}
+	return err
+}
+
+// translate gives an error the form that the client sees.
+func (s *Session) translate(ctx context.Context, sql string, err error) error {
+	var known server.MySQLError
+	if errors.As(err, &known) && !errors.Is(err, raftlog.ErrDropped) { // of that the leading FE's words are only a part
+		return known
+	}
+	if ctx.Err() != nil {
+		cause := context.Cause(ctx)
+		if errors.As(cause, &known) {
+			return known
+		}
+		return sqlErr(1317, "70100", "Query execution was interrupted")
+	}
+	s.sh.Logger.Warn("statement failed", "conn", s.info.ID, "sql", abbreviate(sql), "err", err)
+	return mysqlError(err)
 }
 
 // abbreviate cuts a statement for a log line, and takes passwords out.

@@ -39,7 +39,7 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 // insertValues runs an INSERT of literals.
 func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, out *output) error {
 	s.sh.queries.Add(1)
-	s.warnings = nil
+	s.warnings = diagnostics{}
 	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		if p, ok := s.targeted(cat, values); ok {
 			return p, nil, nil
@@ -53,7 +53,7 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 // targeted plans an INSERT of literals by what is kept of the one before, which most often went to the same table.
 func (s *Session) targeted(cat *catalog.Catalog, values *parse.InsertValues) (*plan.InsertPlan, bool) {
 	mode := s.vars.now().sqlMode
-	if s.target == nil || !s.target.Fits(snapshot{cat}, s.db, mode, values) {
+	if s.target == nil || !s.target.Fits(s.names(cat), s.db, mode, values) {
 		s.target = plan.NewInsertTarget(s.planContext(cat, time.Now(), nil), values)
 	}
 	return s.target.Insert(values)
@@ -79,11 +79,15 @@ type planned func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.
 
 // insertWith plans against each try's snapshot, so that a retry sees a new schema and new tablets.
 func (s *Session) insertWith(ctx context.Context, out *output, plan planned) error {
-	return s.insertBy(ctx, s.write, out, plan)
+	ins, err := s.insertAs(ctx, s.write, plan)
+	if err != nil {
+		return err
+	}
+	return out.done(ins.result())
 }
 
-// insertBy is insertWith; write is how the statement gets its transaction.
-func (s *Session) insertBy(ctx context.Context, write func(context.Context, attempt) error, out *output, plan planned) error {
+// insertAs is insertWith without the answer; write is how the statement gets its transaction.
+func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
 	var ins *inserter
 	err := write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
@@ -103,7 +107,7 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 		return ins.run(ctx, now)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ins.op() == types.OpInsertIgnore && ins.counts.Inserted == 0 {
 		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
@@ -112,10 +116,9 @@ func (s *Session) insertBy(ctx context.Context, write func(context.Context, atte
 		s.lastInsertID = ins.firstID
 	}
 	if ins.pctx != nil {
-		s.warnByZero(ins.pctx)
-		s.warnViolations(ins.pctx.Violations)
+		s.warnPlanned(ins.pctx)
 	}
-	return out.done(ins.result())
+	return ins, nil
 }
 
 // insertPrivileges are those that an INSERT or LOAD DATA needs on the table that it writes.

@@ -58,8 +58,8 @@ type loader struct {
 	ins     *inserter
 	grouped bool            // rows go to the leaders as row groups
 	spare   chan *vec.Batch // rows whose buffers may be used again
-	odd     int64           // lines with too few or too many values
-	failed  []*plan.Error   // of rows that were left out
+	lines   int             // that were taken on
+	warned  plan.Warnings
 }
 
 // loadJob is a piece on its way to rows; done is closed when they are there.
@@ -69,8 +69,8 @@ type loadJob struct {
 	done   chan struct{}
 	rows   *vec.Batch
 	routes []plan.TabletRows // nil where rows have to be numbered first
-	odd    int
-	failed []*plan.Error // of rows that are left out
+	count  int               // of lines
+	warned *plan.Warnings
 	err    error
 }
 
@@ -84,7 +84,7 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	if err := l.s.mayWrite(insertPrivileges(&p.InsertPlan), p.Via, p.Database, p.Table); err != nil {
 		return err
 	}
-	l.plan, l.odd, l.failed = p, 0, nil
+	l.plan, l.lines, l.warned = p, 0, pctx.Warnings
 	keys, err := l.s.keysOf(ctx, cat, p.Table)
 	if err != nil {
 		return err
@@ -187,9 +187,9 @@ func (l *loader) convert(j *loadJob) {
 	case old = <-l.spare:
 	default:
 	}
-	j.rows, j.odd, j.err = l.plan.LoadRows(j.lines, 1, old)
-	if j.err == nil && l.plan.Checked() {
-		j.rows, j.failed, j.err = l.plan.Meeting(j.rows)
+	if j.rows, j.warned, j.err = l.plan.LoadRows(j.lines, 1, old); j.err == nil {
+		j.count = j.rows.N
+		j.rows, j.err = l.plan.Meeting(j.rows, j.warned)
 	}
 	if j.err == nil && l.grouped && !l.ins.numbers() {
 		j.routes, j.err = plan.Route(l.plan.Table, j.rows)
@@ -207,8 +207,8 @@ func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, take func(con
 		if err != nil {
 			return err
 		}
-		l.odd += int64(j.odd)
-		l.failed = append(l.failed, j.failed[:min(len(j.failed), maxWarnings-len(l.failed))]...)
+		l.warned.Append(j.warned, l.lines)
+		l.lines += j.count
 		if j.rows != nil {
 			select {
 			case l.spare <- j.rows:
@@ -246,10 +246,7 @@ func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
 
 // result is what the client hears.
 func (l *loader) result() server.Result {
-	l.s.warnViolations(l.failed)
-	if l.odd > 0 {
-		l.s.warn("Warning", 1261, fmt.Sprintf("%d rows had fewer or more fields than the table has columns", l.odd))
-	}
+	l.s.warnRows(&l.warned)
 	c := l.ins.counts
 	r := server.Result{AffectedRows: uint64(c.Inserted + 2*c.Replaced), Warnings: l.s.warningCount()}
 	r.Info = fmt.Sprintf("Records: %d  Deleted: %d  Skipped: %d  Warnings: %d", l.ins.rows, c.Replaced, c.Ignored, r.Warnings)

@@ -52,7 +52,7 @@ type modified struct{ matched, changed, inserted int64 }
 // modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
 func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
 	var total modified
-	warned := len(s.warnings)
+	warned := s.warnings
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
 		pctx := s.planContext(cat, now, params)
@@ -92,7 +92,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		}
 		lockFor(t, keys, s.inTx, s.contended)
 		total = modified{}
-		s.warnings = s.warnings[:warned] // those of an earlier try
+		s.warnings = warned // those of an earlier try
 		for _, m := range all {
 			run := m.run
 			if m.plan.Ignore && m.whole && len(m.plan.Assign) > 0 {
@@ -103,7 +103,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 			}
 			total.matched, total.changed = total.matched+m.matched, total.changed+m.changed
 		}
-		s.warnViolations(pctx.Violations)
+		s.warnPlanned(pctx)
 		return nil
 	})
 	return total, err

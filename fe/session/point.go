@@ -98,7 +98,7 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 // mayPoint reports whether the state of the session lets queries take the short way.
 func (s *Session) mayPoint() bool {
 	f := s.vars.now()
-	return !s.inTx && f.autocommit && !f.limitsSelects && f.maxExecution == 0
+	return len(s.temps) == 0 && !s.inTx && f.autocommit && !f.limitsSelects && f.maxExecution == 0
 }
 
 // pointKey is what the meaning of a text depends on beside the text.
@@ -154,7 +154,7 @@ func (p *pointPlan) current(cat *catalog.Catalog) bool {
 	if p.plan == nil {
 		return false
 	}
-	t, ok := (snapshot{cat}).Table(p.db, p.table)
+	t, ok := (snapshot{Catalog: cat}).Table(p.db, p.table)
 	return ok && t == p.plan.Table
 }
 
@@ -178,7 +178,7 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 // answerPoint sends the row, if there is one.
 func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	s.sh.queries.Add(1)
-	s.before, s.warnings = s.warnings, nil
+	s.before, s.warnings = s.warnings, diagnostics{}
 	s.nextReadOnly = false // this query was the next transaction
 	columns := p.columns
 	if p.zoned {

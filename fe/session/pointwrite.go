@@ -20,7 +20,7 @@ var errNoPoint = errors.New("no point write")
 // pointWrite runs an UPDATE or DELETE of one row by its key whose plan is kept under the text without its literals: the leader of
 // the row's tablet does it by one call. Done is false when the statement is to go the general way.
 func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
-	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || !s.vars.now().autocommit {
+	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 || !s.vars.now().autocommit {
 		return false, nil
 	}
 	var room [512]byte
@@ -43,7 +43,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	if !ok {
 		return false, nil
 	}
-	s.before, s.warnings = s.warnings, nil
+	s.before, s.warnings = s.warnings, diagnostics{}
 	var m modified
 	err = s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
 		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, values)

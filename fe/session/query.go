@@ -17,7 +17,6 @@ import (
 	"stele/sql/physical"
 	"stele/sql/plan"
 	"stele/sql/spool"
-	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -92,26 +91,12 @@ func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan
 	if err != nil {
 		return nil, nil, err
 	}
-	s.warnByZero(pctx)
+	s.warnPlanned(pctx)
 	rows, err := s.offload(ctx, p, cat, now)
 	if err == nil && rows == nil {
 		rows, err = s.build(p, cat, now)
 	}
 	return p, rows, err
-}
-
-// warnByZero adds the warnings of the divisions by zero that a plan has worked out.
-func (s *Session) warnByZero(pctx *plan.Context) {
-	for range pctx.ZeroDivisions {
-		s.warn("Warning", sqltypes.CodeDivisionByZero, sqltypes.ErrDivisionByZero().Msg)
-	}
-}
-
-// warnViolations adds the warnings of rows that a statement with IGNORE has left out because of a condition.
-func (s *Session) warnViolations(failed []*plan.Error) {
-	for _, e := range failed {
-		s.warn("Warning", e.Code, e.Msg)
-	}
 }
 
 // headed is a stream whose first batch is there already.
@@ -200,8 +185,6 @@ func (s *Session) source(ctx context.Context, p *physical.Node, cat *catalog.Cat
 	}
 	return spool.Hold(ctx, rows, s.sh.Settings().SpillDir)
 }
-
-func (s *Session) warningCount() uint16 { return uint16(min(len(s.warnings), 65535)) }
 
 // offload has a query node run a plan, if there is one and the plan is worth it; without rows the FE runs it.
 func (s *Session) offload(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {

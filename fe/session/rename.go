@@ -66,6 +66,9 @@ func (r *renamer) add(from, to *parse.TableName) error {
 		return err
 	}
 	old, next := placeName{oldDB.ID, from.Name.O}, placeName{newDB.ID, to.Name.O}
+	if _, own := r.s.temps.find(r.cat, old.db, old.name); own {
+		return unsupported("RENAME of a temporary table")
+	}
 	id := r.at(old)
 	if id == 0 {
 		return sqlErr(1146, "42S02", "Table '%s.%s' doesn't exist", oldDB.Name, old.name)

@@ -40,6 +40,9 @@ func (s *Session) rights() *account.Rights {
 // out about a table is kept.
 func (s *Session) holds(want model.Privilege, database string, t *catalog.Table) bool {
 	r := s.rights()
+	if t.Owner != nil {
+		return true
+	}
 	if s.granted.table != t {
 		s.granted.table, s.granted.on = t, r.On(database, t.Name)
 	}
@@ -71,6 +74,9 @@ func (g guarded) mayAll(who string, want model.Privilege, database, table string
 // mayLock refuses to lock rows without a privilege to change them: who may only read must not stand in the way of others.
 func (s *Session) mayLock(p *plan.ModifyPlan) error {
 	database, name := p.Database, p.Table.Name
+	if p.Table.Owner != nil {
+		return nil
+	}
 	if len(p.Via) > 0 { // what is below it, it reads by the rights of its definer
 		database, name = p.Via[0].Database, p.Via[0].View.Name
 	}
@@ -107,8 +113,11 @@ type guarded struct {
 // rowPrivileges are those by which an account may do something with the rows of a table, or with the table for their sake.
 const rowPrivileges = model.PrivSelect | model.PrivInsert | model.PrivUpdate | model.PrivDelete | model.PrivCreate | model.PrivAlter
 
-// Table finds a table by database and name.
+// Table finds a table by database and name. With its own tables a session may do everything.
 func (g guarded) Table(db, name string) (*catalog.Table, bool) {
+	if t, own := g.temps.named(g.Catalog, db, name); own {
+		return t, true
+	}
 	if g.may.On(db, name)&rowPrivileges == 0 {
 		return nil, false
 	}
@@ -123,7 +132,7 @@ func (s *Session) allow(ctx context.Context, st *parse.Statement) error {
 	if st.Admin != nil {
 		return s.check(ctx, stmt.Needs(st.Admin.ID))
 	}
-	return s.check(ctx, account.Needs(st, s.db))
+	return s.check(ctx, s.ownedNeeds(account.Needs(st, s.db)))
 }
 
 // check refuses what the session's account may not do. A grant that another FE has given or taken before counts: only what

@@ -7,7 +7,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -23,7 +22,6 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
-	"stele/meta/raftlog"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/parse"
@@ -41,7 +39,8 @@ type Log interface {
 
 // Tables makes and unmakes tables.
 type Tables interface {
-	Create(ctx context.Context, table catalog.Table) error
+	// Create returns the id of the new table.
+	Create(ctx context.Context, table catalog.Table) (types.TableID, error)
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
 	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error)
@@ -58,6 +57,7 @@ type Settings struct {
 
 // Parts are what sessions are made of.
 type Parts struct {
+	Name    string // of this FE
 	Log     Log
 	Parser  *parse.Parser
 	Scanner *dist.Scanner
@@ -135,9 +135,10 @@ type Session struct {
 	lastInsertID uint64
 	foundRows    int64
 	affected     int64 // ROW_COUNT(): -1 = the last statement gave rows, or failed
-	warnings     []stmt.Warning
-	before       []stmt.Warning    // of the statement before, for @@warning_count
+	warnings     diagnostics
+	before       diagnostics       // of the statement before, for @@warning_count
 	named        map[string]string // PREPARE name -> text
+	temps        temporaries
 	granted      granted
 	account      string // name@host of accountName
 
@@ -168,15 +169,9 @@ func (s *Session) freshVars() {
 	s.vars.dynamic = func(name string) (uint64, bool) {
 		switch name {
 		case "warning_count":
-			return uint64(len(s.before)), true
+			return uint64(s.before.count), true
 		case "error_count":
-			n := 0
-			for _, w := range s.before {
-				if w.Level == "Error" {
-					n++
-				}
-			}
-			return uint64(n), true
+			return uint64(s.before.errors()), true
 		case "last_insert_id", "identity":
 			return s.lastInsertID, true
 		}
@@ -233,10 +228,11 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
 	s.sh.locks.releaseAll(s)
+	s.dropTemporaries(ctx)
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
 	s.named = map[string]string{}
-	s.lastInsertID, s.affected, s.warnings = 0, 0, nil
+	s.lastInsertID, s.affected, s.warnings = 0, 0, diagnostics{}
 	return err
 }
 
@@ -261,11 +257,12 @@ func (s *Session) Statistics() string {
 
 // Close rolls back what is open and frees the session.
 func (s *Session) Close() {
-	s.sh.live.Delete(s.info.ID)
+	s.sh.live.CompareAndDelete(s.info.ID, s) // another user may have come to the connection
 	if err := s.rollback(context.Background()); err != nil {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
 	s.sh.locks.releaseAll(s)
+	s.dropTemporaries(context.Background())
 }
 
 // mode is the session's sql_mode as the tokenizer needs it.
@@ -353,7 +350,7 @@ func (s *Session) dispatch(ctx context.Context, st *parse.Statement, params []pl
 	}
 	s.before = s.warnings
 	if !isDiagnostic(st) {
-		s.warnings = nil
+		s.warnings = diagnostics{}
 	}
 	if err := s.allow(ctx, st); err != nil {
 		return err
@@ -416,99 +413,4 @@ func (s *Session) use(ctx context.Context, n *parse.UseStmt, out *output) error 
 		return err
 	}
 	return out.done(server.Result{Schema: n.DBName})
-}
-
-// planContext is what a plan of this session depends on.
-func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
-	f := s.vars.now()
-	return &plan.Context{Catalog: guarded{snapshot{cat}, s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
-		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
-		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
-		Params: params, Stats: stats{cat}, System: systemTable}
-}
-
-// snapshot gives the planner the catalog by names.
-type snapshot struct{ *catalog.Catalog }
-
-// stats estimates table sizes from what commits have counted.
-type stats struct{ cat *catalog.Catalog }
-
-// Rows returns about how many rows a table has.
-func (s stats) Rows(id types.TableID) int64 {
-	t, ok := s.cat.TableByID(id)
-	if !ok {
-		return 0
-	}
-	var n int64
-	for tab := range s.cat.TabletsOfTable(t) {
-		n += tab.Rows
-	}
-	return n
-}
-
-// Table finds a table by database and name.
-func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
-	d, ok := c.Database(db)
-	if !ok {
-		return nil, false
-	}
-	return c.Catalog.Table(d.ID, name)
-}
-
-// readFor is read for a query: one that names no table is answered by what is here, leader or not.
-func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catalog, error) {
-	waited := s.inVain
-	s.inVain = nil
-	switch {
-	case !parse.ReadsTables(n):
-		return s.sh.Log.Current(), nil
-	case waited != nil: // the point path waited for a leader already
-		return nil, waited
-	}
-	return s.read(ctx)
-}
-
-// read returns the catalog state that a statement reads: the transaction's, or the newest.
-func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
-	if s.inTx && s.snapshot != nil {
-		return s.snapshot, nil
-	}
-	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
-		return nil, err
-	}
-	cat := s.sh.Log.Current()
-	if s.inTx {
-		s.snapshot = cat
-	}
-	return cat, nil
-}
-
-// fail gives the error of a statement the form that the client sees, and keeps it for SHOW WARNINGS.
-func (s *Session) fail(ctx context.Context, sql string, err error) error {
-	err = s.translate(ctx, sql, err)
-	s.affected = -1
-	var known server.MySQLError
-	if errors.As(err, &known) {
-		code, _, msg := known.MySQL()
-		s.warnings = nil
-		s.warn("Error", code, msg)
-	}
-	return err
-}
-
-// translate gives an error the form that the client sees.
-func (s *Session) translate(ctx context.Context, sql string, err error) error {
-	var known server.MySQLError
-	if errors.As(err, &known) && !errors.Is(err, raftlog.ErrDropped) { // of that the leading FE's words are only a part
-		return known
-	}
-	if ctx.Err() != nil {
-		cause := context.Cause(ctx)
-		if errors.As(cause, &known) {
-			return known
-		}
-		return sqlErr(1317, "70100", "Query execution was interrupted")
-	}
-	s.sh.Logger.Warn("statement failed", "conn", s.info.ID, "sql", abbreviate(sql), "err", err)
-	return mysqlError(err)
 }

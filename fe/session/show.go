@@ -36,7 +36,7 @@ func (s *Session) admin(ctx context.Context, st *parse.Statement, out *output) e
 	if err == nil || !s.leaderless(ctx, lctx, err) {
 		return err
 	}
-	s.warnings = append(s.warnings, stmt.Warning{Level: "Warning", Code: noteNotDone, Message: "No FE leads: this is what this FE knows by itself"})
+	s.warn("Warning", noteNotDone, "No FE leads: this is what this FE knows by itself")
 	return s.adminHere(ctx, st, out)
 }
 
@@ -69,14 +69,14 @@ func (s *Session) adminHere(ctx context.Context, st *parse.Statement, out *outpu
 		return err
 	}
 	for _, note := range r.Notes {
-		s.warnings = append(s.warnings, stmt.Warning{Level: "Note", Code: noteNotDone, Message: note})
+		s.warn("Note", noteNotDone, note)
 	}
 	return s.table(ctx, r, out)
 }
 
 // show runs a SHOW of MySQL's grammar.
 func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) error {
-	if s.elsewhere(!leaderShows(n)) {
+	if s.elsewhere(!leaderShows(n)) && !s.showsOwn(n) {
 		text, err := parse.Restore(n)
 		if err != nil {
 			return err
@@ -99,11 +99,27 @@ func (s *Session) show(ctx context.Context, n *parse.ShowStmt, out *output) erro
 	return s.table(ctx, r, out)
 }
 
+// showsOwn reports whether a SHOW is about a table that only the session knows.
+func (s *Session) showsOwn(n *parse.ShowStmt) bool {
+	if n.Table == nil {
+		return false
+	}
+	db := n.Table.Schema.O
+	if db == "" {
+		db = s.db
+	}
+	_, own := s.temps.named(s.sh.Log.Current(), db, n.Table.Name.O)
+	return own
+}
+
 // stmtEnv is what a statement of the registry may use.
 func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	e := s.sh.env(cat)
-	e.DB, e.User, e.Zone, e.Warnings = s.db, s.who(), s.vars.zone(), s.warnings
+	e.DB, e.User, e.Zone, e.Warnings, e.WarningCount = s.db, s.who(), s.vars.zone(), s.warnings.list, s.warnings.count
 	e.Account, e.Rights = s.accountName(), s.rights()
+	if len(s.temps) > 0 {
+		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
+	}
 	for _, v := range s.vars.rows() {
 		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
 	}

@@ -1,5 +1,11 @@
 package session
 
+import (
+	"strconv"
+
+	"stele/sql/plan"
+)
+
 // noSelectLimit is the value of sql_select_limit that is no limit.
 const noSelectLimit = "18446744073709551615"
 
@@ -65,6 +71,7 @@ var variables = declareVariables([]variable{
 	{name: "lower_case_table_names", kind: varInt, def: "0", readOnly: true},
 	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
 	{name: "max_connections", kind: varInt, def: "4096", readOnly: true},
+	{name: "max_error_count", kind: varInt, def: strconv.Itoa(plan.MaxWarnings), readOnly: true},
 	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
 	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned}, // no query is refused for its size
 	{name: "max_prepared_stmt_count", kind: varInt, def: "16382", readOnly: true},

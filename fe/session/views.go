@@ -30,7 +30,9 @@ func (s *Session) createView(ctx context.Context, n *parse.CreateViewStmt, form 
 	if old != nil {
 		replaced = old.ID
 	}
-	v, err := plan.DefineView(s.planContext(cat, time.Now(), nil), n, replaced)
+	pctx := s.planContext(cat, time.Now(), nil)
+	pctx.Catalog = guarded{snapshot{Catalog: cat}, s.rights(), cat} // the session's own tables are no part of a view
+	v, err := plan.DefineView(pctx, n, replaced)
 	if err != nil {
 		return err
 	}
@@ -163,6 +165,9 @@ func (c snapshot) View(db, name string) (*catalog.View, bool) {
 	if !ok {
 		return nil, false
 	}
+	if _, hidden := c.temps.find(c.Catalog, d.ID, name); hidden {
+		return nil, false
+	}
 	return c.Catalog.View(d.ID, name)
 }
 
@@ -186,7 +191,7 @@ func (g guarded) ReadBy(v *catalog.View, query parse.Node) (plan.Snapshot, error
 	if err := account.Check(may, v.Definer.Name+"@"+v.Definer.Host, account.ReadNeeds(query, "")); err != nil {
 		return nil, err
 	}
-	g.may = may
+	g.may, g.temps = may, nil // a view knows no tables of a session
 	return g, nil
 }
 
@@ -233,7 +238,7 @@ func closedView(use plan.ViewUse) error {
 // mayExplain refuses to show the plan of a view to whoever may not see its query.
 func (s *Session) mayExplain(cat *catalog.Catalog, n parse.Node) error {
 	for _, need := range account.ReadNeeds(n, s.db) {
-		if _, ok := (snapshot{cat}).View(need.Database, need.Table); ok && s.rights().On(need.Database, need.Table)&model.PrivShowView == 0 {
+		if _, ok := (snapshot{Catalog: cat}).View(need.Database, need.Table); ok && s.rights().On(need.Database, need.Table)&model.PrivShowView == 0 {
 			return sqlErr(1345, "HY000", "EXPLAIN/SHOW can not be issued; lacking privileges for underlying table")
 		}
 	}
@@ -242,7 +247,7 @@ func (s *Session) mayExplain(cat *catalog.Catalog, n parse.Node) error {
 
 // viewFacts works out what a view is over one catalog.
 func viewFacts(cat *catalog.Catalog) func(db string, v *catalog.View) (stmt.ViewFacts, error) {
-	pctx := &plan.Context{Catalog: snapshot{cat}, System: systemTable, NowMicros: time.Now().UnixMicro()}
+	pctx := &plan.Context{Catalog: snapshot{Catalog: cat}, System: systemTable, NowMicros: time.Now().UnixMicro()}
 	return func(db string, v *catalog.View) (stmt.ViewFacts, error) {
 		use := plan.ViewUse{Database: db, View: v}
 		columns, err := plan.ViewColumns(pctx, use)

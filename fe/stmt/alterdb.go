@@ -48,8 +48,7 @@ var _ = register(Statement{
 
 // replicasOf sets the replicas of all partitions of a table, nil when they are so already.
 func replicasOf(e *Env, t *catalog.Table, n int) *command.AlterTable {
-	cmd := &command.AlterTable{Table: *t, ExpectVersion: t.Schema.Version}
-	cmd.Table.Replicas = n
+	cmd := &command.AlterTable{Table: catalog.Table{ID: t.ID}, Set: &command.TableSet{Replicas: n}}
 	changed := t.Replicas != n
 	for i := range t.Parts {
 		p := &t.Parts[i]

@@ -18,9 +18,8 @@ func TestColocation(t *testing.T) {
 	var ids []types.TableID
 	for i, placement := range [][][]types.BEID{{{10002, 10003}, {10003, 10004}}, {{10002, 10003}, {10003, 10004}}} {
 		tab := w.table(t, fmt.Sprintf("t%d", i), []catalog.Partition{{Name: "p"}}, 2, placement)
-		next := *tab
-		next.Colocate = "g"
-		w.must(t, &command.AlterTable{Table: next, ExpectVersion: tab.Schema.Version})
+		group := "g"
+		w.must(t, &command.AlterTable{Table: catalog.Table{ID: tab.ID}, Set: &command.TableSet{Colocate: &group}})
 		ids = append(ids, tab.ID)
 	}
 	w.report()

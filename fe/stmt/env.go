@@ -145,9 +145,13 @@ type Env struct {
 	Strangers func() []Stranger
 	Processes func() []Process
 	Warnings  []Warning
-	Variables []Variable
-	Globals   []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
-	Status    func() []Variable // SHOW STATUS
+	// Temporary finds a table that only the session knows; nil = there are none.
+	Temporary func(*catalog.Database, string) (*catalog.Table, bool)
+	// WarningCount is how many there were, of which the first are kept.
+	WarningCount int
+	Variables    []Variable
+	Globals      []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
+	Status       func() []Variable // SHOW STATUS
 	// Backend reaches a BE.
 	Backend func(types.BEID) (bepb.BackendClient, error)
 	// Transactions are those that run on any FE that answers.

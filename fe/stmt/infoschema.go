@@ -19,6 +19,16 @@ func schemaRows(rows func(e *Env, t schemaTable) []Row) func(context.Context, *E
 	}
 }
 
+// tableRows is schemaRows without views.
+func tableRows(rows func(e *Env, t schemaTable) []Row) func(context.Context, *Env) ([]Row, error) {
+	return schemaRows(func(e *Env, t schemaTable) []Row {
+		if t.table == nil {
+			return nil
+		}
+		return rows(e, t)
+	})
+}
+
 // fixedRows makes the Rows of a table that does not change; nil = empty.
 func fixedRows(rows []Row) func(context.Context, *Env) ([]Row, error) {
 	return func(context.Context, *Env) ([]Row, error) { return rows, nil }
@@ -221,10 +231,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local
 		CONSTRAINT_TYPE name
 		ENFORCED name
 	`),
-	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
-		if t.table == nil {
-			return nil
-		}
+	Rows: tableRows(func(_ *Env, t schemaTable) []Row {
 		var rows []Row
 		for _, k := range indexesOf(t.table) {
 			kind := "UNIQUE"
@@ -252,10 +259,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "CHECK_CONSTRAINTS", Local
 		CONSTRAINT_NAME name
 		CHECK_CLAUSE long
 	`),
-	Rows: schemaRows(func(_ *Env, t schemaTable) []Row {
-		if t.table == nil {
-			return nil
-		}
+	Rows: tableRows(func(_ *Env, t schemaTable) []Row {
 		var rows []Row
 		for _, c := range t.table.Checks {
 			rows = append(rows, Row{"def", t.db, c.Name, "(" + c.Clause + ")"})

@@ -28,6 +28,16 @@ func manual(e *Env) error {
 	return nil
 }
 
+// manually makes a statement one that is only for the operator alone.
+func manually(do func(context.Context, *Env, syntax.Args) (Result, error)) func(context.Context, *Env, syntax.Args) (Result, error) {
+	return func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
+		if err := manual(e); err != nil {
+			return Result{}, err
+		}
+		return do(ctx, e, a)
+	}
+}
+
 // opTable finds the table of a verb.
 func opTable(e *Env, a syntax.Args) (*catalog.Database, *catalog.Table, error) {
 	dbName, name := a.Table("table")

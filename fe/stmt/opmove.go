@@ -118,10 +118,7 @@ var _ = register(Statement{
 	Syntax: "{MIGRATE <src:hostport> <table:table> <pids:ints> [- <to:int>] <des:hostport> | " +
 		"ADMIN MIGRATE REPLICA <table:table> PARTITION <pids:ints> [- <to:int>] FROM <src:hostport> TO <des:hostport>}",
 	Doc: "Move followers from one BE to another: copied first, dropped after. For auto_failover = false.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		src, err := opEndpoint(e, a, "src", 318)
 		if err != nil {
 			return Result{}, err
@@ -140,7 +137,7 @@ var _ = register(Statement{
 			}
 		}
 		return o.send(ctx, "partition migrate ok")
-	},
+	}),
 	Examples: []string{"migrate 10.0.0.1:9050 t1 0 10.0.0.4:9050", "ADMIN MIGRATE REPLICA db1.t1 PARTITION 1-5 FROM '10.0.0.1:9050' TO '10.0.0.4:9050'"},
 })
 

@@ -179,10 +179,7 @@ var _ = register(Statement{
 	Doc: "Have another replica lead a tablet: without more only when its leader is not alive, with auto also when it is, with an endpoint that " +
 		"one. The leader so far is set aside until recovertable. Only a replica with every committed version can lead, so nothing " +
 		"acknowledged is lost, and writes under way are tried again. For auto_failover = false.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		t, pid, tab, err := opPartition(e, a)
 		if err != nil {
 			return Result{}, err
@@ -195,7 +192,7 @@ var _ = register(Statement{
 			return Result{}, err
 		}
 		return o.send(ctx, "change leader ok")
-	},
+	}),
 	Examples: []string{"changeleader t1 0", "changeleader t1 0 auto", "ADMIN CHANGE LEADER db1.t1 0 TO '10.0.0.2:9050'"},
 })
 
@@ -238,10 +235,7 @@ var _ = register(Statement{
 	Name:   "recovertable",
 	Syntax: "{RECOVERTABLE <table:table> <pid:int> <ep:hostport> | ADMIN RECOVER TABLE <table:table> PARTITION <pid:int> ON <ep:hostport>}",
 	Doc:    "Bring one replica back into use: recoverendpoint for one tablet. For auto_failover = false.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		t, pid, tab, err := opPartition(e, a)
 		if err != nil {
 			return Result{}, err
@@ -263,7 +257,7 @@ var _ = register(Statement{
 		o := newOrder(e, 1)
 		o.recover(t, pid, tab, r, false)
 		return o.send(ctx, "recover table ok")
-	},
+	}),
 	Examples: []string{"recovertable t1 0 10.0.0.1:9050", "ADMIN RECOVER TABLE db1.t1 PARTITION 0 ON '10.0.0.1:9050'"},
 })
 
@@ -273,10 +267,7 @@ var _ = register(Statement{
 		"ADMIN SET REPLICA ALIVE <table:table> PARTITION {<pid:int>|*} ON <ep:hostport> {alive: YES|NO}}",
 	Doc: "Set a replica aside (no) or take it into use (yes) and nothing else. One that lacks versions is in use only with recovertable; one that has " +
 		"all leads if nobody does. For auto_failover = false.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		_, t, err := opTable(e, a)
 		if err != nil {
 			return Result{}, err
@@ -298,7 +289,7 @@ var _ = register(Statement{
 			return Result{}, opError(321, "no pid has updated: %s has no such replica on %s", t.Name, hostList([]*catalog.BE{be}))
 		}
 		return o.send(ctx, "update ok")
-	},
+	}),
 	Examples: []string{"updatetablealive t1 * 10.0.0.1:9050 no", "updatetablealive t1 0 10.0.0.1:9050 yes"},
 })
 
@@ -306,12 +297,9 @@ var _ = register(Statement{
 	Name:   "cancelop",
 	Syntax: "{CANCELOP <id:int> | ADMIN CANCEL OP <id:int>}",
 	Doc:    "End an operation that waits or runs, whatever it is at; what it has begun is taken back. For auto_failover = false; KILL TRANSACTION works always.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		return cancelOp(ctx, e, a.Int("id"), false, "Cancel op ok")
-	},
+	}),
 	Examples: []string{"cancelop 10057"},
 })
 

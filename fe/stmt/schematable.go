@@ -155,6 +155,11 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 		return schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}, nil
 	}
 	if d, ok := e.Catalog.Database(db); ok {
+		if e.Temporary != nil {
+			if t, ok := e.Temporary(d, name); ok {
+				return schemaTable{db: d.Name, name: t.Name, kind: baseTable, table: t}, nil
+			}
+		}
 		if t, ok := userTable(e.Catalog, d, name); ok {
 			if !e.sees(db, name) {
 				return schemaTable{}, account.Denied(e.User, account.Need{Privileges: model.PrivSelect, Database: db, Table: name})

@@ -337,11 +337,11 @@ func showWarnings(e *Env, n *parse.ShowStmt) (Result, error) {
 		}
 	}
 	if n.CountWarningsOrErrors {
-		name := "@@session.warning_count#"
+		name, count := "@@session.warning_count#", e.WarningCount
 		if n.Tp == parse.ShowErrors {
-			name = "@@session.error_count#"
+			name, count = "@@session.error_count#", len(r.Rows)
 		}
-		return Result{Columns: plain(name), Rows: []Row{{len(r.Rows)}}}, nil
+		return Result{Columns: plain(name), Rows: []Row{{count}}}, nil
 	}
 	return r, nil
 }

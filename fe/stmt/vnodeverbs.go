@@ -44,10 +44,7 @@ var _ = register(Statement{
 	Syntax: "{verb: CLOSE|OPEN} VNODE <id:int> ON DNODE <dnode:int>",
 	Doc: "Set one replica of a tablet aside (CLOSE) or take it into use again (OPEN): updatetablealive by the ids of the tablet and the BE. For " +
 		"auto_failover = false.",
-	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
-		if err := manual(e); err != nil {
-			return Result{}, err
-		}
+	Do: manually(func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		tab, ok := e.Catalog.Tablet(types.TabletID(max(a.Int("id"), 0)))
 		if !ok {
 			return Result{}, refusal("Vgroup does not exist: %d", a.Int("id"))
@@ -62,7 +59,7 @@ var _ = register(Statement{
 		o := newOrder(e, 1)
 		o.add(op, p.table, slices.Index(pids(e, p.table), tab), tab)
 		return o.send(ctx, "ok")
-	},
+	}),
 	Examples: []string{"CLOSE VNODE 10003 ON DNODE 10001", "OPEN VNODE 10003 ON DNODE 10001"},
 })
 

@@ -222,10 +222,11 @@ func (w *world) env() *Env {
 			return []Process{{ID: 8, User: "root", Host: "h:1", Command: "Sleep", Since: noon}, {ID: 7, User: "root", Host: "h:2", DB: "shop", Command: "Query",
 				Since: noon.Add(-3 * time.Second), Text: "SELECT 1"}}
 		},
-		Image:     func(context.Context) (bool, error) { return w.cat.Index() == 0, nil },
-		Warnings:  []Warning{{Level: "Warning", Code: 1265, Message: "Data truncated"}, {Level: "Error", Code: 1062, Message: "Duplicate entry"}},
-		Variables: []Variable{{"version", "8.0.36"}, {"autocommit", "ON"}},
-		Status:    func() []Variable { return []Variable{{"Uptime", "60"}} },
+		Image:        func(context.Context) (bool, error) { return w.cat.Index() == 0, nil },
+		Warnings:     []Warning{{Level: "Warning", Code: 1265, Message: "Data truncated"}, {Level: "Error", Code: 1062, Message: "Duplicate entry"}},
+		WarningCount: 2,
+		Variables:    []Variable{{"version", "8.0.36"}, {"autocommit", "ON"}},
+		Status:       func() []Variable { return []Variable{{"Uptime", "60"}} },
 	}
 }
 

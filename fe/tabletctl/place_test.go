@@ -103,10 +103,7 @@ func TestGroupOfAnAlteredTable(t *testing.T) {
 	s.must(&command.AllocIDs{Counter: command.CounterIDs, N: 1000})
 	younger := s.another(10_400, 4)
 	join := func(id types.TableID, group string, ms int64) {
-		old, _ := s.cat.TableByID(id)
-		next := *old
-		next.Colocate, next.ColocatedMs = group, ms
-		s.must(&command.AlterTable{Table: next, ExpectVersion: next.Schema.Version})
+		s.must(&command.AlterTable{Table: catalog.Table{ID: id}, Set: &command.TableSet{Colocate: &group, ColocatedMs: ms}})
 	}
 	at := func(id types.TableID) (out [][]types.BEID) {
 		table, _ := s.Current().TableByID(id)

@@ -27,7 +27,7 @@ func (d *draft) renameTable(r *command.TableRename) error {
 		return err
 	}
 	from, to := tableName{t.DatabaseID, t.Name}, tableName{r.To, r.ToName}
-	if t.Hidden() || from != (tableName{r.From, r.FromName}) {
+	if !t.Named() || from != (tableName{r.From, r.FromName}) {
 		return notFound("table", r.FromName)
 	}
 	if _, taken := d.tableNames.get(to); taken {

@@ -64,7 +64,10 @@ func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
 		return nil, notFound("database", c.ID)
 	}
 	var res DropResult
-	for _, t := range slices.Collect(d.Tables(c.ID)) {
+	for _, t := range slices.Collect(d.AllTables()) {
+		if t.DatabaseID != c.ID || t.Hidden() {
+			continue
+		}
 		dropped, err := d.dropTable(t.ID)
 		if err != nil {
 			return nil, err
@@ -90,7 +93,7 @@ func (d *draft) createTable(c *command.CreateTable) error {
 	if err := d.drawn("table", uint64(t.ID)); err != nil {
 		return err
 	}
-	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok {
+	if _, ok := d.tableNames.get(tableName{t.DatabaseID, t.Name}); ok && t.Owner == nil {
 		return exists("table", t.Name)
 	}
 	if t.Hidden() {
@@ -101,7 +104,9 @@ func (d *draft) createTable(c *command.CreateTable) error {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
-	d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
+	if t.Named() {
+		d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
+	}
 	d.counters = d.counters.set(d.o, t.ID, tableCounters{Row: 1, Auto: 1})
 	return d.createIndexes(&t, c.Indexes, c.TimeMs)
 }
@@ -294,7 +299,9 @@ func (d *draft) dropTable(id types.TableID) (DropResult, error) {
 	if t.Hidden() {
 		return res, nil
 	}
-	d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	if t.Named() {
+		d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	}
 	d.counters = d.counters.del(d.o, id)
 	for _, k := range t.Unique {
 		if !k.Enforced() {
@@ -317,78 +324,4 @@ func (d *draft) forgetPartition(p *Partition) []types.TabletID {
 	d.parts = d.parts.del(d.o, p.ID)
 	d.hints = d.hints.del(d.o, p.ID)
 	return p.Tablets
-}
-
-func (d *draft) alterTable(c *command.AlterTable) error {
-	old, ok := d.tables.get(c.Table.ID)
-	if !ok {
-		return notFound("table", c.Table.ID)
-	}
-	if c.ExpectVersion != old.Schema.Version {
-		return &ErrSchemaChanged{Table: old.ID, Given: c.ExpectVersion, Current: old.Schema.Version}
-	}
-	t := c.Table
-	if t.Schema.Version < old.Schema.Version {
-		return refused("table %s: its schema version goes back", old.Name)
-	}
-	if old.Hidden() {
-		return notFound("table", old.ID)
-	}
-	t.Unique, t.IndexOf, t.AlterUntilMs = old.Unique, old.IndexOf, old.AlterUntilMs
-	if err := d.checkTable(&t); err != nil {
-		return err
-	}
-	t.Parts, t.CreatedMs = slices.Clone(old.Parts), old.CreatedMs
-	if err := alterPartitions(&t, c); err != nil {
-		return err
-	}
-	from, to := tableName{old.DatabaseID, old.Name}, tableName{t.DatabaseID, t.Name}
-	if from != to {
-		if _, taken := d.tableNames.get(to); taken {
-			return exists("table", t.Name)
-		}
-		d.tableNames = d.tableNames.del(d.o, from)
-		d.tableNames = d.tableNames.set(d.o, to, t.ID)
-	}
-	for _, pr := range c.PartReplicas {
-		d.forgetExtra(&t.Parts[partitionIndex(&t, pr.Partition)])
-	}
-	d.tables = d.tables.set(d.o, t.ID, &t)
-	return d.alterIndexes(&t, c.PartReplicas)
-}
-
-// forgetExtra lets what a partition says hold for all its tablets again.
-func (d *draft) forgetExtra(p *Partition) {
-	for _, id := range p.Tablets {
-		if old, ok := d.tablets.get(id); ok && old.Extra != 0 {
-			t := *old
-			t.Extra = 0
-			d.tablets = d.tablets.set(d.o, id, &t)
-		}
-	}
-}
-
-func alterPartitions(t *Table, c *command.AlterTable) error {
-	for _, pr := range c.PartReplicas {
-		at := partitionIndex(t, pr.Partition)
-		if at < 0 {
-			return notFound("partition", pr.Partition)
-		}
-		t.Parts[at].Replicas = pr.Replicas
-	}
-	for _, pm := range c.PartMedia {
-		at := partitionIndex(t, pm.Partition)
-		if at < 0 {
-			return notFound("partition", pm.Partition)
-		}
-		t.Parts[at].Medium, t.Parts[at].OwnMedium = pm.Medium, true
-	}
-	for _, pn := range c.PartNames {
-		at := partitionIndex(t, pn.Partition)
-		if at < 0 {
-			return notFound("partition", pn.Partition)
-		}
-		t.Parts[at].Name = pn.Name
-	}
-	return checkPartitions(t)
 }

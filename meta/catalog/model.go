@@ -9,6 +9,7 @@ type (
 	UniqueKey      = model.UniqueKey
 	Check          = model.Check
 	RangePartition = model.RangePartition
+	TableOwner     = model.TableOwner
 	Partition      = model.Partition
 	Replica        = model.Replica
 	Tablet         = model.Tablet

@@ -112,6 +112,9 @@ func (w *world) other(c *Catalog) command.Command {
 		v := t.Schema.Version
 		t.Schema.Version += uint32(w.n("step", 0, 1))
 		t.Name = fmt.Sprint("t", w.n("name", 0, 4))
+		if w.chance(50) {
+			return w.set(&t)
+		}
 		return &command.AlterTable{Table: t, ExpectVersion: v}
 	case 8:
 		t := w.table(c)
@@ -149,6 +152,22 @@ func (w *world) other(c *Catalog) command.Command {
 		return w.holdChange(c)
 	}
 	return w.truncate(c)
+}
+
+// set draws a change of properties; of one table in two a partition is named, perhaps of another table.
+func (w *world) set(t *Table) command.Command {
+	group, quorum := []string{"", "g"}[w.n("group", 0, 1)], types.WriteQuorum(w.n("quorum", 0, 3))
+	cmd := &command.AlterTable{Table: Table{ID: t.ID}, Set: &command.TableSet{Alone: w.chance(50), Replicas: w.n("replicas", 0, 3), Publish: w.chance(30)}}
+	switch w.n("set", 0, 2) {
+	case 0:
+		cmd.Set.Colocate, cmd.Set.ColocatedMs = &group, w.now
+	case 1:
+		cmd.Set.Quorum = &quorum
+	}
+	if p, ok := pick(w, t.Parts); ok && w.chance(50) {
+		cmd.PartReplicas = []command.PartitionReplicas{{Partition: p.ID + types.PartitionID(w.n("other", 0, 1)), Replicas: w.n("replicas", 1, 3)}}
+	}
+	return cmd
 }
 
 // trim draws what goes of the rows that commits carried, often all.
@@ -332,6 +351,9 @@ func (w *world) createTable(c *Catalog) command.Command {
 	}
 	if db, ok := pick(w, slices.Collect(c.Databases())); ok {
 		tbl.DatabaseID = db.ID
+	}
+	if w.chance(30) {
+		tbl.Owner = &TableOwner{FE: "fe1", StartMs: 1, Session: 7}
 	}
 	return &command.CreateTable{Table: tbl, Tablets: tablets, TimeMs: w.now}
 }
@@ -574,7 +596,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			}
 		}
 		checkKeys(t, c, tbl)
-		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok != !tbl.Hidden() || ok && byName != tbl {
+		if byName, ok := c.Table(tbl.DatabaseID, tbl.Name); ok && byName == tbl != tbl.Named() || !ok && tbl.Named() {
 			t.Fatalf("table %d: found by its name: %t", tbl.ID, ok)
 		}
 	}

@@ -282,7 +282,7 @@ func (d *draft) load(kind uint8, body []byte) error {
 	case kindTable:
 		return loadOne(body, func(v *Table) {
 			d.tables = d.tables.set(d.o, v.ID, v)
-			if !v.Hidden() {
+			if v.Named() {
 				d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
 			}
 			for i := range v.Parts {

@@ -216,10 +216,13 @@ type DropPartition struct {
 	Partition types.PartitionID `cbor:"2,keyasint"`
 }
 
-// AlterTable replaces what a table says of itself (name, database, schema, properties) except its secondary keys and its
-// partitions, which stay as they are but for the replica counts of those named in PartReplicas. It holds only while the table is at
-// schema version ExpectVersion.
+// AlterTable changes properties of a table (Set), and of its partitions those that are named. Whatever it does not name stays as it is
+// by then, whoever has changed it meanwhile.
+//
+// Without Set, as older logs have it, it replaces what the table says of itself (name, database, schema, properties) except its
+// secondary keys and its partitions, and holds only while the table is at schema version ExpectVersion.
 type AlterTable struct {
+	// Table says with Set no more than the id.
 	Table         model.Table `cbor:"1,keyasint"`
 	ExpectVersion uint32      `cbor:"2,keyasint"`
 	// PartReplicas sets replication_num partition by partition.
@@ -228,6 +231,21 @@ type AlterTable struct {
 	PartNames []PartitionName `cbor:"4,keyasint,omitempty"`
 	// PartMedia sets storage_medium partition by partition.
 	PartMedia []PartitionMedium `cbor:"21,keyasint,omitempty"`
+	Set       *TableSet         `cbor:"22,keyasint,omitempty"`
+}
+
+// TableSet is the properties that an AlterTable changes; nil, or no number of replicas, leaves one as it is.
+type TableSet struct {
+	Quorum   *types.WriteQuorum `cbor:"1,keyasint,omitempty"`
+	Medium   *types.Medium      `cbor:"2,keyasint,omitempty"`
+	Replicas int                `cbor:"3,keyasint,omitempty"`
+	// Colocate is the group that the table joins at ColocatedMs, "" = it leaves the one that it is in.
+	Colocate    *string `cbor:"4,keyasint,omitempty"`
+	ColocatedMs int64   `cbor:"5,keyasint,omitempty"`
+	// Alone has the numbers of replicas hold only for a table that is in no group: all tables of a group have the same.
+	Alone bool `cbor:"6,keyasint,omitempty"`
+	// Publish gives a table that belonged to a session to everybody, under its name.
+	Publish bool `cbor:"7,keyasint,omitempty"`
 }
 
 // PartitionMedium is the medium that the replicas of one partition are to lie on.

@@ -49,8 +49,18 @@ type Table struct {
 	// AlterUntilMs is set while a change of the table is prepared by looking at its rows: nobody else writes to it. It is when
 	// whoever prepares the change is taken for dead unless he has renewed his promise; then anybody may take the change back.
 	AlterUntilMs int64 `cbor:"96,keyasint,omitempty"`
+	// Owner is the session that alone knows the table; it has no name for others. nil = it is everybody's.
+	Owner *TableOwner `cbor:"97,keyasint,omitempty"`
 	// LastColumn is the highest id that a column has ever had, 0 = that of those there are. Ids are not used again.
 	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
+}
+
+// TableOwner is a session of an FE process. A temporary table has one for good, a table that is filled as it is made until it is full.
+// When the session has ended its tables are dropped, by whoever notices.
+type TableOwner struct {
+	FE      string `cbor:"1,keyasint"` // its name
+	StartMs int64  `cbor:"2,keyasint"` // when the process began
+	Session uint64 `cbor:"3,keyasint"` // the id of the connection
 }
 
 // HighestColumn returns the highest id that a column of the table has ever had.

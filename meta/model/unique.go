@@ -29,6 +29,9 @@ func (k *UniqueKey) Enforced() bool { return k.Index != 0 }
 // Hidden reports whether users must not see the table.
 func (t *Table) Hidden() bool { return t.IndexOf != 0 }
 
+// Named reports whether the table is found by its name.
+func (t *Table) Named() bool { return t.IndexOf == 0 && t.Owner == nil }
+
 // HasUniqueKeys reports whether a write to the table has to go through hidden tables as well, or has to wait for a change of the table.
 func (t *Table) HasUniqueKeys() bool {
 	return t.AlterUntilMs != 0 || slices.ContainsFunc(t.Unique, func(k UniqueKey) bool { return k.Enforced() })

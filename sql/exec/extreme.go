@@ -12,23 +12,19 @@ import (
 func newExtreme(maximum bool, arg types.ColumnType) accumulator {
 	switch arg.Phys() {
 	case types.PhysFloat64:
-		return &orderedExtreme[float64]{maximum: maximum,
-			values: func(v *vec.Vector) []float64 { return v.F64 },
-			put:    (*vec.ColumnBuilder).AppendFloat}
+		return &orderedExtreme[float64]{extremes: extremes[float64]{maximum: maximum, put: (*vec.ColumnBuilder).AppendFloat},
+			values: func(v *vec.Vector) []float64 { return v.F64 }}
 	case types.PhysDec128:
-		return &compareExtreme[vec.Int128]{maximum: maximum,
+		return &compareExtreme[vec.Int128]{extremes: extremes[vec.Int128]{maximum: maximum, put: (*vec.ColumnBuilder).AppendDec},
 			cmp: vec.Int128.Cmp,
-			get: func(v *vec.Vector, r int) vec.Int128 { return v.Dec[r] },
-			put: (*vec.ColumnBuilder).AppendDec}
+			get: func(v *vec.Vector, r int) vec.Int128 { return v.Dec[r] }}
 	case types.PhysBytes:
-		return &compareExtreme[[]byte]{maximum: maximum, copies: true,
+		return &compareExtreme[[]byte]{extremes: extremes[[]byte]{maximum: maximum, put: (*vec.ColumnBuilder).AppendBytes}, copies: true,
 			cmp: bytes.Compare,
-			get: (*vec.Vector).Bytes,
-			put: (*vec.ColumnBuilder).AppendBytes}
+			get: (*vec.Vector).Bytes}
 	}
-	a := &orderedExtreme[int64]{maximum: maximum,
-		values: func(v *vec.Vector) []int64 { return v.I64 },
-		put:    (*vec.ColumnBuilder).AppendInt}
+	a := &orderedExtreme[int64]{extremes: extremes[int64]{maximum: maximum, put: (*vec.ColumnBuilder).AppendInt},
+		values: func(v *vec.Vector) []int64 { return v.I64 }}
 	if arg.Unsigned {
 		a.flip = math.MinInt64
 		a.values = func(v *vec.Vector) []int64 { return a.flipped(v.I64) }
@@ -37,15 +33,37 @@ func newExtreme(maximum bool, arg types.ColumnType) accumulator {
 	return a
 }
 
-// orderedExtreme compares with the machine's operators. Unsigned integers are kept with their sign bit flipped.
-type orderedExtreme[T int64 | float64] struct {
+// extremes are the least or greatest values of groups so far.
+type extremes[T any] struct {
 	maximum bool
-	values  func(*vec.Vector) []T
 	put     func(*vec.ColumnBuilder, T)
-	flip    int64
-	scratch []T
 	vals    []T
 	seen    []bool
+}
+
+func (a *extremes[T]) grow(n int) { a.vals, a.seen = growTo(a.vals, n), growTo(a.seen, n) }
+
+func (a *extremes[T]) emitState(dst []*vec.ColumnBuilder, lo, hi int) {
+	_ = a.emit(dst[0], lo, hi) // emit never fails
+}
+
+func (a *extremes[T]) emit(dst *vec.ColumnBuilder, lo, hi int) error {
+	for g := lo; g < hi; g++ {
+		if a.seen[g] {
+			a.put(dst, a.vals[g])
+		} else {
+			dst.AppendNull()
+		}
+	}
+	return nil
+}
+
+// orderedExtreme compares with the machine's operators. Unsigned integers are kept with their sign bit flipped.
+type orderedExtreme[T int64 | float64] struct {
+	extremes[T]
+	values  func(*vec.Vector) []T
+	flip    int64
+	scratch []T
 }
 
 func (a *orderedExtreme[T]) flipped(xs []int64) []T {
@@ -55,8 +73,6 @@ func (a *orderedExtreme[T]) flipped(xs []int64) []T {
 	}
 	return a.scratch
 }
-
-func (a *orderedExtreme[T]) grow(n int) { a.vals, a.seen = growTo(a.vals, n), growTo(a.seen, n) }
 
 func (a *orderedExtreme[T]) update(ids, rows []int32, args []*vec.Vector) error {
 	v := args[0]
@@ -77,36 +93,16 @@ func (a *orderedExtreme[T]) merge(ids, rows []int32, state []*vec.Vector) error 
 	return a.update(ids, rows, state)
 }
 
-func (a *orderedExtreme[T]) emitState(dst []*vec.ColumnBuilder, lo, hi int) {
-	_ = a.emit(dst[0], lo, hi) // emit never fails
-}
-
-func (a *orderedExtreme[T]) emit(dst *vec.ColumnBuilder, lo, hi int) error {
-	for g := lo; g < hi; g++ {
-		if a.seen[g] {
-			a.put(dst, a.vals[g])
-		} else {
-			dst.AppendNull()
-		}
-	}
-	return nil
-}
-
 func (a *orderedExtreme[T]) size() int64 { return int64(cap(a.vals))*8 + int64(cap(a.seen)) }
 
 // compareExtreme compares wide decimals and strings with a function.
 type compareExtreme[T vec.Int128 | []byte] struct {
-	maximum bool
-	copies  bool // the value aliases the batch
-	cmp     func(a, b T) int
-	get     func(*vec.Vector, int) T
-	put     func(*vec.ColumnBuilder, T)
-	vals    []T
-	seen    []bool
-	held    int64
+	extremes[T]
+	copies bool // the value aliases the batch
+	cmp    func(a, b T) int
+	get    func(*vec.Vector, int) T
+	held   int64
 }
-
-func (a *compareExtreme[T]) grow(n int) { a.vals, a.seen = growTo(a.vals, n), growTo(a.seen, n) }
 
 func (a *compareExtreme[T]) update(ids, rows []int32, args []*vec.Vector) error {
 	v := args[0]
@@ -140,21 +136,6 @@ func (a *compareExtreme[T]) set(g int32, x T) {
 
 func (a *compareExtreme[T]) merge(ids, rows []int32, state []*vec.Vector) error {
 	return a.update(ids, rows, state)
-}
-
-func (a *compareExtreme[T]) emitState(dst []*vec.ColumnBuilder, lo, hi int) {
-	_ = a.emit(dst[0], lo, hi) // emit never fails
-}
-
-func (a *compareExtreme[T]) emit(dst *vec.ColumnBuilder, lo, hi int) error {
-	for g := lo; g < hi; g++ {
-		if a.seen[g] {
-			a.put(dst, a.vals[g])
-		} else {
-			dst.AppendNull()
-		}
-	}
-	return nil
 }
 
 func (a *compareExtreme[T]) size() int64 { return int64(cap(a.vals))*24 + int64(cap(a.seen)) + a.held }

@@ -21,7 +21,8 @@ type Change struct {
 	Delete bool               `cbor:"4,keyasint,omitempty"`
 	Insert bool               `cbor:"5,keyasint,omitempty"`
 	Assign []Assignment       `cbor:"6,keyasint,omitempty"`
-	// Strict refuses values that do not fit; otherwise they are bent.
+	// Strict refuses values that do not fit: who sent the change then does it otherwise, and warns. Only FEs of older versions have
+	// them bent.
 	Strict   bool   `cbor:"8,keyasint,omitempty"`
 	TimeZone string `cbor:"9,keyasint,omitempty"` // the session's ("" = UTC)
 	// Lasting: it comes again and again with other values, and means the same at any time.

@@ -66,8 +66,8 @@ type Context struct {
 
 	// ZeroDivisions is what planning tells: so many divisions by zero were worked out, each of which is a warning.
 	ZeroDivisions int
-	// Violations are the rows that a statement with IGNORE has left out because they do not meet a condition, each a warning.
-	Violations []*Error
+	// Warnings are what a statement that writes has done otherwise than it says.
+	Warnings Warnings
 
 	// literal keeps plans as they were bound: no predicate moves, no join is reordered, nothing is pruned. Tests compare
 	// what both kinds of plans answer.

@@ -69,8 +69,8 @@ type creator struct {
 // name settles database and table, and refuses kinds of tables that there are not.
 func (c *creator) name() error {
 	switch {
-	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
-		return refuse("CREATE TEMPORARY TABLE")
+	case c.stmt.TemporaryKeyword == ast.TemporaryGlobal:
+		return refuse("CREATE GLOBAL TEMPORARY TABLE")
 	case len(c.stmt.SplitIndex) > 0:
 		return refuse("SPLIT INDEX")
 	}

@@ -104,8 +104,8 @@ func storable(c physical.OutColumn) types.ColumnType {
 	return t
 }
 
-// Filling is the INSERT of a CREATE TABLE ... SELECT, behind the creation.
-func Filling(ctx *Context, stmt *ast.CreateTableStmt) (*InsertPlan, error) {
+// Filling is the INSERT of a CREATE TABLE ... SELECT, behind the creation; name is what the table is called until it is full.
+func Filling(ctx *Context, stmt *ast.CreateTableStmt, name string) (*InsertPlan, error) {
 	b := newBinder(ctx)
 	mode := ModeInsert
 	switch stmt.OnDuplicate {
@@ -123,7 +123,7 @@ func Filling(ctx *Context, stmt *ast.CreateTableStmt) (*InsertPlan, error) {
 	for i := range columns {
 		names[i] = columns[i].Name
 	}
-	p, err := newInsert(b, stmt.Table.Schema.O, stmt.Table.Name.O, mode, names, true)
+	p, err := newInsert(b, stmt.Table.Schema.O, name, mode, names, true)
 	if err != nil {
 		return nil, err
 	}

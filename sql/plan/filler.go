@@ -18,11 +18,12 @@ type filler struct {
 	b       *binder
 	table   *catalog.Table
 	strict  bool
-	lenient bool // INSERT IGNORE: what does not fit is bent to fit
+	lenient bool // NULL is bent to fit, too
 	zeroID  bool // 0 is a value of an AUTO_INCREMENT column (NO_AUTO_VALUE_ON_ZERO)
 	given   map[int]bool
 	// defaults are the values of the columns that are not given.
 	defaults []expr.Value
+	warnings *Warnings
 }
 
 // strictMode reports whether a value that does not fit is an error.
@@ -33,7 +34,7 @@ func strictMode(modes string) bool {
 // newFiller works out the defaults of the columns that are not given: without one it is error 1364.
 func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*filler, error) {
 	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, given: given,
-		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns))}
+		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns)), warnings: &b.ctx.Warnings}
 	for i := range t.Schema.Columns {
 		if given[i] {
 			continue
@@ -56,11 +57,17 @@ func (f *filler) defaultOf(i int) (*expr.Node, error) {
 	d, err := f.b.defaultValue(c)
 	if err != nil && !f.strict {
 		if z, ok := zeroValue(c.Type); ok {
+			if e, ok := sqltypes.AsError(err); ok {
+				f.warnings.add(e, "", 0)
+			}
 			return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: z}, nil
 		}
 	}
 	return d, err
 }
+
+// several says how many rows the statement writes: without strict mode NULL is an error only in an INSERT of a single one.
+func (f *filler) several(rows int) { f.lenient = f.lenient || !f.strict && rows > 1 }
 
 // zeroValue is the implicit default of a type; there are no zero dates.
 func zeroValue(t types.ColumnType) (expr.Value, bool) {
@@ -108,7 +115,7 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 		cb.AppendNull()
 		return nil
 	}
-	out, err := convertValue(v, t, c, f.strict, f.lenient, f.b.ctx.location(), row)
+	out, err := convertValue(v, t, c, leniency{f.strict, f.lenient, f.warnings}, f.b.ctx.location(), row)
 	if err != nil {
 		return err
 	}
@@ -124,14 +131,25 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 	return nil
 }
 
-// convertValue stores a value in a column's type; an error names column and row as MySQL does.
-func convertValue(v expr.Value, t types.ColumnType, c *types.Column, strict, lenient bool, loc *time.Location, row int) (expr.Value, error) {
-	out, err := sqltypes.ConvertColumn(v, t, c, strict, sqltypes.Env{Loc: loc})
+// leniency is what becomes of values that do not fit.
+type leniency struct {
+	strict   bool // they are errors
+	nulls    bool // NULL becomes the zero of a type that has none
+	warnings *Warnings
+}
+
+// convertValue stores a value in a column's type; an error or a warning names column and row as MySQL does.
+func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency, loc *time.Location, row int) (expr.Value, error) {
+	out, bent, err := sqltypes.ConvertColumn(v, t, c, l.strict, sqltypes.Env{Loc: loc})
+	if bent != nil {
+		l.warnings.add(bent, c.Name, row)
+	}
 	if err == nil {
 		return out, nil
 	}
-	if e, ok := sqltypes.AsError(err); ok && lenient && e.Code == CodeBadNull {
+	if e, ok := sqltypes.AsError(err); ok && l.nulls && e.Code == CodeBadNull {
 		if z, ok := zeroValue(c.Type); ok {
+			l.warnings.add(e, c.Name, row)
 			return z, nil
 		}
 	}
@@ -142,9 +160,10 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, strict, len
 // numbers its first row from 1. Ignore bends what does not fit.
 func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
 	strict := strictMode(ctx.SQLMode) && !ignore
+	l := leniency{strict, !strict, &ctx.Warnings}
 	cb := vec.NewColumnBuilder(c.Type, v.N)
 	for i := range v.N {
-		x, err := convertValue(v.Value(i), v.Type, c, strict, ignore, ctx.location(), firstRow+i)
+		x, err := convertValue(v.Value(i), v.Type, c, l, ctx.location(), firstRow+i)
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +190,7 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 		return nil, errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
 	}
 	rows := in.Rows()
+	p.filler.several(rows)
 	out := p.filler.builder(rows)
 	for j, pos := range p.columns {
 		var quick quickColumn

@@ -407,7 +407,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 func (b *binder) convertConst(n *expr.Node, t types.ColumnType, c *types.Column) (*expr.Node, error) {
 	to := *c
 	to.Type = t
-	v, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
+	v, _, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
 	if err != nil {
 		return nil, sqltypes.WithColumn(err, c.Name, 1)
 	}

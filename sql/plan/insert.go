@@ -287,6 +287,7 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 
 // constants converts rows of constants.
 func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
+	p.filler.several(len(rows))
 	out := p.filler.builder(len(rows))
 	for i, row := range rows {
 		for j, x := range row {
@@ -300,15 +301,14 @@ func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
 
 // filled ends a batch of rows of the table, without those that are not to be there and are ignored.
 func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n int) (*vec.Batch, error) {
-	rows, failed, err := p.Meeting(p.filler.finish(out, n))
-	p.filler.b.ctx.Violations = append(p.filler.b.ctx.Violations, failed...)
-	return rows, err
+	return p.Meeting(p.filler.finish(out, n), p.filler.warnings)
 }
 
 // Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
 // filled in. firstRow is the number of the batch's first row in the statement, counted from 1, for errors.
 func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
 	rows := rowsOf(in)
+	p.filler.several(2) // of a query it counts for nothing how many come
 	out := p.filler.builder(len(rows))
 	for j, pos := range p.columns {
 		v := in.Cols[j]

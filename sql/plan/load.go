@@ -115,13 +115,16 @@ func loadFormat(stmt *ast.LoadDataStmt) (LoadFormat, error) {
 
 // LoadRows converts lines into rows of the table; nobody changes text before it returns, and firstRow numbers its first row from
 // 1. Where old is given, rows that came of LoadRows and that nobody reads any more, they lie in its buffers. It may be called by
-// several goroutines at once. Short is how many lines had too few or too many values.
-func (p *LoadPlan) LoadRows(text []byte, firstRow int, old *vec.Batch) (rows *vec.Batch, short int, err error) {
-	return p.loadRows(text, firstRow, old, p.quick())
+// several goroutines at once. The warnings are of values that were bent, and of lines with too few or too many of them.
+func (p *LoadPlan) LoadRows(text []byte, firstRow int, old *vec.Batch) (*vec.Batch, *Warnings, error) {
+	own, filler := *p, *p.filler
+	own.filler, filler.warnings = &filler, &Warnings{}
+	rows, err := own.loadRows(text, firstRow, old, own.quick())
+	return rows, filler.warnings, err
 }
 
 // loadRows is LoadRows with given quick ways, one a column or none at all.
-func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []quickColumn) (rows *vec.Batch, short int, err error) {
+func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []quickColumn) (*vec.Batch, error) {
 	if p.latin1 {
 		text = sqltypes.FromLatin1(text)
 	}
@@ -139,21 +142,17 @@ func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []q
 	}
 	n := 0
 	for r.line() {
-		wrong, err := p.loadLine(&r, cols, vars, quick, firstRow+n)
-		if err != nil {
-			return nil, 0, err
-		}
-		if wrong {
-			short++
+		if err := p.loadLine(&r, cols, vars, quick, firstRow+n); err != nil {
+			return nil, err
 		}
 		n++
 	}
-	rows = p.filler.finish(cols, n)
-	return rows, short, p.compute(rows, vars, firstRow)
+	rows := p.filler.finish(cols, n)
+	return rows, p.compute(rows, vars, firstRow)
 }
 
-// loadLine takes one line in; wrong says that it has too few or too many fields.
-func (p *LoadPlan) loadLine(r *loadReader, cols, vars []*vec.ColumnBuilder, quick []quickColumn, row int) (wrong bool, err error) {
+// loadLine takes one line in.
+func (p *LoadPlan) loadLine(r *loadReader, cols, vars []*vec.ColumnBuilder, quick []quickColumn, row int) error {
 	width := 0
 	for more := true; more; width++ {
 		at := -1
@@ -170,24 +169,28 @@ func (p *LoadPlan) loadLine(r *loadReader, cols, vars []*vec.ColumnBuilder, quic
 		cell, more = r.field()
 		switch {
 		case width >= len(p.fields):
-			wrong = true
 		case at < 0:
 			takeVar(vars[-1-at], cell)
 		default:
 			if err := p.loadCell(cols, at, cell, row); err != nil {
-				return false, err
+				return err
 			}
 		}
 	}
+	switch {
+	case width < len(p.fields):
+		p.filler.warnings.add(fewFields, "", row)
+	case width > len(p.fields):
+		p.filler.warnings.add(manyFields, "", row)
+	}
 	for ; width < len(p.fields); width++ {
-		wrong = true
 		if at := p.fields[width]; at < 0 {
 			takeVar(vars[-1-at], ast.Cell{Kind: ast.CellNull})
 		} else if err := p.missing(cols, at, row); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return wrong, nil
+	return nil
 }
 
 func takeVar(v *vec.ColumnBuilder, c ast.Cell) {
@@ -221,11 +224,13 @@ func (p *LoadPlan) loadCell(cols []*vec.ColumnBuilder, at int, c ast.Cell, row i
 // missing appends the value of a column that a line has no field for: its default, else the zero of its type.
 func (p *LoadPlan) missing(cols []*vec.ColumnBuilder, at, row int) error {
 	pos := p.columns[at]
+	before := *p.filler.warnings // that the field is missing is said of the line
 	err := p.filler.cell(cols[pos], pos, ast.Cell{Kind: ast.CellDefault}, row)
 	var known *Error
 	if errors.As(err, &known) {
-		return p.filler.cell(cols[pos], pos, ast.Cell{Kind: ast.CellNull}, row)
+		err = p.filler.cell(cols[pos], pos, ast.Cell{Kind: ast.CellNull}, row)
 	}
+	*p.filler.warnings = before
 	return err
 }
 

@@ -128,11 +128,11 @@ func (p *ModifyPlan) Checked() bool { return len(p.checks) > 0 }
 func (p *InsertPlan) Checked() bool { return len(p.target.checks) > 0 }
 
 // CheckRows returns those of some new rows of the table that meet its constraints, and that the views show through which they are
-// written. One that does not is an error or, in an UPDATE IGNORE, one of ctx.Violations.
+// written. One that does not is an error or, in an UPDATE IGNORE, one of ctx.Warnings.
 func (p *ModifyPlan) CheckRows(ctx *Context, rows *vec.Batch, which []int32) ([]int32, error) {
 	picked := (&vec.Batch{Cols: rows.Cols, N: rows.N, Sel: which}).Compact()
 	kept, failed, err := judge(p.checks, newBinder(ctx).evalContext(), picked, p.Ignore)
-	ctx.Violations = append(ctx.Violations, failed...)
+	ctx.Warnings.violations(failed)
 	if err != nil || kept == nil {
 		return which, err
 	}
@@ -146,16 +146,20 @@ func (p *ModifyPlan) CheckRows(ctx *Context, rows *vec.Batch, which []int32) ([]
 // CheckRow is ModifyPlan's CheckRows, of a row that ON DUPLICATE KEY UPDATE makes.
 func (p *InsertPlan) CheckRow(ctx *Context, row *vec.Batch) (ok bool, err error) {
 	kept, failed, err := judge(p.target.checks, newBinder(ctx).evalContext(), row, p.Mode == ModeIgnore)
-	ctx.Violations = append(ctx.Violations, failed...)
+	ctx.Warnings.violations(failed)
 	return kept == nil, err
 }
 
 // Meeting returns those of some new rows that meet all conditions. One that does not is an error or, where the statement ignores
-// such rows, one of failed. Several goroutines may call it at once.
-func (p *InsertPlan) Meeting(rows *vec.Batch) (*vec.Batch, []*Error, error) {
+// such rows, a warning. Several goroutines may call it at once.
+func (p *InsertPlan) Meeting(rows *vec.Batch, warnings *Warnings) (*vec.Batch, error) {
+	if !p.Checked() {
+		return rows, nil
+	}
 	kept, failed, err := judge(p.target.checks, p.filler.b.evalContext(), rows, p.Mode == ModeIgnore)
+	warnings.violations(failed)
 	if err == nil && kept != nil {
 		rows = (&vec.Batch{Cols: rows.Cols, N: rows.N, Sel: kept}).Compact()
 	}
-	return rows, failed, err
+	return rows, err
 }

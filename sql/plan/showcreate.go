@@ -14,7 +14,11 @@ import (
 // CreateTable and give the same table.
 func ShowCreateTable(t *catalog.Table) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE %s (\n", quoteName(t.Name))
+	b.WriteString("CREATE ")
+	if t.Owner != nil {
+		b.WriteString("TEMPORARY ")
+	}
+	fmt.Fprintf(&b, "TABLE %s (\n", quoteName(t.Name))
 	if t.StarRocks {
 		showStarRocks(&b, t)
 	} else {

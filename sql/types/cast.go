@@ -92,29 +92,49 @@ func castName(t mt.ColumnType) string {
 // (1264, 1265, 1292, 1366, 1406, 1048; complete it by WithColumn); otherwise the nearest value is stored, which is NULL
 // for an incorrect date.
 func Convert(v vec.Value, from, to mt.ColumnType, strict bool, tz *time.Location) (vec.Value, error) {
+	out, _, err := store(v, from, to, strict, tz)
+	return out, err
+}
+
+// store is Convert; bent says without strict mode what was lost.
+func store(v vec.Value, from, to mt.ColumnType, strict bool, tz *time.Location) (out vec.Value, bent *Error, err error) {
 	if v.Null || from.Kind == mt.KindNull {
 		if to.NotNull {
-			return v, ErrNull()
+			return v, nil, ErrNull()
 		}
-		return vec.NullValue(), nil
+		return vec.NullValue(), nil, nil
 	}
 	out, p := convert(v, from, to, Env{Loc: tz}, true)
 	if p == fine {
-		return out, nil
+		return out, nil, nil
 	}
 	if strict || p == badText {
-		return out, storeError(p, v, from, to, tz)
+		return out, nil, storeError(p, v, from, to, tz)
 	}
-	if to.IsTemporal() && (p == incorrect || p == outside && to.Kind != mt.KindTime) {
+	if to.IsTemporal() && to.Kind != mt.KindTime && (p == incorrect || p == outside) {
 		if to.NotNull {
-			return out, storeError(p, v, from, to, tz)
+			return out, nil, storeError(p, v, from, to, tz)
 		}
-		return vec.NullValue(), nil
+		out = vec.NullValue()
 	}
-	return out, nil
+	return out, storeWarning(p, v, from, to, tz), nil
 }
 
-func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Location) error {
+// storeWarning says what a value that was bent to fit has lost. The numbers of what is too long, and of times, differ from those of the
+// errors.
+func storeWarning(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Location) *Error {
+	switch {
+	case p == tooLong, to.IsTemporal() && p != outside, to.Kind == mt.KindDate, to.Kind == mt.KindDateTime:
+		return errTruncated()
+	case p == outside:
+		return errColumnRange()
+	case p == incorrect && (to.Kind == mt.KindFloat || to.Kind == mt.KindDouble):
+		return errIncorrect(1366, "double", string(AppendText(nil, from, v, tz)))
+	}
+	return storeError(p, v, from, to, tz)
+}
+
+func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Location) *Error {
 	text := string(AppendText(nil, from, v, tz))
 	switch {
 	case p == tooLong:
@@ -198,6 +218,9 @@ func toFloat(v vec.Value, from mt.ColumnType, env Env) (float64, problem) {
 		return DecimalToFloat(v.Dec128(), from.Scale), fine
 	case mt.PhysBytes:
 		f, complete := ParseFloat(v.B)
+		if !complete && math.Abs(f) == math.MaxFloat64 {
+			return f, outside
+		}
 		return f, prefixProblem(v.B, complete)
 	}
 	switch {

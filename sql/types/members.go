@@ -69,30 +69,34 @@ func BitBytes(v uint64, width int32) []byte {
 	return out
 }
 
-// ConvertColumn is Convert for a column, whose members count.
-func ConvertColumn(v vec.Value, from mt.ColumnType, c *mt.Column, strict bool, env Env) (vec.Value, error) {
+// ConvertColumn is Convert for a column, whose members count. Bent says without strict mode what the value has lost to fit; like an
+// error it is complete by WithColumn.
+func ConvertColumn(v vec.Value, from mt.ColumnType, c *mt.Column, strict bool, env Env) (out vec.Value, bent *Error, err error) {
 	if !c.Special() || v.Null || from.Kind == mt.KindNull {
-		return Convert(v, from, c.Type, strict, env.Loc)
+		return store(v, from, c.Type, strict, env.Loc)
 	}
 	n, ok := uint64(0), false
 	switch {
 	case c.Bits > 0:
 		if n, ok = bitValue(v, from, env); !ok || c.Bits < 64 && n>>c.Bits != 0 {
 			if strict {
-				return v, errTooLong()
+				return v, nil, errTooLong()
 			}
-			n = 1<<c.Bits - 1
+			n, bent = 1<<c.Bits-1, errColumnRange()
 		}
-		return vec.Int(int64(n)), nil
+		return vec.Int(int64(n)), bent, nil
 	case c.IsSet():
 		n, ok = setValue(c.Elems, v, from, env)
 	default:
 		n, ok = enumValue(c.Elems, v, from, env)
 	}
-	if !ok && strict {
-		return v, errTruncated()
+	switch {
+	case !ok && strict:
+		return v, nil, errTruncated()
+	case !ok:
+		bent = errTruncated()
 	}
-	return vec.Int(int64(n)), nil
+	return vec.Int(int64(n)), bent, nil
 }
 
 // wholeNumber reads a number that is whole and not negative.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,6 +141,53 @@ func (b *brokenOff) Read(p []byte) (int, error) {
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
 	return n, nil
+}
+
+// TestLoadWarns: what is bent to fit and lines of the wrong width are warnings that name the line, in whichever piece of the file it is;
+// the message to the client counts them.
+func TestLoadWarns(t *testing.T) {
+	ctx := t.Context()
+	db := uniqueDatabase(t, "loadwarns")
+	db.SetMaxOpenConns(1) // whose warnings they are
+	must(t, execOn(ctx, db, "CREATE TABLE t (k BIGINT PRIMARY KEY, v TINYINT NOT NULL, s VARCHAR(40))"))
+	const lines = 200_000
+	odd := map[int]string{3: "3\t1000\tx", 4: "4\t12abc\tx", 5: "5\tabc\tx", 6: "6", 7: "7\t7\tx\tmore", lines - 1: "199999\t-1000\tx"}
+	var text bytes.Buffer
+	for i := 1; i <= lines; i++ {
+		line, ok := odd[i]
+		if !ok {
+			line = fmt.Sprintf("%d\t%d\tfiller", i, i%100)
+		}
+		text.WriteString(line + "\n")
+	}
+	if n, err := loadFrom(ctx, t, db, &text, "INTO TABLE t"); err != nil || n != lines {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+	rows, err := db.QueryContext(ctx, "SHOW WARNINGS")
+	must(t, err)
+	defer rows.Close()
+	want := []string{
+		"1264 Out of range value for column 'v' at row 3",
+		"1265 Data truncated for column 'v' at row 4",
+		"1366 Incorrect integer value: 'abc' for column 'v' at row 5",
+		"1261 Row 6 doesn't contain data for all columns",
+		"1262 Row 7 was truncated; it contained more data than there were input columns",
+		"1264 Out of range value for column 'v' at row 199999",
+	}
+	var got []string
+	for rows.Next() {
+		var level, msg string
+		var code int
+		must(t, rows.Scan(&level, &code, &msg))
+		got = append(got, fmt.Sprint(code, " ", msg))
+	}
+	must(t, rows.Err())
+	if !slices.Equal(got, want) {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+	if n, sum := total(ctx, t, db, "t WHERE k IN (3, 4, 5, 6, 7, 199999)", "v"); n != 6 || sum != 127+12+0+0+7-128 {
+		t.Errorf("%d rows with the sum %d", n, sum)
+	}
 }
 
 // TestLoadSurvivesACrash kills a BE, which leads some tablets, in the middle of a LOAD DATA: the client has sent half of its

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"flag"
 	"fmt"
@@ -98,7 +99,7 @@ func (s *script) begin(ctx context.Context, t *testing.T) {
 func (s *script) end(t *testing.T) {
 	for _, conn := range s.sessions {
 		// Not back to the pool: the file may have left settings or a transaction behind.
-		_ = conn.Raw(func(any) error { return errDone })
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -107,8 +108,6 @@ func (s *script) end(t *testing.T) {
 		t.Errorf("drop %s: %v", s.database, err)
 	}
 }
-
-var errDone = errors.New("the script is done")
 
 func (s *script) session(ctx context.Context, t *testing.T, d *datadriven.TestData) *sql.Conn {
 	t.Helper()

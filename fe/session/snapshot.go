@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/parse"
+	"stele/sql/plan"
+)
+
+// planContext is what a plan of this session depends on.
+func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
+	f := s.vars.now()
+	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
+		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
+		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+		Params: params, Stats: stats{cat}, System: systemTable}
+}
+
+// snapshot gives the planner the catalog by names, those of the session's own tables first.
+type snapshot struct {
+	*catalog.Catalog
+	temps temporaries
+}
+
+// names is a catalog by the names that things have in the session.
+func (s *Session) names(cat *catalog.Catalog) snapshot { return snapshot{cat, s.temps} }
+
+// stats estimates table sizes from what commits have counted.
+type stats struct{ cat *catalog.Catalog }
+
+// Rows returns about how many rows a table has.
+func (s stats) Rows(id types.TableID) int64 {
+	t, ok := s.cat.TableByID(id)
+	if !ok {
+		return 0
+	}
+	var n int64
+	for tab := range s.cat.TabletsOfTable(t) {
+		n += tab.Rows
+	}
+	return n
+}
+
+// Table finds a table by database and name.
+func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
+	d, ok := c.Database(db)
+	if !ok {
+		return nil, false
+	}
+	if t, ok := c.temps.find(c.Catalog, d.ID, name); ok {
+		return t, true
+	}
+	return c.Catalog.Table(d.ID, name)
+}
+
+// readFor is read for a query: one that names no table is answered by what is here, leader or not.
+func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catalog, error) {
+	waited := s.inVain
+	s.inVain = nil
+	switch {
+	case !parse.ReadsTables(n):
+		return s.sh.Log.Current(), nil
+	case waited != nil: // the point path waited for a leader already
+		return nil, waited
+	}
+	return s.read(ctx)
+}
+
+// read returns the catalog state that a statement reads: the transaction's, or the newest.
+func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
+	if s.inTx && s.snapshot != nil {
+		return s.snapshot, nil
+	}
+	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
+	cat := s.sh.Log.Current()
+	if s.inTx {
+		s.snapshot = cat
+	}
+	return cat, nil
+}

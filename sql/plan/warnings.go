@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"slices"
+
+	sqltypes "stele/sql/types"
+)
+
+// MaxWarnings is how many warnings of a statement are kept; the others are counted.
+const MaxWarnings = 64
+
+// Numbers of warnings of LOAD DATA.
+const (
+	codeFewFields  = 1261
+	codeManyFields = 1262
+)
+
+// What is wrong with a line of LOAD DATA; warning.text names the line.
+var fewFields, manyFields = &Error{Code: codeFewFields}, &Error{Code: codeManyFields}
+
+// Warnings are what a statement has done otherwise than its text says: values that were bent to fit their columns, rows that were
+// left out. The first of them are kept and all are counted.
+type Warnings struct {
+	Count int
+	kept  []warning
+}
+
+// warning is one of them; what it says of its column and row is put together where it is read, because a LOAD DATA learns late which
+// row of the file the first one of a piece is.
+type warning struct {
+	what   *Error
+	column string
+	row    int // from 1, 0 = it is of none
+}
+
+func (w *Warnings) add(what *Error, column string, row int) {
+	if w.Count++; len(w.kept) < MaxWarnings {
+		w.kept = append(w.kept, warning{what, column, row})
+	}
+}
+
+// violations adds those of rows that do not meet a condition.
+func (w *Warnings) violations(failed []*Error) {
+	for _, e := range failed {
+		w.add(e, "", 0)
+	}
+}
+
+// Append adds those of a later part of the statement, whose rows were counted from the one after rowsBefore.
+func (w *Warnings) Append(later *Warnings, rowsBefore int) {
+	w.Count += later.Count
+	for _, x := range later.kept[:min(len(later.kept), MaxWarnings-len(w.kept))] {
+		if x.row > 0 {
+			x.row += rowsBefore
+		}
+		w.kept = append(w.kept, x)
+	}
+}
+
+// Kept returns the first warnings, in the order of the rows.
+func (w *Warnings) Kept() []*Error {
+	slices.SortStableFunc(w.kept, func(a, b warning) int { return a.row - b.row })
+	out := make([]*Error, len(w.kept))
+	for i := range w.kept {
+		out[i] = w.kept[i].text()
+	}
+	return out
+}
+
+func (w *warning) text() *Error {
+	switch w.what.Code {
+	case codeFewFields:
+		return errorf(codeFewFields, "Row %d doesn't contain data for all columns", w.row)
+	case codeManyFields:
+		return errorf(codeManyFields, "Row %d was truncated; it contained more data than there were input columns", w.row)
+	}
+	if w.column == "" {
+		return w.what
+	}
+	out, _ := sqltypes.AsError(sqltypes.WithColumn(w.what, w.column, w.row))
+	return out
+}

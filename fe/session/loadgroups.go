@@ -23,7 +23,7 @@ const (
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6
 	// leastGathered, later a share of what was encoded before, at most mostGathered, is how many bytes of rows wait for more of their
 	// tablets: a short load is encoded and sent while it is read, and of very many tablets none gets a full row group.
-	leastGathered, mostGathered, gatherShare = 8 << 20, 64 << 20, 2
+	leastGathered, mostGathered, gatherShare = 4 << 20, 64 << 20, 2
 	// mostPartRows bounds a part, whatever few bytes its rows take.
 	mostPartRows = groups.MaxRows / 2
 )

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // keyedRow is a row of a table with a primary key and two unique keys; a below 0 is NULL.
@@ -155,6 +159,10 @@ func TestLoadMeetsUniqueKeys(t *testing.T) {
 		verb := map[string]string{"IGNORE": "INSERT IGNORE", "REPLACE": "REPLACE"}[mode]
 		must(t, execOn(ctx, db, verb+" INTO t SELECT k, a, b, v FROM s ORDER BY n"))
 		m.check(ctx, t, db, "t", verb+" ... SELECT")
+		if mode == "REPLACE" {
+			updateMet(ctx, t, db, m, r)
+			refuseMet(ctx, t, db)
+		}
 		// An entry that was left behind would be in the way of a row that may come.
 		must(t, execOn(ctx, db, "DELETE FROM t"))
 		fresh := drawKeyed(r, 3_000, 0, 100_000)
@@ -166,5 +174,48 @@ func TestLoadMeetsUniqueKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.check(ctx, t, db, "t", mode+", after DELETE")
+	}
+}
+
+// updateMet has ON DUPLICATE KEY UPDATE add one to rows of the table, and to rows of its own of an earlier chunk.
+func updateMet(ctx context.Context, t *testing.T, db *sql.DB, m *keyedRows, r *rand.Rand) {
+	t.Helper()
+	rows := append(drawKeyed(r, 36_000, 1_000_000, 1<<40), drawKeyed(r, 2_000, 1_500_000, 1_020_000)...)
+	var text bytes.Buffer
+	for n, row := range rows {
+		fmt.Fprintf(&text, "%d\t%s", n, keyedLines([]keyedRow{row}))
+		if met := m.meets(row); len(met) > 0 {
+			old := m.rows[met[0]]
+			old.v++
+			m.rows[met[0]] = old
+		} else {
+			m.put(row, false)
+		}
+	}
+	must(t, execOn(ctx, db, "TRUNCATE TABLE s"))
+	if _, err := loadFrom(ctx, t, db, &text, "INTO TABLE s"); err != nil {
+		t.Fatal(err)
+	}
+	must(t, execOn(ctx, db, "INSERT INTO t SELECT k, a, b, v FROM s ORDER BY n ON DUPLICATE KEY UPDATE v = t.v + 1"))
+	m.check(ctx, t, db, "t", "ON DUPLICATE KEY UPDATE")
+}
+
+// refuseMet has an INSERT of several chunks meet rows of the table, and rows of its own of an earlier chunk, by a unique key: it is
+// refused with the name of the key, and nothing of it stays.
+func refuseMet(ctx context.Context, t *testing.T, db *sql.DB) {
+	t.Helper()
+	must(t, execOn(ctx, db, "CREATE TABLE IF NOT EXISTS e (n BIGINT PRIMARY KEY, u BIGINT NOT NULL, UNIQUE KEY (u))"))
+	for _, q := range []struct{ query, key string }{
+		{"INSERT INTO e SELECT n, n % 37000 FROM s", "e.u"},
+		{"INSERT INTO t SELECT k + 100000000, a + 100000000, b, v FROM t", "t.b"},
+	} {
+		rows, sum := total(ctx, t, db, q.key[:1], q.key[2:])
+		var e *mysql.MySQLError
+		if err := execOn(ctx, db, q.query); !errors.As(err, &e) || e.Number != 1062 || !strings.Contains(e.Message, "for key '"+q.key+"'") {
+			t.Fatalf("%s: %v", q.query, err)
+		}
+		if r, s := total(ctx, t, db, q.key[:1], q.key[2:]); r != rows || s != sum {
+			t.Fatalf("%d rows with sum %d after %s, not %d with %d", r, s, q.query, rows, sum)
+		}
 	}
 }

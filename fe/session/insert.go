@@ -243,7 +243,12 @@ func (i *inserter) send(ctx context.Context, rows *vec.Batch, op types.RowOp) er
 	if err != nil {
 		return err
 	}
-	return i.launch(ctx, writes, func(err error) error { return nameEntry(err, i.plan.Table, i.keys, writes) })
+	return i.launch(ctx, writes, func(err error) error {
+		if isDuplicate(err) {
+			return i.nameFirst(ctx, rows, nameEntry(err, i.plan.Table, i.keys, writes))
+		}
+		return err
+	})
 }
 
 // routed returns the writes of rows and of their entries.

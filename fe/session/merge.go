@@ -62,10 +62,11 @@ func (i *inserter) merge(ctx context.Context, rows *vec.Batch) error {
 // overtaken is the failure of a statement whose key another transaction has taken since the snapshot: a new snapshot helps,
 // and a transaction that is bound to the old one has lost. Other errors stay.
 func (s *Session) overtaken(err error) error {
-	var r *txn.Refusal
-	if !errors.As(err, &r) || r.Code != bepb.WriteResponse_DUPLICATE_KEY {
+	if !isDuplicate(err) {
 		return err
 	}
+	var r *txn.Refusal
+	errors.As(err, &r)
 	if s.inTx {
 		return &txn.Refusal{Code: bepb.WriteResponse_CONFLICT, Tablet: r.Tablet, Row: r.Row, Msg: "a row was inserted meanwhile: " + r.Msg}
 	}

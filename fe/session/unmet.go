@@ -93,22 +93,38 @@ func (s *keysSeen) touched(m *merger) {
 	}
 }
 
+// meets returns the first key by which a row meets one of the table or one that was seen, -1 = none.
+func (r *rowKeys) meets(row int, seen *keysSeen) int {
+	for k := range r.keys {
+		if c := &r.keys[k]; c.has(row) && (c.met(row) || seen.has(k, c.hash[row])) {
+			return k
+		}
+	}
+	return -1
+}
+
 // unmet returns the rows that INSERT IGNORE inserts: those that meet no row of the table, none of the chunks before and none of
 // their own chunk that is inserted.
 func (r *rowKeys) unmet(seen *keysSeen) []int32 {
 	out := make([]int32, 0, r.n)
 	for row := range r.n {
-		met := false
-		for k := range r.keys {
-			c := &r.keys[k]
-			met = met || c.has(row) && (c.met(row) || seen.has(k, c.hash[row]))
-		}
-		if !met {
+		if r.meets(row, seen) < 0 {
 			seen.addRow(r, row)
 			out = append(out, int32(row))
 		}
 	}
 	return out
+}
+
+// firstMet returns the row at which an INSERT of one row after the other fails, and by which key.
+func (r *rowKeys) firstMet(seen *keysSeen) (row, key int, ok bool) {
+	for row := range r.n {
+		if key := r.meets(row, seen); key >= 0 {
+			return row, key, true
+		}
+		seen.addRow(r, row)
+	}
+	return 0, 0, false
 }
 
 // apart tells the rows that meet no row of the table and no other one of the chunk from all others.
@@ -188,6 +204,29 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		i.seen.addRow(keys, int(row))
 	}
 	return i.sendUnmet(ctx, rows, alone)
+}
+
+// nameFirst is the error of an INSERT whose rows have been refused with err. Each leader knows what is in the way at its own tablets;
+// which of several rows is the first one, and by which key, is asked for. Where an own part is in the way of the question, or nothing
+// is found any more, err names the key that some leader has met.
+func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) error {
+	if i.s.inTx || i.ahead || rows.N == 1 || len(i.keys) == 0 {
+		return err
+	}
+	keys, asked := i.askKeys(ctx, rows)
+	if asked != nil {
+		return err
+	}
+	row, key, ok := keys.firstMet(newKeysSeen(len(keys.keys)))
+	switch t := i.plan.Table; {
+	case !ok:
+		return err
+	case key == 0:
+		return duplicate(t, "PRIMARY", rows, t, row)
+	default:
+		u := i.keys[key-1]
+		return duplicate(t, u.name, u.entries(rows, []int32{int32(row)}), u.index, 0)
+	}
 }
 
 // sendUnmet inserts rows of which nothing is in the way.

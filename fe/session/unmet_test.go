@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -16,6 +17,25 @@ func drawRows(t *rapid.T, name string, keys, most int) []drawnRow {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) drawnRow {
 		return rapid.SliceOfN(rapid.IntRange(-1, 30), keys, keys).Draw(t, "row")
 	}), 0, most).Draw(t, name)
+}
+
+// clone copies what was seen.
+func (s *keysSeen) clone() *keysSeen {
+	out := newKeysSeen(len(s.keys))
+	for k, keys := range s.keys {
+		out.keys[k] = maps.Clone(keys)
+	}
+	return out
+}
+
+// firstMissing returns the first number below n that is not in numbers, which ascend; -1 = none is missing.
+func firstMissing(numbers []int32, n int) int {
+	for i := range n {
+		if i >= len(numbers) || int(numbers[i]) != i {
+			return i
+		}
+	}
+	return -1
 }
 
 func hashOf(value int) xxh3.Uint128 { return xxh3.HashString128(fmt.Sprint(value)) }
@@ -78,6 +98,10 @@ func TestUnmetRows(t *testing.T) {
 						taken[k][v] = true
 					}
 				}
+			}
+			n, _, found := asKeys(rows, keys, table).firstMet(seen.clone())
+			if first := firstMissing(want, len(rows)); found != (first >= 0) || found && n != first {
+				t.Fatalf("%v into %v: %v is met first (%v), not %v", rows, table, n, found, first)
 			}
 			if got := asKeys(rows, keys, table).unmet(seen); !slices.Equal(got, want) {
 				t.Fatalf("%v into %v: %v are inserted, not %v", rows, table, got, want)

@@ -200,11 +200,33 @@ func updateMet(ctx context.Context, t *testing.T, db *sql.DB, m *keyedRows, r *r
 	m.check(ctx, t, db, "t", "ON DUPLICATE KEY UPDATE")
 }
 
+// nameMet has INSERTs meet several rows: the error names the first one that a server finds which inserts row by row, and its key.
+func nameMet(ctx context.Context, t *testing.T, db *sql.DB) {
+	t.Helper()
+	must(t, execOn(ctx, db, "INSERT INTO e VALUES (1, 5), (2, 6)"))
+	for values, want := range map[string]string{
+		"(3, 6), (1, 7)":             "'6' for key 'e.u'",
+		"(1, 9), (12, 6)":            "'1' for key 'e.PRIMARY'",
+		"(10, 20), (11, 20), (2, 8)": "'20' for key 'e.u'",
+		"(10, 20), (2, 6), (10, 21)": "'2' for key 'e.PRIMARY'",
+	} {
+		var e *mysql.MySQLError
+		if err := execOn(ctx, db, "INSERT INTO e VALUES "+values); !errors.As(err, &e) || e.Number != 1062 || !strings.HasSuffix(e.Message, want) {
+			t.Fatalf("%s: %v, not %s", values, err, want)
+		}
+	}
+	if rows, _ := total(ctx, t, db, "e", "u"); rows != 2 {
+		t.Fatalf("%d rows, not 2", rows)
+	}
+	must(t, execOn(ctx, db, "DELETE FROM e"))
+}
+
 // refuseMet has an INSERT of several chunks meet rows of the table, and rows of its own of an earlier chunk, by a unique key: it is
 // refused with the name of the key, and nothing of it stays.
 func refuseMet(ctx context.Context, t *testing.T, db *sql.DB) {
 	t.Helper()
 	must(t, execOn(ctx, db, "CREATE TABLE IF NOT EXISTS e (n BIGINT PRIMARY KEY, u BIGINT NOT NULL, UNIQUE KEY (u))"))
+	nameMet(ctx, t, db)
 	for _, q := range []struct{ query, key string }{
 		{"INSERT INTO e SELECT n, n % 37000 FROM s", "e.u"},
 		{"INSERT INTO t SELECT k + 100000000, a + 100000000, b, v FROM t", "t.b"},

@@ -14,6 +14,8 @@ type memIndex struct {
 	slots  []indexSlot // a power of two of them, a third free at least; a key is in the first free one from its hash on
 	n      int
 	buried []string // keys that have no row here
+
+	fetched int32 // of no meaning: what expect reads has to go somewhere
 }
 
 // slotSpread is an odd number that each process draws: who knows how keys are hashed cannot write keys that all meet in one slot.
@@ -94,6 +96,20 @@ func (x *memIndex) grow(n int) {
 		}
 		x.slots[i] = s
 	}
+}
+
+// expect reads the slots where the search for some keys begins. Each is far from the one before in memory: here the processor fetches
+// several at once, where findRow would wait for one after the other.
+func (x *memIndex) expect(hashes []uint64) {
+	if x.n == 0 || len(hashes) == 1 {
+		return
+	}
+	mask := uint32(len(x.slots) - 1)
+	var sum int32
+	for _, hash := range hashes {
+		sum ^= x.slots[slotHash(hash)&mask].head
+	}
+	x.fetched = sum
 }
 
 // put makes head that of a key, in a slot which find or findRow has returned.

@@ -9,7 +9,6 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
-	"stele/sql/rowset"
 )
 
 // Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is
@@ -253,11 +252,14 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	t.recent.begin(version, len(places))
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
+	var room [16]uint64
+	hashes := room[:0]
 	for _, w := range writes {
 		active.appendPuts(w, t.s.opt.blockRows)
 		names := putKeys(w)
+		hashes = active.expect(w.keys, hashes[:0])
 		for i, key := range w.keys {
-			p, put, hash := places[n], w.ops[i] == types.OpPut, rowset.KeyHash(key)
+			p, put, hash := places[n], w.ops[i] == types.OpPut, hashes[i]
 			if !once {
 				p = t.placeNow(key, p)
 			}

@@ -143,27 +143,15 @@ func (s *Session) lookAtRows(ctx context.Context, c *plan.TableChange, version u
 		return err
 	}
 	defer rows.Close()
-	var pending []*vec.Batch
-	size, count := 0, 0
-	for {
+	next := func() (*vec.Batch, int, error) {
 		b, err := rows.Next(ctx)
-		if err != nil {
-			return err
+		if err != nil || b == nil {
+			return nil, 0, err
 		}
-		if b != nil {
-			b = b.Compact()
-			pending, size, count = append(pending, l.rows(b)), size+b.Size(), count+b.N
-		}
-		if count > 0 && (b == nil || count >= chunkRows || size >= chunkBytes) {
-			if err := l.take(ctx, pending); err != nil {
-				return err
-			}
-			pending, size, count = nil, 0, 0
-		}
-		if b == nil {
-			return nil
-		}
+		b = b.Compact()
+		return l.rows(b), b.Size(), nil
 	}
+	return inChunks(next, func(chunk []*vec.Batch, _ bool) error { return l.take(ctx, chunk) })
 }
 
 // scan reads the columns that are looked at of a table as it is.

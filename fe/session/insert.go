@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,13 +16,6 @@ import (
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
-)
-
-// Bounds of what is sent to the leaders at once: large enough to make the fsync cheap, small enough to keep a
-// statement's memory bounded.
-const (
-	chunkRows  = 32768
-	chunkBytes = 8 << 20
 )
 
 // fastInsert runs an INSERT of literals without a syntax tree; done is false when the statement is anything else.
@@ -89,7 +83,8 @@ func (s *Session) insertWith(ctx context.Context, out *output, plan planned) err
 // insertAs is insertWith without the answer; write is how the statement gets its transaction.
 func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
 	var ins *inserter
-	err := write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+	remember := false
+	try := func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
 		p, pctx, err := plan(cat, now)
 		if err != nil {
@@ -103,9 +98,14 @@ func (s *Session) insertAs(ctx context.Context, write func(context.Context, atte
 			return err
 		}
 		lockFor(t, keys, s.inTx, s.contended)
-		ins = &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys}
+		ins = newInserter(s, cat, t, p, pctx, keys, remember)
 		return ins.run(ctx, now)
-	})
+	}
+	err := write(ctx, try)
+	if errors.Is(err, errMeetsItself) {
+		remember = true
+		err = write(ctx, try)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -149,72 +149,66 @@ type inserter struct {
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
 
-	remembers bool // later chunks meet the keys of earlier ones
+	seen      *keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
+	remember  bool      // the statement has met its own rows: leaders are to keep them
+	remembers bool      // they do: reads see the rows of earlier chunks
+	ahead     bool      // this is not the only chunk
+	flight    flight
 }
 
-func (i *inserter) run(ctx context.Context, now time.Time) error {
+func newInserter(s *Session, cat *catalog.Catalog, t *txn.Txn, p *plan.InsertPlan, pctx *plan.Context, keys []*uniqueKey, remember bool) *inserter {
+	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember, seen: newKeysSeen(1 + len(keys))}
+}
+
+// run writes the rows of the plan. While a chunk is written the next one is read.
+func (i *inserter) run(ctx context.Context, now time.Time) (err error) {
+	defer func() {
+		if landed := i.land(); landed != nil { // of an earlier row
+			err = landed
+		}
+	}()
 	if i.plan.Source == nil {
-		return i.insertChunks(ctx, i.plan.Rows)
+		return i.insertRows(ctx, i.plan.Rows)
 	}
 	rows, err := i.s.source(ctx, i.plan.Source, i.cat, now)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var pending []*vec.Batch
-	size, count := 0, 0
-	for {
+	read := 0
+	next := func() (*vec.Batch, int, error) {
 		b, err := rows.Next(ctx)
-		if err != nil {
-			return err
+		if err != nil || b == nil {
+			return nil, 0, err
 		}
-		if b != nil {
-			if b, err = i.plan.Convert(b, int(i.rows)+count+1); err != nil {
-				return err
-			}
+		if b, err = i.plan.Convert(b, read+1); err != nil {
+			return nil, 0, err
 		}
-		// With the next batch at hand it is known whether there is more than one chunk.
-		if count > 0 && (b == nil || count >= chunkRows || size >= chunkBytes) {
-			i.chunks(b != nil)
-			if err := i.insert(ctx, vec.ConcatBatches(pending...)); err != nil {
-				return err
-			}
-			pending, size, count = nil, 0, 0
-		}
-		if b == nil {
-			return nil
-		}
-		pending = append(pending, b)
-		size, count = size+b.Size(), count+b.Rows()
+		read += b.Rows()
+		return b, b.Size(), nil
 	}
+	return inChunks(next, func(chunk []*vec.Batch, more bool) error {
+		i.chunks(more)
+		return i.insert(ctx, vec.ConcatBatches(chunk...))
+	})
 }
 
 // chunks is told before each chunk whether another one follows, which may have the keys of an earlier one. Where the statement
-// only inserts, the leaders' locks tell; what reads the rows that are in its way reads its own too.
+// only inserts, the leaders' locks tell; where it updates, what reads the rows that are in its way reads its own too.
 func (i *inserter) chunks(more bool) {
-	if more && i.t.Empty() && (i.plan.OnDuplicate != nil || len(i.keys) > 0) {
+	i.ahead = i.ahead || more
+	if i.rows == 0 && (more && i.plan.OnDuplicate != nil || i.remember) && i.t.Empty() {
 		i.t.Remember()
 		i.remembers = true
 	}
 }
 
-// insertChunks writes the rows of a statement that has them all.
-func (i *inserter) insertChunks(ctx context.Context, rows *vec.Batch) error {
-	if rows.N <= chunkRows && rows.Size() <= chunkBytes {
-		if rows.N == 0 {
-			return nil
-		}
-		i.chunks(false)
-		return i.insert(ctx, rows)
-	}
-	step := max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
-	for from := 0; from < rows.N; from += step {
-		i.chunks(from+step < rows.N)
-		if err := i.insert(ctx, rows.Slice(from, min(from+step, rows.N)).Compact()); err != nil {
-			return err
-		}
-	}
-	return nil
+// insertRows writes rows that are all there.
+func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
+	return inSlices(rows, func(part *vec.Batch, more bool) error {
+		i.chunks(more)
+		return i.insert(ctx, part)
+	})
 }
 
 // insert writes rows of the table.
@@ -225,7 +219,9 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 	}
 	i.rows += int64(rows.Rows())
 	switch {
-	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert), i.movesRows():
+	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert):
+		return i.meet(ctx, rows)
+	case i.movesRows():
 		return i.merge(ctx, rows)
 	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)
@@ -246,28 +242,32 @@ func (i *inserter) op() types.RowOp {
 
 // send routes rows to their tablets, and their entries to those of the unique keys.
 func (i *inserter) send(ctx context.Context, rows *vec.Batch, op types.RowOp) error {
-	writes, err := routed(i.plan.Table, rows, op)
+	writes, err := i.routed(rows, op)
 	if err != nil {
 		return err
+	}
+	return i.launch(ctx, writes, func(err error) error {
+		if isDuplicate(err) {
+			return i.nameFirst(ctx, rows, nameEntry(err, i.plan.Table, i.keys, writes))
+		}
+		return err
+	})
+}
+
+// routed returns the writes of rows and of their entries.
+func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, error) {
+	writes, err := routed(i.plan.Table, rows, op)
+	if err != nil {
+		return nil, err
 	}
 	for _, u := range i.keys {
 		more, err := u.write(u.entries(rows, nil), op)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		writes = append(writes, more...)
 	}
-	return i.write(ctx, writes)
-}
-
-// write has the leaders take rows that are routed.
-func (i *inserter) write(ctx context.Context, writes []txn.TabletWrite) error {
-	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
-	if err != nil {
-		return nameEntry(err, i.plan.Table, i.keys, writes)
-	}
-	i.add(counts)
-	return nil
+	return writes, nil
 }
 
 func (i *inserter) add(c txn.Counts) {

@@ -141,6 +141,12 @@ func lockFor(t *txn.Txn, keys []*uniqueKey, inTx, contended bool) {
 	}
 }
 
+// isDuplicate reports whether a leader has refused a row because of another one with its key.
+func isDuplicate(err error) bool {
+	var r *txn.Refusal
+	return errors.As(err, &r) && r.Code == bepb.WriteResponse_DUPLICATE_KEY
+}
+
 // nameEntry turns the refusal of a duplicate entry into MySQL's error, which names the key; other errors stay.
 func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.TabletWrite) error {
 	var r *txn.Refusal

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -32,6 +33,10 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 	}
 	l := &loader{s: s, n: n, files: files, retry: s.retrier()}
 	err := s.writeWith(ctx, l.retry, l.run)
+	if errors.Is(err, errMeetsItself) {
+		l.remember = true
+		err = s.writeWith(ctx, l.retry, l.run)
+	}
 	if l.source != nil {
 		l.source.stop(err)
 		l.reading.Wait() // the client sends the file to its end, whatever became of it
@@ -54,12 +59,13 @@ type loader struct {
 	reading sync.WaitGroup
 	tries   int
 
-	plan    *plan.LoadPlan
-	ins     *inserter
-	grouped bool            // rows go to the leaders as row groups
-	spare   chan *vec.Batch // rows whose buffers may be used again
-	lines   int             // that were taken on
-	warned  plan.Warnings
+	plan     *plan.LoadPlan
+	ins      *inserter
+	remember bool            // the file has met its own rows
+	grouped  bool            // rows go to the leaders as row groups
+	spare    chan *vec.Batch // rows whose buffers may be used again
+	lines    int             // that were taken on
+	warned   plan.Warnings
 }
 
 // loadJob is a piece on its way to rows; done is closed when they are there.
@@ -90,14 +96,10 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 		return err
 	}
 	lockFor(t, keys, l.s.inTx, l.s.contended)
-	l.ins = &inserter{s: l.s, cat: cat, t: t, plan: &p.InsertPlan, pctx: pctx, keys: keys}
+	l.ins = newInserter(l.s, cat, t, &p.InsertPlan, pctx, keys, l.remember)
+	l.ins.ahead = true
 	l.grouped = len(keys) == 0 && !l.s.inTx
 	l.spare = make(chan *vec.Batch, loadsAtOnce+1)
-	if len(keys) > 0 && t.Empty() {
-		// Later pieces read the rows of earlier ones. Without unique keys their primary keys are enough, which leaders keep.
-		t.Remember()
-		l.ins.remembers = true
-	}
 	if err := l.begin(); err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (l *loader) feed(ctx context.Context) error {
 			cancel(err) // which is what the others hear
 		}
 	})
-	take, end := l.insertJob, func(context.Context) error { return nil }
+	take, end := l.insertJob, func(context.Context) error { return l.ins.land() }
 	if l.grouped {
 		g := newGroupLoad(ctx, l, cancel)
 		take, end = g.take, g.end
@@ -222,26 +224,11 @@ func (l *loader) gather(ctx context.Context, jobs <-chan *loadJob, take func(con
 	return nil
 }
 
-// insertJob writes rows as other statements do: in chunks, row by row at their leaders.
+// insertJob writes rows as other statements do, in chunks.
 func (l *loader) insertJob(ctx context.Context, j *loadJob) error {
 	rows := j.rows
 	j.rows = nil // a transaction may keep them
 	return l.ins.insertRows(ctx, rows)
-}
-
-// insertRows writes rows in chunks as large as other statements': where they meet unique keys, what is in the way is read first.
-func (i *inserter) insertRows(ctx context.Context, rows *vec.Batch) error {
-	step := max(1, min(chunkRows, chunkBytes/(rows.Size()/rows.N+1)))
-	for from := 0; from < rows.N; from += step {
-		part := rows
-		if from > 0 || from+step < rows.N {
-			part = rows.Slice(from, min(from+step, rows.N)).Compact()
-		}
-		if err := i.insert(ctx, part); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // result is what the client hears.

@@ -23,7 +23,7 @@ const (
 	leastSent, mostSent, sentShare = 2 << 20, 16 << 20, 6
 	// leastGathered, later a share of what was encoded before, at most mostGathered, is how many bytes of rows wait for more of their
 	// tablets: a short load is encoded and sent while it is read, and of very many tablets none gets a full row group.
-	leastGathered, mostGathered, gatherShare = 8 << 20, 64 << 20, 2
+	leastGathered, mostGathered, gatherShare = 4 << 20, 64 << 20, 2
 	// mostPartRows bounds a part, whatever few bytes its rows take.
 	mostPartRows = groups.MaxRows / 2
 )
@@ -221,12 +221,11 @@ type groupSender struct {
 	order   []types.TabletID
 	bytes   int
 	sent    int
-	flight  chan error // the answer to the last write, nil when nothing was written yet
 }
 
 func (s *groupSender) run(ctx context.Context) (err error) {
 	defer func() {
-		if landed := s.land(); err == nil {
+		if landed := s.g.l.ins.land(); err == nil {
 			err = landed
 		}
 	}()
@@ -243,16 +242,6 @@ func (s *groupSender) run(ctx context.Context) (err error) {
 		return context.Cause(ctx)
 	}
 	return s.send(ctx)
-}
-
-// land waits for the answer to the last write.
-func (s *groupSender) land() error {
-	if s.flight == nil {
-		return nil
-	}
-	err := <-s.flight
-	s.flight = nil
-	return err
 }
 
 func (s *groupSender) take(ctx context.Context, j *groupJob) error {
@@ -305,14 +294,9 @@ func (s *groupSender) send(ctx context.Context) error {
 
 // write begins a write, after the one before it has come to its end. More row groups come in while it goes on.
 func (s *groupSender) write(ctx context.Context, writes []txn.TabletWrite) error {
-	if err := s.land(); err != nil {
-		return err
-	}
 	ins := s.g.l.ins
 	for i := range writes {
 		writes[i].Ops, writes[i].Schema = []byte{byte(ins.op())}, ins.plan.Table.Schema.Version
 	}
-	s.flight = make(chan error, 1)
-	go func() { s.flight <- ins.write(ctx, writes) }() // land waits for it
-	return nil
+	return ins.launch(ctx, writes, func(err error) error { return nameEntry(err, ins.plan.Table, nil, writes) })
 }

@@ -39,6 +39,9 @@ func (i *inserter) merge(ctx context.Context, rows *vec.Batch) error {
 	for range i.keys {
 		m.owners = append(m.owners, map[string]string{})
 	}
+	if err := i.land(); err != nil { // it reads what was written
+		return err
+	}
 	if err := m.load(ctx, rows); err != nil {
 		return err
 	}
@@ -47,21 +50,23 @@ func (i *inserter) merge(ctx context.Context, rows *vec.Batch) error {
 			return err
 		}
 	}
+	i.seen.touched(m)
 	writes, err := m.writes()
 	if err != nil || len(writes) == 0 {
 		return err
 	}
 	_, err = i.t.Write(ctx, writes, i.s.lockWait())
-	var refusal *txn.Refusal
-	if errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DUPLICATE_KEY {
-		return i.s.overtaken(refusal)
-	}
-	return err
+	return i.s.overtaken(err)
 }
 
 // overtaken is the failure of a statement whose key another transaction has taken since the snapshot: a new snapshot helps,
-// and a transaction that is bound to the old one has lost.
-func (s *Session) overtaken(r *txn.Refusal) error {
+// and a transaction that is bound to the old one has lost. Other errors stay.
+func (s *Session) overtaken(err error) error {
+	if !isDuplicate(err) {
+		return err
+	}
+	var r *txn.Refusal
+	errors.As(err, &r)
 	if s.inTx {
 		return &txn.Refusal{Code: bepb.WriteResponse_CONFLICT, Tablet: r.Tablet, Row: r.Row, Msg: "a row was inserted meanwhile: " + r.Msg}
 	}
@@ -205,12 +210,21 @@ func (i *inserter) lookup(ctx context.Context, u *uniqueKey, entries *vec.Batch)
 
 // readKeys reads all columns of the rows with some primary keys from one tablet, as the statement sees them.
 func (i *inserter) readKeys(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte) ([]*vec.Batch, error) {
-	f := physical.Fragment{Schema: t.Schema, Keys: keys}
+	var columns []types.ColumnID
 	for _, c := range t.Schema.Columns {
-		f.Columns = append(f.Columns, c.ID)
+		columns = append(columns, c.ID)
 	}
+	return i.readColumns(ctx, t, tablet, keys, columns)
+}
+
+// readsOwn reports whether what the statement reads has the rows of its earlier chunks.
+func (i *inserter) readsOwn() bool { return i.s.inTx || i.remembers }
+
+// readColumns is readKeys of some columns.
+func (i *inserter) readColumns(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte, columns []types.ColumnID) ([]*vec.Batch, error) {
+	f := physical.Fragment{Schema: t.Schema, Keys: keys, Columns: columns}
 	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
-	if i.s.inTx || i.remembers {
+	if i.readsOwn() {
 		q.Txn, q.Leads = i.t.ID(), i.t.Leads
 	}
 	rows, err := i.s.sh.Scanner.Scan(ctx, q, &physical.Scan{TableID: t.ID, Tablets: []types.TabletID{tablet}, Fragment: f})

@@ -1,0 +1,347 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/zeebo/xxh3"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/plan"
+	"stele/sql/vec"
+)
+
+// Most rows of INSERT IGNORE, REPLACE and ON DUPLICATE KEY UPDATE meet no other row by any key. Which those are is found out for a
+// chunk at once, and they are inserted at once; the merger works out the others row by row.
+
+const (
+	// fewMet rows are left to the merger, which asks as many questions and makes one write of it.
+	fewMet = 16
+	// keysAsked bounds how many tablets are asked at once.
+	keysAsked = 4
+	// mostSeen bounds the memory of the keys that a statement of many chunks has written: some 25 bytes each.
+	mostSeen = 16 << 20
+)
+
+// errMeetsItself says that a REPLACE meets a row that it has written, or removed, itself in an earlier chunk, of which nothing can be
+// read: the statement starts anew, and leaders keep its rows.
+var errMeetsItself = errors.New("a key comes again in a later part of the statement")
+
+// rowKeys are the keys of the rows of a chunk: the primary key first, then the unique keys.
+type rowKeys struct {
+	n    int
+	keys []keyColumn
+}
+
+// keyColumn is one key of all rows. A row without it, because of NULL or as its row id is a fresh one, meets nothing by it.
+type keyColumn struct {
+	hash  []xxh3.Uint128
+	none  []bool
+	there map[xxh3.Uint128]struct{} // those that rows of the table have
+}
+
+func (k *keyColumn) has(row int) bool { return k.none == nil || !k.none[row] }
+
+func (k *keyColumn) met(row int) bool {
+	_, there := k.there[k.hash[row]]
+	return there
+}
+
+// keysSeen are the keys that a statement has written or removed, per key. 128 bits of a hash stand for a key.
+type keysSeen struct {
+	keys []map[xxh3.Uint128]struct{}
+	n    int
+}
+
+func newKeysSeen(keys int) *keysSeen { return &keysSeen{keys: make([]map[xxh3.Uint128]struct{}, keys)} }
+
+func (s *keysSeen) has(key int, hash xxh3.Uint128) bool {
+	_, there := s.keys[key][hash]
+	return there
+}
+
+func (s *keysSeen) add(key int, hash xxh3.Uint128) {
+	if s.keys[key] == nil {
+		s.keys[key] = map[xxh3.Uint128]struct{}{}
+	}
+	s.keys[key][hash] = struct{}{}
+	s.n++
+}
+
+// addRow notes all keys of a row.
+func (s *keysSeen) addRow(r *rowKeys, row int) {
+	for k := range r.keys {
+		if r.keys[k].has(row) {
+			s.add(k, r.keys[k].hash[row])
+		}
+	}
+}
+
+// touched notes the keys of all rows that a merger has looked at: it may have removed them.
+func (s *keysSeen) touched(m *merger) {
+	for key := range m.rows {
+		s.add(0, xxh3.HashString128(key))
+	}
+	for k, owners := range m.owners {
+		for entry := range owners {
+			s.add(1+k, xxh3.HashString128(entry))
+		}
+	}
+}
+
+// meets returns the first key by which a row meets one of the table or one that was seen, -1 = none.
+func (r *rowKeys) meets(row int, seen *keysSeen) int {
+	for k := range r.keys {
+		if c := &r.keys[k]; c.has(row) && (c.met(row) || seen.has(k, c.hash[row])) {
+			return k
+		}
+	}
+	return -1
+}
+
+// unmet returns the rows that INSERT IGNORE inserts: those that meet no row of the table, none of the chunks before and none of
+// their own chunk that is inserted.
+func (r *rowKeys) unmet(seen *keysSeen) []int32 {
+	out := make([]int32, 0, r.n)
+	for row := range r.n {
+		if r.meets(row, seen) < 0 {
+			seen.addRow(r, row)
+			out = append(out, int32(row))
+		}
+	}
+	return out
+}
+
+// firstMet returns the row at which an INSERT of one row after the other fails, and by which key.
+func (r *rowKeys) firstMet(seen *keysSeen) (row, key int, ok bool) {
+	for row := range r.n {
+		if key := r.meets(row, seen); key >= 0 {
+			return row, key, true
+		}
+		seen.addRow(r, row)
+	}
+	return 0, 0, false
+}
+
+// apart tells the rows that meet no row of the table and no other one of the chunk from all others.
+func (r *rowKeys) apart() (alone, met []int32) {
+	meets := make([]bool, r.n)
+	for k := range r.keys {
+		c := &r.keys[k]
+		first := make(map[xxh3.Uint128]int32, r.n)
+		for row := range r.n {
+			if !c.has(row) {
+				continue
+			}
+			before, again := first[c.hash[row]]
+			if again {
+				meets[before], meets[row] = true, true
+			} else {
+				first[c.hash[row]] = int32(row)
+			}
+			meets[row] = meets[row] || c.met(row)
+		}
+	}
+	for row, m := range meets {
+		if m {
+			met = append(met, int32(row))
+		} else {
+			alone = append(alone, int32(row))
+		}
+	}
+	return alone, met
+}
+
+// meetsSeen reports whether a row has a key that was written or removed before.
+func (r *rowKeys) meetsSeen(seen *keysSeen) bool {
+	for k := range r.keys {
+		c := &r.keys[k]
+		for row := range r.n {
+			if c.has(row) && seen.has(k, c.hash[row]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// meet inserts the rows that meet no others at once, and has the merger work out what becomes of the rest.
+func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
+	if rows.N < fewMet && !i.ahead {
+		return i.merge(ctx, rows)
+	}
+	keys, err := i.askKeys(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if i.seen.n > mostSeen {
+		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
+	}
+	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
+		unmet := keys.unmet(i.seen)
+		i.counts.Ignored += int64(rows.N - len(unmet))
+		return i.sendUnmet(ctx, rows, unmet)
+	}
+	if !i.readsOwn() && keys.meetsSeen(i.seen) {
+		return errMeetsItself
+	}
+	alone, met := keys.apart()
+	switch {
+	case len(met) == 0:
+	// An update may give a row the key of any other one. A few rows are one write, and so are those of who waits for locks.
+	case i.plan.OnDuplicate != nil, i.s.contended, rows.N < chunkRows/64 && !i.ahead:
+		return i.merge(ctx, rows)
+	default:
+		if err := i.merge(ctx, gather(rows, met)); err != nil {
+			return err
+		}
+	}
+	for _, row := range alone {
+		i.seen.addRow(keys, int(row))
+	}
+	return i.sendUnmet(ctx, rows, alone)
+}
+
+// nameFirst is the error of an INSERT whose rows have been refused with err. Each leader knows what is in the way at its own tablets;
+// which of several rows is the first one, and by which key, is asked for. Where an own part is in the way of the question, or nothing
+// is found any more, err names the key that some leader has met.
+func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) error {
+	if i.s.inTx || i.ahead || rows.N == 1 || len(i.keys) == 0 {
+		return err
+	}
+	keys, asked := i.askKeys(ctx, rows)
+	if asked != nil {
+		return err
+	}
+	row, key, ok := keys.firstMet(newKeysSeen(len(keys.keys)))
+	switch t := i.plan.Table; {
+	case !ok:
+		return err
+	case key == 0:
+		return duplicate(t, "PRIMARY", rows, t, row)
+	default:
+		u := i.keys[key-1]
+		return duplicate(t, u.name, u.entries(rows, []int32{int32(row)}), u.index, 0)
+	}
+}
+
+// sendUnmet inserts rows of which nothing is in the way.
+func (i *inserter) sendUnmet(ctx context.Context, rows *vec.Batch, pick []int32) error {
+	if len(pick) == 0 {
+		return nil
+	}
+	if len(pick) < rows.N {
+		rows = gather(rows, pick)
+	}
+	writes, err := i.routed(rows, types.OpInsert)
+	if err != nil {
+		return err
+	}
+	return i.launch(ctx, writes, i.s.overtaken)
+}
+
+// askKeys finds out which keys of some rows the table has.
+func (i *inserter) askKeys(ctx context.Context, rows *vec.Batch) (*rowKeys, error) {
+	if i.readsOwn() {
+		if err := i.land(); err != nil {
+			return nil, err
+		}
+	}
+	t := i.plan.Table
+	out := &rowKeys{n: rows.N, keys: make([]keyColumn, 1+len(i.keys))}
+	primary := &out.keys[0]
+	if t.Schema.HasRowID() { // a fresh row id meets nothing
+		primary.none = slices.Repeat([]bool{true}, rows.N)
+	} else if err := i.askTable(ctx, t, rows, nil, primary); err != nil {
+		return nil, err
+	}
+	for k, u := range i.keys {
+		c := &out.keys[1+k]
+		c.none = make([]bool, rows.N)
+		pick := make([]int32, 0, rows.N)
+		for row := range rows.N {
+			if c.none[row] = !u.hasEntry(rows, row); !c.none[row] {
+				pick = append(pick, int32(row))
+			}
+		}
+		if err := i.askTable(ctx, u.index, u.entries(rows, pick), pick, c); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// askTable asks the tablets of a table which rows with the keys of some it has. at says which rows of the chunk those are, nil = all.
+func (i *inserter) askTable(ctx context.Context, t *catalog.Table, rows *vec.Batch, at []int32, out *keyColumn) error {
+	n := rows.N
+	if at != nil {
+		n = len(out.none)
+	}
+	out.hash, out.there = make([]xxh3.Uint128, n), map[xxh3.Uint128]struct{}{}
+	if rows.N == 0 {
+		return nil
+	}
+	keys := vec.EncodeKeys(rows, t.Schema.KeyIndexes())
+	for k, key := range keys {
+		row := k
+		if at != nil {
+			row = int(at[k])
+		}
+		out.hash[row] = xxh3.Hash128(key)
+	}
+	routes, err := plan.Route(t, rows)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	slots := make(chan struct{}, keysAsked)
+	for _, r := range routes {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			wanted := make([][]byte, len(r.Rows))
+			for k, row := range r.Rows {
+				wanted[k] = keys[row]
+			}
+			there, err := i.askTablet(ctx, t, r.Tablet, wanted)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+			maps.Copy(out.there, there)
+		})
+	}
+	all.Wait()
+	return failed
+}
+
+// askTablet returns those of some keys that a tablet has.
+func (i *inserter) askTablet(ctx context.Context, t *catalog.Table, tablet types.TabletID, wanted [][]byte) (map[xxh3.Uint128]struct{}, error) {
+	slices.SortFunc(wanted, slices.Compare[[]byte])
+	wanted = slices.CompactFunc(wanted, slices.Equal[[]byte])
+	found, err := i.readColumns(ctx, t, tablet, wanted, t.Schema.Key)
+	if err != nil {
+		return nil, err
+	}
+	out := map[xxh3.Uint128]struct{}{}
+	for _, b := range found {
+		for _, key := range vec.EncodeKeys(b, positions(len(t.Schema.Key))) {
+			out[xxh3.Hash128(key)] = struct{}{}
+		}
+	}
+	return out, nil
+}
+
+// positions lists 0 to n - 1.
+func positions(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}

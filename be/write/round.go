@@ -18,12 +18,12 @@ type round struct {
 	w        *Writer
 	parts    []*part
 	requests []*peerRequest
-	begun    time.Time
 	done     func(error)
 
 	mu      sync.Mutex
 	here    int         // parts that are not stored here yet
 	missing int         // requests without an answer
+	enough  time.Time   // when a majority had the rows, and others were missing
 	grace   *time.Timer // of the stragglers, once enough replicas have the rows
 	over    bool
 }
@@ -33,7 +33,7 @@ type round struct {
 func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, done func(error)) {
 	chooseLight(txn, parts)
 	requests := fanOut(txn, parts)
-	d := &round{w: w, parts: parts, requests: requests, begun: time.Now(), here: len(parts), missing: len(requests), done: done}
+	d := &round{w: w, parts: parts, requests: requests, here: len(parts), missing: len(requests), done: done}
 	w.rounds.add(d)
 	if w.ctx.Err() != nil {
 		d.end(errStopping)
@@ -78,10 +78,10 @@ func (d *round) stored(p *part, r *replica, err error) {
 
 // heard notes the answer of another BE.
 func (d *round) heard(req *peerRequest, a peerAnswer) {
-	if a.err == nil && d.w.stragglers.some.Load() { // also when nobody waits for it any more
-		d.w.stragglers.heard(req.address, req.ways(d.parts), time.Since(d.begun) < stragglerGrace)
-	}
 	d.mu.Lock()
+	if a.err == nil && d.w.stragglers.some.Load() { // also when nobody waits for it any more
+		d.w.stragglers.heard(req.address, req.ways(d.parts), d.enough.IsZero() || time.Since(d.enough) < stragglerGrace)
+	}
 	if d.over {
 		d.mu.Unlock()
 		return
@@ -116,13 +116,22 @@ func (d *round) stepLocked() {
 		return
 	case d.w.late.Load() >= maxLateBytes || !majority(d.parts):
 	case d.forStragglers():
+		d.reached()
 		giveUp(d.parts, d.requests, errNoAnswer)
 		d.endLocked(nil)
 		return
 	case d.grace == nil:
+		d.reached()
 		d.grace = time.AfterFunc(stragglerGrace, d.late)
 	}
 	d.mu.Unlock()
+}
+
+// reached notes that a majority has the rows: what is prompt is counted from here, for where all are slow nobody is a straggler.
+func (d *round) reached() {
+	if d.enough.IsZero() {
+		d.enough = time.Now()
+	}
 }
 
 // forStragglers reports whether all that has not answered was not to be waited for.

@@ -98,6 +98,9 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 	if s.Strangers != nil {
 		resp.Strangers = s.Strangers()
 	}
+	for _, p := range s.Writer.SilentPeers() {
+		resp.SilentPeers = append(resp.SilentPeers, &bepb.SilentPeer{BeId: uint64(p.BE), SilentMs: p.For.Milliseconds()})
+	}
 	for _, d := range s.Host.Disks() {
 		pd := s.disk(d)
 		resp.Disks = append(resp.Disks, pd)

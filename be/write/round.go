@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type round struct {
 	mu      sync.Mutex
 	here    int         // parts that are not stored here yet
 	missing int         // requests without an answer
+	enough  time.Time   // when a majority had the rows, and others were missing
 	grace   *time.Timer // of the stragglers, once enough replicas have the rows
 	over    bool
 }
@@ -39,6 +41,10 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 	}
 	// The write may be answered before a straggler: its replication goes on under its own deadline.
 	for _, req := range requests {
+		if w.late.Load() > stragglerBytes && w.stragglers.all(req.ways(parts)) {
+			d.heard(req, peerAnswer{err: errOwesMuch})
+			continue
+		}
 		w.late.Add(req.bytes)
 		w.peers.Forward(req.address, req.req, w.opt.ReplicateTimeout, func(resp *bepb.ReplicateResponse, err error) {
 			w.late.Add(-req.bytes)
@@ -73,18 +79,29 @@ func (d *round) stored(p *part, r *replica, err error) {
 // heard notes the answer of another BE.
 func (d *round) heard(req *peerRequest, a peerAnswer) {
 	d.mu.Lock()
+	if a.err == nil && d.w.stragglers.some.Load() { // also when nobody waits for it any more
+		d.w.stragglers.heard(req.address, req.ways(d.parts), d.enough.IsZero() || time.Since(d.enough) < stragglerGrace)
+	}
 	if d.over {
 		d.mu.Unlock()
 		return
 	}
 	d.missing--
-	d.w.stragglers.heard(req.address)
 	note(d.parts, req, a)
 	d.stepLocked()
 }
 
-// maxLateBytes bounds what is kept in memory for hung replicas: beyond it a write waits for them.
-const maxLateBytes = 256 << 20
+// Bounds of what is kept in memory for replicas that have not answered: beyond the first one stragglers get nothing more, beyond the
+// second one a write waits for all.
+const (
+	stragglerBytes = 64 << 20
+	maxLateBytes   = 256 << 20
+)
+
+var (
+	errNoAnswer = errors.New("no answer yet")
+	errOwesMuch = errors.New("it owes the answers to too much already")
+)
 
 // stepLocked ends the round if that is due, and unlocks.
 func (d *round) stepLocked() {
@@ -97,10 +114,37 @@ func (d *round) stepLocked() {
 		giveUp(d.parts, d.requests, errStopping)
 		d.endLocked(nil)
 		return
-	case d.grace == nil && majority(d.parts) && d.w.late.Load() < maxLateBytes:
-		d.grace = time.AfterFunc(d.w.stragglers.grace(d.requests, time.Now()), d.late)
+	case d.w.late.Load() >= maxLateBytes || !majority(d.parts):
+	case d.forStragglers():
+		d.reached()
+		giveUp(d.parts, d.requests, errNoAnswer)
+		d.endLocked(nil)
+		return
+	case d.grace == nil:
+		d.reached()
+		d.grace = time.AfterFunc(stragglerGrace, d.late)
 	}
 	d.mu.Unlock()
+}
+
+// reached notes that a majority has the rows: what is prompt is counted from here, for where all are slow nobody is a straggler.
+func (d *round) reached() {
+	if d.enough.IsZero() {
+		d.enough = time.Now()
+	}
+}
+
+// forStragglers reports whether all that has not answered was not to be waited for.
+func (d *round) forStragglers() bool {
+	if !d.w.stragglers.some.Load() {
+		return false
+	}
+	for _, r := range d.requests {
+		if !r.noted && !d.w.stragglers.all(r.ways(d.parts)) {
+			return false
+		}
+	}
+	return true
 }
 
 // late ends the round without the stragglers.
@@ -110,9 +154,17 @@ func (d *round) late() {
 		d.mu.Unlock()
 		return
 	}
-	d.w.stragglers.late(d.requests, time.Now())
-	giveUp(d.parts, d.requests, errors.New("no answer yet"))
+	var ask []string
+	for _, r := range d.requests {
+		if !r.noted && d.w.stragglers.late(r.be, r.address, r.ways(d.parts), time.Now()) {
+			ask = append(ask, r.address)
+		}
+	}
+	giveUp(d.parts, d.requests, errNoAnswer)
 	d.endLocked(nil)
+	for _, address := range ask {
+		d.w.askPeer(address)
+	}
 }
 
 func (d *round) end(err error) {
@@ -190,11 +242,25 @@ func chooseLight(txn types.TxnID, parts []*part) {
 
 // peerRequest is what goes to one other BE; index maps its parts to those of the write.
 type peerRequest struct {
+	be      types.BEID
 	address string
 	req     *bepb.ReplicateRequest
 	index   []int
 	bytes   int64
 	noted   bool
+}
+
+// ways are those that the parts of a request take.
+func (r *peerRequest) ways(parts []*part) iter.Seq[way] {
+	return func(yield func(way) bool) {
+		for i, rp := range r.req.Parts {
+			for _, o := range parts[r.index[i]].req.Others {
+				if o.ReplicaId == rp.ReplicaId && !yield(way{r.address, o.DiskId, rp.Redo}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 type peerAnswer struct {
@@ -213,7 +279,7 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 		for _, o := range p.req.Others {
 			r := open[o.Address]
 			if r == nil || r.bytes+int64(len(p.payload)) > maxPeerBytes {
-				r = &peerRequest{address: o.Address, req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
+				r = &peerRequest{be: types.BEID(o.BeId), address: o.Address, req: &bepb.ReplicateRequest{TxnId: uint64(txn)}}
 				open[o.Address] = r
 				out = append(out, r)
 			}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"stele/fe/beclient"
@@ -120,6 +121,11 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 		m.Strangers = append(m.Strangers, stranger.Stranger{Via: s.Via, Address: s.Address, Cluster: types.ClusterID(s.ClusterId), Detail: s.Detail,
 			First: time.UnixMilli(s.FirstMs), Last: time.UnixMilli(s.LastMs), Count: s.Count})
 	}
+	if unreached := c.unreachedLocked(resp.SilentPeers); !slices.Equal(unreached, m.Unreached) {
+		m.Unreached = unreached
+		c.log.Warn("reach of a be", "be_id", m.ID, "does_not_reach", unreached)
+		events = append(events, Event{Kind: ReachChanged, BE: m.ID})
+	}
 	m.Disks = m.Disks[:0:0]
 	for _, d := range resp.Disks {
 		m.Disks = append(m.Disks, Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
@@ -131,6 +137,18 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	for _, e := range events {
 		c.events(e)
 	}
+}
+
+// unreachedLocked returns which of the BEs that another one does not hear of this FE does hear of: those that hang hang for all.
+func (c *Cluster) unreachedLocked(silent []*bepb.SilentPeer) []types.BEID {
+	var out []types.BEID
+	for _, p := range silent {
+		if m := c.bes[types.BEID(p.BeId)]; m != nil && m.Alive && m.misses == 0 {
+			out = append(out, m.ID)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // clonesLocked takes in clone progress; an outcome becomes an event once.

@@ -85,6 +85,7 @@ type BE struct {
 	QueriesEnded  uint64
 	Disks         []Disk
 	Strangers     []stranger.Stranger // what of other clusters it has met
+	Unreached     []types.BEID        // sorted: give it no sign although they owe one, and are well for this FE
 }
 
 // Heard reports whether the process that answers now has said what it holds. What an earlier process of the BE has said may
@@ -101,6 +102,7 @@ const (
 	BERestarted
 	CloneEnded
 	ReplicaChanged
+	ReachChanged // a BE reaches others that it did not, or no longer
 )
 
 // Event is something that the control loop should look at before its next scan.

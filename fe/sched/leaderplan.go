@@ -152,17 +152,25 @@ func newLeaderGraph(v *View, scope LeaderScope) *leaderGraph {
 	return g
 }
 
-// add puts a tablet with a live leader into the graph. A leader on a BE that is being decommissioned is moved away
-// first, to the BE that leads least.
+// add puts a tablet with a live leader into the graph. A leader on a BE that is being decommissioned, or does not reach followers that
+// another one reaches, is moved away first, to the BE that leads least.
 func (g *leaderGraph) add(v *View, t *Tablet, index map[types.BEID]int32, fixed bool) {
 	lead := t.On(t.Leader)
 	if lead == nil || !v.isCopy(lead) {
 		return
 	}
 	item := leaderTablet{id: t.ID, table: t.Table, epoch: t.Epoch, from: t.Leader, orig: index[t.Leader], fixed: fixed}
+	least := math.MaxInt // followers that are not reached
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		if v.isCopy(r) && v.BE(r.BE).mayLead() {
+		if !v.isCopy(r) || !v.BE(r.BE).mayLead() {
+			continue
+		}
+		missed := v.unreached(t, r.BE)
+		if missed < least {
+			least, item.cells = missed, item.cells[:0]
+		}
+		if missed == least {
 			item.cells = append(item.cells, g.cell(t.Table, index[r.BE]))
 		}
 	}

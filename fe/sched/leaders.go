@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -28,6 +29,7 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	if t.Leader != 0 {
 		be := s.in.View.BE(t.Leader)
 		if be != nil && !be.dead() {
+			s.checkReach(t)
 			return
 		}
 	}
@@ -43,24 +45,26 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	s.touched[t.ID] = true
 }
 
-// leaderFor picks the complete replica on the live BE that leads least, on one that stays if possible; 0 when there is
-// none.
+// leaderFor picks the complete replica on a live BE that stays if possible, reaches as many of the others as can be, and leads least; 0
+// when there is none.
 func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 	table := s.table()
 	var best *BE
+	least := 0 // followers that best does not reach
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if r.BE == except || !s.in.View.isCopy(r) {
 			continue
 		}
-		be := s.in.View.BE(r.BE)
+		be, missed := s.in.View.BE(r.BE), s.in.View.unreached(t, r.BE)
 		switch {
 		case best == nil, !best.mayLead() && be.mayLead():
-			best = be
 		case !be.mayLead() && best.mayLead():
-		case table.leads(be.ID) < table.leads(best.ID):
-			best = be
+			continue
+		case cmp.Or(cmp.Compare(missed, least), cmp.Compare(table.leads(be.ID), table.leads(best.ID))) >= 0:
+			continue
 		}
+		best, least = be, missed
 	}
 	if best == nil {
 		return 0
@@ -68,8 +72,13 @@ func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 	return best.ID
 }
 
-// assignLeaders sends all the new leaders of this Step in one Action.
+// assignLeaders sends all the new leaders of this Step, those for one reason in one Action.
 func (s *Scheduler) assignLeaders() {
+	if len(s.reach) > 0 {
+		s.stats.LeadersMoved += int64(len(s.reach))
+		s.act(Action{Kind: ActLeaders, Leaders: s.reach, Why: whyReach})
+		s.note(0, fmt.Sprintf("the leaders of %d tablets did not reach a follower", len(s.reach)))
+	}
 	if len(s.moves) == 0 {
 		return
 	}
@@ -80,7 +89,7 @@ func (s *Scheduler) assignLeaders() {
 
 // quiet keeps book of since when nothing is left to be repaired.
 func (s *Scheduler) quiet() bool {
-	busy := len(s.moves) > 0
+	busy := len(s.moves)+len(s.reach) > 0
 	for i := range s.in.View.BEs {
 		busy = busy || s.in.View.BEs[i].Unknown
 	}
@@ -165,7 +174,7 @@ func (s *Scheduler) evenLeaders() []LeaderMove {
 		for j := range t.Replicas {
 			r := &t.Replicas[j]
 			to, ok := v.index.at(r.BE)
-			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() {
+			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() || v.unreached(t, r.BE) > v.unreached(t, t.Leader) {
 				continue
 			}
 			moves = append(moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: r.BE, Epoch: t.Epoch})

@@ -22,7 +22,8 @@ func mayRepair(t *Tablet, v Verdict, auto bool) bool {
 	case v.Damaged > 0:
 		return false
 	}
-	return v.Followers < v.Want || v.Followers > v.Want || v.Learners > 0 || v.Stray > 0
+	spare := v.Followers > v.Want && v.Status != ReplicaMissing // who wants fewer has not asked for one in the place of a dead one
+	return v.Followers < v.Want || spare || v.Learners > 0 || v.Stray > 0
 }
 
 // setAside reports whether an operator has set a replica of the tablet aside.

@@ -88,6 +88,30 @@ func TestReservedIsNotTouched(t *testing.T) {
 	})
 }
 
+// TestFewerThanAreDead: with auto_failover off, who wants fewer replicas than there are gets none made for those on dead BEs. The one too
+// many goes when they are back.
+func TestFewerThanAreDead(t *testing.T) {
+	w := newWorld(t, 1, 5, 1, 1, 3)
+	w.lim.AutoFailover, w.acts = false, w.handsOff
+	w.run(1000)
+	tab := w.tablets[0]
+	w.kill(tab.Replicas[1].BE)
+	w.kill(tab.Replicas[2].BE)
+	w.run(2 * w.lim.ToleranceMs)
+	tab.Want = 2
+	w.dirty = append(w.dirty, tab.ID)
+	w.run(2 * w.lim.ToleranceMs)
+	if len(tab.Replicas) != 3 {
+		t.Fatalf("replicas while two of three are on dead bes: %+v", tab.Replicas)
+	}
+	w.revive(tab.Replicas[1].BE)
+	w.revive(tab.Replicas[2].BE)
+	w.run(2 * w.lim.ToleranceMs)
+	if len(tab.Replicas) != 2 {
+		t.Fatalf("replicas where two are wanted: %+v", tab.Replicas)
+	}
+}
+
 // TestBadReplicaSetAside: what has a hint, is bad and is set aside at once, in this order or another, waits for recovertable.
 func TestBadReplicaSetAside(t *testing.T) {
 	for _, role := range []types.Role{types.RoleFollower, types.RoleLearner} {

@@ -95,6 +95,7 @@ type Scheduler struct {
 	fulls             map[types.TabletID]fullMark
 	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
 	recalled          map[types.TabletID]Task  // tasks of an earlier leader that had failed
+	cuts              []cutPair                // of the last Step
 	hopeless          map[types.TabletID]int64 // tablets that could not be helped and had no room, and until when that is remembered
 	stats             Stats
 
@@ -109,7 +110,8 @@ type Scheduler struct {
 	scannedMs int64        // the last scan
 	plannedMs int64        // when sources were planned last
 	freed     bool         // a slot has come free: tasks that wait for one may go on
-	moves     []LeaderMove
+	moves     []LeaderMove // of tablets whose leaders are dead
+	reach     []LeaderMove // of those whose leaders do not reach their followers
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.
@@ -142,6 +144,7 @@ func (s *Scheduler) Step(in Input) Output {
 	s.takeOutcomes()
 	s.checkRunning()
 	scan := s.noteBEs() || in.Scan || s.hungry()
+	scan = s.noteCuts() || scan
 	if scan {
 		s.scannedMs, s.overflow = in.NowMs, false
 		s.loads = nil // count anew
@@ -176,7 +179,7 @@ func (s *Scheduler) begin(in Input) {
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
 	s.open, s.idle = nil, nil
-	s.moves, s.freed = nil, false
+	s.moves, s.reach, s.freed = nil, nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
 		s.slots.take(t)

@@ -246,9 +246,10 @@ func (p *sourcePlan) below(disk int32, most int64, depth int, until int) bool {
 }
 
 // source picks the copy to clone from: on a live BE other than dest, with a free slot: the one that was planned, else the
-// one whose disk sends least. One that let an earlier clone down comes last.
+// one whose disk sends least. One that let an earlier clone down comes late, one that dest does not
+// reach last.
 func (s *Scheduler) source(task *Task, t *Tablet, dest types.BEID, balance bool) (*Replica, string) {
-	var best, second *Replica
+	var best, second, far *Replica
 	why := "no complete replica on a live backend"
 	planned := !balance && task.source != (diskKey{})
 	for i := range t.Replicas {
@@ -261,14 +262,20 @@ func (s *Scheduler) source(task *Task, t *Tablet, dest types.BEID, balance bool)
 			why = noSlot
 		case planned && task.source != (diskKey{r.BE, r.Disk}) && !s.in.View.unfit(t, task.source, dest):
 			why = noSlot
+		case s.in.View.cut(r.BE, dest):
+			far = r
 		case r.BE == task.avoid:
 			second = r
 		case best == nil || s.busier(best, r):
 			best = r
 		}
 	}
-	if best == nil {
+	switch {
+	case best != nil:
+	case second != nil:
 		best = second
+	case why != noSlot:
+		best = far
 	}
 	return best, why
 }
@@ -276,5 +283,5 @@ func (s *Scheduler) source(task *Task, t *Tablet, dest types.BEID, balance bool)
 // unfit reports whether a planned source is none any more.
 func (v *View) unfit(t *Tablet, k diskKey, dest types.BEID) bool {
 	r := t.On(k.be)
-	return r == nil || r.Disk != k.disk || r.BE == dest || !v.isCopy(r)
+	return r == nil || r.Disk != k.disk || r.BE == dest || !v.isCopy(r) || v.cut(k.be, dest)
 }

@@ -8,6 +8,7 @@ type View struct {
 	Tablets []Tablet // by id
 
 	index     beIndex
+	cuts      []cutPair
 	available int
 	places    int    // locations with an available BE
 	media     [2]int // available BEs with an online disk of a medium
@@ -21,10 +22,11 @@ type BE struct {
 	Alive          bool
 	Unknown        bool // neither heard of nor missed for long enough since this FE became leader
 	Decommissioned bool
-	NoStorage      bool  // it has no disks, and is there for queries alone
-	DeadSinceMs    int64 // when it is neither alive nor unknown
-	Drained        bool  // an operator wants no leaders on it
-	LeaderWeight   int   // its share of leaders in percent of that of others, 0 = 100
+	NoStorage      bool         // it has no disks, and is there for queries alone
+	DeadSinceMs    int64        // when it is neither alive nor unknown
+	Drained        bool         // an operator wants no leaders on it
+	LeaderWeight   int          // its share of leaders in percent of that of others, 0 = 100
+	Unreached      []types.BEID // that are well for this FE, and have given this BE no sign for some time although they owed one
 	Disks          []Disk
 
 	place int32 // its zone, else its host, as a number of the View
@@ -153,6 +155,7 @@ func (x *beIndex) at(id types.BEID) (int32, bool) {
 // NewView returns a view; both slices must be sorted by id.
 func NewView(bes []BE, tablets []Tablet) *View {
 	v := &View{BEs: bes, Tablets: tablets, index: newBEIndex(bes)}
+	v.cuts = findCuts(bes, &v.index)
 	numbers, open := map[string]int32{}, map[int32]bool{}
 	for i := range bes {
 		be := &bes[i]

@@ -116,6 +116,11 @@ func (w *world) be(id types.BEID) *BE {
 
 func (w *world) tablet(id types.TabletID) *worldTablet { return w.tablets[int(id)-1000] }
 
+// cut reports whether one of two BEs says that it does not reach the other.
+func (w *world) cut(a, b types.BEID) bool {
+	return slices.Contains(w.be(a).Unreached, b) || slices.Contains(w.be(b).Unreached, a)
+}
+
 func (w *world) alive(id types.BEID) bool { be := w.be(id); return be != nil && be.Alive }
 
 // step runs one Step and carries out what it says.
@@ -323,7 +328,7 @@ func (w *world) endClones() {
 		switch {
 		case !w.alive(c.dst):
 			continue
-		case src == nil || dst == nil || !w.alive(c.src) || !w.sound && w.rng.IntN(20) == 0:
+		case src == nil || dst == nil || !w.alive(c.src) || w.cut(c.src, c.dst) || !w.sound && w.rng.IntN(20) == 0:
 			o.Reason = "stream broke"
 		default:
 			dst.Bytes = src.Bytes
@@ -358,7 +363,9 @@ func (w *world) write(t *worldTablet) {
 		return
 	}
 	followers, ok := 0, 0
-	stores := func(r *Replica) bool { return w.alive(r.BE) && t.data[r.ID] == t.Version && w.rng.IntN(15) > 0 }
+	stores := func(r *Replica) bool {
+		return w.alive(r.BE) && t.data[r.ID] == t.Version && !w.cut(t.Leader, r.BE) && (w.sound || w.rng.IntN(15) > 0)
+	}
 	stored := map[types.ReplicaID]bool{}
 	for i := range t.Replicas {
 		r := &t.Replicas[i]

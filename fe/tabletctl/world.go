@@ -146,7 +146,8 @@ func (w *world) peek(cat *catalog.Catalog, cl Cluster, now time.Time) []sched.BE
 // backend converts one BE.
 func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, cluster.BE) {
 	known, _ := cl.Get(b.ID)
-	be := sched.BE{ID: b.ID, Host: b.Host, Zone: b.Location, Decommissioned: b.Decommission, Drained: b.Drained, LeaderWeight: b.LeaderWeight, Alive: known.Alive}
+	be := sched.BE{ID: b.ID, Host: b.Host, Zone: b.Location, Decommissioned: b.Decommission, Drained: b.Drained, LeaderWeight: b.LeaderWeight, Alive: known.Alive,
+		Unreached: known.Unreached}
 	if !be.Alive {
 		be.Unknown, be.DeadSinceMs = w.deadSince(&known, now)
 	}

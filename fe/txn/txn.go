@@ -241,6 +241,7 @@ func (c *Coordinator) others(tab *catalog.Tablet) []*bepb.ReplicaAddress {
 		}
 		to := &all[len(out)]
 		to.ReplicaId, to.BeId, to.Address, to.Learner = uint64(r.ID), uint64(r.BE), c.live.Address(r.BE), r.Role == types.RoleLearner
+		to.DiskId = uint64(r.Disk)
 		out = append(out, to)
 	}
 	return out

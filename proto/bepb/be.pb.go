@@ -80,7 +80,7 @@ func (x CloneStatus_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloneStatus_State.Descriptor instead.
 func (CloneStatus_State) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
 }
 
 type WriteResponse_Refusal int32
@@ -153,7 +153,7 @@ func (x WriteResponse_Refusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WriteResponse_Refusal.Descriptor instead.
 func (WriteResponse_Refusal) EnumDescriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type ModifyRequest struct {
@@ -687,6 +687,7 @@ type HeartbeatResponse struct {
 	Queries        uint64                 `protobuf:"varint,15,opt,name=queries,proto3" json:"queries,omitempty"`                                     // that it has run to the end since it started
 	Memory         []*MemoryPart          `protobuf:"bytes,20,rep,name=memory,proto3" json:"memory,omitempty"`
 	CpuUsed        float64                `protobuf:"fixed64,21,opt,name=cpu_used,json=cpuUsed,proto3" json:"cpu_used,omitempty"` // of all processors lately, 0 to 1; negative = not measured
+	SilentPeers    []*SilentPeer          `protobuf:"bytes,22,rep,name=silent_peers,json=silentPeers,proto3" json:"silent_peers,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -840,6 +841,66 @@ func (x *HeartbeatResponse) GetCpuUsed() float64 {
 	return 0
 }
 
+func (x *HeartbeatResponse) GetSilentPeers() []*SilentPeer {
+	if x != nil {
+		return x.SilentPeers
+	}
+	return nil
+}
+
+// SilentPeer is a BE that owes this one the answer to a write, and to every question since.
+type SilentPeer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	BeId          uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
+	SilentMs      int64                  `protobuf:"varint,2,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SilentPeer) Reset() {
+	*x = SilentPeer{}
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SilentPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SilentPeer) ProtoMessage() {}
+
+func (x *SilentPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SilentPeer.ProtoReflect.Descriptor instead.
+func (*SilentPeer) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SilentPeer) GetBeId() uint64 {
+	if x != nil {
+		return x.BeId
+	}
+	return 0
+}
+
+func (x *SilentPeer) GetSilentMs() int64 {
+	if x != nil {
+		return x.SilentMs
+	}
+	return 0
+}
+
 // MemoryPart is something that takes memory of a BE.
 type MemoryPart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -853,7 +914,7 @@ type MemoryPart struct {
 
 func (x *MemoryPart) Reset() {
 	*x = MemoryPart{}
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +926,7 @@ func (x *MemoryPart) String() string {
 func (*MemoryPart) ProtoMessage() {}
 
 func (x *MemoryPart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[8]
+	mi := &file_proto_bepb_be_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +939,7 @@ func (x *MemoryPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryPart.ProtoReflect.Descriptor instead.
 func (*MemoryPart) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{8}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MemoryPart) GetName() string {
@@ -925,7 +986,7 @@ type Stranger struct {
 
 func (x *Stranger) Reset() {
 	*x = Stranger{}
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +998,7 @@ func (x *Stranger) String() string {
 func (*Stranger) ProtoMessage() {}
 
 func (x *Stranger) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[9]
+	mi := &file_proto_bepb_be_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1011,7 @@ func (x *Stranger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stranger.ProtoReflect.Descriptor instead.
 func (*Stranger) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{9}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Stranger) GetVia() string {
@@ -1020,7 +1081,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1093,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[10]
+	mi := &file_proto_bepb_be_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1106,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{10}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Disk) GetDiskId() uint64 {
@@ -1142,7 +1203,7 @@ type CloneStatus struct {
 
 func (x *CloneStatus) Reset() {
 	*x = CloneStatus{}
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1215,7 @@ func (x *CloneStatus) String() string {
 func (*CloneStatus) ProtoMessage() {}
 
 func (x *CloneStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[11]
+	mi := &file_proto_bepb_be_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1228,7 @@ func (x *CloneStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloneStatus.ProtoReflect.Descriptor instead.
 func (*CloneStatus) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{11}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloneStatus) GetTaskId() uint64 {
@@ -1293,7 +1354,7 @@ type CreateReplicasRequest struct {
 
 func (x *CreateReplicasRequest) Reset() {
 	*x = CreateReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1366,7 @@ func (x *CreateReplicasRequest) String() string {
 func (*CreateReplicasRequest) ProtoMessage() {}
 
 func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[12]
+	mi := &file_proto_bepb_be_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1379,7 @@ func (x *CreateReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateReplicasRequest) GetSchema() []byte {
@@ -1351,7 +1412,7 @@ type CreateReplicasResponse struct {
 
 func (x *CreateReplicasResponse) Reset() {
 	*x = CreateReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1424,7 @@ func (x *CreateReplicasResponse) String() string {
 func (*CreateReplicasResponse) ProtoMessage() {}
 
 func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[13]
+	mi := &file_proto_bepb_be_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1437,7 @@ func (x *CreateReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasResponse.ProtoReflect.Descriptor instead.
 func (*CreateReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateReplicasResponse) GetDiskIds() []uint64 {
@@ -1395,7 +1456,7 @@ type DropReplicasRequest struct {
 
 func (x *DropReplicasRequest) Reset() {
 	*x = DropReplicasRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1468,7 @@ func (x *DropReplicasRequest) String() string {
 func (*DropReplicasRequest) ProtoMessage() {}
 
 func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[14]
+	mi := &file_proto_bepb_be_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1481,7 @@ func (x *DropReplicasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DropReplicasRequest) GetItems() []*DropReplicasRequest_Item {
@@ -1438,7 +1499,7 @@ type DropReplicasResponse struct {
 
 func (x *DropReplicasResponse) Reset() {
 	*x = DropReplicasResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1511,7 @@ func (x *DropReplicasResponse) String() string {
 func (*DropReplicasResponse) ProtoMessage() {}
 
 func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[15]
+	mi := &file_proto_bepb_be_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1524,7 @@ func (x *DropReplicasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasResponse.ProtoReflect.Descriptor instead.
 func (*DropReplicasResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
 }
 
 type ReplicaAddress struct {
@@ -1471,14 +1532,15 @@ type ReplicaAddress struct {
 	ReplicaId     uint64                 `protobuf:"varint,1,opt,name=replica_id,json=replicaId,proto3" json:"replica_id,omitempty"`
 	BeId          uint64                 `protobuf:"varint,2,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	Learner       bool                   `protobuf:"varint,4,opt,name=learner,proto3" json:"learner,omitempty"` // its rows are on disk when it answers, whatever the others do: it may be all that is left of them one day
+	Learner       bool                   `protobuf:"varint,4,opt,name=learner,proto3" json:"learner,omitempty"`             // its rows are on disk when it answers, whatever the others do: it may be all that is left of them one day
+	DiskId        uint64                 `protobuf:"varint,5,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"` // 0 = not known; a BE with one slow disk is not slow on the others
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplicaAddress) Reset() {
 	*x = ReplicaAddress{}
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1552,7 @@ func (x *ReplicaAddress) String() string {
 func (*ReplicaAddress) ProtoMessage() {}
 
 func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[16]
+	mi := &file_proto_bepb_be_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1565,7 @@ func (x *ReplicaAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAddress.ProtoReflect.Descriptor instead.
 func (*ReplicaAddress) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{16}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReplicaAddress) GetReplicaId() uint64 {
@@ -1534,6 +1596,13 @@ func (x *ReplicaAddress) GetLearner() bool {
 	return false
 }
 
+func (x *ReplicaAddress) GetDiskId() uint64 {
+	if x != nil {
+		return x.DiskId
+	}
+	return 0
+}
+
 type WriteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TxnId         uint64                 `protobuf:"varint,1,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
@@ -1547,7 +1616,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1628,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[17]
+	mi := &file_proto_bepb_be_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1641,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WriteRequest) GetTxnId() uint64 {
@@ -1624,7 +1693,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1705,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[18]
+	mi := &file_proto_bepb_be_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1718,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WriteResponse) GetRefusal() WriteResponse_Refusal {
@@ -1709,7 +1778,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1790,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[19]
+	mi := &file_proto_bepb_be_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1803,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *QueryRequest) GetPlan() []byte {
@@ -1795,7 +1864,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +1876,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[20]
+	mi := &file_proto_bepb_be_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +1889,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *QueryResponse) GetBatch() []byte {
@@ -1840,7 +1909,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1921,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[21]
+	mi := &file_proto_bepb_be_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1934,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReplicateRequest) GetTxnId() uint64 {
@@ -1891,7 +1960,7 @@ type ReplicateResponse struct {
 
 func (x *ReplicateResponse) Reset() {
 	*x = ReplicateResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +1972,7 @@ func (x *ReplicateResponse) String() string {
 func (*ReplicateResponse) ProtoMessage() {}
 
 func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[22]
+	mi := &file_proto_bepb_be_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +1985,7 @@ func (x *ReplicateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateResponse.ProtoReflect.Descriptor instead.
 func (*ReplicateResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReplicateResponse) GetErrors() []string {
@@ -1935,7 +2004,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2016,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[23]
+	mi := &file_proto_bepb_be_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2029,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PublishRequest) GetItems() []*PublishRequest_Item {
@@ -1979,7 +2048,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2060,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[24]
+	mi := &file_proto_bepb_be_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2073,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PublishResponse) GetVersions() []uint64 {
@@ -2024,7 +2093,7 @@ type RedoRequest struct {
 
 func (x *RedoRequest) Reset() {
 	*x = RedoRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2105,7 @@ func (x *RedoRequest) String() string {
 func (*RedoRequest) ProtoMessage() {}
 
 func (x *RedoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[25]
+	mi := &file_proto_bepb_be_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2118,7 @@ func (x *RedoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest.ProtoReflect.Descriptor instead.
 func (*RedoRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RedoRequest) GetTablets() []*RedoRequest_Tablet {
@@ -2068,7 +2137,7 @@ type RedoResponse struct {
 
 func (x *RedoResponse) Reset() {
 	*x = RedoResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2149,7 @@ func (x *RedoResponse) String() string {
 func (*RedoResponse) ProtoMessage() {}
 
 func (x *RedoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[26]
+	mi := &file_proto_bepb_be_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2162,7 @@ func (x *RedoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoResponse.ProtoReflect.Descriptor instead.
 func (*RedoResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RedoResponse) GetVersions() []uint64 {
@@ -2113,7 +2182,7 @@ type HardenRequest struct {
 
 func (x *HardenRequest) Reset() {
 	*x = HardenRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2194,7 @@ func (x *HardenRequest) String() string {
 func (*HardenRequest) ProtoMessage() {}
 
 func (x *HardenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[27]
+	mi := &file_proto_bepb_be_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2207,7 @@ func (x *HardenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest.ProtoReflect.Descriptor instead.
 func (*HardenRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HardenRequest) GetItems() []*HardenRequest_Item {
@@ -2157,7 +2226,7 @@ type HardenResponse struct {
 
 func (x *HardenResponse) Reset() {
 	*x = HardenResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2238,7 @@ func (x *HardenResponse) String() string {
 func (*HardenResponse) ProtoMessage() {}
 
 func (x *HardenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[28]
+	mi := &file_proto_bepb_be_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2251,7 @@ func (x *HardenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenResponse.ProtoReflect.Descriptor instead.
 func (*HardenResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HardenResponse) GetVersions() []uint64 {
@@ -2202,7 +2271,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2283,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[29]
+	mi := &file_proto_bepb_be_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2296,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{29}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AbortRequest) GetTxnId() uint64 {
@@ -2252,7 +2321,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2333,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[30]
+	mi := &file_proto_bepb_be_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2346,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{30}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
 }
 
 type ScanRequest struct {
@@ -2293,7 +2362,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2374,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[31]
+	mi := &file_proto_bepb_be_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2387,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ScanRequest) GetFragment() []byte {
@@ -2365,7 +2434,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2446,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[32]
+	mi := &file_proto_bepb_be_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2459,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ScanResponse) GetBatch() []byte {
@@ -2412,7 +2481,7 @@ type DigestRequest struct {
 
 func (x *DigestRequest) Reset() {
 	*x = DigestRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2493,7 @@ func (x *DigestRequest) String() string {
 func (*DigestRequest) ProtoMessage() {}
 
 func (x *DigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[33]
+	mi := &file_proto_bepb_be_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2506,7 @@ func (x *DigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestRequest.ProtoReflect.Descriptor instead.
 func (*DigestRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{33}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DigestRequest) GetTabletId() uint64 {
@@ -2480,7 +2549,7 @@ type DigestResponse struct {
 
 func (x *DigestResponse) Reset() {
 	*x = DigestResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2561,7 @@ func (x *DigestResponse) String() string {
 func (*DigestResponse) ProtoMessage() {}
 
 func (x *DigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[34]
+	mi := &file_proto_bepb_be_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2574,7 @@ func (x *DigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestResponse.ProtoReflect.Descriptor instead.
 func (*DigestResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{34}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DigestResponse) GetDigest() uint64 {
@@ -2560,7 +2629,7 @@ type SubmitCloneRequest struct {
 
 func (x *SubmitCloneRequest) Reset() {
 	*x = SubmitCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2641,7 @@ func (x *SubmitCloneRequest) String() string {
 func (*SubmitCloneRequest) ProtoMessage() {}
 
 func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[35]
+	mi := &file_proto_bepb_be_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2654,7 @@ func (x *SubmitCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneRequest.ProtoReflect.Descriptor instead.
 func (*SubmitCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{35}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SubmitCloneRequest) GetTaskId() uint64 {
@@ -2708,7 +2777,7 @@ type SubmitCloneResponse struct {
 
 func (x *SubmitCloneResponse) Reset() {
 	*x = SubmitCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2720,7 +2789,7 @@ func (x *SubmitCloneResponse) String() string {
 func (*SubmitCloneResponse) ProtoMessage() {}
 
 func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[36]
+	mi := &file_proto_bepb_be_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2733,7 +2802,7 @@ func (x *SubmitCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCloneResponse.ProtoReflect.Descriptor instead.
 func (*SubmitCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{36}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
 }
 
 type CancelCloneRequest struct {
@@ -2745,7 +2814,7 @@ type CancelCloneRequest struct {
 
 func (x *CancelCloneRequest) Reset() {
 	*x = CancelCloneRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2826,7 @@ func (x *CancelCloneRequest) String() string {
 func (*CancelCloneRequest) ProtoMessage() {}
 
 func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[37]
+	mi := &file_proto_bepb_be_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2839,7 @@ func (x *CancelCloneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneRequest.ProtoReflect.Descriptor instead.
 func (*CancelCloneRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{37}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CancelCloneRequest) GetTaskId() uint64 {
@@ -2788,7 +2857,7 @@ type CancelCloneResponse struct {
 
 func (x *CancelCloneResponse) Reset() {
 	*x = CancelCloneResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +2869,7 @@ func (x *CancelCloneResponse) String() string {
 func (*CancelCloneResponse) ProtoMessage() {}
 
 func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[38]
+	mi := &file_proto_bepb_be_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +2882,7 @@ func (x *CancelCloneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelCloneResponse.ProtoReflect.Descriptor instead.
 func (*CancelCloneResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{38}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
 }
 
 type FetchChangesRequest struct {
@@ -2829,7 +2898,7 @@ type FetchChangesRequest struct {
 
 func (x *FetchChangesRequest) Reset() {
 	*x = FetchChangesRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +2910,7 @@ func (x *FetchChangesRequest) String() string {
 func (*FetchChangesRequest) ProtoMessage() {}
 
 func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[39]
+	mi := &file_proto_bepb_be_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +2923,7 @@ func (x *FetchChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesRequest.ProtoReflect.Descriptor instead.
 func (*FetchChangesRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{39}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FetchChangesRequest) GetTaskId() uint64 {
@@ -2905,7 +2974,7 @@ type FetchChangesResponse struct {
 
 func (x *FetchChangesResponse) Reset() {
 	*x = FetchChangesResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +2986,7 @@ func (x *FetchChangesResponse) String() string {
 func (*FetchChangesResponse) ProtoMessage() {}
 
 func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[40]
+	mi := &file_proto_bepb_be_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +2999,7 @@ func (x *FetchChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FetchChangesResponse) GetVersion() uint64 {
@@ -2977,7 +3046,7 @@ type FetchSnapshotRequest struct {
 
 func (x *FetchSnapshotRequest) Reset() {
 	*x = FetchSnapshotRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3058,7 @@ func (x *FetchSnapshotRequest) String() string {
 func (*FetchSnapshotRequest) ProtoMessage() {}
 
 func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[41]
+	mi := &file_proto_bepb_be_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3071,7 @@ func (x *FetchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FetchSnapshotRequest) GetTaskId() uint64 {
@@ -3066,7 +3135,7 @@ type FetchSnapshotResponse struct {
 
 func (x *FetchSnapshotResponse) Reset() {
 	*x = FetchSnapshotResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3078,7 +3147,7 @@ func (x *FetchSnapshotResponse) String() string {
 func (*FetchSnapshotResponse) ProtoMessage() {}
 
 func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[42]
+	mi := &file_proto_bepb_be_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3091,7 +3160,7 @@ func (x *FetchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*FetchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{42}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FetchSnapshotResponse) GetVersion() uint64 {
@@ -3179,7 +3248,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3260,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[43]
+	mi := &file_proto_bepb_be_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3273,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{43}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetRequest) GetFragment() []byte {
@@ -3266,7 +3335,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3278,7 +3347,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[44]
+	mi := &file_proto_bepb_be_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3291,7 +3360,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{44}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetResponse) GetBatches() [][]byte {
@@ -3319,7 +3388,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3400,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[45]
+	mi := &file_proto_bepb_be_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3413,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{45}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SettleRequest) GetTabletId() uint64 {
@@ -3377,7 +3446,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3389,7 +3458,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[46]
+	mi := &file_proto_bepb_be_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3402,7 +3471,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{46}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SettleResponse) GetVersion() uint64 {
@@ -3425,7 +3494,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3506,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[47]
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3519,7 @@ func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*CreateReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{12, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{13, 0}
 }
 
 func (x *CreateReplicasRequest_Item) GetTabletId() uint64 {
@@ -3498,7 +3567,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3510,7 +3579,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3523,7 +3592,7 @@ func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReplicasRequest_Item.ProtoReflect.Descriptor instead.
 func (*DropReplicasRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *DropReplicasRequest_Item) GetTabletId() uint64 {
@@ -3563,7 +3632,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3575,7 +3644,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3588,7 +3657,7 @@ func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest_Part.ProtoReflect.Descriptor instead.
 func (*WriteRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
 }
 
 func (x *WriteRequest_Part) GetTabletId() uint64 {
@@ -3699,7 +3768,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3780,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3793,7 @@ func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Failure.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Failure) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *WriteResponse_Failure) GetReplicaId() uint64 {
@@ -3757,7 +3826,7 @@ type WriteResponse_Part struct {
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3769,7 +3838,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3782,7 +3851,7 @@ func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse_Part.ProtoReflect.Descriptor instead.
 func (*WriteResponse_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{18, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 1}
 }
 
 func (x *WriteResponse_Part) GetTabletId() uint64 {
@@ -3852,7 +3921,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +3933,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +3946,7 @@ func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*QueryRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{19, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *QueryRequest_Tablet) GetTabletId() uint64 {
@@ -3917,7 +3986,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3929,7 +3998,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3942,7 +4011,7 @@ func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest_Part.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest_Part) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{21, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{22, 0}
 }
 
 func (x *ReplicateRequest_Part) GetTabletId() uint64 {
@@ -4013,7 +4082,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4094,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4107,7 @@ func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest_Item.ProtoReflect.Descriptor instead.
 func (*PublishRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{23, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{24, 0}
 }
 
 func (x *PublishRequest_Item) GetTabletId() uint64 {
@@ -4080,7 +4149,7 @@ type RedoRequest_Version struct {
 
 func (x *RedoRequest_Version) Reset() {
 	*x = RedoRequest_Version{}
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +4161,7 @@ func (x *RedoRequest_Version) String() string {
 func (*RedoRequest_Version) ProtoMessage() {}
 
 func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4174,7 @@ func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Version.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Version) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 0}
 }
 
 func (x *RedoRequest_Version) GetTxnId() uint64 {
@@ -4142,7 +4211,7 @@ type RedoRequest_Tablet struct {
 
 func (x *RedoRequest_Tablet) Reset() {
 	*x = RedoRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4154,7 +4223,7 @@ func (x *RedoRequest_Tablet) String() string {
 func (*RedoRequest_Tablet) ProtoMessage() {}
 
 func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4167,7 +4236,7 @@ func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedoRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*RedoRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{25, 1}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{26, 1}
 }
 
 func (x *RedoRequest_Tablet) GetTabletId() uint64 {
@@ -4215,7 +4284,7 @@ type HardenRequest_Item struct {
 
 func (x *HardenRequest_Item) Reset() {
 	*x = HardenRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4296,7 @@ func (x *HardenRequest_Item) String() string {
 func (*HardenRequest_Item) ProtoMessage() {}
 
 func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4309,7 @@ func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HardenRequest_Item.ProtoReflect.Descriptor instead.
 func (*HardenRequest_Item) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{27, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *HardenRequest_Item) GetTabletId() uint64 {
@@ -4267,7 +4336,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4279,7 +4348,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4292,7 +4361,7 @@ func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest_Tablet.ProtoReflect.Descriptor instead.
 func (*ScanRequest_Tablet) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{31, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *ScanRequest_Tablet) GetTabletId() uint64 {
@@ -4319,7 +4388,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4331,7 +4400,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4344,7 +4413,7 @@ func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchChangesResponse_Change.ProtoReflect.Descriptor instead.
 func (*FetchChangesResponse_Change) Descriptor() ([]byte, []int) {
-	return file_proto_bepb_be_proto_rawDescGZIP(), []int{40, 0}
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{41, 0}
 }
 
 func (x *FetchChangesResponse_Change) GetVersion() uint64 {
@@ -4407,7 +4476,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x0e.be.ConfigItemR\x05items\"9\n" +
 	"\bDiskWish\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\rR\x05state\"\xc4\x04\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\"\xf7\x04\n" +
 	"\x11HeartbeatResponse\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\"\n" +
 	"\rstart_time_ms\x18\x02 \x01(\x03R\vstartTimeMs\x12\x18\n" +
@@ -4426,7 +4495,12 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x0frunning_queries\x18\x0e \x01(\rR\x0erunningQueries\x12\x18\n" +
 	"\aqueries\x18\x0f \x01(\x04R\aqueries\x12&\n" +
 	"\x06memory\x18\x14 \x03(\v2\x0e.be.MemoryPartR\x06memory\x12\x19\n" +
-	"\bcpu_used\x18\x15 \x01(\x01R\acpuUsed\"t\n" +
+	"\bcpu_used\x18\x15 \x01(\x01R\acpuUsed\x121\n" +
+	"\fsilent_peers\x18\x16 \x03(\v2\x0e.be.SilentPeerR\vsilentPeers\">\n" +
+	"\n" +
+	"SilentPeer\x12\x13\n" +
+	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1b\n" +
+	"\tsilent_ms\x18\x02 \x01(\x03R\bsilentMs\"t\n" +
 	"\n" +
 	"MemoryPart\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
@@ -4507,13 +4581,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\"\x16\n" +
-	"\x14DropReplicasResponse\"x\n" +
+	"\x14DropReplicasResponse\"\x91\x01\n" +
 	"\x0eReplicaAddress\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
-	"\alearner\x18\x04 \x01(\bR\alearner\"\xf1\x04\n" +
+	"\alearner\x18\x04 \x01(\bR\alearner\x12\x17\n" +
+	"\adisk_id\x18\x05 \x01(\x04R\x06diskId\"\xf1\x04\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
@@ -4780,7 +4855,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -4792,132 +4867,134 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*ConfigResponse)(nil),              // 7: be.ConfigResponse
 	(*DiskWish)(nil),                    // 8: be.DiskWish
 	(*HeartbeatResponse)(nil),           // 9: be.HeartbeatResponse
-	(*MemoryPart)(nil),                  // 10: be.MemoryPart
-	(*Stranger)(nil),                    // 11: be.Stranger
-	(*Disk)(nil),                        // 12: be.Disk
-	(*CloneStatus)(nil),                 // 13: be.CloneStatus
-	(*CreateReplicasRequest)(nil),       // 14: be.CreateReplicasRequest
-	(*CreateReplicasResponse)(nil),      // 15: be.CreateReplicasResponse
-	(*DropReplicasRequest)(nil),         // 16: be.DropReplicasRequest
-	(*DropReplicasResponse)(nil),        // 17: be.DropReplicasResponse
-	(*ReplicaAddress)(nil),              // 18: be.ReplicaAddress
-	(*WriteRequest)(nil),                // 19: be.WriteRequest
-	(*WriteResponse)(nil),               // 20: be.WriteResponse
-	(*QueryRequest)(nil),                // 21: be.QueryRequest
-	(*QueryResponse)(nil),               // 22: be.QueryResponse
-	(*ReplicateRequest)(nil),            // 23: be.ReplicateRequest
-	(*ReplicateResponse)(nil),           // 24: be.ReplicateResponse
-	(*PublishRequest)(nil),              // 25: be.PublishRequest
-	(*PublishResponse)(nil),             // 26: be.PublishResponse
-	(*RedoRequest)(nil),                 // 27: be.RedoRequest
-	(*RedoResponse)(nil),                // 28: be.RedoResponse
-	(*HardenRequest)(nil),               // 29: be.HardenRequest
-	(*HardenResponse)(nil),              // 30: be.HardenResponse
-	(*AbortRequest)(nil),                // 31: be.AbortRequest
-	(*AbortResponse)(nil),               // 32: be.AbortResponse
-	(*ScanRequest)(nil),                 // 33: be.ScanRequest
-	(*ScanResponse)(nil),                // 34: be.ScanResponse
-	(*DigestRequest)(nil),               // 35: be.DigestRequest
-	(*DigestResponse)(nil),              // 36: be.DigestResponse
-	(*SubmitCloneRequest)(nil),          // 37: be.SubmitCloneRequest
-	(*SubmitCloneResponse)(nil),         // 38: be.SubmitCloneResponse
-	(*CancelCloneRequest)(nil),          // 39: be.CancelCloneRequest
-	(*CancelCloneResponse)(nil),         // 40: be.CancelCloneResponse
-	(*FetchChangesRequest)(nil),         // 41: be.FetchChangesRequest
-	(*FetchChangesResponse)(nil),        // 42: be.FetchChangesResponse
-	(*FetchSnapshotRequest)(nil),        // 43: be.FetchSnapshotRequest
-	(*FetchSnapshotResponse)(nil),       // 44: be.FetchSnapshotResponse
-	(*GetRequest)(nil),                  // 45: be.GetRequest
-	(*GetResponse)(nil),                 // 46: be.GetResponse
-	(*SettleRequest)(nil),               // 47: be.SettleRequest
-	(*SettleResponse)(nil),              // 48: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 49: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 50: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 51: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 52: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 53: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 54: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 55: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 56: be.PublishRequest.Item
-	(*RedoRequest_Version)(nil),         // 57: be.RedoRequest.Version
-	(*RedoRequest_Tablet)(nil),          // 58: be.RedoRequest.Tablet
-	(*HardenRequest_Item)(nil),          // 59: be.HardenRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 60: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 61: be.FetchChangesResponse.Change
+	(*SilentPeer)(nil),                  // 10: be.SilentPeer
+	(*MemoryPart)(nil),                  // 11: be.MemoryPart
+	(*Stranger)(nil),                    // 12: be.Stranger
+	(*Disk)(nil),                        // 13: be.Disk
+	(*CloneStatus)(nil),                 // 14: be.CloneStatus
+	(*CreateReplicasRequest)(nil),       // 15: be.CreateReplicasRequest
+	(*CreateReplicasResponse)(nil),      // 16: be.CreateReplicasResponse
+	(*DropReplicasRequest)(nil),         // 17: be.DropReplicasRequest
+	(*DropReplicasResponse)(nil),        // 18: be.DropReplicasResponse
+	(*ReplicaAddress)(nil),              // 19: be.ReplicaAddress
+	(*WriteRequest)(nil),                // 20: be.WriteRequest
+	(*WriteResponse)(nil),               // 21: be.WriteResponse
+	(*QueryRequest)(nil),                // 22: be.QueryRequest
+	(*QueryResponse)(nil),               // 23: be.QueryResponse
+	(*ReplicateRequest)(nil),            // 24: be.ReplicateRequest
+	(*ReplicateResponse)(nil),           // 25: be.ReplicateResponse
+	(*PublishRequest)(nil),              // 26: be.PublishRequest
+	(*PublishResponse)(nil),             // 27: be.PublishResponse
+	(*RedoRequest)(nil),                 // 28: be.RedoRequest
+	(*RedoResponse)(nil),                // 29: be.RedoResponse
+	(*HardenRequest)(nil),               // 30: be.HardenRequest
+	(*HardenResponse)(nil),              // 31: be.HardenResponse
+	(*AbortRequest)(nil),                // 32: be.AbortRequest
+	(*AbortResponse)(nil),               // 33: be.AbortResponse
+	(*ScanRequest)(nil),                 // 34: be.ScanRequest
+	(*ScanResponse)(nil),                // 35: be.ScanResponse
+	(*DigestRequest)(nil),               // 36: be.DigestRequest
+	(*DigestResponse)(nil),              // 37: be.DigestResponse
+	(*SubmitCloneRequest)(nil),          // 38: be.SubmitCloneRequest
+	(*SubmitCloneResponse)(nil),         // 39: be.SubmitCloneResponse
+	(*CancelCloneRequest)(nil),          // 40: be.CancelCloneRequest
+	(*CancelCloneResponse)(nil),         // 41: be.CancelCloneResponse
+	(*FetchChangesRequest)(nil),         // 42: be.FetchChangesRequest
+	(*FetchChangesResponse)(nil),        // 43: be.FetchChangesResponse
+	(*FetchSnapshotRequest)(nil),        // 44: be.FetchSnapshotRequest
+	(*FetchSnapshotResponse)(nil),       // 45: be.FetchSnapshotResponse
+	(*GetRequest)(nil),                  // 46: be.GetRequest
+	(*GetResponse)(nil),                 // 47: be.GetResponse
+	(*SettleRequest)(nil),               // 48: be.SettleRequest
+	(*SettleResponse)(nil),              // 49: be.SettleResponse
+	(*CreateReplicasRequest_Item)(nil),  // 50: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 51: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 52: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 53: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 54: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 55: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 56: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 57: be.PublishRequest.Item
+	(*RedoRequest_Version)(nil),         // 58: be.RedoRequest.Version
+	(*RedoRequest_Tablet)(nil),          // 59: be.RedoRequest.Tablet
+	(*HardenRequest_Item)(nil),          // 60: be.HardenRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 61: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 62: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	51, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
-	56, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
-	20, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
+	52, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	57, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
+	21, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
 	8,  // 3: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	5,  // 4: be.HeartbeatRequest.config:type_name -> be.ConfigItem
 	5,  // 5: be.ConfigResponse.items:type_name -> be.ConfigItem
-	12, // 6: be.HeartbeatResponse.disks:type_name -> be.Disk
-	13, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
-	11, // 8: be.HeartbeatResponse.strangers:type_name -> be.Stranger
-	10, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
-	0,  // 10: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	49, // 11: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	50, // 12: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	51, // 13: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	56, // 14: be.WriteRequest.published:type_name -> be.PublishRequest.Item
-	1,  // 15: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	53, // 16: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	54, // 17: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	55, // 18: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	56, // 19: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	58, // 20: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
-	59, // 21: be.HardenRequest.items:type_name -> be.HardenRequest.Item
-	60, // 22: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	61, // 23: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	18, // 24: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	52, // 25: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	57, // 26: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
-	4,  // 27: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	14, // 28: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	16, // 29: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	19, // 30: be.Backend.Write:input_type -> be.WriteRequest
-	23, // 31: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	25, // 32: be.Backend.Publish:input_type -> be.PublishRequest
-	31, // 33: be.Backend.Abort:input_type -> be.AbortRequest
-	27, // 34: be.Backend.Redo:input_type -> be.RedoRequest
-	29, // 35: be.Backend.Harden:input_type -> be.HardenRequest
-	33, // 36: be.Backend.Scan:input_type -> be.ScanRequest
-	35, // 37: be.Backend.Digest:input_type -> be.DigestRequest
-	37, // 38: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	39, // 39: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	41, // 40: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	43, // 41: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	45, // 42: be.Backend.Get:input_type -> be.GetRequest
-	21, // 43: be.Backend.Query:input_type -> be.QueryRequest
-	47, // 44: be.Backend.Settle:input_type -> be.SettleRequest
-	6,  // 45: be.Backend.Config:input_type -> be.ConfigRequest
-	2,  // 46: be.Backend.Modify:input_type -> be.ModifyRequest
-	9,  // 47: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	15, // 48: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	17, // 49: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	20, // 50: be.Backend.Write:output_type -> be.WriteResponse
-	24, // 51: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	26, // 52: be.Backend.Publish:output_type -> be.PublishResponse
-	32, // 53: be.Backend.Abort:output_type -> be.AbortResponse
-	28, // 54: be.Backend.Redo:output_type -> be.RedoResponse
-	30, // 55: be.Backend.Harden:output_type -> be.HardenResponse
-	34, // 56: be.Backend.Scan:output_type -> be.ScanResponse
-	36, // 57: be.Backend.Digest:output_type -> be.DigestResponse
-	38, // 58: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	40, // 59: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	42, // 60: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	44, // 61: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	46, // 62: be.Backend.Get:output_type -> be.GetResponse
-	22, // 63: be.Backend.Query:output_type -> be.QueryResponse
-	48, // 64: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 65: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 66: be.Backend.Modify:output_type -> be.ModifyResponse
-	47, // [47:67] is the sub-list for method output_type
-	27, // [27:47] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	13, // 6: be.HeartbeatResponse.disks:type_name -> be.Disk
+	14, // 7: be.HeartbeatResponse.clones:type_name -> be.CloneStatus
+	12, // 8: be.HeartbeatResponse.strangers:type_name -> be.Stranger
+	11, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
+	10, // 10: be.HeartbeatResponse.silent_peers:type_name -> be.SilentPeer
+	0,  // 11: be.CloneStatus.state:type_name -> be.CloneStatus.State
+	50, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	51, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	52, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	57, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
+	1,  // 16: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
+	54, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	55, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	56, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	57, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	59, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	60, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	61, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	62, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	19, // 25: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	53, // 26: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	58, // 27: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	4,  // 28: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	15, // 29: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	17, // 30: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	20, // 31: be.Backend.Write:input_type -> be.WriteRequest
+	24, // 32: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	26, // 33: be.Backend.Publish:input_type -> be.PublishRequest
+	32, // 34: be.Backend.Abort:input_type -> be.AbortRequest
+	28, // 35: be.Backend.Redo:input_type -> be.RedoRequest
+	30, // 36: be.Backend.Harden:input_type -> be.HardenRequest
+	34, // 37: be.Backend.Scan:input_type -> be.ScanRequest
+	36, // 38: be.Backend.Digest:input_type -> be.DigestRequest
+	38, // 39: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	40, // 40: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	42, // 41: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	44, // 42: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	46, // 43: be.Backend.Get:input_type -> be.GetRequest
+	22, // 44: be.Backend.Query:input_type -> be.QueryRequest
+	48, // 45: be.Backend.Settle:input_type -> be.SettleRequest
+	6,  // 46: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 47: be.Backend.Modify:input_type -> be.ModifyRequest
+	9,  // 48: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	16, // 49: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	18, // 50: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	21, // 51: be.Backend.Write:output_type -> be.WriteResponse
+	25, // 52: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	27, // 53: be.Backend.Publish:output_type -> be.PublishResponse
+	33, // 54: be.Backend.Abort:output_type -> be.AbortResponse
+	29, // 55: be.Backend.Redo:output_type -> be.RedoResponse
+	31, // 56: be.Backend.Harden:output_type -> be.HardenResponse
+	35, // 57: be.Backend.Scan:output_type -> be.ScanResponse
+	37, // 58: be.Backend.Digest:output_type -> be.DigestResponse
+	39, // 59: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	41, // 60: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	43, // 61: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	45, // 62: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	47, // 63: be.Backend.Get:output_type -> be.GetResponse
+	23, // 64: be.Backend.Query:output_type -> be.QueryResponse
+	49, // 65: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 66: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 67: be.Backend.Modify:output_type -> be.ModifyResponse
+	48, // [48:68] is the sub-list for method output_type
+	28, // [28:48] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -4931,7 +5008,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   60,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

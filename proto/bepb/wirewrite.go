@@ -31,7 +31,8 @@ func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
 		dst = appendNumber(dst, 1, o.ReplicaId)
 		dst = appendNumber(dst, 2, o.BeId)
 		dst = appendChunk(dst, 3, o.Address)
-		dst = end(appendFlag(dst, 4, o.Learner), in)
+		dst = appendFlag(dst, 4, o.Learner)
+		dst = end(appendNumber(dst, 5, o.DiskId), in)
 		ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
 	}
 	dst = appendChunk(dst, 7, m.Ops)
@@ -137,6 +138,8 @@ func (m *ReplicaAddress) parse(b []byte) bool {
 			return text(&m.Address, data)
 		case 4<<3 | varint:
 			m.Learner = v != 0
+		case 5<<3 | varint:
+			m.DiskId = v
 		default:
 			return false
 		}

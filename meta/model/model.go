@@ -51,6 +51,8 @@ type Table struct {
 	AlterUntilMs int64 `cbor:"96,keyasint,omitempty"`
 	// LastColumn is the highest id that a column has ever had, 0 = that of those there are. Ids are not used again.
 	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
+	// Collation is that of text columns whose declaration names none.
+	Collation types.Collation `cbor:"78,keyasint,omitempty"`
 }
 
 // HighestColumn returns the highest id that a column of the table has ever had.

@@ -23,6 +23,13 @@ func AppendKey(dst []byte, c types.Collation, text []byte) []byte {
 	return k.end()
 }
 
+// appendBare appends the key of a text whose end counts as it is, by any collation.
+func appendBare(dst []byte, c types.Collation, text []byte) []byte {
+	k := keyWriter{dst: dst, t: tableOf(c), noPad: true, accents: c == types.Collation0900AS}
+	k.text(text)
+	return k.end()
+}
+
 // keyWriter writes one key.
 type keyWriter struct {
 	dst            []byte

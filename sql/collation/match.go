@@ -88,38 +88,27 @@ func (m *Matcher) Like(s []byte, p Pattern) bool {
 	return at == len(p)
 }
 
-// prefix returns how many bytes of s are equal to part, character by character; -1 = s does not begin so.
-func (m *Matcher) prefix(s, part []byte) int {
-	rest := s
-	for len(part) > 0 {
-		if len(rest) == 0 {
-			return -1
-		}
-		a, n := char(part)
-		b, k := char(rest)
-		if !m.same(a, b) {
-			return -1
-		}
-		part, rest = part[n:], rest[k:]
-	}
-	return len(s) - len(rest)
-}
-
-// Locate returns the number of the character, from 1, at which part begins in s, not before that with the number pos; 0 = nowhere.
-func (m *Matcher) Locate(part, s []byte, pos int64) int64 {
+// Locate returns the number of the character, from 1, at which part begins in s, not before that with the number pos; 0 = nowhere. As in
+// MySQL only as many bytes are equal to part as it has itself.
+func Locate(c types.Collation, part, s []byte, pos int64) int64 {
 	if pos < 1 {
 		return 0
 	}
-	for at := int64(1); ; at++ {
-		if at >= pos && m.prefix(s, part) >= 0 {
-			return at
+	want := appendBare(nil, c, part)
+	var key []byte
+	for at := int64(1); len(s) >= len(part); at++ {
+		if at >= pos {
+			if key = appendBare(key[:0], c, s[:len(part)]); bytes.Equal(key, want) {
+				return at
+			}
 		}
 		if len(s) == 0 {
-			return 0
+			break
 		}
 		_, n := char(s)
 		s = s[n:]
 	}
+	return 0
 }
 
 // InSet returns the number of the member, from 1, of a comma-separated list that a text equals; 0 = none.
@@ -127,10 +116,10 @@ func InSet(c types.Collation, s, list []byte) int64 {
 	if len(list) == 0 || bytes.IndexByte(s, ',') >= 0 {
 		return 0
 	}
-	want := AppendKey(nil, c, s)
+	want := appendBare(nil, c, s)
 	var key []byte
 	for at, m := range bytes.Split(list, []byte{','}) {
-		if key = AppendKey(key[:0], c, m); bytes.Equal(key, want) {
+		if key = appendBare(key[:0], c, m); bytes.Equal(key, want) {
 			return int64(at) + 1
 		}
 	}

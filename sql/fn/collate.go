@@ -38,7 +38,7 @@ var collationNames = func() []string {
 
 func init() {
 	def := func(name, doc string, lo, hi int, rule Rule, row rowFunc) Def {
-		return Def{Name: name, Group: "collation", Doc: doc, Min: lo, Max: hi, Params: collationNames, Rule: rule, Row: row}
+		return Def{Name: name, Group: "collation", Syntax: name + ":collation(text, ...)", Doc: doc, Min: lo, Max: hi, Params: collationNames, Rule: rule, Row: row}
 	}
 	key := def(CollationKey, "What compares as the text does by a collation.", 1, 1, onTexts(always(tBin)), nil)
 	key.Row = func(c *Call, a []vec.Value) (vec.Value, error) {
@@ -133,5 +133,5 @@ func collationLocate(c *Call, a []vec.Value) (vec.Value, error) {
 	if len(a) > 2 {
 		pos = a[2].I
 	}
-	return vec.Int(collation.NewMatcher(c.collation()).Locate(a[0].B, a[1].B, pos)), nil
+	return vec.Int(collation.Locate(c.collation(), a[0].B, a[1].B, pos)), nil
 }

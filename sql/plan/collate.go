@@ -356,8 +356,8 @@ func (b *binder) textOf(pair *expr.Node, like types.ColumnType) (*expr.Node, err
 
 // keyed is what an expression is compared, grouped and sorted by.
 func (b *binder) keyed(n *expr.Node, operation string) (*expr.Node, error) {
-	if !isText(n.Type) || n.Type.Collation == types.CollationBinary {
-		return n, nil
+	if !isText(n.Type) || n.Type.Collation == types.CollationBinary || n.Type.Collation == mixedCollation {
+		return n, nil // what is mixed compares with nothing but itself
 	}
 	c, err := b.meet(operation, []*expr.Node{n})
 	if err != nil {
@@ -417,14 +417,13 @@ func (e *env) collate(n *ast.SetCollationExpr) (*expr.Node, error) {
 }
 
 // unionCollation is the collation of a column of a set operation.
-func (b *binder) unionCollation(l, r int, t types.ColumnType, op ast.SetOprType) (types.Collation, error) {
+func (b *binder) unionCollation(l, r int, t types.ColumnType) (types.Collation, error) {
 	if !isText(t) {
 		return types.CollationBinary, nil
 	}
-	sides := []*expr.Node{b.col(l), b.col(r)}
-	if op == ast.UnionAll {
-		c, _, _ := b.aggregateCollations(sides)
-		return c, nil
+	c, _, bad := b.aggregateCollations([]*expr.Node{b.col(l), b.col(r)})
+	if bad != nil {
+		return c, errorf(1271, "Illegal mix of collations for operation 'UNION'")
 	}
-	return b.meet("UNION", sides)
+	return c, nil
 }

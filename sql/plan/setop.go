@@ -87,7 +87,7 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 		if err != nil {
 			return queryOut{}, err
 		}
-		if t.Collation, err = b.unionCollation(l.fields[i].id, r.fields[i].id, t, op); err != nil {
+		if t.Collation, err = b.unionCollation(l.fields[i].id, r.fields[i].id, t); err != nil {
 			return queryOut{}, err
 		}
 		want = append(want, t)

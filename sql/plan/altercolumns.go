@@ -317,10 +317,14 @@ func (a *columnAlterer) keeps(old, col *types.Column) error {
 		reason = "rows may have NULL there"
 	case !widens(old, col):
 		reason = "rows would be rewritten"
+	case to.Collation != from.Collation && a.uniqueHas(col.ID):
+		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
+			": a unique key holds its values by the collation; drop the key before and add it again behind, in the same ALTER TABLE or by its own")
+	case to.Collation != from.Collation && a.checked(col.ID):
+		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
+			": a CHECK constraint compares it; drop the constraint before and add it again behind")
 	case to != from && (a.layout(col.ID) || a.uniqueHas(col.ID)):
 		reason = "rows are found by it"
-	case to.Collation != from.Collation && a.checked(col.ID):
-		reason = "a CHECK constraint compares it"
 	}
 	if reason == "" {
 		return nil

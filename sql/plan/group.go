@@ -257,11 +257,12 @@ func (e *env) countTuple(list []*expr.Node) (*expr.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		c, err := e.b.coerce(a, types.ColumnType{Kind: types.KindVarChar})
-		if err != nil {
-			return nil, err
+		if !a.Type.IsString() {
+			if a, err = e.b.coerce(a, types.ColumnType{Kind: types.KindVarChar}); err != nil {
+				return nil, err
+			}
 		}
-		h, err := e.b.call("hex", c)
+		h, err := e.b.call("hex", a)
 		if err != nil {
 			return nil, err
 		}

@@ -72,7 +72,7 @@ func (b *binder) coercion(n *expr.Node) (types.Collation, coercibility) {
 	case collationPassed[name]:
 		c, level, _ := b.aggregateCollations(n.Args)
 		return c, level
-	case name == "cast", name == "convert_using":
+	case name == "cast" && isText(n.Args[0].Type), name == "convert_using":
 		return own, implicit
 	}
 	return own, coercible

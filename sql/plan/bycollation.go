@@ -27,7 +27,7 @@ func (b *binder) byCollation(r *rel) (*rel, error) {
 	var err error
 	switch r.op {
 	case opSort:
-		err = b.sortByKeys(r.keys, "order clause")
+		err = b.sortByKeys(r.keys)
 	case opAgg:
 		out, err = b.aggregateByKeys(r)
 	case opWindow:
@@ -85,10 +85,10 @@ func (b *binder) comparesBytes(r *rel) error {
 	return nil
 }
 
-func (b *binder) sortByKeys(keys []expr.SortKey, operation string) error {
+func (b *binder) sortByKeys(keys []expr.SortKey) error {
 	for i := range keys {
 		var err error
-		if keys[i].Expr, err = b.keyed(keys[i].Expr, operation); err != nil {
+		if keys[i].Expr, err = b.keyed(keys[i].Expr); err != nil {
 			return err
 		}
 	}
@@ -139,7 +139,7 @@ func (b *binder) aggregateByKeys(r *rel) (*rel, error) {
 		return nil, err
 	}
 	for i, g := range r.items {
-		key, err := b.keyed(g.expr, "group statement")
+		key, err := b.keyed(g.expr)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func (b *binder) aggregateByKeys(r *rel) (*rel, error) {
 	}
 	for i := range r.aggs {
 		a := &r.aggs[i]
-		if err := b.sortByKeys(a.fn.Order, "group_concat"); err != nil {
+		if err := b.sortByKeys(a.fn.Order); err != nil {
 			return nil, err
 		}
 		if !extreme(a.fn.Name, a.fn.Arg) {
@@ -186,11 +186,7 @@ func extreme(name string, arg *expr.Node) bool {
 
 // pairOf is the key of a text with the text.
 func (b *binder) pairOf(n *expr.Node) (*expr.Node, error) {
-	c, err := b.meet("aggregate", []*expr.Node{n})
-	if err != nil {
-		return nil, err
-	}
-	return b.by(fn.CollationPair, c, bare([]*expr.Node{n})[0])
+	return b.by(fn.CollationPair, n.Type.Collation, bare([]*expr.Node{n})[0])
 }
 
 // distinctByKeys has DISTINCT aggregates take one of the texts that are equal: COUNT counts keys, GROUP_CONCAT gets the first row of each
@@ -201,7 +197,7 @@ func (b *binder) distinctByKeys(r *rel) error {
 		if !f.Distinct || f.Arg == nil {
 			continue
 		}
-		key, err := b.keyed(f.Arg, f.Name)
+		key, err := b.keyed(f.Arg)
 		if err != nil {
 			return err
 		}
@@ -222,7 +218,7 @@ func (b *binder) distinctByKeys(r *rel) error {
 func (b *binder) firstOfKeys(r *rel, f *expr.AggFunc, key *expr.Node) error {
 	var by []*expr.Node
 	for _, g := range r.items {
-		k, err := b.keyed(g.expr, "group statement")
+		k, err := b.keyed(g.expr)
 		if err != nil {
 			return err
 		}
@@ -250,11 +246,11 @@ func (b *binder) firstOfKeys(r *rel, f *expr.AggFunc, key *expr.Node) error {
 func (b *binder) windowByKeys(r *rel) (*rel, error) {
 	for i := range r.partition {
 		var err error
-		if r.partition[i], err = b.keyed(r.partition[i], "window function"); err != nil {
+		if r.partition[i], err = b.keyed(r.partition[i]); err != nil {
 			return nil, err
 		}
 	}
-	if err := b.sortByKeys(r.keys, "window function"); err != nil {
+	if err := b.sortByKeys(r.keys); err != nil {
 		return nil, err
 	}
 	show := &shownAgain{b: b}

@@ -44,7 +44,7 @@ func (c coercibility) String() string {
 var collationPassed = map[string]bool{"concat": true, "concat_ws": true, "substring": true, "left": true, "right": true, "lower": true, "upper": true,
 	"trim": true, "ltrim": true, "rtrim": true, "lpad": true, "rpad": true, "repeat": true, "reverse": true, "replace": true, "insert": true,
 	"substring_index": true, "coalesce": true, "nullif": true, "case": true, "greatest": true, "least": true, "elt": true, "quote": true,
-	"regexp_replace": true, "regexp_substr": true, fn.CollationText: true}
+	"regexp_replace": true, "regexp_substr": true}
 
 // keyedArgs are the functions that compare their arguments: they get keys.
 var keyedArgs = map[string]bool{"=": true, "!=": true, "<>": true, "<": true, "<=": true, ">": true, ">=": true, "<=>": true, "in": true, "strcmp": true,
@@ -69,9 +69,14 @@ func (b *binder) coercion(n *expr.Node) (types.Collation, coercibility) {
 	switch name, _, _ := strings.Cut(n.Func, ":"); {
 	case name == fn.Collate:
 		return own, explicit
+	case name == fn.CollationText:
+		return own, implicit
 	case collationPassed[name]:
-		c, level, _ := b.aggregateCollations(n.Args)
-		return c, level
+		_, level, _ := b.aggregateCollations(n.Args)
+		if own != types.CollationBinary {
+			level = min(level, implicit)
+		}
+		return own, level
 	case name == "cast" && isText(n.Args[0].Type), name == "convert_using":
 		return own, implicit
 	}
@@ -355,15 +360,11 @@ func (b *binder) textOf(pair *expr.Node, like types.ColumnType) (*expr.Node, err
 }
 
 // keyed is what an expression is compared, grouped and sorted by.
-func (b *binder) keyed(n *expr.Node, operation string) (*expr.Node, error) {
+func (b *binder) keyed(n *expr.Node) (*expr.Node, error) {
 	if !isText(n.Type) || n.Type.Collation == types.CollationBinary || n.Type.Collation == mixedCollation {
 		return n, nil // what is mixed compares with nothing but itself
 	}
-	c, err := b.meet(operation, []*expr.Node{n})
-	if err != nil {
-		return nil, err
-	}
-	out, err := b.keys(c, []*expr.Node{n})
+	out, err := b.keys(n.Type.Collation, []*expr.Node{n})
 	if err != nil {
 		return nil, err
 	}

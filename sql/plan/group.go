@@ -253,7 +253,7 @@ func (e *env) aggregateArg(f *expr.AggFunc, args []ast.ExprNode) (*expr.Node, er
 func (e *env) countTuple(list []*expr.Node) (*expr.Node, error) {
 	parts := []*expr.Node{constString(",")}
 	for _, a := range list {
-		a, err := e.b.keyed(a, "count(distinct)")
+		a, err := e.b.keyed(a)
 		if err != nil {
 			return nil, err
 		}

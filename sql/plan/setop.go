@@ -241,7 +241,7 @@ func (b *binder) constRows(rows [][]*expr.Node) (queryOut, error) {
 			}
 		}
 		name := "column_" + itoa(i)
-		c := column{name: name, typ: t}
+		c := column{name: name, typ: t, weak: !slices.ContainsFunc(rows, func(row []*expr.Node) bool { return !b.weak(row[i]) })}
 		c.origin.Name, c.origin.Type = name, t
 		id := b.newColumn(c)
 		out.rel.out = append(out.rel.out, id)

@@ -249,7 +249,7 @@ func (l *rowLooker) enter(ctx context.Context, u *uniqueKey, rows []*vec.Batch) 
 	for {
 		err := s.writeOnce(ctx, func(ctx context.Context, _ *catalog.Catalog, tx *txn.Txn) error {
 			_, err := tx.Write(ctx, writes, s.lockWait())
-			return nameEntry(err, l.c.To, []*uniqueKey{u}, writes)
+			return nameEntry(err, l.c.To, []*uniqueKey{u}, writes, rows...)
 		})
 		if err == nil || !mayRetry(err) || isGone(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err

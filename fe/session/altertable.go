@@ -108,7 +108,7 @@ func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Tab
 // doChange does a change: by one command where the rows need not be looked at.
 func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) error {
 	cmd := &command.ChangeTable{Table: c.From.ID, ExpectVersion: c.From.Schema.Version, Fence: c.Columns, Columns: c.To.Schema.Columns,
-		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, AutoIncrement: c.AutoIncrement}
+		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, Collation: c.To.Collation, AutoIncrement: c.AutoIncrement}
 	if c.Rename != nil {
 		var err error
 		if cmd.Rename, err = s.newName(name, c); err != nil {

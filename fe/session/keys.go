@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/collation"
 	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
@@ -22,6 +24,8 @@ type uniqueKey struct {
 	index *catalog.Table
 	from  []int // for each column of the hidden table, where the owner has it
 	key   []int // where the owner has the key's columns, in the key's order
+	// by are the collations of the key's columns: entries have keys of texts that do not compare by their bytes. Nil when all do.
+	by []types.Collation
 }
 
 // keysOf returns the unique keys that a write to a table has to keep. While the table is being altered by what its rows are nobody
@@ -59,7 +63,26 @@ func newUniqueKey(t *catalog.Table, name string, index *catalog.Table) *uniqueKe
 	for _, id := range index.Schema.Key {
 		u.key = append(u.key, t.Schema.ColumnIndex(id))
 	}
+	for i, at := range u.key {
+		if c := t.Schema.Columns[at].Type.Collation; c != types.CollationBinary {
+			if u.by == nil {
+				u.by = make([]types.Collation, len(u.key))
+			}
+			u.by[i] = c
+		}
+	}
 	return u
+}
+
+// keyed are the keys of texts.
+func keyed(texts *vec.Vector, by types.Collation) *vec.Vector {
+	out := vec.NewColumnBuilder(texts.Type, texts.N)
+	var key []byte
+	for i := range texts.N {
+		key = collation.AppendKey(key[:0], by, texts.Bytes(i))
+		out.AppendValue(vec.Value{B: key})
+	}
+	return out.Finish()
 }
 
 // hasEntry reports whether a row of the owner has an entry: NULL is no duplicate of anything.
@@ -74,6 +97,9 @@ func (u *uniqueKey) hasEntry(rows *vec.Batch, row int) bool {
 
 // entry is the key of the entry of a row.
 func (u *uniqueKey) entry(rows *vec.Batch, row int) string {
+	if u.by != nil {
+		return string(vec.AppendRowKey(nil, u.entries(rows, []int32{int32(row)}), u.index.Schema.KeyIndexes(), 0))
+	}
 	return string(vec.AppendRowKey(nil, rows, u.key, row))
 }
 
@@ -96,6 +122,9 @@ func (u *uniqueKey) entries(rows *vec.Batch, pick []int32) *vec.Batch {
 		v := *out.Cols[i]
 		v.Type.NotNull, v.Valid = true, nil
 		out.Cols[i] = &v
+		if u.by != nil && u.by[i] != types.CollationBinary {
+			out.Cols[i] = keyed(&v, u.by[i])
+		}
 	}
 	return out
 }
@@ -147,8 +176,9 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &r) && r.Code == bepb.WriteResponse_DUPLICATE_KEY
 }
 
-// nameEntry turns the refusal of a duplicate entry into MySQL's error, which names the key; other errors stay.
-func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.TabletWrite) error {
+// nameEntry turns the refusal of a duplicate entry into MySQL's error, which names the key; other errors stay. The texts of an entry are
+// those of a row of the owner, which is among the writes or given beside them.
+func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.TabletWrite, rows ...*vec.Batch) error {
 	var r *txn.Refusal
 	if !errors.As(err, &r) || r.Code != bepb.WriteResponse_DUPLICATE_KEY {
 		return err
@@ -159,14 +189,41 @@ func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.Tabl
 		}
 		for _, u := range keys {
 			if w.Index && hasTablet(u.index, w.Tablet) {
-				return errors.Join(duplicate(t, u.name, w.Rows, u.index, r.Row), r)
+				if from, row := u.source(w.Rows, r.Row, writes, rows); from != nil {
+					return errors.Join(duplicate(t, u.name, from, row, t, u.key), r)
+				}
+				return errors.Join(duplicate(t, u.name, w.Rows, r.Row, u.index, u.index.Schema.KeyIndexes()), r)
 			}
 		}
 		if !w.Index {
-			return errors.Join(duplicate(t, "PRIMARY", w.Rows, t, r.Row), r)
+			return errors.Join(duplicate(t, "PRIMARY", w.Rows, r.Row, t, t.Schema.KeyIndexes()), r)
 		}
 	}
 	return err
+}
+
+// source finds the row of the owner that an entry is of; nil = the entry has its values, or the row is not there.
+func (u *uniqueKey) source(entries *vec.Batch, row int, writes []txn.TabletWrite, rows []*vec.Batch) (*vec.Batch, int) {
+	if u.by == nil {
+		return nil, 0
+	}
+	for _, w := range writes {
+		if !w.Index && w.Rows != nil {
+			rows = append(rows, w.Rows)
+		}
+	}
+	want := string(vec.AppendRowKey(nil, entries, u.index.Schema.KeyIndexes(), row))
+	for _, b := range rows {
+		if slices.Max(u.from) >= len(b.Cols) || slices.ContainsFunc(u.from, func(c int) bool { return b.Cols[c] == nil }) {
+			continue
+		}
+		for i := range b.N {
+			if u.hasEntry(b, i) && u.entry(b, i) == want {
+				return b, i
+			}
+		}
+	}
+	return nil, 0
 }
 
 func hasTablet(t *catalog.Table, id types.TabletID) bool {
@@ -180,10 +237,10 @@ func hasTablet(t *catalog.Table, id types.TabletID) bool {
 	return false
 }
 
-// duplicate is MySQL's error 1062; rows are those of the table whose key is met, the hidden one of a unique key.
-func duplicate(t *catalog.Table, key string, rows *vec.Batch, of *catalog.Table, row int) error {
+// duplicate is MySQL's error 1062 about the values that a row has in some columns of its table: t, or the hidden one of a unique key.
+func duplicate(t *catalog.Table, key string, rows *vec.Batch, row int, of *catalog.Table, columns []int) error {
 	var parts []string
-	for _, at := range of.Schema.KeyIndexes() {
+	for _, at := range columns {
 		text := sqltypes.AppendColumnText(nil, &of.Schema.Columns[at], rows.Cols[at], row, sqltypes.Env{Loc: time.UTC})
 		parts = append(parts, string(text))
 	}

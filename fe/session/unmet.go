@@ -222,10 +222,10 @@ func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) er
 	case !ok:
 		return err
 	case key == 0:
-		return duplicate(t, "PRIMARY", rows, t, row)
+		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
 	default:
 		u := i.keys[key-1]
-		return duplicate(t, u.name, u.entries(rows, []int32{int32(row)}), u.index, 0)
+		return duplicate(t, u.name, rows, row, t, u.key)
 	}
 }
 

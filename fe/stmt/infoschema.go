@@ -143,9 +143,9 @@ func measuresOf(t types.ColumnType) measures {
 	var m measures
 	switch t.Kind {
 	case types.KindChar, types.KindVarChar:
-		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length)*4, charset
+		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length)*4, t.Collation.Charset()
 	case types.KindText:
-		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length), charset
+		m.chars, m.octets, m.charset = int64(t.Length), int64(t.Length), t.Collation.Charset()
 	case types.KindBinary, types.KindVarBinary, types.KindBlob:
 		m.chars, m.octets = int64(t.Length), int64(t.Length)
 	case types.KindFloat:

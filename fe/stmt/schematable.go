@@ -173,7 +173,7 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 // textCollation is the collation of a column, nil for what has none.
 func textCollation(t types.ColumnType) any {
 	if t.Kind == types.KindChar || t.Kind == types.KindVarChar || t.Kind == types.KindText {
-		return collation
+		return t.Collation.String()
 	}
 	return nil
 }
@@ -207,7 +207,7 @@ func (t schemaTable) facts(e *Env) tableFacts {
 		rows, bytes = rows+s.rows, bytes+oneCopy(e, tab)
 	}
 	f := tableFacts{engine: engineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
-		created: e.when(t.table.CreatedMs), coll: collation, comment: t.table.Comment}
+		created: e.when(t.table.CreatedMs), coll: t.table.Collation.String(), comment: t.table.Comment}
 	for i := range t.table.Schema.Columns {
 		if t.table.Schema.Columns[i].AutoIncrement {
 			f.auto = e.Catalog.NextAutoIncrement(t.table.ID)

@@ -384,5 +384,18 @@ func processRows(e *Env, limit int) []Row {
 var (
 	engineRows    = []Row{{engineName, "DEFAULT", "Replicated column store with transactions", "YES", "NO", "NO"}}
 	charsetRows   = []Row{{"utf8mb4", "UTF-8 Unicode", "utf8mb4_bin", 4}, {"binary", "Binary pseudo charset", "binary", 1}}
-	collationRows = []Row{{"binary", "binary", 63, "Yes", "Yes", 1, "NO PAD"}, {"utf8mb4_bin", "utf8mb4", 46, "Yes", "Yes", 1, "NO PAD"}}
+	collationRows = func() []Row {
+		out := []Row{{"binary", "binary", 63, "Yes", "Yes", 1, "NO PAD"}}
+		for _, c := range types.Collations() {
+			isDefault, pad := "", "PAD SPACE"
+			if c == types.CollationBinary {
+				isDefault = "Yes"
+			}
+			if c.NoPad() {
+				pad = "NO PAD"
+			}
+			out = append(out, Row{c.String(), c.Charset(), c.ID(), isDefault, "Yes", 1, pad})
+		}
+		return out
+	}()
 )

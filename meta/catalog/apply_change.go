@@ -75,7 +75,7 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 		return nil, err
 	}
 	t.Schema.Indexed = IndexedColumns(t.Unique)
-	t.Checks, t.Comment, t.AlterUntilMs = slices.Clone(c.Checks), c.Comment, 0
+	t.Checks, t.Comment, t.Collation, t.AlterUntilMs = slices.Clone(c.Checks), c.Comment, c.Collation, 0
 	if err := d.checkTable(t); err != nil {
 		return nil, err
 	}

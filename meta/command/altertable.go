@@ -51,6 +51,8 @@ type ChangeTable struct {
 	AutoIncrement uint64 `cbor:"10,keyasint,omitempty"`
 	// Rename, when set, gives the table another name.
 	Rename *TableRename `cbor:"11,keyasint,omitempty"`
+	// Collation is that of text columns whose declaration names none.
+	Collation types.Collation `cbor:"12,keyasint,omitempty"`
 }
 
 // Type returns TypeBeginChange.

@@ -53,6 +53,8 @@ type Table struct {
 	Owner *TableOwner `cbor:"97,keyasint,omitempty"`
 	// LastColumn is the highest id that a column has ever had, 0 = that of those there are. Ids are not used again.
 	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
+	// Collation is that of text columns whose declaration names none.
+	Collation types.Collation `cbor:"78,keyasint,omitempty"`
 }
 
 // TableOwner is a session of an FE process. A temporary table has one for good, a table that is filled as it is made until it is full.

@@ -59,6 +59,8 @@ type ColumnType struct {
 	Length   int32 `cbor:"3,keyasint,omitempty"` // characters (bytes for binary kinds), or decimal precision; 0 = unspecified
 	Scale    int32 `cbor:"4,keyasint,omitempty"` // decimal digits after the point, or fractional seconds 0..6
 	NotNull  bool  `cbor:"5,keyasint,omitempty"` // a promise: no value is NULL
+	// Collation says how text compares where that is not by its bytes. Values are stored as they are; the planner acts on it.
+	Collation Collation `cbor:"6,keyasint,omitempty"`
 }
 
 // Phys tells in which buffer values of the type live.

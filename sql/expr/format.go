@@ -86,10 +86,22 @@ func formatConst(b *strings.Builder, n *Node) {
 		b.WriteString(map[bool]string{true: "TRUE", false: "FALSE"}[n.Value.I != 0])
 	case n.Type.IsNumeric():
 		b.Write(sqltypes.AppendText(nil, n.Type, n.Value, time.UTC))
+	case n.Type.Kind == types.KindVarBinary && !printable(n.Value.B):
+		fmt.Fprintf(b, "x'%X'", n.Value.B)
 	default:
 		text := string(sqltypes.AppendText(nil, n.Type, n.Value, time.UTC))
 		b.WriteString("'" + strings.ReplaceAll(text, "'", "''") + "'")
 	}
+}
+
+// printable reports whether bytes are ASCII without control characters.
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // NestedLevels is the CBOR nesting that an expression may need: two levels a node (its map and the array of its

@@ -111,7 +111,7 @@ func TestFunctions(t *testing.T) {
 		checkCodec(t, c, n)
 	}
 	for _, d := range fn.All() {
-		if !used[d.Name] && d.Name != "between" && d.Name != "uuid" {
+		if !used[d.Name] && d.Name != "between" && d.Name != "uuid" && d.Group != "collation" { // users cannot name the last
 			t.Errorf("function %s has no case in testdata/functions.txt", d.Name)
 		}
 	}

@@ -196,7 +196,7 @@ func init() {
 		Def{Name: "isfalse", Aliases: []string{"is_false"}, Group: "comparison", Syntax: "x IS FALSE", Doc: "True when x is zero.", Min: 1, Max: 1, TakesNull: true,
 			Rule: fixed(notNullBool, tBool), Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Bool(!a[0].Null && a[0].I == 0), nil }},
 		Def{Name: "strcmp", Group: "string", Syntax: "STRCMP(a, b)", Doc: "-1, 0 or 1 as a sorts before, with or after b.", Min: 2, Max: 2,
-			Rule: fixed(tInt, tStr), Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
+			Rule: onTexts(always(tInt)), Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
 				return vec.Int(int64(bytes.Compare(a[0].B, a[1].B))), nil
 			}},
 		Def{Name: "greatest", Group: "comparison", Syntax: "GREATEST(a, b, ...)", Doc: "The largest argument; NULL when one is NULL.", Min: 2, Max: -1, Rule: extremeRule, Row: extremeRow(1)},

@@ -414,6 +414,9 @@ func fieldRule(_ string, a []T) ([]T, T, error) {
 			want = tDouble
 		}
 	}
+	if want == tStr {
+		return onTexts(always(tInt))("", a)
+	}
 	return repeat([]T{want}, len(a)), tInt, nil
 }
 

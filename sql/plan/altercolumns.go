@@ -60,6 +60,10 @@ func (a *columnAlterer) clause(spec *ast.AlterTableSpec) (mine bool, err error) 
 		return true, a.modify(spec.OldColumnName.Name.O, spec)
 	case ast.AlterTableAlterColumn:
 		return true, a.setDefault(spec.NewColumns[0])
+	case ast.AlterTableOption:
+		if to, converts := collationOption(spec); converts {
+			return true, a.convert(to)
+		}
 	}
 	return false, nil
 }
@@ -131,7 +135,7 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 		}
 	}
 	a.checks = append(a.checks, columnChecks(def)...)
-	return columnDef(a.b, def)
+	return columnDef(a.b, def, a.table.Collation)
 }
 
 const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... SELECT and use it instead"
@@ -294,6 +298,9 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	if slices.Contains(a.table.Schema.Key, col.ID) {
 		col.Type.NotNull = true
 	}
+	one := []types.Column{col}
+	a.b.notes = append(a.b.notes, byBytes(one, a.table.Locator())...)
+	col = one[0]
 	if err := a.keeps(&old, &col); err != nil {
 		return err
 	}
@@ -316,6 +323,12 @@ func (a *columnAlterer) keeps(old, col *types.Column) error {
 		reason = "AUTO_INCREMENT stays as it was declared"
 	case !widens(old, col):
 		reason = "rows would be rewritten"
+	case to.Collation != from.Collation && a.uniqueHas(col.ID):
+		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
+			": a unique key holds its values by the collation; drop the key before and add it again behind, in the same ALTER TABLE or by its own")
+	case to.Collation != from.Collation && a.checked(col.ID):
+		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
+			": a CHECK constraint compares it; drop the constraint before and add it again behind")
 	case to != from && a.layout(col.ID):
 		reason = "rows are found by it"
 	}
@@ -334,10 +347,38 @@ func (a *columnAlterer) rebuildKeys(id types.ColumnID) {
 	}
 }
 
+// checked reports whether a CHECK constraint uses a column.
+func (a *columnAlterer) checked(id types.ColumnID) bool {
+	return slices.ContainsFunc(a.table.Checks, func(c catalog.Check) bool { return slices.Contains(c.Columns, id) })
+}
+
+// convert is CONVERT TO CHARACTER SET: all columns of text get the collation, but those by which rows are found.
+func (a *columnAlterer) convert(to types.Collation) error {
+	cols := slices.Clone(a.cols)
+	for i := range cols {
+		if isText(cols[i].Type) {
+			cols[i].Type.Collation = to
+		}
+	}
+	a.b.notes = append(a.b.notes, byBytes(cols, a.table.Locator())...)
+	for i := range cols {
+		if err := a.keeps(&a.cols[i], &cols[i]); err != nil {
+			return err
+		}
+	}
+	a.cols = cols
+	return nil
+}
+
+func (a *columnAlterer) uniqueHas(id types.ColumnID) bool {
+	return slices.ContainsFunc(a.table.Unique, func(k catalog.UniqueKey) bool { return k.Enforced() && slices.Contains(k.Columns, id) })
+}
+
 // widens reports whether every value of a column is, as it is stored, the same value of another definition.
 func widens(old, col *types.Column) bool {
 	from, to := old.Type, col.Type
 	from.NotNull, to.NotNull = false, false
+	from.Collation, to.Collation = types.CollationBinary, types.CollationBinary
 	if old.Special() || col.Special() {
 		return from == to && old.IsSet() == col.IsSet() && (old.Bits > 0) == (col.Bits > 0) && col.Bits >= old.Bits &&
 			len(col.Elems) >= len(old.Elems) && slices.Equal(col.Elems[:len(old.Elems)], old.Elems)

@@ -1,6 +1,11 @@
 package plan
 
-import ast "stele/sql/parse"
+import (
+	"slices"
+
+	"stele/meta/types"
+	ast "stele/sql/parse"
+)
 
 // collationNote says what becomes of a collation.
 func collationNote(name string) string {
@@ -61,8 +66,36 @@ func (a *tableAlterer) option(o *ast.TableOption) {
 	case ast.TableOptionAutoIncrement:
 		a.change.AutoIncrement, a.change.effective = o.UintValue, true
 	case ast.TableOptionCollate:
-		if !binaryCollation(o.StrValue) {
+		if _, known := types.ParseCollation(o.StrValue); !known && !binaryCollation(o.StrValue) {
 			a.b.notes = append(a.b.notes, collationNote(o.StrValue))
 		}
 	}
+}
+
+// collate sets the collation of columns that are declared without one.
+func (a *tableAlterer) collate(specs []*ast.AlterTableSpec) {
+	for _, spec := range specs {
+		if !slices.ContainsFunc(spec.Options, func(o *ast.TableOption) bool {
+			return o.Tp == ast.TableOptionCollate || o.Tp == ast.TableOptionCharset
+		}) {
+			continue
+		}
+		to, _ := collationOption(spec)
+		a.change.effective = a.change.effective || to != a.to.Collation
+		a.to.Collation = to
+	}
+}
+
+// collationOption is the collation that a clause names, or that of the character set it names; converts says that it is for the columns
+// that there are, too.
+func collationOption(spec *ast.AlterTableSpec) (to types.Collation, converts bool) {
+	for _, o := range spec.Options {
+		switch o.Tp {
+		case ast.TableOptionCharset:
+			converts = o.UintValue == ast.TableOptionCharsetWithConvertTo
+		case ast.TableOptionCollate:
+			to, _ = types.ParseCollation(o.StrValue)
+		}
+	}
+	return to, converts
 }

@@ -91,6 +91,7 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 			}
 		}
 	}
+	a.collate(stmt.Specs)
 	changed, err := a.alterColumns(stmt.Specs)
 	if err != nil {
 		return nil, err

@@ -77,10 +77,7 @@ func (e *env) bindPredicate(n ast.ExprNode) (*expr.Node, error) {
 	case *ast.ValuesExpr:
 		return e.valuesOf(n)
 	case *ast.SetCollationExpr:
-		if !binaryCollation(n.Collate) {
-			return nil, refuse("COLLATE " + n.Collate)
-		}
-		return e.bind(n.Expr)
+		return e.collate(n)
 	case *ast.MatchAgainst:
 		return nil, refuse("MATCH ... AGAINST")
 	case *ast.PositionExpr:

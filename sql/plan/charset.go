@@ -100,7 +100,7 @@ func (b *binder) charsetOf(n *expr.Node) string {
 	return "binary"
 }
 
-// charsetCall binds CHARSET() and COLLATION(): all text compares by its bytes.
+// charsetCall binds CHARSET() and COLLATION().
 func (e *env) charsetCall(name string, args []ast.ExprNode) (*expr.Node, error) {
 	if len(args) != 1 {
 		return nil, errorf(1582, "Incorrect parameter count in the call to native function '%s'", strings.ToUpper(name))
@@ -110,6 +110,12 @@ func (e *env) charsetCall(name string, args []ast.ExprNode) (*expr.Node, error) 
 		return nil, err
 	}
 	out := e.b.charsetOf(x)
+	if collation, _ := e.b.coercion(x); collation != types.CollationBinary && collation != mixedCollation {
+		if out = collation.Charset(); name == "collation" {
+			out = collation.String()
+		}
+		return constString(out), nil
+	}
 	if name == "collation" && out != "binary" {
 		out += "_bin"
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	"stele/meta/types"
@@ -12,8 +13,8 @@ import (
 // maxVarChar is the most characters of a column that is not a TEXT or BLOB.
 const maxVarChar = 1048576
 
-// columnDef checks one column definition by itself.
-func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
+// columnDef checks one column definition by itself; text compares by the given collation unless it says otherwise.
+func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.Column, error) {
 	col := types.Column{Name: def.Name.Name.O}
 	special, err := memberColumn(&col, def.Tp)
 	if err != nil {
@@ -31,11 +32,11 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	if (t.Kind == types.KindChar || t.Kind == types.KindBinary) && def.Tp.GetFlen() < 0 {
 		t.Length = 1
 	}
-	b.collated(&col, def.Tp.GetCollate())
 	if !knownCharset(def.Tp.GetCharset()) {
 		return col, refuse("CHARACTER SET " + def.Tp.GetCharset())
 	}
 	col.Type = t
+	b.collated(&col, def, collation)
 	if def.Tp.GetFlag()&ast.UnsignedFlag != 0 && t.IsNumeric() && !t.IsInteger() {
 		b.notes = append(b.notes, "UNSIGNED of column '"+col.Name+"' is not kept: CHECK (`"+col.Name+"` >= 0) keeps negative values out")
 	}
@@ -53,8 +54,7 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 			continue
 		}
 		if o.Tp == ast.ColumnOptionCollate {
-			b.collated(&col, o.StrValue)
-			continue
+			continue // see collated
 		}
 		if err := columnOption(&col, o); err != nil {
 			return col, err
@@ -66,11 +66,39 @@ func columnDef(b *binder, def *ast.ColumnDef) (types.Column, error) {
 	return col, nil
 }
 
-// collated notes that a collation of a column is not kept.
-func (b *binder) collated(col *types.Column, name string) {
-	if !binaryCollation(name) {
+// collated gives a column of text the collation that its definition names, else that of its character set, else the given one. One that
+// is not known is noted.
+func (b *binder) collated(col *types.Column, def *ast.ColumnDef, collation types.Collation) {
+	name := def.Tp.GetCollate()
+	for _, o := range def.Options {
+		if o.Tp == ast.ColumnOptionCollate {
+			name = o.StrValue
+		}
+	}
+	c, known := types.ParseCollation(name)
+	switch {
+	case name == "" && def.Tp.GetCharset() != "":
+	case name == "":
+		c = collation
+	case !known && !binaryCollation(name), known && c != types.CollationBinary && col.Special():
 		b.notes = append(b.notes, "collation "+name+" of column '"+col.Name+"' is not kept: strings compare by their bytes")
 	}
+	if isText(col.Type) {
+		col.Type.Collation = c
+	}
+}
+
+// byBytes has columns that decide where a row lies, and which row it is, compare by their bytes: there a value is found by what is stored.
+func byBytes(columns []types.Column, layout []types.ColumnID) (notes []string) {
+	for i := range columns {
+		c := &columns[i]
+		if c.Type.Collation == types.CollationBinary || !slices.Contains(layout, c.ID) {
+			continue
+		}
+		notes = append(notes, "column '"+c.Name+"' is utf8mb4_bin, not "+c.Type.Collation.String()+": the primary key, the distribution and the partitions of a table compare by bytes")
+		c.Type.Collation = types.CollationBinary
+	}
+	return notes
 }
 
 // columnOption applies one option.

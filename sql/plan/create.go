@@ -34,9 +34,8 @@ type TableSpec struct {
 	Notes []string
 }
 
-// CreateTable checks a CREATE TABLE and completes it. Character data compares by its bytes whatever collation a dump
-// names: one that is not binary is accepted with a note that says so, on the table as on a column. Dumps name the default of their
-// server on either, depending on the tool, so what a column says tells no more of what somebody wants than what its table says.
+// CreateTable checks a CREATE TABLE and completes it. A collation that is not known is accepted with a note that says so, on the table as
+// on a column: dumps name the default of their server on either. Columns by which rows are found compare by their bytes whatever is named.
 func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail, defaults TableDefaults) (*TableSpec, error) {
 	if tail == nil {
 		tail = &syntax.TableTail{}
@@ -46,7 +45,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
 	}
-	for _, step := range []func() error{c.name, c.columns, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.properties, c.checkKey, c.checkUnique} {
+	for _, step := range []func() error{c.name, c.collation, c.columns, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.layout, c.properties, c.checkKey, c.checkUnique} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -181,7 +180,7 @@ func (c *creator) ids(names []string) ([]types.ColumnID, error) { return keyIDs(
 
 // column checks one column definition.
 func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
-	col, err := columnDef(c.b, def)
+	col, err := columnDef(c.b, def, c.table.Collation)
 	if err != nil {
 		return col, err
 	}
@@ -225,6 +224,26 @@ func foreignType(col *types.Column, word string) error {
 
 func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) }
 
+// collation reads the collation of columns that name none.
+func (c *creator) collation() error {
+	for _, o := range c.stmt.Options {
+		if o.Tp != ast.TableOptionCollate {
+			continue
+		}
+		known := false
+		if c.table.Collation, known = types.ParseCollation(o.StrValue); !known && !binaryCollation(o.StrValue) {
+			c.note(collationNote(o.StrValue))
+		}
+	}
+	return nil
+}
+
+// layout settles how the columns compare by which rows are found.
+func (c *creator) layout() error {
+	c.spec.Notes = append(c.spec.Notes, byBytes(c.table.Schema.Columns, c.table.Locator())...)
+	return nil
+}
+
 // options reads MySQL's table options.
 func (c *creator) options() error {
 	c.table.Comment = c.tail.Comment
@@ -237,10 +256,6 @@ func (c *creator) options() error {
 		case ast.TableOptionCharset:
 			if !knownCharset(o.StrValue) {
 				return refuse("CHARACTER SET " + o.StrValue)
-			}
-		case ast.TableOptionCollate:
-			if !binaryCollation(o.StrValue) {
-				c.note(collationNote(o.StrValue))
 			}
 		}
 	}

@@ -86,6 +86,9 @@ func copiedColumn(of *types.Column, notNull bool) types.Column {
 // storable is the type of a column that takes whatever an expression yields.
 func storable(c physical.OutColumn) types.ColumnType {
 	t := c.Type
+	if t.Collation == mixedCollation {
+		t.Collation = types.CollationBinary
+	}
 	switch {
 	case t.Kind == types.KindNull:
 		return types.ColumnType{Kind: types.KindVarBinary, Length: 1}

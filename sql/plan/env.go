@@ -26,6 +26,8 @@ type binder struct {
 	unrounded map[*expr.Node]*expr.Node  // by the rounded expression, see digits.go
 	charsets  map[*expr.Node]charsetText // of text that is not in utf8mb4, see charset.go
 
+	collates bool // some text of the statement does not compare by its bytes
+
 	opened   []ViewUse     // the views whose queries are being bound, the outermost first
 	views    int           // uses of views so far
 	replaces types.TableID // the view that a new one is to replace, 0 = none

@@ -17,6 +17,14 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 		return nil, err
 	}
 	args = b.inBytes(name, args)
+	if b.collates {
+		return b.collatedCall(name, args)
+	}
+	return b.plainCall(name, args)
+}
+
+// plainCall is call for text that compares by its bytes.
+func (b *binder) plainCall(name string, args []*expr.Node) (*expr.Node, error) {
 	if b.byZeroFails {
 		name = fn.StrictDivision(name)
 	}

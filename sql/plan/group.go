@@ -181,6 +181,9 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr, nested bool) (f expr.AggFu
 	if err != nil {
 		return f, visible, err
 	}
+	if result.Collation = types.CollationBinary; arg != nil && isText(result) {
+		result.Collation, _ = e.b.coercion(arg)
+	}
 	f.Type, visible = result, result
 	if arg != nil {
 		if f.Arg, err = e.b.coerce(arg, want); err != nil {
@@ -255,11 +258,16 @@ func (e *env) aggregateArg(f *expr.AggFunc, args []ast.ExprNode) (*expr.Node, er
 func (e *env) countTuple(list []*expr.Node) (*expr.Node, error) {
 	parts := []*expr.Node{constString(",")}
 	for _, a := range list {
-		c, err := e.b.coerce(a, types.ColumnType{Kind: types.KindVarChar})
+		a, err := e.b.keyed(a)
 		if err != nil {
 			return nil, err
 		}
-		h, err := e.b.call("hex", c)
+		if !a.Type.IsString() {
+			if a, err = e.b.coerce(a, types.ColumnType{Kind: types.KindVarChar}); err != nil {
+				return nil, err
+			}
+		}
+		h, err := e.b.call("hex", a)
 		if err != nil {
 			return nil, err
 		}

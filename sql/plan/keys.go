@@ -56,11 +56,18 @@ func (c *creator) constraints() error {
 	slices.SortStableFunc(c.table.Unique, uniqueFirst)
 	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
 	for _, k := range c.table.Unique {
-		if !k.Unique {
+		if !k.Unique && !c.collates(&k) {
 			c.note("index '" + k.Name + "' lets scans skip: parts of a tablet that do not hold a value are not read")
 		}
 	}
 	return nil
+}
+
+// collates reports whether a key has a column that does not compare by its bytes: scans do not skip by such a one.
+func (c *creator) collates(k *catalog.UniqueKey) bool {
+	return slices.ContainsFunc(k.Columns, func(id types.ColumnID) bool {
+		return c.table.Schema.Columns[c.table.Schema.ColumnIndex(id)].Type.Collation != types.CollationBinary
+	})
 }
 
 // uniqueFirst orders keys as MySQL lists them.

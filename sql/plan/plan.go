@@ -64,7 +64,11 @@ func (b *binder) finish(q queryOut) (*physical.Node, error) {
 	if free := q.rel.freeColumns(); len(free) > 0 {
 		return nil, refuse("a subquery that refers to a query further out than the next")
 	}
-	r := b.rewrite(q.rel, newSet(ids...))
+	byKeys, err := b.byCollation(q.rel)
+	if err != nil {
+		return nil, err
+	}
+	r := b.rewrite(byKeys, newSet(ids...))
 	l := b.lower(r, newSet(ids...))
 	root := b.arrange(l, ids).node
 	schema := make([]physical.OutColumn, len(ids))

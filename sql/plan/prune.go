@@ -26,6 +26,8 @@ type pruner struct {
 	b     *binder
 	table *catalog.Table
 	preds []*expr.Node
+	// byKeys: texts of a collation are bound by their keys, as they are in the hidden table of a unique key.
+	byKeys bool
 }
 
 // tablets lists the tablets that may hold rows, in partition and bucket order.
@@ -94,7 +96,9 @@ func (p *pruner) via() *physical.Via {
 		if !k.Enforced() {
 			continue
 		}
+		p.byKeys = true // the hidden table has keys of texts that do not compare by their bytes
 		keys, ok := p.points(k.Columns)
+		p.byKeys = false
 		index, there := p.b.ctx.Catalog.TableByID(k.Index)
 		if !ok || !there || len(index.Parts) != len(p.table.Parts) {
 			continue
@@ -284,16 +288,29 @@ func floorDay(v expr.Value, op string) (expr.Value, string, bool) {
 	return v, op, false
 }
 
-// bareColumn recognises the column, also under a cast that keeps all its values and their order.
+// bareColumn recognises the column, or its key, also under a cast that keeps all its values and their order.
 func (p *pruner) bareColumn(e *expr.Node, id types.ColumnID) (types.ColumnType, bool) {
 	if isCall(e, "cast") && keepsOrder(e.Args[0].Type, e.Type) {
+		e = e.Args[0]
+	}
+	by, keyed := keyOf(e)
+	if keyed && p.byKeys {
 		e = e.Args[0]
 	}
 	if e.Kind != expr.NodeColumn {
 		return types.ColumnType{}, false
 	}
 	c := &p.table.Schema.Columns[p.b.cols[e.Col].pos]
-	return c.Type, c.ID == id
+	t := c.Type
+	if p.byKeys {
+		if by != t.Collation {
+			return t, false // compared otherwise than the unique key does
+		}
+		if keyed {
+			t = types.ColumnType{Kind: types.KindVarBinary}
+		}
+	}
+	return t, c.ID == id
 }
 
 // keepsOrder reports whether a cast is one to one and monotonic.

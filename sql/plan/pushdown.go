@@ -305,6 +305,9 @@ func nullOfNull(e *expr.Node, cols idSet) bool {
 	case "in":
 		return nullOfNull(e.Args[0], cols)
 	}
+	if _, ok := keyOf(e); ok {
+		return nullOfNull(e.Args[0], cols)
+	}
 	return false
 }
 

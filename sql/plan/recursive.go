@@ -54,6 +54,11 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 		}
 		r.names, r.types = append(r.names, n), append(r.types, t)
 	}
+	for _, t := range r.types {
+		if !all && t.Collation != types.CollationBinary {
+			return source{}, refuse("UNION of recursive common table expressions over text of collation " + t.Collation.String() + " (COLLATE utf8mb4_bin or UNION ALL)")
+		}
+	}
 	inner := *c
 	inner.running = r
 	inner.next = c.scope

@@ -93,10 +93,12 @@ type column struct {
 	table   *catalog.Table   // the base table, when it is a stored column
 	pos     int              // its position in that table's schema
 	origin  physical.OutColumn
+	weak    bool // text that says nothing of how it compares, as literals do
 }
 
 // newColumn draws a column id.
 func (b *binder) newColumn(c column) int {
+	b.collates = b.collates || c.typ.Collation != types.CollationBinary
 	b.cols = append(b.cols, c)
 	return len(b.cols) - 1
 }

@@ -311,6 +311,7 @@ func (b *binder) projectItem(in *rel, n *expr.Node, name string, used idSet) ite
 		c = b.cols[n.Col]
 	}
 	c.origin.Name, c.origin.Type = name, n.Type
+	c.weak = b.weak(n)
 	return item{b.newColumn(c), n}
 }
 

@@ -87,6 +87,9 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 		if err != nil {
 			return queryOut{}, err
 		}
+		if t.Collation, err = b.unionCollation(l.fields[i].id, r.fields[i].id, t); err != nil {
+			return queryOut{}, err
+		}
 		want = append(want, t)
 	}
 	left, err := b.conform(l, want)
@@ -105,7 +108,7 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 		out.rel.op, out.rel.setop = opSetOp, physical.SetOp{Name: "intersect", All: op == ast.IntersectAll}
 	}
 	for i, f := range l.fields {
-		c := column{name: f.name, typ: want[i]}
+		c := column{name: f.name, typ: want[i], weak: b.weak(b.col(f.id)) && b.weak(b.col(r.fields[i].id))}
 		c.origin.Name, c.origin.Type = f.name, want[i]
 		id := b.newColumn(c)
 		out.rel.out = append(out.rel.out, id)
@@ -121,6 +124,8 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 func (b *binder) commonType(l, r types.ColumnType) (types.ColumnType, error) {
 	notNull := l.NotNull && r.NotNull
 	l.NotNull, r.NotNull = false, false
+	collation := max(l.Collation, r.Collation)
+	l.Collation, r.Collation = types.CollationBinary, types.CollationBinary
 	t := l
 	if l != r {
 		sig, err := fn.Resolve("coalesce", []types.ColumnType{l, r})
@@ -130,6 +135,9 @@ func (b *binder) commonType(l, r types.ColumnType) (types.ColumnType, error) {
 		t = sig.Result
 	}
 	t.NotNull = notNull
+	if isText(t) {
+		t.Collation = collation
+	}
 	return t, nil
 }
 
@@ -233,7 +241,7 @@ func (b *binder) constRows(rows [][]*expr.Node) (queryOut, error) {
 			}
 		}
 		name := "column_" + itoa(i)
-		c := column{name: name, typ: t}
+		c := column{name: name, typ: t, weak: !slices.ContainsFunc(rows, func(row []*expr.Node) bool { return !b.weak(row[i]) })}
 		c.origin.Name, c.origin.Type = name, t
 		id := b.newColumn(c)
 		out.rel.out = append(out.rel.out, id)

@@ -62,7 +62,7 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 	var lines []string
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
-			lines = append(lines, "  "+mysqlColumn(c))
+			lines = append(lines, "  "+mysqlColumn(c, t.Collation))
 		}
 	}
 	if !t.Schema.HasRowID() {
@@ -75,7 +75,7 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 		lines = append(lines, "  "+checkText(&t.Checks[i]))
 	}
 	b.WriteString(strings.Join(lines, ",\n"))
-	b.WriteString("\n) ENGINE=STELE DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+	fmt.Fprintf(b, "\n) ENGINE=STELE DEFAULT CHARSET=%s COLLATE=%s", t.Collation.Charset(), t.Collation)
 	if t.Comment != "" {
 		b.WriteString(" COMMENT=" + quoteText(t.Comment))
 	}
@@ -93,9 +93,9 @@ func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 	return word + quoteName(k.Name) + " (" + quoteNames(t, k.Columns, sep) + ")"
 }
 
-// mysqlColumn writes one column.
-func mysqlColumn(c *types.Column) string {
-	s := quoteName(c.Name) + " " + typeText(c)
+// mysqlColumn writes one column of a table with a collation.
+func mysqlColumn(c *types.Column, of types.Collation) string {
+	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, of)
 	switch {
 	case c.Type.NotNull:
 		s += " NOT NULL"
@@ -119,6 +119,18 @@ func mysqlColumn(c *types.Column) string {
 		s += " COMMENT " + quoteText(c.Comment)
 	}
 	return s
+}
+
+// collateText writes the collation of a column that has another one than its table.
+func collateText(c *types.Column, of types.Collation) string {
+	own := c.Type.Collation
+	switch {
+	case own == of || !isText(c.Type):
+		return ""
+	case own.Charset() != of.Charset():
+		return " CHARACTER SET " + own.Charset() + " COLLATE " + own.String()
+	}
+	return " COLLATE " + own.String()
 }
 
 // fraction writes the precision of a time.
@@ -221,7 +233,7 @@ func starRocksProperties(t *catalog.Table) []string {
 
 // starRocksColumn writes one column.
 func starRocksColumn(c *types.Column) string {
-	s := quoteName(c.Name) + " " + typeText(c)
+	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
 	if c.Type.NotNull {
 		s += " NOT NULL"
 	} else {

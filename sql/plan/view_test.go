@@ -28,7 +28,7 @@ func TestViews(t *testing.T) {
 			}
 			var b strings.Builder
 			for i := range cols {
-				b.WriteString(mysqlColumn(&cols[i]) + "\n")
+				b.WriteString(mysqlColumn(&cols[i], types.CollationBinary) + "\n")
 			}
 			return b.String()
 		}

@@ -212,6 +212,9 @@ func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 	if err != nil {
 		return err
 	}
+	if result.Collation = types.CollationBinary; len(f.Args) > 0 && isText(result) {
+		result.Collation, _ = s.b.coercion(f.Args[0])
+	}
 	f.Type = result
 	if len(f.Args) > 0 {
 		f.Args[0], err = s.b.coerce(f.Args[0], want)

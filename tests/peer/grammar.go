@@ -56,6 +56,9 @@ var Tables = []struct {
 
 // Grammar makes statements.
 type Grammar struct {
+	// Collation is that of the columns of text, "" = the default.
+	Collation string
+
 	rnd     *rand.Rand
 	scopes  [][]string // aliases that an expression may name, innermost last
 	depth   int
@@ -84,6 +87,9 @@ func (g *Grammar) Schema() []string {
 		defs := make([]string, len(columns))
 		for i, c := range columns {
 			defs[i] = c.name + " " + c.ddl
+			if c.kind == text && g.Collation != "" {
+				defs[i] += " COLLATE " + g.Collation
+			}
 		}
 		out = append(out, fmt.Sprintf("CREATE TABLE %s (%s)", t.Name, strings.Join(defs, ", ")))
 		for row := 0; row < t.Rows; row += 50 {

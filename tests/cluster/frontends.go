@@ -72,7 +72,7 @@ func (c *Cluster) FrontendAddr(node string) string {
 }
 
 func (c *Cluster) number(node string) int {
-	n, err := strconv.Atoi(strings.TrimLeft(node, "nodefeb"))
+	n, err := strconv.Atoi(strings.TrimLeft(node, "nodefb"))
 	if err != nil {
 		panic("BUG: " + node + " is not the name of a node")
 	}

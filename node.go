@@ -41,8 +41,8 @@ func runNode(ctx context.Context, args []string, e env) int {
 const flushing = 1
 
 // runBoth runs a frontend and a backend. When ctx ends the frontend ends first, so that no statement runs when the backend goes; the
-// failure of one of them ends both. A frontend that ends by itself, as one does that was dropped from its cluster, leaves the backend:
-// its replicas are not dropped by that.
+// failure of one of them ends both. A frontend that ends by itself, or was dropped from its cluster before it was started, leaves the
+// backend: its replicas are not dropped by that.
 func runBoth(ctx context.Context, stdout io.Writer, frontend, backend func(context.Context, io.Writer) error) error {
 	feCtx, stopFE := context.WithCancel(ctx)
 	defer stopFE()
@@ -59,7 +59,12 @@ func runBoth(ctx context.Context, stdout io.Writer, frontend, backend func(conte
 		stopFE()
 		return errors.Join(beErr, <-feEnd)
 	}
-	if feErr == nil && ctx.Err() == nil {
+	dropped := errors.Is(feErr, fe.ErrDropped)
+	if (feErr == nil || dropped) && ctx.Err() == nil {
+		if dropped {
+			fmt.Fprintln(out, feErr)
+			feErr = nil
+		}
 		fmt.Fprintln(out, "the backend goes on without the frontend")
 		select {
 		case <-ctx.Done():

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+
+	"stele/fe"
 )
 
 // TestRunBoth ends the two roles of a process in every way.
@@ -24,6 +27,7 @@ func TestRunBoth(t *testing.T) {
 		"the frontend fails":                {feEnds: true, fe: broken, want: broken, order: "be"},
 		"the backend fails":                 {beEnds: true, be: broken, want: broken, order: "fe"},
 		"the frontend was dropped":          {feEnds: true, stop: true, order: "be"},
+		"it was dropped before":             {feEnds: true, fe: fmt.Errorf("%w: fe2", fe.ErrDropped), stop: true, order: "be"},
 		"then the backend fails":            {feEnds: true, beEnds: true, be: broken, want: broken},
 		"the frontend fails to end in time": {stop: true, fe: broken, want: broken, order: "fe be"},
 	} {

@@ -6,6 +6,7 @@ import (
 
 	"stele/fe/quorum"
 	"stele/meta/catalog"
+	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/proto/fepb"
 )
@@ -13,6 +14,9 @@ import (
 // An FE that was dropped from the cluster ends in an orderly way: it stops listening, so that load balancers leave it,
 // answers what is under way and closes its connections. It learns of it from the catalog or, when it was not there to
 // hear, from the leading FE.
+
+// ErrDropped is how Run ends where the cluster had dropped the FE before it was started.
+var ErrDropped = raftlog.ErrDropped
 
 // checkMembership ends this FE when the catalog does not know it any more. It did before the first call.
 func (n *node) checkMembership() {

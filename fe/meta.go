@@ -85,7 +85,7 @@ func (n *node) awaitMeta(ctx context.Context) error {
 		case n.meta.Failure() != nil:
 			return n.meta.Failure()
 		case errors.Is(err, raftlog.ErrDropped), err == nil:
-			return fmt.Errorf("frontend %s was dropped from the cluster. To add it again, move meta_dir away and start it with fe_helpers set", n.name)
+			return fmt.Errorf("%w: %s. To add it again, move meta_dir away and start it with fe_helpers set", ErrDropped, n.name)
 		}
 		words.say(n, fmt.Sprintf("waits for the metadata: %v. A majority of the voting FEs must run", err))
 	}

@@ -174,7 +174,7 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 		giveBuffer(c.request) // the handler has had it decoded
 		w.s.wg.Done()
 	}
-	if err := c.await(ctx, timeout); err != nil {
+	if err := c.await(ctx); err != nil {
 		return err
 	}
 	err = c.outcome(out)
@@ -189,6 +189,8 @@ func (w *inside) start(method string, in, out proto.Message, timeout time.Durati
 		done(err)
 		return
 	}
+	w.s.wg.Add(1) // whoever ends the call ends it for the server as well: it is not to have stopped when the handler begins
+	defer w.s.wg.Done()
 	c.tell = func(err error) {
 		if err == nil {
 			err = c.outcome(out)
@@ -331,14 +333,14 @@ func (c *insideCall) abandon(err error) {
 	}
 }
 
-// await waits for the answer.
-func (c *insideCall) await(ctx context.Context, timeout time.Duration) error {
+// await waits for the answer, for as long as the handler has left.
+func (c *insideCall) await(ctx context.Context) error {
 	select {
 	case <-c.replied:
 		return nil
 	default:
 	}
-	timer := startTimer(timeout)
+	timer := startTimer(time.Until(c.deadline))
 	defer stopTimer(timer)
 	var err error
 	select {

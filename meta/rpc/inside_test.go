@@ -75,7 +75,8 @@ func serveWatcher(t *testing.T, id types.ClusterID, grace time.Duration) (w *wat
 	grpc_health_v1.RegisterHealthServer(p, w)
 	grpc_health_v1.RegisterHealthServer(g, w)
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(p.Listen(l)) }()
+	others := p.Listen(l) // first: who connects finds it
+	go func() { served <- g.Serve(others) }()
 	stop = sync.OnceFunc(func() {
 		Stop(g, grace)
 		p.Stop(grace)

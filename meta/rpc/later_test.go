@@ -61,7 +61,8 @@ func serveDeferring(t *testing.T, d *deferring, o *Outbox) (addr string, stop fu
 	grpc_health_v1.RegisterHealthServer(p, d)
 	grpc_health_v1.RegisterHealthServer(g, d)
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(p.Listen(l)) }()
+	others := p.Listen(l) // first: who connects finds it
+	go func() { served <- g.Serve(others) }()
 	stop = sync.OnceFunc(func() {
 		Stop(g, time.Second)
 		p.Stop(5 * time.Second)

@@ -64,7 +64,8 @@ func servePiped(t *testing.T, id types.ClusterID) (e *echo, addr string, stop fu
 	grpc_health_v1.RegisterHealthServer(g, e)
 	grpc_health_v1.RegisterHealthServer(p, e)
 	done := make(chan error, 1)
-	go func() { done <- g.Serve(p.Listen(l)) }()
+	others := p.Listen(l) // first: who connects finds it
+	go func() { done <- g.Serve(others) }()
 	stop = sync.OnceFunc(func() {
 		Stop(g, time.Second)
 		p.Stop(time.Second)
@@ -202,7 +203,8 @@ func TestPipeConnectsAgain(t *testing.T) {
 	cfg := ServerConfig{Cluster: NewCluster("c1"), Log: slog.New(slog.DiscardHandler)}
 	g, p := NewServer(cfg), NewPipeServer(cfg)
 	grpc_health_v1.RegisterHealthServer(p, &echo{})
-	go func() { _ = g.Serve(p.Listen(l)) }() // ends with Stop
+	others := p.Listen(l)
+	go func() { _ = g.Serve(others) }() // ends with Stop
 	defer func() { Stop(g, time.Second); p.Stop(time.Second) }()
 	c.ResetConnectBackoff()
 	if _, err := pipe.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {

@@ -99,7 +99,8 @@ func TestBriefCalls(t *testing.T) {
 	p.Brief(grpc_health_v1.Health_Check_FullMethodName)
 	grpc_health_v1.RegisterHealthServer(p, b)
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(p.Listen(l)) }()
+	others := p.Listen(l) // first: who connects finds it
+	go func() { served <- g.Serve(others) }()
 	t.Cleanup(func() {
 		Stop(g, time.Second)
 		p.Stop(time.Second)

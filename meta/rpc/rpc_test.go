@@ -155,7 +155,8 @@ func TestBothSidesAreToldOfAStranger(t *testing.T) {
 	grpc_health_v1.RegisterHealthServer(server, service{})
 	grpc_health_v1.RegisterHealthServer(pipes, service{})
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(pipes.Listen(lis)) }()
+	others := pipes.Listen(lis) // first: who connects finds it
+	go func() { done <- server.Serve(others) }()
 	defer func() {
 		server.Stop()
 		pipes.Stop(0)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -233,6 +234,23 @@ func (b *binder) comparison(name string, args []*expr.Node) (*expr.Node, error) 
 		return nil, err
 	}
 	return b.plainCall(name, args)
+}
+
+// together has the comparisons of the first of some texts with each of the others go by one collation: that by which all of them meet.
+func (b *binder) together(operation string, args []*expr.Node) ([]*expr.Node, error) {
+	if !b.collates || !comparesText(args) || args[0].Type.Kind == types.KindNull {
+		return args, nil
+	}
+	c, err := b.meet(operation, args)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(args)
+	out[0] = explicitCollation(bare(args[:1])[0], c)
+	for i, a := range args[1:] {
+		out[i+1] = bare([]*expr.Node{a})[0]
+	}
+	return out, nil
 }
 
 // bare takes COLLATE off the arguments of a comparison that has heeded it.

@@ -279,6 +279,9 @@ func (e *env) between(n *ast.BetweenExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if list, err = e.b.together("between", list); err != nil {
+		return nil, err
+	}
 	lo, err := e.b.call(">=", list[0], list[1])
 	if err != nil {
 		return nil, err
@@ -397,24 +400,17 @@ func (e *env) like(n *ast.PatternLikeOrIlikeExpr) (*expr.Node, error) {
 // caseExpr binds both forms of CASE to (condition, value)... [else].
 func (e *env) caseExpr(n *ast.CaseExpr) (*expr.Node, error) {
 	defer e.b.perhaps()()
-	var args []*expr.Node
-	var subject *expr.Node
-	var err error
-	if n.Value != nil {
-		if subject, err = e.bind(n.Value); err != nil {
-			return nil, err
-		}
+	conds, err := e.whenConds(n)
+	if err != nil {
+		return nil, err
 	}
-	for _, w := range n.WhenClauses {
-		cond, err := e.whenCond(subject, w.Expr)
-		if err != nil {
-			return nil, err
-		}
+	var args []*expr.Node
+	for i, w := range n.WhenClauses {
 		v, err := e.bind(w.Result)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, cond, v)
+		args = append(args, conds[i], v)
 	}
 	if n.ElseClause != nil {
 		v, err := e.bind(n.ElseClause)
@@ -426,16 +422,35 @@ func (e *env) caseExpr(n *ast.CaseExpr) (*expr.Node, error) {
 	return e.b.call("case", args...)
 }
 
-// whenCond is the condition of one WHEN.
-func (e *env) whenCond(subject *expr.Node, n ast.ExprNode) (*expr.Node, error) {
-	if subject == nil {
-		return e.predicate(n)
+// whenConds are the conditions of all WHENs; a subject meets their values by one collation.
+func (e *env) whenConds(n *ast.CaseExpr) ([]*expr.Node, error) {
+	conds := make([]*expr.Node, len(n.WhenClauses))
+	if n.Value == nil {
+		for i, w := range n.WhenClauses {
+			var err error
+			if conds[i], err = e.predicate(w.Expr); err != nil {
+				return nil, err
+			}
+		}
+		return conds, nil
 	}
-	v, err := e.bind(n)
+	list := []ast.ExprNode{n.Value}
+	for _, w := range n.WhenClauses {
+		list = append(list, w.Expr)
+	}
+	values, err := e.bindAll(list)
 	if err != nil {
 		return nil, err
 	}
-	return e.b.call("=", subject, v)
+	if values, err = e.b.together("case", values); err != nil {
+		return nil, err
+	}
+	for i := range conds {
+		if conds[i], err = e.b.call("=", values[0], values[i+1]); err != nil {
+			return nil, err
+		}
+	}
+	return conds, nil
 }
 
 // aggregateRef finds the result of an aggregate call.

@@ -38,6 +38,30 @@ func (e *env) convertUsing(args []ast.ExprNode) (*expr.Node, error) {
 	return out, e.b.inCharset(out, charset)
 }
 
+// charCall binds CHAR(code, ... [USING charset]): the grammar puts the character set, or NULL, behind the codes.
+func (e *env) charCall(args []ast.ExprNode) (*expr.Node, error) {
+	codes, _, err := e.callArgs("char", args[:len(args)-1])
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.b.call("char", codes...)
+	if err != nil {
+		return nil, err
+	}
+	name, named := literalString(args[len(args)-1].(ast.ValueExpr))
+	charset := charsetNames[strings.ToLower(name)]
+	switch {
+	case !named:
+		return out, nil
+	case charset == "":
+		return nil, errorf(CodeUnknownCharset, "Unknown character set: '%s'", name)
+	}
+	if out, err = e.b.call("convert_using:"+charset, out); err != nil {
+		return nil, err
+	}
+	return out, e.b.inCharset(out, charset)
+}
+
 // inCharset remembers the character set of text.
 func (b *binder) inCharset(n *expr.Node, charset string) error {
 	if charset == "utf8mb4" || charset == "binary" {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -43,8 +44,8 @@ func (c coercibility) String() string {
 // collationPassed are the functions whose text has the collation of their arguments.
 var collationPassed = map[string]bool{"concat": true, "concat_ws": true, "substring": true, "left": true, "right": true, "lower": true, "upper": true,
 	"trim": true, "ltrim": true, "rtrim": true, "lpad": true, "rpad": true, "repeat": true, "reverse": true, "replace": true, "insert": true,
-	"substring_index": true, "coalesce": true, "nullif": true, "case": true, "greatest": true, "least": true, "elt": true, "quote": true,
-	"regexp_replace": true, "regexp_substr": true}
+	"substring_index": true, "coalesce": true, "ifnull": true, "if": true, "nullif": true, "case": true, "greatest": true, "least": true, "elt": true, "quote": true,
+	"make_set": true, "soundex": true, "regexp_replace": true, "regexp_substr": true}
 
 // keyedArgs are the functions that compare their arguments: they get keys.
 var keyedArgs = map[string]bool{"=": true, "!=": true, "<>": true, "<": true, "<=": true, ">": true, ">=": true, "<=>": true, "in": true, "strcmp": true,
@@ -233,6 +234,23 @@ func (b *binder) comparison(name string, args []*expr.Node) (*expr.Node, error) 
 		return nil, err
 	}
 	return b.plainCall(name, args)
+}
+
+// together has the comparisons of the first of some texts with each of the others go by one collation: that by which all of them meet.
+func (b *binder) together(operation string, args []*expr.Node) ([]*expr.Node, error) {
+	if !b.collates || !comparesText(args) || args[0].Type.Kind == types.KindNull {
+		return args, nil
+	}
+	c, err := b.meet(operation, args)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(args)
+	out[0] = explicitCollation(bare(args[:1])[0], c)
+	for i, a := range args[1:] {
+		out[i+1] = bare([]*expr.Node{a})[0]
+	}
+	return out, nil
 }
 
 // bare takes COLLATE off the arguments of a comparison that has heeded it.

@@ -50,6 +50,9 @@ var collatedQueries = []string{
 	"SELECT id, CASE {a} WHEN {x} THEN 1 WHEN {y} THEN 2 ELSE 3 END, NULLIF({a}, {b}), GREATEST({a}, {b}), LEAST({a}, {b}, {x}) FROM w",
 	"SELECT id, STRCMP({a}, {b}), FIELD({a}, {x}, {b}), {a} = CONCAT({b}, '') FROM w",
 	"SELECT IF({a} = {x}, 'y', 'n') c, COUNT(*) FROM w GROUP BY c",
+	"SELECT id, IF(g = 1, {a}, {b}) = {x}, IFNULL({a}, {b}) = {y} FROM w",
+	"SELECT IFNULL({a}, {b}) c, COUNT(*) FROM w GROUP BY c",
+	"SELECT COUNT(DISTINCT IF(g = 1, {a}, 'z')), MAX(IFNULL({a}, {x})) FROM w",
 	"WITH q AS (SELECT {a} k, COUNT(*) n FROM w GROUP BY {a}) SELECT q.n, w.id FROM q JOIN w ON w.{b} = q.k",
 }
 

@@ -107,6 +107,8 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 		return e.convertUsing(n.Args)
 	case "charset", "collation":
 		return e.charsetCall(name, n.Args)
+	case "char_func":
+		return e.charCall(n.Args)
 	case "any_value":
 		return e.anyValue(n.Args)
 	case "cube":
@@ -135,8 +137,6 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 // registryName maps the spellings of the grammar to the names of the registry.
 func registryName(name, unit string) (string, string) {
 	switch {
-	case name == "char_func":
-		return "char", unit
 	case name == "insert_func":
 		return "insert", unit
 	case name == "adddate":

@@ -104,6 +104,7 @@ func (p *pruner) via() *physical.Via {
 			continue
 		}
 		slices.SortFunc(keys, bytes.Compare)
+		keys = slices.CompactFunc(keys, bytes.Equal) // each entry is found once, however often it is named
 		v := &physical.Via{Key: k.Name, TableID: index.ID, Fragment: physical.Fragment{Schema: index.Schema, Keys: keys}}
 		for _, c := range index.Schema.Columns {
 			v.Fragment.Columns = append(v.Fragment.Columns, c.ID)

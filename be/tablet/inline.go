@@ -22,9 +22,10 @@ const (
 	runMagic    = 0x4a
 )
 
-// goesInline reports whether the parts of a version are stored in its record.
-func (t *Tablet) goesInline(rec *versionRecord) bool {
-	if t.s.format() < inlineFormat || len(rec.Bulk) > 0 || len(rec.Parts) == 0 {
+// goesInline reports whether the parts of a version are stored in its record. Those of a large transaction, which may be small if it only
+// deletes, have not been read when it is published.
+func (t *Tablet) goesInline(rec *versionRecord, payloads [][]byte) bool {
+	if t.s.format() < inlineFormat || len(payloads) == 0 {
 		return false
 	}
 	bytes := int64(0)

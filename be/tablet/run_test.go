@@ -185,6 +185,33 @@ func TestRunBehindAGap(t *testing.T) {
 	wantChanges(t, m.tb, m.parts)
 }
 
+// TestLargeDeletesAreInNoRun: a transaction that only deletes may be a large one, and yet take few bytes. It names no rowset, and its
+// parts, which nobody has read when it is published, stay where they are.
+func TestLargeDeletesAreInNoRun(t *testing.T) {
+	dir := t.TempDir()
+	m := newRunMaker(t, dir, testOptions())
+	m.run(3) // 2 to 4
+	opt := testOptions()
+	opt.bulkBytes = 1
+	m.reopen(dir, opt)
+	payload := encode(t, []types.RowOp{types.OpDelete, types.OpDelete}, []row{{2, "a", 0}, {4, "a", 0}})
+	if err := prepare(m.tb, 5, 0, payload); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.tb.Publish(5, 5); err != nil {
+		t.Fatal(err)
+	}
+	delete(m.want, rowKey{2, "a"})
+	delete(m.want, rowKey{4, "a"})
+	m.parts = append(m.parts, [][]byte{payload})
+	m.wantKeys(2, 1)
+	for range 2 {
+		wantContents(t, m.tb, 5, m.want)
+		wantChanges(t, m.tb, m.parts)
+		m.reopen(dir, opt)
+	}
+}
+
 // TestRetentionInsideARun: a run stays until all of its versions are dropped, and no run has both what is flushed and what is not.
 func TestRetentionInsideARun(t *testing.T) {
 	dir := t.TempDir()

@@ -143,6 +143,28 @@ func TestRuns(t *testing.T) {
 	m.wantKeys(1+2+1, 0)
 }
 
+// TestStreamReadsARunOnce: for all of the versions in it, not for each.
+func TestStreamReadsARunOnce(t *testing.T) {
+	m := newRunMaker(t, t.TempDir(), testOptions())
+	m.run(5)
+	stream, err := m.tb.Changes(1, m.tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range m.parts {
+		c, ok, err := stream.Next()
+		if err != nil || !ok {
+			t.Fatal(i, ok, err)
+		}
+		if _, parts, err := DecodeChange(c.Payload); err != nil || !slices.EqualFunc(parts, want, slices.Equal) {
+			t.Fatal(i, parts, err)
+		}
+		if err := m.s.meta.Commit(kv.Entry{Key: key2(kVersion, m.tb.uid, 2), Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRunBehindAGap: a run behind one that is lost proves nothing; all of its parts are pending again, also when the process ends
 // between their being stored and the end of the run.
 func TestRunBehindAGap(t *testing.T) {

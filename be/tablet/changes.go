@@ -140,6 +140,7 @@ type ChangeStream struct {
 	t        *Tablet
 	next, to types.Version
 	bytes    int64
+	run      storedRun // the last one that was read
 }
 
 // Bytes returns the size of the whole stream: to be compared with Exporter.TotalBytes.
@@ -171,7 +172,7 @@ func (c *ChangeStream) Next() (change Change, ok bool, err error) {
 	if c.next > c.to {
 		return Change{}, false, nil
 	}
-	payload, err := c.t.changePayload(c.next)
+	payload, err := c.t.changePayload(c.next, &c.run)
 	if err != nil {
 		return Change{}, false, fmt.Errorf("change set of version %d of tablet %d: %w", c.next, c.t.id, err)
 	}
@@ -193,12 +194,12 @@ func (c *ChangeStream) nextRun() (run []Change, more bool, err error) {
 	return run, true, nil
 }
 
-func (t *Tablet) changePayload(v types.Version) ([]byte, error) {
+func (t *Tablet) changePayload(v types.Version, before *storedRun) ([]byte, error) {
 	rec, err := t.retainedRecord(v)
 	if err != nil {
 		return nil, err
 	}
-	parts, err := t.loadParts(v, &rec, false)
+	parts, err := t.loadParts(v, &rec, false, before)
 	if err != nil {
 		if _, gone := t.retainedRecord(v); gone != nil {
 			return nil, gone // retention took it meanwhile

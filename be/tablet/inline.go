@@ -3,10 +3,8 @@ package tablet
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
-	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
 
@@ -22,9 +20,10 @@ const (
 	runMagic    = 0x4a
 )
 
-// goesInline reports whether the parts of a version are stored in its record.
-func (t *Tablet) goesInline(rec *versionRecord) bool {
-	if t.s.format() < inlineFormat || len(rec.Bulk) > 0 || len(rec.Parts) == 0 {
+// goesInline reports whether the parts of a version are stored in its record. Those of a large transaction, which may be small if it only
+// deletes, have not been read when it is published.
+func (t *Tablet) goesInline(rec *versionRecord, payloads [][]byte) bool {
+	if t.s.format() < inlineFormat || len(payloads) == 0 {
 		return false
 	}
 	bytes := int64(0)
@@ -101,19 +100,13 @@ func (r *writeReader) inline(run types.Version) (out storedVersion) {
 	return out
 }
 
-// loadParts reads the parts of a version, wherever they are. What is in rowsets is made of them again, or left out.
-func (t *Tablet) loadParts(version types.Version, rec *versionRecord, leaveGrouped bool) ([][]byte, error) {
+// loadParts reads the parts of a version, wherever they are. What is in rowsets is made of them again, or left out. before is of who reads
+// versions in order.
+func (t *Tablet) loadParts(version types.Version, rec *versionRecord, leaveGrouped bool, before *storedRun) ([][]byte, error) {
 	if rec.run == 0 {
 		return t.loadApart(rec, leaveGrouped)
 	}
-	out, err := t.loadInline(version, rec)
-	if !errors.Is(err, kv.ErrNotFound) {
-		return out, err
-	}
-	// The record is on its way, and what it takes over is where it was, or the record has just been written.
-	if out, err = t.loadApart(rec, leaveGrouped); err != nil {
-		out, err = t.loadInline(version, rec)
-	}
+	out, err := t.loadInline(version, rec, before)
 	return out, missingIsCorrupt(key2(kVersion, t.uid, uint64(rec.run)), err)
 }
 
@@ -130,8 +123,8 @@ func (t *Tablet) loadApart(rec *versionRecord, leaveGrouped bool) (out [][]byte,
 	return out, nil
 }
 
-// loadInline reads the parts in the record of a version; kv.ErrNotFound = it is not written yet, and its parts were durable before.
-func (t *Tablet) loadInline(version types.Version, rec *versionRecord) ([][]byte, error) {
+// loadInline reads the parts in the record of a version.
+func (t *Tablet) loadInline(version types.Version, rec *versionRecord, before *storedRun) ([][]byte, error) {
 	t.mu.RLock()
 	run := t.runs[rec.run]
 	t.mu.RUnlock()
@@ -140,26 +133,33 @@ func (t *Tablet) loadInline(version types.Version, rec *versionRecord) ([][]byte
 			return parts, nil
 		}
 	}
-	return t.readRun(version, rec)
+	if before.first != rec.run {
+		if err := t.readRun(rec.run, before); err != nil {
+			return nil, err
+		}
+	}
+	at := int(version - rec.run)
+	if at >= len(before.versions) || before.versions[at].rec.Txn != rec.Txn || len(before.versions[at].payloads) != len(rec.Parts) {
+		return nil, fmt.Errorf("run of version %d has not the %d parts of txn %d: %w", rec.run, len(rec.Parts), rec.Txn, ErrCorrupt)
+	}
+	return before.versions[at].payloads, nil
 }
 
-// readRun reads the parts of a version in its run.
-func (t *Tablet) readRun(version types.Version, rec *versionRecord) (out [][]byte, err error) {
-	key := key2(kVersion, t.uid, uint64(rec.run))
-	err = t.s.meta.View(key, func(val []byte) error {
-		out = out[:0] // of another try
-		run, err := openVersions(key, val)
-		if err != nil {
-			return err
+// storedRun is the run that was read last, so that who reads versions in order reads each run once. Zero = none.
+type storedRun struct {
+	first    types.Version
+	versions []storedVersion
+}
+
+// readRun reads the run that begins with a version.
+func (t *Tablet) readRun(first types.Version, out *storedRun) error {
+	*out = storedRun{}
+	key := key2(kVersion, t.uid, uint64(first))
+	return t.s.meta.View(key, func(val []byte) error {
+		versions, err := openVersions(key, bytes.Clone(val))
+		if err == nil {
+			*out = storedRun{first: first, versions: versions}
 		}
-		at := int(version - rec.run)
-		if at >= len(run) || run[at].rec.Txn != rec.Txn || len(run[at].payloads) != len(rec.Parts) {
-			return fmt.Errorf("version record of key %x has not the %d parts of txn %d: %w", key, len(rec.Parts), rec.Txn, ErrCorrupt)
-		}
-		for _, p := range run[at].payloads {
-			out = append(out, bytes.Clone(p))
-		}
-		return nil
+		return err
 	})
-	return out, err
 }

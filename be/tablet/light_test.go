@@ -191,7 +191,10 @@ func TestLightBesideReaders(t *testing.T) {
 			if err == nil && v > 1 {
 				var rec versionRecord
 				if rec, err = tb.retainedRecord(v); err == nil {
-					_, err = tb.readRun(v, &rec)
+					var run storedRun
+					if err = tb.readRun(rec.run, &run); err == nil && int(v-rec.run) >= len(run.versions) {
+						err = ErrCorrupt
+					}
 				}
 			}
 			if err != nil {

@@ -73,7 +73,7 @@ func (t *Tablet) show(version types.Version, rec versionRecord, at time.Time, pa
 	light := p.light()
 	t.queueing.Store(uint64(version))
 	var fresh *versionRun
-	if t.goesInline(&rec) {
+	if t.goesInline(&rec, payloads) {
 		fresh = t.joinRun(version, &rec, payloads, light)
 	} else if light {
 		t.unwritten[rec.Txn] = payloads

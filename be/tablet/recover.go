@@ -224,13 +224,14 @@ func (t *Tablet) replay(versions map[types.Version]versionRecord, parts storedPa
 		first--
 	}
 	t.changes = newChangeLog(first + 1)
+	var run storedRun
 	for v := first + 1; ; v++ {
 		rec, ok := versions[v]
 		if !ok {
 			break
 		}
 		if v > t.manifestVersion {
-			if err := t.replayVersion(v, rec); err != nil {
+			if err := t.replayVersion(v, rec, &run); err != nil {
 				return fmt.Errorf("version %d: %w", v, err)
 			}
 		}
@@ -241,8 +242,8 @@ func (t *Tablet) replay(versions map[types.Version]versionRecord, parts storedPa
 	return t.dropUnproved(versions, parts)
 }
 
-func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
-	payloads, err := t.loadParts(v, &rec, len(rec.Bulk) > 0) // of a part in a rowset that is all there is
+func (t *Tablet) replayVersion(v types.Version, rec versionRecord, before *storedRun) error {
+	payloads, err := t.loadParts(v, &rec, len(rec.Bulk) > 0, before) // of a part in a rowset that is all there is
 	if err != nil {
 		return err
 	}
@@ -265,6 +266,7 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord) error {
 // parts go too; above it, behind a gap, where parts that are in a record become pending again.
 func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts storedParts) error {
 	var runs []kv.Entry // deleted when all of their parts are stored elsewhere: a crash before that has them stored once more
+	var run storedRun
 	for v, rec := range versions {
 		var entries []kv.Entry
 		key := key2(kVersion, t.uid, uint64(v))
@@ -288,7 +290,7 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 			continue
 		}
 		if v > t.version && rec.run != 0 {
-			again, err := t.pendAgain(v, &rec, parts)
+			again, err := t.pendAgain(v, &rec, parts, &run)
 			if err != nil {
 				return err
 			}
@@ -305,8 +307,8 @@ func (t *Tablet) dropUnproved(versions map[types.Version]versionRecord, parts st
 }
 
 // pendAgain returns what stores the parts in a record that proves nothing as those of a pending transaction.
-func (t *Tablet) pendAgain(v types.Version, rec *versionRecord, parts storedParts) ([]kv.Entry, error) {
-	payloads, err := t.loadParts(v, rec, false)
+func (t *Tablet) pendAgain(v types.Version, rec *versionRecord, parts storedParts, before *storedRun) ([]kv.Entry, error) {
+	payloads, err := t.loadParts(v, rec, false, before)
 	if err != nil {
 		return nil, err
 	}

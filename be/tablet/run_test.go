@@ -143,6 +143,28 @@ func TestRuns(t *testing.T) {
 	m.wantKeys(1+2+1, 0)
 }
 
+// TestStreamReadsARunOnce: for all of the versions in it, not for each.
+func TestStreamReadsARunOnce(t *testing.T) {
+	m := newRunMaker(t, t.TempDir(), testOptions())
+	m.run(5)
+	stream, err := m.tb.Changes(1, m.tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range m.parts {
+		c, ok, err := stream.Next()
+		if err != nil || !ok {
+			t.Fatal(i, ok, err)
+		}
+		if _, parts, err := DecodeChange(c.Payload); err != nil || !slices.EqualFunc(parts, want, slices.Equal) {
+			t.Fatal(i, parts, err)
+		}
+		if err := m.s.meta.Commit(kv.Entry{Key: key2(kVersion, m.tb.uid, 2), Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRunBehindAGap: a run behind one that is lost proves nothing; all of its parts are pending again, also when the process ends
 // between their being stored and the end of the run.
 func TestRunBehindAGap(t *testing.T) {
@@ -183,6 +205,33 @@ func TestRunBehindAGap(t *testing.T) {
 	m.reopen(dir, testOptions())
 	wantContents(t, m.tb, 10, m.want)
 	wantChanges(t, m.tb, m.parts)
+}
+
+// TestLargeDeletesAreInNoRun: a transaction that only deletes may be a large one, and yet take few bytes. It names no rowset, and its
+// parts, which nobody has read when it is published, stay where they are.
+func TestLargeDeletesAreInNoRun(t *testing.T) {
+	dir := t.TempDir()
+	m := newRunMaker(t, dir, testOptions())
+	m.run(3) // 2 to 4
+	opt := testOptions()
+	opt.bulkBytes = 1
+	m.reopen(dir, opt)
+	payload := encode(t, []types.RowOp{types.OpDelete, types.OpDelete}, []row{{2, "a", 0}, {4, "a", 0}})
+	if err := prepare(m.tb, 5, 0, payload); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.tb.Publish(5, 5); err != nil {
+		t.Fatal(err)
+	}
+	delete(m.want, rowKey{2, "a"})
+	delete(m.want, rowKey{4, "a"})
+	m.parts = append(m.parts, [][]byte{payload})
+	m.wantKeys(2, 1)
+	for range 2 {
+		wantContents(t, m.tb, 5, m.want)
+		wantChanges(t, m.tb, m.parts)
+		m.reopen(dir, opt)
+	}
 }
 
 // TestRetentionInsideARun: a run stays until all of its versions are dropped, and no run has both what is flushed and what is not.

@@ -40,6 +40,10 @@ func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 	tbl, _ := c.Log.Current().TableByID(c.Table)
 	owned := *tbl
 	owned.Owner = mine
+	published, err := s.unmake(t.Context(), &owned) // whose answer was lost: others may have written to it
+	if _, there := c.Log.Current().TableByID(tbl.ID); err != nil || !published || !there {
+		t.Errorf("a published table is taken back: published=%t, there=%t, %v", published, there, err)
+	}
 	s.ownTable("mine", &owned)
 	if _, ok := s.names(c.Log.Current()).Table("d", "mine"); !ok {
 		t.Error("a session does not find its table")

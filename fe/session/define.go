@@ -164,7 +164,8 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 		keepOnce(&spec.Table)
 	}
 	if temporary || n.Select != nil {
-		spec.Table.Owner = s.owner()
+		spec.Table.Owner = s.sh.newOwner()
+		defer func() { s.sh.endUnless(s.temps, spec.Table.Owner.Claim) }()
 	}
 	err = s.makeTable(ctx, spec, n, params, out)
 	var exists *catalog.ErrExists
@@ -214,7 +215,7 @@ func (s *Session) makeTable(ctx context.Context, spec *plan.TableSpec, n *parse.
 		return s.fillCreated(ctx, t, n, params, out)
 	}
 	if t.Owner != nil {
-		s.ownTable(placeName{t.DatabaseID, t.Name}, id)
+		s.ownTable(t.Name, t)
 	}
 	return out.done(server.Result{Warnings: s.warningCount()})
 }
@@ -294,7 +295,7 @@ func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *outp
 		for i, r := range results {
 			id := d.cmds[i].(*command.DropTable).ID
 			s.sh.sequences.drop(id)
-			s.temps.forget(id)
+			s.forgetTable(id)
 			err = errors.Join(err, r.Err)
 		}
 		if err != nil {

@@ -132,7 +132,7 @@ func (s *Session) allow(ctx context.Context, st *parse.Statement) error {
 	if st.Admin != nil {
 		return s.check(ctx, stmt.Needs(st.Admin.ID))
 	}
-	return s.check(ctx, s.ownedNeeds(account.Needs(st, s.db)))
+	return s.check(ctx, s.ownedNeeds(st, account.Needs(st, s.db)))
 }
 
 // check refuses what the session's account may not do. A grant that another FE has given or taken before counts: only what

@@ -96,6 +96,7 @@ type Shared struct {
 	points    points
 	locks     *userLocks
 	promises  promises
+	claims    claims
 }
 
 // New returns what sessions share.

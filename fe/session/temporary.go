@@ -3,25 +3,53 @@ package session
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/fe/account"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
 )
 
 // temporaries are the tables that only the session knows, by the names that they have in it. They hide others of these names.
-type temporaries map[placeName]types.TableID
+type temporaries map[placeName]claimed
+
+// claimed is a table that is the session's for as long as its claim has not ended.
+type claimed struct {
+	id    types.TableID
+	claim uint64
+}
+
+// claims are those that this process keeps up, by numbers of which it gives none twice.
+type claims struct {
+	last atomic.Uint64
+	open sync.Map
+}
+
+func (c *claims) begin() uint64 {
+	n := c.last.Add(1)
+	c.open.Store(n, nil)
+	return n
+}
+
+func (c *claims) end(n uint64) { c.open.Delete(n) }
+
+func (c *claims) has(n uint64) bool {
+	_, ok := c.open.Load(n)
+	return ok
+}
 
 // find returns the session's table of a name, if it is still there: it goes with its database.
 func (m temporaries) find(cat *catalog.Catalog, db types.DatabaseID, name string) (*catalog.Table, bool) {
-	id, ok := m[placeName{db, name}]
+	own, ok := m[placeName{db, name}]
 	if !ok {
 		return nil, false
 	}
-	return cat.TableByID(id)
+	return cat.TableByID(own.id)
 }
 
 // named is find by the name of the database.
@@ -36,33 +64,46 @@ func (m temporaries) named(cat *catalog.Catalog, db, name string) (*catalog.Tabl
 	return m.find(cat, d.ID, name)
 }
 
-// forget takes a table out that was dropped.
-func (m temporaries) forget(id types.TableID) {
-	for place, has := range m {
-		if has == id {
-			delete(m, place)
+// forgetTable takes a table out that was dropped.
+func (s *Session) forgetTable(id types.TableID) {
+	for place, own := range s.temps {
+		if own.id == id {
+			delete(s.temps, place)
+			s.sh.claims.end(own.claim)
 		}
 	}
 }
 
-// owner marks tables as the session's.
-func (s *Session) owner() *catalog.TableOwner {
-	return &catalog.TableOwner{FE: s.sh.Name, StartMs: s.sh.Started.UnixMilli(), Session: s.info.ID}
+// newOwner claims a table that is about to be made for a session.
+func (sh *Shared) newOwner() *catalog.TableOwner {
+	return &catalog.TableOwner{FE: sh.Name, StartMs: sh.Started.UnixMilli(), Claim: sh.claims.begin()}
 }
 
-// ownTable gives a table that was made for the session its name there.
-func (s *Session) ownTable(place placeName, id types.TableID) {
+// endUnless ends a claim unless it is to one of the tables that a session has: whatever became of making the table, it is swept.
+func (sh *Shared) endUnless(has temporaries, claim uint64) {
+	for _, own := range has {
+		if own.claim == claim {
+			return
+		}
+	}
+	sh.claims.end(claim)
+}
+
+// ownTable gives a table that was made for the session a name there.
+func (s *Session) ownTable(name string, t *catalog.Table) {
 	if s.temps == nil {
 		s.temps = temporaries{}
 	}
-	s.temps[place] = id
+	s.temps[placeName{t.DatabaseID, name}] = claimed{t.ID, t.Owner.Claim}
 }
 
 // dropTemporaries drops the tables of the session at its end. What cannot be dropped now is swept later.
 func (s *Session) dropTemporaries(ctx context.Context) {
 	var cmds []command.Command
-	for _, id := range s.temps {
-		cmds = append(cmds, &command.DropTable{ID: id})
+	for _, own := range s.temps {
+		cmds = append(cmds, &command.DropTable{ID: own.id})
+		s.sh.sequences.drop(own.id)
+		s.sh.claims.end(own.claim)
 	}
 	s.temps = nil
 	if len(cmds) == 0 {
@@ -78,19 +119,36 @@ func (s *Session) dropTemporaries(ctx context.Context) {
 // dropPatience is how long the end of a session waits for its tables to be dropped.
 const dropPatience = 2 * time.Second
 
-// ownedNeeds leaves out what a statement needs of tables that are the session's own: whoever made one may do everything with it.
-func (s *Session) ownedNeeds(needs []account.Need) []account.Need {
-	if len(s.temps) == 0 {
+// ownedNeeds leaves out what a statement needs of tables that are the session's own: whoever made one may do everything with it, and no
+// more than before with what else has its name.
+func (s *Session) ownedNeeds(st *parse.Statement, needs []account.Need) []account.Need {
+	shared := sharedNames(st.Node)
+	if len(s.temps) == 0 || shared == model.PrivAll {
 		return needs
 	}
 	cat := s.sh.Log.Current()
 	var out []account.Need
 	for _, n := range needs {
-		if _, own := s.temps.named(cat, n.Database, n.Table); !own {
+		if _, own := s.temps.named(cat, n.Database, n.Table); !own || n.Privileges&shared != 0 {
 			out = append(out, n)
 		}
 	}
 	return out
+}
+
+// sharedNames returns the privileges that a statement needs for names as everybody has them.
+func sharedNames(n parse.Node) model.Privilege {
+	switch n := n.(type) {
+	case *parse.CreateTableStmt, *parse.AlterTableStmt: // the table that it makes, or the new name of one
+		return model.PrivCreate | model.PrivInsert
+	case *parse.CreateViewStmt, *parse.RenameTableStmt:
+		return model.PrivAll
+	case *parse.DropTableStmt:
+		if n.IsView {
+			return model.PrivAll
+		}
+	}
+	return 0
 }
 
 // dropTemporary runs DROP TEMPORARY TABLE, which knows no other tables.
@@ -135,7 +193,8 @@ func (sh *Shared) sweep(ctx context.Context) error {
 	cat := sh.Log.Current()
 	for t := range cat.AllTables() {
 		if t.Owner != nil && sh.abandoned(cat, t.Owner) && len(cmds) < command.MaxBatchCommands {
-			cmds = append(cmds, &command.DropTable{ID: t.ID})
+			cmds = append(cmds, &command.DropTable{ID: t.ID, Owner: t.Owner})
+			sh.sequences.drop(t.ID)
 		}
 	}
 	if len(cmds) == 0 {
@@ -147,23 +206,20 @@ func (sh *Shared) sweep(ctx context.Context) error {
 	}
 	for _, r := range results {
 		var gone *catalog.ErrNotFound // another FE was faster
-		if !errors.As(r.Err, &gone) {
+		var kept *catalog.ErrRefused  // it was published
+		if !errors.As(r.Err, &gone) && !errors.As(r.Err, &kept) {
 			err = errors.Join(err, r.Err)
 		}
 	}
 	return err
 }
 
-// abandoned reports whether nobody uses the tables of a session any more. The catalog may be older than a session of this FE, never
+// abandoned reports whether nobody uses the table of a session any more. The catalog may be older than a claim of this FE, never
 // younger than one that it names.
 func (sh *Shared) abandoned(cat *catalog.Catalog, o *catalog.TableOwner) bool {
 	if o.FE != sh.Name {
 		_, there := cat.FEByName(o.FE)
 		return !there
 	}
-	if o.StartMs != sh.Started.UnixMilli() {
-		return true
-	}
-	_, live := sh.live.Load(o.Session)
-	return !live
+	return o.StartMs != sh.Started.UnixMilli() || !sh.claims.has(o.Claim)
 }

@@ -19,7 +19,7 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 	case *command.CreateTable:
 		err = d.createTable(c)
 	case *command.DropTable:
-		result, err = d.dropNamed(c.ID)
+		result, err = d.dropNamed(c)
 	case *command.TruncateTable:
 		result, err = d.truncateTable(c)
 	case *command.AddPartition:
@@ -279,11 +279,15 @@ func (d *draft) checkNewTablet(t *Tablet) error {
 }
 
 // dropNamed drops a table that users know; a hidden one goes with its key.
-func (d *draft) dropNamed(id types.TableID) (any, error) {
-	if t, ok := d.tables.get(id); ok && t.Hidden() {
-		return nil, notFound("table", id)
+func (d *draft) dropNamed(c *command.DropTable) (any, error) {
+	t, ok := d.tables.get(c.ID)
+	switch {
+	case ok && t.Hidden():
+		return nil, notFound("table", c.ID)
+	case ok && c.Owner != nil && (t.Owner == nil || *t.Owner != *c.Owner):
+		return nil, refused("table %s is not that session's", t.Name)
 	}
-	return d.dropTable(id)
+	return d.dropTable(c.ID)
 }
 
 func (d *draft) dropTable(id types.TableID) (DropResult, error) {

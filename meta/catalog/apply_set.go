@@ -33,7 +33,7 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 			return err
 		}
 	}
-	if c.Set.Colocate != nil {
+	if c.Set.Colocate != nil || c.Set.Publish {
 		if err := d.checkGroup(t); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func TestSetJoinsOnlyAFittingGroup(t *testing.T) {
 func TestTablesOfSessions(t *testing.T) {
 	b := newBench(t)
 	own := table("t", 10400, types.QuorumMajority, tabletA)
-	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Session: 9}
+	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Claim: 9}
 	b.must(own)
 	if _, ok := b.c.Table(10007, "t"); ok || b.c.TableCount() != 0 {
 		t.Error("a table of a session is found by its name")
@@ -80,6 +80,9 @@ func TestTablesOfSessions(t *testing.T) {
 	fails[*ErrExists](b, publish)
 	fails[*ErrNotFound](b, &command.RenameTables{Renames: []command.TableRename{{Table: 10400, From: 10007, FromName: "t", To: 10007, ToName: "u"}}})
 	b.must(&command.DropTable{ID: 10430})
+	stranger := *own.Table.Owner
+	stranger.Claim++
+	fails[*ErrRefused](b, &command.DropTable{ID: 10400, Owner: &stranger})
 	if got, ok := b.c.TableByID(10400); !ok || got.Owner == nil {
 		t.Fatal("the table of the session went with its namesake")
 	}
@@ -88,11 +91,28 @@ func TestTablesOfSessions(t *testing.T) {
 		t.Errorf("published: %+v", got)
 	}
 	fails[*ErrRefused](b, publish)
+	fails[*ErrRefused](b, &command.DropTable{ID: 10400, Owner: own.Table.Owner}) // others may have written to it
 
 	own = table("t", 10460, types.QuorumMajority, 10560)
-	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Session: 9}
+	own.Table.Owner = &TableOwner{FE: "fe1", StartMs: 5, Claim: 9}
 	b.must(own)
 	if res := b.must(&command.DropDatabase{ID: 10007}).(DropResult); len(res.Tablets) != 2 || b.c.TabletCount() != 0 {
 		t.Errorf("after DROP DATABASE: %+v, %d tablets", res, b.c.TabletCount())
+	}
+}
+
+// TestPublishedTableFitsItsGroup: two tables of a group may be filled at the same time, and only those that fit each other come out.
+func TestPublishedTableFitsItsGroup(t *testing.T) {
+	b := newBench(t)
+	for i, id := range []types.TableID{10400, 10430} {
+		own := table(string(rune('a'+i)), id, types.QuorumMajority, types.TabletID(id)+100)
+		own.Table.Owner, own.Table.Colocate = &TableOwner{FE: "fe1", StartMs: 5, Claim: uint64(id)}, "g"
+		own.Table.Buckets = 1 + i
+		b.must(own)
+	}
+	b.must(&command.AlterTable{Table: Table{ID: 10400}, Set: &command.TableSet{Publish: true}})
+	fails[*ErrRefused](b, &command.AlterTable{Table: Table{ID: 10430}, Set: &command.TableSet{Publish: true}})
+	if _, ok := b.c.Table(10007, "b"); ok {
+		t.Error("a table with other buckets than its group is known")
 	}
 }

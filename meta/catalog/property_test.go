@@ -353,7 +353,7 @@ func (w *world) createTable(c *Catalog) command.Command {
 		tbl.DatabaseID = db.ID
 	}
 	if w.chance(30) {
-		tbl.Owner = &TableOwner{FE: "fe1", StartMs: 1, Session: 7}
+		tbl.Owner = &TableOwner{FE: "fe1", StartMs: 1, Claim: 7}
 	}
 	return &command.CreateTable{Table: tbl, Tablets: tablets, TimeMs: w.now}
 }

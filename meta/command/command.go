@@ -181,6 +181,8 @@ type CreateTable struct {
 // DropTable drops a table with all its tablets.
 type DropTable struct {
 	ID types.TableID `cbor:"1,keyasint"`
+	// Owner, if it is given, has the table dropped only while it is that session's: one that was published meanwhile stays.
+	Owner *model.TableOwner `cbor:"2,keyasint,omitempty"`
 }
 
 // TruncateTable puts new, empty tablets in the place of all the tablets of some partitions and starts the

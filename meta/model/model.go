@@ -62,7 +62,7 @@ type Table struct {
 type TableOwner struct {
 	FE      string `cbor:"1,keyasint"` // its name
 	StartMs int64  `cbor:"2,keyasint"` // when the process began
-	Session uint64 `cbor:"3,keyasint"` // the id of the connection
+	Claim   uint64 `cbor:"3,keyasint"` // a number that the process has given to this table alone
 }
 
 // HighestColumn returns the highest id that a column of the table has ever had.

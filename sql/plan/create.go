@@ -104,6 +104,9 @@ func (c *creator) like() error {
 	for i := range t.Schema.Columns {
 		t.Schema.Columns[i].Initial = nil
 	}
+	if from.Owner != nil { // it has one replica because its session alone has it
+		t.Owner, t.Replicas = nil, max(c.defaults.Replicas, 1)
+	}
 	t.AlterUntilMs, t.Checks = 0, nil
 	for _, check := range from.Checks {
 		check.Name = nextCheckName(&t)
@@ -117,6 +120,9 @@ func (c *creator) like() error {
 	for i := range t.Parts {
 		p := &t.Parts[i]
 		p.ID, p.Tablets, p.CreatedMs = 0, nil, 0
+		if from.Owner != nil {
+			p.Replicas = t.Replicas
+		}
 		if t.Partition == nil {
 			p.Name = t.Name
 		}

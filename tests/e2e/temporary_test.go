@@ -150,6 +150,13 @@ func TestTemporaryRights(t *testing.T) {
 	if v != 6 {
 		t.Errorf("the session's table has %d", v)
 	}
+	expect(1142, "CREATE TABLE s (id INT)") // its name is the session's, the table would be everybody's
+	expect(1142, "CREATE TABLE s SELECT 1 AS id")
+	expect(0, "CREATE TEMPORARY TABLE w (id INT)")
+	for _, q := range []string{"CREATE VIEW t AS SELECT 1", "CREATE OR REPLACE VIEW w AS SELECT 1", "DROP VIEW w", "RENAME TABLE t TO w"} {
+		expect(1142, q)
+	}
+	expect(0, "DROP TABLE w")
 	expect(0, "DROP TABLE t")
 	expect(1142, "INSERT INTO t VALUES (2, 2)")
 	expect(1142, "DROP TABLE t")

@@ -99,7 +99,7 @@ func (s *Server) Heartbeat(ctx context.Context, req *bepb.HeartbeatRequest) (*be
 		resp.Strangers = s.Strangers()
 	}
 	for _, p := range s.Writer.SilentPeers() {
-		resp.SilentPeers = append(resp.SilentPeers, &bepb.SilentPeer{BeId: uint64(p.BE), SilentMs: p.For.Milliseconds()})
+		resp.SilentPeers = append(resp.SilentPeers, &bepb.SilentPeer{BeId: uint64(p.BE), Address: p.Address, SilentMs: p.For.Milliseconds()})
 	}
 	for _, d := range s.Host.Disks() {
 		pd := s.disk(d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 	}
 	// The write may be answered before a straggler: its replication goes on under its own deadline.
 	for _, req := range requests {
-		if w.late.Load() > stragglerBytes && w.stragglers.all(req.ways(parts)) {
+		if w.owed.Load() > stragglerBytes && w.stragglers.all(req.ways(parts)) {
 			d.heard(req, peerAnswer{err: errOwesMuch})
 			continue
 		}
@@ -83,6 +84,9 @@ func (d *round) heard(req *peerRequest, a peerAnswer) {
 		d.w.stragglers.heard(req.address, req.ways(d.parts), d.enough.IsZero() || time.Since(d.enough) < stragglerGrace)
 	}
 	if d.over {
+		if req.owed {
+			d.w.owed.Add(-req.bytes)
+		}
 		d.mu.Unlock()
 		return
 	}
@@ -91,8 +95,8 @@ func (d *round) heard(req *peerRequest, a peerAnswer) {
 	d.stepLocked()
 }
 
-// Bounds of what is kept in memory for replicas that have not answered: beyond the first one stragglers get nothing more, beyond the
-// second one a write waits for all.
+// Bounds of what is kept in memory for replicas that have not answered: beyond the first one, which counts what nobody waits for any more,
+// stragglers get nothing more, beyond the second one a write waits for all.
 const (
 	stragglerBytes = 64 << 20
 	maxLateBytes   = 256 << 20
@@ -111,13 +115,13 @@ func (d *round) stepLocked() {
 		d.endLocked(nil)
 		return
 	case d.w.ctx.Err() != nil:
-		giveUp(d.parts, d.requests, errStopping)
+		d.giveUp(errStopping)
 		d.endLocked(nil)
 		return
 	case d.w.late.Load() >= maxLateBytes || !majority(d.parts):
 	case d.forStragglers():
 		d.reached()
-		giveUp(d.parts, d.requests, errNoAnswer)
+		d.giveUp(errNoAnswer)
 		d.endLocked(nil)
 		return
 	case d.grace == nil:
@@ -134,9 +138,9 @@ func (d *round) reached() {
 	}
 }
 
-// forStragglers reports whether all that has not answered was not to be waited for.
+// forStragglers reports whether all that has not answered is not to be waited for, and the write can be committed without it.
 func (d *round) forStragglers() bool {
-	if !d.w.stragglers.some.Load() {
+	if !d.w.stragglers.some.Load() || !committable(d.parts) {
 		return false
 	}
 	for _, r := range d.requests {
@@ -160,7 +164,7 @@ func (d *round) late() {
 			ask = append(ask, r.address)
 		}
 	}
-	giveUp(d.parts, d.requests, errNoAnswer)
+	d.giveUp(errNoAnswer)
 	d.endLocked(nil)
 	for _, address := range ask {
 		d.w.askPeer(address)
@@ -248,6 +252,7 @@ type peerRequest struct {
 	index   []int
 	bytes   int64
 	noted   bool
+	owed    bool // the round has ended without it
 }
 
 // ways are those that the parts of a request take.
@@ -293,11 +298,13 @@ func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 	return out
 }
 
-// giveUp notes the BEs that have not answered.
-func giveUp(parts []*part, requests []*peerRequest, err error) {
-	for _, r := range requests {
+// giveUp notes the BEs that have not answered. What is on its way to them is still kept.
+func (d *round) giveUp(err error) {
+	for _, r := range d.requests {
 		if !r.noted {
-			note(parts, r, peerAnswer{err: err})
+			note(d.parts, r, peerAnswer{err: err})
+			r.owed = true
+			d.w.owed.Add(r.bytes)
 		}
 	}
 }
@@ -306,6 +313,26 @@ func giveUp(parts []*part, requests []*peerRequest, err error) {
 func majority(parts []*part) bool {
 	for _, p := range parts {
 		if len(p.resp.OkReplicas) < types.QuorumMajority.Need(len(p.req.Others)+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// committable reports whether the commit will find enough replicas of every part, which are here already: not each of the majority counts for
+// it. Of those that do it takes more than half even where the table asks for fewer.
+func committable(parts []*part) bool {
+	for _, p := range parts {
+		have, count := 1, 1
+		for _, o := range p.req.Others {
+			if o.Learner || o.Lags {
+				continue
+			}
+			if count++; slices.Contains(p.resp.OkReplicas, o.ReplicaId) {
+				have++
+			}
+		}
+		if have < max(int(p.req.Need), types.QuorumMajority.Need(count)) {
 			return false
 		}
 	}

@@ -55,8 +55,9 @@ type silence struct {
 
 // SilentPeer is a BE that has given this one no sign for some time although it owed one.
 type SilentPeer struct {
-	BE  types.BEID
-	For time.Duration
+	BE      types.BEID
+	Address string // at which it was asked
+	For     time.Duration
 }
 
 // all reports whether nobody waits for any of the ways.
@@ -139,7 +140,7 @@ func (s *stragglers) look(now time.Time) (silent []SilentPeer, ask []string) {
 			continue
 		}
 		if d := now.Sub(q.since); d >= silentLeast {
-			silent = append(silent, SilentPeer{q.be, d})
+			silent = append(silent, SilentPeer{q.be, address, d})
 		}
 		if !q.asked {
 			q.asked = true

@@ -70,7 +70,8 @@ type Writer struct {
 	ctx        context.Context // ends with Close
 	stop       context.CancelFunc
 	stragglers stragglers
-	late       atomic.Int64 // bytes of writes that were answered while a replication goes on
+	late       atomic.Int64 // bytes of the replications that go on
+	owed       atomic.Int64 // those of them to whom the write has ended without an answer
 	rounds     rounds
 	reads      reads
 	restart    restart

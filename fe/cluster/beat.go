@@ -139,11 +139,12 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 	}
 }
 
-// unreachedLocked returns which of the BEs that another one does not hear of this FE does hear of: those that hang hang for all.
+// unreachedLocked returns which of the BEs that another one does not hear of this FE does hear of: those that hang hang for all, and who has
+// moved is silent where it was.
 func (c *Cluster) unreachedLocked(silent []*bepb.SilentPeer) []types.BEID {
 	var out []types.BEID
 	for _, p := range silent {
-		if m := c.bes[types.BEID(p.BeId)]; m != nil && m.Alive && m.misses == 0 {
+		if m := c.bes[types.BEID(p.BeId)]; m != nil && m.Alive && m.misses == 0 && (p.Address == "" || p.Address == m.Address) {
 			out = append(out, m.ID)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // all is no matter of links.
 func TestReach(t *testing.T) {
 	w := newWorld(t, 3)
-	var silent, hung atomic.Bool
+	var silent, hung, moved atomic.Bool
 	answer := func(do func(context.Context, *bepb.HeartbeatResponse)) func(*fakecluster.BE) {
 		return func(b *fakecluster.BE) {
 			b.OnHeartbeat = func(ctx context.Context, _ *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error) {
@@ -28,8 +28,12 @@ func TestReach(t *testing.T) {
 	}
 	one, two, gone := w.BEs[0], w.BEs[1], types.BEID(99)
 	one.Set(answer(func(_ context.Context, resp *bepb.HeartbeatResponse) {
+		at := w.c.Address(two.ID)
+		if moved.Load() {
+			at = "127.0.0.9:1" // where two was
+		}
 		if silent.Load() {
-			resp.SilentPeers = []*bepb.SilentPeer{{BeId: uint64(gone), SilentMs: 9000}, {BeId: uint64(two.ID), SilentMs: 3000}}
+			resp.SilentPeers = []*bepb.SilentPeer{{BeId: uint64(gone), SilentMs: 9000}, {BeId: uint64(two.ID), SilentMs: 3000, Address: at}}
 		}
 	}))
 	two.Set(answer(func(ctx context.Context, _ *bepb.HeartbeatResponse) {
@@ -46,6 +50,12 @@ func TestReach(t *testing.T) {
 		w.await(cluster.ReachChanged, one.ID)
 	}
 	for hung.Store(false); !slices.Equal(unreached(), []types.BEID{two.ID}); {
+		w.await(cluster.ReachChanged, one.ID)
+	}
+	for moved.Store(true); len(unreached()) > 0; {
+		w.await(cluster.ReachChanged, one.ID)
+	}
+	for moved.Store(false); !slices.Equal(unreached(), []types.BEID{two.ID}); {
 		w.await(cluster.ReachChanged, one.ID)
 	}
 	for silent.Store(false); len(unreached()) > 0; {

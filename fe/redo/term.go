@@ -177,12 +177,8 @@ func watched(cat *catalog.Catalog) []Tablet {
 			continue
 		}
 		w := Tablet{ID: tab.ID, Version: tab.Version, Oldest: oldest(tab), Leader: tab.Leader, Replicas: make([]Replica, 0, len(tab.Replicas))}
-		voters := 0
 		for i := range tab.Replicas {
 			r := &tab.Replicas[i]
-			if r.Votes() {
-				voters++
-			}
 			if r.Role == types.RoleFollower { // also one that is set aside: it may be put into use again as it is
 				f := Replica{ID: r.ID, BE: r.BE, Voter: r.Votes() && !r.Bad}
 				switch {
@@ -195,7 +191,7 @@ func watched(cat *catalog.Catalog) []Tablet {
 				w.Replicas = append(w.Replicas, f)
 			}
 		}
-		w.Need = table.Quorum.Need(voters)
+		w.Need = table.Quorum.Need(tab.Voters())
 		out = append(out, w)
 	}
 	return out

@@ -344,7 +344,7 @@ func TestCarriedIsWhatIsInMemory(t *testing.T) {
 	}
 }
 
-// TestLearnersAreNamed: a leader has to know whose rows must be on disk in any case.
+// TestLearnersAreNamed: a leader has to know whose rows must be on disk in any case, and of which replicas a commit asks for how many.
 func TestLearnersAreNamed(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
 	tab := w.Tablet(t, w.Tablets[0])
@@ -352,8 +352,13 @@ func TestLearnersAreNamed(t *testing.T) {
 	w.Log.Must(t, &command.AddReplica{Tablet: tab.ID, Replica: catalog.Replica{BE: w.BEs[2].ID}})
 	w.write(w.begin(false), tab.ID, 1)
 	w.BEs[0].Seen(func() {
-		for _, o := range w.BEs[0].Writes[0].Parts[0].Others {
-			if o.Learner != (o.BeId == uint64(w.BEs[2].ID)) {
+		p := w.BEs[0].Writes[0].Parts[0]
+		if p.Need != 2 {
+			t.Errorf("the commit needs %d replicas of two and a learner", p.Need)
+		}
+		for _, o := range p.Others {
+			learner := o.BeId == uint64(w.BEs[2].ID)
+			if lags := w.Tablet(t, tab.ID).Replica(types.BEID(o.BeId)).LastFailed != 0; o.Learner != learner || o.Lags != lags {
 				t.Errorf("%v", o)
 			}
 		}

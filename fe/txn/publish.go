@@ -77,12 +77,8 @@ type publishTo struct {
 
 func (c *Coordinator) audience(cat *catalog.Catalog, tab *catalog.Tablet, msg *bepb.PublishRequest_Item) publishTo {
 	to := publishTo{msg: msg, followers: make([]types.BEID, 0, len(tab.Replicas))}
-	voters := 0
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if r.Votes() {
-			voters++
-		}
 		switch {
 		case r.OfflineMs != 0:
 		case !c.live.Alive(r.BE):
@@ -93,7 +89,7 @@ func (c *Coordinator) audience(cat *catalog.Catalog, tab *catalog.Tablet, msg *b
 		}
 	}
 	if table, ok := cat.TableByID(tab.Table); ok {
-		to.need = min(table.Quorum.Need(voters), len(to.followers))
+		to.need = min(table.Quorum.Need(tab.Voters()), len(to.followers))
 	}
 	return to
 }

@@ -217,7 +217,11 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	if w.Rows != nil && !p.Grouped {
 		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
 	}
-	if table, ok := cat.TableByID(tab.Table); ok && !w.Index {
+	table, ok := cat.TableByID(tab.Table)
+	if ok {
+		p.Need = uint32(table.Quorum.Need(tab.Voters()))
+	}
+	if ok && !w.Index {
 		var err error
 		if p.Schema, err = t.c.schemas.of(table); err != nil {
 			return 0, nil, err
@@ -241,7 +245,7 @@ func (c *Coordinator) others(tab *catalog.Tablet) []*bepb.ReplicaAddress {
 		}
 		to := &all[len(out)]
 		to.ReplicaId, to.BeId, to.Address, to.Learner = uint64(r.ID), uint64(r.BE), c.live.Address(r.BE), r.Role == types.RoleLearner
-		to.DiskId = uint64(r.Disk)
+		to.DiskId, to.Lags = uint64(r.Disk), r.LastFailed != 0
 		out = append(out, to)
 	}
 	return out

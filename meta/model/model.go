@@ -165,6 +165,17 @@ type Tablet struct {
 // Wanted returns how many replicas the tablet is to have when its partition is to have n.
 func (t *Tablet) Wanted(n int) int { return max(n+int(t.Extra), 1) }
 
+// Voters returns of how many replicas a write needs a quorum.
+func (t *Tablet) Voters() int {
+	n := 0
+	for i := range t.Replicas {
+		if t.Replicas[i].Votes() {
+			n++
+		}
+	}
+	return n
+}
+
 // ReplicaByID returns the replica with the id, or nil.
 func (t *Tablet) ReplicaByID(id types.ReplicaID) *Replica {
 	for i := range t.Replicas {

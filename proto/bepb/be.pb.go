@@ -853,6 +853,7 @@ type SilentPeer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	BeId          uint64                 `protobuf:"varint,1,opt,name=be_id,json=beId,proto3" json:"be_id,omitempty"`
 	SilentMs      int64                  `protobuf:"varint,2,opt,name=silent_ms,json=silentMs,proto3" json:"silent_ms,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // at which it is silent: it may have moved
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -899,6 +900,13 @@ func (x *SilentPeer) GetSilentMs() int64 {
 		return x.SilentMs
 	}
 	return 0
+}
+
+func (x *SilentPeer) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
 }
 
 // MemoryPart is something that takes memory of a BE.
@@ -1534,6 +1542,7 @@ type ReplicaAddress struct {
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	Learner       bool                   `protobuf:"varint,4,opt,name=learner,proto3" json:"learner,omitempty"`             // its rows are on disk when it answers, whatever the others do: it may be all that is left of them one day
 	DiskId        uint64                 `protobuf:"varint,5,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"` // 0 = not known; a BE with one slow disk is not slow on the others
+	Lags          bool                   `protobuf:"varint,6,opt,name=lags,proto3" json:"lags,omitempty"`                   // it lacks versions: a commit does not count it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1601,6 +1610,13 @@ func (x *ReplicaAddress) GetDiskId() uint64 {
 		return x.DiskId
 	}
 	return 0
+}
+
+func (x *ReplicaAddress) GetLags() bool {
+	if x != nil {
+		return x.Lags
+	}
+	return false
 }
 
 type WriteRequest struct {
@@ -3626,6 +3642,7 @@ type WriteRequest_Part struct {
 	// > 0: the commit will carry a payload of up to so many bytes, so it need not be on any disk before the answer.
 	RedoBytes     uint32 `protobuf:"varint,13,opt,name=redo_bytes,json=redoBytes,proto3" json:"redo_bytes,omitempty"`
 	LeaderStartMs int64  `protobuf:"varint,14,opt,name=leader_start_ms,json=leaderStartMs,proto3" json:"leader_start_ms,omitempty"` // of the BE process that was given the epoch: another one has lost its locks; 0 = any
+	Need          uint32 `protobuf:"varint,15,opt,name=need,proto3" json:"need,omitempty"`                                          // how many replicas that count the commit asks for; 0 = not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3754,6 +3771,13 @@ func (x *WriteRequest_Part) GetRedoBytes() uint32 {
 func (x *WriteRequest_Part) GetLeaderStartMs() int64 {
 	if x != nil {
 		return x.LeaderStartMs
+	}
+	return 0
+}
+
+func (x *WriteRequest_Part) GetNeed() uint32 {
+	if x != nil {
+		return x.Need
 	}
 	return 0
 }
@@ -4496,11 +4520,12 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aqueries\x18\x0f \x01(\x04R\aqueries\x12&\n" +
 	"\x06memory\x18\x14 \x03(\v2\x0e.be.MemoryPartR\x06memory\x12\x19\n" +
 	"\bcpu_used\x18\x15 \x01(\x01R\acpuUsed\x121\n" +
-	"\fsilent_peers\x18\x16 \x03(\v2\x0e.be.SilentPeerR\vsilentPeers\">\n" +
+	"\fsilent_peers\x18\x16 \x03(\v2\x0e.be.SilentPeerR\vsilentPeers\"X\n" +
 	"\n" +
 	"SilentPeer\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12\x1b\n" +
-	"\tsilent_ms\x18\x02 \x01(\x03R\bsilentMs\"t\n" +
+	"\tsilent_ms\x18\x02 \x01(\x03R\bsilentMs\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"t\n" +
 	"\n" +
 	"MemoryPart\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
@@ -4581,21 +4606,22 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\"\x16\n" +
-	"\x14DropReplicasResponse\"\x91\x01\n" +
+	"\x14DropReplicasResponse\"\xa5\x01\n" +
 	"\x0eReplicaAddress\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x13\n" +
 	"\x05be_id\x18\x02 \x01(\x04R\x04beId\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
 	"\alearner\x18\x04 \x01(\bR\alearner\x12\x17\n" +
-	"\adisk_id\x18\x05 \x01(\x04R\x06diskId\"\xf1\x04\n" +
+	"\adisk_id\x18\x05 \x01(\x04R\x06diskId\x12\x12\n" +
+	"\x04lags\x18\x06 \x01(\bR\x04lags\"\x85\x05\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
 	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x125\n" +
-	"\tpublished\x18\x05 \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\x1a\xa0\x03\n" +
+	"\tpublished\x18\x05 \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\x1a\xb4\x03\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -4614,7 +4640,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06schema\x18\f \x01(\fR\x06schema\x12\x1d\n" +
 	"\n" +
 	"redo_bytes\x18\r \x01(\rR\tredoBytes\x12&\n" +
-	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\"\xee\x05\n" +
+	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\x12\x12\n" +
+	"\x04need\x18\x0f \x01(\rR\x04need\"\xee\x05\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +

@@ -32,7 +32,8 @@ func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
 		dst = appendNumber(dst, 2, o.BeId)
 		dst = appendChunk(dst, 3, o.Address)
 		dst = appendFlag(dst, 4, o.Learner)
-		dst = end(appendNumber(dst, 5, o.DiskId), in)
+		dst = appendNumber(dst, 5, o.DiskId)
+		dst = end(appendFlag(dst, 6, o.Lags), in)
 		ok = ok && plain(o.unknownFields) && utf8.ValidString(o.Address)
 	}
 	dst = appendChunk(dst, 7, m.Ops)
@@ -42,7 +43,8 @@ func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
 	dst = appendNumber(dst, 11, uint64(m.SchemaVersion))
 	dst = appendChunk(dst, 12, m.Schema)
 	dst = appendNumber(dst, 13, uint64(m.RedoBytes))
-	return appendNumber(dst, 14, uint64(m.LeaderStartMs)), ok
+	dst = appendNumber(dst, 14, uint64(m.LeaderStartMs))
+	return appendNumber(dst, 15, uint64(m.Need)), ok
 }
 
 // WireBytes is no less than what the message takes.
@@ -120,6 +122,8 @@ func (m *WriteRequest_Part) parse(b []byte) bool {
 			m.RedoBytes = uint32(v)
 		case 14<<3 | varint:
 			m.LeaderStartMs = int64(v)
+		case 15<<3 | varint:
+			m.Need = uint32(v)
 		default:
 			return false
 		}
@@ -140,6 +144,8 @@ func (m *ReplicaAddress) parse(b []byte) bool {
 			m.Learner = v != 0
 		case 5<<3 | varint:
 			m.DiskId = v
+		case 6<<3 | varint:
+			m.Lags = v != 0
 		default:
 			return false
 		}

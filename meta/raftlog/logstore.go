@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/segment"
 )
 
 // logStore is the log on disk. The library proves only the last batch that was written when it opens; here every entry
@@ -35,7 +36,7 @@ func openLogStore(dir string, segmentBytes int, log *slog.Logger) (*logStore, er
 	s := &logStore{dir: dir}
 	var err error
 	s.WAL, err = wal.Open(dir, wal.WithSegmentSize(segmentBytes), wal.WithLogger(newHclog(log, "raft")),
-		wal.WithMetaStore(&walMeta{MetaStore: &metaFile{}, log: log}))
+		wal.WithMetaStore(&walMeta{MetaStore: &metaFile{}, log: log}), wal.WithSegmentFiler(segment.NewFiler(dir, newWALFiles())))
 	if err != nil {
 		return nil, fmt.Errorf("open raft log %s: %w", dir, err)
 	}

@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients sim race chaos powercut prove-storage bench bench-storage check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients sim race chaos powercut prove-storage bench bench-storage pgo check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,7 +82,12 @@ bench: ## measure against a MariaDB beside it (installed by apt if it can be); s
 bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1")
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
 		echo "no MariaDB: it could not be installed, so its ratios are missing"
-	go test -tags bench -count=1 -timeout 60m -v -run '^TestStorage$$' ./tests/bench/storage -args $(BENCH_ARGS)
+	go test -tags bench -pgo=$(CURDIR)/default.pgo -count=1 -timeout 60m -v -run '^TestStorage$$' ./tests/bench/storage -args $(BENCH_ARGS)
+
+pgo: ## have the compiler know what a node does most: measure it and write default.pgo, which every build of stele uses
+	rm -rf bin/pgo && mkdir -p bin/pgo
+	go test -tags bench -count=1 -timeout 60m -run '^TestBench$$' ./tests/bench -args -parts point,load,query -rounds 1 -span 5s -profiles $(CURDIR)/bin/pgo
+	go tool pprof -proto bin/pgo/*.pprof > default.pgo
 
 arch: ## prove the import directions, package docs, determinism and sizes
 	go test -count=1 ./tests/arch

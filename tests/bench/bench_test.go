@@ -7,10 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +21,6 @@ var (
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
 	parts  = flag.String("parts", "point,bare,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
-	perf   = flag.String("perf", "", "folder for profiles by Linux perf, one for each measurement of Stele with 1 node; the figures suffer")
 )
 
 // settings have a cluster look for damage as often as a short measurement needs it.
@@ -167,27 +163,5 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// profiler records Stele with 1 node while something runs, when -perf asks for it.
-func profiler(t *testing.T) func(*Server, string) func() {
-	return func(s *Server, what string) func() {
-		if *perf == "" || s.Name != oneNode {
-			return func() {}
-		}
-		var pids []string
-		for _, node := range s.Cluster.Nodes() {
-			pid, err := pidOf(s, node)
-			must(t, err)
-			pids = append(pids, strconv.Itoa(pid))
-		}
-		name := strings.NewReplacer(" ", "-", ",", "").Replace(what) + ".perf"
-		cmd := exec.Command("perf", "record", "-q", "-g", "-F", "199", "-o", filepath.Join(*perf, name), "-p", strings.Join(pids, ","))
-		must(t, cmd.Start())
-		return func() {
-			_ = cmd.Process.Signal(os.Interrupt) // fails when it has ended by itself, which its missing file tells
-			_ = cmd.Wait()
-		}
 	}
 }

@@ -22,8 +22,8 @@ func isolate(t *testing.T, name string) *isolated {
 	t.Helper()
 	c := sharedCluster(t)
 	root := c.DB()
-	mustExec(t, root, "DROP DATABASE IF EXISTS "+name)
 	mustExec(t, root, "CREATE DATABASE "+name)
+	t.Cleanup(func() { mustExec(t, root, "DROP DATABASE "+name) })
 	mustExec(t, root, "CREATE TABLE "+name+".t (id INT PRIMARY KEY, v INT) DISTRIBUTED BY HASH(id) BUCKETS 3")
 	mustExec(t, root, "INSERT INTO "+name+".t VALUES (0,0),(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0)")
 	w := &isolated{t: t}

@@ -34,7 +34,11 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, out *output) error {
 	s.sh.queries.Add(1)
 	s.warnings = diagnostics{}
-	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+	write := s.write
+	if !values.Replace && !values.Ignore {
+		write = s.writeLatest
+	}
+	ins, err := s.insertAs(ctx, write, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		if p, ok := s.targeted(cat, values); ok {
 			return p, nil, nil
 		}
@@ -42,6 +46,10 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 		p, err := plan.InsertValues(pctx, values)
 		return p, pctx, err
 	})
+	if err != nil {
+		return err
+	}
+	return out.done(ins.result())
 }
 
 // targeted plans an INSERT of literals by what is kept of the one before, which most often went to the same table.

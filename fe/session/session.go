@@ -126,6 +126,7 @@ type Session struct {
 
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
+	unread       bool             // the open transaction has seen no rows but those that it has locked: it may move on to a newer snapshot
 	inTx         bool
 	txReadOnly   bool        // the open transaction refuses writes
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction

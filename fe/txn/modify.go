@@ -21,6 +21,7 @@ type RowChange struct {
 	Values *vec.Batch // what the change refers to beside the row; nil = nothing
 	// ReadVersion and Schema are those of a TabletWrite. An autocommitted statement has no ReadVersion: it changes the newest row.
 	ReadVersion types.Version
+	Newest      bool // the row may have changed after ReadVersion
 	Schema      uint32
 	Delete      bool
 	NowMicros   int64
@@ -56,6 +57,9 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	be, part, err := t.part(cat, w)
 	if err != nil {
 		return RowOutcome{}, err
+	}
+	if c.Newest {
+		part.ReadVersion = 0
 	}
 	t.offer(cat, 1, []*bepb.WriteRequest_Part{part})
 	req := &bepb.ModifyRequest{TxnId: uint64(t.id), Part: part, LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit, Change: c.Change,
@@ -104,11 +108,48 @@ func (t *Txn) modified(c RowChange, w TabletWrite, resp *bepb.ModifyResponse, kn
 		return out, fmt.Errorf("the row that was written to tablet %d: %w", c.Tablet, err)
 	}
 	w.Rows, w.Ops = row, []byte{byte(types.OpPut)}
+	if c.Newest {
+		w.ReadVersion = max(w.ReadVersion, t.lockedAt(c.Tablet))
+	}
 	if c.Delete {
 		w.Ops[0] = byte(types.OpDelete)
 	}
 	t.done.add([]TabletWrite{w}, out.Counts, lockWait)
 	return out, nil
+}
+
+// lockedAt is a version at which rows that the transaction has locked in a tablet are as they were when it locked them: one of the
+// epoch in which it did. 0 = the epoch is over, and others may have changed them.
+func (t *Txn) lockedAt(id types.TabletID) types.Version {
+	tab, ok := t.c.log.Current().Tablet(id)
+	if !ok || tab.Epoch != t.tablets[id].epoch {
+		return 0
+	}
+	return tab.Version
+}
+
+// Alike reports whether the tables that the transaction has written have the same columns in two catalogs.
+func (t *Txn) Alike(a, b *catalog.Catalog) bool {
+	for id := range t.tablets {
+		if v, ok := schemaOf(a, id); !ok {
+			return false
+		} else if w, ok := schemaOf(b, id); !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func schemaOf(cat *catalog.Catalog, id types.TabletID) (version uint32, ok bool) {
+	tab, ok := cat.Tablet(id)
+	if !ok {
+		return 0, false
+	}
+	table, ok := cat.TableByID(tab.Table)
+	if !ok {
+		return 0, false
+	}
+	return table.Schema.Version, true
 }
 
 // unwrite takes back the note of a part that has left nothing on any replica.

@@ -19,6 +19,7 @@ import (
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -392,7 +393,7 @@ func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.B
 	)
 	for _, c := range list {
 		wg.Go(func() {
-			if err := d.createOn(ctx, c.be, c.req, c.replicas); err != nil {
+			if err := contain.Call(func() error { return d.createOn(ctx, c.be, c.req, c.replicas) }); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)

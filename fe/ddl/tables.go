@@ -35,6 +35,8 @@ type Liveness interface {
 	Alive(types.BEID) bool
 	// Stores reports whether a BE has disks, as far as is known.
 	Stores(types.BEID) bool
+	// Unreached are the BEs that a BE says it does not reach, although the FE does.
+	Unreached(types.BEID) []types.BEID
 	Address(types.BEID) string
 	Probe(types.BEID)
 }

@@ -236,7 +236,7 @@ func (n *node) serve(ctx context.Context) error {
 	n.listener = listener
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
-	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, CatchUp: n.quorum.ReadIndex, Group: n.group, Answer: n.shared.Answer,
 		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)

@@ -7,6 +7,7 @@
 package ddl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,11 +113,16 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID
 	if err != nil {
 		return 0, err
 	}
-	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now}
+	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now, Fit: table.Colocate != ""}
 	for _, m := range all[1:] {
 		cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
 	}
-	return table.ID, d.propose(ctx, cmd)
+	err = d.propose(ctx, cmd)
+	var refused *catalog.ErrRefused
+	if errors.As(err, &refused) { // another table of its group has come in between: say how it differs
+		err = cmp.Or(FitsGroup(d.log.Current(), &table), err)
+	}
+	return table.ID, err
 }
 
 // fill gives every partition of a new table its id and its tablets.

@@ -294,7 +294,6 @@ func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *outp
 		}
 		for i, r := range results {
 			id := d.cmds[i].(*command.DropTable).ID
-			s.sh.sequences.drop(id)
 			s.forgetTable(id)
 			err = errors.Join(err, r.Err)
 		}

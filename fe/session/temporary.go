@@ -102,7 +102,6 @@ func (s *Session) dropTemporaries(ctx context.Context) {
 	var cmds []command.Command
 	for _, own := range s.temps {
 		cmds = append(cmds, &command.DropTable{ID: own.id})
-		s.sh.sequences.drop(own.id)
 		s.sh.claims.end(own.claim)
 	}
 	s.temps = nil
@@ -168,12 +167,13 @@ func (s *Session) dropTemporary(ctx context.Context, n *parse.DropTableStmt, out
 	return s.drop(ctx, d, n.IfExists, out)
 }
 
-// Sweep drops tables of sessions that have ended, for as long as ctx says: those of this FE whose session is no more, of its process or of
+// Sweep forgets the sequences of tables that are no more and drops tables of sessions that have ended, for as long as ctx says: those of this FE whose session is no more, of its process or of
 // one before, and those of FEs that are out of the cluster. An FE that is down for a while sweeps for itself when it is back.
 func (sh *Shared) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
+		sh.sequences.prune()
 		if err := sh.sweep(ctx); err != nil && ctx.Err() == nil {
 			sh.Logger.Debug("drop tables of ended sessions", "err", err)
 		}
@@ -194,7 +194,6 @@ func (sh *Shared) sweep(ctx context.Context) error {
 	for t := range cat.AllTables() {
 		if t.Owner != nil && sh.abandoned(cat, t.Owner) && len(cmds) < command.MaxBatchCommands {
 			cmds = append(cmds, &command.DropTable{ID: t.ID, Owner: t.Owner})
-			sh.sequences.drop(t.ID)
 		}
 	}
 	if len(cmds) == 0 {

@@ -67,6 +67,7 @@ func (s *Server) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 // before it says so: what it has applied may be from before the other one was added.
 func (s *Server) member(ctx context.Context, name string) error {
 	if _, ok := s.Log.Current().FEByName(name); ok {
+		s.Group.Called(name)
 		return nil
 	}
 	if _, err := s.CatchUp(ctx); err != nil {

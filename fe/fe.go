@@ -150,7 +150,8 @@ func (n *node) openSessions() error {
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
-		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
+		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill,
+		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Started: n.started, Logger: n.log})
 	return nil
 }
 
@@ -236,7 +237,7 @@ func (n *node) serve(ctx context.Context) error {
 	n.listener = listener
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
-	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, CatchUp: n.quorum.ReadIndex, Group: n.group, Answer: n.shared.Answer,
 		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 )
 
@@ -155,12 +155,10 @@ func (t *Tablet) decodeRun(run []*smallChange) error {
 	if bytes < shareBytes || runtime.GOMAXPROCS(0) == 1 {
 		return decode()
 	}
-	var other error
-	var helper sync.WaitGroup
-	helper.Go(func() { other = decode() })
+	var helper contain.Group
+	helper.Go(decode)
 	err := decode()
-	helper.Wait()
-	return errors.Join(err, other)
+	return errors.Join(err, helper.Wait())
 }
 
 // changeEntries returns what makes a small change set durable.

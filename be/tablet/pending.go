@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -442,7 +443,8 @@ type write struct {
 
 // decodeParts reads payloads as rows of the present schema, with their keys. Those that are known as rows of it already are not
 // read again; known may be nil.
-func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write, error) {
+func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) (_ []write, err error) {
+	defer contain.As(&err, ErrCorrupt)
 	t.mu.RLock()
 	schema, keyIdx := t.schema, t.keyIdx
 	t.mu.RUnlock()
@@ -455,7 +457,6 @@ func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write,
 		if known != nil && known[i] != nil && known[i].schema == schema.Version {
 			w.ops, w.rows = known[i].ops, known[i].rows
 		} else {
-			var err error
 			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
 				return nil, err
 			}

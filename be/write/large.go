@@ -2,12 +2,11 @@ package write
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"stele/be/tablet"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -82,20 +81,19 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 
 // encodeLarge encodes the large parts of a write beside one another.
 func encodeLarge(parts []*part) error {
-	errs := make([]error, len(parts))
-	var wg sync.WaitGroup
-	for i, p := range parts {
+	var encoders contain.Group
+	for _, p := range parts {
 		if p.encode != nil {
-			wg.Go(func() {
-				if p.payload, errs[i] = p.encode(); errs[i] != nil {
-					errs[i] = fmt.Errorf("encode rows for tablet %d: %w", p.r.t.ID(), errs[i])
+			encoders.Go(func() (err error) {
+				if p.payload, err = p.encode(); err != nil {
+					return fmt.Errorf("encode rows for tablet %d: %w", p.r.t.ID(), err)
 				}
 				p.encode = nil // it keeps the rows alive
+				return nil
 			})
 		}
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return encoders.Wait()
 }
 
 // sort brings the rows into the order of their keys; false when two have the same.

@@ -100,9 +100,10 @@ type member struct {
 	wake    chan struct{}
 	cancel  context.CancelFunc
 
-	Status        // guarded by Group.mu
-	view   uint64 // version of the view that it has
-	gone   bool   // nobody listens at its address: the process has ended
+	Status           // guarded by Group.mu
+	view   uint64    // version of the view that it has
+	gone   bool      // nobody listens at its address: the process has ended
+	asked  time.Time // when it last called
 }
 
 // New returns a group; Run makes it work while this FE leads.
@@ -246,6 +247,32 @@ func (g *Group) call(ctx context.Context, address string, req *fepb.BeatRequest)
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	return fe.Beat(ctx, req)
+}
+
+// Called notes that another FE has called this one.
+func (g *Group) Called(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.members[name]; m != nil {
+		m.asked = time.Now()
+	}
+}
+
+// Silent returns for how long nothing was heard of another FE, by its answers or calls, since this one leads; 0 on an FE that does not.
+func (g *Group) Silent(name string) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[name]
+	if m == nil || g.leading.IsZero() {
+		return 0
+	}
+	last := g.leading
+	for _, at := range []time.Time{m.LastSeen, m.asked} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return time.Since(last)
 }
 
 // Statuses returns how the other FEs are, by name; empty on an FE that does not lead.

@@ -24,7 +24,9 @@ import (
 type Parts struct {
 	Ledger *cluster.Ledger
 	Log    *raftlog.Log
-	Group  *group.Group
+	// CatchUp waits until this FE has applied all that was committed before, as the leading FE says.
+	CatchUp func(ctx context.Context) (uint64, error)
+	Group   *group.Group
 	// Answer answers what needs the leading FE.
 	Answer func(ctx context.Context, q session.Question) (stmt.Result, error)
 	// Active reports whether a transaction of this FE is undecided.
@@ -61,13 +63,14 @@ func (s *Server) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 	return s.Ledger.Resolve(ctx, req)
 }
 
-// member refuses calls of an FE that was dropped: it must not act for the cluster any more. Only an FE that certainly
-// leads says so, because the one that is told ends: what others have applied may be from before it was added.
+// member refuses calls of an FE that was dropped: it must not act for the cluster any more. The one that is told ends, so this FE catches up
+// before it says so: what it has applied may be from before the other one was added.
 func (s *Server) member(ctx context.Context, name string) error {
 	if _, ok := s.Log.Current().FEByName(name); ok {
+		s.Group.Called(name)
 		return nil
 	}
-	if _, err := s.Log.ReadIndex(ctx); err != nil {
+	if _, err := s.CatchUp(ctx); err != nil {
 		return reasoned(err)
 	}
 	if _, ok := s.Log.Current().FEByName(name); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"stele/fe/txn"
+	"stele/meta/contain"
 	"stele/sql/vec"
 )
 
@@ -72,8 +73,12 @@ func (f *flight) begin(write func() (txn.Counts, error)) {
 	landed := make(chan landing, 1)
 	f.landed = landed
 	go func() {
-		counts, err := write()
-		landed <- landing{counts, err}
+		var l landing
+		l.err = contain.Call(func() (err error) {
+			l.counts, err = write()
+			return err
+		})
+		landed <- l
 	}()
 }
 

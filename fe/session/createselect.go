@@ -49,7 +49,6 @@ func (s *Session) unmake(ctx context.Context, t *catalog.Table) (published bool,
 	if errors.As(err, &public) {
 		return true, nil
 	}
-	s.sh.sequences.drop(t.ID)
 	var gone *catalog.ErrNotFound
 	if errors.As(err, &gone) {
 		return false, nil

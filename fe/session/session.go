@@ -52,7 +52,9 @@ type Settings struct {
 	SpillDir     string
 	LockWait     time.Duration
 	WriteTimeout time.Duration
-	Defaults     plan.TableDefaults
+	// TemporaryKeep is how long an FE is silent before the tables of its sessions are dropped.
+	TemporaryKeep time.Duration
+	Defaults      plan.TableDefaults
 }
 
 // Parts are what sessions are made of.
@@ -82,8 +84,12 @@ type Parts struct {
 	Settings  func() Settings
 	Version   string
 	Kill      func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
-	Started   time.Time
-	Logger    *slog.Logger
+	// Silent is for how long the leading FE has heard nothing of another one, 0 = this FE does not lead; nil = it is alone.
+	Silent func(fe string) time.Duration
+	// End ends a connection of this FE; nil = there are none.
+	End     func(conn uint64)
+	Started time.Time
+	Logger  *slog.Logger
 }
 
 // Shared is what all sessions of an FE share.
@@ -97,11 +103,14 @@ type Shared struct {
 	locks     *userLocks
 	promises  promises
 	claims    claims
+	touch     touch
 }
 
 // New returns what sessions share.
 func New(p Parts) *Shared {
-	return &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
+	sh := &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
+	sh.touch.note(time.Now())
+	return sh
 }
 
 // serverVars are the variables whose values this server gives, as of now: a new session starts with them.
@@ -315,6 +324,9 @@ func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWri
 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
+	if err := s.fenced(); err != nil {
+		return err
+	}
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}

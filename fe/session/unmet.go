@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"stele/meta/catalog"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -298,12 +299,11 @@ func (i *inserter) askTable(ctx context.Context, t *catalog.Table, rows *vec.Bat
 		return err
 	}
 	var mu sync.Mutex
-	var all sync.WaitGroup
-	var failed error
+	var all contain.Group
 	slots := make(chan struct{}, keysAsked)
 	for _, r := range routes {
 		slots <- struct{}{}
-		all.Go(func() {
+		all.Go(func() error {
 			defer func() { <-slots }()
 			wanted := make([][]byte, len(r.Rows))
 			for k, row := range r.Rows {
@@ -312,12 +312,11 @@ func (i *inserter) askTable(ctx context.Context, t *catalog.Table, rows *vec.Bat
 			there, err := i.askTablet(ctx, t, r.Tablet, wanted)
 			mu.Lock()
 			defer mu.Unlock()
-			failed = errors.Join(failed, err)
 			maps.Copy(out.there, there)
+			return err
 		})
 	}
-	all.Wait()
-	return failed
+	return all.Wait()
 }
 
 // askTablet returns those of some keys that a tablet has.

@@ -11,6 +11,7 @@ import (
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
+	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -286,12 +287,17 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 	)
 	for _, be := range slices.Sorted(maps.Keys(groups)) {
 		wg.Go(func() {
-			resp, err := t.call(ctx, be, groups[be])
+			err := contain.Call(func() error {
+				resp, err := t.call(ctx, be, groups[be])
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					err = t.take(groups[be], resp, &counts)
+				}
+				return err
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
-				err = t.take(groups[be], resp, &counts)
-			}
 			if err != nil {
 				errs = append(errs, err)
 			}

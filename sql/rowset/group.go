@@ -8,6 +8,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -353,7 +354,8 @@ func putDictEntry(e []byte, start int, body []byte) {
 	binary.LittleEndian.PutUint64(e[24:], xxh3.Hash(body))
 }
 
-func (g *Group) open() error {
+func (g *Group) open() (err error) {
+	defer contain.As(&err, ErrCorrupt)
 	if len(g.val) >= dirStart && binary.LittleEndian.Uint32(g.val) == groupMagic {
 		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat {
 			return fmt.Errorf("row group format %d, this release reads %d: %w", f, groupFormat, ErrCorrupt)

@@ -679,3 +679,14 @@ func TestBlockCache(t *testing.T) {
 		t.Fatalf("%d rows were read, %d bytes are kept", known, kept)
 	}
 }
+
+// TestDecoderPanicIsCorrupt: what trusts the bytes that it reads, and panics, has met damage.
+func TestDecoderPanicIsCorrupt(t *testing.T) {
+	src := append([]byte{encConst, validAll}, make([]byte, 8)...)
+	if err := DecodeVectorTo(nil, types.ColumnType{Kind: types.KindBigInt}, 3, src); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("decode: %v", err)
+	}
+	if err := (&RowReader{vector: -1}).Append(vec.NewNull(types.ColumnType{Kind: types.KindBigInt}, 1), 0); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("pick a row: %v", err)
+	}
+}

@@ -49,7 +49,7 @@ func (w *Writer) LeadModify(ctx context.Context, req *bepb.ModifyRequest, done f
 		done(&bepb.ModifyResponse{Matched: m.out.Matched, Write: &bepb.WriteResponse{}})
 		return
 	}
-	parts := []*part{led}
+	parts := led.alone[:]
 	w.replicate(ctx, m.txn, parts, func(err error) {
 		if err != nil {
 			done(&bepb.ModifyResponse{Write: refused(0, err)})
@@ -183,7 +183,7 @@ const maxGone = 8
 // part makes what Write makes of a part of one row.
 func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) (*part, error) {
 	id := m.r.t.ID()
-	led := &part{req: m.req.Part, r: m.r, resp: &bepb.WriteResponse_Part{TabletId: uint64(id)}}
+	led := newPart(m.req.Part, m.r)
 	ops := []types.RowOp{types.OpPut}
 	m.lock.wrote = wrotePut
 	switch {
@@ -197,7 +197,7 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 	if m.req.ExplicitTxn {
 		m.w.own.add(holder{m.txn, id}, schema.Version, [][]byte{m.req.Key}, ops, m.out.Row)
 	}
-	if err := led.encodeRows(schema, ops, m.out.Row); err != nil {
+	if err := led.encodeRows(schema, ops, m.out.Row, nil); err != nil {
 		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
 	}
 	return led, nil

@@ -52,14 +52,19 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 		return RowOutcome{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
 	}
 	w := TabletWrite{Tablet: c.Tablet, ReadVersion: c.ReadVersion, Schema: c.Schema}
-	known := t.tablets[c.Tablet] != nil
-	be, part, err := t.part(cat, w)
+	known := t.Wrote(c.Tablet)
+	one := &struct { // piece of memory
+		req  bepb.ModifyRequest
+		part bepb.WriteRequest_Part
+	}{}
+	req, part := &one.req, &one.part
+	be, err := t.part(cat, w, part)
 	if err != nil {
 		return RowOutcome{}, err
 	}
 	t.offer(cat, 1, []*bepb.WriteRequest_Part{part})
-	req := &bepb.ModifyRequest{TxnId: uint64(t.id), Part: part, LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit, Change: c.Change,
-		Key: c.Key, NowUs: c.NowMicros}
+	req.TxnId, req.Part, req.LockWaitMs, req.ExplicitTxn = uint64(t.id), part, lockWait.Milliseconds(), t.explicit
+	req.Change, req.Key, req.NowUs = c.Change, c.Key, c.NowMicros
 	if c.Values != nil {
 		req.Values = vec.Encode(nil, c.Values)
 	}
@@ -113,7 +118,7 @@ func (t *Txn) modified(c RowChange, w TabletWrite, resp *bepb.ModifyResponse, kn
 
 // unwrite takes back the note of a part that has left nothing on any replica.
 func (t *Txn) unwrite(id types.TabletID, known bool) {
-	if t.tablets[id].seq--; !known {
-		delete(t.tablets, id)
+	if t.shares.get(id).seq--; !known {
+		t.shares.drop(id)
 	}
 }

@@ -149,15 +149,15 @@ type inserter struct {
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
 
-	seen      *keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
-	remember  bool      // the statement has met its own rows: leaders are to keep them
-	remembers bool      // they do: reads see the rows of earlier chunks
-	ahead     bool      // this is not the only chunk
+	seen      keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
+	remember  bool     // the statement has met its own rows: leaders are to keep them
+	remembers bool     // they do: reads see the rows of earlier chunks
+	ahead     bool     // this is not the only chunk
 	flight    flight
 }
 
 func newInserter(s *Session, cat *catalog.Catalog, t *txn.Txn, p *plan.InsertPlan, pctx *plan.Context, keys []*uniqueKey, remember bool) *inserter {
-	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember, seen: newKeysSeen(1 + len(keys))}
+	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember}
 }
 
 // run writes the rows of the plan. While a chunk is written the next one is read.

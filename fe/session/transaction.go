@@ -121,8 +121,8 @@ type retrier struct {
 	pause    time.Duration
 }
 
-func (s *Session) retrier() *retrier {
-	return &retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
+func (s *Session) retrier() retrier {
+	return retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
 }
 
 // extend has tries go on until d from now: what was done so far was no waiting in vain.
@@ -142,7 +142,8 @@ func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) b
 // want of a leader, a replica or a current snapshot is tried again from the start: nothing of it was visible. Inside
 // one the statement joins it.
 func (s *Session) write(ctx context.Context, try attempt) error {
-	return s.writeWith(ctx, s.retrier(), try)
+	r := s.retrier()
+	return s.writeWith(ctx, &r, try)
 }
 
 func (s *Session) writeWith(ctx context.Context, r *retrier, try attempt) error {
@@ -161,15 +162,22 @@ func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error
 	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)
-		var contended *txn.ContendedError
-		if errors.As(err, &contended) && !s.contended { // now wait for locks, in an order that ends
+		if err == nil {
+			return nil
+		}
+		if isContended(err) && !s.contended { // now wait for locks, in an order that ends
 			s.contended = true
 			continue
 		}
-		if err == nil || !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
+		if !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
 	}
+}
+
+func isContended(err error) bool {
+	var contended *txn.ContendedError
+	return errors.As(err, &contended)
 }
 
 // mayRetry reports whether a statement failed only for want of a leader or a replica. A commit whose outcome is

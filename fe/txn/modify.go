@@ -70,13 +70,9 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	}
 	mctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
-	client, err := t.c.clients.BE(t.c.live.Address(be))
-	if err != nil {
-		return RowOutcome{}, t.unanswered(mctx, be, part, err)
-	}
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
-	resp, err := client.Modify(mctx, req)
+	resp, err := t.c.clients.Modify(mctx, t.c.live.Address(be), req)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	switch {

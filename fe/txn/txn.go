@@ -336,13 +336,9 @@ func worst(errs []error) error {
 }
 
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
-	client, err := t.c.clients.BE(t.c.live.Address(be))
-	if err != nil {
-		return nil, t.unanswered(ctx, be, req.Parts[0], err)
-	}
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
-	resp, err := client.Write(ctx, req)
+	resp, err := t.c.clients.Write(ctx, t.c.live.Address(be), req)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	if err != nil {

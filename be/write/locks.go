@@ -106,7 +106,7 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(keys[x], keys[y]) })
 	}
-	deadline := time.Now().Add(wait)
+	var deadline time.Time // from the first wait on
 	for {
 		waiter, err := l.tryLock(b)
 		if err == nil && waiter == nil {
@@ -114,6 +114,9 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		if err == nil {
 			rpc.Waits(ctx)
+			if deadline.IsZero() {
+				deadline = time.Now().Add(wait)
+			}
 			err = l.await(ctx, waiter, deadline)
 		}
 		if err != nil {

@@ -118,13 +118,13 @@ func Decode(src []byte) (*Batch, error) {
 	}
 	b := &Batch{N: int(rows), Cols: make([]*Vector, cols)}
 	rest := body[wireHeader+int(cols)*wireColumn:]
-	vectors := make([]Vector, cols)
+	columns := make([]decoding, cols)
 	for i := range b.Cols {
-		left, err := vectors[i].decode(body[wireHeader+i*wireColumn:], rest, b.N)
+		left, err := columns[i].decode(body[wireHeader+i*wireColumn:], rest, b.N)
 		if err != nil {
 			return nil, fmt.Errorf("decode batch column %d: %w", i, err)
 		}
-		b.Cols[i], rest = &vectors[i], left
+		b.Cols[i], rest = &columns[i].Vector, left
 	}
 	if len(rest) != 0 {
 		return nil, fmt.Errorf("decode batch: %w: %d bytes left over", ErrCorrupt, len(rest))
@@ -132,8 +132,14 @@ func Decode(src []byte) (*Batch, error) {
 	return b, nil
 }
 
+// decoding is a column that is being read, with room for one integer: most batches that come singly are one row of a statement.
+type decoding struct {
+	Vector
+	one [1]int64
+}
+
 // decode reads a column of n rows out of rest and returns what is left of that.
-func (v *Vector) decode(head, rest []byte, n int) ([]byte, error) {
+func (v *decoding) decode(head, rest []byte, n int) ([]byte, error) {
 	le := binary.LittleEndian
 	flags, size := head[1], int(le.Uint32(head[10:]))
 	t := types.ColumnType{
@@ -174,7 +180,7 @@ func (v *Vector) decode(head, rest []byte, n int) ([]byte, error) {
 	return rest[need:], nil
 }
 
-func (v *Vector) decodeValues(in []byte, n int) error {
+func (v *decoding) decodeValues(in []byte, n int) error {
 	le := binary.LittleEndian
 	switch v.Type.Phys() {
 	case types.PhysFloat64:
@@ -201,7 +207,9 @@ func (v *Vector) decodeValues(in []byte, n int) error {
 		}
 		v.Data = append(make([]byte, 0, len(data)), data...)
 	default:
-		v.I64 = make([]int64, n)
+		if v.I64 = v.one[:]; n != 1 {
+			v.I64 = make([]int64, n)
+		}
 		for i := range v.I64 {
 			v.I64[i] = int64(le.Uint64(in[8*i:]))
 		}

@@ -115,7 +115,7 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 		return err
 	}
 	for _, s := range run {
-		refs, err := t.locateWrites(s.writes)
+		refs, err := t.locateWrites(nil, s.writes)
 		if err != nil {
 			return err // stored already: applied again, or replayed at the next open
 		}
@@ -146,7 +146,7 @@ func (t *Tablet) decodeRun(run []*smallChange) error {
 	decode := func() error {
 		for i := next.Add(1) - 1; i < int64(len(run)); i = next.Add(1) - 1 {
 			var err error
-			if run[i].writes, err = t.decodeParts(run[i].parts, nil); err != nil {
+			if run[i].writes, err = t.decodeParts(nil, run[i].parts, nil); err != nil {
 				return err
 			}
 		}

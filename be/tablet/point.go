@@ -152,20 +152,22 @@ func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID)
 
 // memRow copies columns of a memtable row. Called with mu held.
 func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch {
-	b := &vec.Batch{N: 1, Cols: make([]*vec.Vector, len(cols))}
-	for i, id := range cols {
+	var room [16]types.ColumnType
+	own := room[:0]
+	for _, id := range cols {
 		at := t.meta.Schema.ColumnIndex(id)
 		if at < 0 {
 			panic(fmt.Sprintf("BUG: column %d is not in the schema of tablet %d", id, t.id))
 		}
-		in := m.schema.ColumnIndex(id)
-		if in < 0 { // the row is older than the column
-			b.Cols[i] = initialVector(&t.meta.Schema.Columns[at], 1)
-			continue
+		own = append(own, t.meta.Schema.Columns[at].Type)
+	}
+	b := &vec.Batch{N: 1, Cols: rowset.NewRow(own)}
+	for i, id := range cols {
+		if in := m.schema.ColumnIndex(id); in >= 0 {
+			m.appendValue(b.Cols[i], in, row)
+		} else { // the row is older than the column
+			b.Cols[i] = initialVector(&t.meta.Schema.Columns[t.meta.Schema.ColumnIndex(id)], 1)
 		}
-		v := rowset.NewVector(t.meta.Schema.Columns[at].Type, 1)
-		m.appendValue(v, in, row)
-		b.Cols[i] = v
 	}
 	return b
 }

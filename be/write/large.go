@@ -47,19 +47,18 @@ type largeLead struct {
 
 // leadLarge resolves a large part, which then has its payload, or what encodes it; done is false when it has to go row by row.
 func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, in *incoming, led *part) (done bool, err error) {
+	if len(in.ops) != 1 || in.ops[0] == types.OpDelete || in.large == nil && in.small() {
+		return false, nil
+	}
 	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0]}
 	fresh := freshRows(schema, in.ops)
 	n := 0
 	switch {
-	case len(in.ops) != 1, l.op == types.OpDelete:
-		return false, nil
 	case in.large != nil:
 		if n = in.large.Rows(); !fresh { // who encoded them has seen to their order
 			l.keys, err = in.large.Keys()
 		}
 		led.payload = in.sent
-	case in.rows.N < in.least && len(in.sent) < largeBytes || in.rows.Sel != nil:
-		return false, nil
 	default:
 		n = in.rows.N
 		l.keys = vec.EncodeKeys(in.rows, schema.KeyIndexes())
@@ -79,8 +78,16 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 	return done, err
 }
 
+// small reports whether rows that came as rows are to be resolved one by one.
+func (in *incoming) small() bool {
+	return in.rows.N < in.least && len(in.sent) < largeBytes || in.rows.Sel != nil
+}
+
 // encodeLarge encodes the large parts of a write beside one another.
 func encodeLarge(parts []*part) error {
+	if !slices.ContainsFunc(parts, func(p *part) bool { return p.encode != nil }) {
+		return nil
+	}
 	var encoders contain.Group
 	for _, p := range parts {
 		if p.encode != nil {

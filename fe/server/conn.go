@@ -51,6 +51,8 @@ type conn struct {
 	cancel context.CancelCauseFunc
 	watch  watcher
 
+	statement *statement // nil = the next one gets a new context
+
 	mu       sync.Mutex
 	phase    phase
 	closing  bool // no further command
@@ -262,10 +264,9 @@ func (c *conn) kill(queryOnly bool) {
 		return
 	}
 	c.mu.Lock()
-	stop := c.stmtStop
-	c.mu.Unlock()
-	if stop != nil {
-		stop(errKilled)
+	defer c.mu.Unlock() // the next statement may get the same context
+	if c.stmtStop != nil {
+		c.stmtStop(errKilled)
 	}
 }
 

@@ -90,33 +90,17 @@ func (s *Session) insertWith(ctx context.Context, out *output, plan planned) err
 
 // insertAs is insertWith without the answer; write is how the statement gets its transaction.
 func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
-	var ins *inserter
-	remember := false
-	try := func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
-		p, pctx, err := plan(cat, now)
-		if err != nil {
-			return err
-		}
-		if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
-			return err
-		}
-		keys, err := s.keysOf(ctx, cat, p.Table)
-		if err != nil {
-			return err
-		}
-		lockFor(t, keys, s.inTx, s.contended)
-		ins = newInserter(s, cat, t, p, pctx, keys, remember)
-		return ins.run(ctx, now)
-	}
+	n := &insertion{s: s, plan: plan}
+	try := n.try
 	err := write(ctx, try)
 	if errors.Is(err, errMeetsItself) {
-		remember = true
+		n.remember = true
 		err = write(ctx, try)
 	}
 	if err != nil {
 		return nil, err
 	}
+	ins := &n.ins
 	if ins.op() == types.OpInsertIgnore && ins.counts.Inserted == 0 {
 		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
 	}
@@ -127,6 +111,33 @@ func (s *Session) insertAs(ctx context.Context, write func(context.Context, atte
 		s.warnPlanned(ins.pctx)
 	}
 	return ins, nil
+}
+
+// insertion is an INSERT with the last try of it.
+type insertion struct {
+	s        *Session
+	plan     planned
+	remember bool // see inserter
+	ins      inserter
+}
+
+// try is an attempt.
+func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+	s, now := n.s, time.Now()
+	p, pctx, err := n.plan(cat, now)
+	if err != nil {
+		return err
+	}
+	if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
+		return err
+	}
+	keys, err := s.keysOf(ctx, cat, p.Table)
+	if err != nil {
+		return err
+	}
+	lockFor(t, keys, s.inTx, s.contended)
+	n.ins = *newInserter(s, cat, t, p, pctx, keys, n.remember) // nothing of an earlier try is under way
+	return n.ins.run(ctx, now)
 }
 
 // insertPrivileges are those that an INSERT or LOAD DATA needs on the table that it writes.
@@ -157,15 +168,15 @@ type inserter struct {
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
 
-	seen      *keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
-	remember  bool      // the statement has met its own rows: leaders are to keep them
-	remembers bool      // they do: reads see the rows of earlier chunks
-	ahead     bool      // this is not the only chunk
+	seen      keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
+	remember  bool     // the statement has met its own rows: leaders are to keep them
+	remembers bool     // they do: reads see the rows of earlier chunks
+	ahead     bool     // this is not the only chunk
 	flight    flight
 }
 
 func newInserter(s *Session, cat *catalog.Catalog, t *txn.Txn, p *plan.InsertPlan, pctx *plan.Context, keys []*uniqueKey, remember bool) *inserter {
-	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember, seen: newKeysSeen(1 + len(keys))}
+	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember}
 }
 
 // run writes the rows of the plan. While a chunk is written the next one is read.

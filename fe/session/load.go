@@ -33,10 +33,10 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'LOAD DATA' here")
 	}
 	l := &loader{s: s, n: n, files: files, retry: s.retrier()}
-	err := s.writeWith(ctx, l.retry, l.run)
+	err := s.writeWith(ctx, &l.retry, l.run)
 	if errors.Is(err, errMeetsItself) {
 		l.remember = true
-		err = s.writeWith(ctx, l.retry, l.run)
+		err = s.writeWith(ctx, &l.retry, l.run)
 	}
 	if l.source != nil {
 		l.source.stop(err)
@@ -54,7 +54,7 @@ type loader struct {
 	s     *Session
 	n     *parse.LoadDataStmt
 	files server.FileReceiver
-	retry *retrier
+	retry retrier
 
 	source  *loadSource // nil until the client has been asked
 	reading sync.WaitGroup

@@ -283,13 +283,14 @@ func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
-	if done, err := s.pointText(ctx, sql, s.output(w)); done {
+	out := s.output(w)
+	if done, err := s.pointText(ctx, sql, out); done {
 		if err != nil {
 			return s.fail(ctx, sql, err)
 		}
 		return nil
 	}
-	if done, err := s.insertText(ctx, sql, w); done {
+	if done, err := s.insertText(ctx, sql, out); done {
 		return err
 	}
 	pieces := syntax.Split(sql, s.mode())
@@ -300,7 +301,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		return sqlErr(1065, "42000", "Query was empty")
 	}
 	for i, p := range pieces {
-		out := s.output(w)
+		if i > 0 {
+			out = s.output(w)
+		}
 		out.more = i < len(pieces)-1
 		if err := s.run(ctx, p.Text, nil, out); err != nil {
 			return s.fail(ctx, p.Text, err)
@@ -310,13 +313,13 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 }
 
 // insertText runs a text that is one INSERT of literals, without looking for further statements first.
-func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWriter) (done bool, err error) {
+func (s *Session) insertText(ctx context.Context, sql string, out *output) (done bool, err error) {
 	if !mayInsert(sql) {
 		return false, nil
 	}
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
-	if done, err = s.fastInsert(ctx, sql, s.output(w)); err != nil {
+	if done, err = s.fastInsert(ctx, sql, out); err != nil {
 		err = s.fail(ctx, sql, err)
 	}
 	return done, err

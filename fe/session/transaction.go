@@ -121,8 +121,8 @@ type retrier struct {
 	pause    time.Duration
 }
 
-func (s *Session) retrier() *retrier {
-	return &retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
+func (s *Session) retrier() retrier {
+	return retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
 }
 
 // extend has tries go on until d from now: what was done so far was no waiting in vain.
@@ -142,20 +142,22 @@ func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) b
 // want of a leader, a replica or a current snapshot is tried again from the start: nothing of it was visible. Inside
 // one the statement joins it.
 func (s *Session) write(ctx context.Context, try attempt) error {
-	return s.writeWith(ctx, s.retrier(), try)
+	r := s.retrier()
+	return s.writeWith(ctx, &r, try)
 }
 
 // writeLatest is write for a statement that sees no rows but those that it locks.
 func (s *Session) writeLatest(ctx context.Context, try attempt) error {
-	return s.writeFrom(ctx, s.readLatest, s.retrier(), try)
+	r := s.retrier()
+	return s.writeFrom(ctx, (*Session).readLatest, &r, try)
 }
 
 func (s *Session) writeWith(ctx context.Context, r *retrier, try attempt) error {
-	return s.writeFrom(ctx, s.read, r, try)
+	return s.writeFrom(ctx, (*Session).read, r, try)
 }
 
 // reader is read or readLatest.
-type reader func(context.Context) (*catalog.Catalog, error)
+type reader func(*Session, context.Context) (*catalog.Catalog, error)
 
 func (s *Session) writeFrom(ctx context.Context, read reader, r *retrier, try attempt) error {
 	s.implicit()
@@ -173,15 +175,22 @@ func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error
 	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)
-		var contended *txn.ContendedError
-		if errors.As(err, &contended) && !s.contended { // now wait for locks, in an order that ends
+		if err == nil {
+			return nil
+		}
+		if isContended(err) && !s.contended { // now wait for locks, in an order that ends
 			s.contended = true
 			continue
 		}
-		if err == nil || !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
+		if !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
 	}
+}
+
+func isContended(err error) bool {
+	var contended *txn.ContendedError
+	return errors.As(err, &contended)
 }
 
 // mayRetry reports whether a statement failed only for want of a leader or a replica. A commit whose outcome is
@@ -244,7 +253,7 @@ func (s *Session) writeInTransaction(ctx context.Context, read reader, r *retrie
 
 // writeInSnapshot runs a statement in the transaction's snapshot. After a conflict nothing is undone yet.
 func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, try attempt) error {
-	cat, err := read(ctx)
+	cat, err := read(s, ctx)
 	if err != nil {
 		return err
 	}

@@ -54,18 +54,22 @@ func (k *keyColumn) met(row int) bool {
 
 // keysSeen are the keys that a statement has written or removed, per key. 128 bits of a hash stand for a key.
 type keysSeen struct {
-	keys []map[xxh3.Uint128]struct{}
+	keys []map[xxh3.Uint128]struct{} // up to the last key of which there is any
 	n    int
 }
 
-func newKeysSeen(keys int) *keysSeen { return &keysSeen{keys: make([]map[xxh3.Uint128]struct{}, keys)} }
-
 func (s *keysSeen) has(key int, hash xxh3.Uint128) bool {
+	if key >= len(s.keys) {
+		return false
+	}
 	_, there := s.keys[key][hash]
 	return there
 }
 
 func (s *keysSeen) add(key int, hash xxh3.Uint128) {
+	for len(s.keys) <= key {
+		s.keys = append(s.keys, nil)
+	}
 	if s.keys[key] == nil {
 		s.keys[key] = map[xxh3.Uint128]struct{}{}
 	}
@@ -183,11 +187,11 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
 	}
 	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
-		unmet := keys.unmet(i.seen)
+		unmet := keys.unmet(&i.seen)
 		i.counts.Ignored += int64(rows.N - len(unmet))
 		return i.sendUnmet(ctx, rows, unmet)
 	}
-	if !i.readsOwn() && keys.meetsSeen(i.seen) {
+	if !i.readsOwn() && keys.meetsSeen(&i.seen) {
 		return errMeetsItself
 	}
 	alone, met := keys.apart()
@@ -218,7 +222,7 @@ func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) er
 	if asked != nil {
 		return err
 	}
-	row, key, ok := keys.firstMet(newKeysSeen(len(keys.keys)))
+	row, key, ok := keys.firstMet(&keysSeen{})
 	switch t := i.plan.Table; {
 	case !ok:
 		return err

@@ -18,7 +18,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if done || err != nil {
 		return b, found, false, err
 	}
-	s, err := t.stored(v)
+	s, err := t.around(v, key)
 	if err != nil {
 		return nil, false, false, err
 	}

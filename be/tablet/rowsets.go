@@ -120,11 +120,17 @@ func (t *Tablet) locate(views []rowsetView, keys [][]byte, v types.Version) ([]r
 // mu held in either mode.
 func (t *Tablet) mayStore(key []byte) bool {
 	for _, r := range t.rowsets {
-		if n := len(r.groups); n > 0 && bytes.Compare(key, r.groups[n-1].MaxKey) <= 0 && bytes.Compare(r.groups[0].MinKey, key) <= 0 {
+		if r.spans(key) {
 			return true
 		}
 	}
 	return false
+}
+
+// spans reports whether a key lies between the first and the last one of the rowset.
+func (r *rowsetState) spans(key []byte) bool {
+	n := len(r.groups)
+	return n > 0 && bytes.Compare(key, r.groups[n-1].MaxKey) <= 0 && bytes.Compare(r.groups[0].MinKey, key) <= 0
 }
 
 // locateIn looks the keys that are not found yet, in the given ascending order, up in one rowset.

@@ -333,7 +333,7 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	}
 	for g, idx := range found {
 		var part []*vec.Vector
-		err := s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) (err error) {
+		err := s.t.s.viewSome(g.r.group(g.g), func(group *rowset.Group) (err error) {
 			part, err = s.pickRows(group, g, idx, refs, cols)
 			return err
 		})

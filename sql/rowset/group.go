@@ -167,6 +167,11 @@ func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xx
 // ColumnType returns the type that column c was stored with.
 func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
 
+// HeadBytes is how long the part of a row group is that says where everything else is.
+func HeadBytes(columns, rows int) int64 {
+	return dirStart + int64(columns)*(columnEntry+int64(vectorsOf(rows))*vectorEntry)
+}
+
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }
 

@@ -18,7 +18,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if done || err != nil {
 		return b, found, false, err
 	}
-	s, err := t.stored(v)
+	s, err := t.around(v, key)
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -50,7 +50,7 @@ func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch,
 		w := &s.rowsets[i]
 		g := sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, key) >= 0 })
 		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
-			err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) (err error) {
+			err := s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) (err error) {
 				group.CacheBlocks(s.t.s.blocks)
 				out, err = s.pickKey(w, g, group, key, hash, cols)
 				return err

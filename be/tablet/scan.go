@@ -59,6 +59,7 @@ type Iter struct {
 	opt     ScanOptions
 	prune   []prune
 	units   []unit
+	asked   asked
 	ready   []*vec.Batch
 	current *unit
 	next    int // vector (rowset) or row (memtable) of the current unit
@@ -153,12 +154,14 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 
 // begin goes on to the next unit.
 func (it *Iter) begin() {
+	it.readAhead()
 	it.current, it.next = &it.units[0], 0
 	it.units = it.units[1:]
+	it.asked.heads--
+	it.asked.columns--
 	if w, g := it.current.w, it.current.group; w != nil {
 		it.dead = deadRows(it.dead[:0], it.deletedRows(w), w.r.starts[g], w.r.groups[g].Rows)
 	}
-	it.readAhead()
 }
 
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
@@ -194,7 +197,7 @@ func (it *Iter) fill() error {
 	}
 	w, g := it.current.w, it.current.group
 	ended := false
-	err := it.s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+	err := it.s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) error {
 		ready, next, err := it.decode(w, g, group)
 		if err == nil {
 			it.ready, it.next = ready, next

@@ -30,14 +30,20 @@ func (t *Tablet) Snapshot(v types.Version) (*Snapshot, error) {
 	return t.snapshotLocked(v), nil
 }
 
-// stored is Snapshot without the rows in memory.
-func (t *Tablet) stored(v types.Version) (*Snapshot, error) {
+// around is Snapshot of the rowsets that a key may be in, and of nothing else: after a load there are a hundred, of which one is.
+func (t *Tablet) around(v types.Version, key []byte) (*Snapshot, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.readable(v); err != nil {
 		return nil, err
 	}
-	return t.storedLocked(v), nil
+	s := t.newSnapshot(v)
+	for _, r := range t.rowsets {
+		if r.spans(key) {
+			s.pin(r)
+		}
+	}
+	return s, nil
 }
 
 // readable says why version v cannot be read. Called with mu held.
@@ -76,15 +82,27 @@ func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
 
 // storedLocked pins the rowsets of version v.
 func (t *Tablet) storedLocked(v types.Version) *Snapshot {
-	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, rowsets: make([]rowsetView, 0, len(t.rowsets))}
+	s := t.newSnapshot(v)
+	s.rowsets = make([]rowsetView, 0, len(t.rowsets))
 	for _, r := range t.rowsets {
-		if r.entry.Created <= v {
-			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
-			r.refs++
-		}
+		s.pin(r)
 	}
+	return s
+}
+
+// newSnapshot pins version v. Called with mu held, as pin is.
+func (t *Tablet) newSnapshot(v types.Version) *Snapshot {
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema}
 	t.pins[s] = struct{}{}
 	return s
+}
+
+// pin adds a rowset, unless it is newer.
+func (s *Snapshot) pin(r *rowsetState) {
+	if r.entry.Created <= s.version {
+		s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
+		r.refs++
+	}
 }
 
 // Version returns the version of the snapshot.
@@ -315,7 +333,7 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	}
 	for g, idx := range found {
 		var part []*vec.Vector
-		err := s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) (err error) {
+		err := s.t.s.viewSome(g.r.group(g.g), func(group *rowset.Group) (err error) {
 			part, err = s.pickRows(group, g, idx, refs, cols)
 			return err
 		})

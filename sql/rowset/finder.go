@@ -20,6 +20,7 @@ type Finder struct {
 
 // finderScratch is what outlives a Finder: a point read needs one vector of each key column, and no more.
 type finderScratch struct {
+	first [][]byte
 	keys  vec.Batch
 	order []int // 0, 1, 2, ...: the columns of keys
 	buf   []byte
@@ -30,12 +31,13 @@ var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
 
 // NewFinder returns a Finder, given the positions of the key columns in the row group.
 func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
-	first, err := g.FirstKeys()
-	if err != nil {
+	s := finderPool.Get().(*finderScratch)
+	var err error
+	if s.first, err = g.appendFirstKeys(s.first[:0]); err != nil {
+		finderPool.Put(s)
 		return nil, err
 	}
-	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1, scratch: finderPool.Get().(*finderScratch)}
-	s := f.scratch
+	f := &Finder{g: g, keyCols: keyCols, first: s.first, vector: -1, scratch: s}
 	s.order = s.order[:0]
 	for i := range keyCols {
 		s.order = append(s.order, i)
@@ -47,7 +49,10 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 }
 
 // Close gives the buffers of the Finder back; it is not used afterwards.
-func (f *Finder) Close() { finderPool.Put(f.scratch) }
+func (f *Finder) Close() {
+	clear(f.first) // it points into the row group, which may be gone when the next Finder comes
+	finderPool.Put(f.scratch)
+}
 
 // Positions appends to out the rows whose key is key.
 func (f *Finder) Positions(out []int, key []byte) ([]int, error) {

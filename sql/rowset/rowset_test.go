@@ -243,8 +243,30 @@ func TestChunksRoundTrip(t *testing.T) {
 					t.Fatalf("column %d row %d: %v", c, row, err)
 				}
 			}
+			picksMany(t, g, c, want)
 		}
 	})
+}
+
+// picksMany reads some rows of a column at once: few or many, runs or single ones.
+func picksMany(t *rapid.T, g *Group, c int, column *vec.Vector) {
+	every := rapid.SampledFrom([]int{1, 2, 9, 400, 1500}).Draw(t, "every")
+	seed := rapid.Uint64().Draw(t, "seed")
+	var rows []int
+	want := NewVector(column.Type, column.N)
+	for row := range column.N {
+		if seed = seed*6364136223846793005 + 1442695040888963407; int(seed>>33)%every == 0 {
+			rows = append(rows, row)
+			AppendRow(want, column, row)
+		}
+	}
+	got := NewVector(column.Type, 0)
+	if err := g.AppendRows(got, c, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := sameRows(want, got); err != nil {
+		t.Fatalf("column %d, rows %v: %v", c, rows, err)
+	}
 }
 
 func TestChunkCodecs(t *testing.T) {

@@ -163,8 +163,7 @@ func (m *modify) row(cols []types.ColumnID) (*vec.Batch, error) {
 		}
 		return gatherRows(own.Batch, []int32{int32(own.Row)}), nil
 	}
-	r := &resolver{t: t, keys: [][]byte{m.req.Key}}
-	if r.checkConflict(types.Version(m.req.Part.ReadVersion)) != nil {
+	if checkConflict(t, [][]byte{m.req.Key}, types.Version(m.req.Part.ReadVersion)) != nil {
 		return nil, errGeneral // it depends on what the snapshot has
 	}
 	b, found, _, err := t.GetAt(t.Version(), m.req.Key, cols)

@@ -398,6 +398,32 @@ func testGroup(n int) ([]byte, Columns, [][]byte) {
 	return EncodeGroup(testID, cols, keys), cols, keys
 }
 
+// findInOrders looks keys up in ascending order, with gaps, and in any other one.
+func findInOrders(t *testing.T, g *Group, keys [][]byte) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		f, err := g.NewFinder([]int{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		order := rapid.SliceOfN(rapid.IntRange(0, len(keys)-1), 1, 200).Draw(t, "rows")
+		if rapid.Bool().Draw(t, "ascending") {
+			slices.Sort(order)
+		}
+		for _, row := range order {
+			from := sort.Search(len(keys), func(i int) bool { return bytes.Compare(keys[i], keys[row]) >= 0 })
+			var want []int
+			for ; from < len(keys) && bytes.Equal(keys[from], keys[row]); from++ {
+				want = append(want, from)
+			}
+			if got, err := f.Positions(nil, keys[row]); err != nil || !slices.Equal(got, want) {
+				t.Fatalf("key of row %d at %v, %v, want %v", row, got, err, want)
+			}
+		}
+	})
+}
+
 func TestGroup(t *testing.T) {
 	const n = 5000
 	val, cols, keys := testGroup(n)
@@ -455,6 +481,7 @@ func TestGroup(t *testing.T) {
 			falsePositives++
 		}
 	}
+	findInOrders(t, g, keys)
 	if falsePositives > n/2/20 {
 		t.Errorf("bloom filter: %d false positives in %d", falsePositives, n/2)
 	}

@@ -203,14 +203,15 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		}
 		return i.merge(ctx, rows)
 	}
-	keys, err := i.askKeys(ctx, rows, i.plan.Mode == plan.ModeReplace)
+	replaces := i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeReplace
+	keys, err := i.askKeys(ctx, rows, replaces)
 	if err != nil {
 		return err
 	}
 	if i.seen.n > mostSeen {
 		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
 	}
-	if i.plan.Mode == plan.ModeIgnore {
+	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
 		unmet := keys.unmet(i.seen)
 		i.counts.Ignored += int64(rows.N - len(unmet))
 		return i.sendUnmet(ctx, rows, unmet)
@@ -219,12 +220,20 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		return errMeetsItself
 	}
 	alone, own, met := keys.apart()
-	switch {
-	case len(alone) == rows.N, len(own) == rows.N:
-	// An update may give a row the key of any other one. A few rows are one write, and so are those of who waits for locks.
-	case i.plan.OnDuplicate != nil, i.s.contended, rows.N < chunkRows/64 && !i.ahead:
+	if !replaces && len(alone) < rows.N { // an update may give a row the key of any other one
 		return i.merge(ctx, rows)
-	case len(met) > 0:
+	}
+	return i.writeApart(ctx, rows, keys, alone, own, met)
+}
+
+// writeApart inserts rows that meet no others, puts rows in the place of their own, and has the merger replace what the rest meets.
+func (i *inserter) writeApart(ctx context.Context, rows *vec.Batch, keys *rowKeys, alone, own, met []int32) error {
+	// A few rows are one write, and so are those of who waits for locks.
+	single := i.s.contended || rows.N < chunkRows/64 && !i.ahead
+	if len(met) > 0 {
+		if single {
+			return i.merge(ctx, rows)
+		}
 		if err := i.merge(ctx, gather(rows, met)); err != nil {
 			return err
 		}
@@ -232,10 +241,22 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 	for _, row := range slices.Concat(alone, own) {
 		i.seen.addRow(keys, int(row))
 	}
+	if single && len(own) > 0 {
+		return i.sendBoth(ctx, rows, own, alone)
+	}
 	if err := i.sendOwn(ctx, rows, own); err != nil {
 		return err
 	}
 	return i.sendUnmet(ctx, rows, alone)
+}
+
+// sendBoth puts rows in the place of those that have all of their keys, and inserts others, by one write.
+func (i *inserter) sendBoth(ctx context.Context, rows *vec.Batch, own, alone []int32) error {
+	writes, err := i.upserted([]*vec.Batch{gather(rows, own)}, rows, alone)
+	if err != nil {
+		return err
+	}
+	return i.launch(ctx, writes, i.s.overtaken)
 }
 
 // sendOwn puts rows in the place of those that have all of their keys.

@@ -1,7 +1,9 @@
 package tablet
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 
 	"stele/meta/types"
@@ -351,8 +353,13 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	return out, at, nil
 }
 
-// pickRows reads some rows of a row group.
+// pickRows reads some rows of a row group, and leaves idx in the order in which they lie there.
 func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
+	slices.SortFunc(idx, func(a, b int) int { return cmp.Compare(refs[a].pos, refs[b].pos) })
+	rows := make([]int, len(idx))
+	for k, i := range idx {
+		rows[k] = int(refs[i].pos - g.r.starts[g.g])
+	}
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)
@@ -361,11 +368,8 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 			continue
 		}
 		out[at] = rowset.NewVector(s.columnType(id), len(idx))
-		reader := group.NewRowReader(c)
-		for _, i := range idx {
-			if err := reader.Append(out[at], int(refs[i].pos-g.r.starts[g.g])); err != nil {
-				return nil, fmt.Errorf("column %d: %w", id, err)
-			}
+		if err := group.AppendRows(out[at], c, rows); err != nil {
+			return nil, fmt.Errorf("column %d: %w", id, err)
 		}
 	}
 	return out, nil

@@ -43,6 +43,7 @@ type largeLead struct {
 	rows *vec.Batch // nil when they came as row groups
 	op   types.RowOp
 	keys [][]byte
+	read types.Version // of the snapshot that the rows were computed from, 0 = none
 }
 
 // leadLarge resolves a large part, which then has its payload, or what encodes it; done is false when it has to go row by row.
@@ -50,7 +51,7 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 	if len(in.ops) != 1 || in.ops[0] == types.OpDelete || in.large == nil && in.small() {
 		return false, nil
 	}
-	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0]}
+	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0], read: types.Version(led.req.ReadVersion)}
 	fresh := freshRows(schema, in.ops)
 	n := 0
 	switch {
@@ -125,7 +126,8 @@ func (l *largeLead) sort() bool {
 	return true
 }
 
-// lock locks the keys as a whole and looks for rows that they have. Rows that are in the way of an INSERT are not its matter.
+// lock locks the keys as a whole and looks for rows that they have. Rows that are in the way of an INSERT are not its matter. A conflict
+// with the snapshot is a refusal as it is row by row: the Abort that follows takes the lock back.
 func (l *largeLead) lock(resp *bepb.WriteResponse_Part) (bool, error) {
 	id := l.t.ID()
 	if l.w.own.get(holder{l.txn, id}) != nil {
@@ -137,6 +139,9 @@ func (l *largeLead) lock(resp *bepb.WriteResponse_Part) (bool, error) {
 	}
 	if lock == nil {
 		return false, nil
+	}
+	if err := checkConflict(l.t, l.keys, l.read); err != nil {
+		return false, err
 	}
 	alive := 0
 	if l.t.MayHold(l.keys[0], l.keys[len(l.keys)-1]) {

@@ -201,7 +201,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
 	}
-	if !explicit && p.ReadVersion == 0 {
+	if !explicit {
 		if done, err := w.leadLarge(txn, t, schema, &in, led); err != nil || done {
 			return led, err
 		}
@@ -304,6 +304,9 @@ func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part,
 			return in, fmt.Errorf("unknown row op %d", op)
 		}
 		in.ops[i] = types.RowOp(op)
+	}
+	if n > 1 && len(in.ops) == n && !slices.ContainsFunc(in.ops, func(op types.RowOp) bool { return op != in.ops[0] }) {
+		in.ops = in.ops[:1]
 	}
 	return in, nil
 }

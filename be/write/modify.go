@@ -168,8 +168,7 @@ func (m *modify) row(cols []types.ColumnID) (*vec.Batch, error) {
 		}
 		return gatherRows(own.Batch, []int32{int32(own.Row)}), nil
 	}
-	r := resolver{t: t, keys: m.key[:]}
-	if r.checkConflict(types.Version(m.req.Part.ReadVersion)) != nil {
+	if checkConflict(t, m.key[:], types.Version(m.req.Part.ReadVersion)) != nil {
 		return nil, errGeneral // it depends on what the snapshot has
 	}
 	b, found, _, err := t.GetAt(t.Version(), m.req.Key, cols)

@@ -210,11 +210,16 @@ func (i *inserter) lookup(ctx context.Context, u *uniqueKey, entries *vec.Batch)
 
 // readKeys reads all columns of the rows with some primary keys from one tablet, as the statement sees them.
 func (i *inserter) readKeys(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte) ([]*vec.Batch, error) {
-	var columns []types.ColumnID
-	for _, c := range t.Schema.Columns {
-		columns = append(columns, c.ID)
+	return i.readColumns(ctx, t, tablet, keys, columnIDs(&t.Schema))
+}
+
+// columnIDs lists all columns of a table.
+func columnIDs(s *types.Schema) []types.ColumnID {
+	out := make([]types.ColumnID, len(s.Columns))
+	for i := range s.Columns {
+		out[i] = s.Columns[i].ID
 	}
-	return i.readColumns(ctx, t, tablet, keys, columns)
+	return out
 }
 
 // readsOwn reports whether what the statement reads has the rows of its earlier chunks.

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,19 +103,6 @@ func New(p Parts) *Shared {
 	return &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
 }
 
-// serverVars are the variables whose values this server gives, as of now: a new session starts with them.
-func (sh *Shared) serverVars() map[string]string {
-	v := sh.Conf.Load()
-	return map[string]string{
-		"version": sh.Version, "innodb_version": sh.Version, "hostname": conf.FEHost.Get(v), "port": strconv.Itoa(conf.QueryPort.Get(v)),
-		"max_allowed_packet":       strconv.FormatInt(conf.MaxAllowedPacket.Get(v), 10),
-		"max_connections":          strconv.Itoa(conf.MaxConnections.Get(v)),
-		"connect_timeout":          strconv.Itoa(int(conf.ConnectTimeout.Get(v).Seconds())),
-		"innodb_lock_wait_timeout": strconv.Itoa(int(conf.LockWaitTimeout.Get(v).Seconds())),
-		"wait_timeout":             strconv.Itoa(int(conf.WaitTimeout.Get(v).Seconds())),
-	}
-}
-
 // Session is one client's session. It implements server.Session.
 type Session struct {
 	sh   *Shared
@@ -166,7 +152,11 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 
 // freshVars gives the session the variables of a new one.
 func (s *Session) freshVars() {
-	s.vars = newVars(s.sh.serverVars())
+	s.vars = newVars(s.sh.globals(s.sh.Log.Current()))
+	s.vars.global = s.globalOf
+	if s.info.Interactive {
+		s.vars.server["wait_timeout"], _, _ = s.vars.get("interactive_timeout")
+	}
 	s.vars.dynamic = func(name string) (uint64, bool) {
 		switch name {
 		case "warning_count":
@@ -247,6 +237,12 @@ func (s *Session) Status() uint16 {
 		f |= server.StatusInTransaction
 	}
 	return f
+}
+
+// Limits are wait_timeout and max_allowed_packet.
+func (s *Session) Limits() (idle time.Duration, packet int) {
+	f := s.vars.now()
+	return f.waitTimeout, f.maxPacket
 }
 
 // Statistics is the one-line answer to COM_STATISTICS.

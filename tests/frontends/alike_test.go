@@ -185,6 +185,16 @@ func configuration(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	everywhere("7")
 	exec(t, dbs[2], `ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "DEFAULT") WITH PERSISTENT`)
 	everywhere(before)
+	exec(t, dbs[0], "SET GLOBAL foreign_key_checks = 0, GLOBAL wait_timeout = 7000")
+	for i, db := range dbs {
+		c.Wait(t, fmt.Sprintf("new sessions of fe%d begin with the global values", i+1), 30*time.Second, func() (bool, string) {
+			db.SetMaxIdleConns(0)
+			db.SetMaxIdleConns(2)
+			got := one(t, db, "SELECT CONCAT_WS(' ', @@foreign_key_checks, @@global.foreign_key_checks, @@wait_timeout)")
+			return got == "0 0 7000", got
+		})
+	}
+	exec(t, dbs[2], "SET GLOBAL foreign_key_checks = DEFAULT, GLOBAL wait_timeout = DEFAULT")
 }
 
 // refusals are the same wherever they are met.

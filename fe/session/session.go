@@ -19,6 +19,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/fe/txn"
+	"stele/fe/userlock"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -67,9 +68,11 @@ type Parts struct {
 	Checker stmt.Checker
 	// Backend reaches a BE.
 	Backend func(types.BEID) (bepb.BackendClient, error)
-	Leader  Leader     // nil = this FE alone
-	Group   stmt.Group // nil = this FE alone
-	Image   func(ctx context.Context) (bool, error)
+	Leader  Leader // nil = this FE alone
+	// UserLocks has those of GET_LOCK; nil = this FE is alone.
+	UserLocks *userlock.Keeper
+	Group     stmt.Group // nil = this FE alone
+	Image     func(ctx context.Context) (bool, error)
 	// Others lists the sessions of the other FEs; nil = there are none.
 	Others func() []stmt.Process
 	// OtherTxns lists the transactions that run on the other FEs; nil = there are none.
@@ -93,14 +96,16 @@ type Shared struct {
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
 	points    points
-	locks     *userLocks
 	promises  promises
 	claims    claims
 }
 
 // New returns what sessions share.
 func New(p Parts) *Shared {
-	return &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
+	if p.UserLocks == nil {
+		p.UserLocks = userlock.Alone(p.Name)
+	}
+	return &Shared{Parts: p, sequences: newSequences(p.Log)}
 }
 
 // Session is one client's session. It implements server.Session.
@@ -116,6 +121,7 @@ type Session struct {
 	txReadOnly   bool        // the open transaction refuses writes
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
 	marks        []savepoint // of the open transaction, in order
+	mayLockNames bool        // GET_LOCK was said
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
 	inVain       error       // why the point path had no leader for the statement
@@ -218,7 +224,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 // Reset brings the session back to the state after the login.
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
-	s.sh.locks.releaseAll(s)
+	s.endLocks()
 	s.dropTemporaries(ctx)
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
@@ -258,7 +264,7 @@ func (s *Session) Close() {
 	if err := s.rollback(context.Background()); err != nil {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
-	s.sh.locks.releaseAll(s)
+	s.endLocks()
 	s.dropTemporaries(context.Background())
 }
 
@@ -269,6 +275,9 @@ func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
+	if err := s.keepsLocks(); err != nil {
+		return s.fail(ctx, sql, err)
+	}
 	if done, err := s.pointText(ctx, sql, s.output(w)); done {
 		if err != nil {
 			return s.fail(ctx, sql, err)

@@ -45,10 +45,19 @@ func TestUserLocks(t *testing.T) {
 	c := startWith(t, 3, steady, nil)
 	dbs := pools(t, c, 3)
 	a, b, d := newLocker(t, dbs[0]), newLocker(t, dbs[1]), newLocker(t, dbs[2])
+	began := time.Now()
+	phase := func(name string) {
+		t.Logf("%s: %v", name, time.Since(began).Round(time.Millisecond))
+		began = time.Now()
+	}
 	passOn(t, a, b, d, newLocker(t, dbs[1]))
+	phase("locks are passed on")
 	circle(t, a, b, d)
+	phase("a circle is refused")
 	newLeader(t, c, dbs)
+	phase("the leader is killed and started again")
 	hung(t, c, dbs)
+	phase("the leader hangs")
 }
 
 // index is the place of an FE among pools.

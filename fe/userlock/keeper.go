@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -307,6 +309,8 @@ func (k *Keeper) Sync(ctx context.Context) error {
 
 // renewed takes in the answer to a RENEW; false = it has to be asked again.
 func (k *Keeper) renewed(req *fepb.UserLockRequest, sent time.Time, resp *fepb.UserLockResponse) bool {
+	var lost []uint64
+	defer func() { k.end(lost) }()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.heard(req, sent, resp) {
@@ -318,24 +322,29 @@ func (k *Keeper) renewed(req *fepb.UserLockRequest, sent time.Time, resp *fepb.U
 	for _, l := range resp.Lost {
 		if h := k.held[l.Name]; h != nil && h.connection == l.Connection && h.seq <= req.Seq {
 			delete(k.held, l.Name)
-			k.end(l.Connection)
+			lost = append(lost, l.Connection)
 		}
 	}
 	return true
 }
 
-// end ends a connection that has lost a lock: nothing else would tell its client.
-func (k *Keeper) end(connection uint64) {
-	k.o.Logger.Warn("a connection has lost its user-level locks and is ended", "conn", connection)
-	k.o.End(connection)
+// end ends connections that have lost a lock: nothing else would tell their clients.
+func (k *Keeper) end(connections []uint64) {
+	for _, connection := range connections {
+		k.o.Logger.Warn("a connection has lost its user-level locks and is ended", "conn", connection)
+		k.o.End(connection)
+	}
 }
 
 // lapse ends the connections that have locks when the lease is over.
-func (k *Keeper) lapse() {
+func (k *Keeper) lapse() { k.end(k.lapsed()) }
+
+// lapsed takes the locks whose lease is over from their connections.
+func (k *Keeper) lapsed() []uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.held) == 0 || k.leased() {
-		return
+		return nil
 	}
 	lost := map[uint64]bool{}
 	for _, h := range k.held {
@@ -343,9 +352,7 @@ func (k *Keeper) lapse() {
 	}
 	clear(k.held)
 	k.doubt()
-	for connection := range lost {
-		k.end(connection)
-	}
+	return slices.Collect(maps.Keys(lost))
 }
 
 // due reports whether the leader has to be told what is held: it may be a new one, a lease runs, or it believes what is not so.

@@ -33,6 +33,8 @@ func TestAnswers(t *testing.T) {
 		{"SELECT id FROM s WHERE n = 0x14", "2"},
 		{"SELECT id FROM s WHERE r = 0x73", "2"},
 		{"SELECT 0xFFFFFFFFFFFFFFFF + 0.5", "18446744073709551615.5"},
+		{"SELECT GREATEST('a' COLLATE utf8mb4_general_ci, 'A'), GREATEST('A' COLLATE utf8mb4_general_ci, 'a'), LEAST('b', 'A' COLLATE utf8mb4_general_ci, 'a')", "a|A|A"},
+		{"SELECT LEAST(r COLLATE utf8mb4_general_ci, 'N'), LEAST('N', r COLLATE utf8mb4_general_ci), GREATEST('N', r COLLATE utf8mb4_general_ci, 'M') FROM s WHERE id = 1", "n|N|N"},
 		{"SELECT y, r, SUM(n) FROM s GROUP BY y, r WITH ROLLUP",
 			"2000|n|10 2000|s|20 2000|NULL|30 2001|NULL|40 2001|n|80 2001|NULL|120 NULL|NULL|150"},
 		{"SELECT y, COUNT(*), GROUPING(y) FROM s GROUP BY y WITH ROLLUP", "2000|2|0 2001|3|0 NULL|5|1"},

@@ -39,6 +39,8 @@ type Parts struct {
 	Suspect func(bes []types.BEID, tablets []types.TabletID)
 	// Knock answers an FE that wants to join, here or on the leading FE.
 	Knock func(ctx context.Context, req *fepb.JoinRequest) (*fepb.JoinResponse, error)
+	// UserLock answers for the locks of GET_LOCK.
+	UserLock func(ctx context.Context, req *fepb.UserLockRequest) (*fepb.UserLockResponse, error)
 }
 
 // Server implements fepb.FrontendServer.
@@ -199,6 +201,18 @@ func (s *Server) Kill(_ context.Context, req *fepb.KillRequest) (*fepb.KillRespo
 // Join answers an FE with an empty meta_dir.
 func (s *Server) Join(ctx context.Context, req *fepb.JoinRequest) (*fepb.JoinResponse, error) {
 	return s.Knock(ctx, req)
+}
+
+// UserLock takes, gives back and names the locks of GET_LOCK.
+func (s *Server) UserLock(ctx context.Context, req *fepb.UserLockRequest) (*fepb.UserLockResponse, error) {
+	if err := s.member(ctx, req.Fe); err != nil {
+		return nil, err
+	}
+	resp, err := s.Parts.UserLock(ctx, req)
+	if err != nil {
+		return nil, reasoned(err)
+	}
+	return resp, nil
 }
 
 // reasoned gives errors of the log the reasons by which the other FE knows what was certainly not done.

@@ -172,6 +172,7 @@ type inserter struct {
 	remember  bool     // the statement has met its own rows: leaders are to keep them
 	remembers bool     // they do: reads see the rows of earlier chunks
 	ahead     bool     // this is not the only chunk
+	leftOut   leftOut
 	flight    flight
 }
 
@@ -244,6 +245,8 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return i.merge(ctx, rows)
 	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)
+	case i.plan.Mode == plan.ModeIgnore:
+		return i.sendIgnoring(ctx, rows)
 	}
 	return i.send(ctx, rows, i.op())
 }
@@ -392,9 +395,7 @@ func fits(t types.ColumnType, n uint64) bool {
 
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {
-	if n := i.counts.Ignored; n > 0 {
-		i.s.warn("Warning", 1062, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
-	}
+	i.warnLeftOut()
 	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
 	if r.LastInsertID == 0 { // as MySQL: the client hears of a given value, LAST_INSERT_ID() does not change
 		r.LastInsertID = i.lastID

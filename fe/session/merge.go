@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"stele/fe/dist"
 	"stele/fe/txn"
@@ -225,10 +226,18 @@ func columnIDs(s *types.Schema) []types.ColumnID {
 // readsOwn reports whether what the statement reads has the rows of its earlier chunks.
 func (i *inserter) readsOwn() bool { return i.s.inTx || i.remembers }
 
+// nowMicros is the time of the statement.
+func (i *inserter) nowMicros() int64 {
+	if i.pctx == nil { // it was planned by what is kept of the one before
+		return time.Now().UnixMicro()
+	}
+	return i.pctx.NowMicros
+}
+
 // readColumns is readKeys of some columns.
 func (i *inserter) readColumns(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte, columns []types.ColumnID) ([]*vec.Batch, error) {
 	f := physical.Fragment{Schema: t.Schema, Keys: keys, Columns: columns}
-	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
+	q := &dist.Query{Snapshot: i.cat, NowMicros: i.nowMicros()}
 	if i.readsOwn() {
 		q.Txn, q.Leads = i.t.ID(), i.t.Leads
 	}
@@ -276,6 +285,7 @@ func (m *merger) apply(ctx context.Context, fresh *vec.Batch, number int) error 
 		return m.update(ctx, met[0], fresh, number)
 	case i.plan.Mode == plan.ModeIgnore:
 		i.counts.Ignored++
+		i.leftOut.add(m.collision(fresh, met[0]))
 	default:
 		for _, key := range met {
 			m.remove(key)

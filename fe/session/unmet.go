@@ -115,14 +115,16 @@ func (r *rowKeys) meets(row int, seen *keysSeen) int {
 }
 
 // unmet returns the rows that INSERT IGNORE inserts: those that meet no row of the table, none of the chunks before and none of
-// their own chunk that is inserted.
-func (r *rowKeys) unmet(seen *keysSeen) []int32 {
+// their own chunk that is inserted. left hears of each other row, and of the key by which it meets one.
+func (r *rowKeys) unmet(seen *keysSeen, left func(row, key int)) []int32 {
 	out := make([]int32, 0, r.n)
 	for row := range r.n {
-		if r.meets(row, seen) < 0 {
-			seen.addRow(r, row)
-			out = append(out, int32(row))
+		if key := r.meets(row, seen); key >= 0 {
+			left(row, key)
+			continue
 		}
+		seen.addRow(r, row)
+		out = append(out, int32(row))
 	}
 	return out
 }
@@ -216,7 +218,7 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
 	}
 	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
-		unmet := keys.unmet(&i.seen)
+		unmet := keys.unmet(&i.seen, func(row, key int) { i.leave(rows, row, key) })
 		i.counts.Ignored += int64(rows.N - len(unmet))
 		return i.sendUnmet(ctx, rows, unmet)
 	}
@@ -292,16 +294,20 @@ func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) er
 	if asked != nil {
 		return err
 	}
-	row, key, ok := keys.firstMet(&keysSeen{})
-	switch t := i.plan.Table; {
-	case !ok:
-		return err
-	case key == 0:
-		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
-	default:
-		u := i.keys[key-1]
-		return duplicate(t, u.name, rows, row, t, u.key)
+	if row, key, ok := keys.firstMet(&keysSeen{}); ok {
+		return i.duplicate(rows, row, key)
 	}
+	return err
+}
+
+// duplicate is the error of a row that meets another by a key, by its place among rowKeys.
+func (i *inserter) duplicate(rows *vec.Batch, row, key int) error {
+	t := i.plan.Table
+	if key == 0 {
+		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
+	}
+	u := i.keys[key-1]
+	return duplicate(t, u.name, rows, row, t, u.key)
 }
 
 // sendUnmet inserts rows of which nothing is in the way.

@@ -134,7 +134,7 @@ func TestUnmetRows(t *testing.T) {
 			if first := firstMissing(want, len(rows)); found != (first >= 0) || found && n != first {
 				t.Fatalf("%v into %v: %v is met first (%v), not %v", rows, table, n, found, first)
 			}
-			if got := asKeys(rows, keys, table).unmet(seen); !slices.Equal(got, want) {
+			if got := asKeys(rows, keys, table).unmet(seen, func(int, int) {}); !slices.Equal(got, want) {
 				t.Fatalf("%v into %v: %v are inserted, not %v", rows, table, got, want)
 			}
 		}

@@ -18,7 +18,7 @@ var pageSize = uintptr(os.Getpagesize())
 // cold tablet then runs at the speed of the disk and not at that of page faults (reference §2). What goes wrong shows when
 // the row group is read.
 func (it *Iter) readAhead() {
-	if len(it.units) == 0 || it.left >= 0 {
+	if len(it.units) == 0 || it.left >= 0 || it.few {
 		return
 	}
 	u := &it.units[0]

@@ -25,6 +25,10 @@ func (g *Group) DecodeRange(v *vec.Vector, c, i, from, to int) error {
 			return err
 		}
 		Empty(v)
+		if done, err := g.appendCoded(v, c, i, from, to); done || err != nil {
+			return err
+		}
+		Empty(v)
 	}
 	whole := rangeVectors.Get().(*vec.Vector)
 	defer func() {
@@ -66,6 +70,29 @@ func (g *Group) appendBlocksOf(v *vec.Vector, c, i, from, to int) (bool, error) 
 		}
 		b.appendRows(v, row%blockRows, end-at*blockRows)
 		row = end
+	}
+	return true, nil
+}
+
+// codedRows is up to how many rows of a dictionary are looked up one by one: it need not be read then.
+const codedRows = 256
+
+// appendCoded appends the rows [from, to) of vector i; false when they have no dictionary, or are too many.
+func (g *Group) appendCoded(v *vec.Vector, c, i, from, to int) (bool, error) {
+	src, err := g.vectorBytes(c, i)
+	if err != nil || len(src) < 2 || to-from > codedRows || src[0] != encShared && src[0] != encDict {
+		return false, err
+	}
+	shared, err := g.dictionaryBytes(c)
+	if err != nil {
+		return false, err
+	}
+	room := scratchPool.Get().(*scratch)
+	defer room.giveBack()
+	for row := from; row < to; row++ {
+		if !pick(v, g.VectorRows(i), row, src, shared, room) {
+			return false, nil
+		}
 	}
 	return true, nil
 }

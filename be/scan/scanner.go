@@ -8,6 +8,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -52,7 +53,7 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, req, f, send)
+	return s.run(ctx, req, f, math.MaxInt64, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {

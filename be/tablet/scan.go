@@ -55,7 +55,7 @@ type Iter struct {
 	prune   []prune
 	narrow  *narrowing // of the key; nil = nothing is known of it
 	few     bool       // by that, about fewRows at most are wanted
-	wanted  int64      // about how many stored rows are
+	wanted  int64      // about how many rows are to be read
 	units   []unit
 	ready   []*vec.Batch
 	current *unit
@@ -120,6 +120,9 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	}
 	for i := range s.mems {
 		add(unit{mem: &s.mems[i]}, s.mems[i].rows())
+		if it.narrow == nil { // else they are told by their keys
+			it.wanted += int64(s.mems[i].rows())
+		}
 	}
 	it.few = it.narrow != nil && it.wanted <= fewRows
 	return it
@@ -136,8 +139,8 @@ func (it *Iter) estimate(g *groupEntry) int64 {
 	return it.narrow.estimate(g)
 }
 
-// Stored returns about how many rows there are to read of rowsets, by what is known of their keys.
-func (it *Iter) Stored() int64 { return it.wanted }
+// ToRead returns about how many rows there are to read, by what is known of their keys.
+func (it *Iter) ToRead() int64 { return it.wanted }
 
 // Next returns the next batch, of at least one row, or nil at the end. After damage was found the replica is bad and the
 // scan has failed as a whole: what it returned before must not be used.

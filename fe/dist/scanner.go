@@ -96,8 +96,9 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, q: q, fragment: fragment, whole: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
+	r := &run{s: s, q: q, fragment: fragment, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
 		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
+	r.few.Store(!r.keyed && readsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
@@ -111,10 +112,18 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 		}
 		tablets = append(tablets, g)
 	}
+	if r.few.Load() {
+		return &fewRows{r: r, tablets: tablets}, nil
+	}
+	return r.gather(ctx, tablets), nil
+}
+
+// gather asks for tablets beside who reads their rows.
+func (r *run) gather(ctx context.Context, tablets []*target) exec.Stream {
 	return spool.Gather(ctx, func(ctx context.Context, give func(context.Context, *spool.Spool) error) error {
 		r.give = give
 		return r.all(ctx, tablets)
-	}), nil
+	})
 }
 
 // target is one tablet at the version of the snapshot. It is used by one goroutine at a time.
@@ -137,7 +146,8 @@ type run struct {
 	q        *Query
 	fragment []byte
 	keyed    bool          // a few rows of one tablet: worth a call instead of a stream
-	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
+	few      atomic.Bool   // as far as is known few rows of any tablets: likewise, and one for all tablets of a BE
+	agg      bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
 	give     func(context.Context, *spool.Spool) error
 }
@@ -205,6 +215,7 @@ type call struct {
 func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stuck []*target, err error) {
 	byBE := map[types.BEID]int{}
 	load := map[types.BEID]int{}
+	whole := r.agg || r.few.Load()
 	for _, t := range tablets {
 		be, ok, err := r.choose(cat, t, load)
 		if err != nil {
@@ -216,7 +227,7 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 		}
 		load[be]++
 		at, seen := byBE[be]
-		if !seen || !r.whole || t.alone || t.own {
+		if !seen || !whole || t.alone || t.own {
 			at = len(calls)
 			if !t.alone && !t.own {
 				byBE[be] = at
@@ -229,7 +240,7 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 }
 
 // choose picks the BE for one tablet: among live ones whose replica is up to date the one with the fewest tablets of
-// this scan. A transaction reads what it wrote where it wrote it, at the leader of then.
+// this scan, or for few rows with the most. A transaction reads what it wrote where it wrote it, at the leader of then.
 func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (types.BEID, bool, error) {
 	tab, ok := cat.Tablet(t.id)
 	if t.own && (!ok || tab.Epoch != t.epoch) {
@@ -240,7 +251,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 			return 0, false, nil
 		}
 	}
-	best, bestLoad := types.BEID(0), 0
+	best, bestLoad, few := types.BEID(0), 0, r.few.Load()
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
 		if rep.Role == types.RoleLearner || rep.Bad || rep.OfflineMs != 0 || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
@@ -249,7 +260,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {
 			continue
 		}
-		if best == 0 || load[rep.BE] < bestLoad {
+		if best == 0 || !few && load[rep.BE] < bestLoad || few && load[rep.BE] > bestLoad {
 			best, bestLoad = rep.BE, load[rep.BE]
 		}
 	}
@@ -259,15 +270,8 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 // one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
 // query itself is at fault.
 func (r *run) one(ctx context.Context, c call) ([]*target, error) {
-	set := r.s.settings()
-	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
-	for _, t := range c.tablets {
-		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
-		if t.own {
-			req.TxnId = uint64(r.q.Txn)
-		}
-	}
-	sp := spool.New(set.SpillDir)
+	req := r.request(c)
+	sp := spool.New(r.s.settings().SpillDir)
 	err := r.call(ctx, r.s.live.Address(c.be), req, sp.Add)
 	if err == nil {
 		err = sp.Rewind()
@@ -279,6 +283,19 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	return nil, r.give(ctx, sp)
 }
 
+// request is what a call asks.
+func (r *run) request(c call) *bepb.ScanRequest {
+	set := r.s.settings()
+	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
+	for _, t := range c.tablets {
+		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
+		if t.own {
+			req.TxnId = uint64(r.q.Txn)
+		}
+	}
+	return req
+}
+
 // call asks one BE.
 func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
 	if r.keyed {
@@ -287,6 +304,13 @@ func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, e
 		if done, err := r.s.clients.Get(ctx, address, get, each); done || err != nil {
 			return err
 		}
+	}
+	if r.few.Load() {
+		done, err := r.s.clients.Fetch(ctx, address, req, each)
+		if !done && err == nil {
+			err = errMany
+		}
+		return err
 	}
 	return r.s.clients.Scan(ctx, address, req, each)
 }
@@ -297,6 +321,9 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 		return nil, context.Cause(ctx)
 	}
 	switch {
+	case errors.Is(err, errMany):
+		r.few.Store(false)
+		return c.tablets, nil
 	case beclient.Unreachable(err):
 		r.s.live.Probe(c.be)
 	case beclient.Corrupt(err) && len(c.tablets) > 1:

@@ -66,8 +66,11 @@ func keyBounds(n *expr.Node, f *physical.Fragment, id types.ColumnID) (lo, hi bo
 	return false, false
 }
 
-// fewRows is the stream of a scan of few rows. When one BE has all tablets it is asked by a single call, in the goroutine of who reads;
-// whatever does not go at once goes the general way.
+// callsInTurn is up to how many calls are made one after the other, in the goroutine of who reads: in most clusters one BE has all
+// tablets of a small table, and what a transaction has written takes another call.
+const callsInTurn = 2
+
+// fewRows is the stream of a scan of few rows. Whatever does not go at once goes the general way.
 type fewRows struct {
 	r       *run
 	tablets []*target
@@ -101,20 +104,25 @@ func (w *fewRows) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(calls) == 1 && len(stuck) == 0 {
-		err := w.r.call(ctx, w.r.s.live.Address(calls[0].be), w.r.request(calls[0]), func(b []byte) error {
+	if len(calls) > callsInTurn || len(stuck) > 0 {
+		w.rest = w.r.gather(ctx, w.tablets)
+		return nil
+	}
+	for _, c := range calls {
+		err := w.r.call(ctx, w.r.s.live.Address(c.be), w.r.request(c), func(b []byte) error {
 			w.batches = append(w.batches, b)
 			return nil
 		})
 		if err == nil {
-			return nil
+			continue
 		}
 		w.batches = nil
-		if _, err = w.r.failed(ctx, calls[0], err); err != nil {
+		if _, err = w.r.failed(ctx, c, err); err != nil {
 			return err
 		}
+		w.rest = w.r.gather(ctx, w.tablets)
+		return nil
 	}
-	w.rest = w.r.gather(ctx, w.tablets)
 	return nil
 }
 

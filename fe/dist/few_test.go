@@ -2,6 +2,7 @@ package dist_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -86,5 +87,49 @@ func TestFewRows(t *testing.T) {
 				t.Errorf("%d calls", n)
 			}
 		})
+	}
+}
+
+// TestFewOwnRows: the rows that a transaction has written come from their leader, which alone is told of the transaction.
+func TestFewOwnRows(t *testing.T) {
+	w := newWorld(t, 3, 4)
+	own := w.Tablets[:2]
+	q := &dist.Query{Snapshot: w.Log.Current(), Txn: 77, Leads: func(id types.TabletID) (types.BEID, types.Epoch, bool) {
+		return w.BEs[0].ID, 1, slices.Contains(own, id)
+	}}
+	for _, b := range w.BEs {
+		b.Set(func(b *fakecluster.BE) {
+			b.OnFetch = func(req *bepb.ScanRequest) (*bepb.GetResponse, error) {
+				for _, rt := range req.Tablets {
+					mine := slices.Contains(own, types.TabletID(rt.TabletId))
+					if mine != (req.TxnId == 77) || mine && b != w.BEs[0] {
+						t.Errorf("be %d was asked for tablet %d of txn %d", b.ID, rt.TabletId, req.TxnId)
+					}
+				}
+				return fetched(req)
+			}
+			b.OnScan = func(*bepb.ScanRequest, bepb.Backend_ScanServer) error {
+				t.Error("scanned")
+				return nil
+			}
+		})
+	}
+	scan := &physical.Scan{TableID: w.Table, Tablets: w.Tablets,
+		Fragment: physical.Fragment{Schema: fakecluster.Schema(w.Table), Columns: []types.ColumnID{1}, Limit: 100}}
+	s, err := w.scanner.Scan(context.Background(), q, scan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(s); err != nil || !slices.Equal(got, w.want()) {
+		t.Errorf("got %v, %v, want %v", got, err, w.want())
+	}
+	w.Lead(t, own[0], w.BEs[1].ID)
+	s, err = w.scanner.Scan(context.Background(), &dist.Query{Snapshot: w.Log.Current(), Txn: 77, Leads: q.Leads}, scan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost *dist.LostRowsError
+	if _, err := read(s); !errors.As(err, &lost) || lost.Tablet != own[0] {
+		t.Errorf("after a change of leader: %v, want the loss of the own rows", err)
 	}
 }

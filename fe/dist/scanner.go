@@ -98,7 +98,7 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	}
 	r := &run{s: s, q: q, fragment: fragment, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
 		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
-	r.few.Store(!r.keyed && readsFew(&scan.Fragment))
+	r.few.Store(r.keyed || readsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
@@ -145,8 +145,8 @@ type run struct {
 	s        *Scanner
 	q        *Query
 	fragment []byte
-	keyed    bool          // a few rows of one tablet: worth a call instead of a stream
-	few      atomic.Bool   // as far as is known few rows of any tablets: likewise, and one for all tablets of a BE
+	keyed    bool          // rows of one tablet by their keys
+	few      atomic.Bool   // as far as is known: worth a call that is answered at once, for all tablets of a BE
 	agg      bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
 	give     func(context.Context, *spool.Spool) error
@@ -213,7 +213,11 @@ type call struct {
 
 // assign picks a replica for every tablet, spreading over BEs; stuck are those that have none left to try.
 func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stuck []*target, err error) {
-	byBE := map[types.BEID]int{}
+	type place struct {
+		be  types.BEID
+		own bool // with rows of the transaction, which the call then asks for
+	}
+	byBE := map[place]int{}
 	load := map[types.BEID]int{}
 	whole := r.agg || r.few.Load()
 	for _, t := range tablets {
@@ -226,11 +230,11 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 			continue
 		}
 		load[be]++
-		at, seen := byBE[be]
-		if !seen || !whole || t.alone || t.own {
+		at, seen := byBE[place{be, t.own}]
+		if !seen || !whole || t.alone {
 			at = len(calls)
-			if !t.alone && !t.own {
-				byBE[be] = at
+			if !t.alone {
+				byBE[place{be, t.own}] = at
 			}
 			calls = append(calls, call{be: be})
 		}
@@ -298,21 +302,22 @@ func (r *run) request(c call) *bepb.ScanRequest {
 
 // call asks one BE.
 func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
-	if r.keyed {
+	switch {
+	case !r.few.Load():
+		return r.s.clients.Scan(ctx, address, req, each)
+	case r.keyed:
 		get := &bepb.GetRequest{Fragment: req.Fragment, TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
 			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
-		if done, err := r.s.clients.Get(ctx, address, get, each); done || err != nil {
-			return err
-		}
+		return allOrMany(r.s.clients.Get(ctx, address, get, each))
 	}
-	if r.few.Load() {
-		done, err := r.s.clients.Fetch(ctx, address, req, each)
-		if !done && err == nil {
-			err = errMany
-		}
-		return err
+	return allOrMany(r.s.clients.Fetch(ctx, address, req, each))
+}
+
+func allOrMany(done bool, err error) error {
+	if !done && err == nil {
+		return errMany
 	}
-	return r.s.clients.Scan(ctx, address, req, each)
+	return err
 }
 
 // failed decides whether an error sends the tablets to other replicas or ends the query.

@@ -25,6 +25,7 @@ type predicate struct {
 
 	between bool // what several comparisons of a column of integers leave: i and the values up to i+span
 	span    uint64
+	ranges  []limit // what alternatives leave that are comparisons of one column of integers; nil = there are none
 }
 
 func predicates(root *code) []predicate {
@@ -58,7 +59,7 @@ func addPredicate(ps []predicate, p predicate) []predicate {
 // limits returns the range of integers that pass, with the bias.
 func (p *predicate) limits() (lo, hi int64, ok bool) {
 	lo, hi = math.MinInt64, math.MaxInt64
-	if !p.fast || p.null || p.phys != types.PhysInt64 {
+	if !p.fast || p.null || p.phys != types.PhysInt64 || p.ranges != nil {
 		return 0, 0, false
 	}
 	if p.between {
@@ -80,6 +81,9 @@ func (p *predicate) limits() (lo, hi int64, ok bool) {
 }
 
 func newPredicate(c *code) predicate {
+	if c.kind == NodeCall && c.call.Def.Lazy == fn.LazyOr {
+		return newAlternatives(c)
+	}
 	p := predicate{code: c}
 	if c.kind != NodeCall || len(c.args) != 2 {
 		return p
@@ -158,7 +162,9 @@ func (p *predicate) narrow(b *vec.Batch, sel []int32, owned bool, buf []int32) (
 	case types.PhysBytes:
 		k = p.narrowBytes(v, sel, out)
 	default:
-		if p.between {
+		if p.ranges != nil {
+			k = narrowRanges(v.I64[:v.N], p.bias, p.ranges, sel, out)
+		} else if p.between {
 			k = narrowRange(v.I64[:v.N], p.bias, p.i, p.span, sel, out)
 		} else if p.bias != 0 {
 			k = p.narrowUnsigned(v.I64, sel, out)

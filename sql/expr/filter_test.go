@@ -11,8 +11,8 @@ import (
 	"stele/sql/vec"
 )
 
-// TestRangesAgainstRows: several comparisons of a column are joined to one range; the rows that pass are those for which each holds,
-// with or without a buffer.
+// TestRangesAgainstRows: several comparisons of a column are joined to one range, and alternatives to a list of ranges; the rows that pass
+// are those for which all hold, with or without a buffer.
 func TestRangesAgainstRows(t *testing.T) {
 	ctx := testContext(t)
 	cols := []types.ColumnType{{Kind: types.KindBigInt}, {Kind: types.KindBigInt, Unsigned: true}, {Kind: types.KindDecimal, Length: 15, Scale: 2}}
@@ -45,14 +45,32 @@ func TestRangesAgainstRows(t *testing.T) {
 				}
 			}
 		}
-		var conds []*expr.Node
-		for range 2 + r.IntN(4) {
-			c := r.IntN(len(cols))
+		compare := func(c int) *expr.Node {
 			x, y := expr.Col(c, cols[c]), expr.Const(value(cols[c]), cols[c])
 			if r.IntN(3) == 0 {
 				x, y = y, x
 			}
-			conds = append(conds, expr.MustCall([]string{"<", "<=", ">", ">=", "=", "<>"}[r.IntN(6)], x, y))
+			return expr.MustCall([]string{"<", "<=", ">", ">=", "=", "<>"}[r.IntN(6)], x, y)
+		}
+		var conds []*expr.Node
+		for range 2 + r.IntN(4) {
+			c := r.IntN(len(cols))
+			if r.IntN(2) == 0 {
+				conds = append(conds, compare(c))
+				continue
+			}
+			var either []*expr.Node
+			for range 2 + r.IntN(4) {
+				if r.IntN(8) == 0 {
+					c = r.IntN(len(cols))
+				}
+				if one := compare(c); r.IntN(2) == 0 {
+					either = append(either, one)
+				} else {
+					either = append(either, expr.MustCall("and", one, compare(c)))
+				}
+			}
+			conds = append(conds, expr.MustCall("or", either...))
 		}
 		n := expr.MustCall("and", conds...)
 		p, err := expr.Compile(n, ctx)

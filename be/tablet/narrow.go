@@ -174,20 +174,3 @@ func (n *narrowing) visible(sel []int32, w *memView, from, to int, v types.Versi
 	}
 	return sel
 }
-
-// deadIn appends which of the rows [start, start+n) had ended at version v, ascending.
-func (d *deletes) deadIn(dst []uint32, v types.Version, start, n uint32) []uint32 {
-	rows, rest := d.at(v)
-	dst = deadRows(dst, rows, start, n)
-	sorted := len(dst)
-	for _, e := range rest {
-		if e.Pos-start < n { // below start it is huge
-			dst = append(dst, e.Pos)
-		}
-	}
-	if sorted < len(dst) {
-		slices.Sort(dst)
-		dst = slices.Compact(dst)
-	}
-	return dst
-}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/rowset"
@@ -59,9 +57,8 @@ type Iter struct {
 	units   []unit
 	ready   []*vec.Batch
 	current *unit
-	next    int // vector (rowset) or row (memtable) of the current unit
-	left    int // rows until MaxRows; -1 = no limit
-	deleted map[*rowsetState]*roaring.Bitmap
+	next    int      // vector (rowset) or row (memtable) of the current unit
+	left    int      // rows until MaxRows; -1 = no limit
 	dead    []uint32 // deleted rows of the current row group, ascending
 	stored  bool     // ready comes from a rowset
 	reused  reused
@@ -84,7 +81,7 @@ type prune struct {
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
 func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
-	it := &Iter{s: s, cols: cols, opt: opt, left: -1, deleted: make(map[*rowsetState]*roaring.Bitmap)}
+	it := &Iter{s: s, cols: cols, opt: opt, left: -1}
 	if opt.MaxRows > 0 {
 		it.left = opt.MaxRows
 	}
@@ -174,7 +171,7 @@ func (it *Iter) begin() {
 	it.current, it.next = &it.units[0], 0
 	it.units = it.units[1:]
 	if w, g := it.current.w, it.current.group; w != nil && !it.few {
-		it.dead = deadRows(it.dead[:0], it.deletedRows(w), w.r.starts[g], w.r.groups[g].Rows)
+		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 	}
 	it.readAhead()
 }
@@ -401,31 +398,6 @@ func (it *Iter) deadOf(w *rowsetView, start, n uint32) []uint32 {
 	from, _ := slices.BinarySearch(it.dead, start)
 	to, _ := slices.BinarySearch(it.dead, start+n)
 	return it.dead[from:to]
-}
-
-// deadRows appends the deleted rows of [start, start+n), ascending.
-func deadRows(dst []uint32, deleted *roaring.Bitmap, start, n uint32) []uint32 {
-	if deleted.IsEmpty() {
-		return dst
-	}
-	dead := deleted.Iterator()
-	for dead.AdvanceIfNeeded(start); dead.HasNext(); {
-		pos := dead.Next()
-		if pos >= start+n {
-			break
-		}
-		dst = append(dst, pos)
-	}
-	return dst
-}
-
-func (it *Iter) deletedRows(w *rowsetView) *roaring.Bitmap {
-	rows := it.deleted[w.r]
-	if rows == nil {
-		rows = w.deletes.rowsAt(it.s.version)
-		it.deleted[w.r] = rows
-	}
-	return rows
 }
 
 func allRows(n int) []int32 {

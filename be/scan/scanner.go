@@ -1,6 +1,9 @@
 // Package scan runs plan fragments next to the rows: it pins one version of each tablet, streams its rows through the
 // fragment's operators and hands over encoded batches.
 //
+// Scan streams, tablet by tablet at the same time if the FE likes; Get (rows by keys) and Fetch (few rows of several tablets) answer at
+// once, and say so when the answer is for Scan.
+//
 // It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
 // says so. It holds no state but a count of what runs.
 package scan

@@ -95,7 +95,7 @@ func (w *fewRows) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	b := w.batches[0]
 	w.batches = w.batches[1:]
-	return vec.Decode(b)
+	return vec.DecodeShared(b)
 }
 
 // begin gets the rows, or goes the general way.

@@ -4,6 +4,9 @@
 // have that version says so and another one is asked; rows of another version are never taken. The answer of one call
 // is taken whole or not at all: it is kept aside, in memory and beyond a bound in a file, until its BE has said that
 // it is complete. So the death of a BE in the middle of an answer costs a second call and never a row twice.
+//
+// A scan that looks as if it read few rows (bounds of the key, some keys, a LIMIT) is one call to one BE that is answered at once; the
+// BE, which knows the keys, may leave it to the general way.
 package dist
 
 import (

@@ -103,7 +103,12 @@ func appendColumn(dst []byte, v *Vector) []byte {
 }
 
 // Decode reads what Encode wrote. It copies, checks every length before it allocates, and never panics.
-func Decode(src []byte) (*Batch, error) {
+func Decode(src []byte) (*Batch, error) { return decode(src, false) }
+
+// DecodeShared is Decode of what nobody changes any more: the bytes of texts stay where they are, and keep all of src in memory.
+func DecodeShared(src []byte) (*Batch, error) { return decode(src, true) }
+
+func decode(src []byte, shared bool) (*Batch, error) {
 	le := binary.LittleEndian
 	if len(src) < wireHeader+wireTrailer {
 		return nil, fmt.Errorf("decode batch of %d bytes: %w: too short", len(src), ErrCorrupt)
@@ -119,7 +124,7 @@ func Decode(src []byte) (*Batch, error) {
 	b := &Batch{N: int(rows), Cols: make([]*Vector, cols)}
 	rest := body[wireHeader+int(cols)*wireColumn:]
 	for i := range b.Cols {
-		v, left, err := decodeColumn(body[wireHeader+i*wireColumn:], rest, b.N)
+		v, left, err := decodeColumn(body[wireHeader+i*wireColumn:], rest, b.N, shared)
 		if err != nil {
 			return nil, fmt.Errorf("decode batch column %d: %w", i, err)
 		}
@@ -131,7 +136,7 @@ func Decode(src []byte) (*Batch, error) {
 	return b, nil
 }
 
-func decodeColumn(head, rest []byte, n int) (*Vector, []byte, error) {
+func decodeColumn(head, rest []byte, n int, shared bool) (*Vector, []byte, error) {
 	le := binary.LittleEndian
 	flags, size := head[1], int(le.Uint32(head[10:]))
 	t := types.ColumnType{
@@ -166,13 +171,13 @@ func decodeColumn(head, rest []byte, n int) (*Vector, []byte, error) {
 		}
 		in = in[8*len(v.Valid):]
 	}
-	if err := v.decodeValues(in, n); err != nil {
+	if err := v.decodeValues(in, n, shared); err != nil {
 		return nil, nil, err
 	}
 	return v, rest[need:], nil
 }
 
-func (v *Vector) decodeValues(in []byte, n int) error {
+func (v *Vector) decodeValues(in []byte, n int, shared bool) error {
 	le := binary.LittleEndian
 	switch v.Type.Phys() {
 	case types.PhysFloat64:
@@ -197,7 +202,9 @@ func (v *Vector) decodeValues(in []byte, n int) error {
 		if v.Off[0] != 0 || int64(v.Off[n]) != int64(len(data)) {
 			return fmt.Errorf("%w: offsets", ErrCorrupt)
 		}
-		v.Data = append(make([]byte, 0, len(data)), data...)
+		if v.Data = data[:len(data):len(data)]; !shared {
+			v.Data = append(make([]byte, 0, len(data)), data...)
+		}
 	default:
 		v.I64 = make([]int64, n)
 		for i := range v.I64 {

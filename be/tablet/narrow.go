@@ -167,8 +167,12 @@ func (n *narrowing) visible(sel []int32, w *memView, from, to int, v types.Versi
 	if at < 0 {
 		panic("BUG: a memtable without a key column")
 	}
+	if b.lo > b.hi {
+		return sel
+	}
+	lo, width, flip := b.lo, b.hi-b.lo, b.flip // each row in memory is looked at: one comparison
 	for i, x := range w.column(at, from, to).I64 {
-		if x := b.ordered(x); x >= b.lo && x <= b.hi && w.visible(from+i, v) {
+		if (uint64(x)^flip)-lo <= width && w.visible(from+i, v) {
 			sel = append(sel, int32(i))
 		}
 	}

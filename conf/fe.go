@@ -151,6 +151,9 @@ var (
 	LockWaitTimeout = feWork.Duration("lock_wait_timeout_s", 50*time.Second,
 		"How long a statement waits for a row lock before error 1205; a session may set its own.",
 		Range(1, 1073741824), Alias("innodb_lock_wait_timeout"), Mutable)
+	TemporaryTableKeep = feWork.Duration("temporary_table_keep_s", 3600*time.Second,
+		"Temporary tables of the sessions of a frontend that has been silent for so long are dropped. A frontend that is only cut off ends such sessions after 5 minutes.",
+		Range(600, 31536000), Mutable)
 	PublishWaitTimeout = feWork.Duration("publish_wait_timeout_ms", 5*time.Second,
 		"How long a committed write waits, when a backend does not keep up with committed versions, until a quorum can serve it.",
 		Range(10, 600000), Alias("quorum_publish_wait_time_ms"), Mutable)

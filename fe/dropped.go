@@ -2,10 +2,13 @@ package fe
 
 import (
 	"context"
+	"net"
+	"slices"
 	"time"
 
+	"stele/conf"
+	"stele/fe/beclient"
 	"stele/fe/quorum"
-	"stele/meta/catalog"
 	"stele/meta/raftlog"
 	metarpc "stele/meta/rpc"
 	"stele/proto/fepb"
@@ -29,7 +32,7 @@ func (n *node) checkMembership() {
 const askInterval = time.Second
 
 // askMembership asks while no leader is heard of: an FE that was dropped while it was down or cut off hears nothing any
-// more. Only the leading FE says so.
+// more. Only an FE that has heard the leading one meanwhile says so.
 func (n *node) askMembership(ctx context.Context) {
 	tick := time.NewTicker(askInterval)
 	defer tick.Stop()
@@ -42,12 +45,39 @@ func (n *node) askMembership(ctx context.Context) {
 		if n.quorum.Leads() || n.quorum.LeaderAddress() != "" {
 			continue
 		}
-		n.others(func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient) {
+		n.callAll(n.neighbours(), func(ctx context.Context, address string, client fepb.FrontendClient) {
 			_, err := client.ReadIndex(ctx, &fepb.ReadIndexRequest{Fe: n.name})
 			if metarpc.Reason(err) == quorum.ReasonDropped {
-				n.log.Warn("dropped from the cluster", "says", fe.Name)
+				n.log.Warn("dropped from the cluster", "says", address)
 				n.quorum.Drop()
 			}
 		})
 	}
+}
+
+// neighbours are the rpc addresses of the other FEs of the catalog. Raft applies nothing without a leader, so the catalog of an FE that has
+// no snapshot is empty until it hears of one, and one that was dropped never does. Then they are what fe_helpers names, and the members
+// of the Raft group as this FE knows them, at the port that it has itself.
+func (n *node) neighbours() (addresses []string) {
+	for fe := range n.meta.Current().FEs() {
+		if fe.Name != n.name && fe.RPCPort != 0 {
+			addresses = append(addresses, beclient.Address(fe.Host, fe.RPCPort))
+		}
+	}
+	if len(addresses) > 0 {
+		return addresses
+	}
+	v := n.live.Load()
+	addresses = slices.Clone(conf.FEHelpers.Get(v))
+	members, err := n.meta.Servers()
+	if err != nil {
+		n.log.Debug("members of the Raft group", "err", err)
+	}
+	for _, m := range members {
+		if host, _, err := net.SplitHostPort(m.Addr); err == nil && m.ID != n.name {
+			addresses = append(addresses, beclient.Address(host, conf.FERPCPort.Get(v)))
+		}
+	}
+	slices.Sort(addresses)
+	return slices.DeleteFunc(slices.Compact(addresses), func(a string) bool { return a == n.rpcAddress() })
 }

@@ -31,6 +31,7 @@ import (
 	"stele/fe/stmt"
 	"stele/fe/tabletctl"
 	"stele/fe/txn"
+	"stele/fe/userlock"
 	"stele/meta/command"
 	"stele/meta/logfile"
 	"stele/meta/process"
@@ -91,22 +92,24 @@ type node struct {
 	secure  *metarpc.Security // nil = clear text between nodes
 	met     *stranger.Book
 
-	listener *metarpc.Listener // for calls of other nodes
-	meta     *raftlog.Log
-	quorum   *quorum.Log
-	group    *group.Group
-	suspects *suspects
-	clients  *beclient.Clients
-	cluster  *cluster.Cluster
-	ledger   *cluster.Ledger
-	redo     *redo.Driver
-	txns     *txn.Coordinator
-	control  *tabletctl.Controller
-	checker  *consistency.Checker
-	ops      *opctl.Engine
-	shared   *session.Shared
-	mysql    atomic.Pointer[server.Server] // nil until this FE has the metadata
-	serves   atomic.Bool                   // MySQL clients may come
+	listener  *metarpc.Listener // for calls of other nodes
+	meta      *raftlog.Log
+	quorum    *quorum.Log
+	group     *group.Group
+	suspects  *suspects
+	clients   *beclient.Clients
+	cluster   *cluster.Cluster
+	ledger    *cluster.Ledger
+	redo      *redo.Driver
+	txns      *txn.Coordinator
+	control   *tabletctl.Controller
+	checker   *consistency.Checker
+	ops       *opctl.Engine
+	shared    *session.Shared
+	lockTable *userlock.Table
+	userLocks *userlock.Keeper
+	mysql     atomic.Pointer[server.Server] // nil until this FE has the metadata
+	serves    atomic.Bool                   // MySQL clients may come
 }
 
 // open builds the parts in the order in which they need one another.
@@ -146,11 +149,13 @@ func (n *node) openSessions() error {
 	if err != nil {
 		return err
 	}
-	n.shared = session.New(session.Parts{Name: n.name, Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
+	n.openUserLocks()
+	n.shared = session.New(session.Parts{Name: n.name, UserLocks: n.userLocks, Log: n.quorum, Parser: parse.New(router), Scanner: scanner, Txns: n.txns,
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
-		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill, Started: n.started, Logger: n.log})
+		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill,
+		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Started: n.started, Logger: n.log})
 	return nil
 }
 
@@ -236,8 +241,9 @@ func (n *node) serve(ctx context.Context) error {
 	n.listener = listener
 	cfg := metarpc.ServerConfig{Cluster: n.id, Log: n.log, AllowFresh: rpc.AllowFresh, TLS: n.secure.ServerTLS(), Refused: n.refused}
 	grpcServer, pipes := metarpc.NewServer(cfg), metarpc.NewPipeServer(cfg)
-	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, Group: n.group, Answer: n.shared.Answer,
-		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn})
+	service := rpc.New(rpc.Parts{Ledger: n.ledger, Log: n.meta, CatchUp: n.quorum.ReadIndex, Group: n.group, Answer: n.shared.Answer,
+		Active: n.txns.Active, Sessions: n.shared.Processes, Transactions: n.shared.Transactions, Kill: n.killHere, Suspect: n.suspected, Knock: n.letIn,
+		UserLock: n.lockTable.Do})
 	fepb.RegisterFrontendServer(grpcServer, service)
 	fepb.RegisterFrontendServer(pipes, service)
 	loops, stopLoops := context.WithCancel(ctx)
@@ -253,6 +259,7 @@ func (n *node) serve(ctx context.Context) error {
 	wg.Go(func() { failed <- n.runGossip(loops) })
 	if err = n.awaitMeta(ctx); err == nil {
 		wg.Go(func() { n.followConfig(loops) })
+		wg.Go(func() { n.userLocks.Run(loops) })
 		err = n.serveClients(ctx, loops, &wg, failed)
 	}
 	n.handOver()

@@ -21,6 +21,7 @@ import (
 	"stele/fe/beclient"
 	"stele/fe/cluster"
 	"stele/fe/server"
+	"stele/fe/session"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/raftlog"
@@ -126,7 +127,7 @@ func (n *node) followConfig(ctx context.Context) {
 				}
 			}
 			for key, value := range now {
-				if taken[key] == value || strings.HasPrefix(key, cluster.BEConfigPrefix) {
+				if taken[key] == value {
 					continue
 				}
 				if _, err := n.live.Set(key, value); err != nil {
@@ -175,7 +176,9 @@ func (n *node) newCluster(v *conf.Values) *command.InitCluster {
 // ownConfig returns the items that the cluster has set for its FEs.
 func ownConfig(cat *catalog.Catalog) map[string]string {
 	own := maps.Collect(cat.ConfigAll())
-	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, cluster.BEConfigPrefix) })
+	maps.DeleteFunc(own, func(key, _ string) bool {
+		return strings.HasPrefix(key, cluster.BEConfigPrefix) || strings.HasPrefix(key, session.GlobalPrefix)
+	})
 	return own
 }
 

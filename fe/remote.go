@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,19 +78,27 @@ func (a asker) ask(ctx context.Context, fe fepb.FrontendClient, q session.Questi
 
 // others calls f for every other FE of the catalog at the same time.
 func (n *node) others(f func(ctx context.Context, fe *catalog.FE, client fepb.FrontendClient)) {
+	fes := map[string]*catalog.FE{}
+	for fe := range n.meta.Current().FEs() {
+		if fe.Name != n.name && fe.RPCPort != 0 {
+			fes[beclient.Address(fe.Host, fe.RPCPort)] = fe
+		}
+	}
+	n.callAll(slices.Collect(maps.Keys(fes)), func(ctx context.Context, address string, client fepb.FrontendClient) { f(ctx, fes[address], client) })
+}
+
+// callAll calls f for the FEs at some addresses at the same time.
+func (n *node) callAll(addresses []string, f func(ctx context.Context, address string, client fepb.FrontendClient)) {
 	ctx, cancel := context.WithTimeout(context.Background(), otherTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
-	for fe := range n.meta.Current().FEs() {
-		if fe.Name == n.name || fe.RPCPort == 0 {
-			continue
-		}
-		client, err := n.clients.FE(beclient.Address(fe.Host, fe.RPCPort))
+	for _, address := range addresses {
+		client, err := n.clients.FE(address)
 		if err != nil {
-			n.log.Debug("call another frontend", "fe", fe.Name, "err", err)
+			n.log.Debug("call another frontend", "address", address, "err", err)
 			continue
 		}
-		wg.Go(func() { f(ctx, fe, client) })
+		wg.Go(func() { f(ctx, address, client) })
 	}
 	wg.Wait()
 }

@@ -60,7 +60,8 @@ func scanSettings(v *conf.Values) dist.Settings {
 
 func sessionSettings(v *conf.Values) session.Settings {
 	return session.Settings{QueryMem: conf.QueryMemLimit.Get(v), LockWait: conf.LockWaitTimeout.Get(v), WriteTimeout: conf.WriteTimeout.Get(v),
-		Defaults: plan.TableDefaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
+		TemporaryKeep: conf.TemporaryTableKeep.Get(v),
+		Defaults:      plan.TableDefaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
 }
 
 // reportBad marks a replica that turned out damaged while it was read.

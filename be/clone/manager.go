@@ -19,6 +19,7 @@ import (
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -166,7 +167,7 @@ func (m *Manager) Statuses(seen []uint64) []*bepb.CloneStatus {
 func (m *Manager) run(parent context.Context, p *progress) {
 	ctx, cancel := context.WithTimeoutCause(parent, p.task.Timeout, fmt.Errorf("clone took longer than %v", p.task.Timeout))
 	defer cancel()
-	err := m.clone(ctx, p)
+	err := contain.Call(func() error { return m.clone(ctx, p) })
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}

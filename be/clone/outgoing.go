@@ -10,6 +10,7 @@ import (
 	"stele/be/host"
 	"stele/be/tablet"
 	"stele/be/write"
+	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -152,7 +153,7 @@ func behind(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		stayBehind()
-		done <- f()
+		done <- contain.Call(f)
 	}()
 	return <-done
 }
@@ -235,8 +236,10 @@ func (e *export) frame(ctx context.Context, next, last int) (*bepb.FetchSnapshot
 func (e *export) digest(ctx context.Context, send func(*bepb.FetchSnapshotResponse) error) error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := e.ex.Digest(ctx)
-		done <- err
+		done <- contain.Call(func() error {
+			_, err := e.ex.Digest(ctx)
+			return err
+		})
 	}()
 	tick := time.NewTicker(signOfLife)
 	defer tick.Stop()

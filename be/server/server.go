@@ -192,16 +192,22 @@ func (s *Server) Write(ctx context.Context, req *bepb.WriteRequest) (*bepb.Write
 	published := s.published(ctx, req.Published)
 	if answer, ok := rpc.Later(ctx); ok {
 		s.Writer.Lead(ctx, req, func(resp *bepb.WriteResponse) {
-			s.Pressure.Observe(time.Since(begun), time.Now())
+			s.took(begun)
 			resp.Published = published
 			answer(resp, nil)
 		})
 		return nil, nil
 	}
-	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	defer s.took(begun)
 	resp := s.Writer.Write(ctx, req)
 	resp.Published = published
 	return resp, nil
+}
+
+// took notes how long a call to write has taken.
+func (s *Server) took(begun time.Time) {
+	now := time.Now()
+	s.Pressure.Observe(now.Sub(begun), now)
 }
 
 // published makes versions visible that came with a write, and returns what the answer says of them.
@@ -221,13 +227,13 @@ func (s *Server) Modify(ctx context.Context, req *bepb.ModifyRequest) (*bepb.Mod
 	published := s.published(ctx, req.Published)
 	if answer, ok := rpc.Later(ctx); ok {
 		s.Writer.LeadModify(ctx, req, func(resp *bepb.ModifyResponse) {
-			s.Pressure.Observe(time.Since(begun), time.Now())
+			s.took(begun)
 			resp.Published = published
 			answer(resp, nil)
 		})
 		return nil, nil
 	}
-	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	defer s.took(begun)
 	resp := s.Writer.Modify(ctx, req)
 	resp.Published = published
 	return resp, nil
@@ -238,12 +244,12 @@ func (s *Server) Replicate(ctx context.Context, req *bepb.ReplicateRequest) (*be
 	begun := time.Now()
 	if answer, ok := rpc.Later(ctx); ok {
 		s.Writer.Follow(ctx, req, func(resp *bepb.ReplicateResponse) {
-			s.Pressure.Observe(time.Since(begun), time.Now())
+			s.took(begun)
 			answer(resp, nil)
 		})
 		return nil, nil
 	}
-	defer func() { s.Pressure.Observe(time.Since(begun), time.Now()) }()
+	defer s.took(begun)
 	return s.Writer.Replicate(ctx, req), nil
 }
 

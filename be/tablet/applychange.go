@@ -95,11 +95,11 @@ func (t *Tablet) planChange(version types.Version, parts [][]byte, staged []*sta
 		}
 		return plan.apply, nil
 	}
-	writes, err := t.decodeParts(parts, nil)
+	writes, err := t.decodeParts(nil, parts, nil)
 	if err != nil {
 		return nil, err
 	}
-	refs, err := t.locateWrites(writes)
+	refs, err := t.locateWrites(nil, writes)
 	if err != nil {
 		return nil, err
 	}

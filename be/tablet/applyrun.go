@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 )
 
@@ -115,7 +115,7 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 		return err
 	}
 	for _, s := range run {
-		refs, err := t.locateWrites(s.writes)
+		refs, err := t.locateWrites(nil, s.writes)
 		if err != nil {
 			return err // stored already: applied again, or replayed at the next open
 		}
@@ -146,7 +146,7 @@ func (t *Tablet) decodeRun(run []*smallChange) error {
 	decode := func() error {
 		for i := next.Add(1) - 1; i < int64(len(run)); i = next.Add(1) - 1 {
 			var err error
-			if run[i].writes, err = t.decodeParts(run[i].parts, nil); err != nil {
+			if run[i].writes, err = t.decodeParts(nil, run[i].parts, nil); err != nil {
 				return err
 			}
 		}
@@ -155,12 +155,10 @@ func (t *Tablet) decodeRun(run []*smallChange) error {
 	if bytes < shareBytes || runtime.GOMAXPROCS(0) == 1 {
 		return decode()
 	}
-	var other error
-	var helper sync.WaitGroup
-	helper.Go(func() { other = decode() })
+	var helper contain.Group
+	helper.Go(decode)
 	err := decode()
-	helper.Wait()
-	return errors.Join(err, other)
+	return errors.Join(err, helper.Wait())
 }
 
 // changeEntries returns what makes a small change set durable.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"stele/meta/types"
@@ -244,6 +245,39 @@ func BenchmarkCatchUp(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(len(changes)*b.N)/b.Elapsed().Seconds(), "versions/s")
+		})
+	}
+}
+
+// TestApplyChangesContainsAPanic has the decoder panic, on either of two processors, and in the caller where there is one: the replica is
+// damaged, with nothing of the run applied, and the other replica of the disk goes on.
+func TestApplyChangesContainsAPanic(t *testing.T) {
+	_, src := newTestTablet(t)
+	for i := range 8 {
+		commit(t, src, puts(t, manyRows(i*1000, i*1000+900)...))
+	}
+	changes := changesOf(t, src, 1)
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprint(procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			s, broken := newTestTablet(t)
+			sound, err := s.Create(testMeta(2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken.mu.Lock()
+			broken.keyIdx = []int{len(broken.schema.Columns)} // what a decoder that trusts damaged bytes does
+			broken.mu.Unlock()
+			if err := broken.ApplyChanges(changes); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("a panic: %v", err)
+			}
+			if st := broken.Stats(); !st.Bad || broken.Version() != 1 {
+				t.Errorf("the damaged replica is at version %d, bad: %v", broken.Version(), st.Bad)
+			}
+			if err := sound.ApplyChanges(changes); err != nil || sound.Stats().Bad {
+				t.Errorf("the other replica: %v, bad: %v", err, sound.Stats().Bad)
+			}
+			sameDigest(t, src, sound)
 		})
 	}
 }

@@ -92,9 +92,10 @@ func (p *bulkPlan) eachKeys(r *rowsetState) error {
 			continue
 		}
 		var keys [][]byte
-		err := p.t.s.viewGroup(r.group(g), func(group *rowset.Group) error {
+		err := p.t.s.viewSome(r.group(g), func(group *rowset.Group) error {
 			keys = keys[:0]
 			cols, err := p.t.keyColumns(group)
+			needColumns(group, cols)
 			for i := 0; err == nil && i < group.Vectors(); i++ {
 				b := &vec.Batch{N: group.VectorRows(i)}
 				order := make([]int, len(cols))

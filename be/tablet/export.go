@@ -241,7 +241,7 @@ func (e *Exporter) proof(ctx context.Context) (uint64, error) {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}
-			err := e.s.t.s.viewGroup(r.group(g), func(group *rowset.Group) error {
+			err := e.s.t.s.viewSome(r.group(g), func(group *rowset.Group) error {
 				e.contents[at][g] = group.Content()
 				return nil
 			})
@@ -294,7 +294,7 @@ func (s *Snapshot) hiddenRows(w *rowsetView) (*roaring.Bitmap, error) {
 		if w.r.groups[g].MaxVersion <= s.version {
 			continue
 		}
-		err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+		err := s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) error {
 			for i := range group.Vectors() {
 				versions, err := w.r.versionsOf(group, i)
 				if err != nil {

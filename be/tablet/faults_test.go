@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -73,8 +74,8 @@ func TestReuseGivesTheSameRows(t *testing.T) {
 
 // TestReadAheadOfAnyMemory asks for pages of a row group that is a mapping, and of bytes that are none.
 func TestReadAheadOfAnyMemory(t *testing.T) {
-	willNeed(nil)
-	willNeed(make([]byte, 3*pageSize))
+	kv.WillNeed(nil)
+	kv.WillNeed(make([]byte, 3*4096))
 	s, tb := newTestTablet(t)
 	var rows []row
 	for i := range 30_000 {
@@ -91,7 +92,7 @@ func TestReadAheadOfAnyMemory(t *testing.T) {
 				for _, id := range allColumns {
 					b := group.ColumnBytes(group.Column(id))
 					asked += len(b)
-					willNeed(b)
+					kv.WillNeed(b)
 				}
 				return nil
 			}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -300,7 +301,7 @@ func (im *Import) push() error {
 	im.reading.Go(func() {
 		err := <-stored
 		if err == nil {
-			im.readBack(back)
+			err = contain.Call(func() error { im.readBack(back); return nil })
 		}
 		done <- err
 	})

@@ -39,6 +39,7 @@ type Written struct {
 	Schema *types.Schema
 	Ops    []types.RowOp
 	Rows   *vec.Batch
+	Keys   [][]byte // of the rows, by the schema; nil = they are not known
 }
 
 // PrepareWritten is PrepareLight for who has made the payload: the rows need not be read out of it. written may be nil.
@@ -46,13 +47,16 @@ func (t *Tablet) PrepareWritten(txn types.TxnID, part int, payload []byte, writt
 	if !t.takesNow(payload) {
 		return false, nil
 	}
-	decoded, err := t.writtenNow(written)
-	if err == nil && decoded == nil {
-		decoded, err = t.decodeNow(payload)
+	decoded, known, err := t.writtenNow(written)
+	if err == nil && !known {
+		var read *decodedWrite
+		if read, err = t.decodeNow(payload); read != nil {
+			decoded = *read
+		}
 	}
 	taken := false
 	if err == nil {
-		taken, err = t.keepLight(txn, part, payload, decoded)
+		taken, err = t.keepLight(txn, part, payload, &decoded)
 	}
 	if err != nil {
 		return true, fmt.Errorf("prepare txn %d part %d on tablet %d: %w", txn, part, t.id, err)
@@ -60,39 +64,44 @@ func (t *Tablet) PrepareWritten(txn types.TxnID, part int, payload []byte, writt
 	return taken, nil
 }
 
-// writtenNow is decodeNow by what the payload was made of; nil = the payload has to be read.
-func (t *Tablet) writtenNow(w *Written) (*decodedWrite, error) {
+// writtenNow is decodeNow by what the payload was made of; false = the payload has to be read.
+func (t *Tablet) writtenNow(w *Written) (decodedWrite, bool, error) {
 	if w == nil {
-		return nil, nil
+		return decodedWrite{}, false, nil
 	}
-	rows := w.by(t.Schema())
+	rows, keys := w.by(t.Schema())
 	if rows == nil {
-		return nil, nil
+		return decodedWrite{}, false, nil
 	}
 	if err := t.s.writable(); err != nil {
-		return nil, err
+		return decodedWrite{}, false, err
 	}
-	return &decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows}, nil
+	return decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows, keys: keys}, true, nil
 }
 
-// by returns the rows as they would be read out of the payload by a schema; nil = by another one than they were written by, or not
-// as the store has them.
-func (w *Written) by(schema *types.Schema) *vec.Batch {
+// by returns the rows as they would be read out of the payload by a schema, and their keys where these are known; nil = by another one
+// than they were written by, or not as the store has them.
+func (w *Written) by(schema *types.Schema) (*vec.Batch, [][]byte) {
 	if w.Schema.Version != schema.Version || w.Rows.Sel != nil || len(w.Rows.Cols) != len(schema.Columns) {
-		return nil
+		return nil, nil
+	}
+	same := true
+	for i, v := range w.Rows.Cols {
+		t := schema.Columns[i].Type
+		if v.N != w.Rows.N || v.Type.Phys() != t.Phys() || !zeroUnderNulls(v) {
+			return nil, nil
+		}
+		same = same && v.Type == t
+	}
+	if same {
+		return w.Rows, w.Keys
 	}
 	cols := slices.Clone(w.Rows.Cols)
 	for i, v := range cols {
-		t := schema.Columns[i].Type
-		if v.N != w.Rows.N || v.Type.Phys() != t.Phys() || !zeroUnderNulls(v) {
-			return nil
-		}
-		if v.Type != t {
-			own := *v
-			own.Type, cols[i] = t, &own
-		}
+		own := *v
+		own.Type, cols[i] = schema.Columns[i].Type, &own
 	}
-	return &vec.Batch{N: w.Rows.N, Cols: cols}
+	return &vec.Batch{N: w.Rows.N, Cols: cols}, nil
 }
 
 // zeroUnderNulls reports whether NULLs have the value that vec.Vector promises: those of a payload have it, whatever was written, and
@@ -134,7 +143,16 @@ func (t *Tablet) keepLight(txn types.TxnID, part int, payload []byte, decoded *d
 	case !pt.takesLight(len(payload)):
 		return false, nil
 	}
-	pt.parts = append(pt.parts, &pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, decoded: decoded.kept(), done: lightNow})
+	p := &pt.first
+	if len(pt.parts) > 0 {
+		p = &pendingPart{}
+	}
+	*p = pendingPart{entry: partEntry{Bytes: int64(len(payload))}, light: true, payload: own, done: lightNow}
+	if decoded.rows != nil && decoded.small() {
+		p.rows = *decoded
+		p.decoded = &p.rows
+	}
+	pt.parts = append(pt.parts, p)
 	t.pending[txn] = pt
 	return true, nil
 }

@@ -193,8 +193,11 @@ func (cur *cursor) load() error {
 		cur.ended = true
 		return nil
 	}
-	vectors := 0
-	err := cur.c.t.s.viewGroup(r.group(cur.group), func(g *rowset.Group) error {
+	vectors, view := 0, cur.c.t.s.viewSome
+	if cur.vector == 0 { // the others come with it
+		view = cur.c.t.s.viewGroup
+	}
+	err := view(r.group(cur.group), func(g *rowset.Group) error {
 		if g.Rows() != int(r.groups[cur.group].Rows) {
 			return fmt.Errorf("row group has %d rows, not %d: %w", g.Rows(), r.groups[cur.group].Rows, ErrCorrupt)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -18,6 +19,7 @@ const largePart = 512 << 10
 type pendingTxn struct {
 	parts []*pendingPart
 	one   [1]*pendingPart // of most there is one: room for it
+	first pendingPart     // likewise, when it is light
 }
 
 // pendingPart is one payload. done is closed when it is durable, light or refused; err is set before.
@@ -31,6 +33,7 @@ type pendingPart struct {
 	err     error
 	tell    func(error)   // nil = nobody but who waits for done
 	decoded *decodedWrite // of payload; nil = not kept
+	rows    decodedWrite  // room for decoded, of a light part
 
 	replaces *pendingPart   // the same part, which the disk has refused, or which is light
 	hardened []numberedPart // those that were light until this one came, and become durable with it
@@ -48,6 +51,7 @@ type decodedWrite struct {
 	schema uint32
 	ops    []types.RowOp
 	rows   *vec.Batch
+	keys   [][]byte // nil = not known
 }
 
 // keptBytes is up to how much of memory the rows of a pending part are kept as they were decoded. Who limits what is pending counts
@@ -56,19 +60,21 @@ const keptBytes = 8 * laterBytes
 
 // kept returns what is to be kept for Publish; nil = the payload is to be read again. d may be nil.
 func (d *decodedWrite) kept() *decodedWrite {
-	if d == nil {
+	if d == nil || !d.small() {
 		return nil
 	}
+	return d
+}
+
+// small reports whether the rows may be kept.
+func (d *decodedWrite) small() bool {
 	bytes := int64(0)
 	for _, v := range d.rows.Cols {
 		if v.N > 0 {
 			bytes += bytesOf(v, 0, v.N)
 		}
 	}
-	if bytes > keptBytes {
-		return nil
-	}
-	return d
+	return bytes <= keptBytes
 }
 
 // settle says that the part is durable, or why it is refused.
@@ -441,26 +447,27 @@ type write struct {
 }
 
 // decodeParts reads payloads as rows of the present schema, with their keys. Those that are known as rows of it already are not
-// read again; known may be nil.
-func (t *Tablet) decodeParts(payloads [][]byte, known []*decodedWrite) ([]write, error) {
+// read again; known may be nil. They are appended to out.
+func (t *Tablet) decodeParts(out []write, payloads [][]byte, known []*decodedWrite) (_ []write, err error) {
+	defer contain.As(&err, ErrCorrupt)
 	t.mu.RLock()
 	schema, keyIdx := t.schema, t.keyIdx
 	t.mu.RUnlock()
-	out := make([]write, len(payloads))
 	for i, payload := range payloads {
-		if payload == nil {
-			continue // a rowset has its rows, and it deletes nothing
-		}
-		w := &out[i]
-		if known != nil && known[i] != nil && known[i].schema == schema.Version {
-			w.ops, w.rows = known[i].ops, known[i].rows
-		} else {
-			var err error
+		var w write
+		switch {
+		case payload == nil: // a rowset has its rows, and it deletes nothing
+		case known != nil && known[i] != nil && known[i].schema == schema.Version:
+			w = write{known[i].ops, known[i].rows, known[i].keys}
+		default:
 			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
 				return nil, err
 			}
 		}
-		w.keys = vec.EncodeKeys(w.rows, keyIdx)
+		if w.rows != nil && w.keys == nil {
+			w.keys = vec.EncodeKeys(w.rows, keyIdx)
+		}
+		out = append(out, w)
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if done || err != nil {
 		return b, found, false, err
 	}
-	s, err := t.stored(v)
+	s, err := t.around(v, key)
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -50,7 +50,7 @@ func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch,
 		w := &s.rowsets[i]
 		g := sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, key) >= 0 })
 		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
-			err := s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) (err error) {
+			err := s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) (err error) {
 				group.CacheBlocks(s.t.s.blocks)
 				out, err = s.pickKey(w, g, group, key, hash, cols)
 				return err
@@ -152,20 +152,22 @@ func (t *Tablet) getInMemory(v types.Version, key []byte, cols []types.ColumnID)
 
 // memRow copies columns of a memtable row. Called with mu held.
 func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch {
-	b := &vec.Batch{N: 1, Cols: make([]*vec.Vector, len(cols))}
-	for i, id := range cols {
+	var room [16]types.ColumnType
+	own := room[:0]
+	for _, id := range cols {
 		at := t.meta.Schema.ColumnIndex(id)
 		if at < 0 {
 			panic(fmt.Sprintf("BUG: column %d is not in the schema of tablet %d", id, t.id))
 		}
-		in := m.schema.ColumnIndex(id)
-		if in < 0 { // the row is older than the column
-			b.Cols[i] = initialVector(&t.meta.Schema.Columns[at], 1)
-			continue
+		own = append(own, t.meta.Schema.Columns[at].Type)
+	}
+	b := &vec.Batch{N: 1, Cols: rowset.NewRow(own)}
+	for i, id := range cols {
+		if in := m.schema.ColumnIndex(id); in >= 0 {
+			m.appendValue(b.Cols[i], in, row)
+		} else { // the row is older than the column
+			b.Cols[i] = initialVector(&t.meta.Schema.Columns[t.meta.Schema.ColumnIndex(id)], 1)
 		}
-		v := rowset.NewVector(t.meta.Schema.Columns[at].Type, 1)
-		m.appendValue(v, in, row)
-		b.Cols[i] = v
 	}
 	return b
 }

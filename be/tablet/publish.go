@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,15 +40,20 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 		return t.publishBulk(txn, version, parts, staged)
 	}
 	unused := t.pendingStaged(txn)
-	parts, payloads, known, err := t.pendingParts(txn)
+	var room struct { // of one row
+		known  [1]*decodedWrite
+		writes [1]write
+		places [1]place
+	}
+	parts, payloads, known, err := t.pendingParts(room.known[:0], txn)
 	if err != nil {
 		return err
 	}
-	writes, err := t.decodeParts(payloads, known)
+	writes, err := t.decodeParts(room.writes[:0], payloads, known)
 	if err != nil {
 		return err
 	}
-	refs, err := t.locateWrites(writes)
+	refs, err := t.locateWrites(room.places[:0], writes)
 	if err != nil {
 		return err
 	}
@@ -143,8 +149,8 @@ func (t *Tablet) nextVersion(version types.Version) (done bool, err error) {
 	return false, nil
 }
 
-// pendingParts returns the parts of a pending transaction, their payloads, and those as rows where they are known.
-func (t *Tablet) pendingParts(txn types.TxnID) (entries []partEntry, payloads [][]byte, known []*decodedWrite, err error) {
+// pendingParts returns the parts of a pending transaction, their payloads, and, appended to rows, those as rows where they are known.
+func (t *Tablet) pendingParts(rows []*decodedWrite, txn types.TxnID) (entries []partEntry, payloads [][]byte, known []*decodedWrite, err error) {
 	t.mu.RLock()
 	p := t.pending[txn]
 	if p == nil || !p.durable() {
@@ -152,9 +158,10 @@ func (t *Tablet) pendingParts(txn types.TxnID) (entries []partEntry, payloads []
 		return nil, nil, nil, ErrUnknownTxn
 	}
 	entries = entriesOf(p)
-	payloads, known = make([][]byte, len(p.parts)), make([]*decodedWrite, len(p.parts))
+	payloads, known = make([][]byte, len(p.parts)), rows
 	for i, part := range p.parts {
-		payloads[i], known[i] = part.payload, part.decoded
+		payloads[i] = part.payload
+		known = append(known, part.decoded)
 	}
 	t.mu.RUnlock()
 	for i := range payloads {
@@ -188,13 +195,13 @@ func (p *place) rowIn(m *memtable) int32 {
 }
 
 // locateWrites finds where each key is: in a memtable, or which living row of a rowset has it. Called with write held, so that the
-// answer stays true until apply.
-func (t *Tablet) locateWrites(writes []write) ([]place, error) {
+// answer stays true until apply. The places are appended to those given.
+func (t *Tablet) locateWrites(places []place, writes []write) ([]place, error) {
 	n := 0
 	for _, w := range writes {
 		n += len(w.keys)
 	}
-	places := make([]place, 0, n)
+	places = slices.Grow(places, n)
 	t.mu.RLock()
 	var view []rowsetView
 	var keys [][]byte

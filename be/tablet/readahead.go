@@ -1,57 +1,71 @@
 package tablet
 
 import (
-	"os"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-
+	"stele/be/tablet/kv"
 	"stele/sql/rowset"
 )
 
-// readAheadMin is the size from which a row group is worth reading ahead: smaller ones come with the first page fault.
-const readAheadMin = 256 << 10
+const (
+	// readAheadMin is the size from which only the wanted columns of a row group are read ahead: smaller ones are read at once.
+	readAheadMin = 256 << 10
+	// groupsAhead is how many row groups a scan asks for before it decodes them: while one is decoded, in a millisecond, the disk has
+	// others to read. For their directories, which say where the columns are, it asks as much earlier.
+	groupsAhead = 4
+)
 
-var pageSize = uintptr(os.Getpagesize())
+// asked is of how many of the units to come a scan has asked the disk for their directories, and for their columns.
+type asked struct{ heads, columns int }
 
-// readAhead asks the kernel for the wanted columns of the row group that comes next, while this one is decoded: a scan of a
-// cold tablet then runs at the speed of the disk and not at that of page faults (reference §2). What goes wrong shows when
-// the row group is read.
+// readAhead asks the kernel for the wanted columns of the row group that comes next, and of those behind it while it is decoded: a scan
+// of a cold tablet then runs at the speed of the disk and not at that of page faults (reference §2). Of a scan that may end soon it asks
+// for no more than one. What goes wrong shows when the row group is read.
 func (it *Iter) readAhead() {
-	if len(it.units) == 0 || it.left >= 0 || it.few {
+	if it.few { // a look-up of each row group would cost more than what it is there for
+		it.asked = asked{1, 1}
 		return
 	}
-	u := &it.units[0]
+	columns, heads := 1, 1
+	if it.left < 0 {
+		columns, heads = 1+groupsAhead, 1+2*groupsAhead
+	}
+	for ; it.asked.heads < min(heads, len(it.units)); it.asked.heads++ {
+		it.askHead(&it.units[it.asked.heads])
+	}
+	for ; it.asked.columns < min(columns, len(it.units)); it.asked.columns++ {
+		it.askColumns(&it.units[it.asked.columns])
+	}
+}
+
+// askHead has the directory of a row group read, or all of a small one.
+func (it *Iter) askHead(u *unit) {
+	if u.w == nil {
+		return
+	}
+	ge := &u.w.r.groups[u.group]
+	bytes := ge.Bytes
+	if bytes >= readAheadMin {
+		bytes = rowset.HeadBytes(len(it.s.schema.Columns)+1, int(ge.Rows)) // with that of versions; dropped ones do not matter
+	}
+	it.s.t.s.data.Ahead(groupKey(u.w.r.group(u.group)), bytes)
+}
+
+func (it *Iter) askColumns(u *unit) {
 	if u.w == nil || u.w.r.groups[u.group].Bytes < readAheadMin {
 		return
 	}
-	_ = it.s.t.s.viewGroup(u.w.r.group(u.group), func(group *rowset.Group) error {
+	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
 		for _, id := range it.cols {
 			if c := group.Column(id); c >= 0 {
-				willNeed(group.ColumnBytes(c))
+				kv.WillNeed(group.ColumnBytes(c))
 			}
 		}
 		return nil
 	})
 }
 
-// willNeed starts reading the pages of b, which is part of a file mapping, unless its ends are in memory already. On other
-// memory it does nothing.
-func willNeed(b []byte) {
-	if len(b) == 0 {
-		return
+// needColumns has columns of an open row group read, by their positions.
+func needColumns(group *rowset.Group, columns []int) {
+	for _, c := range columns {
+		kv.WillNeed(group.ColumnBytes(c))
 	}
-	// Addresses are only handed to the kernel: no pointer is made of them.
-	start := uintptr(unsafe.Pointer(&b[0])) &^ (pageSize - 1)
-	end := uintptr(unsafe.Pointer(&b[len(b)-1]))
-	if resident(start) && resident(end&^(pageSize-1)) {
-		return
-	}
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start+1, unix.MADV_WILLNEED)
-}
-
-func resident(page uintptr) bool {
-	var state byte
-	_, _, errno := unix.Syscall(unix.SYS_MINCORE, page, pageSize, uintptr(unsafe.Pointer(&state)))
-	return errno == 0 && state&1 == 1
 }

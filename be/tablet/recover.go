@@ -247,14 +247,14 @@ func (t *Tablet) replayVersion(v types.Version, rec versionRecord, before *store
 	if err != nil {
 		return err
 	}
-	writes, err := t.decodeParts(payloads, nil)
+	writes, err := t.decodeParts(nil, payloads, nil)
 	if err != nil {
 		return err
 	}
 	if len(rec.Bulk) > 0 {
 		return t.replayBulk(v, rec, writes)
 	}
-	refs, err := t.locateWrites(writes)
+	refs, err := t.locateWrites(nil, writes)
 	if err != nil {
 		return err
 	}

@@ -68,25 +68,36 @@ type rowRef struct {
 
 // viewData reads a value of the data store, through the fault of a test if there is one.
 func (s *Store) viewData(key []byte, fn func(val []byte) error) error {
-	return s.data.View(key, func(val []byte) error {
-		if s.opt.Faults.Read != nil {
-			val = s.opt.Faults.Read(key, val)
-		}
-		return fn(val)
-	})
+	return s.data.View(key, s.faulty(key, fn))
 }
 
-// viewGroup opens a row group that the manifest names; fn must not block and not keep the group.
+func (s *Store) faulty(key []byte, fn func(val []byte) error) func(val []byte) error {
+	if s.opt.Faults.Read == nil {
+		return fn
+	}
+	return func(val []byte) error { return fn(s.opt.Faults.Read(key, val)) }
+}
+
+// viewGroup opens a row group that the manifest names, to read most of it; fn must not block and not keep the group.
 func (s *Store) viewGroup(id rowset.GroupID, fn func(*rowset.Group) error) error {
 	key := groupKey(id)
-	err := s.viewData(key, func(val []byte) error {
+	return missingIsCorrupt(key, s.viewData(key, opening(id, fn)))
+}
+
+// viewSome is viewGroup for who needs some columns or rows: what is not in memory comes as it is asked for.
+func (s *Store) viewSome(id rowset.GroupID, fn func(*rowset.Group) error) error {
+	key := groupKey(id)
+	return missingIsCorrupt(key, s.data.ViewPart(key, s.faulty(key, opening(id, fn))))
+}
+
+func opening(id rowset.GroupID, fn func(*rowset.Group) error) func(val []byte) error {
+	return func(val []byte) error {
 		g, err := rowset.OpenGroup(id, val)
 		if err != nil {
 			return err
 		}
 		return fn(g)
-	})
-	return missingIsCorrupt(key, err)
+	}
 }
 
 // missingIsCorrupt turns the absence of what must exist, and damage that Badger found itself, into ErrCorrupt (B3).
@@ -120,11 +131,17 @@ func (t *Tablet) locate(views []rowsetView, keys [][]byte, v types.Version) ([]r
 // mu held in either mode.
 func (t *Tablet) mayStore(key []byte) bool {
 	for _, r := range t.rowsets {
-		if n := len(r.groups); n > 0 && bytes.Compare(key, r.groups[n-1].MaxKey) <= 0 && bytes.Compare(r.groups[0].MinKey, key) <= 0 {
+		if r.spans(key) {
 			return true
 		}
 	}
 	return false
+}
+
+// spans reports whether a key lies between the first and the last one of the rowset.
+func (r *rowsetState) spans(key []byte) bool {
+	n := len(r.groups)
+	return n > 0 && bytes.Compare(key, r.groups[n-1].MaxKey) <= 0 && bytes.Compare(r.groups[0].MinKey, key) <= 0
 }
 
 // locateIn looks the keys that are not found yet, in the given ascending order, up in one rowset.
@@ -149,7 +166,7 @@ func (t *Tablet) locateIn(w *rowsetView, keys [][]byte, order []int, v types.Ver
 		if len(wanted) == 0 {
 			continue
 		}
-		err := t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+		err := t.s.viewSome(w.r.group(g), func(group *rowset.Group) error {
 			return t.locateInGroup(w, g, group, keys, wanted, v, refs)
 		})
 		if err != nil {
@@ -163,6 +180,9 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 	keyCols, err := t.keyColumns(group)
 	if err != nil {
 		return err
+	}
+	if len(wanted) > group.Vectors() {
+		needColumns(group, keyCols)
 	}
 	finder, err := group.NewFinder(keyCols)
 	if err != nil {

@@ -55,6 +55,7 @@ type Iter struct {
 	few     bool       // by that, about fewRows at most are wanted
 	wanted  int64      // about how many rows are to be read
 	units   []unit
+	asked   asked
 	ready   []*vec.Batch
 	current *unit
 	next    int      // vector (rowset) or row (memtable) of the current unit
@@ -168,12 +169,14 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 
 // begin goes on to the next unit.
 func (it *Iter) begin() {
+	it.readAhead()
 	it.current, it.next = &it.units[0], 0
 	it.units = it.units[1:]
+	it.asked.heads--
+	it.asked.columns--
 	if w, g := it.current.w, it.current.group; w != nil && !it.few {
 		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 	}
-	it.readAhead()
 }
 
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
@@ -209,7 +212,11 @@ func (it *Iter) fill() error {
 	}
 	w, g := it.current.w, it.current.group
 	ended := false
-	err := it.s.t.s.viewGroup(w.r.group(g), func(group *rowset.Group) error {
+	view := it.s.t.s.viewSome
+	if it.few && w.r.groups[g].Bytes < readAheadMin {
+		view = it.s.t.s.viewGroup // all of it in one piece, if it is cold
+	}
+	err := view(w.r.group(g), func(group *rowset.Group) error {
 		if it.few {
 			group.CacheBlocks(it.s.t.s.blocks)
 		}

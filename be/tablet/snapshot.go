@@ -1,7 +1,9 @@
 package tablet
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 
 	"stele/meta/types"
@@ -30,14 +32,20 @@ func (t *Tablet) Snapshot(v types.Version) (*Snapshot, error) {
 	return t.snapshotLocked(v), nil
 }
 
-// stored is Snapshot without the rows in memory.
-func (t *Tablet) stored(v types.Version) (*Snapshot, error) {
+// around is Snapshot of the rowsets that a key may be in, and of nothing else: after a load there are a hundred, of which one is.
+func (t *Tablet) around(v types.Version, key []byte) (*Snapshot, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.readable(v); err != nil {
 		return nil, err
 	}
-	return t.storedLocked(v), nil
+	s := t.newSnapshot(v)
+	for _, r := range t.rowsets {
+		if r.spans(key) {
+			s.pin(r)
+		}
+	}
+	return s, nil
 }
 
 // readable says why version v cannot be read. Called with mu held.
@@ -76,15 +84,27 @@ func (t *Tablet) snapshotLocked(v types.Version) *Snapshot {
 
 // storedLocked pins the rowsets of version v.
 func (t *Tablet) storedLocked(v types.Version) *Snapshot {
-	s := &Snapshot{t: t, version: v, schema: t.meta.Schema, rowsets: make([]rowsetView, 0, len(t.rowsets))}
+	s := t.newSnapshot(v)
+	s.rowsets = make([]rowsetView, 0, len(t.rowsets))
 	for _, r := range t.rowsets {
-		if r.entry.Created <= v {
-			s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
-			r.refs++
-		}
+		s.pin(r)
 	}
+	return s
+}
+
+// newSnapshot pins version v. Called with mu held, as pin is.
+func (t *Tablet) newSnapshot(v types.Version) *Snapshot {
+	s := &Snapshot{t: t, version: v, schema: t.meta.Schema}
 	t.pins[s] = struct{}{}
 	return s
+}
+
+// pin adds a rowset, unless it is newer.
+func (s *Snapshot) pin(r *rowsetState) {
+	if r.entry.Created <= s.version {
+		s.rowsets = append(s.rowsets, rowsetView{r: r, deletes: r.deletes})
+		r.refs++
+	}
 }
 
 // Version returns the version of the snapshot.
@@ -315,7 +335,7 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	}
 	for g, idx := range found {
 		var part []*vec.Vector
-		err := s.t.s.viewGroup(g.r.group(g.g), func(group *rowset.Group) (err error) {
+		err := s.t.s.viewSome(g.r.group(g.g), func(group *rowset.Group) (err error) {
 			part, err = s.pickRows(group, g, idx, refs, cols)
 			return err
 		})
@@ -333,8 +353,13 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	return out, at, nil
 }
 
-// pickRows reads some rows of a row group.
+// pickRows reads some rows of a row group, and leaves idx in the order in which they lie there.
 func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
+	slices.SortFunc(idx, func(a, b int) int { return cmp.Compare(refs[a].pos, refs[b].pos) })
+	rows := make([]int, len(idx))
+	for k, i := range idx {
+		rows[k] = int(refs[i].pos - g.r.starts[g.g])
+	}
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)
@@ -343,11 +368,8 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 			continue
 		}
 		out[at] = rowset.NewVector(s.columnType(id), len(idx))
-		reader := group.NewRowReader(c)
-		for _, i := range idx {
-			if err := reader.Append(out[at], int(refs[i].pos-g.r.starts[g.g])); err != nil {
-				return nil, fmt.Errorf("column %d: %w", id, err)
-			}
+		if err := group.AppendRows(out[at], c, rows); err != nil {
+			return nil, fmt.Errorf("column %d: %w", id, err)
 		}
 	}
 	return out, nil

@@ -39,16 +39,20 @@ func TestWrittenRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		known := w.by(&schema)
+		w.Keys = vec.EncodeKeys(w.Rows, schema.KeyIndexes())
+		known, keys := w.by(&schema)
 		if known == nil || !slices.Equal(ops, w.Ops) || !bytes.Equal(vec.Encode(nil, known), vec.Encode(nil, read)) {
 			t.Fatalf("written %v, read %v", known, read)
+		}
+		if keys != nil && !slices.EqualFunc(keys, vec.EncodeKeys(read, schema.KeyIndexes()), bytes.Equal) {
+			t.Fatal("keys of other types were taken")
 		}
 		for i, v := range known.Cols {
 			if v.Type != schema.Columns[i].Type {
 				t.Fatalf("column %d is a %v", i, v.Type)
 			}
 		}
-		if w.by(&newer) != nil {
+		if rows, _ := w.by(&newer); rows != nil {
 			t.Fatal("taken for rows of another schema")
 		}
 	})
@@ -67,10 +71,11 @@ func TestWrittenOtherwise(t *testing.T) {
 		"columns less":           func(b *vec.Batch) { b.Cols = b.Cols[:5] },
 	} {
 		w := &Written{Schema: &schema, Ops: make([]types.RowOp, 2), Rows: batchOf([]row{{1, "a", 1}, {2, "b", 2}})}
-		if w.by(&schema) == nil {
+		if rows, _ := w.by(&schema); rows == nil {
 			t.Fatal("rows as they are stored were not taken")
 		}
-		if change(w.Rows); w.by(&schema) != nil {
+		change(w.Rows)
+		if rows, _ := w.by(&schema); rows != nil {
 			t.Errorf("%s was taken", name)
 		}
 	}

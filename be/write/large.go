@@ -2,12 +2,11 @@ package write
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"stele/be/tablet"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/vec"
@@ -44,23 +43,23 @@ type largeLead struct {
 	rows *vec.Batch // nil when they came as row groups
 	op   types.RowOp
 	keys [][]byte
+	read types.Version // of the snapshot that the rows were computed from, 0 = none
 }
 
 // leadLarge resolves a large part, which then has its payload, or what encodes it; done is false when it has to go row by row.
 func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Schema, in *incoming, led *part) (done bool, err error) {
-	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0]}
+	if len(in.ops) != 1 || in.ops[0] == types.OpDelete || in.large == nil && in.small() {
+		return false, nil
+	}
+	l := &largeLead{w: w, txn: txn, t: t, rows: in.rows, op: in.ops[0], read: types.Version(led.req.ReadVersion)}
 	fresh := freshRows(schema, in.ops)
 	n := 0
 	switch {
-	case len(in.ops) != 1, l.op == types.OpDelete:
-		return false, nil
 	case in.large != nil:
 		if n = in.large.Rows(); !fresh { // who encoded them has seen to their order
 			l.keys, err = in.large.Keys()
 		}
 		led.payload = in.sent
-	case in.rows.N < in.least && len(in.sent) < largeBytes || in.rows.Sel != nil:
-		return false, nil
 	default:
 		n = in.rows.N
 		l.keys = vec.EncodeKeys(in.rows, schema.KeyIndexes())
@@ -80,22 +79,29 @@ func (w *Writer) leadLarge(txn types.TxnID, t *tablet.Tablet, schema *types.Sche
 	return done, err
 }
 
+// small reports whether rows that came as rows are to be resolved one by one.
+func (in *incoming) small() bool {
+	return in.rows.N < in.least && len(in.sent) < largeBytes || in.rows.Sel != nil
+}
+
 // encodeLarge encodes the large parts of a write beside one another.
 func encodeLarge(parts []*part) error {
-	errs := make([]error, len(parts))
-	var wg sync.WaitGroup
-	for i, p := range parts {
+	if !slices.ContainsFunc(parts, func(p *part) bool { return p.encode != nil }) {
+		return nil
+	}
+	var encoders contain.Group
+	for _, p := range parts {
 		if p.encode != nil {
-			wg.Go(func() {
-				if p.payload, errs[i] = p.encode(); errs[i] != nil {
-					errs[i] = fmt.Errorf("encode rows for tablet %d: %w", p.r.t.ID(), errs[i])
+			encoders.Go(func() (err error) {
+				if p.payload, err = p.encode(); err != nil {
+					return fmt.Errorf("encode rows for tablet %d: %w", p.r.t.ID(), err)
 				}
 				p.encode = nil // it keeps the rows alive
+				return nil
 			})
 		}
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return encoders.Wait()
 }
 
 // sort brings the rows into the order of their keys; false when two have the same.
@@ -120,7 +126,8 @@ func (l *largeLead) sort() bool {
 	return true
 }
 
-// lock locks the keys as a whole and looks for rows that they have. Rows that are in the way of an INSERT are not its matter.
+// lock locks the keys as a whole and looks for rows that they have. Rows that are in the way of an INSERT are not its matter. A conflict
+// with the snapshot is a refusal as it is row by row: the Abort that follows takes the lock back.
 func (l *largeLead) lock(resp *bepb.WriteResponse_Part) (bool, error) {
 	id := l.t.ID()
 	if l.w.own.get(holder{l.txn, id}) != nil {
@@ -132,6 +139,9 @@ func (l *largeLead) lock(resp *bepb.WriteResponse_Part) (bool, error) {
 	}
 	if lock == nil {
 		return false, nil
+	}
+	if err := checkConflict(l.t, l.keys, l.read); err != nil {
+		return false, err
 	}
 	alive := 0
 	if l.t.MayHold(l.keys[0], l.keys[len(l.keys)-1]) {

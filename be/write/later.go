@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 )
@@ -48,7 +49,9 @@ func (w *Writer) store(ctx context.Context, r *replica, p storedPart, done func(
 }
 
 // storeNow is store by a goroutine that may wait, until the writer is closed.
-func (w *Writer) storeNow(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte) (*replica, error) {
+func (w *Writer) storeNow(ctx context.Context, r *replica, txn types.TxnID, part int, payload []byte) (to *replica, err error) {
+	to = r
+	defer contain.Into(&err) // whoever waits for done must hear of it
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.ctx, cancel)()

@@ -38,6 +38,20 @@ type part struct {
 	light   bool                   // the commit carries the payload: memory is enough
 	encode  func() ([]byte, error) // makes the payload of a large part, once all parts are resolved
 	resp    *bepb.WriteResponse_Part
+
+	// Room for what belongs to it, so that a part of a small write is one piece of memory.
+	answer bepb.WriteResponse_Part
+	of     tablet.Written
+	ok     [3]uint64
+	alone  [1]*part
+}
+
+func newPart(req *bepb.WriteRequest_Part, r *replica) *part {
+	p := &part{req: req, r: r}
+	p.resp = &p.answer
+	p.resp.TabletId, p.resp.OkReplicas = req.TabletId, p.ok[:0]
+	p.alone[0] = p
+	return p
 }
 
 // Write leads the parts of a transaction, and waits until it is over.
@@ -84,13 +98,18 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 		order = slices.Clone(order)
 		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
 	}
-	parts, least := make([]*part, 0, len(order)), leastLarge(order)
+	var parts []*part
+	least := leastLarge(order)
 	for _, p := range order {
 		led, err := w.lead(ctx, txn, p, least, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
 		if err != nil {
 			return nil, refused(types.TabletID(p.TabletId), err)
 		}
-		parts = append(parts, led)
+		if len(order) == 1 {
+			parts = led.alone[:]
+		} else {
+			parts = append(parts, led)
+		}
 	}
 	if err := encodeLarge(parts); err != nil {
 		return nil, refused(0, err)
@@ -100,7 +119,12 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 
 // led answers for parts that are durable, or light.
 func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteResponse)) {
-	resp := &bepb.WriteResponse{Parts: make([]*bepb.WriteResponse_Part, 0, len(parts))}
+	answer := &struct {
+		bepb.WriteResponse
+		one [1]*bepb.WriteResponse_Part
+	}{}
+	resp := &answer.WriteResponse
+	resp.Parts = answer.one[:0]
 	for _, p := range parts {
 		if w.locks.isEnded(txn, p.r.t.ID()) { // the Abort came while the rows were being stored
 			id := p.r.t.ID()
@@ -172,13 +196,13 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
-	led := &part{req: p, r: r, resp: &bepb.WriteResponse_Part{TabletId: p.TabletId}}
+	led := newPart(p, r)
 	fresh := freshRows(schema, in.ops)
 	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
 		return nil, err
 	}
-	if !explicit && p.ReadVersion == 0 {
-		if done, err := w.leadLarge(txn, t, schema, in, led); err != nil || done {
+	if !explicit {
+		if done, err := w.leadLarge(txn, t, schema, &in, led); err != nil || done {
 			return led, err
 		}
 	}
@@ -186,6 +210,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
+	var keys [][]byte
 	if fresh {
 		for i := range ops {
 			ops[i] = types.OpPut
@@ -203,19 +228,21 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 			return nil, err
 		}
 		rows, ops = res.take(rows)
+		keys = res.keys
 		if explicit {
 			w.own.add(holder{txn, id}, schema.Version, res.keys, ops, rows)
 		}
 	}
-	if err := led.encodeRows(schema, ops, rows); err != nil {
+	if err := led.encodeRows(schema, ops, rows, keys); err != nil {
 		return nil, fmt.Errorf("encode rows for tablet %d: %w", id, err)
 	}
 	return led, nil
 }
 
-// encodeRows makes the payload of a part that is not large.
-func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) (err error) {
-	p.written = &tablet.Written{Schema: schema, Ops: ops, Rows: rows}
+// encodeRows makes the payload of a part that is not large. keys are those of the rows, nil = they are not known.
+func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Batch, keys [][]byte) (err error) {
+	p.of = tablet.Written{Schema: schema, Ops: ops, Rows: rows, Keys: keys}
+	p.written = &p.of
 	p.payload, err = tablet.EncodeWrite(schema, ops, rows)
 	return err
 }
@@ -254,30 +281,32 @@ type incoming struct {
 	least int           // so many rows make it large
 }
 
-func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, least int) (*incoming, error) {
-	in := &incoming{sent: p.Rows, least: least}
+func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, least int) (in incoming, err error) {
+	in = incoming{sent: p.Rows, least: least}
 	n := 0
-	var err error
 	if p.Grouped {
 		if in.large, err = t.OpenLarge(schema, p.Rows); err != nil {
-			return nil, err
+			return in, err
 		}
 		n = in.large.Rows()
 	} else {
 		if in.rows, err = vec.Decode(p.Rows); err != nil {
-			return nil, err
+			return in, err
 		}
 		n = in.rows.Rows()
 	}
 	if len(p.Ops) != n && len(p.Ops) != 1 {
-		return nil, fmt.Errorf("%d ops for %d rows", len(p.Ops), n)
+		return in, fmt.Errorf("%d ops for %d rows", len(p.Ops), n)
 	}
 	in.ops = make([]types.RowOp, len(p.Ops))
 	for i, op := range p.Ops {
 		if op > byte(types.OpInsertIgnore) {
-			return nil, fmt.Errorf("unknown row op %d", op)
+			return in, fmt.Errorf("unknown row op %d", op)
 		}
 		in.ops[i] = types.RowOp(op)
+	}
+	if n > 1 && len(in.ops) == n && !slices.ContainsFunc(in.ops, func(op types.RowOp) bool { return op != in.ops[0] }) {
+		in.ops = in.ops[:1]
 	}
 	return in, nil
 }

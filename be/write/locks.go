@@ -106,7 +106,7 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(keys[x], keys[y]) })
 	}
-	deadline := time.Now().Add(wait)
+	var deadline time.Time // from the first wait on
 	for {
 		waiter, err := l.tryLock(b)
 		if err == nil && waiter == nil {
@@ -114,6 +114,9 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		if err == nil {
 			rpc.Waits(ctx)
+			if deadline.IsZero() {
+				deadline = time.Now().Add(wait)
+			}
 			err = l.await(ctx, waiter, deadline)
 		}
 		if err != nil {
@@ -130,12 +133,16 @@ type lockBatch struct {
 	order  []int32 // the keys in their order; nil = as they are
 	next   int     // in order
 	out    []*rowLock
-	fresh  []rowLock // room for locks that are new
-	text   string    // of all keys, one after the other: one allocation, that ends with the last of the locks
-	ends   []int     // where each key ends in text
+	held   []*rowLock // room for the list of what a transaction holds, when these are its first
+	fresh  []rowLock  // room for locks that are new
+	text   string     // of all keys, one after the other: one allocation, that ends with the last of the locks
+	ends   []int      // where each key ends in text
 }
 
 func newLockBatch(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBatch {
+	if len(keys) == 1 {
+		return newSingleLock(txn, tablet, keys)
+	}
 	b := &lockBatch{txn: txn, tablet: tablet, keys: keys, out: make([]*rowLock, len(keys)), fresh: make([]rowLock, 0, len(keys)),
 		ends: make([]int, len(keys))}
 	size := 0
@@ -150,6 +157,19 @@ func newLockBatch(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBa
 	}
 	b.text = all.String()
 	return b
+}
+
+// newSingleLock is newLockBatch for one row, in one piece of memory.
+func newSingleLock(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBatch {
+	s := &struct {
+		batch lockBatch
+		out   [1]*rowLock
+		held  [1]*rowLock
+		fresh [1]rowLock
+		ends  [1]int
+	}{ends: [1]int{len(keys[0])}}
+	s.batch = lockBatch{txn: txn, tablet: tablet, keys: keys, out: s.out[:], held: s.held[:0], fresh: s.fresh[:0], text: string(keys[0]), ends: s.ends[:]}
+	return &s.batch
 }
 
 func (b *lockBatch) key(i int) string {
@@ -197,6 +217,9 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 		l.rows[b.tablet] = rows
 	}
 	held := l.held[h]
+	if held == nil {
+		held = b.held
+	}
 	defer func() { l.heldLocked(h, held) }()
 	for ; b.next < len(b.keys); b.next++ {
 		at := b.next

@@ -36,7 +36,7 @@ func (w *Writer) Modify(ctx context.Context, req *bepb.ModifyRequest) *bepb.Modi
 // LeadModify leads an UPDATE or DELETE of one row: it locks the row, reads it, works out what becomes of it, and goes on as Lead
 // does. What leaves the row as it is leaves nothing behind, not even the lock. done is as that of Lead.
 func (w *Writer) LeadModify(ctx context.Context, req *bepb.ModifyRequest, done func(*bepb.ModifyResponse)) {
-	m := &modify{w: w, req: req, txn: types.TxnID(req.TxnId)}
+	m := &modify{w: w, req: req, txn: types.TxnID(req.TxnId), key: [1][]byte{req.Key}, done: done}
 	led, err := m.lead(ctx)
 	switch {
 	case errors.Is(err, errGeneral):
@@ -49,23 +49,24 @@ func (w *Writer) LeadModify(ctx context.Context, req *bepb.ModifyRequest, done f
 		done(&bepb.ModifyResponse{Matched: m.out.Matched, Write: &bepb.WriteResponse{}})
 		return
 	}
-	parts := []*part{led}
+	parts := led.alone[:]
 	w.replicate(ctx, m.txn, parts, func(err error) {
 		if err != nil {
 			done(&bepb.ModifyResponse{Write: refused(0, err)})
 			return
 		}
-		w.led(m.txn, parts, func(resp *bepb.WriteResponse) { done(m.answer(resp)) })
+		w.led(m.txn, parts, m.answer)
 	})
 }
 
-// answer is that for a row that was written, or refused in the end.
-func (m *modify) answer(written *bepb.WriteResponse) *bepb.ModifyResponse {
-	resp := &bepb.ModifyResponse{Matched: m.out.Matched, Write: written}
+// answer answers for a row that was written, or refused in the end.
+func (m *modify) answer(written *bepb.WriteResponse) {
+	resp := &m.resp
+	resp.Matched, resp.Write = m.out.Matched, written
 	if m.req.ExplicitTxn && written.Refusal == bepb.WriteResponse_REFUSAL_UNSPECIFIED {
 		resp.Row = vec.Encode(nil, m.out.Row)
 	}
-	return resp
+	m.done(resp)
 }
 
 // modify is one call of Modify.
@@ -77,6 +78,10 @@ type modify struct {
 	r    *replica
 	lock *rowLock
 	out  exec.Outcome
+	done func(*bepb.ModifyResponse)
+
+	key  [1][]byte           // of the row
+	resp bepb.ModifyResponse // room for the answer
 }
 
 // lead locks the row and resolves the call to a part of one put or delete; nil when nothing is to be written.
@@ -99,7 +104,7 @@ func (m *modify) lead(ctx context.Context) (*part, error) {
 	if err := m.w.caughtUp(ctx, m.r, m.req.Part, true); err != nil {
 		return nil, err
 	}
-	locks, err := m.w.locks.acquire(ctx, m.txn, t.ID(), [][]byte{m.req.Key}, time.Duration(m.req.LockWaitMs)*time.Millisecond)
+	locks, err := m.w.locks.acquire(ctx, m.txn, t.ID(), m.key[:], time.Duration(m.req.LockWaitMs)*time.Millisecond)
 	if err != nil {
 		return nil, lockRefusal(t.ID(), err)
 	}
@@ -163,8 +168,7 @@ func (m *modify) row(cols []types.ColumnID) (*vec.Batch, error) {
 		}
 		return gatherRows(own.Batch, []int32{int32(own.Row)}), nil
 	}
-	r := &resolver{t: t, keys: [][]byte{m.req.Key}}
-	if r.checkConflict(types.Version(m.req.Part.ReadVersion)) != nil {
+	if checkConflict(t, m.key[:], types.Version(m.req.Part.ReadVersion)) != nil {
 		return nil, errGeneral // it depends on what the snapshot has
 	}
 	b, found, _, err := t.GetAt(t.Version(), m.req.Key, cols)
@@ -183,7 +187,7 @@ const maxGone = 8
 // part makes what Write makes of a part of one row.
 func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) (*part, error) {
 	id := m.r.t.ID()
-	led := &part{req: m.req.Part, r: m.r, resp: &bepb.WriteResponse_Part{TabletId: uint64(id)}}
+	led := newPart(m.req.Part, m.r)
 	ops := []types.RowOp{types.OpPut}
 	m.lock.wrote = wrotePut
 	switch {
@@ -195,9 +199,9 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 		led.resp.Inserted = 1
 	}
 	if m.req.ExplicitTxn {
-		m.w.own.add(holder{m.txn, id}, schema.Version, [][]byte{m.req.Key}, ops, m.out.Row)
+		m.w.own.add(holder{m.txn, id}, schema.Version, m.key[:], ops, m.out.Row)
 	}
-	if err := led.encodeRows(schema, ops, m.out.Row); err != nil {
+	if err := led.encodeRows(schema, ops, m.out.Row, nil); err != nil {
 		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
 	}
 	return led, nil

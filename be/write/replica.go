@@ -158,7 +158,7 @@ func (r *replica) room(ctx context.Context, bytes int64) error {
 }
 
 // publish remembers what version v is, and applies what can be applied.
-func (r *replica) publish(v types.Version, d decision, now time.Time) ([]types.TxnID, error) {
+func (r *replica) publish(v types.Version, d decision, now func() time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.next != nil {
@@ -173,13 +173,13 @@ func (r *replica) publish(v types.Version, d decision, now time.Time) ([]types.T
 
 // advance publishes decided versions for as long as the next one is there, and returns the transactions that are
 // over. It is called after every event that may have closed a gap.
-func (r *replica) advance(now time.Time) ([]types.TxnID, error) {
+func (r *replica) advance(now func() time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.advanceLocked(now)
 }
 
-func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
+func (r *replica) advanceLocked(now func() time.Time) ([]types.TxnID, error) {
 	over, err := r.settleLocked()
 	for {
 		next := r.t.Version() + 1
@@ -203,7 +203,7 @@ func (r *replica) advanceLocked(now time.Time) ([]types.TxnID, error) {
 	case len(r.decided) == 0:
 		r.stuckAt = 0
 	case r.stuckAt != r.t.Version():
-		r.stuckAt, r.stuckSince = r.t.Version(), now
+		r.stuckAt, r.stuckSince = r.t.Version(), now()
 	}
 	r.wakeLocked()
 	return over, err

@@ -23,7 +23,7 @@ type resolver struct {
 
 // resolve decides every row. readVersion > 0 asks that no key has changed after it (write conflict, SI).
 func (r *resolver) resolve(readVersion types.Version) error {
-	if err := r.checkConflict(readVersion); err != nil {
+	if err := checkConflict(r.t, r.keys, readVersion); err != nil {
 		return err
 	}
 	exists, err := r.t.Exists(r.keys)
@@ -116,16 +116,16 @@ func (r *resolver) decide(i int, alive bool) int {
 	}
 }
 
-// checkConflict refuses a write whose rows were changed after the snapshot that it was computed from.
-func (r *resolver) checkConflict(readVersion types.Version) error {
-	if readVersion == 0 || readVersion >= r.t.Version() {
+// checkConflict refuses a write whose rows, which are locked, were changed after the snapshot that it was computed from.
+func checkConflict(t *tablet.Tablet, keys [][]byte, readVersion types.Version) error {
+	if readVersion == 0 || readVersion >= t.Version() {
 		return nil
 	}
-	for _, k := range r.keys {
-		changed, known := r.t.LastChange(k)
-		if known && changed > readVersion || !known && r.t.ChangesKnownFrom() > readVersion {
-			return refuse(bepb.WriteResponse_CONFLICT, r.t.ID(), "tablet %d: a row changed at version %d, after the snapshot at %d",
-				r.t.ID(), changed, readVersion)
+	for _, k := range keys {
+		changed, known := t.LastChange(k)
+		if known && changed > readVersion || !known && t.ChangesKnownFrom() > readVersion {
+			return refuse(bepb.WriteResponse_CONFLICT, t.ID(), "tablet %d: a row changed at version %d, after the snapshot at %d",
+				t.ID(), changed, readVersion)
 		}
 	}
 	return nil

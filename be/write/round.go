@@ -35,7 +35,9 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 	chooseLight(txn, parts)
 	requests := fanOut(txn, parts)
 	d := &round{w: w, parts: parts, requests: requests, here: len(parts), missing: len(requests), done: done}
-	w.rounds.add(d)
+	if len(requests) > 0 { // else nobody else has to answer, which is what Close ends the wait for
+		w.rounds.add(d)
+	}
 	if w.ctx.Err() != nil {
 		d.end(errStopping)
 		return
@@ -187,7 +189,9 @@ func (d *round) endLocked(err error) {
 		d.grace.Stop()
 	}
 	d.mu.Unlock()
-	d.w.rounds.remove(d)
+	if len(d.requests) > 0 {
+		d.w.rounds.remove(d)
+	}
 	d.done(err)
 }
 
@@ -279,6 +283,9 @@ const maxPeerBytes = 16 << 20
 // fanOut makes one request a BE, or more where the parts are large.
 func fanOut(txn types.TxnID, parts []*part) []*peerRequest {
 	var out []*peerRequest
+	if !slices.ContainsFunc(parts, func(p *part) bool { return len(p.req.Others) > 0 }) {
+		return nil
+	}
 	open := map[string]*peerRequest{}
 	for i, p := range parts {
 		for _, o := range p.req.Others {

@@ -226,7 +226,7 @@ func (w *Writer) followed(r *replica, txn types.TxnID) error {
 
 // advance publishes what has become publishable and lets go of the transactions that are over.
 func (w *Writer) advance(r *replica) error {
-	over, err := r.advance(w.now())
+	over, err := r.advance(w.opt.Now)
 	w.letGo(r.t.ID(), over)
 	return err
 }
@@ -293,10 +293,10 @@ const briefBytes = 64 << 10
 
 func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
 	r := w.replica(t)
-	over, err := r.publish(v, d, w.now())
+	over, err := r.publish(v, d, w.opt.Now)
 	for errors.Is(err, errMoved) {
 		r = r.next
-		over, err = r.publish(v, d, w.now())
+		over, err = r.publish(v, d, w.opt.Now)
 	}
 	w.letGo(t.ID(), over)
 	return err

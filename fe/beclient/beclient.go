@@ -72,6 +72,32 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 	return bepb.NewBackendClient(conn), nil
 }
 
+// Write has a BE lead a write. It is BackendClient's without what that makes anew for each call.
+func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+	resp := &bepb.WriteResponse{}
+	if err := c.invoke(ctx, address, bepb.Backend_Write_FullMethodName, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// Modify has a BE lead the modification of a row; see Write.
+func (c *Clients) Modify(ctx context.Context, address string, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error) {
+	resp := &bepb.ModifyResponse{}
+	if err := c.invoke(ctx, address, bepb.Backend_Modify_FullMethodName, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+func (c *Clients) invoke(ctx context.Context, address, method string, req, resp any) error {
+	conn, err := c.conn(address)
+	if err != nil {
+		return err
+	}
+	return conn.Invoke(ctx, method, req, resp)
+}
+
 // Publish tells a BE committed versions; done must not block, and may run before Publish returns.
 func (c *Clients) Publish(address string, req *bepb.PublishRequest, timeout time.Duration, done func(*bepb.PublishResponse, error)) {
 	conn, err := c.conn(address)

@@ -267,6 +267,15 @@ func (c *Cluster) Stores(be types.BEID) bool {
 	return !ok || !known.Alive || len(known.Disks) > 0
 }
 
+// Unreached returns the BEs that a live BE says it does not reach, although this FE does.
+func (c *Cluster) Unreached(id types.BEID) []types.BEID {
+	known, _ := c.Get(id)
+	if !known.Alive {
+		return nil
+	}
+	return known.Unreached
+}
+
 // Alive reports whether a BE answers heartbeats.
 func (c *Cluster) Alive(id types.BEID) bool {
 	c.mu.RLock()

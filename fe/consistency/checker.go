@@ -24,6 +24,7 @@ import (
 	"stele/fe/cluster"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -163,7 +164,13 @@ func (c *Checker) compare(ctx context.Context, tab *catalog.Tablet, verify bool)
 	gone := make([]bool, len(tab.Replicas))
 	var wg sync.WaitGroup
 	for i := range tab.Replicas {
-		wg.Go(func() { r.Replicas[i], gone[i] = c.ask(ctx, tab, &tab.Replicas[i], verify) })
+		wg.Go(func() {
+			rep := &tab.Replicas[i]
+			err := contain.Call(func() error { r.Replicas[i], gone[i] = c.ask(ctx, tab, rep, verify); return nil })
+			if err != nil {
+				r.Replicas[i] = Replica{ID: rep.ID, BE: rep.BE, Verdict: Skipped, Why: err.Error()}
+			}
+		})
 	}
 	wg.Wait()
 	return r, slices.Contains(gone, true)

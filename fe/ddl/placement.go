@@ -1,6 +1,7 @@
 package ddl
 
 import (
+	"cmp"
 	"slices"
 
 	"stele/meta/catalog"
@@ -12,6 +13,7 @@ import (
 type placement struct {
 	cat  *catalog.Catalog
 	load []*beLoad
+	cuts map[[2]types.BEID]bool // pairs that do not reach one another, the smaller id first
 }
 
 // beLoad counts what a BE has.
@@ -26,7 +28,7 @@ type beLoad struct {
 // placement counts replicas and leaders of the BEs that may get new replicas, by id.
 func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 	cat := d.log.Current()
-	pl := &placement{cat: cat}
+	pl := &placement{cat: cat, cuts: map[[2]types.BEID]bool{}}
 	for be := range cat.BEs() {
 		if be.Decommission || avoid[be.ID] || !d.live.Alive(be.ID) || !d.live.Stores(be.ID) {
 			continue
@@ -42,6 +44,9 @@ func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 			}
 		}
 		pl.load = append(pl.load, l)
+		for _, other := range d.live.Unreached(be.ID) {
+			pl.cuts[[2]types.BEID{min(be.ID, other), max(be.ID, other)}] = true
+		}
 	}
 	return pl
 }
@@ -66,7 +71,9 @@ func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets in
 		}
 		t := catalog.Tablet{ID: types.TabletID(ids.next()), Table: table, Partition: p.ID, Bucket: int32(b),
 			Version: types.InitialVersion, Epoch: 1}
-		leader := slices.MinFunc(chosen, func(x, y *beLoad) int { return x.leaders - y.leaders })
+		leader := slices.MinFunc(chosen, func(x, y *beLoad) int {
+			return cmp.Or(pl.unreached(x, chosen)-pl.unreached(y, chosen), x.leaders-y.leaders)
+		})
 		leader.leaders++
 		t.Leader = leader.be
 		for _, l := range chosen {
@@ -79,7 +86,8 @@ func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets in
 	return tablets, nil
 }
 
-// choose picks n BEs, those with the fewest replicas first: of different locations, then of different hosts, then any.
+// choose picks n BEs, those with the fewest replicas first: of different locations, then of different hosts, then any. Each time those that
+// reach one another come before the others: one that does not reach the leader would miss every write.
 func (pl *placement) choose(n int) []*beLoad {
 	slices.SortStableFunc(pl.load, func(x, y *beLoad) int { return x.replicas - y.replicas })
 	var chosen []*beLoad
@@ -89,13 +97,30 @@ func (pl *placement) choose(n int) []*beLoad {
 		func(x, y *beLoad) bool { return x.host == y.host },
 		func(x, y *beLoad) bool { return x == y },
 	} {
-		for _, l := range pl.load {
-			if len(chosen) < n && !slices.ContainsFunc(chosen, func(c *beLoad) bool { return c == l || clash(c, l) }) {
-				chosen = append(chosen, l)
+		for _, reach := range [...]bool{true, false} {
+			for _, l := range pl.load {
+				if len(chosen) < n && !slices.ContainsFunc(chosen, func(c *beLoad) bool { return c == l || clash(c, l) || reach && pl.cut(c, l) }) {
+					chosen = append(chosen, l)
+				}
 			}
 		}
 	}
 	return chosen
+}
+
+// cut reports whether two BEs do not reach one another.
+func (pl *placement) cut(x, y *beLoad) bool {
+	return len(pl.cuts) > 0 && pl.cuts[[2]types.BEID{min(x.be, y.be), max(x.be, y.be)}]
+}
+
+// unreached counts those of some BEs that one does not reach.
+func (pl *placement) unreached(l *beLoad, others []*beLoad) (n int) {
+	for _, o := range others {
+		if pl.cut(l, o) {
+			n++
+		}
+	}
+	return n
 }
 
 // home returns the BEs that a tablet of a colocated table belongs on, nil when they cannot all take it.

@@ -94,3 +94,27 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestPlacedWithinReach: the replicas of a tablet reach one another while there are enough BEs that do; where there are not, its leader
+// reaches all that it can.
+func TestPlacedWithinReach(t *testing.T) {
+	for bes, most := range map[int]int{4: 0, 3: 1} {
+		w := fakecluster.New(t, bes, 1, types.QuorumMajority)
+		one, two := w.BEs[0].ID, w.BEs[1].ID
+		w.CutLink(two, one)
+		if _, err := ddl.New(w.Log, w.Clients, w).Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
+			t.Fatal(err)
+		}
+		for tab := range tablets(t, w, "p") {
+			cut := 0
+			for _, r := range tab.Replicas {
+				if r.BE == one || r.BE == two {
+					cut++
+				}
+			}
+			if cut > 1+most || cut == 2 && (tab.Leader == one || tab.Leader == two) {
+				t.Errorf("%d BEs: tablet %d is led by be %d and on %v", bes, tab.ID, tab.Leader, tab.Replicas)
+			}
+		}
+	}
+}

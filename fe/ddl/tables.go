@@ -7,6 +7,7 @@
 package ddl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"stele/fe/beclient"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/proto/bepb"
 )
@@ -34,6 +36,8 @@ type Liveness interface {
 	Alive(types.BEID) bool
 	// Stores reports whether a BE has disks, as far as is known.
 	Stores(types.BEID) bool
+	// Unreached are the BEs that a BE says it does not reach, although the FE does.
+	Unreached(types.BEID) []types.BEID
 	Address(types.BEID) string
 	Probe(types.BEID)
 }
@@ -109,11 +113,16 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID
 	if err != nil {
 		return 0, err
 	}
-	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now}
+	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now, Fit: table.Colocate != ""}
 	for _, m := range all[1:] {
 		cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
 	}
-	return table.ID, d.propose(ctx, cmd)
+	err = d.propose(ctx, cmd)
+	var refused *catalog.ErrRefused
+	if errors.As(err, &refused) { // another table of its group has come in between: say how it differs
+		err = cmp.Or(FitsGroup(d.log.Current(), &table), err)
+	}
+	return table.ID, err
 }
 
 // fill gives every partition of a new table its id and its tablets.
@@ -392,7 +401,7 @@ func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.B
 	)
 	for _, c := range list {
 		wg.Go(func() {
-			if err := d.createOn(ctx, c.be, c.req, c.replicas); err != nil {
+			if err := contain.Call(func() error { return d.createOn(ctx, c.be, c.req, c.replicas) }); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)

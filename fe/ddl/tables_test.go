@@ -158,3 +158,49 @@ func TestTruncateOfADroppedTableFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestCreateRacesInAGroup: of two tables that begin a colocate group at the same time and do not fit one another, the second is refused as
+// it would be a moment later.
+func TestCreateRacesInAGroup(t *testing.T) {
+	for name, differ := range map[string]func(*catalog.Table){
+		"buckets":  func(tab *catalog.Table) { tab.Buckets = 3 },
+		"replicas": func(tab *catalog.Table) { tab.Replicas, tab.Parts[0].Replicas = 1, 1 },
+		"columns":  func(tab *catalog.Table) { tab.HashBy = []types.ColumnID{1, 2} },
+		"":         func(*catalog.Table) {},
+	} {
+		w := fakecluster.New(t, 3, 1, types.QuorumMajority)
+		d := ddl.New(w.Log, w.Clients, w)
+		first, second := table(w, "a", 1, 2, 2), table(w, "b", 1, 2, 2)
+		first.Colocate, second.Colocate = "g", "g"
+		differ(&second)
+		var other error
+		late := &overtaken{Log: w.Log, by: func() { _, other = d.Create(context.Background(), first) }}
+		_, err := ddl.New(late, w.Clients, w).Create(context.Background(), second)
+		var known interface {
+			MySQL() (code uint16, state, msg string)
+		}
+		if other != nil {
+			t.Fatal(other)
+		}
+		if name == "" && err != nil || name != "" && !errors.As(err, &known) {
+			t.Errorf("other %s: %v", name, err)
+		} else if name != "" {
+			if code, _, _ := known.MySQL(); code != 5063 {
+				t.Errorf("other %s: %v", name, err)
+			}
+		}
+	}
+}
+
+// overtaken is a log in which something else comes before a table that is created.
+type overtaken struct {
+	*fakecluster.Log
+	by func()
+}
+
+func (l *overtaken) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
+	if _, ok := cmds[0].(*command.CreateTable); ok {
+		l.by()
+	}
+	return l.Log.Propose(ctx, cmds...)
+}

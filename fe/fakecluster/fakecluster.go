@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -333,9 +334,10 @@ type Cluster struct {
 	Table   types.TableID
 	Tablets []types.TabletID
 
-	mu     sync.Mutex
-	dead   map[types.BEID]bool
-	probes map[types.BEID]int
+	mu        sync.Mutex
+	dead      map[types.BEID]bool
+	unreached map[types.BEID][]types.BEID
+	probes    map[types.BEID]int
 }
 
 // New returns a cluster of n BEs and a table t(id BIGINT PRIMARY KEY, v BIGINT) of some tablets, each with a replica on
@@ -406,6 +408,23 @@ func (c *Cluster) createTable(t testing.TB, n int, quorum types.WriteQuorum) {
 
 // Stores reports whether a BE has disks; all have.
 func (c *Cluster) Stores(types.BEID) bool { return true }
+
+// Unreached returns the BEs that a BE does not reach, as CutLink has said.
+func (c *Cluster) Unreached(id types.BEID) []types.BEID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.unreached[id])
+}
+
+// CutLink has a BE say that it does not reach another.
+func (c *Cluster) CutLink(from, to types.BEID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unreached == nil {
+		c.unreached = map[types.BEID][]types.BEID{}
+	}
+	c.unreached[from] = append(c.unreached[from], to)
+}
 
 // Alive reports whether a BE is alive.
 func (c *Cluster) Alive(id types.BEID) bool {

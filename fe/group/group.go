@@ -100,9 +100,11 @@ type member struct {
 	wake    chan struct{}
 	cancel  context.CancelFunc
 
-	Status        // guarded by Group.mu
-	view   uint64 // version of the view that it has
-	gone   bool   // nobody listens at its address: the process has ended
+	Status            // guarded by Group.mu
+	view    uint64    // version of the view that it has
+	gone    bool      // nobody listens at its address: the process has ended
+	endedAt time.Time // when that was last seen
+	asked   time.Time // when it last called
 }
 
 // New returns a group; Run makes it work while this FE leads.
@@ -212,6 +214,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 	}
 	g.mu.Unlock()
 	committed := g.o.Log.CommitIndex()
+	asked := time.Now()
 	resp, err := g.call(ctx, m.address, req)
 	if ctx.Err() != nil {
 		return
@@ -232,7 +235,9 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Err = err.Error()
 	}
 	m.view = 0
-	m.gone = err != nil && beclient.Refused(err)
+	if m.gone = err != nil && beclient.Refused(err); m.gone {
+		m.endedAt = asked
+	}
 	if time.Since(m.LastSeen) > aliveFor || m.gone {
 		m.Alive = false
 	}
@@ -248,6 +253,32 @@ func (g *Group) call(ctx context.Context, address string, req *fepb.BeatRequest)
 	return fe.Beat(ctx, req)
 }
 
+// Called notes that another FE has called this one.
+func (g *Group) Called(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.members[name]; m != nil {
+		m.asked = time.Now()
+	}
+}
+
+// Silent returns for how long nothing was heard of another FE, by its answers or calls, since this one leads; 0 on an FE that does not.
+func (g *Group) Silent(name string) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[name]
+	if m == nil || g.leading.IsZero() {
+		return 0
+	}
+	last := g.leading
+	for _, at := range []time.Time{m.LastSeen, m.asked} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return time.Since(last)
+}
+
 // Statuses returns how the other FEs are, by name; empty on an FE that does not lead.
 func (g *Group) Statuses() map[string]Status {
 	g.mu.Lock()
@@ -257,6 +288,17 @@ func (g *Group) Statuses() map[string]Status {
 		out[name] = m.Status
 	}
 	return out
+}
+
+// EndedAt returns when nobody listened at the address of another FE, so that all that it did before has ended; zero = that
+// was not seen, or this FE does not lead.
+func (g *Group) EndedAt(name string) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.members[name]; m != nil {
+		return m.endedAt
+	}
+	return time.Time{}
 }
 
 // Waiting returns the FEs that ask to join and may not yet, by address.

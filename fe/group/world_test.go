@@ -91,7 +91,7 @@ func (f *frontend) open(name string, boot bool) {
 
 func (f *frontend) serve(id *metarpc.Cluster) {
 	server := metarpc.NewServer(metarpc.ServerConfig{Cluster: id, Log: slog.New(slog.DiscardHandler), AllowFresh: rpc.AllowFresh})
-	fepb.RegisterFrontendServer(server, rpc.New(rpc.Parts{Log: f.log, Group: f.group,
+	fepb.RegisterFrontendServer(server, rpc.New(rpc.Parts{Log: f.log, CatchUp: f.quorum.ReadIndex, Group: f.group,
 		Answer:   func(context.Context, session.Question) (stmt.Result, error) { return stmt.Result{Info: f.name}, nil },
 		Active:   func(id types.TxnID) bool { return uint64(id) == f.active.Load() },
 		Sessions: func() []stmt.Process { return nil }, Kill: func(uint64, bool) bool { return false },

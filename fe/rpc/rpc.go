@@ -24,7 +24,9 @@ import (
 type Parts struct {
 	Ledger *cluster.Ledger
 	Log    *raftlog.Log
-	Group  *group.Group
+	// CatchUp waits until this FE has applied all that was committed before, as the leading FE says.
+	CatchUp func(ctx context.Context) (uint64, error)
+	Group   *group.Group
 	// Answer answers what needs the leading FE.
 	Answer func(ctx context.Context, q session.Question) (stmt.Result, error)
 	// Active reports whether a transaction of this FE is undecided.
@@ -37,6 +39,8 @@ type Parts struct {
 	Suspect func(bes []types.BEID, tablets []types.TabletID)
 	// Knock answers an FE that wants to join, here or on the leading FE.
 	Knock func(ctx context.Context, req *fepb.JoinRequest) (*fepb.JoinResponse, error)
+	// UserLock answers for the locks of GET_LOCK.
+	UserLock func(ctx context.Context, req *fepb.UserLockRequest) (*fepb.UserLockResponse, error)
 }
 
 // Server implements fepb.FrontendServer.
@@ -61,13 +65,14 @@ func (s *Server) Resolve(ctx context.Context, req *fepb.ResolveRequest) (*fepb.R
 	return s.Ledger.Resolve(ctx, req)
 }
 
-// member refuses calls of an FE that was dropped: it must not act for the cluster any more. Only an FE that certainly
-// leads says so, because the one that is told ends: what others have applied may be from before it was added.
+// member refuses calls of an FE that was dropped: it must not act for the cluster any more. The one that is told ends, so this FE catches up
+// before it says so: what it has applied may be from before the other one was added.
 func (s *Server) member(ctx context.Context, name string) error {
 	if _, ok := s.Log.Current().FEByName(name); ok {
+		s.Group.Called(name)
 		return nil
 	}
-	if _, err := s.Log.ReadIndex(ctx); err != nil {
+	if _, err := s.CatchUp(ctx); err != nil {
 		return reasoned(err)
 	}
 	if _, ok := s.Log.Current().FEByName(name); ok {
@@ -196,6 +201,18 @@ func (s *Server) Kill(_ context.Context, req *fepb.KillRequest) (*fepb.KillRespo
 // Join answers an FE with an empty meta_dir.
 func (s *Server) Join(ctx context.Context, req *fepb.JoinRequest) (*fepb.JoinResponse, error) {
 	return s.Knock(ctx, req)
+}
+
+// UserLock takes, gives back and names the locks of GET_LOCK.
+func (s *Server) UserLock(ctx context.Context, req *fepb.UserLockRequest) (*fepb.UserLockResponse, error) {
+	if err := s.member(ctx, req.Fe); err != nil {
+		return nil, err
+	}
+	resp, err := s.Parts.UserLock(ctx, req)
+	if err != nil {
+		return nil, reasoned(err)
+	}
+	return resp, nil
 }
 
 // reasoned gives errors of the log the reasons by which the other FE knows what was certainly not done.

@@ -366,7 +366,7 @@ func (b *balancer) fits(t *Tablet, src types.BEID, dst *BE) bool {
 	if r == nil || !b.s.in.View.isCopy(r) || t.On(dst.ID) != nil || b.s.touched[t.ID] || b.s.tasks[t.ID] != nil || t.Ordered {
 		return false
 	}
-	return !b.crowds(t, r, dst)
+	return !b.crowds(t, r, dst) && b.s.in.View.unreached(t, dst.ID) <= b.s.in.View.unreached(t, src)
 }
 
 // crowds reports whether the move would put a replica into the location, or on the host, of another one although it has

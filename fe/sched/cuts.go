@@ -40,6 +40,28 @@ func (v *View) cut(a, b types.BEID) bool {
 	return ok
 }
 
+// nearCut reports whether there is a BE that is cut from one that has a replica of a tablet.
+func (v *View) nearCut(t *Tablet) bool {
+	return slices.ContainsFunc(v.cuts, func(c cutPair) bool { return t.On(c[0]) != nil || t.On(c[1]) != nil })
+}
+
+// reachesCopy reports whether a BE reaches one of the copies that it could clone, if there are any.
+func (v *View) reachesCopy(t *Tablet, be types.BEID) bool {
+	if len(v.cuts) == 0 {
+		return true
+	}
+	copies := 0
+	for i := range t.Replicas {
+		if r := &t.Replicas[i]; v.isCopy(r) {
+			if !v.cut(be, r.BE) {
+				return true
+			}
+			copies++
+		}
+	}
+	return copies == 0
+}
+
 // unreached counts the followers of a tablet that a BE would not reach if it led.
 func (v *View) unreached(t *Tablet, be types.BEID) int {
 	n := 0

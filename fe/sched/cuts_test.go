@@ -131,3 +131,50 @@ func (w *world) checkReach(t fataler) {
 		}
 	}
 }
+
+// TestNewReplicaAcrossACut: a lost replica is made on a BE that reaches the others, although one that does not has the least load, and
+// nothing is moved there as long as the link is cut.
+func TestNewReplicaAcrossACut(t *testing.T) {
+	w := newWorld(t, 7, 5, 1, 30, 3)
+	w.sound = true
+	w.run(600_000)
+	w.be(1).Unreached = []types.BEID{2}
+	w.settle()
+	made := 0
+	w.cloned = func(a *Action) {
+		for _, r := range w.tablet(a.Tablet).Replicas {
+			if a.Kind == ActAdd && w.alive(r.BE) && w.cut(a.BE, r.BE) {
+				t.Errorf("tablet %d gets a replica on be %d, which does not reach be %d: %v", a.Tablet, a.BE, r.BE, w.log)
+			}
+		}
+		made++
+	}
+	w.kill(5)
+	w.run(1_800_000)
+	w.checkHealthy()
+	if made == 0 {
+		t.Error("nothing was made anew")
+	}
+}
+
+// TestNewReplicaWhereNoneReachesAll: a BE that reaches a copy takes the replica from that one where none reaches all; one that reaches no
+// copy does not.
+func TestNewReplicaWhereNoneReachesAll(t *testing.T) {
+	for _, c := range []struct {
+		cut    []types.BEID
+		source types.BEID
+	}{{[]types.BEID{1}, 2}, {[]types.BEID{2}, 1}, {[]types.BEID{1, 2}, 0}} {
+		w := newWorld(t, 8, 3, 1, 1, 3)
+		w.sound = true
+		w.run(600_000)
+		w.be(3).Unreached = c.cut
+		w.settle()
+		var from types.BEID
+		w.cloned = func(a *Action) { from = a.Clone.SourceBE }
+		w.wipe(3)
+		w.run(600_000)
+		if from != c.source {
+			t.Errorf("be 3 does not reach %v: cloned from be %d, not %d: %v", c.cut, from, c.source, w.log)
+		}
+	}
+}

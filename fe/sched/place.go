@@ -16,11 +16,29 @@ func (s *Scheduler) busier(a, b *Replica) bool {
 		cmp.Compare(s.slots.busy(a.BE, a.Disk), s.slots.busy(b.BE, b.Disk)), cmp.Compare(a.BE, b.BE)) > 0
 }
 
-// destination picks where a new replica goes: the available BE without one that has the lowest load, in another location
+// destination picks where a new replica goes. Where BEs are cut from those that have the tablet, one that reaches them all is better than one
+// that does not, and waiting for a slot of it as well; but a location of its own comes first, as it would be given one later.
+func (s *Scheduler) destination(t *Tablet, w wants) (be types.BEID, disk types.DiskID, why string) {
+	if !s.in.View.nearCut(t) {
+		return s.placeFor(t, w)
+	}
+	for _, try := range [...]wants{{place: true, reach: true}, {place: true}, {reach: true}, {}} {
+		if w.place && !try.place {
+			break
+		}
+		try.medium = w.medium
+		if be, disk, why = s.placeFor(t, try); be != 0 || why == noSlot {
+			break
+		}
+	}
+	return be, disk, why
+}
+
+// placeFor is destination with no more and no less than is wanted: the available BE without one that has the lowest load, in another location
 // and on another host than the other replicas if there is one, on its disk of the right medium with the most room. A disk
 // of another medium is better than no replica, unless the replica is made for the medium's sake (strict). Only BEs with
 // a free slot are gone through (openBEs), so that a long queue costs little.
-func (s *Scheduler) destination(t *Tablet, w wants) (types.BEID, types.DiskID, string) {
+func (s *Scheduler) placeFor(t *Tablet, w wants) (types.BEID, types.DiskID, string) {
 	candidates := s.openBEs()
 	if len(t.Assigned) > 0 {
 		candidates = t.Assigned
@@ -32,11 +50,11 @@ func (s *Scheduler) destination(t *Tablet, w wants) (types.BEID, types.DiskID, s
 		}
 		tally = refusals{busy: tally.busy}
 		if idle := s.idle; len(t.Assigned) == 0 && len(idle) > 0 {
-			if be, disk := s.bestDestination(t, idle, strict, true, &tally); be != 0 {
+			if be, disk := s.bestDestination(t, idle, strict, wants{place: true, reach: w.reach}, &tally); be != 0 {
 				return be, disk, ""
 			}
 		}
-		if be, disk := s.bestDestination(t, candidates, strict, w.place, &tally); be != 0 {
+		if be, disk := s.bestDestination(t, candidates, strict, w, &tally); be != 0 {
 			return be, disk, ""
 		}
 	}
@@ -47,12 +65,12 @@ func (s *Scheduler) destination(t *Tablet, w wants) (types.BEID, types.DiskID, s
 }
 
 // bestDestination goes through candidates by load. The first in a location of its own wins at once.
-func (s *Scheduler) bestDestination(t *Tablet, candidates []types.BEID, strict, ownPlace bool, tally *refusals) (types.BEID, types.DiskID) {
+func (s *Scheduler) bestDestination(t *Tablet, candidates []types.BEID, strict bool, w wants, tally *refusals) (types.BEID, types.DiskID) {
 	var best [2]types.BEID
 	var disks [2]types.DiskID
 	for _, id := range candidates {
 		be := s.in.View.BE(id)
-		if be == nil || !s.mayHold(t, be, tally) {
+		if be == nil || !s.mayHold(t, be, w, tally) {
 			continue
 		}
 		disk, ok := s.disk(be, t, strict, false, tally)
@@ -61,7 +79,7 @@ func (s *Scheduler) bestDestination(t *Tablet, candidates []types.BEID, strict, 
 		}
 		rank := 0
 		switch {
-		case ownPlace && s.in.View.sharesPlace(t, be, nil):
+		case w.place && s.in.View.sharesPlace(t, be, nil):
 			tally.holds++
 			continue
 		case !s.in.View.sharesPlace(t, be, nil):
@@ -89,7 +107,7 @@ func (s *Scheduler) whyNowhere(t *Tablet, w wants) (types.BEID, types.DiskID, st
 		tally = refusals{busy: tally.busy}
 		for i := range s.in.View.BEs {
 			be := &s.in.View.BEs[i]
-			if len(t.Assigned) > 0 && !assignedTo(t, be.ID) || !s.mayHold(t, be, &tally) {
+			if len(t.Assigned) > 0 && !assignedTo(t, be.ID) || !s.mayHold(t, be, w, &tally) {
 				continue
 			}
 			if w.place && s.in.View.sharesPlace(t, be, nil) {
@@ -158,15 +176,19 @@ func (s *Scheduler) hasSlot(be *BE) bool {
 
 // refusals counts why BEs and disks were passed over.
 type refusals struct {
-	dead, leaving, holds, nodisk, filled, busy int
+	dead, leaving, holds, cut, nodisk, filled, busy int
 }
 
 func (r refusals) String() string {
-	return fmt.Sprintf("of the backends %d are not alive, %d are decommissioned, %d hold a replica, %d have no online disk, %d are full",
+	text := fmt.Sprintf("of the backends %d are not alive, %d are decommissioned, %d hold a replica, %d have no online disk, %d are full",
 		r.dead, r.leaving, r.holds, r.nodisk, r.filled)
+	if r.cut > 0 {
+		text += fmt.Sprintf(", %d do not reach a copy", r.cut)
+	}
+	return text
 }
 
-func (s *Scheduler) mayHold(t *Tablet, be *BE, tally *refusals) bool {
+func (s *Scheduler) mayHold(t *Tablet, be *BE, w wants, tally *refusals) bool {
 	switch {
 	case !be.Alive:
 		tally.dead++
@@ -174,6 +196,8 @@ func (s *Scheduler) mayHold(t *Tablet, be *BE, tally *refusals) bool {
 		tally.leaving++
 	case t.On(be.ID) != nil:
 		tally.holds++
+	case w.reach && s.in.View.unreached(t, be.ID) > 0 || !s.in.View.reachesCopy(t, be.ID):
+		tally.cut++
 	default:
 		return true
 	}

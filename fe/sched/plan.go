@@ -219,6 +219,7 @@ func (s *Scheduler) planClone(task *Task, t *Tablet, dest *Replica) bool {
 type wants struct {
 	medium bool // a disk of the tablet's medium
 	place  bool // a location without a replica
+	reach  bool // a BE that reaches all replicas
 }
 
 // planNew begins a new replica on another BE.
@@ -235,6 +236,12 @@ func (s *Scheduler) planNew(task *Task, t *Tablet, w wants) bool {
 			s.stuck(task, WaitDestination, "unable to find dest path for new replica: "+why)
 		}
 		return true
+	}
+	if s.in.View.cut(src.BE, be) {
+		if src, _ = s.source(task, t, be, false); src == nil {
+			s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no source disk that the destination reaches has a free slot")
+			return true
+		}
 	}
 	s.addAndClone(task, t, src, be, disk, false)
 	return false

@@ -24,8 +24,8 @@ const shownSQLMax = 1024
 
 // run executes one command under its own context and answers it, with an error packet if need be.
 func (c *conn) run(payload []byte) {
-	ctx, stop := context.WithCancelCause(c.ctx)
-	defer stop(nil)
+	ctx := c.begun()
+	stop := ctx.cancel
 	var cmd byte
 	if len(payload) > 0 {
 		cmd = payload[0]
@@ -43,6 +43,7 @@ func (c *conn) run(payload []byte) {
 	c.mu.Lock()
 	c.stmtStop = nil
 	c.mu.Unlock()
+	defer c.ended(ctx)
 	if err == nil {
 		return
 	}

@@ -40,8 +40,11 @@ type conn struct {
 
 	stmts     map[uint32]*stmt
 	lastStmt  uint32
-	longBytes int  // of parameters sent ahead, over all statements; at most MaxPacket
+	longBytes int  // of parameters sent ahead, over all statements; at most maxPacket
 	quit      bool // end after this command
+
+	maxIdle   time.Duration // between two commands
+	maxPacket int           // bytes of one command
 
 	result   resultWriter // of the command
 	readEnd  time.Time    // deadline of the socket, but for what retire sets
@@ -50,6 +53,8 @@ type conn struct {
 	ctx    context.Context // of the connection
 	cancel context.CancelCauseFunc
 	watch  watcher
+
+	statement *statement // nil = the next one gets a new context
 
 	mu       sync.Mutex
 	phase    phase
@@ -129,7 +134,7 @@ func (c *conn) apologise() {
 func (c *conn) loop() error {
 	for c.idle() {
 		c.r.seq = 0
-		payload, err := c.r.next(c.s.cfg.MaxPacket)
+		payload, err := c.r.next(c.maxPacket)
 		if errors.Is(err, errPacketTooLarge) {
 			c.s.count.packetsTooLong.Add(1)
 			if err := c.refuseLong(); err != nil {
@@ -163,16 +168,28 @@ func (c *conn) answer() {
 
 // idle waits for nothing yet: it arms the idle timeout, unless the connection is to end.
 func (c *conn) idle() bool {
+	c.takeLimits()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return false
 	}
 	c.phase, c.command, c.sql, c.since = phaseIdle, "Sleep", "", time.Now()
-	if stands(c.readEnd, c.since, c.s.cfg.IdleTimeout) {
+	if stands(c.readEnd, c.since, c.maxIdle) {
 		return true
 	}
-	return c.readUntil(c.since.Add(slack(c.s.cfg.IdleTimeout))) == nil
+	return c.readUntil(c.since.Add(slack(c.maxIdle))) == nil
+}
+
+// takeLimits follows those of the session, which its client may have changed.
+func (c *conn) takeLimits() {
+	c.maxIdle, c.maxPacket = c.sess.Limits()
+	if c.maxIdle == 0 {
+		c.maxIdle = c.s.cfg.IdleTimeout
+	}
+	if c.maxPacket == 0 {
+		c.maxPacket = c.s.cfg.MaxPacket
+	}
 }
 
 // readUntil sets the deadline of reads.
@@ -262,10 +279,9 @@ func (c *conn) kill(queryOnly bool) {
 		return
 	}
 	c.mu.Lock()
-	stop := c.stmtStop
-	c.mu.Unlock()
-	if stop != nil {
-		stop(errKilled)
+	defer c.mu.Unlock() // the next statement may get the same context
+	if c.stmtStop != nil {
+		c.stmtStop(errKilled)
 	}
 }
 

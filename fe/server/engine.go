@@ -65,6 +65,8 @@ type Session interface {
 	// Reset brings the session back to the state after the login (COM_RESET_CONNECTION). Prepared statements have
 	// been closed before.
 	Reset(ctx context.Context) error
+	// Limits are how long the client may be idle and how many bytes a command of it may have, as of now; 0 = as the server's Config says.
+	Limits() (idle time.Duration, packet int)
 	// Status returns the status flags (StatusAutocommit, StatusInTransaction) as of now.
 	Status() uint16
 	// Statistics is the one-line answer to COM_STATISTICS.

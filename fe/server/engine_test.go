@@ -34,6 +34,9 @@ type fakeEngine struct {
 	batches int     // taken by writers in "stream"
 	ended   chan error
 	open    int
+
+	idle   time.Duration // limits of new sessions' clients
+	packet int
 }
 
 func (e *fakeEngine) Account(user, _ string) (Account, bool) {
@@ -75,6 +78,8 @@ type fakeSession struct {
 	e  *fakeEngine
 	db string
 }
+
+func (s *fakeSession) Limits() (time.Duration, int) { return s.e.idle, s.e.packet }
 
 func (s *fakeSession) Status() uint16     { return StatusAutocommit }
 func (s *fakeSession) Statistics() string { return "Uptime: 1  Threads: 1" }

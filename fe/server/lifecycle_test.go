@@ -182,6 +182,20 @@ func TestCertificateIsKept(t *testing.T) {
 	}
 }
 
+// TestSessionSaysLimits: those of the session come before the server's.
+func TestSessionSaysLimits(t *testing.T) {
+	srv, e, addr := startServer(t, nil)
+	e.idle, e.packet = 30*time.Millisecond, 1000
+	nc := rawLogin(t, addr)
+	if _, err := nc.Read(make([]byte, 1)); err == nil {
+		t.Error("got bytes from an idle connection")
+	}
+	waitFor(t, func() bool { return srv.Stats().Connections == 0 })
+	e.idle = time.Minute
+	_, err := dial(t, addr, "root", "").Exec("LENGTH " + strings.Repeat("x", 1001))
+	wantCode(t, err, 1153, "08S01")
+}
+
 func TestIdleConnectionIsClosed(t *testing.T) {
 	srv, _, addr := startServer(t, func(c *Config) { c.IdleTimeout = 30 * time.Millisecond })
 	nc := rawLogin(t, addr)

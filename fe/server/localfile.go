@@ -57,7 +57,7 @@ func (c *conn) readFile(ctx context.Context, each func(piece []byte) error) erro
 		if err := c.readUntil(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
 			return err
 		}
-		piece, err := c.r.nextInPlace(c.s.cfg.MaxPacket)
+		piece, err := c.r.nextInPlace(c.maxPacket)
 		if err != nil {
 			c.quit = true // what follows in the stream is not known
 			return err

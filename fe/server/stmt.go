@@ -190,7 +190,7 @@ func (c *conn) longData(arg []byte) {
 		st.longErr = clientErrorf(mysql.ER_WRONG_ARGUMENTS, "Incorrect arguments to mysqld_stmt_send_long_data")
 		return
 	}
-	if c.longBytes+len(cur.b) > c.s.cfg.MaxPacket {
+	if c.longBytes+len(cur.b) > c.maxPacket {
 		c.clearLong(st)
 		st.longErr = clientErrorf(mysql.ER_NET_PACKET_TOO_LARGE,
 			"Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes")

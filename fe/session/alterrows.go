@@ -11,6 +11,7 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/physical"
 	"stele/sql/plan"
@@ -78,7 +79,9 @@ func (s *Session) promised(ctx context.Context, c *plan.TableChange, cmd *comman
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
-		s.renew(ctx, cancel, cmd)
+		if err := contain.Call(func() error { s.renew(ctx, cancel, cmd); return nil }); err != nil {
+			cancel(err)
+		}
 	}()
 	err := s.lookAtRows(ctx, c, cmd.ExpectVersion, ids)
 	if err == nil {

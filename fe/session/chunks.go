@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"stele/fe/txn"
+	"stele/meta/contain"
 	"stele/sql/vec"
 )
 
@@ -72,8 +74,12 @@ func (f *flight) begin(write func() (txn.Counts, error)) {
 	landed := make(chan landing, 1)
 	f.landed = landed
 	go func() {
-		counts, err := write()
-		landed <- landing{counts, err}
+		var l landing
+		l.err = contain.Call(func() (err error) {
+			l.counts, err = write()
+			return err
+		})
+		landed <- l
 	}()
 }
 
@@ -94,22 +100,23 @@ func (i *inserter) launch(ctx context.Context, writes []txn.TabletWrite, name fu
 		return err
 	}
 	wait := i.s.lockWait()
-	write := func() (txn.Counts, error) {
-		counts, err := i.t.Write(ctx, writes, wait)
-		if err != nil {
-			err = name(err)
-		}
-		return counts, err
-	}
 	if i.ahead && !i.s.inTx {
-		i.flight.begin(write)
+		i.flight.begin(func() (txn.Counts, error) { return i.write(ctx, writes, wait, name) })
 		return nil
 	}
-	counts, err := write()
+	counts, err := i.write(ctx, writes, wait, name)
 	if err == nil {
 		i.add(counts)
 	}
 	return err
+}
+
+func (i *inserter) write(ctx context.Context, writes []txn.TabletWrite, wait time.Duration, name func(error) error) (txn.Counts, error) {
+	counts, err := i.t.Write(ctx, writes, wait)
+	if err != nil {
+		err = name(err)
+	}
+	return counts, err
 }
 
 // land waits for the write that is under way, and counts what it did.

@@ -20,7 +20,10 @@ func (s *Session) fillCreated(ctx context.Context, t *catalog.Table, n *parse.Cr
 	name := fillPrefix + t.Name
 	s.ownTable(name, t)
 	defer func() { delete(s.temps, placeName{t.DatabaseID, name}) }()
-	alone := func(ctx context.Context, try attempt) error { return s.writeAlone(ctx, s.retrier(), try) }
+	alone := func(ctx context.Context, try attempt) error {
+		r := s.retrier()
+		return s.writeAlone(ctx, &r, try)
+	}
 	ins, err := s.insertAs(ctx, alone, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		pctx := s.planContext(cat, now, params)
 		p, err := plan.Filling(pctx, n, name)
@@ -49,7 +52,6 @@ func (s *Session) unmake(ctx context.Context, t *catalog.Table) (published bool,
 	if errors.As(err, &public) {
 		return true, nil
 	}
-	s.sh.sequences.drop(t.ID)
 	var gone *catalog.ErrNotFound
 	if errors.As(err, &gone) {
 		return false, nil

@@ -164,7 +164,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 		keepOnce(&spec.Table)
 	}
 	if temporary || n.Select != nil {
-		spec.Table.Owner = s.sh.newOwner()
+		spec.Table.Owner = s.sh.newOwner(s.info.ID)
 		defer func() { s.sh.endUnless(s.temps, spec.Table.Owner.Claim) }()
 	}
 	err = s.makeTable(ctx, spec, n, params, out)
@@ -294,7 +294,6 @@ func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *outp
 		}
 		for i, r := range results {
 			id := d.cmds[i].(*command.DropTable).ID
-			s.sh.sequences.drop(id)
 			s.forgetTable(id)
 			err = errors.Join(err, r.Err)
 		}

@@ -78,12 +78,8 @@ func (d *difference) writes(cat *catalog.Catalog) ([]txn.TabletWrite, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range out {
-		tab, ok := cat.Tablet(out[i].Tablet)
-		if !ok {
-			return nil, &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", out[i].Tablet)}
-		}
-		out[i].ReadVersion = tab.Version
+	if err := asOf(cat, out); err != nil {
+		return nil, err
 	}
 	for k, u := range d.keys {
 		var rows byOp
@@ -108,6 +104,18 @@ func (d *difference) writes(cat *catalog.Catalog) ([]txn.TabletWrite, error) {
 		out = append(out, writes...)
 	}
 	return out, nil
+}
+
+// asOf has leaders refuse writes of rows that have changed since the snapshot.
+func asOf(cat *catalog.Catalog, writes []txn.TabletWrite) error {
+	for i := range writes {
+		tab, ok := cat.Tablet(writes[i].Tablet)
+		if !ok {
+			return &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", writes[i].Tablet)}
+		}
+		writes[i].ReadVersion = tab.Version
+	}
+	return nil
 }
 
 // sameRow reports whether two rows of a table hold the same values.

@@ -34,7 +34,11 @@ func (s *Session) fastInsert(ctx context.Context, sql string, out *output) (done
 func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, out *output) error {
 	s.sh.queries.Add(1)
 	s.warnings = diagnostics{}
-	return s.insertWith(ctx, out, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
+	write := s.write
+	if !values.Replace && !values.Ignore {
+		write = s.writeLatest
+	}
+	ins, err := s.insertAs(ctx, write, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
 		if p, ok := s.targeted(cat, values); ok {
 			return p, nil, nil
 		}
@@ -42,6 +46,10 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 		p, err := plan.InsertValues(pctx, values)
 		return p, pctx, err
 	})
+	if err != nil {
+		return err
+	}
+	return out.done(ins.result())
 }
 
 // targeted plans an INSERT of literals by what is kept of the one before, which most often went to the same table.
@@ -82,33 +90,17 @@ func (s *Session) insertWith(ctx context.Context, out *output, plan planned) err
 
 // insertAs is insertWith without the answer; write is how the statement gets its transaction.
 func (s *Session) insertAs(ctx context.Context, write func(context.Context, attempt) error, plan planned) (*inserter, error) {
-	var ins *inserter
-	remember := false
-	try := func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
-		p, pctx, err := plan(cat, now)
-		if err != nil {
-			return err
-		}
-		if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
-			return err
-		}
-		keys, err := s.keysOf(ctx, cat, p.Table)
-		if err != nil {
-			return err
-		}
-		lockFor(t, keys, s.inTx, s.contended)
-		ins = newInserter(s, cat, t, p, pctx, keys, remember)
-		return ins.run(ctx, now)
-	}
+	n := &insertion{s: s, plan: plan}
+	try := n.try
 	err := write(ctx, try)
 	if errors.Is(err, errMeetsItself) {
-		remember = true
+		n.remember = true
 		err = write(ctx, try)
 	}
 	if err != nil {
 		return nil, err
 	}
+	ins := &n.ins
 	if ins.op() == types.OpInsertIgnore && ins.counts.Inserted == 0 {
 		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
 	}
@@ -119,6 +111,33 @@ func (s *Session) insertAs(ctx context.Context, write func(context.Context, atte
 		s.warnPlanned(ins.pctx)
 	}
 	return ins, nil
+}
+
+// insertion is an INSERT with the last try of it.
+type insertion struct {
+	s        *Session
+	plan     planned
+	remember bool // see inserter
+	ins      inserter
+}
+
+// try is an attempt.
+func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
+	s, now := n.s, time.Now()
+	p, pctx, err := n.plan(cat, now)
+	if err != nil {
+		return err
+	}
+	if err := s.mayWrite(insertPrivileges(p), p.Via, p.Database, p.Table); err != nil {
+		return err
+	}
+	keys, err := s.keysOf(ctx, cat, p.Table)
+	if err != nil {
+		return err
+	}
+	lockFor(t, keys, s.inTx, s.contended)
+	n.ins = *newInserter(s, cat, t, p, pctx, keys, n.remember) // nothing of an earlier try is under way
+	return n.ins.run(ctx, now)
 }
 
 // insertPrivileges are those that an INSERT or LOAD DATA needs on the table that it writes.
@@ -149,15 +168,16 @@ type inserter struct {
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
 
-	seen      *keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
-	remember  bool      // the statement has met its own rows: leaders are to keep them
-	remembers bool      // they do: reads see the rows of earlier chunks
-	ahead     bool      // this is not the only chunk
+	seen      keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
+	remember  bool     // the statement has met its own rows: leaders are to keep them
+	remembers bool     // they do: reads see the rows of earlier chunks
+	ahead     bool     // this is not the only chunk
+	leftOut   leftOut
 	flight    flight
 }
 
 func newInserter(s *Session, cat *catalog.Catalog, t *txn.Txn, p *plan.InsertPlan, pctx *plan.Context, keys []*uniqueKey, remember bool) *inserter {
-	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember, seen: newKeysSeen(1 + len(keys))}
+	return &inserter{s: s, cat: cat, t: t, plan: p, pctx: pctx, keys: keys, remember: remember}
 }
 
 // run writes the rows of the plan. While a chunk is written the next one is read.
@@ -225,6 +245,8 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return i.merge(ctx, rows)
 	case i.plan.OnDuplicate != nil:
 		return i.upsert(ctx, rows)
+	case i.plan.Mode == plan.ModeIgnore:
+		return i.sendIgnoring(ctx, rows)
 	}
 	return i.send(ctx, rows, i.op())
 }
@@ -373,9 +395,7 @@ func fits(t types.ColumnType, n uint64) bool {
 
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {
-	if n := i.counts.Ignored; n > 0 {
-		i.s.warn("Warning", 1062, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
-	}
+	i.warnLeftOut()
 	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
 	if r.LastInsertID == 0 { // as MySQL: the client hears of a given value, LAST_INSERT_ID() does not change
 		r.LastInsertID = i.lastID

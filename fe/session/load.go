@@ -10,6 +10,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/contain"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -32,10 +33,10 @@ func (s *Session) load(ctx context.Context, n *parse.LoadDataStmt, out *output) 
 		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'LOAD DATA' here")
 	}
 	l := &loader{s: s, n: n, files: files, retry: s.retrier()}
-	err := s.writeWith(ctx, l.retry, l.run)
+	err := s.writeWith(ctx, &l.retry, l.run)
 	if errors.Is(err, errMeetsItself) {
 		l.remember = true
-		err = s.writeWith(ctx, l.retry, l.run)
+		err = s.writeWith(ctx, &l.retry, l.run)
 	}
 	if l.source != nil {
 		l.source.stop(err)
@@ -53,7 +54,7 @@ type loader struct {
 	s     *Session
 	n     *parse.LoadDataStmt
 	files server.FileReceiver
-	retry *retrier
+	retry retrier
 
 	source  *loadSource // nil until the client has been asked
 	reading sync.WaitGroup
@@ -111,7 +112,9 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 func (l *loader) begin() error {
 	if l.tries++; l.source == nil {
 		l.source = newLoadSource(l.s.sh.Settings().SpillDir, l.plan.Format)
-		l.reading.Go(func() { l.source.finish(l.files.ReceiveFile(l.n.Path, l.source.receive)) })
+		l.reading.Go(func() {
+			l.source.finish(contain.Call(func() error { return l.files.ReceiveFile(l.n.Path, l.source.receive) }))
+		})
 		return nil
 	}
 	err := l.source.rewind()
@@ -132,7 +135,7 @@ func (l *loader) feed(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(jobs)
-		if err := l.read(ctx, jobs); err != nil {
+		if err := contain.Call(func() error { return l.read(ctx, jobs) }); err != nil {
 			cancel(err) // which is what the others hear
 		}
 	})
@@ -177,25 +180,26 @@ func (l *loader) read(ctx context.Context, jobs chan<- *loadJob) error {
 		}
 		go func() { // whoever takes the job waits for it
 			defer close(j.done)
-			l.convert(j)
+			j.err = contain.Call(func() error { return l.convert(j) })
 		}()
 	}
 }
 
-func (l *loader) convert(j *loadJob) {
+func (l *loader) convert(j *loadJob) (err error) {
 	defer l.source.release(j.text)
 	var old *vec.Batch
 	select {
 	case old = <-l.spare:
 	default:
 	}
-	if j.rows, j.warned, j.err = l.plan.LoadRows(j.lines, 1, old); j.err == nil {
+	if j.rows, j.warned, err = l.plan.LoadRows(j.lines, 1, old); err == nil {
 		j.count = j.rows.N
-		j.rows, j.err = l.plan.Meeting(j.rows, j.warned)
+		j.rows, err = l.plan.Meeting(j.rows, j.warned)
 	}
-	if j.err == nil && l.grouped && !l.ins.numbers() {
-		j.routes, j.err = plan.Route(l.plan.Table, j.rows)
+	if err == nil && l.grouped && !l.ins.numbers() {
+		j.routes, err = plan.Route(l.plan.Table, j.rows)
 	}
+	return err
 }
 
 // gather takes the rows on in the order of the file.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"stele/fe/txn"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/plan"
 	"stele/sql/rowset/groups"
@@ -57,6 +58,7 @@ type groupJob struct {
 	tablet types.TabletID
 	rows   *vec.Batch
 	groups []groups.Group
+	err    error
 	done   chan struct{}
 }
 
@@ -66,7 +68,7 @@ func newGroupLoad(ctx context.Context, l *loader, fail func(error)) *groupLoad {
 		jobs: make(chan *groupJob, groupsAtOnce), spare: make(chan *vec.Batch, groupsAtOnce+1)}
 	g.sending.Go(func() {
 		s := &groupSender{g: g, pending: map[types.TabletID]*groups.Payload{}}
-		if g.failed = s.run(ctx); g.failed != nil {
+		if g.failed = contain.Call(func() error { return s.run(ctx) }); g.failed != nil {
 			fail(g.failed)
 		}
 		for j := range g.jobs {
@@ -162,7 +164,7 @@ func (g *groupLoad) cut(ctx context.Context, id types.TabletID) error {
 	}
 	go func() { // whoever takes the job waits for it
 		defer close(j.done)
-		g.encode(j)
+		j.err = contain.Call(func() error { g.encode(j); return nil })
 	}()
 	return nil
 }
@@ -233,6 +235,9 @@ func (s *groupSender) run(ctx context.Context) (err error) {
 		<-j.done
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if j.err != nil {
+			return j.err
 		}
 		if err := s.take(ctx, j); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"stele/fe/dist"
 	"stele/fe/txn"
@@ -210,20 +211,33 @@ func (i *inserter) lookup(ctx context.Context, u *uniqueKey, entries *vec.Batch)
 
 // readKeys reads all columns of the rows with some primary keys from one tablet, as the statement sees them.
 func (i *inserter) readKeys(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte) ([]*vec.Batch, error) {
-	var columns []types.ColumnID
-	for _, c := range t.Schema.Columns {
-		columns = append(columns, c.ID)
+	return i.readColumns(ctx, t, tablet, keys, columnIDs(&t.Schema))
+}
+
+// columnIDs lists all columns of a table.
+func columnIDs(s *types.Schema) []types.ColumnID {
+	out := make([]types.ColumnID, len(s.Columns))
+	for i := range s.Columns {
+		out[i] = s.Columns[i].ID
 	}
-	return i.readColumns(ctx, t, tablet, keys, columns)
+	return out
 }
 
 // readsOwn reports whether what the statement reads has the rows of its earlier chunks.
 func (i *inserter) readsOwn() bool { return i.s.inTx || i.remembers }
 
+// nowMicros is the time of the statement.
+func (i *inserter) nowMicros() int64 {
+	if i.pctx == nil { // it was planned by what is kept of the one before
+		return time.Now().UnixMicro()
+	}
+	return i.pctx.NowMicros
+}
+
 // readColumns is readKeys of some columns.
 func (i *inserter) readColumns(ctx context.Context, t *catalog.Table, tablet types.TabletID, keys [][]byte, columns []types.ColumnID) ([]*vec.Batch, error) {
 	f := physical.Fragment{Schema: t.Schema, Keys: keys, Columns: columns}
-	q := &dist.Query{Snapshot: i.cat, NowMicros: i.pctx.NowMicros}
+	q := &dist.Query{Snapshot: i.cat, NowMicros: i.nowMicros()}
 	if i.readsOwn() {
 		q.Txn, q.Leads = i.t.ID(), i.t.Leads
 	}
@@ -271,6 +285,7 @@ func (m *merger) apply(ctx context.Context, fresh *vec.Batch, number int) error 
 		return m.update(ctx, met[0], fresh, number)
 	case i.plan.Mode == plan.ModeIgnore:
 		i.counts.Ignored++
+		i.leftOut.add(m.collision(fresh, met[0]))
 	default:
 		for _, key := range met {
 			m.remove(key)

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"time"
 
 	"stele/fe/server"
 	"stele/sql/exec"
@@ -12,24 +11,23 @@ import (
 
 // output sends the result of one statement of a text.
 type output struct {
+	s    *Session
 	w    server.ResultWriter
 	more bool
-	zone func() *time.Location
-	rows bool   // a result set was announced
-	last *int64 // what ROW_COUNT() tells the next statement
+	rows bool // a result set was announced
 }
 
 // output is where a statement of this session answers.
 func (s *Session) output(w server.ResultWriter) *output {
-	return &output{w: w, zone: s.vars.zone, last: &s.affected}
+	return &output{s: s, w: w}
 }
 
 // done ends a statement.
 func (o *output) done(r server.Result) error {
 	r.More = o.more
-	*o.last = int64(r.AffectedRows)
+	o.s.affected = int64(r.AffectedRows) // what ROW_COUNT() tells the next statement
 	if o.rows {
-		*o.last = -1
+		o.s.affected = -1
 	}
 	return o.w.Done(r)
 }
@@ -42,7 +40,7 @@ func (o *output) warned(n uint16) error { return o.done(server.Result{Warnings: 
 
 // columns announces a result set.
 func (o *output) columns(schema []physical.OutColumn) error {
-	return o.head(serverColumns(schema, o.zone()))
+	return o.head(serverColumns(schema, o.s.vars.zone()))
 }
 
 // head announces a result set of columns as the client sees them.

@@ -182,7 +182,7 @@ func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	s.nextReadOnly = false // this query was the next transaction
 	columns := p.columns
 	if p.zoned {
-		columns = serverColumns(p.plan.Schema, out.zone())
+		columns = serverColumns(p.plan.Schema, s.vars.zone())
 	}
 	if err := out.head(columns); err != nil {
 		return err

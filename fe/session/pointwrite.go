@@ -20,7 +20,7 @@ var errNoPoint = errors.New("no point write")
 // pointWrite runs an UPDATE or DELETE of one row by its key whose plan is kept under the text without its literals: the leader of
 // the row's tablet does it by one call. Done is false when the statement is to go the general way.
 func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Param, out *output) (done bool, err error) {
-	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 || !s.vars.now().autocommit {
+	if len(sql) == 0 || sql[0]|0x20 != 'u' && sql[0]|0x20 != 'd' || s.nextReadOnly || len(s.temps) > 0 {
 		return false, nil
 	}
 	var room [512]byte
@@ -45,7 +45,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	}
 	s.before, s.warnings = s.warnings, diagnostics{}
 	var m modified
-	err = s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
+	err = s.writeLatest(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
 		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, values)
 		return err
 	})
@@ -77,17 +77,22 @@ func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.
 }
 
 // modifyRow has the leader of a tablet modify one row; txn.ErrGeneral says that nothing has happened. An autocommitted statement
-// changes the newest row, as MySQL's does. A transaction changes the row of its snapshot, or loses against who has changed it since.
+// changes the newest row, as MySQL's does, and so does a transaction that has read nothing. Another one changes the row of its
+// snapshot, or loses against who has changed it since.
 func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, table *catalog.Table, c txn.RowChange) (modified, error) {
 	if s.inTx {
 		tab, ok := cat.Tablet(c.Tablet)
 		if !ok {
 			return modified{}, txn.ErrGeneral
 		}
-		c.ReadVersion = tab.Version
+		c.ReadVersion, c.Newest = tab.Version, s.unread
 	}
 	c.Schema = table.Schema.Version
 	out, err := t.Modify(ctx, c, s.lockWait())
+	if err == nil && c.Newest && out.Counts == (txn.Counts{}) { // it keeps no lock: what it has seen binds the transaction
+		s.unread, c.Newest = false, false
+		out, err = t.Modify(ctx, c, s.lockWait())
+	}
 	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted, inserted: out.Counts.Inserted}
 	if out.Matched {
 		m.matched = 1

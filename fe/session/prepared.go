@@ -89,6 +89,9 @@ func (p *prepared) Close() {}
 func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.ResultWriter) error {
 	p.s.note("Execute", p.text)
 	defer p.s.note("Sleep", "")
+	if err := p.s.keepsLocks(); err != nil {
+		return p.s.fail(ctx, p.text, err)
+	}
 	params := make([]plan.Param, len(args))
 	for i, a := range args {
 		params[i] = boundValue(a)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"stele/fe/txn"
@@ -91,10 +92,15 @@ func (s *sequences) forget(t types.TableID) {
 	delete(s.auto, t)
 }
 
-// drop drops the ranges of a table that is no more.
-func (s *sequences) drop(t types.TableID) {
+// prune drops the ranges of tables that are no more, whoever has dropped them or their databases.
+func (s *sequences) prune() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.auto, t)
-	delete(s.rows, t)
+	cat := s.log.Current() // no older than the tables of the ranges
+	gone := func(t types.TableID) bool {
+		_, there := cat.TableByID(t)
+		return !there
+	}
+	maps.DeleteFunc(s.auto, func(t types.TableID, _ *autoRange) bool { return gone(t) })
+	maps.DeleteFunc(s.rows, func(t types.TableID, _ *txn.Sequence) bool { return gone(t) })
 }

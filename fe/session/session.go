@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/fe/txn"
+	"stele/fe/userlock"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -52,7 +52,9 @@ type Settings struct {
 	SpillDir     string
 	LockWait     time.Duration
 	WriteTimeout time.Duration
-	Defaults     plan.TableDefaults
+	// TemporaryKeep is how long an FE is silent before the tables of its sessions are dropped.
+	TemporaryKeep time.Duration
+	Defaults      plan.TableDefaults
 }
 
 // Parts are what sessions are made of.
@@ -68,9 +70,11 @@ type Parts struct {
 	Checker stmt.Checker
 	// Backend reaches a BE.
 	Backend func(types.BEID) (bepb.BackendClient, error)
-	Leader  Leader     // nil = this FE alone
-	Group   stmt.Group // nil = this FE alone
-	Image   func(ctx context.Context) (bool, error)
+	Leader  Leader // nil = this FE alone
+	// UserLocks has those of GET_LOCK; nil = this FE is alone.
+	UserLocks *userlock.Keeper
+	Group     stmt.Group // nil = this FE alone
+	Image     func(ctx context.Context) (bool, error)
 	// Others lists the sessions of the other FEs; nil = there are none.
 	Others func() []stmt.Process
 	// OtherTxns lists the transactions that run on the other FEs; nil = there are none.
@@ -82,8 +86,12 @@ type Parts struct {
 	Settings  func() Settings
 	Version   string
 	Kill      func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
-	Started   time.Time
-	Logger    *slog.Logger
+	// Silent is for how long the leading FE has heard nothing of another one, 0 = this FE does not lead; nil = it is alone.
+	Silent func(fe string) time.Duration
+	// End ends a connection of this FE; nil = there are none.
+	End     func(conn uint64)
+	Started time.Time
+	Logger  *slog.Logger
 }
 
 // Shared is what all sessions of an FE share.
@@ -94,27 +102,19 @@ type Shared struct {
 	queries   atomic.Int64
 	live      sync.Map // connection id -> *Session
 	points    points
-	locks     *userLocks
 	promises  promises
 	claims    claims
+	touch     touch
 }
 
 // New returns what sessions share.
 func New(p Parts) *Shared {
-	return &Shared{Parts: p, sequences: newSequences(p.Log), locks: newUserLocks()}
-}
-
-// serverVars are the variables whose values this server gives, as of now: a new session starts with them.
-func (sh *Shared) serverVars() map[string]string {
-	v := sh.Conf.Load()
-	return map[string]string{
-		"version": sh.Version, "innodb_version": sh.Version, "hostname": conf.FEHost.Get(v), "port": strconv.Itoa(conf.QueryPort.Get(v)),
-		"max_allowed_packet":       strconv.FormatInt(conf.MaxAllowedPacket.Get(v), 10),
-		"max_connections":          strconv.Itoa(conf.MaxConnections.Get(v)),
-		"connect_timeout":          strconv.Itoa(int(conf.ConnectTimeout.Get(v).Seconds())),
-		"innodb_lock_wait_timeout": strconv.Itoa(int(conf.LockWaitTimeout.Get(v).Seconds())),
-		"wait_timeout":             strconv.Itoa(int(conf.WaitTimeout.Get(v).Seconds())),
+	if p.UserLocks == nil {
+		p.UserLocks = userlock.Alone(p.Name)
 	}
+	sh := &Shared{Parts: p, sequences: newSequences(p.Log)}
+	sh.touch.note(time.Now())
+	return sh
 }
 
 // Session is one client's session. It implements server.Session.
@@ -126,10 +126,12 @@ type Session struct {
 
 	tx           *txn.Txn
 	snapshot     *catalog.Catalog // of the open transaction
+	unread       bool             // the open transaction has seen no rows but those that it has locked: it may move on to a newer snapshot
 	inTx         bool
 	txReadOnly   bool        // the open transaction refuses writes
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
 	marks        []savepoint // of the open transaction, in order
+	mayLockNames bool        // GET_LOCK was said
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
 	inVain       error       // why the point path had no leader for the statement
@@ -166,7 +168,11 @@ func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, err
 
 // freshVars gives the session the variables of a new one.
 func (s *Session) freshVars() {
-	s.vars = newVars(s.sh.serverVars())
+	s.vars = newVars(s.sh.globals(s.sh.Log.Current()))
+	s.vars.global = s.globalOf
+	if s.info.Interactive {
+		s.vars.server["wait_timeout"], _, _ = s.vars.get("interactive_timeout")
+	}
 	s.vars.dynamic = func(name string) (uint64, bool) {
 		switch name {
 		case "warning_count":
@@ -228,7 +234,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 // Reset brings the session back to the state after the login.
 func (s *Session) Reset(ctx context.Context) error {
 	err := s.rollback(ctx)
-	s.sh.locks.releaseAll(s)
+	s.endLocks()
 	s.dropTemporaries(ctx)
 	s.freshVars()
 	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
@@ -249,6 +255,12 @@ func (s *Session) Status() uint16 {
 	return f
 }
 
+// Limits are wait_timeout and max_allowed_packet.
+func (s *Session) Limits() (idle time.Duration, packet int) {
+	f := s.vars.now()
+	return f.waitTimeout, f.maxPacket
+}
+
 // Statistics is the one-line answer to COM_STATISTICS.
 func (s *Session) Statistics() string {
 	return fmt.Sprintf("Uptime: %d  Threads: %d  Questions: %d  Slow queries: 0  Opens: 0  Open tables: 0  Queries per second avg: %.3f",
@@ -262,7 +274,7 @@ func (s *Session) Close() {
 	if err := s.rollback(context.Background()); err != nil {
 		s.sh.Logger.Debug("rollback at close", "conn", s.info.ID, "err", err)
 	}
-	s.sh.locks.releaseAll(s)
+	s.endLocks()
 	s.dropTemporaries(context.Background())
 }
 
@@ -273,13 +285,17 @@ func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
-	if done, err := s.pointText(ctx, sql, s.output(w)); done {
+	if err := s.keepsLocks(); err != nil {
+		return s.fail(ctx, sql, err)
+	}
+	out := s.output(w)
+	if done, err := s.pointText(ctx, sql, out); done {
 		if err != nil {
 			return s.fail(ctx, sql, err)
 		}
 		return nil
 	}
-	if done, err := s.insertText(ctx, sql, w); done {
+	if done, err := s.insertText(ctx, sql, out); done {
 		return err
 	}
 	pieces := syntax.Split(sql, s.mode())
@@ -290,7 +306,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		return sqlErr(1065, "42000", "Query was empty")
 	}
 	for i, p := range pieces {
-		out := s.output(w)
+		if i > 0 {
+			out = s.output(w)
+		}
 		out.more = i < len(pieces)-1
 		if err := s.run(ctx, p.Text, nil, out); err != nil {
 			return s.fail(ctx, p.Text, err)
@@ -300,13 +318,13 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 }
 
 // insertText runs a text that is one INSERT of literals, without looking for further statements first.
-func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWriter) (done bool, err error) {
+func (s *Session) insertText(ctx context.Context, sql string, out *output) (done bool, err error) {
 	if !mayInsert(sql) {
 		return false, nil
 	}
 	ctx, cancel := s.timed(ctx)
 	defer cancel()
-	if done, err = s.fastInsert(ctx, sql, s.output(w)); err != nil {
+	if done, err = s.fastInsert(ctx, sql, out); err != nil {
 		err = s.fail(ctx, sql, err)
 	}
 	return done, err
@@ -314,6 +332,9 @@ func (s *Session) insertText(ctx context.Context, sql string, w server.ResultWri
 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
+	if err := s.fenced(); err != nil {
+		return err
+	}
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// setVariables runs SET: system variables of the session, user variables, SET NAMES.
+// setVariables runs SET: system variables of the session and global ones, user variables, SET NAMES.
 func (s *Session) setVariables(ctx context.Context, st *parse.Statement, n *parse.SetStmt, params []plan.Param, out *output) error {
 	if isNextTransaction(st.Text) {
 		if err := s.setNextTransaction(ctx, n, params); err != nil {
@@ -45,7 +45,7 @@ func (s *Session) setOne(ctx context.Context, a *parse.VariableAssignment, param
 		return nil
 	}
 	if a.IsGlobal {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'SET GLOBAL %s': use ADMIN SET FRONTEND CONFIG for settings of the cluster", name)
+		return s.setGlobal(ctx, name, a.Value, params)
 	}
 	text, err := s.assigned(ctx, a.Value, params)
 	if err != nil {

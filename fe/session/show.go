@@ -120,9 +120,8 @@ func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	if len(s.temps) > 0 {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}
-	for _, v := range s.vars.rows() {
-		e.Variables = append(e.Variables, stmt.Variable{Name: v[0], Value: v[1]})
-	}
+	e.Variables = s.vars.rows()
+	e.Globals = s.globalVars().rows
 	return e
 }
 

@@ -69,17 +69,40 @@ func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catal
 	return s.read(ctx)
 }
 
-// read returns the catalog state that a statement reads: the transaction's, or the newest.
+// read returns the catalog state that a statement reads: the transaction's, or the newest. As in MySQL it is a transaction's first
+// statement that reads which decides what all of it see.
 func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
-	if s.inTx && s.snapshot != nil {
+	if s.inTx && s.snapshot != nil && !s.unread {
 		return s.snapshot, nil
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
-	cat := s.sh.Log.Current()
+	cat := s.latest()
 	if s.inTx {
-		s.snapshot = cat
+		s.snapshot, s.unread = cat, false
 	}
 	return cat, nil
+}
+
+// readLatest is read for a statement that sees no rows but those that it locks: nobody changes them before the transaction ends, so it
+// may still be bound to a later state, and the statement need not lose against who has changed them since the transaction began.
+func (s *Session) readLatest(ctx context.Context) (*catalog.Catalog, error) {
+	if s.snapshot == nil || !s.unread {
+		fresh := s.snapshot == nil
+		cat, err := s.read(ctx)
+		s.unread = s.inTx && fresh && err == nil
+		return cat, err
+	}
+	s.snapshot = s.latest()
+	return s.snapshot, nil
+}
+
+// latest is the newest catalog, unless a table that the open transaction has written is another one there: then it goes on as it began.
+func (s *Session) latest() *catalog.Catalog {
+	cat := s.sh.Log.Current()
+	if s.snapshot != nil && s.tx != nil && !s.tx.Alike(s.snapshot, cat) {
+		return s.snapshot
+	}
+	return cat
 }

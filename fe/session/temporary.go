@@ -24,15 +24,15 @@ type claimed struct {
 	claim uint64
 }
 
-// claims are those that this process keeps up, by numbers of which it gives none twice.
+// claims are those that this process keeps up, by numbers of which it gives none twice, with the connections of their sessions.
 type claims struct {
 	last atomic.Uint64
 	open sync.Map
 }
 
-func (c *claims) begin() uint64 {
+func (c *claims) begin(conn uint64) uint64 {
 	n := c.last.Add(1)
-	c.open.Store(n, nil)
+	c.open.Store(n, conn)
 	return n
 }
 
@@ -75,8 +75,8 @@ func (s *Session) forgetTable(id types.TableID) {
 }
 
 // newOwner claims a table that is about to be made for a session.
-func (sh *Shared) newOwner() *catalog.TableOwner {
-	return &catalog.TableOwner{FE: sh.Name, StartMs: sh.Started.UnixMilli(), Claim: sh.claims.begin()}
+func (sh *Shared) newOwner(conn uint64) *catalog.TableOwner {
+	return &catalog.TableOwner{FE: sh.Name, StartMs: sh.Started.UnixMilli(), Claim: sh.claims.begin(conn)}
 }
 
 // endUnless ends a claim unless it is to one of the tables that a session has: whatever became of making the table, it is swept.
@@ -102,7 +102,6 @@ func (s *Session) dropTemporaries(ctx context.Context) {
 	var cmds []command.Command
 	for _, own := range s.temps {
 		cmds = append(cmds, &command.DropTable{ID: own.id})
-		s.sh.sequences.drop(own.id)
 		s.sh.claims.end(own.claim)
 	}
 	s.temps = nil
@@ -168,13 +167,14 @@ func (s *Session) dropTemporary(ctx context.Context, n *parse.DropTableStmt, out
 	return s.drop(ctx, d, n.IfExists, out)
 }
 
-// Sweep drops tables of sessions that have ended, for as long as ctx says: those of this FE whose session is no more, of its process or of
-// one before, and those of FEs that are out of the cluster. An FE that is down for a while sweeps for itself when it is back.
+// Sweep forgets the sequences of tables that are no more and drops tables of sessions that have ended, for as long as ctx says: those of this FE whose session is no more, of its process or of
+// one before, and those of FEs that are out of the cluster or silent for long. An FE that is down for a while sweeps for itself when it is back.
 func (sh *Shared) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := sh.sweep(ctx); err != nil && ctx.Err() == nil {
+		sh.sequences.prune()
+		if err := errors.Join(sh.keepTouch(ctx), sh.sweep(ctx)); err != nil && ctx.Err() == nil {
 			sh.Logger.Debug("drop tables of ended sessions", "err", err)
 		}
 		select {
@@ -194,7 +194,6 @@ func (sh *Shared) sweep(ctx context.Context) error {
 	for t := range cat.AllTables() {
 		if t.Owner != nil && sh.abandoned(cat, t.Owner) && len(cmds) < command.MaxBatchCommands {
 			cmds = append(cmds, &command.DropTable{ID: t.ID, Owner: t.Owner})
-			sh.sequences.drop(t.ID)
 		}
 	}
 	if len(cmds) == 0 {
@@ -219,7 +218,7 @@ func (sh *Shared) sweep(ctx context.Context) error {
 func (sh *Shared) abandoned(cat *catalog.Catalog, o *catalog.TableOwner) bool {
 	if o.FE != sh.Name {
 		_, there := cat.FEByName(o.FE)
-		return !there
+		return !there || sh.Silent != nil && sh.Silent(o.FE) >= sh.Settings().TemporaryKeep
 	}
 	return o.StartMs != sh.Started.UnixMilli() || !sh.claims.has(o.Claim)
 }

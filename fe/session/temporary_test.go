@@ -16,10 +16,13 @@ import (
 func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 	c := fakecluster.New(t, 1, 1, types.QuorumAll)
 	started := time.UnixMilli(5000)
-	sh := New(Parts{Name: "fe1", Log: c.Log, Started: started, Logger: slog.New(slog.DiscardHandler)})
+	silent := map[string]time.Duration{"fe2": time.Hour - 1, "fe4": time.Hour}
+	sh := New(Parts{Name: "fe1", Log: c.Log, Started: started, Logger: slog.New(slog.DiscardHandler),
+		Silent: func(fe string) time.Duration { return silent[fe] }, Settings: func() Settings { return Settings{TemporaryKeep: time.Hour} }})
 	c.Log.Must(t, &command.AddFE{FE: catalog.FE{Name: "fe2", Host: "h2"}})
+	c.Log.Must(t, &command.AddFE{FE: catalog.FE{Name: "fe4", Host: "h4"}})
 	s := &Session{sh: sh, info: server.ConnInfo{ID: 7}}
-	mine, other := sh.newOwner(), sh.newOwner()
+	mine, other := sh.newOwner(7), sh.newOwner(7)
 	if sh.abandoned(c.Log.Current(), mine) || mine.Claim == other.Claim {
 		t.Errorf("the table of a living session is abandoned: %+v, %+v", mine, other)
 	}
@@ -31,6 +34,7 @@ func TestTablesOfEndedSessionsAreAbandoned(t *testing.T) {
 		"one that could not be made":      {*other, true},
 		"one of a process before":         {catalog.TableOwner{FE: "fe1", StartMs: 4000, Claim: mine.Claim}, true},
 		"another FE's, which sees itself": {catalog.TableOwner{FE: "fe2", StartMs: 1, Claim: 9}, false},
+		"that of an FE silent for long":   {catalog.TableOwner{FE: "fe4", StartMs: 1, Claim: 9}, true},
 		"that of an FE that was dropped":  {catalog.TableOwner{FE: "fe3", StartMs: 1, Claim: 9}, true},
 	} {
 		if got := sh.abandoned(c.Log.Current(), &want.owner); got != want.abandoned {

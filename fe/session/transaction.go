@@ -95,7 +95,7 @@ func (s *Session) rollback(ctx context.Context) error {
 // end takes the session out of its transaction and returns what that has written.
 func (s *Session) end() *txn.Txn {
 	t := s.tx
-	s.tx, s.snapshot, s.inTx, s.txReadOnly, s.marks = nil, nil, false, false, nil
+	s.tx, s.snapshot, s.unread, s.inTx, s.txReadOnly, s.marks = nil, nil, false, false, false, nil
 	return t
 }
 
@@ -121,8 +121,8 @@ type retrier struct {
 	pause    time.Duration
 }
 
-func (s *Session) retrier() *retrier {
-	return &retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
+func (s *Session) retrier() retrier {
+	return retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
 }
 
 // extend has tries go on until d from now: what was done so far was no waiting in vain.
@@ -142,16 +142,30 @@ func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) b
 // want of a leader, a replica or a current snapshot is tried again from the start: nothing of it was visible. Inside
 // one the statement joins it.
 func (s *Session) write(ctx context.Context, try attempt) error {
-	return s.writeWith(ctx, s.retrier(), try)
+	r := s.retrier()
+	return s.writeWith(ctx, &r, try)
+}
+
+// writeLatest is write for a statement that sees no rows but those that it locks.
+func (s *Session) writeLatest(ctx context.Context, try attempt) error {
+	r := s.retrier()
+	return s.writeFrom(ctx, (*Session).readLatest, &r, try)
 }
 
 func (s *Session) writeWith(ctx context.Context, r *retrier, try attempt) error {
+	return s.writeFrom(ctx, (*Session).read, r, try)
+}
+
+// reader is read or readLatest.
+type reader func(*Session, context.Context) (*catalog.Catalog, error)
+
+func (s *Session) writeFrom(ctx context.Context, read reader, r *retrier, try attempt) error {
 	s.implicit()
 	if s.readOnly() {
 		return sqlErr(1792, "25006", "Cannot execute statement in a READ ONLY transaction.")
 	}
 	if s.inTx {
-		return s.writeInTransaction(ctx, r, try)
+		return s.writeInTransaction(ctx, read, r, try)
 	}
 	return s.writeAlone(ctx, r, try)
 }
@@ -161,15 +175,22 @@ func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error
 	s.contended = false
 	for {
 		err := s.writeOnce(ctx, try)
-		var contended *txn.ContendedError
-		if errors.As(err, &contended) && !s.contended { // now wait for locks, in an order that ends
+		if err == nil {
+			return nil
+		}
+		if isContended(err) && !s.contended { // now wait for locks, in an order that ends
 			s.contended = true
 			continue
 		}
-		if err == nil || !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
+		if !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
 	}
+}
+
+func isContended(err error) bool {
+	var contended *txn.ContendedError
+	return errors.As(err, &contended)
 }
 
 // mayRetry reports whether a statement failed only for want of a leader or a replica. A commit whose outcome is
@@ -185,6 +206,12 @@ func mayRetry(err error) bool {
 func conflicts(err error) bool {
 	var refusal *txn.Refusal
 	return errors.As(err, &refusal) && (refusal.Code == bepb.WriteResponse_CONFLICT || refusal.Code == bepb.WriteResponse_DEADLOCK)
+}
+
+// deadlocked reports whether a statement was chosen to give way to those that wait for it.
+func deadlocked(err error) bool {
+	var refusal *txn.Refusal
+	return errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DEADLOCK
 }
 
 func (s *Session) writeOnce(ctx context.Context, try attempt) error {
@@ -204,11 +231,11 @@ func (s *Session) writeOnce(ctx context.Context, try attempt) error {
 // writeInTransaction runs a statement of the open transaction. As in MySQL a statement that fails is undone and the
 // transaction goes on, but a conflict with another transaction ends it, and so does a failure that cannot be undone.
 // The error is then 1213, which every client knows to mean that the transaction is over.
-func (s *Session) writeInTransaction(ctx context.Context, r *retrier, try attempt) error {
+func (s *Session) writeInTransaction(ctx context.Context, read reader, r *retrier, try attempt) error {
 	// A transaction that has read and written nothing is bound to no snapshot: it may wait for another one and go on after it.
 	fresh := s.snapshot == nil && s.tx == nil
 	for {
-		err := s.writeInSnapshot(ctx, r, try)
+		err := s.writeInSnapshot(ctx, read, r, try)
 		if !conflicts(err) {
 			return err
 		}
@@ -220,13 +247,13 @@ func (s *Session) writeInTransaction(ctx context.Context, r *retrier, try attemp
 				return errors.Join(err, rerr, s.rollback(ctx))
 			}
 		}
-		s.tx, s.snapshot = nil, nil
+		s.tx, s.snapshot, s.unread = nil, nil, false
 	}
 }
 
 // writeInSnapshot runs a statement in the transaction's snapshot. After a conflict nothing is undone yet.
-func (s *Session) writeInSnapshot(ctx context.Context, r *retrier, try attempt) error {
-	cat, err := s.read(ctx)
+func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, try attempt) error {
+	cat, err := read(s, ctx)
 	if err != nil {
 		return err
 	}
@@ -244,13 +271,22 @@ func (s *Session) writeInSnapshot(ctx context.Context, r *retrier, try attempt) 
 		if err == nil {
 			return nil
 		}
-		if conflicts(err) {
+		if conflicts(err) && (!s.unread || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
 			return err
 		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
 			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
 		}
+		if conflicts(err) { // over a newer state it may succeed, and nothing binds the transaction to this one
+			if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+				return err
+			}
+			s.snapshot = s.latest()
+			cat = s.snapshot
+			continue
+		}
 		if !mayRetry(err) || isGone(err) || !r.again(ctx, s.sh.Txns, err) {
+			s.unread = false // the error told of rows that are not locked
 			return err
 		}
 	}

@@ -1,11 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -41,7 +41,8 @@ type rowKeys struct {
 type keyColumn struct {
 	hash  []xxh3.Uint128
 	none  []bool
-	there map[xxh3.Uint128]struct{} // those that rows of the table have
+	there map[xxh3.Uint128]xxh3.Uint128 // those that rows of the table have, with the entry there where entry is asked for
+	entry []xxh3.Uint128                // what the entry of a row is, with the row that it leads to; nil = nobody wants to know
 }
 
 func (k *keyColumn) has(row int) bool { return k.none == nil || !k.none[row] }
@@ -51,20 +52,30 @@ func (k *keyColumn) met(row int) bool {
 	return there
 }
 
+// owned reports whether the table has the same entry: it leads to the row with the same primary key.
+func (k *keyColumn) owned(row int) bool {
+	entry, there := k.there[k.hash[row]]
+	return there && entry == k.entry[row]
+}
+
 // keysSeen are the keys that a statement has written or removed, per key. 128 bits of a hash stand for a key.
 type keysSeen struct {
-	keys []map[xxh3.Uint128]struct{}
+	keys []map[xxh3.Uint128]struct{} // up to the last key of which there is any
 	n    int
 }
 
-func newKeysSeen(keys int) *keysSeen { return &keysSeen{keys: make([]map[xxh3.Uint128]struct{}, keys)} }
-
 func (s *keysSeen) has(key int, hash xxh3.Uint128) bool {
+	if key >= len(s.keys) {
+		return false
+	}
 	_, there := s.keys[key][hash]
 	return there
 }
 
 func (s *keysSeen) add(key int, hash xxh3.Uint128) {
+	for len(s.keys) <= key {
+		s.keys = append(s.keys, nil)
+	}
 	if s.keys[key] == nil {
 		s.keys[key] = map[xxh3.Uint128]struct{}{}
 	}
@@ -104,14 +115,16 @@ func (r *rowKeys) meets(row int, seen *keysSeen) int {
 }
 
 // unmet returns the rows that INSERT IGNORE inserts: those that meet no row of the table, none of the chunks before and none of
-// their own chunk that is inserted.
-func (r *rowKeys) unmet(seen *keysSeen) []int32 {
+// their own chunk that is inserted. left hears of each other row, and of the key by which it meets one.
+func (r *rowKeys) unmet(seen *keysSeen, left func(row, key int)) []int32 {
 	out := make([]int32, 0, r.n)
 	for row := range r.n {
-		if r.meets(row, seen) < 0 {
-			seen.addRow(r, row)
-			out = append(out, int32(row))
+		if key := r.meets(row, seen); key >= 0 {
+			left(row, key)
+			continue
 		}
+		seen.addRow(r, row)
+		out = append(out, int32(row))
 	}
 	return out
 }
@@ -127,9 +140,10 @@ func (r *rowKeys) firstMet(seen *keysSeen) (row, key int, ok bool) {
 	return 0, 0, false
 }
 
-// apart tells the rows that meet no row of the table and no other one of the chunk from all others.
-func (r *rowKeys) apart() (alone, met []int32) {
-	meets := make([]bool, r.n)
+// apart tells the rows that meet no row of the table and no other one of the chunk, and those that meet, by all of their keys, one row
+// of the table and nothing else, from all others.
+func (r *rowKeys) apart() (alone, own, met []int32) {
+	meets, again := make([]bool, r.n), make([]bool, r.n)
 	for k := range r.keys {
 		c := &r.keys[k]
 		first := make(map[xxh3.Uint128]int32, r.n)
@@ -137,23 +151,38 @@ func (r *rowKeys) apart() (alone, met []int32) {
 			if !c.has(row) {
 				continue
 			}
-			before, again := first[c.hash[row]]
-			if again {
-				meets[before], meets[row] = true, true
+			if before, twice := first[c.hash[row]]; twice {
+				again[before], again[row] = true, true
 			} else {
 				first[c.hash[row]] = int32(row)
 			}
 			meets[row] = meets[row] || c.met(row)
 		}
 	}
-	for row, m := range meets {
-		if m {
-			met = append(met, int32(row))
-		} else {
+	for row := range r.n {
+		switch {
+		case !again[row] && !meets[row]:
 			alone = append(alone, int32(row))
+		case !again[row] && r.takesPlace(row):
+			own = append(own, int32(row))
+		default:
+			met = append(met, int32(row))
 		}
 	}
-	return alone, met
+	return alone, own, met
+}
+
+// takesPlace reports whether a row has all keys of the row of the table with its primary key: it takes its place, and no entry changes.
+func (r *rowKeys) takesPlace(row int) bool {
+	if primary := &r.keys[0]; !primary.has(row) || !primary.met(row) {
+		return false
+	}
+	for k := range r.keys[1:] {
+		if c := &r.keys[1+k]; c.entry == nil || !c.has(row) || !c.owned(row) {
+			return false
+		}
+	}
+	return true
 }
 
 // meetsSeen reports whether a row has a key that was written or removed before.
@@ -174,7 +203,14 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 	if rows.N < fewMet && !i.ahead {
 		return i.merge(ctx, rows)
 	}
-	keys, err := i.askKeys(ctx, rows)
+	if i.plan.OnDuplicate != nil && i.updatesApart() {
+		if done, err := i.upsertMany(ctx, rows); err != nil || done {
+			return err
+		}
+		return i.merge(ctx, rows)
+	}
+	replaces := i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeReplace
+	keys, err := i.askKeys(ctx, rows, replaces)
 	if err != nil {
 		return err
 	}
@@ -182,28 +218,69 @@ func (i *inserter) meet(ctx context.Context, rows *vec.Batch) error {
 		return sqlErr(1206, "HY000", "The total number of locks exceeds the lock table size")
 	}
 	if i.plan.OnDuplicate == nil && i.plan.Mode == plan.ModeIgnore {
-		unmet := keys.unmet(i.seen)
+		unmet := keys.unmet(&i.seen, func(row, key int) { i.leave(rows, row, key) })
 		i.counts.Ignored += int64(rows.N - len(unmet))
 		return i.sendUnmet(ctx, rows, unmet)
 	}
-	if !i.readsOwn() && keys.meetsSeen(i.seen) {
+	if !i.readsOwn() && keys.meetsSeen(&i.seen) {
 		return errMeetsItself
 	}
-	alone, met := keys.apart()
-	switch {
-	case len(met) == 0:
-	// An update may give a row the key of any other one. A few rows are one write, and so are those of who waits for locks.
-	case i.plan.OnDuplicate != nil, i.s.contended, rows.N < chunkRows/64 && !i.ahead:
+	alone, own, met := keys.apart()
+	if !replaces && len(alone) < rows.N { // an update may give a row the key of any other one
 		return i.merge(ctx, rows)
-	default:
+	}
+	return i.writeApart(ctx, rows, keys, alone, own, met)
+}
+
+// writeApart inserts rows that meet no others, puts rows in the place of their own, and has the merger replace what the rest meets.
+func (i *inserter) writeApart(ctx context.Context, rows *vec.Batch, keys *rowKeys, alone, own, met []int32) error {
+	// A few rows are one write, and so are those of who waits for locks.
+	single := i.s.contended || rows.N < chunkRows/64 && !i.ahead
+	if len(met) > 0 {
+		if single {
+			return i.merge(ctx, rows)
+		}
 		if err := i.merge(ctx, gather(rows, met)); err != nil {
 			return err
 		}
 	}
-	for _, row := range alone {
+	for _, row := range slices.Concat(alone, own) {
 		i.seen.addRow(keys, int(row))
 	}
+	if single && len(own) > 0 {
+		return i.sendBoth(ctx, rows, own, alone)
+	}
+	if err := i.sendOwn(ctx, rows, own); err != nil {
+		return err
+	}
 	return i.sendUnmet(ctx, rows, alone)
+}
+
+// sendBoth puts rows in the place of those that have all of their keys, and inserts others, by one write.
+func (i *inserter) sendBoth(ctx context.Context, rows *vec.Batch, own, alone []int32) error {
+	writes, err := i.upserted([]*vec.Batch{gather(rows, own)}, rows, alone)
+	if err != nil {
+		return err
+	}
+	return i.launch(ctx, writes, i.s.overtaken)
+}
+
+// sendOwn puts rows in the place of those that have all of their keys.
+func (i *inserter) sendOwn(ctx context.Context, rows *vec.Batch, pick []int32) error {
+	if len(pick) == 0 {
+		return nil
+	}
+	if len(pick) < rows.N {
+		rows = gather(rows, pick)
+	}
+	writes, err := routed(i.plan.Table, rows, types.OpPut)
+	if err == nil {
+		err = asOf(i.cat, writes)
+	}
+	if err != nil {
+		return err
+	}
+	return i.launch(ctx, writes, i.s.overtaken)
 }
 
 // nameFirst is the error of an INSERT whose rows have been refused with err. Each leader knows what is in the way at its own tablets;
@@ -213,20 +290,24 @@ func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) er
 	if i.s.inTx || i.ahead || rows.N == 1 || len(i.keys) == 0 {
 		return err
 	}
-	keys, asked := i.askKeys(ctx, rows)
+	keys, asked := i.askKeys(ctx, rows, false)
 	if asked != nil {
 		return err
 	}
-	row, key, ok := keys.firstMet(newKeysSeen(len(keys.keys)))
-	switch t := i.plan.Table; {
-	case !ok:
-		return err
-	case key == 0:
-		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
-	default:
-		u := i.keys[key-1]
-		return duplicate(t, u.name, rows, row, t, u.key)
+	if row, key, ok := keys.firstMet(&keysSeen{}); ok {
+		return i.duplicate(rows, row, key)
 	}
+	return err
+}
+
+// duplicate is the error of a row that meets another by a key, by its place among rowKeys.
+func (i *inserter) duplicate(rows *vec.Batch, row, key int) error {
+	t := i.plan.Table
+	if key == 0 {
+		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
+	}
+	u := i.keys[key-1]
+	return duplicate(t, u.name, rows, row, t, u.key)
 }
 
 // sendUnmet inserts rows of which nothing is in the way.
@@ -244,8 +325,8 @@ func (i *inserter) sendUnmet(ctx context.Context, rows *vec.Batch, pick []int32)
 	return i.launch(ctx, writes, i.s.overtaken)
 }
 
-// askKeys finds out which keys of some rows the table has.
-func (i *inserter) askKeys(ctx context.Context, rows *vec.Batch) (*rowKeys, error) {
+// askKeys finds out which keys of some rows the table has and, if that is wanted, where its entries lead.
+func (i *inserter) askKeys(ctx context.Context, rows *vec.Batch, entries bool) (*rowKeys, error) {
 	if i.readsOwn() {
 		if err := i.land(); err != nil {
 			return nil, err
@@ -268,6 +349,9 @@ func (i *inserter) askKeys(ctx context.Context, rows *vec.Batch) (*rowKeys, erro
 				pick = append(pick, int32(row))
 			}
 		}
+		if entries {
+			c.entry = make([]xxh3.Uint128, rows.N)
+		}
 		if err := i.askTable(ctx, u.index, u.entries(rows, pick), pick, c); err != nil {
 			return nil, err
 		}
@@ -281,7 +365,7 @@ func (i *inserter) askTable(ctx context.Context, t *catalog.Table, rows *vec.Bat
 	if at != nil {
 		n = len(out.none)
 	}
-	out.hash, out.there = make([]xxh3.Uint128, n), map[xxh3.Uint128]struct{}{}
+	out.hash, out.there = make([]xxh3.Uint128, n), map[xxh3.Uint128]xxh3.Uint128{}
 	if rows.N == 0 {
 		return nil
 	}
@@ -293,45 +377,58 @@ func (i *inserter) askTable(ctx context.Context, t *catalog.Table, rows *vec.Bat
 		}
 		out.hash[row] = xxh3.Hash128(key)
 	}
+	if out.entry != nil {
+		for k, entry := range vec.EncodeKeys(rows, positions(len(rows.Cols))) {
+			out.entry[at[k]] = xxh3.Hash128(entry)
+		}
+	}
 	routes, err := plan.Route(t, rows)
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	var failed error
-	slots := make(chan struct{}, keysAsked)
-	for _, r := range routes {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			wanted := make([][]byte, len(r.Rows))
-			for k, row := range r.Rows {
-				wanted[k] = keys[row]
-			}
-			there, err := i.askTablet(ctx, t, r.Tablet, wanted)
-			mu.Lock()
-			defer mu.Unlock()
-			failed = errors.Join(failed, err)
-			maps.Copy(out.there, there)
-		})
+	there := make([]map[xxh3.Uint128]xxh3.Uint128, len(routes))
+	err = eachRoute(routes, func(k int) error {
+		var err error
+		there[k], err = i.askTablet(ctx, t, routes[k].Tablet, sortedKeys(keys, routes[k].Rows), out.entry != nil)
+		return err
+	})
+	for _, some := range there {
+		maps.Copy(out.there, some)
 	}
-	all.Wait()
-	return failed
+	return err
 }
 
-// askTablet returns those of some keys that a tablet has.
-func (i *inserter) askTablet(ctx context.Context, t *catalog.Table, tablet types.TabletID, wanted [][]byte) (map[xxh3.Uint128]struct{}, error) {
-	slices.SortFunc(wanted, slices.Compare[[]byte])
-	wanted = slices.CompactFunc(wanted, slices.Equal[[]byte])
-	found, err := i.readColumns(ctx, t, tablet, wanted, t.Schema.Key)
+// sortedKeys returns the keys of some rows in their order, each once.
+func sortedKeys(keys [][]byte, rows []int32) [][]byte {
+	out := make([][]byte, len(rows))
+	for k, row := range rows {
+		out[k] = keys[row]
+	}
+	slices.SortFunc(out, bytes.Compare)
+	return slices.CompactFunc(out, bytes.Equal)
+}
+
+// askTablet returns those of some keys that a tablet has, with what the whole row there is if that is wanted.
+func (i *inserter) askTablet(ctx context.Context, t *catalog.Table, tablet types.TabletID, wanted [][]byte, whole bool) (map[xxh3.Uint128]xxh3.Uint128, error) {
+	columns, key := t.Schema.Key, positions(len(t.Schema.Key))
+	if whole {
+		columns, key = columnIDs(&t.Schema), t.Schema.KeyIndexes()
+	}
+	found, err := i.readColumns(ctx, t, tablet, wanted, columns)
 	if err != nil {
 		return nil, err
 	}
-	out := map[xxh3.Uint128]struct{}{}
+	out := map[xxh3.Uint128]xxh3.Uint128{}
 	for _, b := range found {
-		for _, key := range vec.EncodeKeys(b, positions(len(t.Schema.Key))) {
-			out[xxh3.Hash128(key)] = struct{}{}
+		keys := vec.EncodeKeys(b, key)
+		for row := range keys {
+			out[xxh3.Hash128(keys[row])] = xxh3.Uint128{}
+		}
+		if !whole {
+			continue
+		}
+		for row, entry := range vec.EncodeKeys(b, positions(len(b.Cols))) {
+			out[xxh3.Hash128(keys[row])] = xxh3.Hash128(entry)
 		}
 	}
 	return out, nil

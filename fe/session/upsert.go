@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"stele/fe/txn"
 	"stele/meta/types"
@@ -17,6 +18,11 @@ import (
 // that each key ends up with, and writes those. A row that has changed since the snapshot makes the leader refuse, and
 // the statement is tried again.
 func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
+	if rows.N > 1 && i.updatesApart() {
+		if done, err := i.upsertMany(ctx, rows); err != nil || done {
+			return err
+		}
+	}
 	routes, err := plan.Route(i.plan.Table, rows)
 	if err != nil {
 		return err
@@ -142,30 +148,42 @@ func (i *inserter) existing(ctx context.Context, tablet types.TabletID, keys [][
 
 // assign applies the assignments to a row that is there; changed tells whether they made a difference.
 func (i *inserter) assign(old, fresh *vec.Batch, row int) (next *vec.Batch, changed bool, err error) {
-	next = &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: 1}
-	ectx := expr.Context{Loc: i.s.vars.zone(), NowMicros: i.pctx.NowMicros}
-	// What assignments before have set is part of the expressions: they refer to the row as it was.
-	in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), old.Cols...), fresh.Cols...), N: 1}
-	for _, a := range i.plan.OnDuplicate {
-		prog, err := expr.Compile(a.Expr, ectx)
-		if err != nil {
-			return nil, false, err
-		}
-		v, err := prog.Eval(in)
-		if err != nil {
-			return nil, false, err
-		}
-		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
-			return nil, false, err
-		}
+	if next, err = i.assigned(old, fresh, row); err != nil {
+		return nil, false, err
 	}
 	if ok, err := i.plan.CheckRow(i.pctx, next); err != nil || !ok {
 		return old, false, err
 	}
-	for _, a := range i.plan.OnDuplicate { // a column may be assigned twice
-		changed = changed || !a.Auto && !sameValue(old.Cols[a.Column], next.Cols[a.Column], 0)
+	return next, i.differs(old, next, 0), nil
+}
+
+// assigned works out what the assignments make of rows that are there, the first of which has met row number row of the statement.
+func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) {
+	next := &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: old.N}
+	ectx := expr.Context{Loc: i.s.vars.zone(), NowMicros: i.pctx.NowMicros}
+	// What assignments before have set is part of the expressions: they refer to the row as it was.
+	in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), old.Cols...), fresh.Cols...), N: old.N}
+	for _, a := range i.plan.OnDuplicate {
+		prog, err := expr.Compile(a.Expr, ectx)
+		if err != nil {
+			return nil, err
+		}
+		v, err := prog.Eval(in)
+		if err != nil {
+			return nil, err
+		}
+		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
+			return nil, err
+		}
 	}
-	return next, changed, nil
+	return next, nil
+}
+
+// differs reports whether the assignments have changed a row. A column may be assigned twice.
+func (i *inserter) differs(old, next *vec.Batch, row int) bool {
+	return slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool {
+		return !a.Auto && !sameValue(old.Cols[a.Column], next.Cols[a.Column], row)
+	})
 }
 
 // sameValue reports whether row i of two vectors of one type holds the same value.

@@ -2,35 +2,15 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
+
+	"stele/fe/userlock"
 )
 
-// maxUserLocks bounds the names that the sessions of an FE hold.
-const maxUserLocks = 1 << 16
-
-// userLocks are the locks of GET_LOCK: names that at most one session of this FE holds at a time. They are memory of this FE
-// alone, so they are given only where it is the only one.
-type userLocks struct {
-	mu      sync.Mutex
-	held    map[string]*userLock // by name in lower case
-	waiting map[*Session]string  // the name that a session waits for
-}
-
-// userLock is a name that is held.
-type userLock struct {
-	by    *Session
-	times int
-	freed chan struct{} // closed when it is not held any more
-}
-
-func newUserLocks() *userLocks {
-	return &userLocks{held: map[string]*userLock{}, waiting: map[*Session]string{}}
-}
-
-// sessionLocks are the locks as one statement of a session asks for them.
+// sessionLocks are the locks of GET_LOCK as one statement of a session asks for them.
 type sessionLocks struct {
 	ctx context.Context
 	s   *Session
@@ -50,82 +30,45 @@ func (l sessionLocks) Get(name string, seconds float64) (got bool, err error) {
 	if name, err = lockName(name); err != nil {
 		return false, err
 	}
-	if err := l.alone(); err != nil {
-		return false, err
-	}
-	var late <-chan time.Time
+	wait := time.Duration(-1)
 	if seconds >= 0 {
 		const longest = 1 << 31
-		timer := time.NewTimer(time.Duration(min(seconds, longest) * float64(time.Second)))
-		defer timer.Stop()
-		late = timer.C
+		wait = time.Duration(min(seconds, longest) * float64(time.Second))
 	}
-	defer l.s.sh.locks.stopWaiting(l.s)
-	for {
-		freed, err := l.s.sh.locks.try(l.s, name, seconds != 0)
-		if err != nil || freed == nil {
-			return err == nil, err
-		}
-		select {
-		case <-freed:
-		case <-late:
-			return false, nil
-		case <-l.ctx.Done():
-			return false, context.Cause(l.ctx)
-		}
+	l.s.mayLockNames = true
+	got, err = l.s.sh.UserLocks.Get(l.ctx, name, l.s.info.ID, wait)
+	if cause := context.Cause(l.ctx); err != nil && cause != nil {
+		return false, cause
 	}
+	return got, lockError(err)
 }
 
-// alone refuses locks that would hold on this FE and not on others.
-func (l sessionLocks) alone() error {
-	frontends := 0
-	for range l.s.sh.Log.Current().FEs() {
-		frontends++
-	}
-	if frontends > 1 {
-		return sqlErr(1235, "42000", "This version of Stele doesn't yet support 'GET_LOCK in a cluster of several frontends'")
-	}
-	return nil
-}
-
-// try takes a lock; else it returns what is closed when the lock is free. Who is about to wait must not be waited for.
-func (u *userLocks) try(s *Session, name string, waits bool) (freed <-chan struct{}, err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	k := u.held[name]
+// lockError gives an error MySQL's number.
+func lockError(err error) error {
 	switch {
-	case k == nil && len(u.held) >= maxUserLocks:
-		return nil, sqlErr(1105, "HY000", "%d user-level locks are held already", maxUserLocks)
-	case k == nil:
-		u.held[name] = &userLock{by: s, times: 1, freed: make(chan struct{})}
-		return nil, nil
-	case k.by == s:
-		k.times++
-		return nil, nil
-	case waits && u.circle(s, k):
-		return nil, sqlErr(3058, "HY000", "Deadlock found when trying to get user-level lock; try rolling back transaction/releasing locks "+
+	case errors.Is(err, userlock.ErrCircle):
+		return sqlErr(3058, "HY000", "Deadlock found when trying to get user-level lock; try rolling back transaction/releasing locks "+
 			"and restarting lock acquisition.")
+	case errors.Is(err, userlock.ErrFull), errors.Is(err, userlock.ErrLost):
+		return sqlErr(1105, "HY000", "%v", err)
 	}
-	u.waiting[s] = name
-	return k.freed, nil
+	return err
 }
 
-// circle reports whether the holder of a lock waits, perhaps through others, for s.
-func (u *userLocks) circle(s *Session, k *userLock) bool {
-	for k != nil && k.by != s {
-		name, waits := u.waiting[k.by]
-		if !waits {
-			return false
-		}
-		k = u.held[name]
+// keepsLocks refuses a statement of a session whose user-level locks may be another's by now.
+func (s *Session) keepsLocks() error {
+	if !s.mayLockNames {
+		return nil
 	}
-	return k != nil
+	return lockError(s.sh.UserLocks.Check(s.info.ID))
 }
 
-func (u *userLocks) stopWaiting(s *Session) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.waiting, s)
+// endLocks gives back what the session holds when it ends.
+func (s *Session) endLocks() {
+	if s.mayLockNames {
+		s.sh.UserLocks.Ended(s.info.ID)
+		s.mayLockNames = false
+	}
 }
 
 // Release gives a lock back once; there is false when nobody holds it.
@@ -133,52 +76,16 @@ func (l sessionLocks) Release(name string) (mine, there bool, err error) {
 	if name, err = lockName(name); err != nil {
 		return false, false, err
 	}
-	u := l.s.sh.locks
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	k := u.held[name]
-	if k == nil || k.by != l.s {
-		return false, k != nil, nil
-	}
-	if k.times--; k.times == 0 {
-		u.free(name, k)
-	}
-	return true, true, nil
-}
-
-func (u *userLocks) free(name string, k *userLock) {
-	delete(u.held, name)
-	close(k.freed)
+	return l.s.sh.UserLocks.Release(l.ctx, name, l.s.info.ID)
 }
 
 // ReleaseAll gives back all locks of the session and returns how often they were taken.
-func (l sessionLocks) ReleaseAll() int { return l.s.sh.locks.releaseAll(l.s) }
-
-func (u *userLocks) releaseAll(s *Session) (n int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for name, k := range u.held {
-		if k.by == s {
-			n += k.times
-			u.free(name, k)
-		}
-	}
-	return n
-}
+func (l sessionLocks) ReleaseAll() int { return l.s.sh.UserLocks.ReleaseAll(l.ctx, l.s.info.ID) }
 
 // Holder returns the connection that holds a lock, 0 = nobody.
 func (l sessionLocks) Holder(name string) (connection uint64, err error) {
 	if name, err = lockName(name); err != nil {
 		return 0, err
 	}
-	if err := l.alone(); err != nil {
-		return 0, err
-	}
-	u := l.s.sh.locks
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if k := u.held[name]; k != nil {
-		return k.by.info.ID, nil
-	}
-	return 0, nil
+	return l.s.sh.UserLocks.Holder(l.ctx, name)
 }

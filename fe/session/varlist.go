@@ -3,6 +3,7 @@ package session
 import (
 	"strconv"
 
+	"stele/conf"
 	"stele/sql/plan"
 )
 
@@ -29,7 +30,7 @@ var variables = declareVariables([]variable{
 	{name: "collation_database", def: "utf8mb4_bin", check: checkCollation},
 	{name: "collation_server", def: "utf8mb4_bin", readOnly: true},
 	{name: "completion_type", def: "NO_CHAIN", readOnly: true},
-	{name: "connect_timeout", kind: varInt, def: "10", readOnly: true},
+	{name: "connect_timeout", kind: varInt, def: "10", readOnly: true, item: conf.ConnectTimeout.Spec},
 	{name: "datadir", def: "", readOnly: true},
 	{name: "default_authentication_plugin", def: "mysql_native_password", readOnly: true},
 	{name: "default_collation_for_utf8mb4", def: "utf8mb4_bin", readOnly: true},
@@ -54,7 +55,7 @@ var variables = declareVariables([]variable{
 	{name: "hostname", def: "", readOnly: true},
 	{name: "information_schema_stats_expiry", kind: varInt, def: "86400", min: 0, max: maxSeconds}, // mysqldump sets it; figures are never cached
 	{name: "init_connect", def: "", readOnly: true},
-	{name: "innodb_lock_wait_timeout", kind: varInt, def: "50", min: 1, max: 1073741824},
+	{name: "innodb_lock_wait_timeout", kind: varInt, def: "50", min: 1, max: 1073741824, item: conf.LockWaitTimeout.Spec},
 	{name: "innodb_read_only", kind: varBool, def: "0", readOnly: true},
 	{name: "innodb_strict_mode", kind: varBool, def: "1"}, // storage clauses are checked anyway
 	{name: "innodb_version", def: "", readOnly: true},
@@ -69,8 +70,8 @@ var variables = declareVariables([]variable{
 	{name: "long_query_time", def: "10.000000", readOnly: true},
 	{name: "lower_case_file_system", kind: varBool, def: "0", readOnly: true},
 	{name: "lower_case_table_names", kind: varInt, def: "0", readOnly: true},
-	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true},
-	{name: "max_connections", kind: varInt, def: "4096", readOnly: true},
+	{name: "max_allowed_packet", kind: varInt, def: "67108864", readOnly: true, item: conf.MaxAllowedPacket.Spec},
+	{name: "max_connections", kind: varInt, def: "4096", readOnly: true, item: conf.MaxConnections.Spec},
 	{name: "max_error_count", kind: varInt, def: strconv.Itoa(plan.MaxWarnings), readOnly: true},
 	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
 	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned}, // no query is refused for its size
@@ -83,7 +84,7 @@ var variables = declareVariables([]variable{
 	{name: "old_passwords", kind: varInt, def: "0", readOnly: true},
 	{name: "optimizer_switch", def: "", readOnly: true},
 	{name: "performance_schema", kind: varBool, def: "0", readOnly: true},
-	{name: "port", kind: varInt, def: "9030", readOnly: true},
+	{name: "port", kind: varInt, def: "9030", readOnly: true, item: conf.QueryPort.Spec},
 	{name: "profiling", kind: varBool, def: "0", readOnly: true},
 	{name: "protocol_version", kind: varInt, def: "10", readOnly: true},
 	{name: "query_cache_size", kind: varInt, def: "0", readOnly: true},
@@ -102,9 +103,9 @@ var variables = declareVariables([]variable{
 	{name: "skip_networking", kind: varBool, def: "0", readOnly: true},
 	{name: "socket", def: "", readOnly: true},
 	{name: "sql_auto_is_null", kind: varBool, def: "0", readOnly: true},
-	{name: "sql_big_selects", kind: varBool, def: "1"},   // no query is refused for its size
-	{name: "sql_buffer_result", kind: varBool, def: "0"}, // results are never kept back
-	{name: "sql_log_bin", kind: varBool, def: "1"},       // there is no binary log to keep out of
+	{name: "sql_big_selects", kind: varBool, def: "1"},                // no query is refused for its size
+	{name: "sql_buffer_result", kind: varBool, def: "0"},              // results are never kept back
+	{name: "sql_log_bin", kind: varBool, def: "1", sessionOnly: true}, // there is no binary log to keep out of
 	{name: "sql_log_off", kind: varBool, def: "0"},
 	{name: "sql_mode", def: defaultSQLMode, check: checkSQLMode},
 	{name: "sql_notes", kind: varBool, def: "1"},
@@ -129,5 +130,5 @@ var variables = declareVariables([]variable{
 	{name: "version_comment", def: "Stele", readOnly: true},
 	{name: "version_compile_machine", def: "x86_64", readOnly: true},
 	{name: "version_compile_os", def: "Linux", readOnly: true},
-	{name: "wait_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
+	{name: "wait_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds, item: conf.WaitTimeout.Spec},
 })

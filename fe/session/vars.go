@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"stele/conf"
+	"stele/fe/stmt"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/syntax"
@@ -30,6 +32,9 @@ type variable struct {
 	readOnly bool
 	min, max int64                        // varInt
 	check    func(string) (string, error) // normalises or refuses a value
+	// item is the configuration item whose value new sessions begin with, and which SET GLOBAL sets.
+	item        *conf.Spec
+	sessionOnly bool // there is no global value
 }
 
 // Ranges of variables that clients set.
@@ -45,6 +50,16 @@ func declareVariables(list []variable) map[string]*variable {
 	return m
 }
 
+// configured are the variables behind which there is a configuration item.
+var configured = func() (out []*variable) {
+	for _, d := range variables {
+		if d.item != nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}()
+
 // twins are two names of one variable.
 var twins = map[string]string{"forward_to_master": "forward_to_leader", "tx_isolation": "transaction_isolation", "tx_read_only": "transaction_read_only"}
 
@@ -57,9 +72,11 @@ func canonical(name string) string {
 
 // vars are the variables of one session: what it has set, over what the server says, over the declared defaults.
 type vars struct {
-	set      map[string]string
-	server   map[string]string
-	user     map[string]userVar
+	set    map[string]string
+	server map[string]string
+	user   map[string]userVar
+	// global returns what a session that begins now has; nil = what this one began with.
+	global   func(name string) (string, bool)
 	frequent *frequent // of the values as they are; nil = not worked out yet
 	// dynamic answers the variables that tell of the statement before: warning_count, last_insert_id and the like.
 	dynamic func(name string) (uint64, bool)
@@ -112,7 +129,9 @@ type frequent struct {
 	readOnly      bool
 	lockWait      time.Duration
 	maxExecution  time.Duration // 0 = no limit
-	limitsSelects bool          // sql_select_limit was set
+	limitsSelects bool          // sql_select_limit is a limit
+	waitTimeout   time.Duration
+	maxPacket     int
 	zone          *time.Location
 }
 
@@ -127,7 +146,9 @@ func (v *vars) now() *frequent {
 	f.sqlMode, _, _ = v.get("sql_mode")
 	f.version, _, _ = v.get("version")
 	f.mode = syntax.ParseMode(f.sqlMode)
-	_, f.limitsSelects = v.set["sql_select_limit"]
+	limit, _, _ := v.get("sql_select_limit")
+	f.limitsSelects = limit != noSelectLimit
+	f.waitTimeout, f.maxPacket = time.Duration(v.int("wait_timeout"))*time.Second, int(v.int("max_allowed_packet"))
 	v.frequent = f
 	return f
 }
@@ -140,8 +161,7 @@ func (v *vars) assign(name, value string) error {
 	}
 	v.frequent = nil
 	if strings.EqualFold(value, "DEFAULT") {
-		delete(v.set, canonical(name))
-		return nil
+		return v.reset(canonical(name))
 	}
 	norm, err := d.normalise(value)
 	if err != nil {
@@ -154,6 +174,18 @@ func (v *vars) assign(name, value string) error {
 		return sqlErr(1238, "HY000", "Variable '%s' is a read only variable", name)
 	}
 	v.set[canonical(name)] = norm
+	return nil
+}
+
+// reset gives a variable the global value as of now.
+func (v *vars) reset(name string) error {
+	delete(v.set, name)
+	if v.global == nil {
+		return nil
+	}
+	if now, _ := v.global(name); !variables[name].readOnly {
+		v.set[name] = now
+	}
 	return nil
 }
 
@@ -209,6 +241,7 @@ func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
 	}
 	name = strings.TrimPrefix(name, "@@")
 	name = strings.ToLower(name)
+	global := strings.HasPrefix(name, "global.")
 	for _, scope := range []string{"session.", "global.", "local."} {
 		name = strings.TrimPrefix(name, scope)
 	}
@@ -221,6 +254,9 @@ func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
 	if !ok {
 		return expr.Value{}, types.ColumnType{}, false
 	}
+	if global && v.global != nil {
+		s, _ = v.global(name)
+	}
 	if d.kind == varString {
 		return expr.Value{B: []byte(s)}, types.ColumnType{Kind: types.KindVarChar, Length: int32(len(s))}, true
 	}
@@ -232,19 +268,19 @@ func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
 }
 
 // rows lists the variables as SHOW VARIABLES prints them.
-func (v *vars) rows() [][2]string {
+func (v *vars) rows() []stmt.Variable {
 	names := make([]string, 0, len(variables))
 	for n := range variables {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	out := make([][2]string, len(names))
+	out := make([]stmt.Variable, len(names))
 	for i, n := range names {
 		s, d, _ := v.get(n)
 		if d.kind == varBool {
 			s = map[string]string{"1": "ON", "0": "OFF"}[s]
 		}
-		out[i] = [2]string{n, s}
+		out[i] = stmt.Variable{Name: n, Value: s}
 	}
 	return out
 }

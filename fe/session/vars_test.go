@@ -3,8 +3,10 @@ package session
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"stele/fe/stmt"
 	sqltypes "stele/sql/types"
 )
 
@@ -24,7 +26,7 @@ func TestVariableDefaultsAreValid(t *testing.T) {
 		}
 	}
 	rows := v.rows()
-	if len(rows) != len(variables) || !slices.IsSortedFunc(rows, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+	if len(rows) != len(variables) || !slices.IsSortedFunc(rows, func(a, b stmt.Variable) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("SHOW VARIABLES is not all variables in order")
 	}
 }

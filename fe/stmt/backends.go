@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"stele/fe/cluster"
 	"stele/meta/catalog"
@@ -40,6 +41,7 @@ var backendColumns = cols(`
 	MemUsedPct            text  Use of the memory that the process may take.
 	CpuUsedPct            text  Use of all its processors by the process lately, NULL when it has not said.
 	Location              text  Where it stands, as ALTER SYSTEM MODIFY BACKEND has said; empty when nobody has.
+	SilentPeers           text  Ids of the BEs that it does not reach although FEs do, separated by commas. New replicas are kept clear of that.
 `)
 
 var _ = register(Statement{
@@ -84,7 +86,19 @@ func backendRow(e *Env, be *catalog.BE) Row {
 	return Row{be.ID, be.Host, be.Port, be.Port, httpPort, be.Port, e.stamp(m.LastStart), e.stamp(m.LastHeartbeat), m.Alive,
 		be.Decommission, false, e.Catalog.ReplicasOn(be.ID), capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
 		s.fullest, m.Err, m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
-		m.RunningScans, percent(m.MemUsed, m.MemLimit), cpuUsed(&m), be.Location}
+		m.RunningScans, percent(m.MemUsed, m.MemLimit), cpuUsed(&m), be.Location, silentPeers(&m)}
+}
+
+// silentPeers lists the BEs that a BE gives up on.
+func silentPeers(m *cluster.BE) string {
+	if !m.Alive {
+		return ""
+	}
+	ids := make([]string, len(m.Unreached))
+	for i, id := range m.Unreached {
+		ids[i] = fmt.Sprint(id)
+	}
+	return strings.Join(ids, ",")
 }
 
 // cpuUsed prints the use of processors, one decimal.

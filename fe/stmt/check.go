@@ -8,6 +8,7 @@ import (
 
 	"stele/fe/consistency"
 	"stele/meta/catalog"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/syntax"
 )
@@ -116,7 +117,7 @@ func checkAll(ctx context.Context, e *Env, parts []*catalog.Partition, verify bo
 		wg.Go(func() {
 			defer func() { <-slots }()
 			if errs[i] = ctx.Err(); errs[i] == nil {
-				results[i], errs[i] = e.Checker.Check(ctx, id, verify)
+				errs[i] = contain.Call(func() (err error) { results[i], err = e.Checker.Check(ctx, id, verify); return err })
 			}
 		})
 	}

@@ -150,7 +150,7 @@ type Env struct {
 	// WarningCount is how many there were, of which the first are kept.
 	WarningCount int
 	Variables    []Variable
-	Globals      []Variable        // SHOW GLOBAL VARIABLES; nil = Variables
+	Globals      func() []Variable // SHOW GLOBAL VARIABLES; nil = Variables
 	Status       func() []Variable // SHOW STATUS
 	// Backend reaches a BE.
 	Backend func(types.BEID) (bepb.BackendClient, error)

@@ -316,7 +316,7 @@ func variableRows(vars []Variable) []Row {
 func showVariables(e *Env, n *parse.ShowStmt) (Result, error) {
 	vars := e.Variables
 	if n.GlobalScope && e.Globals != nil {
-		vars = e.Globals
+		vars = e.Globals()
 	}
 	return Result{Columns: plain("Variable_name Value"), Rows: variableRows(vars)}, nil
 }

@@ -35,22 +35,26 @@ func (t *Txn) offer(cat *catalog.Catalog, leaders int, parts []*bepb.WriteReques
 		return
 	}
 	for _, p := range parts {
-		if p.LeaderStartMs != 0 && !p.Grouped && !t.tablets[types.TabletID(p.TabletId)].redo.durable {
+		if p.LeaderStartMs != 0 && !p.Grouped && !t.shares.get(types.TabletID(p.TabletId)).redo.durable {
 			p.RedoBytes = uint32(room / leaders)
 		}
 	}
 }
 
 // carry takes the payload of a part that was written; a durable part has none.
-func (t *Txn) carry(id types.TabletID, c *carried, payload []byte) error {
+func (t *Txn) carry(sh *share, payload []byte) error {
+	c := &sh.redo
 	switch {
 	case len(payload) == 0:
 		t.carried -= c.bytes
 		*c = carried{durable: true}
 	case c.durable:
-		return fmt.Errorf("BUG: tablet %d has a part of transaction %d in memory and another one on disk", id, t.id)
+		return fmt.Errorf("BUG: tablet %d has a part of transaction %d in memory and another one on disk", sh.tablet, t.id)
 	default:
 		n := len(payload) + payloadOverhead
+		if c.payloads == nil {
+			c.payloads = sh.room.redo[:0]
+		}
 		c.payloads = append(c.payloads, payload)
 		c.bytes += n
 		t.carried += n

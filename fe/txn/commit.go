@@ -53,7 +53,8 @@ const awaitCommit = 500 * time.Millisecond
 // answers what the first one did. From the second time on an abort follows it in the same entry: where the commit is
 // refused, an earlier one that is still on its way must be refused as well.
 func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
-	cmds := []command.Command{t.command()}
+	one := [1]command.Command{t.command()}
+	cmds := one[:]
 	for unknown := false; ; {
 		if unknown && len(cmds) == 1 {
 			cmds = append(cmds, &command.AbortTxns{Txns: []types.TxnID{t.id}, TimeMs: time.Now().UnixMilli()})
@@ -106,10 +107,14 @@ func notProposed(err error) bool {
 }
 
 func (t *Txn) command() *command.CommitTxn {
-	cmd := &command.CommitTxn{Txn: t.id, TimeMs: time.Now().UnixMilli()}
-	cmd.Tablets = make([]command.TxnTablet, 0, len(t.tablets))
-	for id, sh := range t.tablets {
-		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: id, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads})
+	one := &struct { // piece of memory, for most
+		cmd     command.CommitTxn
+		tablets [1]command.TxnTablet
+	}{}
+	cmd := &one.cmd
+	cmd.Txn, cmd.TimeMs, cmd.Tablets = t.id, time.Now().UnixMilli(), slices.Grow(one.tablets[:0], t.shares.len())
+	for sh := range t.shares.all() {
+		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: sh.tablet, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads})
 	}
 	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
 	return cmd
@@ -142,7 +147,7 @@ func (t *Txn) refused(err error) *RetryError {
 	case errors.As(err, &none):
 		retry.Gone = true
 	}
-	if sh := t.tablets[retry.Tablet]; sh != nil {
+	if sh := t.shares.get(retry.Tablet); sh != nil {
 		retry.Epoch = sh.epoch
 	}
 	return retry

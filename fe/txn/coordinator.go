@@ -98,7 +98,7 @@ func (c *Coordinator) Begin(ctx context.Context, explicit bool) (*Txn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Txn{c: c, id: id, explicit: explicit, tablets: map[types.TabletID]*share{}}
+	t := &Txn{c: c, id: id, explicit: explicit}
 	t.done.lost = !explicit // an autocommitted statement is run again from the start instead
 	return t, nil
 }

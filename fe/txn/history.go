@@ -83,8 +83,8 @@ func (t *Txn) Refresh(ctx context.Context) error { return t.RollbackTo(ctx, t.Ma
 // stale reports whether a tablet has left the epoch at which the transaction wrote to it.
 func (t *Txn) stale() bool {
 	cat := t.c.log.Current()
-	for id, sh := range t.tablets {
-		if tab, ok := cat.Tablet(id); !ok || tab.Epoch != sh.epoch {
+	for sh := range t.shares.all() {
+		if tab, ok := cat.Tablet(sh.tablet); !ok || tab.Epoch != sh.epoch {
 			return true
 		}
 	}

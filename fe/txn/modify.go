@@ -21,6 +21,7 @@ type RowChange struct {
 	Values *vec.Batch // what the change refers to beside the row; nil = nothing
 	// ReadVersion and Schema are those of a TabletWrite. An autocommitted statement has no ReadVersion: it changes the newest row.
 	ReadVersion types.Version
+	Newest      bool // the row may have changed after ReadVersion
 	Schema      uint32
 	Delete      bool
 	NowMicros   int64
@@ -52,26 +53,30 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 		return RowOutcome{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
 	}
 	w := TabletWrite{Tablet: c.Tablet, ReadVersion: c.ReadVersion, Schema: c.Schema}
-	known := t.tablets[c.Tablet] != nil
-	be, part, err := t.part(cat, w)
+	known := t.Wrote(c.Tablet)
+	one := &struct { // piece of memory
+		req  bepb.ModifyRequest
+		part bepb.WriteRequest_Part
+	}{}
+	req, part := &one.req, &one.part
+	be, err := t.part(cat, w, part)
 	if err != nil {
 		return RowOutcome{}, err
 	}
+	if c.Newest {
+		part.ReadVersion = 0
+	}
 	t.offer(cat, 1, []*bepb.WriteRequest_Part{part})
-	req := &bepb.ModifyRequest{TxnId: uint64(t.id), Part: part, LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit, Change: c.Change,
-		Key: c.Key, NowUs: c.NowMicros}
+	req.TxnId, req.Part, req.LockWaitMs, req.ExplicitTxn = uint64(t.id), part, lockWait.Milliseconds(), t.explicit
+	req.Change, req.Key, req.NowUs = c.Change, c.Key, c.NowMicros
 	if c.Values != nil {
 		req.Values = vec.Encode(nil, c.Values)
 	}
 	mctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
-	client, err := t.c.clients.BE(t.c.live.Address(be))
-	if err != nil {
-		return RowOutcome{}, t.unanswered(mctx, be, part, err)
-	}
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
-	resp, err := client.Modify(mctx, req)
+	resp, err := t.c.clients.Modify(mctx, t.c.live.Address(be), req)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	switch {
@@ -104,6 +109,9 @@ func (t *Txn) modified(c RowChange, w TabletWrite, resp *bepb.ModifyResponse, kn
 		return out, fmt.Errorf("the row that was written to tablet %d: %w", c.Tablet, err)
 	}
 	w.Rows, w.Ops = row, []byte{byte(types.OpPut)}
+	if c.Newest {
+		w.ReadVersion = max(w.ReadVersion, t.lockedAt(c.Tablet))
+	}
 	if c.Delete {
 		w.Ops[0] = byte(types.OpDelete)
 	}
@@ -111,9 +119,43 @@ func (t *Txn) modified(c RowChange, w TabletWrite, resp *bepb.ModifyResponse, kn
 	return out, nil
 }
 
+// lockedAt is a version at which rows that the transaction has locked in a tablet are as they were when it locked them: one of the
+// epoch in which it did. 0 = the epoch is over, and others may have changed them.
+func (t *Txn) lockedAt(id types.TabletID) types.Version {
+	tab, ok := t.c.log.Current().Tablet(id)
+	if !ok || tab.Epoch != t.shares.get(id).epoch {
+		return 0
+	}
+	return tab.Version
+}
+
+// Alike reports whether the tables that the transaction has written have the same columns in two catalogs.
+func (t *Txn) Alike(a, b *catalog.Catalog) bool {
+	for sh := range t.shares.all() {
+		if v, ok := schemaOf(a, sh.tablet); !ok {
+			return false
+		} else if w, ok := schemaOf(b, sh.tablet); !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func schemaOf(cat *catalog.Catalog, id types.TabletID) (version uint32, ok bool) {
+	tab, ok := cat.Tablet(id)
+	if !ok {
+		return 0, false
+	}
+	table, ok := cat.TableByID(tab.Table)
+	if !ok {
+		return 0, false
+	}
+	return table.Schema.Version, true
+}
+
 // unwrite takes back the note of a part that has left nothing on any replica.
 func (t *Txn) unwrite(id types.TabletID, known bool) {
-	if t.tablets[id].seq--; !known {
-		delete(t.tablets, id)
+	if t.shares.get(id).seq--; !known {
+		t.shares.drop(id)
 	}
 }

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 // without bound. Learners are told, so that they stay current, and never waited for: they serve no reads (I6).
 func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.TabletVersion) {
 	cat := c.log.Current()
-	told := make([]publishTo, 0, len(tablets))
+	var room [1]publishTo
+	told := slices.Grow(room[:0], len(tablets))
 	for _, tv := range tablets {
 		if tab, ok := cat.Tablet(tv.Tablet); ok { // else dropped meanwhile
 			told = append(told, c.audience(cat, tab, &bepb.PublishRequest_Item{TabletId: uint64(tab.ID), TxnId: uint64(t.id),

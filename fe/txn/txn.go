@@ -11,6 +11,7 @@ import (
 
 	"stele/fe/beclient"
 	"stele/meta/catalog"
+	"stele/meta/contain"
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -80,34 +81,22 @@ type Txn struct {
 	id       types.TxnID
 	explicit bool
 	locking  Locking
-	tablets  map[types.TabletID]*share
+	shares   shares
 	carried  int  // bytes that the commit carries, see offer
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
 	done     history
-}
-
-// share is the transaction's part in one tablet.
-type share struct {
-	epoch  types.Epoch
-	leader types.BEID
-	bes    []types.BEID // everyone who may hold pending rows
-	ok     []types.ReplicaID
-	seq    uint64
-	rows   int64
-	index  bool // of a hidden table: its rows do not count
-	redo   carried
 }
 
 // ID returns the id of the transaction; RollbackTo changes it.
 func (t *Txn) ID() types.TxnID { return t.id }
 
 // Wrote reports whether the transaction has written to a tablet.
-func (t *Txn) Wrote(id types.TabletID) bool { return t.tablets[id] != nil }
+func (t *Txn) Wrote(id types.TabletID) bool { return t.shares.get(id) != nil }
 
 // Leads returns the leader and the epoch under which the transaction has written to a tablet: its own rows are to be
 // read there and only there.
 func (t *Txn) Leads(id types.TabletID) (types.BEID, types.Epoch, bool) {
-	sh := t.tablets[id]
+	sh := t.shares.get(id)
 	if sh == nil {
 		return 0, 0, false
 	}
@@ -115,7 +104,7 @@ func (t *Txn) Leads(id types.TabletID) (types.BEID, types.Epoch, bool) {
 }
 
 // Empty reports whether the transaction has written nothing.
-func (t *Txn) Empty() bool { return len(t.tablets) == 0 }
+func (t *Txn) Empty() bool { return t.shares.len() == 0 }
 
 // Remember has the leaders keep the rows of the transaction, so that a later write of it meets the keys of an earlier
 // one. Explicit transactions are remembered anyway; an autocommitted statement needs it when it writes one key twice
@@ -143,12 +132,14 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 	}
 	groups := map[types.BEID]*bepb.WriteRequest{}
 	for _, w := range writes {
-		leader, part, err := t.part(cat, w)
+		part := &bepb.WriteRequest_Part{}
+		leader, err := t.part(cat, w, part)
 		if err != nil {
 			return Counts{}, err
 		}
 		if groups[leader] == nil {
-			groups[leader] = t.request(lockWait)
+			groups[leader] = &bepb.WriteRequest{}
+			t.request(groups[leader], lockWait)
 		}
 		groups[leader].Parts = append(groups[leader].Parts, part)
 	}
@@ -162,20 +153,27 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 }
 
 func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
-	leader, part, err := t.part(cat, w)
+	one := &struct { // piece of memory
+		req   bepb.WriteRequest
+		part  bepb.WriteRequest_Part
+		parts [1]*bepb.WriteRequest_Part
+	}{}
+	leader, err := t.part(cat, w, &one.part)
 	if err != nil {
 		return Counts{}, err
 	}
-	req := t.request(lockWait)
-	req.Parts = []*bepb.WriteRequest_Part{part}
+	req := &one.req
+	one.parts[0] = &one.part
+	req.Parts = one.parts[:]
+	t.request(req, lockWait)
 	t.offer(cat, 1, req.Parts)
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
 	return t.sendOne(wctx, leader, req)
 }
 
-func (t *Txn) request(lockWait time.Duration) *bepb.WriteRequest {
-	return &bepb.WriteRequest{TxnId: uint64(t.id), LockWaitMs: lockWait.Milliseconds(), ExplicitTxn: t.explicit}
+func (t *Txn) request(req *bepb.WriteRequest, lockWait time.Duration) {
+	req.TxnId, req.LockWaitMs, req.ExplicitTxn = uint64(t.id), lockWait.Milliseconds(), t.explicit
 }
 
 // bounded limits a call to a leader: the wait for row locks comes on top of the time that the work may take.
@@ -186,31 +184,32 @@ func (t *Txn) bounded(ctx context.Context, lockWait time.Duration) (context.Cont
 // encodedHead is about what the heads of an encoded batch and its columns take.
 const encodedHead = 64
 
-// part builds the request for one tablet and notes who may come to hold pending rows.
-func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.WriteRequest_Part, error) {
+// part makes p the request for one tablet and notes who may come to hold pending rows.
+func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Part) (types.BEID, error) {
 	tab, ok := cat.Tablet(w.Tablet)
 	if !ok {
-		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d is no more", w.Tablet), Tablet: w.Tablet, Gone: true}
+		return 0, &RetryError{Err: fmt.Errorf("tablet %d is no more", w.Tablet), Tablet: w.Tablet, Gone: true}
 	}
 	if err := planned(cat, tab, &w); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	sh := t.tablets[w.Tablet]
+	sh := t.shares.get(w.Tablet)
 	if sh == nil {
-		sh = &share{epoch: tab.Epoch, leader: tab.Leader, index: w.Index}
-		t.tablets[w.Tablet] = sh
+		sh = t.shares.add(w.Tablet)
+		sh.epoch, sh.leader, sh.index = tab.Epoch, tab.Leader, w.Index
 	}
 	if sh.epoch != tab.Epoch {
-		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d changed its leader or members during the transaction", w.Tablet),
+		return 0, &RetryError{Err: fmt.Errorf("tablet %d changed its leader or members during the transaction", w.Tablet),
 			Tablet: w.Tablet, Epoch: sh.epoch}
 	}
 	leader := tab.Replica(tab.Leader)
 	if leader == nil || !t.c.live.Alive(tab.Leader) {
 		t.c.live.Probe(tab.Leader)
-		return 0, nil, &RetryError{Err: fmt.Errorf("tablet %d has no live leader", w.Tablet), Tablet: w.Tablet, Epoch: tab.Epoch}
+		return 0, &RetryError{Err: fmt.Errorf("tablet %d has no live leader", w.Tablet), Tablet: w.Tablet, Epoch: tab.Epoch}
 	}
-	p := &bepb.WriteRequest_Part{TabletId: uint64(w.Tablet), Epoch: uint64(tab.Epoch), MinVersion: uint64(tab.Version),
-		ReadVersion: uint64(w.ReadVersion), ReplicaId: uint64(leader.ID), Ops: w.Ops, Rows: w.Grouped, Grouped: w.Grouped != nil, Seq: sh.seq}
+	p.TabletId, p.Epoch, p.MinVersion = uint64(w.Tablet), uint64(tab.Epoch), uint64(tab.Version)
+	p.ReadVersion, p.ReplicaId, p.Seq = uint64(w.ReadVersion), uint64(leader.ID), sh.seq
+	p.Ops, p.Rows, p.Grouped = w.Ops, w.Grouped, w.Grouped != nil
 	if be, ok := cat.BE(tab.Leader); ok {
 		p.LeaderStartMs = be.StartMs
 	}
@@ -224,18 +223,21 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite) (types.BEID, *bepb.Write
 	if ok && !w.Index {
 		var err error
 		if p.Schema, err = t.c.schemas.of(table); err != nil {
-			return 0, nil, err
+			return 0, err
 		}
 		p.SchemaVersion = w.Schema
 	}
 	sh.seq++
 	p.Others = t.c.others(tab)
 	sh.reaches(tab)
-	return tab.Leader, p, nil
+	return tab.Leader, nil
 }
 
 // others returns where the leader of a tablet, which has a replica, sends what it writes.
 func (c *Coordinator) others(tab *catalog.Tablet) []*bepb.ReplicaAddress {
+	if len(tab.Replicas) == 1 {
+		return nil
+	}
 	all := make([]bepb.ReplicaAddress, len(tab.Replicas)-1)
 	out := make([]*bepb.ReplicaAddress, 0, len(all))
 	for i := range tab.Replicas {
@@ -254,7 +256,7 @@ func (c *Coordinator) others(tab *catalog.Tablet) []*bepb.ReplicaAddress {
 // reaches notes that all replicas of a tablet may come to hold pending rows.
 func (sh *share) reaches(tab *catalog.Tablet) {
 	if sh.bes == nil {
-		sh.bes = make([]types.BEID, 0, len(tab.Replicas))
+		sh.bes = sh.room.bes[:0]
 	}
 	for i := range tab.Replicas {
 		if be := tab.Replicas[i].BE; !slices.Contains(sh.bes, be) {
@@ -265,7 +267,7 @@ func (sh *share) reaches(tab *catalog.Tablet) {
 
 // parts returns how many parts the transaction has on a tablet.
 func (t *Txn) parts(id types.TabletID) uint32 {
-	if sh := t.tablets[id]; sh != nil {
+	if sh := t.shares.get(id); sh != nil {
 		return uint32(sh.seq)
 	}
 	return 0
@@ -286,12 +288,17 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 	)
 	for _, be := range slices.Sorted(maps.Keys(groups)) {
 		wg.Go(func() {
-			resp, err := t.call(ctx, be, groups[be])
+			err := contain.Call(func() error {
+				resp, err := t.call(ctx, be, groups[be])
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					err = t.take(groups[be], resp, &counts)
+				}
+				return err
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
-				err = t.take(groups[be], resp, &counts)
-			}
 			if err != nil {
 				errs = append(errs, err)
 			}
@@ -335,13 +342,9 @@ func worst(errs []error) error {
 }
 
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
-	client, err := t.c.clients.BE(t.c.live.Address(be))
-	if err != nil {
-		return nil, t.unanswered(ctx, be, req.Parts[0], err)
-	}
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
-	resp, err := client.Write(ctx, req)
+	resp, err := t.c.clients.Write(ctx, t.c.live.Address(be), req)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	if err != nil {
@@ -376,7 +379,7 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 	case bepb.WriteResponse_REFUSAL_UNSPECIFIED:
 	case bepb.WriteResponse_STALE_EPOCH, bepb.WriteResponse_BEHIND, bepb.WriteResponse_NO_TABLET, bepb.WriteResponse_BAD_REPLICA:
 		retry := &RetryError{Err: errors.New(resp.Message), Tablet: tablet}
-		if sh := t.tablets[tablet]; sh != nil {
+		if sh := t.shares.get(tablet); sh != nil {
 			retry.Epoch = sh.epoch
 		}
 		return retry
@@ -387,20 +390,12 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 		return fmt.Errorf("BUG: %d parts were written and %d answered", len(req.Parts), len(resp.Parts))
 	}
 	for _, p := range resp.Parts {
-		sh := t.tablets[types.TabletID(p.TabletId)]
+		sh := t.shares.get(types.TabletID(p.TabletId))
 		if sh == nil {
 			return fmt.Errorf("BUG: an answer for tablet %d, which was not written", p.TabletId)
 		}
-		ok := make([]types.ReplicaID, len(p.OkReplicas))
-		for i, r := range p.OkReplicas {
-			ok[i] = types.ReplicaID(r)
-		}
-		if sh.ok == nil {
-			sh.ok = ok
-		} else { // a replica counts when it holds every part of the transaction
-			sh.ok = slices.DeleteFunc(sh.ok, func(r types.ReplicaID) bool { return !slices.Contains(ok, r) })
-		}
-		if err := t.carry(types.TabletID(p.TabletId), &sh.redo, p.Redo); err != nil {
+		sh.stored(p.OkReplicas)
+		if err := t.carry(sh, p.Redo); err != nil {
 			return err
 		}
 		sh.rows += p.Inserted - p.Deleted
@@ -415,12 +410,24 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 	return nil
 }
 
+// stored takes in which replicas hold one more part: one counts when it holds every part of the transaction.
+func (sh *share) stored(replicas []uint64) {
+	if sh.ok != nil {
+		sh.ok = slices.DeleteFunc(sh.ok, func(r types.ReplicaID) bool { return !slices.Contains(replicas, uint64(r)) })
+		return
+	}
+	sh.ok = sh.room.ok[:0]
+	for _, r := range replicas {
+		sh.ok = append(sh.ok, types.ReplicaID(r))
+	}
+}
+
 // Rollback drops what the transaction has prepared. What cannot be reached is cleared when its BE asks for the outcome.
 func (t *Txn) Rollback(ctx context.Context) error {
 	byBE := map[types.BEID][]uint64{}
-	for id, sh := range t.tablets {
+	for sh := range t.shares.all() {
 		for _, be := range sh.bes {
-			byBE[be] = append(byBE[be], uint64(id))
+			byBE[be] = append(byBE[be], uint64(sh.tablet))
 		}
 	}
 	// The decision first: a BE that misses the Abort learns it by asking.
@@ -443,6 +450,7 @@ func (t *Txn) Rollback(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	t.tablets, t.carried = map[types.TabletID]*share{}, 0
+	t.shares.clear()
+	t.carried = 0
 	return nil
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -102,6 +103,11 @@ func (d *draft) createTable(c *command.CreateTable) error {
 	t.CreatedMs = c.TimeMs
 	if err := d.newParts(&t, c.Tablets, c.TimeMs); err != nil {
 		return err
+	}
+	if c.Fit && t.Owner == nil {
+		if err := cmp.Or(d.checkGroup(&t), d.checkHashBy(&t)); err != nil {
+			return err
+		}
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)
 	if t.Named() {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"stele/meta/command"
+	"stele/meta/types"
 )
 
 // alterTable changes properties of a table and of its partitions.
@@ -84,6 +85,27 @@ func (d *draft) checkGroup(t *Table) error {
 	for other := range d.Tables(t.DatabaseID) {
 		if other.ID != t.ID && other.Colocate == t.Colocate && (other.Replicas != t.Replicas || other.Buckets != t.Buckets) {
 			return refused("table %s: colocate group %s has %d replicas and %d buckets", t.Name, t.Colocate, other.Replicas, other.Buckets)
+		}
+	}
+	return nil
+}
+
+// checkHashBy refuses a table whose rows are distributed by other types of columns than those of its colocate group.
+func (d *draft) checkHashBy(t *Table) error {
+	if t.Colocate == "" {
+		return nil
+	}
+	kinds := func(t *Table) (out []types.Kind) {
+		for _, id := range t.HashBy {
+			if i := t.Schema.ColumnIndex(id); i >= 0 {
+				out = append(out, t.Schema.Columns[i].Type.Kind)
+			}
+		}
+		return out
+	}
+	for other := range d.Tables(t.DatabaseID) {
+		if other.ID != t.ID && other.Colocate == t.Colocate && !slices.Equal(kinds(other), kinds(t)) {
+			return refused("table %s: colocate group %s is distributed by columns of other types", t.Name, t.Colocate)
 		}
 	}
 	return nil

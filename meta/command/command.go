@@ -176,6 +176,9 @@ type CreateTable struct {
 	TimeMs  int64          `cbor:"3,keyasint"`
 	// Indexes are the hidden tables of the unique keys, in the order of Table.Unique.
 	Indexes []IndexTable `cbor:"4,keyasint,omitempty"`
+	// Fit has the table refused where it does not fit the other tables of its colocate group: one may have been made since its proposer has
+	// looked.
+	Fit bool `cbor:"5,keyasint,omitempty"`
 }
 
 // DropTable drops a table with all its tablets.

@@ -136,11 +136,14 @@ func (w *inside) begin(method string, in proto.Message, timeout time.Duration) (
 		return nil, status.FromContextError(context.DeadlineExceeded).Err()
 	}
 	c := &insideCall{w: w}
-	var err error
-	if c.request, err = marshal(takeBuffer(), in); err != nil {
-		return nil, status.Error(codes.Internal, "request: "+err.Error())
+	c.servedCall = servedCall{Context: w.ctx, s: w.s, by: c, m: m, given: handed(in), deadline: time.Now().Add(timeout)}
+	if c.given == nil {
+		var err error
+		if c.request, err = marshal(takeBuffer(), in); err != nil {
+			return nil, status.Error(codes.Internal, "request: "+err.Error())
+		}
+		c.msg = c.request
 	}
-	c.servedCall = servedCall{Context: w.ctx, s: w.s, by: c, m: m, msg: c.request, deadline: time.Now().Add(timeout)}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	if w.s.closed {
@@ -163,7 +166,6 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 	if err != nil {
 		return err
 	}
-	c.replied = make(chan struct{}, 1)
 	switch {
 	case !c.m.brief:
 		w.s.spawn(c.run)
@@ -171,14 +173,18 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 		w.s.wg.Add(1) // the handler may go on after its answer
 		c.caller = ctx
 		c.run()
-		giveBuffer(c.request) // the handler has had it decoded
+		if c.request != nil {
+			giveBuffer(c.request) // the handler has had it decoded
+		}
 		w.s.wg.Done()
 	}
 	if err := c.await(ctx); err != nil {
 		return err
 	}
 	err = c.outcome(out)
-	giveBuffer(c.body)
+	if c.body != nil {
+		giveBuffer(c.body)
+	}
 	return err
 }
 
@@ -257,16 +263,26 @@ type insideCall struct {
 	inLane bool
 	over   atomic.Bool // it is answered or abandoned
 
-	replied chan struct{} // of capacity 1; nil = tell is told
+	waiting atomic.Int32  // of a call without tell: whether somebody waits
+	replied chan struct{} // of capacity 1, made by who waits
 	tell    func(error)
 	timer   *time.Timer // of a call with tell
 
 	request []byte
 	kind    byte
-	body    []byte // of the answer
+	body    []byte      // of the answer
+	result  handingOver // the answer, in the place of body
 }
 
-// insideBuffers are for messages on their way. Nothing is shared by a call and its handler, which may keep or change what they have.
+// What becomes of the answer to a call that its caller takes: most often it is there before anybody waits.
+const (
+	unanswered = iota
+	awaited
+	answered
+)
+
+// insideBuffers are for messages on their way that are not handed over: nothing is shared by a call and its handler then, which may keep or
+// change what they have.
 var insideBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func takeBuffer() []byte {
@@ -285,7 +301,9 @@ func giveBuffer(b []byte) {
 func (c *insideCall) answer(_ *servedCall, resp proto.Message, err error) {
 	c.kind = frameReply
 	if err == nil {
-		c.body, err = marshal(takeBuffer(), resp)
+		if c.result = handed(resp); c.result == nil {
+			c.body, err = marshal(takeBuffer(), resp)
+		}
 	}
 	if err != nil {
 		c.kind = frameError
@@ -298,7 +316,9 @@ func (c *insideCall) answer(_ *servedCall, resp proto.Message, err error) {
 		c.tell(nil)
 		return
 	}
-	c.replied <- struct{}{}
+	if c.waiting.Swap(answered) == awaited {
+		c.replied <- struct{}{}
+	}
 }
 
 // handOver implements carrier.
@@ -335,10 +355,12 @@ func (c *insideCall) abandon(err error) {
 
 // await waits for the answer, for as long as the handler has left.
 func (c *insideCall) await(ctx context.Context) error {
-	select {
-	case <-c.replied:
+	if c.waiting.Load() == answered {
 		return nil
-	default:
+	}
+	c.replied = make(chan struct{}, 1)
+	if !c.waiting.CompareAndSwap(unanswered, awaited) {
+		return nil
 	}
 	timer := startTimer(time.Until(c.deadline))
 	defer stopTimer(timer)
@@ -363,6 +385,9 @@ func (c *insideCall) await(ctx context.Context) error {
 // outcome reads the answer.
 func (c *insideCall) outcome(out proto.Message) error {
 	if c.kind == frameReply {
+		if c.result != nil {
+			return handOver(c.result, out)
+		}
 		if err := unmarshal(c.body, out); err != nil {
 			return status.Error(codes.Internal, "answer: "+err.Error())
 		}

@@ -18,6 +18,7 @@ type servedCall struct {
 	m               pipeMethod
 	id              uint64
 	msg             []byte
+	given           handingOver // the request, in the place of msg
 	deadline        time.Time
 	caller          context.Context // of a caller whose goroutine runs the handler; nil = another one does
 

@@ -432,6 +432,9 @@ func (s *PipeServer) handle(c *servedCall) (resp any, err error) {
 	defer func() { err = toStatus(err) }()
 	defer s.cfg.rescue(c.m.name, &err)
 	return c.m.handler(c.m.impl, c, func(in any) error {
+		if c.given != nil {
+			return handOver(c.given, in.(proto.Message))
+		}
 		if err := unmarshal(c.msg, in.(proto.Message)); err != nil {
 			return status.Error(codes.Internal, "request: "+err.Error())
 		}

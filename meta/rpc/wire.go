@@ -1,6 +1,10 @@
 package rpc
 
-import "google.golang.org/protobuf/proto"
+import (
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
 
 // wired is a message that is written and read without reflection, where it can be.
 type wired interface {
@@ -38,4 +42,27 @@ func tooLarge(m proto.Message) bool {
 		return false
 	}
 	return proto.Size(m) > maxPiped
+}
+
+// handingOver is a message that need not be encoded for a receiver in this process: neither side changes any more what lies below it.
+type handingOver interface {
+	// HandsOver says whether this one is such a message.
+	HandsOver() bool
+	// HandTo gives an empty message of its type what it has, and shares what lies below; false = it is of another type.
+	HandTo(to proto.Message) bool
+}
+
+// handed returns a message that can be handed over, nil = it has to be encoded.
+func handed(m proto.Message) handingOver {
+	if h, ok := m.(handingOver); ok && h.HandsOver() {
+		return h
+	}
+	return nil
+}
+
+func handOver(from handingOver, to proto.Message) error {
+	if !from.HandTo(to) {
+		return status.Errorf(codes.Internal, "BUG: %T was handed over as %T", from, to)
+	}
+	return nil
 }

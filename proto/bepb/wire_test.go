@@ -15,6 +15,11 @@ type wired interface {
 	ParseWire(b []byte) bool
 }
 
+type handing interface {
+	HandsOver() bool
+	HandTo(proto.Message) bool
+}
+
 func wiredMessages() []wired {
 	return []wired{&WriteRequest{}, &WriteResponse{}, &ReplicateRequest{}, &ReplicateResponse{}, &PublishRequest{}, &PublishResponse{},
 		&GetRequest{}, &GetResponse{}, &ModifyRequest{}, &ModifyResponse{}, &ScanRequest{}}
@@ -86,6 +91,16 @@ func TestByHand(t *testing.T) {
 			if !back.ParseWire(want) || !proto.Equal(back, m) {
 				t.Fatalf("%v was read as %v", m, back)
 			}
+			h, ok := m.(handing)
+			if !ok {
+				continue
+			}
+			if to := m.ProtoReflect().New().Interface(); !h.HandTo(to) || !proto.Equal(to, m) {
+				t.Fatalf("%v was handed over as %v", m, to)
+			}
+			if h.HandTo(&WriteRequest_Part{}) {
+				t.Fatalf("%T was handed over as another message", m)
+			}
 		}
 	}
 	m := &ReplicateResponse{Errors: []string{"\xff"}}
@@ -124,4 +139,22 @@ func FuzzParseWire(f *testing.F) {
 			t.Fatalf("%x: by hand %v, by the generated code %v, %v", b, byHand, generated, err)
 		}
 	})
+}
+
+// TestHandsOver: what is not known here, and row groups, go the general way.
+func TestHandsOver(t *testing.T) {
+	write := &WriteRequest{Parts: []*WriteRequest_Part{{}, {Grouped: true}}}
+	if write.HandsOver() {
+		t.Error("row groups are handed over")
+	}
+	write.Parts[1].Grouped = false
+	for _, h := range []handing{write, &WriteResponse{}, &ModifyRequest{}, &ModifyResponse{}, &PublishRequest{}, &PublishResponse{}} {
+		if !h.HandsOver() {
+			t.Errorf("%T is not handed over", h)
+		}
+		h.(proto.Message).ProtoReflect().SetUnknown([]byte{0xf8, 7, 1})
+		if h.HandsOver() {
+			t.Errorf("%T is handed over with a field of another release", h)
+		}
+	}
 }

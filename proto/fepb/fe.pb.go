@@ -75,6 +75,58 @@ func (ResolveResponse_Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{4, 0}
 }
 
+type UserLockRequest_Kind int32
+
+const (
+	UserLockRequest_RENEW   UserLockRequest_Kind = 0 // says what the FE's connections hold, which is everything of it that stays held
+	UserLockRequest_GET     UserLockRequest_Kind = 1
+	UserLockRequest_RELEASE UserLockRequest_Kind = 2
+	UserLockRequest_HOLDER  UserLockRequest_Kind = 3
+)
+
+// Enum value maps for UserLockRequest_Kind.
+var (
+	UserLockRequest_Kind_name = map[int32]string{
+		0: "RENEW",
+		1: "GET",
+		2: "RELEASE",
+		3: "HOLDER",
+	}
+	UserLockRequest_Kind_value = map[string]int32{
+		"RENEW":   0,
+		"GET":     1,
+		"RELEASE": 2,
+		"HOLDER":  3,
+	}
+)
+
+func (x UserLockRequest_Kind) Enum() *UserLockRequest_Kind {
+	p := new(UserLockRequest_Kind)
+	*p = x
+	return p
+}
+
+func (x UserLockRequest_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserLockRequest_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_proto_fepb_fe_proto_enumTypes[1].Descriptor()
+}
+
+func (UserLockRequest_Kind) Type() protoreflect.EnumType {
+	return &file_proto_fepb_fe_proto_enumTypes[1]
+}
+
+func (x UserLockRequest_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserLockRequest_Kind.Descriptor instead.
+func (UserLockRequest_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28, 0}
+}
+
 type Replica struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	TabletId       uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -1847,6 +1899,267 @@ func (x *JoinResponse) GetWait() string {
 	return ""
 }
 
+// HeldLock is a lock of GET_LOCK with the client connection that has it.
+type HeldLock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Connection    uint64                 `protobuf:"varint,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldLock) Reset() {
+	*x = HeldLock{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldLock) ProtoMessage() {}
+
+func (x *HeldLock) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldLock.ProtoReflect.Descriptor instead.
+func (*HeldLock) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *HeldLock) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HeldLock) GetConnection() uint64 {
+	if x != nil {
+		return x.Connection
+	}
+	return 0
+}
+
+type UserLockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fe            string                 `protobuf:"bytes,1,opt,name=fe,proto3" json:"fe,omitempty"`
+	StartMs       int64                  `protobuf:"varint,2,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"` // of the FE's process
+	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`                      // the newest one that the FE has heard of
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`                        // grows with each request of the process
+	Kind          UserLockRequest_Kind   `protobuf:"varint,5,opt,name=kind,proto3,enum=fe.UserLockRequest_Kind" json:"kind,omitempty"`
+	Lock          *HeldLock              `protobuf:"bytes,6,opt,name=lock,proto3" json:"lock,omitempty"`                    // of GET and RELEASE; HOLDER has no connection
+	WaitMs        int64                  `protobuf:"varint,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"` // of GET
+	Held          []*HeldLock            `protobuf:"bytes,8,rep,name=held,proto3" json:"held,omitempty"`                    // of RENEW
+	Asked         []string               `protobuf:"bytes,9,rep,name=asked,proto3" json:"asked,omitempty"`                  // of RENEW: names that GETs under way may have got
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserLockRequest) Reset() {
+	*x = UserLockRequest{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserLockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserLockRequest) ProtoMessage() {}
+
+func (x *UserLockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserLockRequest.ProtoReflect.Descriptor instead.
+func (*UserLockRequest) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *UserLockRequest) GetFe() string {
+	if x != nil {
+		return x.Fe
+	}
+	return ""
+}
+
+func (x *UserLockRequest) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *UserLockRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *UserLockRequest) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *UserLockRequest) GetKind() UserLockRequest_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return UserLockRequest_RENEW
+}
+
+func (x *UserLockRequest) GetLock() *HeldLock {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
+func (x *UserLockRequest) GetWaitMs() int64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *UserLockRequest) GetHeld() []*HeldLock {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *UserLockRequest) GetAsked() []string {
+	if x != nil {
+		return x.Asked
+	}
+	return nil
+}
+
+type UserLockResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`           // that the answering FE leads
+	Announce      bool                   `protobuf:"varint,2,opt,name=announce,proto3" json:"announce,omitempty"`   // nothing was done: a RENEW of that term must come first
+	Gathering     bool                   `protobuf:"varint,3,opt,name=gathering,proto3" json:"gathering,omitempty"` // nothing was done: other FEs have still to say what they hold
+	Done          bool                   `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`           // the lock is the connection's; or it was and is given back
+	Holder        uint64                 `protobuf:"varint,5,opt,name=holder,proto3" json:"holder,omitempty"`       // the connection that has the lock, 0 = nobody
+	Circle        bool                   `protobuf:"varint,6,opt,name=circle,proto3" json:"circle,omitempty"`       // not waited for: its holder waits for this connection
+	Full          bool                   `protobuf:"varint,7,opt,name=full,proto3" json:"full,omitempty"`           // there are too many locks
+	Lost          []*HeldLock            `protobuf:"bytes,8,rep,name=lost,proto3" json:"lost,omitempty"`            // of RENEW: others have got them meanwhile
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserLockResponse) Reset() {
+	*x = UserLockResponse{}
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserLockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserLockResponse) ProtoMessage() {}
+
+func (x *UserLockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserLockResponse.ProtoReflect.Descriptor instead.
+func (*UserLockResponse) Descriptor() ([]byte, []int) {
+	return file_proto_fepb_fe_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UserLockResponse) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *UserLockResponse) GetAnnounce() bool {
+	if x != nil {
+		return x.Announce
+	}
+	return false
+}
+
+func (x *UserLockResponse) GetGathering() bool {
+	if x != nil {
+		return x.Gathering
+	}
+	return false
+}
+
+func (x *UserLockResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *UserLockResponse) GetHolder() uint64 {
+	if x != nil {
+		return x.Holder
+	}
+	return 0
+}
+
+func (x *UserLockResponse) GetCircle() bool {
+	if x != nil {
+		return x.Circle
+	}
+	return false
+}
+
+func (x *UserLockResponse) GetFull() bool {
+	if x != nil {
+		return x.Full
+	}
+	return false
+}
+
+func (x *UserLockResponse) GetLost() []*HeldLock {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
 type ReportResponse_Drop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -1857,7 +2170,7 @@ type ReportResponse_Drop struct {
 
 func (x *ReportResponse_Drop) Reset() {
 	*x = ReportResponse_Drop{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2182,7 @@ func (x *ReportResponse_Drop) String() string {
 func (*ReportResponse_Drop) ProtoMessage() {}
 
 func (x *ReportResponse_Drop) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[27]
+	mi := &file_proto_fepb_fe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2224,7 @@ type ReportResponse_Behind struct {
 
 func (x *ReportResponse_Behind) Reset() {
 	*x = ReportResponse_Behind{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2236,7 @@ func (x *ReportResponse_Behind) String() string {
 func (*ReportResponse_Behind) ProtoMessage() {}
 
 func (x *ReportResponse_Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[28]
+	mi := &file_proto_fepb_fe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2283,7 @@ type ResolveRequest_Item struct {
 
 func (x *ResolveRequest_Item) Reset() {
 	*x = ResolveRequest_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2295,7 @@ func (x *ResolveRequest_Item) String() string {
 func (*ResolveRequest_Item) ProtoMessage() {}
 
 func (x *ResolveRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[29]
+	mi := &file_proto_fepb_fe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2335,7 @@ type ResolveResponse_Item struct {
 
 func (x *ResolveResponse_Item) Reset() {
 	*x = ResolveResponse_Item{}
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2347,7 @@ func (x *ResolveResponse_Item) String() string {
 func (*ResolveResponse_Item) ProtoMessage() {}
 
 func (x *ResolveResponse_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fepb_fe_proto_msgTypes[30]
+	mi := &file_proto_fepb_fe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2536,37 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04wait\x18\x03 \x01(\tR\x04wait2\xa4\x04\n" +
+	"\x04wait\x18\x03 \x01(\tR\x04wait\">\n" +
+	"\bHeldLock\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\x04R\n" +
+	"connection\"\xb8\x02\n" +
+	"\x0fUserLockRequest\x12\x0e\n" +
+	"\x02fe\x18\x01 \x01(\tR\x02fe\x12\x19\n" +
+	"\bstart_ms\x18\x02 \x01(\x03R\astartMs\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12,\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x18.fe.UserLockRequest.KindR\x04kind\x12 \n" +
+	"\x04lock\x18\x06 \x01(\v2\f.fe.HeldLockR\x04lock\x12\x17\n" +
+	"\await_ms\x18\a \x01(\x03R\x06waitMs\x12 \n" +
+	"\x04held\x18\b \x03(\v2\f.fe.HeldLockR\x04held\x12\x14\n" +
+	"\x05asked\x18\t \x03(\tR\x05asked\"3\n" +
+	"\x04Kind\x12\t\n" +
+	"\x05RENEW\x10\x00\x12\a\n" +
+	"\x03GET\x10\x01\x12\v\n" +
+	"\aRELEASE\x10\x02\x12\n" +
+	"\n" +
+	"\x06HOLDER\x10\x03\"\xda\x01\n" +
+	"\x10UserLockResponse\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x1a\n" +
+	"\bannounce\x18\x02 \x01(\bR\bannounce\x12\x1c\n" +
+	"\tgathering\x18\x03 \x01(\bR\tgathering\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\x12\x16\n" +
+	"\x06holder\x18\x05 \x01(\x04R\x06holder\x12\x16\n" +
+	"\x06circle\x18\x06 \x01(\bR\x06circle\x12\x12\n" +
+	"\x04full\x18\a \x01(\bR\x04full\x12 \n" +
+	"\x04lost\x18\b \x03(\v2\f.fe.HeldLockR\x04lost2\xdb\x04\n" +
 	"\bFrontend\x12/\n" +
 	"\x06Report\x12\x11.fe.ReportRequest\x1a\x12.fe.ReportResponse\x122\n" +
 	"\aResolve\x12\x12.fe.ResolveRequest\x1a\x13.fe.ResolveResponse\x122\n" +
@@ -2235,7 +2578,8 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x06Active\x12\x11.fe.ActiveRequest\x1a\x12.fe.ActiveResponse\x125\n" +
 	"\bSessions\x12\x13.fe.SessionsRequest\x1a\x14.fe.SessionsResponse\x12)\n" +
 	"\x04Kill\x12\x0f.fe.KillRequest\x1a\x10.fe.KillResponse\x12)\n" +
-	"\x04Join\x12\x0f.fe.JoinRequest\x1a\x10.fe.JoinResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
+	"\x04Join\x12\x0f.fe.JoinRequest\x1a\x10.fe.JoinResponse\x125\n" +
+	"\bUserLock\x12\x13.fe.UserLockRequest\x1a\x14.fe.UserLockResponseB\x12Z\x10stele/proto/fepbb\x06proto3"
 
 var (
 	file_proto_fepb_fe_proto_rawDescOnce sync.Once
@@ -2249,81 +2593,91 @@ func file_proto_fepb_fe_proto_rawDescGZIP() []byte {
 	return file_proto_fepb_fe_proto_rawDescData
 }
 
-var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_proto_fepb_fe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_proto_fepb_fe_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_proto_fepb_fe_proto_goTypes = []any{
 	(ResolveResponse_Outcome)(0),  // 0: fe.ResolveResponse.Outcome
-	(*Replica)(nil),               // 1: fe.Replica
-	(*ReportRequest)(nil),         // 2: fe.ReportRequest
-	(*ReportResponse)(nil),        // 3: fe.ReportResponse
-	(*ResolveRequest)(nil),        // 4: fe.ResolveRequest
-	(*ResolveResponse)(nil),       // 5: fe.ResolveResponse
-	(*ProposeRequest)(nil),        // 6: fe.ProposeRequest
-	(*ProposeResponse)(nil),       // 7: fe.ProposeResponse
-	(*Mark)(nil),                  // 8: fe.Mark
-	(*ReadIndexRequest)(nil),      // 9: fe.ReadIndexRequest
-	(*ReadIndexResponse)(nil),     // 10: fe.ReadIndexResponse
-	(*AskRequest)(nil),            // 11: fe.AskRequest
-	(*AskResponse)(nil),           // 12: fe.AskResponse
-	(*SuspectRequest)(nil),        // 13: fe.SuspectRequest
-	(*SuspectResponse)(nil),       // 14: fe.SuspectResponse
-	(*BeatRequest)(nil),           // 15: fe.BeatRequest
-	(*BeatResponse)(nil),          // 16: fe.BeatResponse
-	(*Stranger)(nil),              // 17: fe.Stranger
-	(*ActiveRequest)(nil),         // 18: fe.ActiveRequest
-	(*ActiveResponse)(nil),        // 19: fe.ActiveResponse
-	(*SessionsRequest)(nil),       // 20: fe.SessionsRequest
-	(*Session)(nil),               // 21: fe.Session
-	(*SessionsResponse)(nil),      // 22: fe.SessionsResponse
-	(*RunningTransaction)(nil),    // 23: fe.RunningTransaction
-	(*KillRequest)(nil),           // 24: fe.KillRequest
-	(*KillResponse)(nil),          // 25: fe.KillResponse
-	(*JoinRequest)(nil),           // 26: fe.JoinRequest
-	(*JoinResponse)(nil),          // 27: fe.JoinResponse
-	(*ReportResponse_Drop)(nil),   // 28: fe.ReportResponse.Drop
-	(*ReportResponse_Behind)(nil), // 29: fe.ReportResponse.Behind
-	(*ResolveRequest_Item)(nil),   // 30: fe.ResolveRequest.Item
-	(*ResolveResponse_Item)(nil),  // 31: fe.ResolveResponse.Item
+	(UserLockRequest_Kind)(0),     // 1: fe.UserLockRequest.Kind
+	(*Replica)(nil),               // 2: fe.Replica
+	(*ReportRequest)(nil),         // 3: fe.ReportRequest
+	(*ReportResponse)(nil),        // 4: fe.ReportResponse
+	(*ResolveRequest)(nil),        // 5: fe.ResolveRequest
+	(*ResolveResponse)(nil),       // 6: fe.ResolveResponse
+	(*ProposeRequest)(nil),        // 7: fe.ProposeRequest
+	(*ProposeResponse)(nil),       // 8: fe.ProposeResponse
+	(*Mark)(nil),                  // 9: fe.Mark
+	(*ReadIndexRequest)(nil),      // 10: fe.ReadIndexRequest
+	(*ReadIndexResponse)(nil),     // 11: fe.ReadIndexResponse
+	(*AskRequest)(nil),            // 12: fe.AskRequest
+	(*AskResponse)(nil),           // 13: fe.AskResponse
+	(*SuspectRequest)(nil),        // 14: fe.SuspectRequest
+	(*SuspectResponse)(nil),       // 15: fe.SuspectResponse
+	(*BeatRequest)(nil),           // 16: fe.BeatRequest
+	(*BeatResponse)(nil),          // 17: fe.BeatResponse
+	(*Stranger)(nil),              // 18: fe.Stranger
+	(*ActiveRequest)(nil),         // 19: fe.ActiveRequest
+	(*ActiveResponse)(nil),        // 20: fe.ActiveResponse
+	(*SessionsRequest)(nil),       // 21: fe.SessionsRequest
+	(*Session)(nil),               // 22: fe.Session
+	(*SessionsResponse)(nil),      // 23: fe.SessionsResponse
+	(*RunningTransaction)(nil),    // 24: fe.RunningTransaction
+	(*KillRequest)(nil),           // 25: fe.KillRequest
+	(*KillResponse)(nil),          // 26: fe.KillResponse
+	(*JoinRequest)(nil),           // 27: fe.JoinRequest
+	(*JoinResponse)(nil),          // 28: fe.JoinResponse
+	(*HeldLock)(nil),              // 29: fe.HeldLock
+	(*UserLockRequest)(nil),       // 30: fe.UserLockRequest
+	(*UserLockResponse)(nil),      // 31: fe.UserLockResponse
+	(*ReportResponse_Drop)(nil),   // 32: fe.ReportResponse.Drop
+	(*ReportResponse_Behind)(nil), // 33: fe.ReportResponse.Behind
+	(*ResolveRequest_Item)(nil),   // 34: fe.ResolveRequest.Item
+	(*ResolveResponse_Item)(nil),  // 35: fe.ResolveResponse.Item
 }
 var file_proto_fepb_fe_proto_depIdxs = []int32{
-	1,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
-	28, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
-	29, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
-	30, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
-	31, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
-	8,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
-	8,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
-	17, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
-	21, // 8: fe.SessionsResponse.sessions:type_name -> fe.Session
-	23, // 9: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
-	0,  // 10: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
-	2,  // 11: fe.Frontend.Report:input_type -> fe.ReportRequest
-	4,  // 12: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
-	6,  // 13: fe.Frontend.Propose:input_type -> fe.ProposeRequest
-	9,  // 14: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
-	11, // 15: fe.Frontend.Ask:input_type -> fe.AskRequest
-	13, // 16: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
-	15, // 17: fe.Frontend.Beat:input_type -> fe.BeatRequest
-	18, // 18: fe.Frontend.Active:input_type -> fe.ActiveRequest
-	20, // 19: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
-	24, // 20: fe.Frontend.Kill:input_type -> fe.KillRequest
-	26, // 21: fe.Frontend.Join:input_type -> fe.JoinRequest
-	3,  // 22: fe.Frontend.Report:output_type -> fe.ReportResponse
-	5,  // 23: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
-	7,  // 24: fe.Frontend.Propose:output_type -> fe.ProposeResponse
-	10, // 25: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
-	12, // 26: fe.Frontend.Ask:output_type -> fe.AskResponse
-	14, // 27: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
-	16, // 28: fe.Frontend.Beat:output_type -> fe.BeatResponse
-	19, // 29: fe.Frontend.Active:output_type -> fe.ActiveResponse
-	22, // 30: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
-	25, // 31: fe.Frontend.Kill:output_type -> fe.KillResponse
-	27, // 32: fe.Frontend.Join:output_type -> fe.JoinResponse
-	22, // [22:33] is the sub-list for method output_type
-	11, // [11:22] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	2,  // 0: fe.ReportRequest.replicas:type_name -> fe.Replica
+	32, // 1: fe.ReportResponse.drops:type_name -> fe.ReportResponse.Drop
+	33, // 2: fe.ReportResponse.behind:type_name -> fe.ReportResponse.Behind
+	34, // 3: fe.ResolveRequest.items:type_name -> fe.ResolveRequest.Item
+	35, // 4: fe.ResolveResponse.items:type_name -> fe.ResolveResponse.Item
+	9,  // 5: fe.ProposeResponse.mark:type_name -> fe.Mark
+	9,  // 6: fe.ReadIndexResponse.mark:type_name -> fe.Mark
+	18, // 7: fe.BeatResponse.strangers:type_name -> fe.Stranger
+	22, // 8: fe.SessionsResponse.sessions:type_name -> fe.Session
+	24, // 9: fe.SessionsResponse.transactions:type_name -> fe.RunningTransaction
+	1,  // 10: fe.UserLockRequest.kind:type_name -> fe.UserLockRequest.Kind
+	29, // 11: fe.UserLockRequest.lock:type_name -> fe.HeldLock
+	29, // 12: fe.UserLockRequest.held:type_name -> fe.HeldLock
+	29, // 13: fe.UserLockResponse.lost:type_name -> fe.HeldLock
+	0,  // 14: fe.ResolveResponse.Item.outcome:type_name -> fe.ResolveResponse.Outcome
+	3,  // 15: fe.Frontend.Report:input_type -> fe.ReportRequest
+	5,  // 16: fe.Frontend.Resolve:input_type -> fe.ResolveRequest
+	7,  // 17: fe.Frontend.Propose:input_type -> fe.ProposeRequest
+	10, // 18: fe.Frontend.ReadIndex:input_type -> fe.ReadIndexRequest
+	12, // 19: fe.Frontend.Ask:input_type -> fe.AskRequest
+	14, // 20: fe.Frontend.Suspect:input_type -> fe.SuspectRequest
+	16, // 21: fe.Frontend.Beat:input_type -> fe.BeatRequest
+	19, // 22: fe.Frontend.Active:input_type -> fe.ActiveRequest
+	21, // 23: fe.Frontend.Sessions:input_type -> fe.SessionsRequest
+	25, // 24: fe.Frontend.Kill:input_type -> fe.KillRequest
+	27, // 25: fe.Frontend.Join:input_type -> fe.JoinRequest
+	30, // 26: fe.Frontend.UserLock:input_type -> fe.UserLockRequest
+	4,  // 27: fe.Frontend.Report:output_type -> fe.ReportResponse
+	6,  // 28: fe.Frontend.Resolve:output_type -> fe.ResolveResponse
+	8,  // 29: fe.Frontend.Propose:output_type -> fe.ProposeResponse
+	11, // 30: fe.Frontend.ReadIndex:output_type -> fe.ReadIndexResponse
+	13, // 31: fe.Frontend.Ask:output_type -> fe.AskResponse
+	15, // 32: fe.Frontend.Suspect:output_type -> fe.SuspectResponse
+	17, // 33: fe.Frontend.Beat:output_type -> fe.BeatResponse
+	20, // 34: fe.Frontend.Active:output_type -> fe.ActiveResponse
+	23, // 35: fe.Frontend.Sessions:output_type -> fe.SessionsResponse
+	26, // 36: fe.Frontend.Kill:output_type -> fe.KillResponse
+	28, // 37: fe.Frontend.Join:output_type -> fe.JoinResponse
+	31, // 38: fe.Frontend.UserLock:output_type -> fe.UserLockResponse
+	27, // [27:39] is the sub-list for method output_type
+	15, // [15:27] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_proto_fepb_fe_proto_init() }
@@ -2336,8 +2690,8 @@ func file_proto_fepb_fe_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fepb_fe_proto_rawDesc), len(file_proto_fepb_fe_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   31,
+			NumEnums:      2,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

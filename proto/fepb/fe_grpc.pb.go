@@ -32,6 +32,7 @@ const (
 	Frontend_Sessions_FullMethodName  = "/fe.Frontend/Sessions"
 	Frontend_Kill_FullMethodName      = "/fe.Frontend/Kill"
 	Frontend_Join_FullMethodName      = "/fe.Frontend/Join"
+	Frontend_UserLock_FullMethodName  = "/fe.Frontend/UserLock"
 )
 
 // FrontendClient is the client API for Frontend service.
@@ -60,6 +61,8 @@ type FrontendClient interface {
 	Kill(ctx context.Context, in *KillRequest, opts ...grpc.CallOption) (*KillResponse, error)
 	// Join is asked by an FE with an empty meta_dir until it is told who it is. It carries no cluster id.
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
+	// UserLock takes, gives back and names the locks of GET_LOCK. Only the leading FE answers it.
+	UserLock(ctx context.Context, in *UserLockRequest, opts ...grpc.CallOption) (*UserLockResponse, error)
 }
 
 type frontendClient struct {
@@ -189,6 +192,16 @@ func (c *frontendClient) Join(ctx context.Context, in *JoinRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *frontendClient) UserLock(ctx context.Context, in *UserLockRequest, opts ...grpc.CallOption) (*UserLockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UserLockResponse)
+	err := c.cc.Invoke(ctx, Frontend_UserLock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FrontendServer is the server API for Frontend service.
 // All implementations must embed UnimplementedFrontendServer
 // for forward compatibility.
@@ -215,6 +228,8 @@ type FrontendServer interface {
 	Kill(context.Context, *KillRequest) (*KillResponse, error)
 	// Join is asked by an FE with an empty meta_dir until it is told who it is. It carries no cluster id.
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
+	// UserLock takes, gives back and names the locks of GET_LOCK. Only the leading FE answers it.
+	UserLock(context.Context, *UserLockRequest) (*UserLockResponse, error)
 	mustEmbedUnimplementedFrontendServer()
 }
 
@@ -257,6 +272,9 @@ func (UnimplementedFrontendServer) Kill(context.Context, *KillRequest) (*KillRes
 }
 func (UnimplementedFrontendServer) Join(context.Context, *JoinRequest) (*JoinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Join not implemented")
+}
+func (UnimplementedFrontendServer) UserLock(context.Context, *UserLockRequest) (*UserLockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UserLock not implemented")
 }
 func (UnimplementedFrontendServer) mustEmbedUnimplementedFrontendServer() {}
 func (UnimplementedFrontendServer) testEmbeddedByValue()                  {}
@@ -470,6 +488,24 @@ func _Frontend_Join_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Frontend_UserLock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UserLockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FrontendServer).UserLock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Frontend_UserLock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FrontendServer).UserLock(ctx, req.(*UserLockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Frontend_ServiceDesc is the grpc.ServiceDesc for Frontend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -516,6 +552,10 @@ var Frontend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Join",
 			Handler:    _Frontend_Join_Handler,
+		},
+		{
+			MethodName: "UserLock",
+			Handler:    _Frontend_UserLock_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

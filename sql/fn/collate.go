@@ -48,9 +48,14 @@ func init() {
 		by := c.collation()
 		return bytesVec(c, n, func(dst []byte, i int) []byte { return collation.AppendKey(dst, by, a[0].Bytes(a[0].At(i))) }, a[0]), nil
 	}
-	pair := def(CollationPair, "What compares as the text does by a collation, with the text.", 1, 1, onTexts(always(tBin)), nil)
+	pair := def(CollationPair, "What compares as the text does by a collation, with the text. Bytes, if given, decide between equal texts.", 1, 2,
+		onTexts(always(tBin)), nil)
 	pair.Row = func(c *Call, a []vec.Value) (vec.Value, error) {
-		return vec.Str(appendPair(nil, c.collation(), a[0].B)), nil
+		var rank []byte
+		if len(a) > 1 {
+			rank = a[1].B
+		}
+		return vec.Str(appendPair(nil, c.collation(), rank, a[0].B)), nil
 	}
 	like := def(CollationLike, "LIKE by a collation.", 2, 3, onTexts(always(tBool)), collationLike)
 	like.Prepare = prepareCollationLike
@@ -72,9 +77,9 @@ func (c *Call) collation() types.Collation {
 	return by
 }
 
-// appendPair appends the key of a text, the text, and the length of the text.
-func appendPair(dst []byte, by types.Collation, text []byte) []byte {
-	dst = append(collation.AppendKey(dst, by, text), text...)
+// appendPair appends the key of a text, its rank among equal ones, the text, and the length of the text.
+func appendPair(dst []byte, by types.Collation, rank, text []byte) []byte {
+	dst = append(append(collation.AppendKey(dst, by, text), rank...), text...)
 	return binary.BigEndian.AppendUint32(dst, uint32(len(text)))
 }
 

@@ -27,6 +27,14 @@ func TestAnswers(t *testing.T) {
 		sql  string
 		want string // rows; "~" before them: in any order
 	}{
+		{"SELECT 0x41 + 0, 0x41, x'0141' * 2, b'101' + 1, -0x02, ~0x00 = 18446744073709551615, 0x41 | 0x02, 0x10 >> 1", "65|A|642|6|-2|1|67|8"},
+		{"SELECT 0x41 = 65, 0x41 = 'A', 66 > 0x41, 1 IN (0x01, 2), 5 BETWEEN 0x01 AND b'111', 0x41 <=> 0x41", "1|1|1|1|1|1"},
+		{"SELECT CAST(0x41 AS UNSIGNED), CAST(b'11' AS SIGNED), CAST(0x41 AS CHAR), CAST(0x41 AS DECIMAL(5,1)), _binary 0x41 = 'A'", "65|3|A|65.0|1"},
+		{"SELECT id FROM s WHERE n = 0x14", "2"},
+		{"SELECT id FROM s WHERE r = 0x73", "2"},
+		{"SELECT 0xFFFFFFFFFFFFFFFF + 0.5", "18446744073709551615.5"},
+		{"SELECT GREATEST('a' COLLATE utf8mb4_general_ci, 'A'), GREATEST('A' COLLATE utf8mb4_general_ci, 'a'), LEAST('b', 'A' COLLATE utf8mb4_general_ci, 'a')", "a|A|A"},
+		{"SELECT LEAST(r COLLATE utf8mb4_general_ci, 'N'), LEAST('N', r COLLATE utf8mb4_general_ci), GREATEST('N', r COLLATE utf8mb4_general_ci, 'M') FROM s WHERE id = 1", "n|N|N"},
 		{"SELECT y, r, SUM(n) FROM s GROUP BY y, r WITH ROLLUP",
 			"2000|n|10 2000|s|20 2000|NULL|30 2001|NULL|40 2001|n|80 2001|NULL|120 NULL|NULL|150"},
 		{"SELECT y, COUNT(*), GROUPING(y) FROM s GROUP BY y WITH ROLLUP", "2000|2|0 2001|3|0 NULL|5|1"},

@@ -107,6 +107,7 @@ func (e *env) callOf(name string, args ...ast.ExprNode) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	literalNumbers(name, args, list)
 	return e.b.call(name, list...)
 }
 
@@ -275,10 +276,12 @@ func (b *binder) not(p *expr.Node) (*expr.Node, error) {
 
 // between is two comparisons.
 func (e *env) between(n *ast.BetweenExpr) (*expr.Node, error) {
-	list, err := e.bindAll([]ast.ExprNode{n.Expr, n.Left, n.Right})
+	nodes := []ast.ExprNode{n.Expr, n.Left, n.Right}
+	list, err := e.bindAll(nodes)
 	if err != nil {
 		return nil, err
 	}
+	literalNumbers("between", nodes, list)
 	if list, err = e.b.together("between", list); err != nil {
 		return nil, err
 	}
@@ -314,14 +317,13 @@ func (e *env) inValues(n *ast.PatternInExpr) (*expr.Node, error) {
 	if row, ok := unparen(n.Expr).(*ast.RowExpr); ok {
 		return e.inRows(row, n.List)
 	}
-	left, err := e.bind(n.Expr)
+	nodes := append([]ast.ExprNode{n.Expr}, n.List...)
+	list, err := e.bindAll(nodes)
 	if err != nil {
 		return nil, err
 	}
-	list, err := e.bindAll(n.List)
-	if err != nil {
-		return nil, err
-	}
+	literalNumbers("in", nodes, list)
+	left, list := list[0], list[1:]
 	if len(list) == 1 {
 		return e.b.call("=", left, list[0])
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -289,7 +290,7 @@ func (b *binder) by(name string, c types.Collation, args ...*expr.Node) (*expr.N
 	if err != nil {
 		return nil, fmt.Errorf("BUG: %s: %w", name, err)
 	}
-	n.Type.NotNull = args[0].Type.NotNull && len(args) == 1
+	n.Type.NotNull = args[0].Type.NotNull && (len(args) == 1 || name == fn.CollationPair)
 	return b.foldCall(n)
 }
 
@@ -333,7 +334,7 @@ func (b *binder) collatedRegexp(name string, args []*expr.Node) (*expr.Node, err
 	return b.passed(name, args)
 }
 
-// collatedExtreme is GREATEST or LEAST: of keys that have their texts with them.
+// collatedExtreme is GREATEST or LEAST: of keys that have their texts with them, and of equal ones the first.
 func (b *binder) collatedExtreme(name string, args []*expr.Node) (*expr.Node, error) {
 	c, level, _ := b.aggregateCollations(args)
 	if _, err := b.meet(name, args); err != nil || c == types.CollationBinary {
@@ -348,7 +349,11 @@ func (b *binder) collatedExtreme(name string, args []*expr.Node) (*expr.Node, er
 			continue
 		}
 		var err error
-		if pairs[i], err = b.by(fn.CollationPair, c, a); err != nil {
+		rank := uint16(i)
+		if canonical(name) == "greatest" {
+			rank = ^rank
+		}
+		if pairs[i], err = b.by(fn.CollationPair, c, a, expr.ConstBytes(binary.BigEndian.AppendUint16(nil, rank))); err != nil {
 			return nil, err
 		}
 	}

@@ -192,20 +192,26 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 	rows := in.Rows()
 	p.filler.several(rows)
 	out := p.filler.builder(rows)
+	var failed error
+	upTo := rows // the first row that is wrong is named, and columns come one after the other
 	for j, pos := range p.columns {
 		var quick quickColumn
 		if rows >= manyLiterals {
 			quick = p.filler.literals(pos)
 		}
 		kind := p.Table.Schema.Columns[pos].Type.Kind
-		for i := range rows {
+		for i := range upTo {
 			if quick.take != nil && quick.literal(out[pos], kind, in.Cells[i*in.Width+j]) {
 				continue
 			}
-			if err := p.filler.cell(out[pos], pos, in.Cells[i*in.Width+j], i+1); err != nil {
-				return nil, err
+			if err = p.filler.cell(out[pos], pos, in.Cells[i*in.Width+j], i+1); err != nil {
+				failed, upTo = err, i
+				break
 			}
 		}
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	p.Rows, err = p.filled(out, rows)
 	return p, err

@@ -315,6 +315,9 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v := literalNumber(n.Expr); v != nil && to.IsNumeric() {
+		x = v
+	}
 	if to.IsString() {
 		if x, err = e.b.shown(x); err != nil {
 			return nil, err

@@ -310,13 +310,19 @@ func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
 	rows := rowsOf(in)
 	p.filler.several(2) // of a query it counts for nothing how many come
 	out := p.filler.builder(len(rows))
+	var failed error
+	upTo := rows // the first row that is wrong is named, and columns come one after the other
 	for j, pos := range p.columns {
 		v := in.Cols[j]
-		for i, row := range rows {
+		for i, row := range upTo {
 			if err := p.filler.put(out[pos], pos, v.Value(int(row)), v.Type, firstRow+i); err != nil {
-				return nil, err
+				failed, upTo = err, rows[:i]
+				break
 			}
 		}
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	return p.filled(out, len(rows))
 }

@@ -8,6 +8,7 @@ import (
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -26,6 +27,7 @@ type slot struct {
 	typ     types.ColumnType
 	operand bool // of an operator: it must be a signed integer
 	minus   bool
+	column  *types.Column // that is set to it; nil of an operator
 }
 
 // PointUpdate recognises such a statement; values are as for PointSelect. What is not recognised, also what is wrong, is for
@@ -90,10 +92,10 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 			return false
 		}
 		at := columnNamed(p.Table, a.Column.Name.O)
-		if at < 0 || !pointKind(s.Columns[at].Type) || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
+		if at < 0 || s.Columns[at].Type.Kind == types.KindTimestamp || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
 			return false
 		}
-		x, ok := p.assigned(a.Expr, s.Columns[at].Type, change)
+		x, ok := p.assigned(a.Expr, &s.Columns[at], change)
 		if !ok {
 			return false
 		}
@@ -103,9 +105,12 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 }
 
 // assigned binds the right side of an assignment to a column of a type.
-func (p *PointWrite) assigned(n ast.ExprNode, t types.ColumnType, change *physical.Change) (*expr.Node, bool) {
+func (p *PointWrite) assigned(n ast.ExprNode, c *types.Column, change *physical.Change) (*expr.Node, bool) {
 	if isValue(n) {
-		return p.slot(slot{typ: t}), true
+		return p.slot(slot{typ: c.Type, column: c}), true
+	}
+	if !pointKind(c.Type) {
+		return nil, false
 	}
 	x, ok := p.operation(n, change)
 	return x, ok && x != nil
@@ -188,11 +193,31 @@ func (s *slot) vector(v Param) (*vec.Vector, bool) {
 	if s.operand && v.Type.Unsigned {
 		return nil, false
 	}
+	if s.column != nil && !pointKind(s.typ) {
+		return s.converted(v)
+	}
 	out, ok := pointVector(v, s.typ)
-	if ok && s.minus {
+	switch {
+	case !ok && s.column != nil:
+		return s.converted(v)
+	case ok && s.minus:
 		out.I64[0] = -out.I64[0]
 	}
 	return out, ok
+}
+
+// converted is a constant that becomes one of the column and loses nothing by that; of any other the general way says what is wrong.
+func (s *slot) converted(v Param) (*vec.Vector, bool) {
+	if v.Value.Null {
+		return nil, false
+	}
+	x, bent, err := sqltypes.ConvertColumn(v.Value, v.Type, s.column, true, sqltypes.Env{})
+	if err != nil || bent != nil || x.Null {
+		return nil, false
+	}
+	b := vec.NewColumnBuilder(s.typ, 1)
+	b.AppendValue(x)
+	return b.Finish(), true
 }
 
 // Values are the constants that Change refers to; nil when it refers to none. Locate has taken them.

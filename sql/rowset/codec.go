@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -77,7 +78,8 @@ func DecodeVectorTo(v *vec.Vector, t types.ColumnType, n int, src []byte) error 
 }
 
 // decodeVector fills v, whose buffers are used again as far as they reach.
-func decodeVector(v *vec.Vector, t types.ColumnType, n int, src []byte, shared *dictionary) error {
+func decodeVector(v *vec.Vector, t types.ColumnType, n int, src []byte, shared *dictionary) (err error) {
+	defer contain.As(&err, ErrCorrupt)
 	if len(src) < 2 || n < 0 || n > vec.MaxRows {
 		return fmt.Errorf("vector of %d rows in %d bytes: %w", n, len(src), ErrCorrupt)
 	}

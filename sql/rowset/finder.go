@@ -13,13 +13,16 @@ type Finder struct {
 	g       *Group
 	keyCols []int
 	first   [][]byte
-	vector  int  // the decoded one, or -1
+	vector  int // the decoded one, or -1
+	from    int // the first row of it whose key is not below last
+	last    []byte
 	sought  bool // the last key was sought: its values are in scratch
 	scratch *finderScratch
 }
 
 // finderScratch is what outlives a Finder: a point read needs one vector of each key column, and no more.
 type finderScratch struct {
+	first [][]byte
 	keys  vec.Batch
 	order []int // 0, 1, 2, ...: the columns of keys
 	buf   []byte
@@ -30,12 +33,13 @@ var finderPool = sync.Pool{New: func() any { return new(finderScratch) }}
 
 // NewFinder returns a Finder, given the positions of the key columns in the row group.
 func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
-	first, err := g.FirstKeys()
-	if err != nil {
+	s := finderPool.Get().(*finderScratch)
+	var err error
+	if s.first, err = g.appendFirstKeys(s.first[:0]); err != nil {
+		finderPool.Put(s)
 		return nil, err
 	}
-	f := &Finder{g: g, keyCols: keyCols, first: first, vector: -1, scratch: finderPool.Get().(*finderScratch)}
-	s := f.scratch
+	f := &Finder{g: g, keyCols: keyCols, first: s.first, vector: -1, scratch: s}
 	s.order = s.order[:0]
 	for i := range keyCols {
 		s.order = append(s.order, i)
@@ -47,7 +51,10 @@ func (g *Group) NewFinder(keyCols []int) (*Finder, error) {
 }
 
 // Close gives the buffers of the Finder back; it is not used afterwards.
-func (f *Finder) Close() { finderPool.Put(f.scratch) }
+func (f *Finder) Close() {
+	clear(f.first) // it points into the row group, which may be gone when the next Finder comes
+	finderPool.Put(f.scratch)
+}
 
 // Positions appends to out the rows whose key is key.
 func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
@@ -58,12 +65,31 @@ func (f *Finder) Positions(out []int, key []byte) ([]int, error) {
 			return nil, err
 		}
 		n := f.scratch.keys.N
-		row := lowerBound(n, func(row int) bool { return bytes.Compare(f.keyAt(row), key) >= 0 })
+		row := f.seekFrom(key)
 		for ; row < n && bytes.Equal(f.keyAt(row), key); row++ {
 			out = append(out, i*vec.MaxRows+row)
 		}
 	}
 	return out, nil
+}
+
+// seekFrom returns the first row of the decoded vector whose key is not below key. Keys come in ascending order, often many of them:
+// it is near to that of the key before.
+func (f *Finder) seekFrom(key []byte) int {
+	n := f.scratch.keys.N
+	lo := 0
+	if bytes.Compare(f.last, key) <= 0 {
+		lo = f.from
+	}
+	below := func(row int) bool { return bytes.Compare(f.keyAt(row), key) < 0 }
+	hi := lo
+	for step := 1; hi < n && below(hi); step *= 2 {
+		lo, hi = hi+1, hi+step
+	}
+	hi = min(hi, n)
+	f.from = lo + lowerBound(hi-lo, func(i int) bool { return !below(lo + i) })
+	f.last = append(f.last[:0], key...)
+	return f.from
 }
 
 // Key appends key column number at of a row that Positions or Seek has just found to dst. It is not ok when that is to be read like any
@@ -95,7 +121,7 @@ func (f *Finder) load(i int) error {
 	if f.vector == i {
 		return nil
 	}
-	f.vector, f.scratch.keys.N = -1, f.g.VectorRows(i)
+	f.vector, f.from, f.scratch.keys.N = -1, 0, f.g.VectorRows(i)
 	for at, c := range f.keyCols {
 		if err := f.g.DecodeInto(f.scratch.keys.Cols[at], c, i); err != nil {
 			return err

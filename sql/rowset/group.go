@@ -8,6 +8,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -167,6 +168,11 @@ func (g *Group) Content() uint64 { return xxh3.HashSeed(g.val[g.h.bloomOff:], xx
 // ColumnType returns the type that column c was stored with.
 func (g *Group) ColumnType(c int) types.ColumnType { return columnType(g.dir[c*columnEntry:]) }
 
+// HeadBytes is how long the part of a row group is that says where everything else is.
+func HeadBytes(columns, rows int) int64 {
+	return dirStart + int64(columns)*(columnEntry+int64(vectorsOf(rows))*vectorEntry)
+}
+
 // Rows returns the number of rows.
 func (g *Group) Rows() int { return int(g.h.rows) }
 
@@ -243,20 +249,24 @@ func (g *Group) MayContain(hash uint64) (bool, error) {
 }
 
 // FirstKeys returns the first key of each vector, aliasing the row group.
-func (g *Group) FirstKeys() ([][]byte, error) {
+func (g *Group) FirstKeys() ([][]byte, error) { return g.appendFirstKeys(nil) }
+
+// appendFirstKeys is FirstKeys into out, which is empty; after an error nothing is in it.
+func (g *Group) appendFirstKeys(out [][]byte) ([][]byte, error) {
 	body, err := verifyHashed(g.val[g.h.keysOff:])
 	n := g.Vectors()
 	if err != nil || len(body) < 4*(n+1) {
-		return nil, fmt.Errorf("key index: %w", ErrCorrupt)
+		return out[:0], fmt.Errorf("key index: %w", ErrCorrupt)
 	}
 	data := body[4*(n+1):]
-	out := make([][]byte, n)
-	for i := range out {
+	out = slices.Grow(out, n)
+	for i := range n {
 		from, to := binary.LittleEndian.Uint32(body[4*i:]), binary.LittleEndian.Uint32(body[4*i+4:])
 		if from > to || int(to) > len(data) {
-			return nil, fmt.Errorf("key index: %w", ErrCorrupt)
+			clear(out)
+			return out[:0], fmt.Errorf("key index: %w", ErrCorrupt)
 		}
-		out[i] = data[from:to:to]
+		out = append(out, data[from:to:to])
 	}
 	return out, nil
 }
@@ -353,7 +363,8 @@ func putDictEntry(e []byte, start int, body []byte) {
 	binary.LittleEndian.PutUint64(e[24:], xxh3.Hash(body))
 }
 
-func (g *Group) open() error {
+func (g *Group) open() (err error) {
+	defer contain.As(&err, ErrCorrupt)
 	if len(g.val) >= dirStart && binary.LittleEndian.Uint32(g.val) == groupMagic {
 		if f := binary.LittleEndian.Uint16(g.val[4:]); f != groupFormat {
 			return fmt.Errorf("row group format %d, this release reads %d: %w", f, groupFormat, ErrCorrupt)

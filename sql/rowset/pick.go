@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -28,7 +29,8 @@ func (g *Group) AppendRow(dst *vec.Vector, c, row int) error {
 }
 
 // Append appends a row to dst, which has the column's physical type.
-func (r *RowReader) Append(dst *vec.Vector, row int) error {
+func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
+	defer contain.As(&err, ErrCorrupt)
 	i, at := row/vec.MaxRows, row%vec.MaxRows
 	if columnType(r.g.dir[r.c*columnEntry:]).Phys() != dst.Type.Phys() {
 		return fmt.Errorf("stored in another form: %w", ErrCorrupt)

@@ -243,8 +243,30 @@ func TestChunksRoundTrip(t *testing.T) {
 					t.Fatalf("column %d row %d: %v", c, row, err)
 				}
 			}
+			picksMany(t, g, c, want)
 		}
 	})
+}
+
+// picksMany reads some rows of a column at once: few or many, runs or single ones.
+func picksMany(t *rapid.T, g *Group, c int, column *vec.Vector) {
+	every := rapid.SampledFrom([]int{1, 2, 9, 400, 1500}).Draw(t, "every")
+	seed := rapid.Uint64().Draw(t, "seed")
+	var rows []int
+	want := NewVector(column.Type, column.N)
+	for row := range column.N {
+		if seed = seed*6364136223846793005 + 1442695040888963407; int(seed>>33)%every == 0 {
+			rows = append(rows, row)
+			AppendRow(want, column, row)
+		}
+	}
+	got := NewVector(column.Type, 0)
+	if err := g.AppendRows(got, c, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := sameRows(want, got); err != nil {
+		t.Fatalf("column %d, rows %v: %v", c, rows, err)
+	}
 }
 
 func TestChunkCodecs(t *testing.T) {
@@ -376,6 +398,32 @@ func testGroup(n int) ([]byte, Columns, [][]byte) {
 	return EncodeGroup(testID, cols, keys), cols, keys
 }
 
+// findInOrders looks keys up in ascending order, with gaps, and in any other one.
+func findInOrders(t *testing.T, g *Group, keys [][]byte) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		f, err := g.NewFinder([]int{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		order := rapid.SliceOfN(rapid.IntRange(0, len(keys)-1), 1, 200).Draw(t, "rows")
+		if rapid.Bool().Draw(t, "ascending") {
+			slices.Sort(order)
+		}
+		for _, row := range order {
+			from := sort.Search(len(keys), func(i int) bool { return bytes.Compare(keys[i], keys[row]) >= 0 })
+			var want []int
+			for ; from < len(keys) && bytes.Equal(keys[from], keys[row]); from++ {
+				want = append(want, from)
+			}
+			if got, err := f.Positions(nil, keys[row]); err != nil || !slices.Equal(got, want) {
+				t.Fatalf("key of row %d at %v, %v, want %v", row, got, err, want)
+			}
+		}
+	})
+}
+
 func TestGroup(t *testing.T) {
 	const n = 5000
 	val, cols, keys := testGroup(n)
@@ -433,6 +481,7 @@ func TestGroup(t *testing.T) {
 			falsePositives++
 		}
 	}
+	findInOrders(t, g, keys)
 	if falsePositives > n/2/20 {
 		t.Errorf("bloom filter: %d false positives in %d", falsePositives, n/2)
 	}
@@ -677,5 +726,16 @@ func TestBlockCache(t *testing.T) {
 	}
 	if known*40 < kept {
 		t.Fatalf("%d rows were read, %d bytes are kept", known, kept)
+	}
+}
+
+// TestDecoderPanicIsCorrupt: what trusts the bytes that it reads, and panics, has met damage.
+func TestDecoderPanicIsCorrupt(t *testing.T) {
+	src := append([]byte{encConst, validAll}, make([]byte, 8)...)
+	if err := DecodeVectorTo(nil, types.ColumnType{Kind: types.KindBigInt}, 3, src); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("decode: %v", err)
+	}
+	if err := (&RowReader{vector: -1}).Append(vec.NewNull(types.ColumnType{Kind: types.KindBigInt}, 1), 0); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("pick a row: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -33,6 +34,7 @@ func (g *Group) Total(c, i int, t types.ColumnType) (total vec.Total, ok bool, e
 
 // totalOf adds up an encoded vector of n rows.
 func totalOf(src []byte, n int, t types.ColumnType) (total vec.Total, ok bool, err error) {
+	defer contain.As(&err, ErrCorrupt)
 	if len(src) >= 3 && src[1] == validAll && n <= vec.MaxRows {
 		switch enc := src[0]; t.Phys() {
 		case types.PhysInt64:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"stele/meta/contain"
 	"stele/sql/vec"
 )
 
@@ -30,7 +31,7 @@ func Gather(ctx context.Context, fetch func(ctx context.Context, give func(conte
 	g := &Gathered{cancel: cancel, answers: make(chan answer)}
 	g.wg.Go(func() {
 		defer close(g.answers)
-		if err := fetch(ctx, g.give); err != nil {
+		if err := contain.Call(func() error { return fetch(ctx, g.give) }); err != nil {
 			select {
 			case g.answers <- answer{err: err}:
 			case <-ctx.Done():
@@ -112,8 +113,8 @@ func Round[C, T any](ctx context.Context, room chan struct{}, calls []C, one fun
 		}
 		wg.Go(func() {
 			defer func() { <-room }()
-			retry, err := one(ctx, c)
-			if err != nil {
+			var retry []T
+			if err := contain.Call(func() (err error) { retry, err = one(ctx, c); return err }); err != nil {
 				cancel(err) // the first cause stays
 			}
 			mu.Lock()

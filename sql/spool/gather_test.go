@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -125,5 +126,28 @@ func TestGatherClosedEarly(t *testing.T) {
 	g.Close()
 	if !ended || last.memory != nil {
 		t.Errorf("ended %v, kept %d", ended, len(last.memory))
+	}
+}
+
+// TestGatherContainsAPanic: the reader gets a panic of a call, or of who makes the calls, as the error that ends the stream.
+func TestGatherContainsAPanic(t *testing.T) {
+	inCall := func(ctx context.Context, _ func(context.Context, *Spool) error) error {
+		_, err := Round(ctx, make(chan struct{}, 2), []int{0, 1}, func(ctx context.Context, i int) ([]int, error) {
+			if i == 1 {
+				panic("BUG: a call")
+			}
+			<-ctx.Done()
+			return nil, nil
+		})
+		return err
+	}
+	inFetch := func(context.Context, func(context.Context, *Spool) error) error { panic("BUG: a call") }
+	for _, fetch := range []func(context.Context, func(context.Context, *Spool) error) error{inCall, inFetch} {
+		g := Gather(t.Context(), fetch)
+		var p *contain.Panic
+		if b, err := g.Next(t.Context()); b != nil || !errors.As(err, &p) {
+			t.Errorf("got %v, %v", b, err)
+		}
+		g.Close()
 	}
 }

@@ -123,12 +123,13 @@ func decode(src []byte, shared bool) (*Batch, error) {
 	}
 	b := &Batch{N: int(rows), Cols: make([]*Vector, cols)}
 	rest := body[wireHeader+int(cols)*wireColumn:]
+	columns := make([]decoding, cols)
 	for i := range b.Cols {
-		v, left, err := decodeColumn(body[wireHeader+i*wireColumn:], rest, b.N, shared)
+		left, err := columns[i].decode(body[wireHeader+i*wireColumn:], rest, b.N, shared)
 		if err != nil {
 			return nil, fmt.Errorf("decode batch column %d: %w", i, err)
 		}
-		b.Cols[i], rest = v, left
+		b.Cols[i], rest = &columns[i].Vector, left
 	}
 	if len(rest) != 0 {
 		return nil, fmt.Errorf("decode batch: %w: %d bytes left over", ErrCorrupt, len(rest))
@@ -136,7 +137,14 @@ func decode(src []byte, shared bool) (*Batch, error) {
 	return b, nil
 }
 
-func decodeColumn(head, rest []byte, n int, shared bool) (*Vector, []byte, error) {
+// decoding is a column that is being read, with room for one integer: most batches that come singly are one row of a statement.
+type decoding struct {
+	Vector
+	one [1]int64
+}
+
+// decode reads a column of n rows out of rest and returns what is left of that.
+func (v *decoding) decode(head, rest []byte, n int, shared bool) ([]byte, error) {
 	le := binary.LittleEndian
 	flags, size := head[1], int(le.Uint32(head[10:]))
 	t := types.ColumnType{
@@ -144,9 +152,9 @@ func decodeColumn(head, rest []byte, n int, shared bool) (*Vector, []byte, error
 		Length: int32(le.Uint32(head[2:])), Scale: int32(le.Uint32(head[6:])),
 	}
 	if t.Kind > types.KindBool || flags&^byte(wireFlagsMask) != 0 || t.Length < 0 || t.Scale < 0 || t.Scale > types.MaxDecimalPrecision {
-		return nil, nil, fmt.Errorf("%w: type", ErrCorrupt)
+		return nil, fmt.Errorf("%w: type", ErrCorrupt)
 	}
-	v := &Vector{Type: t, N: n}
+	v.Type, v.N = t, n
 	need := 8 * n
 	switch t.Phys() {
 	case types.PhysDec128:
@@ -158,7 +166,7 @@ func decodeColumn(head, rest []byte, n int, shared bool) (*Vector, []byte, error
 		need += 8 * ValidWords(n)
 	}
 	if len(rest) < need {
-		return nil, nil, fmt.Errorf("%w: %d bytes where %d are needed", ErrCorrupt, len(rest), need)
+		return nil, fmt.Errorf("%w: %d bytes where %d are needed", ErrCorrupt, len(rest), need)
 	}
 	in := rest[:need]
 	if flags&flagHasNulls != 0 {
@@ -172,12 +180,12 @@ func decodeColumn(head, rest []byte, n int, shared bool) (*Vector, []byte, error
 		in = in[8*len(v.Valid):]
 	}
 	if err := v.decodeValues(in, n, shared); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return v, rest[need:], nil
+	return rest[need:], nil
 }
 
-func (v *Vector) decodeValues(in []byte, n int, shared bool) error {
+func (v *decoding) decodeValues(in []byte, n int, shared bool) error {
 	le := binary.LittleEndian
 	switch v.Type.Phys() {
 	case types.PhysFloat64:
@@ -206,7 +214,9 @@ func (v *Vector) decodeValues(in []byte, n int, shared bool) error {
 			v.Data = append(make([]byte, 0, len(data)), data...)
 		}
 	default:
-		v.I64 = make([]int64, n)
+		if v.I64 = v.one[:]; n != 1 {
+			v.I64 = make([]int64, n)
+		}
 		for i := range v.I64 {
 			v.I64[i] = int64(le.Uint64(in[8*i:]))
 		}

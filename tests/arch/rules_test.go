@@ -24,6 +24,7 @@ var layers = []layer{
 	{"meta/model", "meta/types", "the records of the catalog, which commands carry"},
 	{"meta/command/...", "meta/types meta/model meta/command/canon proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
+	{"meta/contain", "", "a panic may be contained anywhere"},
 	{"meta/stranger", "meta/types", "who meets a stranger has refused it already"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
 	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
@@ -39,8 +40,8 @@ var layers = []layer{
 	{"sql/parse/...", "meta/types sql/types sql/syntax sql/parse/...", "text to syntax tree, nothing is resolved here"},
 	{"sql/physical", "meta/types sql/expr", "the plan as plain data, so that a BE needs neither planner nor catalog"},
 	{"sql/exec/...", "meta/types sql/types sql/vec sql/fn/... sql/expr/... sql/physical sql/exec/...", "operators run on FE and BE alike"},
-	{"sql/spool", "meta/types sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
-	{"sql/rowset/...", "meta/types sql/vec sql/rowset/...", "rows as replicas store them: a form alone, which an FE makes of a load and a BE keeps"},
+	{"sql/spool", "meta/types meta/contain sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
+	{"sql/rowset/...", "meta/types meta/contain sql/vec sql/rowset/...", "rows as replicas store them: a form alone, which an FE makes of a load and a BE keeps"},
 	{"sql/...", "sql/... meta/types meta/catalog/... proto/...", "SQL never knows where it runs: no fe, no be, no raftlog, no conf"},
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
@@ -56,8 +57,8 @@ var layers = []layer{
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
-	{"be/tablet/...", "meta/types conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
+	{"be/tablet/...", "meta/types meta/contain conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
+	{"be/...", "meta/types meta/contain meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"stele/fe/server"
 	"stele/meta/rpc"
@@ -134,6 +135,7 @@ func (bareSession) Prepare(context.Context, string) (server.Prepared, error) {
 func (bareSession) UseDB(context.Context, string) error { return nil }
 func (bareSession) Reset(context.Context) error         { return nil }
 func (bareSession) Status() uint16                      { return server.StatusAutocommit }
+func (bareSession) Limits() (time.Duration, int)        { return 0, 0 }
 func (bareSession) Statistics() string                  { return "" }
 func (bareSession) Close()                              {}
 

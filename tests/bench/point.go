@@ -83,18 +83,19 @@ func pointTests() []pointTest {
 
 // MeasurePoints runs every point test on every server in turn, as many rounds as are asked for.
 func MeasurePoints(ctx context.Context, t *Table, servers []*Server, rounds int, span time.Duration, around func(*Server, string) func()) error {
-	return measure(ctx, t, servers, pointTests(), rounds, span, around)
+	return measure(ctx, t, servers, MakeKV, pointTests(), rounds, span, around)
 }
 
 // MeasureInserts runs those of them that insert.
 func MeasureInserts(ctx context.Context, t *Table, servers []*Server, rounds int, span time.Duration) error {
-	return measure(ctx, t, servers, insertTests(), rounds, span, func(*Server, string) func() { return func() {} })
+	return measure(ctx, t, servers, MakeKV, insertTests(), rounds, span, func(*Server, string) func() { return func() {} })
 }
 
-func measure(ctx context.Context, t *Table, servers []*Server, tests []pointTest, rounds int, span time.Duration, around func(*Server, string) func()) error {
+func measure(ctx context.Context, t *Table, servers []*Server, fill func(context.Context, *Server) error, tests []pointTest, rounds int,
+	span time.Duration, around func(*Server, string) func()) error {
 	pools := map[*Server]*sql.DB{}
 	for _, s := range servers {
-		if err := MakeKV(ctx, s); err != nil {
+		if err := fill(ctx, s); err != nil {
 			return err
 		}
 		pools[s] = s.Open("kv")

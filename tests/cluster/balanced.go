@@ -19,7 +19,7 @@ const knock = 2 * time.Second
 
 func (b balanced) Connect(ctx context.Context) (conn driver.Conn, err error) {
 	b.c.mu.Lock()
-	frontends := b.c.opts.Frontends // more may have joined
+	frontends := b.c.opts.Nodes + b.c.opts.Frontends // more may have joined
 	b.c.mu.Unlock()
 	for _, i := range rand.Perm(frontends) {
 		if conn, err = b.connect(ctx, i+1); err == nil || ctx.Err() != nil {

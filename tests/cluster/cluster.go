@@ -35,7 +35,7 @@ import (
 // Options say what cluster to run. The zero value is one FE and three BEs of one disk each.
 type Options struct {
 	Dir string // default: a new folder, which Close removes
-	// Nodes are processes that are an FE and a BE. A cluster of them has no others, and none are added to it.
+	// Nodes are processes that are an FE and a BE. A cluster of them begins with no others; those that are added are numbered behind them.
 	Nodes     int
 	Frontends int
 	Backends  int
@@ -165,7 +165,7 @@ func (c *Cluster) confPath(kind string, n int) string {
 
 // nodeName names the process of frontend or backend n.
 func (c *Cluster) nodeName(kind string, n int) string {
-	if c.opts.Nodes > 0 {
+	if n <= c.opts.Nodes {
 		kind = "node"
 	}
 	return kind + strconv.Itoa(n)
@@ -267,11 +267,11 @@ func (c *Cluster) stopAll() error {
 
 // AddBackend lays out one more BE, starts it and adds it to the cluster. It returns the name of the node.
 func (c *Cluster) AddBackend(ctx context.Context) (node string, err error) {
-	n := c.opts.Backends + 1
+	n := c.opts.Nodes + c.opts.Backends + 1
 	if n > maxPerKind {
-		return "", fmt.Errorf("add a backend: there are %d already", c.opts.Backends)
+		return "", fmt.Errorf("add a backend: there are %d already", n-1)
 	}
-	node = "be" + strconv.Itoa(n)
+	node = c.nodeName("be", n)
 	text, err := os.ReadFile(c.confPath("be", 1))
 	if err != nil {
 		return "", fmt.Errorf("add a backend: %w", err)
@@ -300,7 +300,7 @@ func (c *Cluster) AddBackend(ctx context.Context) (node string, err error) {
 	if err := c.SetItems(node, ports); err != nil {
 		return "", err
 	}
-	c.opts.Backends = n
+	c.opts.Backends++
 	c.foreign = append(c.foreign, node)
 	if err := c.StartNode(node); err != nil {
 		return "", err
@@ -323,10 +323,10 @@ func (c *Cluster) Nodes() []string {
 		names = append(names, c.nodeName("node", n))
 	}
 	for n := 1; n <= c.opts.Frontends; n++ {
-		names = append(names, "fe"+strconv.Itoa(n))
+		names = append(names, c.nodeName("fe", c.opts.Nodes+n))
 	}
 	for n := 1; n <= c.opts.Backends; n++ {
-		names = append(names, "be"+strconv.Itoa(n))
+		names = append(names, c.nodeName("be", c.opts.Nodes+n))
 	}
 	return names
 }
@@ -366,7 +366,7 @@ func (c *Cluster) connector(n int, database string) driver.Connector {
 func (c *Cluster) connectorAs(n int, user, password, database string) driver.Connector {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd, cfg.Net, cfg.DBName = user, password, "tcp", database
-	cfg.Addr = fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(n)), c.MySQLPort+n-1)
+	cfg.Addr = fmt.Sprintf("%s:%d", c.host(c.nodeName("fe", n)), c.MySQLPort+n-1)
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = 10*time.Second, 2*time.Minute, time.Minute
 	cfg.Logger = noLog{}
 	connector, err := mysql.NewConnector(cfg)

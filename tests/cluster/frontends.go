@@ -24,11 +24,11 @@ const (
 // AddFrontend lays out one more FE with an empty meta_dir and starts it. It waits to join: FrontendAddr is what ALTER
 // SYSTEM ADD FOLLOWER wants.
 func (c *Cluster) AddFrontend() (node string, err error) {
-	n := c.opts.Frontends + 1
+	n := c.opts.Nodes + c.opts.Frontends + 1
 	if n > maxPerKind {
-		return "", fmt.Errorf("add a frontend: there are %d already", c.opts.Frontends)
+		return "", fmt.Errorf("add a frontend: there are %d already", n-1)
 	}
-	node = "fe" + strconv.Itoa(n)
+	node = c.nodeName("fe", n)
 	for _, folder := range []string{"log", "meta"} {
 		if err := os.MkdirAll(filepath.Join(c.Dir, node, folder), 0o750); err != nil {
 			return "", fmt.Errorf("add a frontend: %w", err)
@@ -53,14 +53,14 @@ func (c *Cluster) AddFrontend() (node string, err error) {
 	}
 	var helpers []string
 	for i := 1; i < n; i++ {
-		helpers = append(helpers, fmt.Sprintf("%s:%d", c.host("fe"+strconv.Itoa(i)), c.MySQLPort+feRPCOffset+i-1))
+		helpers = append(helpers, fmt.Sprintf("%s:%d", c.host(c.nodeName("fe", i)), c.MySQLPort+feRPCOffset+i-1))
 	}
 	items["fe_helpers"] = strings.Join(helpers, ",")
 	if err := c.SetItems(node, items); err != nil {
 		return "", err
 	}
 	c.mu.Lock()
-	c.opts.Frontends = n
+	c.opts.Frontends++
 	c.mu.Unlock()
 	c.foreign = append(c.foreign, node)
 	return node, c.Spawn(node)

@@ -84,6 +84,7 @@ func TestAccounts(t *testing.T) {
 	expect(1227, "SHOW BACKENDS")
 	expect(1227, `ALTER SYSTEM ADD BACKEND "127.0.0.1:1"`)
 	expect(1227, "CREATE USER acc_bob")
+	expect(1227, "SET GLOBAL sql_mode = DEFAULT")
 	expect(1095, "KILL QUERY "+text(t, root, "SELECT CONNECTION_ID()"))
 
 	// What is granted and taken counts at once, in sessions that are open, on the plans that are kept.

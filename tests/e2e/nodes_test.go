@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ func (r *redoRun) restartAll(t *testing.T, nodes []string) {
 	})
 }
 
-// TestOneNode kills the only node, which holds the only copies, again and again.
+// TestOneNode kills the only node, which holds the only copies, again and again. Then a BE and an FE are added to it, as to any cluster.
 func TestOneNode(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -45,4 +47,19 @@ func TestOneNode(t *testing.T) {
 	for range 3 {
 		r.crash(ctx, t, c.Nodes(), r.restart)
 	}
+	be, err := c.AddBackend(ctx)
+	must(t, err)
+	c.WaitAlive(t, be, true, 30*time.Second)
+	_, err = c.DB().ExecContext(ctx, `ALTER SYSTEM ADD OBSERVER "`+c.FrontendAddr("fe2")+`"`)
+	must(t, err)
+	fe, err := c.AddFrontend()
+	must(t, err)
+	if names := strings.Join(c.Nodes(), " "); names != "node1 fe2 be2" || be != "be2" || fe != "fe2" {
+		t.Errorf("nodes %s, added %s and %s", names, be, fe)
+	}
+	c.Wait(t, fe+" answers", 30*time.Second, func() (bool, string) {
+		var n int
+		err := c.FrontendDB(2).QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.tables").Scan(&n)
+		return err == nil, fmt.Sprint(err)
+	})
 }

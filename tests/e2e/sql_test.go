@@ -29,7 +29,8 @@ import (
 //	error code=N                          a statement that has to fail with this number; prints the message
 //	wait [timeout=20s]                    a query repeated until it answers what the file says
 //
-// Statements with args are prepared. session names one of several connections; all of them use the file's database.
+// Statements with args are prepared. session names one of several connections; all of them use the file's database. One that
+// is fresh is made now, and not one that the pool has kept.
 type script struct {
 	pool     *sql.DB
 	database string
@@ -109,12 +110,19 @@ func (s *script) end(t *testing.T) {
 	}
 }
 
+// idleConns is how many connections the pool keeps.
+const idleConns = 2
+
 func (s *script) session(ctx context.Context, t *testing.T, d *datadriven.TestData) *sql.Conn {
 	t.Helper()
 	name := ""
 	d.MaybeScanArgs(t, "session", &name)
 	if conn := s.sessions[name]; conn != nil {
 		return conn
+	}
+	if d.HasArg("fresh") { // no connection that is older than this line
+		s.pool.SetMaxIdleConns(0)
+		s.pool.SetMaxIdleConns(idleConns)
 	}
 	conn, err := s.pool.Conn(ctx)
 	if err == nil {

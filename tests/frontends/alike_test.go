@@ -108,9 +108,6 @@ func names(t *testing.T, dbs []*sql.DB) {
 			t.Fatalf("rename %d: %s rows", k, got)
 		}
 	}
-	if err := dbs[0].QueryRowContext(t.Context(), "SELECT GET_LOCK('x', 0)").Scan(new(int)); number(err) != 1235 {
-		t.Errorf("GET_LOCK of three frontends: %v", err)
-	}
 }
 
 // sessions of all FEs are listed on each, and can be ended from each.
@@ -185,6 +182,16 @@ func configuration(t *testing.T, c *cluster.Cluster, dbs []*sql.DB) {
 	everywhere("7")
 	exec(t, dbs[2], `ADMIN SET FRONTEND CONFIG ("tablet_sched_slot_num_per_path" = "DEFAULT") WITH PERSISTENT`)
 	everywhere(before)
+	exec(t, dbs[0], "SET GLOBAL foreign_key_checks = 0, GLOBAL wait_timeout = 7000")
+	for i, db := range dbs {
+		c.Wait(t, fmt.Sprintf("new sessions of fe%d begin with the global values", i+1), 30*time.Second, func() (bool, string) {
+			db.SetMaxIdleConns(0)
+			db.SetMaxIdleConns(2)
+			got := one(t, db, "SELECT CONCAT_WS(' ', @@foreign_key_checks, @@global.foreign_key_checks, @@wait_timeout)")
+			return got == "0 0 7000", got
+		})
+	}
+	exec(t, dbs[2], "SET GLOBAL foreign_key_checks = DEFAULT, GLOBAL wait_timeout = DEFAULT")
 }
 
 // refusals are the same wherever they are met.

@@ -59,6 +59,16 @@ func TestAllAtOnce(t *testing.T) {
 	must(t, c.Resume(gone))
 	ended(t, c, gone)
 	exec(t, c.FrontendDB(2), "UPDATE ha.reg SET v = 43 WHERE k = 1")
+
+	// One that is started again has no snapshot, and so knows no FE of the catalog: it asks where it once joined.
+	if snapshots, err := filepath.Glob(filepath.Join(meta, "snapshots", "*")); err != nil || len(snapshots) > 0 {
+		t.Errorf("it has snapshots, so this proves nothing: %v, %v", snapshots, err)
+	}
+	must(t, c.Spawn(gone))
+	c.Wait(t, gone+" ends again", 20*time.Second, func() (bool, string) {
+		said, err := os.ReadFile(filepath.Join(c.Dir, gone, "log", "out.log"))
+		return err == nil && strings.Count(string(said), "move meta_dir away") == 3 && !c.Runs(gone), string(said)
+	})
 }
 
 // underLoad has clients on all FEs while do is done. Statements of theirs do not hold up an FE that ends.

@@ -130,7 +130,7 @@ var frontKey = []byte("\xfffront")
 
 // frontApplied returns the sequence number of the last record of the front that is in Badger.
 func (db *DB) frontApplied() (seq uint64, err error) {
-	err = db.viewOnce(frontKey, func(val []byte) error {
+	err = db.viewOnce(frontKey, true, func(val []byte) error {
 		if len(val) != 8 {
 			return fmt.Errorf("%d bytes under the key of the front: %w", len(val), ErrDamaged)
 		}
@@ -220,7 +220,12 @@ func (db *DB) Close() error {
 
 // View calls fn with the value of key. The bytes may be a mapping of a file: they are valid only inside fn, which must not
 // block. While fn returns an error and tries are left, the value is looked up again: it may have moved.
-func (db *DB) View(key []byte, fn func(val []byte) error) error {
+func (db *DB) View(key []byte, fn func(val []byte) error) error { return db.view(key, true, fn) }
+
+// ViewPart is View for who needs little of a large value, and says what (WillNeed): the rest is not read.
+func (db *DB) ViewPart(key []byte, fn func(val []byte) error) error { return db.view(key, false, fn) }
+
+func (db *DB) view(key []byte, whole bool, fn func(val []byte) error) error {
 	if db.behind != nil {
 		if e, ok := db.behind.get(key); ok {
 			if e.Delete {
@@ -231,14 +236,14 @@ func (db *DB) View(key []byte, fn func(val []byte) error) error {
 	}
 	var err error
 	for range viewTries {
-		if err = db.viewOnce(key, fn); err == nil {
+		if err = db.viewOnce(key, whole, fn); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
+func (db *DB) viewOnce(key []byte, whole bool, fn func(val []byte) error) (err error) {
 	var p segment.Pointer
 	pointed := false
 	err = db.item(key, func(g *guard, item *badger.Item) (err error) {
@@ -256,7 +261,7 @@ func (db *DB) viewOnce(key []byte, fn func(val []byte) error) (err error) {
 	if db.betweenGetAndValue != nil {
 		db.betweenGetAndValue()
 	}
-	return db.viewPointer(key, p, fn)
+	return db.viewPointer(key, p, whole, fn)
 }
 
 // item calls fn with what Badger has of a key.
@@ -293,11 +298,11 @@ func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
 // scanPointer reads a value at the place where it was when the scan began. If it has moved since, what is there now is read; if the
 // key was deleted, nothing.
 func (db *DB) scanPointer(key []byte, p segment.Pointer, read func(val []byte) error) error {
-	err := db.viewPointer(key, p, read)
+	err := db.viewPointer(key, p, true, read)
 	if !errors.Is(err, segment.ErrGone) {
 		return err
 	}
-	if err = db.viewOnce(key, read); errors.Is(err, ErrNotFound) {
+	if err = db.viewOnce(key, true, read); errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	return err

@@ -74,17 +74,39 @@ func pointerOf(item *badger.Item) (p segment.Pointer, pointed bool, err error) {
 	return p, true, err
 }
 
-// viewPointer calls fn with the value of key that p points to.
-func (db *DB) viewPointer(key []byte, p segment.Pointer, fn func(val []byte) error) error {
+// viewPointer calls fn with the value of key that p points to; whole = all of it is wanted.
+func (db *DB) viewPointer(key []byte, p segment.Pointer, whole bool, fn func(val []byte) error) error {
 	if db.values == nil {
 		return fmt.Errorf("value in segment %d: %w", p.Segment, ErrDamaged)
 	}
-	err := db.values.log.View(key, p, fn)
+	err := db.values.log.View(key, p, func(val []byte) error {
+		if whole {
+			segment.WillNeed(val)
+		}
+		return fn(val)
+	})
 	if errors.Is(err, segment.ErrGone) || errors.Is(err, segment.ErrDamaged) {
 		return fmt.Errorf("value: %w: %w", ErrDamaged, err)
 	}
 	return err
 }
+
+// Ahead starts reading the first bytes of the value of key, if it is a large one. What goes wrong shows when it is read.
+func (db *DB) Ahead(key []byte, bytes int64) {
+	if db.values == nil {
+		return
+	}
+	_ = db.item(key, func(_ *guard, item *badger.Item) error {
+		p, pointed, err := pointerOf(item)
+		if err == nil && pointed {
+			db.values.log.Ahead(key, p, bytes)
+		}
+		return err
+	})
+}
+
+// WillNeed starts reading a part of a value that ViewPart shows.
+func WillNeed(b []byte) { segment.WillNeed(b) }
 
 // place writes the large values of a group to a segment and makes them durable. What was placed already, by a try to commit it with
 // others, stays where it is.

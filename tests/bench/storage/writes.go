@@ -83,12 +83,14 @@ func (b *benchmark) measureInserts(m *maria) error {
 		if err != nil {
 			return err
 		}
-		rate, took, err := writeLoop(n, insertSpan, in.insert)
+		var rate float64
+		var took []time.Duration
+		_, cpu, err := timed(func() (err error) { rate, took, err = writeLoop(n, insertSpan, in.insert); return err })
 		if err != nil {
 			return err
 		}
 		what := fmt.Sprintf("durable insert, %d writers", n)
-		ours := fmt.Sprintf("%.0f/s, p99 %s", rate, ms(quantile(took, 0.99)))
+		ours := fmt.Sprintf("%.0f/s, p99 %s, %.1f µs CPU", rate, ms(quantile(took, 0.99)), float64(cpu.Microseconds())/float64(len(took)))
 		b.report.Ratio(what+", vs append+fdatasync", ours, fmt.Sprintf("%.0f/s", limit), rate/limit, 0.5, false)
 		if m != nil {
 			b.report.Ratio(what+", vs MariaDB", ours, fmt.Sprintf("%.0f/s", m.Insert[n]), rate/m.Insert[n], []float64{0.8, 1.2, 2}[i], false)

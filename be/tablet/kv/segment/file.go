@@ -36,6 +36,9 @@ func mapFile(id uint32, path string, from *os.File, size int64) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map segment %s: %w", path, err)
 	}
+	// Of a value a scan wants some columns, and a point read some pages. The kernel would read as much as megabytes around each page that
+	// it misses, and then on: who wants more than a page says so (WillNeed).
+	_ = unix.Madvise(data, unix.MADV_RANDOM)
 	f.data = data
 	return f, nil
 }

@@ -96,7 +96,8 @@ func (l *Log) acquire(id uint32) *file {
 }
 
 // View calls fn with the value that p, read under key, points to. The bytes are a mapping: they are valid only inside fn. Where
-// the record is and whose is verified, the value itself is not: that is for fn.
+// the record is and whose is verified, the value itself is not: that is for fn. What it reads comes page by page, but for what WillNeed
+// was told.
 func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) (err error) {
 	f := l.acquire(p.Segment)
 	if f == nil {
@@ -117,6 +118,7 @@ func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) (err error)
 // Verify reads the value that p points to and compares it with its checksum.
 func (l *Log) Verify(key []byte, p Pointer) error {
 	return l.View(key, p, func(val []byte) error {
+		WillNeed(val)
 		if sumOf(key, val) != p.Sum {
 			return fmt.Errorf("value of %d bytes at %d of segment %d: checksum: %w", p.Length, p.Offset, p.Segment, ErrDamaged)
 		}

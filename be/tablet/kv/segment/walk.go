@@ -35,6 +35,7 @@ func walk(data []byte, id uint32, fn func(Record, Pointer) error) (found Found, 
 			at += recordAlign
 			continue
 		}
+		WillNeed(rec.Value)
 		n := recordSize(len(rec.Key), len(rec.Value))
 		at += n
 		if sumOf(rec.Key, rec.Value) != p.Sum {

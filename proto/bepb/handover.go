@@ -1,0 +1,86 @@
+package bepb
+
+import "google.golang.org/protobuf/proto"
+
+// Within one process the messages of small statements are not encoded: the receiver gets what the sender has, and neither changes it any more.
+
+// HandsOver is false for rows that come as row groups: who reads a load has its own use for their memory.
+func (m *WriteRequest) HandsOver() bool {
+	for _, p := range m.Parts {
+		if p.Grouped {
+			return false
+		}
+	}
+	return plain(m.unknownFields)
+}
+
+// HandTo gives an empty request what m has.
+func (m *WriteRequest) HandTo(to proto.Message) bool {
+	t, ok := to.(*WriteRequest)
+	if ok {
+		t.TxnId, t.Parts, t.LockWaitMs, t.ExplicitTxn, t.Published = m.TxnId, m.Parts, m.LockWaitMs, m.ExplicitTxn, m.Published
+	}
+	return ok
+}
+
+// HandsOver says that the answer need not be encoded.
+func (m *WriteResponse) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty answer what m has.
+func (m *WriteResponse) HandTo(to proto.Message) bool {
+	t, ok := to.(*WriteResponse)
+	if ok {
+		t.Refusal, t.Message, t.RefusedTablet, t.RefusedRow = m.Refusal, m.Message, m.RefusedTablet, m.RefusedRow
+		t.Parts, t.Published = m.Parts, m.Published
+	}
+	return ok
+}
+
+// HandsOver says that the request need not be encoded.
+func (m *ModifyRequest) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty request what m has.
+func (m *ModifyRequest) HandTo(to proto.Message) bool {
+	t, ok := to.(*ModifyRequest)
+	if ok {
+		t.TxnId, t.Part, t.LockWaitMs, t.ExplicitTxn, t.Change = m.TxnId, m.Part, m.LockWaitMs, m.ExplicitTxn, m.Change
+		t.Key, t.Values, t.NowUs, t.Published = m.Key, m.Values, m.NowUs, m.Published
+	}
+	return ok
+}
+
+// HandsOver says that the answer need not be encoded.
+func (m *ModifyResponse) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty answer what m has.
+func (m *ModifyResponse) HandTo(to proto.Message) bool {
+	t, ok := to.(*ModifyResponse)
+	if ok {
+		t.Write, t.Matched, t.General, t.Row, t.Published = m.Write, m.Matched, m.General, m.Row, m.Published
+	}
+	return ok
+}
+
+// HandsOver says that the request need not be encoded.
+func (m *PublishRequest) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty request what m has.
+func (m *PublishRequest) HandTo(to proto.Message) bool {
+	t, ok := to.(*PublishRequest)
+	if ok {
+		t.Items = m.Items
+	}
+	return ok
+}
+
+// HandsOver says that the answer need not be encoded.
+func (m *PublishResponse) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty answer what m has.
+func (m *PublishResponse) HandTo(to proto.Message) bool {
+	t, ok := to.(*PublishResponse)
+	if ok {
+		t.Versions = m.Versions
+	}
+	return ok
+}

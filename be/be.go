@@ -185,7 +185,7 @@ func (n *node) serve(ctx context.Context, stdout io.Writer) error {
 	grpcServer, pipes := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
 	bepb.RegisterBackendServer(grpcServer, n.service)
 	pipes.Brief(bepb.Backend_Write_FullMethodName, bepb.Backend_Replicate_FullMethodName, bepb.Backend_Publish_FullMethodName,
-		bepb.Backend_Get_FullMethodName, bepb.Backend_Modify_FullMethodName)
+		bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName)
 	bepb.RegisterBackendServer(pipes, n.service)
 	web, err := net.Listen("tcp", net.JoinHostPort(conf.BEHost.Get(n.conf), strconv.Itoa(conf.BEHTTPPort.Get(n.conf))))
 	if err != nil {

@@ -1,9 +1,11 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -18,6 +20,13 @@ import (
 
 // maxGetBytes bounds the answer of a Get: what is larger comes by Scan, which streams.
 const maxGetBytes = 256 << 10
+
+const (
+	// maxFetchRows is about how many rows a Fetch may read: what is more is read from several tablets at once.
+	maxFetchRows = 8192
+	// maxGetKeys is no bound: the answer is one.
+	maxGetKeys = math.MaxInt64
+)
 
 // Get runs the fragment over the rows with the keys of the request, or those of the fragment, and answers all at once.
 func (s *Scanner) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetResponse, error) {
@@ -35,10 +44,27 @@ func (s *Scanner) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetRespo
 		with := *f
 		with.Keys, f = req.Keys, &with
 	}
-	resp, size := &bepb.GetResponse{}, 0
 	scan := &bepb.ScanRequest{Tablets: []*bepb.ScanRequest_Tablet{{TabletId: req.TabletId, Version: req.Version}}, NowUs: req.NowUs,
 		MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
-	err = s.run(ctx, scan, f, func(batch []byte) error {
+	return s.gather(ctx, scan, f, maxGetKeys)
+}
+
+// Fetch is Scan with all of the answer in one message. What takes reading many rows it leaves to Scan.
+func (s *Scanner) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetResponse, error) {
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	rpc.Waits(ctx)
+	f, err := s.decoded.get(req.Fragment, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.gather(ctx, req, f, maxFetchRows)
+}
+
+// gather runs a fragment that is to read at most so many rows, and answers all at once.
+func (s *Scanner) gather(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment, most int64) (*bepb.GetResponse, error) {
+	resp, size := &bepb.GetResponse{}, 0
+	err := s.run(ctx, req, f, most, func(batch []byte) error {
 		resp.Batches = append(resp.Batches, batch)
 		if size += len(batch); size > maxGetBytes {
 			return errLarge
@@ -101,8 +127,8 @@ func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.
 	return &bepb.GetResponse{Batches: [][]byte{batch}}, nil
 }
 
-// run runs a decoded fragment.
-func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment, send func([]byte) error) error {
+// run runs a decoded fragment, unless it has to read more than so many rows: then it is errLarge.
+func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fragment, most int64, send func([]byte) error) error {
 	ectx, err := exprContext(f, req.NowUs)
 	if err != nil {
 		return err
@@ -117,7 +143,30 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 	if err != nil {
 		return err
 	}
+	if most < math.MaxInt64 {
+		if rows, err := toRead(f, sources); err != nil || rows > most {
+			return cmp.Or(err, errLarge)
+		}
+	}
 	return pump(ctx, f, &chain{sources: sources}, ectx, mem, send)
+}
+
+// toRead is about how many rows a fragment reads of its sources.
+func toRead(f *physical.Fragment, sources []*source) (rows int64, err error) {
+	if f.Keys != nil {
+		return int64(len(f.Keys)), nil
+	}
+	if f.Limit > 0 && f.Filter == nil && f.Agg == nil && f.TopN == nil {
+		return f.Limit, nil
+	}
+	for _, src := range sources {
+		n, err := src.toRead()
+		if err != nil {
+			return 0, err
+		}
+		rows += n
+	}
+	return rows, nil
 }
 
 // maxFragments bounds how many decoded fragments are kept.

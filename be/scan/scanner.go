@@ -1,6 +1,9 @@
 // Package scan runs plan fragments next to the rows: it pins one version of each tablet, streams its rows through the
 // fragment's operators and hands over encoded batches.
 //
+// Scan streams, tablet by tablet at the same time if the FE likes; Get (rows by keys) and Fetch (few rows of several tablets) answer at
+// once, and say so when the answer is for Scan.
+//
 // It never serves older rows than asked for: a tablet that does not have the version yet waits for it briefly and then
 // says so. It holds no state but a count of what runs.
 package scan
@@ -8,6 +11,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -52,7 +56,7 @@ func (s *Scanner) Scan(ctx context.Context, req *bepb.ScanRequest, send func([]b
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, req, f, send)
+	return s.run(ctx, req, f, math.MaxInt64, send)
 }
 
 func exprContext(f *physical.Fragment, nowMicros int64) (expr.Context, error) {

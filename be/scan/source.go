@@ -80,6 +80,14 @@ func (s *source) AddUp(ctx context.Context, totals []vec.Total) (rows int64, b *
 	return rows, b, nil
 }
 
+// toRead is about how many rows there are to read when no keys are named. It comes before the first is read.
+func (s *source) toRead() (int64, error) {
+	if err := s.start(); err != nil {
+		return 0, err
+	}
+	return s.iter.ToRead() + int64(len(s.mine)*vec.MaxRows), nil
+}
+
 // start begins the scan or looks the keys up.
 func (s *source) start() error {
 	s.started = true

@@ -295,6 +295,12 @@ func (s *Server) Get(ctx context.Context, req *bepb.GetRequest) (*bepb.GetRespon
 	return resp, toStatus(err)
 }
 
+// Fetch runs a fragment that is to read few rows.
+func (s *Server) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetResponse, error) {
+	resp, err := s.Scanner.Fetch(ctx, req)
+	return resp, toStatus(err)
+}
+
 // Digest answers the content digest of a replica at a version.
 func (s *Server) Digest(ctx context.Context, req *bepb.DigestRequest) (*bepb.DigestResponse, error) {
 	t, ok := s.Host.Tablet(types.TabletID(req.TabletId))

@@ -126,6 +126,57 @@ func (d *deletes) has(pos uint32, v types.Version) bool {
 	return false
 }
 
+// deadIn appends which of the rows [start, start+n) had ended at version v, ascending. What of the log no bitmap holds yet is looked
+// through: for a part of the rows that takes less than a bitmap of all of them.
+func (d *deletes) deadIn(dst []uint32, v types.Version, start, n uint32) []uint32 {
+	rows, rest := d.at(v)
+	dst = deadRows(dst, rows, start, n)
+	held := len(dst)
+	for _, e := range rest {
+		if e.Pos-start < n { // below start it is huge
+			dst = append(dst, e.Pos)
+		}
+	}
+	if held < len(dst) {
+		mergeTail(dst, held)
+	}
+	return dst
+}
+
+// mergeTail sorts rows of which the first ones, so many, are sorted.
+func mergeTail(rows []uint32, sorted int) {
+	slices.Sort(rows[sorted:])
+	if sorted == 0 || rows[sorted-1] <= rows[sorted] {
+		return
+	}
+	tail := slices.Clone(rows[sorted:])
+	for i, j := sorted-1, len(tail)-1; j >= 0; {
+		if i >= 0 && rows[i] > tail[j] {
+			rows[i+j+1] = rows[i]
+			i--
+		} else {
+			rows[i+j+1] = tail[j]
+			j--
+		}
+	}
+}
+
+// deadRows appends the deleted rows of [start, start+n), ascending.
+func deadRows(dst []uint32, deleted *roaring.Bitmap, start, n uint32) []uint32 {
+	if deleted.IsEmpty() {
+		return dst
+	}
+	dead := deleted.Iterator()
+	for dead.AdvanceIfNeeded(start); dead.HasNext(); {
+		pos := dead.Next()
+		if pos >= start+n {
+			break
+		}
+		dst = append(dst, pos)
+	}
+	return dst
+}
+
 // rowsAt returns the rows that had ended at version v; the caller must not change the bitmap.
 func (d *deletes) rowsAt(v types.Version) *roaring.Bitmap {
 	rows, rest := d.at(v)

@@ -280,7 +280,7 @@ func (d *digestDiff) vector(w *rowsetView, g int, group *rowset.Group, i int, en
 	if len(plus)+len(minus) == 0 {
 		return nil
 	}
-	cols, err := d.s.decodeColumns(group, i, d.ids, newVector)
+	cols, err := d.s.decodeColumns(group, i, 0, group.VectorRows(i), d.ids, newVector)
 	if err != nil {
 		return err
 	}

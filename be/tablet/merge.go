@@ -233,7 +233,7 @@ func (cur *cursor) decode(g *rowset.Group) error {
 	for i := range ids {
 		ids[i] = snap.schema.Columns[i].ID
 	}
-	cols, err := snap.decodeColumns(g, cur.vector, ids, cur.vectorOf)
+	cols, err := snap.decodeColumns(g, cur.vector, 0, g.VectorRows(cur.vector), ids, cur.vectorOf)
 	if err != nil {
 		return err
 	}

@@ -198,8 +198,12 @@ func (h *history) checkSkipping(t *rapid.T, s *Snapshot) {
 			}
 			return n
 		}
-		if got, want := count(h.batches(t, s, ScanOptions{Prune: []Predicate{p}})), count(all); got != want {
-			t.Fatalf("column %d: %d rows with a value are found when skipping, %d are there", c, got, want)
+		least, most := p, p
+		least.Op, most.Op = rowset.OpGE, rowset.OpLE
+		for _, prune := range [][]Predicate{{p}, {least, most}, {most}} {
+			if got, want := count(h.batches(t, s, ScanOptions{Prune: prune})), count(all); got != want {
+				t.Fatalf("column %d: %d rows with a value are found when skipping, %d are there", c, got, want)
+			}
 		}
 	}
 }

@@ -20,6 +20,10 @@ type asked struct{ heads, columns int }
 // of a cold tablet then runs at the speed of the disk and not at that of page faults (reference §2). Of a scan that may end soon it asks
 // for no more than one. What goes wrong shows when the row group is read.
 func (it *Iter) readAhead() {
+	if it.few { // a look-up of each row group would cost more than what it is there for
+		it.asked = asked{1, 1}
+		return
+	}
 	columns, heads := 1, 1
 	if it.left < 0 {
 		columns, heads = 1+groupsAhead, 1+2*groupsAhead

@@ -1,12 +1,9 @@
 package tablet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"stele/meta/types"
 	"stele/sql/expr"
@@ -37,14 +34,10 @@ type Predicate struct {
 	Value  expr.Value // not NULL, in the physical form of the column's type
 }
 
-// KeyRange is the memcomparable primary keys in [Lo, Hi); nil is unbounded. It only lets a scan skip.
-type KeyRange struct{ Lo, Hi []byte }
-
 // ScanOptions narrows a scan.
 type ScanOptions struct {
-	Prune     []Predicate // rows that fail one of them need not be returned
-	KeyRanges []KeyRange  // when there are some, rows outside all of them need not be returned
-	MaxRows   int         // the scan may end after as many rows; 0 = all
+	Prune   []Predicate // rows that fail one of them need not be returned
+	MaxRows int         // the scan may end after as many rows; 0 = all
 	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
 	Shard, Shards int
 	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
@@ -58,13 +51,15 @@ type Iter struct {
 	cols    []types.ColumnID
 	opt     ScanOptions
 	prune   []prune
+	narrow  *narrowing // of the key; nil = nothing is known of it
+	few     bool       // by that, about fewRows at most are wanted
+	wanted  int64      // about how many rows are to be read
 	units   []unit
 	asked   asked
 	ready   []*vec.Batch
 	current *unit
-	next    int // vector (rowset) or row (memtable) of the current unit
-	left    int // rows until MaxRows; -1 = no limit
-	deleted map[*rowsetState]*roaring.Bitmap
+	next    int      // vector (rowset) or row (memtable) of the current unit
+	left    int      // rows until MaxRows; -1 = no limit
 	dead    []uint32 // deleted rows of the current row group, ascending
 	stored  bool     // ready comes from a rowset
 	reused  reused
@@ -87,7 +82,7 @@ type prune struct {
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
 func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
-	it := &Iter{s: s, cols: cols, opt: opt, left: -1, deleted: make(map[*rowsetState]*roaring.Bitmap)}
+	it := &Iter{s: s, cols: cols, opt: opt, left: -1}
 	if opt.MaxRows > 0 {
 		it.left = opt.MaxRows
 	}
@@ -103,6 +98,7 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 		}
 		it.prune = append(it.prune, pr)
 	}
+	it.narrow = s.narrow(opt.Prune)
 	rows := make([]int, max(opt.Shards, 1)) // of the shards so far; the next unit goes where they are fewest, as loads leave uneven ones
 	add := func(u unit, n int) {
 		least := slices.Index(rows, slices.Min(rows))
@@ -114,16 +110,35 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	for i := range s.rowsets {
 		w := &s.rowsets[i]
 		for g := range w.r.groups {
-			if it.wantsKeys(w.r.groups[g].MinKey, w.r.groups[g].MaxKey) {
+			if n := it.estimate(&w.r.groups[g]); n > 0 {
 				add(unit{w: w, group: g}, int(w.r.groups[g].Rows))
+				it.wanted += n
 			}
 		}
 	}
 	for i := range s.mems {
 		add(unit{mem: &s.mems[i]}, s.mems[i].rows())
+		if it.narrow == nil { // else they are told by their keys
+			it.wanted += int64(s.mems[i].rows())
+		}
 	}
+	it.few = it.narrow != nil && it.wanted <= fewRows
 	return it
 }
+
+// estimate is about how many rows of a row group are wanted; 0 = it need not be opened.
+func (it *Iter) estimate(g *groupEntry) int64 {
+	if it.narrow == nil {
+		return int64(g.Rows)
+	}
+	if !it.narrow.span.overlaps(g.MinKey, g.MaxKey) {
+		return 0
+	}
+	return it.narrow.estimate(g)
+}
+
+// ToRead returns about how many rows there are to read, by what is known of their keys.
+func (it *Iter) ToRead() int64 { return it.wanted }
 
 // Next returns the next batch, of at least one row, or nil at the end. After damage was found the replica is bad and the
 // scan has failed as a whole: what it returned before must not be used.
@@ -159,8 +174,8 @@ func (it *Iter) begin() {
 	it.units = it.units[1:]
 	it.asked.heads--
 	it.asked.columns--
-	if w, g := it.current.w, it.current.group; w != nil {
-		it.dead = deadRows(it.dead[:0], it.deletedRows(w), w.r.starts[g], w.r.groups[g].Rows)
+	if w, g := it.current.w, it.current.group; w != nil && !it.few {
+		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 	}
 }
 
@@ -197,7 +212,14 @@ func (it *Iter) fill() error {
 	}
 	w, g := it.current.w, it.current.group
 	ended := false
-	err := it.s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) error {
+	view := it.s.t.s.viewSome
+	if it.few && w.r.groups[g].Bytes < readAheadMin {
+		view = it.s.t.s.viewGroup // all of it in one piece, if it is cold
+	}
+	err := view(w.r.group(g), func(group *rowset.Group) error {
+		if it.few {
+			group.CacheBlocks(it.s.t.s.blocks)
+		}
 		ready, next, err := it.decode(w, g, group)
 		if err == nil {
 			it.ready, it.next = ready, next
@@ -218,13 +240,23 @@ func (it *Iter) fillFromMemory(w *memView) {
 		it.current = nil
 	}
 	var sel []int32
-	for row := from; row < to; row++ {
-		if w.visible(row, it.s.version) {
-			sel = append(sel, int32(row-from))
+	if it.narrow != nil {
+		sel = it.narrow.visible(nil, w, from, to, it.s.version)
+	} else {
+		for row := from; row < to; row++ {
+			if w.visible(row, it.s.version) {
+				sel = append(sel, int32(row-from))
+			}
 		}
 	}
 	if len(sel) == 0 {
 		return
+	}
+	if first, last := int(sel[0]), int(sel[len(sel)-1]); last-first+1 < to-from {
+		for i := range sel {
+			sel[i] -= int32(first)
+		}
+		from, to = from+first, from+last+1
 	}
 	b := it.s.memoryColumns(w, it.cols, from, to)
 	if len(sel) < b.N {
@@ -254,7 +286,7 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 	if group.Rows() != int(w.r.groups[g].Rows) {
 		return nil, 0, fmt.Errorf("row group has %d rows, not %d: %w", group.Rows(), w.r.groups[g].Rows, ErrCorrupt)
 	}
-	wanted, err := it.wantedVectors(w, g, group)
+	wanted, err := it.wantedVectors(group)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -263,7 +295,16 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if !wanted[next] {
 			continue
 		}
-		sel, some, err := it.visibleRows(w, g, group, next)
+		from, to := 0, group.VectorRows(next)
+		if it.few {
+			if from, to, err = it.narrow.rows(group, next); err != nil {
+				return nil, 0, err
+			}
+			if from == to {
+				continue
+			}
+		}
+		sel, some, err := it.visibleRows(w, g, group, next, from, to)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -271,24 +312,24 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 			continue
 		}
 		it.s.t.s.counters.vectorsRead.Add(1)
-		if sel == nil && it.adding != nil {
+		if sel == nil && it.adding != nil && to-from == group.VectorRows(next) {
 			if added, err := it.addVector(group, next); err != nil {
 				return nil, 0, err
 			} else if added {
 				continue
 			}
 		}
-		cols, err := it.s.decodeColumns(group, next, it.cols, it.reused.vector)
+		cols, err := it.s.decodeColumns(group, next, from, to, it.cols, it.reused.vector)
 		if err != nil {
 			return nil, 0, err
 		}
-		ready = append(ready, &vec.Batch{Cols: cols, N: group.VectorRows(next), Sel: sel})
+		ready = append(ready, &vec.Batch{Cols: cols, N: to - from, Sel: sel})
 	}
 	return ready, next, nil
 }
 
-// wantedVectors says which vectors of a row group the predicates and key ranges leave.
-func (it *Iter) wantedVectors(w *rowsetView, g int, group *rowset.Group) ([]bool, error) {
+// wantedVectors says which vectors of a row group the predicates leave.
+func (it *Iter) wantedVectors(group *rowset.Group) ([]bool, error) {
 	out := make([]bool, group.Vectors())
 	for i := range out {
 		out[i] = true
@@ -314,47 +355,22 @@ func (it *Iter) wantedVectors(w *rowsetView, g int, group *rowset.Group) ([]bool
 			it.s.t.s.counters.skippedByFilter.Add(int64(filtered))
 		}
 	}
-	if len(it.opt.KeyRanges) == 0 {
-		return out, nil
-	}
-	first, err := group.FirstKeys()
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		last := w.r.groups[g].MaxKey
-		if i+1 < len(first) {
-			last = first[i+1]
-		}
-		out[i] = out[i] && it.wantsKeys(first[i], last)
-	}
 	return out, nil
 }
 
-// wantsKeys reports whether keys in [lo, hi] may be in one of the wanted ranges.
-func (it *Iter) wantsKeys(lo, hi []byte) bool {
-	for _, r := range it.opt.KeyRanges {
-		if (r.Hi == nil || bytes.Compare(lo, r.Hi) < 0) && (r.Lo == nil || bytes.Compare(hi, r.Lo) >= 0) {
-			return true
-		}
-	}
-	return len(it.opt.KeyRanges) == 0
-}
-
-// visibleRows returns the rows of vector i that the snapshot sees: a nil selection means all of them.
-func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (sel []int32, some bool, err error) {
-	n := group.VectorRows(i)
+// visibleRows returns which of the rows [from, to) of vector i the snapshot sees, counted from from: a nil selection means all of them.
+func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i, from, to int) (sel []int32, some bool, err error) {
+	n := to - from
 	var versions []int64
 	if w.r.groups[g].MaxVersion > it.s.version {
 		versions, err = w.r.versionsOf(group, i)
 		if err != nil {
 			return nil, false, err
 		}
+		versions = versions[from:to]
 	}
-	start := w.r.starts[g] + uint32(i*vec.MaxRows)
-	from, _ := slices.BinarySearch(it.dead, start)
-	to, _ := slices.BinarySearch(it.dead, start+uint32(n))
-	dead := it.dead[from:to]
+	start := w.r.starts[g] + uint32(i*vec.MaxRows+from)
+	dead := it.deadOf(w, start, uint32(n))
 	if versions == nil && len(dead) == 0 {
 		return nil, true, nil
 	}
@@ -380,29 +396,15 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i int) (s
 	return sel, len(sel) > 0, nil
 }
 
-// deadRows appends the deleted rows of [start, start+n), ascending.
-func deadRows(dst []uint32, deleted *roaring.Bitmap, start, n uint32) []uint32 {
-	if deleted.IsEmpty() {
-		return dst
+// deadOf returns which of the rows [start, start+n), of the current row group, are deleted, ascending.
+func (it *Iter) deadOf(w *rowsetView, start, n uint32) []uint32 {
+	if it.few {
+		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, start, n)
+		return it.dead
 	}
-	dead := deleted.Iterator()
-	for dead.AdvanceIfNeeded(start); dead.HasNext(); {
-		pos := dead.Next()
-		if pos >= start+n {
-			break
-		}
-		dst = append(dst, pos)
-	}
-	return dst
-}
-
-func (it *Iter) deletedRows(w *rowsetView) *roaring.Bitmap {
-	rows := it.deleted[w.r]
-	if rows == nil {
-		rows = w.deletes.rowsAt(it.s.version)
-		it.deleted[w.r] = rows
-	}
-	return rows
+	from, _ := slices.BinarySearch(it.dead, start)
+	to, _ := slices.BinarySearch(it.dead, start+n)
+	return it.dead[from:to]
 }
 
 func allRows(n int) []int32 {

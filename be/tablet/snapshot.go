@@ -375,17 +375,18 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 	return out, nil
 }
 
-// decodeColumns reads vector i of some columns of a row group; into says which vector takes column number at of them.
-func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.ColumnID, into func(at int) *vec.Vector) ([]*vec.Vector, error) {
+// decodeColumns reads the rows [from, to) of vector i of some columns of a row group; into says which vector takes column number at of
+// them.
+func (s *Snapshot) decodeColumns(group *rowset.Group, i, from, to int, cols []types.ColumnID, into func(at int) *vec.Vector) ([]*vec.Vector, error) {
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)
 		if c < 0 {
-			out[at] = s.fillColumn(id, group.VectorRows(i))
+			out[at] = s.fillColumn(id, to-from)
 			continue
 		}
 		v := into(at)
-		if err := group.DecodeInto(v, c, i); err != nil {
+		if err := decodeRows(group, v, c, i, from, to); err != nil {
 			return nil, err
 		}
 		want := s.columnType(id)
@@ -396,6 +397,13 @@ func (s *Snapshot) decodeColumns(group *rowset.Group, i int, cols []types.Column
 		out[at] = v
 	}
 	return out, nil
+}
+
+func decodeRows(group *rowset.Group, v *vec.Vector, c, i, from, to int) error {
+	if from == 0 && to == group.VectorRows(i) {
+		return group.DecodeInto(v, c, i)
+	}
+	return group.DecodeRange(v, c, i, from, to)
 }
 
 // memValue returns a vector and the row in it that hold a column of a memtable row.

@@ -519,10 +519,6 @@ func TestScanPrunes(t *testing.T) {
 	if got := scanAll(t, s, ScanOptions{Prune: []Predicate{none}}); len(got) != 0 {
 		t.Fatalf("%d rows for no value", len(got))
 	}
-	lo, hi := keyOf(rowKey{100, "t"}), keyOf(rowKey{200, "t"})
-	if got := scanAll(t, s, ScanOptions{KeyRanges: []KeyRange{{lo, hi}}}); len(got) != vec.MaxRows {
-		t.Fatalf("%d rows for a key range", len(got))
-	}
 	if got := scanAll(t, s, ScanOptions{MaxRows: 3000}); len(got) != 3000 {
 		t.Fatalf("%d rows of at most 3000", len(got))
 	}

@@ -39,7 +39,7 @@ type Clients struct {
 
 // piped are the calls that statements consist of.
 var piped = []string{bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName, bepb.Backend_Abort_FullMethodName,
-	bepb.Backend_Get_FullMethodName, bepb.Backend_Modify_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
+	bepb.Backend_Get_FullMethodName, bepb.Backend_Fetch_FullMethodName, bepb.Backend_Modify_FullMethodName, fepb.Frontend_Propose_FullMethodName, fepb.Frontend_ReadIndex_FullMethodName}
 
 // New returns clients that carry the id of the cluster with every call.
 func New(cluster *rpc.Cluster) *Clients { return NewSecure(cluster, nil) }
@@ -54,7 +54,7 @@ func (c *Clients) OnStranger(met func(address string, cluster types.ClusterID, m
 	c.met = met
 }
 
-// BeforeReads has f run before rows are read by Get, Scan or Query. Call it first.
+// BeforeReads has f run before rows are read by Get, Fetch, Scan or Query. Call it first.
 func (c *Clients) BeforeReads(f func()) { c.reads = f }
 
 func (c *Clients) beforeRead() {
@@ -233,6 +233,22 @@ func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest,
 		return false, err
 	}
 	resp, err := be.Get(ctx, req)
+	return whole(resp, err, each)
+}
+
+// Fetch is Scan by one call, for few rows; done is that of Get.
+func (c *Clients) Fetch(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) (done bool, err error) {
+	c.beforeRead()
+	be, err := c.BE(address)
+	if err != nil {
+		return false, err
+	}
+	resp, err := be.Fetch(ctx, req)
+	return whole(resp, err, each)
+}
+
+// whole hands the batches of an answer that may be no whole one to each.
+func whole(resp *bepb.GetResponse, err error, each func([]byte) error) (done bool, _ error) {
 	switch {
 	case Unknown(err), err == nil && resp.Large:
 		return false, nil

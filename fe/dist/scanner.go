@@ -4,6 +4,9 @@
 // have that version says so and another one is asked; rows of another version are never taken. The answer of one call
 // is taken whole or not at all: it is kept aside, in memory and beyond a bound in a file, until its BE has said that
 // it is complete. So the death of a BE in the middle of an answer costs a second call and never a row twice.
+//
+// A scan that looks as if it read few rows (bounds of the key, some keys, a LIMIT) is one call to one BE that is answered at once; the
+// BE, which knows the keys, may leave it to the general way.
 package dist
 
 import (
@@ -96,8 +99,9 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: s, q: q, fragment: fragment, whole: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
+	r := &run{s: s, q: q, fragment: fragment, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
 		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
+	r.few.Store(r.keyed || readsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
@@ -111,10 +115,18 @@ func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec
 		}
 		tablets = append(tablets, g)
 	}
+	if r.few.Load() {
+		return &fewRows{r: r, tablets: tablets}, nil
+	}
+	return r.gather(ctx, tablets), nil
+}
+
+// gather asks for tablets beside who reads their rows.
+func (r *run) gather(ctx context.Context, tablets []*target) exec.Stream {
 	return spool.Gather(ctx, func(ctx context.Context, give func(context.Context, *spool.Spool) error) error {
 		r.give = give
 		return r.all(ctx, tablets)
-	}), nil
+	})
 }
 
 // target is one tablet at the version of the snapshot. It is used by one goroutine at a time.
@@ -136,8 +148,9 @@ type run struct {
 	s        *Scanner
 	q        *Query
 	fragment []byte
-	keyed    bool          // a few rows of one tablet: worth a call instead of a stream
-	whole    bool          // one call for all tablets of a BE, so that it aggregates them together
+	keyed    bool          // rows of one tablet by their keys
+	few      atomic.Bool   // as far as is known: worth a call that is answered at once, for all tablets of a BE
+	agg      bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
 	give     func(context.Context, *spool.Spool) error
 }
@@ -203,8 +216,13 @@ type call struct {
 
 // assign picks a replica for every tablet, spreading over BEs; stuck are those that have none left to try.
 func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stuck []*target, err error) {
-	byBE := map[types.BEID]int{}
+	type place struct {
+		be  types.BEID
+		own bool // with rows of the transaction, which the call then asks for
+	}
+	byBE := map[place]int{}
 	load := map[types.BEID]int{}
+	whole := r.agg || r.few.Load()
 	for _, t := range tablets {
 		be, ok, err := r.choose(cat, t, load)
 		if err != nil {
@@ -215,11 +233,11 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 			continue
 		}
 		load[be]++
-		at, seen := byBE[be]
-		if !seen || !r.whole || t.alone || t.own {
+		at, seen := byBE[place{be, t.own}]
+		if !seen || !whole || t.alone {
 			at = len(calls)
-			if !t.alone && !t.own {
-				byBE[be] = at
+			if !t.alone {
+				byBE[place{be, t.own}] = at
 			}
 			calls = append(calls, call{be: be})
 		}
@@ -229,7 +247,7 @@ func (r *run) assign(cat *catalog.Catalog, tablets []*target) (calls []call, stu
 }
 
 // choose picks the BE for one tablet: among live ones whose replica is up to date the one with the fewest tablets of
-// this scan. A transaction reads what it wrote where it wrote it, at the leader of then.
+// this scan, or for few rows with the most. A transaction reads what it wrote where it wrote it, at the leader of then.
 func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (types.BEID, bool, error) {
 	tab, ok := cat.Tablet(t.id)
 	if t.own && (!ok || tab.Epoch != t.epoch) {
@@ -240,7 +258,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 			return 0, false, nil
 		}
 	}
-	best, bestLoad := types.BEID(0), 0
+	best, bestLoad, few := types.BEID(0), 0, r.few.Load()
 	for _, at := range rand.Perm(len(tab.Replicas)) {
 		rep := &tab.Replicas[at]
 		if rep.Role == types.RoleLearner || rep.Bad || rep.OfflineMs != 0 || !r.s.live.Alive(rep.BE) || t.tried[rep.BE] != nil {
@@ -249,7 +267,7 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 		if rep.LastFailed != 0 && rep.Version < t.version || t.own && rep.BE != t.leader {
 			continue
 		}
-		if best == 0 || load[rep.BE] < bestLoad {
+		if best == 0 || !few && load[rep.BE] < bestLoad || few && load[rep.BE] > bestLoad {
 			best, bestLoad = rep.BE, load[rep.BE]
 		}
 	}
@@ -259,15 +277,8 @@ func (r *run) choose(cat *catalog.Catalog, t *target, load map[types.BEID]int) (
 // one makes one call. It returns the tablets to try elsewhere when the BE could not serve them, and an error when the
 // query itself is at fault.
 func (r *run) one(ctx context.Context, c call) ([]*target, error) {
-	set := r.s.settings()
-	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
-	for _, t := range c.tablets {
-		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
-		if t.own {
-			req.TxnId = uint64(r.q.Txn)
-		}
-	}
-	sp := spool.New(set.SpillDir)
+	req := r.request(c)
+	sp := spool.New(r.s.settings().SpillDir)
 	err := r.call(ctx, r.s.live.Address(c.be), req, sp.Add)
 	if err == nil {
 		err = sp.Rewind()
@@ -279,16 +290,37 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 	return nil, r.give(ctx, sp)
 }
 
-// call asks one BE.
-func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
-	if r.keyed {
-		get := &bepb.GetRequest{Fragment: req.Fragment, TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
-			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
-		if done, err := r.s.clients.Get(ctx, address, get, each); done || err != nil {
-			return err
+// request is what a call asks.
+func (r *run) request(c call) *bepb.ScanRequest {
+	set := r.s.settings()
+	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
+	for _, t := range c.tablets {
+		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
+		if t.own {
+			req.TxnId = uint64(r.q.Txn)
 		}
 	}
-	return r.s.clients.Scan(ctx, address, req, each)
+	return req
+}
+
+// call asks one BE.
+func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+	switch {
+	case !r.few.Load():
+		return r.s.clients.Scan(ctx, address, req, each)
+	case r.keyed:
+		get := &bepb.GetRequest{Fragment: req.Fragment, TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
+			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
+		return allOrMany(r.s.clients.Get(ctx, address, get, each))
+	}
+	return allOrMany(r.s.clients.Fetch(ctx, address, req, each))
+}
+
+func allOrMany(done bool, err error) error {
+	if !done && err == nil {
+		return errMany
+	}
+	return err
 }
 
 // failed decides whether an error sends the tablets to other replicas or ends the query.
@@ -297,6 +329,9 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 		return nil, context.Cause(ctx)
 	}
 	switch {
+	case errors.Is(err, errMany):
+		r.few.Store(false)
+		return c.tablets, nil
 	case beclient.Unreachable(err):
 		r.s.live.Probe(c.be)
 	case beclient.Corrupt(err) && len(c.tablets) > 1:

@@ -140,6 +140,7 @@ type BE struct {
 	OnWrite     func(ctx context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error)
 	OnModify    func(ctx context.Context, req *bepb.ModifyRequest) (*bepb.ModifyResponse, error)
 	OnPublish   func(ctx context.Context, req *bepb.PublishRequest) (*bepb.PublishResponse, error)
+	OnFetch     func(req *bepb.ScanRequest) (*bepb.GetResponse, error) // nil = it is of a release before
 	OnScan      func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error
 	OnQuery     func(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error
 	OnHeartbeat func(ctx context.Context, req *bepb.HeartbeatRequest) (*bepb.HeartbeatResponse, error)
@@ -235,6 +236,17 @@ func (b *BE) Scan(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
 		return f(req, stream)
 	}
 	return nil
+}
+
+// Fetch is not there unless it is set.
+func (b *BE) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetResponse, error) {
+	b.mu.Lock()
+	f := b.OnFetch
+	b.mu.Unlock()
+	if f != nil {
+		return f(req)
+	}
+	return b.UnimplementedBackendServer.Fetch(ctx, req)
 }
 
 // Query sends nothing.

@@ -4846,7 +4846,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
 	"\x0eSettleResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\xcb\b\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion2\xf6\b\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -4867,7 +4867,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05Query\x12\x10.be.QueryRequest\x1a\x11.be.QueryResponse0\x01\x12/\n" +
 	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponse\x12/\n" +
-	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponse\x12)\n" +
+	"\x05Fetch\x12\x0f.be.ScanRequest\x1a\x0f.be.GetResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -4997,28 +4998,30 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	48, // 45: be.Backend.Settle:input_type -> be.SettleRequest
 	6,  // 46: be.Backend.Config:input_type -> be.ConfigRequest
 	2,  // 47: be.Backend.Modify:input_type -> be.ModifyRequest
-	9,  // 48: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	16, // 49: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	18, // 50: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	21, // 51: be.Backend.Write:output_type -> be.WriteResponse
-	25, // 52: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	27, // 53: be.Backend.Publish:output_type -> be.PublishResponse
-	33, // 54: be.Backend.Abort:output_type -> be.AbortResponse
-	29, // 55: be.Backend.Redo:output_type -> be.RedoResponse
-	31, // 56: be.Backend.Harden:output_type -> be.HardenResponse
-	35, // 57: be.Backend.Scan:output_type -> be.ScanResponse
-	37, // 58: be.Backend.Digest:output_type -> be.DigestResponse
-	39, // 59: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	41, // 60: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	43, // 61: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	45, // 62: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	47, // 63: be.Backend.Get:output_type -> be.GetResponse
-	23, // 64: be.Backend.Query:output_type -> be.QueryResponse
-	49, // 65: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 66: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 67: be.Backend.Modify:output_type -> be.ModifyResponse
-	48, // [48:68] is the sub-list for method output_type
-	28, // [28:48] is the sub-list for method input_type
+	34, // 48: be.Backend.Fetch:input_type -> be.ScanRequest
+	9,  // 49: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	16, // 50: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	18, // 51: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	21, // 52: be.Backend.Write:output_type -> be.WriteResponse
+	25, // 53: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	27, // 54: be.Backend.Publish:output_type -> be.PublishResponse
+	33, // 55: be.Backend.Abort:output_type -> be.AbortResponse
+	29, // 56: be.Backend.Redo:output_type -> be.RedoResponse
+	31, // 57: be.Backend.Harden:output_type -> be.HardenResponse
+	35, // 58: be.Backend.Scan:output_type -> be.ScanResponse
+	37, // 59: be.Backend.Digest:output_type -> be.DigestResponse
+	39, // 60: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	41, // 61: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	43, // 62: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	45, // 63: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	47, // 64: be.Backend.Get:output_type -> be.GetResponse
+	23, // 65: be.Backend.Query:output_type -> be.QueryResponse
+	49, // 66: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 67: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 68: be.Backend.Modify:output_type -> be.ModifyResponse
+	47, // 69: be.Backend.Fetch:output_type -> be.GetResponse
+	49, // [49:70] is the sub-list for method output_type
+	28, // [28:49] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name

@@ -43,6 +43,7 @@ const (
 	Backend_Settle_FullMethodName         = "/be.Backend/Settle"
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 	Backend_Modify_FullMethodName         = "/be.Backend/Modify"
+	Backend_Fetch_FullMethodName          = "/be.Backend/Fetch"
 )
 
 // BackendClient is the client API for Backend service.
@@ -85,6 +86,8 @@ type BackendClient interface {
 	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
 	// becomes of it, and prepares that as Write does.
 	Modify(ctx context.Context, in *ModifyRequest, opts ...grpc.CallOption) (*ModifyResponse, error)
+	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
+	Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error)
 }
 
 type backendClient struct {
@@ -331,6 +334,16 @@ func (c *backendClient) Modify(ctx context.Context, in *ModifyRequest, opts ...g
 	return out, nil
 }
 
+func (c *backendClient) Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetResponse)
+	err := c.cc.Invoke(ctx, Backend_Fetch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -371,6 +384,8 @@ type BackendServer interface {
 	// Modify has the leader of a tablet change or delete one row that is named by its key: it locks and reads the row, works out what
 	// becomes of it, and prepares that as Write does.
 	Modify(context.Context, *ModifyRequest) (*ModifyResponse, error)
+	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
+	Fetch(context.Context, *ScanRequest) (*GetResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -440,6 +455,9 @@ func (UnimplementedBackendServer) Config(context.Context, *ConfigRequest) (*Conf
 }
 func (UnimplementedBackendServer) Modify(context.Context, *ModifyRequest) (*ModifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Modify not implemented")
+}
+func (UnimplementedBackendServer) Fetch(context.Context, *ScanRequest) (*GetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Fetch not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -794,6 +812,24 @@ func _Backend_Modify_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Fetch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ScanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Fetch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Fetch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Fetch(ctx, req.(*ScanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -864,6 +900,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Modify",
 			Handler:    _Backend_Modify_Handler,
+		},
+		{
+			MethodName: "Fetch",
+			Handler:    _Backend_Fetch_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -22,7 +22,7 @@ type handing interface {
 
 func wiredMessages() []wired {
 	return []wired{&WriteRequest{}, &WriteResponse{}, &ReplicateRequest{}, &ReplicateResponse{}, &PublishRequest{}, &PublishResponse{},
-		&GetRequest{}, &GetResponse{}, &ModifyRequest{}, &ModifyResponse{}}
+		&GetRequest{}, &GetResponse{}, &ModifyRequest{}, &ModifyResponse{}, &ScanRequest{}}
 }
 
 // fill gives each field of a message some value, now and then none.

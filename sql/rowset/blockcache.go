@@ -7,8 +7,8 @@ import (
 	"stele/sql/vec"
 )
 
-// BlockCache keeps decoded blocks of values, that point reads come back to: to decompress one costs more than everything else that
-// a point read does. What is in it was verified when it was decoded, and row groups never change. It is safe for concurrent use.
+// BlockCache keeps decoded blocks of values, that reads of few rows come back to: to decompress one costs more than everything else
+// that such a read does. What is in it was verified when it was decoded, and row groups never change. It is safe for concurrent use.
 type BlockCache struct {
 	limit int // bytes of a generation
 
@@ -28,16 +28,17 @@ type blockKey struct {
 	c, at int32
 }
 
-// block is the values of blockRows rows, none of them NULL.
+// block is the values of blockRows rows.
 type block struct {
-	off  []uint32 // of each row, and the end of the last
-	data []byte
+	off   []uint32 // of each row, and the end of the last
+	data  []byte
+	valid []uint64 // as that of a vector
 }
 
 // NewBlockCache returns a cache of at most limit bytes.
 func NewBlockCache(limit int64) *BlockCache { return &BlockCache{limit: int(limit / 2)} }
 
-// CacheBlocks has point reads of the row group use a cache.
+// CacheBlocks has reads of few rows of the row group use a cache.
 func (g *Group) CacheBlocks(c *BlockCache) { g.blocks = c }
 
 func (c *BlockCache) get(k blockKey) *block {
@@ -95,6 +96,10 @@ func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
 // appendTo appends the value of a row of the vector to dst.
 func (b *block) appendTo(dst *vec.Vector, row int) {
 	i := row % blockRows
+	if b.valid != nil && b.valid[i>>6]&(1<<(uint(i)&63)) == 0 {
+		AppendNull(dst)
+		return
+	}
 	dst.Data = append(dst.Data, b.data[b.off[i]:b.off[i+1]]...)
 	dst.Off = append(dst.Off, uint32(len(dst.Data)))
 	endValid(dst)

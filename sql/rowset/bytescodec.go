@@ -235,27 +235,37 @@ func pickPlain(n, row int, src []byte, room *scratch) ([]byte, bool) {
 
 // pickFromBlocks decodes the lengths in one block, and the block. room.off gets the offsets in the block.
 func pickFromBlocks(n, row int, src []byte, room *scratch) ([]byte, bool) {
-	if n > vec.MaxRows {
-		return nil, false
-	}
-	b := row / blockRows
-	first := b * blockRows
-	off := room.off[:min(blockRows, n-first)+1]
-	rest, err := decodeOffsets(off, first, n, src)
-	if err != nil {
-		return nil, false
-	}
-	codec, block, ok := blockAt(n, b, rest)
+	at := row / blockRows
+	off, block, ok := decodeBlockAt(n, at, src, room)
 	if !ok {
 		return nil, false
 	}
+	i := row - at*blockRows
+	return block[off[i]:off[i+1]], true
+}
+
+// decodeBlockAt decodes block number at of n rows, in room.
+func decodeBlockAt(n, at int, src []byte, room *scratch) (off []uint32, data []byte, ok bool) {
+	if n > vec.MaxRows {
+		return nil, nil, false
+	}
+	first := at * blockRows
+	off = room.off[:min(blockRows, n-first)+1]
+	rest, err := decodeOffsets(off, first, n, src)
+	if err != nil {
+		return nil, nil, false
+	}
+	codec, block, ok := blockAt(n, at, rest)
+	if !ok {
+		return nil, nil, false
+	}
 	size := int(off[len(off)-1])
 	if size > maxExpansion*len(block) {
-		return nil, false
+		return nil, nil, false
 	}
 	room.block = reuse(room.block, size)
 	if decodeBlock(codec, room.block, block) != nil {
-		return nil, false
+		return nil, nil, false
 	}
-	return room.block[off[row-first]:off[row-first+1]], true
+	return off, room.block, true
 }

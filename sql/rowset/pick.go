@@ -56,10 +56,7 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 		if picked && src[0] == encBlocks && src[1] != validBitmap && r.g.blocks.wants(k) {
 			r.g.keepBlock(k, r.g.VectorRows(i), at, room)
 		}
-		if cap(room.block) > maxScratchBlock {
-			room.block = nil
-		}
-		if scratchPool.Put(room); picked {
+		if room.giveBack(); picked {
 			return nil
 		}
 		if r.v, err = r.g.Decode(r.c, i); err != nil {
@@ -82,6 +79,13 @@ type scratch struct {
 const maxScratchBlock = 1 << 20
 
 var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) giveBack() {
+	if cap(s.block) > maxScratchBlock {
+		s.block = nil
+	}
+	scratchPool.Put(s)
+}
 
 // pick appends value row of an encoded vector of n rows to dst. It returns false, having changed nothing, when the
 // encoding has no random access or src is not what it should be: the caller decodes the vector and finds out.

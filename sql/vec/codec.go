@@ -103,7 +103,12 @@ func appendColumn(dst []byte, v *Vector) []byte {
 }
 
 // Decode reads what Encode wrote. It copies, checks every length before it allocates, and never panics.
-func Decode(src []byte) (*Batch, error) {
+func Decode(src []byte) (*Batch, error) { return decode(src, false) }
+
+// DecodeShared is Decode of what nobody changes any more: the bytes of texts stay where they are, and keep all of src in memory.
+func DecodeShared(src []byte) (*Batch, error) { return decode(src, true) }
+
+func decode(src []byte, shared bool) (*Batch, error) {
 	le := binary.LittleEndian
 	if len(src) < wireHeader+wireTrailer {
 		return nil, fmt.Errorf("decode batch of %d bytes: %w: too short", len(src), ErrCorrupt)
@@ -120,7 +125,7 @@ func Decode(src []byte) (*Batch, error) {
 	rest := body[wireHeader+int(cols)*wireColumn:]
 	columns := make([]decoding, cols)
 	for i := range b.Cols {
-		left, err := columns[i].decode(body[wireHeader+i*wireColumn:], rest, b.N)
+		left, err := columns[i].decode(body[wireHeader+i*wireColumn:], rest, b.N, shared)
 		if err != nil {
 			return nil, fmt.Errorf("decode batch column %d: %w", i, err)
 		}
@@ -139,7 +144,7 @@ type decoding struct {
 }
 
 // decode reads a column of n rows out of rest and returns what is left of that.
-func (v *decoding) decode(head, rest []byte, n int) ([]byte, error) {
+func (v *decoding) decode(head, rest []byte, n int, shared bool) ([]byte, error) {
 	le := binary.LittleEndian
 	flags, size := head[1], int(le.Uint32(head[10:]))
 	t := types.ColumnType{
@@ -174,13 +179,13 @@ func (v *decoding) decode(head, rest []byte, n int) ([]byte, error) {
 		}
 		in = in[8*len(v.Valid):]
 	}
-	if err := v.decodeValues(in, n); err != nil {
+	if err := v.decodeValues(in, n, shared); err != nil {
 		return nil, err
 	}
 	return rest[need:], nil
 }
 
-func (v *decoding) decodeValues(in []byte, n int) error {
+func (v *decoding) decodeValues(in []byte, n int, shared bool) error {
 	le := binary.LittleEndian
 	switch v.Type.Phys() {
 	case types.PhysFloat64:
@@ -205,7 +210,9 @@ func (v *decoding) decodeValues(in []byte, n int) error {
 		if v.Off[0] != 0 || int64(v.Off[n]) != int64(len(data)) {
 			return fmt.Errorf("%w: offsets", ErrCorrupt)
 		}
-		v.Data = append(make([]byte, 0, len(data)), data...)
+		if v.Data = data[:len(data):len(data)]; !shared {
+			v.Data = append(make([]byte, 0, len(data)), data...)
+		}
 	default:
 		if v.I64 = v.one[:]; n != 1 {
 			v.I64 = make([]int64, n)

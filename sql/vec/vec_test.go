@@ -236,3 +236,20 @@ func TestBuildersUsedAgain(t *testing.T) {
 		check(t, "appended", got, want)
 	})
 }
+
+// TestDecodeShared: what is decoded in place is the same, and appending to it changes nothing else.
+func TestDecodeShared(t *testing.T) {
+	b := &vec.Batch{N: 2, Cols: []*vec.Vector{
+		{Type: types.ColumnType{Kind: types.KindVarChar}, N: 2, Off: []uint32{0, 1, 3}, Data: []byte("abc")},
+		{Type: types.ColumnType{Kind: types.KindBigInt}, N: 2, I64: []int64{5, 6}},
+	}}
+	src := vec.Encode(nil, b)
+	got, err := vec.DecodeShared(src)
+	if err != nil || string(got.Cols[0].Bytes(0)) != "a" || string(got.Cols[0].Bytes(1)) != "bc" || got.Cols[1].I64[1] != 6 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	_ = append(got.Cols[0].Data, "xyz"...)
+	if again, err := vec.Decode(src); err != nil || again.Cols[1].I64[0] != 5 {
+		t.Fatalf("%v, %v", again, err)
+	}
+}

@@ -1,0 +1,50 @@
+package dist
+
+import (
+	"testing"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+)
+
+// TestReadsFew: few rows are those between bounds of the key, of a few keys, or of a LIMIT that nothing comes before.
+func TestReadsFew(t *testing.T) {
+	big, text := types.ColumnType{Kind: types.KindBigInt}, types.ColumnType{Kind: types.KindVarChar}
+	col := func(at int, ct types.ColumnType) *expr.Node {
+		return &expr.Node{Kind: expr.NodeColumn, Col: at, Type: ct}
+	}
+	one := &expr.Node{Kind: expr.NodeConst, Type: big, Value: expr.Value{I: 1}}
+	call := func(name string, args ...*expr.Node) *expr.Node {
+		return &expr.Node{Kind: expr.NodeCall, Func: name, Args: args}
+	}
+	key, other := col(1, big), col(0, big)
+	for _, c := range []struct {
+		name string
+		f    physical.Fragment
+		few  bool
+	}{
+		{"all", physical.Fragment{}, false},
+		{"both bounds", physical.Fragment{Filter: call("and", call(">=", key, one), call("<=", key, one))}, true},
+		{"bounds the other way round", physical.Fragment{Filter: call("and", call("<", one, key), call(">", one, key))}, true},
+		{"one bound twice", physical.Fragment{Filter: call("and", call(">=", key, one), call("<", one, key))}, false},
+		{"one value", physical.Fragment{Filter: call("and", call("=", other, one), call("=", key, one))}, true},
+		{"either", physical.Fragment{Filter: call("or", call("=", key, one), call("=", other, one))}, false},
+		{"another column", physical.Fragment{Filter: call("=", other, one)}, false},
+		{"two columns", physical.Fragment{Filter: call("=", key, other)}, false},
+		{"text", physical.Fragment{Filter: call("=", col(1, text), one)}, false},
+		{"a limit", physical.Fragment{Limit: 10}, true},
+		{"a large limit", physical.Fragment{Limit: maxFew + 1}, false},
+		{"a limit of what passes", physical.Fragment{Limit: 10, Filter: call("=", other, one)}, false},
+		{"the first ones", physical.Fragment{Limit: 10, TopN: &physical.Sort{}}, false},
+		{"a limit of groups", physical.Fragment{Limit: 10, Agg: &physical.Agg{}}, false},
+		{"keys", physical.Fragment{Keys: make([][]byte, 3)}, true},
+		{"many keys", physical.Fragment{Keys: make([][]byte, maxFew+1)}, false},
+	} {
+		c.f.Schema = types.Schema{Key: []types.ColumnID{7}, Columns: []types.Column{{ID: 3, Type: big}, {ID: 7, Type: big}}}
+		c.f.Columns = []types.ColumnID{3, 7}
+		if got := readsFew(&c.f); got != c.few {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

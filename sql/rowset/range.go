@@ -1,0 +1,139 @@
+package rowset
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"stele/meta/types"
+	"stele/sql/vec"
+)
+
+// rangeVectors hold vectors of which some rows are wanted.
+var rangeVectors = sync.Pool{New: func() any { return new(vec.Vector) }}
+
+// DecodeRange is DecodeInto for the rows [from, to) of vector i. Of compressed bytes it decodes the blocks that have these rows, by
+// way of the cache of the row group: one costs more than all the rest of a small range.
+func (g *Group) DecodeRange(v *vec.Vector, c, i, from, to int) error {
+	t := columnType(g.dir[c*columnEntry:])
+	if v.Type = t; v.Off == nil && t.Phys() == types.PhysBytes {
+		v.Off = make([]uint32, 1, to-from+1)
+	}
+	Empty(v)
+	if t.Phys() == types.PhysBytes {
+		if done, err := g.appendBlocksOf(v, c, i, from, to); done || err != nil {
+			return err
+		}
+		Empty(v)
+		if done, err := g.appendCoded(v, c, i, from, to); done || err != nil {
+			return err
+		}
+		Empty(v)
+	}
+	whole := rangeVectors.Get().(*vec.Vector)
+	defer func() {
+		if cap(whole.Data) <= maxScratchBlock {
+			rangeVectors.Put(whole)
+		}
+	}()
+	if err := g.DecodeInto(whole, c, i); err != nil {
+		return err
+	}
+	AppendRange(v, whole, from, to)
+	return nil
+}
+
+// appendBlocksOf appends the rows [from, to) of vector i; false when it is not made of blocks.
+func (g *Group) appendBlocksOf(v *vec.Vector, c, i, from, to int) (bool, error) {
+	room := scratchPool.Get().(*scratch)
+	defer room.giveBack()
+	var src []byte
+	for row := from; row < to; {
+		at := row / blockRows
+		end := min((at+1)*blockRows, to)
+		k := blockKey{group: g.h.id, c: int32(c), at: int32(i*(vec.MaxRows/blockRows) + at)}
+		b := g.blocks.get(k)
+		if b == nil {
+			if src == nil {
+				var err error
+				if src, err = g.vectorBytes(c, i); err != nil {
+					return false, err
+				}
+			}
+			if b = decodeBlockOf(g.VectorRows(i), at, src, room); b == nil {
+				return false, nil // DecodeInto says what is wrong with it, if anything is
+			}
+			if g.blocks.wants(k) {
+				b = &block{off: slices.Clone(b.off), data: slices.Clone(b.data), valid: b.valid}
+				g.blocks.put(k, b)
+			}
+		}
+		b.appendRows(v, row%blockRows, end-at*blockRows)
+		row = end
+	}
+	return true, nil
+}
+
+// codedRows is up to how many rows of a dictionary are looked up one by one: it need not be read then.
+const codedRows = 256
+
+// appendCoded appends the rows [from, to) of vector i; false when they have no dictionary, or are too many.
+func (g *Group) appendCoded(v *vec.Vector, c, i, from, to int) (bool, error) {
+	src, err := g.vectorBytes(c, i)
+	if err != nil || len(src) < 2 || to-from > codedRows || src[0] != encShared && src[0] != encDict {
+		return false, err
+	}
+	shared, err := g.dictionaryBytes(c)
+	if err != nil {
+		return false, err
+	}
+	room := scratchPool.Get().(*scratch)
+	defer room.giveBack()
+	for row := from; row < to; row++ {
+		if !pick(v, g.VectorRows(i), row, src, shared, room) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// decodeBlockOf decodes one block of an encoded vector of n rows, in room; nil when it has none, or not as it should be.
+func decodeBlockOf(n, at int, src []byte, room *scratch) *block {
+	if len(src) < 2 || src[0] != encBlocks {
+		return nil
+	}
+	b, rows := &block{}, min(blockRows, n-at*blockRows)
+	validity, src := src[1], src[2:]
+	if validity == validBitmap {
+		words := (n + 63) >> 6
+		if len(src) < words*8 {
+			return nil
+		}
+		b.valid = make([]uint64, (rows+63)>>6)
+		for i := range b.valid {
+			b.valid[i] = binary.LittleEndian.Uint64(src[(at*blockRows>>6+i)*8:])
+		}
+		src = src[words*8:]
+	}
+	var ok bool
+	if b.off, b.data, ok = decodeBlockAt(n, at, src, room); !ok {
+		return nil
+	}
+	return b
+}
+
+// appendRows appends the rows [from, to) of the block to dst.
+func (b *block) appendRows(dst *vec.Vector, from, to int) {
+	if b.valid != nil || dst.Valid != nil {
+		for i := from; i < to; i++ {
+			b.appendTo(dst, i)
+		}
+		return
+	}
+	shift := uint32(len(dst.Data)) - b.off[from]
+	dst.Data = append(dst.Data, b.data[b.off[from]:b.off[to]]...)
+	for _, off := range b.off[from+1 : to+1] {
+		dst.Off = append(dst.Off, off+shift)
+	}
+	dst.N += to - from
+}

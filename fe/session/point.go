@@ -18,7 +18,7 @@ import (
 
 // Point queries, SELECT of columns by the whole primary key, take a way of their own: their plan is kept under the text
 // without its literals, and the row comes by one call. It is only a shorter way: whatever is not at once clear (values to be
-// converted, an open transaction, a replica that does not answer) goes to the general way before anything was sent.
+// converted, rows of the transaction's own, a replica that does not answer) goes to the general way before anything was sent.
 
 // maxPoints bounds the plans that are kept.
 const maxPoints = 4096
@@ -98,7 +98,7 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 // mayPoint reports whether the state of the session lets queries take the short way.
 func (s *Session) mayPoint() bool {
 	f := s.vars.now()
-	return len(s.temps) == 0 && !s.inTx && f.autocommit && !f.limitsSelects && f.maxExecution == 0
+	return len(s.temps) == 0 && !f.limitsSelects && f.maxExecution == 0
 }
 
 // pointKey is what the meaning of a text depends on beside the text.
@@ -115,20 +115,25 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 	if p == nil && !namesTable(sql) {
 		return false, nil
 	}
-	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
-		s.inVain = err // the general way reports it, if it needs a leader
-		return false, nil
-	}
-	cat := s.sh.Log.Current()
-	if p == nil || !p.current(cat) {
-		p = s.planPoint(cat, sql, params, prepared)
+	newest := s.sh.Log.Current()
+	if p == nil || !p.current(newest) {
+		p = s.planPoint(newest, sql, params, prepared)
 		s.sh.points.put(key, p)
 	}
 	if p.plan == nil || !s.holds(model.PrivSelect, p.db, p.plan.Table) {
 		return false, nil
 	}
 	tablet, rowKey, ok := p.plan.Locate(params)
-	if !ok {
+	if !ok || s.tx != nil && s.tx.Wrote(tablet) {
+		return false, nil
+	}
+	s.implicit()
+	cat, err := s.read(ctx)
+	if err != nil {
+		s.inVain = err // the general way reports it, if it needs a leader
+		return false, nil
+	}
+	if cat != newest && !p.current(cat) {
 		return false, nil
 	}
 	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, rowKey)
@@ -179,7 +184,9 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	s.sh.queries.Add(1)
 	s.before, s.warnings = s.warnings, diagnostics{}
-	s.nextReadOnly = false // this query was the next transaction
+	if !s.inTx {
+		s.nextReadOnly = false // this query was the next transaction
+	}
 	columns := p.columns
 	if p.zoned {
 		columns = serverColumns(p.plan.Schema, s.vars.zone())

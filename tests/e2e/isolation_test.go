@@ -184,3 +184,27 @@ func all(ctx context.Context, conn *sql.Conn, steps []string) error {
 	}
 	return nil
 }
+
+// TestPointReadsInTransactions: rows read by their key, which go a way of their own, are those of the transaction's state and its own.
+func TestPointReadsInTransactions(t *testing.T) {
+	for _, begin := range []string{"BEGIN", "SET autocommit = 0"} {
+		t.Run(begin, func(t *testing.T) {
+			w := isolate(t, "pointreads")
+			w.do(w.a, begin)
+			w.sees(w.a, 1, 0)
+			w.do(w.b, "UPDATE t SET v = 1", "DELETE FROM t WHERE id = 2", "INSERT INTO t VALUES (20, 1)")
+			w.sees(w.a, 1, 0)
+			w.sees(w.a, 2, 0)
+			w.sees(w.a, 20, -1)
+			w.do(w.a, "INSERT INTO t VALUES (30, 3)", "DELETE FROM t WHERE id = 30", "INSERT INTO t VALUES (31, 3)")
+			w.sees(w.a, 30, -1)
+			w.sees(w.a, 31, 3)
+			w.do(w.b, "ALTER TABLE t ADD COLUMN x INT")
+			w.sees(w.b, 31, -1)
+			w.do(w.a, "ROLLBACK")
+			w.sees(w.a, 31, -1)
+			w.sees(w.a, 1, 1)
+			w.do(w.a, "COMMIT")
+		})
+	}
+}

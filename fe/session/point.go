@@ -185,7 +185,7 @@ func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	s.sh.queries.Add(1)
 	s.before, s.warnings = s.warnings, diagnostics{}
 	if !s.inTx {
-		s.nextReadOnly = false // this query was the next transaction
+		s.spend() // this query was the next transaction
 	}
 	columns := p.columns
 	if p.zoned {

@@ -85,11 +85,11 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 		if !ok {
 			return modified{}, txn.ErrGeneral
 		}
-		c.ReadVersion, c.Newest = tab.Version, s.unread
+		c.ReadVersion, c.Newest = tab.Version, s.movesOn()
 	}
 	c.Schema = table.Schema.Version
 	out, err := t.Modify(ctx, c, s.lockWait())
-	if err == nil && c.Newest && out.Counts == (txn.Counts{}) { // it keeps no lock: what it has seen binds the transaction
+	if err == nil && c.Newest && !s.committed && out.Counts == (txn.Counts{}) { // it keeps no lock: what it has seen binds the transaction
 		s.unread, c.Newest = false, false
 		out, err = t.Modify(ctx, c, s.lockWait())
 	}

@@ -29,7 +29,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		}
 	}
 	if !s.inTx {
-		s.nextReadOnly = false // this query was the next transaction
+		s.spend() // this query was the next transaction
 	}
 	cat, err := s.readFor(ctx, n)
 	if err != nil {

@@ -129,7 +129,9 @@ type Session struct {
 	unread       bool             // the open transaction has seen no rows but those that it has locked: it may move on to a newer snapshot
 	inTx         bool
 	txReadOnly   bool        // the open transaction refuses writes
+	committed    bool        // each statement of the open transaction sees what is committed by then (READ COMMITTED)
 	nextReadOnly bool        // SET TRANSACTION READ ONLY, of the next transaction
+	nextLevel    string      // SET TRANSACTION ISOLATION LEVEL, of the next transaction; "" = that of the session
 	marks        []savepoint // of the open transaction, in order
 	mayLockNames bool        // GET_LOCK was said
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
@@ -237,7 +239,8 @@ func (s *Session) Reset(ctx context.Context) error {
 	s.endLocks()
 	s.dropTemporaries(ctx)
 	s.freshVars()
-	s.nextReadOnly, s.locksTables, s.foundRows = false, false, 0
+	s.spend()
+	s.locksTables, s.foundRows = false, 0
 	s.named = map[string]string{}
 	s.lastInsertID, s.affected, s.warnings = 0, 0, diagnostics{}
 	return err

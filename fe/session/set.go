@@ -70,8 +70,7 @@ func isNextTransaction(sql string) bool {
 	return len(words) > 2 && strings.EqualFold(words[1], "transaction")
 }
 
-// setNextTransaction runs SET TRANSACTION, which holds for the next transaction alone. Every isolation level that
-// Stele accepts is the same, so only READ ONLY makes a difference.
+// setNextTransaction runs SET TRANSACTION, which holds for the next transaction alone.
 func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, params []plan.Param) error {
 	if s.inTx && (s.tx != nil || s.snapshot != nil || s.vars.bool("autocommit")) {
 		return sqlErr(1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress")
@@ -84,13 +83,19 @@ func (s *Session) setNextTransaction(ctx context.Context, n *parse.SetStmt, para
 		switch strings.ToLower(a.Name) {
 		case "tx_read_only":
 			s.nextReadOnly = text == "1"
+			s.txReadOnly = s.inTx && s.nextReadOnly // of an open one that has done nothing, with autocommit off
 		case "tx_isolation_one_shot", "tx_isolation":
-			if _, err := variables["transaction_isolation"].normalise(text); err != nil {
+			if s.nextLevel, err = variables["transaction_isolation"].normalise(text); err != nil {
+				s.nextLevel = ""
 				return err
 			}
+			s.committed = s.inTx && s.nextLevel != repeatableRead
 		default:
 			return unsupported("SET TRANSACTION ... " + a.Name)
 		}
+	}
+	if s.inTx {
+		s.spend()
 	}
 	return nil
 }

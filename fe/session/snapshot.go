@@ -70,9 +70,9 @@ func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catal
 }
 
 // read returns the catalog state that a statement reads: the transaction's, or the newest. As in MySQL it is a transaction's first
-// statement that reads which decides what all of it see.
+// statement that reads which decides what all of it see, unless each sees what is committed by then.
 func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
-	if s.inTx && s.snapshot != nil && !s.unread {
+	if s.inTx && s.snapshot != nil && !s.movesOn() {
 		return s.snapshot, nil
 	}
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
@@ -88,7 +88,7 @@ func (s *Session) read(ctx context.Context) (*catalog.Catalog, error) {
 // readLatest is read for a statement that sees no rows but those that it locks: nobody changes them before the transaction ends, so it
 // may still be bound to a later state, and the statement need not lose against who has changed them since the transaction began.
 func (s *Session) readLatest(ctx context.Context) (*catalog.Catalog, error) {
-	if s.snapshot == nil || !s.unread {
+	if s.snapshot == nil || !s.movesOn() {
 		fresh := s.snapshot == nil
 		cat, err := s.read(ctx)
 		s.unread = s.inTx && fresh && err == nil

@@ -25,24 +25,24 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 		}
 		return out.ok()
 	case *parse.CommitStmt:
-		was := s.txReadOnly
+		readOnly, committed := s.txReadOnly, s.committed
 		if err := s.commit(ctx); err != nil {
 			return err
 		}
 		if n.CompletionType == parse.CompletionTypeChain {
-			s.inTx, s.txReadOnly = true, was
+			s.inTx, s.txReadOnly, s.committed = true, readOnly, committed
 		}
 		return out.ok()
 	case *parse.RollbackStmt:
 		if n.SavepointName != "" {
 			return s.rollbackTo(ctx, n.SavepointName, out)
 		}
-		was := s.txReadOnly
+		readOnly, committed := s.txReadOnly, s.committed
 		if err := s.rollback(ctx); err != nil {
 			return err
 		}
 		if n.CompletionType == parse.CompletionTypeChain {
-			s.inTx, s.txReadOnly = true, was
+			s.inTx, s.txReadOnly, s.committed = true, readOnly, committed
 		}
 		return out.ok()
 	}
@@ -51,22 +51,40 @@ func (s *Session) transaction(ctx context.Context, st *parse.Statement, out *out
 
 // begin opens a transaction. Its snapshot is taken now when it is to be consistent, else by its first statement.
 func (s *Session) begin(ctx context.Context, readOnly, consistent bool) error {
-	s.inTx, s.txReadOnly, s.nextReadOnly = true, readOnly || s.nextReadOnly, false
-	if !consistent {
+	s.open(readOnly || s.nextReadOnly)
+	if !consistent || s.committed { // as in MySQL the level goes before the clause
 		return nil
 	}
 	if _, err := s.read(ctx); err != nil {
-		s.inTx, s.txReadOnly = false, false
+		s.end()
 		return err
 	}
 	return nil
 }
 
+// open begins a transaction.
+func (s *Session) open(readOnly bool) {
+	level := s.nextLevel
+	if level == "" {
+		level = s.vars.now().isolation
+	}
+	s.spend()
+	s.inTx, s.txReadOnly, s.committed = true, readOnly, level != repeatableRead
+}
+
+// spend forgets what SET TRANSACTION has said of the next transaction, which was this.
+func (s *Session) spend() { s.nextReadOnly, s.nextLevel = false, "" }
+
+// movesOn reports whether the open transaction is bound to no state yet, or never is.
+func (s *Session) movesOn() bool { return s.unread || s.committed }
+
 // readOnly reports whether a write is refused: by the open transaction or, without one, by the session. A statement
 // outside a transaction is the next transaction that SET TRANSACTION READ ONLY spoke of.
 func (s *Session) readOnly() bool {
 	next := s.nextReadOnly
-	s.nextReadOnly = false
+	if !s.inTx {
+		s.spend()
+	}
 	return s.txReadOnly || next || s.vars.now().readOnly
 }
 
@@ -95,14 +113,14 @@ func (s *Session) rollback(ctx context.Context) error {
 // end takes the session out of its transaction and returns what that has written.
 func (s *Session) end() *txn.Txn {
 	t := s.tx
-	s.tx, s.snapshot, s.unread, s.inTx, s.txReadOnly, s.marks = nil, nil, false, false, false, nil
+	s.tx, s.snapshot, s.unread, s.inTx, s.txReadOnly, s.committed, s.marks = nil, nil, false, false, false, false, nil
 	return t
 }
 
 // implicit opens a transaction for a statement when autocommit is off.
 func (s *Session) implicit() {
-	if !s.vars.now().autocommit {
-		s.inTx = true
+	if !s.vars.now().autocommit && !s.inTx {
+		s.open(s.nextReadOnly)
 	}
 }
 
@@ -271,7 +289,7 @@ func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, 
 		if err == nil {
 			return nil
 		}
-		if conflicts(err) && (!s.unread || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
+		if conflicts(err) && (!s.movesOn() || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
 			return err
 		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {

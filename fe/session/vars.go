@@ -122,6 +122,7 @@ func (v *vars) int(name string) int64 {
 // frequent are the variables that every statement looks at, in the form that it needs.
 type frequent struct {
 	safeUpdates   bool
+	isolation     string
 	sqlMode       string
 	version       string
 	mode          syntax.Mode
@@ -144,6 +145,7 @@ func (v *vars) now() *frequent {
 		lockWait:     time.Duration(v.int("innodb_lock_wait_timeout")) * time.Second,
 		maxExecution: max(0, time.Duration(v.int("max_execution_time"))*time.Millisecond)}
 	f.sqlMode, _, _ = v.get("sql_mode")
+	f.isolation, _, _ = v.get("transaction_isolation")
 	f.version, _, _ = v.get("version")
 	f.mode = syntax.ParseMode(f.sqlMode)
 	limit, _, _ := v.get("sql_select_limit")
@@ -343,10 +345,13 @@ func checkUnsigned(s string) (string, error) {
 	return s, err
 }
 
+// repeatableRead is the isolation level in which a transaction sees one state.
+const repeatableRead = "REPEATABLE-READ"
+
 func checkIsolation(s string) (string, error) {
 	switch u := strings.ToUpper(strings.ReplaceAll(s, " ", "-")); u {
-	case "REPEATABLE-READ", "READ-COMMITTED", "READ-UNCOMMITTED":
-		return u, nil // snapshot isolation gives at least what they promise
+	case repeatableRead, "READ-COMMITTED", "READ-UNCOMMITTED": // of the last two each gives what the first of them promises
+		return u, nil
 	}
 	return "", fmt.Errorf("this is snapshot isolation: REPEATABLE-READ at most")
 }

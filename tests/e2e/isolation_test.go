@@ -130,12 +130,19 @@ func TestStatementsUndone(t *testing.T) {
 // TestNoLostUpdates: sessions that only write meet at few rows. Those that neither go back nor fail lose against nobody; of the others those
 // count that were committed, once each.
 func TestNoLostUpdates(t *testing.T) {
+	const byKey, byScan = "UPDATE t SET v = v + 1 WHERE id = %d", "UPDATE t SET v = v + 1 WHERE id = %d AND v >= 0"
+	for level, add := range map[string]string{"REPEATABLE READ": byKey, "READ COMMITTED": byScan} {
+		t.Run(level, func(t *testing.T) { noLostUpdates(t, level, add) })
+	}
+}
+
+func noLostUpdates(t *testing.T, level, add string) {
 	w := isolate(t, "lostupdates")
 	const sessions, times = 6, 20
 	var wg sync.WaitGroup
 	errs := make(chan error, sessions)
 	for s := range sessions {
-		wg.Go(func() { errs <- counting(t.Context(), sharedCluster(t).OpenDB("lostupdates"), s, times) })
+		wg.Go(func() { errs <- counting(t.Context(), sharedCluster(t).OpenDB("lostupdates"), level, add, s, times) })
 	}
 	wg.Wait()
 	for range sessions {
@@ -147,14 +154,16 @@ func TestNoLostUpdates(t *testing.T) {
 }
 
 // counting adds one to rows 0 and 1 in each transaction, and to row 2 in every other one, which takes it back first.
-func counting(ctx context.Context, db *sql.DB, session, times int) error {
+func counting(ctx context.Context, db *sql.DB, level, add string, session, times int) error {
 	defer db.Close()
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	const add = "UPDATE t SET v = v + 1 WHERE id = %d"
+	if _, err := conn.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL "+level); err != nil {
+		return err
+	}
 	for k := range times {
 		steps := []string{"BEGIN", fmt.Sprintf(add, 0), fmt.Sprintf(add, 1)}
 		if k%2 == 0 {
@@ -164,7 +173,7 @@ func counting(ctx context.Context, db *sql.DB, session, times int) error {
 		for {
 			err := all(ctx, conn, steps)
 			var my *mysql.MySQLError
-			if k%2 == 0 && errors.As(err, &my) && my.Number == 1213 { // its locks were free for a moment when it went back
+			if (k%2 == 0 || level == "READ COMMITTED") && errors.As(err, &my) && my.Number == 1213 { // its locks were free for a moment when it went back
 				continue
 			}
 			if err != nil {
@@ -207,4 +216,37 @@ func TestPointReadsInTransactions(t *testing.T) {
 			w.do(w.a, "COMMIT")
 		})
 	}
+}
+
+// TestReadCommitted: each statement sees what is committed when it begins, changes the newest rows, and loses against nobody.
+func TestReadCommitted(t *testing.T) {
+	w := isolate(t, "readcommitted")
+	for _, begin := range [][]string{
+		{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"},
+		{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION WITH CONSISTENT SNAPSHOT"},
+		{"SET autocommit = 0"},
+		{"COMMIT AND CHAIN"},
+	} {
+		w.do(w.b, "REPLACE INTO t VALUES (1, 0), (2, 0), (3, 0)", "DELETE FROM t WHERE id = 77")
+		w.do(w.a, begin...)
+		w.sees(w.a, 1, 0)
+		w.do(w.b, "UPDATE t SET v = v + 1")
+		w.sees(w.a, 1, 1)
+		w.do(w.a, "UPDATE t SET v = v + 10 WHERE id = 1", "UPDATE t SET v = 5 WHERE id = 77")
+		w.do(w.b, "UPDATE t SET v = v + 1 WHERE id <> 1", "INSERT INTO t VALUES (77, 7)")
+		w.sees(w.a, 77, 7)
+		w.do(w.a, "UPDATE t SET v = v + 100 WHERE id IN (2, 3) AND v > 1") // by a scan
+		w.sees(w.a, 1, 11)
+		w.sees(w.a, 2, 102)
+		w.sees(w.b, 2, 2)
+		w.do(w.a, "COMMIT AND CHAIN")
+		w.sees(w.b, 2, 102)
+		w.do(w.b, "UPDATE t SET v = 200 WHERE id = 2")
+		w.sees(w.a, 2, 200)
+		w.do(w.a, "ROLLBACK AND CHAIN")
+	}
+	w.do(w.a, "SET autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN")
+	w.sees(w.a, 2, 200)
+	w.do(w.b, "UPDATE t SET v = 201 WHERE id = 2")
+	w.sees(w.a, 2, 200)
 }

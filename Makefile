@@ -86,7 +86,8 @@ bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdat
 
 pgo: ## have the compiler know what a node does most: measure it and write default.pgo, which every build of stele uses
 	rm -rf bin/pgo && mkdir -p bin/pgo
-	go test -tags bench -count=1 -timeout 60m -run '^TestBench$$' ./tests/bench -args -parts point,oltp,load,query -rounds 1 -span 5s -profiles $(CURDIR)/bin/pgo
+	go test -tags bench -count=1 -timeout 60m -run '^TestBench$$' ./tests/bench -args -parts point,oltp,load,query -rounds 1 -span 4s -profiles $(CURDIR)/bin/pgo
+	go test -tags bench -count=1 -timeout 60m -run '^TestStorage$$' -cpuprofile bin/pgo/store.pprof -o bin/pgo/storage.test ./tests/bench/storage -args -scale 0.1 -parts load,get,inserts,clone
 	go tool pprof -proto bin/pgo/*.pprof > default.pgo
 
 arch: ## prove the import directions, package docs, determinism and sizes

@@ -37,7 +37,7 @@ func MakeOLTP(ctx context.Context, s *Server) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, "(%d,'%s','%s')", oltpKey(), digits(11), digits(5))
+			fmt.Fprintf(&b, "(%d,'%s','%s')", oltpKey(), digits(10), digits(5))
 		}
 		if _, err := setup.ExecContext(ctx, b.String()); err != nil {
 			return fmt.Errorf("%s: fill sb: %w", s.Name, err)
@@ -129,14 +129,14 @@ func (c *oltpClient) write(ctx context.Context) error {
 	if _, err := c.updateKey.ExecContext(ctx, oltpKey()); err != nil {
 		return err
 	}
-	if _, err := c.update.ExecContext(ctx, digits(11), oltpKey()); err != nil {
+	if _, err := c.update.ExecContext(ctx, digits(10), oltpKey()); err != nil {
 		return err
 	}
 	id := oltpKey()
 	if _, err := c.remove.ExecContext(ctx, id); err != nil {
 		return err
 	}
-	_, err := c.insert.ExecContext(ctx, id, oltpKey(), digits(11), digits(5))
+	_, err := c.insert.ExecContext(ctx, id, oltpKey(), digits(10), digits(5))
 	return err
 }
 

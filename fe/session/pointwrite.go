@@ -89,8 +89,11 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	c.Schema = table.Schema.Version
 	out, err := t.Modify(ctx, c, s.lockWait())
 	if err == nil && c.Newest && out.Counts == (txn.Counts{}) { // it keeps no lock: what it has seen binds the transaction
-		s.unread, c.Newest = false, false
-		out, err = t.Modify(ctx, c, s.lockWait())
+		s.bind(ctx)
+		if now, ok := s.snapshot.TableByID(table.ID); !ok || now != table {
+			return modified{}, txn.ErrGeneral
+		}
+		return s.modifyRow(ctx, s.snapshot, t, table, c)
 	}
 	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted, inserted: out.Counts.Inserted}
 	if out.Matched {

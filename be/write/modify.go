@@ -64,7 +64,7 @@ func (m *modify) answer(written *bepb.WriteResponse) {
 	resp := &m.resp
 	resp.Matched, resp.Write = m.out.Matched, written
 	if m.req.ExplicitTxn && written.Refusal == bepb.WriteResponse_REFUSAL_UNSPECIFIED {
-		resp.Row = vec.Encode(nil, m.out.Row)
+		resp.Row, resp.Version = vec.Encode(nil, m.out.Row), uint64(m.version)
 	}
 	m.done(resp)
 }
@@ -79,6 +79,8 @@ type modify struct {
 	lock *rowLock
 	out  exec.Outcome
 	done func(*bepb.ModifyResponse)
+
+	version types.Version // of the tablet when the row was read
 
 	key  [1][]byte           // of the row
 	resp bepb.ModifyResponse // room for the answer
@@ -158,6 +160,7 @@ func (m *modify) resolve(c *change) (existed bool, err error) {
 // the snapshot that an explicit transaction reads.
 func (m *modify) row(cols []types.ColumnID) (*vec.Batch, error) {
 	t := m.r.t
+	m.version = t.Version()
 	if m.lock.wrote == wroteDelete {
 		return nil, nil
 	}

@@ -257,7 +257,7 @@ func TestModifyWaitsForTheLock(t *testing.T) {
 	for _, want := range []int64{8, 9} {
 		resp := explicit(plus(1, 100))
 		row, err := vec.Decode(resp.Row)
-		if err != nil || row.Cols[1].I64[0] != want {
+		if err != nil || row.Cols[1].I64[0] != want || resp.Version != uint64(o.t.Version()) {
 			t.Fatalf("%v, %v", resp, err)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/model"
-	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
 )
@@ -39,14 +38,15 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 	if p.plan == nil {
 		return false, nil
 	}
-	tablet, rowKey, ok := p.write.Locate(values)
+	tablet, rowKey, constants, ok := p.write.Bind(values, s.vars.now().zone)
 	if !ok {
 		return false, nil
 	}
 	s.before, s.warnings = s.warnings, diagnostics{}
 	var m modified
+	change := txn.RowChange{Tablet: tablet, Key: rowKey, Change: p.write.Change, Values: constants, Delete: p.write.Delete}
 	err = s.writeLatest(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) (err error) {
-		m, err = s.modifyPoint(ctx, cat, t, p, tablet, rowKey, values)
+		m, err = s.modifyPoint(ctx, cat, t, p, change)
 		return err
 	})
 	if errors.Is(err, errNoPoint) {
@@ -64,12 +64,11 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 }
 
 // modifyPoint is one try.
-func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, tablet types.TabletID, key []byte, values []plan.Param) (modified, error) {
+func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, change txn.RowChange) (modified, error) {
 	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
-	m, err := s.modifyRow(ctx, cat, t, p.write.Table, txn.RowChange{Tablet: tablet, Key: key, Change: p.write.Change, Values: p.write.Values(values),
-		Delete: p.write.Delete})
+	m, err := s.modifyRow(ctx, cat, t, p.write.Table, change)
 	if errors.Is(err, txn.ErrGeneral) {
 		return m, errNoPoint
 	}
@@ -90,8 +89,11 @@ func (s *Session) modifyRow(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	c.Schema = table.Schema.Version
 	out, err := t.Modify(ctx, c, s.lockWait())
 	if err == nil && c.Newest && !s.committed && out.Counts == (txn.Counts{}) { // it keeps no lock: what it has seen binds the transaction
-		s.unread, c.Newest = false, false
-		out, err = t.Modify(ctx, c, s.lockWait())
+		s.bind(ctx)
+		if now, ok := s.snapshot.TableByID(table.ID); !ok || now != table {
+			return modified{}, txn.ErrGeneral
+		}
+		return s.modifyRow(ctx, s.snapshot, t, table, c)
 	}
 	m := modified{changed: out.Counts.Replaced + out.Counts.Deleted, inserted: out.Counts.Inserted}
 	if out.Matched {

@@ -98,6 +98,14 @@ func (s *Session) readLatest(ctx context.Context) (*catalog.Catalog, error) {
 	return s.snapshot, nil
 }
 
+// bind ends what readLatest leaves open, at a state that has all rows which the transaction has met so far: a leader may know of newer ones
+// than the catalog that a statement began with, above all when the statement has waited for a lock.
+func (s *Session) bind(ctx context.Context) {
+	if _, err := s.read(ctx); err != nil {
+		s.unread = false // it has to do with what is there
+	}
+}
+
 // latest is the newest catalog, unless a table that the open transaction has written is another one there: then it goes on as it began.
 func (s *Session) latest() *catalog.Catalog {
 	cat := s.sh.Log.Current()

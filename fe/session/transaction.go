@@ -271,11 +271,11 @@ func (s *Session) writeInTransaction(ctx context.Context, read reader, r *retrie
 
 // writeInSnapshot runs a statement in the transaction's snapshot. After a conflict nothing is undone yet.
 func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, try attempt) error {
-	cat, err := read(s, ctx)
-	if err != nil {
+	if _, err := read(s, ctx); err != nil {
 		return err
 	}
 	if s.tx == nil {
+		var err error
 		if s.tx, err = s.sh.Txns.Begin(ctx, true); err != nil {
 			return err
 		}
@@ -285,26 +285,24 @@ func (s *Session) writeInSnapshot(ctx context.Context, read reader, r *retrier, 
 	}
 	mark := s.tx.Mark()
 	for {
-		err := try(ctx, cat, s.tx)
+		err := try(ctx, s.snapshot, s.tx)
 		if err == nil {
 			return nil
 		}
-		if conflicts(err) && (!s.movesOn() || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
+		if conflicts(err) && (!s.committed || deadlocked(err) || !r.again(ctx, s.sh.Txns, err)) {
 			return err
 		}
 		if rerr := s.tx.RollbackTo(ctx, mark); rerr != nil {
 			return errors.Join(lostTransaction(errors.Join(err, rerr)), s.rollback(ctx))
 		}
-		if conflicts(err) { // over a newer state it may succeed, and nothing binds the transaction to this one
-			if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
+		if conflicts(err) { // nothing binds the transaction to the state over which it lost
+			if _, err := s.read(ctx); err != nil {
 				return err
 			}
-			s.snapshot = s.latest()
-			cat = s.snapshot
 			continue
 		}
 		if !mayRetry(err) || isGone(err) || !r.again(ctx, s.sh.Txns, err) {
-			s.unread = false // the error told of rows that are not locked
+			s.bind(ctx) // the error told of rows that are not locked
 			return err
 		}
 	}

@@ -103,30 +103,20 @@ func (t *Txn) modified(c RowChange, w TabletWrite, resp *bepb.ModifyResponse, kn
 	if err := t.take(sent, resp.Write, &out.Counts); err != nil || !t.explicit {
 		return out, err
 	}
-	// Written once more it is the row as it is now: another transaction that has changed it meanwhile is in the way.
+	// Written once more it is the row as it is now: another transaction that has changed it since it was read is in the way.
 	row, err := vec.Decode(resp.Row)
 	if err != nil {
 		return out, fmt.Errorf("the row that was written to tablet %d: %w", c.Tablet, err)
 	}
 	w.Rows, w.Ops = row, []byte{byte(types.OpPut)}
 	if c.Newest {
-		w.ReadVersion = max(w.ReadVersion, t.lockedAt(c.Tablet))
+		w.ReadVersion = max(w.ReadVersion, types.Version(resp.Version))
 	}
 	if c.Delete {
 		w.Ops[0] = byte(types.OpDelete)
 	}
 	t.done.add([]TabletWrite{w}, out.Counts, lockWait)
 	return out, nil
-}
-
-// lockedAt is a version at which rows that the transaction has locked in a tablet are as they were when it locked them: one of the
-// epoch in which it did. 0 = the epoch is over, and others may have changed them.
-func (t *Txn) lockedAt(id types.TabletID) types.Version {
-	tab, ok := t.c.log.Current().Tablet(id)
-	if !ok || tab.Epoch != t.shares.get(id).epoch {
-		return 0
-	}
-	return tab.Version
 }
 
 // Alike reports whether the tables that the transaction has written have the same columns in two catalogs.

@@ -101,6 +101,48 @@ func TestModifyIsWrittenAgain(t *testing.T) {
 	})
 }
 
+// TestModifyIsComparedWithWhatWasRead: when a row is written again it is compared with the version at which the leader read it, whether this
+// FE was behind then or has seen more since.
+func TestModifyIsComparedWithWhatWasRead(t *testing.T) {
+	for _, read := range []uint64{1, 9} {
+		w := newWorld(t, 1, 1, types.QuorumOne)
+		first := w.begin(false)
+		w.write(first, w.Tablets[0], 1)
+		if err := first.Commit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		w.modifies(func(req *bepb.ModifyRequest) *bepb.ModifyResponse {
+			resp := wroteRow(req)
+			resp.Version = read
+			return resp
+		})
+		var again []uint64
+		w.BEs[0].Set(func(b *fakecluster.BE) {
+			b.OnWrite = func(_ context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+				again = append(again, req.Parts[0].ReadVersion)
+				resp := fakecluster.Wrote(req)
+				resp.Parts[0].Inserted, resp.Parts[0].Replaced = 0, 1
+				return resp, nil
+			}
+		})
+		x := w.begin(true)
+		change := txn.RowChange{Tablet: w.Tablets[0], Key: []byte("k"), ReadVersion: 1, Newest: true}
+		if _, err := x.Modify(context.Background(), change, lockWait); err != nil {
+			t.Fatal(err)
+		}
+		mark := x.Mark()
+		if _, err := x.Modify(context.Background(), change, lockWait); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.RollbackTo(context.Background(), mark); err != nil {
+			t.Fatal(err)
+		}
+		if len(again) != 1 || again[0] != read {
+			t.Errorf("read at version %d, written again with what was read at %v", read, again)
+		}
+	}
+}
+
 // TestModifyThatIsRefused fails the transaction, as a refused write does.
 func TestModifyThatIsRefused(t *testing.T) {
 	w := newWorld(t, 1, 1, types.QuorumOne)

@@ -273,6 +273,7 @@ type ModifyResponse struct {
 	General       bool   `protobuf:"varint,3,opt,name=general,proto3" json:"general,omitempty"`
 	Row           []byte `protobuf:"bytes,4,opt,name=row,proto3" json:"row,omitempty"`              // vec.Encode of the row that was written, or deleted, for an explicit transaction
 	Published     uint32 `protobuf:"varint,5,opt,name=published,proto3" json:"published,omitempty"` // as in WriteResponse
+	Version       uint64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`     // of the tablet when the row was read, for an explicit transaction: it is locked as it was then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +339,13 @@ func (x *ModifyResponse) GetRow() []byte {
 func (x *ModifyResponse) GetPublished() uint32 {
 	if x != nil {
 		return x.Published
+	}
+	return 0
+}
+
+func (x *ModifyResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
 	}
 	return 0
 }
@@ -4469,13 +4477,14 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x03key\x18\x06 \x01(\fR\x03key\x12\x16\n" +
 	"\x06values\x18\a \x01(\fR\x06values\x12\x15\n" +
 	"\x06now_us\x18\b \x01(\x03R\x05nowUs\x125\n" +
-	"\tpublished\x18\t \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\"\x9d\x01\n" +
+	"\tpublished\x18\t \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\"\xb7\x01\n" +
 	"\x0eModifyResponse\x12'\n" +
 	"\x05write\x18\x01 \x01(\v2\x11.be.WriteResponseR\x05write\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\bR\amatched\x12\x18\n" +
 	"\ageneral\x18\x03 \x01(\bR\ageneral\x12\x10\n" +
 	"\x03row\x18\x04 \x01(\fR\x03row\x12\x1c\n" +
-	"\tpublished\x18\x05 \x01(\rR\tpublished\"\xcb\x02\n" +
+	"\tpublished\x18\x05 \x01(\rR\tpublished\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\x04R\aversion\"\xcb\x02\n" +
 	"\x10HeartbeatRequest\x12\x13\n" +
 	"\x05be_id\x18\x01 \x01(\x04R\x04beId\x12!\n" +
 	"\ffe_addresses\x18\x02 \x03(\tR\vfeAddresses\x12/\n" +

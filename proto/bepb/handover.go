@@ -56,7 +56,7 @@ func (m *ModifyResponse) HandsOver() bool { return plain(m.unknownFields) }
 func (m *ModifyResponse) HandTo(to proto.Message) bool {
 	t, ok := to.(*ModifyResponse)
 	if ok {
-		t.Write, t.Matched, t.General, t.Row, t.Published = m.Write, m.Matched, m.General, m.Row, m.Published
+		t.Write, t.Matched, t.General, t.Row, t.Published, t.Version = m.Write, m.Matched, m.General, m.Row, m.Published, m.Version
 	}
 	return ok
 }

@@ -77,7 +77,8 @@ func (m *ModifyResponse) AppendWire(dst []byte) ([]byte, bool) {
 	dst = appendFlag(dst, 2, m.Matched)
 	dst = appendFlag(dst, 3, m.General)
 	dst = appendChunk(dst, 4, m.Row)
-	return appendNumber(dst, 5, uint64(m.Published)), ok
+	dst = appendNumber(dst, 5, uint64(m.Published))
+	return appendNumber(dst, 6, m.Version), ok
 }
 
 // ParseWire reads an empty message; false = the generated code has to.
@@ -98,6 +99,8 @@ func (m *ModifyResponse) ParseWire(b []byte) bool {
 			m.Row = keep(data)
 		case 5<<3 | varint:
 			m.Published = uint32(v)
+		case 6<<3 | varint:
+			m.Version = v
 		default:
 			return false
 		}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -16,7 +17,7 @@ import (
 // constants, or to sums, differences and products of integers. Only the constants differ from one execution to the next.
 type PointWrite struct {
 	Point // where the row is; it reads nothing
-	// Change is what becomes of the row, encoded; it refers to the values that Values makes.
+	// Change is what becomes of the row, encoded; it refers to the values that Bind makes.
 	Change []byte
 	Delete bool
 	slots  []slot // of the assignments, in the order of the text: their values come before those of the key
@@ -175,31 +176,36 @@ func isInt(n ast.ExprNode) bool {
 	return isValue(unparen(n)) && (!ok || l.Kind == ast.LiteralInt)
 }
 
-// Locate is that of the row; it is not ok for values that have to be converted, in the key or in the columns that are set.
-func (p *PointWrite) Locate(values []Param) (tablet types.TabletID, key []byte, ok bool) {
+// Bind returns where the row is, and the constants that Change refers to, nil when it refers to none; what names no zone is in loc. It is
+// not ok for values that have to be converted, in the key, or that lose something by it, in the columns that are set.
+func (p *PointWrite) Bind(values []Param, loc *time.Location) (tablet types.TabletID, key []byte, constants *vec.Batch, ok bool) {
 	if len(values) < len(p.slots) {
-		return 0, nil, false
+		return 0, nil, nil, false
+	}
+	if len(p.slots) > 0 {
+		constants = &vec.Batch{N: 1, Cols: make([]*vec.Vector, len(p.slots))}
 	}
 	for i := range p.slots {
-		if _, ok := p.slots[i].vector(values[i]); !ok {
-			return 0, nil, false
+		if constants.Cols[i], ok = p.slots[i].vector(values[i], loc); !ok {
+			return 0, nil, nil, false
 		}
 	}
-	return p.Point.Locate(values[len(p.slots):])
+	tablet, key, ok = p.Locate(values[len(p.slots):])
+	return tablet, key, constants, ok
 }
 
 // vector is the constant as a leader gets it.
-func (s *slot) vector(v Param) (*vec.Vector, bool) {
+func (s *slot) vector(v Param, loc *time.Location) (*vec.Vector, bool) {
 	if s.operand && v.Type.Unsigned {
 		return nil, false
 	}
 	if s.column != nil && !pointKind(s.typ) {
-		return s.converted(v)
+		return s.converted(v, loc)
 	}
 	out, ok := pointVector(v, s.typ)
 	switch {
 	case !ok && s.column != nil:
-		return s.converted(v)
+		return s.converted(v, loc)
 	case ok && s.minus:
 		out.I64[0] = -out.I64[0]
 	}
@@ -207,28 +213,15 @@ func (s *slot) vector(v Param) (*vec.Vector, bool) {
 }
 
 // converted is a constant that becomes one of the column and loses nothing by that; of any other the general way says what is wrong.
-func (s *slot) converted(v Param) (*vec.Vector, bool) {
+func (s *slot) converted(v Param, loc *time.Location) (*vec.Vector, bool) {
 	if v.Value.Null {
 		return nil, false
 	}
-	x, bent, err := sqltypes.ConvertColumn(v.Value, v.Type, s.column, true, sqltypes.Env{})
+	x, bent, err := sqltypes.ConvertColumn(v.Value, v.Type, s.column, true, sqltypes.Env{Loc: loc})
 	if err != nil || bent != nil || x.Null {
 		return nil, false
 	}
 	b := vec.NewColumnBuilder(s.typ, 1)
 	b.AppendValue(x)
 	return b.Finish(), true
-}
-
-// Values are the constants that Change refers to; nil when it refers to none. Locate has taken them.
-func (p *PointWrite) Values(values []Param) *vec.Batch {
-	if len(p.slots) == 0 {
-		return nil
-	}
-	out := &vec.Batch{N: 1}
-	for i := range p.slots {
-		v, _ := p.slots[i].vector(values[i]) // see Locate
-		out.Cols = append(out.Cols, v)
-	}
-	return out
 }

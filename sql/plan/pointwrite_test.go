@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -208,7 +209,7 @@ func TestPointWritesAgreeWithGeneral(t *testing.T) {
 			g, err := generalWrite(ctx, st.Node)
 			if _, values, ok := ast.PointWriteText(nil, nil, sql); ok {
 				if p, ok := PointUpdate(ctx, st.Node, len(values)); ok {
-					if tablet, key, ok := p.Locate(paramsOf(values)); ok {
+					if tablet, key, constants, ok := p.Bind(paramsOf(values), ctx.TimeZone); ok {
 						if err != nil {
 							t.Fatalf("%s: a point write of what cannot be planned: %v", sql, err)
 						}
@@ -216,7 +217,7 @@ func TestPointWritesAgreeWithGeneral(t *testing.T) {
 							updates++
 						}
 						points++
-						got, gotErr := s.change(p.Table, tablet, key, p.Change, p.Values(paramsOf(values)))
+						got, gotErr := s.change(p.Table, tablet, key, p.Change, constants)
 						s.compare(t, sql, g, got, gotErr)
 					}
 				}
@@ -275,4 +276,27 @@ func generalWrite(ctx *Context, stmt ast.StmtNode) (*ModifyPlan, error) {
 		return nil, err
 	}
 	return plans[0], nil
+}
+
+// TestPointWriteInZone: a time with a zone is stored as the session's clock shows it, by either way.
+func TestPointWriteInZone(t *testing.T) {
+	ctx, f := newContext()
+	ctx.SQLMode, ctx.TimeZone = "STRICT_TRANS_TABLES", time.FixedZone("+02:00", 2*60*60)
+	if _, err := f.create(ctx, "CREATE TABLE z (id INT PRIMARY KEY, dt DATETIME)"); err != nil {
+		t.Fatal(err)
+	}
+	const sql = "UPDATE z SET dt = '2024-03-01 02:03:04+05:30' WHERE id = 1"
+	st, err := ast.Parse(sql, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, values, _ := ast.PointWriteText(nil, nil, sql)
+	p, ok := PointUpdate(ctx, st.Node, len(values))
+	if !ok {
+		t.Fatal("no point write")
+	}
+	_, _, got, ok := p.Bind(paramsOf(values), ctx.TimeZone)
+	if want := "2024-02-29 22:33:04"; !ok || string(sqltypes.AppendText(nil, p.Table.Schema.Columns[1].Type, got.Cols[0].Value(0), nil)) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
 }

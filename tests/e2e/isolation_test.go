@@ -250,3 +250,42 @@ func TestReadCommitted(t *testing.T) {
 	w.do(w.b, "UPDATE t SET v = 201 WHERE id = 2")
 	w.sees(w.a, 2, 200)
 }
+
+// TestWaitedThenBinds: a statement that has waited for another transaction, and then found its row gone or its key taken, binds its own to a
+// state that has what it met.
+func TestWaitedThenBinds(t *testing.T) {
+	w := isolate(t, "waitedbinds")
+	w.do(w.a, "BEGIN", "UPDATE t SET v = 5 WHERE id = 9")
+	w.do(w.b, "BEGIN", "DELETE FROM t WHERE id = 1")
+	must(t, w.waits(w.a, "UPDATE t SET v = v + 1 WHERE id = 1", "COMMIT"))
+	w.sees(w.a, 1, -1)
+	w.do(w.a, "COMMIT")
+	w.sees(w.b, 9, 5)
+
+	w.do(w.a, "BEGIN", "UPDATE t SET v = 6 WHERE id = 9")
+	w.do(w.b, "BEGIN", "INSERT INTO t VALUES (70, 7)")
+	err := w.waits(w.a, "INSERT INTO t VALUES (70, 8)", "COMMIT")
+	var my *mysql.MySQLError
+	if !errors.As(err, &my) || my.Number != 1062 {
+		t.Fatal(err)
+	}
+	w.sees(w.a, 70, 7)
+	w.do(w.a, "COMMIT")
+	w.sees(w.b, 9, 6)
+}
+
+// waits runs a statement that waits for session b, which then ends its transaction so.
+func (w *isolated) waits(conn *sql.Conn, statement, end string) error {
+	w.t.Helper()
+	waited := make(chan error, 1)
+	go func() {
+		_, err := conn.ExecContext(context.WithoutCancel(w.t.Context()), statement)
+		waited <- err
+	}()
+	for n := 0; n == 0; { // if it does not wait yet it finds the same
+		const running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info = ?"
+		must(w.t, w.b.QueryRowContext(w.t.Context(), running, statement).Scan(&n))
+	}
+	w.do(w.b, end)
+	return <-waited
+}

@@ -12,11 +12,12 @@ import (
 // not, whatever the column and the value are.
 func TestPointWritesAsOthers(t *testing.T) {
 	w := isolate(t, "pointwrites")
+	w.do(w.a, "SET time_zone = '+02:00'")
 	w.do(w.a, `CREATE TABLE p (id INT PRIMARY KEY, i INT, u BIGINT UNSIGNED, v VARCHAR(5), c CHAR(5), x TEXT, d DECIMAL(6,2), f DOUBLE, g FLOAT, dt DATE,
 		tm DATETIME, m TIME, y YEAR, e ENUM('a','b'), s SET('x','y'), j JSON, b VARBINARY(4), bi BIT(5), ts TIMESTAMP NULL, n VARCHAR(5) NOT NULL DEFAULT '',
 		ci VARCHAR(5) COLLATE utf8mb4_general_ci)`)
 	values := []string{"0", "7", "-7", "300", "99999999999", "''", "'a'", "'b '", "'x,y'", "'äöü'", "'abcde'", "'abcdef'", "'äöüßé'", "'12'", "'12x'", "'1.005'",
-		"'2024-02-29'", "'2023-02-29'", "'2024-01-02 03:04:05.6'", "'12:34:56'", "'{\"k\": 1}'", "'{'", "NULL", "20240102", "'99999.99'", "'1e3'", "2155"}
+		"'2024-02-29'", "'2023-02-29'", "'2024-01-02 03:04:05.6'", "'2024-01-02 23:04:05+05:30'", "'12:34:56'", "'{\"k\": 1}'", "'{'", "NULL", "20240102", "'99999.99'", "'1e3'", "2155"}
 	for mode, columns := range map[string]string{"STRICT_TRANS_TABLES": "i u v c x d f g dt tm m y e s j b bi ts n ci", "": "i v c d dt e"} {
 		w.do(w.a, fmt.Sprintf("SET sql_mode = '%s'", mode))
 		for _, column := range strings.Fields(columns) {

@@ -137,10 +137,11 @@ func (d *deletes) deadIn(dst []uint32, v types.Version, start, n uint32) []uint3
 			dst = append(dst, e.Pos)
 		}
 	}
-	if held < len(dst) {
-		mergeTail(dst, held)
+	if held == len(dst) {
+		return dst
 	}
-	return dst
+	mergeTail(dst, held)
+	return slices.Compact(dst) // releases before may have written a row twice
 }
 
 // mergeTail sorts rows of which the first ones, so many, are sorted.

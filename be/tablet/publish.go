@@ -268,7 +268,7 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 		for i, key := range w.keys {
 			p, put, hash := places[n], w.ops[i] == types.OpPut, hashes[i]
 			if !once {
-				p = t.placeNow(key, p)
+				p = t.placeNow(key, p, version)
 			}
 			ended := t.endRow(active, key, hash, p, version, put)
 			if ended {
@@ -292,9 +292,12 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 }
 
 // placeNow is where a key lies now that rows before it, of the same version, may have changed it since it was found at p.
-func (t *Tablet) placeNow(key []byte, p place) place {
+func (t *Tablet) placeNow(key []byte, p place, version types.Version) place {
 	now := t.inMemory(key, place{})
 	now.rowRef = p.rowRef
+	if now.sunk && p.rowset != nil && p.rowset.deletes.has(p.pos, version) {
+		now.rowRef = rowRef{} // it ended; that is not buried, as the index has older rows of the key
+	}
 	return now
 }
 

@@ -328,14 +328,14 @@ func (r *run) failed(ctx context.Context, c call, err error) ([]*target, error) 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	r.few.Store(false) // what does not go at once is given the time that it takes
 	switch {
 	case errors.Is(err, errMany):
-		r.few.Store(false)
 		return c.tablets, nil
 	case beclient.Unreachable(err):
 		r.s.live.Probe(c.be)
-	case beclient.Corrupt(err) && len(c.tablets) > 1:
-		// Which of them is damaged? Asked one by one, each says it for itself.
+	case len(c.tablets) > 1 && (beclient.Corrupt(err) || beclient.Behind(err)):
+		// Which of them is damaged, or not there? Asked one by one, each says it for itself.
 		for _, t := range c.tablets {
 			t.alone = true
 		}

@@ -339,3 +339,39 @@ func TestHoldKeepsEverything(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+// TestEachLacksAnother: what a BE cannot serve of one tablet says nothing of the others that it was asked for in the same call.
+func TestEachLacksAnother(t *testing.T) {
+	for name, why := range map[string]error{"behind": fakecluster.Behind, "gone": fakecluster.Gone, "corrupt": fakecluster.Corrupt, "no replica": fakecluster.NoReplica} {
+		for _, f := range []physical.Fragment{{Limit: 100}, {Agg: &physical.Agg{}}, {Limit: 100, Agg: &physical.Agg{}}} {
+			w := newWorld(t, 2, 2)
+			for i, b := range w.BEs {
+				lacks := func(req *bepb.ScanRequest) bool {
+					return slices.ContainsFunc(req.Tablets, func(rt *bepb.ScanRequest_Tablet) bool { return types.TabletID(rt.TabletId) == w.Tablets[i] })
+				}
+				b.Set(func(b *fakecluster.BE) {
+					b.OnFetch = func(req *bepb.ScanRequest) (*bepb.GetResponse, error) {
+						if lacks(req) {
+							return nil, why
+						}
+						return fetched(req)
+					}
+					b.OnScan = func(req *bepb.ScanRequest, stream bepb.Backend_ScanServer) error {
+						if lacks(req) {
+							return why
+						}
+						return serve(req, stream)
+					}
+				})
+			}
+			f.Schema, f.Columns = fakecluster.Schema(w.Table), []types.ColumnID{1}
+			s, err := w.scanner.Scan(context.Background(), &dist.Query{Snapshot: w.Log.Current()}, &physical.Scan{TableID: w.Table, Tablets: w.Tablets, Fragment: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read(s); err != nil || !slices.Equal(got, w.want()) {
+				t.Errorf("%s, limit %d, agg %v: got %v, %v, want %v", name, f.Limit, f.Agg != nil, got, err, w.want())
+			}
+		}
+	}
+}

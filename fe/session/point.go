@@ -120,7 +120,7 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 		p = s.planPoint(newest, sql, params, prepared)
 		s.sh.points.put(key, p)
 	}
-	if p.plan == nil || !s.holds(model.PrivSelect, p.db, p.plan.Table) {
+	if p.plan == nil {
 		return false, nil
 	}
 	tablet, rowKey, ok := p.plan.Locate(params)
@@ -133,7 +133,8 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 		s.inVain = err // the general way reports it, if it needs a leader
 		return false, nil
 	}
-	if cat != newest && !p.current(cat) {
+	// Only now is it known here what was revoked before the query began.
+	if cat != newest && !p.current(cat) || !s.holds(model.PrivSelect, p.db, p.plan.Table) {
 		return false, nil
 	}
 	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, rowKey)

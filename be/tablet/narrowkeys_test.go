@@ -1,0 +1,207 @@
+package tablet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/vec"
+)
+
+// keyKinds are types of key columns, and some of their values in their order: next to each other, at the ends, and around zero.
+var keyKinds = []struct {
+	kind   types.ColumnType
+	values []int64
+}{
+	{types.ColumnType{Kind: types.KindBigInt, NotNull: true}, []int64{math.MinInt64, math.MinInt64 + 1, -3, -1, 0, 1, 2, 7, math.MaxInt64 - 1, math.MaxInt64}},
+	{types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}, []int64{0, 1, 2, 5, math.MaxInt64, math.MinInt64, -2, -1}},
+	{types.ColumnType{Kind: types.KindDecimal, Length: 10, Scale: 2, NotNull: true}, []int64{-500, -1, 0, 1, 99, 100, 500}},
+	{types.ColumnType{Kind: types.KindInt}, []int64{-2, -1, 0, 1, 2}}, // may be NULL
+	{types.ColumnType{Kind: types.KindVarChar, Length: 10, NotNull: true}, []int64{1, 2, 3, 4, 5}},
+}
+
+// null stands for NULL among the places of a key in its columns' values.
+const null = -1
+
+// keysTable is a tablet with a key of some of the kinds, and its rows by the places of their key's values.
+type keysTable struct {
+	tb     *Tablet
+	schema types.Schema
+	kinds  []int
+	rows   map[[3]int]int64
+}
+
+func (k *keysTable) draw(t *rapid.T) (place [3]int) {
+	for i, kind := range k.kinds {
+		lowest := 0
+		if !keyKinds[kind].kind.NotNull {
+			lowest = null
+		}
+		place[i] = rapid.IntRange(lowest, len(keyKinds[kind].values)-1).Draw(t, "place")
+	}
+	return place
+}
+
+func appendPlace(v *vec.Vector, kind, place int) {
+	one := rowset.NewVector(v.Type, 1)
+	switch {
+	case place == null:
+		rowset.AppendNull(v)
+		return
+	case v.Type.Phys() == types.PhysBytes:
+		one.Data, one.Off = fmt.Append(nil, place), []uint32{0, 1}
+	default:
+		one.I64 = []int64{keyKinds[kind].values[place]}
+	}
+	one.N = 1
+	rowset.AppendRow(v, one, 0)
+}
+
+// write puts rows, and deletes some of those that are there.
+func (k *keysTable) write(rt *rapid.T, t *testing.T) {
+	var places [][3]int
+	for range rapid.IntRange(1, 60).Draw(rt, "rows") {
+		if place := k.draw(rt); !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	b := &vec.Batch{N: len(places)}
+	for i := range k.schema.Columns {
+		b.Cols = append(b.Cols, rowset.NewVector(k.schema.Columns[i].Type, len(places)))
+	}
+	ops := make([]types.RowOp, len(places))
+	for row, place := range places {
+		for i, kind := range k.kinds {
+			appendPlace(b.Cols[i], kind, place[i])
+		}
+		n := rapid.Int64Range(0, 1000).Draw(rt, "n")
+		rowset.AppendRow(b.Cols[len(k.kinds)], &vec.Vector{N: 1, I64: []int64{n}}, 0)
+		if rapid.IntRange(0, 2).Draw(rt, "delete") == 0 {
+			ops[row] = types.OpDelete
+			delete(k.rows, place)
+		} else {
+			k.rows[place] = n
+		}
+	}
+	payload, err := EncodeWrite(&k.schema, ops, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, k.tb, payload)
+}
+
+// satisfies reports whether a key is one that predicates want; the values of predicates are places.
+func (k *keysTable) satisfies(place [3]int, prune []Predicate, at []int) bool {
+	for i, p := range prune {
+		c := cmp.Compare(place[p.Column-1], at[i])
+		pass := c == 0 && p.Op != OpLT && p.Op != OpGT || c < 0 && (p.Op == OpLT || p.Op == OpLE) || c > 0 && (p.Op == OpGT || p.Op == OpGE)
+		if !pass || place[p.Column-1] == null {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *keysTable) check(rt *rapid.T, t *testing.T) {
+	var prune []Predicate
+	var at []int
+	for range rapid.IntRange(0, 5).Draw(rt, "predicates") {
+		i := rapid.IntRange(0, len(k.kinds)-1).Draw(rt, "column")
+		values := keyKinds[k.kinds[i]].values
+		place := rapid.IntRange(0, len(values)-1).Draw(rt, "place")
+		p := Predicate{Column: types.ColumnID(i + 1), Op: CompareOp(rapid.IntRange(0, 4).Draw(rt, "op"))}
+		p.Value.I = values[place]
+		if keyKinds[k.kinds[i]].kind.Phys() == types.PhysBytes {
+			p.Value.I, p.Value.B = 0, fmt.Append(nil, place)
+		}
+		prune, at = append(prune, p), append(at, place)
+	}
+	s, err := k.tb.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	left, missing := map[string][3]int{}, 0 // rows that were not returned yet, and those of them that are wanted
+	for place := range k.rows {
+		if left[k.key(place)] = place; k.satisfies(place, prune, at) {
+			missing++
+		}
+	}
+	cols := append(slices.Clone(k.schema.Key), types.ColumnID(len(k.kinds)+1))
+	it := s.Scan(cols, ScanOptions{Prune: prune, Reuse: rapid.Bool().Draw(rt, "reuse")})
+	for {
+		b, err := it.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			break
+		}
+		for i, key := range vec.EncodeKeys(b, k.schema.KeyIndexes()) {
+			place, there := left[string(key)]
+			if got := b.Cols[len(k.kinds)].I64[b.Row(i)]; !there || k.rows[place] != got {
+				rt.Fatalf("key %x with %d, want %d (there, and not twice: %v)", key, got, k.rows[place], there)
+			}
+			if delete(left, string(key)); k.satisfies(place, prune, at) {
+				missing--
+			}
+		}
+	}
+	if missing != 0 {
+		rt.Fatalf("%d rows of %d are missing for %+v of kinds %v", missing, len(k.rows), prune, k.kinds)
+	}
+}
+
+func (k *keysTable) key(place [3]int) string {
+	var key []byte
+	for i, kind := range k.kinds {
+		v := rowset.NewVector(k.schema.Columns[i].Type, 1)
+		appendPlace(v, kind, place[i])
+		key = vec.AppendKey(key, v, 0)
+	}
+	return string(key)
+}
+
+// TestNarrowKeys: whatever a key consists of, a scan returns the rows that predicates on it want, as they are in a model.
+func TestNarrowKeys(t *testing.T) {
+	store := openStore(t, t.TempDir(), testOptions())
+	id := types.TabletID(0)
+	rapid.Check(t, func(rt *rapid.T) {
+		id++
+		k := &keysTable{kinds: rapid.SliceOfN(rapid.IntRange(0, len(keyKinds)-1), 1, 3).Draw(rt, "kinds"), rows: map[[3]int]int64{}}
+		k.schema = types.Schema{TableID: 1, Version: 1}
+		for i, kind := range k.kinds {
+			k.schema.Key = append(k.schema.Key, types.ColumnID(i+1))
+			k.schema.Columns = append(k.schema.Columns, types.Column{ID: types.ColumnID(i + 1), Name: fmt.Sprint("k", i), Type: keyKinds[kind].kind})
+		}
+		k.schema.Columns = append(k.schema.Columns, types.Column{ID: types.ColumnID(len(k.kinds) + 1), Name: "n", Type: types.ColumnType{Kind: types.KindBigInt}})
+		meta := testMeta(id)
+		meta.Schema = k.schema
+		var err error
+		if k.tb, err = store.Create(meta); err != nil {
+			t.Fatal(err)
+		}
+		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			k.write(rt, t)
+			switch rapid.IntRange(0, 3).Draw(rt, "then") {
+			case 0:
+				err = k.tb.Flush()
+			case 1:
+				err = k.tb.CompactAll(context.Background())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				k.check(rt, t)
+			}
+		}
+	})
+}

@@ -38,6 +38,8 @@ const (
 	DeadAfter = 1200 * time.Millisecond
 	// reconcileInterval is how often the Raft group is compared with the catalog.
 	reconcileInterval = 200 * time.Millisecond
+	// pausedFor is how late a round of Run is after which this process was paused, and what it knows of the others is old.
+	pausedFor = 5 * time.Second
 )
 
 // Options are what a Group needs.
@@ -86,7 +88,8 @@ type Group struct {
 	o Options
 
 	mu      sync.Mutex
-	leading time.Time // since when this FE leads, zero = it does not
+	leading time.Time // since when this FE leads without a pause, zero = it does not
+	round   time.Time // the last one of Run
 	members map[string]*member
 	waiting map[string]*Waiting // by host:raft_port
 
@@ -114,9 +117,6 @@ func New(o Options) *Group {
 
 // Run does the leading FE's part until ctx ends.
 func (g *Group) Run(ctx context.Context) {
-	g.mu.Lock()
-	g.leading = time.Now()
-	g.mu.Unlock()
 	var loops sync.WaitGroup
 	defer g.rest()
 	defer loops.Wait()
@@ -124,6 +124,7 @@ func (g *Group) Run(ctx context.Context) {
 	tick := time.NewTicker(reconcileInterval)
 	defer tick.Stop()
 	for {
+		g.goRound(time.Now())
 		g.follow(ctx, &loops)
 		select {
 		case <-ctx.Done():
@@ -133,10 +134,21 @@ func (g *Group) Run(ctx context.Context) {
 	}
 }
 
+// goRound notes that this FE still leads as far as it knows. After a pause that counts from now on: nothing could be heard in it, and
+// another FE may lead since.
+func (g *Group) goRound(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.round) > pausedFor {
+		g.leading = now
+	}
+	g.round = now
+}
+
 func (g *Group) rest() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.leading = time.Time{}
+	g.leading, g.round = time.Time{}, time.Time{}
 	for _, m := range g.members {
 		m.cancel()
 	}
@@ -262,12 +274,13 @@ func (g *Group) Called(name string) {
 	}
 }
 
-// Silent returns for how long nothing was heard of another FE, by its answers or calls, since this one leads; 0 on an FE that does not.
+// Silent returns for how long nothing was heard of another FE, by its answers or calls, since this one leads without a pause; 0 on an FE
+// that does not.
 func (g *Group) Silent(name string) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := g.members[name]
-	if m == nil || g.leading.IsZero() {
+	if m == nil || time.Since(g.round) > pausedFor {
 		return 0
 	}
 	last := g.leading

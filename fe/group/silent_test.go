@@ -19,7 +19,9 @@ func TestSilent(t *testing.T) {
 		"of the leader before":      {ago(time.Minute), ago(time.Hour), time.Time{}, time.Minute},
 	} {
 		g := New(Options{})
-		g.leading = c.leading
+		if g.leading = c.leading; !g.leading.IsZero() {
+			g.round = now
+		}
 		g.members["fe2"] = &member{Status: Status{LastSeen: c.seen}, asked: c.asked}
 		if got := g.Silent("fe2"); got < c.want || got > c.want+time.Minute/2 {
 			t.Errorf("%s: silent for %v, not %v", name, got, c.want)
@@ -29,5 +31,21 @@ func TestSilent(t *testing.T) {
 		if got := g.Silent("fe2"); got > time.Minute/2 || g.Silent("fe3") != 0 {
 			t.Errorf("%s: it has called and is silent for %v", name, got)
 		}
+	}
+}
+
+// TestSilentAfterAPause: a leader that was stopped for long, so that another may lead by now, does not take that for the others' silence,
+// whether it looks before it goes round again or after.
+func TestSilentAfterAPause(t *testing.T) {
+	g := New(Options{})
+	heard := time.Now().Add(-2 * time.Hour)
+	g.goRound(heard)
+	g.members["fe2"] = &member{Status: Status{LastSeen: heard}}
+	if got := g.Silent("fe2"); got != 0 {
+		t.Errorf("before the next round: silent for %v", got)
+	}
+	g.goRound(time.Now())
+	if got := g.Silent("fe2"); got > time.Minute {
+		t.Errorf("after it: silent for %v", got)
 	}
 }

@@ -61,6 +61,25 @@ func TestCutOffSessionsAreFenced(t *testing.T) {
 	}
 }
 
+// TestEveryWayIsFenced: also an INSERT of literals, which is run without the parser, does not find others' table under the name of the
+// session's own.
+func TestEveryWayIsFenced(t *testing.T) {
+	const insert = "INSERT INTO t VALUES (1, 1)"
+	for name, run := range map[string]func(*Session) error{
+		"text":     func(s *Session) error { return s.Query(t.Context(), insert, nil) },
+		"prepared": func(s *Session) error { return (&prepared{s: s, text: insert}).Execute(t.Context(), nil, nil) },
+	} {
+		s, _, _ := cutSession(t, fenceAfter+time.Second)
+		s.vars, s.db = newVars(nil), "d"
+		var known server.MySQLError
+		if err := run(s); !errors.As(err, &known) {
+			t.Errorf("%s: %v", name, err)
+		} else if code, _, _ := known.MySQL(); code != 1053 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestTouchIsOfAnswers: what no leader has answered is no touch.
 func TestTouchIsOfAnswers(t *testing.T) {
 	s, c, ended := cutSession(t, fenceAfter-time.Minute)

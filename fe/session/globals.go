@@ -91,8 +91,23 @@ func (sh *Shared) changeGlobal(ctx context.Context, d *variable, set *command.Se
 	case out[0].Err != nil || d.item == nil:
 		return out[0].Err
 	}
-	_, err = sh.Conf.Set(set.Key, set.Value)
-	return err
+	return sh.takeItem(set.Key)
+}
+
+// takeItem has this FE follow what the cluster has set an item to, also when that changes meanwhile.
+func (sh *Shared) takeItem(key string) error {
+	for {
+		value, set := sh.Log.Current().Config(key)
+		if !set { // meanwhile every FE follows its own file again
+			return nil
+		}
+		if _, err := sh.Conf.Set(key, value); err != nil {
+			return err
+		}
+		if now, _ := sh.Log.Current().Config(key); now == value {
+			return nil
+		}
+	}
 }
 
 // globalVars are the variables of a session that would begin now.

@@ -89,7 +89,7 @@ func (p *prepared) Close() {}
 func (p *prepared) Execute(ctx context.Context, args []server.Param, w server.ResultWriter) error {
 	p.s.note("Execute", p.text)
 	defer p.s.note("Sleep", "")
-	if err := p.s.keepsLocks(); err != nil {
+	if err := p.s.intact(); err != nil {
 		return p.s.fail(ctx, p.text, err)
 	}
 	params := make([]plan.Param, len(args))

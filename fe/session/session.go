@@ -288,7 +288,7 @@ func (s *Session) mode() syntax.Mode { return s.vars.now().mode }
 func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) error {
 	s.note("Query", sql)
 	defer s.note("Sleep", "")
-	if err := s.keepsLocks(); err != nil {
+	if err := s.intact(); err != nil {
 		return s.fail(ctx, sql, err)
 	}
 	out := s.output(w)
@@ -310,6 +310,9 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 	}
 	for i, p := range pieces {
 		if i > 0 {
+			if err := s.intact(); err != nil {
+				return s.fail(ctx, p.Text, err)
+			}
 			out = s.output(w)
 		}
 		out.more = i < len(pieces)-1
@@ -318,6 +321,14 @@ func (s *Session) Query(ctx context.Context, sql string, w server.ResultWriter) 
 		}
 	}
 	return nil
+}
+
+// intact refuses a statement of a session whose locks or tables may be lost. Every way to run one asks first.
+func (s *Session) intact() error {
+	if err := s.keepsLocks(); err != nil {
+		return err
+	}
+	return s.fenced()
 }
 
 // insertText runs a text that is one INSERT of literals, without looking for further statements first.
@@ -335,9 +346,6 @@ func (s *Session) insertText(ctx context.Context, sql string, out *output) (done
 
 // run runs one statement.
 func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out *output) error {
-	if err := s.fenced(); err != nil {
-		return err
-	}
 	if done, err := s.pointWrite(ctx, sql, params, out); done {
 		return err
 	}

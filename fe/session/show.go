@@ -121,7 +121,7 @@ func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}
 	e.Variables = s.vars.rows()
-	e.Globals = s.globalVars().rows
+	e.Globals = func() []stmt.Variable { return s.globalVars().rows() }
 	return e
 }
 

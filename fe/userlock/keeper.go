@@ -53,7 +53,8 @@ type Keeper struct {
 	term  uint64 // the newest one that was heard of; answers of earlier ones count for nothing
 	seq   uint64 // of the last request
 	held  map[string]*held
-	asked map[string]int // GETs under way
+	asked map[uint64]bool // GETs under way, by seq
+	lost  map[uint64]bool // connections whose locks may be another's; they are being ended
 	// proof is when the last request was sent of which a leader has answered that it leads.
 	proof time.Time
 	// unsure is the seq after which a RENEW is wanted: the leader may believe in a lock that nobody here has.
@@ -71,7 +72,7 @@ func NewKeeper(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Keeper{o: o, wake: make(chan struct{}, 1), held: map[string]*held{}, asked: map[string]int{}}
+	return &Keeper{o: o, wake: make(chan struct{}, 1), held: map[string]*held{}, asked: map[uint64]bool{}, lost: map[uint64]bool{}}
 }
 
 // Get waits for a lock; a negative time is for ever. It is false when the time is over.
@@ -128,14 +129,12 @@ func (k *Keeper) ask(kind fepb.UserLockRequest_Kind, lock *fepb.HeldLock) (req *
 	req = &fepb.UserLockRequest{Fe: k.o.FE, StartMs: k.o.StartMs, Term: k.term, Seq: k.seq, Kind: kind, Lock: lock}
 	switch kind {
 	case fepb.UserLockRequest_GET:
-		k.asked[lock.Name]++
+		k.asked[k.seq] = true
 	case fepb.UserLockRequest_RENEW:
 		for name, h := range k.held {
 			req.Held = append(req.Held, &fepb.HeldLock{Name: name, Connection: h.connection})
 		}
-		for name := range k.asked {
-			req.Asked = append(req.Asked, name)
-		}
+		req.Asked = slices.Collect(maps.Keys(k.asked))
 	}
 	return req, k.o.Now()
 }
@@ -166,9 +165,7 @@ func (k *Keeper) got(req *fepb.UserLockRequest, sent time.Time, resp *fepb.UserL
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	name := req.Lock.Name
-	if k.asked[name]--; k.asked[name] == 0 {
-		delete(k.asked, name)
-	}
+	delete(k.asked, req.Seq)
 	switch {
 	case err != nil:
 		k.doubt()
@@ -246,9 +243,11 @@ func (k *Keeper) ReleaseAll(ctx context.Context, connection uint64) (n int) {
 
 // Ended says that a connection holds nothing any more. The leader hears of it a moment later.
 func (k *Keeper) Ended(connection uint64) {
-	if len(k.drop(connection)) > 0 {
-		k.mu.Lock()
-		defer k.mu.Unlock()
+	dropped := k.drop(connection)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.lost, connection)
+	if len(dropped) > 0 {
 		k.doubt()
 	}
 }
@@ -279,7 +278,10 @@ func (k *Keeper) Holder(ctx context.Context, name string) (connection uint64, er
 func (k *Keeper) Check(connection uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.held) == 0 || k.leased() {
+	switch {
+	case k.lost[connection]:
+		return ErrLost
+	case len(k.held) == 0 || k.leased():
 		return nil
 	}
 	for _, h := range k.held {
@@ -322,7 +324,7 @@ func (k *Keeper) renewed(req *fepb.UserLockRequest, sent time.Time, resp *fepb.U
 	for _, l := range resp.Lost {
 		if h := k.held[l.Name]; h != nil && h.connection == l.Connection && h.seq <= req.Seq {
 			delete(k.held, l.Name)
-			lost = append(lost, l.Connection)
+			lost = k.lose(lost, l.Connection)
 		}
 	}
 	return true
@@ -346,13 +348,22 @@ func (k *Keeper) lapsed() []uint64 {
 	if len(k.held) == 0 || k.leased() {
 		return nil
 	}
-	lost := map[uint64]bool{}
+	var lost []uint64
 	for _, h := range k.held {
-		lost[h.connection] = true
+		lost = k.lose(lost, h.connection)
 	}
 	clear(k.held)
 	k.doubt()
-	return slices.Collect(maps.Keys(lost))
+	return lost
+}
+
+// lose appends a connection to those that are to be ended, and has it refused until it has ended. It holds mu.
+func (k *Keeper) lose(lost []uint64, connection uint64) []uint64 {
+	if k.lost[connection] {
+		return lost
+	}
+	k.lost[connection] = true
+	return append(lost, connection)
 }
 
 // due reports whether the leader has to be told what is held: it may be a new one, a lease runs, or it believes what is not so.

@@ -32,7 +32,7 @@ type Lead struct {
 // Member is an FE of the cluster.
 type Member struct {
 	Name string
-	// Ended is when it was seen that its process had ended; zero = it was not seen.
+	// Ended is when it was last seen that its process had ended, which may be that of a process before; zero = it was not seen.
 	Ended time.Time
 }
 
@@ -57,9 +57,14 @@ type owner struct {
 // frontend is an FE that is heard of.
 type frontend struct {
 	startMs int64
-	seq     uint64
+	seq     uint64 // of its newest request
 	last    time.Time
+	renewed uint64          // of its newest RENEW
+	asked   map[uint64]bool // the GETs that were under way then
 }
+
+// abandoned reports whether nobody waits any more for the answer to a GET, as a later RENEW has said.
+func (fe *frontend) abandoned(seq uint64) bool { return seq < fe.renewed && !fe.asked[seq] }
 
 type lock struct {
 	by    owner
@@ -159,6 +164,8 @@ func (t *Table) step(req *fepb.UserLockRequest, lead Lead, now time.Time) (resp 
 	case !t.complete(lead.Members, now):
 		resp.Gathering = true
 		return resp, t.news
+	case req.Kind == fepb.UserLockRequest_GET && fe.abandoned(req.Seq):
+		return resp, nil
 	case req.Kind == fepb.UserLockRequest_GET:
 		return resp, t.get(req, l, resp)
 	}
@@ -235,14 +242,14 @@ func (t *Table) expire(members []Member, now time.Time) {
 	}
 }
 
-// complete reports whether everything is known that any FE may hold: each has said so in this term, has ended, or has had no proof of
-// its lease for a whole one, because such a proof would be from an earlier term.
+// complete reports whether everything is known that any FE may hold: each has said so in this term, has ended in it, or has had no proof
+// of its lease for a whole one, because such a proof would be from an earlier term.
 func (t *Table) complete(members []Member, now time.Time) bool {
 	if now.Sub(t.since) >= lease {
 		return true
 	}
 	for _, m := range members {
-		if t.fes[m.Name] == nil && m.Ended.IsZero() {
+		if t.fes[m.Name] == nil && !m.Ended.After(t.since) {
 			return false
 		}
 	}
@@ -267,16 +274,23 @@ func (t *Table) renew(req *fepb.UserLockRequest, resp *fepb.UserLockResponse, no
 		t.news = make(chan struct{})
 	}
 	fe.last = now
+	if req.Seq < fe.renewed {
+		return // the later one knew more
+	}
+	fe.renewed, fe.asked = req.Seq, make(map[uint64]bool, len(req.Asked))
+	for _, seq := range req.Asked {
+		fe.asked[seq] = true
+	}
+	held := make(map[string]bool, len(req.Held))
+	for _, h := range req.Held {
+		held[h.Name] = true
+	}
+	t.freeOf(req.Fe, func(name string, l *lock) bool { return req.Seq > l.seq && !held[name] && !fe.asked[l.seq] })
 	if req.Seq < fe.seq {
-		return // overtaken by a request that knew more
+		return // overtaken by a request that knew more of what is held
 	}
 	fe.seq = req.Seq
-	stays := make(map[string]bool, len(req.Held)+len(req.Asked))
-	for _, name := range req.Asked {
-		stays[name] = true
-	}
 	for _, h := range req.Held {
-		stays[h.Name] = true
 		l, by := t.locks[h.Name], owner{req.Fe, h.Connection}
 		switch {
 		case l == nil:
@@ -287,5 +301,4 @@ func (t *Table) renew(req *fepb.UserLockRequest, resp *fepb.UserLockResponse, no
 			l.by = by
 		}
 	}
-	t.freeOf(req.Fe, func(name string, l *lock) bool { return !stays[name] && req.Seq > l.seq })
 }

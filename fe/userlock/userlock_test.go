@@ -32,6 +32,7 @@ type simFE struct {
 	keeper *Keeper
 	table  *Table
 	down   time.Time // zero = it runs
+	ended  time.Time // when that was last seen, also of the process before
 	busy   map[uint64]bool
 }
 
@@ -110,7 +111,10 @@ func (w *world) move(m *message) (done bool) {
 func (w *world) members() []Member {
 	var out []Member
 	for _, fe := range w.fes {
-		out = append(out, Member{Name: fe.name, Ended: fe.down})
+		if !fe.down.IsZero() {
+			fe.ended = w.now
+		}
+		out = append(out, Member{Name: fe.name, Ended: fe.ended})
 	}
 	return out
 }
@@ -203,7 +207,7 @@ func (w *world) act(t *testing.T) {
 	}
 }
 
-// pick moves some message on, or loses it.
+// pick moves some message on, or loses it, or only has nobody wait for its answer any more.
 func (w *world) pick(t *testing.T) {
 	if len(w.sent) == 0 {
 		return
@@ -212,18 +216,27 @@ func (w *world) pick(t *testing.T) {
 	m := w.sent[i]
 	if w.rnd.IntN(15) == 0 {
 		w.lose(m)
+		if m.unheard = true; w.rnd.IntN(2) == 0 {
+			return
+		}
 	} else if !w.move(m) {
 		return
 	}
 	w.sent = append(w.sent[:i], w.sent[i+1:]...)
 }
 
-// settle has all FEs run and the leader stay; what is on its way is lost.
-func (w *world) settle(t *testing.T) {
-	for _, m := range w.sent {
-		w.lose(m)
+func (w *world) finish(m *message) {
+	for !w.move(m) {
 	}
-	w.sent = nil
+}
+
+// settle has all FEs run, ask all the time and the leader stay; what is on its way arrives when nobody waits for it.
+func (w *world) settle(t *testing.T) {
+	late := w.sent
+	for _, m := range late {
+		w.lose(m)
+		m.unheard = true
+	}
 	for _, fe := range w.fes {
 		if !fe.down.IsZero() {
 			fe.begin()
@@ -234,12 +247,11 @@ func (w *world) settle(t *testing.T) {
 		for _, fe := range w.fes {
 			fe.keeper.lapse()
 			for fe.keeper.due() {
-				m := w.send(fe, fepb.UserLockRequest_RENEW, nil)
-				for !w.move(m) {
-				}
-				w.sent = nil
+				w.finish(w.send(fe, fepb.UserLockRequest_RENEW, nil))
 			}
+			w.finish(w.send(fe, fepb.UserLockRequest_HOLDER, &fepb.HeldLock{Name: "x"}))
 		}
+		late = slices.DeleteFunc(late, func(m *message) bool { return w.rnd.IntN(3) == 0 && w.move(m) })
 	}
 	leader := w.fes[w.leader].table
 	leader.expire(w.members(), w.now) // as any request does

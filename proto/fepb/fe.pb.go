@@ -1962,7 +1962,7 @@ type UserLockRequest struct {
 	Lock          *HeldLock              `protobuf:"bytes,6,opt,name=lock,proto3" json:"lock,omitempty"`                    // of GET and RELEASE; HOLDER has no connection
 	WaitMs        int64                  `protobuf:"varint,7,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"` // of GET
 	Held          []*HeldLock            `protobuf:"bytes,8,rep,name=held,proto3" json:"held,omitempty"`                    // of RENEW
-	Asked         []string               `protobuf:"bytes,9,rep,name=asked,proto3" json:"asked,omitempty"`                  // of RENEW: names that GETs under way may have got
+	Asked         []uint64               `protobuf:"varint,9,rep,packed,name=asked,proto3" json:"asked,omitempty"`          // of RENEW: the seqs of GETs under way, which may have got their locks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2053,7 +2053,7 @@ func (x *UserLockRequest) GetHeld() []*HeldLock {
 	return nil
 }
 
-func (x *UserLockRequest) GetAsked() []string {
+func (x *UserLockRequest) GetAsked() []uint64 {
 	if x != nil {
 		return x.Asked
 	}
@@ -2551,7 +2551,7 @@ const file_proto_fepb_fe_proto_rawDesc = "" +
 	"\x04lock\x18\x06 \x01(\v2\f.fe.HeldLockR\x04lock\x12\x17\n" +
 	"\await_ms\x18\a \x01(\x03R\x06waitMs\x12 \n" +
 	"\x04held\x18\b \x03(\v2\f.fe.HeldLockR\x04held\x12\x14\n" +
-	"\x05asked\x18\t \x03(\tR\x05asked\"3\n" +
+	"\x05asked\x18\t \x03(\x04R\x05asked\"3\n" +
 	"\x04Kind\x12\t\n" +
 	"\x05RENEW\x10\x00\x12\a\n" +
 	"\x03GET\x10\x01\x12\v\n" +

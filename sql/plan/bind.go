@@ -183,6 +183,9 @@ func (e *env) compareRows(name string, l, r []ast.ExprNode) (*expr.Node, error) 
 	if err != nil {
 		return nil, err
 	}
+	for i := range left {
+		literalPair(l[i], r[i], &left[i], &right[i])
+	}
 	return e.b.compareLists(name, left, right)
 }
 
@@ -448,7 +451,9 @@ func (e *env) whenConds(n *ast.CaseExpr) ([]*expr.Node, error) {
 		return nil, err
 	}
 	for i := range conds {
-		if conds[i], err = e.b.call("=", values[0], values[i+1]); err != nil {
+		subject := values[0]
+		literalPair(list[0], list[i+1], &subject, &values[i+1])
+		if conds[i], err = e.b.call("=", subject, values[i+1]); err != nil {
 			return nil, err
 		}
 	}

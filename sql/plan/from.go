@@ -324,6 +324,9 @@ func (e *env) predicate(n ast.ExprNode) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v := literalNumber(n); v != nil {
+		c = v
+	}
 	return e.b.truthValue(c)
 }
 

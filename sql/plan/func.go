@@ -167,16 +167,15 @@ func (e *env) callArgs(name string, list []ast.ExprNode) (args []*expr.Node, uni
 			unit = strings.ToLower(k.Selector.String())
 			continue
 		}
-		var x *expr.Node
-		if x, err = e.bind(a); err != nil {
+		bind := e.bind
+		if name == "if" && len(args) == 0 {
+			bind = e.predicate
+		}
+		x, err := bind(a)
+		if err != nil {
 			return nil, "", err
 		}
 		args = append(args, x)
-	}
-	if name == "if" && len(args) > 0 {
-		if args[0], err = e.b.truthValue(args[0]); err != nil {
-			return nil, "", err
-		}
 	}
 	return args, unit, nil
 }

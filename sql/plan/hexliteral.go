@@ -8,10 +8,10 @@ import (
 )
 
 // A hex or bit literal is bytes, and a number (BIGINT UNSIGNED) where one is wanted: in arithmetic, beside a number that it is
-// compared with, in a cast to a number.
+// compared with, in a cast to a number, and as a truth value.
 
 // counting are the functions of numbers.
-var counting = []string{"+", "-", "*", "/", "div", "%", "neg", "~", "<<", ">>", "&", "|", "^"}
+var counting = []string{"+", "-", "*", "/", "div", "%", "neg", "~", "<<", ">>", "&", "|", "^", "istrue", "isfalse"}
 
 // comparing are the functions that make literals numbers beside numbers.
 var comparing = []string{"=", "!=", "<", "<=", ">", ">=", "<=>", "between", "in"}
@@ -43,4 +43,11 @@ func literalNumbers(name string, nodes []ast.ExprNode, args []*expr.Node) {
 			args[i] = v
 		}
 	}
+}
+
+// literalPair is literalNumbers of two values that are compared.
+func literalPair(l, r ast.ExprNode, left, right **expr.Node) {
+	pair := []*expr.Node{*left, *right}
+	literalNumbers("=", []ast.ExprNode{l, r}, pair)
+	*left, *right = pair[0], pair[1]
 }

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"stele/be/tablet/kv"
+	"stele/meta/types"
 	"stele/sql/rowset"
 )
 
@@ -50,18 +51,17 @@ func (it *Iter) askColumns(u *unit) {
 		return
 	}
 	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
-		for _, id := range it.cols {
-			if c := group.Column(id); c >= 0 {
-				kv.WillNeed(group.ColumnBytes(c))
-			}
-		}
+		needColumns(group, it.cols)
 		return nil
 	})
 }
 
-// needColumns has columns of an open row group read, by their positions.
-func needColumns(group *rowset.Group, columns []int) {
-	for _, c := range columns {
-		kv.WillNeed(group.ColumnBytes(c))
+// needColumns has columns of an open row group read, as far as it has them. Who reads rows of most vectors asks for it: else each page is
+// waited for.
+func needColumns(group *rowset.Group, ids []types.ColumnID) {
+	for _, id := range ids {
+		if c := group.Column(id); c >= 0 {
+			kv.WillNeed(group.ColumnBytes(c))
+		}
 	}
 }

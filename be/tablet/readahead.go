@@ -51,17 +51,46 @@ func (it *Iter) askColumns(u *unit) {
 		return
 	}
 	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
-		needColumns(group, it.cols)
+		from, to := it.zoned(group)
+		needVectors(group, it.cols, from, to)
 		return nil
 	})
+}
+
+// zoned returns the vectors [from, to) outside of which zones leave none.
+func (it *Iter) zoned(group *rowset.Group) (from, to int) {
+	to = group.Vectors()
+	for from < to && !it.zonesMatch(group, from) {
+		from++
+	}
+	for from < to && !it.zonesMatch(group, to-1) {
+		to--
+	}
+	return from, to
+}
+
+// zonesMatch reports whether the zones of vector i allow for rows that the predicates leave.
+func (it *Iter) zonesMatch(group *rowset.Group, i int) bool {
+	for _, p := range it.prune {
+		if c := group.Column(p.Column); c >= 0 && !group.Zone(c, i).MayMatch(p.Op, p.prefix) {
+			return false
+		}
+	}
+	return true
 }
 
 // needColumns has columns of an open row group read, as far as it has them. Who reads rows of most vectors asks for it: else each page is
 // waited for.
 func needColumns(group *rowset.Group, ids []types.ColumnID) {
+	needVectors(group, ids, 0, group.Vectors())
+}
+
+func needVectors(group *rowset.Group, ids []types.ColumnID, from, to int) {
 	for _, id := range ids {
 		if c := group.Column(id); c >= 0 {
-			kv.WillNeed(group.ColumnBytes(c))
+			vectors, shared := group.ColumnBytes(c, from, to)
+			kv.WillNeed(shared)
+			kv.WillNeed(vectors)
 		}
 	}
 }

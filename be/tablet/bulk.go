@@ -95,7 +95,7 @@ func (p *bulkPlan) eachKeys(r *rowsetState) error {
 		err := p.t.s.viewSome(r.group(g), func(group *rowset.Group) error {
 			keys = keys[:0]
 			cols, err := p.t.keyColumns(group)
-			needColumns(group, cols)
+			needColumns(group, p.t.key)
 			for i := 0; err == nil && i < group.Vectors(); i++ {
 				b := &vec.Batch{N: group.VectorRows(i)}
 				order := make([]int, len(cols))

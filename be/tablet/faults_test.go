@@ -9,6 +9,7 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
+	"stele/sql/expr"
 	"stele/sql/rowset"
 )
 
@@ -90,7 +91,7 @@ func TestReadAheadOfAnyMemory(t *testing.T) {
 		for g := range r.groups {
 			if err := s.viewGroup(r.group(g), func(group *rowset.Group) error {
 				for _, id := range allColumns {
-					b := group.ColumnBytes(group.Column(id))
+					b, _ := group.ColumnBytes(group.Column(id), 0, group.Vectors())
 					asked += len(b)
 					kv.WillNeed(b)
 				}
@@ -102,6 +103,49 @@ func TestReadAheadOfAnyMemory(t *testing.T) {
 	}
 	if st := tb.Stats(); asked < int(st.Bytes)/2 {
 		t.Fatalf("%d bytes of columns in %d", asked, st.Bytes)
+	}
+}
+
+// TestReadAheadOfARange asks the disk for those vectors of a column that a scan of some keys decodes, and for no others.
+func TestReadAheadOfARange(t *testing.T) {
+	s, tb := newTestTablet(t)
+	var rows []row
+	for i := range 30_000 {
+		rows = append(rows, row{int64(i), "t", int64(i)})
+	}
+	commit(t, tb, puts(t, rows...))
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := tb.Snapshot(tb.Version())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	it := snap.Scan(allColumns, ScanOptions{Prune: []Predicate{
+		{Column: allColumns[0], Op: OpGE, Value: expr.Value{I: 5000}}, {Column: allColumns[0], Op: OpLT, Value: expr.Value{I: 7000}}}})
+	asked := 0
+	for _, u := range it.units {
+		if err := s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
+			from, to := it.zoned(group)
+			for i := range group.Vectors() {
+				if within := from <= i && i < to; within != it.zonesMatch(group, i) {
+					t.Errorf("vector %d of %d is asked for: %v", i, group.Vectors(), within)
+				}
+			}
+			asked += to - from
+			one, _ := group.ColumnBytes(0, from, to)
+			all, _ := group.ColumnBytes(0, 0, group.Vectors())
+			if from < to && (len(one) == 0 || len(one) >= len(all)) {
+				t.Errorf("vectors [%d, %d) take %d bytes of %d", from, to, len(one), len(all))
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked == 0 || asked > 3 {
+		t.Errorf("%d vectors are asked for", asked)
 	}
 }
 

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"stele/be/tablet/kv"
+	"stele/meta/types"
 	"stele/sql/rowset"
 )
 
@@ -54,18 +55,46 @@ func (it *Iter) askColumns(u *unit) {
 		return
 	}
 	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
-		for _, id := range it.cols {
-			if c := group.Column(id); c >= 0 {
-				kv.WillNeed(group.ColumnBytes(c))
-			}
-		}
+		from, to := it.zoned(group)
+		needVectors(group, it.cols, from, to)
 		return nil
 	})
 }
 
-// needColumns has columns of an open row group read, by their positions.
-func needColumns(group *rowset.Group, columns []int) {
-	for _, c := range columns {
-		kv.WillNeed(group.ColumnBytes(c))
+// zoned returns the vectors [from, to) outside of which zones leave none.
+func (it *Iter) zoned(group *rowset.Group) (from, to int) {
+	to = group.Vectors()
+	for from < to && !it.zonesMatch(group, from) {
+		from++
+	}
+	for from < to && !it.zonesMatch(group, to-1) {
+		to--
+	}
+	return from, to
+}
+
+// zonesMatch reports whether the zones of vector i allow for rows that the predicates leave.
+func (it *Iter) zonesMatch(group *rowset.Group, i int) bool {
+	for _, p := range it.prune {
+		if c := group.Column(p.Column); c >= 0 && !group.Zone(c, i).MayMatch(p.Op, p.prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// needColumns has columns of an open row group read, as far as it has them. Who reads rows of most vectors asks for it: else each page is
+// waited for.
+func needColumns(group *rowset.Group, ids []types.ColumnID) {
+	needVectors(group, ids, 0, group.Vectors())
+}
+
+func needVectors(group *rowset.Group, ids []types.ColumnID, from, to int) {
+	for _, id := range ids {
+		if c := group.Column(id); c >= 0 {
+			vectors, shared := group.ColumnBytes(c, from, to)
+			kv.WillNeed(shared)
+			kv.WillNeed(vectors)
+		}
 	}
 }

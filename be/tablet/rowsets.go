@@ -182,7 +182,7 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 		return err
 	}
 	if len(wanted) > group.Vectors() {
-		needColumns(group, keyCols)
+		needColumns(group, t.key)
 	}
 	finder, err := group.NewFinder(keyCols)
 	if err != nil {

@@ -360,6 +360,9 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 	for k, i := range idx {
 		rows[k] = int(refs[i].pos - g.r.starts[g.g])
 	}
+	if len(rows) > group.Vectors() {
+		needColumns(group, cols)
+	}
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)

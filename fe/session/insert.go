@@ -135,7 +135,8 @@ func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) e
 	if err != nil {
 		return err
 	}
-	lockFor(t, keys, s.inTx, s.contended)
+	fresh := s.inTx && len(keys) == 0 && p.OnDuplicate == nil && p.Mode != plan.ModeReplace
+	lockFor(t, fresh, s.inTx, s.contended)
 	n.ins = *newInserter(s, cat, t, p, pctx, keys, n.remember) // nothing of an earlier try is under way
 	return n.ins.run(ctx, now)
 }

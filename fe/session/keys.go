@@ -158,10 +158,11 @@ func routed(t *catalog.Table, rows *vec.Batch, op types.RowOp) ([]txn.TabletWrit
 	return writes, nil
 }
 
-// lockFor prepares a transaction for a write to a table and its hidden tables, which lie on several BEs.
-func lockFor(t *txn.Txn, keys []*uniqueKey, inTx, contended bool) {
+// lockFor prepares a transaction for a write to a table and its hidden tables, which lie on several BEs. fresh = hardly anybody else has
+// the keys of its rows, and it may wait for locks of all BEs at once.
+func lockFor(t *txn.Txn, fresh, inTx, contended bool) {
 	switch {
-	case len(keys) == 0:
+	case fresh:
 		t.SetLocking(txn.LockTogether)
 	case inTx || contended:
 		t.SetLocking(txn.LockInOrder)

@@ -96,7 +96,7 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	if err != nil {
 		return err
 	}
-	lockFor(t, keys, l.s.inTx, l.s.contended)
+	lockFor(t, len(keys) == 0, l.s.inTx, l.s.contended)
 	l.ins = newInserter(l.s, cat, t, &p.InsertPlan, pctx, keys, l.remember)
 	l.ins.ahead = true
 	l.grouped = len(keys) == 0 && !l.s.inTx

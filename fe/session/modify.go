@@ -69,7 +69,6 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 				m.source.Close()
 			}
 		}()
-		var keys []*uniqueKey
 		for _, p := range plans {
 			if err := s.mayWrite(need, p.Via, p.Database, p.Table); err != nil {
 				return err
@@ -78,7 +77,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 			if err != nil {
 				return err
 			}
-			all, keys = append(all, m), append(keys, m.keys...)
+			all = append(all, m)
 		}
 		if len(all) > 1 { // none may see what another writes
 			for _, m := range all {
@@ -90,7 +89,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 				m.source = held
 			}
 		}
-		lockFor(t, keys, s.inTx, s.contended)
+		lockFor(t, false, s.inTx, s.contended)
 		total = modified{}
 		s.warnings = warned // those of an earlier try
 		for _, m := range all {

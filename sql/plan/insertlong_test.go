@@ -96,3 +96,33 @@ func sameRows(t *rapid.T, about string, got, want *vec.Batch) {
 		}
 	}
 }
+
+// TestLongInsertWarns: of more warnings than are kept, those of the first rows are, whichever way the INSERT goes.
+func TestLongInsertWarns(t *testing.T) {
+	ctx, f := newContext()
+	if _, err := f.create(ctx, "CREATE TABLE warns (k INT PRIMARY KEY, a TINYINT, b TINYINT)"); err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for k := range MaxWarnings + 10 {
+		rows = append(rows, fmt.Sprintf("(%d, 300, 400)", k))
+	}
+	sql := "INSERT INTO warns VALUES " + strings.Join(rows, ", ")
+	in, ok := ast.FastInsert(sql, 0)
+	st, err := ast.Parse(sql, 0)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	fast, general := *ctx, *ctx
+	fast.SQLMode, general.SQLMode = "", ""
+	if _, err := InsertValues(&fast, in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Insert(&general, st.Node.(*ast.InsertStmt)); err != nil {
+		t.Fatal(err)
+	}
+	got, want := fast.Warnings.Kept(), general.Warnings.Kept()
+	if fast.Warnings.Count != general.Warnings.Count || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("%d warnings, %s; generally %d, %s", fast.Warnings.Count, got, general.Warnings.Count, want)
+	}
+}

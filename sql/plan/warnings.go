@@ -33,9 +33,19 @@ type warning struct {
 	row    int // from 1, 0 = it is of none
 }
 
+// add keeps the warnings of the first rows: those of many rows come column by column.
 func (w *Warnings) add(what *Error, column string, row int) {
-	if w.Count++; len(w.kept) < MaxWarnings {
-		w.kept = append(w.kept, warning{what, column, row})
+	w.Count++
+	at := len(w.kept)
+	for row > 0 && at > 0 && w.kept[at-1].row > row {
+		at--
+	}
+	x := warning{what, column, row}
+	switch {
+	case at < len(w.kept): // a copy: who has to take warnings back has kept the others
+		w.kept = slices.Concat(w.kept[:at], []warning{x}, w.kept[at:min(len(w.kept), MaxWarnings-1)])
+	case at < MaxWarnings:
+		w.kept = append(w.kept, x)
 	}
 }
 

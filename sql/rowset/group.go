@@ -223,20 +223,23 @@ func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
 	return nil
 }
 
-// ColumnBytes returns where the vectors of column c lie, and what they share: one range. They are not looked at.
-func (g *Group) ColumnBytes(c int) []byte {
-	if g.Vectors() == 0 {
+// ColumnBytes returns where the vectors [from, to) of column c lie, and what all of its vectors share. They are not looked at.
+func (g *Group) ColumnBytes(c, from, to int) (vectors, shared []byte) {
+	if from >= to {
+		return nil, nil
+	}
+	first, last, d := g.entry(c, from), g.entry(c, to-1), g.dir[c*columnEntry:]
+	end := uint64(binary.LittleEndian.Uint32(last)) + uint64(binary.LittleEndian.Uint32(last[4:]))
+	at := uint64(binary.LittleEndian.Uint32(d[16:]))
+	return g.between(uint64(binary.LittleEndian.Uint32(first)), end), g.between(at, at+uint64(binary.LittleEndian.Uint32(d[20:])))
+}
+
+// between returns a range of the row group, nothing where there is none.
+func (g *Group) between(from, to uint64) []byte {
+	if from > to || to > uint64(len(g.val)) {
 		return nil
 	}
-	from, last := g.entry(c, 0), g.entry(c, g.Vectors()-1)
-	lo, hi := uint64(binary.LittleEndian.Uint32(from)), uint64(binary.LittleEndian.Uint32(last))+uint64(binary.LittleEndian.Uint32(last[4:]))
-	if d := g.dir[c*columnEntry:]; binary.LittleEndian.Uint32(d[20:]) > 0 {
-		lo = min(lo, uint64(binary.LittleEndian.Uint32(d[16:])))
-	}
-	if lo > hi || hi > uint64(len(g.val)) {
-		return nil
-	}
-	return g.val[lo:hi]
+	return g.val[from:to]
 }
 
 // MayContain asks the bloom filter for a key by its KeyHash.

@@ -39,8 +39,9 @@ func relative(importPath, module string) string {
 	return strings.TrimPrefix(importPath, module+"/")
 }
 
+// goList asks without default.pgo, for which packages that main imports would have names of their own.
 func goList(args ...string) ([]*goPackage, error) {
-	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-pgo=off"}, args...)...)
 	cmd.Dir = filepath.Join("..", "..")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"stele/fe/server"
@@ -23,7 +24,8 @@ type leftOut struct {
 
 func (l *leftOut) add(err error) {
 	l.named++
-	if known, ok := err.(server.MySQLError); ok && len(l.first) < plan.MaxWarnings {
+	var known server.MySQLError
+	if errors.As(err, &known) && len(l.first) < plan.MaxWarnings {
 		code, _, msg := known.MySQL()
 		l.first = append(l.first, stmt.Warning{Level: "Warning", Code: code, Message: msg})
 	}

@@ -30,7 +30,7 @@ func TestAs(t *testing.T) {
 
 // TestCall: errors pass, and a panic with what is no error is one.
 func TestCall(t *testing.T) {
-	if err := Call(func() error { return io.EOF }); err != io.EOF {
+	if err := Call(func() error { return io.EOF }); !errors.Is(err, io.EOF) {
 		t.Errorf("an error became %v", err)
 	}
 	err := Call(func() error { panic("BUG: six") })

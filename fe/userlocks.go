@@ -2,6 +2,8 @@ package fe
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"stele/fe/userlock"
 	"stele/meta/raftlog"
@@ -40,5 +42,8 @@ func (n *node) askForLock(ctx context.Context, req *fepb.UserLockRequest) (resp 
 		resp, err = fe.UserLock(ctx, req)
 		return err
 	})
+	if errors.Is(err, raftlog.ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w: %w", userlock.ErrUnsure, err)
+	}
 	return resp, err
 }

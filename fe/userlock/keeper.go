@@ -28,6 +28,8 @@ var (
 	ErrFull = errors.New("too many locks are held")
 	// ErrLost says that the connection's locks may be another's by now.
 	ErrLost = errors.New("the lease of the connection's locks is over")
+	// ErrUnsure is what Call returns when nobody can say whether a leader has carried a request out. It may be made again.
+	ErrUnsure = errors.New("the leading frontend changed while the request was on its way")
 )
 
 // Options are what a Keeper needs.
@@ -91,6 +93,7 @@ func (k *Keeper) Get(ctx context.Context, name string, connection uint64, wait t
 		resp, err := k.o.Call(ctx, req)
 		counts, err := k.got(req, sent, resp, err)
 		switch {
+		case errors.Is(err, ErrUnsure) && (wait < 0 || k.o.Now().Sub(began) < wait): // what came of it is asked for meanwhile
 		case err != nil || counts && resp.Done:
 			return err == nil, err
 		case resp.Announce:

@@ -25,6 +25,7 @@ var layers = []layer{
 	{"meta/command/...", "meta/types meta/model meta/command/canon proto/...", "old log entries must decode whatever else changes"},
 	{"meta/catalog/...", "meta/types meta/model meta/command/...", "pure: the same commands give the same catalog on every FE"},
 	{"meta/contain", "", "a panic may be contained anywhere"},
+	{"meta/journal", "", "how a log becomes durable is the same below Raft and below a disk"},
 	{"meta/stranger", "meta/types", "who meets a stranger has refused it already"},
 	{"meta/gossip", "meta/types conf", "membership is told to others, it asks nobody"},
 	{"meta/rpc/...", "meta/types meta/rpc/rpctest conf proto/...", "dialing and cluster id checks are the same for all callees"},
@@ -57,8 +58,8 @@ var layers = []layer{
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
-	{"be/tablet/...", "meta/types meta/contain conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
-	{"be/...", "meta/types meta/contain meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
+	{"be/tablet/...", "meta/types meta/contain meta/journal conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
+	{"be/...", "meta/types meta/contain meta/journal meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/zeebo/xxh3"
+
+	"stele/meta/journal"
 )
 
 // front is a short log before Badger. A group commit is one write and one flush of it, in the goroutine of the committer;
@@ -24,10 +25,9 @@ import (
 type front struct {
 	dir   string
 	size  int64 // of a file
-	files [2]*os.File
-	ready [2]int64 // how much of each file was written since it was made
-	at    int      // the file that is written
-	off   int64    // in it
+	files [2]*journal.File
+	at    int   // the file that is written
+	off   int64 // in it
 	gen   uint64
 	group uint64
 	seq   uint64    // of the last record
@@ -74,45 +74,14 @@ func (f *front) groupBytes(entries int) int64 {
 
 // create makes the files, so that they are there before something in them is acknowledged.
 func (f *front) create() error {
-	if f.files[0] != nil {
-		return nil
-	}
-	for i := range f.files {
-		file, err := os.OpenFile(frontName(f.dir, i), os.O_RDWR|os.O_CREATE, 0o640)
-		if err != nil {
+	for i, file := range f.files {
+		if file != nil {
+			continue
+		}
+		var err error
+		if f.files[i], err = journal.Create(frontName(f.dir, i), f.size); err != nil {
 			return err
 		}
-		f.files[i] = file
-		// With its blocks in place a flush has nothing but data to write, once they were written. Not every file system can.
-		err = syscall.Fallocate(int(file.Fd()), 0, 0, f.size)
-		if err != nil && !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, syscall.ENOSYS) {
-			return fmt.Errorf("allocate the front log: %w", err)
-		}
-		if err := file.Sync(); err != nil {
-			return err
-		}
-	}
-	return syncDir(f.dir)
-}
-
-// frontStep is how much of a new file is written at once.
-const frontStep = 512 << 10
-
-var frontZeros [frontStep]byte
-
-// prepare writes zeros to what was never written of the file where so many bytes come, and a step further. For a block that is written
-// for the first time, allocated or not, the file system notes that it is, and each flush waits for that: a small one takes a third longer.
-func (f *front) prepare(bytes int64) error {
-	end, ready := f.off+bytes, &f.ready[f.at]
-	if bytes >= frontStep/4 { // to write it twice would take longer than the note
-		*ready = max(*ready, end)
-	}
-	for *ready < min(end, f.size) {
-		to := min(*ready+int64(len(frontZeros)), f.size)
-		if _, err := f.files[f.at].WriteAt(frontZeros[:to-*ready], *ready); err != nil {
-			return err
-		}
-		*ready = to
 	}
 	return nil
 }
@@ -199,13 +168,10 @@ func (f *front) write(buf []byte) error {
 		return fmt.Errorf("make the front log: %w", err)
 	}
 	file := f.files[f.at]
-	if err := f.prepare(int64(len(buf))); err != nil {
-		return fmt.Errorf("prepare the front log: %w", err)
-	}
 	if _, err := file.WriteAt(buf, f.off); err != nil {
 		return fmt.Errorf("write the front log: %w", err)
 	}
-	if err := syscall.Fdatasync(int(file.Fd())); err != nil {
+	if err := file.Sync(); err != nil {
 		return fmt.Errorf("sync the front log: %w", err)
 	}
 	f.off += int64(len(buf))

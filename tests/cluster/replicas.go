@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"stele/meta/rpc"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -120,6 +123,12 @@ func (c *Cluster) CheckReplicas(tb testing.TB, table string, replicas int) int64
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	digests, err := c.Digests(ctx, table)
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for status.Code(err) == codes.FailedPrecondition && ctx.Err() == nil { // a replica that a commit did not need hears of it later
+		<-poll.C
+		digests, err = c.Digests(ctx, table)
+	}
 	if err != nil {
 		tb.Fatalf("digests of %s: %v", table, err)
 	}

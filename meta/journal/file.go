@@ -3,9 +3,11 @@
 //
 //   - its blocks are allocated and written with zeros a step ahead. A file system keeps blocks that were never written as such, and a
 //     flush behind the first write has to commit to its own journal that they are no more, which takes about as long as the write.
-//   - it passes the page cache where the file system lets it (O_DIRECT), and write and flush are one system call (RWF_DSYNC): two thirds
-//     of the time of pwrite and fdatasync, and half the processor. Whole blocks are written then; the last one is written again
-//     with what follows in it, as the page cache does too.
+//   - it passes the page cache where the file system lets it (O_DIRECT), and write and flush are one system call (RWF_DSYNC). Whole blocks
+//     are written then; the last one is written again with what follows in it, as the page cache does too.
+//
+// Records of 300 bytes and 2 KB on ext4, a disk that flushes in some 30 µs: 51 and 49 µs in the median by pwrite and fdatasync, 34 and 32 so, and
+// 19 and 18 µs of a processor against 9.
 package journal
 
 import (

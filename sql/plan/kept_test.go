@@ -5,11 +5,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"stele/meta/types"
+	"stele/sql/exec"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
@@ -275,4 +277,46 @@ func drawKeptParams(t *rapid.T, q keptQuery, like []Param) []Param {
 		}
 	}
 	return out
+}
+
+// TestKeptPlanIsShared: sessions bind and run one plan at the same time.
+func TestKeptPlanIsShared(t *testing.T) {
+	s := newKeptStore(t)
+	st, err := ast.Parse("SELECT k, SUM(id) FROM a WHERE id BETWEEN 1 AND 2 AND s <> 's1' GROUP BY k ORDER BY k", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := func(text string) ast.PointValue { return ast.PointValue{Text: text} }
+	number := func(n int64) ast.PointValue { return ast.PointValue{Int: n, IsInt: true} }
+	kept, ok := KeepSelect(s.ctx, st.Node, paramsOf([]ast.PointValue{number(1), number(2), value("s1")}), false)
+	if !ok {
+		t.Fatal("the plan is not kept")
+	}
+	var all sync.WaitGroup
+	for n := range int64(4) {
+		all.Go(func() {
+			root := kept.Bind(s.ctx, paramsOf([]ast.PointValue{number(n), number(n + 3), value("s2")}))
+			stream, err := exec.Build(root, &exec.Env{Scan: s.scan, Expr: expr.Context{NowMicros: s.ctx.NowMicros}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer stream.Close()
+			rows := 0
+			for {
+				b, err := stream.Next(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				if b == nil || err != nil {
+					break
+				}
+				rows += b.Rows()
+			}
+			if rows == 0 {
+				t.Errorf("from %d: no rows", n)
+			}
+		})
+	}
+	all.Wait()
 }

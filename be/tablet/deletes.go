@@ -1,8 +1,10 @@
 package tablet
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -34,15 +36,75 @@ type deletes struct {
 
 // checkpoint is the set of rows that had ended after the first n entries of the log.
 type checkpoint struct {
-	n    int
-	rows *roaring.Bitmap
+	n     int
+	rows  *roaring.Bitmap
+	words []atomic.Pointer[rowWords] // by row / wordRows; nil entries are made when they are needed
+}
+
+// wordRows is of how many rows rowWords tells.
+const wordRows = 1 << 16
+
+// rowWords has one bit a row. Who looks for the ended rows of a small range finds them by it: where rows change often most of them have
+// ended, and a bitmap hands them out one by one.
+type rowWords [wordRows / 64]uint64
+
+func newCheckpoint(n int, rows *roaring.Bitmap) checkpoint {
+	c := checkpoint{n: n, rows: rows}
+	if !rows.IsEmpty() {
+		c.words = make([]atomic.Pointer[rowWords], rows.Maximum()/wordRows+1)
+	}
+	return c
+}
+
+// wordsOf returns the words of rows [part*wordRows, …).
+func (c *checkpoint) wordsOf(part uint32) *rowWords {
+	if w := c.words[part].Load(); w != nil {
+		return w
+	}
+	w := new(rowWords)
+	for _, pos := range deadRows(nil, c.rows, part*wordRows, wordRows) {
+		w[pos%wordRows/64] |= 1 << (pos % 64)
+	}
+	c.words[part].Store(w)
+	return w
+}
+
+// deadIn appends the rows of [start, end) that had ended, ascending.
+func (c *checkpoint) deadIn(dst []uint32, start, end uint32) []uint32 {
+	for start < end && int(start/wordRows) < len(c.words) {
+		part := start / wordRows
+		stop := min(end-1, part*wordRows+wordRows-1) // the last row of this part
+		dst = c.wordsOf(part).appendTo(dst, part*wordRows, start%wordRows, stop%wordRows)
+		if stop == end-1 {
+			return dst
+		}
+		start = stop + 1
+	}
+	return dst
+}
+
+// appendTo appends the set ones of rows [from, to], counted from base.
+func (w *rowWords) appendTo(dst []uint32, base, from, to uint32) []uint32 {
+	for i := from / 64; i <= to/64; i++ {
+		word := w[i]
+		if i == from/64 {
+			word &= ^uint64(0) << (from % 64)
+		}
+		if i == to/64 {
+			word &= ^uint64(0) >> (63 - to%64)
+		}
+		for ; word != 0; word &= word - 1 {
+			dst = append(dst, base+i*64+uint32(bits.TrailingZeros64(word)))
+		}
+	}
+	return dst
 }
 
 func newDeletes(base *roaring.Bitmap, log []delEntry) deletes {
 	if base == nil {
 		base = roaring.New()
 	}
-	d := deletes{checkpoints: []checkpoint{{rows: base}}, before: int(base.GetCardinality())}
+	d := deletes{checkpoints: []checkpoint{newCheckpoint(0, base)}, before: int(base.GetCardinality())}
 	for _, e := range log {
 		d.add(e.Version, e.Pos)
 	}
@@ -62,7 +124,7 @@ func (d *deletes) add(v types.Version, pos uint32) {
 	for _, e := range d.log[last.n:] {
 		rows.Add(e.Pos)
 	}
-	d.checkpoints = append(thin(d.checkpoints), checkpoint{n: len(d.log), rows: rows})
+	d.checkpoints = append(thin(d.checkpoints), newCheckpoint(len(d.log), rows))
 }
 
 // addAll is add for many rows that one version ended.
@@ -85,7 +147,7 @@ func (d *deletes) addAll(v types.Version, pos *roaring.Bitmap) {
 		log = append(log, delEntry{Version: v, Pos: it.Next()})
 	}
 	d.log = log
-	d.checkpoints = append(thin(d.checkpoints), checkpoint{n: len(log), rows: rows})
+	d.checkpoints = append(thin(d.checkpoints), newCheckpoint(len(log), rows))
 }
 
 // thin returns a copy of the checkpoints with room for one more: of too many, the base and every second one.
@@ -104,12 +166,18 @@ func (d *deletes) upTo(v types.Version) int {
 	return sort.Search(len(d.log), func(i int) bool { return d.log[i].Version > v })
 }
 
-// at returns the checkpoint to start from and the entries to add to it for version v.
+// at returns the rows of the checkpoint to start from and the entries to add to them for version v.
 func (d *deletes) at(v types.Version) (*roaring.Bitmap, []delEntry) {
+	c, rest := d.from(v)
+	return c.rows, rest
+}
+
+// from is at with the checkpoint as it is.
+func (d *deletes) from(v types.Version) (*checkpoint, []delEntry) {
 	n := d.upTo(v)
 	i := sort.Search(len(d.checkpoints), func(i int) bool { return d.checkpoints[i].n > n }) - 1
-	c := d.checkpoints[i]
-	return c.rows, d.log[c.n:n]
+	c := &d.checkpoints[i]
+	return c, d.log[c.n:n]
 }
 
 // has reports whether the row at pos had ended at version v.
@@ -129,8 +197,8 @@ func (d *deletes) has(pos uint32, v types.Version) bool {
 // deadIn appends which of the rows [start, start+n) had ended at version v, ascending. What of the log no bitmap holds yet is looked
 // through: for a part of the rows that takes less than a bitmap of all of them.
 func (d *deletes) deadIn(dst []uint32, v types.Version, start, n uint32) []uint32 {
-	rows, rest := d.at(v)
-	dst = deadRows(dst, rows, start, n)
+	c, rest := d.from(v)
+	dst = c.deadIn(dst, start, start+n)
 	held := len(dst)
 	for _, e := range rest {
 		if e.Pos-start < n { // below start it is huge

@@ -207,7 +207,7 @@ func (d *digestDiff) memory(w *memView) {
 			}
 		}
 		if len(plus)+len(minus) > 0 {
-			d.add(d.s.memoryColumns(w, d.ids, from, to), plus, minus)
+			d.add(d.s.memoryColumns(w, d.ids, to-from, func(at int) *vec.Vector { return w.column(at, from, to) }), plus, minus)
 		}
 	}
 }

@@ -98,3 +98,22 @@ func (w *memView) column(i, from, to int) *vec.Vector {
 	}
 	return out
 }
+
+// picked returns rows of column i, counted from from, as a vector of their own.
+func (w *memView) picked(i, from int, rows []int32) *vec.Vector {
+	out := rowset.NewVector(w.schema.Columns[i].Type, len(rows))
+	for _, r := range rows {
+		row := from + int(r)
+		if row < w.tail {
+			b := blockOf(w.blocks, row)
+			rowset.AppendRow(out, b.cols[i], row-b.from)
+			continue
+		}
+		if c := &w.cols[i]; c.nulls && c.null[row-w.tail] {
+			rowset.AppendNull(out)
+		} else {
+			rowset.AppendRow(out, &c.v, row-w.tail)
+		}
+	}
+	return out
+}

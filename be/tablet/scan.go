@@ -258,23 +258,31 @@ func (it *Iter) fillFromMemory(w *memView) {
 		}
 		from, to = from+first, from+last+1
 	}
-	b := it.s.memoryColumns(w, it.cols, from, to)
+	if len(sel)*copiedOf < to-from { // where rows change often most of them have ended
+		column := func(at int) *vec.Vector { return w.picked(at, from, sel) }
+		it.ready = append(it.ready, it.s.memoryColumns(w, it.cols, len(sel), column))
+		return
+	}
+	b := it.s.memoryColumns(w, it.cols, to-from, func(at int) *vec.Vector { return w.column(at, from, to) })
 	if len(sel) < b.N {
 		b.Sel = sel
 	}
 	it.ready = append(it.ready, b)
 }
 
-// memoryColumns returns the rows [from, to) of a memtable as columns of the snapshot's schema.
-func (s *Snapshot) memoryColumns(w *memView, cols []types.ColumnID, from, to int) *vec.Batch {
-	b := &vec.Batch{N: to - from}
+// copiedOf is of how many rows in memory fewer than one is wanted when those are copied.
+const copiedOf = 4
+
+// memoryColumns returns n rows of a memtable, whose columns column returns by their places in it, as columns of the snapshot's schema.
+func (s *Snapshot) memoryColumns(w *memView, cols []types.ColumnID, n int, column func(at int) *vec.Vector) *vec.Batch {
+	b := &vec.Batch{N: n}
 	for _, id := range cols {
 		at := w.schema.ColumnIndex(id)
 		if at < 0 {
 			b.Cols = append(b.Cols, s.fillColumn(id, b.N))
 			continue
 		}
-		v := w.column(at, from, to)
+		v := column(at)
 		v.Type = s.columnType(id)
 		b.Cols = append(b.Cols, v)
 	}

@@ -54,6 +54,11 @@ func (o *output) stream(ctx context.Context, schema []physical.OutColumn, rows e
 	if err := o.columns(schema); err != nil {
 		return 0, err
 	}
+	return o.rest(ctx, rows, warnings)
+}
+
+// rest is stream behind the columns.
+func (o *output) rest(ctx context.Context, rows exec.Stream, warnings uint16) (int64, error) {
 	var n int64
 	for {
 		b, err := rows.Next(ctx)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,12 +13,13 @@ import (
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/parse"
+	"stele/sql/physical"
 	"stele/sql/plan"
 	"stele/sql/vec"
 )
 
 // Point queries, SELECT of columns by the whole primary key, take a way of their own: their plan is kept under the text
-// without its literals, and the row comes by one call. It is only a shorter way: whatever is not at once clear (values to be
+// without its literals, and the row comes by one call. Other queries of one table have their plans kept there, too (kept.go). It is only a shorter way: whatever is not at once clear (values to be
 // converted, rows of the transaction's own, a replica that does not answer) goes to the general way before anything was sent.
 
 // maxPoints bounds the plans that are kept.
@@ -32,15 +34,27 @@ type points struct {
 	m  map[string]*pointPlan
 }
 
-// pointPlan is a plan over one definition of a table. Without a plan it says that a text is no point query, until then.
+// pointPlan is a plan over one definition of a table. Without a plan it says that a text is for the general way, until then.
 type pointPlan struct {
 	until     time.Time
 	db, table string // as the statement resolves them
 	plan      *plan.Point
+	kept      *plan.Kept       // of any other SELECT; plan is nil
 	write     *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
 	needs     model.Privilege  // for write
 	columns   []server.Column  // in UTC
 	zoned     bool             // some column is shown in the session's zone
+}
+
+// of is the definition of the table that the plan was made over; nil = there is no plan.
+func (p *pointPlan) of() *catalog.Table {
+	switch {
+	case p.plan != nil:
+		return p.plan.Table
+	case p.kept != nil:
+		return p.kept.Table
+	}
+	return nil
 }
 
 func (c *points) get(key []byte) *pointPlan {
@@ -103,13 +117,15 @@ func (s *Session) mayPoint() bool {
 
 // pointKey is what the meaning of a text depends on beside the text.
 func (s *Session) pointKey(dst []byte, kind byte) []byte {
+	f := s.vars.now()
 	dst = append(append(dst, kind), s.db...)
-	return append(append(append(dst, 0), s.vars.now().sqlMode...), 0)
+	dst = append(append(append(dst, 0), f.sqlMode...), 0)
+	return append(append(dst, f.zone.String()...), 0)
 }
 
 func (s *Session) point(ctx context.Context, key []byte, sql string, params []plan.Param, prepared bool, out *output) (done bool, err error) {
 	p := s.sh.points.get(key)
-	if p != nil && p.plan == nil && time.Now().Before(p.until) {
+	if p != nil && p.of() == nil && time.Now().Before(p.until) {
 		return false, nil
 	}
 	if p == nil && !namesTable(sql) {
@@ -119,6 +135,9 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 	if p == nil || !p.current(newest) {
 		p = s.planPoint(newest, sql, params, prepared)
 		s.sh.points.put(key, p)
+	}
+	if p.kept != nil {
+		return s.keptQuery(ctx, p, params, newest, out)
 	}
 	if p.plan == nil {
 		return false, nil
@@ -133,8 +152,7 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 		s.inVain = err // the general way reports it, if it needs a leader
 		return false, nil
 	}
-	// Only now is it known here what was revoked before the query began.
-	if cat != newest && !p.current(cat) || !s.holds(model.PrivSelect, p.db, p.plan.Table) {
+	if !s.mayRead(p, newest, cat) {
 		return false, nil
 	}
 	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, rowKey)
@@ -142,6 +160,12 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 		return false, nil //nolint:nilerr // the general way tries other replicas and knows what to say
 	}
 	return true, s.answerPoint(p, row, out)
+}
+
+// mayRead reports whether the plan holds for the state that a query reads, and the session may read its table. Only when that state is
+// known is it known here what was revoked before the query began.
+func (s *Session) mayRead(p *pointPlan, newest, cat *catalog.Catalog) bool {
+	return (cat == newest || p.current(cat)) && s.holds(model.PrivSelect, p.db, p.of())
 }
 
 // namesTable reports whether a query may name a table; one that does not, like SELECT 1, asks nobody.
@@ -157,28 +181,46 @@ func namesTable(sql string) bool {
 
 // current reports whether a plan still is that of its text.
 func (p *pointPlan) current(cat *catalog.Catalog) bool {
-	if p.plan == nil {
+	of := p.of()
+	if of == nil {
 		return false
 	}
 	t, ok := (snapshot{Catalog: cat}).Table(p.db, p.table)
-	return ok && t == p.plan.Table
+	return ok && t == of
 }
 
-// planPoint plans a text, or finds that it is no point query.
+// planPoint plans a text, or finds that it is for the general way.
 func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Param, prepared bool) *pointPlan {
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil || prepared != (len(st.Params) > 0) || prepared && len(st.Params) != len(params) {
 		return &pointPlan{until: time.Now().Add(pointRetry)}
 	}
-	pl, ok := plan.PointSelect(s.planContext(cat, time.Now(), nil), st.Node, len(params))
-	if !ok {
-		return &pointPlan{until: time.Now().Add(pointRetry)}
+	pctx := s.planContext(cat, time.Now(), nil)
+	if pl, ok := plan.PointSelect(pctx, st.Node, len(params)); ok {
+		p := &pointPlan{db: pl.Database, table: pl.Name, plan: pl}
+		p.describe(pl.Schema)
+		return p
 	}
-	p := &pointPlan{db: pl.Database, table: pl.Name, plan: pl, columns: serverColumns(pl.Schema, time.UTC)}
-	for _, c := range pl.Schema {
-		p.zoned = p.zoned || c.Type.Kind == types.KindTimestamp
+	if k, ok := plan.KeepSelect(pctx, st.Node, params, prepared); ok {
+		p := &pointPlan{db: k.Database, table: k.Name, kept: k}
+		p.describe(k.Schema())
+		return p
 	}
-	return p
+	return &pointPlan{until: time.Now().Add(pointRetry)}
+}
+
+// describe keeps the columns of the result.
+func (p *pointPlan) describe(schema []physical.OutColumn) {
+	p.columns = serverColumns(schema, time.UTC)
+	p.zoned = slices.ContainsFunc(schema, func(c physical.OutColumn) bool { return c.Type.Kind == types.KindTimestamp })
+}
+
+// shown are the columns of the result as the session sees them.
+func (p *pointPlan) shown(s *Session, schema []physical.OutColumn) []server.Column {
+	if p.zoned {
+		return serverColumns(schema, s.vars.zone())
+	}
+	return p.columns
 }
 
 // answerPoint sends the row, if there is one.
@@ -188,11 +230,7 @@ func (s *Session) answerPoint(p *pointPlan, row *vec.Batch, out *output) error {
 	if !s.inTx {
 		s.spend() // this query was the next transaction
 	}
-	columns := p.columns
-	if p.zoned {
-		columns = serverColumns(p.plan.Schema, s.vars.zone())
-	}
-	if err := out.head(columns); err != nil {
+	if err := out.head(p.shown(s, p.plan.Schema)); err != nil {
 		return err
 	}
 	s.foundRows = 0

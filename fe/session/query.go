@@ -36,7 +36,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		return err
 	}
 	now := time.Now()
-	p, rows, err := s.firstRows(ctx, n, params, cat, now)
+	p, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
 	if err != nil {
 		return s.ended(ctx, err)
 	}
@@ -61,13 +61,13 @@ func (s *Session) ended(ctx context.Context, err error) error {
 
 // firstRows opens a query. That of a transaction is read up to its first rows: when a leader changes before they come, what the
 // transaction wrote there is written again and the query with it, since nobody has seen anything of the answer.
-func (s *Session) firstRows(ctx context.Context, n parse.StmtNode, params []plan.Param, cat *catalog.Catalog, now time.Time) (*physical.Node, exec.Stream, error) {
+func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, exec.Stream, error)) (*physical.Node, exec.Stream, error) {
 	r := s.retrier()
 	for {
 		if err := s.refresh(ctx); err != nil {
 			return nil, nil, err
 		}
-		p, rows, err := s.openQuery(ctx, n, params, cat, now)
+		p, rows, err := open()
 		if err != nil || s.tx == nil {
 			return p, rows, err
 		}
@@ -92,11 +92,17 @@ func (s *Session) openQuery(ctx context.Context, n parse.StmtNode, params []plan
 		return nil, nil, err
 	}
 	s.warnPlanned(pctx)
+	rows, err := s.rowsOf(ctx, p, cat, now)
+	return p, rows, err
+}
+
+// rowsOf has the rows of a plan made, here or on a query node.
+func (s *Session) rowsOf(ctx context.Context, p *physical.Node, cat *catalog.Catalog, now time.Time) (exec.Stream, error) {
 	rows, err := s.offload(ctx, p, cat, now)
 	if err == nil && rows == nil {
 		rows, err = s.build(p, cat, now)
 	}
-	return p, rows, err
+	return rows, err
 }
 
 // headed is a stream whose first batch is there already.

@@ -145,6 +145,7 @@ type Session struct {
 	named        map[string]string // PREPARE name -> text
 	temps        temporaries
 	granted      granted
+	spoken       spoken
 	account      string // name@host of accountName
 
 	stateMu sync.Mutex
@@ -357,7 +358,7 @@ func (s *Session) run(ctx context.Context, sql string, params []plan.Param, out 
 		}
 	}
 	s.sh.queries.Add(1)
-	st, err := s.sh.Parser.Parse(sql, s.mode())
+	st, err := s.parsed(sql)
 	if err != nil {
 		return err
 	}

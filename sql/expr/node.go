@@ -29,6 +29,8 @@ type Node struct {
 	Value Value            `cbor:"4,keyasint,omitempty"`
 	Func  string           `cbor:"5,keyasint,omitempty"` // a name of the function registry: "=", "+", "and", "substring", "cast", "case", "in", ...
 	Args  []*Node          `cbor:"6,keyasint,omitempty"`
+	// Slot marks a constant of a plan that is kept: its value is that of the statement's value Slot-1. 0 everywhere else.
+	Slot int `cbor:"-"`
 }
 
 // Value is one scalar in the physical form of its type (see types.Phys).

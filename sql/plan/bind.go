@@ -26,9 +26,11 @@ func (e *env) bindNode(n ast.ExprNode) (*expr.Node, error) {
 	case *ast.ColumnNameExpr:
 		return e.column(n.Name)
 	case ast.ParamMarkerExpr:
-		return e.b.param(n)
+		x, err := e.b.param(n)
+		return e.b.slotted(n, x, err)
 	case ast.ValueExpr:
-		return e.b.literal(n)
+		x, err := e.b.literal(n)
+		return e.b.slotted(n, x, err)
 	case *ast.BinaryOperationExpr:
 		return e.binary(n)
 	case *ast.UnaryOperationExpr:

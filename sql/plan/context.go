@@ -72,6 +72,9 @@ type Context struct {
 	// literal keeps plans as they were bound: no predicate moves, no join is reordered, nothing is pruned. Tests compare
 	// what both kinds of plans answer.
 	literal bool
+
+	// slots, when set, has the planner mark what becomes of values, which are then Params.
+	slots *slots
 }
 
 // location returns the session's time zone.

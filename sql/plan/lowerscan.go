@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/fn"
@@ -138,15 +139,24 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 		s.Fragment.Columns = append(s.Fragment.Columns, t.Schema.Columns[b.cols[id].pos].ID)
 	}
 	preds := dedup(slices.DeleteFunc(slices.Clone(c.preds), isTrue))
+	b.narrow(s, t, preds, read)
+	if b.ctx.slots != nil {
+		b.ctx.slots.scans = append(b.ctx.slots.scans, scanned{scan: s, table: t, preds: preds, read: read})
+	}
+	return &physical.Node{Scan: s}, read
+}
+
+// narrow says what of a table is read, by conditions over column ids of which some are read. It is all of a scan that depends on the
+// values of constants.
+func (b *binder) narrow(s *physical.Scan, t *catalog.Table, preds []*expr.Node, read []int) {
 	pr := pruner{b: b, table: t, preds: preds}
-	s.Tablets = pr.tablets()
+	s.Tablets, s.Via = pr.tablets(), nil
 	if s.Fragment.Keys = pr.keys(); s.Fragment.Keys == nil && len(s.Tablets) > 0 {
 		s.Via = pr.via()
 	}
 	if len(preds) > 0 {
 		s.Fragment.Filter = at(and(preds...), read)
 	}
-	return &physical.Node{Scan: s}, read
 }
 
 // lowerAgg aggregates; over one scan it does so in two phases, the first next to the data.

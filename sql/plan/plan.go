@@ -9,7 +9,11 @@ import (
 // Select plans a query: a SELECT, a set operation, TABLE t or VALUES ROW(...). The columns of the result are the plan's
 // Schema, in order.
 func Select(ctx *Context, stmt ast.Node) (*physical.Node, error) {
-	b := newBinder(ctx)
+	return newBinder(ctx).selected(stmt)
+}
+
+// selected is Select by a binder.
+func (b *binder) selected(stmt ast.Node) (*physical.Node, error) {
 	b.locks, _ = stmt.(*ast.SelectStmt)
 	out, err := b.query(stmt, nil, nil)
 	if err == nil {

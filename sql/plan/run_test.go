@@ -92,6 +92,11 @@ func (s *store) query(sql string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.run(n)
+}
+
+// run runs a plan and returns its rows as text.
+func (s *store) run(n *physical.Node) ([]string, error) {
 	if err := checkPlan(n); err != nil {
 		return nil, err
 	}

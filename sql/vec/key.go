@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -181,12 +182,12 @@ func orderedFloat(f float64) uint64 {
 }
 
 func appendKeyBytes(dst, b []byte) []byte {
-	for _, c := range b {
-		if c == 0 {
-			dst = append(dst, 0, escZero)
-		} else {
-			dst = append(dst, c)
+	for {
+		zero := bytes.IndexByte(b, 0) // mostly there is none
+		if zero < 0 {
+			return append(append(dst, b...), 0, escEnd)
 		}
+		dst = append(append(dst, b[:zero]...), 0, escZero)
+		b = b[zero+1:]
 	}
-	return append(dst, 0, escEnd)
 }

@@ -1,0 +1,341 @@
+package plan
+
+import (
+	"reflect"
+	"slices"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	"stele/sql/physical"
+)
+
+// Kept is the plan of a SELECT of one table that differs from one execution to the next in nothing but constants with which its WHERE
+// compares columns: Bind puts them in. When that may be is said in fe/session/DESIGN.md.
+type Kept struct {
+	// Database and Name are how the statement names the table, with the default database filled in.
+	Database, Name string
+	Table          *catalog.Table
+
+	binder *binder // has what the columns of the conditions are; read only
+	root   *physical.Node
+	scan   scanned
+	slots  []types.Column // for each value the column that it is compared with
+	types  []types.ColumnType
+}
+
+// scanned is the scan of a kept plan: what of it depends on constants is made again from the conditions.
+type scanned struct {
+	scan  *physical.Scan
+	table *catalog.Table
+	preds []*expr.Node // over column ids
+	read  []int        // the ids that the scan reads
+}
+
+// maxSlots bounds the values of a kept plan, so that there are others of every type.
+const maxSlots = 60
+
+// slots says which literals and parameters of a statement are to be found again in its plan.
+type slots struct {
+	at    map[ast.ExprNode]int // by the position of their values
+	scans []scanned
+}
+
+// KeepSelect plans a query so that it can be kept. Values are as for PointSelect. What is not recognised, also what is wrong, is for
+// Select; so is a plan in which some value is not found as it was given, or that other values of the same types would have changed.
+func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) (*Kept, bool) {
+	s, ok := stmt.(*ast.SelectStmt)
+	if !ok || s.Kind != ast.SelectStmtKindSelect || s.From == nil || s.Where == nil || s.LockInfo != nil || s.With != nil || s.SelectIntoOpt != nil ||
+		len(s.TableHints) > 0 || s.SelectStmtOpts != nil && s.CalcFoundRows {
+		return nil, false
+	}
+	src, name, ok := bareTable(s.From)
+	if !ok {
+		return nil, false
+	}
+	t, err := ctx.table(name.Schema.O, name.Name.O)
+	if err != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+		return nil, false
+	}
+	alias := name.Name.O
+	if src.AsName.O != "" {
+		alias = src.AsName.O
+	}
+	f := slotFinder{table: t, alias: alias, prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
+	if !f.condition(s.Where) || len(f.columns) != len(values) || len(values) == 0 || len(values) > maxSlots || !lasting(s) {
+		return nil, false
+	}
+	k := &Kept{Database: name.Schema.O, Name: name.Name.O, Table: t, slots: f.columns}
+	if k.Database == "" {
+		k.Database = ctx.CurrentDB
+	}
+	for _, v := range values {
+		k.types = append(k.types, v.Type)
+	}
+	if !k.Fits(values) || !k.plan(ctx, stmt, values, &f.found) {
+		return nil, false
+	}
+	return k, true
+}
+
+// plan makes the plan with other values than those that are there, and holds what comes of it with those against what they are planned to.
+func (k *Kept) plan(ctx *Context, stmt ast.StmtNode, values []Param, found *slots) bool {
+	other := *ctx
+	other.Params, other.slots = others(values), found
+	b := newBinder(&other)
+	var err error
+	if k.root, err = b.selected(stmt); err != nil || len(found.scans) != 1 || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
+		return false
+	}
+	k.scan, k.binder = found.scans[0], b
+	seen := make([]int, len(values))
+	for _, p := range k.scan.preds {
+		countSlots(p, seen)
+	}
+	if slices.Contains(seen, 0) {
+		return false // the planner has done something with the value
+	}
+	b.ctx = nil // it is of this session
+	plain := *ctx
+	if plain.Params == nil {
+		plain.Params = values
+	}
+	want, err := Select(&plain, stmt)
+	if err != nil {
+		return false
+	}
+	return reflect.DeepEqual(k.Bind(ctx, values), want)
+}
+
+// others are values of the same types, none of which is another's or its own.
+func others(values []Param) []Param {
+	out := make([]Param, len(values))
+	for i, v := range values {
+		out[i] = v
+		n := int64(i + 1)
+		if v.Type.Kind == types.KindVarChar {
+			out[i].Value.B = append(slices.Clone(v.Value.B), '~', byte(n))
+			out[i].Type.Length += 2
+			continue
+		}
+		if n == v.Value.I {
+			n += maxSlots
+		}
+		out[i].Value.I = n
+	}
+	return out
+}
+
+// countSlots counts how often the value of each slot stands in an expression.
+func countSlots(e *expr.Node, seen []int) {
+	if e.Slot > 0 {
+		seen[e.Slot-1]++
+	}
+	for _, a := range e.Args {
+		countSlots(a, seen)
+	}
+}
+
+// slotted marks the constant of a literal or parameter that is to be found again.
+func (b *binder) slotted(n ast.ExprNode, x *expr.Node, err error) (*expr.Node, error) {
+	if b.ctx.slots == nil || err != nil {
+		return x, err
+	}
+	if at, ok := b.ctx.slots.at[n]; ok {
+		v := b.ctx.Params[at]
+		x = expr.Const(v.Value, v.Type)
+		x.Slot = at + 1
+	}
+	return x, nil
+}
+
+// Schema is that of the result.
+func (k *Kept) Schema() []physical.OutColumn { return k.root.Schema }
+
+// Fits reports whether values are such that the plan does not depend on them: of the types that it was made with, and as they stand
+// values of the columns that they are compared with. Texts that end in spaces, or are none, may compare by other rules.
+func (k *Kept) Fits(values []Param) bool {
+	if len(values) != len(k.types) {
+		return false
+	}
+	for i, v := range values {
+		t := v.Type
+		if t.Kind != k.types[i].Kind || t.Unsigned != k.types[i].Unsigned || v.Value.Null {
+			return false
+		}
+		if t.Kind == types.KindVarChar {
+			b := v.Value.B
+			if len(b) == 0 || len(b) > int(k.slots[i].Type.Length) || b[len(b)-1] <= ' ' || !isASCII(b) || int(t.Length) != len(b) || t.Collation != k.types[i].Collation {
+				return false
+			}
+			continue
+		}
+		if t.Unsigned && v.Value.I < 0 || !holds(k.slots[i].Type, v.Value.I) {
+			return false
+		}
+	}
+	return true
+}
+
+// Bind returns the plan with other values, which fit. Of the context it reads the catalog, the time and the time zone.
+func (k *Kept) Bind(ctx *Context, values []Param) *physical.Node {
+	b := *k.binder
+	b.ctx = ctx
+	consts := make([]expr.Node, len(values))
+	for i, v := range values {
+		consts[i] = *expr.Const(v.Value, v.Type)
+	}
+	preds := make([]*expr.Node, len(k.scan.preds))
+	for i, p := range k.scan.preds {
+		preds[i] = filled(p, consts)
+	}
+	scan := *k.scan.scan
+	b.narrow(&scan, k.scan.table, preds, k.scan.read)
+	return k.with(k.root, &scan)
+}
+
+// filled puts constants into their slots.
+func filled(e *expr.Node, consts []expr.Node) *expr.Node {
+	if e.Slot > 0 {
+		return &consts[e.Slot-1]
+	}
+	var args []*expr.Node
+	for i, a := range e.Args {
+		n := filled(a, consts)
+		if n != a && args == nil {
+			args = slices.Clone(e.Args)
+		}
+		if args != nil {
+			args[i] = n
+		}
+	}
+	if args == nil {
+		return e
+	}
+	c := *e
+	c.Args = args
+	return &c
+}
+
+// with is a plan with another scan.
+func (k *Kept) with(n *physical.Node, scan *physical.Scan) *physical.Node {
+	c := *n
+	if n.Scan == k.scan.scan {
+		c.Scan = scan
+		return &c
+	}
+	c.Children = make([]*physical.Node, len(n.Children))
+	for i, kid := range n.Children {
+		c.Children[i] = k.with(kid, scan)
+	}
+	return &c
+}
+
+// slotFinder finds the values of a WHERE, in the order of the text, and the columns that they are compared with.
+type slotFinder struct {
+	table    *catalog.Table
+	alias    string
+	prepared bool // the values are parameters; literals are part of the text
+	found    slots
+	columns  []types.Column
+}
+
+// condition goes through a condition; false = it has a value where none may be.
+func (f *slotFinder) condition(n ast.ExprNode) bool {
+	switch n := unparen(n).(type) {
+	case *ast.BinaryOperationExpr:
+		switch n.Op {
+		case ast.OpLogicAnd, ast.OpLogicOr:
+			return f.condition(n.L) && f.condition(n.R)
+		case ast.OpEQ, ast.OpNE, ast.OpLT, ast.OpLE, ast.OpGT, ast.OpGE:
+			return f.compared(n.L, n.R) || f.compared(n.R, n.L) || !f.holdsValue(n)
+		}
+	case *ast.BetweenExpr:
+		return f.compared(n.Expr, n.Left) && f.compared(n.Expr, n.Right)
+	case *ast.PatternInExpr:
+		if n.Sel != nil {
+			return false
+		}
+		for _, v := range n.List {
+			if !f.compared(n.Expr, v) {
+				return false
+			}
+		}
+		return true
+	}
+	return !f.holdsValue(n)
+}
+
+// compared takes a value that is compared with a column of the table.
+func (f *slotFinder) compared(column, value ast.ExprNode) bool {
+	name, ok := bareColumn(unparen(column), f.alias)
+	if !ok || !f.isValue(value) {
+		return false
+	}
+	at := columnNamed(f.table, name)
+	if at < 0 {
+		return false
+	}
+	c := f.table.Schema.Columns[at]
+	if c.Special() || !pointKind(c.Type) && c.Type.Kind != types.KindChar || c.Type.Collation != types.CollationBinary {
+		return false
+	}
+	f.found.at[value] = len(f.columns)
+	f.columns = append(f.columns, c)
+	return true
+}
+
+func (f *slotFinder) isValue(n ast.ExprNode) bool {
+	_, param := n.(*ast.Param)
+	return isValue(n) && param == f.prepared
+}
+
+// holdsValue reports whether a value stands anywhere in an expression.
+func (f *slotFinder) holdsValue(n ast.ExprNode) bool {
+	v := valueVisitor{is: f.isValue}
+	n.Accept(&v)
+	return v.found
+}
+
+type valueVisitor struct {
+	is    func(ast.ExprNode) bool
+	found bool
+}
+
+// Enter looks at a node.
+func (v *valueVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	if x, ok := n.(ast.ExprNode); ok && v.is(x) {
+		v.found = true
+	}
+	return n, v.found
+}
+
+// Leave goes on.
+func (v *valueVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+// lasting reports whether a query asks for nothing but what its tables hold: no function, of which some know the session or the clock,
+// no variable, no query within it.
+func lasting(s *ast.SelectStmt) bool {
+	v := lastingVisitor{is: true}
+	s.Accept(&v)
+	return v.is
+}
+
+type lastingVisitor struct{ is bool }
+
+// Enter looks at a node.
+func (v *lastingVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n.(type) {
+	case *ast.SelectStmt, *ast.FieldList, *ast.SelectField, *ast.WildCardField, *ast.TableRefsClause, *ast.Join, *ast.TableSource, *ast.TableName,
+		*ast.ColumnNameExpr, *ast.ColumnName, *ast.BinaryOperationExpr, *ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.BetweenExpr,
+		*ast.PatternInExpr, *ast.IsNullExpr, *ast.AggregateFuncExpr, *ast.ByItem, *ast.GroupByClause, *ast.OrderByClause, *ast.HavingClause,
+		*ast.PositionExpr, *ast.Limit, *ast.Literal, *ast.Param:
+	default:
+		v.is = false
+	}
+	return n, !v.is
+}
+
+// Leave goes on.
+func (v *lastingVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }

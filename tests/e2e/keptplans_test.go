@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"stele/tests/cluster"
+)
+
+// rowsOf are the rows of a query as text, or its error.
+func (w *isolated) rowsOf(query string, args ...any) string {
+	w.t.Helper()
+	rows, err := w.a.QueryContext(w.t.Context(), query, args...)
+	if err != nil {
+		return err.Error()
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(w.t, err)
+	out := fmt.Sprint(columns)
+	for rows.Next() {
+		cells := make([]*string, len(columns))
+		into := make([]any, len(columns))
+		for i := range cells {
+			into[i] = &cells[i]
+		}
+		must(w.t, rows.Scan(into...))
+		for _, c := range cells {
+			if c == nil {
+				out += " NULL"
+			} else {
+				out += " " + *c
+			}
+		}
+		out += ";"
+	}
+	if err := rows.Err(); err != nil {
+		return err.Error()
+	}
+	return out
+}
+
+// planned is a query that asks the same and has a function, by which it is planned each time.
+func planned(query string) string {
+	head, rest, _ := strings.Cut(query, " WHERE ")
+	condition, tail := rest, ""
+	for _, word := range []string{" GROUP BY ", " ORDER BY "} {
+		if c, _, ok := strings.Cut(condition, word); ok {
+			condition, tail = c, rest[len(c):]
+		}
+	}
+	return head + " WHERE CONNECTION_ID() > 0 AND (" + condition + ")" + tail
+}
+
+// TestKeptPlansAsOthers: a query whose plan is kept by its text answers as one that is planned each time, whatever its values are, as a text
+// and as a prepared statement, in another time zone, over what its transaction has written, and after its table was altered.
+func TestKeptPlansAsOthers(t *testing.T) {
+	w := isolate(t, "keptplans")
+	w.do(w.a, `CREATE TABLE k (id INT PRIMARY KEY, n INT, u SMALLINT UNSIGNED, v VARCHAR(5), c CHAR(5), ci VARCHAR(5) COLLATE utf8mb4_general_ci, d DECIMAL(6,2),
+		e ENUM('a','b'), ts TIMESTAMP NULL, dt DATE, UNIQUE KEY un (n)) DISTRIBUTED BY HASH(id) BUCKETS 3`)
+	for i := range 20 {
+		w.do(w.a, fmt.Sprintf("INSERT INTO k VALUES (%d, %d, %d, 'v%d', 'c%d', 'X%d', %d.5, 'a', '2024-03-%02d 12:00:00', '2024-03-%02d')", i-5, i*2, i%3, i%4, i%5, i%2, i, i+1, i+1))
+	}
+	queries := []string{"SELECT id, ts FROM k WHERE %s BETWEEN %s AND %s ORDER BY id", "SELECT SUM(n), COUNT(*) FROM k WHERE %s > %s AND id <> %s", "SELECT DISTINCT v FROM k WHERE %s IN (%s, %s) ORDER BY v",
+		"SELECT u, MAX(id) FROM k WHERE %s = %s OR id = %s GROUP BY u ORDER BY u"}
+	values := []string{"1", "7", "-3", "40000", "5000000000", "2.5", "1e0", "'v1'", "'c2'", "'c2 '", "'x1'", "''", "'1'", "NULL", "0x31", "'2024-03-05'", "TRUE", "'é'"}
+	compare := func(when string, columns ...string) {
+		t.Helper()
+		for _, column := range columns {
+			for _, q := range queries {
+				for i, value := range values {
+					other := values[(i+1)%3]
+					text := fmt.Sprintf(q, column, value, other)
+					want := w.rowsOf(planned(text))
+					if got := w.rowsOf(text); got != want {
+						t.Errorf("%s, %s: %s\nplanned: %s", when, text, got, want)
+					}
+				}
+			}
+		}
+		for _, q := range queries {
+			for _, column := range []string{"id", "n", "u"} {
+				for _, value := range []any{1, -3, 40000, uint64(2), 2.5, "1", nil} {
+					text := fmt.Sprintf(q, column, "?", "?")
+					want := w.rowsOf(planned(text), value, 7)
+					if got := w.rowsOf(text, value, 7); got != want {
+						t.Errorf("%s, %s of %v: %s\nplanned: %s", when, text, value, got, want)
+					}
+				}
+			}
+		}
+	}
+	compare("at first", "id", "n", "u", "v", "c", "ci", "d", "e", "ts", "dt")
+	w.do(w.a, "SET time_zone = '+05:00'")
+	compare("in another zone", "id", "ts")
+	w.do(w.a, "BEGIN", "UPDATE k SET n = n + 1 WHERE id = 1", "INSERT INTO k (id, n, v) VALUES (100, 100, 'v1')", "DELETE FROM k WHERE id = 2")
+	compare("in a transaction", "id", "n", "v")
+	w.do(w.a, "ROLLBACK", "ALTER TABLE k DROP COLUMN u, ADD COLUMN u INT DEFAULT 7")
+	compare("after ALTER TABLE", "id", "u")
+	w.do(w.a, "TRUNCATE TABLE k")
+	compare("after TRUNCATE", "id")
+}
+
+// TestKeptPlansAndRights: an account reads nothing by a plan that another one's query has left.
+func TestKeptPlansAndRights(t *testing.T) {
+	c := sharedCluster(t)
+	root := c.DB()
+	for _, s := range []string{"CREATE DATABASE keptrights", "CREATE TABLE keptrights.t (id INT PRIMARY KEY, v INT)", "INSERT INTO keptrights.t VALUES (1, 1), (2, 2)",
+		"CREATE USER kept_ann IDENTIFIED BY 'kept-pa55'", "GRANT SELECT ON keptrights.t TO kept_ann"} {
+		mustExec(t, root, s)
+	}
+	t.Cleanup(func() {
+		mustExec(t, root, "DROP DATABASE keptrights")
+		mustExec(t, root, "DROP USER kept_ann")
+	})
+	ann := c.OpenAs(1, "kept_ann", "kept-pa55", "keptrights")
+	defer ann.Close()
+	sum := func(query string) (string, error) {
+		rows, err := cluster.ReadTable(t.Context(), ann, query)
+		if err != nil {
+			return "", err
+		}
+		return rows.Column("s")[0], nil
+	}
+	query := func(to int) string { return fmt.Sprintf("SELECT SUM(v) AS s FROM t WHERE id BETWEEN 1 AND %d", to) }
+	for to, want := range map[int]string{1: "1", 2: "3"} {
+		if got, err := sum(query(to)); err != nil || got != want {
+			t.Fatalf("up to %d: %s, %v, want %s", to, got, err, want)
+		}
+	}
+	mustExec(t, root, "REVOKE SELECT ON keptrights.t FROM kept_ann")
+	if got, err := sum(query(2)); err == nil {
+		t.Fatalf("read %s without a right to", got)
+	}
+}

@@ -18,7 +18,7 @@ help: ## list the targets
 build: ## build bin/stele
 	go build -ldflags '$(LDFLAGS)' -o bin/stele .
 
-run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C (RUN_ARGS="--mysql-port 9130 --http-port 8130")
+run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C (RUN_ARGS="--mysql-port 19030 --http-port 18030")
 	bin/stele local --dir $(DIR) $(RUN_ARGS)
 
 test: ## run all tests, end-to-end tests with real processes included

@@ -18,8 +18,8 @@ help: ## list the targets
 build: ## build bin/stele
 	go build -ldflags '$(LDFLAGS)' -o bin/stele .
 
-run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C
-	bin/stele local --dir $(DIR)
+run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C (RUN_ARGS="--mysql-port 19030 --http-port 18030")
+	bin/stele local --dir $(DIR) $(RUN_ARGS)
 
 test: ## run all tests, end-to-end tests with real processes included
 	go test -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v -e /tests/e2e -e /tests/frontends)
@@ -55,6 +55,7 @@ fmt-check:
 
 gen: ## rewrite the generated files and tighten the size ratchet
 	go test ./conf -run '^TestGenerated$$' -count=1 -update
+	go test ./fe/stmt -run '^TestReference$$' -count=1 -update
 	go test ./tests/arch -run '^TestSizes$$' -count=1 -update
 
 PROTOC_GEN_GO = google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
@@ -67,6 +68,7 @@ proto: ## generate Go from the .proto files; needs protoc
 
 gen-check:
 	go test ./conf -run '^TestGenerated$$' -count=1
+	go test ./fe/stmt -run '^TestReference$$' -count=1
 
 powercut: ## cut the power of the store's file system 20 times under parallel writers (needs root)
 	STELE_POWER_TRIALS=20 go test -count=1 -timeout 30m -v -run '^TestPowerCut$$' ./be/tablet

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +16,7 @@ import (
 
 	"stele/be"
 	"stele/be/tool"
+	"stele/conf/cmdline"
 	"stele/fe"
 	"stele/fe/console"
 	"stele/fe/local"
@@ -39,7 +38,7 @@ type command struct {
 	run   func(ctx context.Context, args []string, e env) int
 }
 
-// commands holds every subcommand; fe and be are {"run a frontend", role("fe", fe.Run)} and the like.
+// commands holds every subcommand.
 var commands = map[string]command{
 	"fe":    {"run a frontend, or look at the metadata of one that is stopped (fe tool)", runFE},
 	"be":    {"run a backend, or look at the disk of one that is stopped (be tool)", runBE},
@@ -67,7 +66,7 @@ func main() {
 func run(ctx context.Context, args []string, e env) int {
 	if len(args) == 0 {
 		fmt.Fprint(e.stderr, help())
-		return 2
+		return cmdline.ExitUsage
 	}
 	switch name := args[0]; name {
 	case "help", "-h", "--help":
@@ -78,8 +77,8 @@ func run(ctx context.Context, args []string, e env) int {
 	default:
 		c, ok := commands[name]
 		if !ok {
-			fmt.Fprintf(e.stderr, "stele: unknown command %q\n%s", name, help())
-			return 2
+			fmt.Fprintf(e.stderr, "stele: unknown command %q\nSee stele --help.\n", name)
+			return cmdline.ExitUsage
 		}
 		return c.run(ctx, args[1:], e)
 	}
@@ -103,15 +102,11 @@ func help() string {
 // role makes the command that runs one node in the foreground until a signal asks it to end.
 func role(kind string, run func(ctx context.Context, confPath, version string, stdout io.Writer) error) func(context.Context, []string, env) int {
 	return func(ctx context.Context, args []string, e env) int {
-		flags := flag.NewFlagSet("stele "+kind, flag.ContinueOnError)
-		flags.SetOutput(e.stderr)
-		confPath := flags.String("conf", "conf/"+kind+".conf", "configuration file")
-		if err := flags.Parse(args); err != nil {
-			return exitCode(e, err)
-		}
-		if flags.NArg() > 0 {
-			fmt.Fprintf(e.stderr, "stele %s: unexpected argument %q\n", kind, flags.Arg(0))
-			return 2
+		usage := fmt.Sprintf("usage: stele %s [--conf FILE]\n       stele %[1]s tool --help\n", kind)
+		flags := cmdline.New("stele "+kind, usage, e.stdout, e.stderr)
+		confPath := flags.String("conf", "conf/"+kind+".conf", "configuration `file`")
+		if _, code, ok := flags.Parse(args, 0, 0); !ok {
+			return code
 		}
 		return exitCode(e, run(ctx, *confPath, shortVersion(), e.stdout))
 	}
@@ -132,7 +127,7 @@ func runBE(ctx context.Context, args []string, e env) int {
 }
 
 func runLocal(ctx context.Context, args []string, e env) int {
-	return exitCode(e, local.Command(ctx, args, e.stdout, e.stderr))
+	return local.Command(ctx, args, e.stdout, e.stderr)
 }
 
 func runSQL(ctx context.Context, args []string, e env) int {
@@ -140,13 +135,11 @@ func runSQL(ctx context.Context, args []string, e env) int {
 }
 
 func exitCode(e env, err error) int {
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-		return 0
-	default:
+	if err != nil {
 		fmt.Fprintf(e.stderr, "stele: %v\n", err)
-		return 1
+		return cmdline.ExitFailed
 	}
+	return cmdline.ExitOK
 }
 
 func versionText() string {

@@ -23,7 +23,9 @@ func TestRun(t *testing.T) {
 		{[]string{"--version"}, 0, "stele ", ""},
 		{[]string{"fry"}, 2, "", `unknown command "fry"`},
 		{[]string{"local", "--dir", t.TempDir(), "--backends", "1000"}, 1, "", "--backends 1000 must be"},
-		{[]string{"local", "--help"}, 0, "", "usage: stele local"},
+		{[]string{"local", "--help"}, 0, "usage: stele local", ""},
+		{[]string{"local", "--bogus"}, 2, "", "See stele local --help."},
+		{[]string{"node", "--bogus"}, 2, "", "See stele node --help."},
 		{[]string{"be", "tool"}, 2, "", "usage: stele be tool COMMAND"},
 		{[]string{"be", "tool", "ls", t.TempDir()}, 1, "", "not a disk of Stele"},
 		{[]string{"sql", "-P", "1", "-e", "x"}, 1, "", "ERROR 2003"},
@@ -55,7 +57,8 @@ func TestRoleCommand(t *testing.T) {
 		{[]string{"--conf", "x"}, 0, "conf x\n", ""},
 		{[]string{"--conf", "bad"}, 1, "conf bad\n", "stele: disk on fire\n"},
 		{[]string{"extra"}, 2, "", "stele be: unexpected argument \"extra\"\n"},
-		{[]string{"--help"}, 0, "", "Usage of stele be"},
+		{[]string{"--help"}, 0, "usage: stele be [--conf FILE]\n       stele be tool --help\n\n  --conf FILE          configuration file (default conf/be.conf)\n", ""},
+		{[]string{"--bogus"}, 2, "", "stele be: flag provided but not defined: -bogus\n"},
 	} {
 		var out, errs bytes.Buffer
 		if code := cmd(t.Context(), c.args, env{os.Stdin, &out, &errs}); code != c.code {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -11,21 +10,17 @@ import (
 	"sync"
 
 	"stele/be"
+	"stele/conf/cmdline"
 	"stele/fe"
 )
 
 // runNode runs a frontend and a backend in one process until a signal asks them to end.
 func runNode(ctx context.Context, args []string, e env) int {
-	flags := flag.NewFlagSet("stele node", flag.ContinueOnError)
-	flags.SetOutput(e.stderr)
-	feConf := flags.String("fe", "conf/fe.conf", "configuration file of the frontend")
-	beConf := flags.String("be", "conf/be.conf", "configuration file of the backend")
-	if err := flags.Parse(args); err != nil {
-		return exitCode(e, err)
-	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(e.stderr, "stele node: unexpected argument %q\n", flags.Arg(0))
-		return 2
+	flags := cmdline.New("stele node", "usage: stele node [--fe FILE] [--be FILE]\n", e.stdout, e.stderr)
+	feConf := flags.String("fe", "conf/fe.conf", "configuration `file` of the frontend")
+	beConf := flags.String("be", "conf/be.conf", "configuration `file` of the backend")
+	if _, code, ok := flags.Parse(args, 0, 0); !ok {
+		return code
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + flushing)

@@ -89,16 +89,16 @@ func TestNodeArguments(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-		errs string
+		says string
 	}{
 		{[]string{"node", "extra"}, 2, `stele node: unexpected argument "extra"`},
-		{[]string{"node", "--conf", "x"}, 1, "flag provided but not defined"},
+		{[]string{"node", "--conf", "x"}, 2, "flag provided but not defined"},
 		{[]string{"node", "--help"}, 0, "configuration file of the backend"},
 		{[]string{"node", "--fe", "/nowhere/fe.conf", "--be", "/nowhere/be.conf"}, 1, "/nowhere/"},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), c.args, env{nil, &out, &errs}); code != c.code || !strings.Contains(errs.String(), c.errs) {
-			t.Errorf("%v: code %d, printed %q", c.args, code, errs.String())
+		if code := run(t.Context(), c.args, env{nil, &out, &errs}); code != c.code || !strings.Contains(out.String()+errs.String(), c.says) {
+			t.Errorf("%v: code %d, printed %q and %q", c.args, code, out.String(), errs.String())
 		}
 	}
 }

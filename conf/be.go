@@ -15,7 +15,7 @@ var (
 		"gRPC: writes, scans, clones and heartbeats. ALTER SYSTEM ADD BACKEND names this port.",
 		portRange, Alias("be_port", "heartbeat_service_port"))
 	BEHTTPPort = beNetwork.Int("http_port", 8040,
-		"HTTP: metrics and status pages.", portRange, Alias("be_http_port"))
+		"HTTP: /metrics for Prometheus, /health for probes, the pages whose addresses SHOW TABLET prints, profiles below /debug/pprof/.", portRange, Alias("be_http_port"))
 	BEGossipPort = beNetwork.Int("gossip_port", 9061,
 		"Gossip between all nodes, TCP and UDP.", portRange)
 	BELocalSockets = beNetwork.Bool("local_sockets", true, localSocketsHelp)

@@ -245,17 +245,23 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 		m.LiveRows += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(c.version))
 	}
 	if out != nil {
-		dels := c.deletesOf(c.version)
-		if len(dels) > 0 {
-			d := newDeletes(nil, dels)
-			entry := deletesEntry(out, &d, c.version)
-			entries = append(entries, entry)
-			out.entry.Deletes = sumOf(entry.Value)
-		}
-		m.Rowsets = append(m.Rowsets, out.entry)
-		m.LiveRows += int64(out.entry.Rows) - int64(len(dels))
+		entries = m.addMade(out, c.deletesOf(c.version))
 	}
 	return append(entries, sealed(key1(kManifest, t.uid), &m))
+}
+
+// addMade has the manifest name a rowset that comes with it, and returns the record of the rowset's deletes if there are any.
+func (m *manifest) addMade(r *rowsetState, dels []delEntry) []kv.Entry {
+	var records []kv.Entry
+	if len(dels) > 0 {
+		d := newDeletes(nil, dels)
+		entry := deletesEntry(r, &d, m.Version)
+		records = append(records, entry)
+		r.entry.Deletes = sumOf(entry.Value)
+	}
+	m.Rowsets = append(m.Rowsets, r.entry)
+	m.LiveRows += int64(r.entry.Rows) - int64(len(dels))
+	return records
 }
 
 func (c *compaction) input(r *rowsetState) int {

@@ -201,15 +201,7 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 		m.LiveRows += int64(e.Rows) - int64(r.deletes.before+r.deletes.upTo(f.version))
 	}
 	if next != nil {
-		dels := f.deletesOf(f.version)
-		if len(dels) > 0 {
-			d := newDeletes(nil, dels)
-			entry := deletesEntry(next, &d, f.version)
-			out = append(out, entry)
-			next.entry.Deletes = sumOf(entry.Value)
-		}
-		m.Rowsets = append(m.Rowsets, next.entry)
-		m.LiveRows += int64(next.entry.Rows) - int64(len(dels))
+		out = append(out, m.addMade(next, f.deletesOf(f.version))...)
 	}
 	return append(out, sealed(key1(kManifest, t.uid), &m))
 }

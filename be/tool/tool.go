@@ -8,35 +8,37 @@ package tool
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"stele/be/tablet"
+	"stele/conf/cmdline"
 )
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitDamage = 1 // damage was found, or the command failed
-	exitUsage  = 2
+	exitOK     = cmdline.ExitOK
+	exitDamage = cmdline.ExitFailed // damage was found, or the command failed
+	exitUsage  = cmdline.ExitUsage
 )
 
 const usage = `usage: stele be tool COMMAND [flags] DIR [arguments]
 
 DIR is a storage root path (the folder with meta and data) of a BE that is not running.
 
-  ls      list the replicas on the disk: versions, rows, rowsets, bytes
-  dump    print the rows of a replica, tab-separated: dump [--version N] DIR TABLET
-  verify  read and check everything; exit code 1 with a list when something is damaged
+  ls        list the replicas on the disk: versions, rows, rowsets, bytes
+  dump      print the rows of a replica, tab-separated: dump [--version N] DIR TABLET
+  verify    read and check everything; exit code 1 with a list when something is damaged
   segments  walk the files of large values one by one, without the key-value stores:
-          how many records there are, and what is damaged
-  repair  say what verify found and what could be cleaned up; with --yes do it:
-          damaged replicas are marked bad, so that the cluster clones them again,
-          and data that no record names is deleted
+            how many records there are, and what is damaged
+  repair    say what verify found and what could be cleaned up; with --yes do it:
+            damaged replicas are marked bad, so that the cluster clones them again,
+            and data that no record names is deleted
 
 A disk whose BE was killed has logs to replay: --recover does that first, as a starting BE would.
+Each command lists its flags with --help.
 `
 
 // invocation is one run of a command.
@@ -54,22 +56,22 @@ type invocation struct {
 
 // command is one subcommand.
 type command struct {
-	flags func(*flag.FlagSet, *invocation)
-	args  int // how many follow DIR
+	flags func(*cmdline.Set, *invocation)
+	more  []string // arguments that follow DIR
 	run   func(*invocation) (int, error)
 }
 
 var commands = map[string]command{
-	"ls": {run: list, flags: func(f *flag.FlagSet, i *invocation) {
+	"ls": {run: list, flags: func(f *cmdline.Set, i *invocation) {
 		f.BoolVar(&i.rowsets, "rowsets", false, "also list the rowsets of each replica")
 	}},
-	"dump": {run: dump, args: 1, flags: func(f *flag.FlagSet, i *invocation) {
+	"dump": {run: dump, more: []string{"TABLET"}, flags: func(f *cmdline.Set, i *invocation) {
 		f.Uint64Var(&i.version, "version", 0, "the version to read; 0 is the newest")
 		f.BoolVar(&i.header, "header", true, "print the names of the columns first")
 	}},
-	"segments": {run: segments, flags: func(*flag.FlagSet, *invocation) {}},
-	"verify":   {run: verify, flags: func(*flag.FlagSet, *invocation) {}},
-	"repair": {run: repair, flags: func(f *flag.FlagSet, i *invocation) {
+	"segments": {run: segments, flags: func(*cmdline.Set, *invocation) {}},
+	"verify":   {run: verify, flags: func(*cmdline.Set, *invocation) {}},
+	"repair": {run: repair, flags: func(f *cmdline.Set, i *invocation) {
 		f.BoolVar(&i.yes, "yes", false, "really change the disk")
 	}},
 }
@@ -86,43 +88,26 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	c, ok := commands[args[0]]
 	if !ok {
-		fmt.Fprintf(stderr, "stele be tool: unknown command %q\n%s", args[0], usage)
+		fmt.Fprintf(stderr, "stele be tool: unknown command %q\nSee stele be tool --help.\n", args[0])
 		return exitUsage
 	}
 	i := &invocation{ctx: ctx, out: stdout, err: stderr}
-	if code, ok := i.parse(args[0], args[1:], c); !ok {
-		return code
-	}
-	code, err := c.run(i)
-	if err != nil {
-		fmt.Fprintf(stderr, "stele be tool %s: %v\n", args[0], err)
-		return exitDamage
-	}
-	return code
-}
-
-func (i *invocation) parse(name string, args []string, c command) (code int, ok bool) {
-	flags := flag.NewFlagSet("stele be tool "+name, flag.ContinueOnError)
-	flags.SetOutput(i.err)
+	name := "stele be tool " + args[0]
+	line := fmt.Sprintf("usage: %s [flags] %s\n", name, strings.Join(append([]string{"DIR"}, c.more...), " "))
+	flags := cmdline.New(name, line, stdout, stderr)
 	flags.BoolVar(&i.recover, "recover", false, "first replay the logs of a BE that was killed")
 	c.flags(flags, i)
-	var rest []string
-	for len(args) > 0 { // flags may stand before and after DIR
-		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return exitOK, false
-		} else if err != nil {
-			return exitUsage, false
-		}
-		if args = flags.Args(); len(args) > 0 {
-			rest, args = append(rest, args[0]), args[1:]
-		}
-	}
-	if len(rest) != 1+c.args {
-		fmt.Fprintf(i.err, "stele be tool %s: %d arguments, not %d\n%s", name, len(rest), 1+c.args, usage)
-		return exitUsage, false
+	rest, code, ok := flags.Parse(args[1:], 1+len(c.more), 1+len(c.more))
+	if !ok {
+		return code
 	}
 	i.dir, i.args = rest[0], rest[1:]
-	return exitOK, true
+	code, err := c.run(i)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return max(code, exitDamage)
+	}
+	return code
 }
 
 // open opens the disk for reading.

@@ -121,7 +121,9 @@ func TestUsage(t *testing.T) {
 	wants(t, runTool(t, 2, "fry"), `unknown command "fry"`)
 	wants(t, runTool(t, 2, "ls"), "0 arguments, not 1")
 	wants(t, runTool(t, 2, "dump", "x"), "1 arguments, not 2")
-	wants(t, runTool(t, 0, "ls", "--help"), "-rowsets")
+	wants(t, runTool(t, 0, "ls", "--help"), "usage: stele be tool ls [flags] DIR\n", "--rowsets")
+	wants(t, runTool(t, 0, "dump", "--help"), "usage: stele be tool dump [flags] DIR TABLET\n")
+	wants(t, runTool(t, 2, "dump", "x", "y"), `tablet "y" is not a number`)
 	empty := t.TempDir()
 	wants(t, runTool(t, 1, "ls", empty), "not a disk of Stele")
 	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {

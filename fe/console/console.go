@@ -11,13 +11,14 @@ package console
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/chzyer/readline"
+
+	"stele/conf/cmdline"
 )
 
 // Options say where to connect, what to run and how to print.
@@ -30,54 +31,43 @@ type Options struct {
 	Force                          bool   // go on after an error
 }
 
-const usage = `usage: stele sql [-h host] [-P port] [-u user] [-p password] [-D database] [-e "statements" | -f file] [--batch] [--force]
+const usage = `usage: stele sql [-h HOST] [-P PORT] [-u USER] [-p PASSWORD] [-D DATABASE|DATABASE] [-e STATEMENTS|-f FILE] [--batch] [--force]
 `
 
-// errUsage says that the command line was wrong and the reason has been printed.
-var errUsage = errors.New("wrong usage")
-
-func parseArgs(args []string, stderr io.Writer) (Options, error) {
-	var o Options
-	flags := flag.NewFlagSet("stele sql", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
-	flags.StringVar(&o.Host, "h", "127.0.0.1", "host of an FE")
-	flags.IntVar(&o.Port, "P", 9030, "MySQL port of the FE")
-	flags.StringVar(&o.User, "u", "root", "user")
-	flags.StringVar(&o.Password, "p", os.Getenv("MYSQL_PWD"), "password; other users of the machine see it there, MYSQL_PWD hides it")
-	flags.StringVar(&o.Database, "D", "", "database to use")
-	flags.StringVar(&o.Execute, "e", "", "statements to run")
-	flags.StringVar(&o.File, "f", "", "script to run, - for standard input")
+// parseArgs reads the command line. If nothing is to run it has said why, and ok is false.
+func parseArgs(args []string, stdout, stderr io.Writer) (o Options, code int, ok bool) {
+	flags := cmdline.New("stele sql", usage, stdout, stderr)
+	flags.StringVar(&o.Host, "h", "127.0.0.1", "`host` of an FE")
+	flags.IntVar(&o.Port, "P", 9030, "MySQL `port` of the FE")
+	flags.StringVar(&o.User, "u", "root", "`user`")
+	flags.StringVar(&o.Password, "p", "", "`password`; other users of the machine see it there, MYSQL_PWD hides it")
+	flags.StringVar(&o.Database, "D", "", "`database` to use")
+	flags.StringVar(&o.Execute, "e", "", "`statements` to run")
+	flags.StringVar(&o.File, "f", "", "script `file` to run, - for standard input")
 	flags.BoolVar(&o.Batch, "batch", false, "print tab-separated values without frames and counts")
 	flags.BoolVar(&o.Force, "force", false, "go on after a statement that fails")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		return o, errUsage
-	}
+	rest, code, ok := flags.Parse(args, 0, 1)
 	switch {
-	case flags.NArg() == 1 && o.Database == "":
-		o.Database = flags.Arg(0) // as the mysql client has it
-	case flags.NArg() > 0:
-		fmt.Fprintf(stderr, "unexpected argument %q\n%s", flags.Arg(0), usage)
-		return o, errUsage
+	case !ok:
+		return o, code, false
+	case o.Execute != "" && o.File != "":
+		return o, flags.Refuse("either -e or -f"), false
+	case len(rest) > 0 && o.Database != "":
+		return o, flags.Refuse("unexpected argument %q", rest[0]), false
+	case len(rest) > 0:
+		o.Database = rest[0] // as the mysql client has it
 	}
-	if o.Execute != "" && o.File != "" {
-		fmt.Fprintf(stderr, "either -e or -f\n%s", usage)
-		return o, errUsage
+	if o.Password == "" {
+		o.Password = os.Getenv("MYSQL_PWD")
 	}
-	return o, nil
+	return o, cmdline.ExitOK, true
 }
 
 // Command runs `stele sql` with the arguments after that word and returns the exit code.
 func Command(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	o, err := parseArgs(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+	o, code, ok := parseArgs(args, stdout, stderr)
+	if !ok {
+		return code
 	}
 	s, err := connect(ctx, o)
 	if err != nil {

@@ -93,6 +93,7 @@ type layout struct {
 	nodes     []*node
 	frontends []*node // those of nodes, then the others
 	backends  []*node // likewise
+	fresh     []*node // those of which nothing is on disk yet
 }
 
 // groups lists the processes in the order in which they are stopped, so that no statement runs when the backends go.
@@ -230,18 +231,17 @@ func (n *node) readConf() error {
 	return nil
 }
 
-// completeLayout makes the folder hold what the options ask for: it refuses options that contradict existing nodes,
-// and lays out the nodes that are missing. It changes no existing file.
-func completeLayout(opts Options) (*layout, error) {
+// planLayout adds to what the folder holds the nodes that the options ask for, and refuses options that contradict it. It returns the options
+// with what they left open, and writes nothing: a cluster whose ports are taken must leave none behind that has them for good.
+func planLayout(opts Options) (*layout, Options, error) {
 	l, err := readLayout(opts.Dir)
 	if err != nil {
-		return nil, err
+		return nil, opts, err
 	}
 	want, err := l.resolve(opts)
 	if err != nil {
-		return nil, err
+		return nil, opts, err
 	}
-	var fresh []*node
 	for _, k := range []struct {
 		kind  string
 		count int
@@ -253,20 +253,23 @@ func completeLayout(opts Options) (*layout, error) {
 			n := l.fit(k.kind, number, want)
 			n.founder = k.kind != "be" && len(l.frontends) == 0
 			l.add(n)
-			fresh = append(fresh, n)
+			l.fresh = append(l.fresh, n)
 		}
 	}
-	if err := l.distinctPorts(); err != nil {
-		return nil, err
-	}
-	for _, n := range fresh {
+	return l, want, l.distinctPorts()
+}
+
+// layOut writes the folders and files of the nodes that are missing. It changes no existing file.
+func (l *layout) layOut(want Options) error {
+	for _, n := range l.fresh {
 		for _, r := range slices.Backward(n.roles()) { // the file of the first says that the node is whole
 			if err := r.writeConf(l, want); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return l, nil
+	l.fresh = nil
+	return nil
 }
 
 // resolve fills what the options leave open from the existing nodes or the defaults, and names every contradiction.

@@ -1,7 +1,9 @@
 package local
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,15 @@ import (
 
 	"stele/conf"
 )
+
+// completeLayout lays out what the options ask for, wherever anybody listens.
+func completeLayout(opts Options) (*layout, error) {
+	l, want, err := planLayout(opts)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.layOut(want)
+}
 
 func TestLayoutOnDisk(t *testing.T) {
 	dir := t.TempDir()
@@ -167,7 +178,7 @@ func TestCommandLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"start"}, "which node"},
+		{[]string{"start"}, "stele local start: 0 arguments, not 1"},
 		{[]string{"stop", "be9", "--dir", dir}, "holds no cluster"},
 		{[]string{"kill", "--dir", dir, "fe1"}, "holds no cluster"},
 		{[]string{"--dir", dir, "be1"}, `unexpected argument "be1"`},
@@ -175,9 +186,9 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"start", "be1", "--guard"}, "flag provided but not defined"},
 		{[]string{"--dir", dir, "--mysql-port", "70000"}, "--mysql-port 70000 must be"},
 	} {
-		out := newOutput()
-		if err := Command(t.Context(), c.args, out, out); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v: error %v, want %q", c.args, err, c.want)
+		var errs bytes.Buffer
+		if code := Command(t.Context(), c.args, io.Discard, &errs); code == 0 || !strings.Contains(errs.String(), c.want) {
+			t.Errorf("%v: code %d, %q, want %q", c.args, code, errs.String(), c.want)
 		}
 	}
 }

@@ -25,10 +25,11 @@ package local
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"time"
+
+	"stele/conf/cmdline"
 )
 
 // DefaultDir is the folder of a cluster for which no --dir is given.
@@ -91,62 +92,62 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-const usage = `usage: stele local [--dir DIR] [--nodes N] [--frontends N|--fe N] [--backends N|--be N] [--disks N]
+const usage = `usage: stele local [--dir DIR] [--nodes N] [--frontends N] [--backends N] [--disks N]
                    [--mysql-port P] [--http-port P] [--guard]      run a cluster until Ctrl-C
        stele local start|stop|kill NODE [--dir DIR]                act on one node (node1, fe1, be2, …) of it
 `
 
-// Command runs `stele local` with the arguments after that word.
-func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// verbs are the actions on one node.
+var verbs = map[string]func(context.Context, Options, string) error{"start": Start, "stop": Stop, "kill": Kill}
+
+// Command runs `stele local` with the arguments after that word and returns the exit code.
+func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts := Options{Stdout: stdout, Stderr: stderr}
-	verb, node := "", ""
-	if len(args) > 0 && (args[0] == "start" || args[0] == "stop" || args[0] == "kill") {
-		verb, args = args[0], args[1:]
-		if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-			node, args = args[0], args[1:]
-		}
+	name, nodes := "stele local", 0
+	var act func(context.Context, Options, string) error
+	if len(args) > 0 && verbs[args[0]] != nil {
+		act, nodes = verbs[args[0]], 1
+		name += " " + args[0]
 	}
-	flags := flag.NewFlagSet("stele local", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage); flags.PrintDefaults() }
-	flags.StringVar(&opts.Dir, "dir", DefaultDir, "folder of the cluster")
-	if verb == "" {
-		flags.IntVar(&opts.Nodes, "nodes", 0, "number of nodes that are a frontend and a backend in one process; with it there are no others unless they are asked for")
-		flags.IntVar(&opts.Frontends, "frontends", 0, "number of frontends (default 1, or what DIR holds)")
-		flags.IntVar(&opts.Frontends, "fe", 0, "the same as --frontends")
-		flags.IntVar(&opts.Backends, "be", 0, "the same as --backends")
-		flags.IntVar(&opts.Backends, "backends", 0, "number of backends (default 3, or what DIR holds)")
-		flags.IntVar(&opts.Disks, "disks", 0, "disks of each backend (default 1, or what DIR holds)")
-		flags.IntVar(&opts.MySQLPort, "mysql-port", 0, "MySQL port of fe1; fe2 takes the next one (default 9030)")
-		flags.IntVar(&opts.HTTPPort, "http-port", 0, "HTTP port of fe1; fe2 takes the next one (default 8030)")
-		flags.BoolVar(&opts.Guard, "guard", false, "restart a node that dies")
-		flags.DurationVar(&opts.ReadyTimeout, "ready-timeout", 2*time.Minute, "how long the cluster may take to come up")
+	flags := cmdline.New(name, usage, stdout, stderr)
+	flags.StringVar(&opts.Dir, "dir", DefaultDir, "`folder` of the cluster")
+	if act == nil {
+		clusterFlags(flags, &opts)
 	}
 	wait := true
-	if verb == "start" {
+	if name == "stele local start" {
 		flags.BoolVar(&wait, "wait", true, "return when the node listens, or after 15 s")
 	}
-	if err := flags.Parse(args); err != nil {
-		return err
+	rest, code, ok := flags.Parse(args[nodes:], nodes, nodes)
+	if !ok {
+		return code
 	}
 	if !wait {
 		opts.ListenTimeout = -1
 	}
-	if verb != "" && node == "" && flags.NArg() > 0 {
-		node = flags.Arg(0)
-	} else if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q\n%s", flags.Arg(0), usage)
+	var err error
+	if act == nil {
+		err = Run(ctx, opts)
+	} else {
+		err = act(ctx, opts, rest[0])
 	}
-	switch {
-	case verb == "":
-		return Run(ctx, opts)
-	case node == "":
-		return fmt.Errorf("which node shall I %s?\n%s", verb, usage)
-	case verb == "start":
-		return Start(ctx, opts, node)
-	case verb == "stop":
-		return Stop(ctx, opts, node)
-	default:
-		return Kill(ctx, opts, node)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return cmdline.ExitFailed
 	}
+	return cmdline.ExitOK
+}
+
+// clusterFlags are those that say what cluster to run.
+func clusterFlags(flags *cmdline.Set, opts *Options) {
+	flags.IntVar(&opts.Nodes, "nodes", 0, "`number` of nodes that are a frontend and a backend in one process; with it there are no others unless they are asked for")
+	flags.IntVar(&opts.Frontends, "frontends", 0, "`number` of frontends (default 1, or what the folder holds)")
+	flags.IntVar(&opts.Frontends, "fe", 0, "the same as --frontends")
+	flags.IntVar(&opts.Backends, "backends", 0, "`number` of backends (default 3, or what the folder holds)")
+	flags.IntVar(&opts.Backends, "be", 0, "the same as --backends")
+	flags.IntVar(&opts.Disks, "disks", 0, "`number` of disks of each backend (default 1, or what the folder holds)")
+	flags.IntVar(&opts.MySQLPort, "mysql-port", 0, "MySQL `port` of fe1; fe2 takes the next one (default 9030); the 700 ports from it on are for the cluster")
+	flags.IntVar(&opts.HTTPPort, "http-port", 0, "HTTP `port` of fe1; fe2 takes the next one (default 8030)")
+	flags.BoolVar(&opts.Guard, "guard", false, "restart a node that dies")
+	flags.DurationVar(&opts.ReadyTimeout, "ready-timeout", 2*time.Minute, "how `long` the cluster may take to come up")
 }

@@ -359,3 +359,20 @@ func TestLeftoverThatGoesAwayIsReplaced(t *testing.T) {
 	r.stdout.await(t, "ready:", 1)
 	r.stop(t)
 }
+
+// TestTakenPortsLeaveNoCluster: the next try may name other ports for the same folder.
+func TestTakenPortsLeaveNoCluster(t *testing.T) {
+	r := newTestRun(t)
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", r.opts.MySQLPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	r.opts.Stdout, r.opts.Stderr = newOutput(), newOutput()
+	if err := Run(t.Context(), r.opts); err == nil || !strings.Contains(err.Error(), "--mysql-port and --http-port") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := findNode(r.opts.Dir, "fe1"); err == nil {
+		t.Error("a cluster was laid out on ports that others have")
+	}
+}

@@ -185,8 +185,8 @@ func busyPorts(nodes []*node) error {
 	if busy == nil {
 		return nil
 	}
-	return fmt.Errorf("ports are in use by other programs: %s; stop those, change the ports in the node's .conf, "+
-		"or take another --mysql-port and --dir", strings.Join(busy, ", "))
+	return fmt.Errorf("ports are in use by other programs: %s; stop those or take other ports: for a new cluster --mysql-port and "+
+		"--http-port, for one that is there the .conf files in its folder", strings.Join(busy, ", "))
 }
 
 func portFree(addr string, udp bool) error {

@@ -69,8 +69,14 @@ func Run(ctx context.Context, opts Options) error {
 	if err := writePID(own, os.Getpid()); err != nil {
 		return err
 	}
-	l, err := completeLayout(opts)
+	l, want, err := planLayout(opts)
 	if err != nil {
+		return err
+	}
+	if err := awaitPorts(ctx, l.fresh, opts.pollInterval); err != nil {
+		return err
+	}
+	if err := l.layOut(want); err != nil {
 		return err
 	}
 	s := &supervisor{opts: opts, layout: l, spawner: newSpawner()}

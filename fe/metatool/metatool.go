@@ -8,7 +8,6 @@ package metatool
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"iter"
@@ -16,15 +15,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"stele/conf/cmdline"
 	"stele/meta/catalog"
 	"stele/meta/raftlog"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1 // damage was found, or the command failed
-	exitUsage  = 2
 )
 
 const usage = `usage: stele fe tool COMMAND [flags] ARGUMENTS
@@ -68,39 +61,32 @@ var commands = map[string]command{
 func Command(_ context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
-		return exitUsage
+		return cmdline.ExitUsage
 	}
 	c, ok := commands[args[0]]
 	switch {
 	case args[0] == "help" || args[0] == "-h" || args[0] == "--help":
 		fmt.Fprint(stdout, usage)
-		return exitOK
+		return cmdline.ExitOK
 	case !ok:
-		fmt.Fprintf(stderr, "stele fe tool: unknown command %q\n%s", args[0], usage)
-		return exitUsage
+		fmt.Fprintf(stderr, "stele fe tool: unknown command %q\nSee stele fe tool --help.\n", args[0])
+		return cmdline.ExitUsage
 	}
 	i := &invocation{out: stdout}
-	flags := flag.NewFlagSet("stele fe tool "+args[0], flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage) }
+	flags := cmdline.New("stele fe tool "+args[0], usage, stdout, stderr)
 	if args[0] == "restore" {
-		flags.StringVar(&i.fe, "fe", "", "the frontend of the backup that DIR becomes")
-		flags.StringVar(&i.address, "address", "", "HOST:PORT where it listens for other frontends")
+		flags.StringVar(&i.fe, "fe", "", "`name` of the frontend of the backup that DIR becomes")
+		flags.StringVar(&i.address, "address", "", "`host:port` where it listens for other frontends")
 	}
-	if err := flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
-		return exitUsage
-	}
-	if i.args = flags.Args(); len(i.args) != c.args {
-		fmt.Fprintf(stderr, "stele fe tool %s: %d arguments, not %d\n%s", args[0], len(i.args), c.args, usage)
-		return exitUsage
+	var code int
+	if i.args, code, ok = flags.Parse(args[1:], c.args, c.args); !ok {
+		return code
 	}
 	if err := c.run(i); err != nil {
-		fmt.Fprintf(stderr, "stele fe tool %s: %v\n", args[0], err)
-		return exitFailed
+		fmt.Fprintf(stderr, "%s: %v\n", flags.Name(), err)
+		return cmdline.ExitFailed
 	}
-	return exitOK
+	return cmdline.ExitOK
 }
 
 // offline opens the directory for the time of do.

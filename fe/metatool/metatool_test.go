@@ -61,7 +61,7 @@ func TestUsage(t *testing.T) {
 	expect(t, 0, "usage: stele fe tool", "--help")
 	expect(t, 0, "usage: stele fe tool", "help")
 	expect(t, 2, `unknown command "wipe"`, "wipe", dir)
-	expect(t, 2, "2 arguments, not 1", "ls", dir, dir)
+	expect(t, 2, `unexpected argument "`+dir+`"`, "ls", dir, dir)
 	expect(t, 2, "1 arguments, not 2", "backup", dir)
 	expect(t, 2, "flag provided but not defined: -fe", "ls", "--fe", "x", dir)
 	expect(t, 0, "usage: stele fe tool", "restore", "-h")

@@ -63,31 +63,14 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		if total, err = s.modifyOne(ctx, cat, t, pctx, need, plans); !errors.Is(err, txn.ErrGeneral) {
 			return err
 		}
-		var all []*modifier
+		all, err := s.modifiers(ctx, cat, t, pctx, need, plans, now)
 		defer func() {
 			for _, m := range all {
 				m.source.Close()
 			}
 		}()
-		for _, p := range plans {
-			if err := s.mayWrite(need, p.Via, p.Database, p.Table); err != nil {
-				return err
-			}
-			m, err := s.modifier(ctx, cat, t, pctx, p, now)
-			if err != nil {
-				return err
-			}
-			all = append(all, m)
-		}
-		if len(all) > 1 { // none may see what another writes
-			for _, m := range all {
-				held, err := spool.Hold(ctx, m.source, s.sh.Settings().SpillDir)
-				if err != nil {
-					m.source = &batches{} // Hold has closed it
-					return err
-				}
-				m.source = held
-			}
+		if err != nil {
+			return err
 		}
 		lockFor(t, false, s.inTx, s.contended)
 		total = modified{}
@@ -120,6 +103,34 @@ func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	}
 	return s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
 		NowMicros: pctx.NowMicros})
+}
+
+// modifiers makes one for each table that a statement writes. Of several none sees what another one writes. After an error, too, the
+// sources of those that are returned are the caller's to close.
+func (s *Session) modifiers(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, need model.Privilege,
+	plans []*plan.ModifyPlan, now time.Time) (all []*modifier, err error) {
+	for _, p := range plans {
+		if err := s.mayWrite(need, p.Via, p.Database, p.Table); err != nil {
+			return all, err
+		}
+		m, err := s.modifier(ctx, cat, t, pctx, p, now)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, m)
+	}
+	if len(all) == 1 {
+		return all, nil
+	}
+	for _, m := range all {
+		held, err := spool.Hold(ctx, m.source, s.sh.Settings().SpillDir)
+		if err != nil {
+			m.source = &batches{} // Hold has closed it
+			return all, err
+		}
+		m.source = held
+	}
+	return all, nil
 }
 
 // modifier makes the modifier of one table, which owns the rows that it reads.

@@ -12,7 +12,7 @@ import (
 func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Statements and system tables\n\n")
-	b.WriteString("Generated from the declarations in this folder; change those and run `go test ./fe/stmt -update`.\n\n")
+	b.WriteString("Generated from the declarations in this folder; change those and run `make gen`.\n\n")
 	b.WriteString("`[x]` may be left out, `{a|b}` is one of the two, `<name:type>` is to be filled in. Keywords are read without case. " +
 		"LIKE is compared without case.\n\n## Statements\n")
 	for _, s := range Statements() {

@@ -22,7 +22,7 @@ func checkFile(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 	if string(want) != text {
-		t.Errorf("%s is out of date: go test ./fe/stmt -update, then read the difference\n%s", path, firstDifference(string(want), text))
+		t.Errorf("%s is out of date: make gen, then read the difference\n%s", path, firstDifference(string(want), text))
 	}
 }
 

@@ -153,7 +153,7 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 }
 
 func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
-	one := &struct { // piece of memory
+	one := &struct { // one allocation
 		req   bepb.WriteRequest
 		part  bepb.WriteRequest_Part
 		parts [1]*bepb.WriteRequest_Part

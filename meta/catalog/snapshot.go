@@ -17,7 +17,7 @@ import (
 // A snapshot is a stream:
 //
 //	"STLCAT" 0 version         8 bytes
-//	{kind, length, body}…      1 byte, 32 bits big endian, CBOR; in the order of sectionKinds and of the trees
+//	{kind, length, body}…      1 byte, 32 bits big endian, CBOR; in the order of WriteSnapshot and of the trees
 //	{0, 8, count, checksum}    the number of records and CRC-32C of everything before this record
 //
 // The same catalog gives the same bytes on every FE, so that two FEs can be compared by their snapshots.

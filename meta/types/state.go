@@ -95,8 +95,8 @@ func (s DiskState) Usable() bool { return s == DiskOnline || s == DiskDecommissi
 // RowOp is what a write does with one row.
 type RowOp uint8
 
-// Row operations. Insert and InsertIgnore are resolved by the tablet leader before the batch is forwarded: what
-// followers and change sets hold is only Put and Delete.
+// Row operations. OpInsert and OpInsertIgnore are resolved by the tablet leader before the batch is forwarded: what
+// followers and change sets hold is only OpPut and OpDelete.
 const (
 	OpPut          RowOp = iota // the row replaces whatever has its key
 	OpDelete                    // only the key columns matter

@@ -13,12 +13,12 @@ import (
 // joinOp joins its left child, which streams, with its right child, which it holds: by a hash table over the keys,
 // or row by row when there are none.
 //
-// Keys that are NULL match nothing. For AntiNull every key pair is an operand pair of NOT IN, whose NULLs make the
+// Keys that are NULL match nothing. For JoinAntiNull every key pair is an operand pair of NOT IN, whose NULLs make the
 // answer unknown, and On is the WHERE of the subquery; without keys On is the whole condition, and where it is NULL
 // the answer is unknown.
 //
 // Beyond the memory limit both children are written to files by the hash of their keys, and each pair of files is
-// joined by itself. Nested loops and AntiNull, where any row can meet any other, and single keys with too many rows
+// joined by itself. Nested loops and JoinAntiNull, where any row can meet any other, and single keys with too many rows
 // take the right side in blocks instead, and read the left side again for each.
 type joinOp struct {
 	env         *Env
@@ -227,7 +227,7 @@ type buildTable struct {
 	first []int32 // key -> row number
 	last  []int32
 	next  []int32 // row number -> the next with the same key, -1 = none
-	nulls []int32 // rows with a NULL in their key (AntiNull)
+	nulls []int32 // rows with a NULL in their key (JoinAntiNull)
 	vals  [][]*vec.Vector
 	ids   []int32
 	// widest is the size of the largest chunk, and so a bound for a row.

@@ -25,8 +25,8 @@ type probe struct {
 	row    int   // index into rows
 	cand   int32 // next candidate of that row, -1 = none left
 	match  []bool
-	maybe  []bool // AntiNull: the answer is unknown
-	second bool   // AntiNull: walking the rows with NULLs
+	maybe  []bool // JoinAntiNull: the answer is unknown
+	second bool   // JoinAntiNull: walking the rows with NULLs
 	piece  int    // pairs checked at once
 	lrows  []int32
 	rrefs  []rowRef
@@ -255,7 +255,7 @@ func (p *probe) check() (*vec.Batch, error) {
 	return selectRows(joined, sel), nil
 }
 
-// filter evaluates On. Without keys it also marks the left rows for which AntiNull is unknown.
+// filter evaluates On. Without keys it also marks the left rows for which JoinAntiNull is unknown.
 func (p *probe) filter(joined *vec.Batch) ([]int32, error) {
 	if p.join.spec.Kind != physical.JoinAntiNull || p.table.keys != nil {
 		return p.join.on.EvalFilter(joined)

@@ -73,18 +73,23 @@ func sameAgg(a, b expr.AggFunc) bool {
 // aggCalls collects the aggregate calls of this level (those of subqueries are theirs).
 func (s *selecter) aggCalls() []*ast.AggregateFuncExpr {
 	var out []*ast.AggregateFuncExpr
-	visit := func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.SubqueryExpr:
-			return false
-		case *ast.AggregateFuncExpr:
-			out = append(out, n)
-			return false
-		}
-		return true
-	}
+	visit := callsOf(&out)
 	s.afterGrouping(func(n ast.Node) { inspect(n, visit) })
 	return out
+}
+
+// callsOf returns a visitor that collects calls of one kind, but not those in their arguments or in subqueries.
+func callsOf[T ast.Node](out *[]T) func(ast.Node) bool {
+	return func(n ast.Node) bool {
+		if _, nested := n.(*ast.SubqueryExpr); nested {
+			return false
+		}
+		call, ok := n.(T)
+		if ok {
+			*out = append(*out, call)
+		}
+		return !ok
+	}
 }
 
 // nestedCalls are those aggregate calls of this level with which something is computed.

@@ -39,25 +39,9 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	r := &recursion{work: b.newColumn(column{name: "rows of " + c.name})}
-	if len(c.columns) > 0 && len(c.columns) != len(start.fields) {
-		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
-	}
-	for i, f := range start.fields {
-		n, t := f.name, b.cols[f.id].typ
-		if len(c.columns) > 0 {
-			n = c.columns[i].O
-		}
-		t.NotNull = false
-		if t.Kind == types.KindNull {
-			t = types.ColumnType{Kind: types.KindVarBinary}
-		}
-		r.names, r.types = append(r.names, n), append(r.types, t)
-	}
-	for _, t := range r.types {
-		if !all && t.Collation != types.CollationBinary {
-			return source{}, refuse("UNION of recursive common table expressions over text of collation " + t.Collation.String() + " (COLLATE utf8mb4_bin or UNION ALL)")
-		}
+	r, err := b.workTable(c, start.fields, all)
+	if err != nil {
+		return source{}, err
 	}
 	inner := *c
 	inner.running = r
@@ -77,6 +61,29 @@ func (b *binder) recursive(c *cteScope, name string) (source, error) {
 		return source{}, err
 	}
 	return b.leaf(&physical.Node{Recursive: p}, r, name), nil
+}
+
+// workTable is what the step of a recursive CTE reads by its name: the columns of the seed.
+func (b *binder) workTable(c *cteScope, fields []field, all bool) (*recursion, error) {
+	if len(c.columns) > 0 && len(c.columns) != len(fields) {
+		return nil, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
+	}
+	r := &recursion{work: b.newColumn(column{name: "rows of " + c.name})}
+	for i, f := range fields {
+		n, t := f.name, b.cols[f.id].typ
+		if len(c.columns) > 0 {
+			n = c.columns[i].O
+		}
+		t.NotNull = false
+		if t.Kind == types.KindNull {
+			t = types.ColumnType{Kind: types.KindVarBinary}
+		}
+		if !all && t.Collation != types.CollationBinary {
+			return nil, refuse("UNION of recursive common table expressions over text of collation " + t.Collation.String() + " (COLLATE utf8mb4_bin or UNION ALL)")
+		}
+		r.names, r.types = append(r.names, n), append(r.types, t)
+	}
+	return r, nil
 }
 
 // members splits a recursive CTE; all tells whether rows that came before may come again.

@@ -50,16 +50,7 @@ func (s *selecter) window() error {
 // windowCalls collects the window function calls of this level.
 func (s *selecter) windowCalls() []*ast.WindowFuncExpr {
 	var out []*ast.WindowFuncExpr
-	visit := func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.SubqueryExpr:
-			return false
-		case *ast.WindowFuncExpr:
-			out = append(out, n)
-			return false
-		}
-		return true
-	}
+	visit := callsOf(&out)
 	for _, f := range s.fields {
 		if f.Expr != nil {
 			inspect(f.Expr, visit)

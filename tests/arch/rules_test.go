@@ -14,11 +14,13 @@ type layer struct {
 
 // layers is the import lattice. Do not change it to fix a build: a missing line here means a type in the wrong place.
 var layers = []layer{
-	{".", "fe be be/tool fe/metatool fe/local fe/console conf", "main chooses a subcommand and knows nothing of their insides"},
+	{".", "fe be be/tool fe/metatool fe/local fe/console conf conf/cmdline", "main chooses a subcommand and knows nothing of their insides"},
 	{"tests/...", "...", "tests may look at everything"},
 
 	{"proto/...", "proto/...", "the wire knows nothing of the code at its ends"},
 	{"conf", "", "configuration is a leaf, so that every package may be configured"},
+
+	{"conf/cmdline", "", "the flags of all subcommands look alike"},
 
 	{"meta/types", "", "plain values that all layers share"},
 	{"meta/model", "meta/types", "the records of the catalog, which commands carry"},
@@ -47,9 +49,9 @@ var layers = []layer{
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
 	{"fe/account", "meta/types meta/model sql/parse sql/syntax sql/types", "pure: what an account may do follows from its grants and the statement"},
-	{"fe/local", "conf sql/syntax", "it knows nodes only from outside, as an operator does"},
-	{"fe/metatool", "meta/...", "it looks at the metadata of an FE that is not running"},
-	{"fe/console", "conf sql/syntax", "it knows Stele only through the MySQL protocol"},
+	{"fe/local", "conf conf/cmdline sql/syntax", "it knows nodes only from outside, as an operator does"},
+	{"fe/metatool", "conf/cmdline meta/...", "it looks at the metadata of an FE that is not running"},
+	{"fe/console", "conf conf/cmdline sql/syntax", "it knows Stele only through the MySQL protocol"},
 	{"fe/beclient", "meta/... conf proto/... sql/...", "connections to BEs decide nothing"},
 	{"fe/cluster", "meta/... conf proto/... fe/beclient fe/fakecluster", "heartbeats and reports become events, they decide nothing"},
 	{"fe/tabletctl/...", "meta/... conf proto/... sql/... fe/sched/... fe/ops fe/beclient fe/cluster fe/tabletctl/...", "the driver is below statements"},
@@ -59,6 +61,7 @@ var layers = []layer{
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
 	{"be/tablet/...", "meta/types meta/contain meta/journal conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
+	{"be/tool", "conf/cmdline meta/types be/tablet/... sql/types sql/vec", "it looks at the disk of a BE that is not running"},
 	{"be/...", "meta/types meta/contain meta/journal meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,26 +18,9 @@ import (
 )
 
 var (
-	scale = flag.Float64("scale", 1, "TPC-H scale factor of lineitem: 1 is 6 million rows")
 	parts = flag.String("parts", "duckdb,mariadb,sql,load,query,cold,get,inserts,deleted,compaction,clone,segments,beside,reclaim,reopen", "what to measure; most need load")
 	keep  = flag.String("dir", "", "folder to work in; default is a temporary one")
 )
-
-// writers is how many writers insert at once.
-var writers = []int{1, 16, 64}
-
-// benchmark is one run.
-type benchmark struct {
-	report Report
-	dir    string
-	tsv    string
-	rows   int
-	bytes  int64 // of the TSV
-	s      *tablet.Store
-	t      *tablet.Tablet
-}
-
-func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }
 
 // TestStorage prints the report. It fails only when something is wrong, never for being slow.
 func TestStorage(t *testing.T) {

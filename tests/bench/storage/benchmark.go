@@ -1,0 +1,28 @@
+//go:build bench
+
+package storage
+
+import (
+	"flag"
+	"path/filepath"
+
+	"stele/be/tablet"
+)
+
+var scale = flag.Float64("scale", 1, "TPC-H scale factor of lineitem: 1 is 6 million rows")
+
+// writers is how many writers insert at once.
+var writers = []int{1, 16, 64}
+
+// benchmark is one run.
+type benchmark struct {
+	report Report
+	dir    string
+	tsv    string
+	rows   int
+	bytes  int64 // of the TSV
+	s      *tablet.Store
+	t      *tablet.Tablet
+}
+
+func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }

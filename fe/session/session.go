@@ -134,6 +134,7 @@ type Session struct {
 	nextLevel    string      // SET TRANSACTION ISOLATION LEVEL, of the next transaction; "" = that of the session
 	marks        []savepoint // of the open transaction, in order
 	mayLockNames bool        // GET_LOCK was said
+	picked       *picked     // what the query that runs has locked with SKIP LOCKED; nil = it has not said so
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
 	inVain       error       // why the point path had no leader for the statement

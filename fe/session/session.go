@@ -16,6 +16,7 @@ import (
 	"stele/conf"
 	"stele/fe/account"
 	"stele/fe/dist"
+	"stele/fe/lease"
 	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/fe/txn"
@@ -104,7 +105,7 @@ type Shared struct {
 	points    points
 	promises  promises
 	claims    claims
-	touch     touch
+	lease     *lease.Lease // of the tables that sessions claim
 }
 
 // New returns what sessions share.
@@ -113,7 +114,7 @@ func New(p Parts) *Shared {
 		p.UserLocks = userlock.Alone(p.Name)
 	}
 	sh := &Shared{Parts: p, sequences: newSequences(p.Log)}
-	sh.touch.note(time.Now())
+	sh.lease = sh.newLease()
 	return sh
 }
 

@@ -270,6 +270,11 @@ func (s *Server) Abort(_ context.Context, req *bepb.AbortRequest) (*bepb.AbortRe
 	return &bepb.AbortResponse{}, nil
 }
 
+// Waits lists who waits for row locks here, after it has ended what is a deadlock.
+func (s *Server) Waits(_ context.Context, req *bepb.WaitsRequest) (*bepb.WaitsResponse, error) {
+	return &bepb.WaitsResponse{Waits: s.Writer.Waits(req.End)}, nil
+}
+
 // Query streams the result of a query whose upper part runs here.
 func (s *Server) Query(req *bepb.QueryRequest, stream bepb.Backend_QueryServer) error {
 	if s.Stopping() {

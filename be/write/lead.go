@@ -101,7 +101,7 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 	var parts []*part
 	least := leastLarge(order)
 	for _, p := range order {
-		led, err := w.lead(ctx, txn, p, least, time.Duration(req.LockWaitMs)*time.Millisecond, req.ExplicitTxn)
+		led, err := w.lead(ctx, txn, p, least, req)
 		if err != nil {
 			return nil, refused(types.TabletID(p.TabletId), err)
 		}
@@ -182,12 +182,12 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 
 // lead resolves one part, which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
 // replica.
-func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, least int, lockWait time.Duration, explicit bool) (*part, error) {
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, least int, req *bepb.WriteRequest) (*part, error) {
 	r, err := w.leads(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	t, id := r.t, r.t.ID()
+	t, id, explicit := r.t, r.t.ID(), req.ExplicitTxn
 	schema, err := schemaOf(ctx, t, p)
 	if err != nil {
 		return nil, err
@@ -198,8 +198,11 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	}
 	led := newPart(p, r)
 	fresh := freshRows(schema, in.ops)
-	if err := w.caughtUp(ctx, r, p, fresh || !schema.HasRowID()); err != nil {
+	if err := w.caughtUp(ctx, r, p, !req.Settled && (fresh || !schema.HasRowID())); err != nil {
 		return nil, err
+	}
+	if req.Settled {
+		r.settled()
 	}
 	if !explicit {
 		if done, err := w.leadLarge(txn, t, schema, &in, led); err != nil || done {
@@ -221,7 +224,12 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		}
 	} else {
 		res := &resolver{w: w, txn: txn, t: t, keys: vec.EncodeKeys(rows, schema.KeyIndexes()), ops: ops, resp: led.resp}
-		if res.locks, err = w.locks.acquire(ctx, txn, id, res.keys, lockWait); err != nil {
+		if req.SkipLocked {
+			rows, err = res.lockFree(rows, types.Version(p.ReadVersion))
+		} else {
+			res.locks, err = w.locks.acquire(ctx, txn, id, res.keys, time.Duration(req.LockWaitMs)*time.Millisecond)
+		}
+		if err != nil {
 			return nil, lockRefusal(id, err)
 		}
 		if err := w.reads.watch(ctx, func() error { return res.resolve(types.Version(p.ReadVersion)) }); err != nil {

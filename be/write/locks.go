@@ -62,13 +62,14 @@ const (
 	wroteDelete
 )
 
-// lockWaiter is one transaction that waits for one row; done is closed when it owns the row, or has been ended.
+// lockWaiter is one transaction that waits for one row; done is closed when it owns the row, or is not to wait any more.
 type lockWaiter struct {
-	txn   types.TxnID
-	row   *rowLock
-	on    types.TabletID
-	done  chan struct{}
-	ended bool // set before done is closed
+	id   uint64 // of this wait, see waits.go
+	txn  types.TxnID
+	row  *rowLock
+	on   types.TabletID
+	done chan struct{}
+	err  error // why it does not own the row; set before done is closed
 }
 
 // lockTable holds the row locks of the tablets that this BE leads. They live in memory only: a commit at an epoch
@@ -79,6 +80,7 @@ type lockTable struct {
 	count   int // of rows
 	held    map[holder][]*rowLock
 	waiting map[types.TxnID]*lockWaiter // a transaction waits for one row at a time
+	waits   uint64                      // the id of the latest wait
 	ended   map[holder]struct{}
 	order   []holder // of ended, a ring
 	next    int      // where the ring is written next
@@ -92,6 +94,7 @@ func newLockTable() *lockTable {
 	return &lockTable{
 		rows: map[types.TabletID]map[string]*rowLock{}, held: map[holder][]*rowLock{}, waiting: map[types.TxnID]*lockWaiter{},
 		ended: map[holder]struct{}{}, limit: maxRowLocks, large: map[types.TabletID][]*largeLock{},
+		waits: uint64(time.Now().UnixNano()), // beyond those of the process before
 	}
 }
 
@@ -99,13 +102,7 @@ func newLockTable() *lockTable {
 // deadlocking. What it got before an error stays held until release or end. The locks are in the order of keys.
 func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) ([]*rowLock, error) {
 	b := newLockBatch(txn, tablet, keys)
-	if !slices.IsSortedFunc(keys, bytes.Compare) {
-		b.order = make([]int32, len(keys))
-		for i := range b.order {
-			b.order[i] = int32(i)
-		}
-		slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(keys[x], keys[y]) })
-	}
+	b.sort()
 	var deadline time.Time // from the first wait on
 	for {
 		waiter, err := l.tryLock(b)
@@ -114,6 +111,7 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 		}
 		if err == nil {
 			rpc.Waits(ctx)
+			rpc.Heeds(ctx)
 			if deadline.IsZero() {
 				deadline = time.Now().Add(wait)
 			}
@@ -132,6 +130,7 @@ type lockBatch struct {
 	keys   [][]byte
 	order  []int32 // the keys in their order; nil = as they are
 	next   int     // in order
+	skip   bool    // pass over the rows of others
 	out    []*rowLock
 	held   []*rowLock // room for the list of what a transaction holds, when these are its first
 	fresh  []rowLock  // room for locks that are new
@@ -172,6 +171,18 @@ func newSingleLock(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockB
 	return &s.batch
 }
 
+// sort has the rows locked in the order of their keys.
+func (b *lockBatch) sort() {
+	if slices.IsSortedFunc(b.keys, bytes.Compare) {
+		return
+	}
+	b.order = make([]int32, len(b.keys))
+	for i := range b.order {
+		b.order[i] = int32(i)
+	}
+	slices.SortFunc(b.order, func(x, y int32) int { return bytes.Compare(b.keys[x], b.keys[y]) })
+}
+
 func (b *lockBatch) key(i int) string {
 	from := 0
 	if i > 0 {
@@ -194,10 +205,7 @@ func (l *lockTable) await(ctx context.Context, w *lockWaiter, deadline time.Time
 	if err != nil && l.giveUp(w) {
 		return err
 	}
-	if w.ended {
-		return ErrEnded
-	}
-	return nil
+	return w.err
 }
 
 // tryLock takes rows until it has all of them, or queues for one and returns the waiter.
@@ -239,10 +247,13 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 			l.count++
 			held = append(held, row)
 		case row.owner == b.txn:
+		case b.skip:
+			row = nil
 		case l.closesCycleLocked(b.txn, row.owner):
 			return nil, ErrDeadlock
 		default:
-			w := &lockWaiter{txn: b.txn, row: row, on: b.tablet, done: make(chan struct{})}
+			l.waits++
+			w := &lockWaiter{id: l.waits, txn: b.txn, row: row, on: b.tablet, done: make(chan struct{})}
 			row.queue = append(row.queue, w)
 			l.waiting[b.txn] = w
 			return w, nil
@@ -296,6 +307,13 @@ func (l *lockTable) leaveLocked(w *lockWaiter) {
 	row := w.row
 	row.queue = slices.DeleteFunc(row.queue, func(x *lockWaiter) bool { return x == w })
 	delete(l.waiting, w.txn)
+}
+
+// refuseLocked has a transaction wait no longer.
+func (l *lockTable) refuseLocked(w *lockWaiter, err error) {
+	l.leaveLocked(w)
+	w.err = err
+	close(w.done)
 }
 
 // release gives up every row of the tablet that txn holds, and hands each to its next waiter.
@@ -382,9 +400,7 @@ func (l *lockTable) end(txn types.TxnID, tablet types.TabletID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.waiting[txn]; w != nil && w.on == tablet {
-		l.leaveLocked(w)
-		w.ended = true
-		close(w.done)
+		l.refuseLocked(w, ErrEnded)
 	}
 	l.releaseLocked(h)
 	if _, known := l.ended[h]; known {

@@ -160,7 +160,7 @@ func TestLockTableAgreesWithQueues(t *testing.T) {
 				l.end(txn, 1)
 				m.remove(txn, true)
 				m.ended[txn] = true
-				if w := waiters[txn]; waits && !w.ended {
+				if w := waiters[txn]; waits && !errors.Is(w.err, ErrEnded) {
 					t.Fatalf("txn %d was not woken", txn)
 				}
 				delete(waiters, txn)

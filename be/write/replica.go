@@ -16,7 +16,7 @@ import (
 
 // replica is what the write path remembers of one incarnation of a tablet on this BE, in memory only.
 //
-// Lock order: gate, mu, Writer.mu, the tablet's.
+// Lock order: gate, letting, mu, Writer.mu, the tablet's.
 type replica struct {
 	t *tablet.Tablet
 
@@ -48,6 +48,9 @@ type replica struct {
 	stuckAt    types.Version
 	stuckSince time.Time
 	changed    chan struct{} // closed when the version may have grown; nil = nobody waits
+
+	// letting is held shared from before a version becomes visible until its transaction has let go of its locks.
+	letting sync.RWMutex
 }
 
 // decision is a committed transaction: how many parts it has on the tablet, 0 = the FE vouches for this replica, which
@@ -323,6 +326,12 @@ func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Du
 			return false
 		}
 	}
+}
+
+// settled returns when the transactions of all versions that are visible have let go of their locks.
+func (r *replica) settled() {
+	r.letting.Lock()
+	defer r.letting.Unlock()
 }
 
 // missing returns the version that keeps later ones, known to be committed, from being applied, when only a clone can

@@ -131,18 +131,54 @@ func checkConflict(t *tablet.Tablet, keys [][]byte, readVersion types.Version) e
 	return nil
 }
 
+// lockFree locks the rows that no other transaction has locked or, since the snapshot, changed, and leaves the others out.
+func (r *resolver) lockFree(rows *vec.Batch, readVersion types.Version) (*vec.Batch, error) {
+	locks, err := r.w.locks.acquireFree(r.txn, r.t.ID(), r.keys)
+	if err != nil {
+		return nil, err
+	}
+	free := make([]int32, 0, len(locks)) // never nil: a batch without a selection has all its rows
+	for i, l := range locks {
+		if l != nil && l.wrote == wroteNothing && readVersion < r.t.Version() && r.changed(r.keys[i], readVersion) {
+			r.w.locks.giveBack(r.txn, r.t.ID(), l)
+			l = nil
+		}
+		if l == nil {
+			r.resp.Skipped = append(r.resp.Skipped, uint64(i))
+			continue
+		}
+		r.locks, free = append(r.locks, l), append(free, int32(i))
+	}
+	if len(free) == len(locks) {
+		return rows, nil
+	}
+	r.only(free)
+	return gatherRows(rows, free), nil
+}
+
+// changed reports whether a row is known to have changed after a version.
+func (r *resolver) changed(key []byte, after types.Version) bool {
+	v, known := r.t.LastChange(key)
+	return known && v > after
+}
+
+// only leaves some of the keys, with their ops.
+func (r *resolver) only(these []int32) {
+	ops := make([]types.RowOp, len(these))
+	keys := make([][]byte, len(these))
+	for i, at := range these {
+		ops[i], keys[i] = r.ops[at], r.keys[at]
+	}
+	r.ops, r.keys = ops, keys
+}
+
 // take returns the surviving rows with their ops, and shortens the keys alike.
 func (r *resolver) take(rows *vec.Batch) (*vec.Batch, []types.RowOp) {
 	if len(r.keep) == len(r.keys) {
 		return rows, r.ops
 	}
-	ops := make([]types.RowOp, len(r.keep))
-	keys := make([][]byte, len(r.keep))
-	for i, at := range r.keep {
-		ops[i], keys[i] = r.ops[at], r.keys[at]
-	}
-	r.ops, r.keys = ops, keys
-	return gatherRows(rows, r.keep), ops
+	r.only(r.keep)
+	return gatherRows(rows, r.keep), r.ops
 }
 
 // gatherRows makes a batch of the rows that keep names.

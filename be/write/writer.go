@@ -226,6 +226,8 @@ func (w *Writer) followed(r *replica, txn types.TxnID) error {
 
 // advance publishes what has become publishable and lets go of the transactions that are over.
 func (w *Writer) advance(r *replica) error {
+	r.letting.RLock()
+	defer r.letting.RUnlock()
 	over, err := r.advance(w.opt.Now)
 	w.letGo(r.t.ID(), over)
 	return err
@@ -293,12 +295,19 @@ const briefBytes = 64 << 10
 
 func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
 	r := w.replica(t)
-	over, err := r.publish(v, d, w.opt.Now)
+	err := w.publishAt(r, d, v)
 	for errors.Is(err, errMoved) {
 		r = r.next
-		over, err = r.publish(v, d, w.opt.Now)
+		err = w.publishAt(r, d, v)
 	}
-	w.letGo(t.ID(), over)
+	return err
+}
+
+func (w *Writer) publishAt(r *replica, d decision, v types.Version) error {
+	r.letting.RLock()
+	defer r.letting.RUnlock()
+	over, err := r.publish(v, d, w.opt.Now)
+	w.letGo(r.t.ID(), over)
 	return err
 }
 
@@ -337,6 +346,7 @@ func (w *Writer) WaitVersion(ctx context.Context, t *tablet.Tablet, v types.Vers
 		return true
 	}
 	rpc.Waits(ctx)
+	rpc.Heeds(ctx)
 	return w.replica(t).waitVersion(ctx, v, wait, w.opt.Late)
 }
 

@@ -2,60 +2,54 @@ package session
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
+
+	"stele/fe/lease"
 )
 
-// An FE that is silent for long loses the tables of its sessions: the leading FE drops them, since a machine that is gone never says that
-// its sessions have ended. One that was only cut off, or stopped, has sessions that live. They are not to find others' tables under the names of
-// theirs, so they are ended long before: the leading FE counts from when it last heard of this one, which is no sooner than this one has
-// begun to ask what was answered.
-
-// fenceAfter is how long this FE may go without an answer of the leading one before sessions that have tables of their own are ended. What
-// temporary_table_keep_s may be is at least twice that.
+// fenceAfter is how long this FE may go without an answer of the leading one before sessions that have tables of their own are ended
+// (fe/lease): the leading FE drops the tables of one that is silent. What temporary_table_keep_s may be is at least twice that.
 const fenceAfter = 5 * time.Minute
 
-// touch is when this FE last began to ask something that the leading one has answered.
-type touch struct{ at atomic.Pointer[time.Time] }
-
-func (t *touch) note(at time.Time) { t.at.Store(&at) }
-
-// cutOff reports whether that is too long ago. Nobody drops the tables of the only FE.
-func (sh *Shared) cutOff(now time.Time) bool {
-	if now.Sub(*sh.touch.at.Load()) <= fenceAfter {
-		return false
-	}
-	for fe := range sh.Log.Current().FEs() {
-		if fe.Name != sh.Name {
-			return true
-		}
-	}
-	return false
+// newLease is that of the tables of sessions. Nobody drops those of the only FE.
+func (sh *Shared) newLease() *lease.Lease {
+	l := lease.New(lease.Options{What: "tables of its own", Patience: fenceAfter, Alone: sh.onlyFE, End: sh.End, Logger: sh.Logger})
+	l.Prove(time.Now())
+	return l
 }
 
-// keepTouch asks the leading FE for a sign of life. Whatever it answers comes too late for the tables of a time without touch.
-func (sh *Shared) keepTouch(ctx context.Context) error {
-	begun := time.Now()
-	if sh.cutOff(begun) {
-		sh.fence()
+func (sh *Shared) onlyFE() bool {
+	for fe := range sh.Log.Current().FEs() {
+		if fe.Name != sh.Name {
+			return false
+		}
 	}
+	return true
+}
+
+// renewLease asks the leading FE for a sign of life. Whatever it answers comes too late for the tables of a time without one.
+func (sh *Shared) renewLease(ctx context.Context) error {
+	begun := time.Now()
+	sh.fence()
 	_, err := sh.Log.ReadIndex(ctx)
 	if err == nil {
-		sh.touch.note(begun)
+		sh.lease.Prove(begun)
 	}
 	return err
 }
 
-// fence ends the claims to tables of all sessions, and these: the sweep of whoever comes first drops the tables.
+// fence ends, when the lease is over, the claims to tables of all sessions, and these: the sweep of whoever comes first drops the tables.
 func (sh *Shared) fence() {
+	if sh.lease.Runs() {
+		return
+	}
+	var lost []uint64
 	sh.claims.open.Range(func(n, conn any) bool {
+		lost = sh.lease.Lose(lost, conn.(uint64))
 		sh.claims.end(n.(uint64))
-		sh.Logger.Warn("a session with tables of its own is ended: this frontend was cut off from the cluster", "conn", conn)
-		if sh.End != nil {
-			sh.End(conn.(uint64))
-		}
 		return true
 	})
+	sh.lease.End(lost)
 }
 
 // fenced refuses statements of a session that may have lost tables of its own.
@@ -63,13 +57,8 @@ func (s *Session) fenced() error {
 	if len(s.temps) == 0 {
 		return nil
 	}
-	if s.sh.cutOff(time.Now()) {
-		s.sh.fence()
-	}
-	for _, own := range s.temps {
-		if !s.sh.claims.has(own.claim) {
-			return sqlErr(1053, "08S01", "This frontend was cut off from the cluster and the session has lost its temporary tables: connect again")
-		}
+	if s.sh.fence(); s.sh.lease.Lost(s.info.ID) {
+		return sqlErr(1053, "08S01", "This frontend was cut off from the cluster and the session has lost its temporary tables: connect again")
 	}
 	return nil
 }

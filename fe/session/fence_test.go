@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stele/fe/fakecluster"
+	"stele/fe/lease"
 	"stele/fe/server"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -25,7 +26,9 @@ func cutSession(t *testing.T, since time.Duration) (s *Session, c *fakecluster.C
 	own := *tbl
 	own.Owner = sh.newOwner(7)
 	s.ownTable("t", &own)
-	sh.touch.note(time.Now().Add(-since))
+	began := time.Now().Add(-since)
+	sh.lease = lease.New(lease.Options{Patience: fenceAfter, Alone: sh.onlyFE, End: sh.End, Logger: sh.Logger})
+	sh.lease.Prove(began)
 	return s, c, ended
 }
 
@@ -35,7 +38,7 @@ func TestCutOffSessionsAreFenced(t *testing.T) {
 	for name, look := range map[string]func(*Session) error{
 		"the statement notices": func(s *Session) error { return s.fenced() },
 		"the sweep notices, and hears of a leader": func(s *Session) error {
-			return errors.Join(s.sh.keepTouch(t.Context()), s.fenced())
+			return errors.Join(s.sh.renewLease(t.Context()), s.fenced())
 		},
 	} {
 		s, _, ended := cutSession(t, fenceAfter-time.Minute)
@@ -50,7 +53,7 @@ func TestCutOffSessionsAreFenced(t *testing.T) {
 		if err := look(s); err == nil || !slices.Equal(*ended, []uint64{7}) || s.sh.claims.has(claim) {
 			t.Errorf("%s: cut off for long: %v, ended %v", name, err, *ended)
 		}
-		s.sh.touch.note(time.Now())
+		s.sh.lease.Prove(time.Now())
 		if err := s.fenced(); err == nil {
 			t.Errorf("%s: the session goes on after the link is mended", name)
 		}
@@ -80,17 +83,16 @@ func TestEveryWayIsFenced(t *testing.T) {
 	}
 }
 
-// TestTouchIsOfAnswers: what no leader has answered is no touch.
-func TestTouchIsOfAnswers(t *testing.T) {
+// TestLeaseIsOfAnswers: what no leader has answered proves nothing.
+func TestLeaseIsOfAnswers(t *testing.T) {
 	s, c, ended := cutSession(t, fenceAfter-time.Minute)
-	before := *s.sh.touch.at.Load()
 	c.Log.NotLeading = errors.New("no leader")
-	if err := s.sh.keepTouch(t.Context()); err == nil || !s.sh.touch.at.Load().Equal(before) {
-		t.Errorf("without a leader: %v, touched %v", err, s.sh.touch.at.Load())
+	if err := s.sh.renewLease(t.Context()); err == nil || s.sh.lease.Age() < fenceAfter-time.Minute {
+		t.Errorf("without a leader: %v, proved %v ago", err, s.sh.lease.Age())
 	}
 	c.Log.NotLeading = nil
-	if err := s.sh.keepTouch(t.Context()); err != nil || !s.sh.touch.at.Load().After(before) || len(*ended) != 0 {
-		t.Errorf("with a leader: %v, touched %v, ended %v", err, s.sh.touch.at.Load(), *ended)
+	if err := s.sh.renewLease(t.Context()); err != nil || s.sh.lease.Age() >= fenceAfter-time.Minute || len(*ended) != 0 {
+		t.Errorf("with a leader: %v, proved %v ago, ended %v", err, s.sh.lease.Age(), *ended)
 	}
 }
 

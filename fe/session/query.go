@@ -23,8 +23,11 @@ import (
 // query runs a statement that yields rows.
 func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Param, out *output) error {
 	s.implicit()
+	alone := false // in a transaction that ends with the query
 	if update, share := plan.Locking(n); update || share {
-		if err := s.lock(ctx, n.(*parse.SelectStmt), params); err != nil {
+		defer func() { s.picked = nil }()
+		var err error
+		if alone, err = s.lock(ctx, n.(*parse.SelectStmt), params); err != nil {
 			return err
 		}
 	}
@@ -33,10 +36,16 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	}
 	cat, err := s.readFor(ctx, n)
 	if err != nil {
+		if alone {
+			err = errors.Join(err, s.rollback(ctx))
+		}
 		return err
 	}
 	now := time.Now()
 	p, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
+	if alone {
+		rows, err = s.finish(ctx, rows, err)
+	}
 	if err != nil {
 		return s.ended(ctx, err)
 	}
@@ -48,6 +57,18 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	s.foundRows, err = out.stream(ctx, p.Schema, s.limited(n, rows), s.warningCount())
 	s.foundRows = max(s.foundRows, total)
 	return s.ended(ctx, err)
+}
+
+// finish reads the rows of a query to the end, with which its transaction ends; err is that of the query so far.
+func (s *Session) finish(ctx context.Context, rows exec.Stream, err error) (exec.Stream, error) {
+	if err == nil {
+		rows, err = spool.Hold(ctx, rows, s.sh.Settings().SpillDir)
+	}
+	if rerr := s.rollback(ctx); err == nil && rerr != nil {
+		rows.Close()
+		err = rerr
+	}
+	return rows, err
 }
 
 // ended ends the transaction too when the error of a query says that what it wrote is gone.
@@ -218,6 +239,9 @@ func (s *Session) execEnv(cat *catalog.Catalog, now time.Time) *exec.Env {
 	}
 	return &exec.Env{
 		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
+			if scan.Picked && s.picked != nil {
+				return s.sh.Scanner.Scan(ctx, q, s.picked.only(scan))
+			}
 			scan, err := s.resolve(ctx, q, scan)
 			if err != nil {
 				return nil, err

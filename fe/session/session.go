@@ -16,6 +16,7 @@ import (
 	"stele/conf"
 	"stele/fe/account"
 	"stele/fe/dist"
+	"stele/fe/lease"
 	"stele/fe/server"
 	"stele/fe/stmt"
 	"stele/fe/txn"
@@ -104,7 +105,7 @@ type Shared struct {
 	points    points
 	promises  promises
 	claims    claims
-	touch     touch
+	lease     *lease.Lease // of the tables that sessions claim
 }
 
 // New returns what sessions share.
@@ -113,7 +114,7 @@ func New(p Parts) *Shared {
 		p.UserLocks = userlock.Alone(p.Name)
 	}
 	sh := &Shared{Parts: p, sequences: newSequences(p.Log)}
-	sh.touch.note(time.Now())
+	sh.lease = sh.newLease()
 	return sh
 }
 
@@ -134,6 +135,7 @@ type Session struct {
 	nextLevel    string      // SET TRANSACTION ISOLATION LEVEL, of the next transaction; "" = that of the session
 	marks        []savepoint // of the open transaction, in order
 	mayLockNames bool        // GET_LOCK was said
+	picked       *picked     // what the query that runs has locked with SKIP LOCKED; nil = it has not said so
 	locksTables  bool        // LOCK TABLES was said, which UNLOCK TABLES ends with the transaction
 	contended    bool        // the statement has met a row lock that it did not wait for
 	inVain       error       // why the point path had no leader for the statement

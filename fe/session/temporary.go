@@ -105,6 +105,7 @@ func (s *Session) dropTemporaries(ctx context.Context) {
 		s.sh.claims.end(own.claim)
 	}
 	s.temps = nil
+	s.sh.lease.Ended(s.info.ID)
 	if len(cmds) == 0 {
 		return
 	}
@@ -174,7 +175,7 @@ func (sh *Shared) Sweep(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		sh.sequences.prune()
-		if err := errors.Join(sh.keepTouch(ctx), sh.sweep(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(sh.renewLease(ctx), sh.sweep(ctx)); err != nil && ctx.Err() == nil {
 			sh.Logger.Debug("drop tables of ended sessions", "err", err)
 		}
 		select {

@@ -61,17 +61,26 @@ type Coordinator struct {
 	ids      *Sequence
 	pub      *publisher
 	schemas  schemas
+	calls    underWay
+	stop     func() // ends the search for deadlocks
 
 	mu     sync.Mutex
 	active map[types.TxnID]time.Time // since when
 }
 
-// New returns a coordinator; Close ends its publishing.
+// New returns a coordinator; Close ends its publishing and its search for deadlocks.
 func New(log CommitLog, clients *beclient.Clients, live Liveness, settings func() Settings, logger *slog.Logger) *Coordinator {
 	c := &Coordinator{log: log, clients: clients, live: live, settings: settings, logger: logger,
 		ids: NewSequence(log, command.CounterTxns, 0, txnRange, txnRangeAge), pub: newPublisher(clients, live, logger),
 		active: map[types.TxnID]time.Time{}}
 	clients.BeforeReads(c.pub.release)
+	ctx, cancel := context.WithCancel(context.Background())
+	var search sync.WaitGroup
+	search.Go(func() { c.breakDeadlocks(ctx) })
+	c.stop = func() {
+		cancel()
+		search.Wait()
+	}
 	return c
 }
 
@@ -82,7 +91,10 @@ const (
 )
 
 // Close waits a moment for what is still to be published.
-func (c *Coordinator) Close() { c.pub.close() }
+func (c *Coordinator) Close() {
+	c.stop()
+	c.pub.close()
+}
 
 // Active reports whether a transaction of this FE is still undecided here.
 func (c *Coordinator) Active(id types.TxnID) bool {

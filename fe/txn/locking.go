@@ -23,6 +23,8 @@ const (
 	LockTry
 	// LockInOrder calls one leader after the other, in an order that is the same for all transactions.
 	LockInOrder
+	// LockNow calls all leaders at once for who waits for no lock: a row of a transaction that was committed before is none.
+	LockNow
 )
 
 // SetLocking says how later writes take their locks.

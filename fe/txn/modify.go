@@ -76,7 +76,9 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 	defer cancel()
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
+	begun := t.c.calls.begin()
 	resp, err := t.c.clients.Modify(mctx, t.c.live.Address(be), req)
+	t.c.calls.end(begun)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	switch {

@@ -81,6 +81,7 @@ type Txn struct {
 	id       types.TxnID
 	explicit bool
 	locking  Locking
+	skipped  map[types.TabletID][]uint64 // during WriteFree
 	shares   shares
 	carried  int  // bytes that the commit carries, see offer
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
@@ -147,9 +148,11 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 		t.offer(cat, len(groups), req.Parts)
 	}
 	lockWait = t.patience(groups, lockWait)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
-	return t.send(wctx, groups)
+	return t.send(wctx, groups, stop)
 }
 
 func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
@@ -174,6 +177,7 @@ func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite,
 
 func (t *Txn) request(req *bepb.WriteRequest, lockWait time.Duration) {
 	req.TxnId, req.LockWaitMs, req.ExplicitTxn = uint64(t.id), lockWait.Milliseconds(), t.explicit
+	req.Settled, req.SkipLocked = t.locking == LockNow, t.skipped != nil
 }
 
 // bounded limits a call to a leader: the wait for row locks comes on top of the time that the work may take.
@@ -273,8 +277,9 @@ func (t *Txn) parts(id types.TabletID) uint32 {
 	return 0
 }
 
-// send calls the leaders at the same time and takes in their answers.
-func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest) (Counts, error) {
+// send calls the leaders at the same time and takes in their answers. Where one of them finds a deadlock, stop ends the other calls: they
+// may wait for locks, too.
+func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest, stop func()) (Counts, error) {
 	if len(groups) == 1 {
 		for be, req := range groups {
 			return t.sendOne(ctx, be, req)
@@ -302,6 +307,9 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 			if err != nil {
 				errs = append(errs, err)
 			}
+			if isDeadlock(err) {
+				stop()
+			}
 		})
 		if t.locking == LockInOrder {
 			if wg.Wait(); len(errs) > 0 {
@@ -320,6 +328,11 @@ func (t *Txn) sendOne(ctx context.Context, be types.BEID, req *bepb.WriteRequest
 		err = t.take(req, resp, &counts)
 	}
 	return counts, err
+}
+
+func isDeadlock(err error) bool {
+	var refusal *Refusal
+	return errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DEADLOCK
 }
 
 // worst picks the error to report: what the user did wrong before what the cluster may do better next time. Of several
@@ -344,7 +357,9 @@ func worst(errs []error) error {
 func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
+	begun := t.c.calls.begin()
 	resp, err := t.c.clients.Write(ctx, t.c.live.Address(be), req)
+	t.c.calls.end(begun)
 	t.announce(-1)
 	t.c.pub.arrived(be, req.Published, resp.GetPublished())
 	if err != nil {
@@ -397,6 +412,9 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 		sh.stored(p.OkReplicas)
 		if err := t.carry(sh, p.Redo); err != nil {
 			return err
+		}
+		if t.skipped != nil && len(p.Skipped) > 0 {
+			t.skipped[sh.tablet] = p.Skipped
 		}
 		sh.rows += p.Inserted - p.Deleted
 		if sh.index {

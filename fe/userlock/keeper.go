@@ -3,12 +3,14 @@ package userlock
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"stele/fe/lease"
 	"stele/proto/fepb"
 )
 
@@ -27,7 +29,7 @@ var (
 	// ErrFull says that too many locks are held.
 	ErrFull = errors.New("too many locks are held")
 	// ErrLost says that the connection's locks may be another's by now.
-	ErrLost = errors.New("the lease of the connection's locks is over")
+	ErrLost = fmt.Errorf("the lease of the connection's locks is over: %w", lease.ErrLost)
 	// ErrUnsure is what Call returns when nobody can say whether a leader has carried a request out. It may be made again.
 	ErrUnsure = errors.New("the leading frontend changed while the request was on its way")
 )
@@ -48,17 +50,15 @@ type Options struct {
 
 // Keeper has the locks of one FE's connections. It is safe for concurrent use.
 type Keeper struct {
-	o    Options
-	wake chan struct{}
+	o     Options
+	wake  chan struct{}
+	lease *lease.Lease // proved by answers of leaders that lead
 
 	mu    sync.Mutex
 	term  uint64 // the newest one that was heard of; answers of earlier ones count for nothing
 	seq   uint64 // of the last request
 	held  map[string]*held
 	asked map[uint64]bool // GETs under way, by seq
-	lost  map[uint64]bool // connections whose locks may be another's; they are being ended
-	// proof is when the last request was sent of which a leader has answered that it leads.
-	proof time.Time
 	// unsure is the seq after which a RENEW is wanted: the leader may believe in a lock that nobody here has.
 	unsure uint64
 }
@@ -74,7 +74,8 @@ func NewKeeper(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Keeper{o: o, wake: make(chan struct{}, 1), held: map[string]*held{}, asked: map[uint64]bool{}, lost: map[uint64]bool{}}
+	return &Keeper{o: o, wake: make(chan struct{}, 1), held: map[string]*held{}, asked: map[uint64]bool{},
+		lease: lease.New(lease.Options{What: "user-level locks", Patience: giveUp, End: o.End, Now: o.Now, Logger: o.Logger})}
 }
 
 // Get waits for a lock; a negative time is for ever. It is false when the time is over.
@@ -114,15 +115,12 @@ func (k *Keeper) again(name string, connection uint64) (bool, error) {
 	switch {
 	case h == nil || h.connection != connection:
 		return false, nil
-	case !k.leased():
+	case !k.lease.Runs():
 		return false, ErrLost
 	}
 	h.times++
 	return true, nil
 }
-
-// leased reports whether no other FE can have got a lock of this one.
-func (k *Keeper) leased() bool { return k.o.Now().Sub(k.proof) < giveUp }
 
 // ask begins a request, which is sent after the time that it returns.
 func (k *Keeper) ask(kind fepb.UserLockRequest_Kind, lock *fepb.HeldLock) (req *fepb.UserLockRequest, sent time.Time) {
@@ -148,9 +146,7 @@ func (k *Keeper) heard(req *fepb.UserLockRequest, sent time.Time, resp *fepb.Use
 	if resp.Announce || resp.Term != k.term || req.Term != k.term || k.o.Now().Sub(sent) >= giveUp {
 		return false
 	}
-	if sent.After(k.proof) {
-		k.proof = sent
-	}
+	k.lease.Prove(sent)
 	return true
 }
 
@@ -249,7 +245,7 @@ func (k *Keeper) Ended(connection uint64) {
 	dropped := k.drop(connection)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.lost, connection)
+	k.lease.Ended(connection)
 	if len(dropped) > 0 {
 		k.doubt()
 	}
@@ -282,9 +278,9 @@ func (k *Keeper) Check(connection uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case k.lost[connection]:
+	case k.lease.Lost(connection):
 		return ErrLost
-	case len(k.held) == 0 || k.leased():
+	case len(k.held) == 0 || k.lease.Runs():
 		return nil
 	}
 	for _, h := range k.held {
@@ -315,7 +311,7 @@ func (k *Keeper) Sync(ctx context.Context) error {
 // renewed takes in the answer to a RENEW; false = it has to be asked again.
 func (k *Keeper) renewed(req *fepb.UserLockRequest, sent time.Time, resp *fepb.UserLockResponse) bool {
 	var lost []uint64
-	defer func() { k.end(lost) }()
+	defer func() { k.lease.End(lost) }()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.heard(req, sent, resp) {
@@ -327,53 +323,36 @@ func (k *Keeper) renewed(req *fepb.UserLockRequest, sent time.Time, resp *fepb.U
 	for _, l := range resp.Lost {
 		if h := k.held[l.Name]; h != nil && h.connection == l.Connection && h.seq <= req.Seq {
 			delete(k.held, l.Name)
-			lost = k.lose(lost, l.Connection)
+			lost = k.lease.Lose(lost, l.Connection)
 		}
 	}
 	return true
 }
 
-// end ends connections that have lost a lock: nothing else would tell their clients.
-func (k *Keeper) end(connections []uint64) {
-	for _, connection := range connections {
-		k.o.Logger.Warn("a connection has lost its user-level locks and is ended", "conn", connection)
-		k.o.End(connection)
-	}
-}
-
 // lapse ends the connections that have locks when the lease is over.
-func (k *Keeper) lapse() { k.end(k.lapsed()) }
+func (k *Keeper) lapse() { k.lease.End(k.lapsed()) }
 
 // lapsed takes the locks whose lease is over from their connections.
 func (k *Keeper) lapsed() []uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.held) == 0 || k.leased() {
+	if len(k.held) == 0 || k.lease.Runs() {
 		return nil
 	}
 	var lost []uint64
 	for _, h := range k.held {
-		lost = k.lose(lost, h.connection)
+		lost = k.lease.Lose(lost, h.connection)
 	}
 	clear(k.held)
 	k.doubt()
 	return lost
 }
 
-// lose appends a connection to those that are to be ended, and has it refused until it has ended. It holds mu.
-func (k *Keeper) lose(lost []uint64, connection uint64) []uint64 {
-	if k.lost[connection] {
-		return lost
-	}
-	k.lost[connection] = true
-	return append(lost, connection)
-}
-
 // due reports whether the leader has to be told what is held: it may be a new one, a lease runs, or it believes what is not so.
 func (k *Keeper) due() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.unsure > 0 || k.o.Term() > k.term || len(k.held) > 0 && k.o.Now().Sub(k.proof) >= renewEvery
+	return k.unsure > 0 || k.o.Term() > k.term || len(k.held) > 0 && k.lease.Age() >= renewEvery
 }
 
 // Run announces this FE to new leaders and renews its lease until ctx ends.

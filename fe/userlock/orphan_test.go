@@ -102,7 +102,7 @@ func TestLostLocksAreRefused(t *testing.T) {
 	if gone := fe.keeper.lapsed(); len(gone) != 1 || fe.keeper.Check(1) == nil {
 		t.Errorf("ends %v, Check says %v", gone, fe.keeper.Check(1))
 	}
-	if fe.keeper.Ended(1); fe.keeper.Check(1) != nil || len(fe.keeper.lost) > 0 {
+	if fe.keeper.Ended(1); fe.keeper.Check(1) != nil || fe.keeper.lease.Lost(1) {
 		t.Error("what has ended is remembered")
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 // Timings of leases.
 const (
-	// lease is for how long the leading FE believes in locks of an FE that it does not hear of.
-	lease = 6 * time.Second
+	// freeAfter is for how long the leading FE believes in locks of an FE that it does not hear of.
+	freeAfter = 6 * time.Second
 	// giveUp is how old the last proof of its lease may be before an FE takes its own locks for lost. The rest of the lease
 	// is for noticing it, and for clocks that do not run alike.
 	giveUp = 4 * time.Second
@@ -235,7 +235,7 @@ func (t *Table) expire(members []Member, now time.Time) {
 		ended[m.Name] = m.Ended
 	}
 	for name, fe := range t.fes {
-		if end, member := ended[name]; !member || end.After(fe.last) || now.Sub(fe.last) >= lease {
+		if end, member := ended[name]; !member || end.After(fe.last) || now.Sub(fe.last) >= freeAfter {
 			delete(t.fes, name)
 			t.freeOf(name, all)
 		}
@@ -245,7 +245,7 @@ func (t *Table) expire(members []Member, now time.Time) {
 // complete reports whether everything is known that any FE may hold: each has said so in this term, has ended in it, or has had no proof
 // of its lease for a whole one, because such a proof would be from an earlier term.
 func (t *Table) complete(members []Member, now time.Time) bool {
-	if now.Sub(t.since) >= lease {
+	if now.Sub(t.since) >= freeAfter {
 		return true
 	}
 	for _, m := range members {

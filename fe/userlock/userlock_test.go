@@ -146,7 +146,7 @@ func (w *world) deliver(m *message) {
 // believers are the connections that may take a lock for theirs.
 func (w *world) believers(name string) (out []string) {
 	for _, fe := range w.fes {
-		if h := fe.keeper.held[name]; fe.down.IsZero() && h != nil && fe.keeper.leased() {
+		if h := fe.keeper.held[name]; fe.down.IsZero() && h != nil && fe.keeper.lease.Runs() {
 			out = append(out, fmt.Sprintf("%s/%d", fe.name, h.connection))
 		}
 	}

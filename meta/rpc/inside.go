@@ -169,14 +169,11 @@ func (w *inside) call(ctx context.Context, method string, in, out proto.Message,
 	switch {
 	case !c.m.brief:
 		w.s.spawn(c.run)
-	case !w.behind(c, false):
-		w.s.wg.Add(1) // the handler may go on after its answer
-		c.caller = ctx
-		c.run()
-		if c.request != nil {
-			giveBuffer(c.request) // the handler has had it decoded
-		}
-		w.s.wg.Done()
+	case w.behind(c, false):
+	case w.s.inside.hangs():
+		w.s.spawn(c.run)
+	default:
+		c.runHere(ctx)
 	}
 	if err := c.await(ctx); err != nil {
 		return err
@@ -262,6 +259,9 @@ type insideCall struct {
 	w      *inside
 	inLane bool
 	over   atomic.Bool // it is answered or abandoned
+
+	watched atomic.Bool // its caller runs it, since beat
+	beat    uint32
 
 	waiting atomic.Int32  // of a call without tell: whether somebody waits
 	replied chan struct{} // of capacity 1, made by who waits

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -58,8 +59,12 @@ func (w *watcher) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 		<-w.goes
 		return &grpc_health_v1.HealthCheckResponse{Status: 4}, nil
 	}
-	if r.Service == "wait" {
+	if r.Service == "wait" || r.Service == "heed" {
 		Waits(ctx)
+	}
+	if r.Service == "heed" {
+		Heeds(ctx)
+		r.Service = "wait"
 	}
 	return w.echo.Check(ctx, r)
 }
@@ -140,6 +145,63 @@ func TestInsideBriefCallsEnd(t *testing.T) {
 	if _, err := ask(t.Context(), h, "n"); status.Code(err) != codes.Unavailable {
 		t.Errorf("a call to a server that has ended: %v", err)
 	}
+}
+
+// TestInsideLeavesWhatHangs: while a handler hangs, as on a disk, other calls are left when their time is up, as by a pipe, and when none hangs any
+// more they are run by their callers again. A handler that says that it heeds its context hangs for nobody.
+func TestInsideLeavesWhatHangs(t *testing.T) {
+	w, addr, stop := serveWatcher(t, "c1", time.Second)
+	defer stop()
+	c, h := piped(t, addr, "c1")
+	if _, err := ask(t.Context(), h, "n"); err != nil || !isInside(c) {
+		t.Fatal(err, isInside(c))
+	}
+	watch := &c.ready().(*inside).s.inside
+	first := make(chan error, 1)
+	go func() {
+		_, err := ask(t.Context(), h, "hold")
+		first <- err
+	}()
+	<-w.waiting
+	for !watch.hangs() {
+		runtime.Gosched()
+	}
+	for name, with := range map[string]func(context.Context, time.Duration) (context.Context, context.CancelFunc){"within": Within, "deadline": context.WithTimeout} {
+		ctx, cancel := with(t.Context(), 20*time.Millisecond)
+		if _, err := ask(ctx, h, "hold"); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("%s: %v", name, err)
+		}
+		<-w.waiting
+		cancel()
+	}
+	if n, err := ask(t.Context(), h, "nn"); err != nil || n != 2 {
+		t.Errorf("a call that does not hang: %d, %v", n, err)
+	}
+	close(w.goes)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	for watch.hangs() {
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	heeds := make(chan error, 1)
+	go func() {
+		_, err := ask(ctx, h, "heed")
+		heeds <- err
+	}()
+	<-w.waiting
+	for beats := watch.beat.Load(); watch.begun[0].Load()+watch.begun[1].Load() > 0 && watch.beat.Load() < beats+2; {
+		runtime.Gosched()
+	}
+	if watch.hangs() {
+		t.Error("a handler that heeds its context counts as one that hangs")
+	}
+	cancel()
+	if err := <-heeds; status.Code(err) != codes.Canceled {
+		t.Error(err)
+	}
+	<-w.cancelled
 }
 
 // TestInsideConnectionCloses closes a connection under calls: one that runs in its caller, one that was started, and one behind it.

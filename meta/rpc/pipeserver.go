@@ -38,6 +38,8 @@ type PipeServer struct {
 	idle chan func()    // taken by goroutines that have run something and wait for more
 	rest atomic.Int64   // how many these are
 
+	inside insideWatch
+
 	mu     sync.Mutex
 	conns  map[*pipePeer]struct{}
 	closed bool

@@ -1634,6 +1634,8 @@ type WriteRequest struct {
 	LockWaitMs    int64                  `protobuf:"varint,3,opt,name=lock_wait_ms,json=lockWaitMs,proto3" json:"lock_wait_ms,omitempty"`
 	ExplicitTxn   bool                   `protobuf:"varint,4,opt,name=explicit_txn,json=explicitTxn,proto3" json:"explicit_txn,omitempty"` // more statements may follow: remember the rows for the transaction's own reads
 	Published     []*PublishRequest_Item `protobuf:"bytes,5,rep,name=published,proto3" json:"published,omitempty"`                         // made visible before anything else
+	Settled       bool                   `protobuf:"varint,6,opt,name=settled,proto3" json:"settled,omitempty"`                            // first what is committed by min_version becomes visible and lets go of its locks
+	SkipLocked    bool                   `protobuf:"varint,7,opt,name=skip_locked,json=skipLocked,proto3" json:"skip_locked,omitempty"`    // rows that another transaction has locked, or changed since read_version, are left out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1701,6 +1703,20 @@ func (x *WriteRequest) GetPublished() []*PublishRequest_Item {
 		return x.Published
 	}
 	return nil
+}
+
+func (x *WriteRequest) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
+func (x *WriteRequest) GetSkipLocked() bool {
+	if x != nil {
+		return x.SkipLocked
+	}
+	return false
 }
 
 type WriteResponse struct {
@@ -3505,6 +3521,155 @@ func (x *SettleResponse) GetVersion() uint64 {
 	return 0
 }
 
+// LockWait is a transaction that waits for a row lock.
+type LockWait struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the wait; no other one of this BE has it, not even after a restart
+	TxnId         uint64                 `protobuf:"varint,2,opt,name=txn_id,json=txnId,proto3" json:"txn_id,omitempty"`
+	ForTxnId      uint64                 `protobuf:"varint,3,opt,name=for_txn_id,json=forTxnId,proto3" json:"for_txn_id,omitempty"` // that has the lock, or comes before in the queue for it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LockWait) Reset() {
+	*x = LockWait{}
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LockWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LockWait) ProtoMessage() {}
+
+func (x *LockWait) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LockWait.ProtoReflect.Descriptor instead.
+func (*LockWait) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *LockWait) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LockWait) GetTxnId() uint64 {
+	if x != nil {
+		return x.TxnId
+	}
+	return 0
+}
+
+func (x *LockWait) GetForTxnId() uint64 {
+	if x != nil {
+		return x.ForTxnId
+	}
+	return 0
+}
+
+type WaitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	End           []uint64               `protobuf:"varint,1,rep,packed,name=end,proto3" json:"end,omitempty"` // waits by their ids; one that is over is passed over
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitsRequest) Reset() {
+	*x = WaitsRequest{}
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitsRequest) ProtoMessage() {}
+
+func (x *WaitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitsRequest.ProtoReflect.Descriptor instead.
+func (*WaitsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *WaitsRequest) GetEnd() []uint64 {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+type WaitsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Waits         []*LockWait            `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitsResponse) Reset() {
+	*x = WaitsResponse{}
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitsResponse) ProtoMessage() {}
+
+func (x *WaitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitsResponse.ProtoReflect.Descriptor instead.
+func (*WaitsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_bepb_be_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *WaitsResponse) GetWaits() []*LockWait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
 type CreateReplicasRequest_Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3518,7 +3683,7 @@ type CreateReplicasRequest_Item struct {
 
 func (x *CreateReplicasRequest_Item) Reset() {
 	*x = CreateReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3530,7 +3695,7 @@ func (x *CreateReplicasRequest_Item) String() string {
 func (*CreateReplicasRequest_Item) ProtoMessage() {}
 
 func (x *CreateReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[48]
+	mi := &file_proto_bepb_be_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3591,7 +3756,7 @@ type DropReplicasRequest_Item struct {
 
 func (x *DropReplicasRequest_Item) Reset() {
 	*x = DropReplicasRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3603,7 +3768,7 @@ func (x *DropReplicasRequest_Item) String() string {
 func (*DropReplicasRequest_Item) ProtoMessage() {}
 
 func (x *DropReplicasRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[49]
+	mi := &file_proto_bepb_be_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3822,7 @@ type WriteRequest_Part struct {
 
 func (x *WriteRequest_Part) Reset() {
 	*x = WriteRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3834,7 @@ func (x *WriteRequest_Part) String() string {
 func (*WriteRequest_Part) ProtoMessage() {}
 
 func (x *WriteRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[50]
+	mi := &file_proto_bepb_be_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3800,7 +3965,7 @@ type WriteResponse_Failure struct {
 
 func (x *WriteResponse_Failure) Reset() {
 	*x = WriteResponse_Failure{}
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +3977,7 @@ func (x *WriteResponse_Failure) String() string {
 func (*WriteResponse_Failure) ProtoMessage() {}
 
 func (x *WriteResponse_Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[51]
+	mi := &file_proto_bepb_be_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3851,14 +4016,15 @@ type WriteResponse_Part struct {
 	Replaced      int64                    `protobuf:"varint,5,opt,name=replaced,proto3" json:"replaced,omitempty"` // puts that found the key
 	Deleted       int64                    `protobuf:"varint,6,opt,name=deleted,proto3" json:"deleted,omitempty"`   // deletes that found the key
 	Ignored       int64                    `protobuf:"varint,7,opt,name=ignored,proto3" json:"ignored,omitempty"`
-	Redo          []byte                   `protobuf:"bytes,8,opt,name=redo,proto3" json:"redo,omitempty"` // the payload, which is in memory only: the commit must carry it; empty = it is on the disks of ok_replicas
+	Redo          []byte                   `protobuf:"bytes,8,opt,name=redo,proto3" json:"redo,omitempty"`               // the payload, which is in memory only: the commit must carry it; empty = it is on the disks of ok_replicas
+	Skipped       []uint64                 `protobuf:"varint,9,rep,packed,name=skipped,proto3" json:"skipped,omitempty"` // rows that were left out, ascending
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteResponse_Part) Reset() {
 	*x = WriteResponse_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +4036,7 @@ func (x *WriteResponse_Part) String() string {
 func (*WriteResponse_Part) ProtoMessage() {}
 
 func (x *WriteResponse_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[52]
+	mi := &file_proto_bepb_be_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3942,6 +4108,13 @@ func (x *WriteResponse_Part) GetRedo() []byte {
 	return nil
 }
 
+func (x *WriteResponse_Part) GetSkipped() []uint64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
 type QueryRequest_Tablet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TabletId      uint64                 `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
@@ -3953,7 +4126,7 @@ type QueryRequest_Tablet struct {
 
 func (x *QueryRequest_Tablet) Reset() {
 	*x = QueryRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3965,7 +4138,7 @@ func (x *QueryRequest_Tablet) String() string {
 func (*QueryRequest_Tablet) ProtoMessage() {}
 
 func (x *QueryRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[53]
+	mi := &file_proto_bepb_be_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4018,7 +4191,7 @@ type ReplicateRequest_Part struct {
 
 func (x *ReplicateRequest_Part) Reset() {
 	*x = ReplicateRequest_Part{}
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4030,7 +4203,7 @@ func (x *ReplicateRequest_Part) String() string {
 func (*ReplicateRequest_Part) ProtoMessage() {}
 
 func (x *ReplicateRequest_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[54]
+	mi := &file_proto_bepb_be_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4287,7 @@ type PublishRequest_Item struct {
 
 func (x *PublishRequest_Item) Reset() {
 	*x = PublishRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4126,7 +4299,7 @@ func (x *PublishRequest_Item) String() string {
 func (*PublishRequest_Item) ProtoMessage() {}
 
 func (x *PublishRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[55]
+	mi := &file_proto_bepb_be_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +4354,7 @@ type RedoRequest_Version struct {
 
 func (x *RedoRequest_Version) Reset() {
 	*x = RedoRequest_Version{}
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4193,7 +4366,7 @@ func (x *RedoRequest_Version) String() string {
 func (*RedoRequest_Version) ProtoMessage() {}
 
 func (x *RedoRequest_Version) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[56]
+	mi := &file_proto_bepb_be_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4243,7 +4416,7 @@ type RedoRequest_Tablet struct {
 
 func (x *RedoRequest_Tablet) Reset() {
 	*x = RedoRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4428,7 @@ func (x *RedoRequest_Tablet) String() string {
 func (*RedoRequest_Tablet) ProtoMessage() {}
 
 func (x *RedoRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[57]
+	mi := &file_proto_bepb_be_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4316,7 +4489,7 @@ type HardenRequest_Item struct {
 
 func (x *HardenRequest_Item) Reset() {
 	*x = HardenRequest_Item{}
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4328,7 +4501,7 @@ func (x *HardenRequest_Item) String() string {
 func (*HardenRequest_Item) ProtoMessage() {}
 
 func (x *HardenRequest_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[58]
+	mi := &file_proto_bepb_be_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4368,7 +4541,7 @@ type ScanRequest_Tablet struct {
 
 func (x *ScanRequest_Tablet) Reset() {
 	*x = ScanRequest_Tablet{}
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4553,7 @@ func (x *ScanRequest_Tablet) String() string {
 func (*ScanRequest_Tablet) ProtoMessage() {}
 
 func (x *ScanRequest_Tablet) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[59]
+	mi := &file_proto_bepb_be_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4420,7 +4593,7 @@ type FetchChangesResponse_Change struct {
 
 func (x *FetchChangesResponse_Change) Reset() {
 	*x = FetchChangesResponse_Change{}
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4432,7 +4605,7 @@ func (x *FetchChangesResponse_Change) String() string {
 func (*FetchChangesResponse_Change) ProtoMessage() {}
 
 func (x *FetchChangesResponse_Change) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_bepb_be_proto_msgTypes[60]
+	mi := &file_proto_bepb_be_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4623,14 +4796,17 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
 	"\alearner\x18\x04 \x01(\bR\alearner\x12\x17\n" +
 	"\adisk_id\x18\x05 \x01(\x04R\x06diskId\x12\x12\n" +
-	"\x04lags\x18\x06 \x01(\bR\x04lags\"\x85\x05\n" +
+	"\x04lags\x18\x06 \x01(\bR\x04lags\"\xc0\x05\n" +
 	"\fWriteRequest\x12\x15\n" +
 	"\x06txn_id\x18\x01 \x01(\x04R\x05txnId\x12+\n" +
 	"\x05parts\x18\x02 \x03(\v2\x15.be.WriteRequest.PartR\x05parts\x12 \n" +
 	"\flock_wait_ms\x18\x03 \x01(\x03R\n" +
 	"lockWaitMs\x12!\n" +
 	"\fexplicit_txn\x18\x04 \x01(\bR\vexplicitTxn\x125\n" +
-	"\tpublished\x18\x05 \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\x1a\xb4\x03\n" +
+	"\tpublished\x18\x05 \x03(\v2\x17.be.PublishRequest.ItemR\tpublished\x12\x18\n" +
+	"\asettled\x18\x06 \x01(\bR\asettled\x12\x1f\n" +
+	"\vskip_locked\x18\a \x01(\bR\n" +
+	"skipLocked\x1a\xb4\x03\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1f\n" +
@@ -4650,7 +4826,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"redo_bytes\x18\r \x01(\rR\tredoBytes\x12&\n" +
 	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\x12\x12\n" +
-	"\x04need\x18\x0f \x01(\rR\x04need\"\xee\x05\n" +
+	"\x04need\x18\x0f \x01(\rR\x04need\"\x88\x06\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +
@@ -4662,7 +4838,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aFailure\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\x1a\xfb\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x1a\x95\x02\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vok_replicas\x18\x02 \x03(\x04R\n" +
@@ -4672,7 +4848,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\breplaced\x18\x05 \x01(\x03R\breplaced\x12\x18\n" +
 	"\adeleted\x18\x06 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aignored\x18\a \x01(\x03R\aignored\x12\x12\n" +
-	"\x04redo\x18\b \x01(\fR\x04redo\"\xbb\x01\n" +
+	"\x04redo\x18\b \x01(\fR\x04redo\x12\x18\n" +
+	"\askipped\x18\t \x03(\x04R\askipped\"\xbb\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rDUPLICATE_KEY\x10\x01\x12\x10\n" +
@@ -4855,7 +5032,16 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"replica_id\x18\x02 \x01(\x04R\treplicaId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"*\n" +
 	"\x0eSettleResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion2\xf6\b\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"O\n" +
+	"\bLockWait\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x15\n" +
+	"\x06txn_id\x18\x02 \x01(\x04R\x05txnId\x12\x1c\n" +
+	"\n" +
+	"for_txn_id\x18\x03 \x01(\x04R\bforTxnId\" \n" +
+	"\fWaitsRequest\x12\x10\n" +
+	"\x03end\x18\x01 \x03(\x04R\x03end\"3\n" +
+	"\rWaitsResponse\x12\"\n" +
+	"\x05waits\x18\x01 \x03(\v2\f.be.LockWaitR\x05waits2\xa4\t\n" +
 	"\aBackend\x128\n" +
 	"\tHeartbeat\x12\x14.be.HeartbeatRequest\x1a\x15.be.HeartbeatResponse\x12G\n" +
 	"\x0eCreateReplicas\x12\x19.be.CreateReplicasRequest\x1a\x1a.be.CreateReplicasResponse\x12A\n" +
@@ -4877,7 +5063,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06Settle\x12\x11.be.SettleRequest\x1a\x12.be.SettleResponse\x12/\n" +
 	"\x06Config\x12\x11.be.ConfigRequest\x1a\x12.be.ConfigResponse\x12/\n" +
 	"\x06Modify\x12\x11.be.ModifyRequest\x1a\x12.be.ModifyResponse\x12)\n" +
-	"\x05Fetch\x12\x0f.be.ScanRequest\x1a\x0f.be.GetResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
+	"\x05Fetch\x12\x0f.be.ScanRequest\x1a\x0f.be.GetResponse\x12,\n" +
+	"\x05Waits\x12\x10.be.WaitsRequest\x1a\x11.be.WaitsResponseB\x12Z\x10stele/proto/bepbb\x06proto3"
 
 var (
 	file_proto_bepb_be_proto_rawDescOnce sync.Once
@@ -4892,7 +5079,7 @@ func file_proto_bepb_be_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_bepb_be_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_proto_bepb_be_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_proto_bepb_be_proto_goTypes = []any{
 	(CloneStatus_State)(0),              // 0: be.CloneStatus.State
 	(WriteResponse_Refusal)(0),          // 1: be.WriteResponse.Refusal
@@ -4944,23 +5131,26 @@ var file_proto_bepb_be_proto_goTypes = []any{
 	(*GetResponse)(nil),                 // 47: be.GetResponse
 	(*SettleRequest)(nil),               // 48: be.SettleRequest
 	(*SettleResponse)(nil),              // 49: be.SettleResponse
-	(*CreateReplicasRequest_Item)(nil),  // 50: be.CreateReplicasRequest.Item
-	(*DropReplicasRequest_Item)(nil),    // 51: be.DropReplicasRequest.Item
-	(*WriteRequest_Part)(nil),           // 52: be.WriteRequest.Part
-	(*WriteResponse_Failure)(nil),       // 53: be.WriteResponse.Failure
-	(*WriteResponse_Part)(nil),          // 54: be.WriteResponse.Part
-	(*QueryRequest_Tablet)(nil),         // 55: be.QueryRequest.Tablet
-	(*ReplicateRequest_Part)(nil),       // 56: be.ReplicateRequest.Part
-	(*PublishRequest_Item)(nil),         // 57: be.PublishRequest.Item
-	(*RedoRequest_Version)(nil),         // 58: be.RedoRequest.Version
-	(*RedoRequest_Tablet)(nil),          // 59: be.RedoRequest.Tablet
-	(*HardenRequest_Item)(nil),          // 60: be.HardenRequest.Item
-	(*ScanRequest_Tablet)(nil),          // 61: be.ScanRequest.Tablet
-	(*FetchChangesResponse_Change)(nil), // 62: be.FetchChangesResponse.Change
+	(*LockWait)(nil),                    // 50: be.LockWait
+	(*WaitsRequest)(nil),                // 51: be.WaitsRequest
+	(*WaitsResponse)(nil),               // 52: be.WaitsResponse
+	(*CreateReplicasRequest_Item)(nil),  // 53: be.CreateReplicasRequest.Item
+	(*DropReplicasRequest_Item)(nil),    // 54: be.DropReplicasRequest.Item
+	(*WriteRequest_Part)(nil),           // 55: be.WriteRequest.Part
+	(*WriteResponse_Failure)(nil),       // 56: be.WriteResponse.Failure
+	(*WriteResponse_Part)(nil),          // 57: be.WriteResponse.Part
+	(*QueryRequest_Tablet)(nil),         // 58: be.QueryRequest.Tablet
+	(*ReplicateRequest_Part)(nil),       // 59: be.ReplicateRequest.Part
+	(*PublishRequest_Item)(nil),         // 60: be.PublishRequest.Item
+	(*RedoRequest_Version)(nil),         // 61: be.RedoRequest.Version
+	(*RedoRequest_Tablet)(nil),          // 62: be.RedoRequest.Tablet
+	(*HardenRequest_Item)(nil),          // 63: be.HardenRequest.Item
+	(*ScanRequest_Tablet)(nil),          // 64: be.ScanRequest.Tablet
+	(*FetchChangesResponse_Change)(nil), // 65: be.FetchChangesResponse.Change
 }
 var file_proto_bepb_be_proto_depIdxs = []int32{
-	52, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
-	57, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
+	55, // 0: be.ModifyRequest.part:type_name -> be.WriteRequest.Part
+	60, // 1: be.ModifyRequest.published:type_name -> be.PublishRequest.Item
 	21, // 2: be.ModifyResponse.write:type_name -> be.WriteResponse
 	8,  // 3: be.HeartbeatRequest.disk_wishes:type_name -> be.DiskWish
 	5,  // 4: be.HeartbeatRequest.config:type_name -> be.ConfigItem
@@ -4971,69 +5161,72 @@ var file_proto_bepb_be_proto_depIdxs = []int32{
 	11, // 9: be.HeartbeatResponse.memory:type_name -> be.MemoryPart
 	10, // 10: be.HeartbeatResponse.silent_peers:type_name -> be.SilentPeer
 	0,  // 11: be.CloneStatus.state:type_name -> be.CloneStatus.State
-	50, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
-	51, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
-	52, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
-	57, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
+	53, // 12: be.CreateReplicasRequest.items:type_name -> be.CreateReplicasRequest.Item
+	54, // 13: be.DropReplicasRequest.items:type_name -> be.DropReplicasRequest.Item
+	55, // 14: be.WriteRequest.parts:type_name -> be.WriteRequest.Part
+	60, // 15: be.WriteRequest.published:type_name -> be.PublishRequest.Item
 	1,  // 16: be.WriteResponse.refusal:type_name -> be.WriteResponse.Refusal
-	54, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
-	55, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
-	56, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
-	57, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
-	59, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
-	60, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
-	61, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
-	62, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
-	19, // 25: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
-	53, // 26: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
-	58, // 27: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
-	4,  // 28: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
-	15, // 29: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
-	17, // 30: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
-	20, // 31: be.Backend.Write:input_type -> be.WriteRequest
-	24, // 32: be.Backend.Replicate:input_type -> be.ReplicateRequest
-	26, // 33: be.Backend.Publish:input_type -> be.PublishRequest
-	32, // 34: be.Backend.Abort:input_type -> be.AbortRequest
-	28, // 35: be.Backend.Redo:input_type -> be.RedoRequest
-	30, // 36: be.Backend.Harden:input_type -> be.HardenRequest
-	34, // 37: be.Backend.Scan:input_type -> be.ScanRequest
-	36, // 38: be.Backend.Digest:input_type -> be.DigestRequest
-	38, // 39: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
-	40, // 40: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
-	42, // 41: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
-	44, // 42: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
-	46, // 43: be.Backend.Get:input_type -> be.GetRequest
-	22, // 44: be.Backend.Query:input_type -> be.QueryRequest
-	48, // 45: be.Backend.Settle:input_type -> be.SettleRequest
-	6,  // 46: be.Backend.Config:input_type -> be.ConfigRequest
-	2,  // 47: be.Backend.Modify:input_type -> be.ModifyRequest
-	34, // 48: be.Backend.Fetch:input_type -> be.ScanRequest
-	9,  // 49: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
-	16, // 50: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
-	18, // 51: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
-	21, // 52: be.Backend.Write:output_type -> be.WriteResponse
-	25, // 53: be.Backend.Replicate:output_type -> be.ReplicateResponse
-	27, // 54: be.Backend.Publish:output_type -> be.PublishResponse
-	33, // 55: be.Backend.Abort:output_type -> be.AbortResponse
-	29, // 56: be.Backend.Redo:output_type -> be.RedoResponse
-	31, // 57: be.Backend.Harden:output_type -> be.HardenResponse
-	35, // 58: be.Backend.Scan:output_type -> be.ScanResponse
-	37, // 59: be.Backend.Digest:output_type -> be.DigestResponse
-	39, // 60: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
-	41, // 61: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
-	43, // 62: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
-	45, // 63: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
-	47, // 64: be.Backend.Get:output_type -> be.GetResponse
-	23, // 65: be.Backend.Query:output_type -> be.QueryResponse
-	49, // 66: be.Backend.Settle:output_type -> be.SettleResponse
-	7,  // 67: be.Backend.Config:output_type -> be.ConfigResponse
-	3,  // 68: be.Backend.Modify:output_type -> be.ModifyResponse
-	47, // 69: be.Backend.Fetch:output_type -> be.GetResponse
-	49, // [49:70] is the sub-list for method output_type
-	28, // [28:49] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	57, // 17: be.WriteResponse.parts:type_name -> be.WriteResponse.Part
+	58, // 18: be.QueryRequest.tablets:type_name -> be.QueryRequest.Tablet
+	59, // 19: be.ReplicateRequest.parts:type_name -> be.ReplicateRequest.Part
+	60, // 20: be.PublishRequest.items:type_name -> be.PublishRequest.Item
+	62, // 21: be.RedoRequest.tablets:type_name -> be.RedoRequest.Tablet
+	63, // 22: be.HardenRequest.items:type_name -> be.HardenRequest.Item
+	64, // 23: be.ScanRequest.tablets:type_name -> be.ScanRequest.Tablet
+	65, // 24: be.FetchChangesResponse.changes:type_name -> be.FetchChangesResponse.Change
+	50, // 25: be.WaitsResponse.waits:type_name -> be.LockWait
+	19, // 26: be.WriteRequest.Part.others:type_name -> be.ReplicaAddress
+	56, // 27: be.WriteResponse.Part.failures:type_name -> be.WriteResponse.Failure
+	61, // 28: be.RedoRequest.Tablet.versions:type_name -> be.RedoRequest.Version
+	4,  // 29: be.Backend.Heartbeat:input_type -> be.HeartbeatRequest
+	15, // 30: be.Backend.CreateReplicas:input_type -> be.CreateReplicasRequest
+	17, // 31: be.Backend.DropReplicas:input_type -> be.DropReplicasRequest
+	20, // 32: be.Backend.Write:input_type -> be.WriteRequest
+	24, // 33: be.Backend.Replicate:input_type -> be.ReplicateRequest
+	26, // 34: be.Backend.Publish:input_type -> be.PublishRequest
+	32, // 35: be.Backend.Abort:input_type -> be.AbortRequest
+	28, // 36: be.Backend.Redo:input_type -> be.RedoRequest
+	30, // 37: be.Backend.Harden:input_type -> be.HardenRequest
+	34, // 38: be.Backend.Scan:input_type -> be.ScanRequest
+	36, // 39: be.Backend.Digest:input_type -> be.DigestRequest
+	38, // 40: be.Backend.SubmitClone:input_type -> be.SubmitCloneRequest
+	40, // 41: be.Backend.CancelClone:input_type -> be.CancelCloneRequest
+	42, // 42: be.Backend.FetchChanges:input_type -> be.FetchChangesRequest
+	44, // 43: be.Backend.FetchSnapshot:input_type -> be.FetchSnapshotRequest
+	46, // 44: be.Backend.Get:input_type -> be.GetRequest
+	22, // 45: be.Backend.Query:input_type -> be.QueryRequest
+	48, // 46: be.Backend.Settle:input_type -> be.SettleRequest
+	6,  // 47: be.Backend.Config:input_type -> be.ConfigRequest
+	2,  // 48: be.Backend.Modify:input_type -> be.ModifyRequest
+	34, // 49: be.Backend.Fetch:input_type -> be.ScanRequest
+	51, // 50: be.Backend.Waits:input_type -> be.WaitsRequest
+	9,  // 51: be.Backend.Heartbeat:output_type -> be.HeartbeatResponse
+	16, // 52: be.Backend.CreateReplicas:output_type -> be.CreateReplicasResponse
+	18, // 53: be.Backend.DropReplicas:output_type -> be.DropReplicasResponse
+	21, // 54: be.Backend.Write:output_type -> be.WriteResponse
+	25, // 55: be.Backend.Replicate:output_type -> be.ReplicateResponse
+	27, // 56: be.Backend.Publish:output_type -> be.PublishResponse
+	33, // 57: be.Backend.Abort:output_type -> be.AbortResponse
+	29, // 58: be.Backend.Redo:output_type -> be.RedoResponse
+	31, // 59: be.Backend.Harden:output_type -> be.HardenResponse
+	35, // 60: be.Backend.Scan:output_type -> be.ScanResponse
+	37, // 61: be.Backend.Digest:output_type -> be.DigestResponse
+	39, // 62: be.Backend.SubmitClone:output_type -> be.SubmitCloneResponse
+	41, // 63: be.Backend.CancelClone:output_type -> be.CancelCloneResponse
+	43, // 64: be.Backend.FetchChanges:output_type -> be.FetchChangesResponse
+	45, // 65: be.Backend.FetchSnapshot:output_type -> be.FetchSnapshotResponse
+	47, // 66: be.Backend.Get:output_type -> be.GetResponse
+	23, // 67: be.Backend.Query:output_type -> be.QueryResponse
+	49, // 68: be.Backend.Settle:output_type -> be.SettleResponse
+	7,  // 69: be.Backend.Config:output_type -> be.ConfigResponse
+	3,  // 70: be.Backend.Modify:output_type -> be.ModifyResponse
+	47, // 71: be.Backend.Fetch:output_type -> be.GetResponse
+	52, // 72: be.Backend.Waits:output_type -> be.WaitsResponse
+	51, // [51:73] is the sub-list for method output_type
+	29, // [29:51] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_proto_bepb_be_proto_init() }
@@ -5047,7 +5240,7 @@ func file_proto_bepb_be_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_bepb_be_proto_rawDesc), len(file_proto_bepb_be_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   61,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

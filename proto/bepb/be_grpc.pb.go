@@ -44,6 +44,7 @@ const (
 	Backend_Config_FullMethodName         = "/be.Backend/Config"
 	Backend_Modify_FullMethodName         = "/be.Backend/Modify"
 	Backend_Fetch_FullMethodName          = "/be.Backend/Fetch"
+	Backend_Waits_FullMethodName          = "/be.Backend/Waits"
 )
 
 // BackendClient is the client API for Backend service.
@@ -88,6 +89,8 @@ type BackendClient interface {
 	Modify(ctx context.Context, in *ModifyRequest, opts ...grpc.CallOption) (*ModifyResponse, error)
 	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
 	Fetch(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
+	Waits(ctx context.Context, in *WaitsRequest, opts ...grpc.CallOption) (*WaitsResponse, error)
 }
 
 type backendClient struct {
@@ -344,6 +347,16 @@ func (c *backendClient) Fetch(ctx context.Context, in *ScanRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *backendClient) Waits(ctx context.Context, in *WaitsRequest, opts ...grpc.CallOption) (*WaitsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WaitsResponse)
+	err := c.cc.Invoke(ctx, Backend_Waits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BackendServer is the server API for Backend service.
 // All implementations must embed UnimplementedBackendServer
 // for forward compatibility.
@@ -386,6 +399,8 @@ type BackendServer interface {
 	Modify(context.Context, *ModifyRequest) (*ModifyResponse, error)
 	// Fetch is Scan where few rows are to be read: of all tablets in one answer, or large.
 	Fetch(context.Context, *ScanRequest) (*GetResponse, error)
+	// Waits tells which transactions wait for row locks here, after it has ended some waits as deadlocks.
+	Waits(context.Context, *WaitsRequest) (*WaitsResponse, error)
 	mustEmbedUnimplementedBackendServer()
 }
 
@@ -458,6 +473,9 @@ func (UnimplementedBackendServer) Modify(context.Context, *ModifyRequest) (*Modi
 }
 func (UnimplementedBackendServer) Fetch(context.Context, *ScanRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Fetch not implemented")
+}
+func (UnimplementedBackendServer) Waits(context.Context, *WaitsRequest) (*WaitsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Waits not implemented")
 }
 func (UnimplementedBackendServer) mustEmbedUnimplementedBackendServer() {}
 func (UnimplementedBackendServer) testEmbeddedByValue()                 {}
@@ -830,6 +848,24 @@ func _Backend_Fetch_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Backend_Waits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WaitsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BackendServer).Waits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Backend_Waits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BackendServer).Waits(ctx, req.(*WaitsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Backend_ServiceDesc is the grpc.ServiceDesc for Backend service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -904,6 +940,10 @@ var Backend_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Fetch",
 			Handler:    _Backend_Fetch_Handler,
+		},
+		{
+			MethodName: "Waits",
+			Handler:    _Backend_Waits_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

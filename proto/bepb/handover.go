@@ -19,6 +19,7 @@ func (m *WriteRequest) HandTo(to proto.Message) bool {
 	t, ok := to.(*WriteRequest)
 	if ok {
 		t.TxnId, t.Parts, t.LockWaitMs, t.ExplicitTxn, t.Published = m.TxnId, m.Parts, m.LockWaitMs, m.ExplicitTxn, m.Published
+		t.Settled, t.SkipLocked = m.Settled, m.SkipLocked
 	}
 	return ok
 }

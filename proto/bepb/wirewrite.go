@@ -15,7 +15,8 @@ func (m *WriteRequest) AppendWire(dst []byte) ([]byte, bool) {
 	dst = appendNumber(dst, 3, uint64(m.LockWaitMs))
 	dst = appendFlag(dst, 4, m.ExplicitTxn)
 	dst, plainItems := appendPublished(dst, 5, m.Published)
-	return dst, ok && plainItems
+	dst = appendFlag(dst, 6, m.Settled)
+	return appendFlag(dst, 7, m.SkipLocked), ok && plainItems
 }
 
 func (m *WriteRequest_Part) append(dst []byte, ok bool) ([]byte, bool) {
@@ -82,6 +83,10 @@ func (m *WriteRequest) ParseWire(b []byte) bool {
 			it := &PublishRequest_Item{}
 			m.Published = append(m.Published, it)
 			return it.parse(data)
+		case 6<<3 | varint:
+			m.Settled = v != 0
+		case 7<<3 | varint:
+			m.SkipLocked = v != 0
 		default:
 			return false
 		}
@@ -176,7 +181,8 @@ func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 5, uint64(p.Replaced))
 		dst = appendNumber(dst, 6, uint64(p.Deleted))
 		dst = appendNumber(dst, 7, uint64(p.Ignored))
-		dst = end(appendChunk(dst, 8, p.Redo), at)
+		dst = appendChunk(dst, 8, p.Redo)
+		dst = end(appendNumbers(dst, 9, p.Skipped), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	return appendNumber(dst, 6, uint64(m.Published)), ok
@@ -228,6 +234,8 @@ func (m *WriteResponse_Part) parse(b []byte) bool {
 			m.Ignored = int64(v)
 		case 8<<3 | chunk:
 			m.Redo = keep(data)
+		case 9<<3 | chunk:
+			return numbers(&m.Skipped, data)
 		default:
 			return false
 		}

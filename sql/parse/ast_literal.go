@@ -11,3 +11,6 @@ const (
 
 // NewCIStr makes an identifier.
 func NewCIStr(s string) CIStr { return ast.NewCIStr(s) }
+
+// NewNumber makes a whole number.
+func NewNumber(n int64) ast.ExprNode { return newLiteral(n, "", "") }

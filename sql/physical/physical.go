@@ -76,6 +76,8 @@ type Scan struct {
 	// Via, when set, says where the primary keys of the only rows that can pass stand: they are read first, and become the
 	// fragment's Keys.
 	Via *Via
+	// Picked: of the rows only those are read that the session has picked before, by locking them (SKIP LOCKED).
+	Picked bool
 }
 
 // Via is a lookup in the hidden table of a unique key.

@@ -129,7 +129,7 @@ const tabletPos = -1
 func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 	want := idSet{}.with(c.preds...).with(exprs...)
 	t := c.scan.table
-	s := &physical.Scan{TableID: t.ID, Fragment: physical.Fragment{Schema: t.Schema, TimeZone: b.ctx.zoneName()}}
+	s := &physical.Scan{TableID: t.ID, Picked: c.scan.picked, Fragment: physical.Fragment{Schema: t.Schema, TimeZone: b.ctx.zoneName()}}
 	read := want.within(c.scan.out)
 	if len(read) == 0 {
 		key := t.Schema.KeyIndexes()[0]

@@ -71,43 +71,6 @@ func Delete(ctx *Context, stmt *ast.DeleteStmt) (*ModifyPlan, error) {
 	return m.finish(stmt.Order, stmt.Limit)
 }
 
-// Locked plans which rows a SELECT ... FOR UPDATE locks, as a DELETE would find them; nil when it reads no stored table. The
-// rows that a grouped query reads are locked before they are grouped.
-func Locked(ctx *Context, stmt *ast.SelectStmt) (*ModifyPlan, error) {
-	if stmt.From == nil {
-		return nil, nil
-	}
-	name, err := onlyTable(stmt.From)
-	if err != nil {
-		return nil, refuse("FOR UPDATE of anything but one table")
-	}
-	if madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
-		return nil, nil
-	}
-	del := &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}
-	grouped := stmt.GroupBy != nil || stmt.Having != nil || stmt.Distinct
-	inspect(stmt.Fields, func(n ast.Node) bool {
-		if _, ok := n.(*ast.AggregateFuncExpr); ok {
-			grouped = true
-		}
-		return !grouped
-	})
-	if !grouped {
-		del.Order, del.Limit = stmt.OrderBy, stmt.Limit
-	}
-	reading := *ctx
-	ctx, reading.SafeUpdates = &reading, false // nothing is changed
-	if v, ok := ctx.view(name); ok && !Updatable(ctx, v) {
-		return nil, refuse("FOR UPDATE of a view of anything but rows of one table")
-	}
-	p, err := Delete(ctx, del)
-	if err != nil && del.Order != nil { // the order may use names of the select list
-		del.Order, del.Limit = nil, nil
-		p, err = Delete(ctx, del)
-	}
-	return p, err
-}
-
 // filterInto filters and hands the resulting rel to another environment of the level.
 func (e *env) filterInto(to *env, n ast.ExprNode) error {
 	if err := e.filterBy(n); err != nil {

@@ -69,23 +69,28 @@ func Deletes(ctx *Context, stmt *ast.DeleteStmt) ([]*ModifyPlan, error) {
 	}
 	var out []*ModifyPlan
 	for _, name := range stmt.Tables.Tables {
-		m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, scopeColumn{db: name.Schema.O, table: name.Name.O})
-		if err != nil {
-			return nil, err
-		}
-		m.plan.Ignore = stmt.IgnoreErr
-		if stmt.Where != nil {
-			if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
-				return nil, err
-			}
-		}
-		p, err := m.finishJoin()
+		p, err := deleteOfJoin(ctx, stmt, name)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, p)
 	}
 	return out, differentTables(out)
+}
+
+// deleteOfJoin plans the part of a DELETE over a join that one of its tables has.
+func deleteOfJoin(ctx *Context, stmt *ast.DeleteStmt, name *ast.TableName) (*ModifyPlan, error) {
+	m, err := joinModifier(ctx, stmt.TableRefs, stmt.With, scopeColumn{db: name.Schema.O, table: name.Name.O})
+	if err != nil {
+		return nil, err
+	}
+	m.plan.Ignore = stmt.IgnoreErr
+	if stmt.Where != nil {
+		if err := m.env.in("where clause").filterInto(m.env, stmt.Where); err != nil {
+			return nil, err
+		}
+	}
+	return m.finishJoin()
 }
 
 // differentTables refuses a statement that writes to one table twice: each part would undo the other's.

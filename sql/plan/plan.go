@@ -41,19 +41,23 @@ func Locking(stmt ast.Node) (update, share bool) {
 	return false, false
 }
 
+// SkipLocked tells whether a query leaves out the rows that others have locked.
+func SkipLocked(s *ast.SelectStmt) bool {
+	return s.LockInfo != nil && (s.LockInfo.LockType == ast.SelectLockForUpdateSkipLocked || s.LockInfo.LockType == ast.SelectLockForShareSkipLocked)
+}
+
 // NoWait tells whether a query asks for row locks at once or not at all.
 func NoWait(s *ast.SelectStmt) bool {
 	return s.LockInfo != nil && (s.LockInfo.LockType == ast.SelectLockForUpdateNoWait || s.LockInfo.LockType == ast.SelectLockForShareNoWait)
 }
 
-// lockable refuses locking clauses that promise what is not done: nobody leaves locked rows out, and only the rows of a
-// statement's own SELECT are locked.
+// lockable refuses locking clauses that promise what is not done: only the rows of a statement's own SELECT are locked.
 func (b *binder) lockable(s *ast.SelectStmt) error {
 	switch {
-	case s.LockInfo == nil:
-	case s.LockInfo.LockType == ast.SelectLockForUpdateSkipLocked || s.LockInfo.LockType == ast.SelectLockForShareSkipLocked:
-		return refuse("SKIP LOCKED")
-	case NoWait(s) && b.locks != s:
+	case s.LockInfo == nil || b.locks == s:
+	case SkipLocked(s):
+		return refuse("SKIP LOCKED of a query within a statement")
+	case NoWait(s):
 		return refuse("NOWAIT of a query within a statement")
 	}
 	return nil

@@ -58,6 +58,7 @@ type rel struct {
 	via     []ViewUse      // opScan: the views by which the statement names the table, the outermost first
 	checks  []rowCheck     // opScan: what rows that are written through the views must meet
 	bound   int            // opScan: how many conditions of views were met on the way to it
+	picked  bool           // opScan: only rows that the session has locked are read
 	derived bool           // a derived table or the use of a CTE: nothing is written through it
 	sys     *physical.System
 

@@ -59,6 +59,11 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 	if err != nil {
 		return queryOut{}, err
 	}
+	if b.locks == n && SkipLocked(n) {
+		if scan := onlyScan(src.rel); scan != nil {
+			scan.picked = true
+		}
+	}
 	s := &selecter{b: b, stmt: n, env: &env{b: b, outer: outer, ctes: ctes, cols: src.cols, rel: src.rel, clause: "field list"}}
 	return s.bind()
 }

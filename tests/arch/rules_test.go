@@ -49,6 +49,7 @@ var layers = []layer{
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
 	{"fe/account", "meta/types meta/model sql/parse sql/syntax sql/types", "pure: what an account may do follows from its grants and the statement"},
+	{"fe/lease", "", "whoever holds something may lose it by the same rules"},
 	{"fe/local", "conf conf/cmdline sql/syntax", "it knows nodes only from outside, as an operator does"},
 	{"fe/metatool", "conf/cmdline meta/...", "it looks at the metadata of an FE that is not running"},
 	{"fe/console", "conf conf/cmdline sql/syntax", "it knows Stele only through the MySQL protocol"},

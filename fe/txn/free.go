@@ -1,0 +1,49 @@
+package txn
+
+import (
+	"context"
+	"slices"
+
+	"stele/meta/types"
+)
+
+// WriteFree is Write without the rows that other transactions have locked, or have changed after ReadVersion. It waits for no lock, and
+// returns which rows of each tablet it has left out, ascending. Each row has an op of its own.
+func (t *Txn) WriteFree(ctx context.Context, writes []TabletWrite) (skipped map[types.TabletID][]uint64, err error) {
+	t.skipped = map[types.TabletID][]uint64{}
+	defer func() { t.skipped = nil }()
+	counts, err := t.write(ctx, writes, 0)
+	if err != nil {
+		t.failed = true
+		return nil, err
+	}
+	if kept := without(writes, t.skipped); len(kept) > 0 {
+		t.done.add(kept, counts, 0)
+	}
+	return t.skipped, nil
+}
+
+// without is what of some writes was written: that is what is written again should it be needed.
+func without(writes []TabletWrite, skipped map[types.TabletID][]uint64) []TabletWrite {
+	var out []TabletWrite
+	for _, w := range writes {
+		left := skipped[w.Tablet]
+		if len(left) == len(w.Ops) {
+			continue
+		}
+		if len(left) > 0 {
+			keep := make([]int32, 0, len(w.Ops)-len(left))
+			ops := make([]byte, 0, len(w.Ops)-len(left))
+			for i, op := range w.Ops {
+				if _, gone := slices.BinarySearch(left, uint64(i)); !gone {
+					keep, ops = append(keep, int32(i)), append(ops, op)
+				}
+			}
+			rows := *w.Rows
+			rows.Sel = keep
+			w.Rows, w.Ops = rows.Compact(), ops
+		}
+		out = append(out, w)
+	}
+	return out
+}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -15,8 +16,6 @@ import (
 func TestTxnRecords(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	records, want := newTxnRecords(), map[types.TxnID]txnRecord{}
-	var before txnRecords
-	wantBefore := map[types.TxnID]txnRecord{}
 	check := func(r txnRecords, want map[types.TxnID]txnRecord) {
 		t.Helper()
 		n := 0
@@ -34,11 +33,7 @@ func TestTxnRecords(t *testing.T) {
 		}
 	}
 	for range 200 {
-		before = records
-		wantBefore = make(map[types.TxnID]txnRecord, len(want))
-		for id, rec := range want {
-			wantBefore[id] = rec
-		}
+		before, wantBefore := records, maps.Clone(want)
 		o := &owner{}
 		for range rnd.IntN(60) {
 			id := types.TxnID(1 + rnd.IntN(400))

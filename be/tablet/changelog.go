@@ -19,7 +19,7 @@ type changeLog struct {
 	passed int            // so many notes at the begin of the first piece are dropped
 	wide   map[types.Version]versionRecord
 	bytes  int64
-	txns   map[types.TxnID]struct{} // of the versions: a late repetition of a part must not touch theirs
+	txns   txnSet // of the versions: a late repetition of a part must not touch theirs
 }
 
 // changeNote is the record of a version that has one small part, in a run.
@@ -37,7 +37,7 @@ const (
 )
 
 func newChangeLog(first types.Version) changeLog {
-	return changeLog{first: first, txns: make(map[types.TxnID]struct{})}
+	return changeLog{first: first, txns: txnSet{}}
 }
 
 // len is how many versions there are.
@@ -79,7 +79,7 @@ func (c *changeLog) append(v types.Version, rec versionRecord) {
 	}
 	c.pieces[last] = append(c.pieces[last], n)
 	c.bytes += rec.bytes()
-	c.txns[rec.Txn] = struct{}{}
+	c.txns.add(rec.Txn)
 }
 
 // narrow reports whether a note says all of the record.
@@ -135,7 +135,7 @@ func (c *changeLog) drop(n int) []versionRecord {
 		v := c.first + types.Version(i)
 		out[i] = c.record(v)
 		c.bytes -= out[i].bytes()
-		delete(c.txns, out[i].Txn)
+		c.txns.remove(out[i].Txn)
 		delete(c.wide, v)
 	}
 	c.first += types.Version(n)
@@ -148,4 +148,19 @@ func (c *changeLog) drop(n int) []versionRecord {
 		c.pieces, c.passed = nil, 0
 	}
 	return out
+}
+
+// txnSet is a set of transactions: 64 ids that follow one another are the bits of one entry. Ids are drawn in order, so what a write
+// looks up and adds is mostly in an entry that the one before it has used, however many there are.
+type txnSet map[types.TxnID]uint64
+
+func (s txnSet) add(id types.TxnID)      { s[id/64] |= 1 << (id % 64) }
+func (s txnSet) has(id types.TxnID) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+func (s txnSet) remove(id types.TxnID) {
+	if rest := s[id/64] &^ (1 << (id % 64)); rest != 0 {
+		s[id/64] = rest
+		return
+	}
+	delete(s, id/64)
 }

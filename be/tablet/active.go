@@ -122,5 +122,5 @@ func (t *Tablet) settled() bool {
 	l := t.s.tuning().Retention
 	return t.version == t.manifestVersion && t.floating() == 0 && t.readFrom == t.version &&
 		(!t.digest.known || t.digest.compare.Version == t.version) &&
-		len(t.changes.records) <= l.Versions && t.changes.bytes <= l.Bytes
+		t.changes.len() <= l.Versions && t.changes.bytes <= l.Bytes
 }

@@ -3,74 +3,12 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
-
-// changeLog is which versions' change sets are still stored: those from first on, without a gap. Guarded by the tablet's
-// mu.
-type changeLog struct {
-	first   types.Version
-	records []versionRecord // of first, first+1, …
-	bytes   int64
-	txns    map[types.TxnID]types.Version // of the records: a late repetition of a part must not touch theirs
-}
-
-func newChangeLog(first types.Version) changeLog {
-	return changeLog{first: first, txns: make(map[types.TxnID]types.Version)}
-}
-
-func (c *changeLog) append(v types.Version, rec versionRecord) {
-	if want := c.first + types.Version(len(c.records)); v != want {
-		panic(fmt.Sprintf("BUG: change set of version %d after %d", v, want-1))
-	}
-	if len(c.records) == cap(c.records) {
-		c.records = slices.Grow(c.records, max(len(c.records), 4)) // by twice: it is long, and grows with each write
-	}
-	c.records = append(c.records, rec)
-	c.bytes += rec.bytes()
-	c.txns[rec.Txn] = v
-}
-
-func (c *changeLog) has(v types.Version) bool {
-	return v >= c.first && v < c.first+types.Version(len(c.records))
-}
-
-// expired returns how many of the oldest records retention no longer asks for; versions above keep stay.
-func (c *changeLog) expired(r Retention, keep types.Version, now time.Time) int {
-	n := 0
-	bytes := c.bytes
-	oldest := now.Add(-r.Age).UnixMilli()
-	for n < len(c.records) && c.first+types.Version(n) <= keep {
-		rec := &c.records[n]
-		if bytes <= r.Bytes && (len(c.records)-n <= r.Versions || rec.AtMs >= oldest) {
-			break
-		}
-		bytes -= rec.bytes()
-		n++
-	}
-	return n
-}
-
-// drop takes the oldest n records out.
-func (c *changeLog) drop(n int) []versionRecord {
-	if n == 0 {
-		return nil // which is what happens once a second
-	}
-	out := c.records[:n:n]
-	c.records = append([]versionRecord(nil), c.records[n:]...)
-	c.first += types.Version(n)
-	for i := range out {
-		c.bytes -= out[i].bytes()
-		delete(c.txns, out[i].Txn)
-	}
-	return out
-}
 
 func (r *versionRecord) bytes() int64 {
 	n := int64(0)
@@ -88,8 +26,8 @@ func (t *Tablet) trimChanges() {
 	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
 	var next types.Version // the run that the oldest one that stays is in
-	if len(t.changes.records) > 0 {
-		next = t.changes.records[0].run
+	if t.changes.len() > 0 {
+		next = t.changes.note(0).run
 	}
 	t.mu.Unlock()
 	t.deleteChanges(first, dropped, next)
@@ -162,7 +100,7 @@ func (t *Tablet) Changes(from, to types.Version) (*ChangeStream, error) {
 	}
 	c := &ChangeStream{t: t, next: from + 1, to: to}
 	for v := from + 1; v <= to; v++ {
-		c.bytes += t.changes.records[v-t.changes.first].bytes()
+		c.bytes += t.changes.bytesOf(v)
 	}
 	return c, nil
 }
@@ -218,7 +156,7 @@ func (t *Tablet) retainedRecord(v types.Version) (versionRecord, error) {
 	if !t.changes.has(v) {
 		return versionRecord{}, ErrGone
 	}
-	return t.changes.records[v-t.changes.first], nil
+	return t.changes.record(v), nil
 }
 
 // changeMagic begins a change payload.

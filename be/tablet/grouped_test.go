@@ -112,7 +112,7 @@ func TestGroupedIsStoredOnce(t *testing.T) {
 		t.Fatalf("%d row groups after a restart and a publish", n)
 	}
 	// The change set is the payload again.
-	got, err := tb.loadPart(2, 0, tb.changes.records[0].Parts[0])
+	got, err := tb.loadPart(2, 0, tb.changes.record(tb.changes.first).Parts[0])
 	if err != nil || !bytes.Equal(got, payload) {
 		t.Fatalf("the part came back as %d bytes, not the %d it was: %v", len(got), len(payload), err)
 	}
@@ -147,7 +147,7 @@ func TestGroupedChangeIsStoredOnce(t *testing.T) {
 		if n, size := stored(t, tb, kLargePart); n != 1 || size >= int64(len(payload)) {
 			t.Fatalf("%s: %d parts of %d bytes beside the rowset", when, n, size)
 		}
-		got, err := tb.loadPart(7, 0, tb.changes.records[0].Parts[0])
+		got, err := tb.loadPart(7, 0, tb.changes.record(tb.changes.first).Parts[0])
 		if err != nil || !bytes.Equal(got, payload) {
 			t.Fatalf("%s: the change set came back as %d bytes, not %d: %v", when, len(got), len(payload), err)
 		}
@@ -194,7 +194,7 @@ func TestGroupedOutlivesItsRowset(t *testing.T) {
 		if n, _ := stored(t, tb, kGroup); n != 3 {
 			t.Fatalf("%s: %d row groups, not that of the merge and those of two change sets", when, n)
 		}
-		got, err := tb.loadPart(tb.changes.records[0].Txn, 0, tb.changes.records[0].Parts[0])
+		got, err := tb.loadPart(tb.changes.record(tb.changes.first).Txn, 0, tb.changes.record(tb.changes.first).Parts[0])
 		if err != nil || !bytes.Equal(got, payload) {
 			t.Fatalf("%s: the change set came back as %d bytes, not %d: %v", when, len(got), len(payload), err)
 		}
@@ -206,11 +206,11 @@ func TestGroupedOutlivesItsRowset(t *testing.T) {
 	s = openStore(t, dir, opt)
 	tb, _ = s.Tablet(1)
 	check("opened again")
-	first := tb.changes.records
-	if len(first) != 2 {
-		t.Fatalf("%d change sets", len(first))
+	if n := tb.changes.len(); n != 2 {
+		t.Fatalf("%d change sets", n)
 	}
-	for i, rec := range first {
+	for i := range 2 {
+		rec := tb.changes.record(tb.changes.first + types.Version(i))
 		for n, e := range rec.Parts {
 			tb.deletePart(rec.Txn, n, e)
 		}

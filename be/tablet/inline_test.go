@@ -115,7 +115,7 @@ func TestRecordBehindAGap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	txns := []types.TxnID{tb.changes.records[0].Txn, tb.changes.records[1].Txn, tb.changes.records[2].Txn}
+	txns := []types.TxnID{tb.changes.record(tb.changes.first).Txn, tb.changes.record(tb.changes.first + 1).Txn, tb.changes.record(tb.changes.first + 2).Txn}
 	if err := s.meta.Commit(kv.Entry{Key: key2(kVersion, tb.uid, 3), Delete: true}); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ type pendingTxn struct {
 	parts []*pendingPart
 	one   [1]*pendingPart // of most there is one: room for it
 	first pendingPart     // likewise, when it is light
+
+	// Room for what Publish, and nobody else, makes of one part.
+	entry   [1]partEntry
+	payload [1][]byte
 }
 
 // pendingPart is one payload. done is closed when it is durable, light or refused; err is set before.
@@ -264,7 +268,7 @@ func (t *Tablet) openTxn(txn types.TxnID, part int) (*pendingTxn, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
-	if _, committed := t.changes.txns[txn]; committed {
+	if t.changes.txns.has(txn) {
 		return nil, nil
 	}
 	if t.applying == txn {
@@ -418,10 +422,11 @@ func (t *Tablet) forget(txn types.TxnID, p *pendingTxn) {
 	}
 }
 
-func entriesOf(p *pendingTxn) []partEntry {
-	out := make([]partEntry, len(p.parts))
-	for i, part := range p.parts {
-		out[i] = part.entry
+func entriesOf(p *pendingTxn) []partEntry { return p.appendEntries(make([]partEntry, 0, len(p.parts))) }
+
+func (p *pendingTxn) appendEntries(out []partEntry) []partEntry {
+	for _, part := range p.parts {
+		out = append(out, part.entry)
 	}
 	return out
 }

@@ -150,6 +150,7 @@ func (t *Tablet) nextVersion(version types.Version) (done bool, err error) {
 }
 
 // pendingParts returns the parts of a pending transaction, their payloads, and, appended to rows, those as rows where they are known.
+// Called with write held: what it returns may be in the transaction's own room.
 func (t *Tablet) pendingParts(rows []*decodedWrite, txn types.TxnID) (entries []partEntry, payloads [][]byte, known []*decodedWrite, err error) {
 	t.mu.RLock()
 	p := t.pending[txn]
@@ -157,10 +158,10 @@ func (t *Tablet) pendingParts(rows []*decodedWrite, txn types.TxnID) (entries []
 		t.mu.RUnlock()
 		return nil, nil, nil, ErrUnknownTxn
 	}
-	entries = entriesOf(p)
-	payloads, known = make([][]byte, len(p.parts)), rows
-	for i, part := range p.parts {
-		payloads[i] = part.payload
+	entries = p.appendEntries(p.entry[:0])
+	payloads, known = p.payload[:0], rows
+	for _, part := range p.parts {
+		payloads = append(payloads, part.payload)
 		known = append(known, part.decoded)
 	}
 	t.mu.RUnlock()

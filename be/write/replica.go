@@ -160,34 +160,52 @@ func (r *replica) room(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// publish remembers what version v is, and applies what can be applied.
-func (r *replica) publish(v types.Version, d decision, now func() time.Time) ([]types.TxnID, error) {
+// publish remembers what version v is, and applies what can be applied. The transactions that are over are appended to room.
+func (r *replica) publish(room []types.TxnID, v types.Version, d decision, now func() time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.next != nil {
 		return nil, errMoved
 	}
+	if len(r.decided) == 0 && r.publishNext(v, d) {
+		return append(room, d.txn), nil
+	}
 	if v <= r.t.Version() || len(r.decided) < maxDecided {
 		r.decided[v] = d
 		r.ahead.Store(true)
 	}
-	return r.advanceLocked(now)
+	return r.advanceLocked(room, now)
 }
+
+// publishNext publishes a version of which all is there and that follows the last one, as nearly every one does, without remembering it.
+// After false, which says nothing, it is remembered and looked at again: rows that come meanwhile look for what is remembered.
+func (r *replica) publishNext(v types.Version, d decision) bool {
+	if v != r.t.Version()+1 || r.lacks(d) || r.t.Publish(d.txn, v) != nil {
+		return false
+	}
+	r.overLocked(d.txn)
+	r.stuckAt = 0
+	r.wakeLocked()
+	return true
+}
+
+// lacks reports whether fewer parts of a transaction are here than it has.
+func (r *replica) lacks(d decision) bool { return d.parts > 0 && r.t.PendingParts(d.txn) < d.parts }
 
 // advance publishes decided versions for as long as the next one is there, and returns the transactions that are
 // over. It is called after every event that may have closed a gap.
 func (r *replica) advance(now func() time.Time) ([]types.TxnID, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.advanceLocked(now)
+	return r.advanceLocked(nil, now)
 }
 
-func (r *replica) advanceLocked(now func() time.Time) ([]types.TxnID, error) {
-	over, err := r.settleLocked()
+func (r *replica) advanceLocked(room []types.TxnID, now func() time.Time) ([]types.TxnID, error) {
+	over, err := r.settleLocked(room)
 	for {
 		next := r.t.Version() + 1
 		d, ok := r.decided[next]
-		if !ok || d.parts > 0 && r.t.PendingParts(d.txn) < d.parts {
+		if !ok || r.lacks(d) {
 			break // the rows that lack may still arrive, or a clone brings the version
 		}
 		txn := d.txn
@@ -213,7 +231,7 @@ func (r *replica) advanceLocked(now func() time.Time) ([]types.TxnID, error) {
 }
 
 // settleLocked lets go of decided versions that a clone has brought in the meantime: their pending rows are superfluous.
-func (r *replica) settleLocked() (over []types.TxnID, err error) {
+func (r *replica) settleLocked(over []types.TxnID) (_ []types.TxnID, err error) {
 	have := r.t.Version()
 	for v, d := range r.decided {
 		if v <= have {

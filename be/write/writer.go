@@ -151,7 +151,15 @@ const maxBriefParts = 4
 // Follow stores the resolved rows of a leader as pending. One error a part, "" when it is durable, or light if it may be. done is called once, perhaps
 // before Follow returns, and must not block. Of a brief call, what may block in Follow says so before.
 func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done func(*bepb.ReplicateResponse)) {
-	resp := &bepb.ReplicateResponse{Errors: make([]string, len(req.Parts))}
+	answer := &struct { // in one piece of memory
+		bepb.ReplicateResponse
+		one  [1]string
+		left atomic.Int32
+	}{}
+	resp, left := &answer.ReplicateResponse, &answer.left
+	if resp.Errors = answer.one[:]; len(req.Parts) != 1 {
+		resp.Errors = make([]string, len(req.Parts))
+	}
 	if len(req.Parts) == 0 {
 		done(resp)
 		return
@@ -159,7 +167,6 @@ func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done fu
 	if len(req.Parts) > maxBriefParts {
 		rpc.Waits(ctx)
 	}
-	var left atomic.Int32
 	left.Store(int32(len(req.Parts)))
 	for i, p := range req.Parts {
 		w.follow(ctx, types.TxnID(req.TxnId), p, func(err error) {
@@ -306,7 +313,8 @@ func (w *Writer) publish(t *tablet.Tablet, d decision, v types.Version) error {
 func (w *Writer) publishAt(r *replica, d decision, v types.Version) error {
 	r.letting.RLock()
 	defer r.letting.RUnlock()
-	over, err := r.publish(v, d, w.opt.Now)
+	var room [1]types.TxnID
+	over, err := r.publish(room[:0], v, d, w.opt.Now)
 	w.letGo(r.t.ID(), over)
 	return err
 }

@@ -59,7 +59,7 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if err := checkRedo(c); err != nil {
 		return nil, err
 	}
-	rec := &txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
+	rec := txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
 	for i := range c.Tablets {
 		rec.Tablets[i] = TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c)}
 	}
@@ -151,7 +151,7 @@ func (d *draft) abortTxns(c *command.AbortTxns) (any, error) {
 			}
 			continue
 		}
-		d.txns.decide(d.o, id, &txnRecord{TimeMs: c.TimeMs, Aborted: true})
+		d.txns.decide(d.o, id, txnRecord{TimeMs: c.TimeMs, Aborted: true})
 	}
 	return res, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -109,10 +110,11 @@ type txnEntry struct {
 
 // snapshotWriter counts and checksums what it writes; the first error sticks.
 type snapshotWriter struct {
-	w   *bufio.Writer
-	sum uint32
-	n   uint32
-	err error
+	w    *bufio.Writer
+	head []byte // room for that of a record
+	sum  uint32
+	n    uint32
+	err  error
 }
 
 func (s *snapshotWriter) raw(b []byte) {
@@ -131,11 +133,16 @@ func (s *snapshotWriter) record(kind uint8, v any) bool {
 		s.err = err
 		return false
 	}
-	head := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)))
-	s.raw(head)
+	s.body(kind, body)
+	return s.err == nil
+}
+
+// body writes a record as it is encoded.
+func (s *snapshotWriter) body(kind uint8, body []byte) {
+	s.head = binary.BigEndian.AppendUint32(append(s.head[:0], kind), uint32(len(body)))
+	s.raw(s.head)
 	s.raw(body)
 	s.n++
-	return s.err == nil
 }
 
 // WriteSnapshot writes the catalog as a checksummed stream.
@@ -151,9 +158,7 @@ func (c *Catalog) WriteSnapshot(w io.Writer) error {
 	for start, end := range c.txns.decided.all() {
 		s.record(kindDecided, rangeRecord{start, end})
 	}
-	for id, rec := range c.txns.records.all() {
-		s.record(kindTxn, txnEntry{id, *rec})
-	}
+	c.writeTxns(s)
 	c.writeRedo(s)
 	tail := binary.BigEndian.AppendUint32([]byte{kindEnd, 0, 0, 0, 8}, s.n)
 	tail = binary.BigEndian.AppendUint32(tail, s.sum)
@@ -187,6 +192,44 @@ func (c *Catalog) writeObjects(s *snapshotWriter) {
 	}
 	writeAll(s, kindTried, c.tried)
 	writeAll(s, kindView, c.views)
+}
+
+// writeTxns writes the records of transactions. They are most of a snapshot behind many small writes, so those on one tablet are encoded
+// by hand.
+func (c *Catalog) writeTxns(s *snapshotWriter) {
+	var body []byte
+	for id, note := range c.txns.records.notes.all() {
+		if note.tablet == manyTablets || note.aborted() || note.timeMs < 0 {
+			s.record(kindTxn, txnEntry{id, c.txns.records.record(id, note)})
+			continue
+		}
+		body = note.append(body[:0], id)
+		s.body(kindTxn, body)
+	}
+}
+
+// append appends what canon.Enc makes of the txnEntry of a transaction on one tablet.
+func (n txnNote) append(body []byte, id types.TxnID) []byte {
+	const mapOfTwo, arrayOfOne, uintAt = 0xa2, 0x81, 0x00
+	body = appendUint(append(body, mapOfTwo, uintAt+1), uint64(id))
+	body = appendUint(append(body, uintAt+2, mapOfTwo, uintAt+1), uint64(n.timeMs))
+	body = appendUint(append(body, uintAt+3, arrayOfOne, mapOfTwo, uintAt+1), uint64(n.tablet))
+	return appendUint(append(body, uintAt+2), uint64(n.version))
+}
+
+// appendUint appends a number as CBOR has it, in as few bytes as it takes.
+func appendUint(body []byte, v uint64) []byte {
+	switch {
+	case v < 24:
+		return append(body, byte(v))
+	case v <= math.MaxUint8:
+		return append(body, 24, byte(v))
+	case v <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(body, 25), uint16(v))
+	case v <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(body, 26), uint32(v))
+	}
+	return binary.BigEndian.AppendUint64(append(body, 27), v)
 }
 
 func writeAll[K, V any](s *snapshotWriter, kind uint8, t tree[K, V]) {
@@ -326,7 +369,7 @@ func (d *draft) loadRest(kind uint8, body []byte) error {
 	case kindRedo:
 		return d.loadRedo(body)
 	case kindTxn:
-		return loadOne(body, func(v *txnEntry) { d.txns.records = d.txns.records.set(d.o, v.ID, &v.Record) })
+		return loadOne(body, func(v *txnEntry) { d.txns.records.set(d.o, v.ID, v.Record) })
 	}
 	return errUnknownKind
 }

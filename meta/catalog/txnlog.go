@@ -39,13 +39,6 @@ func (o Outcome) String() string {
 	return [...]string{"UNDECIDED", "COMMITTED", "ABORTED", "UNKNOWN"}[o]
 }
 
-// txnRecord is a decided transaction. Tablets is in the order of the commit; aborted means none.
-type txnRecord struct {
-	TimeMs  int64           `cbor:"1,keyasint"`
-	Aborted bool            `cbor:"2,keyasint,omitempty"`
-	Tablets []TabletVersion `cbor:"3,keyasint,omitempty"`
-}
-
 // txnMark says that the ids below End had been drawn at TimeMs.
 type txnMark struct {
 	End    types.TxnID `cbor:"1,keyasint"`
@@ -62,7 +55,7 @@ type txnLog struct {
 	cursor  types.TxnID // where the next expire goes on
 	marks   []txnMark   // by End; never changed in place
 	decided tree[types.TxnID, types.TxnID]
-	records tree[types.TxnID, *txnRecord]
+	records txnRecords
 }
 
 func newTxnLog() txnLog {
@@ -70,7 +63,7 @@ func newTxnLog() txnLog {
 		next:    firstTxn,
 		floor:   firstTxn,
 		decided: newTree[types.TxnID, types.TxnID](cmp.Compare),
-		records: newTree[types.TxnID, *txnRecord](cmp.Compare),
+		records: newTxnRecords(),
 	}
 }
 
@@ -110,7 +103,7 @@ func (l *txnLog) draw(n uint64, timeMs int64) types.TxnID {
 }
 
 // decide records the outcome of an undecided transaction.
-func (l *txnLog) decide(o *owner, id types.TxnID, rec *txnRecord) {
+func (l *txnLog) decide(o *owner, id types.TxnID, rec txnRecord) {
 	start, end := id, id+1
 	if s, e, ok := l.decided.floor(id); ok && e == id {
 		start = s
@@ -120,10 +113,10 @@ func (l *txnLog) decide(o *owner, id types.TxnID, rec *txnRecord) {
 		end = e
 	}
 	l.decided = l.decided.set(o, start, end)
-	l.records = l.records.set(o, id, rec)
+	l.records.set(o, id, rec)
 	if l.records.len() > MaxTxnRecords {
-		for oldest := range l.records.all() {
-			l.records = l.records.del(o, oldest)
+		for oldest := range l.records.notes.all() {
+			l.records.del(o, oldest)
 			l.lost = max(l.lost, oldest)
 			break
 		}
@@ -162,8 +155,9 @@ func (l *txnLog) raiseFloor(o *owner, timeMs int64) (aborted uint64) {
 
 // Outcome tells a BE that holds a pending rowset of txn for tablet what became of it.
 func (c *Catalog) Outcome(txn types.TxnID, tablet types.TabletID) (Outcome, types.Version) {
-	if rec, ok := c.txns.records.get(txn); ok {
-		for _, tv := range rec.Tablets {
+	if note, ok := c.txns.records.notes.get(txn); ok {
+		var room [1]TabletVersion
+		for _, tv := range c.txns.records.tablets(room[:0], txn, note) {
 			if tv.Tablet == tablet {
 				return OutcomeCommitted, tv.Version
 			}
@@ -223,22 +217,24 @@ func (d *draft) forget(beforeMs int64) (forgotten int) {
 	l := &d.txns
 	var gone []types.TxnID
 	seen, next := 0, types.TxnID(0)
-	for id, rec := range l.records.from(l.cursor) {
+	var room [1]TabletVersion
+	for id, note := range l.records.notes.from(l.cursor) {
 		if seen == expireStep {
 			next = id
 			break
 		}
 		seen++
-		if rec.TimeMs > beforeMs {
+		if note.timeMs > beforeMs {
 			continue
 		}
-		keep := slices.ContainsFunc(rec.Tablets, func(tv TabletVersion) bool { return !d.settled(tv.Tablet, tv.Version) })
+		tablets := l.records.tablets(room[:0], id, note)
+		keep := slices.ContainsFunc(tablets, func(tv TabletVersion) bool { return !d.settled(tv.Tablet, tv.Version) })
 		if !keep {
 			gone = append(gone, id)
 		}
 	}
 	for _, id := range gone {
-		l.records = l.records.del(d.o, id)
+		l.records.del(d.o, id)
 	}
 	l.cursor = next
 	return len(gone)

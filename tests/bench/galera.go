@@ -64,6 +64,7 @@ func StartGalera(ctx context.Context) (*Galera, error) {
 	g := &Galera{dir: dir, daemon: daemon, provider: provider}
 	g.Name, g.MySQL, g.Dir = "Galera 3 nodes", true, dir
 	g.Open = func(database string) *sql.DB { return pooled(open(g.nodes[0].port, database)) }
+	g.Settle = g.settle
 	g.Pids = func() (pids []int, err error) {
 		for _, n := range g.nodes {
 			pids = append(pids, n.cmd.Process.Pid)
@@ -169,6 +170,35 @@ func (n *galeraNode) awaitSynced(ctx context.Context) error {
 		case <-poll.C:
 		}
 	}
+}
+
+// settle waits until all nodes have what the first one has committed. It answers when the others have received a transaction; they apply
+// it afterwards, and of a large one that takes them a second or two of both processors.
+func (g *Galera) settle(ctx context.Context) error {
+	var want int64
+	late := time.After(galeraWait)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for _, n := range g.nodes {
+		db := open(n.port, "")
+		defer db.Close()
+		for {
+			var name string
+			var have int64
+			if err := db.QueryRowContext(ctx, "SHOW STATUS LIKE 'wsrep_last_committed'").Scan(&name, &have); err != nil {
+				return fmt.Errorf("what galera node %s has committed: %w", n.dir, err)
+			}
+			if want = max(want, have); have == want {
+				break
+			}
+			select {
+			case <-late:
+				return fmt.Errorf("galera node %s has committed %d of %d", n.dir, have, want)
+			case <-poll.C:
+			}
+		}
+	}
+	return nil
 }
 
 // Wipe kills the last node, empties its folder and tells how long it takes from its start until it has all rows again, by a

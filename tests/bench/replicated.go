@@ -47,6 +47,9 @@ func MeasureTSV(ctx context.Context, t *Table, servers []*Server, rounds int) er
 			if err != nil {
 				return fmt.Errorf("%s: load of lines: %w", s.Name, err)
 			}
+			if err := s.settled(ctx); err != nil {
+				return err
+			}
 			after, err := s.cpuSeconds()
 			if err != nil {
 				return err
@@ -60,6 +63,14 @@ func MeasureTSV(ctx context.Context, t *Table, servers []*Server, rounds int) er
 		t.Put("LOAD DATA LOCAL, CPU of all nodes for a million rows", "s", false, s.Name, median(cpus[s.Name]))
 	}
 	return nil
+}
+
+// settled waits for what a server does behind its answers: it is part of what a load costs, and must not weigh on who is measured next.
+func (s *Server) settled(ctx context.Context) error {
+	if s.Settle == nil {
+		return nil
+	}
+	return s.Settle(ctx)
 }
 
 // cpuSeconds returns the CPU time, user and system, that the processes of a server have taken since they started: where
@@ -140,6 +151,7 @@ func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server,
 				if err != nil {
 					tb.Fatalf("%s: insert by %d clients: %v", s.Name, clients, err)
 				}
+				checked(tb, s.settled(ctx))
 				rates[s.Name] = append(rates[s.Name], pace.PerSecond)
 			}
 		}

@@ -7,6 +7,7 @@
 package bench
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Server struct {
 	Cluster *cluster.Cluster
 	// Pids are the processes of its nodes.
 	Pids func() ([]int, error)
+	// Settle waits until its nodes have done what they owe after the last OK; nil = they owe nothing that others would feel.
+	Settle func(ctx context.Context) error
 	// Dir is where the server keeps its data.
 	Dir string
 }

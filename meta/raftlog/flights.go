@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stele/meta/catalog"
+	"stele/meta/command"
 )
 
 // reapEvery is how long an entry is left alone before somebody waits for what the Raft library says of it.
@@ -78,11 +79,43 @@ func (f *flights) free() {
 	}
 }
 
+// index finds the flight of an entry by its bytes, -1 = there is none. Called with mu held.
+func (f *flights) index(data []byte) int {
+	return slices.IndexFunc(f.list, func(one *flight) bool { return len(data) > 0 && &one.data[0] == &data[0] })
+}
+
+// command returns the command whose encoded form an entry of this FE is, without decoding it; nil = it has to be decoded. Only commits are
+// handed over like that: they are nearly all that a busy log holds, and what is decoded of one equals what was encoded (but for an empty list
+// in the place of none).
+func (f *flights) command(data []byte) command.Command {
+	f.mu.Lock()
+	at := f.index(data)
+	if at < 0 {
+		f.mu.Unlock()
+		return nil
+	}
+	proposals := f.list[at].proposals
+	f.mu.Unlock()
+	batch := &command.Batch{Commands: make([]command.Command, 0, len(proposals))}
+	for _, p := range proposals {
+		if len(p.cmds) == 0 {
+			return nil
+		}
+		for _, c := range p.cmds {
+			if _, ok := c.(*command.CommitTxn); !ok {
+				return nil
+			}
+			batch.Commands = append(batch.Commands, c)
+		}
+	}
+	return batch
+}
+
 // landed is told what an entry of the log came to: a catalog.BatchResult, or an error. Entries of other FEs, and those
 // that Raft has read back from its store, are nobody's here.
 func (f *flights) landed(data []byte, result any) {
 	f.mu.Lock()
-	at := slices.IndexFunc(f.list, func(one *flight) bool { return len(data) > 0 && &one.data[0] == &data[0] })
+	at := f.index(data)
 	if at < 0 {
 		f.mu.Unlock()
 		return

@@ -22,6 +22,7 @@ const (
 // proposal is one call of Propose.
 type proposal struct {
 	encoded [][]byte
+	cmds    []command.Command // that were encoded; nil = another FE has done it
 	size    int
 	done    chan outcome // of capacity 1: nobody waits for a caller who has left
 }
@@ -37,6 +38,9 @@ type outcome struct {
 //
 // *ErrNotLeader and ErrBusy mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
 // commands may be applied or not: propose again only what may be applied twice, as CommitTxn may.
+//
+// Commands are applied as they are given, without being decoded first where that is the same (see flights.command): nobody changes
+// them any more, whatever Propose has returned.
 func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
 	if !l.IsLeader() {
 		return nil, l.notLeaderOrClosed()
@@ -51,7 +55,7 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 			return nil, err
 		}
 	}
-	return l.submit(ctx, encoded)
+	return l.submit(ctx, encoded, cmds)
 }
 
 // ProposeOne proposes one command and returns its result; a refusal is its error.
@@ -74,18 +78,18 @@ func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.R
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
 		}
 	}
-	return l.submit(ctx, encoded)
+	return l.submit(ctx, encoded, nil)
 }
 
 // submit queues one proposal and waits for what it comes to.
-func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
+func (l *Log) submit(ctx context.Context, encoded [][]byte, cmds []command.Command) ([]catalog.Result, error) {
 	if len(encoded) == 0 {
 		return nil, nil
 	}
 	if len(encoded) > command.MaxBatchCommands {
 		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(encoded), command.MaxBatchCommands)
 	}
-	p := &proposal{encoded: encoded, done: make(chan outcome, 1)}
+	p := &proposal{encoded: encoded, cmds: cmds, done: make(chan outcome, 1)}
 	for _, e := range encoded {
 		p.size += len(e)
 	}

@@ -73,7 +73,7 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 }
 
 // Write has a BE lead a write. It is BackendClient's without what that makes anew for each call.
-func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRows) (*bepb.WriteResponse, error) {
 	resp := &bepb.WriteResponse{}
 	if err := c.invoke(ctx, address, bepb.Backend_Write_FullMethodName, req, resp); err != nil {
 		return nil, err

@@ -18,11 +18,16 @@ type changeLog struct {
 	first   types.Version
 	records []versionRecord // of first, first+1, …
 	bytes   int64
-	txns    map[types.TxnID]types.Version // of the records: a late repetition of a part must not touch theirs
+
+	// txns are those of the first so many of the records: a late repetition of a part must not touch theirs (of). They are looked for
+	// seldom, as most transactions are younger than all of these.
+	txns   map[types.TxnID]struct{}
+	mapped int
+	newest types.TxnID // of all there ever were
 }
 
 func newChangeLog(first types.Version) changeLog {
-	return changeLog{first: first, txns: make(map[types.TxnID]types.Version)}
+	return changeLog{first: first, txns: make(map[types.TxnID]struct{})}
 }
 
 func (c *changeLog) append(v types.Version, rec versionRecord) {
@@ -34,7 +39,19 @@ func (c *changeLog) append(v types.Version, rec versionRecord) {
 	}
 	c.records = append(c.records, rec)
 	c.bytes += rec.bytes()
-	c.txns[rec.Txn] = v
+	c.newest = max(c.newest, rec.Txn)
+}
+
+// of reports whether a version is there that a transaction has become. Called with the tablet's mu held for writing.
+func (c *changeLog) of(txn types.TxnID) bool {
+	if txn > c.newest {
+		return false
+	}
+	for ; c.mapped < len(c.records); c.mapped++ {
+		c.txns[c.records[c.mapped].Txn] = struct{}{}
+	}
+	_, is := c.txns[txn]
+	return is
 }
 
 func (c *changeLog) has(v types.Version) bool {
@@ -67,8 +84,11 @@ func (c *changeLog) drop(n int) []versionRecord {
 	c.first += types.Version(n)
 	for i := range out {
 		c.bytes -= out[i].bytes()
-		delete(c.txns, out[i].Txn)
+		if i < c.mapped {
+			delete(c.txns, out[i].Txn)
+		}
 	}
+	c.mapped = max(c.mapped-n, 0)
 	return out
 }
 

@@ -348,15 +348,14 @@ func (t *Tablet) storeGrouped(txn types.TxnID, number int, p *pendingPart, entri
 
 // dropStray deletes what a part has left on disk whose transaction was dropped, or which was refused, while it was stored.
 func (t *Tablet) dropStray(txn types.TxnID, number int, p *pendingPart) {
-	t.mu.RLock()
+	t.mu.Lock()
 	if p.entry.Rowset == 0 {
-		t.mu.RUnlock()
+		t.mu.Unlock()
 		return
 	}
 	pt := t.pending[txn]
-	_, committed := t.changes.txns[txn]
-	stray := !committed && (pt == nil || number >= len(pt.parts) || pt.parts[number] != p)
-	t.mu.RUnlock()
+	stray := !t.changes.of(txn) && (pt == nil || number >= len(pt.parts) || pt.parts[number] != p)
+	t.mu.Unlock()
 	if stray {
 		t.deletePart(txn, number, p.entry)
 		t.s.addGarbage(p.staged.rowset.garbage())

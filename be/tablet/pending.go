@@ -264,7 +264,7 @@ func (t *Tablet) openTxn(txn types.TxnID, part int) (*pendingTxn, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
-	if _, committed := t.changes.txns[txn]; committed {
+	if t.changes.of(txn) {
 		return nil, nil
 	}
 	if t.applying == txn {

@@ -122,10 +122,9 @@ func (l *txnLog) decide(o *owner, id types.TxnID, rec *txnRecord) {
 	l.decided = l.decided.set(o, start, end)
 	l.records = l.records.set(o, id, rec)
 	if l.records.len() > MaxTxnRecords {
-		for oldest := range l.records.all() {
+		if oldest, _, ok := l.records.first(); ok {
 			l.records = l.records.del(o, oldest)
 			l.lost = max(l.lost, oldest)
-			break
 		}
 	}
 }

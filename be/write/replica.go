@@ -164,6 +164,11 @@ func (r *replica) publish(v types.Version, d decision, now func() time.Time) ([]
 	if r.next != nil {
 		return nil, errMoved
 	}
+	if len(r.decided) == 0 && v == r.t.Version()+1 && r.t.PendingParts(d.txn) >= max(d.parts, 1) && r.t.Publish(d.txn, v) == nil {
+		r.overLocked(d.txn) // most versions come in their turn
+		r.wakeLocked()
+		return []types.TxnID{d.txn}, nil
+	}
 	if v <= r.t.Version() || len(r.decided) < maxDecided {
 		r.decided[v] = d
 		r.ahead.Store(true)

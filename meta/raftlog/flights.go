@@ -18,6 +18,7 @@ const reapEvery = 20 * time.Millisecond
 // flight is an entry on its way with the proposals in it.
 type flight struct {
 	data      []byte
+	command   *command.Batch // what data is the encoded form of; nil = it has to be decoded
 	proposals []*proposal
 	future    raft.ApplyFuture // nil until Raft has taken the entry
 }
@@ -44,7 +45,7 @@ func newFlights() flights {
 // picks at random between what is committed and what is proposed, and one flush in five was made before those who had waited
 // for the flush before heard of it.
 func (f *flights) begin(data []byte, proposals []*proposal, alone bool) *flight {
-	one := &flight{data: data, proposals: proposals}
+	one := &flight{data: data, proposals: proposals, command: together(proposals)}
 	f.alone.Store(alone)
 	f.newest.Store(one)
 	f.storing.Store(true)
@@ -84,18 +85,19 @@ func (f *flights) index(data []byte) int {
 	return slices.IndexFunc(f.list, func(one *flight) bool { return len(data) > 0 && &one.data[0] == &data[0] })
 }
 
-// command returns the command whose encoded form an entry of this FE is, without decoding it; nil = it has to be decoded. Only commits are
-// handed over like that: they are nearly all that a busy log holds, and what is decoded of one equals what was encoded (but for an empty list
-// in the place of none).
+// command returns the command whose encoded form an entry of this FE is, without decoding it; nil = it has to be decoded.
 func (f *flights) command(data []byte) command.Command {
 	f.mu.Lock()
-	at := f.index(data)
-	if at < 0 {
-		f.mu.Unlock()
-		return nil
+	defer f.mu.Unlock()
+	if at := f.index(data); at >= 0 && f.list[at].command != nil {
+		return f.list[at].command
 	}
-	proposals := f.list[at].proposals
-	f.mu.Unlock()
+	return nil
+}
+
+// together returns the commands of proposals as one, if they can be handed to the state machine of this FE as they are. Only commits can:
+// they are nearly all that a busy log holds, and what is decoded of one equals what was encoded (but for an empty list in the place of none).
+func together(proposals []*proposal) *command.Batch {
 	batch := &command.Batch{Commands: make([]command.Command, 0, len(proposals))}
 	for _, p := range proposals {
 		if len(p.cmds) == 0 {

@@ -180,10 +180,11 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "%w", err)
 	}
 	r := w.replica(t)
-	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
+	recovering, err := r.admit(ctx, types.Epoch(p.Epoch))
+	if err != nil {
 		return nil, refuse(bepb.WriteResponse_STALE_EPOCH, id, "tablet %d: %w", id, err)
 	}
-	if r.recovering(ctx) {
+	if recovering {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
 	return r, nil
@@ -261,7 +262,7 @@ func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Bat
 // was led here, and its rows stay locked until their version is visible. Rows under hidden ids are written without a lock,
 // so who changes them waits for what he may have read elsewhere.
 func (w *Writer) caughtUp(ctx context.Context, r *replica, p *bepb.WriteRequest_Part, safe bool) error {
-	if safe && r.leads(ctx, types.Epoch(p.Epoch)) {
+	if safe && r.leads(types.Epoch(p.Epoch)) {
 		return nil
 	}
 	if !w.WaitVersion(ctx, r.t, types.Version(p.MinVersion), w.opt.VersionWait) {

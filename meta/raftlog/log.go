@@ -77,9 +77,10 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, flights: newFlights(), company: newCompany(), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
+		proposals: make(chan *proposal, maxQueued), learns: newLearns(),
 		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}
+	l.moves.init()
 	own := l.flights.command
 	if !asIs { // it reads entries in a way of its own
 		own = func([]byte) command.Command { return nil }

@@ -61,6 +61,8 @@ type TabletWrite struct {
 	Rows   *vec.Batch
 	// Grouped is the rows as row groups (sql/rowset/groups), in the place of Rows. A transaction that is remembered has none.
 	Grouped []byte
+	// Lasting: nobody changes Rows any more, so a leader in this process may have them as they are.
+	Lasting bool
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version
 	// Schema is the version of the table's schema by which the write was planned. It must be given for a table that has
@@ -166,7 +168,7 @@ func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite,
 	}
 	req := &one.req
 	one.parts[0], one.with.WriteRequest = &one.part, req
-	if w.Rows != nil && w.Grouped == nil && w.Rows.Beside() {
+	if w.Lasting && w.Grouped == nil && w.Rows.Beside() {
 		one.with.Beside = w.Rows
 	} else {
 		encodeRows(&w, &one.part)

@@ -354,8 +354,7 @@ func (t *Tablet) dropStray(txn types.TxnID, number int, p *pendingPart) {
 		return
 	}
 	pt := t.pending[txn]
-	committed := t.changes.txns.has(txn)
-	stray := !committed && (pt == nil || number >= len(pt.parts) || pt.parts[number] != p)
+	stray := !t.changes.txns.has(txn) && (pt == nil || number >= len(pt.parts) || pt.parts[number] != p)
 	t.mu.RUnlock()
 	if stray {
 		t.deletePart(txn, number, p.entry)

@@ -36,10 +36,10 @@ func (t *Tablet) publish(txn types.TxnID, version types.Version) error {
 	if err != nil || done {
 		return err
 	}
-	if parts, staged := t.stagedPending(txn); len(staged) > 0 {
+	parts, staged, unused := t.stagedPending(txn)
+	if len(staged) > 0 {
 		return t.publishBulk(txn, version, parts, staged)
 	}
-	unused := t.pendingStaged(txn)
 	var room struct { // of one row
 		known  [1]*decodedWrite
 		writes [1]write

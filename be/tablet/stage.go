@@ -196,19 +196,19 @@ func (t *Tablet) stillPending(txn types.TxnID, part *pendingPart) bool {
 	return p != nil && slices.Contains(p.parts, part)
 }
 
-// stagedPending returns the staged parts of a transaction if all of them are.
-func (t *Tablet) stagedPending(txn types.TxnID) (parts []partEntry, staged []*stagedPart) {
+// stagedPending returns the staged parts of a transaction if all of them are; else they are of no use.
+func (t *Tablet) stagedPending(txn types.TxnID) (parts []partEntry, staged, unused []*stagedPart) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	p := t.pending[txn]
-	if p == nil || !p.durable() {
-		return nil, nil
+	if p == nil {
+		return nil, nil, nil
 	}
 	staged = p.staged()
-	if len(staged) == 0 || slices.Contains(staged, nil) {
-		return nil, nil
+	if !p.durable() || len(staged) == 0 || slices.Contains(staged, nil) {
+		return nil, nil, staged
 	}
-	return entriesOf(p), staged
+	return entriesOf(p), staged, nil
 }
 
 // pendingStaged returns the parts of a pending transaction that are staged.

@@ -93,6 +93,9 @@ func (l *lockTable) giveUpLarge(lock *largeLock) {
 }
 
 func (l *lockTable) forgetLargeLocked(tablet types.TabletID, which func(*largeLock) bool) {
+	if len(l.large[tablet]) == 0 {
+		return
+	}
 	l.large[tablet] = slices.DeleteFunc(l.large[tablet], func(o *largeLock) bool {
 		if which(o) {
 			l.largeKeys -= len(o.keys)

@@ -99,9 +99,9 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
 	}
 	var parts []*part
-	least := leastLarge(order)
+	least, beside := leastLarge(order), besideOf(ctx)
 	for _, p := range order {
-		led, err := w.lead(ctx, txn, p, least, req)
+		led, err := w.lead(ctx, txn, p, beside, least, req)
 		if err != nil {
 			return nil, refused(types.TabletID(p.TabletId), err)
 		}
@@ -115,6 +115,15 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 		return nil, refused(0, err)
 	}
 	return parts, nil
+}
+
+// besideOf returns the rows of the only part of a write whose caller, in this process, has not encoded them; nil = they are in the parts.
+func besideOf(ctx context.Context) *vec.Batch {
+	if given, ok := rpc.Given(ctx).(*bepb.WriteRows); ok {
+		rows, _ := given.Beside.(*vec.Batch)
+		return rows
+	}
+	return nil
 }
 
 // led answers for parts that are durable, or light.
@@ -171,18 +180,19 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "%w", err)
 	}
 	r := w.replica(t)
-	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
+	recovering, err := r.admit(ctx, types.Epoch(p.Epoch))
+	if err != nil {
 		return nil, refuse(bepb.WriteResponse_STALE_EPOCH, id, "tablet %d: %w", id, err)
 	}
-	if r.recovering(ctx) {
+	if recovering {
 		return nil, refuse(bepb.WriteResponse_BEHIND, id, "tablet %d awaits the outcome of transactions from before its restart", id)
 	}
 	return r, nil
 }
 
-// lead resolves one part, which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
+// lead resolves one part, whose rows may lie beside it, and which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
 // replica.
-func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, least int, req *bepb.WriteRequest) (*part, error) {
+func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, beside *vec.Batch, least int, req *bepb.WriteRequest) (*part, error) {
 	r, err := w.leads(ctx, p)
 	if err != nil {
 		return nil, err
@@ -192,7 +202,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 	if err != nil {
 		return nil, err
 	}
-	in, err := openRows(t, schema, p, least)
+	in, err := openRows(t, schema, p, beside, least)
 	if err != nil {
 		return nil, fmt.Errorf("rows for tablet %d: %w", id, err)
 	}
@@ -260,7 +270,7 @@ func (p *part) encodeRows(schema *types.Schema, ops []types.RowOp, rows *vec.Bat
 // was led here, and its rows stay locked until their version is visible. Rows under hidden ids are written without a lock,
 // so who changes them waits for what he may have read elsewhere.
 func (w *Writer) caughtUp(ctx context.Context, r *replica, p *bepb.WriteRequest_Part, safe bool) error {
-	if safe && r.leads(ctx, types.Epoch(p.Epoch)) {
+	if safe && r.leads(types.Epoch(p.Epoch)) {
 		return nil
 	}
 	if !w.WaitVersion(ctx, r.t, types.Version(p.MinVersion), w.opt.VersionWait) {
@@ -289,15 +299,18 @@ type incoming struct {
 	least int           // so many rows make it large
 }
 
-func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, least int) (in incoming, err error) {
+func openRows(t *tablet.Tablet, schema *types.Schema, p *bepb.WriteRequest_Part, beside *vec.Batch, least int) (in incoming, err error) {
 	in = incoming{sent: p.Rows, least: least}
 	n := 0
-	if p.Grouped {
+	switch {
+	case beside != nil:
+		in.rows, n = beside, beside.Rows()
+	case p.Grouped:
 		if in.large, err = t.OpenLarge(schema, p.Rows); err != nil {
 			return in, err
 		}
 		n = in.large.Rows()
-	} else {
+	default:
 		if in.rows, err = vec.Decode(p.Rows); err != nil {
 			return in, err
 		}

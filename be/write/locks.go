@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stele/meta/rpc"
@@ -82,8 +83,9 @@ type lockTable struct {
 	waiting map[types.TxnID]*lockWaiter // a transaction waits for one row at a time
 	waits   uint64                      // the id of the latest wait
 	ended   map[holder]struct{}
-	order   []holder // of ended, a ring
-	next    int      // where the ring is written next
+	order   []holder      // of ended, a ring
+	last    atomic.Uint64 // the highest transaction that ever was in ended
+	next    int           // where the ring is written next
 	limit   int
 
 	large     map[types.TabletID][]*largeLock
@@ -407,6 +409,7 @@ func (l *lockTable) end(txn types.TxnID, tablet types.TabletID) {
 		return
 	}
 	l.ended[h] = struct{}{}
+	l.last.Store(max(l.last.Load(), uint64(h.txn)))
 	if len(l.order) < maxEnded {
 		l.order = append(l.order, h)
 		return
@@ -418,6 +421,9 @@ func (l *lockTable) end(txn types.TxnID, tablet types.TabletID) {
 
 // isEnded reports whether the transaction is known to have been aborted.
 func (l *lockTable) isEnded(txn types.TxnID, tablet types.TabletID) bool {
+	if uint64(txn) > l.last.Load() { // as most
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, over := l.ended[holder{txn, tablet}]

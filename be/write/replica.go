@@ -31,7 +31,7 @@ type replica struct {
 	epoch types.Epoch
 	// led is the epoch at which this incarnation, since the BE started, has had every version that was committed before its
 	// first write.
-	led types.Epoch
+	led atomic.Uint64
 	// decided holds committed versions that cannot be applied yet, because an earlier one or the pending rows are
 	// missing. A clone or a late Replicate fills the gap and applies them.
 	decided map[types.Version]decision
@@ -90,6 +90,10 @@ func newReplica(t *tablet.Tablet) *replica {
 func (r *replica) fence(ctx context.Context, e types.Epoch) error {
 	r.lock(ctx)
 	defer r.mu.Unlock()
+	return r.fenceLocked(e)
+}
+
+func (r *replica) fenceLocked(e types.Epoch) error {
 	if e < r.epoch {
 		return fmt.Errorf("epoch %d is older than %d", e, r.epoch)
 	}
@@ -97,24 +101,28 @@ func (r *replica) fence(ctx context.Context, e types.Epoch) error {
 	return nil
 }
 
-// leads reports whether lead was called for an epoch.
-func (r *replica) leads(ctx context.Context, e types.Epoch) bool {
+// admit is fence for a leader, which may be recovering.
+func (r *replica) admit(ctx context.Context, e types.Epoch) (recovering bool, err error) {
 	r.lock(ctx)
 	defer r.mu.Unlock()
-	return r.led == e && e != 0
+	if err := r.fenceLocked(e); err != nil {
+		return false, err
+	}
+	return r.recoveringLocked(), nil
 }
+
+// leads reports whether lead was called for an epoch.
+func (r *replica) leads(e types.Epoch) bool { return e != 0 && r.led.Load() == uint64(e) }
 
 func (r *replica) lead(ctx context.Context, e types.Epoch) {
 	r.lock(ctx)
 	defer r.mu.Unlock()
-	r.led = max(r.led, e)
+	r.led.Store(max(r.led.Load(), uint64(e)))
 }
 
-// recovering reports whether transactions from before the last start still await their outcome. One that is pending
+// recoveringLocked reports whether transactions from before the last start still await their outcome. One that is pending
 // no more has been settled by a clone.
-func (r *replica) recovering(ctx context.Context) bool {
-	r.lock(ctx)
-	defer r.mu.Unlock()
+func (r *replica) recoveringLocked() bool {
 	if len(r.unresolved) == 0 {
 		return false
 	}
@@ -152,6 +160,9 @@ func (r *replica) brief(txn types.TxnID) bool {
 }
 
 func (r *replica) room(ctx context.Context, bytes int64) error {
+	if !r.ahead.Load() { // nothing is decided that cannot be applied
+		return nil
+	}
 	r.lock(ctx)
 	defer r.mu.Unlock()
 	if len(r.decided) >= maxDecided || len(r.decided) > 0 && r.openBytes+bytes > maxAheadBytes {

@@ -1,6 +1,8 @@
 package write
 
 import (
+	"slices"
+
 	"stele/be/tablet"
 	"stele/meta/types"
 	"stele/proto/bepb"
@@ -18,7 +20,11 @@ type resolver struct {
 	ops   []types.RowOp
 	resp  *bepb.WriteResponse_Part
 
-	keep []int32 // rows that survive, ascending
+	keep []int32  // rows that survive, ascending
+	room struct { // of one row
+		dropped [1]bool
+		keep    [1]int32
+	}
 }
 
 // resolve decides every row. readVersion > 0 asks that no key has changed after it (write conflict, SI).
@@ -46,7 +52,7 @@ func (r *resolver) resolve(readVersion types.Version) error {
 
 // decideAll decides row by row; of several rows with one key the last one counts.
 func (r *resolver) decideAll(exists []bool) error {
-	dropped := make([]bool, len(r.keys))
+	dropped := slices.Grow(r.room.dropped[:0], len(r.keys))[:len(r.keys)]
 	for i, l := range r.locks {
 		alive := exists[i]
 		prev := l.at // the row that decides the key so far
@@ -67,7 +73,7 @@ func (r *resolver) decideAll(exists []bool) error {
 		}
 		l.at = int32(i)
 	}
-	r.keep = make([]int32, 0, len(dropped)) // never nil: a batch without a selection has all its rows
+	r.keep = slices.Grow(r.room.keep[:0], len(dropped)) // never nil: a batch without a selection has all its rows
 	for i := range dropped {
 		if dropped[i] {
 			continue

@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,6 +37,8 @@ type Clients struct {
 
 	mu    sync.Mutex
 	conns map[string]*rpc.Conn
+	// open is a copy of conns, which nobody changes: most calls find their connection there.
+	open atomic.Pointer[map[string]*rpc.Conn]
 }
 
 // piped are the calls that statements consist of.
@@ -73,7 +77,7 @@ func (c *Clients) BE(address string) (bepb.BackendClient, error) {
 }
 
 // Write has a BE lead a write. It is BackendClient's without what that makes anew for each call.
-func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+func (c *Clients) Write(ctx context.Context, address string, req *bepb.WriteRows) (*bepb.WriteResponse, error) {
 	resp := &bepb.WriteResponse{}
 	if err := c.invoke(ctx, address, bepb.Backend_Write_FullMethodName, req, resp); err != nil {
 		return nil, err
@@ -114,6 +118,9 @@ func (c *Clients) conn(address string) (*rpc.Conn, error) {
 	if address == "" {
 		return nil, status.Error(codes.Unavailable, "the be is not known here")
 	}
+	if open := c.open.Load(); open != nil && (*open)[address] != nil {
+		return (*open)[address], nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn, err := c.connLocked(address)
@@ -129,10 +136,17 @@ func (c *Clients) Drop(address string) {
 	c.mu.Lock()
 	conn := c.conns[address]
 	delete(c.conns, address)
+	c.showLocked()
 	c.mu.Unlock()
 	if conn != nil {
 		_ = conn.Close() // its error says only that it was closed before
 	}
+}
+
+// showLocked has calls find the connections as they are now.
+func (c *Clients) showLocked() {
+	open := maps.Clone(c.conns)
+	c.open.Store(&open)
 }
 
 // Reset makes the next call to address connect at once instead of waiting out a back-off; it is called when the BE
@@ -154,6 +168,7 @@ func (c *Clients) Close() error {
 		errs = append(errs, conn.Close())
 	}
 	c.conns = map[string]*rpc.Conn{}
+	c.showLocked()
 	return errors.Join(errs...)
 }
 

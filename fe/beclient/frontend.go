@@ -28,5 +28,6 @@ func (c *Clients) connLocked(address string) (*rpc.Conn, error) {
 		return nil, err
 	}
 	c.conns[address] = conn
+	c.showLocked()
 	return conn, nil
 }

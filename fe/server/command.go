@@ -35,9 +35,10 @@ func (c *conn) run(payload []byte) {
 	if cmd == mysql.COM_QUERY || cmd == mysql.COM_STMT_PREPARE {
 		sql = string(bytes.TrimSuffix(payload[1:], []byte{0})) // mysqlslap sends the end of its C string, too
 	}
-	c.busy(cmd, sql, stop)
+	begun := time.Now()
+	c.busy(cmd, sql, begun, stop)
 	defer c.s.count.running.Add(-1)
-	c.watch.start(c, stop)
+	c.watch.start(c, begun, stop)
 	err := c.dispatch(ctx, payload, sql)
 	c.watch.stop(c)
 	c.mu.Lock()
@@ -58,14 +59,14 @@ func (c *conn) run(payload []byte) {
 }
 
 // busy notes what runs, for the process list and KILL QUERY.
-func (c *conn) busy(cmd byte, sql string, stop context.CancelCauseFunc) {
+func (c *conn) busy(cmd byte, sql string, begun time.Time, stop context.CancelCauseFunc) {
 	name, known := commandNames[cmd]
 	if !known {
 		name = "Error"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.command, c.sql, c.since, c.stmtStop = phaseBusy, name, sql, time.Now(), stop
+	c.phase, c.command, c.sql, c.since, c.stmtStop = phaseBusy, name, sql, begun, stop
 	c.s.count.running.Add(1)
 }
 

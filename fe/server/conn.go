@@ -313,39 +313,72 @@ func (c *conn) snapshot() ConnState {
 }
 
 // watcher notices a client that vanishes while its statement runs, by peeking at the socket. Its timer serves all statements of
-// the connection.
+// the connection: it runs on when one ends, and looks for how long the one has run that it finds.
 type watcher struct {
-	timer  *time.Timer
-	done   chan struct{} // of capacity 1: the timer has fired, and what it does is done
-	armed  bool
-	cancel context.CancelCauseFunc
+	done chan struct{} // of capacity 1: what the timer does is done
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	ticks   bool // the timer runs
+	on      bool // a statement runs
+	since   time.Time
+	peeking bool
+	cancel  context.CancelCauseFunc
 }
 
-// start arms the watcher: from watchAfter on, a vanished client cancels the statement.
-func (w *watcher) start(c *conn, cancel context.CancelCauseFunc) {
-	w.cancel, w.armed = cancel, true
-	if w.timer != nil {
+// start watches a statement that has begun at since: after watchAfter a vanished client cancels it.
+func (w *watcher) start(c *conn, since time.Time, cancel context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel, w.on, w.since = cancel, true, since
+	switch {
+	case w.ticks:
+	case w.timer == nil:
+		w.done = make(chan struct{}, 1)
+		w.timer = time.AfterFunc(watchAfter, func() { w.look(c) })
+	default:
 		w.timer.Reset(watchAfter)
-		return
 	}
-	w.done = make(chan struct{}, 1)
-	w.timer = time.AfterFunc(watchAfter, func() {
-		if _, err := c.r.raw.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			w.cancel(errClientGone)
-		}
-		w.done <- struct{}{}
-	})
+	w.ticks = true
 }
 
-// stop disarms the watcher and waits for it, so that the reader is the connection's again.
-func (w *watcher) stop(c *conn) {
-	if !w.armed {
+// look is what the timer does.
+func (w *watcher) look(c *conn) {
+	if !w.due() {
 		return
 	}
-	if !w.timer.Stop() {
+	if _, err := c.r.raw.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		w.cancel(errClientGone)
+	}
+	w.done <- struct{}{}
+}
+
+// due reports whether the statement has run for long enough; then the reader of the socket is the watcher's until stop.
+func (w *watcher) due() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ticks = false
+	if !w.on {
+		return false
+	}
+	if left := watchAfter - time.Since(w.since); left > 0 {
+		w.timer.Reset(left)
+		w.ticks = true
+		return false
+	}
+	w.peeking = true
+	return true
+}
+
+// stop ends the watch and waits for it, so that the reader is the connection's again.
+func (w *watcher) stop(c *conn) {
+	w.mu.Lock()
+	peeking := w.peeking
+	w.on, w.peeking = false, false
+	w.mu.Unlock()
+	if peeking {
 		_ = c.readUntil(past) // fails only on a closed socket, whose read returns anyway
 		<-w.done
 		_ = c.readUntil(time.Time{})
 	}
-	w.armed = false
 }

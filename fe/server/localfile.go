@@ -42,7 +42,7 @@ func (w *resultWriter) ReceiveFile(name string, each func(piece []byte) error) e
 	c.mu.Lock()
 	stop := c.stmtStop
 	c.mu.Unlock()
-	c.watch.start(c, stop)
+	c.watch.start(c, time.Now(), stop)
 	return err
 }
 

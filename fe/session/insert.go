@@ -138,6 +138,7 @@ func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) e
 	fresh := s.inTx && len(keys) == 0 && p.OnDuplicate == nil && p.Mode != plan.ModeReplace
 	lockFor(t, fresh, s.inTx, s.contended)
 	n.ins = *newInserter(s, cat, t, p, pctx, keys, n.remember) // nothing of an earlier try is under way
+	n.ins.lasting = p.Source == nil
 	return n.ins.run(ctx, now)
 }
 
@@ -173,6 +174,7 @@ type inserter struct {
 	remember  bool     // the statement has met its own rows: leaders are to keep them
 	remembers bool     // they do: reads see the rows of earlier chunks
 	ahead     bool     // this is not the only chunk
+	lasting   bool     // the memory of the rows is used for nothing else afterwards, as that of a load is
 	leftOut   leftOut
 	flight    flight
 }
@@ -282,6 +284,9 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 	writes, err := routed(i.plan.Table, rows, op)
 	if err != nil {
 		return nil, err
+	}
+	for k := range writes {
+		writes[k].Lasting = i.lasting
 	}
 	for _, u := range i.keys {
 		more, err := u.write(u.entries(rows, nil), op)

@@ -147,13 +147,26 @@ func routed(t *catalog.Table, rows *vec.Batch, op types.RowOp) ([]txn.TabletWrit
 	if err != nil {
 		return nil, err
 	}
-	writes := make([]txn.TabletWrite, len(routes))
+	var writes []txn.TabletWrite
+	if len(routes) == 1 { // most statements: one piece of memory
+		one := &struct {
+			write [1]txn.TabletWrite
+			op    [1]byte
+		}{op: [1]byte{byte(op)}}
+		writes = one.write[:]
+		writes[0].Ops = one.op[:]
+	} else {
+		writes = make([]txn.TabletWrite, len(routes))
+	}
 	for i, r := range routes {
 		part := rows
 		if len(r.Rows) != rows.N {
 			part = gather(rows, r.Rows)
 		}
-		writes[i] = txn.TabletWrite{Tablet: r.Tablet, Ops: []byte{byte(op)}, Rows: part, Schema: t.Schema.Version}
+		if writes[i].Ops == nil {
+			writes[i].Ops = []byte{byte(op)}
+		}
+		writes[i].Tablet, writes[i].Rows, writes[i].Schema = r.Tablet, part, t.Schema.Version
 	}
 	return writes, nil
 }

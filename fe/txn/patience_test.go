@@ -34,3 +34,29 @@ func TestPatience(t *testing.T) {
 		late.free()
 	}
 }
+
+// TestPatienceRingsTooSoon: the timer of a use before, or of none, ends nothing; the present use ends in its own time.
+func TestPatienceRingsTooSoon(t *testing.T) {
+	p := patient(t.Context(), time.Hour)
+	p.ring()
+	if p.Err() != nil || p.rings.IsZero() {
+		t.Fatalf("after a ring that came too soon: %v, the timer runs: %v", p.Err(), !p.rings.IsZero())
+	}
+	p.mu.Lock()
+	p.used = false
+	p.mu.Unlock()
+	p.ring()
+	if p.Err() != nil || !p.rings.IsZero() {
+		t.Fatalf("after a ring that nobody waits for: %v, the timer runs: %v", p.Err(), !p.rings.IsZero())
+	}
+	p.mu.Lock()
+	p.used, p.end = true, time.Now().Add(-time.Second)
+	p.mu.Unlock()
+	p.ring()
+	p.ring() // as one that was on its way when the time was up
+	if !errors.Is(p.Err(), context.DeadlineExceeded) {
+		t.Fatalf("after its time: %v", p.Err())
+	}
+	<-p.Done()
+	p.free()
+}

@@ -61,6 +61,8 @@ type TabletWrite struct {
 	Rows   *vec.Batch
 	// Grouped is the rows as row groups (sql/rowset/groups), in the place of Rows. A transaction that is remembered has none.
 	Grouped []byte
+	// Lasting: nobody changes Rows any more, so a leader in this process may have them as they are.
+	Lasting bool
 	// ReadVersion is the tablet's version in the snapshot from which the rows were computed; 0 = computed from none.
 	ReadVersion types.Version
 	// Schema is the version of the table's schema by which the write was planned. It must be given for a table that has
@@ -138,6 +140,7 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 		if err != nil {
 			return Counts{}, err
 		}
+		encodeRows(&w, part)
 		if groups[leader] == nil {
 			groups[leader] = &bepb.WriteRequest{}
 			t.request(groups[leader], lockWait)
@@ -156,7 +159,8 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 }
 
 func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
-	one := &struct { // one allocation
+	one := &struct { // piece of memory
+		with  bepb.WriteRows
 		req   bepb.WriteRequest
 		part  bepb.WriteRequest_Part
 		parts [1]*bepb.WriteRequest_Part
@@ -166,13 +170,18 @@ func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite,
 		return Counts{}, err
 	}
 	req := &one.req
-	one.parts[0] = &one.part
+	one.parts[0], one.with.WriteRequest = &one.part, req
+	if w.Lasting && w.Grouped == nil && w.Rows.Beside() {
+		one.with.Beside = w.Rows
+	} else {
+		encodeRows(&w, &one.part)
+	}
 	req.Parts = one.parts[:]
 	t.request(req, lockWait)
 	t.offer(cat, 1, req.Parts)
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
-	return t.sendOne(wctx, leader, req)
+	return t.sendOne(wctx, leader, &one.with)
 }
 
 func (t *Txn) request(req *bepb.WriteRequest, lockWait time.Duration) {
@@ -188,7 +197,14 @@ func (t *Txn) bounded(ctx context.Context, lockWait time.Duration) (context.Cont
 // encodedHead is about what the heads of an encoded batch and its columns take.
 const encodedHead = 64
 
-// part makes p the request for one tablet and notes who may come to hold pending rows.
+// encodeRows puts the rows of a write into its part.
+func encodeRows(w *TabletWrite, p *bepb.WriteRequest_Part) {
+	if w.Rows != nil && !p.Grouped {
+		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
+	}
+}
+
+// part makes p the request for one tablet, but for its rows, and notes who may come to hold pending rows.
 func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Part) (types.BEID, error) {
 	tab, ok := cat.Tablet(w.Tablet)
 	if !ok {
@@ -216,9 +232,6 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	p.Ops, p.Rows, p.Grouped = w.Ops, w.Grouped, w.Grouped != nil
 	if be, ok := cat.BE(tab.Leader); ok {
 		p.LeaderStartMs = be.StartMs
-	}
-	if w.Rows != nil && !p.Grouped {
-		p.Rows = vec.Encode(make([]byte, 0, w.Rows.Size()+encodedHead), w.Rows)
 	}
 	table, ok := cat.TableByID(tab.Table)
 	if ok {
@@ -282,7 +295,7 @@ func (t *Txn) parts(id types.TabletID) uint32 {
 func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest, stop func()) (Counts, error) {
 	if len(groups) == 1 {
 		for be, req := range groups {
-			return t.sendOne(ctx, be, req)
+			return t.sendOne(ctx, be, &bepb.WriteRows{WriteRequest: req})
 		}
 	}
 	var (
@@ -294,7 +307,7 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 	for _, be := range slices.Sorted(maps.Keys(groups)) {
 		wg.Go(func() {
 			err := contain.Call(func() error {
-				resp, err := t.call(ctx, be, groups[be])
+				resp, err := t.call(ctx, be, &bepb.WriteRows{WriteRequest: groups[be]})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -322,10 +335,10 @@ func (t *Txn) send(ctx context.Context, groups map[types.BEID]*bepb.WriteRequest
 }
 
 // sendOne calls one leader, without a goroutine.
-func (t *Txn) sendOne(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (counts Counts, err error) {
+func (t *Txn) sendOne(ctx context.Context, be types.BEID, req *bepb.WriteRows) (counts Counts, err error) {
 	resp, err := t.call(ctx, be, req)
 	if err == nil {
-		err = t.take(req, resp, &counts)
+		err = t.take(req.WriteRequest, resp, &counts)
 	}
 	return counts, err
 }
@@ -354,7 +367,7 @@ func worst(errs []error) error {
 	return nil
 }
 
-func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+func (t *Txn) call(ctx context.Context, be types.BEID, req *bepb.WriteRows) (*bepb.WriteResponse, error) {
 	req.Published = t.c.pub.board(be)
 	t.announce(1)
 	begun := t.c.calls.begin()

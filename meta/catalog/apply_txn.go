@@ -59,9 +59,9 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 	if err := checkRedo(c); err != nil {
 		return nil, err
 	}
-	rec := txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, len(c.Tablets))}
+	rec := txnRecord{TimeMs: c.TimeMs, Tablets: make([]TabletVersion, 0, len(c.Tablets))}
 	for i := range c.Tablets {
-		rec.Tablets[i] = TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c)}
+		rec.Tablets = append(rec.Tablets, TabletVersion{Tablet: c.Tablets[i].Tablet, Version: d.step(&c.Tablets[i], c)})
 	}
 	d.txns.decide(d.o, c.Txn, rec)
 	return CommitResult{Txn: c.Txn, Tablets: rec.Tablets}, nil

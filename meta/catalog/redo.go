@@ -117,7 +117,12 @@ func checkRedo(c *command.CommitTxn) error {
 // keepRedo hangs the rows of a new version on its tablet. They are copied: a payload is a part of its log entry, which holds those of
 // hundreds of transactions and would live as long as the tablet that is trimmed last.
 func (d *draft) keepRedo(t *Tablet, txn types.TxnID, payloads [][]byte) {
-	r := &Redo{Version: t.Version, Txn: txn, Parts: copyPayloads(payloads), Prev: t.Redo}
+	one := &struct { // piece of memory, for most
+		redo  Redo
+		parts [1][]byte
+	}{}
+	r := &one.redo
+	*r = Redo{Version: t.Version, Txn: txn, Parts: copyPayloads(one.parts[:0], payloads), Prev: t.Redo}
 	if table, ok := d.tables.get(t.Table); ok && !table.Hidden() {
 		r.Schema = table.Schema.Version
 	}
@@ -134,17 +139,17 @@ func (d *draft) pushRedo(t *Tablet, r *Redo) {
 }
 
 // copyPayloads copies into one piece of memory.
-func copyPayloads(from [][]byte) [][]byte {
+func copyPayloads(to, from [][]byte) [][]byte {
 	size := 0
 	for _, p := range from {
 		size += len(p)
 	}
 	all := make([]byte, 0, size)
-	to := make([][]byte, len(from))
-	for i, p := range from {
+	to = slices.Grow(to, len(from))
+	for _, p := range from {
 		at := len(all)
 		all = append(all, p...)
-		to[i] = all[at:len(all):len(all)]
+		to = append(to, all[at:len(all):len(all)])
 	}
 	return to
 }

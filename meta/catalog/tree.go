@@ -42,7 +42,7 @@ func (t tree[K, V]) get(k K) (V, bool) {
 		n = n.kids[t.child(n, k)]
 	}
 	if n != nil {
-		if i, ok := slices.BinarySearchFunc(n.keys, k, t.cmp); ok {
+		if i, ok := t.find(n.keys, k); ok {
 			return n.vals[i], true
 		}
 	}
@@ -50,9 +50,27 @@ func (t tree[K, V]) get(k K) (V, bool) {
 	return zero, false
 }
 
+// find is slices.BinarySearchFunc, which looks at both ends first: ids grow, so most new entries go to the end, and what is forgotten goes
+// from the beginning.
+func (t tree[K, V]) find(keys []K, k K) (int, bool) {
+	last := len(keys) - 1
+	if last < 0 {
+		return 0, false
+	}
+	if c := t.cmp(keys[last], k); c < 0 {
+		return last + 1, false
+	} else if c == 0 {
+		return last, true
+	}
+	if c := t.cmp(keys[0], k); c >= 0 {
+		return 0, c == 0
+	}
+	return slices.BinarySearchFunc(keys, k, t.cmp)
+}
+
 // child returns which kid of the inner node n holds k.
 func (t tree[K, V]) child(n *node[K, V], k K) int {
-	i, ok := slices.BinarySearchFunc(n.keys, k, t.cmp)
+	i, ok := t.find(n.keys, k)
 	if !ok && i > 0 {
 		i--
 	}
@@ -93,7 +111,7 @@ func (t tree[K, V]) set(o *owner, k K, v V) tree[K, V] {
 func (t tree[K, V]) insert(o *owner, n *node[K, V], k K, v V) (left, right *node[K, V], added bool) {
 	n = n.mine(o)
 	if n.kids == nil {
-		i, ok := slices.BinarySearchFunc(n.keys, k, t.cmp)
+		i, ok := t.find(n.keys, k)
 		if ok {
 			n.vals[i] = v
 			return n, nil, false
@@ -153,7 +171,7 @@ func (t tree[K, V]) del(o *owner, k K) tree[K, V] {
 func (t tree[K, V]) remove(o *owner, n *node[K, V], k K) *node[K, V] {
 	n = n.mine(o)
 	if n.kids == nil {
-		i, _ := slices.BinarySearchFunc(n.keys, k, t.cmp)
+		i, _ := t.find(n.keys, k)
 		n.keys = slices.Delete(n.keys, i, i+1)
 		n.vals = slices.Delete(n.vals, i, i+1)
 		return n
@@ -193,6 +211,18 @@ func (n *node[K, V]) merge(o *owner, i int) {
 	n.kids = slices.Delete(n.kids, i+1, i+2)
 }
 
+// first returns the entry with the smallest key.
+func (t tree[K, V]) first() (k K, v V, ok bool) {
+	n := t.root
+	for n != nil && n.kids != nil {
+		n = n.kids[0]
+	}
+	if n == nil || len(n.keys) == 0 {
+		return k, v, false
+	}
+	return n.keys[0], n.vals[0], true
+}
+
 // from yields the entries with keys >= k in order.
 func (t tree[K, V]) from(k K) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
@@ -226,7 +256,7 @@ func (t tree[K, V]) walk(n *node[K, V], k *K, yield func(K, V) bool) bool {
 		return true
 	}
 	if k != nil {
-		i, _ = slices.BinarySearchFunc(n.keys, *k, t.cmp)
+		i, _ = t.find(n.keys, *k)
 	}
 	for ; i < len(n.keys); i++ {
 		if !yield(n.keys[i], n.vals[i]) {
@@ -254,7 +284,7 @@ func (t tree[K, V]) floorIn(n *node[K, V], k K) (fk K, fv V, ok bool) {
 		}
 		return fk, fv, ok
 	}
-	i, hit := slices.BinarySearchFunc(n.keys, k, t.cmp)
+	i, hit := t.find(n.keys, k)
 	if !hit {
 		i--
 	}

@@ -55,6 +55,9 @@ func checkTree(t *rapid.T, tr tree[int, int], model map[int]int, space int) {
 		want = append(want, k)
 	}
 	slices.Sort(want)
+	if k, v, ok := tr.first(); ok != (len(want) > 0) || ok && (k != want[0] || v != model[k]) {
+		t.Fatalf("the first entry is %d: %d, %v; the keys are %v", k, v, ok, want)
+	}
 	var got []int
 	for k, v := range tr.all() {
 		got = append(got, k)

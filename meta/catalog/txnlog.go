@@ -115,10 +115,9 @@ func (l *txnLog) decide(o *owner, id types.TxnID, rec txnRecord) {
 	l.decided = l.decided.set(o, start, end)
 	l.records.set(o, id, rec)
 	if l.records.len() > MaxTxnRecords {
-		for oldest := range l.records.notes.all() {
+		if oldest, _, ok := l.records.notes.first(); ok {
 			l.records.del(o, oldest)
 			l.lost = max(l.lost, oldest)
-			break
 		}
 	}
 }

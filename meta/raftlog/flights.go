@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stele/meta/catalog"
+	"stele/meta/command"
 )
 
 // reapEvery is how long an entry is left alone before somebody waits for what the Raft library says of it.
@@ -17,6 +18,7 @@ const reapEvery = 20 * time.Millisecond
 // flight is an entry on its way with the proposals in it.
 type flight struct {
 	data      []byte
+	command   *command.Batch // what data is the encoded form of; nil = it has to be decoded
 	proposals []*proposal
 	future    raft.ApplyFuture // nil until Raft has taken the entry
 }
@@ -43,7 +45,7 @@ func newFlights() flights {
 // picks at random between what is committed and what is proposed, and one flush in five was made before those who had waited
 // for the flush before heard of it.
 func (f *flights) begin(data []byte, proposals []*proposal, alone bool) *flight {
-	one := &flight{data: data, proposals: proposals}
+	one := &flight{data: data, proposals: proposals, command: together(proposals)}
 	f.alone.Store(alone)
 	f.newest.Store(one)
 	f.storing.Store(true)
@@ -78,11 +80,44 @@ func (f *flights) free() {
 	}
 }
 
+// index finds the flight of an entry by its bytes, -1 = there is none. Called with mu held.
+func (f *flights) index(data []byte) int {
+	return slices.IndexFunc(f.list, func(one *flight) bool { return len(data) > 0 && &one.data[0] == &data[0] })
+}
+
+// command returns the command whose encoded form an entry of this FE is, without decoding it; nil = it has to be decoded.
+func (f *flights) command(data []byte) command.Command {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at := f.index(data); at >= 0 && f.list[at].command != nil {
+		return f.list[at].command
+	}
+	return nil
+}
+
+// together returns the commands of proposals as one, if they can be handed to the state machine of this FE as they are. Only commits can:
+// they are nearly all that a busy log holds, and what is decoded of one equals what was encoded (but for an empty list in the place of none).
+func together(proposals []*proposal) *command.Batch {
+	batch := &command.Batch{Commands: make([]command.Command, 0, len(proposals))}
+	for _, p := range proposals {
+		if len(p.cmds) == 0 {
+			return nil
+		}
+		for _, c := range p.cmds {
+			if _, ok := c.(*command.CommitTxn); !ok {
+				return nil
+			}
+			batch.Commands = append(batch.Commands, c)
+		}
+	}
+	return batch
+}
+
 // landed is told what an entry of the log came to: a catalog.BatchResult, or an error. Entries of other FEs, and those
 // that Raft has read back from its store, are nobody's here.
 func (f *flights) landed(data []byte, result any) {
 	f.mu.Lock()
-	at := slices.IndexFunc(f.list, func(one *flight) bool { return len(data) > 0 && &one.data[0] == &data[0] })
+	at := f.index(data)
 	if at < 0 {
 		f.mu.Unlock()
 		return

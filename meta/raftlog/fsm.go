@@ -16,8 +16,9 @@ import (
 // to pass over one would be to drift away from the other FEs.
 type fsm struct {
 	decode  func([]byte) (command.Command, error)
-	taken   func()                        // told that entries are about to be applied
-	landed  func(data []byte, result any) // told what each command entry came to, once it is published
+	own     func(data []byte) command.Command // what data is the encoded form of, nil = it has to be decoded
+	taken   func()                            // told that entries are about to be applied
+	landed  func(data []byte, result any)     // told what each command entry came to, once it is published
 	current atomic.Pointer[catalog.Catalog]
 	applied atomic.Uint64 // index of the last command or configuration entry seen
 
@@ -28,8 +29,8 @@ type fsm struct {
 	restore error         // why the last snapshot could not be restored
 }
 
-func newFSM(decode func([]byte) (command.Command, error), taken func(), landed func([]byte, any)) *fsm {
-	f := &fsm{decode: decode, taken: taken, landed: landed, failed: make(chan struct{})}
+func newFSM(decode func([]byte) (command.Command, error), own func([]byte) command.Command, taken func(), landed func([]byte, any)) *fsm {
+	f := &fsm{decode: decode, own: own, taken: taken, landed: landed, failed: make(chan struct{})}
 	f.current.Store(catalog.New())
 	return f
 }
@@ -50,7 +51,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		if l.Type != raft.LogCommand {
 			continue
 		}
-		cmd, err := f.decode(l.Data)
+		cmd, err := f.read(l.Data)
 		if err != nil {
 			out[i] = f.fail(fmt.Errorf("apply metadata log entry %d: %w", l.Index, err))
 			continue
@@ -68,6 +69,14 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	return out
+}
+
+// read returns the command of an entry.
+func (f *fsm) read(data []byte) (command.Command, error) {
+	if cmd := f.own(data); cmd != nil {
+		return cmd, nil
+	}
+	return f.decode(data)
 }
 
 func applyOne(c *catalog.Catalog, cmd command.Command) (*catalog.Catalog, catalog.BatchResult) {

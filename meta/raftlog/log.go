@@ -26,6 +26,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"stele/meta/catalog"
+	"stele/meta/command"
 )
 
 // Bounds of the transport and the log.
@@ -70,15 +71,21 @@ type Log struct {
 
 // Open opens or creates the log of an FE and starts taking part in the group.
 func Open(cfg Config) (*Log, error) {
+	asIs := cfg.decode == nil
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	l := &Log{
 		cfg: cfg, flights: newFlights(), company: newCompany(), notify: make(chan bool, 16), closing: make(chan struct{}),
-		proposals: make(chan *proposal, maxQueued), moves: newMoves(), learns: newLearns(),
+		proposals: make(chan *proposal, maxQueued), learns: newLearns(),
 		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}
-	l.fsm = newFSM(cfg.decode, l.flights.free, l.flights.landed)
+	l.moves.init()
+	own := l.flights.command
+	if !asIs { // it reads entries in a way of its own
+		own = func([]byte) command.Command { return nil }
+	}
+	l.fsm = newFSM(cfg.decode, own, l.flights.free, l.flights.landed)
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}

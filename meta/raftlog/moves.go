@@ -1,35 +1,33 @@
 package raftlog
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
 
 // moves tells that another FE leads, or none.
 type moves struct {
-	mu     sync.Mutex
-	next   chan struct{} // closed and replaced at each change
+	next   atomic.Pointer[chan struct{}] // closed and replaced at each change
 	events chan raft.Observation
 }
 
-func newMoves() moves {
-	return moves{next: make(chan struct{}), events: make(chan raft.Observation, 16)}
+// init makes moves ready for use.
+func (m *moves) init() {
+	next := make(chan struct{})
+	m.next.Store(&next)
+	m.events = make(chan raft.Observation, 16)
 }
 
 // LeaderMoved returns a channel that is closed when this FE next learns that another FE leads, that none does, or that
 // it leads itself.
 func (l *Log) LeaderMoved() <-chan struct{} {
-	l.moves.mu.Lock()
-	defer l.moves.mu.Unlock()
-	return l.moves.next
+	return *l.moves.next.Load()
 }
 
 func (l *Log) moved() {
-	l.moves.mu.Lock()
-	defer l.moves.mu.Unlock()
-	close(l.moves.next)
-	l.moves.next = make(chan struct{})
+	next := make(chan struct{})
+	close(*l.moves.next.Swap(&next))
 }
 
 // watchLeader follows what the Raft library says of the leader. An observation that is lost because the channel is

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"stele/meta/catalog"
@@ -22,8 +23,18 @@ const (
 // proposal is one call of Propose.
 type proposal struct {
 	encoded [][]byte
+	cmds    []command.Command // that were encoded; nil = another FE has done it
 	size    int
 	done    chan outcome // of capacity 1: nobody waits for a caller who has left
+}
+
+// proposals are those whose callers have taken the outcome: nobody else looks at them any more.
+var proposals = sync.Pool{New: func() any { return &proposal{done: make(chan outcome, 1)} }}
+
+func (p *proposal) free() {
+	clear(p.encoded)
+	*p = proposal{encoded: p.encoded[:0], done: p.done}
+	proposals.Put(p)
 }
 
 type outcome struct {
@@ -37,21 +48,26 @@ type outcome struct {
 //
 // *ErrNotLeader and ErrBusy mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
 // commands may be applied or not: propose again only what may be applied twice, as CommitTxn may.
+//
+// Commands are applied as they are given, without being decoded first where that is the same (see flights.command): nobody changes
+// them any more, whatever Propose has returned.
 func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.Result, error) {
 	if !l.IsLeader() {
 		return nil, l.notLeaderOrClosed()
 	}
-	encoded := make([][]byte, len(cmds))
+	p := proposals.Get().(*proposal)
+	p.cmds = cmds
 	for i, c := range cmds {
 		if c.Type() == command.TypeBatch {
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
 		}
-		var err error
-		if encoded[i], err = command.Encode(c); err != nil {
+		e, err := command.Encode(c)
+		if err != nil {
 			return nil, err
 		}
+		p.encoded = append(p.encoded, e)
 	}
-	return l.submit(ctx, encoded)
+	return l.submit(ctx, p)
 }
 
 // ProposeOne proposes one command and returns its result; a refusal is its error.
@@ -74,19 +90,20 @@ func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.R
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
 		}
 	}
-	return l.submit(ctx, encoded)
+	p := proposals.Get().(*proposal)
+	p.encoded = append(p.encoded, encoded...)
+	return l.submit(ctx, p)
 }
 
 // submit queues one proposal and waits for what it comes to.
-func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, error) {
-	if len(encoded) == 0 {
+func (l *Log) submit(ctx context.Context, p *proposal) ([]catalog.Result, error) {
+	if len(p.encoded) == 0 {
 		return nil, nil
 	}
-	if len(encoded) > command.MaxBatchCommands {
-		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(encoded), command.MaxBatchCommands)
+	if len(p.encoded) > command.MaxBatchCommands {
+		return nil, fmt.Errorf("propose: %d commands exceed the limit of %d", len(p.encoded), command.MaxBatchCommands)
 	}
-	p := &proposal{encoded: encoded, done: make(chan outcome, 1)}
-	for _, e := range encoded {
+	for _, e := range p.encoded {
 		p.size += len(e)
 	}
 	if !l.IsLeader() {
@@ -104,6 +121,7 @@ func (l *Log) submit(ctx context.Context, encoded [][]byte) ([]catalog.Result, e
 	}
 	select {
 	case o := <-p.done:
+		p.free()
 		return o.results, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

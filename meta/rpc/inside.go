@@ -64,7 +64,7 @@ type inside struct {
 	mu      sync.Mutex
 	err     error
 	lane    []*insideCall // to be run in their order, behind the one that runs
-	running bool          // a goroutine works the lane off
+	running atomic.Bool   // a goroutine works the lane off; changes under mu
 	started map[*insideCall]struct{}
 }
 
@@ -129,8 +129,10 @@ func (w *inside) begin(method string, in proto.Message, timeout time.Duration) (
 	if !ok {
 		return nil, status.Errorf(codes.Unimplemented, "unknown method %s", method)
 	}
-	if err := w.failure(); err != nil {
-		return nil, err
+	if w.failed.Load() {
+		if err := w.failure(); err != nil {
+			return nil, err
+		}
 	}
 	if timeout <= 0 {
 		return nil, status.FromContextError(context.DeadlineExceeded).Err()
@@ -218,15 +220,18 @@ func (w *inside) start(method string, in, out proto.Message, timeout time.Durati
 
 // behind puts a call into the lane; false = that is empty, and the call is not one that was started.
 func (w *inside) behind(c *insideCall, started bool) bool {
+	if !started && !w.running.Load() {
+		return false
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.running && !started {
+	if !w.running.Load() && !started {
 		return false
 	}
 	c.inLane = true
 	w.lane = append(w.lane, c)
-	if !w.running {
-		w.running = true
+	if !w.running.Load() {
+		w.running.Store(true)
 		w.s.spawn(w.work)
 	}
 	return true
@@ -237,7 +242,7 @@ func (w *inside) work() {
 	for {
 		w.mu.Lock()
 		if len(w.lane) == 0 {
-			w.running = false
+			w.running.Store(false)
 			w.mu.Unlock()
 			return
 		}

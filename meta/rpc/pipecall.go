@@ -134,6 +134,16 @@ func Waits(ctx context.Context) {
 	c.by.handOver(c)
 }
 
+// Given returns the message that the caller of ctx, in this process, has handed over in the place of the request; nil = the request was
+// encoded. It may have more than the request has room for.
+func Given(ctx context.Context) any {
+	c, _ := ctx.Value(callKey{}).(*servedCall)
+	if c == nil || c.given == nil {
+		return nil
+	}
+	return c.given
+}
+
 // Later has a brief call answered after its handler has returned, with no goroutine that waits for the answer: what the
 // handler returns is ignored, unless it is an error. answer may be called by any goroutine; it does not block, and counts
 // once. ok is false for a call that comes by gRPC, or may block already; then the handler returns the answer.

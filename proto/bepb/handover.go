@@ -1,6 +1,9 @@
 package bepb
 
-import "google.golang.org/protobuf/proto"
+import (
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
 
 // Within one process the messages of small statements are not encoded: the receiver gets what the sender has, and neither changes it any more.
 
@@ -85,3 +88,33 @@ func (m *PublishResponse) HandTo(to proto.Message) bool {
 	}
 	return ok
 }
+
+// Rows are rows of a part that lie beside it. Nobody changes them any more.
+type Rows interface {
+	// Encoded returns them as they go over the wire.
+	Encoded() []byte
+}
+
+// WriteRows is a write with the rows of its only part beside it: a handler in the same process takes them as they are, by
+// rpc.Given. Where it is encoded after all they are put into the part first.
+type WriteRows struct {
+	*WriteRequest
+	Beside Rows // nil = all rows are in their parts
+}
+
+// whole puts the rows into the part.
+func (m *WriteRows) whole() *WriteRequest {
+	if m.Beside != nil {
+		m.Parts[0].Rows, m.Beside = m.Beside.Encoded(), nil
+	}
+	return m.WriteRequest
+}
+
+// ProtoReflect implements proto.Message.
+func (m *WriteRows) ProtoReflect() protoreflect.Message { return m.whole().ProtoReflect() }
+
+// AppendWire is that of the request.
+func (m *WriteRows) AppendWire(dst []byte) ([]byte, bool) { return m.whole().AppendWire(dst) }
+
+// WireBytes is that of the request.
+func (m *WriteRows) WireBytes() int { return m.whole().WireBytes() }

@@ -158,3 +158,45 @@ func TestHandsOver(t *testing.T) {
 		}
 	}
 }
+
+type bytesBeside []byte
+
+func (b bytesBeside) Encoded() []byte { return b }
+
+// TestRowsBesideAreEncoded: whoever encodes a write encodes the rows beside it, by whatever way; a receiver in this process finds them beside.
+func TestRowsBesideAreEncoded(t *testing.T) {
+	rows := []byte("rows")
+	request := func(rows []byte) *WriteRequest {
+		return &WriteRequest{TxnId: 7, Parts: []*WriteRequest_Part{{TabletId: 3, Ops: []byte{1}, Rows: rows}}}
+	}
+	want, err := proto.Marshal(request(rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, encode := range map[string]func(*WriteRows) ([]byte, error){
+		"generated": func(m *WriteRows) ([]byte, error) { return proto.Marshal(m) },
+		"by hand": func(m *WriteRows) ([]byte, error) {
+			if m.WireBytes() < len(want) {
+				t.Errorf("it takes %d bytes, and %d were reckoned with", len(want), m.WireBytes())
+			}
+			b, ok := m.AppendWire(nil)
+			if !ok {
+				t.Error("not by hand")
+			}
+			return b, nil
+		},
+	} {
+		got, err := encode(&WriteRows{WriteRequest: request(nil), Beside: bytesBeside(rows)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := &WriteRequest{}
+		if err := proto.Unmarshal(got, back); err != nil || !proto.Equal(back, request(rows)) {
+			t.Errorf("%s: %v, %v", name, back, err)
+		}
+	}
+	handed, to := &WriteRows{WriteRequest: request(nil), Beside: bytesBeside(rows)}, &WriteRequest{}
+	if !handed.HandsOver() || !handed.HandTo(to) || to.TxnId != 7 || to.Parts[0].Rows != nil || handed.Beside == nil {
+		t.Errorf("handed over: %v beside %v", to, handed.Beside)
+	}
+}

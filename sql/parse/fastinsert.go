@@ -227,7 +227,22 @@ func (r *insertReader) name() (string, bool) {
 
 // isReserved reports whether an unquoted word may be something else than an identifier.
 func isReserved(word string) bool {
-	return len(word) <= reservedBytesMax && reservedWords[strings.ToUpper(word)]
+	if len(word) > reservedBytesMax {
+		return false
+	}
+	var room [reservedBytesMax]byte
+	upper := room[:len(word)]
+	for i := range upper {
+		c := word[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return reservedWords[strings.ToUpper(word)]
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		upper[i] = c
+	}
+	return reservedWords[string(upper)]
 }
 
 // reservedBytesMax is the length of the longest reserved word.

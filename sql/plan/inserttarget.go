@@ -81,8 +81,7 @@ func (t *InsertTarget) Insert(in *ast.InsertValues) (*InsertPlan, bool) {
 func (t *InsertTarget) rows(in *ast.InsertValues) (*vec.Batch, bool) {
 	cols := t.plan.Table.Schema.Columns
 	n := in.Rows()
-	vectors := make([]vec.Vector, len(cols))
-	out := &vec.Batch{N: n, Cols: make([]*vec.Vector, len(cols))}
+	out, vectors := batchOf(n, len(cols))
 	for j, pos := range t.plan.columns {
 		v := &vectors[pos]
 		v.Type, v.N = cols[pos].Type, n
@@ -92,6 +91,20 @@ func (t *InsertTarget) rows(in *ast.InsertValues) (*vec.Batch, bool) {
 		out.Cols[pos] = v
 	}
 	return out, true
+}
+
+// batchOf returns a batch with room for its columns, and those.
+func batchOf(rows, cols int) (*vec.Batch, []vec.Vector) {
+	if cols > 4 {
+		return &vec.Batch{N: rows, Cols: make([]*vec.Vector, cols)}, make([]vec.Vector, cols)
+	}
+	one := &struct { // piece of memory
+		batch   vec.Batch
+		cols    [4]*vec.Vector
+		vectors [4]vec.Vector
+	}{}
+	one.batch = vec.Batch{N: rows, Cols: one.cols[:cols]}
+	return &one.batch, one.vectors[:cols]
 }
 
 // literals fills a vector with the j-th literal of each row; false when one has to be converted.

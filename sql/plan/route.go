@@ -32,15 +32,16 @@ type TabletRows struct {
 // Route sends each row that counts in a batch to its tablet. The batch has the table's columns in schema order, in their
 // types. A row that no partition takes is error 1526. Tablets come in the order of partitions and buckets.
 func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
-	hash := columnIndexes(t, t.HashBy)
+	var room [2][4]int
+	hash := columnIndexes(room[0][:0], t, t.HashBy)
 	var by []int
 	if t.Partition != nil {
-		by = columnIndexes(t, t.Partition.Columns)
+		by = columnIndexes(room[1][:0], t, t.Partition.Columns)
+	}
+	if b.Rows() == 1 { // most statements
+		return routeOne(t, b, by, hash)
 	}
 	rows := rowsOf(b)
-	if len(rows) == 1 { // most statements
-		return routeOne(t, b, by, hash, rows[0])
-	}
 	keys := vec.EncodeKeys(b, hash)
 	slots := make([][]int32, len(t.Parts)) // by partition and bucket: 1 + where it is in out
 	var out []TabletRows
@@ -69,7 +70,11 @@ func Route(t *catalog.Table, b *vec.Batch) ([]TabletRows, error) {
 }
 
 // routeOne routes the only row of a batch without the tables that many rows are worth.
-func routeOne(t *catalog.Table, b *vec.Batch, by, hash []int, row int32) ([]TabletRows, error) {
+func routeOne(t *catalog.Table, b *vec.Batch, by, hash []int) ([]TabletRows, error) {
+	row := int32(0)
+	if b.Sel != nil {
+		row = b.Sel[0]
+	}
 	var room [64]byte
 	key := room[:0]
 	at, err := partitionFor(t, b, by, &key, row)
@@ -78,7 +83,12 @@ func routeOne(t *catalog.Table, b *vec.Batch, by, hash []int, row int32) ([]Tabl
 	}
 	part := &t.Parts[at]
 	key = vec.AppendRowKey(key[:0], b, hash, int(row))
-	return []TabletRows{{Partition: part.ID, Tablet: part.Tablets[Bucket(key, len(part.Tablets))], Rows: []int32{row}}}, nil
+	one := &struct { // piece of memory
+		to   [1]TabletRows
+		rows [1]int32
+	}{rows: [1]int32{row}}
+	one.to[0] = TabletRows{Partition: part.ID, Tablet: part.Tablets[Bucket(key, len(part.Tablets))], Rows: one.rows[:]}
+	return one.to[:], nil
 }
 
 // partitionFor finds the partition of a row by the columns by; key is room for them.
@@ -106,13 +116,12 @@ func rowsOf(b *vec.Batch) []int32 {
 	return rows
 }
 
-// columnIndexes maps column ids to positions in the schema.
-func columnIndexes(t *catalog.Table, ids []types.ColumnID) []int {
-	out := make([]int, len(ids))
-	for i, id := range ids {
-		out[i] = t.Schema.ColumnIndex(id)
+// columnIndexes appends the positions in the schema of the columns with some ids.
+func columnIndexes(to []int, t *catalog.Table, ids []types.ColumnID) []int {
+	for _, id := range ids {
+		to = append(to, t.Schema.ColumnIndex(id))
 	}
-	return out
+	return to
 }
 
 // partitionOf finds the partition whose range holds the key, or -1; partitions are in range order and do not overlap.

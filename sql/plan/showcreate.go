@@ -143,7 +143,7 @@ func fraction(t types.ColumnType) string {
 
 // mysqlPartitions writes PARTITION p VALUES LESS THAN (...). Bounds of integers are bare: other servers take nothing else.
 func mysqlPartitions(t *catalog.Table) string {
-	by := columnIndexes(t, t.Partition.Columns)
+	by := columnIndexes(nil, t, t.Partition.Columns)
 	var out []string
 	for i := range t.Parts {
 		at := 0

@@ -32,6 +32,32 @@ const (
 // ErrCorrupt is wrapped by every error of Decode.
 var ErrCorrupt = errors.New("corrupt batch")
 
+// besideRows and besideBytes bound what is handed over within a process in the place of its wire form.
+const (
+	besideRows  = 64
+	besideBytes = 4 << 10
+)
+
+// Beside reports whether a batch is what Decode would return for its wire form, and small: then a receiver in the same process may
+// have the batch itself.
+func (b *Batch) Beside() bool {
+	if b.Sel != nil || b.N == 0 || b.N > besideRows || b.Size() > besideBytes {
+		return false
+	}
+	for _, v := range b.Cols {
+		if v.N != b.N {
+			return false
+		}
+		if v.Type.Phys() == types.PhysBytes && (len(v.Off) != b.N+1 || v.Off[0] != 0 || int(v.Off[b.N]) != len(v.Data)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Encoded returns the wire form of a batch.
+func (b *Batch) Encoded() []byte { return Encode(nil, b) }
+
 // Encode appends the wire form of the rows of b that count.
 func Encode(dst []byte, b *Batch) []byte {
 	b = b.Compact()

@@ -94,7 +94,17 @@ func fixedKeys(b *Batch, cols []int) [][]byte {
 		}
 	}
 	stride := 9 * len(cols)
-	arena := make([]byte, b.N*stride)
+	var arena []byte
+	var keys [][]byte
+	if b.N == 1 && stride <= 2*KeyIntSize { // most statements: one piece of memory
+		one := &struct {
+			arena [2 * KeyIntSize]byte
+			keys  [1][]byte
+		}{}
+		arena, keys = one.arena[:stride], one.keys[:]
+	} else {
+		arena, keys = make([]byte, b.N*stride), make([][]byte, b.N)
+	}
 	for k, c := range cols {
 		flip := signBit
 		if b.Cols[c].Type.Unsigned {
@@ -108,7 +118,6 @@ func fixedKeys(b *Batch, cols []int) [][]byte {
 			at += stride
 		}
 	}
-	keys := make([][]byte, b.N)
 	for i := range keys {
 		keys[i] = arena[i*stride : (i+1)*stride : (i+1)*stride]
 	}

@@ -253,3 +253,40 @@ func TestDecodeShared(t *testing.T) {
 		t.Fatalf("%v, %v", again, err)
 	}
 }
+
+// TestBesideIsWhatIsDecoded: a batch that a receiver in the same process may have is what Decode would return for its wire form.
+func TestBesideIsWhatIsDecoded(t *testing.T) {
+	seen := 0
+	rapid.Check(t, func(t *rapid.T) {
+		ts := rapid.SliceOfN(rapid.SampledFrom(columnTypes), 1, 4).Draw(t, "types")
+		m := drawModel(t, ts)
+		b := m.build(ts)
+		if rapid.Bool().Draw(t, "sel") {
+			b.Sel = []int32{}
+			for i := range m {
+				b.Sel = append(b.Sel, int32(i))
+			}
+		}
+		if !b.Beside() {
+			return
+		}
+		seen++
+		back, err := vec.Decode(b.Encoded())
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "decoded", back, m)
+		if b.N != back.N || b.Sel != nil {
+			t.Fatalf("%d rows by %v, decoded are %d", b.N, b.Sel, back.N)
+		}
+		for i, v := range b.Cols {
+			w := back.Cols[i]
+			if v.Type != w.Type || v.N != w.N || len(v.Off) != len(w.Off) || !bytes.Equal(v.Data, w.Data) || len(v.Off) > 0 && v.Off[0] != w.Off[0] {
+				t.Fatalf("column %d is %+v, decoded is %+v", i, v, w)
+			}
+		}
+	})
+	if seen == 0 {
+		t.Error("no batch was one to be handed over: the test proves nothing")
+	}
+}

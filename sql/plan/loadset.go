@@ -45,6 +45,9 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 		if err != nil {
 			return err
 		}
+		if p.Table.Schema.Columns[pos].Generated != nil {
+			return givenGenerated(p.Table, pos)
+		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err == nil {
 			x, err = b.shown(x)

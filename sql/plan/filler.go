@@ -203,7 +203,7 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 	upTo := rows // the first row that is wrong is named, and columns come one after the other
 	for j, pos := range p.columns {
 		if p.Table.Schema.Columns[pos].Generated != nil {
-			if err := onlyDefaults(in, j, p.Table, pos); err != nil {
+			if err := p.onlyDefaults(in, j, pos); err != nil {
 				return nil, err
 			}
 			continue

@@ -10,9 +10,10 @@ import (
 	"stele/sql/vec"
 )
 
-// Numbers of errors of generated columns. A value that is given for one is MySQL's 3105, as the others are MySQL's; MariaDB's 1906 is
-// a warning there unless the mode is strict, and drivers of MySQL do not know it.
+// Numbers of errors of generated columns. A value that is given for one is MySQL's 3105, as the others are MySQL's, whose drivers know
+// no other. Where it is only a warning it is MariaDB's 1906: in MySQL there is none.
 const (
+	codeGeneratedLeftOut  = 1906
 	codeGeneratedUsage    = 1221
 	codeGeneratedFunction = 3102
 	codeGivenGenerated    = 3105
@@ -261,21 +262,38 @@ func (b *binder) keptGenerated(t *catalog.Table, pos, id int, n ast.ExprNode) (*
 	return b.shown(b.col(id))
 }
 
-// givesNone refuses an INSERT of a query, or a LOAD DATA, into a generated column.
+// given is what becomes of a value for a generated column in a new row: it is an error or, without strict mode, left out with a warning,
+// as in MariaDB, whose mysqldump writes the values of all columns and a mode that is not strict.
+func (p *InsertPlan) given(pos, row int) error {
+	if strictMode(p.filler.b.ctx.SQLMode) {
+		return givenGenerated(p.Table, pos)
+	}
+	p.filler.warnings.add(errorf(codeGeneratedLeftOut, "The value specified for generated column '%s' in table '%s' has been ignored",
+		p.Table.Schema.Columns[pos].Name, p.Table.Name), "", row)
+	return nil
+}
+
+// givesNone looks for generated columns among those of an INSERT of a query, or a LOAD DATA.
 func (p *InsertPlan) givesNone() error {
 	for _, pos := range p.columns {
-		if p.Table.Schema.Columns[pos].Generated != nil {
-			return givenGenerated(p.Table, pos)
+		if p.Table.Schema.Columns[pos].Generated == nil {
+			continue
+		}
+		if err := p.given(pos, 0); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// onlyDefaults refuses literals for a generated column, the j-th of each row.
-func onlyDefaults(in *ast.InsertValues, j int, t *catalog.Table, pos int) error {
+// onlyDefaults looks at the literals for a generated column, the j-th of each row.
+func (p *InsertPlan) onlyDefaults(in *ast.InsertValues, j, pos int) error {
 	for i := range in.Rows() {
-		if in.Cells[i*in.Width+j].Kind != ast.CellDefault {
-			return givenGenerated(t, pos)
+		if in.Cells[i*in.Width+j].Kind == ast.CellDefault {
+			continue
+		}
+		if err := p.given(pos, i+1); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -271,8 +271,11 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 	defer func() { e.b.once = false }()
 	for i, n := range list {
 		var err error
-		if t := p.Table; t.Schema.Columns[p.columns[i]].Generated != nil && !isDefault(n) {
-			return nil, givenGenerated(t, p.columns[i])
+		if p.Table.Schema.Columns[p.columns[i]].Generated != nil && !isDefault(n) {
+			if err := p.given(p.columns[i], row); err != nil {
+				return nil, err
+			}
+			n = &ast.DefaultExpr{}
 		}
 		switch x := unparen(n).(type) {
 		case *ast.DefaultExpr:

@@ -46,7 +46,10 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 			return err
 		}
 		if p.Table.Schema.Columns[pos].Generated != nil {
-			return givenGenerated(p.Table, pos)
+			if err := p.given(pos, 0); err != nil {
+				return err
+			}
+			continue
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err == nil {

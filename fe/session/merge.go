@@ -77,8 +77,8 @@ func (s *Session) overtaken(err error) error {
 // movesRows reports whether ON DUPLICATE KEY UPDATE may give a row another key or tablet.
 func (i *inserter) movesRows() bool {
 	t := i.plan.Table
-	return slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool {
-		return slices.Contains(t.Locator(), t.Schema.Columns[a.Column].ID)
+	return slices.ContainsFunc(i.plan.Updated(), func(column int) bool {
+		return slices.Contains(t.Locator(), t.Schema.Columns[column].ID)
 	})
 }
 

@@ -260,6 +260,9 @@ func (m *modifier) assign(b, old *vec.Batch) (next *vec.Batch, changed []int32, 
 			differs[i] = differs[i] || !sameValue(old.Cols[a.Column], v, i)
 		}
 	}
+	if err := m.plan.Follow(m.pctx, next, int(m.matched)+1); err != nil {
+		return nil, nil, err
+	}
 	for i, d := range differs {
 		if d {
 			changed = append(changed, int32(i))

@@ -11,10 +11,8 @@ import (
 // assignsKey reports whether an UPDATE may change an entry of a unique key: its columns, or what finds the row.
 func (m *modifier) assignsKey() bool {
 	for _, u := range m.keys {
-		for _, a := range m.plan.Assign {
-			if slices.Contains(u.from, a.Column) {
-				return true
-			}
+		if slices.ContainsFunc(m.plan.Written(), func(column int) bool { return slices.Contains(u.from, column) }) {
+			return true
 		}
 	}
 	return false

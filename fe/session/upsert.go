@@ -176,7 +176,7 @@ func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) 
 			return nil, err
 		}
 	}
-	return next, nil
+	return next, i.plan.Follow(i.pctx, next, row)
 }
 
 // differs reports whether the assignments have changed a row. A column may be assigned twice.

@@ -58,12 +58,12 @@ func (i *inserter) updatesApart() bool {
 	if i.plan.Checked() || i.movesRows() {
 		return false
 	}
-	for _, a := range i.plan.OnDuplicate {
-		if expr.IsVolatile(a.Expr) || slices.ContainsFunc(i.keys, func(u *uniqueKey) bool { return slices.Contains(u.from, a.Column) }) {
-			return false
-		}
+	if slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool { return expr.IsVolatile(a.Expr) }) {
+		return false
 	}
-	return true
+	return !slices.ContainsFunc(i.plan.Updated(), func(column int) bool {
+		return slices.ContainsFunc(i.keys, func(u *uniqueKey) bool { return slices.Contains(u.from, column) })
+	})
 }
 
 // updateAll updates rows by new ones, row by row, and returns which differ afterwards. It is not ok when there is anything to say of it.

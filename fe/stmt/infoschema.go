@@ -117,7 +117,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Local: true, Do
 			m := measuresOf(c.Type)
 			rows[i] = Row{"def", t.db, t.name, c.Name, i + 1, columnDefault(c), nullable(c), dataType(c), m.chars, m.octets, m.precision, m.scale,
 				m.fraction, m.charset, textCollation(c.Type), TypeText(c.Type, c.Shown), t.key(c), columnExtra(c), columnPrivileges, c.Comment,
-				"", nil}
+				generation(c), nil}
 		}
 		return rows
 	})})

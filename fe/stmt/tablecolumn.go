@@ -40,10 +40,25 @@ func columnExtra(c *types.Column) string {
 	if c.DefaultNow {
 		words = append(words, "DEFAULT_GENERATED")
 	}
+	switch {
+	case c.Generated == nil:
+	case c.Generated.Virtual:
+		words = append(words, "VIRTUAL GENERATED")
+	default:
+		words = append(words, "STORED GENERATED")
+	}
 	if c.OnUpdateNow {
 		words = append(words, "on update "+nowText(c))
 	}
 	return strings.Join(words, " ")
+}
+
+// generation is the expression of a generated column, "" of any other.
+func generation(c *types.Column) string {
+	if c.Generated == nil {
+		return ""
+	}
+	return c.Generated.Clause
 }
 
 // standIn is the unique key that MySQL shows as the primary key of a table without one: the first over NOT NULL columns.

@@ -166,6 +166,11 @@ func (d *draft) checkTable(t *Table) error {
 	for i := range t.Checks {
 		used = append(used, t.Checks[i].Columns...)
 	}
+	for i := range t.Schema.Columns {
+		if g := t.Schema.Columns[i].Generated; g != nil {
+			used = append(used, g.Reads...)
+		}
+	}
 	for _, id := range used {
 		if !ids[id] {
 			return refused("table %s: column id %d is used and not declared", t.Name, id)

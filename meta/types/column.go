@@ -120,6 +120,19 @@ type Column struct {
 	Bits          int32      `cbor:"12,keyasint,omitempty"` // the width of a BIT (BIGINT UNSIGNED)
 	// Initial is what rows that are older than the column have in it, fixed when it was added; nil = NULL.
 	Initial *Initial `cbor:"13,keyasint,omitempty"`
+	// Generated, when set, makes the value that of an expression over the row; nobody gives one.
+	Generated *Generated `cbor:"14,keyasint,omitempty"`
+}
+
+// Generated is the expression of a generated column. Its value is worked out where a row is written, and is stored, whichever kind
+// the column was declared as. It is replaced as a whole when it changes.
+type Generated struct {
+	// Clause is the expression as SQL, with bare names of columns in backquotes.
+	Clause string `cbor:"1,keyasint"`
+	// Reads are the columns that it reads.
+	Reads []ColumnID `cbor:"2,keyasint,omitempty"`
+	// Virtual says that the declaration was VIRTUAL.
+	Virtual bool `cbor:"3,keyasint,omitempty"`
 }
 
 // Initial is a value that is not NULL, in the physical form of its column's type.

@@ -17,6 +17,7 @@ import (
 //	CAST(x AS STRING)                           StarRocks' name of CHAR
 //	EXPLAIN FORMAT=TREE, EXPLAIN VERBOSE        formats without quotes
 //	SELECT ... INTO @a, @b                      user variables, see IntoStmt
+//	a INT AS (b + 1) PERSISTENT                 MariaDB's name of STORED
 type repair struct {
 	text string
 	mode syntax.Mode
@@ -147,6 +148,8 @@ func (r *repair) parentheses() {
 			switch {
 			case r.is(at-1, "CAST") && r.is(i-1, "STRING") && r.is(i-2, "AS"):
 				r.overwrite(r.toks[i-1].Start, r.toks[i-1].End, "CHAR")
+			case r.is(at-1, "AS") && r.is(i+1, "PERSISTENT"):
+				r.overwrite(r.toks[i+1].Start, r.toks[i+1].End, "STORED")
 			case r.startsQuery(at + 1):
 				derived.lift(r, i+1)
 			}

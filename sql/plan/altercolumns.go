@@ -22,6 +22,8 @@ type columnAlterer struct {
 	keys   []*ast.Constraint
 	unique []string // columns that are unique by themselves
 	checks []checkDef
+	// generated are the expressions of generated columns, which are read when all columns are known.
+	generated []generatedDef
 	// filled are columns that become NOT NULL: no row may have NULL there.
 	filled []types.ColumnID
 }
@@ -116,8 +118,10 @@ func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition)
 	if err := a.free(col.Name, -1); err != nil {
 		return err
 	}
-	if col.Initial, err = a.initial(&col); err != nil {
-		return err
+	if col.Generated == nil { // else there are no rows
+		if col.Initial, err = a.initial(&col); err != nil {
+			return err
+		}
 	}
 	a.last++
 	col.ID = a.last
@@ -135,6 +139,9 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 		}
 	}
 	a.checks = append(a.checks, columnChecks(def)...)
+	if d, ok := generatedOption(def); ok {
+		a.generated = append(a.generated, d)
+	}
 	return columnDef(a.b, def, a.table.Collation)
 }
 
@@ -329,6 +336,8 @@ func (a *columnAlterer) keeps(old, col *types.Column) error {
 	case to.Collation != from.Collation && a.checked(col.ID):
 		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
 			": a CHECK constraint compares it; drop the constraint before and add it again behind")
+	case (to.Collation != from.Collation || old.Bits != col.Bits) && a.generates(col.ID):
+		reason = "a generated column is worked out of it"
 	case to != from && a.layout(col.ID):
 		reason = "rows are found by it"
 	}
@@ -350,6 +359,11 @@ func (a *columnAlterer) rebuildKeys(id types.ColumnID) {
 // checked reports whether a CHECK constraint uses a column.
 func (a *columnAlterer) checked(id types.ColumnID) bool {
 	return slices.ContainsFunc(a.table.Checks, func(c catalog.Check) bool { return slices.Contains(c.Columns, id) })
+}
+
+// generates reports whether a generated column reads a column.
+func (a *columnAlterer) generates(id types.ColumnID) bool {
+	return slices.ContainsFunc(a.cols, func(c types.Column) bool { return c.Generated != nil && slices.Contains(c.Generated.Reads, id) })
 }
 
 // convert is CONVERT TO CHARACTER SET: all columns of text get the collation, but those by which rows are found.
@@ -412,6 +426,9 @@ func (a *columnAlterer) setDefault(def *ast.ColumnDef) error {
 		return err
 	}
 	col := a.cols[at]
+	if col.Generated != nil {
+		return onlyGenerated(&col, true)
+	}
 	col.Default, col.DefaultNow = nil, false
 	if len(def.Options) == 1 {
 		if err := columnDefault(a.b, &col, def.Options[0].Expr); err != nil {

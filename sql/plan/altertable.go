@@ -25,6 +25,7 @@ type TableChange struct {
 	Notes []string
 
 	effective bool
+	empty     *Error           // of a table that has rows, if it must not have any
 	verify    []rowCheck       // what rows that are there have to meet
 	filled    []types.ColumnID // columns in which they have to have values
 	reads     []types.ColumnID
@@ -47,7 +48,7 @@ func (c *TableChange) Built() []int {
 
 // LooksAtRows reports whether the rows that are there decide whether the table may change.
 func (c *TableChange) LooksAtRows() bool {
-	return len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
+	return c.empty != nil || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
 }
 
 // Reads are the columns of To that Verify looks at.
@@ -55,6 +56,9 @@ func (c *TableChange) Reads() []types.ColumnID { return c.reads }
 
 // Verify refuses rows, given by the columns of To, that do not meet a new constraint.
 func (c *TableChange) Verify(rows *vec.Batch) error {
+	if c.empty != nil && rows.Rows() > 0 {
+		return c.empty
+	}
 	for _, id := range c.filled {
 		if v := rows.Cols[c.To.Schema.ColumnIndex(id)]; v.HasNulls() {
 			return errorf(CodeNullUse, "Invalid use of NULL value")
@@ -98,6 +102,9 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 	}
 	a.change.Columns, a.change.effective = changed, a.change.effective || changed
 	a.change.filled, a.change.reads = a.filled, slices.Clone(a.filled)
+	if err := a.generated(); err != nil {
+		return nil, err
+	}
 	if err := a.withColumns(); err != nil {
 		return nil, err
 	}

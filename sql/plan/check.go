@@ -27,7 +27,7 @@ const (
 // maxConstraintName is the longest name of a constraint.
 const maxConstraintName = 64
 
-// checkFunctions are those that a CHECK constraint cannot call: what they say depends on more than the row.
+// checkFunctions are those that neither a CHECK constraint nor a generated column can call: what they say depends on more than the row.
 var checkFunctions = func() map[string]bool {
 	out := map[string]bool{}
 	for name := range strings.FieldsSeq(`now current_timestamp localtime localtimestamp sysdate curdate current_date curtime current_time
@@ -74,20 +74,12 @@ func (b *binder) addCheck(t *catalog.Table, d checkDef) error {
 	if checkNamed(t, d.name) >= 0 {
 		return errorf(codeCheckTwice, "Duplicate check constraint name '%s'.", d.name)
 	}
-	r := &checkReader{b: b, table: t, def: d}
+	r := &rowReader{table: t, of: d}
 	inspect(d.expr, r.visit)
 	if r.err != nil {
 		return r.err
 	}
-	n := d.expr
-	for {
-		p, ok := n.(*ast.ParenthesesExpr)
-		if !ok {
-			break
-		}
-		n = p.Expr
-	}
-	clause, err := ast.RestoreQuery(n)
+	clause, n, err := clauseOf(d.expr)
 	if err != nil {
 		return err
 	}
@@ -112,72 +104,122 @@ func (b *binder) checkCondition(t *catalog.Table, c *catalog.Check, n ast.ExprNo
 	if _, err := b.constraint(t, c, ids); err != nil {
 		return err
 	}
-	again, err := ast.ParseExpr(c.Clause)
+	return readsAgain(c.Clause, "a CHECK constraint")
+}
+
+// clauseOf is how an expression over a row is kept: as text, without parentheses around all of it.
+func clauseOf(n ast.ExprNode) (string, ast.ExprNode, error) {
+	for {
+		p, ok := n.(*ast.ParenthesesExpr)
+		if !ok {
+			break
+		}
+		n = p.Expr
+	}
+	clause, err := ast.RestoreQuery(n)
+	return clause, n, err
+}
+
+// readsAgain refuses a clause that would not be read again as what it was.
+func readsAgain(clause, of string) error {
+	again, err := ast.ParseExpr(clause)
 	if err != nil {
 		return err
 	}
-	if text, err := ast.RestoreQuery(again); err != nil || text != c.Clause {
-		return refuse("a CHECK constraint that is not written as it is read: " + c.Clause)
+	if text, err := ast.RestoreQuery(again); err != nil || text != clause {
+		return refuse(of + " that is not written as it is read: " + clause)
 	}
 	return nil
 }
 
-// checkReader looks through the condition of a CHECK constraint: its columns, and what it cannot have.
-type checkReader struct {
-	b       *binder
+// rowExpr is what the table keeps an expression over its rows for, a CHECK constraint or a generated column: what it may have.
+type rowExpr interface {
+	// unknown is the error of a name that is no column of the table; elsewhere says that it names another one.
+	unknown(n *ast.ColumnName, elsewhere bool) error
+	// disallowed is the error of what depends on more than the row: a function by its name, a variable or a query.
+	disallowed(what, function string) error
+	// reads refuses a column that there is, at a position.
+	reads(c *types.Column, pos int) error
+}
+
+// rowReader looks through an expression over rows of a table: its columns, and what it cannot have.
+type rowReader struct {
 	table   *catalog.Table
-	def     checkDef
+	of      rowExpr
 	columns []types.ColumnID
 	err     error
 }
 
-func (r *checkReader) visit(n ast.Node) bool {
+// What an expression over a row cannot have beside functions.
+const (
+	aVariable = "a variable"
+	aQuery    = "a subquery"
+)
+
+func (r *rowReader) visit(n ast.Node) bool {
 	if r.err != nil {
 		return false
 	}
-	name := r.def.name
 	switch n := n.(type) {
 	case *ast.ColumnName:
 		r.err = r.column(n)
 	case *ast.VariableExpr, *ast.Param:
-		r.err = errorf(codeCheckVariable, "An expression of a check constraint '%s' cannot refer to a user or system variable.", name)
+		r.err = r.of.disallowed(aVariable, "")
 	case *ast.SubqueryExpr, *ast.ExistsSubqueryExpr, *ast.CompareSubqueryExpr:
-		r.err = errorf(codeCheckQuery, "An expression of a check constraint '%s' contains disallowed function.", name)
+		r.err = r.of.disallowed(aQuery, "")
 	case *ast.FuncCallExpr:
 		if checkFunctions[n.FnName.L] || n.FnName.L == "unix_timestamp" && len(n.Args) == 0 {
-			r.err = disallowed(name, n.FnName.L)
+			r.err = r.of.disallowed("", n.FnName.L)
 		}
 	case *ast.DefaultExpr:
-		r.err = disallowed(name, "default")
+		r.err = r.of.disallowed("", "default")
 	case *ast.ValuesExpr:
-		r.err = disallowed(name, "values")
+		r.err = r.of.disallowed("", "values")
 	}
 	return r.err == nil
 }
 
-func disallowed(check, function string) *Error {
-	return errorf(codeCheckFunction, "An expression of a check constraint '%s' contains disallowed function: %s.", check, function)
-}
-
 // column takes the name of a column, and leaves it bare: the table may get another name.
-func (r *checkReader) column(n *ast.ColumnName) error {
-	at := columnNamed(r.table, n.Name.O)
-	switch {
-	case n.Table.O != "" && !strings.EqualFold(n.Table.O, r.table.Name):
-		return errorf(CodeUnknownColumn, "Unknown column '%s' in 'check constraint %s expression'", n.String(), r.def.name)
-	case at < 0:
-		return errorf(codeCheckColumn, "Check constraint '%s' refers to non-existing column '%s'.", r.def.name, n.Name.O)
+func (r *rowReader) column(n *ast.ColumnName) error {
+	pos := columnNamed(r.table, n.Name.O)
+	elsewhere := n.Table.O != "" && !strings.EqualFold(n.Table.O, r.table.Name)
+	if elsewhere || pos < 0 {
+		return r.of.unknown(n, elsewhere)
 	}
-	c := &r.table.Schema.Columns[at]
-	switch {
-	case c.AutoIncrement:
-		return errorf(codeCheckAuto, "Check constraint '%s' cannot refer to an auto-increment column.", r.def.name)
-	case r.def.column != "" && !strings.EqualFold(r.def.column, c.Name):
-		return errorf(codeCheckOther, "Column check constraint '%s' references other column.", r.def.name)
+	c := &r.table.Schema.Columns[pos]
+	if err := r.of.reads(c, pos); err != nil {
+		return err
 	}
 	n.Schema, n.Table, n.Name = ast.CIStr{}, ast.CIStr{}, ast.NewCIStr(c.Name)
 	if !slices.Contains(r.columns, c.ID) {
 		r.columns = append(r.columns, c.ID)
+	}
+	return nil
+}
+
+func (d checkDef) unknown(n *ast.ColumnName, elsewhere bool) error {
+	if elsewhere {
+		return errorf(CodeUnknownColumn, "Unknown column '%s' in 'check constraint %s expression'", n.String(), d.name)
+	}
+	return errorf(codeCheckColumn, "Check constraint '%s' refers to non-existing column '%s'.", d.name, n.Name.O)
+}
+
+func (d checkDef) disallowed(what, function string) error {
+	switch what {
+	case aVariable:
+		return errorf(codeCheckVariable, "An expression of a check constraint '%s' cannot refer to a user or system variable.", d.name)
+	case aQuery:
+		return errorf(codeCheckQuery, "An expression of a check constraint '%s' contains disallowed function.", d.name)
+	}
+	return errorf(codeCheckFunction, "An expression of a check constraint '%s' contains disallowed function: %s.", d.name, function)
+}
+
+func (d checkDef) reads(c *types.Column, _ int) error {
+	switch {
+	case c.AutoIncrement:
+		return errorf(codeCheckAuto, "Check constraint '%s' cannot refer to an auto-increment column.", d.name)
+	case d.column != "" && !strings.EqualFold(d.column, c.Name):
+		return errorf(codeCheckOther, "Column check constraint '%s' references other column.", d.name)
 	}
 	return nil
 }

@@ -60,6 +60,9 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 			return col, err
 		}
 	}
+	if col.Generated != nil {
+		return col, onlyGenerated(&col, def0 != nil)
+	}
 	if def0 != nil {
 		return col, columnDefault(b, &col, def0)
 	}
@@ -123,7 +126,7 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 		}
 		col.OnUpdateNow = true
 	case ast.ColumnOptionGenerated:
-		return refuse("a generated column")
+		col.Generated = &types.Generated{Virtual: !o.Stored} // its expression is read when all columns are known
 	case ast.ColumnOptionReference:
 		return refuseForeignKey()
 	case ast.ColumnOptionFulltext:

@@ -45,7 +45,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
 	}
-	for _, step := range []func() error{c.name, c.collation, c.columns, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.layout, c.properties, c.checkKey, c.checkUnique} {
+	for _, step := range []func() error{c.name, c.collation, c.columns, c.generated, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.layout, c.properties, c.checkKey, c.checkUnique} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -153,6 +153,18 @@ func (c *creator) columns() error {
 	}
 	if len(c.table.Schema.Columns) == 0 {
 		return errorf(CodeNoColumns, "A table must have at least 1 column")
+	}
+	return nil
+}
+
+// generated reads the expressions of generated columns.
+func (c *creator) generated() error {
+	for _, def := range c.stmt.Cols {
+		if d, ok := generatedOption(def); ok {
+			if err := c.b.generate(c.table, d); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -320,6 +332,9 @@ func (c *creator) key() error {
 	}
 	t.Schema.Key = ids
 	for _, i := range t.Schema.KeyIndexes() {
+		if g := t.Schema.Columns[i].Generated; g != nil && g.Virtual {
+			return errorf(codeGeneratedAction, "'Defining a virtual generated column as primary key' is not supported for generated columns.")
+		}
 		if err := keyColumn(&t.Schema.Columns[i]); err != nil {
 			return err
 		}

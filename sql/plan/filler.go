@@ -39,6 +39,10 @@ func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*f
 		if given[i] {
 			continue
 		}
+		if t.Schema.Columns[i].Generated != nil {
+			f.defaults[i] = expr.Value{Null: true} // until it is worked out
+			continue
+		}
 		d, err := f.defaultOf(i)
 		if err != nil {
 			return nil, err
@@ -51,7 +55,7 @@ func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*f
 // defaultOf is the default of a column; without strict mode a missing one is the type's zero.
 func (f *filler) defaultOf(i int) (*expr.Node, error) {
 	c := &f.table.Schema.Columns[i]
-	if c.Hidden {
+	if c.Hidden || c.Generated != nil {
 		return constNull(c.Type), nil
 	}
 	d, err := f.b.defaultValue(c)
@@ -111,7 +115,7 @@ func (f *filler) finish(cols []*vec.ColumnBuilder, rows int) *vec.Batch {
 // put converts one value for a column and appends it. What asks for a number of AUTO_INCREMENT becomes NULL.
 func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.ColumnType, row int) error {
 	c := &f.table.Schema.Columns[col]
-	if v.Null && c.AutoIncrement {
+	if v.Null && c.AutoIncrement || c.Generated != nil {
 		cb.AppendNull()
 		return nil
 	}
@@ -160,10 +164,13 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 // numbers its first row from 1. Ignore bends what does not fit.
 func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
 	strict := strictMode(ctx.SQLMode) && !ignore
-	l := leniency{strict, !strict, &ctx.Warnings}
+	return convertVector(v, c, leniency{strict, !strict, &ctx.Warnings}, ctx.location(), firstRow)
+}
+
+func convertVector(v *vec.Vector, c *types.Column, l leniency, loc *time.Location, firstRow int) (*vec.Vector, error) {
 	cb := vec.NewColumnBuilder(c.Type, v.N)
 	for i := range v.N {
-		x, err := convertValue(v.Value(i), v.Type, c, l, ctx.location(), firstRow+i)
+		x, err := convertValue(v.Value(i), v.Type, c, l, loc, firstRow+i)
 		if err != nil {
 			return nil, err
 		}
@@ -195,6 +202,12 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 	var failed error
 	upTo := rows // the first row that is wrong is named, and columns come one after the other
 	for j, pos := range p.columns {
+		if p.Table.Schema.Columns[pos].Generated != nil {
+			if err := p.onlyDefaults(in, j, pos); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		var quick quickColumn
 		if rows >= manyLiterals {
 			quick = p.filler.literals(pos)
@@ -213,7 +226,7 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	p.Rows, err = p.filled(out, rows)
+	p.Rows, err = p.filled(out, rows, 1)
 	return p, err
 }
 

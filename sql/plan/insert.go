@@ -22,8 +22,8 @@ const (
 	ModeReplace
 )
 
-// Assign sets one column of a row. Auto marks ON UPDATE CURRENT_TIMESTAMP: it applies only when another assignment has
-// changed the row.
+// Assign sets one column of a row. Auto marks ON UPDATE CURRENT_TIMESTAMP, and DEFAULT for a generated column: it applies only when
+// another assignment has changed the row.
 type Assign struct {
 	Column int // position in the table's schema
 	Auto   bool
@@ -50,6 +50,9 @@ type InsertPlan struct {
 
 	// Via are the views by which the statement names the table, the outermost first.
 	Via []ViewUse
+
+	generated []generation // of new rows
+	follows   []generation // of rows that ON DUPLICATE KEY UPDATE changes
 
 	target  target
 	columns []int // schema positions of what is given, in order
@@ -118,6 +121,9 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 		return nil, err
 	}
 	p.target.checks = slices.Concat(p.target.checks, constraints)
+	if p.generated, err = b.generations(t, generatedColumns(t)); err != nil {
+		return nil, err
+	}
 	p.NeedsRowID = t.Schema.HasRowID()
 	for i := range t.Schema.Columns {
 		if t.Schema.Columns[i].AutoIncrement {
@@ -181,6 +187,9 @@ func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 	}
 	if len(out.fields) != len(p.columns) {
 		return errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+	}
+	if err := p.givesNone(); err != nil {
+		return err
 	}
 	p.Source, err = b.finish(out)
 	return err
@@ -262,6 +271,12 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 	defer func() { e.b.once = false }()
 	for i, n := range list {
 		var err error
+		if p.Table.Schema.Columns[p.columns[i]].Generated != nil && !isDefault(n) {
+			if err := p.given(p.columns[i], row); err != nil {
+				return nil, err
+			}
+			n = &ast.DefaultExpr{}
+		}
 		switch x := unparen(n).(type) {
 		case *ast.DefaultExpr:
 			if x.Name == nil {
@@ -296,12 +311,16 @@ func (p *InsertPlan) constants(rows [][]*expr.Node) (*vec.Batch, error) {
 			}
 		}
 	}
-	return p.filled(out, len(rows))
+	return p.filled(out, len(rows), 1)
 }
 
 // filled ends a batch of rows of the table, without those that are not to be there and are ignored.
-func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n int) (*vec.Batch, error) {
-	return p.Meeting(p.filler.finish(out, n), p.filler.warnings)
+func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n, firstRow int) (*vec.Batch, error) {
+	rows := p.filler.finish(out, n)
+	if err := p.filler.generate(p.generated, rows, firstRow); err != nil {
+		return nil, err
+	}
+	return p.Meeting(rows, p.filler.warnings)
 }
 
 // Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
@@ -324,7 +343,7 @@ func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	return p.filled(out, len(rows))
+	return p.filled(out, len(rows), firstRow)
 }
 
 // onDuplicate binds ON DUPLICATE KEY UPDATE.
@@ -351,6 +370,14 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 		if err != nil {
 			return err
 		}
+		if p.Table.Schema.Columns[pos].Generated != nil {
+			x, err := b.keptGenerated(p.Table, pos, old[pos], a.Expr)
+			if err != nil {
+				return err
+			}
+			p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Auto: true, Expr: at(x, layout)})
+			continue
+		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err != nil {
 			return err
@@ -370,7 +397,9 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			p.OnDuplicate = append(p.OnDuplicate, Assign{Column: i, Auto: true, Expr: b.now()})
 		}
 	}
-	return nil
+	var err error
+	p.follows, err = b.generations(p.Table, following(p.Table, p.OnDuplicate))
+	return err
 }
 
 // scope gives ids of the table's columns the names that the statement may use.

@@ -38,7 +38,7 @@ func NewInsertTarget(ctx *Context, in *ast.InsertValues) *InsertTarget {
 	t.plan = *p
 	t.plan.filler = nil // it belongs to one statement
 	t.usable = p.Via == nil && !p.Checked() && len(p.columns) == len(p.Table.Schema.Columns) && p.AutoIncrement < 0 && !p.NeedsRowID && !p.Table.HasUniqueKeys()
-	t.usable = t.usable && !slices.ContainsFunc(p.Table.Schema.Columns, func(c types.Column) bool { return !storesInts(&c) && !storesTexts(&c) })
+	t.usable = t.usable && p.generated == nil && !slices.ContainsFunc(p.Table.Schema.Columns, func(c types.Column) bool { return !storesInts(&c) && !storesTexts(&c) })
 	return t
 }
 

@@ -65,6 +65,9 @@ func Load(ctx *Context, stmt *ast.LoadDataStmt) (*LoadPlan, error) {
 			out.fields = append(out.fields, i)
 		}
 	}
+	if err := out.givesNone(); err != nil {
+		return nil, err
+	}
 	if stmt.IgnoreLines != nil {
 		out.Skip = *stmt.IgnoreLines
 	}
@@ -148,7 +151,10 @@ func (p *LoadPlan) loadRows(text []byte, firstRow int, old *vec.Batch, quick []q
 		n++
 	}
 	rows := p.filler.finish(cols, n)
-	return rows, p.compute(rows, vars, firstRow)
+	if err := p.compute(rows, vars, firstRow); err != nil {
+		return nil, err
+	}
+	return rows, p.filler.generate(p.generated, rows, firstRow)
 }
 
 // loadLine takes one line in.

@@ -45,6 +45,12 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 		if err != nil {
 			return err
 		}
+		if p.Table.Schema.Columns[pos].Generated != nil {
+			if err := p.given(pos, 0); err != nil {
+				return err
+			}
+			continue
+		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err == nil {
 			x, err = b.shown(x)

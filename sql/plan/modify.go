@@ -28,7 +28,8 @@ type ModifyPlan struct {
 	// Via are the views by which the statement names the table, the outermost first: each needs rights of its own.
 	Via []ViewUse
 
-	checks []rowCheck
+	follows []generation // generated columns whose values follow from those that are assigned
+	checks  []rowCheck
 }
 
 // Update plans a single-table UPDATE.
@@ -156,6 +157,14 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 		}
 		pos := m.b.cols[target.Col].pos
 		col := &m.plan.Table.Schema.Columns[pos]
+		if col.Generated != nil {
+			x, err := m.b.keptGenerated(m.plan.Table, pos, target.Col, a.Expr)
+			if err != nil {
+				return err
+			}
+			m.add(Assign{Column: pos, Auto: true}, x)
+			continue
+		}
 		x, err := assigned(m.env, m.b, col, a.Expr)
 		if err != nil {
 			return err
@@ -174,7 +183,11 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 			m.add(Assign{Column: i, Auto: true}, m.b.now())
 		}
 	}
-	return nil
+	m.plan.follows, err = m.b.generations(m.plan.Table, following(m.plan.Table, m.plan.Assign))
+	for _, g := range m.plan.follows {
+		m.moves(g.pos)
+	}
+	return err
 }
 
 // add adds one assignment; the last one of a column counts.
@@ -185,8 +198,13 @@ func (m *modifier) add(a Assign, x *expr.Node) {
 		return
 	}
 	m.plan.Assign, m.values = append(m.plan.Assign, a), append(m.values, it)
+	m.moves(a.Column)
+}
+
+// moves notes that a column gets other values.
+func (m *modifier) moves(pos int) {
 	t := m.plan.Table
-	id := t.Schema.Columns[a.Column].ID
+	id := t.Schema.Columns[pos].ID
 	m.plan.MovesRows = m.plan.MovesRows || slices.Contains(t.Schema.Key, id) || slices.Contains(t.HashBy, id) ||
 		t.Partition != nil && slices.Contains(t.Partition.Columns, id)
 }

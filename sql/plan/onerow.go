@@ -20,7 +20,7 @@ type OneRow struct {
 // OneRow recognises a plan that changes one row where it lies, and needs nothing to do so but the row.
 func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 	t := p.Table
-	if p.Ignore || p.MovesRows || p.Checked() || t.Schema.HasRowID() || t.HasUniqueKeys() {
+	if p.Ignore || p.MovesRows || p.Checked() || len(p.follows) > 0 || t.Schema.HasRowID() || t.HasUniqueKeys() {
 		return nil, false
 	}
 	scan, exprs := flat(p.Source)
@@ -62,7 +62,7 @@ func newChange(t *catalog.Table) *physical.Change {
 // values. It is not ok where a row may move, or other keys may be in the way.
 func (p *InsertPlan) Upsert(ctx *Context) (change []byte, ok bool) {
 	t := p.Table
-	if p.Mode != ModeInsert || p.OnDuplicate == nil || t.Schema.HasRowID() || t.HasUniqueKeys() {
+	if p.Mode != ModeInsert || p.OnDuplicate == nil || len(p.follows) > 0 || t.Schema.HasRowID() || t.HasUniqueKeys() {
 		return nil, false
 	}
 	c := newChange(t)

@@ -93,7 +93,7 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 			return false
 		}
 		at := columnNamed(p.Table, a.Column.Name.O)
-		if at < 0 || s.Columns[at].Type.Kind == types.KindTimestamp || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
+		if at < 0 || s.Columns[at].Type.Kind == types.KindTimestamp || generates(p.Table, at) || assigns(change, at) || slices.Contains(p.Table.Locator(), s.Columns[at].ID) {
 			return false
 		}
 		x, ok := p.assigned(a.Expr, &s.Columns[at], change)

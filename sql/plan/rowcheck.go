@@ -60,7 +60,7 @@ func (b *binder) tableColumns(t *catalog.Table) []int {
 	return ids
 }
 
-// tableEnv is where the condition of a CHECK constraint is bound.
+// tableEnv is where the condition of a CHECK constraint, or the value of a generated column, is bound.
 func (b *binder) tableEnv(t *catalog.Table, ids []int) *env {
 	e := &env{b: b, clause: "check constraint expression", noAgg: true}
 	for i := range t.Schema.Columns {

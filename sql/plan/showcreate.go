@@ -96,6 +96,9 @@ func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 // mysqlColumn writes one column of a table with a collation.
 func mysqlColumn(c *types.Column, of types.Collation) string {
 	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, of)
+	if c.Generated != nil {
+		s += generatedText(c)
+	}
 	switch {
 	case c.Type.NotNull:
 		s += " NOT NULL"
@@ -103,6 +106,7 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " NULL"
 	}
 	switch {
+	case c.Generated != nil:
 	case c.AutoIncrement:
 		s += " AUTO_INCREMENT"
 	case c.DefaultNow:
@@ -234,6 +238,9 @@ func starRocksProperties(t *catalog.Table) []string {
 // starRocksColumn writes one column.
 func starRocksColumn(c *types.Column) string {
 	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
+	if c.Generated != nil {
+		s += generatedText(c)
+	}
 	if c.Type.NotNull {
 		s += " NOT NULL"
 	} else {

@@ -21,7 +21,8 @@ import (
 func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	var do func() error
 	node, unkept := parse.Node(st.Node), []string(nil)
-	if !s.vars.bool("foreign_key_checks") {
+	why := s.vars.unchecked()
+	if why != "" {
 		node, unkept = plan.WithoutForeignKeys(st.Node)
 	}
 	switch n := node.(type) {
@@ -65,7 +66,7 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 		return err
 	}
 	for _, name := range unkept {
-		s.warn("Warning", plan.CodeNotSupported, "foreign key '"+name+"' is left out: foreign_key_checks is OFF, and nothing would check it")
+		s.warn("Warning", plan.CodeNotSupported, "foreign key '"+name+"' is left out: "+why+", and nothing would check it")
 	}
 	return do()
 }

@@ -34,15 +34,16 @@ var variables = declareVariables([]variable{
 	{name: "datadir", def: "", readOnly: true},
 	{name: "default_authentication_plugin", def: "mysql_native_password", readOnly: true},
 	{name: "default_collation_for_utf8mb4", def: "utf8mb4_bin", readOnly: true},
-	{name: "default_storage_engine", def: "STELE", readOnly: true},
-	{name: "default_tmp_storage_engine", def: "STELE", readOnly: true},
+	{name: "default_storage_engine", def: plan.EngineName, readOnly: true},
+	{name: "default_tmp_storage_engine", def: plan.EngineName, readOnly: true},
 	{name: "default_week_format", kind: varInt, def: "0", readOnly: true},
 	{name: "div_precision_increment", kind: varInt, def: "4", readOnly: true},
 	{name: "event_scheduler", def: "OFF", readOnly: true},
 	{name: "explicit_defaults_for_timestamp", kind: varBool, def: "1", readOnly: true},
 	{name: "forward_to_leader", kind: varBool, def: "0"}, // every FE answers alike: statements that need the leader always go there
 	{name: "forward_to_master", kind: varBool, def: "0"},
-	{name: "foreign_key_checks", kind: varBool, def: "1"}, // OFF has their definitions left out, ON refused
+	{name: "foreign_key_checks", kind: varBool, def: "1"}, // OFF has their definitions left out; ON asks foreign_key_definitions
+	{name: "foreign_key_definitions", def: refuseForeignKeys, check: checkForeignKeyDefinitions},
 	{name: "cte_max_recursion_depth", kind: varInt, def: "1000", min: 0, max: 4294967295},
 	{name: "group_concat_max_len", kind: varInt, def: "1024", min: 4, max: 1 << 30},
 	{name: "gtid_mode", def: "OFF", readOnly: true},

@@ -345,6 +345,33 @@ func checkUnsigned(s string) (string, error) {
 	return s, err
 }
 
+// What foreign_key_definitions says of foreign keys that a statement declares while foreign_key_checks is ON: that it is refused, or that they
+// are left out. Tools turn foreign_key_checks on and off by themselves, so whoever runs Stele says it in a variable that they do not know.
+const (
+	refuseForeignKeys = "REFUSE"
+	leaveForeignKeys  = "LEAVE_OUT"
+)
+
+func checkForeignKeyDefinitions(s string) (string, error) {
+	switch u := strings.ToUpper(s); u {
+	case refuseForeignKeys, leaveForeignKeys:
+		return u, nil
+	}
+	return "", fmt.Errorf("neither %s nor %s", refuseForeignKeys, leaveForeignKeys)
+}
+
+// unchecked says by which variable foreign keys are left out; "" = they are refused.
+func (v *vars) unchecked() string {
+	definitions, _, _ := v.get("foreign_key_definitions")
+	switch {
+	case !v.bool("foreign_key_checks"):
+		return "foreign_key_checks is OFF"
+	case definitions == leaveForeignKeys:
+		return "foreign_key_definitions is " + leaveForeignKeys
+	}
+	return ""
+}
+
 // repeatableRead is the isolation level in which a transaction sees one state.
 const repeatableRead = "REPEATABLE-READ"
 

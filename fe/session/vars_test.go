@@ -73,6 +73,9 @@ func TestAssign(t *testing.T) {
 		{"max_allowed_packet", "1", "", 1238},
 		{"no_such_thing", "1", "", 1193},
 		{"foreign_key_checks", "0", "0", 0},
+		{"foreign_key_definitions", "leave_out", "LEAVE_OUT", 0},
+		{"foreign_key_definitions", "off", "", 1231},
+		{"default_storage_engine", "InnoDB", "InnoDB", 0}, // Django's documentation has projects set it
 	} {
 		v := newVars(nil)
 		err := v.assign(c.name, c.value)

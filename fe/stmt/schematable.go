@@ -9,6 +9,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/model"
 	"stele/meta/types"
+	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
 
@@ -206,7 +207,7 @@ func (t schemaTable) facts(e *Env) tableFacts {
 		s.add(e, tab)
 		rows, bytes = rows+s.rows, bytes+oneCopy(e, tab)
 	}
-	f := tableFacts{engine: engineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
+	f := tableFacts{engine: plan.EngineName, version: 10, format: "Dynamic", rows: rows, data: bytes, avgRow: bytes / max(rows, 1),
 		created: e.when(t.table.CreatedMs), coll: t.table.Collation.String(), comment: t.table.Comment}
 	for i := range t.table.Schema.Columns {
 		if t.table.Schema.Columns[i].AutoIncrement {

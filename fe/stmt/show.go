@@ -8,11 +8,9 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/parse"
+	"stele/sql/plan"
 	sqltypes "stele/sql/types"
 )
-
-// engineName is what ENGINE prints: the name that DEFAULT_STORAGE_ENGINE has.
-const engineName = "STELE"
 
 // showFunc answers one kind of MySQL's SHOW; LIKE and WHERE are put in afterwards.
 type showFunc func(e *Env, n *parse.ShowStmt) (Result, error)
@@ -382,7 +380,7 @@ func processRows(e *Env, limit int) []Row {
 
 // Rows that do not change.
 var (
-	engineRows    = []Row{{engineName, "DEFAULT", "Replicated column store with transactions", "YES", "NO", "NO"}}
+	engineRows    = []Row{{plan.EngineName, "DEFAULT", "The name by which tools know an engine with transactions; it is Stele's", "YES", "NO", "NO"}}
 	charsetRows   = []Row{{"utf8mb4", "UTF-8 Unicode", "utf8mb4_bin", 4}, {"binary", "Binary pseudo charset", "binary", 1}}
 	collationRows = func() []Row {
 		out := []Row{{"binary", "binary", 63, "Yes", "Yes", 1, "NO PAD"}}

@@ -341,7 +341,10 @@ func (a *columnAlterer) keeps(old, col *types.Column) error {
 	case to != from && a.layout(col.ID):
 		reason = "rows are found by it"
 	}
-	if reason == "" {
+	switch {
+	case reason == "" && a.uniqueHas(col.ID) && indexable(old) == nil:
+		return indexable(col)
+	case reason == "":
 		return nil
 	}
 	return refuse("MODIFY COLUMN " + old.Name + " from " + typeText(old) + " to " + typeText(col) + ": " + reason + "; " + rewriteRemedy)

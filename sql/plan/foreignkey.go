@@ -81,5 +81,5 @@ func noteLeft(left *[]string, name string) bool {
 
 // refuseForeignKey names the way out.
 func refuseForeignKey() *Error {
-	return errorf(CodeNotSupported, "This version of Stele doesn't yet support 'FOREIGN KEY'; SET foreign_key_checks = OFF has definitions accepted without it")
+	return errorf(CodeNotSupported, "This version of Stele doesn't yet support 'FOREIGN KEY'; SET foreign_key_checks = OFF, or SET GLOBAL foreign_key_definitions = LEAVE_OUT for everybody, has definitions accepted without it")
 }

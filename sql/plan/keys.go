@@ -172,11 +172,12 @@ func hasKey(t *catalog.Table, name string) bool {
 		slices.ContainsFunc(t.Unique, func(u catalog.UniqueKey) bool { return strings.EqualFold(u.Name, name) })
 }
 
-// indexable refuses columns whose values cannot be a key.
+// indexable refuses columns whose values cannot be a key. TINYTEXT and TINYBLOB hold as little as a VARCHAR(255), so they can: MediaWiki has a
+// unique key over the first 255 bytes of one.
 func indexable(col *types.Column) error {
 	switch col.Type.Kind {
 	case types.KindText, types.KindBlob:
-		if col.Shown == "" {
+		if col.Shown == "" && col.Type.Length > tinyText {
 			return errorf(1170, "BLOB/TEXT column '%s' used in key specification without a key length", col.Name)
 		}
 	case types.KindJSON:

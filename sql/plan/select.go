@@ -328,7 +328,7 @@ func (s *selecter) finish() (queryOut, error) {
 	}
 	r := project(s.env.rel, s.items)
 	if s.stmt.Distinct {
-		r = s.b.distinct(r)
+		r = s.b.distinctBy(r, s.out)
 	}
 	if r, err = s.b.sortLimit(r, keys, s.stmt.Limit); err != nil {
 		return queryOut{}, err
@@ -355,6 +355,21 @@ func (b *binder) distinct(r *rel) *rel {
 		groups = append(groups, item{id, b.col(id)})
 	}
 	return aggregate(r, groups, nil)
+}
+
+// distinctBy groups by the fields that a query shows. Columns beside them are what ORDER BY has and the select list has not: without
+// ONLY_FULL_GROUP_BY any value of those that meet in one row will do, as in MySQL.
+func (b *binder) distinctBy(r *rel, shown []field) *rel {
+	var groups []item
+	var hidden []aggItem
+	for _, id := range r.out {
+		if slices.ContainsFunc(shown, func(f field) bool { return f.id == id }) {
+			groups = append(groups, item{id, b.col(id)})
+		} else {
+			hidden = append(hidden, aggItem{id: id, fn: expr.AggFunc{Name: "any_value", Arg: b.col(id), Type: b.cols[id].typ}})
+		}
+	}
+	return aggregate(r, groups, hidden)
 }
 
 // orderKeys binds ORDER BY: positions, names of the select list, expressions of it, then anything else as a hidden column.
@@ -411,7 +426,7 @@ func (s *selecter) orderKey(e *env, it *ast.ByItem) (int, error) {
 		}
 	}
 	n = substitute(n, s.projected)
-	if s.stmt.Distinct {
+	if s.stmt.Distinct && s.b.fullGroupBy {
 		return 0, errorf(CodeOrderNotInSelect, "Expression #1 of ORDER BY clause is not in SELECT list, references column which is not in SELECT list; this is incompatible with DISTINCT")
 	}
 	if err := e.checkGrouped(n, 1, "ORDER BY"); err != nil {

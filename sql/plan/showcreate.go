@@ -9,8 +9,12 @@ import (
 	sqltypes "stele/sql/types"
 )
 
+// EngineName is what ENGINE prints. There is one engine, and its name is that of MySQL's engine with transactions: tools that look for
+// tables (xorm does) or for transactions ask for it by that name, and a dump has to be restored elsewhere.
+const EngineName = "InnoDB"
+
 // ShowCreateTable writes the statement that makes a table again, in the dialect that it was made in: MySQL's for plain
-// tables, with ENGINE=STELE, and StarRocks' layout for the others, which tools read line by line. Both are accepted by
+// tables, with ENGINE=InnoDB, and StarRocks' layout for the others, which tools read line by line. Both are accepted by
 // CreateTable and give the same table.
 func ShowCreateTable(t *catalog.Table) string {
 	var b strings.Builder
@@ -75,7 +79,7 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 		lines = append(lines, "  "+checkText(&t.Checks[i]))
 	}
 	b.WriteString(strings.Join(lines, ",\n"))
-	fmt.Fprintf(b, "\n) ENGINE=STELE DEFAULT CHARSET=%s COLLATE=%s", t.Collation.Charset(), t.Collation)
+	fmt.Fprintf(b, "\n) ENGINE=%s DEFAULT CHARSET=%s COLLATE=%s", EngineName, t.Collation.Charset(), t.Collation)
 	if t.Comment != "" {
 		b.WriteString(" COMMENT=" + quoteText(t.Comment))
 	}

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-packages="mariadb-client mariadb-server python3-pymysql php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
+packages="mariadb-client mariadb-server python3-pymysql python3-sqlalchemy php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
 missing=""
 for p in $packages; do
 	case $p in

@@ -67,6 +67,8 @@ func Stacks() []Stack {
 			[]string{"sh", "client.sh"}, []string{"sh", "everyday.sh"}},
 		{"pymysql", []string{python(), "-c", "import pymysql"},
 			[]string{python(), "client.py"}, []string{python(), "everyday.py"}},
+		{"sqlalchemy", []string{python(), "-c", "import sqlalchemy, pymysql"},
+			[]string{python(), "orm.py"}, []string{python(), "orm.py"}},
 		{"mysql2", []string{"node", "-e", "require('mysql2')"},
 			[]string{"node", "client.js"}, []string{"node", "everyday.js"}},
 		{"php", []string{"php", "-r", "exit(extension_loaded('mysqli') && extension_loaded('pdo_mysql') ? 0 : 1);"},

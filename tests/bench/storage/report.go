@@ -54,7 +54,7 @@ func (r *Report) String() string {
 		if !good {
 			verdict = "**short**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.2f | %s %.2g | %s |\n", l.what, l.ours, l.theirs, l.ratio, sign, l.mark, verdict)
+		fmt.Fprintf(&b, "| %s | %s | %s | %.2f | %s %g | %s |\n", l.what, l.ours, l.theirs, l.ratio, sign, l.mark, verdict)
 	}
 	return b.String()
 }

@@ -25,7 +25,7 @@ var (
 	QueryPort = feNetwork.Int("query_port", 9030,
 		"MySQL protocol: clients and drivers connect here.", portRange)
 	FEHTTPPort = feNetwork.Int("http_port", 8030,
-		"HTTP: /metrics for Prometheus, /health for probes, profiles below /debug/pprof/.", portRange)
+		"HTTP: a page that shows the cluster, system tables as JSON below /api/tables, /metrics for Prometheus, /health for probes, profiles below /debug/pprof/.", portRange)
 	FERPCPort = feNetwork.Int("rpc_port", 9020,
 		"gRPC from other FEs and from BEs: forwarded statements, reports.", portRange)
 	EditLogPort = feNetwork.Int("edit_log_port", 9010,

@@ -32,6 +32,7 @@ import (
 	"stele/fe/tabletctl"
 	"stele/fe/txn"
 	"stele/fe/userlock"
+	"stele/fe/web"
 	"stele/meta/command"
 	"stele/meta/logfile"
 	"stele/meta/process"
@@ -253,7 +254,7 @@ func (n *node) serve(ctx context.Context) error {
 	wg.Go(func() { n.lead(loops) })
 	wg.Go(func() { n.suspects.run(loops) })
 	wg.Go(func() { n.askMembership(loops) })
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	rpcListener := pipes.Listen(listener)
 	wg.Go(func() { failed <- grpcServer.Serve(rpcListener) })
 	wg.Go(func() { failed <- n.runGossip(loops) })
@@ -292,7 +293,9 @@ func (n *node) serveClients(ctx, loops context.Context, wg *sync.WaitGroup, fail
 	}
 	n.serves.Store(true)
 	wg.Go(func() { failed <- n.mysql.Load().Serve(mysqlListener) })
-	wg.Go(func() { failed <- n.serveHTTP(loops) })
+	pages := web.New(n.log)
+	wg.Go(func() { failed <- n.mysql.Load().Serve(pages.Listener()) })
+	wg.Go(func() { failed <- n.serveHTTP(loops, pages) })
 	wg.Go(func() { n.shared.Sweep(loops) })
 	n.log.Info("fe serves", "mysql", query, "version", n.version)
 	fmt.Fprintf(n.stdout, "fe serves MySQL on %s\n", query)

@@ -13,19 +13,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"stele/fe/web"
 	"stele/meta/debug"
 )
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-// serveHTTP answers probes and metrics until ctx ends.
-func (n *node) serveHTTP(ctx context.Context) error {
+// serveHTTP answers probes, metrics and the pages of the system tables until ctx ends.
+func (n *node) serveHTTP(ctx context.Context, pages *web.Handler) error {
 	lis, err := net.Listen("tcp", n.httpAddress())
 	if err != nil {
 		return fmt.Errorf("listen for http: %w", err)
 	}
 	mux := http.NewServeMux()
 	debug.Mount(mux)
+	pages.Mount(mux)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		if !n.meta.IsLeader() && n.quorum.LeaderAddress() == "" {
 			http.Error(w, "this fe knows of no leading fe", http.StatusServiceUnavailable)

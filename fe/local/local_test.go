@@ -124,7 +124,7 @@ func TestClusterLife(t *testing.T) {
 	r := newTestRun(t)
 	r.cluster.refuse = 2 // a frontend without a leader yet must not end the start
 	r.ready(t)
-	if want := fmt.Sprintf("ready: mysql -h 127.0.0.1 -P %d -u root\n", r.opts.MySQLPort); r.stdout.String() != want {
+	if want := fmt.Sprintf("ready: mysql -h 127.0.0.1 -P %d -u root\nin a browser: http://127.0.0.1:%d/\n", r.opts.MySQLPort, r.opts.HTTPPort); r.stdout.String() != want {
 		t.Errorf("stdout is %q, want %q", r.stdout, want)
 	}
 	p := r.opts.MySQLPort

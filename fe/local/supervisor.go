@@ -163,7 +163,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 				return err
 			}
 			fe1 := s.layout.frontends[0]
-			fmt.Fprintf(s.opts.Stdout, "ready: mysql -h %s -P %d -u root\n", fe1.host, fe1.port(conf.QueryPort.Key))
+			fmt.Fprintf(s.opts.Stdout, "ready: mysql -h %s -P %d -u root\nin a browser: http://%s/\n", fe1.host, fe1.port(conf.QueryPort.Key), fe1.addr(conf.FEHTTPPort.Key))
 		case e := <-s.exits:
 			s.waiting--
 			s.bury(e)

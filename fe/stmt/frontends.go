@@ -12,7 +12,7 @@ var frontendColumns = cols(`
 	Name              text  host_port_milliseconds of when it joined.
 	IP                text  Host.
 	EditLogPort       int   Port of Raft.
-	HttpPort          int   Port of metrics, probes and profiles.
+	HttpPort          int   Port of the page that shows the cluster, system tables as JSON, metrics and profiles.
 	QueryPort         int   Port of MySQL clients.
 	RpcPort           int   Port of BEs and other FEs.
 	Role              text  LEADER, FOLLOWER or OBSERVER.

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-packages="mariadb-client mariadb-server python3-pymysql python3-sqlalchemy php-cli php-mysql libmariadb-java default-jdk-headless nodejs"
+packages="mariadb-client mariadb-server python3-pymysql python3-sqlalchemy php-cli php-mysql libmariadb-java default-jdk-headless nodejs chromium"
 missing=""
 for p in $packages; do
 	case $p in
@@ -12,6 +12,7 @@ for p in $packages; do
 	mariadb-server) command -v mariadbd >/dev/null || missing="$missing $p" ;;
 	php-cli) command -v php >/dev/null || missing="$missing $p" ;;
 	default-jdk-headless) command -v javac >/dev/null || missing="$missing $p" ;;
+	chromium) command -v chromium >/dev/null || missing="$missing $p" ;;
 	nodejs) command -v node >/dev/null || missing="$missing $p" ;;
 	*) dpkg -s "$p" >/dev/null 2>&1 || missing="$missing $p" ;;
 	esac

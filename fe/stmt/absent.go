@@ -11,7 +11,7 @@ import (
 // to do instead.
 var absent = []struct{ name, syntax, example, instead string }{
 	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",
-		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9050"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
+		`ALTER SYSTEM ADD COMPUTE NODE "10.0.0.1:9060"`, "there are no compute nodes: ALTER SYSTEM ADD BACKEND adds nodes that store and compute"},
 	{"alter_system_modify_frontend_host", "ALTER SYSTEM MODIFY FRONTEND HOST <from:string> TO <to:string>",
 		`ALTER SYSTEM MODIFY FRONTEND HOST "10.0.0.1" TO "10.0.0.2"`,
 		"a frontend keeps its address: ALTER SYSTEM ADD FOLLOWER takes one in under its new address, then ALTER SYSTEM DROP FOLLOWER the old one"},

@@ -35,9 +35,9 @@ var _ = register(Statement{
 		"under the same path is ONLINE. SHOW PROC '/backends/<id>' and stele.disks show states.",
 	Do: alterDisks,
 	Examples: []string{
-		`ALTER SYSTEM DECOMMISSION DISK "/data1", "/data2" ON BACKEND "10.0.0.1:9050"`,
-		`ALTER SYSTEM DISABLE DISK "/data1" ON BACKEND "10.0.0.1:9050"`,
-		`ALTER SYSTEM CANCEL DECOMMISSION DISK "/data1" ON BACKEND "10.0.0.1:9050"`,
+		`ALTER SYSTEM DECOMMISSION DISK "/data1", "/data2" ON BACKEND "10.0.0.1:9060"`,
+		`ALTER SYSTEM DISABLE DISK "/data1" ON BACKEND "10.0.0.1:9060"`,
+		`ALTER SYSTEM CANCEL DECOMMISSION DISK "/data1" ON BACKEND "10.0.0.1:9060"`,
 	},
 })
 

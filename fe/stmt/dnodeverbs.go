@@ -23,7 +23,7 @@ var _ = register(Statement{
 		}
 		return addBackends(ctx, e, "create_dnode", hosts)
 	},
-	Examples: []string{`CREATE DNODE '10.0.0.1:9050'`, `CREATE DNODE '10.0.0.1' PORT 9050`},
+	Examples: []string{`CREATE DNODE '10.0.0.1:9060'`, `CREATE DNODE '10.0.0.1' PORT 9050`},
 })
 
 // dnodeAddresses reads the hosts of CREATE DNODE.
@@ -84,7 +84,7 @@ var _ = register(Statement{
 		}
 		return Result{Affected: 1}, act(ctx, e, "drop_dnode", hostList(bes), setDecommission(bes, true)...)
 	},
-	Examples: []string{"DROP DNODE 10002", "DROP DNODE '10.0.0.1:9050'", "DROP DNODE 10002 FORCE", "DROP DNODE 10002 FORCE UNSAFE"},
+	Examples: []string{"DROP DNODE 10002", "DROP DNODE '10.0.0.1:9060'", "DROP DNODE 10002 FORCE", "DROP DNODE 10002 FORCE UNSAFE"},
 })
 
 // dnodeNamed finds the BE that a statement names by id or by address.

@@ -182,7 +182,7 @@ var _ = register(Statement{
 		}
 		return hazardRows(e, e.Control.View(), be.ID), nil
 	},
-	Examples: []string{`ADMIN SHOW SAFE TO STOP BACKEND "10.0.0.1:9050"`},
+	Examples: []string{`ADMIN SHOW SAFE TO STOP BACKEND "10.0.0.1:9060"`},
 })
 
 // tabletNames are the names of a tablet's database and table, nil when it is gone.
@@ -268,7 +268,7 @@ var _ = register(Statement{
 		})
 		return plannedRows(e, o, everyStep, everyTablet), nil
 	},
-	Examples: []string{`ALTER SYSTEM DECOMMISSION BACKEND "10.0.0.1:9050" DRY RUN`},
+	Examples: []string{`ALTER SYSTEM DECOMMISSION BACKEND "10.0.0.1:9060" DRY RUN`},
 })
 
 var _ = register(Statement{

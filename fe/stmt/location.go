@@ -42,7 +42,7 @@ var _ = register(Statement{
 		cmd := &command.SetBELocation{BE: be.ID, Location: location}
 		return Result{Affected: 1}, act(ctx, e, "alter_system_modify_backend", hostList([]*catalog.BE{be})+" "+location, cmd)
 	},
-	Examples: []string{`ALTER SYSTEM MODIFY BACKEND "10.0.0.1:9050" SET ("labels.location" = "rack:r1")`},
+	Examples: []string{`ALTER SYSTEM MODIFY BACKEND "10.0.0.1:9060" SET ("labels.location" = "rack:r1")`},
 })
 
 // locationOf reads the properties of the statement.

@@ -56,7 +56,7 @@ var _ = register(Statement{
 		}
 		return o.send(ctx, "AddReplica ok")
 	},
-	Examples: []string{"addreplica t1 0 10.0.0.4:9050", "addreplica t1 1,3,5 10.0.0.4:9050", "ADMIN ADD REPLICA db1.t1 PARTITION 1-5 ON '10.0.0.4:9050'"},
+	Examples: []string{"addreplica t1 0 10.0.0.4:9060", "addreplica t1 1,3,5 10.0.0.4:9060", "ADMIN ADD REPLICA db1.t1 PARTITION 1-5 ON '10.0.0.4:9060'"},
 })
 
 // moveArgs reads table, pids and a BE that answers.
@@ -110,7 +110,7 @@ var _ = register(Statement{
 		}
 		return o.send(ctx, "DelReplica ok")
 	},
-	Examples: []string{"delreplica t1 0 10.0.0.4:9050", "ADMIN DROP REPLICA db1.t1 PARTITION 1-5 ON '10.0.0.4:9050'"},
+	Examples: []string{"delreplica t1 0 10.0.0.4:9060", "ADMIN DROP REPLICA db1.t1 PARTITION 1-5 ON '10.0.0.4:9060'"},
 })
 
 var _ = register(Statement{
@@ -138,7 +138,7 @@ var _ = register(Statement{
 		}
 		return o.send(ctx, "partition migrate ok")
 	}),
-	Examples: []string{"migrate 10.0.0.1:9050 t1 0 10.0.0.4:9050", "ADMIN MIGRATE REPLICA db1.t1 PARTITION 1-5 FROM '10.0.0.1:9050' TO '10.0.0.4:9050'"},
+	Examples: []string{"migrate 10.0.0.1:9060 t1 0 10.0.0.4:9060", "ADMIN MIGRATE REPLICA db1.t1 PARTITION 1-5 FROM '10.0.0.1:9060' TO '10.0.0.4:9060'"},
 })
 
 func (o *order) migrate(t *catalog.Table, pid int, tab *catalog.Tablet, src, des *catalog.BE) error {

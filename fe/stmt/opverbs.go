@@ -47,7 +47,7 @@ var _ = register(Statement{
 		eachOn(e, be, func(t *catalog.Table, pid int, tab *catalog.Tablet, r *catalog.Replica) { o.offline(t, pid, tab, r) })
 		return o.send(ctx, "offline endpoint ok")
 	},
-	Examples: []string{"offlineendpoint 10.0.0.1:9050", "ADMIN OFFLINE ENDPOINT '10.0.0.1:9050' CONCURRENCY 4"},
+	Examples: []string{"offlineendpoint 10.0.0.1:9060", "ADMIN OFFLINE ENDPOINT '10.0.0.1:9060' CONCURRENCY 4"},
 })
 
 // endpointOrder reads the arguments of verbs about a whole BE.
@@ -124,7 +124,7 @@ var _ = register(Statement{
 		})
 		return o.send(ctx, "recover endpoint ok")
 	},
-	Examples: []string{"recoverendpoint 10.0.0.1:9050", "recoverendpoint 10.0.0.1:9050 true 4", "ADMIN RECOVER ENDPOINT '10.0.0.1:9050' RESTORE LEADERS"},
+	Examples: []string{"recoverendpoint 10.0.0.1:9060", "recoverendpoint 10.0.0.1:9060 true 4", "ADMIN RECOVER ENDPOINT '10.0.0.1:9060' RESTORE LEADERS"},
 })
 
 // settingAside lists the tablets whose replica on a BE an op that has not ended is to set aside: what is ordered after it finds it so,
@@ -193,7 +193,7 @@ var _ = register(Statement{
 		}
 		return o.send(ctx, "change leader ok")
 	}),
-	Examples: []string{"changeleader t1 0", "changeleader t1 0 auto", "ADMIN CHANGE LEADER db1.t1 0 TO '10.0.0.2:9050'"},
+	Examples: []string{"changeleader t1 0", "changeleader t1 0 auto", "ADMIN CHANGE LEADER db1.t1 0 TO '10.0.0.2:9060'"},
 })
 
 func (o *order) changeLeader(a syntax.Args, t *catalog.Table, pid int, tab *catalog.Tablet) error {
@@ -258,7 +258,7 @@ var _ = register(Statement{
 		o.recover(t, pid, tab, r, false)
 		return o.send(ctx, "recover table ok")
 	}),
-	Examples: []string{"recovertable t1 0 10.0.0.1:9050", "ADMIN RECOVER TABLE db1.t1 PARTITION 0 ON '10.0.0.1:9050'"},
+	Examples: []string{"recovertable t1 0 10.0.0.1:9060", "ADMIN RECOVER TABLE db1.t1 PARTITION 0 ON '10.0.0.1:9060'"},
 })
 
 var _ = register(Statement{
@@ -290,7 +290,7 @@ var _ = register(Statement{
 		}
 		return o.send(ctx, "update ok")
 	}),
-	Examples: []string{"updatetablealive t1 * 10.0.0.1:9050 no", "updatetablealive t1 0 10.0.0.1:9050 yes"},
+	Examples: []string{"updatetablealive t1 * 10.0.0.1:9060 no", "updatetablealive t1 0 10.0.0.1:9060 yes"},
 })
 
 var _ = register(Statement{

@@ -104,7 +104,7 @@ var _ = register(Statement{
 		}
 		return addBackends(ctx, e, "alter_system_add_backend", hosts)
 	},
-	Examples: []string{`ALTER SYSTEM ADD BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM ADD BACKEND "10.0.0.1:9050", "10.0.0.2:9050"`},
+	Examples: []string{`ALTER SYSTEM ADD BACKEND "10.0.0.1:9060"`, `ALTER SYSTEM ADD BACKEND "10.0.0.1:9060", "10.0.0.2:9060"`},
 })
 
 // addBackends takes BEs into the cluster, all or none; kind names the statement in the operation log.
@@ -160,7 +160,7 @@ var _ = register(Statement{
 		}
 		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_drop_backend", hostList(bes), cmds...)
 	},
-	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9050"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9050", "10.0.0.2:9050" FORCE`},
+	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9060"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9060", "10.0.0.2:9060" FORCE`},
 })
 
 // checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet, and lists those tablets.
@@ -218,7 +218,7 @@ var _ = register(Statement{
 		}
 		return Result{Affected: uint64(len(bes))}, act(ctx, e, "alter_system_decommission_backend", hostList(bes), setDecommission(bes, true)...)
 	},
-	Examples: []string{`ALTER SYSTEM DECOMMISSION BACKEND "10.0.0.1:9050"`},
+	Examples: []string{`ALTER SYSTEM DECOMMISSION BACKEND "10.0.0.1:9060"`},
 })
 
 func setDecommission(bes []*catalog.BE, on bool) []command.Command {
@@ -280,5 +280,5 @@ var _ = register(Statement{
 		}
 		return Result{Affected: uint64(len(bes))}, act(ctx, e, "cancel_decommission_backend", hostList(bes), setDecommission(bes, false)...)
 	},
-	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9050"`},
+	Examples: []string{`CANCEL DECOMMISSION BACKEND "10.0.0.1:9060"`},
 })

@@ -263,7 +263,7 @@ var _ = register(Statement{
 		}
 		return followLeaders(ctx, e)
 	},
-	Examples: []string{"ADMIN DRAIN BACKEND '10.0.0.1:9050'", "ADMIN UNDRAIN BACKEND '10.0.0.1:9050'"},
+	Examples: []string{"ADMIN DRAIN BACKEND '10.0.0.1:9060'", "ADMIN UNDRAIN BACKEND '10.0.0.1:9060'"},
 })
 
 // followLeaders orders the balance of leaders that a change of where they may be asks for.
@@ -290,7 +290,7 @@ var _ = register(Statement{
 		}
 		return followLeaders(ctx, e)
 	},
-	Examples: []string{"ADMIN SET LEADER WEIGHT 50 FOR BACKEND '10.0.0.1:9050'"},
+	Examples: []string{"ADMIN SET LEADER WEIGHT 50 FOR BACKEND '10.0.0.1:9060'"},
 })
 
 var _ = register(Statement{

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"stele/meta/types"
 	ast "stele/sql/parse"
@@ -49,7 +50,7 @@ func RefusedAlter(stmt *ast.AlterTableStmt) error {
 			return refuse("this ALTER TABLE")
 		}
 		for _, o := range spec.Options {
-			if o.Tp == ast.TableOptionCharset && !knownCharset(o.StrValue) {
+			if o.Tp == ast.TableOptionCharset && (!knownCharset(o.StrValue) || strings.EqualFold(o.StrValue, "binary")) {
 				return refuse("CHARACTER SET " + o.StrValue)
 			}
 		}

@@ -198,7 +198,7 @@ func (c *creator) ids(names []string) ([]types.ColumnID, error) { return keyIDs(
 
 // column checks one column definition.
 func (c *creator) column(def *ast.ColumnDef) (types.Column, error) {
-	col, err := columnDef(c.b, def, c.table.Collation)
+	col, err := columnDef(c.b, c.inCharset(def), c.table.Collation)
 	if err != nil {
 		return col, err
 	}
@@ -254,6 +254,20 @@ func (c *creator) collation() error {
 		}
 	}
 	return nil
+}
+
+// inCharset is a column of a table: with CHARACTER SET binary, of text that names none the column of bytes.
+func (c *creator) inCharset(def *ast.ColumnDef) *ast.ColumnDef {
+	binary := slices.ContainsFunc(c.stmt.Options, func(o *ast.TableOption) bool {
+		return o.Tp == ast.TableOptionCharset && strings.EqualFold(o.StrValue, "binary")
+	})
+	if !binary || def.Tp.GetCharset() != "" || def.Tp.GetCollate() != "" {
+		return def
+	}
+	out := *def
+	out.Tp = def.Tp.Clone()
+	out.Tp.SetCharset("binary")
+	return &out
 }
 
 // layout settles how the columns compare by which rows are found.

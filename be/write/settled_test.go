@@ -2,31 +2,30 @@ package write
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health/grpc_health_v1"
-
 	"stele/meta/rpc"
+	"stele/proto/bepb"
 )
 
-// settling is a service of brief calls of which "settle" waits for a replica, as a locking read does.
+// settling is a BE of which an Abort of settleTxn waits for a replica, as a locking read does.
 type settling struct {
-	grpc_health_v1.UnimplementedHealthServer
+	bepb.UnimplementedBackendServer
 	r      *replica
 	begins chan struct{}
 }
 
-func (s *settling) Check(ctx context.Context, req *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
-	if req.Service == "settle" {
+const settleTxn = 7
+
+func (s *settling) Abort(ctx context.Context, req *bepb.AbortRequest) (*bepb.AbortResponse, error) {
+	if req.TxnId == settleTxn {
 		close(s.begins)
 		s.r.settled(ctx)
 	}
-	return &grpc_health_v1.HealthCheckResponse{}, nil
+	return &bepb.AbortResponse{}, nil
 }
 
 // TestSettledHoldsUpNobody: while a transaction is being published for long, who waits for it to let go of its locks does not keep the calls
@@ -40,14 +39,14 @@ func TestSettledHoldsUpNobody(t *testing.T) {
 	}
 	cfg := rpc.ServerConfig{Cluster: rpc.NewCluster("c1"), Log: slog.New(slog.DiscardHandler)}
 	g, p := rpc.NewServer(cfg), rpc.NewPipeServer(cfg)
-	const check = grpc_health_v1.Health_Check_FullMethodName
-	p.Brief(check)
-	grpc_health_v1.RegisterHealthServer(p, s)
-	grpc_health_v1.RegisterHealthServer(g, s)
+	const abort = bepb.Backend_Abort_FullMethodName
+	p.Brief(abort)
+	bepb.RegisterBackendServer(p, s)
+	bepb.RegisterBackendServer(g, s)
 	served := make(chan error, 1)
 	others := p.Listen(l)
 	go func() { served <- g.Serve(others) }()
-	c, err := rpc.DialPiped(l.Addr().String(), rpc.DialConfig{Cluster: rpc.NewCluster("c1"), Timeout: time.Minute}, check)
+	c, err := rpc.DialPiped(l.Addr().String(), rpc.DialConfig{Cluster: rpc.NewCluster("c1"), Timeout: time.Minute}, abort)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,23 +56,20 @@ func TestSettledHoldsUpNobody(t *testing.T) {
 		}
 		rpc.Stop(g, time.Second)
 		p.Stop(time.Second)
-		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			t.Error(err)
-		}
+		<-served
 	})
-	if _, err := grpc_health_v1.NewHealthClient(c).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+	if _, err := bepb.NewBackendClient(c).Abort(t.Context(), &bepb.AbortRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	start := func(service string) chan error {
+	start := func(txn uint64) chan error {
 		told := make(chan error, 1)
-		c.Start(check, &grpc_health_v1.HealthCheckRequest{Service: service}, &grpc_health_v1.HealthCheckResponse{}, 20*time.Second,
-			func(err error) { told <- err })
+		c.Start(abort, &bepb.AbortRequest{TxnId: txn}, &bepb.AbortResponse{}, 20*time.Second, func(err error) { told <- err })
 		return told
 	}
 	s.r.letting.RLock()
-	settled := start("settle")
+	settled := start(settleTxn)
 	<-s.begins
-	if err := <-start("of another tablet"); err != nil {
+	if err := <-start(settleTxn + 1); err != nil {
 		t.Errorf("a call behind: %v", err)
 	}
 	s.r.letting.RUnlock()

@@ -212,7 +212,7 @@ func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest
 		return nil, err
 	}
 	if req.Settled {
-		r.settled()
+		r.settled(ctx)
 	}
 	if !explicit {
 		if done, err := w.leadLarge(txn, t, schema, &in, led); err != nil || done {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stele/be/tablet"
+	"stele/meta/rpc"
 	"stele/meta/types"
 )
 
@@ -358,9 +359,12 @@ func (r *replica) waitVersion(ctx context.Context, v types.Version, wait time.Du
 }
 
 // settled returns when the transactions of all versions that are visible have let go of their locks.
-func (r *replica) settled() {
-	r.letting.Lock()
-	defer r.letting.Unlock()
+func (r *replica) settled(ctx context.Context) {
+	if !r.letting.TryLock() {
+		rpc.Waits(ctx) // a large transaction takes long to publish
+		r.letting.Lock()
+	}
+	r.letting.Unlock()
 }
 
 // missing returns the version that keeps later ones, known to be committed, from being applied, when only a clone can

@@ -162,16 +162,44 @@ func victims(waits map[types.BEID][]lockWait) []types.TxnID {
 	}
 }
 
-// withoutEnds drops whoever waits, in the end, only for transactions that wait for nobody.
+// withoutEnds drops whoever waits, in the end, only for transactions that wait for nobody, and those for whom, in the end, nobody waits: a long
+// queue goes in one walk.
 func withoutEnds(edges map[types.TxnID][]types.TxnID) {
-	for dropped := true; dropped; {
-		dropped = false
-		for txn, to := range edges {
-			if !slices.ContainsFunc(to, func(x types.TxnID) bool { _, waits := edges[x]; return waits }) {
-				delete(edges, txn)
-				dropped = true
+	behind := make(map[types.TxnID][]types.TxnID, len(edges)) // who waits for each
+	ahead := make(map[types.TxnID]int, len(edges))            // for how many each waits
+	after := make(map[types.TxnID]int, len(edges))            // how many wait for each
+	for txn, to := range edges {
+		for _, x := range to {
+			if _, waits := edges[x]; waits {
+				behind[x] = append(behind[x], txn)
+				ahead[txn]++
+				after[x]++
 			}
 		}
+	}
+	var ends []types.TxnID
+	for txn := range edges {
+		if ahead[txn] == 0 || after[txn] == 0 {
+			ends = append(ends, txn)
+		}
+	}
+	less := func(of map[types.TxnID]int, these []types.TxnID) {
+		for _, txn := range these {
+			if of[txn]--; of[txn] == 0 {
+				ends = append(ends, txn)
+			}
+		}
+	}
+	for len(ends) > 0 {
+		txn := ends[len(ends)-1]
+		ends = ends[:len(ends)-1]
+		to, left := edges[txn]
+		if !left {
+			continue
+		}
+		delete(edges, txn)
+		less(ahead, behind[txn])
+		less(after, to)
 	}
 }
 

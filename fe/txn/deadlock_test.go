@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"stele/meta/types"
 )
 
@@ -29,6 +31,50 @@ func TestVictims(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// TestVictimsOfLongQueues: a queue before a cycle and one behind it cost a walk each. A search that looked at each of them once for each of the others would
+// not end here.
+func TestVictimsOfLongQueues(t *testing.T) {
+	const cycle, queue = 2_000_000, 100_000
+	waits := []lockWait{{1, cycle, cycle + 1}, {2, cycle + 1, cycle}}
+	for n := range types.TxnID(queue) {
+		waits = append(waits, lockWait{uint64(n + 10), n + 2, n + 1}) // ends with one that runs
+		has := 3*cycle + n - 1
+		if n == 0 {
+			has = cycle
+		}
+		waits = append(waits, lockWait{uint64(n + 10 + queue), 3*cycle + n, has})
+	}
+	if got := victims(map[types.BEID][]lockWait{1: waits}); !slices.Equal(got, []types.TxnID{cycle + 1}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestVictimsAreEnough: without the victims there is no cycle, and each was in one, whoever waits for whom.
+func TestVictimsAreEnough(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		edges := map[types.TxnID][]types.TxnID{}
+		var waits []lockWait
+		for n := range rapid.IntRange(0, 14).Draw(t, "waits") {
+			txn, has := types.TxnID(rapid.IntRange(1, 7).Draw(t, "txn")), types.TxnID(rapid.IntRange(1, 7).Draw(t, "has"))
+			if txn != has {
+				edges[txn] = append(edges[txn], has)
+				waits = append(waits, lockWait{uint64(n), txn, has})
+			}
+		}
+		for _, txn := range victims(map[types.BEID][]lockWait{1: waits}) {
+			if !reaches(edges, txn) {
+				t.Fatalf("%d gives way and is in no cycle", txn)
+			}
+			delete(edges, txn)
+		}
+		for txn := range edges {
+			if reaches(edges, txn) {
+				t.Fatalf("%d is in a cycle still", txn)
+			}
+		}
+	})
 }
 
 // TestCallsUnderWay: a call is noticed when it has lasted for a whole beat, and again when it has for sixteen more.

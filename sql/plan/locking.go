@@ -122,11 +122,14 @@ func isMadeUp(ctx *Context, name *ast.TableName) bool {
 	return madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB)
 }
 
-// groups reports whether a row of the answer is not one row of the table.
+// groups reports whether a row of the answer is not made of one row of the table. What queries within the select list group is theirs.
 func groups(stmt *ast.SelectStmt) bool {
 	grouped := stmt.GroupBy != nil || stmt.Having != nil || stmt.Distinct
 	inspect(stmt.Fields, func(n ast.Node) bool {
-		if _, ok := n.(*ast.AggregateFuncExpr); ok {
+		switch n.(type) {
+		case *ast.SubqueryExpr:
+			return false
+		case *ast.AggregateFuncExpr, *ast.WindowFuncExpr:
 			grouped = true
 		}
 		return !grouped

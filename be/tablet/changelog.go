@@ -66,6 +66,7 @@ func (c *changeLog) append(v types.Version, rec versionRecord) {
 		if c.wide == nil {
 			c.wide = make(map[types.Version]versionRecord)
 		}
+		rec.Parts = slices.Clone(rec.Parts) // they may lie in a transaction, whose payloads would stay as long as the record
 		c.wide[v] = rec
 	}
 	last := len(c.pieces) - 1

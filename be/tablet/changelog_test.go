@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,5 +119,36 @@ func TestChangeLogExpires(t *testing.T) {
 		if got := c.expired(tt.r, tt.keep, at.Add(time.Second)); got != tt.want {
 			t.Errorf("%s: %d are dropped, not %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestRecordsKeepNoPayloads: what is noted of a version for half an hour must not lie in the memory of its transaction, which has the payloads.
+func TestRecordsKeepNoPayloads(t *testing.T) {
+	s := openStore(t, t.TempDir(), testOptions())
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := strings.Repeat("x", inlineBytes+1)
+	for txn, payload := range [][]byte{puts(t, row{1, "small", 1}), puts(t, row{2, large, 2})} {
+		if err := prepare(tb, types.TxnID(txn+1), 0, payload); err != nil {
+			t.Fatal(err)
+		}
+		tb.mu.Lock()
+		p := tb.pending[types.TxnID(txn+1)]
+		tb.mu.Unlock()
+		version := types.InitialVersion + types.Version(txn+1)
+		if err := tb.Publish(types.TxnID(txn+1), version); err != nil {
+			t.Fatal(err)
+		}
+		if rec := tb.changes.record(version); len(rec.Parts) != 1 || &rec.Parts[0] == &p.entry[0] {
+			t.Errorf("version %d: the record %+v keeps its transaction in memory", version, rec)
+		}
+	}
+	if len(tb.changes.wide) != 1 {
+		t.Errorf("%d records are kept in full", len(tb.changes.wide))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -48,6 +48,9 @@ const wordRows = 1 << 16
 // ended, and a bitmap hands them out one by one.
 type rowWords [wordRows / 64]uint64
 
+// noneEnded stands for all parts of which no row has ended. Nobody changes it.
+var noneEnded rowWords
+
 func newCheckpoint(n int, rows *roaring.Bitmap) checkpoint {
 	c := checkpoint{n: n, rows: rows}
 	if !rows.IsEmpty() {
@@ -61,9 +64,12 @@ func (c *checkpoint) wordsOf(part uint32) *rowWords {
 	if w := c.words[part].Load(); w != nil {
 		return w
 	}
-	w := new(rowWords)
-	for _, pos := range deadRows(nil, c.rows, part*wordRows, wordRows) {
-		w[pos%wordRows/64] |= 1 << (pos % 64)
+	w := &noneEnded
+	if dead := deadRows(nil, c.rows, part*wordRows, wordRows); len(dead) > 0 {
+		w = new(rowWords)
+		for _, pos := range dead {
+			w[pos%wordRows/64] |= 1 << (pos % 64)
+		}
 	}
 	c.words[part].Store(w)
 	return w
@@ -150,9 +156,12 @@ func (d *deletes) addAll(v types.Version, pos *roaring.Bitmap) {
 	d.checkpoints = append(thin(d.checkpoints), newCheckpoint(len(log), rows))
 }
 
-// thin returns a copy of the checkpoints with room for one more: of too many, the base and every second one.
+// thin returns a copy of the checkpoints with room for one more: of too many, the base and every second one. The last one leaves its words to
+// the snapshots of before: in all checkpoints of a large rowset they would be hundreds of megabytes.
 func thin(all []checkpoint) []checkpoint {
 	next := append(make([]checkpoint, 0, len(all)+1), all...)
+	last := &next[len(next)-1]
+	*last = newCheckpoint(last.n, last.rows)
 	if len(next) >= maxCheckpoints {
 		for i := 1; i < len(next); i++ {
 			next = append(next[:i], next[i+1:]...)

@@ -71,3 +71,31 @@ func TestEndedOnce(t *testing.T) {
 		s.Release()
 	}
 }
+
+// TestWordsAreFew: words are kept of the newest checkpoint, which readers ask for, and of no part without rows that have ended.
+func TestWordsAreFew(t *testing.T) {
+	const parts = 8
+	d := newDeletes(nil, nil)
+	for v := types.Version(1); v <= 10*checkpointEvery; v++ {
+		d.add(v, (parts-1)*wordRows+uint32(v)) // in the last part
+		if v%checkpointEvery == 0 {
+			if got := len(d.deadIn(nil, v, 0, parts*wordRows)); got != int(v) {
+				t.Fatalf("%d rows have ended, not %d", got, v)
+			}
+		}
+	}
+	words := 0
+	for i := range d.checkpoints {
+		for part := range d.checkpoints[i].words {
+			if w := d.checkpoints[i].words[part].Load(); w != nil && w != &noneEnded {
+				words++
+			}
+		}
+	}
+	if words != 1 {
+		t.Errorf("words of %d parts are kept", words)
+	}
+	if got := len(d.deadIn(nil, 5*checkpointEvery+3, 0, parts*wordRows)); got != 5*checkpointEvery+3 {
+		t.Errorf("at an old version %d rows have ended", got)
+	}
+}

@@ -115,14 +115,10 @@ func checkRedo(c *command.CommitTxn) error {
 }
 
 // keepRedo hangs the rows of a new version on its tablet. They are copied: a payload is a part of its log entry, which holds those of
-// hundreds of transactions and would live as long as the tablet that is trimmed last.
+// hundreds of transactions and would live as long as the tablet that is trimmed last. Nothing of a Redo may lie in one piece of memory with it:
+// the copies that cutRedo makes would keep it, and by its Prev all that was ever trimmed.
 func (d *draft) keepRedo(t *Tablet, txn types.TxnID, payloads [][]byte) {
-	one := &struct { // piece of memory, for most
-		redo  Redo
-		parts [1][]byte
-	}{}
-	r := &one.redo
-	*r = Redo{Version: t.Version, Txn: txn, Parts: copyPayloads(one.parts[:0], payloads), Prev: t.Redo}
+	r := &Redo{Version: t.Version, Txn: txn, Parts: copyPayloads(payloads), Prev: t.Redo}
 	if table, ok := d.tables.get(t.Table); ok && !table.Hidden() {
 		r.Schema = table.Schema.Version
 	}
@@ -139,13 +135,13 @@ func (d *draft) pushRedo(t *Tablet, r *Redo) {
 }
 
 // copyPayloads copies into one piece of memory.
-func copyPayloads(to, from [][]byte) [][]byte {
+func copyPayloads(from [][]byte) [][]byte {
 	size := 0
 	for _, p := range from {
 		size += len(p)
 	}
 	all := make([]byte, 0, size)
-	to = slices.Grow(to, len(from))
+	to := make([][]byte, 0, len(from))
 	for _, p := range from {
 		at := len(all)
 		all = append(all, p...)

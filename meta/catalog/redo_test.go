@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"maps"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"pgregory.net/rapid"
 
@@ -395,4 +397,37 @@ func TestTrimMarksWhoWasNotHeard(t *testing.T) {
 	if tab := b.tablet(); tab.Leader != 0 || tab.Epoch != was+1 { // the leader
 		t.Fatalf("%+v", tab)
 	}
+}
+
+// TestTrimmedRowsLeaveMemory: of a tablet that is written to all the time, some rows are kept at each trim; those must not hold what has
+// been trimmed before.
+func TestTrimmedRowsLeaveMemory(t *testing.T) {
+	b := newBench(t)
+	b.must(table("a", 10100, types.QuorumMajority, tabletA))
+	txn := types.TxnID(0)
+	commit := func() {
+		t.Helper()
+		txn++
+		cmd := b.commit(txn, r1, r2, r3)
+		cmd.Tablets[0].Redo = [][]byte{make([]byte, 1000)}
+		b.must(cmd)
+	}
+	var trimmed []weak.Pointer[byte]
+	commit()
+	for range 5 {
+		last := b.tablet()
+		trimmed = append(trimmed, weak.Make(&last.Redo.Parts[0][0]))
+		commit()
+		b.must(&command.TrimRedo{Tablets: []command.TabletUpTo{{Tablet: tabletA, Version: last.Version}}})
+	}
+	if r := b.tablet().Redo; r == nil || r.Prev != nil {
+		t.Fatal("not one version is kept")
+	}
+	runtime.GC()
+	for i, p := range trimmed {
+		if p.Value() != nil {
+			t.Errorf("the rows of trim %d are in memory still", i)
+		}
+	}
+	runtime.KeepAlive(b)
 }

@@ -112,9 +112,9 @@ func (n *network) isolate(id string, cut bool) {
 	}
 }
 
-// TestPartition: a leader that is cut off stops leading, answers no reads and commits nothing; the others have a new
-// leader; when it is back it follows and has what they committed, and nothing of its own.
-func TestPartition(t *testing.T) {
+// apart opens three voters that can be cut off from each other; the first leads.
+func apart(t *testing.T) (*network, []*Log) {
+	t.Helper()
 	n := newNetwork(t)
 	var all []*Log
 	for i := 1; i <= 3; i++ {
@@ -126,33 +126,44 @@ func TestPartition(t *testing.T) {
 		cfg.Advertise = n.address(cfg.ID, cfg.Listener)
 		all = append(all, open(t, cfg))
 	}
-	old := all[0]
-	ctx := testContext(t)
-	if err := old.WaitLeader(ctx); err != nil {
+	first, ctx := all[0], testContext(t)
+	if err := first.WaitLeader(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range all[1:] {
-		if err := old.AddLearner(ctx, l.ID(), l.cfg.Advertise); err != nil {
+		if err := first.AddLearner(ctx, l.ID(), l.cfg.Advertise); err != nil {
 			t.Fatal(err)
 		}
-		if err := old.Promote(ctx, l.ID()); err != nil {
+		if err := first.Promote(ctx, l.ID()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	create(t, ctx, old, "before")
-	n.isolate("fe1", true)
-	var fresh *Log
-	for fresh == nil {
-		for _, l := range all[1:] {
+	return n, all
+}
+
+// nextLeader waits for one of the logs to know that it leads.
+func nextLeader(t *testing.T, ctx context.Context, logs []*Log) *Log {
+	t.Helper()
+	for ctx.Err() == nil {
+		for _, l := range logs {
 			if l.IsLeader() {
-				fresh = l
+				return l
 			}
-		}
-		if ctx.Err() != nil {
-			t.Fatal("no new leader")
 		}
 		<-time.After(5 * time.Millisecond)
 	}
+	t.Fatal("no new leader")
+	return nil
+}
+
+// TestPartition: a leader that is cut off stops leading, answers no reads and commits nothing; the others have a new
+// leader; when it is back it follows and has what they committed, and nothing of its own.
+func TestPartition(t *testing.T) {
+	n, all := apart(t)
+	old, ctx := all[0], testContext(t)
+	create(t, ctx, old, "before")
+	n.isolate("fe1", true)
+	fresh := nextLeader(t, ctx, all[1:])
 	if _, err := old.ReadIndex(ctx); err == nil {
 		t.Error("a leader that is cut off answers reads")
 	}

@@ -155,7 +155,7 @@ func TestKeptPlansAgree(t *testing.T) {
 		got := kept.Bind(s.ctx, values)
 		bound++
 		sql := q.with(second)
-		want := selected(t, s.ctx, sql)
+		want := planOf(t, s.ctx, sql)
 		if !reflect.DeepEqual(got.Schema, want.Schema) {
 			t.Fatalf("%s: columns %v, not %v", sql, got.Schema, want.Schema)
 		}
@@ -193,7 +193,7 @@ func keptAs(t *rapid.T, ctx *Context, first, second string) (*Kept, []Param, boo
 	return k, paramsOf(found2), ok
 }
 
-func selected(t *rapid.T, ctx *Context, sql string) *physical.Node {
+func planOf(t *rapid.T, ctx *Context, sql string) *physical.Node {
 	st, err := ast.Parse(sql, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestKeptPreparedAgree(t *testing.T) {
 		bound++
 		ctx := *s.ctx
 		ctx.Params = second
-		compareRows(t, s, sql, got, selected(t, &ctx, sql))
+		compareRows(t, s, sql, got, planOf(t, &ctx, sql))
 	})
 	t.Logf("%d plans were bound", bound)
 	if bound < 5 {

@@ -139,10 +139,12 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 		}
 	}
 	a.checks = append(a.checks, columnChecks(def)...)
-	if d, ok := generatedOption(def); ok {
+	col, err := columnDef(a.b, def, a.table.Collation)
+	if d, ok := generatedOption(def); ok && err == nil {
+		d.declared = col.Generated
 		a.generated = append(a.generated, d)
 	}
-	return columnDef(a.b, def, a.table.Collation)
+	return col, err
 }
 
 const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... SELECT and use it instead"

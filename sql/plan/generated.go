@@ -27,13 +27,15 @@ const (
 type generatedDef struct {
 	column string
 	expr   ast.ExprNode
+	// declared is what the column has until its expression is read: clauses of an ALTER TABLE may give it another name, or drop it.
+	declared *types.Generated
 }
 
 // generatedOption is the expression in the definition of a column.
 func generatedOption(def *ast.ColumnDef) (generatedDef, bool) {
 	for _, o := range def.Options {
 		if o.Tp == ast.ColumnOptionGenerated {
-			return generatedDef{def.Name.Name.O, o.Expr}, true
+			return generatedDef{column: def.Name.Name.O, expr: o.Expr}, true
 		}
 	}
 	return generatedDef{}, false
@@ -311,12 +313,17 @@ func generatedText(c *types.Column) string {
 // generated settles the generated columns of a table whose columns are altered. One that stays as it is keeps what it is worked out of.
 // Rows that are there have no value of one that is new or worked out otherwise, so there must be none.
 func (a *tableAlterer) generated() error {
+	from, columns := &a.change.From.Schema, a.to.Schema.Columns
 	for _, d := range a.columnAlterer.generated {
+		at := slices.IndexFunc(columns, func(c types.Column) bool { return c.Generated == d.declared })
+		if at < 0 {
+			continue // another clause has dropped or defined it
+		}
+		d.column = columns[at].Name
 		if err := a.b.generate(a.to, d); err != nil {
 			return err
 		}
 	}
-	from, columns := &a.change.From.Schema, a.to.Schema.Columns
 	for i := range columns {
 		c := &columns[i]
 		if c.Generated == nil {
@@ -331,7 +338,7 @@ func (a *tableAlterer) generated() error {
 				return err
 			}
 		}
-		if old == nil || !sameValues(old, c) {
+		if old == nil || !sameValues(old, c) || !sameReads(from, &a.to.Schema, old, c) {
 			a.change.empty = refuse("the generated column '" + c.Name + "' in a table that has rows: they would be rewritten; " + rewriteRemedy)
 		}
 	}
@@ -360,4 +367,13 @@ func sameValues(old, c *types.Column) bool {
 	from.NotNull, to.NotNull = false, false
 	from.Collation, to.Collation = types.CollationBinary, types.CollationBinary
 	return old.Generated != nil && old.Generated.Clause == c.Generated.Clause && from == to && slices.Equal(old.Elems, c.Elems) && old.Bits == c.Bits
+}
+
+// sameReads reports whether two definitions of a generated column are worked out of the same columns, which compare as before: a name may
+// be that of another column by now.
+func sameReads(from, to *types.Schema, old, c *types.Column) bool {
+	return slices.Equal(old.Generated.Reads, c.Generated.Reads) && !slices.ContainsFunc(c.Generated.Reads, func(id types.ColumnID) bool {
+		was, is := &from.Columns[from.ColumnIndex(id)], &to.Columns[to.ColumnIndex(id)]
+		return was.Type.Collation != is.Type.Collation || was.Bits != is.Bits
+	})
 }

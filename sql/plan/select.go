@@ -425,8 +425,9 @@ func (s *selecter) orderKey(e *env, it *ast.ByItem) (int, error) {
 			return p.id, nil
 		}
 	}
+	shown := s.shows(n)
 	n = substitute(n, s.projected)
-	if s.stmt.Distinct && s.b.fullGroupBy {
+	if s.stmt.Distinct && s.b.fullGroupBy && !shown {
 		return 0, errorf(CodeOrderNotInSelect, "Expression #1 of ORDER BY clause is not in SELECT list, references column which is not in SELECT list; this is incompatible with DISTINCT")
 	}
 	if err := e.checkGrouped(n, 1, "ORDER BY"); err != nil {
@@ -439,6 +440,14 @@ func (s *selecter) orderKey(e *env, it *ast.ByItem) (int, error) {
 	hidden := s.b.projectItem(e.rel, n, "", used)
 	s.items = append(s.items, hidden)
 	return hidden.id, nil
+}
+
+// shows reports whether all columns of an expression are in the select list.
+func (s *selecter) shows(e *expr.Node) bool {
+	if e.Kind == expr.NodeColumn {
+		return slices.ContainsFunc(s.items, func(p item) bool { return p.id == e.Col || sameExpr(p.expr, e) })
+	}
+	return !slices.ContainsFunc(e.Args, func(a *expr.Node) bool { return !s.shows(a) })
 }
 
 // projected gives what the select list computes under a column id, for expressions that stand beside it.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -45,8 +46,8 @@ func fillSegment(t *testing.T, dir string, segmentBytes, size int) (last uint64)
 	return last
 }
 
-// tearIndex breaks the last entry before the index of the only segment, as a torn write of the batch that filled it.
-func tearIndex(t *testing.T, dir string) {
+// breakBefore breaks a byte of the only segment, so far before its index.
+func breakBefore(t *testing.T, dir string, bytes int) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.wal"))
 	if err != nil || len(names) != 1 {
@@ -56,9 +57,22 @@ func tearIndex(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[indexFrame(b)-20] ^= 1
+	index, _ := indexFrame(b)
+	b[index-bytes] ^= 1
 	if err := os.WriteFile(names[0], b, 0o640); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A torn batch that fills a segment is cut off only when nothing that was acknowledged would go with it.
+func TestBrokenBatchBeforeATornOne(t *testing.T) {
+	const segmentBytes, size = 4 << 10, 500
+	dir := t.TempDir()
+	fillSegment(t, dir, segmentBytes, size)
+	breakBefore(t, dir, 20)
+	breakBefore(t, dir, 20+size+100) // in the batch before
+	if _, err := openLogStore(dir, segmentBytes, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("opened a log with a broken batch: %v", err)
 	}
 }
 
@@ -79,7 +93,7 @@ func TestKilledBetweenSegments(t *testing.T) {
 			dir := t.TempDir()
 			last := fillSegment(t, dir, segmentBytes, c.size)
 			if c.torn {
-				tearIndex(t, dir)
+				breakBefore(t, dir, 20) // as a torn write of the batch
 				last--
 			}
 			for range 3 {

@@ -78,12 +78,16 @@ func mendFull(path string, s *waltypes.SegmentInfo) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	index := indexFrame(b)
+	index, from := indexFrame(b)
 	if index < 0 {
 		return false, nil
 	}
 	end, entries := wholeBatches(b)
-	if index >= end {
+	switch {
+	case index < end: // it is whole
+	case from != end:
+		return false, fmt.Errorf("%s is damaged behind its first %d entries: a batch is broken, and the one that fills it follows", path, entries)
+	default:
 		return false, cutBatch(path, int64(max(end, segmentHeader)))
 	}
 	s.SealTime, s.MaxIndex = time.Now(), s.BaseIndex+uint64(entries)-1
@@ -100,22 +104,24 @@ func cutBatch(path string, off int64) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// indexFrame returns where the index of a segment is, -1 = nowhere. Like the store it does not ask whether batches are whole.
-func indexFrame(b []byte) int {
-	for at := segmentHeader; at+frameHeader <= len(b); {
+// indexFrame returns where the index of a segment is, -1 = nowhere, and where the batch with it begins. Like the store it does not ask
+// whether batches are whole.
+func indexFrame(b []byte) (at, from int) {
+	for at = segmentHeader; at+frameHeader <= len(b); {
 		size := frameHeader
 		switch b[at] {
 		case segment.FrameIndex:
-			return at
+			return at, from
 		case segment.FrameEntry:
 			size += int(binary.LittleEndian.Uint32(b[at+4:]))
 		case segment.FrameCommit:
+			from = at + frameHeader
 		default:
-			return -1
+			return -1, 0
 		}
 		at += padded(size)
 	}
-	return -1
+	return -1, 0
 }
 
 // batchFits reports whether a commit frame is that of the bytes before it.

@@ -26,7 +26,7 @@ const (
 
 const usage = `usage: stele be tool COMMAND [flags] DIR [arguments]
 
-DIR is a storage root path (the folder with meta and data) of a BE that is not running.
+DIR is the folder store (with meta and data) in a storage root path of a BE that is not running.
 
   ls        list the replicas on the disk: versions, rows, rowsets, bytes
   dump      print the rows of a replica, tab-separated: dump [--version N] DIR TABLET

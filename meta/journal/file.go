@@ -86,12 +86,16 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Open opens a file that is there, to be written on. How far it has been written with zeros is not known; that is done again from where the
+// Open opens a file that is there, to be written on. What can be read of it is durable when Open returns: a process that was killed may have
+// left it in the page cache, and to flush what is written next reaches no further than that. How far it has been written with zeros is not known; that is done again from where the
 // next write begins.
 func Open(path string) (*File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -138,6 +142,7 @@ func (f *File) move(off int64) error {
 		return nil
 	}
 	if _, err := f.f.ReadAt(f.window[:off-f.base], f.base); err != nil {
+		f.window = nil // else the next write would put what it has over what stands there
 		return fmt.Errorf("read the block before %d of %s: %w", off, f.f.Name(), err)
 	}
 	return nil
@@ -209,7 +214,7 @@ func (f *File) put(b []byte, off int64, flags int) error {
 		n, err := unix.Pwritev2(f.direct, [][]byte{b}, off, flags)
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), err == nil && n%block != 0:
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), err == nil && (n == 0 || n%block != 0):
 			if err := f.cached(); err != nil {
 				return err
 			}

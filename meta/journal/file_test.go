@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -145,4 +146,62 @@ func TestWriteWithAGap(t *testing.T) {
 		t.Error("wrote with a gap before what was not flushed")
 	}
 	must(t, f.Close())
+}
+
+// A write that failed because the block before it could not be read leaves no trace in the next one.
+func TestWriteAfterAFailedRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f, err := Create(path, 1<<20)
+	must(t, err)
+	_, err = f.WriteAt([]byte("acknowledged"), 0)
+	must(t, err)
+	must(t, f.Sync())
+	must(t, f.Close())
+	f, err = Open(path)
+	must(t, err)
+	whole := f.f
+	f.f, err = os.OpenFile(path, os.O_WRONLY, 0) // cannot be read
+	must(t, err)
+	if _, err := f.WriteAt([]byte(", lost"), 12); err == nil {
+		t.Fatal("wrote behind what cannot be read")
+	}
+	must(t, f.f.Close())
+	f.f = whole
+	_, err = f.WriteAt([]byte(", again"), 12)
+	must(t, err)
+	must(t, f.Sync())
+	got := make([]byte, 19)
+	_, err = f.ReadAt(got, 0)
+	must(t, err)
+	if string(got) != "acknowledged, again" {
+		t.Errorf("the file has %q", got)
+	}
+	must(t, f.Close())
+}
+
+// A process that was killed may have left bytes in the page cache that were never flushed. Who opens the file reads them and takes them
+// for durable, and a flush of what follows does not reach them.
+func TestOpenFlushesWhatWasLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	killed, err := os.Create(path)
+	must(t, err)
+	_, err = killed.Write(bytes.Repeat([]byte{1}, 64<<10))
+	must(t, err)
+	unflushed := func() uint64 {
+		var stat unix.Cachestat_t
+		if err := unix.Cachestat(uint(killed.Fd()), &unix.CachestatRange{Len: 64 << 10}, &stat, 0); err != nil {
+			t.Skipf("the kernel does not tell: %v", err)
+		}
+		return stat.Dirty + stat.Writeback
+	}
+	if unflushed() == 0 {
+		t.Skip("this file system keeps nothing in the page cache, or was faster")
+	}
+	f, err := Open(path)
+	must(t, err)
+	if n := unflushed(); n > 0 {
+		t.Errorf("%d pages are not flushed", n)
+	}
+	must(t, f.Close())
+	must(t, killed.Close())
 }

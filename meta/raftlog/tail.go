@@ -7,8 +7,10 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/hashicorp/raft-wal/segment"
+	waltypes "github.com/hashicorp/raft-wal/types"
 )
 
 // checkTail reads the segment that is written to. A batch at its end that is not whole is what a crash leaves behind: the
@@ -63,6 +65,63 @@ func wholeBatches(b []byte) (end, entries int) {
 		at += padded(size)
 	}
 	return end, entries
+}
+
+// mendFull looks whether the segment that is written to has its index, as the store writes it with the batch that fills it. When that
+// batch is whole, the segment is marked as sealed but for its index; when it is not, it is cut off, for the store would forget its
+// entries and still take the segment for sealed.
+func mendFull(path string, s *waltypes.SegmentInfo) (full bool, err error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	index, from := indexFrame(b)
+	if index < 0 {
+		return false, nil
+	}
+	end, entries := wholeBatches(b)
+	switch {
+	case index < end: // it is whole
+	case from != end:
+		return false, fmt.Errorf("%s is damaged behind its first %d entries: a batch is broken, and the one that fills it follows", path, entries)
+	default:
+		return false, cutBatch(path, int64(max(end, segmentHeader)))
+	}
+	s.SealTime, s.MaxIndex = time.Now(), s.BaseIndex+uint64(entries)-1
+	return true, nil
+}
+
+// cutBatch has the batches of a segment end before off.
+func cutBatch(path string, off int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(make([]byte, frameHeader), off)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// indexFrame returns where the index of a segment is, -1 = nowhere, and where the batch with it begins. Like the store it does not ask
+// whether batches are whole.
+func indexFrame(b []byte) (at, from int) {
+	for at = segmentHeader; at+frameHeader <= len(b); {
+		size := frameHeader
+		switch b[at] {
+		case segment.FrameIndex:
+			return at, from
+		case segment.FrameEntry:
+			size += int(binary.LittleEndian.Uint32(b[at+4:]))
+		case segment.FrameCommit:
+			from = at + frameHeader
+		default:
+			return -1, 0
+		}
+		at += padded(size)
+	}
+	return -1, 0
 }
 
 // batchFits reports whether a commit frame is that of the bytes before it.

@@ -19,6 +19,9 @@ import (
 //
 // The index is made again from the entries before the store opens. It is written behind the last entry that counts, over
 // entries that were taken back; a crash in between leaves a segment that is mended the same way.
+//
+// It mends, too, what a process leaves that was killed when its last segment was full and the next one not begun: the store
+// takes such a segment for sealed, and would refuse every entry from then on. See mendFull.
 type walMeta struct {
 	waltypes.MetaStore
 	log *slog.Logger
@@ -31,13 +34,25 @@ func (m *walMeta) Load(dir string) (waltypes.PersistentState, error) {
 		return state, err
 	}
 	mended := false
+	var next []waltypes.SegmentInfo // that follows a full one; the store makes its file
 	for i := range state.Segments {
 		s := &state.Segments[i]
 		if s.SealTime.IsZero() {
-			if err := checkTail(filepath.Join(dir, segment.FileName(*s))); err != nil {
+			path := filepath.Join(dir, segment.FileName(*s))
+			if err := checkTail(path); err != nil {
 				return state, err
 			}
-			continue
+			full, err := mendFull(path, s)
+			if err != nil {
+				return state, fmt.Errorf("log segment %d: %w", s.BaseIndex, err)
+			}
+			if !full {
+				continue
+			}
+			next = append(next, waltypes.SegmentInfo{
+				ID: state.NextSegmentID, BaseIndex: s.MaxIndex + 1, MinIndex: s.MaxIndex + 1,
+				Codec: s.Codec, SizeLimit: s.SizeLimit, CreateTime: s.SealTime,
+			})
 		}
 		if s.IndexStart != 0 {
 			continue
@@ -51,6 +66,8 @@ func (m *walMeta) Load(dir string) (waltypes.PersistentState, error) {
 	if !mended {
 		return state, nil
 	}
+	state.Segments = append(state.Segments, next...)
+	state.NextSegmentID += uint64(len(next))
 	return state, m.CommitState(state)
 }
 

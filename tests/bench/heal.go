@@ -110,6 +110,9 @@ func clonedBytes(tb testing.TB, s *Server) (sum int64) {
 // MeasureFailover kills each BE in turn while a client writes rows to every tablet of a table and another one reads them
 // all, and tells how long after the kill the first statement that was begun after it succeeded.
 func MeasureFailover(tb testing.TB, t *Table, s *Server) {
+	if err := MakeKV(tb.Context(), s); err != nil {
+		tb.Fatal(err)
+	}
 	var writes, reads []float64
 	next := int64(1) << 40
 	for _, node := range []string{"be1", "be2", "be3"} {

@@ -75,10 +75,11 @@ func allocate(f *os.File, size int64) error {
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		err = f.Truncate(size)
 	}
-	return errors.Join(err, f.Sync(), syncDir(filepath.Dir(f.Name())))
+	return errors.Join(err, f.Sync(), SyncDir(filepath.Dir(f.Name())))
 }
 
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -210,15 +210,7 @@ func removeFront(dir string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, syncDir(dir))...)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(append(errs, journal.SyncDir(dir))...)
 }
 
 func (f *front) close() error {

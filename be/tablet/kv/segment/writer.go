@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"stele/meta/journal"
 )
 
 // Output is a file that a segment is written to.
@@ -160,18 +162,10 @@ func createFile(path string, size int64) (Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.Truncate(size), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(f.Truncate(size), journal.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &diskFile{f}, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // stepBytes is how much is given to the kernel at once. For the cache it takes pages as large as a write, and large ones are rare, or, on

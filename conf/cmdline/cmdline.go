@@ -34,8 +34,8 @@ func New(name, usage string, stdout, stderr io.Writer) *Set {
 	return s
 }
 
-// Parse reads the flags, before, between and behind what are none, and returns the others, of which there may be some from least to most. If
-// the command is not to run it has said why, and ok is false.
+// Parse reads the flags, before, between and behind what are none, and returns the others, of which there may be some from least to most.
+// Behind "--" nothing is a flag. If the command is not to run it has said why, and ok is false.
 func (s *Set) Parse(args []string, least, most int) (rest []string, code int, ok bool) {
 	for {
 		switch err := s.FlagSet.Parse(args); {
@@ -45,8 +45,10 @@ func (s *Set) Parse(args []string, least, most int) (rest []string, code int, ok
 		case err != nil:
 			return nil, s.Refuse("%v", err), false
 		}
-		args = s.Args()
-		if len(args) == 0 {
+		read := len(args) - s.NArg()
+		ended := read > 0 && args[read-1] == "--" // behind which nothing is a flag
+		if args = s.Args(); len(args) == 0 || ended {
+			rest = append(rest, args...)
 			break
 		}
 		rest, args = append(rest, args[0]), args[1:]

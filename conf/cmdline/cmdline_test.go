@@ -17,6 +17,8 @@ func TestParse(t *testing.T) {
 	}{
 		{[]string{"--conf", "x"}, 0, 0, nil, ExitOK, "", ""},
 		{[]string{"a", "--conf", "x", "b"}, 2, 2, []string{"a", "b"}, ExitOK, "", ""},
+		{[]string{"--conf", "x", "a", "--", "b", "-c", "--"}, 4, 4, []string{"a", "b", "-c", "--"}, ExitOK, "", ""},
+		{[]string{"--conf", "x", "--", "--conf", "y"}, 2, 2, []string{"--conf", "y"}, ExitOK, "", ""},
 		{[]string{"a", "--help"}, 0, 0, nil, ExitOK, "usage: stele be\n\n  --conf FILE", ""},
 		{[]string{"--help"}, 0, 0, nil, ExitOK, "where the `file` is", ""},
 		{[]string{"--help"}, 0, 0, nil, ExitOK, "  -p INT               a port (default 7)\n", ""},

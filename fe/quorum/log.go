@@ -31,6 +31,7 @@ import (
 const (
 	ReasonNotLeader = "not_leader"
 	ReasonBusy      = "busy"
+	ReasonNoRoom    = "no_room"
 	ReasonUnknown   = "outcome_unknown"
 	ReasonDropped   = "not_a_member"
 )
@@ -202,6 +203,8 @@ func remote(err error) error {
 		return &raftlog.ErrNotLeader{}
 	case ReasonBusy:
 		return raftlog.ErrBusy
+	case ReasonNoRoom:
+		return raftlog.ErrNoRoom
 	case ReasonUnknown:
 		return fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, err)
 	case rpc.ReasonWrongCluster, rpc.ReasonNoCluster: // the leader's address has an FE that came back on a blank disk: another will lead

@@ -223,6 +223,8 @@ func reasoned(err error) error {
 		return &metarpc.Error{Msg: err.Error(), Reason: quorum.ReasonNotLeader}
 	case errors.Is(err, raftlog.ErrBusy):
 		return &metarpc.Error{Msg: err.Error(), Reason: quorum.ReasonBusy}
+	case errors.Is(err, raftlog.ErrNoRoom):
+		return &metarpc.Error{Msg: err.Error(), Reason: quorum.ReasonNoRoom}
 	case errors.Is(err, raftlog.ErrOutcomeUnknown):
 		return &metarpc.Error{Msg: err.Error(), Reason: quorum.ReasonUnknown}
 	}

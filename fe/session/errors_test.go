@@ -6,9 +6,24 @@ import (
 	"strings"
 	"testing"
 
+	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/raftlog"
 )
+
+// TestNoRoomError: a log without room is 1021, unless the outcome of a commit is unknown: nothing may make that look certain.
+func TestNoRoomError(t *testing.T) {
+	full := fmt.Errorf("commit: %w", raftlog.ErrNoRoom)
+	for err, want := range map[error]uint16{full: 1021, errors.Join(full, &txn.UnknownError{Txn: 1, Err: full}): 1180} {
+		var known server.MySQLError
+		if got := mysqlError(err); !errors.As(got, &known) {
+			t.Errorf("%v has no number", got)
+		} else if code, _, _ := known.MySQL(); code != want {
+			t.Errorf("%v is %d, want %d", err, code, want)
+		}
+	}
+}
 
 // TestQuorumError: a write for which too few replicas are left names what it waited for and the ways out, also when other
 // errors came on the way.

@@ -69,6 +69,9 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		if errors.Is(err, raftlog.ErrDropped) { // nobody takes another try, or tells
 			return t.cutOff(unknown, err)
 		}
+		if !unknown && errors.Is(err, raftlog.ErrNoRoom) { // that takes an operator
+			return catalog.CommitResult{}, errors.Join(err, t.Rollback(ctx))
+		}
 		unknown = true
 		// Another FE may lead by now; then its log tells, once it is here.
 		if tablets, ok := t.c.log.Current().TxnTablets(t.id); ok {

@@ -290,6 +290,29 @@ func TestLateCommitIsRefused(t *testing.T) {
 	}
 }
 
+// TestNoRoomAborts: a commit that the log has no room for is not tried again, and leaves nothing pending.
+func TestNoRoomAborts(t *testing.T) {
+	w := newWorld(t, 3, 1, types.QuorumMajority)
+	commits := 0
+	w.Log.Before = func(cmds []command.Command) error {
+		if _, ok := cmds[0].(*command.CommitTxn); ok {
+			commits++
+			return raftlog.ErrNoRoom
+		}
+		return nil
+	}
+	x := w.begin(false)
+	w.write(x, w.Tablets[0], 1)
+	err := x.Commit(context.Background())
+	var retry *txn.RetryError
+	if !errors.Is(err, raftlog.ErrNoRoom) || errors.As(err, &retry) || commits != 1 {
+		t.Fatalf("%d commits, the last came to %v", commits, err)
+	}
+	if len(w.BEs[0].Aborted) == 0 {
+		t.Error("the rows stay pending")
+	}
+}
+
 func TestUnknownOutcomeStaysUnknown(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
 	w.set.WriteTimeout = 300 * time.Millisecond

@@ -63,6 +63,7 @@ type Config struct {
 	Now func() time.Time // nil = time.Now
 
 	decode func([]byte) (command.Command, error) // nil = command.Decode; of other versions in tests
+	free   func(dir string) (int64, error)       // nil = freeBytes; of full disks in tests
 }
 
 func (c *Config) check() error {
@@ -101,6 +102,9 @@ func (c *Config) check() error {
 	}
 	if c.decode == nil {
 		c.decode = command.Decode
+	}
+	if c.free == nil {
+		c.free = freeBytes
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -27,10 +27,14 @@ var (
 	ErrDropped = errors.New("this frontend was dropped from the cluster")
 	// ErrBusy says that the log took no proposal in time; nothing was proposed.
 	ErrBusy = errors.New("the metadata log is overloaded")
+	// ErrNoRoom says that the file system under the leader's log is full: it takes no commits now, and nothing was proposed.
+	ErrNoRoom = errors.New("the file system of meta_dir has no room for the metadata log")
 	// ErrWrongCluster is wrapped when an identity or a peer belongs to another cluster.
 	ErrWrongCluster = errors.New("belongs to another cluster")
 	// ErrSnapshotUnusable is wrapped by Open when the newest snapshot cannot be read.
 	ErrSnapshotUnusable = errors.New("the newest metadata snapshot cannot be read")
+	// ErrNotStored is wrapped by Failure when an entry could not be stored. What of it is on disk is found out when the log is opened again.
+	ErrNotStored = errors.New("the metadata log cannot be written; start this frontend again when its disk works and has room")
 	// ErrLogUnusable is wrapped by Open and Failure when an entry of the log is damaged or missing.
 	ErrLogUnusable = errors.New("the metadata log cannot be read")
 )

@@ -24,6 +24,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
 
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -67,6 +68,7 @@ type Log struct {
 	learns  learns
 	growth  *growth
 	lost    chan string // ids of peers of whom a connection has ended
+	room    room
 }
 
 // Open opens or creates the log of an FE and starts taking part in the group.
@@ -80,6 +82,7 @@ func Open(cfg Config) (*Log, error) {
 		proposals: make(chan *proposal, maxQueued), learns: newLearns(),
 		lost: make(chan string, 16), growth: newGrowth(cfg.SnapshotBytes),
 	}
+	l.room = room{dir: cfg.Dir, need: int64(cfg.SegmentBytes), free: cfg.free}
 	l.moves.init()
 	own := l.flights.command
 	if !asIs { // it reads entries in a way of its own
@@ -89,7 +92,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := l.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata log in %s: %w", cfg.Dir, err), l.release())
 	}
-	l.wg.Add(8)
+	l.wg.Add(9)
 	go l.watchCrashes()
 	go l.learnAll()
 	go l.watchLeader()
@@ -98,6 +101,7 @@ func Open(cfg Config) (*Log, error) {
 	go l.reap()
 	go l.watchFailure()
 	go l.compact()
+	go l.watchRoom()
 	return l, nil
 }
 
@@ -155,7 +159,13 @@ func (l *Log) checkFiles(snaps *snapshots) error {
 		return fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)
 	}
 	l.wal.onBad(func(err error) {
-		_ = l.fsm.fail(fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)) // it is what Failure returns
+		switch {
+		case errors.Is(err, wal.ErrClosed): // by Close
+		case errors.Is(err, ErrNotStored):
+			_ = l.fsm.fail(err)
+		default:
+			_ = l.fsm.fail(fmt.Errorf("%w: %w (remedy: %s)", ErrLogUnusable, err, Remedy)) // it is what Failure returns
+		}
 	})
 	return markUsed(l.cfg.Dir)
 }

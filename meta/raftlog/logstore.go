@@ -23,7 +23,7 @@ type logStore struct {
 	dir string
 
 	mu  sync.Mutex
-	bad func(error) // told of an entry that is damaged, nil = nobody
+	bad func(error) // told of an entry that is damaged or could not be stored, nil = nobody
 
 	stored func() // told when entries are durable or could not be stored, nil = nobody
 }
@@ -43,7 +43,8 @@ func openLogStore(dir string, segmentBytes int, log *slog.Logger) (*logStore, er
 	return s, nil
 }
 
-// onBad has f told of entries that turn out to be damaged.
+// onBad has f told of entries that turn out to be damaged, or cannot be stored: what of those is on disk nobody knows, and
+// the library keeps no state from which it could go on.
 func (s *logStore) onBad(f func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +89,21 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		c.Extensions = binary.LittleEndian.AppendUint32(ext, sumOf(l, l.Extensions))
 		signed[i] = c
 	}
-	return s.WAL.StoreLogs(signed)
+	if err := s.WAL.StoreLogs(signed); err != nil {
+		return s.broken(fmt.Errorf("%w: entry %d in %s: %w", ErrNotStored, logs[0].Index, s.dir, err))
+	}
+	return nil
+}
+
+// broken tells of an error after which the log is not used any more, and returns it.
+func (s *logStore) broken(err error) error {
+	s.mu.Lock()
+	bad := s.bad
+	s.mu.Unlock()
+	if bad != nil {
+		bad(err)
+	}
+	return err
 }
 
 // GetLog reads an entry.
@@ -97,14 +112,7 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
-	err = fmt.Errorf("log entry %d in %s: %w", index, s.dir, err)
-	s.mu.Lock()
-	bad := s.bad
-	s.mu.Unlock()
-	if bad != nil {
-		bad(err)
-	}
-	return err
+	return s.broken(fmt.Errorf("log entry %d in %s: %w", index, s.dir, err))
 }
 
 func (s *logStore) read(index uint64, l *raft.Log) (err error) {

@@ -46,7 +46,7 @@ type outcome struct {
 // here. Concurrent calls share entries. A command that the catalog refuses has its error in its Result and does not
 // stop the others.
 //
-// *ErrNotLeader and ErrBusy mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
+// *ErrNotLeader, ErrBusy and ErrNoRoom mean that nothing was proposed. ErrOutcomeUnknown, and an end of ctx, mean that the
 // commands may be applied or not: propose again only what may be applied twice, as CommitTxn may.
 //
 // Commands are applied as they are given, without being decoded first where that is the same (see flights.command): nobody changes
@@ -60,6 +60,9 @@ func (l *Log) Propose(ctx context.Context, cmds ...command.Command) ([]catalog.R
 	for i, c := range cmds {
 		if c.Type() == command.TypeBatch {
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
+		}
+		if !l.room.takes(c) {
+			return nil, ErrNoRoom
 		}
 		e, err := command.Encode(c)
 		if err != nil {
@@ -88,6 +91,9 @@ func (l *Log) ProposeEncoded(ctx context.Context, encoded [][]byte) ([]catalog.R
 		}
 		if c.Type() == command.TypeBatch {
 			return nil, fmt.Errorf("propose: command %d is a batch", i)
+		}
+		if !l.room.takes(c) {
+			return nil, ErrNoRoom
 		}
 	}
 	p := proposals.Get().(*proposal)

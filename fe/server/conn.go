@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -31,7 +32,8 @@ type conn struct {
 	nc   net.Conn // the socket, for deadlines and closing
 	sess Session
 
-	stream net.Conn // nc, or TLS over it
+	stream net.Conn        // nc, or TLS over it
+	socket syscall.RawConn // of a stream in clear text, nil = none to linger at
 	r      packetReader
 	w      packetWriter
 	caps   uint32
@@ -104,6 +106,8 @@ func (c *conn) begin(st *loginState) {
 	}
 	if l.secure {
 		c.s.count.tls.Add(1)
+	} else {
+		c.socket = socketOf(c.nc)
 	}
 	c.schema = st.info.DB
 	c.mu.Lock()
@@ -134,6 +138,7 @@ func (c *conn) apologise() {
 func (c *conn) loop() error {
 	for c.idle() {
 		c.r.seq = 0
+		c.linger()
 		payload, err := c.r.next(c.maxPacket)
 		if errors.Is(err, errPacketTooLarge) {
 			c.s.count.packetsTooLong.Add(1)

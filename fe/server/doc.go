@@ -15,6 +15,7 @@
 //  3. Memory per connection is bounded: packets by MaxPacket (loginPacketMax before the login), output by
 //     flushBytes plus one row, cursors by CursorBytes, parameters sent ahead by MaxPacket; rows are produced no faster than the client takes them.
 //  4. Everything encoded is flushed before the connection waits for the client.
+//     One that is alone with the server waits for its next command in a system call for a moment (linger.go).
 //  5. The status flags and capabilities used are those that both sides named: client flags are masked with ours.
 //
 // Locks: Server.mu guards the registry; conn.mu guards a connection's state. Server.mu is never taken while conn.mu

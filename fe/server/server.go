@@ -99,6 +99,8 @@ type Server struct {
 	refusals refusals
 	maxConn  atomic.Int64
 
+	lingering lingering
+
 	ctx    context.Context // of all connections
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // one for each connection
@@ -117,7 +119,7 @@ func New(cfg Config, engine Engine) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, engine: engine, auth: a, listeners: map[net.Listener]struct{}{}, conns: map[uint64]*conn{}}
+	s := &Server{cfg: cfg, engine: engine, auth: a, listeners: map[net.Listener]struct{}{}, conns: map[uint64]*conn{}, lingering: newLingering()}
 	// The library gets no TLS configuration: loginConn terminates TLS.
 	s.lib = lib.NewServerWithAuth(cfg.Version, collation, PluginNative, nil, nil, provider{a})
 	s.maxConn.Store(int64(cfg.MaxConnections))

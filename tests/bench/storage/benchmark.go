@@ -18,6 +18,7 @@ var writers = []int{1, 16, 64}
 type benchmark struct {
 	report Report
 	dir    string
+	root   string // of the disk with the rows
 	tsv    string
 	rows   int
 	bytes  int64 // of the TSV

@@ -25,6 +25,7 @@ type benchmark struct {
 	tsv    string
 	rows   int
 	bytes  int64 // of the TSV
+	chunks int   // of it, each of which a load makes a version of; 0 = not known
 	s      *tablet.Store
 	t      *tablet.Tablet
 }

@@ -64,6 +64,7 @@ func lineitem() types.Schema {
 func (b *benchmark) makeTSV() (err error) {
 	if _, err := os.Stat(b.tsv); err == nil {
 		return eachChunk(b.tsv, func(text []byte) error {
+			b.chunks++
 			b.rows += bytes.Count(text, []byte{'\n'})
 			b.bytes += int64(len(text))
 			return nil

@@ -81,7 +81,7 @@ bench: ## measure against a MariaDB beside it (installed by apt if it can be); s
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
 	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
 
-bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1")
+bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1", or "-dir /tmp/x -parts load,clone": rows stay in DIR)
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \
 		echo "no MariaDB: it could not be installed, so its ratios are missing"
 	go test -tags bench -pgo=$(CURDIR)/default.pgo -count=1 -timeout 60m -v -run '^TestStorage$$' ./tests/bench/storage -args $(BENCH_ARGS)

@@ -19,9 +19,9 @@ type behind struct {
 	acked   uint64 // sequence number of the last request
 	taken   uint64 // and of the last one that was taken to be applied
 	applied uint64 // and of the last one that is in Badger
-	urgent  bool   // somebody waits for applied
+	wanted  uint64 // up to which one somebody waits for applied
 	closed  bool
-	poke    chan struct{} // of capacity 1: the queue is not empty, urgent, or closed
+	poke    chan struct{} // of capacity 1: the queue is not empty, somebody waits, or closed
 	moved   *sync.Cond    // of mu: applied has grown, or there was a failure
 	failed  bool
 }
@@ -115,7 +115,7 @@ func (b *behind) wait(seq uint64) bool {
 	defer b.mu.Unlock()
 	seq = min(seq, b.acked)
 	for b.applied < seq && !b.failed {
-		b.urgent = true
+		b.wanted = max(b.wanted, seq)
 		b.pokeLocked()
 		b.moved.Wait()
 	}
@@ -147,9 +147,7 @@ func (b *behind) next(entries int, bytes int64) (group []*request, end bool) {
 		n, size = n+live, size+r.bytes
 		group = b.queue[:len(group)+1]
 	}
-	if len(group) == 0 {
-		b.urgent = false
-	} else {
+	if len(group) > 0 {
 		b.taken = group[len(group)-1].seq
 	}
 	return group, b.failed || b.closed && len(group) == 0
@@ -186,11 +184,12 @@ func (b *behind) fail() {
 	b.moved.Broadcast()
 }
 
-// hurried reports whether what is queued must not wait for more.
+// hurried reports whether what is queued must not wait for more. What nobody waits for does so again as soon as Badger has the rest, also
+// while more comes without end: else each little of it would be flushed by itself, beside the front.
 func (b *behind) hurried() bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.urgent || b.closed || b.entries >= applyEntries
+	return b.wanted > b.applied || b.closed || b.entries >= applyEntries
 }
 
 // applyLoop puts into Badger what is durable in the front, until behind is closed and empty, or Badger fails.

@@ -23,7 +23,7 @@ type request struct {
 	seq     uint64 // in the front
 	voids   int    // entries that Badger need not hear of
 	step    func() error
-	done    func(error) // called once, from the committer; must not block
+	done    func(error) // called once, from the committer or, with segments, from the finisher; must not block
 
 	placed   bool              // what is large of it is in a segment
 	pointers []segment.Pointer // by entry, zero for one that is not; nil = none is
@@ -36,7 +36,7 @@ func (db *DB) Commit(entries ...Entry) error {
 	return <-ch
 }
 
-// CommitAsync queues the entries; done is called from the committer when they are durable or refused, and must not
+// CommitAsync queues the entries; done is called when they are durable or refused, and must not
 // block. Requests become durable in the order of the calls. It blocks while the queue is full.
 func (db *DB) CommitAsync(entries []Entry, done func(error)) { db.enqueue(entries, false, done) }
 
@@ -116,6 +116,7 @@ func (db *DB) send(r *request) {
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
+	defer db.endFinisher()
 	most := db.opt.GroupBytes
 	if db.front != nil {
 		most = min(most, db.front.groupBytes(db.opt.GroupEntries))
@@ -136,28 +137,56 @@ func (db *DB) commitLoop() {
 			if db.behind != nil {
 				db.behind.settle()
 			}
+			db.settleFinisher()
 			group[0].done(group[0].step())
 		}
 	}
 }
 
 func (db *DB) commitGroup(group []*request) {
-	err := db.Err()
-	switch {
-	case db.opt.ReadOnly:
-		err = ErrReadOnly
-	case err != nil:
-		err = fmt.Errorf("%w: %w", ErrReadOnly, err)
-	default:
+	err := db.begin(group)
+	if db.values != nil {
+		db.values.finish <- placedGroup{group: group, err: err}
+		return
+	}
+	db.end(group, err)
+}
+
+// refuses says why nothing more is written; nil = it is.
+func (db *DB) refuses() error {
+	if db.opt.ReadOnly {
+		return ErrReadOnly
+	}
+	if err := db.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return nil
+}
+
+// begin does what can be done with a group while the one before it is made durable.
+func (db *DB) begin(group []*request) error {
+	err := db.refuses()
+	if err == nil {
+		err = db.fault(db.opt.Faults.Before)
+	}
+	if err == nil && db.values != nil {
+		err = db.place(group)
+	}
+	return err
+}
+
+// end makes a group durable, unless it was refused, and tells those who wait for it.
+func (db *DB) end(group []*request, err error) {
+	if err == nil {
 		err = db.writeGroup(group)
 		if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
-			db.commitOneByOne(group)
+			db.endOneByOne(group)
 			return
 		}
-		// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
-		if err == nil {
-			err = db.Err()
-		}
+	}
+	// Badger only logs a failed sync: the line has arrived by now and must refuse this very group.
+	if err == nil {
+		err = db.Err()
 	}
 	for _, r := range group {
 		db.settle(r)
@@ -169,24 +198,21 @@ func (db *DB) commitGroup(group []*request) {
 	})
 }
 
-// commitOneByOne is for a group that Badger's transaction limit does not hold together. A request that is too large by
+// endOneByOne is for a group that Badger's transaction limit does not hold together. A request that is too large by
 // itself is refused by itself: nothing of it was written, and the others have nothing to do with it.
-func (db *DB) commitOneByOne(group []*request) {
+func (db *DB) endOneByOne(group []*request) {
 	for _, r := range group {
-		db.commitGroup([]*request{r})
+		db.end([]*request{r}, db.refuses())
 	}
 }
 
 func (db *DB) writeGroup(group []*request) error {
-	if err := db.fault(db.opt.Faults.Before); err != nil {
-		return err
-	}
 	var err error
 	switch {
 	case db.front != nil:
 		err = db.writeFront(group)
 	case db.values != nil:
-		if err = db.place(group); err == nil {
+		if err = db.syncPlaced(group); err == nil {
 			err = db.writeBadger(group, 0)
 		}
 	default:
@@ -231,7 +257,7 @@ func (db *DB) writeFront(group []*request) error {
 }
 
 // writeBadger writes a group in one transaction, and with it how far Badger has the records of the front, if there is one.
-// One goroutine at a time may.
+// One goroutine at a time may: the applier, the finisher, or the committer when those have nothing left to do.
 func (db *DB) writeBadger(group []*request, seq uint64) error {
 	if db.commits++; db.commits%discardEvery == 0 {
 		db.bdb.SetDiscardTs(db.ts)

@@ -31,8 +31,8 @@ const viewTries = 3
 type DB struct {
 	bdb *badger.DB
 	opt Options
-	// ts is the last commit timestamp. It and commits change in writeBadger: that runs in the applier, or in the committer
-	// when nothing is left to apply.
+	// ts is the last commit timestamp. It and commits change in writeBadger: that runs in the applier or the finisher, or in the
+	// committer when nothing is left to apply or to finish.
 	ts      uint64
 	commits int
 	reqs    *queue
@@ -87,6 +87,9 @@ func Open(dir string, opt Options) (*DB, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), bdb.Close())
+	}
+	if db.values != nil {
+		go db.finishLoop()
 	}
 	go db.commitLoop()
 	return db, nil

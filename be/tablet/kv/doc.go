@@ -16,7 +16,9 @@
 // begun to put it into Badger never gets there (Entry.New); both changes were durable in the front before.
 //
 // With segments, a value above the threshold is not Badger's: a group commit writes such values to an append-only file (package
-// segment), syncs that, and then commits, in one synced transaction as ever, the small values and pointers to the large ones.
+// segment), and a second goroutine, the finisher, syncs that and then commits, in one synced transaction as ever, the small values and
+// pointers to the large ones, while the committer writes the large values of the next group. Groups become durable in their order all the same,
+// and after one that fails none does.
 // Invariants: a pointer never names what is not durable; a crash in between leaves bytes that nothing names; a segment is removed
 // only when a scan of all keys, begun after it was sealed and free of pins, and a look at each key that the scan has found say that
 // no pointer to it is left. The collector copies what lives beside the committer, and has it change a pointer only where the key

@@ -430,3 +430,29 @@ func FuzzReadFront(f *testing.F) {
 		}
 	})
 }
+
+// Somebody waits until Badger has what the front file holds that is to be begun again; what is added meanwhile gathers as ever.
+func TestHurryEndsWithWhatIsWaitedFor(t *testing.T) {
+	b := newBehind()
+	change := func(seq uint64) *request {
+		return &request{entries: []Entry{{Key: []byte{byte(seq)}, Value: []byte("v")}}, seq: seq}
+	}
+	b.add([]*request{change(1)})
+	waited := make(chan bool)
+	go func() { waited <- b.wait(1) }()
+	for !b.hurried() {
+		<-b.poke // of add, then of wait
+	}
+	group, _ := b.next(applyEntries, 1<<20)
+	b.add([]*request{change(2)})
+	if !b.hurried() {
+		t.Error("what is waited for is not in Badger, and nobody hurries")
+	}
+	b.done(group)
+	if !<-waited {
+		t.Error("waited for what failed")
+	}
+	if b.hurried() {
+		t.Error("what nobody waits for is applied by itself")
+	}
+}

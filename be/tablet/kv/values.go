@@ -3,6 +3,7 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -16,6 +17,48 @@ type values struct {
 	// groups is the committer's, moves the collector's: what has lived through a collection lies apart from what is new.
 	groups, moves *segment.Writer
 	old           oldValues
+
+	finish   chan placedGroup // from the committer
+	finished chan struct{}    // closed when the finisher has ended
+}
+
+// placedGroup is a group whose large values are in a segment, but not durable there, or that was refused. Without one, reached is closed
+// when all that came before is done.
+type placedGroup struct {
+	group   []*request
+	err     error
+	reached chan struct{}
+}
+
+// finishLoop makes groups durable, one after the other, while the committer gives the values of the next one to the kernel: a group
+// takes the disk for about as long as the processor.
+func (db *DB) finishLoop() {
+	defer close(db.values.finished)
+	for p := range db.values.finish {
+		if p.reached != nil {
+			close(p.reached)
+			continue
+		}
+		db.end(p.group, p.err)
+	}
+}
+
+// settleFinisher waits until all that the committer has begun is done.
+func (db *DB) settleFinisher() {
+	if db.values == nil {
+		return
+	}
+	reached := make(chan struct{})
+	db.values.finish <- placedGroup{reached: reached}
+	<-reached
+}
+
+// endFinisher waits for the finisher to end.
+func (db *DB) endFinisher() {
+	if db.values != nil {
+		close(db.values.finish)
+		<-db.values.finished
+	}
 }
 
 // userPointer is Badger's user byte of a value that is a pointer.
@@ -27,7 +70,7 @@ func (db *DB) openValues(dir string) error {
 	if err != nil {
 		return err
 	}
-	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter()}
+	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), finish: make(chan placedGroup), finished: make(chan struct{})}
 	db.values.old.disk.Store(oldLogBytes(dir))
 	lost := 0
 	err = db.scan(nil, func(_ *guard, item *badger.Item) error {
@@ -108,25 +151,18 @@ func (db *DB) Ahead(key []byte, bytes int64) {
 // WillNeed starts reading a part of a value that ViewPart shows.
 func WillNeed(b []byte) { segment.WillNeed(b) }
 
-// place writes the large values of a group to a segment and makes them durable. What was placed already, by a try to commit it with
-// others, stays where it is.
+// place writes the large values of a group to a segment.
 func (db *DB) place(group []*request) error {
 	var records []segment.Record
 	for _, r := range group {
 		for _, e := range r.entries {
-			if !r.placed && db.large(e) {
+			if db.large(e) {
 				records = append(records, segment.Record{Key: e.Key, Value: e.Value})
 			}
 		}
 	}
 	if len(records) > 0 {
 		pointers, err := db.values.groups.Append(records)
-		if err == nil {
-			err = db.values.groups.Sync()
-		}
-		if err == nil {
-			err = db.fault(db.opt.Faults.Between)
-		}
 		if err != nil {
 			db.setFailed(err)
 			return err
@@ -139,14 +175,26 @@ func (db *DB) place(group []*request) error {
 	return nil
 }
 
+// syncPlaced makes durable what was placed of a group, unless an earlier one has failed meanwhile.
+func (db *DB) syncPlaced(group []*request) error {
+	if err := db.refuses(); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(group, func(r *request) bool { return r.pointers != nil }) {
+		return nil
+	}
+	if err := db.values.groups.Sync(); err != nil {
+		db.setFailed(err)
+		return err
+	}
+	return db.fault(db.opt.Faults.Between)
+}
+
 func (db *DB) large(e Entry) bool { return !e.Delete && int64(len(e.Value)) >= db.threshold }
 
 // hand gives the pointers of a group to its requests, in order.
 func (db *DB) hand(group []*request, pointers []segment.Pointer) {
 	for _, r := range group {
-		if r.placed {
-			continue
-		}
 		for i, e := range r.entries {
 			if !db.large(e) {
 				continue

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -330,4 +331,70 @@ func TestValuesAgainstAMap(t *testing.T) {
 			},
 		})
 	})
+}
+
+// heldOutput is a file whose first Sync waits until it is let go, and returns what it is told.
+type heldOutput struct {
+	segment.Output
+	once   *sync.Once
+	begun  chan struct{}
+	wrote  chan struct{} // one for each write
+	result chan error
+}
+
+func (o *heldOutput) WriteAt(pieces [][]byte, offset int64) error {
+	o.wrote <- struct{}{}
+	return o.Output.WriteAt(pieces, offset)
+}
+
+func (o *heldOutput) Sync() (err error) {
+	o.once.Do(func() {
+		close(o.begun)
+		err = <-o.result
+	})
+	return errors.Join(err, o.Output.Sync())
+}
+
+// The values of a group are written while the one before it is made durable. If that fails, nothing of either can be read, and both are
+// refused: the second one does not overtake the first.
+func TestGroupsOverlap(t *testing.T) {
+	for _, failure := range []error{nil, errors.New("the disk fails")} {
+		held := &heldOutput{once: new(sync.Once), begun: make(chan struct{}), wrote: make(chan struct{}, 2), result: make(chan error)}
+		disk := &powerDisk{unsynced: make(map[string]map[int64]bool)}
+		opt := smallOptions()
+		opt.Segments, opt.SegmentBytes, opt.createSegment = true, 1<<20, func(path string, size int64) (segment.Output, error) {
+			f, err := disk.create(path, size)
+			held.Output = f
+			return held, err
+		}
+		db, err := Open(t.TempDir(), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 2)
+		commit := func(key string) {
+			value := bytes.Repeat([]byte(key), 9000)
+			db.CommitAsync([]Entry{{Key: []byte(key), Value: value}}, func(err error) { done <- err })
+			<-held.wrote
+		}
+		commit("a")
+		<-held.begun
+		commit("b") // hangs when it waits for the flush of a
+		if len(done) > 0 {
+			t.Error("a group is told of before it is durable")
+		}
+		held.result <- failure
+		for range 2 {
+			if err := <-done; !errors.Is(err, failure) { // nil is only nil
+				t.Errorf("commit: %v, want %v", err, failure)
+			}
+		}
+		for _, key := range []string{"a", "b"} {
+			err := db.View([]byte(key), func([]byte) error { return nil })
+			if errors.Is(err, ErrNotFound) != (failure != nil) || failure == nil && err != nil {
+				t.Errorf("read %s after %v: %v", key, failure, err)
+			}
+		}
+		_ = db.Close() // the failed one says so again
+	}
 }

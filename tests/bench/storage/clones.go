@@ -22,7 +22,7 @@ func (b *benchmark) measureClones() (full time.Duration, err error) {
 	if err := b.s.Close(); err != nil {
 		return 0, err
 	}
-	source, err := startNode(b.path("main"), 1)
+	source, err := startNode(b.root, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -58,7 +58,7 @@ func (b *benchmark) measureClones() (full time.Duration, err error) {
 	ours := fmt.Sprintf("%.0f MB/s, %.1f CPU-s/GB", rate, cpu.Seconds()/(float64(bytes)/1e9))
 	var copied int64
 	wall, _, err := best(3, func() (err error) {
-		copied, err = copyAll(storeIn(b.path("main")), b.path("copy"))
+		copied, err = copyAll(storeIn(b.root), b.path("copy"))
 		return err
 	})
 	if err != nil {
@@ -156,7 +156,7 @@ func (b *benchmark) measureIncremental(full time.Duration) (err error) {
 	if err := b.s.Close(); err != nil {
 		return err
 	}
-	source, err := startNode(b.path("main"), 1)
+	source, err := startNode(b.root, 1)
 	if err != nil {
 		return err
 	}

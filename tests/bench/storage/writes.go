@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -67,8 +68,10 @@ func (in *inserter) insert(int) error {
 	return t.Publish(types.TxnID(id), t.Version()+1)
 }
 
-// measureInserts compares durable inserts with the limit of the disk, and with MariaDB if there is one.
+// measureInserts compares durable inserts with the limit of the disk, and with MariaDB if there is one. As in a node the Go runtime has
+// a processor more than there are cores, for both: the thread that waits for the disk keeps one.
 func (b *benchmark) measureInserts(m *maria) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
 	s, err := disk(b.path("inserts"), true)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (b *benchmark) measureInserts(m *maria) error {
 	if err != nil {
 		return err
 	}
-	for i, n := range writers {
+	for _, n := range writers {
 		limit, err := logLimit(b.dir, n, insertSpan)
 		if err != nil {
 			return err
@@ -93,7 +96,7 @@ func (b *benchmark) measureInserts(m *maria) error {
 		ours := fmt.Sprintf("%.0f/s, p99 %s, %.1f µs CPU", rate, ms(quantile(took, 0.99)), float64(cpu.Microseconds())/float64(len(took)))
 		b.report.Ratio(what+", vs append+fdatasync", ours, fmt.Sprintf("%.0f/s", limit), rate/limit, 0.5, false)
 		if m != nil {
-			b.report.Ratio(what+", vs MariaDB", ours, fmt.Sprintf("%.0f/s", m.Insert[n]), rate/m.Insert[n], []float64{0.8, 1.2, 2}[i], false)
+			b.report.Ratio(what+", vs MariaDB", ours, fmt.Sprintf("%.0f/s", m.Insert[n]), rate/m.Insert[n], marks[n], false)
 		}
 	}
 	return nil

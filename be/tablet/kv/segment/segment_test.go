@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -329,4 +330,59 @@ func FuzzRecord(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// slowOutput is a file whose Sync says that it has begun, and ends when it is let go.
+type slowOutput struct {
+	Output
+	syncs atomic.Int32
+	begun chan struct{}
+	end   chan struct{}
+}
+
+func (o *slowOutput) Sync() error {
+	if o.syncs.Add(1) == 1 {
+		close(o.begun)
+		<-o.end
+	}
+	return o.Output.Sync()
+}
+
+// What is appended while a flush is under way may have missed it: the next Sync flushes again, and then no more.
+func TestSyncBesideAppend(t *testing.T) {
+	out := &slowOutput{begun: make(chan struct{}), end: make(chan struct{})}
+	l, err := Open(t.TempDir(), Options{Bytes: 1 << 20, Create: func(path string, size int64) (Output, error) {
+		f, err := createFile(path, size)
+		out.Output = f
+		return out, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := l.NewWriter()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := w.Append([]Record{record(1, 5000)})
+	must(err)
+	synced := make(chan error)
+	go func() { synced <- w.Sync() }()
+	<-out.begun
+	second, err := w.Append([]Record{record(2, 5000)})
+	must(err)
+	if first[0].Offset/blockBytes == second[0].Offset/blockBytes || second[0].Offset%blockBytes != 0 {
+		t.Errorf("records at %d and %d: the second is in a block that is being made durable", first[0].Offset, second[0].Offset)
+	}
+	close(out.end)
+	must(<-synced)
+	for range 2 {
+		must(w.Sync())
+	}
+	if n := out.syncs.Load(); n != 2 {
+		t.Errorf("%d flushes, want one for each record", n)
+	}
+	must(errors.Join(w.Seal(), l.Close()))
 }

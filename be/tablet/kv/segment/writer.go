@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +25,16 @@ type Output interface {
 }
 
 // Writer appends to a segment, and begins another one when that is full. After an error it is of no more use: what is on disk is
-// not known.
+// not known. One goroutine uses it, but for Sync, which another one may call.
 type Writer struct {
-	l     *Log
-	f     *file // nil = none is begun
-	out   Output
-	at    int64 // where the next record goes
-	dirty bool  // something was written and not synced
+	l       *Log
+	f       *file // nil = none is begun
+	at      int64 // where the next record goes
+	written atomic.Int64
+
+	mu     sync.Mutex // held by Sync, and while out changes
+	out    Output
+	synced int64 // of written
 
 	pieces [][]byte // to be written
 	heads  []byte   // what the pieces are made of, beside values
@@ -39,7 +44,8 @@ type Writer struct {
 // NewWriter returns a writer, which begins a segment with its first record.
 func (l *Log) NewWriter() *Writer { return &Writer{l: l} }
 
-// Append writes records and returns their pointers, which are good after Sync. The records stay until Settle is called with them.
+// Append writes records and returns their pointers, which are good after a Sync that begins later. The records stay until Settle is called
+// with them. What is appended next begins in another block, so that no write ever touches what is durable, or is being made so.
 func (w *Writer) Append(records []Record) ([]Pointer, error) {
 	out := make([]Pointer, len(records))
 	size := 0
@@ -61,7 +67,9 @@ func (w *Writer) Append(records []Record) ([]Pointer, error) {
 		w.add(r, out[i])
 		w.f.pins.Add(1)
 	}
-	return out, w.write()
+	err := w.write()
+	w.at = (w.at + blockBytes - 1) &^ (blockBytes - 1)
+	return out, err
 }
 
 // add queues the pieces of a record.
@@ -81,10 +89,10 @@ func (w *Writer) write() error {
 	if w.queued == 0 {
 		return nil
 	}
-	w.dirty = true
 	if err := w.out.WriteAt(w.pieces, w.at-w.queued); err != nil {
 		return fmt.Errorf("write to segment %d: %w", w.f.id, err)
 	}
+	w.written.Add(w.queued)
 	w.pieces, w.queued = nil, 0
 	w.f.disk.Store(w.at)
 	w.f.end.Store(w.at)
@@ -94,26 +102,35 @@ func (w *Writer) write() error {
 // blockBytes is what a disk writes as a whole, or more.
 const blockBytes = 4 << 10
 
-// Sync makes all that was appended durable. What follows begins in another block, so that no write ever touches what is durable.
+// Sync makes all that was appended durable.
 func (w *Writer) Sync() error {
-	if !w.dirty {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sync()
+}
+
+// sync is Sync with mu held.
+func (w *Writer) sync() error {
+	written := w.written.Load() // before the flush: of what is written beside it not all may be durable
+	if written == w.synced {
 		return nil
 	}
 	if err := w.out.Sync(); err != nil {
-		return fmt.Errorf("sync segment %d: %w", w.f.id, err)
+		return fmt.Errorf("sync segment: %w", err)
 	}
-	w.dirty = false
-	w.at = (w.at + blockBytes - 1) &^ (blockBytes - 1)
+	w.synced = written
 	return nil
 }
 
 // turn leaves the present segment and begins one that takes a record of n bytes.
 func (w *Writer) turn(n int64) error {
-	err := w.Seal()
-	if err == nil {
-		w.f, w.out, err = w.l.begin(n)
+	if err := w.Seal(); err != nil {
+		return err
 	}
-	w.at = 0
+	f, out, err := w.l.begin(n)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.f, w.out, w.at = f, out, 0
 	return err
 }
 
@@ -122,7 +139,12 @@ func (w *Writer) Seal() error {
 	if w.f == nil {
 		return nil
 	}
-	if err := errors.Join(w.write(), w.Sync()); err != nil {
+	if err := w.write(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.sync(); err != nil {
 		return err
 	}
 	out, f := w.out, w.f

@@ -104,7 +104,7 @@ func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.
 	key := req.Keys[0]
 	batch, known := s.rows.get(t, f, key, v)
 	if !known {
-		b, found, stored, err := t.GetAt(v, key, f.Columns)
+		b, found, stored, err := t.GetAt(v, key, f.Columns, nil)
 		if errors.Is(err, tablet.ErrColumn) {
 			err = &ChangedError{err}
 		}

@@ -54,11 +54,23 @@ func (s *Scanner) Fetch(ctx context.Context, req *bepb.ScanRequest) (*bepb.GetRe
 	s.running.Add(1)
 	defer s.running.Add(-1)
 	rpc.Waits(ctx)
-	f, err := s.decoded.get(req.Fragment, false)
+	f, err := fragmentOf(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	return s.gather(ctx, req, f, maxFetchRows)
+}
+
+// fragmentOf returns the fragment of a scan: that which its caller, in this process, has not encoded, or the one in the request. The
+// result must not be changed.
+func fragmentOf(ctx context.Context, req *bepb.ScanRequest) (*physical.Fragment, error) {
+	if given, ok := rpc.Given(ctx).(*bepb.ScanFragment); ok && given.Beside != nil {
+		if f, ok := given.Beside.(interface{ Decoded() *physical.Fragment }); ok {
+			return f.Decoded(), nil
+		}
+		return physical.DecodeFragment(given.Beside.Encoded())
+	}
+	return physical.DecodeFragment(req.Fragment)
 }
 
 // gather runs a fragment that is to read at most so many rows, and answers all at once.
@@ -104,7 +116,7 @@ func (s *Scanner) getRow(ctx context.Context, req *bepb.GetRequest, f *physical.
 	key := req.Keys[0]
 	batch, known := s.rows.get(t, f, key, v)
 	if !known {
-		b, found, stored, err := t.GetAt(v, key, f.Columns)
+		b, found, stored, err := t.GetAt(v, key, f.Columns, nil)
 		if errors.Is(err, tablet.ErrColumn) {
 			err = &ChangedError{err}
 		}

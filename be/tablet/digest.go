@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,31 @@ type digestState struct {
 	known   bool
 	point   DigestPoint
 	compare DigestPoint // of the newest version that other replicas keep one of too; Version 0 = none
+	// ended are rows of rowsets that ended after the point, of which the hash is known, by version: who has replaced one had read it.
+	ended []endedRow
+}
+
+// endedRow is a row of a rowset that a version ended.
+type endedRow struct {
+	rowRef
+	version types.Version
+	hash    uint64
+}
+
+// maxEnded bounds the memory of rows that have ended: digests read those beyond it. A flush, which moves the point, comes sooner.
+const maxEnded = 16 << 10
+
+// end notes that a row has ended. f may be nil.
+func (d *digestState) end(f *Found, version types.Version) {
+	if d.known && f != nil && f.hashed && f.schema == d.point.Schema && len(d.ended) < maxEnded {
+		d.ended = append(d.ended, endedRow{f.rowRef, version, f.hash})
+	}
+}
+
+// forget drops the rows that ended up to the point.
+func (d *digestState) forget() {
+	n := sort.Search(len(d.ended), func(i int) bool { return d.ended[i].version > d.point.Version })
+	d.ended = append([]endedRow(nil), d.ended[n:]...)
 }
 
 // Digest returns the content digest of version v and its number of rows. It reads what has changed between v and the
@@ -86,7 +112,7 @@ func (s *Snapshot) Digest(ctx context.Context) (digest uint64, rows int64, err e
 		defer later.Release()
 	}
 	t.mu.Unlock()
-	sum, n, err := later.digestSince(ctx, min(p.Version, s.version))
+	sum, n, err := later.digestSince(ctx, min(p.Version, s.version), nil)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -131,6 +157,7 @@ func (t *Tablet) learnDigest(p DigestPoint) {
 	defer t.mu.Unlock()
 	if !t.digest.known && p.Schema == t.meta.Schema.Version {
 		t.digest.known, t.digest.point = true, p
+		t.digest.forget()
 		t.s.active.add(t)
 	}
 }
@@ -146,9 +173,9 @@ func (s *Snapshot) digestColumns() []types.ColumnID {
 }
 
 // digestSince returns how digest and rows differ between version from and the snapshot's, which must be a later one: the
-// rows that were created in between and live, less those that were there and ended.
-func (s *Snapshot) digestSince(ctx context.Context, from types.Version) (digest uint64, rows int64, err error) {
-	d := digestDiff{s: s, ids: s.digestColumns(), from: from}
+// rows that were created in between and live, less those that were there and ended. Of the rows in ended it has the hash.
+func (s *Snapshot) digestSince(ctx context.Context, from types.Version, ended []endedRow) (digest uint64, rows int64, err error) {
+	d := digestDiff{s: s, ids: s.digestColumns(), from: from, ended: ended}
 	if from < s.version {
 		for i := range s.mems {
 			d.memory(&s.mems[i])
@@ -164,11 +191,12 @@ func (s *Snapshot) digestSince(ctx context.Context, from types.Version) (digest 
 
 // digestDiff adds up what changed after version from.
 type digestDiff struct {
-	s    *Snapshot
-	ids  []types.ColumnID
-	from types.Version
-	sum  uint64
-	rows int64
+	s     *Snapshot
+	ids   []types.ColumnID
+	from  types.Version
+	ended []endedRow
+	sum   uint64
+	rows  int64
 }
 
 // sign says what a row counts for: 1 when it is new, -1 when it is gone, 0 when nothing has changed.
@@ -214,12 +242,16 @@ func (d *digestDiff) memory(w *memView) {
 
 // rowset walks the row groups in which something was created or ended meanwhile.
 func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
-	ended := roaring.New()
+	ended, counted := roaring.New(), d.known(w)
 	log := w.deletes.log
 	for _, e := range log[w.deletes.upTo(d.from):w.deletes.upTo(d.s.version)] {
 		ended.Add(e.Pos)
 	}
-	before, after := w.deletes.rowsAt(d.from), w.deletes.rowsAt(d.s.version)
+	ended.AndNot(counted)
+	if ended.IsEmpty() && !slices.ContainsFunc(w.r.groups, func(g groupEntry) bool { return g.MaxVersion > d.from }) {
+		return nil
+	}
+	before, after := roaring.Or(w.deletes.rowsAt(d.from), counted), w.deletes.rowsAt(d.s.version)
 	for g := range w.r.groups {
 		start, ge := w.r.starts[g], &w.r.groups[g]
 		fresh := ge.MaxVersion > d.from
@@ -246,6 +278,22 @@ func (d *digestDiff) rowset(ctx context.Context, w *rowsetView) error {
 		d.rows += part.rows
 	}
 	return nil
+}
+
+// known counts the rows that have ended and of which the hash is known, and returns them. Those of a row group with rows that are younger
+// than from are left out, as they may be such rows.
+func (d *digestDiff) known(w *rowsetView) *roaring.Bitmap {
+	counted := roaring.New()
+	for _, e := range d.ended {
+		if e.rowset != w.r || e.version <= d.from || e.version > d.s.version || w.r.groups[groupOf(e.rowRef).g].MaxVersion > d.from {
+			continue
+		}
+		if counted.CheckedAdd(e.pos) {
+			d.sum -= e.hash
+			d.rows--
+		}
+	}
+	return counted
 }
 
 func (d *digestDiff) vector(w *rowsetView, g int, group *rowset.Group, i int, ended, before, after *roaring.Bitmap) error {
@@ -309,7 +357,7 @@ func (t *Tablet) advanceDigest(ctx context.Context) error {
 
 func (t *Tablet) moveDigest(ctx context.Context, to types.Version) error {
 	t.mu.Lock()
-	p := t.digest.point
+	p, ended := t.digest.point, t.digest.ended
 	if err := t.usable(); err != nil || !t.digest.known || to <= p.Version || p.Schema != t.meta.Schema.Version {
 		t.mu.Unlock()
 		return err
@@ -317,7 +365,7 @@ func (t *Tablet) moveDigest(ctx context.Context, to types.Version) error {
 	s := t.snapshotLocked(to) // not below the point, so not below the horizon either
 	t.mu.Unlock()
 	defer s.Release()
-	sum, rows, err := s.digestSince(ctx, p.Version)
+	sum, rows, err := s.digestSince(ctx, p.Version, ended)
 	if err != nil {
 		return err
 	}
@@ -325,6 +373,7 @@ func (t *Tablet) moveDigest(ctx context.Context, to types.Version) error {
 	defer t.mu.Unlock()
 	if t.digest.known && t.digest.point == p {
 		t.digest.point = DigestPoint{Version: to, Digest: p.Digest + sum, Rows: p.Rows + rows, Schema: p.Schema}
+		t.digest.forget()
 		if to%digestStep == 0 {
 			t.digest.compare = t.digest.point
 		}
@@ -367,6 +416,9 @@ func (t *Tablet) resetDigest(old *types.Schema) {
 		}
 	}
 	d.known, d.compare = same, DigestPoint{}
+	if !same {
+		d.ended = nil
+	}
 	t.s.active.add(t)
 	d.point.Schema = next.Version
 }

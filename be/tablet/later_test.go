@@ -83,7 +83,7 @@ func TestPrepareLaterBySchema(t *testing.T) {
 	if err := tb.Publish(2, 2); err != nil {
 		t.Fatal(err)
 	}
-	b, found, _, err := tb.GetAt(2, vec.EncodeKeys(batchOf([]row{{1, "a", 1}}), tb.keyIdx)[0], []types.ColumnID{1, 9})
+	b, found, _, err := tb.GetAt(2, vec.EncodeKeys(batchOf([]row{{1, "a", 1}}), tb.keyIdx)[0], []types.ColumnID{1, 9}, nil)
 	if err != nil || !found || b.Cols[0].I64[0] != 1 || b.Cols[1].I64[0] != 42 {
 		t.Fatalf("found %v, %v: %v", found, b, err)
 	}

@@ -40,6 +40,7 @@ type Written struct {
 	Ops    []types.RowOp
 	Rows   *vec.Batch
 	Keys   [][]byte // of the rows, by the schema; nil = they are not known
+	Old    Found    // of a single row: where the row was found that it replaces or deletes
 }
 
 // PrepareWritten is PrepareLight for who has made the payload: the rows need not be read out of it. written may be nil.
@@ -76,7 +77,7 @@ func (t *Tablet) writtenNow(w *Written) (decodedWrite, bool, error) {
 	if err := t.s.writable(); err != nil {
 		return decodedWrite{}, false, err
 	}
-	return decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows, keys: keys}, true, nil
+	return decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows, keys: keys, old: w.Old}, true, nil
 }
 
 // by returns the rows as they would be read out of the payload by a schema, and their keys where these are known; nil = by another one

@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"slices"
 	"sort"
 
 	"stele/meta/types"
@@ -99,10 +100,16 @@ func (w *memView) column(i, from, to int) *vec.Vector {
 	return out
 }
 
+// mostGrown bounds the room for texts that are not known yet.
+const mostGrown = 64 << 10
+
 // picked returns rows of column i, counted from from, as a vector of their own.
 func (w *memView) picked(i, from int, rows []int32) *vec.Vector {
 	out := rowset.NewVector(w.schema.Columns[i].Type, len(rows))
-	for _, r := range rows {
+	for k, r := range rows {
+		if k == 1 { // the others are about as long
+			out.Data = slices.Grow(out.Data, min(len(out.Data)*len(rows), mostGrown))
+		}
 		row := from + int(r)
 		if row < w.tail {
 			b := blockOf(w.blocks, row)

@@ -119,13 +119,14 @@ func (n *narrowing) rows(group *rowset.Group, i int) (from, to int, err error) {
 		if c < 0 || group.ColumnType(c).Phys() != types.PhysInt64 {
 			return from, to, nil
 		}
-		if err := group.DecodeInto(v, c, i); err != nil {
+		values, err := group.Ints(v, c, i)
+		if err != nil {
 			return 0, 0, err
 		}
-		if v.Valid != nil {
+		if values == nil {
 			return from, to, nil
 		}
-		from, to = b.within(v.I64, from, to)
+		from, to = b.within(values, from, to)
 	}
 	return from, to, nil
 }

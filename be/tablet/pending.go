@@ -56,11 +56,20 @@ type decodedWrite struct {
 	ops    []types.RowOp
 	rows   *vec.Batch
 	keys   [][]byte // nil = not known
+	old    Found    // of a single row
 }
 
 // keptBytes is up to how much of memory the rows of a pending part are kept as they were decoded. Who limits what is pending counts
 // payloads, and these may be compressed to a thousandth.
 const keptBytes = 8 * laterBytes
+
+// lastFound is where the row was found that the only one ends; nil = not known.
+func (d *decodedWrite) lastFound() *Found {
+	if d.old.rowset == nil || len(d.ops) != 1 {
+		return nil
+	}
+	return &d.old
+}
 
 // kept returns what is to be kept for Publish; nil = the payload is to be read again. d may be nil.
 func (d *decodedWrite) kept() *decodedWrite {
@@ -449,6 +458,7 @@ type write struct {
 	ops  []types.RowOp
 	rows *vec.Batch
 	keys [][]byte
+	old  *Found // where the row was that the only one ends; nil = not known
 }
 
 // decodeParts reads payloads as rows of the present schema, with their keys. Those that are known as rows of it already are not
@@ -463,7 +473,7 @@ func (t *Tablet) decodeParts(out []write, payloads [][]byte, known []*decodedWri
 		switch {
 		case payload == nil: // a rowset has its rows, and it deletes nothing
 		case known != nil && known[i] != nil && known[i].schema == schema.Version:
-			w = write{known[i].ops, known[i].rows, known[i].keys}
+			w = write{known[i].ops, known[i].rows, known[i].keys, known[i].lastFound()}
 		default:
 			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
 				return nil, err

@@ -11,9 +11,19 @@ import (
 	"stele/sql/vec"
 )
 
+// Found is where a row was read that its reader, who has it locked, goes on to replace or delete (Written.Old): publishing need not look
+// for it, nor the digest read it once more.
+type Found struct {
+	rowRef        // without a rowset: in no rowset
+	hashed bool   // hash is known
+	hash   uint64 // of the row, as digests have it
+	schema uint32 // whose columns hash is of
+}
+
 // GetAt reads the row with a memcomparable primary key at version v; found tells whether there is one, and stored whether
-// it took a look into rowsets. It is Snapshot and Get in one, without pinning anything where the row lies in a memtable.
-func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *vec.Batch, found, stored bool, err error) {
+// it took a look into rowsets. It is Snapshot and Get in one, without pinning anything where the row lies in a memtable. old, unless
+// it is nil, says where the row is.
+func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID, old *Found) (b *vec.Batch, found, stored bool, err error) {
 	b, found, done, err := t.getInMemory(v, key, cols)
 	if done || err != nil {
 		return b, found, false, err
@@ -26,10 +36,23 @@ func (t *Tablet) GetAt(v types.Version, key []byte, cols []types.ColumnID) (b *v
 	if err := HasColumns(&s.schema, cols); err != nil {
 		return nil, false, false, err
 	}
-	if b, err = s.getStored(key, cols); err != nil {
+	b, at, err := s.getStored(key, cols)
+	if err != nil {
 		return nil, false, false, fmt.Errorf("get a row of tablet %d: %w", t.id, t.checkBad(err))
 	}
+	if old != nil && b != nil {
+		*old = s.foundAt(at, b, cols)
+	}
 	return b, b != nil, true, nil
+}
+
+// foundAt says where a row lies whose columns cols are in b, with its hash if these are all columns, in the order of their ids.
+func (s *Snapshot) foundAt(at rowRef, b *vec.Batch, cols []types.ColumnID) Found {
+	f := Found{rowRef: at}
+	if len(cols) == len(s.schema.Columns) && slices.IsSorted(cols) {
+		f.hashed, f.hash, f.schema = true, digestBatch(b, cols), s.schema.Version
+	}
+	return f
 }
 
 // HasColumns refuses columns that a schema does not have: what wants them was planned before they were dropped.
@@ -42,9 +65,9 @@ func HasColumns(schema *types.Schema, cols []types.ColumnID) error {
 	return nil
 }
 
-// getStored reads a row that is in no memtable; nil when there is none. Each row group whose keys and filter allow for the row is
-// opened once, to find the row and to read it.
-func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch, err error) {
+// getStored reads a row that is in no memtable, and says where it lies; nil when there is none. Each row group whose keys and filter
+// allow for the row is opened once, to find the row and to read it.
+func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch, at rowRef, err error) {
 	hash := rowset.KeyHash(key)
 	for i := len(s.rowsets) - 1; i >= 0; i-- {
 		w := &s.rowsets[i]
@@ -52,35 +75,35 @@ func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch,
 		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
 			err := s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) (err error) {
 				group.CacheBlocks(s.t.s.blocks)
-				out, err = s.pickKey(w, g, group, key, hash, cols)
+				out, at, err = s.pickKey(w, g, group, key, hash, cols)
 				return err
 			})
 			if err != nil || out != nil {
-				return out, err
+				return out, at, err
 			}
 		}
 	}
-	return nil, nil
+	return nil, rowRef{}, nil
 }
 
-// pickKey reads the row with a key that the snapshot sees in a row group; nil when there is none.
-func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte, hash uint64, cols []types.ColumnID) (*vec.Batch, error) {
+// pickKey reads the row with a key that the snapshot sees in a row group, and says where it lies; nil when there is none.
+func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte, hash uint64, cols []types.ColumnID) (*vec.Batch, rowRef, error) {
 	if may, err := group.MayContain(hash); err != nil || !may {
-		return nil, err
+		return nil, rowRef{}, err
 	}
 	keyCols, err := s.t.keyColumns(group)
 	if err != nil {
-		return nil, err
+		return nil, rowRef{}, err
 	}
 	finder, err := group.NewFinder(keyCols)
 	if err != nil {
-		return nil, err
+		return nil, rowRef{}, err
 	}
 	defer finder.Close()
 	var buf [4]int
 	rows, err := finder.Seek(buf[:0], key)
 	if err != nil {
-		return nil, err
+		return nil, rowRef{}, err
 	}
 	for _, row := range rows {
 		pos := w.r.starts[g] + uint32(row)
@@ -90,17 +113,17 @@ func (s *Snapshot) pickKey(w *rowsetView, g int, group *rowset.Group, key []byte
 		created, err := createdAt(w.r, g, group, row, s.version)
 		if err != nil || created > s.version {
 			if err != nil {
-				return nil, err
+				return nil, rowRef{}, err
 			}
 			continue
 		}
 		picked, err := s.pickRow(group, finder, row, cols)
 		if err != nil {
-			return nil, err
+			return nil, rowRef{}, err
 		}
-		return &vec.Batch{Cols: picked, N: 1}, nil
+		return &vec.Batch{Cols: picked, N: 1}, rowRef{rowset: w.r, pos: pos}, nil
 	}
-	return nil, nil
+	return nil, rowRef{}, nil
 }
 
 // pickRow reads columns of the row that finder has found.

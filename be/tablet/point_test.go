@@ -53,7 +53,7 @@ func checkPoints(rt *rapid.T, t *testing.T, tb *Tablet, history map[types.Versio
 		for id := range int64(6) {
 			k := rowKey{id, "t"}
 			want, exists := rows[k]
-			b, found, _, err := tb.GetAt(v, keyOf(k), allColumns)
+			b, found, _, err := tb.GetAt(v, keyOf(k), allColumns, nil)
 			if err != nil || found != exists {
 				rt.Fatalf("version %d, key %d: found %v, error %v, want %v", v, id, found, err, exists)
 			}
@@ -72,7 +72,7 @@ func checkPoints(rt *rapid.T, t *testing.T, tb *Tablet, history map[types.Versio
 			}
 		}
 	}
-	if _, _, _, err := tb.GetAt(tb.Version()+1, keyOf(rowKey{1, "t"}), allColumns); err == nil {
+	if _, _, _, err := tb.GetAt(tb.Version()+1, keyOf(rowKey{1, "t"}), allColumns, nil); err == nil {
 		rt.Fatal("a version that is not there was read")
 	}
 }

@@ -182,6 +182,7 @@ type place struct {
 	mem    *memtable // the newest one that knows the key, nil = none does
 	row    int32     // its newest row there, or noRow
 	sunk   bool      // what mem knows is not the newest change: a rowset has that
+	found  *Found    // what is known of the row in the rowset; nil = nothing
 }
 
 // inMemory reports whether a memtable has the newest change.
@@ -210,11 +211,17 @@ func (t *Tablet) locateWrites(places []place, writes []write) ([]place, error) {
 	for _, w := range writes {
 		var p place
 		for _, key := range w.keys {
-			if p = t.inMemory(key, p); !p.inMemory() && t.mayStore(key) {
+			p = t.inMemory(key, p)
+			at := p
+			switch {
+			case p.inMemory():
+			case w.old != nil && t.lives(w.old.rowRef):
+				at.rowRef, at.found = w.old.rowRef, w.old
+			case t.mayStore(key):
 				keys = append(keys, key)
 				slots = append(slots, len(places))
 			}
-			places = append(places, p)
+			places = append(places, at)
 		}
 	}
 	if len(keys) > 0 {
@@ -232,6 +239,11 @@ func (t *Tablet) locateWrites(places []place, writes []write) ([]place, error) {
 		places[slot].rowRef = found[i]
 	}
 	return places, nil
+}
+
+// lives reports whether a row is still that of its key: it has neither ended nor been merged into another rowset. Called with mu held.
+func (t *Tablet) lives(ref rowRef) bool {
+	return slices.Contains(t.rowsets, ref.rowset) && !ref.rowset.deletes.has(ref.pos, maxVersion)
 }
 
 // inMemory looks a key up in the memtables, newest first. before is the place of the key before it: what was written together is
@@ -343,6 +355,7 @@ func (t *Tablet) endRow(active *memtable, key []byte, hash uint64, p place, vers
 		return false
 	}
 	p.rowset.deletes.add(version, p.pos)
+	t.digest.end(p.found, version)
 	if !put {
 		active.bury(string(key), hash)
 	}

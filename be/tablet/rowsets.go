@@ -198,7 +198,12 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 		if !may {
 			continue
 		}
-		if rows, err = finder.Positions(rows[:0], keys[i]); err != nil {
+		if len(wanted) == 1 {
+			rows, err = finder.Seek(rows[:0], keys[i])
+		} else {
+			rows, err = finder.Positions(rows[:0], keys[i])
+		}
+		if err != nil {
 			return err
 		}
 		for _, row := range rows {

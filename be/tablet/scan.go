@@ -235,6 +235,16 @@ func (it *Iter) fill() error {
 }
 
 func (it *Iter) fillFromMemory(w *memView) {
+	if it.few && it.next == 0 {
+		if rows, ok := it.narrow.inMemory(w, it.s.version); ok {
+			it.current = nil
+			if len(rows) > 0 {
+				column := func(at int) *vec.Vector { return w.picked(at, 0, rows) }
+				it.ready = append(it.ready, it.s.memoryColumns(w, it.cols, len(rows), column))
+			}
+			return
+		}
+	}
 	from, to := it.next, min(it.next+vec.MaxRows, w.rows())
 	if it.next = to; to == w.rows() {
 		it.current = nil

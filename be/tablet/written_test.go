@@ -128,7 +128,7 @@ func TestPrepareWritten(t *testing.T) {
 func readRow(t *testing.T, tb *Tablet, r row) (int64, bool) {
 	t.Helper()
 	key := vec.EncodeKeys(batchOf([]row{r}), tb.Schema().KeyIndexes())[0]
-	b, found, _, err := tb.GetAt(tb.Version(), key, []types.ColumnID{3})
+	b, found, _, err := tb.GetAt(tb.Version(), key, []types.ColumnID{3}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,6 +81,7 @@ type modify struct {
 	done func(*bepb.ModifyResponse)
 
 	version types.Version // of the tablet when the row was read
+	old     tablet.Found  // where it was read
 
 	key  [1][]byte           // of the row
 	resp bepb.ModifyResponse // room for the answer
@@ -174,9 +175,9 @@ func (m *modify) row(cols []types.ColumnID) (*vec.Batch, error) {
 	if checkConflict(t, m.key[:], types.Version(m.req.Part.ReadVersion)) != nil {
 		return nil, errGeneral // it depends on what the snapshot has
 	}
-	b, found, _, err := t.GetAt(t.Version(), m.req.Key, cols)
+	b, found, _, err := t.GetAt(t.Version(), m.req.Key, cols, &m.old)
 	for tries := 0; errors.Is(err, tablet.ErrGone) && tries < maxGone; tries++ { // other versions came meanwhile
-		b, found, _, err = t.GetAt(t.Version(), m.req.Key, cols)
+		b, found, _, err = t.GetAt(t.Version(), m.req.Key, cols, &m.old)
 	}
 	if err != nil || !found {
 		return nil, err
@@ -207,6 +208,7 @@ func (m *modify) part(schema *types.Schema, def *physical.Change, existed bool) 
 	if err := led.encodeRows(schema, ops, m.out.Row, nil); err != nil {
 		return nil, fmt.Errorf("encode a row for tablet %d: %w", id, err)
 	}
+	led.of.Old = m.old
 	return led, nil
 }
 

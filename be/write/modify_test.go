@@ -133,7 +133,7 @@ func (o *oneTablet) put(t testing.TB, id, n int64) {
 
 // value reads n of a row; ok is false when there is none.
 func (o *oneTablet) value(t interface{ Fatalf(string, ...any) }, id int64) (n int64, ok bool) {
-	b, found, _, err := o.t.GetAt(o.t.Version(), keyOf(id), []types.ColumnID{2})
+	b, found, _, err := o.t.GetAt(o.t.Version(), keyOf(id), []types.ColumnID{2}, nil)
 	if err != nil {
 		t.Fatalf("read %d: %v", id, err)
 	}

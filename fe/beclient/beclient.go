@@ -252,13 +252,10 @@ func (c *Clients) Get(ctx context.Context, address string, req *bepb.GetRequest,
 }
 
 // Fetch is Scan by one call, for few rows; done is that of Get.
-func (c *Clients) Fetch(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) (done bool, err error) {
+func (c *Clients) Fetch(ctx context.Context, address string, req *bepb.ScanFragment, each func([]byte) error) (done bool, err error) {
 	c.beforeRead()
-	be, err := c.BE(address)
-	if err != nil {
-		return false, err
-	}
-	resp, err := be.Fetch(ctx, req)
+	resp := &bepb.GetResponse{}
+	err = c.invoke(ctx, address, bepb.Backend_Fetch_FullMethodName, req, resp)
 	return whole(resp, err, each)
 }
 

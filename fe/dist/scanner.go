@@ -95,11 +95,7 @@ const retryPause = 50 * time.Millisecond
 
 // Scan starts a scan; the stream ends it.
 func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
-	fragment, err := physical.EncodeFragment(&scan.Fragment)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{s: s, q: q, fragment: fragment, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
+	r := &run{s: s, q: q, fragment: fragment{of: scan.Fragment}, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
 		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
 	r.few.Store(r.keyed || readsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
@@ -147,7 +143,7 @@ type target struct {
 type run struct {
 	s        *Scanner
 	q        *Query
-	fragment []byte
+	fragment fragment
 	keyed    bool          // rows of one tablet by their keys
 	few      atomic.Bool   // as far as is known: worth a call that is answered at once, for all tablets of a BE
 	agg      bool          // one call for all tablets of a BE, so that it aggregates them together
@@ -291,9 +287,9 @@ func (r *run) one(ctx context.Context, c call) ([]*target, error) {
 }
 
 // request is what a call asks.
-func (r *run) request(c call) *bepb.ScanRequest {
+func (r *run) request(c call) *bepb.ScanFragment {
 	set := r.s.settings()
-	req := &bepb.ScanRequest{Fragment: r.fragment, NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}
+	req := &bepb.ScanFragment{ScanRequest: &bepb.ScanRequest{NowUs: r.q.NowMicros, MemLimitBytes: set.MemLimit}, Beside: &r.fragment}
 	for _, t := range c.tablets {
 		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(t.id), Version: uint64(t.version)})
 		if t.own {
@@ -304,12 +300,12 @@ func (r *run) request(c call) *bepb.ScanRequest {
 }
 
 // call asks one BE.
-func (r *run) call(ctx context.Context, address string, req *bepb.ScanRequest, each func([]byte) error) error {
+func (r *run) call(ctx context.Context, address string, req *bepb.ScanFragment, each func([]byte) error) error {
 	switch {
 	case !r.few.Load():
-		return r.s.clients.Scan(ctx, address, req, each)
+		return r.s.clients.Scan(ctx, address, req.Whole(), each)
 	case r.keyed:
-		get := &bepb.GetRequest{Fragment: req.Fragment, TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
+		get := &bepb.GetRequest{Fragment: r.fragment.Encoded(), TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
 			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
 		return allOrMany(r.s.clients.Get(ctx, address, get, each))
 	}

@@ -95,6 +95,47 @@ type Rows interface {
 	Encoded() []byte
 }
 
+// Fragment is the fragment of a scan that lies beside it. Nobody changes it any more.
+type Fragment interface {
+	// Encoded returns it as it goes over the wire.
+	Encoded() []byte
+}
+
+// ScanFragment is a scan with its fragment beside it, as WriteRows is a write with its rows.
+type ScanFragment struct {
+	*ScanRequest
+	Beside Fragment // nil = it is in the request
+}
+
+// HandsOver says that the request need not be encoded.
+func (m *ScanFragment) HandsOver() bool { return plain(m.unknownFields) }
+
+// HandTo gives an empty request what m has; the fragment stays beside it.
+func (m *ScanFragment) HandTo(to proto.Message) bool {
+	t, ok := to.(*ScanRequest)
+	if ok {
+		t.Fragment, t.Tablets, t.NowUs, t.MemLimitBytes, t.TxnId = m.Fragment, m.Tablets, m.NowUs, m.MemLimitBytes, m.TxnId
+	}
+	return ok
+}
+
+// Whole returns the request with the fragment in it.
+func (m *ScanFragment) Whole() *ScanRequest {
+	if m.Beside != nil {
+		m.Fragment, m.Beside = m.Beside.Encoded(), nil
+	}
+	return m.ScanRequest
+}
+
+// ProtoReflect implements proto.Message.
+func (m *ScanFragment) ProtoReflect() protoreflect.Message { return m.Whole().ProtoReflect() }
+
+// AppendWire is that of the request.
+func (m *ScanFragment) AppendWire(dst []byte) ([]byte, bool) { return m.Whole().AppendWire(dst) }
+
+// WireBytes is that of the request.
+func (m *ScanFragment) WireBytes() int { return m.Whole().WireBytes() }
+
 // WriteRows is a write with the rows of its only part beside it: a handler in the same process takes them as they are, by
 // rpc.Given. Where it is encoded after all they are put into the part first.
 type WriteRows struct {

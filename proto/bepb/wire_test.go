@@ -200,3 +200,36 @@ func TestRowsBesideAreEncoded(t *testing.T) {
 		t.Errorf("handed over: %v beside %v", to, handed.Beside)
 	}
 }
+
+// TestFragmentBesideIsEncoded is TestRowsBesideAreEncoded for the fragment of a scan.
+func TestFragmentBesideIsEncoded(t *testing.T) {
+	request := func(fragment []byte) *ScanRequest {
+		return &ScanRequest{Fragment: fragment, Tablets: []*ScanRequest_Tablet{{TabletId: 3, Version: 4}}, NowUs: 5, MemLimitBytes: 6, TxnId: 7}
+	}
+	fragment := []byte("fragment")
+	beside := func() *ScanFragment { return &ScanFragment{ScanRequest: request(nil), Beside: bytesBeside(fragment)} }
+	want, err := proto.Marshal(request(fragment))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := proto.Marshal(beside()); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("generated: %x, %v", got, err)
+	}
+	m := beside()
+	if n := m.WireBytes(); n < len(want) {
+		t.Errorf("it takes %d bytes, and %d were reckoned with", len(want), n)
+	}
+	if got, ok := m.AppendWire(nil); !ok || !bytes.Equal(got, want) {
+		t.Errorf("by hand: %x, %v", got, ok)
+	}
+	if !proto.Equal(beside().Whole(), request(fragment)) {
+		t.Error("the whole request is another one")
+	}
+	handed, to := beside(), &ScanRequest{}
+	if !handed.HandsOver() || !handed.HandTo(to) || !proto.Equal(to, request(nil)) || handed.Beside == nil {
+		t.Errorf("handed over: %v", to)
+	}
+	if handed.HandTo(&WriteRequest{}) {
+		t.Error("handed over as a write")
+	}
+}

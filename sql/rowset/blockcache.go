@@ -28,11 +28,12 @@ type blockKey struct {
 	c, at int32
 }
 
-// block is the values of blockRows rows.
+// block is the values of blockRows rows, or a vector of integers.
 type block struct {
 	off   []uint32 // of each row, and the end of the last
 	data  []byte
 	valid []uint64 // as that of a vector
+	ints  []int64  // without NULLs; then there is nothing else
 }
 
 // NewBlockCache returns a cache of at most limit bytes.
@@ -76,7 +77,7 @@ func (c *BlockCache) put(k blockKey, b *block) {
 }
 
 func (c *BlockCache) putLocked(k blockKey, b *block) {
-	size := len(b.data) + 4*len(b.off) + 128
+	size := len(b.data) + 4*len(b.off) + 8*len(b.ints) + 128
 	if size > c.limit/4 {
 		return
 	}
@@ -85,6 +86,22 @@ func (c *BlockCache) putLocked(k blockKey, b *block) {
 	}
 	c.young[k] = b
 	c.bytes += size
+}
+
+// Ints returns vector i of column c, which is of integers, by way of the cache; nil when it has NULLs. They are not to be changed, and
+// may lie in room, which has them then.
+func (g *Group) Ints(room *vec.Vector, c, i int) ([]int64, error) {
+	k := blockKey{group: g.h.id, c: int32(c), at: int32(-1 - i)} // blocks of text count from 0
+	if b := g.blocks.get(k); b != nil {
+		return b.ints, nil
+	}
+	if err := g.DecodeInto(room, c, i); err != nil || room.Valid != nil {
+		return nil, err
+	}
+	if g.blocks.wants(k) {
+		g.blocks.put(k, &block{ints: slices.Clone(room.I64)})
+	}
+	return room.I64, nil
 }
 
 // keepBlock keeps the block of which a row was picked by way of room.

@@ -13,7 +13,7 @@ import (
 var rangeVectors = sync.Pool{New: func() any { return new(vec.Vector) }}
 
 // DecodeRange is DecodeInto for the rows [from, to) of vector i. Of compressed bytes it decodes the blocks that have these rows, by
-// way of the cache of the row group: one costs more than all the rest of a small range.
+// way of the cache of the row group: one costs more than all the rest of a small range. Vectors of integers come from there as well.
 func (g *Group) DecodeRange(v *vec.Vector, c, i, from, to int) error {
 	t := columnType(g.dir[c*columnEntry:])
 	if v.Type = t; v.Off == nil && t.Phys() == types.PhysBytes {
@@ -36,10 +36,23 @@ func (g *Group) DecodeRange(v *vec.Vector, c, i, from, to int) error {
 			rangeVectors.Put(whole)
 		}
 	}()
-	if err := g.DecodeInto(whole, c, i); err != nil {
-		return err
+	if t.Phys() != types.PhysInt64 {
+		if err := g.DecodeInto(whole, c, i); err != nil {
+			return err
+		}
+		AppendRange(v, whole, from, to)
+		return nil
 	}
-	AppendRange(v, whole, from, to)
+	ints, err := g.Ints(whole, c, i)
+	switch {
+	case err != nil:
+		return err
+	case ints == nil:
+		AppendRange(v, whole, from, to)
+	default:
+		v.I64 = append(v.I64, ints[from:to]...)
+		v.N = to - from
+	}
 	return nil
 }
 

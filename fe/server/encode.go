@@ -139,6 +139,9 @@ func appendBinary(b []byte, e *encoder, v *vec.Vector, i int) []byte {
 	case wireDouble:
 		return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.F64[i]))
 	case wireDate:
+		if v.I64[i] == sqltypes.ZeroDate {
+			return append(b, 0)
+		}
 		return appendDate(append(b, 4), v.I64[i])
 	case wireDateTime:
 		micros := v.I64[i]
@@ -161,6 +164,9 @@ func appendDate(b []byte, days int64) []byte {
 func appendDateTime(b []byte, micros int64) []byte {
 	days, rest := sqltypes.FloorDay(micros)
 	at := len(b)
+	if micros == sqltypes.ZeroDateTime {
+		return append(b, 0)
+	}
 	b = appendDate(append(b, 0), days)
 	if rest != 0 {
 		b = appendClock(b, rest)

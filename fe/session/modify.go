@@ -122,6 +122,7 @@ func (s *Session) modifiers(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 	if len(all) == 1 {
 		return all, nil
 	}
+	shareGone(all)
 	for _, m := range all {
 		held, err := spool.Hold(ctx, m.source, s.sh.Settings().SpillDir)
 		if err != nil {
@@ -131,6 +132,21 @@ func (s *Session) modifiers(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 		m.source = held
 	}
 	return all, nil
+}
+
+// shareGone has the modifiers of one table, which a DELETE may name several times, tell one another which rows they delete.
+func shareGone(all []*modifier) {
+	for i, m := range all {
+		for _, other := range all[:i] {
+			if other.plan.Table.ID != m.plan.Table.ID {
+				continue
+			}
+			if other.gone == nil {
+				other.gone = map[string]struct{}{}
+			}
+			m.gone = other.gone
+		}
+	}
 }
 
 // modifier makes the modifier of one table, which owns the rows that it reads.
@@ -165,6 +181,8 @@ type modifier struct {
 	order   []types.TabletID
 	rows    int
 	bytes   int
+
+	gone map[string]struct{} // the keys of deleted rows; nil = nobody else deletes rows of the table
 
 	matched, changed int64
 }
@@ -211,7 +229,11 @@ func (m *modifier) take(b *vec.Batch) error {
 		return nil
 	}
 	if len(m.plan.Assign) == 0 {
-		m.matched += int64(b.N)
+		if m.gone != nil {
+			sel := m.stillThere(old)
+			old, tablets = gather(old, sel), pick(tablets, sel)
+		}
+		m.matched += int64(old.N)
 		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
 		return m.dropEntries(old)
 	}
@@ -241,6 +263,28 @@ func (m *modifier) take(b *vec.Batch) error {
 		m.at(r.Tablet).inserts = append(m.at(r.Tablet).inserts, gather(moved, r.Rows))
 	}
 	return nil
+}
+
+// stillThere picks the rows that are not deleted under another name of the table, and notes them as deleted.
+func (m *modifier) stillThere(rows *vec.Batch) []int32 {
+	sel := make([]int32, 0, rows.N)
+	for i := range rows.N {
+		key := string(vec.AppendRowKey(nil, rows, m.plan.Table.Schema.KeyIndexes(), i))
+		if _, gone := m.gone[key]; !gone {
+			m.gone[key] = struct{}{}
+			sel = append(sel, int32(i))
+		}
+	}
+	return sel
+}
+
+// pick is the values at some positions.
+func pick(of []int64, at []int32) []int64 {
+	out := make([]int64, len(at))
+	for i, k := range at {
+		out[i] = of[k]
+	}
+	return out
 }
 
 // assign computes the new rows, and which of them differ from the old ones.

@@ -56,6 +56,7 @@ var variables = declareVariables([]variable{
 	{name: "hostname", def: "", readOnly: true},
 	{name: "information_schema_stats_expiry", kind: varInt, def: "86400", min: 0, max: maxSeconds}, // mysqldump sets it; figures are never cached
 	{name: "init_connect", def: "", readOnly: true},
+	{name: "innodb_autoinc_lock_mode", kind: varInt, def: "2", readOnly: true}, // numbers of a statement need not be consecutive
 	{name: "innodb_lock_wait_timeout", kind: varInt, def: "50", min: 1, max: 1073741824, item: conf.LockWaitTimeout.Spec},
 	{name: "innodb_read_only", kind: varBool, def: "0", readOnly: true},
 	{name: "innodb_strict_mode", kind: varBool, def: "1"}, // storage clauses are checked anyway

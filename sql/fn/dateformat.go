@@ -16,9 +16,17 @@ func init() {
 			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), tStr}, tStr, nil },
 			Row: func(c *Call, a []vec.Value) (vec.Value, error) {
 				days, rest := sqltypes.FloorDay(local(a[0].I, c.Args[0]))
+				if days == sqltypes.ZeroDate && needsCalendar(a[1].B) {
+					return vec.NullValue(), nil
+				}
 				return vec.Str(formatDate(a[1].B, days, rest)), nil
 			},
 			Vec: func(c *Call, a []Arg, n int) (*vec.Vector, error) {
+				for i := range n {
+					if c.isZeroDate(0, a[0].I64[a[0].At(i)]) {
+						return nil, nil // row by row
+					}
+				}
 				return bytesVec(c, n, func(dst []byte, i int) []byte {
 					days, rest := sqltypes.FloorDay(local(a[0].I64[a[0].At(i)], c.Args[0]))
 					return appendFormat(dst, a[1].Bytes(a[1].At(i)), days, rest)
@@ -29,6 +37,23 @@ func init() {
 		Def{Name: "str_to_date", Group: "date", Syntax: "STR_TO_DATE(s, format)", Doc: "Reads a date, time or datetime by a format; NULL when it does not fit. With a constant format the type is what the format holds.",
 			Min: 2, Max: 2, Params: []string{"", "date", "time", "time6", "datetime", "datetime6"}, TakesNull: true, Rule: strToDateRule, Row: nullable(strToDate)},
 	)
+}
+
+// calendarLetters are those that say of a date what the zero date has not.
+const calendarLetters = "jMbWawUuVvXx"
+
+// needsCalendar reports whether a format has one of calendarLetters.
+func needsCalendar(f []byte) bool {
+	for i := 0; i+1 < len(f); i++ {
+		if f[i] != '%' {
+			continue
+		}
+		i++
+		if strings.IndexByte(calendarLetters, f[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func formatDate(f []byte, days, rest int64) []byte { return appendFormat(nil, f, days, rest) }
@@ -219,10 +244,13 @@ func strToDate(c *Call, a []vec.Value) (vec.Value, error) {
 		days := sqltypes.DaysOf(p.year, 1, 1) + int64(p.yearDay) - 1
 		_, p.month, p.day = sqltypes.DateOf(days)
 	}
-	if !sqltypes.ValidDate(p.year, p.month, p.day) {
-		return vec.NullValue(), nil
+	days := sqltypes.ZeroDate
+	if p.year != 0 || p.month != 0 || p.day != 0 {
+		if !sqltypes.ValidDate(p.year, p.month, p.day) {
+			return vec.NullValue(), nil
+		}
+		days = sqltypes.DaysOf(p.year, p.month, p.day)
 	}
-	days := sqltypes.DaysOf(p.year, p.month, p.day)
 	if c.Result.Kind == types.KindDate {
 		return vec.Int(days), nil
 	}

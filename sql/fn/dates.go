@@ -71,6 +71,48 @@ func datePart(name, syntax, doc string, f func(days, rest int64) int64, aliases 
 		}}
 }
 
+// ofDay makes a function of a date NULL for the zero date, which no calendar has.
+func ofDay(d Def) Def {
+	row, columns := d.Row, d.Vec
+	d.Row = func(c *Call, a []vec.Value) (vec.Value, error) {
+		for i := range a {
+			if c.isZeroDate(i, a[i].I) {
+				return vec.NullValue(), nil
+			}
+		}
+		return row(c, a)
+	}
+	if columns == nil {
+		return d
+	}
+	d.Vec = func(c *Call, a []Arg, n int) (*vec.Vector, error) {
+		out, err := columns(c, a, n)
+		if err != nil || out == nil {
+			return out, err
+		}
+		for i := range a {
+			for row := 0; c.isDate(i) && row < n; row++ {
+				if c.isZeroDate(i, a[i].I64[a[i].At(row)]) {
+					out.SetNull(row)
+				}
+			}
+		}
+		return out, nil
+	}
+	return d
+}
+
+// isDate reports whether an argument is taken as a date.
+func (c *Call) isDate(arg int) bool {
+	k := c.Args[arg].Kind
+	return k == types.KindDate || k == types.KindDateTime
+}
+
+// isZeroDate reports whether the value of an argument is a zero date, with or without a time of day.
+func (c *Call) isZeroDate(arg int, v int64) bool {
+	return c.isDate(arg) && local(v, c.Args[arg]) < sqltypes.MinDateTime
+}
+
 // timePart declares an integer function of a time, datetime or date; f gets the magnitude in microseconds.
 func timePart(name, syntax, doc string, f func(micros int64) int64) Def {
 	return Def{Name: name, Group: "date", Syntax: syntax, Doc: doc, Min: 1, Max: 1,
@@ -105,12 +147,12 @@ func init() {
 		datePart("month", "MONTH(d)", "1..12.", monthOf),
 		datePart("day", "DAY(d)", "1..31.", dayOf, "dayofmonth"),
 		datePart("quarter", "QUARTER(d)", "1..4.", func(d, r int64) int64 { return (monthOf(d, r) + 2) / 3 }),
-		datePart("dayofweek", "DAYOFWEEK(d)", "1 (Sunday) .. 7.", func(d, _ int64) int64 { return int64((sqltypes.Weekday(d)+1)%7 + 1) }),
-		datePart("weekday", "WEEKDAY(d)", "0 (Monday) .. 6.", func(d, _ int64) int64 { return int64(sqltypes.Weekday(d)) }),
-		datePart("dayofyear", "DAYOFYEAR(d)", "1..366.", func(d, _ int64) int64 { return int64(sqltypes.DayOfYear(d)) }),
-		datePart("weekofyear", "WEEKOFYEAR(d)", "The ISO week.", func(d, _ int64) int64 { w, _ := sqltypes.Week(d, 3); return int64(w) }),
-		datePart("to_days", "TO_DAYS(d)", "Days since year 0.", func(d, _ int64) int64 { return sqltypes.ToDays(d) }),
-		datePart("to_seconds", "TO_SECONDS(d)", "Seconds since year 0.", func(d, r int64) int64 { return sqltypes.ToDays(d)*86400 + r/sqltypes.Second }),
+		ofDay(datePart("dayofweek", "DAYOFWEEK(d)", "1 (Sunday) .. 7.", func(d, _ int64) int64 { return int64((sqltypes.Weekday(d)+1)%7 + 1) })),
+		ofDay(datePart("weekday", "WEEKDAY(d)", "0 (Monday) .. 6.", func(d, _ int64) int64 { return int64(sqltypes.Weekday(d)) })),
+		ofDay(datePart("dayofyear", "DAYOFYEAR(d)", "1..366.", func(d, _ int64) int64 { return int64(sqltypes.DayOfYear(d)) })),
+		ofDay(datePart("weekofyear", "WEEKOFYEAR(d)", "The ISO week.", func(d, _ int64) int64 { w, _ := sqltypes.Week(d, 3); return int64(w) })),
+		ofDay(datePart("to_days", "TO_DAYS(d)", "Days since year 0.", func(d, _ int64) int64 { return sqltypes.ToDays(d) })),
+		ofDay(datePart("to_seconds", "TO_SECONDS(d)", "Seconds since year 0.", func(d, r int64) int64 { return sqltypes.ToDays(d)*86400 + r/sqltypes.Second })),
 		timePart("hour", "HOUR(t)", "The hours, 0..838.", func(m int64) int64 { return m / sqltypes.Hour }),
 		timePart("minute", "MINUTE(t)", "0..59.", func(m int64) int64 { return m / sqltypes.Minute % 60 }),
 		timePart("second", "SECOND(t)", "0..59.", func(m int64) int64 { return m / sqltypes.Second % 60 }),
@@ -127,9 +169,9 @@ func init() {
 			}},
 		Def{Name: "time", Group: "date", Syntax: "TIME(t)", Doc: "The time of a datetime.", Min: 1, Max: 1, Rule: timeRule, Row: timeRow},
 		Def{Name: "timestamp", Group: "date", Syntax: "TIMESTAMP(d[, t])", Doc: "d as a datetime, plus a time.", Min: 1, Max: 2, Context: true, TakesNull: true, Rule: timestampRule, Row: nullable(timestampRow)},
-		Def{Name: "last_day", Group: "date", Syntax: "LAST_DAY(d)", Doc: "The last day of the month.", Min: 1, Max: 1, Context: true, Rule: dateRule(tDate), Row: lastDay},
-		Def{Name: "datediff", Group: "date", Syntax: "DATEDIFF(a, b)", Doc: "Days from b to a.", Min: 2, Max: 2, Context: true,
-			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), asDate(a[1])}, tInt, nil }, Row: dateDiff},
+		ofDay(Def{Name: "last_day", Group: "date", Syntax: "LAST_DAY(d)", Doc: "The last day of the month.", Min: 1, Max: 1, Context: true, Rule: dateRule(tDate), Row: lastDay}),
+		ofDay(Def{Name: "datediff", Group: "date", Syntax: "DATEDIFF(a, b)", Doc: "Days from b to a.", Min: 2, Max: 2, Context: true,
+			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), asDate(a[1])}, tInt, nil }, Row: dateDiff}),
 		Def{Name: "from_days", Group: "date", Syntax: "FROM_DAYS(n)", Doc: "The date of a number of days since year 0.", Min: 1, Max: 1, TakesNull: true, Rule: fixed(tDate, tInt),
 			Row: nullable(func(_ *Call, a []vec.Value) (vec.Value, error) { return dateInRange(sqltypes.FromDays(a[0].I)), nil })},
 		Def{Name: "makedate", Group: "date", Syntax: "MAKEDATE(year, day)", Doc: "The date of a day of a year.", Min: 2, Max: 2, TakesNull: true, Rule: fixed(tDate, tInt), Row: nullable(makeDate)},
@@ -192,7 +234,7 @@ func dateInRange(days int64) vec.Value {
 
 // weekDef declares a function of a date and a week mode.
 func weekDef(name, syntax, doc string, f func(week, year int) int64) Def {
-	return Def{Name: name, Group: "date", Syntax: syntax, Doc: doc, Min: 1, Max: 2, Context: true,
+	return ofDay(Def{Name: name, Group: "date", Syntax: syntax, Doc: doc, Min: 1, Max: 2, Context: true,
 		Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), tInt}[:len(a)], tInt, nil },
 		Row: func(c *Call, a []vec.Value) (vec.Value, error) {
 			mode := 0
@@ -204,15 +246,15 @@ func weekDef(name, syntax, doc string, f func(week, year int) int64) Def {
 			}
 			days, _ := sqltypes.FloorDay(local(a[0].I, c.Args[0]))
 			return vec.Int(f(sqltypes.Week(days, mode))), nil
-		}}
+		}})
 }
 
 func nameDef(name, syntax string, f func(days int64) string) Def {
-	return Def{Name: name, Group: "date", Syntax: syntax, Doc: "The English name.", Min: 1, Max: 1, Context: true, Rule: dateRule(varchar(9)),
+	return ofDay(Def{Name: name, Group: "date", Syntax: syntax, Doc: "The English name.", Min: 1, Max: 1, Context: true, Rule: dateRule(varchar(9)),
 		Row: func(c *Call, a []vec.Value) (vec.Value, error) {
 			days, _ := sqltypes.FloorDay(local(a[0].I, c.Args[0]))
 			return vec.Str([]byte(f(days))), nil
-		}}
+		}})
 }
 
 func timestampRule(_ string, a []T) ([]T, T, error) {
@@ -226,11 +268,13 @@ func timestampRule(_ string, a []T) ([]T, T, error) {
 }
 
 func timestampRow(_ *Call, a []vec.Value) (vec.Value, error) {
-	v := a[0].I
-	if len(a) > 1 {
-		v += a[1].I
+	if len(a) == 1 {
+		return a[0], nil // a zero date, too
 	}
-	return dateTimeInRange(v), nil
+	if a[0].I < sqltypes.MinDateTime {
+		return vec.NullValue(), nil
+	}
+	return dateTimeInRange(a[0].I + a[1].I), nil
 }
 
 func dateTimeInRange(v int64) vec.Value {

@@ -18,8 +18,8 @@ func init() {
 			Min: 2, Max: 2, Params: units, TakesNull: true, Context: true, Rule: dateAddRule, Row: nullable(dateAddRow(true)), Vec: dateAddVec(true)},
 		Def{Name: "extract", Group: "date", Syntax: "EXTRACT(unit FROM d) = extract:unit(d)", Doc: "A part of a date or time; parts of two or more units as one number.", Min: 1, Max: 1, Params: units, Context: true,
 			Rule: extractRule, Row: extractRow, Vec: extractVec},
-		Def{Name: "timestampdiff", Group: "date", Syntax: "TIMESTAMPDIFF(unit, a, b) = timestampdiff:unit(a, b)", Doc: "Whole units from a to b.", Min: 2, Max: 2, Params: simple, Context: true,
-			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), asDate(a[1])}, tInt, nil }, Row: timestampDiff},
+		ofDay(Def{Name: "timestampdiff", Group: "date", Syntax: "TIMESTAMPDIFF(unit, a, b) = timestampdiff:unit(a, b)", Doc: "Whole units from a to b.", Min: 2, Max: 2, Params: simple, Context: true,
+			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), asDate(a[1])}, tInt, nil }, Row: timestampDiff}),
 		Def{Name: "timediff", Group: "date", Syntax: "TIMEDIFF(a, b)", Doc: "The time from b to a, both times or both datetimes.", Min: 2, Max: 2, Context: true, TakesNull: true, Rule: timeDiffRule, Row: nullable(timeDiff)},
 		Def{Name: "addtime", Group: "date", Syntax: "ADDTIME(a, t)", Doc: "A time or datetime plus a time.", Min: 2, Max: 2, TakesNull: true, Context: true, Rule: addTimeRule, Row: nullable(addTime(1))},
 		Def{Name: "subtime", Group: "date", Syntax: "SUBTIME(a, t)", Doc: "A time or datetime minus a time.", Min: 2, Max: 2, TakesNull: true, Context: true, Rule: addTimeRule, Row: nullable(addTime(-1))},
@@ -203,6 +203,9 @@ func extract(unit string, v int64, t T) int64 {
 	case "month":
 		return monthOf(days, 0)
 	case "week":
+		if days == sqltypes.ZeroDate {
+			return 0
+		}
 		w, _ := sqltypes.Week(days, 0)
 		return int64(w)
 	case "day":
@@ -312,6 +315,9 @@ func addTimeRule(_ string, a []T) ([]T, T, error) {
 func addTime(sign int64) rowFunc {
 	return func(c *Call, a []vec.Value) (vec.Value, error) {
 		v := a[0].I + sign*a[1].I
+		if c.isZeroDate(0, a[0].I) {
+			return vec.NullValue(), nil
+		}
 		if c.Result.Kind == types.KindTime {
 			return vec.Int(max(-sqltypes.MaxTime, min(v, sqltypes.MaxTime))), nil
 		}

@@ -25,6 +25,8 @@ type Change struct {
 	// them bent.
 	Strict   bool   `cbor:"8,keyasint,omitempty"`
 	TimeZone string `cbor:"9,keyasint,omitempty"` // the session's ("" = UTC)
+	// ZeroDates: the zero date is a date like another (sql_mode without NO_ZERO_DATE).
+	ZeroDates bool `cbor:"11,keyasint,omitempty"`
 	// Lasting: it comes again and again with other values, and means the same at any time.
 	Lasting bool `cbor:"10,keyasint,omitempty"`
 }

@@ -154,7 +154,7 @@ func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
 	d, err := a.b.defaultValue(col)
 	if err != nil {
 		zero, ok := zeroValue(col.Type)
-		if !ok && col.Type.IsTemporal() {
+		if ok && col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
 			return nil, errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
 		}
 		if !ok {

@@ -169,7 +169,7 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 	t.NotNull = false
 	to := *col
 	to.Type = t
-	val, _, err := sqltypes.ConvertColumn(v.Value, v.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
+	val, _, err := sqltypes.ConvertColumn(v.Value, v.Type, &to, true, sqltypes.Env{Loc: b.ctx.location(), ZeroDates: b.ctx.zeroDates() || !strictMode(b.ctx.SQLMode)})
 	if err != nil || val.Null {
 		return invalid
 	}

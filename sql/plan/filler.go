@@ -19,6 +19,7 @@ type filler struct {
 	table   *catalog.Table
 	strict  bool
 	lenient bool // NULL is bent to fit, too
+	zeros   bool // zero dates are dates like others
 	zeroID  bool // 0 is a value of an AUTO_INCREMENT column (NO_AUTO_VALUE_ON_ZERO)
 	given   map[int]bool
 	// defaults are the values of the columns that are not given.
@@ -33,7 +34,7 @@ func strictMode(modes string) bool {
 
 // newFiller works out the defaults of the columns that are not given: without one it is error 1364.
 func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*filler, error) {
-	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, given: given,
+	f := &filler{b: b, table: t, strict: b.strictWrite, lenient: ignore, zeros: b.ctx.zeroDates(), given: given,
 		zeroID: hasMode(b.ctx.SQLMode, "NO_AUTO_VALUE_ON_ZERO"), defaults: make([]expr.Value, len(t.Schema.Columns)), warnings: &b.ctx.Warnings}
 	for i := range t.Schema.Columns {
 		if given[i] {
@@ -73,10 +74,12 @@ func (f *filler) defaultOf(i int) (*expr.Node, error) {
 // several says how many rows the statement writes: without strict mode NULL is an error only in an INSERT of a single one.
 func (f *filler) several(rows int) { f.lenient = f.lenient || !f.strict && rows > 1 }
 
-// zeroValue is the implicit default of a type; there are no zero dates.
+// zeroValue is the implicit default of a type.
 func zeroValue(t types.ColumnType) (expr.Value, bool) {
 	switch t.Kind {
-	case types.KindDate, types.KindDateTime, types.KindTimestamp, types.KindJSON:
+	case types.KindDate, types.KindDateTime, types.KindTimestamp:
+		return expr.Value{I: sqltypes.ZeroOf(t.Kind)}, true
+	case types.KindJSON:
 		return expr.Value{}, false
 	case types.KindBinary:
 		return expr.Value{B: make([]byte, t.Length)}, true
@@ -119,7 +122,7 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 		cb.AppendNull()
 		return nil
 	}
-	out, err := convertValue(v, t, c, leniency{f.strict, f.lenient, f.warnings}, f.b.ctx.location(), row)
+	out, err := convertValue(v, t, c, leniency{f.strict, f.lenient, f.zeros, f.warnings}, f.b.ctx.location(), row)
 	if err != nil {
 		return err
 	}
@@ -139,12 +142,13 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 type leniency struct {
 	strict   bool // they are errors
 	nulls    bool // NULL becomes the zero of a type that has none
+	zeros    bool // the zero date is a date like another
 	warnings *Warnings
 }
 
 // convertValue stores a value in a column's type; an error or a warning names column and row as MySQL does.
 func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency, loc *time.Location, row int) (expr.Value, error) {
-	out, bent, err := sqltypes.ConvertColumn(v, t, c, l.strict, sqltypes.Env{Loc: loc})
+	out, bent, err := sqltypes.ConvertColumn(v, t, c, l.strict, sqltypes.Env{Loc: loc, ZeroDates: l.zeros})
 	if bent != nil {
 		l.warnings.add(bent, c.Name, row)
 	}
@@ -164,7 +168,7 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 // numbers its first row from 1. Ignore bends what does not fit.
 func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
 	strict := strictMode(ctx.SQLMode) && !ignore
-	return convertVector(v, c, leniency{strict, !strict, &ctx.Warnings}, ctx.location(), firstRow)
+	return convertVector(v, c, leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, ctx.location(), firstRow)
 }
 
 func convertVector(v *vec.Vector, c *types.Column, l leniency, loc *time.Location, firstRow int) (*vec.Vector, error) {

@@ -131,7 +131,11 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 	if unit != "" {
 		name += ":" + unit
 	}
-	return e.b.call(name, args...)
+	made, err := e.b.call(name, args...)
+	if err != nil || len(args) == 0 || name != "date" && name != "timestamp" && name != "str_to_date" {
+		return made, err
+	}
+	return e.b.madeDate(made, args[0].Type)
 }
 
 // registryName maps the spellings of the grammar to the names of the registry.
@@ -338,7 +342,11 @@ func (e *env) castCall(n *ast.FuncCastExpr) (*expr.Node, error) {
 	if e.b.strictWrite {
 		cast.Func = "cast:strict"
 	}
-	return e.b.fold(cast)
+	made, err := e.b.fold(cast)
+	if err != nil {
+		return nil, err
+	}
+	return e.b.madeDate(made, x.Type)
 }
 
 // variable reads a variable of the session; assignments inside expressions are refused.
@@ -417,7 +425,7 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 func (b *binder) convertConst(n *expr.Node, t types.ColumnType, c *types.Column) (*expr.Node, error) {
 	to := *c
 	to.Type = t
-	v, _, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location()})
+	v, _, err := sqltypes.ConvertColumn(n.Value, n.Type, &to, true, sqltypes.Env{Loc: b.ctx.location(), ZeroDates: true})
 	if err != nil {
 		return nil, sqltypes.WithColumn(err, c.Name, 1)
 	}

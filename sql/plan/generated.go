@@ -207,7 +207,7 @@ func (f *filler) generate(list []generation, rows *vec.Batch, firstRow int) erro
 	if len(list) == 0 {
 		return nil
 	}
-	return work(list, f.table, rows, f.b.evalContext(), leniency{f.strict, f.lenient, f.warnings}, firstRow)
+	return work(list, f.table, rows, f.b.evalContext(), leniency{f.strict, f.lenient, f.zeros, f.warnings}, firstRow)
 }
 
 // Follow works out the generated columns of rows with new values that depend on those; firstRow numbers the first one from 1.
@@ -225,7 +225,7 @@ func follow(list []generation, ctx *Context, t *catalog.Table, rows *vec.Batch, 
 		return nil
 	}
 	strict := strictMode(ctx.SQLMode) && !ignore
-	return work(list, t, rows, newBinder(ctx).evalContext(), leniency{strict, !strict, &ctx.Warnings}, firstRow)
+	return work(list, t, rows, newBinder(ctx).evalContext(), leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, firstRow)
 }
 
 // Written lists the columns that an UPDATE gives other values, by their positions.

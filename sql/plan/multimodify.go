@@ -75,7 +75,7 @@ func Deletes(ctx *Context, stmt *ast.DeleteStmt) ([]*ModifyPlan, error) {
 		}
 		out = append(out, p)
 	}
-	return out, differentTables(out)
+	return out, nil
 }
 
 // deleteOfJoin plans the part of a DELETE over a join that one of its tables has.
@@ -93,7 +93,7 @@ func deleteOfJoin(ctx *Context, stmt *ast.DeleteStmt, name *ast.TableName) (*Mod
 	return m.finishJoin()
 }
 
-// differentTables refuses a statement that writes to one table twice: each part would undo the other's.
+// differentTables refuses an UPDATE that writes to one table twice: each part would undo the other's.
 func differentTables(plans []*ModifyPlan) error {
 	for i, p := range plans {
 		for _, q := range plans[:i] {

@@ -28,7 +28,7 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 		return nil, false
 	}
 	f := &scan.Fragment
-	change := newChange(t)
+	change := newChange(ctx, t)
 	change.Delete, change.TimeZone = len(p.Assign) == 0, f.TimeZone
 	stored := func(c *expr.Node) *expr.Node {
 		if c.Col >= len(f.Columns) {
@@ -50,8 +50,8 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 	return &OneRow{Tablet: scan.Tablets[0], Key: f.Keys[0], Change: encoded, Delete: change.Delete}, err == nil
 }
 
-func newChange(t *catalog.Table) *physical.Change {
-	c := &physical.Change{Strict: true}
+func newChange(ctx *Context, t *catalog.Table) *physical.Change {
+	c := &physical.Change{Strict: true, ZeroDates: ctx.zeroDates()}
 	for i := range t.Schema.Columns {
 		c.Columns = append(c.Columns, t.Schema.Columns[i].ID)
 	}
@@ -65,7 +65,7 @@ func (p *InsertPlan) Upsert(ctx *Context) (change []byte, ok bool) {
 	if p.Mode != ModeInsert || p.OnDuplicate == nil || len(p.follows) > 0 || t.Schema.HasRowID() || t.HasUniqueKeys() {
 		return nil, false
 	}
-	c := newChange(t)
+	c := newChange(ctx, t)
 	c.Insert, c.Lasting, c.TimeZone = true, true, ctx.zoneName()
 	for i := range t.Schema.Columns {
 		c.Values = append(c.Values, t.Schema.Columns[i].Type)

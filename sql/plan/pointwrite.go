@@ -60,7 +60,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	if !p.bind(terms) {
 		return nil, false
 	}
-	change := newChange(t)
+	change := newChange(ctx, t)
 	change.Delete, change.Lasting = p.Delete, true
 	if !p.assign(list, change) || len(p.slots)+len(terms) != values {
 		return nil, false

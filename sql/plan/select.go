@@ -117,6 +117,9 @@ func (e *env) filterBy(n ast.ExprNode) error {
 			continue
 		}
 		p, err := e.condition(c)
+		if err == nil {
+			p, err = e.b.orZeroDates(p)
+		}
 		if err != nil {
 			return err
 		}

@@ -10,15 +10,23 @@ const (
 	Day          = 24 * Hour
 )
 
-// Bounds of the calendar, as days and microseconds since 1970-01-01.
-var (
-	MinDate     = DaysOf(0, 1, 1)
-	MaxDate     = DaysOf(9999, 12, 31)
-	MinDateTime = MinDate * Day
-	MaxDateTime = MaxDate*Day + Day - 1
+// Bounds of the calendar, as days and microseconds since 1970-01-01: 0000-01-01 and 9999-12-31.
+const (
+	MinDate     int64 = -daysToEpoch
+	MaxDate     int64 = 2932896
+	MinDateTime       = MinDate * Day
+	MaxDateTime       = MaxDate*Day + Day - 1
 )
 
-// Bounds of TIME and TIMESTAMP in microseconds.
+// The zero date '0000-00-00' is the day before the calendar, so that it sorts before every date; a DATETIME or TIMESTAMP of it is the
+// first moment of that day, in every time zone. A DATETIME may have a time of day there, too. No row that was stored before there were
+// zero dates holds such a value.
+const (
+	ZeroDate     = MinDate - 1
+	ZeroDateTime = ZeroDate * Day
+)
+
+// Bounds of TIME and TIMESTAMP in microseconds; a TIMESTAMP may also be zero (ZeroDateTime).
 const (
 	MaxTime      = 838*Hour + 59*Minute + 59*Second
 	MinTimestamp = Second
@@ -44,8 +52,11 @@ func DaysOf(y, m, d int) int64 {
 	return int64(era)*146097 + int64(doe) - 719468
 }
 
-// DateOf is the inverse of DaysOf.
+// DateOf is the inverse of DaysOf; the zero date has neither year, month nor day.
 func DateOf(days int64) (y, m, d int) {
+	if days == ZeroDate {
+		return 0, 0, 0
+	}
 	z := days + 719468
 	era := z / 146097
 	if z < 0 {
@@ -170,7 +181,7 @@ var (
 
 // LocalToUTC converts a DATETIME, as written in the time zone, to a TIMESTAMP.
 func LocalToUTC(micros int64, loc *time.Location) int64 {
-	if loc == nil || loc == time.UTC {
+	if loc == nil || loc == time.UTC || micros < MinDateTime {
 		return micros
 	}
 	days, rest := FloorDay(micros)
@@ -181,7 +192,7 @@ func LocalToUTC(micros int64, loc *time.Location) int64 {
 
 // UTCToLocal converts a TIMESTAMP to a DATETIME of the time zone.
 func UTCToLocal(micros int64, loc *time.Location) int64 {
-	if loc == nil || loc == time.UTC {
+	if loc == nil || loc == time.UTC || micros < MinDateTime {
 		return micros
 	}
 	_, offset := time.UnixMicro(micros).In(loc).Zone()

@@ -17,6 +17,8 @@ import (
 type Env struct {
 	Loc       *time.Location // session time zone; nil = UTC
 	NowMicros int64          // statement time, microseconds UTC: TIME converts to DATETIME with the current date
+	// ZeroDates: a column takes '0000-00-00' as it takes any date (sql_mode without NO_ZERO_DATE).
+	ZeroDates bool
 }
 
 // problem says what was lost in a conversion; the value is then the nearest that the target has.
@@ -28,7 +30,8 @@ const (
 	incorrect         // not a value of the type at all
 	outside           // beyond the range
 	tooLong
-	badText // not UTF-8, or not JSON
+	badText  // not UTF-8, or not JSON
+	zeroDate // the zero date: nothing is lost, but a column may refuse it
 )
 
 // Cast converts as CAST and implicit conversions in a SELECT do: what is not a value of the target becomes NULL for
@@ -89,41 +92,37 @@ func castName(t mt.ColumnType) string {
 }
 
 // Convert converts a value to be stored in a column of type to. In strict mode whatever does not fit is an error
-// (1264, 1265, 1292, 1366, 1406, 1048; complete it by WithColumn); otherwise the nearest value is stored, which is NULL
-// for an incorrect date.
+// (1264, 1265, 1292, 1366, 1406, 1048; complete it by WithColumn); otherwise the nearest value is stored, which is the
+// zero date for an incorrect date. Zero dates are taken.
 func Convert(v vec.Value, from, to mt.ColumnType, strict bool, tz *time.Location) (vec.Value, error) {
-	out, _, err := store(v, from, to, strict, tz)
+	out, _, err := store(v, from, to, strict, Env{Loc: tz, ZeroDates: true})
 	return out, err
 }
 
 // store is Convert; bent says without strict mode what was lost.
-func store(v vec.Value, from, to mt.ColumnType, strict bool, tz *time.Location) (out vec.Value, bent *Error, err error) {
+func store(v vec.Value, from, to mt.ColumnType, strict bool, env Env) (out vec.Value, bent *Error, err error) {
 	if v.Null || from.Kind == mt.KindNull {
 		if to.NotNull {
 			return v, nil, ErrNull()
 		}
 		return vec.NullValue(), nil, nil
 	}
-	out, p := convert(v, from, to, Env{Loc: tz}, true)
-	if p == fine {
+	out, p := convert(v, from, to, Env{Loc: env.Loc}, true)
+	if p == fine || p == zeroDate && env.ZeroDates {
 		return out, nil, nil
 	}
 	if strict || p == badText {
-		return out, nil, storeError(p, v, from, to, tz)
+		return out, nil, storeError(p, v, from, to, env.Loc)
 	}
-	if to.IsTemporal() && to.Kind != mt.KindTime && (p == incorrect || p == outside) {
-		if to.NotNull {
-			return out, nil, storeError(p, v, from, to, tz)
-		}
-		out = vec.NullValue()
-	}
-	return out, storeWarning(p, v, from, to, tz), nil
+	return out, storeWarning(p, v, from, to, env.Loc), nil
 }
 
 // storeWarning says what a value that was bent to fit has lost. The numbers of what is too long, and of times, differ from those of the
 // errors.
 func storeWarning(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Location) *Error {
 	switch {
+	case p == zeroDate && to.Kind != mt.KindTimestamp:
+		return errColumnRange()
 	case p == tooLong, to.IsTemporal() && p != outside, to.Kind == mt.KindDate, to.Kind == mt.KindDateTime:
 		return errTruncated()
 	case p == outside:

@@ -35,7 +35,10 @@ func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, proble
 	}
 	t, p := localMicros(v, from, env)
 	if p != fine {
-		return vec.Int(0), p
+		return vec.Int(ZeroOf(to.Kind)), p
+	}
+	if t < MinDateTime {
+		return toZeroDate(t, to)
 	}
 	if to.Kind == mt.KindDate {
 		days, _ := FloorDay(t)
@@ -45,14 +48,33 @@ func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, proble
 	if to.Kind == mt.KindTimestamp {
 		t = LocalToUTC(t, env.Loc)
 		if t < MinTimestamp || t > MaxTimestamp {
-			return vec.Int(0), outside
+			return vec.Int(ZeroDateTime), outside
 		}
 		return vec.Int(t), fine
 	}
 	if t > MaxDateTime {
-		return vec.Int(0), outside
+		return vec.Int(ZeroDateTime), outside
 	}
 	return vec.Int(t), fine
+}
+
+// toZeroDate is toDateTime of the zero date, which only a DATETIME keeps a time of day of.
+func toZeroDate(t int64, to mt.ColumnType) (vec.Value, problem) {
+	switch t = RoundFraction(t, to.Scale); {
+	case to.Kind == mt.KindDate:
+		return vec.Int(ZeroDate), zeroDate
+	case to.Kind == mt.KindTimestamp && t != ZeroDateTime:
+		return vec.Int(ZeroDateTime), incorrect
+	}
+	return vec.Int(t), zeroDate
+}
+
+// ZeroOf is the zero date as a value of DATE, DATETIME or TIMESTAMP.
+func ZeroOf(k mt.Kind) int64 {
+	if k == mt.KindDate {
+		return ZeroDate
+	}
+	return ZeroDateTime
 }
 
 // localMicros returns any value as a datetime of the session's zone.

@@ -1,8 +1,8 @@
 // Package types gives SQL values MySQL's meaning: decimal and calendar arithmetic, parsing and printing, conversion of
 // one type to another, and the errors that go with them.
 //
-// It is pure: no clock, no I/O, no state. Values are in the physical form of meta/types (see Phys). There are no zero
-// dates: '0000-00-00' and dates with a zero month or day are incorrect values.
+// It is pure: no clock, no I/O, no state. Values are in the physical form of meta/types (see Phys). '0000-00-00' is a
+// value that sorts before every date (ZeroDate); other dates with a zero month or day are incorrect values.
 package types
 
 import (

@@ -147,8 +147,12 @@ func parseSimpleInterval(unit string, s []byte) (Interval, bool) {
 	return IntervalOf(unit, n, 0)
 }
 
-// AddInterval adds to a datetime; the day is cut to the month's last. False when the result leaves the calendar.
+// AddInterval adds to a datetime; the day is cut to the month's last. False when the result leaves the calendar, in which the zero date
+// never was.
 func AddInterval(micros int64, iv Interval) (int64, bool) {
+	if micros < MinDateTime {
+		return 0, false
+	}
 	if iv.Months != 0 {
 		var ok bool
 		if micros, ok = addMonths(micros, iv.Months); !ok {

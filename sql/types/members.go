@@ -73,7 +73,7 @@ func BitBytes(v uint64, width int32) []byte {
 // error it is complete by WithColumn.
 func ConvertColumn(v vec.Value, from mt.ColumnType, c *mt.Column, strict bool, env Env) (out vec.Value, bent *Error, err error) {
 	if !c.Special() || v.Null || from.Kind == mt.KindNull {
-		return store(v, from, c.Type, strict, env.Loc)
+		return store(v, from, c.Type, strict, env)
 	}
 	n, ok := uint64(0), false
 	switch {

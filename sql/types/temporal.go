@@ -15,7 +15,7 @@ type Temporal struct {
 
 // ParseDateTime reads MySQL's date and datetime literals: 'YYYY-MM-DD[{ |T}hh:mm[:ss[.frac]]]' with any punctuation and
 // one or two digits a part, 'YYYYMMDD[hhmm[ss]]', 'YYMMDD[hhmmss]', and a zone offset '+hh:mm' at the end, which
-// converts to the time of loc. Zero months and days are refused.
+// converts to the time of loc. Of the dates with a zero month or day only the zero date is one.
 func ParseDateTime(s []byte, loc *time.Location) (Temporal, bool) {
 	s = trimBlanks(s)
 	if len(s) == 0 || !isDigit(s[0]) {
@@ -52,6 +52,7 @@ type dateParser struct {
 	fraction int32
 	offset   int64
 	zoned    bool
+	century0 bool // the year was written as 00
 }
 
 // packed reads a run of n digits without delimiters.
@@ -65,7 +66,7 @@ func (p *dateParser) packed(n int) bool {
 	}
 	p.parts[0] = number2(p.s[:year])
 	if year == 2 {
-		p.parts[0] = expandYear(p.parts[0])
+		p.shortYear()
 	}
 	p.n, p.at = 1, year
 	for p.at < n && p.n < 6 {
@@ -92,6 +93,12 @@ func number2(s []byte) int {
 	return v
 }
 
+// shortYear gives the year that was read with two digits its century.
+func (p *dateParser) shortYear() {
+	p.century0 = p.parts[0] == 0
+	p.parts[0] = expandYear(p.parts[0])
+}
+
 // expandYear gives a two-digit year its century: 70..99 are 1970..1999, 00..69 are 2000..2069.
 func expandYear(y int) int {
 	if y < 70 {
@@ -105,7 +112,7 @@ func (p *dateParser) delimited() bool {
 	j := skipDigits(p.s, 0)
 	p.parts[0] = number2(p.s[:j])
 	if j <= 2 {
-		p.parts[0] = expandYear(p.parts[0])
+		p.shortYear()
 	} else if j == 3 {
 		return false
 	}
@@ -228,11 +235,19 @@ func ParseOffset(s []byte) (int64, bool) {
 
 func (p *dateParser) finish(loc *time.Location) (Temporal, bool) {
 	v := &p.parts
-	if !ValidDate(v[0], v[1], v[2]) || v[3] > 23 || v[4] > 59 || v[5] > 59 {
+	if p.century0 && v[1] == 0 && v[2] == 0 {
+		v[0] = 0
+	}
+	zero := v[0] == 0 && v[1] == 0 && v[2] == 0 && !p.zoned
+	if !zero && !ValidDate(v[0], v[1], v[2]) || v[3] > 23 || v[4] > 59 || v[5] > 59 {
 		return Temporal{}, false
 	}
 	t := Temporal{HasTime: p.n > 3, Fraction: p.fraction}
-	t.Micros = DaysOf(v[0], v[1], v[2])*Day + int64(v[3])*Hour + int64(v[4])*Minute + int64(v[5])*Second + int64(p.micros)
+	days := ZeroDate
+	if !zero {
+		days = DaysOf(v[0], v[1], v[2])
+	}
+	t.Micros = days*Day + int64(v[3])*Hour + int64(v[4])*Minute + int64(v[5])*Second + int64(p.micros)
 	if p.zoned {
 		t.Micros = UTCToLocal(t.Micros-p.offset*Second, loc)
 	}
@@ -324,8 +339,11 @@ func scanMinutes(s []byte, i int) (m, sec int64, end int, ok bool) {
 	return m, 0, j, true
 }
 
-// NumberToDateTime reads YYMMDD, YYYYMMDD, YYMMDDhhmmss and YYYYMMDDhhmmss.
+// NumberToDateTime reads YYMMDD, YYYYMMDD, YYMMDDhhmmss and YYYYMMDDhhmmss; 0 is the zero date.
 func NumberToDateTime(n int64) (Temporal, bool) {
+	if n == 0 {
+		return Temporal{Micros: ZeroDateTime}, true
+	}
 	if n < 101 || n > 99991231235959 {
 		return Temporal{}, false
 	}

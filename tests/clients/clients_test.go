@@ -30,13 +30,7 @@ var unsupported = map[string]string{}
 // TestClients runs every installed client against STELE_ENDPOINT (host:port; user STELE_USER or root, password
 // STELE_PASSWORD), or against a cluster that it starts with bin/stele local.
 func TestClients(t *testing.T) {
-	e := Endpoint{Addr: os.Getenv("STELE_ENDPOINT"), User: os.Getenv("STELE_USER"), Password: os.Getenv("STELE_PASSWORD")}
-	if e.User == "" {
-		e.User = "root"
-	}
-	if e.Addr == "" {
-		e.Addr = startLocal(t)
-	}
+	e := endpoint(t)
 	for _, s := range Stacks() {
 		t.Run(s.Name, func(t *testing.T) {
 			for _, mode := range []Endpoint{{}, {TLS: true}, {Compress: true, LoginOnly: true}} {
@@ -57,6 +51,34 @@ func TestClients(t *testing.T) {
 			t.Run("everyday with TLS", func(t *testing.T) { everyday(t, s, e) })
 		})
 	}
+}
+
+// TestApplications runs every application that is there against the same endpoint as TestClients, or a cluster of its own.
+func TestApplications(t *testing.T) {
+	var e Endpoint
+	for _, s := range Applications() {
+		t.Run(s.Name, func(t *testing.T) {
+			if err := s.Installed(t.Context()); err != nil {
+				t.Skip(err)
+			}
+			if e.Addr == "" {
+				e = endpoint(t)
+			}
+			everyday(t, s, e)
+		})
+	}
+}
+
+func endpoint(t *testing.T) Endpoint {
+	t.Helper()
+	e := Endpoint{Addr: os.Getenv("STELE_ENDPOINT"), User: os.Getenv("STELE_USER"), Password: os.Getenv("STELE_PASSWORD")}
+	if e.User == "" {
+		e.User = "root"
+	}
+	if e.Addr == "" {
+		e.Addr = startLocal(t)
+	}
+	return e
 }
 
 // everyday runs the cases of a stack; each is a test of its own.

@@ -32,10 +32,13 @@ schema() {
 		CREATE TABLE pairs (a INT, b VARCHAR(10), v INT, PRIMARY KEY (a, b)) PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE);
 		INSERT INTO pairs VALUES (1, 'x', 1), (20, 'y', NULL);
 		CREATE TABLE empty_one (id INT PRIMARY KEY);
+		SET sql_mode = '';
+		CREATE TABLE zeros (id INT PRIMARY KEY, d DATE NOT NULL DEFAULT '0000-00-00', t DATETIME NOT NULL DEFAULT 0, s TIMESTAMP NOT NULL DEFAULT 0);
+		INSERT INTO zeros VALUES (1, 0, 0, 0), (2, '0000-00-00', '0000-00-00 12:00:00', '2024-01-01');
 	SQL
 }
 facts() {
-	run "$1" -e "SELECT id, name, price, born, seen, big, ratio, body, HEX(raw), doc FROM items ORDER BY id; SELECT * FROM pairs ORDER BY a; SELECT COUNT(*) FROM empty_one"
+	run "$1" -e "SELECT id, name, price, born, seen, big, ratio, body, HEX(raw), doc FROM items ORDER BY id; SELECT * FROM pairs ORDER BY a; SELECT COUNT(*) FROM empty_one; SELECT * FROM zeros ORDER BY id"
 }
 # dump_and_reload OPTION...: the reload must hold what was dumped.
 dump_and_reload() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the client stacks that tests/clients runs (Debian packages and one npm module). What is missing is only
+# Installs the client stacks that tests/clients runs (Debian packages and one npm module), and unpacks WordPress. What is missing is only
 # skipped by the tests, so any part of this may be left out.
 set -eu
 cd "$(dirname "$0")"
@@ -24,4 +24,10 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list of packages
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
+# Unpacked and not installed: the package would bring a web server along.
+unpack_wordpress() {
+	mkdir -p apps
+	(cd apps && apt-get download -q wordpress php-getid3 && for p in ./*.deb; do dpkg-deb -x "$p" . && rm "$p" || exit 1; done)
+}
+[ -e apps/usr/share/wordpress/wp-settings.php ] || unpack_wordpress || echo "no WordPress: its tests will be skipped"
 command -v npm >/dev/null && npm ci --no-audit --no-fund

@@ -1,6 +1,6 @@
 // Package clients runs real MySQL client stacks against an endpoint, with two small scripts for each: one that connects,
 // makes a database and a table, inserts, reads back through a prepared statement, compares types and checks error
-// numbers; and one with the everyday use of that client, in cases.
+// numbers; and one with the everyday use of that client, in cases. Applications that people run on MySQL are installed and used likewise.
 //
 // A script finds the endpoint in STELE_HOST, STELE_PORT, STELE_USER and STELE_PASSWORD. STELE_TLS and STELE_COMPRESS ask
 // for an encrypted or compressed connection; with STELE_LOGIN_ONLY it logs in, asks SELECT 1 and leaves. It prints "ok"
@@ -78,6 +78,14 @@ func Stacks() []Stack {
 	}
 }
 
+// Applications lists the applications that there are scripts for: they are all cases.
+func Applications() []Stack {
+	return []Stack{
+		{"wordpress", []string{"sh", "-c", "test -e apps/usr/share/wordpress/wp-settings.php && php -r \"exit(extension_loaded('mysqli') ? 0 : 1);\""},
+			nil, []string{"php", "-d", "memory_limit=1G", "wordpress.php"}},
+	}
+}
+
 // python prefers the distribution's interpreter, which is the one that python3-pymysql serves.
 func python() string {
 	if _, err := os.Stat("/usr/bin/python3"); err == nil {
@@ -130,12 +138,20 @@ func withoutTime(line string) string {
 	return line[:at]
 }
 
-// script runs one script and returns what it printed.
-func (s Stack) script(ctx context.Context, e Endpoint, args []string) (string, error) {
+// Installed returns ErrMissing if the stack is not there.
+func (s Stack) Installed(ctx context.Context) error {
 	probe := exec.CommandContext(ctx, s.probe[0], s.probe[1:]...)
 	probe.Dir = dir()
 	if err := probe.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w", s.Name, ErrMissing)
+		return fmt.Errorf("%s: %w", s.Name, ErrMissing)
+	}
+	return nil
+}
+
+// script runs one script and returns what it printed.
+func (s Stack) script(ctx context.Context, e Endpoint, args []string) (string, error) {
+	if err := s.Installed(ctx); err != nil {
+		return "", err
 	}
 	host, port, err := net.SplitHostPort(e.Addr)
 	if err != nil {

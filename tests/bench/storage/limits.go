@@ -4,6 +4,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -200,7 +201,7 @@ func pipe(ctx context.Context, send func(func([]byte) error) error, take func([]
 	}
 	for {
 		var b []byte
-		if err := stream.RecvMsg(&b); err == io.EOF {
+		if err := stream.RecvMsg(&b); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("receive: %w", err)

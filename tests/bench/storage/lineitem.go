@@ -286,7 +286,7 @@ func eachChunk(path string, f func(text []byte) error) error {
 		n, err := io.ReadFull(file, text[len(rest):cap(text)])
 		text = text[:len(rest)+n]
 		if err != nil {
-			if err == io.EOF || err == io.ErrUnexpectedEOF {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				err = nil
 			}
 			if err == nil && len(text) > 0 {

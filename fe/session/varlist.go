@@ -17,6 +17,7 @@ var variables = declareVariables([]variable{
 	{name: "auto_increment_offset", kind: varInt, def: "1", readOnly: true},
 	{name: "autocommit", kind: varBool, def: "1"},
 	{name: "big_tables", kind: varBool, def: "0", readOnly: true},
+	{name: "binlog_format", def: "ROW", readOnly: true}, // no statement is carried out a second time elsewhere
 	{name: "block_encryption_mode", def: "aes-128-ecb", readOnly: true},
 	{name: "character_set_client", def: "utf8mb4", check: checkCharset},
 	{name: "character_set_connection", def: "utf8mb4", check: checkCharset},

@@ -88,8 +88,6 @@ func keyKind(tp ast.ConstraintType) (unique bool, err error) {
 		return false, nil
 	case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
 		return true, nil
-	case ast.ConstraintPrimaryKey:
-		return false, refuse("ADD PRIMARY KEY to a table that is there")
 	case ast.ConstraintForeignKey:
 		return false, refuseForeignKey()
 	case ast.ConstraintFulltext:
@@ -242,8 +240,6 @@ func dropKey(t *catalog.Table, name string, ifExists bool) error {
 		return nil
 	case ifExists:
 		return nil
-	case strings.EqualFold(name, "PRIMARY") && !t.Schema.HasRowID():
-		return refuse("DROP PRIMARY KEY")
 	}
 	return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
 }

@@ -256,7 +256,11 @@ func (a *columnAlterer) leaveKeys(id types.ColumnID, name string) error {
 			if k.Unique && len(k.Columns) > 1 {
 				return refuse("DROP COLUMN " + name + ": unique key " + k.Name + " has it beside other columns; drop the key too with DROP INDEX")
 			}
-			k.Columns = slices.DeleteFunc(slices.Clone(k.Columns), func(c types.ColumnID) bool { return c == id })
+			at := slices.Index(k.Columns, id)
+			k.Columns = slices.Delete(slices.Clone(k.Columns), at, at+1)
+			if k.Prefixes != nil {
+				k.Prefixes = slices.Delete(slices.Clone(k.Prefixes), at, at+1)
+			}
 		}
 		if len(k.Columns) > 0 {
 			keys = append(keys, k)

@@ -265,6 +265,9 @@ func (a *tableAlterer) addCheck(d checkDef) error {
 func (a *tableAlterer) finish() (*TableChange, error) {
 	c := a.change
 	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
+	for i := range a.to.Unique {
+		keepPrefixes(a.to, &a.to.Unique[i])
+	}
 	ids := a.b.tableColumns(a.to)
 	for i := range a.to.Checks {
 		check := &a.to.Checks[i]

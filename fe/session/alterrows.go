@@ -27,28 +27,41 @@ const (
 
 // prepared changes a table whose rows have to be looked at: for a unique key, which gets an entry for each of them, and for a constraint
 // that they have to meet. Nobody else writes to the table meanwhile. What the command says counts when it is applied; whatever goes
-// wrong before, the change is taken back.
-func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable) error {
+// wrong before, the change is taken back. It tells how many rows were written anew.
+func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable) (rows int64, err error) {
 	var keys []catalog.UniqueKey
 	for _, i := range c.Built() {
-		keys = append(keys, c.To.Unique[i])
+		if !c.Rewrites() { // else they come with the copy
+			keys = append(keys, c.To.Unique[i])
+		}
 	}
 	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	cmd.Begun, cmd.ExpectVersion, cmd.Keys = true, c.From.Schema.Version+1, slices.Clone(cmd.Keys)
 	for n, i := range c.Built() {
-		cmd.Keys[i].Index = ids[n]
+		if !c.Rewrites() {
+			cmd.Keys[i].Index = ids[n]
+		}
 	}
-	if err = s.promised(ctx, c, cmd, ids); err == nil {
-		return nil
+	work := func(ctx context.Context) error { return s.lookAtRows(ctx, c, cmd.ExpectVersion, ids) }
+	if c.Rewrites() {
+		work = func(ctx context.Context) (err error) {
+			rows, err = s.copyRows(ctx, c, cmd)
+			return err
+		}
+	}
+	err = s.promised(ctx, cmd, work)
+	s.copied(ctx, cmd.Copy, err)
+	if err == nil {
+		return rows, nil
 	}
 	undo := s.apply(context.WithoutCancel(ctx), &command.HoldChange{Table: cmd.Table, Version: cmd.ExpectVersion})
 	if isOver(undo) {
 		undo = nil
 	}
-	return errors.Join(err, undo)
+	return 0, errors.Join(err, undo)
 }
 
 // isOver reports whether a change that is to be taken back is not there any more.
@@ -72,8 +85,8 @@ func (s *Session) takeBackAbandoned(ctx context.Context, t *catalog.Table) error
 	return err
 }
 
-// promised looks at the rows and ends the change, renewing the promise meanwhile.
-func (s *Session) promised(ctx context.Context, c *plan.TableChange, cmd *command.ChangeTable, ids []types.TableID) error {
+// promised does what the rows have to be looked at for and ends the change, renewing the promise meanwhile.
+func (s *Session) promised(ctx context.Context, cmd *command.ChangeTable, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	renewed := make(chan struct{})
@@ -83,7 +96,7 @@ func (s *Session) promised(ctx context.Context, c *plan.TableChange, cmd *comman
 			cancel(err)
 		}
 	}()
-	err := s.lookAtRows(ctx, c, cmd.ExpectVersion, ids)
+	err := work(ctx)
 	if err == nil {
 		err = s.apply(ctx, cmd)
 	}

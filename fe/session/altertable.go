@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"stele/fe/server"
@@ -48,9 +49,9 @@ func (s *Session) changeTable(ctx context.Context, name *parse.TableName, out *o
 		return err
 	}
 	var changed *catalog.ErrSchemaChanged
-	now := time.Now()
+	now, rows := time.Now(), int64(0)
 	for range alterTries {
-		err = s.changeOnce(ctx, name, t, now, planned)
+		rows, err = s.changeOnce(ctx, name, t, now, planned)
 		if !errors.As(err, &changed) {
 			break
 		}
@@ -61,28 +62,28 @@ func (s *Session) changeTable(ctx context.Context, name *parse.TableName, out *o
 	if err != nil {
 		return err
 	}
-	return out.done(server.Result{Info: "Records: 0  Duplicates: 0  Warnings: 0", Warnings: s.warningCount()})
+	return out.done(server.Result{AffectedRows: uint64(rows), Warnings: s.warningCount(),
+		Info: fmt.Sprintf("Records: %d  Duplicates: 0  Warnings: %d", rows, s.warningCount())})
 }
 
-// changeOnce is one try.
-func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *catalog.Table, now time.Time, planned planChange) error {
-	t, err := s.unaltered(ctx, t)
-	if err != nil {
-		return err
+// changeOnce is one try. It tells how many rows were written anew.
+func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *catalog.Table, now time.Time, planned planChange) (rows int64, err error) {
+	if t, err = s.unaltered(ctx, t); err != nil {
+		return 0, err
 	}
 	c, err := planned(s.planContext(s.sh.Log.Current(), now, nil), t)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !c.Idle() {
-		if err := s.doChange(ctx, name, c); err != nil {
-			return err
+		if rows, err = s.doChange(ctx, name, c); err != nil {
+			return 0, err
 		}
 	}
 	for _, note := range c.Notes {
 		s.warn("Note", codeRefused, note)
 	}
-	return nil
+	return rows, nil
 }
 
 // unaltered returns a table that nobody else is changing. It waits for that as writers do; a change whose promise is broken is taken back.
@@ -106,19 +107,18 @@ func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Tab
 }
 
 // doChange does a change: by one command where the rows need not be looked at.
-func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) error {
+func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) (rows int64, err error) {
 	cmd := &command.ChangeTable{Table: c.From.ID, ExpectVersion: c.From.Schema.Version, Fence: c.Columns, Columns: c.To.Schema.Columns,
 		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, Collation: c.To.Collation, AutoIncrement: c.AutoIncrement}
 	if c.Rename != nil {
-		var err error
 		if cmd.Rename, err = s.newName(name, c); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if c.LooksAtRows() {
 		return s.prepared(ctx, c, cmd)
 	}
-	return s.apply(ctx, cmd)
+	return 0, s.apply(ctx, cmd)
 }
 
 // newName is the rename in an ALTER TABLE. A table may be given the name that it has, which RENAME TABLE refuses.

@@ -323,7 +323,7 @@ func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, err
 	out := &vec.Batch{Cols: append([]*vec.Vector(nil), rows.Cols...), N: rows.N}
 	if i.plan.NeedsRowID {
 		at := i.plan.Table.Schema.KeyIndexes()[0]
-		first, err := i.s.sh.sequences.rowIDs(ctx, i.plan.Table.ID, rows.N)
+		first, err := i.s.sh.sequences.rowIDs(ctx, i.plan.Numbers().ID, rows.N)
 		if err != nil {
 			return nil, err
 		}
@@ -346,7 +346,7 @@ func (i *inserter) number(ctx context.Context, rows *vec.Batch) (*vec.Batch, err
 // autoIncrement draws a value for every NULL; a given value keeps later ones above it. As in MySQL that goes row by
 // row: the values drawn between two given ones are consecutive.
 func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vector, error) {
-	seq := i.s.sh.sequences.autoInc(i.plan.Table)
+	seq := i.s.sh.sequences.autoInc(i.plan.Numbers())
 	v := vec.New(in.Type, in.N)
 	for from := 0; from < in.N; {
 		to := from + 1
@@ -384,7 +384,7 @@ func (i *inserter) given(ctx context.Context, in, out []int64) error {
 		return nil
 	}
 	// The very last value leaves no next one: the draw after it says so, not this insert.
-	return i.s.sh.sequences.raise(ctx, i.plan.Table, min(uint64(highest), 1<<63-2))
+	return i.s.sh.sequences.raise(ctx, i.plan.Numbers(), min(uint64(highest), 1<<63-2))
 }
 
 // fits reports whether an integer column holds n.

@@ -85,6 +85,15 @@ func firstTablet(t *catalog.Table) types.TabletID {
 	return first
 }
 
+// carry keeps what is left of the range of a table whose rows have moved to other tablets, as its numbers go on.
+func (s *sequences) carry(from, to *catalog.Table) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.auto[from.ID]; a != nil && a.tablet == firstTablet(from) {
+		a.tablet = firstTablet(to)
+	}
+}
+
 // forget drops what is left of the ranges of a table, after TRUNCATE.
 func (s *sequences) forget(t types.TableID) {
 	s.mu.Lock()

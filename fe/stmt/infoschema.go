@@ -190,7 +190,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Local: true,
 	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
 		var rows []Row
 		for _, k := range t.indexParts(e) {
-			rows = append(rows, Row{"def", t.db, t.name, k.nonUnique, t.db, k.index, k.seq, k.column, "A", k.cardinality, nil, nil, k.null, "BTREE", "", "",
+			rows = append(rows, Row{"def", t.db, t.name, k.nonUnique, t.db, k.index, k.seq, k.column, "A", k.cardinality, k.prefix, nil, k.null, "BTREE", "", "",
 				"YES", nil})
 		}
 		return rows

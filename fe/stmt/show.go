@@ -263,7 +263,7 @@ func showIndex(e *Env, n *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Table Non_unique# Key_name Seq_in_index# Column_name Collation Cardinality# Sub_part# Packed Null Index_type " +
 		"Comment Index_comment Visible Expression")}
 	for _, k := range t.indexParts(e) {
-		r.Rows = append(r.Rows, Row{t.name, k.nonUnique, k.index, k.seq, k.column, "A", k.cardinality, nil, nil, k.null, "BTREE", "", "", "YES", nil})
+		r.Rows = append(r.Rows, Row{t.name, k.nonUnique, k.index, k.seq, k.column, "A", k.cardinality, k.prefix, nil, k.null, "BTREE", "", "", "YES", nil})
 	}
 	return r, nil
 }
@@ -273,6 +273,7 @@ type indexPart struct {
 	index, column, null string
 	nonUnique, seq      int
 	cardinality         int64
+	prefix              any // its length, nil = all of the column
 }
 
 // indexParts lists the indexes of a table column by column.
@@ -292,6 +293,9 @@ func (t schemaTable) indexParts(e *Env) []indexPart {
 			p := indexPart{index: k.name, column: c.Name, seq: i + 1, cardinality: rows}
 			if !k.unique {
 				p.nonUnique = 1
+			}
+			if n := k.prefix(i); n > 0 {
+				p.prefix = int64(n)
 			}
 			if !c.Type.NotNull {
 				p.null = "YES"

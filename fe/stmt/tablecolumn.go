@@ -120,16 +120,17 @@ type index struct {
 	name    string
 	unique  bool
 	columns []types.ColumnID
+	prefix  func(part int) int32
 }
 
 // indexesOf are the indexes of a table, the primary key first. A table without a declared key has no PRIMARY.
 func indexesOf(t *catalog.Table) []index {
 	var out []index
 	if !t.Schema.HasRowID() {
-		out = append(out, index{name: "PRIMARY", unique: true, columns: t.Schema.Key})
+		out = append(out, index{name: "PRIMARY", unique: true, columns: t.Schema.Key, prefix: func(int) int32 { return 0 }})
 	}
 	for _, k := range t.VisibleKeys() {
-		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns})
+		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns, prefix: k.Prefix})
 	}
 	return out
 }

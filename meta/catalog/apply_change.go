@@ -67,6 +67,9 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Copy != nil {
+		return d.swapRows(t, c)
+	}
 	if err := replaceColumns(t, c.Columns, c.LastColumn); err != nil {
 		return nil, err
 	}
@@ -75,14 +78,19 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 		return nil, err
 	}
 	t.Schema.Indexed = IndexedColumns(t.Unique)
-	t.Checks, t.Comment, t.Collation, t.AlterUntilMs = slices.Clone(c.Checks), c.Comment, c.Collation, 0
-	if err := d.checkTable(t); err != nil {
-		return nil, err
-	}
 	if c.Fence {
 		d.fence(t)
 	} else {
 		t.Schema.Version++ // another change that was planned on the one before has to be planned anew
+	}
+	return res, d.settle(t, c)
+}
+
+// settle gives a table what a change says beside its columns and keys, with which the change is over.
+func (d *draft) settle(t *Table, c *command.ChangeTable) error {
+	t.Checks, t.Comment, t.Collation, t.AlterUntilMs = slices.Clone(c.Checks), c.Comment, c.Collation, 0
+	if err := d.checkTable(t); err != nil {
+		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)
 	if n, ok := d.counters.get(t.ID); ok && c.AutoIncrement > 1 && c.AutoIncrement <= maxCounter {
@@ -91,11 +99,11 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 	}
 	if c.Rename != nil {
 		if c.Rename.Table != t.ID {
-			return nil, refused("table %s: its change gives a name to another one", t.Name)
+			return refused("table %s: its change gives a name to another one", t.Name)
 		}
-		return res, d.renameTable(c.Rename)
+		return d.renameTable(c.Rename)
 	}
-	return res, nil
+	return nil
 }
 
 // tableToChange edits the table that a change was planned on, or begun.

@@ -53,6 +53,15 @@ type ChangeTable struct {
 	Rename *TableRename `cbor:"11,keyasint,omitempty"`
 	// Collation is that of text columns whose declaration names none.
 	Collation types.Collation `cbor:"12,keyasint,omitempty"`
+	// Copy, when set, is where the rows are. The table gets the columns, the keys, the distribution and the tablets of the copy, whatever
+	// Columns and Keys say; the copy is no more then, and the tablets that the table had are not either. The change has begun.
+	Copy *TableCopy `cbor:"30,keyasint,omitempty"`
+}
+
+// TableCopy is a table that only the session knows which alters another one: all rows of that have been written anew into it.
+type TableCopy struct {
+	Table types.TableID    `cbor:"1,keyasint"`
+	Owner model.TableOwner `cbor:"2,keyasint"`
 }
 
 // Type returns TypeBeginChange.

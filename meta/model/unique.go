@@ -18,6 +18,17 @@ type UniqueKey struct {
 	// BuildUntilMs is set while Index is being filled: nobody may write to the owner, and the key does not count. Until when the
 	// builder has promised to be alive is Table.AlterUntilMs; a key of AddIndex has no other promise than this.
 	BuildUntilMs int64 `cbor:"5,keyasint,omitempty"`
+	// Prefixes are the lengths of the parts of a declared key that were declared over a prefix of their column, 0 = over all of it; nil = all
+	// of them are. They are only shown: what is enforced or kept as a filter is the whole value.
+	Prefixes []int32 `cbor:"20,keyasint,omitempty"`
+}
+
+// Prefix is the length that a part of the key was declared with, 0 = none.
+func (k *UniqueKey) Prefix(part int) int32 {
+	if part < len(k.Prefixes) {
+		return k.Prefixes[part]
+	}
+	return 0
 }
 
 // Building reports whether the key is not there yet.

@@ -11,8 +11,8 @@ import (
 	ast "stele/sql/parse"
 )
 
-// columnAlterer carries out the clauses of an ALTER TABLE that change columns, in their order. No row is rewritten: a new column says
-// what older rows have in it, and a column that stays keeps how its values are stored. What cannot be done so is refused.
+// columnAlterer carries out the clauses of an ALTER TABLE that change columns, in their order. As far as it goes no row is rewritten: a new
+// column says what older rows have in it, and a column that stays keeps how its values are stored.
 type columnAlterer struct {
 	b     *binder
 	table *catalog.Table // without the keys and constraints that the statement drops
@@ -26,6 +26,9 @@ type columnAlterer struct {
 	generated []generatedDef
 	// filled are columns that become NOT NULL: no row may have NULL there.
 	filled []types.ColumnID
+	// rewrite says why the rows have to be written anew; "" = they stay as they are stored.
+	rewrite string
+	primary primaryChange
 }
 
 // alterColumns makes the columns of a table what an ALTER TABLE says; changed tells whether it says anything of them.
@@ -112,13 +115,13 @@ func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition)
 	if err != nil {
 		return err
 	}
-	if col.AutoIncrement {
-		return refuse("ADD COLUMN ... AUTO_INCREMENT: rows would be rewritten; " + rewriteRemedy)
-	}
 	if err := a.free(col.Name, -1); err != nil {
 		return err
 	}
-	if col.Generated == nil { // else there are no rows
+	switch {
+	case col.AutoIncrement:
+		a.rewrite = "rows get numbers"
+	case col.Generated == nil: // else rows get its values as they are written anew
 		if col.Initial, err = a.initial(&col); err != nil {
 			return err
 		}
@@ -133,7 +136,9 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 	for _, o := range def.Options {
 		switch o.Tp {
 		case ast.ColumnOptionPrimaryKey:
-			return types.Column{}, refuse("a PRIMARY KEY by ALTER TABLE: rows would be rewritten; " + rewriteRemedy)
+			if err := a.primary.declare([]string{def.Name.Name.O}); err != nil {
+				return types.Column{}, err
+			}
 		case ast.ColumnOptionUniqKey:
 			a.unique = append(a.unique, def.Name.Name.O)
 		}
@@ -220,7 +225,7 @@ func (a *columnAlterer) drop(name string, ifExists bool) error {
 	if p := a.table.Partition; p != nil && slices.Contains(p.Columns, id) {
 		return errorf(3855, "Column '%s' has a partitioning function dependency and cannot be dropped or renamed.", name)
 	}
-	if a.layout(id) {
+	if a.layout(id) && !a.primary.loses(a.table, id) {
 		return refuse("DROP COLUMN " + name + ": rows are kept by it; " + rewriteRemedy)
 	}
 	if err := a.leaveKeys(id, name); err != nil {
@@ -251,7 +256,11 @@ func (a *columnAlterer) leaveKeys(id types.ColumnID, name string) error {
 			if k.Unique && len(k.Columns) > 1 {
 				return refuse("DROP COLUMN " + name + ": unique key " + k.Name + " has it beside other columns; drop the key too with DROP INDEX")
 			}
-			k.Columns = slices.DeleteFunc(slices.Clone(k.Columns), func(c types.ColumnID) bool { return c == id })
+			at := slices.Index(k.Columns, id)
+			k.Columns = slices.Delete(slices.Clone(k.Columns), at, at+1)
+			if k.Prefixes != nil {
+				k.Prefixes = slices.Delete(slices.Clone(k.Prefixes), at, at+1)
+			}
 		}
 		if len(k.Columns) > 0 {
 			keys = append(keys, k)
@@ -284,7 +293,7 @@ func (a *columnAlterer) unchecked(id types.ColumnID, name string) error {
 	return nil
 }
 
-// modify gives a column another definition, which must leave its values as they are stored.
+// modify gives a column another definition.
 func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	at, err := a.known(name)
 	if err != nil {
@@ -310,7 +319,7 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	one := []types.Column{col}
 	a.b.notes = append(a.b.notes, byBytes(one, a.table.Locator())...)
 	col = one[0]
-	if err := a.keeps(&old, &col); err != nil {
+	if err := a.converts(&old, &col); err != nil {
 		return err
 	}
 	if col.Type.NotNull && !old.Type.NotNull {
@@ -321,35 +330,6 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	}
 	a.cols = slices.Delete(a.cols, at, at+1)
 	return a.place(col, spec.Position, at)
-}
-
-// keeps refuses a definition by which rows would have to be rewritten.
-func (a *columnAlterer) keeps(old, col *types.Column) error {
-	from, to := old.Type, col.Type
-	reason := ""
-	switch {
-	case old.AutoIncrement != col.AutoIncrement:
-		reason = "AUTO_INCREMENT stays as it was declared"
-	case !widens(old, col):
-		reason = "rows would be rewritten"
-	case to.Collation != from.Collation && a.uniqueHas(col.ID):
-		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
-			": a unique key holds its values by the collation; drop the key before and add it again behind, in the same ALTER TABLE or by its own")
-	case to.Collation != from.Collation && a.checked(col.ID):
-		return refuse("MODIFY COLUMN " + old.Name + " from " + from.Collation.String() + " to " + to.Collation.String() +
-			": a CHECK constraint compares it; drop the constraint before and add it again behind")
-	case (to.Collation != from.Collation || old.Bits != col.Bits) && a.generates(col.ID):
-		reason = "a generated column is worked out of it"
-	case to != from && a.layout(col.ID):
-		reason = "rows are found by it"
-	}
-	switch {
-	case reason == "" && a.uniqueHas(col.ID) && indexable(old) == nil:
-		return indexable(col)
-	case reason == "":
-		return nil
-	}
-	return refuse("MODIFY COLUMN " + old.Name + " from " + typeText(old) + " to " + typeText(col) + ": " + reason + "; " + rewriteRemedy)
 }
 
 // rebuildKeys has the unique keys made anew that a column is part of: their hidden tables say what its values are.
@@ -381,7 +361,7 @@ func (a *columnAlterer) convert(to types.Collation) error {
 	}
 	a.b.notes = append(a.b.notes, byBytes(cols, a.table.Locator())...)
 	for i := range cols {
-		if err := a.keeps(&a.cols[i], &cols[i]); err != nil {
+		if err := a.converts(&a.cols[i], &cols[i]); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,6 @@ func collationNote(name string) string {
 
 // alterClauses names clauses of ALTER TABLE that are not done.
 var alterClauses = map[ast.AlterTableType]string{
-	ast.AlterTableDropPrimaryKey: "DROP PRIMARY KEY",
 	ast.AlterTableIndexInvisible: "ALTER INDEX", ast.AlterTableOrderByColumns: "ORDER BY",
 	ast.AlterTablePartition: "PARTITION BY", ast.AlterTableRemovePartitioning: "REMOVE PARTITIONING",
 	ast.AlterTableCoalescePartitions: "COALESCE PARTITION", ast.AlterTableReorganizePartition: "REORGANIZE PARTITION",
@@ -31,7 +30,7 @@ var alterParts = func() map[ast.AlterTableType]bool {
 	for _, tp := range []ast.AlterTableType{ast.AlterTableAddColumns, ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn,
 		ast.AlterTableModifyColumn, ast.AlterTableAlterColumn, ast.AlterTableAddConstraint, ast.AlterTableDropIndex, ast.AlterTableRenameIndex,
 		ast.AlterTableAlterCheck, ast.AlterTableDropCheck, ast.AlterTableRenameTable, ast.AlterTableOption, ast.AlterTableEnableKeys,
-		ast.AlterTableDisableKeys, ast.AlterTableForce, ast.AlterTableAlgorithm, ast.AlterTableLock} {
+		ast.AlterTableDisableKeys, ast.AlterTableForce, ast.AlterTableAlgorithm, ast.AlterTableLock, ast.AlterTableDropPrimaryKey} {
 		out[tp] = true
 	}
 	return out

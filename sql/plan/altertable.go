@@ -25,11 +25,12 @@ type TableChange struct {
 	Notes []string
 
 	effective bool
-	empty     *Error           // of a table that has rows, if it must not have any
+	rewrites  string           // why the rows have to be written anew, "" = they need not
 	verify    []rowCheck       // what rows that are there have to meet
 	filled    []types.ColumnID // columns in which they have to have values
 	reads     []types.ColumnID
 	ectx      expr.Context
+	initial   map[types.ColumnID]expr.Value // of the columns that rows get which are written anew
 }
 
 // Idle reports whether nothing has to be done.
@@ -48,7 +49,7 @@ func (c *TableChange) Built() []int {
 
 // LooksAtRows reports whether the rows that are there decide whether the table may change.
 func (c *TableChange) LooksAtRows() bool {
-	return c.empty != nil || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
+	return c.Rewrites() || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
 }
 
 // Reads are the columns of To that Verify looks at.
@@ -56,9 +57,6 @@ func (c *TableChange) Reads() []types.ColumnID { return c.reads }
 
 // Verify refuses rows, given by the columns of To, that do not meet a new constraint.
 func (c *TableChange) Verify(rows *vec.Batch) error {
-	if c.empty != nil && rows.Rows() > 0 {
-		return c.empty
-	}
 	for _, id := range c.filled {
 		if v := rows.Cols[c.To.Schema.ColumnIndex(id)]; v.HasNulls() {
 			return errorf(CodeNullUse, "Invalid use of NULL value")
@@ -102,6 +100,9 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 	}
 	a.change.Columns, a.change.effective = changed, a.change.effective || changed
 	a.change.filled, a.change.reads = a.filled, slices.Clone(a.filled)
+	if err := a.settlePrimary(stmt.Specs); err != nil {
+		return nil, err
+	}
 	if err := a.generated(); err != nil {
 		return nil, err
 	}
@@ -112,6 +113,9 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 		if err := a.added(spec); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.rewritten(stmt.Specs); err != nil {
+		return nil, err
 	}
 	return a.finish()
 }
@@ -152,6 +156,10 @@ func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*TableC
 func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
 	before := len(a.to.Unique) + len(a.to.Checks)
 	defer func() { a.change.effective = a.change.effective || len(a.to.Unique)+len(a.to.Checks) < before }()
+	switch {
+	case dropsPrimary(spec):
+		return a.dropPrimary()
+	}
 	switch spec.Tp {
 	case ast.AlterTableDropIndex:
 		return dropKey(a.to, spec.Name, spec.IfExists)
@@ -228,8 +236,11 @@ func (a *tableAlterer) added(spec *ast.AlterTableSpec) error {
 }
 
 func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
-	if k.Tp == ast.ConstraintCheck {
+	switch k.Tp {
+	case ast.ConstraintCheck:
 		return a.addCheck(tableCheck(k))
+	case ast.ConstraintPrimaryKey:
+		return nil // settlePrimary has seen it
 	}
 	unique, err := keyKind(k.Tp)
 	if err != nil || k.IfNotExists && hasKey(a.to, k.Name) {
@@ -254,6 +265,9 @@ func (a *tableAlterer) addCheck(d checkDef) error {
 func (a *tableAlterer) finish() (*TableChange, error) {
 	c := a.change
 	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
+	for i := range a.to.Unique {
+		keepPrefixes(a.to, &a.to.Unique[i])
+	}
 	ids := a.b.tableColumns(a.to)
 	for i := range a.to.Checks {
 		check := &a.to.Checks[i]

@@ -375,8 +375,7 @@ func (c *creator) rowID() error {
 		return errorf(CodeWrongAutoKey, "Incorrect table definition; there can be only one auto column and it must be defined as a key")
 	}
 	id := types.ColumnID(len(c.table.Schema.Columns) + 1)
-	c.table.Schema.Columns = append(c.table.Schema.Columns, types.Column{ID: id, Name: types.RowIDColumn, Hidden: true,
-		Type: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
+	c.table.Schema.Columns = append(c.table.Schema.Columns, rowIDColumn(id))
 	c.table.Schema.Key = []types.ColumnID{id}
 	return nil
 }
@@ -410,8 +409,10 @@ func (c *creator) distribution() error {
 }
 
 // checkKey makes sure that equal keys meet in one tablet, and that no column of the layout is one that cannot be.
-func (c *creator) checkKey() error {
-	t := c.table
+func (c *creator) checkKey() error { return checkLayout(c.table) }
+
+// checkLayout is checkKey of any table.
+func checkLayout(t *catalog.Table) error {
 	if t.Schema.HasRowID() {
 		return nil
 	}

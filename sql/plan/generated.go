@@ -311,7 +311,7 @@ func generatedText(c *types.Column) string {
 }
 
 // generated settles the generated columns of a table whose columns are altered. One that stays as it is keeps what it is worked out of.
-// Rows that are there have no value of one that is new or worked out otherwise, so there must be none.
+// Rows that are there have no value of one that is new or worked out otherwise: they are written anew.
 func (a *tableAlterer) generated() error {
 	from, columns := &a.change.From.Schema, a.to.Schema.Columns
 	for _, d := range a.columnAlterer.generated {
@@ -339,7 +339,7 @@ func (a *tableAlterer) generated() error {
 			}
 		}
 		if old == nil || !sameValues(old, c) || !sameReads(from, &a.to.Schema, old, c) {
-			a.change.empty = refuse("the generated column '" + c.Name + "' in a table that has rows: they would be rewritten; " + rewriteRemedy)
+			a.rewrite = "generated columns are worked out"
 		}
 	}
 	return nil

@@ -45,6 +45,8 @@ type InsertPlan struct {
 	OnDuplicate []Assign
 	// NeedsRowID: the table has no primary key, its hidden key column is to be filled.
 	NeedsRowID bool
+	// NumbersOf is the table whose numbers and row ids new rows draw, nil = their own.
+	NumbersOf *catalog.Table
 	// AutoIncrement is the position of the AUTO_INCREMENT column, or -1.
 	AutoIncrement int
 
@@ -57,6 +59,8 @@ type InsertPlan struct {
 	target  target
 	columns []int // schema positions of what is given, in order
 	filler  *filler
+	// refill, when set, makes rows of those of another table: see TableChange.Filling.
+	refill *refill
 }
 
 // Insert plans INSERT and REPLACE, of values or of a query.
@@ -116,19 +120,8 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 		return nil, err
 	}
 	t := p.Table
-	constraints, err := b.constraints(t)
-	if err != nil {
+	if err := p.settle(b); err != nil {
 		return nil, err
-	}
-	p.target.checks = slices.Concat(p.target.checks, constraints)
-	if p.generated, err = b.generations(t, generatedColumns(t)); err != nil {
-		return nil, err
-	}
-	p.NeedsRowID = t.Schema.HasRowID()
-	for i := range t.Schema.Columns {
-		if t.Schema.Columns[i].AutoIncrement {
-			p.AutoIncrement = i
-		}
 	}
 	given := map[int]bool{}
 	if !listed {
@@ -150,8 +143,37 @@ func newInsert(b *binder, db, table string, mode InsertMode, names []string, lis
 		given[i] = true
 		p.columns = append(p.columns, i)
 	}
+	var err error
 	p.filler, err = newFiller(b, t, mode == ModeIgnore, given)
 	return p, err
+}
+
+// Numbers is the table of whose numbers new rows draw theirs.
+func (p *InsertPlan) Numbers() *catalog.Table {
+	if p.NumbersOf != nil {
+		return p.NumbersOf
+	}
+	return p.Table
+}
+
+// settle finds out what new rows of the table have to meet, and what becomes of them.
+func (p *InsertPlan) settle(b *binder) error {
+	t := p.Table
+	constraints, err := b.constraints(t)
+	if err != nil {
+		return err
+	}
+	p.target.checks = slices.Concat(p.target.checks, constraints)
+	if p.generated, err = b.generations(t, generatedColumns(t)); err != nil {
+		return err
+	}
+	p.NeedsRowID = t.Schema.HasRowID()
+	for i := range t.Schema.Columns {
+		if t.Schema.Columns[i].AutoIncrement {
+			p.AutoIncrement = i
+		}
+	}
+	return nil
 }
 
 // resolve finds the table, by its name or that of a view.
@@ -326,6 +348,9 @@ func (p *InsertPlan) filled(out []*vec.ColumnBuilder, n, firstRow int) (*vec.Bat
 // Convert turns a batch of the source into rows of the table: values converted strictly to the columns' types, defaults
 // filled in. firstRow is the number of the batch's first row in the statement, counted from 1, for errors.
 func (p *InsertPlan) Convert(in *vec.Batch, firstRow int) (*vec.Batch, error) {
+	if p.refill != nil {
+		return p.refilled(in, firstRow)
+	}
 	rows := rowsOf(in)
 	p.filler.several(2) // of a query it counts for nothing how many come
 	out := p.filler.builder(len(rows))

@@ -52,6 +52,7 @@ func (c *creator) constraints() error {
 		if err := addKey(c.table, k.Name, names, unique); err != nil {
 			return err
 		}
+		declarePrefixes(c.table, k.Keys)
 	}
 	slices.SortStableFunc(c.table.Unique, uniqueFirst)
 	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
@@ -88,8 +89,6 @@ func keyKind(tp ast.ConstraintType) (unique bool, err error) {
 		return false, nil
 	case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
 		return true, nil
-	case ast.ConstraintPrimaryKey:
-		return false, refuse("ADD PRIMARY KEY to a table that is there")
 	case ast.ConstraintForeignKey:
 		return false, refuseForeignKey()
 	case ast.ConstraintFulltext:
@@ -108,14 +107,53 @@ func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, unique bool
 		if p.Column == nil {
 			return nil, refuse("a key over an expression")
 		}
-		if unique && p.Length > 0 {
-			if i := columnNamed(t, p.Column.Name.O); i >= 0 && int32(p.Length) < t.Schema.Columns[i].Type.Length {
+		if i := columnNamed(t, p.Column.Name.O); i >= 0 && p.Length > 0 {
+			switch c := &t.Schema.Columns[i]; {
+			case !prefixable(c) || int64(p.Length) > int64(c.Type.Length):
+				return nil, errorf(1089, "Incorrect prefix key; the used key part isn't a string, the used length is longer than the key part, "+
+					"or the storage engine doesn't support unique prefix keys")
+			case unique && int32(p.Length) < c.Type.Length:
 				return nil, refuse("a unique key over a prefix of a column")
 			}
 		}
 		names = append(names, p.Column.Name.O)
 	}
 	return names, nil
+}
+
+// prefixable reports whether there are prefixes of a column's values.
+func prefixable(c *types.Column) bool {
+	return c.Type.IsString() && !c.Special() && c.Type.Kind != types.KindJSON
+}
+
+// declarePrefixes notes the prefixes of the key that was added last.
+func declarePrefixes(t *catalog.Table, parts []*ast.IndexPartSpecification) {
+	k := &t.Unique[len(t.Unique)-1]
+	k.Prefixes = make([]int32, len(parts))
+	for i, p := range parts {
+		k.Prefixes[i] = int32(max(p.Length, 0))
+	}
+	keepPrefixes(t, k)
+}
+
+// keepPrefixes leaves of the prefixes of a key those that are shorter than their columns or, where MySQL wants a length, as long. A column
+// may have another type than when the key was declared.
+func keepPrefixes(t *catalog.Table, k *catalog.UniqueKey) {
+	if k.Prefixes == nil {
+		return
+	}
+	some := false
+	out := make([]int32, len(k.Columns))
+	for i, id := range k.Columns {
+		c := &t.Schema.Columns[t.Schema.ColumnIndex(id)]
+		long := c.Type.Kind == types.KindText || c.Type.Kind == types.KindBlob
+		if n := k.Prefix(i); prefixable(c) && (n < c.Type.Length || long && n == c.Type.Length) {
+			out[i], some = n, some || n > 0
+		}
+	}
+	if k.Prefixes = out; !some {
+		k.Prefixes = nil
+	}
 }
 
 // keyIDs maps the names of key columns to ids.
@@ -226,6 +264,7 @@ func addedKey(t *catalog.Table, name string, parts []*ast.IndexPartSpecification
 	if err := addKey(t, name, names, unique); err != nil {
 		return err
 	}
+	declarePrefixes(t, parts)
 	return fitsPartitions(t, &t.Unique[len(t.Unique)-1])
 }
 
@@ -242,8 +281,6 @@ func dropKey(t *catalog.Table, name string, ifExists bool) error {
 		return nil
 	case ifExists:
 		return nil
-	case strings.EqualFold(name, "PRIMARY") && !t.Schema.HasRowID():
-		return refuse("DROP PRIMARY KEY")
 	}
 	return errorf(1091, "Can't DROP '%s'; check that column/key exists", name)
 }

@@ -94,7 +94,20 @@ func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 	if k.Unique {
 		word = "UNIQUE KEY "
 	}
-	return word + quoteName(k.Name) + " (" + quoteNames(t, k.Columns, sep) + ")"
+	return word + quoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
+}
+
+// quoteParts joins the names of the columns of a key, with the lengths of their prefixes.
+func quoteParts(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
+	var out []string
+	for i, id := range k.Columns {
+		part := quoteNames(t, []types.ColumnID{id}, "")
+		if n := k.Prefix(i); n > 0 {
+			part += fmt.Sprintf("(%d)", n)
+		}
+		out = append(out, part)
+	}
+	return strings.Join(out, sep)
 }
 
 // mysqlColumn writes one column of a table with a collation.
@@ -196,7 +209,7 @@ func showStarRocks(b *strings.Builder, t *catalog.Table) {
 		if k.Unique {
 			word = "  UNIQUE INDEX "
 		}
-		lines = append(lines, word+quoteName(k.Name)+" ("+quoteNames(t, k.Columns, ", ")+")")
+		lines = append(lines, word+quoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
 	}
 	for i := range t.Checks {
 		lines = append(lines, "  "+checkText(&t.Checks[i]))

@@ -1,0 +1,247 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"stele/meta/catalog"
+	"stele/meta/types"
+	"stele/sql/expr"
+	ast "stele/sql/parse"
+	sqltypes "stele/sql/types"
+	"stele/sql/vec"
+)
+
+// What an ALTER TABLE cannot do with the rows as they are stored it does to a copy of the table, which is filled from it: another type of a
+// column, another primary key, generated columns, numbers of AUTO_INCREMENT.
+
+// Errors of an ALTER TABLE that says how it is to be done.
+const (
+	codeAlgorithm     = 1846
+	codeDataTruncated = 1265
+)
+
+// Rewrites reports whether the rows have to be written anew, into a table of which To says all but the ids.
+func (c *TableChange) Rewrites() bool { return c.rewrites != "" }
+
+// converts settles whether the values of a column can stay as they are stored when it gets another definition.
+func (a *columnAlterer) converts(old, col *types.Column) error {
+	from, to := old.Type, col.Type
+	recollated := to.Collation != from.Collation
+	switch {
+	case col.AutoIncrement && !old.AutoIncrement:
+		a.rewrite = "rows get numbers"
+	case !widens(old, col):
+		a.rewrite = "Cannot change column type INPLACE"
+	case recollated && (a.uniqueHas(col.ID) || a.checked(col.ID)):
+		a.rewrite = "a key or a constraint compares the column '" + col.Name + "'"
+	case (recollated || old.Bits != col.Bits) && a.generates(col.ID):
+		a.rewrite = "a generated column is worked out of the column '" + col.Name + "'"
+	case to != from && a.layout(col.ID):
+		a.rewrite = "rows are found by the column '" + col.Name + "'"
+	}
+	from.NotNull, to.NotNull = false, false
+	if p := a.table.Partition; from != to && p != nil && slices.Contains(p.Columns, col.ID) {
+		return refuse("MODIFY COLUMN " + old.Name + " from " + typeText(old) + " to " + typeText(col) + ": rows are partitioned by it; " + rewriteRemedy)
+	}
+	if (a.layout(col.ID) || a.uniqueHas(col.ID)) && indexable(old) == nil {
+		return indexable(col)
+	}
+	return nil
+}
+
+// rewritten settles what else a table is whose rows are written anew: every unique key is made anew, and no row is older than a column.
+func (a *tableAlterer) rewritten(specs []*ast.AlterTableSpec) error {
+	c := a.change
+	if a.rewrite == "" {
+		return nil
+	}
+	if err := a.autoKeyed(); err != nil {
+		return err
+	}
+	if err := inPlace(specs, a.rewrite); err != nil {
+		return err
+	}
+	c.rewrites = a.rewrite
+	c.initial = map[types.ColumnID]expr.Value{}
+	for i := range a.to.Schema.Columns {
+		col := &a.to.Schema.Columns[i]
+		if c.From.Schema.ColumnIndex(col.ID) < 0 {
+			c.initial[col.ID] = expr.Value{Null: true}
+			if col.Initial != nil {
+				c.initial[col.ID] = InitialValue(col)
+			}
+		}
+		col.Initial = nil
+	}
+	for i := range a.to.Unique {
+		a.to.Unique[i].Index = 0
+	}
+	a.to.Schema.Indexed = catalog.IndexedColumns(a.to.Unique)
+	return nil
+}
+
+// inPlace refuses to write rows anew where the statement says that it must not, or that others may write meanwhile.
+func inPlace(specs []*ast.AlterTableSpec, why string) error {
+	for _, spec := range specs {
+		switch {
+		case spec.Tp == ast.AlterTableAlgorithm && (spec.Algorithm == ast.AlgorithmTypeInplace || spec.Algorithm == ast.AlgorithmTypeInstant):
+			return errorf(codeAlgorithm, "ALGORITHM=%s is not supported. Reason: %s. Try ALGORITHM=COPY.", strings.ToUpper(spec.Algorithm.String()), why)
+		case spec.Tp == ast.AlterTableLock && spec.LockType == ast.LockTypeNone:
+			return errorf(codeAlgorithm, "LOCK=NONE is not supported. Reason: %s. Try LOCK=SHARED.", why)
+		}
+	}
+	return nil
+}
+
+// refill is how rows of a table become those of its copy.
+type refill struct {
+	pieces []piece
+	// rowIDs says that the rows keep the ids by which they are found.
+	rowIDs bool
+}
+
+// piece is where a column of the copy comes from.
+type piece struct {
+	in    int  // the column of the source, -1 = it is the same for all rows
+	as    bool // its values are those of the source as they are stored
+	value expr.Value
+	texts bool // it was text and is
+}
+
+// Filling is the INSERT that fills the copy of a table from that, as it is since the change has begun.
+func (c *TableChange) Filling(ctx *Context, database string, from, to *catalog.Table) (*InsertPlan, error) {
+	b := newBinder(ctx)
+	b.writes(false)
+	p := &InsertPlan{Database: database, Mode: ModeInsert, AutoIncrement: -1, Table: to, target: tableTarget(to), NumbersOf: from, refill: &refill{}}
+	if err := p.settle(b); err != nil {
+		return nil, err
+	}
+	given := map[int]bool{}
+	for i := range to.Schema.Columns {
+		given[i] = true
+	}
+	var err error
+	if p.filler, err = newFiller(b, to, false, given); err != nil {
+		return nil, err
+	}
+	p.filler.several(2)
+	src := b.baseTable(from, database, from.Name)
+	var out queryOut
+	var items []item
+	for i := range to.Schema.Columns {
+		col := &to.Schema.Columns[i]
+		at := from.Schema.ColumnIndex(col.ID)
+		if at < 0 || col.Generated != nil {
+			p.refill.pieces = append(p.refill.pieces, piece{in: -1, value: c.newValue(col)})
+			continue
+		}
+		old := &from.Schema.Columns[at]
+		x, err := b.source(src.cols[at].id, old, col)
+		if err != nil {
+			return nil, err
+		}
+		id := src.cols[at].id
+		if x.Kind != expr.NodeColumn {
+			id = b.newColumn(column{name: col.Name, typ: x.Type})
+		}
+		p.refill.pieces = append(p.refill.pieces, piece{in: len(items), as: sameStored(old, col), texts: shortText(old) && shortText(col)})
+		p.filler.zeroID = p.filler.zeroID || col.AutoIncrement && old.AutoIncrement
+		items, out.fields = append(items, item{id, x}), append(out.fields, field{col.Name, id})
+		p.refill.rowIDs = p.refill.rowIDs || col.Hidden
+	}
+	p.NeedsRowID = p.NeedsRowID && !p.refill.rowIDs
+	if len(items) == 0 { // all columns are new: the rows only have to be as many
+		id := b.newColumn(column{name: "row", typ: bigintType})
+		items, out.fields = append(items, item{id, constInt(0)}), append(out.fields, field{"row", id})
+	}
+	out.rel = project(src.rel, items)
+	p.Source, err = b.finish(out)
+	return p, err
+}
+
+// newValue is what all rows have in a column that they get.
+func (c *TableChange) newValue(col *types.Column) expr.Value {
+	if v, ok := c.initial[col.ID]; ok && col.Generated == nil {
+		return v
+	}
+	return expr.Value{Null: true}
+}
+
+// source is the value of a column as its new definition takes it: members by their text, and by their number where numbers are wanted.
+func (b *binder) source(id int, old, col *types.Column) (*expr.Node, error) {
+	x := b.col(id)
+	if old.Special() && (sameStored(old, col) || old.Bits > 0 && col.Bits > 0 || col.Type.IsNumeric() && !col.Special()) {
+		return x, nil
+	}
+	return b.shown(x)
+}
+
+// sameStored reports whether the values of a column are those of another definition as they are stored.
+func sameStored(old, col *types.Column) bool {
+	return !col.AutoIncrement && widens(old, col)
+}
+
+// shortText reports whether a column is of CHAR or VARCHAR.
+func shortText(c *types.Column) bool {
+	return c.Type.Kind == types.KindChar || c.Type.Kind == types.KindVarChar
+}
+
+// refilled makes rows of the copy out of those of its table. What does not fit is refused or bent, by sql_mode.
+func (p *InsertPlan) refilled(in *vec.Batch, firstRow int) (*vec.Batch, error) {
+	in = in.Compact()
+	out := &vec.Batch{N: in.N, Cols: make([]*vec.Vector, len(p.refill.pieces))}
+	var failed error
+	upTo := in.N // the first row that is wrong is named, and columns come one after the other
+	for pos := range p.refill.pieces {
+		v, row, err := p.refilledColumn(pos, in, upTo, firstRow)
+		if err != nil {
+			failed, upTo = err, row
+		}
+		out.Cols[pos] = v
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	if err := p.filler.generate(p.generated, out, firstRow); err != nil {
+		return nil, err
+	}
+	return p.Meeting(out, p.filler.warnings)
+}
+
+// refilledColumn makes one column of n rows; of an error it tells at which of them.
+func (p *InsertPlan) refilledColumn(pos int, in *vec.Batch, n, firstRow int) (out *vec.Vector, row int, err error) {
+	from, c := &p.refill.pieces[pos], &p.Table.Schema.Columns[pos]
+	if from.in >= 0 && from.as && !(c.Type.NotNull && in.Cols[from.in].HasNulls()) {
+		v := *in.Cols[from.in]
+		v.Type = c.Type
+		return &v, 0, nil
+	}
+	cb := vec.NewColumnBuilder(c.Type, n)
+	for i := range n {
+		switch {
+		case from.in < 0 && from.value.Null:
+			cb.AppendNull()
+		case from.in < 0:
+			cb.AppendValue(from.value)
+		default:
+			v := in.Cols[from.in]
+			if err := p.filler.put(cb, pos, v.Value(i), v.Type, firstRow+i); err != nil {
+				return nil, i, alterError(err, from.texts, c, firstRow+i)
+			}
+		}
+	}
+	return cb.Finish(), 0, nil
+}
+
+// alterError is the error of a value that a column does not take when it gets another definition, where that is not the one of an INSERT.
+func alterError(err error, texts bool, c *types.Column, row int) error {
+	e, ok := sqltypes.AsError(err)
+	switch {
+	case ok && e.Code == CodeBadNull:
+		return errorf(CodeNullUse, "Invalid use of NULL value")
+	case ok && e.Code == 1406 && texts:
+		return errorf(codeDataTruncated, "Data truncated for column '%s' at row %d", c.Name, row)
+	}
+	return err
+}

@@ -277,6 +277,14 @@ type CommitTxn struct {
 	Txn     types.TxnID `cbor:"1,keyasint"`
 	TimeMs  int64       `cbor:"2,keyasint"`
 	Tablets []TxnTablet `cbor:"3,keyasint"`
+	// Guards are tablets of which it has looked at rows, which are locked shared, and written none.
+	Guards []TxnGuard `cbor:"4,keyasint,omitempty"`
+}
+
+// TxnGuard is a tablet that must still be at an epoch: the locks of a transaction are gone with it.
+type TxnGuard struct {
+	Tablet types.TabletID `cbor:"1,keyasint"`
+	Epoch  types.Epoch    `cbor:"2,keyasint"`
 }
 
 // TxnTablet is a transaction's part in one tablet: the epoch it was written at, the replicas that hold its rowset, and by

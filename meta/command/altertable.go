@@ -53,6 +53,10 @@ type ChangeTable struct {
 	Rename *TableRename `cbor:"11,keyasint,omitempty"`
 	// Collation is that of text columns whose declaration names none.
 	Collation types.Collation `cbor:"12,keyasint,omitempty"`
+	// ForeignKeys are all that the table has then.
+	ForeignKeys []model.ForeignKey `cbor:"94,keyasint,omitempty"`
+	// Parents are the tables that new ones of them refer to, as the proposer has seen them.
+	Parents []ParentTable `cbor:"95,keyasint,omitempty"`
 }
 
 // Type returns TypeBeginChange.

@@ -166,6 +166,8 @@ type CreateDatabase struct {
 // DropDatabase drops a database with all its tables.
 type DropDatabase struct {
 	ID types.DatabaseID `cbor:"1,keyasint"`
+	// Unreferenced refuses it while foreign keys of tables elsewhere refer to its tables.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
 }
 
 // CreateTable creates a table with all its tablets. The proposer has drawn every id (AllocIDs), placed the replicas
@@ -179,6 +181,16 @@ type CreateTable struct {
 	// Fit has the table refused where it does not fit the other tables of its colocate group: one may have been made since its proposer has
 	// looked.
 	Fit bool `cbor:"5,keyasint,omitempty"`
+	// Parents are the tables that the foreign keys refer to, as its proposer has seen them.
+	Parents []ParentTable `cbor:"94,keyasint,omitempty"`
+}
+
+// ParentTable is a table that a foreign key refers to, at the version of its schema by which that was found to be right.
+type ParentTable struct {
+	Table   types.TableID `cbor:"1,keyasint"`
+	Version uint32        `cbor:"2,keyasint"`
+	// Begun says that BeginChange has kept others from writing to it since: the change ends that, too.
+	Begun bool `cbor:"3,keyasint,omitempty"`
 }
 
 // DropTable drops a table with all its tablets.
@@ -186,6 +198,8 @@ type DropTable struct {
 	ID types.TableID `cbor:"1,keyasint"`
 	// Owner, if it is given, has the table dropped only while it is that session's: one that was published meanwhile stays.
 	Owner *model.TableOwner `cbor:"2,keyasint,omitempty"`
+	// Unreferenced refuses the table while foreign keys of others refer to it; else they await another table of its name.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
 }
 
 // TruncateTable puts new, empty tablets in the place of all the tablets of some partitions and starts the
@@ -197,6 +211,8 @@ type TruncateTable struct {
 	TimeMs  int64               `cbor:"4,keyasint"`
 	// Indexes does the same to the hidden tables of the table's unique keys.
 	Indexes []TruncateIndex `cbor:"5,keyasint,omitempty"`
+	// Unreferenced refuses it while foreign keys of other tables refer to the table.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
 }
 
 // TruncatePartition names a partition and its new tablets, by bucket.

@@ -73,8 +73,8 @@ func (d *draft) forgetForeignKeys(t *Table) {
 
 // setForeignKeys gives a table, which the caller stores, other foreign keys. Nothing that has written to their parents without knowing
 // of them commits; that it is so for the table itself is for the caller to say.
-func (d *draft) setForeignKeys(t *Table, next []ForeignKey, seen []command.ParentTable) error {
-	if err := d.checkParents(t, seen); err != nil {
+func (d *draft) setForeignKeys(t *Table, next []ForeignKey, begun []command.BegunTable) error {
+	if err := d.endBegun(t, begun); err != nil {
 		return err
 	}
 	d.forgetForeignKeys(t)
@@ -92,11 +92,11 @@ func (d *draft) setForeignKeys(t *Table, next []ForeignKey, seen []command.Paren
 	if err := d.noteForeignKeys(t); err != nil {
 		return err
 	}
-	return d.tellParents(t, before, seen)
+	return d.tellParents(t, before)
 }
 
-// tellParents has the records of parents say which tables refer to them, and ends what keeps writers from them.
-func (d *draft) tellParents(t *Table, before []ForeignKey, seen []command.ParentTable) error {
+// tellParents has the records of parents say which tables refer to them.
+func (d *draft) tellParents(t *Table, before []ForeignKey) error {
 	for _, f := range before {
 		if f.Bound() && len(t.RefersTo(f.RefTable)) == 0 {
 			if err := d.editParent(t, f.RefTable, func(p *Table) { p.ReferencedBy = without(p.ReferencedBy, t.ID) }); err != nil {
@@ -109,6 +109,9 @@ func (d *draft) tellParents(t *Table, before []ForeignKey, seen []command.Parent
 		if !f.Bound() || slices.ContainsFunc(before, alike(f)) {
 			continue
 		}
+		if p, ok := d.tables.get(f.RefTable); ok && p.ID != t.ID && p.Altering() != 0 {
+			return refusedAltering(p)
+		}
 		err := d.editParent(t, f.RefTable, func(p *Table) {
 			if p.ReferencedBy = with(p.ReferencedBy, t.ID); p != t {
 				d.fence(p)
@@ -116,13 +119,6 @@ func (d *draft) tellParents(t *Table, before []ForeignKey, seen []command.Parent
 		})
 		if err != nil {
 			return err
-		}
-	}
-	for _, s := range seen {
-		if s.Begun {
-			if err := d.editParent(t, s.Table, func(p *Table) { p.AlterUntilMs = 0 }); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -156,22 +152,22 @@ func (d *draft) editParent(child *Table, id types.TableID, change func(*Table)) 
 	return nil
 }
 
-// checkParents refuses what was planned on parents that are others by now.
-func (d *draft) checkParents(child *Table, seen []command.ParentTable) error {
-	for _, s := range seen {
-		p, ok := d.tables.get(s.Table)
+// endBegun ends what keeps writers from the parents of a table, which must have held until now.
+func (d *draft) endBegun(child *Table, begun []command.BegunTable) error {
+	for _, g := range begun {
+		p, err := d.editTable(g.Table)
 		switch {
-		case !ok:
-			return notFound("table", s.Table)
+		case err != nil:
+			return err
 		case p.ID == child.ID:
 			return refused("table %s: it is not a parent beside itself", child.Name)
-		case p.Schema.Version != s.Version:
-			return &ErrSchemaChanged{Table: p.ID, Given: s.Version, Current: p.Schema.Version}
-		case s.Begun && p.AlterUntilMs == 0:
+		case p.AlterUntilMs == 0:
 			return refused("table %s: its change took too long and was taken back", p.Name)
-		case !s.Begun && p.Altering() != 0:
-			return refusedAltering(p)
+		case p.Schema.Version != g.Version:
+			return &ErrSchemaChanged{Table: p.ID, Given: g.Version, Current: p.Schema.Version}
 		}
+		p.AlterUntilMs = 0
+		d.tables = d.tables.set(d.o, p.ID, p)
 	}
 	return nil
 }
@@ -230,7 +226,7 @@ func (d *draft) checkForeignKey(child *Table, f *ForeignKey) error {
 	if f.RefTable != child.ID {
 		parent, ok = d.tables.get(f.RefTable)
 	}
-	if !ok || f.RefTable != child.ID && !parent.Named() || parent.Partition != nil {
+	if !ok || f.RefTable != child.ID && !parent.Named() {
 		return notFound("table", f.RefTable)
 	}
 	if err := checkChildColumns(child, f); err != nil {
@@ -259,6 +255,9 @@ func setsNull(f *ForeignKey) bool {
 
 // fits checks that a foreign key refers to a key of its parent, and column by column to what its own can hold.
 func fits(child *Table, f *ForeignKey, parent *Table) error {
+	if parent.Partition != nil {
+		return refused("foreign key %s of table %s: table %s is partitioned", f.Name, child.Name, parent.Name)
+	}
 	if _, ok := parent.ReferableKey(f.RefColumns); !ok || len(f.Columns) != len(f.RefColumns) {
 		return refused("foreign key %s of table %s: table %s has no primary or unique key of the columns that it refers to", f.Name, child.Name, parent.Name)
 	}
@@ -321,9 +320,6 @@ func (d *draft) bindAwaiting(t *Table) error {
 		}
 		t.ReferencedBy = with(t.ReferencedBy, child.ID)
 		d.tables = d.tables.set(d.o, child.ID, child)
-	}
-	if t.Partition != nil && len(t.ReferencedBy) > 0 {
-		return refused("table %s: foreign keys refer to it, and it is partitioned", t.Name)
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return nil

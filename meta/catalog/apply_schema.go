@@ -124,7 +124,7 @@ func (d *draft) createTable(c *command.CreateTable) error {
 	if err := d.createIndexes(&t, c.Indexes, c.TimeMs); err != nil {
 		return err
 	}
-	if err := d.setForeignKeys(&t, foreign, c.Parents); err != nil || !t.Named() {
+	if err := d.setForeignKeys(&t, foreign, nil); err != nil || !t.Named() {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, &t)

@@ -181,16 +181,6 @@ type CreateTable struct {
 	// Fit has the table refused where it does not fit the other tables of its colocate group: one may have been made since its proposer has
 	// looked.
 	Fit bool `cbor:"5,keyasint,omitempty"`
-	// Parents are the tables that the foreign keys refer to, as its proposer has seen them.
-	Parents []ParentTable `cbor:"94,keyasint,omitempty"`
-}
-
-// ParentTable is a table that a foreign key refers to, at the version of its schema by which that was found to be right.
-type ParentTable struct {
-	Table   types.TableID `cbor:"1,keyasint"`
-	Version uint32        `cbor:"2,keyasint"`
-	// Begun says that BeginChange has kept others from writing to it since: the change ends that, too.
-	Begun bool `cbor:"3,keyasint,omitempty"`
 }
 
 // DropTable drops a table with all its tablets.

@@ -79,7 +79,14 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 	if err := d.checkTable(t); err != nil {
 		return nil, err
 	}
-	if c.Fence {
+	fenced := c.Fence || addsForeignKey(t.ForeignKeys, c.ForeignKeys)
+	if err := d.setForeignKeys(t, c.ForeignKeys, c.Parents); err != nil {
+		return nil, err
+	}
+	if err := d.checkReferences(t); err != nil {
+		return nil, err
+	}
+	if fenced {
 		d.fence(t)
 	} else {
 		t.Schema.Version++ // another change that was planned on the one before has to be planned anew

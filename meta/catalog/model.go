@@ -29,6 +29,8 @@ type (
 	View           = model.View
 	ViewAlgorithm  = model.ViewAlgorithm
 	ViewCheck      = model.ViewCheck
+	ForeignKey     = model.ForeignKey
+	AwaitedParent  = model.AwaitedParent
 )
 
 // Operation states.

@@ -89,7 +89,9 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 40) {
+	switch w.n("other", 0, 44) {
+	case 41, 42, 43, 44:
+		return w.plain(c)
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -610,6 +612,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 		}
 	}
 	checkViews(t, c)
+	checkForeignKeys(t, c)
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {
 		t.Fatalf("%d tablets are named, %d stored", tablets, c.TabletCount())
 	}

@@ -53,6 +53,16 @@ type ChangeTable struct {
 	Rename *TableRename `cbor:"11,keyasint,omitempty"`
 	// Collation is that of text columns whose declaration names none.
 	Collation types.Collation `cbor:"12,keyasint,omitempty"`
+	// ForeignKeys are all that the table has then.
+	ForeignKeys []model.ForeignKey `cbor:"94,keyasint,omitempty"`
+	// Parents are other tables that BeginChange has kept writers from while the rows were checked against theirs.
+	Parents []BegunTable `cbor:"95,keyasint,omitempty"`
+}
+
+// BegunTable is a table that nobody else writes to since BeginChange, by the version of its schema since then.
+type BegunTable struct {
+	Table   types.TableID `cbor:"1,keyasint"`
+	Version uint32        `cbor:"2,keyasint"`
 }
 
 // Type returns TypeBeginChange.

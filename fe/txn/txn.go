@@ -223,7 +223,10 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	sh := t.shares.get(w.Tablet)
 	if sh == nil {
 		sh = t.shares.add(w.Tablet)
-		sh.epoch, sh.leader, sh.index = tab.Epoch, tab.Leader, w.Index
+		sh.epoch, sh.leader = tab.Epoch, tab.Leader
+	}
+	if !share && sh.seq == 0 {
+		sh.index = w.Index
 	}
 	if sh.epoch != tab.Epoch {
 		return 0, &RetryError{Err: fmt.Errorf("tablet %d changed its leader or members during the transaction", w.Tablet),

@@ -369,7 +369,7 @@ func (d *draft) await(f *ForeignKey, parent *Table) {
 // refuseReferenced refuses to lose the rows of a table that foreign keys of others refer to, but for those of tables that go with it.
 func (d *draft) refuseReferenced(t *Table, alsoGoes func(*Table) bool) error {
 	for _, id := range t.ReferencedBy {
-		if child, _ := d.tables.get(id); id != t.ID && !alsoGoes(child) {
+		if child, ok := d.tables.get(id); ok && id != t.ID && !alsoGoes(child) {
 			return refused("table %s: foreign keys of table %s refer to it", t.Name, child.Name)
 		}
 	}

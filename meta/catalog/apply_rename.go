@@ -52,8 +52,12 @@ func (d *draft) renameTable(r *command.TableRename) error {
 	d.tableNames = d.tableNames.del(d.o, from)
 	d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	d.tables = d.tables.set(d.o, t.ID, t)
+	before := len(t.ReferencedBy)
 	if err := d.bindAwaiting(t); err != nil {
 		return err
+	}
+	if len(t.ReferencedBy) > before { // there are writers to it who do not know of that
+		d.fence(t)
 	}
 	return d.alterIndexes(t, nil)
 }

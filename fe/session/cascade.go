@@ -32,7 +32,7 @@ type cascade struct {
 
 // cascade returns nil where nothing refers to what a statement changes in a table: rows go (written = nil), or columns are written.
 func (s *Session) cascade(cat *catalog.Catalog, t *txn.Txn, table *catalog.Table, written []int) *cascade {
-	if len(table.ReferencedBy) == 0 || !s.checksForeignKeys(table) {
+	if len(table.ReferencedBy) == 0 || !s.keepsForeignKeys(table) {
 		return nil
 	}
 	if written != nil && !writesReferred(cat, table, written) {

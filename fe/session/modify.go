@@ -397,7 +397,7 @@ func (m *modifier) flush(ctx context.Context) error {
 
 // keepsForeign reports whether a statement that deletes rows, or assigns some columns, has foreign keys to keep.
 func (s *Session) keepsForeign(cat *catalog.Catalog, t *catalog.Table, assign []plan.Assign, written []int) bool {
-	if !t.HasForeignKeys() || !s.checksForeignKeys(t) {
+	if !t.HasForeignKeys() || !s.keepsForeignKeys(t) {
 		return false
 	}
 	if len(assign) == 0 {

@@ -28,7 +28,7 @@ const (
 )
 
 // checksForeignKeys reports whether the session keeps the foreign keys of a table, on whichever side it is.
-func (s *Session) checksForeignKeys(t *catalog.Table) bool {
+func (s *Session) keepsForeignKeys(t *catalog.Table) bool {
 	return t.HasForeignKeys() && s.vars.bool("foreign_key_checks")
 }
 
@@ -61,7 +61,7 @@ type referral struct {
 
 // referrer returns nil for a table without foreign keys.
 func (s *Session) referrer(cat *catalog.Catalog, t *catalog.Table) (*referrer, error) {
-	if len(t.ForeignKeys) == 0 || !s.checksForeignKeys(t) {
+	if len(t.ForeignKeys) == 0 || !s.keepsForeignKeys(t) {
 		return nil, nil
 	}
 	r := &referrer{cat: cat, t: t}

@@ -86,7 +86,7 @@ func TestCreateAndTruncateSpread(t *testing.T) {
 		for _, p := range tab.Parts {
 			ids = append(ids, p.ID)
 		}
-		if err := d.Truncate(context.Background(), tab, ids); err != nil {
+		if err := d.Truncate(context.Background(), tab, ids, true); err != nil {
 			t.Fatal(err)
 		}
 	}

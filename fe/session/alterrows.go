@@ -33,9 +33,14 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 	for _, i := range c.Built() {
 		keys = append(keys, c.To.Unique[i])
 	}
-	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	held, err := s.holdParents(ctx, c)
 	if err != nil {
 		return err
+	}
+	cmd.Parents = held
+	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	if err != nil {
+		return errors.Join(err, s.releaseParents(ctx, held))
 	}
 	cmd.Begun, cmd.ExpectVersion, cmd.Keys = true, c.From.Schema.Version+1, slices.Clone(cmd.Keys)
 	for n, i := range c.Built() {
@@ -48,7 +53,7 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 	if isOver(undo) {
 		undo = nil
 	}
-	return errors.Join(err, undo)
+	return errors.Join(err, undo, s.releaseParents(ctx, held))
 }
 
 // isOver reports whether a change that is to be taken back is not there any more.
@@ -85,6 +90,9 @@ func (s *Session) promised(ctx context.Context, c *plan.TableChange, cmd *comman
 	}()
 	err := s.lookAtRows(ctx, c, cmd.ExpectVersion, ids)
 	if err == nil {
+		err = s.checkOrphans(ctx, c)
+	}
+	if err == nil {
 		err = s.apply(ctx, cmd)
 	}
 	if err != nil && context.Cause(ctx) != nil && ctx.Err() != nil {
@@ -104,10 +112,12 @@ func (s *Session) renew(ctx context.Context, cancel context.CancelCauseFunc, cmd
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			err := s.apply(ctx, &command.HoldChange{Table: cmd.Table, Version: cmd.ExpectVersion, UntilMs: now.Add(alterLease).UnixMilli()})
-			if err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("renew the promise to change table %d: %w", cmd.Table, err))
-				return
+			for _, held := range append([]command.BegunTable{{Table: cmd.Table, Version: cmd.ExpectVersion}}, cmd.Parents...) {
+				err := s.apply(ctx, &command.HoldChange{Table: held.Table, Version: held.Version, UntilMs: now.Add(alterLease).UnixMilli()})
+				if err != nil && ctx.Err() == nil {
+					cancel(fmt.Errorf("renew the promise to change table %d: %w", held.Table, err))
+					return
+				}
 			}
 		}
 	}
@@ -130,6 +140,9 @@ func (s *Session) lookAtRows(ctx context.Context, c *plan.TableChange, version u
 	}
 	if t.Schema.Version != version {
 		return &catalog.ErrSchemaChanged{Table: t.ID, Given: version, Current: t.Schema.Version}
+	}
+	if !c.ReadsRows() {
+		return nil
 	}
 	cat := s.sh.Log.Current()
 	l := &rowLooker{s: s, c: c}

@@ -50,7 +50,7 @@ var errTruncated = errors.New("truncated")
 // truncator truncates nothing.
 type truncator struct{ Tables }
 
-func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID) error {
+func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID, bool) error {
 	return errTruncated
 }
 

@@ -312,7 +312,7 @@ func (d *draft) dropNamed(c *command.DropTable) (any, error) {
 	case ok && c.Owner != nil && (t.Owner == nil || *t.Owner != *c.Owner):
 		return nil, refused("table %s is not that session's", t.Name)
 	case ok && c.Unreferenced:
-		if err := d.refuseReferenced(t, func(*Table) bool { return false }); err != nil {
+		if err := d.refuseReferenced(t, func(child *Table) bool { return slices.Contains(c.With, child.ID) }); err != nil {
 			return nil, err
 		}
 	}

@@ -190,6 +190,8 @@ type DropTable struct {
 	Owner *model.TableOwner `cbor:"2,keyasint,omitempty"`
 	// Unreferenced refuses the table while foreign keys of others refer to it; else they await another table of its name.
 	Unreferenced bool `cbor:"94,keyasint,omitempty"`
+	// With are tables that the same statement drops: what of theirs refers to the table is no hindrance.
+	With []types.TableID `cbor:"95,keyasint,omitempty"`
 }
 
 // TruncateTable puts new, empty tablets in the place of all the tablets of some partitions and starts the

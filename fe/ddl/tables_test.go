@@ -152,7 +152,7 @@ func TestTruncateOfADroppedTableFails(t *testing.T) {
 	d := ddl.New(w.Log, w.Clients, w)
 	tab, _ := w.Log.Current().TableByID(w.Table)
 	w.Log.Must(t, &command.DropTable{ID: w.Table})
-	err := d.Truncate(context.Background(), tab, []types.PartitionID{tab.Parts[0].ID})
+	err := d.Truncate(context.Background(), tab, []types.PartitionID{tab.Parts[0].ID}, true)
 	var none *catalog.ErrNotFound
 	if !errors.As(err, &none) {
 		t.Errorf("got %v", err)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
 	"stele/meta/types"
 	ast "stele/sql/parse"
 )
@@ -170,18 +169,18 @@ func (a *foreignAdder) actions() error {
 	return nil
 }
 
-func referenceAction(clause string, o ast.ReferOptionType) (model.ReferenceAction, error) {
+func referenceAction(clause string, o ast.ReferOptionType) (catalog.ReferenceAction, error) {
 	switch o {
 	case ast.ReferOptionRestrict:
-		return model.ReferenceRestrict, nil
+		return catalog.ReferenceRestrict, nil
 	case ast.ReferOptionCascade:
-		return model.ReferenceCascade, nil
+		return catalog.ReferenceCascade, nil
 	case ast.ReferOptionSetNull:
-		return model.ReferenceSetNull, nil
+		return catalog.ReferenceSetNull, nil
 	case ast.ReferOptionSetDefault:
 		return 0, refuse(clause + " SET DEFAULT")
 	}
-	return model.ReferenceNoAction, nil
+	return catalog.ReferenceNoAction, nil
 }
 
 // columns settles those of the child.
@@ -215,11 +214,11 @@ func (a *foreignAdder) column(col *types.Column) error {
 		switch {
 		case g.Virtual:
 			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", a.key.Name, col.Name)
-		case a.key.OnDelete == model.ReferenceSetNull:
+		case a.key.OnDelete == catalog.ReferenceSetNull:
 			return errorf(codeGeneratedOption, "Cannot define foreign key with ON DELETE SET NULL clause on a generated column.")
-		case a.key.OnUpdate == model.ReferenceSetNull:
+		case a.key.OnUpdate == catalog.ReferenceSetNull:
 			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE SET NULL clause on a generated column.")
-		case a.key.OnUpdate == model.ReferenceCascade:
+		case a.key.OnUpdate == catalog.ReferenceCascade:
 			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE CASCADE clause on a generated column.")
 		}
 	}
@@ -235,12 +234,12 @@ func (a *foreignAdder) column(col *types.Column) error {
 }
 
 func setsNull(f *catalog.ForeignKey) bool {
-	return f.OnDelete == model.ReferenceSetNull || f.OnUpdate == model.ReferenceSetNull
+	return f.OnDelete == catalog.ReferenceSetNull || f.OnUpdate == catalog.ReferenceSetNull
 }
 
 // writesChild reports whether an action gives columns of the child other values.
 func writesChild(f *catalog.ForeignKey) bool {
-	return setsNull(f) || f.OnUpdate == model.ReferenceCascade
+	return setsNull(f) || f.OnUpdate == catalog.ReferenceCascade
 }
 
 // refers finds the parent and the key of it that is referred to.
@@ -343,7 +342,7 @@ func (b *binder) checkReference(child *catalog.Table, f *catalog.ForeignKey, p *
 		if theirs.Generated != nil && theirs.Generated.Virtual {
 			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", f.Name, theirs.Name)
 		}
-		if !model.Referable(mine, theirs) {
+		if !catalog.Referable(mine, theirs) {
 			return errorf(codeIncompatible, "Referencing column '%s' and referenced column '%s' in foreign key constraint '%s' are incompatible.",
 				mine.Name, theirs.Name, f.Name)
 		}
@@ -446,10 +445,10 @@ func ForeignKeyText(names TableNames, t *catalog.Table, f *catalog.ForeignKey) s
 		b.WriteString(quoteName(c))
 	}
 	b.WriteString(")")
-	if f.OnDelete != model.ReferenceNoAction {
+	if f.OnDelete != catalog.ReferenceNoAction {
 		b.WriteString(" ON DELETE " + f.OnDelete.String())
 	}
-	if f.OnUpdate != model.ReferenceNoAction {
+	if f.OnUpdate != catalog.ReferenceNoAction {
 		b.WriteString(" ON UPDATE " + f.OnUpdate.String())
 	}
 	return b.String()

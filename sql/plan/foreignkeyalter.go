@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"stele/meta/catalog"
-	"stele/meta/model"
 	"stele/meta/types"
 )
 
@@ -115,7 +114,7 @@ func (a *tableAlterer) columnsFit(child *catalog.Table, f *catalog.ForeignKey, p
 	for i, id := range f.Columns {
 		mine, theirs := columnOf(child, id), columnOf(parent, f.RefColumns[i])
 		switch {
-		case model.Referable(mine, theirs):
+		case catalog.Referable(mine, theirs):
 		case child == a.to:
 			return errorf(codeColumnFixed, "Cannot change column '%s': used in a foreign key constraint '%s'", columnOf(a.change.From, id).Name, f.Name)
 		default:

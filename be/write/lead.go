@@ -77,7 +77,7 @@ func (w *Writer) Lead(ctx context.Context, req *bepb.WriteRequest, done func(*be
 		done(refusal)
 		return
 	}
-	w.replicate(ctx, txn, parts, func(err error) {
+	w.replicate(ctx, txn, stored(parts), func(err error) {
 		if err != nil {
 			done(refused(0, err))
 			return
@@ -94,9 +94,18 @@ func (w *Writer) leadAll(ctx context.Context, txn types.TxnID, req *bepb.WriteRe
 	order := req.Parts
 	if len(order) != 1 || len(order[0].Rows) > briefRows {
 		rpc.Waits(ctx)
-		// In order of tablets, as within one: statements over the same tablets queue up instead of deadlocking.
+		// In order of tablets, as within one: statements over the same tablets queue up instead of deadlocking. Rows that are shared come
+		// last: they may be among those that are written.
 		order = slices.Clone(order)
-		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int { return cmp.Compare(a.TabletId, b.TabletId) })
+		slices.SortStableFunc(order, func(a, b *bepb.WriteRequest_Part) int {
+			if shares(a) == shares(b) {
+				return cmp.Compare(a.TabletId, b.TabletId)
+			}
+			if shares(a) {
+				return 1
+			}
+			return -1
+		})
 	}
 	var parts []*part
 	least, beside := leastLarge(order), besideOf(ctx)
@@ -193,6 +202,9 @@ func (w *Writer) leads(ctx context.Context, p *bepb.WriteRequest_Part) (*replica
 // lead resolves one part, whose rows may lie beside it, and which is large from least rows on: what is left of it afterwards is puts and deletes that hold on every
 // replica.
 func (w *Writer) lead(ctx context.Context, txn types.TxnID, p *bepb.WriteRequest_Part, beside *vec.Batch, least int, req *bepb.WriteRequest) (*part, error) {
+	if shares(p) {
+		return w.leadShare(ctx, txn, p, req)
+	}
 	r, err := w.leads(ctx, p)
 	if err != nil {
 		return nil, err

@@ -43,15 +43,40 @@ type holder struct {
 	tablet types.TabletID
 }
 
-// rowLock is held by owner; waiters get it in order of arrival.
+// rowLock is held by owner alone, or shared; waiters get it in order of arrival.
 type rowLock struct {
-	owner types.TxnID
-	key   string
-	queue []*lockWaiter
+	owner   types.TxnID   // 0 = sharers have it
+	sharers []types.TxnID // none has written the row
+	key     string
+	queue   []*lockWaiter
+	shared  bool // the owner was the last sharer: that is what it is again when it gives the row back
 	// wrote is what the owner has made of the row so far, and at the place of its key in the part being resolved. Only the
 	// owner's calls look at them, one after the other; the next owner gets a lock of its own.
 	wrote wroteRow
 	at    int32
+}
+
+// alone reports whether a transaction is the only sharer.
+func (r *rowLock) alone(txn types.TxnID) bool {
+	return r.owner == 0 && len(r.sharers) == 1 && r.sharers[0] == txn
+}
+
+// sharedBy reports whether a transaction is a sharer.
+func (r *rowLock) sharedBy(txn types.TxnID) bool {
+	return r.owner == 0 && slices.Contains(r.sharers, txn)
+}
+
+// holders are those who have the row.
+func (r *rowLock) holders() []types.TxnID {
+	if r.owner == 0 {
+		return r.sharers
+	}
+	return []types.TxnID{r.owner}
+}
+
+// unshared makes the last sharer the owner.
+func (r *rowLock) unshared() {
+	r.owner, r.sharers, r.shared = r.sharers[0], nil, true
 }
 
 // wroteRow is what a transaction has made of a row.
@@ -63,14 +88,15 @@ const (
 	wroteDelete
 )
 
-// lockWaiter is one transaction that waits for one row; done is closed when it owns the row, or is not to wait any more.
+// lockWaiter is one transaction that waits for one row; done is closed when it has the row, or is not to wait any more.
 type lockWaiter struct {
-	id   uint64 // of this wait, see waits.go
-	txn  types.TxnID
-	row  *rowLock
-	on   types.TabletID
-	done chan struct{}
-	err  error // why it does not own the row; set before done is closed
+	id    uint64 // of this wait, see waits.go
+	txn   types.TxnID
+	share bool
+	row   *rowLock
+	on    types.TabletID
+	done  chan struct{}
+	err   error // why it does not have the row; set before done is closed
 }
 
 // lockTable holds the row locks of the tablets that this BE leads. They live in memory only: a commit at an epoch
@@ -78,7 +104,7 @@ type lockWaiter struct {
 type lockTable struct {
 	mu      sync.Mutex
 	rows    map[types.TabletID]map[string]*rowLock
-	count   int // of rows
+	count   int // of rows, each once for every transaction that has it
 	held    map[holder][]*rowLock
 	waiting map[types.TxnID]*lockWaiter // a transaction waits for one row at a time
 	waits   uint64                      // the id of the latest wait
@@ -103,7 +129,11 @@ func newLockTable() *lockTable {
 // acquire locks all keys for txn, in key order so that statements over the same rows queue up instead of
 // deadlocking. What it got before an error stays held until release or end. The locks are in the order of keys.
 func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.TabletID, keys [][]byte, wait time.Duration) ([]*rowLock, error) {
-	b := newLockBatch(txn, tablet, keys)
+	return l.acquireBatch(ctx, newLockBatch(txn, tablet, keys), wait)
+}
+
+// acquireBatch is acquire for a batch that nobody has begun with.
+func (l *lockTable) acquireBatch(ctx context.Context, b *lockBatch, wait time.Duration) ([]*rowLock, error) {
 	b.sort()
 	var deadline time.Time // from the first wait on
 	for {
@@ -133,6 +163,7 @@ type lockBatch struct {
 	order  []int32 // the keys in their order; nil = as they are
 	next   int     // in order
 	skip   bool    // pass over the rows of others
+	share  bool    // with others that share: no row is written
 	out    []*rowLock
 	held   []*rowLock // room for the list of what a transaction holds, when these are its first
 	fresh  []rowLock  // room for locks that are new
@@ -243,26 +274,55 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 			if l.count >= l.limit {
 				return nil, ErrTooManyLocks
 			}
-			b.fresh = append(b.fresh, rowLock{owner: b.txn, key: key}) // it never grows
-			row = &b.fresh[len(b.fresh)-1]
+			row = b.lock(key)
 			rows[row.key] = row
 			l.count++
 			held = append(held, row)
-		case row.owner == b.txn:
+		case row.owner == b.txn, b.share && row.sharedBy(b.txn):
+		case b.share && row.owner == 0 && len(row.queue) == 0: // else who writes would wait for as long as others come to share
+			if l.count >= l.limit {
+				return nil, ErrTooManyLocks
+			}
+			row.sharers = append(row.sharers, b.txn)
+			l.count++
+			held = append(held, row)
+		case row.alone(b.txn):
+			row.unshared()
 		case b.skip:
 			row = nil
-		case l.closesCycleLocked(b.txn, row.owner):
+		case l.closesCycleLocked(b.txn, row):
 			return nil, ErrDeadlock
 		default:
-			l.waits++
-			w := &lockWaiter{id: l.waits, txn: b.txn, row: row, on: b.tablet, done: make(chan struct{})}
-			row.queue = append(row.queue, w)
-			l.waiting[b.txn] = w
-			return w, nil
+			return l.queueLocked(b, row), nil
 		}
 		b.out[at] = row
 	}
 	return nil, nil
+}
+
+// lock makes the lock of a row that nobody has.
+func (b *lockBatch) lock(key string) *rowLock {
+	b.fresh = append(b.fresh, rowLock{key: key}) // it never grows
+	row := &b.fresh[len(b.fresh)-1]
+	if b.share {
+		row.sharers = []types.TxnID{b.txn}
+	} else {
+		row.owner = b.txn
+	}
+	return row
+}
+
+// queueLocked has a transaction wait for a row. One that shares it goes first: all others wait for it anyway.
+func (l *lockTable) queueLocked(b *lockBatch, row *rowLock) *lockWaiter {
+	l.waits++
+	w := &lockWaiter{id: l.waits, txn: b.txn, share: b.share, row: row, on: b.tablet, done: make(chan struct{})}
+	if row.sharedBy(b.txn) {
+		row.queue = slices.Insert(row.queue, 0, w)
+	} else {
+		row.queue = append(row.queue, w)
+	}
+	l.waiting[b.txn] = w
+	return w
 }
 
 // heldLocked notes what a transaction holds, and forgets a tablet without locks.
@@ -275,19 +335,43 @@ func (l *lockTable) heldLocked(h holder, held []*rowLock) {
 	}
 }
 
-// closesCycleLocked follows who waits for whom from owner. Each transaction waits for one row at most, so it is a walk.
-// Who stands in a queue also waits for those before it, but these become owners in turn, and own nothing new before
-// they ask for it here.
-func (l *lockTable) closesCycleLocked(txn, owner types.TxnID) bool {
+// closesCycleLocked follows who waits for whom from those who have a row. Each transaction waits for one row at most, so it is a walk
+// until a row is shared. Who stands in a queue also waits for those before it, but these wait for nobody but those who have the row, and
+// own nothing new before they ask for it here.
+func (l *lockTable) closesCycleLocked(txn types.TxnID, row *rowLock) bool {
+	who := txn
 	for range len(l.waiting) + 1 {
-		if owner == txn {
+		if row.owner == 0 {
+			return l.closesSharedLocked(txn, who, row, map[types.TxnID]struct{}{})
+		}
+		if row.owner == txn {
 			return true
 		}
-		w := l.waiting[owner]
+		w := l.waiting[row.owner]
 		if w == nil {
 			return false
 		}
-		owner = w.row.owner
+		who, row = row.owner, w.row
+	}
+	return false
+}
+
+// closesSharedLocked is closesCycleLocked from who, which waits for a row that it may share itself; those in seen have been followed.
+func (l *lockTable) closesSharedLocked(txn, who types.TxnID, row *rowLock, seen map[types.TxnID]struct{}) bool {
+	for _, h := range row.holders() {
+		if h == who {
+			continue
+		}
+		if h == txn {
+			return true
+		}
+		if _, again := seen[h]; again {
+			continue
+		}
+		seen[h] = struct{}{}
+		if w := l.waiting[h]; w != nil && l.closesSharedLocked(txn, h, w.row, seen) {
+			return true
+		}
 	}
 	return false
 }
@@ -309,6 +393,7 @@ func (l *lockTable) leaveLocked(w *lockWaiter) {
 	row := w.row
 	row.queue = slices.DeleteFunc(row.queue, func(x *lockWaiter) bool { return x == w })
 	delete(l.waiting, w.txn)
+	l.admitLocked(w.on, row) // it may have been in the way of some who share
 }
 
 // refuseLocked has a transaction wait no longer.
@@ -332,14 +417,14 @@ func (l *lockTable) releaseLocked(h holder) {
 		return
 	}
 	rows := l.rows[h.tablet]
-	if len(held) == len(rows) && nobodyWaits(held) { // a load: the rows of all others are none
+	if len(held) == len(rows) && nobodyElse(held) { // a load: the rows of all others are none
 		l.count -= len(held)
 		delete(l.rows, h.tablet)
 		delete(l.held, h)
 		return
 	}
 	for _, row := range held {
-		l.passLocked(rows, h.tablet, row)
+		l.passLocked(rows, h, row)
 	}
 	if len(rows) == 0 {
 		delete(l.rows, h.tablet)
@@ -347,26 +432,52 @@ func (l *lockTable) releaseLocked(h holder) {
 	delete(l.held, h)
 }
 
-// passLocked takes a row from its owner and hands it to the next waiter.
-func (l *lockTable) passLocked(rows map[string]*rowLock, tablet types.TabletID, row *rowLock) {
-	if len(row.queue) == 0 {
-		delete(rows, row.key)
-		l.count--
+// passLocked takes a row from one who has it, and hands it to those who are next.
+func (l *lockTable) passLocked(rows map[string]*rowLock, h holder, row *rowLock) {
+	l.count--
+	if row.owner == 0 && len(row.sharers) > 1 {
+		row.sharers = slices.DeleteFunc(row.sharers, func(x types.TxnID) bool { return x == h.txn })
+		l.admitLocked(h.tablet, row)
 		return
 	}
-	next := row.queue[0]
-	passed := &rowLock{owner: next.txn, key: row.key, queue: row.queue[1:]}
+	if len(row.queue) == 0 {
+		delete(rows, row.key)
+		return
+	}
+	passed := &rowLock{key: row.key, queue: row.queue}
 	for _, w := range passed.queue {
 		w.row = passed
 	}
 	rows[row.key] = passed
-	to := holder{next.txn, tablet}
-	l.held[to] = append(l.held[to], passed)
-	delete(l.waiting, next.txn)
-	close(next.done)
+	l.admitLocked(h.tablet, passed)
 }
 
-// giveBack releases a row that txn has locked and then left as it was. It may have lost it meanwhile.
+// admitLocked hands a row to those who wait for it, in their order, as far as those who have it leave it to them.
+func (l *lockTable) admitLocked(tablet types.TabletID, row *rowLock) {
+	for len(row.queue) > 0 {
+		w := row.queue[0]
+		switch {
+		case row.alone(w.txn):
+			row.unshared()
+		case row.owner != 0, len(row.sharers) > 0 && !w.share:
+			return
+		default:
+			if w.share {
+				row.sharers = append(row.sharers, w.txn)
+			} else {
+				row.owner = w.txn
+			}
+			to := holder{w.txn, tablet}
+			l.held[to] = append(l.held[to], row)
+			l.count++
+		}
+		row.queue = row.queue[1:]
+		delete(l.waiting, w.txn)
+		close(w.done)
+	}
+}
+
+// giveBack releases a row that txn has locked and then left as it was; what it shared before it shares again. It may have lost it meanwhile.
 func (l *lockTable) giveBack(txn types.TxnID, tablet types.TabletID, row *rowLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -376,20 +487,26 @@ func (l *lockTable) giveBack(txn types.TxnID, tablet types.TabletID, row *rowLoc
 	if i < 0 {
 		return
 	}
+	if row.shared {
+		row.owner, row.sharers, row.shared = 0, []types.TxnID{txn}, false
+		l.admitLocked(tablet, row)
+		return
+	}
 	if held = slices.Delete(held, i, i+1); len(held) > 0 {
 		l.held[h] = held
 	} else {
 		delete(l.held, h)
 	}
 	rows := l.rows[tablet]
-	if l.passLocked(rows, tablet, row); len(rows) == 0 {
+	if l.passLocked(rows, h, row); len(rows) == 0 {
 		delete(l.rows, tablet)
 	}
 }
 
-func nobodyWaits(rows []*rowLock) bool {
+// nobodyElse reports whether nobody else has, or waits for, any of the rows that one transaction has.
+func nobodyElse(rows []*rowLock) bool {
 	for _, row := range rows {
-		if len(row.queue) > 0 {
+		if len(row.queue) > 0 || len(row.sharers) > 1 {
 			return false
 		}
 	}

@@ -32,22 +32,35 @@ func (r *resolver) resolve(readVersion types.Version) error {
 	if err := checkConflict(r.t, r.keys, readVersion); err != nil {
 		return err
 	}
-	exists, err := r.t.Exists(r.keys)
+	exists, err := r.alive()
 	if err != nil {
 		return err
 	}
+	for _, l := range r.locks {
+		l.at = -1
+	}
+	return r.decideAll(exists)
+}
+
+// alive says which of the rows are there, as the transaction has left them.
+func (r *resolver) alive() ([]bool, error) {
+	exists, err := r.t.Exists(r.keys)
+	if err != nil {
+		return nil, err
+	}
 	o := r.w.own.get(holder{r.txn, r.t.ID()})
 	for i, l := range r.locks {
-		l.at = -1
-		if l.wrote != wroteNothing {
+		switch {
+		case l == nil: // somebody else's
+		case l.wrote != wroteNothing:
 			exists[i] = l.wrote == wrotePut
-		} else if o != nil { // rows under fresh ids are written without a lock
+		case o != nil: // rows under fresh ids are written without a lock
 			if row, written := o.Get(string(r.keys[i])); written {
 				exists[i] = row != nil
 			}
 		}
 	}
-	return r.decideAll(exists)
+	return exists, nil
 }
 
 // decideAll decides row by row; of several rows with one key the last one counts.
@@ -139,7 +152,7 @@ func checkConflict(t *tablet.Tablet, keys [][]byte, readVersion types.Version) e
 
 // lockFree locks the rows that no other transaction has locked or, since the snapshot, changed, and leaves the others out.
 func (r *resolver) lockFree(rows *vec.Batch, readVersion types.Version) (*vec.Batch, error) {
-	locks, err := r.w.locks.acquireFree(r.txn, r.t.ID(), r.keys)
+	locks, err := r.w.locks.acquireFree(r.txn, r.t.ID(), r.keys, false)
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,13 @@ func (l *lockTable) list() []*bepb.LockWait {
 		if first.row.queue[0] != first {
 			continue // it is listed with its row
 		}
-		ahead := first.row.owner
-		for _, w := range first.row.queue {
+		for _, has := range first.row.holders() {
+			if has != first.txn { // it may share what it wants alone
+				out = append(out, &bepb.LockWait{Id: first.id, TxnId: uint64(first.txn), ForTxnId: uint64(has)})
+			}
+		}
+		ahead := first.txn
+		for _, w := range first.row.queue[1:] {
 			out = append(out, &bepb.LockWait{Id: w.id, TxnId: uint64(w.txn), ForTxnId: uint64(ahead)})
 			ahead = w.txn
 		}
@@ -53,10 +58,10 @@ func (l *lockTable) list() []*bepb.LockWait {
 
 // acquireFree locks those of the keys that nobody else has locked, without waiting. The locks are in the order of keys, nil where another
 // transaction has the row.
-func (l *lockTable) acquireFree(txn types.TxnID, tablet types.TabletID, keys [][]byte) ([]*rowLock, error) {
+func (l *lockTable) acquireFree(txn types.TxnID, tablet types.TabletID, keys [][]byte, share bool) ([]*rowLock, error) {
 	b := newLockBatch(txn, tablet, keys)
 	b.sort()
-	b.skip = true
+	b.skip, b.share = true, share
 	_, err := l.tryLock(b)
 	return b.out, err
 }

@@ -274,13 +274,18 @@ func (w *Writer) PassOver(ctx context.Context, t *tablet.Tablet, v types.Version
 // ErrOutcomeAwaited says that a replica holds rows that may or may not be committed.
 var ErrOutcomeAwaited = errors.New("the replica awaits the outcome")
 
-// Publish makes committed versions visible, in the order of versions whatever the order of arrival. The answer holds
-// the version that each tablet has afterwards, 0 where there is no such tablet.
+// Publish makes committed versions visible, in the order of versions whatever the order of arrival; version 0 is the end of a transaction that
+// has only shared rows of a tablet. The answer holds the version that each tablet has afterwards, 0 where there is no such tablet.
 func (w *Writer) Publish(ctx context.Context, items []*bepb.PublishRequest_Item) []uint64 {
 	versions := make([]uint64, len(items))
 	for i, it := range items {
 		t, ok := w.tablets.Tablet(types.TabletID(it.TabletId))
 		if !ok {
+			continue
+		}
+		if it.Version == 0 { // it has only shared rows here
+			w.letGo(t.ID(), []types.TxnID{types.TxnID(it.TxnId)})
+			versions[i] = uint64(t.Version())
 			continue
 		}
 		if !w.replica(t).brief(types.TxnID(it.TxnId)) {

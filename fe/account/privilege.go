@@ -22,7 +22,7 @@ var privileges = []privilege{
 	{model.PrivShutdown, "SHUTDOWN", "Server Admin", "Allows nothing here"},
 	{model.PrivProcess, "PROCESS", "Server Admin", "To see the sessions of others, and the state of the cluster"},
 	{model.PrivFile, "FILE", "File access on server", "Allows nothing here: the files of the server are nobody's"},
-	{model.PrivReferences, "REFERENCES", "Databases,Tables", "Allows nothing here"},
+	{model.PrivReferences, "REFERENCES", "Databases,Tables", "Allows foreign keys that refer to a table"},
 	{model.PrivIndex, "INDEX", "Tables", "To create and drop indexes"},
 	{model.PrivAlter, "ALTER", "Tables", "To alter tables"},
 	{model.PrivShowDatabases, "SHOW DATABASES", "Server Admin", "To see the names of all databases"},

@@ -144,7 +144,7 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 		if n.Select != nil {
 			out = append(out, ReadNeeds(n.Select, db)...)
 		}
-		return out
+		return append(out, referenceNeeds(n.Table, n.Cols, n.Constraints, db)...)
 	case *parse.DropTableStmt:
 		if n.TemporaryKeyword != parse.TemporaryNone {
 			return nil // it drops only tables of the session
@@ -187,10 +187,43 @@ func createViewNeeds(n *parse.CreateViewStmt, form *parse.ViewForm, db string) [
 	return append(out, ReadNeeds(n.Select, db)...)
 }
 
+// referenceNeeds: a foreign key keeps others from changing the rows that it refers to, unless it refers to its own table.
+func referenceNeeds(t *parse.TableName, columns []*parse.ColumnDef, constraints []*parse.Constraint, db string) []Need {
+	if t.Schema.O != "" {
+		db = t.Schema.O
+	}
+	var out []Need
+	add := func(r *parse.ReferenceDef) {
+		for _, parent := range onTable(r.Table, db, model.PrivReferences) {
+			if parent.Database != db || parent.Table != t.Name.O {
+				out = append(out, parent)
+			}
+		}
+	}
+	for _, def := range columns {
+		for _, o := range def.Options {
+			if o.Tp == parse.ColumnOptionReference {
+				add(o.Refer)
+			}
+		}
+	}
+	for _, k := range constraints {
+		if k.Tp == parse.ConstraintForeignKey {
+			add(k.Refer)
+		}
+	}
+	return out
+}
+
 // alterTableNeeds: a table that gets another name is taken away under the old one and made under the new one.
 func alterTableNeeds(n *parse.AlterTableStmt, db string) []Need {
 	out := onTable(n.Table, db, model.PrivAlter)
 	for _, spec := range n.Specs {
+		constraints := spec.NewConstraints
+		if spec.Constraint != nil {
+			constraints = append(constraints[:len(constraints):len(constraints)], spec.Constraint)
+		}
+		out = append(out, referenceNeeds(n.Table, spec.NewColumns, constraints, db)...)
 		if spec.Tp == parse.AlterTableRenameTable {
 			out = append(append(out, onTable(n.Table, db, model.PrivDrop)...), onTable(spec.NewTable, db, model.PrivCreate, model.PrivInsert)...)
 		}

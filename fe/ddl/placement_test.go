@@ -76,7 +76,7 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 	if err := d.AddPartition(ctx, first, catalog.Partition{Name: "later", Replicas: 2, Lower: []byte{9}, Upper: []byte{10}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Truncate(ctx, first, []types.PartitionID{first.Parts[1].ID}); err != nil {
+	if err := d.Truncate(ctx, first, []types.PartitionID{first.Parts[1].ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	homes := map[int32][]types.BEID{}

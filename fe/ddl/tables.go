@@ -249,8 +249,9 @@ func (d *Tables) withIndexes(table *catalog.Table) ([]*catalog.Table, error) {
 	return out, nil
 }
 
-// Truncate puts new empty tablets in the place of those of some partitions, in the table and its hidden tables.
-func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error {
+// Truncate puts new empty tablets in the place of those of some partitions, in the table and its hidden tables; unreferenced has it refused
+// when foreign keys of other tables refer to the table.
+func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) error {
 	owners, err := d.withIndexes(table)
 	if err != nil {
 		return err
@@ -286,7 +287,7 @@ func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []typ
 		cmds[i].Tablets = all[i].tablets
 	}
 	return d.propose(ctx, &command.TruncateTable{ID: table.ID, Parts: cmds[0].Parts, Tablets: cmds[0].Tablets, Indexes: cmds[1:],
-		TimeMs: time.Now().UnixMilli()})
+		TimeMs: time.Now().UnixMilli(), Unreferenced: unreferenced})
 }
 
 // renew places new tablets for some partitions of a table.

@@ -86,7 +86,7 @@ func TestCreateAndTruncateSpread(t *testing.T) {
 		for _, p := range tab.Parts {
 			ids = append(ids, p.ID)
 		}
-		if err := d.Truncate(context.Background(), tab, ids); err != nil {
+		if err := d.Truncate(context.Background(), tab, ids, true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestTruncateOfADroppedTableFails(t *testing.T) {
 	d := ddl.New(w.Log, w.Clients, w)
 	tab, _ := w.Log.Current().TableByID(w.Table)
 	w.Log.Must(t, &command.DropTable{ID: w.Table})
-	err := d.Truncate(context.Background(), tab, []types.PartitionID{tab.Parts[0].ID})
+	err := d.Truncate(context.Background(), tab, []types.PartitionID{tab.Parts[0].ID}, true)
 	var none *catalog.ErrNotFound
 	if !errors.As(err, &none) {
 		t.Errorf("got %v", err)

@@ -99,7 +99,7 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 		for i, p := range parts {
 			ids[i] = p.ID
 		}
-		return s.sh.Tables.Truncate(ctx, t, ids)
+		return s.sh.Tables.Truncate(ctx, t, ids, s.checksForeignKeys())
 	}
 	for _, p := range parts {
 		if err := s.apply(ctx, &command.DropPartition{Table: t.ID, Partition: p.ID}); err != nil {

@@ -38,10 +38,12 @@ func (s *Session) copyRows(ctx context.Context, c *plan.TableChange, cmd *comman
 	return s.fillCopy(ctx, c, t, to)
 }
 
-// copyOf is a table as it will be after a change, without rows, tablets and a name that others know.
+// copyOf is a table as it will be after a change, without rows, tablets and a name that others know. No table refers to it, nor it to
+// any: its rows are those that have met that already.
 func copyOf(c *plan.TableChange, now *catalog.Table, owner *catalog.TableOwner) catalog.Table {
 	out := *c.To
 	out.ID, out.DatabaseID, out.Owner, out.AlterUntilMs = 0, now.DatabaseID, owner, 0
+	out.ForeignKeys, out.ReferencedBy = nil, nil
 	out.Schema.Version = now.Schema.Version + 1 // the one that the table has when the rows are its own
 	out.Replicas, out.Quorum, out.Medium, out.Colocate, out.ColocatedMs = now.Replicas, now.Quorum, now.Medium, now.Colocate, now.ColocatedMs
 	out.Unique, out.Parts = slices.Clone(c.To.Unique), nil

@@ -35,9 +35,14 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 			keys = append(keys, c.To.Unique[i])
 		}
 	}
-	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	held, err := s.holdParents(ctx, c)
 	if err != nil {
 		return 0, err
+	}
+	cmd.Parents = held
+	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	if err != nil {
+		return 0, errors.Join(err, s.releaseParents(ctx, held))
 	}
 	cmd.Begun, cmd.ExpectVersion, cmd.Keys = true, c.From.Schema.Version+1, slices.Clone(cmd.Keys)
 	for n, i := range c.Built() {
@@ -45,7 +50,12 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 			cmd.Keys[i].Index = ids[n]
 		}
 	}
-	work := func(ctx context.Context) error { return s.lookAtRows(ctx, c, cmd.ExpectVersion, ids) }
+	work := func(ctx context.Context) error {
+		if err := s.lookAtRows(ctx, c, cmd.ExpectVersion, ids); err != nil {
+			return err
+		}
+		return s.checkOrphans(ctx, c)
+	}
 	if c.Rewrites() {
 		work = func(ctx context.Context) (err error) {
 			rows, err = s.copyRows(ctx, c, cmd)
@@ -61,7 +71,7 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 	if isOver(undo) {
 		undo = nil
 	}
-	return 0, errors.Join(err, undo)
+	return 0, errors.Join(err, undo, s.releaseParents(ctx, held))
 }
 
 // isOver reports whether a change that is to be taken back is not there any more.
@@ -117,10 +127,12 @@ func (s *Session) renew(ctx context.Context, cancel context.CancelCauseFunc, cmd
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			err := s.apply(ctx, &command.HoldChange{Table: cmd.Table, Version: cmd.ExpectVersion, UntilMs: now.Add(alterLease).UnixMilli()})
-			if err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("renew the promise to change table %d: %w", cmd.Table, err))
-				return
+			for _, held := range append([]command.BegunTable{{Table: cmd.Table, Version: cmd.ExpectVersion}}, cmd.Parents...) {
+				err := s.apply(ctx, &command.HoldChange{Table: held.Table, Version: held.Version, UntilMs: now.Add(alterLease).UnixMilli()})
+				if err != nil && ctx.Err() == nil {
+					cancel(fmt.Errorf("renew the promise to change table %d: %w", held.Table, err))
+					return
+				}
 			}
 		}
 	}
@@ -143,6 +155,9 @@ func (s *Session) lookAtRows(ctx context.Context, c *plan.TableChange, version u
 	}
 	if t.Schema.Version != version {
 		return &catalog.ErrSchemaChanged{Table: t.ID, Given: version, Current: t.Schema.Version}
+	}
+	if !c.ReadsRows() {
+		return nil
 	}
 	cat := s.sh.Log.Current()
 	l := &rowLooker{s: s, c: c}

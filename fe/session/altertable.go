@@ -71,7 +71,9 @@ func (s *Session) changeOnce(ctx context.Context, name *parse.TableName, t *cata
 	if t, err = s.unaltered(ctx, t); err != nil {
 		return 0, err
 	}
-	c, err := planned(s.planContext(s.sh.Log.Current(), now, nil), t)
+	pctx := s.planContext(s.sh.Log.Current(), now, nil)
+	pctx.ForeignKeys = s.vars.foreignKeys()
+	c, err := planned(pctx, t)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +111,8 @@ func (s *Session) unaltered(ctx context.Context, t *catalog.Table) (*catalog.Tab
 // doChange does a change: by one command where the rows need not be looked at.
 func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.TableChange) (rows int64, err error) {
 	cmd := &command.ChangeTable{Table: c.From.ID, ExpectVersion: c.From.Schema.Version, Fence: c.Columns, Columns: c.To.Schema.Columns,
-		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, Collation: c.To.Collation, AutoIncrement: c.AutoIncrement}
+		LastColumn: c.To.HighestColumn(), Keys: c.To.Unique, Checks: c.To.Checks, Comment: c.To.Comment, Collation: c.To.Collation, AutoIncrement: c.AutoIncrement,
+		ForeignKeys: c.To.ForeignKeys}
 	if c.Rename != nil {
 		if cmd.Rename, err = s.newName(name, c); err != nil {
 			return 0, err
@@ -117,6 +120,9 @@ func (s *Session) doChange(ctx context.Context, name *parse.TableName, c *plan.T
 	}
 	if c.LooksAtRows() {
 		return s.prepared(ctx, c, cmd)
+	}
+	if _, err := s.parentsOf(ctx, c.From.ID, newKeys(c)); err != nil {
+		return 0, err
 	}
 	return 0, s.apply(ctx, cmd)
 }

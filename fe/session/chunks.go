@@ -99,20 +99,20 @@ func (i *inserter) launch(ctx context.Context, writes []txn.TabletWrite, name fu
 	if err := i.land(); err != nil || len(writes) == 0 {
 		return err
 	}
-	wait := i.s.lockWait()
+	wait, referral := i.s.lockWait(), i.refs.take()
 	if i.ahead && !i.s.inTx {
-		i.flight.begin(func() (txn.Counts, error) { return i.write(ctx, writes, wait, name) })
+		i.flight.begin(func() (txn.Counts, error) { return i.write(ctx, writes, referral, wait, name) })
 		return nil
 	}
-	counts, err := i.write(ctx, writes, wait, name)
+	counts, err := i.write(ctx, writes, referral, wait, name)
 	if err == nil {
 		i.add(counts)
 	}
 	return err
 }
 
-func (i *inserter) write(ctx context.Context, writes []txn.TabletWrite, wait time.Duration, name func(error) error) (txn.Counts, error) {
-	counts, err := i.t.Write(ctx, writes, wait)
+func (i *inserter) write(ctx context.Context, writes []txn.TabletWrite, r referral, wait time.Duration, name func(error) error) (txn.Counts, error) {
+	counts, err := i.refs.write(writes, r, func(writes []txn.TabletWrite) (txn.Counts, error) { return i.t.Write(ctx, writes, wait) })
 	if err != nil {
 		err = name(err)
 	}

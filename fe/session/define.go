@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan.Param, out *output) error {
 	var do func() error
 	node, unkept := parse.Node(st.Node), []string(nil)
-	why := s.vars.unchecked()
+	why := s.vars.foreignKeys().LeftOut
 	if why != "" {
 		node, unkept = plan.WithoutForeignKeys(st.Node)
 	}
@@ -122,13 +123,16 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 		return sqlErr(1008, "HY000", "Can't drop database '%s'; database doesn't exist", name)
 	}
 	tables := 0
-	for range cat.Tables(db.ID) {
+	for t := range cat.Tables(db.ID) {
 		tables++
+		if err := s.droppable(cat, t, func(child *catalog.Table) bool { return child.DatabaseID == db.ID }); err != nil {
+			return err
+		}
 	}
 	for range cat.Views(db.ID) {
 		tables++
 	}
-	if err := s.apply(ctx, &command.DropDatabase{ID: db.ID}); err != nil {
+	if err := s.apply(ctx, &command.DropDatabase{ID: db.ID, Unreferenced: s.checksForeignKeys()}); err != nil {
 		return err
 	}
 	if s.db == name {
@@ -140,7 +144,9 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 // createTable checks the definition and has the replicas made.
 func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, params []plan.Param, out *output) error {
 	cat := s.sh.Log.Current()
-	spec, err := plan.CreateTable(s.planContext(cat, time.Now(), params), n, tail, s.sh.Settings().Defaults)
+	pctx := s.planContext(cat, time.Now(), params)
+	pctx.ForeignKeys = s.vars.foreignKeys()
+	spec, err := plan.CreateTable(pctx, n, tail, s.sh.Settings().Defaults)
 	if err != nil {
 		return err
 	}
@@ -163,6 +169,8 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	}
 	if temporary {
 		keepOnce(&spec.Table)
+	} else if err := s.related(ctx, cat, db.Name, &spec.Table); err != nil {
+		return err
 	}
 	if temporary || n.Select != nil {
 		spec.Table.Owner = s.sh.newOwner(s.info.ID)
@@ -248,7 +256,7 @@ func (s *Session) findTable(cat *catalog.Catalog, db, table string) (*catalog.Da
 
 // dropTables drops all tables of the statement or, when one is missing, none.
 func (s *Session) dropTables(ctx context.Context, n *parse.DropTableStmt, out *output) error {
-	var d dropping
+	d := dropping{unreferenced: s.checksForeignKeys()}
 	for _, name := range n.Tables {
 		db, t, err := s.findTable(s.sh.Log.Current(), name.Schema.O, name.Name.O)
 		switch {
@@ -274,28 +282,53 @@ func (s *Session) fullName(name *parse.TableName) string {
 
 // dropping is what a DROP TABLE is about.
 type dropping struct {
-	cmds    []command.Command
-	missing []string
+	tables       []*catalog.Table
+	missing      []string
+	unreferenced bool // a parent is not dropped while its children stay
 }
 
-func (d *dropping) add(t *catalog.Table) { d.cmds = append(d.cmds, &command.DropTable{ID: t.ID}) }
+func (d *dropping) add(t *catalog.Table) { d.tables = append(d.tables, t) }
+
+// has reports whether a table is among those that are dropped.
+func (d *dropping) has(t *catalog.Table) bool {
+	return slices.ContainsFunc(d.tables, func(other *catalog.Table) bool { return other.ID == t.ID })
+}
+
+// commands are those that drop the tables.
+func (d *dropping) commands() []command.Command {
+	var with []types.TableID
+	if d.unreferenced && slices.ContainsFunc(d.tables, (*catalog.Table).ReferencedByOthers) {
+		for _, t := range d.tables {
+			with = append(with, t.ID)
+		}
+	}
+	var out []command.Command
+	for _, t := range d.tables {
+		out = append(out, &command.DropTable{ID: t.ID, Unreferenced: d.unreferenced, With: with})
+	}
+	return out
+}
 
 // drop drops tables.
 func (s *Session) drop(ctx context.Context, d dropping, ifExists bool, out *output) error {
 	if len(d.missing) > 0 && !ifExists {
 		return sqlErr(1051, "42S02", "Unknown table '%s'", strings.Join(d.missing, ","))
 	}
+	for _, t := range d.tables {
+		if err := s.droppable(s.sh.Log.Current(), t, d.has); err != nil {
+			return err
+		}
+	}
 	for _, m := range d.missing {
 		s.warn("Note", 1051, "Unknown table '"+m+"'")
 	}
-	if len(d.cmds) > 0 {
-		results, err := s.sh.Log.Propose(ctx, d.cmds...) // one entry: all or, if the FE dies, none
+	if len(d.tables) > 0 {
+		results, err := s.sh.Log.Propose(ctx, d.commands()...) // one entry: all or, if the FE dies, none
 		if err != nil {
 			return err
 		}
 		for i, r := range results {
-			id := d.cmds[i].(*command.DropTable).ID
-			s.forgetTable(id)
+			s.forgetTable(d.tables[i].ID)
 			err = errors.Join(err, r.Err)
 		}
 		if err != nil {
@@ -313,11 +346,14 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	if t, err = s.unaltered(ctx, t); err != nil {
 		return err
 	}
+	if err := s.emptiable(s.sh.Log.Current(), t); err != nil {
+		return err
+	}
 	var parts []types.PartitionID
 	for i := range t.Parts {
 		parts = append(parts, t.Parts[i].ID)
 	}
-	if err := s.sh.Tables.Truncate(ctx, t, parts); err != nil {
+	if err := s.sh.Tables.Truncate(ctx, t, parts, s.checksForeignKeys()); err != nil {
 		return err
 	}
 	s.sh.sequences.forget(t.ID)

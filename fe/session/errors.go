@@ -15,6 +15,7 @@ import (
 	"stele/meta/raftlog"
 	"stele/meta/rpc"
 	"stele/proto/bepb"
+	"stele/sql/plan"
 )
 
 // mysqlError gives the errors of the cluster their MySQL numbers.
@@ -120,10 +121,11 @@ type named struct {
 // existing and missing are the errors of things that are there already, and of those that are not, by what they are.
 var (
 	existing = map[string]named{
-		"database":  {1007, "HY000", "Can't create database '%s'; database exists"},
-		"table":     {1050, "42S01", "Table '%s' already exists"},
-		"key":       {1061, "42000", "Duplicate key name '%s'"},
-		"partition": {1517, "HY000", "Duplicate partition name %s"},
+		"database":    {1007, "HY000", "Can't create database '%s'; database exists"},
+		"table":       {1050, "42S01", "Table '%s' already exists"},
+		"key":         {1061, "42000", "Duplicate key name '%s'"},
+		"partition":   {1517, "HY000", "Duplicate partition name %s"},
+		"foreign key": {plan.CodeForeignKeyTwice, "HY000", "Duplicate foreign key constraint name '%s'"},
 	}
 	missing = map[string]named{
 		"database":  {1049, "42000", "Unknown database '%s'"},

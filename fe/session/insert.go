@@ -139,6 +139,9 @@ func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) e
 	lockFor(t, fresh, s.inTx, s.contended)
 	n.ins = *newInserter(s, cat, t, p, pctx, keys, n.remember) // nothing of an earlier try is under way
 	n.ins.lasting = p.Source == nil
+	if err := n.ins.keepForeign(); err != nil {
+		return err
+	}
 	return n.ins.run(ctx, now)
 }
 
@@ -169,6 +172,9 @@ type inserter struct {
 	removed int64  // further rows that REPLACE removed for one that it wrote
 	firstID uint64 // the first AUTO_INCREMENT value that was drawn
 	lastID  uint64 // the last that was given
+
+	refs  *referrer // nil = the table has no foreign keys
+	falls *cascade  // nil = nothing refers to rows that may go or get another key
 
 	seen      keysSeen // what earlier chunks have written, where unique keys have to be kept; see unmet.go
 	remember  bool     // the statement has met its own rows: leaders are to keep them
@@ -241,7 +247,14 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return err
 	}
 	i.rows += int64(rows.Rows())
+	if i.refs != nil && i.plan.Mode == plan.ModeIgnore {
+		if rows, err = i.referring(ctx, rows); err != nil || rows.N == 0 {
+			return err
+		}
+	}
 	switch {
+	case i.falls != nil && i.plan.OnDuplicate == nil:
+		return i.merge(ctx, rows)
 	case len(i.keys) > 0 && (i.plan.OnDuplicate != nil || i.plan.Mode != plan.ModeInsert):
 		return i.meet(ctx, rows)
 	case i.movesRows():
@@ -295,7 +308,32 @@ func (i *inserter) routed(rows *vec.Batch, op types.RowOp) ([]txn.TabletWrite, e
 		}
 		writes = append(writes, more...)
 	}
-	return writes, nil
+	if i.plan.Mode == plan.ModeIgnore { // they have been looked at
+		return writes, nil
+	}
+	return i.refs.refer(writes, rows, nil)
+}
+
+// keepForeign finds out which foreign keys the statement has to keep.
+func (i *inserter) keepForeign() (err error) {
+	t := i.plan.Table
+	if !t.HasForeignKeys() {
+		return nil
+	}
+	if i.refs, err = i.s.referrer(i.cat, t); err != nil {
+		return err
+	}
+	switch {
+	case i.plan.OnDuplicate != nil:
+		i.falls = i.s.cascade(i.cat, i.t, t, i.plan.Updated())
+	case i.plan.Mode == plan.ModeReplace:
+		i.falls = i.s.cascade(i.cat, i.t, t, nil)
+	}
+	if i.falls != nil { // what refers to the rows is looked for with what the statement has written
+		i.t.Keep()
+		i.remembers = true
+	}
+	return nil
 }
 
 func (i *inserter) add(c txn.Counts) {

@@ -99,7 +99,10 @@ func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) erro
 	lockFor(t, len(keys) == 0, l.s.inTx, l.s.contended)
 	l.ins = newInserter(l.s, cat, t, &p.InsertPlan, pctx, keys, l.remember)
 	l.ins.ahead = true
-	l.grouped = len(keys) == 0 && !l.s.inTx
+	if err := l.ins.keepForeign(); err != nil {
+		return err
+	}
+	l.grouped = len(keys) == 0 && !l.s.inTx && l.ins.refs == nil && l.ins.falls == nil
 	l.spare = make(chan *vec.Batch, loadsAtOnce+1)
 	if err := l.begin(); err != nil {
 		return err

@@ -43,7 +43,7 @@ func (p *picked) only(scan *physical.Scan) *physical.Scan {
 func (s *Session) lockFree(ctx context.Context, n *parse.SelectStmt, params []plan.Param) error {
 	return s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
 		now := time.Now()
-		f := &freeRows{s: s, cat: cat, t: t, judged: map[string]struct{}{}}
+		f := &freeRows{s: s, cat: cat, t: t, share: shares(n), judged: map[string]struct{}{}}
 		s.picked = &f.picked
 		t.SetLocking(txn.LockNow)
 		for limit := firstFree(plan.LockedFree(s.planContext(cat, now, params), n, 0)); ; limit *= 8 {
@@ -85,6 +85,7 @@ type freeRows struct {
 	t      *txn.Txn
 	plan   *plan.ModifyPlan
 	want   int64               // negative = all
+	share  bool                // together with others that only read them
 	judged map[string]struct{} // by key: the rows that were asked for
 	picked picked
 }
@@ -141,8 +142,12 @@ func (f *freeRows) lock(ctx context.Context, b *vec.Batch, keys [][]byte, tablet
 		if !ok {
 			return &txn.RetryError{Err: fmt.Errorf("tablet %d is no more", id)}
 		}
-		writes = append(writes, txn.TabletWrite{Tablet: id, Ops: slices.Repeat([]byte{byte(types.OpPut)}, len(at)), Rows: gather(b, at),
-			ReadVersion: tab.Version, Schema: f.plan.Table.Schema.Version})
+		w := txn.TabletWrite{Tablet: id, Ops: slices.Repeat([]byte{byte(types.OpPut)}, len(at)), Rows: gather(b, at), Schema: f.plan.Table.Schema.Version}
+		if f.share {
+			w = sharedRows(f.plan.Table, id, w.Rows)
+		}
+		w.ReadVersion = tab.Version
+		writes = append(writes, w)
 	}
 	skipped, err := f.t.WriteFree(ctx, writes)
 	if err != nil {

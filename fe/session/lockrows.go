@@ -7,9 +7,11 @@ import (
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
+	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/sql/parse"
 	"stele/sql/plan"
+	"stele/sql/vec"
 )
 
 // lock takes the row locks that a query asks for. Outside a transaction they would go with the statement, so it waits for none;
@@ -34,12 +36,12 @@ func (s *Session) lock(ctx context.Context, n *parse.SelectStmt, params []plan.P
 	return false, err
 }
 
-// lockRows takes the row locks of SELECT ... FOR UPDATE (and FOR SHARE, which locks as strictly) inside a transaction: it
-// writes the rows that the query reads as they are. So they are locked at their leaders until the end of the transaction,
+// lockRows takes the row locks of SELECT ... FOR UPDATE and FOR SHARE inside a transaction. FOR SHARE locks the rows that the query reads
+// together with others that do; FOR UPDATE writes them as they are. So they are locked at their leaders until the end of the transaction,
 // also when a leader changes, and a row that another transaction has changed since the snapshot is error 1213 here and not
 // at COMMIT. Keys that do not exist are not locked.
 func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []plan.Param) error {
-	wait, locking := s.lockWait(), txn.LockInOrder
+	wait, locking, share := s.lockWait(), txn.LockInOrder, shares(n)
 	switch n.LockInfo.LockType {
 	case parse.SelectLockForUpdateNoWait, parse.SelectLockForShareNoWait:
 		wait, locking = 0, txn.LockNow
@@ -57,7 +59,7 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 		}
 		t.SetLocking(locking)
 		for _, p := range plans {
-			if err := s.touch(ctx, cat, t, pctx, p, now, wait); err != nil {
+			if err := s.touch(ctx, cat, t, pctx, p, now, wait, share); err != nil {
 				return err
 			}
 		}
@@ -70,8 +72,17 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 	return err
 }
 
-// touch writes rows as they are.
-func (s *Session) touch(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, p *plan.ModifyPlan, now time.Time, wait time.Duration) error {
+// shares reports whether a query locks rows together with others that only read them.
+func shares(n *parse.SelectStmt) bool {
+	switch n.LockInfo.LockType {
+	case parse.SelectLockForShare, parse.SelectLockForShareNoWait, parse.SelectLockForShareSkipLocked:
+		return true
+	}
+	return false
+}
+
+// touch writes rows as they are, or locks them shared.
+func (s *Session) touch(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, p *plan.ModifyPlan, now time.Time, wait time.Duration, share bool) error {
 	if err := s.mayLock(p); err != nil {
 		return err
 	}
@@ -80,6 +91,29 @@ func (s *Session) touch(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p
 		return err
 	}
 	defer m.source.Close()
-	m.touch, m.wait = true, &wait
-	return m.run(ctx)
+	m.touch, m.share, m.wait = true, share, &wait
+	err = m.run(ctx)
+	var missing *txn.MissingError
+	if errors.As(err, &missing) { // it is gone since the snapshot
+		return &txn.Refusal{Code: bepb.WriteResponse_CONFLICT, Msg: "a row was deleted meanwhile: " + err.Error()}
+	}
+	return err
+}
+
+// shared makes locks of writes that leave rows as they are.
+func (m *modifier) shared(writes []txn.TabletWrite) []txn.TabletWrite {
+	for i, w := range writes {
+		writes[i] = sharedRows(m.plan.Table, w.Tablet, w.Rows)
+		writes[i].ReadVersion = w.ReadVersion
+	}
+	return writes
+}
+
+// sharedRows locks rows of a table shared.
+func sharedRows(t *catalog.Table, tablet types.TabletID, rows *vec.Batch) txn.TabletWrite {
+	keys := &vec.Batch{N: rows.N}
+	for _, at := range t.Schema.KeyIndexes() {
+		keys.Cols = append(keys.Cols, rows.Cols[at])
+	}
+	return txn.ShareRows(tablet, keys)
 }

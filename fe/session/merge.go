@@ -26,7 +26,8 @@ type merger struct {
 	schema *types.Schema
 	rows   map[string]*mergedRow // by primary key; a known key without a row is one without old and now
 	order  []string
-	owners []map[string]string // per unique key: entry -> primary key of its row, "" = none
+	owners []map[string]string   // per unique key: entry -> primary key of its row, "" = none
+	moved  map[string]*vec.Batch // what ON DUPLICATE KEY UPDATE has made of a row that has another primary key now
 }
 
 // mergedRow is what becomes of one primary key.
@@ -56,8 +57,52 @@ func (i *inserter) merge(ctx context.Context, rows *vec.Batch) error {
 	if err != nil || len(writes) == 0 {
 		return err
 	}
-	_, err = i.t.Write(ctx, writes, i.s.lockWait())
-	return i.s.overtaken(err)
+	if writes, err = m.refer(writes); err != nil {
+		return err
+	}
+	if _, err = i.write(ctx, writes, i.refs.take(), i.s.lockWait(), i.s.overtaken); err != nil || i.falls == nil {
+		return err
+	}
+	if lost := m.fallen(); !lost.none() {
+		return i.falls.run(ctx, lost)
+	}
+	return nil
+}
+
+// refer adds the locks of what new rows refer to, and rows that have another key now.
+func (m *merger) refer(writes []txn.TabletWrite) (_ []txn.TabletWrite, err error) {
+	for _, key := range m.order {
+		r := m.rows[key]
+		switch {
+		case m.i.refs == nil || r.now == nil || r.now == r.old:
+			continue
+		case r.old == nil || m.i.plan.OnDuplicate == nil:
+			writes, err = m.i.refs.refer(writes, r.now, nil)
+		default:
+			writes, err = m.i.refs.referChanged(writes, r.old, r.now, []int32{0})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return writes, nil
+}
+
+// fallen are the rows that foreign keys may refer to and that are gone or have become others. What REPLACE replaces is gone, whatever comes.
+func (m *merger) fallen() *fallen {
+	lost := &fallen{}
+	for _, key := range m.order {
+		switch r := m.rows[key]; {
+		case r.old == nil || r.old == r.now:
+		case r.now == nil && m.moved[key] != nil:
+			lost.old, lost.now = append(lost.old, r.old), append(lost.now, m.moved[key])
+		case r.now == nil || m.i.plan.OnDuplicate == nil:
+			lost.gone = append(lost.gone, r.old)
+		default:
+			lost.old, lost.now = append(lost.old, r.old), append(lost.now, r.now)
+		}
+	}
+	return lost
 }
 
 // overtaken is the failure of a statement whose key another transaction has taken since the snapshot: a new snapshot helps,
@@ -342,6 +387,12 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 		return m.collision(next, met[0])
 	}
 	m.set(next)
+	if m.key(next) != key && m.rows[key].old != nil {
+		if m.moved == nil {
+			m.moved = map[string]*vec.Batch{}
+		}
+		m.moved[key] = next
+	}
 	i.updated++
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stele/fe/server"
@@ -77,7 +78,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		s.warnings = warned // those of an earlier try
 		for _, m := range all {
 			run := m.run
-			if m.plan.Ignore && m.whole && len(m.plan.Assign) > 0 {
+			if m.plan.Ignore && (m.whole && len(m.plan.Assign) > 0 || m.refs != nil || m.falls != nil) {
 				run = m.runEach
 			}
 			if err := run(ctx); err != nil {
@@ -98,7 +99,7 @@ func (s *Session) modifyOne(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 		return modified{}, txn.ErrGeneral
 	}
 	one, ok := plans[0].OneRow(pctx)
-	if !ok {
+	if !ok || s.keepsForeign(cat, plans[0].Table, plans[0].Assign, plans[0].Written()) {
 		return modified{}, txn.ErrGeneral
 	}
 	return s.modifyRow(ctx, cat, t, plans[0].Table, txn.RowChange{Tablet: one.Tablet, Key: one.Key, Change: one.Change, Delete: one.Delete,
@@ -151,14 +152,36 @@ func shareGone(all []*modifier) {
 
 // modifier makes the modifier of one table, which owns the rows that it reads.
 func (s *Session) modifier(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, p *plan.ModifyPlan, now time.Time) (*modifier, error) {
+	m, err := s.bareModifier(ctx, cat, t, pctx, p)
+	if err != nil {
+		return nil, err
+	}
+	m.source, err = s.source(ctx, p.Source, cat, now)
+	return m, err
+}
+
+// bareModifier is modifier without the rows.
+func (s *Session) bareModifier(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, pctx *plan.Context, p *plan.ModifyPlan) (*modifier, error) {
 	keys, err := s.keysOf(ctx, cat, p.Table)
 	if err != nil {
 		return nil, err
 	}
 	m := &modifier{s: s, cat: cat, t: t, plan: p, pctx: pctx, pending: map[types.TabletID]*tabletRows{}, keys: keys}
 	m.whole = p.MovesRows || m.assignsKey()
-	m.source, err = s.source(ctx, p.Source, cat, now)
-	return m, err
+	if !p.Table.HasForeignKeys() {
+		return m, nil
+	}
+	var written []int
+	if len(p.Assign) > 0 {
+		written = p.Written()
+		if m.refs, err = s.referrer(cat, p.Table); err != nil {
+			return nil, err
+		}
+	}
+	if m.falls = s.cascade(cat, t, p.Table, written); m.falls != nil {
+		t.Keep() // what refers to the rows is looked for with what the statement has written
+	}
+	return m, nil
 }
 
 // modifier is one try of an UPDATE or DELETE: it reads the rows to change in the snapshot and writes them back in
@@ -175,7 +198,13 @@ type modifier struct {
 	// whole: the rows must be written together, because one may take the key that another gives up.
 	whole bool
 	touch bool           // write the rows as they are, for their locks
+	share bool           // with touch: lock them shared, and write nothing
 	wait  *time.Duration // for locks, nil = as the session says
+
+	refs   *referrer // nil = the table has no foreign keys
+	falls  *cascade  // nil = nothing refers to what is written
+	fallen fallen    // since the last flush
+	shares []txn.TabletWrite
 
 	pending map[types.TabletID]*tabletRows
 	order   []types.TabletID
@@ -234,6 +263,9 @@ func (m *modifier) take(b *vec.Batch) error {
 			old, tablets = gather(old, sel), pick(tablets, sel)
 		}
 		m.matched += int64(old.N)
+		if m.falls != nil {
+			m.fallen.gone = append(m.fallen.gone, old)
+		}
 		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
 		return m.dropEntries(old)
 	}
@@ -247,6 +279,12 @@ func (m *modifier) take(b *vec.Batch) error {
 		return nil
 	}
 	if err := m.moveEntries(old, next, changed); err != nil {
+		return err
+	}
+	if m.falls != nil {
+		m.fallen.old, m.fallen.now = append(m.fallen.old, gather(old, changed)), append(m.fallen.now, gather(next, changed))
+	}
+	if m.shares, err = m.refs.referChanged(m.shares, old, next, changed); err != nil {
 		return err
 	}
 	if !m.plan.MovesRows {
@@ -385,11 +423,36 @@ func (m *modifier) flush(ctx context.Context) error {
 	if len(writes) == 0 {
 		return nil
 	}
-	m.pending, m.order, m.rows, m.bytes = map[types.TabletID]*tabletRows{}, nil, 0, 0
-	if _, err := m.t.Write(ctx, writes, m.lockWait()); err != nil {
+	if m.share {
+		writes = m.shared(writes)
+	}
+	writes = append(writes, m.shares...)
+	lost := m.fallen
+	m.pending, m.order, m.rows, m.bytes, m.shares, m.fallen = map[types.TabletID]*tabletRows{}, nil, 0, 0, nil, fallen{}
+	_, err := m.refs.write(writes, m.refs.take(), func(writes []txn.TabletWrite) (txn.Counts, error) { return m.t.Write(ctx, writes, m.lockWait()) })
+	if err != nil {
 		return nameEntry(err, m.plan.Table, m.keys, writes)
 	}
-	return nil
+	if m.falls == nil || lost.none() {
+		return nil
+	}
+	return m.falls.run(ctx, &lost)
+}
+
+// keepsForeign reports whether a statement that deletes rows, or assigns some columns, has foreign keys to keep.
+func (s *Session) keepsForeign(cat *catalog.Catalog, t *catalog.Table, assign []plan.Assign, written []int) bool {
+	if !t.HasForeignKeys() || !s.keepsForeignKeys(t) {
+		return false
+	}
+	if len(assign) == 0 {
+		return len(t.ReferencedBy) > 0
+	}
+	for i := range t.ForeignKeys {
+		if slices.ContainsFunc(places(t, t.ForeignKeys[i].Columns), func(c int) bool { return slices.Contains(written, c) }) {
+			return true
+		}
+	}
+	return writesReferred(cat, t, written)
 }
 
 // lockWait is how long the statement waits for row locks.

@@ -68,6 +68,9 @@ func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.
 	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
+	if p.write.Table.HasForeignKeys() && s.keepsForeignKeys(p.write.Table) { // which of its columns are written, the general way knows
+		return modified{}, errNoPoint
+	}
 	m, err := s.modifyRow(ctx, cat, t, p.write.Table, change)
 	if errors.Is(err, txn.ErrGeneral) {
 		return m, errNoPoint

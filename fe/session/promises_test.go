@@ -50,7 +50,7 @@ var errTruncated = errors.New("truncated")
 // truncator truncates nothing.
 type truncator struct{ Tables }
 
-func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID) error {
+func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID, bool) error {
 	return errTruncated
 }
 
@@ -87,7 +87,7 @@ func TestAbandonedChangeIsInNobodysWay(t *testing.T) {
 		tbl, _ := c.Log.Current().TableByID(c.Table)
 		until := time.Now().Add(time.Hour).UnixMilli()
 		c.Log.Must(t, &command.BeginChange{Table: tbl.ID, ExpectVersion: tbl.Schema.Version, UntilMs: until})
-		s := &Session{sh: New(Parts{Log: c.Log, Tables: truncator{}, Settings: func() Settings { return Settings{} }})}
+		s := &Session{vars: newVars(nil), sh: New(Parts{Log: c.Log, Tables: truncator{}, Settings: func() Settings { return Settings{} }})}
 		tbl = current(s, tbl)
 		if err := use(s, tbl); err == nil || tbl.Altering() != until {
 			t.Errorf("%s: the table is being altered: %v", about, err)

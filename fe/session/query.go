@@ -238,21 +238,26 @@ func (s *Session) execEnv(cat *catalog.Catalog, now time.Time) *exec.Env {
 		q.Txn, q.Leads = s.tx.ID(), s.tx.Leads
 	}
 	return &exec.Env{
-		Scan: func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
-			if scan.Picked && s.picked != nil {
-				return s.sh.Scanner.Scan(ctx, q, s.picked.only(scan))
-			}
-			scan, err := s.resolve(ctx, q, scan)
-			if err != nil {
-				return nil, err
-			}
-			return s.sh.Scanner.Scan(ctx, q, scan)
-		},
+		Scan: s.scanOf(q),
 		System: func(ctx context.Context, sys *physical.System) (exec.Stream, error) {
 			return s.readSystem(ctx, cat, sys)
 		},
 		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemory(set.QueryMem), SpillDir: set.SpillDir,
 		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)}
+}
+
+// scanOf reads the stored tables of a query.
+func (s *Session) scanOf(q *dist.Query) func(context.Context, *physical.Scan) (exec.Stream, error) {
+	return func(ctx context.Context, scan *physical.Scan) (exec.Stream, error) {
+		if scan.Picked && s.picked != nil {
+			return s.sh.Scanner.Scan(ctx, q, s.picked.only(scan))
+		}
+		scan, err := s.resolve(ctx, q, scan)
+		if err != nil {
+			return nil, err
+		}
+		return s.sh.Scanner.Scan(ctx, q, scan)
+	}
 }
 
 // systemTable tells the planner the columns of a made-up table.

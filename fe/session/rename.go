@@ -82,7 +82,21 @@ func (r *renamer) add(from, to *parse.TableName) error {
 		return sqlErr(codeRefused, "HY000", "Table '%s' is in the colocate group '%s' of its database: take it out first "+
 			"(ALTER TABLE … SET ('colocate_with' = ''))", old.name, t.Colocate)
 	}
+	if err := r.fits(id, newDB.Name, next.name); err != nil {
+		return err
+	}
 	r.moved[old], r.moved[next] = 0, id
 	r.cmd.Renames = append(r.cmd.Renames, command.TableRename{Table: id, From: old.db, FromName: old.name, To: next.db, ToName: next.name})
 	return nil
+}
+
+// fits checks the foreign keys that await a table of the new name against the one that gets it.
+func (r *renamer) fits(id types.TableID, db, name string) error {
+	t, ok := r.cat.TableByID(id)
+	if !ok {
+		return nil
+	}
+	renamed := *t
+	renamed.Name = name
+	return r.s.awaited(r.cat, db, &renamed)
 }

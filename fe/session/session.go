@@ -43,7 +43,7 @@ type Tables interface {
 	// Create returns the id of the new table.
 	Create(ctx context.Context, table catalog.Table) (types.TableID, error)
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
-	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID) error
+	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) error
 	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error)
 }
 

@@ -56,6 +56,15 @@ func (c snapshot) Table(db, name string) (*catalog.Table, bool) {
 	return c.Catalog.Table(d.ID, name)
 }
 
+// Public finds a table that is everybody's by database and name.
+func (c snapshot) Public(db, name string) (*catalog.Table, bool) {
+	d, ok := c.Database(db)
+	if !ok {
+		return nil, false
+	}
+	return c.Catalog.Table(d.ID, name)
+}
+
 // readFor is read for a query: one that names no table is answered by what is here, leader or not.
 func (s *Session) readFor(ctx context.Context, n parse.StmtNode) (*catalog.Catalog, error) {
 	waited := s.inVain

@@ -258,7 +258,11 @@ func (i *inserter) writeApart(ctx context.Context, rows *vec.Batch, keys *rowKey
 
 // sendBoth puts rows in the place of those that have all of their keys, and inserts others, by one write.
 func (i *inserter) sendBoth(ctx context.Context, rows *vec.Batch, own, alone []int32) error {
-	writes, err := i.upserted([]*vec.Batch{gather(rows, own)}, rows, alone)
+	puts := gather(rows, own)
+	writes, err := i.upserted([]*vec.Batch{puts}, rows, alone)
+	if err == nil {
+		writes, err = i.refs.refer(writes, puts, nil)
+	}
 	if err != nil {
 		return err
 	}
@@ -276,6 +280,9 @@ func (i *inserter) sendOwn(ctx context.Context, rows *vec.Batch, pick []int32) e
 	writes, err := routed(i.plan.Table, rows, types.OpPut)
 	if err == nil {
 		err = asOf(i.cat, writes)
+	}
+	if err == nil {
+		writes, err = i.refs.refer(writes, rows, nil)
 	}
 	if err != nil {
 		return err

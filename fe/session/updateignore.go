@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"stele/fe/server"
 )
@@ -10,8 +11,8 @@ import (
 // codeDuplicate is the number of the error of a key that is there already.
 const codeDuplicate = 1062
 
-// runEach is run for UPDATE IGNORE of key columns: each row is written by itself, and one that meets a key stays as it is, with
-// a warning. A refused write is undone by writing what came before it again, which is dear; but such updates are few and small.
+// runEach is run for UPDATE IGNORE of key columns, and UPDATE and DELETE IGNORE where foreign keys are to be kept: each row is written by
+// itself, and one that meets a key, refers to nothing or is referred to stays as it is, with a warning. A refused write is undone by writing what came before it again, which is dear; but such updates are few and small.
 func (m *modifier) runEach(ctx context.Context) error {
 	m.t.Keep()
 	for {
@@ -21,7 +22,7 @@ func (m *modifier) runEach(ctx context.Context) error {
 		}
 		b = b.Compact()
 		for i := range b.N {
-			mark, changed := m.t.Mark(), m.changed
+			mark, matched, changed := m.t.Mark(), m.matched, m.changed
 			if err := m.take(gather(b, []int32{int32(i)})); err != nil {
 				return err
 			}
@@ -34,13 +35,16 @@ func (m *modifier) runEach(ctx context.Context) error {
 				continue
 			}
 			code, _, msg := known.MySQL()
-			if code != codeDuplicate {
+			if !slices.Contains([]uint16{codeDuplicate, codeNoParent, codeHasChild}, code) {
 				return err
 			}
 			if rerr := m.t.RollbackTo(ctx, mark); rerr != nil {
 				return errors.Join(err, rerr)
 			}
-			m.changed = changed
+			m.refs.forget()
+			if m.changed = changed; len(m.plan.Assign) == 0 {
+				m.matched = matched
+			}
 			m.s.warn("Warning", code, msg)
 		}
 	}

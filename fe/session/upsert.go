@@ -8,7 +8,6 @@ import (
 
 	"stele/fe/txn"
 	"stele/meta/types"
-	"stele/proto/bepb"
 	"stele/sql/expr"
 	"stele/sql/plan"
 	"stele/sql/vec"
@@ -45,23 +44,57 @@ func (i *inserter) upsert(ctx context.Context, rows *vec.Batch) error {
 	if len(writes) == 0 {
 		return nil
 	}
-	counts, err := i.t.Write(ctx, writes, i.s.lockWait())
-	if err != nil {
-		var refusal *txn.Refusal
-		if errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DUPLICATE_KEY {
+	if writes, err = i.referUpserted(writes); err != nil {
+		return err
+	}
+	counts, err := i.write(ctx, writes, i.refs.take(), i.s.lockWait(), func(err error) error {
+		if isDuplicate(err) {
 			return &txn.RetryError{Err: fmt.Errorf("a row was inserted meanwhile: %w", err)}
 		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	i.counts.Inserted += counts.Inserted
 	return nil
 }
 
+// referUpserted adds the locks of what new rows refer to, and rows that an update may have given another key.
+func (i *inserter) referUpserted(writes []txn.TabletWrite) (_ []txn.TabletWrite, err error) {
+	if i.refs == nil {
+		return writes, nil
+	}
+	all, n := i.updatesReference(), len(writes)
+	for k := range n {
+		var pick []int32
+		for row := range writes[k].Rows.N {
+			if op := writes[k].Ops[row]; all || types.RowOp(op) == types.OpInsert {
+				pick = append(pick, int32(row))
+			}
+		}
+		if len(pick) == 0 {
+			continue
+		}
+		if writes, err = i.refs.refer(writes, writes[k].Rows, pick); err != nil {
+			return nil, err
+		}
+	}
+	return writes, nil
+}
+
+// updatesReference reports whether ON DUPLICATE KEY UPDATE assigns a column of a foreign key.
+func (i *inserter) updatesReference() bool {
+	return i.refs != nil && slices.ContainsFunc(i.refs.refs, func(k *reference) bool {
+		return slices.ContainsFunc(i.plan.Updated(), func(c int) bool { return slices.Contains(k.from, c) })
+	})
+}
+
 // upsertRow has the leader of its tablet put a single row, or update the one that is there; txn.ErrGeneral says that nothing has
 // happened.
 func (i *inserter) upsertRow(ctx context.Context, tablet types.TabletID, row *vec.Batch) error {
 	change, ok := i.plan.Upsert(i.pctx)
-	if !ok || i.plan.Checked() {
+	if !ok || i.plan.Checked() || i.refs != nil {
 		return txn.ErrGeneral
 	}
 	out, err := i.s.modifyRow(ctx, i.cat, i.t, i.plan.Table, txn.RowChange{Tablet: tablet, Values: row, Change: change,

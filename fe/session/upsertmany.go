@@ -46,6 +46,9 @@ func (i *inserter) upsertMany(ctx context.Context, rows *vec.Batch) (done bool, 
 		return true, i.sendUnmet(ctx, rows, alone)
 	}
 	writes, err := i.upserted(puts, rows, alone)
+	if err == nil && i.updatesReference() {
+		writes, err = i.refs.refer(writes, vec.ConcatBatches(puts...), nil)
+	}
 	if err != nil {
 		return true, err
 	}
@@ -103,7 +106,7 @@ func (i *inserter) upserted(puts []*vec.Batch, rows *vec.Batch, alone []int32) (
 		}
 		writes = append(writes, more...)
 	}
-	return writes, nil
+	return i.refs.refer(writes, rows, nil)
 }
 
 // manyMet finds the rows of the table that new ones meet: each by its primary key or, where there is none, by the first unique key.

@@ -43,8 +43,8 @@ var variables = declareVariables([]variable{
 	{name: "explicit_defaults_for_timestamp", kind: varBool, def: "1", readOnly: true},
 	{name: "forward_to_leader", kind: varBool, def: "0"}, // every FE answers alike: statements that need the leader always go there
 	{name: "forward_to_master", kind: varBool, def: "0"},
-	{name: "foreign_key_checks", kind: varBool, def: "1"}, // OFF has their definitions left out; ON asks foreign_key_definitions
-	{name: "foreign_key_definitions", def: refuseForeignKeys, check: checkForeignKeyDefinitions},
+	{name: "foreign_key_checks", kind: varBool, def: "1"}, // foreign_key_definitions says what becomes of definitions
+	{name: "foreign_key_definitions", def: enforceForeignKeys, check: checkForeignKeyDefinitions},
 	{name: "cte_max_recursion_depth", kind: varInt, def: "1000", min: 0, max: 4294967295},
 	{name: "group_concat_max_len", kind: varInt, def: "1024", min: 4, max: 1 << 30},
 	{name: "gtid_mode", def: "OFF", readOnly: true},

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"stele/sql/plan"
 	"strconv"
 	"strings"
 	"time"
@@ -345,31 +346,37 @@ func checkUnsigned(s string) (string, error) {
 	return s, err
 }
 
-// What foreign_key_definitions says of foreign keys that a statement declares while foreign_key_checks is ON: that it is refused, or that they
-// are left out. Tools turn foreign_key_checks on and off by themselves, so whoever runs Stele says it in a variable that they do not know.
+// What foreign_key_definitions says of foreign keys that a statement declares: that they are kept and enforced, that they are left out, or
+// that it is refused, but with foreign_key_checks = OFF goes on without them. Tools turn foreign_key_checks on and off by themselves, so
+// whoever runs Stele says it in a variable that they do not know.
 const (
-	refuseForeignKeys = "REFUSE"
-	leaveForeignKeys  = "LEAVE_OUT"
+	enforceForeignKeys = "ENFORCE"
+	refuseForeignKeys  = "REFUSE"
+	leaveForeignKeys   = "LEAVE_OUT"
 )
 
 func checkForeignKeyDefinitions(s string) (string, error) {
 	switch u := strings.ToUpper(s); u {
-	case refuseForeignKeys, leaveForeignKeys:
+	case enforceForeignKeys, refuseForeignKeys, leaveForeignKeys:
 		return u, nil
 	}
-	return "", fmt.Errorf("neither %s nor %s", refuseForeignKeys, leaveForeignKeys)
+	return "", fmt.Errorf("none of %s, %s and %s", enforceForeignKeys, refuseForeignKeys, leaveForeignKeys)
 }
 
-// unchecked says by which variable foreign keys are left out; "" = they are refused.
-func (v *vars) unchecked() string {
+// foreignKeys says what becomes of the foreign keys that a statement declares.
+func (v *vars) foreignKeys() plan.ForeignKeys {
 	definitions, _, _ := v.get("foreign_key_definitions")
+	out := plan.ForeignKeys{Unchecked: !v.bool("foreign_key_checks")}
 	switch {
-	case !v.bool("foreign_key_checks"):
-		return "foreign_key_checks is OFF"
+	case definitions == enforceForeignKeys:
 	case definitions == leaveForeignKeys:
-		return "foreign_key_definitions is " + leaveForeignKeys
+		out.LeftOut = "foreign_key_definitions is " + leaveForeignKeys
+	case out.Unchecked:
+		out.LeftOut = "foreign_key_checks is OFF"
+	default:
+		out.Refused = true
 	}
-	return ""
+	return out
 }
 
 // repeatableRead is the isolation level in which a transaction sees one state.

@@ -17,6 +17,7 @@ import (
 	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/plan"
 )
 
 // Log proposes commands.
@@ -161,7 +162,7 @@ type Env struct {
 	// Image writes an image of the metadata on this FE; false when there was nothing new to write.
 	Image func(ctx context.Context) (bool, error)
 	// CreateTable prints a table for SHOW CREATE TABLE.
-	CreateTable func(*catalog.Table) string
+	CreateTable func(plan.TableNames, *catalog.Table) string
 	// View works out what a view is, by what it reads now.
 	View func(db string, v *catalog.View) (ViewFacts, error)
 }

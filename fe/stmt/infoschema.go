@@ -3,6 +3,7 @@ package stmt
 import (
 	"context"
 	"fmt"
+	"stele/sql/plan"
 	"strings"
 
 	"stele/meta/types"
@@ -196,7 +197,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Local: true,
 		return rows
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Local: true, Doc: "The columns of primary and unique keys.",
+var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Local: true, Doc: "The columns of primary, unique and foreign keys.",
 	Columns: cols(`
 		CONSTRAINT_CATALOG name
 		CONSTRAINT_SCHEMA name
@@ -218,10 +219,10 @@ var _ = registerTable(Table{Database: schemaDB, Name: "KEY_COLUMN_USAGE", Local:
 				rows = append(rows, Row{"def", t.db, k.index, "def", t.db, t.name, k.column, k.seq, nil, nil, nil, nil})
 			}
 		}
-		return rows
+		return append(rows, referringColumns(e, t)...)
 	})})
 
-var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local: true, Doc: "Primary and unique keys, CHECK constraints.",
+var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local: true, Doc: "Primary, unique and foreign keys, CHECK constraints.",
 	Columns: cols(`
 		CONSTRAINT_CATALOG name
 		CONSTRAINT_SCHEMA name
@@ -242,12 +243,61 @@ var _ = registerTable(Table{Database: schemaDB, Name: "TABLE_CONSTRAINTS", Local
 				rows = append(rows, Row{"def", t.db, k.name, t.db, t.name, kind, "YES"})
 			}
 		}
+		for i := range t.table.ForeignKeys {
+			rows = append(rows, Row{"def", t.db, t.table.ForeignKeys[i].Name, t.db, t.name, "FOREIGN KEY", "YES"})
+		}
 		for _, c := range t.table.Checks {
 			enforced := "YES"
 			if c.NotEnforced {
 				enforced = "NO"
 			}
 			rows = append(rows, Row{"def", t.db, c.Name, t.db, t.name, "CHECK", enforced})
+		}
+		return rows
+	})})
+
+// referringColumns are the columns of the foreign keys of a table.
+func referringColumns(e *Env, t schemaTable) []Row {
+	var rows []Row
+	if t.table == nil {
+		return nil
+	}
+	for i := range t.table.ForeignKeys {
+		f := &t.table.ForeignKeys[i]
+		r := plan.ReferenceOf(e.Catalog, f)
+		for n, id := range f.Columns {
+			column := t.table.Schema.Columns[t.table.Schema.ColumnIndex(id)].Name
+			rows = append(rows, Row{"def", t.db, f.Name, "def", t.db, t.name, column, n + 1, n + 1, r.Database, r.Table, r.Columns[n]})
+		}
+	}
+	return rows
+}
+
+var _ = registerTable(Table{Database: schemaDB, Name: "REFERENTIAL_CONSTRAINTS", Local: true,
+	Doc: "The foreign keys. UNIQUE_CONSTRAINT_NAME is NULL while the table is not there that one refers to.",
+	Columns: cols(`
+		CONSTRAINT_CATALOG name
+		CONSTRAINT_SCHEMA name
+		CONSTRAINT_NAME name
+		UNIQUE_CONSTRAINT_CATALOG name
+		UNIQUE_CONSTRAINT_SCHEMA name
+		UNIQUE_CONSTRAINT_NAME name
+		MATCH_OPTION name
+		UPDATE_RULE name
+		DELETE_RULE name
+		TABLE_NAME name
+		REFERENCED_TABLE_NAME name
+	`),
+	Rows: tableRows(func(e *Env, t schemaTable) []Row {
+		var rows []Row
+		for i := range t.table.ForeignKeys {
+			f := &t.table.ForeignKeys[i]
+			r := plan.ReferenceOf(e.Catalog, f)
+			var key any
+			if r.Key != "" {
+				key = r.Key
+			}
+			rows = append(rows, Row{"def", t.db, f.Name, "def", r.Database, key, "NONE", f.OnUpdate.String(), f.OnDelete.String(), t.name, r.Table})
 		}
 		return rows
 	})})

@@ -185,7 +185,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "create_tables", Doc: "SHOW
 		if e.CreateTable == nil {
 			return nil
 		}
-		return []Row{{e.CreateTable(t)}}
+		return []Row{{e.CreateTable(e.Catalog, t)}}
 	})})
 
 var _ = registerTable(Table{Database: steleDB, Name: "unhealthy_tablets",

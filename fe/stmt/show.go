@@ -239,7 +239,7 @@ func showCreateTable(e *Env, n *parse.ShowStmt) (Result, error) {
 	case e.CreateTable == nil:
 		return Result{}, notSupported("SHOW CREATE TABLE")
 	default:
-		text = e.CreateTable(t.table)
+		text = e.CreateTable(e.Catalog, t.table)
 	}
 	columns := plain("Table Create~Table")
 	columns[1].Type = types.ColumnType{Kind: types.KindText, Length: 1<<31 - 1}

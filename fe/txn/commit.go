@@ -24,6 +24,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 		t.c.over(t.id)
 		return nil
 	}
+	if t.wroteNothing() {
+		return t.Rollback(ctx)
+	}
 	dctx := patient(ctx, t.c.settings().WriteTimeout)
 	defer dctx.free()
 	for {
@@ -117,7 +120,13 @@ func (t *Txn) command() *command.CommitTxn {
 	cmd := &one.cmd
 	cmd.Txn, cmd.TimeMs, cmd.Tablets = t.id, time.Now().UnixMilli(), slices.Grow(one.tablets[:0], t.shares.len())
 	for sh := range t.shares.all() {
+		if sh.seq == 0 {
+			continue
+		}
 		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: sh.tablet, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads})
+	}
+	if len(cmd.Tablets) < t.shares.len() {
+		cmd.Guards = t.guards()
 	}
 	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
 	return cmd

@@ -28,16 +28,22 @@ func without(writes []TabletWrite, skipped map[types.TabletID][]uint64) []Tablet
 	var out []TabletWrite
 	for _, w := range writes {
 		left := skipped[w.Tablet]
-		if len(left) == len(w.Ops) {
+		if len(left) == w.Rows.N {
 			continue
 		}
 		if len(left) > 0 {
-			keep := make([]int32, 0, len(w.Ops)-len(left))
-			ops := make([]byte, 0, len(w.Ops)-len(left))
-			for i, op := range w.Ops {
-				if _, gone := slices.BinarySearch(left, uint64(i)); !gone {
-					keep, ops = append(keep, int32(i)), append(ops, op)
+			keep := make([]int32, 0, w.Rows.N-len(left))
+			var ops []byte
+			for i := range w.Rows.N {
+				if _, gone := slices.BinarySearch(left, uint64(i)); gone {
+					continue
 				}
+				if keep = append(keep, int32(i)); len(w.Ops) > 1 {
+					ops = append(ops, w.Ops[i])
+				}
+			}
+			if len(w.Ops) == 1 {
+				ops = w.Ops
 			}
 			rows := *w.Rows
 			rows.Sel = keep

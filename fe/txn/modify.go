@@ -53,7 +53,7 @@ func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 		return RowOutcome{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
 	}
 	w := TabletWrite{Tablet: c.Tablet, ReadVersion: c.ReadVersion, Schema: c.Schema}
-	known := t.Wrote(c.Tablet)
+	known := t.shares.get(c.Tablet) != nil
 	one := &struct { // piece of memory
 		req  bepb.ModifyRequest
 		part bepb.WriteRequest_Part

@@ -35,6 +35,9 @@ func (c *Coordinator) publish(ctx context.Context, t *Txn, tablets []catalog.Tab
 		w = newPublishWait()
 	}
 	alone := soleFE(cat)
+	if len(tablets) < t.shares.len() {
+		c.unshare(t, alone)
+	}
 	for _, to := range told {
 		var done func(bool)
 		if wait {

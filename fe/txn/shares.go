@@ -7,7 +7,7 @@ import (
 	"stele/meta/types"
 )
 
-// share is the transaction's part in one tablet.
+// share is the transaction's part in one tablet. Where it has no part yet (seq = 0) it has only locked rows there, shared.
 type share struct {
 	tablet types.TabletID
 	epoch  types.Epoch

@@ -84,6 +84,7 @@ type Txn struct {
 	explicit bool
 	locking  Locking
 	skipped  map[types.TabletID][]uint64 // during WriteFree
+	missing  map[types.TabletID][]uint64 // rows that were to be shared and are not there
 	shares   shares
 	carried  int  // bytes that the commit carries, see offer
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
@@ -94,19 +95,19 @@ type Txn struct {
 func (t *Txn) ID() types.TxnID { return t.id }
 
 // Wrote reports whether the transaction has written to a tablet.
-func (t *Txn) Wrote(id types.TabletID) bool { return t.shares.get(id) != nil }
+func (t *Txn) Wrote(id types.TabletID) bool { return t.parts(id) > 0 }
 
 // Leads returns the leader and the epoch under which the transaction has written to a tablet: its own rows are to be
 // read there and only there.
 func (t *Txn) Leads(id types.TabletID) (types.BEID, types.Epoch, bool) {
 	sh := t.shares.get(id)
-	if sh == nil {
+	if sh == nil || sh.seq == 0 {
 		return 0, 0, false
 	}
 	return sh.leader, sh.epoch, true
 }
 
-// Empty reports whether the transaction has written nothing.
+// Empty reports whether the transaction has written and locked nothing.
 func (t *Txn) Empty() bool { return t.shares.len() == 0 }
 
 // Remember has the leaders keep the rows of the transaction, so that a later write of it meets the keys of an earlier
@@ -114,9 +115,12 @@ func (t *Txn) Empty() bool { return t.shares.len() == 0 }
 // in two calls of Write. It must come before the first Write.
 func (t *Txn) Remember() { t.explicit = true }
 
-// Write prepares the rows on their tablets. After an error the transaction can only be rolled back, or back to a mark.
+// Write prepares the rows on their tablets, and shares others, which must be there (*MissingError). After an error the transaction can only be rolled back, or back to a mark.
 func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	counts, err := t.write(ctx, writes, lockWait)
+	if err == nil && t.missing != nil {
+		err = t.firstMissing(writes)
+	}
 	if err != nil {
 		t.failed = true
 		return counts, err
@@ -210,13 +214,19 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	if !ok {
 		return 0, &RetryError{Err: fmt.Errorf("tablet %d is no more", w.Tablet), Tablet: w.Tablet, Gone: true}
 	}
-	if err := planned(cat, tab, &w); err != nil {
-		return 0, err
+	share := w.shares()
+	if !share {
+		if err := planned(cat, tab, &w); err != nil {
+			return 0, err
+		}
 	}
 	sh := t.shares.get(w.Tablet)
 	if sh == nil {
 		sh = t.shares.add(w.Tablet)
-		sh.epoch, sh.leader, sh.index = tab.Epoch, tab.Leader, w.Index
+		sh.epoch, sh.leader = tab.Epoch, tab.Leader
+	}
+	if !share && sh.seq == 0 {
+		sh.index = w.Index
 	}
 	if sh.epoch != tab.Epoch {
 		return 0, &RetryError{Err: fmt.Errorf("tablet %d changed its leader or members during the transaction", w.Tablet),
@@ -232,6 +242,12 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	p.Ops, p.Rows, p.Grouped = w.Ops, w.Grouped, w.Grouped != nil
 	if be, ok := cat.BE(tab.Leader); ok {
 		p.LeaderStartMs = be.StartMs
+	}
+	if share { // on its leader alone, and no part of what is written
+		if !slices.Contains(sh.bes, tab.Leader) {
+			sh.bes = append(sh.bes, tab.Leader)
+		}
+		return tab.Leader, nil
 	}
 	table, ok := cat.TableByID(tab.Table)
 	if ok {
@@ -421,6 +437,10 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 		sh := t.shares.get(types.TabletID(p.TabletId))
 		if sh == nil {
 			return fmt.Errorf("BUG: an answer for tablet %d, which was not written", p.TabletId)
+		}
+		if len(p.OkReplicas) == 0 { // its rows were shared
+			t.lacks(sh.tablet, p.Skipped)
+			continue
 		}
 		sh.stored(p.OkReplicas)
 		if err := t.carry(sh, p.Redo); err != nil {

@@ -78,7 +78,7 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 		return nil, err
 	}
 	t.Schema.Indexed = IndexedColumns(t.Unique)
-	if c.Fence {
+	if c.Fence || addsForeignKey(t.ForeignKeys, c.ForeignKeys) {
 		d.fence(t)
 	} else {
 		t.Schema.Version++ // another change that was planned on the one before has to be planned anew
@@ -90,6 +90,12 @@ func (d *draft) changeTable(c *command.ChangeTable) (any, error) {
 func (d *draft) settle(t *Table, c *command.ChangeTable) error {
 	t.Checks, t.Comment, t.Collation, t.AlterUntilMs = slices.Clone(c.Checks), c.Comment, c.Collation, 0
 	if err := d.checkTable(t); err != nil {
+		return err
+	}
+	if err := d.setForeignKeys(t, c.ForeignKeys, c.Parents); err != nil {
+		return err
+	}
+	if err := d.checkReferences(t); err != nil {
 		return err
 	}
 	d.tables = d.tables.set(d.o, t.ID, t)

@@ -19,6 +19,9 @@ func (d *draft) alterColumns(c *command.AlterColumns) error {
 	if err := d.checkTable(t); err != nil {
 		return err
 	}
+	if err := d.checkReferences(t); err != nil {
+		return err
+	}
 	d.fence(t)
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return nil

@@ -247,6 +247,9 @@ func (d *draft) dropIndex(c *command.DropIndex) (any, error) {
 		}
 	}
 	reindex(t)
+	if err := d.checkReferences(t); err != nil {
+		return nil, err
+	}
 	d.tables = d.tables.set(d.o, t.ID, t)
 	return res, nil
 }

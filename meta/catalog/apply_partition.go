@@ -30,6 +30,11 @@ func (d *draft) truncateTable(c *command.TruncateTable) (any, error) {
 	if t.Hidden() {
 		return nil, notFound("table", c.ID)
 	}
+	if c.Unreferenced {
+		if err := d.refuseReferenced(t, func(*Table) bool { return false }); err != nil {
+			return nil, err
+		}
+	}
 	res, err := d.renewPartitions(t, c.Parts, c.Tablets)
 	if err != nil {
 		return nil, err

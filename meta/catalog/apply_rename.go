@@ -40,13 +40,25 @@ func (d *draft) renameTable(r *command.TableRename) error {
 		t.Parts[0].Name = r.ToName
 	}
 	t.Checks = renameChecks(t.Checks, t.Name, r.ToName)
+	d.forgetForeignKeys(t)
+	t.ForeignKeys = renameForeignKeys(t.ForeignKeys, t.Name, r.ToName)
 	t.DatabaseID, t.Name = r.To, r.ToName
+	if err := d.noteForeignKeys(t); err != nil {
+		return err
+	}
 	if err := d.checkTable(t); err != nil {
 		return err
 	}
 	d.tableNames = d.tableNames.del(d.o, from)
 	d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	d.tables = d.tables.set(d.o, t.ID, t)
+	before := len(t.ReferencedBy)
+	if err := d.bindAwaiting(t); err != nil {
+		return err
+	}
+	if len(t.ReferencedBy) > before { // there are writers to it who do not know of that
+		d.fence(t)
+	}
 	return d.alterIndexes(t, nil)
 }
 
@@ -54,9 +66,23 @@ func (d *draft) renameTable(r *command.TableRename) error {
 func renameChecks(checks []Check, from, to string) []Check {
 	out := slices.Clone(checks)
 	for i := range out {
-		if n, ok := strings.CutPrefix(out[i].Name, from+"_chk_"); ok && n != "" && strings.Trim(n, "0123456789") == "" {
-			out[i].Name = to + "_chk_" + n
-		}
+		out[i].Name = followName(out[i].Name, from, to, "_chk_")
 	}
 	return out
+}
+
+// renameForeignKeys does the same for foreign keys.
+func renameForeignKeys(keys []ForeignKey, from, to string) []ForeignKey {
+	out := slices.Clone(keys)
+	for i := range out {
+		out[i].Name = followName(out[i].Name, from, to, "_ibfk_")
+	}
+	return out
+}
+
+func followName(name, from, to, kind string) string {
+	if n, ok := strings.CutPrefix(name, from+kind); ok && n != "" && strings.Trim(n, "0123456789") == "" {
+		return to + kind + n
+	}
+	return name
 }

@@ -69,6 +69,11 @@ func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {
 		if t.DatabaseID != c.ID || t.Hidden() {
 			continue
 		}
+		if c.Unreferenced {
+			if err := d.refuseReferenced(t, func(child *Table) bool { return child.DatabaseID == c.ID }); err != nil {
+				return nil, err
+			}
+		}
 		dropped, err := d.dropTable(t.ID)
 		if err != nil {
 			return nil, err
@@ -101,6 +106,8 @@ func (d *draft) createTable(c *command.CreateTable) error {
 		return refused("table %s: a hidden table comes with its owner", t.Name)
 	}
 	t.CreatedMs = c.TimeMs
+	foreign := t.ForeignKeys
+	t.ForeignKeys, t.ReferencedBy = nil, nil
 	if err := d.newParts(&t, c.Tablets, c.TimeMs); err != nil {
 		return err
 	}
@@ -114,7 +121,14 @@ func (d *draft) createTable(c *command.CreateTable) error {
 		d.tableNames = d.tableNames.set(d.o, tableName{t.DatabaseID, t.Name}, t.ID)
 	}
 	d.counters = d.counters.set(d.o, t.ID, tableCounters{Row: 1, Auto: 1})
-	return d.createIndexes(&t, c.Indexes, c.TimeMs)
+	if err := d.createIndexes(&t, c.Indexes, c.TimeMs); err != nil {
+		return err
+	}
+	if err := d.setForeignKeys(&t, foreign, nil); err != nil || !t.Named() {
+		return err
+	}
+	d.tables = d.tables.set(d.o, t.ID, &t)
+	return d.bindAwaiting(&t)
 }
 
 // newParts stores all partitions of a new table.
@@ -297,6 +311,10 @@ func (d *draft) dropNamed(c *command.DropTable) (any, error) {
 		return nil, notFound("table", c.ID)
 	case ok && c.Owner != nil && (t.Owner == nil || *t.Owner != *c.Owner):
 		return nil, refused("table %s is not that session's", t.Name)
+	case ok && c.Unreferenced:
+		if err := d.refuseReferenced(t, func(child *Table) bool { return slices.Contains(c.With, child.ID) }); err != nil {
+			return nil, err
+		}
 	}
 	return d.dropTable(c.ID)
 }
@@ -316,6 +334,9 @@ func (d *draft) dropTable(id types.TableID) (DropResult, error) {
 	}
 	if t.Named() {
 		d.tableNames = d.tableNames.del(d.o, tableName{t.DatabaseID, t.Name})
+	}
+	if err := d.parted(t); err != nil {
+		return DropResult{}, err
 	}
 	d.counters = d.counters.del(d.o, id)
 	for _, k := range t.Unique {

@@ -39,6 +39,11 @@ func (d *draft) alterTable(c *command.AlterTable) error {
 			return err
 		}
 	}
+	if c.Set.Publish {
+		if err := d.bindAwaiting(t); err != nil {
+			return err
+		}
+	}
 	return d.putAltered(t, c)
 }
 
@@ -128,6 +133,7 @@ func (d *draft) replaceTable(c *command.AlterTable) error {
 		return notFound("table", old.ID)
 	}
 	t.Owner, t.Unique, t.IndexOf, t.AlterUntilMs = nil, old.Unique, old.IndexOf, old.AlterUntilMs
+	t.ForeignKeys, t.ReferencedBy = old.ForeignKeys, old.ReferencedBy
 	if err := d.checkTable(&t); err != nil {
 		return err
 	}
@@ -136,14 +142,24 @@ func (d *draft) replaceTable(c *command.AlterTable) error {
 		return err
 	}
 	from, to := tableName{old.DatabaseID, old.Name}, tableName{t.DatabaseID, t.Name}
+	if err := d.checkReferences(&t); err != nil {
+		return err
+	}
 	if from != to {
+		d.forgetForeignKeys(old)
+		if err := d.noteForeignKeys(&t); err != nil {
+			return err
+		}
 		if _, taken := d.tableNames.get(to); taken {
 			return exists("table", t.Name)
 		}
 		d.tableNames = d.tableNames.del(d.o, from)
 		d.tableNames = d.tableNames.set(d.o, to, t.ID)
 	}
-	return d.putAltered(&t, c)
+	if err := d.putAltered(&t, c); err != nil || from == to {
+		return err
+	}
+	return d.bindAwaiting(&t)
 }
 
 // putAltered stores a table whose properties are others, and has its hidden tables follow.

@@ -53,6 +53,11 @@ func (d *draft) commitTxn(c *command.CommitTxn) (any, error) {
 			return nil, err
 		}
 	}
+	for _, g := range c.Guards {
+		if err := d.checkGuard(g); err != nil {
+			return nil, err
+		}
+	}
 	if namesTwice(c.Tablets) {
 		return nil, refused("transaction %d names a tablet twice", c.Txn)
 	}
@@ -77,6 +82,18 @@ func namesTwice(parts []command.TxnTablet) bool {
 		seen[parts[i].Tablet] = struct{}{}
 	}
 	return len(seen) != len(parts)
+}
+
+// checkGuard says whether what a transaction has locked shared on a tablet is still locked: its leader is the one that was asked.
+func (d *draft) checkGuard(g command.TxnGuard) error {
+	t, ok := d.tablets.get(g.Tablet)
+	if !ok {
+		return notFound("tablet", g.Tablet)
+	}
+	if g.Epoch != t.Epoch {
+		return &ErrStaleEpoch{Tablet: t.ID, Given: g.Epoch, Current: t.Epoch}
+	}
+	return nil
 }
 
 // checkCommit says whether a transaction may step one tablet: its epoch is current (I2), the leader has the rowset (its

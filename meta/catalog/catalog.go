@@ -25,6 +25,8 @@
 //	    among Redoing, and RedoBytes is their sum.
 //	C10  A name means a table or a view, and each view has its name.
 //	C11  Of a change of a table that has begun (BeginChange) nothing counts before ChangeTable, which does all of it or nothing.
+//	C12  A foreign key refers to all columns of a primary or unique key of its parent, which names its table among ReferencedBy, or awaits
+//	    a table by a name that none has. Its own name is once in its database.
 //
 // Rows that a commit carries are here so that they are in the log of the FE group until enough replicas have them on disk: they are
 // written to snapshots, go when TrimRedo says that they may, and with their tablet. The catalog only keeps them; who needs them and when
@@ -60,21 +62,24 @@ type Catalog struct {
 	tables     tree[types.TableID, *Table]
 	tableNames tree[tableName, types.TableID] // of views, too
 	views      tree[types.TableID, *View]
-	parts      tree[types.PartitionID, types.TableID]
-	tablets    tree[types.TabletID, *Tablet]
-	onBE       onBE
-	counters   tree[types.TableID, tableCounters]
-	bes        tree[types.BEID, *BE]
-	fes        tree[types.FEID, *FE]
-	config     tree[string, string]
-	hints      tree[types.PartitionID, *RepairHint]
-	ops        tree[uint64, *Op]
-	tasks      tree[uint64, *Task]         // ended ones, in the order of their ends
-	tried      tree[types.TabletID, *Task] // that failed and were to be tried again
-	users      tree[userName, *User]
-	txns       txnLog
-	redo       redoing
-	restore    *Restore // nil unless the catalog comes from a backup and has not heard every BE
+	// constraints are the names of foreign keys, in lower case and by the databases of their tables.
+	constraints tree[tableName, types.TableID]
+	awaited     tree[awaitedName, struct{}]
+	parts       tree[types.PartitionID, types.TableID]
+	tablets     tree[types.TabletID, *Tablet]
+	onBE        onBE
+	counters    tree[types.TableID, tableCounters]
+	bes         tree[types.BEID, *BE]
+	fes         tree[types.FEID, *FE]
+	config      tree[string, string]
+	hints       tree[types.PartitionID, *RepairHint]
+	ops         tree[uint64, *Op]
+	tasks       tree[uint64, *Task]         // ended ones, in the order of their ends
+	tried       tree[types.TabletID, *Task] // that failed and were to be tried again
+	users       tree[userName, *User]
+	txns        txnLog
+	redo        redoing
+	restore     *Restore // nil unless the catalog comes from a backup and has not heard every BE
 }
 
 // LeaderNote says which FE became leader last.
@@ -87,6 +92,10 @@ type LeaderNote struct {
 type tableName struct {
 	db   types.DatabaseID
 	name string
+}
+
+func compareNames(a, b tableName) int {
+	return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
 }
 
 type userName struct{ name, host string }
@@ -102,25 +111,25 @@ type tableCounters struct {
 // New returns the empty catalog, before InitCluster.
 func New() *Catalog {
 	return &Catalog{
-		nextID:  firstID,
-		dbs:     newTree[types.DatabaseID, *Database](cmp.Compare),
-		dbNames: newTree[string, types.DatabaseID](strings.Compare),
-		tables:  newTree[types.TableID, *Table](cmp.Compare),
-		views:   newTree[types.TableID, *View](cmp.Compare),
-		tableNames: newTree[tableName, types.TableID](func(a, b tableName) int {
-			return cmp.Or(cmp.Compare(a.db, b.db), strings.Compare(a.name, b.name))
-		}),
-		parts:    newTree[types.PartitionID, types.TableID](cmp.Compare),
-		tablets:  newTree[types.TabletID, *Tablet](cmp.Compare),
-		onBE:     newOnBE(),
-		counters: newTree[types.TableID, tableCounters](cmp.Compare),
-		bes:      newTree[types.BEID, *BE](cmp.Compare),
-		fes:      newTree[types.FEID, *FE](cmp.Compare),
-		config:   newTree[string, string](strings.Compare),
-		tasks:    newTree[uint64, *Task](cmp.Compare),
-		tried:    newTree[types.TabletID, *Task](cmp.Compare),
-		hints:    newTree[types.PartitionID, *RepairHint](cmp.Compare),
-		ops:      newTree[uint64, *Op](cmp.Compare),
+		nextID:      firstID,
+		dbs:         newTree[types.DatabaseID, *Database](cmp.Compare),
+		dbNames:     newTree[string, types.DatabaseID](strings.Compare),
+		tables:      newTree[types.TableID, *Table](cmp.Compare),
+		views:       newTree[types.TableID, *View](cmp.Compare),
+		tableNames:  newTree[tableName, types.TableID](compareNames),
+		constraints: newTree[tableName, types.TableID](compareNames),
+		awaited:     newTree[awaitedName, struct{}](compareAwaited),
+		parts:       newTree[types.PartitionID, types.TableID](cmp.Compare),
+		tablets:     newTree[types.TabletID, *Tablet](cmp.Compare),
+		onBE:        newOnBE(),
+		counters:    newTree[types.TableID, tableCounters](cmp.Compare),
+		bes:         newTree[types.BEID, *BE](cmp.Compare),
+		fes:         newTree[types.FEID, *FE](cmp.Compare),
+		config:      newTree[string, string](strings.Compare),
+		tasks:       newTree[uint64, *Task](cmp.Compare),
+		tried:       newTree[types.TabletID, *Task](cmp.Compare),
+		hints:       newTree[types.PartitionID, *RepairHint](cmp.Compare),
+		ops:         newTree[uint64, *Op](cmp.Compare),
 		users: newTree[userName, *User](func(a, b userName) int {
 			return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.host, b.host))
 		}),

@@ -1,6 +1,9 @@
 package catalog
 
-import "stele/meta/model"
+import (
+	"stele/meta/model"
+	"stele/meta/types"
+)
 
 // The records of the catalog, under the names that callers use.
 type (
@@ -29,7 +32,22 @@ type (
 	View           = model.View
 	ViewAlgorithm  = model.ViewAlgorithm
 	ViewCheck      = model.ViewCheck
+	ForeignKey     = model.ForeignKey
+	AwaitedParent  = model.AwaitedParent
+	// ReferenceAction is what happens to rows that refer to one that goes or gets another key.
+	ReferenceAction = model.ReferenceAction
 )
+
+// Reference actions.
+const (
+	ReferenceNoAction = model.ReferenceNoAction
+	ReferenceRestrict = model.ReferenceRestrict
+	ReferenceCascade  = model.ReferenceCascade
+	ReferenceSetNull  = model.ReferenceSetNull
+)
+
+// Referable reports whether a column can hold what another one refers to.
+func Referable(child, parent *types.Column) bool { return model.Referable(child, parent) }
 
 // Operation states.
 const (

@@ -64,6 +64,9 @@ func (w *world) changeTable(c *Catalog) command.Command {
 	if w.chance(30) {
 		out.Checks = append(slices.Clone(t.Checks), Check{Name: t.Name + "_chk_1", Clause: "true", Columns: []types.ColumnID{types.ColumnID(w.n("of", 1, 2))}})
 	}
+	if out.ForeignKeys = slices.Clone(t.ForeignKeys); w.chance(30) {
+		out.ForeignKeys = w.foreignKeys(c, t)
+	}
 	if w.chance(20) {
 		out.Rename = &command.TableRename{Table: t.ID, From: t.DatabaseID, FromName: t.Name, To: t.DatabaseID, ToName: fmt.Sprint("t", w.n("name", 0, 4))}
 	}

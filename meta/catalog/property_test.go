@@ -89,7 +89,9 @@ func (w *world) command(c *Catalog) command.Command {
 }
 
 func (w *world) other(c *Catalog) command.Command {
-	switch w.n("other", 0, 40) {
+	switch w.n("other", 0, 44) {
+	case 41, 42, 43, 44:
+		return w.foreign(c)
 	case 0, 1:
 		return w.createTable(c)
 	case 2:
@@ -428,6 +430,11 @@ var mustBeApplied = []command.Type{command.TypeCommitTxn, command.TypePromoteRep
 
 // checkHistory plays one history, and counts what was accepted.
 func checkHistory(rt *rapid.T, applied map[command.Type]int) {
+	checkHistoryOf(rt, applied, (*world).command)
+}
+
+// checkHistoryOf is checkHistory of commands that are drawn otherwise.
+func checkHistoryOf(rt *rapid.T, applied map[command.Type]int, draw func(*world, *Catalog) command.Command) {
 	w := &world{t: rt}
 	a, cmds := w.start()
 	var restored *Catalog
@@ -440,7 +447,7 @@ func checkHistory(rt *rapid.T, applied map[command.Type]int) {
 				rt.Fatalf("restore: %v", err)
 			}
 		}
-		cmd := w.command(a)
+		cmd := draw(w, a)
 		cmds = append(cmds, cmd)
 		next, _, err := Apply(a, cmd)
 		if (err != nil) != (next == a) {
@@ -610,6 +617,7 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 		}
 	}
 	checkViews(t, c)
+	checkForeignKeys(t, c)
 	if tablets != c.TabletCount() || c.parts.len() != partCount(c) {
 		t.Fatalf("%d tablets are named, %d stored", tablets, c.TabletCount())
 	}

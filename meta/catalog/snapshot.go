@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -323,7 +324,8 @@ func (d *draft) load(kind uint8, body []byte) error {
 			d.dbNames = d.dbNames.set(d.o, v.Name, v.ID)
 		})
 	case kindTable:
-		return loadOne(body, func(v *Table) {
+		var twice error
+		err := loadOne(body, func(v *Table) {
 			d.tables = d.tables.set(d.o, v.ID, v)
 			if v.Named() {
 				d.tableNames = d.tableNames.set(d.o, tableName{v.DatabaseID, v.Name}, v.ID)
@@ -331,7 +333,9 @@ func (d *draft) load(kind uint8, body []byte) error {
 			for i := range v.Parts {
 				d.parts = d.parts.set(d.o, v.Parts[i].ID, v.ID)
 			}
+			twice = d.noteForeignKeys(v)
 		})
+		return cmp.Or(err, twice)
 	case kindTablet:
 		return loadOne(body, d.putTablet)
 	case kindCounters:

@@ -56,12 +56,22 @@ type ChangeTable struct {
 	// Copy, when set, is where the rows are. The table gets the columns, the keys, the distribution and the tablets of the copy, whatever
 	// Columns and Keys say; the copy is no more then, and the tablets that the table had are not either. The change has begun.
 	Copy *TableCopy `cbor:"30,keyasint,omitempty"`
+	// ForeignKeys are all that the table has then.
+	ForeignKeys []model.ForeignKey `cbor:"94,keyasint,omitempty"`
+	// Parents are other tables that BeginChange has kept writers from while the rows were checked against theirs.
+	Parents []BegunTable `cbor:"95,keyasint,omitempty"`
 }
 
 // TableCopy is a table that only the session knows which alters another one: all rows of that have been written anew into it.
 type TableCopy struct {
 	Table types.TableID    `cbor:"1,keyasint"`
 	Owner model.TableOwner `cbor:"2,keyasint"`
+}
+
+// BegunTable is a table that nobody else writes to since BeginChange, by the version of its schema since then.
+type BegunTable struct {
+	Table   types.TableID `cbor:"1,keyasint"`
+	Version uint32        `cbor:"2,keyasint"`
 }
 
 // Type returns TypeBeginChange.

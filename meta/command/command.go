@@ -166,6 +166,8 @@ type CreateDatabase struct {
 // DropDatabase drops a database with all its tables.
 type DropDatabase struct {
 	ID types.DatabaseID `cbor:"1,keyasint"`
+	// Unreferenced refuses it while foreign keys of tables elsewhere refer to its tables.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
 }
 
 // CreateTable creates a table with all its tablets. The proposer has drawn every id (AllocIDs), placed the replicas
@@ -186,6 +188,10 @@ type DropTable struct {
 	ID types.TableID `cbor:"1,keyasint"`
 	// Owner, if it is given, has the table dropped only while it is that session's: one that was published meanwhile stays.
 	Owner *model.TableOwner `cbor:"2,keyasint,omitempty"`
+	// Unreferenced refuses the table while foreign keys of others refer to it; else they await another table of its name.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
+	// With are tables that the same statement drops: what of theirs refers to the table is no hindrance.
+	With []types.TableID `cbor:"95,keyasint,omitempty"`
 }
 
 // TruncateTable puts new, empty tablets in the place of all the tablets of some partitions and starts the
@@ -197,6 +203,8 @@ type TruncateTable struct {
 	TimeMs  int64               `cbor:"4,keyasint"`
 	// Indexes does the same to the hidden tables of the table's unique keys.
 	Indexes []TruncateIndex `cbor:"5,keyasint,omitempty"`
+	// Unreferenced refuses it while foreign keys of other tables refer to the table.
+	Unreferenced bool `cbor:"94,keyasint,omitempty"`
 }
 
 // TruncatePartition names a partition and its new tablets, by bucket.
@@ -277,6 +285,14 @@ type CommitTxn struct {
 	Txn     types.TxnID `cbor:"1,keyasint"`
 	TimeMs  int64       `cbor:"2,keyasint"`
 	Tablets []TxnTablet `cbor:"3,keyasint"`
+	// Guards are tablets of which it has looked at rows, which are locked shared, and written none.
+	Guards []TxnGuard `cbor:"4,keyasint,omitempty"`
+}
+
+// TxnGuard is a tablet that must still be at an epoch: the locks of a transaction are gone with it.
+type TxnGuard struct {
+	Tablet types.TabletID `cbor:"1,keyasint"`
+	Epoch  types.Epoch    `cbor:"2,keyasint"`
 }
 
 // TxnTablet is a transaction's part in one tablet: the epoch it was written at, the replicas that hold its rowset, and by

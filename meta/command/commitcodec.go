@@ -39,7 +39,7 @@ func appendInt(dst []byte, n int64) []byte {
 
 // roomOf is about how many bytes the body of a commit takes.
 func roomOf(c *CommitTxn) int {
-	n := commitRoom
+	n := commitRoom + 3*maxHead*len(c.Guards)
 	for i := range c.Tablets {
 		for _, payload := range c.Tablets[i].Redo {
 			n += len(payload) + maxHead
@@ -53,15 +53,28 @@ const maxHead = 9
 
 // appendCommit appends the body of a command.
 func appendCommit(dst []byte, c *CommitTxn) []byte {
-	dst = appendHead(append(dst, cborMap|3, 1), cborUint, uint64(c.Txn))
+	fields := byte(3)
+	if len(c.Guards) > 0 {
+		fields++
+	}
+	dst = appendHead(append(dst, cborMap|fields, 1), cborUint, uint64(c.Txn))
 	dst = appendInt(append(dst, 2), c.TimeMs)
 	dst = append(dst, 3)
 	if c.Tablets == nil {
-		return append(dst, cborNil)
+		dst = append(dst, cborNil)
+	} else {
+		dst = appendHead(dst, cborArray, uint64(len(c.Tablets)))
 	}
-	dst = appendHead(dst, cborArray, uint64(len(c.Tablets)))
 	for i := range c.Tablets {
 		dst = appendPart(dst, &c.Tablets[i])
+	}
+	if len(c.Guards) == 0 {
+		return dst
+	}
+	dst = appendHead(append(dst, 4), cborArray, uint64(len(c.Guards)))
+	for _, g := range c.Guards {
+		dst = appendHead(append(dst, cborMap|2, 1), cborUint, uint64(g.Tablet))
+		dst = appendHead(append(dst, 2), cborUint, uint64(g.Epoch))
 	}
 	return dst
 }
@@ -167,7 +180,8 @@ func (r *commitReader) array() int {
 func readCommit(body []byte) (*CommitTxn, bool) {
 	r := commitReader{b: body}
 	c := &CommitTxn{}
-	r.key(cborMap | 3)
+	fields := r.byte()
+	r.bad = r.bad || fields != cborMap|3 && fields != cborMap|4
 	r.key(1)
 	c.Txn = types.TxnID(r.want(cborUint))
 	r.key(2)
@@ -181,7 +195,27 @@ func readCommit(body []byte) (*CommitTxn, bool) {
 	for i := range c.Tablets {
 		r.part(&c.Tablets[i])
 	}
+	if fields == cborMap|4 {
+		r.guards(c)
+	}
 	return c, !r.bad && len(r.b) == 0
+}
+
+func (r *commitReader) guards(c *CommitTxn) {
+	r.key(4)
+	n := r.array()
+	if r.bad || n == 0 {
+		r.bad = true
+		return
+	}
+	c.Guards = make([]TxnGuard, n)
+	for i := range c.Guards {
+		r.key(cborMap | 2)
+		r.key(1)
+		c.Guards[i].Tablet = types.TabletID(r.want(cborUint))
+		r.key(2)
+		c.Guards[i].Epoch = types.Epoch(r.want(cborUint))
+	}
 }
 
 func (r *commitReader) part(p *TxnTablet) {

@@ -27,6 +27,9 @@ func drawCommit(t *rapid.T) *CommitTxn {
 			return p
 		}), 0, 40).Draw(t, "parts")
 	}
+	for range rapid.SampledFrom([]int{0, 0, 1, 3, 30}).Draw(t, "guards") {
+		c.Guards = append(c.Guards, TxnGuard{Tablet: types.TabletID(number.Draw(t, "tablet")), Epoch: types.Epoch(number.Draw(t, "epoch"))})
+	}
 	return c
 }
 
@@ -73,7 +76,7 @@ func agree(t interface{ Fatalf(string, ...any) }, body []byte) {
 }
 
 func FuzzReadCommit(f *testing.F) {
-	for _, c := range []*CommitTxn{{}, {Txn: 7, TimeMs: 1 << 40, Tablets: []TxnTablet{{Tablet: 1, Epoch: 2, OK: []types.ReplicaID{3, 400}, Rows: -5}, {OK: []types.ReplicaID{}, Redo: [][]byte{{1}, {}}}}}} {
+	for _, c := range []*CommitTxn{{}, {Txn: 1, Tablets: []TxnTablet{}, Guards: []TxnGuard{{Tablet: 4, Epoch: 500}}}, {Txn: 7, TimeMs: 1 << 40, Tablets: []TxnTablet{{Tablet: 1, Epoch: 2, OK: []types.ReplicaID{3, 400}, Rows: -5}, {OK: []types.ReplicaID{}, Redo: [][]byte{{1}, {}}}}}} {
 		f.Add(appendCommit(nil, c))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { agree(t, body) })

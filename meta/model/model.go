@@ -55,6 +55,10 @@ type Table struct {
 	LastColumn types.ColumnID `cbor:"77,keyasint,omitempty"`
 	// Collation is that of text columns whose declaration names none.
 	Collation types.Collation `cbor:"78,keyasint,omitempty"`
+	// ReferencedBy are the tables with foreign keys that refer to this one, itself perhaps among them, by id. The catalog keeps it.
+	ReferencedBy []types.TableID `cbor:"93,keyasint,omitempty"`
+	// ForeignKeys are in order of declaration.
+	ForeignKeys []ForeignKey `cbor:"94,keyasint,omitempty"`
 }
 
 // TableOwner is a session of an FE process. A temporary table has one for good, a table that is filled as it is made until it is full.

@@ -102,4 +102,5 @@ const (
 	OpDelete                    // only the key columns matter
 	OpInsert                    // fails with 1062 when the key exists
 	OpInsertIgnore              // dropped when the key exists
+	OpShare                     // nothing is written: the row, of which the key columns are there alone, is locked shared
 )

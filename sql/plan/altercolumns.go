@@ -22,6 +22,8 @@ type columnAlterer struct {
 	keys   []*ast.Constraint
 	unique []string // columns that are unique by themselves
 	checks []checkDef
+	// references are the foreign keys in the definitions of columns.
+	references []foreignDef
 	// generated are the expressions of generated columns, which are read when all columns are known.
 	generated []generatedDef
 	// filled are columns that become NOT NULL: no row may have NULL there.
@@ -144,6 +146,7 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 		}
 	}
 	a.checks = append(a.checks, columnChecks(def)...)
+	a.references = append(a.references, columnReferences(def)...)
 	col, err := columnDef(a.b, def, a.table.Collation)
 	if d, ok := generatedOption(def); ok && err == nil {
 		d.declared = col.Generated
@@ -224,6 +227,9 @@ func (a *columnAlterer) drop(name string, ifExists bool) error {
 	id := a.cols[at].ID
 	if p := a.table.Partition; p != nil && slices.Contains(p.Columns, id) {
 		return errorf(3855, "Column '%s' has a partitioning function dependency and cannot be dropped or renamed.", name)
+	}
+	if err := a.unreferred(id, name); err != nil {
+		return err
 	}
 	if a.layout(id) && !a.primary.loses(a.table, id) {
 		return refuse("DROP COLUMN " + name + ": rows are kept by it; " + rewriteRemedy)
@@ -319,6 +325,9 @@ func (a *columnAlterer) modify(name string, spec *ast.AlterTableSpec) error {
 	one := []types.Column{col}
 	a.b.notes = append(a.b.notes, byBytes(one, a.table.Locator())...)
 	col = one[0]
+	if err := a.nullable(&col); err != nil {
+		return err
+	}
 	if err := a.converts(&old, &col); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ var alterParts = func() map[ast.AlterTableType]bool {
 	out := map[ast.AlterTableType]bool{}
 	for _, tp := range []ast.AlterTableType{ast.AlterTableAddColumns, ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn,
 		ast.AlterTableModifyColumn, ast.AlterTableAlterColumn, ast.AlterTableAddConstraint, ast.AlterTableDropIndex, ast.AlterTableRenameIndex,
-		ast.AlterTableAlterCheck, ast.AlterTableDropCheck, ast.AlterTableRenameTable, ast.AlterTableOption, ast.AlterTableEnableKeys,
+		ast.AlterTableAlterCheck, ast.AlterTableDropCheck, ast.AlterTableDropForeignKey, ast.AlterTableRenameTable, ast.AlterTableOption, ast.AlterTableEnableKeys,
 		ast.AlterTableDisableKeys, ast.AlterTableForce, ast.AlterTableAlgorithm, ast.AlterTableLock, ast.AlterTableDropPrimaryKey} {
 		out[tp] = true
 	}
@@ -39,9 +39,6 @@ var alterParts = func() map[ast.AlterTableType]bool {
 // RefusedAlter refuses an ALTER TABLE for what of it is not done.
 func RefusedAlter(stmt *ast.AlterTableStmt) error {
 	for _, spec := range stmt.Specs {
-		if foreignKeySpec(spec, new([]string)) {
-			return refuseForeignKey()
-		}
 		if clause := alterClauses[spec.Tp]; clause != "" {
 			return refuse("ALTER TABLE ... " + clause)
 		}

@@ -32,6 +32,9 @@ func (a *columnAlterer) converts(old, col *types.Column) error {
 	case col.AutoIncrement && !old.AutoIncrement:
 		a.rewrite = "rows get numbers"
 	case !widens(old, col):
+		if err := a.unrelated(old); err != nil {
+			return err
+		}
 		a.rewrite = "Cannot change column type INPLACE"
 	case recollated && (a.uniqueHas(col.ID) || a.checked(col.ID)):
 		a.rewrite = "a key or a constraint compares the column '" + col.Name + "'"

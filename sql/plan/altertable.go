@@ -23,6 +23,8 @@ type TableChange struct {
 	AutoIncrement uint64
 	// Notes are what was accepted but has no effect.
 	Notes []string
+	// Referring are the names of foreign keys that the rows have to meet which are there.
+	Referring []string
 
 	effective bool
 	rewrites  string           // why the rows have to be written anew, "" = they need not
@@ -49,6 +51,11 @@ func (c *TableChange) Built() []int {
 
 // LooksAtRows reports whether the rows that are there decide whether the table may change.
 func (c *TableChange) LooksAtRows() bool {
+	return c.ReadsRows() || len(c.Referring) > 0
+}
+
+// ReadsRows reports whether they have to be read one by one: for keys that are made of them, and to be verified.
+func (c *TableChange) ReadsRows() bool {
 	return c.Rewrites() || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
 }
 
@@ -72,11 +79,13 @@ type tableAlterer struct {
 	change  *TableChange
 	to      *catalog.Table
 	enforce []string // constraints that rows have to meet which are there
+	foreign []foreignDef
 }
 
 func newTableAlterer(ctx *Context, t *catalog.Table) *tableAlterer {
 	to := *t
 	to.Schema.Columns, to.Unique, to.Checks = slices.Clone(t.Schema.Columns), slices.Clone(t.Unique), slices.Clone(t.Checks)
+	to.ForeignKeys = slices.Clone(t.ForeignKeys)
 	a := &tableAlterer{to: &to, change: &TableChange{From: t, To: &to}}
 	a.columnAlterer = columnAlterer{b: newBinder(ctx), table: &to, cols: slices.Clone(t.Schema.Columns), last: t.HighestColumn()}
 	return a
@@ -154,20 +163,25 @@ func DropIndex(ctx *Context, t *catalog.Table, stmt *ast.DropIndexStmt) (*TableC
 
 // dropped takes keys and constraints away.
 func (a *tableAlterer) dropped(spec *ast.AlterTableSpec) error {
-	before := len(a.to.Unique) + len(a.to.Checks)
-	defer func() { a.change.effective = a.change.effective || len(a.to.Unique)+len(a.to.Checks) < before }()
-	switch {
-	case dropsPrimary(spec):
+	count := func() int { return len(a.to.Unique) + len(a.to.Checks) + len(a.to.ForeignKeys) }
+	before := count()
+	defer func() { a.change.effective = a.change.effective || count() < before }()
+	if dropsPrimary(spec) {
 		return a.dropPrimary()
 	}
 	switch spec.Tp {
 	case ast.AlterTableDropIndex:
 		return dropKey(a.to, spec.Name, spec.IfExists)
+	case ast.AlterTableDropForeignKey:
+		return a.dropForeignKey(spec.Name, spec.IfExists)
 	case ast.AlterTableDropCheck: // DROP CONSTRAINT as well, which may mean a key
 		name := spec.Constraint.Name
 		if i := checkNamed(a.to, name); i >= 0 {
 			a.to.Checks = slices.Delete(a.to.Checks, i, i+1)
 			return nil
+		}
+		if foreignKeyNamed(a.to, name) >= 0 {
+			return a.dropForeignKey(name, false)
 		}
 		if i := keyNamed(a.to, name); i >= 0 && a.to.Unique[i].Unique {
 			return dropKey(a.to, name, false)
@@ -204,6 +218,7 @@ func (a *tableAlterer) withColumns() error {
 			return err
 		}
 	}
+	a.foreign = append(a.foreign, a.references...)
 	for _, k := range a.keys {
 		if err := a.addConstraint(k); err != nil {
 			return err
@@ -241,6 +256,10 @@ func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
 		return a.addCheck(tableCheck(k))
 	case ast.ConstraintPrimaryKey:
 		return nil // settlePrimary has seen it
+	case ast.ConstraintForeignKey:
+		d, err := tableReference(a.to, k)
+		a.foreign = append(a.foreign, d)
+		return err
 	}
 	unique, err := keyKind(k.Tp)
 	if err != nil || k.IfNotExists && hasKey(a.to, k.Name) {
@@ -264,6 +283,12 @@ func (a *tableAlterer) addCheck(d checkDef) error {
 // finish binds the constraints of the table as it will be, and those among them that rows have to meet which are there.
 func (a *tableAlterer) finish() (*TableChange, error) {
 	c := a.change
+	if err := a.foreignKeys(); err != nil {
+		return nil, err
+	}
+	if c.Rewrites() && len(a.foreign) > 0 {
+		return nil, refuse("ADD FOREIGN KEY together with what writes the rows anew (" + c.rewrites + "); add it by an ALTER TABLE of its own")
+	}
 	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
 	for i := range a.to.Unique {
 		keepPrefixes(a.to, &a.to.Unique[i])

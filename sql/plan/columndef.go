@@ -127,8 +127,6 @@ func columnOption(col *types.Column, o *ast.ColumnOption) error {
 		col.OnUpdateNow = true
 	case ast.ColumnOptionGenerated:
 		col.Generated = &types.Generated{Virtual: !o.Stored} // its expression is read when all columns are known
-	case ast.ColumnOptionReference:
-		return refuseForeignKey()
 	case ast.ColumnOptionFulltext:
 		return refuse("FULLTEXT")
 	}

@@ -18,6 +18,9 @@ type Snapshot interface {
 	Table(database, name string) (*catalog.Table, bool)
 	TableByID(id types.TableID) (*catalog.Table, bool)
 	View(database, name string) (*catalog.View, bool)
+	// Public is the table of a name that is everybody's, whatever the statement may do with it: a foreign key can refer to no other.
+	Public(database, name string) (*catalog.Table, bool)
+	DatabaseByID(id types.DatabaseID) (*catalog.Database, bool)
 	// ReadBy is the snapshot as the query of a view may read it: by the rights of the view's definer, or its invoker.
 	ReadBy(v *catalog.View, query ast.Node) (Snapshot, error)
 }
@@ -41,6 +44,8 @@ type Context struct {
 	Vars      func(name string) (expr.Value, types.ColumnType, bool)
 	FoundRows int64 // FOUND_ROWS()
 	RowCount  int64 // ROW_COUNT()
+	// ForeignKeys says what becomes of those that the statement declares.
+	ForeignKeys ForeignKeys
 	// SafeUpdates is sql_safe_updates.
 	SafeUpdates bool
 	// NowMicros is the statement's time, microseconds since 1970 in UTC.

@@ -45,7 +45,7 @@ func CreateTable(ctx *Context, stmt *ast.CreateTableStmt, tail *syntax.TableTail
 	if stmt.ReferTable != nil {
 		return c.spec, c.like()
 	}
-	for _, step := range []func() error{c.name, c.collation, c.columns, c.generated, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.layout, c.properties, c.checkKey, c.checkUnique} {
+	for _, step := range []func() error{c.name, c.collation, c.columns, c.generated, c.constraints, c.checks, c.options, c.key, c.distribution, c.partition, c.layout, c.properties, c.checkKey, c.checkUnique, c.foreign} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -107,7 +107,7 @@ func (c *creator) like() error {
 	if from.Owner != nil { // it has one replica because its session alone has it
 		t.Owner, t.Replicas = nil, max(c.defaults.Replicas, 1)
 	}
-	t.AlterUntilMs, t.Checks = 0, nil
+	t.AlterUntilMs, t.Checks, t.ForeignKeys, t.ReferencedBy = 0, nil, nil, nil
 	for _, check := range from.Checks {
 		check.Name = nextCheckName(&t)
 		t.Checks = append(t.Checks, check)

@@ -76,7 +76,7 @@ const (
 
 // states maps the numbers whose SQLSTATE is not HY000.
 var states = map[uint16]string{
-	1059: "42000", 1171: "42000", codeDataTruncated: "01000", codeAlgorithm: "0A000", 1069: "42000", 1166: "42000", 1582: "42000", 3057: "42000", 1070: "42000", 1091: "42000", 1170: "42000", 1176: "42000", 1280: "42000", 3152: "42000",
+	1059: "42000", codeWrongForeignKey: "42000", 1171: "42000", codeDataTruncated: "01000", codeAlgorithm: "0A000", 1069: "42000", 1166: "42000", 1582: "42000", 3057: "42000", 1070: "42000", 1091: "42000", 1170: "42000", 1176: "42000", 1280: "42000", 3152: "42000",
 	CodeBadNull: "23000", CodeNoDatabase: "3D000", CodeUnknownDatabase: "42000", CodeAmbiguousColumn: "23000",
 	CodeUnknownColumn: "42S22", CodeNotGrouped: "42000", CodeDuplicateColumn: "42S21", CodeDuplicateKeyName: "42000",
 	CodeNotUniqueTable: "42000", CodeBadDefault: "42000", CodeMultiplePrimary: "42000", CodeKeyColumnMissing: "42000",

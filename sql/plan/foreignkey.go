@@ -2,84 +2,454 @@ package plan
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
+	"stele/meta/catalog"
+	"stele/meta/types"
 	ast "stele/sql/parse"
 )
 
-// WithoutForeignKeys returns a CREATE or ALTER TABLE without its foreign keys, and a name for each that is left out. Nobody checks
-// foreign keys here: a session says with foreign_key_checks = OFF that it can do without, as a dump does before its first table, and
-// else they are refused. The statement that is given stays as it is: others may be about to run it.
-func WithoutForeignKeys(n ast.Node) (ast.Node, []string) {
-	var left []string
-	switch stmt := n.(type) {
-	case *ast.CreateTableStmt:
-		out := *stmt
-		out.Constraints = slices.DeleteFunc(slices.Clone(stmt.Constraints), func(c *ast.Constraint) bool {
-			return c.Tp == ast.ConstraintForeignKey && noteLeft(&left, keyName(c))
-		})
-		out.Cols = slices.Clone(stmt.Cols)
-		for i, def := range out.Cols {
-			out.Cols[i] = withoutReference(def, &left)
+// Numbers of errors of foreign keys.
+const (
+	codeKeyNeeded         = 1553
+	codeNotPartitioned    = 1506
+	codeCannotAdd         = 1215
+	codeWrongForeignKey   = 1239
+	codeNoKeyInParent     = 1822
+	codeNoUniqueInParent  = 6125
+	codeNoParent          = 1824
+	CodeForeignKeyTwice   = 1826
+	codeColumnNeeded      = 1828
+	codeColumnNeededBy    = 1829
+	codeColumnNotNull     = 1830
+	codeColumnFixed       = 1832
+	codeColumnFixedBy     = 1833
+	codeGeneratedOption   = 3104
+	codeVirtualColumn     = 3733
+	codeNoColumnInParent  = 3734
+	codeIncompatible      = 3780
+	CodeNoReferencedRow   = 1452
+	foreignKeyNameSuffix  = "_ibfk_"
+	wrongForeignKeyCounts = "Key reference and table reference don't match"
+)
+
+// ForeignKeys says what becomes of the foreign keys that a statement declares. The zero value keeps them, and wants their parents.
+type ForeignKeys struct {
+	// Refused has them refused.
+	Refused bool
+	// LeftOut is why they are left out; the statement has none any more, but may drop one that was left out before. "" = they are not.
+	LeftOut string
+	// Unchecked is foreign_key_checks = OFF: a parent may come later, and rows that are there are not looked at.
+	Unchecked bool
+}
+
+// foreignDef is a foreign key as a statement declares it.
+type foreignDef struct {
+	name        string // "" = the table names it
+	columns     []string
+	refers      *ast.ReferenceDef
+	ifNotExists bool
+}
+
+// columnReferences are the foreign keys in the definition of a column.
+func columnReferences(def *ast.ColumnDef) []foreignDef {
+	var out []foreignDef
+	for _, o := range def.Options {
+		if o.Tp == ast.ColumnOptionReference {
+			out = append(out, foreignDef{name: o.ConstraintName, columns: []string{def.Name.Name.O}, refers: o.Refer})
 		}
-		return &out, left
-	case *ast.AlterTableStmt:
-		out := *stmt
-		out.Specs = nil
-		for _, spec := range stmt.Specs {
-			if !foreignKeySpec(spec, &left) {
-				out.Specs = append(out.Specs, withoutReferences(spec, &left))
+	}
+	return out
+}
+
+// tableReference is a foreign key of a table.
+func tableReference(t *catalog.Table, k *ast.Constraint) (foreignDef, error) {
+	names, err := keyNames(t, k.Keys, false)
+	return foreignDef{name: k.Name, columns: names, refers: k.Refer, ifNotExists: k.IfNotExists}, err
+}
+
+// foreign adds the foreign keys of a new table, those of columns first.
+func (c *creator) foreign() error {
+	var defs []foreignDef
+	for _, def := range c.stmt.Cols {
+		defs = append(defs, columnReferences(def)...)
+	}
+	for _, k := range c.stmt.Constraints {
+		if k.Tp == ast.ConstraintForeignKey {
+			d, err := tableReference(c.table, k)
+			if err != nil {
+				return err
+			}
+			defs = append(defs, d)
+		}
+	}
+	switch {
+	case len(defs) == 0:
+		return nil
+	case c.b.ctx.ForeignKeys.Refused:
+		return refuseForeignKey()
+	case c.stmt.TemporaryKeyword != ast.TemporaryNone:
+		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+	case c.stmt.Select != nil:
+		return refuse("FOREIGN KEY in CREATE TABLE ... SELECT")
+	}
+	for _, d := range defs {
+		if err := c.b.addForeignKey(c.table, c.spec.Database, d); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(c.table.Unique, uniqueFirst)
+	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
+	return nil
+}
+
+// foreignAdder adds one foreign key to a table of a database.
+type foreignAdder struct {
+	b      *binder
+	child  *catalog.Table
+	db     string
+	def    foreignDef
+	key    catalog.ForeignKey
+	parent *catalog.Table // nil = it is not there
+	refDB  string
+}
+
+// addForeignKey adds a foreign key to a table whose columns and keys are known, and the key over its columns that InnoDB would add.
+func (b *binder) addForeignKey(t *catalog.Table, db string, d foreignDef) error {
+	if d.ifNotExists && foreignKeyNamed(t, d.name) >= 0 {
+		b.notes = append(b.notes, "foreign key '"+d.name+"' is there already")
+		return nil
+	}
+	a := &foreignAdder{b: b, child: t, db: db, def: d}
+	for _, step := range []func() error{a.called, a.actions, a.columns, a.refers, a.indexed} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	t.ForeignKeys = append(t.ForeignKeys, a.key)
+	return nil
+}
+
+// called settles the name.
+func (a *foreignAdder) called() error {
+	name := a.def.name
+	if name == "" {
+		name = nextForeignKeyName(a.child)
+	}
+	if len([]rune(name)) > maxConstraintName {
+		return errorf(1059, "Identifier name '%s' is too long", name)
+	}
+	if foreignKeyNamed(a.child, name) >= 0 {
+		return errorf(CodeForeignKeyTwice, "Duplicate foreign key constraint name '%s'", name)
+	}
+	a.key.Name = name
+	return nil
+}
+
+// actions reads ON DELETE, ON UPDATE and MATCH.
+func (a *foreignAdder) actions() error {
+	var err error
+	if o := a.def.refers.OnDelete; o != nil {
+		if a.key.OnDelete, err = referenceAction("ON DELETE", o.ReferOpt); err != nil {
+			return err
+		}
+	}
+	if o := a.def.refers.OnUpdate; o != nil {
+		if a.key.OnUpdate, err = referenceAction("ON UPDATE", o.ReferOpt); err != nil {
+			return err
+		}
+	}
+	switch a.def.refers.Match {
+	case ast.MatchFull:
+		return refuse("MATCH FULL")
+	case ast.MatchPartial:
+		return refuse("MATCH PARTIAL")
+	}
+	return nil
+}
+
+func referenceAction(clause string, o ast.ReferOptionType) (catalog.ReferenceAction, error) {
+	switch o {
+	case ast.ReferOptionRestrict:
+		return catalog.ReferenceRestrict, nil
+	case ast.ReferOptionCascade:
+		return catalog.ReferenceCascade, nil
+	case ast.ReferOptionSetNull:
+		return catalog.ReferenceSetNull, nil
+	case ast.ReferOptionSetDefault:
+		return 0, refuse(clause + " SET DEFAULT")
+	}
+	return catalog.ReferenceNoAction, nil
+}
+
+// columns settles those of the child.
+func (a *foreignAdder) columns() error {
+	ids, err := keyIDs(a.child, a.def.columns)
+	if err != nil {
+		return err
+	}
+	if a.child.Partition != nil {
+		return errorf(codeNotPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
+	}
+	if a.child.Owner != nil {
+		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+	}
+	a.key.Columns = ids
+	for _, id := range ids {
+		col := &a.child.Schema.Columns[a.child.Schema.ColumnIndex(id)]
+		if err := indexable(col); err != nil {
+			return err
+		}
+		if err := a.column(col); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// column refuses a column whose values cannot be what the actions make of them.
+func (a *foreignAdder) column(col *types.Column) error {
+	if g := col.Generated; g != nil {
+		switch {
+		case g.Virtual:
+			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", a.key.Name, col.Name)
+		case a.key.OnDelete == catalog.ReferenceSetNull:
+			return errorf(codeGeneratedOption, "Cannot define foreign key with ON DELETE SET NULL clause on a generated column.")
+		case a.key.OnUpdate == catalog.ReferenceSetNull:
+			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE SET NULL clause on a generated column.")
+		case a.key.OnUpdate == catalog.ReferenceCascade:
+			return errorf(codeGeneratedOption, "Cannot define foreign key with ON UPDATE CASCADE clause on a generated column.")
+		}
+	}
+	if writesChild(&a.key) && slices.ContainsFunc(a.child.Schema.Columns, func(c types.Column) bool {
+		return c.Generated != nil && !c.Generated.Virtual && slices.Contains(c.Generated.Reads, col.ID)
+	}) {
+		return errorf(codeCannotAdd, "Cannot add foreign key constraint")
+	}
+	if setsNull(&a.key) && col.Type.NotNull {
+		return errorf(codeColumnNotNull, "Column '%s' cannot be NOT NULL: needed in a foreign key constraint '%s' SET NULL", col.Name, a.key.Name)
+	}
+	return nil
+}
+
+func setsNull(f *catalog.ForeignKey) bool {
+	return f.OnDelete == catalog.ReferenceSetNull || f.OnUpdate == catalog.ReferenceSetNull
+}
+
+// writesChild reports whether an action gives columns of the child other values.
+func writesChild(f *catalog.ForeignKey) bool {
+	return setsNull(f) || f.OnUpdate == catalog.ReferenceCascade
+}
+
+// refers finds the parent and the key of it that is referred to.
+func (a *foreignAdder) refers() error {
+	name := a.def.refers.Table
+	if a.refDB = name.Schema.O; a.refDB == "" {
+		a.refDB = a.db
+	}
+	var referred []string
+	for _, p := range a.def.refers.IndexPartSpecifications {
+		if p.Column == nil {
+			return refuse("a foreign key that refers to an expression")
+		}
+		referred = append(referred, p.Column.Name.O)
+	}
+	if a.refDB == a.db && name.Name.O == a.child.Name {
+		a.parent = a.child
+	} else if t, ok := a.b.ctx.Catalog.Public(a.refDB, name.Name.O); ok {
+		a.parent = t
+	}
+	if a.parent == nil {
+		if !a.b.ctx.ForeignKeys.Unchecked {
+			return errorf(codeNoParent, "Failed to open the referenced table '%s'", name.Name.O)
+		}
+		if len(referred) != len(a.key.Columns) {
+			return errorf(codeWrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
+		}
+		a.await(referred)
+		return nil
+	}
+	if err := a.referred(referred); err != nil {
+		return err
+	}
+	if a.parent.ID == 0 { // the table itself, which has no id yet
+		a.await(a.names(a.key.RefColumns))
+	}
+	return nil
+}
+
+func (a *foreignAdder) await(columns []string) {
+	a.key.RefTable, a.key.RefColumns = 0, nil
+	a.key.Awaits = &catalog.AwaitedParent{Database: a.refDB, Table: a.def.refers.Table.Name.O, Columns: columns}
+}
+
+// names are those of columns of the parent.
+func (a *foreignAdder) names(ids []types.ColumnID) []string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, a.parent.Schema.Columns[a.parent.Schema.ColumnIndex(id)].Name)
+	}
+	return out
+}
+
+// referred settles the columns of a parent that is there: those of its primary key if none are named.
+func (a *foreignAdder) referred(names []string) error {
+	p := a.parent
+	a.key.RefTable, a.key.RefColumns = p.ID, nil
+	for _, n := range names {
+		at := columnNamed(p, n)
+		if at < 0 {
+			return errorf(codeNoColumnInParent, "Failed to add the foreign key constraint. Missing column '%s' for constraint '%s' in the referenced table '%s'",
+				n, a.key.Name, p.Name)
+		}
+		a.key.RefColumns = append(a.key.RefColumns, p.Schema.Columns[at].ID)
+	}
+	if len(names) == 0 && !p.Schema.HasRowID() {
+		a.key.RefColumns = slices.Clone(p.Schema.Key)
+	}
+	if len(a.key.RefColumns) != len(a.key.Columns) {
+		return errorf(codeWrongForeignKey, "Incorrect foreign key definition for '%s': %s", a.key.Name, wrongForeignKeyCounts)
+	}
+	return a.b.checkReference(a.child, &a.key, p)
+}
+
+// CheckAwaited checks the foreign keys that await a table of a name against the one that is about to come under it.
+func CheckAwaited(ctx *Context, t *catalog.Table, waiting []*catalog.Table, db string) error {
+	b := newBinder(ctx)
+	for _, child := range waiting {
+		for i := range child.ForeignKeys {
+			f := child.ForeignKeys[i]
+			if f.Awaits == nil || f.Awaits.Database != db || f.Awaits.Table != t.Name {
+				continue
+			}
+			a := &foreignAdder{b: b, child: child, key: f, parent: t}
+			if err := a.referred(f.Awaits.Columns); err != nil {
+				return err
 			}
 		}
-		return &out, left
 	}
-	return n, nil
+	return nil
 }
 
-// foreignKeySpec tells whether a clause of ALTER TABLE is about a foreign key alone.
-func foreignKeySpec(spec *ast.AlterTableSpec, left *[]string) bool {
-	switch {
-	case spec.Tp == ast.AlterTableAddConstraint && spec.Constraint.Tp == ast.ConstraintForeignKey:
-		return noteLeft(left, keyName(spec.Constraint))
-	case spec.Tp == ast.AlterTableDropForeignKey:
-		return noteLeft(left, spec.Name)
+// checkReference checks that a foreign key refers to a key of its parent, and to what its columns can hold.
+func (b *binder) checkReference(child *catalog.Table, f *catalog.ForeignKey, p *catalog.Table) error {
+	if p.Partition != nil {
+		return errorf(codeNotPartitioned, "Foreign keys are not yet supported in conjunction with partitioning")
 	}
-	return false
-}
-
-// withoutReferences takes the REFERENCES from the columns of a clause.
-func withoutReferences(spec *ast.AlterTableSpec, left *[]string) *ast.AlterTableSpec {
-	out := *spec
-	out.NewColumns = slices.Clone(spec.NewColumns)
-	for i, def := range out.NewColumns {
-		out.NewColumns[i] = withoutReference(def, left)
+	for i, id := range f.RefColumns {
+		mine, theirs := columnOf(child, f.Columns[i]), columnOf(p, id)
+		if theirs.Generated != nil && theirs.Generated.Virtual {
+			return errorf(codeVirtualColumn, "Foreign key '%s' uses virtual column '%s' which is not supported.", f.Name, theirs.Name)
+		}
+		if !catalog.Referable(mine, theirs) {
+			return errorf(codeIncompatible, "Referencing column '%s' and referenced column '%s' in foreign key constraint '%s' are incompatible.",
+				mine.Name, theirs.Name, f.Name)
+		}
 	}
-	return &out
-}
-
-// withoutReference takes the REFERENCES from a column.
-func withoutReference(def *ast.ColumnDef, left *[]string) *ast.ColumnDef {
-	out := *def
-	out.Options = slices.DeleteFunc(slices.Clone(def.Options), func(o *ast.ColumnOption) bool {
-		return o.Tp == ast.ColumnOptionReference && noteLeft(left, def.Name.Name.O)
-	})
-	return &out
-}
-
-// keyName names a foreign key, by its first column when it was given no name.
-func keyName(c *ast.Constraint) string {
-	if c.Name == "" && len(c.Keys) > 0 && c.Keys[0].Column != nil {
-		return c.Keys[0].Column.Name.O
+	if _, ok := p.ReferableKey(f.RefColumns); ok {
+		return nil
 	}
-	return c.Name
+	if hasKeyOver(p, f.RefColumns) { // InnoDB can do with such a key, and has been told by default not to since MySQL 8.4
+		return errorf(codeNoUniqueInParent, "Failed to add the foreign key constraint. Missing unique key for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
+	}
+	return errorf(codeNoKeyInParent, "Failed to add the foreign key constraint. Missing index for constraint '%s' in the referenced table '%s'", f.Name, p.Name)
 }
 
-// noteLeft adds a name to what is left out.
-func noteLeft(left *[]string, name string) bool {
-	*left = append(*left, name)
-	return true
+func columnOf(t *catalog.Table, id types.ColumnID) *types.Column {
+	return &t.Schema.Columns[t.Schema.ColumnIndex(id)]
 }
 
-// refuseForeignKey names the way out.
-func refuseForeignKey() *Error {
-	return errorf(CodeNotSupported, "This version of Stele doesn't yet support 'FOREIGN KEY'; SET foreign_key_checks = OFF, or SET GLOBAL foreign_key_definitions = LEAVE_OUT for everybody, has definitions accepted without it")
+// indexed adds the key that finds the rows of the child, unless one begins with its columns.
+func (a *foreignAdder) indexed() error {
+	if hasKeyOver(a.child, a.key.Columns) {
+		return nil
+	}
+	return addKey(a.child, a.def.name, a.def.columns, false)
+}
+
+// hasKeyOver reports whether a key of a table begins with these columns.
+func hasKeyOver(t *catalog.Table, ids []types.ColumnID) bool {
+	begins := func(key []types.ColumnID) bool { return len(key) >= len(ids) && slices.Equal(key[:len(ids)], ids) }
+	return begins(t.Schema.Key) || slices.ContainsFunc(t.Unique, func(k catalog.UniqueKey) bool { return begins(k.Columns) })
+}
+
+// foreignKeyNamed returns the position of a foreign key, or -1.
+func foreignKeyNamed(t *catalog.Table, name string) int {
+	return slices.IndexFunc(t.ForeignKeys, func(f catalog.ForeignKey) bool { return strings.EqualFold(f.Name, name) })
+}
+
+// nextForeignKeyName is the name of a foreign key that is declared without one.
+func nextForeignKeyName(t *catalog.Table) string {
+	prefix := t.Name + foreignKeyNameSuffix
+	last := 0
+	for i := range t.ForeignKeys {
+		if n, ok := strings.CutPrefix(strings.ToLower(t.ForeignKeys[i].Name), strings.ToLower(prefix)); ok {
+			if k, err := strconv.Atoi(n); err == nil {
+				last = max(last, k)
+			}
+		}
+	}
+	return prefix + strconv.Itoa(last+1)
+}
+
+// TableNames says what tables and databases are called.
+type TableNames interface {
+	TableByID(id types.TableID) (*catalog.Table, bool)
+	DatabaseByID(id types.DatabaseID) (*catalog.Database, bool)
+}
+
+// Reference is what a foreign key refers to, by names.
+type Reference struct {
+	Database, Table string
+	Columns         []string
+	// Key is the key of the parent, "" = it is not there.
+	Key string
+}
+
+// ReferenceOf names what a foreign key refers to.
+func ReferenceOf(names TableNames, f *catalog.ForeignKey) Reference {
+	if f.Awaits != nil {
+		return Reference{Database: f.Awaits.Database, Table: f.Awaits.Table, Columns: f.Awaits.Columns}
+	}
+	p, ok := names.TableByID(f.RefTable)
+	if !ok {
+		return Reference{}
+	}
+	out := Reference{Table: p.Name, Key: "PRIMARY"}
+	if db, ok := names.DatabaseByID(p.DatabaseID); ok {
+		out.Database = db.Name
+	}
+	for _, id := range f.RefColumns {
+		out.Columns = append(out.Columns, columnOf(p, id).Name)
+	}
+	if k, _ := p.ReferableKey(f.RefColumns); k != nil {
+		out.Key = k.Name
+	}
+	return out
+}
+
+// ForeignKeyText writes a foreign key of a table as SHOW CREATE TABLE and errors do.
+func ForeignKeyText(names TableNames, t *catalog.Table, f *catalog.ForeignKey) string {
+	r := ReferenceOf(names, f)
+	var b strings.Builder
+	b.WriteString("CONSTRAINT " + quoteName(f.Name) + " FOREIGN KEY (" + quoteNames(t, f.Columns, ", ") + ") REFERENCES ")
+	if db, ok := names.DatabaseByID(t.DatabaseID); !ok || db.Name != r.Database {
+		b.WriteString(quoteName(r.Database) + ".")
+	}
+	b.WriteString(quoteName(r.Table) + " (")
+	for i, c := range r.Columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quoteName(c))
+	}
+	b.WriteString(")")
+	if f.OnDelete != catalog.ReferenceNoAction {
+		b.WriteString(" ON DELETE " + f.OnDelete.String())
+	}
+	if f.OnUpdate != catalog.ReferenceNoAction {
+		b.WriteString(" ON UPDATE " + f.OnUpdate.String())
+	}
+	return b.String()
 }

@@ -27,8 +27,8 @@ func (c *creator) constraints() error {
 		}
 	}
 	for _, k := range c.stmt.Constraints {
-		if k.Tp == ast.ConstraintCheck {
-			continue
+		if k.Tp == ast.ConstraintCheck || k.Tp == ast.ConstraintForeignKey {
+			continue // they come when all keys are known
 		}
 		if k.Tp == ast.ConstraintPrimaryKey {
 			if c.primary != nil {
@@ -89,8 +89,6 @@ func keyKind(tp ast.ConstraintType) (unique bool, err error) {
 		return false, nil
 	case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
 		return true, nil
-	case ast.ConstraintForeignKey:
-		return false, refuseForeignKey()
 	case ast.ConstraintFulltext:
 		return false, refuse("FULLTEXT")
 	}

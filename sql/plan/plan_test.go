@@ -54,6 +54,12 @@ func (f *fakeCatalog) View(db, name string) (*catalog.View, bool) {
 	return nil, false
 }
 
+func (f *fakeCatalog) Public(db, name string) (*catalog.Table, bool) { return f.Table(db, name) }
+
+func (f *fakeCatalog) DatabaseByID(types.DatabaseID) (*catalog.Database, bool) {
+	return f.Database("test")
+}
+
 func (f *fakeCatalog) ReadBy(*catalog.View, ast.Node) (Snapshot, error) { return f, nil }
 
 func (f *fakeCatalog) TableByID(id types.TableID) (*catalog.Table, bool) {

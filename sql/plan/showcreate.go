@@ -16,7 +16,7 @@ const EngineName = "InnoDB"
 // ShowCreateTable writes the statement that makes a table again, in the dialect that it was made in: MySQL's for plain
 // tables, with ENGINE=InnoDB, and StarRocks' layout for the others, which tools read line by line. Both are accepted by
 // CreateTable and give the same table.
-func ShowCreateTable(t *catalog.Table) string {
+func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	var b strings.Builder
 	b.WriteString("CREATE ")
 	if t.Owner != nil {
@@ -24,9 +24,9 @@ func ShowCreateTable(t *catalog.Table) string {
 	}
 	fmt.Fprintf(&b, "TABLE %s (\n", quoteName(t.Name))
 	if t.StarRocks {
-		showStarRocks(&b, t)
+		showStarRocks(&b, names, t)
 	} else {
-		showMySQL(&b, t)
+		showMySQL(&b, names, t)
 	}
 	return b.String()
 }
@@ -62,7 +62,7 @@ func typeText(c *types.Column) string {
 }
 
 // showMySQL writes the rest of a plain table.
-func showMySQL(b *strings.Builder, t *catalog.Table) {
+func showMySQL(b *strings.Builder, names TableNames, t *catalog.Table) {
 	var lines []string
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
@@ -75,9 +75,7 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 	for _, k := range t.VisibleKeys() {
 		lines = append(lines, "  "+indexText(t, &k, ","))
 	}
-	for i := range t.Checks {
-		lines = append(lines, "  "+checkText(&t.Checks[i]))
-	}
+	lines = append(lines, constraintLines(names, t)...)
 	b.WriteString(strings.Join(lines, ",\n"))
 	fmt.Fprintf(b, "\n) ENGINE=%s DEFAULT CHARSET=%s COLLATE=%s", EngineName, t.Collation.Charset(), t.Collation)
 	if t.Comment != "" {
@@ -86,6 +84,18 @@ func showMySQL(b *strings.Builder, t *catalog.Table) {
 	if t.Partition != nil {
 		b.WriteString("\nPARTITION BY RANGE COLUMNS(" + quoteNames(t, t.Partition.Columns, ",") + ")\n(" + mysqlPartitions(t) + ")")
 	}
+}
+
+// constraintLines writes foreign keys and CHECK constraints.
+func constraintLines(names TableNames, t *catalog.Table) []string {
+	var lines []string
+	for i := range t.ForeignKeys {
+		lines = append(lines, "  "+ForeignKeyText(names, t, &t.ForeignKeys[i]))
+	}
+	for i := range t.Checks {
+		lines = append(lines, "  "+checkText(&t.Checks[i]))
+	}
+	return lines
 }
 
 // indexText writes a declared index.
@@ -197,7 +207,7 @@ func boundTexts(text []string, quote func(string) string) string {
 }
 
 // showStarRocks writes the rest of a table with StarRocks clauses.
-func showStarRocks(b *strings.Builder, t *catalog.Table) {
+func showStarRocks(b *strings.Builder, names TableNames, t *catalog.Table) {
 	var lines []string
 	for i := range t.Schema.Columns {
 		if c := &t.Schema.Columns[i]; !c.Hidden {
@@ -211,9 +221,7 @@ func showStarRocks(b *strings.Builder, t *catalog.Table) {
 		}
 		lines = append(lines, word+quoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
 	}
-	for i := range t.Checks {
-		lines = append(lines, "  "+checkText(&t.Checks[i]))
-	}
+	lines = append(lines, constraintLines(names, t)...)
 	b.WriteString(strings.Join(lines, ",\n"))
 	b.WriteString("\n) ENGINE=OLAP \n")
 	if !t.Schema.HasRowID() {

@@ -62,12 +62,12 @@ func createText(ctx *Context, f *fakeCatalog, sql string) string {
 	if err != nil {
 		return errorText(err)
 	}
-	out := ShowCreateTable(&spec.Table)
+	out := ShowCreateTable(&fakeCatalog{}, &spec.Table)
 	again, err := (&fakeCatalog{}).create(ctx, strings.TrimSuffix(out, ";"))
 	if err != nil {
 		return out + "\nNOT READ BACK: " + err.Error() + "\n"
 	}
-	if second := ShowCreateTable(&again.Table); second != out {
+	if second := ShowCreateTable(&fakeCatalog{}, &again.Table); second != out {
 		return out + "\nREAD BACK AS: " + second + "\n"
 	}
 	out = strings.ReplaceAll(out, " \n", "_\n") // trailing blanks are part of the format; show them

@@ -106,6 +106,7 @@ func TestDeadlocksOverBackends(t *testing.T) {
 	one, two := tablesOfBackends(t, w)
 	update := func(table string) string { return "UPDATE " + table + " SET v = v + 1 WHERE id = 1" }
 	lock := func(table string) string { return "SELECT v FROM " + table + " WHERE id = 1 FOR UPDATE" }
+	share := func(table string) string { return "SELECT v FROM " + table + " WHERE id = 1 FOR SHARE" }
 	insert := func(table string) string { return "INSERT INTO " + table + " VALUES (2, 0)" }
 	both := fmt.Sprintf("UPDATE %s, %s SET %[1]s.v = 1, %[2]s.v = 1 WHERE %[1]s.id = %[2]s.id", one, two)
 	w.do(w.a, "CREATE TABLE u (id INT PRIMARY KEY, k INT UNIQUE) DISTRIBUTED BY HASH(id) BUCKETS 3")
@@ -117,6 +118,8 @@ func TestDeadlocksOverBackends(t *testing.T) {
 		"locking reads": {[2]string{lock(one), lock(two)}, lock(two), lock(one)},
 		"many rows":     {[2]string{update(one), update(two)}, both, update(one)},
 		"new rows":      {[2]string{insert(one), insert(two)}, insert(two), insert(one)},
+		"upgrades":      {[2]string{share(one), share(one)}, update(one), update(one)},
+		"shared rows":   {[2]string{share(one), share(two)}, update(two), update(one)},
 		"unique keys":   {[2]string{"INSERT INTO u VALUES (1, 1)", "INSERT INTO u VALUES (2, 2)"}, "INSERT INTO u VALUES (3, 2)", "INSERT INTO u VALUES (4, 1)"},
 	} {
 		t.Run(name, func(t *testing.T) {

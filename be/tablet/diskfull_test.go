@@ -43,8 +43,6 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	noise := rand.New(rand.NewPCG(1, 2))
 	var refused error
 	for n := 0; refused == nil; n++ {
@@ -55,7 +53,7 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 		for i := range rows {
 			rows[i] = row{int64(n)<<32 | int64(i), "t", noise.Int64() >> 1}
 		}
-		refused = tb.Prepare(ctx, types.TxnID(n+2), puts(t, rows...))
+		refused = tb.Prepare(t.Context(), types.TxnID(n+2), puts(t, rows...))
 		if refused == nil {
 			if err := tb.Publish(types.TxnID(n+2), tb.Version()+1); err != nil {
 				t.Fatal(err)

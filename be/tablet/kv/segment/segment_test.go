@@ -386,3 +386,41 @@ func TestSyncBesideAppend(t *testing.T) {
 	}
 	must(errors.Join(w.Seal(), l.Close()))
 }
+
+// lossyOutput is a file whose first Sync loses what was written, as that of a kernel does: the next one has nothing to say of it.
+type lossyOutput struct {
+	Output
+	lost error
+}
+
+func (o *lossyOutput) Sync() error {
+	err := o.lost
+	o.lost = nil
+	return err
+}
+
+// The committer that turns to another segment flushes what the finisher has not flushed yet. When that fails, the finisher's own flush must
+// fail as well, although the kernel has told of the loss by then.
+func TestSyncAfterAFailedTurn(t *testing.T) {
+	lost := errors.New("lost pages")
+	l, err := Open(t.TempDir(), Options{Bytes: 8 << 10, Create: func(path string, size int64) (Output, error) {
+		f, err := createFile(path, size)
+		return &lossyOutput{f, lost}, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := l.NewWriter()
+	if _, err := w.Append([]Record{record(1, 5000)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Append([]Record{record(2, 5000)}); !errors.Is(err, lost) { // which does not fit behind it
+		t.Fatalf("append that turns to another segment: %v", err)
+	}
+	if err := w.Sync(); !errors.Is(err, lost) {
+		t.Errorf("sync of what was lost: %v", err)
+	}
+	if err := errors.Join(w.Abandon(), l.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -35,6 +35,7 @@ type Writer struct {
 	mu     sync.Mutex // held by Sync, and while out changes
 	out    Output
 	synced int64 // of written
+	failed error // of the first flush that failed: the kernel tells of lost pages once, so another flush would succeed
 
 	pieces [][]byte // to be written
 	heads  []byte   // what the pieces are made of, beside values
@@ -111,12 +112,16 @@ func (w *Writer) Sync() error {
 
 // sync is Sync with mu held.
 func (w *Writer) sync() error {
+	if w.failed != nil {
+		return w.failed
+	}
 	written := w.written.Load() // before the flush: of what is written beside it not all may be durable
 	if written == w.synced {
 		return nil
 	}
 	if err := w.out.Sync(); err != nil {
-		return fmt.Errorf("sync segment: %w", err)
+		w.failed = fmt.Errorf("sync segment: %w", err)
+		return w.failed
 	}
 	w.synced = written
 	return nil

@@ -14,7 +14,7 @@ import (
 type sharedRow struct {
 	has    []types.TxnID
 	write  bool // has is one, alone
-	before bool // who has it alone shared it before
+	before bool // who has it alone shares it, too
 	queue  []sharedWait
 }
 
@@ -132,13 +132,17 @@ func TestSharedLocksAgreeWithTheModel(t *testing.T) {
 				if m.waits(txn) {
 					t.Skip("it waits")
 				}
-				b := newLockBatch(txn, 1, [][]byte{{byte('a' + at)}})
-				b.share = share
+				batch := newLockBatch
+				if share {
+					batch = newShareBatch
+				}
+				b := batch(txn, 1, [][]byte{{byte('a' + at)}})
 				w, err := l.tryLock(b)
 				r := m.row(at)
 				has := slices.Contains(r.has, txn)
 				switch {
 				case has && (r.write || share):
+					r.before = r.before || share
 				case has:
 					r.queue = slices.Insert(r.queue, 0, sharedWait{txn, false})
 				default:

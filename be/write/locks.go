@@ -49,7 +49,7 @@ type rowLock struct {
 	sharers []types.TxnID // none has written the row
 	key     string
 	queue   []*lockWaiter
-	shared  bool // the owner was the last sharer: that is what it is again when it gives the row back
+	shared  bool // the owner shares it, too: that is what it does again when it gives the row back
 	// wrote is what the owner has made of the row so far, and at the place of its key in the part being resolved. Only the
 	// owner's calls look at them, one after the other; the next owner gets a lock of its own.
 	wrote wroteRow
@@ -132,6 +132,13 @@ func (l *lockTable) acquire(ctx context.Context, txn types.TxnID, tablet types.T
 	return l.acquireBatch(ctx, newLockBatch(txn, tablet, keys), wait)
 }
 
+// newShareBatch is newLockBatch for rows that are to be shared.
+func newShareBatch(txn types.TxnID, tablet types.TabletID, keys [][]byte) *lockBatch {
+	b := newLockBatch(txn, tablet, keys)
+	b.share, b.had = true, make([]bool, len(keys))
+	return b
+}
+
 // acquireBatch is acquire for a batch that nobody has begun with.
 func (l *lockTable) acquireBatch(ctx context.Context, b *lockBatch, wait time.Duration) ([]*rowLock, error) {
 	b.sort()
@@ -164,6 +171,8 @@ type lockBatch struct {
 	next   int     // in order
 	skip   bool    // pass over the rows of others
 	share  bool    // with others that share: no row is written
+	had    []bool  // of keys that are to be shared: whether the transaction had the row before
+	waited bool    // for the row that is next
 	out    []*rowLock
 	held   []*rowLock // room for the list of what a transaction holds, when these are its first
 	fresh  []rowLock  // room for locks that are new
@@ -279,6 +288,9 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 			l.count++
 			held = append(held, row)
 		case row.owner == b.txn, b.share && row.sharedBy(b.txn):
+			if b.share {
+				row.shared, b.had[at] = row.owner == b.txn, !b.waited
+			}
 		case b.share && row.owner == 0 && len(row.queue) == 0: // else who writes would wait for as long as others come to share
 			if l.count >= l.limit {
 				return nil, ErrTooManyLocks
@@ -293,9 +305,10 @@ func (l *lockTable) tryLock(b *lockBatch) (*lockWaiter, error) {
 		case l.closesCycleLocked(b.txn, row):
 			return nil, ErrDeadlock
 		default:
+			b.waited = true
 			return l.queueLocked(b, row), nil
 		}
-		b.out[at] = row
+		b.out[at], b.waited = row, false
 	}
 	return nil, nil
 }

@@ -152,7 +152,7 @@ func checkConflict(t *tablet.Tablet, keys [][]byte, readVersion types.Version) e
 
 // lockFree locks the rows that no other transaction has locked or, since the snapshot, changed, and leaves the others out.
 func (r *resolver) lockFree(rows *vec.Batch, readVersion types.Version) (*vec.Batch, error) {
-	locks, err := r.w.locks.acquireFree(r.txn, r.t.ID(), r.keys, false)
+	locks, err := r.w.locks.acquireFree(r.txn, r.t.ID(), r.keys)
 	if err != nil {
 		return nil, err
 	}

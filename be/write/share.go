@@ -67,22 +67,21 @@ func (w *Writer) leadShare(ctx context.Context, txn types.TxnID, p *bepb.WriteRe
 	}
 	led := newPart(p, r)
 	res := &resolver{w: w, txn: txn, t: r.t, keys: vec.EncodeKeys(rows, columns), resp: led.resp}
+	b := newShareBatch(txn, id, res.keys)
 	if req.SkipLocked {
-		res.locks, err = w.locks.acquireFree(txn, id, res.keys, true)
+		res.locks, err = w.locks.acquireFreeBatch(b)
 	} else {
-		b := newLockBatch(txn, id, res.keys)
-		b.share = true
 		res.locks, err = w.locks.acquireBatch(ctx, b, time.Duration(req.LockWaitMs)*time.Millisecond)
 	}
 	if err != nil {
 		return nil, lockRefusal(id, err)
 	}
-	return led, w.reads.watch(ctx, func() error { return res.share(types.Version(p.ReadVersion), req.SkipLocked) })
+	return led, w.reads.watch(ctx, func() error { return res.share(b.had, types.Version(p.ReadVersion), req.SkipLocked) })
 }
 
-// share looks which of the rows are there, and lets go of the others. Those that skip says are passed over where they have changed after
-// the snapshot; else that is a conflict.
-func (r *resolver) share(readVersion types.Version, skip bool) error {
+// share looks which of the rows are there, and lets go of the others, but of those that the transaction had before. With skip those are
+// passed over that have changed after the snapshot; else that is a conflict.
+func (r *resolver) share(had []bool, readVersion types.Version, skip bool) error {
 	if !skip {
 		if err := checkConflict(r.t, r.keys, readVersion); err != nil {
 			return err
@@ -100,7 +99,7 @@ func (r *resolver) share(readVersion types.Version, skip bool) error {
 			continue
 		}
 		r.resp.Skipped = append(r.resp.Skipped, uint64(i))
-		if l != nil && l.wrote == wroteNothing {
+		if l != nil && !had[i] {
 			r.w.locks.giveBack(r.txn, r.t.ID(), l)
 		}
 	}

@@ -2,6 +2,7 @@ package write
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 type sharedRow struct {
 	has    []types.TxnID
 	write  bool // has is one, alone
-	before bool // who has it alone shared it before
+	before bool // who has it alone shares it, too
 	queue  []sharedWait
 }
 
@@ -83,8 +84,8 @@ func (m sharedModel) leave(txn types.TxnID) {
 	m.settle()
 }
 
-// reaches reports whether txn waits, in the end, for itself: each who waits does so for all who have the row or stand before it.
-func (m sharedModel) reaches(txn types.TxnID) bool {
+// edges say for whom each waits: for all who have the row or stand before it.
+func (m sharedModel) edges() map[types.TxnID][]types.TxnID {
 	edges := map[types.TxnID][]types.TxnID{}
 	for _, r := range m {
 		for i, w := range r.queue {
@@ -98,19 +99,21 @@ func (m sharedModel) reaches(txn types.TxnID) bool {
 			}
 		}
 	}
+	return edges
+}
+
+// reached are those for whom a transaction waits in the end, in order.
+func reached(edges map[types.TxnID][]types.TxnID, txn types.TxnID) []types.TxnID {
 	seen, next := map[types.TxnID]bool{}, slices.Clone(edges[txn])
 	for len(next) > 0 {
 		x := next[len(next)-1]
 		next = next[:len(next)-1]
-		if x == txn {
-			return true
-		}
 		if !seen[x] {
 			seen[x] = true
 			next = append(next, edges[x]...)
 		}
 	}
-	return false
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func (r *sharedRow) owner() types.TxnID {
@@ -132,13 +135,17 @@ func TestSharedLocksAgreeWithTheModel(t *testing.T) {
 				if m.waits(txn) {
 					t.Skip("it waits")
 				}
-				b := newLockBatch(txn, 1, [][]byte{{byte('a' + at)}})
-				b.share = share
+				batch := newLockBatch
+				if share {
+					batch = newShareBatch
+				}
+				b := batch(txn, 1, [][]byte{{byte('a' + at)}})
 				w, err := l.tryLock(b)
 				r := m.row(at)
 				has := slices.Contains(r.has, txn)
 				switch {
 				case has && (r.write || share):
+					r.before = r.before || share
 				case has:
 					r.queue = slices.Insert(r.queue, 0, sharedWait{txn, false})
 				default:
@@ -146,7 +153,7 @@ func TestSharedLocksAgreeWithTheModel(t *testing.T) {
 				}
 				m.settle()
 				switch {
-				case m.reaches(txn):
+				case slices.Contains(reached(m.edges(), txn), txn):
 					m.leave(txn)
 					if !errors.Is(err, ErrDeadlock) {
 						t.Fatalf("a cycle: %v %v", w, err)
@@ -209,6 +216,15 @@ func TestSharedLocksAgreeWithTheModel(t *testing.T) {
 				}
 				if l.count != n {
 					t.Fatalf("%d locks, not %d", l.count, n)
+				}
+				want, listed := m.edges(), map[types.TxnID][]types.TxnID{}
+				for _, w := range l.list() {
+					listed[types.TxnID(w.TxnId)] = append(listed[types.TxnID(w.TxnId)], types.TxnID(w.ForTxnId))
+				}
+				for txn := types.TxnID(1); txn <= 5; txn++ { // what a search over several BEs goes by
+					if got, want := reached(listed, txn), reached(want, txn); !slices.Equal(got, want) {
+						t.Fatalf("txn %d is listed to wait for %v in the end, not for %v", txn, got, want)
+					}
 				}
 			},
 		})

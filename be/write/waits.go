@@ -58,10 +58,14 @@ func (l *lockTable) list() []*bepb.LockWait {
 
 // acquireFree locks those of the keys that nobody else has locked, without waiting. The locks are in the order of keys, nil where another
 // transaction has the row.
-func (l *lockTable) acquireFree(txn types.TxnID, tablet types.TabletID, keys [][]byte, share bool) ([]*rowLock, error) {
-	b := newLockBatch(txn, tablet, keys)
+func (l *lockTable) acquireFree(txn types.TxnID, tablet types.TabletID, keys [][]byte) ([]*rowLock, error) {
+	return l.acquireFreeBatch(newLockBatch(txn, tablet, keys))
+}
+
+// acquireFreeBatch is acquireFree for a batch that nobody has begun with.
+func (l *lockTable) acquireFreeBatch(b *lockBatch) ([]*rowLock, error) {
 	b.sort()
-	b.skip, b.share = true, share
+	b.skip = true
 	_, err := l.tryLock(b)
 	return b.out, err
 }

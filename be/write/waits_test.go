@@ -30,7 +30,7 @@ func lockNow(t *testing.T, l *lockTable, txn types.TxnID, keys ...string) []*row
 	for _, k := range keys {
 		all = append(all, []byte(k))
 	}
-	locks, err := l.acquireFree(txn, 1, all, false)
+	locks, err := l.acquireFree(txn, 1, all)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func newLingering() lingering { return lingering{never: runtime.GOMAXPROCS(0) ==
 // 190 µs of a processor for an INSERT, and a tenth of the time that it takes.
 func (c *conn) linger() {
 	place := &c.s.lingering
-	if c.socket == nil || place.never || c.r.raw.Buffered() > 0 || c.s.count.running.Load() > 0 || !place.taken.CompareAndSwap(false, true) {
+	if c.socket == nil || place.never || c.r.buffered() || c.s.count.running.Load() > 0 || !place.taken.CompareAndSwap(false, true) {
 		return
 	}
 	defer place.taken.Store(false)

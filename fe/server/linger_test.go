@@ -34,6 +34,8 @@ func TestLingerOnlyAlone(t *testing.T) {
 		{"another lingers", func(c *conn) { c.s.lingering.taken.Store(true) }, 0},
 		{"one processor", func(c *conn) { c.s.lingering.never = true }, 0},
 		{"the next command is here", func(c *conn) { _, _ = c.r.raw.Peek(1) }, 0},
+		{"it is in a frame that is", func(c *conn) { c.r.comp = &frameReader{left: 5} }, 0},
+		{"compressed", func(c *conn) { c.r.comp = &frameReader{} }, 1},
 		{"TLS", func(c *conn) { c.socket = nil }, 0},
 	} {
 		c := &conn{s: &Server{}}

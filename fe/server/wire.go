@@ -37,6 +37,11 @@ type packetReader struct {
 	rest int           // bytes of the current packet that were not read, after errPacketTooLarge
 }
 
+// buffered reports whether bytes of the client are here that nobody has read.
+func (r *packetReader) buffered() bool {
+	return r.raw.Buffered() > 0 || r.comp != nil && r.comp.left > 0
+}
+
 // next reads one payload of at most limit bytes; it is valid until the next call. After errPacketTooLarge the
 // stream stands in the middle of a packet: see skip.
 func (r *packetReader) next(limit int) ([]byte, error) {

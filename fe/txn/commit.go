@@ -60,7 +60,7 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 	cmds := one[:]
 	for unknown := false; ; {
 		if unknown && len(cmds) == 1 {
-			cmds = append(cmds, &command.AbortTxns{Txns: []types.TxnID{t.id}, TimeMs: time.Now().UnixMilli()})
+			cmds = append(cmds, t.abort())
 		}
 		out, err := t.c.log.Propose(ctx, cmds...)
 		if err == nil {
@@ -72,7 +72,7 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		if errors.Is(err, raftlog.ErrDropped) { // nobody takes another try, or tells
 			return t.cutOff(unknown, err)
 		}
-		if !unknown && errors.Is(err, raftlog.ErrNoRoom) { // that takes an operator
+		if errors.Is(err, raftlog.ErrNoRoom) && (!unknown || t.revoke(ctx)) { // that takes an operator
 			return catalog.CommitResult{}, errors.Join(err, t.Rollback(ctx))
 		}
 		unknown = true
@@ -91,6 +91,20 @@ func (t *Txn) decide(ctx context.Context) (catalog.CommitResult, error) {
 		t.c.over(t.id)
 		return catalog.CommitResult{}, &UnknownError{Txn: t.id, Err: err}
 	}
+}
+
+func (t *Txn) abort() *command.AbortTxns {
+	return &command.AbortTxns{Txns: []types.TxnID{t.id}, TimeMs: time.Now().UnixMilli()}
+}
+
+// revoke has the log, which takes no commits now, refuse an earlier try. It is false when that was the commit, or nobody can tell.
+func (t *Txn) revoke(ctx context.Context) bool {
+	out, err := t.c.log.Propose(ctx, t.abort())
+	if err != nil || out[0].Err != nil {
+		return false
+	}
+	result, ok := out[0].Value.(catalog.AbortResult)
+	return ok && len(result.Committed) == 0
 }
 
 // cutOff ends a commit on an FE that was dropped from the cluster. The leading FE has aborted, or will, what was not

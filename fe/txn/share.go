@@ -32,14 +32,24 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("row %d of write %d is not there", e.Row, e.Write)
 }
 
-// Share locks rows shared, and returns which of each tablet are not there, ascending: those are not locked. After an error the
-// transaction can only be rolled back, or back to a mark.
-func (t *Txn) Share(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (missing map[types.TabletID][]uint64, err error) {
+// missed are the rows that a part was to share and that are not there; it is the nth of those that share rows of the tablet.
+type missed struct {
+	tablet types.TabletID
+	nth    int
+	rows   []uint64
+}
+
+// Share locks rows shared, and returns which of each tablet are not there, ascending: those are not locked. No tablet is named twice. After
+// an error the transaction can only be rolled back, or back to a mark.
+func (t *Txn) Share(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (map[types.TabletID][]uint64, error) {
 	counts, err := t.write(ctx, writes, lockWait)
-	missing, t.missing = t.missing, nil
 	if err != nil {
 		t.failed = true
 		return nil, err
+	}
+	missing := make(map[types.TabletID][]uint64, len(t.missing))
+	for _, m := range t.missing {
+		missing[m.tablet] = m.rows
 	}
 	if kept := without(writes, missing); len(kept) > 0 {
 		t.done.add(kept, counts, lockWait)
@@ -47,29 +57,42 @@ func (t *Txn) Share(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 	return missing, nil
 }
 
-// lacks notes rows of a tablet that were to be shared and are not there.
-func (t *Txn) lacks(tablet types.TabletID, rows []uint64) {
+// lacks notes what the part at i of an answer says of rows that were to be shared and are not there.
+func (t *Txn) lacks(parts []*bepb.WriteResponse_Part, i int) {
+	tablet := types.TabletID(parts[i].TabletId)
 	switch {
-	case len(rows) == 0:
+	case len(parts[i].Skipped) == 0:
 	case t.skipped != nil:
-		t.skipped[tablet] = rows
-	case t.missing == nil:
-		t.missing = map[types.TabletID][]uint64{tablet: rows}
+		t.skipped[tablet] = parts[i].Skipped
 	default:
-		t.missing[tablet] = rows
+		m := missed{tablet: tablet, rows: parts[i].Skipped}
+		for _, p := range parts[:i] { // a leader answers for the parts of a tablet that share in their order
+			if p.TabletId == parts[i].TabletId && onlyShared(p) {
+				m.nth++
+			}
+		}
+		t.missing = append(t.missing, m)
 	}
 }
 
+// onlyShared reports whether an answer is that for a part that shares rows: it is stored nowhere.
+func onlyShared(p *bepb.WriteResponse_Part) bool { return len(p.OkReplicas) == 0 }
+
 // firstMissing names the first row that was missed.
 func (t *Txn) firstMissing(writes []TabletWrite) error {
-	missing := t.missing
-	t.missing = nil
+	before := map[types.TabletID]int{}
 	for i := range writes {
-		if rows := missing[writes[i].Tablet]; writes[i].shares() && len(rows) > 0 {
-			return &MissingError{Write: i, Row: int(rows[0])}
+		if !writes[i].shares() {
+			continue
 		}
+		tablet := writes[i].Tablet
+		at := slices.IndexFunc(t.missing, func(m missed) bool { return m.tablet == tablet && m.nth == before[tablet] })
+		if at >= 0 {
+			return &MissingError{Write: i, Row: int(t.missing[at].rows[0])}
+		}
+		before[tablet]++
 	}
-	return fmt.Errorf("BUG: rows of %d tablets are missing of which none was to be shared", len(missing))
+	return fmt.Errorf("BUG: rows of %d parts are missing of which none was to be shared", len(t.missing))
 }
 
 // wroteNothing reports whether the transaction has only locked rows.

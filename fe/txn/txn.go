@@ -84,7 +84,7 @@ type Txn struct {
 	explicit bool
 	locking  Locking
 	skipped  map[types.TabletID][]uint64 // during WriteFree
-	missing  map[types.TabletID][]uint64 // rows that were to be shared and are not there
+	missing  []missed                    // of the last write
 	shares   shares
 	carried  int  // bytes that the commit carries, see offer
 	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
@@ -130,6 +130,7 @@ func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 }
 
 func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
+	t.missing = nil
 	cat := t.c.log.Current()
 	if r := cat.Restoring(); r != nil {
 		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
@@ -433,13 +434,13 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 	if len(resp.Parts) != len(req.Parts) {
 		return fmt.Errorf("BUG: %d parts were written and %d answered", len(req.Parts), len(resp.Parts))
 	}
-	for _, p := range resp.Parts {
+	for i, p := range resp.Parts {
 		sh := t.shares.get(types.TabletID(p.TabletId))
 		if sh == nil {
 			return fmt.Errorf("BUG: an answer for tablet %d, which was not written", p.TabletId)
 		}
-		if len(p.OkReplicas) == 0 { // its rows were shared
-			t.lacks(sh.tablet, p.Skipped)
+		if onlyShared(p) {
+			t.lacks(resp.Parts, i)
 			continue
 		}
 		sh.stored(p.OkReplicas)

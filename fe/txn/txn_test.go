@@ -313,6 +313,40 @@ func TestNoRoomAborts(t *testing.T) {
 	}
 }
 
+// TestNoRoomBehindLostAnswer: where a try may have been the commit, a log without room still tells whether it was.
+func TestNoRoomBehindLostAnswer(t *testing.T) {
+	for _, applied := range []bool{false, true} {
+		w := newWorld(t, 3, 1, types.QuorumMajority)
+		w.set.WriteTimeout = 300 * time.Millisecond
+		lost := func(cmds []command.Command) error {
+			if _, ok := cmds[0].(*command.CommitTxn); !ok {
+				return nil
+			}
+			w.Log.Before = func(cmds []command.Command) error {
+				if _, ok := cmds[0].(*command.CommitTxn); ok {
+					return raftlog.ErrNoRoom
+				}
+				return nil
+			}
+			return raftlog.ErrOutcomeUnknown
+		}
+		if w.Log.Before = lost; applied {
+			w.Log.Before, w.Log.After = nil, lost
+		}
+		x := w.begin(false)
+		w.write(x, w.Tablets[0], 1)
+		err := x.Commit(context.Background())
+		var unknown *txn.UnknownError
+		if applied != (err == nil) || !applied && !errors.Is(err, raftlog.ErrNoRoom) || errors.As(err, &unknown) {
+			t.Errorf("applied %v: %v", applied, err)
+		}
+		outcome, _ := w.Log.Current().Outcome(x.ID(), w.Tablets[0])
+		if (outcome == catalog.OutcomeCommitted) != applied || !applied && outcome != catalog.OutcomeAborted {
+			t.Errorf("applied %v: the log says %v", applied, outcome)
+		}
+	}
+}
+
 func TestUnknownOutcomeStaysUnknown(t *testing.T) {
 	w := newWorld(t, 3, 1, types.QuorumMajority)
 	w.set.WriteTimeout = 300 * time.Millisecond

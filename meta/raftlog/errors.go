@@ -38,3 +38,6 @@ var (
 	// ErrLogUnusable is wrapped by Open and Failure when an entry of the log is damaged or missing.
 	ErrLogUnusable = errors.New("the metadata log cannot be read")
 )
+
+// unknown says why it is not known what becomes of an entry that was handed to Raft.
+func unknown(err error) error { return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err) }

@@ -1,11 +1,14 @@
 package raftlog
 
 import (
+	"errors"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/raft"
 
 	"stele/meta/command"
 	"stele/meta/types"
@@ -144,5 +147,22 @@ func TestOtherCommandsAreDecoded(t *testing.T) {
 				t.Errorf("handed over: %+v", got)
 			}
 		})
+	}
+}
+
+// TestFailureLeavesOutcomesUnknown: an entry that is in the log when the state machine has stopped may be applied by other FEs, and by this one
+// when it is started again.
+func TestFailureLeavesOutcomesUnknown(t *testing.T) {
+	for _, stop := range []bool{false, true} {
+		var landed []any
+		f := newFSM(func([]byte) (command.Command, error) { return nil, errors.New("unreadable") }, func([]byte) command.Command { return nil }, func() {},
+			func(_ []byte, result any) { landed = append(landed, result) })
+		if stop {
+			_ = f.fail(ErrNotStored)
+		}
+		f.ApplyBatch([]*raft.Log{{Index: 1, Type: raft.LogCommand}})
+		if err, ok := landed[0].(error); !ok || !errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, f.failure()) {
+			t.Errorf("stopped before: %v, an entry came to %v", stop, landed[0])
+		}
 	}
 }

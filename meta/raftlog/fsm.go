@@ -45,7 +45,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	c := f.current.Load()
 	for i, l := range logs {
 		if err := f.failure(); err != nil {
-			out[i] = err
+			out[i] = unknown(err) // it is in the log
 			continue
 		}
 		if l.Type != raft.LogCommand {
@@ -53,7 +53,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 		cmd, err := f.read(l.Data)
 		if err != nil {
-			out[i] = f.fail(fmt.Errorf("apply metadata log entry %d: %w", l.Index, err))
+			out[i] = unknown(f.fail(fmt.Errorf("apply metadata log entry %d: %w", l.Index, err)))
 			continue
 		}
 		c, out[i] = applyOne(c, cmd)

@@ -313,6 +313,8 @@ func (l *Log) translate(err error) error {
 		return l.notLeader()
 	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrAbortedByRestore):
 		return ErrOutcomeUnknown
+	case errors.Is(err, ErrNotStored):
+		return unknown(err)
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return ErrBusy
 	case errors.Is(err, raft.ErrRaftShutdown):

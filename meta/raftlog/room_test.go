@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,6 +76,32 @@ func TestNoRoomGivesWay(t *testing.T) {
 	}
 }
 
+// An FE without room that comes to lead afterwards has another one lead as well.
+func TestNoRoomLeadsNotForLong(t *testing.T) {
+	var free [3]atomic.Int64
+	n := -1
+	logs := group(t, func(cfg *Config) {
+		n++
+		mine := &free[n]
+		mine.Store(1 << 40)
+		cfg.free = func(string) (int64, error) { return mine.Load(), nil }
+	})
+	leader := leaderOf(t, logs...)
+	full := slices.IndexFunc(logs, func(l *Log) bool { return l != leader })
+	free[full].Store(0)
+	logs[full].lookForRoom()
+	before := leader.Term()
+	if err := leader.TransferLeadership(testContext(t), logs[full].ID()); err != nil {
+		t.Fatal(err)
+	}
+	others := slices.Delete(slices.Clone(logs), full, full+1)
+	for { // the leader of before may not know yet that it is not
+		if next := leaderOf(t, others...); next.IsLeader() && next.Term() > before+1 {
+			return
+		}
+	}
+}
+
 // An FE that cannot begin the next file of its log ends, and finds everything that it has acknowledged when it is started again.
 func TestStoreFailureEndsTheFrontend(t *testing.T) {
 	dir := t.TempDir()
@@ -89,6 +116,9 @@ func TestStoreFailureEndsTheFrontend(t *testing.T) {
 	var acknowledged uint64
 	for {
 		if _, err := l.ProposeOne(testContext(t), &command.SetConfig{Key: "x", Value: strings.Repeat("v", 4<<10)}); err != nil {
+			if !errors.Is(err, ErrOutcomeUnknown) { // what of it is on disk nobody knows
+				t.Fatalf("an entry that could not be stored: %v", err)
+			}
 			break
 		}
 		acknowledged = l.Current().Index()

@@ -330,6 +330,10 @@ func (m *modifier) assign(b, old *vec.Batch) (next *vec.Batch, changed []int32, 
 	next = &vec.Batch{Cols: append([]*vec.Vector(nil), old.Cols...), N: b.N}
 	differs := make([]bool, b.N)
 	for k, a := range m.plan.Assign {
+		if a.Keeps {
+			next.Cols[a.Column] = old.Cols[a.Column]
+			continue
+		}
 		v, err := plan.ConvertColumn(m.pctx, b.Cols[m.plan.Values+k], &m.plan.Table.Schema.Columns[a.Column], m.plan.Ignore, int(m.matched)+1)
 		if err != nil {
 			return nil, nil, err

@@ -197,6 +197,10 @@ func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) 
 	// What assignments before have set is part of the expressions: they refer to the row as it was.
 	in := &vec.Batch{Cols: append(append([]*vec.Vector(nil), old.Cols...), fresh.Cols...), N: old.N}
 	for _, a := range i.plan.OnDuplicate {
+		if a.Keeps {
+			next.Cols[a.Column] = old.Cols[a.Column]
+			continue
+		}
 		prog, err := expr.Compile(a.Expr, ectx)
 		if err != nil {
 			return nil, err

@@ -83,11 +83,15 @@ func (c *RowChange) Apply(row, values *vec.Batch) (Outcome, error) {
 func (c *RowChange) assign(row, in *vec.Batch) (next *vec.Batch, changed bool, err error) {
 	next = &vec.Batch{Cols: append([]*vec.Vector(nil), row.Cols...), N: 1}
 	for i := range c.def.Assign {
+		a := &c.def.Assign[i]
+		if a.Value.Kind == expr.NodeColumn && a.Value.Col == a.Column { // what it has need not be what sql_mode would take
+			next.Cols[a.Column] = row.Cols[a.Column]
+			continue
+		}
 		v, err := c.values[i].Eval(in)
 		if err != nil {
 			return nil, false, err
 		}
-		a := &c.def.Assign[i]
 		if next.Cols[a.Column], err = c.convert(v, &a.To); err != nil {
 			return nil, false, err
 		}

@@ -28,6 +28,8 @@ type columnAlterer struct {
 	generated []generatedDef
 	// filled are columns that become NOT NULL: no row may have NULL there.
 	filled []types.ColumnID
+	// unfilled says why no row may be there that would get a column, nil = any may.
+	unfilled error
 	// rewrite says why the rows have to be written anew; "" = they stay as they are stored.
 	rewrite string
 	primary primaryChange
@@ -163,7 +165,7 @@ func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
 	if err != nil {
 		zero, ok := zeroValue(col.Type)
 		if ok && col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
-			return nil, errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
+			a.unfilled = errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
 		}
 		if !ok {
 			return nil, err

@@ -102,6 +102,8 @@ type refill struct {
 	pieces []piece
 	// rowIDs says that the rows keep the ids by which they are found.
 	rowIDs bool
+	// unfilled is the error of any row, nil = there may be rows.
+	unfilled error
 }
 
 // piece is where a column of the copy comes from.
@@ -116,7 +118,7 @@ type piece struct {
 func (c *TableChange) Filling(ctx *Context, database string, from, to *catalog.Table) (*InsertPlan, error) {
 	b := newBinder(ctx)
 	b.writes(false)
-	p := &InsertPlan{Database: database, Mode: ModeInsert, AutoIncrement: -1, Table: to, target: tableTarget(to), NumbersOf: from, refill: &refill{}}
+	p := &InsertPlan{Database: database, Mode: ModeInsert, AutoIncrement: -1, Table: to, target: tableTarget(to), NumbersOf: from, refill: &refill{unfilled: c.unfilled}}
 	if err := p.settle(b); err != nil {
 		return nil, err
 	}
@@ -193,6 +195,9 @@ func shortText(c *types.Column) bool {
 // refilled makes rows of the copy out of those of its table. What does not fit is refused or bent, by sql_mode.
 func (p *InsertPlan) refilled(in *vec.Batch, firstRow int) (*vec.Batch, error) {
 	in = in.Compact()
+	if p.refill.unfilled != nil && in.N > 0 {
+		return nil, p.refill.unfilled
+	}
 	out := &vec.Batch{N: in.N, Cols: make([]*vec.Vector, len(p.refill.pieces))}
 	var failed error
 	upTo := in.N // the first row that is wrong is named, and columns come one after the other

@@ -30,6 +30,7 @@ type TableChange struct {
 	rewrites  string           // why the rows have to be written anew, "" = they need not
 	verify    []rowCheck       // what rows that are there have to meet
 	filled    []types.ColumnID // columns in which they have to have values
+	unfilled  error            // of any row that is there, which has no value for a column that it would get; nil = it may be there
 	reads     []types.ColumnID
 	ectx      expr.Context
 	initial   map[types.ColumnID]expr.Value // of the columns that rows get which are written anew
@@ -56,7 +57,7 @@ func (c *TableChange) LooksAtRows() bool {
 
 // ReadsRows reports whether they have to be read one by one: for keys that are made of them, and to be verified.
 func (c *TableChange) ReadsRows() bool {
-	return c.Rewrites() || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0
+	return c.Rewrites() || len(c.verify)+len(c.filled) > 0 || len(c.Built()) > 0 || c.unfilled != nil
 }
 
 // Reads are the columns of To that Verify looks at.
@@ -64,6 +65,9 @@ func (c *TableChange) Reads() []types.ColumnID { return c.reads }
 
 // Verify refuses rows, given by the columns of To, that do not meet a new constraint.
 func (c *TableChange) Verify(rows *vec.Batch) error {
+	if c.unfilled != nil && rows.Rows() > 0 {
+		return c.unfilled
+	}
 	for _, id := range c.filled {
 		if v := rows.Cols[c.To.Schema.ColumnIndex(id)]; v.HasNulls() {
 			return errorf(CodeNullUse, "Invalid use of NULL value")
@@ -108,7 +112,7 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 		return nil, err
 	}
 	a.change.Columns, a.change.effective = changed, a.change.effective || changed
-	a.change.filled, a.change.reads = a.filled, slices.Clone(a.filled)
+	a.change.filled, a.change.reads, a.change.unfilled = a.filled, slices.Clone(a.filled), a.unfilled
 	if err := a.settlePrimary(stmt.Specs); err != nil {
 		return nil, err
 	}

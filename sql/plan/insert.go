@@ -27,6 +27,8 @@ const (
 type Assign struct {
 	Column int // position in the table's schema
 	Auto   bool
+	// Keeps: the column is assigned what it has, which need not be what the session's sql_mode would take.
+	Keeps bool
 	// Expr is over the old row's columns followed by the new row's, both in schema order (ON DUPLICATE KEY UPDATE); nil in
 	// an UPDATE, whose source yields the values. Its value still has to go through ConvertColumn.
 	Expr *expr.Node
@@ -408,6 +410,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			return err
 		}
 		x = substitute(x, func(c *expr.Node) *expr.Node { return earlier[c.Col] })
+		keeps := keepsOwn(x, old[pos])
 		if earlier[old[pos]], err = b.stored(x, &p.Table.Schema.Columns[pos]); err != nil {
 			return err
 		}
@@ -415,7 +418,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			return err
 		}
 		set[pos] = true
-		p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Expr: at(x, layout)})
+		p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Keeps: keeps, Expr: at(x, layout)})
 	}
 	for i := range p.Table.Schema.Columns {
 		if c := &p.Table.Schema.Columns[i]; c.OnUpdateNow && !set[i] {

@@ -170,13 +170,14 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 			return err
 		}
 		x = substitute(x, func(c *expr.Node) *expr.Node { return set[c.Col] })
+		keeps := keepsOwn(x, target.Col)
 		if stored, err := m.b.stored(x, col); err == nil {
 			set[target.Col] = stored
 		}
 		if x, err = m.b.shown(x); err != nil {
 			return err
 		}
-		m.add(Assign{Column: pos}, x)
+		m.add(Assign{Column: pos, Keeps: keeps}, x)
 	}
 	for i := range m.plan.Table.Schema.Columns {
 		if c := &m.plan.Table.Schema.Columns[i]; c.OnUpdateNow && set[m.ids[i]] == nil {
@@ -190,11 +191,14 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 	return err
 }
 
+// keepsOwn reports whether a column is assigned itself.
+func keepsOwn(x *expr.Node, id int) bool { return x.Kind == expr.NodeColumn && x.Col == id }
+
 // add adds one assignment; the last one of a column counts.
 func (m *modifier) add(a Assign, x *expr.Node) {
 	it := item{m.b.newColumn(column{name: "new", typ: x.Type}), x}
 	if i := slices.IndexFunc(m.plan.Assign, func(o Assign) bool { return o.Column == a.Column }); i >= 0 {
-		m.values[i] = it
+		m.plan.Assign[i], m.values[i] = a, it
 		return
 	}
 	m.plan.Assign, m.values = append(m.plan.Assign, a), append(m.values, it)

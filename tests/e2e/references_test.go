@@ -185,6 +185,8 @@ func TestRowsGoWhileOthersRefer(t *testing.T) {
 						}
 						mustExec(t, db, "DELETE FROM "+c)
 					}
+					mustExec(t, db, "DELETE FROM p")
+					mustExec(t, db, "DELETE FROM o WHERE id <> 0")
 				})
 			}
 		}

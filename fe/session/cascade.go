@@ -16,6 +16,7 @@ import (
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/spool"
+	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
 
@@ -66,8 +67,29 @@ type fallen struct{ gone, old, now []*vec.Batch }
 
 func (f *fallen) none() bool { return len(f.gone)+len(f.old) == 0 }
 
-// run works on all that refers to the rows.
+func (f *fallen) size() (n int) {
+	for _, batches := range [][]*vec.Batch{f.gone, f.old, f.now} {
+		for _, b := range batches {
+			n += b.Size()
+		}
+	}
+	return n
+}
+
+// run works on all that refers to the rows. Should the transaction be written again, its locks were gone for a moment, and it is looked for
+// what has come to refer to the rows meanwhile.
 func (c *cascade) run(ctx context.Context, f *fallen) error {
+	if err := c.each(ctx, func(d *dependents) error { return d.follow(ctx, f) }); err != nil {
+		return err
+	}
+	c.t.Promise(f.size(), func(ctx context.Context) error {
+		return c.each(ctx, func(d *dependents) error { return d.still(ctx, f) })
+	})
+	return nil
+}
+
+// each calls with those who refer by each foreign key, as the newest catalog has them.
+func (c *cascade) each(ctx context.Context, do func(*dependents) error) error {
 	if _, err := c.s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
@@ -87,8 +109,7 @@ func (c *cascade) run(ctx context.Context, f *fallen) error {
 				return err
 			}
 			k.to = places(c.table, k.f.RefColumns) // which is what the rows have
-			d := &dependents{c: c, cat: cat, t: child, k: k}
-			if err := d.follow(ctx, f); err != nil {
+			if err := do(&dependents{c: c, cat: cat, t: child, k: k}); err != nil {
 				return err
 			}
 		}
@@ -131,6 +152,28 @@ func (d *dependents) follow(ctx context.Context, f *fallen) error {
 		d.action = model.ReferenceRestrict
 	}
 	return d.act(ctx)
+}
+
+// still fails when a row refers to a key that the statement has taken away, and not given to another row: when it was run, none was left.
+func (d *dependents) still(ctx context.Context, f *fallen) error {
+	d.at, d.moved, d.action = map[string]newKey{}, true, model.ReferenceRestrict
+	for _, b := range f.gone {
+		d.add(b, nil)
+	}
+	for i, b := range f.old {
+		d.add(b, f.now[i])
+	}
+	for _, b := range f.now {
+		keys, _ := d.k.keys(b, d.k.to, nil)
+		for _, key := range vec.EncodeKeys(keys, positions(len(keys.Cols))) {
+			delete(d.at, string(key))
+		}
+	}
+	err := d.act(ctx)
+	if no, named := sqltypes.AsError(err); named && no.Code == codeHasChild {
+		return &txn.RetryError{Err: fmt.Errorf("rows of %s have come to refer to rows that are gone", d.t.Name), Gone: true}
+	}
+	return err
 }
 
 // add notes the keys of rows that are gone, or have become others.

@@ -124,6 +124,7 @@ func (s *Session) modifiers(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 		return all, nil
 	}
 	shareGone(all)
+	fallLast(all)
 	for _, m := range all {
 		held, err := spool.Hold(ctx, m.source, s.sh.Settings().SpillDir)
 		if err != nil {
@@ -133,6 +134,36 @@ func (s *Session) modifiers(ctx context.Context, cat *catalog.Catalog, t *txn.Tx
 		m.source = held
 	}
 	return all, nil
+}
+
+// fallLast has a statement that updates several tables give parents new keys behind all else that it writes: a row that has followed its parent would be
+// written over by what it was. A table that is to refer to other rows stays where it is, and has to find all that its rows refer to.
+func fallLast(all []*modifier) {
+	if len(all[0].plan.Assign) == 0 || !slices.ContainsFunc(all, func(m *modifier) bool { return m.falls != nil }) {
+		return
+	}
+	turn := func(m *modifier) int {
+		if m.falls != nil || m.assignsReference() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b *modifier) int { return turn(a) - turn(b) })
+	fell := false
+	for _, m := range all {
+		if m.refs != nil {
+			m.refs.anew = fell
+		}
+		fell = fell || m.falls != nil
+	}
+}
+
+// assignsReference reports whether columns of a foreign key are written.
+func (m *modifier) assignsReference() bool {
+	written := m.plan.Written()
+	return slices.ContainsFunc(m.plan.Table.ForeignKeys, func(f model.ForeignKey) bool {
+		return slices.ContainsFunc(places(m.plan.Table, f.Columns), func(c int) bool { return slices.Contains(written, c) })
+	})
 }
 
 // shareGone has the modifiers of one table, which a DELETE may name several times, tell one another which rows they delete.

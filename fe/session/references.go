@@ -27,7 +27,7 @@ const (
 	mostLookedFor = 4096    // keys by which children are looked for in one question; more of them, and all rows are read
 )
 
-// checksForeignKeys reports whether the session keeps the foreign keys of a table, on whichever side it is.
+// keepsForeignKeys reports whether the session keeps the foreign keys of a table, on whichever side it is.
 func (s *Session) keepsForeignKeys(t *catalog.Table) bool {
 	return t.HasForeignKeys() && s.vars.bool("foreign_key_checks")
 }
@@ -38,6 +38,7 @@ type referrer struct {
 	cat     *catalog.Catalog
 	t       *catalog.Table
 	refs    []*reference
+	anew    bool // what a row referred to may have gone since it was read
 	pending referral
 }
 
@@ -231,7 +232,7 @@ func (r *referrer) referChanged(writes []txn.TabletWrite, old, next *vec.Batch, 
 	for _, k := range r.refs {
 		pick := []int32{}
 		for _, row := range changed {
-			if slices.ContainsFunc(k.from, func(c int) bool { return !sameValue(old.Cols[c], next.Cols[c], int(row)) }) {
+			if r.anew || slices.ContainsFunc(k.from, func(c int) bool { return !sameValue(old.Cols[c], next.Cols[c], int(row)) }) {
 				pick = append(pick, row)
 			}
 		}

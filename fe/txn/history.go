@@ -22,6 +22,13 @@ type written struct {
 	writes   []TabletWrite
 	counts   Counts
 	lockWait time.Duration
+	promises []promise
+}
+
+// promise is what held behind a write under its locks, and has to be looked at anew when it is written again: between the two nothing was locked.
+type promise struct {
+	bytes int
+	holds func(context.Context) error
 }
 
 // historyBytes bounds what is kept of one transaction.
@@ -38,7 +45,25 @@ func (h *history) add(writes []TabletWrite, counts Counts, lockWait time.Duratio
 		h.statements, h.lost = nil, true
 		return
 	}
-	h.statements = append(h.statements, written{writes, counts, lockWait})
+	h.statements = append(h.statements, written{writes: writes, counts: counts, lockWait: lockWait})
+}
+
+// Promise has what was found behind the latest write looked at again whenever that is written again. What a promise needs to be kept counts bytes.
+// One that does not hold says so by a *RetryError that is Gone.
+func (t *Txn) Promise(bytes int, holds func(context.Context) error) {
+	t.done.promise(promise{bytes, holds})
+}
+
+func (h *history) promise(p promise) {
+	h.bytes += p.bytes
+	switch {
+	case h.lost:
+	case h.bytes > historyBytes:
+		h.statements, h.lost = nil, true
+	default:
+		last := &h.statements[len(h.statements)-1]
+		last.promises = append(last.promises, p)
+	}
 }
 
 // complete reports whether the transaction can be written once more.
@@ -120,6 +145,13 @@ func (t *Txn) again(ctx context.Context, statements []written) error {
 		if counts != st.counts {
 			t.failed = true
 			return fmt.Errorf("rows that the transaction had written were changed meanwhile: %+v became %+v", st.counts, counts)
+		}
+		for _, p := range st.promises {
+			if err := p.holds(ctx); err != nil {
+				t.failed = true
+				return err
+			}
+			t.done.promise(p)
 		}
 	}
 	return nil

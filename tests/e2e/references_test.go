@@ -158,6 +158,78 @@ func racerStatement(rnd *rand.Rand, parents int) string {
 	return fmt.Sprintf("INSERT INTO %s (pid) VALUES (%d)", child, id)
 }
 
+// TestRowsGoWhileOthersRefer: a transaction that has taken parents away goes back to a savepoint, or a statement of it fails, by which its locks
+// are gone for a moment. Who waits for them to refer to the parents must not be left with nothing.
+func TestRowsGoWhileOthersRefer(t *testing.T) {
+	db := uniqueDatabase(t, "goback")
+	mustExec(t, db, "CREATE TABLE p (id INT PRIMARY KEY, v INT) DISTRIBUTED BY HASH(id) BUCKETS 1")
+	for child, does := range map[string]string{"held": "", "falls": "ON DELETE CASCADE ON UPDATE CASCADE", "stays": "ON DELETE SET NULL ON UPDATE SET NULL"} {
+		mustExec(t, db, "CREATE TABLE "+child+" (id INT PRIMARY KEY AUTO_INCREMENT, pid INT, FOREIGN KEY (pid) REFERENCES p (id) "+does+")")
+	}
+	mustExec(t, db, "CREATE TABLE o (id INT PRIMARY KEY)")
+	mustExec(t, db, "INSERT INTO o VALUES (0)")
+	gone, back := 0, 0
+	for _, child := range []string{"held", "falls", "stays"} {
+		for _, takes := range []string{"DELETE FROM p WHERE id = 1", "UPDATE p SET id = 7 WHERE id = 1", "REPLACE INTO p VALUES (1, 5), (2, 5)"} {
+			for _, undo := range []string{"ROLLBACK TO s", "INSERT INTO o VALUES (2), (0)"} {
+				t.Run(child+", "+takes+", "+undo, func(t *testing.T) {
+					mustExec(t, db, "REPLACE INTO p VALUES (1, 0), (2, 0)")
+					if goesBack(t, db, child, takes, undo) {
+						back++
+					} else {
+						gone++
+					}
+					for _, c := range []string{"held", "falls", "stays"} {
+						if n := orphans(t, db, c, "p"); n != 0 {
+							t.Errorf("%d rows of %s refer to nothing", n, c)
+						}
+						mustExec(t, db, "DELETE FROM "+c)
+					}
+					mustExec(t, db, "DELETE FROM p")
+					mustExec(t, db, "DELETE FROM o WHERE id <> 0")
+				})
+			}
+		}
+	}
+	t.Logf("%d transactions were lost, %d went on", gone, back)
+}
+
+// goesBack reports whether a transaction has committed that takes a parent away and then undoes something else, while a row comes that refers to
+// the parent.
+func goesBack(t *testing.T, db *sql.DB, child, takes, undo string) bool {
+	conn, err := db.Conn(t.Context())
+	must(t, err)
+	defer conn.Close()
+	do := func(statement string) error {
+		_, err := conn.ExecContext(t.Context(), statement)
+		return err
+	}
+	for _, s := range []string{"BEGIN", takes, "SAVEPOINT s", "INSERT INTO o VALUES (1)"} {
+		must(t, do(s))
+	}
+	inserted := make(chan error, 1)
+	go func() {
+		_, err := db.ExecContext(t.Context(), "INSERT INTO "+child+" (pid) VALUES (1)")
+		inserted <- err
+	}()
+	var waits int
+	for waits == 0 && len(inserted) == 0 { // the INSERT is a call to a leader that does not end, or is about to be
+		must(t, db.QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO "+child+"%'").Scan(&waits))
+	}
+	err = do(undo)
+	if code := number(err); code != 0 && code != 1062 && code != 1213 {
+		t.Errorf("%s: %v", undo, err)
+	}
+	committed := number(err) != 1213
+	if err := do("COMMIT"); err != nil && number(err) != 1213 {
+		t.Errorf("COMMIT: %v", err)
+	}
+	if err := <-inserted; err != nil && !slices.Contains([]uint16{1452, 1213}, number(err)) {
+		t.Errorf("INSERT: %v", err)
+	}
+	return committed
+}
+
 // TestCommitAsksForSharedRows: the leader of a row that a transaction refers to, and of whose tablet it has written nothing, is lost; meanwhile the
 // row goes. The commit is refused.
 func TestCommitAsksForSharedRows(t *testing.T) {

@@ -23,7 +23,8 @@ const (
 	// times a statement; the next system call then wakes the monitor by a futex, and it begins with 20 µs again: with three replicas
 	// that was a quarter of the CPU time of a statement. The runtime knows no setting for that alone: one that prints the scheduler's state
 	// from time to time keeps the monitor awake for it. The time is the longest there is, 25 days in milliseconds. The first
-	// line comes at once where the machine has run for longer, and a panic prints that state before its message.
+	// line comes at once where the machine has run for longer, and a panic prints that state before its message. A process of both roles
+	// seldom waits as a whole; there it gains nothing, and a disk with slow flushes has their threads keep the processors for longer.
 	wakefulSetting = "schedtrace=2147483647"
 
 	// executedVariable tells the started process that it has been started for the two.
@@ -35,7 +36,7 @@ const (
 
 // calmMonitor executes the program anew, in the same process, for what only the beginning of a program can have: threads have their timer
 // slack from the thread that made them, and the runtime has made some by now and has read its settings. Where that cannot be it goes on as it is.
-func calmMonitor() error {
+func calmMonitor(role string) error {
 	if os.Getenv(executedVariable) != "" {
 		return nil
 	}
@@ -52,7 +53,11 @@ func calmMonitor() error {
 	if errno != 0 {
 		fmt.Fprintf(os.Stderr, "stele: timers stay as they are: %v\n", errno)
 	}
-	return fmt.Errorf("execute %s: %w", path, syscall.Exec(path, os.Args, append(wakeful(os.Environ()), executedVariable+"=1")))
+	environ := append(os.Environ(), executedVariable+"=1")
+	if role != "node" {
+		environ = wakeful(environ)
+	}
+	return fmt.Errorf("execute %s: %w", path, syscall.Exec(path, os.Args, environ))
 }
 
 // wakeful returns an environment with the setting that keeps the monitor awake, unless it says something of it: GODEBUG=schedtrace=0 leaves the

@@ -20,26 +20,27 @@ func TestCalmMonitor(t *testing.T) {
 		printMonitor(t)
 		return
 	}
-	for _, c := range []struct{ given, want string }{
-		{"", wakefulSetting},
-		{"gctrace=0", wakefulSetting + ",gctrace=0"},
-		{"schedtrace=0", "schedtrace=0"},
+	for _, c := range []struct{ role, given, want string }{
+		{"fe", "", wakefulSetting},
+		{"be", "gctrace=0", wakefulSetting + ",gctrace=0"},
+		{"be", "schedtrace=0", "schedtrace=0"},
+		{"node", "gctrace=0", "gctrace=0"},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestCalmMonitor$", "-test.v")
-		cmd.Env = append(os.Environ(), child+"=1", "GODEBUG="+c.given)
+		cmd.Env = append(os.Environ(), child+"="+c.role, "GODEBUG="+c.given)
 		out, err := cmd.CombinedOutput()
 		want := "GODEBUG " + c.want + "\n" + strings.Repeat(fmt.Sprintf("slack %d\n", timerSlack.Nanoseconds()), 4)
 		if !strings.Contains(string(out), want) {
-			t.Errorf("with GODEBUG=%s: %v: printed\n%s\nwithout\n%s", c.given, err, out, want)
+			t.Errorf("%s with GODEBUG=%s: %v: printed\n%s\nwithout\n%s", c.role, c.given, err, out, want)
 		}
 		if taken := strings.Contains(string(out), "\nSCHED "); taken != strings.Contains(c.want, wakefulSetting) || !strings.Contains(string(out), "panic: the end") {
-			t.Errorf("with GODEBUG=%s: the runtime has taken it: %t; printed\n%s", c.given, taken, out)
+			t.Errorf("%s with GODEBUG=%s: the runtime has taken it: %t; printed\n%s", c.role, c.given, taken, out)
 		}
 	}
 }
 
 func printMonitor(t *testing.T) {
-	if err := calmMonitor(); err != nil {
+	if err := calmMonitor(os.Getenv("STELE_TEST_MONITOR")); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Println("GODEBUG", os.Getenv("GODEBUG"))

@@ -57,8 +57,8 @@ const heapSample = 8 << 20
 
 func main() {
 	if len(os.Args) > 1 && slices.Contains([]string{"fe", "be", "node"}, os.Args[1]) {
-		if err := coarseTimers(); err != nil {
-			fmt.Fprintf(os.Stderr, "stele: timers stay as they are: %v\n", err)
+		if err := calmMonitor(os.Args[1]); err != nil {
+			fmt.Fprintf(os.Stderr, "stele: the runtime's monitor thread stays as it is: %v\n", err)
 		}
 		runtime.MemProfileRate = heapSample
 	}

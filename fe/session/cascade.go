@@ -214,8 +214,8 @@ func (d *dependents) act(ctx context.Context) error {
 	columns := columnNames(d.t, d.k.f.Columns)
 	set := make([]string, len(columns))
 	for i, name := range columns {
-		if set[i] = quoteName(name) + " = NULL"; d.action == model.ReferenceCascade {
-			set[i] = quoteName(name) + " = " + quoteName(name)
+		if set[i] = quoted(name) + " = NULL"; d.action == model.ReferenceCascade {
+			set[i] = quoted(name) + " = " + quoted(name)
 		}
 	}
 	verb := "UPDATE %s SET " + strings.Join(set, ", ")
@@ -227,6 +227,9 @@ func (d *dependents) act(ctx context.Context) error {
 		return err
 	}
 	defer m.source.Close()
+	for i := range m.plan.Assign {
+		m.plan.Assign[i].Keeps = false // a column that is named as its own value gets that of the parent (replaced)
+	}
 	return d.each(ctx, m, func(b *vec.Batch) error {
 		if err := m.take(d.replaced(b, m.plan)); err != nil {
 			return err
@@ -309,7 +312,7 @@ func (d *dependents) modifier(ctx context.Context, verb string) (*modifier, erro
 		return nil, &txn.RetryError{Err: fmt.Errorf("table %s is no more", d.t.Name), Gone: true}
 	}
 	where, params := d.where()
-	sql := fmt.Sprintf(verb, quoteName(db.Name)+"."+quoteName(d.t.Name)) + where
+	sql := fmt.Sprintf(verb, quoted(db.Name)+"."+quoted(d.t.Name)) + where
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil {
 		return nil, fmt.Errorf("BUG: %s: %w", sql, err)
@@ -374,7 +377,7 @@ func (d *dependents) where() (text string, params []plan.Param) {
 				n++
 			}
 		}
-		conditions = append(conditions, quoteName(col.Name)+" IN (?"+strings.Repeat(", ?", n-1)+")")
+		conditions = append(conditions, quoted(col.Name)+" IN (?"+strings.Repeat(", ?", n-1)+")")
 	}
 	if conditions == nil {
 		return "", nil

@@ -152,17 +152,15 @@ func (s *Session) checkOrphans(ctx context.Context, c *plan.TableChange) error {
 			return err
 		}
 		if found {
-			return s.noParentRow(cat, c.To, f)
+			return noParentRow(cat, c.To, f)
 		}
 	}
 	return nil
 }
 
 // noParentRow is the error of a row that has no parent.
-func (s *Session) noParentRow(cat *catalog.Catalog, t *catalog.Table, f *catalog.ForeignKey) error {
-	db, _ := cat.DatabaseByID(t.DatabaseID)
-	return sqlErr(plan.CodeNoReferencedRow, "23000", "Cannot add or update a child row: a foreign key constraint fails (`%s`.`%s`, %s)",
-		db.Name, t.Name, plan.ForeignKeyText(cat, t, f))
+func noParentRow(cat *catalog.Catalog, t *catalog.Table, f *catalog.ForeignKey) error {
+	return sqlErr(plan.CodeNoReferencedRow, "23000", "Cannot add or update a child row: a foreign key constraint fails (%s)", describeForeignKey(cat, t, f))
 }
 
 // orphanQuery asks for a row of a table as it will be that has no row of the parent of a foreign key. ok is false where there can be none:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -19,7 +18,6 @@ import (
 
 // Errors of foreign keys.
 const (
-	codeNoParent  = 1452
 	codeHasChild  = 1451
 	codeTooDeep   = 3008
 	deepestFall   = 15      // as InnoDB
@@ -298,57 +296,18 @@ func (r *referrer) explain(err error, writes []txn.TabletWrite, of []*reference)
 }
 
 func (r *referrer) noParent(k *reference) error {
-	return sqlErr(codeNoParent, "23000", "Cannot add or update a child row: a foreign key constraint fails (%s)", describeForeignKey(r.cat, r.t, k.f))
+	return noParentRow(r.cat, r.t, k.f)
 }
 
-// describeForeignKey is how MySQL's errors name a foreign key.
-func describeForeignKey(cat *catalog.Catalog, t *catalog.Table, f *model.ForeignKey) string {
-	database := func(id types.DatabaseID) string {
-		if d, ok := cat.DatabaseByID(id); ok {
-			return d.Name
-		}
-		return ""
-	}
-	db := database(t.DatabaseID)
-	refDB, ref, columns := db, "", []string(nil)
-	if parent, ok := cat.TableByID(f.RefTable); ok {
-		refDB, ref, columns = database(parent.DatabaseID), parent.Name, columnNames(parent, f.RefColumns)
-	} else if f.Awaits != nil {
-		refDB, ref, columns = f.Awaits.Database, f.Awaits.Table, f.Awaits.Columns
-	}
-	parentName := quoteName(ref)
-	if refDB != db {
-		parentName = quoteName(refDB) + "." + parentName
-	}
-	text := fmt.Sprintf("%s.%s, CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s)", quoteName(db), quoteName(t.Name), quoteName(f.Name),
-		quoteNames(columnNames(t, f.Columns)), parentName, quoteNames(columns))
-	for _, a := range []struct {
-		on string
-		do model.ReferenceAction
-	}{{"DELETE", f.OnDelete}, {"UPDATE", f.OnUpdate}} {
-		if a.do == model.ReferenceCascade || a.do == model.ReferenceSetNull {
-			text += " ON " + a.on + " " + a.do.String()
+// describeForeignKey is how MySQL's errors name a foreign key. They leave out RESTRICT, as InnoDB does: to it that is what NO ACTION is.
+func describeForeignKey(cat *catalog.Catalog, t *catalog.Table, f *catalog.ForeignKey) string {
+	shown := *f
+	for _, action := range []*catalog.ReferenceAction{&shown.OnDelete, &shown.OnUpdate} {
+		if *action == catalog.ReferenceRestrict {
+			*action = catalog.ReferenceNoAction
 		}
 	}
-	return text
-}
-
-func columnNames(t *catalog.Table, ids []types.ColumnID) []string {
-	out := make([]string, len(ids))
-	for i, at := range places(t, ids) {
-		out[i] = t.Schema.Columns[at].Name
-	}
-	return out
-}
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
-func quoteNames(names []string) string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = quoteName(n)
-	}
-	return strings.Join(out, ", ")
+	return quotedTable(cat, t) + ", " + plan.ForeignKeyText(cat, t, &shown)
 }
 
 // referring leaves out the rows of INSERT IGNORE that refer to nothing, with what each would have been told; the others' parents are locked.
@@ -433,4 +392,12 @@ func (i *inserter) lacking(ctx context.Context, k *reference, rows *vec.Batch, l
 	}
 	_, err := i.refs.referBy(k, nil, rows, trusted)
 	return err
+}
+
+func columnNames(t *catalog.Table, ids []types.ColumnID) []string {
+	out := make([]string, len(ids))
+	for i, at := range places(t, ids) {
+		out[i] = t.Schema.Columns[at].Name
+	}
+	return out
 }

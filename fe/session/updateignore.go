@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"stele/fe/server"
+	"stele/sql/plan"
 )
 
 // codeDuplicate is the number of the error of a key that is there already.
@@ -36,7 +37,7 @@ func (m *modifier) runEach(ctx context.Context) error {
 				continue
 			}
 			code, _, msg := known.MySQL()
-			if !slices.Contains([]uint16{codeDuplicate, codeNoParent, codeHasChild}, code) {
+			if !slices.Contains([]uint16{codeDuplicate, plan.CodeNoReferencedRow, codeHasChild}, code) {
 				return err
 			}
 			if rerr := m.t.RollbackTo(ctx, mark); rerr != nil {

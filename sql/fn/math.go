@@ -230,7 +230,7 @@ func roundRule(param string, a []T) ([]T, T, error) {
 	return []T{x, tInt}[:len(a)], res, nil
 }
 
-// roundFloat rounds a double to d digits, half away from zero.
+// roundFloat rounds a double to d digits, halves to even: as MySQL, which leaves that to the C library (rint). Decimals round away from zero.
 func roundFloat(x float64, d int64) float64 {
 	if d > 308 || x == 0 {
 		return x
@@ -241,14 +241,14 @@ func roundFloat(x float64, d int64) float64 {
 	p := math.Pow10(int(max(d, -d)))
 	var r float64
 	if d >= 0 {
-		r = math.Round(x*p) / p
+		r = math.RoundToEven(x*p) / p
 	} else {
-		r = math.Round(x/p) * p
+		r = math.RoundToEven(x/p) * p
 	}
 	if r-r != 0 {
 		return x
 	}
-	return r
+	return r + 0 // no negative zero
 }
 
 func truncateFloat(x float64, d int64) float64 {

@@ -339,6 +339,9 @@ func toInteger(v vec.Value, from, to mt.ColumnType, env Env, store bool) (vec.Va
 			d = vec.Int128OfUint(uint64(v.I))
 		}
 	} else {
+		if from.Phys() == mt.PhysFloat64 { // to even, as MySQL's rint; decimals and texts round away from zero
+			v.F = math.RoundToEven(v.F)
+		}
 		var scale int32
 		if d, scale, p = decimalValue(v, from, env); p != outside {
 			d, _ = Rescale(d, scale, 0)

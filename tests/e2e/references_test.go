@@ -232,7 +232,7 @@ func (r *racer) round(ctx context.Context) {
 	}
 	marked := false
 	for range 1 + r.rnd.IntN(6) {
-		goes := true
+		var goes bool
 		switch k := r.rnd.IntN(12); {
 		case k == 0 || k == 1:
 			goes, marked = r.do(ctx, "SAVEPOINT s"), true

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"stele/fe/server"
@@ -40,7 +41,7 @@ func (m *modifier) runEach(ctx context.Context) error {
 				return err
 			}
 			if rerr := m.t.RollbackTo(ctx, mark); rerr != nil {
-				return errors.Join(err, rerr)
+				return fmt.Errorf("go back behind a row that is left out (%s): %w", msg, rerr) // which is the error: all is undone
 			}
 			m.refs.forget()
 			if m.changed = changed; len(m.plan.Assign) == 0 {

@@ -128,7 +128,13 @@ func (t *Txn) renew(ctx context.Context, statements []written) error {
 	}
 }
 
-func (t *Txn) again(ctx context.Context, statements []written) error {
+// again leaves a transaction that cannot be written whole with no history: marks in it would name what is not written.
+func (t *Txn) again(ctx context.Context, statements []written) (err error) {
+	defer func() {
+		if err != nil {
+			t.failed, t.done = true, history{lost: true}
+		}
+	}()
 	if err := t.Rollback(ctx); err != nil {
 		return err
 	}
@@ -143,12 +149,10 @@ func (t *Txn) again(ctx context.Context, statements []written) error {
 			return err
 		}
 		if counts != st.counts {
-			t.failed = true
 			return fmt.Errorf("rows that the transaction had written were changed meanwhile: %+v became %+v", st.counts, counts)
 		}
 		for _, p := range st.promises {
 			if err := p.holds(ctx); err != nil {
-				t.failed = true
 				return err
 			}
 			t.done.promise(p)

@@ -3,17 +3,21 @@ package e2e
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-
 	"stele/tests/cluster"
+)
+
+var (
+	racesFor  = flag.Duration("references.time", 10*time.Second, "how long TestReferencesRace goes on")
+	racesSeed = flag.Uint64("references.seed", 0, "seed of the statements of TestReferencesRace; 0 draws one")
 )
 
 // orphans counts the rows of a child that refer to nothing.
@@ -23,32 +27,57 @@ func orphans(t *testing.T, db *sql.DB, child, parent string) (n int) {
 	return n
 }
 
-// TestReferencesRace has sessions insert, move and delete rows of three tables while others delete the rows that these refer to, give them other
-// keys and bring them back, and while the BEs are killed in turn. Each error is one that may come of it, and no row refers to nothing.
+// racedTables are those of TestReferencesRace, each behind what it refers to.
+var racedTables = []string{
+	"CREATE TABLE p (id INT PRIMARY KEY, u INT, v INT, UNIQUE KEY (u)) DISTRIBUTED BY HASH(id) BUCKETS 3",
+	"CREATE TABLE o (id INT PRIMARY KEY)",
+	"CREATE TABLE held (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, w INT DEFAULT 0, FOREIGN KEY (pid) REFERENCES p (id))",
+	"CREATE TABLE falls (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, w INT DEFAULT 0, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE)",
+	"CREATE TABLE stays (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, w INT DEFAULT 0, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE SET NULL ON UPDATE SET NULL)",
+	"CREATE TABLE coded (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, w INT DEFAULT 0, FOREIGN KEY (pid) REFERENCES p (u) ON DELETE CASCADE ON UPDATE CASCADE)",
+	"CREATE TABLE under (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid BIGINT, FOREIGN KEY (pid) REFERENCES falls (id) ON DELETE CASCADE)",
+}
+
+// racedOrphans names the tables of TestReferencesRace that have a row which refers to nothing, in one snapshot.
+func racedOrphans(ctx context.Context, db *sql.DB) (string, error) {
+	var parts []string
+	for _, r := range [][3]string{{"held", "p", "id"}, {"falls", "p", "id"}, {"stays", "p", "id"}, {"coded", "p", "u"}, {"under", "falls", "id"}} {
+		parts = append(parts, fmt.Sprintf("SELECT '%s' AS child, c.id AS row_id, c.pid AS refers FROM %[1]s c LEFT JOIN %s p ON p.%s = c.pid WHERE c.pid IS NOT NULL AND p.id IS NULL",
+			r[0], r[1], r[2]))
+	}
+	var found sql.NullString
+	err := db.QueryRowContext(ctx, "SELECT GROUP_CONCAT(CONCAT(child, ' ', row_id, ' to ', refers)) FROM ("+strings.Join(parts, " UNION ALL ")+") AS x").Scan(&found)
+	return found.String, err
+}
+
+// TestReferencesRace has sessions insert, move and delete rows of tables while others delete the rows that these refer to, give them other
+// keys and bring them back, in statements and transactions of all kinds, and while the BEs are killed in turn. Each error is one that may
+// come of it, and no row refers to nothing, at no moment.
 func TestReferencesRace(t *testing.T) {
 	skipShort(t, "BEs are killed while sessions write")
 	c := cluster.Start(t, prompt)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), *racesFor+4*time.Minute)
 	defer cancel()
-	db := databaseOf(ctx, t, c, "refs", `CREATE TABLE p (id INT PRIMARY KEY, v INT) DISTRIBUTED BY HASH(id) BUCKETS 3`)
-	for _, s := range []string{
-		"CREATE TABLE held (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES p (id))",
-		"CREATE TABLE falls (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE)",
-		"CREATE TABLE stays (id BIGINT AUTO_INCREMENT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES p (id) ON DELETE SET NULL ON UPDATE SET NULL)",
-	} {
-		mustExec(t, db, s)
-	}
-	const parents, workers, rounds = 8, 6, 60
+	db := databaseOf(ctx, t, c, "refs", racedTables...)
+	const parents, workers = 8, 6
 	for id := range parents {
-		mustExec(t, db, fmt.Sprintf("INSERT INTO p VALUES (%d, 0)", id))
+		mustExec(t, db, fmt.Sprintf("INSERT INTO p VALUES (%d, %d, 0)", id, id))
 	}
-	r := &racers{seen: map[uint16]int{}}
+	mustExec(t, db, "INSERT INTO o VALUES (0)")
+	seed := *racesSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	r := &racers{seen: map[uint16]int{}, first: map[uint16]string{}, until: time.Now().Add(*racesFor), parents: parents}
 	var all sync.WaitGroup
 	for worker := range workers {
-		all.Go(func() { r.run(ctx, db, rand.New(rand.NewPCG(7, uint64(worker))), parents, rounds) })
+		all.Go(func() { r.run(ctx, db, worker, rand.New(rand.NewPCG(seed, uint64(worker)))) })
 	}
 	ended := make(chan struct{})
 	go func() { all.Wait(); close(ended) }()
+	looked := make(chan struct{})
+	go func() { r.look(ctx, t, db, ended); close(looked) }()
 	for n := 1; ; n = n%3 + 1 {
 		node := fmt.Sprintf("be%d", n)
 		must(t, c.Kill(node))
@@ -61,101 +90,233 @@ func TestReferencesRace(t *testing.T) {
 		}
 		break
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t.Logf("outcomes by error number: %v", r.seen)
-	for code := range r.seen {
-		if !slices.Contains([]uint16{0, 1062, 1180, 1205, 1213, 1412, 1451, 1452}, code) {
-			t.Errorf("error %d: %v", code, r.first[code])
-		}
-	}
-	for _, code := range []uint16{0, 1451, 1452} {
-		if r.seen[code] == 0 {
-			t.Errorf("error %d never came: the race is none", code)
-		}
-	}
-	for _, child := range []string{"held", "falls", "stays"} {
-		if n := orphans(t, db, child, "p"); n != 0 {
-			t.Errorf("%d rows of %s refer to nothing", n, child)
-		}
+	<-looked
+	r.judge(t)
+	if found, err := racedOrphans(ctx, db); err != nil || found != "" {
+		t.Errorf("rows refer to nothing in the end: %s, %v", found, err)
 	}
 }
 
 // racers are the sessions of TestReferencesRace.
 type racers struct {
-	mu    sync.Mutex
-	seen  map[uint16]int
-	first map[uint16]error
+	until   time.Time
+	parents int
+
+	mu     sync.Mutex
+	seen   map[uint16]int
+	first  map[uint16]string
+	trail  []string // the latest statements that have ended
+	looks  int
+	rounds int
 }
 
-func (r *racers) note(err error) {
+const longestTrail = 120
+
+func (r *racers) note(statement string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	code := number(err)
+	if r.trail = append(r.trail, fmt.Sprintf("%s: %d", statement, code)); len(r.trail) > longestTrail {
+		r.trail = slices.Delete(r.trail, 0, len(r.trail)-longestTrail)
+	}
 	if r.seen[code]++; r.seen[code] == 1 {
-		if r.first == nil {
-			r.first = map[uint16]error{}
-		}
-		r.first[code] = err
+		r.first[code] = fmt.Sprintf("%s: %v", statement, err)
 	}
 }
 
-func (r *racers) run(ctx context.Context, db *sql.DB, rnd *rand.Rand, parents, rounds int) {
+// judge fails for errors that do not come of what the racers do.
+func (r *racers) judge(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.Logf("%d rounds, %d looks; outcomes by error number: %v", r.rounds, r.looks, r.seen)
+	for code := range r.seen {
+		if !slices.Contains([]uint16{0, 1062, 1180, 1205, 1213, 1412, 1451, 1452}, code) {
+			t.Errorf("error %d: %v", code, r.first[code])
+		}
+	}
+	for _, code := range []uint16{0, 1062, 1451, 1452} {
+		if r.seen[code] == 0 {
+			t.Errorf("error %d never came: the race is none", code)
+		}
+	}
+}
+
+// look looks for orphans for as long as there are racers: what one statement leaves another one may take away.
+func (r *racers) look(ctx context.Context, t *testing.T, db *sql.DB, ended <-chan struct{}) {
+	for {
+		select {
+		case <-ended:
+			return
+		default:
+		}
+		found, err := racedOrphans(ctx, db)
+		if found != "" {
+			r.mu.Lock()
+			trail := strings.Join(r.trail, "\n")
+			r.mu.Unlock()
+			again, err := racedOrphans(ctx, db)
+			t.Errorf("rows refer to nothing: %s; then: %s (%v), behind\n%s", found, again, err, trail)
+			return
+		}
+		if err == nil {
+			r.mu.Lock()
+			r.looks++
+			r.mu.Unlock()
+		}
+	}
+}
+
+const leastRounds = 60 // that each racer makes, however slow the machine is
+
+func (r *racers) run(ctx context.Context, db *sql.DB, id int, rnd *rand.Rand) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		r.note(err)
+		r.note("connect", err)
 		return
 	}
 	defer conn.Close()
-	for range rounds {
-		open := rnd.IntN(3) == 0
-		if open {
-			_, err := conn.ExecContext(ctx, "BEGIN")
-			r.note(err)
-		}
-		for range 1 + rnd.IntN(3) {
-			_, err := conn.ExecContext(ctx, racerStatement(rnd, parents))
-			if r.note(err); err != nil && open && lost(err) {
-				open = false
-				break
-			}
-		}
-		if open {
-			end := "COMMIT"
-			if rnd.IntN(4) == 0 {
-				end = "ROLLBACK"
-			}
-			_, err := conn.ExecContext(ctx, end)
-			r.note(err)
-		}
+	one := &racer{r: r, id: id, conn: conn, rnd: rnd, prepared: map[string]*sql.Stmt{}}
+	for n := 0; (n < leastRounds || time.Now().Before(r.until)) && ctx.Err() == nil && !one.lost; n++ {
+		one.round(ctx)
+		r.mu.Lock()
+		r.rounds++
+		r.mu.Unlock()
 	}
 }
 
-// lost reports whether an error has ended the transaction.
-func lost(err error) bool {
-	var my *mysql.MySQLError
-	return !errors.As(err, &my) || my.Number == 1213
+// racer is one of them.
+type racer struct {
+	r        *racers
+	id       int
+	conn     *sql.Conn
+	rnd      *rand.Rand
+	prepared map[string]*sql.Stmt // kept for as long as the session lasts
+	lost     bool                 // the connection, which is an error that no statement may have
 }
 
-func racerStatement(rnd *rand.Rand, parents int) string {
-	id, child := rnd.IntN(parents), []string{"held", "falls", "stays"}[rnd.IntN(3)]
-	switch rnd.IntN(12) {
+// do runs a statement, and reports whether a transaction goes on behind it.
+func (r *racer) do(ctx context.Context, statement string, args ...any) bool {
+	err := r.exec(ctx, statement, args)
+	r.r.note(fmt.Sprintf("%d: %s %v", r.id, statement, args), err)
+	r.lost = number(err) == 1
+	return !r.lost && number(err) != 1213
+}
+
+func (r *racer) exec(ctx context.Context, statement string, args []any) (err error) {
+	if len(args) == 0 || r.rnd.IntN(2) == 0 {
+		_, err = r.conn.ExecContext(ctx, fmt.Sprintf(strings.ReplaceAll(statement, "?", "%v"), args...))
+		return err
+	}
+	p := r.prepared[statement]
+	if p == nil {
+		if p, err = r.conn.PrepareContext(ctx, statement); err != nil {
+			return err
+		}
+		r.prepared[statement] = p
+	}
+	_, err = p.ExecContext(ctx, args...)
+	return err
+}
+
+func (r *racer) round(ctx context.Context) {
+	if r.rnd.IntN(5) == 0 {
+		r.do(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL "+[]string{"READ COMMITTED", "REPEATABLE READ"}[r.rnd.IntN(2)])
+	}
+	if r.rnd.IntN(2) == 0 {
+		r.statement(ctx)
+		return
+	}
+	if !r.do(ctx, "BEGIN") {
+		return
+	}
+	marked := false
+	for range 1 + r.rnd.IntN(6) {
+		var goes bool
+		switch k := r.rnd.IntN(12); {
+		case k == 0 || k == 1:
+			goes, marked = r.do(ctx, "SAVEPOINT s"), true
+		case k <= 3 && marked:
+			goes = r.do(ctx, "ROLLBACK TO s")
+		case k == 4: // it fails behind its first row
+			goes = r.do(ctx, "INSERT INTO o VALUES (?), (0)", 1+r.rnd.IntN(50))
+		default:
+			goes = r.statement(ctx)
+		}
+		if !goes {
+			return
+		}
+	}
+	r.do(ctx, []string{"COMMIT", "COMMIT", "COMMIT", "ROLLBACK"}[r.rnd.IntN(4)])
+}
+
+func (r *racer) statement(ctx context.Context) bool {
+	if r.rnd.IntN(2) == 0 {
+		return r.ofParents(ctx)
+	}
+	return r.ofChildren(ctx)
+}
+
+func (r *racer) ofParents(ctx context.Context) bool {
+	id, other, v := r.rnd.IntN(r.r.parents), r.rnd.IntN(r.r.parents), r.rnd.IntN(1000)
+	child := []string{"held", "falls", "stays", "coded"}[r.rnd.IntN(4)]
+	switch r.rnd.IntN(16) {
 	case 0, 1:
-		return fmt.Sprintf("DELETE FROM p WHERE id = %d", id)
+		return r.do(ctx, "DELETE FROM p WHERE id = ?", id)
 	case 2:
-		return fmt.Sprintf("UPDATE p SET id = %d WHERE id = %d", rnd.IntN(parents), id)
-	case 3, 4:
-		return fmt.Sprintf("INSERT IGNORE INTO p VALUES (%d, 1)", id)
+		return r.do(ctx, "DELETE FROM p WHERE id IN (?, ?)", id, other)
+	case 3:
+		return r.do(ctx, "UPDATE p SET id = ? WHERE id = ?", other, id)
+	case 4:
+		return r.do(ctx, "UPDATE p SET u = ? WHERE id = ?", other, id)
 	case 5:
-		return fmt.Sprintf("REPLACE INTO p VALUES (%d, 2)", id)
+		return r.do(ctx, "REPLACE INTO p VALUES (?, ?, ?)", id, other, v)
 	case 6:
-		return fmt.Sprintf("UPDATE %s SET pid = %d WHERE pid = %d", child, id, rnd.IntN(parents))
+		return r.do(ctx, "INSERT INTO p VALUES (?, ?, 3) ON DUPLICATE KEY UPDATE u = ?, v = v + 1", id, id, other)
 	case 7:
-		return fmt.Sprintf("DELETE FROM %s WHERE pid = %d", child, id)
+		return r.do(ctx, "INSERT INTO p VALUES (?, NULL, 3) ON DUPLICATE KEY UPDATE id = ?", id, other)
 	case 8:
-		return fmt.Sprintf("INSERT INTO %s (pid) VALUES (%d), (NULL), (%d)", child, id, rnd.IntN(parents))
+		return r.do(ctx, "UPDATE p, "+child+" c SET p.id = ?, p.u = ?, c.w = c.w + 1 WHERE p.id = ? AND c.pid = p.id", other, other, id)
+	case 9:
+		return r.do(ctx, "UPDATE p, "+child+" c SET p.v = ?, c.pid = ? WHERE p.id = ? AND c.pid = p.id", v, other, id)
+	case 10:
+		return r.do(ctx, "DELETE p, c FROM p LEFT JOIN "+child+" c ON c.pid = p.id WHERE p.id = ?", id)
+	case 11:
+		return r.do(ctx, "DELETE IGNORE FROM p WHERE id IN (?, ?)", id, other)
+	case 12:
+		return r.do(ctx, "UPDATE IGNORE p SET id = ? WHERE id = ?", other, id)
+	case 13:
+		return r.do(ctx, "INSERT INTO p VALUES (?, ?, 4), (?, ?, 4)", id, id, other, other)
 	}
-	return fmt.Sprintf("INSERT INTO %s (pid) VALUES (%d)", child, id)
+	return r.do(ctx, "INSERT IGNORE INTO p VALUES (?, ?, 1), (?, ?, 1)", id, id, other, other)
+}
+
+func (r *racer) ofChildren(ctx context.Context) bool {
+	id, other := r.rnd.IntN(r.r.parents), r.rnd.IntN(r.r.parents)
+	child := []string{"held", "falls", "stays", "coded"}[r.rnd.IntN(4)]
+	switch r.rnd.IntN(14) {
+	case 0, 1:
+		return r.do(ctx, "DELETE FROM "+child+" WHERE pid = ?", id)
+	case 2:
+		return r.do(ctx, "DELETE FROM "+child+" WHERE pid IS NULL OR pid = ?", id)
+	case 3:
+		return r.do(ctx, "UPDATE "+child+" SET pid = ? WHERE pid = ?", other, id)
+	case 4:
+		return r.do(ctx, "INSERT IGNORE INTO "+child+" (pid) VALUES (?), (?), (99)", id, other)
+	case 5:
+		return r.do(ctx, "INSERT INTO "+child+" (pid) VALUES (?), (NULL), (?)", id, other)
+	case 6:
+		return r.do(ctx, "REPLACE INTO "+child+" (id, pid) VALUES (?, ?)", 1+id, other)
+	case 7:
+		return r.do(ctx, "INSERT INTO "+child+" (id, pid) VALUES (?, ?) ON DUPLICATE KEY UPDATE pid = ?", 1+id, other, id)
+	case 8:
+		return r.do(ctx, "INSERT INTO "+child+" (pid) SELECT id FROM p WHERE id <> ?", id)
+	case 9:
+		return r.do(ctx, "INSERT INTO under (pid) SELECT id FROM falls WHERE pid = ?", id)
+	case 10:
+		return r.do(ctx, "UPDATE "+child+" SET w = w + 1 WHERE pid = ?", id)
+	}
+	return r.do(ctx, "INSERT INTO "+child+" (pid) VALUES (?)", id)
 }
 
 // TestRowsGoWhileOthersRefer: a transaction that has taken parents away goes back to a savepoint, or a statement of it fails, by which its locks

@@ -45,6 +45,7 @@ lint: fmt-check vet ## gofmt, go vet and golangci-lint
 
 vet:
 	go vet ./...
+	go vet -tags "bench chaos clients sim" ./tests/...
 
 fmt: ## format all Go code
 	gofmt -w $(GO_FOLDERS)

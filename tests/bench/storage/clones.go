@@ -384,7 +384,7 @@ func (b *benchmark) longest(done <-chan struct{}, f func() error) <-chan time.Du
 
 // getOne reads a whole row as a BE does for a point query that its row cache does not know.
 func getOne(t *tablet.Tablet, keys [][]byte) error {
-	_, found, _, err := t.GetAt(t.Version(), keys[0], []types.ColumnID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	_, found, _, err := t.GetAt(t.Version(), keys[0], []types.ColumnID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, nil)
 	if err == nil && !found {
 		err = fmt.Errorf("row is not found")
 	}

@@ -8,7 +8,7 @@
 // proposes command.NoteLeader first and waits for that.
 //
 // Crash at any point: an entry is in the log of a majority before Propose answers; the catalog is rebuilt from the
-// newest snapshot and the log behind it. An entry or snapshot that cannot be read stops this FE with the reason and
+// newest snapshot and the log behind it. An entry or snapshot that cannot be read, or an entry that cannot be stored, stops this FE with the reason and
 // the remedy (Failed, Open); the others go on.
 package raftlog
 
@@ -246,7 +246,7 @@ func (l *Log) Current() *catalog.Catalog { return l.fsm.current.Load() }
 // Changed returns a channel that is closed when more has been applied than when it was got.
 func (l *Log) Changed() <-chan struct{} { return l.fsm.changes() }
 
-// Failed is closed when this FE has stopped for an entry that it cannot read; Failure says which and why.
+// Failed is closed when this FE has stopped for an entry that it cannot read or store; Failure says which and why.
 func (l *Log) Failed() <-chan struct{} { return l.fsm.failed }
 
 // Failure returns why this FE has stopped, or nil.

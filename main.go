@@ -60,6 +60,9 @@ func main() {
 		if err := calmMonitor(os.Args[1]); err != nil {
 			fmt.Fprintf(os.Stderr, "stele: the runtime's monitor thread stays as it is: %v\n", err)
 		}
+		if err := useHugePages(); err != nil {
+			fmt.Fprintf(os.Stderr, "stele: memory stays in small pages: %v\n", err)
+		}
 		runtime.MemProfileRate = heapSample
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

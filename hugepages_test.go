@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"reflect"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -21,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inHugePages is how many bytes of the mapping that holds an address lie in huge pages, by the kernel's account.
-func inHugePages(t *testing.T, address uintptr) uintptr {
+// inHugePages is how many bytes of some mappings lie in huge pages, by the kernel's account.
+func inHugePages(t *testing.T, asked func(memoryRange) bool) (bytes uintptr) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
@@ -30,20 +29,19 @@ func inHugePages(t *testing.T, address uintptr) uintptr {
 	}
 	inside := false
 	for line := range strings.Lines(string(text)) {
-		var from, to uintptr
-		if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
-			inside = from <= address && address < to
+		var m memoryRange
+		if n, _ := fmt.Sscanf(line, "%x-%x %s ", &m.from, &m.to, &m.access); n == 3 {
+			inside = asked(m)
 		}
 		if rest, ok := strings.CutPrefix(line, "AnonHugePages:"); ok && inside {
 			kb, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return uintptr(kb) << 10
+			bytes += uintptr(kb) << 10
 		}
 	}
-	t.Fatalf("nothing is mapped at %x", address)
-	return 0
+	return bytes
 }
 
 // TestProgramInHugePages has another process move its program while its threads run, take a profile of itself and panic.
@@ -83,7 +81,7 @@ func moveWhileRunning(t *testing.T) {
 	}
 	others.Wait()
 	pprof.StopCPUProfile()
-	fmt.Println("code moved:", inHugePages(t, reflect.ValueOf(moveProgram).Pointer()) >= size)
+	fmt.Println("code moved:", inHugePages(t, func(m memoryRange) bool { return m.access == "r-xp" }) >= size)
 	unpacked, err := gzip.NewReader(&profile)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +125,8 @@ func TestHugeHeap(t *testing.T) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if got := inHugePages(t, uintptr(unsafe.Pointer(&full[0]))); got < (blocks-1)*size {
+	object := uintptr(unsafe.Pointer(&full[0]))
+	if got := inHugePages(t, func(m memoryRange) bool { return m.from <= object && object < m.to }); got < (blocks-1)*size {
 		t.Errorf("%d bytes of the heap are in huge pages, of %d that are full", got, len(full))
 	}
 	if after := resident(t); after > before+blocks/2*size {

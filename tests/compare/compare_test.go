@@ -24,8 +24,9 @@ var (
 	theirs  = flag.String("mariadb", "", "DSN of a MariaDB that runs already")
 	warned  = flag.Bool("warnings", false, "compare the codes of warnings, too")
 	typed   = flag.Bool("types", false, "compare the types of columns, too")
+	mix     = flag.Int("mix", 10, "how many expressions in a hundred are of another class than their place asks for")
 	raw     = flag.Bool("raw", false, "print differences that are accepted, too")
-	modes   = flag.String("modes", "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE", "sql_mode of both")
+	modes   = flag.String("modes", "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE", "sql_mode of both")
 	setting = flag.String("settings", "", "statements for both sessions, separated by ;")
 )
 
@@ -150,6 +151,7 @@ func TestQueries(t *testing.T) {
 	s := start(t)
 	for n := range *seeds {
 		g := NewGrammar(*seed + n)
+		g.Mix = *mix
 		s.database(t, fmt.Sprintf("cmp_q%d", *seed))
 		s.prepare(t, g)
 		for range *count {

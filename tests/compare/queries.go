@@ -169,7 +169,7 @@ func (g *Grammar) windows() *part {
 	from, id := leaf(relation, t.name+" w"), "w.id"
 	g.scopes = [][]named{own(t, "w.")}
 	frame := g.pick("", "", " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", " ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING", " RANGE UNBOUNDED PRECEDING", " ROWS 1 PRECEDING")
-	over := tree(fixed, "OVER (# ORDER BY #, "+id+frame+")", maybe("PARTITION BY #", g.value(class(g.IntN(int(document))))), g.any())
+	over := tree(fixed, "OVER (# ORDER BY #, "+id+frame+")", maybe("PARTITION BY #", g.columnOf(classes)), g.columnOf(classes))
 	var call *part
 	switch g.IntN(5) {
 	case 0:
@@ -181,7 +181,7 @@ func (g *Grammar) windows() *part {
 		call = tree(fixed, g.pick("FIRST_VALUE", "LAST_VALUE")+"(#)", g.any())
 	case 2:
 		call = tree(fixed, g.pick("LAG", "LEAD")+"(#, "+g.pick("1", "2", "0")+")", g.any())
-		over = tree(fixed, "OVER (# ORDER BY #, "+id+")", maybe("PARTITION BY #", g.any()), g.any())
+		over = tree(fixed, "OVER (# ORDER BY #, "+id+")", maybe("PARTITION BY #", g.columnOf(classes)), g.columnOf(classes))
 	case 3:
 		call = tree(fixed, g.pick("SUM", "AVG", "BIT_OR", "STDDEV")+"(#)", g.value(number))
 	default:

@@ -7,6 +7,9 @@ import (
 
 // Grammar makes statements over its tables.
 type Grammar struct {
+	// Mix is how many expressions in a hundred are of another class than their place asks for.
+	Mix int
+
 	dice
 	tables []table
 	scopes [][]named // what an expression may name, innermost last
@@ -27,7 +30,7 @@ const maxDepth = 3
 
 // value is an expression that is at home with a class, or, seldom, one of any.
 func (g *Grammar) value(c class) *part {
-	if g.chance(12) {
+	if g.chance(g.Mix) {
 		c = class(g.IntN(int(document)))
 	}
 	g.depth++

@@ -8,7 +8,7 @@ import (
 
 // NewGrammar makes the tables of a seed.
 func NewGrammar(seed uint64) *Grammar {
-	g := &Grammar{dice: dice{rand.New(rand.NewPCG(seed, 11))}}
+	g := &Grammar{Mix: 10, dice: dice{rand.New(rand.NewPCG(seed, 11))}}
 	g.schema()
 	return g
 }

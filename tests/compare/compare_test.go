@@ -189,11 +189,12 @@ func (s *servers) prepare(t *testing.T, g *Grammar) {
 	}
 }
 
-var names_ = regexp.MustCompile(`\b(x\d+\.)?[a-z]\b|\bt\d x\d+\b`)
+// aliased are the names that differ between statements of one shape.
+var aliased = regexp.MustCompile(`\b(x\d+\.)?[a-z]\b|\bt\d x\d+\b`)
 
 // report prints a difference, once for each shape of statement.
 func (s *servers) report(t *testing.T, g *Grammar, seed uint64, what string, q *part) {
-	shape := what + names_.ReplaceAllString(q.String(), "?")
+	shape := what + aliased.ReplaceAllString(q.String(), "?")
 	if s.seen[shape]++; s.seen[shape] > 1 {
 		return
 	}

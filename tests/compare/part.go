@@ -4,7 +4,8 @@
 // It owns a grammar whose statements are trees, so that a statement which the servers answer differently can be cut down to the smallest one
 // that still is: a part gives way to another of its kind that it holds, or to a literal, or goes. Everything follows from a seed. Unlike
 // tests/peer, whose expressions are typed and whose rows are tame, it mixes types as no careful program would. Its test (build tag clients)
-// runs both servers; accepted.go lists the differences that are meant, each with its reason.
+// runs both servers; accepted_test.go lists differences that are meant, each with its
+// reason. What it prints is to be judged: where MariaDB and MySQL differ, MySQL's documentation decides.
 package compare
 
 import (

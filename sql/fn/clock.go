@@ -136,7 +136,7 @@ func convertTZ(c *Call, a []vec.Value) (vec.Value, error) {
 	}
 	utc := sqltypes.LocalToUTC(a[0].I, from)
 	if utc < sqltypes.Second || utc >= (lastConverted+1)*sqltypes.Second {
-		return a[0], nil
+		return dateTimeInRange(a[0].I), nil
 	}
 	return dateTimeInRange(sqltypes.UTCToLocal(utc, to)), nil
 }

@@ -10,7 +10,7 @@ TEST_TIMEOUT = 15m
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients sim race chaos powercut prove-storage bench bench-storage pgo check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test test-clients compare sim race chaos powercut prove-storage bench bench-storage pgo check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-clients: build ## install real MySQL clients (apt, npm), run them against a
 
 race: ## run all tests with the race detector
 	go test -race -timeout 30m ./...
+
+compare: ## give Stele and a MariaDB random reads and writes that mix types, and print where they differ (COMPARE_ARGS="-seed 5 -seeds 20 -count 500")
+	go test -count=1 -timeout 60m -tags clients -v ./tests/compare -args $(COMPARE_ARGS)
 
 sim: ## play a thousand BEs with a million tablets in virtual time against the scheduler
 	go test -tags sim -timeout 60m -count=1 -v -run "^(TestLarge|TestMemory|TestCheck)" ./tests/sim

@@ -105,7 +105,7 @@ func (c *RowChange) assign(row, in *vec.Batch) (next *vec.Batch, changed bool, e
 
 // convert gives a computed value the type of its column.
 func (c *RowChange) convert(v *vec.Vector, to *types.Column) (*vec.Vector, error) {
-	x, _, err := sqltypes.ConvertColumn(v.Value(0), v.Type, to, c.def.Strict, sqltypes.Env{Loc: c.ectx.Loc, ZeroDates: c.def.ZeroDates})
+	x, _, err := sqltypes.ConvertColumn(v.Value(0), v.Type, to, c.def.Strict, sqltypes.Env{Loc: c.ectx.Loc, NowMicros: c.ectx.NowMicros, ZeroDates: c.def.ZeroDates})
 	if err != nil {
 		return nil, err
 	}

@@ -421,21 +421,25 @@ func (a *varianceAcc) emitState(dst []*vec.ColumnBuilder, lo, hi int) {
 
 func (a *varianceAcc) emit(dst *vec.ColumnBuilder, lo, hi int) error {
 	for g := lo; g < hi; g++ {
-		n := a.n[g]
-		if a.name == "stddev_samp" || a.name == "var_samp" {
-			n--
-		}
-		if n <= 0 {
-			dst.AppendNull()
-			continue
-		}
-		x := a.m2[g] / float64(n)
-		if a.name == "stddev_pop" || a.name == "stddev_samp" {
-			x = math.Sqrt(x)
-		}
-		dst.AppendFloat(x)
+		appendVariance(dst, a.name, a.n[g], a.m2[g])
 	}
 	return nil
+}
+
+// appendVariance appends a variance or standard deviation of n values with this sum of squared differences from their mean.
+func appendVariance(dst *vec.ColumnBuilder, name string, n int64, m2 float64) {
+	if name == "stddev_samp" || name == "var_samp" {
+		n--
+	}
+	if n <= 0 {
+		dst.AppendNull()
+		return
+	}
+	x := m2 / float64(n)
+	if name == "stddev_pop" || name == "stddev_samp" {
+		x = math.Sqrt(x)
+	}
+	dst.AppendFloat(x)
 }
 
 func (a *varianceAcc) size() int64 { return int64(cap(a.n)) * 24 }

@@ -70,7 +70,8 @@ func newWindow(n *physical.Node, in Stream, env *Env) (Stream, error) {
 var windowArgs = map[string][2]int{
 	"row_number": {0, 0}, "rank": {0, 0}, "dense_rank": {0, 0}, "ntile": {1, 1}, "lag": {1, 3}, "lead": {1, 3},
 	"percent_rank": {0, 0}, "cume_dist": {0, 0}, "nth_value": {2, 2},
-	"first_value": {1, 1}, "last_value": {1, 1}, "sum": {1, 1}, "avg": {1, 1}, "count": {0, 1}, "min": {1, 1}, "max": {1, 1},
+	"first_value": {1, 1}, "last_value": {1, 1}, "sum": {1, 1}, "avg": {1, 1}, "stddev_pop": {1, 1}, "stddev_samp": {1, 1}, "var_pop": {1, 1}, "var_samp": {1, 1},
+	"bit_and": {1, 1}, "bit_or": {1, 1}, "bit_xor": {1, 1}, "count": {0, 1}, "min": {1, 1}, "max": {1, 1},
 }
 
 func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"strings"
 
 	"stele/meta/types"
 	sqltypes "stele/sql/types"
@@ -161,7 +162,7 @@ func (r *windowRun) clamp(i int, d int64) int {
 	return min(max(i+int(d), r.lo), r.hi)
 }
 
-// aggregate computes sum, avg, count, min and max. Frames that begin with the partition only grow; the others are
+// aggregate computes aggregates. Frames that begin with the partition only grow; the others are
 // answered from a tree of partial results, so that no frame costs more than the logarithm of the partition.
 func (r *windowRun) aggregate() error {
 	f := r.f
@@ -200,12 +201,14 @@ func (r *windowRun) aggregate() error {
 type frameState struct {
 	n    int64 // values that are not NULL
 	dec  vec.Int128
-	f    float64
+	f    float64 // sum, or mean
+	m2   float64 // sum of squared differences from the mean
+	bits uint64
 	best int // row of the extreme, if n > 0
 }
 
 // frameBytes is what the accounting reckons for a row of a window function: peers and two tree nodes.
-const frameBytes = 16 + 2*48
+const frameBytes = 16 + 2*64
 
 func (r *windowRun) leaf(i int) frameState {
 	if len(r.args) == 0 {
@@ -223,6 +226,10 @@ func (r *windowRun) leaf(i int) frameState {
 		} else {
 			s.dec = int128At(v, i)
 		}
+	case "stddev_pop", "stddev_samp", "var_pop", "var_samp":
+		s.f = v.F64[i]
+	case "bit_and", "bit_or", "bit_xor":
+		s.bits = uint64(v.I64[i])
 	}
 	return s
 }
@@ -236,6 +243,15 @@ func (r *windowRun) combine(a, b frameState) (frameState, error) {
 	}
 	out := frameState{n: a.n + b.n, f: a.f + b.f, best: a.best}
 	switch r.f.Name {
+	case "stddev_pop", "stddev_samp", "var_pop", "var_samp":
+		d, share := b.f-a.f, float64(b.n)/float64(out.n)
+		out.f, out.m2 = a.f+d*share, a.m2+b.m2+d*d*float64(a.n)*share
+	case "bit_and":
+		out.bits = a.bits & b.bits
+	case "bit_or":
+		out.bits = a.bits | b.bits
+	case "bit_xor":
+		out.bits = a.bits ^ b.bits
 	case "sum", "avg":
 		var ok bool
 		if out.dec, ok = a.dec.Add(b.dec); !ok {
@@ -255,11 +271,21 @@ func (r *windowRun) emit(s frameState) error {
 	case r.f.Name == "count":
 		r.out.AppendInt(s.n)
 		return nil
+	case r.f.Name == "bit_and" && s.n == 0:
+		r.out.AppendInt(-1)
+		return nil
+	case strings.HasPrefix(r.f.Name, "bit_"):
+		r.out.AppendInt(int64(s.bits))
+		return nil
 	case s.n == 0:
 		r.out.AppendNull()
 		return nil
 	case r.f.Name == "min" || r.f.Name == "max":
 		r.out.AppendFrom(r.args[0], s.best)
+		return nil
+	}
+	if strings.HasPrefix(r.f.Name, "stddev_") || strings.HasPrefix(r.f.Name, "var_") {
+		appendVariance(r.out, r.f.Name, s.n, s.m2)
 		return nil
 	}
 	n := int64(1)

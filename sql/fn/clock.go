@@ -134,5 +134,12 @@ func convertTZ(c *Call, a []vec.Value) (vec.Value, error) {
 			return vec.NullValue(), nil
 		}
 	}
-	return dateTimeInRange(sqltypes.UTCToLocal(sqltypes.LocalToUTC(a[0].I, from), to)), nil
+	utc := sqltypes.LocalToUTC(a[0].I, from)
+	if utc < sqltypes.Second || utc >= (lastConverted+1)*sqltypes.Second {
+		return dateTimeInRange(a[0].I), nil
+	}
+	return dateTimeInRange(sqltypes.UTCToLocal(utc, to)), nil
 }
+
+// lastConverted is the last second that CONVERT_TZ converts, 3001-01-18 23:59:59 UTC; what lies outside stays as it is.
+const lastConverted = 32536771199

@@ -281,7 +281,10 @@ func (p *parsedDate) parse(f []byte) bool {
 			continue
 		}
 		if f[i] != '%' || i+1 == len(f) {
-			if len(p.s) == 0 || p.s[0] != f[i] {
+			if len(p.s) == 0 {
+				return true // as below
+			}
+			if p.s[0] != f[i] {
 				return false
 			}
 			p.s = p.s[1:]

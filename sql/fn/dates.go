@@ -173,7 +173,7 @@ func init() {
 		ofDay(Def{Name: "datediff", Group: "date", Syntax: "DATEDIFF(a, b)", Doc: "Days from b to a.", Min: 2, Max: 2, Context: true,
 			Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), asDate(a[1])}, tInt, nil }, Row: dateDiff}),
 		Def{Name: "from_days", Group: "date", Syntax: "FROM_DAYS(n)", Doc: "The date of a number of days since year 0.", Min: 1, Max: 1, TakesNull: true, Rule: fixed(tDate, tInt),
-			Row: nullable(func(_ *Call, a []vec.Value) (vec.Value, error) { return dateInRange(sqltypes.FromDays(a[0].I)), nil })},
+			Row: nullable(fromDays)},
 		Def{Name: "makedate", Group: "date", Syntax: "MAKEDATE(year, day)", Doc: "The date of a day of a year.", Min: 2, Max: 2, TakesNull: true, Rule: fixed(tDate, tInt), Row: nullable(makeDate)},
 		Def{Name: "maketime", Group: "date", Syntax: "MAKETIME(h, m, s)", Doc: "A time.", Min: 3, Max: 3, TakesNull: true, Rule: makeTimeRule, Row: nullable(makeTime)},
 		Def{Name: "sec_to_time", Group: "date", Syntax: "SEC_TO_TIME(s)", Doc: "Seconds as a time.", Min: 1, Max: 1, Rule: secToTimeRule, Row: secToTime},
@@ -223,6 +223,14 @@ func dateDiff(c *Call, a []vec.Value) (vec.Value, error) {
 	x, _ := sqltypes.FloorDay(local(a[0].I, c.Args[0]))
 	y, _ := sqltypes.FloorDay(local(a[1].I, c.Args[1]))
 	return vec.Int(x - y), nil
+}
+
+// fromDays knows no day of the year 0.
+func fromDays(_ *Call, a []vec.Value) (vec.Value, error) {
+	if a[0].I <= 365 {
+		return vec.Int(sqltypes.ZeroDate), nil
+	}
+	return dateInRange(sqltypes.FromDays(a[0].I)), nil
 }
 
 func dateInRange(days int64) vec.Value {

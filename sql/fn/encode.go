@@ -46,8 +46,8 @@ func init() {
 		Def{Name: "from_base64", Group: "encoding", Syntax: "FROM_BASE64(s)", Doc: "The bytes of base64 text; NULL when it is none.", Min: 1, Max: 1, TakesNull: true, Rule: onTexts(always(tBin)), Row: nullable(fromBase64)},
 		Def{Name: "hex", Group: "encoding", Syntax: "HEX(x)", Doc: "Hexadecimal digits of a number or of the bytes of a string.", Min: 1, Max: 1, Rule: hexRule, Row: hexRow},
 		Def{Name: "unhex", Group: "encoding", Syntax: "UNHEX(s)", Doc: "The bytes of hexadecimal text; NULL when it is none.", Min: 1, Max: 1, TakesNull: true, Rule: onTexts(always(tBin)), Row: nullable(unhex)},
-		Def{Name: "bin", Group: "encoding", Syntax: "BIN(n)", Doc: "Binary digits.", Min: 1, Max: 1, Rule: fixed(varchar(64), tUint), Row: baseRow(2)},
-		Def{Name: "oct", Group: "encoding", Syntax: "OCT(n)", Doc: "Octal digits.", Min: 1, Max: 1, Rule: fixed(varchar(64), tUint), Row: baseRow(8)},
+		Def{Name: "bin", Group: "encoding", Syntax: "BIN(n)", Doc: "Binary digits.", Min: 1, Max: 1, Rule: baseRule, Row: baseRow(2)},
+		Def{Name: "oct", Group: "encoding", Syntax: "OCT(n)", Doc: "Octal digits.", Min: 1, Max: 1, Rule: baseRule, Row: baseRow(8)},
 		Def{Name: "conv", Group: "encoding", Syntax: "CONV(n, from, to)", Doc: "Digits of base from as digits of base to (2..36; negative = signed).", Min: 3, Max: 3, TakesNull: true,
 			Rule: fixed(varchar(65), tStr, tInt, tInt), Row: nullable(conv)},
 		Def{Name: "ascii", Group: "encoding", Syntax: "ASCII(s)", Doc: "The first byte.", Min: 1, Max: 1, Rule: onTexts(always(tInt)), Row: asciiRow},
@@ -154,8 +154,19 @@ func unhex(_ *Call, a []vec.Value) (vec.Value, error) {
 	return vec.Str(b), nil
 }
 
+// baseRule takes integers as they are; of anything else BIN and OCT, like CONV, read the digits that its text begins with.
+func baseRule(_ string, a []T) ([]T, T, error) {
+	if a[0].IsInteger() {
+		return []T{tUint}, varchar(64), nil
+	}
+	return []T{tStr}, varchar(64), nil
+}
+
 func baseRow(base int) rowFunc {
-	return func(_ *Call, a []vec.Value) (vec.Value, error) {
+	return func(c *Call, a []vec.Value) (vec.Value, error) {
+		if c.Args[0].IsString() {
+			return conv(c, []vec.Value{a[0], vec.Int(10), vec.Int(int64(base))})
+		}
 		return vec.Str(strconv.AppendUint(nil, uint64(a[0].I), base)), nil
 	}
 }

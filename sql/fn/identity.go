@@ -26,6 +26,8 @@ func init() {
 			Rule: func(_ string, a []T) ([]T, T, error) {
 				return append([]T{tInt}, repeat([]T{tStr}, len(a)-1)...), tStr, nil
 			}, Row: makeSet},
+		Def{Name: "export_set", Group: "string", Syntax: "EXPORT_SET(bits, on, off[, separator[, n]])", Doc: "on or off for each of the n lowest bits (64), the lowest first, with a separator between (a comma).", Min: 3, Max: 5,
+			Rule: func(_ string, a []T) ([]T, T, error) { return []T{tInt, tStr, tStr, tStr, tInt}[:len(a)], tStr, nil }, Row: exportSet},
 		Def{Name: "get_format", Group: "date", Syntax: "GET_FORMAT(DATE|TIME|DATETIME, s)", Doc: "The format of dates, times or both as 'EUR', 'USA', 'JIS', 'ISO' or 'INTERNAL' has them.", Min: 1, Max: 1, TakesNull: true,
 			Params: []string{"date", "time", "datetime"}, Rule: fixed(varchar(17), tStr), Row: nullable(getFormat)},
 	)
@@ -105,6 +107,24 @@ func makeSet(_ *Call, a []vec.Value) (vec.Value, error) {
 		}
 	}
 	return vec.Str(bytes.Join(parts, []byte(","))), nil
+}
+
+func exportSet(_ *Call, a []vec.Value) (vec.Value, error) {
+	separator, n := []byte(","), 64
+	if len(a) > 3 {
+		separator = a[3].B
+	}
+	if len(a) > 4 && a[4].I >= 0 && a[4].I < 64 {
+		n = int(a[4].I)
+	}
+	parts := make([][]byte, n)
+	for i := range parts {
+		parts[i] = a[2].B
+		if a[0].I>>i&1 != 0 {
+			parts[i] = a[1].B
+		}
+	}
+	return vec.Str(bytes.Join(parts, separator)), nil
 }
 
 // dateTimeFormats are the formats of dates and times by the names that GET_FORMAT knows.

@@ -113,7 +113,7 @@ func dateAddRow(sub bool) rowFunc {
 
 // addToText adds to a literal; the result looks like the literal, with a time of day if either has one.
 func (c *Call) addToText(s []byte, iv sqltypes.Interval) vec.Value {
-	t, ok := sqltypes.ParseDateTime(s, c.Ctx.Location())
+	t, _, ok := sqltypes.LeadingDateTime(s, c.Ctx.Location())
 	if !ok {
 		return vec.NullValue()
 	}

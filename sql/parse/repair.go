@@ -30,10 +30,15 @@ type repair struct {
 // parseRepaired parses, and if that fails tries again with repairs. The error of the second try is the better one if it stands
 // where nothing was overwritten behind it; otherwise the first one is at least true.
 func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode, error) {
-	nodes, _, err := p.ParseSQL(text)
+	signed := signIntervals(text, mode)
+	nodes, _, err := p.ParseSQL(signed)
 	if err == nil {
+		if signed != text {
+			nodes[0].Accept(&unsigned{text, signed})
+		}
 		return nodes, nil
 	}
+	text = signed
 	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
 	r.explain()
 	r.rowAlias()

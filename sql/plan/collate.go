@@ -46,7 +46,7 @@ func (c coercibility) String() string {
 var collationPassed = map[string]bool{"concat": true, "concat_ws": true, "substring": true, "left": true, "right": true, "lower": true, "upper": true,
 	"trim": true, "ltrim": true, "rtrim": true, "lpad": true, "rpad": true, "repeat": true, "reverse": true, "replace": true, "insert": true,
 	"substring_index": true, "coalesce": true, "ifnull": true, "if": true, "nullif": true, "case": true, "greatest": true, "least": true, "elt": true, "quote": true,
-	"make_set": true, "soundex": true, "regexp_replace": true, "regexp_substr": true}
+	"make_set": true, "export_set": true, "soundex": true, "regexp_replace": true, "regexp_substr": true}
 
 // keyedArgs are the functions that compare their arguments: they get keys.
 var keyedArgs = map[string]bool{"=": true, "!=": true, "<>": true, "<": true, "<=": true, ">": true, ">=": true, "<=>": true, "in": true, "strcmp": true,

@@ -3,7 +3,6 @@ package plan
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -122,7 +121,7 @@ func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.Colum
 		cb.AppendNull()
 		return nil
 	}
-	out, err := convertValue(v, t, c, leniency{f.strict, f.lenient, f.zeros, f.warnings}, f.b.ctx.location(), row)
+	out, err := convertValue(v, t, c, leniency{f.strict, f.lenient, f.zeros, f.warnings}, f.b.evalContext(), row)
 	if err != nil {
 		return err
 	}
@@ -147,8 +146,8 @@ type leniency struct {
 }
 
 // convertValue stores a value in a column's type; an error or a warning names column and row as MySQL does.
-func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency, loc *time.Location, row int) (expr.Value, error) {
-	out, bent, err := sqltypes.ConvertColumn(v, t, c, l.strict, sqltypes.Env{Loc: loc, ZeroDates: l.zeros})
+func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency, ectx expr.Context, row int) (expr.Value, error) {
+	out, bent, err := sqltypes.ConvertColumn(v, t, c, l.strict, sqltypes.Env{Loc: ectx.Loc, NowMicros: ectx.NowMicros, ZeroDates: l.zeros})
 	if bent != nil {
 		l.warnings.add(bent, c.Name, row)
 	}
@@ -168,13 +167,13 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 // numbers its first row from 1. Ignore bends what does not fit.
 func ConvertColumn(ctx *Context, v *vec.Vector, c *types.Column, ignore bool, firstRow int) (*vec.Vector, error) {
 	strict := strictMode(ctx.SQLMode) && !ignore
-	return convertVector(v, c, leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, ctx.location(), firstRow)
+	return convertVector(v, c, leniency{strict, !strict, ctx.zeroDates(), &ctx.Warnings}, newBinder(ctx).evalContext(), firstRow)
 }
 
-func convertVector(v *vec.Vector, c *types.Column, l leniency, loc *time.Location, firstRow int) (*vec.Vector, error) {
+func convertVector(v *vec.Vector, c *types.Column, l leniency, ectx expr.Context, firstRow int) (*vec.Vector, error) {
 	cb := vec.NewColumnBuilder(c.Type, v.N)
 	for i := range v.N {
-		x, err := convertValue(v.Value(i), v.Type, c, l, loc, firstRow+i)
+		x, err := convertValue(v.Value(i), v.Type, c, l, ectx, firstRow+i)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"stele/meta/catalog"
@@ -246,6 +248,11 @@ func (b *binder) usingColumns(n *ast.Join, left, right []scopeColumn) ([]*expr.N
 	if err != nil {
 		return nil, nil, err
 	}
+	if n.Tp == ast.RightJoin { // its columns come as those of the LEFT JOIN that it is
+		inOrder(names, right)
+	} else {
+		inOrder(names, left)
+	}
 	b.meaning.natural(n, names)
 	var on []*expr.Node
 	var common []scopeColumn
@@ -274,7 +281,18 @@ func (b *binder) usingColumns(n *ast.Join, left, right []scopeColumn) ([]*expr.N
 		keep.hidden, keep.merged = true, true
 		drop.hidden, drop.merged = true, true
 	}
+	if n.Tp == ast.RightJoin {
+		return on, append(append(common, r...), l...), nil
+	}
 	return on, append(append(common, l...), r...), nil
+}
+
+// inOrder puts the names of a USING in the order in which a table has them.
+func inOrder(names []string, cols []scopeColumn) {
+	place := func(name string) int {
+		return slices.IndexFunc(cols, func(c scopeColumn) bool { return !c.merged && strings.EqualFold(c.name, name) })
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 }
 
 // commonNames lists the columns that a USING names or that both sides of a NATURAL JOIN have.

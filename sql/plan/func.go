@@ -17,10 +17,49 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 		return nil, err
 	}
 	args = b.inBytes(name, args)
+	if args, err = b.beside(name, args); err != nil {
+		return nil, err
+	}
 	if b.collates {
 		return b.collatedCall(name, args)
 	}
 	return b.plainCall(name, args)
+}
+
+// beside has a date or time compared as a number with a number, unless that is a constant which is a date or time itself.
+func (b *binder) beside(name string, args []*expr.Node) ([]*expr.Node, error) {
+	if _, compares := fn.CompareOp(name); !compares && name != "<=>" {
+		return args, nil
+	}
+	for i, a := range args {
+		n := args[1-i]
+		if !a.Type.IsTemporal() || !n.Type.IsNumeric() || n.Type.Kind == types.KindYear {
+			continue
+		}
+		if n.Kind == expr.NodeConst {
+			as := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
+			if a.Type.Kind == types.KindTime {
+				as.Kind = types.KindTime
+			}
+			v, err := sqltypes.Cast(n.Value, n.Type, as, sqltypes.Env{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros})
+			if err == nil && !v.Null || n.Value.Null {
+				continue
+			}
+		}
+		return b.coerceAll(args, types.ColumnType{Kind: types.KindDouble})
+	}
+	return args, nil
+}
+
+func (b *binder) coerceAll(args []*expr.Node, to types.ColumnType) ([]*expr.Node, error) {
+	out := make([]*expr.Node, len(args))
+	for i, a := range args {
+		var err error
+		if out[i], err = b.coerce(a, to); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // plainCall is call for text that compares by its bytes.

@@ -195,7 +195,7 @@ func work(list []generation, t *catalog.Table, rows *vec.Batch, ectx expr.Contex
 		if err != nil {
 			return err
 		}
-		if rows.Cols[g.pos], err = convertVector(v, &t.Schema.Columns[g.pos], l, ectx.Loc, firstRow); err != nil {
+		if rows.Cols[g.pos], err = convertVector(v, &t.Schema.Columns[g.pos], l, ectx, firstRow); err != nil {
 			return err
 		}
 	}

@@ -201,7 +201,11 @@ func (e *env) aggregateCall(n *ast.AggregateFuncExpr, nested bool) (f expr.AggFu
 	}
 	if n.Order != nil {
 		for _, it := range n.Order.Items {
-			k, err := e.bind(it.Expr)
+			by := it.Expr
+			if p, ok := by.(*ast.PositionExpr); ok && p.N >= 1 && p.N < len(n.Args) { // of the values; the last one is the separator
+				by = n.Args[p.N-1]
+			}
+			k, err := e.bind(by)
 			if err != nil {
 				return f, visible, err
 			}

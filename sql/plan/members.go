@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,7 +78,27 @@ func (b *binder) stored(n *expr.Node, c *types.Column) (*expr.Node, error) {
 // numbers are the functions that take an ENUM or SET as its number.
 var numbers = map[string]bool{"+": true, "-": true, "*": true, "/": true, "%": true, "div": true, "mod": true, "&": true, "|": true,
 	"^": true, "~": true, "<<": true, ">>": true, "isnull": true, "istrue": true, "isfalse": true, "not": true, "and": true, "or": true, "xor": true,
-	"abs": true, "round": true, "floor": true, "ceil": true, "enum_text": true, "set_text": true, "bit_bytes": true, "bit_count": true}
+	"abs": true, "round": true, "floor": true, "ceil": true, "sign": true, "truncate": true, "neg": true, "pow": true,
+	"sqrt": true, "exp": true, "ln": true, "log": true, "log2": true, "log10": true, "sin": true, "cos": true, "tan": true, "cot": true, "asin": true,
+	"acos": true, "atan": true, "degrees": true, "radians": true, "enum_text": true, "set_text": true, "bit_bytes": true, "bit_count": true}
+
+// signed are those of them whose result may be negative.
+var signed = map[string]bool{"+": true, "-": true, "*": true, "neg": true}
+
+// signedMembers makes doubles of ENUM and SET, as MySQL does.
+func (b *binder) signedMembers(args []*expr.Node) ([]*expr.Node, error) {
+	out := slices.Clone(args)
+	for i, a := range args {
+		if c := b.special(a); c == nil || c.Bits > 0 {
+			continue
+		}
+		var err error
+		if out[i], err = b.coerce(a, types.ColumnType{Kind: types.KindDouble}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
 
 var comparisons = map[string]bool{"=": true, "!=": true, "<=>": true, "<": true, "<=": true, ">": true, ">=": true, "in": true}
 
@@ -87,7 +108,10 @@ func (b *binder) members(name string, args []*expr.Node) ([]*expr.Node, error) {
 	for _, a := range args {
 		some = some || b.special(a) != nil
 	}
-	if !some || numbers[name] {
+	switch {
+	case some && signed[name]:
+		return b.signedMembers(args)
+	case !some || numbers[name]:
 		return args, nil
 	}
 	if comparisons[name] {

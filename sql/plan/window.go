@@ -192,6 +192,10 @@ func (s *selecter) lagDefault(f *physical.WindowFunc) error {
 // windowAgg types an aggregate used as a window function.
 func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 	f.Name = fn.CanonicalAgg(f.Name)
+	switch f.Name {
+	case "group_concat", "json_arrayagg", "json_objectagg", "any_value":
+		return refuse(strings.ToUpper(f.Name) + " as a window function")
+	}
 	in := types.ColumnType{}
 	if f.Name == "count" && len(f.Args) == 1 && f.Args[0].Kind == expr.NodeConst && !f.Args[0].Value.Null {
 		f.Args = nil

@@ -64,7 +64,7 @@ func CastStrict(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error)
 	if len(text) > 128 {
 		text = text[:128]
 	}
-	if to.IsTemporal() && to.Kind != mt.KindTime {
+	if to.IsTemporal() && to.Kind != mt.KindTime && p != prefix {
 		return out, Errorf(1292, "22007", "Incorrect datetime value: '%s'", text)
 	}
 	return out, Errorf(1292, "22007", "Truncated incorrect %s value: '%s'", castName(to), text)
@@ -79,8 +79,10 @@ func castName(t mt.ColumnType) string {
 		return "DOUBLE"
 	case t.Kind == mt.KindDecimal:
 		return "DECIMAL"
-	case t.Kind == mt.KindTime:
-		return "time"
+	case t.Kind == mt.KindTimestamp:
+		return "datetime"
+	case t.IsTemporal():
+		return kindNames[t.Kind]
 	case t.IsString() && t.Length > 0:
 		name := "CHAR"
 		if t.Kind == mt.KindBinary || t.Kind == mt.KindVarBinary {
@@ -107,7 +109,7 @@ func store(v vec.Value, from, to mt.ColumnType, strict bool, env Env) (out vec.V
 		}
 		return vec.NullValue(), nil, nil
 	}
-	out, p := convert(v, from, to, Env{Loc: env.Loc}, true)
+	out, p := convert(v, from, to, Env{Loc: env.Loc, NowMicros: env.NowMicros}, true)
 	if p == fine || p == zeroDate && env.ZeroDates {
 		return out, nil, nil
 	}

@@ -13,17 +13,17 @@ func toYear(v vec.Value, from mt.ColumnType, env Env) (vec.Value, problem) {
 		return vec.Int(int64(y)), fine
 	}
 	x, p := toInteger(v, from, mt.ColumnType{Kind: mt.KindInt}, env, true)
-	if p != fine {
+	if p != fine && p != prefix {
 		return vec.Int(0), p
 	}
 	isText := from.Phys() == mt.PhysBytes
 	switch y := x.I; {
 	case y == 0 && !(isText && len(trimBlanks(v.B)) < 3):
-		return x, fine
+		return x, p
 	case y >= 0 && y < 100:
-		return vec.Int(int64(expandYear(int(y)))), fine
+		return vec.Int(int64(expandYear(int(y)))), p
 	case y >= 1901 && y <= 2155:
-		return x, fine
+		return x, p
 	}
 	return vec.Int(0), outside
 }
@@ -33,16 +33,16 @@ func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, proble
 	if from.Kind == mt.KindTimestamp && to.Kind == mt.KindTimestamp {
 		return vec.Int(RoundFraction(v.I, to.Scale)), fine
 	}
-	t, p := localMicros(v, from, env)
-	if p != fine {
-		return vec.Int(ZeroOf(to.Kind)), p
+	t, cut := localMicros(v, from, env)
+	if cut != fine && cut != prefix {
+		return vec.Int(ZeroOf(to.Kind)), cut
 	}
 	if t < MinDateTime {
 		return toZeroDate(t, to)
 	}
 	if to.Kind == mt.KindDate {
 		days, _ := FloorDay(t)
-		return vec.Int(days), fine
+		return vec.Int(days), cut
 	}
 	t = RoundFraction(t, to.Scale)
 	if to.Kind == mt.KindTimestamp {
@@ -50,12 +50,12 @@ func toDateTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, proble
 		if t < MinTimestamp || t > MaxTimestamp {
 			return vec.Int(ZeroDateTime), outside
 		}
-		return vec.Int(t), fine
+		return vec.Int(t), cut
 	}
 	if t > MaxDateTime {
 		return vec.Int(ZeroDateTime), outside
 	}
-	return vec.Int(t), fine
+	return vec.Int(t), cut
 }
 
 // toZeroDate is toDateTime of the zero date, which only a DATETIME keeps a time of day of.
@@ -90,9 +90,12 @@ func localMicros(v vec.Value, from mt.ColumnType, env Env) (int64, problem) {
 		today, _ := FloorDay(UTCToLocal(env.NowMicros, env.Loc))
 		return today*Day + v.I, fine
 	case from.Phys() == mt.PhysBytes:
-		t, ok := ParseDateTime(v.B, env.Loc)
-		if !ok {
+		t, whole, ok := LeadingDateTime(v.B, env.Loc)
+		switch {
+		case !ok:
 			return 0, incorrect
+		case !whole:
+			return t.Micros, prefix
 		}
 		return t.Micros, fine
 	}
@@ -132,7 +135,10 @@ func toTime(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, problem) {
 	case from.Phys() == mt.PhysBytes:
 		t, inRange, ok := ParseTime(v.B)
 		if !ok {
-			return vec.Int(0), incorrect
+			if t, inRange, ok = leadingTime(v.B); !ok {
+				return vec.Int(0), incorrect
+			}
+			p = prefix
 		}
 		if !inRange {
 			p = outside

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"bytes"
 	"time"
 
 	mt "stele/meta/types"
@@ -32,6 +33,53 @@ func ParseDateTime(s []byte, loc *time.Location) (Temporal, bool) {
 		return Temporal{}, false
 	}
 	return p.finish(loc)
+}
+
+// LeadingDateTime reads the date or datetime that a text begins with, as MySQL does; whole says that nothing follows it.
+func LeadingDateTime(s []byte, loc *time.Location) (t Temporal, whole, ok bool) {
+	if t, ok = ParseDateTime(s, loc); ok {
+		return t, true, true
+	}
+	if s, ok = leading(s); !ok {
+		return t, false, false
+	}
+	t, ok = ParseDateTime(s, loc)
+	return t, false, ok
+}
+
+// leadingTime reads the time that a text begins with which is none as a whole.
+func leadingTime(s []byte) (t Temporal, inRange, ok bool) {
+	if head, cut := leading(s); cut {
+		if d, dok := ParseDateTime(head, time.UTC); dok && d.HasTime {
+			_, d.Micros = FloorDay(d.Micros)
+			return d, true, true
+		}
+	}
+	s = trimBlanks(s)
+	i := skipDigits(s, min(1, len(s)))
+	for i < len(s) && (isDigit(s[i]) || isBlank(s[i]) || s[i] == ':' || s[i] == '.') {
+		i++
+	}
+	head := bytes.TrimRight(s[:i], " \t\r\n:")
+	if len(head) == len(s) {
+		return t, false, false
+	}
+	return ParseTime(head)
+}
+
+// leading is the part of a text before what is neither digit, punctuation, blank nor T, without punctuation at its end; false if that is
+// the whole text.
+func leading(s []byte) ([]byte, bool) {
+	s = trimBlanks(s)
+	i := 0
+	for i < len(s) && (isDigit(s[i]) || isPunct(s[i]) || isBlank(s[i]) || s[i] == 'T') {
+		i++
+	}
+	end := i
+	for end > 0 && !isDigit(s[end-1]) {
+		end--
+	}
+	return s[:end], end < len(s)
 }
 
 func trimBlanks(s []byte) []byte {

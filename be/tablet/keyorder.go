@@ -88,7 +88,7 @@ func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 // makeOrder makes one order, if that was asked for before.
 func (it *Iter) makeOrder(u *unit, group *rowset.Group, c int, p *prune) error {
 	orders := it.s.t.s.orders
-	if it.made >= ordersMade || group.Vectors() < 2 || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.column, group.Rows()) {
+	if it.made >= ordersMade || group.Vectors() < 2 || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.column) {
 		return nil
 	}
 	it.made++

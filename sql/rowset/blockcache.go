@@ -18,7 +18,8 @@ type BlockCache struct {
 	oldBytes   int                 // of old, with those that have gone back to young
 	// asked are blocks that were decoded lately: one that is asked for once, among many, is not worth keeping.
 	asked []blockKey
-	// earned is how often an order was found since the last one that had to make room for itself.
+	// turned: it has been full, and what was old has gone. earned is how often an order was found since the last one that was paid for.
+	turned bool
 	earned int
 }
 
@@ -101,6 +102,7 @@ func (c *BlockCache) putLocked(k blockKey, b *block) {
 		return
 	}
 	if c.young == nil || c.bytes+size > c.limit {
+		c.turned = c.turned || len(c.old) > 0
 		c.old, c.oldBytes, c.young, c.bytes = c.young, c.bytes, map[blockKey]*block{}, 0
 	}
 	if before := c.young[k]; before != nil {

@@ -8,10 +8,10 @@ import (
 )
 
 // Orders of row groups are kept as blocks are, in a cache of their own. They are made by who asks for one again, and that takes
-// milliseconds: so one that has no room must be paid for by those that are there. Else orders that are more than the cache holds would be
-// made for every query, and be gone before the next.
+// milliseconds: so once the cache has been full, one must be paid for by finding those that are there. Else orders that are more than the
+// cache holds would be made for every query, and be gone before the next.
 const (
-	// orderPrice is how often orders must have been found before one is made that has others go.
+	// orderPrice is how often orders must have been found before one is made in a cache that has been full.
 	orderPrice = 256
 	orderAt    = -1 << 20 // as blockKey.at
 )
@@ -39,7 +39,7 @@ func (c *BlockCache) Order(id GroupID, column types.ColumnID, t types.ColumnType
 func (o *Order) Suits(t types.ColumnType) bool { return o.phys == t.Phys() && o.unsigned == t.Unsigned }
 
 // WantsOrder reports whether an order that is missing is to be made, as it was asked for before.
-func (c *BlockCache) WantsOrder(id GroupID, column types.ColumnID, rows int) bool {
+func (c *BlockCache) WantsOrder(id GroupID, column types.ColumnID) bool {
 	if c == nil {
 		return false
 	}
@@ -48,7 +48,7 @@ func (c *BlockCache) WantsOrder(id GroupID, column types.ColumnID, rows int) boo
 	if !c.askedBefore(orderKey(id, column)) {
 		return false
 	}
-	if c.oldBytes+c.bytes+16*rows > 2*c.limit {
+	if c.turned {
 		if c.earned < orderPrice {
 			return false
 		}

@@ -213,6 +213,9 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 	if o == nil {
 		return false, nil
 	}
+	if len(it.first.parts(o)) == 0 { // all that is wanted comes before
+		return true, nil
+	}
 	var ready []*vec.Batch
 	done, best := false, it.first.best
 	err := it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) (err error) {

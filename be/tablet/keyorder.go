@@ -125,6 +125,33 @@ func (it *Iter) decodePicked(u *unit, group *rowset.Group) (ready []*vec.Batch, 
 	return ready, nil
 }
 
+// fromOrder makes batches of the rows of the current unit out of its order, which has their values: that of integers, where no other
+// column is wanted. False = the row group is needed.
+func (it *Iter) fromOrder(u *unit) bool {
+	if len(it.cols) != 1 || it.cols[0] != u.by.column || u.by.typ.Phys() != types.PhysInt64 || u.by.null || u.w.r.groups[u.group].MaxVersion > it.s.version {
+		return false
+	}
+	for i := range u.by.spans {
+		from, to := u.order.From(u.by.spans[i].lo, u.by.spans[i].hi)
+		for ; from < to; from += vec.MaxRows {
+			end := min(from+vec.MaxRows, to)
+			v := rowset.NewVector(u.by.typ, end-from)
+			u.order.Ints(v, from, end)
+			b := &vec.Batch{Cols: []*vec.Vector{v}, N: end - from, Sel: make([]int32, 0, end-from)}
+			for k, row := range u.order.All()[from:end] {
+				if !u.w.deletes.has(u.w.r.starts[u.group]+row, it.s.version) {
+					b.Sel = append(b.Sel, int32(k))
+				}
+			}
+			if len(b.Sel) > 0 {
+				it.s.t.s.counters.rowsPicked.Add(int64(len(b.Sel)))
+				it.ready = append(it.ready, b)
+			}
+		}
+	}
+	return true
+}
+
 // pick reads those of some rows of a row group, in ascending order, that the snapshot sees; nil when it sees none.
 func (it *Iter) pick(u *unit, group *rowset.Group, found []uint32) (*vec.Batch, error) {
 	rows, err := it.visiblePicks(u, group, found)

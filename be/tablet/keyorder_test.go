@@ -407,6 +407,7 @@ func TestKeyOrdersReadFew(t *testing.T) {
 		most  int64 // vectors
 	}{
 		"one value":     {[]Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 1000}}}, nil, 0},
+		"a range":       {[]Predicate{{Column: 7, Op: OpIn, Ranges: []Range{{expr.Value{I: 5}, expr.Value{I: 7}}}}}, nil, 20},
 		"a text":        {[]Predicate{{Column: 3, Op: OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/none")}}}, nil, 0},
 		"first ones":    {nil, &First{Column: 2, N: 3}, 10},
 		"last ones":     {nil, &First{Column: 5, N: 3, Desc: true}, 10},
@@ -524,4 +525,67 @@ func TestKeyOrdersBesideMerges(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
+}
+
+// TestKeyOrdersHaveValues: where no other column is wanted a scan by an order opens no row group, and returns neither rows that are
+// deleted nor those of later versions.
+func TestKeyOrdersHaveValues(t *testing.T) {
+	t.Parallel()
+	s, h := loadOrdered(t, Options{ClusterID: testCluster, NoBackground: true, FloodBytes: 1, FloodPercent: 1}, 8900)
+	if err := h.tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	between := Predicate{Column: 2, Op: OpIn, Ranges: []Range{{expr.Value{I: -20}, expr.Value{I: 20}}}}
+	test := h.test(&between)
+	count := func(snap *Snapshot, want bool) {
+		t.Helper()
+		before := s.Counters()
+		n, all := 0, h.batch(snap.version)
+		it := snap.Scan([]types.ColumnID{2}, ScanOptions{Prune: []Predicate{between}})
+		for {
+			b, err := it.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b == nil {
+				break
+			}
+			for i := range b.Rows() {
+				row := i
+				if b.Sel != nil {
+					row = int(b.Sel[i])
+				}
+				if test(vec.AppendKey(nil, b.Cols[0], row)) {
+					n++
+				}
+			}
+		}
+		for row := range all.N {
+			if test(vec.AppendKey(nil, all.Cols[slices.Index(orderCols, types.ColumnID(2))], row)) {
+				n--
+			}
+		}
+		if n != 0 {
+			t.Fatalf("version %d: %d rows too many", snap.version, n)
+		}
+		if read := s.Counters().VectorsRead - before.VectorsRead; want && read != 0 {
+			t.Errorf("%d vectors are read", read)
+		}
+	}
+	old, err := h.tb.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Release()
+	for i := range 4 {
+		count(old, i == 3)
+	}
+	h.write(t, 4000)
+	now, err := h.tb.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Release()
+	count(now, false)
+	count(old, true)
 }

@@ -215,6 +215,10 @@ func (it *Iter) fill() error {
 			return err
 		}
 	}
+	if it.current.order != nil && it.fromOrder(it.current) {
+		it.current = nil
+		return nil
+	}
 	w, g := it.current.w, it.current.group
 	ended := false
 	view := it.s.t.s.viewSome

@@ -589,3 +589,59 @@ func TestKeyOrdersHaveValues(t *testing.T) {
 	count(now, false)
 	count(old, true)
 }
+
+// TestKeyOrdersOfLaterColumns: a key on a column that rowsets and memtables are older than finds all of their rows by the one value that
+// they have in it, and reads none for another one; a key that comes later finds what is older.
+func TestKeyOrdersOfLaterColumns(t *testing.T) {
+	t.Parallel()
+	s, h := loadOrdered(t, Options{ClusterID: testCluster, NoBackground: true, FloodBytes: 1, FloodPercent: 1}, 8900)
+	if err := h.tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, 1000)
+	rows := len(h.rows)
+	later := h.schema
+	later.Version = 2
+	later.Columns = append(slices.Clone(later.Columns), types.Column{ID: 9, Name: "later", Type: types.ColumnType{Kind: types.KindInt},
+		Initial: &types.Initial{I: 5}})
+	later.Indexed = append(slices.Clone(later.Indexed), 9, 8)
+	if err := h.tb.SetSchema(later); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		snap, err := h.tb.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for value, want := range map[int64]int{5: rows, 6: 0} {
+			before, found := s.Counters().VectorsRead, 0
+			it := snap.Scan([]types.ColumnID{1, 9}, ScanOptions{Prune: []Predicate{{Column: 9, Op: OpEQ, Value: expr.Value{I: value}}}})
+			for {
+				b, err := it.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b == nil {
+					break
+				}
+				for i := range b.Rows() {
+					row := i
+					if b.Sel != nil {
+						row = int(b.Sel[i])
+					}
+					if b.Cols[1].I64[row] == value {
+						found++
+					}
+				}
+			}
+			if found != want {
+				t.Fatalf("%d rows of %d have %d in a column that came later", found, want, value)
+			}
+			if read := s.Counters().VectorsRead - before; value == 6 && read != 0 {
+				t.Errorf("%d vectors are read for a value that no row has", read)
+			}
+		}
+		h.check(t, snap, []Predicate{{Column: 8, Op: OpEQ, Value: expr.Value{B: []byte("a text of some length, of row 77")}}}, nil)
+		snap.Release()
+	}
+}

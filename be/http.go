@@ -172,6 +172,7 @@ func (n *node) storeMetrics(gauge func(name, help string, f func() float64), ove
 	memory("delta_limit", "Deltas at which writers wait for a flush.", func(m tablet.Memory) int64 { return m.DeltaLimit })
 	memory("block_cache", "Most that block caches take.", func(m tablet.Memory) int64 { return m.BlockCaches })
 	memory("index_cache", "Most that index caches take.", func(m tablet.Memory) int64 { return m.IndexCaches })
+	memory("key_orders", "Orders of rows by the columns of secondary keys.", func(m tablet.Memory) int64 { return m.Orders })
 	memory("memtables", "Most that memtables of the stores take.", func(m tablet.Memory) int64 { return m.Memtables })
 	counter := func(name, help string, f func(tablet.Counters) int64) {
 		gauge(name, help, overDisks(func(s *tablet.Store) float64 { return float64(f(s.Counters())) }))
@@ -184,6 +185,8 @@ func (n *node) storeMetrics(gauge func(name, help string, f func() float64), ove
 	counter("scan_vectors_read", "Vectors of up to 2,048 rows that scans read since the start.", func(c tablet.Counters) int64 { return c.VectorsRead })
 	counter("scan_vectors_skipped_by_zone", "Vectors that scans passed over by the least and greatest value.", func(c tablet.Counters) int64 { return c.SkippedByZone })
 	counter("scan_vectors_skipped_by_key", "Vectors that scans passed over by the filters of secondary keys.", func(c tablet.Counters) int64 { return c.SkippedByFilter })
+	counter("scan_rows_by_order", "Rows that scans found by the orders of secondary keys.", func(c tablet.Counters) int64 { return c.RowsPicked })
+	counter("key_orders_made", "Orders of row groups that were made.", func(c tablet.Counters) int64 { return c.OrdersMade })
 	counter("scrubbed_bytes", "Bytes that the scrubber verified since the start.", func(c tablet.Counters) int64 { return c.ScrubbedBytes })
 	counter("scrub_bad_replicas", "Replicas in which the scrubber found damage.", func(c tablet.Counters) int64 { return c.ScrubBad })
 	counter("scrub_round_bytes", "Bytes verified in the present round.", func(c tablet.Counters) int64 { return c.ScrubRoundBytes })

@@ -16,7 +16,7 @@ func storeOptions(live *conf.Live, disks int, r host.Root, cluster types.Cluster
 	return tablet.Options{
 		Logger: log, ClusterID: cluster, Medium: r.Medium, Capacity: r.Capacity,
 		FloodBytes: conf.FloodStageLeftCapacity.Get(v), FloodPercent: 100 - conf.FloodStageUsagePercent.Get(v),
-		MemLimit: share / 4, CacheBytes: min(max(share/8, leastCaches), mostCaches),
+		MemLimit: share / 4, CacheBytes: min(max(share/8, leastCaches), mostCaches), OrderBytes: share / 8,
 		MemtableBytes: min(max(share/64, leastMemtable), mostMemtable), // ten of them, five half as large: an eighth of the share
 		Tuning:        func() tablet.Tuning { return storeTuning(live.Load()) },
 	}

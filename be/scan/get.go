@@ -155,6 +155,15 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 	if err != nil {
 		return err
 	}
+	if f.Keys == nil {
+		e, err := newEarly(f, ectx)
+		if err != nil {
+			return err
+		}
+		for _, src := range sources {
+			src.early = e
+		}
+	}
 	if most < math.MaxInt64 {
 		if rows, err := toRead(f, sources); err != nil || rows > most {
 			return cmp.Or(err, errLarge)

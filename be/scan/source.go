@@ -20,6 +20,7 @@ type source struct {
 	snap    *tablet.Snapshot
 	f       *physical.Fragment
 	overlay *write.Overlay
+	early   *early
 
 	iter    *tablet.Iter
 	started bool
@@ -97,11 +98,15 @@ func (s *source) start() error {
 		s.mine = s.own()
 	}
 	if s.f.Keys == nil {
-		s.iter = s.snap.Scan(s.cols, tablet.ScanOptions{
-			Prune: prune(s.f),
+		opt := tablet.ScanOptions{
+			Prune: s.early.prune, Filter: s.early.filter,
 			// A sort keeps batches; everything else has taken what it needs of one, or it is encoded, when it asks for the next.
 			Reuse: s.f.Agg != nil || s.f.TopN == nil,
-		})
+		}
+		if s.overlay == nil { // it may hide rows that are among the first
+			opt.First = s.early.first
+		}
+		s.iter = s.snap.Scan(s.cols, opt)
 		return nil
 	}
 	b, found, err := s.snap.Get(s.f.Keys, s.cols)

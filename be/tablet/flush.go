@@ -254,6 +254,7 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 		t.rowsets = append(slices.Clone(t.rowsets), next)
 	}
 	for _, m := range f.mems {
+		m.orders.end(t.s)
 		if !t.retired {
 			t.s.mem.add(-m.bytes)
 		}

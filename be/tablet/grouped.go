@@ -282,6 +282,7 @@ type partRowset struct {
 
 // dropRowset deletes a rowset that no manifest names any more, now or with the part that it holds the rows of.
 func (t *Tablet) dropRowset(g garbage) {
+	t.s.orders.DropOrders(g.uid, g.rowset)
 	t.mu.Lock()
 	held := t.partRowsets[g.rowset]
 	if held != nil {

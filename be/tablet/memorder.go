@@ -1,104 +1,143 @@
 package tablet
 
 import (
-	"cmp"
 	"slices"
-	"sort"
+	"sync"
+	"sync/atomic"
 
 	"stele/meta/types"
+	"stele/sql/rowset"
 	"stele/sql/vec"
 )
 
-// memOrder has the first rows of a memtable in the order of the first column of the key, one of integers: who wants a small range would
-// look at thousands of rows for it. Nobody changes it any more.
-type memOrder struct {
-	flip uint64    // of the bounds by which it is made
-	rows []memSlot // the first len(rows) rows, by value
-}
-
-// memSlot is a row and its value in the first column of the key.
-type memSlot struct {
-	value uint64 // by keyBound.ordered
-	row   int32
+// memOrders are orders of the first rows of a memtable, by columns of keys: who wants a few rows would look at each of them. They are
+// made by who looks for some, and what they take counts in the gauge of the disk until the memtable is flushed.
+type memOrders struct {
+	mu    sync.Mutex
+	by    map[int]*rowset.Order // by the place of the column
+	bytes atomic.Int64
+	ended atomic.Bool
 }
 
 const (
-	// lookedAt is how many rows that are in no order are looked at, if they are less than a quarter of the others.
+	// lookedAt is how many rows that are in no order are looked at, if they are less than a sixteenth of the others.
 	lookedAt = 512
 	// mostOrdered is up to how many rows are put in order: flushes come sooner where rows come one by one.
-	mostOrdered = 64 << 10
+	mostOrdered = 1 << 20
 )
 
-// order returns the rows in order, but for the last ones; nil = it is not worth it. at is the place of the column of b.
-func (w *memView) order(at int, b *keyBound) *memOrder {
-	o, n := w.m.order.Load(), 0
-	if o != nil {
-		n = len(o.rows)
+// order returns the rows in the order of the column at a place, of type t, but for the last ones; nil = it is not worth it, or would take
+// too much.
+func (w *memView) order(s *Store, at int, t types.ColumnType) *rowset.Order {
+	m := &w.m.orders
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, n, had := m.by[at], 0, int64(0)
+	if o != nil && o.Suits(t) {
+		n, had = o.Len(), o.Bytes()
+	} else {
+		o = nil
 	}
-	if w.rows()-n <= max(lookedAt, n/4) {
+	if w.rows()-n <= max(lookedAt, n/16) {
 		return o
 	}
-	if w.rows() > mostOrdered || o != nil && o.flip != b.flip {
-		return nil
+	if w.rows() > mostOrdered || m.ended.Load() || s.memOrdered.Load()+16*int64(w.rows()) > s.opt.memOrders() {
+		return o
 	}
-	fresh := make([]memSlot, 0, w.rows()-n)
-	for from := n; from < w.rows(); from += vec.MaxRows {
-		for i, x := range w.column(at, from, min(from+vec.MaxRows, w.rows())).I64 {
-			fresh = append(fresh, memSlot{value: b.ordered(x), row: int32(from + i)})
-		}
+	var next *rowset.Order
+	if o != nil {
+		next = o.With(w.columnParts(at, n, t))
 	}
-	slices.SortFunc(fresh, func(x, y memSlot) int { return cmp.Compare(x.value, y.value) })
-	if n > 0 {
-		fresh = mergeSlots(o.rows, fresh)
+	if next == nil {
+		next = rowset.NewOrder(t, w.columnParts(at, 0, t), 0)
 	}
-	o = &memOrder{flip: b.flip, rows: fresh}
-	w.m.order.Store(o)
-	return o
+	if m.by == nil {
+		m.by = map[int]*rowset.Order{}
+	}
+	m.by[at] = next
+	m.bytes.Add(next.Bytes() - had)
+	s.memOrdered.Add(next.Bytes() - had)
+	if m.ended.Load() {
+		m.end(s)
+	}
+	return next
 }
 
-// mergeSlots merges rows that are in order.
-func mergeSlots(a, b []memSlot) []memSlot {
-	out := make([]memSlot, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if a[0].value <= b[0].value {
-			out, a = append(out, a[0]), a[1:]
-		} else {
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return append(append(out, a...), b...)
+// end takes what the orders have from the gauge; no more are made.
+func (m *memOrders) end(s *Store) {
+	m.ended.Store(true)
+	s.memOrdered.Add(-m.bytes.Swap(0))
 }
 
-// inMemory returns the rows of a memtable that are wanted and that version v sees, in no order; not ok when they have to be looked for among
-// all of them.
-func (n *narrowing) inMemory(w *memView, v types.Version) (rows []int32, ok bool) {
-	b := &n.cols[0]
-	at := w.schema.ColumnIndex(b.id)
-	if at < 0 {
-		panic("BUG: a memtable without a key column")
+// columnParts returns the rows of a column from one on, as vectors of type t.
+func (w *memView) columnParts(at, from int, t types.ColumnType) (out []*vec.Vector) {
+	for ; from < w.rows(); from += vec.MaxRows {
+		v := w.column(at, from, min(from+vec.MaxRows, w.rows()))
+		v.Type = t
+		out = append(out, v)
 	}
-	o := w.order(at, b)
-	if o == nil || o.flip != b.flip {
+	return out
+}
+
+// inMemory returns the rows of a memtable that are wanted, by the order of one of its columns, and that the snapshot sees; not ok when
+// they have to be looked for among all of them.
+func (it *Iter) inMemory(w *memView) (rows []int32, ok bool) {
+	p, o := it.memOrder(w)
+	if p == nil {
 		return nil, false
 	}
-	from := sort.Search(len(o.rows), func(i int) bool { return o.rows[i].value >= b.lo })
-	for _, s := range o.rows[from:] {
-		if s.value > b.hi {
-			break
+	tail := 0
+	if o != nil {
+		for _, row := range p.rows(nil, o) {
+			if int(row) < w.rows() && w.visible(int(row), it.s.version) {
+				rows = append(rows, int32(row))
+			}
 		}
-		if int(s.row) < w.rows() && w.visible(int(s.row), v) {
-			rows = append(rows, s.row)
+		tail = min(o.Len(), w.rows())
+	}
+	return it.lookAt(rows, w, p, tail), true
+}
+
+// lookAt appends the rows of a memtable from one on that p may want, and that the snapshot sees.
+func (it *Iter) lookAt(rows []int32, w *memView, p *prune, from int) []int32 {
+	for _, v := range w.columnParts(w.schema.ColumnIndex(p.column), from, p.typ) {
+		for i := range v.N {
+			if p.mayHold(v, i) && w.visible(from+i, it.s.version) {
+				rows = append(rows, int32(from+i))
+			}
 		}
-		if len(rows) > vec.MaxRows {
-			return nil, false
+		from += v.N
+	}
+	return rows
+}
+
+// memOrder chooses the predicate that leaves the fewest rows of a memtable, and the order that finds them; nil = none leaves few. Without
+// an order there are few rows in all.
+func (it *Iter) memOrder(w *memView) (best *prune, order *rowset.Order) {
+	least := w.rows()/pickPart + lookedAt
+	for i := range it.prune {
+		p := &it.prune[i]
+		at := w.schema.ColumnIndex(p.column)
+		if at < 0 || !p.keyed && (it.narrow == nil || p.column != it.s.t.key[0]) {
+			continue
+		}
+		o, n := w.order(it.s.t.s, at, p.typ), 0
+		if o != nil {
+			n = p.count(o)
+		} else if w.rows() > lookedAt {
+			continue
+		}
+		if n < least {
+			best, order, least = p, o, n
 		}
 	}
-	for from := len(o.rows); from < w.rows(); from += vec.MaxRows {
-		k := len(rows)
-		rows = n.visible(rows, w, from, min(from+vec.MaxRows, w.rows()), v)
-		for ; k < len(rows); k++ {
-			rows[k] += int32(from)
-		}
+	return best, order
+}
+
+// fillPickedMemory makes batches of rows of a memtable.
+func (it *Iter) fillPickedMemory(w *memView, rows []int32) {
+	for part := range slices.Chunk(rows, vec.MaxRows) {
+		column := func(at int) *vec.Vector { return w.picked(at, 0, part) }
+		it.ready = append(it.ready, it.s.memoryColumns(w, it.cols, len(part), column))
 	}
-	return rows, len(rows) <= vec.MaxRows
 }

@@ -30,7 +30,7 @@ type memtable struct {
 	index   memIndex            // key -> its newest row, or noRow
 	sunk    map[string]struct{} // keys of the index whose newest change is in a rowset after all: see bulk.go
 	bytes   int64
-	order   atomic.Pointer[memOrder] // for small ranges: made by who reads one
+	orders  memOrders
 	// sunkBytes is not part of bytes, which the gauge knows: a large write must not wait for a flush.
 	sunkBytes int64
 }

@@ -65,11 +65,13 @@ func (s *Snapshot) boundOf(id types.ColumnID, prune []Predicate) (keyBound, bool
 		b.flip = 1 << 63
 	}
 	for _, p := range prune {
-		if p.Column != id || p.Value.Null {
+		if p.Column != id || p.Null || p.Op != OpIn && p.Value.Null {
 			continue
 		}
 		x := b.ordered(p.Value.I)
 		switch p.Op {
+		case OpIn:
+			b.hull(p.Ranges)
 		case OpEQ:
 			b.lo, b.hi = max(b.lo, x), min(b.hi, x)
 		case OpGE, OpGT: // one value more hurts nobody
@@ -80,6 +82,20 @@ func (s *Snapshot) boundOf(id types.ColumnID, prune []Predicate) (keyBound, bool
 		some = true
 	}
 	return b, some
+}
+
+// hull narrows the bound to what lies around ranges.
+func (b *keyBound) hull(ranges []Range) {
+	if len(ranges) == 0 {
+		b.lo, b.hi = 1, 0
+		return
+	}
+	if lo := ranges[0].Lo; !lo.Null {
+		b.lo = max(b.lo, b.ordered(lo.I))
+	}
+	if hi := ranges[len(ranges)-1].Hi; !hi.Null {
+		b.hi = min(b.hi, b.ordered(hi.I))
+	}
 }
 
 // keys returns the range of keys with such values.

@@ -32,6 +32,8 @@ type Options struct {
 	Tuning func() Tuning
 	// CacheBytes bounds Badger's caches of blocks and indexes, and that of decoded blocks; 0 = 176 MiB.
 	CacheBytes int64
+	// OrderBytes bounds the orders of row groups by the columns of keys, and, apart from them, those of memtables; 0 = 64 MiB.
+	OrderBytes int64
 
 	// MemtableBytes is the size of a memtable of the meta instance, of which there may be five; those of the data instance are half
 	// as large. 0 = 32 MiB.
@@ -116,6 +118,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.bulkBytes, largePart)
 	setDefault(&o.blockRows, 1000)
 	setDefault(&o.CacheBytes, 176<<20)
+	setDefault(&o.OrderBytes, 64<<20)
 	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
 	return o
@@ -127,6 +130,10 @@ func setDefault[T comparable](p *T, v T) {
 		*p = v
 	}
 }
+
+// groupOrders and memOrders are the parts of OrderBytes that row groups and memtables have.
+func (o *Options) groupOrders() int64 { return o.OrderBytes - o.memOrders() }
+func (o *Options) memOrders() int64   { return o.OrderBytes / 4 }
 
 // blockCacheBytes is the share of the caches that decoded blocks of point reads have.
 func (o *Options) blockCacheBytes() int64 {

@@ -39,7 +39,7 @@ func (it *Iter) readAhead() {
 
 // askHead has the directory of a row group read, or all of a small one.
 func (it *Iter) askHead(u *unit) {
-	if u.w == nil {
+	if u.w == nil || it.byPlace(u) {
 		return
 	}
 	ge := &u.w.r.groups[u.group]
@@ -50,8 +50,13 @@ func (it *Iter) askHead(u *unit) {
 	it.s.t.s.data.Ahead(groupKey(u.w.r.group(u.group)), bytes)
 }
 
+// byPlace reports whether a few rows of a row group are read, whose places are known.
+func (it *Iter) byPlace(u *unit) bool {
+	return u.order != nil || it.first != nil && it.orderOf(u, it.first.by) != nil
+}
+
 func (it *Iter) askColumns(u *unit) {
-	if u.w == nil || u.w.r.groups[u.group].Bytes < readAheadMin {
+	if u.w == nil || u.w.r.groups[u.group].Bytes < readAheadMin || it.byPlace(u) {
 		return
 	}
 	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
@@ -75,8 +80,9 @@ func (it *Iter) zoned(group *rowset.Group) (from, to int) {
 
 // zonesMatch reports whether the zones of vector i allow for rows that the predicates leave.
 func (it *Iter) zonesMatch(group *rowset.Group, i int) bool {
-	for _, p := range it.prune {
-		if c := group.Column(p.Column); c >= 0 && !group.Zone(c, i).MayMatch(p.Op, p.prefix) {
+	for k := range it.prune {
+		p := &it.prune[k]
+		if c := group.Column(p.column); c >= 0 && !p.mayMatch(group.Zone(c, i)) {
 			return false
 		}
 	}

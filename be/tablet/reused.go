@@ -25,15 +25,20 @@ func (r *reused) takeBack(cols int) {
 	if len(r.lent) == 0 {
 		return
 	}
+	for c, v := range r.lent {
+		r.give(c, v, cols)
+	}
+	r.lent = r.lent[:0]
+}
+
+// give takes a vector for column number c of so many.
+func (r *reused) give(c int, v *vec.Vector, cols int) {
 	if r.free == nil {
 		r.free = make([][]*vec.Vector, cols)
 	}
-	for c, v := range r.lent {
-		if len(r.free[c]) < vectorsPerRead { // columns that no row group has are not filled again
-			r.free[c] = append(r.free[c], v)
-		}
+	if len(r.free[c]) < vectorsPerRead { // columns that no row group has are not filled again
+		r.free[c] = append(r.free[c], v)
 	}
-	r.lent = r.lent[:0]
 }
 
 // vector returns a vector for column number c of the scan: one to fill again, or a new one.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"stele/meta/types"
-	"stele/sql/expr"
 	"stele/sql/rowset"
 	"stele/sql/vec"
 )
@@ -15,29 +14,12 @@ import (
 // keep the decoded vectors of 16 columns at about 1 MB.
 const vectorsPerRead = 4
 
-// CompareOp is the comparison of a Predicate.
-type CompareOp = rowset.CompareOp
-
-// Comparisons.
-const (
-	OpEQ = rowset.OpEQ
-	OpLT = rowset.OpLT
-	OpLE = rowset.OpLE
-	OpGT = rowset.OpGT
-	OpGE = rowset.OpGE
-)
-
-// Predicate is "column op value". It only lets a scan skip: rows that do not satisfy it may still be returned.
-type Predicate struct {
-	Column types.ColumnID
-	Op     CompareOp
-	Value  expr.Value // not NULL, in the physical form of the column's type
-}
-
 // ScanOptions narrows a scan.
 type ScanOptions struct {
 	Prune   []Predicate // rows that fail one of them need not be returned
 	MaxRows int         // the scan may end after as many rows; 0 = all
+	Filter  *Filter     // rows that fail it need not be returned; or nil
+	First   *First      // rows beyond the first ones need not be returned; or nil
 	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
 	Shard, Shards int
 	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
@@ -64,6 +46,9 @@ type Iter struct {
 	stored  bool     // ready comes from a rowset
 	reused  reused
 	adding  *adding // rows are added up where that is possible; or nil
+	late    *late
+	first   *firstRows
+	made    int // orders
 }
 
 // unit is a row group or a memtable.
@@ -71,13 +56,8 @@ type unit struct {
 	mem   *memView
 	w     *rowsetView
 	group int
-}
-
-type prune struct {
-	Predicate
-	prefix uint64
-	hash   uint64 // of the value, for filters
-	filter bool   // filters can be asked
+	order *rowset.Order // finds the rows that are wanted, by by; or nil
+	by    *prune
 }
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
@@ -86,44 +66,63 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 	if opt.MaxRows > 0 {
 		it.left = opt.MaxRows
 	}
-	for _, p := range opt.Prune {
-		one := rowset.NewVector(s.columnType(p.Column), 1)
-		if p.Value.Null {
-			continue
-		}
-		appendValue(one, p.Value)
-		pr := prune{Predicate: p, prefix: rowset.Prefix(one, 0), filter: p.Op == rowset.OpEQ && slices.Contains(s.schema.Indexed, p.Column)}
-		if pr.filter = pr.filter && one.Type.Phys() != types.PhysFloat64; pr.filter {
-			pr.hash = rowset.ValueHash(one, 0)
-		}
-		it.prune = append(it.prune, pr)
-	}
+	it.prune = s.pruneBy(opt.Prune)
+	it.late, it.first = newLate(opt.Filter, len(cols)), it.newFirst(opt.First)
 	it.narrow = s.narrow(opt.Prune)
 	rows := make([]int, max(opt.Shards, 1)) // of the shards so far; the next unit goes where they are fewest, as loads leave uneven ones
-	add := func(u unit, n int) {
+	mine := func(n int) bool {
 		least := slices.Index(rows, slices.Min(rows))
 		rows[least] += n
-		if opt.Shards <= 1 || least == opt.Shard {
-			it.units = append(it.units, u)
-		}
+		return opt.Shards <= 1 || least == opt.Shard
 	}
+	near := int64(0) // about how many rows are wanted, by the primary key alone
 	for i := range s.rowsets {
 		w := &s.rowsets[i]
 		for g := range w.r.groups {
-			if n := it.estimate(&w.r.groups[g]); n > 0 {
-				add(unit{w: w, group: g}, int(w.r.groups[g].Rows))
-				it.wanted += n
+			n := it.estimate(&w.r.groups[g])
+			if near += n; n > 0 && mine(int(w.r.groups[g].Rows)) {
+				it.addGroup(unit{w: w, group: g}, n)
 			}
 		}
 	}
+	it.few = it.narrow != nil && near <= fewRows
 	for i := range s.mems {
-		add(unit{mem: &s.mems[i]}, s.mems[i].rows())
-		if it.narrow == nil { // else they are told by their keys
-			it.wanted += int64(s.mems[i].rows())
+		if mine(s.mems[i].rows()) {
+			it.units = append(it.units, unit{mem: &s.mems[i]})
+			it.wanted += it.toReadOf(&s.mems[i])
 		}
 	}
-	it.few = it.narrow != nil && it.wanted <= fewRows
 	return it
+}
+
+// addGroup adds a row group of which n rows are wanted, as far as is known, unless an order knows that none is.
+func (it *Iter) addGroup(u unit, n int64) {
+	if m, known := it.byOrder(&u); known && m <= n {
+		n = m
+	} else {
+		u.order = nil
+	}
+	if it.first != nil && it.orderOf(&u, it.first.by) != nil {
+		n = min(n, int64(it.first.N))
+	}
+	if n > 0 {
+		it.units = append(it.units, u)
+		it.wanted += n
+	}
+}
+
+// toReadOf is about how many rows of a memtable are wanted.
+func (it *Iter) toReadOf(w *memView) int64 {
+	if it.narrow != nil { // they are told by their keys
+		return 0
+	}
+	if p, o := it.memOrder(w); p != nil {
+		if o == nil {
+			return 0
+		}
+		return int64(p.count(o))
+	}
+	return int64(w.rows())
 }
 
 // estimate is about how many rows of a row group are wanted; 0 = it need not be opened.
@@ -174,7 +173,7 @@ func (it *Iter) begin() {
 	it.units = it.units[1:]
 	it.asked.heads--
 	it.asked.columns--
-	if w, g := it.current.w, it.current.group; w != nil && !it.few {
+	if w, g := it.current.w, it.current.group; w != nil && !it.few && it.current.order == nil {
 		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 	}
 }
@@ -210,6 +209,16 @@ func (it *Iter) fill() error {
 		it.fillFromMemory(it.current.mem)
 		return nil
 	}
+	if it.first != nil && it.next == 0 {
+		if done, err := it.walkGroup(it.current); done || err != nil {
+			it.current = nil
+			return err
+		}
+	}
+	if it.current.order != nil && it.fromOrder(it.current) {
+		it.current = nil
+		return nil
+	}
 	w, g := it.current.w, it.current.group
 	ended := false
 	view := it.s.t.s.viewSome
@@ -235,13 +244,14 @@ func (it *Iter) fill() error {
 }
 
 func (it *Iter) fillFromMemory(w *memView) {
-	if it.few && it.next == 0 {
-		if rows, ok := it.narrow.inMemory(w, it.s.version); ok {
+	if it.next == 0 {
+		if it.first != nil && it.walkMemory(w) {
 			it.current = nil
-			if len(rows) > 0 {
-				column := func(at int) *vec.Vector { return w.picked(at, 0, rows) }
-				it.ready = append(it.ready, it.s.memoryColumns(w, it.cols, len(rows), column))
-			}
+			return
+		}
+		if rows, ok := it.inMemory(w); ok {
+			it.current = nil
+			it.fillPickedMemory(w, rows)
 			return
 		}
 	}
@@ -304,11 +314,20 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 	if group.Rows() != int(w.r.groups[g].Rows) {
 		return nil, 0, fmt.Errorf("row group has %d rows, not %d: %w", group.Rows(), w.r.groups[g].Rows, ErrCorrupt)
 	}
+	if it.next == 0 {
+		if err := it.orderedFirst(group); err != nil {
+			return nil, 0, err
+		}
+	}
+	it.adding.begin()
+	if it.current.order != nil {
+		ready, err = it.decodePicked(it.current, group)
+		return ready, group.Vectors(), err
+	}
 	wanted, err := it.wantedVectors(group)
 	if err != nil {
 		return nil, 0, err
 	}
-	it.adding.begin()
 	for next = it.next; next < group.Vectors() && len(ready) < vectorsPerRead; next++ {
 		if !wanted[next] {
 			continue
@@ -337,6 +356,16 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 				continue
 			}
 		}
+		if it.late.wanted() {
+			b, err := it.decodeLate(group, next, from, to, sel)
+			if err != nil {
+				return nil, 0, err
+			}
+			if b != nil {
+				ready = append(ready, b)
+			}
+			continue
+		}
 		cols, err := it.s.decodeColumns(group, next, from, to, it.cols, it.reused.vector)
 		if err != nil {
 			return nil, 0, err
@@ -352,21 +381,25 @@ func (it *Iter) wantedVectors(group *rowset.Group) ([]bool, error) {
 	for i := range out {
 		out[i] = true
 	}
-	for _, p := range it.prune {
-		c := group.Column(p.Column)
+	for k := range it.prune {
+		p := &it.prune[k]
+		c := group.Column(p.column)
 		if c < 0 {
+			if !p.mayHold(it.s.fillColumn(p.column, 1), 0) {
+				clear(out) // rows from before the column all have the same value in it
+			}
 			continue
 		}
 		zoned := int64(0)
 		for i := range out {
-			if out[i] && !group.Zone(c, i).MayMatch(p.Op, p.prefix) {
+			if out[i] && !p.mayMatch(group.Zone(c, i)) {
 				out[i] = false
 				zoned++
 			}
 		}
 		it.s.t.s.counters.skippedByZone.Add(zoned)
-		if p.filter && group.HasFilters(c) {
-			filtered, err := group.MayHold(c, p.hash, out)
+		if p.hashes != nil && group.HasFilters(c) {
+			filtered, err := group.MayHold(c, p.hashes, out)
 			if err != nil {
 				return nil, err
 			}

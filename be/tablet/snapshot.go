@@ -363,14 +363,19 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 	if len(rows) > group.Vectors() {
 		needColumns(group, cols)
 	}
+	return s.pickColumns(group, rows, cols)
+}
+
+// pickColumns reads some rows of a row group, in ascending order.
+func (s *Snapshot) pickColumns(group *rowset.Group, rows []int, cols []types.ColumnID) ([]*vec.Vector, error) {
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
 		c := group.Column(id)
 		if c < 0 {
-			out[at] = s.fillColumn(id, len(idx))
+			out[at] = s.fillColumn(id, len(rows))
 			continue
 		}
-		out[at] = rowset.NewVector(s.columnType(id), len(idx))
+		out[at] = rowset.NewVector(s.columnType(id), len(rows))
 		if err := group.AppendRows(out[at], c, rows); err != nil {
 			return nil, fmt.Errorf("column %d: %w", id, err)
 		}

@@ -55,6 +55,8 @@ type Store struct {
 	scrubBudget *rate.Limiter
 	counters    counters
 	blocks      *rowset.BlockCache
+	orders      *rowset.BlockCache // of row groups, by the columns of keys
+	memOrdered  atomic.Int64       // bytes of the orders of memtables
 
 	active    activeSet
 	inRuns    atomic.Int64           // versions in runs that are not on the disk yet
@@ -73,7 +75,7 @@ type Store struct {
 func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
-		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.blockCacheBytes()), log: opt.Logger.With("disk", dir),
+		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.blockCacheBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}

@@ -254,6 +254,9 @@ func (t *Tablet) retire() bool {
 	}
 	t.retired = true
 	t.s.mem.add(-t.memBytes())
+	for _, m := range t.mems {
+		m.orders.end(t.s)
+	}
 	return len(t.pins) == 0
 }
 

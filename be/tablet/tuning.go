@@ -87,6 +87,9 @@ type counters struct {
 	// Vectors of rowsets that scans have read, and that they have passed over by zone maps and by the filters of secondary keys.
 	vectorsRead, skippedByZone, skippedByFilter atomic.Int64
 
+	// What the orders of secondary keys have done: rows that they found, and those that were made.
+	rowsPicked, ordersMade atomic.Int64
+
 	turns      atomic.Int64 // of tablets, of the maintenance worker
 	scrubTotal atomic.Int64 // bytes of the present round in all
 }
@@ -101,6 +104,8 @@ type Counters struct {
 	FlushFailures, CompactionFailures         int64
 	// Vectors of rowsets that scans have read and that they have skipped.
 	VectorsRead, SkippedByZone, SkippedByFilter int64
+	// Rows that were found by the orders of secondary keys, and how many orders were made.
+	RowsPicked, OrdersMade int64
 	// The round of the scrubber that is under way.
 	ScrubRoundBytes, ScrubRoundTotal, ScrubRoundTablets int64
 }
@@ -122,6 +127,7 @@ func (s *Store) Counters() Counters {
 		ScrubbedBytes: c.scrubbed.Load(), ScrubRounds: c.scrubRounds.Load(), ScrubBad: c.scrubBad.Load(),
 		DigestsCorrected: c.digestsCorrected.Load(), FlushFailures: c.flushFailures.Load(), CompactionFailures: c.compactionFailures.Load(),
 		VectorsRead: c.vectorsRead.Load(), SkippedByZone: c.skippedByZone.Load(), SkippedByFilter: c.skippedByFilter.Load(),
+		RowsPicked: c.rowsPicked.Load(), OrdersMade: c.ordersMade.Load(),
 		ScrubRoundBytes: c.scrubRoundBytes.Load(), ScrubRoundTotal: c.scrubTotal.Load(), ScrubRoundTablets: c.scrubRoundTablets.Load(),
 	}
 }
@@ -131,6 +137,7 @@ type Memory struct {
 	Deltas, DeltaLimit int64 // decoded writes that are not in a rowset yet
 	BlockCaches        int64 // of both instances and of point reads, at most
 	IndexCaches        int64 // at most
+	Orders, OrderLimit int64 // of secondary keys
 	Memtables          int64 // of both instances, at most
 	// Imports is what clones have received and not written yet, ImportLimit the most that it may be with the clones of now.
 	Imports, ImportLimit int64
@@ -138,7 +145,7 @@ type Memory struct {
 
 // Total is the most that the disk takes, but for what scans and clones under way hold.
 func (m Memory) Total() int64 {
-	return max(m.Deltas, m.DeltaLimit) + m.BlockCaches + m.IndexCaches + m.Memtables
+	return max(m.Deltas, m.DeltaLimit) + m.BlockCaches + m.IndexCaches + m.OrderLimit + m.Memtables
 }
 
 // Memory returns where the memory of the disk goes.
@@ -149,6 +156,8 @@ func (s *Store) Memory() Memory {
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
 	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}
+	m.Orders, m.OrderLimit = s.orders.Used()
+	m.Orders, m.OrderLimit = m.Orders+s.memOrdered.Load(), m.OrderLimit+s.opt.memOrders()
 	metaOpt, dataOpt := s.kvOptions()
 	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes, s.opt.blockCacheBytes()} {
 		m.BlockCaches += o

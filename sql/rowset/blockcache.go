@@ -15,12 +15,16 @@ type BlockCache struct {
 	mu         sync.Mutex
 	young, old map[blockKey]*block // when the young one is full it becomes the old one
 	bytes      int                 // of young
+	oldBytes   int                 // of old, with those that have gone back to young
 	// asked are blocks that were decoded lately: one that is asked for once, among many, is not worth keeping.
-	asked [askedBlocks]blockKey
+	asked []blockKey
+	// turned: it has been full, and what was old has gone. earned is how often an order was found since the last one that was paid for.
+	turned bool
+	earned int
 }
 
 // askedBlocks is among how many blocks one that comes again is noticed.
-const askedBlocks = 1024
+const askedBlocks = 8192
 
 // blockKey names a block of a column of a row group.
 type blockKey struct {
@@ -34,10 +38,21 @@ type block struct {
 	data  []byte
 	valid []uint64 // as that of a vector
 	ints  []int64  // without NULLs; then there is nothing else
+	order *Order   // of a column of the row group; then there is nothing else
+}
+
+func (b *block) size() int {
+	n := len(b.data) + 4*len(b.off) + 8*len(b.ints) + 128
+	if b.order != nil {
+		n += int(b.order.Bytes())
+	}
+	return n
 }
 
 // NewBlockCache returns a cache of at most limit bytes.
-func NewBlockCache(limit int64) *BlockCache { return &BlockCache{limit: int(limit / 2)} }
+func NewBlockCache(limit int64) *BlockCache {
+	return &BlockCache{limit: int(limit / 2), asked: make([]blockKey, askedBlocks)}
+}
 
 // CacheBlocks has reads of few rows of the row group use a cache.
 func (g *Group) CacheBlocks(c *BlockCache) { g.blocks = c }
@@ -64,7 +79,12 @@ func (c *BlockCache) wants(k blockKey) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	slot := &c.asked[(k.group.Rowset*31+uint64(k.group.Group)*1031+uint64(k.c)*257+uint64(k.at))%askedBlocks]
+	return c.askedBefore(k)
+}
+
+// askedBefore reports whether a block was asked for lately, and notes that it is now.
+func (c *BlockCache) askedBefore(k blockKey) bool {
+	slot := &c.asked[(k.group.UID*7919+k.group.Rowset*31+uint64(k.group.Group)*1031+uint64(k.c)*257+uint64(k.at))%uint64(len(c.asked))]
 	again := *slot == k
 	*slot = k
 	return again
@@ -77,12 +97,16 @@ func (c *BlockCache) put(k blockKey, b *block) {
 }
 
 func (c *BlockCache) putLocked(k blockKey, b *block) {
-	size := len(b.data) + 4*len(b.off) + 8*len(b.ints) + 128
-	if size > c.limit/4 {
+	size := b.size()
+	if size > c.limit/4 && b.order == nil || size > c.limit {
 		return
 	}
 	if c.young == nil || c.bytes+size > c.limit {
-		c.old, c.young, c.bytes = c.young, map[blockKey]*block{}, 0
+		c.turned = c.turned || len(c.old) > 0
+		c.old, c.oldBytes, c.young, c.bytes = c.young, c.bytes, map[blockKey]*block{}, 0
+	}
+	if before := c.young[k]; before != nil {
+		c.bytes -= before.size()
 	}
 	c.young[k] = b
 	c.bytes += size

@@ -98,9 +98,9 @@ func (g *Group) filters(c int) ([][]byte, error) {
 	return out, nil
 }
 
-// MayHold asks the filters of column c, which has some, which of the vectors wanted may hold a value with the ValueHash, and
+// MayHold asks the filters of column c, which has some, which of the vectors wanted may hold a value with one of the ValueHashes, and
 // takes the others from wanted. It returns how many that were.
-func (g *Group) MayHold(c int, hash uint64, wanted []bool) (skipped int, err error) {
+func (g *Group) MayHold(c int, hashes []uint64, wanted []bool) (skipped int, err error) {
 	filters, err := g.filters(c)
 	if err != nil {
 		return 0, err
@@ -110,8 +110,8 @@ func (g *Group) MayHold(c int, hash uint64, wanted []bool) (skipped int, err err
 			continue
 		}
 		may := false
-		if len(f) > 0 {
-			if may, err = bloomMayContain(f, hash); err != nil {
+		for at := 0; at < len(hashes) && len(f) > 0 && !may; at++ {
+			if may, err = bloomMayContain(f, hashes[at]); err != nil {
 				return 0, fmt.Errorf("filters of column %d: %w", c, err)
 			}
 		}

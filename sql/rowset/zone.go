@@ -27,22 +27,6 @@ const (
 	OpGE
 )
 
-// MayMatch reports whether a value in the zone can satisfy "value op x", where p is Prefix of x. Prefixes are not the
-// values, so equality of prefixes proves nothing and never skips.
-func (z Zone) MayMatch(op CompareOp, p uint64) bool {
-	if z.Min > z.Max {
-		return false // only NULLs: no comparison is true
-	}
-	switch op {
-	case OpEQ:
-		return z.Min <= p && p <= z.Max
-	case OpLT, OpLE:
-		return z.Min <= p
-	default:
-		return z.Max >= p
-	}
-}
-
 // Prefix returns the order-preserving 64-bit prefix of row of v, which is not NULL.
 func Prefix(v *vec.Vector, row int) uint64 {
 	const sign = uint64(1) << 63

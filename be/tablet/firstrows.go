@@ -1,0 +1,265 @@
+package tablet
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+
+	"stele/meta/types"
+	"stele/sql/rowset"
+	"stele/sql/vec"
+)
+
+// First says that of the rows that pass the filter only the first N in the order of a column are wanted, NULLs before all others, or the
+// last N with Desc. Ties: also those that have the value of the last of them. Rows that nobody needs may be returned all the same.
+type First struct {
+	Column types.ColumnID
+	Desc   bool
+	N      int
+	Ties   bool
+}
+
+// unbounded is all values.
+var unbounded = Range{Lo: vec.NullValue(), Hi: vec.NullValue()}
+
+// mostFirst is up to how many rows a scan goes by the order.
+const mostFirst = 1024
+
+// firstRows is how a scan reads no more than it has to: in the order of the column, each row group until enough rows have passed, and none
+// beyond those that others have yielded.
+type firstRows struct {
+	First
+	by   *prune
+	at   int // of the column among those of the scan
+	keep func(*vec.Batch) ([]int32, error)
+	best []firstValue // of what has passed, in order, N at most
+}
+
+// firstValue is the value of a row; without a vector it is NULL.
+type firstValue struct {
+	key []byte
+	v   *vec.Vector
+}
+
+// newFirst prepares the reading of first rows; nil when the column is not one by which rows can be in order.
+func (it *Iter) newFirst(f *First) *firstRows {
+	if f == nil || f.N <= 0 || f.N > mostFirst {
+		return nil
+	}
+	at := slices.Index(it.cols, f.Column)
+	if at < 0 || !slices.Contains(it.s.schema.Indexed, f.Column) && f.Column != it.s.t.key[0] {
+		return nil
+	}
+	out := &firstRows{First: *f, at: at}
+	if it.opt.Filter != nil {
+		out.keep = it.opt.Filter.Keep
+	}
+	all := prune{column: f.Column, typ: it.s.columnType(f.Column), spans: []span{newSpan(it.s.columnType(f.Column), unbounded)}, null: true, keyed: true}
+	if i := slices.IndexFunc(it.prune, func(p prune) bool { return p.column == f.Column }); i >= 0 {
+		all = it.prune[i]
+		all.keyed = true
+	}
+	out.by = &all
+	return out
+}
+
+// part is entries [from, to) of an order, or its NULLs.
+type part struct {
+	from, to int
+	nulls    bool
+}
+
+// parts returns which entries of an order may be wanted, in turn.
+func (f *firstRows) parts(o *rowset.Order) (out []part) {
+	from, to, nulls := f.bounds(o)
+	last := 0
+	for i := range f.by.spans {
+		lo, hi := o.From(f.by.spans[i].lo, f.by.spans[i].hi)
+		lo, hi = max(lo, from, last), min(hi, to)
+		if lo < hi {
+			out = append(out, part{from: lo, to: hi})
+			last = hi
+		}
+	}
+	if f.Desc {
+		slices.Reverse(out)
+	}
+	if n := len(o.Nulls()); n > 0 && nulls && f.by.null {
+		at := 0
+		if f.Desc {
+			at = len(out)
+		}
+		out = slices.Insert(out, at, part{to: n, nulls: true})
+	}
+	return out
+}
+
+// bounds returns between which entries of an order those lie that come before the last of the best, if there are enough of them.
+func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
+	to = len(o.All())
+	if len(f.best) < f.N {
+		return 0, to, true
+	}
+	last := f.best[f.N-1].v
+	switch {
+	case f.Desc && last == nil:
+		return 0, to, true
+	case f.Desc:
+		from, _ = o.From(last, nil)
+		return from, to, false
+	case last == nil:
+		return 0, 0, true
+	}
+	_, to = o.From(nil, last)
+	return 0, to, true
+}
+
+// walk reads rows in the order, by read, until enough have passed; not ok when too many were looked at for that, and all should be.
+func (f *firstRows) walk(o *rowset.Order, read func(rows []uint32) (*vec.Batch, error)) (out []*vec.Batch, ok bool, err error) {
+	looked, found, step := 0, 0, max(f.N, 8)
+	for _, p := range f.parts(o) {
+		for p.from < p.to && found < f.N {
+			rows := f.take(o, &p, step)
+			step = min(2*step, vec.MaxRows)
+			if looked += len(rows); len(rows) > vec.MaxRows || looked > o.Len()/pickPart+2*step {
+				return nil, false, nil
+			}
+			b, n, err := f.passing(rows, read)
+			if err != nil {
+				return nil, false, err
+			}
+			if n > 0 {
+				out = append(out, b)
+				found += n
+			}
+		}
+	}
+	return out, true, nil
+}
+
+// take takes about n entries from the part, those of one value together where that is asked for.
+func (f *firstRows) take(o *rowset.Order, p *part, n int) []uint32 {
+	n = min(n, p.to-p.from)
+	rows, ties := o.All(), f.Ties || !o.Exact()
+	if p.nulls {
+		rows, ties = o.Nulls(), false
+		if f.Ties {
+			n = p.to - p.from
+		}
+	}
+	if f.Desc && !p.nulls {
+		for at := p.to - n; ties && at > p.from && o.Tie(at-1); at-- {
+			n++
+		}
+		p.to -= n
+		return slices.Clone(rows[p.to : p.to+n])
+	}
+	for at := p.from + n; ties && at < p.to && o.Tie(at-1); at++ {
+		n++
+	}
+	p.from += n
+	return slices.Clone(rows[p.from-n : p.from])
+}
+
+// passing reads rows and says how many of them pass. Their values are remembered.
+func (f *firstRows) passing(rows []uint32, read func([]uint32) (*vec.Batch, error)) (b *vec.Batch, n int, err error) {
+	slices.Sort(rows)
+	if b, err = read(rows); err != nil || b == nil {
+		return nil, 0, err
+	}
+	if f.keep != nil {
+		kept, err := f.keep(b)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(kept) < b.Rows() {
+			b.Sel = append([]int32{}, kept...)
+		}
+	}
+	f.note(b)
+	return b, b.Rows(), nil
+}
+
+// note takes the values of the rows of a batch among the best.
+func (f *firstRows) note(b *vec.Batch) {
+	v := b.Cols[f.at]
+	for i := range b.Rows() {
+		row := i
+		if b.Sel != nil {
+			row = int(b.Sel[i])
+		}
+		key := vec.AppendKey(nil, v, row)
+		at := sort.Search(len(f.best), func(k int) bool {
+			c := bytes.Compare(f.best[k].key, key)
+			return c > 0 && !f.Desc || c < 0 && f.Desc
+		})
+		if at >= f.N {
+			continue
+		}
+		one := firstValue{key: key}
+		if !v.IsNull(row) {
+			one.v = rowset.Constant(v, row, 1)
+		}
+		if len(f.best) == f.N {
+			f.best = f.best[:f.N-1]
+		}
+		f.best = slices.Insert(f.best, at, one)
+	}
+}
+
+// walkGroup reads the first rows of a row group; false when it has no order, or that is no help.
+func (it *Iter) walkGroup(u *unit) (bool, error) {
+	o := it.orderOf(u, it.first.by)
+	if o == nil {
+		return false, nil
+	}
+	if len(it.first.parts(o)) == 0 { // all that is wanted comes before
+		return true, nil
+	}
+	var ready []*vec.Batch
+	done, best := false, it.first.best
+	err := it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) (err error) {
+		if group.Rows() != o.Len() {
+			return nil
+		}
+		it.first.best = slices.Clone(best) // it may be called again
+		ready, done, err = it.first.walk(o, func(rows []uint32) (*vec.Batch, error) { return it.pick(u, group, rows) })
+		return err
+	})
+	if err != nil || !done {
+		return false, err
+	}
+	it.ready = append(it.ready, ready...)
+	return true, nil
+}
+
+// walkMemory is walkGroup for a memtable. Rows that are in no order yet are all read.
+func (it *Iter) walkMemory(w *memView) bool {
+	p := it.first.by
+	at := w.schema.ColumnIndex(p.column)
+	if at < 0 {
+		return false
+	}
+	o := w.order(it.s.t.s, at, p.typ)
+	if o == nil || o.Len() > w.rows() { // a newer snapshot has made it
+		return false
+	}
+	ready, done, err := it.first.walk(o, func(rows []uint32) (*vec.Batch, error) {
+		var seen []int32
+		for _, row := range rows {
+			if w.visible(int(row), it.s.version) {
+				seen = append(seen, int32(row))
+			}
+		}
+		if len(seen) == 0 {
+			return nil, nil
+		}
+		return it.s.memoryColumns(w, it.cols, len(seen), func(at int) *vec.Vector { return w.picked(at, 0, seen) }), nil
+	})
+	if err != nil || !done { // what fails here fails where all rows are read
+		return false
+	}
+	it.ready = append(it.ready, ready...)
+	it.fillPickedMemory(w, it.lookAt(nil, w, p, o.Len()))
+	return true
+}

@@ -1,0 +1,125 @@
+package tablet
+
+import (
+	"stele/sql/rowset"
+	"stele/sql/vec"
+)
+
+// Filter is what rows of a scan have to pass, as far as it helps the scan to read less: rows that fail may still be returned.
+type Filter struct {
+	Columns []int // that it looks at, by their places in the columns of the scan
+	// Keep returns which rows of a batch pass, of which it has only those columns.
+	Keep func(*vec.Batch) ([]int32, error)
+}
+
+const (
+	// latePicked is up to how many rows of a vector the other columns are read for alone.
+	latePicked = 64
+	// latePart is of how many rows of a vector more than one passes when the next lateSkipped vectors are read whole.
+	latePart    = 8
+	lateSkipped = 31
+)
+
+// late is how a scan reads columns after its filter.
+type late struct {
+	*Filter
+	looks []bool // by column
+	skip  int    // so many vectors
+}
+
+func newLate(f *Filter, cols int) *late {
+	if f == nil || len(f.Columns) == 0 || len(f.Columns) >= cols {
+		return nil
+	}
+	l := &late{Filter: f, looks: make([]bool, cols)}
+	for _, at := range f.Columns {
+		l.looks[at] = true
+	}
+	return l
+}
+
+// wanted reports whether the next vector is to be filtered before it is read.
+func (l *late) wanted() bool {
+	if l == nil {
+		return false
+	}
+	if l.skip > 0 {
+		l.skip--
+		return false
+	}
+	return true
+}
+
+// decodeLate reads the rows [from, to) of vector i, of which sel are visible: first the columns of the filter, then, if any rows pass,
+// the others; nil = none passes.
+func (it *Iter) decodeLate(group *rowset.Group, i, from, to int, sel []int32) (*vec.Batch, error) {
+	b := &vec.Batch{Cols: make([]*vec.Vector, len(it.cols)), N: to - from, Sel: sel}
+	if err := it.decodeSome(group, i, from, to, b, true); err != nil {
+		return nil, err
+	}
+	kept, err := it.late.Keep(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept)*latePart > b.Rows() {
+		it.late.skip = lateSkipped
+	}
+	switch {
+	case len(kept) == 0:
+		it.giveBack(b)
+		return nil, nil
+	case len(kept) > latePicked:
+		return b, it.decodeSome(group, i, from, to, b, false)
+	}
+	return it.pickLate(group, i, from, b, kept)
+}
+
+// decodeSome reads the columns that the filter looks at, or the others.
+func (it *Iter) decodeSome(group *rowset.Group, i, from, to int, b *vec.Batch, looks bool) error {
+	for at := range it.cols {
+		if it.late.looks[at] != looks {
+			continue
+		}
+		cols, err := it.s.decodeColumns(group, i, from, to, it.cols[at:at+1], func(int) *vec.Vector { return it.reused.vector(at) })
+		if err != nil {
+			return err
+		}
+		b.Cols[at] = cols[0]
+	}
+	return nil
+}
+
+// pickLate makes a batch of a few rows of one in which the columns of the filter are.
+func (it *Iter) pickLate(group *rowset.Group, i, from int, b *vec.Batch, kept []int32) (*vec.Batch, error) {
+	rows := make([]int, len(kept))
+	for k, row := range kept {
+		rows[k] = i*vec.MaxRows + from + int(row)
+	}
+	out := &vec.Batch{Cols: make([]*vec.Vector, len(it.cols)), N: len(rows)}
+	for at, id := range it.cols {
+		if !it.late.looks[at] {
+			cols, err := it.s.pickColumns(group, rows, it.cols[at:at+1])
+			if err != nil {
+				return nil, err
+			}
+			out.Cols[at] = cols[0]
+			continue
+		}
+		v := rowset.NewVector(it.s.columnType(id), len(rows))
+		for _, row := range kept {
+			rowset.AppendRow(v, b.Cols[at], int(row))
+		}
+		out.Cols[at] = v
+	}
+	it.giveBack(b)
+	return out, nil
+}
+
+// giveBack has vectors that were decoded for nothing filled again.
+func (it *Iter) giveBack(b *vec.Batch) {
+	for at, v := range b.Cols {
+		if v != nil {
+			it.reused.give(at, v, len(b.Cols))
+		}
+	}
+}

@@ -58,12 +58,14 @@ type Env struct {
 	// Observe, when set, may wrap the rows of every operator, for EXPLAIN ANALYZE.
 	Observe func(*physical.Node, Stream) Stream
 
-	work map[int][]*vec.Batch // the rows of the recursive CTEs around, by their ids
+	work  map[int][]*vec.Batch // the rows of the recursive CTEs around, by their ids
+	given map[int][]*expr.Node // the values that joins have given, by their ids
 }
 
 // Build makes the operators of a plan. Scans are started by the first Next that needs them, with its ctx.
 func Build(node *physical.Node, env *Env) (Stream, error) {
 	b := &builder{env: *env}
+	b.env.given = map[int][]*expr.Node{}
 	if b.env.Mem == nil {
 		b.env.Mem = NewMemory(0)
 	}
@@ -149,7 +151,17 @@ func (b *builder) scan(n *physical.Node) (Stream, error) {
 	if open == nil {
 		return nil, fmt.Errorf("build scan of table %d: this process has no scans", s.TableID)
 	}
-	return &lazyStream{types: schemaTypes(n.Schema), open: func(ctx context.Context) (Stream, error) { return open(ctx, s) }}, nil
+	given := b.env.given
+	return &lazyStream{types: schemaTypes(n.Schema), open: func(ctx context.Context) (Stream, error) {
+		if len(s.Takes) == 0 {
+			return open(ctx, s)
+		}
+		few, some := taken(s, given)
+		if !some {
+			return FromBatches(), nil
+		}
+		return open(ctx, few)
+	}}, nil
 }
 
 func (b *builder) system(n *physical.Node) (Stream, error) {

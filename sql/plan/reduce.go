@@ -96,7 +96,7 @@ func through(e *expr.Node, cols []*expr.Node) (*expr.Node, bool) {
 func (g *giver) reachScan(s *physical.Scan, e *expr.Node) bool {
 	f, ok := &s.Fragment, true
 	switch {
-	case f.TopN != nil || f.Limit > 0:
+	case f.TopN != nil || f.Limit > 0 || f.Keys != nil: // of some keys all rows are read at once
 		return false
 	case f.Agg != nil:
 		if len(f.Agg.Group) == 0 {

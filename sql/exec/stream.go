@@ -16,7 +16,9 @@
 //     window partition beyond the limit), or, like all of them when files are forbidden (NoSpill), with 1041 or 1038.
 //  5. Batches hold at most vec.MaxRows rows; what passes rows on (filter, projection, limit, the left rows of a join)
 //     keeps the size of larger input batches.
-//  6. What a source yields is checked against the plan's schema before any operator relies on it.
+//  6. A scan may leave out rows that no join above can use (given.go): keys are given before the scan is opened, and the join still checks
+//     each row, so an answer does not depend on whether they are.
+//  7. What a source yields is checked against the plan's schema before any operator relies on it.
 //
 // Temporary files are unlinked as soon as they are open: a crash leaves none behind.
 package exec

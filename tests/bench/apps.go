@@ -45,7 +45,7 @@ type appTable struct {
 }
 
 func appTables(scale float64) []appTable {
-	n := func(rows int) int { return max(int(float64(rows)*scale), 100) }
+	n := func(rows int) int { return scaled(rows, scale) }
 	return []appTable{
 		{"users", n(appUsers), func(r *rand.Rand, i int) string {
 			boss := `\N`
@@ -72,6 +72,9 @@ func appTables(scale float64) []appTable {
 func appTime(i, second int) string {
 	return time.Date(2020, 1, 1, 0, i, second, 0, time.UTC).Format(time.DateTime)
 }
+
+// scaled is how many of some rows there are at a scale.
+func scaled(rows int, scale float64) int { return max(int(float64(rows)*scale), 100) }
 
 // MakeApps makes database apps anew with its tables.
 func MakeApps(ctx context.Context, s *Server, scale float64) error {
@@ -126,109 +129,124 @@ type AppTest struct {
 	Writes bool
 }
 
+// statement is a kind of statement with marks for random numbers: %u a user, %o an order, %p a product, %t a tag, %d a time, %h the bounds of
+// an hour, %O a list of 100 orders, %5 one of five.
+type statement struct{ name, text string }
+
+// Rows of one table by keys.
+var appLookups = []statement{
+	{"point by primary key", "SELECT * FROM orders WHERE id = %o"},
+	{"primary key IN (5)", "SELECT * FROM orders WHERE id IN (%5)"},
+	{"primary key IN (100)", "SELECT id, user_id, total FROM orders WHERE id IN (%O)"},
+	{"unique key", "SELECT id, name FROM users WHERE email = 'user%u@example.org'"},
+	{"key =", "SELECT * FROM orders WHERE user_id = %u"},
+	{"key = and another condition", "SELECT * FROM orders WHERE user_id = %u AND status = 1"},
+	{"key of text =", "SELECT * FROM users WHERE name = 'name%u'"},
+	{"key IN (100)", "SELECT * FROM items WHERE order_id IN (%O)"},
+	{"OR of two keys", "SELECT * FROM items WHERE order_id = %o OR product_id = %p"},
+	{"pairs IN", "SELECT * FROM order_tags WHERE (order_id, tag_id) IN ((%o, %t), (%o, %t), (%o, %t))"},
+	{"text LIKE 'prefix%'", "SELECT * FROM users WHERE name LIKE 'name%u%'"},
+	{"range of dates", "SELECT id, total FROM orders WHERE created BETWEEN %h"},
+	{"range of dates and another condition", "SELECT id, total FROM orders WHERE created BETWEEN %h AND status = 2"},
+	{"IS NULL and equality", "SELECT id FROM users WHERE boss IS NULL AND name = 'name%u'"},
+	{"newest 20", "SELECT id, created, total FROM orders WHERE user_id <> %u ORDER BY created DESC, id DESC LIMIT 20"},
+	{"newest 20 of a user", "SELECT id, created, total FROM orders WHERE user_id = %u ORDER BY created DESC, id DESC LIMIT 20"},
+	{"page by OFFSET", "SELECT id, total FROM orders WHERE user_id <> %u ORDER BY id LIMIT 20 OFFSET 1000"},
+	{"page by key", "SELECT id, total FROM orders WHERE id > %o ORDER BY id LIMIT 20"},
+	{"page by date", "SELECT id, total FROM orders WHERE created < %d ORDER BY created DESC, id DESC LIMIT 20"},
+	{"newest by primary key", "SELECT id, total FROM orders WHERE user_id <> %u ORDER BY id DESC LIMIT 20"},
+	{"COUNT of a key", "SELECT COUNT(*) FROM items WHERE product_id = %p"},
+	{"COUNT of a range", "SELECT COUNT(*) FROM orders WHERE user_id BETWEEN %u AND 100"},
+	{"MAX by a key", "SELECT MAX(created) FROM orders WHERE user_id = %u"},
+	{"MAX of a key", "SELECT MAX(created), MIN(created) FROM orders WHERE id <> -%u"},
+	{"GROUP BY over few rows", "SELECT status, COUNT(*), SUM(total) FROM orders WHERE user_id = %u GROUP BY status"},
+	{"DISTINCT over few rows", "SELECT DISTINCT product_id FROM items WHERE order_id = %o"},
+	{"UNION ALL of lookups", "SELECT id, total FROM orders WHERE user_id = %u UNION ALL SELECT id, total FROM orders WHERE id = %o"},
+}
+
+// Joins and subqueries of few rows.
+var appJoins = []statement{
+	{"join by primary key with a key", "SELECT o.id, i.id, i.qty FROM orders o JOIN items i ON i.order_id = o.id WHERE o.id = %o"},
+	{"join by key with a primary key", "SELECT i.id, o.total FROM items i JOIN orders o ON o.id = i.order_id WHERE i.product_id = %p"},
+	{"three tables", "SELECT u.name, o.id, i.id, i.price FROM users u JOIN orders o ON o.user_id = u.id JOIN items i ON i.order_id = o.id WHERE u.id = %u"},
+	{"LEFT JOIN", "SELECT o.id, i.id, i.qty FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE o.id = %o"},
+	{"LEFT JOIN of a list", "SELECT o.id, u.name FROM orders o LEFT JOIN users u ON u.id = o.user_id WHERE o.id IN (%O)"},
+	{"two LEFT JOINs, newest 20", "SELECT o.id, u.name, b.name FROM orders o LEFT JOIN users u ON u.id = o.user_id LEFT JOIN users b ON b.id = u.boss "+
+		"WHERE o.user_id <> %u ORDER BY o.id DESC LIMIT 20"},
+	{"JOIN, newest 20", "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE o.status <> -%u ORDER BY o.id DESC LIMIT 20"},
+	{"n:m", "SELECT t.name FROM order_tags ot JOIN tags t ON t.id = ot.tag_id WHERE ot.order_id = %o"},
+	{"n:m the other way", "SELECT COUNT(*), MAX(o.total) FROM tags t JOIN order_tags ot ON ot.tag_id = t.id JOIN orders o ON o.id = ot.order_id WHERE t.name = 'tag%t'"},
+	{"IN (SELECT) of few", "SELECT id, total FROM orders WHERE user_id IN (SELECT id FROM users WHERE name = 'name%u')"},
+	{"EXISTS", "SELECT id, total FROM orders o WHERE user_id = %u AND EXISTS (SELECT 1 FROM items i WHERE i.order_id = o.id AND i.qty > 5)"},
+	{"NOT EXISTS", "SELECT id, total FROM orders o WHERE user_id = %u AND NOT EXISTS (SELECT 1 FROM items i WHERE i.order_id = o.id)"},
+	{"NOT IN (SELECT)", "SELECT id, total FROM orders WHERE user_id = %u AND id NOT IN (SELECT order_id FROM items)"},
+	{"scalar subquery a row", "SELECT o.id, (SELECT COUNT(*) FROM items i WHERE i.order_id = o.id) FROM orders o WHERE o.user_id = %u"},
+	{"derived table of groups", "SELECT o.id, s.n FROM orders o JOIN (SELECT order_id, COUNT(*) n FROM items GROUP BY order_id) s ON s.order_id = o.id WHERE o.user_id = %u"},
+	{"constant over an equality", "SELECT o.id, i.id FROM orders o, items i WHERE i.order_id = o.id AND i.order_id = %o"},
+	{"self join", "SELECT a.id, b.name FROM users a JOIN users b ON b.id = a.boss WHERE a.id = %u"},
+}
+
+var appWrites = []statement{
+	{"UPDATE by key", "UPDATE orders SET total = total + 1 WHERE user_id = %u"},
+	{"UPDATE of a list", "UPDATE orders SET total = total + 1 WHERE id IN (%5)"},
+	{"UPDATE with a join", "UPDATE items i JOIN orders o ON o.id = i.order_id SET i.qty = i.qty + 1 WHERE o.id = %o"},
+	{"INSERT SELECT of few", "INSERT INTO tags SELECT 100000000 + FLOOR(RAND() * 1000000000), name FROM users WHERE id = %u"},
+	{"DELETE by key", "DELETE FROM items WHERE order_id = %o"},
+	{"DELETE of a list", "DELETE FROM order_tags WHERE order_id IN (%5)"},
+	{"DELETE oldest", "DELETE FROM orders WHERE user_id = %u ORDER BY created LIMIT 1"},
+}
+
 // AppTests are the statements over tables of a scale.
 func AppTests(scale float64) []AppTest {
-	n := func(rows int) int { return max(int(float64(rows)*scale), 100) }
-	users, orders, products, tags := n(appUsers), n(appOrders), n(appProducts), n(appTags)
-	// one fills a text with random numbers: %u a user, %o an order, %p a product, %t a tag, %d a time, %h the bounds of an hour, %U a list of users, %O one of orders.
-	one := func(name, text string) AppTest {
-		return AppTest{Name: name, Writes: !strings.HasPrefix(text, "SELECT") && !strings.HasPrefix(text, "("), text: func(r *rand.Rand) string {
-			list := func(k, of int) string {
-				var parts []string
-				for range k {
-					parts = append(parts, strconv.Itoa(1+r.IntN(of)))
-				}
-				return strings.Join(parts, ", ")
-			}
-			var b strings.Builder
-			for i := 0; i < len(text); i++ {
-				if text[i] != '%' || i+1 == len(text) {
-					b.WriteByte(text[i])
-					continue
-				}
-				i++
-				switch text[i] {
-				case 'u':
-					b.WriteString(list(1, users))
-				case 'o':
-					b.WriteString(list(1, orders))
-				case 'p':
-					b.WriteString(list(1, products))
-				case 't':
-					b.WriteString(list(1, tags))
-				case 'd':
-					b.WriteString("'" + appTime(r.IntN(orders), 0) + "'")
-				case 'h':
-					i := r.IntN(orders)
-					b.WriteString("'" + appTime(i, 0) + "' AND '" + appTime(i+60, 0) + "'")
-				case 'U':
-					b.WriteString(list(100, users))
-				case 'O':
-					b.WriteString(list(100, orders))
-				case '5':
-					b.WriteString(list(5, orders))
-				default:
-					b.WriteByte('%')
-					b.WriteByte(text[i])
-				}
-			}
-			return b.String()
-		}}
+	var tests []AppTest
+	for i, list := range [][]statement{appLookups, appJoins, appWrites} {
+		for _, s := range list {
+			tests = append(tests, AppTest{Name: s.name, Writes: i == 2, text: func(r *rand.Rand) string { return s.fill(r, scale) }})
+		}
 	}
-	return []AppTest{
-		one("point by primary key", "SELECT * FROM orders WHERE id = %o"),
-		one("primary key IN (5)", "SELECT * FROM orders WHERE id IN (%5)"),
-		one("primary key IN (100)", "SELECT id, user_id, total FROM orders WHERE id IN (%O)"),
-		one("unique key", "SELECT id, name FROM users WHERE email = 'user%u@example.org'"),
-		one("key =", "SELECT * FROM orders WHERE user_id = %u"),
-		one("key = and another condition", "SELECT * FROM orders WHERE user_id = %u AND status = 1"),
-		one("key of text =", "SELECT * FROM users WHERE name = 'name%u'"),
-		one("key IN (100)", "SELECT * FROM items WHERE order_id IN (%O)"),
-		one("OR of two keys", "SELECT * FROM items WHERE order_id = %o OR product_id = %p"),
-		one("pairs IN", "SELECT * FROM order_tags WHERE (order_id, tag_id) IN ((%o, %t), (%o, %t), (%o, %t))"),
-		one("text LIKE 'prefix%'", "SELECT * FROM users WHERE name LIKE 'name%u%'"),
-		one("range of dates", "SELECT id, total FROM orders WHERE created BETWEEN %h"),
-		one("range of dates and another condition", "SELECT id, total FROM orders WHERE created BETWEEN %h AND status = 2"),
-		one("IS NULL and equality", "SELECT id FROM users WHERE boss IS NULL AND name = 'name%u'"),
-		one("newest 20", "SELECT id, created, total FROM orders WHERE user_id <> %u ORDER BY created DESC, id DESC LIMIT 20"),
-		one("newest 20 of a user", "SELECT id, created, total FROM orders WHERE user_id = %u ORDER BY created DESC, id DESC LIMIT 20"),
-		one("page by OFFSET", "SELECT id, total FROM orders WHERE user_id <> %u ORDER BY id LIMIT 20 OFFSET 1000"),
-		one("page by key", "SELECT id, total FROM orders WHERE id > %o ORDER BY id LIMIT 20"),
-		one("page by date", "SELECT id, total FROM orders WHERE created < %d ORDER BY created DESC, id DESC LIMIT 20"),
-		one("newest by primary key", "SELECT id, total FROM orders WHERE user_id <> %u ORDER BY id DESC LIMIT 20"),
-		one("COUNT of a key", "SELECT COUNT(*) FROM items WHERE product_id = %p"),
-		one("COUNT of a range", "SELECT COUNT(*) FROM orders WHERE user_id BETWEEN %u AND 100"),
-		one("MAX by a key", "SELECT MAX(created) FROM orders WHERE user_id = %u"),
-		one("MAX of a key", "SELECT MAX(created), MIN(created) FROM orders WHERE id <> -%u"),
-		one("GROUP BY over few rows", "SELECT status, COUNT(*), SUM(total) FROM orders WHERE user_id = %u GROUP BY status"),
-		one("DISTINCT over few rows", "SELECT DISTINCT product_id FROM items WHERE order_id = %o"),
-		one("UNION ALL of lookups", "SELECT id, total FROM orders WHERE user_id = %u UNION ALL SELECT id, total FROM orders WHERE id = %o"),
-		one("join by primary key with a key", "SELECT o.id, i.id, i.qty FROM orders o JOIN items i ON i.order_id = o.id WHERE o.id = %o"),
-		one("join by key with a primary key", "SELECT i.id, o.total FROM items i JOIN orders o ON o.id = i.order_id WHERE i.product_id = %p"),
-		one("three tables", "SELECT u.name, o.id, i.id, i.price FROM users u JOIN orders o ON o.user_id = u.id JOIN items i ON i.order_id = o.id WHERE u.id = %u"),
-		one("LEFT JOIN", "SELECT o.id, i.id, i.qty FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE o.id = %o"),
-		one("LEFT JOIN of a list", "SELECT o.id, u.name FROM orders o LEFT JOIN users u ON u.id = o.user_id WHERE o.id IN (%O)"),
-		one("two LEFT JOINs, newest 20", "SELECT o.id, u.name, b.name FROM orders o LEFT JOIN users u ON u.id = o.user_id LEFT JOIN users b ON b.id = u.boss "+
-			"WHERE o.user_id <> %u ORDER BY o.id DESC LIMIT 20"),
-		one("JOIN, newest 20", "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE o.status <> -%u ORDER BY o.id DESC LIMIT 20"),
-		one("n:m", "SELECT t.name FROM order_tags ot JOIN tags t ON t.id = ot.tag_id WHERE ot.order_id = %o"),
-		one("n:m the other way", "SELECT COUNT(*), MAX(o.total) FROM tags t JOIN order_tags ot ON ot.tag_id = t.id JOIN orders o ON o.id = ot.order_id WHERE t.name = 'tag%t'"),
-		one("IN (SELECT) of few", "SELECT id, total FROM orders WHERE user_id IN (SELECT id FROM users WHERE name = 'name%u')"),
-		one("EXISTS", "SELECT id, total FROM orders o WHERE user_id = %u AND EXISTS (SELECT 1 FROM items i WHERE i.order_id = o.id AND i.qty > 5)"),
-		one("NOT EXISTS", "SELECT id, total FROM orders o WHERE user_id = %u AND NOT EXISTS (SELECT 1 FROM items i WHERE i.order_id = o.id)"),
-		one("NOT IN (SELECT)", "SELECT id, total FROM orders WHERE user_id = %u AND id NOT IN (SELECT order_id FROM items)"),
-		one("scalar subquery a row", "SELECT o.id, (SELECT COUNT(*) FROM items i WHERE i.order_id = o.id) FROM orders o WHERE o.user_id = %u"),
-		one("derived table of groups", "SELECT o.id, s.n FROM orders o JOIN (SELECT order_id, COUNT(*) n FROM items GROUP BY order_id) s ON s.order_id = o.id WHERE o.user_id = %u"),
-		one("constant over an equality", "SELECT o.id, i.id FROM orders o, items i WHERE i.order_id = o.id AND i.order_id = %o"),
-		one("self join", "SELECT a.id, b.name FROM users a JOIN users b ON b.id = a.boss WHERE a.id = %u"),
-		one("UPDATE by key", "UPDATE orders SET total = total + 1 WHERE user_id = %u"),
-		one("UPDATE of a list", "UPDATE orders SET total = total + 1 WHERE id IN (%5)"),
-		one("UPDATE with a join", "UPDATE items i JOIN orders o ON o.id = i.order_id SET i.qty = i.qty + 1 WHERE o.id = %o"),
-		one("INSERT SELECT of few", "INSERT INTO tags SELECT 100000000 + FLOOR(RAND() * 1000000000), name FROM users WHERE id = %u"),
-		one("DELETE by key", "DELETE FROM items WHERE order_id = %o"),
-		one("DELETE of a list", "DELETE FROM order_tags WHERE order_id IN (%5)"),
-		one("DELETE oldest", "DELETE FROM orders WHERE user_id = %u ORDER BY created LIMIT 1"),
+	return tests
+}
+
+// fill puts random numbers in the place of marks.
+func (s *statement) fill(r *rand.Rand, scale float64) string {
+	list := func(n, of int) string {
+		var parts []string
+		for range n {
+			parts = append(parts, strconv.Itoa(1+r.IntN(scaled(of, scale))))
+		}
+		return strings.Join(parts, ", ")
 	}
+	var b strings.Builder
+	for i := 0; i < len(s.text); i++ {
+		if s.text[i] != '%' || i+1 == len(s.text) {
+			b.WriteByte(s.text[i])
+			continue
+		}
+		i++
+		switch mark := s.text[i]; mark {
+		case 'u':
+			b.WriteString(list(1, appUsers))
+		case 'o':
+			b.WriteString(list(1, appOrders))
+		case 'p':
+			b.WriteString(list(1, appProducts))
+		case 't':
+			b.WriteString(list(1, appTags))
+		case 'd':
+			b.WriteString("'" + appTime(r.IntN(scaled(appOrders, scale)), 0) + "'")
+		case 'h':
+			at := r.IntN(scaled(appOrders, scale))
+			b.WriteString("'" + appTime(at, 0) + "' AND '" + appTime(at+60, 0) + "'")
+		case 'O':
+			b.WriteString(list(100, appOrders))
+		case '5':
+			b.WriteString(list(5, appOrders))
+		default:
+			b.WriteByte('%')
+			b.WriteByte(mark)
+		}
+	}
+	return b.String()
 }
 
 // appChecks is how many statements of a kind are compared between servers before they are timed.

@@ -171,7 +171,7 @@ var appJoins = []statement{
 	{"three tables", "SELECT u.name, o.id, i.id, i.price FROM users u JOIN orders o ON o.user_id = u.id JOIN items i ON i.order_id = o.id WHERE u.id = %u"},
 	{"LEFT JOIN", "SELECT o.id, i.id, i.qty FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE o.id = %o"},
 	{"LEFT JOIN of a list", "SELECT o.id, u.name FROM orders o LEFT JOIN users u ON u.id = o.user_id WHERE o.id IN (%O)"},
-	{"two LEFT JOINs, newest 20", "SELECT o.id, u.name, b.name FROM orders o LEFT JOIN users u ON u.id = o.user_id LEFT JOIN users b ON b.id = u.boss "+
+	{"two LEFT JOINs, newest 20", "SELECT o.id, u.name, b.name FROM orders o LEFT JOIN users u ON u.id = o.user_id LEFT JOIN users b ON b.id = u.boss " +
 		"WHERE o.user_id <> %u ORDER BY o.id DESC LIMIT 20"},
 	{"JOIN, newest 20", "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE o.status <> -%u ORDER BY o.id DESC LIMIT 20"},
 	{"n:m", "SELECT t.name FROM order_tags ot JOIN tags t ON t.id = ot.tag_id WHERE ot.order_id = %o"},

@@ -3,6 +3,7 @@ package dist
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"stele/meta/types"
 	"stele/sql/exec"
@@ -25,11 +26,29 @@ func readsFew(f *physical.Fragment) bool {
 	if f.Limit > 0 && f.Limit <= maxFew && f.Filter == nil && f.Agg == nil && f.TopN == nil {
 		return true
 	}
+	if byIndex(f.Filter, f) {
+		return true
+	}
 	if len(f.Schema.Key) == 0 {
 		return false
 	}
 	lo, hi := keyBounds(f.Filter, f, f.Schema.Key[0])
 	return lo && hi
+}
+
+// byIndex reports whether a filter wants some values of a column that has a secondary key.
+func byIndex(n *expr.Node, f *physical.Fragment) bool {
+	if n == nil || n.Kind != expr.NodeCall || len(n.Args) == 0 {
+		return false
+	}
+	switch n.Func {
+	case "and":
+		return slices.ContainsFunc(n.Args, func(a *expr.Node) bool { return byIndex(a, f) })
+	case "=", "in":
+		return n.Args[0].Kind == expr.NodeColumn && slices.Contains(f.Schema.Indexed, f.Columns[n.Args[0].Col]) &&
+			!slices.ContainsFunc(n.Args[1:], func(a *expr.Node) bool { return a.Kind != expr.NodeConst })
+	}
+	return false
 }
 
 // keyBounds reports whether a filter bounds a column from below and from above.

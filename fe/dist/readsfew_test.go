@@ -38,11 +38,14 @@ func TestReadsFew(t *testing.T) {
 		{"a limit of what passes", physical.Fragment{Limit: 10, Filter: call("=", other, one)}, false},
 		{"the first ones", physical.Fragment{Limit: 10, TopN: &physical.Sort{}}, false},
 		{"a limit of groups", physical.Fragment{Limit: 10, Agg: &physical.Agg{}}, false},
+		{"a value of a secondary key", physical.Fragment{Filter: call("and", call("<", other, one), call("=", col(2, text), one))}, true},
+		{"values of a secondary key", physical.Fragment{Filter: call("in", col(2, text), one, one)}, true},
+		{"a secondary key and a column", physical.Fragment{Filter: call("in", col(2, text), one, other)}, false},
 		{"keys", physical.Fragment{Keys: make([][]byte, 3)}, true},
 		{"many keys", physical.Fragment{Keys: make([][]byte, maxFew+1)}, false},
 	} {
-		c.f.Schema = types.Schema{Key: []types.ColumnID{7}, Columns: []types.Column{{ID: 3, Type: big}, {ID: 7, Type: big}}}
-		c.f.Columns = []types.ColumnID{3, 7}
+		c.f.Schema = types.Schema{Key: []types.ColumnID{7}, Columns: []types.Column{{ID: 3, Type: big}, {ID: 7, Type: big}, {ID: 8, Type: text}}, Indexed: []types.ColumnID{8}}
+		c.f.Columns = []types.ColumnID{3, 7, 8}
 		if got := readsFew(&c.f); got != c.few {
 			t.Errorf("%s: %v", c.name, got)
 		}

@@ -252,6 +252,9 @@ func (s *Session) scanOf(q *dist.Query) func(context.Context, *physical.Scan) (e
 		if scan.Picked && s.picked != nil {
 			return s.sh.Scanner.Scan(ctx, q, s.picked.only(scan))
 		}
+		if len(scan.Takes) > 0 { // it is a copy, with keys that a join has given
+			plan.Narrow(&plan.Context{Catalog: s.names(q.Snapshot), NowMicros: q.NowMicros, TimeZone: s.vars.zone()}, scan)
+		}
 		scan, err := s.resolve(ctx, q, scan)
 		if err != nil {
 			return nil, err

@@ -32,6 +32,7 @@ type joinOp struct {
 	rightTypes  []types.ColumnType
 
 	built  bool
+	empty  bool // the left side, which was read first, has no row
 	table  *buildTable
 	acct   account
 	probe  *probe
@@ -91,10 +92,13 @@ func (j *joinOp) Next(ctx context.Context) (*vec.Batch, error) {
 		return nil, nil
 	}
 	if !j.built {
-		if err := j.build(ctx); err != nil {
+		if err := j.begin(ctx); err != nil {
 			return nil, err
 		}
 		j.built = true
+	}
+	if j.empty {
+		return nil, nil
 	}
 	switch {
 	case j.parts != nil:
@@ -103,6 +107,16 @@ func (j *joinOp) Next(ctx context.Context) (*vec.Batch, error) {
 		return j.blocks.next(ctx)
 	}
 	return j.probe.next(ctx)
+}
+
+// begin reads what has to be there before the first row can be yielded.
+func (j *joinOp) begin(ctx context.Context) (err error) {
+	if j.spec.LeftFirst && j.gives() {
+		if j.empty, err = j.readAhead(ctx); err != nil || j.empty {
+			return err
+		}
+	}
+	return j.build(ctx)
 }
 
 // build consumes the right child.
@@ -134,7 +148,7 @@ func (j *joinOp) build(ctx context.Context) error {
 	}
 	j.right.Close()
 	j.probe = newProbe(j, j.left)
-	return nil
+	return j.giveRight()
 }
 
 // canSpill reports whether partitioning helps. It does not when the rows of a single key are too many.

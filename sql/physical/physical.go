@@ -78,6 +78,16 @@ type Scan struct {
 	Via *Via
 	// Picked: of the rows only those are read that the session has picked before, by locking them (SKIP LOCKED).
 	Picked bool
+	// Takes say which rows no join above can use, once the join has read its other side.
+	Takes []Take
+}
+
+// Take is a condition of a scan: a row whose Expr, over the fragment's Columns, is not among the values that a join gives under
+// the same ID, is used by nobody. The join need not give any; it still checks each row.
+type Take struct {
+	ID   int
+	Expr *expr.Node
+	From string // the column that the values come from, for EXPLAIN
 }
 
 // Via is a lookup in the hidden table of a unique key.
@@ -135,6 +145,11 @@ type Join struct {
 	Left  []*expr.Node // equal-join keys over the left child
 	Right []*expr.Node // over the right child, same types
 	On    *expr.Node   // what remains, over left columns followed by right columns
+	// Gives, parallel to Left and Right, names the values that a key has on the side which is read first: the scans below the
+	// other side which take them read no rows without them. 0 = nobody takes them.
+	Gives []int
+	// LeftFirst: the left side is read before the right one, as long as it has few rows.
+	LeftFirst bool
 }
 
 // Sort orders rows; with Limit > 0 it keeps only the first Offset+Limit of them and then skips Offset.

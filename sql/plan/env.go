@@ -26,6 +26,8 @@ type binder struct {
 	unrounded map[*expr.Node]*expr.Node  // by the rounded expression, see digits.go
 	charsets  map[*expr.Node]charsetText // of text that is not in utf8mb4, see charset.go
 
+	gives int // how many keys joins have given to scans, see reduce.go
+
 	collates bool // some text of the statement does not compare by its bytes
 
 	opened   []ViewUse     // the views whose queries are being bound, the outermost first

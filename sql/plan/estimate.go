@@ -2,7 +2,9 @@ package plan
 
 import (
 	"math"
+	"slices"
 
+	"stele/meta/catalog"
 	"stele/sql/expr"
 	"stele/sql/physical"
 )
@@ -73,8 +75,8 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	switch p.Func {
 	case "=":
 		for _, a := range p.Args {
-			if a.Kind == expr.NodeColumn && b.wholeKey(a.Col) {
-				return 1 / math.Max(1, b.ctx.rows(b.cols[a.Col].table.ID))
+			if s, ok := b.keySelectivity(a); ok {
+				return s
 			}
 		}
 		return selEqual
@@ -85,6 +87,9 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	case "like":
 		return selLike
 	case "in":
+		if s, ok := b.keySelectivity(p.Args[0]); ok {
+			return math.Min(selOther, s*float64(len(p.Args)-1))
+		}
 		return math.Min(selOther, selEqual*float64(len(p.Args)-1))
 	case "and":
 		s := 1.0
@@ -102,6 +107,24 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 		return selEqual
 	}
 	return selOther
+}
+
+// keySelectivity guesses which part of the rows has one value of a column, or of its key, that there is a key for.
+func (b *binder) keySelectivity(e *expr.Node) (float64, bool) {
+	if _, ok := keyOf(e); ok {
+		e = e.Args[0]
+	}
+	if e.Kind != expr.NodeColumn || b.cols[e.Col].table == nil || !b.wholeKey(e.Col) && !b.indexed(e.Col) {
+		return 0, false
+	}
+	return 1 / math.Max(1, b.distinctValues(e.Col)), true
+}
+
+// indexed reports whether a column has a secondary key of its own, or comes first in one.
+func (b *binder) indexed(id int) bool {
+	c := b.cols[id]
+	at := c.table.Schema.Columns[c.pos].ID
+	return slices.ContainsFunc(c.table.VisibleKeys(), func(k catalog.UniqueKey) bool { return k.Columns[0] == at })
 }
 
 // wholeKey reports whether a column alone is the primary key of its table.

@@ -139,6 +139,9 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 		line += fmt.Sprintf(" skip_by_key=[%s]", strings.Join(skip, " "))
 	}
 	p.add(depth, "%s", line)
+	for _, t := range s.Takes {
+		p.add(depth+1, "| if few: %s in keys from %s", show(t.Expr, names), t.From)
+	}
 	if f.Filter != nil {
 		p.add(depth+1, "| filter %s", show(f.Filter, names))
 	}
@@ -247,6 +250,9 @@ func showJoin(j *physical.Join, left, right []string) string {
 	}
 	if len(parts) > 0 {
 		line += " on " + strings.Join(parts, ", ")
+	}
+	if j.LeftFirst {
+		line += " left first"
 	}
 	if j.On != nil {
 		line += " where " + show(j.On, append(append([]string(nil), left...), right...))

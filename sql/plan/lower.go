@@ -273,6 +273,7 @@ func (b *binder) lowerJoin(r *rel, need idSet) lowered {
 	if len(rest) > 0 {
 		j.On = at(and(rest...), both)
 	}
+	b.reduce(r, j, left.node, right.node)
 	layout := both
 	if isSemi(r.kind) {
 		layout = left.layout

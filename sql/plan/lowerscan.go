@@ -139,6 +139,9 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 		s.Fragment.Columns = append(s.Fragment.Columns, t.Schema.Columns[b.cols[id].pos].ID)
 	}
 	preds := dedup(slices.DeleteFunc(slices.Clone(c.preds), isTrue))
+	if !b.ctx.literal {
+		preds = b.prefixRanges(preds)
+	}
 	b.narrow(s, t, preds, read)
 	if b.ctx.slots != nil {
 		b.ctx.slots.scans = append(b.ctx.slots.scans, scanned{scan: s, table: t, preds: preds, read: read})

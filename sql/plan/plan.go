@@ -95,7 +95,7 @@ func (b *binder) rewrite(r *rel, need idSet) *rel {
 	}
 	r = b.push(r, nil)
 	b.pruneColumns(r, need)
-	return b.order(r)
+	return b.splitOr(b.limitBelow(b.order(r)))
 }
 
 // pruneColumns drops columns that nobody needs, so that estimates and joins see only what is there. Lowering prunes what

@@ -28,6 +28,29 @@ type pruner struct {
 	preds []*expr.Node
 	// byKeys: texts of a collation are bound by their keys, as they are in the hidden table of a unique key.
 	byKeys bool
+	known  map[boundBy][]keyRange // what ranges has found out
+}
+
+// boundBy is a column as ranges is asked for it.
+type boundBy struct {
+	column types.ColumnID
+	byKeys bool
+}
+
+// Narrow works out anew which tablets and rows a scan reads, from a filter to which joins have added the keys that they look for.
+func Narrow(ctx *Context, s *physical.Scan) {
+	f := &s.Fragment
+	t, ok := ctx.Catalog.TableByID(s.TableID)
+	if !ok || t.Schema.Version != f.Schema.Version || f.Keys != nil {
+		return
+	}
+	b := newBinder(ctx)
+	read := make([]int, len(f.Columns))
+	for i, id := range f.Columns {
+		pos := t.Schema.ColumnIndex(id)
+		read[i] = b.newColumn(column{typ: t.Schema.Columns[pos].Type, table: t, pos: pos})
+	}
+	b.narrow(s, t, conjuncts(f.Filter), read)
 }
 
 // tablets lists the tablets that may hold rows, in partition and bucket order.
@@ -158,12 +181,20 @@ func (p *pruner) points(cols []types.ColumnID) ([][]byte, bool) {
 
 // ranges intersects what all conditions say of a column.
 func (p *pruner) ranges(id types.ColumnID) []keyRange {
+	by := boundBy{id, p.byKeys}
+	if r, ok := p.known[by]; ok {
+		return r
+	}
 	out := []keyRange{{}}
 	for _, c := range p.preds {
 		if r, ok := p.rangesOf(c, id); ok {
 			out = intersect(out, r)
 		}
 	}
+	if p.known == nil {
+		p.known = map[boundBy][]keyRange{}
+	}
+	p.known[by] = out
 	return out
 }
 
@@ -331,6 +362,12 @@ func keepsOrder(from, to types.ColumnType) bool {
 
 // exact converts a constant to the column's type; false when that changes it.
 func (p *pruner) exact(v *expr.Node, t types.ColumnType) (expr.Value, bool) {
+	if like := v.Type; t.IsInteger() || t.Kind == types.KindVarChar {
+		like.NotNull = t.NotNull
+		if like == t {
+			return v.Value, true
+		}
+	}
 	if v.Type.IsString() != t.IsString() && !t.IsTemporal() {
 		return expr.Value{}, false
 	}

@@ -28,6 +28,8 @@ func (b *binder) push(r *rel, preds []*expr.Node) *rel {
 		return b.pushUnion(r, preds)
 	case opWindow:
 		return b.pushWindow(r, preds)
+	case opScan:
+		return filter(r, append(preds, b.derive(preds)...)...)
 	}
 	for i, k := range r.kids {
 		r.kids[i] = b.push(k, nil)

@@ -22,6 +22,7 @@ import (
 type store struct {
 	ctx     *Context
 	tablets map[types.TabletID][]*vec.Batch
+	opened  func(*physical.Scan) // told of each scan; nil = nobody asks
 }
 
 // insert runs an INSERT of literals.
@@ -43,6 +44,9 @@ func (s *store) insert(sql string) error {
 
 // scan runs the fragment of a scan on its tablets.
 func (s *store) scan(_ context.Context, n *physical.Scan) (exec.Stream, error) {
+	if s.opened != nil {
+		s.opened(n)
+	}
 	var out []*vec.Batch
 	f := &n.Fragment
 	for _, id := range n.Tablets {

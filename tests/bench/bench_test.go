@@ -20,7 +20,9 @@ var (
 	rounds = flag.Int("rounds", 3, "how often each measurement is made; the median is told")
 	span   = flag.Duration("span", 2*time.Second, "how long point statements run in each round")
 	scale  = flag.Float64("scale", 0.1, "TPC-H scale factor")
-	parts  = flag.String("parts", "point,oltp,bare,tsv,load,query,size,heal,failover,galera", "what to measure; query, size and heal need load; copies is the load of galera alone")
+	parts  = flag.String("parts", "point,oltp,bare,tsv,load,query,size,heal,failover,galera",
+		"what to measure; query, size and heal need load; copies is the load of galera alone, apps statements of applications")
+	appScale = flag.Float64("appscale", 1, "how much of the rows of part apps, of which there are four million")
 )
 
 // settings have a cluster look for damage as often as a short measurement needs it.
@@ -88,6 +90,11 @@ func TestBench(t *testing.T) {
 	})
 	part("oltp", func(t *testing.T) {
 		must(t, MeasureOLTP(t.Context(), table, servers, *rounds, *span, around))
+	})
+	part("apps", func(t *testing.T) {
+		apps := &Table{Servers: table.Servers}
+		defer func() { fmt.Println(apps) }()
+		must(t, MeasureApps(t.Context(), apps, servers, *appScale, *rounds, min(*span, 500*time.Millisecond), around))
 	})
 	part("bare", func(t *testing.T) { measureBare(t, servers) })
 	part("tsv", func(t *testing.T) { must(t, MeasureTSV(t.Context(), table, servers, *rounds)) })

@@ -93,12 +93,20 @@ func MeasureInserts(ctx context.Context, t *Table, servers []*Server, rounds int
 
 func measure(ctx context.Context, t *Table, servers []*Server, fill func(context.Context, *Server) error, tests []pointTest, rounds int,
 	span time.Duration, around func(*Server, string) func()) error {
-	pools := map[*Server]*sql.DB{}
 	for _, s := range servers {
 		if err := fill(ctx, s); err != nil {
 			return err
 		}
-		pools[s] = s.Open("kv")
+	}
+	return measureIn(ctx, t, servers, "kv", tests, rounds, span, around)
+}
+
+// measureIn runs tests in a database that is there.
+func measureIn(ctx context.Context, t *Table, servers []*Server, database string, tests []pointTest, rounds int, span time.Duration,
+	around func(*Server, string) func()) error {
+	pools := map[*Server]*sql.DB{}
+	for _, s := range servers {
+		pools[s] = s.Open(database)
 		defer pools[s].Close()
 	}
 	for _, test := range tests {

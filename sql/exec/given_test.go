@@ -1,0 +1,125 @@
+package exec
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"stele/meta/types"
+	"stele/sql/expr"
+	"stele/sql/physical"
+	"stele/sql/vec"
+)
+
+// givenJoin joins two scans by their first columns; the one that is read second takes the keys of the other.
+func givenJoin(kind physical.JoinKind, leftFirst bool) *physical.Node {
+	scan := func(table types.TableID) *physical.Node {
+		return &physical.Node{Schema: []physical.OutColumn{{Name: "k", Type: tInt}},
+			Scan: &physical.Scan{TableID: table, Tablets: []types.TabletID{1}}}
+	}
+	left, right := scan(1), scan(2)
+	second := left
+	if leftFirst {
+		second = right
+	}
+	second.Scan.Takes = []physical.Take{{ID: 7, Expr: expr.Col(0, tInt)}}
+	return &physical.Node{Children: []*physical.Node{left, right}, Schema: []physical.OutColumn{{Type: tInt}, {Type: tInt}},
+		Join: &physical.Join{Kind: kind, Left: []*expr.Node{expr.Col(0, tInt)}, Right: []*expr.Node{expr.Col(0, tInt)}, Gives: []int{7}, LeftFirst: leftFirst}}
+}
+
+// runGiven runs a join and returns how many rows it yields and with which values the second scan was opened; nil = it was opened without,
+// "none" = it was not opened.
+func runGiven(t *testing.T, n *physical.Node, left, right []int64, mem *Memory) (rows int, opened bool, values []int64) {
+	t.Helper()
+	env := &Env{Mem: mem, Scan: func(_ context.Context, s *physical.Scan) (Stream, error) {
+		list := left
+		if s.TableID == 2 {
+			list = right
+		}
+		if f := s.Fragment.Filter; f != nil {
+			for _, a := range f.Args[1:] {
+				values = append(values, a.Value.I)
+			}
+		}
+		opened = opened || len(n.Children[s.TableID-1].Scan.Takes) > 0
+		var out []*vec.Batch
+		for part := range slices.Chunk(list, vec.MaxRows) {
+			v := vec.New(tInt, len(part))
+			for i, x := range part {
+				if v.I64[i] = x; x < 0 {
+					v.SetNull(i)
+				}
+			}
+			out = append(out, &vec.Batch{Cols: []*vec.Vector{v}, N: len(part)})
+		}
+		return FromBatches(out...), nil
+	}}
+	s, err := Build(n, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for {
+		b, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			return rows, opened, values
+		}
+		rows += b.Rows()
+	}
+}
+
+func upTo(n int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = int64(i)
+	}
+	return out
+}
+
+func TestJoinGivesKeys(t *testing.T) {
+	repeated := make([]int64, 3000)
+	for i := range repeated {
+		repeated[i] = int64(i % 3)
+	}
+	for _, c := range []struct {
+		name        string
+		kind        physical.JoinKind
+		leftFirst   bool
+		left, right []int64
+		rows        int
+		opened      bool
+		values      []int64
+	}{
+		{"right keys, without NULL", physical.JoinInner, false, upTo(100), []int64{5, -1, 5, 7}, 3, true, []int64{5, 7}},
+		{"left keys", physical.JoinLeft, true, []int64{5, 5, -1}, upTo(100), 3, true, []int64{5}},
+		{"many rows of few keys", physical.JoinInner, false, upTo(10), repeated, 3000, true, []int64{0, 1, 2}},
+		{"too many keys on the right", physical.JoinInner, false, upTo(10), upTo(maxGiven + 1), 10, true, nil},
+		{"too many keys on the left", physical.JoinLeft, true, upTo(maxGiven + 1), upTo(10), maxGiven + 1, true, nil},
+		{"too many rows on the left", physical.JoinLeft, true, slices.Repeat([]int64{1}, 3*maxAhead), upTo(10), 3 * maxAhead, true, nil},
+		{"no key on the right", physical.JoinInner, false, upTo(10), []int64{-1}, 0, false, nil},
+		{"no key on the left", physical.JoinLeft, true, []int64{-1}, upTo(10), 1, false, nil},
+		{"no row on the left", physical.JoinAnti, true, nil, upTo(10), 0, false, nil},
+	} {
+		rows, opened, values := runGiven(t, givenJoin(c.kind, c.leftFirst), c.left, c.right, nil)
+		slices.Sort(values)
+		if rows != c.rows || opened != c.opened || !slices.Equal(values, c.values) {
+			t.Errorf("%s: %d rows, opened %t with %v; want %d, %t, %v", c.name, rows, opened, values, c.rows, c.opened, c.values)
+		}
+	}
+}
+
+// TestJoinReadsAheadWithinMemory has less memory than the rows that are read ahead need.
+func TestJoinReadsAheadWithinMemory(t *testing.T) {
+	mem := NewMemory(1 << 10)
+	mem.floor = 1 << 10
+	rows, _, values := runGiven(t, givenJoin(physical.JoinLeft, true), upTo(1000), nil, mem)
+	if rows != 1000 || values != nil {
+		t.Errorf("%d rows instead of 1000, or %d keys were given", rows, len(values))
+	}
+	if mem.Used() != 0 {
+		t.Errorf("%d bytes are held at the end", mem.Used())
+	}
+}

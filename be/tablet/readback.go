@@ -9,25 +9,6 @@ import (
 	"stele/sql/rowset"
 )
 
-// readBack is a row group to be read as it is stored, and where the hash of its content goes.
-type readBack struct {
-	id      rowset.GroupID
-	content *uint64
-}
-
-// readBack reads row groups that have just been stored, while more is received. What cannot be read is left to Verify, which says
-// what is wrong with it.
-func (im *Import) readBack(groups []readBack) {
-	for _, g := range groups {
-		content, err := im.s.contentOf(g.id)
-		if err != nil {
-			im.s.log.Warn("a row group of a clone cannot be read back", "tablet_id", im.t.id, "rowset", g.id.Rowset, "group", g.id.Group, "err", err)
-			continue
-		}
-		*g.content = content
-	}
-}
-
 // contentOf verifies a row group as it is stored and returns the hash of its content.
 func (s *Store) contentOf(id rowset.GroupID) (content uint64, err error) {
 	key := groupKey(id)
@@ -38,12 +19,12 @@ func (s *Store) contentOf(id rowset.GroupID) (content uint64, err error) {
 	return content, missingIsCorrupt(key, err)
 }
 
-// Verify is the first half of Commit: it reads back what has arrived, as it is stored, and changes nothing.
+// Verify is the first half of Commit: it compares what has arrived with what the source has sent, and changes nothing.
 //
 // Row groups that are the source's byte for byte, with the same rows hidden, hold the source's rows: so their hashes are
 // compared, which costs a hundredth of computing the digest from the rows. Flip has the rows scrubbed soon, which does that.
 func (im *Import) Verify(version types.Version, digest uint64) error {
-	err := im.check(version)
+	err := im.complete(version)
 	if err == nil {
 		err = im.storeIndexes()
 	}
@@ -60,10 +41,10 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 	return nil
 }
 
-// compareGroups verifies the row groups that were not read back since they were stored, and that all of them are the source's.
+// compareGroups opens all row groups where they lie, verifies those that did not come by this import, and compares all of them with the
+// source's.
 func (im *Import) compareGroups(digest uint64) error {
-	im.reading.Wait()
-	if err := im.readRest(); err != nil {
+	if err := im.lookBack(); err != nil {
 		return err
 	}
 	if proof := proofOf(im.contents); proof != im.end.Proof || digest != im.end.Digest || im.t.rows != im.end.Rows {
@@ -73,30 +54,48 @@ func (im *Import) compareGroups(digest uint64) error {
 	return nil
 }
 
-// readRest reads what was not read back. What is damaged, on its way or here, counts as not received: the next import of the replica has
-// it sent again.
-func (im *Import) readRest() error {
+// headsAhead is how many row groups are asked for before the first one is looked at.
+const headsAhead = 256
+
+// lookBack opens each row group as it is stored: what came by this import was verified then, and is there now; the rest is verified. What is
+// damaged counts as not received: the next import of the replica has it sent again.
+func (im *Import) lookBack() error {
+	var ids []rowset.GroupID
+	for _, r := range im.t.rowsets {
+		for g := range r.groups {
+			ids = append(ids, r.group(g))
+		}
+	}
 	var bad error
+	at, asked := 0, 0
 	for rs, r := range im.t.rowsets {
 		for g := range r.groups {
-			if im.contents[rs][g] != 0 {
-				continue
+			for ; asked < min(at+headsAhead, len(ids)); asked++ {
+				im.s.data.Ahead(groupKey(ids[asked]), rowset.HeadBytes(len(im.t.meta.Schema.Columns)+1, int(r.groups[g].Rows)))
 			}
-			content, err := im.s.contentOf(r.group(g))
-			switch {
-			case errors.Is(err, ErrCorrupt):
+			err := im.look(ids[at], &im.contents[rs][g])
+			at++
+			if errors.Is(err, ErrCorrupt) {
 				im.got[rs][g] = false
 				bad = errors.Join(bad, err)
-			case err != nil:
+			} else if err != nil {
 				return err
 			}
-			im.contents[rs][g] = content
 		}
 	}
 	if bad != nil {
 		return fmt.Errorf("%w: %w: %w", ErrImport, errResend, bad)
 	}
 	return nil
+}
+
+// look opens a row group as it is stored, and finds out the hash of its content if that is not known.
+func (im *Import) look(id rowset.GroupID, content *uint64) (err error) {
+	if *content == 0 {
+		*content, err = im.s.contentOf(id)
+		return err
+	}
+	return im.s.viewSome(id, func(*rowset.Group) error { return nil })
 }
 
 // errResend says that some row groups have to be sent again, and the others not.

@@ -117,8 +117,8 @@ func TestCloneInBuffersThatAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestDamageOfWhatIsStored: a row group that was right when it came, and is another one, or none, where it is stored, is refused before the
-// replica is used; one that was here before the import, and damaged anywhere, too.
+// TestDamageOfWhatIsStored: a row group that was right when it came, and is another one, or none, where it is stored, is looked at again by
+// Verify, and refused if it is still bad; so is one that was here before the import and is damaged anywhere.
 func TestDamageOfWhatIsStored(t *testing.T) {
 	for name, carried := range map[string]bool{"received": false, "carried over": true} {
 		for _, lasting := range []bool{false, true} {
@@ -139,14 +139,13 @@ func TestDamageOfWhatIsStored(t *testing.T) {
 				return val
 			}
 			dst := openStore(t, t.TempDir(), opt)
-			im := receive(t, dst, chunks[:len(chunks)-1])
+			bad.Store(!carried)
+			im := receive(t, dst, chunks)
 			if carried {
 				im.Suspend()
 				chunks, digest, v = exportFor(t, src, dst.ResumeToken(1, 10))
 				want = contents(t, src, v)
 				im = receive(t, dst, chunks)
-			} else if err := im.Write(chunks[len(chunks)-1]); err != nil {
-				t.Fatal(err)
 			}
 			bad.Store(lasting)
 			tb, err := im.Commit(v, digest)

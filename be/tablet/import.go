@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/fxamacker/cbor/v2"
 
 	"stele/be/tablet/kv"
+	"stele/meta/contain"
 	"stele/meta/types"
 	"stele/sql/rowset"
 )
@@ -32,11 +34,13 @@ type Import struct {
 	got    [][]bool // by rowset and row group
 	// contents are the hashes of the row groups that were verified as they came, as got; 0 = Verify does it.
 	contents [][]uint64
-	next     int // chunk
+	looking  sync.WaitGroup // at what was stored, which may clear contents
+	next     int            // chunk
 	version  types.Version
 	queued   []kv.Entry
 	bytes    int64        // queued
 	free     []func()     // of the chunks that are queued
+	fresh    []freshGroup // what of that was received
 	writing  []chan error // on their way to the disk
 	done     int64        // received
 	over     bool
@@ -257,6 +261,7 @@ func (im *Import) writeGroup(c Chunk, kind byte, body []byte) error {
 		return fmt.Errorf("row group %d of rowset %d: %w: %w", g, rs, ErrImport, err)
 	}
 	im.got[rs][g], im.contents[rs][g] = true, content
+	im.fresh = append(im.fresh, freshGroup{id: id, entry: &im.t.rowsets[rs].groups[g], content: &im.contents[rs][g]})
 	im.queued = append(im.queued, kv.Cold(groupKey(id), val))
 	im.bytes += int64(len(val))
 	if c.Free != nil {
@@ -295,8 +300,16 @@ func (im *Import) push() error {
 		}
 		stored <- err
 	})
-	im.writing = append(im.writing, stored)
-	im.queued, im.bytes, im.free = nil, 0, nil
+	done, fresh := make(chan error, 1), im.fresh
+	im.looking.Go(func() {
+		err := <-stored
+		if err == nil {
+			err = contain.Call(func() error { im.lookAt(fresh); return nil })
+		}
+		done <- err
+	})
+	im.writing = append(im.writing, done)
+	im.queued, im.bytes, im.free, im.fresh = nil, 0, nil, nil
 	im.touch()
 	return im.settle(importAhead)
 }
@@ -437,9 +450,10 @@ func (im *Import) Abort() {
 		return
 	}
 	im.over = true
+	im.looking.Wait()
 	s := im.s
 	s.importing.Add(-im.bytes)
-	im.queued, im.bytes, im.free = nil, 0, nil
+	im.queued, im.bytes, im.free, im.fresh = nil, 0, nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.imports, im.t.uid)

@@ -9,6 +9,28 @@ import (
 	"stele/sql/rowset"
 )
 
+// freshGroup is a row group that was received and verified.
+type freshGroup struct {
+	id      rowset.GroupID
+	entry   *groupEntry
+	content *uint64 // the hash of its content
+}
+
+// lookAt opens row groups where they have just been stored, while more is received. What is not there is left to Verify, which says what is
+// wrong with it.
+func (im *Import) lookAt(groups []freshGroup) {
+	columns := len(im.t.meta.Schema.Columns) + 1
+	for _, g := range groups {
+		im.s.data.Ahead(groupKey(g.id), rowset.HeadBytes(columns, int(g.entry.Rows)))
+	}
+	for _, g := range groups {
+		if err := im.s.viewSome(g.id, func(*rowset.Group) error { return nil }); err != nil {
+			im.s.log.Warn("a row group of a clone is not as it was stored", "tablet_id", im.t.id, "rowset", g.id.Rowset, "group", g.id.Group, "err", err)
+			*g.content = 0
+		}
+	}
+}
+
 // contentOf verifies a row group as it is stored and returns the hash of its content.
 func (s *Store) contentOf(id rowset.GroupID) (content uint64, err error) {
 	key := groupKey(id)
@@ -41,10 +63,10 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 	return nil
 }
 
-// compareGroups opens all row groups where they lie, verifies those that did not come by this import, and compares all of them with the
-// source's.
+// compareGroups verifies the row groups that were not, or that are not where they should be, and that all of them are the source's.
 func (im *Import) compareGroups(digest uint64) error {
-	if err := im.lookBack(); err != nil {
+	im.looking.Wait()
+	if err := im.readRest(); err != nil {
 		return err
 	}
 	if proof := proofOf(im.contents); proof != im.end.Proof || digest != im.end.Digest || im.t.rows != im.end.Rows {
@@ -54,48 +76,30 @@ func (im *Import) compareGroups(digest uint64) error {
 	return nil
 }
 
-// headsAhead is how many row groups are asked for before the first one is looked at.
-const headsAhead = 256
-
-// lookBack opens each row group as it is stored: what came by this import was verified then, and is there now; the rest is verified. What is
-// damaged counts as not received: the next import of the replica has it sent again.
-func (im *Import) lookBack() error {
-	var ids []rowset.GroupID
-	for _, r := range im.t.rowsets {
-		for g := range r.groups {
-			ids = append(ids, r.group(g))
-		}
-	}
+// readRest verifies row groups where they are stored. What is damaged counts as not received: the next import of the replica has it sent
+// again.
+func (im *Import) readRest() error {
 	var bad error
-	at, asked := 0, 0
 	for rs, r := range im.t.rowsets {
 		for g := range r.groups {
-			for ; asked < min(at+headsAhead, len(ids)); asked++ {
-				im.s.data.Ahead(groupKey(ids[asked]), rowset.HeadBytes(len(im.t.meta.Schema.Columns)+1, int(r.groups[g].Rows)))
+			if im.contents[rs][g] != 0 {
+				continue
 			}
-			err := im.look(ids[at], &im.contents[rs][g])
-			at++
-			if errors.Is(err, ErrCorrupt) {
+			content, err := im.s.contentOf(r.group(g))
+			switch {
+			case errors.Is(err, ErrCorrupt):
 				im.got[rs][g] = false
 				bad = errors.Join(bad, err)
-			} else if err != nil {
+			case err != nil:
 				return err
 			}
+			im.contents[rs][g] = content
 		}
 	}
 	if bad != nil {
 		return fmt.Errorf("%w: %w: %w", ErrImport, errResend, bad)
 	}
 	return nil
-}
-
-// look opens a row group as it is stored, and finds out the hash of its content if that is not known.
-func (im *Import) look(id rowset.GroupID, content *uint64) (err error) {
-	if *content == 0 {
-		*content, err = im.s.contentOf(id)
-		return err
-	}
-	return im.s.viewSome(id, func(*rowset.Group) error { return nil })
 }
 
 // errResend says that some row groups have to be sent again, and the others not.

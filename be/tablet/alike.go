@@ -89,7 +89,7 @@ func (im *Import) copyAlike() error {
 			return fmt.Errorf("row group %d of rowset %d from another source: %w", c.Group, c.rowset, err)
 		}
 		im.got[c.rowset][c.Group] = true
-		im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
+		im.queued = append(im.queued, kv.Cold(groupKey(id), val))
 		im.s.importing.Add(int64(len(val)))
 		if im.bytes += int64(len(val)); im.bytes >= importPiece {
 			if err := im.push(); err != nil {

@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -111,23 +112,85 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 	if len(run) == 0 {
 		return nil
 	}
-	if err := t.s.meta.Commit(entries...); err != nil {
+	places, err := t.storeAndLocate(entries, run)
+	if err != nil {
 		return err
 	}
+	var changed keySpan
 	for _, s := range run {
-		refs, err := t.locateWrites(nil, s.writes)
-		if err != nil {
-			return err // stored already: applied again, or replayed at the next open
-		}
+		own, n := spanOf(s.writes)
 		unused := t.pendingStaged(s.rec.Txn)
 		t.mu.Lock()
-		t.apply(s.version, s.writes, refs)
+		if changed.meets(own) {
+			t.placesNow(places[:n], s)
+		}
+		t.apply(s.version, s.writes, places[:n])
 		t.settle(s.version, s.rec, now)
 		t.mu.Unlock()
 		t.dropStaged(unused...)
+		changed.add(own)
+		places = places[n:]
 	}
 	t.pokeIfFull()
 	return nil
+}
+
+// storeAndLocate makes a run durable and meanwhile finds where its keys are, as if none of it had been applied. An error of that comes when it
+// is stored already: it is applied again, or replayed at the next open.
+func (t *Tablet) storeAndLocate(entries []kv.Entry, run []*smallChange) ([]place, error) {
+	stored := make(chan error, 1)
+	t.s.meta.CommitAsync(entries, func(err error) { stored <- err })
+	var writes []write
+	for _, s := range run {
+		writes = append(writes, s.writes...)
+	}
+	places, err := t.locateWrites(nil, writes)
+	if failed := <-stored; failed != nil {
+		return nil, failed
+	}
+	return places, err
+}
+
+// placesNow brings places of a change set up to what those of the run before it have changed. Called with mu held.
+func (t *Tablet) placesNow(places []place, s *smallChange) {
+	for _, w := range s.writes {
+		for i, key := range w.keys {
+			places[i] = t.placeNow(key, places[i], s.version)
+		}
+		places = places[len(w.keys):]
+	}
+}
+
+// keySpan is from the first to the last of some keys; nil = of none.
+type keySpan struct{ first, last []byte }
+
+// spanOf returns the range of the keys of writes, and how many there are.
+func spanOf(writes []write) (r keySpan, n int) {
+	for _, w := range writes {
+		n += len(w.keys)
+		for _, key := range w.keys {
+			if r.first == nil || bytes.Compare(key, r.first) < 0 {
+				r.first = key
+			}
+			if bytes.Compare(key, r.last) > 0 {
+				r.last = key
+			}
+		}
+	}
+	return r, n
+}
+
+func (r *keySpan) meets(o keySpan) bool {
+	return r.first != nil && o.first != nil && bytes.Compare(r.first, o.last) <= 0 && bytes.Compare(o.first, r.last) <= 0
+}
+
+func (r *keySpan) add(o keySpan) {
+	if r.first == nil || o.first != nil && bytes.Compare(o.first, r.first) < 0 {
+		r.first = o.first
+	}
+	if bytes.Compare(o.last, r.last) > 0 {
+		r.last = o.last
+	}
 }
 
 // shareBytes is how many bytes of payloads make it worth to wake a second processor.

@@ -117,46 +117,50 @@ func TestCloneInBuffersThatAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestDamageBeforeAndAfterReadingBack: a row group that cannot be read while the clone arrives is looked at again by Verify, which
-// refuses it if it is still bad.
-func TestDamageBeforeAndAfterReadingBack(t *testing.T) {
-	for _, lasting := range []bool{false, true} {
-		src, v, want := sourceTablet(t)
-		chunks, digest := export(t, src, v)
-		var bad atomic.Bool
-		opt := testOptions()
-		opt.Faults.Read = func(_, val []byte) []byte {
-			if !bad.Load() {
+// TestDamageOfWhatIsStored: a row group that was right when it came, and is another one, or none, where it is stored, is looked at again by
+// Verify, and refused if it is still bad; so is one that was here before the import and is damaged anywhere.
+func TestDamageOfWhatIsStored(t *testing.T) {
+	for name, carried := range map[string]bool{"received": false, "carried over": true} {
+		for _, lasting := range []bool{false, true} {
+			src, v, want := sourceTablet(t)
+			chunks, digest := export(t, src, v)
+			var bad atomic.Bool
+			opt := testOptions()
+			opt.Faults.Read = func(_, val []byte) []byte {
+				if !bad.Load() {
+					return val
+				}
+				val = slices.Clone(val)
+				if carried {
+					val[len(val)/2] ^= 4
+				} else {
+					val[100] ^= 4 // of the directory
+				}
 				return val
 			}
-			val = slices.Clone(val)
-			val[len(val)/2] ^= 4
-			return val
-		}
-		dst := openStore(t, t.TempDir(), opt)
-		im, err := dst.BeginImport(testMeta(1), 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bad.Store(true)
-		for _, c := range chunks {
-			if err := im.Write(c); err != nil {
-				t.Fatal(err)
+			dst := openStore(t, t.TempDir(), opt)
+			bad.Store(!carried)
+			im := receive(t, dst, chunks)
+			if carried {
+				im.Suspend()
+				chunks, digest, v = exportFor(t, src, dst.ResumeToken(1, 10))
+				want = contents(t, src, v)
+				im = receive(t, dst, chunks)
 			}
-		}
-		bad.Store(lasting)
-		tb, err := im.Commit(v, digest)
-		if lasting {
-			if !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("a damaged clone: %v", err)
+			bad.Store(lasting)
+			tb, err := im.Commit(v, digest)
+			if lasting {
+				if !errors.Is(err, ErrCorrupt) {
+					t.Fatalf("%s: a damaged clone: %v", name, err)
+				}
+				im.Abort()
+				continue
 			}
-			im.Abort()
-			continue
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			wantContents(t, tb, v, want)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantContents(t, tb, v, want)
 	}
 }
 

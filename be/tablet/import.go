@@ -32,15 +32,15 @@ type Import struct {
 	header *cloneHeader
 	end    *cloneEnd
 	got    [][]bool // by rowset and row group
-	// contents are the hashes of the row groups that were read back already, as got; 0 = Verify does it.
+	// contents are the hashes of the row groups that were verified as they came, as got; 0 = Verify does it.
 	contents [][]uint64
-	reading  sync.WaitGroup // of contents
+	looking  sync.WaitGroup // at what was stored, which may clear contents
 	next     int            // chunk
 	version  types.Version
 	queued   []kv.Entry
 	bytes    int64        // queued
 	free     []func()     // of the chunks that are queued
-	back     []readBack   // what of that was received
+	fresh    []freshGroup // what of that was received
 	writing  []chan error // on their way to the disk
 	done     int64        // received
 	over     bool
@@ -236,8 +236,8 @@ func (im *Import) layRowset(id uint64, cr cloneRowset) error {
 	return nil
 }
 
-// writeGroup gives a row group the identity that it has here, and stores it. One of a plain chunk is verified first, one of a sealed
-// chunk when it is read back.
+// writeGroup gives a row group the identity that it has here, verifies it, and stores it. All that reads it through does so here, while the
+// caches of the processor have it.
 func (im *Import) writeGroup(c Chunk, kind byte, body []byte) error {
 	if len(body) < groupPlace {
 		return fmt.Errorf("row group of %d bytes: %w", len(body), ErrImport)
@@ -248,18 +248,21 @@ func (im *Import) writeGroup(c Chunk, kind byte, body []byte) error {
 	}
 	id := im.t.rowsets[rs].group(g)
 	val := body[groupPlace:]
-	err := error(nil)
+	content, err := uint64(0), error(nil)
 	if kind == chunkSealed {
 		err = openSealed(c, id)
 	} else {
 		err = rowset.Restamp(id, val)
 	}
+	if err == nil {
+		content, err = contentOf(id, val)
+	}
 	if err != nil {
 		return fmt.Errorf("row group %d of rowset %d: %w: %w", g, rs, ErrImport, err)
 	}
-	im.got[rs][g] = true
-	im.back = append(im.back, readBack{id: id, content: &im.contents[rs][g]})
-	im.queued = append(im.queued, kv.Entry{Key: groupKey(id), Value: val})
+	im.got[rs][g], im.contents[rs][g] = true, content
+	im.fresh = append(im.fresh, freshGroup{id: id, entry: &im.t.rowsets[rs].groups[g], content: &im.contents[rs][g]})
+	im.queued = append(im.queued, kv.Cold(groupKey(id), val))
 	im.bytes += int64(len(val))
 	if c.Free != nil {
 		im.free = append(im.free, c.Free)
@@ -297,16 +300,16 @@ func (im *Import) push() error {
 		}
 		stored <- err
 	})
-	done, back := make(chan error, 1), im.back
-	im.reading.Go(func() {
+	done, fresh := make(chan error, 1), im.fresh
+	im.looking.Go(func() {
 		err := <-stored
 		if err == nil {
-			err = contain.Call(func() error { im.readBack(back); return nil })
+			err = contain.Call(func() error { im.lookAt(fresh); return nil })
 		}
 		done <- err
 	})
 	im.writing = append(im.writing, done)
-	im.queued, im.bytes, im.free, im.back = nil, 0, nil, nil
+	im.queued, im.bytes, im.free, im.fresh = nil, 0, nil, nil
 	im.touch()
 	return im.settle(importAhead)
 }
@@ -382,7 +385,7 @@ func (im *Import) Carry(ctx context.Context, old *Tablet) error {
 	return nil
 }
 
-func (im *Import) check(version types.Version) error {
+func (im *Import) complete(version types.Version) error {
 	if im.over || im.end == nil || im.version != version {
 		return fmt.Errorf("clone of version %d is incomplete after %d chunks, or not of version %d: %w", im.version, im.next, version, ErrImport)
 	}
@@ -447,10 +450,10 @@ func (im *Import) Abort() {
 		return
 	}
 	im.over = true
-	im.reading.Wait()
+	im.looking.Wait()
 	s := im.s
 	s.importing.Add(-im.bytes)
-	im.queued, im.bytes, im.free, im.back = nil, 0, nil, nil
+	im.queued, im.bytes, im.free, im.fresh = nil, 0, nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.imports, im.t.uid)

@@ -304,7 +304,8 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	t.s.mem.add(active.bytes - before)
 }
 
-// placeNow is where a key lies now that rows before it, of the same version, may have changed it since it was found at p.
+// placeNow is where a key lies now that rows before it, of the same version or of one of the same run (applySmall), may have changed it since it
+// was found at p. Called with mu held.
 func (t *Tablet) placeNow(key []byte, p place, version types.Version) place {
 	now := t.inMemory(key, place{})
 	now.rowRef = p.rowRef

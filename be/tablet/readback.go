@@ -9,22 +9,25 @@ import (
 	"stele/sql/rowset"
 )
 
-// readBack is a row group to be read as it is stored, and where the hash of its content goes.
-type readBack struct {
+// freshGroup is a row group that was received and verified.
+type freshGroup struct {
 	id      rowset.GroupID
-	content *uint64
+	entry   *groupEntry
+	content *uint64 // the hash of its content
 }
 
-// readBack reads row groups that have just been stored, while more is received. What cannot be read is left to Verify, which says
-// what is wrong with it.
-func (im *Import) readBack(groups []readBack) {
+// lookAt opens row groups where they have just been stored, while more is received. What is not there is left to Verify, which says what is
+// wrong with it.
+func (im *Import) lookAt(groups []freshGroup) {
+	columns := len(im.t.meta.Schema.Columns) + 1
 	for _, g := range groups {
-		content, err := im.s.contentOf(g.id)
-		if err != nil {
-			im.s.log.Warn("a row group of a clone cannot be read back", "tablet_id", im.t.id, "rowset", g.id.Rowset, "group", g.id.Group, "err", err)
-			continue
+		im.s.data.Ahead(groupKey(g.id), rowset.HeadBytes(columns, int(g.entry.Rows)))
+	}
+	for _, g := range groups {
+		if err := im.s.viewSome(g.id, func(*rowset.Group) error { return nil }); err != nil {
+			im.s.log.Warn("a row group of a clone is not as it was stored", "tablet_id", im.t.id, "rowset", g.id.Rowset, "group", g.id.Group, "err", err)
+			*g.content = 0
 		}
-		*g.content = content
 	}
 }
 
@@ -38,12 +41,12 @@ func (s *Store) contentOf(id rowset.GroupID) (content uint64, err error) {
 	return content, missingIsCorrupt(key, err)
 }
 
-// Verify is the first half of Commit: it reads back what has arrived, as it is stored, and changes nothing.
+// Verify is the first half of Commit: it compares what has arrived with what the source has sent, and changes nothing.
 //
 // Row groups that are the source's byte for byte, with the same rows hidden, hold the source's rows: so their hashes are
 // compared, which costs a hundredth of computing the digest from the rows. Flip has the rows scrubbed soon, which does that.
 func (im *Import) Verify(version types.Version, digest uint64) error {
-	err := im.check(version)
+	err := im.complete(version)
 	if err == nil {
 		err = im.storeIndexes()
 	}
@@ -60,9 +63,9 @@ func (im *Import) Verify(version types.Version, digest uint64) error {
 	return nil
 }
 
-// compareGroups verifies the row groups that were not read back since they were stored, and that all of them are the source's.
+// compareGroups verifies the row groups that were not, or that are not where they should be, and that all of them are the source's.
 func (im *Import) compareGroups(digest uint64) error {
-	im.reading.Wait()
+	im.looking.Wait()
 	if err := im.readRest(); err != nil {
 		return err
 	}
@@ -73,8 +76,8 @@ func (im *Import) compareGroups(digest uint64) error {
 	return nil
 }
 
-// readRest reads what was not read back. What is damaged, on its way or here, counts as not received: the next import of the replica has
-// it sent again.
+// readRest verifies row groups where they are stored. What is damaged counts as not received: the next import of the replica has it sent
+// again.
 func (im *Import) readRest() error {
 	var bad error
 	for rs, r := range im.t.rowsets {

@@ -186,7 +186,7 @@ func (im *Import) Suspend() {
 		left = &partialImport{rec: *im.record, have: im.have()}
 	}
 	im.over = true
-	im.reading.Wait()
+	im.looking.Wait()
 	s := im.s
 	s.mu.Lock()
 	defer s.mu.Unlock()

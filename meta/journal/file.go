@@ -30,10 +30,10 @@ const (
 	keepBytes = 256 << 10
 )
 
-var zeros = aligned(zeroStep)
+var zeros = Aligned(zeroStep)
 
-// aligned returns memory that begins at a multiple of block.
-func aligned(n int) []byte {
+// Aligned returns memory that begins at a multiple of block, as writes past the page cache ask for.
+func Aligned(n int) []byte {
 	b := make([]byte, n+block)
 	at := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (block - 1))
 	return b[at : at+n : at+n]
@@ -153,7 +153,7 @@ func (f *File) move(off int64) error {
 func (f *File) reserve(end int64) {
 	size := int(up(end) - f.base)
 	if size > cap(f.window) {
-		grown := aligned(max(size, 2*cap(f.window)))
+		grown := Aligned(max(size, 2*cap(f.window)))
 		copy(grown, f.window)
 		f.window = grown
 	}
@@ -247,7 +247,7 @@ func (f *File) shift() {
 	last := down(f.end)
 	rest := f.window[last-f.base:]
 	if cap(f.window) > keepBytes {
-		f.window = aligned(block)[:0]
+		f.window = Aligned(block)[:0]
 	}
 	f.window = f.window[:copy(f.window[:len(rest)], rest)]
 	f.base = last

@@ -17,7 +17,8 @@
 //
 // With segments, a value above the threshold is not Badger's: a group commit writes such values to an append-only file (package
 // segment), and a second goroutine, the finisher, syncs that and then commits, in one synced transaction as ever, the small values and
-// pointers to the large ones, while the committer writes the large values of the next group. Groups become durable in their order all the same,
+// pointers to the large ones, while the committer writes the large values of the next group. Those that nobody is about to read (Cold) pass
+// the page cache, where the file system lets them. Groups become durable in their order all the same,
 // and after one that fails none does.
 // Invariants: a pointer never names what is not durable; a crash in between leaves bytes that nothing names; a segment is removed
 // only when a scan of all keys, begun after it was sealed and free of pins, and a look at each key that the scan has found say that
@@ -58,7 +59,15 @@ type Entry struct {
 	// Badger hears of neither.
 	New bool
 
-	void bool // Badger need not hear of it
+	void bool   // Badger need not hear of it
+	cold bool   // nobody is about to read it
+	sum  uint64 // of a segment's record, 0 = the committer computes it
+}
+
+// Cold is a value that nobody is about to read. If it is large, it passes the page cache on its way to a segment. What a segment reads of it
+// is read at once, while the processor has it at hand: it must not change any more.
+func Cold(key, value []byte) Entry {
+	return Entry{Key: key, Value: value, cold: true, sum: segment.SumOf(key, value)}
 }
 
 // Options tunes an instance. Zero values take defaults for the role.

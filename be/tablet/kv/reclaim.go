@@ -226,7 +226,7 @@ func (db *DB) moveSome(some []living) (int, error) {
 		return 0, fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	var err error
-	if r.pointers, err = db.values.moves.Append(records); err == nil {
+	if r.pointers, err = db.values.moves.Append(records, false); err == nil {
 		err = db.values.moves.Sync()
 	}
 	if err != nil {

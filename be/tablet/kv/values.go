@@ -153,26 +153,36 @@ func WillNeed(b []byte) { segment.WillNeed(b) }
 
 // place writes the large values of a group to a segment.
 func (db *DB) place(group []*request) error {
-	var records []segment.Record
-	for _, r := range group {
-		for _, e := range r.entries {
-			if db.large(e) {
-				records = append(records, segment.Record{Key: e.Key, Value: e.Value})
-			}
-		}
-	}
-	if len(records) > 0 {
-		pointers, err := db.values.groups.Append(records)
-		if err != nil {
+	for _, cold := range []bool{false, true} {
+		if err := db.placeAlike(group, cold); err != nil {
 			db.setFailed(err)
 			return err
 		}
-		db.hand(group, pointers)
 	}
 	for _, r := range group {
 		r.placed = true
 	}
 	return nil
+}
+
+// placeAlike writes the large values that are cold, or the others.
+func (db *DB) placeAlike(group []*request, cold bool) error {
+	var records []segment.Record
+	for _, r := range group {
+		for _, e := range r.entries {
+			if e.cold == cold && db.large(e) {
+				records = append(records, segment.Record{Key: e.Key, Value: e.Value, Sum: e.sum})
+			}
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	pointers, err := db.values.groups.Append(records, cold)
+	if err == nil {
+		db.hand(group, cold, pointers)
+	}
+	return err
 }
 
 // syncPlaced makes durable what was placed of a group, unless an earlier one has failed meanwhile.
@@ -192,11 +202,11 @@ func (db *DB) syncPlaced(group []*request) error {
 
 func (db *DB) large(e Entry) bool { return !e.Delete && int64(len(e.Value)) >= db.threshold }
 
-// hand gives the pointers of a group to its requests, in order.
-func (db *DB) hand(group []*request, pointers []segment.Pointer) {
+// hand gives pointers to those large values of a group that are cold, or to the others, in order.
+func (db *DB) hand(group []*request, cold bool, pointers []segment.Pointer) {
 	for _, r := range group {
 		for i, e := range r.entries {
-			if !db.large(e) {
+			if e.cold != cold || !db.large(e) {
 				continue
 			}
 			if r.pointers == nil {

@@ -71,7 +71,7 @@ func (d *powerDisk) fault(step string) error {
 	return d.fail(step)
 }
 
-func (p *powerFile) WriteAt(pieces [][]byte, offset int64) error {
+func (p *powerFile) WriteAt(pieces [][]byte, offset int64, _ bool) error {
 	err := p.disk.fault("write")
 	for i, b := range pieces {
 		if err != nil && i == len(pieces)/2 {
@@ -178,6 +178,9 @@ func (m *valueMachine) request(rt *rapid.T) []Entry {
 			m.n++
 			size := rapid.SampledFrom([]int{8, 1023, 1024, 1025, 5000, 20 << 10}).Draw(rt, "size")
 			e.Value = []byte(strings.Repeat(fmt.Sprintf("%d ", m.n), size)[:size])
+			if rapid.Bool().Draw(rt, "cold") {
+				e = Cold(e.Key, e.Value)
+			}
 		}
 		out = append(out, e)
 	}
@@ -390,9 +393,9 @@ type heldOutput struct {
 	result chan error
 }
 
-func (o *heldOutput) WriteAt(pieces [][]byte, offset int64) error {
+func (o *heldOutput) WriteAt(pieces [][]byte, offset int64, past bool) error {
 	o.wrote <- struct{}{}
-	return o.Output.WriteAt(pieces, offset)
+	return o.Output.WriteAt(pieces, offset, past)
 }
 
 func (o *heldOutput) Sync() (err error) {

@@ -15,7 +15,7 @@ func TestAheadOfAnything(t *testing.T) {
 	}
 	w := log.NewWriter()
 	key, val := []byte("key"), bytes.Repeat([]byte("v"), 300_000)
-	pointers, err := w.Append([]Record{{Key: key, Value: val}})
+	pointers, err := w.Append([]Record{{Key: key, Value: val}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) (err error)
 func (l *Log) Verify(key []byte, p Pointer) error {
 	return l.View(key, p, func(val []byte) error {
 		WillNeed(val)
-		if sumOf(key, val) != p.Sum {
+		if SumOf(key, val) != p.Sum {
 			return fmt.Errorf("value of %d bytes at %d of segment %d: checksum: %w", p.Length, p.Offset, p.Segment, ErrDamaged)
 		}
 		return nil

@@ -25,6 +25,14 @@ const (
 // Record is a value to be stored.
 type Record struct {
 	Key, Value []byte
+	Sum        uint64 // as SumOf has it, when that is known already; else 0
+}
+
+func (r *Record) sum() uint64 {
+	if r.Sum != 0 {
+		return r.Sum
+	}
+	return SumOf(r.Key, r.Value)
 }
 
 // Pointer says where a value is, and which.
@@ -61,7 +69,8 @@ func align(n int64) int64 { return (n + recordAlign - 1) &^ (recordAlign - 1) }
 // recordSize is what a record takes.
 func recordSize(key, value int) int64 { return headBytes + align(int64(key)) + align(int64(value)) }
 
-func sumOf(key, value []byte) uint64 { return xxh3.HashSeed(value, xxh3.Hash(key)) }
+// SumOf is the checksum of a record.
+func SumOf(key, value []byte) uint64 { return xxh3.HashSeed(value, xxh3.Hash(key)) }
 
 func place(segment, offset uint32) uint64 { return uint64(segment)<<32 | uint64(offset) }
 

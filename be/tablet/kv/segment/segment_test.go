@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"stele/meta/journal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +39,7 @@ func openLog(t *testing.T, dir string, size int64) *Log {
 // write appends records and counts them as alive.
 func write(t *testing.T, l *Log, w *Writer, records ...Record) []Pointer {
 	t.Helper()
-	out, err := w.Append(records)
+	out, err := w.Append(records, false)
 	if err == nil {
 		err = w.Sync()
 	}
@@ -234,7 +236,7 @@ func TestWhatIsWasteful(t *testing.T) {
 		records = append(records, record(i, 10<<10))
 	}
 	pointers := write(t, l, w, records...) // six a segment
-	pinned, err := l.NewWriter().Append([]Record{record(99, 70<<10)})
+	pinned, err := l.NewWriter().Append([]Record{record(99, 70<<10)}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +311,7 @@ func mustFiles(t *testing.T, dir string) map[uint32]string {
 // FuzzRecord reads records and pointers of any bytes: what is found is what was written at that place, or nothing.
 func FuzzRecord(f *testing.F) {
 	r := record(1, 50)
-	p := Pointer{Segment: 3, Length: 50, Sum: sumOf(r.Key, r.Value)}
+	p := Pointer{Segment: 3, Length: 50, Sum: SumOf(r.Key, r.Value)}
 	sound := append(appendHead(nil, r.Key, p), r.Value...)
 	f.Add(sound, uint32(0))
 	f.Add(append(make([]byte, 8), sound...), uint32(8))
@@ -349,6 +351,67 @@ func (o *slowOutput) Sync() error {
 }
 
 // What is appended while a flush is under way may have missed it: the next Sync flushes again, and then no more.
+// TestPastTheCache appends records through the page cache and past it, in turn, to a file system that takes them so, to one that will not
+// open a file so, and to one that refuses a write in the middle; what is read, at once and when all is opened again, is what was written.
+func TestPastTheCache(t *testing.T) {
+	for name, refuse := range map[string]func(d *diskFile) error{
+		"taken": func(*diskFile) error { return nil },
+		"refused": func(d *diskFile) error {
+			err := d.put(journal.Aligned(2 * blockBytes)[1:blockBytes+1], 3<<20) // no aligned memory
+			if !d.past.refuse {
+				return errors.New("it was taken")
+			}
+			return err
+		},
+		"unopened": func(d *diskFile) error {
+			d.past.refuse = true
+			return nil
+		},
+	} {
+		dir := t.TempDir()
+		var files []*diskFile
+		l, err := Open(dir, Options{Bytes: 4 << 20, Create: func(path string, size int64) (Output, error) {
+			f, err := createFile(path, size)
+			files = append(files, f.(*diskFile))
+			return f, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := l.NewWriter()
+		var records []Record
+		var pointers []Pointer
+		for i, sizes := range [][]int{{5}, {1 << 20, 1, 4096, 1<<20 - 200}, {3000}, {2<<20 + 17}, {70 << 10, 9}, {1 << 20}} {
+			from := len(records)
+			for _, size := range sizes {
+				r := record(len(records), size)
+				if size%2 == 0 {
+					r.Sum = SumOf(r.Key, r.Value)
+				}
+				records = append(records, r)
+			}
+			out, err := w.Append(records[from:], i%3 != 2)
+			if err == nil && i == 1 {
+				err = refuse(files[len(files)-1])
+			}
+			if err = errors.Join(err, w.Sync()); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			pointers = append(pointers, out...)
+			for k, r := range records {
+				wantValue(t, l, r, pointers[k])
+			}
+		}
+		if err := errors.Join(w.Seal(), l.Close()); err != nil {
+			t.Fatal(err)
+		}
+		l = openLog(t, dir, 4<<20)
+		for k, r := range records {
+			wantValue(t, l, r, pointers[k])
+		}
+	}
+}
+
 func TestSyncBesideAppend(t *testing.T) {
 	out := &slowOutput{begun: make(chan struct{}), end: make(chan struct{})}
 	l, err := Open(t.TempDir(), Options{Bytes: 1 << 20, Create: func(path string, size int64) (Output, error) {
@@ -366,12 +429,12 @@ func TestSyncBesideAppend(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, err := w.Append([]Record{record(1, 5000)})
+	first, err := w.Append([]Record{record(1, 5000)}, false)
 	must(err)
 	synced := make(chan error)
 	go func() { synced <- w.Sync() }()
 	<-out.begun
-	second, err := w.Append([]Record{record(2, 5000)})
+	second, err := w.Append([]Record{record(2, 5000)}, false)
 	must(err)
 	if first[0].Offset/blockBytes == second[0].Offset/blockBytes || second[0].Offset%blockBytes != 0 {
 		t.Errorf("records at %d and %d: the second is in a block that is being made durable", first[0].Offset, second[0].Offset)
@@ -411,10 +474,10 @@ func TestSyncAfterAFailedTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := l.NewWriter()
-	if _, err := w.Append([]Record{record(1, 5000)}); err != nil {
+	if _, err := w.Append([]Record{record(1, 5000)}, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Append([]Record{record(2, 5000)}); !errors.Is(err, lost) { // which does not fit behind it
+	if _, err := w.Append([]Record{record(2, 5000)}, false); !errors.Is(err, lost) { // which does not fit behind it
 		t.Fatalf("append that turns to another segment: %v", err)
 	}
 	if err := w.Sync(); !errors.Is(err, lost) {

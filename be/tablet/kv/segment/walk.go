@@ -38,7 +38,7 @@ func walk(data []byte, id uint32, fn func(Record, Pointer) error) (found Found, 
 		WillNeed(rec.Value)
 		n := recordSize(len(rec.Key), len(rec.Value))
 		at += n
-		if sumOf(rec.Key, rec.Value) != p.Sum {
+		if SumOf(rec.Key, rec.Value) != p.Sum {
 			found.Damaged++
 			continue
 		}

@@ -3,20 +3,15 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
-
-	"stele/meta/journal"
 )
 
 // Output is a file that a segment is written to.
 type Output interface {
-	// WriteAt writes all of the pieces, one behind the other.
-	WriteAt(pieces [][]byte, offset int64) error
+	// WriteAt writes all of the pieces, one behind the other; past = past the page cache where that can be, with zeros up to the end of the
+	// last block then. The offset is that of a block.
+	WriteAt(pieces [][]byte, offset int64, past bool) error
 	// Sync makes what was written durable.
 	Sync() error
 	// Cut ends the file: nothing was written behind size.
@@ -40,14 +35,17 @@ type Writer struct {
 	pieces [][]byte // to be written
 	heads  []byte   // what the pieces are made of, beside values
 	queued int64    // bytes in pieces
+	past   bool     // they pass the page cache
 }
 
 // NewWriter returns a writer, which begins a segment with its first record.
 func (l *Log) NewWriter() *Writer { return &Writer{l: l} }
 
 // Append writes records and returns their pointers, which are good after a Sync that begins later. The records stay until Settle is called
-// with them. What is appended next begins in another block, so that no write ever touches what is durable, or is being made so.
-func (w *Writer) Append(records []Record) ([]Pointer, error) {
+// with them. What is appended next begins in another block, so that no write ever touches what is durable, or is being made so. past = they
+// pass the page cache, where the file system lets them: nobody is about to read them.
+func (w *Writer) Append(records []Record, past bool) ([]Pointer, error) {
+	w.past = past
 	out := make([]Pointer, len(records))
 	size := 0
 	for _, r := range records {
@@ -64,7 +62,7 @@ func (w *Writer) Append(records []Record) ([]Pointer, error) {
 				return nil, err
 			}
 		}
-		out[i] = Pointer{Segment: w.f.id, Offset: uint32(w.at), Length: uint32(len(r.Value)), Sum: sumOf(r.Key, r.Value)}
+		out[i] = Pointer{Segment: w.f.id, Offset: uint32(w.at), Length: uint32(len(r.Value)), Sum: r.sum()}
 		w.add(r, out[i])
 		w.f.pins.Add(1)
 	}
@@ -90,7 +88,7 @@ func (w *Writer) write() error {
 	if w.queued == 0 {
 		return nil
 	}
-	if err := w.out.WriteAt(w.pieces, w.at-w.queued); err != nil {
+	if err := w.out.WriteAt(w.pieces, w.at-w.queued, w.past); err != nil {
 		return fmt.Errorf("write to segment %d: %w", w.f.id, err)
 	}
 	w.written.Add(w.queued)
@@ -178,85 +176,3 @@ func (w *Writer) Abandon() error {
 	w.out, w.f = nil, nil
 	return out.Close()
 }
-
-// diskFile is an Output on the disk.
-type diskFile struct{ f *os.File }
-
-// createFile makes a file that is as long as it may become, without blocks, so that no write changes its length; its name is
-// durable when it returns.
-func createFile(path string, size int64) (Output, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(f.Truncate(size), journal.SyncDir(filepath.Dir(path))); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &diskFile{f}, nil
-}
-
-// stepBytes is how much is given to the kernel at once. For the cache it takes pages as large as a write, and large ones are rare, or, on
-// a virtual machine, memory that its host has not given yet: writes of megabytes cost 1 to 2 CPU seconds a GB, these 0.4.
-const stepBytes = 128 << 10
-
-// behindBytes is how much of one write is in the cache when the disk is told to begin: then it works while the rest is copied, and Sync
-// waits for the end alone.
-const behindBytes = 2 << 20
-
-func (d *diskFile) WriteAt(pieces [][]byte, offset int64) error {
-	begun := offset
-	for i, at := 0, 0; i < len(pieces); {
-		var step [][]byte
-		for room := stepBytes - int(offset%stepBytes); i < len(pieces) && room > 0 && len(step) < maxPieces; {
-			b := pieces[i][at:]
-			if len(b) > room {
-				b = b[:room]
-				at += room
-			} else {
-				i, at = i+1, 0
-			}
-			step, room = append(step, b), room-len(b)
-		}
-		n, err := d.writeStep(step, offset)
-		if err != nil {
-			return err
-		}
-		if offset += n; offset-begun >= behindBytes {
-			// A hint, which waits for nothing: what goes wrong with the pages is told by Sync.
-			_ = unix.SyncFileRange(int(d.f.Fd()), begun, offset-begun, unix.SYNC_FILE_RANGE_WRITE)
-			begun = offset
-		}
-	}
-	return nil
-}
-
-// maxPieces is how many pieces the kernel takes at once.
-const maxPieces = 1024
-
-// writeStep writes all of the pieces and returns how many bytes these are.
-func (d *diskFile) writeStep(pieces [][]byte, offset int64) (all int64, err error) {
-	for len(pieces) > 0 {
-		n, err := unix.Pwritev(int(d.f.Fd()), pieces, offset+all)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return all, err
-		}
-		all += int64(n)
-		for len(pieces) > 0 && n >= len(pieces[0]) {
-			n -= len(pieces[0])
-			pieces = pieces[1:]
-		}
-		if n > 0 {
-			pieces[0] = pieces[0][n:]
-		}
-	}
-	return all, nil
-}
-
-func (d *diskFile) Sync() error { return unix.Fdatasync(int(d.f.Fd())) }
-
-func (d *diskFile) Cut(size int64) error { return d.f.Truncate(size) }
-
-func (d *diskFile) Close() error { return d.f.Close() }

@@ -274,7 +274,7 @@ type indexPart struct {
 	nonUnique, seq      int
 	kind                string // BTREE, FULLTEXT
 	order, cardinality  any    // NULL of a FULLTEXT key
-	prefix              any // its length, nil = all of the column
+	prefix              any    // its length, nil = all of the column
 }
 
 // indexParts lists the indexes of a table column by column.

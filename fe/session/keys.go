@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
@@ -24,8 +25,11 @@ type uniqueKey struct {
 	index *catalog.Table
 	from  []int // for each column of the hidden table, where the owner has it
 	key   []int // where the owner has the key's columns, in the key's order
-	// by are the collations of the key's columns: entries have keys of texts that do not compare by their bytes. Nil when all do.
+	// by are the collations of the key's columns: entries have keys of texts that do not compare by their bytes. Nil when all do, and
+	// entries have the values as they are.
 	by []types.Collation
+	// prefix is how many characters of each of them count, 0 = all; by is not nil when some are cut.
+	prefix []int32
 }
 
 // keysOf returns the unique keys that a write to a table has to keep. While the table is being altered by what its rows are nobody
@@ -71,18 +75,55 @@ func newUniqueKey(t *catalog.Table, name string, index *catalog.Table) *uniqueKe
 			u.by[i] = c
 		}
 	}
+	if at := slices.IndexFunc(t.Unique, func(k catalog.UniqueKey) bool { return k.Name == name }); at >= 0 && t.Unique[at].Prefixes != nil {
+		u.prefix = t.Unique[at].Prefixes
+		if u.by == nil {
+			u.by = make([]types.Collation, len(u.key))
+		}
+	}
 	return u
 }
 
-// keyed are the keys of texts.
-func keyed(texts *vec.Vector, by types.Collation) *vec.Vector {
+// cut is how many characters of a column of the key count, 0 = all.
+func (u *uniqueKey) cut(part int) int32 {
+	if part < len(u.prefix) {
+		return u.prefix[part]
+	}
+	return 0
+}
+
+// keyed are the keys of texts, or of as many of their first characters as count.
+func keyed(texts *vec.Vector, by types.Collation, chars int32) *vec.Vector {
 	out := vec.NewColumnBuilder(texts.Type, texts.N)
 	var key []byte
 	for i := range texts.N {
-		key = collation.AppendKey(key[:0], by, texts.Bytes(i))
-		out.AppendValue(vec.Value{B: key})
+		text := texts.Bytes(i)
+		if chars > 0 {
+			text = firstChars(text, chars, texts.Type)
+		}
+		if by != types.CollationBinary {
+			key = collation.AppendKey(key[:0], by, text)
+			text = key
+		}
+		out.AppendValue(vec.Value{B: text})
 	}
 	return out.Finish()
+}
+
+// firstChars cuts a text, or bytes.
+func firstChars(text []byte, chars int32, t types.ColumnType) []byte {
+	if len(text) <= int(chars) {
+		return text
+	}
+	if t.Kind == types.KindBlob || t.Kind == types.KindBinary || t.Kind == types.KindVarBinary {
+		return text[:chars]
+	}
+	at := 0
+	for ; chars > 0 && at < len(text); chars-- {
+		_, n := utf8.DecodeRune(text[at:])
+		at += n
+	}
+	return text[:at]
 }
 
 // hasEntry reports whether a row of the owner has an entry: NULL is no duplicate of anything.
@@ -122,8 +163,8 @@ func (u *uniqueKey) entries(rows *vec.Batch, pick []int32) *vec.Batch {
 		v := *out.Cols[i]
 		v.Type.NotNull, v.Valid = true, nil
 		out.Cols[i] = &v
-		if u.by != nil && u.by[i] != types.CollationBinary {
-			out.Cols[i] = keyed(&v, u.by[i])
+		if u.by != nil && (u.by[i] != types.CollationBinary || u.cut(i) > 0) {
+			out.Cols[i] = keyed(&v, u.by[i], u.cut(i))
 		}
 	}
 	return out
@@ -204,13 +245,13 @@ func nameEntry(err error, t *catalog.Table, keys []*uniqueKey, writes []txn.Tabl
 		for _, u := range keys {
 			if w.Index && hasTablet(u.index, w.Tablet) {
 				if from, row := u.source(w.Rows, r.Row, writes, rows); from != nil {
-					return errors.Join(duplicate(t, u.name, from, row, t, u.key), r)
+					return errors.Join(duplicate(t, u.name, from, row, t, u.key, u.prefix), r)
 				}
-				return errors.Join(duplicate(t, u.name, w.Rows, r.Row, u.index, u.index.Schema.KeyIndexes()), r)
+				return errors.Join(duplicate(t, u.name, w.Rows, r.Row, u.index, u.index.Schema.KeyIndexes(), nil), r)
 			}
 		}
 		if !w.Index {
-			return errors.Join(duplicate(t, "PRIMARY", w.Rows, r.Row, t, t.Schema.KeyIndexes()), r)
+			return errors.Join(duplicate(t, "PRIMARY", w.Rows, r.Row, t, t.Schema.KeyIndexes(), nil), r)
 		}
 	}
 	return err
@@ -251,11 +292,15 @@ func hasTablet(t *catalog.Table, id types.TabletID) bool {
 	return false
 }
 
-// duplicate is MySQL's error 1062 about the values that a row has in some columns of its table: t, or the hidden one of a unique key.
-func duplicate(t *catalog.Table, key string, rows *vec.Batch, row int, of *catalog.Table, columns []int) error {
+// duplicate is MySQL's error 1062 about the values that a row has in some columns of its table: t, or the hidden one of a unique key. Of
+// some columns only so many characters count.
+func duplicate(t *catalog.Table, key string, rows *vec.Batch, row int, of *catalog.Table, columns []int, prefixes []int32) error {
 	var parts []string
-	for _, at := range columns {
+	for i, at := range columns {
 		text := sqltypes.AppendColumnText(nil, &of.Schema.Columns[at], rows.Cols[at], row, sqltypes.Env{Loc: time.UTC})
+		if i < len(prefixes) && prefixes[i] > 0 {
+			text = firstChars(text, prefixes[i], of.Schema.Columns[at].Type)
+		}
 		parts = append(parts, string(text))
 	}
 	const limit = 64 // MySQL cuts the entry

@@ -401,11 +401,11 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 func (m *merger) collision(row *vec.Batch, key string) error {
 	t := m.i.plan.Table
 	if m.key(row) == key {
-		return duplicate(t, "PRIMARY", row, 0, t, t.Schema.KeyIndexes())
+		return duplicate(t, "PRIMARY", row, 0, t, t.Schema.KeyIndexes(), nil)
 	}
 	for k, u := range m.i.keys {
 		if u.hasEntry(row, 0) && m.owners[k][u.entry(row, 0)] == key {
-			return duplicate(t, u.name, row, 0, t, u.key)
+			return duplicate(t, u.name, row, 0, t, u.key, u.prefix)
 		}
 	}
 	return fmt.Errorf("BUG: a row of table %d meets another by no key", t.ID)

@@ -130,7 +130,7 @@ func (k *reference) keys(rows *vec.Batch, columns []int, pick []int32) (keys *ve
 		v.Type.NotNull, v.Valid = true, nil
 		keys.Cols[i] = &v
 		if k.by != nil && k.by[i] != types.CollationBinary {
-			keys.Cols[i] = keyed(&v, k.by[i])
+			keys.Cols[i] = keyed(&v, k.by[i], 0)
 		}
 	}
 	return keys, of

@@ -311,10 +311,10 @@ func (i *inserter) nameFirst(ctx context.Context, rows *vec.Batch, err error) er
 func (i *inserter) duplicate(rows *vec.Batch, row, key int) error {
 	t := i.plan.Table
 	if key == 0 {
-		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes())
+		return duplicate(t, "PRIMARY", rows, row, t, t.Schema.KeyIndexes(), nil)
 	}
 	u := i.keys[key-1]
-	return duplicate(t, u.name, rows, row, t, u.key)
+	return duplicate(t, u.name, rows, row, t, u.key, u.prefix)
 }
 
 // sendUnmet inserts rows of which nothing is in the way.

@@ -191,7 +191,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "STATISTICS", Local: true,
 	Rows: schemaRows(func(e *Env, t schemaTable) []Row {
 		var rows []Row
 		for _, k := range t.indexParts(e) {
-			rows = append(rows, Row{"def", t.db, t.name, k.nonUnique, t.db, k.index, k.seq, k.column, "A", k.cardinality, k.prefix, nil, k.null, "BTREE", "", "",
+			rows = append(rows, Row{"def", t.db, t.name, k.nonUnique, t.db, k.index, k.seq, k.column, k.order, k.cardinality, k.prefix, nil, k.null, k.kind, "", "",
 				"YES", nil})
 		}
 		return rows

@@ -263,7 +263,7 @@ func showIndex(e *Env, n *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Table Non_unique# Key_name Seq_in_index# Column_name Collation Cardinality# Sub_part# Packed Null Index_type " +
 		"Comment Index_comment Visible Expression")}
 	for _, k := range t.indexParts(e) {
-		r.Rows = append(r.Rows, Row{t.name, k.nonUnique, k.index, k.seq, k.column, "A", k.cardinality, k.prefix, nil, k.null, "BTREE", "", "", "YES", nil})
+		r.Rows = append(r.Rows, Row{t.name, k.nonUnique, k.index, k.seq, k.column, k.order, k.cardinality, k.prefix, nil, k.null, k.kind, "", "", "YES", nil})
 	}
 	return r, nil
 }
@@ -272,8 +272,9 @@ func showIndex(e *Env, n *parse.ShowStmt) (Result, error) {
 type indexPart struct {
 	index, column, null string
 	nonUnique, seq      int
-	cardinality         int64
-	prefix              any // its length, nil = all of the column
+	kind                string // BTREE, FULLTEXT
+	order, cardinality  any    // NULL of a FULLTEXT key
+	prefix              any    // its length, nil = all of the column
 }
 
 // indexParts lists the indexes of a table column by column.
@@ -290,7 +291,10 @@ func (t schemaTable) indexParts(e *Env) []indexPart {
 				continue
 			}
 			c := &t.table.Schema.Columns[at]
-			p := indexPart{index: k.name, column: c.Name, seq: i + 1, cardinality: rows}
+			p := indexPart{index: k.name, column: c.Name, seq: i + 1, kind: "BTREE", order: "A", cardinality: rows}
+			if k.fullText {
+				p.kind, p.order, p.cardinality = "FULLTEXT", nil, nil
+			}
 			if !k.unique {
 				p.nonUnique = 1
 			}

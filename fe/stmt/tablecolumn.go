@@ -68,7 +68,7 @@ func standIn(t *catalog.Table) []types.ColumnID {
 	}
 	for _, k := range t.VisibleKeys() {
 		nullable := slices.ContainsFunc(k.Columns, func(id types.ColumnID) bool { return !t.Schema.Columns[t.Schema.ColumnIndex(id)].Type.NotNull })
-		if k.Unique && !nullable {
+		if k.Unique && !nullable && !t.Cuts(&k) {
 			return k.Columns
 		}
 	}
@@ -121,6 +121,8 @@ type index struct {
 	unique  bool
 	columns []types.ColumnID
 	prefix  func(part int) int32
+	// fullText: MATCH searches it.
+	fullText bool
 }
 
 // indexesOf are the indexes of a table, the primary key first. A table without a declared key has no PRIMARY.
@@ -130,7 +132,7 @@ func indexesOf(t *catalog.Table) []index {
 		out = append(out, index{name: "PRIMARY", unique: true, columns: t.Schema.Key, prefix: func(int) int32 { return 0 }})
 	}
 	for _, k := range t.VisibleKeys() {
-		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns, prefix: k.Prefix})
+		out = append(out, index{name: k.Name, unique: k.Unique, columns: k.Columns, prefix: k.Prefix, fullText: k.FullText})
 	}
 	return out
 }

@@ -177,7 +177,7 @@ func IndexedColumns(keys []UniqueKey) []types.ColumnID {
 	var out []types.ColumnID
 	for _, k := range keys {
 		for _, id := range k.Columns {
-			if !k.Unique && !slices.Contains(out, id) {
+			if !k.Unique && !k.FullText && !slices.Contains(out, id) {
 				out = append(out, id)
 			}
 		}

@@ -71,7 +71,7 @@ func (t *Table) ReferableKey(columns []types.ColumnID) (*UniqueKey, bool) {
 		return nil, true
 	}
 	for i := range t.Unique {
-		if k := &t.Unique[i]; k.Unique && !k.Building() && slices.Equal(k.Columns, columns) {
+		if k := &t.Unique[i]; k.Unique && !k.Building() && slices.Equal(k.Columns, columns) && !t.Cuts(k) {
 			return k, true
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"stele/meta/types"
 )
 
-// UniqueKey is a secondary key of a table: a plain one, which is a declaration, or a unique one, which a hidden table
+// UniqueKey is a secondary key of a table: a plain or FULLTEXT one, which is a declaration, or a unique one, which a hidden table
 // enforces.
 type UniqueKey struct {
 	Name    string           `cbor:"1,keyasint"`
@@ -18,9 +18,11 @@ type UniqueKey struct {
 	// BuildUntilMs is set while Index is being filled: nobody may write to the owner, and the key does not count. Until when the
 	// builder has promised to be alive is Table.AlterUntilMs; a key of AddIndex has no other promise than this.
 	BuildUntilMs int64 `cbor:"5,keyasint,omitempty"`
-	// Prefixes are the lengths of the parts of a declared key that were declared over a prefix of their column, 0 = over all of it; nil = all
-	// of them are. They are only shown: what is enforced or kept as a filter is the whole value.
+	// Prefixes are the lengths of the parts of a key that were declared over a prefix of their column, 0 = over all of it; nil = all
+	// of them are. Of a plain key they are only shown; the entries of a unique one have as much of the values.
 	Prefixes []int32 `cbor:"20,keyasint,omitempty"`
+	// FullText keys say what MATCH … AGAINST may search.
+	FullText bool `cbor:"21,keyasint,omitempty"`
 }
 
 // Prefix is the length that a part of the key was declared with, 0 = none.
@@ -29,6 +31,16 @@ func (k *UniqueKey) Prefix(part int) int32 {
 		return k.Prefixes[part]
 	}
 	return 0
+}
+
+// Cuts reports whether a key is over less than the whole of a column: rows that differ may have the same values in it.
+func (t *Table) Cuts(k *UniqueKey) bool {
+	for i, id := range k.Columns {
+		if n := k.Prefix(i); n > 0 && n < t.Schema.Columns[t.Schema.ColumnIndex(id)].Type.Length {
+			return true
+		}
+	}
+	return false
 }
 
 // Building reports whether the key is not there yet.
@@ -61,17 +73,27 @@ func (t *Table) Altering() int64 {
 	return 0
 }
 
-// VisibleKeys are the secondary keys that count: unique ones first, as MySQL lists them, else in order of declaration.
+// VisibleKeys are the secondary keys that count, as MySQL lists them: unique ones first and FULLTEXT ones last, else in order of declaration.
 func (t *Table) VisibleKeys() []UniqueKey {
 	var out []UniqueKey
-	for _, unique := range []bool{true, false} {
+	for rank := range 3 {
 		for _, k := range t.Unique {
-			if k.Unique == unique && !k.Building() {
+			if k.rank() == rank && !k.Building() {
 				out = append(out, k)
 			}
 		}
 	}
 	return out
+}
+
+func (k *UniqueKey) rank() int {
+	switch {
+	case k.Unique:
+		return 0
+	case k.FullText:
+		return 2
+	}
+	return 1
 }
 
 // Locator lists the columns by which a row of the table is found: its primary key, then what else decides its tablet.

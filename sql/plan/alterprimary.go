@@ -107,7 +107,7 @@ func (a *tableAlterer) declaredPrimary(specs []*ast.AlterTableSpec) error {
 		if k.Tp != ast.ConstraintPrimaryKey {
 			continue
 		}
-		names, err := keyNames(a.to, k.Keys, true)
+		names, err := keyNames(a.to, k.Keys, primaryForm)
 		if err != nil {
 			return err
 		}

@@ -135,10 +135,16 @@ func AlterTable(ctx *Context, t *catalog.Table, stmt *ast.AlterTableStmt) (*Tabl
 
 // CreateIndex works out CREATE [UNIQUE] INDEX.
 func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*TableChange, error) {
+	form := plainForm
 	switch stmt.KeyType {
-	case ast.IndexKeyTypeNone, ast.IndexKeyTypeUnique:
+	case ast.IndexKeyTypeNone:
+	case ast.IndexKeyTypeUnique:
+		form = uniqueForm
 	case ast.IndexKeyTypeFulltext:
-		return nil, refuse("CREATE FULLTEXT INDEX")
+		form = fullTextForm
+		if err := fullTextOptions(stmt.IndexOption); err != nil {
+			return nil, err
+		}
 	case ast.IndexKeyTypeSpatial:
 		return nil, refuse("CREATE SPATIAL INDEX")
 	default:
@@ -149,7 +155,7 @@ func CreateIndex(ctx *Context, t *catalog.Table, stmt *ast.CreateIndexStmt) (*Ta
 		return a.finish()
 	}
 	a.change.effective = true
-	if err := addedKey(a.to, stmt.IndexName, stmt.IndexPartSpecifications, stmt.KeyType == ast.IndexKeyTypeUnique); err != nil {
+	if err := addedKey(a.to, stmt.IndexName, stmt.IndexPartSpecifications, form); err != nil {
 		return nil, err
 	}
 	return a.finish()
@@ -210,7 +216,7 @@ func (a *tableAlterer) renamed(spec *ast.AlterTableSpec) error {
 // withColumns adds the keys and constraints that stand in the definitions of columns.
 func (a *tableAlterer) withColumns() error {
 	for _, name := range a.unique {
-		if err := addKey(a.to, "", []string{name}, true); err != nil {
+		if err := addKey(a.to, "", []string{name}, uniqueForm, nil); err != nil {
 			return err
 		}
 		if err := fitsPartitions(a.to, &a.to.Unique[len(a.to.Unique)-1]); err != nil {
@@ -265,12 +271,12 @@ func (a *tableAlterer) addConstraint(k *ast.Constraint) error {
 		a.foreign = append(a.foreign, d)
 		return err
 	}
-	unique, err := keyKind(k.Tp)
+	form, err := keyKind(k)
 	if err != nil || k.IfNotExists && hasKey(a.to, k.Name) {
 		return err
 	}
 	a.change.effective = true
-	return addedKey(a.to, k.Name, k.Keys, unique)
+	return addedKey(a.to, k.Name, k.Keys, form)
 }
 
 func (a *tableAlterer) addCheck(d checkDef) error {
@@ -295,7 +301,16 @@ func (a *tableAlterer) finish() (*TableChange, error) {
 	}
 	c.Notes, c.ectx = a.b.notes, a.b.evalContext()
 	for i := range a.to.Unique {
-		keepPrefixes(a.to, &a.to.Unique[i])
+		k := &a.to.Unique[i]
+		keepPrefixes(a.to, k)
+		if err := findsWhole(a.to, k); err != nil {
+			return nil, err
+		}
+		if k.FullText { // over columns that may be others now
+			if err := searchable(a.to, k.Columns); err != nil {
+				return nil, err
+			}
+		}
 	}
 	ids := a.b.tableColumns(a.to)
 	for i := range a.to.Checks {

@@ -81,7 +81,7 @@ func (e *env) bindPredicate(n ast.ExprNode) (*expr.Node, error) {
 	case *ast.SetCollationExpr:
 		return e.collate(n)
 	case *ast.MatchAgainst:
-		return nil, refuse("MATCH ... AGAINST")
+		return e.matchRank(n)
 	case *ast.PositionExpr:
 		return nil, errorf(CodeUnknownColumn, "Unknown column '%d' in '%s'", n.N, e.clause)
 	case *ast.TimeUnitExpr, *ast.TrimDirectionExpr, *ast.GetFormatSelectorExpr:

@@ -65,7 +65,7 @@ func columnReferences(def *ast.ColumnDef) []foreignDef {
 
 // tableReference is a foreign key of a table.
 func tableReference(t *catalog.Table, k *ast.Constraint) (foreignDef, error) {
-	names, err := keyNames(t, k.Keys, false)
+	names, err := keyNames(t, k.Keys, plainForm)
 	return foreignDef{name: k.Name, columns: names, refers: k.Refer, ifNotExists: k.IfNotExists}, err
 }
 
@@ -365,13 +365,13 @@ func (a *foreignAdder) indexed() error {
 	if hasKeyOver(a.child, a.key.Columns) {
 		return nil
 	}
-	return addKey(a.child, a.def.name, a.def.columns, false)
+	return addKey(a.child, a.def.name, a.def.columns, plainForm, nil)
 }
 
 // hasKeyOver reports whether a key of a table begins with these columns.
 func hasKeyOver(t *catalog.Table, ids []types.ColumnID) bool {
 	begins := func(key []types.ColumnID) bool { return len(key) >= len(ids) && slices.Equal(key[:len(ids)], ids) }
-	return begins(t.Schema.Key) || slices.ContainsFunc(t.Unique, func(k catalog.UniqueKey) bool { return begins(k.Columns) })
+	return begins(t.Schema.Key) || slices.ContainsFunc(t.Unique, func(k catalog.UniqueKey) bool { return !k.FullText && begins(k.Columns) })
 }
 
 // foreignKeyNamed returns the position of a foreign key, or -1.

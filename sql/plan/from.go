@@ -338,6 +338,9 @@ func oneColumn(cols []scopeColumn, name string) (int, error) {
 
 // predicate binds a condition as TRUE, FALSE or NULL.
 func (e *env) predicate(n ast.ExprNode) (*expr.Node, error) {
+	if m, ok := unparen(n).(*ast.MatchAgainst); ok {
+		return e.matchFound(m)
+	}
 	c, err := e.bind(n)
 	if err != nil {
 		return nil, err

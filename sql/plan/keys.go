@@ -13,6 +13,7 @@ import (
 const (
 	maxKeys       = 64
 	maxKeyColumns = 16
+	maxKeyPrefix  = 768 // characters of up to four bytes
 )
 
 // constraints reads keys; what cannot be enforced is refused rather than forgotten.
@@ -20,7 +21,7 @@ func (c *creator) constraints() error {
 	for _, def := range c.stmt.Cols {
 		for _, o := range def.Options {
 			if o.Tp == ast.ColumnOptionUniqKey {
-				if err := addKey(c.table, "", []string{def.Name.Name.O}, true); err != nil {
+				if err := addKey(c.table, "", []string{def.Name.Name.O}, uniqueForm, nil); err != nil {
 					return err
 				}
 			}
@@ -34,30 +35,29 @@ func (c *creator) constraints() error {
 			if c.primary != nil {
 				return errorf(CodeMultiplePrimary, "Multiple primary key defined")
 			}
-			names, err := keyNames(c.table, k.Keys, true)
+			names, err := keyNames(c.table, k.Keys, primaryForm)
 			if err != nil {
 				return err
 			}
 			c.primary = names
 			continue
 		}
-		unique, err := keyKind(k.Tp)
+		form, err := keyKind(k)
 		if err != nil {
 			return err
 		}
-		names, err := keyNames(c.table, k.Keys, unique)
+		names, err := keyNames(c.table, k.Keys, form)
 		if err != nil {
 			return err
 		}
-		if err := addKey(c.table, k.Name, names, unique); err != nil {
+		if err := addKey(c.table, k.Name, names, form, k.Keys); err != nil {
 			return err
 		}
-		declarePrefixes(c.table, k.Keys)
 	}
 	slices.SortStableFunc(c.table.Unique, uniqueFirst)
 	c.table.Schema.Indexed = catalog.IndexedColumns(c.table.Unique)
 	for _, k := range c.table.Unique {
-		if !k.Unique && !c.collates(&k) {
+		if !k.Unique && !k.FullText && !c.collates(&k) {
 			c.note("index '" + k.Name + "' lets scans skip: parts of a tablet that do not hold a value are not read")
 		}
 	}
@@ -82,21 +82,52 @@ func uniqueFirst(a, b catalog.UniqueKey) int {
 	return 1
 }
 
-// keyKind tells whether a secondary key is unique, and refuses other kinds of constraints by name.
-func keyKind(tp ast.ConstraintType) (unique bool, err error) {
-	switch tp {
+// keyForm says what a secondary key is.
+type keyForm uint8
+
+const (
+	plainForm keyForm = iota
+	uniqueForm
+	primaryForm
+	fullTextForm
+)
+
+// keyKind tells what a secondary key is, and refuses other kinds of constraints by name.
+func keyKind(k *ast.Constraint) (keyForm, error) {
+	switch k.Tp {
 	case ast.ConstraintKey, ast.ConstraintIndex:
-		return false, nil
+		return plainForm, nil
 	case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
-		return true, nil
+		return uniqueForm, nil
 	case ast.ConstraintFulltext:
-		return false, refuse("FULLTEXT")
+		return fullTextForm, fullTextOptions(k.Option)
 	}
-	return false, refuse("this kind of key")
+	return plainForm, refuse("this kind of key")
+}
+
+// fullTextOptions refuses words that are found otherwise than by the parser that there is.
+func fullTextOptions(o *ast.IndexOption) error {
+	if o != nil && o.ParserName.O != "" {
+		return refuse("FULLTEXT ... WITH PARSER " + o.ParserName.O)
+	}
+	return nil
+}
+
+// searchable refuses columns that MATCH cannot search: their texts compare alike.
+func searchable(t *catalog.Table, ids []types.ColumnID) error {
+	first := t.Schema.Columns[t.Schema.ColumnIndex(ids[0])].Type.Collation
+	for _, id := range ids {
+		c := &t.Schema.Columns[t.Schema.ColumnIndex(id)]
+		if !prefixable(c) || c.Type.Kind != types.KindChar && c.Type.Kind != types.KindVarChar && c.Type.Kind != types.KindText ||
+			c.Type.Collation != first {
+			return errorf(1283, "Column '%s' cannot be part of FULLTEXT index", c.Name)
+		}
+	}
+	return nil
 }
 
 // keyNames lists the columns of a key. A prefix as long as its column is the column.
-func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, unique bool) ([]string, error) {
+func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, form keyForm) ([]string, error) {
 	if len(parts) > maxKeyColumns {
 		return nil, errorf(1070, "Too many key parts specified; max %d parts allowed", maxKeyColumns)
 	}
@@ -105,13 +136,15 @@ func keyNames(t *catalog.Table, parts []*ast.IndexPartSpecification, unique bool
 		if p.Column == nil {
 			return nil, refuse("a key over an expression")
 		}
-		if i := columnNamed(t, p.Column.Name.O); i >= 0 && p.Length > 0 {
+		if i := columnNamed(t, p.Column.Name.O); i >= 0 && p.Length > 0 && form != fullTextForm {
 			switch c := &t.Schema.Columns[i]; {
 			case !prefixable(c) || int64(p.Length) > int64(c.Type.Length):
 				return nil, errorf(1089, "Incorrect prefix key; the used key part isn't a string, the used length is longer than the key part, "+
 					"or the storage engine doesn't support unique prefix keys")
-			case unique && int32(p.Length) < c.Type.Length:
-				return nil, refuse("a unique key over a prefix of a column")
+			case form == primaryForm && int32(p.Length) < c.Type.Length:
+				return nil, refuse("a primary key over a prefix of a column")
+			case form == uniqueForm && p.Length > maxKeyPrefix && int32(p.Length) < c.Type.Length:
+				return nil, errorf(1071, "Specified key was too long; max key length is 3072 bytes")
 			}
 		}
 		names = append(names, p.Column.Name.O)
@@ -124,9 +157,11 @@ func prefixable(c *types.Column) bool {
 	return c.Type.IsString() && !c.Special() && c.Type.Kind != types.KindJSON
 }
 
-// declarePrefixes notes the prefixes of the key that was added last.
-func declarePrefixes(t *catalog.Table, parts []*ast.IndexPartSpecification) {
-	k := &t.Unique[len(t.Unique)-1]
+// declarePrefixes notes the prefixes of a key.
+func declarePrefixes(t *catalog.Table, k *catalog.UniqueKey, parts []*ast.IndexPartSpecification) {
+	if parts == nil {
+		return
+	}
 	k.Prefixes = make([]int32, len(parts))
 	for i, p := range parts {
 		k.Prefixes[i] = int32(max(p.Length, 0))
@@ -137,6 +172,9 @@ func declarePrefixes(t *catalog.Table, parts []*ast.IndexPartSpecification) {
 // keepPrefixes leaves of the prefixes of a key those that are shorter than their columns or, where MySQL wants a length, as long. A column
 // may have another type than when the key was declared.
 func keepPrefixes(t *catalog.Table, k *catalog.UniqueKey) {
+	if k.FullText {
+		k.Prefixes = nil // the whole text is searched whatever length is said
+	}
 	if k.Prefixes == nil {
 		return
 	}
@@ -171,8 +209,8 @@ func keyIDs(t *catalog.Table, names []string) ([]types.ColumnID, error) {
 	return out, nil
 }
 
-// addKey adds a secondary key to a table; one without a name is called as MySQL would call it.
-func addKey(t *catalog.Table, name string, names []string, unique bool) error {
+// addKey adds a secondary key to a table; one without a name is called as MySQL would call it. The parts say which prefixes it is over.
+func addKey(t *catalog.Table, name string, names []string, form keyForm, parts []*ast.IndexPartSpecification) error {
 	ids, err := keyIDs(t, names)
 	if err != nil {
 		return err
@@ -180,12 +218,10 @@ func addKey(t *catalog.Table, name string, names []string, unique bool) error {
 	if len(t.Unique) >= maxKeys {
 		return errorf(1069, "Too many keys specified; max %d keys allowed", maxKeys)
 	}
-	if unique {
-		for _, id := range ids {
-			if err := indexable(&t.Schema.Columns[t.Schema.ColumnIndex(id)]); err != nil {
-				return err
-			}
-		}
+	k := catalog.UniqueKey{Columns: ids, Unique: form == uniqueForm, FullText: form == fullTextForm}
+	declarePrefixes(t, &k, parts)
+	if err := keyable(t, &k); err != nil {
+		return err
 	}
 	if name == "" {
 		name = names[0]
@@ -199,7 +235,24 @@ func addKey(t *catalog.Table, name string, names []string, unique bool) error {
 	case hasKey(t, name):
 		return errorf(CodeDuplicateKeyName, "Duplicate key name '%s'", name)
 	}
-	t.Unique = append(t.Unique, catalog.UniqueKey{Name: name, Columns: ids, Unique: unique})
+	k.Name = name
+	t.Unique = append(t.Unique, k)
+	return nil
+}
+
+// keyable refuses columns that a key cannot be over.
+func keyable(t *catalog.Table, k *catalog.UniqueKey) error {
+	if k.FullText {
+		return searchable(t, k.Columns)
+	}
+	for i, id := range k.Columns {
+		if !k.Unique || k.Prefix(i) > 0 {
+			continue
+		}
+		if err := indexable(&t.Schema.Columns[t.Schema.ColumnIndex(id)]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -235,6 +288,9 @@ func (c *creator) checkUnique() error {
 		if err := fitsPartitions(c.table, &c.table.Unique[i]); err != nil {
 			return err
 		}
+		if err := findsWhole(c.table, &c.table.Unique[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -253,16 +309,26 @@ func fitsPartitions(t *catalog.Table, k *catalog.UniqueKey) error {
 	return nil
 }
 
+// findsWhole refuses a unique key over a prefix of a column by which rows are found: an entry has each column once, and must find its row.
+func findsWhole(t *catalog.Table, k *catalog.UniqueKey) error {
+	found := t.Locator()
+	for i, id := range k.Columns {
+		if k.Unique && k.Prefix(i) > 0 && slices.Contains(found, id) {
+			return refuse("a unique key over a prefix of a column of the primary key, the distribution or the partitioning")
+		}
+	}
+	return nil
+}
+
 // addedKey adds a key that a statement declares for a table that is there.
-func addedKey(t *catalog.Table, name string, parts []*ast.IndexPartSpecification, unique bool) error {
-	names, err := keyNames(t, parts, unique)
+func addedKey(t *catalog.Table, name string, parts []*ast.IndexPartSpecification, form keyForm) error {
+	names, err := keyNames(t, parts, form)
 	if err != nil {
 		return err
 	}
-	if err := addKey(t, name, names, unique); err != nil {
+	if err := addKey(t, name, names, form, parts); err != nil {
 		return err
 	}
-	declarePrefixes(t, parts)
 	return fitsPartitions(t, &t.Unique[len(t.Unique)-1])
 }
 

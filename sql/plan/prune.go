@@ -116,7 +116,7 @@ func (p *pruner) via() *physical.Via {
 		return nil
 	}
 	for _, k := range p.table.VisibleKeys() {
-		if !k.Enforced() {
+		if !k.Enforced() || p.table.Cuts(&k) {
 			continue
 		}
 		p.byKeys = true // the hidden table has keys of texts that do not compare by their bytes

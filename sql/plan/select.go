@@ -54,6 +54,7 @@ func (b *binder) selectStmt(n *ast.SelectStmt, outer *env, ctes *cteScope) (quer
 	if n.Kind == ast.SelectStmtKindValues {
 		return b.valuesStmt(n, outer, ctes)
 	}
+	n = b.byRank(n)
 	b.once = b.depth == 1 && onlyOnce(n)
 	src, err := b.from(n.From, outer, ctes)
 	if err != nil {

@@ -101,8 +101,11 @@ func constraintLines(names TableNames, t *catalog.Table) []string {
 // indexText writes a declared index.
 func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 	word := "KEY "
-	if k.Unique {
+	switch {
+	case k.Unique:
 		word = "UNIQUE KEY "
+	case k.FullText:
+		word = "FULLTEXT KEY "
 	}
 	return word + quoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
 }

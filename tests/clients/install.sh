@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the client stacks that tests/clients runs (Debian packages and one npm module), and unpacks WordPress. What is missing is only
+# Installs the client stacks that tests/clients runs (Debian packages and one npm module), and unpacks WordPress and MediaWiki. What is missing is only
 # skipped by the tests, so any part of this may be left out.
 set -eu
 cd "$(dirname "$0")"
 
-packages="mariadb-client mariadb-server python3-pymysql python3-sqlalchemy php-cli php-mysql libmariadb-java default-jdk-headless nodejs chromium"
+packages="mariadb-client mariadb-server python3-pymysql python3-sqlalchemy php-cli php-mysql php-intl php-mbstring php-xml libmariadb-java default-jdk-headless nodejs chromium"
 missing=""
 for p in $packages; do
 	case $p in
@@ -24,10 +24,11 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list of packages
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
-# Unpacked and not installed: the package would bring a web server along.
-unpack_wordpress() {
+# Unpacked and not installed: the packages would bring a web server along.
+unpack() {
 	mkdir -p apps
-	(cd apps && apt-get download -q wordpress php-getid3 && for p in ./*.deb; do dpkg-deb -x "$p" . && rm "$p" || exit 1; done)
+	(cd apps && apt-get download -q "$@" && for p in ./*.deb; do dpkg-deb -x "$p" . && rm "$p" || exit 1; done)
 }
-[ -e apps/usr/share/wordpress/wp-settings.php ] || unpack_wordpress || echo "no WordPress: its tests will be skipped"
+[ -e apps/usr/share/wordpress/wp-settings.php ] || unpack wordpress php-getid3 || echo "no WordPress: its tests will be skipped"
+[ -e apps/usr/share/mediawiki/maintenance/install.php ] || unpack mediawiki mediawiki-classes || echo "no MediaWiki: its tests will be skipped"
 command -v npm >/dev/null && npm ci --no-audit --no-fund

@@ -83,6 +83,9 @@ func Applications() []Stack {
 	return []Stack{
 		{"wordpress", []string{"sh", "-c", "test -e apps/usr/share/wordpress/wp-settings.php && php -r \"exit(extension_loaded('mysqli') ? 0 : 1);\""},
 			nil, []string{"php", "-d", "memory_limit=1G", "wordpress.php"}},
+		{"mediawiki", []string{"sh", "-c", "test -e apps/usr/share/mediawiki/maintenance/install.php && " +
+			"php -r \"exit(extension_loaded('mysqli') && extension_loaded('intl') && extension_loaded('mbstring') && extension_loaded('xml') ? 0 : 1);\""},
+			nil, []string{"php", "mediawiki.php"}},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -280,4 +281,99 @@ func TestApplyChangesContainsAPanic(t *testing.T) {
 			sameDigest(t, src, sound)
 		})
 	}
+}
+
+// sameKeys writes some hundred versions that put and delete a few keys again and again, some of them large, and returns their change sets.
+func sameKeys(t *testing.T, rnd *rand.Rand) (src *Tablet, changes []Change) {
+	_, src = newTestTablet(t)
+	draw := func(n int) (ops []types.RowOp, rows []row) {
+		for range n {
+			ops = append(ops, []types.RowOp{types.OpPut, types.OpPut, types.OpDelete}[rnd.IntN(3)])
+			rows = append(rows, row{rnd.Int64N(12), string(rune('a' + rnd.IntN(2))), rnd.Int64N(1000)})
+		}
+		return ops, rows
+	}
+	for range 300 {
+		n := 1 + rnd.IntN(4)
+		if rnd.IntN(40) == 0 {
+			n = 40
+		}
+		ops, rows := draw(n)
+		commit(t, src, encode(t, ops, rows))
+	}
+	return src, changesOf(t, src, 1)
+}
+
+// TestRunsOfTheSameKeys: change sets that are applied together make of a replica what they make of it one by one, while it is flushed and
+// merged, and after its process was killed.
+func TestRunsOfTheSameKeys(t *testing.T) {
+	t.Parallel()
+	for seed := range upTo(40, 3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(uint64(seed), 3))
+			src, changes := sameKeys(t, rnd)
+			opt := testOptions()
+			opt.bulkBytes = 1000 // change sets of 40 rows are published as rowsets
+			opt.blockRows = 1 + rnd.IntN(3)
+			dir := t.TempDir()
+			s := openStore(t, dir, opt)
+			tb, err := s.Create(testMeta(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for tb.Version() < src.Version() {
+				at := int(tb.Version()) - 1
+				n := min(1+rnd.IntN(60), len(changes)-at)
+				beside, over := rnd.IntN(4), make(chan error, 1)
+				go func() { over <- disturb(t, tb, beside) }()
+				if err := errors.Join(tb.ApplyChanges(changes[at:at+n]), <-over); err != nil {
+					t.Fatal(err)
+				}
+				if rnd.IntN(4) == 0 {
+					tb = killed(t, &dir, opt)
+				}
+				wantContents(t, tb, tb.Version(), contents(t, src, tb.Version()))
+				got, rows, err := tb.ScanDigest(t.Context(), tb.Version())
+				if known, n, e := tb.Digest(tb.Version()); err != nil || e != nil || got != known || rows != n || rows != tb.Stats().Rows {
+					t.Fatalf("version %d: digest %x of %d rows, known %x of %d; stats say %d (%v, %v)", tb.Version(), got, rows, known, n, tb.Stats().Rows, err, e)
+				}
+			}
+			sameDigest(t, src, tb)
+		})
+	}
+}
+
+// disturb flushes or merges a tablet, or does nothing.
+func disturb(t *testing.T, tb *Tablet, how int) error {
+	for range 3 {
+		switch how {
+		case 0:
+			return nil
+		case 1:
+			if err := tb.Flush(); err != nil {
+				return err
+			}
+		default:
+			if err := errors.Join(tb.Flush(), tb.CompactAll(t.Context())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// killed opens what is left of a store when its process is killed; dir becomes where that is.
+func killed(t *testing.T, dir *string, opt Options) *Tablet {
+	t.Helper()
+	next := filepath.Join(t.TempDir(), "disk")
+	if err := copyOpen(*dir, next); err != nil {
+		t.Fatal(err)
+	}
+	*dir = next
+	tb, ok := openStore(t, next, opt).Tablet(1)
+	if !ok {
+		t.Fatal("the tablet is gone")
+	}
+	return tb
 }

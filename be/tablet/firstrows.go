@@ -114,7 +114,8 @@ func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 	return 0, to, true
 }
 
-// walk reads rows in the order, by read, until enough have passed; not ok when too many were looked at for that, and all should be.
+// walk reads rows in the order, by read, until enough have passed; not ok when too many were looked at for that, or the filter does not say
+// which have, and all should be read.
 func (f *firstRows) walk(o *rowset.Order, read func(rows []uint32) (*vec.Batch, error)) (out []*vec.Batch, ok bool, err error) {
 	looked, found, step := 0, 0, max(f.N, 8)
 	for _, p := range f.parts(o) {
@@ -124,9 +125,14 @@ func (f *firstRows) walk(o *rowset.Order, read func(rows []uint32) (*vec.Batch, 
 			if looked += len(rows); len(rows) > vec.MaxRows || looked > o.Len()/pickPart+2*step {
 				return nil, false, nil
 			}
-			b, n, err := f.passing(rows, read)
+			slices.Sort(rows)
+			b, err := read(rows)
 			if err != nil {
 				return nil, false, err
+			}
+			n, ok := f.passing(b)
+			if !ok {
+				return nil, false, nil
 			}
 			if n > 0 {
 				out = append(out, b)
@@ -161,23 +167,22 @@ func (f *firstRows) take(o *rowset.Order, p *part, n int) []uint32 {
 	return slices.Clone(rows[p.from-n : p.from])
 }
 
-// passing reads rows and says how many of them pass. Their values are remembered.
-func (f *firstRows) passing(rows []uint32, read func([]uint32) (*vec.Batch, error)) (b *vec.Batch, n int, err error) {
-	slices.Sort(rows)
-	if b, err = read(rows); err != nil || b == nil {
-		return nil, 0, err
+// passing leaves those rows of a batch that pass and says how many they are, if that can be told. Their values are remembered.
+func (f *firstRows) passing(b *vec.Batch) (n int, ok bool) {
+	if b == nil {
+		return 0, true
 	}
 	if f.keep != nil {
 		kept, err := f.keep(b)
 		if err != nil {
-			return nil, 0, err
+			return 0, false
 		}
 		if len(kept) < b.Rows() {
 			b.Sel = append([]int32{}, kept...)
 		}
 	}
 	f.note(b)
-	return b, b.Rows(), nil
+	return b.Rows(), true
 }
 
 // note takes the values of the rows of a batch among the best.

@@ -1,6 +1,8 @@
 package tablet
 
 import (
+	"slices"
+
 	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -138,8 +140,10 @@ func (it *Iter) fromOrder(u *unit) bool {
 			v := rowset.NewVector(u.by.typ, end-from)
 			u.order.Ints(v, from, end)
 			b := &vec.Batch{Cols: []*vec.Vector{v}, N: end - from, Sel: make([]int32, 0, end-from)}
-			for k, row := range u.order.All()[from:end] {
-				if !u.w.deletes.has(u.w.r.starts[u.group]+row, it.s.version) {
+			rows := u.order.All()[from:end]
+			ended := it.endedAmong(u, slices.Min(rows), slices.Max(rows), len(rows))
+			for k, row := range rows {
+				if !ended(row) {
 					b.Sel = append(b.Sel, int32(k))
 				}
 			}
@@ -181,13 +185,30 @@ func vectorsAround(rows []int) (n int64) {
 	return n
 }
 
-// visiblePicks returns which of some rows of a row group the snapshot sees.
+// endedAlone is up to how many rows the log of a delete vector is walked for each of them; of more it is walked once for all.
+const endedAlone = 32
+
+// endedAmong returns what tells of n rows of a row group, from the first to the last, whether they have ended.
+func (it *Iter) endedAmong(u *unit, first, last uint32, n int) func(row uint32) bool {
+	start := u.w.r.starts[u.group]
+	if n <= endedAlone {
+		return func(row uint32) bool { return u.w.deletes.has(start+row, it.s.version) }
+	}
+	dead := u.w.deletes.deadIn(nil, it.s.version, start+first, last-first+1)
+	return func(row uint32) bool {
+		_, ended := slices.BinarySearch(dead, start+row)
+		return ended
+	}
+}
+
+// visiblePicks returns which of some rows of a row group, in ascending order, the snapshot sees.
 func (it *Iter) visiblePicks(u *unit, group *rowset.Group, found []uint32) ([]int, error) {
 	w, g := u.w, u.group
 	rows := make([]int, 0, len(found))
 	vector, versions := -1, []int64(nil)
+	ended := it.endedAmong(u, found[0], found[len(found)-1], len(found))
 	for _, row := range found {
-		if w.deletes.has(w.r.starts[g]+row, it.s.version) {
+		if ended(row) {
 			continue
 		}
 		if w.r.groups[g].MaxVersion > it.s.version {

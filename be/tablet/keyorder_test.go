@@ -299,12 +299,12 @@ func firstOf(rows map[string]int, n int) map[string]int {
 // dropped or do not fit.
 func TestKeyOrders(t *testing.T) {
 	t.Parallel()
-	for seed := range upTo(60, 5) {
+	for seed := range upTo(60, 3) { // as many as there are sizes
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(uint64(seed), 11))
 			opt := testOptions()
-			opt.OrderBytes = []int64{1, 400 << 10, 64 << 20}[rnd.IntN(3)]
+			opt.OrderBytes = []int64{1, 400 << 10, 64 << 20}[seed%3]
 			s := openStore(t, t.TempDir(), opt)
 			h := &orderHistory{schema: orderSchema(), rnd: rnd, rows: map[int64]orderRow{}, versions: map[types.Version]map[int64]orderRow{},
 				batches: map[types.Version]*vec.Batch{}}
@@ -314,7 +314,7 @@ func TestKeyOrders(t *testing.T) {
 			if h.tb, err = s.Create(m); err != nil {
 				t.Fatal(err)
 			}
-			for range 6 {
+			for range upTo(6, 4) {
 				h.write(t, 1+rnd.IntN(6000))
 				old, err := h.tb.Current()
 				if err != nil {
@@ -334,7 +334,7 @@ func TestKeyOrders(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for range 8 {
+				for range upTo(8, 2) {
 					h.ask(t, []*Snapshot{old, now})
 				}
 				old.Release()

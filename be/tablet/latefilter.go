@@ -8,7 +8,8 @@ import (
 // Filter is what rows of a scan have to pass, as far as it helps the scan to read less: rows that fail may still be returned.
 type Filter struct {
 	Columns []int // that it looks at, by their places in the columns of the scan
-	// Keep returns which rows of a batch pass, of which it has only those columns.
+	// Keep returns which rows of a batch pass, of which it has only those columns. After an error they are all returned: whoever wants them
+	// asks again, and perhaps not all of them are wanted.
 	Keep func(*vec.Batch) ([]int32, error)
 }
 
@@ -59,7 +60,7 @@ func (it *Iter) decodeLate(group *rowset.Group, i, from, to int, sel []int32) (*
 	}
 	kept, err := it.late.Keep(b)
 	if err != nil {
-		return nil, err
+		return b, it.decodeSome(group, i, from, to, b, false)
 	}
 	if len(kept)*latePart > b.Rows() {
 		it.late.skip = lateSkipped

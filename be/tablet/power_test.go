@@ -24,6 +24,8 @@ const (
 	powerWriters   = 6
 	// powerLarge is how many rows every tenth transaction has: its payload goes to a segment.
 	powerLarge = 30_000
+	// powerCloned is a tablet that comes by clones alone, each of a later version.
+	powerCloned = types.TabletID(101)
 )
 
 // TestPowerChild is the process that TestPowerCut cuts off: several writers, a tablet each, with flushes and compactions in
@@ -65,8 +67,59 @@ func TestPowerChild(t *testing.T) {
 			}
 		})
 	}
+	source := openStore(t, filepath.Join(filepath.Dir(dir), fmt.Sprint("../source", os.Getpid())), testOptions())
+	group.Go(func() {
+		err := powerClones(t, source, s, func(v types.Version) {
+			out.Lock()
+			fmt.Println("durable", powerCloned, v)
+			out.Unlock()
+		})
+		fmt.Println("refused", powerCloned, 0, err)
+	})
 	group.Wait()
 	_, _ = io.Copy(io.Discard, os.Stdin) // Close could hang or write: the parent kills this process
+}
+
+// powerClones brings a tablet from a disk whose power stays to one that is cut off, again and again, and says which versions are there.
+func powerClones(t *testing.T, from, to *Store, durable func(types.Version)) error {
+	src, err := from.Create(testMeta(powerCloned))
+	if err != nil {
+		return err
+	}
+	for {
+		n := int64(src.Version()) + 1
+		if n%10 != 0 {
+			commit(t, src, deletesPayload(t, row{-1, "large", 0}))
+			continue
+		}
+		rows := make([]row, powerLarge)
+		for i := range rows {
+			rows[i] = row{int64(i), "large", n*int64(i) ^ 0x5DEECE66D}
+		}
+		commit(t, src, puts(t, rows...))
+		if had, ok := to.Tablet(powerCloned); ok && had.Version() >= src.Version() { // of the trial before
+			continue
+		}
+		if err := src.Flush(); err != nil {
+			return err
+		}
+		chunks, digest := export(t, src, src.Version())
+		m := testMeta(powerCloned)
+		m.Replica = types.ReplicaID(1000 + src.Version())
+		im, err := to.BeginImport(m, 1<<20)
+		if err != nil {
+			return err
+		}
+		for _, c := range chunks {
+			if err := im.Write(c); err != nil {
+				return err
+			}
+		}
+		if _, err := im.Commit(src.Version(), digest); err != nil {
+			return err
+		}
+		durable(src.Version())
+	}
 }
 
 // powerDurable makes a version of rows that are durable before it is published.
@@ -214,7 +267,7 @@ func (fs *loopFS) cut(t *testing.T) {
 	}
 }
 
-// runAndCut lets a child write until it has acknowledged n transactions, cuts the power and returns what was acknowledged
+// runAndCut lets a child write until it has acknowledged n transactions and a clone, cuts the power and returns what was acknowledged
 // by then. Lines after the cut do not count: their writes may have been refused.
 func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version {
 	t.Helper()
@@ -236,7 +289,7 @@ func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version
 	acked := make(map[types.TabletID]types.Version)
 	seen := 0
 	lines := bufio.NewScanner(out)
-	for seen < n && lines.Scan() {
+	for (seen < n || acked[powerCloned] == 0) && lines.Scan() {
 		var id, v uint64
 		if strings.HasPrefix(lines.Text(), "refused") {
 			t.Errorf("before the cut: %s", lines.Text())
@@ -252,7 +305,7 @@ func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version
 	_ = cmd.Process.Kill()
 	_, _ = io.Copy(io.Discard, out)
 	_ = cmd.Wait() // "signal: killed", or SIGBUS on a page that cannot be read any more
-	if seen < n {
+	if seen < n || acked[powerCloned] == 0 {
 		t.Fatalf("the child ended after %d transactions", seen)
 	}
 	return acked
@@ -270,6 +323,9 @@ func checkAfterCut(t *testing.T, dir string, acked map[types.TabletID]types.Vers
 		tb, ok := s.Tablet(id)
 		if !ok {
 			t.Fatalf("tablet %d is gone", id)
+		}
+		if id == powerCloned && tb.Version() < want {
+			t.Fatalf("the clone of version %d is gone, %d is there", want, tb.Version())
 		}
 		for v := tb.Version() + 1; v <= want; v++ {
 			if err := tb.Publish(types.TxnID(v), v); err != nil {
@@ -305,7 +361,11 @@ func checkPowerRows(t *testing.T, tb *Tablet) {
 			t.Fatalf("tablet %d at version %d has row %v = %d", tb.ID(), last, k, v)
 		}
 	}
-	if wantSmall := min(5, last-1); int64(small) != wantSmall || last >= 10 && large != powerLarge || last < 10 && large != 0 {
+	wantSmall := min(5, last-1)
+	if tb.ID() == powerCloned {
+		wantSmall = 0
+	}
+	if int64(small) != wantSmall || last >= 10 && large != powerLarge || last < 10 && large != 0 {
 		t.Fatalf("tablet %d at version %d has %d small rows and %d large ones", tb.ID(), last, small, large)
 	}
 }

@@ -14,6 +14,8 @@ import (
 const (
 	// maxGiven is up to how many values of a key a join gives to scans.
 	maxGiven = 1024
+	// maxGivenBytes is how long these values may be together: they are sent to each BE, and looked at for each row.
+	maxGivenBytes = 256 << 10
 	// maxAhead is how many rows of its left side a join reads to find out whether they are few.
 	maxAhead = 4096
 )
@@ -87,7 +89,7 @@ func distinct(sets []*vec.Batch, col int) (values []*expr.Node, few bool) {
 	if len(sets) == 0 {
 		return values, true
 	}
-	table := newKeyTable([]types.ColumnType{sets[0].Cols[col].Type})
+	table, size := newKeyTable([]types.ColumnType{sets[0].Cols[col].Type}), 0
 	for _, b := range sets {
 		v := b.Cols[col]
 		rows := withoutNulls([]*vec.Vector{v}, denseRows(b.N))
@@ -96,7 +98,11 @@ func distinct(sets []*vec.Batch, col int) (values []*expr.Node, few bool) {
 			if len(values) == maxGiven {
 				return nil, false
 			}
-			values = append(values, expr.Const(v.Value(int(r)), v.Type))
+			value := v.Value(int(r))
+			if size += len(value.B); size > maxGivenBytes {
+				return nil, false
+			}
+			values = append(values, expr.Const(value, v.Type))
 		}
 	}
 	return values, true

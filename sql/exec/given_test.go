@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -121,5 +122,21 @@ func TestJoinReadsAheadWithinMemory(t *testing.T) {
 	}
 	if mem.Used() != 0 {
 		t.Errorf("%d bytes are held at the end", mem.Used())
+	}
+}
+
+// TestLongKeysAreNotGiven has few keys that are too long to be sent.
+func TestLongKeysAreNotGiven(t *testing.T) {
+	c := vec.NewColumnBuilder(types.ColumnType{Kind: types.KindVarChar, Length: maxGivenBytes}, 3)
+	for i := range 3 {
+		c.AppendBytes(bytes.Repeat([]byte{'a' + byte(i)}, maxGivenBytes/2))
+	}
+	v := c.Finish()
+	two, three := &vec.Batch{Cols: []*vec.Vector{v.Gather([]int32{0, 1})}, N: 2}, &vec.Batch{Cols: []*vec.Vector{v}, N: 3}
+	if values, few := distinct([]*vec.Batch{two}, 0); !few || len(values) != 2 {
+		t.Errorf("two keys that just fit: %d, %t", len(values), few)
+	}
+	if values, few := distinct([]*vec.Batch{three}, 0); few {
+		t.Errorf("%d keys of %d bytes are given", len(values), 3*maxGivenBytes/2)
 	}
 }

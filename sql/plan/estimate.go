@@ -32,7 +32,11 @@ func (b *binder) estimate(r *rel) float64 {
 	case opJoin:
 		return b.estimateJoin(r)
 	case opUnion:
-		return b.estimate(r.kids[0]) + b.estimate(r.kids[1])
+		n := 0.0
+		for _, k := range r.kids {
+			n += b.estimate(k)
+		}
+		return n
 	case opSort, opLimit:
 		if r.limit >= 0 {
 			return math.Max(1, math.Min(float64(r.limit), b.estimate(r.kids[0])))

@@ -143,7 +143,8 @@ func (g *giver) reachAgg(n *physical.Node, e *expr.Node) bool {
 	return g.reach(n.Children[0], e)
 }
 
-// reachJoin passes on what depends on one side. Rows that a left join fills with NULL instead match no key either.
+// reachJoin passes on what depends on one side. Rows that a left join fills with NULL instead match no key either. The value of a scalar
+// subquery is not asked for like that: that it has two rows is an error, also when the one of them is not wanted.
 func (g *giver) reachJoin(n *physical.Node, e *expr.Node) bool {
 	width := len(n.Children[0].Schema)
 	inLeft, inRight := true, true
@@ -154,7 +155,7 @@ func (g *giver) reachJoin(n *physical.Node, e *expr.Node) bool {
 	switch kind := n.Join.Kind; {
 	case inLeft:
 		return g.reach(n.Children[0], e)
-	case inRight && (kind == physical.JoinInner || nullOfNull(e, allOf(e))):
+	case inRight && kind != physical.JoinScalar && (kind == physical.JoinInner || nullOfNull(e, allOf(e))):
 		return g.reach(n.Children[1], substitute(e, func(c *expr.Node) *expr.Node {
 			moved := *c
 			moved.Col -= width

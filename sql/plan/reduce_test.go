@@ -186,3 +186,27 @@ func TestGivenKeysNarrow(t *testing.T) {
 		t.Errorf("rows %q, %v, %d keys instead of 2", rows, err, keys)
 	}
 }
+
+// TestGivenKeysKeepErrors joins by a scalar subquery that has two rows, one of which no key wants: it is an error all the same.
+func TestGivenKeysKeepErrors(t *testing.T) {
+	ctx, f := newContext()
+	s := &store{ctx: ctx, tablets: map[types.TabletID][]*vec.Batch{}}
+	for _, sql := range []string{"CREATE TABLE a (id INT PRIMARY KEY, k INT)", "CREATE TABLE b (id INT PRIMARY KEY, x INT, y INT, KEY (y))", "CREATE TABLE c (id INT PRIMARY KEY)"} {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sql := range []string{"INSERT INTO a VALUES (1, 5)", "INSERT INTO b VALUES (1, 5, 7)", "INSERT INTO b VALUES (2, 5, 8)", "INSERT INTO c VALUES (7)"} {
+		if err := s.insert(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx.Stats = fixedStats{f, map[string]int64{"a": 20_000, "b": 20_000, "c": 1}}
+	const sql = "SELECT q.id FROM (SELECT a.id, (SELECT b.y FROM b WHERE b.x = a.k) v FROM a) q JOIN c ON c.id = q.v WHERE c.id > 0"
+	for _, literal := range []bool{true, false} {
+		ctx.literal = literal
+		if rows, err := s.query(sql); err == nil {
+			t.Errorf("literal %t: rows %q instead of an error", literal, rows)
+		}
+	}
+}

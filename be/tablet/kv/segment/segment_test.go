@@ -350,7 +350,6 @@ func (o *slowOutput) Sync() error {
 	return o.Output.Sync()
 }
 
-// What is appended while a flush is under way may have missed it: the next Sync flushes again, and then no more.
 // TestPastTheCache appends records through the page cache and past it, in turn, to a file system that takes them so, to one that will not
 // open a file so, and to one that refuses a write in the middle; what is read, at once and when all is opened again, is what was written.
 func TestPastTheCache(t *testing.T) {
@@ -412,6 +411,7 @@ func TestPastTheCache(t *testing.T) {
 	}
 }
 
+// What is appended while a flush is under way may have missed it: the next Sync flushes again, and then no more.
 func TestSyncBesideAppend(t *testing.T) {
 	out := &slowOutput{begun: make(chan struct{}), end: make(chan struct{})}
 	l, err := Open(t.TempDir(), Options{Bytes: 1 << 20, Create: func(path string, size int64) (Output, error) {

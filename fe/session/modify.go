@@ -55,7 +55,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 	var total modified
 	warned := s.warnings
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
+		now := s.clock()
 		pctx := s.planContext(cat, now, params)
 		plans, err := planned(pctx)
 		if err != nil {

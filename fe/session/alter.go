@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -67,7 +66,7 @@ func pickPartitions(t *catalog.Table, names []string, all bool) ([]catalog.Parti
 }
 
 func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *catalog.Table, a *syntax.AlterTable) error {
-	parts, err := plan.RangePartitions(s.planContext(cat, time.Now(), nil), t, a.Defs, a.Batches)
+	parts, err := plan.RangePartitions(s.planContext(cat, s.clock(), nil), t, a.Defs, a.Batches)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"stele/fe/dist"
 	"stele/fe/txn"
@@ -298,15 +297,18 @@ func (d *dependents) restrict(ctx context.Context) error {
 		return err
 	}
 	defer m.source.Close()
-	return d.each(ctx, m, func(*vec.Batch) error {
-		return sqlErr(codeHasChild, "23000", "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
-	})
+	return d.each(ctx, m, func(*vec.Batch) error { return d.hasChild() })
+}
+
+// hasChild is the error of a row that is referred to.
+func (d *dependents) hasChild() error {
+	return sqlErr(codeHasChild, "23000", "Cannot delete or update a parent row: a foreign key constraint fails (%s)", describeForeignKey(d.cat, d.t, d.k.f))
 }
 
 // modifier plans a statement for the rows that may refer to one of the keys, over the newest state with what the transaction has written. It needs
 // no privileges, as in MySQL.
 func (d *dependents) modifier(ctx context.Context, verb string) (*modifier, error) {
-	s, now := d.c.s, time.Now()
+	s, now := d.c.s, d.c.s.clock()
 	db, ok := d.cat.DatabaseByID(d.t.DatabaseID)
 	if !ok {
 		return nil, &txn.RetryError{Err: fmt.Errorf("table %s is no more", d.t.Name), Gone: true}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"stele/fe/server"
 	"stele/fe/stmt"
@@ -144,7 +143,7 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 // createTable checks the definition and has the replicas made.
 func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tail *syntax.TableTail, params []plan.Param, out *output) error {
 	cat := s.sh.Log.Current()
-	pctx := s.planContext(cat, time.Now(), params)
+	pctx := s.planContext(cat, s.clock(), params)
 	pctx.ForeignKeys = s.vars.foreignKeys()
 	spec, err := plan.CreateTable(pctx, n, tail, s.sh.Settings().Defaults)
 	if err != nil {

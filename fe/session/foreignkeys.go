@@ -56,7 +56,7 @@ func (s *Session) awaited(cat *catalog.Catalog, db string, t *catalog.Table) err
 	if len(waiting) == 0 {
 		return nil
 	}
-	return plan.CheckAwaited(s.planContext(cat, time.Now(), nil), t, waiting, db)
+	return plan.CheckAwaited(s.planContext(cat, s.clock(), nil), t, waiting, db)
 }
 
 // related checks a new table against what awaits it, and waits for its parents to be changed by nobody.
@@ -204,7 +204,7 @@ func (s *Session) anyRow(ctx context.Context, cat *catalog.Catalog, sql string, 
 	if err != nil {
 		return false, err
 	}
-	now := time.Now()
+	now := s.clock()
 	pctx := s.planContext(cat, now, params)
 	pctx.Catalog = snapshot{Catalog: cat}
 	p, err := plan.Select(pctx, st.Node)

@@ -56,7 +56,7 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 func (s *Session) targeted(cat *catalog.Catalog, values *parse.InsertValues) (*plan.InsertPlan, bool) {
 	mode := s.vars.now().sqlMode
 	if s.target == nil || !s.target.Fits(s.names(cat), s.db, mode, values) {
-		s.target = plan.NewInsertTarget(s.planContext(cat, time.Now(), nil), values)
+		s.target = plan.NewInsertTarget(s.planContext(cat, s.clock(), nil), values)
 	}
 	return s.target.Insert(values)
 }
@@ -123,7 +123,7 @@ type insertion struct {
 
 // try is an attempt.
 func (n *insertion) try(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-	s, now := n.s, time.Now()
+	s, now := n.s, n.s.clock()
 	p, pctx, err := n.plan(cat, now)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"time"
 
 	"stele/meta/catalog"
 	"stele/sql/exec"
@@ -32,7 +31,7 @@ func (s *Session) keptQuery(ctx context.Context, p *pointPlan, params []plan.Par
 	if !s.inTx {
 		s.spend() // this query was the next transaction
 	}
-	now := time.Now()
+	now := s.clock()
 	_, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) {
 		pctx := &plan.Context{Catalog: s.names(cat), NowMicros: now.UnixMicro(), TimeZone: s.vars.now().zone}
 		root := p.kept.Bind(pctx, params)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"stele/fe/server"
 	"stele/fe/txn"
@@ -83,7 +82,7 @@ type loadJob struct {
 
 // run is one try.
 func (l *loader) run(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-	pctx := l.s.planContext(cat, time.Now(), nil)
+	pctx := l.s.planContext(cat, l.s.clock(), nil)
 	p, err := plan.Load(pctx, l.n)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
@@ -42,7 +41,7 @@ func (p *picked) only(scan *physical.Scan) *physical.Scan {
 // LIMIT has its rows. The query then reads these and no others.
 func (s *Session) lockFree(ctx context.Context, n *parse.SelectStmt, params []plan.Param) error {
 	return s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
+		now := s.clock()
 		f := &freeRows{s: s, cat: cat, t: t, share: shares(n), judged: map[string]struct{}{}}
 		s.picked = &f.picked
 		t.SetLocking(txn.LockNow)

@@ -51,7 +51,7 @@ func (s *Session) lockRows(ctx context.Context, n *parse.SelectStmt, params []pl
 		return s.lockFree(ctx, n, params)
 	}
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
+		now := s.clock()
 		pctx := s.planContext(cat, now, params)
 		plans, err := plan.Locked(pctx, n)
 		if err != nil {

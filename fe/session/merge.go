@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"stele/fe/dist"
 	"stele/fe/txn"
@@ -274,7 +273,7 @@ func (i *inserter) readsOwn() bool { return i.s.inTx || i.remembers }
 // nowMicros is the time of the statement.
 func (i *inserter) nowMicros() int64 {
 	if i.pctx == nil { // it was planned by what is kept of the one before
-		return time.Now().UnixMicro()
+		return i.s.clock().UnixMicro()
 	}
 	return i.pctx.NowMicros
 }

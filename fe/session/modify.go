@@ -55,7 +55,7 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 	var total modified
 	warned := s.warnings
 	err := s.write(ctx, func(ctx context.Context, cat *catalog.Catalog, t *txn.Txn) error {
-		now := time.Now()
+		now := s.clock()
 		pctx := s.planContext(cat, now, params)
 		plans, err := planned(pctx)
 		if err != nil {
@@ -73,13 +73,16 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(all, (*modifier).leavesOut) {
+			t.Keep() // here, before the first of several tables is written: what is given up then cannot be gone back to
+		}
 		lockFor(t, false, s.inTx, s.contended)
 		total = modified{}
 		s.warnings = warned // those of an earlier try
 		for _, m := range all {
 			run := m.run
-			if m.plan.Ignore && (m.whole && len(m.plan.Assign) > 0 || m.refs != nil || m.falls != nil) {
-				run = m.runEach
+			if m.leavesOut() {
+				run = m.runIgnoring
 			}
 			if err := run(ctx); err != nil {
 				return err
@@ -279,51 +282,67 @@ func (m *modifier) run(ctx context.Context) error {
 // movedBytes bounds the rows that an UPDATE of key columns moves: they travel in one message a BE.
 const movedBytes = 32 << 20
 
-// take works out what becomes of the rows of one batch.
+// take works out what becomes of the rows of one batch, and collects what is to be written.
 func (m *modifier) take(b *vec.Batch) error {
-	width := len(m.plan.Table.Schema.Columns)
-	old := &vec.Batch{Cols: b.Cols[:width], N: b.N}
-	tablets := b.Cols[m.plan.TabletColumn].I64
 	if m.touch {
-		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
+		old := &vec.Batch{Cols: b.Cols[:len(m.plan.Table.Schema.Columns)], N: b.N}
+		m.group(b.Cols[m.plan.TabletColumn].I64, old, nil, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
 		return nil
 	}
-	if len(m.plan.Assign) == 0 {
-		if m.gone != nil {
-			sel := m.stillThere(old)
-			old, tablets = gather(old, sel), pick(tablets, sel)
-		}
-		m.matched += int64(old.N)
-		if m.falls != nil {
-			m.fallen.gone = append(m.fallen.gone, old)
-		}
-		m.group(tablets, old, nil, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
-		return m.dropEntries(old)
-	}
-	next, changed, err := m.assign(b, old)
+	w, err := m.work(b)
 	if err != nil {
 		return err
 	}
+	return m.enter(w)
+}
+
+// worked are rows of which it is worked out what becomes of them.
+type worked struct {
+	tablets   []int64 // of the old rows
+	old, next *vec.Batch
+	rows      []int32 // those that change; next = nil: that go
+}
+
+// work works out what becomes of the rows of one batch.
+func (m *modifier) work(b *vec.Batch) (w worked, err error) {
+	w = worked{tablets: b.Cols[m.plan.TabletColumn].I64, old: &vec.Batch{Cols: b.Cols[:len(m.plan.Table.Schema.Columns)], N: b.N}}
+	if len(m.plan.Assign) == 0 {
+		w.rows = m.stillThere(w.old)
+		m.matched += int64(len(w.rows))
+		return w, nil
+	}
+	if w.next, w.rows, err = m.assign(b, w.old); err != nil {
+		return w, err
+	}
 	m.matched += int64(b.N)
-	m.changed += int64(len(changed))
-	if len(changed) == 0 {
+	m.changed += int64(len(w.rows))
+	return w, nil
+}
+
+// enter collects what is to be written for the rows that change.
+func (m *modifier) enter(w worked) error {
+	if len(w.rows) == 0 {
 		return nil
 	}
-	if err := m.moveEntries(old, next, changed); err != nil {
+	if w.next == nil {
+		return m.enterGone(w)
+	}
+	if err := m.moveEntries(w.old, w.next, w.rows); err != nil {
 		return err
 	}
+	moved := gather(w.next, w.rows)
 	if m.falls != nil {
-		m.fallen.old, m.fallen.now = append(m.fallen.old, gather(old, changed)), append(m.fallen.now, gather(next, changed))
+		m.fallen.old, m.fallen.now = append(m.fallen.old, gather(w.old, w.rows)), append(m.fallen.now, moved)
 	}
-	if m.shares, err = m.refs.referChanged(m.shares, old, next, changed); err != nil {
+	var err error
+	if m.shares, err = m.refs.referChanged(m.shares, w.old, w.next, w.rows); err != nil {
 		return err
 	}
 	if !m.plan.MovesRows {
-		m.group(tablets, next, changed, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
+		m.group(w.tablets, w.next, w.rows, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
 		return nil
 	}
-	m.group(tablets, old, changed, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
-	moved := gather(next, changed)
+	m.group(w.tablets, w.old, w.rows, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
 	routes, err := plan.Route(m.plan.Table, moved)
 	if err != nil {
 		return err
@@ -334,8 +353,33 @@ func (m *modifier) take(b *vec.Batch) error {
 	return nil
 }
 
+// enterGone is enter for rows that are deleted.
+func (m *modifier) enterGone(w worked) error {
+	old := w.old
+	if len(w.rows) < old.N {
+		old = gather(old, w.rows)
+	}
+	if m.falls != nil {
+		m.fallen.gone = append(m.fallen.gone, old)
+	}
+	m.group(w.tablets, w.old, w.rows, func(r *tabletRows, rows *vec.Batch) { r.deletes = append(r.deletes, rows) })
+	return m.dropEntries(old)
+}
+
+// eachRow lists 0 to n - 1.
+func eachRow(n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}
+
 // stillThere picks the rows that are not deleted under another name of the table, and notes them as deleted.
 func (m *modifier) stillThere(rows *vec.Batch) []int32 {
+	if m.gone == nil {
+		return eachRow(rows.N)
+	}
 	sel := make([]int32, 0, rows.N)
 	for i := range rows.N {
 		key := string(vec.AppendRowKey(nil, rows, m.plan.Table.Schema.KeyIndexes(), i))
@@ -345,15 +389,6 @@ func (m *modifier) stillThere(rows *vec.Batch) []int32 {
 		}
 	}
 	return sel
-}
-
-// pick is the values at some positions.
-func pick(of []int64, at []int32) []int64 {
-	out := make([]int64, len(at))
-	for i, k := range at {
-		out[i] = of[k]
-	}
-	return out
 }
 
 // assign computes the new rows, and which of them differ from the old ones.
@@ -463,7 +498,7 @@ func (m *modifier) flush(ctx context.Context) error {
 	}
 	writes = append(writes, m.shares...)
 	lost := m.fallen
-	m.pending, m.order, m.rows, m.bytes, m.shares, m.fallen = map[types.TabletID]*tabletRows{}, nil, 0, 0, nil, fallen{}
+	m.forget()
 	_, err := m.refs.write(writes, m.refs.take(), func(writes []txn.TabletWrite) (txn.Counts, error) { return m.t.Write(ctx, writes, m.lockWait()) })
 	if err != nil {
 		return nameEntry(err, m.plan.Table, m.keys, writes)
@@ -472,6 +507,11 @@ func (m *modifier) flush(ctx context.Context) error {
 		return nil
 	}
 	return m.falls.run(ctx, &lost)
+}
+
+// forget drops what has been collected.
+func (m *modifier) forget() {
+	m.pending, m.order, m.rows, m.bytes, m.shares, m.fallen = map[types.TabletID]*tabletRows{}, nil, 0, 0, nil, fallen{}
 }
 
 // keepsForeign reports whether a statement that deletes rows, or assigns some columns, has foreign keys to keep.

@@ -195,7 +195,7 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 	if err != nil || prepared != (len(st.Params) > 0) || prepared && len(st.Params) != len(params) {
 		return &pointPlan{until: time.Now().Add(pointRetry)}
 	}
-	pctx := s.planContext(cat, time.Now(), nil)
+	pctx := s.planContext(cat, s.clock(), nil)
 	if pl, ok := plan.PointSelect(pctx, st.Node, len(params)); ok {
 		p := &pointPlan{db: pl.Database, table: pl.Name, plan: pl}
 		p.describe(pl.Schema)

@@ -147,7 +147,7 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, params, value
 	if err != nil || len(st.Params) != params {
 		return none
 	}
-	w, ok := plan.PointUpdate(s.planContext(cat, time.Now(), nil), st.Node, values)
+	w, ok := plan.PointUpdate(s.planContext(cat, s.clock(), nil), st.Node, values)
 	if !ok {
 		return none
 	}

@@ -55,7 +55,7 @@ func (s *Session) Prepare(ctx context.Context, sql string) (server.Prepared, err
 
 // describe plans a query without values, for the columns alone.
 func (s *Session) describe(st *parse.Statement) ([]server.Column, error) {
-	pctx := s.planContext(s.sh.Log.Current(), time.Now(), nil)
+	pctx := s.planContext(s.sh.Log.Current(), s.clock(), nil)
 	pctx.Describe = true
 	root, err := plan.Select(pctx, st.Node)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 		}
 		return err
 	}
-	now := time.Now()
+	now := s.clock()
 	p, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
 	if alone {
 		rows, err = s.finish(ctx, rows, err)
@@ -315,7 +315,7 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 	if err := s.mayExplain(cat, n.Stmt); err != nil {
 		return err
 	}
-	lines, err := explained(s.planContext(cat, time.Now(), params), n.Stmt)
+	lines, err := explained(s.planContext(cat, s.clock(), params), n.Stmt)
 	if err != nil {
 		return err
 	}

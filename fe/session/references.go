@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
@@ -228,12 +229,7 @@ func (r *referrer) referChanged(writes []txn.TabletWrite, old, next *vec.Batch, 
 		return writes, nil
 	}
 	for _, k := range r.refs {
-		pick := []int32{}
-		for _, row := range changed {
-			if r.anew || slices.ContainsFunc(k.from, func(c int) bool { return !sameValue(old.Cols[c], next.Cols[c], int(row)) }) {
-				pick = append(pick, row)
-			}
-		}
+		pick := r.changed(k, old, next, changed)
 		if len(pick) == 0 {
 			continue
 		}
@@ -243,6 +239,17 @@ func (r *referrer) referChanged(writes []txn.TabletWrite, old, next *vec.Batch, 
 		}
 	}
 	return writes, nil
+}
+
+// changed picks the rows that come to refer to another row by a key.
+func (r *referrer) changed(k *reference, old, next *vec.Batch, rows []int32) []int32 {
+	pick := []int32{}
+	for _, row := range rows {
+		if r.anew || slices.ContainsFunc(k.from, func(c int) bool { return !sameValue(old.Cols[c], next.Cols[c], int(row)) }) {
+			pick = append(pick, row)
+		}
+	}
+	return pick
 }
 
 // take hands over what belongs to the writes that refer has added to.
@@ -347,18 +354,11 @@ func (i *inserter) lacking(ctx context.Context, k *reference, rows *vec.Batch, l
 	missing := map[string]bool{}
 	if k.target != nil {
 		shares, err := k.share(keys)
+		if err == nil {
+			missing, err = missed(ctx, i.t, shares, i.s.lockWait())
+		}
 		if err != nil {
 			return err
-		}
-		found, err := i.t.Share(ctx, shares, i.s.lockWait())
-		if err != nil {
-			return err
-		}
-		for _, w := range shares {
-			enc := vec.EncodeKeys(w.Rows, positions(len(keys.Cols)))
-			for _, row := range found[w.Tablet] {
-				missing[string(enc[row])] = true
-			}
 		}
 	}
 	before := map[string]bool{}
@@ -392,6 +392,22 @@ func (i *inserter) lacking(ctx context.Context, k *reference, rows *vec.Batch, l
 	}
 	_, err := i.refs.referBy(k, nil, rows, trusted)
 	return err
+}
+
+// missed locks rows that are referred to, and returns the keys of those that are not there.
+func missed(ctx context.Context, t *txn.Txn, shares []txn.TabletWrite, lockWait time.Duration) (map[string]bool, error) {
+	found, err := t.Share(ctx, shares, lockWait)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, w := range shares {
+		enc := vec.EncodeKeys(w.Rows, positions(len(w.Rows.Cols)))
+		for _, row := range found[w.Tablet] {
+			out[string(enc[row])] = true
+		}
+	}
+	return out, nil
 }
 
 func columnNames(t *catalog.Table, ids []types.ColumnID) []string {

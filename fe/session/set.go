@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"stele/fe/account"
 	"stele/fe/server"
@@ -171,7 +170,7 @@ func (s *Session) scalar(ctx context.Context, n parse.ExprNode, params []plan.Pa
 	if err := s.check(ctx, account.ReadNeeds(st.Node, s.db)); err != nil {
 		return expr.Value{}, types.ColumnType{}, err
 	}
-	now := time.Now()
+	now := s.clock()
 	cat := s.sh.Log.Current()
 	pctx := s.planContext(cat, now, params)
 	s.acts(ctx, pctx)

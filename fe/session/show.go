@@ -170,7 +170,7 @@ func (s *Session) filter(ctx context.Context, r stmt.Result) (exec.Stream, error
 	if err := s.check(ctx, filterNeeds(st.Node)); err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now := s.clock()
 	pctx := s.planContext(s.sh.Log.Current(), now, nil)
 	pctx.System = func(string, string) ([]physical.OutColumn, bool) {
 		return outColumns(r.Columns, "stele", shownTable), true

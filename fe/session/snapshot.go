@@ -10,6 +10,14 @@ import (
 	"stele/sql/plan"
 )
 
+// clock is the time of a statement that begins now: that of SET timestamp, where there is one.
+func (s *Session) clock() time.Time {
+	if t := s.vars.now().timestamp; !t.IsZero() {
+		return t
+	}
+	return time.Now()
+}
+
 // planContext is what a plan of this session depends on.
 func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan.Param) *plan.Context {
 	f := s.vars.now()

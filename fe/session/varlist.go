@@ -121,6 +121,7 @@ var variables = declareVariables([]variable{
 	{name: "system_time_zone", def: "UTC", readOnly: true},
 	{name: "thread_handling", def: "one-thread-per-connection", readOnly: true},
 	{name: "time_zone", def: "SYSTEM", check: checkTimeZone},
+	{name: "timestamp", def: noTimestamp, check: checkTimestamp, sessionOnly: true},
 	{name: "tls_version", def: "TLSv1.2,TLSv1.3", readOnly: true},
 	{name: "tmpdir", def: "", readOnly: true},
 	{name: "transaction_isolation", def: "REPEATABLE-READ", check: checkIsolation},

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"stele/sql/plan"
 	"strconv"
@@ -135,6 +136,7 @@ type frequent struct {
 	waitTimeout   time.Duration
 	maxPacket     int
 	zone          *time.Location
+	timestamp     time.Time // of SET timestamp, zero = the clock's
 }
 
 // now returns the variables that every statement looks at.
@@ -152,6 +154,9 @@ func (v *vars) now() *frequent {
 	limit, _, _ := v.get("sql_select_limit")
 	f.limitsSelects = limit != noSelectLimit
 	f.waitTimeout, f.maxPacket = time.Duration(v.int("wait_timeout"))*time.Second, int(v.int("max_allowed_packet"))
+	if at, _, _ := v.get("timestamp"); at != noTimestamp {
+		f.timestamp = timestampOf(at)
+	}
 	v.frequent = f
 	return f
 }
@@ -257,6 +262,13 @@ func (v *vars) read(name string) (expr.Value, types.ColumnType, bool) {
 	if !ok {
 		return expr.Value{}, types.ColumnType{}, false
 	}
+	if name == "timestamp" {
+		at := v.now().timestamp
+		if at.IsZero() {
+			at = time.Now()
+		}
+		return expr.Value{F: float64(at.UnixMicro()) / 1e6}, types.ColumnType{Kind: types.KindDouble}, true
+	}
 	if global && v.global != nil {
 		s, _ = v.global(name)
 	}
@@ -299,6 +311,33 @@ func (v *vars) zone() *time.Location {
 		panic("BUG: time_zone was set to what is no zone: " + s)
 	}
 	return loc
+}
+
+// noTimestamp is the timestamp of a session whose statements have the time of the clock.
+const noTimestamp = "0"
+
+// checkTimestamp takes seconds since 1970 with a fraction, as far as TIMESTAMP goes.
+func checkTimestamp(s string) (string, error) {
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return "", sqlErr(1232, "42000", "Incorrect argument type to variable 'timestamp'")
+	}
+	if !(x >= 0 && x < 1<<31) {
+		return "", sqlErr(1231, "42000", "Variable 'timestamp' can't be set to the value of '%s'", s)
+	}
+	if x == 0 {
+		return noTimestamp, nil
+	}
+	return strconv.FormatFloat(x, 'f', -1, 64), nil
+}
+
+// timestampOf is the time that a timestamp means.
+func timestampOf(s string) time.Time {
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic("BUG: timestamp is no number: " + s)
+	}
+	return time.UnixMicro(int64(math.Round(x * 1e6)))
 }
 
 func checkTimeZone(s string) (string, error) {

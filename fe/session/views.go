@@ -30,7 +30,7 @@ func (s *Session) createView(ctx context.Context, n *parse.CreateViewStmt, form 
 	if old != nil {
 		replaced = old.ID
 	}
-	pctx := s.planContext(cat, time.Now(), nil)
+	pctx := s.planContext(cat, s.clock(), nil)
 	pctx.Catalog = guarded{snapshot{Catalog: cat}, s.rights(), cat} // the session's own tables are no part of a view
 	v, err := plan.DefineView(pctx, n, replaced)
 	if err != nil {

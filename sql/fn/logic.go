@@ -26,17 +26,19 @@ func init() {
 		Def{Name: "coalesce", Group: "control", Syntax: "COALESCE(a, ...)", Doc: "The first argument that is not NULL.", Min: 1, Max: -1, TakesNull: true, Lazy: LazyCoalesce, Rule: coalesceRule, Row: coalesceRow},
 		Def{Name: "nullif", Group: "control", Syntax: "NULLIF(a, b)", Doc: "NULL when a = b, else a.", Min: 2, Max: 2, TakesNull: true, Rule: nullIfRule, Row: nullIfRow},
 
-		Def{Name: "&", Group: "bit", Syntax: "a & b", Doc: "Bitwise and, as unsigned 64-bit.", Min: 2, Max: 2, Rule: fixed(tUint, tUint), Row: bitRow(func(a, b uint64) uint64 { return a & b })},
-		Def{Name: "|", Group: "bit", Syntax: "a | b", Doc: "Bitwise or.", Min: 2, Max: 2, Rule: fixed(tUint, tUint), Row: bitRow(func(a, b uint64) uint64 { return a | b })},
-		Def{Name: "^", Group: "bit", Syntax: "a ^ b", Doc: "Bitwise exclusive or.", Min: 2, Max: 2, Rule: fixed(tUint, tUint), Row: bitRow(func(a, b uint64) uint64 { return a ^ b })},
-		Def{Name: "<<", Group: "bit", Syntax: "a << b", Doc: "Left shift.", Min: 2, Max: 2, Rule: fixed(tUint, tUint), Row: bitRow(func(a, b uint64) uint64 { return a << b })},
-		Def{Name: ">>", Group: "bit", Syntax: "a >> b", Doc: "Right shift.", Min: 2, Max: 2, Rule: fixed(tUint, tUint), Row: bitRow(func(a, b uint64) uint64 { return a >> b })},
-		Def{Name: "~", Group: "bit", Syntax: "~ a", Doc: "Bitwise complement.", Min: 1, Max: 1, Rule: fixed(tUint, tUint),
-			Row: func(_ *Call, a []vec.Value) (vec.Value, error) { return vec.Int(^a[0].I), nil }},
-		Def{Name: "bit_count", Group: "bit", Syntax: "BIT_COUNT(a)", Doc: "Number of set bits.", Min: 1, Max: 1, Rule: fixed(tInt, tUint),
-			Row: func(_ *Call, a []vec.Value) (vec.Value, error) {
-				return vec.Int(int64(bits.OnesCount64(uint64(a[0].I)))), nil
-			}},
+		Def{Name: "&", Group: "bit", Syntax: "a & b", Doc: "Bitwise and, as unsigned 64-bit.", Min: 2, Max: 2, Rule: bitRule, Row: bitRow(func(a, b uint64) uint64 { return a & b })},
+		Def{Name: "|", Group: "bit", Syntax: "a | b", Doc: "Bitwise or.", Min: 2, Max: 2, Rule: bitRule, Row: bitRow(func(a, b uint64) uint64 { return a | b })},
+		Def{Name: "^", Group: "bit", Syntax: "a ^ b", Doc: "Bitwise exclusive or.", Min: 2, Max: 2, Rule: bitRule, Row: bitRow(func(a, b uint64) uint64 { return a ^ b })},
+		Def{Name: "<<", Group: "bit", Syntax: "a << b", Doc: "Left shift.", Min: 2, Max: 2, Rule: bitRule, Row: bitRow(func(a, b uint64) uint64 { return a << b })},
+		Def{Name: ">>", Group: "bit", Syntax: "a >> b", Doc: "Right shift.", Min: 2, Max: 2, Rule: bitRule, Row: bitRow(func(a, b uint64) uint64 { return a >> b })},
+		Def{Name: "~", Group: "bit", Syntax: "~ a", Doc: "Bitwise complement.", Min: 1, Max: 1, Rule: bitRule,
+			Row: bitRow(func(a, _ uint64) uint64 { return ^a })},
+		Def{Name: "bit_count", Group: "bit", Syntax: "BIT_COUNT(a)", Doc: "Number of set bits.", Min: 1, Max: 1,
+			Rule: func(name string, a []T) ([]T, T, error) {
+				params, _, err := bitRule(name, a)
+				return params, tInt, err
+			},
+			Row: bitRow(func(a, _ uint64) uint64 { return uint64(bits.OnesCount64(a)) })},
 
 		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true, Params: []string{"", "strict"},
 			Doc: "Converts to CHAR, BINARY, SIGNED, UNSIGNED, DECIMAL, DOUBLE, FLOAT, DATE, DATETIME, TIME, YEAR or JSON. What is not a date becomes NULL, what is not a number becomes 0.",
@@ -69,10 +71,46 @@ func notVec(c *Call, a []Arg, n int) (*vec.Vector, error) {
 	return out, nil
 }
 
-func bitRow(f func(a, b uint64) uint64) func(*Call, []vec.Value) (vec.Value, error) {
-	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		return vec.Int(int64(f(uint64(a[0].I), uint64(a[1].I)))), nil
+// bitRule takes numbers with a fraction as they are: which integers they become depends on their sign.
+func bitRule(_ string, a []T) ([]T, T, error) {
+	params := make([]T, len(a))
+	for i, t := range a {
+		if params[i] = tUint; t.IsNumeric() && !t.IsInteger() {
+			params[i] = t
+		}
 	}
+	return params, tUint, nil
+}
+
+func bitRow(f func(a, b uint64) uint64) func(*Call, []vec.Value) (vec.Value, error) {
+	return func(c *Call, a []vec.Value) (vec.Value, error) {
+		var of [2]uint64
+		for i, v := range a {
+			bits, err := c.bits(v, c.Args[i])
+			if err != nil {
+				return vec.NullValue(), err
+			}
+			of[i] = bits
+		}
+		return vec.Int(int64(f(of[0], of[1]))), nil
+	}
+}
+
+// bits is a number as 64 bits, of a negative one those of the signed integer.
+func (c *Call) bits(v vec.Value, t T) (uint64, error) {
+	if t.IsInteger() {
+		return uint64(v.I), nil
+	}
+	x, err := sqltypes.Cast(v, t, tDouble, sqltypes.Env{})
+	if err != nil {
+		return 0, err
+	}
+	to := tUint
+	if x.F < 0 {
+		to = tInt
+	}
+	v, err = sqltypes.Cast(v, t, to, sqltypes.Env{})
+	return uint64(v.I), err
 }
 
 // caseRule types (cond, value)... [else]: conditions are predicates, values get their merged type.

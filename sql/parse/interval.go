@@ -13,8 +13,8 @@ var intervalUnits = map[string]bool{
 	"DAY_MICROSECOND": true, "DAY_SECOND": true, "DAY_MINUTE": true, "DAY_HOUR": true, "YEAR_MONTH": true,
 }
 
-// signIntervals puts a sign, which means nothing, before values of INTERVAL that begin with a parenthesis, in the place of a blank: the
-// MySQL parser takes d - INTERVAL (n + 1) DAY for a call of the function INTERVAL.
+// signIntervals puts a sign, which means nothing, before values of INTERVAL that begin with a parenthesis: the MySQL parser takes
+// d - INTERVAL (n + 1) DAY for a call of the function INTERVAL. It comes in the place of a blank, and no text becomes longer or shorter.
 func signIntervals(text string, mode syntax.Mode) string {
 	if !mayHaveInterval(text) {
 		return text
@@ -32,13 +32,16 @@ func signIntervals(text string, mode syntax.Mode) string {
 		if out == nil {
 			out = []byte(text)
 		}
-		from, to := toks[i].End, toks[end].End
+		from, open, to, unit := toks[i].End, toks[i+1].Start, toks[end].End, toks[end+1].Start
 		switch {
-		case toks[i+1].Start > from:
+		case open > from && blank(text[from:open]):
 			out[from] = '+'
-		case toks[end+1].Start > to: // INTERVAL(n) DAY: the value moves over the blank behind it
-			copy(out[from+1:to+1], text[from:to])
+		case open == from && unit > to && blank(text[to:to+1]): // INTERVAL(n) DAY: the value moves over the blank behind it
+			copy(out[from+1:to+1], out[from:to])
 			out[from] = '+'
+			return signIntervals(string(out), mode) // another one within has moved
+		default: // there are comments, or nothing: INTERVAL(n)DAY becomes INTERVAL+n DAY
+			out[open], out[to-1] = '+', ' '
 		}
 	}
 	if out == nil {
@@ -46,6 +49,8 @@ func signIntervals(text string, mode syntax.Mode) string {
 	}
 	return string(out)
 }
+
+func blank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }
 
 // unsigned gives fields of a SELECT, which columns are named after, the texts that they were written with.
 type unsigned struct{ text, signed string }
@@ -83,7 +88,7 @@ func closing(toks []syntax.Token, text string, i int) int {
 	return 0
 }
 
-// mayHaveInterval looks for the word and a parenthesis behind it without reading tokens.
+// mayHaveInterval looks for the word, and a parenthesis or comment behind it, without reading tokens.
 func mayHaveInterval(text string) bool {
 	const word = "INTERVAL"
 	for {
@@ -91,8 +96,10 @@ func mayHaveInterval(text string) bool {
 		if i < 0 || len(text)-i < len(word) {
 			return false
 		}
-		if text = text[i:]; strings.EqualFold(text[:len(word)], word) && strings.HasPrefix(strings.TrimLeft(text[len(word):], " \t\r\n"), "(") {
-			return true
+		if text = text[i:]; strings.EqualFold(text[:len(word)], word) {
+			if behind := strings.TrimLeft(text[len(word):], " \t\r\n"); behind != "" && strings.Contains("(/-#", behind[:1]) {
+				return true
+			}
 		}
 		text = text[1:]
 	}

@@ -5,6 +5,7 @@ package compare
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,11 +36,18 @@ func (s *servers) session(t *testing.T, g *Grammar, seed uint64) {
 		all.parts = append(all.parts, g.Step())
 	}
 	what, upTo, a, b := s.play(t, all, setup)
-	if what == "" {
-		return
-	}
-	if reason := accepted(all.parts[upTo].String(), what, a, b); reason != "" && !*raw {
+	for what != "" && !*raw { // behind what is accepted the session goes on, without it
+		reason := accepted(all.parts[upTo].String(), what, a, b)
+		if reason == "" {
+			break
+		}
 		s.accepted[reason]++
+		if all.parts = slices.Delete(all.parts, upTo, upTo+1); upTo < setup {
+			setup--
+		}
+		what, upTo, a, b = s.play(t, all, setup)
+	}
+	if what == "" {
 		return
 	}
 	all.parts = all.parts[:upTo+1]

@@ -30,7 +30,9 @@ func TestPruneSetsByCollation(t *testing.T) {
 	passed := 0
 	for range 4000 {
 		by := types.Collation(1 + rnd.IntN(len(types.Collations())-1))
-		key := func(b []byte) *expr.Node { return expr.Const(vec.Str(collation.AppendKey(nil, by, b)), types.ColumnType{Kind: types.KindVarBinary}) }
+		key := func(b []byte) *expr.Node {
+			return expr.Const(vec.Str(collation.AppendKey(nil, by, b)), types.ColumnType{Kind: types.KindVarBinary})
+		}
 		keyed := expr.MustCall(fn.CollationKey+":"+by.String(), col)
 		var filter *expr.Node
 		switch rnd.IntN(4) {

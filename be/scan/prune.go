@@ -3,10 +3,13 @@ package scan
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"stele/be/tablet"
 	"stele/meta/types"
+	"stele/sql/collation"
 	"stele/sql/expr"
+	"stele/sql/fn"
 	"stele/sql/physical"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -21,7 +24,7 @@ func prune(f *physical.Fragment) []tablet.Predicate {
 	p := pruner{f: f}
 	var out []tablet.Predicate
 	for _, s := range p.sets(f.Filter) {
-		one := tablet.Predicate{Column: f.Columns[s.col], Op: tablet.OpIn, Null: s.null}
+		one := tablet.Predicate{Column: f.Columns[s.col], By: s.by, Op: tablet.OpIn, Null: s.null}
 		for _, r := range s.ranges {
 			one.Ranges = append(one.Ranges, tablet.Range{Lo: r.lo.v, Hi: r.hi.v})
 		}
@@ -32,7 +35,8 @@ func prune(f *physical.Fragment) []tablet.Predicate {
 
 // set is the values that a condition leaves of a column.
 type set struct {
-	col    int // among the columns of the fragment
+	col    int             // among the columns of the fragment
+	by     types.Collation // ranges are of keys by it, unless it is that of bytes
 	ranges []valueRange
 	null   bool // NULL is one of them
 }
@@ -84,7 +88,7 @@ func (p *pruner) sets(n *expr.Node) []set {
 // both returns what two conditions leave together.
 func both(a, b []set) []set {
 	for _, s := range b {
-		at := slices.IndexFunc(a, func(o set) bool { return o.col == s.col })
+		at := slices.IndexFunc(a, func(o set) bool { return o.col == s.col && o.by == s.by })
 		if at < 0 {
 			a = append(a, s)
 			continue
@@ -98,9 +102,9 @@ func both(a, b []set) []set {
 // either returns what one or the other of two conditions leaves.
 func either(a, b []set) (out []set) {
 	for _, s := range a {
-		at := slices.IndexFunc(b, func(o set) bool { return o.col == s.col })
+		at := slices.IndexFunc(b, func(o set) bool { return o.col == s.col && o.by == s.by })
 		if at >= 0 {
-			out = append(out, set{col: s.col, ranges: unite(append(slices.Clone(s.ranges), b[at].ranges...)), null: s.null || b[at].null})
+			out = append(out, set{col: s.col, by: s.by, ranges: unite(append(slices.Clone(s.ranges), b[at].ranges...)), null: s.null || b[at].null})
 		}
 	}
 	return out
@@ -116,10 +120,21 @@ func (p *pruner) setOf(n *expr.Node) (s set, ok bool) {
 		col, rest = rest[0], n.Args[:1]
 		n = &expr.Node{Kind: expr.NodeCall, Func: mirrored[n.Func]}
 	}
-	if col.Kind != expr.NodeColumn {
+	if by, like := parameter(n, fn.CollationLike); like && len(rest) == 1 && col.Kind == expr.NodeColumn && p.isText(col) {
+		s.col, s.by = col.Col, by
+		s.ranges, ok = p.beginningBy(by, rest[0])
+		return s, ok
+	}
+	if by, keyed := parameter(col, fn.CollationKey); keyed {
+		s.by, col = by, col.Args[0]
+	}
+	if col.Kind != expr.NodeColumn || s.by != types.CollationBinary && !p.isText(col) {
 		return s, false
 	}
 	s.col = col.Col
+	if s.by != types.CollationBinary {
+		col = nil // it is not its values that compare
+	}
 	switch {
 	case n.Func == "isnull" && len(rest) == 0:
 		s.null = true
@@ -130,7 +145,7 @@ func (p *pruner) setOf(n *expr.Node) (s set, ok bool) {
 	case n.Func == "in":
 		s.ranges, ok = p.members(col, rest)
 		return s, ok
-	case n.Func == "like" && len(rest) == 1:
+	case n.Func == "like" && len(rest) == 1 && col != nil:
 		s.ranges, ok = p.beginning(col, rest[0])
 		return s, ok
 	case len(rest) == 1:
@@ -138,6 +153,29 @@ func (p *pruner) setOf(n *expr.Node) (s set, ok bool) {
 		return s, ok
 	}
 	return s, false
+}
+
+// parameter returns the collation of a call of one of the functions of collations.
+func parameter(n *expr.Node, name string) (types.Collation, bool) {
+	if n.Kind != expr.NodeCall {
+		return 0, false
+	}
+	c, ok := strings.CutPrefix(n.Func, name+":")
+	if !ok {
+		return 0, false
+	}
+	by, ok := types.ParseCollation(c)
+	return by, ok && by != types.CollationBinary
+}
+
+// isText reports whether a column has texts that a collation can compare.
+func (p *pruner) isText(col *expr.Node) bool {
+	t := p.columnType(col)
+	return t.IsString() && t.Kind != types.KindJSON && t.Phys() == types.PhysBytes
+}
+
+func (p *pruner) columnType(col *expr.Node) types.ColumnType {
+	return p.f.Schema.Columns[p.f.Schema.ColumnIndex(p.f.Columns[col.Col])].Type
 }
 
 // mirrored maps a comparison to the one with its sides exchanged.
@@ -199,14 +237,44 @@ func (p *pruner) beginning(col, v *expr.Node) ([]valueRange, bool) {
 	return []valueRange{{lo, hi}}, true
 }
 
-// bound returns a constant that compares with the stored values of a column as they are.
+// beginningBy returns the keys, by a collation, of texts that begin as a pattern of LIKE does.
+func (p *pruner) beginningBy(by types.Collation, v *expr.Node) ([]valueRange, bool) {
+	if v.Kind != expr.NodeConst || v.Value.Null || !v.Type.IsString() {
+		return nil, false
+	}
+	n := bytes.IndexAny(v.Value.B, `%_\`)
+	if n < 0 {
+		n = len(v.Value.B)
+	}
+	first := collation.AppendStart(nil, by, v.Value.B[:n])
+	if len(first) == 0 {
+		return nil, false
+	}
+	hi := open
+	if next := vec.KeySuccessor(first); next != nil {
+		hi = keyBound(next)
+	}
+	return []valueRange{{keyBound(first), hi}}, true
+}
+
+// keyBound is the key of a text as a bound.
+func keyBound(key []byte) bound {
+	one := rowset.NewVector(types.ColumnType{Kind: types.KindVarBinary}, 1)
+	one.Data, one.Off, one.N = key, append(one.Off, uint32(len(key))), 1
+	return bound{v: expr.Value{B: key}, key: vec.AppendKey(nil, one, 0)}
+}
+
+// bound returns a constant that compares with the stored values of a column as they are, or, without a column, with keys of texts.
 func (p *pruner) bound(col, v *expr.Node) (bound, bool) {
-	c := p.f.Schema.Columns[p.f.Schema.ColumnIndex(p.f.Columns[col.Col])]
-	if !sameForm(c.Type, v.Type) {
+	if col == nil {
+		return keyBound(v.Value.B), v.Type.IsString() && v.Type.Phys() == types.PhysBytes
+	}
+	t := p.columnType(col)
+	if !sameForm(t, v.Type) {
 		return bound{}, false
 	}
-	one := rowset.NewVector(c.Type, 1)
-	switch c.Type.Phys() {
+	one := rowset.NewVector(t, 1)
+	switch t.Phys() {
 	case types.PhysInt64:
 		one.I64 = append(one.I64, v.Value.I)
 	case types.PhysFloat64:

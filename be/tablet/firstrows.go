@@ -14,6 +14,7 @@ import (
 // last N with Desc. Ties: also those that have the value of the last of them. Rows that nobody needs may be returned all the same.
 type First struct {
 	Column types.ColumnID
+	By     types.Collation // of its texts, as of a Predicate
 	Desc   bool
 	N      int
 	Ties   bool
@@ -54,8 +55,12 @@ func (it *Iter) newFirst(f *First) *firstRows {
 	if it.opt.Filter != nil {
 		out.keep = it.opt.Filter.Keep
 	}
-	all := prune{column: f.Column, typ: it.s.columnType(f.Column), spans: []span{newSpan(it.s.columnType(f.Column), unbounded)}, null: true, keyed: true}
-	if i := slices.IndexFunc(it.prune, func(p prune) bool { return p.column == f.Column }); i >= 0 {
+	by, ok := it.s.orderBy(f.Column, f.By)
+	if !ok {
+		return nil
+	}
+	all := prune{OrderBy: by, spans: []span{newSpan(by.Type, unbounded)}, null: true, keyed: true}
+	if i := slices.IndexFunc(it.prune, func(p prune) bool { return p.Column == f.Column && p.By == f.By }); i >= 0 {
 		all = it.prune[i]
 		all.keyed = true
 	}
@@ -187,7 +192,7 @@ func (f *firstRows) passing(b *vec.Batch) (n int, ok bool) {
 
 // note takes the values of the rows of a batch among the best.
 func (f *firstRows) note(b *vec.Batch) {
-	v := b.Cols[f.at]
+	v := rowset.CollationKeys(f.By, b.Cols[f.at])
 	for i := range b.Rows() {
 		row := i
 		if b.Sel != nil {
@@ -241,11 +246,11 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 // walkMemory is walkGroup for a memtable. Rows that are in no order yet are all read.
 func (it *Iter) walkMemory(w *memView) bool {
 	p := it.first.by
-	at := w.schema.ColumnIndex(p.column)
+	at := w.schema.ColumnIndex(p.Column)
 	if at < 0 {
 		return false
 	}
-	o := w.order(it.s.t.s, at, p.typ)
+	o := w.order(it.s.t.s, at, p.OrderBy)
 	if o == nil || o.Len() > w.rows() { // a newer snapshot has made it
 		return false
 	}

@@ -44,7 +44,7 @@ func (it *Iter) orderOf(u *unit, p *prune) *rowset.Order {
 	if !p.keyed {
 		return nil
 	}
-	o := it.s.t.s.orders.Order(u.w.r.group(u.group), p.column, p.typ)
+	o := it.s.t.s.orders.Order(u.w.r.group(u.group), p.OrderBy)
 	if o == nil || o.Len() != int(u.w.r.groups[u.group].Rows) {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (it *Iter) orderedFirst(group *rowset.Group) error {
 func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 	for i := range it.prune {
 		p := &it.prune[i]
-		if c := group.Column(p.column); c >= 0 && p.keyed && p.narrows(zonesOf(group, c)) {
+		if c := group.Column(p.Column); c >= 0 && p.keyed && p.narrows(zonesOf(group, c)) {
 			if err := it.makeOrder(u, group, c, p); err != nil {
 				return err
 			}
@@ -90,12 +90,12 @@ func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 // makeOrder makes one order, if that was asked for before.
 func (it *Iter) makeOrder(u *unit, group *rowset.Group, c int, p *prune) error {
 	orders := it.s.t.s.orders
-	if it.made >= ordersMade || group.Vectors() < 2 || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.column) {
+	if it.made >= ordersMade || group.Vectors() < 2 || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.OrderBy) {
 		return nil
 	}
 	it.made++
 	it.s.t.s.counters.ordersMade.Add(1)
-	_, err := orders.MakeOrder(group, c, p.column, p.typ)
+	_, err := orders.MakeOrder(group, c, p.OrderBy)
 	return err
 }
 
@@ -130,14 +130,14 @@ func (it *Iter) decodePicked(u *unit, group *rowset.Group) (ready []*vec.Batch, 
 // fromOrder makes batches of the rows of the current unit out of its order, which has their values: that of integers, where no other
 // column is wanted. False = the row group is needed.
 func (it *Iter) fromOrder(u *unit) bool {
-	if len(it.cols) != 1 || it.cols[0] != u.by.column || u.by.typ.Phys() != types.PhysInt64 || u.by.null || u.w.r.groups[u.group].MaxVersion > it.s.version {
+	if len(it.cols) != 1 || it.cols[0] != u.by.Column || u.by.Type.Phys() != types.PhysInt64 || u.by.null || u.w.r.groups[u.group].MaxVersion > it.s.version {
 		return false
 	}
 	for i := range u.by.spans {
 		from, to := u.order.From(u.by.spans[i].lo, u.by.spans[i].hi)
 		for ; from < to; from += vec.MaxRows {
 			end := min(from+vec.MaxRows, to)
-			v := rowset.NewVector(u.by.typ, end-from)
+			v := rowset.NewVector(u.by.Type, end-from)
 			u.order.Ints(v, from, end)
 			b := &vec.Batch{Cols: []*vec.Vector{v}, N: end - from, Sel: make([]int32, 0, end-from)}
 			rows := u.order.All()[from:end]

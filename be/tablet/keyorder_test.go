@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"stele/meta/types"
+	"stele/sql/collation"
 	"stele/sql/expr"
 	"stele/sql/rowset"
 	"stele/sql/vec"
@@ -56,7 +57,7 @@ func (h *orderHistory) value(c int) (v expr.Value) {
 	case 2:
 		v.I = n - 350
 	case 3:
-		v.B = [][]byte{fmt.Appendf(nil, "https://example.org/a/long/path/%d", n), fmt.Appendf(nil, "https://example.org/%d", n), bytes.Repeat([]byte{0}, int(n%12))}[h.rnd.IntN(20)/9]
+		v.B = [][]byte{fmt.Appendf(nil, "https://example.org/a/long/path/%d", n), fmt.Appendf(nil, []string{"https://example.org/%d", "HTTPS://Example.org/%d  "}[n%2], n), bytes.Repeat([]byte{0}, int(n%12))}[h.rnd.IntN(20)/9]
 	case 4:
 		v.I, v.Hi = n*1_000_003, (n-350)%5
 	case 5:
@@ -117,20 +118,35 @@ func (h *orderHistory) key(c types.ColumnID, x expr.Value) string {
 	return string(vec.AppendKey(nil, v, 0))
 }
 
+// collationsDrawn are those by which texts are compared, that of bytes the most often.
+var collationsDrawn = []types.Collation{types.CollationBinary, types.CollationBinary, types.CollationGeneralCI, types.Collation0900AI}
+
+// sought returns a value that a predicate may compare with.
+func (h *orderHistory) sought(p *Predicate) expr.Value {
+	v := h.value(int(p.Column))
+	if !v.Null && p.By != types.CollationBinary {
+		v.B = collation.AppendKey(nil, p.By, v.B)
+	}
+	return v
+}
+
 // draw returns a predicate on one of the columns with a key.
 func (h *orderHistory) draw() Predicate {
 	p := Predicate{Column: types.ColumnID(2 + h.rnd.IntN(6)), Op: CompareOp(h.rnd.IntN(5))}
+	if p.Column == 3 {
+		p.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]
+	}
 	if h.rnd.IntN(2) == 0 {
 		p.Op = OpEQ
 	}
-	for p.Value = h.value(int(p.Column)); p.Value.Null; p.Value = h.value(int(p.Column)) {
+	for p.Value = h.sought(&p); p.Value.Null; p.Value = h.sought(&p) {
 	}
 	if h.rnd.IntN(3) > 0 {
 		return p
 	}
 	values := map[string]expr.Value{}
 	for range 1 + h.rnd.IntN(6) {
-		if v := h.value(int(p.Column)); !v.Null {
+		if v := h.sought(&p); !v.Null {
 			values[h.key(p.Column, v)] = v
 		}
 	}
@@ -193,7 +209,7 @@ func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []Predicate, first
 			}
 			pass := true
 			for k := 0; k < len(prune) && pass; k++ {
-				room = vec.AppendKey(room[:0], b.Cols[slices.Index(orderCols, prune[k].Column)], row)
+				room = appendSought(room[:0], prune[k].By, b.Cols[slices.Index(orderCols, prune[k].Column)], row)
 				pass = tests[k](room)
 			}
 			if pass {
@@ -244,7 +260,7 @@ func (h *orderHistory) check(t *testing.T, s *Snapshot, prune []Predicate, first
 // left out.
 func (h *orderHistory) rowKey(first *First, cols []*vec.Vector, row int) (key []byte) {
 	if first != nil {
-		key = vec.AppendKey(key, cols[slices.Index(orderCols, first.Column)], row)
+		key = appendSought(key, first.By, cols[slices.Index(orderCols, first.Column)], row)
 		if first.Desc {
 			for i := range key {
 				key[i] ^= 0xFF
@@ -259,6 +275,14 @@ func (h *orderHistory) rowKey(first *First, cols []*vec.Vector, row int) (key []
 		key = vec.AppendKey(key, v, row)
 	}
 	return key
+}
+
+// appendSought appends what a row is found by.
+func appendSought(key []byte, by types.Collation, v *vec.Vector, row int) []byte {
+	if by == types.CollationBinary || v.IsNull(row) {
+		return vec.AppendKey(key, v, row)
+	}
+	return vec.AppendKey(key, rowset.CollationKeys(by, rowset.Constant(v, row, 1)), 0)
 }
 
 // batch returns the rows of a version.
@@ -356,6 +380,9 @@ func (h *orderHistory) ask(t *testing.T, of []*Snapshot) {
 	var first *First
 	if h.rnd.IntN(2) == 0 {
 		first = &First{Column: types.ColumnID(1 + h.rnd.IntN(7)), Desc: h.rnd.IntN(2) == 0, N: 1 + h.rnd.IntN(30), Ties: h.rnd.IntN(2) == 0}
+		if first.Column == 3 {
+			first.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]
+		}
 		if h.rnd.IntN(3) == 0 {
 			prune = nil
 		}

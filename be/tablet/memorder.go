@@ -14,9 +14,15 @@ import (
 // made by who looks for some, and what they take counts in the gauge of the disk until the memtable is flushed.
 type memOrders struct {
 	mu    sync.Mutex
-	by    map[int]*rowset.Order // by the place of the column
+	by    map[memOrder]*rowset.Order
 	bytes atomic.Int64
 	ended atomic.Bool
+}
+
+// memOrder names one: the place of the column, and how its texts compare.
+type memOrder struct {
+	at int
+	by types.Collation
 }
 
 const (
@@ -26,13 +32,12 @@ const (
 	mostOrdered = 1 << 20
 )
 
-// order returns the rows in the order of the column at a place, of type t, but for the last ones; nil = it is not worth it, or would take
-// too much.
-func (w *memView) order(s *Store, at int, t types.ColumnType) *rowset.Order {
-	m := &w.m.orders
+// order returns the rows in an order, by the column at a place, but for the last ones; nil = it is not worth it, or would take too much.
+func (w *memView) order(s *Store, at int, by rowset.OrderBy) *rowset.Order {
+	m, name, t := &w.m.orders, memOrder{at, by.By}, by.Type
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, n, had := m.by[at], 0, int64(0)
+	o, n, had := m.by[name], 0, int64(0)
 	if o != nil && o.Suits(t) {
 		n, had = o.Len(), o.Bytes()
 	} else {
@@ -46,15 +51,15 @@ func (w *memView) order(s *Store, at int, t types.ColumnType) *rowset.Order {
 	}
 	var next *rowset.Order
 	if o != nil {
-		next = o.With(w.columnParts(at, n, t))
+		next = o.With(w.keyParts(at, n, by))
 	}
 	if next == nil {
-		next = rowset.NewOrder(t, w.columnParts(at, 0, t), 0)
+		next = rowset.NewOrder(t, w.keyParts(at, 0, by), 0)
 	}
 	if m.by == nil {
-		m.by = map[int]*rowset.Order{}
+		m.by = map[memOrder]*rowset.Order{}
 	}
-	m.by[at] = next
+	m.by[name] = next
 	m.bytes.Add(next.Bytes() - had)
 	s.memOrdered.Add(next.Bytes() - had)
 	if m.ended.Load() {
@@ -75,6 +80,15 @@ func (w *memView) columnParts(at, from int, t types.ColumnType) (out []*vec.Vect
 		v := w.column(at, from, min(from+vec.MaxRows, w.rows()))
 		v.Type = t
 		out = append(out, v)
+	}
+	return out
+}
+
+// keyParts returns what the rows of a column from one on are in order of.
+func (w *memView) keyParts(at, from int, by rowset.OrderBy) []*vec.Vector {
+	out := w.columnParts(at, from, by.Type)
+	for i := range out {
+		out[i] = rowset.CollationKeys(by.By, out[i])
 	}
 	return out
 }
@@ -100,7 +114,7 @@ func (it *Iter) inMemory(w *memView) (rows []int32, ok bool) {
 
 // lookAt appends the rows of a memtable from one on that p may want, and that the snapshot sees.
 func (it *Iter) lookAt(rows []int32, w *memView, p *prune, from int) []int32 {
-	for _, v := range w.columnParts(w.schema.ColumnIndex(p.column), from, p.typ) {
+	for _, v := range w.columnParts(w.schema.ColumnIndex(p.Column), from, p.Type) {
 		for i := range v.N {
 			if p.mayHold(v, i) && w.visible(from+i, it.s.version) {
 				rows = append(rows, int32(from+i))
@@ -117,11 +131,11 @@ func (it *Iter) memOrder(w *memView) (best *prune, order *rowset.Order) {
 	least := w.rows()/pickPart + lookedAt
 	for i := range it.prune {
 		p := &it.prune[i]
-		at := w.schema.ColumnIndex(p.column)
-		if at < 0 || !p.keyed && (it.narrow == nil || p.column != it.s.t.key[0]) {
+		at := w.schema.ColumnIndex(p.Column)
+		if at < 0 || !p.keyed && (it.narrow == nil || p.Column != it.s.t.key[0] || p.By != types.CollationBinary) {
 			continue
 		}
-		o, n := w.order(it.s.t.s, at, p.typ), 0
+		o, n := w.order(it.s.t.s, at, p.OrderBy), 0
 		if o != nil {
 			n = p.count(o)
 		} else if w.rows() > lookedAt {

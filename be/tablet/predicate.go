@@ -31,6 +31,8 @@ type Predicate struct {
 	Column types.ColumnID
 	Op     CompareOp
 	Value  expr.Value // not NULL, in the physical form of the column's type
+	// By, unless it is the collation of bytes: values are keys of it, and it is the keys of the column's texts that are compared.
+	By types.Collation
 	// Ranges of OpIn ascend and lie apart. Null: or the value is NULL.
 	Ranges []Range
 	Null   bool
@@ -41,8 +43,7 @@ type Range struct{ Lo, Hi expr.Value }
 
 // prune is all that predicates say of one column.
 type prune struct {
-	column types.ColumnID
-	typ    types.ColumnType
+	rowset.OrderBy
 	spans  []span
 	null   bool     // NULL is wanted, too
 	hashes []uint64 // of the values, when they are few and filters can be asked
@@ -66,8 +67,12 @@ func (s *Snapshot) pruneBy(predicates []Predicate) (out []prune) {
 		if p.Op != OpIn && p.Value.Null {
 			continue
 		}
-		pr := s.pruneOf(p)
-		at := slices.IndexFunc(out, func(o prune) bool { return o.column == pr.column })
+		by, ok := s.orderBy(p.Column, p.By)
+		if !ok {
+			continue
+		}
+		pr := s.pruneOf(p, by)
+		at := slices.IndexFunc(out, func(o prune) bool { return o.Column == by.Column && o.By == by.By })
 		if at < 0 {
 			out = append(out, pr)
 			continue
@@ -81,8 +86,17 @@ func (s *Snapshot) pruneBy(predicates []Predicate) (out []prune) {
 	return out
 }
 
-func (s *Snapshot) pruneOf(p *Predicate) prune {
-	pr := prune{column: p.Column, typ: s.columnType(p.Column), null: p.Null, keyed: slices.Contains(s.schema.Indexed, p.Column)}
+// orderBy says what values of a column are compared as; not ok = it has no texts that the collation could compare.
+func (s *Snapshot) orderBy(id types.ColumnID, by types.Collation) (rowset.OrderBy, bool) {
+	t := s.columnType(id)
+	if by == types.CollationBinary {
+		return rowset.OrderBy{Column: id, Type: t}, true
+	}
+	return rowset.OrderBy{Column: id, Type: types.ColumnType{Kind: types.KindVarBinary}, By: by}, t.Phys() == types.PhysBytes
+}
+
+func (s *Snapshot) pruneOf(p *Predicate, by rowset.OrderBy) prune {
+	pr := prune{OrderBy: by, null: p.Null, keyed: slices.Contains(s.schema.Indexed, p.Column)}
 	ranges := p.Ranges
 	none := expr.Value{Null: true}
 	switch p.Op {
@@ -94,7 +108,7 @@ func (s *Snapshot) pruneOf(p *Predicate) prune {
 		ranges = []Range{{none, p.Value}}
 	}
 	for _, r := range ranges {
-		pr.spans = append(pr.spans, newSpan(pr.typ, r))
+		pr.spans = append(pr.spans, newSpan(pr.Type, r))
 	}
 	return pr
 }
@@ -151,7 +165,7 @@ func intersect(a, b []span) (out []span) {
 
 // hash prepares what filters are asked for.
 func (s *Snapshot) hash(p *prune) {
-	if !p.keyed || p.null || len(p.spans) > mostHashes || p.typ.Phys() == types.PhysFloat64 {
+	if !p.keyed || p.null || p.By != types.CollationBinary || len(p.spans) > mostHashes || p.Type.Phys() == types.PhysFloat64 {
 		return
 	}
 	for i := range p.spans {
@@ -165,7 +179,7 @@ func (s *Snapshot) hash(p *prune) {
 
 // mayMatch reports whether a vector of the zone may have a value that is wanted.
 func (p *prune) mayMatch(z rowset.Zone) bool {
-	return p.null || z.Min <= z.Max && p.overlaps(z.Min, z.Max)
+	return p.null || z.Min <= z.Max && (p.By != types.CollationBinary || p.overlaps(z.Min, z.Max))
 }
 
 // overlaps reports whether some wanted value has a prefix from lo to hi.
@@ -179,12 +193,20 @@ func (p *prune) mayHold(v *vec.Vector, row int) bool {
 	if v.IsNull(row) {
 		return p.null
 	}
+	if p.By != types.CollationBinary {
+		v, row = rowset.CollationKeys(p.By, rowset.Constant(v, row, 1)), 0
+	}
 	x := rowset.Prefix(v, row)
 	return p.overlaps(x, x)
 }
 
-// narrows reports whether rows whose prefixes are from lo to hi hold few that are wanted, as far as the widths of ranges tell.
+// narrows reports whether rows whose prefixes are from lo to hi hold few that are wanted, as far as the widths of ranges tell. Where texts
+// are compared by keys nothing is known of all of them: a range is small if it is about one character.
 func (p *prune) narrows(lo, hi uint64) bool {
+	const weight = 1 << 48
+	if p.By != types.CollationBinary {
+		return !slices.ContainsFunc(p.spans, func(sp span) bool { return !sp.isPoint() && sp.to-sp.from > weight })
+	}
 	wide := 0.0
 	for i := range p.spans {
 		if sp := &p.spans[i]; !sp.isPoint() && sp.from <= hi && sp.to >= lo {

@@ -383,9 +383,9 @@ func (it *Iter) wantedVectors(group *rowset.Group) ([]bool, error) {
 	}
 	for k := range it.prune {
 		p := &it.prune[k]
-		c := group.Column(p.column)
+		c := group.Column(p.Column)
 		if c < 0 {
-			if !p.mayHold(it.s.fillColumn(p.column, 1), 0) {
+			if !p.mayHold(it.s.fillColumn(p.Column, 1), 0) {
 				clear(out) // rows from before the column all have the same value in it
 			}
 			continue

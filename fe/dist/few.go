@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"stele/meta/types"
 	"stele/sql/exec"
 	"stele/sql/expr"
+	"stele/sql/fn"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
@@ -45,7 +47,11 @@ func byIndex(n *expr.Node, f *physical.Fragment) bool {
 	case "and":
 		return slices.ContainsFunc(n.Args, func(a *expr.Node) bool { return byIndex(a, f) })
 	case "=", "in":
-		return n.Args[0].Kind == expr.NodeColumn && slices.Contains(f.Schema.Indexed, f.Columns[n.Args[0].Col]) &&
+		col := n.Args[0]
+		if strings.HasPrefix(col.Func, fn.CollationKey+":") {
+			col = col.Args[0]
+		}
+		return col.Kind == expr.NodeColumn && slices.Contains(f.Schema.Indexed, f.Columns[col.Col]) &&
 			!slices.ContainsFunc(n.Args[1:], func(a *expr.Node) bool { return a.Kind != expr.NodeConst })
 	}
 	return false

@@ -23,6 +23,13 @@ func AppendKey(dst []byte, c types.Collation, text []byte) []byte {
 	return k.end()
 }
 
+// AppendStart appends what the keys of all texts begin with that begin with a text, or with one whose characters weigh the same.
+func AppendStart(dst []byte, c types.Collation, text []byte) []byte {
+	k := keyWriter{dst: dst, t: tableOf(c), noPad: c.NoPad()}
+	k.text(text)
+	return k.dst // spaces at the end are written with what follows them
+}
+
 // appendBare appends the key of a text whose end counts as it is, by any collation.
 func appendBare(dst []byte, c types.Collation, text []byte) []byte {
 	k := keyWriter{dst: dst, t: tableOf(c), noPad: true, accents: c == types.Collation0900AS}

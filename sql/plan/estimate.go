@@ -3,9 +3,11 @@ package plan
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"stele/meta/catalog"
 	"stele/sql/expr"
+	"stele/sql/fn"
 	"stele/sql/physical"
 )
 
@@ -75,6 +77,9 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 			return 0
 		}
 		return selOther
+	}
+	if strings.HasPrefix(p.Func, fn.CollationLike+":") {
+		return selLike
 	}
 	switch p.Func {
 	case "=":

@@ -186,6 +186,9 @@ func skipsBy(f *physical.Fragment) (out []string) {
 		if col.Kind == expr.NodeConst {
 			col, val = val, col
 		}
+		if _, keyed := keyOf(col); keyed {
+			col = col.Args[0]
+		}
 		if col.Kind == expr.NodeColumn && val.Kind == expr.NodeConst && !val.Value.Null && slices.Contains(f.Schema.Indexed, f.Columns[col.Col]) {
 			out = append(out, f.Schema.Columns[f.Schema.ColumnIndex(f.Columns[col.Col])].Name)
 		}

@@ -119,11 +119,15 @@ func (g *giver) reachScan(s *physical.Scan, e *expr.Node) bool {
 
 // leadsKey reports whether an expression is a column by which rows are found.
 func leadsKey(s *physical.Scan, e *expr.Node) bool {
+	_, keyed := keyOf(e)
+	if keyed {
+		e = e.Args[0]
+	}
 	if e.Kind != expr.NodeColumn {
 		return false
 	}
 	f, id := &s.Fragment, s.Fragment.Columns[e.Col]
-	return slices.Contains(f.Schema.Indexed, id) || len(f.Schema.Key) > 0 && f.Schema.Key[0] == id
+	return slices.Contains(f.Schema.Indexed, id) || !keyed && len(f.Schema.Key) > 0 && f.Schema.Key[0] == id
 }
 
 // reachAgg passes on what depends on groups.

@@ -16,17 +16,17 @@ const (
 	orderAt    = -1 << 20 // as blockKey.at
 )
 
-func orderKey(id GroupID, column types.ColumnID) blockKey {
-	return blockKey{group: id, c: int32(column), at: orderAt}
+func orderKey(id GroupID, by OrderBy) blockKey {
+	return blockKey{group: id, c: int32(by.Column), at: orderAt - int32(by.By)}
 }
 
-// Order returns the order of a row group by a column of type t, nil when there is none.
-func (c *BlockCache) Order(id GroupID, column types.ColumnID, t types.ColumnType) *Order {
+// Order returns the order of a row group, nil when there is none.
+func (c *BlockCache) Order(id GroupID, by OrderBy) *Order {
 	if c == nil {
 		return nil
 	}
-	b := c.get(orderKey(id, column))
-	if b == nil || !b.order.Suits(t) {
+	b := c.get(orderKey(id, by))
+	if b == nil || !b.order.Suits(by.Type) {
 		return nil
 	}
 	c.mu.Lock()
@@ -39,13 +39,13 @@ func (c *BlockCache) Order(id GroupID, column types.ColumnID, t types.ColumnType
 func (o *Order) Suits(t types.ColumnType) bool { return o.phys == t.Phys() && o.unsigned == t.Unsigned }
 
 // WantsOrder reports whether an order that is missing is to be made, as it was asked for before.
-func (c *BlockCache) WantsOrder(id GroupID, column types.ColumnID) bool {
+func (c *BlockCache) WantsOrder(id GroupID, by OrderBy) bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.askedBefore(orderKey(id, column)) {
+	if !c.askedBefore(orderKey(id, by)) {
 		return false
 	}
 	if c.turned {
@@ -57,21 +57,21 @@ func (c *BlockCache) WantsOrder(id GroupID, column types.ColumnID) bool {
 	return true
 }
 
-// MakeOrder makes the order of the row group by column c, which has the id, and keeps it.
-func (c *BlockCache) MakeOrder(g *Group, at int, column types.ColumnID, t types.ColumnType) (*Order, error) {
+// MakeOrder makes an order of the row group, in which the column is at a place, and keeps it.
+func (c *BlockCache) MakeOrder(g *Group, at int, by OrderBy) (*Order, error) {
 	vs := make([]*vec.Vector, g.Vectors())
 	for i := range vs {
 		v, err := g.Decode(at, i)
 		if err != nil {
 			return nil, err
 		}
-		if v.Type.Phys() != t.Phys() {
-			return nil, fmt.Errorf("column %d is stored in another form: %w", column, ErrCorrupt)
+		if v.Type.Phys() != by.Type.Phys() {
+			return nil, fmt.Errorf("column %d is stored in another form: %w", by.Column, ErrCorrupt)
 		}
-		v.Type, vs[i] = t, v
+		v.Type, vs[i] = by.Type, CollationKeys(by.By, v)
 	}
-	o := NewOrder(t, vs, 0)
-	c.put(orderKey(g.h.id, column), &block{order: o})
+	o := NewOrder(by.Type, vs, 0)
+	c.put(orderKey(g.h.id, by), &block{order: o})
 	return o, nil
 }
 

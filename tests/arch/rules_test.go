@@ -45,7 +45,7 @@ var layers = []layer{
 	{"sql/physical", "meta/types sql/expr", "the plan as plain data, so that a BE needs neither planner nor catalog"},
 	{"sql/exec/...", "meta/types sql/types sql/vec sql/fn/... sql/expr/... sql/physical sql/exec/...", "operators run on FE and BE alike"},
 	{"sql/spool", "meta/types meta/contain sql/vec sql/exec", "answers of other nodes are kept aside alike on FE and BE"},
-	{"sql/rowset/...", "meta/types meta/contain sql/vec sql/rowset/...", "rows as replicas store them: a form alone, which an FE makes of a load and a BE keeps"},
+	{"sql/rowset/...", "meta/types meta/contain sql/vec sql/collation sql/rowset/...", "rows as replicas store them: a form alone, which an FE makes of a load and a BE keeps"},
 	{"sql/...", "sql/... meta/types meta/catalog/... proto/...", "SQL never knows where it runs: no fe, no be, no raftlog, no conf"},
 
 	{"fe/sched/...", "meta/types fe/sched/...", "pure: the simulator runs the same code over a virtual world"},
@@ -63,9 +63,9 @@ var layers = []layer{
 	{"fe/server/...", "meta/... conf proto/... sql/... fe/...", "the protocol edge"},
 	{"fe/...", "meta/... conf proto/... sql/... fe/...", "an FE reaches a BE by RPC only"},
 
-	{"be/tablet/...", "meta/types meta/contain meta/journal conf proto/... be/tablet/... sql/types sql/vec sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
+	{"be/tablet/...", "meta/types meta/contain meta/journal conf proto/... be/tablet/... sql/types sql/vec sql/collation sql/rowset/... sql/expr/...", "the store is below clones, scans and writes"},
 	{"be/tool", "conf/cmdline meta/types be/tablet/... sql/types sql/vec", "it looks at the disk of a BE that is not running"},
-	{"be/...", "meta/types meta/contain meta/journal meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/spool",
+	{"be/...", "meta/types meta/contain meta/journal meta/gossip meta/rpc meta/stranger meta/logfile meta/debug meta/process conf proto/... be/... sql/types sql/vec sql/rowset/... sql/fn/... sql/expr/... sql/exec/... sql/physical sql/collation sql/spool",
 		"a BE obeys: it never sees fe, the catalog or Raft"},
 }
 

@@ -17,6 +17,8 @@ func columnDefault(c *types.Column) any {
 	switch {
 	case c.DefaultNow:
 		return nowText(c)
+	case c.DefaultExpr != nil:
+		return c.DefaultExpr.Clause
 	case c.Default != nil:
 		return *c.Default
 	}
@@ -37,7 +39,7 @@ func columnExtra(c *types.Column) string {
 	if c.AutoIncrement {
 		words = append(words, "auto_increment")
 	}
-	if c.DefaultNow {
+	if c.DefaultNow || c.DefaultExpr != nil {
 		words = append(words, "DEFAULT_GENERATED")
 	}
 	switch {

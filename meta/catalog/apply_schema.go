@@ -184,6 +184,9 @@ func (d *draft) checkTable(t *Table) error {
 		if g := t.Schema.Columns[i].Generated; g != nil {
 			used = append(used, g.Reads...)
 		}
+		if d := t.Schema.Columns[i].DefaultExpr; d != nil {
+			used = append(used, d.Reads...)
+		}
 	}
 	for _, id := range used {
 		if !ids[id] {

@@ -122,6 +122,16 @@ type Column struct {
 	Initial *Initial `cbor:"13,keyasint,omitempty"`
 	// Generated, when set, makes the value that of an expression over the row; nobody gives one.
 	Generated *Generated `cbor:"14,keyasint,omitempty"`
+	// DefaultExpr, when set, is worked out for each row that gives no value; then Default and DefaultNow are not.
+	DefaultExpr *DefaultExpr `cbor:"15,keyasint,omitempty"`
+}
+
+// DefaultExpr is a default that is an expression. It is replaced as a whole when it changes.
+type DefaultExpr struct {
+	// Clause is the expression as SQL, with bare names of columns in backquotes.
+	Clause string `cbor:"1,keyasint"`
+	// Reads are the columns that it reads.
+	Reads []ColumnID `cbor:"2,keyasint,omitempty"`
 }
 
 // Generated is the expression of a generated column. Its value is worked out where a row is written, and is stored, whichever kind

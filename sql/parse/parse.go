@@ -24,7 +24,7 @@ type Statement struct {
 	Admin *Admin
 	// Alter is set if the statement is an ALTER TABLE form that MySQL does not have.
 	Alter *syntax.AlterTable
-	// Tail goes with a CREATE TABLE (always) or ALTER TABLE (if it has foreign column types).
+	// Tail goes with a CREATE TABLE (always) or ALTER TABLE (if it has foreign column types or DEFAULT (expression)).
 	Tail *syntax.TableTail
 	// Database goes with a CREATE DATABASE that has PROPERTIES.
 	Database *syntax.DatabaseTail
@@ -82,6 +82,7 @@ func (p *Parser) Parse(sql string, mode syntax.Mode) (Statement, error) {
 	if st.Node, err = parseMySQL(sql, closeDialect(text, mode), mode); err != nil {
 		return st, err
 	}
+	defaultExprs(st.Node, st.Tail)
 	st.Params, err = numberParams(st.Node, sql, mode)
 	return st, err
 }

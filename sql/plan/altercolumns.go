@@ -26,6 +26,8 @@ type columnAlterer struct {
 	references []foreignDef
 	// generated are the expressions of generated columns, which are read when all columns are known.
 	generated []generatedDef
+	// defaults are those that are expressions, likewise.
+	defaults []defaultDef
 	// filled are columns that become NOT NULL: no row may have NULL there.
 	filled []types.ColumnID
 	// unfilled says why no row may be there that would get a column, nil = any may.
@@ -125,6 +127,8 @@ func (a *columnAlterer) addOne(def *ast.ColumnDef, position *ast.ColumnPosition)
 	switch {
 	case col.AutoIncrement:
 		a.rewrite = "rows get numbers"
+	case col.DefaultExpr != nil:
+		a.rewrite = "defaults are worked out"
 	case col.Generated == nil: // else rows get its values as they are written anew
 		if col.Initial, err = a.initial(&col); err != nil {
 			return err
@@ -153,6 +157,9 @@ func (a *columnAlterer) definition(def *ast.ColumnDef) (types.Column, error) {
 	if d, ok := generatedOption(def); ok && err == nil {
 		d.declared = col.Generated
 		a.generated = append(a.generated, d)
+	}
+	if col.DefaultExpr != nil && err == nil {
+		a.defaults = append(a.defaults, defaultDef{defaultOption(def), col.DefaultExpr})
 	}
 	return col, err
 }
@@ -425,11 +432,14 @@ func (a *columnAlterer) setDefault(def *ast.ColumnDef) error {
 	if col.Generated != nil {
 		return onlyGenerated(&col, true)
 	}
-	col.Default, col.DefaultNow = nil, false
+	col.Default, col.DefaultNow, col.DefaultExpr = nil, false, nil
 	if len(def.Options) == 1 {
 		if err := columnDefault(a.b, &col, def.Options[0].Expr); err != nil {
 			return err
 		}
+	}
+	if col.DefaultExpr != nil {
+		a.defaults = append(a.defaults, defaultDef{def.Options[0].Expr, col.DefaultExpr})
 	}
 	a.cols[at] = col
 	return nil

@@ -124,7 +124,8 @@ func (c *TableChange) Filling(ctx *Context, database string, from, to *catalog.T
 	}
 	given := map[int]bool{}
 	for i := range to.Schema.Columns {
-		given[i] = true
+		c := &to.Schema.Columns[i]
+		given[i] = c.DefaultExpr == nil || from.Schema.ColumnIndex(c.ID) >= 0
 	}
 	var err error
 	if p.filler, err = newFiller(b, to, false, given); err != nil {

@@ -146,6 +146,13 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 			return nil
 		}
 	}
+	if defaultIsExpr(col, n) {
+		if col.AutoIncrement {
+			return invalid
+		}
+		col.DefaultExpr = &types.DefaultExpr{} // it is read when all columns are known
+		return nil
+	}
 	e := &env{b: b, clause: "default value", noAgg: true}
 	v, err := e.bind(n)
 	if err != nil {

@@ -157,9 +157,12 @@ func (c *creator) columns() error {
 	return nil
 }
 
-// generated reads the expressions of generated columns.
+// generated reads the expressions of generated columns and of defaults.
 func (c *creator) generated() error {
 	for _, def := range c.stmt.Cols {
+		if err := c.b.settleDefault(c.table, def.Name.Name.O, defaultOption(def)); err != nil {
+			return err
+		}
 		if d, ok := generatedOption(def); ok {
 			if err := c.b.generate(c.table, d); err != nil {
 				return err

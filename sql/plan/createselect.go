@@ -76,6 +76,9 @@ func copiedColumn(of *types.Column, notNull bool) types.Column {
 	col := types.Column{Type: of.Type, Elems: of.Elems, Bits: of.Bits, Shown: of.Shown, Comment: of.Comment,
 		Default: of.Default, DefaultNow: of.DefaultNow, OnUpdateNow: of.OnUpdateNow}
 	col.Type.NotNull = of.Type.NotNull && notNull
+	if d := of.DefaultExpr; d != nil && len(d.Reads) == 0 { // else the new table need not have what it reads
+		col.DefaultExpr = d
+	}
 	if of.AutoIncrement {
 		zero := "0"
 		col.Default = &zero

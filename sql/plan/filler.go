@@ -24,7 +24,14 @@ type filler struct {
 	// defaults are the values of the columns that are not given.
 	defaults []expr.Value
 	warnings *Warnings
+	// computed are the defaults that are expressions.
+	computed []generation
+	// asked are the given columns of rows that say DEFAULT where that is an expression.
+	asked map[askedCell]bool
 }
+
+// askedCell is a column of a row of the statement.
+type askedCell struct{ column, row int }
 
 // strictMode reports whether a value that does not fit is an error.
 func strictMode(modes string) bool {
@@ -43,13 +50,19 @@ func newFiller(b *binder, t *catalog.Table, ignore bool, given map[int]bool) (*f
 			f.defaults[i] = expr.Value{Null: true} // until it is worked out
 			continue
 		}
+		if t.Schema.Columns[i].DefaultExpr != nil {
+			f.defaults[i] = expr.Value{Null: true} // likewise
+			continue
+		}
 		d, err := f.defaultOf(i)
 		if err != nil {
 			return nil, err
 		}
 		f.defaults[i] = d.Value
 	}
-	return f, nil
+	var err error
+	f.computed, err = b.computedDefaults(t)
+	return f, err
 }
 
 // defaultOf is the default of a column; without strict mode a missing one is the type's zero.
@@ -117,7 +130,7 @@ func (f *filler) finish(cols []*vec.ColumnBuilder, rows int) *vec.Batch {
 // put converts one value for a column and appends it. What asks for a number of AUTO_INCREMENT becomes NULL.
 func (f *filler) put(cb *vec.ColumnBuilder, col int, v expr.Value, t types.ColumnType, row int) error {
 	c := &f.table.Schema.Columns[col]
-	if v.Null && c.AutoIncrement || c.Generated != nil {
+	if v.Null && c.AutoIncrement || c.Generated != nil || f.asked[askedCell{col, row}] {
 		cb.AppendNull()
 		return nil
 	}
@@ -237,6 +250,11 @@ func InsertValues(ctx *Context, in *ast.InsertValues) (*InsertPlan, error) {
 // character column, take the shortest way.
 func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error {
 	t := &f.table.Schema.Columns[col]
+	if c.Kind == ast.CellDefault && t.DefaultExpr != nil {
+		f.ask(col, row)
+		cb.AppendNull()
+		return nil
+	}
 	if c.Kind == ast.CellDefault {
 		d, err := f.defaultOf(col)
 		if err != nil {

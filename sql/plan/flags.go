@@ -17,7 +17,7 @@ func columnFlags(t *catalog.Table, c *types.Column) uint16 {
 	if c.OnUpdateNow {
 		f |= physical.FlagOnUpdateNow
 	}
-	if c.Type.NotNull && c.Default == nil && !c.DefaultNow && !c.AutoIncrement {
+	if c.Type.NotNull && c.Default == nil && !c.DefaultNow && c.DefaultExpr == nil && !c.AutoIncrement {
 		f |= physical.FlagNoDefault
 	}
 	switch {

@@ -443,6 +443,8 @@ func (b *binder) defaultValue(c *types.Column) (*expr.Node, error) {
 	t := c.Type
 	t.NotNull = false
 	switch {
+	case c.DefaultExpr != nil:
+		return nil, errorf(codeDefaultOfExpr, "DEFAULT function cannot be used with default value expressions")
 	case c.DefaultNow:
 		scaled := types.ColumnType{Kind: types.KindDateTime, Scale: 6}
 		now := &expr.Node{Kind: expr.NodeConst, Type: scaled, Value: expr.Value{I: sqltypes.UTCToLocal(b.ctx.NowMicros, b.ctx.location())}}

@@ -164,18 +164,25 @@ func (b *binder) generations(t *catalog.Table, which []int) ([]generation, error
 // generation binds one generated column over ids of the columns of its table.
 func (b *binder) generation(t *catalog.Table, pos int, ids []int) (generation, error) {
 	c := &t.Schema.Columns[pos]
-	n, err := ast.ParseExpr(c.Generated.Clause)
+	g, err := b.rowValue(t, pos, ids, c.Generated.Clause, "generated column function")
+	if err == nil && expr.IsVolatile(g.value) {
+		err = generatedExpr{column: c.Name}.disallowed(c.Generated.Clause, "")
+	}
+	return g, err
+}
+
+// rowValue binds an expression over a row, the value of a column of it; part says for errors where it stands.
+func (b *binder) rowValue(t *catalog.Table, pos int, ids []int, clause, part string) (generation, error) {
+	c := &t.Schema.Columns[pos]
+	n, err := ast.ParseExpr(clause)
 	if err != nil {
 		return generation{}, err
 	}
 	e := b.tableEnv(t, ids)
-	e.clause = "generated column function"
+	e.clause = part
 	x, err := e.bind(n)
 	if err != nil {
 		return generation{}, err
-	}
-	if expr.IsVolatile(x) {
-		return generation{}, generatedExpr{column: c.Name}.disallowed(c.Generated.Clause, "")
 	}
 	x, err = b.shown(b.storedText(x, c.Type))
 	if err != nil {
@@ -202,10 +209,10 @@ func work(list []generation, t *catalog.Table, rows *vec.Batch, ectx expr.Contex
 	return nil
 }
 
-// generate works out the generated columns of new rows.
+// generate works out the defaults that are expressions and the generated columns of new rows.
 func (f *filler) generate(list []generation, rows *vec.Batch, firstRow int) error {
-	if len(list) == 0 {
-		return nil
+	if err := f.computeDefaults(rows, firstRow); err != nil || len(list) == 0 {
+		return err
 	}
 	return work(list, f.table, rows, f.b.evalContext(), leniency{f.strict, f.lenient, f.zeros, f.warnings}, firstRow)
 }
@@ -314,6 +321,9 @@ func generatedText(c *types.Column) string {
 // Rows that are there have no value of one that is new or worked out otherwise: they are written anew.
 func (a *tableAlterer) generated() error {
 	from, columns := &a.change.From.Schema, a.to.Schema.Columns
+	if err := a.defaultExprs(); err != nil {
+		return err
+	}
 	for _, d := range a.columnAlterer.generated {
 		at := slices.IndexFunc(columns, func(c types.Column) bool { return c.Generated == d.declared })
 		if at < 0 {
@@ -326,6 +336,9 @@ func (a *tableAlterer) generated() error {
 	}
 	for i := range columns {
 		c := &columns[i]
+		if err := a.keepsDefault(c, i); err != nil {
+			return err
+		}
 		if c.Generated == nil {
 			continue
 		}

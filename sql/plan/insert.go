@@ -303,9 +303,13 @@ func (p *InsertPlan) bindRow(e *env, list []ast.ExprNode, row int) ([]*expr.Node
 		}
 		switch x := unparen(n).(type) {
 		case *ast.DefaultExpr:
-			if x.Name == nil {
+			switch c := &p.Table.Schema.Columns[p.columns[i]]; {
+			case x.Name == nil && c.DefaultExpr != nil:
+				p.filler.ask(p.columns[i], row)
+				out[i] = constNull(c.Type)
+			case x.Name == nil:
 				out[i], err = p.filler.defaultOf(p.columns[i])
-			} else {
+			default:
 				out[i], err = e.bind(x)
 			}
 		case *ast.Literal:
@@ -448,6 +452,9 @@ func (p *InsertPlan) scope(ids []int) []scopeColumn {
 // assigned binds the value of an assignment; DEFAULT is the column's.
 func assigned(e *env, b *binder, c *types.Column, n ast.ExprNode) (*expr.Node, error) {
 	if d, ok := unparen(n).(*ast.DefaultExpr); ok && d.Name == nil {
+		if c.DefaultExpr != nil {
+			return e.assignedDefault(c)
+		}
 		return b.defaultValue(c)
 	}
 	x, err := e.bind(n)

@@ -121,7 +121,7 @@ func loadFormat(stmt *ast.LoadDataStmt) (LoadFormat, error) {
 // several goroutines at once. The warnings are of values that were bent, and of lines with too few or too many of them.
 func (p *LoadPlan) LoadRows(text []byte, firstRow int, old *vec.Batch) (*vec.Batch, *Warnings, error) {
 	own, filler := *p, *p.filler
-	own.filler, filler.warnings = &filler, &Warnings{}
+	own.filler, filler.warnings, filler.asked = &filler, &Warnings{}, nil
 	rows, err := own.loadRows(text, firstRow, old, own.quick())
 	return rows, filler.warnings, err
 }

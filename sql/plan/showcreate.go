@@ -141,6 +141,8 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " AUTO_INCREMENT"
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.DefaultExpr != nil:
+		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
 	case c.Default != nil:
 		s += " DEFAULT " + defaultText(c, quoteText)
 	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
@@ -279,6 +281,8 @@ func starRocksColumn(c *types.Column) string {
 		s += " AUTO_INCREMENT"
 	case c.DefaultNow:
 		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.DefaultExpr != nil:
+		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
 	case c.Default != nil:
 		s += " DEFAULT " + defaultText(c, quoteDouble)
 	}

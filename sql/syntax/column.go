@@ -100,6 +100,11 @@ func (l *lifter) columnAttribute(column string) {
 	t, prev := l.tok(), l.toks[l.pos-1]
 	l.pos++
 	upper := strings.ToUpper(t.Text(l.src))
+	if t.Kind == Word && upper == "DEFAULT" && l.is("(") && !l.generatedKind() {
+		l.tail.Defaults = append(l.tail.Defaults, ColumnWord{Column: column, Word: upper, Offset: t.Start})
+		l.overwrite(t.Start, t.End, "AS") // of those that the parser knows only this takes any expression
+		return
+	}
 	if t.Kind != Word || !slices.Contains(aggregates, upper) || l.is("(") || l.is(".") {
 		return
 	}
@@ -108,6 +113,13 @@ func (l *lifter) columnAttribute(column string) {
 	}
 	l.tail.Aggregates = append(l.tail.Aggregates, ColumnWord{Column: column, Word: upper, Offset: t.Start})
 	l.overwrite(t.Start, t.End, "")
+}
+
+// generatedKind reports whether behind the parenthesis at the cursor stands what only a generated column has.
+func (l *lifter) generatedKind() bool {
+	start := l.pos
+	defer func() { l.pos = start }()
+	return l.skipParens() == nil && l.isOneOf("STORED", "VIRTUAL", "PERSISTENT")
 }
 
 // indexKinds are the foreign kinds behind USING.

@@ -26,6 +26,8 @@ type TableTail struct {
 	Types []ColumnWord
 	// Aggregates are the columns with an aggregate function of the AGGREGATE model.
 	Aggregates []ColumnWord
+	// Defaults are the columns with DEFAULT (expression), which the MySQL parser sees as generated ones.
+	Defaults []ColumnWord
 	// Indexes are the indexes with a foreign USING kind (BITMAP, NGRAMBF, GIN), by index name.
 	Indexes []ColumnWord
 	// Offsets of the clauses, 0 if absent (no clause can stand at 0).
@@ -43,6 +45,9 @@ func (t *TableTail) TypeOf(column string) string { return wordOf(t.Types, column
 
 // AggregateOf returns the aggregate function that a column was declared with, or "".
 func (t *TableTail) AggregateOf(column string) string { return wordOf(t.Aggregates, column) }
+
+// HasDefault reports whether a column was declared with DEFAULT (expression).
+func (t *TableTail) HasDefault(column string) bool { return wordOf(t.Defaults, column) != "" }
 
 // wordOf finds a column's entry.
 func wordOf(list []ColumnWord, column string) string {

@@ -672,3 +672,46 @@ func TestKeyOrdersOfLaterColumns(t *testing.T) {
 		snap.Release()
 	}
 }
+
+// TestFilterThatFails: a filter that cannot tell which rows pass has all of them returned, of rowsets and of memory, by an order and
+// without: an error is that of who wants the rows, and a transaction that has changed them does not.
+func TestFilterThatFails(t *testing.T) {
+	t.Parallel()
+	_, h := loadOrdered(t, Options{ClusterID: testCluster, NoBackground: true, FloodBytes: 1, FloodPercent: 1}, 8900)
+	for range 2 {
+		for i := range 8 {
+			asked := 0
+			opt := ScanOptions{Filter: &Filter{Columns: []int{2}, Keep: func(b *vec.Batch) ([]int32, error) {
+				if asked++; asked > i {
+					return nil, ErrCorrupt
+				}
+				return allRows(b.N), nil
+			}}}
+			if i%2 == 0 {
+				opt.First = &First{Column: 2, N: 3, Desc: i%4 == 0}
+			}
+			snap, err := h.tb.Current()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows := 0
+			for it := snap.Scan(orderCols, opt); ; {
+				b, err := it.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b == nil {
+					break
+				}
+				rows += b.Rows()
+			}
+			snap.Release()
+			if all := len(h.rows); rows > all || opt.First == nil && rows < all || rows < 3 || i == 0 && rows != all {
+				t.Errorf("%d rows of %d, first %v, when the filter fails at call %d", rows, all, opt.First, i)
+			}
+		}
+		if err := h.tb.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -356,7 +356,8 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 				continue
 			}
 		}
-		if it.late.wanted() {
+		// Of a part of a vector most rows pass, and what holds them stays decoded.
+		if to-from == group.VectorRows(next) && it.late.wanted() {
 			b, err := it.decodeLate(group, next, from, to, sel)
 			if err != nil {
 				return nil, 0, err

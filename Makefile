@@ -6,7 +6,7 @@ GOLANGCI = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLAN
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS = -X main.version=$(VERSION)
 
-TEST_TIMEOUT = 15m
+TEST_TIMEOUT = 30m
 DIR ?= data
 
 .DEFAULT_GOAL := help

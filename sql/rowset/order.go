@@ -35,8 +35,7 @@ type orderSlot struct {
 	tag  uint16
 }
 
-// NewOrder makes the order of rows whose values are in vs, in turn; the first of them is row first. prefix is one that they are known to
-// share.
+// NewOrder makes the order of rows whose values are in vs, in turn; the first of them is row first.
 func NewOrder(t types.ColumnType, vs []*vec.Vector, first uint32) *Order {
 	o := &Order{phys: t.Phys(), unsigned: t.Unsigned}
 	if !o.exact() {

@@ -80,10 +80,10 @@ powercut: ## cut the power of the store's file system 20 times under parallel wr
 prove-storage: ## the tests of the tablet store with all their histories, faults and tablets: some minutes
 	STELE_PROVE=1 go test -count=1 -timeout 60m ./be/tablet/...
 
-bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md
+bench: ## measure against a MariaDB beside it (installed by apt if it can be); see tests/bench/RESULTS.md (BENCH_ARGS="-parts point,oltp -rounds 1")
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server galera-4 rsync iproute2; } || \
 		echo "no MariaDB: it could not be installed, so the table will have no ratios"
-	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench
+	go test -tags bench -count=1 -timeout 60m -v -run '^TestBench$$' ./tests/bench -args $(BENCH_ARGS)
 
 bench-storage: ## measure the store of a BE against DuckDB, MariaDB, cp and fdatasync (BENCH_ARGS="-scale 0.1", or "-dir /tmp/x -parts load,clone": rows stay in DIR)
 	@command -v mariadbd >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server; } || \

@@ -25,6 +25,7 @@ func runNode(ctx context.Context, args []string, e env) int {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + flushing)
 	}
+	be.LimitMemory(*beConf)
 	return exitCode(e, runBoth(ctx, e.stdout,
 		func(ctx context.Context, out io.Writer) error { return fe.Run(ctx, *feConf, shortVersion(), out) },
 		func(ctx context.Context, out io.Writer) error { return be.Run(ctx, *beConf, shortVersion(), out) }))

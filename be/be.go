@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,7 +32,16 @@ import (
 	"stele/meta/stranger"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/exec"
 )
+
+// LimitMemory sets the memory limit of a backend before it runs, for a frontend in the same process that derives limits of its own from it. What is
+// wrong with the file, Run says.
+func LimitMemory(confPath string) {
+	if v, err := conf.BE.Load(confPath); err == nil {
+		process.LimitMemory(conf.BEMemLimit.Get(v))
+	}
+}
 
 // Run runs a backend with the configuration file until ctx ends, and returns when everything is closed.
 func Run(ctx context.Context, confPath, version string, stdout io.Writer) error {
@@ -47,14 +55,15 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	}
 	defer logs.Close()
 	process.GCPercent(conf.BEGCPercent.Get(v))
-	if limit := conf.BEMemLimit.Get(v); limit > 0 {
-		debug.SetMemoryLimit(limit) // the collector works harder towards it; what may grow has bounds of its own
+	memory := process.LimitMemory(conf.BEMemLimit.Get(v))
+	if asked := conf.BEMemLimit.Get(v); memory < asked {
+		log.Warn("the memory limit is lower than be_mem_limit_bytes: the machine or its container has no more", "limit", memory, "be_mem_limit_bytes", asked)
 	}
 	secure, err := rpc.LoadSecurity(conf.BETLSCert.Get(v), conf.BETLSKey.Get(v), conf.BETLSCA.Get(v))
 	if err != nil {
 		return err
 	}
-	n := newNode(v, version, log, secure)
+	n := newNode(v, version, memory, log, secure)
 	if err := n.openKnown(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -88,10 +97,10 @@ type node struct {
 	secure   *rpc.Security // nil = clear text
 }
 
-func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Security) *node {
+func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, secure *rpc.Security) *node {
 	n := &node{conf: v, log: log, secure: secure, settings: newSettings(v, log), met: stranger.New(log), outbox: &rpc.Outbox{}}
 	n.host = host.New(roots(v), log, func(r host.Root, cluster types.ClusterID) tablet.Options {
-		opt := storeOptions(n.settings.Live, len(conf.StorageRootPath.Get(v)), r, cluster, log)
+		opt := storeOptions(n.settings.Live, memory/int64(max(len(conf.StorageRootPath.Get(v)), 1)), r, cluster, log)
 		opt.OnBad, opt.Together = n.changed, n.outbox.Batch
 		return opt
 	})
@@ -101,9 +110,11 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	started := time.Now()
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask, StartMs: started.UnixMilli()}, log)
+	held := exec.NewMemory(memory / queryShare)
 	n.scanner = scan.New(n.host, n.writer)
-	n.scanner.LimitRowCache(conf.BEMemLimit.Get(v) / 32)
-	n.queries = query.New(n.peers.Scan, n.spillDir, conf.BEMemLimit.Get(v)/queryShare, log)
+	n.scanner.LimitRowCache(memory / 32)
+	n.scanner.LimitMemory(held)
+	n.queries = query.New(n.peers.Scan, n.spillDir, held, log)
 	n.slots = clone.NewSlots(conf.CloneSlotsPerDisk.Get(v), conf.CloneBalanceSlotsPerDisk.Get(v))
 	n.reporter = report.New(report.Options{Host: n.host, Writer: n.writer, FE: n.peers, Full: conf.ReportTabletInterval.Get(v),
 		Step: reportStep, Started: started, Log: log})
@@ -115,12 +126,12 @@ func newNode(v *conf.Values, version string, log *slog.Logger, secure *rpc.Secur
 	n.service = server.New(server.Parts{Host: n.host, Cluster: n.cluster, Writer: n.writer, Scanner: n.scanner, Queries: n.queries, Clones: n.clones, Slots: n.slots,
 		Outgoing: n.outgoing, Pressure: pressure, SetConfig: n.settings.take, Config: n.settings.items,
 		Joined: n.reporter.Addresses, Stopping: n.stopping.Load, Strangers: n.strangers,
-		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: conf.BEMemLimit.Get(v), Started: started, Log: log})
+		Version: version, HTTPPort: conf.BEHTTPPort.Get(v), MemLimit: memory, Started: started, Log: log})
 	return n
 }
 
-// queryShare is the part of be_mem_limit_bytes that all queries of FEs may hold together; the rest is for the stores.
-const queryShare = 2
+// queryShare is the part of the memory that all queries and fragments of FEs may hold together; five eighths are for the stores.
+const queryShare = 4
 
 // spillDir makes and names the folder for temporary files of queries: on the first disk of this BE or, without one, beside its logs.
 func (n *node) spillDir() (string, error) {

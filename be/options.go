@@ -9,10 +9,9 @@ import (
 	"stele/meta/types"
 )
 
-// storeOptions are the options of the store of one of several disks, which share the memory.
-func storeOptions(live *conf.Live, disks int, r host.Root, cluster types.ClusterID, log *slog.Logger) tablet.Options {
+// storeOptions are the options of the store of one of several disks; share is its share of the memory.
+func storeOptions(live *conf.Live, share int64, r host.Root, cluster types.ClusterID, log *slog.Logger) tablet.Options {
 	v := live.Load()
-	share := conf.BEMemLimit.Get(v) / int64(max(disks, 1))
 	return tablet.Options{
 		Logger: log, ClusterID: cluster, Medium: r.Medium, Capacity: r.Capacity,
 		FloodBytes: conf.FloodStageLeftCapacity.Get(v), FloodPercent: 100 - conf.FloodStageUsagePercent.Get(v),

@@ -50,7 +50,8 @@ var (
 	beResources = BE.group("Memory and threads")
 
 	BEMemLimit = beResources.Bytes("be_mem_limit_bytes", 2*gib,
-		"Memory of the process, file mappings not counted; of `stele node` that is both of its roles. On a machine of its own give a BE about 60 percent of the memory.",
+		"Memory of the process, file mappings not counted; of `stele node` that is both of its roles. On a machine of its own give a BE about 60 percent of the memory; "+
+			"it never takes more than that of what the machine or its container (cgroup) has, whatever is said here.",
 		Range(128*mib, 1<<50))
 	BEGCPercent = beResources.Int("gc_percent", 400, gcPercentHelp+" be_mem_limit_bytes holds all the same.", Range(20, 10_000))
 )

@@ -162,7 +162,7 @@ var (
 			"them on disk a moment later, so that it waits for one disk instead of two. 0 = rows are on the disks of a quorum before the commit.",
 		Range(0, mib), Mutable, Cluster)
 	QueryMemLimit = feWork.Bytes("query_mem_limit_bytes", gib,
-		"Memory that one query may take on one node.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
+		"Memory that one query may take on one node, beyond which it goes on in temporary files. All queries together have a quarter of what the process may take.", Range(mib, 1<<50), Alias("exec_mem_limit"), Mutable)
 )
 
 // Checker and scheduler of tablet repair.

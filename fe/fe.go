@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"runtime"
 	"strconv"
@@ -42,6 +43,7 @@ import (
 	"stele/meta/types"
 	"stele/proto/bepb"
 	"stele/proto/fepb"
+	"stele/sql/exec"
 	"stele/sql/parse"
 )
 
@@ -56,6 +58,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	process.GCPercent(conf.FEGCPercent.Get(v))
+	memory := process.LimitMemory(math.MaxInt64)
 	ballast := make([]byte, heapBallast)
 	defer runtime.KeepAlive(ballast)
 	logger, level, logs, err := logfile.Open(conf.FELogDir.Get(v), "fe.log", conf.FELogLevel.Get(v))
@@ -63,7 +66,7 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 		return err
 	}
 	defer logs.Close()
-	n := &node{file: v, live: conf.NewLive(v), version: version, log: logger, started: time.Now(), stdout: stdout, met: stranger.New(logger)}
+	n := &node{file: v, live: conf.NewLive(v), version: version, memory: memory, log: logger, started: time.Now(), stdout: stdout, met: stranger.New(logger)}
 	n.live.OnChange(func(_, now *conf.Values) {
 		if err := level.UnmarshalText([]byte(conf.FELogLevel.Get(now))); err != nil {
 			logger.Error("log level", "err", err)
@@ -80,11 +83,15 @@ func Run(ctx context.Context, confPath, version string, stdout io.Writer) error 
 	return errors.Join(err, n.close())
 }
 
+// queryShare is the part of the memory of this process that all its queries together may hold.
+const queryShare = 4
+
 // node is one running frontend.
 type node struct {
 	file    *conf.Values // as the process started
 	live    *conf.Live
 	version string
+	memory  int64 // limit of this process
 	log     *slog.Logger
 	started time.Time
 	stdout  io.Writer
@@ -155,7 +162,7 @@ func (n *node) openSessions() error {
 		Tables: ddl.New(n.quorum, n.clients, n.cluster), Members: n.cluster, Control: n.control, Checker: n.checker,
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
-		Settings: derived(n.live, sessionSettings), Version: serverVersion(n.version), Kill: n.kill,
+		Settings: derived(n.live, sessionSettings), QueryMem: exec.NewMemory(n.memory / queryShare), Version: serverVersion(n.version), Kill: n.kill,
 		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Started: n.started, Logger: n.log})
 	return nil
 }

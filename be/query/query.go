@@ -39,10 +39,10 @@ type Runner struct {
 	ended    atomic.Uint64
 }
 
-// New returns a runner whose queries together hold at most mem bytes, beyond which they spill. spillDir makes and names the
+// New returns a runner whose queries together hold at most what mem has (nil = each its own limit), beyond which they spill. spillDir makes and names the
 // folder for temporary files.
-func New(scan Scan, spillDir func() (string, error), mem int64, log *slog.Logger) *Runner {
-	return &Runner{scan: scan, spillDir: spillDir, mem: exec.NewMemory(mem), log: log}
+func New(scan Scan, spillDir func() (string, error), mem *exec.Memory, log *slog.Logger) *Runner {
+	return &Runner{scan: scan, spillDir: spillDir, mem: mem, log: log}
 }
 
 // Running returns how many queries are under way.

@@ -64,7 +64,7 @@ func request(t *testing.T, tablets ...types.TabletID) *bepb.QueryRequest {
 func (b *bes) run(t *testing.T, req *bepb.QueryRequest) ([]int64, error) {
 	t.Helper()
 	dir := t.TempDir()
-	r := New(b.scan, func() (string, error) { return dir, nil }, 0, slog.New(slog.DiscardHandler))
+	r := New(b.scan, func() (string, error) { return dir, nil }, nil, slog.New(slog.DiscardHandler))
 	var rows []int64
 	err := r.Query(t.Context(), req, func(encoded []byte) error {
 		batch, err := vec.Decode(encoded)
@@ -144,7 +144,7 @@ func TestNoMoreThanSoManyAtOnce(t *testing.T) {
 		begun.Done()
 		<-hold
 		return nil
-	}, func() (string, error) { return dir, nil }, 0, slog.New(slog.DiscardHandler))
+	}, func() (string, error) { return dir, nil }, nil, slog.New(slog.DiscardHandler))
 	var all sync.WaitGroup
 	errs := make(chan error, maxAtOnce)
 	for range maxAtOnce {

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"stele/be/tablet"
-	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/fn"
 	"stele/sql/physical"
@@ -67,32 +66,9 @@ func columnsOf(n *expr.Node, out []int) []int {
 
 // first returns which rows a fragment wants by the order of a column; nil when it wants others.
 func first(f *physical.Fragment) *tablet.First {
-	if f.TopN == nil || f.TopN.Limit <= 0 || f.TopN.Offset > math.MaxInt32 || f.TopN.Limit > math.MaxInt32 || f.Agg != nil || len(f.TopN.Keys) == 0 {
+	id, by, ok := f.FirstBy()
+	if !ok || f.TopN.Offset > math.MaxInt32 || f.TopN.Limit > math.MaxInt32 {
 		return nil
 	}
-	by, coll := textOf(f.TopN.Keys[0].Expr)
-	if f.Project != nil && by.Kind == expr.NodeColumn {
-		if by.Col >= len(f.Project) {
-			return nil
-		}
-		if by = f.Project[by.Col]; coll == types.CollationBinary {
-			by, coll = textOf(by)
-		}
-	}
-	if by.Kind != expr.NodeColumn || by.Col >= len(f.Columns) {
-		return nil
-	}
-	id := f.Columns[by.Col]
-	if f.Schema.Columns[f.Schema.ColumnIndex(id)].Type.Kind == types.KindJSON {
-		return nil
-	}
-	return &tablet.First{Column: id, By: coll, Desc: f.TopN.Keys[0].Desc, N: int(f.TopN.Limit + f.TopN.Offset), Ties: len(f.TopN.Keys) > 1}
-}
-
-// textOf returns the text of which an expression is the key by a collation; else the expression, by that of bytes.
-func textOf(n *expr.Node) (*expr.Node, types.Collation) {
-	if by, ok := parameter(n, fn.CollationKey); ok {
-		return n.Args[0], by
-	}
-	return n, types.CollationBinary
+	return &tablet.First{Column: id, By: by, Desc: f.TopN.Keys[0].Desc, N: int(f.TopN.Limit + f.TopN.Offset), Ties: len(f.TopN.Keys) > 1}
 }

@@ -24,6 +24,8 @@ const maxGetBytes = 256 << 10
 const (
 	// maxFetchRows is about how many rows a Fetch may read: what is more is read from several tablets at once.
 	maxFetchRows = 8192
+	// lookedPart times as many it may look at in each tablet: how many pass the filter nobody knows before.
+	lookedPart = 2
 	// maxGetKeys is no bound: the answer is one.
 	maxGetKeys = math.MaxInt64
 )
@@ -145,7 +147,7 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 	if err != nil {
 		return err
 	}
-	mem := exec.NewMemory(req.MemLimitBytes)
+	mem := exec.NewMemoryIn(s.mem, req.MemLimitBytes)
 	sources, err := s.open(ctx, req, f)
 	defer func() {
 		for _, src := range sources {
@@ -165,11 +167,17 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 		}
 	}
 	if most < math.MaxInt64 {
+		for _, src := range sources {
+			src.most = lookedPart * most
+		}
 		if rows, err := toRead(f, sources); err != nil || rows > most {
 			return cmp.Or(err, errLarge)
 		}
 	}
-	return pump(ctx, f, &chain{sources: sources}, ectx, mem, send)
+	if err = pump(ctx, f, &chain{sources: sources}, ectx, mem, send); errors.Is(err, tablet.ErrMany) {
+		return errLarge
+	}
+	return err
 }
 
 // toRead is about how many rows a fragment reads of its sources.

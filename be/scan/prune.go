@@ -350,6 +350,8 @@ func sameForm(col, c types.ColumnType) bool {
 		return col.Unsigned == c.Unsigned
 	case col.IsString():
 		return col.Kind != types.KindJSON && c.Kind != types.KindJSON
+	case col.IsTemporal(): // microseconds, or days, however many digits a type shows
+		return col.Kind == c.Kind
 	}
 	return col.Kind == c.Kind && col.Unsigned == c.Unsigned && col.Scale == c.Scale
 }

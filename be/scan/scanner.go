@@ -38,12 +38,16 @@ type Scanner struct {
 	running atomic.Int64
 	decoded fragments
 	rows    rowCache
+	mem     *exec.Memory // of all fragments together, nil = each its own limit
 }
 
 // New returns a scanner over the tablets.
 func New(tablets write.Tablets, writer *write.Writer) *Scanner {
 	return &Scanner{tablets: tablets, writer: writer}
 }
+
+// LimitMemory has all fragments together, and what else shares mem, hold no more than it has. It is called before the first.
+func (s *Scanner) LimitMemory(mem *exec.Memory) { s.mem = mem }
 
 // Running returns how many scans are under way.
 func (s *Scanner) Running() int { return int(s.running.Load()) }

@@ -21,6 +21,7 @@ type source struct {
 	f       *physical.Fragment
 	overlay *write.Overlay
 	early   *early
+	most    int64 // rows that it may look at; 0 = all
 
 	iter    *tablet.Iter
 	started bool
@@ -99,12 +100,14 @@ func (s *source) start() error {
 	}
 	if s.f.Keys == nil {
 		opt := tablet.ScanOptions{
-			Prune: s.early.prune, Filter: s.early.filter,
+			Prune: s.early.prune, Filter: s.early.filter, Most: s.most,
 			// A sort keeps batches; everything else has taken what it needs of one, or it is encoded, when it asks for the next.
 			Reuse: s.f.Agg != nil || s.f.TopN == nil,
 		}
-		if s.overlay == nil { // it may hide rows that are among the first
-			opt.First = s.early.first
+		if opt.First = s.early.first; opt.First != nil && s.overlay != nil { // it may hide rows that are among the first
+			more := *opt.First
+			more.N += s.overlay.Len()
+			opt.First = &more
 		}
 		s.iter = s.snap.Scan(s.cols, opt)
 		return nil

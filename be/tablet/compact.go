@@ -209,6 +209,7 @@ func (r *rowsetState) maxKey() []byte {
 func (c *compaction) run(ctx context.Context) error {
 	defer c.snap.Release()
 	w := newRowsetWriter(c.t, c.rowset, &c.snap.schema)
+	w.expect(c.rows())
 	w.pace = func(bytes int64) error { // it has read about as much
 		return c.t.s.spend(ctx, c.t.s.budget, 2*bytes)
 	}
@@ -228,6 +229,14 @@ func (c *compaction) run(ctx context.Context) error {
 	c.t.s.counters.compactions.Add(1)
 	c.t.s.counters.compacted.Add(w.written)
 	return nil
+}
+
+// rows is how many rows the inputs have.
+func (c *compaction) rows() (n int) {
+	for _, pos := range c.pos {
+		n += len(pos)
+	}
+	return n
 }
 
 // manifest returns what one transaction has to write: the manifest, at the version it had, with the inputs replaced.

@@ -28,6 +28,8 @@ var (
 	ErrDiskFull = errors.New("disk is below its reserve")
 	// ErrReadOnly says that the disk takes no writes after a failed one.
 	ErrReadOnly = errors.New("disk is read-only")
+	// ErrMany says that a scan has looked at more rows than it may (ScanOptions.Most).
+	ErrMany = errors.New("too many rows to look at")
 	// ErrDropped says that the tablet is no longer on the disk.
 	ErrDropped = errors.New("replica has been dropped")
 	// ErrExists says that the disk holds another replica of the tablet.

@@ -34,12 +34,19 @@ type firstRows struct {
 	at   int // of the column among those of the scan
 	keep func(*vec.Batch) ([]int32, error)
 	best []firstValue // of what has passed, in order, N at most
+	// values has all that have been among the best, keys what they are compared by.
+	values *vec.Vector
+	keys   []byte
+	// sorted: row groups are in the order, and the keys of all rows that are wanted begin with prefix.
+	sorted bool
+	prefix []byte
+	walked int64 // about how many rows of row groups are read in it
 }
 
-// firstValue is the value of a row; without a vector it is NULL.
+// firstValue is the value of a row.
 type firstValue struct {
 	key []byte
-	v   *vec.Vector
+	at  int // in values
 }
 
 // newFirst prepares the reading of first rows; nil when the column is not one by which rows can be in order.
@@ -48,10 +55,11 @@ func (it *Iter) newFirst(f *First) *firstRows {
 		return nil
 	}
 	at := slices.Index(it.cols, f.Column)
-	if at < 0 || !slices.Contains(it.s.schema.Indexed, f.Column) && f.Column != it.s.t.key[0] {
+	prefix, sorted := it.sortedBy(f)
+	if at < 0 || !sorted && !slices.Contains(it.s.schema.Indexed, f.Column) {
 		return nil
 	}
-	out := &firstRows{First: *f, at: at}
+	out := &firstRows{First: *f, at: at, sorted: sorted, prefix: prefix}
 	if it.opt.Filter != nil {
 		out.keep = it.opt.Filter.Keep
 	}
@@ -64,8 +72,36 @@ func (it *Iter) newFirst(f *First) *firstRows {
 		all = it.prune[i]
 		all.keyed = true
 	}
-	out.by = &all
+	out.by, out.values = &all, rowset.NewVector(by.Type, 0)
 	return out
+}
+
+// helps reports whether to read the rows of a unit in the order, rather than the n that are to be read otherwise.
+func (f *firstRows) helps(u *unit, n int64) bool {
+	rows := int64(u.w.r.groups[u.group].Rows)
+	return u.order == nil && (f.sorted || n >= rows) || u.order != nil && f.isBy(u.by) || f.sooner(n, rows)
+}
+
+// isBy reports whether a predicate is of the column of the order.
+func (f *firstRows) isBy(p *prune) bool { return p.Column == f.Column && p.By == f.By }
+
+// sooner reports whether enough of n rows of so many are found sooner in the order than by reading them all, if one has nothing to do with
+// the other.
+func (f *firstRows) sooner(n, rows int64) bool { return int64(f.N)*rows < n*n }
+
+// nearest is the code of what the order has first among the wanted rows, so far as values have one; what has none comes first.
+func (f *firstRows) nearest(o *rowset.Order) uint64 {
+	parts := f.parts(o)
+	if len(parts) == 0 || parts[0].nulls || !o.Exact() {
+		if f.Desc {
+			return ^uint64(0)
+		}
+		return 0
+	}
+	if f.Desc {
+		return o.Code(parts[0].to - 1)
+	}
+	return o.Code(parts[0].from)
 }
 
 // part is entries [from, to) of an order, or its NULLs.
@@ -105,17 +141,18 @@ func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 	if len(f.best) < f.N {
 		return 0, to, true
 	}
-	last := f.best[f.N-1].v
+	at := f.best[f.N-1].at
+	null := f.values.IsNull(at)
 	switch {
-	case f.Desc && last == nil:
+	case f.Desc && null:
 		return 0, to, true
 	case f.Desc:
-		from, _ = o.From(last, nil)
+		from, _ = o.From(rowset.Constant(f.values, at, 1), nil)
 		return from, to, false
-	case last == nil:
+	case null:
 		return 0, 0, true
 	}
-	_, to = o.From(nil, last)
+	_, to = o.From(nil, rowset.Constant(f.values, at, 1))
 	return 0, to, true
 }
 
@@ -123,11 +160,12 @@ func (f *firstRows) bounds(o *rowset.Order) (from, to int, nulls bool) {
 // which have, and all should be read.
 func (f *firstRows) walk(o *rowset.Order, read func(rows []uint32) (*vec.Batch, error)) (out []*vec.Batch, ok bool, err error) {
 	looked, found, step := 0, 0, max(f.N, 8)
+	most := max(o.Len()/pickPart, 2*step) // more cost what reading all does, which makes orders of what the filter wants
 	for _, p := range f.parts(o) {
 		for p.from < p.to && found < f.N {
 			rows := f.take(o, &p, step)
 			step = min(2*step, vec.MaxRows)
-			if looked += len(rows); len(rows) > vec.MaxRows || looked > o.Len()/pickPart+2*step {
+			if looked += len(rows); len(rows) > vec.MaxRows || looked > most {
 				return nil, false, nil
 			}
 			slices.Sort(rows)
@@ -198,27 +236,38 @@ func (f *firstRows) note(b *vec.Batch) {
 		if b.Sel != nil {
 			row = int(b.Sel[i])
 		}
-		key := vec.AppendKey(nil, v, row)
-		at := sort.Search(len(f.best), func(k int) bool {
-			c := bytes.Compare(f.best[k].key, key)
-			return c > 0 && !f.Desc || c < 0 && f.Desc
-		})
+		start := len(f.keys)
+		f.keys = vec.AppendKey(f.keys, v, row)
+		key := f.keys[start:len(f.keys):len(f.keys)]
+		at := len(f.best)
+		if at > 0 && f.before(key, f.best[at-1].key) {
+			at = sort.Search(at, func(k int) bool { return f.before(key, f.best[k].key) })
+		}
 		if at >= f.N {
+			f.keys = f.keys[:start]
 			continue
 		}
-		one := firstValue{key: key}
-		if !v.IsNull(row) {
-			one.v = rowset.Constant(v, row, 1)
-		}
+		rowset.AppendRow(f.values, v, row)
 		if len(f.best) == f.N {
 			f.best = f.best[:f.N-1]
 		}
-		f.best = slices.Insert(f.best, at, one)
+		f.best = slices.Insert(f.best, at, firstValue{key: key, at: f.values.N - 1})
 	}
+}
+
+// before reports whether a value with one key comes before one with another.
+func (f *firstRows) before(a, b []byte) bool {
+	if f.Desc {
+		a, b = b, a
+	}
+	return bytes.Compare(a, b) < 0
 }
 
 // walkGroup reads the first rows of a row group; false when it has no order, or that is no help.
 func (it *Iter) walkGroup(u *unit) (bool, error) {
+	if it.first.sorted {
+		return it.walkKey(u)
+	}
 	o := it.orderOf(u, it.first.by)
 	if o == nil {
 		return false, nil
@@ -227,13 +276,18 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 		return true, nil
 	}
 	var ready []*vec.Batch
-	done, best := false, it.first.best
+	done, best, looked := false, it.first.best, it.looked
 	err := it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) (err error) {
 		if group.Rows() != o.Len() {
 			return nil
 		}
-		it.first.best = slices.Clone(best) // it may be called again
-		ready, done, err = it.first.walk(o, func(rows []uint32) (*vec.Batch, error) { return it.pick(u, group, rows) })
+		it.first.best, it.looked = slices.Clone(best), looked // it may be called again
+		ready, done, err = it.first.walk(o, func(rows []uint32) (*vec.Batch, error) {
+			if err := it.look(len(rows)); err != nil {
+				return nil, err
+			}
+			return it.pick(u, group, rows)
+		})
 		return err
 	})
 	if err != nil || !done {
@@ -241,6 +295,12 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 	}
 	it.ready = append(it.ready, ready...)
 	return true, nil
+}
+
+// walksMemory reports whether that helps.
+func (it *Iter) walksMemory(w *memView) bool {
+	p, o := it.memOrder(w)
+	return p == nil || it.first.isBy(p) || o != nil && it.first.sooner(int64(p.count(o)), int64(w.rows()))
 }
 
 // walkMemory is walkGroup for a memtable. Rows that are in no order yet are all read.

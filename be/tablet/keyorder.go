@@ -13,6 +13,9 @@ const (
 	pickPart = 16
 	// narrowPart is of how much of the range of a column less than one part is wanted when an order is worth making.
 	narrowPart = 4
+	// leastOrdered is from how many rows on a row group has orders: a vector of texts takes as long to decode as all the rest of a small
+	// statement.
+	leastOrdered = 256
 	// ordersMade is how many orders a scan makes: it waits for each of them some milliseconds.
 	ordersMade = 4
 )
@@ -77,7 +80,7 @@ func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 			}
 		}
 	}
-	if it.first == nil {
+	if !u.wantsOrder {
 		return nil
 	}
 	c := group.Column(it.first.Column)
@@ -90,7 +93,7 @@ func (it *Iter) makeOrders(u *unit, group *rowset.Group) error {
 // makeOrder makes one order, if that was asked for before.
 func (it *Iter) makeOrder(u *unit, group *rowset.Group, c int, p *prune) error {
 	orders := it.s.t.s.orders
-	if it.made >= ordersMade || group.Vectors() < 2 || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.OrderBy) {
+	if it.made >= ordersMade || group.Rows() < leastOrdered || it.orderOf(u, p) != nil || !orders.WantsOrder(u.w.r.group(u.group), p.OrderBy) {
 		return nil
 	}
 	it.made++

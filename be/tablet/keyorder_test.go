@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -49,11 +50,13 @@ type orderHistory struct {
 var orderCols = []types.ColumnID{8, 1, 2, 3, 4, 5, 6, 7}
 
 func (h *orderHistory) value(c int) (v expr.Value) {
-	if c != 7 && h.rnd.IntN(12) == 0 {
+	if c != 7 && c != 1 && h.rnd.IntN(12) == 0 {
 		return expr.Value{Null: true}
 	}
 	n := h.rnd.Int64N(700)
 	switch c {
+	case 1:
+		v.I = h.rnd.Int64N(9000)
 	case 2:
 		v.I = n - 350
 	case 3:
@@ -130,9 +133,9 @@ func (h *orderHistory) sought(p *Predicate) expr.Value {
 	return v
 }
 
-// draw returns a predicate on one of the columns with a key.
+// draw returns a predicate on one of the columns with a key, or on the primary one.
 func (h *orderHistory) draw() Predicate {
-	p := Predicate{Column: types.ColumnID(2 + h.rnd.IntN(6)), Op: CompareOp(h.rnd.IntN(5))}
+	p := Predicate{Column: types.ColumnID(1 + h.rnd.IntN(7)), Op: CompareOp(h.rnd.IntN(5))}
 	if p.Column == 3 {
 		p.By = collationsDrawn[h.rnd.IntN(len(collationsDrawn))]
 	}
@@ -428,23 +431,28 @@ func TestKeyOrdersReadFew(t *testing.T) {
 	if err := h.tb.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	for name, q := range map[string]struct {
+	for _, q := range []struct {
+		name  string
 		prune []Predicate
 		first *First
 		most  int64 // vectors
 	}{
-		"one value":     {[]Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 1000}}}, nil, 0},
-		"a range":       {[]Predicate{{Column: 7, Op: OpIn, Ranges: []Range{{expr.Value{I: 5}, expr.Value{I: 7}}}}}, nil, 20},
-		"a text":        {[]Predicate{{Column: 3, Op: OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/none")}}}, nil, 0},
-		"first ones":    {nil, &First{Column: 2, N: 3}, 10},
-		"last ones":     {nil, &First{Column: 5, N: 3, Desc: true}, 10},
-		"first of some": {[]Predicate{{Column: 7, Op: OpGT, Value: expr.Value{I: 5}}}, &First{Column: 7, N: 3}, 10},
+		{"last ones", nil, &First{Column: 5, N: 3, Desc: true}, 10},
+		{"first of few, of which there is no order yet", []Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 7}}}, &First{Column: 5, N: 3}, 20},
+		{"one value", []Predicate{{Column: 2, Op: OpEQ, Value: expr.Value{I: 1000}}}, nil, 0},
+		{"a range", []Predicate{{Column: 7, Op: OpIn, Ranges: []Range{{expr.Value{I: 5}, expr.Value{I: 7}}}}}, nil, 20},
+		{"a text", []Predicate{{Column: 3, Op: OpEQ, Value: expr.Value{B: []byte("https://example.org/a/long/path/none")}}}, nil, 0},
+		{"first ones", nil, &First{Column: 2, N: 3}, 10},
+		{"first by key", nil, &First{Column: 1, N: 3}, 2},
+		{"last by key", nil, &First{Column: 1, N: 3, Desc: true, Ties: true}, 2},
+		{"page by key", []Predicate{{Column: 1, Op: OpGT, Value: expr.Value{I: 4000}}}, &First{Column: 1, N: 3}, 2},
+		{"first of some", []Predicate{{Column: 7, Op: OpGT, Value: expr.Value{I: 5}}}, &First{Column: 7, N: 3}, 10},
 	} {
 		for range 3 { // asked, made, used
 			h.readBy(t, s, q.prune, q.first)
 		}
 		if vectors, rows := h.readBy(t, s, q.prune, q.first); vectors > q.most || rows > 100 || q.first != nil && rows == 0 {
-			t.Errorf("%s: %d vectors are read, %d rows picked", name, vectors, rows)
+			t.Errorf("%s: %d vectors are read, %d rows picked", q.name, vectors, rows)
 		}
 	}
 	if s.Counters().OrdersMade == 0 {
@@ -713,5 +721,45 @@ func TestFilterThatFails(t *testing.T) {
 		if err := h.tb.Flush(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestMostRows: a scan that may look at some rows only says when there are more, and one that finds its rows among them does not.
+func TestMostRows(t *testing.T) {
+	t.Parallel()
+	s, h := loadOrdered(t, Options{ClusterID: testCluster, NoBackground: true, FloodBytes: 1, FloodPercent: 1}, 8900)
+	none := &Filter{Columns: []int{1}, Keep: func(*vec.Batch) ([]int32, error) { return nil, nil }}
+	for _, flushed := range []bool{false, true} {
+		if flushed {
+			if err := h.tb.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		snap, err := h.tb.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, q := range map[string]struct {
+			opt  ScanOptions
+			many bool
+		}{
+			"all":              {ScanOptions{Most: 2000}, true},
+			"all there are":    {ScanOptions{Most: 12000}, false},
+			"first":            {ScanOptions{Most: 2000, First: &First{Column: 1, N: 20}}, false},
+			"none of them are": {ScanOptions{Most: 2000, First: &First{Column: 1, N: 20}, Filter: none}, true},
+		} {
+			it := snap.Scan(orderCols, q.opt)
+			for b := new(vec.Batch); b != nil && err == nil; {
+				b, err = it.Next(t.Context())
+			}
+			if errors.Is(err, ErrMany) != q.many || err != nil && !q.many {
+				t.Errorf("%s, flushed %v: %v", name, flushed, err)
+			}
+			err = nil
+		}
+		snap.Release()
+	}
+	if err := h.tb.usable(); err != nil || s == nil {
+		t.Errorf("the replica is not usable: %v", err)
 	}
 }

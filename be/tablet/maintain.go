@@ -33,7 +33,7 @@ func (s *Store) maintainLoop(ctx context.Context) {
 	defer s.workers.Done()
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	lastReclaim := s.opt.Now()
+	var lastReclaim time.Time // a process that is started again and again is to reclaim, too
 	for {
 		select {
 		case <-ctx.Done():
@@ -179,9 +179,13 @@ func deleteKeys(db *kv.DB, keys [][]byte) error {
 	return nil
 }
 
+// reclaimDue reports whether enough is dead; where clones are refused for want of room, a twentieth is.
 func (s *Store) reclaimDue() bool {
-	dead := s.data.Dead()
-	return dead > s.opt.ReclaimBytes && dead > s.data.Size()*15/100
+	dead, size := s.data.Dead(), s.data.Size()
+	if dead > s.opt.ReclaimBytes && dead > size*15/100 {
+		return true
+	}
+	return dead > size/20 && errors.Is(s.roomFor(0), ErrDiskFull)
 }
 
 // Reclaim gives the disk space of deleted data back (reference §9). It may take a while and write as much as is alive in

@@ -17,8 +17,8 @@ const fewRows = 8192
 // narrowVectors are those of keys, of which nobody keeps anything.
 var narrowVectors = sync.Pool{New: func() any { return new(vec.Vector) }}
 
-// narrowing is what predicates say of the primary key: one value of each of its first columns, then a range of the next one. Integers
-// only.
+// narrowing is what predicates say of the primary key: one value of each of its first columns, then a range of the next one, or some values
+// of it. Integers only.
 type narrowing struct {
 	cols []keyBound
 	span keyRange
@@ -29,7 +29,17 @@ type keyBound struct {
 	id     types.ColumnID
 	lo, hi uint64 // by ordered
 	flip   uint64
+	in     []valueRange // ascending and apart: of [lo, hi] only these; nil = all
 }
+
+// valueRange is the values [lo, hi], by ordered.
+type valueRange struct{ lo, hi uint64 }
+
+// mostIn is of how many ranges of a key column each is looked for; of more, what lies around them.
+const mostIn = 256
+
+// rowRange is the rows [from, to) of a vector.
+type rowRange struct{ from, to int }
 
 // ordered maps a value so that the order of the column is that of unsigned numbers.
 func (b *keyBound) ordered(x int64) uint64 { return uint64(x) ^ b.flip }
@@ -71,7 +81,7 @@ func (s *Snapshot) boundOf(id types.ColumnID, prune []Predicate) (keyBound, bool
 		x := b.ordered(p.Value.I)
 		switch p.Op {
 		case OpIn:
-			b.hull(p.Ranges)
+			b.within(p.Ranges)
 		case OpEQ:
 			b.lo, b.hi = max(b.lo, x), min(b.hi, x)
 		case OpGE, OpGT: // one value more hurts nobody
@@ -84,18 +94,45 @@ func (s *Snapshot) boundOf(id types.ColumnID, prune []Predicate) (keyBound, bool
 	return b, some
 }
 
-// hull narrows the bound to what lies around ranges.
-func (b *keyBound) hull(ranges []Range) {
+// within narrows the bound to ranges.
+func (b *keyBound) within(ranges []Range) {
 	if len(ranges) == 0 {
 		b.lo, b.hi = 1, 0
 		return
 	}
-	if lo := ranges[0].Lo; !lo.Null {
-		b.lo = max(b.lo, b.ordered(lo.I))
+	var in []valueRange
+	for _, r := range ranges {
+		v := valueRange{hi: ^uint64(0)}
+		if !r.Lo.Null {
+			v.lo = b.ordered(r.Lo.I)
+		}
+		if !r.Hi.Null {
+			v.hi = b.ordered(r.Hi.I)
+		}
+		in = append(in, v)
 	}
-	if hi := ranges[len(ranges)-1].Hi; !hi.Null {
-		b.hi = min(b.hi, b.ordered(hi.I))
+	b.lo, b.hi = max(b.lo, in[0].lo), min(b.hi, in[len(in)-1].hi)
+	if len(in) > 1 && len(in) <= mostIn {
+		b.in = in
 	}
+}
+
+// ranges calls f with each of the ranges of values that are wanted.
+func (b *keyBound) ranges(f func(lo, hi uint64)) {
+	if b.in == nil {
+		f(b.lo, b.hi)
+	}
+	for _, r := range b.in {
+		if lo, hi := max(r.lo, b.lo), min(r.hi, b.hi); lo <= hi {
+			f(lo, hi)
+		}
+	}
+}
+
+// holds reports whether a value in [lo, hi] is in one of the ranges.
+func (b *keyBound) holds(x uint64) bool {
+	i := sort.Search(len(b.in), func(i int) bool { return b.in[i].hi >= x })
+	return i < len(b.in) && b.in[i].lo <= x
 }
 
 // keys returns the range of keys with such values.
@@ -124,36 +161,49 @@ func (r keyRange) overlaps(lo, hi []byte) bool {
 	return (r.hi == nil || bytes.Compare(lo, r.hi) < 0) && (r.lo == nil || bytes.Compare(hi, r.lo) >= 0)
 }
 
-// rows returns where in vector i of a row group the wanted rows are: [from, to).
-func (n *narrowing) rows(group *rowset.Group, i int) (from, to int, err error) {
-	to = group.VectorRows(i)
+// rows returns where in vector i of a row group the wanted rows are: ranges that ascend, lie apart and hold rows.
+func (n *narrowing) rows(group *rowset.Group, i int) ([]rowRange, error) {
+	out := []rowRange{{0, group.VectorRows(i)}}
 	v := narrowVectors.Get().(*vec.Vector)
 	defer narrowVectors.Put(v)
 	for k := range n.cols {
 		b := &n.cols[k]
 		c := group.Column(b.id)
 		if c < 0 || group.ColumnType(c).Phys() != types.PhysInt64 {
-			return from, to, nil
+			return out, nil
 		}
 		values, err := group.Ints(v, c, i)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 		if values == nil {
-			return from, to, nil
+			return out, nil
 		}
-		from, to = b.within(values, from, to)
+		// Only the last column has ranges: before it there is one part, or none.
+		if out = b.find(values, out[0]); len(out) == 0 {
+			return nil, nil
+		}
 	}
-	return from, to, nil
+	return out, nil
 }
 
-// within returns which of the ascending values [from, to) are in the bound.
-func (b *keyBound) within(values []int64, from, to int) (int, int) {
-	part := values[from:to]
-	lo := sort.Search(len(part), func(i int) bool { return b.ordered(part[i]) >= b.lo })
-	part = part[lo:]
-	n := sort.Search(len(part), func(i int) bool { return b.ordered(part[i]) > b.hi })
-	return from + lo, from + lo + n
+// find returns which of the ascending values of some rows are wanted.
+func (b *keyBound) find(values []int64, in rowRange) (out []rowRange) {
+	at := in.from
+	b.ranges(func(lo, hi uint64) {
+		part := values[at:in.to]
+		from := at + sort.Search(len(part), func(i int) bool { return b.ordered(part[i]) >= lo })
+		part = values[from:in.to]
+		at = from + sort.Search(len(part), func(i int) bool { return b.ordered(part[i]) > hi })
+		switch {
+		case from == at:
+		case len(out) > 0 && out[len(out)-1].to == from:
+			out[len(out)-1].to = at
+		default:
+			out = append(out, rowRange{from, at})
+		}
+	})
+	return out
 }
 
 // estimate is about how many of the rows of a row group are wanted, as if they were spread evenly.
@@ -167,11 +217,13 @@ func (n *narrowing) estimate(g *groupEntry) int64 {
 		}
 		lo, hi := b.ordered(first), b.ordered(last)
 		if lo != hi {
-			from, to := max(lo, b.lo), min(hi, b.hi)
-			if from > to {
-				return 0
-			}
-			return int64(float64(g.Rows)*(float64(to-from)+1)/(float64(hi-lo)+1)) + 1
+			rows := int64(0)
+			b.ranges(func(from, to uint64) {
+				if from, to = max(lo, from), min(hi, to); from <= to {
+					rows += int64(float64(g.Rows)*(float64(to-from)+1)/(float64(hi-lo)+1)) + 1
+				}
+			})
+			return min(rows, int64(g.Rows))
 		}
 	}
 	return int64(g.Rows)
@@ -189,7 +241,7 @@ func (n *narrowing) visible(sel []int32, w *memView, from, to int, v types.Versi
 	}
 	lo, width, flip := b.lo, b.hi-b.lo, b.flip // each row in memory is looked at: one comparison
 	for i, x := range w.column(at, from, to).I64 {
-		if (uint64(x)^flip)-lo <= width && w.visible(from+i, v) {
+		if o := uint64(x) ^ flip; o-lo <= width && (b.in == nil || b.holds(o)) && w.visible(from+i, v) {
 			sel = append(sel, int32(i))
 		}
 	}

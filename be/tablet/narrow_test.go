@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"stele/meta/types"
+	"stele/sql/expr"
 	"stele/sql/rowset"
 	"stele/sql/vec"
 )
@@ -72,22 +73,68 @@ func (h *narrowHistory) write(t *testing.T, n int) {
 func (h *narrowHistory) draw() (out []Predicate) {
 	for range 1 + h.rnd.IntN(4) {
 		p := Predicate{Column: types.ColumnID(1 + h.rnd.IntN(2)), Op: CompareOp(h.rnd.IntN(5))}
-		p.Value.I = h.rnd.Int64N(5) - 2
-		if p.Column == 2 {
-			p.Value.I = h.rnd.Int64N(4000) * (1 - 2*int64(h.rnd.IntN(5)/4))
+		p.Value.I = h.value(p.Column)
+		if h.rnd.IntN(3) == 0 {
+			p.Op, p.Ranges = OpIn, h.ranges(p.Column)
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
+// value returns a value of a key column.
+func (h *narrowHistory) value(id types.ColumnID) int64 {
+	if id == 2 {
+		return h.rnd.Int64N(4000) * (1 - 2*int64(h.rnd.IntN(5)/4))
+	}
+	return h.rnd.Int64N(5) - 2
+}
+
+// ranges returns some ranges of values of a key column, as OpIn has them: single values as a rule, the ends of the outer ones open at times.
+func (h *narrowHistory) ranges(id types.ColumnID) (out []Range) {
+	var ends []int64
+	for range 1 + h.rnd.IntN(12) {
+		ends = append(ends, h.value(id))
+	}
+	slices.SortFunc(ends, func(a, b int64) int { return compareKey(id, a, b) })
+	ends = slices.Compact(ends)
+	for i := 0; i < len(ends); i++ {
+		r := Range{Lo: expr.Value{I: ends[i]}, Hi: expr.Value{I: ends[i]}}
+		if i+1 < len(ends) && h.rnd.IntN(4) == 0 {
+			i++
+			r.Hi.I = ends[i]
+		}
+		out = append(out, r)
+	}
+	out[0].Lo.Null = h.rnd.IntN(8) == 0
+	out[len(out)-1].Hi.Null = h.rnd.IntN(8) == 0
+	return out
+}
+
+// compareKey compares values of a key column, of which the second one has no sign.
+func compareKey(id types.ColumnID, a, b int64) int {
+	if id == 2 {
+		return cmp.Compare(uint64(a), uint64(b))
+	}
+	return cmp.Compare(a, b)
+}
+
 // satisfies reports whether a key is one that predicates want.
 func (k narrowKey) satisfies(prune []Predicate) bool {
 	for _, p := range prune {
-		c := cmp.Compare(k.a, p.Value.I)
+		x := k.a
 		if p.Column == 2 {
-			c = cmp.Compare(uint64(k.b), uint64(p.Value.I))
+			x = k.b
 		}
+		if p.Op == OpIn {
+			if !slices.ContainsFunc(p.Ranges, func(r Range) bool {
+				return (r.Lo.Null || compareKey(p.Column, x, r.Lo.I) >= 0) && (r.Hi.Null || compareKey(p.Column, x, r.Hi.I) <= 0)
+			}) {
+				return false
+			}
+			continue
+		}
+		c := compareKey(p.Column, x, p.Value.I)
 		if !(c == 0 && p.Op != OpLT && p.Op != OpGT || c < 0 && (p.Op == OpLT || p.Op == OpLE) || c > 0 && (p.Op == OpGT || p.Op == OpGE)) {
 			return false
 		}
@@ -189,5 +236,10 @@ func TestNarrow(t *testing.T) {
 	small := []Predicate{where(1, OpEQ, 1), where(2, OpGE, 100), where(2, OpLE, 180)}
 	if read, wanted := h.check(t, tb.Version(), s, small); wanted == 0 || read != wanted {
 		t.Errorf("%d rows read for %d wanted", read, wanted)
+	}
+	value := func(x int64) Range { return Range{Lo: expr.Value{I: x}, Hi: expr.Value{I: x}} }
+	some := []Predicate{where(1, OpEQ, 1), {Column: 2, Op: OpIn, Ranges: []Range{value(17), value(300), value(301), value(900), {Lo: expr.Value{I: 1000}, Hi: expr.Value{I: 1020}}}}}
+	if read, wanted := h.check(t, tb.Version(), s, some); wanted == 0 || read != wanted {
+		t.Errorf("%d rows read for %d wanted in a list", read, wanted)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"stele/meta/types"
+	"stele/sql/expr"
 	"stele/sql/rowset"
 	"stele/sql/vec"
 )
@@ -112,12 +113,19 @@ func (k *keysTable) satisfies(place [3]int, prune []Predicate, at []int) bool {
 func (k *keysTable) check(rt *rapid.T, t *testing.T) {
 	var prune []Predicate
 	var at []int
-	for range rapid.IntRange(0, 5).Draw(rt, "predicates") {
+	pinned := rapid.IntRange(0, len(k.kinds)-1).Draw(rt, "pinned") // columns that equal one value, before one in whose order rows may lie then
+	for n := range pinned + rapid.IntRange(0, 5).Draw(rt, "predicates") {
 		i := rapid.IntRange(0, len(k.kinds)-1).Draw(rt, "column")
+		if n < pinned {
+			i = n
+		}
 		values := keyKinds[k.kinds[i]].values
 		place := rapid.IntRange(0, len(values)-1).Draw(rt, "place")
 		p := Predicate{Column: types.ColumnID(i + 1), Op: CompareOp(rapid.IntRange(0, 4).Draw(rt, "op"))}
 		p.Value.I = values[place]
+		if n < pinned {
+			p.Op = OpEQ
+		}
 		if keyKinds[k.kinds[i]].kind.Phys() == types.PhysBytes {
 			p.Value.I, p.Value.B = 0, fmt.Append(nil, place)
 		}
@@ -128,14 +136,22 @@ func (k *keysTable) check(rt *rapid.T, t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Release()
+	wants := func(place [3]int) bool { return k.satisfies(place, prune, at) }
+	opt := ScanOptions{Prune: prune, Reuse: rapid.Bool().Draw(rt, "reuse")}
+	if rapid.Bool().Draw(rt, "first") {
+		opt.First = &First{Column: types.ColumnID(rapid.IntRange(pinned+1, len(k.kinds)).Draw(rt, "by")), Desc: rapid.Bool().Draw(rt, "desc"),
+			N: rapid.IntRange(1, 9).Draw(rt, "n"), Ties: true}
+		opt.Filter = k.filter(wants)
+		wants = k.among(opt.First, wants)
+	}
 	left, missing := map[string][3]int{}, 0 // rows that were not returned yet, and those of them that are wanted
 	for place := range k.rows {
-		if left[k.key(place)] = place; k.satisfies(place, prune, at) {
+		if left[k.key(place)] = place; wants(place) {
 			missing++
 		}
 	}
 	cols := append(slices.Clone(k.schema.Key), types.ColumnID(len(k.kinds)+1))
-	it := s.Scan(cols, ScanOptions{Prune: prune, Reuse: rapid.Bool().Draw(rt, "reuse")})
+	it := s.Scan(cols, opt)
 	for {
 		b, err := it.Next(context.Background())
 		if err != nil {
@@ -149,14 +165,56 @@ func (k *keysTable) check(rt *rapid.T, t *testing.T) {
 			if got := b.Cols[len(k.kinds)].I64[b.Row(i)]; !there || k.rows[place] != got {
 				rt.Fatalf("key %x with %d, want %d (there, and not twice: %v)", key, got, k.rows[place], there)
 			}
-			if delete(left, string(key)); k.satisfies(place, prune, at) {
+			if delete(left, string(key)); wants(place) {
 				missing--
 			}
 		}
 	}
 	if missing != 0 {
-		rt.Fatalf("%d rows of %d are missing for %+v of kinds %v", missing, len(k.rows), prune, k.kinds)
+		rt.Fatalf("%d rows of %d are missing for %+v, %+v of kinds %v", missing, len(k.rows), prune, opt.First, k.kinds)
 	}
+}
+
+// filter has rows pass whose keys are wanted.
+func (k *keysTable) filter(wants func([3]int) bool) *Filter {
+	places := map[string][3]int{}
+	for place := range k.rows {
+		places[k.key(place)] = place
+	}
+	at := make([]int, len(k.kinds))
+	for i := range at {
+		at[i] = i
+	}
+	return &Filter{Columns: at, Keep: func(b *vec.Batch) (sel []int32, err error) {
+		for i, key := range vec.EncodeKeys(b, at) {
+			if place, there := places[string(key)]; there && wants(place) {
+				sel = append(sel, int32(b.Row(i)))
+			}
+		}
+		return sel, nil
+	}}
+}
+
+// among narrows what is wanted to the first ones.
+func (k *keysTable) among(f *First, wants func([3]int) bool) func([3]int) bool {
+	var values []int
+	by := func(place [3]int) int {
+		if f.Desc {
+			return -place[f.Column-1]
+		}
+		return place[f.Column-1]
+	}
+	for place := range k.rows {
+		if wants(place) {
+			values = append(values, by(place))
+		}
+	}
+	slices.Sort(values)
+	if len(values) < f.N {
+		return wants
+	}
+	last := values[f.N-1]
+	return func(place [3]int) bool { return wants(place) && by(place) <= last }
 }
 
 func (k *keysTable) key(place [3]int) string {
@@ -204,4 +262,69 @@ func TestNarrowKeys(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFirstBehindText: of rows with one text, which are in two row groups behind those with another, the first ones are found in the second.
+func TestFirstBehindText(t *testing.T) {
+	k := &keysTable{kinds: []int{4, 0}, rows: map[[3]int]int64{}}
+	k.schema = types.Schema{TableID: 1, Version: 1, Key: []types.ColumnID{1, 2}, Columns: []types.Column{
+		{ID: 1, Name: "s", Type: keyKinds[4].kind}, {ID: 2, Name: "k", Type: keyKinds[0].kind}}}
+	meta := testMeta(1)
+	meta.Schema = k.schema
+	var err error
+	if k.tb, err = openStore(t, t.TempDir(), testOptions()).Create(meta); err != nil {
+		t.Fatal(err)
+	}
+	for _, places := range [][][2]int{{{0, 5}, {2, 4}}, {{1, 8}, {1, 9}, {2, 3}, {2, 9}}} {
+		b := &vec.Batch{N: len(places), Cols: []*vec.Vector{rowset.NewVector(k.schema.Columns[0].Type, 0), rowset.NewVector(k.schema.Columns[1].Type, 0)}}
+		for _, place := range places {
+			appendPlace(b.Cols[0], 4, place[0])
+			appendPlace(b.Cols[1], 0, place[1])
+		}
+		for i := range 100 { // more than are read at once
+			appendPlace(b.Cols[0], 4, 1)
+			rowset.AppendRow(b.Cols[1], &vec.Vector{N: 1, I64: []int64{int64(1000*len(places) + i)}}, 0)
+			b.N++
+		}
+		payload, err := EncodeWrite(&k.schema, make([]types.RowOp, b.N), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, k.tb, payload)
+		if err := k.tb.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := k.tb.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	opt := ScanOptions{Prune: []Predicate{{Column: 1, Op: OpEQ, Value: expr.Value{B: []byte("2")}}}, First: &First{Column: 2, N: 1},
+		Filter: &Filter{Columns: []int{0}, Keep: func(b *vec.Batch) (sel []int32, err error) {
+			for i := range b.Rows() {
+				if string(b.Cols[0].Bytes(b.Row(i))) == "2" {
+					sel = append(sel, int32(b.Row(i)))
+				}
+			}
+			return sel, nil
+		}}}
+	least := int64(math.MaxInt64)
+	it := s.Scan(k.schema.Key, opt)
+	for {
+		b, err := it.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			break
+		}
+		sel, _ := opt.Filter.Keep(b)
+		for _, row := range sel {
+			least = min(least, b.Cols[1].I64[row])
+		}
+	}
+	if want := keyKinds[0].values[3]; least != want {
+		t.Errorf("the first one is %d, want %d", least, want)
+	}
 }

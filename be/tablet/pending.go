@@ -19,7 +19,7 @@ const largePart = 512 << 10
 type pendingTxn struct {
 	parts []*pendingPart
 	one   [1]*pendingPart // of most there is one: room for it
-	first pendingPart     // likewise, when it is light
+	first pendingPart     // likewise
 
 	// Room for what Publish, and nobody else, makes of one part.
 	entry   [1]partEntry
@@ -258,7 +258,10 @@ func (t *Tablet) reservePart(txn types.TxnID, part int, payload []byte) (p *pend
 	if part < len(pt.parts) && !pt.parts[part].refused() && !pt.parts[part].light {
 		return pt.parts[part], part, false, nil
 	}
-	p = &pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: storedLarge(payload)}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
+	if p = &pt.first; len(pt.parts) > 0 {
+		p = &pendingPart{}
+	}
+	*p = pendingPart{entry: partEntry{Bytes: int64(len(payload)), Large: storedLarge(payload)}, bulk: t.s.largeWrite(payload), done: make(chan struct{})}
 	if !p.entry.Large {
 		p.payload = sealable(payload)
 	}

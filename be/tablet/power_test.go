@@ -3,6 +3,7 @@ package tablet
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,10 @@ const (
 	powerWriters   = 6
 	// powerLarge is how many rows every tenth transaction has: its payload goes to a segment.
 	powerLarge = 30_000
+	// powerRetained is how many bytes of change sets a tablet keeps, and powerSpace what the disk may take then: what lives, a fifth more, which
+	// may be dead, and the files that are begun.
+	powerRetained = 4 << 20
+	powerSpace    = 160 << 20
 	// powerCloned is a tablet that comes by clones alone, each of a later version.
 	powerCloned = types.TabletID(101)
 )
@@ -36,7 +41,7 @@ func TestPowerChild(t *testing.T) {
 		t.Skip("runs only as a child process")
 	}
 	opt := testOptions()
-	opt.NoBackground, opt.ReadAge = false, 1
+	opt.NoBackground, opt.ReadAge, opt.Retention.Bytes = false, 1, powerRetained
 	opt.Flush = FlushLimits{Rows: 60, Bytes: 1 << 20, Versions: 1000}
 	s, err := Open(dir, opt)
 	if err != nil {
@@ -171,7 +176,7 @@ func powerPayload(t testing.TB, n int64) []byte {
 }
 
 // TestPowerCut emulates power cuts: a file system of its own is shut down without writing anything back, mounted again, and
-// the store must have all that was acknowledged. STELE_POWER_TRIALS says how often (make powercut: 20 times).
+// the store must have all that was acknowledged, and take no more space than that needs. STELE_POWER_TRIALS says how often (make powercut: 20 times).
 func TestPowerCut(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to mount a file system on a loop device")
@@ -187,7 +192,7 @@ func TestPowerCut(t *testing.T) {
 	for trial := range trials {
 		acked := runAndCut(t, fs, 150+trial*97%300)
 		fs.mount(t)
-		checkAfterCut(t, filepath.Join(fs.dir, "disk"), acked)
+		checkAfterCut(t, fs, acked)
 		t.Logf("trial %d: acknowledged %v, nothing lost", trial, acked)
 	}
 }
@@ -312,9 +317,11 @@ func runAndCut(t *testing.T, fs *loopFS, n int) map[types.TabletID]types.Version
 }
 
 // checkAfterCut plays the FE: what was acknowledged is published or pending, and gives the right rows.
-func checkAfterCut(t *testing.T, dir string, acked map[types.TabletID]types.Version) {
+func checkAfterCut(t *testing.T, fs *loopFS, acked map[types.TabletID]types.Version) {
 	t.Helper()
-	s, err := Open(dir, testOptions())
+	opt := testOptions()
+	opt.ReadAge, opt.Retention.Bytes = 1, powerRetained
+	s, err := Open(filepath.Join(fs.dir, "disk"), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,6 +348,24 @@ func checkAfterCut(t *testing.T, dir string, acked map[types.TabletID]types.Vers
 		if err := tb.Scrub(context.Background(), func(context.Context, int64) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	checkPowerSpace(t, s, fs)
+}
+
+// checkPowerSpace gives back what can be given back: no cut may have left anything that stays for ever.
+func checkPowerSpace(t *testing.T, s *Store, fs *loopFS) {
+	t.Helper()
+	if err := errors.Join(s.Maintain(t.Context()), s.Reclaim(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(fs.dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	taken := int64(st.Blocks-st.Bfree) * st.Bsize
+	t.Logf("%d bytes are taken, of which the store knows %d, %d of them dead", taken, s.meta.Size()+s.data.Size(), s.data.Dead())
+	if taken > powerSpace {
+		t.Errorf("%d bytes are taken, more than %d", taken, powerSpace)
 	}
 }
 

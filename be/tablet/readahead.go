@@ -52,7 +52,7 @@ func (it *Iter) askHead(u *unit) {
 
 // byPlace reports whether a few rows of a row group are read, whose places are known.
 func (it *Iter) byPlace(u *unit) bool {
-	return u.order != nil || it.first != nil && it.orderOf(u, it.first.by) != nil
+	return u.order != nil || u.walk && (it.first.sorted || it.orderOf(u, it.first.by) != nil)
 }
 
 func (it *Iter) askColumns(u *unit) {

@@ -2,12 +2,17 @@ package tablet
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
+	"stele/be/tablet/kv/segment"
 	"stele/meta/types"
 )
 
@@ -44,6 +49,93 @@ func TestDeadBytesSurviveARestart(t *testing.T) {
 	tb, _ := s.Tablet(6)
 	if err := tb.Scrub(context.Background(), func(context.Context, int64) error { return nil }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSpaceOfAnImportThatWasKilled: what a clone has brought before the process was killed waits for its continuation, and then its space is back,
+// whether the half of it came or all of it, and whether or not a part was under way.
+func TestSpaceOfAnImportThatWasKilled(t *testing.T) {
+	root := t.TempDir()
+	source := openStore(t, filepath.Join(root, "source"), testOptions())
+	fillTablets(t, source, 1)
+	from, _ := source.Tablet(1)
+	chunks, digest := export(t, from, from.Version())
+	for name, steps := range map[string]func(*Import) error{
+		"begun":  func(*Import) error { return nil },
+		"header": func(im *Import) error { return im.Write(chunks[0]) },
+		"half": func(im *Import) error {
+			return errors.Join(writeChunks(im, chunks[:len(chunks)/2]), im.push())
+		},
+		"half, and it is durable": func(im *Import) error { return errors.Join(writeChunks(im, chunks[:len(chunks)/2]), im.flush()) },
+		"all":                     func(im *Import) error { return writeChunks(im, chunks) },
+		"verified":                func(im *Import) error { return errors.Join(writeChunks(im, chunks), im.Verify(from.Version(), digest)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			opt := testOptions()
+			opt.Now = func() time.Time { return now }
+			root := t.TempDir()
+			s := openStore(t, filepath.Join(root, "disk"), opt)
+			im, err := s.BeginImport(testMeta(1), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := steps(im); err != nil {
+				t.Fatal(err)
+			}
+			if err := copyOpen(filepath.Join(root, "disk"), filepath.Join(root, "killed")); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, filepath.Join(root, "killed"), opt)
+			now = now.Add(s.opt.ResumeAge + time.Minute)
+			if err := errors.Join(s.Maintain(t.Context()), s.Reclaim(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.data.ScanKeys(nil, func(key []byte) error { return fmt.Errorf("key %x is left", key) }); err != nil {
+				t.Error(err)
+			}
+			if segments, err := segment.Files(filepath.Join(root, "killed", "data")); err != nil || len(segments) > 0 {
+				t.Errorf("segments are left: %v, %v", segments, err)
+			}
+		})
+	}
+}
+
+func writeChunks(im *Import, chunks []Chunk) error {
+	for _, c := range chunks {
+		c.Bytes, c.Free = slices.Clone(c.Bytes), nil
+		if err := im.Write(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestReclaimWithoutRoom: a disk that is about to refuse writes gives back what it can, however little is dead, and one that has room waits
+// until it is worth it.
+func TestReclaimWithoutRoom(t *testing.T) {
+	const reserve = int64(1 << 20)
+	available := int64(1 << 40)
+	opt := testOptions()
+	opt.FloodBytes, opt.FloodPercent = reserve, 50
+	opt.Faults.Space = func() (int64, int64, error) { return 1 << 40, available, nil }
+	s := openStore(t, t.TempDir(), opt)
+	if available = reserve; s.reclaimDue() {
+		t.Error("nothing is dead")
+	}
+	available = 1 << 40
+	fillTablets(t, s, 2)
+	if err := s.Drop(1, testMeta(1).Replica); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.reclaimDue() {
+		t.Errorf("%d dead bytes are reclaimed at once", s.data.Dead())
+	}
+	if available = reserve; !s.reclaimDue() {
+		t.Errorf("%d dead bytes of %d stay although there is no room", s.data.Dead(), s.data.Size())
 	}
 }
 

@@ -198,7 +198,7 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 		if !may {
 			continue
 		}
-		if len(wanted) == 1 {
+		if len(wanted) <= group.Vectors() { // as a rule each is in another vector
 			rows, err = finder.Seek(rows[:0], keys[i])
 		} else {
 			rows, err = finder.Positions(rows[:0], keys[i])

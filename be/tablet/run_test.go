@@ -5,7 +5,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -239,6 +241,9 @@ func TestRetentionInsideARun(t *testing.T) {
 	dir := t.TempDir()
 	opt := testOptions()
 	opt.Retention = Retention{Versions: 3, Age: 1, Bytes: 1 << 20}
+	var asked atomic.Int64
+	start := time.Now()
+	opt.Now = func() time.Time { return start.Add(time.Duration(asked.Add(1)) * time.Millisecond) } // ages count in milliseconds
 	m := newRunMaker(t, dir, opt)
 	flush := func(oldest types.Version) {
 		t.Helper()

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,6 +21,7 @@ type ScanOptions struct {
 	MaxRows int         // the scan may end after as many rows; 0 = all
 	Filter  *Filter     // rows that fail it need not be returned; or nil
 	First   *First      // rows beyond the first ones need not be returned; or nil
+	Most    int64       // having looked at more rows the scan may end with ErrMany; 0 = never
 	// Shard of Shards: the scan returns its share of the rows, so that several goroutines scan a snapshot together.
 	Shard, Shards int
 	// Reuse lets a batch of rowsets be valid only until the next call of Next: its vectors are then filled again, which
@@ -36,6 +38,7 @@ type Iter struct {
 	narrow  *narrowing // of the key; nil = nothing is known of it
 	few     bool       // by that, about fewRows at most are wanted
 	wanted  int64      // about how many rows are to be read
+	looked  int64      // how many have been
 	units   []unit
 	asked   asked
 	ready   []*vec.Batch
@@ -58,6 +61,9 @@ type unit struct {
 	group int
 	order *rowset.Order // finds the rows that are wanted, by by; or nil
 	by    *prune
+	// walk: the first rows are read in their order. It wantsOrder when there is none. nearest is the code of the first of them.
+	walk, wantsOrder bool
+	nearest          uint64
 }
 
 // Scan returns an iterator over the columns cols, in that order. No columns at all is fine: batches then only count rows.
@@ -92,29 +98,49 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 			it.wanted += it.toReadOf(&s.mems[i])
 		}
 	}
+	if it.first != nil {
+		it.nearFirst()
+	}
 	return it
 }
 
 // addGroup adds a row group of which n rows are wanted, as far as is known, unless an order knows that none is.
 func (it *Iter) addGroup(u unit, n int64) {
+	read := n // unless the first rows are read in their order
 	if m, known := it.byOrder(&u); known && m <= n {
-		n = m
+		if n = m; u.order != nil {
+			read = m
+		}
 	} else {
 		u.order = nil
 	}
-	if it.first != nil && it.orderOf(&u, it.first.by) != nil {
-		n = min(n, int64(it.first.N))
+	if n == 0 {
+		return
 	}
-	if n > 0 {
-		it.units = append(it.units, u)
-		it.wanted += n
+	if f := it.first; f != nil && f.helps(&u, read) {
+		u.walk = true
+		if f.sorted { // the first row groups have enough, as a rule
+			n = min(n, int64(f.N), max(2*int64(f.N)-f.walked, 0))
+			f.walked += n
+		} else if o := it.orderOf(&u, f.by); o != nil {
+			n, u.nearest = min(n, int64(f.N)), f.nearest(o)
+		}
 	}
+	it.units = append(it.units, u)
+	it.wanted += n
 }
 
 // toReadOf is about how many rows of a memtable are wanted.
 func (it *Iter) toReadOf(w *memView) int64 {
 	if it.narrow != nil { // they are told by their keys
 		return 0
+	}
+	if it.first != nil {
+		if at := w.schema.ColumnIndex(it.first.Column); at >= 0 && it.walksMemory(w) {
+			if o := w.order(it.s.t.s, at, it.first.by.OrderBy); o != nil {
+				return int64(it.first.N + w.rows() - min(o.Len(), w.rows()))
+			}
+		}
 	}
 	if p, o := it.memOrder(w); p != nil {
 		if o == nil {
@@ -159,7 +185,14 @@ func (it *Iter) Next(ctx context.Context) (*vec.Batch, error) {
 			}
 			it.begin()
 		}
-		if err := it.fill(); err != nil {
+		err := it.fill()
+		if err == nil {
+			err = it.look(0)
+		}
+		if errors.Is(err, ErrMany) {
+			return nil, err
+		}
+		if err != nil {
 			return nil, fmt.Errorf("scan tablet %d at version %d: %w", it.s.t.id, it.s.version, it.s.t.checkBad(err))
 		}
 	}
@@ -173,9 +206,17 @@ func (it *Iter) begin() {
 	it.units = it.units[1:]
 	it.asked.heads--
 	it.asked.columns--
-	if w, g := it.current.w, it.current.group; w != nil && !it.few && it.current.order == nil {
-		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
+	if it.current.w != nil && !it.partly() {
+		it.lookUpDead()
 	}
+}
+
+// partly reports whether some rows of the current row group are read: of which of them are deleted each part is asked.
+func (it *Iter) partly() bool { return it.few || it.current.order != nil || it.current.walk }
+
+func (it *Iter) lookUpDead() {
+	w, g := it.current.w, it.current.group
+	it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, w.r.starts[g], w.r.groups[g].Rows)
 }
 
 // lend remembers what the caller gets, if it comes back. Batches of memtables share memory with them and never do.
@@ -209,11 +250,15 @@ func (it *Iter) fill() error {
 		it.fillFromMemory(it.current.mem)
 		return nil
 	}
-	if it.first != nil && it.next == 0 {
+	if it.current.walk {
 		if done, err := it.walkGroup(it.current); done || err != nil {
 			it.current = nil
 			return err
 		}
+		if it.current.walk = false; !it.partly() {
+			it.lookUpDead()
+		}
+		it.current.wantsOrder = !it.first.sorted
 	}
 	if it.current.order != nil && it.fromOrder(it.current) {
 		it.current = nil
@@ -231,6 +276,9 @@ func (it *Iter) fill() error {
 		}
 		ready, next, err := it.decode(w, g, group)
 		if err == nil {
+			if !it.partly() {
+				it.looked += int64(next-it.next) * vec.MaxRows
+			}
 			it.ready, it.next = ready, next
 			ended = next >= group.Vectors()
 			it.adding.keep()
@@ -245,7 +293,7 @@ func (it *Iter) fill() error {
 
 func (it *Iter) fillFromMemory(w *memView) {
 	if it.next == 0 {
-		if it.first != nil && it.walkMemory(w) {
+		if it.first != nil && it.walksMemory(w) && it.walkMemory(w) {
 			it.current = nil
 			return
 		}
@@ -256,6 +304,7 @@ func (it *Iter) fillFromMemory(w *memView) {
 		}
 	}
 	from, to := it.next, min(it.next+vec.MaxRows, w.rows())
+	it.looked += int64(to - from)
 	if it.next = to; to == w.rows() {
 		it.current = nil
 	}
@@ -332,48 +381,46 @@ func (it *Iter) decode(w *rowsetView, g int, group *rowset.Group) (ready []*vec.
 		if !wanted[next] {
 			continue
 		}
-		from, to := 0, group.VectorRows(next)
+		parts := []rowRange{{0, group.VectorRows(next)}}
 		if it.few {
-			if from, to, err = it.narrow.rows(group, next); err != nil {
+			if parts, err = it.narrow.rows(group, next); err != nil {
 				return nil, 0, err
 			}
-			if from == to {
-				continue
-			}
 		}
-		sel, some, err := it.visibleRows(w, g, group, next, from, to)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !some {
-			continue
-		}
-		it.s.t.s.counters.vectorsRead.Add(1)
-		if sel == nil && it.adding != nil && to-from == group.VectorRows(next) {
-			if added, err := it.addVector(group, next); err != nil {
-				return nil, 0, err
-			} else if added {
-				continue
-			}
-		}
-		// Of a part of a vector most rows pass, and what holds them stays decoded.
-		if to-from == group.VectorRows(next) && it.late.wanted() {
-			b, err := it.decodeLate(group, next, from, to, sel)
+		for _, part := range parts {
+			b, err := it.decodePart(w, g, group, next, part)
 			if err != nil {
 				return nil, 0, err
 			}
 			if b != nil {
 				ready = append(ready, b)
 			}
-			continue
 		}
-		cols, err := it.s.decodeColumns(group, next, from, to, it.cols, it.reused.vector)
-		if err != nil {
-			return nil, 0, err
-		}
-		ready = append(ready, &vec.Batch{Cols: cols, N: to - from, Sel: sel})
 	}
 	return ready, next, nil
+}
+
+// decodePart reads some rows of vector i; nil = none of them is wanted, or they were added.
+func (it *Iter) decodePart(w *rowsetView, g int, group *rowset.Group, i int, part rowRange) (*vec.Batch, error) {
+	sel, some, err := it.visibleRows(w, g, group, i, part.from, part.to)
+	if err != nil || !some {
+		return nil, err
+	}
+	it.s.t.s.counters.vectorsRead.Add(1)
+	whole := part.to-part.from == group.VectorRows(i)
+	if sel == nil && it.adding != nil && whole {
+		if added, err := it.addVector(group, i); err != nil || added {
+			return nil, err
+		}
+	}
+	if whole && it.late.wanted() { // of a part of a vector most rows pass, and what holds them stays decoded
+		return it.decodeLate(group, i, part.from, part.to, sel)
+	}
+	cols, err := it.s.decodeColumns(group, i, part.from, part.to, it.cols, it.reused.vector)
+	if err != nil {
+		return nil, err
+	}
+	return &vec.Batch{Cols: cols, N: part.to - part.from, Sel: sel}, nil
 }
 
 // wantedVectors says which vectors of a row group the predicates leave.
@@ -450,7 +497,7 @@ func (it *Iter) visibleRows(w *rowsetView, g int, group *rowset.Group, i, from, 
 
 // deadOf returns which of the rows [start, start+n), of the current row group, are deleted, ascending.
 func (it *Iter) deadOf(w *rowsetView, start, n uint32) []uint32 {
-	if it.few {
+	if it.partly() {
 		it.dead = w.deletes.deadIn(it.dead[:0], it.s.version, start, n)
 		return it.dead
 	}

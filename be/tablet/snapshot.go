@@ -146,7 +146,7 @@ func (s *Snapshot) Get(keys [][]byte, cols []types.ColumnID) (*vec.Batch, []bool
 	if err != nil {
 		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
 	}
-	b, err := s.gather(cols, mems, refs)
+	b, err := s.gather(keys, cols, mems, refs)
 	if err != nil {
 		return nil, nil, fmt.Errorf("get %d rows of tablet %d: %w", len(keys), s.t.id, s.t.checkBad(err))
 	}
@@ -284,9 +284,9 @@ func (s *Snapshot) findInMemory(key []byte) memRef {
 	return memRef{}
 }
 
-// gather reads the columns of located rows, in their order.
-func (s *Snapshot) gather(cols []types.ColumnID, mems []memRef, refs []rowRef) (*vec.Batch, error) {
-	stored, at, err := s.gatherStored(cols, refs)
+// gather reads the columns of the rows that were located by keys, in their order.
+func (s *Snapshot) gather(keys [][]byte, cols []types.ColumnID, mems []memRef, refs []rowRef) (*vec.Batch, error) {
+	stored, at, err := s.gatherStored(keys, cols, refs)
 	if err != nil {
 		return nil, err
 	}
@@ -319,8 +319,8 @@ func groupOf(r rowRef) groupRef {
 	return groupRef{r: r.rowset, g: g}
 }
 
-// gatherStored reads the rows that lie in rowsets, row group by row group; at says where each ended up.
-func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*vec.Vector, at []int, err error) {
+// gatherStored reads the rows that lie in rowsets, row group by row group; at says where each ended up. What the keys tell is not read.
+func (s *Snapshot) gatherStored(keys [][]byte, cols []types.ColumnID, refs []rowRef) (out []*vec.Vector, at []int, err error) {
 	found := make(map[groupRef][]int) // indexes into refs
 	for i, r := range refs {
 		if r.rowset != nil {
@@ -336,7 +336,8 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 	for g, idx := range found {
 		var part []*vec.Vector
 		err := s.t.s.viewSome(g.r.group(g.g), func(group *rowset.Group) (err error) {
-			part, err = s.pickRows(group, g, idx, refs, cols)
+			group.CacheBlocks(s.t.s.blocks)
+			part, err = s.pickRows(group, g, idx, keys, refs, cols)
 			return err
 		})
 		if err != nil {
@@ -354,7 +355,7 @@ func (s *Snapshot) gatherStored(cols []types.ColumnID, refs []rowRef) (out []*ve
 }
 
 // pickRows reads some rows of a row group, and leaves idx in the order in which they lie there.
-func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
+func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, keys [][]byte, refs []rowRef, cols []types.ColumnID) ([]*vec.Vector, error) {
 	slices.SortFunc(idx, func(a, b int) int { return cmp.Compare(refs[a].pos, refs[b].pos) })
 	rows := make([]int, len(idx))
 	for k, i := range idx {
@@ -363,22 +364,58 @@ func (s *Snapshot) pickRows(group *rowset.Group, g groupRef, idx []int, refs []r
 	if len(rows) > group.Vectors() {
 		needColumns(group, cols)
 	}
-	return s.pickColumns(group, rows, cols)
+	out := make([]*vec.Vector, len(cols))
+	for c, id := range cols {
+		var err error
+		if out[c] = s.keyColumn(id, keys, idx); out[c] == nil {
+			out[c], err = s.pickColumn(group, rows, id)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// keyColumn is a column of integers of the primary key, of the rows with some keys; nil when the keys do not tell it: a text comes before
+// it, or it is none.
+func (s *Snapshot) keyColumn(id types.ColumnID, keys [][]byte, idx []int) *vec.Vector {
+	at := slices.Index(s.t.key, id)
+	if at < 0 || slices.ContainsFunc(s.t.key[:at+1], func(id types.ColumnID) bool { return s.columnType(id).Phys() != types.PhysInt64 }) {
+		return nil
+	}
+	v := rowset.NewVector(s.columnType(id), len(idx))
+	for _, i := range idx {
+		x, ok := vec.KeyInt(keys[i], at, v.Type.Unsigned)
+		if !ok {
+			return nil
+		}
+		v.I64, v.N = append(v.I64, x), v.N+1
+	}
+	return v
 }
 
 // pickColumns reads some rows of a row group, in ascending order.
 func (s *Snapshot) pickColumns(group *rowset.Group, rows []int, cols []types.ColumnID) ([]*vec.Vector, error) {
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
-		c := group.Column(id)
-		if c < 0 {
-			out[at] = s.fillColumn(id, len(rows))
-			continue
+		var err error
+		if out[at], err = s.pickColumn(group, rows, id); err != nil {
+			return nil, err
 		}
-		out[at] = rowset.NewVector(s.columnType(id), len(rows))
-		if err := group.AppendRows(out[at], c, rows); err != nil {
-			return nil, fmt.Errorf("column %d: %w", id, err)
-		}
+	}
+	return out, nil
+}
+
+// pickColumn reads a column of some rows of a row group, in ascending order.
+func (s *Snapshot) pickColumn(group *rowset.Group, rows []int, id types.ColumnID) (*vec.Vector, error) {
+	c := group.Column(id)
+	if c < 0 {
+		return s.fillColumn(id, len(rows)), nil
+	}
+	out := rowset.NewVector(s.columnType(id), len(rows))
+	if err := group.AppendRows(out, c, rows); err != nil {
+		return nil, fmt.Errorf("column %d: %w", id, err)
 	}
 	return out, nil
 }

@@ -48,6 +48,15 @@ func newMemoryWriter(schema *types.Schema) *rowsetWriter {
 	return w
 }
 
+// expect makes room for the first row group of so many rows: what grows is copied each time it doubles, and is new memory then.
+func (w *rowsetWriter) expect(rows int) {
+	n := min(rows, rowset.MaxGroupRows, groupBytes/(8*len(w.cols)))
+	for i, v := range w.cols {
+		w.cols[i] = rowset.NewVector(v.Type, n)
+	}
+	w.keys = make([][]byte, 0, n)
+}
+
 // reset begins a row group, in the memory of the one before, which is encoded.
 func (w *rowsetWriter) reset() {
 	if w.cols == nil {

@@ -49,6 +49,14 @@ func (o *Overlay) Rows() map[string]*OverlayRow {
 	return out
 }
 
+// Len returns how many keys the transaction has written to, at most.
+func (o *Overlay) Len() (n int) {
+	for _, layer := range o.layers {
+		n += len(layer)
+	}
+	return n
+}
+
 // with returns the overlay with one more layer.
 func (o *Overlay) with(schema uint32, layer map[string]*OverlayRow) *Overlay {
 	var layers []map[string]*OverlayRow

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"stele/meta/types"
 	"stele/sql/exec"
 	"stele/sql/expr"
-	"stele/sql/fn"
 	"stele/sql/physical"
 	"stele/sql/vec"
 )
@@ -20,7 +18,7 @@ const maxFew = 1024
 // errMany says that a BE leaves a scan of few rows to the general way: there are many, or it is of a release before.
 var errMany = errors.New("not few rows")
 
-// readsFew reports whether a fragment looks as if it read few rows: the BE, which knows the keys, decides.
+// readsFew reports whether a fragment looks as if it read few rows: the BE, which knows the keys, and counts in their orders, decides.
 func readsFew(f *physical.Fragment) bool {
 	if f.Keys != nil {
 		return len(f.Keys) <= maxFew
@@ -28,7 +26,10 @@ func readsFew(f *physical.Fragment) bool {
 	if f.Limit > 0 && f.Limit <= maxFew && f.Filter == nil && f.Agg == nil && f.TopN == nil {
 		return true
 	}
-	if byIndex(f.Filter, f) {
+	if _, ok := f.FirstByKey(); ok && f.TopN.Limit <= maxFew && f.TopN.Offset <= maxFew-f.TopN.Limit {
+		return true
+	}
+	if len(f.Bounded()) > 0 {
 		return true
 	}
 	if len(f.Schema.Key) == 0 {
@@ -38,26 +39,7 @@ func readsFew(f *physical.Fragment) bool {
 	return lo && hi
 }
 
-// byIndex reports whether a filter wants some values of a column that has a secondary key.
-func byIndex(n *expr.Node, f *physical.Fragment) bool {
-	if n == nil || n.Kind != expr.NodeCall || len(n.Args) == 0 {
-		return false
-	}
-	switch n.Func {
-	case "and":
-		return slices.ContainsFunc(n.Args, func(a *expr.Node) bool { return byIndex(a, f) })
-	case "=", "in":
-		col := n.Args[0]
-		if strings.HasPrefix(col.Func, fn.CollationKey+":") {
-			col = col.Args[0]
-		}
-		return col.Kind == expr.NodeColumn && slices.Contains(f.Schema.Indexed, f.Columns[col.Col]) &&
-			!slices.ContainsFunc(n.Args[1:], func(a *expr.Node) bool { return a.Kind != expr.NodeConst })
-	}
-	return false
-}
-
-// keyBounds reports whether a filter bounds a column from below and from above.
+// keyBounds reports whether a filter bounds a column from below and from above, or wants some values of it.
 func keyBounds(n *expr.Node, f *physical.Fragment, id types.ColumnID) (lo, hi bool) {
 	if n == nil || n.Kind != expr.NodeCall || len(n.Args) == 0 {
 		return false, false
@@ -68,6 +50,11 @@ func keyBounds(n *expr.Node, f *physical.Fragment, id types.ColumnID) (lo, hi bo
 			lo, hi = lo || l, hi || h
 		}
 		return lo, hi
+	}
+	if n.Func == "in" {
+		col := n.Args[0]
+		some := col.Kind == expr.NodeColumn && f.Columns[col.Col] == id && !slices.ContainsFunc(n.Args[1:], func(a *expr.Node) bool { return a.Kind != expr.NodeConst })
+		return some, some
 	}
 	if len(n.Args) != 2 {
 		return false, false

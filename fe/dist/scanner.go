@@ -95,9 +95,8 @@ const retryPause = 50 * time.Millisecond
 
 // Scan starts a scan; the stream ends it.
 func (s *Scanner) Scan(ctx context.Context, q *Query, scan *physical.Scan) (exec.Stream, error) {
-	r := &run{s: s, q: q, fragment: fragment{of: scan.Fragment}, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce),
-		keyed: scan.Fragment.Keys != nil && scan.Fragment.Agg == nil && len(scan.Tablets) == 1}
-	r.few.Store(r.keyed || readsFew(&scan.Fragment))
+	r := &run{s: s, q: q, fragment: fragment{of: scan.Fragment}, agg: scan.Fragment.Agg != nil, room: make(chan struct{}, callsAtOnce)}
+	r.few.Store(readsFew(&scan.Fragment))
 	tablets := make([]*target, 0, len(scan.Tablets))
 	for _, id := range scan.Tablets {
 		t, ok := q.Snapshot.Tablet(id)
@@ -144,7 +143,6 @@ type run struct {
 	s        *Scanner
 	q        *Query
 	fragment fragment
-	keyed    bool          // rows of one tablet by their keys
 	few      atomic.Bool   // as far as is known: worth a call that is answered at once, for all tablets of a BE
 	agg      bool          // one call for all tablets of a BE, so that it aggregates them together
 	room     chan struct{} // bounds the calls
@@ -301,13 +299,8 @@ func (r *run) request(c call) *bepb.ScanFragment {
 
 // call asks one BE.
 func (r *run) call(ctx context.Context, address string, req *bepb.ScanFragment, each func([]byte) error) error {
-	switch {
-	case !r.few.Load():
+	if !r.few.Load() {
 		return r.s.clients.Scan(ctx, address, req.Whole(), each)
-	case r.keyed:
-		get := &bepb.GetRequest{Fragment: r.fragment.Encoded(), TabletId: req.Tablets[0].TabletId, Version: req.Tablets[0].Version,
-			NowUs: req.NowUs, MemLimitBytes: req.MemLimitBytes, TxnId: req.TxnId}
-		return allOrMany(r.s.clients.Get(ctx, address, get, each))
 	}
 	return allOrMany(r.s.clients.Fetch(ctx, address, req, each))
 }

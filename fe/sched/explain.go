@@ -18,7 +18,7 @@ type Line struct {
 // for and since when, what was tried, and what an operator can do. It works on any View, with or without a task.
 func Explain(v *View, t *Tablet, c Clock, l Limits, task *Task) []Line {
 	h := Health(t, v, c)
-	out := []Line{{Item: "Status", Info: h.Status.String(), Advice: statusAdvice(&h)}, {Item: "Rule", Info: ruleText(&h)}}
+	out := []Line{{Item: "Status", Info: h.Shown(), Advice: statusAdvice(&h)}, {Item: "Rule", Info: ruleText(&h)}}
 	if h.Status != Healthy {
 		out = append(out, Line{Item: "Priority", Info: priorityText(t, &h, task)})
 	}
@@ -87,12 +87,14 @@ func ruleText(h *Verdict) string {
 
 func statusAdvice(h *Verdict) string {
 	switch {
-	case h.Status == Healthy || h.Copies > 0 && h.Free > 0:
+	case h.Well() || h.Copies > 0 && h.Free > 0 && h.Status != Healthy:
 		return ""
 	case h.Followers == h.Damaged:
 		return "nothing of it is left on any disk: RECOVER DATA tells what is lost, and with ACCEPT LOSS makes an empty tablet of it"
 	case h.Copies == 0:
 		return "bring a backend with a complete replica back; no other copy can be read"
+	case h.Status == Healthy:
+		return "bring the backends back: a majority of the replicas does not answer"
 	case h.Status == ReplicaMissing && h.Free == 0 && h.Learners == 0:
 		return "add a backend, or lower replication_num: no backend without a replica is available"
 	}

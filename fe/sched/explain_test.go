@@ -25,6 +25,13 @@ func TestSentences(t *testing.T) {
 		{name: "healthy", says: []string{"HEALTHY", "as many complete replicas as wanted"}, never: "Delayed", safe: true},
 		{name: "dead within the tolerance", change: func(bes []BE, _ *Tablet, _ *Limits) { dead(&bes[0], 1000) },
 			says: []string{"HEALTHY", "only 2 of 3 replicas can be read now", "for another 59 s", "ADMIN REPAIR TABLE repairs it now", "DROP BACKEND", "its backend is dead for 1 s"}},
+		{name: "most are dead within the tolerance", change: func(bes []BE, _ *Tablet, _ *Limits) { dead(&bes[0], 1000); dead(&bes[1], 1000) },
+			says: []string{"{Status UNAVAILABLE bring the backends back", "only 1 of 3 replicas can be read now", "for another 59 s"}, never: "HEALTHY", safe: true},
+		{name: "all are dead within the tolerance", change: func(bes []BE, _ *Tablet, _ *Limits) {
+			for i := range 3 {
+				dead(&bes[i], 1000)
+			}
+		}, says: []string{"{Status UNAVAILABLE bring a backend with a complete replica back", "only 0 of 3 replicas can be read now"}, never: "HEALTHY", safe: true},
 		{name: "dead within the tolerance and hinted", change: func(bes []BE, t *Tablet, _ *Limits) { dead(&bes[0], 1000); t.Hinted = true },
 			says: []string{"REPLICA_MISSING", "VERY_HIGH by an operator's hint", "2 of 3 replicas are alive"}, never: "Delayed", dry: true, dryAction: ActAdd},
 		{name: "dead for long", change: func(bes []BE, _ *Tablet, _ *Limits) { dead(&bes[0], 3*tolerance) },

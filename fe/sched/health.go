@@ -37,10 +37,25 @@ type assigned struct {
 	want, here, damaged, incomplete int
 }
 
+// unavailable is shown of a tablet that no rule fits, and that cannot be written now.
+const unavailable = "UNAVAILABLE"
+
+// Shown is the status as an operator sees it. While backends are dead within the tolerance nothing is to be done, so that the status is HEALTHY;
+// a tablet of which fewer than a majority answer is nevertheless not well.
+func (d Verdict) Shown() string {
+	if d.Status == Healthy && d.Copies < d.Want/2+1 {
+		return unavailable
+	}
+	return d.Status.String()
+}
+
+// Well reports whether there is nothing that an operator should see.
+func (d Verdict) Well() bool { return d.Shown() == Healthy.String() }
+
 // Detail says in words what the verdict rests on.
 func (d Verdict) Detail() string {
 	return fmt.Sprintf("%s: %d wanted, %d alive, %d complete, %d stay, %d readable now, %d in the making, %d damaged, %d backends free, %d on disks that stay, in %d of %d locations",
-		d.Status, d.Want, d.Alive, d.Complete, d.Stable, d.Copies, d.Learners, d.Damaged, d.Free, d.DiskStays, d.Spread, d.SpreadMax)
+		d.Shown(), d.Want, d.Alive, d.Complete, d.Stable, d.Copies, d.Learners, d.Damaged, d.Free, d.DiskStays, d.Spread, d.SpreadMax)
 }
 
 // Health judges a tablet. The first rule that fits decides.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"strings"
 	"time"
 
@@ -48,9 +49,9 @@ func (c *conn) run(payload []byte) {
 	if err == nil {
 		return
 	}
-	if context.Cause(ctx) == errClientGone { //nolint:errorlint // our own sentinel, set bare
-		c.quit = true
-		return
+	if cause := context.Cause(ctx); errors.Is(cause, errClientGone) {
+		c.gone, c.quit = cause, true
+		c.hurry() // it may have ended only its own half: it is told, but not waited for
 	}
 	c.s.count.errors.Add(1)
 	if err := c.sendErrorOf(ctx, err); err != nil {

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -42,8 +45,9 @@ type conn struct {
 
 	stmts     map[uint32]*stmt
 	lastStmt  uint32
-	longBytes int  // of parameters sent ahead, over all statements; at most maxPacket
-	quit      bool // end after this command
+	longBytes int   // of parameters sent ahead, over all statements; at most maxPacket
+	quit      bool  // end after this command
+	gone      error // why: the client was not there any more while its statement ran; nil = it was
 
 	maxIdle   time.Duration // between two commands
 	maxPacket int           // bytes of one command
@@ -88,7 +92,11 @@ func (c *conn) serve() {
 	defer c.end()
 	if err := c.loop(); err != nil {
 		c.s.count.aborted.Add(1)
-		c.s.cfg.Log.Debug("connection aborted", "conn", c.id, "user", c.info.User, "err", err)
+		level := slog.LevelInfo
+		if errors.Is(err, io.EOF) && c.gone == nil {
+			level = slog.LevelDebug // a client that leaves between two commands without a word
+		}
+		c.s.cfg.Log.Log(c.s.ctx, level, "connection aborted", "conn", c.id, "user", c.info.User, "host", c.info.Host, "err", err)
 	}
 }
 
@@ -157,7 +165,7 @@ func (c *conn) loop() error {
 			return err
 		}
 		if c.quit {
-			return nil
+			return c.gone
 		}
 	}
 	return nil
@@ -353,7 +361,7 @@ func (w *watcher) look(c *conn) {
 		return
 	}
 	if _, err := c.r.raw.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		w.cancel(errClientGone)
+		w.cancel(fmt.Errorf("%w: %w", errClientGone, err))
 	}
 	w.done <- struct{}{}
 }

@@ -1,16 +1,22 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
 func TestKillQueryAndConnection(t *testing.T) {
@@ -88,6 +94,44 @@ func TestVanishedClientCancelsItsStatement(t *testing.T) {
 			t.Errorf("statement ended by %v", cause)
 		}
 	}
+}
+
+// TestHalfClosedClientIsTold: a client whose connection ends for the server, and only for it, hears that its statement has ended, and the log says why.
+func TestHalfClosedClientIsTold(t *testing.T) {
+	var said logBuffer
+	srv, e, addr := startServer(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	nc := rawLogin(t, addr)
+	sendRaw(t, nc, 0, append([]byte{mysql.COM_QUERY}, "BLOCK"...))
+	waitFor(t, func() bool { return srv.Stats().Running == 1 })
+	if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	wantErrorPacket(t, readRaw(t, nc), 1317)
+	if cause := <-e.ended; !errors.Is(cause, errClientGone) || !errors.Is(cause, io.EOF) {
+		t.Errorf("statement ended by %v", cause)
+	}
+	waitFor(t, func() bool { return srv.Stats().Connections == 0 })
+	if text := said.String(); !strings.Contains(text, "connection aborted") || !strings.Contains(text, errClientGone.Error()+": EOF") || srv.Stats().Aborted != 1 {
+		t.Errorf("%d were aborted, the log says %q", srv.Stats().Aborted, text)
+	}
+}
+
+// logBuffer is a log in memory.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func TestSlowClientHoldsBackTheRows(t *testing.T) {

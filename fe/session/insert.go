@@ -39,7 +39,7 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 		write = s.writeLatest
 	}
 	ins, err := s.insertAs(ctx, write, func(cat *catalog.Catalog, now time.Time) (*plan.InsertPlan, *plan.Context, error) {
-		if p, ok := s.targeted(cat, values); ok {
+		if p, ok := s.targeted(cat, now, values); ok {
 			return p, nil, nil
 		}
 		pctx := s.planContext(cat, now, nil)
@@ -52,13 +52,26 @@ func (s *Session) insertValues(ctx context.Context, values *parse.InsertValues, 
 	return out.done(ins.result())
 }
 
-// targeted plans an INSERT of literals by what is kept of the one before, which most often went to the same table.
-func (s *Session) targeted(cat *catalog.Catalog, values *parse.InsertValues) (*plan.InsertPlan, bool) {
-	mode := s.vars.now().sqlMode
-	if s.target == nil || !s.target.Fits(s.names(cat), s.db, mode, values) {
-		s.target = plan.NewInsertTarget(s.planContext(cat, s.clock(), nil), values)
+// targetsMax is how many targets a session keeps.
+const targetsMax = 8
+
+// targeted plans an INSERT of literals by what is kept of those before.
+func (s *Session) targeted(cat *catalog.Catalog, now time.Time, values *parse.InsertValues) (*plan.InsertPlan, bool) {
+	f := s.vars.now()
+	names := s.names(cat)
+	at := slices.IndexFunc(s.targets, func(t *plan.InsertTarget) bool { return t.Fits(names, s.db, f.sqlMode, f.zone, values) })
+	switch {
+	case at < 0:
+		if len(s.targets) == targetsMax {
+			s.targets = s.targets[:targetsMax-1]
+		}
+		s.targets = slices.Insert(s.targets, 0, plan.NewInsertTarget(s.planContext(cat, now, nil), values))
+	case at > 0: // the newest first
+		t := s.targets[at]
+		copy(s.targets[1:at+1], s.targets[:at])
+		s.targets[0] = t
 	}
-	return s.target.Insert(values)
+	return s.targets[0].Insert(values, now.UnixMicro())
 }
 
 // mayInsert looks at the first letter only: the fast path costs other statements nothing.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,8 @@ import (
 	"stele/sql/vec"
 )
 
-// Point queries, SELECT of columns by the whole primary key, take a way of their own: their plan is kept under the text
-// without its literals, and the row comes by one call. Other queries of one table have their plans kept there, too (kept.go). It is only a shorter way: whatever is not at once clear (values to be
+// Point queries, SELECT of columns by the whole primary key or a whole unique key, take a way of their own: their plan is kept under the
+// text without its literals, and the row comes by one call, or, by a unique key, by two. Other queries of one table have their plans kept there, too (kept.go). It is only a shorter way: whatever is not at once clear (values to be
 // converted, rows of the transaction's own, a replica that does not answer) goes to the general way before anything was sent.
 
 // maxPoints bounds the plans that are kept.
@@ -142,7 +143,11 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 	if p.plan == nil {
 		return false, nil
 	}
-	tablet, rowKey, ok := p.plan.Locate(params)
+	first, locate := p.plan, p.plan.Locate
+	if p.plan.Via != nil {
+		first, locate = p.plan.Via, p.plan.LocateVia
+	}
+	tablet, rowKey, ok := locate(params)
 	if !ok || s.tx != nil && s.tx.Wrote(tablet) {
 		return false, nil
 	}
@@ -155,11 +160,30 @@ func (s *Session) point(ctx context.Context, key []byte, sql string, params []pl
 	if !s.mayRead(p, newest, cat) {
 		return false, nil
 	}
-	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.plan.Fragment, rowKey)
+	row, err := s.sh.Scanner.Row(ctx, cat, tablet, first.Fragment, rowKey)
+	if err == nil && row != nil && first != p.plan {
+		row, err = s.rowOf(ctx, cat, p.plan, row)
+	}
 	if err != nil {
 		return false, nil //nolint:nilerr // the general way tries other replicas and knows what to say
 	}
 	return true, s.answerPoint(p, row, out)
+}
+
+// errNoEntry says that the entry of a unique key does not lead to its row by the short way.
+var errNoEntry = errors.New("the row of an entry is for the general way")
+
+// rowOf reads the row that the entry of a unique key belongs to.
+func (s *Session) rowOf(ctx context.Context, cat *catalog.Catalog, p *plan.Point, entry *vec.Batch) (*vec.Batch, error) {
+	tablet, key, ok := p.LocateRow(entry)
+	if !ok || s.tx != nil && s.tx.Wrote(tablet) {
+		return nil, errNoEntry
+	}
+	row, err := s.sh.Scanner.Row(ctx, cat, tablet, p.Fragment, key)
+	if err == nil && row == nil {
+		err = errNoEntry
+	}
+	return row, err
 }
 
 // mayRead reports whether the plan holds for the state that a query reads, and the session may read its table. Only when that state is
@@ -184,6 +208,11 @@ func (p *pointPlan) current(cat *catalog.Catalog) bool {
 	of := p.of()
 	if of == nil {
 		return false
+	}
+	if p.plan != nil && p.plan.Via != nil {
+		if index, ok := cat.TableByID(p.plan.Via.Table.ID); !ok || index != p.plan.Via.Table {
+			return false
+		}
 	}
 	t, ok := (snapshot{Catalog: cat}).Table(p.db, p.table)
 	return ok && t == of

@@ -124,7 +124,7 @@ func (p *prepared) fastInsert(ctx context.Context, params []plan.Param, out *out
 	if !ok {
 		return false, nil
 	}
-	if _, ok := s.targeted(s.sh.Log.Current(), values); !ok {
+	if _, ok := s.targeted(s.sh.Log.Current(), s.clock(), values); !ok {
 		return false, nil
 	}
 	ctx, cancel := s.timed(ctx)

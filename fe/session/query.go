@@ -242,7 +242,7 @@ func (s *Session) execEnv(cat *catalog.Catalog, now time.Time) *exec.Env {
 		System: func(ctx context.Context, sys *physical.System) (exec.Stream, error) {
 			return s.readSystem(ctx, cat, sys)
 		},
-		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemory(set.QueryMem), SpillDir: set.SpillDir,
+		Expr: expr.Context{Loc: s.vars.zone(), NowMicros: now.UnixMicro()}, Mem: exec.NewMemoryIn(s.sh.QueryMem, set.QueryMem), SpillDir: set.SpillDir,
 		GroupConcatMaxLen: s.vars.int("group_concat_max_len"), MaxRecursion: max(s.vars.int("cte_max_recursion_depth"), 1)}
 }
 

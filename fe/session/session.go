@@ -25,6 +25,7 @@ import (
 	"stele/meta/command"
 	"stele/meta/types"
 	"stele/proto/bepb"
+	"stele/sql/exec"
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/syntax"
@@ -85,8 +86,10 @@ type Parts struct {
 	// Strangers lists what of other clusters the nodes have met; nil = nothing is known.
 	Strangers func() []stmt.Stranger
 	Settings  func() Settings
-	Version   string
-	Kill      func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
+	// QueryMem is what all queries together may hold, beyond which they spill; nil = each its own limit.
+	QueryMem *exec.Memory
+	Version  string
+	Kill     func(ctx context.Context, by server.ConnInfo, id uint64, queryOnly bool) error
 	// Silent is for how long the leading FE has heard nothing of another one, 0 = this FE does not lead; nil = it is alone.
 	Silent func(fe string) time.Duration
 	// End ends a connection of this FE; nil = there are none.
@@ -153,7 +156,7 @@ type Session struct {
 	stateMu sync.Mutex
 	state   stmt.Process
 
-	target *plan.InsertTarget // of the last INSERT of literals; nil = none
+	targets []*plan.InsertTarget // of the last INSERTs of literals, the newest first
 }
 
 // Open starts a session.

@@ -189,10 +189,10 @@ var _ = registerTable(Table{Database: steleDB, Name: "create_tables", Doc: "SHOW
 	})})
 
 var _ = registerTable(Table{Database: steleDB, Name: "unhealthy_tablets",
-	Doc: "The tablets that are not HEALTHY, with the rule that decided: what the control loop sees now. A dead BE counts as alive within its tolerance.",
+	Doc: "The tablets that are not HEALTHY, with the rule that decided: what the control loop sees now. A dead BE counts as alive within its tolerance; UNAVAILABLE are tablets of which fewer than a majority answer meanwhile.",
 	Columns: concat(ofTableColumns, cols(`
 		TabletId int  The tablet.
-		Status   name REPLICA_MISSING and so on.
+		Status   name REPLICA_MISSING and so on, or UNAVAILABLE.
 		Priority name VERY_HIGH, HIGH, NORMAL or LOW.
 		Detail   text The counts that the rules look at. ADMIN EXPLAIN TABLET tells more.
 	`)),
@@ -204,9 +204,9 @@ var _ = registerTable(Table{Database: steleDB, Name: "unhealthy_tablets",
 		view, clock := e.Control.View(), e.Control.Clock()
 		for i := range view.Tablets {
 			t := &view.Tablets[i]
-			if v := sched.Health(t, view, clock); v.Status != sched.Healthy {
+			if v := sched.Health(t, view, clock); !v.Well() {
 				db, table := e.tabletNames(t.ID)
-				rows = append(rows, Row{db, table, t.ID, v.Status.String(), v.Priority.String(), v.Detail()})
+				rows = append(rows, Row{db, table, t.ID, v.Shown(), v.Priority.String(), v.Detail()})
 			}
 		}
 		return rows, nil

@@ -21,7 +21,7 @@ var replicaStatusColumns = cols(`
 	VersionNum        int   Versions that it keeps apart, -1 when its BE has not reported it.
 	IsBad             text  Whether its data is damaged.
 	State             text  NORMAL, CLONE or DECOMMISSION.
-	Status            text  OK, DEAD, VERSION_ERROR or MISSING. SCHEMA_ERROR cannot occur: the columns of a table do not change once it is made.
+	Status            text  OK, DEAD, VERSION_ERROR or MISSING. SCHEMA_ERROR cannot occur: a replica learns a schema with the first call that needs it.
 `)
 
 // Replica statuses, in the order in which they are looked for.

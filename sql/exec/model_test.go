@@ -213,11 +213,13 @@ func compare(t types.ColumnType, a, b vec.Value) int {
 	return compareRows(v.Finish().Cols[0], 0, 1)
 }
 
-// testEnv is an environment with plenty of memory, or with next to none.
+// testEnv is an environment with plenty of memory, or with next to none: others have all of what queries share.
 func testEnv(t interface{ TempDir() string }, tiny bool) *Env {
 	env := &Env{Mem: NewMemory(1 << 26), SpillDir: t.TempDir()}
 	if tiny {
-		env.Mem = NewMemory(1)
+		pool := NewMemory(1 << 20)
+		pool.add(pool.limit, false)
+		env.Mem = NewMemoryIn(pool, 1<<26)
 		env.Mem.floor = 4 << 10
 	}
 	return env

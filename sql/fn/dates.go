@@ -242,11 +242,14 @@ func dateInRange(days int64) vec.Value {
 
 // weekDef declares a function of a date and a week mode.
 func weekDef(name, syntax, doc string, f func(week, year int) int64) Def {
-	return ofDay(Def{Name: name, Group: "date", Syntax: syntax, Doc: doc, Min: 1, Max: 2, Context: true,
+	return ofDay(Def{Name: name, Group: "date", Syntax: syntax, Doc: doc + " A mode that is NULL is 0.", Min: 1, Max: 2, Context: true, TakesNull: true,
 		Rule: func(_ string, a []T) ([]T, T, error) { return []T{asDate(a[0]), tInt}[:len(a)], tInt, nil },
 		Row: func(c *Call, a []vec.Value) (vec.Value, error) {
+			if a[0].Null {
+				return vec.NullValue(), nil
+			}
 			mode := 0
-			if len(a) > 1 {
+			if len(a) > 1 && !a[1].Null {
 				mode = int(a[1].I & 7)
 			}
 			if name == "yearweek" {

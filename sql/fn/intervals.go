@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"strconv"
 	"strings"
 
 	"stele/meta/types"
@@ -16,6 +17,10 @@ func init() {
 			Min: 2, Max: 2, Params: units, TakesNull: true, Context: true, Rule: dateAddRule, Row: nullable(dateAddRow(false)), Vec: dateAddVec(false)},
 		Def{Name: "date_sub", Aliases: []string{"subdate"}, Group: "date", Syntax: "DATE_SUB(d, INTERVAL n unit) = date_sub:unit(d, n)", Doc: "d minus an interval.",
 			Min: 2, Max: 2, Params: units, TakesNull: true, Context: true, Rule: dateAddRule, Row: nullable(dateAddRow(true)), Vec: dateAddVec(true)},
+		Def{Name: "moment_number", Group: "date", Syntax: "MOMENT_NUMBER(s)", Doc: "The number of a date or time that is a text: 20240131. What DATE_ADD makes of a text counts as it where a number is asked for.",
+			Min: 1, Max: 1, Rule: fixed(tDouble, tStr), Row: momentNumber},
+		Def{Name: "insist", Group: "date", Syntax: "INSIST(d, s, n), insist:str_to_date(d, s, f)", Doc: "d, which is made of s and n by DATE_ADD or STR_TO_DATE; it is an error that it is NULL and they are not. So it is where a statement writes in strict mode.",
+			Min: 3, Max: 3, Params: []string{"", "str_to_date"}, TakesNull: true, CanFail: true, Context: true, Rule: func(_ string, a []T) ([]T, T, error) { return a, a[0], nil }, Row: insistRow},
 		Def{Name: "extract", Group: "date", Syntax: "EXTRACT(unit FROM d) = extract:unit(d)", Doc: "A part of a date or time; parts of two or more units as one number.", Min: 1, Max: 1, Params: units, Context: true,
 			Rule: extractRule, Row: extractRow, Vec: extractVec},
 		ofDay(Def{Name: "timestampdiff", Group: "date", Syntax: "TIMESTAMPDIFF(unit, a, b) = timestampdiff:unit(a, b)", Doc: "Whole units from a to b.", Min: 2, Max: 2, Params: simple, Context: true,
@@ -45,6 +50,8 @@ func dateAddRule(param string, a []T) ([]T, T, error) {
 		result = d
 	case types.KindTime:
 		result = d
+	case types.KindTinyInt, types.KindSmallInt, types.KindMediumInt, types.KindInt, types.KindBigInt:
+		return []T{tInt, amount}, varchar(29), nil
 	default:
 		return []T{text(d), amount}, varchar(29), nil
 	}
@@ -107,16 +114,69 @@ func dateAddRow(sub bool) rowFunc {
 			}
 			return vec.Int(m), nil
 		}
-		return c.addToText(a[0].B, iv), nil
+		t, ok := c.literalMoment(a[0], c.Args[0])
+		if !ok {
+			return vec.NullValue(), nil
+		}
+		return addToLiteral(t, iv), nil
 	}
 }
 
-// addToText adds to a literal; the result looks like the literal, with a time of day if either has one.
-func (c *Call) addToText(s []byte, iv sqltypes.Interval) vec.Value {
-	t, _, ok := sqltypes.LeadingDateTime(s, c.Ctx.Location())
-	if !ok {
-		return vec.NullValue()
+// insistRow tells a value that is no date from a sum that leaves the calendar. Zero dates have no days after them, and are no error.
+func insistRow(c *Call, a []vec.Value) (vec.Value, error) {
+	if !a[0].Null || a[1].Null || a[2].Null || c.isZeroDate(1, a[1].I) {
+		return a[0], nil
 	}
+	shown := sqltypes.AppendText(nil, c.Args[1], a[1], c.Ctx.Location())
+	if c.Param == "str_to_date" {
+		return a[0], sqltypes.Errorf(1411, "HY000", "Incorrect %s value: '%s' for function str_to_date", kindWord(c.Args[0]), shown)
+	}
+	if !c.Args[1].IsTemporal() {
+		t, ok := c.literalMoment(a[1], c.Args[1])
+		if !ok {
+			return a[0], sqltypes.Errorf(1292, "22007", "Incorrect datetime value: '%s'", shown)
+		}
+		if t.Micros < sqltypes.MinDateTime {
+			return a[0], nil
+		}
+	}
+	return a[0], sqltypes.Errorf(1441, "22008", "Datetime function: %s field overflow", kindWord(c.Args[1]))
+}
+
+// kindWord is what errors call a date or time.
+func kindWord(t T) string {
+	if t.Kind == types.KindTime {
+		return "time"
+	}
+	return "datetime"
+}
+
+// momentNumber leaves out all but the digits and the point.
+func momentNumber(_ *Call, a []vec.Value) (vec.Value, error) {
+	digits := make([]byte, 0, len(a[0].B))
+	for _, c := range a[0].B {
+		if c >= '0' && c <= '9' || c == '.' {
+			digits = append(digits, c)
+		}
+	}
+	f, err := strconv.ParseFloat(string(digits), 64)
+	if err != nil {
+		return vec.NullValue(), nil
+	}
+	return vec.Float(f), nil
+}
+
+// literalMoment reads the text or number of a type that an interval is added to.
+func (c *Call) literalMoment(v vec.Value, from T) (sqltypes.Temporal, bool) {
+	if from.IsInteger() {
+		return sqltypes.NumberToDateTime(v.I)
+	}
+	m, _, ok := sqltypes.LeadingDateTime(v.B, c.Ctx.Location())
+	return m, ok
+}
+
+// addToLiteral adds to a literal; the result looks like the literal, with a time of day if either has one.
+func addToLiteral(t sqltypes.Temporal, iv sqltypes.Interval) vec.Value {
 	m, ok := sqltypes.AddInterval(t.Micros, iv)
 	if !ok {
 		return vec.NullValue()

@@ -40,7 +40,7 @@ func init() {
 			},
 			Row: bitRow(func(a, _ uint64) uint64 { return uint64(bits.OnesCount64(a)) })},
 
-		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true, Params: []string{"", "strict"},
+		Def{Name: "cast", Aliases: []string{"convert"}, Group: "cast", Syntax: "CAST(a AS type), CONVERT(a, type)", CanFail: true, Params: []string{"", "strict", "compared"},
 			Doc: "Converts to CHAR, BINARY, SIGNED, UNSIGNED, DECIMAL, DOUBLE, FLOAT, DATE, DATETIME, TIME, YEAR or JSON. What is not a date becomes NULL, what is not a number becomes 0.",
 			Min: 1, Max: 1, Row: castRow, Vec: castVec},
 	)
@@ -204,7 +204,14 @@ func castRow(c *Call, a []vec.Value) (vec.Value, error) {
 	if c.Param == "strict" {
 		return sqltypes.CastStrict(a[0], c.Args[0], c.Result, c.env())
 	}
-	return sqltypes.Cast(a[0], c.Args[0], c.Result, c.env())
+	out, err := sqltypes.Cast(a[0], c.Args[0], c.Result, c.env())
+	if c.Param == "compared" && err == nil && out.Null && !a[0].Null { // what is no date compares as the zero date
+		out = vec.Int(0)
+		if c.Result.Kind != types.KindTime {
+			out = vec.Int(sqltypes.ZeroOf(c.Result.Kind))
+		}
+	}
+	return out, err
 }
 
 // castVec has loops for the numeric casts that coercions insert, and passes through what has the same form already.

@@ -27,6 +27,7 @@ const (
 	CellHex     // the digits of 0x.. or x'..'
 	CellBit     // the digits of 0b.. or b'..'
 	CellParam   // a question mark, of FastInsertPrepared alone
+	CellNow     // NOW() or CURRENT_TIMESTAMP; Text is the number of digits of its seconds, if it says one
 )
 
 // Cell is one literal of an INSERT, cut from the statement without copying.
@@ -87,7 +88,7 @@ func (c Cell) String() string {
 	return string(c.AppendBytes(nil))
 }
 
-// InsertValues is INSERT or REPLACE with nothing but literals.
+// InsertValues is INSERT or REPLACE with nothing but literals, and the time.
 type InsertValues struct {
 	Table   syntax.TableName
 	Columns []string // nil if the statement lists none
@@ -384,7 +385,7 @@ func (r *insertReader) bitsCell(c *Cell, t syntax.Token) bool {
 	return true
 }
 
-// wordCell takes NULL, DEFAULT, TRUE or FALSE.
+// wordCell takes NULL, DEFAULT, TRUE, FALSE or the time.
 func (r *insertReader) wordCell(c *Cell) bool {
 	switch {
 	case r.word("NULL"):
@@ -396,7 +397,27 @@ func (r *insertReader) wordCell(c *Cell) bool {
 	case r.word("FALSE"):
 		c.Kind = CellFalse
 	default:
-		return false
+		return r.nowCell(c)
 	}
 	return true
+}
+
+// nowCell takes NOW() and CURRENT_TIMESTAMP. NOW is a function only if the parenthesis follows at once.
+func (r *insertReader) nowCell(c *Cell) bool {
+	end, bare := r.tok.End, r.tok.Is(r.sql, "CURRENT_TIMESTAMP")
+	c.Kind, c.Text = CellNow, ""
+	if !bare && !r.tok.Is(r.sql, "NOW") {
+		return false
+	}
+	r.next()
+	if r.tok.Start != end || !r.punct('(') {
+		return bare
+	}
+	if r.tok.Kind == syntax.Int {
+		if c.Text = r.tok.Text(r.sql); len(c.Text) != 1 || c.Text > "6" {
+			return false
+		}
+		r.next()
+	}
+	return r.punct(')')
 }

@@ -41,6 +41,14 @@ func slowCell(t interface{ Fatalf(string, ...any) }, e ExprNode) string {
 	switch x := e.(type) {
 	case *DefaultExpr:
 		return "default"
+	case *FuncCallExpr:
+		if x.FnName.L != "now" && x.FnName.L != "current_timestamp" || len(x.Args) > 1 {
+			t.Fatalf("%s() in a fast insert", x.FnName.L)
+		}
+		if len(x.Args) == 1 {
+			return "now:" + slowCell(t, x.Args[0])
+		}
+		return "now"
 	case *UnaryOperationExpr:
 		if x.Op == OpMinus {
 			return "-" + slowCell(t, x.V)
@@ -86,6 +94,11 @@ func fastCell(c Cell) string {
 		return "true"
 	case CellFalse:
 		return "false"
+	case CellNow:
+		if c.Text != "" {
+			return "now:int:" + c.Text
+		}
+		return "now"
 	case CellInt:
 		digits := strings.TrimLeft(c.Text, "0")
 		if digits == "" {
@@ -130,6 +143,7 @@ var fastTaken = []string{
 	`insert into t values ('a''b\n\%', "q\"x""y", '', 'héllo')`,
 	"insert into t values (x'6162', 0x1, 0xABC, b'101', 0b1, X'', \\N)",
 	"insert into t values (18446744073709551615, 18446744073709551616, 007, 99999999999999999999999, .5, 5.)",
+	"insert into t values (now(), NOW(3), Now( 0 ), current_timestamp, CURRENT_TIMESTAMP(), current_timestamp(6))",
 	"insert /* c */ into t -- x\n values /*!50000 (1) */ # end",
 }
 
@@ -137,7 +151,8 @@ var fastTaken = []string{
 var fastRefused = []string{
 	"", "select 1", "insert into t values (?)", "insert into t values (1+1)", "insert into t values ()", "insert into t values (1),(1,2)",
 	"insert into t (a) values (1,2)", "insert into t (a, values) values (1,2)", "insert into t set a = 1", "insert into t select 1",
-	"insert into t values (1) on duplicate key update a = 1", "insert into t values (now())", "insert into t values ('a' 'b')",
+	"insert into t values (1) on duplicate key update a = 1", "insert into t values (now(7))", "insert into t values (now())+1", "insert into t values (now)", "insert into t values (-now())", "insert into t values (now(-1))",
+	"insert into t values (now()+1)", "insert into t values (current_timestamps)", "insert into t values (now(06))", "insert into t values ('a' 'b')",
 	"insert into t values (_utf8'x')", "insert into t values (date '2020-01-01')", "insert into t values (1", "insert into t values (1),", "insert into t values (1) x",
 	"insert into t values (1); select 1", "insert /*+ hint() */ into t values (1)", "insert low_priority into t values (1)", "insert into t partition (p) values (1)",
 	"insert into select values (1)", "insert into count(a) values (1)", "insert into t values (- -1)", "insert into t values (-'1')", "insert into t values (x'1')",
@@ -156,7 +171,7 @@ var fastHostile = []string{
 	"insert into t values ('\x00','a\x00b')", "insert into t values ('\xff\xfe','\xed\xa0\x80','\xc3')", "insert into t values ('\xc3','\xa9')", "insert into t values (\u00a01,\u30002)", "insert into t values (1,\x002)",
 	"insert into t values (1)\x00", "insert into t values (1);;", "insert into t values (1) ; -- x", "insert into t values (1),(2)as n", "insert into t values (a),(`a`),('a')", "insert into t values ((1),(2))",
 	"insert into t values (concat('a',concat('b',',')),1)", "insert into t values (?,'?',\"?\")", "insert into t values (\"a\\\"\",\"b''\")", "insert into t values ('a\n','\r\n',' ')", "insert into t values ({d '2020-01-01'})",
-	"insert into t values (true,false,TRUE1,unknown)", "insert into t values (1,)", "insert into t values (,1)", "insert into t values ('", "insert into t values ('a", "insert into t values (-", "insert into t values (1.", "insert into t values (NUL",
+	"insert into t values (true,false,TRUE1,unknown)", "insert into t values (now (),now/**/(),now(/**/),`now`(),current_timestamp ( ),now(1,2))", "insert into t values (1,)", "insert into t values (,1)", "insert into t values ('", "insert into t values ('a", "insert into t values (-", "insert into t values (1.", "insert into t values (NUL",
 }
 
 func TestFastInsert(t *testing.T) {
@@ -189,7 +204,7 @@ func TestFastInsert(t *testing.T) {
 // TestFastInsertModel generates inserts and compares with the MySQL parser.
 func TestFastInsertModel(t *testing.T) {
 	literals := []string{"1", "-2", "+3", "0.5", "-1.25", "1e3", "null", "DEFAULT", "true", "'x'", "'it''s'", `'\t\'é'`, `"q"`, "x'ff'", "0b11", "00", "123456789012345678901234567890",
-		"NULL", "7.", "-0", "''", "'-- x'", "1 /* c */", "2/*!*/", "9223372036854775808", "18446744073709551616"}
+		"NULL", "7.", "-0", "''", "'-- x'", "1 /* c */", "2/*!*/", "9223372036854775808", "18446744073709551616", "now()", "NOW(2)", "current_timestamp", "CURRENT_TIMESTAMP(1)"}
 	names := []string{"a", "b1", "`select`", "`x``y`", "status", "1a", "é", "count", "_x", "end", "value"}
 	rapid.Check(t, func(rt *rapid.T) {
 		pick := func(from []string, label string) string { return rapid.SampledFrom(from).Draw(rt, label) }

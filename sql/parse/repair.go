@@ -18,6 +18,7 @@ import (
 //	EXPLAIN FORMAT=TREE, EXPLAIN VERBOSE        formats without quotes
 //	SELECT ... INTO @a, @b                      user variables, see IntoStmt
 //	a INT AS (b + 1) PERSISTENT                 MariaDB's name of STORED
+//	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
 	mode syntax.Mode
@@ -142,6 +143,7 @@ func (r *repair) explain() {
 // parentheses goes through all of them, for casts and derived tables.
 func (r *repair) parentheses() {
 	var open []int
+	match := -1 // the last one whose AGAINST is still to come
 	var derived derivedTables
 	for i := range r.toks {
 		switch {
@@ -155,9 +157,14 @@ func (r *repair) parentheses() {
 				r.overwrite(r.toks[i-1].Start, r.toks[i-1].End, "CHAR")
 			case r.is(at-1, "AS") && r.is(i+1, "PERSISTENT"):
 				r.overwrite(r.toks[i+1].Start, r.toks[i+1].End, "STORED")
+			case r.is(at-1, "AGAINST") && match >= 0:
+				r.rank(match, i)
+				match = -1
 			case r.startsQuery(at + 1):
 				derived.lift(r, i+1)
 			}
+		case r.is(i, "MATCH"):
+			match = i
 		}
 	}
 	if len(derived.tables) > 0 {
@@ -165,6 +172,24 @@ func (r *repair) parentheses() {
 			n.Accept(&derived)
 			return nil
 		})
+	}
+}
+
+// rank puts parentheses around MATCH … AGAINST (…), which is tokens i to end, where an operator follows and blanks leave the room.
+func (r *repair) rank(i, end int) {
+	if end+1 >= len(r.toks) || !strings.Contains("<=>=<>!=+-*/%", r.toks[end+1].Text(r.text)) {
+		return
+	}
+	start, behind := r.toks[i].Start, r.toks[end].End
+	if r.text[behind] != ' ' {
+		return
+	}
+	for j := i + 1; j <= end; j++ {
+		if gap := r.toks[j-1].End; r.toks[j].Start > gap {
+			r.overwrite(start, gap+1, "("+r.text[start:gap])
+			r.overwrite(behind, behind+1, ")")
+			return
+		}
 	}
 }
 

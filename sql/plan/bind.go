@@ -290,6 +290,16 @@ func (e *env) between(n *ast.BetweenExpr) (*expr.Node, error) {
 	if list, err = e.b.together("between", list); err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(list, func(n *expr.Node) bool { return isDated(n.Type) }) {
+		if list, err = e.b.datesAmong(list); err != nil {
+			return nil, err
+		}
+	}
+	if isPlainText(list[0].Type) && (isPlainText(list[1].Type) && list[2].Type.IsNumeric() || isPlainText(list[2].Type) && list[1].Type.IsNumeric()) {
+		if list, err = e.b.coerceAll(list, types.ColumnType{Kind: types.KindDouble}); err != nil { // one rule for all three
+			return nil, err
+		}
+	}
 	lo, err := e.b.call(">=", list[0], list[1])
 	if err != nil {
 		return nil, err
@@ -328,10 +338,13 @@ func (e *env) inValues(n *ast.PatternInExpr) (*expr.Node, error) {
 		return nil, err
 	}
 	literalNumbers("in", nodes, list)
-	left, list := list[0], list[1:]
-	if len(list) == 1 {
-		return e.b.call("=", left, list[0])
+	if len(list) == 2 {
+		return e.b.call("=", list[0], list[1])
 	}
+	if list, err = e.b.datesWith(list); err != nil {
+		return nil, err
+	}
+	left, list := list[0], list[1:]
 	if sameFamily(left, list) {
 		return e.b.call("in", append([]*expr.Node{left}, list...)...)
 	}
@@ -450,6 +463,9 @@ func (e *env) whenConds(n *ast.CaseExpr) ([]*expr.Node, error) {
 		return nil, err
 	}
 	if values, err = e.b.together("case", values); err != nil {
+		return nil, err
+	}
+	if values, err = e.b.datesWith(values); err != nil {
 		return nil, err
 	}
 	for i := range conds {

@@ -15,11 +15,12 @@ type binder struct {
 	cols []column
 	// modes of the session that binding depends on
 	fullGroupBy bool
-	strictWrite bool     // a statement that writes in strict mode: a cast that fails is an error
-	byZeroFails bool     // and so is a division by zero
-	once        bool     // what is bound now is worked out exactly once
-	depth       int      // nesting of queries, bounded
-	notes       []string // what a definition asks for and does not get
+	strictWrite bool                // a statement that writes in strict mode: a cast that fails is an error
+	byZeroFails bool                // and so is a division by zero
+	once        bool                // what is bound now is worked out exactly once
+	depth       int                 // nesting of queries, bounded
+	notes       []string            // what a definition asks for and does not get
+	moments     map[*expr.Node]bool // constants that DATE_ADD has made of a text
 
 	locks *ast.SelectStmt // the one whose rows the session locks, when it asks for that
 

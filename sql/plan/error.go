@@ -66,6 +66,7 @@ const (
 	CodePartitionFields     = 1659
 	CodeUniqueNeedsAll      = 1503
 	CodeSamePartitionName   = 1517
+	CodeWrongDate           = 1525
 	CodeNoPartition         = 1526
 	CodeTooManyPartitions   = 1499
 	CodeWindowMisuse        = 3593

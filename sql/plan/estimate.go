@@ -118,12 +118,12 @@ func (b *binder) selectivity(in *rel, p *expr.Node) float64 {
 	return selOther
 }
 
-// keySelectivity guesses which part of the rows has one value of a column, or of its key, that there is a key for.
+// keySelectivity guesses which part of the rows has one value of a column, or of its key, that a key begins with.
 func (b *binder) keySelectivity(e *expr.Node) (float64, bool) {
 	if _, ok := keyOf(e); ok {
 		e = e.Args[0]
 	}
-	if e.Kind != expr.NodeColumn || b.cols[e.Col].table == nil || !b.wholeKey(e.Col) && !b.indexed(e.Col) {
+	if e.Kind != expr.NodeColumn || b.cols[e.Col].table == nil || !b.leadsPrimary(e.Col) && !b.indexed(e.Col) {
 		return 0, false
 	}
 	return 1 / math.Max(1, b.distinctValues(e.Col)), true
@@ -134,6 +134,13 @@ func (b *binder) indexed(id int) bool {
 	c := b.cols[id]
 	at := c.table.Schema.Columns[c.pos].ID
 	return slices.ContainsFunc(c.table.VisibleKeys(), func(k catalog.UniqueKey) bool { return k.Columns[0] == at })
+}
+
+// leadsPrimary reports whether a column comes first in the primary key of its table.
+func (b *binder) leadsPrimary(id int) bool {
+	c := b.cols[id]
+	keys := c.table.Schema.KeyIndexes()
+	return len(keys) > 0 && keys[0] == c.pos
 }
 
 // wholeKey reports whether a column alone is the primary key of its table.

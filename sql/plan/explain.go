@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -135,8 +134,11 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	if s.Via != nil {
 		line += fmt.Sprintf(" via=%s(%d)", s.Via.Key, len(s.Via.Fragment.Keys))
 	}
-	if skip := skipsBy(f); len(skip) > 0 {
-		line += fmt.Sprintf(" skip_by_key=[%s]", strings.Join(skip, " "))
+	if skip := f.Bounded(); len(skip) > 0 {
+		line += fmt.Sprintf(" skip_by_key=[%s]", columnNamesOf(f, skip...))
+	}
+	if id, ok := f.FirstByKey(); ok {
+		line += fmt.Sprintf(" first_by_key=[%s]", columnNamesOf(f, id))
 	}
 	p.add(depth, "%s", line)
 	for _, t := range s.Takes {
@@ -166,35 +168,13 @@ func (p *printer) scan(s *physical.Scan, depth int) {
 	}
 }
 
-// skipsBy names the columns of secondary keys of which the filter wants one value: what does not hold it is not read.
-func skipsBy(f *physical.Fragment) (out []string) {
-	var walk func(*expr.Node)
-	walk = func(n *expr.Node) {
-		if n == nil || n.Kind != expr.NodeCall {
-			return
-		}
-		if n.Func == "and" {
-			for _, a := range n.Args {
-				walk(a)
-			}
-			return
-		}
-		if n.Func != "=" || len(n.Args) != 2 {
-			return
-		}
-		col, val := n.Args[0], n.Args[1]
-		if col.Kind == expr.NodeConst {
-			col, val = val, col
-		}
-		if _, keyed := keyOf(col); keyed {
-			col = col.Args[0]
-		}
-		if col.Kind == expr.NodeColumn && val.Kind == expr.NodeConst && !val.Value.Null && slices.Contains(f.Schema.Indexed, f.Columns[col.Col]) {
-			out = append(out, f.Schema.Columns[f.Schema.ColumnIndex(f.Columns[col.Col])].Name)
-		}
+// columnNamesOf names columns of the table of a fragment.
+func columnNamesOf(f *physical.Fragment, ids ...types.ColumnID) string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, f.Schema.Columns[f.Schema.ColumnIndex(id)].Name)
 	}
-	walk(f.Filter)
-	return out
+	return strings.Join(out, " ")
 }
 
 // tabletList shows a few tablet ids, or how many there are.

@@ -266,6 +266,13 @@ func (f *filler) cell(cb *vec.ColumnBuilder, col int, c ast.Cell, row int) error
 		return nil
 	}
 	v, from := cellValue(c, t.Type)
+	if c.Kind == ast.CellNow {
+		from = types.ColumnType{Kind: types.KindDateTime, NotNull: true}
+		if c.Text != "" {
+			from.Scale = int32(c.Text[0] - '0')
+		}
+		v = moment(sqltypes.UTCToLocal(f.b.ctx.NowMicros, f.b.ctx.location()), from)
+	}
 	return f.put(cb, col, v, from, row)
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"stele/meta/types"
@@ -12,8 +13,11 @@ import (
 
 // call types a call, coerces its arguments and folds it when constants decide it.
 func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
-	args, err := b.members(name, args)
+	args, err := b.momentNumbers(name, args)
 	if err != nil {
+		return nil, err
+	}
+	if args, err = b.members(name, args); err != nil {
 		return nil, err
 	}
 	args = b.inBytes(name, args)
@@ -26,11 +30,52 @@ func (b *binder) call(name string, args ...*expr.Node) (*expr.Node, error) {
 	return b.plainCall(name, args)
 }
 
+// momentNumbers has what DATE_ADD makes of a text counted by its digits where a number is asked for: it is a date or time to MySQL.
+func (b *binder) momentNumbers(name string, args []*expr.Node) ([]*expr.Node, error) {
+	_, compares := fn.CompareOp(name)
+	compares = compares || name == "<=>"
+	if !compares && !numbers[name] {
+		return args, nil
+	}
+	out := slices.Clone(args)
+	for i, a := range args {
+		if !b.isMoment(a) || compares && !args[1-i].Type.IsNumeric() {
+			continue
+		}
+		n, err := b.plainCall("moment_number", []*expr.Node{a})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+// besideText has a text that is no constant compared with a date or time as one: as the zero date where it is none.
+func besideText(args []*expr.Node) []*expr.Node {
+	for i, a := range args {
+		n := args[1-i]
+		if !a.Type.IsTemporal() || !n.Type.IsString() || n.Type.Kind == types.KindJSON || n.Kind == expr.NodeConst {
+			continue
+		}
+		_, to := fn.CompareTypes(a.Type, n.Type)
+		out := slices.Clone(args)
+		out[1-i] = expr.Cast(n, to)
+		out[1-i].Func = "cast:compared"
+		return out
+	}
+	return args
+}
+
 // beside has a date or time compared as a number with a number, unless that is a constant which is a date or time itself.
 func (b *binder) beside(name string, args []*expr.Node) ([]*expr.Node, error) {
 	if _, compares := fn.CompareOp(name); !compares && name != "<=>" {
 		return args, nil
 	}
+	if err := b.mustBeDate(args); err != nil {
+		return nil, err
+	}
+	args = besideText(args)
 	for i, a := range args {
 		n := args[1-i]
 		if !a.Type.IsTemporal() || !n.Type.IsNumeric() || n.Type.Kind == types.KindYear {
@@ -71,6 +116,9 @@ func (b *binder) plainCall(name string, args []*expr.Node) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n, err = b.insist(name, args, n); err != nil {
+		return nil, err
+	}
 	if n, err = b.digits(name, args, n); err == nil {
 		b.noteDivision(name, args, n)
 	}
@@ -80,7 +128,7 @@ func (b *binder) plainCall(name string, args []*expr.Node) (*expr.Node, error) {
 // foldCall evaluates what constants decide, the casts that expr.Call has put in first.
 func (b *binder) foldCall(n *expr.Node) (*expr.Node, error) {
 	for i, a := range n.Args {
-		if isCall(a, "cast") && a.Args[0].Kind == expr.NodeConst {
+		if (isCall(a, "cast") || isCall(a, "cast:strict")) && a.Args[0].Kind == expr.NodeConst {
 			var err error
 			if n.Args[i], err = b.fold(a); err != nil {
 				return nil, err
@@ -119,9 +167,27 @@ func (b *binder) fold(n *expr.Node) (*expr.Node, error) {
 		all = all && a.Kind == expr.NodeConst
 	}
 	if all || some && (n.Func == "and" || n.Func == "or" || n.Func == "case" || n.Func == "if") {
-		return expr.Fold(n, b.evalContext())
+		out, err := expr.Fold(n, b.evalContext())
+		if err == nil && b.isMoment(n) {
+			if b.moments == nil {
+				b.moments = map[*expr.Node]bool{}
+			}
+			b.moments[out] = true
+		}
+		return out, err
 	}
 	return n, nil
+}
+
+// isMoment reports whether a text is what DATE_ADD has made of one, which may have been evaluated already.
+func (b *binder) isMoment(n *expr.Node) bool {
+	if isCall(n, "insist") {
+		n = n.Args[0]
+	}
+	if n.Kind != expr.NodeCall {
+		return b.moments[n]
+	}
+	return n.Type.IsString() && (strings.HasPrefix(n.Func, "date_add:") || strings.HasPrefix(n.Func, "date_sub:"))
 }
 
 // evalContext is what folding needs of the session.
@@ -328,15 +394,20 @@ func (e *env) clockCall(name string, args []ast.ExprNode) (*expr.Node, bool, err
 		}
 		t.Scale = int32(p)
 	}
+	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: moment(local, t)}, true, nil
+}
+
+// moment is a time as a value of a temporal type, which has less digits, or is only its date or time of day.
+func moment(local int64, t types.ColumnType) expr.Value {
 	days, rest := sqltypes.FloorDay(local)
 	v := local - rest%1e6 + rest%1e6/pow10(6-t.Scale)*pow10(6-t.Scale)
-	switch kind {
+	switch t.Kind {
 	case types.KindDate:
 		v = days
 	case types.KindTime:
 		v -= local - rest
 	}
-	return &expr.Node{Kind: expr.NodeConst, Type: t, Value: expr.Value{I: v}}, true, nil
+	return expr.Value{I: v}
 }
 
 func pow10(n int32) int64 {

@@ -203,14 +203,14 @@ func columnNamed(t *catalog.Table, name string) int {
 // fromQuery plans INSERT ... SELECT.
 func (p *InsertPlan) fromQuery(b *binder, q ast.ResultSetNode) error {
 	out, err := b.query(q, nil, nil)
-	if err == nil {
-		out, err = b.showFields(out)
-	}
 	if err != nil {
 		return err
 	}
 	if len(out.fields) != len(p.columns) {
 		return errorf(CodeColumnCount, "Column count doesn't match value count at row 1")
+	}
+	if out, err = b.giveFields(out, p.Table, p.columns); err != nil {
+		return err
 	}
 	if err := p.givesNone(); err != nil {
 		return err
@@ -418,7 +418,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 		if earlier[old[pos]], err = b.stored(x, &p.Table.Schema.Columns[pos]); err != nil {
 			return err
 		}
-		if x, err = b.shown(x); err != nil {
+		if x, err = b.given(x, &p.Table.Schema.Columns[pos]); err != nil {
 			return err
 		}
 		set[pos] = true

@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"stele/meta/types"
@@ -12,23 +15,29 @@ import (
 )
 
 // InsertTarget is the plan of the INSERTs of literals that differ in nothing but the literals: where they go, and into which
-// columns. It is only a shorter way than InsertValues, for tables whose rows are given whole.
+// columns. It is only a shorter way than InsertValues: whatever is an error or a warning there is left to that.
 type InsertTarget struct {
 	plan    InsertPlan // without rows
 	db      string     // as the statement names it
 	table   string
 	names   []string // likewise; nil = no list
 	current string   // the default database
-	modes   string   // sql_mode
-	usable  bool     // every column of a row is given by the statement, and stores what literals are
+	ctx     Context  // what values depend on: sql_mode and the time zone, and the time of the statement
+	usable  bool
+
+	filler filler
+	quick  []quickColumn // of the columns that are given
+	timed  []int         // columns that are not given and have the time of the statement
 }
 
 // NewInsertTarget plans INSERTs like in. One that is wrong is not usable: InsertValues knows what to say.
 func NewInsertTarget(ctx *Context, in *ast.InsertValues) *InsertTarget {
-	t := &InsertTarget{db: in.Table.DB, table: in.Table.Table, current: ctx.CurrentDB, modes: ctx.SQLMode}
+	t := &InsertTarget{db: in.Table.DB, table: in.Table.Table, current: ctx.CurrentDB}
+	t.ctx = Context{SQLMode: ctx.SQLMode, TimeZone: ctx.TimeZone}
 	if in.Columns != nil {
 		t.names = slices.Clone(in.Columns)
 	}
+	before := ctx.Warnings.Count
 	mode := insertMode(in)
 	p, err := newInsert(newBinder(ctx), in.Table.DB, in.Table.Table, mode, in.Columns, in.Columns != nil)
 	if err != nil {
@@ -37,9 +46,28 @@ func NewInsertTarget(ctx *Context, in *ast.InsertValues) *InsertTarget {
 	}
 	t.plan = *p
 	t.plan.filler = nil // it belongs to one statement
-	t.usable = p.Via == nil && !p.Checked() && len(p.columns) == len(p.Table.Schema.Columns) && p.AutoIncrement < 0 && !p.NeedsRowID && !p.Table.HasUniqueKeys()
-	t.usable = t.usable && p.generated == nil && !slices.ContainsFunc(p.Table.Schema.Columns, func(c types.Column) bool { return !storesInts(&c) && !storesTexts(&c) })
+	t.usable = p.Via == nil && !p.Checked() && p.generated == nil && p.filler.computed == nil && ctx.Warnings.Count == before
+	if t.usable {
+		t.fillBy(p.filler)
+	}
 	return t
+}
+
+// fillBy takes over the filler of a statement.
+func (t *InsertTarget) fillBy(f *filler) {
+	b := newBinder(&t.ctx)
+	b.writes(t.plan.Mode == ModeIgnore)
+	t.filler = *f
+	t.filler.b, t.filler.warnings = b, &t.ctx.Warnings
+	t.quick = make([]quickColumn, len(t.plan.columns))
+	for j, pos := range t.plan.columns {
+		t.quick[j] = t.filler.literals(pos)
+	}
+	for i := range t.plan.Table.Schema.Columns {
+		if c := &t.plan.Table.Schema.Columns[i]; c.DefaultNow && !f.given[i] {
+			t.timed = append(t.timed, i)
+		}
+	}
 }
 
 func insertMode(in *ast.InsertValues) InsertMode {
@@ -53,9 +81,9 @@ func insertMode(in *ast.InsertValues) InsertMode {
 }
 
 // Fits reports whether a statement is one of the target's, and the target's table is that of the snapshot.
-func (t *InsertTarget) Fits(snapshot Snapshot, currentDB, modes string, in *ast.InsertValues) bool {
-	if t.table != in.Table.Table || t.db != in.Table.DB || t.current != currentDB || t.modes != modes || t.plan.Mode != insertMode(in) ||
-		(t.names == nil) != (in.Columns == nil) || !slices.Equal(t.names, in.Columns) {
+func (t *InsertTarget) Fits(snapshot Snapshot, currentDB, modes string, zone *time.Location, in *ast.InsertValues) bool {
+	if t.table != in.Table.Table || t.db != in.Table.DB || t.current != currentDB || t.ctx.SQLMode != modes || t.ctx.TimeZone != zone ||
+		t.plan.Mode != insertMode(in) || (t.names == nil) != (in.Columns == nil) || !slices.Equal(t.names, in.Columns) {
 		return false
 	}
 	if t.plan.Table == nil {
@@ -65,14 +93,22 @@ func (t *InsertTarget) Fits(snapshot Snapshot, currentDB, modes string, in *ast.
 	return ok && table == t.plan.Table
 }
 
-// Insert plans one statement. It is not ok when a literal is not a value of its column as it stands.
-func (t *InsertTarget) Insert(in *ast.InsertValues) (*InsertPlan, bool) {
+// Insert plans one statement of a time. It is not ok when a value is to be complained of.
+func (t *InsertTarget) Insert(in *ast.InsertValues, nowMicros int64) (*InsertPlan, bool) {
 	if !t.usable || in.Width != len(t.plan.columns) {
 		return nil, false
 	}
+	t.ctx.NowMicros, t.ctx.Warnings = nowMicros, Warnings{}
+	for _, i := range t.timed {
+		d, err := t.filler.defaultOf(i)
+		if err != nil {
+			return nil, false
+		}
+		t.filler.defaults[i] = d.Value
+	}
 	p := t.plan
 	var ok bool
-	if p.Rows, ok = t.rows(in); !ok {
+	if p.Rows, ok = t.rows(in); !ok || t.ctx.Warnings.Count > 0 {
 		return nil, false
 	}
 	return &p, true
@@ -85,12 +121,41 @@ func (t *InsertTarget) rows(in *ast.InsertValues) (*vec.Batch, bool) {
 	for j, pos := range t.plan.columns {
 		v := &vectors[pos]
 		v.Type, v.N = cols[pos].Type, n
-		if !literals(v, &cols[pos], in, j) {
+		if !literals(v, &cols[pos], in, j) && !t.converted(v, in, j) {
 			return nil, false
 		}
 		out.Cols[pos] = v
 	}
+	for pos, v := range out.Cols {
+		if v == nil {
+			cb := vec.NewColumnBuilder(cols[pos].Type, n)
+			for range n {
+				cb.AppendValue(t.filler.defaults[pos])
+			}
+			vectors[pos] = *cb.Take()
+			out.Cols[pos] = &vectors[pos]
+		}
+	}
 	return out, true
+}
+
+// converted fills a vector with the j-th literal of each row by the ways of InsertValues; false when one is an error.
+func (t *InsertTarget) converted(v *vec.Vector, in *ast.InsertValues, j int) bool {
+	pos := t.plan.columns[j]
+	c := &t.plan.Table.Schema.Columns[pos]
+	cb := vec.NewColumnBuilder(c.Type, v.N)
+	for i := range v.N {
+		cell := in.Cells[i*in.Width+j]
+		switch {
+		case c.AutoIncrement && (cell.Kind == ast.CellNull || cell.Kind == ast.CellDefault):
+			cb.AppendNull()
+		case t.quick[j].literal(cb, c.Type.Kind, cell):
+		case t.filler.cell(cb, pos, cell, i+1) != nil:
+			return false
+		}
+	}
+	*v = *cb.Take()
+	return true
 }
 
 // batchOf returns a batch with room for its columns, and those.
@@ -140,8 +205,8 @@ func literals(v *vec.Vector, c *types.Column, in *ast.InsertValues, j int) bool 
 	return false
 }
 
-// BindInsert puts the values of parameters in the place of their question marks. It is not ok when one is neither an integer nor a
-// string: what those mean in the place of a literal is for Insert to say.
+// BindInsert puts the values of parameters in the place of their question marks, as literals. It is not ok when one has no literal
+// that means the same in the place of any value: that is for Insert to say.
 func BindInsert(in *ast.InsertValues, params []Param) (*ast.InsertValues, bool) {
 	out := *in
 	out.Cells = slices.Clone(in.Cells)
@@ -162,7 +227,8 @@ func bindCell(c *ast.Cell, p *Param) bool {
 	kind := p.Type.Kind
 	switch {
 	case p.Value.Null:
-		return false
+		c.Kind = ast.CellNull
+		return true
 	case kind >= types.KindTinyInt && kind <= types.KindBigInt && (!p.Type.Unsigned || p.Value.I >= 0):
 		c.Kind = ast.CellInt
 		if c.Text = strconv.FormatInt(p.Value.I, 10); p.Value.I < 0 {
@@ -172,18 +238,27 @@ func bindCell(c *ast.Cell, p *Param) bool {
 	case kind == types.KindVarChar:
 		c.Kind, c.Text = ast.CellString, string(p.Value.B)
 		return true
+	case kind == types.KindDouble && !math.IsInf(p.Value.F, 0) && !math.IsNaN(p.Value.F):
+		c.Kind, c.Text = ast.CellFloat, strconv.FormatFloat(p.Value.F, 'g', -1, 64)
+		if c.Text[0] == '-' {
+			c.Text, c.Neg = c.Text[1:], true
+		}
+		return true
+	case kind == types.KindDate || kind == types.KindDateTime && p.Type.Scale == 6:
+		c.Kind, c.Text = ast.CellString, string(sqltypes.AppendText(nil, p.Type, p.Value, time.UTC))
+		return true
 	}
 	return false
 }
 
 // storesInts reports whether integers in the range of the column's type are values of it.
 func storesInts(c *types.Column) bool {
-	return c.Type.Kind >= types.KindTinyInt && c.Type.Kind <= types.KindBigInt && !c.Type.Unsigned && !c.AutoIncrement && !c.Special()
+	return c.Type.Kind >= types.KindTinyInt && c.Type.Kind <= types.KindBigInt && !c.AutoIncrement && !c.Special()
 }
 
 // storesTexts reports whether texts that are not too long are values of the column.
 func storesTexts(c *types.Column) bool {
-	return c.Type.Kind == types.KindVarChar || c.Type.Kind == types.KindText
+	return c.Type.Kind == types.KindVarChar || c.Type.Kind == types.KindText || c.Type.Kind == types.KindChar
 }
 
 // intLiteral reads a literal that is a value of the range as it stands.
@@ -200,5 +275,6 @@ func intLiteral(c ast.Cell, lo int64, hi uint64) (int64, bool) {
 
 // textLiteral reports whether a literal is a value of the column as it stands.
 func textLiteral(c ast.Cell, to *types.Column) bool {
-	return c.Kind == ast.CellString && c.Plain() && len(c.Text) <= int(to.Type.Length) && utf8.ValidString(c.Text)
+	return c.Kind == ast.CellString && c.Plain() && len(c.Text) <= int(to.Type.Length) && utf8.ValidString(c.Text) &&
+		(to.Type.Kind != types.KindChar || !strings.HasSuffix(c.Text, " "))
 }

@@ -107,7 +107,7 @@ func (e *env) typedLiteral(kind types.Kind, arg ast.ExprNode) (*expr.Node, error
 	}
 	v, err := sqltypes.Convert(x.Value, x.Type, to, true, e.b.ctx.location())
 	if err != nil || v.I == sqltypes.ZeroOf(kind) && kind != types.KindTime && !e.b.ctx.zeroDates() {
-		return nil, errorf(1525, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
+		return nil, errorf(CodeWrongDate, "Incorrect %s value: '%s'", strings.ToUpper(sqltypes.TypeName(to)), x.Value.B)
 	}
 	return expr.Const(v, to), nil
 }

@@ -53,7 +53,7 @@ func (p *LoadPlan) assign(b *binder, list []*ast.Assignment) error {
 		}
 		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err == nil {
-			x, err = b.shown(x)
+			x, err = b.given(x, &p.Table.Schema.Columns[pos])
 		}
 		if err != nil {
 			return err

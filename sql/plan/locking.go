@@ -113,7 +113,7 @@ func lockedDelete(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) (*ast
 	}
 	del := &ast.DeleteStmt{TableRefs: stmt.From, Where: stmt.Where, With: stmt.With}
 	if !groups(stmt) {
-		del.Order, del.Limit = orderOfRows(stmt), stmt.Limit
+		del.Order, del.Limit = orderOfRows(ctx, stmt, name), stmt.Limit
 	}
 	return del, nil
 }
@@ -138,20 +138,42 @@ func groups(stmt *ast.SelectStmt) bool {
 }
 
 // orderOfRows is the ORDER BY of a query with what the select list calls by other names.
-func orderOfRows(stmt *ast.SelectStmt) *ast.OrderByClause {
+func orderOfRows(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) *ast.OrderByClause {
 	if stmt.OrderBy == nil {
 		return nil
 	}
+	fields := selectList(ctx, stmt, name)
 	out := *stmt.OrderBy
 	out.Items = nil
 	for _, it := range stmt.OrderBy.Items {
 		item := *it
-		if x := selected(stmt.Fields.Fields, it.Expr); x != nil {
+		if x := selected(fields, it.Expr); x != nil {
 			item.Expr = x
 		}
 		out.Items = append(out.Items, &item)
 	}
 	return &out
+}
+
+// selectList is the select list of a query of one table, its * written out.
+func selectList(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) []*ast.SelectField {
+	t, err := ctx.table(name.Schema.O, name.Name.O)
+	if err != nil { // a view, whose columns are counted where it is read
+		return stmt.Fields.Fields
+	}
+	var out []*ast.SelectField
+	for _, f := range stmt.Fields.Fields {
+		if f.WildCard == nil {
+			out = append(out, f)
+			continue
+		}
+		for i := range t.Schema.Columns {
+			if c := &t.Schema.Columns[i]; !c.Hidden {
+				out = append(out, &ast.SelectField{Expr: &ast.ColumnNameExpr{Name: &ast.ColumnName{Name: ast.NewCIStr(c.Name)}}})
+			}
+		}
+	}
+	return out
 }
 
 // selected returns the expression of the select list that an item of ORDER BY names or counts, nil = it does neither.

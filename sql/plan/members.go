@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
@@ -58,6 +59,23 @@ func (b *binder) shown(n *expr.Node) (*expr.Node, error) {
 		return expr.Call("set_text", memberArgs(n, c)...)
 	}
 	return expr.Call("enum_text", memberArgs(n, c)...)
+}
+
+// shownBeside is shown in a union: a BIT stays a number beside numbers.
+func (b *binder) shownBeside(n, other *expr.Node) (*expr.Node, error) {
+	if c := b.special(n); c != nil && c.Bits > 0 && other.Type.IsNumeric() && b.special(other) == nil {
+		return n, nil
+	}
+	return b.shown(n)
+}
+
+// given is an expression as a column is assigned it: BIT is a number to every column, ENUM and SET to those of numbers; others get the text.
+func (b *binder) given(n *expr.Node, to *types.Column) (*expr.Node, error) {
+	c := b.special(n)
+	if c != nil && (c.Bits > 0 || to.Bits > 0 || !to.Special() && to.Type.IsNumeric()) {
+		return n, nil
+	}
+	return b.shown(n)
 }
 
 // stored is an expression as a column keeps it, for assignments that refer to one another.
@@ -215,6 +233,16 @@ func defaultText(c *types.Column, quote func(string) string) string {
 
 // showFields gives the fields of a query the text that users see.
 func (b *binder) showFields(q queryOut) (queryOut, error) {
+	return b.formFields(q, func(_ int, n *expr.Node) (*expr.Node, error) { return b.shown(n) })
+}
+
+// giveFields gives the fields of a query the form in which columns of a table are assigned them.
+func (b *binder) giveFields(q queryOut, t *catalog.Table, columns []int) (queryOut, error) {
+	return b.formFields(q, func(i int, n *expr.Node) (*expr.Node, error) { return b.given(n, &t.Schema.Columns[columns[i]]) })
+}
+
+// formFields gives the fields of a query that are ENUM, SET or BIT columns another form.
+func (b *binder) formFields(q queryOut, form func(i int, n *expr.Node) (*expr.Node, error)) (queryOut, error) {
 	some := false
 	for _, f := range q.fields {
 		some = some || b.special(b.col(f.id)) != nil
@@ -224,23 +252,28 @@ func (b *binder) showFields(q queryOut) (queryOut, error) {
 	}
 	var items []item
 	out := queryOut{}
-	made := map[int]int{}
-	for _, f := range q.fields {
-		id, ok := made[f.id]
+	type formed struct {
+		id    int
+		other bool // than it is stored
+	}
+	made := map[formed]int{}
+	for i, f := range q.fields {
+		x, err := form(i, b.col(f.id))
+		if err != nil {
+			return q, err
+		}
+		key := formed{f.id, x.Kind != expr.NodeColumn}
+		id, ok := made[key]
 		if !ok {
-			x, err := b.shown(b.col(f.id))
-			if err != nil {
-				return q, err
-			}
 			id = f.id
-			if x.Kind != expr.NodeColumn {
+			if key.other {
 				c := column{name: f.name, typ: x.Type, origin: b.cols[f.id].origin}
 				c.origin.Type = x.Type
 				c.origin.Type.NotNull = b.cols[f.id].typ.NotNull && b.cols[f.id].origin.Type.NotNull
 				c.typ = c.origin.Type
 				id = b.newColumn(c)
 			}
-			made[f.id] = id
+			made[key] = id
 			items = append(items, item{id, x})
 		}
 		out.fields = append(out.fields, field{f.name, id})

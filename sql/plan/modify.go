@@ -174,7 +174,7 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 		if stored, err := m.b.stored(x, col); err == nil {
 			set[target.Col] = stored
 		}
-		if x, err = m.b.shown(x); err != nil {
+		if x, err = m.b.given(x, col); err != nil {
 			return err
 		}
 		m.add(Assign{Column: pos, Keeps: keeps}, x)

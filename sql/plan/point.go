@@ -10,8 +10,8 @@ import (
 	"stele/sql/vec"
 )
 
-// Point is the plan of a SELECT of bare columns of one table WHERE every column of the primary key equals a constant. Only
-// the constants differ from one execution to the next: Locate puts them in.
+// Point is the plan of a SELECT of bare columns of one table WHERE every column of the primary key, or of a unique key, equals a
+// constant. Only the constants differ from one execution to the next: Locate puts them in.
 type Point struct {
 	// Database and Name are how the statement names the table, with the default database filled in.
 	Database, Name string
@@ -19,6 +19,8 @@ type Point struct {
 	Schema         []physical.OutColumn // of the result
 	// Fragment reads the result's columns, without a key.
 	Fragment []byte
+	// Via finds the primary key by a unique one, whose entry it reads; LocateRow goes on from there. Nil = the constants are the primary key.
+	Via *Point
 
 	key   []int          // for each column of the primary key, which value it equals
 	types []types.Column // of the primary key
@@ -49,14 +51,14 @@ func PointSelect(ctx *Context, stmt ast.StmtNode, values int) (*Point, bool) {
 		alias = src.AsName.O
 	}
 	terms, ok := equalities(s.Where, alias, nil)
-	if !ok || len(terms) != values || len(terms) != len(t.Schema.Key) {
+	if !ok || len(terms) != values {
 		return nil, false
 	}
 	p := &Point{Database: name.Schema.O, Name: name.Name.O, Table: t}
 	if p.Database == "" {
 		p.Database = ctx.CurrentDB
 	}
-	if !p.bind(terms) || !bareFields(s.Fields, alias) {
+	if !p.bind(terms) && !p.bindVia(ctx, terms) || !bareFields(s.Fields, alias) {
 		return nil, false
 	}
 	describe := *ctx
@@ -153,15 +155,59 @@ func bareFields(list *ast.FieldList, alias string) bool {
 
 // bind matches the compared columns with the primary key, and the layout of the table with the key.
 func (p *Point) bind(names []string) bool {
-	s := &p.Table.Schema
-	var compared []types.ColumnID
+	compared, ok := columnsNamed(p.Table, names)
+	return ok && p.bindTo(compared) && p.place()
+}
+
+// columnsNamed are the columns with some names.
+func columnsNamed(t *catalog.Table, names []string) (ids []types.ColumnID, ok bool) {
 	for _, n := range names {
-		i := columnNamed(p.Table, n)
+		i := columnNamed(t, n)
 		if i < 0 {
+			return nil, false
+		}
+		ids = append(ids, t.Schema.Columns[i].ID)
+	}
+	return ids, true
+}
+
+// bindVia is bind with the columns of a unique key, which has its entries by the bytes of its columns.
+func (p *Point) bindVia(ctx *Context, names []string) bool {
+	compared, ok := columnsNamed(p.Table, names)
+	if !ok || p.Table.Partition != nil || !p.place() {
+		return false
+	}
+	for _, k := range p.Table.VisibleKeys() {
+		if !k.Enforced() || p.Table.Cuts(&k) || slices.ContainsFunc(k.Columns, func(id types.ColumnID) bool {
+			return p.Table.Schema.Columns[p.Table.Schema.ColumnIndex(id)].Type.Collation != types.CollationBinary
+		}) {
+			continue
+		}
+		index, ok := ctx.Catalog.TableByID(k.Index)
+		if !ok {
+			continue
+		}
+		via := &Point{Table: index}
+		if !via.bindTo(compared) || !via.place() {
+			continue
+		}
+		var err error
+		if via.Fragment, err = physical.EncodeFragment(&physical.Fragment{Schema: index.Schema, Columns: p.Table.Schema.Key}); err != nil {
 			return false
 		}
-		compared = append(compared, s.Columns[i].ID)
+		p.Via = via
+		return true
 	}
+	return false
+}
+
+// bindTo matches the columns that are compared with constants with the key.
+func (p *Point) bindTo(compared []types.ColumnID) bool {
+	s := &p.Table.Schema
+	if len(compared) != len(s.Key) {
+		return false
+	}
+	p.key, p.types = nil, nil
 	for _, id := range s.Key {
 		c := s.Columns[s.ColumnIndex(id)]
 		at := slices.Index(compared, id)
@@ -171,7 +217,12 @@ func (p *Point) bind(names []string) bool {
 		p.key = append(p.key, at)
 		p.types = append(p.types, c)
 	}
-	var ok bool
+	return true
+}
+
+// place matches the layout of the table with the key.
+func (p *Point) place() (ok bool) {
+	s := &p.Table.Schema
 	if p.hash, ok = positionsIn(s.Key, p.Table.HashBy); !ok {
 		return false
 	}
@@ -225,6 +276,36 @@ func (p *Point) Locate(values []Param) (tablet types.TabletID, key []byte, ok bo
 		}
 		ends[i] = len(key)
 	}
+	tablet, ok = p.tabletOf(key, ends[:])
+	return tablet, key, ok
+}
+
+// LocateVia is Locate for the entry of a unique key. Texts that end in spaces, or are none, may equal others: they are Select's.
+func (p *Point) LocateVia(values []Param) (tablet types.TabletID, key []byte, ok bool) {
+	for _, v := range values {
+		if b := v.Value.B; v.Type.Kind == types.KindVarChar && (len(b) == 0 || b[len(b)-1] <= ' ') {
+			return 0, nil, false
+		}
+	}
+	return p.Via.Locate(values)
+}
+
+// LocateRow is Locate for the primary key that an entry of a unique key names.
+func (p *Point) LocateRow(entry *vec.Batch) (tablet types.TabletID, key []byte, ok bool) {
+	var ends [16]int
+	if len(entry.Cols) > len(ends) {
+		return 0, nil, false
+	}
+	for i, c := range entry.Cols {
+		key = vec.AppendKey(key, c, 0)
+		ends[i] = len(key)
+	}
+	tablet, ok = p.tabletOf(key, ends[:])
+	return tablet, key, ok
+}
+
+// tabletOf returns where rows with a key are, whose columns end where ends says.
+func (p *Point) tabletOf(key []byte, ends []int) (types.TabletID, bool) {
 	pick := func(cols []int) []byte {
 		if slices.Equal(cols, firstInts[:min(len(cols), len(firstInts))]) {
 			return key[:ends[len(cols)-1]]
@@ -242,11 +323,11 @@ func (p *Point) Locate(values []Param) (tablet types.TabletID, key []byte, ok bo
 	part := 0
 	if len(p.parts) > 0 {
 		if part = partitionOf(p.Table, pick(p.parts)); part < 0 {
-			return 0, nil, false
+			return 0, false
 		}
 	}
 	tablets := p.Table.Parts[part].Tablets
-	return tablets[Bucket(pick(p.hash), len(tablets))], key, true
+	return tablets[Bucket(pick(p.hash), len(tablets))], true
 }
 
 // firstInts are the positions of a prefix of the key.

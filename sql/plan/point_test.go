@@ -9,10 +9,12 @@ import (
 
 	"pgregory.net/rapid"
 
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/expr"
 	ast "stele/sql/parse"
 	"stele/sql/physical"
+	"stele/sql/vec"
 )
 
 // pointTables have keys of one and several columns, in another order than the columns, hashed and partitioned by parts of them.
@@ -23,6 +25,34 @@ var pointTables = []string{
 		"(PARTITION p0 VALUES LESS THAN (0), PARTITION p1 VALUES LESS THAN (100)) DISTRIBUTED BY HASH(k) BUCKETS 3",
 }
 
+// uniqueTable has unique keys of one and several columns, and such as are not found by the bytes of their columns.
+const uniqueTable = "CREATE TABLE q (id BIGINT PRIMARY KEY, u INT, w VARCHAR(5) NOT NULL, ci VARCHAR(5) COLLATE utf8mb4_general_ci, p VARCHAR(9), v INT, " +
+	"UNIQUE KEY wu (w, u), UNIQUE KEY (ci), UNIQUE KEY (p(2)), UNIQUE KEY (v))"
+
+// enforce gives the unique keys of a table their hidden tables, as the FE would.
+func (f *fakeCatalog) enforce(t *catalog.Table) {
+	for i := range t.Unique {
+		k := &t.Unique[i]
+		if !k.Unique {
+			continue
+		}
+		index := &catalog.Table{ID: types.TableID(len(f.tables) + 1), IndexOf: t.ID, Buckets: 3, HashBy: k.Columns}
+		index.Schema = types.Schema{TableID: index.ID, Version: 1, Key: k.Columns}
+		for _, id := range append(slices.Clone(k.Columns), t.Locator()...) {
+			if index.Schema.ColumnIndex(id) < 0 {
+				index.Schema.Columns = append(index.Schema.Columns, t.Schema.Columns[t.Schema.ColumnIndex(id)])
+			}
+		}
+		part := catalog.Partition{ID: types.PartitionID(len(f.tables)*100 + 1)}
+		for range index.Buckets {
+			f.next++
+			part.Tablets = append(part.Tablets, types.TabletID(f.next))
+		}
+		index.Parts, k.Index = []catalog.Partition{part}, index.ID
+		f.tables = append(f.tables, index)
+	}
+}
+
 // drawPoint draws a query that is a point query or nearly one.
 func drawPoint(t *rapid.T) string {
 	pick := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
@@ -30,8 +60,11 @@ func drawPoint(t *rapid.T) string {
 		return pick(name, "1", "7", "0", "99", "128", "70000", "-1", "'abc'", "'toolong'", "''", "'1'", "NULL", "TRUE", "1.0", "9223372036854775807",
 			"9223372036854775808", "x'31'", "'é'")
 	}
-	table := pick("table", "a", "b", "c")
-	key := map[string][]string{"a": {"id"}, "b": {"y", "x"}, "c": {"k", "m"}}[table]
+	table := pick("table", "a", "b", "c", "q", "q")
+	key := map[string][]string{"a": {"id"}, "b": {"y", "x"}, "c": {"k", "m"}, "q": {"id"}}[table]
+	if table == "q" {
+		key = strings.Fields(pick("key", "id", "w u", "u w", "w u", "ci", "p", "v", "v", "u"))
+	}
 	var terms []string
 	for _, k := range key {
 		term := k + pick("op", " = ", "=", " = ", " > ") + value("v"+k)
@@ -54,12 +87,13 @@ func drawPoint(t *rapid.T) string {
 // key, the same columns.
 func TestPointAgreesWithSelect(t *testing.T) {
 	ctx, f := newContext()
-	for _, sql := range pointTables {
+	for _, sql := range append(slices.Clone(pointTables), uniqueTable) {
 		if _, err := f.create(ctx, sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	points := 0
+	f.enforce(f.tables[len(f.tables)-1])
+	points, entries := 0, 0
 	agrees := func(t *rapid.T) {
 		sql := drawPoint(t)
 		_, values, ok := ast.PointText(nil, nil, sql)
@@ -74,7 +108,11 @@ func TestPointAgreesWithSelect(t *testing.T) {
 		if !ok {
 			return
 		}
-		tablet, key, ok := p.Locate(paramsOf(values))
+		locate := p.Locate
+		if p.Via != nil {
+			locate = p.LocateVia
+		}
+		tablet, key, ok := locate(paramsOf(values))
 		if !ok {
 			return
 		}
@@ -82,14 +120,16 @@ func TestPointAgreesWithSelect(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
-		points++
+		if points++; p.Via != nil {
+			entries++
+		}
 		comparePoint(t, sql, p, root, tablet, key)
 	}
-	for checks := 0; points < 10 && checks < 50; checks++ { // one text in twenty is a point query
+	for checks := 0; min(points, entries) < 10 && checks < 50; checks++ { // one text in twenty is a point query
 		rapid.Check(t, agrees)
 	}
-	if points == 0 {
-		t.Fatal("no point query was drawn")
+	if points == entries || entries == 0 {
+		t.Fatalf("%d point queries were drawn, %d of them by a unique key", points, entries)
 	}
 }
 
@@ -119,11 +159,41 @@ func comparePoint(t *rapid.T, sql string, p *Point, root *physical.Node, tablet 
 	if len(scan.Scan.Tablets) == 0 { // a value outside all partitions
 		return
 	}
+	if via := scan.Scan.Via; (p.Via != nil) != (via != nil) {
+		t.Fatalf("%s: by a unique key: %t, not %t", sql, p.Via != nil, via != nil)
+	} else if via != nil {
+		compareEntry(t, sql, p, via, tablet, key)
+		return
+	}
 	if !slices.Equal(scan.Scan.Tablets, []types.TabletID{tablet}) {
 		t.Fatalf("%s: tablet %d, not %v", sql, tablet, scan.Scan.Tablets)
 	}
 	if len(scan.Scan.Fragment.Keys) != 1 || !bytes.Equal(scan.Scan.Fragment.Keys[0], key) {
 		t.Fatalf("%s: key %x, not %x", sql, key, scan.Scan.Fragment.Keys)
+	}
+}
+
+// compareEntry compares where the entry of a unique key is looked for, and, for some rows, where the row is.
+func compareEntry(t *rapid.T, sql string, p *Point, via *physical.Via, tablet types.TabletID, key []byte) {
+	if via.TableID != p.Via.Table.ID || !slices.Equal(via.Tablets, []types.TabletID{tablet}) || len(via.Fragment.Keys) != 1 || !bytes.Equal(via.Fragment.Keys[0], key) {
+		t.Fatalf("%s: entry %x of tablet %d in table %d, not %v", sql, key, tablet, p.Via.Table.ID, via)
+	}
+	entry := &vec.Batch{N: 1}
+	row := &vec.Batch{N: 1}
+	for _, c := range p.Table.Schema.Columns {
+		row.Cols = append(row.Cols, vec.NewConst(c.Type, vec.Value{Null: true}, 1))
+	}
+	for _, at := range p.Table.Schema.KeyIndexes() {
+		row.Cols[at] = vec.NewConst(p.Table.Schema.Columns[at].Type, vec.Int(rapid.Int64().Draw(t, "id")), 1)
+		entry.Cols = append(entry.Cols, row.Cols[at])
+	}
+	routes, err := Route(p.Table, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, rowKey, ok := p.LocateRow(entry)
+	if want := vec.EncodeKeys(row, p.Table.Schema.KeyIndexes())[0]; !ok || at != routes[0].Tablet || !bytes.Equal(rowKey, want) {
+		t.Fatalf("%s: row %x of tablet %d, not %x of %d", sql, rowKey, at, want, routes[0].Tablet)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // PointWrite is the plan of an UPDATE or DELETE WHERE every column of the primary key equals a constant. An UPDATE sets columns to
-// constants, or to sums, differences and products of integers. Only the constants differ from one execution to the next.
+// constants, the time, or sums, differences and products of integers. Only the constants and the time differ from one execution to the next.
 type PointWrite struct {
 	Point // where the row is; it reads nothing
 	// Change is what becomes of the row, encoded; it refers to the values that Bind makes.
@@ -23,13 +23,23 @@ type PointWrite struct {
 	slots  []slot // of the assignments, in the order of the text: their values come before those of the key
 }
 
-// slot is a constant on the right of an assignment.
+// slot is a constant on the right of an assignment, or the time.
 type slot struct {
 	typ     types.ColumnType
 	operand bool // of an operator: it must be a signed integer
 	minus   bool
 	column  *types.Column // that is set to it; nil of an operator
+	time    slotTime      // it is no constant of the text
 }
+
+// slotTime says which time a slot stands for.
+type slotTime uint8
+
+const (
+	noTime   slotTime = iota
+	timeCall          // NOW() without digits
+	timeAuto          // that of ON UPDATE CURRENT_TIMESTAMP
+)
 
 // PointUpdate recognises such a statement; values are as for PointSelect. What is not recognised, also what is wrong, is for
 // Updates and Deletes.
@@ -46,7 +56,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	if err != nil || t.Schema.HasRowID() || t.HasUniqueKeys() || t.HasChecks() && list != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
 		return nil, false
 	}
-	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() || c.OnUpdateNow || c.Hidden }) {
+	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() || c.Hidden }) {
 		return nil, false
 	}
 	terms, ok := equalities(where, name.Name.O, nil)
@@ -62,7 +72,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	}
 	change := newChange(ctx, t)
 	change.Delete, change.Lasting = p.Delete, true
-	if !p.assign(list, change) || len(p.slots)+len(terms) != values {
+	if !p.assign(list, change) || !p.assignAuto(change) || p.given()+len(terms) != values {
 		return nil, false
 	}
 	for _, s := range p.slots {
@@ -105,10 +115,43 @@ func (p *PointWrite) assign(list []*ast.Assignment, change *physical.Change) boo
 	return true
 }
 
+// assignAuto adds what ON UPDATE CURRENT_TIMESTAMP has changed along.
+func (p *PointWrite) assignAuto(change *physical.Change) bool {
+	if p.Delete {
+		return true
+	}
+	s := &p.Table.Schema
+	for at := range s.Columns {
+		c := &s.Columns[at]
+		if !c.OnUpdateNow || assigns(change, at) {
+			continue
+		}
+		if generates(p.Table, at) || slices.Contains(p.Table.Locator(), c.ID) {
+			return false
+		}
+		change.Assign = append(change.Assign, assignment(p.Table, at, p.slot(slot{typ: c.Type, column: c, time: timeAuto}), true))
+	}
+	return true
+}
+
+// given is how many of the slots are constants of the text.
+func (p *PointWrite) given() int {
+	n := 0
+	for i := range p.slots {
+		if p.slots[i].time == noTime {
+			n++
+		}
+	}
+	return n
+}
+
 // assigned binds the right side of an assignment to a column of a type.
 func (p *PointWrite) assigned(n ast.ExprNode, c *types.Column, change *physical.Change) (*expr.Node, bool) {
 	if isValue(n) {
 		return p.slot(slot{typ: c.Type, column: c}), true
+	}
+	if f, ok := n.(*ast.FuncCallExpr); ok && (f.FnName.L == "now" || f.FnName.L == "current_timestamp") && f.Schema.L == "" && len(f.Args) == 0 {
+		return p.slot(slot{typ: c.Type, column: c, time: timeCall}), true
 	}
 	if !pointKind(c.Type) {
 		return nil, false
@@ -176,21 +219,32 @@ func isInt(n ast.ExprNode) bool {
 	return isValue(unparen(n)) && (!ok || l.Kind == ast.LiteralInt)
 }
 
-// Bind returns where the row is, and the constants that Change refers to, nil when it refers to none; what names no zone is in loc. It is
-// not ok for values that have to be converted, in the key, or that lose something by it, in the columns that are set.
-func (p *PointWrite) Bind(values []Param, loc *time.Location) (tablet types.TabletID, key []byte, constants *vec.Batch, ok bool) {
-	if len(values) < len(p.slots) {
+// Bind returns where the row is, and the constants that Change refers to, nil when it refers to none; what names no zone is in loc, and now
+// is the time of the statement. It is not ok for values that have to be converted, in the key, or that lose something by it, in the columns that are set.
+func (p *PointWrite) Bind(values []Param, loc *time.Location, now func() time.Time) (tablet types.TabletID, key []byte, constants *vec.Batch, ok bool) {
+	if len(values) < p.given() {
 		return 0, nil, nil, false
 	}
 	if len(p.slots) > 0 {
 		constants = &vec.Batch{N: 1, Cols: make([]*vec.Vector, len(p.slots))}
 	}
+	var at int64 // one time for all
 	for i := range p.slots {
-		if constants.Cols[i], ok = p.slots[i].vector(values[i], loc); !ok {
+		s := &p.slots[i]
+		if s.time != noTime {
+			if at == 0 {
+				at = now().UnixMicro()
+			}
+			constants.Cols[i], ok = s.converted(s.moment(at, loc), loc)
+		} else {
+			constants.Cols[i], ok = s.vector(values[0], loc)
+			values = values[1:]
+		}
+		if !ok {
 			return 0, nil, nil, false
 		}
 	}
-	tablet, key, ok = p.Locate(values[len(p.slots):])
+	tablet, key, ok = p.Locate(values)
 	return tablet, key, constants, ok
 }
 
@@ -210,6 +264,15 @@ func (s *slot) vector(v Param, loc *time.Location) (*vec.Vector, bool) {
 		out.I64[0] = -out.I64[0]
 	}
 	return out, ok
+}
+
+// moment is the time that a slot stands for, as the planner has it in the place of the call, or of ON UPDATE CURRENT_TIMESTAMP.
+func (s *slot) moment(nowMicros int64, loc *time.Location) Param {
+	if s.time == timeAuto {
+		return Param{Value: expr.Value{I: nowMicros}, Type: types.ColumnType{Kind: types.KindTimestamp, Scale: 6, NotNull: true}}
+	}
+	t := types.ColumnType{Kind: types.KindDateTime, NotNull: true}
+	return Param{Value: moment(sqltypes.UTCToLocal(nowMicros, loc), t), Type: t}
 }
 
 // converted is a constant that becomes one of the column and loses nothing by that; of any other the general way says what is wrong.

@@ -22,7 +22,8 @@ import (
 
 // writeTables are pointTables and one with many types.
 var writeTables = append(slices.Clone(pointTables), "CREATE TABLE d (id INT PRIMARY KEY, t TINYINT, u INT UNSIGNED, b BIGINT, s VARCHAR(6) NOT NULL, "+
-	"m DECIMAL(6,2), dt DATETIME, ts TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, e ENUM('x','y'), f DOUBLE)")
+	"m DECIMAL(6,2), dt DATETIME, ts TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, e ENUM('x','y'), f DOUBLE)",
+	"CREATE TABLE f (id INT PRIMARY KEY, n INT, s VARCHAR(20), dt DATETIME, up DATETIME(3) ON UPDATE CURRENT_TIMESTAMP(3), ts TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP)")
 
 // drawValue draws what a column may be set to, or compared with.
 func drawValue(t *rapid.T, name string, columns []string) string {
@@ -40,6 +41,9 @@ func drawValue(t *rapid.T, name string, columns []string) string {
 	case 6:
 		return pick("128", "70000", "'longer than twenty letters'", "''", "'1'", "NULL", "TRUE", "1.0", "-1", "x'31'", "'é'", "DEFAULT", "-9223372036854775807")
 	case 7:
+		if rapid.Bool().Draw(t, "time") {
+			return pick("NOW()", "now()", "CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP()", "NOW(3)", "(NOW())", "SYSDATE()", "CURDATE()")
+		}
 		return pick("CONCAT("+c+", 'x')", "IF("+c+" > 3, 1, NULL)", "UPPER("+c+")", c+" / 3", c+" % 0", "NOW()", "COALESCE("+c+", 4)", "ABS(1 - "+c+")")
 	case 8:
 		return pick("'2024-02-30'", "'2024-03-01'", "12.345", "1e300", "'y'", "(SELECT 1)", "9223372036854775807 + 1")
@@ -50,9 +54,9 @@ func drawValue(t *rapid.T, name string, columns []string) string {
 // drawWrite draws an UPDATE or DELETE of one row, or nearly one.
 func drawWrite(t *rapid.T) string {
 	pick := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
-	table := pick("table", "a", "b", "c", "d", "a", "d")
-	key := map[string][]string{"a": {"id"}, "b": {"y", "x"}, "c": {"k", "m"}, "d": {"id"}}[table]
-	columns := map[string][]string{"a": {"id", "v", "n"}, "b": {"v", "x", "y"}, "c": {"k", "m", "v"}, "d": {"t", "u", "b", "s", "m", "dt", "ts", "e", "f"}}[table]
+	table := pick("table", "a", "b", "c", "d", "a", "d", "f", "f")
+	key := map[string][]string{"a": {"id"}, "b": {"y", "x"}, "c": {"k", "m"}, "d": {"id"}, "f": {"id"}}[table]
+	columns := map[string][]string{"a": {"id", "v", "n"}, "b": {"v", "x", "y"}, "c": {"k", "m", "v"}, "d": {"t", "u", "b", "s", "m", "dt", "ts", "e", "f"}, "f": {"n", "s", "dt", "up", "n", "dt", "ts"}}[table]
 	var terms []string
 	for _, k := range key {
 		value := pick("key "+k, "1", "2", "3", "4")
@@ -93,6 +97,7 @@ func drawRows(t *rapid.T, s *store) {
 			fmt.Sprintf("INSERT INTO c VALUES (%d, %d, NULL)", k, k),
 			fmt.Sprintf("INSERT INTO d VALUES (%d, %s, %s, %s, %s, %s, '2024-01-0%d 10:00:00', NULL, 'x', %s)", k, number("dt"), number("du"),
 				number("db"), text("ds"), number("dm"), k, number("df")),
+			fmt.Sprintf("INSERT INTO f VALUES (%d, %s, %s, '2024-01-0%d 10:00:00', NULL, '2024-01-02 03:04:05')", k, number("fn"), text("fs"), k),
 		} {
 			if err := s.insert(sql); err != nil {
 				t.Fatalf("%s: %v", sql, err)
@@ -189,7 +194,7 @@ func (s *store) change(t *catalog.Table, tablet types.TabletID, key, encoded []b
 // TestPointWritesAgreeWithGeneral runs random statements over random rows in the general way and as leaders do them: the same rows
 // are matched, the same are written, and what fails in one way fails in the other or warns.
 func TestPointWritesAgreeWithGeneral(t *testing.T) {
-	var points, ones, updates, changes, failures int
+	var points, timed, ones, updates, changes, failures int
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, f := newContext()
 		ctx.SQLMode = rapid.SampledFrom([]string{"STRICT_TRANS_TABLES", ""}).Draw(t, "mode")
@@ -209,7 +214,10 @@ func TestPointWritesAgreeWithGeneral(t *testing.T) {
 			g, err := generalWrite(ctx, st.Node)
 			if _, values, ok := ast.PointWriteText(nil, nil, sql); ok {
 				if p, ok := PointUpdate(ctx, st.Node, len(values)); ok {
-					if tablet, key, constants, ok := p.Bind(paramsOf(values), ctx.TimeZone); ok {
+					if tablet, key, constants, ok := p.Bind(paramsOf(values), ctx.TimeZone, func() time.Time { return time.UnixMicro(ctx.NowMicros) }); ok {
+						if len(g.Assign) > p.given() {
+							timed++
+						}
 						if err != nil {
 							t.Fatalf("%s: a point write of what cannot be planned: %v", sql, err)
 						}
@@ -237,8 +245,8 @@ func TestPointWritesAgreeWithGeneral(t *testing.T) {
 			}
 		}
 	})
-	if points == 0 || updates == 0 || updates == points || ones <= points || changes == 0 || failures == 0 {
-		t.Fatalf("drawn: %d point writes (%d updates), %d of one row, of which %d changed it and %d failed", points, updates, ones, changes, failures)
+	if points == 0 || timed == 0 || updates == 0 || updates == points || ones <= points || changes == 0 || failures == 0 {
+		t.Fatalf("drawn: %d point writes (%d updates, %d with the time), %d of one row, of which %d changed it and %d failed", points, updates, timed, ones, changes, failures)
 	}
 }
 
@@ -285,18 +293,21 @@ func TestPointWriteInZone(t *testing.T) {
 	if _, err := f.create(ctx, "CREATE TABLE z (id INT PRIMARY KEY, dt DATETIME)"); err != nil {
 		t.Fatal(err)
 	}
-	const sql = "UPDATE z SET dt = '2024-03-01 02:03:04+05:30' WHERE id = 1"
-	st, err := ast.Parse(sql, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, values, _ := ast.PointWriteText(nil, nil, sql)
-	p, ok := PointUpdate(ctx, st.Node, len(values))
-	if !ok {
-		t.Fatal("no point write")
-	}
-	_, _, got, ok := p.Bind(paramsOf(values), ctx.TimeZone)
-	if want := "2024-02-29 22:33:04"; !ok || string(sqltypes.AppendText(nil, p.Table.Schema.Columns[1].Type, got.Cols[0].Value(0), nil)) != want {
-		t.Errorf("%v, want %s", got, want)
+	ctx.NowMicros = time.Date(2024, 2, 29, 20, 33, 4, 999_999_000, time.UTC).UnixMicro()
+	for _, value := range []string{"'2024-03-01 02:03:04+05:30'", "NOW()", "CURRENT_TIMESTAMP"} {
+		sql := "UPDATE z SET dt = " + value + " WHERE id = 1"
+		st, err := ast.Parse(sql, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, values, _ := ast.PointWriteText(nil, nil, sql)
+		p, ok := PointUpdate(ctx, st.Node, len(values))
+		if !ok {
+			t.Fatal("no point write")
+		}
+		_, _, got, ok := p.Bind(paramsOf(values), ctx.TimeZone, func() time.Time { return time.UnixMicro(ctx.NowMicros) })
+		if want := "2024-02-29 22:33:04"; !ok || string(sqltypes.AppendText(nil, p.Table.Schema.Columns[1].Type, got.Cols[0].Value(0), nil)) != want {
+			t.Errorf("%s: %v, want %s", value, got, want)
+		}
 	}
 }

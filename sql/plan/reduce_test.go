@@ -187,6 +187,22 @@ func TestGivenKeysNarrow(t *testing.T) {
 	}
 }
 
+// TestFewByKeyPrefix: rows with one value of what the primary key begins with are few, and read before the table that they are joined with.
+func TestFewByKeyPrefix(t *testing.T) {
+	ctx, f := newContext()
+	for _, sql := range []string{"CREATE TABLE tags (id INT PRIMARY KEY, name VARCHAR(9))", "CREATE TABLE ot (o INT, tag INT, PRIMARY KEY (o, tag))"} {
+		if _, err := f.create(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx.Stats = fixedStats{f, map[string]int64{"tags": 2000, "ot": 1_000_000}}
+	plan := planText(ctx, "SELECT tags.name FROM ot JOIN tags ON tags.id = ot.tag WHERE ot.o = 7")
+	tags := strings.Index(plan, "scan tags")
+	if tags < 0 || !strings.Contains(plan[tags:], "if few: id in keys from ot.tag") {
+		t.Errorf("all tags are read:\n%s", plan)
+	}
+}
+
 // TestGivenKeysKeepErrors joins by a scalar subquery that has two rows, one of which no key wants: it is an error all the same.
 func TestGivenKeysKeepErrors(t *testing.T) {
 	ctx, f := newContext()

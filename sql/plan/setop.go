@@ -74,11 +74,13 @@ func (b *binder) combine(l, r queryOut, op ast.SetOprType) (queryOut, error) {
 	if len(l.fields) != len(r.fields) {
 		return queryOut{}, errorf(CodeUnionColumns, "The used SELECT statements have a different number of columns")
 	}
-	l, err := b.showFields(l)
+	bare := [2]queryOut{l, r}
+	l, err := b.formFields(l, func(i int, n *expr.Node) (*expr.Node, error) { return b.shownBeside(n, b.col(bare[1].fields[i].id)) })
 	if err != nil {
 		return queryOut{}, err
 	}
-	if r, err = b.showFields(r); err != nil {
+	r, err = b.formFields(r, func(i int, n *expr.Node) (*expr.Node, error) { return b.shownBeside(n, b.col(bare[0].fields[i].id)) })
+	if err != nil {
 		return queryOut{}, err
 	}
 	var want []types.ColumnType

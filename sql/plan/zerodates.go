@@ -6,8 +6,8 @@ import (
 	sqltypes "stele/sql/types"
 )
 
-// '0000-00-00' is a value of every DATE, DATETIME and TIMESTAMP, and comparisons always know it. With NO_ZERO_DATE, which is in the
-// default sql_mode, it is stored with a warning, or not at all in strict mode, and text or a number that says it is NULL where the
+// '0000-00-00' is a value of every DATE, DATETIME and TIMESTAMP, and comparisons of columns always know it. With NO_ZERO_DATE, which is in the
+// default sql_mode, a constant text that says it is no date to compare with (see momenttext.go), it is stored with a warning, or not at all in strict mode, and text or a number that says it is NULL where the
 // statement asks for a date.
 
 // zeroDates reports whether the session takes zero dates as it takes any date.

@@ -16,15 +16,24 @@ type BlockCache struct {
 	young, old map[blockKey]*block // when the young one is full it becomes the old one
 	bytes      int                 // of young
 	oldBytes   int                 // of old, with those that have gone back to young
-	// asked are blocks that were decoded lately: one that is asked for once, among many, is not worth keeping.
-	asked []blockKey
+	// asked are blocks that were decoded lately: one that is asked for once, among many, is not worth keeping. Nor is one that comes again
+	// after more than the cache holds: where reads go all over a table, each would be kept and none found.
+	asked   []askedBlock
+	decoded int // bytes of all that were asked for so far
 	// turned: it has been full, and what was old has gone. earned is how often an order was found since the last one that was paid for.
 	turned bool
 	earned int
+	making map[blockKey]bool // orders that somebody makes
 }
 
 // askedBlocks is among how many blocks one that comes again is noticed.
 const askedBlocks = 8192
+
+// askedBlock is a block that was decoded, and how much had been decoded until then.
+type askedBlock struct {
+	key blockKey
+	at  int
+}
 
 // blockKey names a block of a column of a row group.
 type blockKey struct {
@@ -51,7 +60,7 @@ func (b *block) size() int {
 
 // NewBlockCache returns a cache of at most limit bytes.
 func NewBlockCache(limit int64) *BlockCache {
-	return &BlockCache{limit: int(limit / 2), asked: make([]blockKey, askedBlocks)}
+	return &BlockCache{limit: int(limit / 2), asked: make([]askedBlock, askedBlocks)}
 }
 
 // CacheBlocks has reads of few rows of the row group use a cache.
@@ -72,21 +81,22 @@ func (c *BlockCache) get(k blockKey) *block {
 	return b
 }
 
-// wants reports whether a block that has just been decoded is to be kept.
-func (c *BlockCache) wants(k blockKey) bool {
+// wants reports whether a block of so many bytes, which has just been decoded, is to be kept.
+func (c *BlockCache) wants(k blockKey, size int) bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.askedBefore(k)
+	return c.askedBefore(k, size)
 }
 
 // askedBefore reports whether a block was asked for lately, and notes that it is now.
-func (c *BlockCache) askedBefore(k blockKey) bool {
+func (c *BlockCache) askedBefore(k blockKey, size int) bool {
 	slot := &c.asked[(k.group.UID*7919+k.group.Rowset*31+uint64(k.group.Group)*1031+uint64(k.c)*257+uint64(k.at))%uint64(len(c.asked))]
-	again := *slot == k
-	*slot = k
+	again := slot.key == k && c.decoded-slot.at <= 2*c.limit
+	c.decoded += size
+	*slot = askedBlock{key: k, at: c.decoded}
 	return again
 }
 
@@ -122,7 +132,7 @@ func (g *Group) Ints(room *vec.Vector, c, i int) ([]int64, error) {
 	if err := g.DecodeInto(room, c, i); err != nil || room.Valid != nil {
 		return nil, err
 	}
-	if g.blocks.wants(k) {
+	if g.blocks.wants(k, 8*len(room.I64)) {
 		g.blocks.put(k, &block{ints: slices.Clone(room.I64)})
 	}
 	return room.I64, nil

@@ -97,7 +97,9 @@ func appendByteValues(dst []byte, v *vec.Vector, from, to int, codec byte) (byte
 
 // appendTexts appends bytes that hardly repeat.
 func appendTexts(dst []byte, v *vec.Vector, from, to int, codec byte) (byte, []byte) {
-	lengths := make([]int64, to-from)
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	lengths := room.ints[0][:to-from]
 	for i := range lengths {
 		lengths[i] = int64(v.Off[from+i+1] - v.Off[from+i])
 	}

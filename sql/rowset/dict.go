@@ -112,7 +112,9 @@ func appendDictValues(dst []byte, values [][]byte) []byte {
 
 // appendCodes appends codes as ints, whatever suits them.
 func appendCodes(dst []byte, codes []uint16) []byte {
-	ints := make([]int64, len(codes))
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	ints := room.ints[0][:len(codes)]
 	for i, c := range codes {
 		ints[i] = int64(c)
 	}

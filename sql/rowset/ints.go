@@ -22,19 +22,41 @@ type intStats struct {
 }
 
 func statsOf(vals []int64) intStats {
-	s := intStats{lo: vals[0], hi: vals[0], stepLo: math.MaxInt64, stepHi: math.MinInt64, runs: 1}
+	s := intStats{stepLo: math.MaxInt64, stepHi: math.MinInt64, runs: 1}
+	s.lo, s.hi = rangeOf(vals)
+	if s.lo == s.hi {
+		return s
+	}
 	last := vals[0]
 	for _, x := range vals[1:] {
-		s.lo, s.hi = min(s.lo, x), max(s.hi, x)
 		step := x - last
-		s.overflow = s.overflow || (step < 0) != (x < last)
 		s.stepLo, s.stepHi = min(s.stepLo, step), max(s.stepHi, step)
 		if step != 0 {
 			s.runs++
 		}
 		last = x
 	}
+	if uint64(s.hi)-uint64(s.lo) > math.MaxInt64 { // else no step is longer than that
+		for i, x := range vals[1:] {
+			s.overflow = s.overflow || (x-vals[i] < 0) != (x < vals[i])
+		}
+	}
 	return s
+}
+
+// rangeOf returns the least and the greatest of some values. Two at a time wait for two that came before, not for one another.
+func rangeOf(vals []int64) (lo, hi int64) {
+	lo, hi = vals[0], vals[0]
+	lo2, hi2 := lo, hi
+	for ; len(vals) >= 4; vals = vals[4:] {
+		a, b, c, d := vals[0], vals[1], vals[2], vals[3]
+		lo, hi = min(lo, a, c), max(hi, a, c)
+		lo2, hi2 = min(lo2, b, d), max(hi2, b, d)
+	}
+	for _, x := range vals {
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return min(lo, lo2), max(hi, hi2)
 }
 
 // appendInts appends the values in the shortest of the int encodings and returns which.
@@ -222,20 +244,30 @@ func pickInt(n, row int, enc byte, src []byte) (int64, bool) {
 		}
 		return int64(binary.LittleEndian.Uint64(src[8*row:])), true
 	case encDelta:
-		if n > vec.MaxRows {
-			return 0, false
-		}
-		room := scratchPool.Get().(*scratch)
-		defer scratchPool.Put(room)
-		buf := room.ints[0][:n]
-		if _, err := decodeDelta(buf, src); err != nil {
-			return 0, false
-		}
-		return buf[row], true
+		return pickDelta(n, row, src)
 	case encRuns:
 		return pickRuns(n, row, src)
 	}
 	return 0, false
+}
+
+// pickDelta adds up the steps before a row.
+func pickDelta(n, row int, src []byte) (int64, bool) {
+	if n == 0 || n > vec.MaxRows || len(src) < 17 || uint(src[16]) > maxPackWidth || len(src)-17 < packedLen(n-1, uint(src[16])) {
+		return 0, false
+	}
+	x, base, width := int64(binary.LittleEndian.Uint64(src)), binary.LittleEndian.Uint64(src[8:]), uint(src[16])
+	if width == 0 {
+		return x + int64(base)*int64(row), true
+	}
+	room := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(room)
+	steps := room.ints[0][:row]
+	unpackInts(steps, src[17:], base, width)
+	for _, step := range steps {
+		x += step
+	}
+	return x, true
 }
 
 // pickRuns decodes the lengths of runs, and one value.

@@ -280,6 +280,9 @@ func (o *Order) Tie(i int) bool { return i+1 < len(o.codes) && o.codes[i] == o.c
 // From returns where in All the rows of the values from lo to hi are.
 func (o *Order) From(lo, hi Value) (from, to int) { return o.span(lo, hi) }
 
+// Code returns what row i of All is sorted by, of which another order by values of the same form says the same if both are Exact.
+func (o *Order) Code(i int) uint64 { return o.codes[i] }
+
 // Ints appends the values of the rows [from, to) of All, which is of integers, to v.
 func (o *Order) Ints(v *vec.Vector, from, to int) {
 	flip := uint64(1) << 63

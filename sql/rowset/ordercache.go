@@ -38,14 +38,16 @@ func (c *BlockCache) Order(id GroupID, by OrderBy) *Order {
 // Suits reports whether values of type t are in the form of the order's.
 func (o *Order) Suits(t types.ColumnType) bool { return o.phys == t.Phys() && o.unsigned == t.Unsigned }
 
-// WantsOrder reports whether an order that is missing is to be made, as it was asked for before.
+// WantsOrder reports whether an order that is missing is to be made, as it was asked for before. Who hears so calls MakeOrder; until that
+// is done nobody else does.
 func (c *BlockCache) WantsOrder(id GroupID, by OrderBy) bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.askedBefore(orderKey(id, by)) {
+	k := orderKey(id, by)
+	if c.making[k] || !c.askedBefore(k, 0) {
 		return false
 	}
 	if c.turned {
@@ -54,11 +56,23 @@ func (c *BlockCache) WantsOrder(id GroupID, by OrderBy) bool {
 		}
 		c.earned = 0
 	}
+	if c.making == nil {
+		c.making = map[blockKey]bool{}
+	}
+	c.making[k] = true
 	return true
+}
+
+// made ends the making of an order.
+func (c *BlockCache) made(k blockKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.making, k)
 }
 
 // MakeOrder makes an order of the row group, in which the column is at a place, and keeps it.
 func (c *BlockCache) MakeOrder(g *Group, at int, by OrderBy) (*Order, error) {
+	defer c.made(orderKey(g.h.id, by))
 	vs := make([]*vec.Vector, g.Vectors())
 	for i := range vs {
 		v, err := g.Decode(at, i)

@@ -53,7 +53,7 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 		}
 		room := scratchPool.Get().(*scratch)
 		picked := pick(dst, r.g.VectorRows(i), at, src, shared, room)
-		if picked && src[0] == encBlocks && src[1] != validBitmap && r.g.blocks.wants(k) {
+		if picked && src[0] == encBlocks && src[1] != validBitmap && r.g.blocks.wants(k, len(room.block)) {
 			r.g.keepBlock(k, r.g.VectorRows(i), at, room)
 		}
 		if room.giveBack(); picked {

@@ -2,8 +2,10 @@ package rowset
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
+	"stele/meta/types"
 	"stele/sql/vec"
 )
 
@@ -43,13 +45,30 @@ func (g *Group) appendOf(dst *vec.Vector, one *RowReader, i int, rows []int) err
 		}
 		return nil
 	}
+	if dst.Type.Phys() == types.PhysBytes {
+		if done, err := g.appendBytesOf(dst, one, i, rows); done || err != nil {
+			return err
+		}
+	}
 	v := pickedPool.Get().(*vec.Vector)
 	defer func() {
 		if cap(v.Data) <= maxScratchBlock {
 			pickedPool.Put(v)
 		}
 	}()
-	if err := g.DecodeInto(v, one.c, i); err != nil {
+	if dst.Type.Phys() == types.PhysInt64 {
+		ints, err := g.Ints(v, one.c, i)
+		if err != nil {
+			return err
+		}
+		if ints != nil {
+			for _, row := range rows {
+				dst.I64 = append(dst.I64, ints[row%vec.MaxRows])
+				endValid(dst)
+			}
+			return nil
+		}
+	} else if err := g.DecodeInto(v, one.c, i); err != nil {
 		return err
 	}
 	for len(rows) > 0 { // runs of rows are copied at once
@@ -65,4 +84,60 @@ func (g *Group) appendOf(dst *vec.Vector, one *RowReader, i int, rows []int) err
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// appendBytesOf appends rows of vector i that are in blocks or in a dictionary; false, having appended none, when they are in neither.
+func (g *Group) appendBytesOf(dst *vec.Vector, one *RowReader, i int, rows []int) (done bool, err error) {
+	src, err := g.vectorBytes(one.c, i)
+	if err != nil || len(src) < 2 {
+		return false, err
+	}
+	var shared []byte
+	switch src[0] {
+	case encBlocks:
+	case encShared, encDict:
+		if shared, err = g.dictionaryBytes(one.c); err != nil || len(rows) > codedRows {
+			return false, err
+		}
+	default:
+		return false, nil
+	}
+	room := scratchPool.Get().(*scratch)
+	defer room.giveBack()
+	last, at := (*block)(nil), -1
+	for _, row := range rows {
+		row %= vec.MaxRows
+		if src[0] != encBlocks {
+			if pick(dst, g.VectorRows(i), row, src, shared, room) {
+				continue
+			}
+		} else {
+			if at != row/blockRows {
+				at = row / blockRows
+				last = g.blockOf(one.c, i, at, src, room)
+			}
+			if last != nil {
+				last.appendTo(dst, row)
+				continue
+			}
+		}
+		if err := one.Append(dst, i*vec.MaxRows+row); err != nil { // it says what is wrong, if anything is
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// blockOf returns a block of vector i, which is src, by way of the cache, or in room; nil when it is not as it should be.
+func (g *Group) blockOf(c, i, at int, src []byte, room *scratch) *block {
+	k := blockKey{group: g.h.id, c: int32(c), at: int32(i*(vec.MaxRows/blockRows) + at)}
+	if b := g.blocks.get(k); b != nil {
+		return b
+	}
+	b := decodeBlockOf(g.VectorRows(i), at, src, room)
+	if b != nil && g.blocks.wants(k, len(b.data)) {
+		b = &block{off: slices.Clone(b.off), data: slices.Clone(b.data), valid: b.valid}
+		g.blocks.put(k, b)
+	}
+	return b
 }

@@ -58,23 +58,37 @@ func appendPieces[T any](dst []T, srcs [][]T, pieces []Piece, n int) []T {
 	return dst
 }
 
+// shortBytes is up to what length a value is copied by one store of so many bytes: the next value covers what is too much.
+const shortBytes = 16
+
 func appendPiecesOfBytes(dst *vec.Vector, srcs []*vec.Vector, pieces []Piece, n int) {
 	size := 0
 	for _, p := range pieces {
 		off := srcs[p.Src].Off
 		size += int(off[p.To] - off[p.From])
 	}
-	off, data := room(dst.Off, n), room(dst.Data, size)
+	off, data := room(dst.Off, n), room(dst.Data, size+shortBytes)
+	at := len(data)
+	data = data[:at+size+shortBytes]
 	for _, p := range pieces {
 		src := srcs[p.Src]
-		offs := src.Off[p.From : p.To+1]
-		shift := uint32(len(data)) - offs[0]
-		data = append(data, src.Data[offs[0]:offs[len(offs)-1]]...)
-		for _, o := range offs[1:] {
-			off = append(off, o+shift)
+		from, to := src.Off[p.From], src.Off[p.To]
+		if to-from <= shortBytes && int(from)+shortBytes <= len(src.Data) {
+			*(*[shortBytes]byte)(data[at:]) = *(*[shortBytes]byte)(src.Data[from:])
+		} else {
+			copy(data[at:], src.Data[from:to])
 		}
+		if p.To-p.From == 1 {
+			off = append(off, uint32(at)+to-from)
+		} else {
+			shift := uint32(at) - from
+			for _, o := range src.Off[p.From+1 : p.To+1] {
+				off = append(off, o+shift)
+			}
+		}
+		at += int(to - from)
 	}
-	dst.Off, dst.Data = off, data
+	dst.Off, dst.Data = off, data[:at]
 }
 
 // room makes room for n values more, and at least doubles what there is: append grows long slices by a quarter, and would copy each

@@ -2,7 +2,6 @@ package rowset
 
 import (
 	"encoding/binary"
-	"slices"
 	"sync"
 
 	"stele/meta/types"
@@ -73,12 +72,8 @@ func (g *Group) appendBlocksOf(v *vec.Vector, c, i, from, to int) (bool, error) 
 					return false, err
 				}
 			}
-			if b = decodeBlockOf(g.VectorRows(i), at, src, room); b == nil {
+			if b = g.blockOf(c, i, at, src, room); b == nil {
 				return false, nil // DecodeInto says what is wrong with it, if anything is
-			}
-			if g.blocks.wants(k) {
-				b = &block{off: slices.Clone(b.off), data: slices.Clone(b.data), valid: b.valid}
-				g.blocks.put(k, b)
 			}
 		}
 		b.appendRows(v, row%blockRows, end-at*blockRows)

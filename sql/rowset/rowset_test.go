@@ -669,22 +669,57 @@ func sealParts(val []byte, h *header) {
 	}
 }
 
-// TestBlockCache reads rows of a group by way of a small cache, in an order in which blocks come again: what is read is what was
-// written, blocks are kept, and no more of them than may be.
-func TestBlockCache(t *testing.T) {
-	const n = 3 * vec.MaxRows
-	text := &vec.Vector{Type: types.ColumnType{Kind: types.KindVarChar, Length: 100}, N: n, Off: []uint32{0}}
+// textGroup returns a row group of texts of 40 digits, n rows in one column, as it is stored and open, and the column.
+func textGroup(t *testing.T, n int) (val []byte, g *Group, text *vec.Vector) {
+	t.Helper()
+	text = &vec.Vector{Type: types.ColumnType{Kind: types.KindVarChar, Length: 100}, N: n, Off: []uint32{0}}
 	var keys [][]byte
 	for i := range n {
 		text.Data = fmt.Appendf(text.Data, "%040d", i*i)
 		text.Off = append(text.Off, uint32(len(text.Data)))
 		keys = append(keys, binary.BigEndian.AppendUint32(nil, uint32(i)))
 	}
-	val := EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{text}}, keys)
+	val = EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{text}}, keys)
 	g, err := OpenGroup(testID, val)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return val, g, text
+}
+
+// TestBlockCacheLeavesSweeps: of reads that come again after more than the cache holds nothing is kept, of others the block.
+func TestBlockCacheLeavesSweeps(t *testing.T) {
+	const n = 3 * vec.MaxRows
+	_, g, text := textGroup(t, n)
+	cache := NewBlockCache(192 << 10)
+	g.CacheBlocks(cache)
+	read := func(row int) {
+		dst := NewRow([]types.ColumnType{text.Type})[0]
+		if err := g.AppendRow(dst, 0, row); err != nil || string(dst.Bytes(0)) != string(text.Bytes(row)) {
+			t.Fatalf("row %d is %q, not %q: %v", row, dst.Bytes(0), text.Bytes(row), err)
+		}
+	}
+	for range 4 {
+		for row := 0; row < n; row += blockRows {
+			read(row)
+		}
+	}
+	if len(cache.young)+len(cache.old) != 0 {
+		t.Fatalf("%d blocks are kept that none of the reads finds", len(cache.young)+len(cache.old))
+	}
+	for row := range 3 * blockRows {
+		read(row % (3 * blockRows))
+	}
+	if len(cache.young) != 3 {
+		t.Fatalf("%d of 3 blocks are kept", len(cache.young))
+	}
+}
+
+// TestBlockCache reads rows of a group by way of a small cache, in an order in which blocks come again: what is read is what was
+// written, blocks are kept, and no more of them than may be.
+func TestBlockCache(t *testing.T) {
+	const n = 3 * vec.MaxRows
+	val, g, text := textGroup(t, n)
 	cache := NewBlockCache(256 << 10)
 	g.CacheBlocks(cache)
 	for i := range 4000 {

@@ -61,15 +61,7 @@ func bytesPrefix(b []byte) uint64 {
 func zoneOf(v *vec.Vector, from, to int) Zone {
 	z := emptyZone
 	if v.Valid == nil && v.Type.Phys() == types.PhysInt64 { // the most common by far
-		flip := uint64(1) << 63
-		if v.Type.Unsigned {
-			flip = 0
-		}
-		for _, x := range v.I64[from:to] {
-			p := uint64(x) ^ flip
-			z.Min, z.Max = min(z.Min, p), max(z.Max, p)
-		}
-		return z
+		return zoneOfInts(v.I64[from:to], v.Type.Unsigned)
 	}
 	if v.Valid == nil && v.Off != nil {
 		for i := from; i < to; i++ {
@@ -84,6 +76,25 @@ func zoneOf(v *vec.Vector, from, to int) Zone {
 		}
 		p := Prefix(v, i)
 		z.Min, z.Max = min(z.Min, p), max(z.Max, p)
+	}
+	return z
+}
+
+func zoneOfInts(vals []int64, unsigned bool) Zone {
+	if len(vals) == 0 {
+		return emptyZone
+	}
+	lo, hi := rangeOf(vals)
+	if !unsigned {
+		const sign = uint64(1) << 63
+		return Zone{Min: uint64(lo) ^ sign, Max: uint64(hi) ^ sign}
+	}
+	if lo >= 0 || hi < 0 {
+		return Zone{Min: uint64(lo), Max: uint64(hi)}
+	}
+	z := emptyZone
+	for _, x := range vals { // the negative ones are the large ones
+		z.Min, z.Max = min(z.Min, uint64(x)), max(z.Max, uint64(x))
 	}
 	return z
 }

@@ -42,7 +42,7 @@ func Cast(v vec.Value, from, to mt.ColumnType, env Env) (vec.Value, error) {
 	}
 	out, p := convert(v, from, to, env, false)
 	switch {
-	case p == incorrect && to.IsTemporal(), p == outside && to.IsTemporal() && to.Kind != mt.KindTime, p == badText && to.Kind != mt.KindJSON:
+	case p == incorrect && to.IsTemporal(), p == outside && to.IsTemporal() && (to.Kind != mt.KindTime || from.IsNumeric()), p == badText && to.Kind != mt.KindJSON:
 		return vec.NullValue(), nil
 	case p == badText:
 		return vec.NullValue(), Errorf(3141, "22032", "Invalid JSON text in argument 1 to function cast_as_json")
@@ -144,7 +144,7 @@ func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Locatio
 		return Errorf(3140, "22032", "Invalid JSON text: '%.64s' is not JSON", text)
 	case p == badText:
 		return errIncorrect(1366, "string", quoteBytes(v.B))
-	case to.Kind == mt.KindTime && p == incorrect, to.IsTemporal() && to.Kind != mt.KindTime:
+	case to.Kind == mt.KindTime && p != outside, to.IsTemporal() && to.Kind != mt.KindTime:
 		name := kindNames[to.Kind]
 		if to.Kind == mt.KindTimestamp {
 			name = "datetime"

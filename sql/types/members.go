@@ -2,6 +2,7 @@ package types
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 
@@ -105,6 +106,19 @@ func wholeNumber(v vec.Value, from mt.ColumnType, env Env) (uint64, bool) {
 	return uint64(out.I), p == fine
 }
 
+// cutNumber is wholeNumber without what is behind the point, as ENUM and SET take numbers.
+func cutNumber(v vec.Value, from mt.ColumnType, env Env) (uint64, bool) {
+	switch {
+	case from.Phys() == mt.PhysFloat64:
+		v.F = math.Trunc(v.F)
+	case from.Kind == mt.KindDecimal:
+		d, scale, p := decimalValue(v, from, env)
+		n, whole := TruncateScale(d, scale, 0).Int64()
+		return uint64(n), p == fine && whole && n >= 0
+	}
+	return wholeNumber(v, from, env)
+}
+
 func enumValue(members []string, v vec.Value, from mt.ColumnType, env Env) (uint64, bool) {
 	if from.Phys() == mt.PhysBytes {
 		if n := EnumIndex(members, v.B); n > 0 {
@@ -116,7 +130,7 @@ func enumValue(members []string, v vec.Value, from mt.ColumnType, env Env) (uint
 		}
 		return n, true
 	}
-	n, ok := wholeNumber(v, from, env)
+	n, ok := cutNumber(v, from, env)
 	if !ok || n < 1 || n > uint64(len(members)) {
 		return 0, false
 	}
@@ -132,7 +146,7 @@ func setValue(members []string, v vec.Value, from mt.ColumnType, env Env) (uint6
 		}
 		return bits, ok
 	}
-	n, ok := wholeNumber(v, from, env)
+	n, ok := cutNumber(v, from, env)
 	return n & all, ok && n&^all == 0
 }
 

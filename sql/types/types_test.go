@@ -175,6 +175,7 @@ func TestConvert(t *testing.T) {
 		{str("1969-01-01"), text, mt.ColumnType{Kind: mt.KindTimestamp}, "1292 Incorrect datetime value: '1969-01-01' for column 'c' at row 1", "0000-00-00 00:00:00"},
 		{str("2024-01-01 00:00:00"), text, mt.ColumnType{Kind: mt.KindTimestamp}, "2024-01-01 00:00:00", "2024-01-01 00:00:00"},
 		{str("25:61:00"), text, mt.ColumnType{Kind: mt.KindTime}, "1292 Incorrect time value: '25:61:00' for column 'c' at row 1", "00:00:00"},
+		{str("10:00:00x"), text, mt.ColumnType{Kind: mt.KindTime}, "1292 Incorrect time value: '10:00:00x' for column 'c' at row 1", "10:00:00"},
 		{str("839:00:00"), text, mt.ColumnType{Kind: mt.KindTime}, "1264 Out of range value for column 'c' at row 1", "838:59:59"},
 		{str("{]"), text, mt.ColumnType{Kind: mt.KindJSON}, "3140 Invalid JSON text: '{]' is not JSON", "3140 Invalid JSON text: '{]' is not JSON"},
 		{vec.NullValue(), big, mt.ColumnType{Kind: mt.KindInt, NotNull: true}, "1048 Column 'c' cannot be null", "1048 Column 'c' cannot be null"},

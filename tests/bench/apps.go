@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-sql-driver/mysql"
 )
 
@@ -303,22 +304,9 @@ func appRows(ctx context.Context, db *sql.DB, text string) (string, error) {
 
 // client makes a client of such statements.
 func (a *AppTest) Client() Client {
-	return func(_ context.Context, conn *sql.Conn, client int) (func(context.Context) error, error) {
-		r := rand.New(rand.NewPCG(11, uint64(client)))
-		return func(ctx context.Context) error {
-			if a.Writes {
-				_, err := conn.ExecContext(ctx, a.text(r))
-				return err
-			}
-			rows, err := conn.QueryContext(ctx, a.text(r))
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() { // the driver has read the row
-			}
-			return rows.Err()
-		}, nil
+	return func(conn *client.Conn, nth int) (func() error, error) {
+		r := rand.New(rand.NewPCG(11, uint64(nth)))
+		return func() error { return done(conn.Execute(a.text(r))) }, nil
 	}
 }
 

@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -153,6 +152,9 @@ type bareRecord struct {
 // bareLogBytes is written in advance, so that a flush is one of data alone.
 const bareLogBytes = 64 << 20
 
+// bareWaiting is above the largest number of clients, so that none of them waits to be queued.
+const bareWaiting = 96
+
 func openBareLog(path string) (*bareLog, error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -161,7 +163,7 @@ func openBareLog(path string) (*bareLog, error) {
 	if _, err := f.Write(make([]byte, bareLogBytes)); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &bareLog{f, make(chan bareRecord, poolMax)}, f.Sync()
+	return &bareLog{f, make(chan bareRecord, bareWaiting)}, f.Sync()
 }
 
 func (l *bareLog) append(text []byte) error {
@@ -220,7 +222,7 @@ func StartBare(name string) (s *Server, stop func() error, err error) {
 		return nil, nil, errors.Join(err, stop())
 	}
 	ends = append(ends, end)
-	return &Server{Name: name, Dir: dir, Open: func(database string) *sql.DB { return pooled(open(portOf(frontend), database)) }}, stop, nil
+	return &Server{Name: name, Dir: dir, Port: portOf(frontend)}, stop, nil
 }
 
 func portOf(address string) (port int) {

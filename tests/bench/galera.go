@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -63,7 +62,6 @@ func StartGalera(ctx context.Context) (*Galera, error) {
 	}
 	g := &Galera{dir: dir, daemon: daemon, provider: provider}
 	g.Name, g.MySQL, g.Dir = "Galera 3 nodes", true, dir
-	g.Open = func(database string) *sql.DB { return pooled(open(g.nodes[0].port, database)) }
 	g.Settle = g.settle
 	g.Pids = func() (pids []int, err error) {
 		for _, n := range g.nodes {
@@ -97,6 +95,7 @@ func (g *Galera) start(ctx context.Context) error {
 		}
 		g.nodes[i] = n
 	}
+	g.Port = g.nodes[0].port
 	for i, n := range g.nodes {
 		out, err := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--datadir="+n.dir, "--user=mysql",
 			"--auth-root-authentication-method=normal", "--skip-test-db").CombinedOutput()

@@ -2,13 +2,13 @@ package bench
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
 )
 
 // The transactions are those of sysbench (oltp_read_only, oltp_write_only, oltp_read_write of version 1.0): prepared statements on one table.
@@ -67,9 +67,9 @@ func digits(groups int) string {
 
 // oltp makes a client whose steps are transactions of reads, writes or both.
 func oltp(reads, writes bool) Client {
-	return func(ctx context.Context, conn *sql.Conn, _ int) (func(context.Context) error, error) {
+	return func(conn *client.Conn, _ int) (func() error, error) {
 		c := &oltpClient{conn: conn}
-		for stmt, text := range map[**sql.Stmt]string{
+		for stmt, text := range map[**client.Stmt]string{
 			&c.point: "SELECT c FROM sb WHERE id = ?", &c.simple: "SELECT c FROM sb WHERE id BETWEEN ? AND ?",
 			&c.sum: "SELECT SUM(k) FROM sb WHERE id BETWEEN ? AND ?", &c.order: "SELECT c FROM sb WHERE id BETWEEN ? AND ? ORDER BY c",
 			&c.distinct: "SELECT DISTINCT c FROM sb WHERE id BETWEEN ? AND ? ORDER BY c", &c.updateKey: "UPDATE sb SET k = k + 1 WHERE id = ?",
@@ -77,87 +77,64 @@ func oltp(reads, writes bool) Client {
 			&c.insert: "INSERT INTO sb (id, k, c, pad) VALUES (?, ?, ?, ?)",
 		} {
 			var err error
-			if *stmt, err = conn.PrepareContext(ctx, text); err != nil {
+			if *stmt, err = conn.Prepare(text); err != nil {
 				return nil, fmt.Errorf("%s: %w", text, err)
 			}
 		}
-		return func(ctx context.Context) error { return c.transaction(ctx, reads, writes) }, nil
+		return func() error { return c.transaction(reads, writes) }, nil
 	}
 }
 
 type oltpClient struct {
-	conn *sql.Conn
+	conn *client.Conn
 
-	point, simple, sum, order, distinct, updateKey, update, remove, insert *sql.Stmt
+	point, simple, sum, order, distinct, updateKey, update, remove, insert *client.Stmt
 }
 
-func (c *oltpClient) transaction(ctx context.Context, reads, writes bool) error {
-	if _, err := c.conn.ExecContext(ctx, "BEGIN"); err != nil {
+func (c *oltpClient) transaction(reads, writes bool) error {
+	if err := done(c.conn.Execute("BEGIN")); err != nil {
 		return err
 	}
 	var err error
 	if reads {
-		err = c.read(ctx)
+		err = c.read()
 	}
 	if err == nil && writes {
-		err = c.write(ctx)
+		err = c.write()
 	}
 	if err != nil {
-		_, rerr := c.conn.ExecContext(ctx, "ROLLBACK")
-		return errors.Join(err, rerr)
+		return errors.Join(err, done(c.conn.Execute("ROLLBACK")))
 	}
-	_, err = c.conn.ExecContext(ctx, "COMMIT")
-	return err
+	return done(c.conn.Execute("COMMIT"))
 }
 
-func (c *oltpClient) read(ctx context.Context) error {
+func (c *oltpClient) read() error {
 	for range oltpPoints {
-		if err := drain(ctx, c.point, oltpKey()); err != nil {
+		if err := answered(c.point.Execute(oltpKey())); err != nil {
 			return err
 		}
 	}
-	for _, stmt := range []*sql.Stmt{c.simple, c.sum, c.order, c.distinct} {
+	for _, stmt := range []*client.Stmt{c.simple, c.sum, c.order, c.distinct} {
 		from := oltpKey()
-		if err := drain(ctx, stmt, from, from+oltpRange-1); err != nil {
+		if err := answered(stmt.Execute(from, from+oltpRange-1)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *oltpClient) write(ctx context.Context) error {
-	if _, err := c.updateKey.ExecContext(ctx, oltpKey()); err != nil {
+func (c *oltpClient) write() error {
+	if err := done(c.updateKey.Execute(oltpKey())); err != nil {
 		return err
 	}
-	if _, err := c.update.ExecContext(ctx, digits(10), oltpKey()); err != nil {
+	if err := done(c.update.Execute(digits(10), oltpKey())); err != nil {
 		return err
 	}
 	id := oltpKey()
-	if _, err := c.remove.ExecContext(ctx, id); err != nil {
+	if err := done(c.remove.Execute(id)); err != nil {
 		return err
 	}
-	_, err := c.insert.ExecContext(ctx, id, oltpKey(), digits(10), digits(5))
-	return err
-}
-
-// drain reads an answer, which has at least one row.
-func drain(ctx context.Context, stmt *sql.Stmt, args ...any) error {
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var v sql.RawBytes
-	n := 0
-	for ; rows.Next(); n++ {
-		if err := rows.Scan(&v); err != nil {
-			return err
-		}
-	}
-	if n == 0 && rows.Err() == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return rows.Err()
+	return done(c.insert.Execute(id, oltpKey(), digits(10), digits(5)))
 }
 
 // MeasureOLTP runs transactions of several statements on every server in turn.

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -59,7 +58,7 @@ type pointTest struct {
 
 func insertTests() []pointTest {
 	var next atomic.Int64
-	insert := execute(func(int) string {
+	insert := execute(func() string {
 		key := next.Add(1)
 		return fmt.Sprintf("INSERT INTO ins VALUES (%d,'%s')", key, kvValue(key))
 	})
@@ -71,7 +70,7 @@ func insertTests() []pointTest {
 }
 
 func pointTests() []pointTest {
-	update := execute(func(int) string {
+	update := execute(func() string {
 		return fmt.Sprintf("UPDATE kv SET v = '%s' WHERE id = %d", kvValue(rand.Int64N(1<<30)), randomKey())
 	})
 	return append(insertTests(),
@@ -104,22 +103,18 @@ func measure(ctx context.Context, t *Table, servers []*Server, fill func(context
 // measureIn runs tests in a database that is there.
 func measureIn(ctx context.Context, t *Table, servers []*Server, database string, tests []pointTest, rounds int, span time.Duration,
 	around func(*Server, string) func()) error {
-	pools := map[*Server]*sql.DB{}
-	for _, s := range servers {
-		pools[s] = s.Open(database)
-		defer pools[s].Close()
-	}
 	for _, test := range tests {
-		rates, p99s := map[string][]float64{}, map[string][]float64{}
+		rates, p99s, cpus := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 		name := fmt.Sprintf("%s, %d clients", test.name, test.clients)
 		for range rounds {
 			for _, s := range servers {
 				done := around(s, name)
-				pace, err := Run(ctx, pools[s], test.clients, span, test.work)
+				pace, cpu, err := s.paced(func() (Pace, error) { return Run(ctx, s, database, test.clients, span, test.work) })
 				done()
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", s.Name, name, err)
 				}
+				cpus[s.Name] = append(cpus[s.Name], cpu)
 				rates[s.Name] = append(rates[s.Name], pace.PerSecond)
 				p99s[s.Name] = append(p99s[s.Name], float64(pace.P99.Microseconds())/1000)
 			}
@@ -130,6 +125,30 @@ func measureIn(ctx context.Context, t *Table, servers []*Server, database string
 		for _, s := range servers {
 			t.Put(name+", p99", "ms", false, s.Name, median(p99s[s.Name]))
 		}
+		for _, s := range servers {
+			if s.Pids == nil {
+				continue
+			}
+			t.Put(name+", CPU of all nodes", "µs", false, s.Name, median(cpus[s.Name]))
+		}
 	}
 	return nil
+}
+
+// paced runs clients and returns, beside their pace, the CPU time in µs that the server's processes took a statement, if they are known.
+func (s *Server) paced(run func() (Pace, error)) (Pace, float64, error) {
+	if s.Pids == nil {
+		pace, err := run()
+		return pace, 0, err
+	}
+	before, err := s.cpuSeconds()
+	if err != nil {
+		return Pace{}, 0, err
+	}
+	pace, err := run()
+	if err != nil {
+		return Pace{}, 0, err
+	}
+	after, err := s.cpuSeconds()
+	return pace, (after - before) * 1e6 / float64(pace.Done), err
 }

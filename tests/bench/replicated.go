@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"io"
 	"os"
@@ -126,7 +125,6 @@ func loadTSV(ctx context.Context, s *Server) (seconds float64, err error) {
 // everything takes to be back. The first of stele has its BEs apart.
 func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server, rounds int, span time.Duration) {
 	ctx, servers := tb.Context(), besides(galera, stele)
-	pools := map[*Server]*sql.DB{}
 	for _, s := range servers {
 		setup := s.Open("")
 		defer setup.Close()
@@ -135,11 +133,9 @@ func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server,
 				tb.Fatalf("%s: %s: %v", s.Name, text, err)
 			}
 		}
-		pools[s] = s.Open("rep")
-		defer pools[s].Close()
 	}
 	var next atomic.Int64
-	insert := execute(func(int) string {
+	insert := execute(func() string {
 		key := next.Add(1)
 		return fmt.Sprintf("INSERT INTO ins VALUES (%d,'%s')", key, kvValue(key))
 	})
@@ -147,7 +143,7 @@ func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server,
 		rates := map[string][]float64{}
 		for range rounds {
 			for _, s := range servers {
-				pace, err := Run(ctx, pools[s], clients, span, insert)
+				pace, err := Run(ctx, s, "rep", clients, span, insert)
 				if err != nil {
 					tb.Fatalf("%s: insert by %d clients: %v", s.Name, clients, err)
 				}

@@ -29,8 +29,8 @@ import (
 type Server struct {
 	Name  string
 	MySQL bool // clauses that only Stele knows are left out
-	// Open makes a pool of sessions that start in a database. The caller closes it.
-	Open func(database string) *sql.DB
+	// Port is where it takes sessions of user root on 127.0.0.1.
+	Port int
 	// Cluster is the cluster behind the server, nil for the peer.
 	Cluster *cluster.Cluster
 	// Pids are the processes of its nodes.
@@ -43,7 +43,7 @@ type Server struct {
 
 // Stele describes a running cluster.
 func Stele(name string, c *cluster.Cluster) *Server {
-	s := &Server{Name: name, Cluster: c, Dir: c.Dir, Open: func(database string) *sql.DB { return pooled(c.OpenDB(database)) }}
+	s := &Server{Name: name, Cluster: c, Dir: c.Dir, Port: c.MySQLPort}
 	s.Pids = func() (pids []int, err error) {
 		for _, node := range c.Nodes() {
 			pid, err := pidOf(s, node)
@@ -57,12 +57,24 @@ func Stele(name string, c *cluster.Cluster) *Server {
 	return s
 }
 
-// poolMax is above the largest number of clients, so that no client waits for a connection.
-const poolMax = 96
+// Addr is where it takes sessions.
+func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
 
-func pooled(db *sql.DB) *sql.DB {
-	db.SetMaxOpenConns(poolMax)
-	db.SetMaxIdleConns(poolMax)
+// Open makes a pool of sessions that start in a database. The caller closes it.
+func (s *Server) Open(database string) *sql.DB { return open(s.Port, database) }
+
+// keptIdle is how many sessions of a pool stay open between statements: as many as the loaders have workers.
+const keptIdle = 8
+
+func open(port int, database string) *sql.DB {
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.DBName, cfg.Addr = "root", "tcp", database, "127.0.0.1:"+strconv.Itoa(port)
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		panic("BUG: configuration of the driver: " + err.Error())
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxIdleConns(keptIdle)
 	return db
 }
 
@@ -121,7 +133,7 @@ func (p *Peer) start(daemon, dir string) error {
 	}
 	go func() { p.done <- p.cmd.Wait() }()
 	p.Pids = func() ([]int, error) { return []int{p.cmd.Process.Pid}, nil }
-	p.Open = func(database string) *sql.DB { return pooled(open(port, database)) }
+	p.Port = port
 	return p.await(log.Name())
 }
 
@@ -143,16 +155,6 @@ func (p *Peer) await(log string) error {
 		case <-poll.C:
 		}
 	}
-}
-
-func open(port int, database string) *sql.DB {
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.DBName, cfg.Addr = "root", "tcp", database, "127.0.0.1:"+strconv.Itoa(port)
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		panic("BUG: configuration of the driver: " + err.Error())
-	}
-	return sql.OpenDB(connector)
 }
 
 // Close ends the server and removes its folder.

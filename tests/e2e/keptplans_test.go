@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,62 @@ func TestKeptPlansAsOthers(t *testing.T) {
 	compare("after ALTER TABLE", "id", "u")
 	w.do(w.a, "TRUNCATE TABLE k")
 	compare("after TRUNCATE", "id")
+}
+
+// unordered sorts what rowsOf returns.
+func unordered(rows string) string {
+	columns, rest, _ := strings.Cut(rows, "]")
+	each := strings.SplitAfter(rest, ";")
+	slices.Sort(each)
+	return columns + strings.Join(each, "")
+}
+
+// TestUniquePointsAsOthers: a row that is found by the entry of a unique key is the one that a query finds which is planned each time, over
+// what its transaction has written, in another zone, and after the key has gone and come back.
+func TestUniquePointsAsOthers(t *testing.T) {
+	w := isolate(t, "uniquepoints")
+	w.do(w.a, `CREATE TABLE k (id INT PRIMARY KEY, n INT, s VARCHAR(5) NOT NULL, m BIGINT, ci VARCHAR(5) COLLATE utf8mb4_general_ci, p VARCHAR(5), ts TIMESTAMP NULL, UNIQUE KEY un (n),
+		UNIQUE KEY us (s, m), UNIQUE KEY uc (ci), UNIQUE KEY up (p(2))) DISTRIBUTED BY HASH(id) BUCKETS 3`)
+	for i := range 20 {
+		w.do(w.a, fmt.Sprintf("INSERT INTO k VALUES (%d, %d, 'v%d', %d, 'X%d', '%02dp', '2024-03-%02d 12:00:00')", i-5, i*2, i%4, i, i, i, i+1))
+	}
+	w.do(w.a, "INSERT INTO k VALUES (90, NULL, 'v1', NULL, NULL, NULL, NULL), (91, NULL, 'v1 ', 1, NULL, NULL, NULL), (92, 9000, '', 7, '', '', NULL)")
+	numbers := []string{"10", "12", "2", "7", "-3", "40000", "5000000000", "2.0", "'4'", "'4 '", "NULL", "TRUE", "1"}
+	texts := []string{"'v1'", "'v1 '", "''", "'V1'", "'x1'", "'X1'", "'01'", "'01p'", "1", "NULL", "'toolong'", "'é'"}
+	compare := func(when string) {
+		t.Helper()
+		var queries []string
+		for _, n := range numbers {
+			queries = append(queries, "SELECT id, s, ts FROM k WHERE n = "+n, "SELECT * FROM k WHERE m = "+n+" AND s = 'v1'", "SELECT n FROM k WHERE id = 3 AND n = "+n)
+		}
+		for _, v := range texts {
+			queries = append(queries, "SELECT id FROM k WHERE ci = "+v, "SELECT id FROM k WHERE p = "+v, "SELECT id FROM k WHERE s = "+v+" AND m = 1")
+		}
+		for range 2 { // planned, and kept
+			for _, text := range queries {
+				if got, want := unordered(w.rowsOf(text)), unordered(w.rowsOf(planned(text))); got != want {
+					t.Errorf("%s, %s: %s\nplanned: %s", when, text, got, want)
+				}
+			}
+			for _, value := range []any{10, 12, 3, 40000, uint64(2), "4", nil} {
+				text := "SELECT id, s, ts FROM k WHERE n = ?"
+				if got, want := unordered(w.rowsOf(text, value)), unordered(w.rowsOf(planned(text), value)); got != want {
+					t.Errorf("%s, %s of %v: %s\nplanned: %s", when, text, value, got, want)
+				}
+			}
+		}
+	}
+	compare("at first")
+	w.do(w.a, "SET time_zone = '+05:00'")
+	compare("in another zone")
+	w.do(w.a, "BEGIN", "UPDATE k SET n = n + 1 WHERE id = 0", "INSERT INTO k (id, n, s, m) VALUES (100, 100, 'v1', 100)", "DELETE FROM k WHERE id = 1")
+	compare("in a transaction")
+	w.do(w.a, "ROLLBACK", "ALTER TABLE k DROP KEY un", "INSERT INTO k (id, n, s) VALUES (101, 10, 'v1')")
+	compare("without a unique key")
+	w.do(w.a, "DELETE FROM k WHERE id = 0", "ALTER TABLE k ADD UNIQUE KEY un (n)")
+	compare("with another one")
+	w.do(w.a, "TRUNCATE TABLE k", "INSERT INTO k (id, n, s, m) VALUES (1, 12, 'v1', 1)")
+	compare("after TRUNCATE")
 }
 
 // TestKeptPlansAndRights: an account reads nothing by a plan that another one's query has left.

@@ -38,6 +38,28 @@ func TestPointWritesAsOthers(t *testing.T) {
 	}
 }
 
+// TestPointWritesOfTimes: NOW() and ON UPDATE CURRENT_TIMESTAMP are the time of the statement in the session's zone, whichever way it goes.
+func TestPointWritesOfTimes(t *testing.T) {
+	w := isolate(t, "pointtimes")
+	w.do(w.a, "SET time_zone = '+05:30'")
+	w.do(w.a, `CREATE TABLE p (id INT PRIMARY KEY, n INT, v VARCHAR(30), d DATE, dt DATETIME, dm DATETIME(3), up DATETIME(3) ON UPDATE CURRENT_TIMESTAMP(3),
+		ts TIMESTAMP NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP)`)
+	w.do(w.a, "INSERT INTO p (id, n) VALUES (1, 0), (2, 0)")
+	for i, set := range []string{"n = n + 1", "n = n", "dt = NOW()", "dt = NOW()", "v = CURRENT_TIMESTAMP, n = 7", "d = NOW()", "dm = NOW(), up = NULL", "n = 8, up = NOW()", "n = 9, ts = NOW()", "n = NOW()"} {
+		w.do(w.a, fmt.Sprintf("SET timestamp = 17123%d5678.987654", i))
+		point := w.told("UPDATE p SET " + set + " WHERE id = 1")
+		other := w.told("UPDATE p SET " + set + " WHERE id = 2 AND 1 + 1 = 2")
+		if point != other {
+			t.Errorf("%s: by key: %s\notherwise: %s", set, point, other)
+		}
+		rows, err := cluster.ReadTable(t.Context(), w.a, "SELECT CONCAT_WS(',', n, v, d, dt, dm, up, ts) AS r, CONCAT_WS(',', UNIX_TIMESTAMP(ts), up IS NULL) AS u FROM p ORDER BY id")
+		must(t, err)
+		if r, u := rows.Column("r"), rows.Column("u"); r[0] != r[1] || u[0] != u[1] {
+			t.Errorf("%s: by key %v %v, otherwise %v %v", set, r[0], u[0], r[1], u[1])
+		}
+	}
+}
+
 // told is what a client hears of a statement.
 func (w *isolated) told(statement string) string {
 	w.t.Helper()

@@ -102,20 +102,50 @@ func (b *benchmark) measureInserts(m *maria) error {
 	return nil
 }
 
-// measureCompaction merges eight rowsets whose keys interleave.
+// measureCompaction merges eight rowsets whose keys interleave, several times, each time those of a new tablet.
 func (b *benchmark) measureCompaction() error {
 	s, err := disk(b.path("compact"), false)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	t, err := s.Create(metaOf(1))
+	parts, err := b.interleaved(8)
 	if err != nil {
 		return err
 	}
-	const ways = 8
-	parts := make([]*vec.Batch, 0, ways)
-	if err := readTSV(b.tsv, min(loadRows, b.rows), func(all *vec.Batch) error {
+	var took, spent time.Duration
+	rows := 0
+	for id := types.TabletID(1); id <= compactions; id++ {
+		t, err := s.Create(metaOf(id))
+		if err != nil {
+			return err
+		}
+		rows = 0
+		for _, p := range parts {
+			if err := errors.Join(commit(t, make([]types.RowOp, p.N), p), t.Flush()); err != nil {
+				return err
+			}
+			rows += p.N
+		}
+		wall, cpu, err := timed(func() error { return t.CompactAll(context.Background()) })
+		if err != nil {
+			return err
+		}
+		if spent == 0 || cpu < spent {
+			took, spent = wall, cpu
+		}
+	}
+	rate := perSecond(rows, spent) / 1e6
+	b.report.Ratio("compaction of 8 interleaved rowsets, million rows a CPU second", fmt.Sprintf("%.2f (%.2f by the clock)", rate, perSecond(rows, took)/1e6), "1", rate, 1, false)
+	return nil
+}
+
+// compactions is how many times a compaction is measured: one takes a quarter of a second.
+const compactions = 3
+
+// interleaved returns the rows of a transaction of the load, dealt out to so many batches.
+func (b *benchmark) interleaved(ways int) (parts []*vec.Batch, err error) {
+	err = readTSV(b.tsv, min(loadRows, b.rows), func(all *vec.Batch) error {
 		if len(parts) > 0 {
 			return nil // one batch is enough rows
 		}
@@ -128,26 +158,8 @@ func (b *benchmark) measureCompaction() error {
 			parts = append(parts, part.Compact())
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	rows := 0
-	for _, p := range parts {
-		if err := commit(t, make([]types.RowOp, p.N), p); err != nil {
-			return err
-		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
-		rows += p.N
-	}
-	wall, cpu, err := timed(func() error { return t.CompactAll(context.Background()) })
-	if err != nil {
-		return err
-	}
-	rate := perSecond(rows, cpu) / 1e6
-	b.report.Ratio("compaction of 8 interleaved rowsets, million rows a CPU second", fmt.Sprintf("%.2f (%.2f by the clock)", rate, perSecond(rows, wall)/1e6), "1", rate, 1, false)
-	return nil
+	})
+	return parts, err
 }
 
 // measureDeleted scans the tablet, merged, and then with 1 % of the rows deleted, all over it.

@@ -63,13 +63,26 @@ func mysqlError(err error) error {
 	case errors.As(err, &none):
 		return namedError(missing, none.Kind, none.Name, none)
 	case errors.As(err, &changed), errors.As(err, &retry) && retry.Gone:
-		return sqlErr(1412, "HY000", "Table definition has changed, please retry transaction")
+		return sqlErr(codeChanged, "HY000", "Table definition has changed, please retry transaction")
 	case errors.As(err, &copies):
 		return quorumError(copies)
 	case errors.As(err, &retry):
 		return sqlErr(1105, "HY000", "The write could not be done now, nothing of it is visible: %s. Try again, or look at SHOW BACKENDS and ADMIN SHOW REPLICA STATUS", retry.Error())
 	}
 	return sqlErr(1105, "HY000", "%s", err.Error())
+}
+
+// codeChanged is MySQL's ER_TABLE_DEF_CHANGED: what a statement reads was altered or dropped since its snapshot was taken.
+const codeChanged = 1412
+
+// outdated reports whether a statement fails only because of that: over a newer snapshot it may succeed.
+func outdated(err error) bool {
+	var known server.MySQLError
+	if err == nil || errors.As(err, new(*txn.UnknownError)) || !errors.As(mysqlError(err), &known) {
+		return false
+	}
+	code, _, _ := known.MySQL()
+	return code == codeChanged
 }
 
 // outOfTime gives an error that only came of the end of the statement's time the number that says so.

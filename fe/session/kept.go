@@ -26,7 +26,6 @@ func (s *Session) keptQuery(ctx context.Context, p *pointPlan, params []plan.Par
 	if !s.mayRead(p, newest, cat) {
 		return false, nil
 	}
-	s.sh.queries.Add(1)
 	s.before, s.warnings = s.warnings, diagnostics{}
 	if !s.inTx {
 		s.spend() // this query was the next transaction
@@ -38,6 +37,11 @@ func (s *Session) keptQuery(ctx context.Context, p *pointPlan, params []plan.Par
 		rows, rerr := s.rowsOf(ctx, root, cat, now)
 		return root, rows, rerr
 	})
+	if !s.inTx && outdated(err) { // the general way plans it again
+		s.warnings = s.before
+		return false, nil
+	}
+	s.sh.queries.Add(1)
 	if err != nil {
 		return true, s.ended(ctx, err)
 	}

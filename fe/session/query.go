@@ -34,15 +34,27 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	if !s.inTx {
 		s.spend() // this query was the next transaction
 	}
-	cat, err := s.readFor(ctx, n)
-	if err != nil {
-		if alone {
-			err = errors.Join(err, s.rollback(ctx))
+	var (
+		now  = s.clock()
+		r    = s.retrier()
+		cat  *catalog.Catalog
+		p    *physical.Node
+		rows exec.Stream
+		err  error
+	)
+	for {
+		if cat, err = s.readFor(ctx, n); err != nil {
+			if alone {
+				err = errors.Join(err, s.rollback(ctx))
+			}
+			return err
 		}
-		return err
+		p, rows, err = s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
+		if s.inTx || !outdated(err) || !r.again(ctx, s.sh.Txns, err) {
+			break
+		}
+		s.warnings = diagnostics{}
 	}
-	now := s.clock()
-	p, rows, err := s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
 	if alone {
 		rows, err = s.finish(ctx, rows, err)
 	}
@@ -80,8 +92,8 @@ func (s *Session) ended(ctx context.Context, err error) error {
 	return err
 }
 
-// firstRows opens a query. That of a transaction is read up to its first rows: when a leader changes before they come, what the
-// transaction wrote there is written again and the query with it, since nobody has seen anything of the answer.
+// firstRows opens a query and reads it up to its first rows: until they come nobody has seen anything of the answer, and it may be asked
+// for again. When a leader changes before, what a transaction wrote there is written again and the query with it.
 func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, exec.Stream, error)) (*physical.Node, exec.Stream, error) {
 	r := s.retrier()
 	for {
@@ -89,8 +101,8 @@ func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, ex
 			return nil, nil, err
 		}
 		p, rows, err := open()
-		if err != nil || s.tx == nil {
-			return p, rows, err
+		if err != nil {
+			return nil, nil, err
 		}
 		first, err := rows.Next(ctx)
 		if err == nil {
@@ -98,7 +110,7 @@ func (s *Session) firstRows(ctx context.Context, open func() (*physical.Node, ex
 		}
 		rows.Close()
 		var lost *dist.LostRowsError
-		if !errors.As(err, &lost) || !r.again(ctx, s.sh.Txns, err) {
+		if s.tx == nil || !errors.As(err, &lost) || !r.again(ctx, s.sh.Txns, err) {
 			return nil, nil, err
 		}
 	}

@@ -200,7 +200,7 @@ func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error
 			s.contended = true
 			continue
 		}
-		if !mayRetry(err) && !conflicts(err) || !r.again(ctx, s.sh.Txns, err) {
+		if !mayRetry(err) && !conflicts(err) && !outdated(err) || !r.again(ctx, s.sh.Txns, err) {
 			return err
 		}
 	}

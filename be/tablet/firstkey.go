@@ -99,7 +99,7 @@ func (it *Iter) walkVectors(u *unit, group *rowset.Group) (ready []*vec.Batch, o
 	if err != nil {
 		return nil, false, err
 	}
-	step := max(it.first.N, 8)
+	w := &keyWalk{it: it, u: u, group: group, step: max(it.first.N, 8)}
 	for k := range wanted {
 		if it.first.Desc {
 			k = len(wanted) - 1 - k
@@ -107,43 +107,73 @@ func (it *Iter) walkVectors(u *unit, group *rowset.Group) (ready []*vec.Batch, o
 		if !wanted[k] {
 			continue
 		}
-		from, to := 0, group.VectorRows(k)
-		if it.narrow != nil {
-			parts, err := it.narrow.rows(group, k)
-			if err != nil {
-				return nil, false, err
-			}
-			if len(parts) == 0 {
-				continue
-			}
-			from, to = parts[0].from, parts[len(parts)-1].to
-		}
-		for from < to {
-			lo, hi := from, min(from+step, to)
-			if it.first.Desc {
-				lo, hi = max(to-step, from), to
-				to = lo
-			} else {
-				from = hi
-			}
-			step = min(2*step, vec.MaxRows)
-			b, err := it.walkPart(u, group, k, lo, hi)
-			if err != nil {
-				return nil, false, err
-			}
-			n, ok := it.first.passing(b)
-			if !ok {
-				return nil, false, nil
-			}
-			if n > 0 {
-				ready = append(ready, b)
-			}
-			if end, err := it.ends(group, k, lo, hi); end || err != nil {
-				return ready, true, err
-			}
+		if end, err := w.vector(k); end || err != nil {
+			return w.ready, !w.blind, err
 		}
 	}
-	return ready, true, nil
+	return w.ready, true, nil
+}
+
+// keyWalk reads the vectors of a row group in parts that grow: the first rows are few as a rule.
+type keyWalk struct {
+	it    *Iter
+	u     *unit
+	group *rowset.Group
+	step  int // rows of the next part
+	ready []*vec.Batch
+	blind bool // the filter does not say which rows pass
+}
+
+// vector reads vector k; end says that no other is to be read.
+func (w *keyWalk) vector(k int) (end bool, err error) {
+	rows, err := w.rows(k)
+	if err != nil {
+		return true, err
+	}
+	for rows.from < rows.to {
+		part := w.take(&rows)
+		b, err := w.it.walkPart(w.u, w.group, k, part.from, part.to)
+		if err != nil {
+			return true, err
+		}
+		n, ok := w.it.first.passing(b)
+		if !ok {
+			w.blind = true
+			return true, nil
+		}
+		if n > 0 {
+			w.ready = append(w.ready, b)
+		}
+		if end, err := w.it.ends(w.group, k, part.from, part.to); end || err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// rows returns between which rows of vector k those lie that are wanted.
+func (w *keyWalk) rows(k int) (rowRange, error) {
+	if w.it.narrow == nil {
+		return rowRange{0, w.group.VectorRows(k)}, nil
+	}
+	parts, err := w.it.narrow.rows(w.group, k)
+	if err != nil || len(parts) == 0 {
+		return rowRange{}, err
+	}
+	return rowRange{parts[0].from, parts[len(parts)-1].to}, nil
+}
+
+// take takes the next part, from the end that is asked for.
+func (w *keyWalk) take(rows *rowRange) rowRange {
+	part := rowRange{rows.from, min(rows.from+w.step, rows.to)}
+	if w.it.first.Desc {
+		part = rowRange{max(rows.to-w.step, rows.from), rows.to}
+		rows.to = part.from
+	} else {
+		rows.from = part.to
+	}
+	w.step = min(2*w.step, vec.MaxRows)
+	return part
 }
 
 // walkPart reads the rows [lo, hi) of vector i that the snapshot sees; nil when it sees none, or none passes.

@@ -34,41 +34,44 @@ func (s *Session) query(ctx context.Context, n parse.StmtNode, params []plan.Par
 	if !s.inTx {
 		s.spend() // this query was the next transaction
 	}
-	var (
-		now  = s.clock()
-		r    = s.retrier()
-		cat  *catalog.Catalog
-		p    *physical.Node
-		rows exec.Stream
-		err  error
-	)
-	for {
-		if cat, err = s.readFor(ctx, n); err != nil {
-			if alone {
-				err = errors.Join(err, s.rollback(ctx))
-			}
-			return err
-		}
-		p, rows, err = s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, cat, now) })
-		if s.inTx || !outdated(err) || !r.again(ctx, s.sh.Txns, err) {
-			break
-		}
-		s.warnings = diagnostics{}
-	}
+	q := asked{now: s.clock()}
+	err := s.ask(ctx, &q, n, params)
 	if alone {
-		rows, err = s.finish(ctx, rows, err)
+		q.rows, err = s.finish(ctx, q.rows, err)
 	}
 	if err != nil {
 		return s.ended(ctx, err)
 	}
-	defer rows.Close()
-	total, err := s.countAll(ctx, n, params, cat, now)
+	defer q.rows.Close()
+	total, err := s.countAll(ctx, n, params, q.cat, q.now)
 	if err != nil {
 		return err
 	}
-	s.foundRows, err = out.stream(ctx, p.Schema, s.limited(n, rows), s.warningCount())
+	s.foundRows, err = out.stream(ctx, q.plan.Schema, s.limited(n, q.rows), s.warningCount())
 	s.foundRows = max(s.foundRows, total)
 	return s.ended(ctx, err)
+}
+
+// asked is a query whose first rows are there.
+type asked struct {
+	cat  *catalog.Catalog
+	now  time.Time
+	plan *physical.Node
+	rows exec.Stream
+}
+
+// ask plans a query and waits for its first rows. Outside a transaction it is planned anew when a table of it was altered before they came:
+// MySQL has the ALTER wait for the query.
+func (s *Session) ask(ctx context.Context, q *asked, n parse.StmtNode, params []plan.Param) (err error) {
+	for r := s.retrier(); ; s.warnings = (diagnostics{}) {
+		if q.cat, err = s.readFor(ctx, n); err != nil {
+			return err
+		}
+		q.plan, q.rows, err = s.firstRows(ctx, func() (*physical.Node, exec.Stream, error) { return s.openQuery(ctx, n, params, q.cat, q.now) })
+		if s.inTx || !outdated(err) || !r.again(ctx, s.sh.Txns, err) {
+			return err
+		}
+	}
 }
 
 // finish reads the rows of a query to the end, with which its transaction ends; err is that of the query so far.

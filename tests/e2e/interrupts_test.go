@@ -153,12 +153,28 @@ func (i *interrupted) kill() {
 	})
 }
 
-// alter changes the column of a key while it is asked for: an answer has all rows of the key or, while nothing has its value, none.
+// alter changes the column of a key while it is asked for, by queries and by a statement that writes what it reads: an answer has all rows of
+// the key or, while nothing has its value, none.
 func (i *interrupted) alter() {
+	_, err := i.db.ExecContext(i.Context(), "CREATE TABLE seen (n INT)")
+	must(i.T, err)
 	ctx, stop := context.WithCancel(i.Context())
 	var readers sync.WaitGroup
-	defer readers.Wait()
-	defer stop()
+	defer func() {
+		stop()
+		readers.Wait()
+		if n := one(i.T, i.db, "SELECT COUNT(*) FROM seen WHERE n NOT IN (0, 20)"); n != 0 {
+			i.Errorf("%d counts that were written are wrong", n)
+		}
+	}()
+	readers.Go(func() {
+		for key := 10; ctx.Err() == nil; key = 10 + (key+1)%900 {
+			_, err := i.db.ExecContext(ctx, fmt.Sprintf("INSERT INTO seen SELECT COUNT(*) FROM o WHERE a = %d", key))
+			if ctx.Err() == nil && err != nil && number(err) != 1054 {
+				i.Errorf("the count of key %d was not written: %v", key, err)
+			}
+		}
+	})
 	for n := range 2 {
 		readers.Go(func() {
 			for key := 10 * (n + 1); ctx.Err() == nil; key = 10 + (key+1)%900 {

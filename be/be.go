@@ -111,6 +111,7 @@ func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, sec
 	n.writer = write.New(n.host, n.peers, write.Options{ReplicateTimeout: replicateTimeout, VersionWait: scan.VersionWait,
 		Caught: n.changed, Late: n.ask, StartMs: started.UnixMilli()}, log)
 	held := exec.NewMemory(memory / queryShare)
+	held.Folder = n.spillDir
 	n.scanner = scan.New(n.host, n.writer)
 	n.scanner.LimitRowCache(memory / 32)
 	n.scanner.LimitMemory(held)
@@ -133,11 +134,14 @@ func newNode(v *conf.Values, version string, memory int64, log *slog.Logger, sec
 // queryShare is the part of the memory that all queries and fragments of FEs may hold together; five eighths are for the stores.
 const queryShare = 4
 
-// spillDir makes and names the folder for temporary files of queries: on the first disk of this BE or, without one, beside its logs.
+// spillDir makes and names the folder for temporary files of queries: unless configured it is on the first disk of this BE or, without one,
+// beside its logs.
 func (n *node) spillDir() (string, error) {
-	dir := filepath.Join(conf.BELogDir.Get(n.conf), "spill")
-	if disks := conf.StorageRootPath.Get(n.conf); len(disks) > 0 {
+	dir := conf.BETmpDir.Get(n.conf)
+	if disks := conf.StorageRootPath.Get(n.conf); dir == "" && len(disks) > 0 {
 		dir = filepath.Join(disks[0].Path, "spill")
+	} else if dir == "" {
+		dir = filepath.Join(conf.BELogDir.Get(n.conf), "spill")
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("folder for temporary files: %w", err)

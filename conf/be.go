@@ -31,6 +31,8 @@ var (
 		"Disks of the BE as path[,medium:ssd|hdd][,capacity:bytes], joined by semicolons; the medium is hdd unless given or hinted at by a path that ends in .SSD, the capacity is that of the file system unless less is given (50GB; a bare number is GB). One path for each physical disk. The word none makes a BE that holds no replicas and keeps nothing: a query node.")
 	BELogDir = beFiles.Path("log_dir", "log",
 		"Folder of the log files.", Alias("sys_log_dir"))
+	BETmpDir = beFiles.Path("tmp_dir", "",
+		"Folder for what queries do not hold in memory. Empty: the folder spill on the first disk.", Alias("tmpdir"))
 	BELogLevel = beFiles.String("log_level", "info",
 		"Least severe level that is logged.", OneOf("debug", "info", "warn", "error"), Alias("sys_log_level"))
 	BETLSCert    = beFiles.Path("tls_cert", "", tlsCertHelp)

@@ -49,6 +49,9 @@ var (
 		"Folder of the catalog: Raft log and snapshots. Put it on a disk with fast fsync, each commit waits for it.")
 	FELogDir = feFiles.Path("log_dir", "log",
 		"Folder of the log files.", Alias("sys_log_dir"))
+	FETmpDir = feFiles.Path("tmp_dir", "",
+		"Folder for what queries and loads do not hold in memory. Empty: the system's folder for temporary files. Keep it off the disk of meta_dir: a query that fills that one stops commits.",
+		Alias("tmpdir"))
 	FELogLevel = feFiles.String("log_level", "info",
 		"Least severe level that is logged.", OneOf("debug", "info", "warn", "error"), Alias("sys_log_level"), Mutable)
 	MySQLTLSCert = feFiles.Path("mysql_tls_cert", "",

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -151,6 +152,11 @@ func (n *node) open(ctx context.Context) error {
 }
 
 func (n *node) openSessions() error {
+	if dir := conf.FETmpDir.Get(n.live.Load()); dir != "" {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return fmt.Errorf("tmp_dir: %w", err)
+		}
+	}
 	scanner := dist.New(n.clients, n.cluster, n.meta.Current, derived(n.live, scanSettings), n.reportBad, n.log)
 	scanner.OnQueryNodes(n.queryNodes)
 	router, err := stmt.NewRouter()

@@ -55,11 +55,11 @@ func writeSettings(v *conf.Values) txn.Settings {
 }
 
 func scanSettings(v *conf.Values) dist.Settings {
-	return dist.Settings{Patience: conf.WriteTimeout.Get(v), MemLimit: conf.QueryMemLimit.Get(v)}
+	return dist.Settings{Patience: conf.WriteTimeout.Get(v), MemLimit: conf.QueryMemLimit.Get(v), SpillDir: conf.FETmpDir.Get(v)}
 }
 
 func sessionSettings(v *conf.Values) session.Settings {
-	return session.Settings{QueryMem: conf.QueryMemLimit.Get(v), LockWait: conf.LockWaitTimeout.Get(v), WriteTimeout: conf.WriteTimeout.Get(v),
+	return session.Settings{QueryMem: conf.QueryMemLimit.Get(v), SpillDir: conf.FETmpDir.Get(v), LockWait: conf.LockWaitTimeout.Get(v), WriteTimeout: conf.WriteTimeout.Get(v),
 		TemporaryKeep: conf.TemporaryTableKeep.Get(v),
 		Defaults:      plan.TableDefaults{Replicas: conf.DefaultReplicationNum.Get(v), Buckets: conf.DefaultBuckets.Get(v)}}
 }

@@ -15,8 +15,8 @@ const NoSpill = "-"
 
 // Memory is the budget of one query on one process, shared by its operators. It is safe for concurrent use.
 type Memory struct {
-	// SpillDir is where temporary files go when the Env does not say ("" = the system's directory for them).
-	SpillDir string
+	// Folder makes and names where temporary files go when the Env does not say; nil = the system's directory for them.
+	Folder func() (string, error)
 
 	limit   int64
 	floor   int64
@@ -34,10 +34,13 @@ func NewMemory(limit int64) *Memory {
 	return &Memory{limit: limit, floor: minOperatorBytes}
 }
 
-// NewMemoryIn returns a budget of limit bytes that, with the other queries of pool, may not hold more than pool has.
+// NewMemoryIn returns a budget of limit bytes that, with the other queries of pool, may not hold more than pool has. Temporary files go where
+// those of the pool do.
 func NewMemoryIn(pool *Memory, limit int64) *Memory {
 	m := NewMemory(limit)
-	m.pool = pool
+	if m.pool = pool; pool != nil {
+		m.Folder = pool.Folder
+	}
 	return m
 }
 

@@ -187,8 +187,8 @@ func (s *sortOp) spill() error {
 	s.buf.sort()
 	f, err := newSpillFile(s.env)
 	if err != nil {
-		if e := s.env.Mem; s.env.SpillDir == NoSpill || s.env.SpillDir == "" && e.SpillDir == NoSpill {
-			return errOutOfSortMemory(e.limit)
+		if s.env.SpillDir == NoSpill {
+			return errOutOfSortMemory(s.env.Mem.limit)
 		}
 		return err
 	}

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -111,6 +112,24 @@ func TestTopNStaysSmall(t *testing.T) {
 	}
 	if env.Mem.Peak() > 1<<20 {
 		t.Fatalf("the ten first of %d rows took %d bytes", n, env.Mem.Peak())
+	}
+}
+
+// TestFolder: the budget of all queries says where the temporary files of each are.
+func TestFolder(t *testing.T) {
+	env, asked := testEnv(t, false), 0
+	env.SpillDir = ""
+	pool := NewMemory(1 << 30)
+	gone := errors.New("no folder")
+	pool.Folder = func() (string, error) {
+		asked++
+		return "", gone
+	}
+	env.Mem = NewMemoryIn(pool, 1<<20)
+	spec := &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt)}}}
+	s := build(t, &physical.Node{Sort: spec, Children: []*physical.Node{source([]types.ColumnType{tInt}, shuffled(200_000), env)}}, env)
+	if _, err := tryCollect(t.Context(), s); !errors.Is(err, gone) || asked != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }
 

@@ -29,12 +29,14 @@ const (
 )
 
 func newSpillFile(env *Env) (*spillFile, error) {
-	dir := env.SpillDir
-	if dir == "" {
-		dir = env.Mem.SpillDir
-	}
-	if dir == NoSpill {
+	dir, err := env.SpillDir, error(nil)
+	switch {
+	case dir == NoSpill:
 		return nil, errOutOfMemory(env.Mem.limit)
+	case dir == "" && env.Mem.Folder != nil:
+		if dir, err = env.Mem.Folder(); err != nil {
+			return nil, err
+		}
 	}
 	f, err := os.CreateTemp(dir, "stele-spill-*")
 	if err != nil {

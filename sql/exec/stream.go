@@ -50,7 +50,7 @@ type Env struct {
 	Expr expr.Context
 	// Mem is the query's budget; nil means a fresh one of DefaultMemoryLimit.
 	Mem *Memory
-	// SpillDir is where temporary files go; "" is the system's directory for them.
+	// SpillDir is where temporary files go; "" is the folder of Mem.
 	SpillDir string
 	// GroupConcatMaxLen is the session's group_concat_max_len in bytes; 0 means 1024, as in MySQL.
 	GroupConcatMaxLen int64

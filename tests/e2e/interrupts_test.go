@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +33,7 @@ type interrupted struct {
 // TestInterrupted: reads by several keys that lock, and reads that are killed, lose a backend, or find the column of their key changed.
 func TestInterrupted(t *testing.T) {
 	skipShort(t, "kills backends")
-	c := cluster.Start(t, cluster.Options{FE: map[string]string{"query_mem_limit_bytes": "2097152"}})
+	c := cluster.Start(t, cluster.Options{FE: map[string]string{"query_mem_limit_bytes": "2097152", "tmp_dir": "tmp"}})
 	db := databaseOf(t.Context(), t, c, "interrupted", orTable)
 	conn, err := db.Conn(t.Context())
 	must(t, err)
@@ -46,6 +49,7 @@ func TestInterrupted(t *testing.T) {
 	for name, f := range map[string]func(*interrupted){"either key": (*interrupted).lockByEitherKey, "kill": (*interrupted).kill} {
 		t.Run(name, func(t *testing.T) { f(&interrupted{t, c, db}) })
 	}
+	t.Run("files", func(t *testing.T) { (&interrupted{t, c, db}).files() })
 	t.Run("alter", func(t *testing.T) { (&interrupted{t, c, db}).alter() })
 	t.Run("backend", func(t *testing.T) { (&interrupted{t, c, db}).backendDies() })
 }
@@ -151,6 +155,23 @@ func (i *interrupted) kill() {
 		n := one(i.T, i.db, "SELECT SUM(NumRunningQueries) FROM stele.backends")
 		return n == 0, fmt.Sprint(n)
 	})
+}
+
+// files sorts what does not fit into memory: temporary files are in tmp_dir, and nowhere else when it is gone.
+func (i *interrupted) files() {
+	const sorted = "SELECT y.id FROM o x JOIN o y ON x.b = y.b ORDER BY x.id + y.id, y.id LIMIT 399999, 1"
+	if last := one(i.T, i.db, sorted); last != orRows-1 {
+		i.Errorf("the last of 400000 rows is %d", last)
+	}
+	dir := filepath.Join(i.c.Dir, "fe1", "tmp")
+	must(i.T, os.Remove(dir))
+	if err := i.db.QueryRowContext(i.Context(), sorted).Scan(new(int)); err == nil || !strings.Contains(err.Error(), dir) {
+		i.Errorf("without %s: %v", dir, err)
+	}
+	must(i.T, os.Mkdir(dir, 0o750))
+	if last := one(i.T, i.db, sorted); last != orRows-1 {
+		i.Errorf("the last of 400000 rows is %d", last)
+	}
 }
 
 // alter changes the column of a key while it is asked for, by queries and by a statement that writes what it reads: an answer has all rows of

@@ -19,7 +19,7 @@ type PointValue struct {
 // PointText appends a SELECT to dst with its literals replaced by question marks, and the literals to values. It knows
 // unsigned decimal integers and strings in single quotes without escapes; it is not ok for a text that may hold anything
 // else which does not stand for itself: other literals, comments, question marks, several statements. Texts that come out
-// equal are equal but for the literals.
+// equal are equal but for the literals. The numbers of LIMIT and OFFSET, which belong to a plan, stay in the text.
 func PointText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
 	if !begins(sql, "select") {
 		return dst, values, false
@@ -48,6 +48,7 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 	if len(sql) > maxPointText {
 		return dst, values, false
 	}
+	limit := false // what follows belongs to LIMIT
 	for i := 0; i < len(sql); {
 		c := sql[i]
 		switch {
@@ -55,6 +56,10 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 			n, end, ok := pointInt(sql, i)
 			if !ok {
 				return dst, values, false
+			}
+			if limit {
+				dst, i = append(dst, sql[i:end]...), end
+				continue
 			}
 			dst, values, i = append(dst, '?'), append(values, PointValue{Int: n, IsInt: true}), end
 		case c == '\'':
@@ -73,6 +78,7 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 			if c == '_' || end < len(sql) && sql[end] == '\'' { // _utf8 '..', x'..', b'..', n'..', date'..'
 				return dst, values, false
 			}
+			limit = strings.EqualFold(sql[i:end], "limit") || limit && strings.EqualFold(sql[i:end], "offset")
 			dst, i = append(dst, sql[i:end]...), end
 		case c == '`':
 			n := strings.IndexByte(sql[i+1:], '`') + 2
@@ -81,6 +87,7 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 			}
 			dst, i = append(dst, sql[i:i+n]...), i+n
 		case plainByte[c], c == '.' && joins(dst, sql[i+1:]), strings.IndexByte(signs, c) >= 0 && !strings.HasPrefix(sql[i:], "--"):
+			limit = limit && (c <= ' ' || c == ',')
 			dst, i = append(dst, c), i+1
 		default:
 			return dst, values, false
@@ -91,7 +98,7 @@ func plainText(dst []byte, values []PointValue, sql, signs string) (text []byte,
 
 // plainByte are the bytes that stand for themselves. Minus and slash may begin a comment, a point a number.
 var plainByte = func() (t [256]bool) {
-	for _, c := range " \t\r\n,()=*<>" {
+	for _, c := range " \t\r\n,()=*<>!" {
 		t[c] = true
 	}
 	return t

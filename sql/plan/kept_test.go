@@ -97,7 +97,7 @@ func drawKept(t *rapid.T) keptQuery {
 	if strings.HasSuffix(head, ", COUNT(*)") {
 		q.text += " GROUP BY " + columns[1]
 	} else if !strings.Contains(head, "(") && !strings.HasPrefix(head, "DISTINCT") {
-		q.text += pick("order", "", " ORDER BY "+columns[1], " ORDER BY "+columns[0]+" DESC", " ORDER BY 1", " LIMIT 3")
+		q.text += pick("order", "", " ORDER BY "+columns[1], " ORDER BY "+columns[0]+" DESC", " ORDER BY 1", " LIMIT 3", " LIMIT 1", " ORDER BY "+columns[0]+" LIMIT 2", " ORDER BY "+columns[1]+", "+columns[0]+" DESC LIMIT 1, 2")
 	}
 	return q
 }

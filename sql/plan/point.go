@@ -71,11 +71,20 @@ func PointSelect(ctx *Context, stmt ast.StmtNode, values int) (*Point, bool) {
 	return p, p.fragment()
 }
 
-// bareSelect reports whether a SELECT has nothing but fields, a table and conditions.
+// bareSelect reports whether a SELECT has nothing but fields, a table, conditions, and perhaps a limit that one row does not reach.
 func bareSelect(s *ast.SelectStmt) bool {
 	return s.Kind == ast.SelectStmtKindSelect && !s.Distinct && s.From != nil && s.Where != nil && s.Fields != nil && s.GroupBy == nil &&
-		s.Having == nil && s.WindowSpecs == nil && s.OrderBy == nil && s.Limit == nil && s.LockInfo == nil && s.SelectIntoOpt == nil && s.With == nil &&
+		s.Having == nil && s.WindowSpecs == nil && s.OrderBy == nil && roomForOne(s.Limit) && s.LockInfo == nil && s.SelectIntoOpt == nil && s.With == nil &&
 		len(s.TableHints) == 0
+}
+
+// roomForOne reports whether a limit, if there is one, leaves one row as it is.
+func roomForOne(l *ast.Limit) bool {
+	if l == nil {
+		return true
+	}
+	n, ok := l.Count.(*ast.Literal)
+	return ok && l.Offset == nil && n.Kind == ast.LiteralInt && n.Int > 0
 }
 
 func bareTable(from *ast.TableRefsClause) (*ast.TableSource, *ast.TableName, bool) {

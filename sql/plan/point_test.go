@@ -80,7 +80,7 @@ func drawPoint(t *rapid.T) string {
 		terms = append(terms, "v = "+value("extra value"))
 	}
 	return "SELECT " + pick("fields", "*", "v", "v AS w, "+key[0], table+".v", "v + 1", "COUNT(*)", "NULL") + " FROM " +
-		pick("name", table, "`"+table+"`", "test."+table) + " WHERE " + strings.Join(terms, " AND ") + pick("tail", "", "", " LIMIT 1", " ORDER BY v", ";", " -- x")
+		pick("name", table, "`"+table+"`", "test."+table) + " WHERE " + strings.Join(terms, " AND ") + pick("tail", "", "", " LIMIT 1", " LIMIT 20", " LIMIT 0", " LIMIT 1, 1", " LIMIT 1 OFFSET 1", " ORDER BY v", ";", " -- x")
 }
 
 // TestPointAgreesWithSelect holds every point plan against the general plan of the same text: the same tablet, the same
@@ -204,6 +204,11 @@ func TestPointTextKeepsWhatMatters(t *testing.T) {
 	}{
 		{"SELECT v FROM t WHERE id = 12", "SELECT v FROM t WHERE id = ?"},
 		{"select v1 from `t 1` where t2.id='x'", "select v1 from `t 1` where t2.id=?"},
+		{"SELECT v FROM t WHERE id != 3 LIMIT 7", "SELECT v FROM t WHERE id != ? LIMIT 7"},
+		{"SELECT v FROM t WHERE id = 5 ORDER BY v limit 40, 20", "SELECT v FROM t WHERE id = ? ORDER BY v limit 40, 20"},
+		{"SELECT v FROM t WHERE id = 5 LIMIT 20 OFFSET 40", "SELECT v FROM t WHERE id = ? LIMIT 20 OFFSET 40"},
+		{"SELECT v FROM (SELECT v FROM t LIMIT 3) x WHERE v = 5", "SELECT v FROM (SELECT v FROM t LIMIT 3) x WHERE v = ?"},
+		{"SELECT v FROM t WHERE id IN ((SELECT 1 LIMIT 2), 5)", "SELECT v FROM t WHERE id IN ((SELECT ? LIMIT 2), ?)"},
 		{"SELECT v FROM t WHERE id = -1", ""}, {"SELECT v FROM t WHERE id = 1.5", ""}, {"SELECT v FROM t WHERE id = 1e5", ""},
 		{"SELECT v FROM t WHERE id = 0x1f", ""}, {"SELECT v FROM t WHERE id = x'1f'", ""}, {"SELECT v FROM t WHERE id = 'a' 'b'", ""},
 		{`SELECT v FROM t WHERE id = 'a\'b'`, ""}, {"SELECT v FROM t WHERE id = 'a''b'", ""}, {`SELECT v FROM t WHERE id = "a"`, ""},

@@ -11,7 +11,7 @@ import (
 	"stele/sql/syntax"
 )
 
-// keptQuery runs a query of one table by the plan that is kept for its text; done is false, and nothing has happened, when its values
+// keptQuery runs a query by the plan that is kept for its text; done is false, and nothing has happened, when its values
 // are for the general way.
 func (s *Session) keptQuery(ctx context.Context, p *pointPlan, params []plan.Param, newest *catalog.Catalog, out *output) (done bool, err error) {
 	if !p.kept.Fits(params) {

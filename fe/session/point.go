@@ -20,8 +20,9 @@ import (
 )
 
 // Point queries, SELECT of columns by the whole primary key or a whole unique key, take a way of their own: their plan is kept under the
-// text without its literals, and the row comes by one call, or, by a unique key, by two. Other queries of one table have their plans kept there, too (kept.go). It is only a shorter way: whatever is not at once clear (values to be
-// converted, rows of the transaction's own, a replica that does not answer) goes to the general way before anything was sent.
+// text without its literals, and the row comes by one call, or, by a unique key, by two. Other queries have their plans kept there, too
+// (kept.go). It is only a shorter way: whatever is not at once clear (values to be converted, rows of the transaction's own, a replica that
+// does not answer) goes to the general way before anything was sent.
 
 // maxPoints bounds the plans that are kept.
 const maxPoints = 4096
@@ -35,28 +36,23 @@ type points struct {
 	m  map[string]*pointPlan
 }
 
-// pointPlan is a plan over one definition of a table. Without a plan it says that a text is for the general way, until then.
+// pointPlan is a plan over one definition of each table. Without a plan it says that a text is for the general way, until then.
 type pointPlan struct {
-	until     time.Time
-	db, table string // as the statement resolves them
-	plan      *plan.Point
-	kept      *plan.Kept       // of any other SELECT; plan is nil
-	write     *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
-	needs     model.Privilege  // for write
-	columns   []server.Column  // in UTC
-	zoned     bool             // some column is shown in the session's zone
+	until   time.Time    // zero = for as long as the tables are these
+	tables  []plan.Named // as the statement resolves them; none = there is no plan
+	plan    *plan.Point
+	kept    *plan.Kept       // of any other SELECT; plan is nil
+	write   *plan.PointWrite // of an UPDATE or DELETE; plan is its Point
+	needs   model.Privilege  // for write
+	columns []server.Column  // in UTC
+	zoned   bool             // some column is shown in the session's zone
 }
 
-// of is the definition of the table that the plan was made over; nil = there is no plan.
-func (p *pointPlan) of() *catalog.Table {
-	switch {
-	case p.plan != nil:
-		return p.plan.Table
-	case p.kept != nil:
-		return p.kept.Table
-	}
-	return nil
-}
+// keptJoin is how long the plan of a join is kept: in which order tables are joined depends on how many rows they have.
+const keptJoin = 2 * time.Second
+
+// over reports whether the time of the plan, or of there being none, is up.
+func (p *pointPlan) over() bool { return !p.until.IsZero() && !time.Now().Before(p.until) }
 
 func (c *points) get(key []byte) *pointPlan {
 	c.mu.RLock()
@@ -126,14 +122,14 @@ func (s *Session) pointKey(dst []byte, kind byte) []byte {
 
 func (s *Session) point(ctx context.Context, key []byte, sql string, params []plan.Param, prepared bool, out *output) (done bool, err error) {
 	p := s.sh.points.get(key)
-	if p != nil && p.of() == nil && time.Now().Before(p.until) {
+	if p != nil && len(p.tables) == 0 && !p.over() {
 		return false, nil
 	}
 	if p == nil && !namesTable(sql) {
 		return false, nil
 	}
 	newest := s.sh.Log.Current()
-	if p == nil || !p.current(newest) {
+	if p == nil || !p.current(newest) || p.over() {
 		p = s.planPoint(newest, sql, params, prepared)
 		s.sh.points.put(key, p)
 	}
@@ -189,7 +185,15 @@ func (s *Session) rowOf(ctx context.Context, cat *catalog.Catalog, p *plan.Point
 // mayRead reports whether the plan holds for the state that a query reads, and the session may read its table. Only when that state is
 // known is it known here what was revoked before the query began.
 func (s *Session) mayRead(p *pointPlan, newest, cat *catalog.Catalog) bool {
-	return (cat == newest || p.current(cat)) && s.holds(model.PrivSelect, p.db, p.of())
+	if cat != newest && !p.current(cat) {
+		return false
+	}
+	for i := range p.tables {
+		if !s.holds(model.PrivSelect, p.tables[i].Database, p.tables[i].Table) {
+			return false
+		}
+	}
+	return true
 }
 
 // namesTable reports whether a query may name a table; one that does not, like SELECT 1, asks nobody.
@@ -205,8 +209,7 @@ func namesTable(sql string) bool {
 
 // current reports whether a plan still is that of its text.
 func (p *pointPlan) current(cat *catalog.Catalog) bool {
-	of := p.of()
-	if of == nil {
+	if len(p.tables) == 0 {
 		return false
 	}
 	if p.plan != nil && p.plan.Via != nil {
@@ -214,8 +217,13 @@ func (p *pointPlan) current(cat *catalog.Catalog) bool {
 			return false
 		}
 	}
-	t, ok := (snapshot{Catalog: cat}).Table(p.db, p.table)
-	return ok && t == of
+	for i := range p.tables {
+		of := &p.tables[i]
+		if t, ok := (snapshot{Catalog: cat}).Table(of.Database, of.Name); !ok || t != of.Table {
+			return false
+		}
+	}
+	return true
 }
 
 // planPoint plans a text, or finds that it is for the general way.
@@ -226,12 +234,15 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 	}
 	pctx := s.planContext(cat, s.clock(), nil)
 	if pl, ok := plan.PointSelect(pctx, st.Node, len(params)); ok {
-		p := &pointPlan{db: pl.Database, table: pl.Name, plan: pl}
+		p := &pointPlan{tables: []plan.Named{pl.Named}, plan: pl}
 		p.describe(pl.Schema)
 		return p
 	}
 	if k, ok := plan.KeepSelect(pctx, st.Node, params, prepared); ok {
-		p := &pointPlan{db: k.Database, table: k.Name, kept: k}
+		p := &pointPlan{tables: k.Tables, kept: k}
+		if len(k.Tables) > 1 {
+			p.until = time.Now().Add(keptJoin)
+		}
 		p.describe(k.Schema())
 		return p
 	}

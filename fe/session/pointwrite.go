@@ -65,7 +65,7 @@ func (s *Session) pointWrite(ctx context.Context, sql string, params []plan.Para
 
 // modifyPoint is one try.
 func (s *Session) modifyPoint(ctx context.Context, cat *catalog.Catalog, t *txn.Txn, p *pointPlan, change txn.RowChange) (modified, error) {
-	if !p.current(cat) || !s.holds(p.needs, p.db, p.plan.Table) {
+	if !p.current(cat) || !s.holds(p.needs, p.plan.Database, p.plan.Table) {
 		return modified{}, errNoPoint
 	}
 	if p.write.Table.HasForeignKeys() && s.keepsForeignKeys(p.write.Table) { // which of its columns are written, the general way knows
@@ -151,7 +151,7 @@ func (s *Session) planPointWrite(cat *catalog.Catalog, sql string, params, value
 	if !ok {
 		return none
 	}
-	p := &pointPlan{db: w.Database, table: w.Name, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
+	p := &pointPlan{tables: []plan.Named{w.Named}, plan: &w.Point, write: w, needs: model.PrivSelect | model.PrivUpdate}
 	if w.Delete {
 		p.needs = model.PrivSelect | model.PrivDelete
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -11,21 +12,37 @@ import (
 	"stele/sql/physical"
 )
 
-// Kept is the plan of a SELECT of one table that differs from one execution to the next in nothing but constants with which its WHERE
-// compares columns: Bind puts them in. When that may be is said in fe/session/DESIGN.md.
+// Kept is the plan of a SELECT that differs from one execution to the next in nothing but constants with which its conditions compare columns:
+// Bind puts them in. When that may be is said in fe/session/DESIGN.md.
 type Kept struct {
-	// Database and Name are how the statement names the table, with the default database filled in.
-	Database, Name string
-	Table          *catalog.Table
+	// Tables are those that it reads, in the order of the text.
+	Tables []Named
 
 	binder *binder // has what the columns of the conditions are; read only
 	root   *physical.Node
-	scan   scanned
+	scans  []scanned
 	slots  []types.Column // for each value the column that it is compared with
 	types  []types.ColumnType
 }
 
-// scanned is the scan of a kept plan: what of it depends on constants is made again from the conditions.
+// Named is a table as a statement names it, with the default database filled in.
+type Named struct {
+	Database, Name string
+	Table          *catalog.Table
+
+	alias string
+}
+
+// named looks a table up; false = there is none that is stored.
+func (c *Context) named(src *ast.TableSource, name *ast.TableName) (Named, bool) {
+	t, err := c.table(name.Schema.O, name.Name.O)
+	if err != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(c.CurrentDB) {
+		return Named{}, false
+	}
+	return Named{Database: cmp.Or(name.Schema.O, c.CurrentDB), Name: name.Name.O, Table: t, alias: cmp.Or(src.AsName.O, name.Name.O)}, true
+}
+
+// scanned is a scan of a kept plan: what of it depends on constants is made again from the conditions.
 type scanned struct {
 	scan  *physical.Scan
 	table *catalog.Table
@@ -33,8 +50,11 @@ type scanned struct {
 	read  []int        // the ids that the scan reads
 }
 
-// maxSlots bounds the values of a kept plan, so that there are others of every type.
-const maxSlots = 60
+// maxSlots bounds the values of a kept plan, so that there are others of every type; maxNamed its tables.
+const (
+	maxSlots = 60
+	maxNamed = 8
+)
 
 // slots says which literals and parameters of a statement are to be found again in its plan.
 type slots struct {
@@ -50,26 +70,14 @@ func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) 
 		len(s.TableHints) > 0 || s.SelectStmtOpts != nil && s.CalcFoundRows {
 		return nil, false
 	}
-	src, name, ok := bareTable(s.From)
-	if !ok {
+	f := slotFinder{prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
+	if !f.name(ctx, s.From.TableRefs) || len(f.tables) > maxNamed || !f.joins(s.From.TableRefs) || !f.condition(s.Where) {
 		return nil, false
 	}
-	t, err := ctx.table(name.Schema.O, name.Name.O)
-	if err != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+	if len(f.columns) != len(values) || len(values) == 0 || len(values) > maxSlots || !lasting(s) {
 		return nil, false
 	}
-	alias := name.Name.O
-	if src.AsName.O != "" {
-		alias = src.AsName.O
-	}
-	f := slotFinder{table: t, alias: alias, prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
-	if !f.condition(s.Where) || len(f.columns) != len(values) || len(values) == 0 || len(values) > maxSlots || !lasting(s) {
-		return nil, false
-	}
-	k := &Kept{Database: name.Schema.O, Name: name.Name.O, Table: t, slots: f.columns}
-	if k.Database == "" {
-		k.Database = ctx.CurrentDB
-	}
+	k := &Kept{Tables: f.tables, slots: f.columns}
 	for _, v := range values {
 		k.types = append(k.types, v.Type)
 	}
@@ -85,13 +93,15 @@ func (k *Kept) plan(ctx *Context, stmt ast.StmtNode, values []Param, found *slot
 	other.Params, other.slots = others(values), found
 	b := newBinder(&other)
 	var err error
-	if k.root, err = b.selected(stmt); err != nil || len(found.scans) != 1 || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
+	if k.root, err = b.selected(stmt); err != nil || len(found.scans) != len(k.Tables) || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
 		return false
 	}
-	k.scan, k.binder = found.scans[0], b
+	k.scans, k.binder = found.scans, b
 	seen := make([]int, len(values))
-	for _, p := range k.scan.preds {
-		countSlots(p, seen)
+	for i := range k.scans {
+		for _, p := range k.scans[i].preds {
+			countSlots(p, seen)
+		}
 	}
 	if slices.Contains(seen, 0) {
 		return false // the planner has done something with the value
@@ -186,13 +196,17 @@ func (k *Kept) Bind(ctx *Context, values []Param) *physical.Node {
 	for i, v := range values {
 		consts[i] = *expr.Const(v.Value, v.Type)
 	}
-	preds := make([]*expr.Node, len(k.scan.preds))
-	for i, p := range k.scan.preds {
-		preds[i] = filled(p, consts)
+	scans := make([]physical.Scan, len(k.scans))
+	for i := range k.scans {
+		of := &k.scans[i]
+		preds := make([]*expr.Node, len(of.preds))
+		for j, p := range of.preds {
+			preds[j] = filled(p, consts)
+		}
+		scans[i] = *of.scan
+		b.narrow(&scans[i], of.table, preds, of.read)
 	}
-	scan := *k.scan.scan
-	b.narrow(&scan, k.scan.table, preds, k.scan.read)
-	return k.with(k.root, &scan)
+	return k.with(k.root, scans)
 }
 
 // filled puts constants into their slots.
@@ -218,27 +232,48 @@ func filled(e *expr.Node, consts []expr.Node) *expr.Node {
 	return &c
 }
 
-// with is a plan with another scan.
-func (k *Kept) with(n *physical.Node, scan *physical.Scan) *physical.Node {
+// with is a plan with other scans.
+func (k *Kept) with(n *physical.Node, scans []physical.Scan) *physical.Node {
 	c := *n
-	if n.Scan == k.scan.scan {
-		c.Scan = scan
-		return &c
+	for i := range scans {
+		if n.Scan == k.scans[i].scan {
+			c.Scan = &scans[i]
+			return &c
+		}
 	}
 	c.Children = make([]*physical.Node, len(n.Children))
 	for i, kid := range n.Children {
-		c.Children[i] = k.with(kid, scan)
+		c.Children[i] = k.with(kid, scans)
 	}
 	return &c
 }
 
-// slotFinder finds the values of a WHERE, in the order of the text, and the columns that they are compared with.
+// slotFinder finds the values of conditions, in the order of the text, and the columns that they are compared with.
 type slotFinder struct {
-	table    *catalog.Table
-	alias    string
+	tables   []Named
 	prepared bool // the values are parameters; literals are part of the text
 	found    slots
 	columns  []types.Column
+}
+
+// name finds the tables of a FROM; false = there is something else.
+func (f *slotFinder) name(ctx *Context, n ast.ResultSetNode) bool {
+	if j, ok := n.(*ast.Join); ok {
+		return f.name(ctx, j.Left) && (j.Right == nil || !j.NaturalJoin && j.Using == nil && f.name(ctx, j.Right))
+	}
+	src, name, ok := bareSource(n)
+	if !ok {
+		return false
+	}
+	of, ok := ctx.named(src, name)
+	f.tables = append(f.tables, of)
+	return ok
+}
+
+// joins goes through the conditions of joins.
+func (f *slotFinder) joins(n ast.ResultSetNode) bool {
+	j, ok := n.(*ast.Join)
+	return !ok || f.joins(j.Left) && (j.Right == nil || f.joins(j.Right)) && (j.On == nil || f.condition(j.On.Expr))
 }
 
 // condition goes through a condition; false = it has a value where none may be.
@@ -267,23 +302,35 @@ func (f *slotFinder) condition(n ast.ExprNode) bool {
 	return !f.holdsValue(n)
 }
 
-// compared takes a value that is compared with a column of the table.
+// compared takes a value that is compared with a column of a table.
 func (f *slotFinder) compared(column, value ast.ExprNode) bool {
-	name, ok := bareColumn(unparen(column), f.alias)
-	if !ok || !f.isValue(value) {
+	if !f.isValue(value) {
 		return false
 	}
-	at := columnNamed(f.table, name)
-	if at < 0 {
-		return false
-	}
-	c := f.table.Schema.Columns[at]
-	if c.Special() || !pointKind(c.Type) && c.Type.Kind != types.KindChar || c.Type.Collation != types.CollationBinary {
+	c, ok := f.column(unparen(column))
+	if !ok || c.Special() || !pointKind(c.Type) && c.Type.Kind != types.KindChar || c.Type.Collation != types.CollationBinary {
 		return false
 	}
 	f.found.at[value] = len(f.columns)
 	f.columns = append(f.columns, c)
 	return true
+}
+
+// column finds the column that a name stands for, of one table.
+func (f *slotFinder) column(n ast.ExprNode) (c types.Column, ok bool) {
+	for i := range f.tables {
+		name, some := bareColumn(n, f.tables[i].alias)
+		if !some {
+			continue
+		}
+		if at := columnNamed(f.tables[i].Table, name); at >= 0 {
+			if ok {
+				return c, false
+			}
+			c, ok = f.tables[i].Table.Schema.Columns[at], true
+		}
+	}
+	return c, ok
 }
 
 func (f *slotFinder) isValue(n ast.ExprNode) bool {
@@ -327,7 +374,7 @@ type lastingVisitor struct{ is bool }
 // Enter looks at a node.
 func (v *lastingVisitor) Enter(n ast.Node) (ast.Node, bool) {
 	switch n.(type) {
-	case *ast.SelectStmt, *ast.FieldList, *ast.SelectField, *ast.WildCardField, *ast.TableRefsClause, *ast.Join, *ast.TableSource, *ast.TableName,
+	case *ast.SelectStmt, *ast.FieldList, *ast.SelectField, *ast.WildCardField, *ast.TableRefsClause, *ast.Join, *ast.OnCondition, *ast.TableSource, *ast.TableName,
 		*ast.ColumnNameExpr, *ast.ColumnName, *ast.BinaryOperationExpr, *ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.BetweenExpr,
 		*ast.PatternInExpr, *ast.IsNullExpr, *ast.AggregateFuncExpr, *ast.ByItem, *ast.GroupByClause, *ast.OrderByClause, *ast.HavingClause,
 		*ast.PositionExpr, *ast.Limit, *ast.Literal, *ast.Param:

@@ -102,6 +102,54 @@ func drawKept(t *rapid.T) keptQuery {
 	return q
 }
 
+// drawKeptJoin draws a query of two or three tables, with values in WHERE and ON.
+func drawKeptJoin(t *rapid.T) keptQuery {
+	pick := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+	columns := map[string][]string{"a": {"id", "id", "k", "s", "n", "ci"}, "b": {"x", "y", "v"}, "c": {"k", "m", "v"}}
+	q := keptQuery{}
+	var names, tables []string
+	compare := func(at int) string {
+		table, col := tables[at], pick("column", columns[tables[at]]...)
+		name := names[at] + "." + col
+		if (col == "id" || col == "x") && !slices.Contains(slices.Delete(slices.Clone(tables), at, at+1), table) && pick("bare", "", "x") != "" {
+			name = col
+		}
+		value := func() string {
+			q.columns = append(q.columns, col)
+			return "%s"
+		}
+		switch rapid.IntRange(0, 5).Draw(t, "kind") {
+		case 0:
+			return name + " BETWEEN " + value() + " AND " + value()
+		case 1:
+			return name + " IN (" + value() + ", " + value() + ")"
+		case 2:
+			return pick("odd", name+" IS NULL", name+" = "+name, "("+name+" < "+value()+" OR "+name+" = "+value()+")")
+		}
+		return name + pick("op", " = ", " = ", " > ", " <> ") + value()
+	}
+	from := ""
+	for i := range rapid.IntRange(2, 3).Draw(t, "tables") {
+		table := pick("table", "a", "b", "c")
+		tables, names = append(tables, table), append(names, fmt.Sprintf("t%d", i))
+		if i == 0 {
+			from = table + " t0"
+			continue
+		}
+		left := rapid.IntRange(0, i-1).Draw(t, "left")
+		from += pick("join", " JOIN ", " JOIN ", " LEFT JOIN ", " RIGHT JOIN ") + table + " " + names[i] + " ON " +
+			names[left] + "." + pick("left column", columns[tables[left]]...) + " = " + names[i] + "." + pick("right column", columns[table]...)
+		if pick("more", "", "", "x") != "" {
+			from += " AND " + compare(i)
+		}
+	}
+	q.text = "SELECT " + pick("head", "*", "COUNT(*)", "t0.*, t1."+columns[tables[1]][0]) + " FROM " + from + " WHERE " + compare(rapid.IntRange(0, len(tables)-1).Draw(t, "of"))
+	if pick("and", "", "x") != "" {
+		q.text += pick("junction", " AND ", " AND ", " OR ") + compare(rapid.IntRange(0, len(tables)-1).Draw(t, "of too"))
+	}
+	return q
+}
+
 // literal draws a value for a column.
 func literal(t *rapid.T, column string) string {
 	odd := []string{"''", "'a '", "'longer than any'", "4294967296", "9223372036854775807", "40000"}
@@ -142,11 +190,16 @@ func (q keptQuery) draw(t *rapid.T) []string {
 
 // TestKeptPlansAgree holds what a plan that was kept for one text makes of the values of another against the plan of that text: the same
 // columns, the same rows, and, when no two values are equal, the same plan.
-func TestKeptPlansAgree(t *testing.T) {
+func TestKeptPlansAgree(t *testing.T) { keptPlansAgree(t, drawKept, true) }
+
+// TestKeptJoinsAgree is the same for joins, whose order and hints depend on how many rows the values leave: the plan may be another one.
+func TestKeptJoinsAgree(t *testing.T) { keptPlansAgree(t, drawKeptJoin, false) }
+
+func keptPlansAgree(t *testing.T, drawn func(*rapid.T) keptQuery, exact bool) {
 	s := newKeptStore(t)
 	bound, same := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		q := drawKept(t)
+		q := drawn(t)
 		first, second := q.draw(t), q.draw(t)
 		kept, values, ok := keptAs(t, s.ctx, q.with(first), q.with(second))
 		if !ok || !kept.Fits(values) {
@@ -160,7 +213,7 @@ func TestKeptPlansAgree(t *testing.T) {
 			t.Fatalf("%s: columns %v, not %v", sql, got.Schema, want.Schema)
 		}
 		if sorted := slices.Sorted(slices.Values(second)); len(slices.Compact(sorted)) == len(second) {
-			if same++; !reflect.DeepEqual(got, want) {
+			if same++; exact && !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s, kept for %s:\n%s\nplanned:\n%s", sql, q.with(first), strings.Join(Explain(got, nil), "\n"), strings.Join(Explain(want, nil), "\n"))
 			}
 		}

@@ -13,10 +13,8 @@ import (
 // Point is the plan of a SELECT of bare columns of one table WHERE every column of the primary key, or of a unique key, equals a
 // constant. Only the constants differ from one execution to the next: Locate puts them in.
 type Point struct {
-	// Database and Name are how the statement names the table, with the default database filled in.
-	Database, Name string
-	Table          *catalog.Table
-	Schema         []physical.OutColumn // of the result
+	Named
+	Schema []physical.OutColumn // of the result
 	// Fragment reads the result's columns, without a key.
 	Fragment []byte
 	// Via finds the primary key by a unique one, whose entry it reads; LocateRow goes on from there. Nil = the constants are the primary key.
@@ -39,26 +37,16 @@ func PointSelect(ctx *Context, stmt ast.StmtNode, values int) (*Point, bool) {
 	if !ok {
 		return nil, false
 	}
-	t, err := ctx.table(name.Schema.O, name.Name.O)
-	if err != nil || t.Schema.HasRowID() || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
-		return nil, false
-	}
-	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() }) {
+	of, ok := ctx.named(src, name)
+	if !ok || of.Table.Schema.HasRowID() || slices.ContainsFunc(of.Table.Schema.Columns, func(c types.Column) bool { return c.Special() }) {
 		return nil, false // what is stored is not what users see
 	}
-	alias := name.Name.O
-	if src.AsName.O != "" {
-		alias = src.AsName.O
-	}
-	terms, ok := equalities(s.Where, alias, nil)
+	terms, ok := equalities(s.Where, of.alias, nil)
 	if !ok || len(terms) != values {
 		return nil, false
 	}
-	p := &Point{Database: name.Schema.O, Name: name.Name.O, Table: t}
-	if p.Database == "" {
-		p.Database = ctx.CurrentDB
-	}
-	if !p.bind(terms) && !p.bindVia(ctx, terms) || !bareFields(s.Fields, alias) {
+	p := &Point{Named: of}
+	if !p.bind(terms) && !p.bindVia(ctx, terms) || !bareFields(s.Fields, of.alias) {
 		return nil, false
 	}
 	describe := *ctx
@@ -87,10 +75,18 @@ func roomForOne(l *ast.Limit) bool {
 	return ok && l.Offset == nil && n.Kind == ast.LiteralInt && n.Int > 0
 }
 
+// bareTable recognises a FROM of one such table.
 func bareTable(from *ast.TableRefsClause) (*ast.TableSource, *ast.TableName, bool) {
-	j := from.TableRefs
-	src, ok := j.Left.(*ast.TableSource)
-	if !ok || j.Right != nil || src.Lateral || len(src.ColumnNames) > 0 {
+	if from.TableRefs.Right != nil {
+		return nil, nil, false
+	}
+	return bareSource(from.TableRefs.Left)
+}
+
+// bareSource recognises a table with nothing but an alias.
+func bareSource(n ast.ResultSetNode) (*ast.TableSource, *ast.TableName, bool) {
+	src, ok := n.(*ast.TableSource)
+	if !ok || src.Lateral || len(src.ColumnNames) > 0 {
 		return nil, nil, false
 	}
 	name, ok := src.Source.(*ast.TableName)
@@ -196,7 +192,7 @@ func (p *Point) bindVia(ctx *Context, names []string) bool {
 		if !ok {
 			continue
 		}
-		via := &Point{Table: index}
+		via := &Point{Named: Named{Table: index}}
 		if !via.bindTo(compared) || !via.place() {
 			continue
 		}

@@ -52,8 +52,9 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	if !ok || src.AsName.O != "" {
 		return nil, false
 	}
-	t, err := ctx.table(name.Schema.O, name.Name.O)
-	if err != nil || t.Schema.HasRowID() || t.HasUniqueKeys() || t.HasChecks() && list != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB) {
+	of, ok := ctx.named(src, name)
+	t := of.Table
+	if !ok || t.Schema.HasRowID() || t.HasUniqueKeys() || t.HasChecks() && list != nil {
 		return nil, false
 	}
 	if slices.ContainsFunc(t.Schema.Columns, func(c types.Column) bool { return c.Special() || c.Hidden }) {
@@ -63,10 +64,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	if !ok || len(terms) != len(t.Schema.Key) {
 		return nil, false
 	}
-	p := &PointWrite{Point: Point{Database: name.Schema.O, Name: name.Name.O, Table: t}, Delete: list == nil}
-	if p.Database == "" {
-		p.Database = ctx.CurrentDB
-	}
+	p := &PointWrite{Point: Point{Named: of}, Delete: list == nil}
 	if !p.bind(terms) {
 		return nil, false
 	}
@@ -78,6 +76,7 @@ func PointUpdate(ctx *Context, stmt ast.StmtNode, values int) (*PointWrite, bool
 	for _, s := range p.slots {
 		change.Values = append(change.Values, s.typ)
 	}
+	var err error
 	p.Change, err = physical.EncodeChange(change)
 	return p, err == nil
 }

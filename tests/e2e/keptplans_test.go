@@ -64,7 +64,9 @@ func TestKeptPlansAsOthers(t *testing.T) {
 		w.do(w.a, fmt.Sprintf("INSERT INTO k VALUES (%d, %d, %d, 'v%d', 'c%d', 'X%d', %d.5, 'a', '2024-03-%02d 12:00:00', '2024-03-%02d')", i-5, i*2, i%3, i%4, i%5, i%2, i, i+1, i+1))
 	}
 	queries := []string{"SELECT id, ts FROM k WHERE %s BETWEEN %s AND %s ORDER BY id", "SELECT SUM(n), COUNT(*) FROM k WHERE %s > %s AND id <> %s", "SELECT DISTINCT v FROM k WHERE %s IN (%s, %s) ORDER BY v",
-		"SELECT u, MAX(id) FROM k WHERE %s = %s OR id = %s GROUP BY u ORDER BY u"}
+		"SELECT u, MAX(id) FROM k WHERE %s = %s OR id = %s GROUP BY u ORDER BY u", "SELECT id, v FROM k WHERE %s <> %s AND id != %s ORDER BY n DESC, id LIMIT 2, 3",
+		"SELECT x.id, y.ts FROM k x LEFT JOIN k y ON y.id = x.n AND y.v <> 'v3' WHERE x.%s >= %s AND x.id <> %s ORDER BY x.id, y.id",
+		"SELECT COUNT(*), MIN(y.n) FROM k x JOIN k y ON y.n = x.n + 2 WHERE y.%s IN (%s, 4) AND x.id <> %s"}
 	values := []string{"1", "7", "-3", "40000", "5000000000", "2.5", "1e0", "'v1'", "'c2'", "'c2 '", "'x1'", "''", "'1'", "NULL", "0x31", "'2024-03-05'", "TRUE", "'é'"}
 	compare := func(when string, columns ...string) {
 		t.Helper()
@@ -179,6 +181,16 @@ func TestKeptPlansAndRights(t *testing.T) {
 			return "", err
 		}
 		return rows.Column("s")[0], nil
+	}
+	mustExec(t, root, "CREATE TABLE keptrights.u (id INT PRIMARY KEY)")
+	for _, key := range []int{1, 2, 1} {
+		join := fmt.Sprintf("SELECT SUM(t.v) AS s FROM keptrights.t t JOIN keptrights.u u ON u.id = t.id WHERE t.id = %d", key)
+		if _, err := cluster.ReadTable(t.Context(), root, join); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := sum(join); number(err) != 1142 {
+			t.Fatalf("joined %s with a table without a right to: %v", got, err)
+		}
 	}
 	query := func(to int) string { return fmt.Sprintf("SELECT SUM(v) AS s FROM t WHERE id BETWEEN 1 AND %d", to) }
 	for to, want := range map[int]string{1: "1", 2: "3"} {

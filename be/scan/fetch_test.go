@@ -31,8 +31,8 @@ func fetchSchema() types.Schema {
 // perTablet is how many rows each of the tablets 1, 2 and 3 has; row i of tablet t has key 3i+t.
 const perTablet = 5000
 
-// newScanner returns a scanner over three tablets, the rows of the first of which are in memory, and the request for all of them.
-func newScanner(t *testing.T) (*scan.Scanner, *bepb.ScanRequest) {
+// newScanner returns a scanner over three tablets, the rows of the first of which are in memory, their host, and the request for all of them.
+func newScanner(t *testing.T) (*scan.Scanner, *host.Host, *bepb.ScanRequest) {
 	log := slog.New(slog.DiscardHandler)
 	h := host.New([]host.Root{{Path: t.TempDir()}}, log, func(_ host.Root, c types.ClusterID) tablet.Options {
 		return tablet.Options{ClusterID: c, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
@@ -73,7 +73,7 @@ func newScanner(t *testing.T) (*scan.Scanner, *bepb.ScanRequest) {
 		}
 		req.Tablets = append(req.Tablets, &bepb.ScanRequest_Tablet{TabletId: uint64(id), Version: uint64(tb.Version())})
 	}
-	return scan.New(h, w), req
+	return scan.New(h, w), h, req
 }
 
 func between(lo, hi int64) *expr.Node {
@@ -86,7 +86,7 @@ func between(lo, hi int64) *expr.Node {
 
 // TestFetch: what takes few rows comes in one answer, the same as by Scan, and what takes many is left to that.
 func TestFetch(t *testing.T) {
-	s, req := newScanner(t)
+	s, _, req := newScanner(t)
 	keys := vec.EncodeKeys(&vec.Batch{N: 2, Cols: []*vec.Vector{{Type: big, N: 2, I64: []int64{7, 8}}}}, []int{0})
 	for _, c := range []struct {
 		name  string

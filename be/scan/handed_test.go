@@ -87,7 +87,7 @@ func fetchHanded(t *testing.T, s *scan.Scanner) (inside, outside func(*bepb.Scan
 // TestFetchHanded: a fragment that is handed over within the process, to several calls at once, yields what it does when it is encoded, and
 // nobody has changed it then; who is asked over the wire gets it encoded.
 func TestFetchHanded(t *testing.T) {
-	s, req := newScanner(t)
+	s, _, req := newScanner(t)
 	inside, outside := fetchHanded(t, s)
 	id, n := expr.Col(0, big), expr.Col(1, big)
 	text := types.ColumnType{Kind: types.KindText}

@@ -64,7 +64,10 @@ func (c *rowCache) get(t *tablet.Tablet, f *physical.Fragment, key []byte, v typ
 		}
 	}
 	s.mu.Unlock()
-	return a.batch, ok && t.Unchanged(key, a.version, v)
+	if !ok || !t.Unchanged(key, a.version, v) {
+		return nil, false
+	}
+	return a.batch, true
 }
 
 // put keeps an answer.

@@ -230,7 +230,7 @@ func (d *dependents) act(ctx context.Context) error {
 		m.plan.Assign[i].Keeps = false // a column that is named as its own value gets that of the parent (replaced)
 	}
 	return d.each(ctx, m, func(b *vec.Batch) error {
-		if err := m.take(d.replaced(b, m.plan)); err != nil {
+		if err := m.take(ctx, d.replaced(b, m.plan)); err != nil {
 			return err
 		}
 		if !m.whole && (m.rows >= chunkRows || m.bytes >= chunkBytes) {

@@ -431,11 +431,7 @@ func (i *inserter) given(ctx context.Context, in, out []int64) error {
 	copy(out, in)
 	highest := slices.Max(in)
 	i.lastID = uint64(in[len(in)-1])
-	if highest <= 0 {
-		return nil
-	}
-	// The very last value leaves no next one: the draw after it says so, not this insert.
-	return i.s.sh.sequences.raise(ctx, i.plan.Numbers(), min(uint64(highest), 1<<63-2))
+	return i.s.keepNumber(ctx, i.plan.Numbers(), highest)
 }
 
 // fits reports whether an integer column holds n.

@@ -372,6 +372,9 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 		i.same++
 		return nil
 	}
+	if err := i.s.keepNumbers(ctx, i.plan.Numbers(), i.plan.OnDuplicate, next); err != nil {
+		return err
+	}
 	if err := m.load(ctx, next); err != nil { // its keys may be new ones
 		return err
 	}

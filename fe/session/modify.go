@@ -265,7 +265,7 @@ func (m *modifier) run(ctx context.Context) error {
 		if b == nil {
 			return m.flush(ctx)
 		}
-		if err := m.take(b.Compact()); err != nil {
+		if err := m.take(ctx, b.Compact()); err != nil {
 			return err
 		}
 		if m.whole && m.bytes > movedBytes {
@@ -283,13 +283,13 @@ func (m *modifier) run(ctx context.Context) error {
 const movedBytes = 32 << 20
 
 // take works out what becomes of the rows of one batch, and collects what is to be written.
-func (m *modifier) take(b *vec.Batch) error {
+func (m *modifier) take(ctx context.Context, b *vec.Batch) error {
 	if m.touch {
 		old := &vec.Batch{Cols: b.Cols[:len(m.plan.Table.Schema.Columns)], N: b.N}
 		m.group(b.Cols[m.plan.TabletColumn].I64, old, nil, func(r *tabletRows, rows *vec.Batch) { r.puts = append(r.puts, rows) })
 		return nil
 	}
-	w, err := m.work(b)
+	w, err := m.work(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ type worked struct {
 }
 
 // work works out what becomes of the rows of one batch.
-func (m *modifier) work(b *vec.Batch) (w worked, err error) {
+func (m *modifier) work(ctx context.Context, b *vec.Batch) (w worked, err error) {
 	w = worked{tablets: b.Cols[m.plan.TabletColumn].I64, old: &vec.Batch{Cols: b.Cols[:len(m.plan.Table.Schema.Columns)], N: b.N}}
 	if len(m.plan.Assign) == 0 {
 		w.rows = m.stillThere(w.old)
@@ -316,7 +316,7 @@ func (m *modifier) work(b *vec.Batch) (w worked, err error) {
 	}
 	m.matched += int64(b.N)
 	m.changed += int64(len(w.rows))
-	return w, nil
+	return w, m.s.keepNumbers(ctx, m.plan.Table, m.plan.Assign, w.next)
 }
 
 // enter collects what is to be written for the rows that change.

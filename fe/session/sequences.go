@@ -3,12 +3,15 @@ package session
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
+	"stele/sql/plan"
+	"stele/sql/vec"
 )
 
 // sequences hands out hidden row ids and AUTO_INCREMENT values, a range a table at a time.
@@ -70,6 +73,27 @@ func (s *sequences) autoInc(t *catalog.Table) *txn.Sequence {
 // raise keeps a value that a row was given, and smaller ones, from being handed out by any FE.
 func (s *sequences) raise(ctx context.Context, t *catalog.Table, v uint64) error {
 	return s.autoInc(t).Raise(ctx, v, s.log.Current().AutoIncrementFence(t.ID))
+}
+
+// keepNumbers keeps AUTO_INCREMENT values that assignments give to rows from being handed out.
+func (s *Session) keepNumbers(ctx context.Context, t *catalog.Table, list []plan.Assign, next *vec.Batch) error {
+	for _, a := range list {
+		if a.Keeps || !t.Schema.Columns[a.Column].AutoIncrement || next.N == 0 {
+			continue
+		}
+		if err := s.keepNumber(ctx, t, slices.Max(next.Cols[a.Column].I64)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepNumber is that for the highest of some values.
+func (s *Session) keepNumber(ctx context.Context, t *catalog.Table, highest int64) error {
+	if highest <= 0 {
+		return nil
+	}
+	return s.sh.sequences.raise(ctx, t, min(uint64(highest), 1<<63-2)) // the very last value leaves no next one: the draw after it says so
 }
 
 // firstTablet returns the lowest tablet id of a table, which grows with each TRUNCATE.

@@ -32,7 +32,7 @@ func (m *modifier) runIgnoring(ctx context.Context) error {
 		if err != nil || b == nil {
 			return err
 		}
-		w, err := m.work(b.Compact())
+		w, err := m.work(ctx, b.Compact())
 		if err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) 
 		if err != nil {
 			return nil, err
 		}
-		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], false, row); err != nil {
+		if next.Cols[a.Column], err = plan.ConvertColumn(i.pctx, v, &i.plan.Table.Schema.Columns[a.Column], i.plan.Mode == plan.ModeIgnore, row); err != nil {
 			return nil, err
 		}
 	}

@@ -366,6 +366,9 @@ func (e *env) inValues(n *ast.PatternInExpr) (*expr.Node, error) {
 // sameFamily reports whether a value and a list can be compared in one type.
 func sameFamily(left *expr.Node, list []*expr.Node) bool {
 	for _, v := range list {
+		if isApproximate(v.Type) && left.Type.IsNumeric() && !isApproximate(left.Type) {
+			return false // the others compare exactly
+		}
 		if v.Type.Kind == types.KindNull || v.Type.IsString() == left.Type.IsString() && v.Type.IsTemporal() == left.Type.IsTemporal() {
 			continue
 		}
@@ -375,6 +378,10 @@ func sameFamily(left *expr.Node, list []*expr.Node) bool {
 		return false
 	}
 	return true
+}
+
+func isApproximate(t types.ColumnType) bool {
+	return t.Kind == types.KindFloat || t.Kind == types.KindDouble
 }
 
 // inRows is an OR of row equalities.

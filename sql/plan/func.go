@@ -59,6 +59,9 @@ func besideText(args []*expr.Node) []*expr.Node {
 			continue
 		}
 		_, to := fn.CompareTypes(a.Type, n.Type)
+		if to.Kind == types.KindTimestamp { // there are dates beyond those
+			to.Kind = types.KindDateTime
+		}
 		out := slices.Clone(args)
 		out[1-i] = expr.Cast(n, to)
 		out[1-i].Func = "cast:compared"
@@ -75,7 +78,7 @@ func (b *binder) beside(name string, args []*expr.Node) ([]*expr.Node, error) {
 	if err := b.mustBeDate(args); err != nil {
 		return nil, err
 	}
-	args = besideText(args)
+	args = b.beyondTimestamps(besideText(args))
 	for i, a := range args {
 		n := args[1-i]
 		if !a.Type.IsTemporal() || !n.Type.IsNumeric() || n.Type.Kind == types.KindYear {
@@ -86,8 +89,7 @@ func (b *binder) beside(name string, args []*expr.Node) ([]*expr.Node, error) {
 			if a.Type.Kind == types.KindTime {
 				as.Kind = types.KindTime
 			}
-			v, err := sqltypes.Cast(n.Value, n.Type, as, sqltypes.Env{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros})
-			if err == nil && !v.Null || n.Value.Null {
+			if _, ok := b.constAs(n, as); ok || n.Value.Null {
 				continue
 			}
 		}

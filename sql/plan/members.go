@@ -61,6 +61,14 @@ func (b *binder) shown(n *expr.Node) (*expr.Node, error) {
 	return expr.Call("enum_text", memberArgs(n, c)...)
 }
 
+// counted is shown where BIT is a number.
+func (b *binder) counted(n *expr.Node) (*expr.Node, error) {
+	if c := b.special(n); c != nil && c.Bits > 0 {
+		return n, nil
+	}
+	return b.shown(n)
+}
+
 // shownBeside is shown in a union: a BIT stays a number beside numbers.
 func (b *binder) shownBeside(n, other *expr.Node) (*expr.Node, error) {
 	if c := b.special(n); c != nil && c.Bits > 0 && other.Type.IsNumeric() && b.special(other) == nil {
@@ -234,6 +242,11 @@ func defaultText(c *types.Column, quote func(string) string) string {
 // showFields gives the fields of a query the text that users see.
 func (b *binder) showFields(q queryOut) (queryOut, error) {
 	return b.formFields(q, func(_ int, n *expr.Node) (*expr.Node, error) { return b.shown(n) })
+}
+
+// valueFields gives the fields of a subquery that is a value the form in which they are compared: BIT stays a number.
+func (b *binder) valueFields(q queryOut) (queryOut, error) {
+	return b.formFields(q, func(_ int, n *expr.Node) (*expr.Node, error) { return b.counted(n) })
 }
 
 // giveFields gives the fields of a query the form in which columns of a table are assigned them.

@@ -52,8 +52,34 @@ func (b *binder) datesAmong(values []*expr.Node) ([]*expr.Node, error) {
 	return out, nil
 }
 
+// beyondTimestamps has constants that are a date, but none of a TIMESTAMP, compared with one as the DATETIME that they are.
+func (b *binder) beyondTimestamps(values []*expr.Node) []*expr.Node {
+	if !slices.ContainsFunc(values, func(n *expr.Node) bool { return n.Type.Kind == types.KindTimestamp }) {
+		return values
+	}
+	dateTime, out := types.ColumnType{Kind: types.KindDateTime, Scale: 6}, slices.Clone(values)
+	for i, n := range out {
+		if n.Kind != expr.NodeConst || n.Value.Null || n.Type.IsTemporal() {
+			continue
+		}
+		if moment, ok := b.constAs(n, dateTime); ok {
+			if _, ok := b.constAs(n, types.ColumnType{Kind: types.KindTimestamp, Scale: 6}); !ok {
+				out[i] = expr.Const(moment, dateTime)
+			}
+		}
+	}
+	return out
+}
+
+// constAs is the value of a constant in another type, if it has one.
+func (b *binder) constAs(n *expr.Node, to types.ColumnType) (expr.Value, bool) {
+	v, err := sqltypes.Cast(n.Value, n.Type, to, sqltypes.Env{Loc: b.ctx.location(), NowMicros: b.ctx.NowMicros})
+	return v, err == nil && !v.Null
+}
+
 // datesWith is datesAmong for values of which the first is compared with each of the others.
 func (b *binder) datesWith(values []*expr.Node) ([]*expr.Node, error) {
+	values = b.beyondTimestamps(values)
 	first, others := values[0], values[1:]
 	if isDated(first.Type) || b.noDate(first) && !slices.ContainsFunc(others, func(n *expr.Node) bool { return !isDated(n.Type) }) {
 		return b.datesAmong(values)

@@ -64,7 +64,7 @@ func (e *env) subquery(n ast.ExprNode, want int) (queryOut, error) {
 	if want > 0 && len(out.fields) != want {
 		return out, errorf(CodeOperandColumns, "Operand should contain %d column(s)", want)
 	}
-	if out, err = e.b.showFields(out); err != nil {
+	if out, err = e.b.valueFields(out); err != nil {
 		return out, err
 	}
 	return out, e.checkOuter(out.rel)

@@ -148,8 +148,13 @@ func (s *selecter) windowFunc(e *env, n *ast.WindowFuncExpr) (physical.WindowFun
 	if err != nil {
 		return f, err
 	}
+	form := s.b.counted
+	switch f.Name {
+	case "lag", "lead", "first_value", "last_value", "nth_value": // they are what the column is
+		form = s.b.shown
+	}
 	for i := range args {
-		if args[i], err = s.b.shown(args[i]); err != nil {
+		if args[i], err = form(args[i]); err != nil {
 			return f, err
 		}
 	}

@@ -59,6 +59,7 @@ type Log struct {
 	ready   atomic.Uint64 // the term that this FE leads and has established, 0 = none
 	notify  chan bool     // from the Raft library
 	reads   readRounds
+	witness witness
 	members membership
 	subMu   sync.Mutex
 	subs    []chan bool // of LeaderCh
@@ -135,7 +136,7 @@ func (l *Log) open() error {
 	if err := l.bootstrap(conf, logs, snaps); err != nil {
 		return err
 	}
-	if l.raft, err = raft.NewRaft(conf, l.fsm, logs, l.wal, snaps, transport{l.transport}); err != nil {
+	if l.raft, err = raft.NewRaft(conf, l.fsm, logs, l.wal, snaps, transport{l.transport, &l.witness}); err != nil {
 		if bad := errors.Join(snaps.failure(), l.fsm.restoreFailure()); bad != nil {
 			return fmt.Errorf("%w: %w (remedy: %s)", ErrSnapshotUnusable, bad, Remedy)
 		}

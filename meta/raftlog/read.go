@@ -3,6 +3,8 @@ package raftlog
 import (
 	"context"
 	"sync"
+
+	"github.com/hashicorp/raft"
 )
 
 // readRounds lets concurrent callers of ReadIndex share one round of heartbeats. A caller joins the round that has not
@@ -71,13 +73,42 @@ func (l *Log) runReads() {
 		if r == nil {
 			return
 		}
-		term := l.ready.Load()
-		r.committed = l.raft.CommitIndex()
-		r.err = l.translate(l.raft.VerifyLeader().Error())
-		if r.err == nil && (term == 0 || term != l.raft.CurrentTerm()) {
-			// A new term of this same FE: its commit index may still be behind that of the term before.
-			r.err = l.notLeader()
-		}
+		r.committed, r.err = l.confirmed()
 		close(r.done)
 	}
+}
+
+// confirmed returns the commit index of this FE once it is certain that it led when that was read: a majority has taken a message of its
+// term that was sent later (witness).
+func (l *Log) confirmed() (committed uint64, err error) {
+	term, began := l.ready.Load(), l.witness.now()
+	committed = l.raft.CommitIndex()
+	f := l.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return 0, l.translate(err)
+	}
+	var followers []raft.ServerID
+	votes, mine := 0, 0
+	for _, s := range f.Configuration().Servers {
+		switch {
+		case s.Suffrage != raft.Voter:
+			continue
+		case string(s.ID) == l.cfg.ID:
+			mine = 1
+		default:
+			followers = append(followers, s.ID)
+		}
+		votes++
+	}
+	if err := l.translate(l.raft.VerifyLeader().Error()); err != nil { // it sends the messages
+		return 0, err
+	}
+	if !l.witness.await(followers, votes/2+1-mine, term, began, l.cfg.Timings.Heartbeat) {
+		return 0, l.notLeader()
+	}
+	if term == 0 || term != l.raft.CurrentTerm() {
+		// A new term of this same FE: its commit index may still be behind that of the term before.
+		return 0, l.notLeader()
+	}
+	return committed, nil
 }

@@ -8,8 +8,21 @@ import (
 
 // transport is the library's but for one fault: when a follower refuses a pipelined message, or its connection breaks,
 // the library's reader of answers ends while the sender may wait for it for ever. The leader would then send nothing to
-// that follower any more for as long as it leads, and could not stop.
-type transport struct{ *raft.NetworkTransport }
+// that follower any more for as long as it leads, and could not stop. It also has the witness hear of answers.
+type transport struct {
+	*raft.NetworkTransport
+	witness *witness
+}
+
+// AppendEntries sends a message that is no part of a pipeline: a heartbeat, as a rule.
+func (t transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	sent := t.witness.now()
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	if err == nil && resp.Success && resp.Term == args.Term {
+		t.witness.take(id, args.Term, sent)
+	}
+	return err
+}
 
 // AppendEntriesPipeline opens a pipeline that ends with the first answer that is not a yes.
 func (t transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {

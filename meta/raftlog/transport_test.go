@@ -49,7 +49,7 @@ func TestRefusedPipeline(t *testing.T) {
 			}
 		}
 	}()
-	p, err := transport{leader}.AppendEntriesPipeline("b", follower.LocalAddr())
+	p, err := transport{leader, &witness{}}.AppendEntriesPipeline("b", follower.LocalAddr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package frontends
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,9 +163,44 @@ func (l *load) check(t *testing.T) {
 	switch porcupine.CheckOperationsTimeout(model, l.history, time.Minute) {
 	case porcupine.Illegal:
 		t.Error("the history is not linearizable")
+		for _, part := range model.Partition(l.history) {
+			contradiction(t, part)
+		}
 	case porcupine.Unknown:
 		t.Error("the checker did not come to an end")
 	}
+}
+
+// contradiction logs what led to the first answer that no order of the statements on a register explains.
+func contradiction(t *testing.T, history []porcupine.Operation) {
+	illegal := func(end int64) bool {
+		return porcupine.CheckOperationsTimeout(model, before(history, end), time.Minute) == porcupine.Illegal
+	}
+	if !illegal(forever) {
+		return
+	}
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	first := sort.Search(len(history), func(i int) bool { return illegal(history[i].Return) })
+	for _, op := range before(history[:first+1], history[first].Return) {
+		if op.Return > history[first].Call-int64(time.Second) {
+			t.Logf("%9.3f to %9.3f ms: client %d, %s", float64(op.Call)/1e6, float64(min(op.Return, history[first].Return))/1e6, op.ClientId, model.DescribeOperation(op.Input, op.Output))
+		}
+	}
+}
+
+// before is what was known of a history at one moment: a read without an answer says nothing, and a write without one may take effect.
+func before(history []porcupine.Operation, end int64) (known []porcupine.Operation) {
+	for _, op := range history {
+		switch {
+		case op.Call > end:
+		case op.Return <= end:
+			known = append(known, op)
+		case op.Input.(input).write:
+			op.Return = forever
+			known = append(known, op)
+		}
+	}
+	return known
 }
 
 // gap is the longest time without an acknowledged write after from.

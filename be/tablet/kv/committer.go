@@ -191,6 +191,7 @@ func (db *DB) end(group []*request, err error) {
 	for _, r := range group {
 		db.settle(r)
 	}
+	db.reqs.tell(group)
 	db.opt.Together(func() {
 		for _, r := range group {
 			r.done(err)

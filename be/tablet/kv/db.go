@@ -58,7 +58,7 @@ type DB struct {
 // Open opens or creates the instance in dir and starts its committer.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
-	db := &DB{opt: opt, reqs: newQueue(), done: make(chan struct{})}
+	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{})}
 	err := examine(dir, opt.ReadOnly)
 	if err == nil && opt.Segments && !opt.ReadOnly {
 		err = suspectOldLogs(dir)

@@ -10,7 +10,8 @@
 // (CommitGrowing) is made when it is taken; only what says that it has nothing to do with it (CommitAhead) may come before it.
 //
 // With a front, the group goes into a short log, which is flushed, and reaches Badger in larger groups a little later;
-// readers see it at once. After a crash it is read again. Invariant: what is in the front and what is in Badger alone come
+// readers see it at once. A group waits for those who were told with the one before and come again (company). After a crash it is
+// read again. Invariant: what is in the front and what is in Badger alone come
 // in this order nowhere: a change passes the front, or the front was made void before it. So to put all of the front into
 // Badger once more, however much is there already, never takes anything back. A key that is new and deleted again before anybody has
 // begun to put it into Badger never gets there (Entry.New); both changes were durable in the front before.

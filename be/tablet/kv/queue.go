@@ -26,13 +26,23 @@ type queue struct {
 	poke   chan struct{} // of capacity 1: there is something to take, or it is closed
 	space  *sync.Cond    // of mu: items has room
 	closed bool
+
+	social   bool // groups wait for company
+	company  company
+	idle     bool // the committer found nothing to take
+	parked   bool // a group waits, and patient runs
+	patient  *time.Timer
+	patience time.Duration
 }
 
-func newQueue() *queue {
-	q := &queue{poke: make(chan struct{}, 1)}
+// newQueue returns a queue whose groups wait for company, or do not.
+func newQueue(social bool) *queue {
+	q := &queue{poke: make(chan struct{}, 1), social: social, patience: companyWait}
 	q.space = sync.NewCond(&q.mu)
 	q.timer = time.AfterFunc(time.Hour, q.late)
 	q.timer.Stop()
+	q.patient = time.AfterFunc(time.Hour, q.alone)
+	q.patient.Stop()
 	return q
 }
 
@@ -79,7 +89,12 @@ func (q *queue) addLocked(r *request) bool {
 	switch {
 	case !r.lazy:
 		q.urgent++
-		q.pokeLocked()
+		q.company.came()
+		if q.awaitsLocked() {
+			q.parkLocked()
+		} else {
+			q.pokeLocked()
+		}
 	case !q.armed:
 		q.armed = true
 		q.timer.Reset(lazyDelay)
@@ -113,6 +128,49 @@ func (q *queue) pokeLocked() {
 	}
 }
 
+// awaitsLocked reports whether what is there waits for what is on its way.
+func (q *queue) awaitsLocked() bool { return q.social && q.company.pays(q.urgent) }
+
+// parkLocked has alone run later, unless a group leaves before. A group that grows while the one before is flushed does not wait yet.
+func (q *queue) parkLocked() {
+	if q.idle && q.urgent > 0 && !q.parked {
+		q.parked = true
+		q.patient.Reset(q.patience)
+	}
+}
+
+// alone runs when a group has waited long enough.
+func (q *queue) alone() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.parked { // else the timer was stopped too late
+		q.parked = false
+		q.company.vain()
+		q.pokeLocked()
+	}
+}
+
+// leaveLocked is told how many requests of a group that leaves are waited for.
+func (q *queue) leaveLocked(requests int) {
+	q.company.taken(requests)
+	q.idle = false
+	if q.parked {
+		q.parked = false
+		q.patient.Stop()
+	}
+}
+
+// tell notes that those who wait for a group are about to be told.
+func (q *queue) tell(group []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range group {
+		if !r.lazy {
+			q.company.told(1)
+		}
+	}
+}
+
 // close takes no more; what is queued is still to be taken. False says that it was closed before.
 func (q *queue) close() bool {
 	q.mu.Lock()
@@ -121,9 +179,15 @@ func (q *queue) close() bool {
 	q.closed = true
 	q.releaseLocked()
 	q.timer.Stop()
+	q.patient.Stop()
 	q.space.Broadcast()
 	q.pokeLocked()
 	return first
+}
+
+// readyLocked reports whether a group leaves now.
+func (q *queue) readyLocked() bool {
+	return q.due || q.closed || len(q.items) >= maxQueued || q.urgent > 0 && !q.awaitsLocked()
 }
 
 // take returns the next group within the bounds, a step alone; nil when nothing is to be done yet. end says that nothing will
@@ -131,10 +195,12 @@ func (q *queue) close() bool {
 func (q *queue) take(entries int, bytes int64) (group []*request, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.urgent == 0 && !q.due && !q.closed && len(q.items) < maxQueued {
+	if !q.readyLocked() {
+		q.idle = true
+		q.parkLocked()
 		return nil, false
 	}
-	n, size := 0, int64(0)
+	n, size, urgent := 0, int64(0), q.urgent
 	for len(group) < len(q.items) {
 		r := q.items[len(group)]
 		r.ripen()
@@ -150,6 +216,7 @@ func (q *queue) take(entries int, bytes int64) (group []*request, end bool) {
 			break
 		}
 	}
+	q.leaveLocked(urgent - q.urgent)
 	q.items = q.items[len(group):]
 	if len(q.items) == 0 { // as many as came meanwhile may come again
 		q.items, q.due = make([]*request, 0, len(group)), false

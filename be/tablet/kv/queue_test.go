@@ -67,7 +67,7 @@ func TestBeyondTheQueue(t *testing.T) {
 // TestGrowingKeepsItsPlace: what grows is asked for its entries when it is taken: before what comes later and keeps the order, after what
 // goes ahead of it, when its time is over, or when the queue is closed.
 func TestGrowingKeepsItsPlace(t *testing.T) {
-	q := newQueue()
+	q := newQueue(false)
 	q.armed = true // the test says when time is over
 	asked := 0
 	named := map[*request]string{}

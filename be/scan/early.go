@@ -20,27 +20,34 @@ type early struct {
 }
 
 // newEarly prepares it for one goroutine.
-func newEarly(f *physical.Fragment, ectx expr.Context) (*early, error) {
+func newEarly(f *physical.Fragment, ectx expr.Context) *early {
 	e := &early{prune: prune(f), first: first(f)}
 	if f.Filter == nil {
-		return e, nil
+		return e
 	}
 	if volatile(f.Filter) { // the rows that pass it now are not those that pass it when the operators ask
 		e.first = nil
-		return e, nil
+		return e
 	}
-	prog, err := expr.Compile(f.Filter, ectx)
-	if err != nil {
-		return nil, fmt.Errorf("compile filter: %w", err)
-	}
-	buf := make([]int32, vec.MaxRows)
-	e.filter = &tablet.Filter{Columns: columnsOf(f.Filter, nil), Keep: func(b *vec.Batch) ([]int32, error) {
+	e.filter = &tablet.Filter{Columns: columnsOf(f.Filter, nil), Keep: keepBy(f.Filter, ectx)}
+	return e
+}
+
+// keepBy returns what asks a filter. It is compiled for the first question: most scans of few rows ask none.
+func keepBy(filter *expr.Node, ectx expr.Context) func(*vec.Batch) ([]int32, error) {
+	var prog *expr.Program
+	var buf []int32
+	return func(b *vec.Batch) (_ []int32, err error) {
+		if prog == nil {
+			if prog, err = expr.Compile(filter, ectx); err != nil {
+				return nil, fmt.Errorf("compile filter: %w", err)
+			}
+		}
 		if len(buf) < b.N {
-			buf = make([]int32, b.N)
+			buf = make([]int32, max(b.N, vec.MaxRows))
 		}
 		return prog.EvalFilterInto(b, buf)
-	}}
-	return e, nil
+	}
 }
 
 // volatile reports whether an expression may have another value each time.

@@ -158,10 +158,7 @@ func (s *Scanner) run(ctx context.Context, req *bepb.ScanRequest, f *physical.Fr
 		return err
 	}
 	if f.Keys == nil {
-		e, err := newEarly(f, ectx)
-		if err != nil {
-			return err
-		}
+		e := newEarly(f, ectx)
 		for _, src := range sources {
 			src.early = e
 		}

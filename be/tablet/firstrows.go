@@ -299,8 +299,12 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 
 // walksMemory reports whether that helps.
 func (it *Iter) walksMemory(w *memView) bool {
-	p, o := it.memOrder(w)
-	return p == nil || it.first.isBy(p) || o != nil && it.first.sooner(int64(p.count(o)), int64(w.rows()))
+	by := it.memWay(w)
+	sooner := it.first.sooner(int64(by.n), int64(w.rows()))
+	if by.keys != nil {
+		return it.first.Column == it.s.t.key[0] || sooner
+	}
+	return by.p == nil || it.first.isBy(by.p) || by.order != nil && sooner
 }
 
 // walkMemory is walkGroup for a memtable. Rows that are in no order yet are all read.

@@ -10,11 +10,12 @@ import (
 	"stele/sql/vec"
 )
 
-// memOrders are orders of the first rows of a memtable, by columns of keys: who wants a few rows would look at each of them. They are
-// made by who looks for some, and what they take counts in the gauge of the disk until the memtable is flushed.
+// memOrders are orders of the first rows of a memtable, by columns of keys, and its keys in order: who wants a few rows would look at each
+// of them. They are made by who looks for some, and what they take counts in the gauge of the disk until the memtable is flushed.
 type memOrders struct {
 	mu    sync.Mutex
 	by    map[memOrder]*rowset.Order
+	keys  *memKeys
 	bytes atomic.Int64
 	ended atomic.Bool
 }
@@ -43,10 +44,7 @@ func (w *memView) order(s *Store, at int, by rowset.OrderBy) *rowset.Order {
 	} else {
 		o = nil
 	}
-	if w.rows()-n <= max(lookedAt, n/16) {
-		return o
-	}
-	if w.rows() > mostOrdered || m.ended.Load() || s.memOrdered.Load()+16*int64(w.rows()) > s.opt.memOrders() {
+	if !m.mayGrow(s, w.rows(), n) {
 		return o
 	}
 	var next *rowset.Order
@@ -60,12 +58,22 @@ func (w *memView) order(s *Store, at int, by rowset.OrderBy) *rowset.Order {
 		m.by = map[memOrder]*rowset.Order{}
 	}
 	m.by[name] = next
-	m.bytes.Add(next.Bytes() - had)
-	s.memOrdered.Add(next.Bytes() - had)
+	m.add(s, next.Bytes()-had)
+	return next
+}
+
+// mayGrow reports whether to put rows in an order that has the first n of them.
+func (m *memOrders) mayGrow(s *Store, rows, n int) bool {
+	return rows-n > max(lookedAt, n/16) && rows <= mostOrdered && !m.ended.Load() && s.memOrdered.Load()+16*int64(rows) <= s.opt.memOrders()
+}
+
+// add counts what an order takes more than the one before it.
+func (m *memOrders) add(s *Store, bytes int64) {
+	m.bytes.Add(bytes)
+	s.memOrdered.Add(bytes)
 	if m.ended.Load() {
 		m.end(s)
 	}
-	return next
 }
 
 // end takes what the orders have from the gauge; no more are made.
@@ -96,20 +104,34 @@ func (w *memView) keyParts(at, from int, by rowset.OrderBy) []*vec.Vector {
 // inMemory returns the rows of a memtable that are wanted, by the order of one of its columns, and that the snapshot sees; not ok when
 // they have to be looked for among all of them.
 func (it *Iter) inMemory(w *memView) (rows []int32, ok bool) {
-	p, o := it.memOrder(w)
-	if p == nil {
+	by := it.memWay(w)
+	switch {
+	case by.keys != nil:
+		rows = by.keys.visible(&it.narrow.cols[0], w, by.n, it.s.version)
+		return it.lookAtKeys(rows, w, min(by.keys.upTo, w.rows())), true
+	case by.p == nil:
 		return nil, false
+	case by.order == nil:
+		return it.lookAt(nil, w, by.p, 0), true
 	}
-	tail := 0
-	if o != nil {
-		for _, row := range p.rows(nil, o) {
-			if int(row) < w.rows() && w.visible(int(row), it.s.version) {
-				rows = append(rows, int32(row))
-			}
+	for _, row := range by.p.rows(nil, by.order) {
+		if int(row) < w.rows() && w.visible(int(row), it.s.version) {
+			rows = append(rows, int32(row))
 		}
-		tail = min(o.Len(), w.rows())
 	}
-	return it.lookAt(rows, w, p, tail), true
+	return it.lookAt(rows, w, by.p, min(by.order.Len(), w.rows())), true
+}
+
+// lookAtKeys appends the rows of a memtable from one on that are wanted by their keys, and that the snapshot sees.
+func (it *Iter) lookAtKeys(rows []int32, w *memView, from int) []int32 {
+	for ; from < w.rows(); from += vec.MaxRows {
+		n := len(rows)
+		rows = it.narrow.visible(rows, w, from, min(from+vec.MaxRows, w.rows()), it.s.version)
+		for i := range rows[n:] {
+			rows[n+i] += int32(from)
+		}
+	}
+	return rows
 }
 
 // lookAt appends the rows of a memtable from one on that p may want, and that the snapshot sees.
@@ -125,14 +147,22 @@ func (it *Iter) lookAt(rows []int32, w *memView, p *prune, from int) []int32 {
 	return rows
 }
 
-// memOrder chooses the predicate that leaves the fewest rows of a memtable, and the order that finds them; nil = none leaves few. Without
-// an order there are few rows in all.
-func (it *Iter) memOrder(w *memView) (best *prune, order *rowset.Order) {
-	least := w.rows()/pickPart + lookedAt
+// memWay is what finds the wanted rows of a memtable, about n of them: its keys, or a predicate and the order of its column. Without an
+// order there are few rows in all; with nothing at all none of them finds few.
+type memWay struct {
+	keys  *memKeys
+	p     *prune
+	order *rowset.Order
+	n     int
+}
+
+// memWay chooses the way that leaves the fewest rows.
+func (it *Iter) memWay(w *memView) memWay {
+	best := memWay{n: w.rows()/pickPart + lookedAt}
 	for i := range it.prune {
 		p := &it.prune[i]
 		at := w.schema.ColumnIndex(p.Column)
-		if at < 0 || !p.keyed && (it.narrow == nil || p.Column != it.s.t.key[0] || p.By != types.CollationBinary) {
+		if at < 0 || !p.keyed {
 			continue
 		}
 		o, n := w.order(it.s.t.s, at, p.OrderBy), 0
@@ -141,11 +171,20 @@ func (it *Iter) memOrder(w *memView) (best *prune, order *rowset.Order) {
 		} else if w.rows() > lookedAt {
 			continue
 		}
-		if n < least {
-			best, order, least = p, o, n
+		if n < best.n {
+			best = memWay{p: p, order: o, n: n}
 		}
 	}
-	return best, order
+	if it.narrow == nil || w.rows() <= lookedAt {
+		return best
+	}
+	b := &it.narrow.cols[0]
+	if k := w.keys(it.s.t.s, w.schema.ColumnIndex(b.id), b.flip); k != nil {
+		if n := k.count(b); n < best.n {
+			best = memWay{keys: k, n: n}
+		}
+	}
+	return best
 }
 
 // fillPickedMemory makes batches of rows of a memtable.

@@ -201,10 +201,14 @@ type memView struct {
 	cols    []memColumn
 	created []types.Version
 	deleted []uint64
+	prev    []int32
 }
 
 func (m *memtable) view() memView {
-	return memView{m: m, schema: m.schema, blocks: m.blocks, tail: m.tail, cols: append([]memColumn(nil), m.cols...), created: m.created, deleted: m.deleted}
+	return memView{
+		m: m, schema: m.schema, blocks: m.blocks, tail: m.tail, cols: append([]memColumn(nil), m.cols...),
+		created: m.created, deleted: m.deleted, prev: m.prev,
+	}
 }
 
 func (w *memView) rows() int { return len(w.created) }

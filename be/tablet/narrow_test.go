@@ -33,11 +33,27 @@ type narrowHistory struct {
 	tb       *Tablet
 	schema   types.Schema
 	rnd      *rand.Rand
+	as, bs   int64 // from how many values of a and b keys are drawn
 	rows     map[narrowKey]int64
 	versions map[types.Version]map[narrowKey]int64
 }
 
-// write puts and deletes n rows with keys from a few values of a, so that ranges of it and of b are small and large.
+func newNarrowHistory(t *testing.T, as, bs int64) *narrowHistory {
+	t.Helper()
+	store := openStore(t, t.TempDir(), testOptions())
+	meta := testMeta(1)
+	meta.Schema = narrowSchema()
+	tb, err := store.Create(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &narrowHistory{
+		tb: tb, schema: meta.Schema, rnd: rand.New(rand.NewPCG(1, 2)), as: as, bs: bs,
+		rows: map[narrowKey]int64{}, versions: map[types.Version]map[narrowKey]int64{},
+	}
+}
+
+// write puts and deletes n rows.
 func (h *narrowHistory) write(t *testing.T, n int) {
 	b := &vec.Batch{N: n}
 	for i := range h.schema.Columns {
@@ -45,7 +61,7 @@ func (h *narrowHistory) write(t *testing.T, n int) {
 	}
 	ops := make([]types.RowOp, n)
 	for i := range ops {
-		k := narrowKey{h.rnd.Int64N(4) - 2, h.rnd.Int64N(4000)}
+		k := narrowKey{h.rnd.Int64N(h.as) - 2, h.rnd.Int64N(h.bs)}
 		if k.b%10 == 9 {
 			k.b = -k.b // beyond 2^63
 		}
@@ -85,9 +101,9 @@ func (h *narrowHistory) draw() (out []Predicate) {
 // value returns a value of a key column.
 func (h *narrowHistory) value(id types.ColumnID) int64 {
 	if id == 2 {
-		return h.rnd.Int64N(4000) * (1 - 2*int64(h.rnd.IntN(5)/4))
+		return h.rnd.Int64N(h.bs) * (1 - 2*int64(h.rnd.IntN(5)/4))
 	}
-	return h.rnd.Int64N(5) - 2
+	return h.rnd.Int64N(h.as+1) - 2
 }
 
 // ranges returns some ranges of values of a key column, as OpIn has them: single values as a rule, the ends of the outer ones open at times.
@@ -181,15 +197,8 @@ func (h *narrowHistory) check(t *testing.T, v types.Version, s *Snapshot, prune 
 // TestNarrow: a scan with bounds on the key returns each row within them once as it was at its version, whatever is in memory, in
 // rowsets or deleted since; and no others of rowsets where the bounds are those of the key.
 func TestNarrow(t *testing.T) {
-	store := openStore(t, t.TempDir(), testOptions())
-	schema := narrowSchema()
-	meta := testMeta(1)
-	meta.Schema = schema
-	tb, err := store.Create(meta)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &narrowHistory{tb: tb, schema: schema, rnd: rand.New(rand.NewPCG(1, 2)), rows: map[narrowKey]int64{}, versions: map[types.Version]map[narrowKey]int64{}}
+	h := newNarrowHistory(t, 4, 4000) // few values of a, so that ranges of it and of b are small and large
+	tb := h.tb
 	h.write(t, 9000)
 	for range 25 {
 		switch h.rnd.IntN(5) {

@@ -142,11 +142,8 @@ func (it *Iter) toReadOf(w *memView) int64 {
 			}
 		}
 	}
-	if p, o := it.memOrder(w); p != nil {
-		if o == nil {
-			return 0
-		}
-		return int64(p.count(o))
+	if by := it.memWay(w); by.p != nil {
+		return int64(by.n)
 	}
 	return int64(w.rows())
 }

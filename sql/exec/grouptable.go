@@ -112,9 +112,7 @@ func (t *groupTable) groupsOf(keys []*vec.Vector, rows []int32) []int32 {
 	t.fresh = t.keys.assign(keys, rows, t.ids, t.fresh[:0])
 	if len(t.fresh) > 0 {
 		for c, k := range keys {
-			for _, r := range t.fresh {
-				t.cols[c].AppendFrom(k, int(r))
-			}
+			t.cols[c].AppendRows(k, t.fresh)
 		}
 		t.grow(t.keys.len())
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 
 	"stele/meta/types"
 	"stele/sql/vec"
@@ -44,7 +45,8 @@ type intKey struct{ a, b, nulls uint64 }
 
 const (
 	initialSlots = 64
-	packedBytes  = 7 // the eighth byte holds the length
+	packedBytes  = 7        // the eighth byte holds the length
+	mostRoom     = 16 << 10 // for keys that may never come
 )
 
 func newKeyTable(ts []types.ColumnType) *keyTable {
@@ -78,14 +80,23 @@ func (t *keyTable) assign(keys []*vec.Vector, rows []int32, ids []int32, fresh [
 		h := maphash.Bytes(hashSeed, t.enc)
 		slot := t.findBytes(h)
 		if t.slots[slot] == 0 {
-			t.arena = append(t.arena, t.enc...)
-			t.ends = append(t.ends, len(t.arena))
+			t.keep(len(rows) - i)
 			t.add(slot, h)
 			fresh = append(fresh, rows[i])
 		}
 		ids[i] = int32(t.slots[slot] - 1)
 	}
 	return fresh
+}
+
+// keep appends the key in enc to the others. more is how many rows there are from it on: a full arena gets room for as many keys that
+// are as long, as those of a few rows would have it copied with each doubling.
+func (t *keyTable) keep(more int) {
+	if cap(t.arena)-len(t.arena) < len(t.enc) {
+		t.arena = slices.Grow(t.arena, max(len(t.enc), min(more*len(t.enc), mostRoom)))
+	}
+	t.arena = append(t.arena, t.enc...)
+	t.ends = append(t.ends, len(t.arena))
 }
 
 // assignPacked is assign as far as the keys can be packed: it returns how many rows it did.
@@ -117,6 +128,9 @@ func (t *keyTable) assignPacked(keys []*vec.Vector, rows []int32, ids []int32, f
 // load packs the keys of a block of rows and looks their slots up. It returns for how many it could.
 func (t *keyTable) load(keys []*vec.Vector, rows []int32) int {
 	if t.block == nil {
+		if _, ok := t.pack(keys, int(rows[0])); !ok {
+			return 0
+		}
 		t.block = &keyBlock{}
 	}
 	b := t.block

@@ -56,7 +56,7 @@ func (s *sortKeys) encode(b *vec.Batch) (*keyArena, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &keyArena{data: make([]byte, 0, b.N*9*len(cols)), ends: make([]uint32, b.N)}
+	out := &keyArena{data: make([]byte, 0, keyRoom(cols, b.N)), ends: make([]uint32, b.N)}
 	for r := range b.N {
 		for i, v := range cols {
 			out.data = appendSortKey(out.data, v, r, s.desc[i])
@@ -67,6 +67,17 @@ func (s *sortKeys) encode(b *vec.Batch) (*keyArena, error) {
 		out.ends[r] = uint32(len(out.data))
 	}
 	return out, nil
+}
+
+// keyRoom is how many bytes the keys of n rows take, but for wide decimals and zero bytes in texts.
+func keyRoom(cols []*vec.Vector, n int) int {
+	size := 0
+	for _, v := range cols {
+		if size += 9 * n; v.Off != nil {
+			size += int(v.Off[n]-v.Off[0]) - 6*n
+		}
+	}
+	return size
 }
 
 // appendSortKey appends the key of one item; descending is its complement, so that NULLs come last.

@@ -191,6 +191,11 @@ func (c *ColumnBuilder) AppendRows(src *Vector, sel []int32) {
 	case types.PhysDec128:
 		c.v.Dec = appendRows(c.v.Dec, src.Dec, sel)
 	case types.PhysBytes:
+		size := 0
+		for _, i := range sel {
+			size += int(src.Off[i+1] - src.Off[i])
+		}
+		c.v.Data, c.v.Off = slices.Grow(c.v.Data, size), slices.Grow(c.v.Off, len(sel))
 		for _, i := range sel {
 			c.v.Data = append(c.v.Data, src.Data[src.Off[i]:src.Off[i+1]]...)
 			c.endBytes()

@@ -335,14 +335,14 @@ func monthsBetween(from, to int64) int64 {
 	return n
 }
 
-// timeDiffRule: two datetimes when either argument is one, else two times. Text is read as a time unless it is as long
+// timeDiffRule: two datetimes when either argument is one, two dates, else two times. Text is read as a time unless it is as long
 // as a date.
 func timeDiffRule(_ string, a []T) ([]T, T, error) {
 	date := func(t T) bool {
 		return t.IsTemporal() && t.Kind != types.KindTime || t.IsString() && t.Length >= 18
 	}
 	if date(a[0]) || date(a[1]) {
-		if a[0].Kind == types.KindTime || a[1].Kind == types.KindTime {
+		if a[0].Kind == types.KindTime || a[1].Kind == types.KindTime || a[0].IsTemporal() && a[1].IsTemporal() && isDate(a[0]) != isDate(a[1]) {
 			return []T{a[0], a[1]}, timeOf(0), nil // of different kinds: NULL, see timeDiff
 		}
 		x, y := dateTime(asDate(a[0]).Scale), dateTime(asDate(a[1]).Scale)
@@ -351,6 +351,8 @@ func timeDiffRule(_ string, a []T) ([]T, T, error) {
 	x, y := timeOf(asTime(a[0]).Scale), timeOf(asTime(a[1]).Scale)
 	return []T{x, y}, timeOf(max(x.Scale, y.Scale)), nil
 }
+
+func isDate(t T) bool { return t.Kind == types.KindDate }
 
 func timeDiff(c *Call, a []vec.Value) (vec.Value, error) {
 	if c.Args[0].Kind != c.Args[1].Kind {

@@ -295,7 +295,8 @@ func (e *env) between(n *ast.BetweenExpr) (*expr.Node, error) {
 			return nil, err
 		}
 	}
-	if isPlainText(list[0].Type) && (isPlainText(list[1].Type) && list[2].Type.IsNumeric() || isPlainText(list[2].Type) && list[1].Type.IsNumeric()) {
+	mixed := isPlainText(list[1].Type) && list[2].Type.IsNumeric() || isPlainText(list[2].Type) && list[1].Type.IsNumeric()
+	if mixed && (isPlainText(list[0].Type) || e.b.special(list[0]) != nil) {
 		if list, err = e.b.coerceAll(list, types.ColumnType{Kind: types.KindDouble}); err != nil { // one rule for all three
 			return nil, err
 		}

@@ -230,3 +230,20 @@ func TestFiveLoseTwo(t *testing.T) {
 	}
 	l.check(t)
 }
+
+// TestLinearizableUnderPauses: the leader hangs again and again, long enough for another one to be elected, and goes on: what it finds in its
+// sockets then is of the time before, and says nothing of who leads.
+func TestLinearizableUnderPauses(t *testing.T) {
+	c := start(t, 3)
+	l := newLoad()
+	l.run(t.Context(), pools(t, c, 3), 4, func() {
+		for range 8 {
+			node := leader(t, c)
+			must(t, c.Pause(node))
+			l.resumed(t, c, node)
+			must(t, c.Resume(node))
+			l.resumed(t, c, "")
+		}
+	})
+	l.check(t)
+}

@@ -192,8 +192,11 @@ func TestOutbox(t *testing.T) {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		for w.sending {
+			w.taken.Wait() // who still sends would take along what is queued next
+		}
 		if len(arrived) > 0 || w.err != nil {
-			t.Fatalf("something came too early: %v", w.err)
+			t.Fatalf("something came too early: %d frames, %v", len(arrived), w.err)
 		}
 	}
 	put(nil, 'a')

@@ -181,7 +181,7 @@ func deleteKeys(db *kv.DB, keys [][]byte) error {
 
 // reclaimDue reports whether enough is dead; where clones are refused for want of room, a twentieth is.
 func (s *Store) reclaimDue() bool {
-	dead, size := s.data.Dead(), s.data.Size()
+	dead, size := s.meta.Dead()+s.data.Dead(), s.meta.Size()+s.data.Size()
 	if dead > s.opt.ReclaimBytes && dead > size*15/100 {
 		return true
 	}
@@ -194,15 +194,15 @@ func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {
 		return err
 	}
-	before := s.data.Size()
+	before := s.meta.Size() + s.data.Size()
 	pace := func(ctx context.Context, bytes int64) error { return s.spend(ctx, s.budget, bytes) }
 	err := s.data.Reclaim(ctx, pace)
 	if err == nil {
-		err = s.meta.Reclaim(ctx, pace) // large delete vectors and parts
+		err = s.meta.Reclaim(ctx, pace) // delete vectors, and parts of transactions that are neither small nor large
 	}
 	if err == nil {
 		s.counters.reclaims.Add(1)
-		s.counters.reclaimedBytes.Add(max(before-s.data.Size(), 0))
+		s.counters.reclaimedBytes.Add(max(before-s.meta.Size()-s.data.Size(), 0))
 	}
 	return err
 }

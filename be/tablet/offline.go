@@ -112,7 +112,7 @@ func (t *Tablet) Rowsets() []RowsetInfo {
 	return out
 }
 
-// SegmentInfo is what is in a segment of the data instance, dead or alive.
+// SegmentInfo is what is in a segment, dead or alive.
 type SegmentInfo struct {
 	Path           string
 	Records, Bytes int64 // that are sound
@@ -122,7 +122,17 @@ type SegmentInfo struct {
 
 // Segments walks the segments of a disk by themselves, whatever the state of its key-value stores.
 func Segments(ctx context.Context, dir string) (out []SegmentInfo, err error) {
-	files, err := segment.Files(filepath.Join(dir, "data"))
+	for _, instance := range []string{"meta", "data"} {
+		of, err := segmentsOf(ctx, filepath.Join(dir, instance))
+		if out = append(out, of...); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func segmentsOf(ctx context.Context, dir string) (out []SegmentInfo, err error) {
+	files, err := segment.Files(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,49 @@ func TestDeadBytesSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestSpaceOfMiddlingTransactions: what is too small for data and large for a record of meta comes back, too, although meta, whose
+// records are small, never has enough of them for Badger to learn what is dead.
+func TestSpaceOfMiddlingTransactions(t *testing.T) {
+	opt := testOptions()
+	opt.ReclaimBytes, opt.ReadAge = 1<<20, 1
+	opt.Retention = Retention{Versions: 5, Age: 1, Bytes: 1 << 20}
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, bytes := uint64(1), 0
+	for round := range 80 {
+		rows := make([]row, 4000)
+		for i := range rows {
+			seed = seed*6364136223846793005 + 1442695040888963407
+			rows[i] = row{int64(i), "t", int64(seed >> 2)}
+		}
+		payload := puts(t, rows...)
+		if bytes += len(payload); len(payload) < 32<<10 || len(payload) >= largePart {
+			t.Fatalf("a part of %d bytes is not middling", len(payload))
+		}
+		commit(t, tb, payload)
+		if round%20 == 19 {
+			if err := errors.Join(tb.Flush(), s.Maintain(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if before := s.meta.Size(); int64(bytes) > before || !s.reclaimDue() {
+		t.Fatalf("%d bytes were written, meta has %d, %d are known to be dead", bytes, before, s.meta.Dead())
+	}
+	if err := s.Reclaim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := s.meta.Size(); after > 12<<20 { // its front and its memtable log
+		t.Errorf("meta takes %d bytes", after)
+	}
+	if n := len(contents(t, tb, tb.Version())); n != 4000 {
+		t.Errorf("there are %d rows", n)
+	}
+}
+
 // TestSpaceOfAnImportThatWasKilled: what a clone has brought before the process was killed waits for its continuation, and then its space is back,
 // whether the half of it came or all of it, and whether or not a part was under way.
 func TestSpaceOfAnImportThatWasKilled(t *testing.T) {

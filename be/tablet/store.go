@@ -21,13 +21,15 @@ import (
 )
 
 // storeFormat is the format of all that is on a disk: 2 has run lengths and zstd in row groups, 3 has large values in segments, 4
-// small parts in version records, 5 runs of such records. A disk of an older one becomes one of 5 when it is opened.
+// small parts in version records, 5 runs of such records, 6 large values of meta in segments, too. A disk of an older one becomes one of
+// 6 when it is opened.
 const (
-	storeFormat     = 5
-	runFormat       = 5
-	inlineFormat    = 4
-	segmentsFormat  = 3
-	valueLogsFormat = 2
+	storeFormat        = 6
+	metaSegmentsFormat = 6
+	runFormat          = 5
+	inlineFormat       = 4
+	segmentsFormat     = 3
+	valueLogsFormat    = 2
 )
 
 // Store is one disk: two Badger instances, shared by all tablets on it.
@@ -257,7 +259,7 @@ const leastMemtable = 8 << 20
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
 	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
-		Compress: true, Front: true}
+		Compress: true, Front: true, Segments: s.format() >= metaSegmentsFormat}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
 		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: s.format() >= segmentsFormat}
 	if s.opt.Small {

@@ -230,15 +230,24 @@ func (db *DB) gather(timer *time.Timer) {
 	}
 }
 
-// apply writes requests of the front to Badger. Each by itself is small enough for a transaction.
+// apply puts requests of the front into Badger.
 func (db *DB) apply(group []*request) error {
-	err := db.writeBadger(group, group[len(group)-1].seq)
+	err := db.applySome(group)
+	for _, r := range group {
+		db.settle(r)
+	}
+	return err
+}
+
+// applySome is for a part of a group. Each request by itself is small enough for a transaction.
+func (db *DB) applySome(group []*request) error {
+	err := db.persist(group, group[len(group)-1].seq)
 	if errors.Is(err, badger.ErrTxnTooBig) && len(group) > 1 {
 		half := len(group) / 2
-		if err := db.apply(group[:half]); err != nil {
+		if err := db.applySome(group[:half]); err != nil {
 			return err
 		}
-		return db.apply(group[half:])
+		return db.applySome(group[half:])
 	}
 	if err == nil {
 		err = db.Err() // Badger only logs a failed sync

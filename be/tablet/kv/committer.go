@@ -116,7 +116,7 @@ func (db *DB) send(r *request) {
 // commitLoop drains the queue into one synced transaction at a time until the queue is closed and empty.
 func (db *DB) commitLoop() {
 	defer close(db.done)
-	defer db.endFinisher()
+	defer db.finisher.end()
 	most := db.opt.GroupBytes
 	if db.front != nil {
 		most = min(most, db.front.groupBytes(db.opt.GroupEntries))
@@ -137,7 +137,7 @@ func (db *DB) commitLoop() {
 			if db.behind != nil {
 				db.behind.settle()
 			}
-			db.settleFinisher()
+			db.finisher.settle()
 			group[0].done(group[0].step())
 		}
 	}
@@ -145,8 +145,8 @@ func (db *DB) commitLoop() {
 
 func (db *DB) commitGroup(group []*request) {
 	err := db.begin(group)
-	if db.values != nil {
-		db.values.finish <- placedGroup{group: group, err: err}
+	if db.finisher != nil {
+		db.finisher.groups <- placedGroup{group: group, err: err}
 		return
 	}
 	db.end(group, err)
@@ -169,7 +169,7 @@ func (db *DB) begin(group []*request) error {
 	if err == nil {
 		err = db.fault(db.opt.Faults.Before)
 	}
-	if err == nil && db.values != nil {
+	if err == nil && db.finisher != nil {
 		err = db.place(group)
 	}
 	return err
@@ -209,15 +209,10 @@ func (db *DB) endOneByOne(group []*request) {
 
 func (db *DB) writeGroup(group []*request) error {
 	var err error
-	switch {
-	case db.front != nil:
+	if db.front != nil {
 		err = db.writeFront(group)
-	case db.values != nil:
-		if err = db.syncPlaced(group); err == nil {
-			err = db.writeBadger(group, 0)
-		}
-	default:
-		err = db.writeBadger(group, 0)
+	} else {
+		err = db.persist(group, 0)
 	}
 	if err != nil {
 		return err
@@ -239,7 +234,7 @@ func (db *DB) writeFront(group []*request) error {
 			db.setFailed(err)
 			return err
 		}
-		return db.writeBadger(group, db.front.seq)
+		return db.persist(group, db.front.seq)
 	}
 	buf, requests := db.front.encode(group)
 	if ok, until := db.front.fits(len(buf)); !ok {
@@ -255,6 +250,19 @@ func (db *DB) writeFront(group []*request) error {
 	}
 	db.behind.add(requests)
 	return nil
+}
+
+// persist puts a group into Badger, after its large values are durable in a segment.
+func (db *DB) persist(group []*request, seq uint64) error {
+	if db.values != nil {
+		if err := db.place(group); err != nil {
+			return err
+		}
+		if err := db.syncPlaced(group); err != nil {
+			return err
+		}
+	}
+	return db.writeBadger(group, seq)
 }
 
 // writeBadger writes a group in one transaction, and with it how far Badger has the records of the front, if there is one.

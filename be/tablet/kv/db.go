@@ -43,6 +43,7 @@ type DB struct {
 	applied chan struct{} // closed when the applier has ended
 
 	values     *values    // nil without segments
+	finisher   *finisher  // nil without segments, and with a front
 	collecting sync.Mutex // one collector at a time
 
 	failMu  sync.Mutex
@@ -79,20 +80,35 @@ func Open(dir string, opt Options) (*DB, error) {
 	if !opt.ReadOnly {
 		bdb.SetDiscardTs(db.ts)
 	}
-	switch {
-	case opt.Segments:
-		err = db.openValues(dir)
-	case opt.Front && !opt.ReadOnly:
-		err = db.openFront(dir)
-	}
-	if err != nil {
+	if err := db.openParts(dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), bdb.Close())
 	}
-	if db.values != nil {
-		go db.finishLoop()
+	if db.finisher != nil {
+		go db.finisher.loop(db.end)
 	}
 	go db.commitLoop()
 	return db, nil
+}
+
+// openParts opens what the instance has beside Badger.
+func (db *DB) openParts(dir string) error {
+	front := db.opt.Front && !db.opt.ReadOnly
+	if db.opt.Segments {
+		if err := db.openValues(dir); err != nil {
+			return err
+		}
+		if !front {
+			db.finisher = newFinisher()
+		}
+	}
+	if !front {
+		return nil
+	}
+	err := db.openFront(dir)
+	if err != nil && db.values != nil {
+		err = errors.Join(err, db.values.close(true))
+	}
+	return err
 }
 
 // openFront puts what the process before has left in the front into Badger, and begins a new one.

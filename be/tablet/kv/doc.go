@@ -26,6 +26,9 @@
 // no pointer to it is left. The collector copies what lives beside the committer, and has it change a pointer only where the key
 // has not changed since. What is alive of each segment is counted with each commit, and anew at open.
 //
+// With both, the front has values of every size, and who puts them into Badger puts the large ones into a segment before. What the front
+// brings once more after a crash is in a segment twice, once without a pointer.
+//
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
 package kv
@@ -83,7 +86,7 @@ type Options struct {
 	Compress         bool  // snappy in the LSM tree
 	Front            bool  // small requests are acknowledged from a log of our own, and reach Badger a little later
 	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
-	Segments         bool  // large values go to segments of our own, Badger holds pointers; not together with Front
+	Segments         bool  // large values go to segments of our own, Badger holds pointers
 	SegmentBytes     int64
 	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults

@@ -135,7 +135,7 @@ func (db *DB) moveOldValues(ctx context.Context, pace Pace) error {
 	if err := db.learnDead(); err != nil {
 		return err
 	}
-	if err := db.CollectValues(ctx, pace); err != nil {
+	if err := db.collectLogs(ctx, pace); err != nil {
 		return err
 	}
 	db.values.old.disk.Store(oldLogBytes(db.bdb.Opts().ValueDir))

@@ -54,7 +54,7 @@ func TestQuietLogBesideCollection(t *testing.T) {
 		})
 	}
 	for range 3 {
-		if err := db.CollectValues(t.Context(), noPace); err != nil {
+		if err := db.collectLogs(t.Context(), noPace); err != nil {
 			t.Error(err)
 		}
 	}

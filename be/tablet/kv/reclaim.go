@@ -31,7 +31,7 @@ type Pace func(ctx context.Context, bytes int64) error
 // wait for it only while the pointers of a few values are changed. What value logs of an older release hold is moved first.
 func (db *DB) Reclaim(ctx context.Context, pace Pace) error {
 	if db.values == nil {
-		return db.CollectValues(ctx, pace)
+		return db.collectLogs(ctx, pace)
 	}
 	db.collecting.Lock()
 	defer db.collecting.Unlock()
@@ -264,9 +264,8 @@ func (db *DB) repoint(r *request, versions []uint64) error {
 	return db.fault(db.opt.Faults.After)
 }
 
-// CollectValues rewrites value logs of which Badger knows that enough is dead. That is all that an instance without segments needs,
-// whose small writes make it compact by itself, and it stalls nobody.
-func (db *DB) CollectValues(ctx context.Context, pace Pace) error {
+// collectLogs rewrites value logs of which Badger knows that enough is dead. It stalls nobody.
+func (db *DB) collectLogs(ctx context.Context, pace Pace) error {
 	for {
 		err := db.quiet.collect(func() error { return db.bdb.RunValueLogGC(gcDiscardRatio) })
 		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {

@@ -264,7 +264,7 @@ func TestTrapFlippedBitInManifest(t *testing.T) {
 // our own collector.
 func TestTrapValueMovedBetweenGetAndValue(t *testing.T) {
 	t.Run("value log", func(t *testing.T) {
-		movedBetween(t, func(db *DB) error { return errors.Join(db.learnDead(), db.CollectValues(t.Context(), noPace)) })
+		movedBetween(t, func(db *DB) error { return errors.Join(db.learnDead(), db.collectLogs(t.Context(), noPace)) })
 	})
 	t.Run("segments", func(t *testing.T) {
 		segmented = true

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/zeebo/xxh3"
 
 	"stele/be/tablet/kv/segment"
 )
@@ -18,47 +19,9 @@ type values struct {
 	groups, moves *segment.Writer
 	old           oldValues
 
-	finish   chan placedGroup // from the committer
-	finished chan struct{}    // closed when the finisher has ended
-}
-
-// placedGroup is a group whose large values are in a segment, but not durable there, or that was refused. Without one, reached is closed
-// when all that came before is done.
-type placedGroup struct {
-	group   []*request
-	err     error
-	reached chan struct{}
-}
-
-// finishLoop makes groups durable, one after the other, while the committer gives the values of the next one to the kernel: a group
-// takes the disk for about as long as the processor.
-func (db *DB) finishLoop() {
-	defer close(db.values.finished)
-	for p := range db.values.finish {
-		if p.reached != nil {
-			close(p.reached)
-			continue
-		}
-		db.end(p.group, p.err)
-	}
-}
-
-// settleFinisher waits until all that the committer has begun is done.
-func (db *DB) settleFinisher() {
-	if db.values == nil {
-		return
-	}
-	reached := make(chan struct{})
-	db.values.finish <- placedGroup{reached: reached}
-	<-reached
-}
-
-// endFinisher waits for the finisher to end.
-func (db *DB) endFinisher() {
-	if db.values != nil {
-		close(db.values.finish)
-		<-db.values.finished
-	}
+	// pointed has the hashes of all keys with a pointer: few have one, and only of those has to be found out what a change ends. It
+	// belongs to who writes to Badger.
+	pointed map[uint64]struct{}
 }
 
 // userPointer is Badger's user byte of a value that is a pointer.
@@ -70,7 +33,7 @@ func (db *DB) openValues(dir string) error {
 	if err != nil {
 		return err
 	}
-	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), finish: make(chan placedGroup), finished: make(chan struct{})}
+	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), pointed: make(map[uint64]struct{})}
 	db.values.old.disk.Store(oldLogBytes(dir))
 	lost := 0
 	err = db.scan(nil, func(_ *guard, item *badger.Item) error {
@@ -82,6 +45,8 @@ func (db *DB) openValues(dir string) error {
 			db.values.old.live.Add(db.oldSize(item))
 		case !log.Add(item.Key(), p):
 			lost++
+		default:
+			db.values.pointed[xxh3.Hash(item.Key())] = struct{}{}
 		}
 		return nil
 	})
@@ -151,7 +116,19 @@ func (db *DB) Ahead(key []byte, bytes int64) {
 // WillNeed starts reading a part of a value that ViewPart shows.
 func WillNeed(b []byte) { segment.WillNeed(b) }
 
-// place writes the large values of a group to a segment.
+// mayHave reports whether a key may have a large value.
+func (v *values) mayHave(key []byte) bool {
+	if v.old.live.Load() > 0 {
+		return true
+	}
+	if len(v.pointed) == 0 {
+		return false
+	}
+	_, has := v.pointed[xxh3.Hash(key)]
+	return has
+}
+
+// place writes the large values of a group to a segment, but for those that are there.
 func (db *DB) place(group []*request) error {
 	for _, cold := range []bool{false, true} {
 		if err := db.placeAlike(group, cold); err != nil {
@@ -169,6 +146,9 @@ func (db *DB) place(group []*request) error {
 func (db *DB) placeAlike(group []*request, cold bool) error {
 	var records []segment.Record
 	for _, r := range group {
+		if r.placed {
+			continue
+		}
 		for _, e := range r.entries {
 			if e.cold == cold && db.large(e) {
 				records = append(records, segment.Record{Key: e.Key, Value: e.Value, Sum: e.sum})
@@ -200,11 +180,14 @@ func (db *DB) syncPlaced(group []*request) error {
 	return db.fault(db.opt.Faults.Between)
 }
 
-func (db *DB) large(e Entry) bool { return !e.Delete && int64(len(e.Value)) >= db.threshold }
+func (db *DB) large(e Entry) bool { return !e.Delete && !e.void && int64(len(e.Value)) >= db.threshold }
 
 // hand gives pointers to those large values of a group that are cold, or to the others, in order.
 func (db *DB) hand(group []*request, cold bool, pointers []segment.Pointer) {
 	for _, r := range group {
+		if r.placed {
+			continue
+		}
 		for i, e := range r.entries {
 			if e.cold != cold || !db.large(e) {
 				continue
@@ -263,7 +246,7 @@ func (db *DB) newLedger() *ledger {
 // change notes that a key gets another value, at p if placed is set. A key that cannot be read is taken for a new one: then
 // something dead counts as alive until the next start.
 func (l *ledger) change(key []byte, p segment.Pointer, placed bool) {
-	if l == nil {
+	if l == nil || !placed && len(l.newest) == 0 && !l.db.values.mayHave(key) {
 		return
 	}
 	was, known := l.newest[string(key)]
@@ -287,13 +270,21 @@ func (l *ledger) settle() {
 	if l == nil {
 		return
 	}
+	v := l.db.values
 	for _, k := range l.added {
-		l.db.values.log.Add(k.key, k.p)
+		v.log.Add(k.key, k.p)
 	}
 	for _, k := range l.dropped {
-		l.db.values.log.Drop(k.key, k.p)
+		v.log.Drop(k.key, k.p)
 	}
-	l.db.values.old.live.Add(-l.old)
+	for key, p := range l.newest {
+		if p.Segment != 0 {
+			v.pointed[xxh3.HashString(key)] = struct{}{}
+		} else {
+			delete(v.pointed, xxh3.HashString(key))
+		}
+	}
+	v.old.live.Add(-l.old)
 }
 
 // Dead returns how many bytes of segments, and of value logs that an older release has left, hold nothing that is alive.

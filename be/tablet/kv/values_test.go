@@ -21,9 +21,18 @@ import (
 	"stele/be/tablet/kv/segment"
 )
 
-// TestWithSegments runs the tests of an instance once more with its large values in segments.
+// TestWithSegments runs the tests of an instance once more with its large values in segments, without a front and with one.
 func TestWithSegments(t *testing.T) {
 	withSegments(t)
+	t.Run("alone", testWithSegments)
+	t.Run("front", func(t *testing.T) {
+		fronted = true
+		defer func() { fronted = false }()
+		testWithSegments(t)
+	})
+}
+
+func testWithSegments(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"ConcurrentCommitsSurviveACopy": TestConcurrentCommitsSurviveACopy, "RequestsKeepTheirOrder": TestRequestsKeepTheirOrder,
 		"DeleteAndScan": TestDeleteAndScan, "AnErrorLineEndsWriting": TestAnErrorLineEndsWriting, "ClosedRefuses": TestClosedRefuses,
@@ -147,7 +156,7 @@ func (d *powerDisk) cut(dir string, keep func() bool) error {
 	return nil
 }
 
-// valueMachine is an instance with segments beside a map: it is written, read, scanned and collected; writes and syncs fail; the
+// valueMachine is an instance with segments, and perhaps a front, beside a map: it is written, read, scanned and collected; writes and syncs fail; the
 // power is cut at any step of a commit or a collection; it is closed and opened again.
 type valueMachine struct {
 	t     *testing.T
@@ -157,12 +166,14 @@ type valueMachine struct {
 	disk  *powerDisk
 	model map[string]string
 	rng   *rand.Rand
+	front bool
 }
 
 func (m *valueMachine) open(rt *rapid.T) {
 	opt := smallOptions()
 	opt.Segments, opt.SegmentBytes, opt.MemTableBytes, opt.createSegment = true, 64<<10, 16<<20, m.disk.create
-	opt.GroupBytes = 32 << 10 // so that some requests are a group, and others share one
+	opt.GroupBytes = 32 << 10                     // so that some requests are a group, and others share one
+	opt.Front, opt.FrontBytes = m.front, 2*32<<10 // and some do not pass the front
 	db, err := Open(m.dir, opt)
 	if err != nil {
 		rt.Fatalf("open: %v", err)
@@ -309,8 +320,16 @@ func (m *valueMachine) fail(rt *rapid.T) {
 				rt.Fatalf("a commit after a failed one: %v", err)
 			}
 		}
+		m.reach()
 	}
 	m.lose(rt, states...)
+}
+
+// reach waits until Badger has what the front has, or has failed.
+func (m *valueMachine) reach() {
+	if m.front {
+		m.db.behind.settle()
+	}
 }
 
 // burst has many requests, in groups that overlap, while a step fails, once or from then on, and cuts the power. Then there is what the
@@ -346,17 +365,19 @@ func (m *valueMachine) burst(rt *rapid.T) {
 		})
 	}
 	all.Wait()
+	m.reach()
 	m.lose(rt, states[acked:]...)
 }
 
 // TestValuesAgainstAMap plays histories of an instance with segments.
 func TestValuesAgainstAMap(t *testing.T) {
-	if err := flag.Set("rapid.checks", strconv.Itoa(sample(3, 100))); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa(sample(6, 100))); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &valueMachine{t: t, dir: filepath.Join(t.TempDir(), "db"), model: map[string]string{},
-			disk: &powerDisk{unsynced: make(map[string]map[int64]bool)}, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))}
+			disk: &powerDisk{unsynced: make(map[string]map[int64]bool)}, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1)),
+			front: rapid.Bool().Draw(rt, "front")}
 		m.open(rt)
 		defer func() { _ = m.db.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){

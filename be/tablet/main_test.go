@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// copyOpen copies the folder of an open store: what a killed process leaves. A copy takes a while, in which Badger may begin and
-// remove files, and a file that came after the list was made would be missing: then it is made again.
+// copyOpen copies the folder of an open store: what a killed process leaves, at one moment, the one between the copy and the look at
+// what was copied. What the background changes meanwhile, in a file or to the list of files, has it copied again.
 func copyOpen(from, to string) error {
 	for {
 		if err := os.RemoveAll(to); err != nil {
@@ -50,11 +51,11 @@ func copyOpen(from, to string) error {
 			return err
 		}
 		out, cperr := exec.Command("cp", "-a", "--sparse=always", from, to).CombinedOutput()
-		after, err := filesOf(from)
+		same, err := sameFiles(from, to, before)
 		if err != nil {
 			return err
 		}
-		if !maps.Equal(before, after) {
+		if !same {
 			continue
 		}
 		if cperr != nil {
@@ -64,22 +65,34 @@ func copyOpen(from, to string) error {
 	}
 }
 
-// filesOf returns the files below dir with their sizes.
-func filesOf(dir string) (map[string]int64, error) {
-	files := make(map[string]int64)
+// filesOf returns the files below dir, by their paths in it.
+func filesOf(dir string) (map[string]bool, error) {
+	files := make(map[string]bool)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
+		if errors.Is(err, fs.ErrNotExist) || err == nil && e.IsDir() {
+			return nil // it is being removed: another list will differ
 		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			files[path] = -1 // it is being removed: another list will differ
-			return nil
-		}
-		if err == nil {
-			files[path] = info.Size()
+		if rel, rerr := filepath.Rel(dir, path); rerr == nil {
+			files[rel] = true
 		}
 		return err
 	})
 	return files, err
+}
+
+// sameFiles reports whether two folders have these files, with the same contents.
+func sameFiles(a, b string, files map[string]bool) (bool, error) {
+	for name := range files {
+		x, xerr := os.ReadFile(filepath.Join(a, name))
+		y, yerr := os.ReadFile(filepath.Join(b, name))
+		err := errors.Join(xerr, yerr)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Equal(x, y) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	after, err := filesOf(a)
+	return maps.Equal(files, after), err
 }

@@ -33,6 +33,7 @@ type windowFunc struct {
 	args *exprSet
 	// The default frame is the whole partition when there is no order.
 	ordered bool
+	between *between // of a RANGE frame with offsets
 }
 
 func newWindow(n *physical.Node, in Stream, env *Env) (Stream, error) {
@@ -95,7 +96,11 @@ func newWindowFunc(f physical.WindowFunc, ordered bool, env *Env) (windowFunc, e
 		return windowFunc{}, fmt.Errorf("build window function %s: the argument lacks a cast", f.Name)
 	}
 	args, err := compileAll(f.Args, env.Expr)
-	return windowFunc{WindowFunc: f, args: args, ordered: ordered}, err
+	if err != nil {
+		return windowFunc{}, err
+	}
+	between, err := newBetween(f.Range, env)
+	return windowFunc{WindowFunc: f, args: args, ordered: ordered, between: between}, err
 }
 
 func (w *windowOp) Next(ctx context.Context) (*vec.Batch, error) {
@@ -183,6 +188,9 @@ func (w *windowOp) emit() error {
 			return err
 		}
 		r := &windowRun{f: f, args: args, peers: peers, out: vec.NewColumnBuilder(f.Type, block.N)}
+		if r.bounds, err = f.between.of(block); err != nil {
+			return err
+		}
 		for p := 0; p+1 < len(parts); p++ {
 			r.lo, r.hi = parts[p], parts[p+1]
 			if err := r.run(); err != nil {

@@ -23,18 +23,38 @@ func dumbFrame(f physical.WindowFunc, part []row, i int, order []expr.SortKey) [
 		switch {
 		case f.Rows:
 			in = (f.FromUnbounded || d >= f.From) && (f.ToUnbounded || d <= f.To)
-		case f.FromUnbounded && f.ToUnbounded:
-			in = true
-		case f.ToUnbounded:
-			in = peer <= 0
 		default:
-			in = peer >= 0
+			in = (f.FromUnbounded || len(order) == 0 || beyond(f, part[i], r, peer, true)) && (f.ToUnbounded || len(order) == 0 || beyond(f, part[i], r, peer, false))
 		}
 		if in {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// beyond reports whether r is not before the first, or not behind the last of the rows that one sees which compares with it as peer.
+func beyond(f physical.WindowFunc, one, r row, peer int, first bool) bool {
+	c := -peer
+	if f.Range != nil {
+		bound := f.Range.To
+		if first {
+			bound = f.Range.From
+		}
+		if bound != nil {
+			v := bound.Value
+			if bound.Kind == expr.NodeColumn {
+				v = one[bound.Col]
+			}
+			if c = compare(f.Range.Key.Type, r[f.Range.Key.Col], v); f.Range.Desc {
+				c = -c
+			}
+		}
+	}
+	if first {
+		return c >= 0
+	}
+	return c <= 0
 }
 
 func dumbWindow(f physical.WindowFunc, part []row, i int, order []expr.SortKey) vec.Value {
@@ -129,6 +149,24 @@ func genWindowFunc(rt *rapid.T) physical.WindowFunc {
 	return f
 }
 
+// genRange bounds a frame by the key of the row, by a value of some row, or by NULL.
+func genRange(rt *rapid.T, by expr.SortKey, tab *table) *physical.RangeFrame {
+	bound := func(name string) *expr.Node {
+		switch rapid.IntRange(0, 3).Draw(rt, name) {
+		case 0:
+			return nil
+		case 1:
+			return by.Expr
+		case 2:
+			if len(tab.rows) > 0 {
+				return expr.Const(rapid.SampledFrom(tab.rows).Draw(rt, name+" of")[by.Expr.Col], by.Expr.Type)
+			}
+		}
+		return expr.Const(vec.NullValue(), by.Expr.Type)
+	}
+	return &physical.RangeFrame{Key: by.Expr, From: bound("range from"), To: bound("range to"), Desc: by.Desc}
+}
+
 func TestWindowMatchesModel(t *testing.T) {
 	dir := dirs(t.TempDir())
 	rapid.Check(t, func(rt *rapid.T) {
@@ -142,6 +180,9 @@ func TestWindowMatchesModel(t *testing.T) {
 		outs := slices.Clone(allCols)
 		for range rapid.IntRange(1, 3).Draw(rt, "funcs") {
 			f := genWindowFunc(rt)
+			if !f.Rows && len(spec.Order) == 1 && rapid.Bool().Draw(rt, "range") {
+				f.Range = genRange(rt, spec.Order[0], tab)
+			}
 			spec.Funcs = append(spec.Funcs, f)
 			outs = append(outs, f.Type)
 		}

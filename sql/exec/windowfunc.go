@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"sort"
 	"strings"
 
 	"stele/meta/types"
@@ -16,6 +17,7 @@ type windowRun struct {
 	f      *windowFunc
 	args   []*vec.Vector
 	peers  [][2]int
+	bounds rangeBounds
 	out    *vec.ColumnBuilder
 	lo, hi int
 }
@@ -137,23 +139,40 @@ func (r *windowRun) nth() error {
 // frame returns the rows [from, to) that row i sees.
 func (r *windowRun) frame(i int) (from, to int) {
 	f := r.f
-	if f.Rows {
-		from, to = r.lo, r.hi
-		if !f.FromUnbounded {
-			from = r.clamp(i, f.From)
-		}
-		if !f.ToUnbounded {
-			to = r.clamp(i+1, f.To)
-		}
-		return from, to
+	from, to = r.lo, r.hi
+	if !f.FromUnbounded {
+		from = r.first(i)
 	}
+	if !f.ToUnbounded {
+		to = r.end(i)
+	}
+	return from, to
+}
+
+// first is where the frame of row i begins when that is bounded.
+func (r *windowRun) first(i int) int {
 	switch {
-	case !f.ordered || f.FromUnbounded && f.ToUnbounded:
-		return r.lo, r.hi
-	case f.ToUnbounded:
-		return r.peers[i][0], r.hi
+	case r.f.Rows:
+		return r.clamp(i, r.f.From)
+	case !r.f.ordered:
+		return r.lo
+	case r.bounds.from != nil:
+		return r.lo + sort.Search(r.hi-r.lo, func(k int) bool { return bytes.Compare(r.bounds.keys.at(r.lo+k), r.bounds.from.at(i)) >= 0 })
 	}
-	return r.lo, r.peers[i][1]
+	return r.peers[i][0]
+}
+
+// end is where it ends.
+func (r *windowRun) end(i int) int {
+	switch {
+	case r.f.Rows:
+		return r.clamp(i+1, r.f.To)
+	case !r.f.ordered:
+		return r.hi
+	case r.bounds.to != nil:
+		return r.lo + sort.Search(r.hi-r.lo, func(k int) bool { return bytes.Compare(r.bounds.keys.at(r.lo+k), r.bounds.to.at(i)) > 0 })
+	}
+	return r.peers[i][1]
 }
 
 // clamp returns i+d within the partition, also for offsets that overflow.
@@ -168,7 +187,7 @@ func (r *windowRun) aggregate() error {
 	f := r.f
 	var run frameState
 	var tree *frameTree
-	if growing := f.Rows && f.FromUnbounded || !f.Rows && (!f.ordered || f.FromUnbounded || !f.ToUnbounded); !growing {
+	if growing := f.FromUnbounded || !f.Rows && !f.ordered; !growing {
 		var err error
 		if tree, err = newFrameTree(r); err != nil {
 			return err

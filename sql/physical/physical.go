@@ -186,6 +186,26 @@ type WindowFunc struct {
 	Rows                       bool
 	From, To                   int64 // offsets to the current row; FromUnbounded/ToUnbounded override
 	FromUnbounded, ToUnbounded bool
+	Range                      *RangeFrame // of a RANGE frame with offsets
+}
+
+// RangeFrame bounds a frame by values: a row sees those whose Key is, in the order of the window, between the From and the To that it has.
+// All are of one type; a bound that is nil is the row itself and its peers.
+type RangeFrame struct {
+	Key, From, To *expr.Node
+	Desc          bool
+}
+
+// Each calls fn with each expression.
+func (r *RangeFrame) Each(fn func(**expr.Node)) {
+	if r == nil {
+		return
+	}
+	for _, x := range []**expr.Node{&r.Key, &r.From, &r.To} {
+		if *x != nil {
+			fn(x)
+		}
+	}
 }
 
 // Values yields constant rows.

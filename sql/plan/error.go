@@ -72,6 +72,12 @@ const (
 	CodeWindowMisuse        = 3593
 	CodeOrderNotInSelect    = 3065
 	CodeUnknownWindow       = 3579
+	CodeFrameStart          = 3584
+	CodeFrameEnd            = 3585
+	CodeFrameBound          = 3586
+	CodeRangeOrder          = 3587
+	CodeRangeOfMoments      = 3588
+	CodeRangeOfNumbers      = 3589
 	CodeUnknownProperty     = 5803
 )
 

@@ -239,6 +239,7 @@ func (b *binder) lowerWindow(r *rel, need idSet) lowered {
 	}
 	for _, w := range r.windows {
 		want = want.with(w.fn.Args...)
+		w.fn.Range.Each(func(x **expr.Node) { want.addExpr(*x) })
 		delete(want, w.id)
 	}
 	in := b.lower(r.kids[0], want)
@@ -247,6 +248,11 @@ func (b *binder) lowerWindow(r *rel, need idSet) lowered {
 	for _, it := range r.windows {
 		f := it.fn
 		f.Args = atAll(f.Args, in.layout)
+		if f.Range != nil {
+			r := *f.Range
+			r.Each(func(x **expr.Node) { *x = at(*x, in.layout) })
+			f.Range = &r
+		}
 		w.Funcs = append(w.Funcs, f)
 		layout = append(layout, it.id)
 	}

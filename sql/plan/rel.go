@@ -189,6 +189,7 @@ func (r *rel) eachExpr(f func(**expr.Node)) {
 		for j := range r.windows[i].fn.Args {
 			f(&r.windows[i].fn.Args[j])
 		}
+		r.windows[i].fn.Range.Each(f)
 	}
 	for i := range r.rows {
 		for j := range r.rows[i] {

@@ -100,7 +100,8 @@ func (s *selecter) windowCall(e *env, n *ast.WindowFuncExpr) (*rel, winItem, err
 	if err != nil {
 		return nil, winItem{}, err
 	}
-	if err := s.frame(&f, spec.Frame, len(w.keys) > 0); err != nil {
+	spec.Name = nameOfWindow(&n.Spec)
+	if err := s.frame(e, &f, &spec, w.keys); err != nil {
 		return nil, winItem{}, err
 	}
 	return w, winItem{s.b.newColumn(column{name: f.Name, typ: f.Type}), f}, nil
@@ -136,6 +137,14 @@ func (s *selecter) windowSpec(spec *ast.WindowSpec, depth int) (ast.WindowSpec, 
 		return base, nil
 	}
 	return *spec, errorf(CodeUnknownWindow, "Window name '%s' is not defined.", name.O)
+}
+
+// nameOfWindow is how messages call a window.
+func nameOfWindow(spec *ast.WindowSpec) ast.CIStr {
+	if spec.Name.O == "" {
+		return ast.NewCIStr("<unnamed window>")
+	}
+	return spec.Name
 }
 
 // windowFunc binds the function of a call and types it.
@@ -220,45 +229,4 @@ func (s *selecter) windowAgg(f *physical.WindowFunc) error {
 		f.Args[0], err = s.b.coerce(f.Args[0], want)
 	}
 	return err
-}
-
-// frame sets the rows that a function sees.
-func (s *selecter) frame(f *physical.WindowFunc, n *ast.FrameClause, ordered bool) error {
-	f.FromUnbounded, f.ToUnbounded = true, !ordered
-	if n == nil {
-		return nil
-	}
-	from, to := &n.Extent.Start, &n.Extent.End
-	if n.Type != ast.Rows {
-		if n.Type == ast.Ranges && from.UnBounded && (to.UnBounded || to.Type == ast.CurrentRow) {
-			f.ToUnbounded = to.UnBounded || !ordered
-			return nil
-		}
-		return refuse("RANGE frames with an offset, and GROUPS frames")
-	}
-	f.Rows = true
-	var err error
-	if f.From, f.FromUnbounded, err = s.bound(from); err != nil {
-		return err
-	}
-	f.To, f.ToUnbounded, err = s.bound(to)
-	return err
-}
-
-// bound reads one end of a ROWS frame.
-func (s *selecter) bound(n *ast.FrameBound) (int64, bool, error) {
-	switch {
-	case n.UnBounded:
-		return 0, true, nil
-	case n.Type == ast.CurrentRow:
-		return 0, false, nil
-	}
-	v, err := s.b.limitValue(n.Expr)
-	if err != nil {
-		return 0, false, err
-	}
-	if n.Type == ast.Preceding {
-		v = -v
-	}
-	return v, false, nil
 }

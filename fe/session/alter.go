@@ -65,23 +65,40 @@ func pickPartitions(t *catalog.Table, names []string, all bool) ([]catalog.Parti
 	return out, nil
 }
 
+// addPartitions adds partitions one by one: what a statement has added when it fails stays.
 func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *catalog.Table, a *syntax.AlterTable) error {
-	parts, err := plan.RangePartitions(s.planContext(cat, s.clock(), nil), t, a.Defs, a.Batches)
+	if t.Partition == nil {
+		return sqlErr(1505, "HY000", "Partition management on a not partitioned table is not possible")
+	}
+	defs := a.Defs
+	if a.IfNotExists {
+		defs = slices.DeleteFunc(slices.Clone(defs), func(d syntax.PartitionDef) bool { return s.hasPartition(t, d.Name) })
+	}
+	parts, err := plan.RangePartitions(s.planContext(cat, s.clock(), nil), t, defs, a.Batches)
 	if err != nil {
 		return err
 	}
 	for _, p := range parts {
-		if a.IfNotExists && slices.ContainsFunc(t.Parts, func(x catalog.Partition) bool { return strings.EqualFold(x.Name, p.Name) }) {
-			continue
-		}
 		if p.Replicas == 0 {
 			p.Replicas = t.Replicas
 		}
 		if err := s.sh.Tables.AddPartition(ctx, t, p); err != nil {
 			return err
 		}
+		if t, err = s.fresh(ctx, t.ID); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// hasPartition reports whether a table has a partition of that name, and notes it.
+func (s *Session) hasPartition(t *catalog.Table, name string) bool {
+	has := slices.ContainsFunc(t.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name) })
+	if has {
+		s.warn("Note", 1517, "Duplicate partition name "+name)
+	}
+	return has
 }
 
 func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syntax.AlterTable) error {

@@ -112,7 +112,7 @@ func (c *creator) bound(n ast.ExprNode) (syntax.Bound, error) {
 }
 
 // RangePartitions makes the partitions that definitions and batches describe, for CREATE TABLE and for ALTER TABLE ADD
-// PARTITION: the result holds the table's partitions (with their ids) and the new ones (without), in range order.
+// PARTITION: the new ones alone, in range order. They fit beside those that the table has.
 func RangePartitions(ctx *Context, t *catalog.Table, defs []syntax.PartitionDef, batches []syntax.RangeBatch) ([]catalog.Partition, error) {
 	r := &ranger{ctx: ctx, table: t, parts: slices.Clone(t.Parts)}
 	for _, id := range t.Partition.Columns {
@@ -129,7 +129,8 @@ func RangePartitions(ctx *Context, t *catalog.Table, defs []syntax.PartitionDef,
 		}
 	}
 	slices.SortStableFunc(r.parts, func(a, b catalog.Partition) int { return bytes.Compare(a.Lower, b.Lower) })
-	return r.parts, r.check()
+	err := r.check()
+	return slices.DeleteFunc(r.parts, func(p catalog.Partition) bool { return p.ID != 0 }), err
 }
 
 // ranger collects range partitions.

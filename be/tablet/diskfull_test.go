@@ -85,3 +85,39 @@ func TestDiskThatFillsUpRefusesWrites(t *testing.T) {
 	s.opt.Now = func() time.Time { return time.Now().Add(time.Minute) } // the measurement is a second old
 	commit(t, tb, puts(t, row{1, "again", 1}))
 }
+
+// TestRetentionEndsOnAFullDisk: deltas that a full disk does not take as a rowset do not keep what retention is done with: only that
+// makes room where nobody drops anything.
+func TestRetentionEndsOnAFullDisk(t *testing.T) {
+	now, available := time.Unix(1_700_000_000, 0), int64(1<<30)
+	opt := testOptions()
+	opt.Now = func() time.Time { return now }
+	opt.Flush.Rows = 10
+	opt.Retention = Retention{Versions: 2, Age: time.Minute, Bytes: 1 << 30}
+	opt.Faults.Space = func() (int64, int64, error) { return 1 << 30, available, nil }
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(versions int) {
+		for i := range versions {
+			commit(t, tb, puts(t, row{int64(i), "t", int64(tb.Version())}))
+		}
+	}
+	write(20)
+	if err := tb.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	write(20)
+	now, available = now.Add(time.Hour), 0
+	if err := s.Maintain(t.Context()); !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("maintenance of a full disk: %v", err)
+	}
+	if st := tb.Stats(); st.OldestRetained <= 20 {
+		t.Errorf("change sets are kept from version %d on", st.OldestRetained)
+	}
+	if n := len(contents(t, tb, tb.Version())); n != 20 {
+		t.Errorf("there are %d rows", n)
+	}
+}

@@ -19,11 +19,12 @@ import (
 func (t *Tablet) Flush() error {
 	t.maint.Lock()
 	defer t.maint.Unlock()
-	if err := t.flush(); err != nil {
+	err := t.flush()
+	t.trimChanges() // on a disk that is too full to flush, too: that makes room
+	if err != nil {
 		t.s.counters.flushFailures.Add(1)
 		return fmt.Errorf("flush tablet %d: %w", t.id, t.checkBad(err))
 	}
-	t.trimChanges()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,6 +93,39 @@ func TestSpaceOfMiddlingTransactions(t *testing.T) {
 	}
 	if n := len(contents(t, tb, tb.Version())); n != 4000 {
 		t.Errorf("there are %d rows", n)
+	}
+}
+
+// TestSpaceOfManyModestTransactions: change sets that are a few times as large as a run come back with their tablet, too, although nothing is
+// written any more and there are too few of them for Badger to compact.
+func TestSpaceOfManyModestTransactions(t *testing.T) {
+	opt := testOptions()
+	opt.Small, opt.MemtableBytes = false, 16<<20
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	random, bytes := rand.New(rand.NewPCG(16, 1)), 0
+	for bytes < 24<<20 {
+		rows := make([]row, 800)
+		for i := range rows {
+			rows[i] = row{int64(i), "t", random.Int64()}
+		}
+		payload := puts(t, rows...)
+		if bytes += len(payload); len(payload) < largeOfMeta || len(payload) > 60<<10 {
+			t.Fatalf("a part of %d bytes is not modest", len(payload))
+		}
+		commit(t, tb, payload)
+	}
+	if before := s.meta.Size(); before < int64(bytes) {
+		t.Fatalf("%d bytes were written, meta has %d", bytes, before)
+	}
+	if err := errors.Join(s.Drop(tb.ID(), tb.Meta().Replica), s.Reclaim(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if after := s.meta.Size(); after > 10<<20 { // its front and its memtable log
+		t.Errorf("meta takes %d bytes", after)
 	}
 }
 

@@ -254,11 +254,15 @@ const memtablesOfAnInstance = 5
 // leastMemtable holds the largest transactions of the data instance.
 const leastMemtable = 8 << 20
 
+// largeOfMeta is more than a run takes: what is larger is in segments of meta, whose space comes back. In Badger's tree what is dead stays until
+// as much is written over it, which is never once the writing ends.
+const largeOfMeta = runSize + 2*inlineBytes
+
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
 // whose big values are in segments, which are mapped. One part is that of decoded blocks.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 11
-	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: 1 << 20,
+	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: largeOfMeta,
 		Compress: true, Front: true, Segments: s.format() >= metaSegmentsFormat}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,
 		ValueThreshold: 4 << 10, GroupBytes: 16 << 20, Segments: s.format() >= segmentsFormat}

@@ -59,7 +59,7 @@ func rawLoginAs(t *testing.T, addr string, caps uint32) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	readRaw(t, nc)

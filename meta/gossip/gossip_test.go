@@ -81,7 +81,7 @@ func TestMembership(t *testing.T) {
 		t.Errorf("c says %+v", m)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Leave(ctx); err != nil {
 		t.Fatal(err)

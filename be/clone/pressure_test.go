@@ -104,9 +104,7 @@ func TestThrottle(t *testing.T) {
 		t.Errorf("6 MB at 20 MB/s took %v", took)
 	}
 	perSecond = 0
-	if took := pass(1, 1<<30); took > 20*time.Second {
-		t.Errorf("unlimited took %v", took)
-	}
+	pass(1, 1<<40) // unlimited: it would take half a day
 	perSecond = 1000
 	ctx, cancel := context.WithCancelCause(context.Background())
 	gone, waited := errors.New("given up"), make(chan error, 1)

@@ -145,7 +145,7 @@ func TestForeignCallerIsTurnedAway(t *testing.T) {
 	peers := peer.New(rpc.NewCluster("two"))
 	defer peers.Close()
 	done := make(chan error, 1)
-	peers.Forward(at, &bepb.ReplicateRequest{}, 5*time.Second, func(_ *bepb.ReplicateResponse, err error) { done <- err })
+	peers.Forward(at, &bepb.ReplicateRequest{}, time.Minute, func(_ *bepb.ReplicateResponse, err error) { done <- err })
 	if err := <-done; err == nil {
 		t.Fatal("a node of another cluster wrote")
 	}

@@ -41,13 +41,13 @@ func TestScrubberRunsByItself(t *testing.T) {
 		if id != 1 {
 			t.Fatalf("replica of tablet %d is bad", id)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the scrubber found nothing")
 	}
 	if !tabs[0].Stats().Bad || tabs[1].Stats().Bad || tabs[2].Stats().Bad {
 		t.Fatal("bad replicas are not the damaged one")
 	}
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for s.Counters().ScrubbedBytes == 0 { // counted when the pass is through, after what it found was told
 		select {
 		case <-deadline:

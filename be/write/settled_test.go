@@ -63,7 +63,7 @@ func TestSettledHoldsUpNobody(t *testing.T) {
 	}
 	start := func(txn uint64) chan error {
 		told := make(chan error, 1)
-		c.Start(abort, &bepb.AbortRequest{TxnId: txn}, &bepb.AbortResponse{}, 20*time.Second, func(err error) { told <- err })
+		c.Start(abort, &bepb.AbortRequest{TxnId: txn}, &bepb.AbortResponse{}, time.Minute, func(err error) { told <- err })
 		return told
 	}
 	s.r.letting.RLock()

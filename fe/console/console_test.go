@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chzyer/readline"
 	"github.com/go-sql-driver/mysql"
@@ -91,6 +92,7 @@ var pets = &fakeResult{
 		{int64(1), []byte("Rex"), 12.5}, {int64(20), nil, 1e6}, {int64(-3), []byte("小猫\n\tb"), 1e20}},
 }
 
+// newRunner runs statements that all take 0.12 s.
 func newRunner(t *testing.T, answers map[string]*fakeResult) (r *runner, server *fakeServer, out, errs *bytes.Buffer) {
 	t.Helper()
 	server = &fakeServer{answers: answers}
@@ -99,7 +101,11 @@ func newRunner(t *testing.T, answers map[string]*fakeResult) (r *runner, server 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &session{db: db, conn: conn}
+	clock := time.Unix(0, 0)
+	s := &session{db: db, conn: conn, now: func() time.Time {
+		clock = clock.Add(120 * time.Millisecond)
+		return clock
+	}}
 	t.Cleanup(s.close)
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
 	return &runner{session: s, out: out, errs: errs}, server, out, errs
@@ -123,7 +129,7 @@ func TestPrintedForms(t *testing.T) {
 | 20 | NULL      | 1000000 |
 | -3 | 小猫\n\tb |    1e20 |
 +----+-----------+---------+
-3 rows in set (0.00 sec)
+3 rows in set (0.12 sec)
 
 `},
 		{"vertical", `select pets\G`, false, `
@@ -139,19 +145,19 @@ weight: 1000000
     id: -3
   name: 小猫\n\tb
 weight: 1e20
-3 rows in set (0.00 sec)
+3 rows in set (0.12 sec)
 
 `},
 		{"batch", "select pets; insert pet", true, "\nid\tname\tweight\n1\tRex\t12.5\n20\tNULL\t1000000\n-3\t小猫\\n\\tb\t1e20\n"},
 		{"counts", "insert pet; update pets; call p", false, `
-Query OK, 1 row affected (0.00 sec)
+Query OK, 1 row affected (0.12 sec)
 
-Query OK, 2 rows affected (0.00 sec)
+Query OK, 2 rows affected (0.12 sec)
 
-Query OK, 0 rows affected (0.00 sec)
+Query OK, 0 rows affected (0.12 sec)
 
 `},
-		{"empty", "select none", false, "\nEmpty set (0.00 sec)\n\n"},
+		{"empty", "select none", false, "\nEmpty set (0.12 sec)\n\n"},
 		{"empty batch", "select none", true, "\nx\n"},
 	} {
 		r, _, out, errs := newRunner(t, answers)

@@ -22,6 +22,7 @@ type session struct {
 	db   *sql.DB
 	conn *sql.Conn
 	addr string
+	now  func() time.Time // by which statements are timed
 }
 
 // connectTimeout bounds dialing; a frontend that is there answers in milliseconds.
@@ -45,7 +46,7 @@ func connect(ctx context.Context, o Options) (*session, error) {
 		_ = db.Close() // the first error is the one to tell
 		return nil, err
 	}
-	return &session{db, conn, cfg.Addr}, nil
+	return &session{db, conn, cfg.Addr, time.Now}, nil
 }
 
 func (s *session) close() {
@@ -93,7 +94,8 @@ func firstWord(text string) string {
 
 // run executes one statement and hands its outcome to p.
 func (s *session) run(ctx context.Context, text string, p printer) error {
-	began := time.Now()
+	began := s.now()
+	took := func() time.Duration { return s.now().Sub(began) }
 	if noRows[firstWord(text)] {
 		result, err := s.conn.ExecContext(ctx, text)
 		if err != nil {
@@ -103,7 +105,7 @@ func (s *session) run(ctx context.Context, text string, p printer) error {
 		if err != nil {
 			return err
 		}
-		return p.ok(affected, time.Since(began))
+		return p.ok(affected, took())
 	}
 	rows, err := s.conn.QueryContext(ctx, text)
 	if err != nil {
@@ -111,7 +113,7 @@ func (s *session) run(ctx context.Context, text string, p printer) error {
 	}
 	defer rows.Close()
 	for {
-		if err := printRows(rows, p, began); err != nil {
+		if err := printRows(rows, p, took); err != nil {
 			return err
 		}
 		if !rows.NextResultSet() {
@@ -120,7 +122,7 @@ func (s *session) run(ctx context.Context, text string, p printer) error {
 	}
 }
 
-func printRows(rows *sql.Rows, p printer, began time.Time) error {
+func printRows(rows *sql.Rows, p printer, took func() time.Duration) error {
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return err
@@ -129,7 +131,7 @@ func printRows(rows *sql.Rows, p printer, began time.Time) error {
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		return p.ok(0, time.Since(began))
+		return p.ok(0, took())
 	}
 	columns := make([]column, len(types))
 	values, targets := make([]any, len(types)), make([]any, len(types))
@@ -153,7 +155,7 @@ func printRows(rows *sql.Rows, p printer, began time.Time) error {
 	if err := rows.Err(); err != nil {
 		return errors.Join(p.cut(), err)
 	}
-	return p.end(time.Since(began))
+	return p.end(took())
 }
 
 // toCell gives a value the text that the server sent for it. The driver hands numbers over as Go numbers.

@@ -25,8 +25,11 @@ import (
 
 const clusterID = types.ClusterID("c1")
 
-// leaderWait is how long the FEs of the tests wait for a leader.
-const leaderWait = 2 * time.Second
+// How long the FEs of the tests wait for a leader: for one that comes, on a machine that may stand still, and for none.
+const (
+	patience   = time.Minute
+	leaderWait = 2 * time.Second
+)
 
 // frontend is an FE without BEs and clients: its log, its part in the group and the service that others call.
 type frontend struct {
@@ -39,6 +42,7 @@ type frontend struct {
 	clients *beclient.Clients
 	group   *group.Group
 	quorum  *quorum.Log
+	waits   atomic.Int64  // for a leader
 	active  atomic.Uint64 // the transaction that it works on
 	starts  atomic.Bool   // it takes no MySQL clients
 	stop    func()
@@ -71,6 +75,7 @@ func (f *frontend) record(name string) catalog.FE {
 func (f *frontend) open(name string, boot bool) {
 	f.t.Helper()
 	f.name = name
+	f.waits.Store(int64(patience))
 	cfg := raftlog.Config{Dir: f.dir, ClusterID: clusterID, ID: name, Listener: f.raft, Timings: raftlog.TestTimings(),
 		SegmentBytes: 1 << 20, Log: slog.New(slog.DiscardHandler)}
 	if boot {
@@ -82,7 +87,7 @@ func (f *frontend) open(name string, boot bool) {
 	}
 	id := metarpc.NewCluster(clusterID)
 	f.clients = beclient.New(id)
-	f.quorum = quorum.New(f.log, f.clients, func() time.Duration { return leaderWait })
+	f.quorum = quorum.New(f.log, f.clients, func() time.Duration { return time.Duration(f.waits.Load()) })
 	f.group = group.New(group.Options{Log: f.log, Clients: f.clients, Logger: slog.New(slog.DiscardHandler),
 		View:   func() (uint64, []byte, error) { return 7, []byte("view of " + name), nil },
 		Mirror: func([]byte) error { return nil }, Serves: func() bool { return !f.starts.Load() }, Version: "v", Started: time.UnixMilli(1000)})
@@ -157,7 +162,7 @@ func (f *frontend) close() {
 func first(t *testing.T) *frontend {
 	f := blank(t)
 	f.open("fe1", true)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := f.log.WaitLeader(ctx); err != nil {
 		t.Fatal(err)
@@ -214,7 +219,7 @@ func voters(t *testing.T, f *frontend) int {
 }
 
 func ctx(t *testing.T) context.Context {
-	c, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	c, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return c
 }
@@ -224,12 +229,12 @@ func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(15 * time.Second)
+	late := time.After(patience)
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Fatalf("%s: not within 15 s", what)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

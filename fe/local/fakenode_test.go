@@ -90,7 +90,7 @@ func fakeSupervisor(dir string) int {
 
 func testOptions(dir string) Options {
 	return Options{
-		Dir: dir, ReadyTimeout: 30 * time.Second, firstBackoff: 10 * time.Millisecond,
+		Dir: dir, ReadyTimeout: time.Minute, firstBackoff: 10 * time.Millisecond,
 		stopTimeout: 10 * time.Second, pollInterval: 10 * time.Millisecond,
 		Command: func(kind string, confPaths []string) []string {
 			return append([]string{os.Args[0], kind}, confPaths...)
@@ -198,7 +198,7 @@ func (o *output) String() string {
 // await returns when the text has been printed count times.
 func (o *output) await(t *testing.T, text string, count int) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for strings.Count(o.String(), text) < count {
 		select {
 		case <-o.changed:

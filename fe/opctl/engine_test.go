@@ -367,7 +367,7 @@ func TestRunEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { s.e.Run(ctx); close(ended) }()
-	for deadline := time.Now().Add(10 * time.Second); !s.op(id).Ended(); {
+	for deadline := time.Now().Add(time.Minute); !s.op(id).Ended(); {
 		if time.Now().After(deadline) {
 			t.Fatal("the op does not end")
 		}

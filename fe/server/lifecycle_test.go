@@ -62,7 +62,7 @@ func TestKillQueryAndConnection(t *testing.T) {
 // waitFor polls until cond holds; it is for states that no event announces.
 func waitFor(t *testing.T, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
 			t.Fatal("condition never came true")

@@ -317,7 +317,6 @@ func TestNoRoomAborts(t *testing.T) {
 func TestNoRoomBehindLostAnswer(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		w := newWorld(t, 3, 1, types.QuorumMajority)
-		w.set.WriteTimeout = 300 * time.Millisecond
 		lost := func(cmds []command.Command) error {
 			if _, ok := cmds[0].(*command.CommitTxn); !ok {
 				return nil

@@ -3,7 +3,6 @@ package gossip
 import (
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +18,12 @@ func TestStrangersAreTold(t *testing.T) {
 	}
 	told := make(chan met, 64)
 	open := func(cluster types.ClusterID, name string) *Gossip {
-		var once sync.Once
 		g, err := New(Config{Cluster: cluster, Name: name, BindHost: "127.0.0.1", Profile: Fast, Log: slog.New(slog.DiscardHandler),
 			Refused: func(address string, theirs types.ClusterID) {
-				once.Do(func() { told <- met{address, theirs} })
+				select {
+				case told <- met{address, theirs}:
+				default:
+				}
 			}})
 		if err != nil {
 			t.Fatal(err)
@@ -36,16 +37,18 @@ func TestStrangersAreTold(t *testing.T) {
 	}
 	one := open("one", "a")
 	two := open(`t"wo`, "b")
-	if err := two.Join(one.Addr()); err == nil {
-		t.Fatal("clusters mix")
-	}
-	select {
-	case m := <-told:
-		if m.cluster != `t"wo` || m.address == "" {
-			t.Errorf("told of %+v", m)
+	var stranger met
+	for stranger.cluster == "" { // a connection that a busy machine has end before a word is said is one without a cluster
+		if err := two.Join(one.Addr()); err == nil {
+			t.Fatal("clusters mix")
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("nobody was told of the stranger")
+		select {
+		case stranger = <-told:
+		case <-time.After(time.Second):
+		}
+	}
+	if stranger.cluster != `t"wo` || stranger.address == "" {
+		t.Errorf("told of %+v", stranger)
 	}
 	if len(one.Members()) != 1 {
 		t.Errorf("members: %v", one.Members())
@@ -84,16 +87,18 @@ func TestUnreadableIsTold(t *testing.T) {
 				return g
 			}
 			one, two := open("one", keys[0]), open("two", keys[1])
-			if err := two.Join(one.Addr()); err == nil {
-				t.Fatal("they mix")
-			}
-			select {
-			case s := <-told:
-				if !strings.HasPrefix(s, "one 127.0.0.1") {
-					t.Errorf("told %q", s)
+			var first string
+			for first == "" { // a connection that a busy machine has end before a word is said tells of nothing
+				if err := two.Join(one.Addr()); err == nil {
+					t.Fatal("they mix")
 				}
-			case <-time.After(10 * time.Second):
-				t.Fatal("nobody was told")
+				select {
+				case first = <-told:
+				case <-time.After(time.Second):
+				}
+			}
+			if !strings.HasPrefix(first, "one 127.0.0.1") {
+				t.Errorf("told %q", first)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,25 +39,27 @@ func startIn(t *testing.T, cluster types.ClusterID, name string, keys ...[]byte)
 	return g
 }
 
-// await reads events until one fits.
-func await(t *testing.T, g *Gossip, typ EventType, name string) Event {
+// await reads events until one of each of these nodes has come, in any order: what joins one after the other is not told so.
+func await(t *testing.T, g *Gossip, typ EventType, names ...string) map[string]Event {
 	t.Helper()
-	late := time.After(15 * time.Second)
+	late := time.After(time.Minute)
+	found := map[string]Event{}
 	var seen []string
-	for {
+	for len(found) < len(names) {
 		select {
 		case e, ok := <-g.Events():
 			if !ok {
 				t.Fatalf("events ended; seen %v", seen)
 			}
-			if e.Type == typ && e.Member.Name == name {
-				return e
+			if e.Type == typ && slices.Contains(names, e.Member.Name) {
+				found[e.Member.Name] = e
 			}
 			seen = append(seen, fmt.Sprintf("%s %s", e.Type, e.Member.Name))
 		case <-late:
-			t.Fatalf("no %s of %s; seen %v", typ, name, seen)
+			t.Fatalf("not %s of each of %s; seen %v", typ, names, seen)
 		}
 	}
+	return found
 }
 
 func TestMembership(t *testing.T) {
@@ -66,20 +69,19 @@ func TestMembership(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if e := await(t, a, Joined, "b"); e.Member.Meta.RPCPort != 9060 || e.Member.Meta.Kind != KindBE {
-		t.Errorf("b says %+v", e.Member.Meta)
+	if m := await(t, a, Joined, "b", "c")["b"].Member.Meta; m.RPCPort != 9060 || m.Kind != KindBE {
+		t.Errorf("b says %+v", m)
 	}
-	await(t, a, Joined, "c")
 	await(t, b, Joined, "c")
 
 	if err := c.SetMeta(Meta{Kind: KindBE, ID: 10003, Incarnation: 6, Load: Load{Replicas: 12}}); err != nil {
 		t.Fatal(err)
 	}
-	if e := await(t, a, Updated, "c"); e.Member.Meta.ID != 10003 || e.Member.Meta.Load.Replicas != 12 {
-		t.Errorf("c says %+v", e.Member.Meta)
+	if m := await(t, a, Updated, "c")["c"].Member.Meta; m.ID != 10003 || m.Load.Replicas != 12 {
+		t.Errorf("c says %+v", m)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Leave(ctx); err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func serveLedger(t *testing.T) (*ledger, *Conn) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	c, err := DialPiped(l.Addr().String(), DialConfig{Cluster: NewCluster("c1"), Timeout: 10 * time.Second},
+	c, err := DialPiped(l.Addr().String(), DialConfig{Cluster: NewCluster("c1"), Timeout: time.Minute},
 		bepb.Backend_Write_FullMethodName, bepb.Backend_Publish_FullMethodName)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestInsideHandsOver(t *testing.T) {
 	items := []*bepb.PublishRequest_Item{{TabletId: 5, Version: 7}}
 	told := make(chan error)
 	resp := &bepb.PublishResponse{}
-	c.Start(bepb.Backend_Publish_FullMethodName, &bepb.PublishRequest{Items: items}, resp, time.Second, func(err error) { told <- err })
+	c.Start(bepb.Backend_Publish_FullMethodName, &bepb.PublishRequest{Items: items}, resp, time.Minute, func(err error) { told <- err })
 	if err := <-told; err != nil || len(resp.Versions) != 1 || k.published[0] != items[0] {
 		t.Errorf("published %v: %v, %v", k.published, resp, err)
 	}

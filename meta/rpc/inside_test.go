@@ -39,7 +39,7 @@ func isInside(c *Conn) bool {
 // watcher is a service whose brief calls tell what they do: "wait" until their context ends, "hold" until they are let go after Waits,
 // "order" notes when it comes.
 type watcher struct {
-	echo
+	*echo
 	goes chan struct{}
 
 	mu   sync.Mutex
@@ -53,13 +53,13 @@ func (w *watcher) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 		w.came = append(w.came, name)
 		return &grpc_health_v1.HealthCheckResponse{}, nil
 	}
-	if r.Service == "hold" {
-		w.waiting <- struct{}{}
+	if strings.HasPrefix(r.Service, "hold") {
+		w.waiting <- r.Service
 		Waits(ctx)
 		<-w.goes
 		return &grpc_health_v1.HealthCheckResponse{Status: 4}, nil
 	}
-	if r.Service == "wait" || r.Service == "heed" {
+	if strings.HasPrefix(r.Service, "wait") || r.Service == "heed" {
 		Waits(ctx)
 	}
 	if r.Service == "heed" {
@@ -73,7 +73,7 @@ func (w *watcher) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 func serveWatcher(t *testing.T, id types.ClusterID, grace time.Duration) (w *watcher, addr string, stop func()) {
 	t.Helper()
 	l := listenFor(t, "127.0.0.1:0")
-	w = &watcher{echo: echo{waiting: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}, goes: make(chan struct{})}
+	w = &watcher{echo: newEcho(), goes: make(chan struct{})}
 	cfg := ServerConfig{Cluster: NewCluster(id), Log: slog.New(slog.DiscardHandler)}
 	g, p := NewServer(cfg), NewPipeServer(cfg)
 	p.Brief(grpc_health_v1.Health_Check_FullMethodName)
@@ -93,6 +93,11 @@ func serveWatcher(t *testing.T, id types.ClusterID, grace time.Duration) (w *wat
 	return w, l.Addr().String(), stop
 }
 
+// timed are the ways to limit the time of a call.
+var timed = map[string]func(context.Context, time.Duration) (context.Context, context.CancelFunc){
+	"within": Within, "deadline": context.WithTimeout,
+}
+
 // TestInsideBriefCallsEnd ends brief calls, which run in the goroutine of their callers, in every way.
 func TestInsideBriefCallsEnd(t *testing.T) {
 	w, addr, stop := serveWatcher(t, "c1", time.Millisecond)
@@ -103,45 +108,37 @@ func TestInsideBriefCallsEnd(t *testing.T) {
 	if n, err := ask(t.Context(), h, "n"+strings.Repeat("n", maxPiped)); err != nil || n != maxPiped+1 {
 		t.Errorf("a large call: %d, %v", n, err)
 	}
-	for name, end := range map[string]struct {
-		with func(context.Context) (context.Context, context.CancelFunc)
-		end  func(context.CancelFunc)
+	for name, with := range timed {
+		late, err := w.late("wait", func(service string, within time.Duration) error {
+			ctx, cancel := with(t.Context(), within)
+			defer cancel()
+			_, err := ask(ctx, h, service)
+			return err
+		})
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Fatalf("%s: %v", name, err)
+		}
+		w.cancelled.await(late)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, c := range []struct {
+		what string
+		end  func()
 		code codes.Code
-	}{
-		"cancelled": {context.WithCancel, func(cancel context.CancelFunc) { cancel() }, codes.Canceled},
-		"within": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return Within(ctx, 20*time.Millisecond)
-		},
-			func(context.CancelFunc) {}, codes.DeadlineExceeded},
-		"deadline": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 20*time.Millisecond)
-		}, func(context.CancelFunc) {}, codes.DeadlineExceeded},
-	} {
-		ctx, cancel := end.with(t.Context())
+	}{{"cancelled", cancel, codes.Canceled}, {"when its server ended", stop, codes.Unavailable}} {
 		done := make(chan error, 1)
 		go func() {
 			_, err := ask(ctx, h, "wait")
 			done <- err
 		}()
-		<-w.waiting
-		end.end(cancel)
-		if err := <-done; status.Code(err) != end.code {
-			t.Errorf("%s: %v", name, err)
+		w.waiting.await("wait")
+		c.end()
+		if err := <-done; status.Code(err) != c.code {
+			t.Errorf("a call %s: %v", c.what, err)
 		}
-		<-w.cancelled
-		cancel()
+		w.cancelled.await("wait")
+		ctx = t.Context()
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := ask(t.Context(), h, "wait")
-		done <- err
-	}()
-	<-w.waiting
-	stop()
-	if err := <-done; status.Code(err) != codes.Unavailable {
-		t.Errorf("a call when its server ended: %v", err)
-	}
-	<-w.cancelled
 	if _, err := ask(t.Context(), h, "n"); status.Code(err) != codes.Unavailable {
 		t.Errorf("a call to a server that has ended: %v", err)
 	}
@@ -166,13 +163,16 @@ func TestInsideLeavesWhatHangs(t *testing.T) {
 	for !watch.hangs() {
 		runtime.Gosched()
 	}
-	for name, with := range map[string]func(context.Context, time.Duration) (context.Context, context.CancelFunc){"within": Within, "deadline": context.WithTimeout} {
-		ctx, cancel := with(t.Context(), 20*time.Millisecond)
-		if _, err := ask(ctx, h, "hold"); status.Code(err) != codes.DeadlineExceeded {
+	for name, with := range timed {
+		_, err := w.late("hold", func(service string, within time.Duration) error {
+			ctx, cancel := with(t.Context(), within)
+			defer cancel()
+			_, err := ask(ctx, h, service)
+			return err
+		})
+		if status.Code(err) != codes.DeadlineExceeded {
 			t.Errorf("%s: %v", name, err)
 		}
-		<-w.waiting
-		cancel()
 	}
 	if n, err := ask(t.Context(), h, "nn"); err != nil || n != 2 {
 		t.Errorf("a call that does not hang: %d, %v", n, err)
@@ -190,7 +190,7 @@ func TestInsideLeavesWhatHangs(t *testing.T) {
 		_, err := ask(ctx, h, "heed")
 		heeds <- err
 	}()
-	<-w.waiting
+	w.waiting.await("wait")
 	for beats := watch.beat.Load(); watch.begun[0].Load()+watch.begun[1].Load() > 0 && watch.beat.Load() < beats+2; {
 		runtime.Gosched()
 	}
@@ -201,7 +201,7 @@ func TestInsideLeavesWhatHangs(t *testing.T) {
 	if err := <-heeds; status.Code(err) != codes.Canceled {
 		t.Error(err)
 	}
-	<-w.cancelled
+	w.cancelled.await("wait")
 }
 
 // TestInsideConnectionCloses closes a connection under calls: one that runs in its caller, one that was started, and one behind it.

@@ -46,7 +46,7 @@ func serveAt(t *testing.T, address string, local bool, cluster types.ClusterID, 
 		t.Fatal(err)
 	}
 	lis.calls = false
-	s := &nearServer{echo: &echo{waiting: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}, lis: lis, addr: lis.Addr().String(),
+	s := &nearServer{echo: newEcho(), lis: lis, addr: lis.Addr().String(),
 		refused: make(chan string, 16)}
 	cfg := ServerConfig{Cluster: NewCluster(cluster), Log: log, TLS: secure.ServerTLS(),
 		Refused: func(address string, _ types.ClusterID, _ string) { s.refused <- address }}
@@ -373,7 +373,7 @@ func TestNearNameIsTaken(t *testing.T) {
 		t.Errorf("%d, %v by %d connections", n, err, s.lis.Local())
 	}
 	leave()
-	for end := time.Now().Add(10 * time.Second); !near(t, s.addr); {
+	for end := time.Now().Add(time.Minute); !near(t, s.addr); {
 		if time.Now().After(end) {
 			t.Fatal("the unix socket is free and not taken")
 		}
@@ -399,7 +399,7 @@ func TestNearWithTLS(t *testing.T) {
 		"clear text":                {nil, false},
 		"a member of another group": {load(theirs.Node("client")), false},
 	} {
-		c, err := DialPiped(s.addr, DialConfig{Cluster: NewCluster("c1"), TLS: tc.client.ClientTLS(), Timeout: 5 * time.Second},
+		c, err := DialPiped(s.addr, DialConfig{Cluster: NewCluster("c1"), TLS: tc.client.ClientTLS(), Timeout: time.Minute},
 			grpc_health_v1.Health_Check_FullMethodName)
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func ask(ctx context.Context, h grpc_health_v1.HealthClient, name string) (int, 
 // goDirect makes calls until they take the direct connection.
 func goDirect(t *testing.T, c *Conn, h grpc_health_v1.HealthClient) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		before := c.directCalls()
 		if n, err := ask(t.Context(), h, "nn"); err != nil || n != 2 {
 			t.Fatalf("call: %d, %v", n, err)
@@ -71,38 +71,43 @@ func TestDirectAnswersAsGRPC(t *testing.T) {
 
 // TestDirectCallsEnd ends calls before their answer: the server hears of it, and no later call gets what was meant for them.
 func TestDirectCallsEnd(t *testing.T) {
-	for name, c := range map[string]struct {
-		with func(ctx context.Context) (context.Context, context.CancelFunc)
-		code codes.Code
-	}{
-		"cancelled": {context.WithCancel, codes.Canceled},
-		"late": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return Within(ctx, 20*time.Millisecond)
-		}, codes.DeadlineExceeded},
-	} {
-		t.Run(name, func(t *testing.T) {
+	rounds := func(end func(t *testing.T, e *echo, conn *Conn, h grpc_health_v1.HealthClient)) func(*testing.T) {
+		return func(t *testing.T) {
 			e, addr, _ := servePiped(t, "c1")
 			conn, h := piped(t, addr, "c1")
 			for round := range 3 {
-				goDirect(t, conn, h)
-				ctx, cancel := c.with(t.Context())
-				done := make(chan error, 1)
-				go func() {
-					_, err := ask(ctx, h, "wait")
-					done <- err
-				}()
-				<-e.waiting
-				cancel()
-				if err := <-done; status.Code(err) != c.code {
-					t.Errorf("round %d: %v", round, err)
-				}
-				<-e.cancelled
+				end(t, e, conn, h)
 				if n, err := ask(t.Context(), h, "nnn"); err != nil || n != 3 {
 					t.Errorf("round %d: the next call: %d, %v", round, n, err)
 				}
 			}
-		})
+		}
 	}
+	t.Run("cancelled", rounds(func(t *testing.T, e *echo, conn *Conn, h grpc_health_v1.HealthClient) {
+		goDirect(t, conn, h)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			e.waiting.await("wait")
+			cancel()
+		}()
+		if _, err := ask(ctx, h, "wait"); status.Code(err) != codes.Canceled {
+			t.Error(err)
+		}
+		e.cancelled.await("wait")
+	}))
+	t.Run("late", rounds(func(t *testing.T, e *echo, conn *Conn, h grpc_health_v1.HealthClient) {
+		late, err := e.late("wait", func(service string, within time.Duration) error {
+			goDirect(t, conn, h)
+			ctx, cancel := Within(t.Context(), within)
+			defer cancel()
+			_, err := ask(ctx, h, service)
+			return err
+		})
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Fatal(err)
+		}
+		e.cancelled.await(late)
+	}))
 }
 
 // TestDirectIsForOneCaller has calls come while another one has the direct connection, and after one by Start.
@@ -128,7 +133,7 @@ func TestDirectIsForOneCaller(t *testing.T) {
 	goDirect(t, c, h)
 	before := c.directCalls()
 	out := &grpc_health_v1.HealthCheckResponse{}
-	c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: "n"}, out, 10*time.Second, func(err error) { done <- err })
+	c.Start(grpc_health_v1.Health_Check_FullMethodName, &grpc_health_v1.HealthCheckRequest{Service: "n"}, out, time.Minute, func(err error) { done <- err })
 	if n, err := ask(t.Context(), h, "nn"); err != nil || n != 2 || c.directCalls() != before {
 		t.Errorf("a call behind Start: %d, %v; %d and %d calls went directly", n, err, before, c.directCalls())
 	}

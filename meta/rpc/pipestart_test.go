@@ -25,7 +25,7 @@ func TestStartAnswers(t *testing.T) {
 		return out, done
 	}
 	for round := range 2 {
-		out, done := start("nnn", 10*time.Second)
+		out, done := start("nnn", time.Minute)
 		if err := <-done; err != nil || out.Status != 3 {
 			t.Fatalf("round %d: %v, %v", round, out.Status, err)
 		}
@@ -33,14 +33,16 @@ func TestStartAnswers(t *testing.T) {
 	if !c.hasPipe() {
 		t.Fatal("no pipe: the calls went another way")
 	}
-	_, done := start("wait", 50*time.Millisecond)
-	<-e.waiting
-	if err := <-done; status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("a late call ended with %v", err)
+	late, err := e.late("wait", func(service string, within time.Duration) error {
+		_, done := start(service, within)
+		return <-done
+	})
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Fatalf("a late call ended with %v", err)
 	}
-	<-e.cancelled // the server was told
-	_, done = start("wait", 10*time.Second)
-	<-e.waiting
+	e.cancelled.await(late) // the server was told
+	_, done := start("wait", time.Minute)
+	e.waiting.await("wait")
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -49,7 +51,7 @@ func TestStartAnswers(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("a call outlived its server")
 	}
-	<-e.cancelled
+	e.cancelled.await("wait")
 	<-stopped
 	if err := c.Close(); err != nil {
 		t.Error(err)

@@ -20,31 +20,40 @@ func TestWithin(t *testing.T) {
 	}
 	defer unpiped.Close()
 	for name, c := range map[string]grpc_health_v1.HealthClient{"pipe": pipe, "gRPC": grpc_health_v1.NewHealthClient(unpiped)} {
-		call := func(ctx context.Context, d time.Duration) codes.Code {
-			ctx, cancel := Within(ctx, d)
-			defer cancel()
-			_, err := c.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: "wait"})
-			<-e.waiting
-			<-e.cancelled
-			return status.Code(err)
-		}
 		if _, err := c.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "n"}); err != nil { // it is connected: the calls arrive
 			t.Fatal(err)
 		}
-		if got := call(t.Context(), 200*time.Millisecond); got != codes.DeadlineExceeded {
-			t.Errorf("%s: late: %v", name, got)
+		for limit, with := range map[string]func(time.Duration) (context.Context, context.CancelFunc){
+			"the time": func(d time.Duration) (context.Context, context.CancelFunc) { return Within(t.Context(), d) },
+			"the caller's deadline": func(d time.Duration) (context.Context, context.CancelFunc) {
+				short, stop := context.WithTimeout(t.Context(), d)
+				ctx, cancel := Within(short, time.Hour)
+				return ctx, func() { cancel(); stop() }
+			},
+		} {
+			late, err := e.late("wait", func(service string, within time.Duration) error {
+				ctx, cancel := with(within)
+				defer cancel()
+				_, err := ask(ctx, c, service)
+				return err
+			})
+			if status.Code(err) != codes.DeadlineExceeded {
+				t.Fatalf("%s: %s: %v", name, limit, err)
+			}
+			e.cancelled.await(late)
 		}
-		short, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		if got := call(short, time.Hour); got != codes.DeadlineExceeded {
-			t.Errorf("%s: the caller's deadline: %v", name, got)
-		}
-		stop()
 		gone, leave := context.WithCancel(t.Context())
-		time.AfterFunc(200*time.Millisecond, leave)
-		if got := call(gone, time.Hour); got != codes.Canceled {
-			t.Errorf("%s: cancelled: %v", name, got)
+		go func() {
+			e.waiting.await("wait")
+			leave()
+		}()
+		ctx, cancel := Within(gone, time.Hour)
+		if _, err := ask(ctx, c, "wait"); status.Code(err) != codes.Canceled {
+			t.Errorf("%s: cancelled: %v", name, err)
 		}
-		ctx, cancel := Within(t.Context(), time.Hour)
+		cancel()
+		e.cancelled.await("wait")
+		ctx, cancel = Within(t.Context(), time.Hour)
 		if r, err := c.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: "nnn"}); err != nil || r.Status != 3 {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}

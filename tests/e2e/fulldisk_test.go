@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +18,10 @@ func TestFullDisk(t *testing.T) {
 	skipShort(t, "fills a disk")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	c := cluster.Start(t, prompt)
+	opts := prompt
+	opts.FE = maps.Clone(prompt.FE)
+	opts.FE["tablet_sched_disable_balance"] = "true" // be3 would be given leaders before it is full, and refuse all writes to what it leads
+	c := cluster.Start(t, opts)
 	w := &repairs{T: t, ctx: ctx, c: c, db: databaseOf(ctx, t, c, "rep", repairTable)}
 	w.insert(200)
 	w.healthy()

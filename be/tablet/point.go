@@ -199,7 +199,7 @@ func (t *Tablet) memRow(m *memtable, row int, cols []types.ColumnID) *vec.Batch 
 // False says that it is not known.
 func (t *Tablet) Unchanged(key []byte, since, v types.Version) bool {
 	hash := rowset.KeyHash(key)
-	t.mu.RLock()
+	t.rlockRecent()
 	defer t.mu.RUnlock()
 	if t.usable() != nil || v < since || v > t.version || v < t.readFrom {
 		return false

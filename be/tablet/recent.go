@@ -11,10 +11,27 @@ const recentCapacity = 64 << 10
 // recentChanges remembers which version last changed a key, for write-conflict detection: two generations of key hashes,
 // of which the older is dropped when the younger is full. Two keys with one hash only cause a conflict too many.
 type recentChanges struct {
-	young, old keyVersions
+	young, old generation
 	youngFrom  types.Version // every change above it is in young
 	oldFrom    types.Version // every change above it is in young or old
 }
+
+// generation is what versions that follow one another have changed. The changes of a version of many rows wait until somebody asks: each
+// of its keys costs a cache miss to enter, and nobody asks a replica that catches up.
+type generation struct {
+	known   keyVersions
+	waiting []versionChanges
+	n       int // keys that wait; one that several versions have changed counts as often
+}
+
+// versionChanges is the hashes of the keys that a version has changed.
+type versionChanges struct {
+	version types.Version
+	hashes  []uint64
+}
+
+// waitingKeys is from how many changed keys on a version waits.
+const waitingKeys = 256
 
 func newRecentChanges(v types.Version) recentChanges {
 	return recentChanges{youngFrom: v, oldFrom: v}
@@ -22,8 +39,7 @@ func newRecentChanges(v types.Version) recentChanges {
 
 // begin makes room for a version with n changes.
 func (r *recentChanges) begin(v types.Version, n int) {
-	if r.young.n+n <= recentCapacity {
-		r.young.grow(n)
+	if r.young.known.n+r.young.n+n <= recentCapacity {
 		return
 	}
 	if n > recentCapacity { // too many to remember: nothing up to v is known
@@ -31,31 +47,49 @@ func (r *recentChanges) begin(v types.Version, n int) {
 		return
 	}
 	r.old, r.oldFrom = r.young, r.youngFrom
-	r.young, r.youngFrom = keyVersions{}, v-1
-	r.young.grow(n)
+	r.young, r.youngFrom = generation{}, v-1
 }
 
 // wants reports whether the changes of version v are remembered; a version with too many is not.
 func (r *recentChanges) wants(v types.Version) bool { return v > r.youngFrom }
 
-// recordAll notes that version v changed keys. It is a loop of its own: each key is far from the one before in memory, and so the
-// processor fetches several at once.
+// recordAll notes that version v changed keys, whose hashes are the generation's from now on.
 func (r *recentChanges) recordAll(hashes []uint64, v types.Version) {
 	if !r.wants(v) {
 		return
 	}
-	for _, hash := range hashes {
-		r.young.put(hash, v)
+	if len(hashes) < waitingKeys {
+		r.young.known.putAll(hashes, v)
+		return
 	}
+	r.young.waiting = append(r.young.waiting, versionChanges{v, hashes})
+	r.young.n += len(hashes)
 }
 
-// lookup returns the version that last changed a key, as far as it is remembered.
+// incomplete reports whether changes wait that a lookup would not find.
+func (r *recentChanges) incomplete() bool { return r.young.n+r.old.n > 0 }
+
+// complete enters all changes that wait.
+func (r *recentChanges) complete() {
+	r.young.enter()
+	r.old.enter()
+}
+
+// lookup returns the version that last changed a key, as far as it is remembered. Nothing waits.
 func (r *recentChanges) lookup(hash uint64) (types.Version, bool) {
-	if v := r.young.get(hash); v != 0 {
+	if v := r.young.known.get(hash); v != 0 {
 		return v, true
 	}
-	v := r.old.get(hash)
+	v := r.old.known.get(hash)
 	return v, v != 0
+}
+
+// enter enters the changes that wait.
+func (g *generation) enter() {
+	for _, c := range g.waiting {
+		g.known.putAll(c.hashes, c.version)
+	}
+	g.waiting, g.n = nil, 0
 }
 
 // keyVersions is a map from hashes of keys to versions, none of which is 0. What is a hash already needs no other one: a write of
@@ -87,13 +121,19 @@ func (k *keyVersions) get(hash uint64) types.Version {
 	return k.find(hash).version
 }
 
-func (k *keyVersions) put(hash uint64, v types.Version) {
-	k.grow(1)
-	s := k.find(hash)
-	if s.version == 0 {
-		k.n++
+// putAll notes that version v has changed keys, unless a later one is known. It is a loop of its own: each key is far from the one before
+// in memory, and so the processor fetches several at once.
+func (k *keyVersions) putAll(hashes []uint64, v types.Version) {
+	k.grow(len(hashes))
+	for _, hash := range hashes {
+		s := k.find(hash)
+		if s.version == 0 {
+			k.n++
+		}
+		if s.version < v {
+			*s = keyVersion{hash, v}
+		}
 	}
-	*s = keyVersion{hash, v}
 }
 
 // grow makes room for n more.
@@ -117,9 +157,21 @@ func (k *keyVersions) grow(n int) {
 // LastChange returns the version that last changed key. known is false when that was at or before ChangesKnownFrom.
 func (t *Tablet) LastChange(key []byte) (v types.Version, known bool) {
 	hash := rowset.KeyHash(key)
-	t.mu.RLock()
+	t.rlockRecent()
 	defer t.mu.RUnlock()
 	return t.recent.lookup(hash)
+}
+
+// rlockRecent takes mu for reading, with all recent changes entered.
+func (t *Tablet) rlockRecent() {
+	t.mu.RLock()
+	for t.recent.incomplete() {
+		t.mu.RUnlock()
+		t.mu.Lock()
+		t.recent.complete()
+		t.mu.Unlock()
+		t.mu.RLock()
+	}
 }
 
 // ChangesKnownFrom returns the version above which LastChange knows every change: a key that it does not know has not

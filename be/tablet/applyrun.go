@@ -17,24 +17,35 @@ import (
 // synced request: a sync a version would hold up a replica that is many small versions behind.
 func (t *Tablet) ApplyChanges(changes []Change) error {
 	for len(changes) > 0 {
-		n, err := t.applyRun(changes)
-		if err == nil && n == 0 {
-			n, err = 1, t.applyChange(changes[0].Version, changes[0].Payload)
+		run, err := t.decodeRun(changes)
+		if err == nil {
+			err = run.apply()
 		}
 		if err != nil {
-			return fmt.Errorf("apply versions %d to %d to tablet %d: %w", changes[0].Version, changes[len(changes)-1].Version, t.id, t.checkBad(err))
+			return err
 		}
-		changes = changes[n:]
+		changes = changes[run.len():]
 	}
 	return nil
 }
 
 const (
-	// runBytes, runChanges and runParts bound the change sets that are applied together: writers of the tablet wait for them.
-	runBytes   = 1 << 20
+	// runBytes, runChanges and runParts bound the change sets that are applied together: writers of the tablet wait for them. A run ends
+	// with the change set that reaches runBytes, and a change set of more than smallBytes is none of a run.
+	runBytes   = 512 << 10
+	smallBytes = 1 << 20
 	runChanges = 256
 	runParts   = 8192
 )
+
+// changeRun is change sets of versions that follow one another, checked and decoded, so that they can be applied.
+type changeRun struct {
+	t      *Tablet
+	small  []*smallChange
+	bytes  int    // of small
+	schema uint32 // of the rows of small
+	large  Change // what the run is when it has no small ones
+}
 
 // smallChange is one change set of a run.
 type smallChange struct {
@@ -44,44 +55,113 @@ type smallChange struct {
 	rec     versionRecord
 }
 
-// applyRun applies the small change sets that changes begins with and returns how many those are, 0 when the first one has
-// to be applied by itself.
-func (t *Tablet) applyRun(changes []Change) (int, error) {
-	n, bytes := 0, 0
-	for n < min(len(changes), runChanges) && bytes+len(changes[n].Payload) <= runBytes {
-		bytes += len(changes[n].Payload)
-		n++
+// decodeRun takes as many of the change sets, of which there is one at least, as are to be applied together: a large one alone. It
+// needs no lock: writers wait only while the run is stored and applied.
+func (t *Tablet) decodeRun(changes []Change) (*changeRun, error) {
+	r := &changeRun{t: t}
+	if err := r.take(changes); err != nil {
+		return nil, failedRun(t, changes[0].Version, err)
 	}
-	if n < 2 {
-		return 0, nil
+	if err := r.decode(); err != nil {
+		return nil, failedRun(t, changes[0].Version, err)
 	}
-	var run []*smallChange
+	return r, nil
+}
+
+// take takes what change sets begin with.
+func (r *changeRun) take(changes []Change) error {
 	parts := 0
-	for _, c := range changes[:n] {
+	for ; len(changes) > 0 && len(r.small) < runChanges && r.bytes < runBytes; changes = changes[1:] {
+		c := changes[0]
 		s := &smallChange{version: c.Version}
 		var err error
 		if s.rec.Txn, s.parts, err = DecodeChange(c.Payload); err != nil {
-			return 0, err
+			return err
 		}
-		if parts += len(s.parts); parts > runParts || slices.ContainsFunc(s.parts, t.s.largeWrite) {
+		parts += len(s.parts)
+		if len(c.Payload) > smallBytes || parts > runParts || slices.ContainsFunc(s.parts, r.t.s.largeWrite) {
+			if len(r.small) == 0 {
+				r.large = c
+			}
 			break
 		}
-		run = append(run, s)
+		r.small = append(r.small, s)
+		r.bytes += len(c.Payload)
 	}
-	if n = len(run); n < 2 {
-		return 0, nil
+	return nil
+}
+
+// len returns how many change sets it is.
+func (r *changeRun) len() int { return max(len(r.small), 1) }
+
+// apply makes the versions of the run durable, and then visible. Those that are there already are passed over.
+func (r *changeRun) apply() error {
+	if len(r.small) == 0 {
+		return r.t.ApplyChange(r.large.Version, r.large.Payload)
 	}
+	if err := r.applySmall(); err != nil {
+		return failedRun(r.t, r.small[0].version, err)
+	}
+	return nil
+}
+
+func failedRun(t *Tablet, first types.Version, err error) error {
+	return fmt.Errorf("apply versions from %d on to tablet %d: %w", first, t.id, t.checkBad(err))
+}
+
+// shareBytes is how many bytes of payloads make it worth to wake a second processor.
+const shareBytes = 64 << 10
+
+// decode decodes the small change sets as the present schema has them, many bytes of them on two processors: it is half of the work. No more
+// than two, as a clone gives way to others.
+func (r *changeRun) decode() error {
+	r.schema = r.t.SchemaVersion()
+	var next atomic.Int64
+	decode := func() error {
+		for i := next.Add(1) - 1; i < int64(len(r.small)); i = next.Add(1) - 1 {
+			if err := r.small[i].decode(r.t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if r.bytes < shareBytes || runtime.GOMAXPROCS(0) == 1 {
+		return decode()
+	}
+	var helper contain.Group
+	helper.Go(decode)
+	err := decode()
+	return errors.Join(err, helper.Wait())
+}
+
+func (s *smallChange) decode(t *Tablet) (err error) {
+	if s.writes, err = t.decodeParts(nil, s.parts, nil); err != nil {
+		return err
+	}
+	for i := range s.writes {
+		s.writes[i].makeReady()
+	}
+	return nil
+}
+
+func (r *changeRun) applySmall() error {
+	t := r.t
 	if err := t.s.writable(); err != nil {
-		return 0, err
+		return err
 	}
 	t.write.Lock()
 	defer t.write.Unlock()
-	return n, t.applySmall(run)
+	if t.SchemaVersion() != r.schema { // it was changed meanwhile
+		if err := r.decode(); err != nil {
+			return err
+		}
+	}
+	return t.applyRun(r.small)
 }
 
-// applySmall is called with write held. All of the run is decoded before any of it is stored, and stored before any of it can
+// applyRun is called with write held. All of the run was decoded before any of it is stored, and is stored before any of it can
 // be seen.
-func (t *Tablet) applySmall(run []*smallChange) error {
+func (t *Tablet) applyRun(run []*smallChange) error {
 	for len(run) > 0 {
 		done, err := t.nextVersion(run[0].version)
 		if err != nil {
@@ -91,9 +171,6 @@ func (t *Tablet) applySmall(run []*smallChange) error {
 			break
 		}
 		run = run[1:]
-	}
-	if err := t.decodeRun(run); err != nil {
-		return err
 	}
 	var entries []kv.Entry
 	now := t.s.opt.Now()
@@ -168,7 +245,11 @@ type keySpan struct{ first, last []byte }
 func spanOf(writes []write) (r keySpan, n int) {
 	for _, w := range writes {
 		n += len(w.keys)
-		for _, key := range w.keys {
+		keys := w.keys
+		if len(keys) > 1 && w.ordered {
+			keys = [][]byte{keys[0], keys[len(keys)-1]}
+		}
+		for _, key := range keys {
 			if r.first == nil || bytes.Compare(key, r.first) < 0 {
 				r.first = key
 			}
@@ -191,37 +272,6 @@ func (r *keySpan) add(o keySpan) {
 	if bytes.Compare(o.last, r.last) > 0 {
 		r.last = o.last
 	}
-}
-
-// shareBytes is how many bytes of payloads make it worth to wake a second processor.
-const shareBytes = 64 << 10
-
-// decodeRun decodes a run of change sets, a large one on two processors: it is a third of the work, and all of it comes before
-// anything is stored. No more than two, as a clone gives way to others.
-func (t *Tablet) decodeRun(run []*smallChange) error {
-	bytes := 0
-	for _, s := range run {
-		for _, p := range s.parts {
-			bytes += len(p)
-		}
-	}
-	var next atomic.Int64
-	decode := func() error {
-		for i := next.Add(1) - 1; i < int64(len(run)); i = next.Add(1) - 1 {
-			var err error
-			if run[i].writes, err = t.decodeParts(nil, run[i].parts, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if bytes < shareBytes || runtime.GOMAXPROCS(0) == 1 {
-		return decode()
-	}
-	var helper contain.Group
-	helper.Go(decode)
-	err := decode()
-	return errors.Join(err, helper.Wait())
 }
 
 // changeEntries returns what makes a small change set durable.

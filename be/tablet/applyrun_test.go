@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"stele/meta/types"
+	"stele/sql/vec"
 )
 
 // changesOf returns the change sets of the versions (from, newest].
@@ -327,7 +328,11 @@ func TestRunsOfTheSameKeys(t *testing.T) {
 				n := min(1+rnd.IntN(60), len(changes)-at)
 				beside, over := rnd.IntN(4), make(chan error, 1)
 				go func() { over <- disturb(t, tb, beside) }()
-				if err := errors.Join(tb.ApplyChanges(changes[at:at+n]), <-over); err != nil {
+				apply := tb.ApplyChanges
+				if rnd.IntN(2) == 0 {
+					apply = func(changes []Change) error { return applyAhead(tb, changes) }
+				}
+				if err := errors.Join(apply(changes[at:at+n]), <-over); err != nil {
 					t.Fatal(err)
 				}
 				if rnd.IntN(4) == 0 {
@@ -341,6 +346,50 @@ func TestRunsOfTheSameKeys(t *testing.T) {
 			}
 			sameDigest(t, src, tb)
 		})
+	}
+}
+
+// applyAhead is ApplyChanges that has decoded all runs before it applies the first one.
+func applyAhead(tb *Tablet, changes []Change) error {
+	var runs []*changeRun
+	for len(changes) > 0 {
+		run, err := tb.decodeRun(changes)
+		if err != nil {
+			return err
+		}
+		runs, changes = append(runs, run), changes[run.len():]
+	}
+	for _, run := range runs {
+		if err := run.apply(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestRunOfAnOlderSchema: a run that was decoded before the schema changed has the columns of the new one when it is applied.
+func TestRunOfAnOlderSchema(t *testing.T) {
+	t.Parallel()
+	_, src := newTestTablet(t)
+	commit(t, src, puts(t, row{1, "a", 1}))
+	commit(t, src, puts(t, row{2, "b", 2}))
+	_, tb := newTestTablet(t)
+	run, err := tb.decodeRun(changesOf(t, src, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := testSchema()
+	next.Version = 2
+	next.Columns = append(next.Columns[:2:2], types.Column{ID: 9, Name: "new", Type: types.ColumnType{Kind: types.KindBigInt, NotNull: true}, Initial: &types.Initial{I: 42}})
+	if err := tb.SetSchema(next); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.apply(); err != nil || run.len() != 2 || tb.Version() != 3 {
+		t.Fatalf("%d change sets, the replica is at %d: %v", run.len(), tb.Version(), err)
+	}
+	b, found, _, err := tb.GetAt(3, vec.EncodeKeys(batchOf([]row{{2, "b", 2}}), tb.keyIdx)[0], []types.ColumnID{1, 9}, nil)
+	if err != nil || !found || b.Cols[0].I64[0] != 2 || b.Cols[1].I64[0] != 42 {
+		t.Fatalf("found %v, %v: %v", found, b, err)
 	}
 }
 

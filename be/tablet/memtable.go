@@ -104,16 +104,6 @@ func (m *memtable) holds(row int32, key []byte) bool {
 	return row >= 0 && int(row) < len(m.keys) && m.deleted[row] == 0 && m.keys[row] == string(key)
 }
 
-// expect appends the hashes of keys whose rows come next to hashes.
-func (m *memtable) expect(keys [][]byte, hashes []uint64) []uint64 {
-	hashes = slices.Grow(hashes, len(keys))
-	for _, key := range keys {
-		hashes = append(hashes, rowset.KeyHash(key))
-	}
-	m.index.expect(hashes)
-	return hashes
-}
-
 // link makes the next row that was appended the newest one of key, whose hash is given. old is its newest row so far, or noRow.
 func (m *memtable) link(key string, hash uint64, old int32, version types.Version) {
 	m.index.grow(1)

@@ -462,6 +462,18 @@ type write struct {
 	rows *vec.Batch
 	keys [][]byte
 	old  *Found // where the row was that the only one ends; nil = not known
+
+	// What makeReady makes, which apply does itself where that was not done.
+	hashes  []uint64 // of the keys
+	names   string   // putKeys
+	ordered bool     // the keys ascend
+}
+
+// makeReady does all of the work of apply that takes no lock.
+func (w *write) makeReady() {
+	w.hashes = appendHashes(nil, w.keys)
+	w.names = putKeys(*w)
+	w.ordered = ascending(w.keys)
 }
 
 // decodeParts reads payloads as rows of the present schema, with their keys. Those that are known as rows of it already are not
@@ -476,7 +488,7 @@ func (t *Tablet) decodeParts(out []write, payloads [][]byte, known []*decodedWri
 		switch {
 		case payload == nil: // a rowset has its rows, and it deletes nothing
 		case known != nil && known[i] != nil && known[i].schema == schema.Version:
-			w = write{known[i].ops, known[i].rows, known[i].keys, known[i].lastFound()}
+			w = write{ops: known[i].ops, rows: known[i].rows, keys: known[i].keys, old: known[i].lastFound()}
 		default:
 			if w.ops, w.rows, err = DecodeWrite(schema, payload); err != nil {
 				return nil, err

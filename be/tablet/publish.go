@@ -10,6 +10,7 @@ import (
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
+	"stele/sql/rowset"
 )
 
 // Publish makes pending transaction txn visible as version, which must be the one after Version; otherwise ErrGap. It is
@@ -273,11 +274,13 @@ func (t *Tablet) apply(version types.Version, writes []write, places []place) {
 	n, once := 0, distinct(writes)
 	changed := make([]uint64, 0, len(places)) // the hashes of the keys
 	var room [16]uint64
-	hashes := room[:0]
 	for _, w := range writes {
 		active.appendPuts(w, t.s.opt.blockRows)
-		names := putKeys(w)
-		hashes = active.expect(w.keys, hashes[:0])
+		names, hashes := w.names, w.hashes
+		if hashes == nil {
+			names, hashes = putKeys(w), appendHashes(room[:0], w.keys)
+		}
+		active.index.expect(hashes)
 		for i, key := range w.keys {
 			p, put, hash := places[n], w.ops[i] == types.OpPut, hashes[i]
 			if !once {
@@ -317,16 +320,24 @@ func (t *Tablet) placeNow(key []byte, p place, version types.Version) place {
 
 // distinct reports whether it is plain to see that no key is there twice: there is one write, in the order of keys.
 func distinct(writes []write) bool {
-	if len(writes) != 1 {
-		return false
-	}
-	keys := writes[0].keys
+	return len(writes) == 1 && (writes[0].ordered || ascending(writes[0].keys))
+}
+
+func ascending(keys [][]byte) bool {
 	for i := 1; i < len(keys); i++ {
 		if bytes.Compare(keys[i-1], keys[i]) >= 0 {
 			return false
 		}
 	}
 	return true
+}
+
+func appendHashes(hashes []uint64, keys [][]byte) []uint64 {
+	hashes = slices.Grow(hashes, len(keys))
+	for _, key := range keys {
+		hashes = append(hashes, rowset.KeyHash(key))
+	}
+	return hashes
 }
 
 // putKeys returns the keys of the rows that are put, one after the other: the memtable keeps them, in one piece of memory.

@@ -3,6 +3,7 @@ package tablet
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 
@@ -151,8 +152,9 @@ const maxDecodedBytes = 1 << 30
 
 // writeReader reads a payload; after the first error it returns zeros.
 type writeReader struct {
-	src []byte
-	err error
+	src  []byte
+	err  error
+	part *vec.Vector // room for a block of a column that has several
 }
 
 func openWrite(payload []byte) (r writeReader, err error) {
@@ -285,14 +287,23 @@ func (r *writeReader) vector(v *vec.Vector, t types.ColumnType, n int, budget *i
 		return
 	}
 	*v = *rowset.NewVector(t, n)
-	for from := 0; from < n && r.err == nil; from += vec.MaxRows {
+	if r.part == nil {
+		r.part = &vec.Vector{}
+	}
+	for from := 0; from < n; from += vec.MaxRows {
 		rows := min(vec.MaxRows, n-from)
-		var part vec.Vector
-		if r.block(&part, t, rows, budget); r.err == nil {
-			rowset.AppendRange(v, &part, 0, rows)
+		if r.block(r.part, t, rows, budget); r.err != nil {
+			return
 		}
+		if from == 0 { // the others are about as long
+			v.Data = slices.Grow(v.Data, min(len(r.part.Data)*n/rows*9/8, maxHint))
+		}
+		rowset.AppendRange(v, r.part, 0, rows)
 	}
 }
+
+// maxHint bounds the room for values that are not known yet.
+const maxHint = 1 << 20
 
 func (r *writeReader) block(v *vec.Vector, t types.ColumnType, n int, budget *int64) {
 	src := r.take(r.uvarint())

@@ -73,7 +73,7 @@ func (s *Snapshot) getStored(key []byte, cols []types.ColumnID) (out *vec.Batch,
 		w := &s.rowsets[i]
 		g := sort.Search(len(w.r.groups), func(g int) bool { return bytes.Compare(w.r.groups[g].MaxKey, key) >= 0 })
 		for ; g < len(w.r.groups) && bytes.Compare(w.r.groups[g].MinKey, key) <= 0; g++ {
-			err := s.t.s.viewSome(w.r.group(g), func(group *rowset.Group) (err error) {
+			err := s.t.s.viewRows(w.r, g, func(group *rowset.Group) (err error) {
 				group.CacheBlocks(s.t.s.blocks)
 				out, at, err = s.pickKey(w, g, group, key, hash, cols)
 				return err

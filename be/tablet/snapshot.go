@@ -335,7 +335,7 @@ func (s *Snapshot) gatherStored(keys [][]byte, cols []types.ColumnID, refs []row
 	}
 	for g, idx := range found {
 		var part []*vec.Vector
-		err := s.t.s.viewSome(g.r.group(g.g), func(group *rowset.Group) (err error) {
+		err := s.t.s.viewRows(g.r, g.g, func(group *rowset.Group) (err error) {
 			group.CacheBlocks(s.t.s.blocks)
 			part, err = s.pickRows(group, g, idx, keys, refs, cols)
 			return err

@@ -149,7 +149,7 @@ var frontKey = []byte("\xfffront")
 
 // frontApplied returns the sequence number of the last record of the front that is in Badger.
 func (db *DB) frontApplied() (seq uint64, err error) {
-	err = db.viewOnce(frontKey, true, func(val []byte) error {
+	err = db.viewOnce(frontKey, true, nil, func(val []byte) error {
 		if len(val) != 8 {
 			return fmt.Errorf("%d bytes under the key of the front: %w", len(val), ErrDamaged)
 		}
@@ -239,12 +239,23 @@ func (db *DB) Close() error {
 
 // View calls fn with the value of key. The bytes may be a mapping of a file: they are valid only inside fn, which must not
 // block. While fn returns an error and tries are left, the value is looked up again: it may have moved.
-func (db *DB) View(key []byte, fn func(val []byte) error) error { return db.view(key, true, fn) }
+func (db *DB) View(key []byte, fn func(val []byte) error) error { return db.view(key, true, nil, fn) }
 
 // ViewPart is View for who needs little of a large value, and says what (WillNeed): the rest is not read.
-func (db *DB) ViewPart(key []byte, fn func(val []byte) error) error { return db.view(key, false, fn) }
+func (db *DB) ViewPart(key []byte, fn func(val []byte) error) error {
+	return db.view(key, false, nil, fn)
+}
 
-func (db *DB) view(key []byte, whole bool, fn func(val []byte) error) error {
+// ViewPlaced is ViewPart of a value that is never replaced, for who keeps where it lies: only the first reader, and the first one after
+// it has moved, looks the key up.
+func (db *DB) ViewPlaced(key []byte, at *Place, fn func(val []byte) error) error {
+	if p := at.pointer.Load(); p != nil && db.viewPointer(key, *p, false, fn) == nil {
+		return nil
+	}
+	return db.view(key, false, at, fn)
+}
+
+func (db *DB) view(key []byte, whole bool, at *Place, fn func(val []byte) error) error {
 	if db.behind != nil {
 		if e, ok := db.behind.get(key); ok {
 			if e.Delete {
@@ -255,14 +266,14 @@ func (db *DB) view(key []byte, whole bool, fn func(val []byte) error) error {
 	}
 	var err error
 	for range viewTries {
-		if err = db.viewOnce(key, whole, fn); err == nil {
+		if err = db.viewOnce(key, whole, at, fn); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (db *DB) viewOnce(key []byte, whole bool, fn func(val []byte) error) (err error) {
+func (db *DB) viewOnce(key []byte, whole bool, at *Place, fn func(val []byte) error) (err error) {
 	var p segment.Pointer
 	pointed := false
 	err = db.item(key, func(g *guard, item *badger.Item) (err error) {
@@ -279,6 +290,10 @@ func (db *DB) viewOnce(key []byte, whole bool, fn func(val []byte) error) (err e
 	}
 	if db.betweenGetAndValue != nil {
 		db.betweenGetAndValue()
+	}
+	if at != nil {
+		now := p
+		at.pointer.Store(&now)
 	}
 	return db.viewPointer(key, p, whole, fn)
 }
@@ -321,7 +336,7 @@ func (db *DB) scanPointer(key []byte, p segment.Pointer, read func(val []byte) e
 	if !errors.Is(err, segment.ErrGone) {
 		return err
 	}
-	if err = db.viewOnce(key, true, read); errors.Is(err, ErrNotFound) {
+	if err = db.viewOnce(key, true, nil, read); errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	return err

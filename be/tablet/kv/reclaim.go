@@ -212,7 +212,7 @@ func (db *DB) moveSome(some []living) (int, error) {
 	for _, v := range some {
 		var val []byte
 		read := func(b []byte) error { val = append([]byte(nil), b...); return nil }
-		if err := db.viewOnce(v.key, true, read); err != nil || len(val) == 0 {
+		if err := db.viewOnce(v.key, true, nil, read); err != nil || len(val) == 0 {
 			continue // deleted meanwhile, or unreadable: then what it is in stays
 		}
 		records = append(records, segment.Record{Key: v.key, Value: val})

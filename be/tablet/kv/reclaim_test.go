@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -228,4 +229,56 @@ func segmentsOf(t *testing.T, dir string) map[uint32]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// TestPlaceAfterReclaim reads values by where they lay before a reclaim has moved them, while it does, and after they were deleted.
+func TestPlaceAfterReclaim(t *testing.T) {
+	withSegments(t)
+	db := open(t, t.TempDir())
+	const keys = 64
+	key := func(i int) []byte { return fmt.Appendf(nil, "k%02d", i) }
+	for i := range keys {
+		if err := db.Commit(Entry{Key: key(i), Value: noise(uint64(i), 256<<10)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	places := make([]Place, keys)
+	read := func() error {
+		for i := 1; i < keys; i += 2 {
+			want := noise(uint64(i), 256<<10)
+			if err := db.ViewPlaced(key(i), &places[i], func(val []byte) error {
+				if !bytes.Equal(val, want) {
+					return fmt.Errorf("key %d has another value", i)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	before := *places[1].pointer.Load()
+	for i := 0; i < keys; i += 2 {
+		if err := db.Commit(Entry{Key: key(i), Delete: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reclaimed := make(chan error, 1)
+	go func() { reclaimed <- db.Reclaim(t.Context(), noPace) }()
+	if err := errors.Join(read(), <-reclaimed, read()); err != nil {
+		t.Fatal(err)
+	}
+	if *places[1].pointer.Load() == before {
+		t.Fatal("nothing was moved")
+	}
+	if err := db.Commit(Entry{Key: key(3), Delete: true}); err != nil {
+		t.Fatal(err)
+	}
+	var gone Place
+	if err := db.ViewPlaced(key(3), &gone, func([]byte) error { return nil }); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("a value that was deleted: %v", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/zeebo/xxh3"
@@ -80,6 +81,12 @@ func pointerOf(item *badger.Item) (p segment.Pointer, pointed bool, err error) {
 		return nil
 	})
 	return p, true, err
+}
+
+// Place is where a large value lay when it was read last; the zero value is nowhere. A pointer is taken for what it says only if the record
+// agrees, so who follows an old one finds the value or an error. It is safe for concurrent use.
+type Place struct {
+	pointer atomic.Pointer[segment.Pointer]
 }
 
 // viewPointer calls fn with the value of key that p points to; whole = all of it is wanted.

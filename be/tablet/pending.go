@@ -11,7 +11,7 @@ import (
 	"stele/sql/vec"
 )
 
-// largePart is the size from which a part is stored in data, whose value log takes big values, and not kept in memory.
+// largePart is the size from which a part is stored in data, past the front of meta, and not kept in memory.
 const largePart = 512 << 10
 
 // pendingTxn is a transaction whose rows are here but whose outcome is not known: all of its parts are light, or none is. Guarded

@@ -23,7 +23,7 @@ type request struct {
 	seq     uint64 // in the front
 	voids   int    // entries that Badger need not hear of
 	step    func() error
-	done    func(error) // called once, from the committer or, with segments, from the finisher; must not block
+	done    func(error) // called once, from the committer or, where there is one, from the finisher; must not block
 
 	placed   bool              // what is large of it is in a segment
 	pointers []segment.Pointer // by entry, zero for one that is not; nil = none is

@@ -390,7 +390,7 @@ func TestNearWithTLS(t *testing.T) {
 		}
 		return s
 	}
-	s := serveAt(t, "127.0.0.1:0", true, "c1", load(ours.Node("server")))
+	server := load(ours.Node("server"))
 	for name, tc := range map[string]struct {
 		client *Security
 		ok     bool
@@ -399,21 +399,21 @@ func TestNearWithTLS(t *testing.T) {
 		"clear text":                {nil, false},
 		"a member of another group": {load(theirs.Node("client")), false},
 	} {
-		c, err := DialPiped(s.addr, DialConfig{Cluster: NewCluster("c1"), TLS: tc.client.ClientTLS(), Timeout: time.Minute},
-			grpc_health_v1.Health_Check_FullMethodName)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = ask(t.Context(), grpc_health_v1.NewHealthClient(c), "n")
-		if (err == nil) != tc.ok {
-			t.Errorf("%s: %v", name, err)
-		}
-		if tc.ok && s.lis.Local() != 1 {
-			t.Errorf("%s: %d connections by the unix socket", name, s.lis.Local())
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := serveAt(t, "127.0.0.1:0", true, "c1", server) // its own: connections of another client may end later
+			c, err := DialPiped(s.addr, DialConfig{Cluster: NewCluster("c1"), TLS: tc.client.ClientTLS(), Timeout: time.Minute},
+				grpc_health_v1.Health_Check_FullMethodName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := ask(t.Context(), grpc_health_v1.NewHealthClient(c), "n"); (err == nil) != tc.ok {
+				t.Error(err)
+			}
+			if n := s.lis.Local(); tc.ok && n != 1 {
+				t.Errorf("%d connections by the unix socket", n)
+			}
+		})
 	}
 }
 

@@ -50,7 +50,7 @@ func TestAllowedMemory(t *testing.T) {
 // TestLimitMemory: the least counts, whoever comes first.
 func TestLimitMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	t.Cleanup(func() { memory.lowest = 0; debug.SetMemoryLimit(before) })
 	most := LimitMemory(math.MaxInt64)
 	if allowed := allowedMemory("/"); most > allowed {
 		t.Errorf("%d of %d bytes", most, allowed)

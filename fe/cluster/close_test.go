@@ -84,6 +84,7 @@ func TestCallsMayAskWhileTheyAreEnded(t *testing.T) {
 	})
 	t.Run("a BE that hangs", func(t *testing.T) {
 		w := newWorld(t, 1)
+		w.silent = timeout
 		w.run()
 		w.awaitUp()
 		answered := w.publishing(w.c)

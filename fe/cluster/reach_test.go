@@ -16,6 +16,7 @@ import (
 // all is no matter of links.
 func TestReach(t *testing.T) {
 	w := newWorld(t, 3)
+	w.silent = timeout
 	var silent, hung, moved atomic.Bool
 	answer := func(do func(context.Context, *bepb.HeartbeatResponse)) func(*fakecluster.BE) {
 		return func(b *fakecluster.BE) {

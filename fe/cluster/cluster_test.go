@@ -3,6 +3,9 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +30,26 @@ type world struct {
 	age    time.Duration
 	pokes  pokes
 	silent time.Duration // how long a heartbeat may take; longer than await waits, but where a BE is to hang: a machine may stand still
+	said   said
+}
+
+// said is what was logged.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+// count tells how often something was logged.
+func (s *said) count(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.text.String(), what)
 }
 
 const (
@@ -37,7 +60,8 @@ const (
 
 func newWorld(t *testing.T, bes int) *world {
 	w := &world{Cluster: fakecluster.New(t, bes, 2, types.QuorumMajority), t: t, events: make(chan cluster.Event, 1000), active: map[types.TxnID]bool{}, silent: time.Hour}
-	w.c = cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: w.Logger, FEAddresses: func() []string { return []string{"fe"} },
+	w.c = cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current, Log: slog.New(slog.NewTextHandler(&w.said, nil)),
+		FEAddresses: func() []string { return []string{"fe"} },
 		Settings: func() cluster.Settings {
 			return cluster.Settings{Interval: interval, Timeout: w.silent, Retries: retries}
 		},
@@ -321,6 +345,26 @@ func (w *world) report(start int64, seq uint64, disks []uint64, replicas ...*fep
 		w.t.Fatal(err)
 	}
 	return resp
+}
+
+// TestOlderCatalogIsTold: a BE that has versions which were never given has them from a catalog that was put away for an older one.
+func TestOlderCatalogIsTold(t *testing.T) {
+	const older = "the metadata is older than what a backend holds"
+	w := newWorld(t, 1)
+	w.run()
+	w.await(cluster.BEUp, w.BEs[0].ID)
+	disk := []uint64{uint64(w.BEs[0].ID) + 1000}
+	w.report(1, 1, disk, w.replica(0), w.replica(1))
+	if n := w.said.count(older); n != 0 {
+		t.Fatalf("it was told %d times of replicas at the catalog's version", n)
+	}
+	ahead := w.replica(0)
+	ahead.Version++
+	w.report(1, 2, disk, ahead, w.replica(1))
+	w.report(1, 3, disk, ahead, w.replica(1))
+	if n := w.said.count(older); n != 1 {
+		t.Errorf("it was told %d times, want once", n)
+	}
 }
 
 func (w *world) lost(at int) bool { return w.c.Lost(w.BEs[0].ID, w.Tablets[at]) }

@@ -58,6 +58,7 @@ type heard struct {
 	foreign  map[replicaKey]time.Time // replicas that the catalog does not know, and since when
 	absent   map[replicaKey]bool      // replicas of the catalog that the last full report lacked
 	suspect  map[replicaKey]suspicion // replicas seen below their tablet's version
+	older    bool                     // it was told that the catalog is older than what the process has
 }
 
 // suspicion is a replica that was below the version its tablet had then, although the catalog counts it as complete.
@@ -103,6 +104,7 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		return &fepb.ReportResponse{}, l.adopt(ctx, r, be, req, now)
 	}
 	f := l.judge(cat, h, be, req, now)
+	l.tellOlder(h, be, f.ahead)
 	if err := l.propose(ctx, f.items, now); err != nil {
 		return nil, err
 	}
@@ -123,6 +125,7 @@ type findings struct {
 	items  []command.ReplicaReport
 	events []Event
 	lacks  bool // a replica would be lost, but the log has what it lacks
+	ahead  int  // replicas that have versions which the catalog has not given
 	resp   fepb.ReportResponse
 }
 
@@ -145,6 +148,9 @@ func (l *Ledger) judge(cat *catalog.Catalog, h *heard, be types.BEID, req *fepb.
 			continue
 		}
 		delete(h.foreign, k)
+		if types.Version(r.Version) > tab.Version {
+			f.ahead++
+		}
 		lostFrom, covered := h.lost(k, tab, known, r)
 		f.lacks = f.lacks || covered
 		item, changed, urgent := compare(be, tab, known, r, req.Full, lostFrom)
@@ -162,6 +168,17 @@ func (l *Ledger) judge(cat *catalog.Catalog, h *heard, be types.BEID, req *fepb.
 		f.resp.Behind = behind(cat, be, req)
 	}
 	return f
+}
+
+// tellOlder says, once for each process of a BE, that replicas are ahead of the catalog. All that was ever committed is in it, unless somebody
+// has put an older copy of meta_dir in its place; then versions are given twice, and BEs pass over what comes second.
+func (l *Ledger) tellOlder(h *heard, be types.BEID, ahead int) {
+	if ahead == 0 || h.older {
+		return
+	}
+	h.older = true
+	l.cluster.log.Error("the metadata is older than what a backend holds, and what is written now may be lost: an older copy of meta_dir is taken into use "+
+		"by `stele fe tool backup` and `restore`, which have the backends asked", "be_id", be, "replicas", ahead)
 }
 
 // behind lists the replicas of a full report that lack versions on which the catalog counts: they were acknowledged, and a process that

@@ -32,8 +32,11 @@ DIR is the meta_dir of a frontend that is not running.
                      --address HOST:PORT where it listens for other frontends, if not as in the backup.
                      All other frontends of the old group must be stopped for good: they are forgotten, and are added
                      again with empty directories. Backends stay as they are: the new frontend learns from them what was
-                     written after the backup, and takes no writes before it has heard them all. Tables made after the
-                     backup are lost with their data.
+                     written after the backup, and takes no writes before it has heard them all. What was committed in the last
+                     milliseconds of the old group, of which no backend had heard, is lost. Tables made after the
+                     backup are lost with their data, and those altered after it are as they were then: columns that were
+                     dropped since come back with some of their values or none, and a unique key that was dropped since knows
+                     nothing of what was written without it: ALTER TABLE … DROP INDEX …, ADD UNIQUE … makes it anew.
 `
 
 // command is one subcommand.

@@ -13,7 +13,8 @@ var _ = register(Statement{
 	Name:   "admin_backup_metadata",
 	Syntax: "ADMIN BACKUP METADATA TO <file:string>",
 	Doc: "Write the metadata to a new file on the leading frontend's machine. stele fe tool restore makes the first frontend of the " +
-		"cluster from it when all frontends are lost. The rows of tables are not in it: they are on the backends.",
+		"cluster from it when all frontends are lost. The rows of tables are not in it: they are on the backends. " +
+		"Make one after each change of tables: what was altered after the backup is as before again.",
 	Do: func(_ context.Context, e *Env, a syntax.Args) (Result, error) {
 		n, err := metatool.Write(a.String("file"), e.Catalog)
 		if err != nil {

@@ -11,12 +11,15 @@ import (
 
 // What a restore passes over: a cluster may have drawn so many numbers since its backup was made. Using one again would
 // name two things alike. Hidden row ids and epochs are wide and cost nothing; AUTO_INCREMENT values are seen by users.
+// Columns and schemas count what was altered: BEs keep values by the id of their column, and obey the highest schema that they have heard of.
 const (
 	restoredIDs     = 1 << 24
 	restoredTxns    = 1 << 40
 	restoredEpochs  = 1 << 20
 	restoredRows    = 1 << 40
 	restoredAutoInc = 1 << 16
+	restoredColumns = 1 << 16
+	restoredSchemas = 1 << 16
 )
 
 // Restore says that the catalog comes from a backup and does not know yet what its BEs hold.
@@ -75,17 +78,7 @@ func (d *draft) restoreMetadata(c *command.RestoreMetadata) error {
 			d.fes = d.fes.del(d.o, id)
 		}
 	}
-	d.nextID += restoredIDs
-	d.txns.draw(restoredTxns, c.TimeMs)
-	for id, n := range d.counters.all() {
-		n.Row, n.Auto = min(n.Row+restoredRows, maxCounter), min(n.Auto+restoredAutoInc, maxCounter)
-		d.counters = d.counters.set(d.o, id, n)
-	}
-	for id, old := range d.tablets.all() {
-		t := *old
-		t.Epoch += restoredEpochs
-		d.tablets = d.tablets.set(d.o, id, &t)
-	}
+	d.passOver(c.TimeMs)
 	r := &Restore{SinceMs: c.TimeMs}
 	for id := range d.bes.all() {
 		r.Waiting = append(r.Waiting, id)
@@ -94,6 +87,27 @@ func (d *draft) restoreMetadata(c *command.RestoreMetadata) error {
 		d.restore = r
 	}
 	return nil
+}
+
+// passOver leaves out every number that may be in use.
+func (d *draft) passOver(timeMs int64) {
+	d.nextID += restoredIDs
+	d.txns.draw(restoredTxns, timeMs)
+	for id, n := range d.counters.all() {
+		n.Row, n.Auto = min(n.Row+restoredRows, maxCounter), min(n.Auto+restoredAutoInc, maxCounter)
+		d.counters = d.counters.set(d.o, id, n)
+	}
+	for id, old := range d.tables.all() {
+		t := *old
+		t.LastColumn = t.HighestColumn() + restoredColumns
+		t.Schema.Version += restoredSchemas
+		d.tables = d.tables.set(d.o, id, &t)
+	}
+	for id, old := range d.tablets.all() {
+		t := *old
+		t.Epoch += restoredEpochs
+		d.tablets = d.tablets.set(d.o, id, &t)
+	}
 }
 
 // adoptReplicas believes a BE: the versions that it holds were committed, by a catalog that knew more.

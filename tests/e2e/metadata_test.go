@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ func TestMetadataBackup(t *testing.T) {
 	exec1("CREATE TABLE m.free (v INT) DISTRIBUTED BY RANDOM BUCKETS 2") // rows are told apart by hidden ids
 	exec1("INSERT INTO m.t VALUES (1, 1), (2, 2), (3, 3)")
 	exec1("INSERT INTO m.free VALUES (1), (2)")
+	exec1("CREATE TABLE m.grew (id INT PRIMARY KEY, v INT)")
+	exec1("CREATE TABLE m.shrank (id INT PRIMARY KEY, v INT, w INT)")
+	exec1("INSERT INTO m.grew VALUES (1, 1)")
+	exec1("INSERT INTO m.shrank VALUES (1, 1, 1)")
 	backup := filepath.Join(t.TempDir(), "backup")
 	exec1("CREATE TABLE m.busy (id INT PRIMARY KEY)")
 	stop, acknowledged := make(chan struct{}), make(chan int, 1)
@@ -63,6 +68,10 @@ func TestMetadataBackup(t *testing.T) {
 	exec1("UPDATE m.t SET v = 20 WHERE id = 2")
 	exec1("INSERT INTO m.t VALUES (4, 4), (5, 5)")
 	exec1("INSERT INTO m.free VALUES (3)")
+	exec1("ALTER TABLE m.grew ADD COLUMN w VARCHAR(10) DEFAULT 'late'")
+	exec1("INSERT INTO m.grew VALUES (2, 2, 'two')")
+	exec1("ALTER TABLE m.shrank DROP COLUMN w")
+	exec1("INSERT INTO m.shrank VALUES (2, 2)")
 	close(stop)
 	written := <-acknowledged
 
@@ -116,9 +125,40 @@ func TestMetadataBackup(t *testing.T) {
 	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM m.busy").Scan(&busy); err != nil || busy != written {
 		t.Errorf("%d rows that were written while and after the backup was made (%v), want %d", busy, err, written)
 	}
+	checkAltered(t, c)
 	c.CheckReplicas(t, "m.t", 3)
 	c.CheckReplicas(t, "m.free", 3)
 	growAgain(t, c)
+}
+
+// checkAltered reads and writes tables that were altered after the backup: they have the columns of the backup again, and a new one
+// has nothing of that which came after it.
+func checkAltered(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	for _, q := range []string{
+		"INSERT INTO m.shrank VALUES (3, 3, 3)",
+		"INSERT INTO m.grew VALUES (3, 3)",
+		"ALTER TABLE m.grew ADD COLUMN x INT DEFAULT 7",
+		"UPDATE m.grew SET x = 8 WHERE id = 2",
+	} {
+		if _, err := c.DB().ExecContext(t.Context(), q); err != nil {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+	for q, want := range map[string]string{
+		"SELECT * FROM m.grew ORDER BY id":   "[[1 1 7] [2 2 8] [3 3 7]]",
+		"SELECT * FROM m.shrank ORDER BY id": "[[1 1 1] [2 2 NULL] [3 3 3]]",
+	} {
+		if rows, err := cluster.ReadTable(t.Context(), c.DB(), q); err != nil || fmt.Sprint(rows.Rows) != want {
+			t.Errorf("%s: %v, want %s (%v)", q, rows.Rows, want, err)
+		}
+	}
+	for _, table := range []string{"m.grew", "m.shrank"} {
+		rows, err := cluster.ReadTable(t.Context(), c.DB(), "ADMIN CHECK TABLE "+table+" CHECKSUM")
+		if status := rows.Column("Status"); err != nil || slices.ContainsFunc(status, func(s string) bool { return s != "OK" }) {
+			t.Errorf("the replicas of %s are %v (%v)", table, status, err)
+		}
+	}
 }
 
 // growAgain gives the restored frontend two others.

@@ -177,6 +177,27 @@ func (w *world) on(be types.BEID) (n int) {
 	return n
 }
 
+// TestNothingComesToAFullDisk: also what has no size yet, with no room asked for, is not made on a disk that refuses writes.
+func TestNothingComesToAFullDisk(t *testing.T) {
+	w := newWorld(t, 18, 4, 1, 10, 3)
+	w.sound, w.lim.DisableBalance, w.lim.SoftLimitReserve = true, true, 0
+	for _, tab := range w.tablets {
+		for i := range tab.Replicas {
+			tab.Replicas[i].Bytes = 0
+		}
+	}
+	w.run(60_000)
+	w.room(4, 0, noRoom)
+	w.settle()
+	w.added = func(tablet types.TabletID, be types.BEID) {
+		if be == 4 {
+			t.Errorf("tablet %d gets a replica on the full disk", tablet)
+		}
+	}
+	w.kill(1)
+	w.run(2 * w.lim.ToleranceMs)
+}
+
 // TestRoomComesBeforeTheMove: a replica that lags on a full disk is filled there when the disk takes writes again in time.
 func TestRoomComesBeforeTheMove(t *testing.T) {
 	w := newWorld(t, 14, 4, 1, 4, 3)

@@ -154,6 +154,12 @@ func (n *node) metrics() *prometheus.Registry {
 	}
 	gauge("tablets", "Replicas on this backend.", overDisks(func(s *tablet.Store) float64 { return float64(s.TabletCount()) }))
 	gauge("disks", "Disks that are open.", overDisks(func(*tablet.Store) float64 { return 1 }))
+	gauge("disks_refusing_writes", "Disks that refuse writes: below their reserve, or failed.", overDisks(func(s *tablet.Store) float64 {
+		if s.Usage().ReadOnly {
+			return 1
+		}
+		return 0
+	}))
 	gauge("data_used_bytes", "Bytes of the stores.", overDisks(func(s *tablet.Store) float64 { return float64(s.Usage().DataUsed) }))
 	gauge("clone_slots_used", "Clone slots taken on all disks.",
 		overDisks(func(s *tablet.Store) float64 { return float64(n.slots.Used(s.ID())) }))

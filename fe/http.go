@@ -58,6 +58,17 @@ func (n *node) metrics() *prometheus.Registry {
 	gauge("redo_bytes", "Bytes of rows that commits carry and replicas do not have on disk for certain.", func() float64 { return float64(n.meta.Current().RedoBytes()) })
 	gauge("redo_tablets", "Tablets with such rows.", func() float64 { return float64(n.meta.Current().RedoTablets()) })
 	gauge("local_connections", "Open connections of nodes of this machine by the Unix socket.", func() float64 { return float64(n.listener.Local()) })
+	gauge("disks_refusing_writes", "Disks of backends that refuse writes, as far as this FE has heard.", func() (sum float64) {
+		for be := range n.meta.Current().BEs() {
+			known, _ := n.cluster.Get(be.ID)
+			for i := range known.Disks {
+				if known.Disks[i].Refuses {
+					sum++
+				}
+			}
+		}
+		return sum
+	})
 	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Load().Connections())) })
 	return r
 }

@@ -51,7 +51,7 @@ func derived[T any](live *conf.Live, from func(*conf.Values) T) func() T {
 
 func writeSettings(v *conf.Values) txn.Settings {
 	return txn.Settings{WriteTimeout: conf.WriteTimeout.Get(v), PublishBacklog: publishBacklog, PublishWait: conf.PublishWaitTimeout.Get(v),
-		RedoBytes: int(conf.RedoMaxBytes.Get(v))}
+		RedoBytes: int(conf.RedoMaxBytes.Get(v)), Failover: conf.AutoFailover.Get(v)}
 }
 
 func scanSettings(v *conf.Values) dist.Settings {

@@ -132,7 +132,7 @@ func (s *Server) disk(d *host.Disk) *bepb.Disk {
 	out.DiskId, out.TotalBytes, out.AvailableBytes, out.DataUsedBytes = uint64(d.Store.ID()), u.Total, u.Available, u.DataUsed
 	out.Error, out.Tablets = u.Err, uint64(d.Store.TabletCount())
 	if u.ReadOnly {
-		out.AvailableBytes = 0 // nothing may be planned onto it
+		out.RefusesWrites, out.AvailableBytes = true, 0 // an FE that does not know the first plans nothing onto it for want of room
 	}
 	out.CloneSlotsUsed = uint32(s.Slots.Used(d.Store.ID()))
 	return out

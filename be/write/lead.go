@@ -159,7 +159,8 @@ func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteRespon
 	done(resp)
 }
 
-func refused(id types.TabletID, err error) *bepb.WriteResponse {
+// refusalOf is why something was not done for a tablet.
+func refusalOf(id types.TabletID, err error) *refusal {
 	var r *refusal
 	if !errors.As(err, &r) {
 		r = &refusal{code: bepb.WriteResponse_FAILED, tablet: id, err: err}
@@ -172,6 +173,11 @@ func refused(id types.TabletID, err error) *bepb.WriteResponse {
 			r.code = bepb.WriteResponse_NO_TABLET
 		}
 	}
+	return r
+}
+
+func refused(id types.TabletID, err error) *bepb.WriteResponse {
+	r := refusalOf(id, err)
 	return &bepb.WriteResponse{Refusal: r.code, Message: r.err.Error(), RefusedTablet: uint64(r.tablet), RefusedRow: uint32(r.row)}
 }
 

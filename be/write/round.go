@@ -65,7 +65,7 @@ func (w *Writer) replicate(ctx context.Context, txn types.TxnID, parts []*part, 
 // stored notes that a part is durable here, or not.
 func (d *round) stored(p *part, r *replica, err error) {
 	if err != nil {
-		d.end(err)
+		d.end(refusalOf(types.TabletID(p.req.TabletId), err))
 		return
 	}
 	d.mu.Lock()

@@ -126,17 +126,31 @@ func (c *Cluster) answered(m *member, req *bepb.HeartbeatRequest, resp *bepb.Hea
 		c.log.Warn("reach of a be", "be_id", m.ID, "does_not_reach", unreached)
 		events = append(events, Event{Kind: ReachChanged, BE: m.ID})
 	}
-	m.Disks = m.Disks[:0:0]
-	for _, d := range resp.Disks {
-		m.Disks = append(m.Disks, Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
-			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Error: d.Error,
-			CloneSlotsUsed: int(d.CloneSlotsUsed), Tablets: int(d.Tablets)})
+	if c.disksLocked(m, resp.Disks) {
+		events = append(events, Event{Kind: DisksChanged, BE: m.ID})
 	}
 	events = append(events, c.clonesLocked(m, req, resp)...)
 	c.mu.Unlock()
 	for _, e := range events {
 		c.events(e)
 	}
+}
+
+// disksLocked takes in the disks of a BE, and reports whether one of them refuses writes that it took, or takes them again.
+func (c *Cluster) disksLocked(m *member, reported []*bepb.Disk) (changed bool) {
+	disks := make([]Disk, 0, len(reported))
+	for _, d := range reported {
+		disk := Disk{ID: types.DiskID(d.DiskId), Path: d.Path, Medium: types.Medium(d.Medium), State: types.DiskState(d.State),
+			Total: d.TotalBytes, Available: d.AvailableBytes, DataUsed: d.DataUsedBytes, Refuses: d.RefusesWrites, Error: d.Error,
+			CloneSlotsUsed: int(d.CloneSlotsUsed), Tablets: int(d.Tablets)}
+		if m.Writes(disk.ID) == disk.Refuses {
+			changed = true
+			c.log.Warn("writes to a disk", "be_id", m.ID, "disk_id", d.DiskId, "refused", d.RefusesWrites, "why", d.Error)
+		}
+		disks = append(disks, disk)
+	}
+	m.Disks = disks
+	return changed
 }
 
 // unreachedLocked returns which of the BEs that another one does not hear of this FE does hear of: those that hang hang for all, and who has

@@ -48,9 +48,15 @@ type Disk struct {
 	Total          int64
 	Available      int64
 	DataUsed       int64
+	Refuses        bool // writes: it is below its reserve, or has failed
 	Error          string
 	CloneSlotsUsed int
 	Tablets        int
+}
+
+// Writes reports whether a disk of the BE takes writes, as far as is known.
+func (b *BE) Writes(id types.DiskID) bool {
+	return !slices.ContainsFunc(b.Disks, func(d Disk) bool { return d.ID == id && d.Refuses })
 }
 
 // MemoryPart is something that takes memory of a BE; Limit is 0 when it has none of its own.
@@ -103,6 +109,7 @@ const (
 	CloneEnded
 	ReplicaChanged
 	ReachChanged // a BE reaches others that it did not, or no longer
+	DisksChanged // a disk refuses writes that it took, or takes them again
 )
 
 // Event is something that the control loop should look at before its next scan.
@@ -282,6 +289,14 @@ func (c *Cluster) Alive(id types.BEID) bool {
 	defer c.mu.RUnlock()
 	b, ok := c.getLocked(id)
 	return ok && b.Alive
+}
+
+// Writes reports whether a disk of a BE takes writes, as far as this FE knows.
+func (c *Cluster) Writes(id types.BEID, disk types.DiskID) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	b, ok := c.getLocked(id)
+	return ok && b.Writes(disk)
 }
 
 // Away reports whether a BE is dead for at least so long, and has reported nothing since. One that this FE has not tried to reach, or

@@ -36,6 +36,7 @@ type viewDisk struct {
 	Total     int64           `cbor:"4,keyasint,omitempty"`
 	Available int64           `cbor:"5,keyasint,omitempty"` // rounded: a view is not sent again for a few bytes
 	Path      string          `cbor:"6,keyasint,omitempty"`
+	Refuses   bool            `cbor:"7,keyasint,omitempty"` // writes
 }
 
 // viewGrain is what free space is rounded to in a view.
@@ -67,7 +68,7 @@ func toView(b *BE) viewBE {
 	}
 	for _, d := range b.Disks {
 		v.Disks = append(v.Disks, viewDisk{ID: d.ID, Medium: d.Medium, State: d.State, Total: d.Total,
-			Available: d.Available / viewGrain * viewGrain, Path: d.Path})
+			Available: d.Available / viewGrain * viewGrain, Path: d.Path, Refuses: d.Refuses})
 	}
 	return v
 }
@@ -115,7 +116,8 @@ func fromView(v *viewBE) BE {
 		b.FirstMiss = time.UnixMilli(v.MissedMs)
 	}
 	for _, d := range v.Disks {
-		b.Disks = append(b.Disks, Disk{ID: d.ID, Path: d.Path, Medium: d.Medium, State: d.State, Total: d.Total, Available: d.Available})
+		b.Disks = append(b.Disks, Disk{ID: d.ID, Path: d.Path, Medium: d.Medium, State: d.State, Total: d.Total, Available: d.Available,
+			Refuses: d.Refuses})
 	}
 	return b
 }

@@ -336,6 +336,7 @@ type Cluster struct {
 
 	mu        sync.Mutex
 	dead      map[types.BEID]bool
+	full      map[types.BEID]bool
 	unreached map[types.BEID][]types.BEID
 	probes    map[types.BEID]int
 }
@@ -345,7 +346,7 @@ type Cluster struct {
 func New(t testing.TB, n, tablets int, quorum types.WriteQuorum) *Cluster {
 	t.Helper()
 	c := &Cluster{Log: &Log{cat: catalog.New()}, Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		dead: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
+		dead: map[types.BEID]bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
 	c.Log.Must(t, &command.InitCluster{ClusterID: ClusterID, FE: catalog.FE{Name: "fe1"}, TimeMs: 1})
 	for range n {
 		c.addBE(t)
@@ -448,6 +449,20 @@ func (c *Cluster) Address(id types.BEID) string {
 		}
 	}
 	return ""
+}
+
+// Writes reports whether the disk of a BE takes writes, as Fill has said.
+func (c *Cluster) Writes(id types.BEID, _ types.DiskID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.full[id]
+}
+
+// Fill makes it known that the disk of a BE refuses writes, or takes them.
+func (c *Cluster) Fill(id types.BEID, full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full[id] = full
 }
 
 // Probe counts.

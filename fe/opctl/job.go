@@ -82,6 +82,9 @@ func (e *Engine) moveLeaders(ctx context.Context, op *catalog.Op, j *job) error 
 	if len(plan.Moves) == 0 || j.refused > refusedMax {
 		op.State = catalog.OpDone
 		op.Message = fmt.Sprintf("%d leaders moved, spread %d before and %d after", op.Done, op.Before, op.After)
+		if len(plan.LeftOut) > 0 {
+			op.Message += fmt.Sprintf("; left out, for their disks refuse writes or have had no room since: backends %d", plan.LeftOut)
+		}
 		if len(plan.Moves) > 0 {
 			op.State, op.Message = catalog.OpFailed, "the tablets change faster than leaders can move"
 		}

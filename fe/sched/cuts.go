@@ -91,7 +91,7 @@ func (s *Scheduler) checkReach(t *Tablet) {
 		return
 	}
 	to := s.leaderFor(t, t.Leader)
-	if to == 0 || !s.in.View.BE(to).mayLead() || s.in.View.unreached(t, to) >= missed {
+	if to == 0 || !s.in.View.BE(to).mayLead() || s.in.View.refuses(t.On(to)) || s.in.View.unreached(t, to) >= missed {
 		return
 	}
 	s.reach = append(s.reach, LeaderMove{Tablet: t.ID, From: t.Leader, To: to, Epoch: t.Epoch})

@@ -148,6 +148,14 @@ func explainReplica(v *View, t *Tablet, r *Replica, c Clock) Line {
 			notes = append(notes, fmt.Sprintf("its disk is %s and %s", d.State, d.Medium))
 		}
 	}
+	if d := v.disk(r); d != nil && d.full() {
+		note := "its disk has refused writes, and has little room"
+		if d.Refuses {
+			note = "its disk refuses writes"
+			advice = "free space on the disk, or add a backend: stele.disks tells what the disk lacks"
+		}
+		notes = append(notes, fmt.Sprintf("%s for %d s", note, (c.NowMs-d.FullSinceMs)/1000))
+	}
 	if len(notes) == 0 {
 		notes = append(notes, "complete")
 	}

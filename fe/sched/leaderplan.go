@@ -33,6 +33,8 @@ type LeaderPlan struct {
 	Moves         []LeaderMove
 	Before, After LeaderSpread
 	Optimal       bool // no better plan exists; false when the work was cut short
+	// LeftOut are the BEs that get no leaders of the tablets of which their full disks have replicas, by id.
+	LeftOut []types.BEID
 }
 
 // leaderBudget bounds the work of one plan.
@@ -100,7 +102,7 @@ type leaderBE struct {
 
 func planLeaders(v *View, scope LeaderScope, budget leaderBudget) LeaderPlan {
 	g := newLeaderGraph(v, scope)
-	plan := LeaderPlan{Before: leaderSpread(v, scope, nil)}
+	plan := LeaderPlan{Before: leaderSpread(v, scope, nil), LeftOut: v.leftOut(scope)}
 	for n := 0; budget.moves == 0 || n < budget.moves; n++ {
 		if g.arcs > budget.arcs {
 			break
@@ -152,25 +154,25 @@ func newLeaderGraph(v *View, scope LeaderScope) *leaderGraph {
 	return g
 }
 
-// add puts a tablet with a live leader into the graph. A leader on a BE that is being decommissioned, or does not reach followers that
-// another one reaches, is moved away first, to the BE that leads least.
+// add puts a tablet with a live leader into the graph. A leader on a BE that is being decommissioned, or that could lead less well than
+// another one (leadRank), is moved away first, to the BE that leads least.
 func (g *leaderGraph) add(v *View, t *Tablet, index map[types.BEID]int32, fixed bool) {
 	lead := t.On(t.Leader)
 	if lead == nil || !v.isCopy(lead) {
 		return
 	}
 	item := leaderTablet{id: t.ID, table: t.Table, epoch: t.Epoch, from: t.Leader, orig: index[t.Leader], fixed: fixed}
-	least := math.MaxInt // followers that are not reached
+	var least leadRank
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if !v.isCopy(r) || !v.BE(r.BE).mayLead() {
 			continue
 		}
-		missed := v.unreached(t, r.BE)
-		if missed < least {
-			least, item.cells = missed, item.cells[:0]
+		rank := v.leadRank(t, r)
+		if len(item.cells) == 0 || rank.compare(least) < 0 {
+			least, item.cells = rank, item.cells[:0]
 		}
-		if missed == least {
+		if rank == least {
 			item.cells = append(item.cells, g.cell(t.Table, index[r.BE]))
 		}
 	}
@@ -353,7 +355,7 @@ func leaderSpread(v *View, scope LeaderScope, now map[types.TabletID]types.BEID)
 	}
 	out := LeaderSpread{Min: math.MaxInt}
 	for i := range v.BEs {
-		if v.BEs[i].mayLead() {
+		if v.BEs[i].mayLead() && !v.BEs[i].leadsNothing() {
 			out.Min, out.Max = min(out.Min, perBE[v.BEs[i].ID]), max(out.Max, perBE[v.BEs[i].ID])
 		}
 	}

@@ -29,7 +29,9 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	if t.Leader != 0 {
 		be := s.in.View.BE(t.Leader)
 		if be != nil && !be.dead() {
-			s.checkReach(t)
+			if !s.checkWrites(t) {
+				s.checkReach(t)
+			}
 			return
 		}
 	}
@@ -45,35 +47,31 @@ func (s *Scheduler) checkLeader(t *Tablet) {
 	s.touched[t.ID] = true
 }
 
-// leaderFor picks the complete replica on a live BE that stays if possible, reaches as many of the others as can be, and leads least; 0
-// when there is none.
+// leaderFor picks the complete replica on a live BE that could lead best, and of several the one whose BE leads least; 0 when there is none.
 func (s *Scheduler) leaderFor(t *Tablet, except types.BEID) types.BEID {
 	table := s.table()
-	var best *BE
-	least := 0 // followers that best does not reach
+	var best types.BEID
+	var least leadRank
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		if r.BE == except || !s.in.View.isCopy(r) {
 			continue
 		}
-		be, missed := s.in.View.BE(r.BE), s.in.View.unreached(t, r.BE)
-		switch {
-		case best == nil, !best.mayLead() && be.mayLead():
-		case !be.mayLead() && best.mayLead():
-			continue
-		case cmp.Or(cmp.Compare(missed, least), cmp.Compare(table.leads(be.ID), table.leads(best.ID))) >= 0:
-			continue
+		rank := s.in.View.leadRank(t, r)
+		if best == 0 || cmp.Or(rank.compare(least), cmp.Compare(table.leads(r.BE), table.leads(best))) < 0 {
+			best, least = r.BE, rank
 		}
-		best, least = be, missed
 	}
-	if best == nil {
-		return 0
-	}
-	return best.ID
+	return best
 }
 
 // assignLeaders sends all the new leaders of this Step, those for one reason in one Action.
 func (s *Scheduler) assignLeaders() {
+	if len(s.writes) > 0 {
+		s.stats.LeadersMoved += int64(len(s.writes))
+		s.act(Action{Kind: ActLeaders, Leaders: s.writes, Why: whyWrites})
+		s.note(0, fmt.Sprintf("the leaders of %d tablets were on disks that refuse writes", len(s.writes)))
+	}
 	if len(s.reach) > 0 {
 		s.stats.LeadersMoved += int64(len(s.reach))
 		s.act(Action{Kind: ActLeaders, Leaders: s.reach, Why: whyReach})
@@ -89,7 +87,7 @@ func (s *Scheduler) assignLeaders() {
 
 // quiet keeps book of since when nothing is left to be repaired.
 func (s *Scheduler) quiet() bool {
-	busy := len(s.moves)+len(s.reach) > 0
+	busy := len(s.moves)+len(s.reach)+len(s.writes) > 0
 	for i := range s.in.View.BEs {
 		busy = busy || s.in.View.BEs[i].Unknown
 	}
@@ -153,7 +151,7 @@ func (s *Scheduler) evenLeaders() []LeaderMove {
 	table, v := s.table(), s.in.View
 	least, most := math.MaxInt, 0
 	for i := range v.BEs {
-		if v.BEs[i].Available() {
+		if v.BEs[i].Available() && !v.BEs[i].leadsNothing() {
 			least, most = min(least, table.leaders[i]), max(most, table.leaders[i])
 		}
 	}
@@ -168,13 +166,15 @@ func (s *Scheduler) evenLeaders() []LeaderMove {
 		}
 		t := &v.Tablets[i]
 		from, ok := v.index.at(t.Leader)
-		if !ok || count[from] <= least+1 {
+		lead := t.On(t.Leader)
+		if !ok || lead == nil || count[from] <= least+1 {
 			continue
 		}
+		rank := v.leadRank(t, lead)
 		for j := range t.Replicas {
 			r := &t.Replicas[j]
 			to, ok := v.index.at(r.BE)
-			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() || v.unreached(t, r.BE) > v.unreached(t, t.Leader) {
+			if !ok || count[to]+1 >= count[from] || !v.isCopy(r) || !v.BEs[to].Available() || v.leadRank(t, r).compare(rank) > 0 {
 				continue
 			}
 			moves = append(moves, LeaderMove{Tablet: t.ID, From: t.Leader, To: r.BE, Epoch: t.Epoch})

@@ -244,16 +244,5 @@ func (s *Scheduler) roomier(be types.BEID, a, b *Disk) bool {
 	return cmp.Or(cmp.Compare(s.slots.in(be, a.ID), s.slots.in(be, b.ID)), cmp.Compare(b.Available, a.Available)) < 0
 }
 
-// fits reports whether a disk stays below its soft limit with so many bytes more: it is passed only when both the
-// share used and the bytes left say so.
-func (s *Scheduler) fits(d *Disk, bytes int64) bool {
-	left := d.Available - bytes
-	if left < 0 {
-		return false
-	}
-	if d.Total <= 0 {
-		return true
-	}
-	used := d.Total - left
-	return left >= s.in.Limits.SoftLimitReserve || used*100 <= d.Total*int64(s.in.Limits.SoftLimitPercent)
-}
+// fits reports whether a disk has room for so many bytes more.
+func (s *Scheduler) fits(d *Disk, bytes int64) bool { return !d.full() && s.in.Limits.below(d, bytes) }

@@ -43,7 +43,7 @@ func (s *Scheduler) plan(task *Task) bool {
 	case ForceRedundant:
 		return s.planDropDamaged(task, t, v)
 	case VersionIncomplete:
-		return s.planInPlace(task, t)
+		return s.planInPlace(task, t, v)
 	case NeedFurtherRepair:
 		return s.planExtra(task, t)
 	case DiskMigration:
@@ -64,7 +64,7 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 		return true
 	}
 	if s.lagging(t) != nil {
-		return s.planInPlace(task, t)
+		return s.planInPlace(task, t, v)
 	}
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
@@ -145,13 +145,13 @@ func (s *Scheduler) moveLocally(task *Task, t *Tablet, r *Replica, disk types.Di
 		Why: task.Status.String()})
 }
 
-// lagging returns the replica to be repaired in place: the one that lacks least, for it is a copy soonest.
+// lagging returns the replica to be repaired in place, where writes are taken: the one that lacks least, for it is a copy soonest.
 func (s *Scheduler) lagging(t *Tablet) *Replica {
 	var best *Replica
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := s.in.View.BE(r.BE)
-		if r.Role == types.RoleLearner || r.damaged() || r.Offline || r.LastFailed == 0 || be == nil || !be.Alive {
+		if r.Role == types.RoleLearner || r.damaged() || r.Offline || r.LastFailed == 0 || be == nil || !be.Alive || s.in.View.refuses(r) {
 			continue
 		}
 		if best == nil || r.Version > best.Version || r.Version == best.Version && r.LastFailed < best.LastFailed {
@@ -161,9 +161,12 @@ func (s *Scheduler) lagging(t *Tablet) *Replica {
 	return best
 }
 
-func (s *Scheduler) planInPlace(task *Task, t *Tablet) bool {
+func (s *Scheduler) planInPlace(task *Task, t *Tablet, v Verdict) bool {
 	r := s.lagging(t)
 	if r == nil {
+		if r, d := s.lagsOnFull(t); r != nil {
+			return s.planOffFull(task, t, v, r, d)
+		}
 		s.stuck(task, WaitBackend, "the replica that lags is on a backend that does not answer")
 		return true
 	}

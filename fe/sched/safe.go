@@ -10,6 +10,17 @@ type Hazard struct {
 	Last   bool // nothing could be read any more
 }
 
+// writers counts the complete replicas on live BEs, but one, whose disks take writes.
+func (v *View) writers(t *Tablet, but *Replica) int {
+	n := 0
+	for i := range t.Replicas {
+		if r := &t.Replicas[i]; r != but && v.isCopy(r) && !v.refuses(r) {
+			n++
+		}
+	}
+	return n
+}
+
 // SafeToStop lists the tablets that could no longer be written, or not even read, if a BE stopped now. need is how many
 // of a tablet's followers must answer a write. Tablets that suffer already are listed as well if the BE has a copy: to
 // stop it makes their repair harder.
@@ -31,7 +42,7 @@ func SafeToStop(v *View, be types.BEID, need func(t *Tablet, followers int) int)
 			continue // it counts for nothing now
 		}
 		copies--
-		if n := need(t, followers); copies < n || copies == 0 {
+		if n := need(t, followers); v.writers(t, r) < n || copies == 0 {
 			out = append(out, Hazard{Tablet: t.ID, Copies: copies, Need: n, Last: copies == 0})
 		}
 	}

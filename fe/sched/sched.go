@@ -96,6 +96,7 @@ type Scheduler struct {
 	rested            map[types.TabletID]int64 // tablets whose move failed, and until when they stay where they are
 	recalled          map[types.TabletID]Task  // tasks of an earlier leader that had failed
 	cuts              []cutPair                // of the last Step
+	full              []fullDisk               // likewise
 	hopeless          map[types.TabletID]int64 // tablets that could not be helped and had no room, and until when that is remembered
 	stats             Stats
 
@@ -112,6 +113,7 @@ type Scheduler struct {
 	freed     bool         // a slot has come free: tasks that wait for one may go on
 	moves     []LeaderMove // of tablets whose leaders are dead
 	reach     []LeaderMove // of those whose leaders do not reach their followers
+	writes    []LeaderMove // of those whose leaders are on disks that refuse writes
 }
 
 // classedBE is what matters of a BE's state: when it changes, every tablet is looked at.
@@ -145,6 +147,7 @@ func (s *Scheduler) Step(in Input) Output {
 	s.checkRunning()
 	scan := s.noteBEs() || in.Scan || s.hungry()
 	scan = s.noteCuts() || scan
+	scan = s.noteFull() || scan
 	if scan {
 		s.scannedMs, s.overflow = in.NowMs, false
 		s.loads = nil // count anew
@@ -179,7 +182,7 @@ func (s *Scheduler) begin(in Input) {
 	s.in.Limits = in.Limits.withFloor()
 	s.touched = map[types.TabletID]bool{}
 	s.open, s.idle = nil, nil
-	s.moves, s.reach, s.freed = nil, nil, false
+	s.moves, s.reach, s.writes, s.freed = nil, nil, nil, false
 	s.slots = newSlotTable(s.in.Limits)
 	for _, t := range s.running {
 		s.slots.take(t)

@@ -18,6 +18,7 @@ func (s *Scheduler) victim(t *Tablet) (*Replica, string) {
 		{"version incomplete", func(r *Replica, _ *BE) bool { return r.LastFailed != 0 }},
 		{"backend decommissioned", func(_ *Replica, be *BE) bool { return be.Decommissioned }},
 		{"on a disk that it is to leave", func(r *Replica, be *BE) bool { return !v.diskStays(t, r, be) }},
+		{"on a disk that refuses writes", func(r *Replica, _ *BE) bool { return v.refuses(r) }},
 		{"src replica of rebalance", func(r *Replica, _ *BE) bool { return s.moved[t.ID] == r.ID }},
 	}
 	mayGo := func(r *Replica) bool {

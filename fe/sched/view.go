@@ -49,6 +49,9 @@ type Disk struct {
 	Total     int64 // bytes
 	Available int64 // bytes
 	Used      int64 // bytes of Stele's data
+	Refuses   bool  // writes: its BE says so
+	// FullSinceMs is since when it is full (MarkFull), 0 = it is not.
+	FullSinceMs int64
 }
 
 // Tablet is a tablet with its replicas.

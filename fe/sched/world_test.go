@@ -28,6 +28,7 @@ type world struct {
 	cloned  func(*Action)
 	acts    func(*Action) // looks at what is about to be carried out
 	sound   bool          // no clone breaks
+	full    FullDisks
 	dirty   []types.TabletID
 	ended   []Outcome
 	restart []types.BEID
@@ -128,6 +129,7 @@ func (w *world) step() Output {
 	if w.follow != nil {
 		w.follow()
 	}
+	w.full = MarkFull(w.bes, w.full, w.lim, w.now)
 	in := Input{NowMs: w.now, View: w.view(), Dirty: w.dirty, Outcomes: w.ended, Restarted: w.restart, Found: w.found, Limits: w.lim,
 		Scan: w.now >= w.scanAt, Clones: w.progress()}
 	if in.Scan {
@@ -330,6 +332,8 @@ func (w *world) endClones() {
 			continue
 		case src == nil || dst == nil || !w.alive(c.src) || w.cut(c.src, c.dst) || !w.sound && w.rng.IntN(20) == 0:
 			o.Reason = "stream broke"
+		case w.refuses(c.dst, c.spec.DestDisk):
+			o.Reason = "disk is below its reserve"
 		default:
 			dst.Bytes = src.Bytes
 			t.data[dst.ID] = t.data[src.ID]
@@ -356,6 +360,11 @@ func (w *world) lead(a *Action) {
 	}
 }
 
+func (w *world) refuses(id types.BEID, disk types.DiskID) bool {
+	d := w.be(id).disk(disk)
+	return d != nil && d.Refuses
+}
+
 // write commits one version of a tablet on whoever can store it.
 func (w *world) write(t *worldTablet) {
 	lead := t.On(t.Leader)
@@ -364,7 +373,7 @@ func (w *world) write(t *worldTablet) {
 	}
 	followers, ok := 0, 0
 	stores := func(r *Replica) bool {
-		return w.alive(r.BE) && t.data[r.ID] == t.Version && !w.cut(t.Leader, r.BE) && (w.sound || w.rng.IntN(15) > 0)
+		return w.alive(r.BE) && t.data[r.ID] == t.Version && !w.cut(t.Leader, r.BE) && !w.refuses(r.BE, r.Disk) && (w.sound || w.rng.IntN(15) > 0)
 	}
 	stored := map[types.ReplicaID]bool{}
 	for i := range t.Replicas {

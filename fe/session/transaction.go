@@ -133,9 +133,14 @@ const (
 	retryPauseMax = 500 * time.Millisecond
 )
 
+// fullPatience is how long a statement is tried again that met a full disk: the leader of the tablet moves as soon as the leading FE has heard of
+// the disk, unless that FE is of an older version or an operation has the tablet in hand.
+const fullPatience = 3 * time.Second
+
 // retrier paces the tries of one statement.
 type retrier struct {
 	deadline time.Time
+	full     time.Time // from when on a full disk is waited for no more, zero = none was met
 	pause    time.Duration
 }
 
@@ -148,8 +153,17 @@ func (r *retrier) extend(d time.Duration) { r.deadline = time.Now().Add(d) }
 
 // again waits for the next try after err; false when there is none.
 func (r *retrier) again(ctx context.Context, txns *txn.Coordinator, err error) bool {
-	if ctx.Err() != nil || time.Now().After(r.deadline) {
+	now := time.Now()
+	if ctx.Err() != nil || now.After(r.deadline) {
 		return false
+	}
+	if txn.IsFull(err) {
+		if r.full.IsZero() {
+			r.full = now.Add(fullPatience)
+		}
+		if now.After(r.full) {
+			return false
+		}
 	}
 	txns.Await(ctx, err, r.pause)
 	r.pause = min(2*r.pause, retryPauseMax)

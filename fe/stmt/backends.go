@@ -31,7 +31,7 @@ var backendColumns = cols(`
 	TotalCapacity         text  Bytes of its disks.
 	UsedPct               text  Use of its disks, whoever uses them.
 	MaxDiskUsedPct        text  Use of its fullest disk.
-	ErrMsg                text  Why the last heartbeat failed.
+	ErrMsg                text  Why the last heartbeat failed, or which disks refuse writes.
 	Version               text  Version of the process.
 	Status                text  JSON: when it last reported all its replicas.
 	DataTotalCapacity     text  Bytes that replicas have and could have: used by them, or free.
@@ -85,7 +85,7 @@ func backendRow(e *Env, be *catalog.BE) Row {
 	}
 	return Row{be.ID, be.Host, be.Port, be.Port, httpPort, be.Port, e.stamp(m.LastStart), e.stamp(m.LastHeartbeat), m.Alive,
 		be.Decommission, false, e.Catalog.ReplicasOn(be.ID), capacity(s.data), capacity(s.avail), capacity(s.total), percent(s.total-s.avail, s.total),
-		s.fullest, m.Err, m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
+		s.fullest, cmp.Or(m.Err, refusingDisks(&m)), m.Version, string(status), capacity(s.data + s.avail), percent(s.data, s.data+s.avail), m.CPUCores,
 		m.RunningScans, percent(m.MemUsed, m.MemLimit), cpuUsed(&m), be.Location, silentPeers(&m)}
 }
 
@@ -116,7 +116,7 @@ var diskColumns = cols(`
 	AvailCapacity     text  Bytes free.
 	TotalCapacity     text  Bytes in all.
 	TotalUsedPct      text  Use, whoever uses it.
-	State             text  ONLINE, OFFLINE, DISABLED or DECOMMISSIONED.
+	State             text  ` + diskStates + `
 	PathHash          int   Id of the disk, kept on it.
 	StorageMedium     text  HDD or SSD.
 	TabletNum         int   Replicas on it.
@@ -129,7 +129,7 @@ func diskRows(e *Env, be *catalog.BE) []Row {
 	var rows []Row
 	for _, d := range e.disks(be.ID) {
 		rows = append(rows, Row{d.Path, capacity(d.DataUsed), capacity(max(d.Total-d.Available-d.DataUsed, 0)), capacity(d.Available),
-			capacity(d.Total), percent(d.Total-d.Available, d.Total), d.State.String(), d.ID, d.Medium.String(), d.Tablets,
+			capacity(d.Total), percent(d.Total-d.Available, d.Total), shownState(&d), d.ID, d.Medium.String(), d.Tablets,
 			capacity(d.DataUsed + d.Available), percent(d.DataUsed, d.DataUsed+d.Available)})
 	}
 	return rows

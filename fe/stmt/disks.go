@@ -27,6 +27,28 @@ func (e *Env) disks(be types.BEID) []cluster.Disk {
 	return disks
 }
 
+// diskStates are the states that shownState has a word for.
+const diskStates = "ONLINE, READ_ONLY (it refuses writes: below its reserve, or failed), OFFLINE, DISABLED or DECOMMISSIONED."
+
+// shownState is the state of a disk as an operator sees it.
+func shownState(d *cluster.Disk) string {
+	if d.State == types.DiskOnline && d.Refuses {
+		return "READ_ONLY"
+	}
+	return d.State.String()
+}
+
+// refusingDisks says which disks of a BE refuse writes, and why.
+func refusingDisks(m *cluster.BE) string {
+	var out []string
+	for i := range m.Disks {
+		if d := &m.Disks[i]; d.Refuses {
+			out = append(out, strings.TrimSuffix(fmt.Sprintf("disk %s refuses writes: %s", d.Path, d.Error), ": "))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
 var _ = register(Statement{
 	Name:   "alter_system_disk",
 	Syntax: "ALTER SYSTEM {verb: DECOMMISSION|DISABLE|CANCEL DECOMMISSION|CANCEL DISABLE} DISK <paths:strings> ON BACKEND {<host:hostport>|<text:string>}",

@@ -144,19 +144,19 @@ var _ = registerTable(Table{Database: steleDB, Name: "disks", Doc: "One row per 
 		disk_id          int   Id of the disk, kept on it: the PathHash of other tables.
 		path             text  Folder.
 		medium           name  HDD or SSD.
-		state            name  ONLINE, OFFLINE, DISABLED or DECOMMISSIONED.
+		state            name  ` + diskStates + `
 		total_bytes      int   Size.
 		available_bytes  int   Free.
 		data_used_bytes  int   Of replicas.
 		tablets          int   Replicas on it.
 		clone_slots_used int   Clones that it takes part in.
-		error            text  Why it is OFFLINE.
+		error            text  Why it is OFFLINE or READ_ONLY.
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) {
 		var rows []Row
 		for be := range e.Catalog.BEs() {
 			for _, d := range e.disks(be.ID) {
-				rows = append(rows, Row{be.ID, d.ID, d.Path, d.Medium.String(), d.State.String(), d.Total, d.Available, d.DataUsed, d.Tablets,
+				rows = append(rows, Row{be.ID, d.ID, d.Path, d.Medium.String(), shownState(&d), d.Total, d.Available, d.DataUsed, d.Tablets,
 					d.CloneSlotsUsed, d.Error})
 			}
 		}

@@ -21,12 +21,12 @@ var _ = register(Statement{
 		"writes to its tablet of some milliseconds. SHOW OPSTATUS follows it. ON limits it to one tablet and DATABASE to one database; DRY " +
 		"RUN only tells what would move.",
 	Columns: cols(`
-		vgroup_id     int   The tablet; NULL in the one row that says there was nothing to move.
+		vgroup_id     int   The tablet; NULL in the row that says there was nothing to move, and in those of BEs that are left out.
 		db_name       text  Database.
 		table_name    text  Table.
 		from_be       int   BE that leads, NULL when none does.
-		to_be         int   BE that is to lead.
-		state         text  moving, planned (DRY RUN), or balanced.
+		to_be         int   BE that is to lead, or that is left out.
+		state         text  moving, planned (DRY RUN), balanced, or left out: the disk of to_be refuses writes or has had no room since.
 		job_id        int   The operation that moves them, NULL when there is none.
 		spread_before int   Most leaders on a BE less fewest, before.
 		spread_after  int   The same, after.
@@ -96,6 +96,9 @@ func leaderRows(e *Env, state string, plan sched.LeaderPlan, job any) []Row {
 	}
 	if len(rows) == 0 {
 		rows = append(rows, Row{nil, nil, nil, nil, nil, "balanced", nil, before, after})
+	}
+	for _, be := range plan.LeftOut {
+		rows = append(rows, Row{nil, nil, nil, nil, be, "left out: its disk refuses writes, or has had no room since", nil, before, after})
 	}
 	return rows
 }

@@ -514,3 +514,47 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// TestFullDiskLosesItsLeaders: a BE whose disk refuses writes leads nothing any more as soon as it has said so, nor before it has room that lasts.
+func TestFullDiskLosesItsLeaders(t *testing.T) {
+	s := newStage(t, 3, 12)
+	s.settle()
+	be := s.someBE()
+	room := func(refuses bool, available int64) {
+		s.mu.Lock()
+		s.bes[be].Disks = []cluster.Disk{{ID: types.DiskID(be) * 10, Total: 1 << 40, Available: available, Refuses: refuses}}
+		s.mu.Unlock()
+		s.ctl.Notify(cluster.Event{Kind: cluster.DisksChanged, BE: be})
+		s.step()
+	}
+	leads := func() (n int) {
+		for tab := range s.Current().Tablets() {
+			if tab.Leader == be {
+				n++
+			}
+		}
+		return n
+	}
+	room(true, 0)
+	if n := leads(); n != 0 {
+		t.Fatalf("it leads %d tablets", n)
+	}
+	if out := s.ctl.PlanLeaders(sched.LeaderScope{}).LeftOut; len(out) != 1 || out[0] != be {
+		t.Errorf("a plan leaves out %v", out)
+	}
+	room(false, 1<<30)
+	s.pass(time.Minute)
+	s.settle()
+	if n := leads(); n != 0 {
+		t.Fatalf("with a little room it leads %d tablets", n)
+	}
+	room(false, 1<<39)
+	if out := s.ctl.PlanLeaders(sched.LeaderScope{}).LeftOut; len(out) != 0 {
+		t.Errorf("a plan leaves out %v", out)
+	}
+	s.pass(time.Minute)
+	s.settle()
+	if leads() == 0 {
+		t.Error("it leads nothing although it has room again")
+	}
+}

@@ -107,10 +107,10 @@ func (c *Controller) Load() []sched.Load {
 // View returns a copy of what the scheduler sees, for health and status columns (sched.Health). It works on
 // any FE, as far as that FE has heard of BEs.
 func (c *Controller) View() *sched.View {
-	cat := c.o.Log.Current()
+	cat, limits := c.o.Log.Current(), c.settings()
 	now := c.now()
 	c.mu.Lock()
-	bes := c.world.peek(cat, c.o.Cluster, now)
+	bes := c.world.peek(cat, c.o.Cluster, limits, now)
 	changed := c.world.sync(cat, c.o.Cluster, now, false)
 	tablets := slices.Clone(c.world.tablets)
 	for i := range tablets {

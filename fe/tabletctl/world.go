@@ -30,6 +30,7 @@ type world struct {
 	starts   map[types.BEID]time.Time
 	absent   map[beDisk]time.Time            // disks with replicas that their BE does not report, and since when
 	disks    map[beDisk]bool                 // usable disks, as reported last
+	full     sched.FullDisks                 // as of the last step
 	lost     map[lostReplica]types.ReplicaID // which replica was lost: a newer one on the same BE is not
 	parts    map[types.PartitionID]partition
 	groups   groups
@@ -60,6 +61,7 @@ func newWorld(now time.Time) world {
 // input brings the View up to date and puts the scheduler's input together.
 func (w *world) input(cat *catalog.Catalog, cl Cluster, in inbox, l sched.Limits, now time.Time) sched.Input {
 	bes, restarted := w.backends(cat, cl, now)
+	w.full = sched.MarkFull(bes, w.full, l, now.UnixMilli())
 	before := w.ordered
 	w.ordered = ops.Ordered(cat.Ops())
 	for id := range before {
@@ -134,12 +136,13 @@ func (w *world) backends(cat *catalog.Catalog, cl Cluster, now time.Time) ([]sch
 }
 
 // peek converts the BEs without noting anything.
-func (w *world) peek(cat *catalog.Catalog, cl Cluster, now time.Time) []sched.BE {
+func (w *world) peek(cat *catalog.Catalog, cl Cluster, l sched.Limits, now time.Time) []sched.BE {
 	var bes []sched.BE
 	for b := range cat.BEs() {
 		be, _ := w.backend(b, cl, now)
 		bes = append(bes, be)
 	}
+	sched.MarkFull(bes, w.full, l, now.UnixMilli())
 	return bes
 }
 
@@ -153,7 +156,8 @@ func (w *world) backend(b *catalog.BE, cl Cluster, now time.Time) (sched.BE, clu
 	}
 	be.NoStorage = be.Alive && known.Seen && len(known.Disks) == 0
 	for _, d := range known.Disks {
-		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: b.DiskState(d.ID, d.State), Total: d.Total, Available: d.Available, Used: d.DataUsed})
+		be.Disks = append(be.Disks, sched.Disk{ID: d.ID, Medium: d.Medium, State: b.DiskState(d.ID, d.State), Total: d.Total, Available: d.Available,
+			Used: d.DataUsed, Refuses: d.Refuses})
 	}
 	return be, known
 }

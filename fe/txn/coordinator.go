@@ -38,6 +38,8 @@ type CommitLog interface {
 type Liveness interface {
 	Alive(types.BEID) bool
 	Address(types.BEID) string
+	// Writes reports whether a disk of a BE takes writes, as far as is known.
+	Writes(types.BEID, types.DiskID) bool
 	Probe(types.BEID)
 }
 
@@ -49,6 +51,8 @@ type Settings struct {
 	PublishWait    time.Duration
 	// RedoBytes is how many bytes of rows a transaction may carry in its commit; 0 = its rows are on disk before.
 	RedoBytes int
+	// Failover: leaders are moved away from where nothing can be written.
+	Failover bool
 }
 
 // Coordinator runs the transactions of one FE. It is safe for concurrent use.

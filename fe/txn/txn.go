@@ -366,12 +366,13 @@ func isDeadlock(err error) bool {
 }
 
 // worst picks the error to report: what the user did wrong before what the cluster may do better next time. Of several
-// refusals it is that of the oldest tablet: the primary key's before that of a unique key.
+// refusals it is that of the oldest tablet: the primary key's before that of a unique key. One that is tried again is none.
 func worst(errs []error) error {
 	var first *Refusal
 	for _, err := range errs {
 		var refusal *Refusal
-		if errors.As(err, &refusal) && (first == nil || refusal.Tablet < first.Tablet) {
+		var retry *RetryError
+		if errors.As(err, &refusal) && !errors.As(err, &retry) && (first == nil || refusal.Tablet < first.Tablet) {
 			first = refusal
 		}
 	}
@@ -428,6 +429,8 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 			retry.Epoch = sh.epoch
 		}
 		return retry
+	case bepb.WriteResponse_DISK_FULL:
+		return t.full(&Refusal{Code: resp.Refusal, Tablet: tablet, Msg: resp.Message})
 	default:
 		return &Refusal{Code: resp.Refusal, Tablet: tablet, Row: int(resp.RefusedRow), Msg: resp.Message}
 	}

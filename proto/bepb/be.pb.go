@@ -1091,6 +1091,7 @@ type Disk struct {
 	Error          string                 `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
 	Tablets        uint64                 `protobuf:"varint,9,opt,name=tablets,proto3" json:"tablets,omitempty"`
 	CloneSlotsUsed uint32                 `protobuf:"varint,10,opt,name=clone_slots_used,json=cloneSlotsUsed,proto3" json:"clone_slots_used,omitempty"`
+	RefusesWrites  bool                   `protobuf:"varint,11,opt,name=refuses_writes,json=refusesWrites,proto3" json:"refuses_writes,omitempty"` // below its reserve, or failed: error says which
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1193,6 +1194,13 @@ func (x *Disk) GetCloneSlotsUsed() uint32 {
 		return x.CloneSlotsUsed
 	}
 	return 0
+}
+
+func (x *Disk) GetRefusesWrites() bool {
+	if x != nil {
+		return x.RefusesWrites
+	}
+	return false
 }
 
 type CloneStatus struct {
@@ -4724,7 +4732,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x19\n" +
 	"\bfirst_ms\x18\x05 \x01(\x03R\afirstMs\x12\x17\n" +
 	"\alast_ms\x18\x06 \x01(\x03R\x06lastMs\x12\x14\n" +
-	"\x05count\x18\a \x01(\x04R\x05count\"\xad\x02\n" +
+	"\x05count\x18\a \x01(\x04R\x05count\"\xd4\x02\n" +
 	"\x04Disk\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\x04R\x06diskId\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
@@ -4737,7 +4745,8 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\x05error\x18\b \x01(\tR\x05error\x12\x18\n" +
 	"\atablets\x18\t \x01(\x04R\atablets\x12(\n" +
 	"\x10clone_slots_used\x18\n" +
-	" \x01(\rR\x0ecloneSlotsUsed\"\xc7\x04\n" +
+	" \x01(\rR\x0ecloneSlotsUsed\x12%\n" +
+	"\x0erefuses_writes\x18\v \x01(\bR\rrefusesWrites\"\xc7\x04\n" +
 	"\vCloneStatus\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\x04R\x06taskId\x12\x1b\n" +
 	"\ttablet_id\x18\x02 \x01(\x04R\btabletId\x12+\n" +

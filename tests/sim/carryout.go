@@ -64,6 +64,7 @@ func (w *World) settle() error {
 
 func (w *World) step() sched.Output {
 	w.group()
+	w.report()
 	slices.Sort(w.dirty)
 	in := sched.Input{NowMs: w.now, View: w.View(), Dirty: slices.Compact(w.dirty), Outcomes: w.ended, Restarted: w.restart, Found: w.found,
 		Clones: w.progress(), Limits: w.shape.Limits, Scan: w.now >= w.scanAt}
@@ -186,6 +187,9 @@ func (w *World) clone(a *sched.Action, replica types.ReplicaID) error {
 	t := w.tablet(a.Tablet)
 	if !w.alive(a.BE) || !w.alive(a.Clone.SourceBE) {
 		return fmt.Errorf("tablet %d: a clone from be %d to be %d, one of which is dead", t.ID, a.Clone.SourceBE, a.BE)
+	}
+	if w.refuses(diskKey{a.BE, a.Clone.DestDisk}) {
+		return fmt.Errorf("tablet %d: a clone to disk %d of be %d, which refuses writes", t.ID, a.Clone.DestDisk, a.BE)
 	}
 	c := &clone{task: a.Task, tablet: a.Tablet, replica: replica, src: diskKey{a.Clone.SourceBE, a.Clone.SourceDisk},
 		dst: diskKey{a.BE, a.Clone.DestDisk}, balance: a.Clone.Balance, version: a.Clone.Version, full: true, bytes: t.On(a.Clone.SourceBE).Bytes}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"container/heap"
+	"slices"
 
 	"stele/fe/sched"
 	"stele/meta/types"
@@ -11,6 +12,7 @@ import (
 type disk struct {
 	in, out []*clone
 	slots   [2]int // repair and balance slots taken
+	foreign int64  // bytes of others
 }
 
 // grow counts bytes that a disk got, or lost.
@@ -19,9 +21,48 @@ func (w *World) grow(k diskKey, bytes int64) {
 	for i := range be.Disks {
 		if d := &be.Disks[i]; d.ID == k.disk {
 			d.Used += bytes
-			d.Available -= bytes
 		}
 	}
+}
+
+// A disk with less room than both of these refuses writes, as a BE has it by default.
+const (
+	floodBytes   = 4 << 30
+	floodPercent = 5
+)
+
+// report has the BEs say how much room their disks have, and which of them refuse writes: these have none to speak of.
+func (w *World) report() {
+	for i := range w.bes {
+		for j := range w.bes[i].Disks {
+			d := &w.bes[i].Disks[j]
+			d.Available = d.Total - d.Used - w.disks[diskKey{w.bes[i].ID, d.ID}].foreign
+			if d.Refuses = d.Available < min(floodBytes, d.Total/100*floodPercent); d.Refuses {
+				d.Available = 0
+			}
+		}
+	}
+	w.full = sched.MarkFull(w.bes, w.full, w.shape.Limits, w.now)
+}
+
+// fill has others take all the room that there is on the disks of BEs, or give it back.
+func (w *World) fill(ids []types.BEID, full bool) {
+	for _, id := range ids {
+		be := w.be(id)
+		for j := range be.Disks {
+			d := w.disks[diskKey{id, be.Disks[j].ID}]
+			if d.foreign = 0; full {
+				d.foreign = be.Disks[j].Total - be.Disks[j].Used
+			}
+		}
+	}
+	w.report()
+}
+
+// refuses reports whether a disk refuses writes.
+func (w *World) refuses(k diskKey) bool {
+	be := w.be(k.be)
+	return be != nil && slices.ContainsFunc(be.Disks, func(d sched.Disk) bool { return d.ID == k.disk && d.Refuses })
 }
 
 // clone is one that runs.

@@ -17,6 +17,7 @@ import (
 //
 //	cluster KEY=VALUE…             the cluster (first line)
 //	kill|revive|decommission be N [M…]   … zone N
+//	fill|room be N [M…]            others take all the room of its disks, or give it back
 //	add N                          empty BEs
 //	outage 30s be N [M…] every 60s one after the other dies and comes back after 30s
 //	leader                         another FE leads
@@ -73,7 +74,7 @@ func (r *Runner) do(words []string) error {
 		return fmt.Errorf("the cluster comes first")
 	}
 	switch verb {
-	case "kill", "revive", "decommission", "add", "outage", "leader":
+	case "kill", "revive", "decommission", "fill", "room", "add", "outage", "leader":
 		return r.change(verb, args)
 	case "wait", "heal":
 		ms, err := duration(args[0])
@@ -125,6 +126,9 @@ func (r *Runner) apply(verb string, ids []types.BEID) error {
 		return r.W.Kill(ids)
 	case "revive":
 		return r.W.Revive(ids)
+	case "fill", "room":
+		r.W.fill(ids, verb == "fill")
+		return nil
 	}
 	for _, id := range ids {
 		r.W.be(id).Decommissioned = true
@@ -296,6 +300,8 @@ func (r *Runner) fact(name string) (float64, error) {
 		return float64(p.Stats.Fulls - p.before.Fulls), nil
 	case "written": // versions
 		return float64(p.Stats.Written - p.before.Written), nil
+	case "refused": // versions that a full disk kept from being committed
+		return float64(p.Stats.Refused - p.before.Refused), nil
 	case "drops":
 		return float64(p.Stats.Drops - p.before.Drops), nil
 	case "unhealthy":

@@ -54,6 +54,7 @@ type World struct {
 	events  []event
 	offsets []int
 	writes  writes
+	full    sched.FullDisks
 	Stats   Stats
 }
 
@@ -73,6 +74,7 @@ type Stats struct {
 	Adds, Drops, Clones, Failed int
 	Fulls                       int   // clones of everything
 	Written                     int   // versions committed
+	Refused                     int   // versions that a full disk of the leader kept from being committed
 	Bytes                       int64 // copied
 	FirstMs, LastMs             int64 // of the first begin and the last end of a clone
 	RepairedMs                  int64 // end of the last clone that was no balance

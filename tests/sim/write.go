@@ -51,10 +51,12 @@ func (w *World) write() {
 	}
 }
 
-// commit gives a tablet a version if its leader lives and a majority can store it; the others have missed it.
+// commit gives a tablet a version if its leader lives, on a disk that takes writes, and a majority can store it; the others have missed it.
 func (w *World) commit(t *sched.Tablet) {
 	stored, followers := 0, 0
-	can := func(r *sched.Replica) bool { return w.alive(r.BE) && r.LastFailed == 0 && !r.Bad && !r.Lost }
+	can := func(r *sched.Replica) bool {
+		return w.alive(r.BE) && r.LastFailed == 0 && !r.Bad && !r.Lost && !w.refuses(diskKey{r.BE, r.Disk})
+	}
 	for i := range t.Replicas {
 		if r := &t.Replicas[i]; r.Role == types.RoleFollower {
 			followers++
@@ -62,6 +64,10 @@ func (w *World) commit(t *sched.Tablet) {
 				stored++
 			}
 		}
+	}
+	if lead := t.On(t.Leader); lead != nil && w.refuses(diskKey{lead.BE, lead.Disk}) {
+		w.Stats.Refused++
+		return
 	}
 	if !w.alive(t.Leader) || stored <= followers/2 {
 		return

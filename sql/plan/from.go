@@ -120,12 +120,33 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 
 // namedTable binds a table of the catalog, a made-up table or a CTE.
 func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (source, error) {
-	if len(n.PartitionNames) > 0 {
-		return source{}, refuse("PARTITION selection")
-	}
 	if n.AsOf != nil || n.TableSample != nil {
 		return source{}, refuse("AS OF TIMESTAMP and TABLESAMPLE")
 	}
+	s, err := b.named(n, name, ctes)
+	if err != nil || len(n.PartitionNames) == 0 {
+		return s, err
+	}
+	return s, selectPartitions(s.rel, n.PartitionNames)
+}
+
+// selectPartitions has a scan read some partitions alone.
+func selectPartitions(scan *rel, names []ast.CIStr) error {
+	if scan.op != opScan {
+		return errorf(CodeNotPartitioned, "PARTITION () clause on non partitioned table")
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(scan.table.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name.O) })
+		if i < 0 {
+			return errorf(CodeUnknownPartition, "Unknown partition '%s' in table '%s'", name.O, scan.table.Name)
+		}
+		scan.parts = append(scan.parts, scan.table.Parts[i].ID)
+	}
+	return nil
+}
+
+// named binds what a name stands for.
+func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, error) {
 	if c := ctes.find(n.Name.O); c != nil && n.Schema.O == "" {
 		switch {
 		case c.running != nil:

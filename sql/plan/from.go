@@ -65,9 +65,6 @@ func (b *binder) tableRef(n ast.ResultSetNode, outer *env, ctes *cteScope) (sour
 
 // tableSource binds a named or derived table with its alias.
 func (b *binder) tableSource(n *ast.TableSource, outer *env, ctes *cteScope) (source, error) {
-	if n.Lateral {
-		return source{}, refuse("LATERAL")
-	}
 	switch src := n.Source.(type) {
 	case *ast.TableName:
 		name := n.AsName.O
@@ -98,6 +95,11 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 	if err != nil {
 		return source{}, err
 	}
+	return derivedOf(out, name, names)
+}
+
+// derivedOf gives a query in FROM its name, and its columns theirs.
+func derivedOf(out queryOut, name string, names []ast.CIStr) (source, error) {
 	if len(names) > 0 && len(names) != len(out.fields) {
 		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
@@ -215,6 +217,9 @@ func (b *binder) joinRef(n *ast.Join, outer *env, ctes *cteScope) (source, error
 	left, err := b.tableRef(n.Left, outer, ctes)
 	if err != nil || n.Right == nil {
 		return left, err
+	}
+	if src, ok := n.Right.(*ast.TableSource); ok && src.Lateral {
+		return b.lateralJoin(n, src, left, outer, ctes)
 	}
 	right, err := b.tableRef(n.Right, outer, ctes)
 	if err != nil {

@@ -169,7 +169,7 @@ func (n *node) openSessions() error {
 		Backend: func(id types.BEID) (bepb.BackendClient, error) { return n.clients.BE(n.cluster.Address(id)) }, Conf: n.live, Frontends: n.frontends, Strangers: n.strangers,
 		Leader: asker{n}, Group: n.group, Image: n.meta.Image, Others: n.otherSessions, OtherTxns: n.otherTransactions,
 		Settings: derived(n.live, sessionSettings), QueryMem: exec.NewMemory(n.memory / queryShare), Version: serverVersion(n.version), Kill: n.kill,
-		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Started: n.started, Logger: n.log})
+		Silent: n.group.Silent, End: func(conn uint64) { n.killHere(conn, false) }, Traffic: n.served, Started: n.started, Logger: n.log})
 	return nil
 }
 

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"stele/fe/web"
@@ -43,32 +41,4 @@ func (n *node) serveHTTP(ctx context.Context, pages *web.Handler) error {
 		return err
 	}
 	return nil
-}
-
-// metrics are the process's own, and what the FE counts.
-func (n *node) metrics() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	gauge := func(name, help string, f func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "stele", Subsystem: "fe", Name: name, Help: help}, f))
-	}
-	gauge("tablets", "Tablets in the catalog.", func() float64 { return float64(n.meta.Current().TabletCount()) })
-	gauge("replicas", "Replicas in the catalog.", func() float64 { return float64(n.meta.Current().ReplicaCount()) })
-	gauge("raft_applied_index", "Last log entry applied.", func() float64 { return float64(n.meta.AppliedIndex()) })
-	gauge("redo_bytes", "Bytes of rows that commits carry and replicas do not have on disk for certain.", func() float64 { return float64(n.meta.Current().RedoBytes()) })
-	gauge("redo_tablets", "Tablets with such rows.", func() float64 { return float64(n.meta.Current().RedoTablets()) })
-	gauge("local_connections", "Open connections of nodes of this machine by the Unix socket.", func() float64 { return float64(n.listener.Local()) })
-	gauge("disks_refusing_writes", "Disks of backends that refuse writes, as far as this FE has heard.", func() (sum float64) {
-		for be := range n.meta.Current().BEs() {
-			known, _ := n.cluster.Get(be.ID)
-			for i := range known.Disks {
-				if known.Disks[i].Refuses {
-					sum++
-				}
-			}
-		}
-		return sum
-	})
-	gauge("connections", "Open client connections.", func() float64 { return float64(len(n.mysql.Load().Connections())) })
-	return r
 }

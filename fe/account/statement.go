@@ -8,11 +8,15 @@ import (
 	"stele/sql/syntax"
 )
 
-// informationSchema is the database that everybody may read: its tables leave out what a reader may not see.
-const informationSchema = "information_schema"
-
-// steleSchema is the database that shows the state of the cluster, to whoever may see the sessions of others.
-const steleSchema = "stele"
+// The databases that the FE makes up.
+const (
+	// InformationSchema is what everybody may read: its tables leave out what a reader may not see.
+	InformationSchema = "information_schema"
+	// PerformanceSchema has what SHOW VARIABLES and SHOW STATUS show everybody.
+	PerformanceSchema = "performance_schema"
+	// SteleSchema shows the state of the cluster, to whoever may see the sessions of others.
+	SteleSchema = "stele"
+)
 
 // Needs returns what a statement of MySQL's grammar asks for. What an INSERT, UPDATE, DELETE or LOAD DATA writes is not among
 // it: that follows from its plan, as its tables may be named by aliases. Statements about accounts are judged where they run.
@@ -57,12 +61,14 @@ func Readable(needs []Need) []Need {
 		switch {
 		case n.Database == "":
 			continue
-		case strings.EqualFold(n.Database, informationSchema):
+		case strings.EqualFold(n.Database, InformationSchema):
 			if t := strings.ToLower(n.Table); !strings.HasPrefix(t, "be_") && !strings.HasPrefix(t, "fe_") {
 				continue
 			}
 			n.Privileges = model.PrivProcess // they show the cluster
-		case strings.EqualFold(n.Database, steleSchema):
+		case strings.EqualFold(n.Database, PerformanceSchema):
+			continue
+		case strings.EqualFold(n.Database, SteleSchema):
 			n.Privileges |= model.PrivProcess
 		}
 		out = append(out, n)

@@ -50,8 +50,10 @@ type ConnInfo struct {
 	DB          string            // initial database, "" = none
 	Attrs       map[string]string // connection attributes
 	TLS         bool
-	Collation   uint8 // of the client's strings, a MySQL collation number
-	FoundRows   bool  // an UPDATE reports the rows it found rather than the ones it changed
+	TLSVersion  string // of a connection by TLS, as MySQL writes it: TLSv1.3
+	Cipher      string // the suite of such a connection, by its name in RFC 8446 or RFC 5246
+	Collation   uint8  // of the client's strings, a MySQL collation number
+	FoundRows   bool   // an UPDATE reports the rows it found rather than the ones it changed
 	Interactive bool
 }
 

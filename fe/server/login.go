@@ -39,7 +39,7 @@ func (s *loginState) OnAuthSuccess(c *lib.Conn) error {
 	h := s.conn.hello
 	s.info = ConnInfo{
 		ID: uint64(s.conn.id), User: h.user, Host: s.conn.host, Account: s.account, DB: h.db, Attrs: h.attrs,
-		TLS: s.conn.secure, Collation: h.collation,
+		TLS: s.conn.secure, TLSVersion: s.conn.version, Cipher: s.conn.cipher, Collation: h.collation,
 		FoundRows: h.caps&mysql.CLIENT_FOUND_ROWS != 0, Interactive: h.caps&mysql.CLIENT_INTERACTIVE != 0,
 	}
 	sess, err := s.engine.Open(s.conn.ctx, s.info)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
@@ -35,6 +36,8 @@ type loginConn struct {
 	hello    hello
 	gotHello bool
 	secure   bool
+	version  string // of TLS
+	cipher   string
 	shift    uint8 // packets that the library does not know of (the TLS request)
 	salt     []byte
 	switched bool  // the client was asked to use another plugin
@@ -142,6 +145,8 @@ func (l *loginConn) startTLS() error {
 	if err := tc.HandshakeContext(l.ctx); err != nil {
 		return err
 	}
+	state := tc.ConnectionState()
+	l.version, l.cipher = strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1), tls.CipherSuiteName(state.CipherSuite)
 	l.Conn, l.secure, l.shift = tc, true, 1
 	l.br.Reset(tc)
 	return nil

@@ -117,7 +117,7 @@ func (sh *Shared) answerTable(ctx context.Context, e *stmt.Env, q Question) (stm
 func (sh *Shared) env(cat *catalog.Catalog) *stmt.Env {
 	return &stmt.Env{Catalog: cat, Now: time.Now(), Log: sh.Log, Members: sh.Members, Control: sh.Control, Checker: sh.Checker, Backend: sh.Backend,
 		Transactions: sh.allTransactions, Conf: sh.Conf, Image: sh.Image,
-		Frontends: sh.Frontends, Strangers: sh.Strangers, Group: sh.Group, Processes: sh.allProcesses, Status: sh.status, SetConfig: sh.setConfig,
+		Frontends: sh.Frontends, Strangers: sh.Strangers, Group: sh.Group, Processes: sh.allProcesses, SetConfig: sh.setConfig,
 		CreateTable: plan.ShowCreateTable, View: viewFacts(cat), Version: sh.Version, Started: sh.Started}
 }
 
@@ -139,7 +139,8 @@ func leaderShows(n *parse.ShowStmt) bool {
 func hereShows(n *parse.ShowStmt) bool {
 	switch n.Tp {
 	case parse.ShowVariables, parse.ShowStatus, parse.ShowWarnings, parse.ShowErrors, parse.ShowCharset, parse.ShowCollation,
-		parse.ShowEngines, parse.ShowPrivileges, parse.ShowPlugins, parse.ShowProcessList:
+		parse.ShowEngines, parse.ShowPrivileges, parse.ShowPlugins, parse.ShowProcessList, parse.ShowMasterStatus,
+		parse.ShowReplicaStatus, parse.ShowProfiles:
 		return true
 	}
 	return false

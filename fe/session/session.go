@@ -93,7 +93,9 @@ type Parts struct {
 	// Silent is for how long the leading FE has heard nothing of another one, 0 = this FE does not lead; nil = it is alone.
 	Silent func(fe string) time.Duration
 	// End ends a connection of this FE; nil = there are none.
-	End     func(conn uint64)
+	End func(conn uint64)
+	// Traffic is what the MySQL endpoint counts; nil = there is none.
+	Traffic func() server.Stats
 	Started time.Time
 	Logger  *slog.Logger
 }

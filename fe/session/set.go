@@ -17,6 +17,8 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
 // setVariables runs SET: system variables of the session and global ones, user variables, SET NAMES.
 func (s *Session) setVariables(ctx context.Context, st *parse.Statement, n *parse.SetStmt, params []plan.Param, out *output) error {
 	if isNextTransaction(st.Text) {

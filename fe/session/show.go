@@ -121,6 +121,7 @@ func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}
 	e.Variables = s.vars.rows()
+	e.Status = s.status
 	e.Globals = func() []stmt.Variable { return s.globalVars().rows() }
 	return e
 }
@@ -132,15 +133,6 @@ func (sh *Shared) setConfig(ctx context.Context, key, value string) error {
 		return err
 	}
 	return out[0].Err
-}
-
-// status is what SHOW STATUS prints.
-func (sh *Shared) status() []stmt.Variable {
-	return []stmt.Variable{
-		{Name: "Questions", Value: itoa(sh.queries.Load())},
-		{Name: "Threads_connected", Value: itoa(int64(len(sh.Processes())))},
-		{Name: "Uptime", Value: itoa(int64(time.Since(sh.Started).Seconds()))},
-	}
 }
 
 // filter applies LIKE, WHERE, ORDER BY and LIMIT to the rows of a SHOW, by running them as a query over those rows.

@@ -19,6 +19,7 @@ var variables = declareVariables([]variable{
 	{name: "big_tables", kind: varBool, def: "0", readOnly: true},
 	{name: "binlog_format", def: "ROW", readOnly: true}, // no statement is carried out a second time elsewhere
 	{name: "block_encryption_mode", def: "aes-128-ecb", readOnly: true},
+	{name: "bulk_insert_buffer_size", kind: varInt, def: "8388608", min: 0, max: 1 << 40}, // a size of MySQL's: be_mem_limit_bytes bounds all
 	{name: "character_set_client", def: "utf8mb4", check: checkCharset},
 	{name: "character_set_connection", def: "utf8mb4", check: checkCharset},
 	{name: "character_set_database", def: "utf8mb4", check: checkCharset},
@@ -63,6 +64,7 @@ var variables = declareVariables([]variable{
 	{name: "innodb_strict_mode", kind: varBool, def: "1"}, // storage clauses are checked anyway
 	{name: "innodb_version", def: "", readOnly: true},
 	{name: "interactive_timeout", kind: varInt, def: "28800", min: 1, max: maxSeconds},
+	{name: "join_buffer_size", kind: varInt, def: "262144", min: 128, max: 1 << 40}, // a size of MySQL's
 	{name: "lc_messages", def: "en_US", readOnly: true},
 	{name: "lc_time_names", def: "en_US", readOnly: true},
 	{name: "license", def: "Apache-2.0", readOnly: true},
@@ -77,7 +79,8 @@ var variables = declareVariables([]variable{
 	{name: "max_connections", kind: varInt, def: "4096", readOnly: true, item: conf.MaxConnections.Spec},
 	{name: "max_error_count", kind: varInt, def: strconv.Itoa(plan.MaxWarnings), readOnly: true},
 	{name: "max_execution_time", kind: varInt, def: "0", min: 0, max: 1 << 31},
-	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned}, // no query is refused for its size
+	{name: "max_heap_table_size", kind: varInt, def: "16777216", min: 16384, max: 1 << 40}, // a size of MySQL's
+	{name: "max_join_size", kind: varInt, def: noSelectLimit, check: checkUnsigned},        // no query is refused for its size
 	{name: "max_prepared_stmt_count", kind: varInt, def: "16382", readOnly: true},
 	{name: "max_sort_length", kind: varInt, def: "1024", readOnly: true},
 	{name: "net_buffer_length", kind: varInt, def: "16384", readOnly: true},
@@ -85,14 +88,16 @@ var variables = declareVariables([]variable{
 	{name: "net_retry_count", kind: varInt, def: "10", readOnly: true},
 	{name: "net_write_timeout", kind: varInt, def: "60", min: 1, max: maxSeconds},
 	{name: "old_passwords", kind: varInt, def: "0", readOnly: true},
-	{name: "optimizer_switch", def: "", readOnly: true},
+	{name: "optimizer_switch", def: "", check: anyText}, // how MySQL finds rows; which it finds does not change
 	{name: "performance_schema", kind: varBool, def: "0", readOnly: true},
 	{name: "port", kind: varInt, def: "9030", readOnly: true, item: conf.QueryPort.Spec},
 	{name: "profiling", kind: varBool, def: "0", readOnly: true},
 	{name: "protocol_version", kind: varInt, def: "10", readOnly: true},
 	{name: "query_cache_size", kind: varInt, def: "0", readOnly: true},
 	{name: "query_cache_type", def: "OFF", readOnly: true},
+	{name: "read_buffer_size", kind: varInt, def: "131072", min: 8192, max: 1 << 31}, // a size of MySQL's
 	{name: "read_only", kind: varBool, def: "0", readOnly: true},
+	{name: "read_rnd_buffer_size", kind: varInt, def: "262144", min: 1, max: 1 << 31}, // a size of MySQL's
 	{name: "resultset_metadata", def: "FULL", readOnly: true},
 	{name: "server_id", kind: varInt, def: "1", readOnly: true},
 	{name: "server_uuid", def: "", readOnly: true},
@@ -105,6 +110,7 @@ var variables = declareVariables([]variable{
 	{name: "show_old_temporals", kind: varBool, def: "0", readOnly: true},
 	{name: "skip_networking", kind: varBool, def: "0", readOnly: true},
 	{name: "socket", def: "", readOnly: true},
+	{name: "sort_buffer_size", kind: varInt, def: "262144", min: 32768, max: 1 << 40}, // a size of MySQL's
 	{name: "sql_auto_is_null", kind: varBool, def: "0", readOnly: true},
 	{name: "sql_big_selects", kind: varBool, def: "1"},                // no query is refused for its size
 	{name: "sql_buffer_result", kind: varBool, def: "0"},              // results are never kept back
@@ -123,6 +129,7 @@ var variables = declareVariables([]variable{
 	{name: "time_zone", def: "SYSTEM", check: checkTimeZone},
 	{name: "timestamp", def: noTimestamp, check: checkTimestamp, sessionOnly: true},
 	{name: "tls_version", def: "TLSv1.2,TLSv1.3", readOnly: true},
+	{name: "tmp_table_size", kind: varInt, def: "16777216", min: 1024, max: 1 << 40}, // a size of MySQL's
 	{name: "tmpdir", def: "", readOnly: true},
 	{name: "transaction_isolation", def: "REPEATABLE-READ", check: checkIsolation},
 	{name: "transaction_read_only", kind: varBool, def: "0"},

@@ -26,7 +26,7 @@ func Needs(id string) []account.Need {
 
 // sees reports whether the account of the session may know of a table or, with table "", of a database.
 func (e *Env) sees(database, table string) bool {
-	return e.Rights == nil || strings.EqualFold(database, schemaDB) || e.Rights.Sees(database, table) ||
+	return e.Rights == nil || strings.EqualFold(database, schemaDB) || strings.EqualFold(database, performanceDB) || e.Rights.Sees(database, table) ||
 		strings.EqualFold(database, steleDB) && e.holds(model.PrivProcess)
 }
 

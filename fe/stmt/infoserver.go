@@ -1,6 +1,10 @@
 package stmt
 
-import "context"
+import (
+	"context"
+
+	"stele/sql/parse"
+)
 
 // Tables of information_schema about the server rather than about tables, and those that are always empty.
 
@@ -40,6 +44,32 @@ var _ = registerTable(Table{Database: schemaDB, Name: "COLLATIONS", Local: true,
 		PAD_ATTRIBUTE name
 	`), Rows: fixedRows(collationRows)})
 
+var _ = registerTable(Table{Database: schemaDB, Name: "COLLATION_CHARACTER_SET_APPLICABILITY", Local: true, Doc: "Which character set a collation is of.",
+	Columns: cols(`
+		COLLATION_NAME name
+		CHARACTER_SET_NAME name
+	`),
+	Rows: func(context.Context, *Env) ([]Row, error) {
+		rows := make([]Row, len(collationRows))
+		for i, r := range collationRows {
+			rows[i] = r[:2]
+		}
+		return rows, nil
+	}})
+
+var _ = registerTable(Table{Database: schemaDB, Name: "KEYWORDS", Local: true, Doc: "The words of the grammar, and which of them are no names without quotes.",
+	Columns: cols(`
+		WORD name
+		RESERVED int
+	`),
+	Rows: func(context.Context, *Env) ([]Row, error) {
+		var rows []Row
+		for word, reserved := range parse.Keywords() {
+			rows = append(rows, Row{word, reserved})
+		}
+		return rows, nil
+	}})
+
 var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Local: true, Doc: "The sessions of this FE.",
 	Columns: cols(`
 		ID uint
@@ -73,6 +103,19 @@ var _ = registerEmpty(map[string]string{
 		"FULLTEXT_KEYS DELETED_ROWS# UPDATE_COUNT# FREE_EXTENTS# TOTAL_EXTENTS# EXTENT_SIZE# INITIAL_SIZE# MAXIMUM_SIZE# AUTOEXTEND_SIZE# " +
 		"CREATION_TIME LAST_UPDATE_TIME LAST_ACCESS_TIME RECOVER_TIME# TRANSACTION_COUNTER# VERSION# ROW_FORMAT TABLE_ROWS# AVG_ROW_LENGTH# " +
 		"DATA_LENGTH# MAX_DATA_LENGTH# INDEX_LENGTH# DATA_FREE# CREATE_TIME UPDATE_TIME CHECK_TIME CHECKSUM# STATUS EXTRA",
+	"COLUMN_STATISTICS":   "SCHEMA_NAME TABLE_NAME COLUMN_NAME HISTOGRAM", // MySQL's mysqldump stops without it
+	"ST_GEOMETRY_COLUMNS": "TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME SRS_NAME SRS_ID# GEOMETRY_TYPE_NAME",
+	"OPTIMIZER_TRACE":     "QUERY TRACE MISSING_BYTES_BEYOND_MAX_MEM_SIZE# INSUFFICIENT_PRIVILEGES#",
+	"PROFILING": "QUERY_ID# SEQ# STATE DURATION CPU_USER CPU_SYSTEM CONTEXT_VOLUNTARY# CONTEXT_INVOLUNTARY# BLOCK_OPS_IN# BLOCK_OPS_OUT# " +
+		"MESSAGES_SENT# MESSAGES_RECEIVED# PAGE_FAULTS_MAJOR# PAGE_FAULTS_MINOR# SWAPS# SOURCE_FUNCTION SOURCE_FILE SOURCE_LINE#",
+	"APPLICABLE_ROLES":                  "USER HOST GRANTEE GRANTEE_HOST ROLE_NAME ROLE_HOST IS_GRANTABLE IS_DEFAULT IS_MANDATORY",
+	"ADMINISTRABLE_ROLE_AUTHORIZATIONS": "USER HOST GRANTEE GRANTEE_HOST ROLE_NAME ROLE_HOST IS_GRANTABLE IS_DEFAULT IS_MANDATORY",
+	"ENABLED_ROLES":                     "ROLE_NAME ROLE_HOST IS_DEFAULT IS_MANDATORY",
+	"ROLE_TABLE_GRANTS":                 "GRANTOR GRANTOR_HOST GRANTEE GRANTEE_HOST TABLE_CATALOG TABLE_SCHEMA TABLE_NAME PRIVILEGE_TYPE IS_GRANTABLE",
+	"ROLE_COLUMN_GRANTS":                "GRANTOR GRANTOR_HOST GRANTEE GRANTEE_HOST TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME PRIVILEGE_TYPE IS_GRANTABLE",
+	"ROLE_ROUTINE_GRANTS": "GRANTOR GRANTOR_HOST GRANTEE GRANTEE_HOST SPECIFIC_CATALOG SPECIFIC_SCHEMA SPECIFIC_NAME ROUTINE_CATALOG ROUTINE_SCHEMA " +
+		"ROUTINE_NAME PRIVILEGE_TYPE IS_GRANTABLE",
+	"RESOURCE_GROUPS": "RESOURCE_GROUP_NAME RESOURCE_GROUP_TYPE RESOURCE_GROUP_ENABLED# VCPU_IDS THREAD_PRIORITY#",
 	"PLUGINS": "PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE PLUGIN_TYPE_VERSION PLUGIN_LIBRARY PLUGIN_LIBRARY_VERSION PLUGIN_AUTHOR " +
 		"PLUGIN_DESCRIPTION PLUGIN_LICENSE LOAD_OPTION",
 })

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"stele/fe/account"
 	"stele/meta/types"
 	"stele/sql/syntax"
 	"stele/sql/vec"
@@ -80,7 +81,7 @@ type Statement struct {
 
 // Table declares a system table that is not (or not only) a statement's.
 type Table struct {
-	Database string // "information_schema" or "stele"
+	Database string // schemaDB, performanceDB or steleDB
 	Name     string
 	Doc      string
 	Columns  []Column
@@ -93,8 +94,9 @@ type Table struct {
 
 // The databases that the FE makes up.
 const (
-	steleDB  = "stele"
-	schemaDB = "information_schema"
+	steleDB       = account.SteleSchema
+	schemaDB      = account.InformationSchema
+	performanceDB = account.PerformanceSchema
 )
 
 // registry collects the declarations; it is complete before main starts and never changes afterwards.

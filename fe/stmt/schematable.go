@@ -64,7 +64,7 @@ func (t schemaTable) key(c *types.Column) string {
 
 // databaseNames are all databases by name, those of the system included.
 func databaseNames(e *Env) []string {
-	out := []string{schemaDB, steleDB}
+	out := []string{schemaDB, performanceDB, steleDB}
 	for db := range e.Catalog.Databases() {
 		out = append(out, db.Name)
 	}

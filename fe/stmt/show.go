@@ -42,12 +42,22 @@ var shows = map[parse.ShowStmtType]showFunc{
 	parse.ShowTriggers:        constant(triggerColumns, nil),
 	parse.ShowProcedureStatus: constant(routineColumns, nil),
 	parse.ShowFunctionStatus:  constant(routineColumns, nil),
+	parse.ShowMasterStatus:    constant("File Position# Binlog_Do_DB Binlog_Ignore_DB Executed_Gtid_Set", nil), // no binary log
+	parse.ShowReplicaStatus:   constant(replicaOfColumns, nil),
+	parse.ShowProfiles:        constant("Query_ID# Duration Query", nil),
 }
 
 const (
 	eventColumns = "Db Name Definer Time~zone Type Execute~at Interval~value Interval~field Starts Ends Status Originator# " +
 		"character_set_client collation_connection Database~Collation"
 	triggerColumns = "Trigger Event Table Statement Timing Created sql_mode Definer character_set_client collation_connection Database~Collation"
+	// replicaOfColumns describe the server that a MySQL server copies from; an FE copies from none.
+	replicaOfColumns = "Replica_IO_State Source_Host Source_User Source_Port# Connect_Retry# Source_Log_File Read_Source_Log_Pos# Relay_Log_File " +
+		"Relay_Log_Pos# Relay_Source_Log_File Replica_IO_Running Replica_SQL_Running Replicate_Do_DB Replicate_Ignore_DB Replicate_Do_Table " +
+		"Replicate_Ignore_Table Replicate_Wild_Do_Table Replicate_Wild_Ignore_Table Last_Errno# Last_Error Skip_Counter# Exec_Source_Log_Pos# " +
+		"Relay_Log_Space# Until_Condition Until_Log_File Until_Log_Pos# Source_SSL_Allowed Seconds_Behind_Source# Last_IO_Errno# Last_IO_Error " +
+		"Last_SQL_Errno# Last_SQL_Error Source_Server_Id# Source_UUID SQL_Delay# Replica_SQL_Running_State Retrieved_Gtid_Set Executed_Gtid_Set " +
+		"Auto_Position# Channel_Name"
 	routineColumns = "Db Name Type Definer Modified Created Security_type Comment character_set_client collation_connection Database~Collation"
 )
 

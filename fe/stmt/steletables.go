@@ -230,12 +230,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "status", Local: true, Doc:
 		Variable_name name  Name.
 		Value         text  Value.
 	`),
-	Rows: func(_ context.Context, e *Env) ([]Row, error) {
-		if e.Status == nil {
-			return nil, nil
-		}
-		return variableRows(e.Status()), nil
-	}})
+	Rows: statusRows})
 
 // allTasks are the tasks of the control loop: running, then ended (newest first), then waiting.
 func allTasks(e *Env) []sched.Task {

@@ -18,6 +18,7 @@ import (
 //	EXPLAIN FORMAT=TREE, EXPLAIN VERBOSE        formats without quotes
 //	SELECT ... INTO @a, @b                      user variables, see IntoStmt
 //	a INT AS (b + 1) PERSISTENT                 MariaDB's name of STORED
+//	START TRANSACTION READ ONLY, WITH …         more than one characteristic
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -42,6 +43,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	text = signed
 	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
 	r.explain()
+	r.characteristics()
 	r.rowAlias()
 	r.intoVars()
 	r.parentheses()
@@ -138,6 +140,28 @@ func (r *repair) explain() {
 		}
 		return nil
 	})
+}
+
+// characteristics leaves the access mode of START TRANSACTION alone. The snapshot is not in the tree: who runs it reads the text.
+func (r *repair) characteristics() {
+	if !r.is(0, "START") || !r.is(1, "TRANSACTION") {
+		return
+	}
+	mode, snapshot, i := "", false, 2
+	for more := true; more; i++ {
+		switch {
+		case mode == "" && r.is(i, "READ") && (r.is(i+1, "ONLY") || r.is(i+1, "WRITE")):
+			mode, i = " READ "+r.toks[i+1].Text(r.text), i+2
+		case !snapshot && r.is(i, "WITH") && r.is(i+1, "CONSISTENT") && r.is(i+2, "SNAPSHOT"):
+			snapshot, i = true, i+3
+		default:
+			return
+		}
+		more = r.is(i, ",")
+	}
+	if mode != "" && snapshot {
+		r.overwrite(r.toks[1].End, r.toks[i-2].End, mode)
+	}
 }
 
 // parentheses goes through all of them, for casts and derived tables.

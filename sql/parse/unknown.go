@@ -10,10 +10,14 @@ import (
 // unknownStatements are statements of MySQL's that the parser's grammar lacks, by their leading words: they are refused
 // by name instead of at the first word that the parser does not know.
 var unknownStatements = [][]string{
-	{"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"}, {"CHECKSUM", "TABLE"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"},
-	{"CREATE", "FUNCTION"}, {"CREATE", "SERVER"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TRIGGER"},
-	{"HANDLER"}, {"INSTALL", "PLUGIN"}, {"REPAIR", "TABLE"}, {"SHOW", "BINARY"}, {"START", "REPLICA"}, {"START", "SLAVE"}, {"STOP", "REPLICA"},
-	{"STOP", "SLAVE"}, {"UNINSTALL", "PLUGIN"}, {"XA"},
+	{"ALTER", "INSTANCE"}, {"ALTER", "TABLESPACE"}, {"CACHE", "INDEX"}, {"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"}, {"CHECKSUM", "TABLE"},
+	{"CLONE", "INSTANCE"}, {"CLONE", "LOCAL"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"}, {"CREATE", "FUNCTION"}, {"CREATE", "SERVER"},
+	{"CREATE", "TABLESPACE"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TABLESPACE"}, {"DROP", "TRIGGER"},
+	{"GET", "CURRENT"}, {"GET", "DIAGNOSTICS"}, {"GET", "STACKED"}, {"HANDLER"}, {"IMPORT", "TABLE"}, {"INSTALL", "PLUGIN"}, {"LOAD", "INDEX"},
+	{"PURGE", "BINARY"}, {"PURGE", "MASTER"}, {"REPAIR", "TABLE"}, {"RESET", "MASTER"}, {"RESET", "QUERY"}, {"RESET", "REPLICA"},
+	{"RESET", "SLAVE"}, {"RESIGNAL"}, {"SHOW", "BINARY"}, {"SHOW", "BINLOG"}, {"SHOW", "CREATE", "EVENT"}, {"SHOW", "CREATE", "FUNCTION"},
+	{"SHOW", "CREATE", "TRIGGER"}, {"SHOW", "ENGINE"}, {"SHOW", "RELAYLOG"}, {"SIGNAL"}, {"START", "GROUP_REPLICATION"}, {"START", "REPLICA"},
+	{"START", "SLAVE"}, {"STOP", "GROUP_REPLICATION"}, {"STOP", "REPLICA"}, {"STOP", "SLAVE"}, {"UNINSTALL", "PLUGIN"}, {"XA"},
 }
 
 // unknownStatement returns the name of a statement that is known to be missing, "" for any other. CREATE may be followed
@@ -35,10 +39,8 @@ func unknownStatement(sql string, mode syntax.Mode) string {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "DEFINER" })
 	}
 	for _, lead := range unknownStatements {
-		if len(words) < len(lead) || words[0] != lead[0] {
-			continue
-		}
-		if len(lead) == 1 || words[1] == lead[1] || words[0] == "CREATE" && len(words) > 2 && words[2] == lead[1] {
+		leads := len(words) >= len(lead) && slices.Equal(words[:len(lead)], lead)
+		if leads || len(words) > 2 && words[0] == "CREATE" && lead[0] == "CREATE" && words[2] == lead[1] {
 			return strings.Join(lead, " ")
 		}
 	}

@@ -71,7 +71,8 @@ const (
 // Scan reads a table through fragments on the BEs.
 type Scan struct {
 	TableID  types.TableID
-	Tablets  []types.TabletID // after partition and bucket pruning
+	Parts    []types.PartitionID // those that the statement names; nil = all
+	Tablets  []types.TabletID    // after partition and bucket pruning
 	Fragment Fragment
 	// Via, when set, says where the primary keys of the only rows that can pass stand: they are read first, and become the
 	// fragment's Keys.

@@ -69,6 +69,8 @@ const (
 	CodeWrongDate           = 1525
 	CodeNoPartition         = 1526
 	CodeTooManyPartitions   = 1499
+	CodeUnknownPartition    = 1735
+	CodeNotPartitioned      = 1747
 	CodeWindowMisuse        = 3593
 	CodeOrderNotInSelect    = 3065
 	CodeUnknownWindow       = 3579

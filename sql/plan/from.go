@@ -65,9 +65,6 @@ func (b *binder) tableRef(n ast.ResultSetNode, outer *env, ctes *cteScope) (sour
 
 // tableSource binds a named or derived table with its alias.
 func (b *binder) tableSource(n *ast.TableSource, outer *env, ctes *cteScope) (source, error) {
-	if n.Lateral {
-		return source{}, refuse("LATERAL")
-	}
 	switch src := n.Source.(type) {
 	case *ast.TableName:
 		name := n.AsName.O
@@ -98,6 +95,11 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 	if err != nil {
 		return source{}, err
 	}
+	return derivedOf(out, name, names)
+}
+
+// derivedOf gives a query in FROM its name, and its columns theirs.
+func derivedOf(out queryOut, name string, names []ast.CIStr) (source, error) {
 	if len(names) > 0 && len(names) != len(out.fields) {
 		return source{}, errorf(CodeViewColumns, "In definition of view, derived table or common table expression, SELECT list and column names list have different column counts")
 	}
@@ -120,12 +122,33 @@ func (b *binder) derived(q ast.ResultSetNode, name string, names []ast.CIStr, ct
 
 // namedTable binds a table of the catalog, a made-up table or a CTE.
 func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (source, error) {
-	if len(n.PartitionNames) > 0 {
-		return source{}, refuse("PARTITION selection")
-	}
 	if n.AsOf != nil || n.TableSample != nil {
 		return source{}, refuse("AS OF TIMESTAMP and TABLESAMPLE")
 	}
+	s, err := b.named(n, name, ctes)
+	if err != nil || len(n.PartitionNames) == 0 {
+		return s, err
+	}
+	return s, selectPartitions(s.rel, n.PartitionNames)
+}
+
+// selectPartitions has a scan read some partitions alone.
+func selectPartitions(scan *rel, names []ast.CIStr) error {
+	if scan.op != opScan {
+		return errorf(CodeNotPartitioned, "PARTITION () clause on non partitioned table")
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(scan.table.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name.O) })
+		if i < 0 {
+			return errorf(CodeUnknownPartition, "Unknown partition '%s' in table '%s'", name.O, scan.table.Name)
+		}
+		scan.parts = append(scan.parts, scan.table.Parts[i].ID)
+	}
+	return nil
+}
+
+// named binds what a name stands for.
+func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, error) {
 	if c := ctes.find(n.Name.O); c != nil && n.Schema.O == "" {
 		switch {
 		case c.running != nil:
@@ -194,6 +217,9 @@ func (b *binder) joinRef(n *ast.Join, outer *env, ctes *cteScope) (source, error
 	left, err := b.tableRef(n.Left, outer, ctes)
 	if err != nil || n.Right == nil {
 		return left, err
+	}
+	if src, ok := n.Right.(*ast.TableSource); ok && src.Lateral {
+		return b.lateralJoin(n, src, left, outer, ctes)
 	}
 	right, err := b.tableRef(n.Right, outer, ctes)
 	if err != nil {

@@ -129,7 +129,7 @@ const tabletPos = -1
 func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 	want := idSet{}.with(c.preds...).with(exprs...)
 	t := c.scan.table
-	s := &physical.Scan{TableID: t.ID, Picked: c.scan.picked, Fragment: physical.Fragment{Schema: t.Schema, TimeZone: b.ctx.zoneName()}}
+	s := &physical.Scan{TableID: t.ID, Parts: c.scan.parts, Picked: c.scan.picked, Fragment: physical.Fragment{Schema: t.Schema, TimeZone: b.ctx.zoneName()}}
 	read := want.within(c.scan.out)
 	if len(read) == 0 {
 		key := t.Schema.KeyIndexes()[0]
@@ -152,7 +152,7 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 // narrow says what of a table is read, by conditions over column ids of which some are read. It is all of a scan that depends on the
 // values of constants.
 func (b *binder) narrow(s *physical.Scan, t *catalog.Table, preds []*expr.Node, read []int) {
-	pr := pruner{b: b, table: t, preds: preds}
+	pr := pruner{b: b, table: t, parts: s.Parts, preds: preds}
 	s.Tablets, s.Via = pr.tablets(), nil
 	if s.Fragment.Keys = pr.keys(); s.Fragment.Keys == nil && len(s.Tablets) > 0 {
 		s.Via = pr.via()

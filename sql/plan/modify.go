@@ -88,6 +88,7 @@ type modifier struct {
 	plan   *ModifyPlan
 	ids    []int // the table's columns, then the tablet id
 	values []item
+	named  bool // the statement names partitions
 }
 
 // newModifier binds the table that a statement writes, or the view of it.
@@ -130,6 +131,7 @@ func notUpdatable(name, verb string) error {
 // write makes a scan the one whose rows are written: the tablet id becomes a further column of it.
 func (m *modifier) write(scan *rel) error {
 	t := scan.table
+	m.named = scan.parts != nil
 	tablet := m.b.newColumn(column{name: "tablet id", pos: tabletPos, typ: types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}})
 	m.plan = &ModifyPlan{Database: scan.db, Table: t, Via: scan.via, TabletColumn: len(t.Schema.Columns), Values: len(t.Schema.Columns) + 1, checks: scan.checks}
 	scan.out = append(scan.out, tablet)
@@ -187,6 +189,9 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 	m.plan.follows, err = m.b.generations(m.plan.Table, following(m.plan.Table, m.plan.Assign))
 	for _, g := range m.plan.follows {
 		m.moves(g.pos)
+	}
+	if err == nil && m.named && m.plan.MovesRows { // none may leave the partitions, and which of them would is not known yet
+		return refuse("PARTITION selection in an UPDATE of a primary key or of a column of the partitioning or distribution")
 	}
 	return err
 }

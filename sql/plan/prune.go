@@ -25,6 +25,7 @@ type keyRange struct {
 type pruner struct {
 	b     *binder
 	table *catalog.Table
+	parts []types.PartitionID // nil = all
 	preds []*expr.Node
 	// byKeys: texts of a collation are bound by their keys, as they are in the hidden table of a unique key.
 	byKeys bool
@@ -58,7 +59,9 @@ func (p *pruner) tablets() []types.TabletID {
 	out := []types.TabletID{}
 	if p.b.ctx.literal {
 		for i := range p.table.Parts {
-			out = append(out, p.table.Parts[i].Tablets...)
+			if p.named(&p.table.Parts[i]) {
+				out = append(out, p.table.Parts[i].Tablets...)
+			}
 		}
 		return out
 	}
@@ -89,8 +92,16 @@ func (p *pruner) contradictory() bool {
 	return slices.ContainsFunc(cols, func(id types.ColumnID) bool { return len(p.ranges(id)) == 0 })
 }
 
-// reaches reports whether a partition's range meets the conditions on the first partition column.
+// named reports whether a partition is among those that the statement reads.
+func (p *pruner) named(part *catalog.Partition) bool {
+	return p.parts == nil || slices.Contains(p.parts, part.ID)
+}
+
+// reaches reports whether a partition is read and its range meets the conditions on the first partition column.
 func (p *pruner) reaches(part *catalog.Partition) bool {
+	if !p.named(part) {
+		return false
+	}
 	if p.table.Partition == nil {
 		return true
 	}

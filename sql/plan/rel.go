@@ -52,14 +52,15 @@ type rel struct {
 	kids []*rel
 	out  []int // ids it yields
 
-	table   *catalog.Table // opScan
-	columns []int          // opScan: positions in the table's schema, parallel to out
-	db      string         // opScan: the database of the table
-	via     []ViewUse      // opScan: the views by which the statement names the table, the outermost first
-	checks  []rowCheck     // opScan: what rows that are written through the views must meet
-	bound   int            // opScan: how many conditions of views were met on the way to it
-	picked  bool           // opScan: only rows that the session has locked are read
-	derived bool           // a derived table or the use of a CTE: nothing is written through it
+	table   *catalog.Table      // opScan
+	columns []int               // opScan: positions in the table's schema, parallel to out
+	db      string              // opScan: the database of the table
+	via     []ViewUse           // opScan: the views by which the statement names the table, the outermost first
+	checks  []rowCheck          // opScan: what rows that are written through the views must meet
+	bound   int                 // opScan: how many conditions of views were met on the way to it
+	parts   []types.PartitionID // opScan: the partitions that the statement names, nil = all
+	picked  bool                // opScan: only rows that the session has locked are read
+	derived bool                // a derived table or the use of a CTE: nothing is written through it
 	sys     *physical.System
 
 	preds []*expr.Node // opFilter: all must hold

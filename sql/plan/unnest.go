@@ -15,6 +15,14 @@ func (b *binder) pull(r *rel, dups bool) (*rel, []*expr.Node, error) {
 	if len(r.freeColumns()) == 0 {
 		return r, nil, nil
 	}
+	out, on, err := b.pullOp(r, dups)
+	if err == nil && len(out.freeColumns()) > 0 { // in an aggregate, an order or a window
+		err = refuse("a correlated subquery that aggregates, orders or numbers its rows by columns of the outer query")
+	}
+	return out, on, err
+}
+
+func (b *binder) pullOp(r *rel, dups bool) (*rel, []*expr.Node, error) {
 	switch r.op {
 	case opFilter:
 		return b.pullFilter(r, dups)

@@ -272,7 +272,8 @@ func (x *machine) snapshot() {
 // fullClone replaces the replica by a full clone of itself at a version that is still readable.
 func (x *machine) fullClone() {
 	x.free = modelAmple
-	v := types.Version(rapid.IntRange(int(x.tab.Stats().OldestReadable), len(x.m.versions)).Draw(x.t, "version"))
+	st := x.tab.Stats() // a disk that was full has few change sets
+	v := types.Version(rapid.IntRange(int(max(st.OldestReadable, st.OldestRetained-1)), len(x.m.versions)).Draw(x.t, "version"))
 	s, err := x.tab.Snapshot(v)
 	x.check(err)
 	im, err := x.store.BeginImport(x.tab.Meta(), 0)

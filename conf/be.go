@@ -41,7 +41,7 @@ var (
 	BEGossipKeys = beFiles.StringList("gossip_keys", "", gossipKeysHelp)
 
 	FloodStageUsagePercent = beFiles.Int("storage_flood_stage_usage_percent", 95,
-		"A disk used more than this, and with less left than storage_flood_stage_left_capacity_bytes, refuses loads and clones.",
+		"A disk used more than this, and with less left than storage_flood_stage_left_capacity_bytes, refuses loads and clones; it takes what only deletes rows while half of that is left.",
 		Range(1, 100))
 	FloodStageLeftCapacity = beFiles.Bytes("storage_flood_stage_left_capacity_bytes", 4*gib,
 		"See storage_flood_stage_usage_percent.", Range(0, 1<<50))

@@ -117,9 +117,9 @@ func (t *Tablet) settled() bool {
 	if t.quietFor() < 2*quietAfter { // by then a turn has come since it was quiet
 		return false
 	}
+	l := t.s.retention()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	l := t.s.tuning().Retention
 	return t.version == t.manifestVersion && t.floating() == 0 && t.readFrom == t.version &&
 		(!t.digest.known || t.digest.compare.Version == t.version) &&
 		t.changes.len() <= l.Versions && t.changes.bytes <= l.Bytes

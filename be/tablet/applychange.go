@@ -29,7 +29,7 @@ func (t *Tablet) applyChange(version types.Version, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := t.s.writable(); err != nil {
+	if err := t.s.takes(parts...); err != nil {
 		return err
 	}
 	staged, err := t.stageChange(parts)

@@ -146,7 +146,11 @@ func (s *smallChange) decode(t *Tablet) (err error) {
 
 func (r *changeRun) applySmall() error {
 	t := r.t
-	if err := t.s.writable(); err != nil {
+	var parts [][]byte
+	for _, s := range r.small {
+		parts = append(parts, s.parts...)
+	}
+	if err := t.s.takes(parts...); err != nil {
 		return err
 	}
 	t.write.Lock()

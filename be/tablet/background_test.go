@@ -128,3 +128,19 @@ func TestBudgetYieldsToPressure(t *testing.T) {
 		t.Fatalf("a context that is over: %v", err)
 	}
 }
+
+// TestLull: a second in which little is written is one, a shorter time says nothing, and neither does the first look.
+func TestLull(t *testing.T) {
+	var l lull
+	at := time.Unix(1_700_000_000, 0)
+	for i, look := range []struct {
+		after time.Duration
+		bytes int64
+		quiet bool
+	}{{0, 0, false}, {time.Second, 1 << 20, false}, {time.Second / 2, 1 << 20, false}, {time.Second / 2, 1<<20 + 100, true}, {time.Minute, 2 << 20, true}} {
+		at = at.Add(look.after)
+		if got := l.look(at, look.bytes); got != look.quiet {
+			t.Errorf("look %d: %v", i, got)
+		}
+	}
+}

@@ -18,12 +18,23 @@ func (r *versionRecord) bytes() int64 {
 	return n
 }
 
+// retention says which change sets stay. Below the reserve those that somebody may be reading just now do: a replica that lags more costs a
+// full clone, and what change sets hold, large writes their rowsets as well, comes back by nothing else until as many versions have followed.
+func (s *Store) retention() Retention {
+	r := s.tuning().Retention
+	if s.tight() {
+		r.Versions, r.Age = 0, min(r.Age, s.opt.ReadAge)
+	}
+	return r
+}
+
 // trimChanges deletes change sets that retention no longer asks for. What is above the manifest's version is needed to
 // rebuild the memtables and stays.
 func (t *Tablet) trimChanges() {
+	retention := t.s.retention()
 	t.mu.Lock()
 	first := t.changes.first
-	n := t.changes.expired(t.s.tuning().Retention, t.manifestVersion, t.s.opt.Now())
+	n := t.changes.expired(retention, t.manifestVersion, t.s.opt.Now())
 	dropped := t.changes.drop(n)
 	var next types.Version // the run that the oldest one that stays is in
 	if t.changes.len() > 0 {

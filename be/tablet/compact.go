@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,15 +28,24 @@ const (
 
 // Compact merges one group of rowsets, if some are worth it, and reports whether it did. Readers and writers go on
 // meanwhile. If the process ends before the manifest is durable, the new rowset is an orphan; after it, the old ones are.
+// What needs more room than there is above the reserve is not merged; then a rowset much of which is dead may take some of the reserve.
 func (t *Tablet) Compact(ctx context.Context) (bool, error) {
 	limits := t.s.tuning().Compaction
 	limits.apart = t.fewApart()
-	return t.compact(ctx, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
+	did, err := t.compact(ctx, leaveAll, func(rs []*rowsetState, drop types.Version) []*rowsetState { return pickCompaction(limits, rs, drop) })
+	if !errors.Is(err, ErrDiskFull) {
+		return did, err
+	}
+	did, dead := t.compact(ctx, leaveMerge, func(rs []*rowsetState, drop types.Version) []*rowsetState { return t.s.pickDead(limits, rs, drop) })
+	if did || dead != nil {
+		return did, dead
+	}
+	return false, err // nothing is dead, or there is no room for what lives beside it
 }
 
 // CompactAll merges all rowsets into one.
 func (t *Tablet) CompactAll(ctx context.Context) error {
-	_, err := t.compact(ctx, func(rs []*rowsetState, _ types.Version) []*rowsetState {
+	_, err := t.compact(ctx, leaveAll, func(rs []*rowsetState, _ types.Version) []*rowsetState {
 		if len(rs) == 1 && rs[0].deletes.count() == 0 {
 			return nil
 		}
@@ -44,13 +54,14 @@ func (t *Tablet) CompactAll(ctx context.Context) error {
 	return err
 }
 
-func (t *Tablet) compact(ctx context.Context, pick func([]*rowsetState, types.Version) []*rowsetState) (bool, error) {
+func (t *Tablet) compact(ctx context.Context, leave eighths, pick func([]*rowsetState, types.Version) []*rowsetState) (bool, error) {
 	t.maint.Lock()
 	defer t.maint.Unlock()
-	c, err := t.beginCompaction(pick)
+	c, err := t.beginCompaction(leave, pick)
 	if err != nil || c == nil {
 		return false, err
 	}
+	defer c.release()
 	if err := c.run(ctx); err != nil {
 		t.s.counters.compactionFailures.Add(1)
 		return false, fmt.Errorf("compact tablet %d: %w", t.id, t.checkBad(err))
@@ -67,12 +78,10 @@ type compaction struct {
 	rowset  uint64
 	snap    *Snapshot // keeps the inputs, and reads columns of the present schema
 	pos     [][]uint32
+	release func() // ends the claim to room
 }
 
-func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*rowsetState) (*compaction, error) {
-	if err := t.s.writable(); err != nil {
-		return nil, err
-	}
+func (t *Tablet) beginCompaction(leave eighths, pick func([]*rowsetState, types.Version) []*rowsetState) (*compaction, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.usable(); err != nil {
@@ -89,7 +98,11 @@ func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*row
 	if len(in) == 0 {
 		return nil, nil
 	}
-	c := &compaction{t: t, drop: drop, version: t.manifestVersion, rowset: t.nextRowset}
+	release, err := t.s.claim(leave, mergeNeeds(in, drop))
+	if err != nil {
+		return nil, err
+	}
+	c := &compaction{t: t, drop: drop, version: t.manifestVersion, rowset: t.nextRowset, release: release}
 	for _, r := range in {
 		c.in = append(c.in, rowsetView{r: r, deletes: r.deletes})
 		c.pos = append(c.pos, make([]uint32, r.entry.Rows))
@@ -102,7 +115,7 @@ func (t *Tablet) beginCompaction(pick func([]*rowsetState, types.Version) []*row
 // pickCompaction chooses what to merge: a rowset with much to drop, rowsets of similar size, or the smallest of too many.
 func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) []*rowsetState {
 	for _, r := range all {
-		if dead := r.deletes.before + r.deletes.upTo(drop); dead*100 > l.DeadPercent*int(r.entry.Rows) {
+		if r.dead(drop)*100 > l.DeadPercent*int(r.entry.Rows) {
 			return []*rowsetState{r}
 		}
 	}
@@ -135,6 +148,36 @@ func pickCompaction(l CompactionLimits, all []*rowsetState, drop types.Version) 
 		return nil
 	}
 	return rs[:n]
+}
+
+// pickDead chooses, of those for which there is room, the one of which the greatest part can be dropped.
+func (s *Store) pickDead(l CompactionLimits, all []*rowsetState, drop types.Version) []*rowsetState {
+	var most []*rowsetState
+	part := float64(l.DeadPercent) / 100
+	for _, r := range all {
+		if p := float64(r.dead(drop)) / float64(r.entry.Rows); p > part && s.fits(leaveMerge, mergeNeeds([]*rowsetState{r}, drop)) {
+			part, most = p, []*rowsetState{r}
+		}
+	}
+	return most
+}
+
+// dead returns how many rows a merge drops.
+func (r *rowsetState) dead(drop types.Version) int { return r.deletes.before + r.deletes.upTo(drop) }
+
+// mergeSlack is what a merge or a flush writes beside rows: an index, delete vectors, a manifest.
+const mergeSlack = 64 << 10
+
+// mergeNeeds is how many bytes a merge writes at most: the rows that stay, which may be encoded a little worse than before.
+func mergeNeeds(in []*rowsetState, drop types.Version) int64 {
+	need := int64(mergeSlack)
+	for _, r := range in {
+		if rows := int64(r.entry.Rows); rows > 0 {
+			need += r.entry.Bytes / rows * (rows - int64(r.dead(drop))) * 5 / 4
+		}
+		need += r.deletes.bytes(drop)
+	}
+	return need
 }
 
 const (

@@ -120,6 +120,13 @@ func newDeletes(base *roaring.Bitmap, log []delEntry) deletes {
 // count returns how many rows have ended.
 func (d *deletes) count() int { return d.before + len(d.log) }
 
+// bytes is how many bytes the record of all of them takes at most, when the versions up to drop are forgotten.
+func (d *deletes) bytes(drop types.Version) int64 {
+	const entry = 14 // of a version and a row
+	n := d.upTo(drop)
+	return int64(d.checkpoints[0].rows.GetSizeInBytes()) + 2*int64(n) + entry*int64(len(d.log)-n)
+}
+
 func (d *deletes) add(v types.Version, pos uint32) {
 	d.log = append(d.log, delEntry{Version: v, Pos: pos})
 	last := d.checkpoints[len(d.checkpoints)-1]

@@ -121,3 +121,107 @@ func TestRetentionEndsOnAFullDisk(t *testing.T) {
 		t.Errorf("there are %d rows", n)
 	}
 }
+
+// TestDeletesGiveRoom fills a disk and deletes most of its rows: that is taken, and gives so much room back, without a restart, that rows are taken
+// again, although what lives among the dead ones has to be copied first.
+func TestDeletesGiveRoom(t *testing.T) {
+	t.Parallel()
+	const capacity, reserve = int64(32 << 20), int64(12 << 20)
+	var s *Store
+	least := capacity
+	now := time.Unix(1_700_000_000, 0)
+	opt := testOptions()
+	opt.FloodBytes, opt.FloodPercent = reserve, 50
+	opt.Now = func() time.Time { return now }
+	opt.Faults.Space = func() (int64, int64, error) {
+		if s == nil {
+			return capacity, capacity, nil
+		}
+		available := capacity - s.meta.Size() - s.data.Size()
+		least = min(least, available)
+		return capacity, available, nil
+	}
+	s = openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batch = 20_000
+	schema := testSchema()
+	noise := rand.New(rand.NewPCG(1, 2))
+	rows := func(n int) []row {
+		out := make([]row, batch)
+		for i := range out {
+			out[i] = row{int64(n)<<32 | int64(i), "t", noise.Int64() >> 1}
+		}
+		return out
+	}
+	txn := types.TxnID(1)
+	write := func(payload []byte) error {
+		txn++
+		err := tb.Prepare(t.Context(), txn, payload)
+		if err == nil {
+			err = tb.Publish(txn, tb.Version()+1)
+		}
+		now = now.Add(time.Minute)
+		return err
+	}
+	work := func() {
+		if err := s.Maintain(t.Context()); err != nil && !errors.Is(err, ErrDiskFull) {
+			t.Fatal(err)
+		}
+		if s.reclaimDue() {
+			if err := s.Reclaim(t.Context()); err != nil && !errors.Is(err, ErrDiskFull) {
+				t.Fatal(err)
+			}
+		}
+	}
+	batches := 0
+	for err = nil; err == nil; batches++ {
+		payload := puts(t, rows(batches)...)
+		if batches%2 == 0 {
+			payload = groupedPayload(t, &schema, payload)
+		}
+		if err = write(payload); err != nil || batches%4 == 0 {
+			work()
+		}
+		if errors.Is(err, ErrDiskFull) { // what retention is done with has given room
+			err = write(payload)
+		}
+	}
+	if !errors.Is(err, ErrDiskFull) {
+		t.Fatal(err)
+	}
+	work()
+	if err := write(puts(t, row{1, "one", 1})); !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("%d bytes are free, and a row is taken: %v", least, err)
+	}
+	for n := range batches - 1 {
+		var gone []row
+		for i, r := range rows(n) {
+			if i%10 != 0 {
+				gone = append(gone, r)
+			}
+		}
+		if err := write(deletesPayload(t, gone...)); err != nil {
+			t.Fatalf("delete of batch %d of %d: %v", n, batches, err)
+		}
+	}
+	for range 3 {
+		now = now.Add(opt.withDefaults().Flush.Age)
+		work()
+	}
+	t.Logf("%d batches; %d of %d bytes were free at the least, now %d", batches, least, capacity, capacity-s.meta.Size()-s.data.Size())
+	if least < reserve/8 {
+		t.Errorf("%d bytes were left of a reserve of %d", least, reserve)
+	}
+	again := batches / 4
+	for n := range again {
+		if err := write(puts(t, rows(batches+n)...)); err != nil {
+			t.Fatalf("after the deletes, batch %d of %d: %v", n, batches, err)
+		}
+	}
+	if _, n, err := tb.ScanDigest(t.Context(), tb.Version()); err != nil || n != int64(batch/10*(batches-1)+batch*again) {
+		t.Errorf("%d rows of %d batches: %v", n, batches, err)
+	}
+}

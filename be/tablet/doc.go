@@ -20,7 +20,7 @@
 //	B3  What exists is what the manifest names; versions after it chain without a gap or are not there.
 //	B4  After a crash the version is what the records prove; the rest is pending again and the FE tells what became of it.
 //	B5  Scrub verifies all bytes; Digest is equal on all replicas of a version, whatever their layout (I3).
-//	B6  Below the reserve the disk takes no writes: a full disk would kill the process.
+//	B6  Below the reserve the disk takes no rows, only what gives room back, and that down to a part of it: a full disk would kill the process.
 //
 // Goroutines: the committer of each instance and one maintenance worker for each Store; Close waits for them.
 // See DESIGN.md for what a crash between any two steps leaves.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"stele/be/tablet/kv"
 	"stele/meta/types"
@@ -167,11 +169,21 @@ func TestEmptyValueIsBad(t *testing.T) {
 // proving): what was acknowledged is there after a restart.
 func TestFaultsAtEveryWrite(t *testing.T) {
 	t.Parallel()
+	failEveryWrite(t, steps)
+}
+
+// TestFaultsBelowTheReserve does so while rows are deleted on a disk below its reserve and their room is given back.
+func TestFaultsBelowTheReserve(t *testing.T) {
+	t.Parallel()
+	failEveryWrite(t, stepsBelowReserve)
+}
+
+func failEveryWrite(t *testing.T, steps faultySteps) {
 	for _, instance := range []string{"meta", "data"} {
 		for _, durable := range []bool{false, true} {
 			stride := upTo(1, 3)
 			for fail := 1 + rand.IntN(stride); ; fail += stride {
-				if !failsAtWrite(t, instance, durable, fail) {
+				if !failsAtWrite(t, instance, durable, fail, steps) {
 					break
 				}
 			}
@@ -179,8 +191,14 @@ func TestFaultsAtEveryWrite(t *testing.T) {
 	}
 }
 
+// faultySteps writes version n as row n, but for those from firstDelete on, which delete the row of version 2 and those after it. It returns the last
+// version that was prepared, and when something has failed.
+type faultySteps func(t *testing.T, dir string, opt Options) (acked types.Version)
+
+const firstDelete = 7
+
 // failsAtWrite runs some steps on a disk whose n-th write fails and reports whether there were as many.
-func failsAtWrite(t *testing.T, instance string, durable bool, n int) bool {
+func failsAtWrite(t *testing.T, instance string, durable bool, n int, steps faultySteps) bool {
 	t.Helper()
 	dir := t.TempDir()
 	opt := testOptions()
@@ -208,7 +226,11 @@ func failsAtWrite(t *testing.T, instance string, durable bool, n int) bool {
 		}
 		want := make(map[rowKey]int64)
 		for v := int64(2); v <= int64(tb.Version()); v++ {
-			want[rowKey{v, "a"}] = v
+			if v < firstDelete {
+				want[rowKey{v, "a"}] = v
+			} else {
+				delete(want, rowKey{v - firstDelete + 2, "a"})
+			}
 		}
 		wantContents(t, tb, tb.Version(), want)
 		if tb.Version() < acked {
@@ -233,7 +255,7 @@ func steps(t *testing.T, dir string, opt Options) (acked types.Version) {
 	if err != nil {
 		return 0
 	}
-	for v := types.Version(2); v < 7; v++ {
+	for v := types.Version(2); v < firstDelete; v++ {
 		if err := tb.Prepare(context.Background(), types.TxnID(v), puts(t, row{int64(v), "a", int64(v)})); err != nil {
 			return acked
 		}
@@ -246,5 +268,46 @@ func steps(t *testing.T, dir string, opt Options) (acked types.Version) {
 		}
 	}
 	_ = tb.CompactAll(context.Background())
+	return acked
+}
+
+// stepsBelowReserve deletes most of what steps has written, when the disk is below its reserve, and has the rest merged and the segments collected.
+func stepsBelowReserve(t *testing.T, dir string, opt Options) types.Version {
+	const reserve = int64(8 << 20)
+	acked := steps(t, dir, opt)
+	var minutes atomic.Int64 // each look at the clock takes one
+	start := time.Now()
+	opt.Now = func() time.Time { return start.Add(time.Duration(minutes.Add(1)) * time.Minute) }
+	opt.ReadAge, opt.FloodBytes, opt.FloodPercent = 1, reserve, 50
+	opt.Faults.Space = func() (int64, int64, error) { return 1 << 30, reserve - 1, nil }
+	s, err := Open(dir, opt)
+	if err != nil {
+		return acked
+	}
+	defer s.Close()
+	tb, ok := s.Tablet(1)
+	if !ok || tb.Version() != firstDelete-1 {
+		return acked
+	}
+	for v := types.Version(firstDelete); v < firstDelete+4; v++ {
+		if err := tb.Prepare(t.Context(), types.TxnID(v), deletesPayload(t, row{int64(v) - firstDelete + 2, "a", 0})); err != nil {
+			if errors.Is(err, ErrDiskFull) {
+				t.Error(err)
+			}
+			return acked
+		}
+		if acked = v; tb.Publish(types.TxnID(v), v) != nil {
+			return acked
+		}
+	}
+	if tb.Flush() != nil {
+		return acked
+	}
+	if did, err := tb.Compact(t.Context()); err == nil && !did {
+		t.Error("nothing was merged, although one row of five is left")
+	}
+	if err := s.Reclaim(t.Context()); errors.Is(err, ErrDiskFull) {
+		t.Error(err)
+	}
 	return acked
 }

@@ -29,12 +29,14 @@ func (t *Tablet) Flush() error {
 }
 
 func (t *Tablet) flush() error {
-	if err := t.s.writable(); err != nil {
-		return err
-	}
 	if err := t.advanceDigest(context.Background()); err != nil {
 		return err // the horizon waits for it, and the manifest keeps it
 	}
+	release, err := t.s.claim(t.flushNeeds())
+	if err != nil {
+		return err
+	}
+	defer release()
 	f, err := t.freeze()
 	if err != nil || f == nil {
 		return err
@@ -58,6 +60,38 @@ func (t *Tablet) flush() error {
 		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
 	}
 	return nil
+}
+
+// flushNeeds returns how much room a flush takes at most, and how much of the reserve it has to leave: where rows have gone since the last
+// one it is the first step to getting theirs back.
+func (t *Tablet) flushNeeds() (leave eighths, bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	bytes = mergeSlack
+	for _, m := range t.mems {
+		bytes += m.bytes - m.graves
+	}
+	drop := t.advanceHorizon(t.version)
+	for _, r := range t.rowsets {
+		if r.deletes.upTo(t.version) > r.deletes.upTo(r.stored) {
+			bytes += r.deletes.bytes(drop)
+		}
+	}
+	if t.shrinks() {
+		return leaveMerge, bytes
+	}
+	return leaveFlush, bytes
+}
+
+// shrinks reports whether there are fewer rows than the manifest has. Called with mu held in either mode.
+func (t *Tablet) shrinks() bool {
+	stored := int64(0)
+	for _, r := range t.rowsets {
+		if !r.floats(t.manifestVersion) {
+			stored += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
+		}
+	}
+	return t.rows < stored
 }
 
 // frozen is what a flush works on.
@@ -193,7 +227,7 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 			continue // its version record names it
 		}
 		e := r.entry
-		if entry, changed := r.storedDeletes(f.version); changed {
+		if entry, changed := r.storedDeletes(f.version, f.drop); changed {
 			out = append(out, entry)
 			f.sums[r] = sumOf(entry.Value)
 			e.Deletes = f.sums[r]
@@ -207,12 +241,14 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	return append(out, sealed(key1(kManifest, t.uid), &m))
 }
 
-// storedDeletes returns the record X of the rowset at version v; changed says that the stored one is another.
-func (r *rowsetState) storedDeletes(v types.Version) (entry kv.Entry, changed bool) {
+// storedDeletes returns the record X of the rowset at version v, without the versions up to drop, which nobody reads any more; changed says
+// that the stored one is another.
+func (r *rowsetState) storedDeletes(v, drop types.Version) (entry kv.Entry, changed bool) {
 	if r.deletes.upTo(v) == r.deletes.upTo(r.stored) {
 		return kv.Entry{}, false
 	}
-	return deletesEntry(r, &r.deletes, v), true
+	d := r.deletes.collapse(drop)
+	return deletesEntry(r, &d, v), true
 }
 
 func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
@@ -286,8 +322,9 @@ func (t *Tablet) needsFlush() bool {
 	for _, m := range t.mems {
 		rows += m.rows()
 	}
+	age := t.s.opt.Now().Sub(t.unflushed)
 	return rows >= l.Rows || t.memBytes() >= l.Bytes || int(t.version-t.manifestVersion) >= l.Versions ||
-		t.floating() >= floatingMax || t.version > t.manifestVersion && t.s.opt.Now().Sub(t.unflushed) >= l.Age
+		t.floating() >= floatingMax || t.version > t.manifestVersion && (age >= l.Age || age >= t.s.opt.ReadAge && t.s.tight() && t.shrinks())
 }
 
 // floatingMax is how many rowsets wait for a manifest at most: only then can they be merged.

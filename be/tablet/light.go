@@ -34,7 +34,7 @@ func (t *Tablet) PrepareLight(txn types.TxnID, part int, payload []byte) (bool, 
 	return t.PrepareWritten(txn, part, payload, nil)
 }
 
-// Written is what EncodeWrite has made a payload of. Nobody changes it any more.
+// Written is what EncodeWrite has made a payload of; what that leaves out of rows that are deleted it may have. Nobody changes it any more.
 type Written struct {
 	Schema *types.Schema
 	Ops    []types.RowOp
@@ -48,8 +48,11 @@ func (t *Tablet) PrepareWritten(txn types.TxnID, part int, payload []byte, writt
 	if !t.takesNow(payload) {
 		return false, nil
 	}
-	decoded, known, err := t.writtenNow(written)
-	if err == nil && !known {
+	decoded, known := t.writtenNow(written)
+	var err error
+	if known {
+		err = t.s.takes(payload)
+	} else {
 		var read *decodedWrite
 		if read, err = t.decodeNow(payload); read != nil {
 			decoded = *read
@@ -66,18 +69,15 @@ func (t *Tablet) PrepareWritten(txn types.TxnID, part int, payload []byte, writt
 }
 
 // writtenNow is decodeNow by what the payload was made of; false = the payload has to be read.
-func (t *Tablet) writtenNow(w *Written) (decodedWrite, bool, error) {
+func (t *Tablet) writtenNow(w *Written) (decodedWrite, bool) {
 	if w == nil {
-		return decodedWrite{}, false, nil
+		return decodedWrite{}, false
 	}
 	rows, keys := w.by(t.Schema())
 	if rows == nil {
-		return decodedWrite{}, false, nil
+		return decodedWrite{}, false
 	}
-	if err := t.s.writable(); err != nil {
-		return decodedWrite{}, false, err
-	}
-	return decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows, keys: keys, old: w.Old}, true, nil
+	return decodedWrite{schema: w.Schema.Version, ops: w.Ops, rows: rows, keys: keys, old: w.Old}, true
 }
 
 // by returns the rows as they would be read out of the payload by a schema, and their keys where these are known; nil = by another one

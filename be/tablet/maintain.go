@@ -10,8 +10,9 @@ import (
 
 const (
 	maintainEvery = time.Second
-	// reclaimEvery is the least time between two reclaim cycles.
+	// reclaimEvery is the least time between two reclaim cycles, tightEvery on a disk below its reserve.
 	reclaimEvery = 2 * time.Minute
+	tightEvery   = 10 * time.Second
 	// deleteBatch is how many keys one transaction deletes.
 	deleteBatch = 1000
 )
@@ -33,7 +34,7 @@ func (s *Store) maintainLoop(ctx context.Context) {
 	defer s.workers.Done()
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	var lastReclaim time.Time // a process that is started again and again is to reclaim, too
+	var last givenBack
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,13 +46,54 @@ func (s *Store) maintainLoop(ctx context.Context) {
 		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("maintenance", "err", err)
 		}
-		if now := s.opt.Now(); s.reclaimDue() && now.Sub(lastReclaim) >= reclaimEvery {
-			lastReclaim = now
-			if err := s.Reclaim(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("reclaim", "err", err)
-			}
+		s.giveBack(ctx, &last)
+	}
+}
+
+// givenBack is when room was given back last; never, for a process that is started again and again is to do so, too.
+type givenBack struct {
+	reclaim, sweep time.Time
+	lull           lull
+}
+
+// giveBack reclaims what is worth it, and sweeps while little is written.
+func (s *Store) giveBack(ctx context.Context, last *givenBack) {
+	now, every := s.opt.Now(), reclaimEvery
+	if s.tight() {
+		every = tightEvery
+	}
+	if s.reclaimDue() && now.Sub(last.reclaim) >= every {
+		last.reclaim = now
+		if err := s.Reclaim(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("reclaim", "err", err)
 		}
 	}
+	if last.lull.look(now, s.counters.payload.Load()) && now.Sub(last.sweep) >= reclaimEvery {
+		last.sweep = now
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweep", "err", err)
+		}
+	}
+}
+
+// lull tells when little is written.
+type lull struct {
+	at    time.Time
+	bytes int64
+}
+
+// lullBytes a second are little.
+const lullBytes = 64 << 10
+
+// look is told how much has been written so far, and reports whether it was little since it was told the last time, a second ago or more.
+func (l *lull) look(now time.Time, bytes int64) bool {
+	since := now.Sub(l.at)
+	if since < time.Second {
+		return false
+	}
+	quiet := !l.at.IsZero() && float64(bytes-l.bytes) <= lullBytes*since.Seconds()
+	l.at, l.bytes = now, bytes
+	return quiet
 }
 
 // Maintain does one round of what the background worker does: flush what has grown, merge rowsets, drop what retention no
@@ -68,9 +110,10 @@ func (s *Store) Maintain(ctx context.Context) error {
 }
 
 func (t *Tablet) maintain(ctx context.Context) error {
+	var full error // keeps nothing from what may give room
 	if t.needsFlush() {
-		if err := t.Flush(); err != nil {
-			return err
+		if full = t.Flush(); full != nil && !errors.Is(full, ErrDiskFull) {
+			return full
 		}
 	} else if t.maint.TryLock() {
 		t.trimChanges()
@@ -78,9 +121,9 @@ func (t *Tablet) maintain(ctx context.Context) error {
 	}
 	for {
 		if did, err := t.Compact(ctx); err != nil {
-			return err
+			return errors.Join(full, err)
 		} else if !did {
-			return t.settleDigest(ctx)
+			return errors.Join(full, t.settleDigest(ctx))
 		}
 	}
 }
@@ -195,14 +238,26 @@ func (s *Store) Reclaim(ctx context.Context) error {
 		return err
 	}
 	before := s.meta.Size() + s.data.Size()
-	pace := func(ctx context.Context, bytes int64) error { return s.spend(ctx, s.budget, bytes) }
-	err := s.data.Reclaim(ctx, pace)
-	if err == nil {
-		err = s.meta.Reclaim(ctx, pace) // delete vectors, and parts of transactions that are neither small nor large
+	err := s.data.Reclaim(ctx, s.pace)
+	if err == nil || errors.Is(err, ErrDiskFull) { // what is dead as a whole needs no room
+		err = errors.Join(err, s.meta.Reclaim(ctx, s.pace)) // delete vectors, and parts of transactions that are neither small nor large
 	}
 	if err == nil {
 		s.counters.reclaims.Add(1)
 		s.counters.reclaimedBytes.Add(max(before-s.meta.Size()-s.data.Size(), 0))
 	}
 	return err
+}
+
+// pace has what gives room back wait until it may write so many bytes more, if there is room for them.
+func (s *Store) pace(ctx context.Context, bytes int64) error {
+	if err := s.leaves(leaveMove, bytes); err != nil {
+		return err
+	}
+	return s.spend(ctx, s.budget, bytes)
+}
+
+// Sweep gives the disk space of small values that were deleted back, where more is dead than alive.
+func (s *Store) Sweep(ctx context.Context) error {
+	return errors.Join(s.data.Sweep(ctx, s.pace), s.meta.Sweep(ctx, s.pace))
 }

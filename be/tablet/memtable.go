@@ -30,6 +30,7 @@ type memtable struct {
 	index   memIndex            // key -> its newest row, or noRow
 	sunk    map[string]struct{} // keys of the index whose newest change is in a rowset after all: see bulk.go
 	bytes   int64
+	graves  int64 // of bytes, those of keys without a row, which no rowset gets
 	orders  memOrders
 	// sunkBytes is not part of bytes, which the gauge knows: a large write must not wait for a flush.
 	sunkBytes int64
@@ -143,6 +144,7 @@ func (m *memtable) bury(key string, hash uint64) {
 	m.index.buried = append(m.index.buried, key)
 	m.index.put(slot, at, int32(-len(m.index.buried)))
 	m.bytes += int64(len(key)) + rowOverhead/2
+	m.graves += int64(len(key)) + rowOverhead/2
 }
 
 // sink remembers that the newest change of key, which the index has, is in a rowset.

@@ -44,6 +44,24 @@ type machine struct {
 	tab   *Tablet
 	m     model
 	snaps []*Snapshot
+	free  int64 // on the disk, of which modelReserve is reserved
+}
+
+const (
+	modelReserve = int64(8 << 20)
+	modelAmple   = int64(1 << 30)
+)
+
+// fill has the disk become fuller, or emptier.
+func (x *machine) fill() {
+	x.free = rapid.SampledFrom([]int64{modelAmple, modelReserve - 1, modelReserve * 5 / 8, modelReserve * 3 / 8, 0}).Draw(x.t, "free")
+}
+
+// checkRoom is check of what a disk below its reserve may refuse.
+func (x *machine) checkRoom(err error) {
+	if x.free >= modelReserve || !errors.Is(err, ErrDiskFull) {
+		x.check(err)
+	}
 }
 
 func (x *machine) check(err error) {
@@ -94,28 +112,40 @@ func (x *machine) prepare() {
 	}
 	payload, effects := x.drawWrite()
 	part := len(x.m.pending[txn])
+	removes := !slices.ContainsFunc(effects, func(e effect) bool { return e.op != types.OpDelete })
 	for range rapid.IntRange(1, 2).Draw(x.t, "sends") {
-		x.send(txn, part, payload)
+		err := x.send(txn, part, payload)
+		if full := x.free < modelReserve && (!removes || x.free < modelReserve/2); full != errors.Is(err, ErrDiskFull) {
+			x.t.Fatalf("with %d bytes free a write that removes rows only (%v): %v", x.free, removes, err)
+		} else if full {
+			return
+		}
+		x.check(err)
 	}
 	x.m.pending[txn] = append(x.m.pending[txn], payload)
 	x.m.effects[txn] = append(x.m.effects[txn], effects...)
 }
 
 // send prepares a part: light, if the rest of the transaction is and it may be, or durable, and the rest with it.
-func (x *machine) send(txn types.TxnID, part int, payload []byte) {
+func (x *machine) send(txn types.TxnID, part int, payload []byte) error {
 	if rapid.Bool().Draw(x.t, "light") {
 		there := x.tab.PendingParts(txn) > part // a repetition changes nothing
 		taken, err := x.tab.PrepareLight(txn, part, payload)
-		x.check(err)
+		if err != nil {
+			return err
+		}
 		if taken && !there {
 			x.m.light[txn] = true
 		}
 		if taken {
-			return
+			return nil
 		}
 	}
-	x.check(prepare(x.tab, txn, part, payload))
-	delete(x.m.light, txn)
+	err := prepare(x.tab, txn, part, payload)
+	if err == nil {
+		delete(x.m.light, txn)
+	}
+	return err
 }
 
 // forgetLight is what a restart does to what is in memory alone.
@@ -131,6 +161,7 @@ func (x *machine) forgetLight() {
 // ones; brought again they are the same. What was aborted may be pending again.
 func (x *machine) crashNow() {
 	x.release()
+	x.free = modelAmple // for what is brought again
 	x.dirs++
 	next := filepath.Join(x.root, "crash", string(rune('a'+x.dirs%26)), "disk")
 	x.check(os.MkdirAll(filepath.Dir(next), 0o755))
@@ -240,7 +271,9 @@ func (x *machine) snapshot() {
 
 // fullClone replaces the replica by a full clone of itself at a version that is still readable.
 func (x *machine) fullClone() {
-	v := types.Version(rapid.IntRange(int(x.tab.Stats().OldestReadable), len(x.m.versions)).Draw(x.t, "version"))
+	x.free = modelAmple
+	st := x.tab.Stats() // a disk that was full has few change sets
+	v := types.Version(rapid.IntRange(int(max(st.OldestReadable, st.OldestRetained-1)), len(x.m.versions)).Draw(x.t, "version"))
 	s, err := x.tab.Snapshot(v)
 	x.check(err)
 	im, err := x.store.BeginImport(x.tab.Meta(), 0)
@@ -386,10 +419,12 @@ func TestModel(t *testing.T) {
 		if rapid.Bool().Draw(rt, "forgetful") {
 			opt.ReadAge = 1 // a nanosecond: every flush and merge drops what no snapshot pins
 		}
-		x := &machine{t: rt, tb: t, opt: opt, root: root, dir: filepath.Join(root, "disk")}
+		x := &machine{t: rt, tb: t, opt: opt, root: root, dir: filepath.Join(root, "disk"), free: modelAmple}
+		x.opt.FloodBytes, x.opt.FloodPercent = modelReserve, 50
+		x.opt.Faults.Space = func() (int64, int64, error) { return modelAmple, x.free, nil }
 		x.m = model{versions: []map[rowKey]int64{{}}, pending: map[types.TxnID][][]byte{}, effects: map[types.TxnID][]effect{},
 			light: map[types.TxnID]bool{}, nextTxn: 1}
-		s, err := Open(x.dir, opt)
+		s, err := Open(x.dir, x.opt)
 		x.check(err)
 		_, err = s.Create(testMeta(1))
 		x.check(err)
@@ -398,11 +433,12 @@ func TestModel(t *testing.T) {
 		defer func() { x.release(); _ = x.store.Close() }()
 		steps := []func(){
 			x.prepare, x.prepare, x.prepare, x.publish, x.publish, x.publish, x.abort, x.snapshot, x.reopen, x.crash, x.crashNow, x.fullClone,
-			x.changes,
-			func() { x.check(x.tab.Flush()) },
-			func() { x.check(x.tab.Flush()) },
-			func() { x.check(x.tab.CompactAll(context.Background())) },
-			func() { x.check(x.store.Maintain(context.Background())) },
+			x.changes, x.fill,
+			func() { x.checkRoom(x.tab.Flush()) },
+			func() { x.checkRoom(x.tab.Flush()) },
+			func() { x.checkRoom(x.tab.CompactAll(context.Background())) },
+			func() { x.checkRoom(x.store.Maintain(context.Background())) },
+			func() { x.checkRoom(x.store.Reclaim(context.Background())) },
 			func() { x.check(x.tab.advanceDigest(context.Background())) },
 		}
 		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
@@ -415,6 +451,7 @@ func TestModel(t *testing.T) {
 
 // verifyDigest rebuilds the newest version in another layout and compares digests.
 func (x *machine) verifyDigest() {
+	x.free = modelAmple
 	other, err := x.store.Create(testMeta(2))
 	x.check(err)
 	for i, parts := range x.m.payloads {

@@ -134,7 +134,7 @@ func (t *Tablet) prepare(ctx context.Context, txn types.TxnID, part int, payload
 	if err != nil {
 		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
 	}
-	if err := t.s.writable(); err != nil {
+	if err := t.s.takes(payload); err != nil {
 		return fmt.Errorf("prepare txn %d on tablet %d: %w", txn, t.id, err)
 	}
 	if err := t.s.mem.wait(ctx, t.s.poke); err != nil {
@@ -223,7 +223,7 @@ func (t *Tablet) decodeNow(payload []byte) (*decodedWrite, error) {
 	schema := t.Schema()
 	_, decoded, err := checkPart(schema, payload)
 	if err == nil {
-		err = t.s.writable()
+		err = t.s.takes(payload)
 	}
 	return decoded, err
 }

@@ -355,7 +355,7 @@ func checkAfterCut(t *testing.T, fs *loopFS, acked map[types.TabletID]types.Vers
 // checkPowerSpace gives back what can be given back: no cut may have left anything that stays for ever.
 func checkPowerSpace(t *testing.T, s *Store, fs *loopFS) {
 	t.Helper()
-	if err := errors.Join(s.Maintain(t.Context()), s.Reclaim(t.Context())); err != nil {
+	if err := errors.Join(s.Maintain(t.Context()), s.Reclaim(t.Context()), s.Sweep(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	var st unix.Statfs_t

@@ -2,6 +2,7 @@ package tablet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,7 +20,24 @@ type spaceGauge struct {
 	total     int64
 	available int64
 	err       error
+
+	claims  sync.Mutex
+	claimed int64 // by what takes it little by little
 }
+
+// eighths of the reserve are what has to stay when something begins that takes room. Below its reserve a disk takes what gives room back, and
+// the more it gives the deeper it may go, so that no step stands in the way of the one that follows: deletes, the flush that has rowsets
+// forget the rows, the merge that drops them, the collector that gives their segments back. Nothing begins in the last eighth: it is for what
+// was promised before, such as publishing, and for Badger's memtables.
+type eighths int64
+
+const (
+	leaveMove    eighths = 1 // what lives in a segment is copied so that the segment can go
+	leaveMerge   eighths = 2 // of a rowset much of which is dead, and the flush of a tablet that has fewer rows than before
+	leaveRemoval eighths = 4 // writes that only delete rows, and tablets without rows, as TRUNCATE makes them
+	leaveFlush   eighths = 6 // of what was written before the disk was full: retention keeps its change sets until then
+	leaveAll     eighths = 8
+)
 
 // Usage is the state of a disk.
 type Usage struct {
@@ -45,6 +63,11 @@ func (s *Store) Usage() Usage {
 
 // writable refuses writes on a failed disk and below the flood stage (B6): a full disk would kill the process.
 func (s *Store) writable() error {
+	return s.leaves(leaveAll, 0)
+}
+
+// leaves refuses what takes need bytes if less than a part of the reserve would be left, or the disk has failed.
+func (s *Store) leaves(part eighths, need int64) error {
 	if why := s.failed.Load(); why != nil {
 		return fmt.Errorf("%w: %s", ErrReadOnly, *why)
 	}
@@ -52,10 +75,57 @@ func (s *Store) writable() error {
 	if err != nil {
 		return fmt.Errorf("measure free space: %w", err)
 	}
-	if reserve := s.reserve(total); available < reserve {
+	if reserve := s.reserve(total); available-need < reserve*int64(part)/8 {
 		return fmt.Errorf("%d bytes are free, %d are reserved: %w", available, reserve, ErrDiskFull)
 	}
 	return nil
+}
+
+// tight reports whether the disk is below its reserve.
+func (s *Store) tight() bool { return errors.Is(s.leaves(leaveAll, 0), ErrDiskFull) }
+
+// removalCost is how many bytes the disk takes at most for one of a write that deletes rows: the part, its change set, and what Badger
+// makes of them.
+const removalCost = 4
+
+// takes is writable for a write of these parts, or of none: below the reserve those are taken that only delete rows.
+func (s *Store) takes(parts ...[]byte) error {
+	err := s.writable()
+	if !errors.Is(err, ErrDiskFull) {
+		return err
+	}
+	bytes := 0
+	for _, p := range parts {
+		if !removes(p) {
+			return err
+		}
+		bytes += len(p)
+	}
+	return s.leaves(leaveRemoval, removalCost*int64(bytes))
+}
+
+// fits reports whether a claim would be heard now.
+func (s *Store) fits(part eighths, need int64) bool {
+	g := &s.space
+	g.claims.Lock()
+	defer g.claims.Unlock()
+	return s.leaves(part, g.claimed+need) == nil
+}
+
+// claim is leaves for what takes its bytes little by little, beside others that do. release ends it.
+func (s *Store) claim(part eighths, need int64) (release func(), err error) {
+	g := &s.space
+	g.claims.Lock()
+	defer g.claims.Unlock()
+	if err := s.leaves(part, g.claimed+need); err != nil {
+		return nil, err
+	}
+	g.claimed += need
+	return func() {
+		g.claims.Lock()
+		defer g.claims.Unlock()
+		g.claimed -= need
+	}, nil
 }
 
 // reserve is what must stay free: as in the reference system a disk is full when it is above the percentage and below

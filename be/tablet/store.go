@@ -156,7 +156,7 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 		}
 		return t, nil
 	}
-	if err := s.writable(); err != nil {
+	if err := s.takes(); err != nil {
 		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
 	}
 	uid, superEntry := s.nextUIDLocked()
@@ -269,6 +269,7 @@ func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	if s.opt.Small {
 		for _, o := range []*kv.Options{&metaOpt, &dataOpt} {
 			o.MemTableBytes, o.BlockCacheBytes, o.IndexCacheBytes, o.ValueLogFileSize, o.SegmentBytes = 4<<20, 1<<20, 1<<20, 8<<20, 8<<20
+			o.SweepBytes = 1 << 20
 		}
 	}
 	return metaOpt, dataOpt

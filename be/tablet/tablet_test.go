@@ -538,3 +538,28 @@ func TestDecodeWriteRefusesDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestDeletesAreSmall: of rows that are deleted the payload has the keys, whatever else the writer knows of them.
+func TestDeletesAreSmall(t *testing.T) {
+	rows := manyRows(0, 3000)
+	for i := range rows {
+		rows[i].val = int64(i) * 0x9E3779B97F4A7C
+	}
+	schema := testSchema()
+	all, gone := puts(t, rows...), deletesPayload(t, rows...)
+	if len(gone) > len(all)/2 {
+		t.Errorf("%d bytes delete what %d bytes have put", len(gone), len(all))
+	}
+	ops, b, err := DecodeWrite(&schema, gone)
+	if err != nil || len(ops) != len(rows) || b.N != len(rows) {
+		t.Fatalf("%d operations, %v", len(ops), err)
+	}
+	for i, r := range rows {
+		if ops[i] != types.OpDelete || b.Cols[0].I64[i] != r.id {
+			t.Fatalf("row %d: %v of %d", i, ops[i], b.Cols[0].I64[i])
+		}
+	}
+	_, tb := newTestTablet(t)
+	commit(t, tb, all)
+	wantContents(t, tb, commit(t, tb, gone), nil)
+}

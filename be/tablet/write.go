@@ -28,7 +28,7 @@ const (
 
 // EncodeWrite encodes rows, which have the columns of the schema in order, as the logical payload that travels between
 // replicas, is kept as pending and is shipped by incremental clones. ops holds Put or Delete for each row that counts;
-// of a deleted row only the key columns matter. The payload carries the ids and types of its columns, so that a replica
+// of a deleted row only the key columns matter, and of one that only deletes rows no others are in it. The payload carries the ids and types of its columns, so that a replica
 // with another schema version can read it, and an XXH3 over all of it.
 func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]byte, error) {
 	if len(ops) != rows.Rows() || len(rows.Cols) != len(schema.Columns) {
@@ -49,9 +49,15 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	for i := range schema.Columns {
 		out = appendColumnHeader(out, &schema.Columns[i])
 	}
-	for _, v := range rows.Cols {
+	keys := !slices.Contains(ops, types.OpPut)
+	for i, v := range rows.Cols {
 		for from := 0; from < rows.N; from += vec.MaxRows {
-			out = appendSized(out, v, from, min(from+vec.MaxRows, rows.N))
+			n := min(vec.MaxRows, rows.N-from)
+			if keys && !slices.Contains(schema.Key, schema.Columns[i].ID) {
+				out = appendSized(out, &absent, 0, n)
+				continue
+			}
+			out = appendSized(out, v, from, from+n)
 		}
 	}
 	out = binary.LittleEndian.AppendUint64(out, xxh3.Hash(out))
@@ -60,6 +66,9 @@ func EncodeWrite(schema *types.Schema, ops []types.RowOp, rows *vec.Batch) ([]by
 	}
 	return out, nil
 }
+
+// absent stands for a column of rows that are deleted. Nobody changes it.
+var absent = vec.Vector{N: vec.MaxRows, Valid: make([]uint64, vec.MaxRows/64)}
 
 // appendSized appends the rows [from, to) of v behind the length of what they are encoded as, which most often takes one byte.
 func appendSized(out []byte, v *vec.Vector, from, to int) []byte {
@@ -317,6 +326,18 @@ func (r *writeReader) block(v *vec.Vector, t types.ColumnType, n int, budget *in
 	if *budget -= int64(len(v.Data) + 16*n); *budget < 0 {
 		r.err = fmt.Errorf("decodes to too many bytes: %w", ErrPayload)
 	}
+}
+
+// removes reports whether a payload only deletes rows.
+func removes(payload []byte) bool {
+	if isGrouped(payload) {
+		return false
+	}
+	r := &writeReader{src: payload[min(2, len(payload)):]}
+	r.uvarint() // schema version
+	r.uvarint() // rows
+	mode := r.take(1)
+	return r.err == nil && mode[0] == opsAllDelete
 }
 
 func appendOps(out []byte, ops []types.RowOp) ([]byte, error) {

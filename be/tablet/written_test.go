@@ -41,7 +41,19 @@ func TestWrittenRows(t *testing.T) {
 		}
 		w.Keys = vec.EncodeKeys(w.Rows, schema.KeyIndexes())
 		known, keys := w.by(&schema)
-		if known == nil || !slices.Equal(ops, w.Ops) || !bytes.Equal(vec.Encode(nil, known), vec.Encode(nil, read)) {
+		if known == nil || !slices.Equal(ops, w.Ops) {
+			t.Fatalf("written %v", known)
+		}
+		same := *known
+		if !slices.Contains(ops, types.OpPut) { // of rows that are deleted the payload has the keys
+			same.Cols = slices.Clone(known.Cols)
+			for i := range same.Cols {
+				if !slices.Contains(schema.Key, schema.Columns[i].ID) {
+					same.Cols[i] = read.Cols[i]
+				}
+			}
+		}
+		if !bytes.Equal(vec.Encode(nil, &same), vec.Encode(nil, read)) {
 			t.Fatalf("written %v, read %v", known, read)
 		}
 		if keys != nil && !slices.EqualFunc(keys, vec.EncodeKeys(read, schema.KeyIndexes()), bytes.Equal) {

@@ -287,6 +287,7 @@ func (db *DB) writeBadger(group []*request, seq uint64) error {
 			var err error
 			switch {
 			case e.Delete:
+				db.deleting(e.Key)
 				err = txn.Delete(e.Key)
 			case placed:
 				err = txn.SetEntry(&badger.Entry{Key: e.Key, Value: p.Encode(), UserMeta: userPointer})

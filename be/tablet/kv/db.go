@@ -45,6 +45,7 @@ type DB struct {
 	values     *values    // nil without segments
 	finisher   *finisher  // nil without segments, and with a front
 	collecting sync.Mutex // one collector at a time
+	tree       tree
 
 	failMu  sync.Mutex
 	fail    error
@@ -360,7 +361,7 @@ func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err erro
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix}) // no prefetch: it copies every value
 	defer it.Close()
 	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
-		if bytes.Equal(it.Item().Key(), frontKey) {
+		if bytes.HasPrefix(it.Item().Key(), ownKeys) {
 			continue
 		}
 		if err := fn(&g, it.Item()); err != nil {
@@ -465,6 +466,7 @@ func (o Options) withDefaults() Options {
 	def(&o.ValueThreshold, 1<<20)
 	def(&o.ValueLogFileSize, 128<<20)
 	def(&o.GroupBytes, 4<<20)
+	def(&o.SweepBytes, 32<<20)
 	if o.GroupEntries == 0 {
 		o.GroupEntries = 1000
 	}

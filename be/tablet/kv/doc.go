@@ -29,6 +29,9 @@
 // With both, the front has values of every size, and who puts them into Badger puts the large ones into a segment before. What the front
 // brings once more after a crash is in a segment twice, once without a pointer.
 //
+// What is deleted of small values Badger gives back when it merges its tables, which a Sweep has it do once more is dead than alive. Keys that begin
+// with 0xff are the package's own: callers have none, and see none.
+//
 // The first failed write, or any ERROR line in Badger's log (a failed value log sync is only logged), makes the instance
 // read-only for good: what is on disk is no longer known, and only a restart finds out.
 package kv
@@ -88,7 +91,8 @@ type Options struct {
 	FrontBytes       int64 // of one of its two files, 0 = a part of a memtable
 	Segments         bool  // large values go to segments of our own, Badger holds pointers
 	SegmentBytes     int64
-	ReadOnly         bool // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
+	SweepBytes       int64 // dead ones of Badger's own tables that are left alone
+	ReadOnly         bool  // nothing is written, not even by Badger; an unclean instance is refused with ErrUnclean
 	Faults           Faults
 	OnFailure        func(err error)
 	Logf             func(level Level, format string, args ...any)

@@ -36,8 +36,9 @@ func (db *DB) openValues(dir string) error {
 	}
 	db.values = &values{log: log, groups: log.NewWriter(), moves: log.NewWriter(), pointed: make(map[uint64]struct{})}
 	db.values.old.disk.Store(oldLogBytes(dir))
-	lost := 0
+	lost, live := 0, int64(0)
 	err = db.scan(nil, func(_ *guard, item *badger.Item) error {
+		live += item.EstimatedSize()
 		p, pointed, err := pointerOf(item)
 		switch {
 		case err != nil:
@@ -54,6 +55,7 @@ func (db *DB) openValues(dir string) error {
 	if lost > 0 {
 		db.logf(LevelError, "%d values are in no segment", lost)
 	}
+	db.countTree(live)
 	if err != nil {
 		return errors.Join(fmt.Errorf("count live values: %w", err), log.Close())
 	}

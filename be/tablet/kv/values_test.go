@@ -392,6 +392,11 @@ func TestValuesAgainstAMap(t *testing.T) {
 					rt.Fatalf("segments %v are still worth a rewrite", s)
 				}
 			},
+			"flatten": func(rt *rapid.T) {
+				if err := m.db.flatten(); err != nil {
+					rt.Fatal(err)
+				}
+			},
 			"power cut": func(rt *rapid.T) { m.lose(rt, m.model) },
 			"fail":      m.fail,
 			"burst":     m.burst,

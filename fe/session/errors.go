@@ -115,7 +115,7 @@ func refusalError(r *txn.Refusal) error {
 	case bepb.WriteResponse_DUPLICATE_KEY:
 		return sqlErr(1062, "23000", "Duplicate entry for key 'PRIMARY'")
 	case bepb.WriteResponse_DISK_FULL:
-		return sqlErr(1114, "HY000", "The table is full: %s. Add a BE or room to the disk, or free some: TRUNCATE and DROP give it back at once, "+
+		return sqlErr(1114, "HY000", "The table is full: %s. Add a BE or room to the disk, or free some: TRUNCATE and DROP give it back soon, "+
 			"DELETE within minutes, as long as half of what is reserved is free", r.Msg)
 	}
 	return sqlErr(1105, "HY000", "%s", r.Msg)

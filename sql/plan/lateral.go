@@ -145,19 +145,9 @@ func (l *lateral) first(items []item) error {
 	if err := l.rows(items); err != nil {
 		return err
 	}
-	within := b.numbered(l.env.rel)
-	within.partition, within.keys = []*expr.Node{row}, keys
-	number := b.col(within.windows[0].id)
-	hi, err := b.call("<=", number, constInt(limited.offset+limited.limit))
-	if err != nil {
-		return err
-	}
-	lo, err := b.call(">", number, constInt(limited.offset))
-	if err != nil {
-		return err
-	}
-	l.env.rel = filter(within, hi, lo)
-	return nil
+	var err error
+	l.env.rel, err = b.firstOf(l.env.rel, []*expr.Node{row}, keys, limited)
+	return err
 }
 
 // correlatedOrder reports whether the order of a query with a LIMIT depends on the rows that it is joined to.

@@ -3,7 +3,6 @@ package plan
 import (
 	"slices"
 
-	"stele/meta/types"
 	"stele/sql/expr"
 	"stele/sql/physical"
 )
@@ -193,19 +192,24 @@ func (b *binder) pullLimit(r *rel) (*rel, []*expr.Node, error) {
 		}
 		by = append(by, p.Args[inner])
 	}
-	t := types.ColumnType{Kind: types.KindBigInt, Unsigned: true, NotNull: true}
-	number := winItem{b.newColumn(column{name: "row_number", typ: t}), physical.WindowFunc{Name: "row_number", Type: t}}
-	w := &rel{op: opWindow, kids: []*rel{kid}, out: append(slices.Clone(kid.out), number.id), partition: by, keys: r.keys,
-		windows: []winItem{number}}
-	hi, err := b.call("<=", b.col(number.id), constInt(r.offset+r.limit))
+	first, err := b.firstOf(kid, by, r.keys, r)
+	return first, lifted, err
+}
+
+// firstOf keeps, of the rows for each value of some expressions, those that a limit keeps, by numbering them in an order.
+func (b *binder) firstOf(r *rel, by []*expr.Node, order []expr.SortKey, limited *rel) (*rel, error) {
+	w := b.numbered(r)
+	w.partition, w.keys = by, order
+	number := b.col(w.windows[0].id)
+	hi, err := b.call("<=", number, constInt(limited.offset+limited.limit))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	lo, err := b.call(">", b.col(number.id), constInt(r.offset))
+	lo, err := b.call(">", number, constInt(limited.offset))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return filter(w, hi, lo), lifted, nil
+	return filter(w, hi, lo), nil
 }
 
 // pullWindow partitions by the correlation as well.

@@ -151,33 +151,62 @@ func (s *Scheduler) checkWrites(t *Tablet) bool {
 	return true
 }
 
-// lagsOnFull returns the replica that lags on a disk that refuses writes, where nobody can fill it, and its disk; nil = there is none.
-func (s *Scheduler) lagsOnFull(t *Tablet) (*Replica, *Disk) {
+// lagsOnFull returns the replica that lags on a disk that refuses writes, where nobody can fill it; nil = there is none.
+func (s *Scheduler) lagsOnFull(t *Tablet) *Replica {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := s.in.View.BE(r.BE)
 		if r.Role != types.RoleLearner && !r.damaged() && !r.Offline && r.LastFailed != 0 && be != nil && be.Alive && s.in.View.refuses(r) {
-			return r, s.in.View.disk(r)
+			return r
 		}
 	}
-	return nil, nil
+	return nil
 }
 
-// planOffFull has a replica that lags on a disk that refuses writes made anew elsewhere, after which the tablet can do without it. As after the
-// death of a BE that leaves a majority it waits for a while: with room again the replica takes what it has missed, which is less work.
-func (s *Scheduler) planOffFull(task *Task, t *Tablet, v Verdict, r *Replica, d *Disk) bool {
-	if wait := d.FullSinceMs + s.in.Limits.delayMs(PriorityNormal) - s.in.NowMs; wait > 0 && v.Complete >= v.Want/2+1 && v.Learners == 0 {
+// planOffFull has a replica that lags on a disk that refuses writes, or a learner there, made anew elsewhere, after which the tablet can do
+// without it. As after the death of a BE that leaves a majority it waits for a while: with room again the replica takes what it has missed, which
+// is less work.
+func (s *Scheduler) planOffFull(task *Task, t *Tablet, v Verdict, r *Replica) bool {
+	others := slices.DeleteFunc(s.learners(t), func(l *Replica) bool { return l.ID == r.ID })
+	wait := s.in.View.disk(r).FullSinceMs + s.in.Limits.delayMs(PriorityNormal) - s.in.NowMs
+	if wait > 0 && v.Complete >= v.Want/2+1 && len(others) == 0 {
 		s.stuck(task, WaitDestination, fmt.Sprintf("disk %d of be %d refuses writes: the replica is made elsewhere if that lasts", r.Disk, r.BE))
 		task.NextMs = s.in.NowMs + min(wait, hopelessMs)
 		return true
 	}
-	for i := range t.Replicas {
-		l := &t.Replicas[i]
-		if be := s.in.View.BE(l.BE); l.Role == types.RoleLearner && !s.reserved(t, l) && !l.damaged() && be != nil && be.Available() {
+	for _, l := range others {
+		if !s.in.View.refuses(l) {
 			return s.planClone(task, t, l)
 		}
+		r = l // one learner is enough: this one is in the way of the next
 	}
-	return s.planNew(task, t, wants{})
+	if r.Role != types.RoleLearner {
+		return s.planNew(task, t, wants{})
+	}
+	if be, why := s.elsewhere(t, r); be == 0 {
+		s.noDestination(task, why)
+		return true
+	}
+	return s.planRemove(task, t, r, "its disk refuses writes", false)
+}
+
+// learners lists the replicas in the making that can be completed where they are, now or once their disks take writes again.
+func (s *Scheduler) learners(t *Tablet) []*Replica {
+	var out []*Replica
+	for i := range t.Replicas {
+		if r := &t.Replicas[i]; r.Role == types.RoleLearner && !s.reserved(t, r) && s.mayGoOn(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// elsewhere returns the BE that could be given a replica in the place of r, which may be the same one on another disk; 0 = none, and why.
+func (s *Scheduler) elsewhere(t *Tablet, r *Replica) (types.BEID, string) {
+	rest := *t
+	rest.Replicas = slices.DeleteFunc(slices.Clone(t.Replicas), func(o Replica) bool { return o.ID == r.ID })
+	be, _, why := s.destination(&rest, wants{})
+	return be, why
 }
 
 // leftOut lists the BEs that have complete replicas of tablets in scope and are given no leaders of them, as the disks refuse writes or have had

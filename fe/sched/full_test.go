@@ -198,6 +198,43 @@ func TestNothingComesToAFullDisk(t *testing.T) {
 	w.run(2 * w.lim.ToleranceMs)
 }
 
+// TestLearnersOnAFullDisk: what is in the making on a disk that begins to refuse writes waits for room there, unless that lasts and there is
+// room elsewhere; no clone to it is tried before.
+func TestLearnersOnAFullDisk(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		bes, disks int
+		away       bool // the replica is made elsewhere in the end
+	}{{"nowhere else", 3, 1, false}, {"another backend", 4, 1, true}, {"another disk", 3, 2, true}} {
+		w := newWorld(t, 19, c.bes, c.disks, 1, 3)
+		w.sound, w.lim.DisableBalance = true, true
+		tab := w.tablets[0]
+		late := &tab.Replicas[2]
+		late.Role, late.LastFailed = types.RoleLearner, tab.Version
+		be, disk := late.BE, late.Disk
+		delete(tab.data, late.ID)
+		w.room(be, int(disk)%10, noRoom)
+		w.cloned = func(a *Action) {
+			if a.BE == be && (a.Clone.DestDisk == disk || a.Clone.DestDisk == 0) {
+				t.Errorf("%s: a clone to the full disk: %+v", c.name, a)
+			}
+		}
+		w.run(w.lim.DelayFactorMs / 2)
+		if w.moves != 0 || len(tab.Replicas) != 3 {
+			t.Errorf("%s: given up before the time: %v", c.name, w.log)
+		}
+		w.run(3600_000)
+		if r := tab.On(be); (w.moves != 0) != c.away || (r == nil || r.Disk != disk) != c.away {
+			t.Errorf("%s: %d were made elsewhere: %+v %v", c.name, w.moves, tab.Replicas, w.log)
+		}
+		w.cloned = nil
+		w.room(be, int(disk)%10, muchRoom)
+		w.run(600_000)
+		w.checkHealthy()
+		w.checkQuiet()
+	}
+}
+
 // TestRoomComesBeforeTheMove: a replica that lags on a full disk is filled there when the disk takes writes again in time.
 func TestRoomComesBeforeTheMove(t *testing.T) {
 	w := newWorld(t, 14, 4, 1, 4, 3)

@@ -46,7 +46,7 @@ func (s *Scheduler) planOrdered(task *Task, t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
 		be := s.in.View.BE(r.BE)
-		if r.Role == types.RoleLearner && !r.Offline && !r.damaged() && be != nil && be.Alive {
+		if r.Role == types.RoleLearner && !r.Offline && !r.damaged() && be != nil && be.Alive && !s.in.View.refuses(r) {
 			return s.planClone(task, t, r)
 		}
 	}

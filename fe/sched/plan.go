@@ -71,14 +71,23 @@ func (s *Scheduler) planCopy(task *Task, t *Tablet, v Verdict) bool {
 		if r.Role != types.RoleLearner || s.reserved(t, r) {
 			continue
 		}
-		if be := s.in.View.BE(r.BE); be != nil && be.Available() && !r.damaged() {
+		switch be := s.in.View.BE(r.BE); {
+		case s.mayGoOn(r) && s.in.View.refuses(r):
+			return s.planOffFull(task, t, v, r)
+		case s.mayGoOn(r):
 			return s.planClone(task, t, r)
-		} else if be == nil || !be.Unknown {
+		case be == nil || !be.Unknown:
 			return s.planRemove(task, t, r, "its backend cannot go on with it", false)
 		}
 	}
 	moves := v.Status == ReplicaRelocating || v.Status == LocationMismatch
 	return s.planNew(task, t, wants{place: v.Status == LocationMismatch, medium: moves && s.in.Limits.StrictMedium})
+}
+
+// mayGoOn reports whether what a learner has can be completed where it is, now or once its disk takes writes again.
+func (s *Scheduler) mayGoOn(r *Replica) bool {
+	be := s.in.View.BE(r.BE)
+	return be != nil && be.Available() && !r.damaged()
 }
 
 // planDiskMove takes a replica off its disk: to another disk of the same BE, or, where there is none, by a new replica on
@@ -164,8 +173,8 @@ func (s *Scheduler) lagging(t *Tablet) *Replica {
 func (s *Scheduler) planInPlace(task *Task, t *Tablet, v Verdict) bool {
 	r := s.lagging(t)
 	if r == nil {
-		if r, d := s.lagsOnFull(t); r != nil {
-			return s.planOffFull(task, t, v, r, d)
+		if r := s.lagsOnFull(t); r != nil {
+			return s.planOffFull(task, t, v, r)
 		}
 		s.stuck(task, WaitBackend, "the replica that lags is on a backend that does not answer")
 		return true
@@ -177,11 +186,10 @@ func (s *Scheduler) planInPlace(task *Task, t *Tablet, v Verdict) bool {
 func (s *Scheduler) planExtra(task *Task, t *Tablet) bool {
 	for i := range t.Replicas {
 		r := &t.Replicas[i]
-		be := s.in.View.BE(r.BE)
-		if r.Role != types.RoleLearner || s.reserved(t, r) || be == nil || !be.Available() || r.damaged() {
+		if r.Role != types.RoleLearner || s.reserved(t, r) || !s.mayGoOn(r) {
 			continue
 		}
-		if task.FailedRunning >= failuresToMove || s.in.Limits.DisableBalance {
+		if task.FailedRunning >= failuresToMove || s.in.Limits.DisableBalance || s.in.View.refuses(r) {
 			return s.planRemove(task, t, r, "it is not needed", false)
 		}
 		return s.planClone(task, t, r)
@@ -233,11 +241,7 @@ func (s *Scheduler) planNew(task *Task, t *Tablet, w wants) bool {
 	}
 	be, disk, why := s.destination(t, w)
 	if be == 0 {
-		if why == noSlot {
-			s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no destination disk has a free slot")
-		} else {
-			s.stuck(task, WaitDestination, "unable to find dest path for new replica: "+why)
-		}
+		s.noDestination(task, why)
 		return true
 	}
 	if s.in.View.cut(src.BE, be) {
@@ -291,6 +295,15 @@ func (s *Scheduler) noSource(task *Task, t *Tablet, why string) {
 		return
 	}
 	s.stuck(task, WaitSource, "unable to find source replica: "+why)
+}
+
+// noDestination tells a tablet that waits for a slot from one that no disk can take.
+func (s *Scheduler) noDestination(task *Task, why string) {
+	if why == noSlot {
+		s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no destination disk has a free slot")
+		return
+	}
+	s.stuck(task, WaitDestination, "unable to find dest path for new replica: "+why)
 }
 
 // planDrop removes the replica that a tablet can best do without.

@@ -7,10 +7,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS = -X main.version=$(VERSION)
 
 TEST_TIMEOUT = 30m
+
+# make test draws the same cases for the property tests every time, so that what it says is about the commit; 0 = others each time. make hunt looks further.
+DRAWS = 1
+HUNT = 2000
 DIR ?= data
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-clients compare sim race chaos powercut prove-storage bench bench-storage pgo check lint vet fmt fmt-check gen gen-check arch proto clean
+.PHONY: help build run test hunt test-clients compare sim race chaos powercut prove-storage bench bench-storage pgo check lint vet fmt fmt-check gen gen-check arch proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,9 +25,13 @@ build: ## build bin/stele
 run: build ## build and run a cluster on this machine in DIR (default data) until Ctrl-C (RUN_ARGS="--mysql-port 19030 --http-port 18030")
 	bin/stele local --dir $(DIR) $(RUN_ARGS)
 
+test: export RAPID_SEED = $(DRAWS)
 test: ## run all tests, end-to-end tests with real processes included
 	go test -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v -e /tests/e2e -e /tests/frontends)
 	go test -p 1 -timeout $(TEST_TIMEOUT) ./tests/e2e ./tests/frontends # with the machine to themselves: they watch for pauses
+
+hunt: ## have each property test draw HUNT (default 2000) cases that nobody has seen: some hours, or PACKAGES="./fe/sched ./sql/exec"
+	RAPID_CHECKS=$(HUNT) go test -count=1 -timeout 12h $(or $(PACKAGES),$$(go list -f '{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}' ./...))
 
 test-clients: build ## install real MySQL clients (apt, npm), run them against a fresh cluster, and compare answers with MariaDB's
 	sh tests/clients/install.sh

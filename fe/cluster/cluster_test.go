@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -347,7 +348,8 @@ func (w *world) report(start int64, seq uint64, disks []uint64, replicas ...*fep
 	return resp
 }
 
-// TestOlderCatalogIsTold: a BE that has versions which were never given has them from a catalog that was put away for an older one.
+// TestOlderCatalogIsTold: a BE that has versions which were never given has them from a catalog that was put away for an older one. They
+// are believed, and nothing is committed before all BEs have told what they hold.
 func TestOlderCatalogIsTold(t *testing.T) {
 	const older = "the metadata is older than what a backend holds"
 	w := newWorld(t, 1)
@@ -355,15 +357,23 @@ func TestOlderCatalogIsTold(t *testing.T) {
 	w.await(cluster.BEUp, w.BEs[0].ID)
 	disk := []uint64{uint64(w.BEs[0].ID) + 1000}
 	w.report(1, 1, disk, w.replica(0), w.replica(1))
-	if n := w.said.count(older); n != 0 {
+	if n := w.said.count(older); n != 0 || w.Log.Current().Restoring() != nil {
 		t.Fatalf("it was told %d times of replicas at the catalog's version", n)
 	}
 	ahead := w.replica(0)
 	ahead.Version++
-	w.report(1, 2, disk, ahead, w.replica(1))
+	part := &fepb.ReportRequest{BeId: uint64(w.BEs[0].ID), StartTimeMs: 1, Sequence: 2, Replicas: []*fepb.Replica{ahead}}
+	resp, err := w.ledger.Report(context.Background(), part)
+	if err != nil || !resp.Again || w.said.count(older) != 1 {
+		t.Fatalf("asked for all that it has %v, told %d times: %v", resp.GetAgain(), w.said.count(older), err)
+	}
+	if r := w.Log.Current().Restoring(); r == nil || !slices.Equal(r.Waiting, []types.BEID{w.BEs[0].ID}) {
+		t.Fatalf("restoring: %+v", r)
+	}
 	w.report(1, 3, disk, ahead, w.replica(1))
-	if n := w.said.count(older); n != 1 {
-		t.Errorf("it was told %d times, want once", n)
+	tab := w.Tablet(t, w.Tablets[0])
+	if w.Log.Current().Restoring() != nil || uint64(tab.Version) != ahead.Version || !tab.Replicas[0].Complete() {
+		t.Errorf("the tablet is at version %d, the backend at %d: %+v", tab.Version, ahead.Version, tab.Replicas)
 	}
 }
 

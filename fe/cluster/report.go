@@ -58,7 +58,6 @@ type heard struct {
 	foreign  map[replicaKey]time.Time // replicas that the catalog does not know, and since when
 	absent   map[replicaKey]bool      // replicas of the catalog that the last full report lacked
 	suspect  map[replicaKey]suspicion // replicas seen below their tablet's version
-	older    bool                     // it was told that the catalog is older than what the process has
 }
 
 // suspicion is a replica that was below the version its tablet had then, although the catalog counts it as complete.
@@ -77,7 +76,8 @@ const itemsAtOnce = 4096
 // Report takes in a report and answers which replicas to drop. Only the leading FE, with all that is committed, may
 // judge what a BE has: a catalog that lags would take the replicas of new tables for foreign.
 func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.ReportResponse, error) {
-	if _, err := l.log.ReadIndex(ctx); err != nil {
+	_, err := l.log.ReadIndex(ctx)
+	if err != nil {
 		return nil, err
 	}
 	select {
@@ -100,11 +100,13 @@ func (l *Ledger) Report(ctx context.Context, req *fepb.ReportRequest) (*fepb.Rep
 		return &fepb.ReportResponse{Behind: behind(cat, be, req)}, nil // a newer one was here before it
 	}
 	l.cluster.store(be, req, now)
+	if cat, err = l.notOlder(ctx, cat, be, req, now); err != nil {
+		return nil, err
+	}
 	if r := cat.Restoring(); r != nil {
-		return &fepb.ReportResponse{}, l.adopt(ctx, r, be, req, now)
+		return l.adopt(ctx, r, be, req, now)
 	}
 	f := l.judge(cat, h, be, req, now)
-	l.tellOlder(h, be, f.ahead)
 	if err := l.propose(ctx, f.items, now); err != nil {
 		return nil, err
 	}
@@ -125,7 +127,6 @@ type findings struct {
 	items  []command.ReplicaReport
 	events []Event
 	lacks  bool // a replica would be lost, but the log has what it lacks
-	ahead  int  // replicas that have versions which the catalog has not given
 	resp   fepb.ReportResponse
 }
 
@@ -148,9 +149,6 @@ func (l *Ledger) judge(cat *catalog.Catalog, h *heard, be types.BEID, req *fepb.
 			continue
 		}
 		delete(h.foreign, k)
-		if types.Version(r.Version) > tab.Version {
-			f.ahead++
-		}
 		lostFrom, covered := h.lost(k, tab, known, r)
 		f.lacks = f.lacks || covered
 		item, changed, urgent := compare(be, tab, known, r, req.Full, lostFrom)
@@ -170,15 +168,32 @@ func (l *Ledger) judge(cat *catalog.Catalog, h *heard, be types.BEID, req *fepb.
 	return f
 }
 
-// tellOlder says, once for each process of a BE, that replicas are ahead of the catalog. All that was ever committed is in it, unless somebody
-// has put an older copy of meta_dir in its place; then versions are given twice, and BEs pass over what comes second.
-func (l *Ledger) tellOlder(h *heard, be types.BEID, ahead int) {
-	if ahead == 0 || h.older {
-		return
+// notOlder returns the catalog, which is being restored from now on if a replica is ahead of it. All that was ever committed is in it, unless
+// somebody has put an older copy of meta_dir in its place, or has ended a restore without the BE: then versions would be given twice, and BEs
+// pass over what comes second.
+func (l *Ledger) notOlder(ctx context.Context, cat *catalog.Catalog, be types.BEID, req *fepb.ReportRequest, now time.Time) (*catalog.Catalog, error) {
+	if cat.Restoring() != nil {
+		return cat, nil
 	}
-	h.older = true
-	l.cluster.log.Error("the metadata is older than what a backend holds, and what is written now may be lost: an older copy of meta_dir is taken into use "+
-		"by `stele fe tool backup` and `restore`, which have the backends asked", "be_id", be, "replicas", ahead)
+	for _, r := range req.Replicas {
+		item := itemOf(be, r)
+		tab, ok := cat.Tablet(item.Tablet)
+		if !ok || !catalog.Outruns(&item, tab) {
+			continue
+		}
+		l.cluster.log.Error("the metadata is older than what a backend holds, as when an older copy of meta_dir is put in its place: "+
+			"nothing is committed before all backends have told what they hold (ADMIN SHOW METADATA RESTORE)",
+			"be_id", be, "tablet_id", tab.ID, "version", item.Version, "catalog_version", tab.Version)
+		err := l.proposeOne(ctx, &command.RestoreInPlace{Proof: item, TimeMs: now.UnixMilli()})
+		return l.log.Current(), err
+	}
+	return cat, nil
+}
+
+// itemOf is what a BE says of a replica, as commands have it.
+func itemOf(be types.BEID, r *fepb.Replica) command.ReplicaReport {
+	return command.ReplicaReport{Tablet: types.TabletID(r.TabletId), Replica: types.ReplicaID(r.ReplicaId), BE: be, Disk: types.DiskID(r.DiskId),
+		Version: types.Version(r.Version), Bad: r.Bad}
 }
 
 // behind lists the replicas of a full report that lack versions on which the catalog counts: they were acknowledged, and a process that
@@ -207,25 +222,30 @@ func behind(cat *catalog.Catalog, be types.BEID, req *fepb.ReportRequest) (out [
 	return out
 }
 
-// adopt has a catalog that comes from a backup learn what a BE holds. Until every BE has told, nothing else is made of
-// reports: what the catalog does not know may be what came after the backup.
-func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) error {
-	if !req.Full || !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
-		return nil
+// adopt has a catalog that is being restored learn what a BE holds. Until every BE has told, nothing else is made of
+// reports: what the catalog does not know may be what came after it.
+func (l *Ledger) adopt(ctx context.Context, r *catalog.Restore, be types.BEID, req *fepb.ReportRequest, now time.Time) (*fepb.ReportResponse, error) {
+	if !slices.Contains(r.Waiting, be) || !l.cluster.allDisksOpen(be) {
+		return &fepb.ReportResponse{}, nil
+	}
+	if !req.Full {
+		return &fepb.ReportResponse{Again: true}, nil
 	}
 	cmd := &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
 	for i, rep := range req.Replicas {
-		cmd.Items = append(cmd.Items, command.ReplicaReport{Tablet: types.TabletID(rep.TabletId), Replica: types.ReplicaID(rep.ReplicaId), BE: be,
-			Disk: types.DiskID(rep.DiskId), Version: types.Version(rep.Version), Bad: rep.Bad})
+		cmd.Items = append(cmd.Items, itemOf(be, rep))
 		if len(cmd.Items) == itemsAtOnce && i < len(req.Replicas)-1 {
 			if err := l.proposeOne(ctx, cmd); err != nil {
-				return err
+				return nil, err
 			}
 			cmd = &command.AdoptReplicas{BE: be, TimeMs: now.UnixMilli()}
 		}
 	}
 	cmd.Last = true
-	return l.proposeOne(ctx, cmd)
+	if err := l.proposeOne(ctx, cmd); err != nil {
+		return nil, err
+	}
+	return &fepb.ReportResponse{}, nil
 }
 
 // proposeOne proposes a command; its refusal is an error.
@@ -279,8 +299,9 @@ func (h *heard) drop(k replicaKey, now time.Time, age time.Duration) bool {
 // compare finds out whether the catalog must learn something of a replica, and whether the control loop should look
 // at once. A full report always settles versions, so that the catalog may forget outcomes that nobody will ask for.
 func compare(be types.BEID, tab *catalog.Tablet, known *catalog.Replica, r *fepb.Replica, full bool, lostFrom types.Version) (item command.ReplicaReport, changed, urgent bool) {
-	v := types.Version(r.Version)
-	item = command.ReplicaReport{Tablet: tab.ID, Replica: known.ID, BE: be, Disk: types.DiskID(r.DiskId), Version: v, Bad: r.Bad, LostFrom: lostFrom}
+	item = itemOf(be, r)
+	item.LostFrom = lostFrom
+	v := item.Version
 	grows := known.LastFailed != 0 || known.Role == types.RoleLearner
 	urgent = r.Bad && !known.Bad || lostFrom != 0 || grows && v > known.Version
 	changed = urgent || item.Disk != known.Disk || v > known.Settled && (full || grows || v == tab.Version)

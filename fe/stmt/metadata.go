@@ -29,8 +29,8 @@ var _ = register(Statement{
 	Name:   "admin_show_metadata_restore",
 	Table:  "metadata_restore",
 	Syntax: "ADMIN SHOW METADATA RESTORE",
-	Doc: "Backends that a cluster whose metadata comes from a backup still waits for: nothing is written, repaired or moved before " +
-		"they have told what they hold. Empty otherwise.",
+	Doc: "Backends that a cluster still waits for whose metadata comes from a backup, or turned out to be older than what backends hold (an " +
+		"older copy of meta_dir was put in its place): nothing is written, repaired or moved before they have told what they hold. Empty otherwise.",
 	Columns: cols(`
 		BackendId uint The backend.
 		Address text Its host and port.

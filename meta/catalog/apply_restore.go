@@ -22,7 +22,7 @@ const (
 	restoredSchemas = 1 << 16
 )
 
-// Restore says that the catalog comes from a backup and does not know yet what its BEs hold.
+// Restore says that the catalog comes from a backup, or is an older copy of itself, and does not know yet what its BEs hold.
 type Restore struct {
 	SinceMs int64        `cbor:"1,keyasint"`
 	Waiting []types.BEID `cbor:"2,keyasint"` // BEs that have not told what they hold
@@ -39,7 +39,7 @@ func (e *ErrRestoring) Error() string {
 	for i, be := range e.Waiting {
 		names[i] = fmt.Sprint(be)
 	}
-	return fmt.Sprintf("the metadata was restored from a backup, and nothing can be written before these backends have told "+
+	return fmt.Sprintf("the metadata comes from a backup or an older copy, and nothing can be written before these backends have told "+
 		"what they hold: %s (start them, or go on without what only they have: ADMIN END METADATA RESTORE)", strings.Join(names, ", "))
 }
 
@@ -52,12 +52,10 @@ func (d *draft) applyRestore(cmd command.Command) (any, error, bool) {
 		return nil, d.restoreMetadata(c), true
 	case *command.AdoptReplicas:
 		return nil, d.adoptReplicas(c), true
+	case *command.RestoreInPlace:
+		return nil, d.restoreInPlace(c), true
 	case *command.EndRestore:
-		if d.restore == nil {
-			return nil, refused("the metadata is not being restored: nothing to end"), true
-		}
-		d.restore = nil
-		return nil, nil, true
+		return nil, d.endRestore(), true
 	}
 	return nil, nil, false
 }
@@ -78,15 +76,84 @@ func (d *draft) restoreMetadata(c *command.RestoreMetadata) error {
 			d.fes = d.fes.del(d.o, id)
 		}
 	}
-	d.passOver(c.TimeMs)
-	r := &Restore{SinceMs: c.TimeMs}
+	d.beginRestore(c.TimeMs)
+	return nil
+}
+
+// beginRestore passes over what may be in use, and has nothing committed before all BEs have told what they hold.
+func (d *draft) beginRestore(timeMs int64) {
+	d.passOver(timeMs)
+	r := &Restore{SinceMs: timeMs}
 	for id := range d.bes.all() {
 		r.Waiting = append(r.Waiting, id)
 	}
 	if len(r.Waiting) > 0 {
 		d.restore = r
 	}
+}
+
+// restoreInPlace takes the word of a replica that the catalog knows as sound: nobody else gives versions.
+func (d *draft) restoreInPlace(c *command.RestoreInPlace) error {
+	if d.restore != nil {
+		return refused("the metadata is being restored already")
+	}
+	t, ok := d.tablets.get(c.Proof.Tablet)
+	if !ok || !Outruns(&c.Proof, t) {
+		return refused("replica %d of tablet %d on backend %d has nothing that is newer than the metadata", c.Proof.Replica, c.Proof.Tablet, c.Proof.BE)
+	}
+	d.beginRestore(c.TimeMs)
 	return nil
+}
+
+// Outruns reports whether a replica of a tablet that counts as sound has versions which the catalog has not given: then the catalog is an
+// older one than that which gave them.
+func Outruns(item *command.ReplicaReport, t *Tablet) bool {
+	r := t.Replica(item.BE)
+	return r != nil && r.ID == item.Replica && !r.Bad && !item.Bad && item.Version > t.Version
+}
+
+// endRestore goes on without the BEs that are still waited for. Where they are enough to have taken a version between them they may have
+// versions that will be given once more, with other rows: there what is on them counts as bad, if the tablet has another copy. If it
+// has none nothing can be committed before one of them is back, and then what it has is proof of an older catalog (Outruns).
+func (d *draft) endRestore() error {
+	if d.restore == nil {
+		return refused("the metadata is not being restored: nothing to end")
+	}
+	renounced := d.restore.Waiting
+	d.restore = nil
+	for _, be := range renounced {
+		var forked []*Tablet
+		for t := range d.TabletsOn(be) {
+			if d.mayFork(t, renounced) {
+				forked = append(forked, cloneTablet(t))
+			}
+		}
+		for _, t := range forked {
+			t.Replica(be).Bad = true
+			depose(t)
+			d.putTablet(t)
+		}
+	}
+	return nil
+}
+
+// mayFork reports whether some BEs are enough to have taken a version of a tablet that no other has, and another replica is complete.
+func (d *draft) mayFork(t *Tablet, bes []types.BEID) bool {
+	table, ok := d.tables.get(t.Table)
+	if !ok {
+		return false
+	}
+	on, others := 0, false
+	for i := range t.Replicas {
+		switch r := &t.Replicas[i]; {
+		case !r.Votes():
+		case slices.Contains(bes, r.BE):
+			on++
+		case r.Complete():
+			others = true
+		}
+	}
+	return others && on >= table.Quorum.Need(t.Voters())
 }
 
 // passOver leaves out every number that may be in use.

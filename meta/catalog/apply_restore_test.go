@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"testing"
 
 	"stele/meta/command"
@@ -28,4 +29,75 @@ func TestRestorePassesOverAlters(t *testing.T) {
 	}
 	fails[*ErrRefused](b, alter(now.Schema.Version, 2))
 	b.must(alter(now.Schema.Version, now.HighestColumn()+1))
+}
+
+// TestEndRestoreReplacesForks: versions that only backends had which were not waited for are given again. Where these are enough to
+// have taken any, what they have is bad as soon as another copy goes on.
+func TestEndRestoreReplacesForks(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		quorum types.WriteQuorum
+		told   []types.BEID
+		bad    []types.BEID
+	}{
+		{"one of three", types.QuorumMajority, []types.BEID{be1, be2}, nil},
+		{"two of three", types.QuorumMajority, []types.BEID{be1}, []types.BEID{be2, be3}},
+		{"three of three", types.QuorumMajority, nil, nil},
+		{"one is a quorum", types.QuorumOne, []types.BEID{be1, be2}, []types.BEID{be3}},
+		{"all are a quorum", types.QuorumAll, []types.BEID{be1}, nil},
+	} {
+		b := newBench(t)
+		b.must(table("t", 10400, c.quorum, tabletA))
+		b.must(&command.RestoreMetadata{KeepFE: 10001})
+		for i := range 5 {
+			be := be1 + types.BEID(i)
+			if tab, _ := b.c.tablets.get(tabletA); tab.Replica(be) == nil || slices.Contains(c.told, be) {
+				b.must(&command.AdoptReplicas{BE: be, Last: true})
+			}
+		}
+		b.must(&command.EndRestore{})
+		tab, _ := b.c.tablets.get(tabletA)
+		var bad []types.BEID
+		for _, r := range tab.Replicas {
+			if r.Bad {
+				bad = append(bad, r.BE)
+			}
+		}
+		if !slices.Equal(bad, c.bad) || b.c.Restoring() != nil {
+			t.Errorf("%s: bad on %v, want %v", c.name, bad, c.bad)
+		}
+		if r := tab.Replica(tab.Leader); tab.Leader != 0 && (r == nil || r.Bad) {
+			t.Errorf("%s: a bad replica leads: %+v", c.name, tab)
+		}
+	}
+}
+
+// TestRestoreInPlace: only a sound replica that is ahead of the catalog proves that this is older; then commits of before are refused, and
+// what backends tell is believed.
+func TestRestoreInPlace(t *testing.T) {
+	b := newBench(t)
+	b.must(table("t", 10400, types.QuorumMajority, tabletA))
+	was, _ := b.c.tablets.get(tabletA)
+	proof := command.ReplicaReport{Tablet: tabletA, Replica: r1, BE: be1, Version: was.Version}
+	fails[*ErrRefused](b, &command.RestoreInPlace{Proof: proof})
+	proof.Version++
+	for _, wrong := range []command.ReplicaReport{
+		{Tablet: tabletA + 1000, Replica: r1, BE: be1, Version: proof.Version}, {Tablet: tabletA, Replica: r2, BE: be1, Version: proof.Version},
+		{Tablet: tabletA, Replica: r1, BE: be1, Version: proof.Version, Bad: true},
+	} {
+		fails[*ErrRefused](b, &command.RestoreInPlace{Proof: wrong})
+	}
+	fes := len(slices.Collect(b.c.FEs()))
+	b.must(&command.RestoreInPlace{Proof: proof, TimeMs: 7})
+	fails[*ErrRefused](b, &command.RestoreInPlace{Proof: proof})
+	if r := b.c.Restoring(); r == nil || len(r.Waiting) != 5 || r.SinceMs != 7 || len(slices.Collect(b.c.FEs())) != fes {
+		t.Fatalf("restoring: %+v", r)
+	}
+	if now, _ := b.c.tablets.get(tabletA); now.Epoch <= was.Epoch {
+		t.Errorf("a commit of before could go on at epoch %d", now.Epoch)
+	}
+	b.must(&command.AdoptReplicas{BE: be1, Items: []command.ReplicaReport{proof}, Last: true})
+	if now, _ := b.c.tablets.get(tabletA); now.Version != proof.Version || !now.Replica(be1).Complete() || now.Replica(be2).Complete() {
+		t.Errorf("the tablet after it was told of: %+v", now)
+	}
 }

@@ -90,6 +90,7 @@ const (
 	TypeBeginChange      Type = 95
 	TypeHoldChange       Type = 96
 	TypeChangeTable      Type = 97
+	TypeRestoreInPlace   Type = 99
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes

@@ -13,6 +13,13 @@ type RestoreMetadata struct {
 	RaftPort int    `cbor:"4,keyasint,omitempty"`
 }
 
+// RestoreInPlace has a catalog that is older than its BEs go on as one that was taken from a backup; its FEs stay. An older copy of
+// the directories of a majority of FEs makes such a catalog, and so does a BE that was not waited for and comes back.
+type RestoreInPlace struct {
+	Proof  ReplicaReport `cbor:"1,keyasint"` // of a replica that has a version which the catalog has not given
+	TimeMs int64         `cbor:"2,keyasint"`
+}
+
 // AdoptReplicas takes over what a BE holds into a catalog that was restored: versions that were committed after the
 // backup, and replicas that came after it.
 type AdoptReplicas struct {
@@ -22,13 +29,17 @@ type AdoptReplicas struct {
 	TimeMs int64           `cbor:"4,keyasint"`
 }
 
-// EndRestore goes on without the BEs that have not told what they hold.
+// EndRestore goes on without the BEs that have not told what they hold. What is on them is replaced where others could have gone on
+// without it: versions that only they have are given once more.
 type EndRestore struct {
 	TimeMs int64 `cbor:"1,keyasint"`
 }
 
 // Type returns TypeRestoreMetadata.
 func (*RestoreMetadata) Type() Type { return TypeRestoreMetadata }
+
+// Type returns TypeRestoreInPlace.
+func (*RestoreInPlace) Type() Type { return TypeRestoreInPlace }
 
 // Type returns TypeAdoptReplicas.
 func (*AdoptReplicas) Type() Type { return TypeAdoptReplicas }

@@ -97,7 +97,7 @@ func (s *Session) apply(ctx context.Context, cmd command.Command) error {
 
 func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStmt, out *output) error {
 	name := n.Name.O
-	if _, ok := s.sh.Log.Current().Database(name); ok && n.IfNotExists {
+	if _, ok := s.sh.Log.Current().Database(name); (ok || stmt.IsSystemDatabase(name)) && n.IfNotExists {
 		s.warn("Note", 1007, "Can't create database '"+name+"'; database exists")
 		return out.done(server.Result{AffectedRows: 1, Warnings: 1})
 	}

@@ -122,10 +122,14 @@ func constant(names string, rows []Row) showFunc {
 	}
 }
 
+// showDatabases leaves out the database with the state of the cluster: tools that dump all databases go by this list, pass over those that
+// MySQL makes up, and would have the others made when the dump is loaded. information_schema.SCHEMATA has it.
 func showDatabases(e *Env, _ *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Database")}
 	for _, name := range databaseNames(e) {
-		r.Rows = append(r.Rows, Row{name})
+		if name != steleDB {
+			r.Rows = append(r.Rows, Row{name})
+		}
 	}
 	return r, nil
 }

@@ -65,7 +65,13 @@ dump_databases() {
 	run <"$tmp/dump.sql" 2>"$tmp/err" || { tr '\n' ' ' <"$tmp/err"; return 1; }
 	same "$(facts "$db")" "$before"
 }
-dump_all_databases() { tool mariadb-dump $without_locks --all-databases >"$tmp/all.sql" 2>"$tmp/err" || { tr '\n' ' ' <"$tmp/err"; return 1; }; }
+dump_all_databases() {
+	tool mariadb-dump --all-databases >"$tmp/all.sql" 2>"$tmp/err" || { tr '\n' ' ' <"$tmp/err"; return 1; }
+	before=$(facts "$db")
+	run -e "DROP DATABASE $db"
+	run <"$tmp/all.sql" 2>"$tmp/err" || { tr '\n' ' ' <"$tmp/err"; return 1; }
+	same "$(facts "$db")" "$before"
+}
 dump_where() {
 	tool mariadb-dump $without_locks --no-create-info --where='id > 5' "$db" items >"$tmp/dump.sql" 2>"$tmp/err" || { tr '\n' ' ' <"$tmp/err"; return 1; }
 	same "$(grep -c 'INSERT INTO' "$tmp/dump.sql")" 1

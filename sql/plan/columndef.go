@@ -167,7 +167,7 @@ func columnDefault(b *binder, col *types.Column, n ast.ExprNode) error {
 		}
 		return nil
 	}
-	if col.AutoIncrement || (col.Type.Kind == types.KindText || col.Type.Kind == types.KindBlob) && col.Shown == "" || col.Type.Kind == types.KindJSON {
+	if col.AutoIncrement {
 		return invalid
 	}
 	t := col.Type

@@ -47,8 +47,8 @@ func defaultOption(def *ast.ColumnDef) ast.ExprNode {
 	return last
 }
 
-// defaultIsExpr reports whether a DEFAULT that is not the time of a row is more than a literal. What has no literals as defaults takes
-// those in parentheses.
+// defaultIsExpr reports whether a DEFAULT that is not the time of a row is more than a literal. What has no literals as defaults in MySQL
+// takes those in parentheses there; MariaDB takes them bare, and its dumps have them so.
 func defaultIsExpr(col *types.Column, n ast.ExprNode) bool {
 	inner := unparen(n)
 	if sign, ok := inner.(*ast.UnaryOperationExpr); ok {
@@ -56,9 +56,8 @@ func defaultIsExpr(col *types.Column, n ast.ExprNode) bool {
 	}
 	switch x := inner.(type) {
 	case *ast.Literal:
-		_, parens := n.(*ast.ParenthesesExpr)
-		large := col.Type.Kind == types.KindText || col.Type.Kind == types.KindBlob || col.Type.Kind == types.KindJSON
-		return parens && large && x.Kind != ast.LiteralNull
+		large := (col.Type.Kind == types.KindText || col.Type.Kind == types.KindBlob) && col.Shown == "" || col.Type.Kind == types.KindJSON
+		return large && x.Kind != ast.LiteralNull
 	case *ast.FuncCallExpr:
 		return !strings.HasSuffix(x.FnName.L, "literal") // DATE '…'
 	}

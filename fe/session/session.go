@@ -225,7 +225,7 @@ func (s *Session) process() stmt.Process {
 // UseDB changes the default database.
 func (s *Session) UseDB(ctx context.Context, db string) error {
 	_, ok := s.sh.Log.Current().Database(db)
-	if !ok && !stmt.IsSystemDatabase(db) {
+	if !ok && !stmt.MadeUp(s.sh.Log.Current(), db) {
 		if _, err := s.sh.Log.ReadIndex(ctx); err != nil { // another FE may have made it just now
 			return s.translate(ctx, "USE "+db, err)
 		}
@@ -234,7 +234,7 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 	if err := s.checkUse(db); err != nil {
 		return err
 	}
-	if !ok && !stmt.IsSystemDatabase(db) {
+	if !ok && !stmt.MadeUp(s.sh.Log.Current(), db) {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	s.db = db

@@ -92,15 +92,18 @@ func privilegeRows() []Row {
 	return rows
 }
 
+// knownAccounts are the accounts that a reader may know of: with CREATE USER or SUPER all of them, else its own.
+func knownAccounts(e *Env) []*model.User {
+	return slices.DeleteFunc(slices.Clone(e.Catalog.Accounts()), func(u *model.User) bool {
+		return model.AccountName{Name: u.Name, Host: u.Host} != e.Account && !e.holds(model.PrivCreateUser|model.PrivSuper)
+	})
+}
+
 // grantRows lists the privileges of the accounts that a reader may know of, one a row, at the levels that pick chooses. Row
 // begins with the grantee and the catalog; middle is what names the level.
 func grantRows(e *Env, pick func(model.Grant) (middle []any, ok bool)) []Row {
 	var rows []Row
-	for _, u := range e.Catalog.Accounts() {
-		name := model.AccountName{Name: u.Name, Host: u.Host}
-		if name != e.Account && !e.holds(model.PrivCreateUser|model.PrivSuper) {
-			continue
-		}
+	for _, u := range knownAccounts(e) {
 		grantee := "'" + u.Name + "'@'" + u.Host + "'"
 		for _, g := range u.Grants {
 			middle, ok := pick(g)

@@ -84,7 +84,7 @@ var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Local: true
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return processRows(e, 1<<30), nil }})
 
 // empties are the tables of information_schema about what Stele does not have; clients ask for them all the same.
-var _ = registerEmpty(map[string]string{
+var _ = registerEmpty(schemaDB, map[string]string{
 	"COLUMN_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME PRIVILEGE_TYPE IS_GRANTABLE",
 	"ROUTINES": "SPECIFIC_NAME ROUTINE_CATALOG ROUTINE_SCHEMA ROUTINE_NAME ROUTINE_TYPE DATA_TYPE CHARACTER_MAXIMUM_LENGTH# CHARACTER_OCTET_LENGTH# " +
 		"NUMERIC_PRECISION# NUMERIC_SCALE# DATETIME_PRECISION# CHARACTER_SET_NAME COLLATION_NAME DTD_IDENTIFIER ROUTINE_BODY ROUTINE_DEFINITION " +
@@ -120,9 +120,9 @@ var _ = registerEmpty(map[string]string{
 		"PLUGIN_DESCRIPTION PLUGIN_LICENSE LOAD_OPTION",
 })
 
-func registerEmpty(tables map[string]string) bool {
+func registerEmpty(database string, tables map[string]string) bool {
 	for name, columns := range tables {
-		registerTable(Table{Database: schemaDB, Name: name, Local: true, Doc: "Empty: there are none.", Columns: plain(columns), Rows: fixedRows(nil)})
+		registerTable(Table{Database: database, Name: name, Local: true, Doc: "Empty: there are none.", Columns: plain(columns), Rows: fixedRows(nil)})
 	}
 	return true
 }

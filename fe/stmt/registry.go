@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"stele/fe/account"
+	"stele/meta/catalog"
 	"stele/meta/types"
 	"stele/sql/syntax"
 	"stele/sql/vec"
@@ -81,7 +82,7 @@ type Statement struct {
 
 // Table declares a system table that is not (or not only) a statement's.
 type Table struct {
-	Database string // schemaDB, performanceDB or steleDB
+	Database string // one that the FE makes up
 	Name     string
 	Doc      string
 	Columns  []Column
@@ -97,6 +98,7 @@ const (
 	steleDB       = account.SteleSchema
 	schemaDB      = account.InformationSchema
 	performanceDB = account.PerformanceSchema
+	mysqlDB       = "mysql"
 )
 
 // registry collects the declarations; it is complete before main starts and never changes afterwards.
@@ -216,7 +218,16 @@ func SystemTable(database, name string) (*Table, bool) {
 	return registry.tables[i], true
 }
 
-// IsSystemDatabase reports whether a database is made up by the FE.
+// IsSystemDatabase reports whether a database is made up by the FE, so that none can be created under its name. Databases named mysql can
+// be created, for dumps of other servers have it: it hides what the FE makes up (MadeUp).
 func IsSystemDatabase(name string) bool {
-	return slices.ContainsFunc(registry.tables, func(t *Table) bool { return strings.EqualFold(t.Database, name) })
+	return slices.ContainsFunc(systemDatabases, func(db string) bool { return strings.EqualFold(db, name) })
+}
+
+var systemDatabases = []string{schemaDB, performanceDB, steleDB}
+
+// MadeUp reports whether the tables that the FE makes up under the name of a database are to be seen.
+func MadeUp(cat *catalog.Catalog, name string) bool {
+	_, stored := cat.Database(name)
+	return IsSystemDatabase(name) || strings.EqualFold(name, mysqlDB) && !stored
 }

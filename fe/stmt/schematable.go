@@ -64,7 +64,10 @@ func (t schemaTable) key(c *types.Column) string {
 
 // databaseNames are all databases by name, those of the system included.
 func databaseNames(e *Env) []string {
-	out := []string{schemaDB, performanceDB, steleDB}
+	out := slices.Clone(systemDatabases)
+	if MadeUp(e.Catalog, mysqlDB) {
+		out = append(out, mysqlDB)
+	}
 	for db := range e.Catalog.Databases() {
 		out = append(out, db.Name)
 	}
@@ -77,7 +80,7 @@ func databaseNames(e *Env) []string {
 func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
 	return func(yield func(schemaTable) bool) {
 		for _, t := range Tables() {
-			if strings.EqualFold(t.Database, db) && e.sees(t.Database, t.Name) && !yield(schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}) {
+			if MadeUp(e.Catalog, db) && strings.EqualFold(t.Database, db) && e.sees(t.Database, t.Name) && !yield(schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}) {
 				return
 			}
 		}
@@ -136,7 +139,7 @@ func (e *Env) schemaDatabase(name string) (string, error) {
 	if name != "" && !e.sees(name, "") {
 		return "", account.Denied(e.User, account.Need{Database: name})
 	}
-	if IsSystemDatabase(name) {
+	if MadeUp(e.Catalog, name) {
 		return strings.ToLower(name), nil
 	}
 	db, err := e.database(name)
@@ -152,7 +155,7 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 	if err != nil {
 		return schemaTable{}, err
 	}
-	if t, ok := SystemTable(db, name); ok {
+	if t, ok := SystemTable(db, name); ok && MadeUp(e.Catalog, db) {
 		return schemaTable{db: t.Database, name: t.Name, kind: systemView, system: t}, nil
 	}
 	if d, ok := e.Catalog.Database(db); ok {

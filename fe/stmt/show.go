@@ -122,12 +122,12 @@ func constant(names string, rows []Row) showFunc {
 	}
 }
 
-// showDatabases leaves out the database with the state of the cluster: tools that dump all databases go by this list, pass over those that
-// MySQL makes up, and would have the others made when the dump is loaded. information_schema.SCHEMATA has it.
+// showDatabases leaves out stele, and mysql if it is made up: tools that dump all databases go by this list, pass over what MySQL makes up,
+// and would have the others made when the dump is loaded. information_schema.SCHEMATA has them.
 func showDatabases(e *Env, _ *parse.ShowStmt) (Result, error) {
 	r := Result{Columns: plain("Database")}
 	for _, name := range databaseNames(e) {
-		if name != steleDB {
+		if name != steleDB && (name != mysqlDB || !MadeUp(e.Catalog, name)) {
 			r.Rows = append(r.Rows, Row{name})
 		}
 	}

@@ -121,13 +121,22 @@ func (c *Context) table(db, name string) (*catalog.Table, error) {
 	if t, ok := c.Catalog.Table(db, name); ok {
 		return t, nil
 	}
-	if _, ok := c.Catalog.View(db, name); ok {
+	if _, ok := c.Catalog.View(db, name); ok || c.shows(db, name) {
 		return nil, errorf(CodeWrongObject, "'%s.%s' is not BASE TABLE", db, name)
 	}
-	if _, ok := c.Catalog.Database(db); !ok && !madeUp(db) {
+	if _, ok := c.Catalog.Database(db); !ok && !c.madeUp(db) {
 		return nil, errorf(CodeUnknownDatabase, "Unknown database '%s'", db)
 	}
 	return nil, errorf(CodeUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+}
+
+// shows reports whether a table is one that is made up.
+func (c *Context) shows(db, name string) bool {
+	if c.System == nil || !c.madeUp(db) {
+		return false
+	}
+	_, ok := c.System(db, name)
+	return ok
 }
 
 // TableName names a table for Explain.
@@ -138,11 +147,13 @@ func (c *Context) TableName(id types.TableID) string {
 	return fmt.Sprintf("#%d", id)
 }
 
-// madeUp reports whether a database exists without being in the catalog.
-func madeUp(db string) bool {
+// madeUp reports whether a database exists without being in the catalog. One that is in it hides what is made up under its name: who loads
+// the dump of another server may make a database mysql.
+func (c *Context) madeUp(db string) bool {
 	switch strings.ToLower(db) {
 	case "information_schema", "stele", "mysql", "performance_schema", "sys":
-		return true
+		_, stored := c.Catalog.Database(db)
+		return !stored
 	}
 	return false
 }

@@ -166,10 +166,9 @@ func (b *binder) named(n *ast.TableName, name string, ctes *cteScope) (source, e
 		return source{}, errorf(CodeNoDatabase, "No database selected")
 	}
 	b.meaning.table(n, db)
-	if b.ctx.System != nil {
-		if cols, ok := b.ctx.System(db, n.Name.O); ok {
-			return b.systemTable(db, n.Name.O, name, cols), nil
-		}
+	if b.ctx.shows(db, n.Name.O) {
+		cols, _ := b.ctx.System(db, n.Name.O)
+		return b.systemTable(db, n.Name.O, name, cols), nil
 	}
 	if v, ok := b.ctx.Catalog.View(db, n.Name.O); ok {
 		return b.view(v, db, name)

@@ -36,7 +36,7 @@ type Named struct {
 // named looks a table up; false = there is none that is stored.
 func (c *Context) named(src *ast.TableSource, name *ast.TableName) (Named, bool) {
 	t, err := c.table(name.Schema.O, name.Name.O)
-	if err != nil || madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(c.CurrentDB) {
+	if err != nil || c.madeUp(cmp.Or(name.Schema.O, c.CurrentDB)) {
 		return Named{}, false
 	}
 	return Named{Database: cmp.Or(name.Schema.O, c.CurrentDB), Name: name.Name.O, Table: t, alias: cmp.Or(src.AsName.O, name.Name.O)}, true

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"strings"
 
 	ast "stele/sql/parse"
@@ -119,7 +120,7 @@ func lockedDelete(ctx *Context, stmt *ast.SelectStmt, name *ast.TableName) (*ast
 }
 
 func isMadeUp(ctx *Context, name *ast.TableName) bool {
-	return madeUp(name.Schema.O) || name.Schema.O == "" && madeUp(ctx.CurrentDB)
+	return ctx.madeUp(cmp.Or(name.Schema.O, ctx.CurrentDB))
 }
 
 // groups reports whether a row of the answer is not made of one row of the table. What queries within the select list group is theirs.

@@ -199,6 +199,9 @@ func Behind(err error) bool {
 // Unknown reports whether a BE does not know the call: it is of an older version.
 func Unknown(err error) bool { return status.Code(err) == codes.Unimplemented }
 
+// AtFault reports whether a BE said that what it was asked cannot be done by any: the request is wrong.
+func AtFault(err error) bool { return status.Code(err) == codes.InvalidArgument }
+
 // NoRoom reports whether a BE said that none of its disks takes what was to be stored.
 func NoRoom(err error) bool { return status.Code(err) == codes.ResourceExhausted }
 

@@ -274,6 +274,15 @@ func (c *Cluster) Stores(be types.BEID) bool {
 	return !ok || !known.Alive || len(known.Disks) > 0
 }
 
+// Takes reports whether a BE has a disk for new replicas, as far as is known: one that is online and takes writes.
+func (c *Cluster) Takes(id types.BEID) bool {
+	known, _ := c.Get(id)
+	be, ok := c.current().BE(id)
+	return !ok || len(known.Disks) == 0 || slices.ContainsFunc(known.Disks, func(d Disk) bool {
+		return !d.Refuses && be.DiskState(d.ID, d.State) == types.DiskOnline
+	})
+}
+
 // Unreached returns the BEs that a live BE says it does not reach, although this FE does.
 func (c *Cluster) Unreached(id types.BEID) []types.BEID {
 	known, _ := c.Get(id)

@@ -42,25 +42,27 @@ func indexTable(owner *catalog.Table, k *catalog.UniqueKey) *catalog.Table {
 
 // BeginChange keeps others from writing to a table until a time, when whoever changes it is taken for dead, and makes the hidden tables
 // of its new unique keys: those of keys, over the columns of to. It returns them.
-func (d *Tables) BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error) {
+func (d *Tables) BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, Shortage, error) {
 	now := time.Now().UnixMilli()
 	cmd := &command.BeginChange{Table: table.ID, ExpectVersion: table.Schema.Version, UntilMs: until.UnixMilli(), TimeMs: now, Keys: slices.Clone(keys)}
 	var out []types.TableID
+	var short Shortage
 	if len(keys) > 0 {
-		all, err := d.makeIndexes(ctx, to, cmd.Keys, now)
+		all, lacks, err := d.makeIndexes(ctx, to, cmd.Keys, now)
 		if err != nil {
-			return nil, err
+			return nil, Shortage{}, err
 		}
+		short = lacks
 		for i, m := range all {
 			cmd.Indexes = append(cmd.Indexes, command.IndexTable{Table: *m.table, Tablets: m.tablets})
 			out = append(out, cmd.Keys[i].Index)
 		}
 	}
-	return out, d.propose(ctx, cmd)
+	return out, short, d.propose(ctx, cmd)
 }
 
 // makeIndexes makes the hidden tables of keys, and gives the keys their ids.
-func (d *Tables) makeIndexes(ctx context.Context, owner *catalog.Table, keys []catalog.UniqueKey, now int64) ([]made, error) {
+func (d *Tables) makeIndexes(ctx context.Context, owner *catalog.Table, keys []catalog.UniqueKey, now int64) ([]made, Shortage, error) {
 	need := uint64(0)
 	for range keys {
 		need++

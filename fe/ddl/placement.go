@@ -14,6 +14,8 @@ type placement struct {
 	cat  *catalog.Catalog
 	load []*beLoad
 	cuts map[[2]types.BEID]bool // pairs that do not reach one another, the smaller id first
+	// short counts the replicas that nobody could be given, and says who could not take any.
+	short Shortage
 }
 
 // beLoad counts what a BE has.
@@ -23,17 +25,23 @@ type beLoad struct {
 	location string // its host where nobody has said
 	replicas int
 	leaders  int
+	drained  bool // an operator wants no leaders there
 }
 
-// placement counts replicas and leaders of the BEs that may get new replicas, by id.
-func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
+// placement counts replicas and leaders of the BEs that may get new replicas, by id. failed are those that have not made what they were
+// asked for by this statement, and why.
+func (d *Tables) placement(failed map[types.BEID]string) *placement {
 	cat := d.log.Current()
 	pl := &placement{cat: cat, cuts: map[[2]types.BEID]bool{}}
 	for be := range cat.BEs() {
-		if be.Decommission || avoid[be.ID] || !d.live.Alive(be.ID) || !d.live.Stores(be.ID) {
+		if !d.live.Stores(be.ID) {
 			continue
 		}
-		l := &beLoad{be: be.ID, host: be.Host, location: "host " + be.Host}
+		if why := d.away(be, failed); why != "" {
+			pl.short.Away = append(pl.short.Away, Away{be.ID, why})
+			continue
+		}
+		l := &beLoad{be: be.ID, host: be.Host, location: "host " + be.Host, drained: be.Drained}
 		if be.Location != "" {
 			l.location = be.Location
 		}
@@ -51,28 +59,38 @@ func (d *Tables) placement(avoid map[types.BEID]bool) *placement {
 	return pl
 }
 
-// place makes the tablets of a partition: replicas go to the BEs with the fewest, each to a location and host of its own as far
-// as there are any, or to where the tablet of the same bucket of their group is (homes); leaders are spread evenly.
-func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets int, homes [][]types.BEID, ids *idRange) ([]catalog.Tablet, error) {
-	if len(pl.load) < p.Replicas {
-		alive := make([]types.BEID, len(pl.load))
-		for i, l := range pl.load {
-			alive[i] = l.be
-		}
-		slices.Sort(alive)
-		return nil, &TooFewError{Want: p.Replicas, Alive: alive}
+// away says why a BE cannot be given replicas now, "" = it can.
+func (d *Tables) away(be *catalog.BE, failed map[types.BEID]string) string {
+	switch {
+	case be.Decommission:
+		return "is being decommissioned"
+	case failed[be.ID] != "":
+		return failed[be.ID]
+	case !d.live.Alive(be.ID):
+		return "does not answer"
+	case !d.live.Takes(be.ID):
+		return "has no disk that takes new replicas"
 	}
+	return ""
+}
+
+// place makes the tablets of a partition: replicas go to the BEs with the fewest, each to a location and host of its own as far
+// as there are any, or to where the tablet of the same bucket of their group is (homes); leaders are spread evenly. A tablet gets as many
+// replicas as there are BEs for now, but not less than it needs.
+func (pl *placement) place(table *catalog.Table, p *catalog.Partition, buckets int, homes [][]types.BEID, ids *idRange) ([]catalog.Tablet, error) {
+	need, n := needed(table.Quorum, p.Replicas), min(p.Replicas, len(pl.load))
+	if n < need {
+		return nil, &TooFewError{Want: p.Replicas, Need: need, Quorum: table.Quorum, Able: pl.able(), Away: pl.short.Away}
+	}
+	pl.short.Replicas, pl.short.Missing = pl.short.Replicas+buckets*p.Replicas, pl.short.Missing+buckets*(p.Replicas-n)
 	tablets := make([]catalog.Tablet, buckets)
 	p.Tablets = make([]types.TabletID, buckets)
 	for b := range tablets {
-		chosen := pl.home(homes, b, p.Replicas)
-		if chosen == nil {
-			chosen = pl.choose(p.Replicas)
-		}
-		t := catalog.Tablet{ID: types.TabletID(ids.next()), Table: table, Partition: p.ID, Bucket: int32(b),
+		chosen := pl.choose(pl.home(homes, b, n), n)
+		t := catalog.Tablet{ID: types.TabletID(ids.next()), Table: table.ID, Partition: p.ID, Bucket: int32(b),
 			Version: types.InitialVersion, Epoch: 1}
 		leader := slices.MinFunc(chosen, func(x, y *beLoad) int {
-			return cmp.Or(pl.unreached(x, chosen)-pl.unreached(y, chosen), x.leaders-y.leaders)
+			return cmp.Or(pl.unreached(x, chosen)-pl.unreached(y, chosen), x.reluctance()-y.reluctance(), x.leaders-y.leaders)
 		})
 		leader.leaders++
 		t.Leader = leader.be
@@ -86,11 +104,28 @@ func (pl *placement) place(table types.TableID, p *catalog.Partition, buckets in
 	return tablets, nil
 }
 
-// choose picks n BEs, those with the fewest replicas first: of different locations, then of different hosts, then any. Each time those that
-// reach one another come before the others: one that does not reach the leader would miss every write.
-func (pl *placement) choose(n int) []*beLoad {
+// reluctance is 1 for a BE that is given a leader only where there is no other.
+func (l *beLoad) reluctance() int {
+	if l.drained {
+		return 1
+	}
+	return 0
+}
+
+// able lists the BEs that can be given replicas.
+func (pl *placement) able() []types.BEID {
+	out := make([]types.BEID, len(pl.load))
+	for i, l := range pl.load {
+		out[i] = l.be
+	}
+	slices.Sort(out)
+	return out
+}
+
+// choose adds to the chosen BEs until there are n, those with the fewest replicas first: of different locations, then of different hosts,
+// then any. Each time those that reach one another come before the others: one that does not reach the leader would miss every write.
+func (pl *placement) choose(chosen []*beLoad, n int) []*beLoad {
 	slices.SortStableFunc(pl.load, func(x, y *beLoad) int { return x.replicas - y.replicas })
-	var chosen []*beLoad
 	for _, clash := range [...]func(x, y *beLoad) bool{
 		func(x, y *beLoad) bool { return x.location == y.location || x.host == y.host },
 		func(x, y *beLoad) bool { return x.location == y.location },
@@ -123,18 +158,16 @@ func (pl *placement) unreached(l *beLoad, others []*beLoad) (n int) {
 	return n
 }
 
-// home returns the BEs that a tablet of a colocated table belongs on, nil when they cannot all take it.
+// home returns those of the BEs that a tablet of a colocated table belongs on which can take it, n at the most.
 func (pl *placement) home(homes [][]types.BEID, bucket, n int) []*beLoad {
-	if bucket >= len(homes) || len(homes[bucket]) != n {
+	if bucket >= len(homes) {
 		return nil
 	}
 	var chosen []*beLoad
 	for _, be := range homes[bucket] {
-		i := slices.IndexFunc(pl.load, func(l *beLoad) bool { return l.be == be })
-		if i < 0 {
-			return nil
+		if i := slices.IndexFunc(pl.load, func(l *beLoad) bool { return l.be == be }); i >= 0 && len(chosen) < n {
+			chosen = append(chosen, pl.load[i])
 		}
-		chosen = append(chosen, pl.load[i])
 	}
 	return chosen
 }

@@ -25,7 +25,7 @@ func TestPlacedByLocation(t *testing.T) {
 			}
 		}
 		d := ddl.New(w.Log, w.Clients, w)
-		if _, err := d.Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
+		if _, _, err := d.Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
 			t.Fatal(err)
 		}
 		for tab := range tablets(t, w, "p") {
@@ -61,7 +61,7 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 	make := func(name string, parts int) *catalog.Table {
 		tab := table(w, name, parts, 4, 2)
 		tab.Colocate = "g"
-		if _, err := d.Create(ctx, tab); err != nil {
+		if _, _, err := d.Create(ctx, tab); err != nil {
 			t.Fatal(err)
 		}
 		db, _ := w.Log.Current().Database("d")
@@ -69,14 +69,14 @@ func TestColocatedArePlacedTogether(t *testing.T) {
 		return made
 	}
 	first := make("a", 3)
-	if _, err := d.Create(ctx, table(w, "noise", 1, 3, 2)); err != nil {
+	if _, _, err := d.Create(ctx, table(w, "noise", 1, 3, 2)); err != nil {
 		t.Fatal(err)
 	}
 	make("b", 2)
-	if err := d.AddPartition(ctx, first, catalog.Partition{Name: "later", Replicas: 2, Lower: []byte{9}, Upper: []byte{10}}); err != nil {
+	if _, err := d.AddPartition(ctx, first, catalog.Partition{Name: "later", Replicas: 2, Lower: []byte{9}, Upper: []byte{10}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Truncate(ctx, first, []types.PartitionID{first.Parts[1].ID}, true); err != nil {
+	if _, err := d.Truncate(ctx, first, []types.PartitionID{first.Parts[1].ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	homes := map[int32][]types.BEID{}
@@ -102,7 +102,7 @@ func TestPlacedWithinReach(t *testing.T) {
 		w := fakecluster.New(t, bes, 1, types.QuorumMajority)
 		one, two := w.BEs[0].ID, w.BEs[1].ID
 		w.CutLink(two, one)
-		if _, err := ddl.New(w.Log, w.Clients, w).Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
+		if _, _, err := ddl.New(w.Log, w.Clients, w).Create(context.Background(), table(w, "p", 4, 6, 3)); err != nil {
 			t.Fatal(err)
 		}
 		for tab := range tablets(t, w, "p") {

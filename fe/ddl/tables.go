@@ -36,6 +36,8 @@ type Liveness interface {
 	Alive(types.BEID) bool
 	// Stores reports whether a BE has disks, as far as is known.
 	Stores(types.BEID) bool
+	// Takes reports whether a BE has a disk that takes new replicas, as far as is known.
+	Takes(types.BEID) bool
 	// Unreached are the BEs that a BE says it does not reach, although the FE does.
 	Unreached(types.BEID) []types.BEID
 	Address(types.BEID) string
@@ -57,17 +59,6 @@ func New(log Log, clients *beclient.Clients, live Liveness) *Tables {
 // createTimeout bounds the creation of the replicas of one statement on one BE.
 const createTimeout = 60 * time.Second
 
-// TooFewError says that there are not enough BEs for a replication_num.
-type TooFewError struct {
-	Want  int
-	Alive []types.BEID
-}
-
-func (e *TooFewError) Error() string {
-	return fmt.Sprintf("Table replication num should be less than of equal to the number of available BE nodes. "+
-		"You can change this default by setting the replication_num table properties. Current alive backend is %v, %d replicas were asked for", e.Alive, e.Want)
-}
-
 // made is a table with the tablets that a statement makes for it.
 type made struct {
 	table   *catalog.Table
@@ -76,9 +67,9 @@ type made struct {
 
 // Create creates a table whose names and shape are checked; its ids are drawn here, and that of the table is returned. Partitions come without tablets, and
 // unique keys without hidden tables.
-func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID, error) {
+func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID, Shortage, error) {
 	if err := FitsGroup(d.log.Current(), &table); err != nil {
-		return 0, err
+		return 0, Shortage{}, err
 	}
 	now := time.Now().UnixMilli()
 	table.CreatedMs = now
@@ -90,7 +81,7 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID
 			need += 1 + askAll(&table)
 		}
 	}
-	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+	all, short, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
 		table.ID = types.TableID(ids.next())
 		table.Schema.TableID = table.ID
 		first, err := pl.fill(&table, ids, now)
@@ -111,7 +102,7 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID
 		return out, nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, Shortage{}, err
 	}
 	cmd := &command.CreateTable{Table: table, Tablets: all[0].tablets, TimeMs: now, Fit: table.Colocate != ""}
 	for _, m := range all[1:] {
@@ -122,7 +113,7 @@ func (d *Tables) Create(ctx context.Context, table catalog.Table) (types.TableID
 	if errors.As(err, &refused) { // another table of its group has come in between: say how it differs
 		err = cmp.Or(FitsGroup(d.log.Current(), &table), err)
 	}
-	return table.ID, err
+	return table.ID, short, err
 }
 
 // fill gives every partition of a new table its id and its tablets.
@@ -132,7 +123,7 @@ func (pl *placement) fill(table *catalog.Table, ids *idRange, now int64) (made, 
 	for i := range table.Parts {
 		p := &table.Parts[i]
 		p.ID, p.CreatedMs = types.PartitionID(ids.next()), now
-		tablets, err := pl.place(table.ID, p, table.Buckets, homes, ids)
+		tablets, err := pl.place(table, p, table.Buckets, homes, ids)
 		if err != nil {
 			return m, err
 		}
@@ -163,53 +154,51 @@ func ask(table *catalog.Table, p *catalog.Partition, buckets int) uint64 {
 	return uint64(buckets) * uint64(1+p.Replicas)
 }
 
-// createTries is how often BEs are chosen anew when one that seemed alive does not answer.
-const createTries = 3
-
-// make draws ids, places tablets and has their replicas created. A BE that cannot be reached is left out of the next
-// try; what other BEs have made for it is dropped as unknown to the catalog.
-func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, error) {
-	avoid := map[types.BEID]bool{}
-	for try := 1; ; try++ {
+// make draws ids, places tablets and has their replicas created. A BE that does not make its replicas is left out of the next try, which
+// begins anew: what the BEs have made for this one is dropped as unknown to the catalog. It ends, as each try leaves out one more.
+func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, Shortage, error) {
+	failed := map[types.BEID]string{}
+	for {
 		ids, err := d.draw(ctx, need)
 		if err != nil {
-			return nil, err
+			return nil, Shortage{}, err
 		}
-		all, err := plan(d.placement(avoid), ids)
+		pl := d.placement(failed)
+		all, err := plan(pl, ids)
 		if err != nil {
-			return nil, err
+			return nil, Shortage{}, err
 		}
-		down, err := d.createReplicas(ctx, all)
+		failures, err := d.createReplicas(ctx, all)
 		if err == nil {
-			return all, nil
+			return all, pl.short, nil
 		}
-		if len(down) == 0 || try == createTries || ctx.Err() != nil {
-			return nil, err
+		if len(failures) == 0 || ctx.Err() != nil {
+			return nil, Shortage{}, err
 		}
-		for _, be := range down {
-			avoid[be] = true
+		for be, why := range failures {
+			failed[be] = why
 			d.live.Probe(be)
 		}
 	}
 }
 
 // AddPartition adds a partition without tablets to a table, and to the hidden tables of its unique keys.
-func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error {
+func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) (Shortage, error) {
 	now := time.Now().UnixMilli()
 	part.CreatedMs = now
 	owners, err := d.withIndexes(table)
 	if err != nil {
-		return err
+		return Shortage{}, err
 	}
 	need := uint64(len(owners)) * (1 + ask(table, &part, table.Buckets))
 	cmd := &command.AddPartition{Table: table.ID, TimeMs: now}
-	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+	all, short, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
 		cmd.Indexes = nil
 		var out []made
 		for i, t := range owners {
 			p := part
 			p.ID = types.PartitionID(ids.next())
-			tablets, err := pl.place(t.ID, &p, t.Buckets, pl.homes(t), ids)
+			tablets, err := pl.place(t, &p, t.Buckets, pl.homes(t), ids)
 			if err != nil {
 				return nil, err
 			}
@@ -223,13 +212,13 @@ func (d *Tables) AddPartition(ctx context.Context, table *catalog.Table, part ca
 		return out, nil
 	})
 	if err != nil {
-		return err
+		return Shortage{}, err
 	}
 	cmd.Tablets = all[0].tablets
 	for i := range cmd.Indexes {
 		cmd.Indexes[i].Tablets = all[i+1].tablets
 	}
-	return d.propose(ctx, cmd)
+	return short, d.propose(ctx, cmd)
 }
 
 // withIndexes returns a table followed by the hidden tables of its unique keys.
@@ -251,10 +240,10 @@ func (d *Tables) withIndexes(table *catalog.Table) ([]*catalog.Table, error) {
 
 // Truncate puts new empty tablets in the place of those of some partitions, in the table and its hidden tables; unreferenced has it refused
 // when foreign keys of other tables refer to the table.
-func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) error {
+func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) (Shortage, error) {
 	owners, err := d.withIndexes(table)
 	if err != nil {
-		return err
+		return Shortage{}, err
 	}
 	var chosen []int
 	need := uint64(0)
@@ -265,10 +254,10 @@ func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []typ
 		}
 	}
 	if len(chosen) == 0 {
-		return nil
+		return Shortage{}, nil
 	}
 	cmds := make([]command.TruncateIndex, len(owners))
-	all, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
+	all, short, err := d.make(ctx, need, func(pl *placement, ids *idRange) ([]made, error) {
 		var out []made
 		for i, t := range owners {
 			m, tp, err := pl.renew(t, chosen, ids)
@@ -281,12 +270,12 @@ func (d *Tables) Truncate(ctx context.Context, table *catalog.Table, parts []typ
 		return out, nil
 	})
 	if err != nil {
-		return err
+		return Shortage{}, err
 	}
 	for i := range cmds {
 		cmds[i].Tablets = all[i].tablets
 	}
-	return d.propose(ctx, &command.TruncateTable{ID: table.ID, Parts: cmds[0].Parts, Tablets: cmds[0].Tablets, Indexes: cmds[1:],
+	return short, d.propose(ctx, &command.TruncateTable{ID: table.ID, Parts: cmds[0].Parts, Tablets: cmds[0].Tablets, Indexes: cmds[1:],
 		TimeMs: time.Now().UnixMilli(), Unreferenced: unreferenced})
 }
 
@@ -297,7 +286,7 @@ func (pl *placement) renew(t *catalog.Table, parts []int, ids *idRange) (made, [
 	for _, i := range parts {
 		p := t.Parts[i]
 		ask(t, &p, 0)
-		tablets, err := pl.place(t.ID, &p, len(p.Tablets), pl.homes(t), ids)
+		tablets, err := pl.place(t, &p, len(p.Tablets), pl.homes(t), ids)
 		if err != nil {
 			return m, nil, err
 		}
@@ -386,9 +375,9 @@ func creations(all []made) ([]*creation, error) {
 	return out, nil
 }
 
-// createReplicas has every BE create its replicas, and notes the disks that they chose. down are the BEs that did not
-// answer.
-func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.BEID, err error) {
+// createReplicas has every BE create its replicas, and notes the disks that they chose. failures are the BEs that have not done so, and
+// why: all but those that said the request is at fault, which any BE would say.
+func (d *Tables) createReplicas(ctx context.Context, all []made) (failures map[types.BEID]string, err error) {
 	list, err := creations(all)
 	if err != nil {
 		return nil, err
@@ -400,20 +389,34 @@ func (d *Tables) createReplicas(ctx context.Context, all []made) (down []types.B
 		mu   sync.Mutex
 		errs []error
 	)
+	failures = map[types.BEID]string{}
 	for _, c := range list {
 		wg.Go(func() {
 			if err := contain.Call(func() error { return d.createOn(ctx, c.be, c.req, c.replicas) }); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
-				if beclient.Unreachable(err) || beclient.NoRoom(err) {
-					down = append(down, c.be)
+				if !beclient.AtFault(err) {
+					failures[c.be] = failure(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	return down, errors.Join(errs...)
+	return failures, errors.Join(errs...)
+}
+
+// failure says in words why a BE has not made its replicas.
+func failure(err error) string {
+	switch {
+	case beclient.NoRoom(err):
+		return "has no disk that takes new replicas"
+	case beclient.Silent(err):
+		return "did not make its replicas in time"
+	case beclient.Unreachable(err):
+		return "does not answer"
+	}
+	return "could not make its replicas: " + beclient.Reason(err)
 }
 
 func (d *Tables) createOn(ctx context.Context, be types.BEID, req *bepb.CreateReplicasRequest, replicas []*catalog.Replica) error {

@@ -33,6 +33,7 @@ var (
 	Corrupt     = status.Error(codes.DataLoss, "the replica is damaged")
 	NoReplica   = status.Error(codes.NotFound, "no such replica")
 	BadQuery    = status.Error(codes.InvalidArgument, "the query is at fault")
+	Broken      = status.Error(codes.Internal, "input/output error")
 	DiskFull    = status.Error(codes.ResourceExhausted, "the disk is full")
 )
 
@@ -457,6 +458,9 @@ func (c *Cluster) Writes(id types.BEID, _ types.DiskID) bool {
 	defer c.mu.Unlock()
 	return !c.full[id]
 }
+
+// Takes reports whether the disk of a BE takes new replicas, as Fill has said.
+func (c *Cluster) Takes(id types.BEID) bool { return c.Writes(id, 0) }
 
 // Fill makes it known that the disk of a BE refuses writes, or takes them.
 func (c *Cluster) Fill(id types.BEID, full bool) {

@@ -293,3 +293,33 @@ func TestReturnEndsPause(t *testing.T) {
 		}
 	}
 }
+
+// TestMadeWithoutABackend: what a new tablet was made without is made at once where there is a BE for it, however short the BE that
+// could not take it has been away; where there is none it is made on that BE when it is back, and nothing else is done meanwhile.
+func TestMadeWithoutABackend(t *testing.T) {
+	for _, bes := range []int{3, 4} {
+		w := newWorld(t, 1, bes, 1, 9, 3)
+		away := types.BEID(bes)
+		w.lim.DisableBalance, w.lim.ToleranceMs, w.lim.DelayFactorMs = true, 900_000, 300_000
+		for _, tab := range w.tablets { // made while the BE was away
+			tab.Replicas = slices.DeleteFunc(tab.Replicas, func(r Replica) bool { return r.BE == away })
+			for len(tab.Replicas) > 2 {
+				tab.Replicas = tab.Replicas[:2]
+			}
+			tab.Leader = tab.Replicas[0].BE
+		}
+		w.kill(away)
+		w.run(120_000) // much less than what is waited for a BE that may come back
+		if made := w.moves; (bes == 4) != (made == len(w.tablets)) || bes == 3 && made != 0 {
+			t.Errorf("%d BEs, one away: %d of %d replicas were made", bes, made, len(w.tablets))
+		}
+		if bes == 4 {
+			w.checkHealthy()
+			continue
+		}
+		w.checkQuietFor(120_000)
+		w.revive(away)
+		w.run(120_000)
+		w.checkHealthy()
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"stele/fe/ddl"
 	"stele/meta/catalog"
 	"stele/meta/command"
 	"stele/meta/types"
@@ -46,7 +47,7 @@ func (s *Session) alterTable(ctx context.Context, a *syntax.AlterTable, out *out
 	if err != nil {
 		return err
 	}
-	return out.ok()
+	return out.warned(s.warningCount())
 }
 
 // pickPartitions finds partitions by name, without case.
@@ -78,13 +79,19 @@ func (s *Session) addPartitions(ctx context.Context, cat *catalog.Catalog, t *ca
 	if err != nil {
 		return err
 	}
+	var short ddl.Shortage
+	defer func() { s.warnShort(short) }()
 	for _, p := range parts {
 		if p.Replicas == 0 {
 			p.Replicas = t.Replicas
-		}
-		if err := s.sh.Tables.AddPartition(ctx, t, p); err != nil {
+		} else if err := s.holdable(p.Replicas); err != nil {
 			return err
 		}
+		lacks, err := s.sh.Tables.AddPartition(ctx, t, p)
+		if err != nil {
+			return err
+		}
+		short = short.With(lacks)
 		if t, err = s.fresh(ctx, t.ID); err != nil {
 			return err
 		}
@@ -115,7 +122,9 @@ func (s *Session) removePartitions(ctx context.Context, t *catalog.Table, a *syn
 		for i, p := range parts {
 			ids[i] = p.ID
 		}
-		return s.sh.Tables.Truncate(ctx, t, ids, s.checksForeignKeys())
+		short, err := s.sh.Tables.Truncate(ctx, t, ids, s.checksForeignKeys())
+		s.warnShort(short)
+		return err
 	}
 	for _, p := range parts {
 		if err := s.apply(ctx, &command.DropPartition{Table: t.ID, Partition: p.ID}); err != nil {

@@ -25,11 +25,12 @@ func (s *Session) copyRows(ctx context.Context, c *plan.TableChange, cmd *comman
 		return 0, &catalog.ErrSchemaChanged{Table: t.ID, Given: cmd.ExpectVersion, Current: t.Schema.Version}
 	}
 	owner := s.sh.newOwner(s.info.ID)
-	id, err := s.sh.Tables.Create(ctx, copyOf(c, t, owner))
+	id, short, err := s.sh.Tables.Create(ctx, copyOf(c, t, owner))
 	if err != nil {
 		s.sh.claims.end(owner.Claim) // if it was made all the same it is swept
 		return 0, err
 	}
+	s.warnShort(short)
 	cmd.Copy = &command.TableCopy{Table: id, Owner: *owner}
 	to, ok := s.sh.Log.Current().TableByID(id)
 	if !ok {

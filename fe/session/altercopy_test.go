@@ -24,9 +24,9 @@ type copies struct {
 	made []catalog.Table
 }
 
-func (d *copies) Create(ctx context.Context, t catalog.Table) (types.TableID, error) {
+func (d *copies) Create(ctx context.Context, t catalog.Table) (types.TableID, ddl.Shortage, error) {
 	if d.left--; d.left < 0 {
-		return 0, errNoRoom
+		return 0, ddl.Shortage{}, errNoRoom
 	}
 	d.made = append(d.made, t)
 	return d.Tables.Create(ctx, t)
@@ -69,12 +69,12 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 func TestCopyOfADeadFrontendIsSwept(t *testing.T) {
 	s, d, tbl, change := rewriting(t, 1)
 	ctx := t.Context()
-	if _, err := d.BeginChange(ctx, tbl, change.To, nil, time.Now().Add(time.Hour)); err != nil {
+	if _, _, err := d.BeginChange(ctx, tbl, change.To, nil, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	begun := current(s, tbl)
 	owner := &catalog.TableOwner{FE: "fe1", StartMs: 1, Claim: 7}
-	id, err := d.Create(ctx, copyOf(change, begun, owner))
+	id, _, err := d.Create(ctx, copyOf(change, begun, owner))
 	if err != nil {
 		t.Fatal(err)
 	}

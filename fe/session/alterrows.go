@@ -40,10 +40,11 @@ func (s *Session) prepared(ctx context.Context, c *plan.TableChange, cmd *comman
 		return 0, err
 	}
 	cmd.Parents = held
-	ids, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
+	ids, short, err := s.sh.Tables.BeginChange(ctx, c.From, c.To, keys, time.Now().Add(alterLease))
 	if err != nil {
 		return 0, errors.Join(err, s.releaseParents(ctx, held))
 	}
+	s.warnShort(short)
 	cmd.Begun, cmd.ExpectVersion, cmd.Keys = true, c.From.Schema.Version+1, slices.Clone(cmd.Keys)
 	for n, i := range c.Built() {
 		if !c.Rewrites() {

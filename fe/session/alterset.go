@@ -19,7 +19,7 @@ import (
 // setProperty changes one property of a table, as the reference system does.
 func (s *Session) setProperty(ctx context.Context, t *catalog.Table, props []syntax.Prop) error {
 	if len(props) != 1 {
-		return sqlErr(1064, "42000", "Can only set one table property at a time")
+		return sqlErr(plan.CodeWrongArguments, "HY000", "Can only set one table property at a time")
 	}
 	cmd := newAlter(t)
 	key, value := strings.ToLower(props[0].Key), props[0].Value
@@ -44,7 +44,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 	case key == "write_quorum":
 		q, ok := types.ParseWriteQuorum(value)
 		if !ok {
-			return sqlErr(1064, "42000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
+			return sqlErr(plan.CodeWrongArguments, "HY000", "Property write_quorum not valid: '%s' is none of MAJORITY, ONE, ALL", value)
 		}
 		cmd.Set.Quorum = &q
 	case t.Colocate != "" && (key == "replication_num" || key == "default.replication_num"):
@@ -53,7 +53,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 		cmd.Set.Replicas, err = s.replicas(value)
 	case key == "replication_num":
 		if t.Partition != nil {
-			return sqlErr(1064, "42000", "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
+			return sqlErr(plan.CodeWrongArguments, "HY000", "This is a range partitioned table, you should specify partitions with MODIFY PARTITION clause. "+
 				"If you want to set default replication number, please use 'default.replication_num' instead of 'replication_num'")
 		}
 		if cmd.Set.Replicas, err = s.replicas(value); err == nil {
@@ -72,7 +72,7 @@ func (s *Session) property(t *catalog.Table, cmd *command.AlterTable, key, value
 			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
 		}
 	default:
-		return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", key, value)
+		return sqlErr(plan.CodeUnknownProperty, "HY000", "Unknown properties: {%s=%s}", key, value)
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func (s *Session) colocateWith(t *catalog.Table, cmd *command.AlterTable, group 
 
 // colocated refuses another number of replicas for a table of a colocate group: all tables of it have the same.
 func colocated(t *catalog.Table) error {
-	return sqlErr(1064, "42000", "table %s is colocate table, cannot change replicationNum: it is in group %s", t.Name, t.Colocate)
+	return sqlErr(plan.CodeWrongArguments, "HY000", "table %s is colocate table, cannot change replicationNum: it is in group %s", t.Name, t.Colocate)
 }
 
 func setReplicas(cmd *command.AlterTable, parts []catalog.Partition, n int) {
@@ -112,35 +112,16 @@ func medium(value string) (*types.Medium, error) {
 			return &m, nil
 		}
 	}
-	return nil, sqlErr(1064, "42000", "Invalid storage medium: %s", value)
+	return nil, sqlErr(plan.CodeWrongArguments, "HY000", "Invalid storage medium: %s", value)
 }
 
-// replicas reads a replication_num that the available BEs can hold, each replica on one of its own.
+// replicas reads a replication_num that the BEs of the cluster can hold.
 func (s *Session) replicas(value string) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n <= 0 {
-		return 0, sqlErr(1064, "42000", "Replication num should larger than 0")
+		return 0, sqlErr(plan.CodeWrongArguments, "HY000", "Replication num should larger than 0")
 	}
-	var available, away []string
-	for be := range s.sh.Log.Current().BEs() {
-		switch {
-		case be.Decommission:
-			away = append(away, fmt.Sprintf("%d is being decommissioned", be.ID))
-		case !s.sh.Members.Alive(be.ID):
-			away = append(away, fmt.Sprintf("%d does not answer", be.ID))
-		default:
-			available = append(available, be.ID.String())
-		}
-	}
-	if n <= len(available) {
-		return n, nil
-	}
-	text := fmt.Sprintf("Table replication num should be less than of equal to the number of available BE nodes. Replication num is %d, available BE nodes: %d. "+
-		"Current alive backend is [%s].", n, len(available), strings.Join(available, ", "))
-	if len(away) > 0 {
-		text += " In the way: backend " + strings.Join(away, "; backend ") + "."
-	}
-	return 0, sqlErr(1064, "42000", "%s", text)
+	return n, s.holdable(n)
 }
 
 // modifyPartitions changes properties of partitions: replication_num and storage_medium.
@@ -150,7 +131,7 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 		return err
 	}
 	if len(a.Properties) == 0 {
-		return sqlErr(1064, "42000", "MODIFY PARTITION needs properties: replication_num or storage_medium")
+		return sqlErr(plan.CodeWrongArguments, "HY000", "MODIFY PARTITION needs properties: replication_num or storage_medium")
 	}
 	cmd := newAlter(t)
 	for _, p := range a.Properties {
@@ -172,7 +153,7 @@ func (s *Session) modifyPartitions(ctx context.Context, t *catalog.Table, a *syn
 		case slices.Contains(withoutEffect, key):
 			s.warn("Note", 1105, fmt.Sprintf("property %q has no effect", key))
 		default:
-			return sqlErr(1064, "42000", "Unknown properties: {%s=%s}", p.Key, p.Value)
+			return sqlErr(plan.CodeUnknownProperty, "HY000", "Unknown properties: {%s=%s}", p.Key, p.Value)
 		}
 	}
 	return s.apply(ctx, cmd)

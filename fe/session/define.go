@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -163,13 +164,16 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if ok {
 		return s.alreadyThere(spec, out)
 	}
-	if err := s.strictMedium(&spec.Table); err != nil {
-		return err
-	}
 	if temporary {
 		keepOnce(&spec.Table)
-	} else if err := s.related(ctx, cat, db.Name, &spec.Table); err != nil {
+	}
+	if err := cmp.Or(s.holdable(mostReplicas(&spec.Table)), s.strictMedium(&spec.Table)); err != nil {
 		return err
+	}
+	if !temporary {
+		if err := s.related(ctx, cat, db.Name, &spec.Table); err != nil {
+			return err
+		}
 	}
 	if temporary || n.Select != nil {
 		spec.Table.Owner = s.sh.newOwner(s.info.ID)
@@ -203,10 +207,11 @@ func (s *Session) alreadyThere(spec *plan.TableSpec, out *output) error {
 
 // makeTable makes a table, and fills it if there is a query.
 func (s *Session) makeTable(ctx context.Context, spec *plan.TableSpec, n *parse.CreateTableStmt, params []plan.Param, out *output) error {
-	id, err := s.sh.Tables.Create(ctx, spec.Table)
+	id, short, err := s.sh.Tables.Create(ctx, spec.Table)
 	if err != nil {
 		return err
 	}
+	s.warnShort(short)
 	t, ok := s.sh.Log.Current().TableByID(id)
 	if !ok {
 		return &catalog.ErrNotFound{Kind: "table", Name: spec.Table.Name}
@@ -352,9 +357,11 @@ func (s *Session) truncate(ctx context.Context, n *parse.TruncateTableStmt, out 
 	for i := range t.Parts {
 		parts = append(parts, t.Parts[i].ID)
 	}
-	if err := s.sh.Tables.Truncate(ctx, t, parts, s.checksForeignKeys()); err != nil {
+	short, err := s.sh.Tables.Truncate(ctx, t, parts, s.checksForeignKeys())
+	if err != nil {
 		return err
 	}
+	s.warnShort(short)
 	s.sh.sequences.forget(t.ID)
-	return out.ok()
+	return out.warned(s.warningCount())
 }

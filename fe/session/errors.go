@@ -55,7 +55,8 @@ func mysqlError(err error) error {
 	case errors.As(err, &refusal):
 		return refusalError(refusal)
 	case errors.As(err, &few):
-		return sqlErr(1064, "HY000", "%s", few.Error())
+		return sqlErr(codeRefused, "HY000", "The tablets could not be made: %s. Start the backends that are missing "+
+			"(SHOW BACKENDS), or add one; a table with a smaller replication_num needs fewer", few.Error())
 	case errors.As(err, &remote):
 		return sqlErr(remote.Code, remote.State, "%s", remote.Msg)
 	case errors.As(err, &exists):

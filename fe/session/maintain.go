@@ -7,6 +7,7 @@ import (
 	"stele/fe/stmt"
 	"stele/meta/types"
 	"stele/sql/parse"
+	sqltypes "stele/sql/types"
 )
 
 // maintain runs statements by which tools look after a MySQL server and which have nothing to do here. What promises
@@ -57,6 +58,11 @@ func (s *Session) analyze(ctx context.Context, n *parse.AnalyzeTableStmt, out *o
 		}
 		if schema := cmp.Or(name.Schema.O, s.db); db == nil && stmt.IsSystemDatabase(schema) { // a tool that goes through all databases
 			r.Rows = append(r.Rows, stmt.Row{schema + "." + name.Name.O, "analyze", "status", "OK"})
+			continue
+		}
+		if missing, ok := sqltypes.AsError(err); ok && missing.Code == 1146 {
+			full := cmp.Or(name.Schema.O, s.db) + "." + name.Name.O
+			r.Rows = append(r.Rows, stmt.Row{full, "analyze", "Error", missing.Msg}, stmt.Row{full, "analyze", "status", "Operation failed"})
 			continue
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"stele/fe/ddl"
 	"stele/fe/fakecluster"
 	"stele/meta/catalog"
 	"stele/meta/command"
@@ -50,8 +51,8 @@ var errTruncated = errors.New("truncated")
 // truncator truncates nothing.
 type truncator struct{ Tables }
 
-func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID, bool) error {
-	return errTruncated
+func (truncator) Truncate(context.Context, *catalog.Table, []types.PartitionID, bool) (ddl.Shortage, error) {
+	return ddl.Shortage{}, errTruncated
 }
 
 // TestAbandonedChangeIsInNobodysWay: an FE that has begun to change a table is dead, and its clock was fast by an hour.

@@ -15,6 +15,7 @@ import (
 
 	"stele/conf"
 	"stele/fe/account"
+	"stele/fe/ddl"
 	"stele/fe/dist"
 	"stele/fe/lease"
 	"stele/fe/server"
@@ -41,11 +42,11 @@ type Log interface {
 
 // Tables makes and unmakes tables.
 type Tables interface {
-	// Create returns the id of the new table.
-	Create(ctx context.Context, table catalog.Table) (types.TableID, error)
-	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) error
-	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) error
-	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, error)
+	// Create returns the id of the new table. This and the others tell which replicas could not be made.
+	Create(ctx context.Context, table catalog.Table) (types.TableID, ddl.Shortage, error)
+	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) (ddl.Shortage, error)
+	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) (ddl.Shortage, error)
+	BeginChange(ctx context.Context, table, to *catalog.Table, keys []catalog.UniqueKey, until time.Time) ([]types.TableID, ddl.Shortage, error)
 }
 
 // Settings are read at each use.

@@ -1,6 +1,7 @@
 package stmt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -13,8 +14,8 @@ import (
 var _ = register(Statement{
 	Name:   "check_table",
 	Open:   true,
-	Syntax: "CHECK {TABLE|TABLES} <table:table> [FOR UPGRADE] [QUICK] [FAST] [MEDIUM] [EXTENDED] [CHANGED]",
-	Doc: "MySQL's CHECK TABLE: read every row of every replica and compare them, for tools like mysqlcheck. It changes nothing: a replica that is damaged or " +
+	Syntax: "CHECK {TABLE|TABLES} <tables:tables> [FOR UPGRADE] [QUICK] [FAST] [MEDIUM] [EXTENDED] [CHANGED]",
+	Doc: "MySQL's CHECK TABLE: read every row of every replica of some tables and compare them, for tools like mysqlcheck. It changes nothing: a replica that is damaged or " +
 		"differs is an error here and is repaired by ADMIN CHECK TABLE … CHECKSUM, or by the comparison that goes on all the time. With QUICK, FAST or " +
 		"CHANGED nothing is read, only what replicas have reported is compared.",
 	Columns: cols(`
@@ -24,22 +25,24 @@ var _ = register(Statement{
 		Msg_text long OK, or what is wrong.
 	`),
 	Rows:     mysqlCheck,
-	Examples: []string{"CHECK TABLE db1.t1", "CHECK TABLE t1 QUICK"},
+	Examples: []string{"CHECK TABLE db1.t1", "CHECK TABLE t1, t2 QUICK"},
 })
 
 func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	full, t, missing, err := maintained(e, a, "check")
-	if err != nil || missing != nil {
-		return missing, err
-	}
 	if e.Checker == nil {
 		return nil, refusal("This FE does not compare replicas: connect to the leading one")
 	}
-	parts, err := partitionsArg(t, a, "partitions")
-	if err != nil {
-		return nil, err
+	verify := !a.Has("QUICK") && !a.Has("FAST") && !a.Has("CHANGED")
+	return e.maintain(a, "check", func(full string, t *catalog.Table) ([]Row, error) { return checkOne(ctx, e, full, t, verify) })
+}
+
+// checkOne compares the replicas of one table.
+func checkOne(ctx context.Context, e *Env, full string, t *catalog.Table, verify bool) ([]Row, error) {
+	parts := make([]*catalog.Partition, len(t.Parts))
+	for i := range t.Parts {
+		parts[i] = &t.Parts[i]
 	}
-	results, err := checkAll(ctx, e, parts, !a.Has("QUICK") && !a.Has("FAST") && !a.Has("CHANGED"))
+	results, err := checkAll(ctx, e, parts, verify)
 	if err != nil {
 		return nil, err
 	}
@@ -64,22 +67,30 @@ func mysqlCheck(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
 	return append(rows, Row{full, "check", "status", "OK"}), nil
 }
 
-// maintained finds the table of a statement by which tools look after a server. A missing one is no error to them but an answer, as
-// in MySQL, and so is a view.
-func maintained(e *Env, a syntax.Args, op string) (full string, t *catalog.Table, missing []Row, err error) {
-	db, name := a.Table("table")
-	if db == "" {
-		db = e.DB
+// maintain answers a statement by which tools look after a server: about each table that it lists what do finds. As in MySQL a table
+// that is missing is no error to them but an answer, and so is a view.
+func (e *Env) maintain(a syntax.Args, op string, do func(full string, t *catalog.Table) ([]Row, error)) ([]Row, error) {
+	var rows []Row
+	for _, name := range a.Tables("tables") {
+		db := cmp.Or(name.DB, e.DB)
+		full := db + "." + name.Table
+		t, err := e.userTable(db, name.Table)
+		unknown, known := sqltypes.AsError(err)
+		var more []Row
+		switch v := viewNamed(e, db, name.Table); {
+		case err == nil:
+			more, err = do(full, t)
+		case v != nil:
+			more, err = maintainedView(e, full, db, v, op), nil
+		case known && unknown.Code == codeUnknownTable:
+			more, err = []Row{{full, op, "Error", unknown.Msg}, {full, op, "status", "Operation failed"}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
 	}
-	full = db + "." + name
-	t, err = e.userTableArg(a, "table")
-	if v := viewNamed(e, db, name); err != nil && v != nil {
-		return full, nil, maintainedView(e, full, db, v, op), nil
-	}
-	if unknown, ok := sqltypes.AsError(err); ok && unknown.Code == codeUnknownTable {
-		return full, nil, []Row{{full, op, "Error", unknown.Msg}, {full, op, "status", "Operation failed"}}, nil
-	}
-	return full, t, nil, err
+	return rows, nil
 }
 
 // viewNamed is the view of a name that the account may see, or nil.

@@ -80,7 +80,11 @@ func (e *Env) tableArg(a syntax.Args, name string) (*catalog.Database, *catalog.
 
 // userTableArg finds the table that an argument names, for SHOW statements that any user may send: the errors are MySQL's.
 func (e *Env) userTableArg(a syntax.Args, name string) (*catalog.Table, error) {
-	dbName, tblName := a.Table(name)
+	return e.userTable(a.Table(name))
+}
+
+// userTable finds a table by name as userTableArg does.
+func (e *Env) userTable(dbName, tblName string) (*catalog.Table, error) {
 	db, err := e.database(dbName)
 	if err != nil {
 		return nil, err

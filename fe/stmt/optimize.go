@@ -3,13 +3,14 @@ package stmt
 import (
 	"context"
 
+	"stele/meta/catalog"
 	"stele/sql/syntax"
 )
 
 var _ = register(Statement{
 	Name:   "optimize_table",
 	Open:   true,
-	Syntax: "OPTIMIZE [{NO_WRITE_TO_BINLOG|LOCAL}] {TABLE|TABLES} <table:table>",
+	Syntax: "OPTIMIZE [{NO_WRITE_TO_BINLOG|LOCAL}] {TABLE|TABLES} <tables:tables>",
 	Doc: "MySQL's OPTIMIZE TABLE, for tools like mysqlcheck. There is nothing to do: replicas are compacted all the time, and commits count rows. It says " +
 		"so, and changes nothing.",
 	Columns: cols(`
@@ -20,13 +21,11 @@ var _ = register(Statement{
 	`),
 	Rows:      mysqlOptimize,
 	Overrides: "nothing is rebuilt.",
-	Examples:  []string{"OPTIMIZE TABLE db1.t1", "OPTIMIZE LOCAL TABLE t1"},
+	Examples:  []string{"OPTIMIZE TABLE db1.t1", "OPTIMIZE LOCAL TABLE t1, t2"},
 })
 
 func mysqlOptimize(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	full, _, missing, err := maintained(e, a, "optimize")
-	if err != nil || missing != nil {
-		return missing, err
-	}
-	return []Row{{full, "optimize", "note", "Tables are compacted all the time: there is nothing to do"}, {full, "optimize", "status", "OK"}}, nil
+	return e.maintain(a, "optimize", func(full string, _ *catalog.Table) ([]Row, error) {
+		return []Row{{full, "optimize", "note", "Tables are compacted all the time: there is nothing to do"}, {full, "optimize", "status", "OK"}}, nil
+	})
 }

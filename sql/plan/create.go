@@ -392,14 +392,14 @@ func (c *creator) distribution() error {
 		return nil
 	}
 	if d.Buckets > maxBuckets || d.Buckets < 0 {
-		return errorf(1064, "The number of buckets must be between 1 and %d, got %d", maxBuckets, d.Buckets)
+		return errorf(CodeWrongArguments, "The number of buckets must be between 1 and %d, got %d", maxBuckets, d.Buckets)
 	}
 	if d.Buckets > 0 {
 		c.table.Buckets = int(d.Buckets)
 	}
 	if d.Random {
 		if c.primary != nil {
-			return errorf(1064, "A table with a primary key must be distributed by HASH")
+			return errorf(CodeWrongArguments, "A table with a primary key must be distributed by HASH")
 		}
 		return nil
 	}

@@ -178,7 +178,7 @@ func partitionProperties(p *catalog.Partition, props []syntax.Prop) (err error) 
 		switch strings.ToLower(prop.Key) {
 		case "replication_num":
 			if p.Replicas, err = strconv.Atoi(prop.Value); err != nil || p.Replicas < 1 {
-				return errorf(1064, "replication_num must be a positive number, got '%s'", prop.Value)
+				return errorf(CodeWrongArguments, "replication_num must be a positive number, got '%s'", prop.Value)
 			}
 		case "storage_medium":
 			if p.Medium, err = storageMedium(prop.Value); err != nil {
@@ -196,7 +196,7 @@ func storageMedium(value string) (types.Medium, error) {
 			return m, nil
 		}
 	}
-	return 0, errorf(1064, "Invalid storage medium: %s", value)
+	return 0, errorf(CodeWrongArguments, "Invalid storage medium: %s", value)
 }
 
 // highest is the partition with the greatest upper bound.
@@ -276,7 +276,7 @@ func (r *ranger) batch(d *syntax.RangeBatch) error {
 		return refuse("START ... END ... EVERY over several columns")
 	}
 	if d.Every < 1 {
-		return errorf(1064, "EVERY must be positive, got %d", d.Every)
+		return errorf(CodeWrongArguments, "EVERY must be positive, got %d", d.Every)
 	}
 	t := r.cols[0].Type
 	if t.IsInteger() && d.Unit == "" {
@@ -285,7 +285,7 @@ func (r *ranger) batch(d *syntax.RangeBatch) error {
 	if (t.Kind == types.KindDate || t.Kind == types.KindDateTime) && d.Unit != "" {
 		return r.timeBatch(d)
 	}
-	return errorf(1064, "EVERY does not fit the type of column '%s'", r.cols[0].Name)
+	return errorf(CodeWrongArguments, "EVERY does not fit the type of column '%s'", r.cols[0].Name)
 }
 
 // intBatch makes partitions p<lower> of equal width.
@@ -293,7 +293,7 @@ func (r *ranger) intBatch(d *syntax.RangeBatch) error {
 	lo, err1 := strconv.ParseInt(d.Start.Value, 10, 64)
 	hi, err2 := strconv.ParseInt(d.End.Value, 10, 64)
 	if err1 != nil || err2 != nil || lo >= hi {
-		return errorf(1064, "START and END must be numbers, START below END")
+		return errorf(CodeWrongArguments, "START and END must be numbers, START below END")
 	}
 	if (hi-lo)/d.Every >= maxPartitions || hi-lo < 0 {
 		return errorf(CodeTooManyPartitions, "Too many partitions (including subpartitions) were defined; at most %d", maxPartitions)
@@ -318,7 +318,7 @@ func (r *ranger) timeBatch(d *syntax.RangeBatch) error {
 	lo, ok1 := sqltypes.ParseDateTime([]byte(d.Start.Value), nil)
 	hi, ok2 := sqltypes.ParseDateTime([]byte(d.End.Value), nil)
 	if !ok1 || !ok2 || lo.Micros >= hi.Micros {
-		return errorf(1064, "START and END must be dates, START before END")
+		return errorf(CodeWrongArguments, "START and END must be dates, START before END")
 	}
 	unit := strings.ToLower(d.Unit)
 	step, ok := sqltypes.IntervalOf(unit, d.Every, 0)
@@ -330,7 +330,7 @@ func (r *ranger) timeBatch(d *syntax.RangeBatch) error {
 		far, _ := sqltypes.IntervalOf(unit, d.Every*n, 0)
 		next, ok := sqltypes.AddInterval(lo.Micros, far)
 		if !ok {
-			return errorf(1064, "END is out of range")
+			return errorf(CodeWrongArguments, "END is out of range")
 		}
 		next = min(next, hi.Micros)
 		from := string(sqltypes.AppendText(nil, whole, expr.Value{I: at}, nil))
@@ -395,13 +395,13 @@ func (c *creator) property(key, value string) error {
 	case "replication_num":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > 255 {
-			return errorf(1064, "replication_num must be a positive number, got '%s'", value)
+			return errorf(CodeWrongArguments, "replication_num must be a positive number, got '%s'", value)
 		}
 		c.table.Replicas = n
 	case "write_quorum":
 		q, ok := types.ParseWriteQuorum(value)
 		if !ok {
-			return errorf(1064, "unknown write quorum: %s", value)
+			return errorf(CodeWrongArguments, "unknown write quorum: %s", value)
 		}
 		c.table.Quorum = q
 	case "storage_medium":

@@ -44,6 +44,9 @@ func (a Args) Table(name string) (db, table string) {
 	return t.DB, t.Table
 }
 
+// Tables returns an argument of type tables.
+func (a Args) Tables(name string) []TableName { return value[[]TableName](a, name) }
+
 // String returns an argument of type ident, name, string or value.
 func (a Args) String(name string) string { return value[string](a, name) }
 

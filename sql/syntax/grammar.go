@@ -15,6 +15,7 @@ const (
 	TypeName      ArgType = "name"      // identifier or string
 	TypeNames     ArgType = "names"     // list of names
 	TypeTable     ArgType = "table"     // [db.]table
+	TypeTables    ArgType = "tables"    // list of them
 	TypeString    ArgType = "string"    // 'text' or "text"
 	TypeStrings   ArgType = "strings"   // list of strings
 	TypeInt       ArgType = "int"       // integer, optionally signed
@@ -28,7 +29,7 @@ const (
 
 // argTypes maps every type to what error messages call it.
 var argTypes = map[ArgType]string{
-	TypeIdent: "identifier", TypeName: "name", TypeNames: "list of names", TypeTable: "table name", TypeString: "string",
+	TypeIdent: "identifier", TypeName: "name", TypeNames: "list of names", TypeTable: "table name", TypeTables: "list of table names", TypeString: "string",
 	TypeStrings: "list of strings", TypeInt: "integer", TypeInts: "list of integers", TypeValue: "value",
 	TypeProps: "property list", TypeHostPort: "'host:port'", TypeHostPorts: "list of 'host:port'", TypeExpr: "expression",
 }

@@ -92,6 +92,7 @@ var clusterGrammar = []struct {
 	{"ADMIN RECOVER DATA [DATABASE <db:ident>]", []string{"ADMIN RECOVER DATA DATABASE d"}, "db=d"},
 	{"SHOW OPSTATUS [FROM <table:table> [<pid:int>]]", []string{"SHOW OPSTATUS FROM t 3", "SHOW OPSTATUS"}, "table=.t pid=3"},
 	{"BACKUP SNAPSHOT <name:table> TO <repo:ident> [ON (<tables:names>)]", []string{"BACKUP SNAPSHOT d.s TO r ON (a, b)"}, "name=d.s repo=r tables=[a b]"},
+	{"CHECK {TABLE|TABLES} <tables:tables> [QUICK]", []string{"CHECK TABLE a, `b`.c QUICK", "CHECK TABLES a,b.c"}, "tables=[{ a} {b c}]"},
 	{"ADMIN SET CONFIG <key:name> {'='|TO} <val:value>", []string{"ADMIN SET CONFIG a = 1.5", "ADMIN SET CONFIG a TO on", "ADMIN SET CONFIG 'a' = -3"}, "key=a val=1.5"},
 }
 
@@ -114,6 +115,8 @@ func describeOne(p ParamInfo, a Args) string {
 	case TypeTable:
 		db, t := a.Table(p.Name)
 		return db + "." + t
+	case TypeTables:
+		return fmt.Sprint(a.Tables(p.Name))
 	case TypeNames, TypeStrings:
 		return fmt.Sprint(a.Names(p.Name))
 	case TypeInt:

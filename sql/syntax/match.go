@@ -191,6 +191,8 @@ func (m *matcher) readArg(n *node) (any, *failure) {
 		return erase(list(c, (*cursor).name))
 	case TypeTable:
 		return erase(c.table())
+	case TypeTables:
+		return erase(list(c, (*cursor).table))
 	case TypeString:
 		return erase(c.stringLit())
 	case TypeStrings:

@@ -102,9 +102,11 @@ func NewManager(o Options) *Manager {
 		log: o.Log, done: o.Done, ctx: ctx, stop: stop, tasks: map[types.TaskID]*progress{}, last: map[types.TabletID]*progress{}}
 }
 
-// Close cancels every task and waits for them.
+// Close cancels every task and waits for them; none begins afterwards.
 func (m *Manager) Close() {
+	m.mu.Lock() // a Submit that has found ctx alive has counted its task in
 	m.stop()
+	m.mu.Unlock()
 	m.wg.Wait()
 }
 

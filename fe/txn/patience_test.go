@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 )
@@ -35,25 +36,44 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestPatienceIsLookedAtAfterwards: who ends a child of one looks for the parent when the decision may be over and another one have its
+// alarm. It finds what it was given.
+func TestPatienceIsLookedAtAfterwards(t *testing.T) {
+	var ending sync.WaitGroup
+	defer ending.Wait()
+	for i := range 200 {
+		first := patient(context.WithValue(t.Context(), patienceKey{}, i), time.Hour)
+		child, end := context.WithCancel(first)
+		ending.Go(end)
+		<-child.Done()
+		first.free()
+		second := patient(context.WithValue(t.Context(), patienceKey{}, "another"), 2*time.Hour)
+		if first.Value(patienceKey{}) != i || time.Until(first.end) > time.Hour {
+			t.Fatalf("one that is over has the value %v and ends in %v", first.Value(patienceKey{}), time.Until(first.end))
+		}
+		second.free()
+	}
+}
+
 // TestPatienceRingsTooSoon: the timer of a use before, or of none, ends nothing; the present use ends in its own time.
 func TestPatienceRingsTooSoon(t *testing.T) {
 	p := patient(t.Context(), time.Hour)
-	p.ring()
-	if p.Err() != nil || p.rings.IsZero() {
-		t.Fatalf("after a ring that came too soon: %v, the timer runs: %v", p.Err(), !p.rings.IsZero())
+	p.alarm.ring()
+	if p.Err() != nil || p.alarm.rings.IsZero() {
+		t.Fatalf("after a ring that came too soon: %v, the timer runs: %v", p.Err(), !p.alarm.rings.IsZero())
 	}
-	p.mu.Lock()
-	p.used = false
-	p.mu.Unlock()
-	p.ring()
-	if p.Err() != nil || !p.rings.IsZero() {
-		t.Fatalf("after a ring that nobody waits for: %v, the timer runs: %v", p.Err(), !p.rings.IsZero())
+	p.alarm.mu.Lock()
+	p.alarm.used = false
+	p.alarm.mu.Unlock()
+	p.alarm.ring()
+	if p.Err() != nil || !p.alarm.rings.IsZero() {
+		t.Fatalf("after a ring that nobody waits for: %v, the timer runs: %v", p.Err(), !p.alarm.rings.IsZero())
 	}
-	p.mu.Lock()
-	p.used, p.end = true, time.Now().Add(-time.Second)
-	p.mu.Unlock()
-	p.ring()
-	p.ring() // as one that was on its way when the time was up
+	p.alarm.mu.Lock()
+	p.alarm.used, p.alarm.end = true, time.Now().Add(-time.Second)
+	p.alarm.mu.Unlock()
+	p.alarm.ring()
+	p.alarm.ring() // as one that was on its way when the time was up
 	if !errors.Is(p.Err(), context.DeadlineExceeded) {
 		t.Fatalf("after its time: %v", p.Err())
 	}

@@ -8,9 +8,10 @@ LDFLAGS = -X main.version=$(VERSION)
 
 TEST_TIMEOUT = 30m
 
-# make test draws the same cases for the property tests every time, so that what it says is about the commit; 0 = others each time. make hunt looks further.
+# make test draws the same cases for the property tests every time, so that what it says is about the commit; 0 = others each time. make hunt looks further: SEED repeats a hunt.
 DRAWS = 1
 HUNT = 2000
+SEED := $(shell date +%s)
 DIR ?= data
 
 .DEFAULT_GOAL := help
@@ -30,8 +31,8 @@ test: ## run all tests, end-to-end tests with real processes included
 	go test -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v -e /tests/e2e -e /tests/frontends)
 	go test -p 1 -timeout $(TEST_TIMEOUT) ./tests/e2e ./tests/frontends # with the machine to themselves: they watch for pauses
 
-hunt: ## have each property test draw HUNT (default 2000) cases that nobody has seen: some hours, or PACKAGES="./fe/sched ./sql/exec"
-	RAPID_CHECKS=$(HUNT) go test -count=1 -timeout 12h $(or $(PACKAGES),$$(go list -f '{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}' ./...))
+hunt: ## have each property test draw HUNT (default 2000) cases that nobody has seen: some hours, or PACKAGES="./fe/sched ./sql/exec"; SEED=… repeats one
+	RAPID_CHECKS=$(HUNT) RAPID_SEED=$(SEED) go test -count=1 -timeout 12h $(or $(PACKAGES),$$(go list -f '{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}' ./...))
 
 test-clients: build ## install real MySQL clients (apt, npm), run them against a fresh cluster, and compare answers with MariaDB's
 	sh tests/clients/install.sh

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"stele/meta/types"
 )
 
@@ -28,7 +30,7 @@ func manyRows(from, to int) []row {
 	return rows
 }
 
-func wantDigest(t *testing.T, tb *Tablet, what string) {
+func wantDigest(t rapid.TB, tb *Tablet, what string) {
 	t.Helper()
 	got, rows, err := tb.Digest(tb.Version())
 	if err != nil {

@@ -182,7 +182,9 @@ func failEveryWrite(t *testing.T, steps faultySteps) {
 	for _, instance := range []string{"meta", "data"} {
 		for _, durable := range []bool{false, true} {
 			stride := upTo(1, 3)
-			for fail := 1 + rand.IntN(stride); ; fail += stride {
+			first := 1 + rand.IntN(stride)
+			t.Logf("%s, durable %v: each %d. write fails, from %d on", instance, durable, stride, first)
+			for fail := first; ; fail += stride {
 				if !failsAtWrite(t, instance, durable, fail, steps) {
 					break
 				}

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"stele/meta/types"
 )
 
 // change reads a row of the newest version and hands over where it was found; what, if not nil, happens before it is published.
-func change(t *testing.T, tb *Tablet, r row, op types.RowOp, what func()) {
+func change(t rapid.TB, tb *Tablet, r row, op types.RowOp, what func()) {
 	t.Helper()
 	schema := tb.Schema()
 	w := &Written{Schema: schema, Ops: []types.RowOp{op}, Rows: batchOf([]row{r})}
@@ -42,17 +44,25 @@ func change(t *testing.T, tb *Tablet, r row, op types.RowOp, what func()) {
 // TestFoundRows changes rows that were read before, while rowsets come and go between the read and the change, and holds the rows
 // against a map and the digest against a scan.
 func TestFoundRows(t *testing.T) {
-	tb, err := openStore(t, t.TempDir(), testOptions()).Create(testMeta(1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, next := openStore(t, t.TempDir(), testOptions()), types.TabletID(0)
+	rapid.Check(t, func(rt *rapid.T) {
+		next++
+		tb, err := s.Create(testMeta(next))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		commit(t, tb, puts(t, manyRows(0, 5000)...))
+		if err := tb.Flush(); err != nil {
+			rt.Fatal(err)
+		}
+		changeFoundRows(rt, tb, rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1)))
+	})
+}
+
+func changeFoundRows(t *rapid.T, tb *Tablet, rnd *rand.Rand) {
 	want := map[int64]int64{}
 	for _, r := range manyRows(0, 5000) {
 		want[r.id] = r.val
-	}
-	commit(t, tb, puts(t, manyRows(0, 5000)...))
-	if err := tb.Flush(); err != nil {
-		t.Fatal(err)
 	}
 	between := []func(){nil, nil, nil, nil, nil, nil, func() {
 		if err := tb.Flush(); err != nil {
@@ -76,16 +86,16 @@ func TestFoundRows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}}
-	for range 600 {
-		r := row{rand.Int64N(300), "t", rand.Int64N(1000)}
-		if rand.IntN(4) == 0 {
-			change(t, tb, r, types.OpDelete, between[rand.IntN(len(between))])
+	for range 60 {
+		r := row{rnd.Int64N(300), "t", rnd.Int64N(1000)}
+		if rnd.IntN(4) == 0 {
+			change(t, tb, r, types.OpDelete, between[rnd.IntN(len(between))])
 			delete(want, r.id)
 		} else {
-			change(t, tb, r, types.OpPut, between[rand.IntN(len(between))])
+			change(t, tb, r, types.OpPut, between[rnd.IntN(len(between))])
 			want[r.id] = r.val
 		}
-		if rand.IntN(10) == 0 {
+		if rnd.IntN(10) == 0 {
 			wantDigest(t, tb, "on the way")
 		}
 	}

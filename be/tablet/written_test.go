@@ -137,7 +137,7 @@ func TestPrepareWritten(t *testing.T) {
 }
 
 // readRow returns n of a row, -1 for NULL.
-func readRow(t *testing.T, tb *Tablet, r row) (int64, bool) {
+func readRow(t rapid.TB, tb *Tablet, r row) (int64, bool) {
 	t.Helper()
 	key := vec.EncodeKeys(batchOf([]row{r}), tb.Schema().KeyIndexes())[0]
 	b, found, _, err := tb.GetAt(tb.Version(), key, []types.ColumnID{3}, nil)

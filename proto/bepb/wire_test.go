@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"pgregory.net/rapid"
 )
 
 type wired interface {
@@ -72,37 +73,37 @@ func TestByHand(t *testing.T) {
 	if !byHand {
 		t.Fatal("a message has grown: add its field to wirewrite.go or wirereplicate.go, and to fieldsKnown")
 	}
-	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
-	for range 500 {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		for _, m := range wiredMessages() {
 			fill(r, m.ProtoReflect())
 			want, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 			if err != nil {
-				t.Fatal(err)
+				rt.Fatal(err)
 			}
 			got, ok := m.AppendWire([]byte("before"))
 			if !ok || !bytes.Equal(got, append([]byte("before"), want...)) {
-				t.Fatalf("%v: written by hand %v\n%x\n%x", m, ok, got, want)
+				rt.Fatalf("%v: written by hand %v\n%x\n%x", m, ok, got, want)
 			}
 			if b, ok := m.(interface{ WireBytes() int }); ok && b.WireBytes() < len(want) {
-				t.Fatalf("%v: %d bytes at most, it is %d", m, b.WireBytes(), len(want))
+				rt.Fatalf("%v: %d bytes at most, it is %d", m, b.WireBytes(), len(want))
 			}
 			back := m.ProtoReflect().New().Interface().(wired)
 			if !back.ParseWire(want) || !proto.Equal(back, m) {
-				t.Fatalf("%v was read as %v", m, back)
+				rt.Fatalf("%v was read as %v", m, back)
 			}
 			h, ok := m.(handing)
 			if !ok {
 				continue
 			}
 			if to := m.ProtoReflect().New().Interface(); !h.HandTo(to) || !proto.Equal(to, m) {
-				t.Fatalf("%v was handed over as %v", m, to)
+				rt.Fatalf("%v was handed over as %v", m, to)
 			}
 			if h.HandTo(&WriteRequest_Part{}) {
-				t.Fatalf("%T was handed over as another message", m)
+				rt.Fatalf("%T was handed over as another message", m)
 			}
 		}
-	}
+	})
 	m := &ReplicateResponse{Errors: []string{"\xff"}}
 	if _, ok := m.AppendWire(nil); ok {
 		t.Error("a text that is none was written")

@@ -249,7 +249,7 @@ func TestVectorsAgainstRows(t *testing.T) {
 			}
 			p, err := expr.Compile(m, ctx)
 			if e, ok := sqltypes.AsError(err); ok && e.Code == 1210 {
-				return // LIKE with an ESCAPE that is not constant
+				return // LIKE with an ESCAPE, or MATCH with a query, that is not constant
 			}
 			if err != nil {
 				t.Fatalf("%s: %v", m, err)
@@ -390,6 +390,26 @@ func TestGuardsHideErrors(t *testing.T) {
 	}
 	if _, err := p.Eval(b); err == nil || !strings.Contains(err.Error(), "out of range") {
 		t.Errorf("unguarded overflow: %v", err)
+	}
+}
+
+// TestMatchWantsAConstant: a query that is computed from constants is searched for, one that is not is no query of no words.
+func TestMatchWantsAConstant(t *testing.T) {
+	ctx, text := testContext(t), types.ColumnType{Kind: types.KindVarChar, Length: 20}
+	c := vec.NewColumnBuilder(text, 1)
+	c.AppendValue(vec.Str([]byte("word 1234")))
+	b := &vec.Batch{N: 1, Cols: []*vec.Vector{c.Finish()}}
+	match := fn.MatchFound + ":" + fn.MatchParam(types.CollationBinary, false)
+	p, err := expr.Compile(expr.MustCall(match, expr.Cast(expr.ConstInt(1234), text), expr.Col(0, text)), ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Eval(b); err != nil || v.Value(0).I != 1 {
+		t.Errorf("the number is not found: %v", err)
+	}
+	_, err = expr.Compile(expr.MustCall(match, expr.Col(0, text), expr.Col(0, text)), ctx)
+	if e, ok := sqltypes.AsError(err); !ok || e.Code != 1210 {
+		t.Errorf("a column was taken for the query: %v", err)
 	}
 }
 

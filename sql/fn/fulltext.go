@@ -86,8 +86,11 @@ func ParseMatch(query string, by types.Collation, boolean bool) (*fulltext.Query
 }
 
 func prepareMatch(c *Call) error {
-	query := ""
-	if v := c.Const[0]; v != nil && !v.Null {
+	v, query := c.Const[0], ""
+	if v == nil {
+		return sqltypes.Errorf(1210, "HY000", "Incorrect arguments to AGAINST")
+	}
+	if !v.Null {
 		query = string(v.B)
 	}
 	name, boolean := strings.CutSuffix(c.Param, booleanMode)

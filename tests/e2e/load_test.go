@@ -44,6 +44,7 @@ func total(ctx context.Context, t *testing.T, db *sql.DB, table, column string) 
 func TestLoadMeetsRows(t *testing.T) {
 	ctx := t.Context()
 	db := uniqueDatabase(t, "loads")
+	rnd := rand.New(rand.NewPCG(4, 4))
 	for _, mode := range []string{"IGNORE", "REPLACE"} {
 		must(t, execOn(ctx, db, "DROP TABLE IF EXISTS t"))
 		must(t, execOn(ctx, db, "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT NOT NULL, s VARCHAR(40))"))
@@ -56,7 +57,7 @@ func TestLoadMeetsRows(t *testing.T) {
 			for i := range lines.n {
 				key := int64(i)*3 + int64(round)
 				if lines.random {
-					key = rand.Int64N(300_000)
+					key = rnd.Int64N(300_000)
 				}
 				value := int64(round*1_000_000 + i)
 				fmt.Fprintf(&text, "%d\t%d\tline %d \\t of %d\n", key, value, i, round)

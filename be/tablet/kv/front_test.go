@@ -3,12 +3,10 @@ package kv
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -180,9 +178,7 @@ func (m *frontMachine) Scan(rt *rapid.T) {
 
 // TestFrontAgainstAMap is the property of a front: it is not there, but for the time that a commit takes.
 func TestFrontAgainstAMap(t *testing.T) {
-	if err := flag.Set("rapid.checks", strconv.Itoa(sample(10, 40))); err != nil {
-		t.Fatal(err)
-	}
+	draws(t, 10, 40)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &frontMachine{t: t, dir: filepath.Join(t.TempDir(), "db"), model: map[string]string{}}
 		m.open(rt)

@@ -2,10 +2,12 @@ package kv
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -20,6 +22,19 @@ func sample(few, all int) int {
 		return all
 	}
 	return few
+}
+
+// draws has a property draw few cases, or all of them when the store is to be proved, unless somebody says how many (make hunt).
+func draws(t *testing.T, few, all int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue || os.Getenv("RAPID_CHECKS") != "" {
+		return
+	}
+	if err := checks.Value.Set(strconv.Itoa(sample(few, all))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checks.Value.Set(checks.DefValue) })
 }
 
 // fronted and segmented have the tests of this package run with a front, and with segments.

@@ -3,7 +3,6 @@ package kv
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -371,9 +369,7 @@ func (m *valueMachine) burst(rt *rapid.T) {
 
 // TestValuesAgainstAMap plays histories of an instance with segments.
 func TestValuesAgainstAMap(t *testing.T) {
-	if err := flag.Set("rapid.checks", strconv.Itoa(sample(6, 100))); err != nil {
-		t.Fatal(err)
-	}
+	draws(t, 6, 100)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &valueMachine{t: t, dir: filepath.Join(t.TempDir(), "db"), model: map[string]string{},
 			disk: &powerDisk{unsynced: make(map[string]map[int64]bool)}, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1)),

@@ -94,8 +94,7 @@ func TestPointAgreesWithSelect(t *testing.T) {
 	}
 	f.enforce(f.tables[len(f.tables)-1])
 	points, entries := 0, 0
-	agrees := func(t *rapid.T) {
-		sql := drawPoint(t)
+	agrees := func(t *rapid.T, sql string) {
 		_, values, ok := ast.PointText(nil, nil, sql)
 		if !ok {
 			return
@@ -125,9 +124,11 @@ func TestPointAgreesWithSelect(t *testing.T) {
 		}
 		comparePoint(t, sql, p, root, tablet, key)
 	}
-	for checks := 0; min(points, entries) < 10 && checks < 50; checks++ { // one text in twenty is a point query
-		rapid.Check(t, agrees)
-	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 40 { // one text in twenty is a point query
+			agrees(t, drawPoint(t))
+		}
+	})
 	if points == entries || entries == 0 {
 		t.Fatalf("%d point queries were drawn, %d of them by a unique key", points, entries)
 	}

@@ -178,6 +178,7 @@ func (n *node) storeMetrics(gauge func(name, help string, f func() float64), ove
 	memory("delta_limit", "Deltas at which writers wait for a flush.", func(m tablet.Memory) int64 { return m.DeltaLimit })
 	memory("block_cache", "Most that block caches take.", func(m tablet.Memory) int64 { return m.BlockCaches })
 	memory("index_cache", "Most that index caches take.", func(m tablet.Memory) int64 { return m.IndexCaches })
+	memory("decoded_blocks", "Decoded values that reads of few rows come back to.", func(m tablet.Memory) int64 { return m.Decoded })
 	memory("key_orders", "Orders of rows by the columns of secondary keys.", func(m tablet.Memory) int64 { return m.Orders })
 	memory("memtables", "Most that memtables of the stores take.", func(m tablet.Memory) int64 { return m.Memtables })
 	counter := func(name, help string, f func(tablet.Counters) int64) {

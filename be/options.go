@@ -22,9 +22,9 @@ func storeOptions(live *conf.Live, share int64, r host.Root, cluster types.Clust
 }
 
 const (
-	// leastCaches is what Badger needs to find its values at all, mostCaches beyond what it makes use of: row groups are
-	// mapped and not cached.
-	leastCaches = 16 << 20
+	// leastCaches is twice what Badger needs to find its values at all, mostCaches beyond what it makes use of: row groups are
+	// mapped, and cached as far as blocks of them are decoded.
+	leastCaches = 28 << 20
 	mostCaches  = 2 << 30
 
 	leastMemtable = 8 << 20

@@ -43,6 +43,8 @@ func (s *Server) parts() []*bepb.MemoryPart {
 		sum.DeltaLimit += m.DeltaLimit
 		sum.BlockCaches += m.BlockCaches
 		sum.IndexCaches += m.IndexCaches
+		sum.Decoded += m.Decoded
+		sum.DecodedLimit += m.DecodedLimit
 		sum.Orders += m.Orders
 		sum.OrderLimit += m.OrderLimit
 		sum.Memtables += m.Memtables
@@ -54,6 +56,7 @@ func (s *Server) parts() []*bepb.MemoryPart {
 		{Name: "deltas", UsedBytes: sum.Deltas, LimitBytes: sum.DeltaLimit, Info: "part of heap: decoded writes that are not in a rowset yet"},
 		{Name: "row_cache", UsedBytes: rows, LimitBytes: most, Info: "part of heap: answers to point queries"},
 		{Name: "clones", UsedBytes: sum.Imports, LimitBytes: sum.ImportLimit, Info: "part of heap: received and not on disk yet"},
+		{Name: "decoded_blocks", UsedBytes: sum.Decoded, LimitBytes: sum.DecodedLimit, Info: "part of heap: decoded values that reads of few rows come back to"},
 		{Name: "key_orders", UsedBytes: sum.Orders, LimitBytes: sum.OrderLimit, Info: "part of heap: orders of rows by the columns of secondary keys"},
 		{Name: "block_caches", LimitBytes: sum.BlockCaches, Info: "part of heap: blocks of tables, at most"},
 		{Name: "index_caches", LimitBytes: sum.IndexCaches, Info: "part of heap: indexes of tables, at most"},

@@ -30,7 +30,7 @@ type Options struct {
 
 	// Tuning is asked about once a second for what may change while the store runs; nil = nothing does.
 	Tuning func() Tuning
-	// CacheBytes bounds Badger's caches of blocks and indexes, and that of decoded blocks; 0 = 176 MiB.
+	// CacheBytes bounds Badger's caches of blocks and indexes, and that of decoded blocks, which has half of it; 0 = 256 MiB.
 	CacheBytes int64
 	// OrderBytes bounds the orders of row groups by the columns of keys, and, apart from them, those of memtables; 0 = 64 MiB.
 	OrderBytes int64
@@ -117,7 +117,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Flush.Age, 10*time.Minute)
 	setDefault(&o.bulkBytes, largePart)
 	setDefault(&o.blockRows, 1000)
-	setDefault(&o.CacheBytes, 176<<20)
+	setDefault(&o.CacheBytes, 256<<20)
 	setDefault(&o.OrderBytes, 64<<20)
 	setDefault(&o.MemtableBytes, 32<<20)
 	setDefault(&o.ReclaimBytes, 1<<30)
@@ -135,10 +135,10 @@ func setDefault[T comparable](p *T, v T) {
 func (o *Options) groupOrders() int64 { return o.OrderBytes - o.memOrders() }
 func (o *Options) memOrders() int64   { return o.OrderBytes / 4 }
 
-// blockCacheBytes is the share of the caches that decoded blocks of point reads have.
-func (o *Options) blockCacheBytes() int64 {
+// decodedBytes is the share of the caches that decoded blocks of point reads have.
+func (o *Options) decodedBytes() int64 {
 	if o.Small {
 		return 1 << 20
 	}
-	return o.CacheBytes / 11
+	return o.CacheBytes / 2
 }

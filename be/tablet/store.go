@@ -77,7 +77,7 @@ type Store struct {
 func Open(dir string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
 	s := &Store{
-		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.blockCacheBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
+		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.decodedBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
 		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
@@ -259,9 +259,9 @@ const leastMemtable = 8 << 20
 const largeOfMeta = runSize + 2*inlineBytes
 
 // kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
-// whose big values are in segments, which are mapped. One part is that of decoded blocks.
+// whose big values are in segments, which are mapped. The other half is for decoded blocks.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
-	part := s.opt.CacheBytes / 11
+	part := s.opt.CacheBytes / 20
 	metaOpt = kv.Options{MemTableBytes: s.opt.MemtableBytes, BlockCacheBytes: 3 * part, IndexCacheBytes: 4 * part, ValueThreshold: largeOfMeta,
 		Compress: true, Front: true, Segments: s.format() >= metaSegmentsFormat}
 	dataOpt = kv.Options{MemTableBytes: max(s.opt.MemtableBytes/2, leastMemtable), BlockCacheBytes: part, IndexCacheBytes: 2 * part,

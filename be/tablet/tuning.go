@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"stele/be/tablet/kv"
 )
 
 // Tuning is what may change while a Store runs; zero values take the defaults of Options and those below.
@@ -135,17 +137,19 @@ func (s *Store) Counters() Counters {
 // Memory says where the memory of a disk goes, in bytes.
 type Memory struct {
 	Deltas, DeltaLimit int64 // decoded writes that are not in a rowset yet
-	BlockCaches        int64 // of both instances and of point reads, at most
+	BlockCaches        int64 // of both instances, at most
 	IndexCaches        int64 // at most
-	Orders, OrderLimit int64 // of secondary keys
-	Memtables          int64 // of both instances, at most
+	// Decoded are blocks of values that reads of few rows come back to.
+	Decoded, DecodedLimit int64
+	Orders, OrderLimit    int64 // of secondary keys
+	Memtables             int64 // of both instances, at most
 	// Imports is what clones have received and not written yet, ImportLimit the most that it may be with the clones of now.
 	Imports, ImportLimit int64
 }
 
 // Total is the most that the disk takes, but for what scans and clones under way hold.
 func (m Memory) Total() int64 {
-	return max(m.Deltas, m.DeltaLimit) + m.BlockCaches + m.IndexCaches + m.OrderLimit + m.Memtables
+	return max(m.Deltas, m.DeltaLimit) + m.BlockCaches + m.IndexCaches + m.DecodedLimit + m.OrderLimit + m.Memtables
 }
 
 // Memory returns where the memory of the disk goes.
@@ -159,14 +163,11 @@ func (s *Store) Memory() Memory {
 	m.Orders, m.OrderLimit = s.orders.Used()
 	m.Orders, m.OrderLimit = m.Orders+s.memOrdered.Load(), m.OrderLimit+s.opt.memOrders()
 	metaOpt, dataOpt := s.kvOptions()
-	for _, o := range []int64{metaOpt.BlockCacheBytes, dataOpt.BlockCacheBytes, s.opt.blockCacheBytes()} {
-		m.BlockCaches += o
-	}
-	for _, o := range []int64{metaOpt.IndexCacheBytes, dataOpt.IndexCacheBytes} {
-		m.IndexCaches += o
-	}
-	for _, o := range []int64{metaOpt.MemTableBytes, dataOpt.MemTableBytes} {
-		m.Memtables += o * memtablesOfAnInstance
+	m.Decoded, m.DecodedLimit = s.blocks.Used()
+	for _, o := range []kv.Options{metaOpt, dataOpt} {
+		m.BlockCaches += o.BlockCacheBytes
+		m.IndexCaches += o.IndexCacheBytes
+		m.Memtables += o.MemTableBytes * memtablesOfAnInstance
 	}
 	return m
 }

@@ -26,8 +26,11 @@ type BlockCache struct {
 	making map[blockKey]bool // orders that somebody makes
 }
 
-// askedBlocks is among how many blocks one that comes again is noticed.
-const askedBlocks = 8192
+// Among how many blocks one that comes again is noticed: as many as twice the cache has room for, if they are of askedBytes.
+const (
+	askedBytes = 16 << 10
+	leastAsked = 1024
+)
 
 // askedBlock is a block that was decoded, and how much had been decoded until then.
 type askedBlock struct {
@@ -60,7 +63,7 @@ func (b *block) size() int {
 
 // NewBlockCache returns a cache of at most limit bytes.
 func NewBlockCache(limit int64) *BlockCache {
-	return &BlockCache{limit: int(limit / 2), asked: make([]askedBlock, askedBlocks)}
+	return &BlockCache{limit: int(limit / 2), asked: make([]askedBlock, max(2*limit/askedBytes, leastAsked))}
 }
 
 // CacheBlocks has reads of few rows of the row group use a cache.

@@ -44,6 +44,11 @@ type blockKey struct {
 	c, at int32
 }
 
+// intsKey names vector i of column c: blocks of text count from 0.
+func intsKey(group GroupID, c, i int) blockKey {
+	return blockKey{group: group, c: int32(c), at: int32(-1 - i)}
+}
+
 // block is the values of blockRows rows, or a vector of integers.
 type block struct {
 	off   []uint32 // of each row, and the end of the last
@@ -128,7 +133,7 @@ func (c *BlockCache) putLocked(k blockKey, b *block) {
 // Ints returns vector i of column c, which is of integers, by way of the cache; nil when it has NULLs. They are not to be changed, and
 // may lie in room, which has them then.
 func (g *Group) Ints(room *vec.Vector, c, i int) ([]int64, error) {
-	k := blockKey{group: g.h.id, c: int32(c), at: int32(-1 - i)} // blocks of text count from 0
+	k := intsKey(g.h.id, c, i)
 	if b := g.blocks.get(k); b != nil {
 		return b.ints, nil
 	}
@@ -149,6 +154,11 @@ func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
 
 // appendTo appends the value of a row of the vector to dst.
 func (b *block) appendTo(dst *vec.Vector, row int) {
+	if b.ints != nil {
+		dst.I64 = append(dst.I64, b.ints[row%vec.MaxRows])
+		endValid(dst)
+		return
+	}
 	i := row % blockRows
 	if b.valid != nil && b.valid[i>>6]&(1<<(uint(i)&63)) == 0 {
 		AppendNull(dst)

@@ -223,6 +223,9 @@ func TestChunksRoundTrip(t *testing.T) {
 		if err := errors.Join(g.VerifyAll(), g.DecodeAll()); err != nil {
 			t.Fatal(err)
 		}
+		if rapid.Bool().Draw(t, "cached") { // rows are read several times below
+			g.CacheBlocks(NewBlockCache(1 << 20))
+		}
 		for c, want := range cols.Vecs {
 			reader := g.NewRowReader(c)
 			for i := range g.Vectors() {
@@ -712,6 +715,44 @@ func TestBlockCacheLeavesSweeps(t *testing.T) {
 	}
 	if len(cache.young) != 3 {
 		t.Fatalf("%d of 3 blocks are kept", len(cache.young))
+	}
+}
+
+// TestIntsOfStepsAreKept: a vector of integers of which a row is dear to read stays decoded when it is asked for again, others do not.
+func TestIntsOfStepsAreKept(t *testing.T) {
+	const n = 2 * vec.MaxRows
+	for name, c := range map[string]struct {
+		value func(i int64) int64
+		kept  int
+	}{
+		"uneven steps": {func(i int64) int64 { return 10*i + i*i%7 }, 2},
+		"runs":         {func(i int64) int64 { return i / 500 * (i / 500) * 1_000_003 % 999_983 }, 2},
+		"even steps":   {func(i int64) int64 { return 10 * i }, 0},
+		"any order":    {func(i int64) int64 { return i * 7919 % 1009 }, 0},
+	} {
+		v := NewVector(columnTypes[0], n)
+		var keys [][]byte
+		for i := range int64(n) {
+			v.I64 = append(v.I64, c.value(i))
+			keys = append(keys, binary.BigEndian.AppendUint32(nil, uint32(i)))
+		}
+		v.N = n
+		g, err := OpenGroup(testID, EncodeGroup(testID, Columns{IDs: []types.ColumnID{1}, Vecs: []*vec.Vector{v}}, keys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache := NewBlockCache(1 << 20)
+		g.CacheBlocks(cache)
+		for i := range 400 {
+			row := i * 1237 % n
+			dst := NewRow([]types.ColumnType{v.Type})[0]
+			if err := g.AppendRow(dst, 0, row); err != nil || dst.N != 1 || dst.I64[0] != v.I64[row] {
+				t.Fatalf("%s: row %d is %v, not %d: %v", name, row, dst.I64, v.I64[row], err)
+			}
+		}
+		if len(cache.young) != c.kept {
+			t.Errorf("%s: %d vectors are kept, not %d", name, len(cache.young), c.kept)
+		}
 	}
 }
 

@@ -189,7 +189,10 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 	if err != nil {
 		return err
 	}
-	if len(wanted) > group.Vectors() {
+	few := len(wanted) <= group.Vectors() // as a rule each is in another vector
+	if few {
+		group.CacheBlocks(t.s.blocks)
+	} else {
 		needColumns(group, t.key)
 	}
 	finder, err := group.NewFinder(keyCols)
@@ -206,7 +209,7 @@ func (t *Tablet) locateInGroup(w *rowsetView, g int, group *rowset.Group, keys [
 		if !may {
 			continue
 		}
-		if len(wanted) <= group.Vectors() { // as a rule each is in another vector
+		if few {
 			rows, err = finder.Seek(rows[:0], keys[i])
 		} else {
 			rows, err = finder.Positions(rows[:0], keys[i])

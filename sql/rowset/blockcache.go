@@ -146,6 +146,21 @@ func (g *Group) Ints(room *vec.Vector, c, i int) ([]int64, error) {
 	return room.I64, nil
 }
 
+// keepInts keeps vector i of column c, which is src and has no NULLs, if it is asked for again and a row of it costs what is before it:
+// uneven steps are added up, and lengths of runs.
+func (g *Group) keepInts(c, i int, src []byte) {
+	if src[0] != encRuns && (src[0] != encDelta || src[2+16] == 0) {
+		return
+	}
+	k := intsKey(g.h.id, c, i)
+	if !g.blocks.wants(k, 8*g.VectorRows(i)) {
+		return
+	}
+	if v, err := g.Decode(c, i); err == nil {
+		g.blocks.put(k, &block{ints: v.I64})
+	}
+}
+
 // keepBlock keeps the block of which a row was picked by way of room.
 func (g *Group) keepBlock(k blockKey, rows, row int, room *scratch) {
 	off := room.off[:min(blockRows, rows-row/blockRows*blockRows)+1]

@@ -17,6 +17,7 @@ type Finder struct {
 	from    int // the first row of it whose key is not below last
 	last    []byte
 	sought  bool // the last key was sought: its values are in scratch
+	few     bool // few keys are looked up: what they are found by may be in the cache of blocks, or belong there
 	scratch *finderScratch
 }
 
@@ -123,12 +124,19 @@ func (f *Finder) load(i int) error {
 	}
 	f.vector, f.from, f.scratch.keys.N = -1, 0, f.g.VectorRows(i)
 	for at, c := range f.keyCols {
-		if err := f.g.DecodeInto(f.scratch.keys.Cols[at], c, i); err != nil {
+		if err := f.decode(f.scratch.keys.Cols[at], c, i); err != nil {
 			return err
 		}
 	}
 	f.vector = i
 	return nil
+}
+
+func (f *Finder) decode(v *vec.Vector, c, i int) error {
+	if f.few {
+		return f.g.DecodeRange(v, c, i, 0, f.g.VectorRows(i))
+	}
+	return f.g.DecodeInto(v, c, i)
 }
 
 // lowerBound returns the smallest i in [0, n) for which f is true, or n; f is monotone.

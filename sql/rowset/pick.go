@@ -55,7 +55,10 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 		room := scratchPool.Get().(*scratch)
 		picked := pick(dst, r.g.VectorRows(i), at, src, shared, room)
 		if picked && src[1] != validBitmap {
-			r.keep(k, row, src, room)
+			if src[0] == encBlocks && r.g.blocks.wants(k, len(room.block)) {
+				r.g.keepBlock(k, r.g.VectorRows(i), at, room)
+			}
+			r.g.keepInts(r.c, i, src)
 		}
 		if room.giveBack(); picked {
 			return nil
@@ -67,25 +70,6 @@ func (r *RowReader) Append(dst *vec.Vector, row int) (err error) {
 	}
 	AppendRow(dst, r.v, at)
 	return nil
-}
-
-// keep keeps what a row was picked from, by way of room, if that cost much and it is asked for again: of text the block, of integers that
-// are steps or runs the vector.
-func (r *RowReader) keep(k blockKey, row int, src []byte, room *scratch) {
-	i, at := row/vec.MaxRows, row%vec.MaxRows
-	n := r.g.VectorRows(i)
-	switch {
-	case src[0] == encBlocks:
-		if r.g.blocks.wants(k, len(room.block)) {
-			r.g.keepBlock(k, n, at, room)
-		}
-	case src[0] == encRuns || src[0] == encDelta && src[2+16] > 0: // steps that are all the same are not added up
-		if r.g.blocks.wants(k, 8*n) {
-			if v, err := r.g.Decode(r.c, i); err == nil {
-				r.g.blocks.put(k, &block{ints: v.I64})
-			}
-		}
-	}
 }
 
 // scratch is room that a point read needs for what is decoded beside its value.

@@ -120,6 +120,7 @@ func (s *Session) stmtEnv(cat *catalog.Catalog) *stmt.Env {
 	if len(s.temps) > 0 {
 		e.Temporary = func(db *catalog.Database, name string) (*catalog.Table, bool) { return s.temps.find(cat, db.ID, name) }
 	}
+	e.Checksum = s.checksum
 	e.Variables = s.vars.rows()
 	e.Status = s.status
 	e.Globals = func() []stmt.Variable { return s.globalVars().rows() }

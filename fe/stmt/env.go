@@ -163,6 +163,8 @@ type Env struct {
 	Image func(ctx context.Context) (bool, error)
 	// CreateTable prints a table for SHOW CREATE TABLE.
 	CreateTable func(plan.TableNames, *catalog.Table) string
+	// Checksum is CHECKSUM TABLE of one table: nil where there is none, of which it has warned.
+	Checksum func(ctx context.Context, db, table string, quick bool) (any, error)
 	// View works out what a view is, by what it reads now.
 	View func(db string, v *catalog.View) (ViewFacts, error)
 }

@@ -10,7 +10,7 @@ import (
 // unknownStatements are statements of MySQL's that the parser's grammar lacks, by their leading words: they are refused
 // by name instead of at the first word that the parser does not know.
 var unknownStatements = [][]string{
-	{"ALTER", "INSTANCE"}, {"ALTER", "TABLESPACE"}, {"CACHE", "INDEX"}, {"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"}, {"CHECKSUM", "TABLE"},
+	{"ALTER", "INSTANCE"}, {"ALTER", "TABLESPACE"}, {"CACHE", "INDEX"}, {"CHANGE", "MASTER"}, {"CHANGE", "REPLICATION"},
 	{"CLONE", "INSTANCE"}, {"CLONE", "LOCAL"}, {"CREATE", "AGGREGATE"}, {"CREATE", "EVENT"}, {"CREATE", "FUNCTION"}, {"CREATE", "SERVER"},
 	{"CREATE", "TABLESPACE"}, {"CREATE", "TRIGGER"}, {"DROP", "EVENT"}, {"DROP", "FUNCTION"}, {"DROP", "TABLESPACE"}, {"DROP", "TRIGGER"},
 	{"GET", "CURRENT"}, {"GET", "DIAGNOSTICS"}, {"GET", "STACKED"}, {"HANDLER"}, {"IMPORT", "TABLE"}, {"INSTALL", "PLUGIN"}, {"LOAD", "INDEX"},

@@ -195,6 +195,7 @@ type inserter struct {
 	ahead     bool     // this is not the only chunk
 	lasting   bool     // the memory of the rows is used for nothing else afterwards, as that of a load is
 	leftOut   leftOut
+	misplaced plan.Warnings // of rows that are left out because no partition takes them
 	flight    flight
 }
 
@@ -260,6 +261,9 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return err
 	}
 	i.rows += int64(rows.Rows())
+	if rows, err = i.placed(rows); err != nil || rows.N == 0 {
+		return err
+	}
 	if i.refs != nil && i.plan.Mode == plan.ModeIgnore {
 		if rows, err = i.referring(ctx, rows); err != nil || rows.N == 0 {
 			return err
@@ -278,6 +282,17 @@ func (i *inserter) insert(ctx context.Context, rows *vec.Batch) error {
 		return i.sendIgnoring(ctx, rows)
 	}
 	return i.send(ctx, rows, i.op())
+}
+
+// placed leaves out the rows that the statement can put into no partition and ignores.
+func (i *inserter) placed(rows *vec.Batch) (*vec.Batch, error) {
+	if !i.plan.Places() {
+		return rows, nil
+	}
+	before := i.misplaced.Count
+	rows, err := i.plan.Placed(rows, &i.misplaced)
+	i.counts.Ignored += int64(i.misplaced.Count - before)
+	return rows, err
 }
 
 // op is what becomes of a row.

@@ -65,11 +65,12 @@ func (i *inserter) sendIgnoring(ctx context.Context, rows *vec.Batch) error {
 // warnLeftOut tells of the rows that were left out.
 func (i *inserter) warnLeftOut() {
 	l := &i.leftOut
+	i.s.warnRows(&i.misplaced)
 	for _, w := range l.first {
 		i.s.warn(w.Level, w.Code, w.Message)
 	}
 	i.s.warnings.count += int(l.named) - len(l.first)
-	if n := i.counts.Ignored - l.named; n > 0 { // among many rows, or their keys came after the statement had begun
+	if n := i.counts.Ignored - l.named - int64(i.misplaced.Count); n > 0 { // among many rows, or their keys came after the statement had begun
 		i.s.warn("Warning", codeDuplicate, fmt.Sprintf("%d of %d rows left out: rows with their keys exist", n, i.rows))
 	}
 }

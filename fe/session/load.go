@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"stele/fe/server"
@@ -74,7 +75,7 @@ type loadJob struct {
 	lines  []byte // of text
 	done   chan struct{}
 	rows   *vec.Batch
-	routes []plan.TabletRows // nil where rows have to be numbered first
+	routes []plan.TabletRows // nil where rows have to be numbered or left out first
 	count  int               // of lines
 	warned *plan.Warnings
 	err    error
@@ -199,9 +200,20 @@ func (l *loader) convert(j *loadJob) (err error) {
 		j.rows, err = l.plan.Meeting(j.rows, j.warned)
 	}
 	if err == nil && l.grouped && !l.ins.numbers() {
-		j.routes, err = plan.Route(l.plan.Table, j.rows)
+		j.routes = l.routed(j.rows)
 	}
 	return err
+}
+
+// routed routes rows of which all go somewhere; nil tells whoever takes them to leave out the others.
+func (l *loader) routed(rows *vec.Batch) []plan.TabletRows {
+	routes, err := plan.Route(l.plan.Table, rows)
+	if err != nil || slices.ContainsFunc(routes, func(r plan.TabletRows) bool {
+		return l.plan.Partitions != nil && !slices.Contains(l.plan.Partitions, r.Partition)
+	}) {
+		return nil
+	}
+	return routes
 }
 
 // gather takes the rows on in the order of the file.
@@ -240,6 +252,7 @@ func (l *loader) insertJob(ctx context.Context, j *loadJob) error {
 // result is what the client hears.
 func (l *loader) result() server.Result {
 	l.s.warnRows(&l.warned)
+	l.s.warnRows(&l.ins.misplaced)
 	c := l.ins.counts
 	r := server.Result{AffectedRows: uint64(c.Inserted + 2*c.Replaced), Warnings: l.s.warningCount()}
 	r.Info = fmt.Sprintf("Records: %d  Deleted: %d  Skipped: %d  Warnings: %d", l.ins.rows, c.Replaced, c.Ignored, r.Warnings)

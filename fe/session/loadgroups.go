@@ -81,16 +81,19 @@ func newGroupLoad(ctx context.Context, l *loader, fail func(error)) *groupLoad {
 // take adds the rows of a piece to those of their tablets.
 func (g *groupLoad) take(ctx context.Context, j *loadJob) error {
 	rows, routes := j.rows, j.routes
+	g.l.ins.rows += int64(rows.N)
 	if routes == nil {
 		var err error
 		if rows, err = g.l.ins.number(ctx, rows); err != nil {
+			return err
+		}
+		if rows, err = g.l.ins.placed(rows); err != nil || rows.N == 0 {
 			return err
 		}
 		if routes, err = plan.Route(g.l.plan.Table, rows); err != nil {
 			return err
 		}
 	}
-	g.l.ins.rows += int64(rows.N)
 	size := rawBytes(rows) / rows.N
 	for _, r := range routes {
 		to := g.tablets[r.Tablet]

@@ -375,6 +375,10 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 	if err := i.s.keepNumbers(ctx, i.plan.Numbers(), i.plan.OnDuplicate, next); err != nil {
 		return err
 	}
+	if stays, err := i.stays(next); err != nil || !stays {
+		i.same++
+		return err
+	}
 	if err := m.load(ctx, next); err != nil { // its keys may be new ones
 		return err
 	}
@@ -397,6 +401,16 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 	}
 	i.updated++
 	return nil
+}
+
+// stays reports whether a partition takes a row as it was updated, which is an error if the statement does not ignore those that none takes.
+func (i *inserter) stays(next *vec.Batch) (bool, error) {
+	if !i.plan.Places() {
+		return true, nil
+	}
+	var out plan.Warnings
+	_, err := i.plan.Placed(next, &out)
+	return out.Count == 0, err
 }
 
 // collision is the error of an update whose row meets a second one.

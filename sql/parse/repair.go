@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -19,6 +20,7 @@ import (
 //	SELECT ... INTO @a, @b                      user variables, see IntoStmt
 //	a INT AS (b + 1) PERSISTENT                 MariaDB's name of STORED
 //	START TRANSACTION READ ONLY, WITH …         more than one characteristic
+//	LOAD DATA … INTO TABLE t PARTITION (a, b)   partitions
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -44,6 +46,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r := &repair{text: text, mode: mode, toks: syntax.Tokenize(text, mode)}
 	r.explain()
 	r.characteristics()
+	r.loadPartitions()
 	r.rowAlias()
 	r.intoVars()
 	r.parentheses()
@@ -94,6 +97,27 @@ func (r *repair) isName(i int) bool {
 	}
 	t := r.toks[i]
 	return t.Kind == syntax.Quoted || t.Kind == syntax.Word && !isReserved(t.Text(r.text))
+}
+
+// loadPartitions takes the partitions out of LOAD DATA … INTO TABLE [d.]t PARTITION (a, b).
+func (r *repair) loadPartitions() {
+	if !r.is(0, "LOAD") || !r.is(1, "DATA") {
+		return
+	}
+	at := slices.IndexFunc(r.toks, func(t syntax.Token) bool { return t.Is(r.text, "PARTITION") })
+	names, end := r.nameList(at + 1)
+	if at < 0 || end == 0 || !r.is(at-2, "TABLE") && !r.is(at-2, ".") {
+		return
+	}
+	r.overwrite(r.toks[at].Start, r.toks[end-1].End, "")
+	r.fix = append(r.fix, func(n StmtNode) error {
+		if load, ok := n.(*LoadDataStmt); ok && load.Table != nil {
+			for _, name := range names {
+				load.Table.PartitionNames = append(load.Table.PartitionNames, NewCIStr(name))
+			}
+		}
+		return nil
+	})
 }
 
 // value returns the name that token i is.

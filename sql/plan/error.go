@@ -71,6 +71,7 @@ const (
 	CodeTooManyPartitions   = 1499
 	CodeUnknownPartition    = 1735
 	CodeNotPartitioned      = 1747
+	codeNotInPartitions     = 1748
 	CodeWindowMisuse        = 3593
 	CodeOrderNotInSelect    = 3065
 	CodeUnknownWindow       = 3579

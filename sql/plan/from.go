@@ -133,18 +133,12 @@ func (b *binder) namedTable(n *ast.TableName, name string, ctes *cteScope) (sour
 }
 
 // selectPartitions has a scan read some partitions alone.
-func selectPartitions(scan *rel, names []ast.CIStr) error {
+func selectPartitions(scan *rel, names []ast.CIStr) (err error) {
 	if scan.op != opScan {
-		return errorf(CodeNotPartitioned, "PARTITION () clause on non partitioned table")
+		return errNotPartitioned()
 	}
-	for _, name := range names {
-		i := slices.IndexFunc(scan.table.Parts, func(p catalog.Partition) bool { return strings.EqualFold(p.Name, name.O) })
-		if i < 0 {
-			return errorf(CodeUnknownPartition, "Unknown partition '%s' in table '%s'", name.O, scan.table.Name)
-		}
-		scan.parts = append(scan.parts, scan.table.Parts[i].ID)
-	}
-	return nil
+	scan.parts, err = partitionsNamed(scan.table, names)
+	return err
 }
 
 // named binds what a name stands for.

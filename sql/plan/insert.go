@@ -52,6 +52,8 @@ type InsertPlan struct {
 	// AutoIncrement is the position of the AUTO_INCREMENT column, or -1.
 	AutoIncrement int
 
+	// Partitions are the only ones that rows may go to, nil = all are: see Placed.
+	Partitions []types.PartitionID
 	// Via are the views by which the statement names the table, the outermost first.
 	Via []ViewUse
 
@@ -72,9 +74,6 @@ func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(stmt.PartitionNames) > 0 {
-		return nil, refuse("PARTITION selection")
-	}
 	mode := ModeInsert
 	if stmt.IsReplace {
 		mode = ModeReplace
@@ -87,6 +86,9 @@ func Insert(ctx *Context, stmt *ast.InsertStmt) (*InsertPlan, error) {
 	}
 	p, err := newInsert(b, name.Schema.O, name.Name.O, mode, names, stmt.Columns != nil)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.within(stmt.PartitionNames); err != nil {
 		return nil, err
 	}
 	if stmt.Select != nil {

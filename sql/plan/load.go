@@ -35,9 +35,6 @@ func Load(ctx *Context, stmt *ast.LoadDataStmt) (*LoadPlan, error) {
 	if stmt.OnDuplicate == ast.OnDuplicateKeyHandlingReplace {
 		mode = ModeReplace
 	}
-	if stmt.Table == nil || len(stmt.Table.PartitionNames) > 0 {
-		return nil, refuse("PARTITION selection")
-	}
 	out := &LoadPlan{Format: format}
 	if out.latin1, err = loadCharset(stmt.Charset); err != nil {
 		return nil, err
@@ -55,6 +52,9 @@ func Load(ctx *Context, stmt *ast.LoadDataStmt) (*LoadPlan, error) {
 	b := newBinder(ctx)
 	p, err := newInsert(b, stmt.Table.Schema.O, stmt.Table.Name.O, mode, names, listed)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.within(stmt.Table.PartitionNames); err != nil {
 		return nil, err
 	}
 	out.InsertPlan = *p

@@ -191,6 +191,54 @@ func TestLoadWarns(t *testing.T) {
 	}
 }
 
+// TestLoadKeepsToPartitions: what no partition takes, of those that are named, is left out with a warning, in a table that needs numbers too,
+// and in a transaction, which sends rows and no row groups; with REPLACE it is an error.
+func TestLoadKeepsToPartitions(t *testing.T) {
+	ctx := t.Context()
+	db := uniqueDatabase(t, "loadpartitions")
+	db.SetMaxOpenConns(1) // whose transaction it is
+	const parts = "PARTITION BY RANGE (k) (PARTITION p0 VALUES LESS THAN (1000), PARTITION p1 VALUES LESS THAN (2000))"
+	must(t, execOn(ctx, db, "CREATE TABLE keyed (k BIGINT PRIMARY KEY, v INT) "+parts))
+	must(t, execOn(ctx, db, "CREATE TABLE keyless (k BIGINT, v INT) "+parts))
+	lines := func() io.Reader {
+		var text bytes.Buffer
+		for i := range 3000 {
+			fmt.Fprintf(&text, "%d\t1\n", i)
+		}
+		return &text
+	}
+	for _, table := range []string{"keyed", "keyless"} {
+		for _, step := range []string{"COMMIT", "BEGIN"} {
+			must(t, execOn(ctx, db, "DELETE FROM "+table))
+			must(t, execOn(ctx, db, step))
+			n, err := loadFrom(ctx, t, db, lines(), "INTO TABLE "+table+" PARTITION (p1)")
+			if warnings := warningCount(ctx, t, db); err != nil || n != 1000 || warnings != 2000 {
+				t.Errorf("%s after %s: %d rows, %d warnings, %v", table, step, n, warnings, err)
+			}
+			must(t, execOn(ctx, db, "COMMIT"))
+			if n, _ := total(ctx, t, db, table+" WHERE k BETWEEN 1000 AND 1999", "v"); n != 1000 {
+				t.Errorf("%s after %s: %d rows in p1", table, step, n)
+			}
+		}
+		if n, err := loadFrom(ctx, t, db, lines(), "REPLACE INTO TABLE "+table+" PARTITION (p1, P0)"); errorNumber(t, err) != 1526 {
+			t.Errorf("%s: %d rows replaced, %v", table, n, err)
+		}
+		if n, err := loadFrom(ctx, t, db, lines(), "REPLACE INTO TABLE "+table+" PARTITION (p1)"); errorNumber(t, err) != 1748 {
+			t.Errorf("%s: %d rows replaced, %v", table, n, err)
+		}
+		if _, err := loadFrom(ctx, t, db, lines(), "INTO TABLE "+table+" PARTITION (p2)"); errorNumber(t, err) != 1735 {
+			t.Errorf("%s: unknown partition: %v", table, err)
+		}
+	}
+}
+
+// warningCount is that of the last statement.
+func warningCount(ctx context.Context, t *testing.T, db *sql.DB) (n int) {
+	t.Helper()
+	must(t, db.QueryRowContext(ctx, "SHOW COUNT(*) WARNINGS").Scan(&n))
+	return n
+}
+
 // TestLoadSurvivesACrash kills a BE, which leads some tablets, in the middle of a LOAD DATA: the client has sent half of its
 // file and will not send it again. The load succeeds all the same, and the replicas agree in the end, also after all were
 // killed at once.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"strings"
 
 	"stele/meta/model"
@@ -134,6 +135,8 @@ func defineNeeds(n parse.StmtNode, db string) []Need {
 	switch n := n.(type) {
 	case *parse.CreateDatabaseStmt:
 		return []Need{{model.PrivCreate, n.Name.O, ""}}
+	case *parse.AlterDatabaseStmt:
+		return []Need{{model.PrivAlter, cmp.Or(n.Name.O, db), ""}}
 	case *parse.DropDatabaseStmt:
 		return []Need{{model.PrivDrop, n.Name.O, ""}}
 	case *parse.CreateTableStmt:

@@ -29,6 +29,8 @@ func (s *Session) define(ctx context.Context, st *parse.Statement, params []plan
 	switch n := node.(type) {
 	case *parse.CreateDatabaseStmt:
 		do = func() error { return s.createDatabase(ctx, n, out) }
+	case *parse.AlterDatabaseStmt:
+		do = func() error { return s.alterDatabase(ctx, n, out) }
 	case *parse.DropDatabaseStmt:
 		do = func() error { return s.dropDatabase(ctx, n, out) }
 	case *parse.CreateTableStmt:
@@ -105,10 +107,46 @@ func (s *Session) createDatabase(ctx context.Context, n *parse.CreateDatabaseStm
 	if stmt.IsSystemDatabase(name) {
 		return sqlErr(1007, "HY000", "Can't create database '%s'; database exists", name)
 	}
-	if err := s.apply(ctx, &command.CreateDatabase{Name: name}); err != nil {
+	collation, err := s.databaseCollation(n.Options)
+	if err != nil {
 		return err
 	}
-	return out.done(server.Result{AffectedRows: 1})
+	if err := s.apply(ctx, &command.CreateDatabase{Name: name, Collation: collation}); err != nil {
+		return err
+	}
+	return out.done(server.Result{AffectedRows: 1, Warnings: s.warningCount()})
+}
+
+// databaseCollation reads the options of a database, and warns of those that are not kept.
+func (s *Session) databaseCollation(options []*parse.DatabaseOption) (types.Collation, error) {
+	collation, notes, err := plan.DatabaseCollation(options)
+	for _, note := range notes {
+		s.warn("Note", noteNotDone, note)
+	}
+	return collation, err
+}
+
+// alterDatabase changes the collation of the tables that are made later.
+func (s *Session) alterDatabase(ctx context.Context, n *parse.AlterDatabaseStmt, out *output) error {
+	name := n.Name.O
+	if n.AlterDefaultDatabase {
+		name = s.db
+	}
+	if name == "" {
+		return sqlErr(1046, "3D000", "No database selected")
+	}
+	db, ok := s.sh.Log.Current().Database(name)
+	if !ok {
+		return sqlErr(1049, "42000", "Unknown database '%s'", name)
+	}
+	collation, err := s.databaseCollation(n.Options)
+	if err != nil {
+		return err
+	}
+	if err := s.apply(ctx, &command.AlterDatabase{ID: db.ID, Collation: collation}); err != nil {
+		return err
+	}
+	return out.done(server.Result{AffectedRows: 1, Warnings: s.warningCount()})
 }
 
 func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, out *output) error {

@@ -47,7 +47,8 @@ var _ = registerTable(Table{Database: schemaDB, Name: "SCHEMATA", Local: true, D
 	Rows: func(_ context.Context, e *Env) ([]Row, error) {
 		var rows []Row
 		for _, name := range databaseNames(e) {
-			rows = append(rows, Row{"def", name, charset, collation, nil, "NO"})
+			c := e.collationOf(name)
+			rows = append(rows, Row{"def", name, c.Charset(), c.String(), nil, "NO"})
 		}
 		return rows, nil
 	}})

@@ -76,6 +76,14 @@ func databaseNames(e *Env) []string {
 	return out
 }
 
+// collationOf is the collation of new tables of a database.
+func (e *Env) collationOf(database string) types.Collation {
+	if db, ok := e.Catalog.Database(database); ok {
+		return db.Collation
+	}
+	return types.CollationBinary
+}
+
 // schemaTablesOf yields the tables of a database by name.
 func schemaTablesOf(e *Env, db string) iter.Seq[schemaTable] {
 	return func(yield func(schemaTable) bool) {

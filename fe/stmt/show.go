@@ -228,11 +228,11 @@ func showCreateDatabase(e *Env, n *parse.ShowStmt) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	ifNot := ""
+	ifNot, c := "", e.collationOf(name)
 	if n.IfNotExists {
 		ifNot = "/*!32312 IF NOT EXISTS*/ "
 	}
-	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, quoteName(name), charset, collation)
+	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, quoteName(name), c.Charset(), c)
 	return Result{Columns: plain("Database Create~Database"), Rows: []Row{{name, text}}}, nil
 }
 

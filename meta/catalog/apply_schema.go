@@ -15,6 +15,8 @@ func (d *draft) applySchema(cmd command.Command) (any, error, bool) {
 	switch c := cmd.(type) {
 	case *command.CreateDatabase:
 		result, err = d.createDatabase(c)
+	case *command.AlterDatabase:
+		err = d.alterDatabase(c)
 	case *command.DropDatabase:
 		result, err = d.dropDatabase(c)
 	case *command.CreateTable:
@@ -54,9 +56,18 @@ func (d *draft) createDatabase(c *command.CreateDatabase) (any, error) {
 	} else if _, ok := d.dbs.get(id); ok {
 		return nil, exists("database", id)
 	}
-	d.dbs = d.dbs.set(d.o, id, &Database{ID: id, Name: c.Name})
+	d.dbs = d.dbs.set(d.o, id, &Database{ID: id, Name: c.Name, Collation: c.Collation})
 	d.dbNames = d.dbNames.set(d.o, c.Name, id)
 	return IDResult{ID: uint64(id)}, nil
+}
+
+func (d *draft) alterDatabase(c *command.AlterDatabase) error {
+	db, ok := d.dbs.get(c.ID)
+	if !ok {
+		return notFound("database", c.ID)
+	}
+	d.dbs = d.dbs.set(d.o, c.ID, &Database{ID: c.ID, Name: db.Name, Collation: c.Collation})
+	return nil
 }
 
 func (d *draft) dropDatabase(c *command.DropDatabase) (any, error) {

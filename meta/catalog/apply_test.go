@@ -31,6 +31,21 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+// TestDatabaseCollation: ALTER DATABASE changes nothing but the collation, of a database that there is.
+func TestDatabaseCollation(t *testing.T) {
+	b := newBench(t)
+	id := b.must(&command.CreateDatabase{Name: "c", Collation: types.CollationGeneralCI}).(IDResult).ID
+	before, _ := b.c.Database("c")
+	b.must(&command.AlterDatabase{ID: types.DatabaseID(id), Collation: types.CollationUnicodeCI})
+	after, _ := b.c.Database("c")
+	if want := (Database{ID: before.ID, Name: "c", Collation: types.CollationUnicodeCI}); *after != want || before.Collation != types.CollationGeneralCI {
+		t.Errorf("%+v became %+v", *before, *after)
+	}
+	if _, _, err := Apply(b.c, &command.AlterDatabase{ID: 99}); err == nil {
+		t.Error("a database that is not there was altered")
+	}
+}
+
 func (b *bench) must(cmd command.Command) any {
 	b.t.Helper()
 	next, res, err := Apply(b.c, cmd)

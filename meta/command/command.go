@@ -91,6 +91,7 @@ const (
 	TypeHoldChange       Type = 96
 	TypeChangeTable      Type = 97
 	TypeRestoreInPlace   Type = 99
+	TypeAlterDatabase    Type = 100
 )
 
 // Batch holds commands that travel in one log entry. Each is applied on its own, in order: one that fails changes
@@ -162,6 +163,14 @@ type SetDiskState struct {
 type CreateDatabase struct {
 	ID   types.DatabaseID `cbor:"1,keyasint,omitempty"`
 	Name string           `cbor:"2,keyasint"`
+	// Collation is that of new tables whose declaration names none.
+	Collation types.Collation `cbor:"101,keyasint,omitempty"`
+}
+
+// AlterDatabase gives a database another collation, which tables that are there do not notice.
+type AlterDatabase struct {
+	ID        types.DatabaseID `cbor:"1,keyasint"`
+	Collation types.Collation  `cbor:"2,keyasint,omitempty"`
 }
 
 // DropDatabase drops a database with all its tables.

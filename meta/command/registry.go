@@ -23,6 +23,7 @@ var specs = func() map[Type]spec {
 		{TypeSetBEState, "set_be_state", 1, func() Command { return new(SetBEState) }},
 		{TypeSetBEAddress, "set_be_address", 1, func() Command { return new(SetBEAddress) }},
 		{TypeCreateDatabase, "create_database", 1, func() Command { return new(CreateDatabase) }},
+		{TypeAlterDatabase, "alter_database", 1, func() Command { return new(AlterDatabase) }},
 		{TypeDropDatabase, "drop_database", 1, func() Command { return new(DropDatabase) }},
 		{TypeCreateTable, "create_table", 1, func() Command { return new(CreateTable) }},
 		{TypeDropTable, "drop_table", 1, func() Command { return new(DropTable) }},
@@ -130,6 +131,9 @@ func (*SetBEAddress) Type() Type { return TypeSetBEAddress }
 
 // Type returns TypeCreateDatabase.
 func (*CreateDatabase) Type() Type { return TypeCreateDatabase }
+
+// Type returns TypeAlterDatabase.
+func (*AlterDatabase) Type() Type { return TypeAlterDatabase }
 
 // Type returns TypeDropDatabase.
 func (*DropDatabase) Type() Type { return TypeDropDatabase }

@@ -16,6 +16,8 @@ import (
 type Database struct {
 	ID   types.DatabaseID `cbor:"1,keyasint"`
 	Name string           `cbor:"2,keyasint"`
+	// Collation is that of new tables whose declaration names none.
+	Collation types.Collation `cbor:"101,keyasint,omitempty"`
 }
 
 // Table is a table with its partitions. It is replaced as a whole when it changes.

@@ -245,8 +245,13 @@ func foreignType(col *types.Column, word string) error {
 
 func (c *creator) note(text string) { c.spec.Notes = append(c.spec.Notes, text) }
 
-// collation reads the collation of columns that name none.
+// collation reads the collation of columns that name none: that of the database, unless the table names one or a character set.
 func (c *creator) collation() error {
+	if db, ok := c.b.ctx.Catalog.Database(c.spec.Database); ok && !slices.ContainsFunc(c.stmt.Options, func(o *ast.TableOption) bool {
+		return o.Tp == ast.TableOptionCharset
+	}) {
+		c.table.Collation = db.Collation
+	}
 	for _, o := range c.stmt.Options {
 		if o.Tp != ast.TableOptionCollate {
 			continue

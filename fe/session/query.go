@@ -160,6 +160,7 @@ func (h *headed) Next(ctx context.Context) (*vec.Batch, error) {
 // acts lets the functions that do something when they are called do it.
 func (s *Session) acts(ctx context.Context, pctx *plan.Context) {
 	pctx.Sleep = func(seconds float64) error { return sleep(ctx, seconds) }
+	pctx.Repeat = func(times int64, once func() error) error { return repeat(ctx, times, once) }
 	pctx.Locks = sessionLocks{ctx, s}
 }
 
@@ -174,6 +175,19 @@ func sleep(ctx context.Context, seconds float64) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// repeat does something so many times, or until the statement is to end.
+func repeat(ctx context.Context, times int64, once func() error) error {
+	for ; times > 0; times-- {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := once(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // limited applies sql_select_limit, which holds for a query without a LIMIT of its own.

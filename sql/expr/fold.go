@@ -37,7 +37,7 @@ func foldOne(n *Node, ctx Context) *Node {
 	if n.Kind != NodeCall {
 		return n
 	}
-	p, err := compileAsIs(n, ctx)
+	p, err := CompileAsIs(n, ctx)
 	if err != nil {
 		return n
 	}

@@ -39,15 +39,15 @@ func Compile(n *Node, ctx Context) (*Program, error) {
 	if err := checkDepth(n, 0); err != nil {
 		return nil, err
 	}
-	p, err := compileAsIs(Rewrite(n, func(x *Node) *Node { return foldOne(x, ctx) }), ctx)
+	p, err := CompileAsIs(Rewrite(n, func(x *Node) *Node { return foldOne(x, ctx) }), ctx)
 	if err == nil {
 		p.typ = n.Type
 	}
 	return p, err
 }
 
-// compileAsIs is Compile without folding.
-func compileAsIs(n *Node, ctx Context) (*Program, error) {
+// CompileAsIs is Compile that leaves what constants decide to each evaluation.
+func CompileAsIs(n *Node, ctx Context) (*Program, error) {
 	root, err := compile(n, &ctx)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,8 @@ type Context struct {
 	Stats    Stats
 	// Sleep pauses the statement for SLEEP(); nil = the plan is only looked at.
 	Sleep func(seconds float64) error
+	// Repeat does something so many times for BENCHMARK(); nil = the plan is only looked at.
+	Repeat func(times int64, once func() error) error
 	// Locks are those of GET_LOCK(); nil = the statement may not call it.
 	Locks UserLocks
 	// System describes the tables that the FE makes up itself.

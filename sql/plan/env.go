@@ -17,6 +17,7 @@ type binder struct {
 	fullGroupBy bool
 	strictWrite bool                // a statement that writes in strict mode: a cast that fails is an error
 	byZeroFails bool                // and so is a division by zero
+	unfolded    bool                // what constants decide is left to be worked out each time
 	once        bool                // what is bound now is worked out exactly once
 	depth       int                 // nesting of queries, bounded
 	notes       []string            // what a definition asks for and does not get

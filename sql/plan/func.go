@@ -9,6 +9,7 @@ import (
 	"stele/sql/fn"
 	ast "stele/sql/parse"
 	sqltypes "stele/sql/types"
+	"stele/sql/vec"
 )
 
 // call types a call, coerces its arguments and folds it when constants decide it.
@@ -163,6 +164,9 @@ func (b *binder) coerce(n *expr.Node, to types.ColumnType) (*expr.Node, error) {
 
 // fold evaluates what constants decide; an error of evaluation stays for the execution, which may never come to it.
 func (b *binder) fold(n *expr.Node) (*expr.Node, error) {
+	if b.unfolded {
+		return n, nil
+	}
 	some, all := false, true
 	for _, a := range n.Args {
 		some = some || a.Kind == expr.NodeConst
@@ -321,6 +325,9 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 	case "sleep":
 		n, err := e.sleep(args)
 		return n, true, err
+	case "benchmark":
+		n, err := e.benchmark(args)
+		return n, true, err
 	}
 	if _, ok := userLockArgs[name]; ok {
 		n, err := e.userLock(name, args)
@@ -360,6 +367,38 @@ func (e *env) sleep(args []ast.ExprNode) (*expr.Node, error) {
 		}
 	}
 	return constInt(0), nil
+}
+
+// benchmark binds BENCHMARK(): as SLEEP it does what it does while the statement is planned. What constants decide is worked out each time.
+func (e *env) benchmark(args []ast.ExprNode) (*expr.Node, error) {
+	if len(args) != 2 {
+		return nil, errorf(1582, "Incorrect parameter count in the call to native function 'BENCHMARK'")
+	}
+	times, err := e.bind(args[0])
+	if err != nil {
+		return nil, err
+	}
+	e.b.unfolded = true
+	x, err := e.bind(args[1])
+	e.b.unfolded = false
+	switch {
+	case err != nil:
+		return nil, err
+	case len(e.cols) > 0 || times.Kind != expr.NodeConst || len(expr.Columns(x)) > 0:
+		return nil, refuse("BENCHMARK() of a column, a subquery or for each row of a table")
+	}
+	n, err := sqltypes.Cast(times.Value, times.Type, types.ColumnType{Kind: types.KindBigInt}, sqltypes.Env{Loc: e.b.ctx.location()})
+	if err != nil || n.Null || n.I < 0 {
+		return constNull(types.ColumnType{Kind: types.KindInt}), err
+	}
+	prog, err := expr.CompileAsIs(x, e.b.evalContext())
+	if err != nil || e.b.ctx.Repeat == nil || e.b.ctx.Describe {
+		return constInt(0), err
+	}
+	return constInt(0), e.b.ctx.Repeat(n.I, func() error {
+		_, err := prog.Eval(&vec.Batch{N: 1})
+		return err
+	})
 }
 
 // clockCall answers NOW() and its relatives with the statement's time.

@@ -283,10 +283,11 @@ func (w *repairs) watchClones() *cloneWatch {
 
 // corruptChunk flips bytes in the values of a BE that is down, and has the replicas compared.
 func (w *repairs) corruptChunk() {
+	w.exec("ADMIN CANCEL REPAIR TABLE rep.r") // a hint of the step before would have be2 replaced at once, and a BE that is late for a moment
+	w.healthy()
 	if left := w.read("ADMIN CHECK TABLE rep.r CHECKSUM"); slices.ContainsFunc(left.Column("Status"), func(s string) bool { return s != "OK" }) {
 		w.Fatalf("replicas differ before anything happened: %v", left.Rows)
 	}
-	w.exec("ADMIN CANCEL REPAIR TABLE rep.r") // a hint of a step before this would have be2 replaced at once
 	must(w.T, w.c.Kill("be2"))
 	flipped := flipBytes(w.T, filepath.Join(w.c.Dir, "be2"))
 	must(w.T, w.c.StartNode("be2"))

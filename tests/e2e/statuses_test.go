@@ -74,10 +74,11 @@ func (w *repairs) hungSource() {
 	// come in statements are put into row groups by each replica for itself.
 	_, err := loadFrom(w.ctx, w.T, w.db, strings.NewReader(lines.String()), "INTO TABLE rep.h")
 	must(w.T, err)
-	back := w.throttle("4")
+	back := w.throttle("2")
 	w.exec(`ADMIN SET FRONTEND CONFIG ("tablet_sched_clone_stall_timeout_sec" = "2")`)
 	id, _ := w.setBad("h")
-	running := fmt.Sprintf("SELECT SrcBe, DestBe, TaskId, BytesDone FROM stele.clone_tasks WHERE State = 'RUNNING' AND TabletId = %s AND BytesDone > 1000000 AND BytesDone < BytesTotal - 5000000", id)
+	// One row group, of 8 MB of rows or half as many bytes once they are packed, has come whole, and there is time to stop the source.
+	running := fmt.Sprintf("SELECT SrcBe, DestBe, TaskId, BytesDone FROM stele.clone_tasks WHERE State = 'RUNNING' AND TabletId = %s AND BytesDone > 5000000 AND BytesDone < BytesTotal - 5000000", id)
 	var src, dest, task string
 	w.until("a clone under way", running, func(t cluster.Table) bool {
 		if len(t.Rows) == 0 {
@@ -107,7 +108,7 @@ func (w *repairs) hungSource() {
 	kept := w.keptBy(w.nodeOf(dest), id)
 	w.Logf("%d bytes were kept", kept)
 	if kept < 1_000_000 {
-		w.Errorf("the second clone of tablet %s began anew: %d bytes were kept of more than 1,000,000", id, kept)
+		w.Errorf("the second clone of tablet %s began anew: %d bytes were kept of more than 5,000,000", id, kept)
 	}
 	w.exec(`ADMIN SET FRONTEND CONFIG ("tablet_sched_clone_stall_timeout_sec" = "15")`)
 	w.c.WaitHealthy(w.T, "rep.h", healTimeout)
@@ -141,7 +142,7 @@ func (w *repairs) keptBy(node, tabletID string) int64 {
 // backTooLate has a BE come back while what it was lost with is made anew: there is one replica too many in the making. The
 // FE that knew of it is killed; the next one finds the clone under way and sees it to its end.
 func (w *repairs) backTooLate() {
-	back := w.throttle("4")
+	back := w.throttle("1") // the clone takes 18 s, in which the BE and the FE come back
 	w.exec(`ADMIN SET FRONTEND CONFIG ("tablet_sched_be_down_tolerate_time_s" = "1")`)
 	lost := w.read("SELECT TabletId, BackendId FROM stele.tablets WHERE TableName = 'h' AND IsLeader = 'false' LIMIT 1").Rows[0]
 	node := w.nodeOf(lost[1])

@@ -58,6 +58,9 @@ type Log struct {
 	Expected atomic.Int64
 }
 
+// Empty returns the log of a cluster that is yet to be made by InitCluster.
+func Empty() *Log { return &Log{cat: catalog.New()} }
+
 // Current returns the catalog.
 func (l *Log) Current() *catalog.Catalog {
 	l.mu.Lock()
@@ -347,7 +350,7 @@ type Cluster struct {
 // every BE and led by the first.
 func New(t testing.TB, n, tablets int, quorum types.WriteQuorum) *Cluster {
 	t.Helper()
-	c := &Cluster{Log: &Log{cat: catalog.New()}, Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	c := &Cluster{Log: Empty(), Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		dead: map[types.BEID]bool{}, coming: map[types.BEID]func() bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
 	c.Log.Must(t, &command.InitCluster{ClusterID: ClusterID, FE: catalog.FE{Name: "fe1"}, TimeMs: 1})
 	for range n {

@@ -281,6 +281,13 @@ func whole(resp *bepb.GetResponse, err error, each func([]byte) error) (done boo
 // Silent reports whether a BE did not answer within the deadline of the call.
 func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
 
+// Mute reports whether a process takes connections and says nothing on them until they are given up: it hangs.
+func Mute(err error) bool {
+	text := status.Convert(err).Message()
+	return status.Code(err) == codes.Unavailable && strings.Contains(text, "reading server preface") &&
+		(strings.Contains(text, "closed network connection") || strings.Contains(text, "timeout"))
+}
+
 // Refused reports whether nobody listens at the address: the process is gone, not slow.
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")

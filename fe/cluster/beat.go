@@ -237,7 +237,7 @@ func silence(err error) string {
 	switch {
 	case beclient.Refused(err):
 		return "nobody listens there (connection refused)"
-	case beclient.Silent(err):
+	case beclient.Silent(err), beclient.Mute(err):
 		return "no answer to a heartbeat in time"
 	}
 	return beclient.Reason(err)

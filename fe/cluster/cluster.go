@@ -300,6 +300,17 @@ func (c *Cluster) Alive(id types.BEID) bool {
 	return ok && b.Alive
 }
 
+// comingBeats is for how many heartbeats a BE that has never answered is looked for before it counts as away: the processes of a cluster start
+// one after another.
+const comingBeats = 10
+
+// Coming reports whether a BE has given no sign yet, to this FE or the one that leads, and has not been looked for long enough to say that
+// it is away.
+func (c *Cluster) Coming(id types.BEID) bool {
+	known, _ := c.Get(id)
+	return !known.Seen && (known.FirstMiss.IsZero() || time.Since(known.FirstMiss) < comingBeats*c.settings().Interval)
+}
+
 // Writes reports whether a disk of a BE takes writes, as far as this FE knows.
 func (c *Cluster) Writes(id types.BEID, disk types.DiskID) bool {
 	c.mu.RLock()

@@ -551,3 +551,30 @@ func TestResolve(t *testing.T) {
 		t.Errorf("committed at %d, want %d", resp.Items[0].Version, v)
 	}
 }
+
+// TestComing: a BE that was never heard of is coming for some heartbeats; once it has answered, or was looked for in vain, it is not.
+func TestComing(t *testing.T) {
+	w := newWorld(t, 2)
+	here, gone := w.BEs[0].ID, w.BEs[1]
+	if !w.c.Coming(here) || !w.c.Coming(gone.ID) {
+		t.Error("not coming before anybody has looked")
+	}
+	gone.Stop()
+	w.run()
+	w.await(cluster.BEUp, here)
+	if w.c.Coming(here) {
+		t.Error("still coming after it has answered")
+	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(time.Minute); w.c.Coming(gone.ID); <-look.C {
+		if time.Now().After(end) {
+			t.Fatal("a BE that refuses is coming for ever")
+		}
+	}
+	w.BEs[0].Stop()
+	w.await(cluster.BEDown, here)
+	if w.c.Coming(here) {
+		t.Error("coming although it is known and dead")
+	}
+}

@@ -135,6 +135,35 @@ func TestTooFewBackends(t *testing.T) {
 	}
 }
 
+// TestWaitsForBackendsThatAreComing: an FE that has just begun has not heard of its BEs. What they are needed for waits for them, until it is
+// ended or they have had their time; those that are coming and leave are waited for by nobody.
+func TestWaitsForBackendsThatAreComing(t *testing.T) {
+	w := fakecluster.New(t, 4, 1, types.QuorumMajority)
+	d := ddl.New(w.Log, w.Clients, w)
+	for i, be := range w.BEs {
+		w.SetAlive(be.ID, false)
+		left := i + 2
+		w.SetComing(be.ID, func() bool {
+			if left--; left == 0 {
+				w.SetAlive(be.ID, true)
+			}
+			return left > 0
+		})
+	}
+	w.Log.Must(t, &command.SetBEState{BE: w.BEs[3].ID, Decommission: true})
+	w.SetComing(w.BEs[3].ID, func() bool { return true })
+	if _, short, err := d.Create(t.Context(), table(w, "p", 1, 1, 3)); err != nil || short.Missing != 0 {
+		t.Errorf("made while its BEs are coming: %v, %v", short, err)
+	}
+
+	ctx, kill := context.WithCancel(t.Context())
+	w.SetAlive(w.BEs[0].ID, false)
+	w.SetComing(w.BEs[0].ID, func() bool { kill(); return true })
+	if _, _, err := d.Create(ctx, table(w, "q", 1, 1, 3)); !errors.Is(err, context.Canceled) {
+		t.Errorf("killed while it waits: %v", err)
+	}
+}
+
 // TestEachTryLeavesOutMore: BEs that fail one after the other are gone round as long as there are others, and asked once.
 func TestEachTryLeavesOutMore(t *testing.T) {
 	w := fakecluster.New(t, 7, 1, types.QuorumMajority)

@@ -34,6 +34,8 @@ type Log interface {
 // Liveness tells which BEs answer.
 type Liveness interface {
 	Alive(types.BEID) bool
+	// Coming reports whether a BE has given no sign yet, and has not been looked for long enough to say that it is away.
+	Coming(types.BEID) bool
 	// Stores reports whether a BE has disks, as far as is known.
 	Stores(types.BEID) bool
 	// Takes reports whether a BE has a disk that takes new replicas, as far as is known.
@@ -158,6 +160,7 @@ func ask(table *catalog.Table, p *catalog.Partition, buckets int) uint64 {
 // begins anew: what the BEs have made for this one is dropped as unknown to the catalog. It ends, as each try leaves out one more.
 func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, Shortage, error) {
 	failed := map[types.BEID]string{}
+	d.awaitComing(ctx)
 	for {
 		ids, err := d.draw(ctx, need)
 		if err != nil {

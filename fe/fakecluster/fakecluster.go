@@ -58,6 +58,9 @@ type Log struct {
 	Expected atomic.Int64
 }
 
+// Empty returns the log of a cluster that is yet to be made by InitCluster.
+func Empty() *Log { return &Log{cat: catalog.New()} }
+
 // Current returns the catalog.
 func (l *Log) Current() *catalog.Catalog {
 	l.mu.Lock()
@@ -337,6 +340,7 @@ type Cluster struct {
 
 	mu        sync.Mutex
 	dead      map[types.BEID]bool
+	coming    map[types.BEID]func() bool
 	full      map[types.BEID]bool
 	unreached map[types.BEID][]types.BEID
 	probes    map[types.BEID]int
@@ -346,8 +350,8 @@ type Cluster struct {
 // every BE and led by the first.
 func New(t testing.TB, n, tablets int, quorum types.WriteQuorum) *Cluster {
 	t.Helper()
-	c := &Cluster{Log: &Log{cat: catalog.New()}, Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		dead: map[types.BEID]bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
+	c := &Cluster{Log: Empty(), Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		dead: map[types.BEID]bool{}, coming: map[types.BEID]func() bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
 	c.Log.Must(t, &command.InitCluster{ClusterID: ClusterID, FE: catalog.FE{Name: "fe1"}, TimeMs: 1})
 	for range n {
 		c.addBE(t)
@@ -440,6 +444,21 @@ func (c *Cluster) SetAlive(id types.BEID, alive bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead[id] = !alive
+}
+
+// Coming reports whether a BE is yet to give a sign, as SetComing has said.
+func (c *Cluster) Coming(id types.BEID) bool {
+	c.mu.Lock()
+	coming := c.coming[id]
+	c.mu.Unlock()
+	return coming != nil && coming()
+}
+
+// SetComing has Coming ask a func about a BE.
+func (c *Cluster) SetComing(id types.BEID, coming func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.coming[id] = coming
 }
 
 // Address returns where a BE listens.

@@ -17,7 +17,7 @@ var commandNames = map[byte]string{
 	mysql.COM_STATISTICS: "Statistics", mysql.COM_PROCESS_KILL: "Kill", mysql.COM_PING: "Ping",
 	mysql.COM_CHANGE_USER: "Change user", mysql.COM_STMT_PREPARE: "Prepare", mysql.COM_STMT_EXECUTE: "Execute",
 	mysql.COM_STMT_SEND_LONG_DATA: "Long Data", mysql.COM_STMT_CLOSE: "Close stmt", mysql.COM_STMT_RESET: "Reset stmt",
-	mysql.COM_SET_OPTION: "Set option", mysql.COM_STMT_FETCH: "Fetch", mysql.COM_RESET_CONNECTION: "Reset Connection",
+	mysql.COM_REFRESH: "Refresh", mysql.COM_SET_OPTION: "Set option", mysql.COM_STMT_FETCH: "Fetch", mysql.COM_RESET_CONNECTION: "Reset Connection",
 }
 
 // shownSQLMax is how much of a statement the process list shows.
@@ -128,6 +128,8 @@ func (c *conn) dispatchRare(ctx context.Context, cmd byte, arg []byte) error {
 		return c.sendOK(Result{})
 	case mysql.COM_SET_OPTION:
 		return c.setOption(arg)
+	case mysql.COM_REFRESH:
+		return c.refresh(ctx, arg)
 	}
 	return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
 }
@@ -163,6 +165,20 @@ func (c *conn) setOption(arg []byte) error {
 		return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
 	}
 	return c.sendEOF(Result{}, 0)
+}
+
+// refreshResets are those of the bits of COM_REFRESH that would forget binary logs: RESET SLAVE and RESET MASTER.
+const refreshResets = 1<<6 | 1<<7
+
+// refresh answers the command by which mysqldump --flush-logs and mysqladmin refresh say FLUSH.
+func (c *conn) refresh(ctx context.Context, arg []byte) error {
+	if len(arg) < 1 {
+		return errMalformed
+	}
+	if arg[0]&refreshResets != 0 {
+		return clientErrorf(mysql.ER_UNKNOWN_COM_ERROR, "Unknown command")
+	}
+	return c.query(ctx, "FLUSH LOGS")
 }
 
 func (c *conn) processKill(ctx context.Context, arg []byte) error {

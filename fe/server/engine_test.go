@@ -153,6 +153,8 @@ func (s *fakeSession) statement(ctx context.Context, q string, more bool, w Resu
 		panic("BUG: the fake panics")
 	case "HALF":
 		return w.Columns([]Column{{Name: "a", Type: bigint}})
+	case "FLUSH":
+		return w.Done(Result{More: more})
 	case "USE":
 		s.db = rest
 		return w.Done(Result{Schema: rest, More: more})

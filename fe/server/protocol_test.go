@@ -115,6 +115,8 @@ func TestRareCommands(t *testing.T) {
 	}
 	wantErrorPacket(t, command(t, nc, mysql.COM_INIT_DB, []byte("missing")...), 1049)
 	wantErrorPacket(t, command(t, nc, mysql.COM_SHUTDOWN), 1047)
+	wantOK(t, command(t, nc, mysql.COM_REFRESH, 2))                   // mysqldump --flush-logs
+	wantErrorPacket(t, command(t, nc, mysql.COM_REFRESH, 1<<7), 1047) // --delete-master-logs
 	wantErrorPacket(t, command(t, nc, 200), 1047)
 	wantErrorPacket(t, command(t, nc, mysql.COM_PROCESS_KILL, 9, 9, 9, 9), 1094)
 	wantErrorPacket(t, command(t, nc, mysql.COM_STMT_EXECUTE, 1), 1835)

@@ -205,6 +205,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if temporary {
 		keepOnce(&spec.Table)
 	}
+	s.awaitFirstBackend(ctx)
 	if err := cmp.Or(s.holdable(mostReplicas(&spec.Table)), s.strictMedium(&spec.Table)); err != nil {
 		return err
 	}

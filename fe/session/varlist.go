@@ -16,6 +16,7 @@ var variables = declareVariables([]variable{
 	{name: "auto_increment_increment", kind: varInt, def: "1", readOnly: true},
 	{name: "auto_increment_offset", kind: varInt, def: "1", readOnly: true},
 	{name: "autocommit", kind: varBool, def: "1"},
+	{name: "basedir", def: "", readOnly: true},
 	{name: "big_tables", kind: varBool, def: "0", readOnly: true},
 	{name: "binlog_format", def: "ROW", readOnly: true}, // no statement is carried out a second time elsewhere
 	{name: "block_encryption_mode", def: "aes-128-ecb", readOnly: true},

@@ -3,10 +3,11 @@ package stmt
 import (
 	"context"
 	"fmt"
-	"stele/sql/plan"
 	"strings"
+	"unicode/utf8"
 
 	"stele/meta/types"
+	"stele/sql/plan"
 )
 
 // schemaRows makes the Rows of a table of information_schema out of all tables.
@@ -116,9 +117,9 @@ var _ = registerTable(Table{Database: schemaDB, Name: "COLUMNS", Local: true, Do
 		rows := make([]Row, len(columns))
 		for i := range columns {
 			c := &columns[i]
-			m := measuresOf(c.Type)
+			m := measuresOf(c)
 			rows[i] = Row{"def", t.db, t.name, c.Name, i + 1, columnDefault(c), nullable(c), dataType(c), m.chars, m.octets, m.precision, m.scale,
-				m.fraction, m.charset, textCollation(c.Type), TypeText(c.Type, c.Shown), t.key(c), columnExtra(c), columnPrivileges, c.Comment,
+				m.fraction, m.charset, textCollation(c), TypeText(c.Type, c.Shown), t.key(c), columnExtra(c), columnPrivileges, c.Comment,
 				generation(c), nil}
 		}
 		return rows
@@ -141,7 +142,34 @@ type measures struct {
 // intDigits are the digits of the integer types.
 var intDigits = map[types.Kind]int{types.KindTinyInt: 3, types.KindBool: 3, types.KindSmallInt: 5, types.KindMediumInt: 7, types.KindInt: 10, types.KindBigInt: 19}
 
-func measuresOf(t types.ColumnType) measures {
+func measuresOf(c *types.Column) measures {
+	var m measures
+	switch t := c.Type; {
+	case len(c.Elems) > 0:
+		chars := memberChars(c)
+		m.chars, m.octets, m.charset = chars, chars*4, t.Collation.Charset()
+	case c.Bits > 0:
+		m.precision = c.Bits
+	default:
+		return typeMeasures(t)
+	}
+	return m
+}
+
+// memberChars are the characters of the longest value: of an ENUM its longest member, of a SET all of them with the commas between.
+func memberChars(c *types.Column) int64 {
+	longest, all := 0, len(c.Elems)-1
+	for _, e := range c.Elems {
+		n := utf8.RuneCountInString(e)
+		longest, all = max(longest, n), all+n
+	}
+	if c.IsSet() {
+		return int64(all)
+	}
+	return int64(longest)
+}
+
+func typeMeasures(t types.ColumnType) measures {
 	var m measures
 	switch t.Kind {
 	case types.KindChar, types.KindVarChar:
@@ -160,7 +188,7 @@ func measuresOf(t types.ColumnType) measures {
 		m.fraction = t.Scale
 	case types.KindBigInt, types.KindInt, types.KindMediumInt, types.KindSmallInt, types.KindTinyInt, types.KindBool:
 		digits := intDigits[t.Kind]
-		if t.Unsigned && t.Kind == types.KindBigInt {
+		if t.Unsigned && (t.Kind == types.KindBigInt || t.Kind == types.KindMediumInt) {
 			digits++
 		}
 		m.precision, m.scale = digits, 0

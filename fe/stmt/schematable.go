@@ -183,9 +183,9 @@ func (e *Env) schemaTable(db, name string) (schemaTable, error) {
 }
 
 // textCollation is the collation of a column, nil for what has none.
-func textCollation(t types.ColumnType) any {
-	if t.Kind == types.KindChar || t.Kind == types.KindVarChar || t.Kind == types.KindText {
-		return t.Collation.String()
+func textCollation(c *types.Column) any {
+	if k := c.Type.Kind; k == types.KindChar || k == types.KindVarChar || k == types.KindText || len(c.Elems) > 0 {
+		return c.Type.Collation.String()
 	}
 	return nil
 }

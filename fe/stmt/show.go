@@ -215,7 +215,7 @@ func showColumns(e *Env, n *parse.ShowStmt) (Result, error) {
 			r.Rows = append(r.Rows, Row{c.Name, TypeText(c.Type, c.Shown), nullable(c), t.key(c), columnDefault(c), columnExtra(c)})
 			continue
 		}
-		r.Rows = append(r.Rows, Row{c.Name, TypeText(c.Type, c.Shown), textCollation(c.Type), nullable(c), t.key(c), columnDefault(c),
+		r.Rows = append(r.Rows, Row{c.Name, TypeText(c.Type, c.Shown), textCollation(c), nullable(c), t.key(c), columnDefault(c),
 			columnExtra(c), columnPrivileges, c.Comment})
 	}
 	return r, nil

@@ -83,7 +83,7 @@ type env struct {
 	clause string
 
 	aliases []alias
-	// aliasFirst prefers select-list names to columns (ORDER BY); otherwise they come second (GROUP BY, HAVING) when
+	// aliasFirst prefers select-list names to columns (ORDER BY, HAVING); otherwise they come second (GROUP BY) when
 	// useAliases is set.
 	aliasFirst, useAliases bool
 
@@ -209,9 +209,9 @@ func (e *env) alias(name *ast.ColumnName) (*expr.Node, error) {
 	if hit.id >= 0 {
 		return e.b.col(hit.id), nil
 	}
-	saved := e.useAliases
-	e.useAliases = false
-	defer func() { e.useAliases = saved }()
+	first, use := e.aliasFirst, e.useAliases
+	e.aliasFirst, e.useAliases = false, false
+	defer func() { e.aliasFirst, e.useAliases = first, use }()
 	return e.bind(hit.node)
 }
 

@@ -255,19 +255,32 @@ func unparen(n ast.ExprNode) ast.ExprNode {
 	}
 }
 
-// having filters after aggregation; without aggregation it is a second WHERE that knows aliases.
+// having filters after aggregation; without aggregation it is a second WHERE that knows aliases. A name of the select list comes before a column
+// of the tables, unless the query groups by that column.
 func (s *selecter) having() error {
 	if s.stmt.Having == nil {
 		return nil
 	}
 	e := s.env.in("having clause")
-	e.useAliases = true
-	e.aliases = s.aliases()
+	e.aliasFirst = true
+	e.aliases = slices.DeleteFunc(s.aliases(), func(a alias) bool { return s.groupsBy(a.name) })
 	if err := e.filterBy(s.stmt.Having.Expr); err != nil {
 		return err
 	}
 	s.env.rel = e.rel
 	return nil
+}
+
+// groupsBy reports whether a column of the tables with this name is in GROUP BY.
+func (s *selecter) groupsBy(name string) bool {
+	return s.stmt.GroupBy != nil && slices.ContainsFunc(s.stmt.GroupBy.Items, func(g *ast.ByItem) bool {
+		c, ok := g.Expr.(*ast.ColumnNameExpr)
+		if !ok || !strings.EqualFold(c.Name.Name.O, name) {
+			return false
+		}
+		n, err := s.env.local(c.Name)
+		return n != nil && err == nil
+	})
 }
 
 // aliases lists the names that the select list gives, to be bound where they are used.

@@ -281,6 +281,9 @@ func whole(resp *bepb.GetResponse, err error, each func([]byte) error) (done boo
 // Silent reports whether a BE did not answer within the deadline of the call.
 func Silent(err error) bool { return status.Code(err) == codes.DeadlineExceeded }
 
+// Canceled reports whether the caller did not wait for the answer any longer.
+func Canceled(err error) bool { return status.Code(err) == codes.Canceled }
+
 // Refused reports whether nobody listens at the address: the process is gone, not slow.
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")

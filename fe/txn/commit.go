@@ -165,7 +165,7 @@ func (t *Txn) command() *command.CommitTxn {
 			continue
 		}
 		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: sh.tablet, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads,
-			Newest: t.news(sh)})
+			Newest: t.news(sh), Need: sh.need})
 	}
 	if len(cmd.Tablets) < t.shares.len() {
 		cmd.Guards = t.guards()

@@ -99,6 +99,30 @@ func TestNewerVersionOfAnotherFE(t *testing.T) {
 	}
 }
 
+// TestCommitIsInWhatIsWanted: three of five replicas are there, and a commit that two have is none.
+func TestCommitIsInWhatIsWanted(t *testing.T) {
+	w := newWorld(t, 3, 1, types.QuorumMajority)
+	w.Log.Must(t, &command.AdjustReplicas{Tablet: w.Tablets[0], Extra: 2})
+	has := 2
+	w.BEs[0].Set(func(b *fakecluster.BE) {
+		b.OnWrite = func(_ context.Context, req *bepb.WriteRequest) (*bepb.WriteResponse, error) {
+			resp := fakecluster.Wrote(req)
+			if p := resp.Parts[0]; req.Parts[0].Need == 3 {
+				p.OkReplicas = p.OkReplicas[:has]
+			}
+			return resp, nil
+		}
+	})
+	for ; has <= 3; has++ {
+		x := w.begin(false)
+		w.write(x, w.Tablets[0], int64(has))
+		var few *catalog.ErrQuorum
+		if err := x.Commit(context.Background()); (err == nil) != (has == 3) || err != nil && !errors.As(err, &few) {
+			t.Errorf("a commit in %d of five: %v", has, err)
+		}
+	}
+}
+
 // TestSequenceAfterRestore: what is left of a range that an older catalog has given is not handed out.
 func TestSequenceAfterRestore(t *testing.T) {
 	ctx := context.Background()

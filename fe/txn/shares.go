@@ -19,6 +19,7 @@ type share struct {
 	index  bool // of a hidden table: its rows do not count
 	redo   carried
 	newest newest
+	need   int      // of the commit, if that is more than the quorum of the replicas that there are
 	room   struct { // of a tablet with three replicas and one part
 		bes  [3]types.BEID
 		ok   [3]types.ReplicaID

@@ -264,7 +264,10 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	}
 	table, ok := cat.TableByID(tab.Table)
 	if ok {
-		p.Need = uint32(table.Quorum.Need(tab.Voters()))
+		need := table.CommitNeed(tab)
+		if p.Need, sh.need = uint32(need), 0; need > table.Quorum.Need(tab.Voters()) {
+			sh.need = need
+		}
 	}
 	if ok && !w.Index {
 		var err error

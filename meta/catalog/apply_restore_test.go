@@ -130,3 +130,33 @@ func TestCommitIsNewer(t *testing.T) {
 	c.Tablets[0].Newest = was + 2
 	b.must(c)
 }
+
+// TestCommitNeedsWhatIsWanted: while replicas are still to be made, a commit is in as many as it is in later, if there are so many.
+func TestCommitNeedsWhatIsWanted(t *testing.T) {
+	for _, c := range []struct {
+		quorum              types.WriteQuorum
+		wanted, extra, need int
+	}{
+		{types.QuorumMajority, 3, 0, 2}, {types.QuorumMajority, 4, 0, 3}, {types.QuorumMajority, 5, 0, 3}, {types.QuorumMajority, 9, 0, 3},
+		{types.QuorumMajority, 1, 0, 2}, {types.QuorumMajority, 3, 2, 3}, {types.QuorumOne, 5, 0, 1}, {types.QuorumAll, 5, 0, 3}, {types.QuorumAll, 2, 0, 3},
+	} {
+		b := newBench(t)
+		made := table("t", 10400, c.quorum, tabletA)
+		made.Table.Parts[0].Replicas = c.wanted
+		b.must(made)
+		b.must(&command.AdjustReplicas{Tablet: tabletA, Extra: c.extra})
+		of, _ := b.c.TableByID(10400)
+		if got := of.CommitNeed(b.tablet()); got != c.need {
+			t.Errorf("%v of %d + %d, of which there are three: %d, want %d", c.quorum, c.wanted, c.extra, got, c.need)
+		}
+	}
+	b := newBench(t)
+	b.must(table("t", 10400, types.QuorumMajority, tabletA))
+	c := b.commit(9, r1, r2)
+	c.Tablets[0].Need = 3
+	if err := fails[*ErrQuorum](b, c); err.Have != 2 || err.Need != 3 {
+		t.Errorf("refused for %+v", err)
+	}
+	c.Tablets[0].OK = append(c.Tablets[0].OK, r3)
+	b.must(c)
+}

@@ -125,7 +125,7 @@ func (d *draft) checkCommit(part *command.TxnTablet) error {
 			leaderHas = leaderHas || r.BE == t.Leader
 		}
 	}
-	if need := table.Quorum.Need(followers); have < need {
+	if need := max(table.Quorum.Need(followers), part.Need); have < need {
 		return &ErrQuorum{Tablet: t.ID, Have: have, Need: need}
 	}
 	if !leaderHas {

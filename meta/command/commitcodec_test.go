@@ -21,6 +21,9 @@ func drawCommit(t *rapid.T) *CommitTxn {
 			if rapid.Bool().Draw(t, "newer") {
 				p.Newest = types.Version(number.Draw(t, "newest"))
 			}
+			if rapid.Bool().Draw(t, "short") {
+				p.Need = int(number.Draw(t, "need"))
+			}
 			for range rapid.IntRange(0, 3).Draw(t, "ok") {
 				p.OK = append(p.OK, types.ReplicaID(number.Draw(t, "replica")))
 			}

@@ -142,8 +142,8 @@ func (s *Store) TabletCount() int {
 	return len(s.tablets)
 }
 
-// Create makes an empty tablet at InitialVersion. It is idempotent for the same replica; another replica of the tablet on
-// this disk is ErrExists. The schema is not compared: SetSchema changes it.
+// Create makes an empty tablet at InitialVersion. It is idempotent for the same replica that is empty still; another replica of the
+// tablet on this disk is ErrExists, and so is one that has been written, which an older catalog would take for a new one. The schema is not compared: SetSchema changes it.
 func (s *Store) Create(m Meta) (*Tablet, error) {
 	if err := checkMeta(&m); err != nil {
 		return nil, err
@@ -151,8 +151,8 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 	s.lockTablet(m.Tablet)
 	defer s.mu.Unlock()
 	if t := s.tablets[m.Tablet]; t != nil {
-		if t.Meta().Replica != m.Replica {
-			return nil, fmt.Errorf("create replica %d of tablet %d: replica %d: %w", m.Replica, m.Tablet, t.Meta().Replica, ErrExists)
+		if have := t.Meta(); have.Replica != m.Replica || have.Table != m.Table || t.Version() != types.InitialVersion || len(t.Pending()) > 0 {
+			return nil, fmt.Errorf("create replica %d of tablet %d: replica %d at version %d: %w", m.Replica, m.Tablet, have.Replica, t.Version(), ErrExists)
 		}
 		return t, nil
 	}

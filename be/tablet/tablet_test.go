@@ -411,7 +411,15 @@ func TestCreateAndDrop(t *testing.T) {
 	if _, err := s.Create(other); !errors.Is(err, ErrExists) {
 		t.Fatalf("create another replica: %v", err)
 	}
+	alien := testMeta(1)
+	alien.Table++
+	if _, err := s.Create(alien); !errors.Is(err, ErrExists) {
+		t.Fatalf("create a replica of another table: %v", err)
+	}
 	commit(t, tb, puts(t, row{1, "a", 1}))
+	if _, err := s.Create(testMeta(1)); !errors.Is(err, ErrExists) {
+		t.Fatalf("create a replica that has rows: %v", err)
+	}
 	if err := tb.Flush(); err != nil {
 		t.Fatal(err)
 	}

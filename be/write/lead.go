@@ -54,6 +54,13 @@ func newPart(req *bepb.WriteRequest_Part, r *replica) *part {
 	return p
 }
 
+// has takes in up to which version a replica that has the part is. What the FE has known before is no news.
+func (p *part) has(replica, version uint64) {
+	if version > max(p.req.MinVersion, p.resp.Newest) {
+		p.resp.Newest, p.resp.NewestReplica = version, replica
+	}
+}
+
 // Write leads the parts of a transaction, and waits until it is over.
 func (w *Writer) Write(ctx context.Context, req *bepb.WriteRequest) *bepb.WriteResponse {
 	ended := make(chan *bepb.WriteResponse, 1)
@@ -151,6 +158,7 @@ func (w *Writer) led(txn types.TxnID, parts []*part, done func(*bepb.WriteRespon
 			}
 			return
 		}
+		p.has(p.req.ReplicaId, p.r.newest())
 		if p.light {
 			p.resp.Redo = p.payload
 		}

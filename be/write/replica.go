@@ -317,6 +317,9 @@ func (r *replica) inherit(epoch types.Epoch, decided map[types.Version]decision)
 	}
 }
 
+// newest is the highest version that is here. One that is decided and lacks its rows may have been given up meanwhile (ADMIN END METADATA RESTORE).
+func (r *replica) newest() uint64 { return uint64(r.t.Version()) }
+
 // lateAfter is how long a version that somebody waits for may be on its way before this BE asks for it.
 const lateAfter = 30 * time.Millisecond
 

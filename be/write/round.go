@@ -361,6 +361,9 @@ func note(parts []*part, r *peerRequest, a peerAnswer) {
 		}
 		if text == "" {
 			p.resp.OkReplicas = append(p.resp.OkReplicas, rp.ReplicaId)
+			if i < len(a.resp.Newest) { // else it is of an older version
+				p.has(rp.ReplicaId, a.resp.Newest[i])
+			}
 		} else {
 			p.resp.Failures = append(p.resp.Failures, &bepb.WriteResponse_Failure{ReplicaId: rp.ReplicaId, Error: text})
 		}

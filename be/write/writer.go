@@ -153,12 +153,13 @@ const maxBriefParts = 4
 func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done func(*bepb.ReplicateResponse)) {
 	answer := &struct { // in one piece of memory
 		bepb.ReplicateResponse
-		one  [1]string
-		left atomic.Int32
+		one    [1]string
+		newest [1]uint64
+		left   atomic.Int32
 	}{}
 	resp, left := &answer.ReplicateResponse, &answer.left
-	if resp.Errors = answer.one[:]; len(req.Parts) != 1 {
-		resp.Errors = make([]string, len(req.Parts))
+	if resp.Errors, resp.Newest = answer.one[:], answer.newest[:]; len(req.Parts) != 1 {
+		resp.Errors, resp.Newest = make([]string, len(req.Parts)), make([]uint64, len(req.Parts))
 	}
 	if len(req.Parts) == 0 {
 		done(resp)
@@ -169,9 +170,11 @@ func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done fu
 	}
 	left.Store(int32(len(req.Parts)))
 	for i, p := range req.Parts {
-		w.follow(ctx, types.TxnID(req.TxnId), p, func(err error) {
+		w.follow(ctx, types.TxnID(req.TxnId), p, func(r *replica, err error) {
 			if err != nil {
 				resp.Errors[i] = err.Error()
+			} else {
+				resp.Newest[i] = r.newest()
 			}
 			if left.Add(-1) == 0 {
 				done(resp)
@@ -180,36 +183,36 @@ func (w *Writer) Follow(ctx context.Context, req *bepb.ReplicateRequest, done fu
 	}
 }
 
-func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateRequest_Part, done func(error)) {
+func (w *Writer) follow(ctx context.Context, txn types.TxnID, p *bepb.ReplicateRequest_Part, done func(*replica, error)) {
 	t, ok := w.tablets.Tablet(types.TabletID(p.TabletId))
 	if !ok || uint64(t.Replica()) != p.ReplicaId {
-		done(fmt.Errorf("no replica %d of tablet %d here", p.ReplicaId, p.TabletId))
+		done(nil, fmt.Errorf("no replica %d of tablet %d here", p.ReplicaId, p.TabletId))
 		return
 	}
 	if err := w.restart.refuses(t); err != nil {
-		done(err)
+		done(nil, err)
 		return
 	}
 	r := w.replica(t)
 	if err := r.fence(ctx, types.Epoch(p.Epoch)); err != nil {
-		done(err)
+		done(nil, err)
 		return
 	}
 	if err := learnSchema(ctx, t, p.SchemaVersion, p.Schema); err != nil {
-		done(err)
+		done(nil, err)
 		return
 	}
 	if w.locks.isEnded(txn, t.ID()) {
-		done(fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
+		done(nil, fmt.Errorf("txn %d on tablet %d: %w", txn, t.ID(), ErrEnded))
 		return
 	}
 	w.store(ctx, r, storedPart{txn, int(p.Seq), p.Payload, nil, p.Redo}, func(r *replica, err error) {
 		if err != nil || !w.locks.isEnded(txn, r.t.ID()) && !r.ahead.Load() {
-			done(err)
+			done(r, err)
 			return
 		}
-		if !w.aside(func() { done(w.followed(r, txn)) }) {
-			done(errStopping)
+		if !w.aside(func() { done(r, w.followed(r, txn)) }) {
+			done(nil, errStopping)
 		}
 	})
 }

@@ -288,6 +288,9 @@ func Mute(err error) bool {
 		(strings.Contains(text, "closed network connection") || strings.Contains(text, "timeout"))
 }
 
+// Canceled reports whether the caller did not wait for the answer any longer.
+func Canceled(err error) bool { return status.Code(err) == codes.Canceled }
+
 // Refused reports whether nobody listens at the address: the process is gone, not slow.
 func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")

@@ -177,13 +177,12 @@ func (l *Ledger) notOlder(ctx context.Context, cat *catalog.Catalog, be types.BE
 	}
 	for _, r := range req.Replicas {
 		item := itemOf(be, r)
-		tab, ok := cat.Tablet(item.Tablet)
-		if !ok || !catalog.Outruns(&item, tab) {
+		if !cat.Outrun(&item) {
 			continue
 		}
 		l.cluster.log.Error("the metadata is older than what a backend holds, as when an older copy of meta_dir is put in its place: "+
 			"nothing is committed before all backends have told what they hold (ADMIN SHOW METADATA RESTORE)",
-			"be_id", be, "tablet_id", tab.ID, "version", item.Version, "catalog_version", tab.Version)
+			"be_id", be, "tablet_id", item.Tablet, "replica_id", item.Replica, "version", item.Version)
 		err := l.proposeOne(ctx, &command.RestoreInPlace{Proof: item, TimeMs: now.UnixMilli()})
 		return l.log.Current(), err
 	}

@@ -16,6 +16,8 @@ type placement struct {
 	cuts map[[2]types.BEID]bool // pairs that do not reach one another, the smaller id first
 	// short counts the replicas that nobody could be given, and says who could not take any.
 	short Shortage
+	// needs is how many of its replicas each tablet that was placed needs.
+	needs map[types.TabletID]int
 }
 
 // beLoad counts what a BE has.
@@ -32,7 +34,7 @@ type beLoad struct {
 // asked for by this statement, and why.
 func (d *Tables) placement(failed map[types.BEID]string) *placement {
 	cat := d.log.Current()
-	pl := &placement{cat: cat, cuts: map[[2]types.BEID]bool{}}
+	pl := &placement{cat: cat, cuts: map[[2]types.BEID]bool{}, needs: map[types.TabletID]int{}}
 	for be := range cat.BEs() {
 		if !d.live.Stores(be.ID) {
 			continue
@@ -92,6 +94,7 @@ func (pl *placement) place(table *catalog.Table, p *catalog.Partition, buckets i
 		leader := slices.MinFunc(chosen, func(x, y *beLoad) int {
 			return cmp.Or(pl.unreached(x, chosen)-pl.unreached(y, chosen), x.reluctance()-y.reluctance(), x.leaders-y.leaders)
 		})
+		pl.needs[t.ID] = need
 		leader.leaders++
 		t.Leader = leader.be
 		for _, l := range chosen {

@@ -238,3 +238,40 @@ func TestDrainedLeadsNothing(t *testing.T) {
 		t.Errorf("leaders %v, replicas %v", leaders, replicas)
 	}
 }
+
+// TestGoesOnWithoutOneThatHangs: a BE that takes the request and says nothing is not waited for until its time is up, and what the others have
+// made beside it is dropped. Where every replica is needed it is waited for.
+func TestGoesOnWithoutOneThatHangs(t *testing.T) {
+	w := fakecluster.New(t, 3, 1, types.QuorumMajority)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	hangs := w.BEs[1]
+	hangs.Set(func(b *fakecluster.BE) {
+		b.OnCreate = func(*bepb.CreateReplicasRequest) (*bepb.CreateReplicasResponse, error) {
+			<-release
+			return nil, fakecluster.Broken
+		}
+	})
+	d := ddl.New(w.Log, w.Clients, w)
+	d.SetGrace(0)
+	id, short, err := d.Create(context.Background(), table(w, "hung", 2, 1, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if short.Missing != 2 || len(short.Away) != 1 || short.Away[0].BE != hangs.ID || !strings.Contains(short.String(), "in time") {
+		t.Errorf("the statement lacks %v", short)
+	}
+	table, _ := w.Log.Current().TableByID(id)
+	for _, b := range []*fakecluster.BE{w.BEs[0], w.BEs[2]} {
+		b.Seen(func() {
+			if len(b.Created) != 2 || len(b.Dropped) != 2 {
+				t.Fatalf("backend %d was asked %d times, and dropped %d replicas, want 2 and 2", b.ID, len(b.Created), len(b.Dropped))
+			}
+			for i, it := range b.Created[0].Items {
+				if got := b.Dropped[i]; got.TabletId != it.TabletId || got.ReplicaId != it.ReplicaId || slices.Contains(table.Parts[0].Tablets, types.TabletID(it.TabletId)) {
+					t.Errorf("backend %d made %v in vain and dropped %v", b.ID, it, got)
+				}
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -51,15 +52,23 @@ type Tables struct {
 	log     Log
 	clients *beclient.Clients
 	live    Liveness
+	grace   time.Duration
 }
 
 // New returns Tables.
 func New(log Log, clients *beclient.Clients, live Liveness) *Tables {
-	return &Tables{log: log, clients: clients, live: live}
+	return &Tables{log: log, clients: clients, live: live, grace: createGrace}
 }
 
-// createTimeout bounds the creation of the replicas of one statement on one BE.
-const createTimeout = 60 * time.Second
+const (
+	// createTimeout bounds the creation of the replicas of one statement on one BE.
+	createTimeout = 60 * time.Second
+	// createGrace is how long a BE is waited for once there are enough replicas of each tablet without it, beside the time that those have
+	// taken: longer than a disk that is well takes for a flush while it is busy, and shorter than clients wait.
+	createGrace = 3 * time.Second
+	// unmakeTimeout bounds the call that drops what a BE has made in vain; it is one that has answered a moment ago.
+	unmakeTimeout = 5 * time.Second
+)
 
 // made is a table with the tablets that a statement makes for it.
 type made struct {
@@ -157,7 +166,7 @@ func ask(table *catalog.Table, p *catalog.Partition, buckets int) uint64 {
 }
 
 // make draws ids, places tablets and has their replicas created. A BE that does not make its replicas is left out of the next try, which
-// begins anew: what the BEs have made for this one is dropped as unknown to the catalog. It ends, as each try leaves out one more.
+// begins anew: what the others have made for this one is dropped. It ends, as each try leaves out one more.
 func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, Shortage, error) {
 	failed := map[types.BEID]string{}
 	d.awaitComing(ctx)
@@ -171,10 +180,12 @@ func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *i
 		if err != nil {
 			return nil, Shortage{}, err
 		}
-		failures, err := d.createReplicas(ctx, all)
+		c, err := d.createReplicas(ctx, all, pl.needs)
 		if err == nil {
 			return all, pl.short, nil
 		}
+		d.unmake(ctx, c)
+		failures := c.failures
 		if len(failures) == 0 || ctx.Err() != nil {
 			return nil, Shortage{}, err
 		}
@@ -378,35 +389,90 @@ func creations(all []made) ([]*creation, error) {
 	return out, nil
 }
 
-// createReplicas has every BE create its replicas, and notes the disks that they chose. failures are the BEs that have not done so, and
-// why: all but those that said the request is at fault, which any BE would say.
-func (d *Tables) createReplicas(ctx context.Context, all []made) (failures map[types.BEID]string, err error) {
-	list, err := creations(all)
-	if err != nil {
-		return nil, err
+// creating is one try to have all replicas of some new tablets created.
+type creating struct {
+	list []*creation
+
+	mu       sync.Mutex
+	lacks    map[types.TabletID]int // how many more of its replicas each tablet needs
+	short    int                    // tablets that need more
+	made     []*creation
+	errs     []error
+	failures map[types.BEID]string // BEs that have not made theirs, and why: all but those that said the request is at fault, as any would
+	enough   chan struct{}         // closed when no tablet needs more
+}
+
+// createReplicas has every BE create its replicas, and notes the disks that they chose. A BE that is still silent some time after the others have
+// made what is needed (by tablet) has failed.
+func (d *Tables) createReplicas(ctx context.Context, all []made, needs map[types.TabletID]int) (*creating, error) {
+	c := &creating{lacks: maps.Clone(needs), short: len(needs), failures: map[types.BEID]string{}, enough: make(chan struct{})}
+	var err error
+	if c.list, err = creations(all); err != nil {
+		return c, err
 	}
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
-	)
-	failures = map[types.BEID]string{}
-	for _, c := range list {
+	var wg sync.WaitGroup
+	for _, one := range c.list {
 		wg.Go(func() {
-			if err := contain.Call(func() error { return d.createOn(ctx, c.be, c.req, c.replicas) }); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
-				if !beclient.AtFault(err) {
-					failures[c.be] = failure(err)
-				}
+			c.took(one, contain.Call(func() error { return d.createOn(ctx, one.be, one.req, one.replicas) }))
+		})
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-c.enough:
+		late := time.AfterFunc(d.grace+time.Since(begun), cancel)
+		<-ended
+		late.Stop()
+	}
+	return c, errors.Join(c.errs...)
+}
+
+// took takes in what came of one call.
+func (c *creating) took(one *creation, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.errs = append(c.errs, err)
+		if !beclient.AtFault(err) {
+			c.failures[one.be] = failure(err)
+		}
+		return
+	}
+	c.made = append(c.made, one)
+	before := c.short
+	for _, it := range one.req.Items {
+		id := types.TabletID(it.TabletId)
+		if c.lacks[id]--; c.lacks[id] == 0 {
+			c.short--
+		}
+	}
+	if before > 0 && c.short == 0 {
+		close(c.enough)
+	}
+}
+
+// unmake drops what BEs have made in a try that has failed: no catalog will ever know of it. What cannot be dropped now is dropped when it has
+// been reported for a while.
+func (d *Tables) unmake(ctx context.Context, c *creating) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unmakeTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, one := range c.made {
+		req := &bepb.DropReplicasRequest{}
+		for _, it := range one.req.Items {
+			req.Items = append(req.Items, &bepb.DropReplicasRequest_Item{TabletId: it.TabletId, ReplicaId: it.ReplicaId})
+		}
+		wg.Go(func() {
+			if client, err := d.clients.BE(d.live.Address(one.be)); err == nil {
+				_, _ = client.DropReplicas(ctx, req)
 			}
 		})
 	}
 	wg.Wait()
-	return failures, errors.Join(errs...)
 }
 
 // failure says in words why a BE has not made its replicas.
@@ -414,7 +480,7 @@ func failure(err error) string {
 	switch {
 	case beclient.NoRoom(err):
 		return "has no disk that takes new replicas"
-	case beclient.Silent(err):
+	case beclient.Silent(err), beclient.Canceled(err):
 		return "did not make its replicas in time"
 	case beclient.Unreachable(err):
 		return "does not answer"

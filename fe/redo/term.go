@@ -191,7 +191,7 @@ func watched(cat *catalog.Catalog) []Tablet {
 				w.Replicas = append(w.Replicas, f)
 			}
 		}
-		w.Need = table.Quorum.Need(tab.Voters())
+		w.Need = table.CommitNeed(tab)
 		out = append(out, w)
 	}
 	return out

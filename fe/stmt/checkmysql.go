@@ -15,9 +15,9 @@ var _ = register(Statement{
 	Name:   "check_table",
 	Open:   true,
 	Syntax: "CHECK {TABLE|TABLES} <tables:tables> [FOR UPGRADE] [QUICK] [FAST] [MEDIUM] [EXTENDED] [CHANGED]",
-	Doc: "MySQL's CHECK TABLE: read every row of every replica of some tables and compare them, for tools like mysqlcheck. It changes nothing: a replica that is damaged or " +
-		"differs is an error here and is repaired by ADMIN CHECK TABLE … CHECKSUM, or by the comparison that goes on all the time. With QUICK, FAST or " +
-		"CHANGED nothing is read, only what replicas have reported is compared.",
+	Doc: "MySQL's CHECK TABLE: read every row of every replica of some tables and compare them, for tools like mysqlcheck; unique keys are compared with the rows. " +
+		"It changes nothing: a replica that is damaged or differs is an error here and is repaired by ADMIN CHECK TABLE … CHECKSUM, or by the comparison that " +
+		"goes on all the time; a unique key that does not have the entries of the rows is made anew by DROP INDEX and ADD UNIQUE. With QUICK, FAST or CHANGED nothing is read, only what replicas have reported is compared.",
 	Columns: cols(`
 		Table    text Database and table.
 		Op       name Always check.
@@ -61,10 +61,31 @@ func checkOne(ctx context.Context, e *Env, full string, t *catalog.Table, verify
 			}
 		}
 	}
+	if verify && e.StaleKeys != nil {
+		wrong, err := keyRows(ctx, e, full, t)
+		if err != nil {
+			return nil, err
+		}
+		rows, failed = append(rows, wrong...), failed || len(wrong) > 0
+	}
 	if failed {
 		return append(rows, Row{full, "check", "error", "Corrupt"}), nil
 	}
 	return append(rows, Row{full, "check", "status", "OK"}), nil
+}
+
+// keyRows tells of the unique keys of a table that do not have the entries of its rows.
+func keyRows(ctx context.Context, e *Env, full string, t *catalog.Table) ([]Row, error) {
+	stale, err := e.StaleKeys(ctx, t)
+	if err != nil {
+		return nil, fmt.Errorf("compare the unique keys of %s with its rows: %w", full, err)
+	}
+	var rows []Row
+	for _, name := range stale {
+		rows = append(rows, Row{full, "check", "error", fmt.Sprintf("unique key %s does not have the entries of the rows that are there, as after a restore of metadata "+
+			"that is older than the key: make it anew (ALTER TABLE … DROP INDEX, then ADD UNIQUE)", name)})
+	}
+	return rows, nil
 }
 
 // maintain answers a statement by which tools look after a server: about each table that it lists what do finds. As in MySQL a table

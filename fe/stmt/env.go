@@ -167,6 +167,8 @@ type Env struct {
 	Checksum func(ctx context.Context, db, table string, quick bool) (any, error)
 	// View works out what a view is, by what it reads now.
 	View func(db string, v *catalog.View) (ViewFacts, error)
+	// StaleKeys reads a table, and names its unique keys that do not have the entries of its rows.
+	StaleKeys func(ctx context.Context, t *catalog.Table) ([]string, error)
 }
 
 // stamp prints a time in the session's zone, "N/A" when it is unset.

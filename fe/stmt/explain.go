@@ -145,8 +145,10 @@ var hazardColumns = cols(`
 // hazardRows are the tablets that would suffer if a BE stopped now.
 func hazardRows(e *Env, view *sched.View, be types.BEID) []Row {
 	need := func(t *sched.Tablet, followers int) int {
-		if table, ok := e.Catalog.TableByID(t.Table); ok {
-			return table.Quorum.Need(followers)
+		if tab, ok := e.Catalog.Tablet(t.ID); ok {
+			if table, ok := e.Catalog.TableByID(tab.Table); ok {
+				return table.CommitNeed(tab)
+			}
 		}
 		return types.QuorumMajority.Need(followers)
 	}

@@ -59,7 +59,10 @@ var _ = register(Statement{
 	Name:   "admin_end_metadata_restore",
 	Syntax: "ADMIN END METADATA RESTORE",
 	Doc: "Go on without the backends that ADMIN SHOW METADATA RESTORE lists. What was written after the backup and is only on them " +
-		"is lost: their replicas are replaced by those of the others.",
+		"is lost: their replicas are replaced by those of the others. Of tables that were altered after the backup the columns and keys are those of the backup " +
+		"again, whether this statement was needed or not: a column that was dropped since comes back with the values of rows that were neither changed nor merged since then " +
+		"and NULL or its default in others, so set it (UPDATE) or drop it again; a unique key that was dropped or made anew since does not know the rows of after that: " +
+		"CHECK TABLE tells which, and DROP INDEX with ADD UNIQUE makes it anew.",
 	Do: func(ctx context.Context, e *Env, _ syntax.Args) (Result, error) {
 		r := e.Catalog.Restoring()
 		if r == nil {

@@ -169,17 +169,14 @@ func memberStatus(e *Env, tab *catalog.Tablet, r *catalog.Replica) string {
 
 // ready reports whether a tablet takes writes now.
 func ready(e *Env, t *catalog.Table, tab *catalog.Tablet) bool {
-	complete, followers := 0, 0
+	complete := 0
 	for i := range tab.Replicas {
 		r := &tab.Replicas[i]
-		if r.Role == types.RoleFollower {
-			followers++
-		}
 		if r.Complete() && e.alive(r.BE) && !e.lost(r.BE, tab.ID) {
 			complete++
 		}
 	}
-	return tab.Leader != 0 && e.alive(tab.Leader) && complete >= t.Quorum.Need(followers)
+	return tab.Leader != 0 && e.alive(tab.Leader) && complete >= t.CommitNeed(tab)
 }
 
 var _ = register(Statement{

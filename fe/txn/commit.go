@@ -39,6 +39,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 		if !errors.As(err, &retry) {
 			return err
 		}
+		t.tellOlder(dctx, err)
 		if !t.done.complete() || retry.Gone {
 			return errors.Join(err, t.Rollback(dctx))
 		}
@@ -46,6 +47,32 @@ func (t *Txn) Commit(ctx context.Context) error {
 		if rerr := t.renew(dctx, t.done.statements); rerr != nil || dctx.Err() != nil {
 			return errors.Join(err, rerr, t.Rollback(dctx))
 		}
+	}
+}
+
+// tellOlder has a catalog that does not know of a version which a replica knows of be restored: until that is over nothing is committed.
+func (t *Txn) tellOlder(ctx context.Context, err error) {
+	var older *catalog.ErrOlder
+	if !errors.As(err, &older) {
+		return
+	}
+	sh, cat := t.shares.get(older.Tablet), t.c.log.Current()
+	tab, ok := cat.Tablet(older.Tablet)
+	if sh == nil || !ok {
+		return
+	}
+	for i := range tab.Replicas {
+		r := &tab.Replicas[i]
+		if r.ID != sh.newest.replica {
+			continue
+		}
+		proof := command.ReplicaReport{Tablet: tab.ID, Replica: r.ID, BE: r.BE, Disk: r.Disk, Version: sh.newest.version}
+		out, perr := t.c.log.Propose(ctx, &command.RestoreInPlace{Proof: proof, TimeMs: time.Now().UnixMilli()})
+		if perr == nil {
+			perr = out[0].Err
+		}
+		t.c.logger.Error("the metadata is older than what a backend holds: nothing is committed before all backends have told what they hold "+
+			"(ADMIN SHOW METADATA RESTORE)", "be_id", r.BE, "tablet_id", tab.ID, "version", sh.newest.version, "catalog_version", older.Version, "err", perr)
 	}
 }
 
@@ -137,13 +164,26 @@ func (t *Txn) command() *command.CommitTxn {
 		if sh.seq == 0 {
 			continue
 		}
-		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: sh.tablet, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads})
+		cmd.Tablets = append(cmd.Tablets, command.TxnTablet{Tablet: sh.tablet, Epoch: sh.epoch, OK: sh.ok, Rows: sh.rows, Redo: sh.redo.payloads,
+			Newest: t.news(sh), Need: sh.need})
 	}
 	if len(cmd.Tablets) < t.shares.len() {
 		cmd.Guards = t.guards()
 	}
 	slices.SortFunc(cmd.Tablets, func(a, b command.TxnTablet) int { return int(int64(a.Tablet) - int64(b.Tablet)) })
 	return cmd
+}
+
+// news is the version that a replica of a tablet knows of and the catalog of this FE does not, 0 = there is none: the FE has caught up with it, as
+// it nearly always has.
+func (t *Txn) news(sh *share) types.Version {
+	if sh.newest.version == 0 {
+		return 0
+	}
+	if tab, ok := t.c.log.Current().Tablet(sh.tablet); ok && tab.Version >= sh.newest.version {
+		return 0
+	}
+	return sh.newest.version
 }
 
 // decided reads what the catalog said to the commit.
@@ -164,12 +204,15 @@ func (t *Txn) refused(err error) *RetryError {
 	retry := &RetryError{Err: err}
 	var stale *catalog.ErrStaleEpoch
 	var quorum *catalog.ErrQuorum
+	var older *catalog.ErrOlder
 	var none *catalog.ErrNotFound
 	switch {
 	case errors.As(err, &stale):
 		retry.Tablet = stale.Tablet
 	case errors.As(err, &quorum):
 		retry.Tablet = quorum.Tablet
+	case errors.As(err, &older):
+		retry.Tablet = older.Tablet
 	case errors.As(err, &none):
 		retry.Gone = true
 	}

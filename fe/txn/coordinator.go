@@ -110,11 +110,12 @@ func (c *Coordinator) Active(id types.TxnID) bool {
 
 // Begin starts a transaction. An explicit one may read its own writes.
 func (c *Coordinator) Begin(ctx context.Context, explicit bool) (*Txn, error) {
+	passed := c.log.Current().PassedOver()
 	id, err := c.draw(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t := &Txn{c: c, id: id, explicit: explicit}
+	t := &Txn{c: c, id: id, explicit: explicit, passed: passed}
 	t.done.lost = !explicit // an autocommitted statement is run again from the start instead
 	return t, nil
 }

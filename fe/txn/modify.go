@@ -49,8 +49,8 @@ func (t *Txn) Modify(ctx context.Context, c RowChange, lockWait time.Duration) (
 
 func (t *Txn) modify(ctx context.Context, c RowChange, lockWait time.Duration) (RowOutcome, error) {
 	cat := t.c.log.Current()
-	if r := cat.Restoring(); r != nil {
-		return RowOutcome{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	if err := t.numbered(cat); err != nil {
+		return RowOutcome{}, err
 	}
 	w := TabletWrite{Tablet: c.Tablet, ReadVersion: c.ReadVersion, Schema: c.Schema}
 	known := t.shares.get(c.Tablet) != nil

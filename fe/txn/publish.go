@@ -94,7 +94,7 @@ func (c *Coordinator) audience(cat *catalog.Catalog, tab *catalog.Tablet, msg *b
 		}
 	}
 	if table, ok := cat.TableByID(tab.Table); ok {
-		to.need = min(table.Quorum.Need(tab.Voters()), len(to.followers))
+		to.need = min(table.CommitNeed(tab), len(to.followers))
 	}
 	return to
 }

@@ -20,13 +20,14 @@ type Sequence struct {
 	size    uint64
 	age     time.Duration // 0 = ranges do not go stale, and do not grow
 
-	mu    sync.Mutex
-	first uint64 // of the range
-	next  uint64
-	end   uint64
-	drawn time.Time
-	times uint64 // as many times the size is drawn, less 1
-	ahead uint64 // by how much the next fence is set further than asked for
+	mu     sync.Mutex
+	first  uint64 // of the range
+	next   uint64
+	end    uint64
+	drawn  time.Time
+	passed uint64 // how often the catalog had passed over numbers before the range was drawn
+	times  uint64 // as many times the size is drawn, less 1
+	ahead  uint64 // by how much the next fence is set further than asked for
 }
 
 // NewSequence returns a sequence over a counter; table is 0 for the cluster's own counters.
@@ -50,6 +51,7 @@ func (s *Sequence) Next(ctx context.Context) (uint64, error) { return s.Take(ctx
 func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.restoredLocked()
 	stale := s.age > 0 && time.Since(s.drawn) > s.age
 	if s.end-s.next < n || stale {
 		if err := s.drawLocked(ctx, max(n, s.growLocked()), 0, 0); err != nil {
@@ -60,6 +62,13 @@ func (s *Sequence) Take(ctx context.Context, n uint64) (uint64, error) {
 	s.next += n
 	s.ahead /= 2
 	return first, nil
+}
+
+// restoredLocked drops a range that an older catalog may have given a second time.
+func (s *Sequence) restoredLocked() {
+	if s.passed != s.log.Current().PassedOver() {
+		s.first, s.next, s.end, s.ahead = 0, 0, 0, 0
+	}
 }
 
 // Everybody who wants a number waits while a range is drawn, so ranges that go stale are to last for rangeLasts, but have at most
@@ -85,6 +94,7 @@ func (s *Sequence) growLocked() uint64 {
 func (s *Sequence) Raise(ctx context.Context, v, fence uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.restoredLocked()
 	switch {
 	case v >= s.first && v < s.end: // nobody else's
 		s.next = max(s.next, v+1)
@@ -114,7 +124,7 @@ func (s *Sequence) fenceLocked(ctx context.Context, v uint64) error {
 }
 
 func (s *Sequence) drawLocked(ctx context.Context, n, atLeast, fence uint64) error {
-	now := time.Now()
+	now, passed := time.Now(), s.log.Current().PassedOver()
 	out, err := s.log.Propose(ctx, &command.AllocIDs{Counter: s.counter, N: n, Table: s.table, AtLeast: atLeast, TimeMs: now.UnixMilli(), Fence: fence})
 	if err == nil {
 		err = out[0].Err
@@ -126,6 +136,6 @@ func (s *Sequence) drawLocked(ctx context.Context, n, atLeast, fence uint64) err
 	if !ok {
 		return fmt.Errorf("BUG: AllocIDs answered %T", out[0].Value)
 	}
-	s.first, s.next, s.end, s.drawn = r.First, r.First, r.First+r.N, now
+	s.first, s.next, s.end, s.drawn, s.passed = r.First, r.First, r.First+r.N, now, passed
 	return nil
 }

@@ -18,11 +18,19 @@ type share struct {
 	rows   int64
 	index  bool // of a hidden table: its rows do not count
 	redo   carried
+	newest newest
+	need   int      // of the commit, if that is more than the quorum of the replicas that there are
 	room   struct { // of a tablet with three replicas and one part
 		bes  [3]types.BEID
 		ok   [3]types.ReplicaID
 		redo [1][]byte
 	}
+}
+
+// newest is the highest version of a tablet that a replica had when it got a part, where that is more than the FE knew then.
+type newest struct {
+	version types.Version
+	replica types.ReplicaID
 }
 
 // shares are those of a transaction. Most transactions write to one tablet: its share lies here, and there is no map.

@@ -86,8 +86,9 @@ type Txn struct {
 	skipped  map[types.TabletID][]uint64 // during WriteFree
 	missing  []missed                    // of the last write
 	shares   shares
-	carried  int  // bytes that the commit carries, see offer
-	failed   bool // a write went wrong half done: only Rollback and RollbackTo are possible
+	passed   uint64 // of the catalog when it began: what it was numbered with is drawn since then
+	carried  int    // bytes that the commit carries, see offer
+	failed   bool   // a write went wrong half done: only Rollback and RollbackTo are possible
 	done     history
 }
 
@@ -132,8 +133,8 @@ func (t *Txn) Write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Duration) (Counts, error) {
 	t.missing = nil
 	cat := t.c.log.Current()
-	if r := cat.Restoring(); r != nil {
-		return Counts{}, &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	if err := t.numbered(cat); err != nil {
+		return Counts{}, err
 	}
 	if len(writes) == 1 { // nearly all statements
 		return t.writeOne(ctx, cat, writes[0], lockWait)
@@ -161,6 +162,17 @@ func (t *Txn) write(ctx context.Context, writes []TabletWrite, lockWait time.Dur
 	wctx, cancel := t.bounded(ctx, lockWait)
 	defer cancel()
 	return t.send(wctx, groups, stop)
+}
+
+// numbered says why nothing can be written with the numbers of this transaction: those that were drawn before a restore may be in use.
+func (t *Txn) numbered(cat *catalog.Catalog) error {
+	if r := cat.Restoring(); r != nil {
+		return &catalog.ErrRestoring{Waiting: r.Waiting} // it may last: no retry
+	}
+	if cat.PassedOver() != t.passed {
+		return &RetryError{Err: errors.New("the metadata was restored during the transaction"), Gone: true}
+	}
+	return nil
 }
 
 func (t *Txn) writeOne(ctx context.Context, cat *catalog.Catalog, w TabletWrite, lockWait time.Duration) (Counts, error) {
@@ -252,7 +264,10 @@ func (t *Txn) part(cat *catalog.Catalog, w TabletWrite, p *bepb.WriteRequest_Par
 	}
 	table, ok := cat.TableByID(tab.Table)
 	if ok {
-		p.Need = uint32(table.Quorum.Need(tab.Voters()))
+		need := table.CommitNeed(tab)
+		if p.Need, sh.need = uint32(need), 0; need > table.Quorum.Need(tab.Voters()) {
+			sh.need = need
+		}
 	}
 	if ok && !w.Index {
 		var err error
@@ -447,6 +462,9 @@ func (t *Txn) take(req *bepb.WriteRequest, resp *bepb.WriteResponse, counts *Cou
 			continue
 		}
 		sh.stored(p.OkReplicas)
+		if v := types.Version(p.Newest); v > sh.newest.version {
+			sh.newest = newest{v, types.ReplicaID(p.NewestReplica)}
+		}
 		if err := t.carry(sh, p.Redo); err != nil {
 			return err
 		}

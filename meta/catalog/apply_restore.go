@@ -46,6 +46,9 @@ func (e *ErrRestoring) Error() string {
 // Restoring returns the state of a restored catalog, nil when everything is known.
 func (c *Catalog) Restoring() *Restore { return c.restore }
 
+// PassedOver counts how often all numbers that may be in use were passed over. Who has drawn some before may not use what is left of them.
+func (c *Catalog) PassedOver() uint64 { return c.passed }
+
 func (d *draft) applyRestore(cmd command.Command) (any, error, bool) {
 	switch c := cmd.(type) {
 	case *command.RestoreMetadata:
@@ -92,29 +95,36 @@ func (d *draft) beginRestore(timeMs int64) {
 	}
 }
 
-// restoreInPlace takes the word of a replica that the catalog knows as sound: nobody else gives versions.
+// restoreInPlace takes the word of a BE that the catalog knows: nobody else gives versions and ids.
 func (d *draft) restoreInPlace(c *command.RestoreInPlace) error {
 	if d.restore != nil {
 		return refused("the metadata is being restored already")
 	}
-	t, ok := d.tablets.get(c.Proof.Tablet)
-	if !ok || !Outruns(&c.Proof, t) {
+	if !d.Outrun(&c.Proof) {
 		return refused("replica %d of tablet %d on backend %d has nothing that is newer than the metadata", c.Proof.Replica, c.Proof.Tablet, c.Proof.BE)
 	}
 	d.beginRestore(c.TimeMs)
 	return nil
 }
 
-// Outruns reports whether a replica of a tablet that counts as sound has versions which the catalog has not given: then the catalog is an
-// older one than that which gave them.
-func Outruns(item *command.ReplicaReport, t *Tablet) bool {
+// Outrun reports whether a replica is newer than the catalog, which then is an older one than that which made it so: it has an id that was not
+// drawn, or counts as sound and has versions that were not given.
+func (c *Catalog) Outrun(item *command.ReplicaReport) bool {
+	if uint64(item.Tablet) >= c.nextID || uint64(item.Replica) >= c.nextID {
+		_, member := c.BE(item.BE)
+		return member
+	}
+	t, ok := c.tablets.get(item.Tablet)
+	if !ok {
+		return false
+	}
 	r := t.Replica(item.BE)
 	return r != nil && r.ID == item.Replica && !r.Bad && !item.Bad && item.Version > t.Version
 }
 
 // endRestore goes on without the BEs that are still waited for. Where they are enough to have taken a version between them they may have
 // versions that will be given once more, with other rows: there what is on them counts as bad, if the tablet has another copy. If it
-// has none nothing can be committed before one of them is back, and then what it has is proof of an older catalog (Outruns).
+// has none nothing can be committed before one of them is back, and then what it has is proof of an older catalog (Outrun).
 func (d *draft) endRestore() error {
 	if d.restore == nil {
 		return refused("the metadata is not being restored: nothing to end")
@@ -158,6 +168,7 @@ func (d *draft) mayFork(t *Tablet, bes []types.BEID) bool {
 
 // passOver leaves out every number that may be in use.
 func (d *draft) passOver(timeMs int64) {
+	d.passed++
 	d.nextID += restoredIDs
 	d.txns.draw(restoredTxns, timeMs)
 	for id, n := range d.counters.all() {

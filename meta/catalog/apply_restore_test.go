@@ -82,16 +82,26 @@ func TestRestoreInPlace(t *testing.T) {
 	fails[*ErrRefused](b, &command.RestoreInPlace{Proof: proof})
 	proof.Version++
 	for _, wrong := range []command.ReplicaReport{
-		{Tablet: tabletA + 1000, Replica: r1, BE: be1, Version: proof.Version}, {Tablet: tabletA, Replica: r2, BE: be1, Version: proof.Version},
+		{Tablet: tabletA + 100, Replica: r1, BE: be1, Version: proof.Version}, {Tablet: tabletA, Replica: r2, BE: be1, Version: proof.Version},
 		{Tablet: tabletA, Replica: r1, BE: be1, Version: proof.Version, Bad: true},
 	} {
 		fails[*ErrRefused](b, &command.RestoreInPlace{Proof: wrong})
+	}
+	for _, made := range []command.ReplicaReport{{Tablet: types.TabletID(b.c.nextID), Replica: r1, BE: be1}, {Tablet: tabletA, Replica: types.ReplicaID(b.c.nextID), BE: be2}} {
+		if next, _, err := Apply(b.c, &command.RestoreInPlace{Proof: made}); err != nil || next.Restoring() == nil {
+			t.Errorf("an id that was not drawn proves nothing: %v", err)
+		}
+		made.BE = 10999
+		fails[*ErrRefused](b, &command.RestoreInPlace{Proof: made})
 	}
 	fes := len(slices.Collect(b.c.FEs()))
 	b.must(&command.RestoreInPlace{Proof: proof, TimeMs: 7})
 	fails[*ErrRefused](b, &command.RestoreInPlace{Proof: proof})
 	if r := b.c.Restoring(); r == nil || len(r.Waiting) != 5 || r.SinceMs != 7 || len(slices.Collect(b.c.FEs())) != fes {
 		t.Fatalf("restoring: %+v", r)
+	}
+	if b.c.PassedOver() != 1 {
+		t.Errorf("numbers were passed over %d times", b.c.PassedOver())
 	}
 	if now, _ := b.c.tablets.get(tabletA); now.Epoch <= was.Epoch {
 		t.Errorf("a commit of before could go on at epoch %d", now.Epoch)
@@ -100,4 +110,53 @@ func TestRestoreInPlace(t *testing.T) {
 	if now, _ := b.c.tablets.get(tabletA); now.Version != proof.Version || !now.Replica(be1).Complete() || now.Replica(be2).Complete() {
 		t.Errorf("the tablet after it was told of: %+v", now)
 	}
+}
+
+// TestCommitIsNewer: what a replica knows to be committed was given before, or the catalog is an older one and gives nothing.
+func TestCommitIsNewer(t *testing.T) {
+	b := newBench(t)
+	b.must(table("t", 10400, types.QuorumMajority, tabletA))
+	was := b.tablet().Version
+	for _, known := range []types.Version{0, was} {
+		c := b.commit(types.TxnID(2+known), r1, r2)
+		c.Tablets[0].Newest = known
+		b.must(c)
+	}
+	c := b.commit(9, r1, r2)
+	c.Tablets[0].Newest = was + 3
+	if err := fails[*ErrOlder](b, c); err.Tablet != tabletA || err.Version != was+2 || err.Newest != was+3 {
+		t.Errorf("refused for %+v", err)
+	}
+	c.Tablets[0].Newest = was + 2
+	b.must(c)
+}
+
+// TestCommitNeedsWhatIsWanted: while replicas are still to be made, a commit is in as many as it is in later, if there are so many.
+func TestCommitNeedsWhatIsWanted(t *testing.T) {
+	for _, c := range []struct {
+		quorum              types.WriteQuorum
+		wanted, extra, need int
+	}{
+		{types.QuorumMajority, 3, 0, 2}, {types.QuorumMajority, 4, 0, 3}, {types.QuorumMajority, 5, 0, 3}, {types.QuorumMajority, 9, 0, 3},
+		{types.QuorumMajority, 1, 0, 2}, {types.QuorumMajority, 3, 2, 3}, {types.QuorumOne, 5, 0, 1}, {types.QuorumAll, 5, 0, 3}, {types.QuorumAll, 2, 0, 3},
+	} {
+		b := newBench(t)
+		made := table("t", 10400, c.quorum, tabletA)
+		made.Table.Parts[0].Replicas = c.wanted
+		b.must(made)
+		b.must(&command.AdjustReplicas{Tablet: tabletA, Extra: c.extra})
+		of, _ := b.c.TableByID(10400)
+		if got := of.CommitNeed(b.tablet()); got != c.need {
+			t.Errorf("%v of %d + %d, of which there are three: %d, want %d", c.quorum, c.wanted, c.extra, got, c.need)
+		}
+	}
+	b := newBench(t)
+	b.must(table("t", 10400, types.QuorumMajority, tabletA))
+	c := b.commit(9, r1, r2)
+	c.Tablets[0].Need = 3
+	if err := fails[*ErrQuorum](b, c); err.Have != 2 || err.Need != 3 {
+		t.Errorf("refused for %+v", err)
+	}
+	c.Tablets[0].OK = append(c.Tablets[0].OK, r3)
+	b.must(c)
 }

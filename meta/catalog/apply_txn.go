@@ -96,12 +96,15 @@ func (d *draft) checkGuard(g command.TxnGuard) error {
 	return nil
 }
 
-// checkCommit says whether a transaction may step one tablet: its epoch is current (I2), the leader has the rowset (its
+// checkCommit says whether a transaction may step one tablet: no replica knows of later versions than the catalog, its epoch is current (I2), the leader has the rowset (its
 // key checks must see everything), and enough complete replicas have it (I1).
 func (d *draft) checkCommit(part *command.TxnTablet) error {
 	t, ok := d.tablets.get(part.Tablet)
 	if !ok {
 		return notFound("tablet", part.Tablet)
+	}
+	if part.Newest > t.Version {
+		return &ErrOlder{Tablet: t.ID, Version: t.Version, Newest: part.Newest}
 	}
 	if part.Epoch != t.Epoch {
 		return &ErrStaleEpoch{Tablet: t.ID, Given: part.Epoch, Current: t.Epoch}
@@ -122,7 +125,7 @@ func (d *draft) checkCommit(part *command.TxnTablet) error {
 			leaderHas = leaderHas || r.BE == t.Leader
 		}
 	}
-	if need := table.Quorum.Need(followers); have < need {
+	if need := max(table.Quorum.Need(followers), part.Need); have < need {
 		return &ErrQuorum{Tablet: t.ID, Have: have, Need: need}
 	}
 	if !leaderHas {

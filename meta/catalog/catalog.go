@@ -79,6 +79,7 @@ type Catalog struct {
 	users       tree[userName, *User]
 	txns        txnLog
 	redo        redoing
+	passed      uint64   // how often numbers were passed over
 	restore     *Restore // nil unless the catalog comes from a backup and has not heard every BE
 }
 

@@ -33,6 +33,17 @@ func (e *ErrStaleEpoch) Error() string {
 	return fmt.Sprintf("tablet %d: epoch %d is over, current is %d", e.Tablet, e.Given, e.Current)
 }
 
+// ErrOlder refuses a commit because a replica has a version that this catalog has not given: it is an older one.
+type ErrOlder struct {
+	Tablet  types.TabletID `cbor:"1,keyasint"`
+	Version types.Version  `cbor:"2,keyasint"` // of the catalog
+	Newest  types.Version  `cbor:"3,keyasint"` // that a replica has
+}
+
+func (e *ErrOlder) Error() string {
+	return fmt.Sprintf("tablet %d: version %d was committed, and the metadata knows of %d: it is an older copy", e.Tablet, e.Newest, e.Version)
+}
+
 // ErrQuorum says that too few complete replicas of a tablet hold a transaction's rowset.
 type ErrQuorum struct {
 	Tablet types.TabletID `cbor:"1,keyasint"`

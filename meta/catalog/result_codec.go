@@ -40,13 +40,15 @@ type wireError struct {
 	Schema    *ErrSchemaChanged `cbor:"8,keyasint,omitempty"`
 	Refused   *ErrRefused       `cbor:"9,keyasint,omitempty"`
 	Restoring *ErrRestoring     `cbor:"10,keyasint,omitempty"`
+	Older     *ErrOlder         `cbor:"11,keyasint,omitempty"`
 }
 
 func toWire(err error) (w wireError) {
 	switch {
 	case err == nil, errors.As(err, &w.NotFound), errors.As(err, &w.Exists), errors.As(err, &w.Epoch),
 		errors.As(err, &w.Quorum), errors.As(err, &w.Aborted), errors.As(err, &w.LastCopy),
-		errors.As(err, &w.NotReady), errors.As(err, &w.Schema), errors.As(err, &w.Refused), errors.As(err, &w.Restoring):
+		errors.As(err, &w.NotReady), errors.As(err, &w.Schema), errors.As(err, &w.Refused), errors.As(err, &w.Restoring),
+		errors.As(err, &w.Older):
 	default:
 		w.Refused = &ErrRefused{Why: err.Error()}
 	}
@@ -75,6 +77,8 @@ func (w *wireError) err() error {
 		return w.Refused
 	case w.Restoring != nil:
 		return w.Restoring
+	case w.Older != nil:
+		return w.Older
 	}
 	return nil
 }

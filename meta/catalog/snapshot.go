@@ -73,6 +73,7 @@ type headRecord struct {
 	Cursor    types.TxnID     `cbor:"9,keyasint"`
 	Marks     []txnMark       `cbor:"10,keyasint,omitempty"`
 	Restore   *Restore        `cbor:"11,keyasint,omitempty"`
+	Passed    uint64          `cbor:"12,keyasint,omitempty"`
 }
 
 type countersRecord struct {
@@ -153,7 +154,7 @@ func (c *Catalog) WriteSnapshot(w io.Writer) error {
 	s.record(kindHead, headRecord{
 		Index: c.index, Cluster: c.cluster, CreatedMs: c.createdMs, Leader: c.leader, NextID: c.nextID,
 		NextTxn: c.txns.next, Floor: c.txns.floor, Lost: c.txns.lost, Cursor: c.txns.cursor, Marks: c.txns.marks,
-		Restore: c.restore,
+		Restore: c.restore, Passed: c.passed,
 	})
 	c.writeObjects(s)
 	for start, end := range c.txns.decided.all() {
@@ -316,7 +317,7 @@ func (d *draft) load(kind uint8, body []byte) error {
 		}
 		d.index, d.cluster, d.createdMs, d.leader, d.nextID = h.Index, h.Cluster, h.CreatedMs, h.Leader, h.NextID
 		d.txns.next, d.txns.floor, d.txns.lost, d.txns.cursor, d.txns.marks = h.NextTxn, h.Floor, h.Lost, h.Cursor, h.Marks
-		d.restore = h.Restore
+		d.restore, d.passed = h.Restore, h.Passed
 		return nil
 	case kindDatabase:
 		return loadOne(body, func(v *Database) {

@@ -314,6 +314,11 @@ type TxnTablet struct {
 	OK     []types.ReplicaID `cbor:"3,keyasint"`
 	Rows   int64             `cbor:"4,keyasint,omitempty"`
 	Redo   [][]byte          `cbor:"5,keyasint,omitempty"`
+	// Newest is the highest version that one of those replicas has, 0 = none that the FE had not heard of. Whoever has one was told of it
+	// when the log had it, so a catalog that has not given it is an older one, and would give it a second time.
+	Newest types.Version `cbor:"6,keyasint,omitempty"`
+	// Need is in how many replicas it has to be where that is more than the quorum of those that there are: some are still to be made.
+	Need int `cbor:"7,keyasint,omitempty"`
 }
 
 // TrimRedo forgets payloads of commits: the replicas of these tablets have the versions, up to the given ones, on disk.

@@ -87,6 +87,12 @@ func appendPart(dst []byte, p *TxnTablet) []byte {
 	if len(p.Redo) > 0 {
 		fields++
 	}
+	if p.Newest != 0 {
+		fields++
+	}
+	if p.Need != 0 {
+		fields++
+	}
 	dst = appendHead(append(dst, cborMap|fields, 1), cborUint, uint64(p.Tablet))
 	dst = appendHead(append(dst, 2), cborUint, uint64(p.Epoch))
 	dst = append(dst, 3)
@@ -106,6 +112,12 @@ func appendPart(dst []byte, p *TxnTablet) []byte {
 		for _, payload := range p.Redo {
 			dst = append(appendHead(dst, cborBytes, uint64(len(payload))), payload...)
 		}
+	}
+	if p.Newest != 0 {
+		dst = appendHead(append(dst, 6), cborUint, uint64(p.Newest))
+	}
+	if p.Need != 0 {
+		dst = appendInt(append(dst, 7), int64(p.Need))
 	}
 	return dst
 }
@@ -241,6 +253,16 @@ func (r *commitReader) part(p *TxnTablet) {
 	}
 	if rest > 0 && r.next(5) {
 		r.redo(p)
+		rest--
+	}
+	if rest > 0 && r.next(6) {
+		p.Newest = types.Version(r.want(cborUint))
+		r.bad = r.bad || p.Newest == 0
+		rest--
+	}
+	if rest > 0 && r.next(7) {
+		p.Need = int(r.int())
+		r.bad = r.bad || p.Need == 0
 		rest--
 	}
 	r.bad = r.bad || rest != 0

@@ -18,6 +18,12 @@ func drawCommit(t *rapid.T) *CommitTxn {
 	if rapid.IntRange(0, 9).Draw(t, "tablets") > 0 {
 		c.Tablets = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) TxnTablet {
 			p := TxnTablet{Tablet: types.TabletID(number.Draw(t, "tablet")), Epoch: types.Epoch(number.Draw(t, "epoch")), Rows: int64(number.Draw(t, "rows"))}
+			if rapid.Bool().Draw(t, "newer") {
+				p.Newest = types.Version(number.Draw(t, "newest"))
+			}
+			if rapid.Bool().Draw(t, "short") {
+				p.Need = int(number.Draw(t, "need"))
+			}
 			for range rapid.IntRange(0, 3).Draw(t, "ok") {
 				p.OK = append(p.OK, types.ReplicaID(number.Draw(t, "replica")))
 			}

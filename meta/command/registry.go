@@ -67,7 +67,7 @@ var specs = func() map[Type]spec {
 		{TypeDropIndex, "drop_index", 1, func() Command { return new(DropIndex) }},
 		{TypeRestoreMetadata, "restore_metadata", 1, func() Command { return new(RestoreMetadata) }},
 		{TypeAdoptReplicas, "adopt_replicas", 1, func() Command { return new(AdoptReplicas) }},
-		{TypeRestoreInPlace, "restore_in_place", 1, func() Command { return new(RestoreInPlace) }},
+		{TypeRestoreInPlace, "restore_in_place", 2, func() Command { return new(RestoreInPlace) }},
 		{TypeEndRestore, "end_restore", 1, func() Command { return new(EndRestore) }},
 		{TypeSetQueryRole, "set_query_role", 1, func() Command { return new(SetQueryRole) }},
 		{TypeChangeAccounts, "change_accounts", 1, func() Command { return new(ChangeAccounts) }},

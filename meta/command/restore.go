@@ -16,7 +16,8 @@ type RestoreMetadata struct {
 // RestoreInPlace has a catalog that is older than its BEs go on as one that was taken from a backup; its FEs stay. An older copy of
 // the directories of a majority of FEs makes such a catalog, and so does a BE that was not waited for and comes back.
 type RestoreInPlace struct {
-	Proof  ReplicaReport `cbor:"1,keyasint"` // of a replica that has a version which the catalog has not given
+	// Proof is of a replica with a version that the catalog has not given or, since version 2, of one with an id that it has not drawn.
+	Proof  ReplicaReport `cbor:"1,keyasint"`
 	TimeMs int64         `cbor:"2,keyasint"`
 }
 

@@ -7,6 +7,7 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 
 	"stele/meta/types"
@@ -106,6 +107,29 @@ type Partition struct {
 	// Medium counts only if OwnMedium is set, else the table's does: see Table.MediumOf.
 	Medium    types.Medium `cbor:"21,keyasint,omitempty"`
 	OwnMedium bool         `cbor:"22,keyasint,omitempty"`
+}
+
+// CommitNeed is how many replicas of a tablet of the table a commit has to be in: the quorum of those that there are, and of those that are
+// wanted as far as there are so many. While some of them are still to be made a write is in no fewer than when all are there.
+func (t *Table) CommitNeed(tab *Tablet) int {
+	voters := tab.Voters()
+	need := t.Quorum.Need(voters)
+	if p := t.partition(tab.Partition); p != nil {
+		need = max(need, min(t.Quorum.Need(tab.Wanted(p.Replicas)), voters))
+	}
+	return need
+}
+
+// partition finds a partition by its id; those that were added one after the other are in the order of their ids.
+func (t *Table) partition(id types.PartitionID) *Partition {
+	at, found := slices.BinarySearchFunc(t.Parts, id, func(p Partition, id types.PartitionID) int { return cmp.Compare(p.ID, id) })
+	if !found {
+		at = slices.IndexFunc(t.Parts, func(p Partition) bool { return p.ID == id })
+	}
+	if at < 0 {
+		return nil
+	}
+	return &t.Parts[at]
 }
 
 // MediumOf returns the medium that the replicas of a partition of the table are to lie on.

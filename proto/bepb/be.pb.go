@@ -2001,7 +2001,8 @@ func (x *ReplicateRequest) GetParts() []*ReplicateRequest_Part {
 
 type ReplicateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Errors        []string               `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty"` // one a part, "" = stored
+	Errors        []string               `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty"`         // one a part, "" = stored
+	Newest        []uint64               `protobuf:"varint,2,rep,packed,name=newest,proto3" json:"newest,omitempty"` // one a part: the highest version that the replica has, 0 = it has not stored the part
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2039,6 +2040,13 @@ func (*ReplicateResponse) Descriptor() ([]byte, []int) {
 func (x *ReplicateResponse) GetErrors() []string {
 	if x != nil {
 		return x.Errors
+	}
+	return nil
+}
+
+func (x *ReplicateResponse) GetNewest() []uint64 {
+	if x != nil {
+		return x.Newest
 	}
 	return nil
 }
@@ -4016,16 +4024,20 @@ func (x *WriteResponse_Failure) GetError() string {
 }
 
 type WriteResponse_Part struct {
-	state         protoimpl.MessageState   `protogen:"open.v1"`
-	TabletId      uint64                   `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
-	OkReplicas    []uint64                 `protobuf:"varint,2,rep,packed,name=ok_replicas,json=okReplicas,proto3" json:"ok_replicas,omitempty"`
-	Failures      []*WriteResponse_Failure `protobuf:"bytes,3,rep,name=failures,proto3" json:"failures,omitempty"`
-	Inserted      int64                    `protobuf:"varint,4,opt,name=inserted,proto3" json:"inserted,omitempty"`
-	Replaced      int64                    `protobuf:"varint,5,opt,name=replaced,proto3" json:"replaced,omitempty"` // puts that found the key
-	Deleted       int64                    `protobuf:"varint,6,opt,name=deleted,proto3" json:"deleted,omitempty"`   // deletes that found the key
-	Ignored       int64                    `protobuf:"varint,7,opt,name=ignored,proto3" json:"ignored,omitempty"`
-	Redo          []byte                   `protobuf:"bytes,8,opt,name=redo,proto3" json:"redo,omitempty"`               // the payload, which is in memory only: the commit must carry it; empty = it is on the disks of ok_replicas
-	Skipped       []uint64                 `protobuf:"varint,9,rep,packed,name=skipped,proto3" json:"skipped,omitempty"` // rows that were left out, ascending
+	state      protoimpl.MessageState   `protogen:"open.v1"`
+	TabletId   uint64                   `protobuf:"varint,1,opt,name=tablet_id,json=tabletId,proto3" json:"tablet_id,omitempty"`
+	OkReplicas []uint64                 `protobuf:"varint,2,rep,packed,name=ok_replicas,json=okReplicas,proto3" json:"ok_replicas,omitempty"`
+	Failures   []*WriteResponse_Failure `protobuf:"bytes,3,rep,name=failures,proto3" json:"failures,omitempty"`
+	Inserted   int64                    `protobuf:"varint,4,opt,name=inserted,proto3" json:"inserted,omitempty"`
+	Replaced   int64                    `protobuf:"varint,5,opt,name=replaced,proto3" json:"replaced,omitempty"` // puts that found the key
+	Deleted    int64                    `protobuf:"varint,6,opt,name=deleted,proto3" json:"deleted,omitempty"`   // deletes that found the key
+	Ignored    int64                    `protobuf:"varint,7,opt,name=ignored,proto3" json:"ignored,omitempty"`
+	Redo       []byte                   `protobuf:"bytes,8,opt,name=redo,proto3" json:"redo,omitempty"`               // the payload, which is in memory only: the commit must carry it; empty = it is on the disks of ok_replicas
+	Skipped    []uint64                 `protobuf:"varint,9,rep,packed,name=skipped,proto3" json:"skipped,omitempty"` // rows that were left out, ascending
+	// The highest version that one of ok_replicas has, and that replica; 0 = none is above min_version. A catalog that has
+	// not given it is older than what the BEs hold.
+	Newest        uint64 `protobuf:"varint,10,opt,name=newest,proto3" json:"newest,omitempty"`
+	NewestReplica uint64 `protobuf:"varint,11,opt,name=newest_replica,json=newestReplica,proto3" json:"newest_replica,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4121,6 +4133,20 @@ func (x *WriteResponse_Part) GetSkipped() []uint64 {
 		return x.Skipped
 	}
 	return nil
+}
+
+func (x *WriteResponse_Part) GetNewest() uint64 {
+	if x != nil {
+		return x.Newest
+	}
+	return 0
+}
+
+func (x *WriteResponse_Part) GetNewestReplica() uint64 {
+	if x != nil {
+		return x.NewestReplica
+	}
+	return 0
 }
 
 type QueryRequest_Tablet struct {
@@ -4835,7 +4861,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\n" +
 	"redo_bytes\x18\r \x01(\rR\tredoBytes\x12&\n" +
 	"\x0fleader_start_ms\x18\x0e \x01(\x03R\rleaderStartMs\x12\x12\n" +
-	"\x04need\x18\x0f \x01(\rR\x04need\"\x88\x06\n" +
+	"\x04need\x18\x0f \x01(\rR\x04need\"\xc7\x06\n" +
 	"\rWriteResponse\x123\n" +
 	"\arefusal\x18\x01 \x01(\x0e2\x19.be.WriteResponse.RefusalR\arefusal\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12%\n" +
@@ -4847,7 +4873,7 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\aFailure\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\x1a\x95\x02\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x1a\xd4\x02\n" +
 	"\x04Part\x12\x1b\n" +
 	"\ttablet_id\x18\x01 \x01(\x04R\btabletId\x12\x1f\n" +
 	"\vok_replicas\x18\x02 \x03(\x04R\n" +
@@ -4858,7 +4884,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\adeleted\x18\x06 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aignored\x18\a \x01(\x03R\aignored\x12\x12\n" +
 	"\x04redo\x18\b \x01(\fR\x04redo\x12\x18\n" +
-	"\askipped\x18\t \x03(\x04R\askipped\"\xbb\x01\n" +
+	"\askipped\x18\t \x03(\x04R\askipped\x12\x16\n" +
+	"\x06newest\x18\n" +
+	" \x01(\x04R\x06newest\x12%\n" +
+	"\x0enewest_replica\x18\v \x01(\x04R\rnewestReplica\"\xbb\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rDUPLICATE_KEY\x10\x01\x12\x10\n" +
@@ -4900,9 +4929,10 @@ const file_proto_bepb_be_proto_rawDesc = "" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12%\n" +
 	"\x0eschema_version\x18\x06 \x01(\rR\rschemaVersion\x12\x16\n" +
 	"\x06schema\x18\a \x01(\fR\x06schema\x12\x12\n" +
-	"\x04redo\x18\b \x01(\bR\x04redo\"+\n" +
+	"\x04redo\x18\b \x01(\bR\x04redo\"C\n" +
 	"\x11ReplicateResponse\x12\x16\n" +
-	"\x06errors\x18\x01 \x03(\tR\x06errors\"\xab\x01\n" +
+	"\x06errors\x18\x01 \x03(\tR\x06errors\x12\x16\n" +
+	"\x06newest\x18\x02 \x03(\x04R\x06newest\"\xab\x01\n" +
 	"\x0ePublishRequest\x12-\n" +
 	"\x05items\x18\x01 \x03(\v2\x17.be.PublishRequest.ItemR\x05items\x1aj\n" +
 	"\x04Item\x12\x1b\n" +

@@ -81,12 +81,15 @@ func (m *ReplicateResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendItem(dst, 1, e)
 		ok = ok && utf8.ValidString(e)
 	}
-	return dst, ok
+	return appendNumbers(dst, 2, m.Newest), ok
 }
 
 // ParseWire reads an empty message; false = the generated code has to.
 func (m *ReplicateResponse) ParseWire(b []byte) bool {
 	return byHand && parse(b, func(tag, _ uint64, data []byte) bool {
+		if tag == 2<<3|chunk {
+			return numbers(&m.Newest, data)
+		}
 		m.Errors = append(m.Errors, "")
 		return tag == 1<<3|chunk && text(&m.Errors[len(m.Errors)-1], data)
 	})

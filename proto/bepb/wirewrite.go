@@ -182,7 +182,9 @@ func (m *WriteResponse) AppendWire(dst []byte) ([]byte, bool) {
 		dst = appendNumber(dst, 6, uint64(p.Deleted))
 		dst = appendNumber(dst, 7, uint64(p.Ignored))
 		dst = appendChunk(dst, 8, p.Redo)
-		dst = end(appendNumbers(dst, 9, p.Skipped), at)
+		dst = appendNumbers(dst, 9, p.Skipped)
+		dst = appendNumber(dst, 10, p.Newest)
+		dst = end(appendNumber(dst, 11, p.NewestReplica), at)
 		ok = ok && plain(p.unknownFields)
 	}
 	return appendNumber(dst, 6, uint64(m.Published)), ok
@@ -236,6 +238,10 @@ func (m *WriteResponse_Part) parse(b []byte) bool {
 			m.Redo = keep(data)
 		case 9<<3 | chunk:
 			return numbers(&m.Skipped, data)
+		case 10<<3 | varint:
+			m.Newest = v
+		case 11<<3 | varint:
+			m.NewestReplica = v
 		default:
 			return false
 		}

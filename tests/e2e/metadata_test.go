@@ -213,6 +213,10 @@ func TestOlderMetadataPutBack(t *testing.T) {
 	exec1("CREATE DATABASE m")
 	exec1("CREATE TABLE m.t (id INT PRIMARY KEY AUTO_INCREMENT, v INT) DISTRIBUTED BY HASH(id) BUCKETS 4")
 	exec1("INSERT INTO m.t VALUES (1, 1), (2, 2), (3, 3)")
+	exec1("CREATE TABLE m.keyed (id INT PRIMARY KEY, v INT, UNIQUE KEY u (v))")
+	exec1("INSERT INTO m.keyed VALUES (1, 1)")
+	exec1("CREATE TABLE m.log (v INT)") // rows by hidden ids: no key tells that an id is in use
+	exec1("INSERT INTO m.log VALUES (0)")
 	meta, older := filepath.Join(c.Dir, "fe1", "meta"), filepath.Join(t.TempDir(), "older")
 	must(t, c.Stop("fe1"))
 	must(t, os.CopyFS(older, os.DirFS(meta)))
@@ -229,10 +233,24 @@ func TestOlderMetadataPutBack(t *testing.T) {
 		exec1(fmt.Sprintf("INSERT INTO m.t VALUES (%d, %d)", id, id))
 	}
 	exec1("DELETE FROM m.t WHERE id = 2")
+	exec1("ALTER TABLE m.keyed DROP INDEX u")
+	exec1("INSERT INTO m.keyed VALUES (2, 2)")
+	logged := 1
+	for range 20 {
+		exec1("INSERT INTO m.log VALUES (1)")
+		logged++
+	}
 	must(t, c.Stop("fe1"))
 	must(t, os.RemoveAll(meta))
 	must(t, os.CopyFS(meta, os.DirFS(older)))
 	must(t, c.StartNode("fe1"))
+	for restored := false; !restored; { // from its first moment on
+		if _, err := c.DB().ExecContext(ctx, "INSERT INTO m.log VALUES (2)"); err == nil {
+			logged++
+		}
+		rows, err := cluster.ReadTable(ctx, c.DB(), "SELECT COUNT(*) AS n FROM m.t")
+		restored = err == nil && fmt.Sprint(rows.Column("n")) == "[39]" || ctx.Err() != nil
+	}
 	var n, sum int
 	c.Wait(t, "what came after the copy is there", time.Minute, func() (bool, string) {
 		err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*), SUM(v) FROM m.t").Scan(&n, &sum)
@@ -247,6 +265,24 @@ func TestOlderMetadataPutBack(t *testing.T) {
 	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*), SUM(v) FROM m.t").Scan(&n, &sum); err != nil || n != 40 || sum != 40*41/2+10-2 {
 		t.Errorf("%d rows, sum %d: %v", n, sum, err)
 	}
-	c.WaitHealthy(t, "m.t", time.Minute)
-	c.CheckReplicas(t, "m.t", 3)
+	exec1("INSERT INTO m.log VALUES (3)")
+	if err := c.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM m.log").Scan(&n); err != nil || n != logged+1 {
+		t.Errorf("%d rows were logged, %d are there: %v", logged+1, n, err)
+	}
+	checked := func(table string) string {
+		rows, err := cluster.ReadTable(ctx, c.DB(), "CHECK TABLE "+table)
+		return fmt.Sprint(rows.Column("Msg_text"), err)
+	}
+	if got := checked("m.keyed"); !strings.Contains(got, "unique key u does not have the entries") {
+		t.Errorf("a unique key that was dropped since the copy is %s", got)
+	}
+	exec1("ALTER TABLE m.keyed DROP INDEX u")
+	exec1("ALTER TABLE m.keyed ADD UNIQUE KEY u (v)")
+	for _, table := range []string{"m.t", "m.keyed", "m.log"} {
+		if got := checked(table); !strings.HasPrefix(got, "[OK]") {
+			t.Errorf("%s is %s", table, got)
+		}
+		c.WaitHealthy(t, table, time.Minute)
+		c.CheckReplicas(t, table, 3)
+	}
 }

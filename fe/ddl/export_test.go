@@ -1,0 +1,6 @@
+package ddl
+
+import "time"
+
+// SetGrace sets how long a BE that is silent is waited for once there are enough replicas without it.
+func (d *Tables) SetGrace(grace time.Duration) { d.grace = grace }

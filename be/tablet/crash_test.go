@@ -26,10 +26,7 @@ func TestCrashChild(t *testing.T) {
 	opt.Flush = FlushLimits{Rows: 30, Bytes: 1 << 20, Versions: 1000}
 	opt.ReadAge = 1
 	s := openStore(t, dir, opt)
-	tb, err := s.Create(testMeta(1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tb := ofTheTrialBefore(t, s, 1)
 	for n := tb.Version() + 1; ; n++ {
 		if err := prepare(tb, types.TxnID(n), 0, crashPayload(t, int64(n))); err != nil {
 			t.Fatal(err)
@@ -39,6 +36,19 @@ func TestCrashChild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// ofTheTrialBefore returns a tablet, which is made by the first trial.
+func ofTheTrialBefore(t *testing.T, s *Store, id types.TabletID) *Tablet {
+	t.Helper()
+	if tb, ok := s.Tablet(id); ok {
+		return tb
+	}
+	tb, err := s.Create(testMeta(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tb
 }
 
 func crashPayload(t *testing.T, n int64) []byte {

@@ -50,10 +50,7 @@ func TestPowerChild(t *testing.T) {
 	var out sync.Mutex
 	var group sync.WaitGroup
 	for id := types.TabletID(1); id <= powerWriters; id++ {
-		tb, err := s.Create(testMeta(id))
-		if err != nil {
-			t.Fatal(err)
-		}
+		tb := ofTheTrialBefore(t, s, id)
 		group.Go(func() {
 			for n := tb.Version() + 1; ; n++ {
 				write := powerDurable

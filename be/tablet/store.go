@@ -143,7 +143,8 @@ func (s *Store) TabletCount() int {
 }
 
 // Create makes an empty tablet at InitialVersion. It is idempotent for the same replica that is empty still; another replica of the
-// tablet on this disk is ErrExists, and so is one that has been written, which an older catalog would take for a new one. The schema is not compared: SetSchema changes it.
+// tablet on this disk is ErrExists, and so is one that has been written, which an older catalog would take for a new one. The schema is
+// not compared: SetSchema changes it.
 func (s *Store) Create(m Meta) (*Tablet, error) {
 	if err := checkMeta(&m); err != nil {
 		return nil, err

@@ -250,6 +250,9 @@ func (s *statement) fill(r *rand.Rand, scale float64) string {
 	return b.String()
 }
 
+// appClients are how many clients run each kind.
+var appClients = []int{1, 16}
+
 // appChecks is how many statements of a kind are compared between servers before they are timed.
 const appChecks = 5
 
@@ -354,7 +357,7 @@ func MeasureApps(ctx context.Context, t *Table, servers []*Server, scale float64
 	}
 	var points []pointTest
 	for _, test := range tests {
-		for _, clients := range []int{1, 16} {
+		for _, clients := range appClients {
 			points = append(points, pointTest{test.Name, clients, test.Client()})
 		}
 	}

@@ -93,7 +93,12 @@ func TestBench(t *testing.T) {
 	})
 	part("apps", func(t *testing.T) {
 		apps := &Table{Servers: table.Servers}
-		defer func() { fmt.Println(apps) }()
+		defer func() {
+			fmt.Println(apps)
+			for _, clients := range appClients {
+				fmt.Println(apps.Medians(clientsOf(clients)))
+			}
+		}()
 		must(t, MeasureApps(t.Context(), apps, servers, *appScale, *rounds, min(*span, 500*time.Millisecond), around))
 	})
 	part("bare", func(t *testing.T) { measureBare(t, servers) })

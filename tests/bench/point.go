@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -100,12 +101,24 @@ func measure(ctx context.Context, t *Table, servers []*Server, fill func(context
 	return measureIn(ctx, t, servers, "kv", tests, rounds, span, around)
 }
 
+// paceUnit are the units of a pace: how many statements, the time that one in a hundred exceeds, the CPU time of the server's processes a
+// statement.
+const paceUnit = "1/s · p99 ms · CPU µs"
+
+// clientsOf ends the name of what so many clients do.
+func clientsOf(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return strconv.Itoa(n) + " clients"
+}
+
 // measureIn runs tests in a database that is there.
 func measureIn(ctx context.Context, t *Table, servers []*Server, database string, tests []pointTest, rounds int, span time.Duration,
 	around func(*Server, string) func()) error {
 	for _, test := range tests {
 		rates, p99s, cpus := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
-		name := fmt.Sprintf("%s, %d clients", test.name, test.clients)
+		name := test.name + ", " + clientsOf(test.clients)
 		for range rounds {
 			for _, s := range servers {
 				done := around(s, name)
@@ -120,16 +133,11 @@ func measureIn(ctx context.Context, t *Table, servers []*Server, database string
 			}
 		}
 		for _, s := range servers {
-			t.Put(name, "1/s", true, s.Name, median(rates[s.Name]))
-		}
-		for _, s := range servers {
-			t.Put(name+", p99", "ms", false, s.Name, median(p99s[s.Name]))
-		}
-		for _, s := range servers {
-			if s.Pids == nil {
-				continue
+			beside := []float64{median(p99s[s.Name])}
+			if s.Pids != nil {
+				beside = append(beside, median(cpus[s.Name]))
 			}
-			t.Put(name+", CPU of all nodes", "µs", false, s.Name, median(cpus[s.Name]))
+			t.Put(name, paceUnit, true, s.Name, median(rates[s.Name]), beside...)
 		}
 	}
 	return nil

@@ -152,7 +152,7 @@ func MeasureReplicated(tb testing.TB, t *Table, galera *Galera, stele []*Server,
 			}
 		}
 		for _, s := range servers {
-			t.Put(fmt.Sprintf("durable INSERT of one row into three copies, %d clients", clients), "1/s", true, s.Name, median(rates[s.Name]))
+			t.Put("durable INSERT of one row into three copies, "+clientsOf(clients), "1/s", true, s.Name, median(rates[s.Name]))
 		}
 	}
 	checked(tb, MeasureTSV(ctx, t, servers, rounds))

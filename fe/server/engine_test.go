@@ -210,7 +210,7 @@ func (s *fakeSession) stream(rows int, w ResultWriter) error {
 		b.Cols[0].AppendInt(int64(i))
 		b.Cols[1].AppendString(pad)
 		if b.Len() == vec.MaxRows || i == rows-1 {
-			if err := w.Batch(b.Finish()); err != nil {
+			if err := w.Batch(b.Cut()); err != nil {
 				s.e.ended <- err
 				return err
 			}

@@ -155,7 +155,7 @@ func (g *groupLoad) cut(ctx context.Context, id types.TabletID) error {
 	from := g.tablets[id]
 	j := &groupJob{tablet: id, rows: &vec.Batch{N: from.n}, done: make(chan struct{})}
 	for _, c := range from.cols {
-		j.rows.Cols = append(j.rows.Cols, c.Take())
+		j.rows.Cols = append(j.rows.Cols, c.Finish())
 	}
 	g.raw -= from.raw
 	g.cutRaw += from.raw

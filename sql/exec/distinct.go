@@ -99,7 +99,7 @@ func (a *distinctAcc) merge(ids, rows []int32, state []*vec.Vector) error {
 			if !ok {
 				return fmt.Errorf("merge distinct values: state of %d bytes is cut off", len(rest))
 			}
-			v := one.Finish()
+			v := one.Cut()
 			if a.set.insert(g, append(a.set.begin(g), rest[:len(rest)-len(after)]...)) {
 				values.AppendFrom(v, 0)
 				fresh = append(fresh, g)

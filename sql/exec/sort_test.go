@@ -67,7 +67,7 @@ func shuffled(n int) *memStream {
 	for i := range n {
 		b.AppendValues(vec.Int(int64(i) * 7919 % int64(n)))
 		if b.Len() == 500 || i == n-1 {
-			s.batches = append(s.batches, b.Finish())
+			s.batches = append(s.batches, b.Cut())
 		}
 	}
 	return s

@@ -201,7 +201,7 @@ func (p *partition) write(part int) error {
 		}
 		p.files[part] = f
 	}
-	b := p.held[part].Finish()
+	b := p.held[part].Cut()
 	b.N, p.count[part] = p.count[part], 0
 	return p.files[part].write(b)
 }

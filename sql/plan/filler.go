@@ -122,7 +122,7 @@ func (f *filler) finish(cols []*vec.ColumnBuilder, rows int) *vec.Batch {
 				c.AppendValue(f.defaults[i])
 			}
 		}
-		out.Cols = append(out.Cols, c.Take())
+		out.Cols = append(out.Cols, c.Finish())
 	}
 	return out
 }

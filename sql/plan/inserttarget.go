@@ -132,7 +132,7 @@ func (t *InsertTarget) rows(in *ast.InsertValues) (*vec.Batch, bool) {
 			for range n {
 				cb.AppendValue(t.filler.defaults[pos])
 			}
-			vectors[pos] = *cb.Take()
+			vectors[pos] = *cb.Finish()
 			out.Cols[pos] = &vectors[pos]
 		}
 	}
@@ -154,7 +154,7 @@ func (t *InsertTarget) converted(v *vec.Vector, in *ast.InsertValues, j int) boo
 			return false
 		}
 	}
-	*v = *cb.Take()
+	*v = *cb.Finish()
 	return true
 }
 

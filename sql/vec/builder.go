@@ -227,15 +227,15 @@ func ReuseBuilders(old *Batch) []*ColumnBuilder {
 	return out
 }
 
-// Take returns the vector, which is the end of the builder: Finish would allocate another one.
-func (c *ColumnBuilder) Take() *Vector {
+// Finish returns the vector, which is the end of the builder.
+func (c *ColumnBuilder) Finish() *Vector {
 	v := c.v
-	c.v = Vector{}
+	*c = ColumnBuilder{}
 	return &v
 }
 
-// Finish returns the vector and starts an empty one of the same type.
-func (c *ColumnBuilder) Finish() *Vector {
+// Cut returns the vector and starts an empty one of the same type.
+func (c *ColumnBuilder) Cut() *Vector {
 	v := c.v
 	c.start(v.Type, v.N)
 	return &v
@@ -299,14 +299,19 @@ func (b *Builder) AppendBatch(src *Batch) {
 	}
 }
 
-// Finish returns the batch and starts an empty one.
-func (b *Builder) Finish() *Batch {
+// Finish returns the rows, which are the end of the builder.
+func (b *Builder) Finish() *Batch { return b.end((*ColumnBuilder).Finish) }
+
+// Cut returns the rows and starts an empty batch of the same types.
+func (b *Builder) Cut() *Batch { return b.end((*ColumnBuilder).Cut) }
+
+func (b *Builder) end(column func(*ColumnBuilder) *Vector) *Batch {
 	out := &Batch{Cols: make([]*Vector, len(b.Cols)), N: b.Len()}
 	for i, c := range b.Cols {
 		if c.Len() != out.N {
 			panic("BUG: batch builder with columns of different lengths")
 		}
-		out.Cols[i] = c.Finish()
+		out.Cols[i] = column(c)
 	}
 	return out
 }

@@ -49,6 +49,26 @@ func AppendKey(dst []byte, v *Vector, row int) []byte {
 	}
 }
 
+// AppendValueKey is AppendKey of a value of a type.
+func AppendValueKey(dst []byte, x Value, t types.ColumnType) []byte {
+	if x.Null {
+		return append(dst, keyNull)
+	}
+	dst = append(dst, keyValue)
+	switch t.Phys() {
+	case types.PhysInt64:
+		return binary.BigEndian.AppendUint64(dst, orderedInt(x.I, t.Unsigned))
+	case types.PhysFloat64:
+		return binary.BigEndian.AppendUint64(dst, orderedFloat(x.F))
+	case types.PhysDec128:
+		d := x.Dec128()
+		dst = binary.BigEndian.AppendUint64(dst, uint64(d.Hi)^signBit)
+		return binary.BigEndian.AppendUint64(dst, d.Lo)
+	default:
+		return appendKeyBytes(dst, x.B)
+	}
+}
+
 // AppendRowKey appends the key of one row over the columns cols of b, in that order.
 func AppendRowKey(dst []byte, b *Batch, cols []int, row int) []byte {
 	for _, c := range cols {

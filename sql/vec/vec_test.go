@@ -231,7 +231,7 @@ func TestBuildersUsedAgain(t *testing.T) {
 		}
 		got := &vec.Batch{N: len(want)}
 		for _, c := range cols {
-			got.Cols = append(got.Cols, c.Take())
+			got.Cols = append(got.Cols, c.Finish())
 		}
 		check(t, "appended", got, want)
 	})

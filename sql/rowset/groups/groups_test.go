@@ -25,7 +25,7 @@ func groupsOf(n, text int, first int64) []Group {
 		k.AppendInt(first + int64(i))
 		s.AppendBytes(bytes.Repeat([]byte{byte('a' + i%26)}, text))
 	}
-	rows := &vec.Batch{N: n, Cols: []*vec.Vector{k.Take(), s.Take()}}
+	rows := &vec.Batch{N: n, Cols: []*vec.Vector{k.Finish(), s.Finish()}}
 	return Encode(schema, rows, vec.EncodeKeys(rows, []int{0}))
 }
 

@@ -124,7 +124,7 @@ func readTSV(path string, n int, f func(*vec.Batch) error) error {
 			return err
 		}
 		if b.Len() == n {
-			if err := f(b.Finish()); err != nil {
+			if err := f(b.Cut()); err != nil {
 				return err
 			}
 		}

@@ -24,7 +24,7 @@ import (
 // (kept.go). It is only a shorter way: whatever is not at once clear (values to be converted, rows of the transaction's own, a replica that
 // does not answer) goes to the general way before anything was sent.
 
-// maxPoints bounds the plans that are kept.
+// maxPoints bounds the plans that are kept, one of many values or of a long text being several.
 const maxPoints = 4096
 
 // pointRetry is how long a text counts as no point query: its table may be made or changed.
@@ -32,8 +32,9 @@ const pointRetry = 5 * time.Second
 
 // points keeps the plans of point queries.
 type points struct {
-	mu sync.RWMutex
-	m  map[string]*pointPlan
+	mu   sync.RWMutex
+	m    map[string]*pointPlan
+	size int
 }
 
 // pointPlan is a plan over one definition of each table. Without a plan it says that a text is for the general way, until then.
@@ -63,10 +64,24 @@ func (c *points) get(key []byte) *pointPlan {
 func (c *points) put(key []byte, p *pointPlan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.m == nil || len(c.m) >= maxPoints {
-		c.m = map[string]*pointPlan{}
+	size := p.size(key)
+	if c.m == nil || c.size+size > maxPoints {
+		c.m, c.size = map[string]*pointPlan{}, 0
 	}
-	c.m[string(key)] = p
+	if old := c.m[string(key)]; old != nil {
+		c.size -= old.size(key)
+	}
+	c.m[string(key)], c.size = p, c.size+size
+}
+
+// size is as how many plans one counts: one value of a kept plan takes some hundred bytes.
+func (p *pointPlan) size(key []byte) int {
+	const of, value = 2048, 256
+	bytes := len(key)
+	if p.kept != nil {
+		bytes += p.kept.Values() * value
+	}
+	return 1 + bytes/of
 }
 
 // pointText runs a text if it is a point query; done is false, and nothing has happened, when it is to go the general way.
@@ -77,11 +92,29 @@ func (s *Session) pointText(ctx context.Context, sql string, out *output) (done 
 		return false, nil
 	}
 	key := s.pointKey(room[:0], 't')
+	from := len(key)
 	key, values, ok := parse.PointText(key, few[:0], sql)
 	if !ok {
 		return false, nil
 	}
-	return s.point(ctx, key, sql, pointParams(values), false, out)
+	return s.point(ctx, key, pointQuery{sql: sql, text: key[from:], values: values}, pointParams(values), out)
+}
+
+// pointQuery is a text of which a plan may be kept.
+type pointQuery struct {
+	sql      string
+	prepared bool
+	text     []byte             // the text without its literals, when it is not prepared
+	values   []parse.PointValue // its literals
+}
+
+// sample is a query that the plan for all of its text can be made of.
+func (q *pointQuery) sample(params []plan.Param) (string, []plan.Param) {
+	if !slices.ContainsFunc(q.values, func(v parse.PointValue) bool { return v.Pad }) {
+		return q.sql, params
+	}
+	sql, values := parse.Unpadded(q.text, q.values)
+	return sql, pointParams(values)
 }
 
 // pointParams gives literals the form of parameters.
@@ -103,7 +136,7 @@ func (s *Session) pointPrepared(ctx context.Context, sql string, params []plan.P
 	if len(params) == 0 || !s.mayPoint() {
 		return false, nil
 	}
-	return s.point(ctx, append(s.pointKey(room[:0], 'p'), sql...), sql, params, true, out)
+	return s.point(ctx, append(s.pointKey(room[:0], 'p'), sql...), pointQuery{sql: sql, prepared: true}, params, out)
 }
 
 // mayPoint reports whether the state of the session lets queries take the short way.
@@ -120,17 +153,17 @@ func (s *Session) pointKey(dst []byte, kind byte) []byte {
 	return append(append(dst, f.zone.String()...), 0)
 }
 
-func (s *Session) point(ctx context.Context, key []byte, sql string, params []plan.Param, prepared bool, out *output) (done bool, err error) {
+func (s *Session) point(ctx context.Context, key []byte, q pointQuery, params []plan.Param, out *output) (done bool, err error) {
 	p := s.sh.points.get(key)
 	if p != nil && len(p.tables) == 0 && !p.over() {
 		return false, nil
 	}
-	if p == nil && !namesTable(sql) {
+	if p == nil && !namesTable(q.sql) {
 		return false, nil
 	}
 	newest := s.sh.Log.Current()
 	if p == nil || !p.current(newest) || p.over() {
-		p = s.planPoint(newest, sql, params, prepared)
+		p = s.planPoint(newest, &q, params)
 		s.sh.points.put(key, p)
 	}
 	if p.kept != nil {
@@ -227,9 +260,10 @@ func (p *pointPlan) current(cat *catalog.Catalog) bool {
 }
 
 // planPoint plans a text, or finds that it is for the general way.
-func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Param, prepared bool) *pointPlan {
+func (s *Session) planPoint(cat *catalog.Catalog, q *pointQuery, params []plan.Param) *pointPlan {
+	sql, params := q.sample(params)
 	st, err := s.sh.Parser.Parse(sql, s.mode())
-	if err != nil || prepared != (len(st.Params) > 0) || prepared && len(st.Params) != len(params) {
+	if err != nil || q.prepared != (len(st.Params) > 0) || q.prepared && len(st.Params) != len(params) {
 		return &pointPlan{until: time.Now().Add(pointRetry)}
 	}
 	pctx := s.planContext(cat, s.clock(), nil)
@@ -238,7 +272,7 @@ func (s *Session) planPoint(cat *catalog.Catalog, sql string, params []plan.Para
 		p.describe(pl.Schema)
 		return p
 	}
-	if k, ok := plan.KeepSelect(pctx, st.Node, params, prepared); ok {
+	if k, ok := plan.KeepSelect(pctx, st.Node, params, q.prepared); ok {
 		p := &pointPlan{tables: k.Tables, kept: k}
 		if len(k.Tables) > 1 {
 			p.until = time.Now().Add(keptJoin)

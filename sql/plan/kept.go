@@ -21,7 +21,7 @@ type Kept struct {
 	binder *binder // has what the columns of the conditions are; read only
 	root   *physical.Node
 	scans  []scanned
-	slots  []types.Column // for each value the column that it is compared with
+	slots  []*types.Column // for each value the column that it is compared with
 	types  []types.ColumnType
 }
 
@@ -50,9 +50,9 @@ type scanned struct {
 	read  []int        // the ids that the scan reads
 }
 
-// maxSlots bounds the values of a kept plan, so that there are others of every type; maxNamed its tables.
+// maxSlots bounds the values of a kept plan, maxNamed its tables.
 const (
-	maxSlots = 60
+	maxSlots = 1024
 	maxNamed = 8
 )
 
@@ -130,7 +130,7 @@ func others(values []Param) []Param {
 			continue
 		}
 		if n == v.Value.I {
-			n += maxSlots
+			n += int64(len(values))
 		}
 		out[i].Value.I = n
 	}
@@ -159,6 +159,9 @@ func (b *binder) slotted(n ast.ExprNode, x *expr.Node, err error) (*expr.Node, e
 	}
 	return x, nil
 }
+
+// Values is how many values the plan has.
+func (k *Kept) Values() int { return len(k.slots) }
 
 // Schema is that of the result.
 func (k *Kept) Schema() []physical.OutColumn { return k.root.Schema }
@@ -253,7 +256,7 @@ type slotFinder struct {
 	tables   []Named
 	prepared bool // the values are parameters; literals are part of the text
 	found    slots
-	columns  []types.Column
+	columns  []*types.Column
 }
 
 // name finds the tables of a FROM; false = there is something else.
@@ -317,7 +320,7 @@ func (f *slotFinder) compared(column, value ast.ExprNode) bool {
 }
 
 // column finds the column that a name stands for, of one table.
-func (f *slotFinder) column(n ast.ExprNode) (c types.Column, ok bool) {
+func (f *slotFinder) column(n ast.ExprNode) (c *types.Column, ok bool) {
 	for i := range f.tables {
 		name, some := bareColumn(n, f.tables[i].alias)
 		if !some {
@@ -327,7 +330,7 @@ func (f *slotFinder) column(n ast.ExprNode) (c types.Column, ok bool) {
 			if ok {
 				return c, false
 			}
-			c, ok = f.tables[i].Table.Schema.Columns[at], true
+			c, ok = &f.tables[i].Table.Schema.Columns[at], true
 		}
 	}
 	return c, ok

@@ -13,6 +13,7 @@ import (
 	ast "stele/sql/parse"
 	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
+	"stele/sql/vec"
 )
 
 // partition settles the partitions: StarRocks' clause, MySQL's RANGE [COLUMNS], or one partition named like the table.
@@ -237,7 +238,7 @@ func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 			if i == 0 {
 				return nil, slices.Repeat([]string{"MAXVALUE"}, len(r.cols)), nil
 			}
-			return vecSuccessor(key), append(text, "MAXVALUE"), nil
+			return vec.KeySuccessor(key), append(text, "MAXVALUE"), nil
 		case syntax.BoundNull, syntax.BoundExpr:
 			return nil, nil, refuse("this partition bound")
 		}
@@ -247,7 +248,7 @@ func (r *ranger) key(bounds []syntax.Bound) ([]byte, []string, error) {
 		if err != nil {
 			return nil, nil, errorf(1654, "Partition column values of incorrect type: '%s' for column '%s'", bd.Value, r.cols[i].Name)
 		}
-		key = appendValueKey(key, v, t)
+		key = vec.AppendValueKey(key, v, t)
 		text = append(text, string(sqltypes.AppendText(nil, t, v, r.ctx.location())))
 	}
 	return key, text, nil

@@ -358,7 +358,7 @@ func pointVector(v Param, t types.ColumnType) (*vec.Vector, bool) {
 		return one, v.Type.Kind == types.KindVarChar && len(v.Value.B) <= int(t.Length) && isASCII(v.Value.B)
 	}
 	one.I64 = []int64{v.Value.I}
-	return one, v.Type.Kind >= types.KindTinyInt && v.Type.Kind <= types.KindBigInt && holds(t, v.Value.I) && !(v.Type.Unsigned && v.Value.I < 0)
+	return one, heldAsIs(t, v.Value, v.Type)
 }
 
 func isASCII(b []byte) bool {
@@ -368,6 +368,16 @@ func isASCII(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// plainInteger reports whether values of a type are integers and nothing else, as YEAR and BOOL are.
+func plainInteger(t types.ColumnType) bool {
+	return t.Kind >= types.KindTinyInt && t.Kind <= types.KindBigInt
+}
+
+// heldAsIs reports whether a value that is not NULL is an integer that another integer type holds.
+func heldAsIs(t types.ColumnType, v vec.Value, of types.ColumnType) bool {
+	return plainInteger(of) && !(of.Unsigned && v.I < 0) && holds(t, v.I)
 }
 
 // holds reports whether an integer type holds n.

@@ -198,6 +198,45 @@ func compareEntry(t *rapid.T, sql string, p *Point, via *physical.Via, tablet ty
 	}
 }
 
+// TestLongLists: lists of integers of any length have one of few texts; with other integers in the place of what was put behind them they are
+// queries of that text.
+func TestLongLists(t *testing.T) {
+	texts := map[string]bool{}
+	for n := 1; n <= 1100; n++ {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprint(7 * i)
+		}
+		text, values, ok := ast.PointText(nil, nil, "SELECT `a?` FROM t WHERE a IN ( "+strings.Join(list, ", ")+" ) AND b = 'x' AND c in(1)")
+		if !ok || len(values) < n+2 || len(values) > n+2+n/8 {
+			t.Fatalf("a list of %d: %v, %d values", n, ok, len(values)-2)
+		}
+		for i, v := range values[:len(values)-2] {
+			if want := int64(7 * min(i, n-1)); v.Int != want || v.Pad != (i >= n) {
+				t.Fatalf("a list of %d: value %d is %+v", n, i, v)
+			}
+		}
+		sql, fresh := ast.Unpadded(text, values)
+		again, same, ok := ast.PointText(nil, nil, sql)
+		different := map[int64]bool{}
+		for i, v := range fresh[:len(fresh)-2] {
+			different[v.Int] = true
+			if !ok || same[i].Int != v.Int || i < n && v != values[i] {
+				t.Fatalf("a list of %d: %s has %+v, not %+v", n, sql, same[i], v)
+			}
+		}
+		if string(again) != string(text) || len(different) != len(fresh)-2 {
+			t.Fatalf("a list of %d: %s, of which %d differ", n, again, len(different))
+		}
+		if n <= 1000 {
+			texts[string(text)] = true
+		}
+	}
+	if len(texts) > 70 {
+		t.Errorf("%d texts for lists of up to 1,000", len(texts))
+	}
+}
+
 // TestPointTextKeepsWhatMatters: texts whose skeletons are equal differ in their literals only.
 func TestPointTextKeepsWhatMatters(t *testing.T) {
 	for _, c := range []struct {
@@ -215,6 +254,9 @@ func TestPointTextKeepsWhatMatters(t *testing.T) {
 		{`SELECT v FROM t WHERE id = 'a\'b'`, ""}, {"SELECT v FROM t WHERE id = 'a''b'", ""}, {`SELECT v FROM t WHERE id = "a"`, ""},
 		{"SELECT v FROM t WHERE id = 1 /* x */", ""}, {"SELECT v FROM t WHERE id = ?", ""}, {"SELECT v FROM t WHERE id = 1; SELECT 2", ""},
 		{"SELECT v FROM t WHERE id = _utf16 'ab'", ""}, {"SELECT v FROM t WHERE id = 1 # x", ""}, {"SELECT v FROM t WHERE id = @x", ""},
+		{"SELECT v FROM t WHERE id in (1,2 , 3 ) AND w IN(4)", "SELECT v FROM t WHERE id in (?,? , ? ) AND w IN(?)"},
+		{"SELECT v FROM t WHERE id IN (1, 'a')", "SELECT v FROM t WHERE id IN (?, ?)"}, {"SELECT v FROM t WHERE id IN (1, 2", "SELECT v FROM t WHERE id IN (?, ?"},
+		{"SELECT v FROM t WHERE id IN (1.5, 2)", ""}, {"SELECT v FROM t WHERE id IN ()", "SELECT v FROM t WHERE id IN ()"}, {"SELECT v FROM t WHERE id IN", "SELECT v FROM t WHERE id IN"},
 		{"UPDATE t SET v = 1", ""}, {"SELECT 1.e FROM t", ""}, {"SELECT v FROM t WHERE id = 99999999999999999999", ""}, {"SELECT `v", ""},
 	} {
 		got, _, ok := ast.PointText(nil, nil, c.sql)

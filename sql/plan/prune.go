@@ -30,6 +30,7 @@ type pruner struct {
 	// byKeys: texts of a collation are bound by their keys, as they are in the hidden table of a unique key.
 	byKeys bool
 	known  map[boundBy][]keyRange // what ranges has found out
+	room   []byte                 // of keys
 }
 
 // boundBy is a column as ranges is asked for it.
@@ -176,11 +177,15 @@ func (p *pruner) points(cols []types.ColumnID) ([][]byte, bool) {
 		if len(ranges)*len(keys) > maxPoints {
 			return nil, false
 		}
-		var next [][]byte
+		next := make([][]byte, 0, len(ranges)*len(keys))
 		for _, k := range keys {
 			for _, r := range ranges {
 				if !r.point {
 					return nil, false
+				}
+				if k == nil {
+					next = append(next, r.lo)
+					continue
 				}
 				next = append(next, append(slices.Clone(k), r.lo...))
 			}
@@ -196,10 +201,14 @@ func (p *pruner) ranges(id types.ColumnID) []keyRange {
 	if r, ok := p.known[by]; ok {
 		return r
 	}
-	out := []keyRange{{}}
+	out, some := []keyRange{{}}, false
 	for _, c := range p.preds {
-		if r, ok := p.rangesOf(c, id); ok {
+		r, ok := p.rangesOf(c, id)
+		switch {
+		case ok && some:
 			out = intersect(out, r)
+		case ok:
+			out, some = r, true
 		}
 	}
 	if p.known == nil {
@@ -273,16 +282,20 @@ func (p *pruner) inRanges(c *expr.Node, id types.ColumnID) ([]keyRange, bool) {
 	if len(c.Args) > maxPoints {
 		return nil, false
 	}
-	var out []keyRange
+	t, ok := p.bareColumn(c.Args[0], id)
+	if !ok {
+		return nil, false
+	}
+	out := make([]keyRange, 0, len(c.Args)-1)
 	for _, v := range c.Args[1:] {
 		if v.Kind == expr.NodeConst && v.Value.Null {
 			continue
 		}
-		r, ok := p.compareRange("=", c.Args[0], v, id)
+		r, ok := p.rangeOf("=", v, t)
 		if !ok {
 			return nil, false
 		}
-		out = append(out, r...)
+		out = append(out, r)
 	}
 	return out, true
 }
@@ -297,26 +310,37 @@ func (p *pruner) compareRange(op string, col, v *expr.Node, id types.ColumnID) (
 	if v.Value.Null {
 		return nil, true
 	}
+	r, ok := p.rangeOf(op, v, t)
+	return []keyRange{r}, ok
+}
+
+// rangeOf is the range of a type's values that compare with one that is not NULL in some way.
+func (p *pruner) rangeOf(op string, v *expr.Node, t types.ColumnType) (keyRange, bool) {
+	if v.Kind != expr.NodeConst {
+		return keyRange{}, false
+	}
 	val, ok := p.exact(v, t)
 	if !ok && t.Kind == types.KindDate && v.Type.Kind == types.KindDateTime {
 		val, op, ok = floorDay(v.Value, op)
 	}
 	if !ok {
-		return nil, false
+		return keyRange{}, false
 	}
-	key := appendValueKey(nil, val, t)
+	from := len(p.room)
+	p.room = vec.AppendValueKey(p.room, val, t)
+	key := p.room[from:len(p.room):len(p.room)]
 	next := vec.KeySuccessor(key)
 	switch op {
 	case "=":
-		return []keyRange{{lo: key, hi: next, point: true}}, true
+		return keyRange{lo: key, hi: next, point: true}, true
 	case "<":
-		return []keyRange{{hi: key}}, true
+		return keyRange{hi: key}, true
 	case "<=":
-		return []keyRange{{hi: next}}, true
+		return keyRange{hi: next}, true
 	case ">":
-		return []keyRange{{lo: next}}, true
+		return keyRange{lo: next}, true
 	}
-	return []keyRange{{lo: key}}, true
+	return keyRange{lo: key}, true
 }
 
 // floorDay compares dates with a time of day by its date: before noon of a day is on the day or before it.
@@ -373,6 +397,9 @@ func keepsOrder(from, to types.ColumnType) bool {
 
 // exact converts a constant to the column's type; false when that changes it.
 func (p *pruner) exact(v *expr.Node, t types.ColumnType) (expr.Value, bool) {
+	if plainInteger(t) && !v.Value.Null && heldAsIs(t, v.Value, v.Type) {
+		return v.Value, true
+	}
 	if like := v.Type; t.IsInteger() || t.Kind == types.KindVarChar {
 		like.NotNull = t.NotNull
 		if like == t {
@@ -397,13 +424,3 @@ func (p *pruner) exact(v *expr.Node, t types.ColumnType) (expr.Value, bool) {
 	}
 	return out, true
 }
-
-// appendValueKey appends the memcomparable form of one value.
-func appendValueKey(dst []byte, v expr.Value, t types.ColumnType) []byte {
-	cb := vec.NewColumnBuilder(t, 1)
-	cb.AppendValue(v)
-	return vec.AppendKey(dst, cb.Finish(), 0)
-}
-
-// vecSuccessor is the first key after all that begin with a prefix.
-func vecSuccessor(prefix []byte) []byte { return vec.KeySuccessor(prefix) }

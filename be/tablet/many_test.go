@@ -138,6 +138,31 @@ func TestCreateAndDropSideBySide(t *testing.T) {
 	wantNoKeys(t, s)
 }
 
+// TestDropsShareRequests: what many small tablets leave is deleted by few requests, each of which waits for the disk.
+func TestDropsShareRequests(t *testing.T) {
+	const many = 300
+	var writes atomic.Int64
+	opt := testOptions()
+	opt.Faults.Write = func(string, bool) error { writes.Add(1); return nil }
+	s := openStore(t, t.TempDir(), opt)
+	for id := types.TabletID(1); id <= many; id++ {
+		tb, err := s.Create(testMeta(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, puts(t, row{1, "a", 1}))
+		if err := s.Drop(id, testMeta(id).Replica); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := writes.Load()
+	maintain(t, s)
+	if n := writes.Load() - before; n > many/10 {
+		t.Errorf("%d writes delete %d tablets", n, many)
+	}
+	wantNoKeys(t, s)
+}
+
 // TestLookUpsDoNotWaitForTheDisk drops a tablet on a disk that hangs: whoever looks for a tablet asks every disk, for one that may
 // be on another.
 func TestLookUpsDoNotWaitForTheDisk(t *testing.T) {

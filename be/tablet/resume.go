@@ -244,7 +244,7 @@ func (s *Store) dropPartialLocked(id types.TabletID) error {
 	}
 	delete(s.partial, id)
 	s.garbage = append(s.garbage, garbage{uid: p.rec.UID})
-	s.poke()
+	poke(s.wasted)
 	return nil
 }
 

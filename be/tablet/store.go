@@ -71,6 +71,7 @@ type Store struct {
 	mem       memGauge
 	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
+	wasted    chan struct{} // buffered, 1: there is garbage
 	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
@@ -83,7 +84,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.decodedBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
-		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
+		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), wasted: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
 	s.active.tablets = make(map[types.TabletID]*Tablet)
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
@@ -110,8 +111,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	if !opt.NoBackground {
-		s.workers.Add(2)
+		s.workers.Add(3)
 		go s.maintainLoop(ctx)
+		go s.giveBackLoop(ctx)
 		go s.scrubLoop(ctx)
 	}
 	return s, nil
@@ -250,7 +252,7 @@ func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
 func (s *Store) retireLocked(t *Tablet) {
 	if t.retire() {
 		s.garbage = append(s.garbage, garbage{uid: t.uid})
-		s.poke()
+		poke(s.wasted)
 	}
 }
 

@@ -144,3 +144,26 @@ func TestLull(t *testing.T) {
 		}
 	}
 }
+
+// TestFlushesGoOnWhileRoomIsGivenBack: what dropped tablets leave takes long to delete, and writers wait for flushes.
+func TestFlushesGoOnWhileRoomIsGivenBack(t *testing.T) {
+	opt := testOptions()
+	opt.NoBackground, opt.MemLimit = false, 1
+	s := openStore(t, t.TempDir(), opt)
+	tb, err := s.Create(testMeta(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for v := types.InitialVersion + 1; v < types.InitialVersion+5; v++ {
+		if err := tb.Prepare(ctx, types.TxnID(v), puts(t, row{int64(v), "a", 1})); err != nil {
+			t.Fatalf("version %d: %v", v, err)
+		}
+		if err := tb.Publish(types.TxnID(v), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

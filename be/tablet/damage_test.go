@@ -472,3 +472,40 @@ func TestScrubFindsDamageThatNobodyReads(t *testing.T) {
 		t.Fatalf("scrub of damage: %v", err)
 	}
 }
+
+// TestDiskThatCannotBeRead cuts the segments below their mappings: what is read there fails as on a disk with broken sectors, and the
+// replica is bad. One that has nothing there is not.
+func TestDiskThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	var tabs []*Tablet
+	for id := range types.TabletID(2) {
+		tb, err := s.Create(testMeta(id + 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, puts(t, row{1, "a", 1}))
+		tabs = append(tabs, tb)
+	}
+	commit(t, tabs[0], puts(t, manyRows(0, 5000)...))
+	if err := tabs[0].Flush(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*.seg"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("segments %v, %v", files, err)
+	}
+	for _, f := range files {
+		if err := os.Truncate(f, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free := func(context.Context, int64) error { return nil }
+	if err := tabs[0].Scrub(context.Background(), free); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("scrub: %v", err)
+	}
+	if !tabs[0].Stats().Bad || tabs[1].Stats().Bad {
+		t.Fatal("bad replicas are not the one that cannot be read")
+	}
+	wantContents(t, tabs[1], 2, map[rowKey]int64{{1, "a"}: 1})
+}

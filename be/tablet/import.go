@@ -83,7 +83,7 @@ func (s *Store) BeginImport(m Meta, size int64) (*Import, error) {
 	}
 	im := &Import{s: s, t: newTablet(s, uid, m.clone()), from: from}
 	im.t.unlisted = true
-	s.imports[uid] = im
+	s.relist(func() { s.imports[uid] = im })
 	return im, nil
 }
 
@@ -436,8 +436,10 @@ func (im *Import) flip() error {
 		return err
 	}
 	im.over, t.unlisted = true, false
-	delete(s.imports, t.uid)
-	s.tablets[t.id] = t
+	s.relist(func() {
+		delete(s.imports, t.uid)
+		s.tablets[t.id] = t
+	})
 	if old != nil {
 		s.retireLocked(old)
 	}
@@ -456,7 +458,7 @@ func (im *Import) Abort() {
 	im.queued, im.bytes, im.free, im.fresh = nil, 0, nil, nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.imports, im.t.uid)
+	s.relist(func() { delete(s.imports, im.t.uid) })
 	if im.record != nil {
 		s.logFailure("drop import record")(s.meta.Commit(kv.Entry{Key: key1(kImport, uint64(im.t.id)), Delete: true}))
 	}

@@ -27,26 +27,43 @@ func (s *Store) addGarbage(g garbage) {
 	s.mu.Lock()
 	s.garbage = append(s.garbage, g)
 	s.mu.Unlock()
-	s.poke()
+	poke(s.wasted)
 }
 
+// maintainLoop is the worker that has writers go on: they wait for its flushes. So what takes long on a large disk is another worker's.
 func (s *Store) maintainLoop(ctx context.Context) {
+	s.work(ctx, s.wake, func() {
+		s.retune()
+		if err := s.tend(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("maintenance", "err", err)
+		}
+	})
+}
+
+// giveBackLoop is the worker that gives room back.
+func (s *Store) giveBackLoop(ctx context.Context) {
+	var last givenBack
+	s.work(ctx, s.wasted, func() {
+		if err := s.clear(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("delete garbage", "err", err)
+		}
+		s.giveBack(ctx, &last)
+	})
+}
+
+// work does a round when it is woken, and once a second.
+func (s *Store) work(ctx context.Context, wake <-chan struct{}, round func()) {
 	defer s.workers.Done()
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	var last givenBack
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.wake:
+		case <-wake:
 		case <-tick.C:
 		}
-		s.retune()
-		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("maintenance", "err", err)
-		}
-		s.giveBack(ctx, &last)
+		round()
 	}
 }
 
@@ -96,17 +113,27 @@ func (l *lull) look(now time.Time, bytes int64) bool {
 	return quiet
 }
 
-// Maintain does one round of what the background worker does: flush what has grown, merge rowsets, drop what retention no
+// Maintain does one round of what the background workers do: flush what has grown, merge rowsets, drop what retention no
 // longer asks for, delete garbage.
 func (s *Store) Maintain(ctx context.Context) error {
+	return errors.Join(s.tend(ctx), s.clear(ctx))
+}
+
+// tend does what tablets need.
+func (s *Store) tend(ctx context.Context) error {
 	errs := []error{s.maintainActive(ctx)}
 	if ctx.Err() == nil && s.mem.over(0.5) {
 		errs = append(errs, s.flushLargest(ctx))
 	}
-	if ctx.Err() == nil {
-		errs = append(errs, s.expirePartial(), s.collect(ctx))
-	}
 	return errors.Join(errs...)
+}
+
+// clear deletes what nobody needs.
+func (s *Store) clear(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(s.expirePartial(), s.collect(ctx))
 }
 
 func (t *Tablet) maintain(ctx context.Context) error {
@@ -160,48 +187,68 @@ func (s *Store) collect(ctx context.Context) error {
 	todo := s.garbage
 	s.garbage = nil
 	s.mu.Unlock()
-	for i, g := range todo {
-		err := ctx.Err()
+	var dead deadKeys
+	for from := 0; from < len(todo); {
+		to, err := from, ctx.Err()
+		for err == nil && to < len(todo) && dead.len() < deleteBatch {
+			err = s.addKeys(todo[to], &dead)
+			to++
+		}
 		if err == nil {
-			err = s.deleteGarbage(g)
+			err = errors.Join(deleteKeys(s.data, dead.data), deleteKeys(s.meta, dead.meta))
 		}
 		if err != nil {
 			s.mu.Lock()
-			s.garbage = append(s.garbage, todo[i:]...)
+			s.garbage = append(s.garbage, todo[from:]...)
 			s.mu.Unlock()
 			return err
 		}
+		from, dead = to, deadKeys{}
 	}
 	return nil
 }
 
-func (s *Store) deleteGarbage(g garbage) error {
+// deadKeys are keys of garbage, by instance. Those of many small tablets go together: each request waits for the disk.
+type deadKeys struct{ data, meta [][]byte }
+
+func (d *deadKeys) len() int { return len(d.data) + len(d.meta) }
+
+// addKeys adds the keys of a piece of garbage.
+func (s *Store) addKeys(g garbage, dead *deadKeys) error {
 	if g.rowset != 0 {
-		keys := [][]byte{key2(kIndex, g.uid, g.rowset)}
+		dead.data = append(dead.data, key2(kIndex, g.uid, g.rowset))
 		for i := range g.groups {
-			keys = append(keys, key3(kGroup, g.uid, g.rowset, uint32(i)))
+			dead.data = append(dead.data, key3(kGroup, g.uid, g.rowset, uint32(i)))
 		}
-		return errors.Join(deleteKeys(s.data, keys), deleteKeys(s.meta, [][]byte{key2(kDeletes, g.uid, g.rowset)}))
+		dead.meta = append(dead.meta, key2(kDeletes, g.uid, g.rowset))
+		return nil
 	}
+	var err error
 	for _, kind := range []byte{kGroup, kIndex, kLargePart} {
-		if err := deletePrefix(s.data, key1(kind, g.uid)); err != nil {
+		if dead.data, err = appendKeys(dead.data, s.data, key1(kind, g.uid)); err != nil {
 			return err
 		}
 	}
 	for _, kind := range []byte{kVersion, kPart, kDeletes, kManifest} {
-		if err := deletePrefix(s.meta, key1(kind, g.uid)); err != nil {
+		if dead.meta, err = appendKeys(dead.meta, s.meta, key1(kind, g.uid)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func deletePrefix(db *kv.DB, prefix []byte) error {
-	var keys [][]byte
-	if err := db.ScanKeys(prefix, func(key []byte) error {
+// appendKeys appends the keys with a prefix.
+func appendKeys(keys [][]byte, db *kv.DB, prefix []byte) ([][]byte, error) {
+	err := db.ScanKeys(prefix, func(key []byte) error {
 		keys = append(keys, append([]byte(nil), key...))
 		return nil
-	}); err != nil {
+	})
+	return keys, err
+}
+
+func deletePrefix(db *kv.DB, prefix []byte) error {
+	keys, err := appendKeys(nil, db, prefix)
+	if err != nil {
 		return err
 	}
 	return deleteKeys(db, keys)

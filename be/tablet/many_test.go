@@ -3,6 +3,7 @@ package tablet
 import (
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,4 +136,74 @@ func TestCreateAndDropSideBySide(t *testing.T) {
 	}
 	maintain(t, s)
 	wantNoKeys(t, s)
+}
+
+// TestDropsShareRequests: what many small tablets leave is deleted by few requests, each of which waits for the disk.
+func TestDropsShareRequests(t *testing.T) {
+	const many = 300
+	var writes atomic.Int64
+	opt := testOptions()
+	opt.Faults.Write = func(string, bool) error { writes.Add(1); return nil }
+	s := openStore(t, t.TempDir(), opt)
+	for id := types.TabletID(1); id <= many; id++ {
+		tb, err := s.Create(testMeta(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, puts(t, row{1, "a", 1}))
+		if err := s.Drop(id, testMeta(id).Replica); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := writes.Load()
+	maintain(t, s)
+	if n := writes.Load() - before; n > many/10 {
+		t.Errorf("%d writes delete %d tablets", n, many)
+	}
+	wantNoKeys(t, s)
+}
+
+// TestLookUpsDoNotWaitForTheDisk drops a tablet on a disk that hangs: whoever looks for a tablet asks every disk, for one that may
+// be on another.
+func TestLookUpsDoNotWaitForTheDisk(t *testing.T) {
+	var hangs atomic.Bool
+	hanging, goOn := make(chan struct{}, 1), make(chan struct{})
+	opt := testOptions()
+	opt.Faults.Write = func(instance string, _ bool) error {
+		if instance == "meta" && hangs.CompareAndSwap(true, false) {
+			hanging <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}
+	s := openStore(t, t.TempDir(), opt)
+	for id := types.TabletID(1); id <= 2; id++ {
+		if _, err := s.Create(testMeta(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hangs.Store(true)
+	dropped := make(chan error, 1)
+	go func() { dropped <- s.Drop(2, testMeta(2).Replica) }()
+	<-hanging
+	found := make(chan bool, 1)
+	go func() {
+		_, ok := s.Tablet(1)
+		found <- ok && len(s.Tablets()) == s.TabletCount() && s.Memory().Total() > 0
+	}()
+	select {
+	case ok := <-found:
+		if !ok {
+			t.Error("the tablet is not found")
+		}
+	case <-time.After(time.Minute):
+		t.Error("a look-up waits for the disk")
+	}
+	close(goOn)
+	if err := <-dropped; err != nil {
+		t.Fatal(err)
+	}
+	if n := s.TabletCount(); n != 1 {
+		t.Fatalf("%d tablets", n)
+	}
 }

@@ -190,7 +190,7 @@ func (im *Import) Suspend() {
 	s := im.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.imports, im.t.uid)
+	s.relist(func() { delete(s.imports, im.t.uid) })
 	im.t.retire() // no snapshot is left: nothing but Verify takes one
 	s.partial[im.t.id] = left
 }
@@ -244,7 +244,7 @@ func (s *Store) dropPartialLocked(id types.TabletID) error {
 	}
 	delete(s.partial, id)
 	s.garbage = append(s.garbage, garbage{uid: p.rec.UID})
-	s.poke()
+	poke(s.wasted)
 	return nil
 }
 

@@ -87,10 +87,7 @@ func (s *Store) scrubSoon(id types.TabletID) {
 	s.mu.Lock()
 	s.unscrubbed = append(s.unscrubbed, id)
 	s.mu.Unlock()
-	select {
-	case s.cloned <- struct{}{}:
-	default:
-	}
+	poke(s.cloned)
 }
 
 // scrubCloned scrubs the replicas that clones have brought, as fast as background work may.

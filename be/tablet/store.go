@@ -40,11 +40,15 @@ type Store struct {
 	meta *kv.DB
 	data *kv.DB
 
+	// listing guards reading tablets and imports, which are changed with mu held as well: no I/O happens under it. Whoever looks for a tablet
+	// asks every disk, and must not wait for one that hangs.
+	listing sync.RWMutex
+	tablets map[types.TabletID]*Tablet
+	imports map[uint64]*Import // by uid
+
 	mu      sync.Mutex // guards what follows; taken before a tablet's locks
 	super   super
-	tablets map[types.TabletID]*Tablet
 	making  map[types.TabletID]chan struct{} // tablets whose creation waits for the disk; closed when it has ended
-	imports map[uint64]*Import               // by uid
 	partial map[types.TabletID]*partialImport
 	garbage []garbage // what can be deleted
 	closed  bool
@@ -67,6 +71,7 @@ type Store struct {
 	mem       memGauge
 	importing atomic.Int64  // bytes that imports hold in memory
 	wake      chan struct{} // buffered, 1: there is maintenance to do
+	wasted    chan struct{} // buffered, 1: there is garbage
 	cloned    chan struct{} // buffered, 1: there are unscrubbed replicas
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup
@@ -79,7 +84,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, blocks: rowset.NewBlockCache(opt.decodedBytes()), orders: rowset.NewBlockCache(opt.groupOrders()), log: opt.Logger.With("disk", dir),
 		tablets: make(map[types.TabletID]*Tablet), making: make(map[types.TabletID]chan struct{}), imports: make(map[uint64]*Import),
-		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
+		partial: make(map[types.TabletID]*partialImport), wake: make(chan struct{}, 1), wasted: make(chan struct{}, 1), cloned: make(chan struct{}, 1),
 	}
 	s.active.tablets = make(map[types.TabletID]*Tablet)
 	s.budget, s.scrubBudget = rate.NewLimiter(rate.Inf, budgetBurst), rate.NewLimiter(rate.Inf, budgetBurst)
@@ -106,8 +111,9 @@ func Open(dir string, opt Options) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	if !opt.NoBackground {
-		s.workers.Add(2)
+		s.workers.Add(3)
 		go s.maintainLoop(ctx)
+		go s.giveBackLoop(ctx)
 		go s.scrubLoop(ctx)
 	}
 	return s, nil
@@ -137,8 +143,8 @@ func (s *Store) Medium() types.Medium { return s.opt.Medium }
 
 // TabletCount returns how many replicas there are on this disk.
 func (s *Store) TabletCount() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.listing.RLock()
+	defer s.listing.RUnlock()
 	return len(s.tablets)
 }
 
@@ -165,7 +171,7 @@ func (s *Store) Create(m Meta) (*Tablet, error) {
 	if err := s.makeLocked(m.Tablet, superEntry, t.recordEntry(), t.manifestEntry()); err != nil {
 		return nil, fmt.Errorf("create tablet %d: %w", m.Tablet, err)
 	}
-	s.tablets[m.Tablet] = t
+	s.relist(func() { s.tablets[m.Tablet] = t })
 	s.active.add(t)
 	return t, nil
 }
@@ -198,16 +204,23 @@ func (s *Store) lockTablet(id types.TabletID) {
 
 // Tablet returns the replica of tablet id on this disk.
 func (s *Store) Tablet(id types.TabletID) (*Tablet, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.listing.RLock()
+	defer s.listing.RUnlock()
 	t, ok := s.tablets[id]
 	return t, ok
 }
 
+// relist changes tablets or imports. Called with mu held.
+func (s *Store) relist(change func()) {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	change()
+}
+
 // Tablets returns the replicas on this disk, by tablet id.
 func (s *Store) Tablets() []*Tablet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.listing.RLock()
+	defer s.listing.RUnlock()
 	out := make([]*Tablet, 0, len(s.tablets))
 	for _, t := range s.tablets {
 		out = append(out, t)
@@ -229,7 +242,7 @@ func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
 	if err := s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(id)), Delete: true}); err != nil {
 		return fmt.Errorf("drop tablet %d: %w", id, err)
 	}
-	delete(s.tablets, id)
+	s.relist(func() { delete(s.tablets, id) })
 	s.retireLocked(t)
 	return nil
 }
@@ -239,7 +252,7 @@ func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
 func (s *Store) retireLocked(t *Tablet) {
 	if t.retire() {
 		s.garbage = append(s.garbage, garbage{uid: t.uid})
-		s.poke()
+		poke(s.wasted)
 	}
 }
 
@@ -372,9 +385,11 @@ func (s *Store) setFailed(err error) {
 }
 
 // poke wakes the maintenance worker.
-func (s *Store) poke() {
+func (s *Store) poke() { poke(s.wake) }
+
+func poke(wake chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }

@@ -154,9 +154,9 @@ func (m Memory) Total() int64 {
 
 // Memory returns where the memory of the disk goes.
 func (s *Store) Memory() Memory {
-	s.mu.Lock()
+	s.listing.RLock()
 	imports := int64(len(s.imports))
-	s.mu.Unlock()
+	s.listing.RUnlock()
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
 	m := Memory{Deltas: s.mem.used, DeltaLimit: s.mem.limit, Imports: s.importing.Load(), ImportLimit: imports * (importAhead + 2) * importPiece}

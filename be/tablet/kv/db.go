@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -303,6 +304,7 @@ func (db *DB) viewOnce(key []byte, whole bool, at *Place, fn func(val []byte) er
 func (db *DB) item(key []byte, fn func(*guard, *badger.Item) error) (err error) {
 	g := guard{}
 	defer g.end(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	item, err := txn.Get(key)
@@ -356,6 +358,7 @@ func (db *DB) scan(prefix []byte, fn func(*guard, *badger.Item) error) (err erro
 	}
 	g := guard{}
 	defer g.end(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	txn := db.bdb.NewTransactionAt(math.MaxUint64, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix}) // no prefetch: it copies every value
@@ -382,8 +385,8 @@ func (db *DB) Verify() (err error) {
 	return nil
 }
 
-// guard turns a panic of Badger, which is what some flipped bits of a table lead to, into ErrDamaged. A panic of a
-// callback is our own bug and passes.
+// guard turns a panic of Badger, which is what some flipped bits of a table lead to, and a page that cannot be read, into ErrDamaged. A panic
+// of a callback is our own bug and passes.
 type guard struct{ inside bool }
 
 func (g *guard) call(fn func() error) error {

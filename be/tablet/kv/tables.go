@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -43,6 +44,7 @@ func tryTables(dir string, opt badger.Options) error {
 // withTable opens a table to read it. A table that is not there is no error: Badger says so itself, or has just removed it.
 func withTable(dir string, id uint64, compression options.CompressionType, blockSize int, fn func(*table.Table) error) (err error) {
 	path := table.NewFilename(id, dir)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of a page that cannot be read
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("table %s: %v: %w", path, r, ErrDamaged)

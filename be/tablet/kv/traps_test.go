@@ -556,3 +556,31 @@ func TestReopenBesideForks(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestTableThatCannotBeRead cuts an open table: the page that is missing then is an error, of a look-up, a scan and a verification.
+func TestTableThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	key := []byte("a")
+	db := open(t, dir)
+	if err := db.Commit(Entry{Key: key, Value: []byte("value")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir)
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(tables) != 1 {
+		t.Fatalf("tables %v, %v", tables, err)
+	}
+	if err := os.Truncate(tables[0], 0); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func([]byte) error { return nil }
+	if err := db.View(key, nothing); !errors.Is(err, ErrDamaged) {
+		t.Errorf("look-up: %v", err)
+	}
+	if err := db.ScanKeys(nil, nothing); !errors.Is(err, ErrDamaged) {
+		t.Errorf("scan: %v", err)
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,6 +78,29 @@ func (f *file) value(key []byte, p Pointer) ([]byte, error) {
 	}
 	return rec.Value, nil
 }
+
+// read calls fn, which reads the mapping. A page that the disk cannot give, or that the file does not have any more, would end the process
+// with all its disks: it is damage of what fn reads instead.
+func (f *file) read(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		fault, ok := r.(interface{ Addr() uintptr })
+		if !ok || !f.maps(fault.Addr()) {
+			panic(r)
+		}
+		err = fmt.Errorf("segment %s cannot be read at %d: %w", f.path, fault.Addr()-f.base(), ErrDamaged)
+	}()
+	return fn()
+}
+
+// maps reports whether an address is in the mapping.
+func (f *file) maps(at uintptr) bool { return at >= f.base() && at-f.base() < uintptr(len(f.data)) }
+
+func (f *file) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(f.data))) }
 
 func (f *file) release() error {
 	if f.refs.Add(-1) > 0 || f.data == nil {

@@ -108,11 +108,13 @@ func (l *Log) View(key []byte, p Pointer, fn func(val []byte) error) (err error)
 			err = failed
 		}
 	}()
-	val, err := f.value(key, p)
-	if err != nil {
-		return err
-	}
-	return fn(val)
+	return f.read(func() error {
+		val, err := f.value(key, p)
+		if err != nil {
+			return err
+		}
+		return fn(val)
+	})
 }
 
 // Verify reads the value that p points to and compares it with its checksum.

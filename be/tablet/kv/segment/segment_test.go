@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 
@@ -485,5 +486,26 @@ func TestSyncAfterAFailedTurn(t *testing.T) {
 	}
 	if err := errors.Join(w.Abandon(), l.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPagesThatCannotBeRead has a file lose the pages behind its mapping, which then fail as those of a broken disk do.
+func TestPagesThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, 64<<10)
+	w := l.NewWriter()
+	a := record(1, 20_000)
+	p := write(t, l, w, a)[0]
+	path := filepath.Join(dir, "000001.seg")
+	for _, size := range []int64{8 << 10, 0} {
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Verify(a.Key, p); !errors.Is(err, ErrDamaged) {
+			t.Fatalf("of %d bytes that are left: %v", size, err)
+		}
+	}
+	if old := debug.SetPanicOnFault(false); old {
+		t.Error("faults stay panics")
 	}
 }

@@ -20,7 +20,11 @@ func Walk(id uint32, path string, fn func(Record, Pointer) error) (found Found, 
 		return found, err
 	}
 	defer func() { err = errors.Join(err, f.release()) }()
-	return walk(f.data, id, fn)
+	err = f.read(func() (err error) {
+		found, err = walk(f.data, id, fn)
+		return err
+	})
+	return found, err
 }
 
 func walk(data []byte, id uint32, fn func(Record, Pointer) error) (found Found, err error) {

@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
 
@@ -22,7 +23,7 @@ func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	if t.Owner != nil {
 		b.WriteString("TEMPORARY ")
 	}
-	fmt.Fprintf(&b, "TABLE %s (\n", quoteName(t.Name))
+	fmt.Fprintf(&b, "TABLE %s (\n", syntax.QuoteName(t.Name))
 	if t.StarRocks {
 		showStarRocks(&b, names, t)
 	} else {
@@ -30,9 +31,6 @@ func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	}
 	return b.String()
 }
-
-// quoteName puts a name in backticks.
-func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 
 // quoteText puts a text in single quotes.
 func quoteText(s string) string {
@@ -48,7 +46,7 @@ func quoteDouble(s string) string {
 func quoteNames(t *catalog.Table, ids []types.ColumnID, sep string) string {
 	var out []string
 	for _, id := range ids {
-		out = append(out, quoteName(t.Schema.Columns[t.Schema.ColumnIndex(id)].Name))
+		out = append(out, syntax.QuoteName(t.Schema.Columns[t.Schema.ColumnIndex(id)].Name))
 	}
 	return strings.Join(out, sep)
 }
@@ -107,7 +105,7 @@ func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 	case k.FullText:
 		word = "FULLTEXT KEY "
 	}
-	return word + quoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
+	return word + syntax.QuoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
 }
 
 // quoteParts joins the names of the columns of a key, with the lengths of their prefixes.
@@ -125,7 +123,7 @@ func quoteParts(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 
 // mysqlColumn writes one column of a table with a collation.
 func mysqlColumn(c *types.Column, of types.Collation) string {
-	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, of)
+	s := syntax.QuoteName(c.Name) + " " + typeText(c) + collateText(c, of)
 	if c.Generated != nil {
 		s += generatedText(c)
 	}
@@ -190,7 +188,7 @@ func mysqlPartitions(t *catalog.Table) string {
 			}
 			return quoteText(v)
 		})
-		out = append(out, "PARTITION "+quoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
+		out = append(out, "PARTITION "+syntax.QuoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
 	}
 	return strings.Join(out, ",\n ")
 }
@@ -224,7 +222,7 @@ func showStarRocks(b *strings.Builder, names TableNames, t *catalog.Table) {
 		if k.Unique {
 			word = "  UNIQUE INDEX "
 		}
-		lines = append(lines, word+quoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
+		lines = append(lines, word+syntax.QuoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
 	}
 	lines = append(lines, constraintLines(names, t)...)
 	b.WriteString(strings.Join(lines, ",\n"))
@@ -267,7 +265,7 @@ func starRocksProperties(t *catalog.Table) []string {
 
 // starRocksColumn writes one column.
 func starRocksColumn(c *types.Column) string {
-	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
+	s := syntax.QuoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
 	if c.Generated != nil {
 		s += generatedText(c)
 	}

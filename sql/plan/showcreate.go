@@ -133,19 +133,11 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 	case c.Type.Kind == types.KindTimestamp:
 		s += " NULL"
 	}
-	switch {
-	case c.Generated != nil:
-	case c.AutoIncrement:
-		s += " AUTO_INCREMENT"
-	case c.DefaultNow:
-		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
-	case c.DefaultExpr != nil:
-		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
-	case c.Default != nil:
-		s += " DEFAULT " + defaultText(c, quoteText)
-	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
-		s += " DEFAULT NULL"
+	value := ungivenText(c, quoteText)
+	if value == "" && c.Generated == nil && !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON {
+		value = " DEFAULT NULL"
 	}
+	s += value
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
 	}
@@ -153,6 +145,23 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " COMMENT " + quoteText(c.Comment)
 	}
 	return s
+}
+
+// ungivenText writes what the column has in rows that give no value for it.
+func ungivenText(c *types.Column, quote func(string) string) string {
+	switch {
+	case c.Generated != nil:
+		return ""
+	case c.AutoIncrement:
+		return " AUTO_INCREMENT"
+	case c.DefaultNow:
+		return " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.DefaultExpr != nil:
+		return " DEFAULT (" + c.DefaultExpr.Clause + ")"
+	case c.Default != nil:
+		return " DEFAULT " + defaultText(c, quote)
+	}
+	return ""
 }
 
 // collateText writes the collation of a column that has another one than its table.
@@ -274,16 +283,7 @@ func starRocksColumn(c *types.Column) string {
 	} else {
 		s += " NULL"
 	}
-	switch {
-	case c.AutoIncrement:
-		s += " AUTO_INCREMENT"
-	case c.DefaultNow:
-		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
-	case c.DefaultExpr != nil:
-		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
-	case c.Default != nil:
-		s += " DEFAULT " + defaultText(c, quoteDouble)
-	}
+	s += ungivenText(c, quoteDouble)
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
 	}

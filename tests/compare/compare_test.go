@@ -144,7 +144,8 @@ func (a answer) show(i int) string {
 	if a.err != 0 {
 		return fmt.Sprintf("error %d: %.120s", a.err, a.message)
 	}
-	return fmt.Sprintf("%d rows, affected %d, id %d, types %v, warnings %v; %s", len(a.rows), a.affected, a.insertID, a.types, distinct(a.warnings), answers.At(sorted(a.rows), i))
+	return fmt.Sprintf("%d rows, affected %d, id %d, types %v, warnings %v; %s", len(a.rows), a.affected, a.insertID, a.types, distinct(a.warnings),
+		answers.At(sorted(a.rows), i))
 }
 
 // TestQueries asks for rows.

@@ -1,6 +1,6 @@
 package conf
 
-// foreign are items of the reference system that have no counterpart here, with what to do instead. A file or a statement
+// foreign are items of StarRocks that have no counterpart here, with what to do instead. A file or a statement
 // that names one is told so, rather than that the name is unknown.
 var foreign = map[string]map[string]string{
 	"fe": {
@@ -76,6 +76,6 @@ var foreign = map[string]map[string]string{
 // Hint says what takes the place of a name that is not declared, or which name may be meant; "" = nobody knows.
 func (r *Registry) Hint(name string) string { return r.hint(name) }
 
-// instead says what takes the place of an item of the reference system that has no counterpart here, "" = nobody knows the
+// instead says what takes the place of an item of StarRocks that has no counterpart here, "" = nobody knows the
 // name.
 func (r *Registry) instead(name string) string { return foreign[r.name][name] }

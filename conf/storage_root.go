@@ -116,7 +116,7 @@ func parseStorageRoot(text string) (StorageRoot, error) {
 			return root, fmt.Errorf("has the unknown medium %q in %q: use ssd or hdd", value, text)
 		case name == "capacity":
 			if _, err := strconv.ParseInt(value, 10, 64); err == nil {
-				value += "GB" // as the reference system reads a bare number
+				value += "GB" // as StarRocks reads a bare number
 			}
 			n, err := parseBytes(value)
 			if err != nil || n < 1 {

@@ -13,7 +13,7 @@
 // column, compaction merges rowsets. So every layout can show every version from the horizon on (readFrom): a row is seen
 // by version v when created <= v < ended. A Snapshot is a set of immutable views and stays readable until it is released.
 //
-// Invariants (B1–B6 are those of the storage study, I1–I6 the design's):
+// Invariants (I1–I6 are those of ARCHITECTURE.md):
 //
 //	B1  A value counts only if its checksum, which covers its key, matches. Empty is bad.
 //	B2  A bad value is looked up three times, then the replica is bad, for good: stored, reported, never partial rows.

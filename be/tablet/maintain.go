@@ -278,7 +278,7 @@ func (s *Store) reclaimDue() bool {
 	return dead > size/20 && errors.Is(s.roomFor(0), ErrDiskFull)
 }
 
-// Reclaim gives the disk space of deleted data back (reference §9). It may take a while and write as much as is alive in
+// Reclaim gives the disk space of deleted data back (DESIGN.md, "Space"). It may take a while and write as much as is alive in
 // the files that it rewrites.
 func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {

@@ -128,7 +128,7 @@ func (s *Store) claim(part eighths, need int64) (release func(), err error) {
 	}, nil
 }
 
-// reserve is what must stay free: as in the reference system a disk is full when it is above the percentage and below
+// reserve is what must stay free: as in StarRocks a disk is full when it is above the percentage and below
 // the bytes.
 func (s *Store) reserve(total int64) int64 {
 	return min(s.opt.FloodBytes, total/100*int64(s.opt.FloodPercent))

@@ -272,7 +272,7 @@ const leastMemtable = 8 << 20
 // as much is written over it, which is never once the writing ends.
 const largeOfMeta = runSize + 2*inlineBytes
 
-// kvOptions divides the caches between the instances as the study measured it: most for blocks of meta, little for data,
+// kvOptions divides the caches between the instances: most for blocks of meta, little for data,
 // whose big values are in segments, which are mapped. The other half is for decoded blocks.
 func (s *Store) kvOptions() (metaOpt, dataOpt kv.Options) {
 	part := s.opt.CacheBytes / 20

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stele/meta/model"
+	"stele/sql/syntax"
 )
 
 // Grants prints the grants of an account as GRANT statements that would give them again, *.* first.
@@ -53,9 +54,9 @@ func object(g model.Grant) string {
 	case g.Database == "":
 		return "*.*"
 	case g.Table == "":
-		return quote(g.Database) + ".*"
+		return syntax.QuoteName(g.Database) + ".*"
 	}
-	return quote(g.Database) + "." + quote(g.Table)
+	return syntax.QuoteName(g.Database) + "." + syntax.QuoteName(g.Table)
 }
 
 // Create prints CREATE USER as SHOW CREATE USER does: with the verifier of the password, never the password.
@@ -75,6 +76,6 @@ func Create(u *model.User) string {
 }
 
 // QuoteAccount prints the name of an account as statements take it.
-func QuoteAccount(n model.AccountName) string { return quote(n.Name) + "@" + quote(n.Host) }
-
-func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+func QuoteAccount(n model.AccountName) string {
+	return syntax.QuoteName(n.Name) + "@" + syntax.QuoteName(n.Host)
+}

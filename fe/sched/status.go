@@ -3,7 +3,7 @@ package sched
 // Status is the verdict on a tablet.
 type Status uint8
 
-// Statuses, in the order of the reference system.
+// Statuses, in the order of StarRocks.
 const (
 	Healthy           Status = iota
 	ReplicaMissing           // too few replicas that are alive

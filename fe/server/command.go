@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"stele/sql/syntax"
 )
 
 // commandNames are the names that SHOW PROCESSLIST gives to commands.
@@ -195,7 +197,7 @@ func (c *conn) processKill(ctx context.Context, arg []byte) error {
 func (c *conn) fieldList(ctx context.Context, arg []byte) error {
 	cur := cursor{b: arg}
 	table, pattern := cur.cstring(), string(cur.b)
-	p, err := c.sess.Prepare(ctx, "SELECT * FROM `"+strings.ReplaceAll(table, "`", "``")+"`")
+	p, err := c.sess.Prepare(ctx, "SELECT * FROM "+syntax.QuoteName(table))
 	if err != nil {
 		return err
 	}

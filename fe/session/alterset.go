@@ -16,7 +16,7 @@ import (
 	"stele/sql/syntax"
 )
 
-// setProperty changes one property of a table, as the reference system does.
+// setProperty changes one property of a table, as StarRocks does.
 func (s *Session) setProperty(ctx context.Context, t *catalog.Table, props []syntax.Prop) error {
 	if len(props) != 1 {
 		return sqlErr(plan.CodeWrongArguments, "HY000", "Can only set one table property at a time")
@@ -34,7 +34,7 @@ func newAlter(t *catalog.Table) *command.AlterTable {
 	return &command.AlterTable{Table: catalog.Table{ID: t.ID}, Set: &command.TableSet{Alone: true}}
 }
 
-// withoutEffect are properties that say how the reference system stores data and have no counterpart.
+// withoutEffect are properties that say how StarRocks stores data and have no counterpart.
 var withoutEffect = []string{"replicated_storage", "bucket_size", "mutable_bucket_num", "storage_cooldown_ttl", "default.storage_cooldown_ttl",
 	"storage_cooldown_time", "enable_persistent_index", "in_memory", "primary_index_cache_expire_sec"}
 

@@ -15,6 +15,7 @@ import (
 	"stele/sql/parse"
 	"stele/sql/plan"
 	"stele/sql/spool"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 	"stele/sql/vec"
 )
@@ -213,8 +214,8 @@ func (d *dependents) act(ctx context.Context) error {
 	columns := columnNames(d.t, d.k.f.Columns)
 	set := make([]string, len(columns))
 	for i, name := range columns {
-		if set[i] = quoted(name) + " = NULL"; d.action == model.ReferenceCascade {
-			set[i] = quoted(name) + " = " + quoted(name)
+		if set[i] = syntax.QuoteName(name) + " = NULL"; d.action == model.ReferenceCascade {
+			set[i] = syntax.QuoteName(name) + " = " + syntax.QuoteName(name)
 		}
 	}
 	verb := "UPDATE %s SET " + strings.Join(set, ", ")
@@ -314,7 +315,7 @@ func (d *dependents) modifier(ctx context.Context, verb string) (*modifier, erro
 		return nil, &txn.RetryError{Err: fmt.Errorf("table %s is no more", d.t.Name), Gone: true}
 	}
 	where, params := d.where()
-	sql := fmt.Sprintf(verb, quoted(db.Name)+"."+quoted(d.t.Name)) + where
+	sql := fmt.Sprintf(verb, syntax.QuoteName(db.Name)+"."+syntax.QuoteName(d.t.Name)) + where
 	st, err := s.sh.Parser.Parse(sql, s.mode())
 	if err != nil {
 		return nil, fmt.Errorf("BUG: %s: %w", sql, err)
@@ -379,7 +380,7 @@ func (d *dependents) where() (text string, params []plan.Param) {
 				n++
 			}
 		}
-		conditions = append(conditions, quoted(col.Name)+" IN (?"+strings.Repeat(", ?", n-1)+")")
+		conditions = append(conditions, syntax.QuoteName(col.Name)+" IN (?"+strings.Repeat(", ?", n-1)+")")
 	}
 	if conditions == nil {
 		return "", nil

@@ -205,7 +205,7 @@ func (s *Session) createTable(ctx context.Context, n *parse.CreateTableStmt, tai
 	if temporary {
 		keepOnce(&spec.Table)
 	}
-	s.awaitFirstBackend(ctx)
+	s.sh.Tables.AwaitFirstBackend(ctx)
 	if err := cmp.Or(s.holdable(mostReplicas(&spec.Table)), s.strictMedium(&spec.Table)); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
+	"stele/sql/syntax"
 	"stele/sql/vec"
 )
 
@@ -173,11 +174,11 @@ func orphanQuery(cat *catalog.Catalog, c *plan.TableChange, f *catalog.ForeignKe
 	var on, filled []string
 	for i, id := range f.Columns {
 		column := c.To.Schema.Columns[c.To.Schema.ColumnIndex(id)]
-		name := "`p`." + quoted(parent.Schema.Columns[parent.Schema.ColumnIndex(f.RefColumns[i])].Name)
+		name := "`p`." + syntax.QuoteName(parent.Schema.Columns[parent.Schema.ColumnIndex(f.RefColumns[i])].Name)
 		at := c.From.Schema.ColumnIndex(id)
 		switch {
 		case at >= 0:
-			mine := "`c`." + quoted(c.From.Schema.Columns[at].Name)
+			mine := "`c`." + syntax.QuoteName(c.From.Schema.Columns[at].Name)
 			on, filled = append(on, mine+" = "+name), append(filled, mine+" IS NOT NULL")
 		case column.Initial == nil:
 			return "", nil, false
@@ -186,16 +187,14 @@ func orphanQuery(cat *catalog.Catalog, c *plan.TableChange, f *catalog.ForeignKe
 			params = append(params, plan.Param{Value: plan.InitialValue(&column), Type: column.Type})
 		}
 	}
-	filled = append(filled, "`p`."+quoted(parent.Schema.Columns[parent.Schema.ColumnIndex(f.RefColumns[0])].Name)+" IS NULL")
+	filled = append(filled, "`p`."+syntax.QuoteName(parent.Schema.Columns[parent.Schema.ColumnIndex(f.RefColumns[0])].Name)+" IS NULL")
 	return "SELECT 1 FROM " + quotedTable(cat, c.From) + " AS `c` LEFT JOIN " + quotedTable(cat, parent) + " AS `p` ON " + strings.Join(on, " AND ") +
 		" WHERE " + strings.Join(filled, " AND ") + " LIMIT 1", params, true
 }
 
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 func quotedTable(cat *catalog.Catalog, t *catalog.Table) string {
 	db, _ := cat.DatabaseByID(t.DatabaseID)
-	return quoted(db.Name) + "." + quoted(t.Name)
+	return syntax.QuoteName(db.Name) + "." + syntax.QuoteName(t.Name)
 }
 
 // anyRow reports whether a query that the session asks for itself, whatever its account may do, has a row.

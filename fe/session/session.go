@@ -42,7 +42,9 @@ type Log interface {
 
 // Tables makes and unmakes tables.
 type Tables interface {
-	// Create returns the id of the new table. This and the others tell which replicas could not be made.
+	// AwaitFirstBackend waits for the first BE of a cluster that has just been made.
+	AwaitFirstBackend(ctx context.Context)
+	// Create returns the id of the new table. This and those below tell which replicas could not be made.
 	Create(ctx context.Context, table catalog.Table) (types.TableID, ddl.Shortage, error)
 	AddPartition(ctx context.Context, table *catalog.Table, part catalog.Partition) (ddl.Shortage, error)
 	Truncate(ctx context.Context, table *catalog.Table, parts []types.PartitionID, unreferenced bool) (ddl.Shortage, error)

@@ -1,10 +1,8 @@
 package session
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"stele/fe/ddl"
 	"stele/meta/catalog"
@@ -16,39 +14,6 @@ func (s *Session) warnShort(short ddl.Shortage) {
 	if short.Missing > 0 {
 		s.warn("Warning", codeRefused, short.String())
 	}
-}
-
-// youth is how long a cluster without any BE is taken to be about to get some: an FE takes connections before it can be told of its BEs. poorLook is
-// how often a statement looks whether it has.
-const (
-	youth    = 5 * time.Second
-	poorLook = 20 * time.Millisecond
-)
-
-// awaitFirstBackend waits for the first BE of a cluster that has just been made.
-func (s *Session) awaitFirstBackend(ctx context.Context) {
-	left := youth - time.Since(time.UnixMilli(s.sh.Log.Current().CreatedMs()))
-	if left <= 0 || left > youth || s.anyBackend() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
-	look := time.NewTicker(poorLook)
-	defer look.Stop()
-	for !s.anyBackend() {
-		select {
-		case <-ctx.Done():
-			return // holdable says that there is none
-		case <-look.C:
-		}
-	}
-}
-
-func (s *Session) anyBackend() bool {
-	for range s.sh.Log.Current().BEs() {
-		return true
-	}
-	return false
 }
 
 // holdable refuses more replicas than there are BEs to hold them, each on one of its own. BEs that do not answer count: what belongs

@@ -7,7 +7,7 @@ import (
 	"stele/sql/syntax"
 )
 
-// absent are statements of the reference system about things that Stele does not have. Each is refused by name, with what
+// absent are statements of StarRocks about things that Stele does not have. Each is refused by name, with what
 // to do instead.
 var absent = []struct{ name, syntax, example, instead string }{
 	{"alter_system_compute_node", "ALTER SYSTEM {verb: ADD|DROP} COMPUTE NODE {<hosts:hostports>|<texts:strings>}",

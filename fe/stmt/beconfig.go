@@ -40,7 +40,7 @@ func setBackendConfig(ctx context.Context, e *Env, key, value string) (Result, e
 var _ = register(Statement{
 	Name: "update_be_configs", Overrides: "UPDATE of a system table, which is an error there",
 	Syntax: "UPDATE INFORMATION_SCHEMA . BE_CONFIGS SET VALUE = <value:value> WHERE NAME = <name:string>",
-	Doc:    "ADMIN SET BACKEND CONFIG in the words of the reference system: set an item of be.conf on all BEs.",
+	Doc:    "ADMIN SET BACKEND CONFIG in the words of StarRocks: set an item of be.conf on all BEs.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		return setBackendConfig(ctx, e, a.String("name"), a.String("value"))
 	},

@@ -9,26 +9,34 @@ import (
 
 // capacity prints bytes with three decimals in a unit of 1024: "584.578 GB".
 func capacity(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB"}
 	if n == 0 {
 		return "0.000 "
 	}
-	f, i := float64(n), 0
-	for math.Abs(f) >= 1024 && i < len(units)-1 {
-		f, i = f/1024, i+1
-	}
-	return fmt.Sprintf("%.3f %s", f, units[i])
+	f, unit := scaled(n)
+	return fmt.Sprintf("%.3f %s", f, unit)
 }
 
 // compact prints bytes briefly: "784B", "4KB", "1.5MB".
 func compact(n int64) string {
-	units := []string{"B", "KB", "MB", "GB", "TB"}
+	f, unit := scaled(n)
+	text := strconv.FormatFloat(f, 'f', 1, 64)
+	return strings.TrimSuffix(text, ".0") + unit
+}
+
+// lettered prints bytes as the verbs of OpenMLDB's operators do: "0.000", "8.498K", "1.250M".
+func lettered(n int64) string {
+	f, unit := scaled(n)
+	return fmt.Sprintf("%.3f%s", f, strings.TrimSuffix(unit, "B"))
+}
+
+// scaled gives bytes in the largest unit of which there is one.
+func scaled(n int64) (f float64, unit string) {
+	units := [...]string{"B", "KB", "MB", "GB", "TB"}
 	f, i := float64(n), 0
 	for math.Abs(f) >= 1024 && i < len(units)-1 {
 		f, i = f/1024, i+1
 	}
-	text := strconv.FormatFloat(f, 'f', 1, 64)
-	return strings.TrimSuffix(text, ".0") + units[i]
+	return f, units[i]
 }
 
 // percent prints part of total with two decimals: "71.00 %".

@@ -8,6 +8,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/plan"
+	"stele/sql/syntax"
 )
 
 // schemaRows makes the Rows of a table of information_schema out of all tables.
@@ -406,7 +407,7 @@ func partitionSchemaRows(e *Env, t schemaTable) []Row {
 func quotedNames(list string) string {
 	parts := strings.Split(list, ", ")
 	for i, p := range parts {
-		parts[i] = quoteName(p)
+		parts[i] = syntax.QuoteName(p)
 	}
 	return strings.Join(parts, ",")
 }

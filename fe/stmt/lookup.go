@@ -12,7 +12,7 @@ import (
 	sqltypes "stele/sql/types"
 )
 
-// Error numbers of the reference system and of MySQL.
+// Error numbers of StarRocks and of MySQL.
 const (
 	codeNoDatabase     = 1046
 	codeUnknownDB      = 1049

@@ -102,7 +102,7 @@ func partitionRow(e *Env, t *catalog.Table, pid int, tab *catalog.Tablet, r *cat
 		offset = r.Version.String()
 	}
 	if seen, ok := e.reported(r.BE, tab.ID); ok && seen.ID == r.ID {
-		rows, bytes = strconv.FormatInt(seen.Rows, 10), humanBytes(seen.Bytes)
+		rows, bytes = strconv.FormatInt(seen.Rows, 10), lettered(seen.Bytes)
 	}
 	return Row{t.Name, t.ID, pid, endpoint(e, r.BE), role, "0min", yesNo(alive), "kNoCompress", offset, rows, "-", bytes}
 }
@@ -112,18 +112,6 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-// humanBytes prints a size as the verbs' home does: 0.000, 8.498K, 1.250M.
-func humanBytes(n int64) string {
-	size := float64(n)
-	for _, unit := range []string{"", "K", "M", "G"} {
-		if size < 1024 {
-			return fmt.Sprintf("%.3f%s", size, unit)
-		}
-		size /= 1024
-	}
-	return fmt.Sprintf("%.3fT", size)
 }
 
 var _ = register(Statement{
@@ -371,7 +359,7 @@ func tabletStatusRow(e *Env, t *catalog.Table, pid int, tab *catalog.Tablet, r *
 	case ok:
 		state = "kTableNormal"
 	}
-	return Row{t.ID, pid, r.Version, mode, state, "false", "0min", "0s", humanBytes(seen.Bytes), "kNoCompress", 0, endpoint(e, r.BE)}
+	return Row{t.ID, pid, r.Version, mode, state, "false", "0min", "0s", lettered(seen.Bytes), "kNoCompress", 0, endpoint(e, r.BE)}
 }
 
 var _ = register(Statement{

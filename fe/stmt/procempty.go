@@ -1,6 +1,6 @@
 package stmt
 
-// What the reference system has under SHOW PROC and Stele has none of: a script that looks there finds the columns that it
+// What StarRocks has under SHOW PROC and Stele has none of: a script that looks there finds the columns that it
 // expects, and no rows.
 
 // empty is a node whose table has no rows.

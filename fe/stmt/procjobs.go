@@ -193,7 +193,7 @@ func procJobs(c procCall, db *catalog.Database) (Result, error) {
 	return c.fail("Invalid job type: %s", part)
 }
 
-// loadJobs are the committed transactions of a database that are remembered still, as the reference system shows an INSERT.
+// loadJobs are the committed transactions of a database that are remembered still, as StarRocks shows an INSERT.
 func loadJobs(e *Env, db *catalog.Database) []Row {
 	var rows []Row
 	for _, t := range finishedIn(e, db) {

@@ -2,8 +2,8 @@
 //
 // A statement is one declaration: its syntax, its help, its columns and its handler. What it shows is a table, and
 // that table has several faces that follow from the declaration: the SHOW statement (with LIKE, WHERE, ORDER BY and
-// LIMIT where the syntax offers a filter), the system table in stele or information_schema, and, for the tree of the
-// reference system, a SHOW PROC path.
+// LIMIT where the syntax offers a filter), the system table in stele or information_schema, and, for the tree of
+// StarRocks, a SHOW PROC path.
 //
 // Handlers are functions of an Env, which gives them one catalog snapshot and small interfaces to the rest of the FE;
 // they hold no state and start nothing.

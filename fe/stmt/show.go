@@ -9,6 +9,7 @@ import (
 	"stele/meta/types"
 	"stele/sql/parse"
 	"stele/sql/plan"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
 
@@ -232,12 +233,9 @@ func showCreateDatabase(e *Env, n *parse.ShowStmt) (Result, error) {
 	if n.IfNotExists {
 		ifNot = "/*!32312 IF NOT EXISTS*/ "
 	}
-	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, quoteName(name), c.Charset(), c)
+	text := fmt.Sprintf("CREATE DATABASE %s%s /*!40100 DEFAULT CHARACTER SET %s COLLATE %s */", ifNot, syntax.QuoteName(name), c.Charset(), c)
 	return Result{Columns: plain("Database Create~Database"), Rows: []Row{{name, text}}}, nil
 }
-
-// quoteName puts a name in backquotes.
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 func showCreateTable(e *Env, n *parse.ShowStmt) (Result, error) {
 	t, err := tableOf(e, n)
@@ -264,9 +262,9 @@ func showCreateTable(e *Env, n *parse.ShowStmt) (Result, error) {
 func createSystem(t *Table) string {
 	lines := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		lines[i] = "  " + quoteName(c.Name) + " " + TypeText(c.Type, "")
+		lines[i] = "  " + syntax.QuoteName(c.Name) + " " + TypeText(c.Type, "")
 	}
-	return "CREATE TEMPORARY TABLE " + quoteName(t.Name) + " (\n" + strings.Join(lines, ",\n") + "\n)"
+	return "CREATE TEMPORARY TABLE " + syntax.QuoteName(t.Name) + " (\n" + strings.Join(lines, ",\n") + "\n)"
 }
 
 func showIndex(e *Env, n *parse.ShowStmt) (Result, error) {

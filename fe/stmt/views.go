@@ -6,6 +6,7 @@ import (
 	"stele/meta/model"
 	"stele/meta/types"
 	"stele/sql/parse"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
 
@@ -44,14 +45,14 @@ func createView(e *Env, t schemaTable) (Result, error) {
 // viewText writes the statement that makes a view again. In the view's own database, and if all that it reads is there, no database
 // is named: so a dump can be loaded into another one.
 func viewText(v *catalog.View, db, current string) string {
-	name, query := quoteName(db)+"."+quoteName(v.Name), v.Query
+	name, query := syntax.QuoteName(db)+"."+syntax.QuoteName(v.Name), v.Query
 	if db == current {
 		if short, ok := parse.WithoutDatabase(query, db); ok {
-			name, query = quoteName(v.Name), short
+			name, query = syntax.QuoteName(v.Name), short
 		}
 	}
-	text := "CREATE ALGORITHM=" + v.Algorithm.String() + " DEFINER=" + quoteName(v.Definer.Name) + "@" + quoteName(v.Definer.Host) +
-		" SQL SECURITY " + securityType(v) + " VIEW " + name + " AS " + query
+	text := "CREATE ALGORITHM=" + v.Algorithm.String() + " DEFINER=" + account.QuoteAccount(v.Definer) + " SQL SECURITY " + securityType(v) + " VIEW " + name +
+		" AS " + query
 	if v.Check != model.CheckNone {
 		text += " WITH " + v.Check.String() + " CHECK OPTION"
 	}

@@ -27,12 +27,6 @@ func (x onBE) count(be types.BEID) int {
 	return tablets.len()
 }
 
-func (x onBE) has(be types.BEID, id types.TabletID) bool {
-	tablets, _ := x.bes.get(be)
-	_, ok := tablets.get(id)
-	return ok
-}
-
 // set returns the index with a replica of a tablet on be.
 func (x onBE) set(o *owner, be types.BEID, id types.TabletID) onBE {
 	tablets, ok := x.bes.get(be)

@@ -589,7 +589,8 @@ func checkInvariants(t *rapid.T, c *Catalog) {
 			if r.LastFailed != 0 && r.Version >= r.LastFailed || r.LastFailed > tab.Version || r.Settled > r.Version {
 				t.Fatalf("C2: tablet %d at %d, replica %+v", tab.ID, tab.Version, r)
 			}
-			if !c.onBE.has(r.BE, tab.ID) {
+			indexed, _ := c.onBE.bes.get(r.BE)
+			if _, ok := indexed.get(tab.ID); !ok {
 				t.Fatalf("tablet %d is not indexed at backend %d", tab.ID, r.BE)
 			}
 		}

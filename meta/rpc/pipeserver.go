@@ -140,19 +140,7 @@ func (s *PipeServer) Stop(grace time.Duration) {
 		p.drain()
 	}
 	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		s.stop()
-		<-done
-	}
+	endWithin(grace, s.wg.Wait, s.stop)
 	s.stop()
 }
 

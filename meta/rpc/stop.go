@@ -7,10 +7,13 @@ import (
 )
 
 // Stop lets the calls under way finish for at most grace, then ends them.
-func Stop(s *grpc.Server, grace time.Duration) {
+func Stop(s *grpc.Server, grace time.Duration) { endWithin(grace, s.GracefulStop, s.Stop) }
+
+// endWithin returns when end has, which hurry has it do at once when grace is over.
+func endWithin(grace time.Duration, end, hurry func()) {
 	done := make(chan struct{})
 	go func() {
-		s.GracefulStop()
+		end()
 		close(done)
 	}()
 	timer := time.NewTimer(grace)
@@ -18,7 +21,7 @@ func Stop(s *grpc.Server, grace time.Duration) {
 	select {
 	case <-done:
 	case <-timer.C:
-		s.Stop()
+		hurry()
 		<-done
 	}
 }

@@ -5,10 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"stele/meta/types"
-	"stele/sql/fn"
 	sqltypes "stele/sql/types"
 )
 
@@ -108,30 +105,3 @@ func printable(b []byte) bool {
 // arguments). Whoever decodes a plan that holds expressions sets cbor.DecOptions.MaxNestedLevels to at least this, as
 // the library's default of 32 refuses modest ones.
 const NestedLevels = 2*MaxDepth + 64
-
-var decMode = func() cbor.DecMode {
-	m, err := cbor.DecOptions{MaxNestedLevels: NestedLevels}.DecMode()
-	if err != nil {
-		panic("BUG: cbor options: " + err.Error())
-	}
-	return m
-}()
-
-// Encode serialises an expression.
-func Encode(n *Node) ([]byte, error) { return cbor.Marshal(n) }
-
-// Decode reads what Encode wrote and checks that its functions exist and have as many arguments as they take. The types
-// in it are believed: expressions come from an FE.
-func Decode(b []byte) (*Node, error) {
-	n := &Node{}
-	if err := decMode.Unmarshal(b, n); err != nil {
-		return nil, fmt.Errorf("decode expression: %w", err)
-	}
-	if err := checkDepth(n, 0); err != nil {
-		return nil, fmt.Errorf("decode expression: %w", err)
-	}
-	if _, err := compile(n, &fn.Context{}); err != nil {
-		return nil, fmt.Errorf("decode expression: %w", err)
-	}
-	return n, nil
-}

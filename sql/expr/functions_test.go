@@ -165,11 +165,11 @@ func checkColumns(t *testing.T, c functionCase, n *expr.Node, ctx expr.Context) 
 
 func checkCodec(t *testing.T, c functionCase, n *expr.Node) {
 	t.Helper()
-	b, err := expr.Encode(n)
+	b, err := encode(n)
 	if err != nil {
 		t.Fatalf("line %d: encode: %v", c.line, err)
 	}
-	back, err := expr.Decode(b)
+	back, err := decode(b)
 	if err != nil {
 		if !strings.HasPrefix(c.want, "error") {
 			t.Errorf("line %d: decode: %v", c.line, err)

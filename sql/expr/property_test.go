@@ -421,9 +421,9 @@ func TestDepthIsBounded(t *testing.T) {
 	if _, err := expr.Compile(n, expr.Context{}); err == nil {
 		t.Fatal("a bottomless expression compiled")
 	}
-	b, err := expr.Encode(n)
+	b, err := encode(n)
 	if err == nil {
-		_, err = expr.Decode(b)
+		_, err = decode(b)
 	}
 	if err == nil {
 		t.Fatal("a bottomless expression was decoded")

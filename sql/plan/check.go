@@ -8,6 +8,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
+	"stele/sql/syntax"
 )
 
 // Numbers of errors of CHECK constraints.
@@ -245,7 +246,7 @@ func nextCheckName(t *catalog.Table) string {
 
 // checkText writes a CHECK constraint.
 func checkText(c *catalog.Check) string {
-	s := "CONSTRAINT " + quoteName(c.Name) + " CHECK ((" + c.Clause + "))"
+	s := "CONSTRAINT " + syntax.QuoteName(c.Name) + " CHECK ((" + c.Clause + "))"
 	if c.NotEnforced {
 		s += " /*!80016 NOT ENFORCED */"
 	}

@@ -8,6 +8,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
+	"stele/sql/syntax"
 )
 
 // Numbers of errors of foreign keys.
@@ -433,16 +434,16 @@ func ReferenceOf(names TableNames, f *catalog.ForeignKey) Reference {
 func ForeignKeyText(names TableNames, t *catalog.Table, f *catalog.ForeignKey) string {
 	r := ReferenceOf(names, f)
 	var b strings.Builder
-	b.WriteString("CONSTRAINT " + quoteName(f.Name) + " FOREIGN KEY (" + quoteNames(t, f.Columns, ", ") + ") REFERENCES ")
+	b.WriteString("CONSTRAINT " + syntax.QuoteName(f.Name) + " FOREIGN KEY (" + quoteNames(t, f.Columns, ", ") + ") REFERENCES ")
 	if db, ok := names.DatabaseByID(t.DatabaseID); !ok || db.Name != r.Database {
-		b.WriteString(quoteName(r.Database) + ".")
+		b.WriteString(syntax.QuoteName(r.Database) + ".")
 	}
-	b.WriteString(quoteName(r.Table) + " (")
+	b.WriteString(syntax.QuoteName(r.Table) + " (")
 	for i, c := range r.Columns {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(quoteName(c))
+		b.WriteString(syntax.QuoteName(c))
 	}
 	b.WriteString(")")
 	if f.OnDelete != catalog.ReferenceNoAction {

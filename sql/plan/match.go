@@ -10,6 +10,7 @@ import (
 	"stele/sql/expr"
 	"stele/sql/fn"
 	ast "stele/sql/parse"
+	"stele/sql/syntax"
 	"stele/sql/vec"
 )
 
@@ -126,13 +127,13 @@ func (e *env) wordCounts(s search) (*expr.Node, error) {
 	var sql strings.Builder
 	fmt.Fprintf(&sql, "SELECT CONCAT_WS(' ', COUNT(*)")
 	for i := range s.words {
-		fmt.Fprintf(&sql, ", SUM(%s(%s, %d", quoteName(fn.MatchHas+":"+s.param), quoteText(string(s.query.Value.B)), i)
+		fmt.Fprintf(&sql, ", SUM(%s(%s, %d", syntax.QuoteName(fn.MatchHas+":"+s.param), quoteText(string(s.query.Value.B)), i)
 		for _, name := range s.names {
-			sql.WriteString(", " + quoteName(name))
+			sql.WriteString(", " + syntax.QuoteName(name))
 		}
 		sql.WriteString("))")
 	}
-	fmt.Fprintf(&sql, ") FROM %s.%s", quoteName(s.table.origin.Database), quoteName(s.table.origin.BaseTable))
+	fmt.Fprintf(&sql, ") FROM %s.%s", syntax.QuoteName(s.table.origin.Database), syntax.QuoteName(s.table.origin.BaseTable))
 	stmt, err := ast.Parse(sql.String(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("BUG: %w in %s", err, sql.String())

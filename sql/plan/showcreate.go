@@ -6,6 +6,7 @@ import (
 
 	"stele/meta/catalog"
 	"stele/meta/types"
+	"stele/sql/syntax"
 	sqltypes "stele/sql/types"
 )
 
@@ -22,7 +23,7 @@ func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	if t.Owner != nil {
 		b.WriteString("TEMPORARY ")
 	}
-	fmt.Fprintf(&b, "TABLE %s (\n", quoteName(t.Name))
+	fmt.Fprintf(&b, "TABLE %s (\n", syntax.QuoteName(t.Name))
 	if t.StarRocks {
 		showStarRocks(&b, names, t)
 	} else {
@@ -30,9 +31,6 @@ func ShowCreateTable(names TableNames, t *catalog.Table) string {
 	}
 	return b.String()
 }
-
-// quoteName puts a name in backticks.
-func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 
 // quoteText puts a text in single quotes.
 func quoteText(s string) string {
@@ -48,7 +46,7 @@ func quoteDouble(s string) string {
 func quoteNames(t *catalog.Table, ids []types.ColumnID, sep string) string {
 	var out []string
 	for _, id := range ids {
-		out = append(out, quoteName(t.Schema.Columns[t.Schema.ColumnIndex(id)].Name))
+		out = append(out, syntax.QuoteName(t.Schema.Columns[t.Schema.ColumnIndex(id)].Name))
 	}
 	return strings.Join(out, sep)
 }
@@ -107,7 +105,7 @@ func indexText(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 	case k.FullText:
 		word = "FULLTEXT KEY "
 	}
-	return word + quoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
+	return word + syntax.QuoteName(k.Name) + " (" + quoteParts(t, k, sep) + ")"
 }
 
 // quoteParts joins the names of the columns of a key, with the lengths of their prefixes.
@@ -125,7 +123,7 @@ func quoteParts(t *catalog.Table, k *catalog.UniqueKey, sep string) string {
 
 // mysqlColumn writes one column of a table with a collation.
 func mysqlColumn(c *types.Column, of types.Collation) string {
-	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, of)
+	s := syntax.QuoteName(c.Name) + " " + typeText(c) + collateText(c, of)
 	if c.Generated != nil {
 		s += generatedText(c)
 	}
@@ -135,19 +133,11 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 	case c.Type.Kind == types.KindTimestamp:
 		s += " NULL"
 	}
-	switch {
-	case c.Generated != nil:
-	case c.AutoIncrement:
-		s += " AUTO_INCREMENT"
-	case c.DefaultNow:
-		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
-	case c.DefaultExpr != nil:
-		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
-	case c.Default != nil:
-		s += " DEFAULT " + defaultText(c, quoteText)
-	case !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON:
-		s += " DEFAULT NULL"
+	value := ungivenText(c, quoteText)
+	if value == "" && c.Generated == nil && !c.Type.NotNull && c.Type.Kind != types.KindText && c.Type.Kind != types.KindBlob && c.Type.Kind != types.KindJSON {
+		value = " DEFAULT NULL"
 	}
+	s += value
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
 	}
@@ -155,6 +145,23 @@ func mysqlColumn(c *types.Column, of types.Collation) string {
 		s += " COMMENT " + quoteText(c.Comment)
 	}
 	return s
+}
+
+// ungivenText writes what the column has in rows that give no value for it.
+func ungivenText(c *types.Column, quote func(string) string) string {
+	switch {
+	case c.Generated != nil:
+		return ""
+	case c.AutoIncrement:
+		return " AUTO_INCREMENT"
+	case c.DefaultNow:
+		return " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
+	case c.DefaultExpr != nil:
+		return " DEFAULT (" + c.DefaultExpr.Clause + ")"
+	case c.Default != nil:
+		return " DEFAULT " + defaultText(c, quote)
+	}
+	return ""
 }
 
 // collateText writes the collation of a column that has another one than its table.
@@ -190,7 +197,7 @@ func mysqlPartitions(t *catalog.Table) string {
 			}
 			return quoteText(v)
 		})
-		out = append(out, "PARTITION "+quoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
+		out = append(out, "PARTITION "+syntax.QuoteName(t.Parts[i].Name)+" VALUES LESS THAN ("+bound+")")
 	}
 	return strings.Join(out, ",\n ")
 }
@@ -224,7 +231,7 @@ func showStarRocks(b *strings.Builder, names TableNames, t *catalog.Table) {
 		if k.Unique {
 			word = "  UNIQUE INDEX "
 		}
-		lines = append(lines, word+quoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
+		lines = append(lines, word+syntax.QuoteName(k.Name)+" ("+quoteParts(t, &k, ", ")+")")
 	}
 	lines = append(lines, constraintLines(names, t)...)
 	b.WriteString(strings.Join(lines, ",\n"))
@@ -267,7 +274,7 @@ func starRocksProperties(t *catalog.Table) []string {
 
 // starRocksColumn writes one column.
 func starRocksColumn(c *types.Column) string {
-	s := quoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
+	s := syntax.QuoteName(c.Name) + " " + typeText(c) + collateText(c, types.CollationBinary)
 	if c.Generated != nil {
 		s += generatedText(c)
 	}
@@ -276,16 +283,7 @@ func starRocksColumn(c *types.Column) string {
 	} else {
 		s += " NULL"
 	}
-	switch {
-	case c.AutoIncrement:
-		s += " AUTO_INCREMENT"
-	case c.DefaultNow:
-		s += " DEFAULT CURRENT_TIMESTAMP" + fraction(c.Type)
-	case c.DefaultExpr != nil:
-		s += " DEFAULT (" + c.DefaultExpr.Clause + ")"
-	case c.Default != nil:
-		s += " DEFAULT " + defaultText(c, quoteDouble)
-	}
+	s += ungivenText(c, quoteDouble)
 	if c.OnUpdateNow {
 		s += " ON UPDATE CURRENT_TIMESTAMP" + fraction(c.Type)
 	}

@@ -8,6 +8,7 @@ import (
 	"stele/meta/catalog"
 	"stele/meta/types"
 	ast "stele/sql/parse"
+	"stele/sql/syntax"
 )
 
 // maxColumnName is the longest name that a column of a view gets from the text of its expression.
@@ -106,7 +107,7 @@ func nameFields(q ast.Node, names []string) bool {
 func selectNamed(query string, names []string) string {
 	var list, out []string
 	for _, n := range names {
-		list, out = append(list, quoteName(n)), append(out, "`_`."+quoteName(n)+" as "+quoteName(n))
+		list, out = append(list, syntax.QuoteName(n)), append(out, "`_`."+syntax.QuoteName(n)+" as "+syntax.QuoteName(n))
 	}
 	return "select " + strings.Join(out, ",") + " from (" + query + ") as `_`(" + strings.Join(list, ", ") + ")"
 }

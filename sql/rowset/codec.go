@@ -63,16 +63,8 @@ func appendVector(dst []byte, c *chunk, from, to int) []byte {
 	return dst
 }
 
-// DecodeVector reads n rows of type t from src, which holds exactly one vector of AppendVector.
-func DecodeVector(t types.ColumnType, n int, src []byte) (*vec.Vector, error) {
-	v := &vec.Vector{}
-	if err := DecodeVectorTo(v, t, n, src); err != nil {
-		return nil, err
-	}
-	return v, nil
-}
-
-// DecodeVectorTo is DecodeVector into v, whose buffers are used as far as they reach.
+// DecodeVectorTo reads n rows of type t from src, which holds exactly one vector of AppendVector, into v, whose buffers are used as far as they
+// reach.
 func DecodeVectorTo(v *vec.Vector, t types.ColumnType, n int, src []byte) error {
 	return decodeVector(v, t, n, src, nil)
 }

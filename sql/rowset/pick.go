@@ -11,7 +11,7 @@ import (
 )
 
 // RowReader reads single rows of one column of a row group. Where the encoding allows it, only the value is decoded: what
-// makes a point read cheap (reference §3). Otherwise the last vector that was decoded is kept.
+// makes a point read cheap. Otherwise the last vector that was decoded is kept.
 type RowReader struct {
 	g      *Group
 	c      int

@@ -144,3 +144,6 @@ func Tokenize(src string, mode Mode) []Token {
 		}
 	}
 }
+
+// QuoteName puts a name in backticks: the tokenizer reads it back as it is.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -50,6 +50,15 @@ func TestTokenize(t *testing.T) {
 	}
 }
 
+func TestQuotedNamesAreReadBack(t *testing.T) {
+	for _, name := range []string{"a", "a b", "a`b", "``", "select", "1", "a.b", "'", `\`} {
+		text := QuoteName(name)
+		if tokens := Tokenize(text, 0); len(tokens) != 1 || tokens[0].Kind != Quoted || tokens[0].Value(text, 0) != name {
+			t.Errorf("%s is read as %v", text, tokens)
+		}
+	}
+}
+
 func TestTokenValue(t *testing.T) {
 	for _, c := range []struct {
 		src  string

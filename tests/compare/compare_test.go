@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"stele/tests/answers"
 	"stele/tests/bench"
 	"stele/tests/cluster"
 )
@@ -44,7 +45,7 @@ func start(t *testing.T) *servers {
 	t.Helper()
 	s := &servers{stele: &side{}, maria: &side{}, seen: map[string]int{}, accepted: map[string]int{}}
 	if *ours != "" {
-		s.stele.db, s.maria.db = open(t, *ours), open(t, *theirs)
+		s.stele.DB, s.maria.DB = open(t, *ours), open(t, *theirs)
 	} else {
 		peer, err := bench.StartPeer()
 		if errors.Is(err, bench.ErrNoPeer) {
@@ -54,16 +55,16 @@ func start(t *testing.T) *servers {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = peer.Close() })
-		s.stele.db, s.maria.db = cluster.Start(t, cluster.Options{Backends: 1}).OpenDB(""), peer.Open("")
-		t.Cleanup(func() { s.stele.db.Close(); s.maria.db.Close() })
+		s.stele.DB, s.maria.DB = cluster.Start(t, cluster.Options{Backends: 1}).OpenDB(""), peer.Open("")
+		t.Cleanup(func() { s.stele.DB.Close(); s.maria.DB.Close() })
 	}
-	s.maria.setup = []string{"SET NAMES utf8mb4 COLLATE " + noPad, "SET max_statement_time = 20"}
+	s.maria.Setup = []string{"SET NAMES utf8mb4 COLLATE " + noPad, "SET max_statement_time = 20"}
 	base := []string{"SET sql_mode = '" + *modes + "'", "SET time_zone = '+00:00'", "SET group_concat_max_len = 100000"}
 	if *setting != "" {
 		base = append(base, strings.Split(*setting, ";")...)
 	}
-	s.stele.setup = append(s.stele.setup, base...)
-	s.maria.setup = append(s.maria.setup, append(base, "SET sql_mode = CONCAT(@@sql_mode, ',TIME_ROUND_FRACTIONAL')")...)
+	s.stele.Setup = append(s.stele.Setup, base...)
+	s.maria.Setup = append(s.maria.Setup, append(base, "SET sql_mode = CONCAT(@@sql_mode, ',TIME_ROUND_FRACTIONAL')")...)
 	return s
 }
 
@@ -85,13 +86,13 @@ func (s *servers) database(t *testing.T, name string) {
 		if side == s.maria {
 			collate = " COLLATE " + noPad
 		}
-		side.drop()
+		side.End()
 		for _, stmt := range []string{"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name + collate, "USE " + name} {
 			if a := side.ask(t, stmt); a.err != 0 {
 				t.Fatalf("%s: %d %s", stmt, a.err, a.message)
 			}
 		}
-		side.setup = append(slices.DeleteFunc(side.setup, func(s string) bool { return strings.HasPrefix(s, "USE ") }), "USE "+name)
+		side.Setup = append(slices.DeleteFunc(side.Setup, func(s string) bool { return strings.HasPrefix(s, "USE ") }), "USE "+name)
 	}
 }
 
@@ -143,7 +144,8 @@ func (a answer) show(i int) string {
 	if a.err != 0 {
 		return fmt.Sprintf("error %d: %.120s", a.err, a.message)
 	}
-	return fmt.Sprintf("%d rows, affected %d, id %d, types %v, warnings %v; %s", len(a.rows), a.affected, a.insertID, a.types, distinct(a.warnings), at(sorted(a.rows), i))
+	return fmt.Sprintf("%d rows, affected %d, id %d, types %v, warnings %v; %s", len(a.rows), a.affected, a.insertID, a.types, distinct(a.warnings),
+		answers.At(sorted(a.rows), i))
 }
 
 // TestQueries asks for rows.

@@ -71,7 +71,7 @@ func readManual(t *testing.T, path string) []expectation {
 }
 
 // TestReplicaManual sends every statement of the replica manual to a real cluster: columns, their order, formats and errors are
-// what scripts for the reference system rely on.
+// what scripts for StarRocks rely on.
 func TestReplicaManual(t *testing.T) {
 	db := uniqueDatabase(t, "manual")
 	for _, q := range []string{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"stele/tests/answers"
 	"stele/tests/bench"
 	"stele/tests/cluster"
 )
@@ -26,10 +27,10 @@ func TestGeneratedColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	ours := &side{db: cluster.Start(t, cluster.Options{Backends: 1}).OpenDB("")}
-	theirs := &side{db: peer.Open(""), setup: []string{"SET NAMES utf8mb4 COLLATE " + noPad}}
-	defer ours.db.Close()
-	defer theirs.db.Close()
+	ours := &side{answers.Session{DB: cluster.Start(t, cluster.Options{Backends: 1}).OpenDB("")}}
+	theirs := &side{answers.Session{DB: peer.Open(""), Setup: []string{"SET NAMES utf8mb4 COLLATE " + noPad}}}
+	defer ours.DB.Close()
+	defer theirs.DB.Close()
 	ours.prepare(t, "CREATE DATABASE peer")
 	theirs.prepare(t, "CREATE DATABASE peer COLLATE "+noPad)
 	for _, s := range []*side{ours, theirs} {

@@ -4,11 +4,8 @@ package peer
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"flag"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +15,7 @@ import (
 
 	"stele/meta/types"
 	"stele/sql/collation"
+	"stele/tests/answers"
 	"stele/tests/bench"
 	"stele/tests/cluster"
 )
@@ -59,10 +57,10 @@ func ask(t *testing.T, collate string, queries int) {
 	}
 	defer peer.Close()
 	c := cluster.Start(t, cluster.Options{Backends: 1})
-	ours := &side{db: c.OpenDB("")}
-	theirs := &side{db: peer.Open(""), setup: []string{"SET NAMES utf8mb4 COLLATE " + noPad, "SET max_statement_time = 20"}}
-	defer ours.db.Close()
-	defer theirs.db.Close()
+	ours := &side{answers.Session{DB: c.OpenDB("")}}
+	theirs := &side{answers.Session{DB: peer.Open(""), Setup: []string{"SET NAMES utf8mb4 COLLATE " + noPad, "SET max_statement_time = 20"}}}
+	defer ours.DB.Close()
+	defer theirs.DB.Close()
 	ours.prepare(t, "CREATE DATABASE peer")
 	theirs.prepare(t, "CREATE DATABASE peer COLLATE "+noPad)
 	g := NewGrammar(*seed)
@@ -70,8 +68,8 @@ func ask(t *testing.T, collate string, queries int) {
 	shown := shownBy(collate)
 	schema := g.Schema()
 	for _, s := range []*side{ours, theirs} {
-		s.setup = append(s.setup, "SET time_zone = '+00:00'", "USE peer")
-		s.drop()
+		s.Setup = append(s.Setup, "SET time_zone = '+00:00'", "USE peer")
+		s.End()
 		s.prepare(t, schema...)
 	}
 	differences, refused, failed := 0, map[string]int{}, 0
@@ -98,48 +96,20 @@ func ask(t *testing.T, collate string, queries int) {
 		default:
 			shown(a)
 			shown(b)
-			if i := differ(a, b); i >= 0 {
-				differs("query %d: row %d of %d and %d\nStele   %s\nMariaDB %s\n%s", n, i, len(a), len(b), at(a, i), at(b, i), q)
+			if i := answers.Differ(a, b, 1); i >= 0 {
+				differs("query %d: row %d of %d and %d\nStele   %s\nMariaDB %s\n%s", n, i, len(a), len(b), answers.At(a, i), answers.At(b, i), q)
 			}
 		}
 	}
 	t.Logf("seed %d: %d queries, %d differences, %d failed on both, refused by name: %v", *seed, queries, differences, failed, refused)
 }
 
-// side is one session, made anew when it has ended.
-type side struct {
-	db    *sql.DB
-	conn  *sql.Conn
-	setup []string
-}
-
-func (s *side) session(ctx context.Context) (*sql.Conn, error) {
-	if s.conn != nil {
-		return s.conn, nil
-	}
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, stmt := range s.setup {
-		if _, err := conn.ExecContext(ctx, stmt); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-	}
-	s.conn = conn
-	return conn, nil
-}
-
-func (s *side) drop() {
-	if s.conn != nil {
-		_ = s.conn.Close() // it may have ended already
-	}
-	s.conn = nil
-}
+// side is one session of a server.
+type side struct{ answers.Session }
 
 func (s *side) prepare(t *testing.T, statements ...string) {
 	t.Helper()
-	conn, err := s.session(t.Context())
+	conn, err := s.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,48 +124,16 @@ func (s *side) prepare(t *testing.T, statements ...string) {
 func (s *side) ask(ctx context.Context, q string) ([][]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	conn, err := s.session(ctx)
+	conn, err := s.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out, err := read(ctx, conn, q)
+	out, _, err := answers.Read(ctx, conn, q)
 	if number := (*mysql.MySQLError)(nil); err != nil && (!errors.As(err, &number) || number.Number == 1105) {
-		s.drop()
+		s.End()
 	}
-	slices.SortFunc(out, func(a, b []string) int { return slices.CompareFunc(a, b, compareValues) })
+	answers.Sort(out)
 	return out, err
-}
-
-func read(ctx context.Context, conn *sql.Conn, q string) ([][]string, error) {
-	rows, err := conn.QueryContext(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	var out [][]string
-	raw := make([]sql.RawBytes, len(names))
-	into := make([]any, len(names))
-	for i := range raw {
-		into[i] = &raw[i]
-	}
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
-		row := make([]string, len(raw))
-		for i, v := range raw {
-			row[i] = "NULL"
-			if v != nil {
-				row[i] = "=" + string(v)
-			}
-		}
-		out = append(out, row)
-	}
-	return out, rows.Err()
 }
 
 // shownBy puts the key of each text in its place, so that equal texts are the same.
@@ -213,49 +151,6 @@ func shownBy(name string) func([][]string) {
 				}
 			}
 		}
-		slices.SortFunc(rows, func(a, b []string) int { return slices.CompareFunc(a, b, compareValues) })
+		answers.Sort(rows)
 	}
-}
-
-// coarse writes numbers with a fraction with the digits that any order of additions leaves, for sorting.
-func coarse(v string) string {
-	x, err := strconv.ParseFloat(strings.TrimPrefix(v, "="), 64)
-	switch {
-	case err != nil || !strings.ContainsAny(v, ".e"):
-		return v
-	case math.Abs(x) < 1e-9:
-		return "=0"
-	}
-	return "=" + strconv.FormatFloat(x, 'g', 7, 64)
-}
-
-func compareValues(a, b string) int { return strings.Compare(coarse(a), coarse(b)) }
-
-func differ(a, b [][]string) int {
-	for i := range max(len(a), len(b)) {
-		if i >= len(a) || i >= len(b) || !slices.EqualFunc(a[i], b[i], same) {
-			return i
-		}
-	}
-	return -1
-}
-
-// same compares as text, and what looks like a floating number up to the last digits.
-func same(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x, errX := strconv.ParseFloat(strings.TrimPrefix(a, "="), 64)
-	y, errY := strconv.ParseFloat(strings.TrimPrefix(b, "="), 64)
-	if errX != nil || errY != nil || !strings.ContainsAny(a+b, ".e") {
-		return false
-	}
-	return math.Abs(x-y) <= 1e-9*max(math.Abs(x), math.Abs(y), 1)
-}
-
-func at(rows [][]string, i int) string {
-	if i >= len(rows) {
-		return "(no row)"
-	}
-	return strings.Join(rows[i], " | ")
 }

@@ -1,10 +1,10 @@
 // Package kv is the narrow door to Badger: durable key-value instances with group commit.
 //
 // It owns one Badger instance and the goroutine that writes to it. It never interprets keys or values: checksums and
-// identities are the caller's, because Badger reports damage as absence, as empty values or not at all (reference §8);
+// identities are the caller's, because Badger reports damage as absence, as empty values or not at all;
 // View offers every value again up to three times, since a collector can move one between lookup and read (B2).
 //
-// All writes go through one committer, which drains its queue into one synced transaction (reference §5): N waiting
+// All writes go through one committer, which drains its queue into one synced transaction: N waiting
 // writers cost one fsync, and changes that nobody waits for ride along. Requests become durable in the order in which they
 // were queued. A request is atomic. After a crash the requests that survive are a prefix of that order. A request that grows
 // (CommitGrowing) is made when it is taken; only what says that it has nothing to do with it (CommitAhead) may come before it.

@@ -19,7 +19,7 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// The traps of Badger that the storage study reproduced, one test each. What they have in common: Badger reports damage as
+// The traps of Badger, one test each. What they have in common: Badger reports damage as
 // absence, as empty values or as other values, so a value counts only if the caller's own checksum over key and value is
 // right (B1), which these tests play by checked.
 

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"errors"
 	"flag"
 	"path/filepath"
 
@@ -31,3 +32,15 @@ type benchmark struct {
 }
 
 func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }
+
+// reopen opens the disk that was closed, or that an earlier run has left, with its tablet.
+func (b *benchmark) reopen() (err error) {
+	if b.s, err = disk(storeIn(b.root), false); err != nil {
+		return err
+	}
+	var ok bool
+	if b.t, ok = b.s.Tablet(1); !ok {
+		return errors.New("the tablet is gone")
+	}
+	return nil
+}

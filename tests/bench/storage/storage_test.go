@@ -294,17 +294,6 @@ func (b *benchmark) useAgain() bool {
 	return os.RemoveAll(b.root) != nil
 }
 
-func (b *benchmark) reopen() (err error) {
-	if b.s, err = disk(storeIn(b.root), false); err != nil {
-		return err
-	}
-	var ok bool
-	if b.t, ok = b.s.Tablet(1); !ok {
-		return errors.New("the tablet is gone")
-	}
-	return nil
-}
-
 // measureGets reads whole rows by key, all over the tablet.
 func (b *benchmark) measureGets() error {
 	var keys [][]byte

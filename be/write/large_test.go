@@ -32,6 +32,22 @@ func TestLeastLarge(t *testing.T) {
 	}
 }
 
+// TestWriteOfAnEndedTransaction: a transaction that was ended while its statement goes on has lost, as against another one: the statement may be
+// run again, which a failure of any other kind would forbid.
+func TestWriteOfAnEndedTransaction(t *testing.T) {
+	o := newOneTablet(t)
+	txn := o.begin()
+	if err := o.w.Abort(txn, []types.TabletID{5}); err != nil {
+		t.Fatal(err)
+	}
+	row := &vec.Batch{N: 1, Cols: []*vec.Vector{{Type: bigint, N: 1, I64: []int64{1}}, {Type: narrow, N: 1, I64: []int64{2}}}}
+	resp := o.w.Write(context.Background(), &bepb.WriteRequest{TxnId: uint64(txn), LockWaitMs: 5000, Parts: []*bepb.WriteRequest_Part{
+		{TabletId: 5, Epoch: 1, MinVersion: 1, ReplicaId: 50, Rows: vec.Encode(nil, row), Ops: []byte{byte(types.OpInsert)}}}})
+	if resp.Refusal != bepb.WriteResponse_CONFLICT {
+		t.Fatal(resp)
+	}
+}
+
 // TestLargePartOfASnapshot: the rows of an UPDATE go the large way, and lose against what has changed since they were read.
 func TestLargePartOfASnapshot(t *testing.T) {
 	o := newOneTablet(t)

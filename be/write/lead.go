@@ -177,6 +177,8 @@ func refusalOf(id types.TabletID, err error) *refusal {
 			r.code = bepb.WriteResponse_DISK_FULL
 		case errors.Is(err, tablet.ErrCorrupt), errors.Is(err, tablet.ErrBad):
 			r.code = bepb.WriteResponse_BAD_REPLICA
+		case errors.Is(err, ErrEnded): // by a change of the leading FE, say: all of it is undone, and it may be run again
+			r.code = bepb.WriteResponse_CONFLICT
 		case errors.Is(err, tablet.ErrDropped): // since the statement began: another replica leads by now
 			r.code = bepb.WriteResponse_NO_TABLET
 		}

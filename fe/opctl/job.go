@@ -65,6 +65,9 @@ func LeaderScope(cat *catalog.Catalog, db types.DatabaseID, tablet types.TabletI
 		out.Tables = []types.TableID{}
 		for t := range cat.Tables(db) {
 			out.Tables = append(out.Tables, t.ID)
+			for index := range cat.KeyTables(t) {
+				out.Tables = append(out.Tables, index.ID)
+			}
 		}
 		slices.Sort(out.Tables)
 	}

@@ -279,7 +279,7 @@ func (l *rowLooker) enter(ctx context.Context, u *uniqueKey, rows []*vec.Batch) 
 	}
 	r := s.retrier()
 	for {
-		err := s.writeOnce(ctx, func(ctx context.Context, _ *catalog.Catalog, tx *txn.Txn) error {
+		err := s.writeOnce(ctx, &r, func(ctx context.Context, _ *catalog.Catalog, tx *txn.Txn) error {
 			_, err := tx.Write(ctx, writes, s.lockWait())
 			return nameEntry(err, l.c.To, []*uniqueKey{u}, writes, rows...)
 		})

@@ -43,13 +43,13 @@ func mysqlError(err error) error {
 	case errors.As(err, &unknown):
 		// SQLSTATE 08007: transaction resolution unknown.
 		return sqlErr(1180, "08007", "Got error during COMMIT: %s. The transaction may or may not be in effect: look before you repeat it", unknown.Error())
+	case errors.Is(err, raftlog.ErrOutcomeUnknown): // before what the answer of the FE that no longer leads says in its own words
+		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, raftlog.ErrNoRoom):
 		return sqlErr(1021, "HY000", "Disk full: the file system of the leading FE's meta_dir has no room for the metadata log, nothing of the statement is in effect. "+
 			"Free space there; commits are taken again about a second later")
-	case errors.Is(err, raftlog.ErrOutcomeUnknown):
-		return sqlErr(1180, "08007", "The leading FE changed while the statement was on its way. It may or may not be in effect: look before you repeat it")
 	case errors.As(err, &restore):
 		return sqlErr(1290, "HY000", "Nothing can be written now: %s", restore.Error())
 	case errors.As(err, &refusal):

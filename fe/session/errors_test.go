@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"stele/fe/quorum"
 	"stele/fe/server"
 	"stele/fe/txn"
 	"stele/meta/catalog"
 	"stele/meta/raftlog"
+	"stele/meta/rpc"
 )
 
 // TestNoRoomError: a log without room is 1021, unless the outcome of a commit is unknown: nothing may make that look certain.
@@ -21,6 +23,19 @@ func TestNoRoomError(t *testing.T) {
 			t.Errorf("%v has no number", got)
 		} else if code, _, _ := known.MySQL(); code != want {
 			t.Errorf("%v is %d, want %d", err, code, want)
+		}
+	}
+}
+
+// TestUnknownOutcomeError: whichever FE finds that the outcome of a change is unknown, the client hears the number that forbids a repetition.
+func TestUnknownOutcomeError(t *testing.T) {
+	told := &rpc.Error{Msg: raftlog.ErrOutcomeUnknown.Error(), Reason: quorum.ReasonUnknown}
+	for _, err := range []error{raftlog.ErrOutcomeUnknown, fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, told)} {
+		var known server.MySQLError
+		if got := mysqlError(err); !errors.As(got, &known) {
+			t.Errorf("%v has no number", got)
+		} else if code, state, _ := known.MySQL(); code != 1180 || state != "08007" {
+			t.Errorf("%v is %d (%s), want 1180 (08007)", err, code, state)
 		}
 	}
 }

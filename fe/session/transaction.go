@@ -142,10 +142,25 @@ type retrier struct {
 	deadline time.Time
 	full     time.Time // from when on a full disk is waited for no more, zero = none was met
 	pause    time.Duration
+	patience time.Duration
+	works    int // times that the patience began anew
 }
 
 func (s *Session) retrier() retrier {
-	return retrier{deadline: time.Now().Add(s.sh.Settings().WriteTimeout), pause: retryPause}
+	patience := s.sh.Settings().WriteTimeout
+	return retrier{deadline: time.Now().Add(patience), pause: retryPause, patience: patience}
+}
+
+// worksMax bounds how often the patience of a statement begins anew.
+const worksMax = 3
+
+// worked begins the patience anew, a few times, after a try that has written: what a large statement takes was no waiting in vain, and without
+// that it would fail for good at the first change of a leader in its midst, however soon there is another.
+func (r *retrier) worked() {
+	if r.works < worksMax {
+		r.works++
+		r.extend(r.patience)
+	}
 }
 
 // extend has tries go on until d from now: what was done so far was no waiting in vain.
@@ -206,7 +221,7 @@ func (s *Session) writeFrom(ctx context.Context, read reader, r *retrier, try at
 func (s *Session) writeAlone(ctx context.Context, r *retrier, try attempt) error {
 	s.contended = false
 	for {
-		err := s.writeOnce(ctx, try)
+		err := s.writeOnce(ctx, r, try)
 		if err == nil {
 			return nil
 		}
@@ -246,7 +261,7 @@ func deadlocked(err error) bool {
 	return errors.As(err, &refusal) && refusal.Code == bepb.WriteResponse_DEADLOCK
 }
 
-func (s *Session) writeOnce(ctx context.Context, try attempt) error {
+func (s *Session) writeOnce(ctx context.Context, r *retrier, try attempt) error {
 	if _, err := s.sh.Log.ReadIndex(ctx); err != nil {
 		return err
 	}
@@ -254,10 +269,16 @@ func (s *Session) writeOnce(ctx context.Context, try attempt) error {
 	if err != nil {
 		return err
 	}
-	if err := try(ctx, s.sh.Log.Current(), t); err != nil {
-		return errors.Join(err, t.Rollback(ctx))
+	err = try(ctx, s.sh.Log.Current(), t)
+	if err != nil {
+		err = errors.Join(err, t.Rollback(ctx))
+	} else {
+		err = t.Commit(ctx)
 	}
-	return t.Commit(ctx)
+	if err != nil && t.Progressed() {
+		r.worked()
+	}
+	return err
 }
 
 // writeInTransaction runs a statement of the open transaction. As in MySQL a statement that fails is undone and the

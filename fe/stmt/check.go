@@ -73,7 +73,7 @@ var compareColumns = cols(`
 var _ = register(Statement{
 	Name: "admin_check_table", Acts: true,
 	Syntax: "ADMIN CHECK TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>] CHECKSUM",
-	Doc: "Compare the replicas of every tablet of a table row by row, at one version each, and wait for it. A replica that differs from most others, " +
+	Doc: "Compare the replicas of every tablet of a table and of its unique keys row by row, at one version each, and wait for it. A replica that differs from most others, " +
 		"or is damaged, is marked bad and repaired first of all; without a majority nothing is marked and ADMIN SET REPLICA STATUS decides.",
 	Columns:  compareColumns,
 	Rows:     checkTable,
@@ -81,14 +81,14 @@ var _ = register(Statement{
 })
 
 func checkTable(ctx context.Context, e *Env, a syntax.Args) ([]Row, error) {
-	_, parts, err := e.tableParts(a)
+	t, parts, err := e.tableParts(a)
 	if err != nil {
 		return nil, err
 	}
 	if e.Checker == nil {
 		return nil, refusal("This FE does not compare replicas: connect to the leading one")
 	}
-	results, err := checkAll(ctx, e, parts, true)
+	results, err := checkAll(ctx, e, e.withKeys(t, parts), true)
 	if err != nil {
 		return nil, err
 	}

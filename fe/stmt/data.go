@@ -12,7 +12,7 @@ var _ = register(Statement{
 	Name:   "show_data",
 	Open:   true,
 	Syntax: "SHOW DATA",
-	Doc:    "Bytes and replicas of each table of the session's database, all copies counted; then the sum. There are no quotas: Quota is the largest number.",
+	Doc:    "Bytes and replicas of each table of the session's database, unique keys and all copies counted; then the sum. There are no quotas: Quota is the largest number.",
 	Columns: cols(`
 		TableName    text  Table, or Total, Quota, Left.
 		Size         text  Bytes of all replicas, as reported last.
@@ -29,7 +29,7 @@ var _ = register(Statement{
 			if !e.sees(db.Name, t.Name) {
 				continue
 			}
-			s := tableSize(e, t)
+			s := wholeSize(e, t)
 			rows = append(rows, Row{t.Name, capacity(s.bytes), s.replicas})
 			bytes, replicas = bytes+s.bytes, replicas+int64(s.replicas)
 		}
@@ -46,7 +46,7 @@ var _ = register(Statement{
 	Doc:    "Bytes, replicas and rows of one table, all copies counted in bytes and replicas.",
 	Columns: cols(`
 		TableName    text  Table, in the first row.
-		IndexName    text  The table's name again, or Total.
+		IndexName    text  The table's name again, the name of a unique key, or Total.
 		Size         text  Bytes of all replicas, as reported last.
 		ReplicaCount int   Replicas.
 		RowCount     int   Rows; NULL in the Total row.
@@ -63,5 +63,11 @@ var _ = register(Statement{
 
 func dataRows(e *Env, t *catalog.Table) []Row {
 	s := tableSize(e, t)
-	return []Row{{t.Name, t.Name, capacity(s.bytes), s.replicas, s.rows}, {"", "Total", capacity(s.bytes), s.replicas, nil}}
+	rows := []Row{{t.Name, t.Name, capacity(s.bytes), s.replicas, s.rows}}
+	for index := range e.Catalog.KeyTables(t) {
+		k := tableSize(e, index)
+		rows = append(rows, Row{"", e.indexName(index), capacity(k.bytes), k.replicas, k.rows})
+	}
+	s = wholeSize(e, t)
+	return append(rows, Row{"", "Total", capacity(s.bytes), s.replicas, nil})
 }

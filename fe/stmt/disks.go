@@ -218,7 +218,7 @@ func lastCopies(e *Env, goes func(*catalog.Tablet, *catalog.Replica) bool) []str
 		}
 		if p, ok := placeOf(e.Catalog, tab); ok {
 			out = append(out, fmt.Sprintf("tablet %d of %s.%s (replication_num %d) has no other complete replica that can be read",
-				tab.ID, p.db.Name, p.table.Name, p.part.Replicas))
+				tab.ID, p.db.Name, e.owner(p.table).Name, p.part.Replicas))
 		}
 	}
 	return out

@@ -19,14 +19,14 @@ var distributionColumns = cols(`
 var _ = register(Statement{
 	Name:    "admin_show_replica_distribution",
 	Syntax:  "ADMIN SHOW REPLICA DISTRIBUTION FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
-	Doc:     "How the replicas of a table spread over the BEs: one row per BE, those without a replica included.",
+	Doc:     "How the replicas of a table and of its unique keys spread over the BEs: one row per BE, those without a replica included.",
 	Columns: distributionColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
-		_, parts, err := e.tableParts(a)
+		t, parts, err := e.tableParts(a)
 		if err != nil {
 			return nil, err
 		}
-		return distributionRows(e, parts), nil
+		return distributionRows(e, e.withKeys(t, parts)), nil
 	},
 	Examples: []string{"ADMIN SHOW REPLICA DISTRIBUTION FROM db1.t1", "ADMIN SHOW REPLICA DISTRIBUTION FROM t1 PARTITION (p1)"},
 })

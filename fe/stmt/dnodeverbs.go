@@ -118,7 +118,7 @@ var _ = register(Statement{
 		}
 		return setBackendConfig(ctx, e, a.String("key"), a.String("value"))
 	},
-	Examples: []string{"ALTER ALL DNODES 'clone_bandwidth_limit_mb_per_disk' '50'", "ALTER DNODE 10002 'log_level' 'debug'"},
+	Examples: []string{"ALTER ALL DNODES 'clone_bandwidth_limit_mb_per_disk' '50'", "ALTER DNODE 10002 'scrub_bytes_per_second' '20971520'"},
 })
 
 var _ = register(Statement{

@@ -187,11 +187,11 @@ var _ = register(Statement{
 	Examples: []string{`ADMIN SHOW SAFE TO STOP BACKEND "10.0.0.1:9060"`},
 })
 
-// tabletNames are the names of a tablet's database and table, nil when it is gone.
+// tabletNames are the names of a tablet's database and of the table that users know, nil when it is gone.
 func (e *Env) tabletNames(id types.TabletID) (db, table any) {
 	if tab, ok := e.Catalog.Tablet(id); ok {
 		if p, ok := placeOf(e.Catalog, tab); ok {
-			return p.db.Name, p.table.Name
+			return p.db.Name, e.owner(p.table).Name
 		}
 	}
 	return nil, nil
@@ -282,12 +282,12 @@ var _ = register(Statement{
 		if e.Control == nil {
 			return nil, noControl()
 		}
-		_, parts, err := e.tableParts(a)
+		t, parts, err := e.tableParts(a)
 		if err != nil {
 			return nil, err
 		}
 		wanted := map[types.TabletID]bool{}
-		for _, p := range parts {
+		for _, p := range e.withKeys(t, parts) {
 			for _, id := range p.Tablets {
 				wanted[id] = true
 			}

@@ -112,11 +112,7 @@ func (e *Env) tableParts(a syntax.Args) (*catalog.Table, []*catalog.Partition, e
 // partitionsArg returns the partitions that an argument names, in its order; all of them when it is absent.
 func partitionsArg(t *catalog.Table, a syntax.Args, name string) ([]*catalog.Partition, error) {
 	if !a.Has(name) {
-		out := make([]*catalog.Partition, len(t.Parts))
-		for i := range t.Parts {
-			out[i] = &t.Parts[i]
-		}
-		return out, nil
+		return allParts(t), nil
 	}
 	if a.Has("TEMPORARY") {
 		return nil, analysis("Temporary partitions are not supported")
@@ -132,6 +128,27 @@ func partitionsArg(t *catalog.Table, a syntax.Args, name string) ([]*catalog.Par
 		}
 	}
 	return out, nil
+}
+
+func allParts(t *catalog.Table) []*catalog.Partition {
+	out := make([]*catalog.Partition, len(t.Parts))
+	for i := range t.Parts {
+		out[i] = &t.Parts[i]
+	}
+	return out
+}
+
+// withKeys adds to partitions of a table those of its unique keys that go with them: what befalls a hidden table befalls the table.
+func (e *Env) withKeys(t *catalog.Table, parts []*catalog.Partition) []*catalog.Partition {
+	out := slices.Clone(parts)
+	for index := range e.Catalog.KeyTables(t) {
+		for i := range min(len(t.Parts), len(index.Parts)) {
+			if slices.ContainsFunc(parts, func(p *catalog.Partition) bool { return p.ID == t.Parts[i].ID }) {
+				out = append(out, &index.Parts[i])
+			}
+		}
+	}
+	return out
 }
 
 // partitionNamed finds a partition; names compare without case.
@@ -166,6 +183,24 @@ func placeOf(cat *catalog.Catalog, tab *catalog.Tablet) (place, bool) {
 		return place{}, false
 	}
 	return place{db: db, table: t, part: &t.Parts[i]}, true
+}
+
+// owner is the table that users know by name: of a hidden table of a unique key the one that has the key.
+func (e *Env) owner(t *catalog.Table) *catalog.Table {
+	if of, ok := e.Catalog.TableByID(t.IndexOf); ok && t.Hidden() {
+		return of
+	}
+	return t
+}
+
+// indexName is what a table is called among those of its owner: the key's name where a unique key has it, else its own.
+func (e *Env) indexName(t *catalog.Table) string {
+	for _, k := range e.owner(t).Unique {
+		if k.Enforced() && k.Index == t.ID {
+			return k.Name
+		}
+	}
+	return t.Name
 }
 
 // columnNames joins the names of columns.

@@ -3,6 +3,7 @@ package stmt
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"stele/fe/metatool"
 	"stele/meta/command"
@@ -12,18 +13,37 @@ import (
 var _ = register(Statement{
 	Name:   "admin_backup_metadata",
 	Syntax: "ADMIN BACKUP METADATA TO <file:string>",
-	Doc: "Write the metadata to a new file on the leading frontend's machine. stele fe tool restore makes the first frontend of the " +
+	Doc: "Write the metadata to a new file on the leading frontend's machine, below its working folder where the path is no absolute one; the answer says where it is. stele fe tool restore makes the first frontend of the " +
 		"cluster from it when all frontends are lost. The rows of tables are not in it: they are on the backends. " +
 		"Make one after each change of tables: what was altered after the backup is as before again.",
 	Do: func(_ context.Context, e *Env, a syntax.Args) (Result, error) {
-		n, err := metatool.Write(a.String("file"), e.Catalog)
+		if a.String("file") == "" {
+			return Result{}, analysis("backup of the metadata: no file is named")
+		}
+		file, err := filepath.Abs(a.String("file"))
 		if err != nil {
 			return Result{}, analysis("backup of the metadata: %s", err.Error())
 		}
-		return Result{Info: fmt.Sprintf("%d bytes, everything up to index %d", n, e.Catalog.Index())}, nil
+		n, err := metatool.Write(file, e.Catalog)
+		if err != nil {
+			return Result{}, analysis("backup of the metadata: on the leading frontend%s: %s", selfName(e), err.Error())
+		}
+		return Result{Info: fmt.Sprintf("%d bytes, everything up to index %d, in %s of the leading frontend%s", n, e.Catalog.Index(), file, selfName(e))}, nil
 	},
 	Examples: []string{"ADMIN BACKUP METADATA TO '/backup/stele.meta'"},
 })
+
+// selfName is the name of the FE that answers, after a space; empty where nobody says it.
+func selfName(e *Env) string {
+	if e.Frontends != nil {
+		for _, f := range e.Frontends() {
+			if f.Self {
+				return " " + f.Name
+			}
+		}
+	}
+	return ""
+}
 
 var _ = register(Statement{
 	Name:   "admin_show_metadata_restore",

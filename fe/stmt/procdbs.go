@@ -20,7 +20,7 @@ var (
 	procTableColumns = cols(`
 		TableId                  int   Id of the table.
 		TableName                text  Its name.
-		IndexNum                 int   Always 1: the table itself.
+		IndexNum                 int   The table itself and its unique keys.
 		PartitionColumnName      text  Columns that it is partitioned by.
 		PartitionNum             int   Partitions.
 		State                    text  NORMAL.
@@ -94,7 +94,11 @@ func procTableRows(e *Env, db *catalog.Database) []Row {
 		if t.Partition != nil {
 			kind, key = "RANGE", columnNames(t, t.Partition.Columns)
 		}
-		rows = append(rows, Row{t.ID, t.Name, 1, key, len(t.Parts), "NORMAL", "OLAP", "N/A", tableSize(e, t).replicas, kind, nil})
+		indexes := 1
+		for range e.Catalog.KeyTables(t) {
+			indexes++
+		}
+		rows = append(rows, Row{t.ID, t.Name, indexes, key, len(t.Parts), "NORMAL", "OLAP", "N/A", wholeSize(e, t).replicas, kind, nil})
 	}
 	return rows
 }

@@ -148,9 +148,9 @@ var _ = registerTable(Table{Database: steleDB, Name: "replica_status", Doc: "ADM
 	Columns: concat(ofTableColumns, replicaStatusColumns),
 	Rows: ofTables(func(e *Env, t *catalog.Table) []Row {
 		var rows []Row
-		for i := range t.Parts {
-			for tab := range e.Catalog.TabletsOf(&t.Parts[i]) {
-				rows = append(rows, tabletStatusRows(e, &t.Parts[i], tab)...)
+		for _, p := range e.withKeys(t, allParts(t)) {
+			for tab := range e.Catalog.TabletsOf(p) {
+				rows = append(rows, tabletStatusRows(e, p, tab)...)
 			}
 		}
 		return rows
@@ -159,11 +159,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "replica_status", Doc: "ADM
 var _ = registerTable(Table{Database: steleDB, Name: "replica_distribution", Doc: "ADMIN SHOW REPLICA DISTRIBUTION of all tables.",
 	Columns: concat(ofTableColumns, distributionColumns),
 	Rows: ofTables(func(e *Env, t *catalog.Table) []Row {
-		parts := make([]*catalog.Partition, len(t.Parts))
-		for i := range t.Parts {
-			parts[i] = &t.Parts[i]
-		}
-		return distributionRows(e, parts)
+		return distributionRows(e, e.withKeys(t, allParts(t)))
 	})})
 
 var _ = registerTable(Table{Database: steleDB, Name: "table_sizes", Doc: "SHOW DATA of all databases, with bytes as numbers.",
@@ -173,7 +169,7 @@ var _ = registerTable(Table{Database: steleDB, Name: "table_sizes", Doc: "SHOW D
 		RowCount     int Rows.
 	`)),
 	Rows: ofTables(func(e *Env, t *catalog.Table) []Row {
-		s := tableSize(e, t)
+		s := wholeSize(e, t)
 		return []Row{{s.bytes, s.replicas, s.rows}}
 	})})
 

@@ -3,6 +3,8 @@ package stmt
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,23 +21,24 @@ const hintLife = 4 * time.Hour
 var _ = register(Statement{
 	Name:   "admin_repair_table",
 	Syntax: "ADMIN REPAIR TABLE <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>]",
-	Doc: "Repair these partitions before all others, for the next 4 hours. The hint survives a restart and a change of the leading FE; " +
+	Doc: "Repair these partitions, those of unique keys with them, before all others, for the next 4 hours. The hint survives a restart and a change of the leading FE; " +
 		"stele.repair_hints and SHOW PROC '/cluster_balance/priority_repair' list it. Undo: ADMIN CANCEL REPAIR TABLE.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		t, parts, err := e.tableParts(a)
 		if err != nil {
 			return Result{}, err
 		}
-		if _, err := e.propose(ctx, &command.SetRepairHint{Hints: repairHints(e, t, parts)}); err != nil {
+		all := e.withKeys(t, parts)
+		if _, err := e.propose(ctx, &command.SetRepairHint{Hints: repairHints(e, all)}); err != nil {
 			return Result{}, err
 		}
 		var tablets []types.TabletID
-		for _, p := range parts {
+		for _, p := range all {
 			tablets = append(tablets, p.Tablets...)
 		}
 		e.kick(tablets...)
 		info := fmt.Sprintf("Partitions that are repaired first until %s: %d", e.stamp(e.Now.Add(hintLife)), len(parts))
-		if !unhealthyAmong(e, parts) {
+		if !unhealthyAmong(e, all) {
 			info = nothing("no tablet of these partitions needs repair now, so the hint ends with the next look at them").Info
 		}
 		return Result{Info: info}, nil
@@ -57,11 +60,10 @@ func unhealthyAmong(e *Env, parts []*catalog.Partition) bool {
 }
 
 // repairHints makes the hints of some partitions.
-func repairHints(e *Env, t *catalog.Table, parts []*catalog.Partition) []catalog.RepairHint {
+func repairHints(e *Env, parts []*catalog.Partition) []catalog.RepairHint {
 	hints := make([]catalog.RepairHint, len(parts))
 	for i, p := range parts {
-		hints[i] = catalog.RepairHint{Partition: p.ID, Table: t.ID, Owner: e.User, AddedMs: e.Now.UnixMilli(),
-			ExpiresMs: e.Now.Add(hintLife).UnixMilli()}
+		hints[i] = catalog.RepairHint{Partition: p.ID, Owner: e.User, AddedMs: e.Now.UnixMilli(), ExpiresMs: e.Now.Add(hintLife).UnixMilli()}
 	}
 	return hints
 }
@@ -75,19 +77,15 @@ var _ = register(Statement{
 		if err != nil {
 			return Result{}, err
 		}
-		cmd := &command.CancelRepairHint{Table: t.ID}
-		if a.Has("partitions") {
-			for _, p := range parts {
-				cmd.Partitions = append(cmd.Partitions, p.ID)
-			}
-		}
-		out, err := e.propose(ctx, cmd)
+		out, err := e.propose(ctx, cancelHints(e, t, parts)...)
 		if err != nil {
 			return Result{}, err
 		}
 		n := 0
-		if c, ok := out[0].Value.(catalog.CountResult); ok {
-			n = c.N
+		for i := range out {
+			if c, ok := out[i].Value.(catalog.CountResult); ok {
+				n += c.N
+			}
 		}
 		if n == 0 {
 			return nothing("there is no hint for these partitions"), nil
@@ -96,6 +94,21 @@ var _ = register(Statement{
 	},
 	Examples: []string{"ADMIN CANCEL REPAIR TABLE db1.t1", "ADMIN CANCEL REPAIR TABLE t1 PARTITION (p1)"},
 })
+
+// cancelHints takes back the hints of partitions of a table and of its unique keys.
+func cancelHints(e *Env, t *catalog.Table, parts []*catalog.Partition) []command.Command {
+	of := map[types.TableID][]types.PartitionID{}
+	for _, p := range e.withKeys(t, parts) {
+		if table, _, ok := e.Catalog.TableOfPartition(p.ID); ok {
+			of[table.ID] = append(of[table.ID], p.ID)
+		}
+	}
+	var cmds []command.Command
+	for _, id := range slices.Sorted(maps.Keys(of)) {
+		cmds = append(cmds, &command.CancelRepairHint{Table: id, Partitions: of[id]})
+	}
+	return cmds
+}
 
 var _ = register(Statement{
 	Name:   "admin_set_replica_status",
@@ -165,7 +178,7 @@ func setReplicaStatus(ctx context.Context, e *Env, a syntax.Args) (Result, error
 	cmds := []command.Command{&command.SetReplicaBad{Tablet: p.tablet, BE: p.be, Bad: p.bad}}
 	auto := autoFailover(e)
 	if where, ok := placeOf(e.Catalog, tab); ok && p.bad && auto {
-		cmds = append(cmds, &command.SetRepairHint{Hints: repairHints(e, where.table, []*catalog.Partition{where.part})})
+		cmds = append(cmds, &command.SetRepairHint{Hints: repairHints(e, []*catalog.Partition{where.part})})
 	}
 	if _, err := e.propose(ctx, cmds...); err != nil {
 		return Result{}, err

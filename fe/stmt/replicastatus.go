@@ -40,7 +40,7 @@ var statusCondition = syntax.MustCompile("STATUS {op: =|!=} <status:string>")
 var _ = register(Statement{
 	Name:   "admin_show_replica_status",
 	Syntax: "ADMIN SHOW REPLICA STATUS FROM <table:table> [[TEMPORARY] {PARTITION|PARTITIONS} <partitions:names>] [WHERE <cond:expr>]",
-	Doc: "One row per replica of a table with the version it has and whether it can be used, and a row for each that is missing. " +
+	Doc: "One row per replica of a table, and of its unique keys, with the version it has and whether it can be used, and a row for each that is missing. " +
 		"WHERE takes STATUS = 'X' or STATUS != 'X'.",
 	Columns:  replicaStatusColumns,
 	Rows:     replicaStatusRows,
@@ -52,12 +52,12 @@ func replicaStatusRows(_ context.Context, e *Env, a syntax.Args) ([]Row, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, parts, err := e.tableParts(a)
+	t, parts, err := e.tableParts(a)
 	if err != nil {
 		return nil, err
 	}
 	var rows []Row
-	for _, p := range parts {
+	for _, p := range e.withKeys(t, parts) {
 		for tab := range e.Catalog.TabletsOf(p) {
 			rows = append(rows, tabletStatusRows(e, p, tab)...)
 		}

@@ -75,6 +75,16 @@ func tableSize(e *Env, t *catalog.Table) size {
 	return s
 }
 
+// wholeSize is the size of a table with its unique keys. The rows are those of the table.
+func wholeSize(e *Env, t *catalog.Table) size {
+	s := tableSize(e, t)
+	for index := range e.Catalog.KeyTables(t) {
+		k := tableSize(e, index)
+		s.bytes, s.replicas, s.tablets = s.bytes+k.bytes, s.replicas+k.replicas, s.tablets+k.tablets
+	}
+	return s
+}
+
 // partSize adds up a partition and returns the highest version in it.
 func partSize(e *Env, p *catalog.Partition) (size, types.Version) {
 	var s size

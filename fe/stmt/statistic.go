@@ -16,8 +16,8 @@ var (
 		DbName                text  Its name; in the last row how many there are.
 		TableNum              int   Tables.
 		PartitionNum          int   Partitions.
-		IndexNum              int   Indexes: one a partition.
-		TabletNum             int   Tablets.
+		IndexNum              int   Indexes: one a partition, and one more for each unique key.
+		TabletNum             int   Tablets, those of unique keys included.
 		ReplicaNum            int   Replicas.
 		UnhealthyTabletNum    int   Tablets that need repair.
 		InconsistentTabletNum int   Tablets whose replicas differ at the same version, or one of which is damaged.
@@ -62,29 +62,38 @@ func damaged(tab *catalog.Tablet) bool {
 
 // dbStatistic counts what is in a database.
 type dbStatistic struct {
-	tables, parts, tablets, replicas int
-	unhealthy, damaged               []types.TabletID
+	tables, parts, indexes, tablets, replicas int
+	unhealthy, damaged                        []types.TabletID
 }
 
 func statisticOf(e *Env, db *catalog.Database, unhealthy judge) dbStatistic {
 	var s dbStatistic
 	for t := range e.Catalog.Tables(db.ID) {
 		s.tables++
-		for i := range t.Parts {
-			s.parts++
-			for tab := range e.Catalog.TabletsOf(&t.Parts[i]) {
-				s.tablets++
-				s.replicas += len(tab.Replicas)
-				if unhealthy(tab, t.Parts[i].Replicas) {
-					s.unhealthy = append(s.unhealthy, tab.ID)
-				}
-				if inconsistent(e, tab) {
-					s.damaged = append(s.damaged, tab.ID)
-				}
-			}
+		s.parts += len(t.Parts)
+		s.count(e, t, unhealthy)
+		for index := range e.Catalog.KeyTables(t) {
+			s.count(e, index, unhealthy)
 		}
 	}
 	return s
+}
+
+// count adds what is in a table, hidden or not.
+func (s *dbStatistic) count(e *Env, t *catalog.Table, unhealthy judge) {
+	for i := range t.Parts {
+		s.indexes++
+		for tab := range e.Catalog.TabletsOf(&t.Parts[i]) {
+			s.tablets++
+			s.replicas += len(tab.Replicas)
+			if unhealthy(tab, t.Parts[i].Replicas) {
+				s.unhealthy = append(s.unhealthy, tab.ID)
+			}
+			if inconsistent(e, tab) {
+				s.damaged = append(s.damaged, tab.ID)
+			}
+		}
+	}
 }
 
 // statisticRows are the rows of /statistic, the sum last.
@@ -94,7 +103,7 @@ func statisticRows(e *Env) []Row {
 	unhealthy := judgeOf(e)
 	for db := range e.Catalog.Databases() {
 		s := statisticOf(e, db, unhealthy)
-		counts := [7]int{s.tables, s.parts, s.parts, s.tablets, s.replicas, len(s.unhealthy), len(s.damaged)}
+		counts := [7]int{s.tables, s.parts, s.indexes, s.tablets, s.replicas, len(s.unhealthy), len(s.damaged)}
 		for i, n := range counts {
 			sum[i] += n
 		}

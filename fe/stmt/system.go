@@ -142,8 +142,9 @@ func checkNewBackend(ctx context.Context, e *Env, be *catalog.BE, others []*cata
 var _ = register(Statement{
 	Name:   "alter_system_drop_backend",
 	Syntax: "ALTER SYSTEM DROP BACKEND {<hosts:hostports>|<texts:strings>} [FORCE]",
-	Doc: "Forget BEs at once; their replicas are made anew elsewhere. Refused while a BE has the only copy of a tablet, unless FORCE is said. " +
-		"DECOMMISSION moves the replicas away first.",
+	Doc: "Forget BEs at once; their replicas are made anew elsewhere. Refused while a BE has the only copy of a tablet, or one without which it could not be " +
+		"written until another is made, unless FORCE is said. DECOMMISSION moves the replicas away first. SHOW WARNINGS tells of tables that want more replicas " +
+		"than there are BEs left.",
 	Do: func(ctx context.Context, e *Env, a syntax.Args) (Result, error) {
 		bes, err := backendsAt(e, a, "backend does not exists")
 		if err != nil {
@@ -158,12 +159,12 @@ var _ = register(Statement{
 		for _, be := range bes {
 			cmds = append(cmds, &command.DropBE{BE: be.ID, Force: true})
 		}
-		return Result{Affected: uint64(len(cmds))}, act(ctx, e, "alter_system_drop_backend", hostList(bes), cmds...)
+		return Result{Affected: uint64(len(cmds)), Notes: tooFewLeft(e, bes)}, act(ctx, e, "alter_system_drop_backend", hostList(bes), cmds...)
 	},
 	Examples: []string{`ALTER SYSTEM DROP BACKEND "10.0.0.1:9060"`, `ALTER SYSTEM DROP BACKEND "10.0.0.1:9060", "10.0.0.2:9060" FORCE`},
 })
 
-// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet, and lists those tablets.
+// checkCopies refuses to drop BEs when that would take away the last complete copy of a tablet, or one that its writes need now, and lists those tablets.
 func checkCopies(e *Env, bes []*catalog.BE) error {
 	going := map[types.BEID]bool{}
 	for _, be := range bes {
@@ -171,7 +172,8 @@ func checkCopies(e *Env, bes []*catalog.BE) error {
 	}
 	lost := lastCopies(e, func(_ *catalog.Tablet, r *catalog.Replica) bool { return going[r.BE] })
 	if len(lost) == 0 {
-		return nil
+		return inTheWay(fmt.Sprintf("Without the backend[%s] tablets could not be written until other replicas are made. ALTER SYSTEM DECOMMISSION BACKEND "+
+			"moves them away first; ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way", hostList(bes)), lastWriters(e, going))
 	}
 	if table, ok := singleReplica(e, bes); ok {
 		return inTheWay(fmt.Sprintf("Tables such as [%s] on the backend[%s] have only one replica. To avoid data loss, please change the "+
@@ -180,6 +182,58 @@ func checkCopies(e *Env, bes []*catalog.BE) error {
 	}
 	return inTheWay(fmt.Sprintf("The backend[%s] has the last complete replica of tablets. To avoid data loss, wait for their repair (ADMIN SHOW REPLICA "+
 		"STATUS). ALTER SYSTEM DROP BACKEND <backends> FORCE can be used to forcibly drop the backend. In the way", hostList(bes)), lost)
+}
+
+// lastWriters lists the tablets that can be written now and could not be without some BEs.
+func lastWriters(e *Env, going map[types.BEID]bool) []string {
+	var out []string
+	for tab := range e.Catalog.Tablets() {
+		p, ok := placeOf(e.Catalog, tab)
+		if !ok {
+			continue
+		}
+		now, left, need := 0, 0, p.table.CommitNeed(tab)
+		for i := range tab.Replicas {
+			if r := &tab.Replicas[i]; r.Complete() && stays(e, tab, r) {
+				now++
+				if !going[r.BE] {
+					left++
+				}
+			}
+		}
+		if now >= need && left < need {
+			out = append(out, fmt.Sprintf("tablet %d of %s.%s would have %d complete replicas that answer, and a write needs %d",
+				tab.ID, p.db.Name, e.owner(p.table).Name, left, need))
+		}
+	}
+	return out
+}
+
+// tooFewLeft tells of a table that wants more replicas than there are BEs without some that go.
+func tooFewLeft(e *Env, going []*catalog.BE) []string {
+	left := e.Catalog.BECount() - len(going)
+	wide := wideTables(e, left)
+	if len(wide) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d backends are left: %s Tables that have fewer copies than they want until one is added (ALTER SYSTEM ADD BACKEND): %d",
+		left, wide[0], len(wide))}
+}
+
+// wideTables lists the tables that want more replicas than so many.
+func wideTables(e *Env, bes int) []string {
+	var wide []string
+	for t := range e.Catalog.AllTables() {
+		most := 0
+		for i := range t.Parts {
+			most = max(most, t.Parts[i].Replicas)
+		}
+		if most > bes && !t.Hidden() {
+			db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
+			wide = append(wide, fmt.Sprintf("the table %s.%s requires %d replicas.", db.Name, t.Name, most))
+		}
+	}
+	return wide
 }
 
 // singleReplica names a table with a replication_num of one on the BEs.
@@ -249,17 +303,7 @@ func checkRoom(e *Env, bes []*catalog.BE) error {
 	if need > free {
 		return refusal("It will cause insufficient disk space if these BEs are decommissioned.")
 	}
-	var wide []string
-	for t := range e.Catalog.AllTables() {
-		most := 0
-		for i := range t.Parts {
-			most = max(most, t.Parts[i].Replicas)
-		}
-		if most > left {
-			db, _ := e.Catalog.DatabaseByID(t.DatabaseID)
-			wide = append(wide, fmt.Sprintf("the table %s.%s requires %d replicas.", db.Name, t.Name, most))
-		}
-	}
+	wide := wideTables(e, left)
 	if len(wide) < 2 {
 		return inTheWay("It will cause insufficient BE number if these BEs are decommissioned because", wide)
 	}

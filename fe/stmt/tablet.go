@@ -21,11 +21,11 @@ var _ = register(Statement{
 		DbName        text  Database.
 		TableName     text  Table.
 		PartitionName text  Partition.
-		IndexName     text  The table's name again: there are no rollups.
+		IndexName     text  The name of the unique key that the tablet is of; else the table's name again: there are no rollups.
 		DbId          int   Id of the database.
 		TableId       int   Id of the table.
-		PartitionId   int   Id of the partition.
-		IndexId       int   Id of the table.
+		PartitionId   int   Id of the partition, of the key's where it is of one.
+		IndexId       int   Id of the table, or of the key.
 		IsSync        text  Whether the catalog has the tablet.
 		DetailCmd     text  A statement to run next.
 	`),
@@ -34,7 +34,8 @@ var _ = register(Statement{
 			if tab, ok := e.Catalog.Tablet(types.TabletID(id)); ok {
 				if p, ok := placeOf(e.Catalog, tab); ok {
 					detail := fmt.Sprintf("SHOW PROC '/dbs/%d/%d/partitions/%d/%d/%d';", p.db.ID, p.table.ID, p.part.ID, p.table.ID, tab.ID)
-					return []Row{{p.db.Name, p.table.Name, p.part.Name, p.table.Name, p.db.ID, p.table.ID, p.part.ID, p.table.ID, true, detail}}, nil
+					of := e.owner(p.table)
+					return []Row{{p.db.Name, of.Name, p.part.Name, e.indexName(p.table), p.db.ID, of.ID, p.part.ID, p.table.ID, true, detail}}, nil
 				}
 			}
 		}

@@ -50,7 +50,7 @@ func memberColumns() []Column {
 var _ = register(Statement{
 	Name: "show_vgroups", Table: "vgroups",
 	Syntax: "SHOW [<db:ident>.] VGROUPS [WHERE <where:expr>] [ORDER BY <order:expr>] [LIMIT <limit:expr>]",
-	Doc: "One row per tablet of a database (the session's, or all when it has none): who leads, who follows and how far they are. " +
+	Doc: "One row per tablet of a database (the session's, or all when it has none), unique keys included: who leads, who follows and how far they are. " +
 		"The first 4 replicas are shown; SHOW TABLETS has all.",
 	Columns: vgroupColumns,
 	Rows: func(_ context.Context, e *Env, a syntax.Args) ([]Row, error) {
@@ -91,6 +91,11 @@ func vgroupRows(e *Env, db *catalog.Database, copies map[types.TabletID]tabletct
 	for t := range e.Catalog.Tables(db.ID) {
 		for tab := range e.Catalog.TabletsOfTable(t) {
 			rows = append(rows, vgroupRow(e, db, t, tab, copies))
+		}
+		for index := range e.Catalog.KeyTables(t) {
+			for tab := range e.Catalog.TabletsOfTable(index) {
+				rows = append(rows, vgroupRow(e, db, index, tab, copies))
+			}
 		}
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a[0].(types.TabletID), b[0].(types.TabletID)) })

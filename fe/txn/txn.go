@@ -108,6 +108,9 @@ func (t *Txn) Leads(id types.TabletID) (types.BEID, types.Epoch, bool) {
 	return sh.leader, sh.epoch, true
 }
 
+// Progressed reports whether a Write of rows has succeeded, whatever has become of the transaction since.
+func (t *Txn) Progressed() bool { return t.done.bytes > 0 }
+
 // Empty reports whether the transaction has written and locked nothing.
 func (t *Txn) Empty() bool { return t.shares.len() == 0 }
 

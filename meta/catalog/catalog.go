@@ -210,6 +210,17 @@ func (c *Catalog) Tables(db types.DatabaseID) iter.Seq[*Table] {
 	}
 }
 
+// KeyTables yields the hidden tables of a table's unique keys. Their partitions have the places of those of the table.
+func (c *Catalog) KeyTables(t *Table) iter.Seq[*Table] {
+	return func(yield func(*Table) bool) {
+		for i := range t.Unique {
+			if index, ok := c.tables.get(t.Unique[i].Index); ok && t.Unique[i].Enforced() && !yield(index) {
+				return
+			}
+		}
+	}
+}
+
 // AllTables yields the tables of all databases by id, hidden ones too.
 func (c *Catalog) AllTables() iter.Seq[*Table] { return values(c.tables) }
 

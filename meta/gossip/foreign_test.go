@@ -1,7 +1,9 @@
 package gossip
 
 import (
+	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ func TestStrangersAreTold(t *testing.T) {
 	one := open("one", "a")
 	two := open(`t"wo`, "b")
 	var stranger met
-	for stranger.cluster == "" { // a connection that a busy machine has end before a word is said is one without a cluster
+	for stranger.cluster == "" {
 		if err := two.Join(one.Addr()); err == nil {
 			t.Fatal("clusters mix")
 		}
@@ -52,6 +54,32 @@ func TestStrangersAreTold(t *testing.T) {
 	}
 	if len(one.Members()) != 1 {
 		t.Errorf("members: %v", one.Members())
+	}
+}
+
+// TestSilentIsNotTold: a connection that ends before a word is said is none of another cluster.
+func TestSilentIsNotTold(t *testing.T) {
+	told := make(chan string, 64)
+	g, err := New(Config{Cluster: "c", Name: "a", BindHost: "127.0.0.1", Profile: Fast, Log: slog.New(slog.DiscardHandler),
+		Refused: func(address string, theirs types.ClusterID) { told <- address + " of cluster " + string(theirs) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", g.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil { // it was looked at and closed
+		t.Fatal("an answer to nothing")
+	}
+	if err := errors.Join(c.Close(), g.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) > 0 {
+		t.Errorf("told of %s", <-told)
 	}
 }
 

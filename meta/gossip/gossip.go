@@ -302,6 +302,9 @@ func (w logWriter) Write(b []byte) (int, error) {
 		}
 	}
 	line = strings.TrimPrefix(line, "memberlist: ")
+	if silent.MatchString(line) {
+		return len(b), nil
+	}
 	if address, cluster, ok := foreign(line); ok && w.refused != nil {
 		w.refused(address, cluster) // it comes with every packet: who is told says it now and then
 		return len(b), nil
@@ -316,6 +319,10 @@ func (w logWriter) Write(b []byte) (int, error) {
 
 // refusal is how memberlist says, in its log only, that a packet or connection has another label than this cluster's.
 var refusal = regexp.MustCompile(`^discarding (packet|stream) with unacceptable label ("(?:[^"\\]|\\.)*"): from=(\S+)$`)
+
+// silent is how memberlist says that a connection ended before a word was said, as one of a peer that was killed does, or the probe of a port. It
+// has no label, but nobody wanted to gossip.
+var silent = regexp.MustCompile(`^discarding stream with unacceptable label "": `)
 
 // unreadable is how memberlist says, in its log only, that keys differ.
 var unreadable = regexp.MustCompile(`(?i)^(decrypt packet failed|failed to receive): (.*crypt.*?):? from=(\S+)$`)

@@ -238,6 +238,9 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name == "nullif" {
+		args = e.b.years(n.Args, args)
+	}
 	name, unit = registryName(name, unit)
 	if unit != "" {
 		name += ":" + unit

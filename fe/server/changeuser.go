@@ -12,7 +12,7 @@ import (
 func (c *conn) changeUser(ctx context.Context, arg []byte) error {
 	cur := cursor{b: arg}
 	info := ConnInfo{
-		ID: c.id, Host: c.info.Host, TLS: c.info.TLS, TLSVersion: c.info.TLSVersion, Cipher: c.info.Cipher, Collation: c.info.Collation, Attrs: c.info.Attrs,
+		ID: c.id, Host: c.info.Host, Address: c.info.Address, TLS: c.info.TLS, TLSVersion: c.info.TLSVersion, Cipher: c.info.Cipher, Collation: c.info.Collation, Attrs: c.info.Attrs,
 		FoundRows: c.info.FoundRows, Interactive: c.info.Interactive,
 	}
 	info.User = cur.cstring()

@@ -75,7 +75,7 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	c := &conn{s: s, id: id, nc: nc, command: "Connect", since: time.Now(), stmts: map[uint32]*stmt{}}
-	c.info = ConnInfo{ID: id, Host: hostOf(nc.RemoteAddr())}
+	c.info = ConnInfo{ID: id, Host: hostOf(nc.RemoteAddr()), Address: nc.RemoteAddr().String()}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }

@@ -46,6 +46,7 @@ type ConnInfo struct {
 	ID          uint64 // CONNECTION_ID(); unique in the cluster, see ConnNode
 	User        string // as given by the client
 	Host        string // address of the client without the port
+	Address     string // with it, where the client has one
 	Account     Account
 	DB          string            // initial database, "" = none
 	Attrs       map[string]string // connection attributes

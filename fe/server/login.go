@@ -38,7 +38,7 @@ func (s *loginState) GetCredential(user string) (lib.Credential, bool, error) {
 func (s *loginState) OnAuthSuccess(c *lib.Conn) error {
 	h := s.conn.hello
 	s.info = ConnInfo{
-		ID: uint64(s.conn.id), User: h.user, Host: s.conn.host, Account: s.account, DB: h.db, Attrs: h.attrs,
+		ID: uint64(s.conn.id), User: h.user, Host: s.conn.host, Address: s.conn.Conn.RemoteAddr().String(), Account: s.account, DB: h.db, Attrs: h.attrs,
 		TLS: s.conn.secure, TLSVersion: s.conn.version, Cipher: s.conn.cipher, Collation: h.collation,
 		FoundRows: h.caps&mysql.CLIENT_FOUND_ROWS != 0, Interactive: h.caps&mysql.CLIENT_INTERACTIVE != 0,
 	}

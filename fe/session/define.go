@@ -146,6 +146,11 @@ func (s *Session) alterDatabase(ctx context.Context, n *parse.AlterDatabaseStmt,
 	if err := s.apply(ctx, &command.AlterDatabase{ID: db.ID, Collation: collation}); err != nil {
 		return err
 	}
+	if name == s.db {
+		if err := s.followDatabase(name); err != nil {
+			return err
+		}
+	}
 	return out.done(server.Result{AffectedRows: 1, Warnings: s.warningCount()})
 }
 
@@ -175,6 +180,9 @@ func (s *Session) dropDatabase(ctx context.Context, n *parse.DropDatabaseStmt, o
 	}
 	if s.db == name {
 		s.db = ""
+		if err := s.followDatabase(""); err != nil {
+			return err
+		}
 	}
 	return out.done(server.Result{AffectedRows: uint64(tables)})
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,11 +116,9 @@ func (s *Session) insertAs(ctx context.Context, write func(context.Context, atte
 	}
 	ins := &n.ins
 	if ins.op() == types.OpInsertIgnore && ins.counts.Inserted == 0 {
-		ins.firstID, ins.lastID = 0, 0 // nothing came of the values
+		ins.drawn, ins.lastID = drawn{}, 0 // nothing came of the values
 	}
-	if ins.firstID != 0 {
-		s.lastInsertID = ins.firstID
-	}
+	s.lastInsertID = cmp.Or(ins.drawn.first(), ins.told.or(s.lastInsertID))
 	if ins.pctx != nil {
 		s.warnPlanned(ins.pctx)
 	}
@@ -183,8 +182,9 @@ type inserter struct {
 	updated int64  // rows changed by ON DUPLICATE KEY UPDATE
 	same    int64  // rows that ON DUPLICATE KEY UPDATE found and left as they were
 	removed int64  // further rows that REPLACE removed for one that it wrote
-	firstID uint64 // the first AUTO_INCREMENT value that was drawn
-	lastID  uint64 // the last that was given
+	drawn   drawn  // AUTO_INCREMENT values
+	lastID  uint64 // the last that was given, or that a row has which was updated
+	told    toldID // by ON DUPLICATE KEY UPDATE
 
 	refs  *referrer // nil = the table has no foreign keys
 	falls *cascade  // nil = nothing refers to rows that may go or get another key
@@ -427,9 +427,7 @@ func (i *inserter) autoIncrement(ctx context.Context, in *vec.Vector) (*vec.Vect
 			if !fits(in.Type, first+uint64(to-from)-1) {
 				return nil, sqlErr(1467, "HY000", "Failed to read auto-increment value from storage engine")
 			}
-			if i.firstID == 0 {
-				i.firstID = first
-			}
+			i.drawn.add(first, uint64(to-from))
 			for k := from; k < to; k++ {
 				v.I64[k] = int64(first) + int64(k-from)
 			}
@@ -464,9 +462,9 @@ func fits(t types.ColumnType, n uint64) bool {
 // result is what the client hears, counted as MySQL counts.
 func (i *inserter) result() server.Result {
 	i.warnLeftOut()
-	r := server.Result{LastInsertID: i.firstID, Warnings: i.s.warningCount()}
+	r := server.Result{LastInsertID: i.drawn.first(), Warnings: i.s.warningCount()}
 	if r.LastInsertID == 0 { // as MySQL: the client hears of a given value, LAST_INSERT_ID() does not change
-		r.LastInsertID = i.lastID
+		r.LastInsertID = i.told.or(i.lastID)
 	}
 	duplicates := i.counts.Replaced + i.counts.Ignored
 	switch {

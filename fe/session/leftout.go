@@ -33,6 +33,7 @@ func (l *leftOut) add(err error) {
 
 // leave notes a row that meets another by a key.
 func (i *inserter) leave(rows *vec.Batch, row, key int) {
+	i.passOver(rows, int32(row))
 	if len(i.leftOut.first) < plan.MaxWarnings {
 		i.leftOut.add(i.duplicate(rows, row, key))
 	} else {

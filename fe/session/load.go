@@ -256,9 +256,9 @@ func (l *loader) result() server.Result {
 	c := l.ins.counts
 	r := server.Result{AffectedRows: uint64(c.Inserted + 2*c.Replaced), Warnings: l.s.warningCount()}
 	r.Info = fmt.Sprintf("Records: %d  Deleted: %d  Skipped: %d  Warnings: %d", l.ins.rows, c.Replaced, c.Ignored, r.Warnings)
-	if l.ins.firstID != 0 {
-		l.s.lastInsertID = l.ins.firstID
-		r.LastInsertID = l.ins.firstID
+	if first := l.ins.drawn.first(); first != 0 {
+		l.s.lastInsertID = first
+		r.LastInsertID = first
 	}
 	return r
 }

@@ -326,9 +326,11 @@ func (m *merger) apply(ctx context.Context, fresh *vec.Batch, number int) error 
 		i.counts.Inserted++
 		m.set(fresh)
 	case i.plan.OnDuplicate != nil:
+		i.passOver(fresh, 0)
 		return m.update(ctx, met[0], fresh, number)
 	case i.plan.Mode == plan.ModeIgnore:
 		i.counts.Ignored++
+		i.passOver(fresh, 0)
 		i.leftOut.add(m.collision(fresh, met[0]))
 	default:
 		for _, key := range met {
@@ -400,6 +402,7 @@ func (m *merger) update(ctx context.Context, key string, fresh *vec.Batch, numbe
 		m.moved[key] = next
 	}
 	i.updated++
+	i.tell(next)
 	return nil
 }
 

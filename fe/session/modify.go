@@ -34,7 +34,8 @@ func (s *Session) updated(m modified, out *output) error {
 	if s.info.FoundRows {
 		affected = m.matched
 	}
-	return out.done(server.Result{AffectedRows: uint64(affected), Warnings: s.warningCount(),
+	s.lastInsertID = m.told.or(s.lastInsertID)
+	return out.done(server.Result{AffectedRows: uint64(affected), LastInsertID: m.told.or(0), Warnings: s.warningCount(),
 		Info: fmt.Sprintf("Rows matched: %d  Changed: %d  Warnings: %d", m.matched, m.changed, s.warningCount())})
 }
 
@@ -48,7 +49,10 @@ func (s *Session) delete(ctx context.Context, n *parse.DeleteStmt, params []plan
 }
 
 // modified counts what an UPDATE or DELETE did; inserted is what ON DUPLICATE KEY UPDATE did where there was no row.
-type modified struct{ matched, changed, inserted int64 }
+type modified struct {
+	matched, changed, inserted int64
+	told                       toldID
+}
 
 // modify runs an UPDATE or DELETE, which needs a privilege on each table that it writes, until it commits.
 func (s *Session) modify(ctx context.Context, need model.Privilege, params []plan.Param, planned func(*plan.Context) ([]*plan.ModifyPlan, error)) (modified, error) {
@@ -88,6 +92,9 @@ func (s *Session) modify(ctx context.Context, need model.Privilege, params []pla
 				return err
 			}
 			total.matched, total.changed = total.matched+m.matched, total.changed+m.changed
+			if m.told.value != nil {
+				total.told = m.told
+			}
 		}
 		s.warnPlanned(pctx)
 		return nil
@@ -248,6 +255,7 @@ type modifier struct {
 	gone map[string]struct{} // the keys of deleted rows; nil = nobody else deletes rows of the table
 
 	matched, changed int64
+	told             toldID
 }
 
 // tabletRows is what is to be written to one tablet: deletes before puts, so that a key may move to where another was.
@@ -316,6 +324,7 @@ func (m *modifier) work(ctx context.Context, b *vec.Batch) (w worked, err error)
 	}
 	m.matched += int64(b.N)
 	m.changed += int64(len(w.rows))
+	m.told.hear(m.plan.Assign, w.next)
 	return w, m.s.keepNumbers(ctx, m.plan.Table, m.plan.Assign, w.next)
 }
 

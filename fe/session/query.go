@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"stele/fe/dist"
@@ -331,6 +333,10 @@ func (s *Session) readSystem(ctx context.Context, cat *catalog.Catalog, sys *phy
 
 // explain prints the plan of a statement.
 func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []plan.Param, out *output) error {
+	asJSON, err := explainFormat(n)
+	if err != nil {
+		return err
+	}
 	if n.Analyze {
 		return s.explainAnalyze(ctx, n, params, out)
 	}
@@ -344,9 +350,18 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 	if err := s.mayExplain(cat, n.Stmt); err != nil {
 		return err
 	}
-	lines, err := explained(s.planContext(cat, s.clock(), params), n.Stmt)
+	pctx := s.planContext(cat, s.clock(), params)
+	e, err := explained(pctx, n.Stmt)
 	if err != nil {
 		return err
+	}
+	lines := e.Lines
+	if asJSON {
+		text, err := e.JSON(pctx.TableName)
+		if err != nil {
+			return fmt.Errorf("write a plan as JSON: %w", err)
+		}
+		lines = []string{text}
 	}
 	cols := []stmt.Column{{Name: "EXPLAIN", Type: types.ColumnType{Kind: types.KindVarChar, Length: 65535}}}
 	rows := make([]stmt.Row, len(lines))
@@ -356,39 +371,54 @@ func (s *Session) explain(ctx context.Context, n *parse.ExplainStmt, params []pl
 	return s.table(ctx, stmt.Result{Columns: cols, Rows: rows}, out)
 }
 
-// explained plans a statement and prints the plan.
-func explained(pctx *plan.Context, n parse.StmtNode) ([]string, error) {
+// explainFormat looks at the format of an EXPLAIN. All but JSON are the same lines, by the names that they have elsewhere.
+func explainFormat(n *parse.ExplainStmt) (asJSON bool, err error) {
+	switch strings.ToLower(n.Format) {
+	case "json":
+		if n.Analyze {
+			return false, unsupported("EXPLAIN ANALYZE with JSON format")
+		}
+		return true, nil
+	case "", "row", "traditional", "tree", "brief", "verbose", "costs", "logical":
+		return false, nil
+	}
+	return false, sqlErr(1791, "HY000", "Unknown EXPLAIN format name: '%s'", n.Format)
+}
+
+// explained plans a statement.
+func explained(pctx *plan.Context, n parse.StmtNode) (*plan.Explained, error) {
 	switch q := n.(type) {
 	case *parse.SelectStmt, *parse.SetOprStmt:
 		p, err := plan.Select(pctx, q)
 		if err != nil {
 			return nil, err
 		}
-		return plan.Explain(p, pctx.TableName), nil
+		return &plan.Explained{Lines: plan.Explain(p, pctx.TableName), Roots: []*physical.Node{p}}, nil
 	case *parse.InsertStmt:
 		p, err := plan.Insert(pctx, q)
 		if err != nil {
 			return nil, err
 		}
-		return p.Explain(pctx.TableName), nil
+		return &plan.Explained{Lines: p.Explain(pctx.TableName), Roots: []*physical.Node{p.Source}}, nil
 	case *parse.UpdateStmt:
-		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, q) })
+		return explainedModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Updates(pctx, q) })
 	case *parse.DeleteStmt:
-		return explainModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, q) })
+		return explainedModify(pctx, func() ([]*plan.ModifyPlan, error) { return plan.Deletes(pctx, q) })
 	}
 	return nil, sqlErr(1235, "42000", "This version of Stele doesn't yet support 'EXPLAIN' of this statement")
 }
 
-// explainModify prints the plans of an UPDATE or DELETE, one a table.
-func explainModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) ([]string, error) {
+// explainedModify plans an UPDATE or DELETE of one or more tables.
+func explainedModify(pctx *plan.Context, planned func() ([]*plan.ModifyPlan, error)) (*plan.Explained, error) {
 	plans, err := planned()
-	var lines []string
+	e := &plan.Explained{}
 	for _, p := range plans {
 		if p != nil {
-			lines = append(lines, p.Explain(pctx.TableName)...)
+			e.Lines = append(e.Lines, p.Explain(pctx.TableName)...)
+			e.Roots = append(e.Roots, p.Source)
 		}
 	}
-	return lines, err
+	return e, err
 }
 
 // do evaluates expressions for their errors only.

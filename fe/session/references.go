@@ -336,6 +336,7 @@ func (i *inserter) referring(ctx context.Context, rows *vec.Batch) (*vec.Batch, 
 			continue
 		}
 		i.counts.Ignored++
+		i.passOver(rows, int32(row))
 		i.leftOut.add(r.noParent(k))
 	}
 	if len(keep) == rows.N {

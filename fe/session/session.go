@@ -6,6 +6,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -167,7 +168,7 @@ type Session struct {
 // Open starts a session.
 func (sh *Shared) Open(ctx context.Context, info server.ConnInfo) (*Session, error) {
 	s := &Session{sh: sh, info: info, account: info.Account.User + "@" + info.Account.Host, named: map[string]string{}}
-	s.state = stmt.Process{ID: info.ID, User: info.User, Host: info.Host}
+	s.state = stmt.Process{ID: info.ID, User: info.User, Host: cmp.Or(info.Address, info.Host)}
 	s.freshVars()
 	if info.DB != "" {
 		if err := s.UseDB(ctx, info.DB); err != nil {
@@ -241,7 +242,22 @@ func (s *Session) UseDB(ctx context.Context, db string) error {
 		return sqlErr(1049, "42000", "Unknown database '%s'", db)
 	}
 	s.db = db
-	return nil
+	return s.followDatabase(db)
+}
+
+// followDatabase has collation_database and character_set_database be those of the default database.
+func (s *Session) followDatabase(name string) error {
+	collation := types.CollationBinary // of a database that the FE makes up, as of the server
+	if db, ok := s.sh.Log.Current().Database(name); ok {
+		collation = db.Collation
+	}
+	if now, _, _ := s.vars.get("collation_database"); now == collation.String() {
+		return nil
+	}
+	if err := s.vars.assign("character_set_database", collation.Charset()); err != nil {
+		return err
+	}
+	return s.vars.assign("collation_database", collation.String())
 }
 
 // Reset brings the session back to the state after the login.

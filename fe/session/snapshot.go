@@ -24,6 +24,7 @@ func (s *Session) planContext(cat *catalog.Catalog, now time.Time, params []plan
 	return &plan.Context{Catalog: guarded{s.names(cat), s.rights(), s.sh.Log.Current()}, CurrentDB: s.db, Vars: s.vars.read, NowMicros: now.UnixMicro(), TimeZone: f.zone,
 		SafeUpdates: f.safeUpdates, FoundRows: s.foundRows, RowCount: s.affected,
 		SQLMode: f.sqlMode, User: s.who(), Account: s.account, Version: f.version, ConnectionID: s.info.ID, LastInsertID: s.lastInsertID,
+		TellID: func(id uint64) { s.lastInsertID = id },
 		Params: params, Stats: stats{cat}, System: systemTable}
 }
 

@@ -100,6 +100,9 @@ func (i *inserter) upsertRow(ctx context.Context, tablet types.TabletID, row *ve
 	out, err := i.s.modifyRow(ctx, i.cat, i.t, i.plan.Table, txn.RowChange{Tablet: tablet, Values: row, Change: change,
 		Key: vec.AppendRowKey(nil, row, i.plan.Table.Schema.KeyIndexes(), 0), NowMicros: i.pctx.NowMicros})
 	i.counts.Inserted += out.inserted
+	if err == nil && out.inserted == 0 {
+		i.passOver(row, 0)
+	}
 	i.updated += out.changed
 	i.same += out.matched - out.changed
 	return err
@@ -133,12 +136,14 @@ func (i *inserter) upsertTablet(ctx context.Context, tablet types.TabletID, rows
 			order = append(order, key)
 			continue
 		}
+		i.passOver(fresh, 0)
 		next, changed, err := i.assign(old.row, fresh, k+1)
 		if err != nil {
 			return txn.TabletWrite{}, err
 		}
 		if changed {
 			i.updated++
+			i.tell(next)
 			if old.existed && !old.changed {
 				order = append(order, key)
 			}
@@ -213,6 +218,7 @@ func (i *inserter) assigned(old, fresh *vec.Batch, row int) (*vec.Batch, error) 
 			return nil, err
 		}
 	}
+	i.told.hear(i.plan.OnDuplicate, next)
 	return next, i.plan.Follow(i.pctx, next, row)
 }
 

@@ -36,8 +36,10 @@ func (i *inserter) upsertMany(ctx context.Context, rows *vec.Batch) (done bool, 
 		if !ok {
 			return false, nil
 		}
+		i.passOver(rows, pick...)
 		if changed = len(differs); changed > 0 {
 			puts = append(puts, gather(next, differs))
+			i.tell(gather(next, differs[changed-1:]))
 		}
 	}
 	i.updated += int64(changed)
@@ -61,7 +63,7 @@ func (i *inserter) updatesApart() bool {
 	if i.plan.Checked() || i.movesRows() {
 		return false
 	}
-	if slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool { return expr.IsVolatile(a.Expr) }) {
+	if slices.ContainsFunc(i.plan.OnDuplicate, func(a plan.Assign) bool { return a.Tells || expr.IsVolatile(a.Expr) }) {
 		return false
 	}
 	return !slices.ContainsFunc(i.plan.Updated(), func(column int) bool {

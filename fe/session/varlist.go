@@ -100,6 +100,7 @@ var variables = declareVariables([]variable{
 	{name: "read_only", kind: varBool, def: "0", readOnly: true},
 	{name: "read_rnd_buffer_size", kind: varInt, def: "262144", min: 1, max: 1 << 31}, // a size of MySQL's
 	{name: "resultset_metadata", def: "FULL", readOnly: true},
+	{name: "secure_file_priv", def: "NULL", readOnly: true}, // files of the server are neither read nor written
 	{name: "server_id", kind: varInt, def: "1", readOnly: true},
 	{name: "server_uuid", def: "", readOnly: true},
 	{name: "session_track_gtids", def: "OFF", readOnly: true},

@@ -36,7 +36,7 @@ func TestConnectorVariables(t *testing.T) {
 	v := newVars(map[string]string{"version": "8.0.36"})
 	for _, name := range []string{"session.auto_increment_increment", "character_set_client", "character_set_connection", "character_set_results",
 		"character_set_server", "collation_server", "collation_connection", "init_connect", "interactive_timeout", "license", "lower_case_table_names",
-		"max_allowed_packet", "net_write_timeout", "performance_schema", "query_cache_size", "query_cache_type", "sql_mode", "system_time_zone",
+		"max_allowed_packet", "net_write_timeout", "performance_schema", "query_cache_size", "query_cache_type", "secure_file_priv", "sql_mode", "system_time_zone",
 		"time_zone", "transaction_isolation", "session.transaction_isolation", "session.transaction_read_only", "tx_isolation", "wait_timeout",
 		"version_comment", "version", "global.sql_mode", "SESSION.SQL_MODE", "socket", "server_id", "read_only", "have_profiling"} {
 		if _, _, ok := v.read("@@" + name); !ok {

@@ -2,7 +2,9 @@ package stmt
 
 import (
 	"context"
+	"strconv"
 
+	"stele/meta/model"
 	"stele/sql/parse"
 )
 
@@ -83,6 +85,24 @@ var _ = registerTable(Table{Database: schemaDB, Name: "PROCESSLIST", Local: true
 	`),
 	Rows: func(_ context.Context, e *Env) ([]Row, error) { return processRows(e, 1<<30), nil }})
 
+var _ = registerTable(Table{Database: schemaDB, Name: "INNODB_TRX", Doc: "The transactions that run on any FE. What MySQL counts of them is not known.",
+	Columns: plain("trx_id trx_state trx_started trx_requested_lock_id trx_wait_started trx_weight# trx_mysql_thread_id# trx_query trx_operation_state " +
+		"trx_tables_in_use# trx_tables_locked# trx_lock_structs# trx_lock_memory_bytes# trx_rows_locked# trx_rows_modified# trx_concurrency_tickets# " +
+		"trx_isolation_level trx_unique_checks# trx_foreign_key_checks# trx_last_foreign_key_error trx_adaptive_hash_latched# " +
+		"trx_adaptive_hash_timeout# trx_is_read_only# trx_autocommit_non_locking# trx_schedule_weight#"),
+	Rows: func(_ context.Context, e *Env) ([]Row, error) {
+		if e.Transactions == nil || !e.holds(model.PrivProcess) {
+			return nil, nil
+		}
+		var rows []Row
+		for _, t := range e.Transactions() {
+			row := make(Row, 25) // NULL is what is not known
+			row[0], row[1], row[2] = strconv.FormatUint(uint64(t.ID), 10), "RUNNING", e.stamp(t.Since)
+			rows = append(rows, row)
+		}
+		return rows, nil
+	}})
+
 // empties are the tables of information_schema about what Stele does not have; clients ask for them all the same.
 var _ = registerEmpty(schemaDB, map[string]string{
 	"COLUMN_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME PRIVILEGE_TYPE IS_GRANTABLE",
@@ -116,6 +136,12 @@ var _ = registerEmpty(schemaDB, map[string]string{
 	"ROLE_ROUTINE_GRANTS": "GRANTOR GRANTOR_HOST GRANTEE GRANTEE_HOST SPECIFIC_CATALOG SPECIFIC_SCHEMA SPECIFIC_NAME ROUTINE_CATALOG ROUTINE_SCHEMA " +
 		"ROUTINE_NAME PRIVILEGE_TYPE IS_GRANTABLE",
 	"RESOURCE_GROUPS": "RESOURCE_GROUP_NAME RESOURCE_GROUP_TYPE RESOURCE_GROUP_ENABLED# VCPU_IDS THREAD_PRIORITY#",
+	"INNODB_CMP":      "page_size# compress_ops# compress_ops_ok# compress_time# uncompress_ops# uncompress_time#",
+	"INNODB_CMPMEM":   "page_size# buffer_pool_instance# pages_used# pages_free# relocation_ops# relocation_time#",
+	"INNODB_METRICS": "NAME SUBSYSTEM COUNT# MAX_COUNT# MIN_COUNT# AVG_COUNT# COUNT_RESET# MAX_COUNT_RESET# MIN_COUNT_RESET# AVG_COUNT_RESET# " +
+		"TIME_ENABLED TIME_DISABLED TIME_ELAPSED# TIME_RESET STATUS TYPE COMMENT",
+	"INNODB_TABLESPACES": "SPACE# NAME FLAG# ROW_FORMAT PAGE_SIZE# ZIP_PAGE_SIZE# SPACE_TYPE FS_BLOCK_SIZE# FILE_SIZE# ALLOCATED_SIZE# " +
+		"AUTOEXTEND_SIZE# SERVER_VERSION SPACE_VERSION# ENCRYPTION STATE",
 	"PLUGINS": "PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE PLUGIN_TYPE_VERSION PLUGIN_LIBRARY PLUGIN_LIBRARY_VERSION PLUGIN_AUTHOR " +
 		"PLUGIN_DESCRIPTION PLUGIN_LICENSE LOAD_OPTION",
 })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"stele/meta/types"
@@ -82,7 +83,15 @@ func Show(_ context.Context, e *Env, n *parse.ShowStmt) (Result, error) {
 	return r.like(""), nil
 }
 
-// showFilter reads LIKE and WHERE.
+// limitNumber is a number of a LIMIT as text, "0" = it is not there.
+func limitNumber(n parse.ExprNode) string {
+	if l, ok := n.(*parse.Literal); ok {
+		return strconv.FormatInt(l.Int, 10)
+	}
+	return "0"
+}
+
+// showFilter reads LIKE, WHERE and LIMIT.
 func showFilter(n *parse.ShowStmt) (Filter, error) {
 	var f Filter
 	if n.Pattern != nil {
@@ -98,6 +107,10 @@ func showFilter(n *parse.ShowStmt) (Filter, error) {
 			return f, fmt.Errorf("print the condition of a SHOW: %w", err)
 		}
 		f.Where = text
+	}
+	if l := n.Limit; l != nil {
+		count, offset := limitNumber(l.Count), limitNumber(l.Offset)
+		f.Limit = offset + ", " + count
 	}
 	return f, nil
 }

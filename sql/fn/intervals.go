@@ -31,7 +31,7 @@ func init() {
 	)
 }
 
-// dateAddRule: a DATE stays one unless the unit has a time part; text stays text.
+// dateAddRule: a DATE stays one unless the unit has a time part, a TIME unless it has days, with which it is one of today; text stays text.
 func dateAddRule(param string, a []T) ([]T, T, error) {
 	shape, _ := sqltypes.UnitShape(param)
 	amount := amountType(param, a[1])
@@ -49,6 +49,9 @@ func dateAddRule(param string, a []T) ([]T, T, error) {
 		d = dateTime(d.Scale)
 		result = d
 	case types.KindTime:
+		if shape.Date {
+			d = dateTime(d.Scale)
+		}
 		result = d
 	case types.KindTinyInt, types.KindSmallInt, types.KindMediumInt, types.KindInt, types.KindBigInt:
 		return []T{tInt, amount}, varchar(29), nil
@@ -109,7 +112,7 @@ func dateAddRow(sub bool) rowFunc {
 			return vec.Value{I: m, Null: !ok}, nil
 		case types.KindTime:
 			m := a[0].I + iv.Micros
-			if iv.Months != 0 || m > sqltypes.MaxTime || m < -sqltypes.MaxTime {
+			if m > sqltypes.MaxTime || m < -sqltypes.MaxTime {
 				return vec.NullValue(), nil
 			}
 			return vec.Int(m), nil

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -21,6 +22,8 @@ import (
 //	a INT AS (b + 1) PERSISTENT                 MariaDB's name of STORED
 //	START TRANSACTION READ ONLY, WITH …         more than one characteristic
 //	LOAD DATA … INTO TABLE t PARTITION (a, b)   partitions
+//	SHOW WARNINGS | ERRORS LIMIT 1, 2           a part of them
+//	SHOW STORAGE ENGINES                        the long name of SHOW ENGINES
 //	MATCH (a) AGAINST ('x') > 0                 a rank that something is done with, without parentheses around it
 type repair struct {
 	text string
@@ -47,6 +50,7 @@ func parseRepaired(p *parser.Parser, text string, mode syntax.Mode) ([]StmtNode,
 	r.explain()
 	r.characteristics()
 	r.loadPartitions()
+	r.diagnostics()
 	r.rowAlias()
 	r.intoVars()
 	r.parentheses()
@@ -186,6 +190,50 @@ func (r *repair) characteristics() {
 	if mode != "" && snapshot {
 		r.overwrite(r.toks[1].End, r.toks[i-2].End, mode)
 	}
+}
+
+// diagnostics takes the LIMIT out of SHOW WARNINGS and SHOW ERRORS, and what is not needed out of SHOW STORAGE ENGINES.
+func (r *repair) diagnostics() {
+	switch {
+	case !r.is(0, "SHOW"):
+	case r.is(1, "STORAGE") && r.is(2, "ENGINES"):
+		r.overwrite(r.toks[1].Start, r.toks[1].End, "")
+	case (r.is(1, "WARNINGS") || r.is(1, "ERRORS")) && r.is(2, "LIMIT"):
+		limit, end := r.limit(3)
+		if limit == nil {
+			return
+		}
+		r.overwrite(r.toks[2].Start, r.toks[end-1].End, "")
+		r.fix = append(r.fix, func(n StmtNode) error {
+			if show, ok := n.(*ShowStmt); ok {
+				show.Limit = limit
+			}
+			return nil
+		})
+	}
+}
+
+// limit reads the numbers of a LIMIT that begin at token i, nil = there are none.
+func (r *repair) limit(i int) (limit *Limit, end int) {
+	number := func(i int) (ExprNode, bool) {
+		if i >= len(r.toks) || r.toks[i].Kind != syntax.Int {
+			return nil, false
+		}
+		n, err := strconv.ParseInt(r.toks[i].Text(r.text), 10, 64)
+		return &Literal{Kind: LiteralInt, Int: n}, err == nil
+	}
+	count, ok := number(i)
+	if !ok {
+		return nil, 0
+	}
+	other, ok := number(i + 2)
+	switch {
+	case ok && r.is(i+1, ","):
+		return &Limit{Offset: count, Count: other}, i + 3
+	case ok && r.is(i+1, "OFFSET"):
+		return &Limit{Offset: other, Count: count}, i + 3
+	}
+	return &Limit{Count: count}, i + 1
 }
 
 // parentheses goes through all of them, for casts and derived tables.

@@ -16,7 +16,8 @@ var unknownStatements = [][]string{
 	{"GET", "CURRENT"}, {"GET", "DIAGNOSTICS"}, {"GET", "STACKED"}, {"HANDLER"}, {"IMPORT", "TABLE"}, {"INSTALL", "PLUGIN"}, {"LOAD", "INDEX"},
 	{"PURGE", "BINARY"}, {"PURGE", "MASTER"}, {"REPAIR", "TABLE"}, {"RESET", "MASTER"}, {"RESET", "QUERY"}, {"RESET", "REPLICA"},
 	{"RESET", "SLAVE"}, {"RESIGNAL"}, {"SHOW", "BINARY"}, {"SHOW", "BINLOG"}, {"SHOW", "CREATE", "EVENT"}, {"SHOW", "CREATE", "FUNCTION"},
-	{"SHOW", "CREATE", "TRIGGER"}, {"SHOW", "ENGINE"}, {"SHOW", "RELAYLOG"}, {"SIGNAL"}, {"START", "GROUP_REPLICATION"}, {"START", "REPLICA"},
+	{"SHOW", "CREATE", "TRIGGER"}, {"SHOW", "ENGINE"}, {"SHOW", "FUNCTION", "CODE"}, {"SHOW", "MASTER", "LOGS"}, {"SHOW", "PROCEDURE", "CODE"}, {"SHOW", "RELAYLOG"},
+	{"SHOW", "REPLICAS"}, {"SHOW", "SLAVE", "HOSTS"}, {"SIGNAL"}, {"START", "GROUP_REPLICATION"}, {"START", "REPLICA"},
 	{"START", "SLAVE"}, {"STOP", "GROUP_REPLICATION"}, {"STOP", "REPLICA"}, {"STOP", "SLAVE"}, {"UNINSTALL", "PLUGIN"}, {"XA"},
 }
 
@@ -34,6 +35,9 @@ func unknownStatement(sql string, mode syntax.Mode) string {
 		if t.Kind == syntax.Word {
 			words = append(words, strings.ToUpper(t.Text(sql)))
 		}
+	}
+	if n := len(words); n > 4 && words[0] == "FLUSH" && slices.Equal(words[n-2:], []string{"FOR", "EXPORT"}) {
+		return "FLUSH TABLES FOR EXPORT"
 	}
 	if len(words) > 1 && words[0] == "CREATE" && words[1] == "DEFINER" {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "DEFINER" })

@@ -110,6 +110,9 @@ func (e *env) callOf(name string, args ...ast.ExprNode) (*expr.Node, error) {
 		return nil, err
 	}
 	literalNumbers(name, args, list)
+	if slices.Contains(comparing, name) {
+		list = e.b.years(args, list)
+	}
 	return e.b.call(name, list...)
 }
 
@@ -287,6 +290,7 @@ func (e *env) between(n *ast.BetweenExpr) (*expr.Node, error) {
 		return nil, err
 	}
 	literalNumbers("between", nodes, list)
+	list = e.b.years(nodes, list)
 	if list, err = e.b.together("between", list); err != nil {
 		return nil, err
 	}
@@ -339,6 +343,7 @@ func (e *env) inValues(n *ast.PatternInExpr) (*expr.Node, error) {
 		return nil, err
 	}
 	literalNumbers("in", nodes, list)
+	list = e.b.years(nodes, list)
 	if len(list) == 2 {
 		return e.b.call("=", list[0], list[1])
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,9 @@ func columnDef(b *binder, def *ast.ColumnDef, collation types.Collation) (types.
 	b.collated(&col, def, collation)
 	if def.Tp.GetFlag()&ast.UnsignedFlag != 0 && t.IsNumeric() && !t.IsInteger() {
 		b.notes = append(b.notes, "UNSIGNED of column '"+col.Name+"' is not kept: CHECK (`"+col.Name+"` >= 0) keeps negative values out")
+	}
+	if digits := def.Tp.GetDecimal(); digits >= 0 && (t.Kind == types.KindFloat || t.Kind == types.KindDouble) {
+		b.notes = append(b.notes, fmt.Sprintf("the digits of column '%s' are not kept: it is not rounded, which DECIMAL(%d,%d) is", col.Name, def.Tp.GetFlen(), digits))
 	}
 	switch zerofill := def.Tp.GetFlag()&ast.ZerofillFlag != 0; {
 	case zerofill && t.IsNumeric() && !special:

@@ -57,7 +57,9 @@ type Context struct {
 	Version      string         // as VERSION() shows it
 	ConnectionID uint64
 	LastInsertID uint64
-	Params       []Param
+	// TellID is told what LAST_INSERT_ID() is from now on; nil = nobody wants to know.
+	TellID func(uint64)
+	Params []Param
 	// Describe asks for a plan of a prepared statement whose parameters have no values yet (they count as NULL): only its
 	// Schema means anything.
 	Describe bool

@@ -238,6 +238,9 @@ func (e *env) funcCall(n *ast.FuncCallExpr) (*expr.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name == "nullif" {
+		args = e.b.years(n.Args, args)
+	}
 	name, unit = registryName(name, unit)
 	if unit != "" {
 		name += ":" + unit
@@ -318,10 +321,8 @@ func (e *env) sessionCall(name string, args []ast.ExprNode) (*expr.Node, bool, e
 	case "row_count":
 		return constCount(c.RowCount), true, nil
 	case "last_insert_id":
-		if len(args) > 0 {
-			return nil, true, refuse("LAST_INSERT_ID(expr)")
-		}
-		return &expr.Node{Kind: expr.NodeConst, Type: unsigned, Value: expr.Value{I: int64(c.LastInsertID)}}, true, nil
+		n, err := e.lastInsertID(args)
+		return n, true, err
 	case "sleep":
 		n, err := e.sleep(args)
 		return n, true, err

@@ -27,6 +27,8 @@ const (
 type Assign struct {
 	Column int // position in the table's schema
 	Auto   bool
+	// Tells: the value is what LAST_INSERT_ID() is afterwards.
+	Tells bool
 	// Keeps: the column is assigned what it has, which need not be what the session's sql_mode would take.
 	Keeps bool
 	// Expr is over the old row's columns followed by the new row's, both in schema order (ON DUPLICATE KEY UPDATE); nil in
@@ -411,7 +413,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Auto: true, Expr: at(x, layout)})
 			continue
 		}
-		x, err := assigned(e, b, &p.Table.Schema.Columns[pos], a.Expr)
+		x, tells, err := assignedID(e, b, &p.Table.Schema.Columns[pos], a.Expr)
 		if err != nil {
 			return err
 		}
@@ -424,7 +426,7 @@ func (p *InsertPlan) onDuplicate(b *binder, list []*ast.Assignment) error {
 			return err
 		}
 		set[pos] = true
-		p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Keeps: keeps, Expr: at(x, layout)})
+		p.OnDuplicate = append(p.OnDuplicate, Assign{Column: pos, Tells: tells, Keeps: keeps, Expr: at(x, layout)})
 	}
 	for i := range p.Table.Schema.Columns {
 		if c := &p.Table.Schema.Columns[i]; c.OnUpdateNow && !set[i] {

@@ -167,7 +167,7 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 			m.add(Assign{Column: pos, Auto: true}, x)
 			continue
 		}
-		x, err := assigned(m.env, m.b, col, a.Expr)
+		x, tells, err := assignedID(m.env, m.b, col, a.Expr)
 		if err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (m *modifier) assign(list []*ast.Assignment) error {
 		if x, err = m.b.given(x, col); err != nil {
 			return err
 		}
-		m.add(Assign{Column: pos, Keeps: keeps}, x)
+		m.add(Assign{Column: pos, Tells: tells, Keeps: keeps}, x)
 	}
 	for i := range m.plan.Table.Schema.Columns {
 		if c := &m.plan.Table.Schema.Columns[i]; c.OnUpdateNow && set[m.ids[i]] == nil {

@@ -41,7 +41,7 @@ func (p *ModifyPlan) OneRow(ctx *Context) (*OneRow, bool) {
 	}
 	for i, a := range p.Assign {
 		x := exprs[p.Values+i]
-		if x == nil { // the tablet's id
+		if x == nil || a.Tells { // the tablet's id, or a value that the session is to hear of
 			return nil, false
 		}
 		change.Assign = append(change.Assign, assignment(t, a.Column, substitute(x, stored), a.Auto))
@@ -71,7 +71,7 @@ func (p *InsertPlan) Upsert(ctx *Context) (change []byte, ok bool) {
 		c.Values = append(c.Values, t.Schema.Columns[i].Type)
 	}
 	for _, a := range p.OnDuplicate {
-		if slices.Contains(t.Locator(), t.Schema.Columns[a.Column].ID) {
+		if a.Tells || slices.Contains(t.Locator(), t.Schema.Columns[a.Column].ID) {
 			return nil, false
 		}
 		c.Lasting = c.Lasting && !a.Auto && isLasting(a.Expr)

@@ -113,8 +113,11 @@ func store(v vec.Value, from, to mt.ColumnType, strict bool, env Env) (out vec.V
 	if p == fine || p == zeroDate && env.ZeroDates {
 		return out, nil, nil
 	}
-	if strict || p == badText {
+	if strict || p == badText && to.Kind == mt.KindJSON {
 		return out, nil, storeError(p, v, from, to, env.Loc)
+	}
+	if p == badText {
+		out, _ = toString(vec.Str(wellFormed(v.B)), from, to, env, true)
 	}
 	return out, storeWarning(p, v, from, to, env.Loc), nil
 }
@@ -160,17 +163,28 @@ func storeError(p problem, v vec.Value, from, to mt.ColumnType, tz *time.Locatio
 	return errIncorrect(1366, "integer", text)
 }
 
+// wellFormed is the beginning of a text up to what is not UTF-8.
+func wellFormed(b []byte) []byte {
+	end := 0
+	for end < len(b) {
+		r, n := utf8.DecodeRune(b[end:])
+		if r == utf8.RuneError && n <= 1 {
+			break
+		}
+		end += n
+	}
+	return b[:end]
+}
+
 func quoteBytes(b []byte) string {
 	const hex = "0123456789ABCDEF"
 	var out []byte
-	for len(b) > 0 && utf8.FullRune(b) {
-		if r, n := utf8.DecodeRune(b); r != utf8.RuneError || n > 1 {
-			b = b[n:]
+	b = b[len(wellFormed(b)):]
+	for _, c := range b[:min(len(b), 6)] {
+		if c >= ' ' && c <= '~' {
+			out = append(out, c)
 			continue
 		}
-		break
-	}
-	for _, c := range b[:min(len(b), 6)] {
 		out = append(out, '\\', 'x', hex[c>>4], hex[c&15])
 	}
 	return string(out)

@@ -9,6 +9,8 @@ import (
 type Interval struct {
 	Months int64
 	Micros int64
+	// Date: the unit has a part of a day or more, so a time plus it is a datetime.
+	Date bool
 	// Time: the unit has a part smaller than a day, so a date plus it is a datetime.
 	Time bool
 	// Fraction: the unit may have a part smaller than a second.
@@ -53,10 +55,11 @@ var compositeUnits = map[string][]Interval{
 // UnitShape returns the flags of a unit, and false when there is no such unit.
 func UnitShape(unit string) (Interval, bool) {
 	if u, ok := simpleUnits[unit]; ok {
-		return Interval{Time: u.Time, Fraction: u.Fraction}, true
+		return Interval{Date: !u.Time, Time: u.Time, Fraction: u.Fraction}, true
 	}
 	_, ok := compositeUnits[unit]
-	return Interval{Time: ok && unit != "year_month", Fraction: strings.HasSuffix(unit, "_microsecond")}, ok
+	days, months := strings.HasPrefix(unit, "day_"), unit == "year_month"
+	return Interval{Date: days || months, Time: ok && !months, Fraction: strings.HasSuffix(unit, "_microsecond")}, ok
 }
 
 // IsSimpleUnit reports whether a unit takes one number.
@@ -85,7 +88,7 @@ func IntervalOf(unit string, n, micro int64) (Interval, bool) {
 }
 
 // ParseInterval reads the text of an interval of any unit: numbers with any punctuation between them. Fewer numbers
-// than the unit has are the last ones.
+// than the unit has are the last ones; more are no interval.
 func ParseInterval(unit string, s []byte) (Interval, bool) {
 	factors, ok := compositeUnits[unit]
 	if !ok {
@@ -95,10 +98,13 @@ func ParseInterval(unit string, s []byte) (Interval, bool) {
 	neg := i < len(s) && s[i] == '-'
 	var nums []int64
 	lastLen := 0
-	for i < len(s) && len(nums) < len(factors) {
+	for i < len(s) {
 		if !isDigit(s[i]) {
 			i++
 			continue
+		}
+		if len(nums) == len(factors) {
+			return Interval{}, false
 		}
 		j := skipDigits(s, i)
 		mag, _, _, fits := ParseInt(s[i:j])

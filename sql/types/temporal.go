@@ -61,10 +61,21 @@ func leadingTime(s []byte) (t Temporal, inRange, ok bool) {
 		i++
 	}
 	head := bytes.TrimRight(s[:i], " \t\r\n:")
-	if len(head) == len(s) {
+	if len(head) == len(s) || isExponent(s[i:]) {
 		return t, false, false
 	}
 	return ParseTime(head)
+}
+
+// isExponent reports whether a text goes on like a number with an exponent, whose beginning is no time.
+func isExponent(s []byte) bool {
+	if len(s) < 2 || s[0]|0x20 != 'e' {
+		return false
+	}
+	if s[1] == '+' || s[1] == '-' {
+		s = s[1:]
+	}
+	return len(s) > 1 && isDigit(s[1])
 }
 
 // leading is the part of a text before what is neither digit, punctuation, blank nor T, without punctuation at its end; false if that is

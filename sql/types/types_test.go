@@ -161,7 +161,7 @@ func TestConvert(t *testing.T) {
 		{str("日本語x"), text, char(mt.KindVarChar, 3), "1406 Data too long for column 'c' at row 1", "日本語"},
 		{str("ab "), text, char(mt.KindChar, 3), "ab", "ab"},
 		{str("ab"), text, char(mt.KindBinary, 4), "ab\x00\x00", "ab\x00\x00"},
-		{str("a\xff"), text, char(mt.KindVarChar, 3), "1366 Incorrect string value: '\\xFF' for column 'c' at row 1", "1366 Incorrect string value: '\\xFF' for column 'c' at row 1"},
+		{str("a\xff"), text, char(mt.KindVarChar, 3), "1366 Incorrect string value: '\\xFF' for column 'c' at row 1", "a"},
 		{str("a\xff"), text, char(mt.KindVarBinary, 3), "a\xff", "a\xff"},
 		{str("2024-02-30"), text, mt.ColumnType{Kind: mt.KindDate}, "1292 Incorrect date value: '2024-02-30' for column 'c' at row 1", "0000-00-00"},
 		{str("0000-00-00"), text, mt.ColumnType{Kind: mt.KindDateTime}, "0000-00-00 00:00:00", "0000-00-00 00:00:00"},

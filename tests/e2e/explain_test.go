@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,3 +75,54 @@ func TestSecondaryKeySkips(t *testing.T) {
 }
 
 var did = regexp.MustCompile(` \((rows=\d+ time=\d+\.\d{3}ms( runs=\d+)?|never run)\)$`)
+
+// TestExplainJSON: tools that draw plans find the tables of a statement where MySQL has them.
+func TestExplainJSON(t *testing.T) {
+	db := uniqueDatabase(t, "explain_json")
+	mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY, g INT, u INT UNIQUE)")
+	for sql, want := range map[string][]explainedTable{
+		"SELECT 1":                          nil,
+		"SELECT g FROM t":                   {{Name: "t", Access: "ALL"}},
+		"SELECT g FROM t WHERE id = 5":      {{Name: "t", Access: "const", Key: "PRIMARY", Condition: "(id = 5)"}},
+		"SELECT id FROM t WHERE u = 5":      {{Name: "t", Access: "const", Key: "u", Condition: "(u = 5)"}},
+		"UPDATE t SET g = 1 WHERE id < 3":   {{Name: "t", Access: "ALL", Condition: "(id < 3)"}},
+		"INSERT INTO t SELECT * FROM t":     {{Name: "t", Access: "ALL"}},
+		"INSERT INTO t VALUES (1, 2, 3)":    nil,
+		"SELECT * FROM t JOIN t x USING(g)": {{Name: "t", Access: "ALL"}, {Name: "t", Access: "ALL"}},
+	} {
+		var text string
+		if err := db.QueryRowContext(t.Context(), "EXPLAIN FORMAT=JSON "+sql).Scan(&text); err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		var got struct {
+			Block struct {
+				Select    int                              `json:"select_id"`
+				Table     *explainedTable                  `json:"table"`
+				Joined    []struct{ Table explainedTable } `json:"nested_loop"`
+				Operators []string                         `json:"operators"`
+			} `json:"query_block"`
+		}
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got.Block.Select != 1 || len(got.Block.Operators) == 0 {
+			t.Errorf("%s: %v in %s", sql, err, text)
+		}
+		var tables []explainedTable
+		if got.Block.Table != nil {
+			tables = append(tables, *got.Block.Table)
+		}
+		for _, j := range got.Block.Joined {
+			tables = append(tables, j.Table)
+		}
+		if !slices.Equal(tables, want) {
+			t.Errorf("%s: %v in %s", sql, tables, text)
+		}
+	}
+}
+
+// explainedTable is a table in EXPLAIN FORMAT=JSON.
+type explainedTable struct {
+	Name      string `json:"table_name"`
+	Access    string `json:"access_type"`
+	Key       string `json:"key"`
+	Condition string `json:"attached_condition"`
+}

@@ -118,9 +118,11 @@ type SegmentInfo struct {
 	Records, Bytes int64 // that are sound
 	Damaged        int64 // records that are not what was written
 	Lost           int64 // bytes of no record
+	Err            error // why it cannot be read; then nothing is known of what is in it
 }
 
-// Segments walks the segments of a disk by themselves, whatever the state of its key-value stores.
+// Segments walks the segments of a disk by themselves, whatever the state of its key-value stores. One that cannot be read keeps no other from
+// being walked.
 func Segments(ctx context.Context, dir string) (out []SegmentInfo, err error) {
 	for _, instance := range []string{"meta", "data"} {
 		of, err := segmentsOf(ctx, filepath.Join(dir, instance))
@@ -141,10 +143,7 @@ func segmentsOf(ctx context.Context, dir string) (out []SegmentInfo, err error) 
 			return out, err
 		}
 		found, err := segment.Walk(id, files[id], nil)
-		if err != nil {
-			return out, fmt.Errorf("walk segment %s: %w", files[id], err)
-		}
-		out = append(out, SegmentInfo{Path: files[id], Records: found.Records, Bytes: found.Bytes, Damaged: found.Damaged, Lost: found.Lost})
+		out = append(out, SegmentInfo{Path: files[id], Records: found.Records, Bytes: found.Bytes, Damaged: found.Damaged, Lost: found.Lost, Err: err})
 	}
 	return out, nil
 }

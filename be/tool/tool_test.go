@@ -254,6 +254,18 @@ func TestVerifyAndRepair(t *testing.T) {
 	}
 }
 
+// TestSegmentThatCannotBeRead has a folder in the place of one, which cannot be mapped.
+func TestSegmentThatCannotBeRead(t *testing.T) {
+	dir := closed(t)
+	if err := os.Mkdir(filepath.Join(dir, "meta", "000009.seg"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out := runTool(t, 1, "segments", dir)
+	if !regexp.MustCompile(`meta/000009.seg +cannot be read: .*\n`).MatchString(out) || !regexp.MustCompile(`data/000001.seg +[1-9].* 0 +0\n`).MatchString(out) {
+		t.Errorf("segments, one of which cannot be read: %s", out)
+	}
+}
+
 func TestRepairDeletesOrphans(t *testing.T) {
 	dir, s := newDisk(t)
 	if err := s.Drop(1, 10); err != nil { // its data is still there: nothing has collected it

@@ -2,7 +2,8 @@
 //
 // It never opens a disk that a BE has open (the store's lock keeps it out) and never writes, except for --recover, which
 // replays the logs as a starting BE would, and for repair --yes. Repair never deletes a row of a sound replica: it marks
-// damaged replicas bad, so that the cluster clones them again, and deletes what no record names.
+// damaged replicas bad, so that the cluster clones them again, and deletes what no record names. What may be the rows of a replica whose record
+// is lost is named by itself before it is deleted.
 package tool
 
 import (

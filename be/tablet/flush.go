@@ -86,14 +86,16 @@ func (t *Tablet) flushNeeds() (leave eighths, bytes int64) {
 }
 
 // shrinks reports whether there are fewer rows than the manifest has. Called with mu held in either mode.
-func (t *Tablet) shrinks() bool {
-	stored := int64(0)
+func (t *Tablet) shrinks() bool { return t.rows < t.storedRows() }
+
+// storedRows is how many rows the manifest has. Called with mu held in either mode.
+func (t *Tablet) storedRows() (n int64) {
 	for _, r := range t.rowsets {
 		if !r.floats(t.manifestVersion) {
-			stored += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
+			n += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
 		}
 	}
-	return t.rows < stored
+	return n
 }
 
 // frozen is what a flush works on.
@@ -328,12 +330,15 @@ func (t *Tablet) owner() *owner {
 	return &owner{Tablet: t.id, Table: t.meta.Table, Partition: t.meta.Partition, Replica: t.meta.Replica}
 }
 
-// manifestEntry returns the manifest that comes with the first record of a tablet.
+// manifestEntry returns the manifest that comes with the first record of a tablet. Versions after it, which an import on its way between disks
+// may have, are replayed, so none of their rows count.
 func (t *Tablet) manifestEntry() kv.Entry {
 	m := t.newManifest(t.manifestVersion)
-	m.LiveRows, m.Of = t.rows, t.owner()
+	m.Of, m.LiveRows = t.owner(), t.storedRows()
 	for _, r := range t.rowsets {
-		m.Rowsets = append(m.Rowsets, r.entry)
+		if !r.floats(t.manifestVersion) {
+			m.Rowsets = append(m.Rowsets, r.entry)
+		}
 	}
 	return sealed(key1(kManifest, t.uid), m)
 }

@@ -470,3 +470,42 @@ func TestLargePartsTravelAndSurvive(t *testing.T) {
 	}
 	catchUp(t, tb, other)
 }
+
+// TestFlipAfterCatchUp restarts right after the flip of an import that has caught up, as when a replica moves between disks: what came after the clone's
+// version is replayed, and counts once.
+func TestFlipAfterCatchUp(t *testing.T) {
+	for name, bulkBytes := range map[string]int64{"through the memtable": 0, "as rowsets": 1} {
+		t.Run(name, func(t *testing.T) {
+			src, v, _ := sourceTablet(t)
+			chunks, digest := export(t, src, v)
+			opt := testOptions()
+			opt.bulkBytes = bulkBytes
+			dir := t.TempDir()
+			s := openStore(t, dir, opt)
+			im := receive(t, s, chunks)
+			if err := im.Verify(v, digest); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, src, puts(t, manyRows(0, 100)...))
+			commit(t, src, puts(t, manyRows(50, 300)...))
+			if err := im.CatchUp(src, src.Version()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := im.Flip(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			tb, _ := openStore(t, dir, opt).Tablet(1)
+			want := contents(t, src, src.Version())
+			wantContents(t, tb, src.Version(), want)
+			if st := tb.Stats(); st.Rows != int64(len(want)) {
+				t.Fatalf("%d rows count, there are %d", st.Rows, len(want))
+			}
+			if _, damage := tb.s.VerifyTablet(context.Background(), tb); damage != nil {
+				t.Fatalf("%+v", damage)
+			}
+		})
+	}
+}

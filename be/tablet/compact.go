@@ -265,7 +265,10 @@ func (c *compaction) run(ctx context.Context) error {
 		c.t.s.addGarbage(w.orphan())
 		return err
 	}
-	if err := c.t.s.meta.Commit(c.manifest(out)...); err != nil {
+	if err := c.t.commitManifest(c.manifest(out)); err != nil {
+		if errors.Is(err, ErrDropped) {
+			c.t.s.addGarbage(w.orphan())
+		}
 		return err
 	}
 	c.install(out)
@@ -283,12 +286,11 @@ func (c *compaction) rows() (n int) {
 }
 
 // manifest returns what one transaction has to write: the manifest, at the version it had, with the inputs replaced.
-func (c *compaction) manifest(out *rowsetState) []kv.Entry {
+func (c *compaction) manifest(out *rowsetState) (m *manifest, entries []kv.Entry) {
 	t := c.t
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var entries []kv.Entry
-	m := manifest{Version: c.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
+	m = t.newManifest(c.version)
 	for _, r := range t.rowsets {
 		if c.input(r) >= 0 || r.floats(c.version) {
 			continue
@@ -299,7 +301,7 @@ func (c *compaction) manifest(out *rowsetState) []kv.Entry {
 	if out != nil {
 		entries = m.addMade(out, c.deletesOf(c.version))
 	}
-	return append(entries, sealed(key1(kManifest, t.uid), &m))
+	return m, entries
 }
 
 // addMade has the manifest name a rowset that comes with it, and returns the record of the rowset's deletes if there are any.

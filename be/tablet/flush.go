@@ -3,6 +3,7 @@ package tablet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -51,14 +52,15 @@ func (t *Tablet) flush() error {
 		t.s.addGarbage(w.orphan())
 		return err
 	}
-	if err := t.s.meta.Commit(t.flushManifest(f, next)...); err != nil {
+	if err := t.commitManifest(t.flushManifest(f, next)); err != nil {
+		if errors.Is(err, ErrDropped) {
+			t.s.addGarbage(w.orphan()) // the rest may have been deleted before it was written
+		}
 		return err
 	}
 	t.s.counters.flushes.Add(1)
 	t.s.counters.flushed.Add(w.written)
-	if t.installFlush(f, next) {
-		t.s.addGarbage(garbage{uid: t.uid}) // dropped meanwhile: what was deleted then has come back
-	}
+	t.installFlush(f, next)
 	return nil
 }
 
@@ -84,14 +86,16 @@ func (t *Tablet) flushNeeds() (leave eighths, bytes int64) {
 }
 
 // shrinks reports whether there are fewer rows than the manifest has. Called with mu held in either mode.
-func (t *Tablet) shrinks() bool {
-	stored := int64(0)
+func (t *Tablet) shrinks() bool { return t.rows < t.storedRows() }
+
+// storedRows is how many rows the manifest has. Called with mu held in either mode.
+func (t *Tablet) storedRows() (n int64) {
 	for _, r := range t.rowsets {
 		if !r.floats(t.manifestVersion) {
-			stored += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
+			n += int64(r.entry.Rows) - int64(r.deletes.before+r.deletes.upTo(t.manifestVersion))
 		}
 	}
-	return t.rows < stored
+	return n
 }
 
 // frozen is what a flush works on.
@@ -216,12 +220,11 @@ func (f *frozen) deletesOf(v types.Version) []delEntry {
 
 // flushManifest returns what one transaction has to write: the manifest at the flushed version, and the delete vectors
 // at that version of the rowsets where they changed.
-func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
+func (t *Tablet) flushManifest(f *frozen, next *rowsetState) (m *manifest, out []kv.Entry) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var out []kv.Entry
 	f.sums = make(map[*rowsetState]uint64)
-	m := manifest{Version: f.version, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
+	m = t.newManifest(f.version)
 	for _, r := range t.rowsets {
 		if r.floats(f.version) {
 			continue // its version record names it
@@ -238,7 +241,7 @@ func (t *Tablet) flushManifest(f *frozen, next *rowsetState) []kv.Entry {
 	if next != nil {
 		out = append(out, m.addMade(next, f.deletesOf(f.version))...)
 	}
-	return append(out, sealed(key1(kManifest, t.uid), &m))
+	return m, out
 }
 
 // storedDeletes returns the record X of the rowset at version v, without the versions up to drop, which nobody reads any more; changed says
@@ -268,9 +271,8 @@ func deletesEntry(r *rowsetState, d *deletes, v types.Version) kv.Entry {
 	return sealed(key2(kDeletes, r.uid, r.entry.ID), &rec)
 }
 
-// installFlush puts the new rowset in the place of the frozen memtables. It reports whether the tablet was dropped
-// meanwhile and nothing will delete its data any more.
-func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
+// installFlush puts the new rowset in the place of the frozen memtables.
+func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 	t.write.Lock()
 	defer t.write.Unlock()
 	t.mu.Lock()
@@ -299,16 +301,46 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) (orphaned bool) {
 	t.mems = slices.Clone(t.mems[len(f.mems):])
 	t.unflushed = t.s.opt.Now()
 	t.manifestVersion = f.version
-	return t.retired && len(t.pins) == 0
 }
 
-// manifestEntry returns the manifest of a tablet that nobody else knows yet.
-func (t *Tablet) manifestEntry() kv.Entry {
-	m := manifest{Version: t.manifestVersion, NextRowset: t.nextRowset, LiveRows: t.rows, ReadFrom: t.readFrom, Digest: t.storedDigest()}
-	for _, r := range t.rowsets {
-		m.Rowsets = append(m.Rowsets, r.entry)
+// newManifest returns a manifest at version v, without rowsets. Called with mu held in either mode.
+func (t *Tablet) newManifest(v types.Version) *manifest {
+	return &manifest{Version: v, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
+}
+
+// commitManifest commits a new manifest and what belongs to it, unless the tablet was dropped or replaced meanwhile: the manifest went with
+// its record then. It says whose it is if there is a record: one that says so and has none is of a tablet whose record is lost.
+func (t *Tablet) commitManifest(m *manifest, records []kv.Entry) error {
+	t.record.Lock()
+	defer t.record.Unlock()
+	t.mu.RLock()
+	retired, of := t.retired, t.owner()
+	t.mu.RUnlock()
+	if retired {
+		return fmt.Errorf("tablet %d: %w", t.id, ErrDropped)
 	}
-	return sealed(key1(kManifest, t.uid), &m)
+	if !t.unlisted {
+		m.Of = of
+	}
+	return t.s.meta.Commit(append(records, sealed(key1(kManifest, t.uid), m))...)
+}
+
+// owner returns whose the manifest is. Called with mu held in either mode.
+func (t *Tablet) owner() *owner {
+	return &owner{Tablet: t.id, Table: t.meta.Table, Partition: t.meta.Partition, Replica: t.meta.Replica}
+}
+
+// manifestEntry returns the manifest that comes with the first record of a tablet. Versions after it, which an import on its way between disks
+// may have, are replayed, so none of their rows count.
+func (t *Tablet) manifestEntry() kv.Entry {
+	m := t.newManifest(t.manifestVersion)
+	m.Of, m.LiveRows = t.owner(), t.storedRows()
+	for _, r := range t.rowsets {
+		if !r.floats(t.manifestVersion) {
+			m.Rowsets = append(m.Rowsets, r.entry)
+		}
+	}
+	return sealed(key1(kManifest, t.uid), m)
 }
 
 // needsFlush reports whether the deltas have outgrown the limits.

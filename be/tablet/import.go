@@ -429,6 +429,7 @@ func (im *Import) flip() error {
 	if old != nil {
 		old.record.Lock() // no record of the old incarnation may follow the new one
 		defer old.record.Unlock()
+		entries = append(entries, old.noManifest())
 	}
 	t.record.Lock()
 	defer t.record.Unlock()

@@ -160,6 +160,17 @@ type manifest struct {
 	LiveRows   int64         `cbor:"4,keyasint"`
 	ReadFrom   types.Version `cbor:"5,keyasint"` // oldest version that rowsets can still show
 	Digest     *DigestPoint  `cbor:"6,keyasint,omitempty"`
+	// Of says whose it is: the record T names the incarnation, and when that is lost, this is what tells (lost.go). Older releases did not
+	// write it.
+	Of *owner `cbor:"7,keyasint,omitempty"`
+}
+
+// owner is the replica that an incarnation is of; it never changes.
+type owner struct {
+	Tablet    types.TabletID    `cbor:"1,keyasint"`
+	Table     types.TableID     `cbor:"2,keyasint"`
+	Partition types.PartitionID `cbor:"3,keyasint"`
+	Replica   types.ReplicaID   `cbor:"4,keyasint"`
 }
 
 // rowsetEntry is a rowset as its manifest names it.

@@ -61,6 +61,13 @@ func (s *Store) Orphans() ([]Orphan, error) {
 	s.mu.Lock()
 	todo := slices.Clone(s.garbage)
 	s.mu.Unlock()
+	return s.measureOrphans(todo)
+}
+
+// Kept measures what no record names and is kept all the same: damage may have taken the record. Repair deletes it.
+func (s *Store) Kept() ([]Orphan, error) { return s.measureOrphans(s.kept) }
+
+func (s *Store) measureOrphans(todo []garbage) ([]Orphan, error) {
 	var out []Orphan
 	for _, g := range todo {
 		o := Orphan{UID: g.uid, Rowset: g.rowset}
@@ -118,9 +125,11 @@ type SegmentInfo struct {
 	Records, Bytes int64 // that are sound
 	Damaged        int64 // records that are not what was written
 	Lost           int64 // bytes of no record
+	Err            error // why it cannot be read; then nothing is known of what is in it
 }
 
-// Segments walks the segments of a disk by themselves, whatever the state of its key-value stores.
+// Segments walks the segments of a disk by themselves, whatever the state of its key-value stores. One that cannot be read keeps no other from
+// being walked.
 func Segments(ctx context.Context, dir string) (out []SegmentInfo, err error) {
 	for _, instance := range []string{"meta", "data"} {
 		of, err := segmentsOf(ctx, filepath.Join(dir, instance))
@@ -141,10 +150,7 @@ func segmentsOf(ctx context.Context, dir string) (out []SegmentInfo, err error) 
 			return out, err
 		}
 		found, err := segment.Walk(id, files[id], nil)
-		if err != nil {
-			return out, fmt.Errorf("walk segment %s: %w", files[id], err)
-		}
-		out = append(out, SegmentInfo{Path: files[id], Records: found.Records, Bytes: found.Bytes, Damaged: found.Damaged, Lost: found.Lost})
+		out = append(out, SegmentInfo{Path: files[id], Records: found.Records, Bytes: found.Bytes, Damaged: found.Damaged, Lost: found.Lost, Err: err})
 	}
 	return out, nil
 }
@@ -184,12 +190,12 @@ func (s *Store) VerifyDisk() (out []Damage) {
 	return out
 }
 
-// damagedRecords returns the tablets whose record T is damaged: nothing else is known of them.
+// damagedRecords returns the tablets whose record T is damaged and whose manifest is not there, either: nothing else is known of them.
 func (s *Store) damagedRecords() (out []types.TabletID, err error) {
 	err = s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
 		var rec tabletRecord
-		if openRecord(key, val, &rec) != nil {
-			out = append(out, types.TabletID(keyUint(key, 0)))
+		if id := types.TabletID(keyUint(key, 0)); s.tablets[id] == nil && openRecord(key, val, &rec) != nil {
+			out = append(out, id)
 		}
 		return nil
 	})
@@ -267,8 +273,8 @@ func (t *Tablet) verifyChanges(upTo types.Version) error {
 	}
 }
 
-// Repair deletes what is provably useless on an offline disk: records T that are damaged and all that no record names. The
-// disk was opened by Open, for writing. It returns how many records it deleted.
+// Repair deletes what nothing on an offline disk can be made of any more: records T that are damaged and whose manifest is not there, and all that no
+// record names, Kept included. The disk was opened by Open, for writing. It returns how many records it deleted.
 func (s *Store) Repair(ctx context.Context) (int, error) {
 	bad, err := s.damagedRecords()
 	if err != nil {
@@ -279,6 +285,9 @@ func (s *Store) Repair(ctx context.Context) (int, error) {
 			return 0, fmt.Errorf("repair disk: delete the record of tablet %d: %w", id, err)
 		}
 	}
+	s.mu.Lock()
+	s.garbage, s.kept = append(s.garbage, s.kept...), nil
+	s.mu.Unlock()
 	return len(bad), errors.Join(s.collect(ctx), s.Reclaim(ctx))
 }
 

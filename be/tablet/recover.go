@@ -37,14 +37,15 @@ func (s *Store) recover() error {
 	if err := s.findOrphans(known); err != nil {
 		s.log.Error("orphans are not looked for", "err", err) // they only cost space
 	}
-	return nil
+	return s.nameManifests()
 }
 
 func (s *Store) loadTablets() error {
 	return s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
 		var rec tabletRecord
 		if err := openRecord(key, val, &rec); err != nil {
-			// Without its record not even the schema is known: the FE misses the replica in the report and repairs.
+			// Without its record not even the schema is known. If its manifest is there it becomes a bad replica (lost.go), else the FE misses it
+			// in the report.
 			s.log.Error("record of a tablet is damaged", "tablet_id", keyUint(key, 0), "err", err)
 			return nil
 		}
@@ -61,6 +62,10 @@ func (t *Tablet) recover() error {
 	var m manifest
 	if err := loadRecord(t.s.meta, key1(kManifest, t.uid), &m); err != nil {
 		return err
+	}
+	if m.Of == nil {
+		m.Of = t.owner()
+		t.s.older = append(t.s.older, sealed(key1(kManifest, t.uid), &m))
 	}
 	t.version, t.manifestVersion, t.nextRowset, t.rows, t.readFrom = m.Version, m.Version, m.NextRowset, m.LiveRows, m.ReadFrom
 	for _, e := range m.Rowsets {
@@ -368,7 +373,8 @@ func (t *Tablet) dropBehindGap(txn types.TxnID, all []*partEntry, from int) {
 	}
 }
 
-// findOrphans lists what no record names: incarnations that were replaced or dropped, rowsets that were not finished.
+// findOrphans lists what no record names: incarnations that were replaced or dropped, rowsets that were not finished. Those of which the
+// record is lost it lists as bad replicas.
 func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 	uids := make(map[uint64]bool)
 	groups := make(map[[2]uint64]int)
@@ -404,8 +410,8 @@ func (s *Store) findOrphans(known map[uint64]*Tablet) error {
 	if err := errors.Join(s.meta.ScanKeys(nil, visit), s.data.ScanKeys(nil, visit)); err != nil {
 		return err
 	}
-	for uid := range uids {
-		s.garbage = append(s.garbage, garbage{uid: uid})
+	if err := s.sortUnnamed(uids); err != nil {
+		return err
 	}
 	for at, n := range groups {
 		g := garbage{uid: at[0], rowset: at[1], groups: n}

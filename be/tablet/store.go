@@ -50,7 +50,9 @@ type Store struct {
 	super   super
 	making  map[types.TabletID]chan struct{} // tablets whose creation waits for the disk; closed when it has ended
 	partial map[types.TabletID]*partialImport
-	garbage []garbage // what can be deleted
+	garbage []garbage  // what can be deleted
+	older   []kv.Entry // manifests of an older release as they have to be; nil once the disk is open
+	kept    []garbage  // what may be of a tablet whose record and manifest are lost
 	closed  bool
 	// unscrubbed are replicas that clones have brought and whose rows have not been read yet.
 	unscrubbed []types.TabletID
@@ -239,7 +241,7 @@ func (s *Store) Drop(id types.TabletID, replica types.ReplicaID) error {
 	}
 	t.record.Lock()
 	defer t.record.Unlock()
-	if err := s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(id)), Delete: true}); err != nil {
+	if err := s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(id)), Delete: true}, t.noManifest()); err != nil {
 		return fmt.Errorf("drop tablet %d: %w", id, err)
 	}
 	s.relist(func() { delete(s.tablets, id) })

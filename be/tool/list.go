@@ -35,20 +35,26 @@ func list(i *invocation) (code int, err error) {
 	if err := w.Flush(); err != nil {
 		return exitDamage, err
 	}
-	return exitOK, i.listOrphans(s)
+	_, _, err = i.listOrphans(s)
+	return exitOK, err
 }
 
-func (i *invocation) listOrphans(s *tablet.Store) error {
-	orphans, err := s.Orphans()
+// listOrphans prints what no record names, and returns how much of that is garbage and how much is kept.
+func (i *invocation) listOrphans(s *tablet.Store) (orphans, kept int, err error) {
+	garbage, err := s.Orphans()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	for _, o := range orphans {
+	for _, o := range garbage {
 		what := fmt.Sprintf("rowset %d of incarnation %d", o.Rowset, o.UID)
 		if o.Rowset == 0 {
 			what = fmt.Sprintf("incarnation %d", o.UID)
 		}
 		fmt.Fprintf(i.out, "orphan: %s, %d keys, %d bytes\n", what, o.Keys, o.Bytes)
 	}
-	return nil
+	spared, err := s.Kept()
+	for _, o := range spared {
+		fmt.Fprintf(i.out, "kept: incarnation %d, %d keys, %d bytes, perhaps of a replica whose record is lost\n", o.UID, o.Keys, o.Bytes)
+	}
+	return len(garbage), len(spared), err
 }

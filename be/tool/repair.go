@@ -12,7 +12,7 @@ import (
 // repair says what it would do and, with --yes, does it. Its exit code is that of verify after the repair: damage that
 // only the cluster can heal (by cloning) counts as handled, damage of a whole instance does not.
 func repair(i *invocation) (code int, err error) {
-	cluster, damage, orphans, err := i.plan()
+	cluster, damage, orphans, kept, err := i.plan()
 	if err != nil {
 		return exitDamage, err
 	}
@@ -28,11 +28,14 @@ func repair(i *invocation) (code int, err error) {
 			fmt.Fprintf(i.out, "%s the replica of tablet %d bad\n", i.verb("mark"), d.Tablet)
 		}
 	}
+	if kept > 0 {
+		fmt.Fprintf(i.out, "%s what was kept of %d incarnations, perhaps the only copy of a replica whose record is lost\n", i.verb("delete"), kept)
+	}
 	if orphans > 0 {
 		fmt.Fprintf(i.out, "%s %d orphans and give their space back\n", i.verb("delete"), orphans)
 	}
 	switch {
-	case len(damage) == 0 && orphans == 0:
+	case len(damage) == 0 && orphans+kept == 0:
 		fmt.Fprintln(i.out, "nothing to repair")
 		return exitOK, nil
 	case !i.yes:
@@ -56,20 +59,19 @@ func (i *invocation) verb(do string) string {
 }
 
 // plan looks at the disk without changing it.
-func (i *invocation) plan() (cluster types.ClusterID, damage []tablet.Damage, orphans int, err error) {
+func (i *invocation) plan() (cluster types.ClusterID, damage []tablet.Damage, orphans, kept int, err error) {
 	s, err := i.open()
 	if err != nil {
-		return "", nil, 0, err
+		return "", nil, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if damage, err = i.check(s); err != nil {
-		return "", nil, 0, err
+		return "", nil, 0, 0, err
 	}
-	if err := i.listOrphans(s); err != nil {
-		return "", nil, 0, err
+	if orphans, kept, err = i.listOrphans(s); err != nil {
+		return "", nil, 0, 0, err
 	}
-	list, err := s.Orphans()
-	return s.Cluster(), damage, len(list), err
+	return s.Cluster(), damage, orphans, kept, nil
 }
 
 // carryOut opens the disk as its BE would, which by itself marks replicas whose records are damaged, and does the rest.

@@ -2,7 +2,8 @@
 //
 // It never opens a disk that a BE has open (the store's lock keeps it out) and never writes, except for --recover, which
 // replays the logs as a starting BE would, and for repair --yes. Repair never deletes a row of a sound replica: it marks
-// damaged replicas bad, so that the cluster clones them again, and deletes what no record names.
+// damaged replicas bad, so that the cluster clones them again, and deletes what no record names. What may be the rows of a replica whose record
+// is lost is named by itself before it is deleted.
 package tool
 
 import (
@@ -32,7 +33,7 @@ DIR is the folder store (with meta and data) in a storage root path of a BE that
   dump      print the rows of a replica, tab-separated: dump [--version N] DIR TABLET
   verify    read and check everything; exit code 1 with a list when something is damaged
   segments  walk the files of large values one by one, without the key-value stores:
-            how many records there are, and what is damaged
+            how many records there are, and what is damaged or cannot be read
   repair    say what verify found and what could be cleaned up; with --yes do it:
             damaged replicas are marked bad, so that the cluster clones them again,
             and data that no record names is deleted

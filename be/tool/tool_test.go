@@ -3,6 +3,8 @@ package tool
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stele/be/tablet"
+	"stele/be/tablet/kv"
 	"stele/meta/types"
 	"stele/sql/vec"
 )
@@ -251,6 +254,40 @@ func TestVerifyAndRepair(t *testing.T) {
 	}
 	if tb, ok := s.Tablet(2); !ok || tb.Stats().Bad || tb.Stats().Rows != 6002 {
 		t.Fatal("the other replica was touched")
+	}
+}
+
+// TestSegmentThatCannotBeRead has a folder in the place of one, which cannot be mapped.
+func TestSegmentThatCannotBeRead(t *testing.T) {
+	dir := closed(t)
+	if err := os.Mkdir(filepath.Join(dir, "meta", "000009.seg"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out := runTool(t, 1, "segments", dir)
+	if !regexp.MustCompile(`meta/000009.seg +cannot be read: .*\n`).MatchString(out) || !regexp.MustCompile(`data/000001.seg +[1-9].* 0 +0\n`).MatchString(out) {
+		t.Errorf("segments, one of which cannot be read: %s", out)
+	}
+}
+
+// TestLostRecord damages the record of tablet 1: the tool names the replica as bad, and repair leaves its rows alone.
+func TestLostRecord(t *testing.T) {
+	dir := closed(t)
+	meta, err := kv.Open(filepath.Join(dir, "meta"), kv.Options{Front: true, Segments: true, MemTableBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := binary.BigEndian.AppendUint64([]byte("T"), 1)
+	if err := errors.Join(meta.Commit(kv.Entry{Key: record, Value: []byte("not what was written")}), meta.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const bad = "its record is lost to damage"
+	wants(t, runTool(t, 0, "ls", dir), "2 replicas", "bad: "+bad)
+	wants(t, runTool(t, 1, "verify", dir), "DAMAGED tablet 1: replica: "+bad, "tablet 2: ok", "1 damaged")
+	for range 2 {
+		wants(t, runTool(t, 0, "repair", "--yes", dir), "mark the replica of tablet 1 bad", "1 replicas bad, 0 records deleted")
+	}
+	if out := runTool(t, 0, "segments", dir); !regexp.MustCompile(`data/[0-9]+.seg +4 `).MatchString(out) {
+		t.Errorf("the two row groups of each replica are not there after the repair: %s", out)
 	}
 }
 

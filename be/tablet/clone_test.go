@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -469,6 +470,58 @@ func TestLargePartsTravelAndSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	catchUp(t, tb, other)
+}
+
+// TestFlipBesideMerge: an import that has caught up is flushed and merged like any tablet. A flip that begins before the manifest of the
+// merge is installed must not put back the manifest before it, whose rowsets are deleted.
+func TestFlipBesideMerge(t *testing.T) {
+	src, _, _ := sourceTablet(t)
+	commit(t, src, puts(t, manyRows(0, 300)...))
+	if err := src.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	v := src.Version()
+	chunks, digest := export(t, src, v)
+	var hangs atomic.Bool
+	hanging, goOn := make(chan struct{}, 1), make(chan struct{})
+	opt := testOptions()
+	opt.Faults.Write = func(instance string, _ bool) error {
+		if instance == "meta" && hangs.CompareAndSwap(true, false) {
+			hanging <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}
+	dir := t.TempDir()
+	s := openStore(t, dir, opt)
+	im := receive(t, s, chunks)
+	if err := im.Verify(v, digest); err != nil {
+		t.Fatal(err)
+	}
+	hangs.Store(true)
+	merged, flipped := make(chan error, 1), make(chan error, 1)
+	go func() { merged <- im.t.CompactAll(context.Background()) }()
+	<-hanging // the manifest of the merge is on its way
+	go func() {
+		_, err := im.Flip()
+		flipped <- err
+	}()
+	for range 100_000 { // until the flip is in its midst, or waits
+		if !s.mu.TryLock() {
+			break
+		}
+		s.mu.Unlock()
+		runtime.Gosched()
+	}
+	close(goOn)
+	if err := errors.Join(<-merged, <-flipped, s.Maintain(context.Background()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tb, _ := openStore(t, dir, testOptions()).Tablet(1)
+	wantContents(t, tb, v, contents(t, src, v))
+	if _, damage := tb.s.VerifyTablet(context.Background(), tb); damage != nil {
+		t.Fatalf("%+v", damage)
+	}
 }
 
 // TestFlipAfterCatchUp restarts right after the flip of an import that has caught up, as when a replica moves between disks: what came after the clone's

@@ -265,16 +265,15 @@ func (c *compaction) run(ctx context.Context) error {
 		c.t.s.addGarbage(w.orphan())
 		return err
 	}
-	if err := c.t.commitManifest(c.manifest(out)); err != nil {
-		if errors.Is(err, ErrDropped) {
-			c.t.s.addGarbage(w.orphan())
-		}
-		return err
+	err = c.t.renewManifest(func() (*manifest, []kv.Entry) { return c.manifest(out) }, func() { c.install(out) })
+	if errors.Is(err, ErrDropped) {
+		c.t.s.addGarbage(w.orphan())
 	}
-	c.install(out)
-	c.t.s.counters.compactions.Add(1)
-	c.t.s.counters.compacted.Add(w.written)
-	return nil
+	if err == nil {
+		c.t.s.counters.compactions.Add(1)
+		c.t.s.counters.compacted.Add(w.written)
+	}
+	return err
 }
 
 // rows is how many rows the inputs have.

@@ -52,16 +52,15 @@ func (t *Tablet) flush() error {
 		t.s.addGarbage(w.orphan())
 		return err
 	}
-	if err := t.commitManifest(t.flushManifest(f, next)); err != nil {
-		if errors.Is(err, ErrDropped) {
-			t.s.addGarbage(w.orphan()) // the rest may have been deleted before it was written
-		}
-		return err
+	err = t.renewManifest(func() (*manifest, []kv.Entry) { return t.flushManifest(f, next) }, func() { t.installFlush(f, next) })
+	if errors.Is(err, ErrDropped) {
+		t.s.addGarbage(w.orphan()) // the rest may have been deleted before it was written
 	}
-	t.s.counters.flushes.Add(1)
-	t.s.counters.flushed.Add(w.written)
-	t.installFlush(f, next)
-	return nil
+	if err == nil {
+		t.s.counters.flushes.Add(1)
+		t.s.counters.flushed.Add(w.written)
+	}
+	return err
 }
 
 // flushNeeds returns how much room a flush takes at most, and how much of the reserve it has to leave: where rows have gone since the last
@@ -306,6 +305,17 @@ func (t *Tablet) installFlush(f *frozen, next *rowsetState) {
 // newManifest returns a manifest at version v, without rowsets. Called with mu held in either mode.
 func (t *Tablet) newManifest(v types.Version) *manifest {
 	return &manifest{Version: v, NextRowset: t.nextRowset, ReadFrom: t.readFrom, Digest: t.storedDigest()}
+}
+
+// renewManifest commits the manifest that is made and has what it says installed.
+func (t *Tablet) renewManifest(made func() (*manifest, []kv.Entry), install func()) error {
+	t.manifesting.Lock()
+	defer t.manifesting.Unlock()
+	if err := t.commitManifest(made()); err != nil {
+		return err
+	}
+	install()
+	return nil
 }
 
 // commitManifest commits a new manifest and what belongs to it, unless the tablet was dropped or replaced meanwhile: the manifest went with

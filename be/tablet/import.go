@@ -420,19 +420,23 @@ func (im *Import) storeIndexes() error {
 
 func (im *Import) flip() error {
 	s, t := im.s, im.t
+	t.manifesting.Lock() // it may be flushed or merged, once it has caught up
+	defer t.manifesting.Unlock()
 	s.lockTablet(t.id)
 	defer s.mu.Unlock()
 	old := s.tablets[t.id]
+	if old != nil {
+		old.record.Lock() // no record of the old incarnation may follow the new one
+		defer old.record.Unlock()
+	}
+	t.record.Lock()
+	defer t.record.Unlock()
 	t.mu.RLock()
 	entries := []kv.Entry{t.manifestEntry(), t.recordEntry(), {Key: key1(kImport, uint64(t.id)), Delete: true}}
 	t.mu.RUnlock()
 	if old != nil {
-		old.record.Lock() // no record of the old incarnation may follow the new one
-		defer old.record.Unlock()
 		entries = append(entries, old.noManifest())
 	}
-	t.record.Lock()
-	defer t.record.Unlock()
 	if err := s.meta.Commit(entries...); err != nil {
 		return err
 	}

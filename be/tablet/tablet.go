@@ -12,7 +12,7 @@ import (
 
 // Tablet is one replica: the rows of one bucket on one disk.
 //
-// Lock order: Store.mu, maint, digesting, write, record, mu. No I/O happens under mu; under write there are only reads of rowsets and
+// Lock order: maint, manifesting, Store.mu, digesting, write, record, mu. No I/O happens under mu; under write there are only reads of rowsets and
 // queueing to the group commit (ApplyChange and the record's rare changes wait for it).
 type Tablet struct {
 	s   *Store
@@ -24,10 +24,11 @@ type Tablet struct {
 	queueing atomic.Uint64 // a version that can be seen, or will be soon, and whose record is not queued yet; 0 = none
 	reopened bool          // it was here when the disk was opened
 
-	maint     sync.Mutex  // held by a flush or a compaction
-	digesting sync.Mutex  // held while the known digest moves
-	write     sync.Mutex  // held by whatever makes the next version
-	run       *versionRun // the last one, which may still grow. Guarded by write
+	maint       sync.Mutex  // held by a flush or a compaction
+	manifesting sync.Mutex  // held while a manifest is made, until what it says is installed: one that was made before is never put behind it
+	digesting   sync.Mutex  // held while the known digest moves
+	write       sync.Mutex  // held by whatever makes the next version
+	run         *versionRun // the last one, which may still grow. Guarded by write
 
 	// record is held while the record T is changed, so that one that was dropped or replaced never comes back.
 	record   sync.Mutex

@@ -482,16 +482,8 @@ func TestFlipBesideMerge(t *testing.T) {
 	}
 	v := src.Version()
 	chunks, digest := export(t, src, v)
-	var hangs atomic.Bool
-	hanging, goOn := make(chan struct{}, 1), make(chan struct{})
 	opt := testOptions()
-	opt.Faults.Write = func(instance string, _ bool) error {
-		if instance == "meta" && hangs.CompareAndSwap(true, false) {
-			hanging <- struct{}{}
-			<-goOn
-		}
-		return nil
-	}
+	hangs, hanging, goOn := hangingWrite(&opt)
 	dir := t.TempDir()
 	s := openStore(t, dir, opt)
 	im := receive(t, s, chunks)

@@ -166,16 +166,8 @@ func TestDropsShareRequests(t *testing.T) {
 // TestLookUpsDoNotWaitForTheDisk drops a tablet on a disk that hangs: whoever looks for a tablet asks every disk, for one that may
 // be on another.
 func TestLookUpsDoNotWaitForTheDisk(t *testing.T) {
-	var hangs atomic.Bool
-	hanging, goOn := make(chan struct{}, 1), make(chan struct{})
 	opt := testOptions()
-	opt.Faults.Write = func(instance string, _ bool) error {
-		if instance == "meta" && hangs.CompareAndSwap(true, false) {
-			hanging <- struct{}{}
-			<-goOn
-		}
-		return nil
-	}
+	hangs, hanging, goOn := hangingWrite(&opt)
 	s := openStore(t, t.TempDir(), opt)
 	for id := types.TabletID(1); id <= 2; id++ {
 		if _, err := s.Create(testMeta(id)); err != nil {

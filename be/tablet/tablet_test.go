@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,19 @@ func testMeta(id types.TabletID) Meta {
 
 func testOptions() Options {
 	return Options{ClusterID: testCluster, Small: true, NoBackground: true, FloodBytes: 1, FloodPercent: 1}
+}
+
+// hangingWrite has the first write to meta after hangs is set say so and wait until goOn is closed.
+func hangingWrite(opt *Options) (hangs *atomic.Bool, hanging, goOn chan struct{}) {
+	hangs, hanging, goOn = &atomic.Bool{}, make(chan struct{}, 1), make(chan struct{})
+	opt.Faults.Write = func(instance string, _ bool) error {
+		if instance == "meta" && hangs.CompareAndSwap(true, false) {
+			hanging <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}
+	return hangs, hanging, goOn
 }
 
 func openStore(t testing.TB, dir string, opt Options) *Store {

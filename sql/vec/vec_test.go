@@ -237,6 +237,18 @@ func TestBuildersUsedAgain(t *testing.T) {
 	})
 }
 
+// TestValueKeys: a value has the key of a row that holds it.
+func TestValueKeys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ct := rapid.SampledFrom(columnTypes).Draw(t, "type")
+		x := drawValue(t, ct)
+		want := vec.AppendKey([]byte("k"), vec.NewConst(ct, x, 1), 0)
+		if got := vec.AppendValueKey([]byte("k"), x, ct); !bytes.Equal(got, want) {
+			t.Fatalf("%v of %v: key %x, of a row %x", x, ct, got, want)
+		}
+	})
+}
+
 // TestDecodeShared: what is decoded in place is the same, and appending to it changes nothing else.
 func TestDecodeShared(t *testing.T) {
 	b := &vec.Batch{N: 2, Cols: []*vec.Vector{

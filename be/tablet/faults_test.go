@@ -128,7 +128,7 @@ func TestReadAheadOfARange(t *testing.T) {
 		{Column: allColumns[0], Op: OpGE, Value: expr.Value{I: 5000}}, {Column: allColumns[0], Op: OpLT, Value: expr.Value{I: 7000}}}})
 	asked := 0
 	for _, u := range it.units {
-		if err := s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
+		if err := s.viewRows(u.w.r, u.group, func(group *rowset.Group) error {
 			from, to := it.zoned(group)
 			for i := range group.Vectors() {
 				if within := from <= i && i < to; within != it.zonesMatch(group, i) {

@@ -78,7 +78,7 @@ func (it *Iter) walkKey(u *unit) (done bool, err error) {
 	}
 	var ready []*vec.Batch
 	best, looked := it.first.best, it.looked
-	err = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) (err error) {
+	err = it.s.t.s.viewRows(u.w.r, u.group, func(group *rowset.Group) (err error) {
 		if group.Rows() != int(u.w.r.groups[u.group].Rows) {
 			return fmt.Errorf("row group has %d rows, not %d: %w", group.Rows(), u.w.r.groups[u.group].Rows, ErrCorrupt)
 		}

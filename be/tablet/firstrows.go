@@ -277,7 +277,7 @@ func (it *Iter) walkGroup(u *unit) (bool, error) {
 	}
 	var ready []*vec.Batch
 	done, best, looked := false, it.first.best, it.looked
-	err := it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) (err error) {
+	err := it.s.t.s.viewRows(u.w.r, u.group, func(group *rowset.Group) (err error) {
 		if group.Rows() != o.Len() {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package tablet
 
 import (
+	"stele/meta/types"
 	"stele/sql/rowset"
 	"stele/sql/vec"
 )
@@ -14,8 +15,10 @@ type Filter struct {
 }
 
 const (
-	// latePicked is up to how many rows of a vector the other columns are read for alone.
-	latePicked = 64
+	// latePicked is up to how many rows of a vector the other columns are read for alone: where texts lie in blocks, those of the others
+	// need not be decompressed. Numbers of more than plainPicked rows are decoded all at once, which costs less than to copy some.
+	latePicked  = 64
+	plainPicked = 3
 	// latePart is of how many rows of a vector more than one passes when the next lateSkipped vectors are read whole.
 	latePart    = 8
 	lateSkipped = 31
@@ -25,16 +28,22 @@ const (
 type late struct {
 	*Filter
 	looks []bool // by column
+	most  int    // up to how many rows the columns that it does not look at are read for alone
 	skip  int    // so many vectors
 }
 
-func newLate(f *Filter, cols int) *late {
-	if f == nil || len(f.Columns) == 0 || len(f.Columns) >= cols {
+func (it *Iter) newLate(f *Filter) *late {
+	if f == nil || len(f.Columns) == 0 || len(f.Columns) >= len(it.cols) {
 		return nil
 	}
-	l := &late{Filter: f, looks: make([]bool, cols)}
+	l := &late{Filter: f, looks: make([]bool, len(it.cols)), most: plainPicked}
 	for _, at := range f.Columns {
 		l.looks[at] = true
+	}
+	for at, id := range it.cols {
+		if !l.looks[at] && it.s.columnType(id).Phys() == types.PhysBytes {
+			l.most = latePicked
+		}
 	}
 	return l
 }
@@ -69,10 +78,19 @@ func (it *Iter) decodeLate(group *rowset.Group, i, from, to int, sel []int32) (*
 	case len(kept) == 0:
 		it.giveBack(b)
 		return nil, nil
-	case len(kept) > latePicked:
+	case len(kept) > it.late.most:
+		it.leave(b, kept)
 		return b, it.decodeSome(group, i, from, to, b, false)
 	}
 	return it.pickLate(group, i, from, b, kept)
+}
+
+// leave leaves some rows of a batch, so that nobody asks the filter about the others again.
+func (it *Iter) leave(b *vec.Batch, kept []int32) {
+	if b.Sel == nil {
+		b.Sel = it.reused.selection(b.N)
+	}
+	b.Sel = append(b.Sel[:0], kept...)
 }
 
 // decodeSome reads the columns that the filter looks at, or the others.
@@ -81,11 +99,11 @@ func (it *Iter) decodeSome(group *rowset.Group, i, from, to int, b *vec.Batch, l
 		if it.late.looks[at] != looks {
 			continue
 		}
-		cols, err := it.s.decodeColumns(group, i, from, to, it.cols[at:at+1], func(int) *vec.Vector { return it.reused.vector(at) })
+		v, err := it.s.decodeColumn(group, i, from, to, b.Sel, it.cols[at], func() *vec.Vector { return it.reused.vector(at) })
 		if err != nil {
 			return err
 		}
-		b.Cols[at] = cols[0]
+		b.Cols[at] = v
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (it *Iter) askColumns(u *unit) {
 	if u.w == nil || u.w.r.groups[u.group].Bytes < readAheadMin || it.byPlace(u) {
 		return
 	}
-	_ = it.s.t.s.viewSome(u.w.r.group(u.group), func(group *rowset.Group) error {
+	_ = it.s.t.s.viewRows(u.w.r, u.group, func(group *rowset.Group) error {
 		from, to := it.zoned(group)
 		needVectors(group, it.cols, from, to)
 		return nil

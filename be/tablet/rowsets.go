@@ -91,7 +91,7 @@ func (s *Store) viewSome(id rowset.GroupID, fn func(*rowset.Group) error) error 
 	return missingIsCorrupt(key, s.data.ViewPart(key, s.faulty(key, opening(id, fn))))
 }
 
-// viewRows is viewSome for who reads few rows, and would pay as much again for where the row group lies.
+// viewRows is viewSome of a rowset that is read again and again: where its row groups lie is looked up once.
 func (s *Store) viewRows(r *rowsetState, g int, fn func(*rowset.Group) error) error {
 	id := r.group(g)
 	key := groupKey(id)

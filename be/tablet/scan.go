@@ -73,7 +73,7 @@ func (s *Snapshot) Scan(cols []types.ColumnID, opt ScanOptions) *Iter {
 		it.left = opt.MaxRows
 	}
 	it.prune = s.pruneBy(opt.Prune)
-	it.late, it.first = newLate(opt.Filter, len(cols)), it.newFirst(opt.First)
+	it.late, it.first = it.newLate(opt.Filter), it.newFirst(opt.First)
 	it.narrow = s.narrow(opt.Prune)
 	rows := make([]int, max(opt.Shards, 1)) // of the shards so far; the next unit goes where they are fewest, as loads leave uneven ones
 	mine := func(n int) bool {
@@ -263,11 +263,7 @@ func (it *Iter) fill() error {
 	}
 	w, g := it.current.w, it.current.group
 	ended := false
-	view := it.s.t.s.viewSome
-	if it.few && w.r.groups[g].Bytes < readAheadMin {
-		view = it.s.t.s.viewGroup // all of it in one piece, if it is cold
-	}
-	err := view(w.r.group(g), func(group *rowset.Group) error {
+	read := func(group *rowset.Group) error {
 		if it.few {
 			group.CacheBlocks(it.s.t.s.blocks)
 		}
@@ -281,7 +277,13 @@ func (it *Iter) fill() error {
 			it.adding.keep()
 		}
 		return err
-	})
+	}
+	var err error
+	if it.few && w.r.groups[g].Bytes < readAheadMin {
+		err = it.s.t.s.viewGroup(w.r.group(g), read) // all of it in one piece, if it is cold
+	} else {
+		err = it.s.t.s.viewRows(w.r, g, read)
+	}
 	if ended {
 		it.current = nil
 	}

@@ -425,30 +425,41 @@ func (s *Snapshot) pickColumn(group *rowset.Group, rows []int, id types.ColumnID
 func (s *Snapshot) decodeColumns(group *rowset.Group, i, from, to int, cols []types.ColumnID, into func(at int) *vec.Vector) ([]*vec.Vector, error) {
 	out := make([]*vec.Vector, len(cols))
 	for at, id := range cols {
-		c := group.Column(id)
-		if c < 0 {
-			out[at] = s.fillColumn(id, to-from)
-			continue
-		}
-		v := into(at)
-		if err := decodeRows(group, v, c, i, from, to); err != nil {
+		var err error
+		if out[at], err = s.decodeColumn(group, i, from, to, nil, id, func() *vec.Vector { return into(at) }); err != nil {
 			return nil, err
 		}
-		want := s.columnType(id)
-		if v.Type.Phys() != want.Phys() {
-			return nil, fmt.Errorf("column %d is stored in another form: %w", id, ErrCorrupt)
-		}
-		v.Type = want
-		out[at] = v
 	}
 	return out, nil
 }
 
-func decodeRows(group *rowset.Group, v *vec.Vector, c, i, from, to int) error {
-	if from == 0 && to == group.VectorRows(i) {
-		return group.DecodeInto(v, c, i)
+// decodeColumn reads the rows [from, to) of vector i of a column; of those that are not in sel, counted from from, anything may be in the
+// vector, unless sel is nil: all are wanted then.
+func (s *Snapshot) decodeColumn(group *rowset.Group, i, from, to int, sel []int32, id types.ColumnID, into func() *vec.Vector) (*vec.Vector, error) {
+	c := group.Column(id)
+	if c < 0 {
+		return s.fillColumn(id, to-from), nil
 	}
-	return group.DecodeRange(v, c, i, from, to)
+	v := into()
+	if err := decodeRows(group, v, c, i, from, to, sel); err != nil {
+		return nil, err
+	}
+	want := s.columnType(id)
+	if v.Type.Phys() != want.Phys() {
+		return nil, fmt.Errorf("column %d is stored in another form: %w", id, ErrCorrupt)
+	}
+	v.Type = want
+	return v, nil
+}
+
+func decodeRows(group *rowset.Group, v *vec.Vector, c, i, from, to int, sel []int32) error {
+	switch {
+	case from != 0 || to != group.VectorRows(i):
+		return group.DecodeRange(v, c, i, from, to)
+	case sel != nil:
+		return group.DecodeRows(v, c, i, sel)
+	}
+	return group.DecodeInto(v, c, i)
 }
 
 // memValue returns a vector and the row in it that hold a column of a memtable row.

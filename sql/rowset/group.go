@@ -223,6 +223,26 @@ func (g *Group) DecodeInto(v *vec.Vector, c, i int) error {
 	return nil
 }
 
+// DecodeRows is DecodeInto for who looks at some rows of the vector only: what is in the others is undefined.
+func (g *Group) DecodeRows(v *vec.Vector, c, i int, rows []int32) error {
+	n, t := g.VectorRows(i), columnType(g.dir[c*columnEntry:])
+	if t.Phys() != types.PhysInt64 || len(rows)*fewDecoded > n {
+		return g.DecodeInto(v, c, i)
+	}
+	src, err := g.vectorBytes(c, i)
+	if err != nil {
+		return err
+	}
+	if len(src) < 2 || src[0] != encFOR || src[1] == validBitmap {
+		return g.DecodeInto(v, c, i)
+	}
+	v.Type, v.N, v.Valid, v.I64 = t, n, nil, reuse(v.I64, n)
+	if err := unpackRows(v.I64, src[2:], rows); err != nil {
+		return fmt.Errorf("column %d vector %d: %w", c, i, err)
+	}
+	return nil
+}
+
 // ColumnBytes returns where the vectors [from, to) of column c lie, and what all of its vectors share. They are not looked at.
 func (g *Group) ColumnBytes(c, from, to int) (vectors, shared []byte) {
 	if from >= to {

@@ -162,6 +162,21 @@ func decodeFlatInts(out []int64, enc byte, src []byte) ([]byte, error) {
 	return nil, ErrCorrupt
 }
 
+// fewDecoded is of how many values of a vector at most one is wanted when those are unpacked one by one.
+const fewDecoded = 4
+
+// unpackRows fills some places of out from values that are packed as encFOR has them.
+func unpackRows(out []int64, src []byte, rows []int32) error {
+	if len(src) < 9 || uint(src[8]) > maxPackWidth || len(src)-9 < packedLen(len(out), uint(src[8])) {
+		return ErrCorrupt
+	}
+	base, width, packed := int64(binary.LittleEndian.Uint64(src)), uint(src[8]), src[9:]
+	for _, row := range rows {
+		out[row] = base + unpackOne(packed, int(row), width)
+	}
+	return nil
+}
+
 func decodeDelta(out []int64, src []byte) ([]byte, error) {
 	n := len(out)
 	if n == 0 || len(src) < 17 || uint(src[16]) > maxPackWidth || len(src)-17 < packedLen(n-1, uint(src[16])) {

@@ -256,8 +256,32 @@ func TestChunksRoundTrip(t *testing.T) {
 				}
 			}
 			picksMany(t, g, c, want)
+			decodesSome(t, g, c, want)
 		}
 	})
+}
+
+// decodesSome decodes some rows of each vector of a column into a vector that held others.
+func decodesSome(t *rapid.T, g *Group, c int, column *vec.Vector) {
+	every := rapid.SampledFrom([]int{1, 3, 9, 400}).Draw(t, "every")
+	got := NewVector(column.Type, 0)
+	for i := range g.Vectors() {
+		var rows []int32
+		for row := rapid.IntRange(0, every).Draw(t, "first"); row < g.VectorRows(i); row += every {
+			rows = append(rows, int32(row))
+		}
+		if err := g.DecodeRows(got, c, i, rows); err != nil {
+			t.Fatal(err)
+		}
+		if got.N != g.VectorRows(i) {
+			t.Fatalf("column %d vector %d: %d rows, not %d", c, i, got.N, g.VectorRows(i))
+		}
+		for _, row := range rows {
+			if err := sameRows(Constant(column, i*vec.MaxRows+int(row), 1), Constant(got, int(row), 1)); err != nil {
+				t.Fatalf("column %d vector %d row %d: %v", c, i, row, err)
+			}
+		}
+	}
 }
 
 // picksMany reads some rows of a column at once: few or many, runs or single ones.

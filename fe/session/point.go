@@ -49,8 +49,8 @@ type pointPlan struct {
 	zoned   bool             // some column is shown in the session's zone
 }
 
-// keptJoin is how long the plan of a join is kept: in which order tables are joined depends on how many rows they have.
-const keptJoin = 2 * time.Second
+// keptGuess is how long a plan is kept that depends on how many rows there are.
+const keptGuess = 2 * time.Second
 
 // over reports whether the time of the plan, or of there being none, is up.
 func (p *pointPlan) over() bool { return !p.until.IsZero() && !time.Now().Before(p.until) }
@@ -274,8 +274,8 @@ func (s *Session) planPoint(cat *catalog.Catalog, q *pointQuery, params []plan.P
 	}
 	if k, ok := plan.KeepSelect(pctx, st.Node, params, q.prepared); ok {
 		p := &pointPlan{tables: k.Tables, kept: k}
-		if len(k.Tables) > 1 {
-			p.until = time.Now().Add(keptJoin)
+		if k.Guesses() {
+			p.until = time.Now().Add(keptGuess)
 		}
 		p.describe(k.Schema())
 		return p

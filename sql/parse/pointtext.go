@@ -25,8 +25,9 @@ type PointValue struct {
 // PointText appends a SELECT to dst with its literals replaced by question marks, and the literals to values. It knows
 // unsigned decimal integers and strings in single quotes without escapes; it is not ok for a text that may hold anything
 // else which does not stand for itself: other literals, comments, question marks, several statements. Texts that come out
-// equal are equal but for the literals. The numbers of LIMIT and OFFSET, which belong to a plan, stay in the text. A long list of integers
-// behind IN has its last one again and again, so that lists of some lengths stand for those of all.
+// equal are equal but for the literals. The numbers of LIMIT and OFFSET, which belong to a plan, stay in the text, and so do those of
+// SELECT 1 FROM and COUNT(1). A long list of integers behind IN has its last one again and again, so that lists of some lengths stand
+// for those of all.
 func PointText(dst []byte, values []PointValue, sql string) (text []byte, out []PointValue, ok bool) {
 	if !begins(sql, "select") {
 		return dst, values, false
@@ -85,9 +86,11 @@ func plainText(dst []byte, values []PointValue, sql, signs string, most int) (te
 			if c == '_' || end < len(sql) && sql[end] == '\'' { // _utf8 '..', x'..', b'..', n'..', date'..'
 				return dst, values, false
 			}
-			limit = strings.EqualFold(sql[i:end], "limit") || limit && strings.EqualFold(sql[i:end], "offset")
+			word := sql[i:end]
+			limit = strings.EqualFold(word, "limit") || limit && strings.EqualFold(word, "offset")
+			end = pastNumber(sql, word, end)
 			dst = append(dst, sql[i:end]...)
-			if strings.EqualFold(sql[i:end], "in") {
+			if strings.EqualFold(word, "in") {
 				dst, values, end = appendList(dst, values, sql, end)
 			}
 			i = end
@@ -105,6 +108,24 @@ func plainText(dst []byte, values []PointValue, sql, signs string, most int) (te
 		}
 	}
 	return dst, values, true
+}
+
+// pastNumber returns where the number of SELECT 1 FROM or COUNT(1) ends, of which the word ends at a place, or that place.
+func pastNumber(sql, word string, at int) int {
+	switch {
+	case strings.EqualFold(word, "select"):
+		_, end, ok := pointInt(sql, skipSpace(sql, at))
+		from := skipSpace(sql, end)
+		if ok && from > end && begins(sql[from:], "from") && len(sql) > from+len("from") && plainSpace(sql[from+len("from")]) {
+			return end
+		}
+	case strings.EqualFold(word, "count") && strings.HasPrefix(sql[at:], "("):
+		_, end, ok := pointInt(sql, at+1)
+		if ok && strings.HasPrefix(sql[end:], ")") {
+			return end
+		}
+	}
+	return at
 }
 
 // appendList takes a list of integers in parentheses, which a text may have at a place, and returns where the text goes on.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"time"
 
 	"stele/meta/catalog"
 	"stele/meta/types"
@@ -65,16 +66,11 @@ type slots struct {
 // KeepSelect plans a query so that it can be kept. Values are as for PointSelect. What is not recognised, also what is wrong, is for
 // Select; so is a plan in which some value is not found as it was given, or that other values of the same types would have changed.
 func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) (*Kept, bool) {
-	s, ok := stmt.(*ast.SelectStmt)
-	if !ok || s.Kind != ast.SelectStmtKindSelect || s.From == nil || s.Where == nil || s.LockInfo != nil || s.With != nil || s.SelectIntoOpt != nil ||
-		len(s.TableHints) > 0 || s.SelectStmtOpts != nil && s.CalcFoundRows {
+	if len(values) == 0 || len(values) > maxSlots {
 		return nil, false
 	}
-	f := slotFinder{prepared: prepared, found: slots{at: map[ast.ExprNode]int{}}}
-	if !f.name(ctx, s.From.TableRefs) || len(f.tables) > maxNamed || !f.joins(s.From.TableRefs) || !f.condition(s.Where) {
-		return nil, false
-	}
-	if len(f.columns) != len(values) || len(values) == 0 || len(values) > maxSlots || !lasting(s) {
+	f, ok := findSlots(ctx, stmt, prepared)
+	if !ok || len(f.columns) != len(values) {
 		return nil, false
 	}
 	k := &Kept{Tables: f.tables, slots: f.columns}
@@ -90,21 +86,16 @@ func KeepSelect(ctx *Context, stmt ast.StmtNode, values []Param, prepared bool) 
 // plan makes the plan with other values than those that are there, and holds what comes of it with those against what they are planned to.
 func (k *Kept) plan(ctx *Context, stmt ast.StmtNode, values []Param, found *slots) bool {
 	other := *ctx
-	other.Params, other.slots = others(values), found
+	other.Params, other.slots = others(k.given(values)), found
 	b := newBinder(&other)
 	var err error
-	if k.root, err = b.selected(stmt); err != nil || len(found.scans) != len(k.Tables) || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
+	if k.root, err = b.selected(stmt); err != nil || other.Warnings.Count > 0 || other.ZeroDivisions > 0 {
 		return false
 	}
-	k.scans, k.binder = found.scans, b
+	k.binder = b
 	seen := make([]int, len(values))
-	for i := range k.scans {
-		for _, p := range k.scans[i].preds {
-			countSlots(p, seen)
-		}
-	}
-	if slices.Contains(seen, 0) {
-		return false // the planner has done something with the value
+	if !k.scansOf(k.root, found.scans, seen) || slices.Contains(seen, 0) {
+		return false // the planner has done something with a value
 	}
 	b.ctx = nil // it is of this session
 	plain := *ctx
@@ -117,6 +108,34 @@ func (k *Kept) plan(ctx *Context, stmt ast.StmtNode, values []Param, found *slot
 	}
 	return reflect.DeepEqual(k.Bind(ctx, values), want)
 }
+
+// scansOf collects the scans of a plan, of which some are known, and counts how often they have the value of each slot.
+func (k *Kept) scansOf(n *physical.Node, known []scanned, seen []int) bool {
+	if n.Scan != nil {
+		at := slices.IndexFunc(known, func(s scanned) bool { return s.scan == n.Scan })
+		if at < 0 {
+			return false
+		}
+		k.scans = append(k.scans, known[at])
+		for _, p := range known[at].preds {
+			countSlots(p, seen)
+		}
+	}
+	for _, kid := range n.Children {
+		if !k.scansOf(kid, known, seen) {
+			return false
+		}
+	}
+	return true
+}
+
+// Guesses reports whether the plan depends on how many rows there are: in which order tables are joined, and whether one is read by several keys.
+func (k *Kept) Guesses() bool {
+	return len(k.Tables) > 1 || slices.ContainsFunc(k.scans, func(s scanned) bool { return slices.ContainsFunc(s.preds, hasOr) })
+}
+
+// hasOr reports whether a condition has arms.
+func hasOr(e *expr.Node) bool { return isCall(e, "or") || slices.ContainsFunc(e.Args, hasOr) }
 
 // others are values of the same types, none of which is another's or its own.
 func others(values []Param) []Param {
@@ -177,6 +196,12 @@ func (k *Kept) Fits(values []Param) bool {
 		if t.Kind != k.types[i].Kind || t.Unsigned != k.types[i].Unsigned || v.Value.Null {
 			return false
 		}
+		if k.slots[i].Type.IsTemporal() {
+			if _, ok := writtenMoment(v, k.slots[i].Type); !ok {
+				return false
+			}
+			continue
+		}
 		if t.Kind == types.KindVarChar {
 			b := v.Value.B
 			if len(b) == 0 || len(b) > int(k.slots[i].Type.Length) || b[len(b)-1] <= ' ' || !isASCII(b) || int(t.Length) != len(b) || t.Collation != k.types[i].Collation {
@@ -191,12 +216,44 @@ func (k *Kept) Fits(values []Param) bool {
 	return true
 }
 
+// given are values as the plan has them: the dates and times that texts stand for.
+func (k *Kept) given(values []Param) []Param {
+	out := values
+	for i, c := range k.slots {
+		if c.Type.IsTemporal() {
+			if &out[0] == &values[0] {
+				out = slices.Clone(values)
+			}
+			out[i], _ = writtenMoment(values[i], c.Type)
+		}
+	}
+	return out
+}
+
+// writtenMoment is the DATE or DATETIME that a text is in the form in which values of that type are written.
+func writtenMoment(v Param, of types.ColumnType) (Param, bool) {
+	text := string(v.Value.B)
+	if v.Type.Kind != types.KindVarChar || len(text) != len(time.DateOnly) && (len(text) != len(time.DateTime) || of.Kind != types.KindDateTime) {
+		return v, false
+	}
+	const oldest = 1000 // years before it are beyond what MySQL supports
+	t, err := time.Parse(time.DateTime[:len(text)], text)
+	if err != nil || t.Year() < oldest {
+		return v, false
+	}
+	out := Param{Value: expr.Value{I: t.Unix() / (24 * 60 * 60)}, Type: types.ColumnType{Kind: types.KindDate}}
+	if of.Kind == types.KindDateTime { // what is compared with a text is compared to the microsecond
+		out = Param{Value: expr.Value{I: t.UnixMicro()}, Type: types.ColumnType{Kind: types.KindDateTime, Scale: 6}}
+	}
+	return out, true
+}
+
 // Bind returns the plan with other values, which fit. Of the context it reads the catalog, the time and the time zone.
 func (k *Kept) Bind(ctx *Context, values []Param) *physical.Node {
 	b := *k.binder
 	b.ctx = ctx
 	consts := make([]expr.Node, len(values))
-	for i, v := range values {
+	for i, v := range k.given(values) {
 		consts[i] = *expr.Const(v.Value, v.Type)
 	}
 	scans := make([]physical.Scan, len(k.scans))
@@ -250,142 +307,3 @@ func (k *Kept) with(n *physical.Node, scans []physical.Scan) *physical.Node {
 	}
 	return &c
 }
-
-// slotFinder finds the values of conditions, in the order of the text, and the columns that they are compared with.
-type slotFinder struct {
-	tables   []Named
-	prepared bool // the values are parameters; literals are part of the text
-	found    slots
-	columns  []*types.Column
-}
-
-// name finds the tables of a FROM; false = there is something else.
-func (f *slotFinder) name(ctx *Context, n ast.ResultSetNode) bool {
-	if j, ok := n.(*ast.Join); ok {
-		return f.name(ctx, j.Left) && (j.Right == nil || !j.NaturalJoin && j.Using == nil && f.name(ctx, j.Right))
-	}
-	src, name, ok := bareSource(n)
-	if !ok {
-		return false
-	}
-	of, ok := ctx.named(src, name)
-	f.tables = append(f.tables, of)
-	return ok
-}
-
-// joins goes through the conditions of joins.
-func (f *slotFinder) joins(n ast.ResultSetNode) bool {
-	j, ok := n.(*ast.Join)
-	return !ok || f.joins(j.Left) && (j.Right == nil || f.joins(j.Right)) && (j.On == nil || f.condition(j.On.Expr))
-}
-
-// condition goes through a condition; false = it has a value where none may be.
-func (f *slotFinder) condition(n ast.ExprNode) bool {
-	switch n := unparen(n).(type) {
-	case *ast.BinaryOperationExpr:
-		switch n.Op {
-		case ast.OpLogicAnd, ast.OpLogicOr:
-			return f.condition(n.L) && f.condition(n.R)
-		case ast.OpEQ, ast.OpNE, ast.OpLT, ast.OpLE, ast.OpGT, ast.OpGE:
-			return f.compared(n.L, n.R) || f.compared(n.R, n.L) || !f.holdsValue(n)
-		}
-	case *ast.BetweenExpr:
-		return f.compared(n.Expr, n.Left) && f.compared(n.Expr, n.Right)
-	case *ast.PatternInExpr:
-		if n.Sel != nil {
-			return false
-		}
-		for _, v := range n.List {
-			if !f.compared(n.Expr, v) {
-				return false
-			}
-		}
-		return true
-	}
-	return !f.holdsValue(n)
-}
-
-// compared takes a value that is compared with a column of a table.
-func (f *slotFinder) compared(column, value ast.ExprNode) bool {
-	if !f.isValue(value) {
-		return false
-	}
-	c, ok := f.column(unparen(column))
-	if !ok || c.Special() || !pointKind(c.Type) && c.Type.Kind != types.KindChar || c.Type.Collation != types.CollationBinary {
-		return false
-	}
-	f.found.at[value] = len(f.columns)
-	f.columns = append(f.columns, c)
-	return true
-}
-
-// column finds the column that a name stands for, of one table.
-func (f *slotFinder) column(n ast.ExprNode) (c *types.Column, ok bool) {
-	for i := range f.tables {
-		name, some := bareColumn(n, f.tables[i].alias)
-		if !some {
-			continue
-		}
-		if at := columnNamed(f.tables[i].Table, name); at >= 0 {
-			if ok {
-				return c, false
-			}
-			c, ok = &f.tables[i].Table.Schema.Columns[at], true
-		}
-	}
-	return c, ok
-}
-
-func (f *slotFinder) isValue(n ast.ExprNode) bool {
-	_, param := n.(*ast.Param)
-	return isValue(n) && param == f.prepared
-}
-
-// holdsValue reports whether a value stands anywhere in an expression.
-func (f *slotFinder) holdsValue(n ast.ExprNode) bool {
-	v := valueVisitor{is: f.isValue}
-	n.Accept(&v)
-	return v.found
-}
-
-type valueVisitor struct {
-	is    func(ast.ExprNode) bool
-	found bool
-}
-
-// Enter looks at a node.
-func (v *valueVisitor) Enter(n ast.Node) (ast.Node, bool) {
-	if x, ok := n.(ast.ExprNode); ok && v.is(x) {
-		v.found = true
-	}
-	return n, v.found
-}
-
-// Leave goes on.
-func (v *valueVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
-
-// lasting reports whether a query asks for nothing but what its tables hold: no function, of which some know the session or the clock,
-// no variable, no query within it.
-func lasting(s *ast.SelectStmt) bool {
-	v := lastingVisitor{is: true}
-	s.Accept(&v)
-	return v.is
-}
-
-type lastingVisitor struct{ is bool }
-
-// Enter looks at a node.
-func (v *lastingVisitor) Enter(n ast.Node) (ast.Node, bool) {
-	switch n.(type) {
-	case *ast.SelectStmt, *ast.FieldList, *ast.SelectField, *ast.WildCardField, *ast.TableRefsClause, *ast.Join, *ast.OnCondition, *ast.TableSource, *ast.TableName,
-		*ast.ColumnNameExpr, *ast.ColumnName, *ast.BinaryOperationExpr, *ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.BetweenExpr,
-		*ast.PatternInExpr, *ast.IsNullExpr, *ast.AggregateFuncExpr, *ast.ByItem, *ast.GroupByClause, *ast.OrderByClause, *ast.HavingClause,
-		*ast.PositionExpr, *ast.Limit, *ast.Literal, *ast.Param:
-	default:
-		v.is = false
-	}
-	return n, !v.is
-}
-
-// Leave goes on.
-func (v *lastingVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }

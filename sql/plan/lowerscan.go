@@ -139,9 +139,6 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 		s.Fragment.Columns = append(s.Fragment.Columns, t.Schema.Columns[b.cols[id].pos].ID)
 	}
 	preds := dedup(slices.DeleteFunc(slices.Clone(c.preds), isTrue))
-	if !b.ctx.literal {
-		preds = b.prefixRanges(preds)
-	}
 	b.narrow(s, t, preds, read)
 	if b.ctx.slots != nil {
 		b.ctx.slots.scans = append(b.ctx.slots.scans, scanned{scan: s, table: t, preds: preds, read: read})
@@ -152,6 +149,9 @@ func (b *binder) scanNode(c chain, exprs []*expr.Node) (*physical.Node, []int) {
 // narrow says what of a table is read, by conditions over column ids of which some are read. It is all of a scan that depends on the
 // values of constants.
 func (b *binder) narrow(s *physical.Scan, t *catalog.Table, preds []*expr.Node, read []int) {
+	if !b.ctx.literal {
+		preds = dedup(b.prefixRanges(preds))
+	}
 	pr := pruner{b: b, table: t, parts: s.Parts, preds: preds}
 	s.Tablets, s.Via = pr.tablets(), nil
 	if s.Fragment.Keys = pr.keys(); s.Fragment.Keys == nil && len(s.Tablets) > 0 {

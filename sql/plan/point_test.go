@@ -257,6 +257,8 @@ func TestPointTextKeepsWhatMatters(t *testing.T) {
 		{"SELECT v FROM t WHERE id in (1,2 , 3 ) AND w IN(4)", "SELECT v FROM t WHERE id in (?,? , ? ) AND w IN(?)"},
 		{"SELECT v FROM t WHERE id IN (1, 'a')", "SELECT v FROM t WHERE id IN (?, ?)"}, {"SELECT v FROM t WHERE id IN (1, 2", "SELECT v FROM t WHERE id IN (?, ?"},
 		{"SELECT v FROM t WHERE id IN (1.5, 2)", ""}, {"SELECT v FROM t WHERE id IN ()", "SELECT v FROM t WHERE id IN ()"}, {"SELECT v FROM t WHERE id IN", "SELECT v FROM t WHERE id IN"},
+		{"SELECT v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE w = 2)", "SELECT v FROM t WHERE EXISTS (SELECT 1 FROM u WHERE w = ?)"},
+		{"SELECT COUNT(1), count( 2 ), MAX(3) FROM t", "SELECT COUNT(1), count( ? ), MAX(?) FROM t"}, {"SELECT 1 fromage, select 1", "SELECT ? fromage, select ?"},
 		{"UPDATE t SET v = 1", ""}, {"SELECT 1.e FROM t", ""}, {"SELECT v FROM t WHERE id = 99999999999999999999", ""}, {"SELECT `v", ""},
 	} {
 		got, _, ok := ast.PointText(nil, nil, c.sql)

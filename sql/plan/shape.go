@@ -145,7 +145,7 @@ func (b *binder) prefixRanges(preds []*expr.Node) []*expr.Node {
 			continue
 		}
 		col, pattern := p.Args[0], p.Args[1]
-		if col.Kind != expr.NodeColumn || pattern.Kind != expr.NodeConst || pattern.Value.Null || pattern.Slot != 0 ||
+		if col.Kind != expr.NodeColumn || pattern.Kind != expr.NodeConst || pattern.Value.Null ||
 			col.Type.Kind != types.KindVarChar || col.Type.Collation != types.CollationBinary || b.cols[col.Col].table == nil || !b.leads(col.Col) {
 			continue
 		}

@@ -17,6 +17,7 @@ type slotFinder struct {
 	prepared bool // the values are parameters; literals are part of the text
 	found    slots
 	columns  []*types.Column
+	fields   []int // how many values there were before each of the fields around
 	failed   bool
 }
 
@@ -48,6 +49,8 @@ func (f *slotFinder) Enter(n ast.Node) (ast.Node, bool) {
 	switch x := n.(type) {
 	case *ast.SelectStmt:
 		f.failed = !f.enter(x)
+	case *ast.SelectField:
+		f.fields = append(f.fields, len(f.columns))
 	case *ast.FieldList:
 		took = len(x.Fields) == 1 && isNumber(x.Fields[0].Expr) // SELECT 1 FROM
 	case *ast.AggregateFuncExpr:
@@ -68,10 +71,18 @@ func (f *slotFinder) Enter(n ast.Node) (ast.Node, bool) {
 	return n, took || f.failed
 }
 
-// Leave ends the scope of a SELECT.
+// Leave ends a SELECT or a field.
 func (f *slotFinder) Leave(n ast.Node) (ast.Node, bool) {
-	if _, ok := n.(*ast.SelectStmt); ok && !f.failed {
+	if f.failed {
+		return n, false
+	}
+	switch x := n.(type) {
+	case *ast.SelectStmt:
 		f.scope = f.scope.outer
+	case *ast.SelectField:
+		last := len(f.fields) - 1
+		f.failed = x.AsName.O == "" && f.fields[last] < len(f.columns) // its text is its name
+		f.fields = f.fields[:last]
 	}
 	return n, !f.failed
 }
@@ -87,8 +98,6 @@ func (f *slotFinder) passes(n ast.Node) bool {
 		return !n.NaturalJoin && n.Using == nil
 	case *ast.GroupByClause, *ast.OrderByClause, *ast.HavingClause: // names may mean fields there
 		return !f.holdsValue(n)
-	case *ast.SelectField:
-		return n.AsName.O != "" || !f.holdsValue(n) // its text is its name
 	case *ast.WildCardField, *ast.TableRefsClause, *ast.OnCondition, *ast.TableSource, *ast.TableName, *ast.ColumnNameExpr, *ast.ColumnName,
 		*ast.UnaryOperationExpr, *ast.ParenthesesExpr, *ast.IsNullExpr, *ast.ByItem, *ast.PositionExpr, *ast.RowExpr,
 		*ast.SubqueryExpr, *ast.ExistsSubqueryExpr, *ast.CompareSubqueryExpr:

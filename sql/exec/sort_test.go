@@ -60,6 +60,22 @@ func TestSortMatchesModel(t *testing.T) {
 	})
 }
 
+// TestSortByLongKeys: keys of one length whose first columns have few values are told apart by what comes late in them.
+func TestSortByLongKeys(t *testing.T) {
+	ts := []types.ColumnType{tInt, tInt}
+	rapid.Check(t, func(rt *rapid.T) {
+		tab := &table{types: ts}
+		few := rapid.IntRange(1, 300).Draw(rt, "few")
+		for range rapid.IntRange(0, 60).Draw(rt, "rows") {
+			tab.rows = append(tab.rows, row{vec.Int(int64(rapid.IntRange(1, few).Draw(rt, "first"))), vec.Int(int64(rapid.IntRange(-3, 3).Draw(rt, "second")))})
+		}
+		env := testEnv(t, false)
+		spec := &physical.Sort{Keys: []expr.SortKey{{Expr: expr.Col(0, tInt)}, {Expr: expr.Col(1, tInt), Desc: rapid.Bool().Draw(rt, "desc")}}}
+		s := build(rt, &physical.Node{Sort: spec, Children: []*physical.Node{source(ts, tab.stream(rt), env)}}, env)
+		wantSame(rt, ts, collect(rt, s), dumbSort(tab.rows, spec.Keys, 0, 0), true)
+	})
+}
+
 // shuffled is a stream of one column with the numbers 0..n-1 in a scattered order.
 func shuffled(n int) *memStream {
 	s := &memStream{}

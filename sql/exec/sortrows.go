@@ -92,7 +92,8 @@ func appendSortKey(dst []byte, v *vec.Vector, row int, desc bool) []byte {
 	return dst
 }
 
-// sortEntry is one row to be sorted; prefix is the first bytes of its key, which decide most comparisons in cache.
+// sortEntry is one row to be sorted; prefix is the first bytes of its key behind those that all keys share: they decide most
+// comparisons in cache. It is set by mark.
 type sortEntry struct {
 	prefix uint64
 	ref    rowRef
@@ -126,7 +127,7 @@ func (s *sortBuffer) add(b *vec.Batch, keys *keyArena) {
 	s.keySize += keys.bytes()
 	s.entries = slices.Grow(s.entries, b.N)
 	for r := range b.N {
-		s.entries = append(s.entries, sortEntry{prefix: keyPrefix(keys.at(r)), ref: refOf(chunk, r)})
+		s.entries = append(s.entries, sortEntry{ref: refOf(chunk, r)})
 	}
 }
 
@@ -136,6 +137,7 @@ func (s *sortBuffer) key(r rowRef) []byte { return s.keys[r.chunk()].at(r.row())
 
 // sort orders the entries; equal keys stay in order of arrival.
 func (s *sortBuffer) sort() {
+	shared, decided := s.mark()
 	slices.SortFunc(s.entries, func(a, b sortEntry) int {
 		switch {
 		case a.prefix < b.prefix:
@@ -143,11 +145,43 @@ func (s *sortBuffer) sort() {
 		case a.prefix > b.prefix:
 			return 1
 		}
-		if c := bytes.Compare(s.key(a.ref), s.key(b.ref)); c != 0 {
-			return c
+		if !decided {
+			if c := bytes.Compare(s.key(a.ref)[shared:], s.key(b.ref)[shared:]); c != 0 {
+				return c
+			}
 		}
 		return int(a.ref - b.ref)
 	})
+}
+
+// mark sets the prefixes of the entries and returns how many bytes all keys share, and whether keys with equal prefixes are equal. One
+// integer, whose key has nine bytes, is decided: its first byte says that it is not NULL, of which there are few.
+func (s *sortBuffer) mark() (shared int, decided bool) {
+	if len(s.entries) == 0 {
+		return 0, true
+	}
+	first := s.key(s.entries[0].ref)
+	shared, decided = len(first), true
+	for _, e := range s.entries {
+		key := s.key(e.ref)
+		decided = decided && len(key) == len(first)
+		if !bytes.HasPrefix(key, first[:shared]) {
+			shared = commonLen(first[:shared], key)
+		}
+	}
+	for i, e := range s.entries {
+		s.entries[i].prefix = keyPrefix(s.key(e.ref)[shared:])
+	}
+	return shared, decided && len(first)-shared <= 8
+}
+
+// commonLen is how many bytes two keys begin with alike.
+func commonLen(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // truncate keeps the first n entries, which are sorted, and lets go of the memory of the others.

@@ -130,6 +130,14 @@ func openRecord(key, val []byte, record any) error {
 	return nil
 }
 
+// openScanned is openRecord of what a scan has found, which may be a value that it could not read.
+func openScanned(key, val []byte, unread error, record any) error {
+	if unread != nil {
+		return unread
+	}
+	return openRecord(key, val, record)
+}
+
 // loadRecord reads a record that must exist: absence is damage too (B3).
 func loadRecord(db *kv.DB, key []byte, record any) error {
 	err := db.View(key, func(val []byte) error { return openRecord(key, val, record) })

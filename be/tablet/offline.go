@@ -71,7 +71,7 @@ func (s *Store) measureOrphans(todo []garbage) ([]Orphan, error) {
 	var out []Orphan
 	for _, g := range todo {
 		o := Orphan{UID: g.uid, Rowset: g.rowset}
-		count := func(key, val []byte) error {
+		count := func(key, val []byte, _ error) error { // of a value that cannot be read nothing is known
 			o.Keys, o.Bytes = o.Keys+1, o.Bytes+int64(len(key)+len(val))
 			return nil
 		}
@@ -83,7 +83,7 @@ func (s *Store) measureOrphans(todo []garbage) ([]Orphan, error) {
 			if g.rowset != 0 && kind != kGroup && kind != kIndex && kind != kDeletes {
 				continue
 			}
-			if err := s.instanceOf(kind).Scan(prefix, count); err != nil {
+			if err := s.instanceOf(kind).ScanEach(prefix, count); err != nil {
 				return nil, fmt.Errorf("orphans of incarnation %d: %w", g.uid, err)
 			}
 		}
@@ -192,9 +192,9 @@ func (s *Store) VerifyDisk() (out []Damage) {
 
 // damagedRecords returns the tablets whose record T is damaged and whose manifest is not there, either: nothing else is known of them.
 func (s *Store) damagedRecords() (out []types.TabletID, err error) {
-	err = s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
+	err = s.meta.ScanEach([]byte{kTablet}, func(key, val []byte, err error) error {
 		var rec tabletRecord
-		if id := types.TabletID(keyUint(key, 0)); s.tablets[id] == nil && openRecord(key, val, &rec) != nil {
+		if id := types.TabletID(keyUint(key, 0)); s.tablets[id] == nil && openScanned(key, val, err, &rec) != nil {
 			out = append(out, id)
 		}
 		return nil

@@ -41,9 +41,9 @@ func (s *Store) recover() error {
 }
 
 func (s *Store) loadTablets() error {
-	return s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
+	return s.meta.ScanEach([]byte{kTablet}, func(key, val []byte, err error) error {
 		var rec tabletRecord
-		if err := openRecord(key, val, &rec); err != nil {
+		if err = openScanned(key, val, err, &rec); err != nil {
 			// Without its record not even the schema is known. If its manifest is there it becomes a bad replica (lost.go), else the FE misses it
 			// in the report.
 			s.log.Error("record of a tablet is damaged", "tablet_id", keyUint(key, 0), "err", err)

@@ -320,16 +320,37 @@ func (db *DB) item(key []byte, fn func(*guard, *badger.Item) error) (err error) 
 // Scan calls fn for each key with the prefix, in key order, with its value. Both are valid only inside fn.
 func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
 	return db.scan(prefix, func(g *guard, item *badger.Item) error {
-		read := func(val []byte) error { return fn(item.Key(), val) }
-		p, pointed, err := pointerOf(item)
-		if err != nil {
+		return db.scanValue(g, item, func(val []byte) error { return fn(item.Key(), val) })
+	})
+}
+
+// ScanEach is Scan for who goes on behind a value that cannot be read: fn is called without it, and with why. If that shows only while fn reads
+// the value, fn does not return and is called once more.
+func (db *DB) ScanEach(prefix []byte, fn func(key, val []byte, err error) error) error {
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		returned := false
+		err := db.scanValue(g, item, func(val []byte) error {
+			err := fn(item.Key(), val, nil)
+			returned = true
+			return err
+		})
+		if returned || !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		if !pointed {
-			return g.value(item, read)
-		}
-		return g.call(func() error { return db.scanPointer(item.Key(), p, read) })
+		return g.call(func() error { return fn(item.Key(), nil, err) })
 	})
+}
+
+// scanValue calls read with the value of an item.
+func (db *DB) scanValue(g *guard, item *badger.Item, read func(val []byte) error) error {
+	p, pointed, err := pointerOf(item)
+	if err != nil {
+		return err
+	}
+	if !pointed {
+		return g.value(item, read)
+	}
+	return g.call(func() error { return db.scanPointer(item.Key(), p, read) })
 }
 
 // scanPointer reads a value at the place where it was when the scan began. If it has moved since, what is there now is read; if the

@@ -173,6 +173,14 @@ type manifest struct {
 	Of *owner `cbor:"7,keyasint,omitempty"`
 }
 
+// bytes is how much the rowsets take.
+func (m *manifest) bytes() (n int64) {
+	for i := range m.Rowsets {
+		n += m.Rowsets[i].Bytes
+	}
+	return n
+}
+
 // owner is the replica that an incarnation is of; it never changes.
 type owner struct {
 	Tablet    types.TabletID    `cbor:"1,keyasint"`

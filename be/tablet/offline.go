@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,22 +17,23 @@ import (
 // OpenOffline opens the disk of a stopped BE, whatever its cluster, to look at it: nothing is written. A disk that a BE
 // has open is refused by Badger's lock, one that was not closed cleanly with ErrUnclean: see RecoverOffline.
 func OpenOffline(dir string, opt Options) (*Store, error) {
-	for _, instance := range []string{"meta", "data"} {
-		if _, err := os.Stat(filepath.Join(dir, instance, "MANIFEST")); err != nil {
-			return nil, fmt.Errorf("open disk %s: %w: %w", dir, ErrNoDisk, err)
-		}
+	if !isDisk(dir) {
+		return nil, fmt.Errorf("open disk %s: %w", dir, ErrNoDisk)
 	}
 	opt.offline, opt.NoBackground = true, true
 	return Open(dir, opt)
 }
 
+// isDisk reports whether a folder has both instances, damaged or not.
+func isDisk(dir string) bool {
+	return kv.Exists(filepath.Join(dir, "meta")) && kv.Exists(filepath.Join(dir, "data"))
+}
+
 // RecoverOffline lets the key-value stores of a disk replay their logs, as a BE does when it starts, and changes nothing
 // else.
 func RecoverOffline(dir string, opt Options) error {
-	for _, instance := range []string{"meta", "data"} {
-		if _, err := os.Stat(filepath.Join(dir, instance, "MANIFEST")); err != nil {
-			return fmt.Errorf("recover disk %s: %w: %w", dir, ErrNoDisk, err)
-		}
+	if !isDisk(dir) {
+		return fmt.Errorf("recover disk %s: %w", dir, ErrNoDisk)
 	}
 	s := &Store{dir: dir, opt: opt.withDefaults()}
 	s.log = s.opt.Logger

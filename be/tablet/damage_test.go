@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"stele/be/tablet/kv"
 	"stele/meta/types"
 )
 
@@ -508,4 +509,47 @@ func TestDiskThatCannotBeRead(t *testing.T) {
 		t.Fatal("bad replicas are not the one that cannot be read")
 	}
 	wantContents(t, tabs[1], 2, map[rowKey]int64{{1, "a"}: 1})
+}
+
+// TestBadReplicaKeepsItsSize looks at bad replicas after a restart: what they take of the disk is still known, whether they were bad before it,
+// turn out to be by it, or have lost their record.
+func TestBadReplicaKeepsItsSize(t *testing.T) {
+	for name, harm := range map[string]func(s *Store, tb *Tablet) error{
+		"marked": func(_ *Store, tb *Tablet) error { tb.SetBad("as a test says"); return nil },
+		"no index": func(s *Store, tb *Tablet) error {
+			return s.data.Commit(kv.Entry{Key: key2(kIndex, tb.uid, 2), Delete: true})
+		},
+		"no record": func(s *Store, tb *Tablet) error {
+			return s.meta.Commit(kv.Entry{Key: key1(kTablet, uint64(tb.id)), Delete: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir, testOptions())
+			tb, err := s.Create(testMeta(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				commit(t, tb, puts(t, manyRows(1000*i, 1000*i+1000)...))
+				if err := tb.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := tb.Stats()
+			if err := errors.Join(harm(s, tb), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				s = openStore(t, dir, testOptions())
+				tb, _ = s.Tablet(1)
+				if st := tb.Stats(); !st.Bad || st.Bytes != want.Bytes || st.Rows != want.Rows {
+					t.Fatalf("%+v, not %d bytes of %d rows", st, want.Bytes, want.Rows)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
 }

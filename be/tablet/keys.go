@@ -130,6 +130,14 @@ func openRecord(key, val []byte, record any) error {
 	return nil
 }
 
+// openScanned is openRecord of what a scan has found, which may be a value that it could not read.
+func openScanned(key, val []byte, unread error, record any) error {
+	if unread != nil {
+		return unread
+	}
+	return openRecord(key, val, record)
+}
+
 // loadRecord reads a record that must exist: absence is damage too (B3).
 func loadRecord(db *kv.DB, key []byte, record any) error {
 	err := db.View(key, func(val []byte) error { return openRecord(key, val, record) })
@@ -163,6 +171,14 @@ type manifest struct {
 	// Of says whose it is: the record T names the incarnation, and when that is lost, this is what tells (lost.go). Older releases did not
 	// write it.
 	Of *owner `cbor:"7,keyasint,omitempty"`
+}
+
+// bytes is how much the rowsets take.
+func (m *manifest) bytes() (n int64) {
+	for i := range m.Rowsets {
+		n += m.Rowsets[i].Bytes
+	}
+	return n
 }
 
 // owner is the replica that an incarnation is of; it never changes.

@@ -57,7 +57,7 @@ func (s *Store) sortUnnamed(uids map[uint64]bool) error {
 		case s.replaced(m.Of.Tablet, uid):
 			s.garbage = append(s.garbage, garbage{uid: uid})
 		default:
-			s.listLost(uid, m.Of)
+			s.listLost(uid, &m)
 		}
 	}
 	return s.sortSuspects(suspects)
@@ -93,9 +93,10 @@ func (s *Store) keep(uid uint64, why string) {
 }
 
 // listLost lists an incarnation whose record is lost as a bad replica. Its schema went with the record.
-func (s *Store) listLost(uid uint64, of *owner) {
-	t := newTablet(s, uid, Meta{Tablet: of.Tablet, Table: of.Table, Partition: of.Partition, Replica: of.Replica})
+func (s *Store) listLost(uid uint64, m *manifest) {
+	t := newTablet(s, uid, Meta{Tablet: m.Of.Tablet, Table: m.Of.Table, Partition: m.Of.Partition, Replica: m.Of.Replica})
 	t.reopened, t.bad, t.badReason = true, true, lostRecord
+	t.rows, t.unloaded = m.LiveRows, m.bytes()
 	s.log.Error("replica is bad", "tablet_id", t.id, "reason", t.badReason)
 	s.tablets[t.id] = t
 }

@@ -3,6 +3,9 @@ package tablet
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -210,6 +213,47 @@ func TestNothingLeftButRows(t *testing.T) {
 				t.Fatal("something is left after the repair")
 			}
 		})
+	}
+}
+
+// TestWideRecordThatCannotBeRead has the record of a tablet with many columns in a segment, and takes that away: the disk opens, with one bad
+// replica, which keeps its rows until it is dropped.
+func TestWideRecordThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, testOptions())
+	wide := testMeta(1)
+	for id := types.ColumnID(100); id < 800; id++ {
+		wide.Schema.Columns = append(wide.Schema.Columns, types.Column{ID: id, Name: fmt.Sprintf("column_with_a_long_name_%d", id), Type: types.ColumnType{Kind: types.KindInt}})
+	}
+	for _, m := range []Meta{wide, testMeta(2)} {
+		tb, err := s.Create(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, tb, puts(t, row{1, "a", 1}))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, "meta", "*.seg"))
+	if err != nil || len(segments) != 1 {
+		t.Fatalf("the record is in segments %v, %v", segments, err)
+	}
+	if err := os.Remove(segments[0]); err != nil {
+		t.Fatal(err)
+	}
+	s = restarted(t, dir)
+	tb, ok := s.Tablet(1)
+	if !ok || !tb.Stats().Bad || storedKeys(t, s, tb.uid) == 0 {
+		t.Fatal("the replica of the record that cannot be read is not listed as bad, or its rows are gone")
+	}
+	sound, _ := s.Tablet(2)
+	wantContents(t, sound, sound.Version(), map[rowKey]int64{{1, "a"}: 1})
+	if err := errors.Join(s.Drop(1, 10), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s = restarted(t, dir); s.TabletCount() != 1 || len(s.VerifyDisk()) > 0 {
+		t.Fatal("something is left of the replica that was dropped")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,22 +17,23 @@ import (
 // OpenOffline opens the disk of a stopped BE, whatever its cluster, to look at it: nothing is written. A disk that a BE
 // has open is refused by Badger's lock, one that was not closed cleanly with ErrUnclean: see RecoverOffline.
 func OpenOffline(dir string, opt Options) (*Store, error) {
-	for _, instance := range []string{"meta", "data"} {
-		if _, err := os.Stat(filepath.Join(dir, instance, "MANIFEST")); err != nil {
-			return nil, fmt.Errorf("open disk %s: %w: %w", dir, ErrNoDisk, err)
-		}
+	if !isDisk(dir) {
+		return nil, fmt.Errorf("open disk %s: %w", dir, ErrNoDisk)
 	}
 	opt.offline, opt.NoBackground = true, true
 	return Open(dir, opt)
 }
 
+// isDisk reports whether a folder has both instances, damaged or not.
+func isDisk(dir string) bool {
+	return kv.Exists(filepath.Join(dir, "meta")) && kv.Exists(filepath.Join(dir, "data"))
+}
+
 // RecoverOffline lets the key-value stores of a disk replay their logs, as a BE does when it starts, and changes nothing
 // else.
 func RecoverOffline(dir string, opt Options) error {
-	for _, instance := range []string{"meta", "data"} {
-		if _, err := os.Stat(filepath.Join(dir, instance, "MANIFEST")); err != nil {
-			return fmt.Errorf("recover disk %s: %w: %w", dir, ErrNoDisk, err)
-		}
+	if !isDisk(dir) {
+		return fmt.Errorf("recover disk %s: %w", dir, ErrNoDisk)
 	}
 	s := &Store{dir: dir, opt: opt.withDefaults()}
 	s.log = s.opt.Logger
@@ -71,7 +71,7 @@ func (s *Store) measureOrphans(todo []garbage) ([]Orphan, error) {
 	var out []Orphan
 	for _, g := range todo {
 		o := Orphan{UID: g.uid, Rowset: g.rowset}
-		count := func(key, val []byte) error {
+		count := func(key, val []byte, _ error) error { // of a value that cannot be read nothing is known
 			o.Keys, o.Bytes = o.Keys+1, o.Bytes+int64(len(key)+len(val))
 			return nil
 		}
@@ -83,7 +83,7 @@ func (s *Store) measureOrphans(todo []garbage) ([]Orphan, error) {
 			if g.rowset != 0 && kind != kGroup && kind != kIndex && kind != kDeletes {
 				continue
 			}
-			if err := s.instanceOf(kind).Scan(prefix, count); err != nil {
+			if err := s.instanceOf(kind).ScanEach(prefix, count); err != nil {
 				return nil, fmt.Errorf("orphans of incarnation %d: %w", g.uid, err)
 			}
 		}
@@ -192,9 +192,9 @@ func (s *Store) VerifyDisk() (out []Damage) {
 
 // damagedRecords returns the tablets whose record T is damaged and whose manifest is not there, either: nothing else is known of them.
 func (s *Store) damagedRecords() (out []types.TabletID, err error) {
-	err = s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
+	err = s.meta.ScanEach([]byte{kTablet}, func(key, val []byte, err error) error {
 		var rec tabletRecord
-		if id := types.TabletID(keyUint(key, 0)); s.tablets[id] == nil && openRecord(key, val, &rec) != nil {
+		if id := types.TabletID(keyUint(key, 0)); s.tablets[id] == nil && openScanned(key, val, err, &rec) != nil {
 			out = append(out, id)
 		}
 		return nil

@@ -22,6 +22,7 @@ func (s *Store) recover() error {
 		known[t.uid] = t
 		t.reopened = true
 		if t.bad {
+			t.sizeUp()
 			continue
 		}
 		if err := t.recover(); err != nil {
@@ -41,9 +42,9 @@ func (s *Store) recover() error {
 }
 
 func (s *Store) loadTablets() error {
-	return s.meta.Scan([]byte{kTablet}, func(key, val []byte) error {
+	return s.meta.ScanEach([]byte{kTablet}, func(key, val []byte, err error) error {
 		var rec tabletRecord
-		if err := openRecord(key, val, &rec); err != nil {
+		if err = openScanned(key, val, err, &rec); err != nil {
 			// Without its record not even the schema is known. If its manifest is there it becomes a bad replica (lost.go), else the FE misses it
 			// in the report.
 			s.log.Error("record of a tablet is damaged", "tablet_id", keyUint(key, 0), "err", err)
@@ -68,12 +69,14 @@ func (t *Tablet) recover() error {
 		t.s.older = append(t.s.older, sealed(key1(kManifest, t.uid), &m))
 	}
 	t.version, t.manifestVersion, t.nextRowset, t.rows, t.readFrom = m.Version, m.Version, m.NextRowset, m.LiveRows, m.ReadFrom
+	t.unloaded = m.bytes()
 	for _, e := range m.Rowsets {
 		r, err := t.loadRowset(e)
 		if err != nil {
 			return fmt.Errorf("rowset %d: %w", e.ID, err)
 		}
 		t.rowsets = append(t.rowsets, r)
+		t.unloaded -= e.Bytes
 	}
 	versions, err := t.loadVersions()
 	if err != nil {
@@ -90,6 +93,16 @@ func (t *Tablet) recover() error {
 	t.times.record(t.version, t.s.opt.Now())
 	t.restoreDigest(m.Digest)
 	return t.restorePending(parts)
+}
+
+// sizeUp finds out what a bad replica takes of the disk, of which nothing is loaded. Where its manifest is damaged, too, nobody can say.
+func (t *Tablet) sizeUp() {
+	var m manifest
+	if err := loadRecord(t.s.meta, key1(kManifest, t.uid), &m); err != nil {
+		t.s.log.Warn("the size of a bad replica is not known", "tablet_id", t.id, "err", err)
+		return
+	}
+	t.rows, t.unloaded = m.LiveRows, m.bytes()
 }
 
 func (t *Tablet) loadRowset(e rowsetEntry) (*rowsetState, error) {

@@ -271,9 +271,9 @@ func (s *Store) expirePartial() error {
 // loadPartial reads the records R at open. One that is damaged is dropped: its row groups are orphans then.
 func (s *Store) loadPartial() error {
 	var damaged [][]byte
-	err := s.meta.Scan([]byte{kImport}, func(key, val []byte) error {
+	err := s.meta.ScanEach([]byte{kImport}, func(key, val []byte, err error) error {
 		p := &partialImport{}
-		if err := openRecord(key, val, &p.rec); err != nil {
+		if err = openScanned(key, val, err, &p.rec); err != nil {
 			s.log.Warn("record of an interrupted import is damaged", "tablet_id", keyUint(key, 0), "err", err)
 			damaged = append(damaged, slices.Clone(key))
 			return nil

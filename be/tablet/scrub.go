@@ -126,7 +126,9 @@ func (s *Store) scrubRound(ctx context.Context) {
 	tablets := s.Tablets()
 	total := int64(0)
 	for _, t := range tablets {
-		total += scrubPasses * t.Stats().Bytes
+		if st := t.Stats(); !st.Bad {
+			total += scrubPasses * st.Bytes
+		}
 	}
 	c.scrubTotal.Store(total)
 	c.scrubRoundBytes.Store(0)

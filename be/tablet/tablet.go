@@ -45,6 +45,7 @@ type Tablet struct {
 	rows            int64 // living ones
 	mems            []*memtable
 	rowsets         []*rowsetState
+	unloaded        int64 // bytes of the rowsets that are not in the list, as the replica was bad when the disk was opened
 	pending         map[types.TxnID]*pendingTxn
 	runs            map[types.Version]*versionRun // runs that are on their way to the disk, by their first version
 	unwritten       map[types.TxnID][][]byte      // light parts of other versions on their way
@@ -295,7 +296,7 @@ func (t *Tablet) Stats() Stats {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	st := Stats{
-		Rows: t.rows, Bytes: t.memBytes(), Rowsets: len(t.rowsets), Pending: len(t.pending), OldestRetained: t.changes.first,
+		Rows: t.rows, Bytes: t.memBytes() + t.unloaded, Rowsets: len(t.rowsets), Pending: len(t.pending), OldestRetained: t.changes.first,
 		OldestReadable: t.readFrom, RetainedBytes: t.changes.bytes, Bad: t.bad, BadReason: t.badReason,
 	}
 	for _, r := range t.rowsets {

@@ -181,13 +181,30 @@ func (s *Scheduler) planOffFull(task *Task, t *Tablet, v Verdict, r *Replica) bo
 		r = l // one learner is enough: this one is in the way of the next
 	}
 	if r.Role != types.RoleLearner {
-		return s.planNew(task, t, wants{})
+		return s.planAway(task, t, r)
 	}
 	if be, why := s.elsewhere(t, r); be == 0 {
 		s.noDestination(task, why)
 		return true
 	}
 	return s.planRemove(task, t, r, "its disk refuses writes", false)
+}
+
+// planAway has a replica that lags on a disk that refuses writes made anew on another BE. Where none can take it, it moves as it is to another
+// disk of its own BE, and gets there what it lacks. A disk that has failed does not let it go: one try is enough to know.
+func (s *Scheduler) planAway(task *Task, t *Tablet, r *Replica) bool {
+	if to, _, why := s.destination(t, wants{}); to != 0 || why == noSlot || task.Local && task.FailedRunning > 0 {
+		return s.planNew(task, t, wants{})
+	}
+	disk, busy := s.roomBeside(s.in.View.BE(r.BE), t, r)
+	switch {
+	case disk != 0:
+		return s.planLocal(task, t, r, disk)
+	case busy:
+		s.waitForMove(task)
+		return true
+	}
+	return s.planNew(task, t, wants{})
 }
 
 // learners lists the replicas in the making that can be completed where they are, now or once their disks take writes again.

@@ -167,6 +167,49 @@ func TestReplicasLeaveAFullDisk(t *testing.T) {
 	w.checkQuiet()
 }
 
+// TestLaggingReplicaMovesBesideAFullDisk: where all BEs have a replica, one that lags on a disk that refuses writes moves to another disk of its BE
+// once that has lasted, and is filled there. If the move fails, as from a disk that has failed, it is not tried again and again.
+func TestLaggingReplicaMovesBesideAFullDisk(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		w := newWorld(t, 20, 3, 2, 12, 3)
+		w.sound, w.lim.DisableBalance = true, true
+		w.run(600_000)
+		w.room(3, 0, noRoom)
+		w.settle()
+		lagging, tried := 0, 0
+		for _, tab := range w.tablets {
+			w.write(tab)
+			if r := tab.On(3); r.LastFailed != 0 {
+				lagging++
+			}
+		}
+		w.acts = func(a *Action) {
+			if a.Kind == ActAdd || a.Kind == ActDrop {
+				t.Errorf("not moved but made anew: %+v", a)
+			}
+		}
+		w.cloned = func(a *Action) {
+			if a.Clone.SourceBE == 3 && a.BE == 3 {
+				tried++
+			}
+		}
+		w.breaks = func(c *worldClone) bool { return fails && c.src == c.dst }
+		w.run(w.lim.DelayFactorMs / 2)
+		if tried != 0 {
+			t.Fatal("moved before the time")
+		}
+		w.run(3600_000)
+		if lagging == 0 || tried != lagging {
+			t.Fatalf("%d moves of %d replicas that lagged, failing %v: %v", tried, lagging, fails, w.log)
+		}
+		if fails {
+			continue
+		}
+		w.checkHealthy()
+		w.checkQuiet()
+	}
+}
+
 // on counts the replicas on a BE.
 func (w *world) on(be types.BEID) (n int) {
 	for _, tab := range w.tablets {

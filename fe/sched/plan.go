@@ -103,28 +103,42 @@ func (s *Scheduler) planDiskMove(task *Task, t *Tablet, v Verdict) bool {
 		if be == nil || !be.Available() || !view.isCopy(r) || view.diskStays(t, r, be) {
 			continue
 		}
-		var tally refusals
-		disk, ok := s.otherDisk(be, t, r, false, &tally)
-		if !ok {
-			busy = busy || tally.busy > 0
+		disk, wait := s.roomBeside(be, t, r)
+		if disk == 0 {
+			busy = busy || wait
 			continue
 		}
-		if !s.slots.free(be.ID, r.Disk, false) {
-			busy = true
-			continue
-		}
-		if s.taskNext >= s.taskEnd {
-			s.wait(task, 0, WaitIDs, "no task ids yet")
-			return true
-		}
-		s.moveLocally(task, t, r, disk, false)
-		return false
+		return s.planLocal(task, t, r, disk)
 	}
 	if busy {
-		s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no free slot on the disks of the move")
+		s.waitForMove(task)
 		return true
 	}
 	return s.planNew(task, t, wants{medium: true})
+}
+
+// roomBeside picks the disk of its own BE that a replica can move to now; 0 = none, and busy says that one has room but a slot is missing.
+func (s *Scheduler) roomBeside(be *BE, t *Tablet, r *Replica) (disk types.DiskID, busy bool) {
+	var tally refusals
+	disk, ok := s.otherDisk(be, t, r, false, &tally)
+	if ok && s.slots.free(be.ID, r.Disk, false) {
+		return disk, false
+	}
+	return 0, ok || tally.busy > 0
+}
+
+// planLocal starts a move to another disk of the same BE.
+func (s *Scheduler) planLocal(task *Task, t *Tablet, r *Replica, disk types.DiskID) bool {
+	if s.taskNext >= s.taskEnd {
+		s.wait(task, 0, WaitIDs, "no task ids yet")
+		return true
+	}
+	s.moveLocally(task, t, r, disk, false)
+	return false
+}
+
+func (s *Scheduler) waitForMove(task *Task) {
+	s.wait(task, slotMs, WaitSlot, "path busy, wait for next round: no free slot on the disks of the move")
 }
 
 // otherDisk picks the disk of a BE that a replica may move to.

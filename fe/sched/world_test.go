@@ -27,7 +27,8 @@ type world struct {
 	added   func(types.TabletID, types.BEID)
 	cloned  func(*Action)
 	acts    func(*Action) // looks at what is about to be carried out
-	sound   bool          // no clone breaks
+	sound   bool          // no clone breaks, but those that breaks says
+	breaks  func(*worldClone) bool
 	full    FullDisks
 	dirty   []types.TabletID
 	ended   []Outcome
@@ -330,7 +331,8 @@ func (w *world) endClones() {
 		switch {
 		case !w.alive(c.dst):
 			continue
-		case src == nil || dst == nil || !w.alive(c.src) || w.cut(c.src, c.dst) || !w.sound && w.rng.IntN(20) == 0:
+		case src == nil || dst == nil || !w.alive(c.src) || w.cut(c.src, c.dst) || !w.sound && w.rng.IntN(20) == 0,
+			w.breaks != nil && w.breaks(c):
 			o.Reason = "stream broke"
 		case w.refuses(c.dst, c.spec.DestDisk):
 			o.Reason = "disk is below its reserve"

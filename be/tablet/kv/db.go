@@ -62,7 +62,7 @@ type DB struct {
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{opt: opt, reqs: newQueue(opt.Front), done: make(chan struct{})}
-	err := examine(dir, opt.ReadOnly)
+	err := db.examine(dir)
 	if err == nil && opt.Segments && !opt.ReadOnly {
 		err = suspectOldLogs(dir)
 	}
@@ -165,11 +165,12 @@ func (db *DB) frontApplied() (seq uint64, err error) {
 }
 
 // examine finds out, before Badger starts anything, what it would refuse: an instance that another process has open, and,
-// to be read only, one with memtable logs that must be replayed. A clean Close leaves none.
-func examine(dir string, readOnly bool) error {
+// to be read only, one with memtable logs that must be replayed. A clean Close leaves none. What Badger would do worse than refuse
+// is found here, too.
+func (db *DB) examine(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) && !readOnly {
+		if errors.Is(err, os.ErrNotExist) && !db.opt.ReadOnly {
 			return nil
 		}
 		return err
@@ -178,14 +179,28 @@ func examine(dir string, readOnly bool) error {
 	if err := whileLocked(func() error { return syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) }); err != nil {
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
-	if !readOnly {
-		return dropEmptyLogs(dir)
+	if err := refuseWithoutManifest(dir); err != nil {
+		return err
+	}
+	if !db.opt.ReadOnly {
+		return db.clear(dir)
 	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err == nil && (len(logs) > 0 || hasFront(dir)) {
+	if err == nil && (len(logs) > 0 || hasFront(dir) || registryDamaged(dir)) {
 		err = ErrUnclean
 	}
 	return err
+}
+
+// clear deletes files without anything in them that would keep Badger from opening.
+func (db *DB) clear(dir string) error {
+	if registryDamaged(dir) {
+		if err := os.Remove(filepath.Join(dir, badger.KeyRegistryFileName)); err != nil {
+			return fmt.Errorf("delete the damaged registry of keys: %w", err)
+		}
+		db.logf(LevelWarn, "%s was damaged and is made anew: nothing is encrypted, so nothing was in it", badger.KeyRegistryFileName)
+	}
+	return dropEmptyLogs(dir)
 }
 
 // whileLocked tries again for a moment what fails because an instance is locked. One that was closed just now may be: a child that
@@ -320,16 +335,37 @@ func (db *DB) item(key []byte, fn func(*guard, *badger.Item) error) (err error) 
 // Scan calls fn for each key with the prefix, in key order, with its value. Both are valid only inside fn.
 func (db *DB) Scan(prefix []byte, fn func(key, val []byte) error) error {
 	return db.scan(prefix, func(g *guard, item *badger.Item) error {
-		read := func(val []byte) error { return fn(item.Key(), val) }
-		p, pointed, err := pointerOf(item)
-		if err != nil {
+		return db.scanValue(g, item, func(val []byte) error { return fn(item.Key(), val) })
+	})
+}
+
+// ScanEach is Scan for who goes on behind a value that cannot be read: fn is called without it, and with why. If that shows only while fn reads
+// the value, fn does not return and is called once more.
+func (db *DB) ScanEach(prefix []byte, fn func(key, val []byte, err error) error) error {
+	return db.scan(prefix, func(g *guard, item *badger.Item) error {
+		returned := false
+		err := db.scanValue(g, item, func(val []byte) error {
+			err := fn(item.Key(), val, nil)
+			returned = true
+			return err
+		})
+		if returned || !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		if !pointed {
-			return g.value(item, read)
-		}
-		return g.call(func() error { return db.scanPointer(item.Key(), p, read) })
+		return g.call(func() error { return fn(item.Key(), nil, err) })
 	})
+}
+
+// scanValue calls read with the value of an item.
+func (db *DB) scanValue(g *guard, item *badger.Item, read func(val []byte) error) error {
+	p, pointed, err := pointerOf(item)
+	if err != nil {
+		return err
+	}
+	if !pointed {
+		return g.value(item, read)
+	}
+	return g.call(func() error { return db.scanPointer(item.Key(), p, read) })
 }
 
 // scanPointer reads a value at the place where it was when the scan began. If it has moved since, what is there now is read; if the
@@ -509,15 +545,15 @@ type logger struct{ db *DB }
 
 func (l logger) Errorf(format string, args ...any) {
 	l.line(LevelError, format, args...)
-	if !l.db.closing.Load() && !aboutReading(format) {
+	if !l.db.closing.Load() && !heardOtherwise(format) {
 		l.db.setFailed(fmt.Errorf("badger: "+format, args...))
 	}
 }
 
-// aboutReading reports whether a line is about a value that cannot be read: the reader hears of that, too. One damaged
-// value must not keep the rest of the disk from being written.
-func aboutReading(format string) bool {
-	for _, start := range []string{"Unable to read: ", "Invalid read: ", "Key: "} {
+// heardOtherwise reports whether a line is about a value that cannot be read, of which the reader hears, too: one damaged value must not keep the
+// rest of the disk from being written. Or it is about an instance that does not open, and never was written to.
+func heardOtherwise(format string) bool {
+	for _, start := range []string{"Unable to read: ", "Invalid read: ", "Key: ", "Received err: "} {
 		if strings.HasPrefix(format, start) {
 			return true
 		}

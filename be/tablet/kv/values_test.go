@@ -471,3 +471,48 @@ func TestGroupsOverlap(t *testing.T) {
 		_ = db.Close() // the failed one says so again
 	}
 }
+
+// TestScanEachGoesOn scans values in a segment that ends in the middle of one, before it is mapped and after that: a scan tells of each that it
+// cannot read, and of all others what they are.
+func TestScanEachGoesOn(t *testing.T) {
+	withSegments(t)
+	const values = 6
+	for _, mapped := range []bool{false, true} {
+		dir := t.TempDir()
+		db := open(t, dir)
+		var entries []Entry
+		for i := range values {
+			entries = append(entries, Entry{Key: []byte{byte(i)}, Value: bytes.Repeat([]byte{byte(i)}, 20_000)})
+		}
+		if err := errors.Join(db.Commit(entries...), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		cut := func() {
+			if err := os.Truncate(filepath.Join(dir, "000001.seg"), 52<<10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !mapped {
+			cut()
+		}
+		db = open(t, dir)
+		if mapped {
+			cut()
+		}
+		unread := 0
+		if err := db.ScanEach(nil, func(key, val []byte, err error) error {
+			switch {
+			case errors.Is(err, ErrDamaged) && key[0] >= 2:
+				unread++
+			case err != nil || !bytes.Equal(val, entries[key[0]].Value):
+				t.Errorf("value %d: %d bytes, %v", key[0], len(val), err)
+			}
+			return nil
+		}); err != nil || unread != values-2 {
+			t.Fatalf("%d of %d values were not read, %v", unread, values, err)
+		}
+		if err := db.Scan(nil, func(_, val []byte) error { _ = slices.Max(val); return nil }); !errors.Is(err, ErrDamaged) {
+			t.Fatalf("a scan of values that cannot be read: %v", err)
+		}
+	}
+}

@@ -296,6 +296,17 @@ func Refused(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), "connection refused")
 }
 
+// Silence says in words why a node has not answered a heartbeat.
+func Silence(err error) string {
+	switch {
+	case Refused(err):
+		return "nobody listens there (connection refused)"
+	case Silent(err), Mute(err):
+		return "no answer to a heartbeat in time"
+	}
+	return Reason(err)
+}
+
 // OtherBE returns which BE of this cluster has refused a heartbeat because it was meant for another one, 0 when it is none.
 func OtherBE(err error) types.BEID {
 	for _, d := range status.Convert(err).Details() {

@@ -206,7 +206,7 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 		m.misses++
 		m.lastMiss = now
 	}
-	m.Err = silence(err)
+	m.Err = beclient.Silence(err)
 	if m.FirstMiss.IsZero() {
 		m.FirstMiss = now
 	}
@@ -230,17 +230,6 @@ func (c *Cluster) missed(m *member, err error, s Settings) time.Duration {
 		c.events(Event{Kind: BEDown, BE: m.ID})
 	}
 	return pause
-}
-
-// silence says in words why a heartbeat was not answered.
-func silence(err error) string {
-	switch {
-	case beclient.Refused(err):
-		return "nobody listens there (connection refused)"
-	case beclient.Silent(err), beclient.Mute(err):
-		return "no answer to a heartbeat in time"
-	}
-	return beclient.Reason(err)
 }
 
 // brokenPause is how long after a broken connection the next heartbeat finds out whether the process is gone.

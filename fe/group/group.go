@@ -244,7 +244,7 @@ func (g *Group) beat(ctx context.Context, m *member) {
 		m.Behind = committed - min(resp.Applied, committed)
 		return
 	default:
-		m.Err = err.Error()
+		m.Err = beclient.Silence(err)
 	}
 	m.view = 0
 	if m.gone = err != nil && beclient.Refused(err); m.gone {

@@ -146,3 +146,24 @@ func TestRunsNodes(t *testing.T) {
 	}
 	r.stop(t)
 }
+
+// TestPairsNodes: where a host has several nodes, the cluster is told which frontend and which backend are one process, once.
+func TestPairsNodes(t *testing.T) {
+	l := &layout{}
+	for number := 1; number <= 3; number++ {
+		l.add(newNode("/x", "node", number, Options{MySQLPort: 9030, HTTPPort: 8030}))
+	}
+	row := func(id, port, column, other string) map[string]string {
+		return map[string]string{"id": id, "endpoint": "127.0.0.1:" + port, column: other}
+	}
+	s := &scripted{rows: map[string][]map[string]string{
+		"SHOW MNODES": {row("11", "9230", "dnode_id", ""), row("12", "9231", "dnode_id", "22"), row("13", "9232", "dnode_id", "")},
+		"SHOW DNODES": {row("21", "9430", "mnode_id", ""), row("22", "9431", "mnode_id", "12"), row("23", "9432", "mnode_id", "")},
+	}}
+	if err := pair(t.Context(), s, l.nodes); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"ALTER MNODE 11 ON DNODE 21", "ALTER MNODE 13 ON DNODE 23"}; !slices.Equal(s.done, want) {
+		t.Errorf("statements %q, want %q", s.done, want)
+	}
+}

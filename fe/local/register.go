@@ -99,12 +99,47 @@ func registerAll(ctx context.Context, s session, l *layout) error {
 			return err
 		}
 	}
-	return register(ctx, s, l.backends, registration{
+	err := register(ctx, s, l.backends, registration{
 		show: "SHOW BACKENDS", ports: []string{"heartbeatport", "beport"}, port: conf.BERPCPort.Key,
 		ready: []string{"alive"},
 		add: func(addrs []string) []string {
 			return []string{"ALTER SYSTEM ADD BACKEND " + strings.Join(addrs, ", ")}
 		}})
+	if err != nil || len(l.nodes) == 0 || len(l.backends) == 1 { // the host of a single backend says which frontend is beside it
+		return err
+	}
+	return pair(ctx, s, l.nodes)
+}
+
+// pair tells the cluster which frontend and which backend are one process, since all of them have one host.
+func pair(ctx context.Context, s session, nodes []*node) error {
+	mnodes, err := s.Rows(ctx, "SHOW MNODES")
+	if err != nil {
+		return err
+	}
+	dnodes, err := s.Rows(ctx, "SHOW DNODES")
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		mnode, dnode := rowAt(mnodes, n.parts[0].addr(conf.EditLogPort.Key)), rowAt(dnodes, n.parts[1].addr(conf.BERPCPort.Key))
+		if mnode == nil || dnode == nil || mnode["dnode_id"] != "" || dnode["mnode_id"] != "" {
+			continue // one that an operator has dropped, or has given to another
+		}
+		if err := s.Exec(ctx, fmt.Sprintf("ALTER MNODE %s ON DNODE %s", mnode["id"], dnode["id"])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowAt returns the row of an endpoint, nil where there is none.
+func rowAt(rows []map[string]string, endpoint string) map[string]string {
+	i := slices.IndexFunc(rows, func(r map[string]string) bool { return r["endpoint"] == endpoint })
+	if i < 0 {
+		return nil
+	}
+	return rows[i]
 }
 
 // registration says how one kind of node is listed and added.

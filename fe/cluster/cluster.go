@@ -311,6 +311,15 @@ func (c *Cluster) Coming(id types.BEID) bool {
 	return !known.Seen && (known.FirstMiss.IsZero() || time.Since(known.FirstMiss) < comingBeats*c.settings().Interval)
 }
 
+// returningBeats is for how many heartbeats a BE that has answered and does no more may just be restarting.
+const returningBeats = 20
+
+// Returning reports whether a BE was alive a moment ago and is not now.
+func (c *Cluster) Returning(id types.BEID) bool {
+	known, _ := c.Get(id)
+	return known.Seen && !known.Alive && time.Since(known.FirstMiss) < returningBeats*c.settings().Interval
+}
+
 // Writes reports whether a disk of a BE takes writes, as far as this FE knows.
 func (c *Cluster) Writes(id types.BEID, disk types.DiskID) bool {
 	c.mu.RLock()

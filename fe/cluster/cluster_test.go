@@ -578,3 +578,32 @@ func TestComing(t *testing.T) {
 		t.Error("coming although it is known and dead")
 	}
 }
+
+// TestReturning: a BE that was there and has just gone may be restarting, for some heartbeats, as every FE sees; one that is there or never was
+// may not.
+func TestReturning(t *testing.T) {
+	w := newWorld(t, 2)
+	here, never := w.BEs[0].ID, w.BEs[1]
+	never.Stop()
+	w.run()
+	w.await(cluster.BEUp, here)
+	if w.c.Returning(here) || w.c.Returning(never.ID) {
+		t.Error("taken to be restarting while it is there, or although it never was")
+	}
+	w.BEs[0].Stop()
+	w.await(cluster.BEDown, here)
+	_, view, err := w.c.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pause, returning := range map[time.Duration]bool{time.Hour: true, 0: false} {
+		follower := cluster.New(cluster.Options{Clients: w.Clients, Current: w.Log.Current,
+			Settings: func() cluster.Settings { return cluster.Settings{Interval: pause} }})
+		if err := follower.Mirror(view); err != nil {
+			t.Fatal(err)
+		}
+		if follower.Returning(here) != returning || follower.Returning(never.ID) {
+			t.Errorf("heartbeats every %s: one that has just gone is returning: %v", pause, follower.Returning(here))
+		}
+	}
+}

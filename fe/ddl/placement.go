@@ -32,7 +32,7 @@ type beLoad struct {
 
 // placement counts replicas and leaders of the BEs that may get new replicas, by id. failed are those that have not made what they were
 // asked for by this statement, and why.
-func (d *Tables) placement(failed map[types.BEID]string) *placement {
+func (d *Tables) placement(failed map[types.BEID]failure) *placement {
 	cat := d.log.Current()
 	pl := &placement{cat: cat, cuts: map[[2]types.BEID]bool{}, needs: map[types.TabletID]int{}}
 	for be := range cat.BEs() {
@@ -62,12 +62,12 @@ func (d *Tables) placement(failed map[types.BEID]string) *placement {
 }
 
 // away says why a BE cannot be given replicas now, "" = it can.
-func (d *Tables) away(be *catalog.BE, failed map[types.BEID]string) string {
+func (d *Tables) away(be *catalog.BE, failed map[types.BEID]failure) string {
 	switch {
 	case be.Decommission:
 		return "is being decommissioned"
-	case failed[be.ID] != "":
-		return failed[be.ID]
+	case failed[be.ID].why != "":
+		return failed[be.ID].why
 	case !d.live.Alive(be.ID):
 		return "does not answer"
 	case !d.live.Takes(be.ID):

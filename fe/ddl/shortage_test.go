@@ -123,7 +123,9 @@ func TestTooFewBackends(t *testing.T) {
 			}
 			tab := table(w, "p", 1, 2, tc.replicas)
 			tab.Quorum = tc.quorum
-			_, short, err := ddl.New(w.Log, w.Clients, w).Create(context.Background(), tab)
+			d := ddl.New(w.Log, w.Clients, w)
+			d.SetPatience(0)
+			_, short, err := d.Create(context.Background(), tab)
 			var few *ddl.TooFewError
 			switch {
 			case tc.need == 0 && (err != nil || short.Missing != 2*max(0, tc.replicas-(3-tc.away))):
@@ -161,6 +163,58 @@ func TestWaitsForBackendsThatAreComing(t *testing.T) {
 	w.SetComing(w.BEs[0].ID, func() bool { kill(); return true })
 	if _, _, err := d.Create(ctx, table(w, "q", 1, 1, 3)); !errors.Is(err, context.Canceled) {
 		t.Errorf("killed while it waits: %v", err)
+	}
+}
+
+// TestWaitsForBackendsThatAreRestarting: what cannot go on without BEs that were there a moment ago waits for as many of them as it needs. It does
+// not while they could not be enough.
+func TestWaitsForBackendsThatAreRestarting(t *testing.T) {
+	w := fakecluster.New(t, 4, 1, types.QuorumMajority)
+	d := ddl.New(w.Log, w.Clients, w)
+	for _, be := range w.BEs[1:] {
+		w.SetAlive(be.ID, false)
+	}
+	looks := 0
+	w.SetReturning(w.BEs[1].ID, func() bool {
+		if looks++; looks == 3 {
+			w.SetAlive(w.BEs[1].ID, true)
+		}
+		return looks < 3
+	})
+	_, short, err := d.Create(t.Context(), table(w, "p", 1, 1, 3))
+	if err != nil || short.Missing != 1 {
+		t.Errorf("made while a BE is restarting: %v, %v", short, err)
+	}
+
+	strict := table(w, "strict", 1, 1, 3)
+	strict.Quorum = types.QuorumAll
+	w.SetReturning(w.BEs[2].ID, func() bool { return true })
+	w.Log.Must(t, &command.SetBEState{BE: w.BEs[2].ID, Decommission: true})
+	var few *ddl.TooFewError
+	if _, _, err = d.Create(t.Context(), strict); !errors.As(err, &few) {
+		t.Errorf("with too few, even if those that are restarting come back: %v", err)
+	}
+
+	ctx, kill := context.WithCancel(t.Context())
+	w.SetReturning(w.BEs[3].ID, func() bool { kill(); return true })
+	if _, _, err = d.Create(ctx, strict); !errors.Is(err, context.Canceled) {
+		t.Errorf("killed while it waits: %v", err)
+	}
+}
+
+// TestAsksAnewWhoHasRestarted: a BE that ends while it is asked, before heartbeats tell, is asked again once it is another process.
+func TestAsksAnewWhoHasRestarted(t *testing.T) {
+	w := fakecluster.New(t, 3, 1, types.QuorumMajority)
+	w.SetAlive(w.BEs[2].ID, false)
+	ends := w.BEs[1]
+	refuses(ends, fakecluster.Ended)
+	w.SetReturning(w.BEs[2].ID, func() bool { // asked where the statement waits
+		ends.Set(func(b *fakecluster.BE) { b.OnCreate = nil })
+		w.Log.Must(t, &command.StartBE{BE: ends.ID, StartMs: 1})
+		return false
+	})
+	if _, short, err := ddl.New(w.Log, w.Clients, w).Create(t.Context(), table(w, "p", 1, 1, 3)); err != nil || short.Missing != 1 {
+		t.Errorf("made across the restart of a BE: %v, %v", short, err)
 	}
 }
 

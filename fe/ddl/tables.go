@@ -37,6 +37,8 @@ type Liveness interface {
 	Alive(types.BEID) bool
 	// Coming reports whether a BE has given no sign yet, and has not been looked for long enough to say that it is away.
 	Coming(types.BEID) bool
+	// Returning reports whether a BE was alive a moment ago and is not now: it may just be restarting.
+	Returning(types.BEID) bool
 	// Stores reports whether a BE has disks, as far as is known.
 	Stores(types.BEID) bool
 	// Takes reports whether a BE has a disk that takes new replicas, as far as is known.
@@ -53,11 +55,13 @@ type Tables struct {
 	clients *beclient.Clients
 	live    Liveness
 	grace   time.Duration
+	// patience is how long one statement waits for BEs that may just be restarting.
+	patience time.Duration
 }
 
 // New returns Tables.
 func New(log Log, clients *beclient.Clients, live Liveness) *Tables {
-	return &Tables{log: log, clients: clients, live: live, grace: createGrace}
+	return &Tables{log: log, clients: clients, live: live, grace: createGrace, patience: returnFor}
 }
 
 const (
@@ -166,10 +170,12 @@ func ask(table *catalog.Table, p *catalog.Partition, buckets int) uint64 {
 }
 
 // make draws ids, places tablets and has their replicas created. A BE that does not make its replicas is left out of the next try, which
-// begins anew: what the others have made for this one is dropped. It ends, as each try leaves out one more.
+// begins anew: what the others have made for this one is dropped. It ends, as each try leaves out one more, but for those that have been
+// restarted, which are waited for where they are needed, and not for long.
 func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *idRange) ([]made, error)) ([]made, Shortage, error) {
-	failed := map[types.BEID]string{}
+	failed := map[types.BEID]failure{}
 	d.awaitComing(ctx)
+	until := time.Now().Add(d.patience)
 	for {
 		ids, err := d.draw(ctx, need)
 		if err != nil {
@@ -177,8 +183,12 @@ func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *i
 		}
 		pl := d.placement(failed)
 		all, err := plan(pl, ids)
+		var few *TooFewError
+		if errors.As(err, &few) && d.awaitReturn(ctx, until, few, failed) {
+			continue
+		}
 		if err != nil {
-			return nil, Shortage{}, err
+			return nil, Shortage{}, cmp.Or(ctx.Err(), err)
 		}
 		c, err := d.createReplicas(ctx, all, pl.needs)
 		if err == nil {
@@ -189,8 +199,9 @@ func (d *Tables) make(ctx context.Context, need uint64, plan func(*placement, *i
 		if len(failures) == 0 || ctx.Err() != nil {
 			return nil, Shortage{}, err
 		}
-		for be, why := range failures {
-			failed[be] = why
+		for be, f := range failures {
+			f.startMs = d.startOf(be)
+			failed[be] = f
 			d.live.Probe(be)
 		}
 	}
@@ -398,14 +409,14 @@ type creating struct {
 	short    int                    // tablets that need more
 	made     []*creation
 	errs     []error
-	failures map[types.BEID]string // BEs that have not made theirs, and why: all but those that said the request is at fault, as any would
-	enough   chan struct{}         // closed when no tablet needs more
+	failures map[types.BEID]failure // BEs that have not made theirs, and why: all but those that said the request is at fault, as any would
+	enough   chan struct{}          // closed when no tablet needs more
 }
 
 // createReplicas has every BE create its replicas, and notes the disks that they chose. A BE that is still silent some time after the others have
 // made what is needed (by tablet) has failed.
 func (d *Tables) createReplicas(ctx context.Context, all []made, needs map[types.TabletID]int) (*creating, error) {
-	c := &creating{lacks: maps.Clone(needs), short: len(needs), failures: map[types.BEID]string{}, enough: make(chan struct{})}
+	c := &creating{lacks: maps.Clone(needs), short: len(needs), failures: map[types.BEID]failure{}, enough: make(chan struct{})}
 	var err error
 	if c.list, err = creations(all); err != nil {
 		return c, err
@@ -438,7 +449,7 @@ func (c *creating) took(one *creation, err error) {
 	if err != nil {
 		c.errs = append(c.errs, err)
 		if !beclient.AtFault(err) {
-			c.failures[one.be] = failure(err)
+			c.failures[one.be] = failureOf(err)
 		}
 		return
 	}
@@ -475,17 +486,17 @@ func (d *Tables) unmake(ctx context.Context, c *creating) {
 	wg.Wait()
 }
 
-// failure says in words why a BE has not made its replicas.
-func failure(err error) string {
+// failureOf tells from the error of the call why a BE has not made its replicas.
+func failureOf(err error) failure {
 	switch {
 	case beclient.NoRoom(err):
-		return "has no disk that takes new replicas"
+		return failure{why: "has no disk that takes new replicas"}
 	case beclient.Silent(err), beclient.Canceled(err):
-		return "did not make its replicas in time"
+		return failure{why: "did not make its replicas in time"}
 	case beclient.Unreachable(err):
-		return "does not answer"
+		return failure{why: "does not answer", ended: true}
 	}
-	return "could not make its replicas: " + beclient.Reason(err)
+	return failure{why: "could not make its replicas: " + beclient.Reason(err)}
 }
 
 func (d *Tables) createOn(ctx context.Context, be types.BEID, req *bepb.CreateReplicasRequest, replicas []*catalog.Replica) error {

@@ -35,6 +35,7 @@ var (
 	BadQuery    = status.Error(codes.InvalidArgument, "the query is at fault")
 	Broken      = status.Error(codes.Internal, "input/output error")
 	DiskFull    = status.Error(codes.ResourceExhausted, "the disk is full")
+	Ended       = status.Error(codes.Unavailable, "the process has ended")
 )
 
 // IsBadQuery reports whether err came from BadQuery.
@@ -341,6 +342,7 @@ type Cluster struct {
 	mu        sync.Mutex
 	dead      map[types.BEID]bool
 	coming    map[types.BEID]func() bool
+	returning map[types.BEID]func() bool
 	full      map[types.BEID]bool
 	unreached map[types.BEID][]types.BEID
 	probes    map[types.BEID]int
@@ -351,7 +353,7 @@ type Cluster struct {
 func New(t testing.TB, n, tablets int, quorum types.WriteQuorum) *Cluster {
 	t.Helper()
 	c := &Cluster{Log: Empty(), Clients: beclient.New(rpc.NewCluster(ClusterID)), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		dead: map[types.BEID]bool{}, coming: map[types.BEID]func() bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
+		dead: map[types.BEID]bool{}, coming: map[types.BEID]func() bool{}, returning: map[types.BEID]func() bool{}, full: map[types.BEID]bool{}, probes: map[types.BEID]int{}}
 	c.Log.Must(t, &command.InitCluster{ClusterID: ClusterID, FE: catalog.FE{Name: "fe1"}, TimeMs: 1})
 	for range n {
 		c.addBE(t)
@@ -459,6 +461,21 @@ func (c *Cluster) SetComing(id types.BEID, coming func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.coming[id] = coming
+}
+
+// Returning reports whether a BE was there a moment ago, as SetReturning has said.
+func (c *Cluster) Returning(id types.BEID) bool {
+	c.mu.Lock()
+	returning := c.returning[id]
+	c.mu.Unlock()
+	return returning != nil && returning()
+}
+
+// SetReturning has Returning ask a func about a BE.
+func (c *Cluster) SetReturning(id types.BEID, returning func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.returning[id] = returning
 }
 
 // Address returns where a BE listens.

@@ -103,6 +103,17 @@ var _ = registerTable(Table{Database: schemaDB, Name: "INNODB_TRX", Doc: "The tr
 		return rows, nil
 	}})
 
+var _ = registerTable(Table{Database: schemaDB, Name: "PLUGINS", Local: true, Doc: "What MySQL has as plugins and Stele always has: the ways to log in, and the storage engine.",
+	Columns: plain("PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE PLUGIN_TYPE_VERSION PLUGIN_LIBRARY PLUGIN_LIBRARY_VERSION PLUGIN_AUTHOR " +
+		"PLUGIN_DESCRIPTION PLUGIN_LICENSE LOAD_OPTION"),
+	Rows: func(context.Context, *Env) ([]Row, error) {
+		var rows []Row
+		for _, r := range pluginRows {
+			rows = append(rows, Row{r[0], "1.0", r[1], r[2], "1.0", r[3], nil, "Stele", "Built in", r[4], "FORCE"})
+		}
+		return rows, nil
+	}})
+
 // empties are the tables of information_schema about what Stele does not have; clients ask for them all the same.
 var _ = registerEmpty(schemaDB, map[string]string{
 	"COLUMN_PRIVILEGES": "GRANTEE TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME PRIVILEGE_TYPE IS_GRANTABLE",
@@ -142,8 +153,6 @@ var _ = registerEmpty(schemaDB, map[string]string{
 		"TIME_ENABLED TIME_DISABLED TIME_ELAPSED# TIME_RESET STATUS TYPE COMMENT",
 	"INNODB_TABLESPACES": "SPACE# NAME FLAG# ROW_FORMAT PAGE_SIZE# ZIP_PAGE_SIZE# SPACE_TYPE FS_BLOCK_SIZE# FILE_SIZE# ALLOCATED_SIZE# " +
 		"AUTOEXTEND_SIZE# SERVER_VERSION SPACE_VERSION# ENCRYPTION STATE",
-	"PLUGINS": "PLUGIN_NAME PLUGIN_VERSION PLUGIN_STATUS PLUGIN_TYPE PLUGIN_TYPE_VERSION PLUGIN_LIBRARY PLUGIN_LIBRARY_VERSION PLUGIN_AUTHOR " +
-		"PLUGIN_DESCRIPTION PLUGIN_LICENSE LOAD_OPTION",
 })
 
 func registerEmpty(database string, tables map[string]string) bool {

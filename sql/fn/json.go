@@ -73,7 +73,8 @@ func jsonObjectRule(_ string, a []T) ([]T, T, error) {
 	return want, tJSON, nil
 }
 
-func parseJSON(s []byte, function string) (*jsonNode, error) {
+// parseJSON parses an argument of a function, which an error names; the first one is 1.
+func parseJSON(s []byte, argument int, function string) (*jsonNode, error) {
 	dec := json.NewDecoder(bytes.NewReader(s))
 	dec.UseNumber()
 	n, err := readJSON(dec, 0)
@@ -83,7 +84,7 @@ func parseJSON(s []byte, function string) (*jsonNode, error) {
 		}
 	}
 	if err != nil {
-		return nil, sqltypes.Errorf(3141, "22032", "Invalid JSON text in argument 1 to function %s: \"%v\"", function, err)
+		return nil, sqltypes.Errorf(3141, "22032", "Invalid JSON text in argument %d to function %s: \"%v\"", argument, function, err)
 	}
 	return n, nil
 }
@@ -317,7 +318,7 @@ func (n *jsonNode) find(path []jsonStep, out []*jsonNode) []*jsonNode {
 
 // matches returns what the paths name in a document, and whether the paths can name more than one value.
 func matches(a []vec.Value, function string) (found []*jsonNode, many bool, err error) {
-	doc, err := parseJSON(a[0].B, function)
+	doc, err := parseJSON(a[0].B, 1, function)
 	if err != nil {
 		return nil, false, err
 	}
@@ -385,7 +386,7 @@ func jsonKeys(_ *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func jsonType(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseJSON(a[0].B, "json_type")
+	n, err := parseJSON(a[0].B, 1, "json_type")
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -413,7 +414,7 @@ func (c *Call) jsonOf(v vec.Value, t T) (*jsonNode, error) {
 	case v.Null:
 		return &jsonNode{kind: 's', scalar: []byte("null")}, nil
 	case t.Kind == types.KindJSON:
-		return parseJSON(v.B, c.Def.Name)
+		return parseJSON(v.B, 1, c.Def.Name)
 	case t.Kind == types.KindBool:
 		return &jsonNode{kind: 's', scalar: strconv.AppendBool(nil, v.I != 0)}, nil
 	}

@@ -53,7 +53,7 @@ func (c *Call) edit(a []vec.Value, change func(doc *jsonNode, path []jsonStep, v
 	if a[0].Null {
 		return vec.NullValue(), nil
 	}
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -197,7 +197,7 @@ func jsonArrayInsert(c *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func jsonRemove(c *Call, a []vec.Value) (vec.Value, error) {
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}

@@ -37,11 +37,11 @@ func jsonTexts(result T, documents int) Rule {
 }
 
 func jsonContains(c *Call, a []vec.Value) (vec.Value, error) {
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
-	part, err := parseJSON(a[1].B, c.Def.Name)
+	part, err := parseJSON(a[1].B, 2, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -110,7 +110,7 @@ func jsonMemberOf(c *Call, a []vec.Value) (vec.Value, error) {
 	if err != nil {
 		return vec.Value{}, err
 	}
-	doc, err := parseJSON(a[1].B, c.Def.Name)
+	doc, err := parseJSON(a[1].B, 2, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -118,11 +118,11 @@ func jsonMemberOf(c *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func jsonOverlaps(c *Call, a []vec.Value) (vec.Value, error) {
-	x, err := parseJSON(a[0].B, c.Def.Name)
+	x, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
-	y, err := parseJSON(a[1].B, c.Def.Name)
+	y, err := parseJSON(a[1].B, 2, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -150,7 +150,7 @@ func oneOrAll(c *Call, s []byte) (all bool, err error) {
 }
 
 func jsonContainsPath(c *Call, a []vec.Value) (vec.Value, error) {
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -183,7 +183,7 @@ func jsonSearch(c *Call, a []vec.Value) (vec.Value, error) {
 			return vec.NullValue(), nil
 		}
 	}
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}

@@ -18,7 +18,7 @@ func init() {
 		Def{Name: "json_pretty", Group: "json", Syntax: "JSON_PRETTY(doc)", Doc: "A document with line breaks and indentation.", Min: 1, Max: 1, CanFail: true, Rule: jsonTexts(tText, 1), Row: jsonPretty},
 		Def{Name: "json_storage_size", Group: "json", Syntax: "JSON_STORAGE_SIZE(doc)", Doc: "The bytes of a document as it is kept.", Min: 1, Max: 1, CanFail: true, Rule: jsonTexts(tInt, 1),
 			Row: func(c *Call, a []vec.Value) (vec.Value, error) {
-				_, err := parseJSON(a[0].B, c.Def.Name)
+				_, err := parseJSON(a[0].B, 1, c.Def.Name)
 				return vec.Int(int64(len(a[0].B))), err
 			}},
 		Def{Name: "json_value", Group: "json", Syntax: "JSON_VALUE(doc, path)", Doc: "What a path names in a document, as text; NULL when it is nothing.", Min: 2, Max: 2, CanFail: true, TakesNull: true,
@@ -47,8 +47,8 @@ func jsonDocuments(_ string, a []T) ([]T, T, error) {
 func jsonMerge(merge func(a, b *jsonNode) *jsonNode) rowFunc {
 	return func(c *Call, a []vec.Value) (vec.Value, error) {
 		var doc *jsonNode
-		for _, v := range a {
-			next, err := parseJSON(v.B, c.Def.Name)
+		for i, v := range a {
+			next, err := parseJSON(v.B, i+1, c.Def.Name)
 			if err != nil {
 				return vec.Value{}, err
 			}
@@ -103,7 +103,7 @@ func (n *jsonNode) joined(o *jsonNode) *jsonNode {
 }
 
 func jsonDepth(c *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseJSON(a[0].B, c.Def.Name)
+	n, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -119,7 +119,7 @@ func (n *jsonNode) depth() int64 {
 }
 
 func jsonPretty(c *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseJSON(a[0].B, c.Def.Name)
+	n, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -131,7 +131,7 @@ func jsonPretty(c *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func jsonValue(c *Call, a []vec.Value) (vec.Value, error) {
-	doc, err := parseJSON(a[0].B, c.Def.Name)
+	doc, err := parseJSON(a[0].B, 1, c.Def.Name)
 	if err != nil {
 		return vec.Value{}, err
 	}
@@ -168,7 +168,7 @@ func JoinJSON(object bool, items [][]byte) ([]byte, error) {
 	n := &jsonNode{kind: 'o'}
 	places := map[string]int{}
 	for _, item := range items {
-		pair, err := parseJSON(item, "json_objectagg")
+		pair, err := parseJSON(item, 1, "json_objectagg")
 		if err != nil {
 			return nil, err
 		}

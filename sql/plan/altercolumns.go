@@ -170,12 +170,9 @@ const rewriteRemedy = "make a table with CREATE TABLE, fill it with INSERT ... S
 func (a *columnAlterer) initial(col *types.Column) (*types.Initial, error) {
 	d, err := a.b.defaultValue(col)
 	if err != nil {
-		zero, ok := zeroValue(col.Type)
-		if ok && col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
+		zero := zeroValue(col.Type)
+		if col.Type.IsTemporal() && col.Type.Kind != types.KindTime && !a.b.ctx.zeroDates() {
 			a.unfilled = errorf(1292, "Incorrect %s value: '0000-00-00' for column '%s' at row 1: give the column a DEFAULT", typeText(col), col.Name)
-		}
-		if !ok {
-			return nil, err
 		}
 		return &types.Initial{I: zero.I, Bytes: zero.B}, nil
 	}

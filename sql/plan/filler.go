@@ -73,12 +73,10 @@ func (f *filler) defaultOf(i int) (*expr.Node, error) {
 	}
 	d, err := f.b.defaultValue(c)
 	if err != nil && !f.strict {
-		if z, ok := zeroValue(c.Type); ok {
-			if e, ok := sqltypes.AsError(err); ok {
-				f.warnings.add(e, "", 0)
-			}
-			return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: z}, nil
+		if e, ok := sqltypes.AsError(err); ok {
+			f.warnings.add(e, "", 0)
 		}
+		return &expr.Node{Kind: expr.NodeConst, Type: c.Type, Value: zeroValue(c.Type)}, nil
 	}
 	return d, err
 }
@@ -87,19 +85,19 @@ func (f *filler) defaultOf(i int) (*expr.Node, error) {
 func (f *filler) several(rows int) { f.lenient = f.lenient || !f.strict && rows > 1 }
 
 // zeroValue is the implicit default of a type.
-func zeroValue(t types.ColumnType) (expr.Value, bool) {
+func zeroValue(t types.ColumnType) expr.Value {
 	switch t.Kind {
 	case types.KindDate, types.KindDateTime, types.KindTimestamp:
-		return expr.Value{I: sqltypes.ZeroOf(t.Kind)}, true
+		return expr.Value{I: sqltypes.ZeroOf(t.Kind)}
 	case types.KindJSON:
-		return expr.Value{}, false
+		return expr.Value{B: []byte("null")}
 	case types.KindBinary:
-		return expr.Value{B: make([]byte, t.Length)}, true
+		return expr.Value{B: make([]byte, t.Length)}
 	}
 	if t.IsString() {
-		return expr.Value{B: []byte{}}, true
+		return expr.Value{B: []byte{}}
 	}
-	return expr.Value{}, true
+	return expr.Value{}
 }
 
 // builder starts the columns of the table.
@@ -168,10 +166,8 @@ func convertValue(v expr.Value, t types.ColumnType, c *types.Column, l leniency,
 		return out, nil
 	}
 	if e, ok := sqltypes.AsError(err); ok && l.nulls && e.Code == CodeBadNull {
-		if z, ok := zeroValue(c.Type); ok {
-			l.warnings.add(e, c.Name, row)
-			return z, nil
-		}
+		l.warnings.add(e, c.Name, row)
+		return zeroValue(c.Type), nil
 	}
 	return out, sqltypes.WithColumn(err, c.Name, row)
 }

@@ -26,7 +26,6 @@ func (s *selecter) aggregate() error {
 		if s.env.rollup, grouped, err = s.b.withRollup(groups); err != nil {
 			return err
 		}
-		groups = s.env.rollup.groups
 	}
 	e := s.env.in("field list")
 	e.noAgg = true
@@ -46,6 +45,9 @@ func (s *selecter) aggregate() error {
 	}
 	s.env.rel = aggregate(in, grouped, aggs)
 	s.env.rel.scalar = s.stmt.GroupBy == nil
+	if s.env.rollup != nil {
+		groups = s.env.rollup.seen(s.b)
+	}
 	s.env.grouped, s.env.groups = true, groups
 	return nil
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"stele/sql/expr"
@@ -36,6 +37,47 @@ func (b *binder) withRollup(groups []item) (*rollup, []item, error) {
 		r.groups = append(r.groups, item{id, g.expr})
 	}
 	return r, grouped, nil
+}
+
+// seen are the groups as the query's expressions may hold them: where one group is a part of another, they have the part's column in its place.
+func (r *rollup) seen(b *binder) []item {
+	out := slices.Clone(r.groups)
+	bySize := slices.SortedStableFunc(slices.Values(r.groups), func(g, h item) int { return cmp.Compare(nodes(g.expr), nodes(h.expr)) })
+	for _, g := range bySize { // parts first
+		if n := b.ofGroups(g.expr, out); n != g.expr {
+			out = append(out, item{g.id, n})
+		}
+	}
+	return out
+}
+
+// nodes is the size of an expression.
+func nodes(n *expr.Node) int {
+	size := 1
+	for _, a := range n.Args {
+		size += nodes(a)
+	}
+	return size
+}
+
+// ofGroups replaces the parts of an expression that are groups by their columns. What has none is shared.
+func (b *binder) ofGroups(n *expr.Node, groups []item) *expr.Node {
+	out := n
+	for i, a := range n.Args {
+		part := b.ofGroups(a, groups)
+		if at := slices.IndexFunc(groups, func(g item) bool { return sameExpr(g.expr, part) }); at >= 0 {
+			part = b.col(groups[at].id)
+		}
+		if part == a {
+			continue
+		}
+		if out == n {
+			c := *n
+			out, c.Args = &c, slices.Clone(n.Args)
+		}
+		out.Args[i] = part
+	}
+	return out
 }
 
 // levels is the rel of a rollup's levels.

@@ -71,7 +71,9 @@ func sameExpr(a, b *expr.Node) bool {
 	case expr.NodeConst:
 		return a.Type.Kind == b.Type.Kind && a.Type.Scale == b.Type.Scale && sameValue(a.Value, b.Value)
 	}
-	if a.Func != b.Func || a.Type != b.Type || !deterministic(a.Func) {
+	result := b.Type
+	result.NotNull = a.Type.NotNull // behind WITH ROLLUP the same columns may be NULL
+	if a.Func != b.Func || a.Type != result || !deterministic(a.Func) {
 		return false
 	}
 	for i := range a.Args {

@@ -2,7 +2,8 @@
 // tablet whichever disk it lies on, and picks the disk of a new one.
 //
 // It owns the identity of the BE (cluster id and BE id, kept on every disk) and refuses a disk of another cluster
-// without touching it. A disk that fails to open is reported OFFLINE; the others go on.
+// without touching it. A disk that fails to open is reported OFFLINE; the others go on. One that another process has open is that process's, which
+// is this BE already: nothing is opened beside it.
 package host
 
 import (
@@ -110,7 +111,7 @@ func (h *Host) Join(cluster types.ClusterID, be types.BEID) error {
 	return h.open(want)
 }
 
-// open stamps and opens every root. One bad disk does not keep the others closed.
+// open stamps and opens every root. One bad disk does not keep the others closed; one that another process has open does.
 func (h *Host) open(id Identity) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,22 +121,49 @@ func (h *Host) open(id Identity) error {
 	if err := h.ownsOne(id); err != nil {
 		return err
 	}
-	h.identity = id
-	for _, r := range h.roots {
-		d := &Disk{Root: r}
-		if d.Err = foreign(r, id); d.Err == nil {
-			d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
-		}
-		if d.Err != nil {
-			h.log.Error("open disk", "path", r.Path, "err", d.Err)
-		}
-		h.disks = append(h.disks, d)
+	disks, err := h.openRoots(id)
+	if err != nil {
+		return err
 	}
+	h.identity, h.disks = id, disks
 	h.keepOne()
 	h.opened = true
 	close(h.ready)
 	return nil
 }
+
+// openRoots opens the stores of all roots, or none where another process has one of them.
+func (h *Host) openRoots(id Identity) ([]*Disk, error) {
+	var disks []*Disk
+	for _, r := range h.roots {
+		d := &Disk{Root: r}
+		if d.Err = foreign(r, id); d.Err == nil {
+			d.Store, d.Err = openStore(r, id, h.options(r, id.Cluster))
+		}
+		if errors.Is(d.Err, tablet.ErrInUse) {
+			return nil, errors.Join(&InUseError{Path: r.Path, Identity: id, Err: d.Err}, closeAll(disks))
+		}
+		if d.Err != nil {
+			h.log.Error("open disk", "path", r.Path, "err", d.Err)
+		}
+		disks = append(disks, d)
+	}
+	return disks, nil
+}
+
+// InUseError refuses to be a BE that another process of the machine is already.
+type InUseError struct {
+	Path     string
+	Identity Identity
+	Err      error
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("storage root %s of be %d of cluster %s is in use by another process, which is that be: stop it first, or take the path out of "+
+		"storage_root_path if it belongs to it: %s", e.Path, e.Identity.BE, e.Identity.Cluster, e.Err)
+}
+
+func (e *InUseError) Unwrap() error { return e.Err }
 
 // ForeignError refuses a storage root that belongs to another cluster or BE. Nothing on it is touched.
 type ForeignError struct {
@@ -308,9 +336,11 @@ func (h *Host) Place(medium types.Medium) (*tablet.Store, error) {
 }
 
 // Close closes every store.
-func (h *Host) Close() error {
+func (h *Host) Close() error { return closeAll(h.Disks()) }
+
+func closeAll(disks []*Disk) error {
 	var errs []error
-	for _, d := range h.Disks() {
+	for _, d := range disks {
 		if d.Store != nil {
 			errs = append(errs, d.Store.Close())
 		}

@@ -209,3 +209,29 @@ func TestWipedDiskIsAnother(t *testing.T) {
 		t.Fatalf("disks %v became %v", before, after)
 	}
 }
+
+// TestDiskOfARunningBE: a BE is not started beside another process that has one of its disks, and leaves the others to whoever is.
+func TestDiskOfARunningBE(t *testing.T) {
+	own, shared := t.TempDir(), t.TempDir()
+	first := newHost(t, own, shared)
+	if err := first.Join("one", 1); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, first)
+	first = newHost(t, shared)
+	if err := first.OpenKnown(); err != nil {
+		t.Fatal(err)
+	}
+	second := newHost(t, own, shared)
+	var inUse *InUseError
+	if err := second.OpenKnown(); !errors.As(err, &inUse) || inUse.Path != shared || !errors.Is(err, tablet.ErrInUse) {
+		t.Fatalf("opened a disk that another process has: %v", err)
+	}
+	if len(second.Disks()) != 0 || second.Identity() != (Identity{}) {
+		t.Fatalf("%+v has %d disks, beside the process that it is", second.Identity(), len(second.Disks()))
+	}
+	closed(t, first)
+	if err := second.OpenKnown(); err != nil || second.Disks()[0].Store == nil || second.Disks()[1].Store == nil {
+		t.Fatalf("with nobody there any more: %v", err)
+	}
+}

@@ -174,7 +174,8 @@ func (s *Session) fail(ctx context.Context, sql string, err error) error {
 // translate gives an error the form that the client sees.
 func (s *Session) translate(ctx context.Context, sql string, err error) error {
 	var known server.MySQLError
-	if errors.As(err, &known) && !errors.Is(err, raftlog.ErrDropped) { // of that the leading FE's words are only a part
+	told := errors.Is(err, raftlog.ErrDropped) || errors.Is(err, raftlog.ErrOutcomeUnknown) || errors.As(err, new(*txn.UnknownError))
+	if errors.As(err, &known) && !told { // of those the leading FE's words are only a part
 		return known
 	}
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -33,6 +34,20 @@ func TestUnknownOutcomeError(t *testing.T) {
 	for _, err := range []error{raftlog.ErrOutcomeUnknown, fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, told)} {
 		var known server.MySQLError
 		if got := mysqlError(err); !errors.As(got, &known) {
+			t.Errorf("%v has no number", got)
+		} else if code, state, _ := known.MySQL(); code != 1180 || state != "08007" {
+			t.Errorf("%v is %d (%s), want 1180 (08007)", err, code, state)
+		}
+	}
+}
+
+// TestUnknownOutcomeOfAStatement: the answer of another FE, which has a number of its own, does not hide that the outcome is unknown.
+func TestUnknownOutcomeOfAStatement(t *testing.T) {
+	s := &Session{sh: &Shared{Parts: Parts{Logger: slog.New(slog.DiscardHandler)}}}
+	told := &rpc.Error{Msg: raftlog.ErrOutcomeUnknown.Error(), Reason: quorum.ReasonUnknown}
+	for _, err := range []error{fmt.Errorf("%w: %w", raftlog.ErrOutcomeUnknown, told), &txn.UnknownError{Txn: 1, Err: told}} {
+		var known server.MySQLError
+		if got := s.translate(t.Context(), "CREATE TABLE t (a INT)", err); !errors.As(got, &known) {
 			t.Errorf("%v has no number", got)
 		} else if code, state, _ := known.MySQL(); code != 1180 || state != "08007" {
 			t.Errorf("%v is %d (%s), want 1180 (08007)", err, code, state)
